@@ -1,6 +1,8 @@
 //! The bank as exchanges need it: a trait, so that tests have one in memory.
 
+mod own;
 pub(crate) mod remote;
+mod reading;
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,7 +10,9 @@ use std::time::Duration;
 use thiserror::Error;
 use vigie_consortium::Details;
 use vigie_formats::programme::Key;
-use vigie_model::{ItemContent, UnixMillis};
+use vigie_model::{BankId, Hash, ItemContent, ItemId, Sequence, UnixMillis};
+
+pub use self::own::{ChangePage, ItemChange, ItemState, Reader};
 
 /// The bank as exchanges need it.
 ///
@@ -46,6 +50,28 @@ pub trait Bank: Send + Sync + 'static {
         lease: &Lease,
         report: &Report,
     ) -> impl Future<Output = Result<(), BankError>> + Send;
+
+    /// The id of a reader's bank, which has to belong to the member whose exchange this is.
+    fn own_bank(
+        &self,
+        exchange: ExchangeId,
+        reader: &Reader,
+    ) -> impl Future<Output = Result<BankId, BankError>> + Send;
+
+    /// A page of the changes of a reader's bank after a sequence, of at most so many items, 1 to 1,000.
+    fn changes(
+        &self,
+        reader: &Reader,
+        after: Sequence,
+        count_max: u16,
+    ) -> impl Future<Output = Result<ChangePage, BankError>> + Send;
+
+    /// The hashes of an item of a reader's bank that is its own, there and not held; `None` of another.
+    fn own_item(
+        &self,
+        reader: &Reader,
+        item: ItemId,
+    ) -> impl Future<Output = Result<Option<Vec<Hash>>, BankError>> + Send;
 }
 
 /// Exchanges of one deployment.

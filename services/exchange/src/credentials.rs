@@ -13,6 +13,9 @@ use crate::sources::settings::Api;
 /// Bytes of a file of credentials.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
+/// The API key of a member's principal, with which write-back reads the bank. Needed where there are members.
+pub(crate) const BANK_KEY: &str = "bank_key";
+
 /// The credentials of one exchange, by their fields.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Credentials(BTreeMap<String, Secret>);
@@ -89,12 +92,34 @@ impl Vault {
         exchange: &str,
         api: Api,
     ) -> Result<Credentials, CredentialsError> {
+        self.find(member, exchange, api, api.credentials(), api.optional_credentials())
+    }
+
+    /// The credentials that the write-back of an interface needs, and the API key with which it reads the bank, where that is set.
+    ///
+    /// They are looked for like the others, and read apart from them: an exchange follows its programme without them.
+    pub fn read_for_submission(
+        &self,
+        member: Option<&str>,
+        exchange: &str,
+        api: Api,
+    ) -> Result<Credentials, CredentialsError> {
+        self.find(member, exchange, api, api.submit_credentials(), &[BANK_KEY])
+    }
+
+    fn find(
+        &self,
+        member: Option<&str>,
+        exchange: &str,
+        api: Api,
+        needed: &[&'static str],
+        optional: &[&'static str],
+    ) -> Result<Credentials, CredentialsError> {
         let (files, variables) = match member {
             None => (vec![exchange.to_owned(), api.name().to_owned()], vec![exchange, api.name()]),
             Some(member) => (vec![format!("{member}/{exchange}")], Vec::new()),
         };
         let files = files.iter().map(|name| self.file(name)).collect::<Result<Vec<_>, _>>()?;
-        let (needed, optional) = (api.credentials(), api.optional_credentials());
         let mut found = BTreeMap::new();
         for (field, is_needed) in
             needed.iter().map(|field| (field, true)).chain(optional.iter().map(|field| (field, false)))

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
+use vigie_model::{ItemId, Sequence};
 
 /// How far an exchange has come. The bank stores it in the transaction that stores the records before it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -20,6 +21,55 @@ pub struct Cursor {
     /// Whether one round has been completed, so that the bank holds what the programme had.
     #[serde(default)]
     pub complete: bool,
+    /// How far write-back has come; `None` before it stored anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out: Option<OutPlace>,
+}
+
+/// How far write-back has come in a bank's changes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutPlace {
+    /// The id of the bank whose items are submitted.
+    pub bank: u32,
+    /// The sequence up to which the programme has every change.
+    pub after: u64,
+    /// The sequence up to which items may have been submitted. It is stored before they are, so that an item that was submitted before a crash
+    /// is withdrawn once it is removed.
+    pub through: u64,
+    /// The pass over the bank's changes that is not at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass: Option<Pass>,
+    /// Items that the programme refuses, by id, at most [`OutPlace::IDS_MAX`]. Each round submits them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<u64>,
+    /// Removed items whose withdrawal could not be sent, by id, at most [`OutPlace::IDS_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsent: Vec<u64>,
+}
+
+/// A pass over a bank's changes, up to the newest one. It may take several rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pass {
+    /// [`OutPlace::through`] when it began.
+    pub base: u64,
+    /// The newest change when it began. An item that was gone by then was not met in this pass.
+    pub head: u64,
+}
+
+impl OutPlace {
+    /// Ids of one list: both lists fit into a cursor and into the text of an alarm.
+    pub const IDS_MAX: usize = 20;
+
+    /// Whether an item that a change takes from the programme may have been submitted.
+    #[must_use]
+    pub fn may_have_submitted(&self, item: ItemId, change: Sequence) -> bool {
+        match self.pass {
+            Some(Pass { base, head }) => item.0 <= base || change.0 > head && item.0 <= self.through,
+            None => item.0 <= self.through,
+        }
+    }
 }
 
 /// The stored bytes are no [`Cursor`].
@@ -55,7 +105,10 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_and_what_is_none_is_refused() {
-        let cursor = Cursor { at: Some(serde_json::json!({"start": 10})), part: 3, items: 7, complete: true };
+        let pass = Some(Pass { base: 1, head: 20 });
+        let out = OutPlace { bank: 2, after: 5, through: 9, pass, refused: vec![7], unsent: Vec::new() };
+        let at = Some(serde_json::json!({"start": 10}));
+        let cursor = Cursor { at, part: 3, items: 7, complete: true, out: Some(out) };
         assert_eq!(Cursor::parse(&cursor.to_bytes().unwrap()), Ok(cursor));
         assert_eq!(Cursor::parse(b""), Ok(Cursor::default()));
         assert_eq!(Cursor::default().to_bytes(), Some(Vec::new()));
@@ -64,5 +117,15 @@ mod tests {
         }
         let long = Cursor { at: Some(Value::String("x".repeat(5_000))), ..Cursor::default() };
         assert_eq!(long.to_bytes(), None);
+    }
+
+    #[test]
+    fn an_item_that_was_gone_when_a_pass_began_was_submitted_in_no_later_pass_than_the_one_before() {
+        let out = OutPlace { through: 50, pass: Some(Pass { base: 10, head: 90 }), ..OutPlace::default() };
+        let may = |item: u64, change: u64| out.may_have_submitted(ItemId(item), Sequence(change));
+        assert!(may(10, 80) && may(50, 91));
+        assert!(!may(11, 80) && !may(51, 91));
+        let between = OutPlace { pass: None, ..out };
+        assert!(between.may_have_submitted(ItemId(11), Sequence(80)));
     }
 }

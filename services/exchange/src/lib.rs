@@ -31,16 +31,18 @@ pub mod asking {
     pub mod http;
 }
 pub mod sources;
+mod targets;
 mod following;
 
 pub use config::Config;
 pub use credentials::{Credentials, CredentialsError, Vault};
-pub use cursor::{BadCursor, Cursor};
+pub use cursor::{BadCursor, Cursor, OutPlace, Pass};
 pub use error::RunError;
 pub use following::alarm::Alarm;
 pub use secret::Secret;
 pub use server::{run_on, run_with};
 pub use sources::settings::{Api, Settings, SettingsError};
+pub use sources::submit::{Submit, SubmitWords};
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,9 @@ pub(crate) struct Metrics {
     alarmed: Family<Name, Gauge>,
     completed: Family<Name, Gauge>,
     checkpoint: Family<Name, Gauge>,
+    submitted: Family<Name, Counter>,
+    taken_back: Family<Name, Counter>,
+    refused: Family<Name, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -83,6 +86,21 @@ impl Metrics {
             "The programme's time up to which everything is stored",
             metrics.checkpoint.clone(),
         );
+        registry.register(
+            "vigie_exchange_submitted_items",
+            "Own items that were submitted to the programme",
+            metrics.submitted.clone(),
+        );
+        registry.register(
+            "vigie_exchange_withdrawn_items",
+            "Own items that were withdrawn from the programme",
+            metrics.taken_back.clone(),
+        );
+        registry.register(
+            "vigie_exchange_refused_items",
+            "Own items that the programme refused",
+            metrics.refused.clone(),
+        );
         metrics
     }
 
@@ -98,6 +116,9 @@ impl Metrics {
         self.rounds.get_or_create(&Outcome { exchange: exchange.to_owned(), outcome }).inc();
         self.pages.get_or_create(&name()).inc_by(done.pages);
         self.retries.get_or_create(&name()).inc_by(done.retries);
+        self.submitted.get_or_create(&name()).inc_by(done.submitted);
+        self.taken_back.get_or_create(&name()).inc_by(done.taken_back);
+        self.refused.get_or_create(&name()).inc_by(done.refused);
         let tally = done.tally;
         let counts = [
             done.puts,

@@ -1,10 +1,11 @@
 //! The programmes: one file for each.
 //!
-//! `source` says what all have in common; [`settings`] reads what an exchange is told of its programme; [`open`] makes the source of
-//! one round.
+//! `source` says what all have in common; [`settings`] and [`submit`] read what an exchange is told of its programme; [`open`] makes the
+//! source of one round.
 
 pub(crate) mod source;
 pub mod settings;
+pub mod submit;
 mod ncmec;
 mod threat_exchange;
 mod stop_ncii;

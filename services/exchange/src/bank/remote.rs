@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vigie_clients::{CallError, Code, ExchangeClient, ExchangeListing, NewPage};
+use vigie_clients::{BankClient, CallError, Code, ExchangeClient, ExchangeListing, NewPage};
 use vigie_consortium::{ExchangeId as Id, ExchangeStatus, Metadata, Text};
 use vigie_formats::programme::Key;
-use vigie_model::MemberId;
+use vigie_model::{BankId, Hash, ItemId, MemberId, Sequence};
 use vigie_proto::bank::{ContributedItem, ForeignRecord, foreign_key};
 
+use super::reading::Reading;
 use super::{
-    Applied, Bank, BankError, EXCHANGES_MAX, Exchange, ExchangeId, KeyPage, Lease, Part, Put, Report,
+    Applied, Bank, BankError, ChangePage, EXCHANGES_MAX, Exchange, ExchangeId, KeyPage, Lease, Part, Put,
+    Reader, Report,
 };
 
 /// How long a call may take, attempts included.
@@ -24,13 +26,15 @@ const KEYS_PAGE: u16 = 1_000;
 #[derive(Debug, Clone)]
 pub(crate) struct RemoteBank {
     client: ExchangeClient,
+    /// The bank for readers: without the credential of this process, which may not read items.
+    items: BankClient,
     holder: String,
 }
 
 impl RemoteBank {
-    /// The bank of a client, for a process that draws a name for itself.
-    pub(crate) fn new(client: ExchangeClient) -> Self {
-        Self { client, holder: format!("exchange-{:032x}", rand::random::<u128>()) }
+    /// The bank of a client, for a process that draws a name for itself. `items` shows no credential.
+    pub(crate) fn new(client: ExchangeClient, items: BankClient) -> Self {
+        Self { client, items, holder: format!("exchange-{:032x}", rand::random::<u128>()) }
     }
 
     async fn listing(&self, id: ExchangeId) -> Result<ExchangeListing, BankError> {
@@ -106,9 +110,28 @@ impl Bank for RemoteBank {
         let written = self.client.report(Id(id.0), lease.0, status, deadline()).await;
         written.map(|_| ()).map_err(error)
     }
+
+    async fn own_bank(&self, exchange: ExchangeId, reader: &Reader) -> Result<BankId, BankError> {
+        // Named with its owner where there are members.
+        let owner = self.listing(exchange).await?.bank.owner;
+        Reading::new(&self.items, reader)?.own_bank(owner.as_ref()).await
+    }
+
+    async fn changes(
+        &self,
+        reader: &Reader,
+        after: Sequence,
+        count_max: u16,
+    ) -> Result<ChangePage, BankError> {
+        Reading::new(&self.items, reader)?.changes(after, count_max).await
+    }
+
+    async fn own_item(&self, reader: &Reader, item: ItemId) -> Result<Option<Vec<Hash>>, BankError> {
+        Reading::new(&self.items, reader)?.own_item(item).await
+    }
 }
 
-fn deadline() -> Instant {
+pub(super) fn deadline() -> Instant {
     Instant::now() + CALL_MAX
 }
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use thiserror::Error;
+use vigie_model::ItemId;
 
 use crate::asking::fetch::FetchError;
 use crate::bank::BankError;
 use crate::credentials::CredentialsError;
-use crate::cursor::BadCursor;
+use crate::cursor::{BadCursor, OutPlace};
 use crate::sources::Trouble;
 use crate::sources::settings::SettingsError;
 
@@ -53,6 +54,38 @@ pub enum Alarm {
     /// The place after a page is too long to be stored.
     #[error("the programme's place is too long to be stored")]
     Place,
+    /// Write-back would go on with another bank than the one that it began with.
+    #[error(
+        "submit names another bank than before: what was submitted of the former one is not withdrawn; remove the exchange and add it anew"
+    )]
+    OtherBank,
+    /// Write-back cannot tell what it has submitted.
+    #[error(
+        "item {0} of the bank to submit came by a programme, and this programme does not say what was submitted: submit a bank of your own items alone"
+    )]
+    OfProgramme(ItemId),
+    /// The programme refuses more items than are kept to be submitted again.
+    #[error(
+        "the programme refuses item {item} (status {status}), and with it more than {max} items: nothing more is submitted until it takes some, or they are removed",
+        max = OutPlace::IDS_MAX
+    )]
+    ManyRefused {
+        /// The last item.
+        item: ItemId,
+        /// The status of the answer.
+        status: u16,
+    },
+    /// More withdrawals could not be sent than are kept.
+    #[error("more than {max} withdrawals could not be sent, of items {}; ask for a round to go on", ids(.0), max = OutPlace::IDS_MAX)]
+    ManyUnsent(Vec<u64>),
+    /// The round is complete, but for these items.
+    #[error("{}", left_over(.refused, .unsent))]
+    LeftOver {
+        /// Items that the programme refuses.
+        refused: Vec<u64>,
+        /// Removed items whose withdrawal could not be sent.
+        unsent: Vec<u64>,
+    },
     /// The bank refuses what is stored.
     #[error("{0}")]
     Bank(BankError),
@@ -74,9 +107,39 @@ impl Alarm {
             | Self::Pages(_)
             | Self::Place => "paging",
             Self::Removals { .. } => "removals",
+            Self::OtherBank
+            | Self::OfProgramme(_)
+            | Self::ManyRefused { .. }
+            | Self::ManyUnsent(_)
+            | Self::LeftOver { .. } => "write_back",
             Self::Bank(_) => "bank",
         }
     }
+
+    /// Whether the alarm is about what the programme shares, so that write-back may go on.
+    pub(crate) const fn is_of_pages(&self) -> bool {
+        matches!(self, Self::Trouble(_) | Self::Removals { .. } | Self::Pages(_) | Self::Place)
+    }
+}
+
+/// Ids of items, separated by commas.
+fn ids(items: &[u64]) -> String {
+    items.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn left_over(refused: &[u64], unsent: &[u64]) -> String {
+    let mut parts = Vec::new();
+    if !refused.is_empty() {
+        parts.push(format!("the programme refuses items {}, which every round submits again", ids(refused)));
+    }
+    if !unsent.is_empty() {
+        parts.push(format!(
+            "the withdrawal of items {} could not be sent, because the bank no longer has their hashes or the programme refuses it: \
+             withdraw them at the programme, then ask for a round",
+            ids(unsent)
+        ));
+    }
+    parts.join("; ")
 }
 
 /// Why a round ended before its end.

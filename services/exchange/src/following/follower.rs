@@ -11,12 +11,16 @@ use vigie_net::retry::{Backoff, draw};
 
 use super::alarm::{Alarm, Failure};
 use super::round::{Done, Round, open};
+use super::write_back::{PAGE_ITEMS_MAX, WriteBack};
 use crate::asking::fetch::Fetch;
 use crate::asking::pacing::Patience;
-use crate::bank::{Bank, BankError, Exchange, ExchangeId, Lease, PART_RECORDS_MAX, Report};
-use crate::credentials::{Credentials, Vault};
+use crate::bank::{Bank, BankError, Exchange, ExchangeId, Lease, PART_RECORDS_MAX, Reader, Report};
+use crate::credentials::{BANK_KEY, Credentials, Vault};
 use crate::metrics::Metrics;
+use crate::secret::Secret;
 use crate::sources::settings::{Api, Settings};
+use crate::sources::submit::Submit;
+use crate::targets;
 
 /// Rounds that fail in a row, because the programme does not answer, before that is an alarm.
 const PASSING_MAX: u32 = 3;
@@ -51,6 +55,8 @@ pub(crate) struct Follower<B, F> {
     completed_at: Option<UnixMillis>,
     /// Credentials that the programme refused, with the status: no request is made with them again.
     refused: Option<(Credentials, u16)>,
+    /// The same of write-back, which has credentials of its own: the exchange goes on following without them.
+    submission_refused: Option<(Credentials, u16)>,
     failures: u32,
     backoff: Backoff,
 }
@@ -71,7 +77,19 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         let report = Report { running_since: None, ..exchange.report.clone() };
         let completed_at = report.ended_at.filter(|_| report.succeeded == Some(true));
         let (id, label) = (exchange.id, exchange.label());
-        Self { shared, id, label, lease, report, completed_at, refused: None, failures: 0, backoff }
+        let (refused, submission_refused) = (None, None);
+        Self {
+            shared,
+            id,
+            label,
+            lease,
+            report,
+            completed_at,
+            refused,
+            submission_refused,
+            failures: 0,
+            backoff,
+        }
     }
 
     fn backoff(shared: &Shared<B, F>) -> Backoff {
@@ -121,21 +139,18 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         self.report.succeeded = Some(outcome.is_ok());
         self.report.fetch_request = exchange.fetch_requests;
         let after = match outcome {
-            Ok(()) => {
+            Ok(left_over) => {
                 self.completed_at = Some(ended);
-                self.report.alarm.clear();
+                match left_over {
+                    Some(alarm) => self.raise(&alarm),
+                    None => self.report.alarm.clear(),
+                }
                 (self.failures, self.backoff) = (0, Self::backoff(&shared));
                 tracing::debug!(exchange = self.label, pages = done.pages, "round complete");
                 After::Round(spread(interval))
             }
             Err(Failure::Alarm(alarm)) => {
-                let text = cut(&alarm.to_string());
-                // Once: it stays in the report until a round is complete.
-                if self.report.alarm != text {
-                    tracing::error!(exchange = self.label, kind = alarm.name(), %alarm, "exchange needs attention");
-                }
-                shared.metrics.alarm(&self.label, alarm.name());
-                self.report.alarm = text;
+                self.raise(&alarm);
                 After::Round(spread(interval))
             }
             Err(Failure::Passing(reason, asked)) => {
@@ -167,16 +182,52 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         }
     }
 
-    async fn attempt(&mut self, exchange: &Exchange, done: &mut Done) -> Result<(), Failure> {
-        let shared = &self.shared;
+    /// Puts an alarm into the report.
+    fn raise(&mut self, alarm: &Alarm) {
+        let text = cut(&alarm.to_string());
+        // Once: it stays in the report until a round is complete.
+        if self.report.alarm != text {
+            tracing::error!(exchange = self.label, kind = alarm.name(), %alarm, "exchange needs attention");
+        }
+        self.shared.metrics.alarm(&self.label, alarm.name());
+        self.report.alarm = text;
+    }
+
+    /// One round of following, and one of write-back where the settings ask for it. Returns what a complete round could not do.
+    ///
+    /// Following comes first: what the programme withdraws is what protects the callers of this deployment. Write-back goes on after an alarm
+    /// about the programme's pages, which may last for weeks while own items are removed.
+    async fn attempt(&mut self, exchange: &Exchange, done: &mut Done) -> Result<Option<Alarm>, Failure> {
         let api: Api = exchange.api.parse().map_err(Alarm::Settings)?;
         let (settings, common) = Settings::parse(api, &exchange.config).map_err(Alarm::Settings)?;
+        let percent = common.removal_percent_max.unwrap_or(self.shared.removal_percent_max);
+        let followed = self.follow(exchange, api, &settings, percent, done).await;
+        let Some(submit) = common.submit else { return followed.map(|()| None) };
+        match followed {
+            Ok(()) => self.write_back(exchange, api, &settings, &submit, done).await,
+            Err(Failure::Alarm(alarm)) if alarm.is_of_pages() => {
+                if let Err(failure) = self.write_back(exchange, api, &settings, &submit, done).await {
+                    tracing::warn!(exchange = self.label, ?failure, "write-back ended early too");
+                }
+                Err(alarm.into())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn follow(
+        &mut self,
+        exchange: &Exchange,
+        api: Api,
+        settings: &Settings,
+        removal_percent_max: u8,
+        done: &mut Done,
+    ) -> Result<(), Failure> {
+        let shared = &self.shared;
         let read = shared.vault.read(exchange.member.as_deref(), &exchange.name, api);
         let credentials = read.map_err(Alarm::NoCredentials)?;
-        if let Some((_, status)) = self.refused.as_ref().filter(|(refused, _)| *refused == credentials) {
-            return Err(Alarm::Credentials(*status).into());
-        }
-        let mut source = open(exchange, &settings, &credentials, shared.clock.now())?;
+        check_refused(&self.refused, &credentials)?;
+        let mut source = open(exchange, settings, &credentials, shared.clock.now())?;
         let lease = self.lease.borrow().clone();
         let round = Round {
             bank: &shared.bank,
@@ -185,14 +236,44 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
             exchange,
             patience: shared.patience,
             part_records_max: PART_RECORDS_MAX,
-            removal_percent_max: common.removal_percent_max.unwrap_or(shared.removal_percent_max),
+            removal_percent_max,
             clock: &shared.clock,
         };
         let outcome = round.run(source.as_mut(), done).await;
-        self.refused = match &outcome {
-            Err(Failure::Alarm(Alarm::Credentials(status))) => Some((credentials, *status)),
-            Ok(()) | Err(_) => None,
+        self.refused = refused(&outcome, credentials);
+        outcome
+    }
+
+    async fn write_back(
+        &mut self,
+        exchange: &Exchange,
+        api: Api,
+        settings: &Settings,
+        submit: &Submit,
+        done: &mut Done,
+    ) -> Result<Option<Alarm>, Failure> {
+        let shared = &self.shared;
+        let read = shared.vault.read_for_submission(exchange.member.as_deref(), &exchange.name, api);
+        let credentials = read.map_err(Alarm::NoCredentials)?;
+        check_refused(&self.submission_refused, &credentials)?;
+        let target = targets::open(settings, submit, &credentials).map_err(Alarm::Settings)?;
+        let reader =
+            Reader { bank: submit.bank.clone(), key: Secret::new(credentials.get(BANK_KEY).to_owned()) };
+        let lease = self.lease.borrow().clone();
+        let round = WriteBack {
+            bank: &shared.bank,
+            fetch: &shared.fetch,
+            lease: &lease,
+            exchange: exchange.id,
+            reader: &reader,
+            target: target.as_ref(),
+            patience: shared.patience,
+            page_items_max: PAGE_ITEMS_MAX,
+            is_asked: exchange.fetch_requests > exchange.report.fetch_request,
+            clock: &shared.clock,
         };
+        let outcome = round.run(done).await;
+        self.submission_refused = refused(&outcome, credentials);
         outcome
     }
 
@@ -205,6 +286,22 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
                 After::Pause(self.backoff.next_pause())
             }
         }
+    }
+}
+
+/// The credentials of a round, if the programme refused them.
+fn refused<T>(outcome: &Result<T, Failure>, credentials: Credentials) -> Option<(Credentials, u16)> {
+    match outcome {
+        Err(Failure::Alarm(Alarm::Credentials(status))) => Some((credentials, *status)),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Credentials that were refused are not shown again.
+fn check_refused(former: &Option<(Credentials, u16)>, credentials: &Credentials) -> Result<(), Alarm> {
+    match former {
+        Some((refused, status)) if refused == credentials => Err(Alarm::Credentials(*status)),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -15,15 +15,16 @@ use vigie_formats::programme::{Key, Tally};
 use vigie_model::UnixMillis;
 
 use super::alarm::{Alarm, Failure};
+use super::asking::{Untaken, ask};
 use super::guard::Guard;
 use super::parts::{Batch, batches, sort};
 use crate::asking::fetch::Fetch;
-use crate::asking::pacing::{Attempts, Patience, Verdict, is_passing};
-use crate::asking::request::Request;
+use crate::asking::pacing::{Patience, is_passing};
+use crate::asking::request::{Request, Response};
 use crate::bank::{Bank, Exchange, Lease, Part};
 use crate::credentials::Credentials;
 use crate::cursor::Cursor;
-use crate::sources::{Next, Page, Refusal, Source, Step, Trouble};
+use crate::sources::{Next, Page, Refusal, Source, Step};
 
 /// Pages of one round: a programme whose pages never end is stopped here.
 const PAGES_MAX: u64 = 1_000_000;
@@ -53,6 +54,12 @@ pub(crate) struct Done {
     pub(crate) retries: u64,
     pub(crate) tally: Tally,
     pub(crate) checkpoint: Option<UnixMillis>,
+    /// Items that were submitted to the programme.
+    pub(crate) submitted: u64,
+    /// Items that were withdrawn from the programme.
+    pub(crate) taken_back: u64,
+    /// Items that the programme refused.
+    pub(crate) refused: u64,
 }
 
 /// The state of a round.
@@ -107,48 +114,19 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
         source: &mut dyn Source,
         done: &mut Done,
     ) -> Result<Step, Failure> {
-        let mut attempts = Attempts::new(self.patience);
-        loop {
-            let (reason, retry_after) = match self.fetch.fetch(request).await {
-                Ok(answer) if (200..300).contains(&answer.status) || answer.status == 304 => {
-                    match source.take(&answer, self.clock.now()) {
-                        Ok(step) => return Ok(step),
-                        Err(trouble) if trouble.is_passing() => {
-                            (Reason::Trouble(trouble), answer.retry_after)
-                        }
-                        Err(trouble) => return Err(Alarm::Trouble(trouble).into()),
-                    }
-                }
-                Ok(answer) => {
-                    let passing = (Reason::Status(answer.status), answer.retry_after);
-                    match source.refused(&answer) {
-                        Refusal::Again => return Ok(Step::GoOn),
-                        Refusal::Later => passing,
-                        Refusal::Stop if is_passing(answer.status) => passing,
-                        Refusal::Credentials => return Err(Alarm::Credentials(answer.status).into()),
-                        Refusal::Stop => return Err(Alarm::Refused(answer.status).into()),
-                    }
-                }
-                Err(error) if error.is_passing() => (Reason::Connection(error.to_string()), None),
-                Err(error) => return Err(Alarm::Fetch(error).into()),
-            };
-            match attempts.failed(retry_after) {
-                Verdict::After(pause) => {
-                    done.retries += 1;
-                    tokio::time::sleep(pause).await;
-                }
-                Verdict::GiveUp(asked) => {
-                    return Err(match reason {
-                        // The page is what it is: somebody has to look, and nothing is skipped.
-                        Reason::Trouble(trouble) => Alarm::Trouble(trouble).into(),
-                        Reason::Status(status) => {
-                            Failure::Passing(format!("the programme answers with status {status}"), asked)
-                        }
-                        Reason::Connection(text) => Failure::Passing(text, asked),
-                    });
-                }
+        let take = |answer: &Response| {
+            if (200..300).contains(&answer.status) || answer.status == 304 {
+                return source.take(answer, self.clock.now()).map_err(Untaken::Trouble);
             }
-        }
+            match source.refused(answer) {
+                Refusal::Again => Ok(Step::GoOn),
+                Refusal::Later => Err(Untaken::Later),
+                Refusal::Stop if is_passing(answer.status) => Err(Untaken::Later),
+                Refusal::Credentials => Err(Untaken::Alarm(Alarm::Credentials(answer.status))),
+                Refusal::Stop => Err(Untaken::Alarm(Alarm::Refused(answer.status))),
+            }
+        };
+        ask(self.fetch, self.patience, request, &mut done.retries, take).await
     }
 
     /// Stores a page, in as many parts as it needs.
@@ -220,7 +198,8 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
             let cursor = next_part(state);
             self.store(state, batch, cursor).await?;
         }
-        let cursor = Cursor { at: state.after.take(), part: 0, complete: true, items: state.items };
+        let (at, items) = (state.after.take(), state.items);
+        let cursor = Cursor { at, part: 0, complete: true, items, ..state.cursor.clone() };
         self.store(state, Batch::default(), cursor).await
     }
 
@@ -245,19 +224,12 @@ fn after(state: &State, place: Option<&Value>) -> Cursor {
     if state.cursor.at.as_ref() == place {
         return next_part(state);
     }
-    Cursor { at: place.cloned(), part: 0, complete: state.cursor.complete, items: state.items }
+    Cursor { at: place.cloned(), part: 0, items: state.items, ..state.cursor.clone() }
 }
 
 /// The cursor within a page.
 fn next_part(state: &State) -> Cursor {
     Cursor { part: state.cursor.part.saturating_add(1), items: state.items, ..state.cursor.clone() }
-}
-
-/// Why an attempt failed.
-enum Reason {
-    Trouble(Trouble),
-    Status(u16),
-    Connection(String),
 }
 
 fn count(len: usize) -> u64 {

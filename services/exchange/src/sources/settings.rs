@@ -12,6 +12,7 @@ use vigie_formats::ncmec::ENVIRONMENTS;
 use vigie_model::HashType;
 
 use super::lines::FileForm;
+use super::submit::Submit;
 
 /// The interface of a programme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,16 @@ impl Api {
             Self::ThreatExchange => &["token"],
             Self::StopNcii => &["fetch_key", "subscription_key"],
             Self::LocalFile | Self::HttpFile | Self::Sample => &[],
+        }
+    }
+
+    /// The credentials that its write-back needs; none where it takes no submissions.
+    #[must_use]
+    pub const fn submit_credentials(self) -> &'static [&'static str] {
+        match self {
+            Self::ThreatExchange => &["token"],
+            Self::StopNcii => &["submit_key", "feedback_key", "subscription_key"],
+            Self::Ncmec | Self::Tat | Self::LocalFile | Self::HttpFile | Self::Sample => &[],
         }
     }
 
@@ -172,10 +183,12 @@ const STOP_NCII: &str = "https://api.stopncii.org/v1";
 const TAT: &str = "https://app.terrorismanalytics.org";
 
 /// Settings of an exchange that no interface has for itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Common {
     /// The share of the exchange's records that one round may remove, in percent; `None` for the configuration's.
     pub removal_percent_max: Option<u8>,
+    /// What is submitted to the programme; `None` for nothing.
+    pub submit: Option<Submit>,
 }
 
 impl Settings {
@@ -189,8 +202,10 @@ impl Settings {
         if percent.is_some_and(|percent| percent > 100) {
             return Err(wrong("removal_percent_max", "it is 0 to 100"));
         }
+        let submit = object.remove("submit");
         let settings = Self::of(api, Value::Object(object))?;
-        Ok((settings, Common { removal_percent_max: percent }))
+        let submit = submit.map(|object| Submit::parse(&settings, object)).transpose()?;
+        Ok((settings, Common { removal_percent_max: percent, submit }))
     }
 
     fn of(api: Api, object: Value) -> Result<Self, SettingsError> {
@@ -299,11 +314,11 @@ struct HttpFile {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-fn read<T: serde::de::DeserializeOwned>(object: Value) -> Result<T, SettingsError> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(object: Value) -> Result<T, SettingsError> {
     serde_json::from_value(object).map_err(|error| SettingsError::Fields(error.to_string()))
 }
 
-fn wrong(field: &'static str, reason: &str) -> SettingsError {
+pub(super) fn wrong(field: &'static str, reason: &str) -> SettingsError {
     SettingsError::Value { field, reason: reason.to_owned() }
 }
 

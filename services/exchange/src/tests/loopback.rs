@@ -26,6 +26,8 @@ use crate::secret::Secret;
 struct Server {
     model: Arc<Mutex<Model>>,
     calls: Arc<AtomicUsize>,
+    /// Method, media type and body of the request to `/mirror`.
+    mirrored: Arc<Mutex<Vec<String>>>,
     /// `Authorization` of the request to `/echo`.
     echoed: Arc<Mutex<Option<String>>>,
 }
@@ -44,6 +46,7 @@ async fn serve(server: Server) -> String {
         .route("/moved", any(async || Redirect::permanent("/echo")))
         .route("/busy", any(async || (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "7")], "")))
         .route("/echo", any(echo))
+        .route("/mirror", any(mirror))
         .route("/stop/{*rest}", any(programme))
         .with_state(server);
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
@@ -67,6 +70,14 @@ async fn echo(State(server): State<Server>, asked: Asked) -> &'static str {
     let header = asked.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
     *server.echoed.lock().unwrap() = header;
     "echo"
+}
+
+async fn mirror(State(server): State<Server>, asked: Asked) -> &'static str {
+    let media_type = asked.headers().get("content-type").map_or("none", |value| value.to_str().unwrap());
+    let line = format!("{} {media_type}", asked.method());
+    let body = axum::body::to_bytes(asked.into_body(), 1_000).await.unwrap();
+    server.mirrored.lock().unwrap().push(format!("{line} {}", String::from_utf8(body.to_vec()).unwrap()));
+    "mirrored"
 }
 
 /// StopNCII, which answers with 503 four times before it does anything else.
@@ -126,6 +137,30 @@ async fn credentials_follow_a_redirect_within_the_origin_and_forms_follow_none()
     {
         assert_eq!(fetch.fetch(&request).await, Err(FetchError::Redirect));
     }
+}
+
+#[tokio::test]
+async fn a_request_goes_by_its_method_with_its_body() {
+    let server = Server::default();
+    let origin = serve(server.clone()).await;
+    let url = Url::parse(&format!("{origin}/mirror")).unwrap();
+    let body = |text: &str| Secret::new(text.to_owned());
+    for request in [
+        Request::get(url.clone()),
+        Request::form(url.clone(), body("a=b")),
+        Request::json(url.clone(), body("{}")),
+        Request::delete(url),
+    ] {
+        assert_eq!(fetch(&origin).fetch(&request).await.unwrap().body, "mirrored");
+        assert!(!format!("{request:?}").contains("mirror"), "Debug shows a path");
+    }
+    let expected = [
+        "GET none ",
+        "POST application/x-www-form-urlencoded a=b",
+        "POST application/json {}",
+        "DELETE none ",
+    ];
+    assert_eq!(*server.mirrored.lock().unwrap(), expected);
 }
 
 #[tokio::test]

@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use vigie_formats::programme::Key;
+use vigie_model::{BankId, Hash, ItemId, Sequence};
 
+use super::own::OwnItems;
 use crate::bank::{
-    Applied, Bank, BankError, Exchange, ExchangeId, KeyPage, Lease, PART_RECORDS_MAX, Part, Put, Report,
+    Applied, Bank, BankError, ChangePage, Exchange, ExchangeId, KeyPage, Lease, PART_RECORDS_MAX, Part, Put,
+    Reader, Report,
 };
 
 /// How a write fails.
@@ -29,6 +32,9 @@ pub(crate) struct State {
     pub(crate) fail: Option<(u64, Failing)>,
     pub(crate) is_away: bool,
     pub(crate) parts: Vec<(usize, usize)>,
+    /// What write-back reads, and the id of its bank.
+    pub(crate) own: OwnItems,
+    pub(crate) own_bank: u32,
 }
 
 #[derive(Debug)]
@@ -175,5 +181,23 @@ impl Bank for MemoryBank {
         stored.exchange.report = report.clone();
         stored.reports.push(report.clone());
         Ok(())
+    }
+
+    async fn own_bank(&self, _exchange: ExchangeId, reader: &Reader) -> Result<BankId, BankError> {
+        assert_eq!(reader.bank.as_str(), "own-list");
+        Ok(BankId(self.lock().own_bank))
+    }
+
+    async fn changes(
+        &self,
+        _reader: &Reader,
+        after: Sequence,
+        count_max: u16,
+    ) -> Result<ChangePage, BankError> {
+        Ok(self.lock().own.page(after, count_max))
+    }
+
+    async fn own_item(&self, _reader: &Reader, item: ItemId) -> Result<Option<Vec<Hash>>, BankError> {
+        Ok(self.lock().own.item(item))
     }
 }

@@ -1,0 +1,356 @@
+//! Write-back: submits a bank's own items to the programme, from the stored place to the bank's newest change.
+//!
+//! Always true:
+//!
+//! - The programme gets every change at least once. The place moves past a page of changes only after the programme has taken it, and what is
+//!   sent again changes nothing.
+//! - An item is withdrawn if it may have been submitted: how far items may have been is stored before they are.
+//! - Withdrawals of a page go before its submissions. A hash that another own item of the bank still has is not withdrawn.
+//! - Nothing is skipped in silence. Items that the programme refuses are kept by id and submitted again in every round; removals that cannot
+//!   be sent are kept by id until a person has asked for a round. Where these are too many, the place stays.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use vigie_access::WallClock;
+use vigie_model::{Hash, ItemId, Sequence};
+
+use super::alarm::{Alarm, Failure};
+use super::asking::{Untaken, ask};
+use super::changes::{Sorted, is_purged, sort};
+use super::round::Done;
+use crate::asking::fetch::Fetch;
+use crate::asking::pacing::Patience;
+use crate::asking::request::{Request, Response};
+use crate::bank::{Bank, ExchangeId, ItemChange, ItemState, Lease, Part, Reader};
+use crate::cursor::{Cursor, OutPlace, Pass};
+use crate::sources::Trouble;
+use crate::targets::{Denial, Submission, Target};
+
+/// Items of one page: as many are submitted again after a crash.
+pub(crate) const PAGE_ITEMS_MAX: u16 = 100;
+/// Items of one page where a bank is looked through.
+const SCAN_ITEMS_MAX: u16 = 1_000;
+
+/// What a round of write-back stands on.
+pub(crate) struct WriteBack<'a, B, F> {
+    pub(crate) bank: &'a B,
+    pub(crate) fetch: &'a F,
+    pub(crate) lease: &'a Lease,
+    pub(crate) exchange: ExchangeId,
+    pub(crate) reader: &'a Reader,
+    pub(crate) target: &'a dyn Target,
+    pub(crate) patience: Patience,
+    pub(crate) page_items_max: u16,
+    /// Whether a person has asked for the round.
+    pub(crate) is_asked: bool,
+    pub(crate) clock: &'a WallClock,
+}
+
+/// The state of a round.
+struct State {
+    /// As it is stored.
+    cursor: Cursor,
+    out: OutPlace,
+}
+
+/// What the programme answered.
+enum Sent<T> {
+    Taken(T),
+    /// One of the hashes is refused.
+    Refused(u16),
+    /// What is to be deleted is not there.
+    Gone(u16),
+}
+
+impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
+    /// Runs the round to its end. Returns what it could not do.
+    pub(crate) async fn run(&self, done: &mut Done) -> Result<Option<Alarm>, Failure> {
+        let exchange = self.bank.exchange(self.exchange).await?;
+        let cursor = Cursor::parse(&exchange.cursor).map_err(Alarm::from)?;
+        let bank = self.bank.own_bank(self.exchange, self.reader).await?.0;
+        let out = cursor.out.clone().unwrap_or(OutPlace { bank, ..OutPlace::default() });
+        if out.bank != bank {
+            return Err(Alarm::OtherBank.into());
+        }
+        let mut state = State { cursor, out };
+        if self.is_asked && !state.out.unsent.is_empty() {
+            state.out.unsent.clear();
+            self.store(&mut state).await?;
+        }
+        self.submit_refused(&mut state, done).await?;
+        let mut after = state.out.after;
+        loop {
+            let page = self.bank.changes(self.reader, Sequence(after), self.page_items_max).await?;
+            let (base, head) = (state.out.through, page.head.0);
+            state.out.pass.get_or_insert(Pass { base, head });
+            let (changes, is_cut) = self.within_bounds(page.changes, &state)?;
+            let last = changes.last().map(|change| change.sequence.0);
+            if let Some(last) = last {
+                self.page(changes, last, &mut state, done).await?;
+            }
+            if !is_cut && !page.has_more {
+                break;
+            }
+            after = if is_cut { last.unwrap_or(after) } else { page.next_after.0 };
+        }
+        state.out.pass = None;
+        self.store(&mut state).await?;
+        let OutPlace { refused, unsent, .. } = state.out;
+        let is_whole = refused.is_empty() && unsent.is_empty();
+        Ok((!is_whole).then_some(Alarm::LeftOver { refused, unsent }))
+    }
+
+    /// As many of the changes as name no more purged items than can be kept, and whether these are not all.
+    fn within_bounds(
+        &self,
+        mut changes: Vec<ItemChange>,
+        state: &State,
+    ) -> Result<(Vec<ItemChange>, bool), Alarm> {
+        let now = self.clock.now();
+        let room = OutPlace::IDS_MAX - state.out.unsent.len().min(OutPlace::IDS_MAX);
+        let purged = changes.iter().enumerate().filter(|(_, change)| is_purged(change, &state.out, now));
+        let Some(end) = purged.map(|(at, _)| at).nth(room) else { return Ok((changes, false)) };
+        changes.truncate(end);
+        if changes.is_empty() {
+            Err(Alarm::ManyUnsent(state.out.unsent.clone()))
+        } else {
+            Ok((changes, true))
+        }
+    }
+
+    /// Sends a page of changes, which ends with the sequence `last`.
+    async fn page(
+        &self,
+        changes: Vec<ItemChange>,
+        last: u64,
+        state: &mut State,
+        done: &mut Done,
+    ) -> Result<(), Failure> {
+        let takes = |hash: &Hash| self.target.takes(hash);
+        let Sorted { withdrawals, forgotten, submissions, of_programme } =
+            sort(changes, &state.out, self.clock.now(), takes);
+        if let Some(item) = of_programme.filter(|_| !self.target.knows_its_submitters()) {
+            return Err(Alarm::OfProgramme(item).into());
+        }
+        state.out.unsent.extend(forgotten.iter().map(|item| item.0));
+        let withdrawals = self.without_living(withdrawals, state.out.through).await?;
+        self.withdraw(withdrawals, state, done).await?;
+        if !submissions.is_empty() && state.out.through < last {
+            state.out.through = last;
+            self.store_through(state).await?;
+        }
+        self.submit(submissions, state, done).await?;
+        state.out.after = last;
+        self.store(state).await
+    }
+
+    /// Those hashes that no own item of the bank has. Items that were never submitted do not count: if they still are there they will be, and
+    /// if they are removed before, nobody would withdraw the hash.
+    async fn without_living(
+        &self,
+        mut hashes: Vec<(ItemId, Hash)>,
+        through: u64,
+    ) -> Result<Vec<(ItemId, Hash)>, Failure> {
+        let mut after = Sequence::ZERO;
+        while !hashes.is_empty() {
+            let page = self.bank.changes(self.reader, after, SCAN_ITEMS_MAX).await?;
+            let living: HashSet<&Hash> = page
+                .changes
+                .iter()
+                .filter(|change| change.item.0 <= through)
+                .filter_map(
+                    |change| if let ItemState::Own(hashes) = &change.state { Some(hashes) } else { None },
+                )
+                .flatten()
+                .collect();
+            hashes.retain(|(_, hash)| !living.contains(hash));
+            if !page.has_more {
+                break;
+            }
+            after = page.next_after;
+        }
+        Ok(hashes)
+    }
+
+    async fn withdraw(
+        &self,
+        hashes: Vec<(ItemId, Hash)>,
+        state: &mut State,
+        done: &mut Done,
+    ) -> Result<(), Failure> {
+        let mut taken_back = BTreeSet::new();
+        let mut refused = BTreeMap::new();
+        let mut waiting = batches(hashes, self.target.batch_max());
+        while let Some(batch) = waiting.pop() {
+            let hashes: Vec<Hash> = batch.iter().map(|(_, hash)| hash.clone()).collect();
+            let request = self.target.withdraw(&hashes).map_err(Alarm::Trouble)?;
+            let sent = self.send(&request, done, |answer| self.target.withdrawn(&hashes, answer)).await?;
+            match sent {
+                Sent::Taken(None) => taken_back.extend(batch.iter().map(|(item, _)| *item)),
+                Sent::Taken(Some(deletions)) => {
+                    for deletion in deletions {
+                        let items = batch.iter().map(|(item, _)| *item);
+                        match self.send(&deletion, done, |answer| self.target.deleted(answer)).await? {
+                            Sent::Taken(()) => taken_back.extend(items),
+                            Sent::Gone(_) => {}
+                            Sent::Refused(status) => refused.extend(items.map(|item| (item, status))),
+                        }
+                    }
+                }
+                Sent::Refused(status) if batch.len() == 1 => {
+                    refused.extend(batch.iter().map(|(item, _)| (*item, status)));
+                }
+                Sent::Refused(_) => waiting.extend(halves(batch)),
+                Sent::Gone(status) => return Err(Alarm::Refused(status).into()),
+            }
+        }
+        done.taken_back += count(taken_back.len());
+        for (item, status) in refused {
+            if state.out.unsent.len() >= OutPlace::IDS_MAX {
+                return Err(Alarm::Refused(status).into());
+            }
+            state.out.unsent.push(item.0);
+        }
+        Ok(())
+    }
+
+    /// Submits items, and keeps the ids of those that the programme refuses.
+    async fn submit(
+        &self,
+        items: Vec<(ItemId, Vec<Submission>)>,
+        state: &mut State,
+        done: &mut Done,
+    ) -> Result<(), Failure> {
+        let mut left: BTreeSet<ItemId> = items.iter().map(|(item, _)| *item).collect();
+        let refused = self.send_items(items, done).await?;
+        for (item, status) in refused {
+            left.remove(&item);
+            if state.out.refused.contains(&item.0) {
+                continue;
+            }
+            if state.out.refused.len() >= OutPlace::IDS_MAX {
+                return Err(Alarm::ManyRefused { item, status }.into());
+            }
+            done.refused += 1;
+            state.out.refused.push(item.0);
+        }
+        state.out.refused.retain(|item| !left.contains(&ItemId(*item)));
+        done.submitted += count(left.len());
+        Ok(())
+    }
+
+    /// Submits once more what the programme refused in earlier rounds, where it is still there.
+    async fn submit_refused(&self, state: &mut State, done: &mut Done) -> Result<(), Failure> {
+        let changed_at = self.clock.now();
+        for item in state.out.refused.clone() {
+            let hashes = self.bank.own_item(self.reader, ItemId(item)).await?.unwrap_or_default();
+            let taken = hashes.into_iter().filter(|hash| self.target.takes(hash));
+            let taken: Vec<Submission> = taken.map(|hash| Submission { hash, changed_at }).collect();
+            if taken.is_empty() {
+                state.out.refused.retain(|one| *one != item);
+            } else {
+                self.submit(vec![(ItemId(item), taken)], state, done).await?;
+            }
+        }
+        self.store(state).await
+    }
+
+    /// Sends submissions in batches, and returns the items that the programme refuses with the statuses of its answers.
+    async fn send_items(
+        &self,
+        items: Vec<(ItemId, Vec<Submission>)>,
+        done: &mut Done,
+    ) -> Result<BTreeMap<ItemId, u16>, Failure> {
+        let of_item = |(item, submissions): (ItemId, Vec<Submission>)| {
+            submissions.into_iter().map(move |submission| (item, submission))
+        };
+        let mut waiting = batches(items.into_iter().flat_map(of_item).collect(), self.target.batch_max());
+        let mut refused = BTreeMap::new();
+        while let Some(batch) = waiting.pop() {
+            let submissions: Vec<Submission> = batch.iter().map(|(_, one)| one.clone()).collect();
+            let request = self.target.submit(&submissions).map_err(Alarm::Trouble)?;
+            match self.send(&request, done, |answer| self.target.submitted(answer)).await? {
+                Sent::Taken(()) => {}
+                Sent::Refused(status) if batch.len() == 1 => {
+                    refused.extend(batch.iter().map(|(item, _)| (*item, status)));
+                }
+                Sent::Refused(_) => waiting.extend(halves(batch)),
+                Sent::Gone(status) => return Err(Alarm::Refused(status).into()),
+            }
+        }
+        Ok(refused)
+    }
+
+    async fn send<T>(
+        &self,
+        request: &Request,
+        done: &mut Done,
+        take: impl Fn(&Response) -> Result<T, Trouble>,
+    ) -> Result<Sent<T>, Failure> {
+        let take = |answer: &Response| {
+            if (200..300).contains(&answer.status) {
+                return take(answer).map(Sent::Taken).map_err(Untaken::Trouble);
+            }
+            match self.target.denied(answer) {
+                Denial::Later => Err(Untaken::Later),
+                Denial::Credentials => Err(Untaken::Alarm(Alarm::Credentials(answer.status))),
+                Denial::Content => Ok(Sent::Refused(answer.status)),
+                Denial::Gone => Ok(Sent::Gone(answer.status)),
+                Denial::Stop => Err(Untaken::Alarm(Alarm::Refused(answer.status))),
+            }
+        };
+        ask(self.fetch, self.patience, request, &mut done.retries, take).await
+    }
+
+    /// Stores how far items may be submitted, and nothing else of what the page changes.
+    async fn store_through(&self, state: &mut State) -> Result<(), Failure> {
+        let stored = state.cursor.out.clone();
+        let stored = stored.unwrap_or(OutPlace { bank: state.out.bank, ..OutPlace::default() });
+        self.store_out(state, OutPlace { through: state.out.through, pass: state.out.pass, ..stored }).await
+    }
+
+    async fn store(&self, state: &mut State) -> Result<(), Failure> {
+        let out = state.out.clone();
+        self.store_out(state, out).await
+    }
+
+    async fn store_out(&self, state: &mut State, out: OutPlace) -> Result<(), Failure> {
+        let is_new = out != OutPlace { bank: out.bank, ..OutPlace::default() };
+        if state.cursor.out.as_ref() == Some(&out) || state.cursor.out.is_none() && !is_new {
+            return Ok(());
+        }
+        let cursor = Cursor { out: Some(out), ..state.cursor.clone() };
+        let bytes = |cursor: &Cursor| cursor.to_bytes().ok_or(Alarm::Place);
+        let part = Part {
+            expected: bytes(&state.cursor)?,
+            cursor: bytes(&cursor)?,
+            withdrawn: Vec::new(),
+            puts: Vec::new(),
+            checkpoint: None,
+        };
+        self.bank.apply(self.exchange, self.lease, part).await?;
+        state.cursor = cursor;
+        Ok(())
+    }
+}
+
+/// Cuts a list into batches, the last one first.
+fn batches<T>(list: Vec<T>, count_max: usize) -> Vec<Vec<T>> {
+    let mut batches = Vec::new();
+    let mut list = list.into_iter().peekable();
+    while list.peek().is_some() {
+        batches.push(list.by_ref().take(count_max).collect());
+    }
+    batches.reverse();
+    batches
+}
+
+/// The halves of a batch of at least two, the second one first.
+fn halves<T>(mut batch: Vec<T>) -> [Vec<T>; 2] {
+    let second = batch.split_off(batch.len() / 2);
+    [second, batch]
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}

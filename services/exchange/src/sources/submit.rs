@@ -1,0 +1,193 @@
+//! What an exchange is told of write-back: the object `submit` of its settings.
+//!
+//! Without it an exchange only follows. Programmes that take submissions are ThreatExchange and StopNCII.
+
+use serde::Deserialize;
+use serde_json::Value;
+use vigie_formats::stop_ncii;
+use vigie_formats::threat_exchange::submission::{self as threat_exchange, OF_GROUP, PRIVACY_TYPES, Sharing};
+use vigie_model::BankName;
+
+use super::settings::{Api, Settings, SettingsError, read, wrong};
+
+/// Bytes of a description, and of a tag.
+const TEXT_LEN_MAX: usize = 256;
+/// Tags of a submission.
+const TAGS_MAX: usize = 16;
+
+/// The description where the settings have none: the programme requires one.
+const DESCRIPTION: &str = "known harmful content";
+
+/// What an exchange submits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submit {
+    /// The bank whose own items are submitted: one of the exchange's owner.
+    pub bank: BankName,
+    /// The programme's words for the types of hashes that are submitted; none for all.
+    pub signal_types: Vec<String>,
+    /// What the programme is told beside the hashes.
+    pub words: SubmitWords,
+}
+
+/// What a programme is told beside the hashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubmitWords {
+    /// See [`Api::ThreatExchange`].
+    ThreatExchange(Sharing),
+    /// See [`Api::StopNcii`].
+    StopNcii {
+        /// Tags of the feedback that goes with each hash.
+        tags: Vec<String>,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfThreatExchange {
+    bank: String,
+    share_level: String,
+    privacy_type: Option<String>,
+    description: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    signal_types: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfStopNcii {
+    bank: String,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    signal_types: Vec<String>,
+}
+
+impl Submit {
+    /// Reads the object for an exchange with these settings.
+    pub(super) fn parse(settings: &Settings, object: Value) -> Result<Self, SettingsError> {
+        match settings {
+            Settings::ThreatExchange { group, .. } => {
+                let OfThreatExchange { bank, share_level, privacy_type, description, tags, signal_types } =
+                    read(object)?;
+                one_of("submit.share_level", &share_level, &threat_exchange::SHARE_LEVELS)?;
+                let privacy_type = privacy_type.unwrap_or_else(|| OF_GROUP.to_owned());
+                one_of("submit.privacy_type", &privacy_type, &PRIVACY_TYPES)?;
+                let description = description.unwrap_or_else(|| DESCRIPTION.to_owned());
+                check_text("submit.description", &description)?;
+                // The programme separates tags by commas.
+                if tags.iter().any(|tag| tag.contains(',')) {
+                    return Err(wrong("submit.tags", "a tag has no comma"));
+                }
+                check_types(&signal_types, threat_exchange::signal_types())?;
+                let tags = checked_tags(tags)?;
+                let sharing = Sharing { share_level, privacy_type, group: group.clone(), description, tags };
+                let words = SubmitWords::ThreatExchange(sharing);
+                Ok(Self { bank: bank_name(&bank)?, signal_types, words })
+            }
+            Settings::StopNcii { .. } => {
+                let OfStopNcii { bank, tags, signal_types } = read(object)?;
+                check_types(&signal_types, stop_ncii::submission::signal_types())?;
+                let words = SubmitWords::StopNcii { tags: checked_tags(tags)? };
+                Ok(Self { bank: bank_name(&bank)?, signal_types, words })
+            }
+            Settings::Ncmec { .. } => {
+                Err(wrong("submit", "no format is known in which NCMEC takes entries of platforms"))
+            }
+            Settings::Tat { .. } => {
+                Err(wrong("submit", "Tech Against Terrorism takes feedback, and no hashes"))
+            }
+            Settings::LocalFile { .. } | Settings::HttpFile { .. } | Settings::Sample => Err(wrong(
+                "submit",
+                &format!("{} and {} take submissions", Api::ThreatExchange, Api::StopNcii),
+            )),
+        }
+    }
+}
+
+fn bank_name(text: &str) -> Result<BankName, SettingsError> {
+    // A name without an owner: only the owner's own banks are submitted.
+    text.parse().map_err(|_| wrong("submit.bank", "it is the name of a bank of the exchange's owner"))
+}
+
+fn one_of(field: &'static str, word: &str, words: &[&str]) -> Result<(), SettingsError> {
+    if words.contains(&word) { Ok(()) } else { Err(wrong(field, &format!("use {}", words.join(", ")))) }
+}
+
+fn check_types(given: &[String], words: impl Iterator<Item = &'static str>) -> Result<(), SettingsError> {
+    let words: Vec<&str> = words.collect();
+    given.iter().try_for_each(|word| one_of("submit.signal_types", word, &words))
+}
+
+fn check_text(field: &'static str, text: &str) -> Result<(), SettingsError> {
+    let fits = (1..=TEXT_LEN_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+    if fits { Ok(()) } else { Err(wrong(field, "1 to 256 bytes without control characters")) }
+}
+
+fn checked_tags(tags: Vec<String>) -> Result<Vec<String>, SettingsError> {
+    if tags.len() > TAGS_MAX {
+        return Err(wrong("submit.tags", "at most 16"));
+    }
+    tags.iter().try_for_each(|tag| check_text("submit.tags", tag))?;
+    Ok(tags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(api: &str, text: &str) -> Result<Option<Submit>, SettingsError> {
+        Settings::parse(api.parse().unwrap(), text).map(|(_, common)| common.submit)
+    }
+
+    #[test]
+    fn write_back_is_off_unless_it_is_asked_for() {
+        assert_eq!(parse("stop_ncii", "{}"), Ok(None));
+        let submit =
+            parse("stop_ncii", r#"{"submit": {"bank": "own-list", "tags": ["a"]}}"#).unwrap().unwrap();
+        assert_eq!(submit.bank.as_str(), "own-list");
+        assert_eq!(submit.words, SubmitWords::StopNcii { tags: vec!["a".to_owned()] });
+        let text = r#"{"privacy_group": 7, "submit": {"bank": "own", "share_level": "AMBER", "signal_types": ["HASH_MD5"]}}"#;
+        let submit = parse("fb_threatexchange", text).unwrap().unwrap();
+        let SubmitWords::ThreatExchange(sharing) = submit.words else { panic!("other words") };
+        assert_eq!((sharing.group.as_str(), sharing.privacy_type.as_str()), ("7", OF_GROUP));
+        assert_eq!(submit.signal_types, ["HASH_MD5"]);
+    }
+
+    #[test]
+    fn programmes_that_take_no_hashes_and_unusable_words_are_refused() {
+        let long = "x".repeat(257);
+        let of_group = |submit: &str| format!(r#"{{"privacy_group": 7, "submit": {submit}}}"#);
+        for (api, text, named) in [
+            ("ncmec", r#"{"environment": "NGO", "submit": {"bank": "a"}}"#.to_owned(), "NCMEC"),
+            ("tat", r#"{"submit": {"bank": "a"}}"#.to_owned(), "feedback"),
+            ("sample", r#"{"submit": {"bank": "a"}}"#.to_owned(), "stop_ncii"),
+            ("local_file", r#"{"path": "a", "submit": {"bank": "a"}}"#.to_owned(), "stop_ncii"),
+            ("stop_ncii", r#"{"submit": {}}"#.to_owned(), "bank"),
+            ("stop_ncii", r#"{"submit": {"bank": "other/list"}}"#.to_owned(), "owner"),
+            ("stop_ncii", r#"{"submit": {"bank": "a", "share_level": "RED"}}"#.to_owned(), "share_level"),
+            (
+                "stop_ncii",
+                r#"{"submit": {"bank": "a", "signal_types": ["HASH_PDQ"]}}"#.to_owned(),
+                "ImagePDQ",
+            ),
+            ("stop_ncii", format!(r#"{{"submit": {{"bank": "a", "tags": ["{long}"]}}}}"#), "tags"),
+            ("fb_threatexchange", of_group(r#"{"bank": "a"}"#), "share_level"),
+            ("fb_threatexchange", of_group(r#"{"bank": "a", "share_level": "BLUE"}"#), "GREEN"),
+            (
+                "fb_threatexchange",
+                of_group(r#"{"bank": "a", "share_level": "RED", "privacy_type": "X"}"#),
+                "VISIBLE",
+            ),
+            (
+                "fb_threatexchange",
+                of_group(r#"{"bank": "a", "share_level": "RED", "tags": ["a,b"]}"#),
+                "comma",
+            ),
+        ] {
+            let error = parse(api, &text).unwrap_err().to_string();
+            assert!(error.contains(named), "{api} {text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The programmes that take submissions: one file for each.
+//!
+//! `target` says what all have in common; [`open`] makes the target of one round.
+
+pub(crate) mod target;
+mod threat_exchange;
+mod stop_ncii;
+
+pub(crate) use self::target::{Denial, Submission, Target};
+use crate::credentials::Credentials;
+use crate::sources::settings::{Settings, SettingsError};
+use crate::sources::submit::{Submit, SubmitWords};
+
+/// Opens the target of a round. `settings` are those of the same exchange.
+pub(crate) fn open(
+    settings: &Settings,
+    submit: &Submit,
+    credentials: &Credentials,
+) -> Result<Box<dyn Target>, SettingsError> {
+    let types = submit.signal_types.clone();
+    match (settings, &submit.words) {
+        (Settings::ThreatExchange { base, .. }, SubmitWords::ThreatExchange(sharing)) => Ok(Box::new(
+            threat_exchange::ThreatExchange::open(base.clone(), sharing.clone(), types, credentials)?,
+        )),
+        (Settings::StopNcii { base }, SubmitWords::StopNcii { tags }) => {
+            Ok(Box::new(stop_ncii::StopNcii::open(base.clone(), tags.clone(), types, credentials)))
+        }
+        // Settings are parsed together: words of another programme are none of these.
+        (
+            Settings::Ncmec { .. }
+            | Settings::ThreatExchange { .. }
+            | Settings::StopNcii { .. }
+            | Settings::Tat { .. }
+            | Settings::LocalFile { .. }
+            | Settings::HttpFile { .. }
+            | Settings::Sample,
+            SubmitWords::ThreatExchange(_) | SubmitWords::StopNcii { .. },
+        ) => Err(SettingsError::Value {
+            field: "submit",
+            reason: "its words are those of another programme".to_owned(),
+        }),
+    }
+}

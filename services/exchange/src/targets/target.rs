@@ -1,0 +1,62 @@
+//! The target: makes the requests that tell a programme of hashes, and reads their answers, without a network, a clock or a bank.
+
+use vigie_model::{Hash, UnixMillis};
+
+use crate::asking::request::{Request, Response};
+use crate::sources::Trouble;
+
+/// The side of a programme that takes submissions.
+///
+/// Always true: a request that is made again changes nothing more. Hashes are those that the target [takes](Self::takes).
+pub(crate) trait Target: Send + Sync {
+    /// The most hashes of one request.
+    fn batch_max(&self) -> usize;
+
+    /// Whether the programme has a word for the hash, among those of the settings.
+    fn takes(&self, hash: &Hash) -> bool;
+
+    /// Whether the programme says which hashes this submitter has submitted: a withdrawal then concerns those alone, whatever is asked.
+    fn knows_its_submitters(&self) -> bool;
+
+    /// Submits hashes, at most [`Self::batch_max`].
+    fn submit(&self, hashes: &[Submission]) -> Result<Request, Trouble>;
+
+    /// Reads the answer of success to a submission.
+    fn submitted(&self, answer: &Response) -> Result<(), Trouble>;
+
+    /// Withdraws hashes, at most [`Self::batch_max`], or asks for what is needed to do that.
+    fn withdraw(&self, hashes: &[Hash]) -> Result<Request, Trouble>;
+
+    /// Reads the answer of success to [`Self::withdraw`]: the deletions that follow it, or `None` where the hashes are withdrawn with it.
+    fn withdrawn(&self, hashes: &[Hash], answer: &Response) -> Result<Option<Vec<Request>>, Trouble>;
+
+    /// Reads the answer of success to a deletion.
+    fn deleted(&self, answer: &Response) -> Result<(), Trouble>;
+
+    /// Judges an answer that is not one of success.
+    fn denied(&self, answer: &Response) -> Denial;
+}
+
+/// A hash to submit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Submission {
+    /// The hash.
+    pub(crate) hash: Hash,
+    /// When its item was last changed.
+    pub(crate) changed_at: UnixMillis,
+}
+
+/// Why a programme did not do what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// The same request may succeed later.
+    Later,
+    /// The credentials are refused.
+    Credentials,
+    /// One of the hashes is refused, or what is said of it.
+    Content,
+    /// What is to be deleted is not there.
+    Gone,
+    /// The request is refused, whatever it holds.
+    Stop,
+}

@@ -1,0 +1,155 @@
+//! A bank's own items in memory, as write-back reads them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use vigie_model::{Hash, ItemId, Sequence, UnixMillis};
+
+use super::model::Model;
+use crate::bank::{ChangePage, ItemChange, ItemState};
+
+/// What is in a bank, and what was.
+#[derive(Debug, Default)]
+pub(crate) struct OwnItems {
+    /// The newest change of the log.
+    pub(crate) head: u64,
+    items: BTreeMap<u64, Item>,
+}
+
+#[derive(Debug, Clone)]
+struct Item {
+    numbers: Vec<u8>,
+    is_own: bool,
+    is_held: bool,
+    is_canary: bool,
+    is_removed: bool,
+    is_purged: bool,
+    sequence: u64,
+    changed_at: u64,
+}
+
+/// A change of a bank. Items are named by their number among those that are there.
+#[derive(Debug, Clone)]
+pub(crate) enum OwnChange {
+    /// An own item with the hashes of these numbers.
+    Add(Vec<u8>),
+    /// An item that came by a programme.
+    AddOfProgramme(u8),
+    AddCanary(u8),
+    Remove(usize),
+    Hold(usize),
+    Lift(usize),
+    /// Somebody submits the item without a programme, or withdraws that.
+    Claim(usize, bool),
+    /// Nothing of the item is other than before.
+    Touch(usize),
+}
+
+impl OwnItems {
+    /// Applies a change at a time in seconds.
+    pub(crate) fn change(&mut self, change: &OwnChange, now: u64) {
+        self.head += 1;
+        let (sequence, changed_at) = (self.head, now * 1_000);
+        let mut add = |numbers: Vec<u8>, is_own, is_canary| {
+            let item = Item {
+                numbers,
+                is_own,
+                is_canary,
+                is_held: false,
+                is_removed: false,
+                is_purged: false,
+                sequence,
+                changed_at,
+            };
+            self.items.insert(sequence, item);
+        };
+        match change {
+            OwnChange::Add(numbers) => return add(numbers.clone(), true, false),
+            OwnChange::AddOfProgramme(number) => return add(vec![*number], false, false),
+            OwnChange::AddCanary(number) => return add(vec![*number], true, true),
+            OwnChange::Remove(_)
+            | OwnChange::Hold(_)
+            | OwnChange::Lift(_)
+            | OwnChange::Claim(..)
+            | OwnChange::Touch(_) => {}
+        }
+        let (OwnChange::Remove(at)
+        | OwnChange::Hold(at)
+        | OwnChange::Lift(at)
+        | OwnChange::Claim(at, _)
+        | OwnChange::Touch(at)) = change
+        else {
+            return;
+        };
+        let living = self.items.values_mut().filter(|item| !item.is_removed);
+        let mut living: Vec<&mut Item> = living.collect();
+        let count = living.len().max(1);
+        let Some(item) = living.get_mut(at % count) else { return };
+        (item.sequence, item.changed_at) = (sequence, changed_at);
+        match change {
+            OwnChange::Remove(_) => item.is_removed = true,
+            OwnChange::Hold(_) => item.is_held = true,
+            OwnChange::Lift(_) => item.is_held = false,
+            OwnChange::Claim(_, is_own) => item.is_own = *is_own,
+            OwnChange::Add(_)
+            | OwnChange::AddOfProgramme(_)
+            | OwnChange::AddCanary(_)
+            | OwnChange::Touch(_) => {}
+        }
+    }
+
+    /// Forgets the hashes of removed items.
+    pub(crate) fn purge(&mut self) {
+        self.items.values_mut().filter(|item| item.is_removed).for_each(|item| item.is_purged = true);
+    }
+
+    /// The numbers of the hashes that belong to the programme.
+    pub(crate) fn shared(&self) -> BTreeSet<u8> {
+        self.items.values().filter(|item| item.is_shared()).flat_map(|item| item.numbers.clone()).collect()
+    }
+
+    pub(crate) fn page(&self, after: Sequence, count_max: u16) -> ChangePage {
+        let mut changes: Vec<ItemChange> = self
+            .items
+            .iter()
+            .filter(|(_, item)| item.sequence > after.0)
+            .map(|(id, item)| ItemChange {
+                item: ItemId(*id),
+                sequence: Sequence(item.sequence),
+                changed_at: UnixMillis(item.changed_at),
+                state: item.state(),
+            })
+            .collect();
+        changes.sort_by_key(|change| change.sequence);
+        let has_more = changes.len() > usize::from(count_max);
+        changes.truncate(count_max.into());
+        let last = changes.last().map_or(self.head, |change| change.sequence.0);
+        let next_after = Sequence(if has_more { last } else { self.head });
+        ChangePage { changes, head: Sequence(self.head), next_after, has_more }
+    }
+
+    pub(crate) fn item(&self, item: ItemId) -> Option<Vec<Hash>> {
+        self.items.get(&item.0).filter(|item| item.is_shared()).map(Item::hashes)
+    }
+}
+
+impl Item {
+    fn is_shared(&self) -> bool {
+        self.is_own && !self.is_held && !self.is_canary && !self.is_removed
+    }
+
+    fn hashes(&self) -> Vec<Hash> {
+        self.numbers.iter().map(|number| Model::hash(*number)).collect()
+    }
+
+    fn state(&self) -> ItemState {
+        if self.is_removed {
+            return ItemState::Removed((!self.is_purged).then(|| self.hashes()));
+        }
+        match (self.is_canary, self.is_own, self.is_held) {
+            (true, ..) => ItemState::Canary,
+            (_, false, _) => ItemState::OfProgrammes(self.hashes()),
+            (_, _, true) => ItemState::Held(self.hashes()),
+            (..) => ItemState::Own(self.hashes()),
+        }
+    }
+}
