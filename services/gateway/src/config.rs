@@ -47,6 +47,9 @@ pub struct Config {
     /// it, such requests are answered with 501.
     #[schemars(extend("x-value" = "DIR"))]
     pub credentials_folder: Option<PathBuf>,
+    /// Whether feeds in the formats of programmes also have what a bank knows from programmes alone. Without it they have the bank's own items,
+    /// those with a submission that names no programme: so deployments that follow each other send nothing back.
+    pub feeds_pass_on: bool,
     /// The largest body of a request, in bytes: a picture or a video.
     #[schemars(range(min = 65_536))]
     pub body_bytes_max: usize,
@@ -87,6 +90,7 @@ impl Default for Config {
             hosts: Vec::new(),
             public_url: None,
             credentials_folder: None,
+            feeds_pass_on: false,
             body_bytes_max: 64 << 20,
             bodies_bytes_max: 256 << 20,
             body_bytes_per_second_min: 16 << 10,

@@ -71,6 +71,7 @@ pub async fn run_with(
         bodies: Bodies::new(&config),
         fetcher: Fetcher::new(&config.fetch, Arc::clone(&metrics))?,
         credentials: CredentialsFolder(config.credentials_folder.clone()),
+        feeds_pass_on: config.feeds_pass_on,
         public_url: config.public_url.as_deref().map(Into::into),
         speaks_tls: listener.tls().is_some(),
     };

@@ -18,6 +18,8 @@ pub(crate) struct Shared {
     pub(crate) fetcher: Fetcher,
     /// Credentials of programmes.
     pub(crate) credentials: CredentialsFolder,
+    /// Whether feeds also have what a bank knows from programmes alone.
+    pub(crate) feeds_pass_on: bool,
     /// How clients reach the gateway, where it is told.
     pub(crate) public_url: Option<Arc<str>>,
     /// Whether connections are over TLS.

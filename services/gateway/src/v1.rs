@@ -7,7 +7,7 @@
 //! - Nothing is stored by caches.
 //!
 //! Reading order: `paths`, `request` (caller, time, options, bodies), `faults` and `values` (what is wrong with them, and what they mean), `image`,
-//! `matching`, `hashing`, `banks`, `items`, `members`, `audit`, `state`, `description` (OpenAPI).
+//! `matching`, `hashing`, `banks`, `published` (the lists that other deployments follow), `items`, `members`, `audit`, `state`, `description` (OpenAPI).
 
 pub(crate) mod paths;
 mod request;
@@ -17,6 +17,7 @@ mod image;
 mod matching;
 mod hashing;
 mod banks;
+mod published;
 mod items;
 mod members;
 mod audit;
@@ -59,6 +60,7 @@ fn described() -> OpenApiRouter<Handlers> {
         .routes(routes!(hashing::hash_image))
         .routes(routes!(banks::list_banks, banks::create_bank))
         .routes(routes!(banks::show_bank, banks::change_bank, banks::delete_bank))
+        .routes(routes!(published::read_list))
         .routes(routes!(items::list_items, items::add_items))
         .routes(routes!(items::list_removed_items))
         .routes(routes!(items::find_items))

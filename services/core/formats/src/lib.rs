@@ -12,7 +12,7 @@
 //! - **No hash is in an error or in `Debug`.**
 //! - **`parse(render(page))` is `page`**: property tests of each programme.
 //!
-//! Reading order: [`programme`], [`utc`], then one of [`ncmec`], [`threat_exchange`], [`stop_ncii`], [`tat`]; [`files`] stands by itself.
+//! Reading order: [`programme`], [`utc`], then one of [`ncmec`], [`threat_exchange`], [`stop_ncii`], [`tat`], [`vigie`]; [`files`] stands by itself.
 
 pub mod programme;
 pub mod utc;
@@ -22,4 +22,5 @@ pub mod ncmec;
 pub mod threat_exchange;
 pub mod stop_ncii;
 pub mod tat;
+pub mod vigie;
 pub mod files;

@@ -5,7 +5,7 @@
 //! changes meanwhile moves out of it into a later one.
 
 use axum::Extension;
-use axum::extract::{Path, Query};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use http::header;
 use serde::Deserialize;
@@ -18,6 +18,7 @@ use crate::entry::ClientAddress;
 use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, bank, end_of_second, page};
 use crate::hma::Refusal;
 use crate::problem::Problem;
+use crate::shared::Shared;
 use crate::upstream::Caller;
 
 /// Entries of a page, as many as the programme's own have.
@@ -81,6 +82,7 @@ fn second(name: &str, text: Option<&str>) -> Result<Option<UnixMillis>, Refusal>
 
 /// A page of entries that were changed after `from` and up to `to`.
 pub(crate) async fn entries(
+    State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
@@ -97,7 +99,8 @@ pub(crate) async fn entries(
         }
         (None, None) => ChangesFrom::Beginning,
     };
-    let follower = Follower { by: By::Id, since, begun: place.map(|place| place.begun) };
+    let follower =
+        Follower { gets_all: shared.feeds_pass_on, by: By::Id, since, begun: place.map(|place| place.begun) };
     let range = Range { from: begin, through: to.map(end_of_second), size: SIZE, follower };
     let page = page(&caller, &bank.name, range).await?;
     // More may come into a range that has not ended, and the follower would not ask for it again.

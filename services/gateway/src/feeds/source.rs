@@ -40,6 +40,8 @@ pub(super) struct Range {
 pub(super) struct Follower {
     /// How it identifies an item.
     pub(super) by: By,
+    /// Whether it also gets what the bank knows from programmes alone.
+    pub(super) gets_all: bool,
     /// It has what there was at this time; `None` where it begins anew.
     pub(super) since: Option<UnixMillis>,
     /// The newest change when it asked for the first page of this round; `None` for the first page.
@@ -145,19 +147,22 @@ fn record(
     follower: &Follower,
     begun: Sequence,
 ) -> Result<Option<(ItemId, Record)>, Refusal> {
-    let BankEntry { item, sequence, changed_at, added_at, state } = entry;
+    let BankEntry { item, sequence, changed_at, added_at, state, is_own } = entry;
     let internal = |error: KeyError| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     let key = Key::new(&item.to_string()).map_err(internal)?;
     let mut record = Record { changed_at: Some(changed_at), ..Record::new(key) };
     match state {
-        EntryState::Living(content) => {
+        EntryState::Living(content) if is_own || follower.gets_all => {
             fill(&mut record, *content);
             return Ok(Some((item, record)));
         }
-        EntryState::Held(_) | EntryState::Removed { .. } if !follower.may_have(added_at, sequence, begun) => {
+        EntryState::Living(_) | EntryState::Held(_) | EntryState::Removed { .. }
+            if !follower.may_have(added_at, sequence, begun) =>
+        {
             return Ok(None);
         }
-        EntryState::Held(content) => fill(&mut record, *content),
+        // It may have been the bank's own before.
+        EntryState::Living(content) | EntryState::Held(content) => fill(&mut record, *content),
         EntryState::Removed { hashes: Some(hashes) } => record.hashes = hashes,
         EntryState::Removed { hashes: None } if follower.by == By::Value => {
             let gone = "hashes were removed since your checkpoint that are no longer kept: begin anew, without a checkpoint";
@@ -283,7 +288,8 @@ mod tests {
 
     fn entry(added_at: u64, state: EntryState) -> BankEntry {
         let (item, sequence) = (ItemId(7), Sequence(9));
-        BankEntry { item, sequence, changed_at: UnixMillis(90), added_at: UnixMillis(added_at), state }
+        let (changed_at, added_at) = (UnixMillis(90), UnixMillis(added_at));
+        BankEntry { item, sequence, changed_at, added_at, state, is_own: true }
     }
 
     fn told(follower: &Follower, added_at: u64, state: EntryState) -> Result<Option<bool>, Refusal> {
@@ -297,11 +303,12 @@ mod tests {
 
     #[test]
     fn a_follower_is_told_of_the_removal_of_what_it_may_have_alone() {
-        let since = |at| Follower { by: By::Value, since: Some(UnixMillis(at)), begun: None };
+        let since =
+            |at| Follower { gets_all: false, by: By::Value, since: Some(UnixMillis(at)), begun: None };
         let known = || gone(Some(vec![Hash::md5([7; 16])]));
         assert_eq!(told(&since(50), 50, known()), Ok(Some(true)));
         assert_eq!(told(&since(50), 51, known()), Ok(None));
-        let anew = Follower { by: By::Value, since: None, begun: None };
+        let anew = Follower { gets_all: false, by: By::Value, since: None, begun: None };
         assert_eq!(told(&anew, 50, known()), Ok(None));
         // Removed in the course of the round, after the follower may have got it.
         let later = record(entry(50, known()), &anew, Sequence(8)).unwrap();
@@ -310,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_follower_that_may_keep_a_purged_hash_for_ever_begins_anew() {
-        let follower = |by| Follower { by, since: Some(UnixMillis(50)), begun: None };
+        let follower = |by| Follower { gets_all: false, by, since: Some(UnixMillis(50)), begun: None };
         assert!(told(&follower(By::Value), 50, gone(None)).is_err());
         assert_eq!(told(&follower(By::Value), 51, gone(None)), Ok(None));
         assert_eq!(told(&follower(By::Id), 50, gone(None)), Ok(Some(true)));
@@ -326,10 +333,18 @@ mod tests {
             origin: None,
             details: vigie_consortium::Details::default(),
         };
-        let follower = Follower { by: By::Id, since: Some(UnixMillis(50)), begun: None };
-        let held = record(entry(1, EntryState::Held(Box::new(content))), &follower, Sequence(9));
+        let follower = Follower { gets_all: false, by: By::Id, since: Some(UnixMillis(50)), begun: None };
+        let held = record(entry(1, EntryState::Held(Box::new(content.clone()))), &follower, Sequence(9));
         let held = held.unwrap().unwrap().1;
-        assert!(held.withdrawn && held.hashes == [hash]);
+        assert!(held.withdrawn && held.hashes == [hash.clone()]);
+        // What is no longer the bank's own is withdrawn too, except for who gets all.
+        let foreign = |follower: &Follower| {
+            let entry =
+                BankEntry { is_own: false, ..entry(1, EntryState::Living(Box::new(content.clone()))) };
+            record(entry, follower, Sequence(9)).unwrap().unwrap().1
+        };
+        assert!(foreign(&follower).withdrawn);
+        assert!(!foreign(&Follower { gets_all: true, ..follower }).withdrawn);
     }
 
     #[test]

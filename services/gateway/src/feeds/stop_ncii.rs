@@ -1,7 +1,7 @@
 //! A bank as StopNCII, version 1.
 
 use axum::Extension;
-use axum::extract::{Path, Query};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use http::header;
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use vigie_model::UnixMillis;
 
 use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, bank, end_of_second, page};
 use crate::hma::Refusal;
+use crate::shared::Shared;
 use crate::upstream::Caller;
 
 /// Records of a page, unless another number is asked for.
@@ -29,6 +30,7 @@ pub(crate) struct Asked {
 
 /// A page of records, the earliest first.
 pub(crate) async fn fetch_hashes(
+    State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
@@ -46,7 +48,8 @@ pub(crate) async fn fetch_hashes(
     };
     let size = asked.page_size.unwrap_or(SIZE_DEFAULT).clamp(1, PAGE_MAX);
     let begun = place.map(|place| place.begun);
-    let follower = Follower { by: By::Value, since: since.map(end_of_second), begun };
+    let follower =
+        Follower { gets_all: shared.feeds_pass_on, by: By::Value, since: since.map(end_of_second), begun };
     let page = page(&caller, &bank.name, Range { from, through: None, size, follower }).await?;
     let case = format!("00000000-0000-4000-8000-{:012x}", bank.id.0);
     let records = page.records.iter().flat_map(|(_, record)| hash_records(record, &case)).collect();

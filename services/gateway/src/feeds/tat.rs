@@ -86,7 +86,8 @@ pub(crate) async fn all(
         (None, None) => ChangesFrom::Beginning,
     };
     let begun = place.map(|place| place.begun);
-    let follower = Follower { by: By::Value, since: known.map(|(at, _)| at), begun };
+    let follower =
+        Follower { gets_all: shared.feeds_pass_on, by: By::Value, since: known.map(|(at, _)| at), begun };
     let page = page(&caller, &bank.name, Range { from, through: None, size: PAGE_MAX, follower }).await?;
     let next = page.next.map(|place| {
         let path = format!("{}?page={place}&order=asc", uri.path());

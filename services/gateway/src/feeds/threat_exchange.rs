@@ -51,7 +51,8 @@ pub(crate) async fn updates(
         (None, None) => ChangesFrom::Beginning,
     };
     let begun = place.map(|place| place.begun);
-    let follower = Follower { by: By::Value, since: since.map(end_of_second), begun };
+    let follower =
+        Follower { gets_all: shared.feeds_pass_on, by: By::Value, since: since.map(end_of_second), begun };
     let mut range = Range {
         from: begin,
         through: asked.stop_time.map(|stop| UnixMillis(stop.saturating_mul(1_000).saturating_add(999))),

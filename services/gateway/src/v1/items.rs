@@ -1,6 +1,6 @@
 //! `/v1/banks/{bank}/items`, `/v1/items`: items, one by one and in lists.
 
-mod objects;
+pub(super) mod objects;
 pub(super) mod batches;
 
 use axum::Json;

@@ -1,6 +1,8 @@
 //! What a record says that an item has no field for, as one JSON object that is kept beside the item.
 
+use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
+use vigie_consortium::EntryDigest;
 
 use super::record::{Opinion, OtherHash, Record};
 
@@ -9,7 +11,7 @@ pub const FOREIGN_LEN_MAX: usize = 4_096;
 
 /// The owner, the media, hashes of other types and opinions of a record as a JSON object of at most [`FOREIGN_LEN_MAX`] bytes.
 ///
-/// Keys: `owner`, `media`, `changed_at_ms`, `other_hashes` (`type`, `value`), `opinions` (`by`, `about`, `view`, `words`, `at_ms`), and
+/// Keys: `owner`, `media`, `changed_at_ms`, `entry` (hexadecimal digits, see [`entry_of`]), `other_hashes` (`type`, `value`), `opinions` (`by`, `about`, `view`, `words`, `at_ms`), and
 /// `left_out`, the number of hashes and opinions that did not fit.
 #[must_use]
 pub fn foreign(record: &Record) -> String {
@@ -22,6 +24,7 @@ pub fn foreign(record: &Record) -> String {
     put("owner", record.owner.as_deref().map(|owner| json!(cut(owner))));
     put("media", record.media.map(|media| json!(media.name())));
     put("changed_at_ms", record.changed_at.map(|at| json!(at.0)));
+    put(ENTRY, record.entry.map(|entry| json!(HEXLOWER.encode(&entry.0))));
     // The braces, and the count of what does not fit.
     let mut room = FOREIGN_LEN_MAX.saturating_sub(Value::Object(object.clone()).to_string().len() + 64);
     let mut left_out = 0;
@@ -49,6 +52,17 @@ pub fn foreign(record: &Record) -> String {
         object.insert("left_out".to_owned(), json!(left_out));
     }
     Value::Object(object).to_string()
+}
+
+/// The key of the digest of an entry.
+const ENTRY: &str = "entry";
+
+/// The digest of the entry that said it, from the JSON of a record; `None` where there is none.
+#[must_use]
+pub fn entry_of(foreign: &str) -> Option<EntryDigest> {
+    let object: Map<String, Value> = serde_json::from_str(foreign).ok()?;
+    let digest = HEXLOWER.decode(object.get(ENTRY)?.as_str()?.as_bytes()).ok()?;
+    digest.try_into().ok().map(EntryDigest)
 }
 
 fn other_hash(hash: &OtherHash) -> Value {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use vigie_consortium::{Class, Classification};
+use vigie_consortium::{Class, Classification, EntryDigest};
 use vigie_model::{Hash, ItemContent, ItemDraft, UnixMillis};
 
 use super::fault::Tally;
@@ -33,6 +33,8 @@ pub struct Record {
     pub opinions: Vec<Opinion>,
     /// When the programme last changed it.
     pub changed_at: Option<UnixMillis>,
+    /// The digest of the entry that says this, where the programme proves its list by such digests.
+    pub entry: Option<EntryDigest>,
 }
 
 /// A hash of a type that this build has no row for.
@@ -87,6 +89,7 @@ impl Record {
             owner: None,
             opinions: Vec::new(),
             changed_at: None,
+            entry: None,
         }
     }
 

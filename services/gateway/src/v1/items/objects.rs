@@ -92,7 +92,7 @@ pub(crate) struct ClassObject {
 #[serde(deny_unknown_fields, default)]
 #[derive(Default)]
 pub(crate) struct OriginObject {
-    /// The programme by which the item was shared, at most 64 bytes.
+    /// The programme by which the item was shared, at most 255 bytes.
     programme: String,
     /// The item's key there, or the contributor's own, at most 512 bytes.
     key: String,
@@ -227,15 +227,20 @@ impl NewItem {
     }
 }
 
-impl From<&Details> for DetailsObject {
-    fn from(details: &Details) -> Self {
-        let class = |class: &Class| ClassObject {
+impl From<&Class> for ClassObject {
+    fn from(class: &Class) -> Self {
+        Self {
             taxonomy: class.taxonomy().to_owned(),
             dimension: class.dimension().to_owned(),
             value: class.value().to_owned(),
-        };
+        }
+    }
+}
+
+impl From<&Details> for DetailsObject {
+    fn from(details: &Details) -> Self {
         Self {
-            classification: details.classification.iter().map(class).collect(),
+            classification: details.classification.iter().map(ClassObject::from).collect(),
             jurisdictions: details.jurisdictions.iter().map(str::to_owned).collect(),
             note: details.note.to_string(),
             metadata: details.metadata.as_str().to_owned(),
