@@ -7,7 +7,7 @@ use std::time::Duration;
 use vigie_formats::programme::Key;
 use vigie_model::{BankId, Hash, ItemId, Sequence};
 
-use super::own::OwnItems;
+use super::write_back::own::OwnItems;
 use crate::bank::{
     Applied, Bank, BankError, ChangePage, Exchange, ExchangeId, KeyPage, Lease, PART_RECORDS_MAX, Part, Put,
     Reader, Report,

@@ -8,10 +8,6 @@ use url::form_urlencoded;
 use vigie_formats::stop_ncii::FeedbackValue;
 use vigie_formats::stop_ncii::submission::{parse_feedback, parse_hashes};
 
-use super::memory::MemoryBank;
-use super::model::{Change, Model};
-use super::playing::{clock, patience};
-use super::servers::Programme;
 use crate::asking::fetch::{Fetch, FetchError};
 use crate::asking::request::{Method, Request, Response, Target};
 use crate::bank::{Lease, Reader};
@@ -22,6 +18,10 @@ use crate::following::write_back::WriteBack;
 use crate::secret::Secret;
 use crate::sources::settings::Settings;
 use crate::targets;
+use crate::tests::memory::MemoryBank;
+use crate::tests::model::{Change, Model};
+use crate::tests::playing::{clock, patience};
+use crate::tests::servers::Programme;
 
 /// Answers in place of the programme; `None` for the programme's own. The number counts requests from 0. `After` has the programme do what it
 /// is asked, and loses its answer.

@@ -7,14 +7,14 @@ use std::time::Duration;
 use vigie_serving::Shutdown;
 use vigie_telemetry::Telemetry;
 
-use super::memory::MemoryBank;
-use super::model::Change;
 use super::own::OwnChange::Add;
-use super::playing::clock;
-use super::servers::Programme;
 use super::taking::{Given, Spoiled, Taking, config};
 use crate::asking::request::Response;
 use crate::bank::Report;
+use crate::tests::memory::MemoryBank;
+use crate::tests::model::Change;
+use crate::tests::playing::clock;
+use crate::tests::servers::Programme;
 use crate::{Config, Vault, run_on};
 
 async fn report(bank: &MemoryBank, fits: impl Fn(&Report) -> bool) -> Report {

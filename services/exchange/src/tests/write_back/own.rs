@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use vigie_model::{Hash, ItemId, Sequence, UnixMillis};
 
-use super::model::Model;
 use crate::bank::{ChangePage, ItemChange, ItemState};
+use crate::tests::model::Model;
 
 /// What is in a bank, and what was.
 #[derive(Debug, Default)]
