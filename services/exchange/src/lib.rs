@@ -1,4 +1,4 @@
-//! The exchange: follows hash-sharing programmes, and stores what they share in banks.
+//! The exchange: follows hash-sharing programmes, and stores what they share in banks. Where it is asked to, it submits own items.
 //!
 //! Always true:
 //!
@@ -7,12 +7,13 @@
 //! - **Nothing is skipped.** A page that cannot be read, a checkpoint that goes back and a round that would remove too much stop the
 //!   exchange with an alarm, and leave the cursor where it is.
 //! - **Withdrawals come first**, within a page and within a call.
+//! - **Write-back is off by default**, sends each change at least once, and no item that came by a programme.
 //! - **One process follows**: the one that has the bank's lease.
 //! - **Requests are bounded** in bytes, time and redirects, and go to allowed origins alone.
 //! - **Credentials are in no table and no log**, and wiped from memory.
 //!
 //! Reading order: `config`; `bank` (what exchanges need of it), `cursor`; `asking` (requests, the way to programmes, when they are made again);
-//! `secret`, `credentials`; [`sources`] (the programmes); `following` (rounds); `server`, `metrics`, `error`.
+//! `secret`, `credentials`; [`sources`] (the programmes) and `targets` (those that take submissions); `following` (rounds); `server`, `metrics`, `error`.
 
 mod config;
 mod server;
