@@ -258,11 +258,28 @@ impl ExchangeClient {
         page_size: u16,
         deadline: Instant,
     ) -> Result<(Vec<String>, Vec<u8>), CallError> {
+        let page_size = page_size.into();
         let request =
-            pb::ListExchangeRecordsRequest { exchange_id: exchange.0, after, page_size: page_size.into() };
+            pb::ListExchangeRecordsRequest { exchange_id: exchange.0, after, page_size, with_foreign: false };
         let answer: pb::ListExchangeRecordsResponse =
             call!(self, deadline, list_exchange_records, ListExchangeRecords, request)?;
         Ok((answer.keys, answer.next_after))
+    }
+
+    /// Lists what the programme said of an exchange's records, as [`Self::list_records`] does their keys.
+    pub async fn list_foreign(
+        &self,
+        exchange: ExchangeId,
+        after: Vec<u8>,
+        page_size: u16,
+        deadline: Instant,
+    ) -> Result<(Vec<String>, Vec<u8>), CallError> {
+        let page_size = page_size.into();
+        let request =
+            pb::ListExchangeRecordsRequest { exchange_id: exchange.0, after, page_size, with_foreign: true };
+        let answer: pb::ListExchangeRecordsResponse =
+            call!(self, deadline, list_exchange_records, ListExchangeRecords, request)?;
+        Ok((answer.foreign_json, answer.next_after))
     }
 
     /// Reports how the rounds of an exchange went.

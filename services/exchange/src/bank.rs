@@ -43,6 +43,13 @@ pub trait Bank: Send + Sync + 'static {
         after: Option<Vec<u8>>,
     ) -> impl Future<Output = Result<KeyPage, BankError>> + Send;
 
+    /// What the programme said of the records that an exchange has stored ([`Put::foreign`]), a page at a time, from a token of the page before.
+    fn foreign(
+        &self,
+        exchange: ExchangeId,
+        after: Option<Vec<u8>>,
+    ) -> impl Future<Output = Result<ForeignPage, BankError>> + Send;
+
     /// Stores how an exchange is.
     fn report(
         &self,
@@ -159,6 +166,15 @@ pub struct Put {
     pub details: Details,
     /// Foreign words: a JSON object of at most 4,096 bytes.
     pub foreign: String,
+}
+
+/// A page of what a programme said of records.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ForeignPage {
+    /// A JSON object for each record.
+    pub foreign: Vec<String>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<Vec<u8>>,
 }
 
 /// A page of keys.

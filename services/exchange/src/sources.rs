@@ -10,6 +10,7 @@ mod ncmec;
 mod threat_exchange;
 mod stop_ncii;
 mod tat;
+mod vigie;
 mod file;
 mod lines;
 
@@ -18,7 +19,7 @@ use vigie_model::UnixMillis;
 
 pub use self::lines::FileForm;
 use self::settings::Settings;
-pub use self::source::{Next, Page, Refusal, Source, Step, Trouble};
+pub use self::source::{Next, Page, Proof, Refusal, Source, Step, Trouble};
 use crate::credentials::Credentials;
 
 /// Opens the source of a round that goes on from a stored place, for the host or another member. A member's files lie in a folder of its own.
@@ -41,6 +42,9 @@ pub fn open(
             Box::new(stop_ncii::StopNcii::open(base.clone(), credentials, at, now)?)
         }
         Settings::Tat { base } => Box::new(tat::Tat::open(base.clone(), credentials, at)?),
+        Settings::Vigie { base, bank } => {
+            Box::new(vigie::Vigie::open(base.clone(), bank.clone(), credentials, at, now)?)
+        }
         Settings::LocalFile { path, form } => {
             let name = member.map_or_else(|| path.clone(), |member| format!("{member}/{path}"));
             Box::new(file::File::local(&name, *form, at)?)

@@ -31,6 +31,7 @@ pub(crate) fn open(
             | Settings::ThreatExchange { .. }
             | Settings::StopNcii { .. }
             | Settings::Tat { .. }
+            | Settings::Vigie { .. }
             | Settings::LocalFile { .. }
             | Settings::HttpFile { .. }
             | Settings::Sample,

@@ -6,6 +6,7 @@ mod servers;
 mod playing;
 mod crashes;
 mod troubles;
+mod federation;
 mod write_back;
 mod loopback;
 mod supervised;

@@ -231,7 +231,8 @@ impl pb::exchange_service_server::ExchangeService for BankGrpc {
     ) -> Result<Response<pb::ListExchangeRecordsResponse>, Status> {
         let reading = self.reading(&request)?;
         reading.admitted()?;
-        let pb::ListExchangeRecordsRequest { exchange_id, after, page_size: wanted } = request.into_inner();
+        let pb::ListExchangeRecordsRequest { exchange_id, after, page_size: wanted, with_foreign } =
+            request.into_inner();
         let (exchange, limit) = (ExchangeId(exchange_id), page_size(wanted)?);
         let after = match <[u8; 32]>::try_from(after) {
             Ok(digest) => Some(KeyDigest(digest)),
@@ -245,10 +246,24 @@ impl pb::exchange_service_server::ExchangeService for BankGrpc {
         if !term(&self.current)?.application.exchanges().contains_key(&exchange) {
             return Err(Error::NoExchange(exchange).into());
         }
-        let records = reading.read(reading.store.exchange_records_after(exchange, after, limit)).await?;
-        let next = records.last().filter(|_| records.len() == usize::from(limit));
+        let mut records = reading.read(reading.store.exchange_records_after(exchange, after, limit)).await?;
+        let mut has_more = records.len() == usize::from(limit);
+        if with_foreign {
+            let mut bytes = 0;
+            let fitting = records.iter().take_while(|record| {
+                bytes += record.key.as_str().len() + record.foreign.as_str().len() + 16;
+                bytes <= PAGE_BYTES_MAX
+            });
+            let fitting = fitting.count().max(1);
+            has_more |= fitting < records.len();
+            records.truncate(fitting);
+        }
+        let next = records.last().filter(|_| has_more);
+        let foreign =
+            records.iter().filter(|_| with_foreign).map(|record| record.foreign.as_str().to_owned());
         Ok(Response::new(pb::ListExchangeRecordsResponse {
             next_after: next.map(|last| last.key_digest.0.to_vec()).unwrap_or_default(),
+            foreign_json: foreign.collect(),
             keys: records.iter().map(|record| record.key.to_string()).collect(),
         }))
     }

@@ -11,8 +11,8 @@ use vigie_proto::bank::{ContributedItem, ForeignRecord, foreign_key};
 
 use super::reading::Reading;
 use super::{
-    Applied, Bank, BankError, ChangePage, EXCHANGES_MAX, Exchange, ExchangeId, KeyPage, Lease, Part, Put,
-    Reader, Report,
+    Applied, Bank, BankError, ChangePage, EXCHANGES_MAX, Exchange, ExchangeId, ForeignPage, KeyPage, Lease,
+    Part, Put, Reader, Report,
 };
 
 /// How long a call may take, attempts included.
@@ -92,6 +92,13 @@ impl Bank for RemoteBank {
         let keys = keys.iter().map(|key| Key::new(key)).collect::<Result<_, _>>();
         let keys = keys.map_err(|error| BankError::Refused(error.to_string()))?;
         Ok(KeyPage { keys, next: (!next.is_empty()).then_some(next) })
+    }
+
+    async fn foreign(&self, id: ExchangeId, after: Option<Vec<u8>>) -> Result<ForeignPage, BankError> {
+        let after = after.unwrap_or_default();
+        let page = self.client.list_foreign(Id(id.0), after, KEYS_PAGE, deadline()).await;
+        let (foreign, next) = page.map_err(error)?;
+        Ok(ForeignPage { foreign, next: (!next.is_empty()).then_some(next) })
     }
 
     async fn report(&self, id: ExchangeId, lease: &Lease, report: &Report) -> Result<(), BankError> {

@@ -51,6 +51,9 @@ pub enum Alarm {
     /// A round has more pages than any programme.
     #[error("a round of more than {0} pages")]
     Pages(u64),
+    /// What is stored is not what the other deployment says that it has.
+    #[error("what is stored is not what the other deployment has: its list is read anew")]
+    Differs,
     /// The place after a page is too long to be stored.
     #[error("the programme's place is too long to be stored")]
     Place,
@@ -102,6 +105,7 @@ impl Alarm {
             Self::Refused(_) => "refused",
             Self::Fetch(_) => "fetch",
             Self::Trouble(Trouble::Page(_) | Trouble::File(_)) => "page",
+            Self::Trouble(Trouble::Proof(_)) | Self::Differs => "proof",
             Self::Trouble(Trouble::Backward) => "backward",
             Self::Trouble(Trouble::Circle | Trouble::Link | Trouble::Place)
             | Self::Pages(_)

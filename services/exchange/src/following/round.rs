@@ -11,8 +11,9 @@ use std::hash::{BuildHasher, RandomState};
 
 use serde_json::Value;
 use vigie_access::WallClock;
+use vigie_formats::programme::foreign::entry_of;
 use vigie_formats::programme::{Key, Tally};
-use vigie_model::UnixMillis;
+use vigie_model::{SetDigest, UnixMillis};
 
 use super::alarm::{Alarm, Failure};
 use super::asking::{Untaken, ask};
@@ -100,11 +101,34 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
             self.remove_unshown(&mut state, done).await?;
         }
         done.checkpoint = source.checkpoint();
-        if state.cursor.complete {
-            return Ok(());
+        if !state.cursor.complete {
+            let cursor = Cursor { complete: true, items: state.items, ..state.cursor.clone() };
+            self.store(&mut state, Batch::default(), cursor).await?;
         }
-        let cursor = Cursor { complete: true, items: state.items, ..state.cursor.clone() };
-        self.store(&mut state, Batch::default(), cursor).await
+        if source.proof_is_due() {
+            self.prove(source, &mut state).await?;
+        }
+        Ok(())
+    }
+
+    /// Compares everything that is stored with what the programme says that it has.
+    async fn prove(&self, source: &mut dyn Source, state: &mut State) -> Result<(), Failure> {
+        let (mut stored, mut after) = (SetDigest::EMPTY, None);
+        loop {
+            let page = self.bank.foreign(self.exchange.id, after).await?;
+            for foreign in &page.foreign {
+                // A record without one is none of the list's, so the sets differ.
+                stored += entry_of(foreign).map_or(SetDigest::of_bytes(b"none"), |entry| entry.term());
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        let proof = source.prove(&stored);
+        let cursor = after_page(state, Some(&proof.at));
+        self.store(state, Batch::default(), cursor).await?;
+        if proof.is_proven { Ok(()) } else { Err(Alarm::Differs.into()) }
     }
 
     /// Asks until an answer is taken, or until the attempts are used up.
@@ -160,12 +184,12 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
         state.checkpoint = if source.is_full() { None } else { source.checkpoint() };
         let last = batches.len().saturating_sub(1);
         for (number, batch) in batches.into_iter().enumerate() {
-            let cursor = if number == last { after(state, place.as_ref()) } else { next_part(state) };
+            let cursor = if number == last { after_page(state, place.as_ref()) } else { next_part(state) };
             self.store(state, batch, cursor).await?;
         }
         if state.cursor.at != place {
             // A page without records.
-            let cursor = after(state, place.as_ref());
+            let cursor = after_page(state, place.as_ref());
             self.store(state, Batch::default(), cursor).await?;
         }
         done.puts += puts;
@@ -220,7 +244,7 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
 }
 
 /// The cursor after the last part of a page, which ends at this place.
-fn after(state: &State, place: Option<&Value>) -> Cursor {
+fn after_page(state: &State, place: Option<&Value>) -> Cursor {
     if state.cursor.at.as_ref() == place {
         return next_part(state);
     }

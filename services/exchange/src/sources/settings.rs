@@ -9,7 +9,7 @@ use thiserror::Error;
 use url::Url;
 use vigie_formats::files::Format;
 use vigie_formats::ncmec::ENVIRONMENTS;
-use vigie_model::HashType;
+use vigie_model::{BankRef, HashType};
 
 use super::lines::FileForm;
 use super::submit::Submit;
@@ -25,6 +25,8 @@ pub enum Api {
     StopNcii,
     /// Tech Against Terrorism's hash list, version 2.
     Tat,
+    /// A bank of another Vigie deployment.
+    Vigie,
     /// A file of the folder of files.
     LocalFile,
     /// A file by HTTP.
@@ -35,11 +37,12 @@ pub enum Api {
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Ncmec,
         Self::ThreatExchange,
         Self::StopNcii,
         Self::Tat,
+        Self::Vigie,
         Self::LocalFile,
         Self::HttpFile,
         Self::Sample,
@@ -53,6 +56,7 @@ impl Api {
             Self::ThreatExchange => "fb_threatexchange",
             Self::StopNcii => "stop_ncii",
             Self::Tat => "tat",
+            Self::Vigie => "vigie",
             Self::LocalFile => "local_file",
             Self::HttpFile => "http_file",
             Self::Sample => "sample",
@@ -66,7 +70,7 @@ impl Api {
             Self::Ncmec | Self::Tat => &["user", "password"],
             Self::ThreatExchange => &["token"],
             Self::StopNcii => &["fetch_key", "subscription_key"],
-            Self::LocalFile | Self::HttpFile | Self::Sample => &[],
+            Self::Vigie | Self::LocalFile | Self::HttpFile | Self::Sample => &[],
         }
     }
 
@@ -76,7 +80,7 @@ impl Api {
         match self {
             Self::ThreatExchange => &["token"],
             Self::StopNcii => &["submit_key", "feedback_key", "subscription_key"],
-            Self::Ncmec | Self::Tat | Self::LocalFile | Self::HttpFile | Self::Sample => &[],
+            Self::Ncmec | Self::Tat | Self::Vigie | Self::LocalFile | Self::HttpFile | Self::Sample => &[],
         }
     }
 
@@ -85,6 +89,8 @@ impl Api {
     pub const fn optional_credentials(self) -> &'static [&'static str] {
         match self {
             Self::HttpFile => &["authorization"],
+            // A deployment without members asks for none.
+            Self::Vigie => &["key"],
             Self::Ncmec
             | Self::ThreatExchange
             | Self::StopNcii
@@ -158,6 +164,13 @@ pub enum Settings {
     Tat {
         /// The base URL.
         base: Url,
+    },
+    /// See [`Api::Vigie`].
+    Vigie {
+        /// The gateway's base URL.
+        base: Url,
+        /// The bank, by the other deployment's name for the follower: its own, `owner/name` or an alias.
+        bank: String,
     },
     /// See [`Api::LocalFile`].
     LocalFile {
@@ -254,6 +267,13 @@ impl Settings {
                 let Base { base_url } = read(object)?;
                 Self::Tat { base: url("base_url", base_url.as_deref().unwrap_or(TAT))? }
             }
+            Api::Vigie => {
+                let Vigie { base_url, bank } = read(object)?;
+                if bank.parse::<BankRef>().is_err() {
+                    return Err(wrong("bank", "it is the name of a bank, or `owner/name`"));
+                }
+                Self::Vigie { base: url("base_url", &base_url)?, bank }
+            }
             Api::LocalFile => {
                 let LocalFile { path, signal_type, format } = read(object)?;
                 Self::LocalFile { path, form: form(format, signal_type)? }
@@ -292,6 +312,13 @@ struct ThreatExchange {
 #[serde(deny_unknown_fields)]
 struct Base {
     base_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vigie {
+    base_url: String,
+    bank: String,
 }
 
 #[derive(Deserialize)]
@@ -361,11 +388,14 @@ mod tests {
         assert!(matches!(settings, Settings::ThreatExchange { group, .. } if group == "123"));
         assert_eq!(parse("sample", "").unwrap().0, Settings::Sample);
         assert!(parse("http_file", r#"{"url": "https://x.example/a", "signal_type": "pdq"}"#).is_ok());
+        assert!(parse("vigie", r#"{"base_url": "https://x.example", "bank": "owner/list"}"#).is_ok());
         for (api, text) in [
             ("ncmec", "{}"),
             ("ncmec", r#"{"environment": "none"}"#),
             ("ncmec", r#"{"environment": "NGO", "base_url": "https://x.example"}"#),
             ("stop_ncii", r#"{"password": "x"}"#),
+            ("vigie", "{}"),
+            ("vigie", r#"{"base_url": "https://x.example", "bank": "a/b/c"}"#),
             ("stop_ncii", r#"{"base_url": "https://user:word@x.example"}"#),
             ("fb_threatexchange", r#"{"privacy_group": "1/../2"}"#),
             ("local_file", "{}"),

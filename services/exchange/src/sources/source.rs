@@ -3,7 +3,7 @@
 use serde_json::Value;
 use thiserror::Error;
 use vigie_formats::programme::{Fault, Record, Tally};
-use vigie_model::UnixMillis;
+use vigie_model::{SetDigest, UnixMillis};
 
 use crate::asking::request::{Request, Response};
 
@@ -31,6 +31,25 @@ pub trait Source: Send + Sync {
     fn checkpoint(&self) -> Option<UnixMillis> {
         None
     }
+
+    /// Whether what is stored is to be compared with what the programme says that it has. Asked at the end of a round.
+    fn proof_is_due(&self) -> bool {
+        false
+    }
+
+    /// Compares the set of the entries that are stored with the programme's.
+    fn prove(&mut self, _stored: &SetDigest) -> Proof {
+        Proof { at: Value::Null, is_proven: true }
+    }
+}
+
+/// What a comparison of everything came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proof {
+    /// The place from now on.
+    pub at: Value,
+    /// Whether what is stored is what the programme has.
+    pub is_proven: bool,
 }
 
 /// What a round needs next.
@@ -92,6 +111,9 @@ pub enum Trouble {
     /// The page leads to another origin, or the link is none.
     #[error("the programme's page leads to another place")]
     Link,
+    /// The other deployment's list is not what it says of it.
+    #[error("the list does not prove itself: {0}")]
+    Proof(&'static str),
     /// The file cannot be read.
     #[error("{0}")]
     File(String),
@@ -106,7 +128,9 @@ impl Trouble {
     pub const fn is_passing(&self) -> bool {
         match self {
             Self::Page(_) => true,
-            Self::Backward | Self::Circle | Self::Link | Self::File(_) | Self::Place => false,
+            Self::Backward | Self::Circle | Self::Link | Self::Proof(_) | Self::File(_) | Self::Place => {
+                false
+            }
         }
     }
 }

@@ -98,6 +98,10 @@ impl Submit {
             Settings::Tat { .. } => {
                 Err(wrong("submit", "Tech Against Terrorism takes feedback, and no hashes"))
             }
+            Settings::Vigie { .. } => Err(wrong(
+                "submit",
+                "the other deployment follows this one, as this one follows it: grant it the hashes of the bank",
+            )),
             Settings::LocalFile { .. } | Settings::HttpFile { .. } | Settings::Sample => Err(wrong(
                 "submit",
                 &format!("{} and {} take submissions", Api::ThreatExchange, Api::StopNcii),

@@ -9,8 +9,8 @@ use vigie_model::{BankId, Hash, ItemId, Sequence};
 
 use super::write_back::own::OwnItems;
 use crate::bank::{
-    Applied, Bank, BankError, ChangePage, Exchange, ExchangeId, KeyPage, Lease, PART_RECORDS_MAX, Part, Put,
-    Reader, Report,
+    Applied, Bank, BankError, ChangePage, Exchange, ExchangeId, ForeignPage, KeyPage, Lease,
+    PART_RECORDS_MAX, Part, Put, Reader, Report,
 };
 
 /// How a write fails.
@@ -102,6 +102,13 @@ impl MemoryBank {
         let state = self.lock();
         state.exchanges[name].records.iter().map(|(key, put)| (key.to_string(), describe(put))).collect()
     }
+
+    /// Loses a record of an exchange, as a fault would.
+    pub(crate) fn lose(&self, name: &str, key: &str) {
+        let mut state = self.lock();
+        let stored = state.exchanges.get_mut(name).unwrap();
+        assert!(stored.records.remove(&Key::new(key).unwrap()).is_some());
+    }
 }
 
 impl Bank for MemoryBank {
@@ -173,6 +180,16 @@ impl Bank for MemoryBank {
             stored.records.keys().filter(|key| key.as_str() > after.as_str()).take(3).cloned().collect();
         let next = (keys.len() == 3).then(|| keys[2].to_string().into_bytes());
         Ok(KeyPage { keys, next })
+    }
+
+    async fn foreign(&self, exchange: ExchangeId, after: Option<Vec<u8>>) -> Result<ForeignPage, BankError> {
+        let KeyPage { keys, next } = self.keys(exchange, after).await?;
+        let mut state = self.lock();
+        let stored = state.of(exchange)?;
+        Ok(ForeignPage {
+            foreign: keys.iter().map(|key| stored.records[key].foreign.clone()).collect(),
+            next,
+        })
     }
 
     async fn report(&self, exchange: ExchangeId, _lease: &Lease, report: &Report) -> Result<(), BankError> {

@@ -21,11 +21,13 @@ pub(crate) struct Thing {
 pub(crate) struct Model {
     pub(crate) now: u64,
     pub(crate) things: BTreeMap<u8, Thing>,
+    /// Every change of a thing, in order: what it was from then on, or that it was gone.
+    pub(crate) journal: Vec<(u8, Option<Thing>)>,
 }
 
 impl Default for Model {
     fn default() -> Self {
-        Self { now: 1_700_000_000, things: BTreeMap::new() }
+        Self { now: 1_700_000_000, things: BTreeMap::new(), journal: Vec::new() }
     }
 }
 
@@ -54,9 +56,13 @@ impl Model {
                         self.things.get(&number).is_some_and(|thing| !thing.is_second_class);
                     let thing = Thing { at: self.now, is_gone: false, is_second_class };
                     self.things.insert(number, thing);
+                    self.journal.push((number, Some(thing)));
                 }
                 Change::Withdraw(number) => {
                     if let Some(thing) = self.things.get_mut(&number) {
+                        if !thing.is_gone {
+                            self.journal.push((number, None));
+                        }
                         (thing.at, thing.is_gone) = (self.now, true);
                     }
                 }

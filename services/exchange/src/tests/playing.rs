@@ -52,7 +52,7 @@ pub(crate) fn clock(model: &Arc<Mutex<Model>>) -> WallClock {
 }
 
 pub(crate) fn credentials() -> Credentials {
-    let fields = ["user", "password", "token", "fetch_key", "subscription_key"];
+    let fields = ["user", "password", "token", "fetch_key", "subscription_key", "key"];
     Credentials::of(fields.map(|field| (field, field.to_owned())))
 }
 

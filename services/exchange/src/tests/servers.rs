@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use url::Url;
+use vigie_consortium::{ListChain, ListKey};
 use vigie_formats::programme::Record;
-use vigie_formats::{ncmec, stop_ncii, tat, threat_exchange, utc};
-use vigie_model::UnixMillis;
+use vigie_formats::{ncmec, stop_ncii, tat, threat_exchange, utc, vigie};
+use vigie_model::{SetDigest, UnixMillis};
 
 use super::model::{Model, Thing};
 use crate::asking::request::{Method, Request, Response, Target};
@@ -21,12 +22,13 @@ pub(crate) enum Programme {
     ThreatExchange,
     StopNcii,
     Tat,
+    Vigie,
     HttpFile,
 }
 
 impl Programme {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Ncmec, Self::ThreatExchange, Self::StopNcii, Self::Tat, Self::HttpFile];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Ncmec, Self::ThreatExchange, Self::StopNcii, Self::Tat, Self::Vigie, Self::HttpFile];
 
     pub(crate) const fn api(self) -> &'static str {
         match self {
@@ -34,6 +36,7 @@ impl Programme {
             Self::ThreatExchange => "fb_threatexchange",
             Self::StopNcii => "stop_ncii",
             Self::Tat => "tat",
+            Self::Vigie => "vigie",
             Self::HttpFile => "http_file",
         }
     }
@@ -43,6 +46,9 @@ impl Programme {
             Self::Ncmec => r#"{"environment": "test_NGO", "removal_percent_max": 100}"#,
             Self::ThreatExchange => r#"{"privacy_group": 7, "removal_percent_max": 100}"#,
             Self::StopNcii | Self::Tat => r#"{"removal_percent_max": 100}"#,
+            Self::Vigie => {
+                r#"{"base_url": "https://other.example/sub", "bank": "acme/list", "removal_percent_max": 100}"#
+            }
             Self::HttpFile => r#"{"url": "https://files.example/hashes.txt", "removal_percent_max": 100}"#,
         }
     }
@@ -67,6 +73,8 @@ impl Programme {
             Self::StopNcii if header("x-functions-key") != "fetch_key" => Response::of_status(401),
             Self::StopNcii => stop_ncii(model, &query),
             Self::Tat => tat(model, url, request, &query, header("Authorization")),
+            Self::Vigie if header("Authorization") != "Bearer key" => Response::of_status(401),
+            Self::Vigie => list(model, url, &query),
             Self::HttpFile => file(model, header("If-None-Match")),
         }
     }
@@ -98,6 +106,7 @@ impl Programme {
                 })
                 .0
             }
+            Self::Vigie => vigie::records(&[entry_of_list(1, number, thing)]).unwrap(),
             Self::HttpFile => {
                 let line = format!("md5 {}", Model::hash(number).to_text());
                 crate::sources::test_lines(line)
@@ -247,4 +256,59 @@ fn file(model: &Model, known: &str) -> Response {
         return Response::of_status(304);
     }
     Response { tag: Some(tag), ..Response::ok(lines) }
+}
+
+/// An entry that puts a thing.
+fn entry_of_list(entry: u64, number: u8, thing: &Thing) -> vigie::Entry {
+    let record = Model::record(number, thing);
+    let says = vigie::Says::Put {
+        key: ListKey([number; 16]),
+        classes: record.classification(),
+        hashes: record.hashes,
+        labels: record.labels,
+    };
+    vigie::Entry { number: entry, says }
+}
+
+/// A page of a published list. Who has another chain than the list is sent away.
+fn list(model: &Model, url: &Url, query: &BTreeMap<String, String>) -> Response {
+    assert_eq!(url.path(), "/sub/v1/banks/acme%2Flist/list");
+    let mut entries: Vec<vigie::Entry> = Vec::new();
+    for (number, thing) in &model.journal {
+        let next = u64::try_from(entries.len()).unwrap() + 1;
+        let gone = vigie::Entry { number: next, says: vigie::Says::Gone(ListKey([*number; 16])) };
+        entries.push(thing.as_ref().map_or(gone, |thing| entry_of_list(next, *number, thing)));
+    }
+    let after: usize = query["after"].parse().unwrap();
+    let fold = |entries: &[vigie::Entry]| {
+        entries.iter().fold(ListChain::default(), |chain, entry| chain.after(entry.number, &entry.digest()))
+    };
+    let hex = |chain: ListChain| blake3::Hash::from_bytes(chain.0).to_hex().to_string();
+    if entries.get(..after).is_none_or(|known| hex(fold(known)) != query["chain"]) {
+        return Response::of_status(410);
+    }
+    let through = entries.len().min(after + PAGE);
+    let mut set = SetDigest::EMPTY;
+    for (number, thing) in model.things.iter().filter(|(_, thing)| !thing.is_gone) {
+        set += entry_of_list(1, *number, thing).digest().term();
+    }
+    let shown = entries[after..through].iter().map(|entry| {
+        let is_now = |number: u8| {
+            let thing = model.things.get(&number).filter(|thing| !thing.is_gone);
+            thing.is_some_and(|thing| entry_of_list(1, number, thing).digest() == entry.digest())
+        };
+        let is_past = matches!(&entry.says, vigie::Says::Put { key, .. } if !is_now(key.0[0]));
+        let says = if is_past { vigie::Says::Superseded(entry.digest()) } else { entry.says.clone() };
+        vigie::Entry { number: entry.number, says }
+    });
+    let page = vigie::Page {
+        entries: shown.collect(),
+        chain: fold(&entries[..through]),
+        has_more: through < entries.len(),
+        head: u64::try_from(entries.len()).unwrap(),
+        set,
+        is_whole: true,
+        as_of: UnixMillis(model.now * 1_000),
+    };
+    Response::ok(vigie::render(&page))
 }

@@ -207,7 +207,7 @@ pub(crate) const fn config(programme: Programme) -> &'static str {
         Programme::ThreatExchange => {
             r#"{"privacy_group": 7, "removal_percent_max": 100, "submit": {"bank": "own-list", "share_level": "AMBER"}}"#
         }
-        Programme::Ncmec | Programme::StopNcii | Programme::Tat | Programme::HttpFile => {
+        Programme::Ncmec | Programme::StopNcii | Programme::Tat | Programme::Vigie | Programme::HttpFile => {
             r#"{"removal_percent_max": 100, "submit": {"bank": "own-list"}}"#
         }
     }

@@ -1,0 +1,196 @@
+//! Another Vigie deployment: the published list of one of its banks, entry by entry.
+//!
+//! Each page is proven by itself: its entries are numbered without a gap to the page before, and what they say comes to its chain. At the end of
+//! a round the list's set is that of everything that is stored, or else something was lost on the way: then the list is read anew. So it
+//! is where the other deployment says that its list does not go on from here, as after a restore from a backup.
+
+use std::collections::HashSet;
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+use vigie_consortium::{ListChain, ListKey};
+use vigie_formats::vigie::{self, Says};
+use vigie_model::{SetDigest, UnixMillis};
+
+use super::source::{Next, Page, Proof, Refusal, Source, Step, Trouble, place, value};
+use crate::asking::request::{Request, Response};
+use crate::credentials::Credentials;
+use crate::secret::Secret;
+
+/// Entries of a page.
+const PAGE_SIZE: &str = "1000";
+/// How long what is stored is not compared with the list's set again, in milliseconds: everything stored is read for it.
+const PROOF_EVERY_MS: u64 = 3_600_000;
+/// How often a round is begun anew because the list does not go on.
+const RESTARTS_MAX: u32 = 2;
+
+/// Follows a bank of another deployment.
+#[derive(Debug)]
+pub(crate) struct Vigie {
+    base: Url,
+    bank: String,
+    key: Option<Secret>,
+    place: Place,
+    /// The list is read from its beginning, and what it does not show is gone.
+    is_full: bool,
+    /// In a full round: the items that were put in it. What is gone and was never put is passed over.
+    put: HashSet<ListKey>,
+    is_done: bool,
+    restarts: u32,
+    /// What is in the list, at its end.
+    set: Option<SetDigest>,
+    as_of: Option<UnixMillis>,
+    now: UnixMillis,
+}
+
+/// How far the list was read.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    /// The last entry.
+    number: u64,
+    /// The chain as of it, in hexadecimal digits; empty at the beginning.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    chain: String,
+    /// The entry as of which what is stored was last proven to be the list.
+    #[serde(default)]
+    proven: u64,
+    /// When that was.
+    #[serde(default)]
+    proven_ms: u64,
+    /// What is stored is not the list: it is read anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    anew: bool,
+}
+
+impl Vigie {
+    pub(crate) fn open(
+        base: Url,
+        bank: String,
+        credentials: &Credentials,
+        at: Option<&Value>,
+        now: UnixMillis,
+    ) -> Result<Self, Trouble> {
+        let mut place: Place = place(at)?;
+        let is_full = place.anew;
+        if is_full {
+            place = Place::default();
+        }
+        let key = credentials.get("key");
+        let key = (!key.is_empty()).then(|| Secret::new(format!("Bearer {key}")));
+        let put = HashSet::new();
+        let (is_done, restarts, set, as_of) = (false, 0, None, None);
+        Ok(Self { base, bank, key, place, is_full, put, is_done, restarts, set, as_of, now })
+    }
+
+    fn chain(&self) -> Result<ListChain, Trouble> {
+        if self.place.chain.is_empty() {
+            return Ok(ListChain::default());
+        }
+        let chain = HEXLOWER.decode(self.place.chain.as_bytes()).ok();
+        let chain = chain.and_then(|bytes| bytes.try_into().ok());
+        chain.map(ListChain).ok_or(Trouble::Place)
+    }
+}
+
+impl Source for Vigie {
+    fn next(&mut self) -> Result<Next, Trouble> {
+        if self.is_done {
+            return Ok(Next::Done);
+        }
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| Trouble::Link)?
+            .pop_if_empty()
+            .extend(["v1", "banks", &self.bank, "list"]);
+        url.query_pairs_mut()
+            .append_pair("after", &self.place.number.to_string())
+            .append_pair("chain", &HEXLOWER.encode(&self.chain()?.0))
+            .append_pair("limit", PAGE_SIZE);
+        let request = Request::get(url);
+        Ok(Next::Ask(match &self.key {
+            Some(key) => request.with("Authorization", key.clone()),
+            None => request,
+        }))
+    }
+
+    fn take(&mut self, answer: &Response, now: UnixMillis) -> Result<Step, Trouble> {
+        let page = vigie::parse(&answer.body)?;
+        let (mut number, mut chain) = (self.place.number, self.chain()?);
+        for entry in &page.entries {
+            if number.checked_add(1) != Some(entry.number) {
+                return Err(Trouble::Proof("its entries are not numbered without gaps"));
+            }
+            number = entry.number;
+            chain = chain.after(number, &entry.digest());
+        }
+        if chain != page.chain {
+            return Err(Trouble::Proof("its chain is not that of its entries"));
+        }
+        if page.has_more != (number < page.head) {
+            return Err(Trouble::Proof("its end is not where its newest entry is"));
+        }
+        if page.has_more && page.entries.is_empty() {
+            return Err(Trouble::Circle);
+        }
+        let mut entries = page.entries;
+        if self.is_full {
+            entries.retain(|entry| match &entry.says {
+                Says::Put { key, .. } => {
+                    self.put.insert(*key);
+                    true
+                }
+                Says::Gone(key) => self.put.contains(key),
+                Says::Superseded(_) => false,
+            });
+        }
+        // Keys of 32 digits always fit.
+        let records = vigie::records(&entries).map_err(|_| Trouble::Link)?;
+        (self.place.number, self.place.chain) = (number, HEXLOWER.encode(&chain.0));
+        self.is_done = !page.has_more;
+        self.set = self.is_done.then_some(page.set);
+        self.as_of = self.is_done.then_some(page.as_of);
+        self.now = now;
+        Ok(Step::Store(Page { records, tally: Default::default(), at: value(&self.place) }))
+    }
+
+    fn refused(&mut self, answer: &Response) -> Refusal {
+        match answer.status {
+            401 | 403 => Refusal::Credentials,
+            // The list does not go on from here.
+            410 if self.place.number > 0 && self.restarts < RESTARTS_MAX => {
+                self.restarts += 1;
+                (self.place, self.is_full) = (Place::default(), true);
+                self.put.clear();
+                Refusal::Again
+            }
+            _ => Refusal::Stop,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    fn checkpoint(&self) -> Option<UnixMillis> {
+        self.as_of
+    }
+
+    fn proof_is_due(&self) -> bool {
+        let Place { number, proven, proven_ms, .. } = self.place;
+        let is_late = self.now.0.saturating_sub(proven_ms) >= PROOF_EVERY_MS;
+        self.set.is_some() && number != proven && (self.is_full || proven == 0 || is_late)
+    }
+
+    fn prove(&mut self, stored: &SetDigest) -> Proof {
+        let is_proven = self.set.as_ref() == Some(stored);
+        if is_proven {
+            (self.place.proven, self.place.proven_ms) = (self.place.number, self.now.0);
+        } else {
+            self.place.anew = true;
+        }
+        Proof { at: value(&self.place), is_proven }
+    }
+}
