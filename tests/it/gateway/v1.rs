@@ -1,5 +1,6 @@
 //! Our own REST API: what a member or a curator does, by requests that a script could send.
 
+mod federation;
 mod lookups;
 mod members;
 mod refused;

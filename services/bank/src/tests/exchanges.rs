@@ -81,10 +81,11 @@ async fn keys_are_listed_page_by_page(bed: Bed) {
     served.apply(&exchange, ("", "1"), puts, &[]).await.unwrap();
     served.apply(&other, ("", "1"), vec![put("of another", 1)], &[]).await.unwrap();
     served.apply(&exchange, ("1", "2"), vec![], &["key-3"]).await.unwrap();
-    let list = async |exchange_id, after, page_size| {
-        let request = pb::ListExchangeRecordsRequest { exchange_id, after, page_size };
+    let list_with = async |exchange_id, after, page_size, with_foreign| {
+        let request = pb::ListExchangeRecordsRequest { exchange_id, after, page_size, with_foreign };
         served.exchanges().list_exchange_records(request).await.map(tonic::Response::into_inner)
     };
+    let list = async |exchange_id, after, page_size| list_with(exchange_id, after, page_size, false).await;
     let mut found = Vec::new();
     let mut after = Vec::new();
     loop {
@@ -99,6 +100,18 @@ async fn keys_are_listed_page_by_page(bed: Bed) {
     found.sort();
     let expected: Vec<String> = keys.into_iter().filter(|key| key != "key-3").collect();
     assert_eq!(found, expected);
+    // What the programme said of them is in pages of at most 3 MiB: of 1,000 records of 4 KiB it takes two.
+    let long = format!("{{\"x\": \"{}\"}}", "y".repeat(4_000));
+    let many = (0..1_000).map(|number| pb::ExchangeRecordPut {
+        foreign_json: long.clone(),
+        ..put(&format!("many-{number}"), number)
+    });
+    served.apply(&other, ("1", "2"), many.collect(), &[]).await.unwrap();
+    let page = list_with(other.id, vec![], 1_000, true).await.unwrap();
+    assert!(page.keys.len() == page.foreign_json.len() && page.keys.len() > 700 && page.keys.len() < 800);
+    let rest = list_with(other.id, page.next_after, 1_000, true).await.unwrap();
+    assert!(page.keys.len() + rest.keys.len() == 1_001 && rest.next_after.is_empty());
+    assert_eq!(rest.foreign_json.iter().chain(&page.foreign_json).filter(|one| **one == long).count(), 1_000);
     refused(list(exchange.id, vec![1], 2).await, Code::InvalidArgument, "after");
     refused(list(999, vec![], 2).await, Code::NotFound, "999");
     served.stop().await;

@@ -137,9 +137,10 @@ pub(super) async fn read_list(
     let chain = chain.as_deref().map(read_chain).transpose()?;
     let (after, size) = (after.unwrap_or_default(), page_size(*limit)?);
     let page = call.caller.banks.published_list(&bank, after, chain, size, call.deadline()).await;
-    let page = page.map_err(|error| match error.code() {
-        Code::OutOfRange => Problem::new(StatusCode::GONE, error.message().to_owned()),
-        _ => error.into(),
+    let page = page.map_err(|error| {
+        let does_not_go_on = error.code() == Code::OutOfRange;
+        let problem = Problem::from(error);
+        if does_not_go_on { Problem { status: StatusCode::GONE, ..problem } } else { problem }
     });
     Ok(Json(page?.into()))
 }

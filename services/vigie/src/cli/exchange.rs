@@ -33,7 +33,7 @@ pub(crate) enum ExchangeCommand {
 pub(crate) struct ExchangeAddArgs {
     /// Its name: letters, digits, `.`, `_` and `-`
     pub(crate) name: ExchangeName,
-    /// The programme's interface: ncmec, fb_threatexchange, stop_ncii, tat, local_file, http_file or sample
+    /// The programme's interface: ncmec, fb_threatexchange, stop_ncii, tat, vigie, local_file, http_file or sample
     #[arg(long, value_parser = api)]
     pub(crate) api: Api,
     /// The bank that its items go to
