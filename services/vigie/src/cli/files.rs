@@ -46,10 +46,10 @@ pub(crate) struct BankSyncArgs {
     /// A label for each item that is added; may be given again
     #[arg(long = "label", value_name = "LABEL")]
     pub(crate) labels: Vec<String>,
-    /// The programme that the items come from
-    #[arg(long, value_name = "NAME", default_value = "file")]
-    pub(crate) programme: String,
-    /// The case that the items belong to
+    /// The programme that the items come from; without one they are the bank's own, which others may follow
+    #[arg(long, value_name = "NAME")]
+    pub(crate) programme: Option<String>,
+    /// The case that the items belong to [default: `file` where no programme is named]
     #[arg(long, value_name = "CASE")]
     pub(crate) case: Option<String>,
     /// Show what would be added and removed, and change nothing

@@ -26,6 +26,8 @@ use crate::output::{Exit, Output, counted};
 
 /// Items of one page.
 const PAGE: u16 = 1_000;
+/// The case of items of a file of which nothing else is said.
+const FILE_CASE: &str = "file";
 
 pub(crate) async fn run(args: BankSyncArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let BankSyncArgs {
@@ -40,7 +42,9 @@ pub(crate) async fn run(args: BankSyncArgs, output: &mut Output) -> anyhow::Resu
         ignore_bad,
         address,
     } = args;
-    let origin = OriginArgs { sync: true, programme: Some(programme), case };
+    // An origin in any case: without one, two runs at once would add an item twice.
+    let case = case.or_else(|| programme.is_none().then(|| FILE_CASE.to_owned()));
+    let origin = OriginArgs { sync: true, programme, case };
     let said = Said::of(origin, &DetailsArgs::default())?;
     let source = HashSource::new(&file, &reading, labels);
     ensure!(!source.is_standard_input(), "a sync reads the file twice, so it cannot be standard input");
