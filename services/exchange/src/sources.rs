@@ -4,6 +4,7 @@
 //! source of one round.
 
 pub(crate) mod source;
+mod api;
 pub mod settings;
 pub mod submit;
 mod ncmec;

@@ -343,8 +343,8 @@ pub(crate) struct Placement {
     pub(crate) digest: SetDigest,
     /// The digest of its bank and its hashes, without its id.
     pub(crate) content: ContentDigest,
-    /// The digest of its hashes and labels, for the published list of its bank.
-    pub(crate) listed: ListContent,
+    /// The digest of its hashes and labels, for the published list of its bank; `None` for a canary.
+    pub(crate) listed: Option<ListContent>,
 }
 
 impl Placement {

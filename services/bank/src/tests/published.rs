@@ -133,7 +133,9 @@ async fn an_item_is_listed_while_it_is_the_banks_own_and_matches(bed: Bed) {
     follower.follow(&served, "a", 0).await;
     let labelled =
         pb::ItemContent { labels: vec!["x".into()], external_reference: "secret".into(), ..item(2) };
-    let ids = served.add("a", vec![item(1), labelled, of_programme(3)]).await.unwrap().item_ids;
+    let canary = pb::ItemContent { labels: vec![vigie_model::ItemContent::CANARY_LABEL.into()], ..item(4) };
+    let items = vec![item(1), labelled, of_programme(3), canary];
+    let ids = served.add("a", items).await.unwrap().item_ids;
     follower.follow(&served, "a", 0).await;
     assert_eq!((follower.hashes(), follower.number), (sorted([1, 2]), 2));
     let shown = follower.items.values().map(|(content, _)| content.clone());

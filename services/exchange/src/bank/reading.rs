@@ -1,17 +1,25 @@
 //! Reads a bank's items over gRPC for write-back, as a principal of the bank's owner.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use vigie_clients::{
     BankClient, BankEntry, Bearer, CallError, ChangesFrom, Code, DescribedItem, EntryContent, EntryState,
 };
 use vigie_model::{BankId, BankRef, Hash, ItemContent, ItemId, MemberName, Sequence};
 
-use super::remote::deadline;
 use super::{BankError, ChangePage, ItemChange, ItemState, Reader};
 
+/// How long a call may take, attempts included.
+const CALL_MAX: Duration = Duration::from_secs(30);
 /// Items of one call that tells their submissions.
 const DESCRIBED_PAGE: u16 = 1_000;
+
+/// The deadline of a call that begins now.
+pub(super) fn deadline() -> Instant {
+    Instant::now() + CALL_MAX
+}
 
 /// The calls of one reader.
 pub(super) struct Reading<'r> {

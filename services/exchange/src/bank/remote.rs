@@ -9,14 +9,12 @@ use vigie_formats::programme::Key;
 use vigie_model::{BankId, Hash, ItemId, MemberId, Sequence};
 use vigie_proto::bank::{ContributedItem, ForeignRecord, foreign_key};
 
-use super::reading::Reading;
+use super::reading::{Reading, deadline};
 use super::{
     Applied, Bank, BankError, ChangePage, EXCHANGES_MAX, Exchange, ExchangeId, ForeignPage, KeyPage, Lease,
     Part, Put, Reader, Report,
 };
 
-/// How long a call may take, attempts included.
-const CALL_MAX: Duration = Duration::from_secs(30);
 /// Exchanges of one call.
 const LIST_PAGE: u16 = 100;
 /// Keys of one call.
@@ -136,10 +134,6 @@ impl Bank for RemoteBank {
     async fn own_item(&self, reader: &Reader, item: ItemId) -> Result<Option<Vec<Hash>>, BankError> {
         Reading::new(&self.items, reader)?.own_item(item).await
     }
-}
-
-pub(super) fn deadline() -> Instant {
-    Instant::now() + CALL_MAX
 }
 
 fn exchange(listing: ExchangeListing) -> Exchange {

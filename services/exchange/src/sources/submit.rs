@@ -8,7 +8,7 @@ use vigie_formats::stop_ncii;
 use vigie_formats::threat_exchange::submission::{self as threat_exchange, OF_GROUP, PRIVACY_TYPES, Sharing};
 use vigie_model::BankName;
 
-use super::settings::{Api, Settings, SettingsError, read, wrong};
+use super::api::{Api, SettingsError, read, wrong};
 
 /// Bytes of a description, and of a tag.
 const TEXT_LEN_MAX: usize = 256;
@@ -65,10 +65,10 @@ struct OfStopNcii {
 }
 
 impl Submit {
-    /// Reads the object for an exchange with these settings.
-    pub(super) fn parse(settings: &Settings, object: Value) -> Result<Self, SettingsError> {
-        match settings {
-            Settings::ThreatExchange { group, .. } => {
+    /// Reads the object for an exchange of an interface, and of a privacy group where it has one.
+    pub(super) fn parse(api: Api, group: &str, object: Value) -> Result<Self, SettingsError> {
+        match api {
+            Api::ThreatExchange => {
                 let OfThreatExchange { bank, share_level, privacy_type, description, tags, signal_types } =
                     read(object)?;
                 one_of("submit.share_level", &share_level, &threat_exchange::SHARE_LEVELS)?;
@@ -82,27 +82,26 @@ impl Submit {
                 }
                 check_types(&signal_types, threat_exchange::signal_types())?;
                 let tags = checked_tags(tags)?;
-                let sharing = Sharing { share_level, privacy_type, group: group.clone(), description, tags };
+                let sharing =
+                    Sharing { share_level, privacy_type, group: group.to_owned(), description, tags };
                 let words = SubmitWords::ThreatExchange(sharing);
                 Ok(Self { bank: bank_name(&bank)?, signal_types, words })
             }
-            Settings::StopNcii { .. } => {
+            Api::StopNcii => {
                 let OfStopNcii { bank, tags, signal_types } = read(object)?;
                 check_types(&signal_types, stop_ncii::submission::signal_types())?;
                 let words = SubmitWords::StopNcii { tags: checked_tags(tags)? };
                 Ok(Self { bank: bank_name(&bank)?, signal_types, words })
             }
-            Settings::Ncmec { .. } => {
+            Api::Ncmec => {
                 Err(wrong("submit", "no format is known in which NCMEC takes entries of platforms"))
             }
-            Settings::Tat { .. } => {
-                Err(wrong("submit", "Tech Against Terrorism takes feedback, and no hashes"))
-            }
-            Settings::Vigie { .. } => Err(wrong(
+            Api::Tat => Err(wrong("submit", "Tech Against Terrorism takes feedback, and no hashes")),
+            Api::Vigie => Err(wrong(
                 "submit",
                 "the other deployment follows this one, as this one follows it: grant it the hashes of the bank",
             )),
-            Settings::LocalFile { .. } | Settings::HttpFile { .. } | Settings::Sample => Err(wrong(
+            Api::LocalFile | Api::HttpFile | Api::Sample => Err(wrong(
                 "submit",
                 &format!("{} and {} take submissions", Api::ThreatExchange, Api::StopNcii),
             )),
@@ -141,19 +140,17 @@ fn checked_tags(tags: Vec<String>) -> Result<Vec<String>, SettingsError> {
 mod tests {
     use super::*;
 
-    fn parse(api: &str, text: &str) -> Result<Option<Submit>, SettingsError> {
-        Settings::parse(api.parse().unwrap(), text).map(|(_, common)| common.submit)
+    fn parse(api: &str, text: &str) -> Result<Submit, SettingsError> {
+        Submit::parse(api.parse().unwrap(), "7", serde_json::from_str(text).unwrap())
     }
 
     #[test]
-    fn write_back_is_off_unless_it_is_asked_for() {
-        assert_eq!(parse("stop_ncii", "{}"), Ok(None));
-        let submit =
-            parse("stop_ncii", r#"{"submit": {"bank": "own-list", "tags": ["a"]}}"#).unwrap().unwrap();
+    fn the_object_is_read_by_the_words_of_its_programme() {
+        let submit = parse("stop_ncii", r#"{"bank": "own-list", "tags": ["a"]}"#).unwrap();
         assert_eq!(submit.bank.as_str(), "own-list");
         assert_eq!(submit.words, SubmitWords::StopNcii { tags: vec!["a".to_owned()] });
-        let text = r#"{"privacy_group": 7, "submit": {"bank": "own", "share_level": "AMBER", "signal_types": ["HASH_MD5"]}}"#;
-        let submit = parse("fb_threatexchange", text).unwrap().unwrap();
+        let text = r#"{"bank": "own", "share_level": "AMBER", "signal_types": ["HASH_MD5"]}"#;
+        let submit = parse("fb_threatexchange", text).unwrap();
         let SubmitWords::ThreatExchange(sharing) = submit.words else { panic!("other words") };
         assert_eq!((sharing.group.as_str(), sharing.privacy_type.as_str()), ("7", OF_GROUP));
         assert_eq!(submit.signal_types, ["HASH_MD5"]);
@@ -161,36 +158,23 @@ mod tests {
 
     #[test]
     fn programmes_that_take_no_hashes_and_unusable_words_are_refused() {
-        let long = "x".repeat(257);
-        let of_group = |submit: &str| format!(r#"{{"privacy_group": 7, "submit": {submit}}}"#);
+        let long = format!(r#"{{"bank": "a", "tags": ["{}"]}}"#, "x".repeat(257));
         for (api, text, named) in [
-            ("ncmec", r#"{"environment": "NGO", "submit": {"bank": "a"}}"#.to_owned(), "NCMEC"),
-            ("tat", r#"{"submit": {"bank": "a"}}"#.to_owned(), "feedback"),
-            ("sample", r#"{"submit": {"bank": "a"}}"#.to_owned(), "stop_ncii"),
-            ("local_file", r#"{"path": "a", "submit": {"bank": "a"}}"#.to_owned(), "stop_ncii"),
-            ("stop_ncii", r#"{"submit": {}}"#.to_owned(), "bank"),
-            ("stop_ncii", r#"{"submit": {"bank": "other/list"}}"#.to_owned(), "owner"),
-            ("stop_ncii", r#"{"submit": {"bank": "a", "share_level": "RED"}}"#.to_owned(), "share_level"),
-            (
-                "stop_ncii",
-                r#"{"submit": {"bank": "a", "signal_types": ["HASH_PDQ"]}}"#.to_owned(),
-                "ImagePDQ",
-            ),
-            ("stop_ncii", format!(r#"{{"submit": {{"bank": "a", "tags": ["{long}"]}}}}"#), "tags"),
-            ("fb_threatexchange", of_group(r#"{"bank": "a"}"#), "share_level"),
-            ("fb_threatexchange", of_group(r#"{"bank": "a", "share_level": "BLUE"}"#), "GREEN"),
-            (
-                "fb_threatexchange",
-                of_group(r#"{"bank": "a", "share_level": "RED", "privacy_type": "X"}"#),
-                "VISIBLE",
-            ),
-            (
-                "fb_threatexchange",
-                of_group(r#"{"bank": "a", "share_level": "RED", "tags": ["a,b"]}"#),
-                "comma",
-            ),
+            ("ncmec", r#"{"bank": "a"}"#, "NCMEC"),
+            ("tat", r#"{"bank": "a"}"#, "feedback"),
+            ("sample", r#"{"bank": "a"}"#, "stop_ncii"),
+            ("local_file", r#"{"bank": "a"}"#, "stop_ncii"),
+            ("stop_ncii", "{}", "bank"),
+            ("stop_ncii", r#"{"bank": "other/list"}"#, "owner"),
+            ("stop_ncii", r#"{"bank": "a", "share_level": "RED"}"#, "share_level"),
+            ("stop_ncii", r#"{"bank": "a", "signal_types": ["HASH_PDQ"]}"#, "ImagePDQ"),
+            ("stop_ncii", &long, "tags"),
+            ("fb_threatexchange", r#"{"bank": "a"}"#, "share_level"),
+            ("fb_threatexchange", r#"{"bank": "a", "share_level": "BLUE"}"#, "GREEN"),
+            ("fb_threatexchange", r#"{"bank": "a", "share_level": "RED", "privacy_type": "X"}"#, "VISIBLE"),
+            ("fb_threatexchange", r#"{"bank": "a", "share_level": "RED", "tags": ["a,b"]}"#, "comma"),
         ] {
-            let error = parse(api, &text).unwrap_err().to_string();
+            let error = parse(api, text).unwrap_err().to_string();
             assert!(error.contains(named), "{api} {text}: {error}");
         }
     }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use vigie_clients::{BankEntry, BankListing, ChangesFrom, Code, EntryContent, EntryState, ItemSearch};
 use vigie_formats::programme::{Key, KeyError, Record};
 use vigie_model::{
-    BankRef, Content, Hash, ItemId, Limit, MatchCall, MaxDistances, Query, QueryHash, SearchOptions,
-    Sequence, UnixMillis, Variant,
+    BankRef, Content, Hash, ItemContent, ItemId, Limit, MatchCall, MaxDistances, Query, QueryHash,
+    SearchOptions, Sequence, UnixMillis, Variant,
 };
 
 use crate::hma::{Refusal, banks};
@@ -152,6 +152,8 @@ fn record(
     let key = Key::new(&item.to_string()).map_err(internal)?;
     let mut record = Record { changed_at: Some(changed_at), ..Record::new(key) };
     match state {
+        // Nobody else is to have a canary, and it never was anything else.
+        EntryState::Living(content) | EntryState::Held(content) if is_canary(&content) => return Ok(None),
         EntryState::Living(content) if is_own || follower.gets_all => {
             fill(&mut record, *content);
             return Ok(Some((item, record)));
@@ -172,6 +174,10 @@ fn record(
     }
     record.withdrawn = true;
     Ok(Some((item, record)))
+}
+
+fn is_canary(content: &EntryContent) -> bool {
+    content.labels.iter().any(|label| label == ItemContent::CANARY_LABEL)
 }
 
 fn fill(record: &mut Record, content: EntryContent) {
@@ -345,6 +351,9 @@ mod tests {
         };
         assert!(foreign(&follower).withdrawn);
         assert!(!foreign(&Follower { gets_all: true, ..follower }).withdrawn);
+        let labels = vec![ItemContent::CANARY_LABEL.to_owned()];
+        let canary = EntryState::Living(Box::new(EntryContent { labels, ..content }));
+        assert!(record(entry(1, canary), &follower, Sequence(9)).unwrap().is_none());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The list has entries with the numbers 1, 2, 3 ... without gaps. An entry says that an item is in the list, with its hashes, labels and
 //! classes, or that it no longer is. An item is in the list while it is in the bank, is not held, and is the bank's *own*: one of
-//! its submissions names no programme. So what a bank has from others goes back to nobody.
+//! its submissions names no programme. So what a bank has from others goes back to nobody. A canary is in no list.
 //!
 //! The list tells nothing of other banks: its numbers are its own, and an item has a [`ListKey`] in the place of its id.
 //!
@@ -55,11 +55,12 @@ impl ListSecret {
 pub struct ListContent(pub [u8; 32]);
 
 impl ListContent {
-    /// The digest of what an item has.
+    /// The digest of what an item has; `None` for a canary, which nobody but its bank knows of.
     #[must_use]
-    pub fn of(content: &ItemContent) -> Self {
-        let labels = content.labels().iter().map(|label| &**label);
-        Self::of_parts(content.hashes(), labels)
+    pub fn of(content: &ItemContent) -> Option<Self> {
+        let labels = || content.labels().iter().map(|label| &**label);
+        let is_canary = labels().any(|label| label == ItemContent::CANARY_LABEL);
+        (!is_canary).then(|| Self::of_parts(content.hashes(), labels()))
     }
 
     /// The digest of hashes and labels, in their order.
@@ -156,9 +157,14 @@ impl ListHead {
     }
 }
 
-/// By which entry an item of a bank is in the list; `None` where it is not in it: it is held, or has no word of the bank's own.
+/// By which entry an item of a bank is in the list; `None` where it is not in it: it is held, a canary, or has no word of the bank's own.
 #[must_use]
-pub fn entry_of(key: ListKey, content: ListContent, record: Option<&ItemRecord>) -> Option<EntryDigest> {
+pub fn entry_of(
+    key: ListKey,
+    content: Option<ListContent>,
+    record: Option<&ItemRecord>,
+) -> Option<EntryDigest> {
+    let content = content?;
     match record {
         None => Some(EntryDigest::put(key, content, &Classification::default())),
         Some(record) => {
@@ -267,6 +273,8 @@ mod tests {
         held.holds = held.holds.with(hold);
         assert!(!is_listed(&held));
         let words = content(vec![Hash::md5([1; 16])], &[]);
-        assert!(entry_of(key(1), words, None).is_some() && entry_of(key(1), words, Some(&held)).is_none());
+        let entry = |record: Option<&ItemRecord>| entry_of(key(1), Some(words), record);
+        assert!(entry(None).is_some() && entry(Some(&held)).is_none());
+        assert!(entry_of(key(1), None, None).is_none());
     }
 }
