@@ -133,6 +133,7 @@ async fn lead<B: Bank, F: Fetch>(shared: &Arc<Shared<B, F>>, pace: Pace, standin
         }
     }
     tracing::warn!("the lease is lost: followers are stopped");
+    followers.stop().await;
     standing.set(CUT_OFF, "the lease is lost");
 }
 
@@ -170,7 +171,22 @@ impl<B: Bank, F: Fetch> Followers<B, F> {
 
     /// Forgets followers that have ended, so that the next list starts them anew where they are still wanted.
     fn sweep(&mut self) {
-        self.running.retain(|_, running| !running.task.is_finished());
+        let metrics = &self.shared.metrics;
+        self.running.retain(|_, running| {
+            let has_ended = running.task.is_finished();
+            if has_ended {
+                metrics.forget(&running.listed.borrow().label());
+            }
+            !has_ended
+        });
+    }
+
+    /// Stops all followers. What they last showed of their exchanges is another process's to show from now on.
+    async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        for running in self.running.values() {
+            self.shared.metrics.forget(&running.listed.borrow().label());
+        }
     }
 }
 

@@ -180,6 +180,12 @@ async fn only_the_process_with_the_lease_follows() {
     let requests = process.requests();
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     assert_eq!(process.requests(), requests);
+    // How the exchange is, is the other one's to show; what was counted stays.
+    let metrics = process.telemetry.exposition().unwrap();
+    assert!(metrics.contains("vigie_exchange_rounds_total{exchange=\"programme\",outcome=\"complete\"} 1"));
+    for gauge in ["alarmed", "completed_timestamp_seconds", "checkpoint_timestamp_seconds"] {
+        assert!(!metrics.contains(&format!("vigie_exchange_{gauge}{{")), "{metrics}");
+    }
     process.stop().await;
 }
 
