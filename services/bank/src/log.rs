@@ -16,7 +16,7 @@ use crate::plan::audit::Audit;
 use crate::plan::digests::Totals;
 use crate::plan::exchanges::known::{LookedUp, look_up};
 use crate::plan::exchanges::write::ExchangeAction;
-use crate::plan::published::Lists;
+use crate::plan::lists::state::Lists;
 use crate::plan::records::removed_items;
 use crate::plan::step::Step;
 use crate::plan::write::{Action, Write};

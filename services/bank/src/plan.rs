@@ -18,10 +18,14 @@ pub(crate) mod exchanges {
     mod settings;
     mod page;
 }
+/// Published lists.
+pub(crate) mod lists {
+    pub(crate) mod state;
+    mod planned;
+}
 pub(crate) mod holds;
 mod items;
 pub(crate) mod members;
-pub(crate) mod published;
 pub(crate) mod purge;
 pub(crate) mod records;
 pub(crate) mod noted;
@@ -44,9 +48,9 @@ use self::answer::Answer;
 use self::audit::{About, Audit, NewEntry};
 use self::digests::{PartDigest, Parts};
 use self::exchanges::known::KnownPage;
+use self::lists::state::{Before, Lists};
 use self::members::{MembersAction, Standing};
 use self::noted::{AddedItems, Committed, TwoPeople};
-use self::published::{Before, Lists};
 use self::purge::{Purge, PurgeTimes, Removed};
 use self::records::{Records, RemovedItem};
 use self::step::Step;

@@ -11,7 +11,6 @@ mod holds;
 mod idempotency;
 mod reads;
 mod changes;
-mod published;
 mod exchanges;
 mod feed;
 mod failures;

@@ -114,7 +114,6 @@ impl Model {
         match action {
             // There are no members.
             Action::Record(_) => Ok(Answer::Recorded { entries: 0 }),
-            Action::ListItems { .. } => Ok(Answer::ItemsListed { sequence: Sequence(self.sequence) }),
             Action::CreateBank { name, match_ratio } => {
                 if self.banks.len() == BANKS_MAX {
                     return Err(Error::TooManyBanks(BANKS_MAX));
@@ -197,9 +196,8 @@ impl Model {
             Action::Members(_)
             | Action::Exchange(_)
             | Action::UpdateItem { .. }
-            | Action::ReviewHolds { .. } => {
-                unreachable!("no such write is drawn")
-            }
+            | Action::ListItems { .. }
+            | Action::ReviewHolds { .. } => unreachable!("no such write is drawn"),
             Action::RestoreItems { items } => self.restore(items),
             Action::SetItemHold { items, holding } => {
                 let is_held = *holding != Holding::Lifted;

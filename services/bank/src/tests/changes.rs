@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tonic::Code;
 
-use super::published::{ListFollower, by_value};
+use super::feed::published::{ListFollower, by_value};
 use super::*;
 use crate::store::memory::{CommitFate, Disk, MemoryStore};
 

@@ -4,3 +4,4 @@ pub(in crate::tests) mod follow;
 mod digest;
 mod load;
 mod retention;
+pub(super) mod published;

@@ -6,48 +6,25 @@
 //! Banks of an earlier version have items that are in no list yet. They are listed page by page, by the bank itself
 //! (`server/lists`); until its page comes, such an item is in no list, whatever befalls it.
 
-use std::collections::BTreeMap;
-
 use vigie_consortium::items::published::entry_of;
-use vigie_consortium::{EntryDigest, ItemRecord, ListHead, ListSecret};
+use vigie_consortium::{EntryDigest, ItemRecord, ListHead};
 use vigie_model::{BankId, ItemId};
 
-use super::Planner;
-use super::answer::Answer;
+use super::state::Before;
 use crate::error::Error;
+use crate::plan::Planner;
+use crate::plan::answer::Answer;
 use crate::store::published::{ListEntry, ListRows, StoredList};
 use crate::store::{Placement, to_model};
 
-/// The lists of all banks, as the writer keeps them in memory.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Lists {
-    pub(crate) secret: ListSecret,
-    /// A bank without any is a new one.
-    pub(crate) of: BTreeMap<BankId, StoredList>,
-}
-
-impl Lists {
-    /// The list of a bank.
-    pub(crate) fn of(&self, bank: BankId) -> StoredList {
-        self.of.get(&bank).copied().unwrap_or_else(|| StoredList::new(bank))
-    }
-}
-
-/// By which entry an item was in the list of its bank before the group.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Before {
-    bank: BankId,
-    entry: Option<EntryDigest>,
-}
-
 impl Planner<'_> {
     /// Notes a new item, which was in no list.
-    pub(super) fn note_new(&mut self, item: ItemId, bank: BankId) {
+    pub(in crate::plan) fn note_new(&mut self, item: ItemId, bank: BankId) {
         self.listed.insert(item, Before { bank, entry: None });
     }
 
     /// Notes how an item is in its list, before it changes.
-    pub(super) fn note_listed(&mut self, placement: &Placement) {
+    pub(in crate::plan) fn note_listed(&mut self, placement: &Placement) {
         let Placement { item, bank, .. } = *placement;
         if !self.listed.contains_key(&item) {
             let entry = self.entry(placement, self.known.records.by_item.get(&item));
@@ -56,7 +33,7 @@ impl Planner<'_> {
     }
 
     /// Lists items of a bank that an earlier version added: those up to `through`.
-    pub(super) fn list_items(
+    pub(in crate::plan) fn list_items(
         &mut self,
         bank: BankId,
         items: &[ItemId],
@@ -79,7 +56,7 @@ impl Planner<'_> {
     }
 
     /// The rows of lists that the group has changed; the lists are as of its end then.
-    pub(super) fn finish_lists(&mut self) -> ListRows {
+    pub(in crate::plan) fn finish_lists(&mut self) -> ListRows {
         let listed = std::mem::take(&mut self.listed);
         let mut changed: Vec<_> = listed
             .into_iter()

@@ -8,7 +8,7 @@ use vigie_consortium::{Classification, EntryDigest, ListChain, ListContent, List
 use vigie_model::SetDigest;
 use vigie_proto::bank::{answered_hash, details_of};
 
-use super::*;
+use crate::tests::*;
 use crate::verify;
 
 on_both_stores! {
@@ -22,14 +22,14 @@ on_both_stores! {
 
 /// One who follows a list, and proves what it is sent.
 #[derive(Debug, Default)]
-pub(super) struct ListFollower {
+pub(in crate::tests) struct ListFollower {
     number: u64,
     chain: ListChain,
     /// The items that are in the list, with the entries that put them.
-    pub(super) items: BTreeMap<[u8; 16], (pb::ItemContent, EntryDigest)>,
+    pub(in crate::tests) items: BTreeMap<[u8; 16], (pb::ItemContent, EntryDigest)>,
 }
 
-pub(super) async fn page(
+pub(in crate::tests) async fn page(
     served: &Served,
     bank: &str,
     after: (u64, Option<ListChain>),
@@ -90,7 +90,7 @@ impl ListFollower {
     }
 
     /// Reads to the end, in pages of this size.
-    pub(super) async fn follow(&mut self, served: &Served, bank: &str, page_size: i32) {
+    pub(in crate::tests) async fn follow(&mut self, served: &Served, bank: &str, page_size: i32) {
         loop {
             let answer = page(served, bank, (self.number, Some(self.chain)), page_size).await.unwrap();
             self.take(&answer);
@@ -101,7 +101,7 @@ impl ListFollower {
     }
 
     /// The hashes of what is in the list.
-    pub(super) fn hashes(&self) -> Vec<Vec<pb_model::Hash>> {
+    pub(in crate::tests) fn hashes(&self) -> Vec<Vec<pb_model::Hash>> {
         let mut hashes: Vec<_> = self.items.values().map(|(content, _)| content.hashes.clone()).collect();
         hashes.sort_by_key(by_value);
         hashes
@@ -110,7 +110,7 @@ impl ListFollower {
 
 /// The values of hashes, to sort by.
 #[expect(clippy::ptr_arg, reason = "a key of lists")]
-pub(super) fn by_value(hashes: &Vec<pb_model::Hash>) -> Vec<Vec<u8>> {
+pub(in crate::tests) fn by_value(hashes: &Vec<pb_model::Hash>) -> Vec<Vec<u8>> {
     hashes.iter().map(|hash| hash.value.clone()).collect()
 }
 
