@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,13 +16,83 @@ struct Fixture {
     folder: tempfile::TempDir,
 }
 
+/// A StopNCII that shares nothing, and keeps what is submitted to it.
+struct Programme {
+    origin: String,
+    /// The path and the body of each request that was not a reading one.
+    submitted: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+impl Programme {
+    /// Answers until the test ends.
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let submitted = Arc::<Mutex<Vec<(String, Value)>>>::default();
+        let kept = Arc::clone(&submitted);
+        std::thread::spawn(move || listener.incoming().for_each(|stream| answer(stream.unwrap(), &kept)));
+        Self { origin, submitted }
+    }
+
+    fn count(&self) -> usize {
+        self.submitted.lock().unwrap().len()
+    }
+
+    /// The path of the last request, and its hashes.
+    fn last(&self) -> (String, Vec<String>) {
+        let submitted = self.submitted.lock().unwrap();
+        let (path, body) = submitted.last().unwrap();
+        let records = ["hashRecords", "hashFeedbacks"].iter().find_map(|list| body[list].as_array()).unwrap();
+        let hash = |record: &Value| record["hashValue"].as_str().unwrap().to_owned();
+        (path.clone(), records.iter().map(hash).collect())
+    }
+}
+
+/// Answers one request, and closes the connection.
+fn answer(stream: TcpStream, submitted: &Mutex<Vec<(String, Value)>>) {
+    let mut reader = BufReader::new(stream);
+    let (mut first, mut length) = (String::new(), 0);
+    reader.read_line(&mut first).unwrap();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let line = line.trim().to_ascii_lowercase();
+        match line.strip_prefix("content-length: ") {
+            Some(number) => length = number.parse().unwrap(),
+            None if line.is_empty() => break,
+            None => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let mut words = first.split(' ');
+    let (method, path) = (words.next().unwrap(), words.next().unwrap());
+    let answer = if method == "GET" {
+        r#"{"count": 0, "nextPageToken": null, "nextSetTimestamp": 11, "hasMoreRecords": false, "hashRecords": []}"#
+    } else {
+        submitted.lock().unwrap().push((path.to_owned(), serde_json::from_slice(&body).unwrap()));
+        "{}"
+    };
+    let length = answer.len();
+    let mut stream = reader.into_inner();
+    write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{answer}")
+        .unwrap();
+}
+
 impl Fixture {
     async fn start() -> Self {
+        Self::start_with(Vec::new()).await
+    }
+
+    /// With these origins of programmes beside the known ones.
+    async fn start_with(origins: Vec<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = LocalClusterConfig::new(folder.path().join("data"));
         config.shard_count = 1;
         config.exchange = Some(vigie_exchange::Config {
             files_folder: Some(folder.path().to_owned()),
+            credentials_folder: Some(folder.path().join("credentials")),
+            origins,
             list_ms: 100,
             ..vigie_exchange::Config::default()
         });
@@ -33,6 +106,10 @@ impl Fixture {
     fn exits(&self, code: i32, words: &str) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
         command.args(words.split(' ')).current_dir(self.folder.path()).stdin(Stdio::null());
+        let key = self.folder.path().join("admin.key");
+        if key.exists() {
+            command.env("VIGIE_API_KEY_FILE", key);
+        }
         let output = command.env("VIGIE_BANK", self.cluster.bank_url()).output().unwrap();
         let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
         assert_eq!(output.status.code(), Some(code), "{words}: {printed}");
@@ -52,6 +129,14 @@ impl Fixture {
     fn write(&self, numbers: impl Iterator<Item = u8>) {
         let lines: String = numbers.map(|number| format!("md5 {}\n", digest(number))).collect();
         std::fs::write(self.folder.path().join("list.txt"), lines).unwrap();
+    }
+
+    /// Sets the credentials of StopNCII, and this line beside them.
+    fn credentials(&self, line: &str) {
+        let folder = self.folder.path().join("credentials");
+        std::fs::create_dir_all(&folder).unwrap();
+        let lines = format!("fetch_key=a\nsubscription_key=b\nsubmit_key=c\nfeedback_key=d\n{line}\n");
+        std::fs::write(folder.join("stop_ncii"), lines).unwrap();
     }
 
     /// The hashes of a bank.
@@ -123,5 +208,58 @@ async fn the_sample_is_there_and_a_programme_without_credentials_needs_attention
     fixture.done("exchange add ncii --api stop_ncii --bank sample");
     let failed = fixture.exits(1, "exchange fetch ncii --wait");
     assert!(failed.contains("VIGIE_EXCHANGE_NCII_FETCH_KEY"), "{failed}");
+    fixture.cluster.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn own_items_are_submitted_and_withdrawn_with_members_and_without() {
+    let programme = Programme::start();
+    let fixture = Box::pin(Fixture::start_with(vec![programme.origin.clone()])).await;
+    fixture.credentials("");
+    fixture.done("bank create own-list");
+    fixture.done("bank create stop");
+    fixture.write(1..=2);
+    fixture.done("item add own-list --hashes list.txt");
+    let settings = format!("{{\"base_url\":\"{}\",\"submit\":{{\"bank\":\"own-list\"}}}}", programme.origin);
+    let added = fixture.done(&format!("exchange add s --api stop_ncii --bank stop --settings {settings}"));
+    assert!(added.contains("submit_key") && added.contains("bank_key"), "{added}");
+    fixture.done("exchange fetch s --wait");
+    assert_eq!(programme.last(), ("/SubmitHashes".to_owned(), vec![digest(1), digest(2)]));
+    // Nothing new, nothing sent.
+    fixture.done("exchange fetch s --wait");
+    assert_eq!(programme.count(), 1);
+
+    let items = |fixture: &Fixture| -> Vec<Value> {
+        let listed = fixture.done("--json item list own-list");
+        listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    fixture.done(&format!("item remove {}", items(&fixture)[0]["item_id"]));
+    fixture.done("exchange fetch s --wait");
+    assert_eq!(programme.last(), ("/SubmitFeedback".to_owned(), vec![digest(1)]));
+
+    // Which of a programme's items were submitted is not known of StopNCII: nothing goes on until they are elsewhere.
+    fixture.write(7..=7);
+    fixture.done("item add own-list --hashes list.txt --programme ncmec");
+    fixture.exits(1, "exchange fetch s --wait");
+    assert!(fixture.done("exchange status s").contains("came by a programme"));
+    fixture.done(&format!("item remove {}", items(&fixture)[1]["item_id"]));
+    assert_eq!(programme.count(), 2);
+
+    // With members it reads as a principal of the bank's owner.
+    fixture.done("principal add --role administrator,operator --key-file admin.key --turn-on");
+    fixture.exits(1, "exchange fetch s --wait");
+    assert!(fixture.done("exchange status s").contains("bank_key"));
+    fixture.done("principal add --role reviewer --key-file reader.key");
+    fixture.done("principal add --role contributor --key-file writer.key");
+    let key =
+        |name: &str| std::fs::read_to_string(fixture.folder.path().join(name)).unwrap().trim().to_owned();
+    fixture.credentials(&format!("bank_key={}", key("reader.key")));
+    fixture.write(9..=9);
+    fixture.done(&format!(
+        "item add own-list --hashes list.txt --api-key-file {}",
+        fixture.folder.path().join("writer.key").display()
+    ));
+    fixture.done("exchange fetch s --wait");
+    assert_eq!(programme.last(), ("/SubmitHashes".to_owned(), vec![digest(9)]));
     fixture.cluster.stop().await.unwrap();
 }

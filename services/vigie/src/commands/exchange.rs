@@ -42,7 +42,7 @@ fn connect(address: &BankAddressArgs, output: &Output) -> anyhow::Result<(Exchan
 
 async fn add(args: ExchangeAddArgs, output: &mut Output) -> anyhow::Result<Exit> {
     // Told here, where they are typed, and not by an alarm of the process later.
-    Settings::parse(args.api, &args.settings)?;
+    let (_, common) = Settings::parse(args.api, &args.settings)?;
     let new = NewExchange {
         name: args.name,
         api: args.api.name().parse()?,
@@ -56,6 +56,12 @@ async fn add(args: ExchangeAddArgs, output: &mut Output) -> anyhow::Result<Exit>
     let needed = args.api.credentials();
     if !needed.is_empty() {
         output.note(format!("its process needs the credentials {}", needed.join(", ")));
+    }
+    if common.submit.is_some() {
+        let needed = args.api.submit_credentials().join(", ");
+        output.note(format!(
+            "to submit it needs {needed}; where there are members also bank_key, a key that reads the bank"
+        ));
     }
     Ok(Exit::Done)
 }
