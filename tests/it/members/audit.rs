@@ -29,7 +29,7 @@ fn method(entry: &AuditEntry) -> &str {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_members_do_at_any_server_is_recorded_and_proven() {
     for calls in [Calls::OverSockets, Calls::AsFunctions] {
-        is_recorded_and_proven(calls).await;
+        Box::pin(is_recorded_and_proven(calls)).await;
     }
 }
 
