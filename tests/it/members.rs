@@ -1,5 +1,6 @@
 //! Several members on one cluster: what each sees, and how long what was taken back still works.
 
+mod as_functions;
 mod audit;
 mod cost;
 mod extraction;
@@ -35,7 +36,7 @@ struct Client {
 
 impl Client {
     fn new(cluster: &Cluster, id: PrincipalId, key: &str) -> Self {
-        let network = Network::tcp().bearing(Some(Bearer::new(key, "a test").unwrap()));
+        let network = cluster.callers().clone().bearing(Some(Bearer::new(key, "a test").unwrap()));
         Self::on(cluster, id, network)
     }
 
@@ -106,7 +107,7 @@ impl Consortium {
 
     /// Turns members on in a cluster.
     async fn on(cluster: Cluster, members: &[&str]) -> Self {
-        let nobody = Client::on(&cluster, PrincipalId(0), Network::tcp());
+        let nobody = Client::on(&cluster, PrincipalId(0), cluster.callers().clone());
         let operator = nobody.create(&cluster, None, &[Role::Operator]).await;
         for name in members {
             let (name, key) = (name.parse().unwrap(), IdempotencyKey::random());

@@ -12,7 +12,7 @@ use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_client::MatcherServiceClient;
 use vigie_rpc::Priority;
 
-pub use neighbours::{Neighbour, Neighbours, Stay};
+pub use neighbours::{Neighbour, Neighbours};
 
 use crate::ask::{BANK_SET_UNKNOWN, Forms};
 

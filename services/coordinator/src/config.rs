@@ -150,7 +150,11 @@ impl Config {
             endpoints: self.matchers.iter().filter_map(|endpoint| endpoint.parse().ok()).collect(),
             network: network.clone(),
             neighbours: self.neighbours.clone(),
-            limits: LaneLimits { calls: self.calls_per_matcher_max, queries: self.queries_per_call_max },
+            limits: LaneLimits {
+                calls: self.calls_per_matcher_max,
+                queries: self.queries_per_call_max,
+                gathers: false,
+            },
             patience: Duration::from_millis(self.silence_ms_max),
             resolve_every: Duration::from_millis(self.resolve_interval_ms),
             extra_calls_share: self.extra_calls_share,

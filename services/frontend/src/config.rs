@@ -6,8 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vigie_access::{AccessConfig, DirectoryConfig, ProcessesConfig};
-use vigie_clients::CoordinatorClient;
 use vigie_clients::decoder::{DecoderSettings, is_program};
+use vigie_clients::{CoordinatorClient, LocalServers};
 use vigie_media::{Limits, Ways};
 use vigie_model::{Quality, Query, Way};
 use vigie_sandbox::Requirement;
@@ -91,6 +91,9 @@ pub struct Config {
     pub access: AccessConfig,
     /// The processes of the deployment, as which this one calls the others.
     pub processes: ProcessesConfig,
+    /// The servers of this process, where others of it call the frontend as a function. It is known by the address where it listens.
+    #[serde(skip)]
+    pub local: Option<LocalServers>,
 }
 
 /// A way of hashing that can be switched on and off.
@@ -186,6 +189,7 @@ impl Default for Config {
             directory: DirectoryConfig::default(),
             access: AccessConfig::default(),
             processes: ProcessesConfig::default(),
+            local: None,
         }
     }
 }

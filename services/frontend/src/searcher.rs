@@ -87,7 +87,11 @@ impl Searcher {
                 Coordinators::Embedded(Coordinator::start(&config.embedded, network, registry)?)
             }
         };
-        let limits = LaneLimits { calls: config.coordinator_calls_max, queries: config.queries_per_call_max };
+        let limits = LaneLimits {
+            calls: config.coordinator_calls_max,
+            queries: config.queries_per_call_max,
+            gathers: false,
+        };
         let lane = Lane::new(coordinators, limits);
         let (queued, out) = (lane.clone(), lane.clone());
         let name = "vigie_frontend_queued_searches";

@@ -116,7 +116,8 @@ async fn run_on(
             .with(service)
             .bulk(MatchServiceServer::<Grpc>::NAME, "MatchStream")
             .guarded_by(Arc::new(access))
-            .traced_by(telemetry.tracer());
+            .traced_by(telemetry.tracer())
+            .among(config.local.clone());
     telemetry.register(|registry| routes.load().register(registry));
     let (told, followed) = (searcher.clone(), members.followed().cloned());
     telemetry.tell_condition(move || {

@@ -47,7 +47,7 @@ pub(crate) struct Entry {
     /// The credential of requests that carry none.
     pub(crate) bound_to: Option<Bearer>,
     /// The services.
-    pub(crate) upstream: Upstream,
+    pub(crate) upstream: Arc<Upstream>,
     /// Counts what is refused.
     pub(crate) metrics: Arc<Metrics>,
 }

@@ -81,7 +81,7 @@ pub async fn run_with(
         hosts: Hosts::new(&config.hosts),
         slots: RequestSlots::new(config.requests_in_flight_max),
         bound_to,
-        upstream: Upstream::new(&config, network)?,
+        upstream: Arc::new(Upstream::new(&config, network)?),
     };
     let gateway = Gateway { entry: Arc::new(entry), routes: routes(shared, metrics) };
     let (followed, seen) = (members.followed().cloned(), cluster.clone());

@@ -21,7 +21,7 @@ const CONNECTING: Duration = Duration::from_secs(2);
 const WRITES_REMEMBERED: Duration = Duration::from_secs(10);
 
 /// The clients that all callers share.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Upstream {
     frontends: MatchClient,
     lookups: Lookups,
@@ -29,28 +29,15 @@ pub(crate) struct Upstream {
     members: ConsortiumClient,
     audit: AuditClient,
     exchanges: ExchangeClient,
-    newest: Arc<Newest>,
+    newest: Newest,
     within: Duration,
 }
 
-/// The services for one caller: calls carry its credential.
+/// The services for one caller: calls carry its credential. A clone is a handle of the same caller.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    /// The frontends.
-    pub(crate) frontends: MatchClient,
-    /// The banks.
-    pub(crate) banks: BankClient,
-    /// The members, principals, grants, quotas and charters of the banks.
-    pub(crate) members: ConsortiumClient,
-    /// The audit of the banks.
-    pub(crate) audit: AuditClient,
-    /// The exchanges of the banks.
-    pub(crate) exchanges: ExchangeClient,
-    /// The newest write.
-    pub(crate) newest: Arc<Newest>,
-    lookups: Lookups,
+    upstream: Arc<Upstream>,
     bearer: Option<Bearer>,
-    within: Duration,
     /// When the answer has to be there; `None` until that is first asked.
     until: Arc<Mutex<Option<Instant>>>,
 }
@@ -66,33 +53,52 @@ impl Upstream {
             members: ConsortiumClient::among(banks, network)?.with_patience(patience),
             audit: AuditClient::among(banks, network)?.with_patience(patience),
             exchanges: ExchangeClient::among(banks, network)?.with_patience(patience),
-            newest: Arc::default(),
+            newest: Newest::default(),
             within: config.deadline(),
         })
     }
 
     /// The same for a caller.
-    pub(crate) fn of(&self, bearer: Option<Bearer>) -> Caller {
-        Caller {
-            frontends: self.frontends.bearing(bearer.clone()),
-            members: self.members.bearing(bearer.clone()),
-            audit: self.audit.bearing(bearer.clone()),
-            exchanges: self.exchanges.bearing(bearer.clone()),
-            banks: self.banks.bearing(bearer.clone()),
-            lookups: self.lookups.clone(),
-            bearer,
-            newest: Arc::clone(&self.newest),
-            within: self.within,
-            until: Arc::default(),
-        }
+    pub(crate) fn of(self: &Arc<Self>, bearer: Option<Bearer>) -> Caller {
+        Caller { upstream: Arc::clone(self), bearer, until: Arc::default() }
     }
 }
 
 impl Caller {
+    /// A client of the frontends.
+    pub(crate) fn frontends(&self) -> MatchClient {
+        self.upstream.frontends.bearing(self.bearer.clone())
+    }
+
+    /// A client of the banks.
+    pub(crate) fn banks(&self) -> BankClient {
+        self.upstream.banks.bearing(self.bearer.clone())
+    }
+
+    /// A client for the members, principals, grants, quotas and charters of the banks.
+    pub(crate) fn members(&self) -> ConsortiumClient {
+        self.upstream.members.bearing(self.bearer.clone())
+    }
+
+    /// A client for the audit of the banks.
+    pub(crate) fn audit(&self) -> AuditClient {
+        self.upstream.audit.bearing(self.bearer.clone())
+    }
+
+    /// A client for the exchanges of the banks.
+    pub(crate) fn exchanges(&self) -> ExchangeClient {
+        self.upstream.exchanges.bearing(self.bearer.clone())
+    }
+
+    /// The newest write, whoever made it.
+    pub(crate) fn newest(&self) -> &Newest {
+        &self.upstream.newest
+    }
+
     /// When the answer has to be there. The time begins with the first call to a service.
     pub(crate) fn deadline(&self) -> Instant {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        *until.get_or_insert_with(|| Instant::now() + self.within)
+        *until.get_or_insert_with(|| Instant::now() + self.upstream.within)
     }
 
     /// Begins the time anew, after something that has a bound of its own, such as a fetch.
@@ -113,7 +119,8 @@ impl Caller {
         options: SearchOptions,
         deadline: Instant,
     ) -> Result<MatchAnswer, CallError> {
-        self.lookups.search(Lookup::new(self.bearer.clone(), contents, options, deadline)).await
+        let lookup = Lookup::new(self.bearer.clone(), contents, options, deadline);
+        self.upstream.lookups.search(lookup).await
     }
 }
 

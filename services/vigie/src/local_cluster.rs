@@ -1,7 +1,7 @@
 //! Every role of a cluster in this process, on loopback ports, with the bank's data in one folder.
 //!
 //! `vigie up` is this and nothing else; the demonstration and the tests use it too. Each role has its own listener. They speak gRPC to each
-//! other, as they do in processes of their own, or the frontend and the coordinator call the matchers as functions ([`Matchers`]).
+//! other, as they do in processes of their own, or some call others as functions ([`Calls`]).
 
 mod ports;
 mod folder;
@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use vigie_access::{DirectoryConfig, ProcessesConfig};
 use vigie_bank::AuditConfig;
 use vigie_clients::{
-    BankClient, CoordinatorClient, Deadline, MatchClient, MatcherClient, Neighbours, Network,
+    BankClient, CoordinatorClient, Deadline, LocalServers, MatchClient, MatcherClient, Neighbours, Network,
 };
 use vigie_consortium::Process;
 use vigie_frontend::CoordinatorAt;
@@ -44,13 +44,13 @@ const PROBE_WITHIN: Duration = Duration::from_secs(1);
 /// Bank, coordinator, frontend and gateway.
 const OTHER_SERVERS: usize = 4;
 
-/// How matchers are called.
+/// How lookups go from role to role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Matchers {
-    /// By gRPC through the coordinator, as in a cluster of many machines.
-    ByCalls,
-    /// As functions, by the coordinator and by the frontend, which has one inside: nothing is sent, nothing is converted, and a search is
-    /// admitted once.
+pub enum Calls {
+    /// Over sockets, as in a cluster of many machines: from the gateway to the frontend, the coordinator and the matchers.
+    OverSockets,
+    /// As functions. The coordinator and the frontend, which has one inside, call the matchers: nothing is sent, nothing is converted, and
+    /// a search is admitted once. The gateway calls the frontend's server: nothing is sent, and the call passes every layer of the server.
     AsFunctions,
 }
 
@@ -61,8 +61,8 @@ pub struct LocalClusterConfig {
     pub data: PathBuf,
     /// Shards, each with one matcher.
     pub shard_count: u16,
-    /// How they are called.
-    pub matchers: Matchers,
+    /// How lookups go from role to role.
+    pub calls: Calls,
     /// Where to listen.
     pub ports: Ports,
     /// What the bank is told; its store is set from `data`.
@@ -92,7 +92,7 @@ impl LocalClusterConfig {
         Self {
             data: data.into(),
             shard_count: 4,
-            matchers: Matchers::ByCalls,
+            calls: Calls::OverSockets,
             ports: Ports::Any,
             bank: vigie_bank::Config { serving, ..vigie_bank::Config::default() },
             matcher: vigie_matcher::Config { serving, ..vigie_matcher::Config::default() },
@@ -123,6 +123,8 @@ pub struct LocalCluster {
     processes: ProcessesConfig,
     /// How the cluster calls itself.
     own: Network,
+    /// How the gateway makes calls for its callers.
+    callers: Network,
     /// Where metrics are served.
     telemetry_address: Option<SocketAddr>,
     /// Ends with the cluster.
@@ -137,7 +139,7 @@ impl LocalCluster {
         let LocalClusterConfig {
             data,
             shard_count,
-            matchers,
+            calls,
             ports,
             bank,
             matcher,
@@ -147,9 +149,9 @@ impl LocalCluster {
             exchange,
             telemetry,
         } = config;
-        let neighbours = match matchers {
-            Matchers::ByCalls => None,
-            Matchers::AsFunctions => Some(Neighbours::default()),
+        let (neighbours, local) = match calls {
+            Calls::OverSockets => (None, None),
+            Calls::AsFunctions => (Some(Neighbours::default()), Some(LocalServers::default())),
         };
         // Its servers share the files that one process may have open.
         let connections = OpenFiles::now().connections(usize::from(shard_count) + OTHER_SERVERS);
@@ -222,10 +224,16 @@ impl LocalCluster {
             },
             embedded,
             directory: directory(),
+            local: local.clone(),
             ..frontend
         };
         let frontend = Role::frontend(frontend_config, frontend_listener, told("vigie-frontend")?)?;
-        let behind = Behind { frontend: &frontend, coordinator: &coordinator, bank: &bank };
+        let callers = match local {
+            None => Network::tcp(),
+            Some(servers) => Network::tcp().with_local(servers),
+        };
+        let behind =
+            Behind { frontend: &frontend, coordinator: &coordinator, bank: &bank, network: &callers };
         let gateway = gateway_listener
             .map(|listener| gateway::start(gateway, listener, &behind, told("vigie-gateway")?))
             .transpose()?;
@@ -265,6 +273,7 @@ impl LocalCluster {
         Ok(Self {
             processes: processes(),
             own,
+            callers,
             telemetry_address,
             _shown: serving,
             bank,
@@ -328,6 +337,12 @@ impl LocalCluster {
     #[must_use]
     pub fn network(&self) -> &Network {
         &self.own
+    }
+
+    /// How the gateway reaches the others for its callers, whose credentials it adds: the frontend over a socket or as a function.
+    #[must_use]
+    pub fn callers(&self) -> &Network {
+        &self.callers
     }
 
     /// A client of the frontend.

@@ -7,4 +7,4 @@ mod replicas;
 pub use self::cluster::{Cluster, as_of, soon};
 pub use self::replicas::Replicas;
 pub use self::role::{Config, Role, Slot};
-pub use vigie::local_cluster::Matchers;
+pub use vigie::local_cluster::Calls;

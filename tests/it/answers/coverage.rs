@@ -1,20 +1,20 @@
 //! A partial answer never looks complete.
 
 use vigie_clients::{Code, partial_match};
-use vigie_harness::in_process::{Cluster, Matchers, as_of, soon};
+use vigie_harness::in_process::{Calls, Cluster, as_of, soon};
 use vigie_model::{Hash, MatchCall, MinCoverage, SearchOptions};
 use vigie_tests::material::{generator, item, pdq, random_pdq};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_shard_fails_the_call_and_its_return_completes_it() {
-    for matchers in [Matchers::ByCalls, Matchers::AsFunctions] {
-        lose_a_shard(matchers).await;
+    for calls in [Calls::OverSockets, Calls::AsFunctions] {
+        lose_a_shard(calls).await;
     }
 }
 
-async fn lose_a_shard(matchers: Matchers) {
+async fn lose_a_shard(calls: Calls) {
     let mut rng = generator(5);
-    let mut cluster = Cluster::start_with(|config| config.matchers = matchers).await.unwrap();
+    let mut cluster = Cluster::start_with(|config| config.calls = calls).await.unwrap();
     let bank = cluster.create_bank("known").await.unwrap();
     let hashes: Vec<_> = (0..40).map(|_| random_pdq(&mut rng)).collect();
     let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
@@ -43,7 +43,7 @@ async fn lose_a_shard(matchers: Matchers) {
     assert!((15..40).contains(&found), "{found} of 40 on three of four shards");
     assert_eq!((partial.coverage.shards_answered, partial.coverage.shards_total), (3, 4));
     assert!(partial.coverage.hashes_searched < 40);
-    if matchers == Matchers::ByCalls {
+    if calls == Calls::OverSockets {
         assert_eq!(partial.coverage.hashes_total, 40, "what the lost shard held is still counted");
     }
 
@@ -109,7 +109,7 @@ async fn with_fewer_shards_nothing_is_lost_and_no_file_of_the_others_is_kept() {
     let data = folder.path().join("data");
     let start = async |shards: u16| {
         let cluster = Cluster::start_with(|config| {
-            (config.shard_count, config.matchers) = (shards, Matchers::AsFunctions);
+            (config.shard_count, config.calls) = (shards, Calls::AsFunctions);
             config.data.clone_from(&data);
         });
         cluster.await.unwrap()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::StreamExt as _;
 use rand::RngExt as _;
 use vigie_clients::{Code, MatchAnswer, partial_match};
-use vigie_harness::in_process::{Cluster, Matchers, as_of, soon};
+use vigie_harness::in_process::{Calls, Cluster, as_of, soon};
 use vigie_model::{
     Content, Hash, HashType, ItemDraft, Limit, MatchCall, MaxDistances, PdqHash, Quality, QueryHash,
     SearchOptions, Sequence, Variant,
@@ -86,12 +86,10 @@ fn any_call(kind: usize, known: PdqHash, rng: &mut impl rand::Rng) -> MatchCall 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_share_a_search_get_what_each_gets_by_itself() {
-    for (matchers, shard_count) in
-        [(Matchers::ByCalls, 2), (Matchers::AsFunctions, 1), (Matchers::AsFunctions, 3)]
-    {
+    for (way, shard_count) in [(Calls::OverSockets, 2), (Calls::AsFunctions, 1), (Calls::AsFunctions, 3)] {
         let mut rng = generator(u64::from(shard_count));
         let cluster = Cluster::start_with(|config| {
-            (config.shard_count, config.matchers) = (shard_count, matchers);
+            (config.shard_count, config.calls) = (shard_count, way);
         });
         let mut cluster = cluster.await.unwrap();
         let hashes: Vec<PdqHash> = (0..12).map(|_| random_pdq(&mut rng)).collect();
@@ -137,7 +135,7 @@ async fn requests_that_share_a_search_get_what_each_gets_by_itself() {
             let alone = alone.as_ref().map(told).map_err(|error| (error.code(), error.message()));
             let shared = answers[&number].as_ref();
             let shared = shared.map(told).map_err(|failure| (failure.code(), failure.message()));
-            assert_eq!(shared, alone, "{number} of {matchers:?}, {shard_count} shards");
+            assert_eq!(shared, alone, "{number} of {way:?}, {shard_count} shards");
         }
         // What lacks a shard lacks it for each.
         cluster.stop_matcher(0).await.unwrap();

@@ -32,7 +32,7 @@ use tonic::{Request, Response, Status, Streaming};
 use vigie_access::ProcessesConfig;
 use vigie_clients::{Code, MatchClient};
 use vigie_frontend::CoordinatorAt;
-use vigie_harness::in_process::{Cluster, Matchers, Role, as_of, soon};
+use vigie_harness::in_process::{Calls, Cluster, Role, as_of, soon};
 use vigie_index::{BankFilter, Cancellation, Edit, Entry, RadiusIndex};
 use vigie_model::{BankId, Content, Distance, Hash, ItemId, MatchCall, PdqHash, SearchOptions};
 use vigie_proto::pb::matching::v1 as pb;
@@ -79,7 +79,7 @@ async fn lookups_through_the_cluster_against_the_bare_index_and_bare_grpc() {
     let echo = echo().await;
     // The same as `vigie up` runs it.
     let up = Cluster::start_with(|config| {
-        (config.shard_count, config.matchers) = (1, Matchers::AsFunctions);
+        (config.shard_count, config.calls) = (1, Calls::AsFunctions);
     });
     let up = up.await.unwrap();
     let bank = up.create_bank("known").await.unwrap();

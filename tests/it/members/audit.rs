@@ -5,7 +5,7 @@ use vigie_audit::note::{KnownKeys, SignerKey};
 use vigie_audit::tree::{check_consistency, check_inclusion};
 use vigie_clients::{AuditClient, AuditEntry, Code, MatcherClient};
 use vigie_consortium::{MemberId, Role};
-use vigie_harness::in_process::Cluster;
+use vigie_harness::in_process::{Calls, Cluster};
 use vigie_model::{BankRef, Hash, SearchOptions};
 
 use super::{Client, Consortium, soon, until_known};
@@ -28,10 +28,17 @@ fn method(entry: &AuditEntry) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_members_do_at_any_server_is_recorded_and_proven() {
+    for calls in [Calls::OverSockets, Calls::AsFunctions] {
+        Box::pin(is_recorded_and_proven(calls)).await;
+    }
+}
+
+/// The same where the frontend is called so.
+async fn is_recorded_and_proven(calls: Calls) {
     let data = tempfile::tempdir().unwrap();
     let start = || {
         Cluster::start_with(|config| {
-            config.shard_count = 1;
+            (config.shard_count, config.calls) = (1, calls);
             config.data = data.path().to_owned();
         })
     };
@@ -44,7 +51,7 @@ async fn what_members_do_at_any_server_is_recorded_and_proven() {
     let stranger = Client::on(
         cluster,
         vigie_consortium::PrincipalId(0),
-        vigie_clients::Network::tcp().bearing(Some(stranger_key)),
+        cluster.callers().clone().bearing(Some(stranger_key)),
     );
 
     let hash = Hash::md5([7; 16]);

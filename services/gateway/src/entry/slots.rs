@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use vigie_serving::host;
+
 use crate::problem::Problem;
 
 /// The slots of a gateway. A clone is a handle of the same.
@@ -16,6 +18,7 @@ pub(crate) struct Slots {
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
+    /// By host.
     of_clients: HashMap<IpAddr, usize>,
 }
 
@@ -33,6 +36,7 @@ impl Slots {
 
     /// Takes a slot for a client, which gets three quarters of them at most.
     pub(super) fn enter(&self, client: Option<IpAddr>) -> Result<Slot, Problem> {
+        let client = client.map(host);
         let mut taken = self.taken();
         let of_client = client.and_then(|client| taken.of_clients.get(&client)).copied().unwrap_or_default();
         if taken.all >= self.max || of_client >= self.max - self.max / 4 {
@@ -81,5 +85,16 @@ mod tests {
         drop((held, last));
         assert!(slots.taken().of_clients.is_empty());
         slots.enter(one).unwrap();
+    }
+
+    #[test]
+    fn all_addresses_of_a_64_are_one_client() {
+        let slots = Slots::new(4);
+        let enter = |address: &str| slots.enter(address.parse().ok());
+        let held = ["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(|address| enter(address).unwrap());
+        assert!(enter("2001:db8::4").is_err());
+        let other = enter("2001:db8:0:1::1").unwrap();
+        drop((held, other));
+        assert!(slots.taken().of_clients.is_empty());
     }
 }

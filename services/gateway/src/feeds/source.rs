@@ -121,7 +121,7 @@ pub(super) async fn page(caller: &Caller, bank: &BankRef, range: Range) -> Resul
     let Range { mut from, follower, .. } = range;
     let (mut begun, mut newest, deadline) = (follower.begun, None, caller.deadline());
     loop {
-        let page = caller.banks.bank_changes(bank, from, range.through, range.size, deadline).await?;
+        let page = caller.banks().bank_changes(bank, from, range.through, range.size, deadline).await?;
         let begun = *begun.get_or_insert(page.sequence);
         newest = page.entries.last().map(|entry| entry.changed_at).or(newest);
         let mut records = Vec::with_capacity(page.entries.len());
@@ -230,7 +230,7 @@ async fn among(
         pdq_quality: None,
     };
     let call = MatchCall { contents: hashes.iter().map(content).collect(), options, quality_floor: None };
-    let answer = match caller.frontends.match_content(call, deadline).await {
+    let answer = match caller.frontends().match_content(call, deadline).await {
         Ok(answer) => answer,
         // The follower may read the bank and not search it, or the bank is disabled.
         Err(error) if cannot_search(error.code()) => {
@@ -276,7 +276,7 @@ async fn read_through(
         let search = ItemSearch { bank, hashes, text: String::new() };
         let mut after = None;
         loop {
-            let page = caller.banks.find_items(&search, after, PAGE_MAX, deadline).await?.value;
+            let page = caller.banks().find_items(&search, after, PAGE_MAX, deadline).await?.value;
             let found = page.items.iter().flat_map(|(item, _)| item.content.hashes());
             living.extend(found.filter(|hash| wanted.contains(hash)).cloned());
             after = page.next_after;

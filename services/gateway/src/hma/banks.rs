@@ -35,7 +35,7 @@ pub(crate) async fn all(caller: &Caller, max: usize) -> Result<Vec<BankListing>,
     let mut all = Vec::new();
     let mut after = None;
     while all.len() < max {
-        let page = caller.banks.list_banks(after, PAGE, caller.deadline()).await?.value;
+        let page = caller.banks().list_banks(after, PAGE, caller.deadline()).await?.value;
         let is_last = page.len() < usize::from(PAGE);
         after = page.last().map(|bank| bank.id);
         all.extend(page);
@@ -51,7 +51,7 @@ pub(crate) async fn all(caller: &Caller, max: usize) -> Result<Vec<BankListing>,
 pub(crate) async fn of_path(caller: &Caller, name: &str) -> Result<BankListing, Refusal> {
     let none = || Refusal::not_found("bank not found");
     let name: BankRef = name.parse().map_err(|_| none())?;
-    match caller.banks.get_bank(&name, caller.deadline()).await {
+    match caller.banks().get_bank(&name, caller.deadline()).await {
         Ok(bank) => Ok(bank.value),
         Err(error) if error.code() == Code::NotFound => Err(none()),
         Err(error) => Err(error.into()),
@@ -149,11 +149,11 @@ pub(crate) async fn create_bank(
     ratio: MatchRatio,
 ) -> Result<BankListing, Refusal> {
     let created = caller
-        .banks
+        .banks()
         .create_bank_with_ratio(name, ratio, IdempotencyKey::random(), caller.deadline())
         .await
         .map_err(taken)?;
-    caller.newest.wrote(created.sequence);
+    caller.newest().wrote(created.sequence);
     Ok(created.value)
 }
 
@@ -175,22 +175,22 @@ pub(crate) async fn change(
     let mut bank = of_path(&caller, &name).await?;
     if let Some(new) = new.filter(|new| bank.name.name != *new) {
         let renamed = caller
-            .banks
+            .banks()
             .rename_bank(&bank.name, &new, IdempotencyKey::random(), caller.deadline())
             .await
             .map_err(taken)?;
-        caller.newest.wrote(renamed.sequence);
+        caller.newest().wrote(renamed.sequence);
         bank = renamed.value;
     }
     if let Some(ratio) = ratio.or(is_on.map(switched)) {
         if !bank.enabled && ratio > MatchRatio::NEVER {
             let key = IdempotencyKey::random();
-            let enabled = caller.banks.set_bank_enabled(&bank.name, true, key, caller.deadline()).await?;
-            caller.newest.wrote(enabled.sequence);
+            let enabled = caller.banks().set_bank_enabled(&bank.name, true, key, caller.deadline()).await?;
+            caller.newest().wrote(enabled.sequence);
         }
         let key = IdempotencyKey::random();
-        let set = caller.banks.set_bank_match_ratio(&bank.name, ratio, key, caller.deadline()).await?;
-        caller.newest.wrote(set.sequence);
+        let set = caller.banks().set_bank_match_ratio(&bank.name, ratio, key, caller.deadline()).await?;
+        caller.newest().wrote(set.sequence);
         bank = set.value;
     }
     let mut answer = shown(&bank);
@@ -207,8 +207,8 @@ pub(crate) async fn delete(
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
     if let Ok(name) = name.parse::<BankRef>() {
-        match caller.banks.delete_bank(&name, IdempotencyKey::random(), caller.deadline()).await {
-            Ok(deleted) => caller.newest.wrote(deleted.sequence),
+        match caller.banks().delete_bank(&name, IdempotencyKey::random(), caller.deadline()).await {
+            Ok(deleted) => caller.newest().wrote(deleted.sequence),
             Err(error) if error.code() == Code::NotFound => {}
             Err(error) => return Err(error.into()),
         }

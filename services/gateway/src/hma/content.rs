@@ -143,12 +143,12 @@ async fn bank_hashes(
     let content = ItemContent::try_from(draft).map_err(|error| Refusal::bad(error.to_string()))?;
     let item = ContributedItem { content, origin: None, details };
     let key = IdempotencyKey::random();
-    let added = caller.banks.contribute_items(bank, vec![item], key, caller.deadline()).await;
+    let added = caller.banks().contribute_items(bank, vec![item], key, caller.deadline()).await;
     let added = added.map_err(|error| {
         let is_gone = error.code() == Code::NotFound;
         if is_gone { Refusal::not_found("bank not found") } else { error.into() }
     })?;
-    caller.newest.wrote(added.sequence);
+    caller.newest().wrote(added.sequence);
     let id = added.value.ids.first().map_or(0, |id| id.0);
     Ok(Json(json!({ "id": id, "signals": signals })))
 }
@@ -162,7 +162,7 @@ async fn of_path(caller: &Caller, bank: &str, id: &str) -> Result<(Value, Descri
     let Ok(id) = id.parse::<u64>() else { return Err(Refusal::NoSuchPage) };
     let bank = banks::of_path(caller, bank).await?;
     let none = || Refusal::not_found("content not found");
-    match caller.banks.describe_item(ItemId(id), caller.deadline()).await {
+    match caller.banks().describe_item(ItemId(id), caller.deadline()).await {
         Ok(item) if item.value.bank == bank.name => Ok((banks::shown(&bank), item.value)),
         Ok(_) => Err(none()),
         Err(error) if error.code() == Code::NotFound => Err(none()),
@@ -273,18 +273,18 @@ pub(crate) async fn change(
     if let Some(disabling) = disabling {
         let key = IdempotencyKey::random();
         let held = match disabling {
-            Disabling::Until(until) => caller.banks.hold_items(&ids, until, key, caller.deadline()).await?,
-            Disabling::Lifted => caller.banks.lift_holds(&ids, key, caller.deadline()).await?,
+            Disabling::Until(until) => caller.banks().hold_items(&ids, until, key, caller.deadline()).await?,
+            Disabling::Lifted => caller.banks().lift_holds(&ids, key, caller.deadline()).await?,
         };
-        caller.newest.wrote(held.sequence);
+        caller.newest().wrote(held.sequence);
     }
     if let Some(note) = note {
         let details = Details { note, ..item.details.clone() };
         let key = IdempotencyKey::random();
-        let updated = caller.banks.update_item(item.id, details, key, caller.deadline()).await?;
-        caller.newest.wrote(updated.sequence);
+        let updated = caller.banks().update_item(item.id, details, key, caller.deadline()).await?;
+        caller.newest().wrote(updated.sequence);
     }
-    let item = caller.banks.describe_item(item.id, caller.deadline()).await?.value;
+    let item = caller.banks().describe_item(item.id, caller.deadline()).await?.value;
     let note = item.details.note.as_str();
     Ok(Json(json!({
         "bank": shown_bank,
@@ -305,7 +305,7 @@ pub(crate) async fn delete(
     let Ok(id) = id.parse::<u64>() else { return Err(Refusal::NoSuchPage) };
     let bank = banks::of_path(&caller, &bank).await?;
     let deleted = |count: u32| Ok(Json(json!({ "deleted": count })));
-    let is_there = match caller.banks.get_item(ItemId(id), caller.deadline()).await {
+    let is_there = match caller.banks().get_item(ItemId(id), caller.deadline()).await {
         Ok(found) => found.value.1 == bank.name,
         Err(error) if error.code() == Code::NotFound => false,
         Err(error) => return Err(error.into()),
@@ -313,9 +313,9 @@ pub(crate) async fn delete(
     if !is_there {
         return deleted(0);
     }
-    match caller.banks.remove_items(&[ItemId(id)], IdempotencyKey::random(), caller.deadline()).await {
+    match caller.banks().remove_items(&[ItemId(id)], IdempotencyKey::random(), caller.deadline()).await {
         Ok(removed) => {
-            caller.newest.wrote(removed.sequence);
+            caller.newest().wrote(removed.sequence);
             deleted(1)
         }
         // Another request was quicker.

@@ -55,7 +55,7 @@ pub(crate) async fn show_api(
 
 /// Credentials of a programme are those of all exchanges of the host: with members, its operators set them.
 async fn check_right(caller: &Caller) -> Result<(), Refusal> {
-    let who = caller.members.who_am_i(caller.deadline()).await?.value;
+    let who = caller.members().who_am_i(caller.deadline()).await?.value;
     let is_operator = who.principal.is_none_or(|principal| principal.roles.contains(Role::Operator));
     is_operator
         .then_some(())
@@ -91,7 +91,7 @@ pub(crate) async fn schema(Path(name): Path<String>) -> Result<Json<Value>, Refu
 pub(crate) async fn list(Extension(caller): Extension<Caller>) -> Result<Json<Vec<String>>, Refusal> {
     let (mut names, mut after) = (Vec::new(), None);
     while names.len() < LISTED_MAX {
-        let (page, has_more) = caller.exchanges.list_exchanges(after, PAGE, caller.deadline()).await?;
+        let (page, has_more) = caller.exchanges().list_exchanges(after, PAGE, caller.deadline()).await?;
         after = page.last().map(|listing| listing.exchange.id);
         names.extend(page.iter().map(|listing| listing.exchange.name.to_string()));
         if !has_more {
@@ -145,13 +145,13 @@ pub(crate) async fn create(
         created => created?,
     };
     let key = IdempotencyKey::random();
-    let added = caller.exchanges.add_exchange(&new, &bank.name, key, caller.deadline()).await;
+    let added = caller.exchanges().add_exchange(&new, &bank.name, key, caller.deadline()).await;
     match added {
-        Ok(added) => caller.newest.wrote(added.sequence),
+        Ok(added) => caller.newest().wrote(added.sequence),
         Err(error) => {
             // The bank is of no use without its exchange.
             let deleted =
-                caller.banks.delete_bank(&bank.name, IdempotencyKey::random(), caller.deadline()).await;
+                caller.banks().delete_bank(&bank.name, IdempotencyKey::random(), caller.deadline()).await;
             if let Err(failed) = deleted {
                 tracing::warn!(%failed, "the bank of an exchange that could not be created is left");
             }
@@ -166,7 +166,7 @@ async fn of_path(caller: &Caller, name: &str) -> Result<ExchangeListing, Refusal
     let none = || Refusal::not_found("exchange not found");
     // A name that no exchange can have is that of none.
     let name: ExchangeName = name.parse().map_err(|_| none())?;
-    match caller.exchanges.get_exchange(&name, caller.deadline()).await {
+    match caller.exchanges().get_exchange(&name, caller.deadline()).await {
         Ok(exchange) => Ok(exchange),
         Err(error) if error.code() == Code::NotFound => Err(none()),
         Err(error) => Err(error.into()),
@@ -225,10 +225,10 @@ pub(crate) async fn change(
     let exchange = of_path(&caller, &name).await?;
     let key = IdempotencyKey::random();
     let set = caller
-        .exchanges
+        .exchanges()
         .set_exchange_enabled(&exchange.exchange.name, enabled, key, caller.deadline())
         .await?;
-    caller.newest.wrote(set.sequence);
+    caller.newest().wrote(set.sequence);
     Ok(Json(shown(&set.value)))
 }
 
@@ -246,18 +246,18 @@ pub(crate) async fn delete(
     // First the bank, where it is the exchange's own: what fails in between is done by the next attempt.
     if exchange.bank.to_string() == exchange.exchange.name.as_str() {
         let bank: BankRef = exchange.bank.clone();
-        match caller.banks.delete_bank(&bank, IdempotencyKey::random(), caller.deadline()).await {
-            Ok(gone) => caller.newest.wrote(gone.sequence),
+        match caller.banks().delete_bank(&bank, IdempotencyKey::random(), caller.deadline()).await {
+            Ok(gone) => caller.newest().wrote(gone.sequence),
             Err(error) if error.code() == Code::NotFound => {}
             Err(error) => return Err(error.into()),
         }
     }
     match caller
-        .exchanges
+        .exchanges()
         .remove_exchange(&exchange.exchange.name, IdempotencyKey::random(), caller.deadline())
         .await
     {
-        Ok(removed) => caller.newest.wrote(removed.sequence),
+        Ok(removed) => caller.newest().wrote(removed.sequence),
         Err(error) if error.code() == Code::NotFound => {}
         Err(error) => return Err(error.into()),
     }

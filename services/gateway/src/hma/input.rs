@@ -132,7 +132,7 @@ pub(crate) async fn hashes(
 }
 
 async fn pdq(caller: &Caller, image: Bytes) -> Result<Option<Hash>, Refusal> {
-    let hashed = caller.frontends.hash(image, caller.deadline()).await;
+    let hashed = caller.frontends().hash(image, caller.deadline()).await;
     let picture = hashed.map_err(undecodable)?.picture;
     let is_trusted = picture.quality() >= Quality::FLOOR_DEFAULT;
     Ok(is_trusted.then(|| Hash::pdq(picture.first.plain.pdq[0])))

@@ -46,7 +46,7 @@ impl OfType {
 /// The index of a type, as a coordinator shows it; `None` for an empty one.
 async fn indexed(shared: &Shared, caller: &Caller, hash_type: HashType) -> Result<Option<Indexed>, Refusal> {
     // Whoever may list banks may know how much is searched.
-    caller.banks.list_banks(None, 1, caller.deadline()).await?;
+    caller.banks().list_banks(None, 1, caller.deadline()).await?;
     let indexed = shared.cluster.indexed(hash_type);
     let indexed = indexed.ok_or_else(|| Problem::busy("the state of the index is not known"))?;
     Ok(Some(indexed).filter(|indexed| indexed.hashes > 0))

@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
+use vigie_serving::host;
 
 use crate::config::Config;
 use crate::problem::Problem;
@@ -35,6 +36,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Held {
     bytes: usize,
+    /// By host.
     of_clients: HashMap<Option<IpAddr>, usize>,
 }
 
@@ -107,7 +109,7 @@ impl Bodies {
 
     /// Nothing yet of the budget, for a client.
     fn share(&self, client: Option<IpAddr>) -> Share {
-        Share { of: self.clone(), client, bytes: 0 }
+        Share { of: self.clone(), client: client.map(host), bytes: 0 }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -184,6 +186,19 @@ mod tests {
         drop((first, second));
         assert!(bodies.held().of_clients.is_empty() && bodies.held().bytes == 0);
         read(&bodies, 1, vec![0; 40]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn all_addresses_of_a_64_are_one_client() {
+        let bodies = bodies(50, 100);
+        let read = async |address: &str| {
+            bodies.read(address.parse().ok(), &HeaderMap::new(), vec![0; 30].into(), usize::MAX).await
+        };
+        let first = read("2001:db8::1").await.unwrap();
+        assert_eq!(read("2001:db8::2").await.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE);
+        let other = read("2001:db8:0:1::1").await.unwrap();
+        drop((first, other));
+        assert!(bodies.held().of_clients.is_empty());
     }
 
     #[tokio::test]

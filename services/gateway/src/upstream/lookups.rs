@@ -16,7 +16,9 @@ pub(crate) type Lookups = Lane<Frontends>;
 
 /// A lane to these frontends.
 pub(super) fn lane(frontends: MatchClient) -> Lookups {
-    Lane::new(Frontends(frontends), LaneLimits { calls: CALLS, queries: Query::BATCH_MAX })
+    // Requests arrive in tasks of this runtime.
+    let limits = LaneLimits { calls: CALLS, queries: Query::BATCH_MAX, gathers: true };
+    Lane::new(Frontends(frontends), limits)
 }
 
 /// One lookup of hashes.

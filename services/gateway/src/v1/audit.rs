@@ -158,7 +158,7 @@ pub(super) async fn list_entries(call: Call<AuditOptions>) -> Result<Json<AuditP
     let AuditOptions { from, limit, member } = &call.options;
     let (from, size) = (LeafIndex(from.unwrap_or(0)), page_size(*limit)?);
     let member: Option<MemberName> = member.as_deref().map(|name| value("member", name)).transpose()?;
-    let page = call.caller.audit.list_entries(from, size, member.as_ref(), call.deadline()).await?;
+    let page = call.caller.audit().list_entries(from, size, member.as_ref(), call.deadline()).await?;
     Ok(Json(AuditPageObject {
         entries: page.leaves.iter().map(Into::into).collect(),
         next_from: page.next.map(|next| next.0),
@@ -172,7 +172,7 @@ pub(super) async fn list_entries(call: Call<AuditOptions>) -> Result<Json<AuditP
     responses((status = 200, description = "The signed checkpoint", body = CheckpointObject))
 )]
 pub(super) async fn show_checkpoint(call: Call) -> Result<Json<CheckpointObject>, Problem> {
-    let checkpoint = call.caller.audit.get_checkpoint(call.deadline()).await?;
+    let checkpoint = call.caller.audit().get_checkpoint(call.deadline()).await?;
     Ok(Json(CheckpointObject { checkpoint }))
 }
 
@@ -188,7 +188,7 @@ pub(super) async fn prove_inclusion(
 ) -> Result<Json<InclusionObject>, Problem> {
     let index = LeafIndex(index.parse().map_err(|_| Problem::field("index", "is no index"))?);
     let tree_size = call.options.tree_size.map(|entries| size("tree_size", entries)).transpose()?;
-    let proof = call.caller.audit.prove_inclusion(index, tree_size, call.deadline()).await?;
+    let proof = call.caller.audit().prove_inclusion(index, tree_size, call.deadline()).await?;
     Ok(Json(InclusionObject {
         index: index.0,
         leaf_hash: proof.leaf.to_string(),
@@ -207,7 +207,7 @@ pub(super) async fn prove_consistency(
 ) -> Result<Json<ConsistencyObject>, Problem> {
     let old = size("old_size", call.options.old_size)?;
     let new = call.options.new_size.map(|entries| size("new_size", entries)).transpose()?;
-    let proof = call.caller.audit.prove_consistency(old, new, call.deadline()).await?;
+    let proof = call.caller.audit().prove_consistency(old, new, call.deadline()).await?;
     let (old_size, new_size) = (old.get(), proof.new_size.get());
     Ok(Json(ConsistencyObject { old_size, new_size, path: texts(&proof.path) }))
 }

@@ -109,7 +109,7 @@ fn ratio(number: f64) -> Result<MatchRatio, Problem> {
 pub(super) async fn list_banks(call: Call<PageOptions>) -> Result<Json<BankPage>, Problem> {
     let (size, after) = (call.options.size()?, call.options.after(BankId)?);
     let Written { value: banks, sequence } =
-        call.caller.banks.list_banks(after, size, call.deadline()).await?;
+        call.caller.banks().list_banks(after, size, call.deadline()).await?;
     let is_full = banks.len() >= usize::from(size);
     Ok(Json(BankPage {
         next_after: banks.last().filter(|_| is_full).map(|bank| bank.id.0),
@@ -127,7 +127,7 @@ pub(super) async fn create_bank(call: Call, sent: Sent<NewBank>) -> Result<Respo
     let NewBank { name, match_ratio } = sent.asked;
     let name: BankName = value("name", &name)?;
     let ratio = match_ratio.map(ratio).transpose()?.unwrap_or_default();
-    let banks = &call.caller.banks;
+    let banks = call.caller.banks();
     let made = banks.create_bank_with_ratio(&name, ratio, call.key(), call.deadline()).await?;
     call.wrote(made.sequence);
     // The letters of a name are those of a path.
@@ -142,7 +142,7 @@ pub(super) async fn create_bank(call: Call, sent: Sent<NewBank>) -> Result<Respo
     responses((status = 200, description = "The bank", body = BankObject))
 )]
 pub(super) async fn show_bank(call: Call, In(bank): In<String>) -> Result<Json<BankObject>, Problem> {
-    let found = call.caller.banks.get_bank(&bank_of(&bank)?, call.deadline()).await?;
+    let found = call.caller.banks().get_bank(&bank_of(&bank)?, call.deadline()).await?;
     Ok(Json(BankObject::new(&found.value, found.sequence)))
 }
 
@@ -164,7 +164,7 @@ pub(super) async fn change_bank(
     let bank = bank_of(&bank)?;
     let name: Option<BankName> = name.map(|name| value("name", &name)).transpose()?;
     let ratio = match_ratio.map(ratio).transpose()?;
-    let (banks, deadline) = (&call.caller.banks, call.deadline());
+    let (banks, deadline) = (call.caller.banks(), call.deadline());
     let mut changed = None;
     let mut keep = |made: Written<BankListing>| {
         call.wrote(made.sequence);
@@ -194,7 +194,7 @@ pub(super) async fn change_bank(
 )]
 pub(super) async fn delete_bank(call: Call, In(bank): In<String>) -> Result<Json<DeletedBank>, Problem> {
     let bank = bank_of(&bank)?;
-    let gone = call.caller.banks.delete_bank(&bank, call.key(), call.deadline()).await?;
+    let gone = call.caller.banks().delete_bank(&bank, call.key(), call.deadline()).await?;
     call.wrote(gone.sequence);
     Ok(Json(DeletedBank { bank: bank.to_string(), items: gone.value, sequence: gone.sequence.0 }))
 }

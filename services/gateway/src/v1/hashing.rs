@@ -111,6 +111,6 @@ impl From<&FrameFingerprint> for FrameObject {
     responses((status = 200, description = "The fingerprints", body = HashedObject))
 )]
 pub(super) async fn hash_image(call: Call, image: Image) -> Result<Json<HashedObject>, Problem> {
-    let hashed = call.caller.frontends.hash(image.bytes, call.deadline()).await?;
+    let hashed = call.caller.frontends().hash(image.bytes, call.deadline()).await?;
     Ok(Json((&hashed).into()))
 }

@@ -133,7 +133,7 @@ pub(super) async fn list_items(
     In(bank): In<String>,
 ) -> Result<Json<ItemPage>, Problem> {
     let (bank, size, after) = (bank_of(&bank)?, call.options.size()?, call.options.after(ItemId)?);
-    let page = call.caller.banks.describe_items(&bank, after, size, call.deadline()).await?;
+    let page = call.caller.banks().describe_items(&bank, after, size, call.deadline()).await?;
     Ok(Json(ItemPage {
         items: page.value.items.iter().map(Into::into).collect(),
         next_after: page.value.next_after.map(|item| item.0),
@@ -162,7 +162,7 @@ pub(super) async fn add_items(
     if items.is_empty() {
         return Err(Problem::field("items", "is empty; it has 1 to 1000"));
     }
-    let added = call.caller.banks.contribute_items(&bank, items, call.key(), call.deadline()).await?;
+    let added = call.caller.banks().contribute_items(&bank, items, call.key(), call.deadline()).await?;
     call.wrote(added.sequence);
     let answer = AddedItems {
         item_ids: added.value.ids.iter().map(|item| item.0).collect(),
@@ -178,7 +178,7 @@ pub(super) async fn add_items(
     responses((status = 200, description = "The item", body = ItemObject))
 )]
 pub(super) async fn show_item(call: Call, In(id): In<String>) -> Result<Json<ItemObject>, Problem> {
-    let found = call.caller.banks.describe_item(item(&id)?, call.deadline()).await?;
+    let found = call.caller.banks().describe_item(item(&id)?, call.deadline()).await?;
     Ok(Json((&found.value).into()))
 }
 
@@ -204,14 +204,14 @@ pub(super) async fn change_item(
         metadata: metadata.clone().unwrap_or_default(),
     };
     let given = given.read("")?;
-    let before = call.caller.banks.describe_item(id, deadline).await?.value.details;
+    let before = call.caller.banks().describe_item(id, deadline).await?.value.details;
     let details = Details {
         classification: if classification.is_some() { given.classification } else { before.classification },
         jurisdictions: if jurisdictions.is_some() { given.jurisdictions } else { before.jurisdictions },
         note: if note.is_some() { given.note } else { before.note },
         metadata: if metadata.is_some() { given.metadata } else { before.metadata },
     };
-    let updated = call.caller.banks.update_item(id, details, call.key(), deadline).await?;
+    let updated = call.caller.banks().update_item(id, details, call.key(), deadline).await?;
     Ok(written(&call, id, &updated))
 }
 
@@ -222,7 +222,7 @@ pub(super) async fn change_item(
 )]
 pub(super) async fn remove_item(call: Call, In(id): In<String>) -> Result<Json<WrittenItem>, Problem> {
     let id = item(&id)?;
-    let removed = call.caller.banks.remove_items(&[id], call.key(), call.deadline()).await?;
+    let removed = call.caller.banks().remove_items(&[id], call.key(), call.deadline()).await?;
     Ok(written(&call, id, &removed))
 }
 
@@ -249,7 +249,7 @@ pub(super) async fn find_items(call: Call, sent: Sent<FindAsked>) -> Result<Json
         return Err(Problem::bad("name a hash or a text"));
     }
     let (size, after) = (page_size(limit)?, after.map(ItemId));
-    let found = call.caller.banks.find_items(&search, after, size, call.deadline()).await?;
+    let found = call.caller.banks().find_items(&search, after, size, call.deadline()).await?;
     Ok(Json(FoundPage {
         items: found.value.items.iter().map(Into::into).collect(),
         next_after: found.value.next_after.map(|item| item.0),
@@ -269,7 +269,7 @@ pub(super) async fn list_removed_items(
     In(bank): In<String>,
 ) -> Result<Json<RemovedPage>, Problem> {
     let (bank, size, after) = (bank_of(&bank)?, call.options.size()?, call.options.after(ItemId)?);
-    let items = call.caller.banks.list_removed_items(&bank, after, size, call.deadline()).await?;
+    let items = call.caller.banks().list_removed_items(&bank, after, size, call.deadline()).await?;
     let is_full = items.len() >= usize::from(size);
     Ok(Json(RemovedPage {
         next_after: items.last().filter(|_| is_full).map(|item| item.id.0),

@@ -32,7 +32,7 @@ const COVERAGE: &str = "x-vigie-coverage";
     responses((status = 200, description = "What was found, and what was searched", body = MatchAnswerObject))
 )]
 pub(super) async fn match_hashes(call: Call, sent: Sent<MatchAsked>) -> Result<Response, Problem> {
-    let asked = sent.asked.read(call.caller.newest.sequence())?;
+    let asked = sent.asked.read(call.caller.newest().sequence())?;
     let answer = ask(&call.caller, asked, call.deadline()).await?;
     Ok(answer)
 }
@@ -49,7 +49,7 @@ pub(super) async fn match_hashes(call: Call, sent: Sent<MatchAsked>) -> Result<R
     responses((status = 200, description = "What was found, and what was searched", body = MatchAnswerObject))
 )]
 pub(super) async fn match_image(call: Call<ImageOptions>, image: Image) -> Result<Response, Problem> {
-    let (options, quality_floor) = call.options.read(call.caller.newest.sequence())?;
+    let (options, quality_floor) = call.options.read(call.caller.newest().sequence())?;
     let asked = MatchCall { contents: vec![Content::Image(image.bytes)], options, quality_floor };
     ask(&call.caller, asked, call.deadline()).await
 }
@@ -57,7 +57,7 @@ pub(super) async fn match_image(call: Call<ImageOptions>, image: Image) -> Resul
 /// Asks a frontend. A lookup of one content that fails is a failure of the request.
 async fn ask(caller: &Caller, call: MatchCall, deadline: Instant) -> Result<Response, Problem> {
     let is_one_image = matches!(call.contents[..], [Content::Image(_)]);
-    match caller.frontends.match_content(call, deadline).await {
+    match caller.frontends().match_content(call, deadline).await {
         Ok(answer) => {
             if let ([Err(failure)], true) = (&answer.results[..], is_one_image) {
                 return Err(Problem::of_code(failure.code, failure.message.clone()));

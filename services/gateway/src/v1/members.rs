@@ -115,7 +115,7 @@ fn jurisdictions(codes: &[String]) -> Result<Jurisdictions, Problem> {
     responses((status = 200, description = "The member, the principal and the limits", body = WhoAmIObject))
 )]
 pub(super) async fn who_am_i(call: Call) -> Result<Json<WhoAmIObject>, Problem> {
-    let Written { value, sequence } = call.caller.members.who_am_i(call.deadline()).await?;
+    let Written { value, sequence } = call.caller.members().who_am_i(call.deadline()).await?;
     let WhoAmI { member, principal, quota } = value;
     Ok(Json(WhoAmIObject {
         member: (&member).into(),
@@ -132,7 +132,7 @@ pub(super) async fn who_am_i(call: Call) -> Result<Json<WhoAmIObject>, Problem> 
 )]
 pub(super) async fn list_members(call: Call<PageOptions>) -> Result<Json<MemberPage>, Problem> {
     let (size, after) = (call.options.size()?, call.options.after(MemberId)?);
-    let members = &call.caller.members;
+    let members = call.caller.members();
     let Written { value: members, sequence } = members.list_members(after, size, call.deadline()).await?;
     let is_full = members.len() >= usize::from(size);
     Ok(Json(MemberPage {
@@ -154,7 +154,7 @@ pub(super) async fn create_member(call: Call, sent: Sent<NewMember>) -> Result<R
         display_name: text("display_name", &display_name)?,
         jurisdictions: jurisdictions(&countries)?,
     };
-    let made = call.caller.members.create_member(&name, &words, call.key(), call.deadline()).await?;
+    let made = call.caller.members().create_member(&name, &words, call.key(), call.deadline()).await?;
     // The letters of a name are those of a path.
     let location = [(header::LOCATION, format!("/v1/members/{name}"))];
     Ok((StatusCode::CREATED, location, Json(written(&made))).into_response())
@@ -168,7 +168,7 @@ pub(super) async fn create_member(call: Call, sent: Sent<NewMember>) -> Result<R
 )]
 pub(super) async fn show_member(call: Call, In(name): In<String>) -> Result<Json<ShownMember>, Problem> {
     let name: MemberName = value("member", &name)?;
-    let Written { value, sequence } = call.caller.members.get_member(&name, call.deadline()).await?;
+    let Written { value, sequence } = call.caller.members().get_member(&name, call.deadline()).await?;
     let (member, quota) = value;
     Ok(Json(ShownMember { member: (&member).into(), quota: (&quota).into(), sequence: sequence.0 }))
 }
@@ -194,7 +194,7 @@ pub(super) async fn change_member(
     let issuers = token_issuers.map(|issuers| TokenIssuers::new(&issuers)).transpose();
     let issuers = issuers.map_err(|why| Problem::field("token_issuers", why))?;
     let new_state = new_state.map(|name| state(&name)).transpose()?;
-    let (members, deadline) = (&call.caller.members, call.deadline());
+    let (members, deadline) = (call.caller.members(), call.deadline());
     let Written { value: (before, _), sequence } = members.get_member(&name, deadline).await?;
     let mut changed = Written { value: before, sequence };
     if display_name.is_some() || countries.is_some() {

@@ -112,7 +112,7 @@ impl<Q> Call<Q> {
 
     /// Remembers a write, so that the lookups after it see it.
     pub(crate) fn wrote(&self, sequence: Sequence) {
-        self.caller.newest.wrote(sequence);
+        self.caller.newest().wrote(sequence);
     }
 
     /// The key of a request that is one write.

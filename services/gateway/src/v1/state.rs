@@ -57,7 +57,7 @@ struct IndexedObject {
     responses((status = 200, description = "The log's newest change, and what is in the bank", body = LogObject))
 )]
 pub(super) async fn show_log(call: Call) -> Result<Json<LogObject>, Problem> {
-    let head = call.caller.banks.log_head(call.deadline()).await?;
+    let head = call.caller.banks().log_head(call.deadline()).await?;
     Ok(Json(LogObject {
         sequence: head.sequence.0,
         chain: vigie_hashes::hex::encode(&head.chain),
@@ -79,7 +79,7 @@ pub(super) async fn show_cluster(
     State(handlers): State<Handlers>,
     call: Call,
 ) -> Result<Json<ClusterObject>, Problem> {
-    call.caller.members.who_am_i(call.deadline()).await?;
+    call.caller.members().who_am_i(call.deadline()).await?;
     let cluster = &handlers.cluster;
     let seen = cluster.last_seen();
     let indexed = |hash_type: HashType| {

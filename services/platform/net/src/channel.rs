@@ -2,44 +2,85 @@
 
 mod direct;
 
+use std::fmt;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures::FutureExt as _;
+use futures::future::Either;
 use http::{Request, Response};
 use tonic::body::Body;
 use tonic::transport::{self, Error};
 use tower::Service;
+use vigie_rpc::LocalServers;
+use vigie_rpc::in_process::{LocalAnswer, LocalServer};
 
 use crate::bearer::Bearer;
 
 pub use direct::DirectChannel;
 
-/// A connection to an endpoint, for generated clients; every call on it, streams too, carries the network's credential. A clone is a
-/// handle of the same connection.
+/// A connection to an endpoint, for generated clients; every call on it, streams too, carries the network's credential. Where the
+/// endpoint is that of a server of this process, the server is called as a function. A clone is a handle of the same connection.
 #[derive(Debug, Clone)]
 pub struct Channel {
     connection: transport::Channel,
     bearer: Option<Bearer>,
+    /// The servers of this process, and the endpoint of this channel.
+    local: Option<(LocalServers, Arc<str>)>,
+    /// The server of this process that the next call goes to.
+    ready: Option<Arc<dyn LocalServer>>,
 }
 
 impl Channel {
-    pub(crate) const fn new(connection: transport::Channel, bearer: Option<Bearer>) -> Self {
-        Self { connection, bearer }
+    pub(crate) const fn new(
+        connection: transport::Channel,
+        bearer: Option<Bearer>,
+        local: Option<(LocalServers, Arc<str>)>,
+    ) -> Self {
+        Self { connection, bearer, local, ready: None }
     }
 }
 
 impl Service<Request<Body>> for Channel {
     type Response = Response<Body>;
     type Error = Error;
-    type Future = <transport::Channel as Service<Request<Body>>>::Future;
+    type Future = ChannelFuture;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.connection.poll_ready(context)
+        self.ready = self.local.as_ref().and_then(|(servers, endpoint)| servers.at(endpoint));
+        match &self.ready {
+            Some(_) => Poll::Ready(Ok(())),
+            None => self.connection.poll_ready(context),
+        }
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> ChannelFuture {
         if let Some(bearer) = &self.bearer {
             bearer.write(request.headers_mut());
         }
-        self.connection.call(request)
+        ChannelFuture(match self.ready.take() {
+            Some(server) => Either::Left(server.call(request)),
+            None => Either::Right(self.connection.call(request)),
+        })
+    }
+}
+
+/// The answer to a call: of a server of this process, or over a connection.
+pub struct ChannelFuture(Either<LocalAnswer, <transport::Channel as Service<Request<Body>>>::Future>);
+
+impl Future for ChannelFuture {
+    type Output = Result<Response<Body>, Error>;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Either::Left(answer) => answer.poll_unpin(context).map(Ok),
+            Either::Right(answer) => answer.poll_unpin(context),
+        }
+    }
+}
+
+impl fmt::Debug for ChannelFuture {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ChannelFuture").finish_non_exhaustive()
     }
 }

@@ -5,6 +5,9 @@
 //! busy one, many searches share the cost of a call, and its calls begin at intervals (`pace`). Interactive searches go before bulk, but every eighth call is for bulk.
 //! Where the oldest search has queued for some time, the queue is served out of turn: the calls that are out may be stuck.
 //!
+//! A service of this process answers before another search comes, so that calls to it would be shared by nobody. A lane that gathers
+//! ([`LaneLimits::gathers`]) has each of its calls wait until the tasks that are ready now have run: the searches that those bring share it.
+//!
 //! Searches share a call only where that changes no answer: they are alike ([`Search::is_alike`]), and their deadlines are
 //! similar, because a shared call uses the shortest deadline of its searches. A search whose caller has gone, or whose deadline
 //! has passed, is never sent; a call that nobody waits for any more is cancelled on the wire.
@@ -54,6 +57,8 @@ pub struct LaneLimits {
     pub calls: usize,
     /// The most queries of a shared call.
     pub queries: usize,
+    /// Whether a call first waits for the tasks that are ready: for callers who read their requests in tasks of this runtime.
+    pub gathers: bool,
 }
 
 /// The work of a [`Lane`] at one moment.
@@ -163,8 +168,9 @@ impl<C: Carry> Shared<C> {
         let mut queue = self.queue();
         let has_room = queue.out < self.limits.calls;
         // One that has little time does not wait with others for an interval to end.
-        let is_free = queue.is_empty() || queue.due(self.limits.queries, now).is_some();
-        if has_room && is_free && queue.pace.due(now, search.deadline(), now).is_none() {
+        let is_free = queue.is_empty() || self.due(&queue, now).is_some();
+        let goes_alone = has_room && is_free && !self.limits.gathers;
+        if goes_alone && queue.pace.due(now, search.deadline(), now).is_none() {
             let beside = queue.out;
             queue.pace.note_call(Load::of([search]), beside, now, now);
             queue.out += 1;
@@ -184,10 +190,19 @@ impl<C: Carry> Shared<C> {
         Ok(Way::Shared(answer))
     }
 
+    /// When the searches that queue may go; `None` for at once. A lane that gathers has no use for intervals.
+    fn due(&self, queue: &Queue<C>, now: Instant) -> Option<Instant> {
+        if self.limits.gathers { None } else { queue.due(self.limits.queries, now) }
+    }
+
     /// Begins to work off a queue for which there is room, or has that done when it is time.
     fn go_on(self: &Arc<Self>, queue: &mut Queue<C>, now: Instant) {
-        let Some(due) = queue.due(self.limits.queries, now) else {
+        if queue.is_gathering {
+            return;
+        }
+        let Some(due) = self.due(queue, now) else {
             queue.out += 1;
+            queue.is_gathering = self.limits.gathers;
             tokio::spawn(Arc::clone(self).work_off());
             return;
         };
@@ -243,6 +258,10 @@ impl<C: Carry> Shared<C> {
     async fn work_off(self: Arc<Self>) {
         let slot = Slot(&self);
         loop {
+            if self.limits.gathers {
+                self.queue().is_gathering = true;
+                tokio::task::yield_now().await;
+            }
             let Some(batch) = self.next_batch() else { break };
             self.call_for(batch).await;
             if self.queue().out > self.limits.calls {
@@ -256,7 +275,8 @@ impl<C: Carry> Shared<C> {
     fn next_batch(self: &Arc<Self>) -> Option<Vec<Pending<C>>> {
         let now = Instant::now();
         let mut queue = self.queue();
-        if queue.due(self.limits.queries, now).is_some() {
+        queue.is_gathering = false;
+        if self.due(&queue, now).is_some() {
             return None;
         }
         let batch = queue.next(self.limits.queries, now);

@@ -5,7 +5,7 @@
 //! and no error.
 //!
 //! Reading order: [`is_plaintext_off_loopback`] and [`EndpointError`] (addresses), [`Bearer`] (the credential of calls), [`Network`] (how
-//! connections are made), [`Channel`], [`DirectChannel`] (for calls of one message),
+//! connections are made, and which servers are of this process), [`Channel`], [`DirectChannel`] (for calls of one message),
 //! [`CallError`], [`Notice`] (of calls that take long), [`Target`] (one endpoint and the calls to it), [`retry`], [`balance`] (which
 //! of several endpoints), [`Pool`] (several endpoints as one), [`Leader`] (several of which one serves), [`lane`] (many requests in one call), [`TlsArgs`].
 

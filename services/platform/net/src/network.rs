@@ -17,6 +17,7 @@ use rand::seq::SliceRandom as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::transport::{self, Endpoint};
 use tower::Service;
+use vigie_rpc::LocalServers;
 use vigie_tls::Tls;
 
 use crate::bearer::Bearer;
@@ -54,13 +55,15 @@ pub struct Network {
     notice: Option<Notice>,
     /// Carried by every call to a service of ours.
     bearer: Option<Bearer>,
+    /// The servers of this process that are called as functions.
+    local: Option<LocalServers>,
 }
 
 impl Network {
     /// TCP by the system's resolver.
     #[must_use]
     pub const fn tcp() -> Self {
-        Self { connect: None, tls: None, server_name: None, notice: None, bearer: None }
+        Self { connect: None, tls: None, server_name: None, notice: None, bearer: None, local: None }
     }
 
     /// A network on which `connect` makes the connections.
@@ -93,6 +96,13 @@ impl Network {
     #[must_use]
     pub fn bearing(self, bearer: Option<Bearer>) -> Self {
         Self { bearer, ..self }
+    }
+
+    /// The same network, on which the servers of this process are called as functions, by the endpoints at which they listen. While a
+    /// server is not among them, calls to its endpoint go over a connection.
+    #[must_use]
+    pub fn with_local(self, servers: LocalServers) -> Self {
+        Self { local: Some(servers), ..self }
     }
 
     /// The credential that calls carry, for a caller that makes its own on [`Network::connect`].
@@ -137,8 +147,9 @@ impl Network {
     }
 
     /// Returns a channel to a service of ours.
-    pub(crate) fn channel(&self, endpoint: &Endpoint) -> Channel {
-        Channel::new(self.connection(endpoint), self.bearer.clone())
+    pub(crate) fn channel(&self, endpoint: &Arc<str>, settings: &Endpoint) -> Channel {
+        let local = self.local.clone().map(|servers| (servers, Arc::clone(endpoint)));
+        Channel::new(self.connection(settings), self.bearer.clone(), local)
     }
 
     /// Returns a channel that connects when it is first used, and again whenever the connection is lost.

@@ -39,12 +39,13 @@ impl Target {
     ///
     /// The text is no endpoint.
     pub fn new(service: &'static str, endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
-        let settings = endpoint::settings(endpoint)?;
-        let (channel, credentials) = (network.channel(&settings), network.credentials(settings.uri()));
+        let (settings, endpoint) = (endpoint::settings(endpoint)?, Arc::from(endpoint));
+        let (channel, credentials) =
+            (network.channel(&endpoint, &settings), network.credentials(settings.uri()));
         let direct = DirectChannel::new(settings.uri(), network);
         let notice = network.notice().cloned();
         let bearer = None;
-        Ok(Self { service, endpoint: endpoint.into(), channel, direct, credentials, bearer, notice })
+        Ok(Self { service, endpoint, channel, direct, credentials, bearer, notice })
     }
 
     /// The same endpoint and connection, on which calls of one message carry this credential, unless the network has its own.

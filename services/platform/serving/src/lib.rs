@@ -32,6 +32,7 @@ pub use call::long_streams::{LongStream, LongStreamLimits, LongStreams, TooManyS
 pub use config::{Concurrency, ServingConfig};
 pub use connection::any::{AnyConnection, AnyListener};
 pub use connection::listener::{Listener, Secured};
+pub use connection::peer::host;
 pub use durations::StreamRequests;
 pub use load::{Load, Refused};
 pub use serve::{Health, Reflection, Routes, ServeError, serve};

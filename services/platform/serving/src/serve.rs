@@ -15,6 +15,7 @@ use tonic::service::RoutesBuilder;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower::{Layer as _, Service};
+use vigie_rpc::in_process::LocalServers;
 use vigie_telemetry::OpenFiles;
 use vigie_telemetry::trace::Tracer;
 use vigie_tls::Http;
@@ -89,6 +90,7 @@ pub struct Routes {
     reflection: Reflection,
     tracer: Tracer,
     guard: Option<Arc<dyn Guard>>,
+    local: Option<LocalServers>,
 }
 
 impl Routes {
@@ -104,8 +106,8 @@ impl Routes {
         let never_refused = vec!["/grpc.health.".to_owned(), "/grpc.reflection.".to_owned()];
         let exceptions = Exceptions { never_refused, bulk: Vec::new() };
         let health = Health { reporter, services: Vec::new() };
-        let (load, tracer, guard) = (Load::default(), Tracer::default(), None);
-        Ok(Self { builder, health, exceptions, load, reflection, tracer, guard })
+        let (load, tracer, guard, local) = (Load::default(), Tracer::default(), None, None);
+        Ok(Self { builder, health, exceptions, load, reflection, tracer, guard, local })
     }
 
     /// Adds a service.
@@ -149,6 +151,13 @@ impl Routes {
     #[must_use]
     pub fn guarded_by(self, guard: Arc<dyn Guard>) -> Self {
         Self { guard: Some(guard), ..self }
+    }
+
+    /// Has the server among those that the rest of this process calls as functions, where there are such, until it drains. Its endpoint
+    /// there is `http://` and the address where it listens.
+    #[must_use]
+    pub fn among(self, local: Option<LocalServers>) -> Self {
+        Self { local, ..self }
     }
 
     /// Adds reflection, which lists what is served here and describes all of the contract.
@@ -241,12 +250,14 @@ async fn serve_any(
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     let methods = routes.methods()?;
-    let Routes { builder, health, exceptions, load, tracer, reflection, guard } = routes.with_reflection()?;
+    let Routes { builder, health, exceptions, load, tracer, reflection, guard, local } =
+        routes.with_reflection()?;
     let absent = AbsentLayer::new(methods.clone(), health.services.clone(), reflection.roles);
     methods.of_streams().for_each(|method| load.durations.expect_stream_requests(method));
     let observed = ObservedLayer { methods, durations: load.durations.clone(), tracer };
     let tls = listener.tls().cloned();
     let (draining, refusals) = (Shutdown::new(), RefusalLog::default());
+    let endpoint = listener.address().map(|address| format!("http://{address}"));
     let (limits, seed) = (limits(config), seed(listener.address()));
     let slots = Slots::new(config, message_bytes_max, load.clone(), seed);
     let incoming = limited(listener.incoming(), AnyListener::peer, limits, load.clone(), refusals.clone());
@@ -275,9 +286,11 @@ async fn serve_any(
     let carried = Carried { protocol: Protocol::http2(config), seed, of_identity_max: limits.of_identity };
     let mut connections =
         Connections::new(service, carried, config, draining.clone(), load, refusals.clone());
+    let within = Arc::new(connections.within());
     let serving = async move {
         {
-            // The port is closed at the end of this.
+            // The port is closed at the end of this, and the rest of the process finds the server no more.
+            let _stay = local.zip(endpoint).map(|(local, endpoint)| local.add(&endpoint, within));
             let mut accepting = std::pin::pin!(connections.accept(incoming));
             tokio::select! {
                 () = &mut accepting => return,

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
+use vigie_clients::Network;
 use vigie_telemetry::Telemetry;
 
 use crate::local_cluster::ports::Ports;
@@ -53,6 +54,8 @@ pub(super) struct Behind<'r> {
     pub(super) frontend: &'r Role,
     pub(super) coordinator: &'r Role,
     pub(super) bank: &'r Role,
+    /// By which it calls them.
+    pub(super) network: &'r Network,
 }
 
 /// Starts the gateway of these roles.
@@ -66,5 +69,5 @@ pub(super) fn start(
     config.frontend = vec![behind.frontend.url()];
     config.coordinator = vec![behind.coordinator.url()];
     config.directory.bank = vec![behind.bank.url()];
-    Role::gateway(config, listener, telemetry)
+    Role::gateway(config, listener, behind.network.clone(), telemetry)
 }

@@ -75,14 +75,15 @@ impl Role {
         })
     }
 
-    /// Starts a gateway.
+    /// Starts a gateway, which reaches the others by `network`.
     pub fn gateway(
         config: vigie_gateway::Config,
         listener: TcpListener,
+        network: Network,
         telemetry: Telemetry,
     ) -> anyhow::Result<Self> {
         Self::start("gateway".to_owned(), listener, telemetry, |listener, shutdown, telemetry| async move {
-            Ok(vigie_gateway::run_with(config, listener, shutdown, &Network::tcp(), &telemetry).await?)
+            Ok(vigie_gateway::run_with(config, listener, shutdown, &network, &telemetry).await?)
         })
     }
 

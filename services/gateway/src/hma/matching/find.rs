@@ -109,7 +109,7 @@ async fn there(caller: &Caller, named: &[BankRef]) -> Result<Vec<BankRef>, Refus
         return Err(Refusal::bad(format!("at most {} banks may be named", SearchOptions::BANKS_MAX)));
     }
     for name in named {
-        match caller.banks.get_bank(name, caller.deadline()).await {
+        match caller.banks().get_bank(name, caller.deadline()).await {
             Ok(bank) if bank.value.enabled => there.push(name.clone()),
             Ok(_) => {}
             Err(error) if error.code() == Code::NotFound => {}
@@ -135,7 +135,7 @@ async fn search(
         banks,
         limit,
         max_distances: wish.max_distances.clone(),
-        min_sequence: caller.newest.sequence(),
+        min_sequence: caller.newest().sequence(),
         min_coverage: MinCoverage::default(),
         ..SearchOptions::default()
     };

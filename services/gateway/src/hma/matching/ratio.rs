@@ -34,7 +34,7 @@ impl Draw {
         if self.0 == 0.0 {
             return Ok(true);
         }
-        match caller.banks.get_bank(bank, caller.deadline()).await {
+        match caller.banks().get_bank(bank, caller.deadline()).await {
             Ok(bank) => Ok(bank.value.enabled && bank.value.match_ratio.takes_part(self.0)),
             // A bank that was deleted since the search, or whose settings this caller may not read.
             Err(error) if matches!(error.code(), Code::NotFound | Code::PermissionDenied) => Ok(true),

@@ -36,7 +36,7 @@ pub(super) async fn object(shown: Shown, caller: &Caller, found: &Match) -> Resu
     }
     // An item without an id is of a bank whose details the caller may not read.
     if shown.metadata && found.item.0 > 0 {
-        match caller.banks.describe_item(found.item, caller.deadline()).await {
+        match caller.banks().describe_item(found.item, caller.deadline()).await {
             Ok(item) => {
                 object["metadata"] = metadata::shown(&item.value).unwrap_or(Value::Null);
                 object["note"] = json!(item.value.details.note.as_str());

@@ -113,7 +113,7 @@ fn ids(items: &[ItemId]) -> Vec<u64> {
 )]
 pub(crate) async fn remove_items(call: Call, sent: Sent<RemoveAsked>) -> Result<Json<Removed>, Problem> {
     let RemoveAsked { items: asked, origin } = sent.asked;
-    let (items, banks) = (items(&asked)?, &call.caller.banks);
+    let (items, banks) = (items(&asked)?, call.caller.banks());
     let removed = match origin.map(|origin| origin.read("origin")).transpose()? {
         None => banks.remove_items(&items, call.key(), call.deadline()).await?,
         Some(origin) => banks.withdraw_items(&items, origin, call.key(), call.deadline()).await?,
@@ -129,7 +129,7 @@ pub(crate) async fn remove_items(call: Call, sent: Sent<RemoveAsked>) -> Result<
 )]
 pub(crate) async fn restore_items(call: Call, sent: Sent<ItemIds>) -> Result<Json<Restored>, Problem> {
     let former = items(&sent.asked.items)?;
-    let restored = call.caller.banks.restore_items(&former, call.key(), call.deadline()).await?;
+    let restored = call.caller.banks().restore_items(&former, call.key(), call.deadline()).await?;
     call.wrote(restored.sequence);
     let one = |(former, item): (&ItemId, &ItemId)| RestoredItem { restored: former.0, item_id: item.0 };
     Ok(Json(Restored {
@@ -183,13 +183,13 @@ pub(crate) async fn lift_item(call: Call, In(id): In<String>) -> Result<Json<Lif
 
 async fn hold(call: &Call, items: &[ItemId], until_unix_ms: Option<u64>) -> Result<Json<Held>, Problem> {
     let until = expiry("until_unix_ms", until_unix_ms)?;
-    let held = call.caller.banks.hold_items(items, until, call.key(), call.deadline()).await?;
+    let held = call.caller.banks().hold_items(items, until, call.key(), call.deadline()).await?;
     call.wrote(held.sequence);
     Ok(Json(Held { held: ids(items), until_unix_ms: moment(until), sequence: held.sequence.0 }))
 }
 
 async fn lift(call: &Call, items: &[ItemId]) -> Result<Json<Lifted>, Problem> {
-    let lifted = call.caller.banks.lift_holds(items, call.key(), call.deadline()).await?;
+    let lifted = call.caller.banks().lift_holds(items, call.key(), call.deadline()).await?;
     call.wrote(lifted.sequence);
     Ok(Json(Lifted { lifted: ids(items), still_held: lifted.value, sequence: lifted.sequence.0 }))
 }

@@ -74,7 +74,7 @@ pub(crate) async fn list_grants(
     In(bank): In<String>,
 ) -> Result<Json<GrantPage>, Problem> {
     let (bank, size, after) = (bank_of(&bank)?, call.options.size()?, call.options.after(MemberId)?);
-    let listed = call.caller.members.list_grants_of(&bank, after, size, call.deadline()).await?;
+    let listed = call.caller.members().list_grants_of(&bank, after, size, call.deadline()).await?;
     let is_full = listed.value.len() >= usize::from(size);
     Ok(Json(GrantPage {
         next_after: listed.value.last().filter(|_| is_full).map(|given| given.grant.member.0),
@@ -94,7 +94,7 @@ pub(crate) async fn list_grants(
 )]
 pub(crate) async fn list_received_grants(call: Call<PageOptions>) -> Result<Json<GrantPage>, Problem> {
     let (size, after) = (call.options.size()?, call.options.after(BankId)?);
-    let listed = call.caller.members.list_received_grants(after, size, call.deadline()).await?;
+    let listed = call.caller.members().list_received_grants(after, size, call.deadline()).await?;
     let is_full = listed.value.len() >= usize::from(size);
     Ok(Json(GrantPage {
         next_after: listed.value.last().filter(|_| is_full).map(|grant| grant.bank.0),
@@ -122,7 +122,7 @@ pub(crate) async fn put_grant(
     let (bank, member) = (bank_of(&bank)?, value::<MemberName>("member", &member)?);
     let capabilities = words("capabilities", &sent.asked.capabilities)?;
     let end = expiry("expires_at_unix_ms", sent.asked.expires_at_unix_ms)?;
-    let members = &call.caller.members;
+    let members = call.caller.members();
     let put = members.put_grant(&bank, &member, capabilities, end, call.key(), call.deadline()).await?;
     call.wrote(put.sequence);
     Ok(Json(WrittenGrant { grant: GrantObject::new(&put.value, Some(&member)), sequence: put.sequence.0 }))
@@ -143,7 +143,7 @@ pub(crate) async fn revoke_grant(
     In((bank, member)): In<(String, String)>,
 ) -> Result<Json<RevokedGrant>, Problem> {
     let (bank, member) = (bank_of(&bank)?, value::<MemberName>("member", &member)?);
-    let revoked = call.caller.members.revoke_grant(&bank, &member, call.key(), call.deadline()).await?;
+    let revoked = call.caller.members().revoke_grant(&bank, &member, call.key(), call.deadline()).await?;
     call.wrote(revoked.sequence);
     let (bank, member) = (bank.to_string(), member.to_string());
     Ok(Json(RevokedGrant { bank, member, sequence: revoked.sequence.0 }))
@@ -176,7 +176,7 @@ pub(crate) async fn remove_alias(call: Call, In(bank): In<String>) -> Result<Jso
 
 async fn alias_of(call: &Call, bank: &str, alias: Option<&BankName>) -> Result<Json<WrittenGrant>, Problem> {
     let bank = bank_of(bank)?;
-    let set = call.caller.members.set_alias(&bank, alias, call.key(), call.deadline()).await?;
+    let set = call.caller.members().set_alias(&bank, alias, call.key(), call.deadline()).await?;
     call.wrote(set.sequence);
     Ok(Json(WrittenGrant { grant: GrantObject::new(&set.value, None), sequence: set.sequence.0 }))
 }

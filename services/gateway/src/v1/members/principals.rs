@@ -160,7 +160,7 @@ pub(crate) async fn list_principals(call: Call<PrincipalOptions>) -> Result<Json
     let PrincipalOptions { member, after, limit } = &call.options;
     let (size, after) = (page_size(*limit)?, after.map(PrincipalId));
     let member: Option<MemberName> = member.as_deref().map(|name| value("member", name)).transpose()?;
-    let members = &call.caller.members;
+    let members = call.caller.members();
     let listed = members.list_principals(member.as_ref(), after, size, call.deadline()).await?;
     let is_full = listed.value.len() >= usize::from(size);
     Ok(Json(PrincipalPage {
@@ -186,7 +186,7 @@ pub(crate) async fn create_principal(call: Call, sent: Sent<NewPrincipalAsked>) 
         expiry: expiry("expires_at_unix_ms", expires_at_unix_ms)?,
         note: text("note", &note)?,
     };
-    let (members, deadline) = (&call.caller.members, call.deadline());
+    let (members, deadline) = (call.caller.members(), call.deadline());
     if !turn_on && members.who_am_i(deadline).await?.value.principal.is_none() {
         let why = "this would be the first principal: from then on every call needs a credential; send \"turn_on\": true";
         return Err(Problem::of_code(Code::FailedPrecondition, why));
@@ -218,7 +218,7 @@ pub(crate) async fn rotate_key(
         api_key.map(|key| own_key("api_key", key)).transpose()?,
         Duration::from_secs(overlap_seconds.into()),
     );
-    let members = &call.caller.members;
+    let members = call.caller.members();
     let rotated = members.rotate_key(id, overlap, own.as_ref(), call.key(), call.deadline()).await?;
     Ok(Json(made(&rotated)))
 }
@@ -234,7 +234,7 @@ pub(crate) async fn revoke_principal(
     In(id): In<String>,
 ) -> Result<Json<RevokedPrincipal>, Problem> {
     let id = principal(&id)?;
-    let revoked = call.caller.members.revoke_principal(id, call.key(), call.deadline()).await?;
+    let revoked = call.caller.members().revoke_principal(id, call.key(), call.deadline()).await?;
     Ok(Json(RevokedPrincipal { revoked_principal_id: id.0, sequence: revoked.sequence.0 }))
 }
 

@@ -74,7 +74,7 @@ impl CharterObject {
 )]
 pub(crate) async fn show_quota(call: Call, In(name): In<String>) -> Result<Json<MemberQuota>, Problem> {
     let name: MemberName = value("member", &name)?;
-    let found = call.caller.members.get_member(&name, call.deadline()).await?;
+    let found = call.caller.members().get_member(&name, call.deadline()).await?;
     let (member, quota) = &found.value;
     let member = member.name.to_string();
     Ok(Json(MemberQuota { member, quota: quota.into(), sequence: found.sequence.0 }))
@@ -92,7 +92,7 @@ pub(crate) async fn set_quota(
     sent: Sent<QuotaObject>,
 ) -> Result<Json<MemberQuota>, Problem> {
     let (name, quota) = (value::<MemberName>("member", &name)?, sent.asked.read()?);
-    let set = call.caller.members.set_quota(&name, quota, call.key(), call.deadline()).await?;
+    let set = call.caller.members().set_quota(&name, quota, call.key(), call.deadline()).await?;
     Ok(Json(MemberQuota { member: name.to_string(), quota: (&quota).into(), sequence: set.sequence.0 }))
 }
 
@@ -104,7 +104,7 @@ pub(crate) async fn set_quota(
 )]
 pub(crate) async fn show_charter(call: Call, In(bank): In<String>) -> Result<Json<BankCharter>, Problem> {
     let bank = bank_of(&bank)?;
-    let found = call.caller.members.get_charter(&bank, call.deadline()).await?;
+    let found = call.caller.members().get_charter(&bank, call.deadline()).await?;
     Ok(Json(BankCharter {
         bank: bank.to_string(),
         charter: (&found.value).into(),
@@ -126,7 +126,7 @@ pub(crate) async fn set_charter(
 ) -> Result<Json<BankCharter>, Problem> {
     let (bank, charter) = (bank_of(&bank)?, sent.asked.read()?);
     let shown = (&charter).into();
-    let set = call.caller.members.set_charter(&bank, charter, call.key(), call.deadline()).await?;
+    let set = call.caller.members().set_charter(&bank, charter, call.key(), call.deadline()).await?;
     Ok(Json(BankCharter { bank: bank.to_string(), charter: shown, sequence: set.sequence.0 }))
 }
 

@@ -49,6 +49,8 @@ pub(super) struct Queue<C: Carry> {
     pub(super) out: usize,
     /// When the next ones begin.
     pub(super) pace: Pace,
+    /// Whether a task is about to make a call, and waits for those that are ready.
+    pub(super) is_gathering: bool,
     /// Whether a task waits for the end of an interval.
     pub(super) is_timed: bool,
     turns: u64,
@@ -62,6 +64,7 @@ impl<C: Carry> Default for Queue<C> {
             bulk: VecDeque::new(),
             out: 0,
             pace: Pace::default(),
+            is_gathering: false,
             is_timed: false,
             turns: 0,
             swept: None,

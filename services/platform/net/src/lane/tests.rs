@@ -110,14 +110,17 @@ impl Carry for Gated {
 }
 
 fn lane(calls: usize, breaks_at: Option<u8>) -> Lane<Gated> {
-    let gated = Gated {
+    Lane::new(gated(breaks_at), LaneLimits { calls, queries: 64, gathers: false })
+}
+
+fn gated(breaks_at: Option<u8>) -> Gated {
+    Gated {
         gate: Semaphore::new(0),
         calls: Mutex::default(),
         deadlines: Mutex::default(),
         under_way: AtomicUsize::new(0),
         breaks_at,
-    };
-    Lane::new(gated, LaneLimits { calls, queries: 64 })
+    }
 }
 
 fn ask(byte: u8) -> Ask {
@@ -154,6 +157,36 @@ async fn what_queues_shares_the_next_call_and_each_gets_its_own_part() {
     assert_eq!(calls(&lane), [1, 5]);
     lane.carrier().gate.add_permits(1);
     assert_eq!(lane.search(ask(9)).await.unwrap(), [9], "the place was given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_gathers_makes_one_call_for_what_is_ready() {
+    let lane = Lane::new(gated(None), LaneLimits { calls: 2, queries: 4, gathers: true });
+    lane.carrier().gate.add_permits(100);
+    let searches: Vec<_> = (0..6).map(|byte| search(&lane, ask(byte))).collect();
+    for (byte, search) in (0..).zip(searches) {
+        assert_eq!(search.await.unwrap().unwrap(), [byte]);
+    }
+    assert_eq!(calls(&lane), [4, 2], "though a call of its own was free for the first");
+    assert_eq!(lane.search(ask(9)).await.unwrap(), [9]);
+    settle().await;
+    assert_eq!((calls(&lane), lane.0.queue().out), (vec![4, 2, 1], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_gathers_goes_on_while_a_call_is_stuck() {
+    let lane = Lane::new(gated(None), LaneLimits { calls: 2, queries: 4, gathers: true });
+    let stuck = search(&lane, ask(0));
+    settle().await;
+    let others: Vec<_> = (1..4).map(|byte| search(&lane, ask(byte))).collect();
+    settle().await;
+    assert_eq!(calls(&lane), [1, 3]);
+    lane.carrier().gate.add_permits(2);
+    for search in others.into_iter().chain([stuck]) {
+        search.await.unwrap().unwrap();
+    }
+    settle().await;
+    assert_eq!(lane.0.queue().out, 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,7 +48,7 @@ impl Client {
             return Self::Named(identity.clone());
         }
         match extensions.get::<Peer>().and_then(|peer| peer.address) {
-            Some(address) => Self::Peer(host(address)),
+            Some(address) => Self::Peer(host(address.ip())),
             None => Self::Unknown,
         }
     }

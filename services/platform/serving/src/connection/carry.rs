@@ -34,6 +34,7 @@ use crate::connection::counts::{Counts, Entered};
 use crate::connection::open_calls::{ConnectionCalls, ServerCalls};
 use crate::connection::peer::Peer;
 use crate::connection::socket::Socket;
+use crate::connection::within::Within;
 use crate::load::Load;
 use crate::random::splitmix;
 use crate::refusal_log::{Reason, RefusalLog};
@@ -49,6 +50,8 @@ const LINGER: Duration = Duration::from_secs(1);
 const ROOM: Duration = Duration::from_secs(1);
 /// The pause after the system gave no connection, for want of files or memory: without one the loop would be busy for nothing.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often it is looked whether the calls of this process have ended.
+const WITHIN_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long the head of a request of HTTP/1.1 may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -151,6 +154,8 @@ pub(crate) struct Connections<S> {
     ages: Ages,
     streams_max: usize,
     calls: ServerCalls,
+    /// Those that come from this process and by no connection.
+    calls_within: ConnectionCalls,
     draining: Shutdown,
     load: Load,
     refusals: RefusalLog,
@@ -174,14 +179,17 @@ where
         load: Load,
         refusals: RefusalLog,
     ) -> Self {
+        let calls = ServerCalls::default();
+        let streams_max = usize::try_from(config.streams_per_connection_max).unwrap_or(usize::MAX);
         Self {
             service,
             protocol,
             identities: Counts::new(of_identity_max),
             idle_max: config.connection_idle_max(),
             ages: Ages { max: config.connection_age_max(), drawn: seed },
-            streams_max: usize::try_from(config.streams_per_connection_max).unwrap_or(usize::MAX),
-            calls: ServerCalls::default(),
+            calls_within: calls.connection(streams_max),
+            streams_max,
+            calls,
             draining,
             load,
             refusals,
@@ -208,9 +216,15 @@ where
         self.ended().await;
     }
 
-    /// Waits until all connections have ended.
+    /// The service as the rest of this process calls it.
+    pub(crate) fn within(&self) -> Within<S> {
+        Within::new(self.service.clone(), self.calls_within.clone())
+    }
+
+    /// Waits until all connections have ended, and the calls of this process.
     pub(crate) async fn ended(&mut self) {
         while self.running.join_next().await.is_some() {}
+        self.calls_within.ended(WITHIN_PAUSE).await;
     }
 
     /// How many calls are open.

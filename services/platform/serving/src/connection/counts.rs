@@ -15,7 +15,7 @@ pub(crate) type Host = Option<IpAddr>;
 
 /// Returns the key of the host at an address.
 pub(crate) fn host_of(address: Option<SocketAddr>) -> Host {
-    address.map(host)
+    address.map(|address| host(address.ip()))
 }
 
 /// The counts, none of which is zero.

@@ -76,6 +76,13 @@ impl ConnectionCalls {
         OpenCall { calls: self.clone() }
     }
 
+    /// Waits until no call is open; looks again after each pause.
+    pub(crate) async fn ended(&self, pause: Duration) {
+        while self.inner.open.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(pause).await;
+        }
+    }
+
     /// Waits until no call has been open for this long, counted from `from` at the earliest.
     pub(crate) async fn quiet(&self, from: Instant, time: Duration) {
         self.fewer_than(1, time, |inner| inner.since(&inner.quiet_since_ms).min(from.elapsed())).await;

@@ -12,9 +12,11 @@ pub(crate) struct Peer {
     pub(crate) certificate_name: Option<Arc<str>>,
 }
 
-/// Returns the host at this address. Of IPv6 that is the /64: hosts have as many addresses below it as they like.
-pub(crate) fn host(address: SocketAddr) -> IpAddr {
-    match address.ip().to_canonical() {
+/// Returns the key of the host at this address, by which hosts are counted. Of IPv6 that is the /64: hosts have as many addresses below it
+/// as they like.
+#[must_use]
+pub fn host(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
         address @ IpAddr::V4(_) => address,
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

@@ -19,6 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
+use vigie_rpc::LocalServers;
 use vigie_serving::{Call, Load, Routes, ServeError, ServingConfig, Shutdown, StreamRequests, serve};
 
 use crate::blobs::{Answers, Blob, BlobClient, BlobServer, Blobs, reflection};
@@ -74,6 +75,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) gate: Arc<Semaphore>,
     pub(crate) load: Load,
+    /// Where the server is called as a function.
+    pub(crate) local: LocalServers,
     /// Calls of `Put` whose message has arrived.
     put: Arc<AtomicU64>,
     pub(crate) shutdown: Shutdown,
@@ -90,7 +93,8 @@ impl Server {
         let gate = Arc::new(Semaphore::new(0));
         let put = Arc::new(AtomicU64::new(0));
         let service = BlobServer::new(Gated { gate: Arc::clone(&gate), takes, put: Arc::clone(&put) });
-        let routes = Routes::new(reflection()).unwrap().with(service);
+        let local = LocalServers::default();
+        let routes = Routes::new(reflection()).unwrap().with(service).among(Some(local.clone()));
         routes.health().set(true).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, load) = (listener.local_addr().unwrap(), routes.load());
@@ -99,7 +103,7 @@ impl Server {
             let shutdown = shutdown.clone();
             async move { serve(listener, routes, message_bytes_max, &config, shutdown).await }
         });
-        Self { address, gate, load, put, shutdown, ended }
+        Self { address, gate, load, local, put, shutdown, ended }
     }
 
     /// Calls of `Put` whose message has arrived. [`Load::accepted`] counts those, too, whose client gave up before that.

@@ -12,7 +12,7 @@ use vigie_telemetry::TelemetryConfig;
 use crate::cli::UpArgs;
 use crate::commands::members::new_key::{KeyFile, may_be_done};
 use crate::commands::stop::StopRequests;
-use crate::local_cluster::{LocalCluster, LocalClusterConfig, Matchers, Ports};
+use crate::local_cluster::{Calls, LocalCluster, LocalClusterConfig, Ports};
 use crate::output::{Exit, Output};
 
 /// A large bank takes a while to load; what is stuck for longer than this will not come.
@@ -37,7 +37,7 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     }
     let mut config = LocalClusterConfig {
         shard_count: args.shards,
-        matchers: Matchers::AsFunctions,
+        calls: Calls::AsFunctions,
         ports,
         http: args.http.unwrap_or_default(),
         telemetry,

@@ -1,0 +1,54 @@
+//! Calls of this process to a server of its own: they come by no connection, and pass every layer that the calls of connections pass.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use http::{Extensions, Request, Response};
+use tonic::body::Body;
+use tower::Service;
+use tower::util::ServiceExt as _;
+use vigie_rpc::in_process::{LocalAnswer, LocalServer};
+
+use crate::connection::open_calls::ConnectionCalls;
+use crate::connection::peer::Peer;
+
+/// The address of the callers, which is that of a caller over loopback.
+const NEAR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// A server as the rest of its process calls it.
+pub(crate) struct Within<S> {
+    service: S,
+    calls: ConnectionCalls,
+}
+
+impl<S> Within<S> {
+    /// Calls to this service, which are open among these.
+    pub(crate) const fn new(service: S, calls: ConnectionCalls) -> Self {
+        Self { service, calls }
+    }
+}
+
+impl<S> fmt::Debug for Within<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Within").finish_non_exhaustive()
+    }
+}
+
+impl<S> LocalServer for Within<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    fn call(&self, mut request: Request<Body>) -> LocalAnswer {
+        // A connection carries none: who calls is proved by the headers alone.
+        *request.extensions_mut() = Extensions::new();
+        request.extensions_mut().insert(Peer { address: Some(NEAR), certificate_name: None });
+        request.extensions_mut().insert(self.calls.clone());
+        let answer = self.service.clone().oneshot(request);
+        Box::pin(async move {
+            let Ok(answer) = answer.await;
+            answer
+        })
+    }
+}
