@@ -1,5 +1,6 @@
 //! The gateway of a cluster, over HTTP.
 
 mod client;
+mod feeds;
 mod hma;
 mod v1;

@@ -152,12 +152,13 @@ impl TryFrom<pb::Submission> for Submission {
 
 impl From<ItemRecord> for pb::ItemRecord {
     fn from(record: ItemRecord) -> Self {
-        let ItemRecord { content, details, submissions, holds } = record;
+        let ItemRecord { content, details, submissions, holds, was_own } = record;
         Self {
             content_digest: content.0.to_vec(),
             details: (!details.is_empty()).then(|| details.into()),
             submissions: submissions.into_iter().map(Into::into).collect(),
             holds: holds.iter().map(Into::into).collect(),
+            was_own,
         }
     }
 }
@@ -166,7 +167,7 @@ impl TryFrom<pb::ItemRecord> for ItemRecord {
     type Error = Invalid;
 
     fn try_from(message: pb::ItemRecord) -> Result<Self, Invalid> {
-        let pb::ItemRecord { content_digest, details, submissions, holds } = message;
+        let pb::ItemRecord { content_digest, details, submissions, holds, was_own } = message;
         let length = |bytes: Vec<u8>| {
             Invalid::new("content_digest", format!("has {} bytes; it must have 32", bytes.len()))
         };
@@ -176,6 +177,7 @@ impl TryFrom<pb::ItemRecord> for ItemRecord {
             details: details.map_or_else(|| Ok(Details::default()), |given| details_of("details", given))?,
             submissions: each("submissions", submissions, TryInto::try_into)?,
             holds: Holds::new(each("holds", holds, Hold::try_from)?),
+            was_own,
         })
     }
 }

@@ -279,6 +279,10 @@ impl ExchangeClient {
             pb::ListExchangeRecordsRequest { exchange_id: exchange.0, after, page_size, with_foreign: true };
         let answer: pb::ListExchangeRecordsResponse =
             call!(self, deadline, list_exchange_records, ListExchangeRecords, request)?;
+        if answer.foreign_json.len() != answer.keys.len() {
+            let invalid = Invalid::new("foreign_json", "is not there for each key");
+            return self.bank.checked(Err(invalid));
+        }
         Ok((answer.foreign_json, answer.next_after))
     }
 

@@ -13,8 +13,9 @@
 //! whole is an error; a follower that was away for longer than removed hashes are kept, and might keep one for ever, is told to begin anew
 //! (410).
 //!
-//! Reading order: `source`, then one format.
+//! Reading order: `source`, `values`, then one format.
 
+mod values;
 mod source;
 mod link;
 mod ncmec;

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use tonic::{Request, Response, Status};
-use vigie_consortium::ItemRecord;
+use vigie_consortium::{ItemRecord, ListContent, Whose};
 use vigie_log::{Sequence, UnixMillis};
-use vigie_model::ItemId;
+use vigie_model::{Item, ItemId};
 use vigie_proto::bank::page_size;
 use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::bank::v1 as pb;
@@ -69,7 +69,7 @@ impl BankGrpc {
 /// An item as the caller reads it.
 fn entry(changed: ChangedItem, record: Option<&ItemRecord>) -> pb::BankEntry {
     let ChangedItem { item: id, sequence, at, state } = changed;
-    let own = matches!(state, ChangedState::Living(_)) && record.is_none_or(ItemRecord::is_own);
+    let whose = whose_of(&state, record);
     let (added_at, state, content) = match state {
         ChangedState::Living(item) => {
             let is_held = record.is_some_and(|record| !record.holds.is_empty());
@@ -80,7 +80,7 @@ fn entry(changed: ChangedItem, record: Option<&ItemRecord>) -> pb::BankEntry {
             }
             (item.added_at.0, state, Some(content))
         }
-        ChangedState::Removed { added_at, item } => {
+        ChangedState::Removed { added_at, item, whose: _ } => {
             let hashes =
                 |content: pb::ItemContent| pb::ItemContent { hashes: content.hashes, ..Default::default() };
             let content = item.map(|item| hashes(item.content.into()));
@@ -94,7 +94,23 @@ fn entry(changed: ChangedItem, record: Option<&ItemRecord>) -> pb::BankEntry {
         added_unix_ms: added_at,
         state: state.into(),
         forgotten: content.is_none(),
-        own,
+        whose: whose.into(),
         content,
+    }
+}
+
+/// Whose an item is, or was when it was removed.
+fn whose_of(state: &ChangedState, record: Option<&ItemRecord>) -> pb::EntryWhose {
+    let is_canary = |item: &Item| ListContent::of(&item.content).is_none();
+    let whose = match state {
+        ChangedState::Living(item) if is_canary(item) => Whose::Canary,
+        ChangedState::Living(_) => record.map_or(Whose::Own, ItemRecord::whose),
+        ChangedState::Removed { whose, .. } => *whose,
+    };
+    match whose {
+        Whose::Own => pb::EntryWhose::Own,
+        Whose::FormerlyOwn => pb::EntryWhose::FormerlyOwn,
+        Whose::Programmes => pb::EntryWhose::Programmes,
+        Whose::Canary => pb::EntryWhose::Canary,
     }
 }

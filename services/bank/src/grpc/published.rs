@@ -81,7 +81,10 @@ fn entry(key: ListKey, found: FoundListed) -> pb::PublishedEntry {
             let content = pb::ItemContent { hashes, labels, details, ..Default::default() };
             pb::PublishedEntry { content: Some(content), ..shown }
         }
-        None if entry.digest == EntryDigest::gone(key) => pb::PublishedEntry { gone: true, ..shown },
+        // One that is in the list now came back by a later entry.
+        None if now.is_none() && entry.digest == EntryDigest::gone(key) => {
+            pb::PublishedEntry { gone: true, ..shown }
+        }
         None => pb::PublishedEntry { key: Vec::new(), superseded_digest: entry.digest.0.to_vec(), ..shown },
     }
 }

@@ -75,7 +75,8 @@ impl Planner<'_> {
     pub(super) fn put_record(&mut self, item: ItemId, bank: BankId, record: ItemRecord) -> Result<(), Error> {
         let placement = self.known.items.get(&item).copied().ok_or(Error::Broken)?;
         self.note_listed(&placement);
-        let record = self.quarantined(bank, record);
+        let mut record = self.quarantined(bank, record);
+        record.was_own = !record.is_own() && self.was_own(item);
         let was_held = self.is_held(item);
         let is_held = !record.holds.is_empty();
         self.append(LogChange::Record(item, Box::new(record.clone())))?;
@@ -87,6 +88,12 @@ impl Planner<'_> {
         }
         self.touch_item(item, bank, Touch::Changed);
         Ok(())
+    }
+
+    /// Whether an item was its bank's own before, now or earlier. One without a record is; a new one was nothing before.
+    fn was_own(&self, item: ItemId) -> bool {
+        let record = self.known.records.by_item.get(&item);
+        record.map_or(item.0 <= self.begins_after.0, |record| record.was_own || record.is_own())
     }
 
     /// Whether an item is held, as far as its record is known.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use vigie_consortium::{ContentDigest, Details, ItemPlace, ItemRecord, Origin, Submission};
+use vigie_consortium::{ContentDigest, Details, ItemPlace, ItemRecord, Origin, Submission, Whose};
 use vigie_model::{BankId, BankRef, ChangeKind, Item, ItemContent, ItemId, MemberId, UnixMillis};
 use vigie_proto::bank::{ContributedItem, encode_item};
 
@@ -312,7 +312,7 @@ impl Planner<'_> {
     }
 
     pub(super) fn remove_item(&mut self, placement: &Placement, member: MemberId) -> Result<(), Error> {
-        let Placement { item, bank, digest, .. } = *placement;
+        let Placement { item, bank, digest, listed, .. } = *placement;
         self.note_listed(placement);
         self.count(item, bank, |sum| *sum -= digest);
         if self.is_held(item) {
@@ -320,6 +320,12 @@ impl Planner<'_> {
         }
         self.known.items.remove(&item);
         let record = self.known.records.remove(item);
+        // Without a digest for a list it is a canary.
+        let whose = match (listed, &record) {
+            (None, _) => Whose::Canary,
+            (Some(_), None) => Whose::Own,
+            (Some(_), Some(record)) => record.whose(),
+        };
         self.removed.insert(item);
         let times = self.purge(Removed::Item(item), bank);
         let (removed_at, until) = (self.now(), UnixMillis(times.purge_at.0));
@@ -332,7 +338,7 @@ impl Planner<'_> {
         self.state.counts.hashes -= digest.hashes;
         self.log(ChangeKind::ItemRemoved { item, bank })?;
         let added_at = vigie_log::UnixMillis(placement.added_at.0);
-        self.touch_item(item, bank, Touch::Removed { added_at });
+        self.touch_item(item, bank, Touch::Removed { added_at, whose });
         Ok(())
     }
 }

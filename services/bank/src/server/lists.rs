@@ -20,7 +20,7 @@ const AFTER_A_FAULT: Duration = Duration::from_secs(10);
 /// How long one write may take.
 const WRITE_MAX: Duration = Duration::from_secs(10);
 /// Items of one write.
-const ITEMS: u16 = 500;
+const ITEMS: u16 = if cfg!(test) { 7 } else { 500 };
 /// The pause between two writes, which leaves most of the time to others.
 const PAUSE: Duration = Duration::from_millis(20);
 

@@ -3,6 +3,7 @@
 //! An item that nothing has happened to since it was added needs no row for this: its id is the sequence of its latest change. All others
 //! have a row of their own ([`Touched`]). A page merges the two.
 
+use vigie_consortium::Whose;
 use vigie_log::{Sequence, UnixMillis};
 use vigie_model::{BankId, Item, ItemId};
 
@@ -55,6 +56,8 @@ pub(crate) enum ChangedState {
     Removed {
         /// When it had been added.
         added_at: UnixMillis,
+        /// Whose it was.
+        whose: Whose,
         /// The item, while it can be brought back.
         item: Option<Box<Item>>,
     },
@@ -72,7 +75,7 @@ impl ChangedItem {
         let item = item.map(Box::new);
         let state = match touched.touch {
             Touch::Changed => ChangedState::Living(item?),
-            Touch::Removed { added_at } => ChangedState::Removed { added_at, item },
+            Touch::Removed { added_at, whose } => ChangedState::Removed { added_at, whose, item },
         };
         Some(Self { item: touched.item, sequence: touched.sequence, at: touched.at, state })
     }

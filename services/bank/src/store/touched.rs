@@ -1,5 +1,6 @@
 //! The latest changes of items, as rows.
 
+use vigie_consortium::Whose;
 use vigie_log::{Sequence, UnixMillis};
 use vigie_model::{BankId, ItemId};
 
@@ -27,6 +28,8 @@ pub(crate) enum Touch {
     Removed {
         /// When it had been added.
         added_at: UnixMillis,
+        /// Whose it was.
+        whose: Whose,
     },
 }
 
@@ -35,7 +38,10 @@ impl Touch {
     pub(crate) const fn kind(self) -> u8 {
         match self {
             Self::Changed => 1,
-            Self::Removed { .. } => 2,
+            Self::Removed { whose: Whose::Own, .. } => 2,
+            Self::Removed { whose: Whose::FormerlyOwn, .. } => 3,
+            Self::Removed { whose: Whose::Programmes, .. } => 4,
+            Self::Removed { whose: Whose::Canary, .. } => 5,
         }
     }
 
@@ -43,7 +49,7 @@ impl Touch {
     pub(crate) const fn added_at(self) -> Option<UnixMillis> {
         match self {
             Self::Changed => None,
-            Self::Removed { added_at } => Some(added_at),
+            Self::Removed { added_at, .. } => Some(added_at),
         }
     }
 
@@ -51,7 +57,16 @@ impl Touch {
     pub(crate) const fn read(kind: u8, added_at: Option<UnixMillis>) -> Option<Self> {
         match (kind, added_at) {
             (1, None) => Some(Self::Changed),
-            (2, Some(added_at)) => Some(Self::Removed { added_at }),
+            (_, Some(added_at)) => {
+                let whose = match kind {
+                    2 => Whose::Own,
+                    3 => Whose::FormerlyOwn,
+                    4 => Whose::Programmes,
+                    5 => Whose::Canary,
+                    _ => return None,
+                };
+                Some(Self::Removed { added_at, whose })
+            }
             _ => None,
         }
     }

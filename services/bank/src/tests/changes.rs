@@ -16,6 +16,7 @@ on_both_stores! {
     an_entry_tells_what_happened_to_its_item,
     changes_are_found_by_time_even_before_what_the_log_keeps,
     a_cursor_beyond_the_log_and_an_unknown_bank_are_refused,
+    an_entry_tells_whose_its_item_is,
     the_changes_of_a_deleted_bank_are_swept;
     threads:
     no_change_is_missed_while_writes_go_on,
@@ -244,20 +245,21 @@ async fn an_entry_tells_what_happened_to_its_item(bed: Bed) {
     let living = pb::BankEntry {
         state: pb::EntryState::Living.into(),
         content: Some(described),
-        own: false,
+        whose: pb::EntryWhose::Programmes.into(),
         ..entry(0, ids[0], NOW)
     };
     let hashes = pb::ItemContent { hashes: item(2).hashes, ..Default::default() };
     let removed = pb::BankEntry {
         state: pb::EntryState::Removed.into(),
         content: Some(hashes),
+        whose: pb::EntryWhose::Own.into(),
         ..entry(1, 6, NOW + 5_000)
     };
     // After the change of its record.
     let held = pb::BankEntry {
         state: pb::EntryState::Held.into(),
         content: Some(item(3)),
-        own: true,
+        whose: pb::EntryWhose::Own.into(),
         ..entry(2, 8, NOW + 5_000)
     };
     let answer = page(&served, None, None, 0).await.unwrap();
@@ -275,6 +277,50 @@ async fn an_entry_tells_what_happened_to_its_item(bed: Bed) {
     let served = Served::start(config).await;
     let forgotten = pb::BankEntry { content: None, forgotten: true, ..removed };
     assert_eq!(page(&served, None, None, 0).await.unwrap().entries, [living, forgotten, held]);
+    served.stop().await;
+}
+
+async fn an_entry_tells_whose_its_item_is(bed: Bed) {
+    use pb::EntryWhose::{Canary, FormerlyOwn, Own, Programmes};
+    let served = Served::start(bed.config()).await;
+    served.create_bank("a").await.unwrap();
+    let origin = |programme: &str| {
+        Some(pb::Origin { programme: programme.into(), key: "k".into(), ..Default::default() })
+    };
+    let foreign = |number| pb::ItemContent { origin: origin("p"), ..item(number) };
+    let said = |number| pb::ItemContent { origin: origin(""), ..item(number) };
+    let canary = pb::ItemContent { labels: vec![vigie_model::ItemContent::CANARY_LABEL.into()], ..item(5) };
+    let ids = served.add("a", vec![item(1), foreign(2), foreign(3), said(4), canary]).await.unwrap().item_ids;
+    // The third becomes the bank's own for a while, the fourth stops being that.
+    served.add("a", vec![said(3), foreign(4)]).await.unwrap();
+    let mut bank = served.bank.clone();
+    for item in [ids[2], ids[3]] {
+        let request =
+            pb::RemoveItemsRequest { item_ids: vec![item], origin: origin(""), ..Default::default() };
+        bank.remove_items(request).await.unwrap();
+    }
+    let told = async || {
+        let entries = page(&served, None, None, 0).await.unwrap().entries;
+        let mut told: Vec<_> = entries.iter().map(|entry| (entry.item_id, entry.whose())).collect();
+        told.sort_unstable_by_key(|(item, _)| *item);
+        told.into_iter().map(|(_, whose)| whose).collect::<Vec<_>>()
+    };
+    let expected = [Own, Programmes, FormerlyOwn, FormerlyOwn, Canary];
+    assert_eq!(told().await, expected);
+    // What is said of them, a hold and its end, and their removal, change nothing of it.
+    for item in &ids {
+        let details = Some(pb::ItemDetails { note: "n".into(), ..Default::default() });
+        bank.update_item(pb::UpdateItemRequest { item_id: *item, details, ..Default::default() })
+            .await
+            .unwrap();
+    }
+    for held in [true, false] {
+        let request = pb::SetItemHoldRequest { item_ids: ids.clone(), held, ..Default::default() };
+        bank.set_item_hold(request).await.unwrap();
+        assert_eq!(told().await, expected);
+    }
+    served.remove(ids).await.unwrap();
+    assert_eq!(told().await, expected);
     served.stop().await;
 }
 

@@ -371,6 +371,17 @@ async fn a_page_is_applied_once_and_only_after_its_cursor(bed: Bed) {
     let content = items[0].content.clone().unwrap();
     let origin = content.origin.unwrap();
     assert_eq!((content.details.unwrap(), origin.programme, origin.key), (details, "X".into(), "k".into()));
+    // A class that the source says no more goes; the note that somebody else wrote stays.
+    let mut classed = put("k", 2);
+    let class = pb::Class { taxonomy: "t".into(), dimension: "d".into(), value: "v".into() };
+    let details = pb::ItemDetails { classification: vec![class], note: "new".into(), ..Default::default() };
+    classed.content.as_mut().unwrap().details = Some(details.clone());
+    let details_of =
+        async || served.list_items("a").await.unwrap()[0].content.clone().unwrap().details.unwrap();
+    served.apply(&exchange, ("3", "4"), vec![classed], &[]).await.unwrap();
+    assert_eq!(details_of().await, details);
+    served.apply(&exchange, ("4", "5"), vec![put("k", 2)], &[]).await.unwrap();
+    assert_eq!(details_of().await, pb::ItemDetails { note: "new".into(), ..Default::default() });
     served.stop().await;
 }
 

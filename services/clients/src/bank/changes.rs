@@ -1,6 +1,6 @@
 //! The changes of one bank, page by page.
 
-use vigie_consortium::{Details, Origin};
+use vigie_consortium::{Details, Origin, Whose};
 use vigie_model::{Hash, ItemId, Sequence, UnixMillis};
 use vigie_proto::Invalid;
 use vigie_proto::bank::{answered_hash, details_of, origin_of};
@@ -46,8 +46,8 @@ pub struct BankEntry {
     pub added_at: UnixMillis,
     /// What it is since.
     pub state: EntryState,
-    /// Whether it is there and the bank's own: one of its submissions names no programme.
-    pub is_own: bool,
+    /// Whose it is, or was when it was removed.
+    pub whose: Whose,
 }
 
 /// The state of an item.
@@ -137,7 +137,13 @@ impl TryFrom<pb::BankEntry> for BankEntry {
             changed_at: UnixMillis(message.changed_unix_ms),
             added_at: UnixMillis(message.added_unix_ms),
             state,
-            is_own: message.own,
+            whose: match pb::EntryWhose::try_from(message.whose) {
+                Ok(pb::EntryWhose::FormerlyOwn) => Whose::FormerlyOwn,
+                Ok(pb::EntryWhose::Programmes) => Whose::Programmes,
+                Ok(pb::EntryWhose::Canary) => Whose::Canary,
+                // Of an earlier version all are taken for the bank's own.
+                Ok(pb::EntryWhose::Own | pb::EntryWhose::Unspecified) | Err(_) => Whose::Own,
+            },
         })
     }
 }

@@ -11,5 +11,5 @@ pub use details::{Classification, Details, Metadata, MetadataError, TooManyClass
 pub use hold::{Hold, Holder, Holds};
 pub use origin::{Origin, OriginError, Submission};
 pub use published::{EntryDigest, ListChain, ListContent, ListHead, ListKey, ListSecret};
-pub use record::{ContentDigest, ItemRecord, TooManySubmissions};
+pub use record::{ContentDigest, ItemRecord, TooManySubmissions, Whose};
 pub use taxonomy::{Class, ClassError, Taxonomy, taxonomies};

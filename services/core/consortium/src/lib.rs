@@ -51,6 +51,7 @@ pub use flags::{Flag, Flags, NoFlag};
 pub use items::{
     Class, ClassError, Classification, ContentDigest, Details, EntryDigest, Hold, Holder, Holds, ItemRecord,
     ListChain, ListContent, ListHead, ListKey, ListSecret, Metadata, Origin, Submission, TooManySubmissions,
+    Whose,
 };
 pub use members::{
     ApiKey, ApiKeys, ApiKeysError, Credential, CredentialError, Jurisdictions, JurisdictionsError, KeyDigest,

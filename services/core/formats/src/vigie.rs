@@ -6,7 +6,7 @@
 pub mod page;
 mod mapping;
 
-pub use mapping::records;
+pub use mapping::{key, records};
 pub use page::{Entry, Page, Says, parse, render};
 
 #[cfg(test)]

@@ -1,21 +1,16 @@
 //! Reads a bank's items over gRPC for write-back, as a principal of the bank's owner.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vigie_clients::{
-    BankClient, BankEntry, Bearer, CallError, ChangesFrom, Code, DescribedItem, EntryContent, EntryState,
-};
+use vigie_clients::{BankClient, BankEntry, Bearer, CallError, ChangesFrom, Code, DescribedItem, EntryState};
+use vigie_consortium::Whose;
 use vigie_model::{BankId, BankRef, Hash, ItemContent, ItemId, MemberName, Sequence};
 
 use super::{BankError, ChangePage, ItemChange, ItemState, Reader};
 
 /// How long a call may take, attempts included.
 const CALL_MAX: Duration = Duration::from_secs(30);
-/// Items of one call that tells their submissions.
-const DESCRIBED_PAGE: u16 = 1_000;
-
 /// The deadline of a call that begins now.
 pub(super) fn deadline() -> Instant {
     Instant::now() + CALL_MAX
@@ -53,12 +48,9 @@ impl<'r> Reading<'r> {
         let from = ChangesFrom::After(after);
         let page = self.client.bank_changes(&self.name(), from, None, count_max, deadline()).await;
         let page = page.map_err(|error| self.error(&error))?;
-        let uncertain = page.entries.iter().filter(|entry| is_of_programme(entry)).map(|entry| entry.item);
-        let own = self.own_among(uncertain.collect()).await?;
         let change = |entry: BankEntry| {
-            let is_own = !is_of_programme(&entry) || own.contains(&entry.item);
-            let BankEntry { item, sequence, changed_at, state, .. } = entry;
-            ItemChange { item, sequence, changed_at, state: state_of(state, is_own) }
+            let BankEntry { item, sequence, changed_at, state, whose, .. } = entry;
+            ItemChange { item, sequence, changed_at, state: state_of(state, whose) }
         };
         Ok(ChangePage {
             changes: page.entries.into_iter().map(change).collect(),
@@ -79,24 +71,6 @@ impl<'r> Reading<'r> {
             Err(error) if error.code() == Code::NotFound => Ok(None),
             Err(error) => Err(self.error(&error)),
         }
-    }
-
-    /// Those of these items that have a submission without a programme. An entry names the origin of the first submission alone.
-    async fn own_among(&self, items: BTreeSet<ItemId>) -> Result<BTreeSet<ItemId>, BankError> {
-        let mut own = BTreeSet::new();
-        let mut left = items;
-        while let Some(first) = left.first().copied() {
-            let after = first.0.checked_sub(1).map(ItemId);
-            let page = self.client.describe_items(&self.name(), after, DESCRIBED_PAGE, deadline()).await;
-            let page = page.map_err(|error| self.error(&error))?.value;
-            let described: BTreeMap<ItemId, bool> =
-                page.items.iter().map(|item| (item.id, is_own(item))).collect();
-            let last = page.next_after.unwrap_or(ItemId(u64::MAX));
-            own.extend(left.iter().filter(|item| described.get(item) == Some(&true)));
-            // What is not in the page was removed meanwhile, and comes again as a change.
-            left.retain(|item| *item > last);
-        }
-        Ok(own)
     }
 
     fn name(&self) -> BankRef {
@@ -131,32 +105,22 @@ impl<'r> Reading<'r> {
     }
 }
 
-/// Whether the first submission of an item that is there names a programme.
-fn is_of_programme(entry: &BankEntry) -> bool {
-    match &entry.state {
-        EntryState::Living(content) | EntryState::Held(content) => {
-            content.origin.as_ref().is_some_and(|origin| !origin.programme().is_empty())
-        }
-        EntryState::Removed { .. } => false,
-    }
-}
-
 /// Whether a submission names no programme. An item without any lives by its contributor's word.
 fn is_own(item: &DescribedItem) -> bool {
     let submissions = &item.submissions;
     submissions.is_empty() || submissions.iter().any(|(_, one)| one.origin.programme().is_empty())
 }
 
-fn state_of(state: EntryState, is_own: bool) -> ItemState {
-    let is_canary =
-        |content: &EntryContent| content.labels.iter().any(|label| label == ItemContent::CANARY_LABEL);
-    match state {
-        EntryState::Living(content) | EntryState::Held(content) if is_canary(&content) => ItemState::Canary,
-        EntryState::Living(content) | EntryState::Held(content) if !is_own => {
+fn state_of(state: EntryState, whose: Whose) -> ItemState {
+    match (state, whose) {
+        (_, Whose::Canary) => ItemState::Canary,
+        (EntryState::Living(content), Whose::Own) => ItemState::Own(content.hashes),
+        (EntryState::Held(content), Whose::Own) => ItemState::Held(content.hashes),
+        (EntryState::Living(content) | EntryState::Held(content), Whose::FormerlyOwn | Whose::Programmes) => {
             ItemState::OfProgrammes(content.hashes)
         }
-        EntryState::Living(content) => ItemState::Own(content.hashes),
-        EntryState::Held(content) => ItemState::Held(content.hashes),
-        EntryState::Removed { hashes } => ItemState::Removed(hashes),
+        (EntryState::Removed { hashes }, Whose::Own | Whose::FormerlyOwn | Whose::Programmes) => {
+            ItemState::Removed(hashes)
+        }
     }
 }

@@ -28,6 +28,12 @@ impl Guard {
         self.refuse_if(!self.is_first && too_many, self.removed, self.known)
     }
 
+    /// Judges what a round would leave of the records, by the programme's own count.
+    pub(crate) fn left(&self, total: u64) -> Result<(), Alarm> {
+        let removed = self.known.saturating_sub(total);
+        self.refuse_if(!self.is_first && removed > self.allowed(self.known), removed, self.known)
+    }
+
     /// Judges removals of what a full round did not show, before any is applied. A list that shows nothing at all is refused too.
     pub(crate) fn unseen(&self, count: u64, known: u64) -> Result<(), Alarm> {
         let is_all = count == known && count > 0 && self.percent < 100;

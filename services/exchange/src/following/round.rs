@@ -169,9 +169,15 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
         let sorted = sort(page.records);
         if source.is_full() {
             let numbers = &state.numbers;
+            for key in &page.gone {
+                state.shown.remove(&numbers.hash_one(key));
+            }
             state.shown.extend(sorted.puts.iter().map(|put| numbers.hash_one(&put.key)));
         }
-        state.guard.told(sorted.told_withdrawn)?;
+        match source.total() {
+            Some(total) => state.guard.left(total)?,
+            None => state.guard.told(sorted.told_withdrawn)?,
+        }
         let (puts, withdrawn) = (count(sorted.puts.len()), sorted.told_withdrawn);
         let batches = batches(sorted.withdrawn, sorted.puts, self.part_records_max);
         let place = if source.is_full() {

@@ -118,7 +118,7 @@ impl Source for File {
         let records = body.records.drain(..count).collect();
         let tally = std::mem::take(&mut body.tally);
         self.is_done = body.records.is_empty();
-        Ok(Next::Store(Page { records, tally, at: value(&body.after) }))
+        Ok(Next::Store(Page { records, tally, gone: Vec::new(), at: value(&body.after) }))
     }
 
     fn take(&mut self, answer: &Response, _now: UnixMillis) -> Result<Step, Trouble> {

@@ -166,7 +166,7 @@ impl Source for Ncmec {
                 Place { end: to, page: None }
             }
         };
-        Ok(Step::Store(Page { records, tally, at: value(&at) }))
+        Ok(Step::Store(Page { records, tally, gone: Vec::new(), at: value(&at) }))
     }
 
     fn refused(&mut self, answer: &Response) -> Refusal {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use thiserror::Error;
-use vigie_formats::programme::{Fault, Record, Tally};
+use vigie_formats::programme::{Fault, Key, Record, Tally};
 use vigie_model::{SetDigest, UnixMillis};
 
 use crate::asking::request::{Request, Response};
@@ -29,6 +29,12 @@ pub trait Source: Send + Sync {
 
     /// The programme's time up to which everything was given out, where it has one.
     fn checkpoint(&self) -> Option<UnixMillis> {
+        None
+    }
+
+    /// How many records the programme has now, where it says so with its pages: a round is then judged by what it would leave, and not by each
+    /// withdrawal.
+    fn total(&self) -> Option<u64> {
         None
     }
 
@@ -79,6 +85,8 @@ pub struct Page {
     pub records: Vec<Record>,
     /// Counts of what was left out.
     pub tally: Tally,
+    /// In a full round: keys that pages before showed, and that are gone since.
+    pub gone: Vec<Key>,
     /// The place after the page.
     pub at: Value,
 }

@@ -121,7 +121,7 @@ impl Source for StopNcii {
         kept.token = kept.token.filter(|token| token.len() <= LINK_LEN_MAX);
         let (records, mut tally) = stop_ncii::records(&page);
         tally += page.tally;
-        Ok(Step::Store(Page { records, tally, at: value(&kept) }))
+        Ok(Step::Store(Page { records, tally, gone: Vec::new(), at: value(&kept) }))
     }
 
     fn refused(&mut self, answer: &Response) -> Refusal {

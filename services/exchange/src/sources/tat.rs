@@ -124,7 +124,7 @@ impl Source for Tat {
         self.link = link;
         let (records, mut tally) = tat::records(&page);
         tally += page.tally;
-        Ok(Step::Store(Page { records, tally, at: value(&self.place) }))
+        Ok(Step::Store(Page { records, tally, gone: Vec::new(), at: value(&self.place) }))
     }
 
     fn refused(&mut self, answer: &Response) -> Refusal {

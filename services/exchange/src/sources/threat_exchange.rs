@@ -132,7 +132,7 @@ impl Source for ThreatExchange {
         kept.link = kept.link.filter(|link| link.len() <= LINK_LEN_MAX);
         let (records, mut tally) = threat_exchange::records(&page);
         tally += page.tally;
-        Ok(Step::Store(Page { records, tally, at: value(&kept) }))
+        Ok(Step::Store(Page { records, tally, gone: Vec::new(), at: value(&kept) }))
     }
 
     fn refused(&mut self, answer: &Response) -> Refusal {

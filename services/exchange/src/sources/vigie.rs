@@ -35,10 +35,12 @@ pub(crate) struct Vigie {
     place: Place,
     /// The list is read from its beginning, and what it does not show is gone.
     is_full: bool,
-    /// In a full round: the items that were put in it. What is gone and was never put is passed over.
+    /// In a full round: the items that were put in it and are not gone since.
     put: HashSet<ListKey>,
     is_done: bool,
     restarts: u32,
+    /// How many items are in the list.
+    total: Option<u64>,
     /// What is in the list, at its end.
     set: Option<SetDigest>,
     as_of: Option<UnixMillis>,
@@ -81,8 +83,8 @@ impl Vigie {
         let key = credentials.get("key");
         let key = (!key.is_empty()).then(|| Secret::new(format!("Bearer {key}")));
         let put = HashSet::new();
-        let (is_done, restarts, set, as_of) = (false, 0, None, None);
-        Ok(Self { base, bank, key, place, is_full, put, is_done, restarts, set, as_of, now })
+        let (is_done, restarts, total, set, as_of) = (false, 0, None, None, None);
+        Ok(Self { base, bank, key, place, is_full, put, is_done, restarts, total, set, as_of, now })
     }
 
     fn chain(&self) -> Result<ListChain, Trouble> {
@@ -135,31 +137,42 @@ impl Source for Vigie {
         if page.has_more && page.entries.is_empty() {
             return Err(Trouble::Circle);
         }
-        let mut entries = page.entries;
+        if self.is_full && !page.is_whole {
+            return Err(Trouble::Proof("the other deployment has not listed all of its items yet"));
+        }
+        let (mut entries, mut gone) = (page.entries, Vec::new());
         if self.is_full {
+            // What a list once had and no longer has is judged at the end, by what it does not show.
             entries.retain(|entry| match &entry.says {
                 Says::Put { key, .. } => {
                     self.put.insert(*key);
                     true
                 }
-                Says::Gone(key) => self.put.contains(key),
+                Says::Gone(key) => {
+                    if self.put.remove(key) {
+                        gone.push(*key);
+                    }
+                    false
+                }
                 Says::Superseded(_) => false,
             });
         }
         // Keys of 32 digits always fit.
         let records = vigie::records(&entries).map_err(|_| Trouble::Link)?;
+        let gone = gone.into_iter().map(vigie::key).collect::<Result<_, _>>().map_err(|_| Trouble::Link)?;
         (self.place.number, self.place.chain) = (number, HEXLOWER.encode(&chain.0));
         self.is_done = !page.has_more;
+        self.total = Some(page.set.hashes);
         self.set = self.is_done.then_some(page.set);
         self.as_of = self.is_done.then_some(page.as_of);
         self.now = now;
-        Ok(Step::Store(Page { records, tally: Default::default(), at: value(&self.place) }))
+        Ok(Step::Store(Page { records, tally: Default::default(), gone, at: value(&self.place) }))
     }
 
     fn refused(&mut self, answer: &Response) -> Refusal {
         match answer.status {
-            401 | 403 => Refusal::Credentials,
-            // The list does not go on from here.
+            401 => Refusal::Credentials,
+            // The key is good and has not the right, or the bank is not shared: that may be mended there. Or the list does not go on from here.
             410 if self.place.number > 0 && self.restarts < RESTARTS_MAX => {
                 self.restarts += 1;
                 (self.place, self.is_full) = (Place::default(), true);
@@ -176,6 +189,10 @@ impl Source for Vigie {
 
     fn checkpoint(&self) -> Option<UnixMillis> {
         self.as_of
+    }
+
+    fn total(&self) -> Option<u64> {
+        self.total
     }
 
     fn proof_is_due(&self) -> bool {

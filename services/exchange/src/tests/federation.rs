@@ -13,6 +13,8 @@ use crate::following::alarm::{Alarm, Failure};
 use crate::sources::Trouble;
 
 const VIGIE: Programme = Programme::Vigie;
+/// Settings that leave it to the configuration how much a round may remove: a fifth.
+const GUARDED: &str = r#"{"base_url": "https://other.example/sub", "bank": "acme/list"}"#;
 
 fn begun(changes: &[Change]) -> (Arc<Mutex<Model>>, MemoryBank) {
     let model = Arc::new(Mutex::new(Model::of(changes)));
@@ -118,8 +120,59 @@ async fn what_goes_while_the_list_is_read_anew_goes() {
 
 #[tokio::test]
 async fn a_refused_key_stops_the_exchange() {
-    let (model, bank) = begun(&[Change::Put(1)]);
-    let fetch = Played::new(VIGIE, &model, |_, _| Ok(Response::of_status(403)));
-    let failure = round(&bank, &fetch, &clock(&model), 3).await.unwrap_err();
-    assert_eq!(failure, Failure::Alarm(Alarm::Credentials(403)));
+    // A right that is missing may be given again: the same key is tried at the next round.
+    for (status, alarm) in
+        [(401, Alarm::Credentials(401)), (403, Alarm::Refused(403)), (404, Alarm::Refused(404))]
+    {
+        let (model, bank) = begun(&[Change::Put(1)]);
+        let fetch = Played::new(VIGIE, &model, move |_, _| Ok(Response::of_status(status)));
+        let failure = round(&bank, &fetch, &clock(&model), 3).await.unwrap_err();
+        assert_eq!(failure, Failure::Alarm(alarm));
+    }
+}
+
+#[tokio::test]
+async fn a_round_is_judged_by_what_it_would_leave_and_not_by_what_came_and_went() {
+    let puts: Vec<Change> = (0..15).map(Change::Put).collect();
+    let (model, _) = begun(&puts);
+    let bank = MemoryBank::with(VIGIE.api(), GUARDED);
+    let fetch = Played::new(VIGIE, &model, |_, answer| Ok(answer));
+    round(&bank, &fetch, &clock(&model), 0).await.unwrap();
+    // Twelve that nobody here has seen.
+    let passing = (30..42).flat_map(|number| [Change::Put(number), Change::Withdraw(number)]);
+    model.lock().unwrap().change(&passing.collect::<Vec<_>>());
+    round(&bank, &fetch, &clock(&model), 0).await.unwrap();
+    assert!(equal(&bank, &model));
+    // Twelve that were held for a while, and are as they were: in a round from the beginning too.
+    let held =
+        (0..12).flat_map(|number| [Change::Withdraw(number), Change::Put(number), Change::Put(number)]);
+    model.lock().unwrap().change(&held.collect::<Vec<_>>());
+    round(&bank, &fetch, &clock(&model), 0).await.unwrap();
+    assert!(equal(&bank, &model));
+    let journal: Vec<_> = model.lock().unwrap().journal.clone();
+    model.lock().unwrap().journal = [&journal[1..], &journal[..1]].concat();
+    round(&bank, &fetch, &clock(&model), 0).await.unwrap();
+    assert!(equal(&bank, &model));
+    // Twelve of fifteen that go: somebody has to look.
+    model.lock().unwrap().change(&(0..12).map(Change::Withdraw).collect::<Vec<_>>());
+    let failure = round(&bank, &fetch, &clock(&model), 0).await.unwrap_err();
+    assert!(matches!(failure, Failure::Alarm(Alarm::Removals { removed: 12, known: 15, .. })), "{failure:?}");
+    assert_eq!(bank.records("programme").len(), 15);
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_whole_yet_takes_nothing_from_who_reads_it_anew() {
+    let (model, bank) = begun(&[Change::Put(1), Change::Put(2)]);
+    let fetch = Played::new(VIGIE, &model, |_, answer| Ok(answer));
+    round(&bank, &fetch, &clock(&model), 0).await.unwrap();
+    *model.lock().unwrap() = Model::of(&[Change::Put(2)]);
+    let listing = Played::new(VIGIE, &model, |_, answer| {
+        let Ok(page) = vigie::parse(&answer.body) else { return Ok(answer) };
+        Ok(Response::ok(vigie::render(&vigie::Page { is_whole: false, ..page })))
+    });
+    let failure = round(&bank, &listing, &clock(&model), 0).await.unwrap_err();
+    assert!(matches!(failure, Failure::Alarm(Alarm::Trouble(Trouble::Proof(_)))), "{failure:?}");
+    assert_eq!(bank.records("programme").len(), 2);
+    round(&bank, &fetch, &clock(&model), 0).await.unwrap();
+    assert!(equal(&bank, &model));
 }

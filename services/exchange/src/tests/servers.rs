@@ -297,7 +297,12 @@ fn list(model: &Model, url: &Url, query: &BTreeMap<String, String>) -> Response 
             let thing = model.things.get(&number).filter(|thing| !thing.is_gone);
             thing.is_some_and(|thing| entry_of_list(1, number, thing).digest() == entry.digest())
         };
-        let is_past = matches!(&entry.says, vigie::Says::Put { key, .. } if !is_now(key.0[0]));
+        let is_there = |key: &ListKey| model.things.get(&key.0[0]).is_some_and(|thing| !thing.is_gone);
+        let is_past = match &entry.says {
+            vigie::Says::Put { key, .. } => !is_now(key.0[0]),
+            vigie::Says::Gone(key) => is_there(key),
+            vigie::Says::Superseded(_) => true,
+        };
         let says = if is_past { vigie::Says::Superseded(entry.digest()) } else { entry.says.clone() };
         vigie::Entry { number: entry.number, says }
     });

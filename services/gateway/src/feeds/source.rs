@@ -1,26 +1,21 @@
 //! The changes of a bank as records of programmes.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use http::StatusCode;
-use tokio::time::Instant;
-use vigie_clients::{BankEntry, BankListing, ChangesFrom, Code, EntryContent, EntryState, ItemSearch};
+use vigie_clients::{BankEntry, BankListing, ChangesFrom, EntryContent, EntryState};
+use vigie_consortium::Whose;
 use vigie_formats::programme::{Key, KeyError, Record};
-use vigie_model::{
-    BankRef, Content, Hash, ItemContent, ItemId, Limit, MatchCall, MaxDistances, Query, QueryHash,
-    SearchOptions, Sequence, UnixMillis, Variant,
-};
+use vigie_model::{BankRef, ItemId, Sequence, UnixMillis};
 
+use crate::feeds::values::keep_values_that_are_gone;
 use crate::hma::{Refusal, banks};
 use crate::problem::Problem;
 use crate::upstream::Caller;
 
 /// The most changes of one page.
 pub(super) const PAGE_MAX: u16 = 1_000;
-/// The most hashes that the bank finds at once by reading.
-const FIND_HASHES_MAX: usize = 4;
 
 /// A part of a bank's changes.
 #[derive(Debug, Clone, Copy)]
@@ -129,7 +124,8 @@ pub(super) async fn page(caller: &Caller, bank: &BankRef, range: Range) -> Resul
             records.extend(record(entry, &follower, begun)?);
         }
         if follower.by == By::Value {
-            keep_values_that_are_gone(caller, bank, &mut records, page.sequence, deadline).await?;
+            let own_alone = !follower.gets_all;
+            keep_values_that_are_gone(caller, bank, &mut records, page.sequence, own_alone, deadline).await?;
         }
         // Clients stop at an empty page.
         if !records.is_empty() || !page.has_more {
@@ -147,14 +143,20 @@ fn record(
     follower: &Follower,
     begun: Sequence,
 ) -> Result<Option<(ItemId, Record)>, Refusal> {
-    let BankEntry { item, sequence, changed_at, added_at, state, is_own } = entry;
+    let BankEntry { item, sequence, changed_at, added_at, state, whose } = entry;
+    let is_theirs = match whose {
+        Whose::Own | Whose::FormerlyOwn => true,
+        Whose::Programmes => follower.gets_all,
+        Whose::Canary => false,
+    };
+    if !is_theirs {
+        return Ok(None);
+    }
     let internal = |error: KeyError| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     let key = Key::new(&item.to_string()).map_err(internal)?;
     let mut record = Record { changed_at: Some(changed_at), ..Record::new(key) };
     match state {
-        // Nobody else is to have a canary, and it never was anything else.
-        EntryState::Living(content) | EntryState::Held(content) if is_canary(&content) => return Ok(None),
-        EntryState::Living(content) if is_own || follower.gets_all => {
+        EntryState::Living(content) if whose == Whose::Own || follower.gets_all => {
             fill(&mut record, *content);
             return Ok(Some((item, record)));
         }
@@ -163,7 +165,6 @@ fn record(
         {
             return Ok(None);
         }
-        // It may have been the bank's own before.
         EntryState::Living(content) | EntryState::Held(content) => fill(&mut record, *content),
         EntryState::Removed { hashes: Some(hashes) } => record.hashes = hashes,
         EntryState::Removed { hashes: None } if follower.by == By::Value => {
@@ -176,126 +177,22 @@ fn record(
     Ok(Some((item, record)))
 }
 
-fn is_canary(content: &EntryContent) -> bool {
-    content.labels.iter().any(|label| label == ItemContent::CANARY_LABEL)
-}
-
 fn fill(record: &mut Record, content: EntryContent) {
     record.hashes = content.hashes;
     record.labels = content.labels;
     record.classes = content.details.classification.iter().cloned().collect();
 }
 
-/// Leaves only those hashes in withdrawn records that no other item of the bank has, and no record without hashes.
-async fn keep_values_that_are_gone(
-    caller: &Caller,
-    bank: &BankRef,
-    records: &mut Vec<(ItemId, Record)>,
-    as_of: Sequence,
-    deadline: Instant,
-) -> Result<(), Refusal> {
-    let gone = records.iter().filter(|(_, record)| record.withdrawn).flat_map(|(_, record)| &record.hashes);
-    let gone: BTreeSet<Hash> = gone.cloned().collect();
-    let mut living = BTreeSet::new();
-    let gone: Vec<Hash> = gone.into_iter().collect();
-    for some in gone.chunks(Query::BATCH_MAX) {
-        living.extend(among(caller, bank, some, as_of, deadline).await?);
-    }
-    for (_, record) in records.iter_mut().filter(|(_, record)| record.withdrawn) {
-        record.hashes.retain(|hash| !living.contains(hash));
-    }
-    records.retain(|(_, record)| !record.hashes.is_empty());
-    Ok(())
-}
-
-/// Those of these hashes that an item of the bank has.
-async fn among(
-    caller: &Caller,
-    bank: &BankRef,
-    hashes: &[Hash],
-    as_of: Sequence,
-    deadline: Instant,
-) -> Result<Vec<Hash>, Refusal> {
-    let max_distances =
-        hashes.iter().try_fold(MaxDistances::default(), |all, hash| all.with(hash.hash_type(), 0));
-    let options = SearchOptions {
-        banks: vec![bank.clone()],
-        max_distances: max_distances.map_err(|error| Problem::bad(error.to_string()))?,
-        limit: Limit::new(1).unwrap_or_default(),
-        min_sequence: as_of,
-        ..SearchOptions::default()
-    };
-    let content = |hash: &Hash| Content::Hashed {
-        hashes: vec![QueryHash { hash: hash.clone(), variant: Variant::Original }],
-        pdq_quality: None,
-    };
-    let call = MatchCall { contents: hashes.iter().map(content).collect(), options, quality_floor: None };
-    let answer = match caller.frontends().match_content(call, deadline).await {
-        Ok(answer) => answer,
-        // The follower may read the bank and not search it, or the bank is disabled.
-        Err(error) if cannot_search(error.code()) => {
-            return read_through(caller, bank, hashes, deadline).await;
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let not_ready = || Problem::busy("index not yet ready");
-    if answer.results.len() != hashes.len() {
-        return Err(not_ready().into());
-    }
-    let mut living = Vec::new();
-    for (hash, result) in hashes.iter().zip(answer.results) {
-        let matched = match result {
-            Ok(matched) if matched.searches.iter().all(|search| search.skipped.is_none()) => matched,
-            Err(failure) if cannot_search(failure.code) => {
-                return read_through(caller, bank, hashes, deadline).await;
-            }
-            Ok(_) | Err(_) => return Err(not_ready().into()),
-        };
-        if !matched.found.matches.is_empty() {
-            living.push(hash.clone());
-        }
-    }
-    Ok(living)
-}
-
-const fn cannot_search(code: Code) -> bool {
-    matches!(code, Code::PermissionDenied | Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument)
-}
-
-/// The same by reading the bank, which takes long where it is large.
-async fn read_through(
-    caller: &Caller,
-    bank: &BankRef,
-    hashes: &[Hash],
-    deadline: Instant,
-) -> Result<Vec<Hash>, Refusal> {
-    let wanted: BTreeSet<&Hash> = hashes.iter().collect();
-    let mut living = BTreeSet::new();
-    for some in hashes.chunks(FIND_HASHES_MAX) {
-        let (bank, hashes) = (Some(bank.clone()), some.to_vec());
-        let search = ItemSearch { bank, hashes, text: String::new() };
-        let mut after = None;
-        loop {
-            let page = caller.banks().find_items(&search, after, PAGE_MAX, deadline).await?.value;
-            let found = page.items.iter().flat_map(|(item, _)| item.content.hashes());
-            living.extend(found.filter(|hash| wanted.contains(hash)).cloned());
-            after = page.next_after;
-            if after.is_none() {
-                break;
-            }
-        }
-    }
-    Ok(living.into_iter().collect())
-}
-
 #[cfg(test)]
 mod tests {
+    use vigie_model::Hash;
+
     use super::*;
 
     fn entry(added_at: u64, state: EntryState) -> BankEntry {
         let (item, sequence) = (ItemId(7), Sequence(9));
         let (changed_at, added_at) = (UnixMillis(90), UnixMillis(added_at));
-        BankEntry { item, sequence, changed_at, added_at, state, is_own: true }
+        BankEntry { item, sequence, changed_at, added_at, state, whose: Whose::Own }
     }
 
     fn told(follower: &Follower, added_at: u64, state: EntryState) -> Result<Option<bool>, Refusal> {
@@ -343,17 +240,20 @@ mod tests {
         let held = record(entry(1, EntryState::Held(Box::new(content.clone()))), &follower, Sequence(9));
         let held = held.unwrap().unwrap().1;
         assert!(held.withdrawn && held.hashes == [hash.clone()]);
-        // What is no longer the bank's own is withdrawn too, except for who gets all.
-        let foreign = |follower: &Follower| {
-            let entry =
-                BankEntry { is_own: false, ..entry(1, EntryState::Living(Box::new(content.clone()))) };
-            record(entry, follower, Sequence(9)).unwrap().unwrap().1
+        // What is no longer the bank's own is withdrawn too; what never was, and a canary, are not even that.
+        let gets = |whose, gets_all| {
+            let living = EntryState::Living(Box::new(content.clone()));
+            let follower = Follower { gets_all, ..follower };
+            let of = |state| record(BankEntry { whose, ..entry(1, state) }, &follower, Sequence(9)).unwrap();
+            [of(living), of(gone(Some(vec![hash.clone()])))]
+                .map(|record| record.map(|(_, record)| record.withdrawn))
         };
-        assert!(foreign(&follower).withdrawn);
-        assert!(!foreign(&Follower { gets_all: true, ..follower }).withdrawn);
-        let labels = vec![ItemContent::CANARY_LABEL.to_owned()];
-        let canary = EntryState::Living(Box::new(EntryContent { labels, ..content }));
-        assert!(record(entry(1, canary), &follower, Sequence(9)).unwrap().is_none());
+        assert_eq!(gets(Whose::Own, false), [Some(false), Some(true)]);
+        assert_eq!(gets(Whose::FormerlyOwn, false), [Some(true), Some(true)]);
+        assert_eq!(gets(Whose::FormerlyOwn, true), [Some(false), Some(true)]);
+        assert_eq!(gets(Whose::Programmes, false), [None, None]);
+        assert_eq!(gets(Whose::Programmes, true), [Some(false), Some(true)]);
+        assert_eq!(gets(Whose::Canary, true), [None, None]);
     }
 
     #[test]

@@ -136,7 +136,7 @@ pub(super) async fn read_list(
     let ListOptions { after, chain, limit } = &call.options;
     let chain = chain.as_deref().map(read_chain).transpose()?;
     let (after, size) = (after.unwrap_or_default(), page_size(*limit)?);
-    let page = call.caller.banks.published_list(&bank, after, chain, size, call.deadline()).await;
+    let page = call.caller.banks().published_list(&bank, after, chain, size, call.deadline()).await;
     let page = page.map_err(|error| {
         let does_not_go_on = error.code() == Code::OutOfRange;
         let problem = Problem::from(error);

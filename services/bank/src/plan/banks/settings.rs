@@ -89,6 +89,7 @@ impl Planner<'_> {
         self.remove_exchanges_of(bank.id)?;
         let sequence = self.log(ChangeKind::BankDeleted { bank: bank.id })?;
         self.state.banks.remove(&bank.id);
+        self.state.lists_mut().of.remove(&bank.id);
         self.state.counts.items -= bank.item_count;
         self.state.counts.hashes -= bank.hash_count;
         self.touched.insert(bank.id);

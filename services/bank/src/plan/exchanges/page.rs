@@ -112,6 +112,9 @@ impl<'a> Page<'a, '_> {
             let is_contributor = with.submissions.first().is_some_and(|first| first.member == self.owner);
             if is_contributor && !put.item.details.is_empty() {
                 with.details = put.item.details.clone();
+            } else if with.submissions.first().is_some_and(|first| first.origin == origin) {
+                // What was said by this record is not said any more; notes are somebody else's.
+                with.details.classification = put.item.details.classification.clone();
             }
             if with != *record {
                 self.changed.insert(item, Some(with));

@@ -27,7 +27,9 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
     }
     touched::set(connection, &state.touched).await?;
     exchanges::set(connection, &state.exchanges).await?;
-    published::set(connection, &state.lists).await?;
+    if !published::set(connection, &state.lists).await? {
+        return Ok(false);
+    }
     set_undos(connection, state).await?;
     if !state.items_removed.is_empty() {
         let removed: Vec<_> = state.items_removed.iter().map(|item| integer(item.0)).collect();

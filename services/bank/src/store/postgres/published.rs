@@ -6,13 +6,14 @@ use crate::store::error::{StoreError, failed};
 use crate::store::published::{ListEntry, ListRows, StoredList};
 use crate::store::sql::read::integer;
 
-/// Sets lists, and appends entries.
-pub(super) async fn set(connection: &mut PgConnection, state: &ListRows) -> Result<(), StoreError> {
-    if !state.heads.is_empty() {
-        set_heads(connection, &state.heads).await?;
+/// Sets lists, and appends entries; `false` where a list has come further than the batch knows. The head of the log alone does not tell: a
+/// batch that only lists items of an earlier version leaves it as it is.
+pub(super) async fn set(connection: &mut PgConnection, state: &ListRows) -> Result<bool, StoreError> {
+    if !state.heads.is_empty() && !set_heads(connection, &state.heads).await? {
+        return Ok(false);
     }
     if state.entries.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     let column = |value: fn(&ListEntry) -> u64| {
         state.entries.iter().map(|entry| integer(value(entry))).collect::<Vec<_>>()
@@ -29,11 +30,11 @@ pub(super) async fn set(connection: &mut PgConnection, state: &ListRows) -> Resu
     .bind(chains.collect::<Vec<_>>())
     .execute(connection)
     .await
-    .map(drop)
+    .map(|_| true)
     .map_err(failed("add entries of lists"))
 }
 
-async fn set_heads(connection: &mut PgConnection, heads: &[StoredList]) -> Result<(), StoreError> {
+async fn set_heads(connection: &mut PgConnection, heads: &[StoredList]) -> Result<bool, StoreError> {
     let column =
         |value: fn(&StoredList) -> u64| heads.iter().map(|list| integer(value(list))).collect::<Vec<_>>();
     let chains: Vec<_> = heads.iter().map(|list| list.head.chain.0.to_vec()).collect();
@@ -44,7 +45,8 @@ async fn set_heads(connection: &mut PgConnection, heads: &[StoredList]) -> Resul
          ON CONFLICT (bank_id) DO UPDATE SET number = excluded.number, chain = excluded.chain, \
          item_count = excluded.item_count, sum_0 = excluded.sum_0, sum_1 = excluded.sum_1, sum_2 = excluded.sum_2, \
          sum_3 = excluded.sum_3, listed_through = excluded.listed_through, \
-         unlisted_through = excluded.unlisted_through",
+         unlisted_through = excluded.unlisted_through \
+         WHERE lists.number <= excluded.number AND lists.listed_through <= excluded.listed_through",
     )
     .bind(column(|list| list.bank.0.into()))
     .bind(column(|list| list.head.number))
@@ -58,7 +60,7 @@ async fn set_heads(connection: &mut PgConnection, heads: &[StoredList]) -> Resul
     .bind(column(|list| list.unlisted_through.0))
     .execute(connection)
     .await
-    .map(drop)
+    .map(|set| set.rows_affected() == heads.len() as u64)
     .map_err(failed("set lists"))
 }
 

@@ -152,7 +152,7 @@ pub(in crate::store) async fn version<C: Rechain>(connection: &mut C) -> Read<i6
 
 /// Whether a store is of an older build.
 pub(in crate::store) async fn is_outdated<C: Rechain>(connection: &mut C) -> Read<bool> {
-    Ok(version(connection).await? < UNDO_PAYLOADS)
+    Ok(version(connection).await? < LISTS)
 }
 
 /// Whether a log has to be rechained before the schema's steps are run.

@@ -36,6 +36,19 @@ impl ContentDigest {
     }
 }
 
+/// Whose an item is, for those who follow its bank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The bank's own: one of its submissions names no programme.
+    Own,
+    /// It was that.
+    FormerlyOwn,
+    /// The bank knows it from programmes alone, and always did.
+    Programmes,
+    /// A canary, which nobody but the bank is to know of.
+    Canary,
+}
+
 /// The record of an item. One that was added without an origin and without details, and was never held, has none: it lives by its
 /// contributor's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +61,8 @@ pub struct ItemRecord {
     pub submissions: Vec<Submission>,
     /// By which it matches for nobody; none for an item that matches.
     pub holds: Holds,
+    /// It is not its bank's own now, and once was.
+    pub was_own: bool,
 }
 
 /// An item has submissions of as many members as it may have.
@@ -66,7 +81,7 @@ impl ItemRecord {
     /// The record of an item that a member has just added.
     #[must_use]
     pub fn new(content: ContentDigest, details: Details, first: Submission) -> Self {
-        Self { content, details, submissions: vec![first], holds: Holds::default() }
+        Self { content, details, submissions: vec![first], holds: Holds::default(), was_own: false }
     }
 
     /// Whether a member has submitted the item from an origin.
@@ -113,6 +128,16 @@ impl ItemRecord {
     #[must_use]
     pub fn is_own(&self) -> bool {
         self.submissions.iter().any(|one| one.origin.programme().is_empty())
+    }
+
+    /// Whose the item is.
+    #[must_use]
+    pub fn whose(&self) -> Whose {
+        match (self.is_own(), self.was_own) {
+            (true, _) => Whose::Own,
+            (false, true) => Whose::FormerlyOwn,
+            (false, false) => Whose::Programmes,
+        }
     }
 
     /// Whether a submission names an origin, by which the item is found when it is submitted again.

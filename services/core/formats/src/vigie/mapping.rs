@@ -1,5 +1,7 @@
 //! Entries as records of a programme.
 
+use vigie_consortium::ListKey;
+
 use super::page::{Entry, Says};
 use crate::programme::{Key, KeyError, Record};
 
@@ -13,10 +15,10 @@ pub fn records(entries: &[Entry]) -> Result<Vec<Record>, KeyError> {
                 labels: labels.clone(),
                 classes: classes.iter().cloned().collect(),
                 entry: Some(entry.digest()),
-                ..Record::new(record_key(&key.0)?)
+                ..Record::new(self::key(*key)?)
             }),
             Says::Gone(key) => {
-                records.push(Record { withdrawn: true, ..Record::new(record_key(&key.0)?) });
+                records.push(Record { withdrawn: true, ..Record::new(self::key(*key)?) });
             }
             Says::Superseded(_) => {}
         }
@@ -24,6 +26,7 @@ pub fn records(entries: &[Entry]) -> Result<Vec<Record>, KeyError> {
     Ok(records)
 }
 
-fn record_key(key: &[u8]) -> Result<Key, KeyError> {
-    Key::new(&data_encoding::HEXLOWER.encode(key))
+/// The key of the record of an item.
+pub fn key(of: ListKey) -> Result<Key, KeyError> {
+    Key::new(&data_encoding::HEXLOWER.encode(&of.0))
 }
