@@ -311,6 +311,7 @@ impl TryFrom<pb::Change> for Change {
             | Kind::QuotaPut(_)
             | Kind::CharterPut(_)
             | Kind::ItemRecordPut(_)
+            | Kind::ItemBroughtBack(_)
             | Kind::BankMatchRatioSet(_)
             | Kind::ExchangePut(_)
             | Kind::ExchangeRemoved(_) => {

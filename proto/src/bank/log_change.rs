@@ -21,6 +21,8 @@ pub enum LogChange {
     Directory(DirectoryChange),
     /// Another record of an item, which shards are not sent.
     Record(ItemId, Box<ItemRecord>),
+    /// A removed item is brought back as another one, or its submissions are those of one that is there. Shards are not sent it.
+    BroughtBack(ItemId, ItemId),
     /// Another share of lookups of a bank, which shards are not sent.
     MatchRatio(BankId, MatchRatio),
     /// An exchange is there, or is another one than before. Shards are not sent it.
@@ -37,6 +39,7 @@ impl LogChange {
             Self::Shard(kind) => kind.partition().map(Partition::get),
             Self::Directory(_)
             | Self::Record(..)
+            | Self::BroughtBack(..)
             | Self::MatchRatio(..)
             | Self::Exchange(_)
             | Self::ExchangeRemoved(_) => None,
@@ -47,7 +50,11 @@ impl LogChange {
     #[must_use]
     pub fn of_directory(&self) -> Option<DirectoryChange> {
         match self {
-            Self::Record(..) | Self::MatchRatio(..) | Self::Exchange(_) | Self::ExchangeRemoved(_) => None,
+            Self::Record(..)
+            | Self::BroughtBack(..)
+            | Self::MatchRatio(..)
+            | Self::Exchange(_)
+            | Self::ExchangeRemoved(_) => None,
             Self::Directory(change) => Some(change.clone()),
             Self::Shard(kind) => match kind.clone() {
                 ChangeKind::BankCreated { bank, owner, name, created_at: _ } => {
@@ -76,6 +83,9 @@ pub fn encode_log_change(change: LogChange) -> Option<Vec<u8>> {
         LogChange::Directory(change) => directory_kind(change)?,
         LogChange::Record(item, record) => {
             Kind::ItemRecordPut(pb::ItemRecordPut { item_id: item.0, record: Some((*record).into()) })
+        }
+        LogChange::BroughtBack(item, back) => {
+            Kind::ItemBroughtBack(pb::ItemBroughtBack { item_id: item.0, back_item_id: back.0 })
         }
         LogChange::MatchRatio(bank, ratio) => {
             Kind::BankMatchRatioSet(pb::BankMatchRatioSet { bank_id: bank.0, match_ratio: ratio.get() })
@@ -144,6 +154,9 @@ pub fn decode_log_change(stored: &[u8]) -> Result<LogChange, Invalid> {
         Kind::ItemRecordPut(put) => {
             let record = put.record.ok_or_else(missing("record"))?.try_into()?;
             return Ok(LogChange::Record(ItemId(put.item_id), Box::new(record)));
+        }
+        Kind::ItemBroughtBack(back) => {
+            return Ok(LogChange::BroughtBack(ItemId(back.item_id), ItemId(back.back_item_id)));
         }
         Kind::BankMatchRatioSet(set) => {
             let ratio = match_ratio("match_ratio", set.match_ratio)?;
@@ -228,7 +241,7 @@ mod tests {
             .map(LogChange::Shard)
             .into_iter()
             .chain(of_directory.map(LogChange::Directory))
-            .chain([ratio]);
+            .chain([ratio, LogChange::BroughtBack(ItemId(5), ItemId(9))]);
         for change in all {
             let stored = encode_log_change(change.clone()).unwrap();
             assert_eq!(decode_log_change(&stored), Ok(change));

@@ -70,6 +70,7 @@ fn added_by(change: &StoredChange) -> Option<Item> {
         LogChange::Shard(_)
         | LogChange::Directory(_)
         | LogChange::Record(..)
+        | LogChange::BroughtBack(..)
         | LogChange::MatchRatio(..)
         | LogChange::Exchange(_)
         | LogChange::ExchangeRemoved(_) => None,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
-use vigie_model::{ItemId, Sequence};
+use vigie_model::Sequence;
 
 /// How far an exchange has come. The bank stores it in the transaction that stores the records before it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ pub struct OutPlace {
 pub struct Pass {
     /// [`OutPlace::through`] when it began.
     pub base: u64,
-    /// The newest change when it began. An item that was gone by then was not met in this pass.
+    /// The newest change when it began.
     pub head: u64,
 }
 
@@ -62,12 +62,13 @@ impl OutPlace {
     /// Ids of one list: both lists fit into a cursor and into the text of an alarm.
     pub const IDS_MAX: usize = 20;
 
-    /// Whether an item that a change takes from the programme may have been submitted.
+    /// Whether what an item has may have been submitted that a change takes from the programme: by this item, or by one that was removed and
+    /// brought back as it. In the first pass nothing was before it began.
     #[must_use]
-    pub fn may_have_submitted(&self, item: ItemId, change: Sequence) -> bool {
+    pub fn may_have_submitted(&self, change: Sequence) -> bool {
         match self.pass {
-            Some(Pass { base, head }) => item.0 <= base || change.0 > head && item.0 <= self.through,
-            None => item.0 <= self.through,
+            Some(Pass { base, head }) => base > 0 || change.0 > head,
+            None => self.through > 0,
         }
     }
 }
@@ -120,12 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_was_gone_when_a_pass_began_was_submitted_in_no_later_pass_than_the_one_before() {
-        let out = OutPlace { through: 50, pass: Some(Pass { base: 10, head: 90 }), ..OutPlace::default() };
-        let may = |item: u64, change: u64| out.may_have_submitted(ItemId(item), Sequence(change));
-        assert!(may(10, 80) && may(50, 91));
-        assert!(!may(11, 80) && !may(51, 91));
+    fn what_was_there_before_write_back_began_concerns_nobody() {
+        let out = OutPlace { through: 10, pass: Some(Pass { base: 0, head: 50 }), ..OutPlace::default() };
+        let may = |out: &OutPlace, change: u64| out.may_have_submitted(Sequence(change));
+        assert!(!may(&out, 50) && may(&out, 51));
+        let later = OutPlace { pass: Some(Pass { base: 10, head: 50 }), ..out.clone() };
+        assert!(may(&later, 50) && may(&later, 51));
         let between = OutPlace { pass: None, ..out };
-        assert!(between.may_have_submitted(ItemId(11), Sequence(80)));
+        assert!(may(&between, 50) && !may(&OutPlace::default(), 50));
     }
 }

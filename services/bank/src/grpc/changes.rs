@@ -70,6 +70,7 @@ impl BankGrpc {
 fn entry(changed: ChangedItem, record: Option<&ItemRecord>) -> pb::BankEntry {
     let ChangedItem { item: id, sequence, at, state } = changed;
     let whose = whose_of(&state, record);
+    let brought_back = matches!(state, ChangedState::BroughtBack { .. });
     let (added_at, state, content) = match state {
         ChangedState::Living(item) => {
             let is_held = record.is_some_and(|record| !record.holds.is_empty());
@@ -80,6 +81,7 @@ fn entry(changed: ChangedItem, record: Option<&ItemRecord>) -> pb::BankEntry {
             }
             (item.added_at.0, state, Some(content))
         }
+        ChangedState::BroughtBack { added_at } => (added_at.0, pb::EntryState::Removed, None),
         ChangedState::Removed { added_at, item, whose: _ } => {
             let hashes =
                 |content: pb::ItemContent| pb::ItemContent { hashes: content.hashes, ..Default::default() };
@@ -95,6 +97,7 @@ fn entry(changed: ChangedItem, record: Option<&ItemRecord>) -> pb::BankEntry {
         state: state.into(),
         forgotten: content.is_none(),
         whose: whose.into(),
+        brought_back,
         content,
     }
 }
@@ -106,6 +109,7 @@ fn whose_of(state: &ChangedState, record: Option<&ItemRecord>) -> pb::EntryWhose
         ChangedState::Living(item) if is_canary(item) => Whose::Canary,
         ChangedState::Living(_) => record.map_or(Whose::Own, ItemRecord::whose),
         ChangedState::Removed { whose, .. } => *whose,
+        ChangedState::BroughtBack { .. } => Whose::Own,
     };
     match whose {
         Whose::Own => pb::EntryWhose::Own,

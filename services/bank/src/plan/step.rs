@@ -22,6 +22,7 @@ impl Step {
             LogChange::Shard(_)
             | LogChange::Directory(_)
             | LogChange::Record(..)
+            | LogChange::BroughtBack(..)
             | LogChange::MatchRatio(..)
             | LogChange::ExchangeRemoved(_) => true,
             // Its id is the number of the change that added it.
@@ -37,6 +38,7 @@ impl Step {
             LogChange::Shard(kind) => Some(Change { sequence: self.sequence, kind }),
             LogChange::Directory(_)
             | LogChange::Record(..)
+            | LogChange::BroughtBack(..)
             | LogChange::MatchRatio(..)
             | LogChange::Exchange(_)
             | LogChange::ExchangeRemoved(_) => None,

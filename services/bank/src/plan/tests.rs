@@ -324,7 +324,7 @@ impl Model {
         self.sequence += new_holds;
         let living = || self.banks.iter().flat_map(|bank| &bank.1);
         let is_changed = |held: &&Held| !held.cases.is_empty() && !before.contains(held);
-        self.sequence += living().filter(is_changed).count() as u64;
+        self.sequence += living().filter(is_changed).count() as u64 + items.len() as u64;
         let is_known = |id: &&ItemId| before.iter().any(|held| held.id == **id);
         let known = u32::try_from(ids.iter().filter(is_known).count()).unwrap();
         Ok(Answer::ItemsAdded { items: ids, known, sequence: Sequence(self.sequence) })

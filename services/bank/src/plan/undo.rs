@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use vigie_consortium::{ContentDigest, ItemRecord};
 use vigie_model::{BankId, ItemId};
+use vigie_proto::bank::LogChange;
 
 use super::Planner;
 use super::answer::Answer;
@@ -14,6 +15,7 @@ use super::items::{Target, place_of};
 use super::records::{Records, RemovedItem};
 use super::write::Author;
 use crate::error::Error;
+use crate::store::touched::Touch;
 use crate::store::{Placement, to_model};
 
 /// What the items of one request come to, before anything is done.
@@ -86,8 +88,12 @@ impl Planner<'_> {
         let mut restoration = Restoration::default();
         restored.into_iter().try_for_each(|removed| restoration.add(&self.known.records, removed))?;
         let Restoration { targets, new, changed, .. } = restoration;
+        let mut brought_back = Vec::with_capacity(items.len());
         for former in items {
-            self.known.removed.remove(former);
+            if let Some(RemovedItem { item, .. }) = self.known.removed.remove(former) {
+                let added_at = vigie_log::UnixMillis(item.added_at.0);
+                brought_back.push((item.id, item.bank, added_at));
+            }
             self.undone.push(*former);
         }
         let changed = changed.into_iter().map(|(item, (bank, record))| (item, bank, record));
@@ -101,11 +107,12 @@ impl Planner<'_> {
         }
         let all = records.into_iter().chain(changed);
         all.into_iter().try_for_each(|(item, bank, record)| self.put_record(item, bank, record))?;
+        let back = Target::ids(&targets, &ids);
+        for ((item, bank, added_at), back) in brought_back.into_iter().zip(&back) {
+            self.append(LogChange::BroughtBack(item, *back))?;
+            self.touch_item(item, bank, Touch::BroughtBack { added_at });
+        }
         let sequence = to_model(self.draft.last());
-        Ok(Answer::ItemsAdded {
-            items: Target::ids(&targets, &ids),
-            known: Target::known(&targets),
-            sequence,
-        })
+        Ok(Answer::ItemsAdded { items: back, known: Target::known(&targets), sequence })
     }
 }

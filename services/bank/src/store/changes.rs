@@ -61,6 +61,11 @@ pub(crate) enum ChangedState {
         /// The item, while it can be brought back.
         item: Option<Box<Item>>,
     },
+    /// It was removed, and brought back as another item.
+    BroughtBack {
+        /// When it had been added.
+        added_at: UnixMillis,
+    },
 }
 
 impl ChangedItem {
@@ -76,6 +81,7 @@ impl ChangedItem {
         let state = match touched.touch {
             Touch::Changed => ChangedState::Living(item?),
             Touch::Removed { added_at, whose } => ChangedState::Removed { added_at, whose, item },
+            Touch::BroughtBack { added_at } => ChangedState::BroughtBack { added_at },
         };
         Some(Self { item: touched.item, sequence: touched.sequence, at: touched.at, state })
     }

@@ -31,6 +31,11 @@ pub(crate) enum Touch {
         /// Whose it was.
         whose: Whose,
     },
+    /// It was removed, and brought back as another item.
+    BroughtBack {
+        /// When it had been added.
+        added_at: UnixMillis,
+    },
 }
 
 impl Touch {
@@ -42,6 +47,7 @@ impl Touch {
             Self::Removed { whose: Whose::FormerlyOwn, .. } => 3,
             Self::Removed { whose: Whose::Programmes, .. } => 4,
             Self::Removed { whose: Whose::Canary, .. } => 5,
+            Self::BroughtBack { .. } => 6,
         }
     }
 
@@ -49,7 +55,7 @@ impl Touch {
     pub(crate) const fn added_at(self) -> Option<UnixMillis> {
         match self {
             Self::Changed => None,
-            Self::Removed { added_at, .. } => Some(added_at),
+            Self::Removed { added_at, .. } | Self::BroughtBack { added_at } => Some(added_at),
         }
     }
 
@@ -57,6 +63,7 @@ impl Touch {
     pub(crate) const fn read(kind: u8, added_at: Option<UnixMillis>) -> Option<Self> {
         match (kind, added_at) {
             (1, None) => Some(Self::Changed),
+            (6, Some(added_at)) => Some(Self::BroughtBack { added_at }),
             (_, Some(added_at)) => {
                 let whose = match kind {
                     2 => Whose::Own,

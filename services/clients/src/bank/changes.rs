@@ -57,6 +57,8 @@ pub enum EntryState {
     Living(Box<EntryContent>),
     /// It is there and matches for nobody.
     Held(Box<EntryContent>),
+    /// It was removed, and brought back as another item, which has an entry of its own.
+    BroughtBack,
     /// It was removed.
     Removed {
         /// Its hashes; `None` where the bank has none of it any more.
@@ -123,6 +125,7 @@ impl TryFrom<pb::BankEntry> for BankEntry {
         let state = match pb::EntryState::try_from(message.state) {
             Ok(pb::EntryState::Living) => EntryState::Living(whole(content)?),
             Ok(pb::EntryState::Held) => EntryState::Held(whole(content)?),
+            Ok(pb::EntryState::Removed) if message.brought_back => EntryState::BroughtBack,
             Ok(pb::EntryState::Removed) => {
                 let hashes = |content: pb::ItemContent| hashes_of(content.hashes);
                 EntryState::Removed { hashes: content.map(hashes).transpose()? }

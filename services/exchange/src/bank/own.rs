@@ -46,10 +46,12 @@ pub enum ItemState {
     Own(Vec<Hash>),
     /// The same, and it is held.
     Held(Vec<Hash>),
-    /// It is there, held or not, and every submission of it names a programme.
-    OfProgrammes(Vec<Hash>),
-    /// It was removed. Its hashes, while the bank has them.
+    /// It is there, held or not, and no longer the bank's own.
+    FormerlyOwn(Vec<Hash>),
+    /// It was removed, and was the bank's own, then or earlier. Its hashes, while the bank has them.
     Removed(Option<Vec<Hash>>),
-    /// A canary, which is nobody's but the bank's.
-    Canary,
+    /// It was removed and brought back as another item, which has a change of its own.
+    BroughtBack,
+    /// Nobody else is to know of it by this bank: it came by programmes alone, or is a canary.
+    NotOwn,
 }

@@ -113,14 +113,13 @@ fn is_own(item: &DescribedItem) -> bool {
 
 fn state_of(state: EntryState, whose: Whose) -> ItemState {
     match (state, whose) {
-        (_, Whose::Canary) => ItemState::Canary,
+        (_, Whose::Programmes | Whose::Canary) => ItemState::NotOwn,
+        (EntryState::BroughtBack, _) => ItemState::BroughtBack,
         (EntryState::Living(content), Whose::Own) => ItemState::Own(content.hashes),
         (EntryState::Held(content), Whose::Own) => ItemState::Held(content.hashes),
-        (EntryState::Living(content) | EntryState::Held(content), Whose::FormerlyOwn | Whose::Programmes) => {
-            ItemState::OfProgrammes(content.hashes)
+        (EntryState::Living(content) | EntryState::Held(content), Whose::FormerlyOwn) => {
+            ItemState::FormerlyOwn(content.hashes)
         }
-        (EntryState::Removed { hashes }, Whose::Own | Whose::FormerlyOwn | Whose::Programmes) => {
-            ItemState::Removed(hashes)
-        }
+        (EntryState::Removed { hashes }, Whose::Own | Whose::FormerlyOwn) => ItemState::Removed(hashes),
     }
 }

@@ -62,11 +62,6 @@ pub enum Alarm {
         "submit names another bank than before: what was submitted of the former one is not withdrawn; remove the exchange and add it anew"
     )]
     OtherBank,
-    /// Write-back cannot tell what it has submitted.
-    #[error(
-        "item {0} of the bank to submit came by a programme, and this programme does not say what was submitted: submit a bank of your own items alone"
-    )]
-    OfProgramme(ItemId),
     /// The programme refuses more items than are kept to be submitted again.
     #[error(
         "the programme refuses item {item} (status {status}), and with it more than {max} items: nothing more is submitted until it takes some, or they are removed",
@@ -111,11 +106,9 @@ impl Alarm {
             | Self::Pages(_)
             | Self::Place => "paging",
             Self::Removals { .. } => "removals",
-            Self::OtherBank
-            | Self::OfProgramme(_)
-            | Self::ManyRefused { .. }
-            | Self::ManyUnsent(_)
-            | Self::LeftOver { .. } => "write_back",
+            Self::OtherBank | Self::ManyRefused { .. } | Self::ManyUnsent(_) | Self::LeftOver { .. } => {
+                "write_back"
+            }
             Self::Bank(_) => "bank",
         }
     }

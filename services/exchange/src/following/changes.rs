@@ -2,14 +2,11 @@
 
 use std::collections::HashSet;
 
-use vigie_model::{Hash, ItemId, UnixMillis};
+use vigie_model::{Hash, HashType, ItemId};
 
 use crate::bank::{ItemChange, ItemState};
 use crate::cursor::OutPlace;
 use crate::targets::Submission;
-
-/// Removed items whose hashes are missing after less than this were brought back as other items: no bank purges so early.
-const PURGED_AFTER_MS: u64 = 3_600_000;
 
 /// The changes of a page, sorted out.
 #[derive(Debug, Default, PartialEq)]
@@ -20,62 +17,58 @@ pub(crate) struct Sorted {
     pub(crate) forgotten: Vec<ItemId>,
     /// Own items, with those of their hashes that the programme takes.
     pub(crate) submissions: Vec<(ItemId, Vec<Submission>)>,
-    /// The first item that came by a programme.
-    pub(crate) of_programme: Option<ItemId>,
 }
 
-/// Sorts out changes. `takes` says which hashes the programme takes.
-pub(crate) fn sort(
-    changes: Vec<ItemChange>,
-    out: &OutPlace,
-    now: UnixMillis,
-    takes: impl Fn(&Hash) -> bool,
-) -> Sorted {
+/// Sorts out changes. `takes` says which hashes the programme takes, of a picture or not.
+pub(crate) fn sort(changes: Vec<ItemChange>, out: &OutPlace, takes: impl Fn(&Hash, bool) -> bool) -> Sorted {
     let mut sorted = Sorted::default();
     let mut seen = HashSet::new();
     for change in changes {
-        let is_purged = is_purged(&change, out, now);
+        let is_purged = is_purged(&change, out);
         let ItemChange { item, sequence, changed_at, state } = change;
         let gone = match state {
             ItemState::Own(hashes) => {
                 let submission = |hash| Submission { hash, changed_at };
-                let taken: Vec<Submission> = hashes.into_iter().filter(&takes).map(submission).collect();
+                let taken: Vec<Submission> = taken(hashes, &takes).map(submission).collect();
                 if !taken.is_empty() {
                     sorted.submissions.push((item, taken));
                 }
                 continue;
             }
-            ItemState::OfProgrammes(hashes) => {
-                sorted.of_programme.get_or_insert(item);
+            ItemState::Held(hashes) | ItemState::FormerlyOwn(hashes) | ItemState::Removed(Some(hashes)) => {
                 hashes
             }
-            ItemState::Held(hashes) | ItemState::Removed(Some(hashes)) => hashes,
             ItemState::Removed(None) => {
                 sorted.forgotten.extend(is_purged.then_some(item));
                 continue;
             }
-            ItemState::Canary => continue,
+            ItemState::BroughtBack | ItemState::NotOwn => continue,
         };
-        if out.may_have_submitted(item, sequence) {
-            let gone = gone.into_iter().filter(&takes).filter(|hash| seen.insert(hash.clone()));
+        if out.may_have_submitted(sequence) {
+            let gone = taken(gone, &takes).filter(|hash| seen.insert(hash.clone()));
             sorted.withdrawals.extend(gone.map(|hash| (item, hash)));
         }
     }
     sorted
 }
 
+/// Those of an item's hashes that the programme takes. An item with a perceptual hash of pictures is a picture.
+pub(crate) fn taken(hashes: Vec<Hash>, takes: impl Fn(&Hash, bool) -> bool) -> impl Iterator<Item = Hash> {
+    let of_picture = hashes.iter().any(|hash| hash.hash_type() == HashType::PDQ);
+    hashes.into_iter().filter(move |hash| takes(hash, of_picture))
+}
+
 /// Whether an item that may have been submitted was removed and purged.
-pub(crate) fn is_purged(change: &ItemChange, out: &OutPlace, now: UnixMillis) -> bool {
-    change.state == ItemState::Removed(None)
-        && out.may_have_submitted(change.item, change.sequence)
-        && now.0.saturating_sub(change.changed_at.0) >= PURGED_AFTER_MS
+pub(crate) fn is_purged(change: &ItemChange, out: &OutPlace) -> bool {
+    change.state == ItemState::Removed(None) && out.may_have_submitted(change.sequence)
 }
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::Sequence;
+    use vigie_model::{Sequence, UnixMillis};
 
     use super::*;
+    use crate::cursor::Pass;
 
     #[test]
     fn only_what_may_have_been_submitted_is_withdrawn_and_only_own_items_are_submitted() {
@@ -92,23 +85,34 @@ mod tests {
             change(2, ItemState::Own(vec![sha])),
             change(3, ItemState::Removed(Some(vec![hash(3), hash(4)]))),
             change(4, ItemState::Held(vec![hash(4), hash(5)])),
-            change(5, ItemState::OfProgrammes(vec![hash(6)])),
-            change(6, ItemState::Canary),
+            change(5, ItemState::FormerlyOwn(vec![hash(6)])),
+            change(6, ItemState::NotOwn),
+            change(8, ItemState::BroughtBack),
             change(7, ItemState::Removed(None)),
             change(11, ItemState::Removed(Some(vec![hash(7)]))),
             change(12, ItemState::Held(vec![hash(8)])),
             change(13, ItemState::Removed(None)),
         ];
+        let takes = |hash: &Hash, _of_picture| hash.as_bytes().len() == 16;
+        let gone = |sorted: &Sorted| -> Vec<_> {
+            sorted.withdrawals.iter().map(|(item, hash)| (item.0, hash.as_bytes()[0])).collect()
+        };
         let out = OutPlace { through: 10, ..OutPlace::default() };
-        let takes = |hash: &Hash| hash.as_bytes().len() == 16;
-        let sorted = sort(changes.clone(), &out, UnixMillis(5_000 + PURGED_AFTER_MS), takes);
-        let gone: Vec<_> =
-            sorted.withdrawals.iter().map(|(item, hash)| (item.0, hash.as_bytes()[0])).collect();
-        assert_eq!(gone, [(3, 3), (3, 4), (4, 5), (5, 6)]);
-        assert_eq!((sorted.forgotten, sorted.of_programme), (vec![ItemId(7)], Some(ItemId(5))));
+        let sorted = sort(changes.clone(), &out, takes);
+        assert_eq!(gone(&sorted), [(3, 3), (3, 4), (4, 5), (5, 6), (11, 7), (12, 8)]);
+        assert_eq!(sorted.forgotten, [ItemId(7), ItemId(13)]);
         let submitted = Submission { hash: hash(1), changed_at: UnixMillis(5_000) };
         assert_eq!(sorted.submissions, [(ItemId(1), vec![submitted])]);
-        // So early the bank has purged nothing: the item was brought back.
-        assert_eq!(sort(changes, &out, UnixMillis(6_000), takes).forgotten, []);
+        // In the first pass only what was there when it began, and is gone since.
+        let first = OutPlace { pass: Some(Pass { base: 0, head: 111 }), ..out };
+        let sorted = sort(changes, &first, takes);
+        assert_eq!((gone(&sorted), sorted.forgotten), (vec![(12, 8)], vec![ItemId(13)]));
+    }
+
+    #[test]
+    fn what_a_picture_has_beside_its_perceptual_hash_is_told_apart() {
+        let (pdq, md5) = (Hash::pdq([7; 32]), Hash::md5([1; 16]));
+        let of = |hashes: Vec<Hash>| taken(hashes, |_, of_picture| !of_picture).count();
+        assert_eq!((of(vec![md5.clone()]), of(vec![md5, pdq])), (1, 0));
     }
 }

@@ -25,6 +25,9 @@ use crate::targets;
 /// Rounds that fail in a row, because the programme does not answer, before that is an alarm.
 const PASSING_MAX: u32 = 3;
 
+/// The pause before a round that goes on with write-back.
+const GO_ON_PAUSE: Duration = Duration::from_secs(1);
+
 /// The longest pause that a programme may ask for.
 const ASKED_PAUSE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
@@ -147,7 +150,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
                 }
                 (self.failures, self.backoff) = (0, Self::backoff(&shared));
                 tracing::debug!(exchange = self.label, pages = done.pages, "round complete");
-                After::Round(spread(interval))
+                After::Round(if done.goes_on { GO_ON_PAUSE } else { spread(interval) })
             }
             Err(Failure::Alarm(alarm)) => {
                 self.raise(&alarm);
@@ -204,10 +207,17 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         let followed = self.follow(exchange, api, &settings, percent, done).await;
         let Some(submit) = common.submit else { return followed.map(|()| None) };
         match followed {
-            Ok(()) => self.write_back(exchange, api, &settings, &submit, done).await,
+            Ok(()) => self.write_back(exchange, api, &settings, &submit, true, done).await,
             Err(Failure::Alarm(alarm)) if alarm.is_of_pages() => {
-                if let Err(failure) = self.write_back(exchange, api, &settings, &submit, done).await {
-                    tracing::warn!(exchange = self.label, ?failure, "write-back ended early too");
+                // Its own alarm is not in the report, so nobody is taken to have read that.
+                match self.write_back(exchange, api, &settings, &submit, false, done).await {
+                    Ok(None) => {}
+                    Ok(Some(left_over)) => {
+                        tracing::error!(exchange = self.label, alarm = %left_over, "write-back needs attention too")
+                    }
+                    Err(failure) => {
+                        tracing::warn!(exchange = self.label, ?failure, "write-back ended early too")
+                    }
                 }
                 Err(alarm.into())
             }
@@ -250,6 +260,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         api: Api,
         settings: &Settings,
         submit: &Submit,
+        is_reported: bool,
         done: &mut Done,
     ) -> Result<Option<Alarm>, Failure> {
         let shared = &self.shared;
@@ -269,7 +280,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
             target: target.as_ref(),
             patience: shared.patience,
             page_items_max: PAGE_ITEMS_MAX,
-            is_asked: exchange.fetch_requests > exchange.report.fetch_request,
+            is_asked: is_reported && exchange.fetch_requests > exchange.report.fetch_request,
             clock: &shared.clock,
         };
         let outcome = round.run(done).await;

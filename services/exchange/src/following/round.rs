@@ -61,6 +61,8 @@ pub(crate) struct Done {
     pub(crate) taken_back: u64,
     /// Items that the programme refused.
     pub(crate) refused: u64,
+    /// Write-back has more to do, and left it to the next round.
+    pub(crate) goes_on: bool,
 }
 
 /// The state of a round.

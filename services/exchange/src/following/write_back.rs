@@ -10,13 +10,15 @@
 //!   be sent are kept by id until a person has asked for a round. Where these are too many, the place stays.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use vigie_access::WallClock;
 use vigie_model::{Hash, ItemId, Sequence};
 
 use super::alarm::{Alarm, Failure};
 use super::asking::{Untaken, ask};
-use super::changes::{Sorted, is_purged, sort};
+use super::changes::{Sorted, is_purged, sort, taken};
 use super::round::Done;
 use crate::asking::fetch::Fetch;
 use crate::asking::pacing::Patience;
@@ -28,6 +30,8 @@ use crate::targets::{Denial, Submission, Target};
 
 /// Items of one page: as many are submitted again after a crash.
 pub(crate) const PAGE_ITEMS_MAX: u16 = 100;
+/// How long a round of write-back takes before following has its turn again.
+const BUDGET: Duration = Duration::from_secs(60);
 /// Items of one page where a bank is looked through.
 const SCAN_ITEMS_MAX: u16 = 1_000;
 
@@ -73,12 +77,15 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
             return Err(Alarm::OtherBank.into());
         }
         let mut state = State { cursor, out };
-        if self.is_asked && !state.out.unsent.is_empty() {
+        // Somebody has read which they are.
+        let is_named = |item: &u64| exchange.report.alarm.contains(&item.to_string());
+        if self.is_asked && !state.out.unsent.is_empty() && state.out.unsent.iter().all(is_named) {
             state.out.unsent.clear();
             self.store(&mut state).await?;
         }
         self.submit_refused(&mut state, done).await?;
         let mut after = state.out.after;
+        let begun = Instant::now();
         loop {
             let page = self.bank.changes(self.reader, Sequence(after), self.page_items_max).await?;
             let (base, head) = (state.out.through, page.head.0);
@@ -92,9 +99,16 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
                 break;
             }
             after = if is_cut { last.unwrap_or(after) } else { page.next_after.0 };
+            if begun.elapsed() >= BUDGET {
+                // What the programme withdraws is not to wait: the next round goes on.
+                done.goes_on = true;
+                break;
+            }
         }
-        state.out.pass = None;
-        self.store(&mut state).await?;
+        if !done.goes_on {
+            state.out.pass = None;
+            self.store(&mut state).await?;
+        }
         let OutPlace { refused, unsent, .. } = state.out;
         let is_whole = refused.is_empty() && unsent.is_empty();
         Ok((!is_whole).then_some(Alarm::LeftOver { refused, unsent }))
@@ -106,9 +120,8 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
         mut changes: Vec<ItemChange>,
         state: &State,
     ) -> Result<(Vec<ItemChange>, bool), Alarm> {
-        let now = self.clock.now();
         let room = OutPlace::IDS_MAX - state.out.unsent.len().min(OutPlace::IDS_MAX);
-        let purged = changes.iter().enumerate().filter(|(_, change)| is_purged(change, &state.out, now));
+        let purged = changes.iter().enumerate().filter(|(_, change)| is_purged(change, &state.out));
         let Some(end) = purged.map(|(at, _)| at).nth(room) else { return Ok((changes, false)) };
         changes.truncate(end);
         if changes.is_empty() {
@@ -126,12 +139,8 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
         state: &mut State,
         done: &mut Done,
     ) -> Result<(), Failure> {
-        let takes = |hash: &Hash| self.target.takes(hash);
-        let Sorted { withdrawals, forgotten, submissions, of_programme } =
-            sort(changes, &state.out, self.clock.now(), takes);
-        if let Some(item) = of_programme.filter(|_| !self.target.knows_its_submitters()) {
-            return Err(Alarm::OfProgramme(item).into());
-        }
+        let takes = |hash: &Hash, of_picture| self.target.takes(hash, of_picture);
+        let Sorted { withdrawals, forgotten, submissions } = sort(changes, &state.out, takes);
         state.out.unsent.extend(forgotten.iter().map(|item| item.0));
         let withdrawals = self.without_living(withdrawals, state.out.through).await?;
         self.withdraw(withdrawals, state, done).await?;
@@ -244,7 +253,7 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
         let changed_at = self.clock.now();
         for item in state.out.refused.clone() {
             let hashes = self.bank.own_item(self.reader, ItemId(item)).await?.unwrap_or_default();
-            let taken = hashes.into_iter().filter(|hash| self.target.takes(hash));
+            let taken = taken(hashes, |hash, of_picture| self.target.takes(hash, of_picture));
             let taken: Vec<Submission> = taken.map(|hash| Submission { hash, changed_at }).collect();
             if taken.is_empty() {
                 state.out.refused.retain(|one| *one != item);

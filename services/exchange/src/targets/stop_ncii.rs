@@ -8,7 +8,7 @@ use url::Url;
 use vigie_formats::stop_ncii::submission::{
     SubmittedFeedback, SubmittedHash, render_feedback, render_hashes,
 };
-use vigie_model::{Hash, UnixMillis};
+use vigie_model::{Hash, HashType, UnixMillis};
 
 use super::target::{Denial, Submission, Target};
 use crate::asking::pacing::is_passing;
@@ -58,12 +58,9 @@ impl Target for StopNcii {
         BATCH_MAX
     }
 
-    fn takes(&self, hash: &Hash) -> bool {
-        self.record(hash, UnixMillis(0)).is_some()
-    }
-
-    fn knows_its_submitters(&self) -> bool {
-        false
+    fn takes(&self, hash: &Hash, of_picture: bool) -> bool {
+        let is_meant = !of_picture || hash.hash_type() == HashType::PDQ || !self.types.is_empty();
+        is_meant && self.record(hash, UnixMillis(0)).is_some()
     }
 
     fn submit(&self, hashes: &[Submission]) -> Result<Request, Trouble> {

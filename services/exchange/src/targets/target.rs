@@ -12,11 +12,9 @@ pub(crate) trait Target: Send + Sync {
     /// The most hashes of one request.
     fn batch_max(&self) -> usize;
 
-    /// Whether the programme has a word for the hash, among those of the settings.
-    fn takes(&self, hash: &Hash) -> bool;
-
-    /// Whether the programme says which hashes this submitter has submitted: a withdrawal then concerns those alone, whatever is asked.
-    fn knows_its_submitters(&self) -> bool;
+    /// Whether the programme has a word for the hash, among those of the settings. Programmes have words for digests of videos: what a picture has
+    /// beside its perceptual hash is taken only where the settings name the word.
+    fn takes(&self, hash: &Hash, of_picture: bool) -> bool;
 
     /// Submits hashes, at most [`Self::batch_max`].
     fn submit(&self, hashes: &[Submission]) -> Result<Request, Trouble>;

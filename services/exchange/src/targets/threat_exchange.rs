@@ -7,7 +7,7 @@ use url::{Url, form_urlencoded};
 use vigie_formats::threat_exchange::submission::{
     Found, Sharing, error_code, parse_found, parse_success, signal_type,
 };
-use vigie_model::Hash;
+use vigie_model::{Hash, HashType};
 
 use super::target::{Denial, Submission, Target};
 use crate::asking::pacing::is_passing;
@@ -62,12 +62,9 @@ impl Target for ThreatExchange {
         1
     }
 
-    fn takes(&self, hash: &Hash) -> bool {
-        signal_type(hash, &self.types).is_some()
-    }
-
-    fn knows_its_submitters(&self) -> bool {
-        true
+    fn takes(&self, hash: &Hash, of_picture: bool) -> bool {
+        let is_meant = !of_picture || hash.hash_type() == HashType::PDQ || !self.types.is_empty();
+        is_meant && signal_type(hash, &self.types).is_some()
     }
 
     fn submit(&self, hashes: &[Submission]) -> Result<Request, Trouble> {

@@ -160,7 +160,12 @@ fn record(
             fill(&mut record, *content);
             return Ok(Some((item, record)));
         }
-        EntryState::Living(_) | EntryState::Held(_) | EntryState::Removed { .. }
+        // Its hashes are those of another item.
+        EntryState::BroughtBack if follower.by == By::Value => return Ok(None),
+        EntryState::Living(_)
+        | EntryState::Held(_)
+        | EntryState::Removed { .. }
+        | EntryState::BroughtBack
             if !follower.may_have(added_at, sequence, begun) =>
         {
             return Ok(None);
@@ -171,7 +176,7 @@ fn record(
             let gone = "hashes were removed since your checkpoint that are no longer kept: begin anew, without a checkpoint";
             return Err(Problem::new(StatusCode::GONE, gone).into());
         }
-        EntryState::Removed { hashes: None } => {}
+        EntryState::Removed { hashes: None } | EntryState::BroughtBack => {}
     }
     record.withdrawn = true;
     Ok(Some((item, record)))

@@ -8,6 +8,8 @@ use vigie_model::{Content, MatchCall, Query, SearchOptions, Sequence};
 use vigie_net::lane::{Carry, Lane, LaneLimits, Reply, Search};
 use vigie_telemetry::trace::{self, Context};
 
+/// Lookups of one call. The frontend takes a call of more for bulk work, which waits behind all that somebody waits for.
+const SHARED_MAX: usize = 16;
 /// Calls that are out at once.
 const CALLS: usize = 8;
 
@@ -17,7 +19,7 @@ pub(crate) type Lookups = Lane<Frontends>;
 /// A lane to these frontends.
 pub(super) fn lane(frontends: MatchClient) -> Lookups {
     // Requests arrive in tasks of this runtime.
-    let limits = LaneLimits { calls: CALLS, queries: Query::BATCH_MAX, gathers: true };
+    let limits = LaneLimits { calls: CALLS, queries: SHARED_MAX, gathers: true };
     Lane::new(Frontends(frontends), limits)
 }
 
@@ -71,7 +73,7 @@ impl Search for Lookup {
     }
 
     fn shared_queries_max(&self) -> usize {
-        Query::BATCH_MAX.min(Query::ANSWERS_MAX / self.options.limit.get())
+        SHARED_MAX.min(Query::ANSWERS_MAX / self.options.limit.get())
     }
 
     fn waits_for_change(&self) -> bool {

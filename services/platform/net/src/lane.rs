@@ -40,6 +40,8 @@ use queue::{Pending, Queue};
 const QUEUED_MAX: usize = 8_192;
 /// The most searches that wait in one service for a change to come.
 const WAITING_MAX: usize = 256;
+/// How long a search that gathers others keeps another from being begun.
+const GATHERING_MAX: Duration = Duration::from_micros(200);
 /// How long a search queues before the queue is served out of turn. Longer than most calls take.
 const PATIENCE: Duration = Duration::from_millis(5);
 /// With the calls out of turn, at most this many times the calls that are out at once.
@@ -197,12 +199,13 @@ impl<C: Carry> Shared<C> {
 
     /// Begins to work off a queue for which there is room, or has that done when it is time.
     fn go_on(self: &Arc<Self>, queue: &mut Queue<C>, now: Instant) {
-        if queue.is_gathering {
+        // One that gathers waits for what else its thread has to do, which may take long.
+        if queue.gathering_since.is_some_and(|since| now < since + GATHERING_MAX) {
             return;
         }
         let Some(due) = self.due(queue, now) else {
             queue.out += 1;
-            queue.is_gathering = self.limits.gathers;
+            queue.gathering_since = self.limits.gathers.then_some(now);
             tokio::spawn(Arc::clone(self).work_off());
             return;
         };
@@ -259,7 +262,7 @@ impl<C: Carry> Shared<C> {
         let slot = Slot(&self);
         loop {
             if self.limits.gathers {
-                self.queue().is_gathering = true;
+                self.queue().gathering_since = Some(Instant::now());
                 tokio::task::yield_now().await;
             }
             let Some(batch) = self.next_batch() else { break };
@@ -275,7 +278,7 @@ impl<C: Carry> Shared<C> {
     fn next_batch(self: &Arc<Self>) -> Option<Vec<Pending<C>>> {
         let now = Instant::now();
         let mut queue = self.queue();
-        queue.is_gathering = false;
+        queue.gathering_since = None;
         if self.due(&queue, now).is_some() {
             return None;
         }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::bed::{BOTH, Bed, block_on, lost, stages};
-use super::own::OwnChange::{self, Add, AddCanary, AddOfProgramme, Claim, Hold, Lift, Remove, Touch};
+use super::own::OwnChange::{
+    self, Add, AddCanary, AddOfProgramme, Claim, Hold, Lift, Remove, Restore, Touch,
+};
 use super::taking::{Spoiled, Taking, write_back};
 use crate::tests::memory::Failing;
 use crate::tests::servers::Programme;
@@ -73,6 +75,7 @@ fn change(of_programmes: bool) -> impl Strategy<Value = OwnChange> {
     let own = prop_oneof![
         4 => proptest::collection::vec(number.clone(), 1..3).prop_map(Add),
         3 => item.clone().prop_map(Remove),
+        1 => item.clone().prop_map(Restore),
         1 => item.clone().prop_map(Hold),
         1 => item.clone().prop_map(Lift),
         1 => item.clone().prop_map(Touch),
@@ -96,7 +99,7 @@ proptest! {
     #[test]
     fn any_history_with_any_crash_ends_with_the_banks_own_living_items(
         (programme, stages) in proptest::sample::select(BOTH.to_vec()).prop_flat_map(|programme| {
-            (Just(programme), history(programme == Programme::ThreatExchange))
+            (Just(programme), history(true))
         }),
         request in proptest::option::of((0_u64..12, any::<bool>())),
         write in proptest::option::of((0_u64..8, any::<bool>())),
@@ -134,7 +137,7 @@ proptest! {
     #[test]
     fn changes_while_a_round_runs_are_not_missed(
         (programme, stages) in proptest::sample::select(BOTH.to_vec()).prop_flat_map(|programme| {
-            (Just(programme), history(programme == Programme::ThreatExchange))
+            (Just(programme), history(true))
         }),
         request in 0_u64..10,
     ) {

@@ -19,10 +19,12 @@ pub(crate) struct OwnItems {
 struct Item {
     numbers: Vec<u8>,
     is_own: bool,
+    was_own: bool,
     is_held: bool,
     is_canary: bool,
     is_removed: bool,
     is_purged: bool,
+    is_back: bool,
     sequence: u64,
     changed_at: u64,
 }
@@ -36,6 +38,8 @@ pub(crate) enum OwnChange {
     AddOfProgramme(u8),
     AddCanary(u8),
     Remove(usize),
+    /// The one of this number among those that were removed comes back as another one.
+    Restore(usize),
     Hold(usize),
     Lift(usize),
     /// Somebody submits the item without a programme, or withdraws that.
@@ -53,10 +57,12 @@ impl OwnItems {
             let item = Item {
                 numbers,
                 is_own,
+                was_own: is_own,
                 is_canary,
                 is_held: false,
                 is_removed: false,
                 is_purged: false,
+                is_back: false,
                 sequence,
                 changed_at,
             };
@@ -66,6 +72,7 @@ impl OwnItems {
             OwnChange::Add(numbers) => return add(numbers.clone(), true, false),
             OwnChange::AddOfProgramme(number) => return add(vec![*number], false, false),
             OwnChange::AddCanary(number) => return add(vec![*number], true, true),
+            OwnChange::Restore(at) => return self.restore(*at, sequence, changed_at),
             OwnChange::Remove(_)
             | OwnChange::Hold(_)
             | OwnChange::Lift(_)
@@ -89,12 +96,25 @@ impl OwnItems {
             OwnChange::Remove(_) => item.is_removed = true,
             OwnChange::Hold(_) => item.is_held = true,
             OwnChange::Lift(_) => item.is_held = false,
-            OwnChange::Claim(_, is_own) => item.is_own = *is_own,
+            OwnChange::Claim(_, is_own) => (item.is_own, item.was_own) = (*is_own, item.was_own || *is_own),
             OwnChange::Add(_)
             | OwnChange::AddOfProgramme(_)
             | OwnChange::AddCanary(_)
+            | OwnChange::Restore(_)
             | OwnChange::Touch(_) => {}
         }
+    }
+
+    fn restore(&mut self, at: usize, sequence: u64, changed_at: u64) {
+        let gone = self.items.values_mut().filter(|item| item.is_removed && !item.is_purged && !item.is_back);
+        let mut gone: Vec<&mut Item> = gone.collect();
+        let count = gone.len().max(1);
+        let Some(item) = gone.get_mut(at % count) else { return };
+        let back = Item { is_removed: false, sequence, changed_at, ..item.clone() };
+        // Its own change comes after that of the item that it is now.
+        (item.is_back, item.sequence, item.changed_at) = (true, sequence + 1, changed_at);
+        self.head += 1;
+        self.items.insert(sequence, back);
     }
 
     /// Forgets the hashes of removed items.
@@ -142,13 +162,18 @@ impl Item {
     }
 
     fn state(&self) -> ItemState {
+        if self.is_canary || !self.was_own {
+            return ItemState::NotOwn;
+        }
+        if self.is_back {
+            return ItemState::BroughtBack;
+        }
         if self.is_removed {
             return ItemState::Removed((!self.is_purged).then(|| self.hashes()));
         }
-        match (self.is_canary, self.is_own, self.is_held) {
-            (true, ..) => ItemState::Canary,
-            (_, false, _) => ItemState::OfProgrammes(self.hashes()),
-            (_, _, true) => ItemState::Held(self.hashes()),
+        match (self.is_own, self.is_held) {
+            (false, _) => ItemState::FormerlyOwn(self.hashes()),
+            (_, true) => ItemState::Held(self.hashes()),
             (..) => ItemState::Own(self.hashes()),
         }
     }

@@ -244,6 +244,14 @@ pub(crate) async fn write_back(
         clock: &clock,
     };
     let mut done = Done::default();
-    let left_over = round.run(&mut done).await?;
-    Ok((done, left_over))
+    let outcome = round.run(&mut done).await;
+    let alarm = match &outcome {
+        Ok(alarm) => alarm.as_ref(),
+        Err(Failure::Alarm(alarm)) => Some(alarm),
+        Err(_) => None,
+    };
+    // As a follower reports it.
+    let text = alarm.map(ToString::to_string).unwrap_or_default();
+    bank.lock().exchanges.get_mut("programme").unwrap().exchange.report.alarm = text;
+    outcome.map(|left_over| (done, left_over))
 }

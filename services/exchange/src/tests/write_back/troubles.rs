@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bed::{BOTH, Bed, lost, stages};
-use super::own::OwnChange::{Add, Remove};
+use super::own::OwnChange::{Add, Hold, Remove, Restore};
 use super::taking::{Spoiled, Taking, write_back};
 use crate::asking::request::{Method, Response, Target};
 use crate::cursor::OutPlace;
@@ -117,10 +117,10 @@ async fn a_removal_whose_hashes_are_purged_is_named_until_somebody_asks_for_a_ro
         bed.bank.lock().own.purge();
         bed.wait(100 * 3_600);
         assert_eq!(bed.run().await, None);
-        // Brought back as another item: the bank has no hashes of the former one at once.
-        bed.change(&[Remove(0), Add(vec![2])]);
+        // Brought back as another item: the bank has no hashes of the former one, however long ago that was.
+        bed.change(&[Remove(0), Restore(0)]);
         bed.bank.lock().own.purge();
-        bed.wait(600);
+        bed.wait(100 * 3_600);
         assert_eq!(bed.run().await, None);
         bed.check("brought back");
         bed.change(&[Remove(0)]);
@@ -210,4 +210,20 @@ async fn another_bank_of_the_same_name_stops_write_back() {
     bed.bank.lock().own_bank = 9;
     let failure = write_back(&bed.bank, &bed.app(), 0, false).await.unwrap_err();
     assert_eq!(failure, Failure::Alarm(Alarm::OtherBank));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_brought_back_and_goes_before_the_next_round_is_withdrawn() {
+    for programme in BOTH {
+        let bed = Bed::new(programme);
+        bed.change(&[Add(vec![1]), Add(vec![2])]);
+        assert_eq!(bed.run().await, None);
+        // The item that it is now was never submitted; its hash was.
+        bed.change(&[Remove(0), Restore(0), Remove(1)]);
+        assert_eq!(bed.run().await, None);
+        bed.check("removed");
+        bed.change(&[Remove(0), Restore(1), Hold(0)]);
+        assert_eq!(bed.run().await, None);
+        bed.check("held");
+    }
 }

@@ -50,7 +50,7 @@ pub(super) struct Queue<C: Carry> {
     /// When the next ones begin.
     pub(super) pace: Pace,
     /// Whether a task is about to make a call, and waits for those that are ready.
-    pub(super) is_gathering: bool,
+    pub(super) gathering_since: Option<Instant>,
     /// Whether a task waits for the end of an interval.
     pub(super) is_timed: bool,
     turns: u64,
@@ -64,7 +64,7 @@ impl<C: Carry> Default for Queue<C> {
             bulk: VecDeque::new(),
             out: 0,
             pace: Pace::default(),
-            is_gathering: false,
+            gathering_since: None,
             is_timed: false,
             turns: 0,
             swept: None,

@@ -3,8 +3,11 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 
+use futures::FutureExt as _;
 use http::{Extensions, Request, Response};
+use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 use tower::util::ServiceExt as _;
@@ -47,8 +50,11 @@ where
         request.extensions_mut().insert(self.calls.clone());
         let answer = self.service.clone().oneshot(request);
         Box::pin(async move {
-            let Ok(answer) = answer.await;
-            answer
+            // A fault of a handler ends its call, as it ends the stream of a connection, and not its caller.
+            match AssertUnwindSafe(answer).catch_unwind().await {
+                Ok(Ok(answer)) => answer,
+                Err(_) => Status::internal("the call ended by a fault of the server").into_http(),
+            }
         })
     }
 }
