@@ -46,6 +46,13 @@ pub struct OutPlace {
     /// Removed items whose withdrawal could not be sent, by id, at most [`OutPlace::IDS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsent: Vec<u64>,
+    /// How many more there are, which the log names.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsent_more: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A pass over a bank's changes, up to the newest one. It may take several rounds.
@@ -107,7 +114,15 @@ mod tests {
     #[test]
     fn a_cursor_reads_back_and_what_is_none_is_refused() {
         let pass = Some(Pass { base: 1, head: 20 });
-        let out = OutPlace { bank: 2, after: 5, through: 9, pass, refused: vec![7], unsent: Vec::new() };
+        let out = OutPlace {
+            bank: 2,
+            after: 5,
+            through: 9,
+            pass,
+            refused: vec![7],
+            unsent: Vec::new(),
+            unsent_more: 4,
+        };
         let at = Some(serde_json::json!({"start": 10}));
         let cursor = Cursor { at, part: 3, items: 7, complete: true, out: Some(out) };
         assert_eq!(Cursor::parse(&cursor.to_bytes().unwrap()), Ok(cursor));

@@ -77,12 +77,14 @@ pub enum Alarm {
     #[error("more than {max} withdrawals could not be sent, of items {}; ask for a round to go on", ids(.0), max = OutPlace::IDS_MAX)]
     ManyUnsent(Vec<u64>),
     /// The round is complete, but for these items.
-    #[error("{}", left_over(.refused, .unsent))]
+    #[error("{}", left_over(.refused, .unsent, *.more))]
     LeftOver {
         /// Items that the programme refuses.
         refused: Vec<u64>,
         /// Removed items whose withdrawal could not be sent.
         unsent: Vec<u64>,
+        /// How many more of these there are.
+        more: u64,
     },
     /// The bank refuses what is stored.
     #[error("{0}")]
@@ -124,14 +126,15 @@ fn ids(items: &[u64]) -> String {
     items.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn left_over(refused: &[u64], unsent: &[u64]) -> String {
+fn left_over(refused: &[u64], unsent: &[u64], more: u64) -> String {
     let mut parts = Vec::new();
     if !refused.is_empty() {
         parts.push(format!("the programme refuses items {}, which every round submits again", ids(refused)));
     }
     if !unsent.is_empty() {
+        let more = if more > 0 { format!(" and {more} more, which the log names,") } else { String::new() };
         parts.push(format!(
-            "the withdrawal of items {} could not be sent, because the bank no longer has their hashes or the programme refuses it: \
+            "the withdrawal of items {}{more} could not be sent, because the bank no longer has their hashes or the programme refuses it: \
              withdraw them at the programme, then ask for a round",
             ids(unsent)
         ));

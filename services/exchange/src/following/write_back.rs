@@ -6,8 +6,10 @@
 //!   sent again changes nothing.
 //! - An item is withdrawn if it may have been submitted: how far items may have been is stored before they are.
 //! - Withdrawals of a page go before its submissions. A hash that another own item of the bank still has is not withdrawn.
-//! - Nothing is skipped in silence. Items that the programme refuses are kept by id and submitted again in every round; removals that cannot
-//!   be sent are kept by id until a person has asked for a round. Where these are too many, the place stays.
+//! - Nothing is skipped in silence. Items that the programme refuses are kept by id and submitted again in every round; where these are too
+//!   many, the place stays. Removals that cannot be sent are kept by id until a person has asked for a round; the log names those that are
+//!   too many, and where the bank has purged their hashes the place stays.
+//! - Following has its turn after a minute, whatever is left.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
@@ -81,6 +83,7 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
         let is_named = |item: &u64| exchange.report.alarm.contains(&item.to_string());
         if self.is_asked && !state.out.unsent.is_empty() && state.out.unsent.iter().all(is_named) {
             state.out.unsent.clear();
+            state.out.unsent_more = 0;
             self.store(&mut state).await?;
         }
         self.submit_refused(&mut state, done).await?;
@@ -109,9 +112,9 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
             state.out.pass = None;
             self.store(&mut state).await?;
         }
-        let OutPlace { refused, unsent, .. } = state.out;
+        let OutPlace { refused, unsent, unsent_more: more, .. } = state.out;
         let is_whole = refused.is_empty() && unsent.is_empty();
-        Ok((!is_whole).then_some(Alarm::LeftOver { refused, unsent }))
+        Ok((!is_whole).then_some(Alarm::LeftOver { refused, unsent, more }))
     }
 
     /// As many of the changes as name no more purged items than can be kept, and whether these are not all.
@@ -202,23 +205,39 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
                         match self.send(&deletion, done, |answer| self.target.deleted(answer)).await? {
                             Sent::Taken(()) => taken_back.extend(items),
                             Sent::Gone(_) => {}
-                            Sent::Refused(status) => refused.extend(items.map(|item| (item, status))),
+                            // A deletion whose answer was lost may be refused when it is made again.
+                            Sent::Refused(status) => {
+                                let sent = self
+                                    .send(&request, done, |answer| self.target.withdrawn(&hashes, answer));
+                                match sent.await? {
+                                    Sent::Taken(Some(left)) if left.contains(&deletion) => {
+                                        refused.extend(items.map(|item| (item, status)));
+                                    }
+                                    Sent::Taken(_) | Sent::Gone(_) | Sent::Refused(_) => {
+                                        taken_back.extend(items)
+                                    }
+                                }
+                            }
                         }
                     }
                 }
                 Sent::Refused(status) if batch.len() == 1 => {
                     refused.extend(batch.iter().map(|(item, _)| (*item, status)));
                 }
-                Sent::Refused(_) => waiting.extend(halves(batch)),
-                Sent::Gone(status) => return Err(Alarm::Refused(status).into()),
+                // What is not there needs no withdrawal.
+                Sent::Gone(_) if batch.len() == 1 => {}
+                Sent::Refused(_) | Sent::Gone(_) => waiting.extend(halves(batch)),
             }
         }
         done.taken_back += count(taken_back.len());
         for (item, status) in refused {
-            if state.out.unsent.len() >= OutPlace::IDS_MAX {
-                return Err(Alarm::Refused(status).into());
+            // Removed items cannot be held or removed until the programme takes them, so the rest goes on.
+            if state.out.unsent.len() < OutPlace::IDS_MAX {
+                state.out.unsent.push(item.0);
+            } else {
+                state.out.unsent_more += 1;
+                tracing::error!(item = item.0, status, "the withdrawal of an item could not be sent");
             }
-            state.out.unsent.push(item.0);
         }
         Ok(())
     }

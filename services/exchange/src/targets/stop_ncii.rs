@@ -90,6 +90,7 @@ impl Target for StopNcii {
         match answer.status {
             401 | 403 => Denial::Credentials,
             400 | 409 | 413 | 422 => Denial::Content,
+            404 | 410 => Denial::Gone,
             status if is_passing(status) => Denial::Later,
             _ => Denial::Stop,
         }

@@ -73,7 +73,7 @@ async fn a_refused_item_is_named_and_tried_again_and_holds_nobody_up() {
         bed.change(&stages()[0]);
         let (done, left_over) = write_back(&bed.bank, &bed.app(), 0, false).await.unwrap();
         assert_eq!((done.submitted, done.refused), (5, 1), "{programme:?}");
-        assert_eq!(left_over, Some(Alarm::LeftOver { refused: vec![2], unsent: vec![] }));
+        assert_eq!(left_over, Some(Alarm::LeftOver { refused: vec![2], unsent: vec![], more: 0 }));
         assert_eq!(bed.submitted(), BTreeSet::from([1, 2, 4, 5, 6, 7]));
         assert!(!left_over.unwrap().to_string().contains(&Model::hash(3).to_text()));
         // As long as it is refused it stays named, and is counted once.
@@ -126,7 +126,7 @@ async fn a_removal_whose_hashes_are_purged_is_named_until_somebody_asks_for_a_ro
         bed.change(&[Remove(0)]);
         bed.bank.lock().own.purge();
         bed.wait(100 * 3_600);
-        let named = Some(Alarm::LeftOver { refused: vec![], unsent: vec![5] });
+        let named = Some(Alarm::LeftOver { refused: vec![], unsent: vec![5], more: 0 });
         assert_eq!(bed.run().await, named, "{programme:?}");
         assert_eq!(bed.run().await, named, "it stays");
         assert_eq!(write_back(&bed.bank, &bed.app(), 0, true).await.unwrap().1, None);
@@ -225,5 +225,26 @@ async fn what_was_brought_back_and_goes_before_the_next_round_is_withdrawn() {
         bed.change(&[Remove(0), Restore(1), Hold(0)]);
         assert_eq!(bed.run().await, None);
         bed.check("held");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_withdrawals_are_named_and_hold_nobody_up() {
+    for programme in BOTH {
+        let bed = Bed::new(programme);
+        bed.change(&(0..30).map(|number| Add(vec![number])).collect::<Vec<_>>());
+        assert_eq!(bed.run().await, None);
+        bed.change(&vec![Remove(0); 30]);
+        let refusing = Taking::new(programme, "111", &bed.given, |_, _| {
+            Some(Spoiled::Before(Ok(Response::of_status(400))))
+        });
+        let (done, left_over) = write_back(&bed.bank, &refusing, 0, false).await.unwrap();
+        let named = Alarm::LeftOver { refused: vec![], unsent: (1..=20).collect(), more: 10 };
+        assert_eq!((done.taken_back, left_over), (0, Some(named)), "{programme:?}");
+        // The rest goes on, and who has read the alarm ends it.
+        bed.change(&[Add(vec![40])]);
+        assert!(bed.run().await.is_some());
+        assert!(bed.submitted().contains(&40));
+        assert_eq!(write_back(&bed.bank, &bed.app(), 0, true).await.unwrap().1, None);
     }
 }
