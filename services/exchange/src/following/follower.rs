@@ -60,6 +60,8 @@ pub(crate) struct Follower<B, F> {
     refused: Option<(Credentials, u16)>,
     /// The same of write-back, which has credentials of its own: the exchange goes on following without them.
     submission_refused: Option<(Credentials, u16)>,
+    /// The end of a pause that the programme asked for when something was submitted.
+    submit_from: Option<Instant>,
     failures: u32,
     backoff: Backoff,
 }
@@ -90,6 +92,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
             completed_at,
             refused,
             submission_refused,
+            submit_from: None,
             failures: 0,
             backoff,
         }
@@ -225,6 +228,11 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         }
     }
 
+    /// Whether write-back waits for the end of a pause that the programme asked for. Following does not wait with it.
+    fn waits_to_submit(&self) -> bool {
+        self.submit_from.is_some_and(|from| Instant::now() < from)
+    }
+
     async fn follow(
         &mut self,
         exchange: &Exchange,
@@ -263,6 +271,9 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         is_reported: bool,
         done: &mut Done,
     ) -> Result<Option<Alarm>, Failure> {
+        if self.waits_to_submit() {
+            return Ok(None);
+        }
         let shared = &self.shared;
         let read = shared.vault.read_for_submission(exchange.member.as_deref(), &exchange.name, api);
         let credentials = read.map_err(Alarm::NoCredentials)?;
@@ -285,7 +296,13 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         };
         let outcome = round.run(done).await;
         self.submission_refused = refused(&outcome, credentials);
-        outcome
+        match outcome {
+            Err(Failure::Passing(reason, Some(pause))) => {
+                self.submit_from = Some(Instant::now() + pause.min(ASKED_PAUSE_MAX));
+                Err(Failure::Passing(reason, None))
+            }
+            outcome => outcome,
+        }
     }
 
     fn bank_failed(&mut self, error: &BankError) -> After {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use vigie_serving::Shutdown;
 use vigie_telemetry::Telemetry;
 
@@ -36,13 +37,18 @@ async fn following_and_write_back_stop_apart_and_both_are_reported() {
     bank.lock().own.change(&Add(vec![1]), 5);
     bank.lock().own.change(&Add(vec![2]), 5);
     given.lock().unwrap().refuses.insert(2);
-    // The status of answers to requests of following.
+    // Whether pages are cut short, and whether submissions are answered with a pause of a day.
     let torn = Arc::new(Mutex::new(false));
-    let is_torn = Arc::clone(&torn);
+    let paused = Arc::new(Mutex::new(false));
+    let (is_torn, is_paused) = (Arc::clone(&torn), Arc::clone(&paused));
     let fetch = Taking::new(Programme::StopNcii, "111", &given, move |_, request| {
         let is_page = request.method == crate::asking::request::Method::Get;
         let page = || Spoiled::Before(Ok(Response::ok("{")));
-        (is_page && *is_torn.lock().unwrap()).then(page)
+        let pause = || {
+            let retry_after = Some(Duration::from_secs(24 * 3_600));
+            Spoiled::Before(Ok(Response { retry_after, ..Response::of_status(429) }))
+        };
+        if is_page { is_torn.lock().unwrap().then(page) } else { is_paused.lock().unwrap().then(pause) }
     });
     let keys: Mutex<BTreeMap<String, String>> = Mutex::default();
     let environment = Arc::new(keys);
@@ -90,6 +96,23 @@ async fn following_and_write_back_stop_apart_and_both_are_reported() {
     assert!(given.lock().unwrap().of("111").contains(&2));
     *torn.lock().unwrap() = false;
     report(&bank, |report| report.succeeded == Some(true) && report.alarm.is_empty()).await;
+
+    // A programme that asks for a pause of submissions is followed meanwhile, and takes what waits once the pause is over.
+    *paused.lock().unwrap() = true;
+    bank.lock().own.change(&Add(vec![3]), 5);
+    report(&bank, |report| report.succeeded == Some(false)).await;
+    let asked_at = Instant::now();
+    *paused.lock().unwrap() = false;
+    model.lock().unwrap().change(&[Change::Put(101)]);
+    while bank.records("programme").len() < 2 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(asked_at.elapsed() < Duration::from_secs(3_600), "{:?}", asked_at.elapsed());
+    while !given.lock().unwrap().of("111").contains(&3) {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    let waited = asked_at.elapsed().as_secs();
+    assert!((86_000..93_000).contains(&waited), "{waited} s");
     shutdown.cancel();
     running.await.unwrap();
 }
