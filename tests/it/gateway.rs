@@ -1,6 +1,6 @@
 //! The gateway of a cluster, over HTTP.
 
-mod client;
+pub(crate) mod client;
 mod feeds;
 mod hma;
 mod v1;

@@ -7,10 +7,13 @@
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
+use serde_json::json;
 use vigie_clients::IdempotencyKey;
-use vigie_harness::in_process::{Cluster, as_of, soon};
+use vigie_harness::in_process::{as_of, soon};
 use vigie_model::Hash;
 use vigie_tests::material::{generator, item, pdq, random_pdq};
+
+use crate::gateway::client::{Http, cluster};
 
 /// Writes a second that go on meanwhile.
 const WRITES: u64 = 1_000;
@@ -18,12 +21,14 @@ const WRITES: u64 = 1_000;
 const WRITERS: u64 = 20;
 const PROBES: usize = 500;
 
-/// From the call that adds or removes an item to an answer of all shards that knows of it, beside 1,000 writes a second.
+/// From the call that adds or removes an item to an answer of all shards that knows of it, beside 1,000 writes a second;
+/// by gRPC, and by the gateway as clients of HMA call it.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn adds_and_removals_show_on_all_shards() {
-    let cluster = Cluster::start().await.unwrap();
-    let name = cluster.create_bank("known").await.unwrap();
+    let cluster = cluster().await;
+    let http = Http::new(&cluster);
+    let name = cluster.create_bank("KNOWN").await.unwrap();
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
@@ -49,7 +54,7 @@ async fn adds_and_removals_show_on_all_shards() {
         })
         .collect();
     let (mut rng, began) = (generator(99), Instant::now());
-    let (mut adds, mut removals) = (Vec::new(), Vec::new());
+    let (mut adds, mut removals, mut posts) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..PROBES {
         let hash = random_pdq(&mut rng);
         let sent = Instant::now();
@@ -62,6 +67,13 @@ async fn adds_and_removals_show_on_all_shards() {
         let found = cluster.ask_one(pdq(hash), as_of(removed.sequence)).await.unwrap();
         removals.push(sent.elapsed());
         assert!(found.found.matches.is_empty());
+
+        let hash: String = random_pdq(&mut rng).iter().map(|byte| format!("{byte:02x}")).collect();
+        let lookup = format!("/m/raw_lookup?signal_type=pdq&signal={hash}");
+        let sent = Instant::now();
+        let added = http.post("/c/bank/KNOWN/signal", &json!({ "pdq": hash })).await.body(200);
+        while http.get(&lookup).await.body(200)["matches"] != json!([added["id"]]) {}
+        posts.push(sent.elapsed());
     }
     let took = began.elapsed();
     stop.send_replace(true);
@@ -70,7 +82,12 @@ async fn adds_and_removals_show_on_all_shards() {
         writes += writer.await.unwrap();
     }
     println!("{:.0} writes a second beside it", writes as f64 / took.as_secs_f64());
-    for (what, mut times) in [("add to matchable", adds), ("remove to gone", removals)] {
+    let measured = [
+        ("add to matchable", adds),
+        ("remove to gone", removals),
+        ("add to matchable by the gateway", posts),
+    ];
+    for (what, mut times) in measured {
         times.sort_unstable();
         let at = |percent: usize| times[(times.len() - 1) * percent / 100];
         println!("{what}: median {:.1?}, p99 {:.1?}, greatest {:.1?}", at(50), at(99), at(100));
