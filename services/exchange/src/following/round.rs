@@ -264,7 +264,7 @@ fn next_part(state: &State) -> Cursor {
     Cursor { part: state.cursor.part.saturating_add(1), items: state.items, ..state.cursor.clone() }
 }
 
-fn count(len: usize) -> u64 {
+pub(super) fn count(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
 

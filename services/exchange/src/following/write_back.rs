@@ -21,7 +21,7 @@ use vigie_model::{Hash, ItemId, Sequence};
 use super::alarm::{Alarm, Failure};
 use super::asking::{Untaken, ask};
 use super::changes::{Sorted, is_purged, sort, taken};
-use super::round::Done;
+use super::round::{Done, count};
 use crate::asking::fetch::Fetch;
 use crate::asking::pacing::Patience;
 use crate::asking::request::{Request, Response};
@@ -80,8 +80,11 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
         }
         let mut state = State { cursor, out };
         // Somebody has read which they are.
-        let is_named = |item: &u64| exchange.report.alarm.contains(&item.to_string());
-        if self.is_asked && !state.out.unsent.is_empty() && state.out.unsent.iter().all(is_named) {
+        let named = numbers(&exchange.report.alarm);
+        if self.is_asked
+            && !state.out.unsent.is_empty()
+            && state.out.unsent.iter().all(|item| named.contains(item))
+        {
             state.out.unsent.clear();
             state.out.unsent_more = 0;
             self.store(&mut state).await?;
@@ -379,6 +382,18 @@ fn halves<T>(mut batch: Vec<T>) -> [Vec<T>; 2] {
     [second, batch]
 }
 
-fn count(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
+/// The numbers that a text names.
+fn numbers(text: &str) -> HashSet<u64> {
+    text.split(|one: char| !one.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_within_another_is_not_named() {
+        let named = numbers("items 123, 7 and 5 more could not be sent; refuses items 40");
+        assert_eq!(named, HashSet::from([123, 7, 5, 40]));
+    }
 }
