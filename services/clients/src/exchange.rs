@@ -258,11 +258,7 @@ impl ExchangeClient {
         page_size: u16,
         deadline: Instant,
     ) -> Result<(Vec<String>, Vec<u8>), CallError> {
-        let page_size = page_size.into();
-        let request =
-            pb::ListExchangeRecordsRequest { exchange_id: exchange.0, after, page_size, with_foreign: false };
-        let answer: pb::ListExchangeRecordsResponse =
-            call!(self, deadline, list_exchange_records, ListExchangeRecords, request)?;
+        let answer = self.records(exchange, after, page_size, false, deadline).await?;
         Ok((answer.keys, answer.next_after))
     }
 
@@ -274,16 +270,26 @@ impl ExchangeClient {
         page_size: u16,
         deadline: Instant,
     ) -> Result<(Vec<String>, Vec<u8>), CallError> {
-        let page_size = page_size.into();
-        let request =
-            pb::ListExchangeRecordsRequest { exchange_id: exchange.0, after, page_size, with_foreign: true };
-        let answer: pb::ListExchangeRecordsResponse =
-            call!(self, deadline, list_exchange_records, ListExchangeRecords, request)?;
+        let answer = self.records(exchange, after, page_size, true, deadline).await?;
         if answer.foreign_json.len() != answer.keys.len() {
             let invalid = Invalid::new("foreign_json", "is not there for each key");
             return self.bank.checked(Err(invalid));
         }
         Ok((answer.foreign_json, answer.next_after))
+    }
+
+    async fn records(
+        &self,
+        exchange: ExchangeId,
+        after: Vec<u8>,
+        page_size: u16,
+        with_foreign: bool,
+        deadline: Instant,
+    ) -> Result<pb::ListExchangeRecordsResponse, CallError> {
+        let page_size = page_size.into();
+        let request =
+            pb::ListExchangeRecordsRequest { exchange_id: exchange.0, after, page_size, with_foreign };
+        call!(self, deadline, list_exchange_records, ListExchangeRecords, request)
     }
 
     /// Reports how the rounds of an exchange went.
