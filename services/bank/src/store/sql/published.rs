@@ -52,7 +52,7 @@ async fn chain_as_of<C: Reader>(connection: &mut C, bank: BankId, number: u64) -
                   WHERE bank_id = $1 AND number <= $2 AND chain IS NOT NULL ORDER BY number DESC LIMIT 1";
     let values = [bank.0.into(), number].map(Value::Number);
     let read = |row: &C::Row| {
-        let read = || -> Column<_> { Ok((row.number::<u64>(0)?, ListChain(row.array(1)?))) };
+        let read = || -> Column<(u64, [u8; 32])> { Ok((row.number(0)?, row.array(1)?)) };
         read().map_err(|_| corrupt("an entry of a list"))
     };
     let stored = first(connection, "read the chain of a list", select, &values, read).await?;
@@ -60,12 +60,10 @@ async fn chain_as_of<C: Reader>(connection: &mut C, bank: BankId, number: u64) -
     let select = "SELECT number, digest FROM list_entries \
                   WHERE bank_id = $1 AND number > $2 AND number <= $3 ORDER BY number";
     let values = [bank.0.into(), at, number].map(Value::Number);
-    let read = |row: &C::Row| {
-        let read = || -> Column<_> { Ok((row.number::<u64>(0)?, EntryDigest(row.array(1)?))) };
-        read().map_err(|_| corrupt("an entry of a list"))
-    };
     let since = all(connection, "read the chain of a list", select, &values, read).await?;
-    Ok(since.iter().fold(chain, |chain, (number, digest)| chain.after(*number, digest)))
+    Ok(since
+        .into_iter()
+        .fold(ListChain(chain), |chain, (number, digest)| chain.after(number, &EntryDigest(digest))))
 }
 
 /// The lists of living banks that have a row.
