@@ -72,7 +72,7 @@ fn entry(key: ListKey, found: FoundListed) -> pb::PublishedEntry {
     match content.filter(|_| now == Some(entry.digest)) {
         Some(content) => {
             let pb::ItemContent { hashes, labels, .. } = content.into();
-            // Of all that is said of it, its classification alone.
+            // Followers get the classification alone, and no other detail of the item.
             let details = record.map(|record| {
                 let classification = record.details.classification;
                 Details { classification, ..Details::default() }
@@ -81,7 +81,7 @@ fn entry(key: ListKey, found: FoundListed) -> pb::PublishedEntry {
             let content = pb::ItemContent { hashes, labels, details, ..Default::default() };
             pb::PublishedEntry { content: Some(content), ..shown }
         }
-        // One that is in the list now came back by a later entry.
+        // An item that is in the list now came back later, and a later entry says so.
         None if now.is_none() && entry.digest == EntryDigest::gone(key) => {
             pb::PublishedEntry { gone: true, ..shown }
         }

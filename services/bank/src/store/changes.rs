@@ -61,7 +61,7 @@ pub(crate) enum ChangedState {
         /// The item, while it can be brought back.
         item: Option<Box<Item>>,
     },
-    /// It was removed, and brought back as another item.
+    /// The item was removed, and brought back as another item.
     BroughtBack {
         /// When it had been added.
         added_at: UnixMillis,

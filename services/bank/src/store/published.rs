@@ -60,7 +60,7 @@ pub(crate) struct ListRows {
 /// Which entries to read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ListQuery {
-    /// Of this bank,
+    /// Rows of this bank,
     pub(crate) bank: BankId,
     /// after this number,
     pub(crate) after: u64,

@@ -31,7 +31,7 @@ pub(crate) enum Touch {
         /// Whose it was.
         whose: Whose,
     },
-    /// It was removed, and brought back as another item.
+    /// The item was removed, and brought back as another item.
     BroughtBack {
         /// When it had been added.
         added_at: UnixMillis,

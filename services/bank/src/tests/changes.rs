@@ -195,7 +195,7 @@ async fn follow_writes(seed: u64, served: Served) {
             );
         }
     }
-    // The list has what the items have, and who begins now comes to the same.
+    // The list and the items agree, and a follower that begins now reads the same.
     let mut hashes = Vec::new();
     for (id, _) in living.iter().filter(|(id, (held, _))| !held && !of_programme.contains(id)) {
         hashes.push(served.item(*id).await.unwrap().item.unwrap().content.unwrap().hashes);
@@ -307,7 +307,7 @@ async fn an_entry_tells_whose_its_item_is(bed: Bed) {
     };
     let expected = [Own, Programmes, FormerlyOwn, FormerlyOwn, Canary];
     assert_eq!(told().await, expected);
-    // What is said of them, a hold and its end, and their removal, change nothing of it.
+    // New details, a hold and its end, and a removal do not change whose an item is.
     for item in &ids {
         let details = Some(pb::ItemDetails { note: "n".into(), ..Default::default() });
         bank.update_item(pb::UpdateItemRequest { item_id: *item, details, ..Default::default() })

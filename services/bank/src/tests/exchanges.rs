@@ -100,7 +100,7 @@ async fn keys_are_listed_page_by_page(bed: Bed) {
     found.sort();
     let expected: Vec<String> = keys.into_iter().filter(|key| key != "key-3").collect();
     assert_eq!(found, expected);
-    // What the programme said of them is in pages of at most 3 MiB: of 1,000 records of 4 KiB it takes two.
+    // A page with the words of programmes has at most 3 MiB: 1,000 records of 4 KiB take two pages.
     let long = format!("{{\"x\": \"{}\"}}", "y".repeat(4_000));
     let many = (0..1_000).map(|number| pb::ExchangeRecordPut {
         foreign_json: long.clone(),

@@ -57,7 +57,7 @@ pub enum EntryState {
     Living(Box<EntryContent>),
     /// It is there and matches for nobody.
     Held(Box<EntryContent>),
-    /// It was removed, and brought back as another item, which has an entry of its own.
+    /// The item was removed, and brought back as another item, which has an entry of its own.
     BroughtBack,
     /// It was removed.
     Removed {

@@ -113,7 +113,7 @@ impl<'a> Page<'a, '_> {
             if is_contributor && !put.item.details.is_empty() {
                 with.details = put.item.details.clone();
             } else if with.submissions.first().is_some_and(|first| first.origin == origin) {
-                // What was said by this record is not said any more; notes are somebody else's.
+                // The programme's new classes replace the ones it gave before; notes are not the programme's.
                 with.details.classification = put.item.details.classification.clone();
             }
             if with != *record {
