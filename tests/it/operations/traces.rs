@@ -210,8 +210,8 @@ async fn all_of(traced: &Traced) -> Vec<SeenSpan> {
     tokio::task::block_in_place(|| traced.collector.settled())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_traces_of_a_hundred_are_whole_hedged_ones_too() {
+/// Asks a new cluster for a hundred traces and checks that each is whole. Returns how many searches of a shard were hedged.
+async fn hedged_of_a_hundred() -> usize {
     let traced = Traced::start(60_000).await;
     let mut hedged = 0;
     for number in 1..=REQUESTS {
@@ -226,9 +226,22 @@ async fn a_hundred_traces_of_a_hundred_are_whole_hedged_ones_too() {
     for number in 1..=REQUESTS {
         hedged += check_whole(&traced.collector.trace(&trace_id(number)));
     }
-    println!("{REQUESTS} traces, {hedged} hedges");
-    assert!(hedged >= 3, "{hedged} hedges say little");
     traced.stop().await;
+    hedged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_traces_of_a_hundred_are_whole_hedged_ones_too() {
+    // A busy machine answers late without any delay, so a coordinator there may see no reason to hedge.
+    let mut hedged = 0;
+    for round in 1..=10 {
+        hedged += hedged_of_a_hundred().await;
+        println!("{round} times {REQUESTS} traces, {hedged} hedges");
+        if hedged >= 3 {
+            return;
+        }
+    }
+    panic!("{hedged} hedges say little");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
