@@ -19,6 +19,7 @@ use vigie_model::{
 };
 
 use crate::invalid::{Invalid, check_len, each};
+use crate::model::standing::{standing_from_wire, standing_to_wire};
 use crate::model::{Sender, bank_name, bank_ref, hash};
 use crate::pb::bank::v1 as pb;
 
@@ -262,6 +263,10 @@ impl From<ChangeKind> for pb::change::Kind {
             ChangeKind::ItemHeldSet { item, bank, held } => {
                 Self::ItemHeldSet(pb::ItemHeldSet { item_id: item.0, bank_id: bank.0, held })
             }
+            ChangeKind::ItemStandingSet { item, bank, standing } => {
+                let standing = standing_to_wire(&standing);
+                Self::ItemStandingSet(pb::ItemStandingSet { item_id: item.0, bank_id: bank.0, standing })
+            }
         }
     }
 }
@@ -302,6 +307,12 @@ impl TryFrom<pb::Change> for Change {
                 item: ItemId(set.item_id),
                 bank: BankId(set.bank_id),
                 held: set.held,
+            },
+            Kind::ItemStandingSet(set) => ChangeKind::ItemStandingSet {
+                item: ItemId(set.item_id),
+                bank: BankId(set.bank_id),
+                standing: standing_from_wire(set.standing)
+                    .map_err(|invalid| invalid.within("item_standing_set.standing"))?,
             },
             Kind::MemberPut(_)
             | Kind::PrincipalPut(_)

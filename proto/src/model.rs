@@ -3,14 +3,16 @@
 pub(crate) mod packed;
 mod picture;
 pub(crate) mod search_options;
+pub(crate) mod standing;
 
 use vigie_model::{
-    BankId, BankName, BankRef, Coverage, Distance, Hash, HashCount, HashType, ItemId, Match, Query,
+    BankId, BankName, BankRef, Coverage, Distance, Facts, Hash, HashCount, HashType, ItemId, Match, Query,
     QueryHash, QueryMatches, Recall, Rendition, Sequence, SetDigest, ShardFailure, ShardId, Variant, Way,
 };
 
 use crate::invalid::{Invalid, check_len, each};
 use crate::pb::model::v1 as pb;
+use crate::time::{time, unix_ms};
 
 /// Whose message is read.
 ///
@@ -241,6 +243,8 @@ impl From<Match> for pb::Match {
                     pb::Way::from(way).into()
                 }
             },
+            facts: found.facts.map(|facts| (*facts).into()),
+            added_at_unix_ms: unix_ms(found.added_at),
         }
     }
 }
@@ -262,6 +266,8 @@ impl TryFrom<pb::Match> for Match {
             exact: message.exact,
             other_matches: message.other_matches,
             rendition: Rendition { frame: message.frame, way: way(message.way) },
+            added_at: time(message.added_at_unix_ms),
+            facts: message.facts.map(Facts::try_from).transpose()?.map(Box::new),
         })
     }
 }

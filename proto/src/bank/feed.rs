@@ -1,11 +1,17 @@
 //! The feed of the bank's log: ranges of changes, cursors, and the parts of a shard's present state.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use prost::Message as _;
 use vigie_model::change::{Cursor, LogId};
-use vigie_model::{Bank, Change, FeedRange, Item, ItemId, Sequence, ShardIdentity, StatePart};
+use vigie_model::{
+    Bank, BankId, Change, FeedRange, Item, ItemId, Sequence, ShardIdentity, Standing, StatePart,
+};
 
 use crate::invalid::{Invalid, each};
 use crate::model::digest;
+use crate::model::standing::{standing_from_wire, standing_to_wire};
 use crate::pb::bank::v1 as pb;
 use crate::time::{time, unix_ms};
 
@@ -143,10 +149,19 @@ impl From<StatePart> for pb::LoadResponse {
                 banks: banks.into_iter().map(Into::into).collect(),
                 members_on,
             }),
-            StatePart::Items { items, held } => Part::Items(pb::LoadItems {
-                items: items.into_iter().map(Into::into).collect(),
-                held_item_ids: held.into_iter().map(|item| item.0).collect(),
-            }),
+            StatePart::Items { items, held, standings } => {
+                let banks: HashMap<ItemId, BankId> = items.iter().map(|item| (item.id, item.bank)).collect();
+                let standing = |(item, standing): (ItemId, Arc<Standing>)| pb::ItemStandingSet {
+                    item_id: item.0,
+                    bank_id: banks.get(&item).map_or(0, |bank| bank.0),
+                    standing: standing_to_wire(&standing),
+                };
+                Part::Items(pb::LoadItems {
+                    standings: standings.into_iter().map(standing).collect(),
+                    items: items.into_iter().map(Into::into).collect(),
+                    held_item_ids: held.into_iter().map(|item| item.0).collect(),
+                })
+            }
             StatePart::End { settled } => Part::End(pb::LoadEnd { settled_sequence: settled.0 }),
         };
         Self { part: Some(part) }
@@ -171,6 +186,9 @@ impl TryFrom<pb::LoadResponse> for StatePart {
             Part::Items(part) => Ok(Self::Items {
                 items: each("items", part.items, Item::try_from)?,
                 held: part.held_item_ids.into_iter().map(ItemId).collect(),
+                standings: each("standings", part.standings, |set| {
+                    Ok((ItemId(set.item_id), standing_from_wire(set.standing)?))
+                })?,
             }),
             Part::End(end) => Ok(Self::End { settled: Sequence(end.settled_sequence) }),
         }
@@ -323,8 +341,12 @@ mod tests {
         let parts = [
             StatePart::Begin { cursor, banks: vec![bank], members_on: false },
             StatePart::Begin { cursor, banks: vec![], members_on: true },
-            StatePart::Items { items: vec![item()], held: vec![] },
-            StatePart::Items { items: vec![item()], held: vec![ItemId(7)] },
+            StatePart::Items { items: vec![item()], held: vec![], standings: vec![] },
+            StatePart::Items {
+                items: vec![item()],
+                held: vec![ItemId(7)],
+                standings: vec![(ItemId(7), Arc::new(Standing { probation: true, ..Standing::default() }))],
+            },
             StatePart::End { settled: Sequence(11) },
         ];
         for part in parts {

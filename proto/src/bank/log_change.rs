@@ -67,7 +67,8 @@ impl LogChange {
                 ChangeKind::BankDeleted { bank } => Some(DirectoryChange::BankDeleted { bank }),
                 ChangeKind::ItemAdded(_)
                 | ChangeKind::ItemRemoved { .. }
-                | ChangeKind::ItemHeldSet { .. } => None,
+                | ChangeKind::ItemHeldSet { .. }
+                | ChangeKind::ItemStandingSet { .. } => None,
             },
         }
     }
@@ -175,7 +176,8 @@ pub fn decode_log_change(stored: &[u8]) -> Result<LogChange, Invalid> {
         | Kind::BankDeleted(_)
         | Kind::ItemAdded(_)
         | Kind::ItemRemoved(_)
-        | Kind::ItemHeldSet(_)) => {
+        | Kind::ItemHeldSet(_)
+        | Kind::ItemStandingSet(_)) => {
             let change: Change = pb::Change { sequence: 0, kind: Some(kind) }.try_into()?;
             debug_assert_eq!(change.sequence, Sequence::ZERO);
             return Ok(LogChange::Shard(change.kind));
@@ -186,10 +188,12 @@ pub fn decode_log_change(stored: &[u8]) -> Result<LogChange, Invalid> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use vigie_consortium::{
         Charter, Credential, Expiry, Flags, Grant, Member, Principal, Quota, Roles, Text,
     };
-    use vigie_model::{BankName, Hash, Item, ItemDraft, ItemId, UnixMillis};
+
+    use vigie_model::{BankName, Hash, Item, ItemDraft, ItemId, Standing, UnixMillis};
 
     use super::*;
 
@@ -223,6 +227,12 @@ mod tests {
             ChangeKind::ItemRemoved { item: ItemId(7), bank: BankId(2) },
             ChangeKind::ItemHeldSet { item: ItemId(7), bank: BankId(2), held: true },
             ChangeKind::ItemHeldSet { item: ItemId(7), bank: BankId(2), held: false },
+            ChangeKind::ItemStandingSet { item: ItemId(7), bank: BankId(2), standing: Arc::default() },
+            ChangeKind::ItemStandingSet {
+                item: ItemId(7),
+                bank: BankId(2),
+                standing: Arc::new(Standing { probation: true, ..Standing::default() }),
+            },
         ];
         let of_directory = [
             DirectoryChange::MemberPut(Member::local()),

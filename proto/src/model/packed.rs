@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
-use vigie_model::{BankId, BankRef, Hash, ItemId, Match, Query, QueryHash, QueryMatches, Rendition, Variant};
+use vigie_model::{
+    BankId, BankRef, Facts, Hash, ItemId, Match, Query, QueryHash, QueryMatches, Rendition, Variant,
+};
 
 use crate::invalid::{Invalid, check_len};
 use crate::model::{Sender, bank_ref, distance, hash_type, hash_type_number, variant};
 use crate::pb::model::v1 as pb;
+use crate::time::{time, unix_ms};
 
 impl pb::PackedQueries {
     pub(crate) fn of<'query>(queries: impl IntoIterator<Item = &'query Query>) -> Self {
@@ -132,6 +135,11 @@ impl Packing {
         if !found.exact {
             message.inexact.push(count(message.item_ids.len()));
         }
+        if let Some(facts) = found.facts {
+            message.facts_of.push(count(message.item_ids.len()));
+            message.facts.push((*facts).into());
+        }
+        message.added_at_unix_ms.push(unix_ms(found.added_at));
         message.item_ids.push(found.item.0);
         message.bank_numbers.push(bank);
         message.external_references.push(found.external_reference.map(String::from).unwrap_or_default());
@@ -151,6 +159,9 @@ impl Packing {
             clear_zeros(column);
         }
         clear_zeros(&mut message.label_counts);
+        if message.added_at_unix_ms.iter().all(|&at| at == 0) {
+            message.added_at_unix_ms.clear();
+        }
         if message.external_references.iter().all(String::is_empty) {
             message.external_references.clear();
         }
@@ -217,6 +228,8 @@ struct Columns {
     labels: std::vec::IntoIter<String>,
     /// The number of the next inexact match.
     inexact: std::iter::Peekable<std::vec::IntoIter<u32>>,
+    /// The number of the next match with facts, and the facts.
+    facts: std::iter::Peekable<std::iter::Zip<std::vec::IntoIter<u32>, std::vec::IntoIter<pb::Facts>>>,
 }
 
 impl Columns {
@@ -236,6 +249,7 @@ impl Columns {
             ("label_counts", message.label_counts.len()),
             ("variants", message.variants.len()),
             ("other_matches", message.other_matches.len()),
+            ("added_at_unix_ms", message.added_at_unix_ms.len()),
         ];
         for (field, length) in sometimes {
             check_column(field, length, matches)?;
@@ -245,12 +259,15 @@ impl Columns {
             let reason = format!("count {labels} labels, of which {} came", message.labels.len());
             return Err(Invalid::new("label_counts", reason));
         }
-        let inexact = &message.inexact;
-        if !inexact.is_sorted_by(|one, next| one < next)
-            || inexact.last().is_some_and(|&last| size(last) >= matches)
-        {
-            return Err(Invalid::new("inexact", "has to be numbers of matches, ascending"));
+        for (field, numbers) in [("inexact", &message.inexact), ("facts_of", &message.facts_of)] {
+            if !numbers.is_sorted_by(|one, next| one < next)
+                || numbers.last().is_some_and(|&last| size(last) >= matches)
+            {
+                return Err(Invalid::new(field, "has to be numbers of matches, ascending"));
+            }
         }
+        check_len("facts", message.facts.len(), message.facts_of.len(), message.facts_of.len())?;
+        let facts = std::mem::take(&mut message.facts_of).into_iter().zip(std::mem::take(&mut message.facts));
         let bank = |(number, bank): (usize, &pb::PackedBank)| {
             let name = bank_ref("name", &bank.name);
             Ok((BankId(bank.id), name.map_err(|invalid| invalid.within(format!("banks[{number}]")))?))
@@ -261,6 +278,7 @@ impl Columns {
             references: std::mem::take(&mut message.external_references).into_iter(),
             labels: std::mem::take(&mut message.labels).into_iter(),
             inexact: std::mem::take(&mut message.inexact).into_iter().peekable(),
+            facts: facts.peekable(),
             message,
         })
     }
@@ -282,6 +300,8 @@ impl Columns {
         let reference = self.references.next().unwrap_or_default();
         let labels = message.label_counts.get(at).map_or(0, |&count| size(count));
         let is_inexact = self.inexact.next_if(|&number| size(number) == at).is_some();
+        let facts = self.facts.next_if(|(number, _)| size(*number) == at);
+        let facts = facts.map(|(_, facts)| Facts::try_from(facts)).transpose()?;
         self.at += 1;
         Ok(Match {
             item: ItemId(item),
@@ -295,6 +315,8 @@ impl Columns {
             exact: !is_inexact,
             other_matches: message.other_matches.get(at).copied().unwrap_or_default(),
             rendition: Rendition::default(),
+            added_at: time(message.added_at_unix_ms.get(at).copied().unwrap_or_default()),
+            facts: facts.map(Box::new),
         })
     }
 }

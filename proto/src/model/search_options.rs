@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use prost::encoding::{decode_varint, encode_varint};
 use vigie_model::{
-    BankId, BankSet, Distance, HashType, Limit, MaxDistances, MinCoverage, Query, SearchOptions, Sequence,
+    BankId, BankSet, Distance, HashType, Limit, MaxDistances, MemberId, MinCoverage, Query, SearchOptions,
+    Sequence,
 };
 
 use crate::invalid::{Invalid, check_len, each};
@@ -20,6 +21,8 @@ impl From<SearchOptions> for pb::SearchOptions {
         Self {
             banks: options.banks.iter().map(ToString::to_string).collect(),
             bank_set: options.bank_set.as_deref().map(encoded_set),
+            member_id: options.member.map_or(0, |member| member.0),
+            with_aside: options.with_aside,
             max_distance: options.max_distances.asked().map(distance).collect(),
             limit: i32::try_from(options.limit.get()).unwrap_or(i32::MAX),
             min_sequence: options.min_sequence.0,
@@ -58,10 +61,17 @@ fn options_of(message: pb::SearchOptions, sender: Sender) -> Result<SearchOption
     if bank_set.is_some() && !message.banks.is_empty() {
         return Err(Invalid::new("bank_set", "comes with the names of banks; a search takes one of the two"));
     }
+    if sender == Sender::Client && (message.member_id != 0 || message.with_aside) {
+        let field = if message.member_id == 0 { "with_aside" } else { "member_id" };
+        let reason = "is for the services behind a frontend, which computes it";
+        return Err(Invalid::new(field, reason));
+    }
     let min_coverage = message.min_coverage.map_or(Ok(MinCoverage::default()), MinCoverage::new);
     Ok(SearchOptions {
         banks: each("banks", message.banks, |name| bank_ref("", &name))?,
         bank_set: bank_set.map(Arc::new),
+        member: (message.member_id != 0).then_some(MemberId(message.member_id)),
+        with_aside: message.with_aside,
         max_distances,
         limit: Limit::new(message.limit.into()).map_err(|error| Invalid::new("limit", error))?,
         min_sequence: Sequence(message.min_sequence),
@@ -144,6 +154,8 @@ mod tests {
         let options = SearchOptions {
             banks: vec!["a".parse().unwrap(), "b-2".parse().unwrap()],
             bank_set: None,
+            member: None,
+            with_aside: false,
             max_distances: MaxDistances::default().with(HashType::PDQ, 12).unwrap(),
             limit: Limit::new(7).unwrap(),
             min_sequence: Sequence(99),
@@ -152,12 +164,19 @@ mod tests {
         let message = pb::SearchOptions::from(options.clone());
         assert_eq!(message.max_distance, [pb::MaxDistance { hash_type: 1, distance: 12 }]);
         assert_eq!(search_options(Some(message), Sender::Client).unwrap(), options);
+        let of_a_member = SearchOptions { member: Some(MemberId(3)), with_aside: true, ..options };
+        let message = pb::SearchOptions::from(of_a_member.clone());
+        assert_eq!(search_options(Some(message), Sender::Peer).unwrap(), of_a_member);
         let plain = pb::SearchOptions::from(SearchOptions::default());
         assert_eq!(plain.max_distance, [], "defaults do not travel");
     }
 
     #[test]
     fn each_wrong_option_is_named() {
+        assert!(
+            refusal(|options| options.member_id = 3).starts_with("options.member_id: is for the services")
+        );
+        assert!(refusal(|options| options.with_aside = true).starts_with("options.with_aside: is for the"));
         let far = pb::MaxDistance { hash_type: 1, distance: 300 };
         assert_eq!(
             refusal(|options| options.max_distance.push(far)),

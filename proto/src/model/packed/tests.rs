@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message as _;
-use vigie_model::{Distance, HashType};
+use vigie_model::{Distance, HashType, UnixMillis};
 
 use super::*;
 
@@ -31,6 +31,7 @@ prop_compose! {
         labels in vec("[a-z]{1,4}", 0..3),
         hash_type in 1_u16..5,
         (distance, variant, exact, other_matches) in (0_u16..70, 0_usize..8, any::<bool>(), 0_u32..3),
+        (added_at, positives) in (0_u64..3, 0_u32..4),
     ) -> Match {
         let name = if owned { format!("owner-{bank}/known") } else { format!("bank-{bank}") };
         Match {
@@ -45,6 +46,8 @@ prop_compose! {
             exact,
             other_matches,
             rendition: Rendition::default(),
+            added_at: (added_at > 0).then_some(UnixMillis(added_at)),
+            facts: (positives > 0).then(|| Box::new(Facts { positives, ..Facts::default() })),
         }
     }
 }
@@ -168,11 +171,17 @@ fn each_fault_of_an_answer_names_its_field() {
         exact: false,
         other_matches: 1,
         rendition: Rendition::default(),
+        added_at: Some(UnixMillis(4)),
+        facts: Some(Box::default()),
     };
     let one = QueryMatches { matches: vec![found; 2], limit_reached: true, left_out: 4 };
     let whole: pb::PackedMatches = [one].into_iter().collect();
     type Spoil = fn(&mut pb::PackedMatches);
-    let faults: [(Spoil, &str); 16] = [
+    let faults: [(Spoil, &str); 20] = [
+        (|message| message.facts_of = vec![1, 0], "facts_of"),
+        (|message| message.facts_of[1] = 2, "facts_of"),
+        (|message| drop(message.facts.pop()), "facts"),
+        (|message| drop(message.added_at_unix_ms.pop()), "added_at_unix_ms"),
         (|message| message.query_count = 257, "query_count"),
         (|message| message.query_count = 2, "match_counts"),
         (|message| message.match_counts[0] = 1, "match_counts"),

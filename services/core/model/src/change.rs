@@ -1,6 +1,7 @@
 //! A change: one step of the bank's log. And what tells one log, and one place in it, from any other.
 
 use std::fmt;
+use std::sync::Arc;
 
 use vigie_hashes::hex;
 
@@ -10,6 +11,7 @@ use crate::item::{Item, ItemId};
 use crate::member::MemberId;
 use crate::sequence::{Sequence, UnixMillis};
 use crate::shard::Partition;
+use crate::standing::Standing;
 
 /// One numbered step of the bank's log. Applied in order, the changes are the bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +107,8 @@ pub enum StatePart {
         items: Vec<Item>,
         /// Those of them that were held when they were read, by ascending id.
         held: Vec<ItemId>,
+        /// The standings of those of them that had one, by ascending id.
+        standings: Vec<(ItemId, Arc<Standing>)>,
     },
     /// That was all.
     End {
@@ -164,6 +168,15 @@ pub enum ChangeKind {
         /// Whether it is held.
         held: bool,
     },
+    /// An item has another standing among the members.
+    ItemStandingSet {
+        /// Its id.
+        item: ItemId,
+        /// The bank that has it.
+        bank: BankId,
+        /// Its standing from now on; the default one for none.
+        standing: Arc<Standing>,
+    },
 }
 
 impl ChangeKind {
@@ -172,7 +185,9 @@ impl ChangeKind {
     pub const fn partition(&self) -> Option<Partition> {
         match self {
             Self::ItemAdded(item) => Some(Partition::of(item.id)),
-            Self::ItemRemoved { item, .. } | Self::ItemHeldSet { item, .. } => Some(Partition::of(*item)),
+            Self::ItemRemoved { item, .. }
+            | Self::ItemHeldSet { item, .. }
+            | Self::ItemStandingSet { item, .. } => Some(Partition::of(*item)),
             Self::BankCreated { .. }
             | Self::BankRenamed { .. }
             | Self::BankEnabledSet { .. }

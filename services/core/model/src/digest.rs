@@ -17,6 +17,7 @@ use std::fmt;
 use std::ops::{AddAssign, SubAssign};
 
 use crate::item::ItemId;
+use crate::standing::Standing;
 use vigie_hashes::Hash;
 
 /// A digest of a set of pairs of an item and a hash.
@@ -47,6 +48,17 @@ impl SetDigest {
     pub fn of_hold(item: ItemId) -> Self {
         // No hash type has a number that is encoded as this.
         let element = [&item.0.to_be_bytes()[..], &[0, 0, 0], b"held"].concat();
+        Self { hashes: 0, ..Self::of_bytes(&element) }
+    }
+
+    /// The digest of the standing of an item, which counts beside the item's hashes. The default standing counts nothing.
+    #[must_use]
+    pub fn of_standing(item: ItemId, standing: &Standing) -> Self {
+        if *standing == Standing::default() {
+            return Self::EMPTY;
+        }
+        // No hash type has a number that is encoded as this.
+        let element = [&item.0.to_be_bytes()[..], &[0, 0, 0], b"standing", &standing.digest_bytes()].concat();
         Self { hashes: 0, ..Self::of_bytes(&element) }
     }
 

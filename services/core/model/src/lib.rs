@@ -7,7 +7,7 @@
 //! A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the hash
 //! type alone, and the digits come only from [`Hash::to_text`].
 //!
-//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`], [`bank_set`], [`match_ratio`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`], [`answer`], [`cost`],
+//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`], [`bank_set`], [`match_ratio`], [`item`], [`standing`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`], [`answer`], [`cost`],
 //! [`coverage`], [`matching`], [`topology`].
 
 pub mod rendition;
@@ -22,6 +22,7 @@ pub mod banks {
     pub mod match_ratio;
 }
 pub mod item;
+pub mod standing;
 pub mod sequence;
 pub mod shard;
 pub mod digest;
@@ -66,4 +67,5 @@ pub use query::{
 pub use rendition::{Rendition, Variant, Way};
 pub use sequence::{Sequence, UnixMillis};
 pub use shard::{Partition, ShardCount, ShardId, ShardIdentity, ShardIdentityError};
+pub use standing::{Facts, OpinionKind, Standing};
 pub use topology::{HashCount, LogHead, Recall, ReplicaDescription, ReplicaState, ReplicaView, Topology};

@@ -12,9 +12,11 @@ use crate::bank_ref::BankRef;
 use crate::bank_set::BankSet;
 use crate::coverage::{AsOf, Coverage, MinCoverage};
 use crate::item::ItemId;
+use crate::member::MemberId;
 use crate::rendition::{Rendition, Variant};
-use crate::sequence::Sequence;
+use crate::sequence::{Sequence, UnixMillis};
 use crate::shard::ShardIdentity;
+use crate::standing::Facts;
 
 /// One hash that is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,10 @@ pub struct SearchOptions {
     /// Exactly the banks to search: those of the set that are there and enabled, and none where it is empty. A frontend of a
     /// deployment with members computes it; `None` in others.
     pub bank_set: Option<Arc<BankSet>>,
+    /// The member for whom the search is made, by whom items may be set aside. A frontend of a deployment with members computes it.
+    pub member: Option<MemberId>,
+    /// Items that are set aside for the member are answered too. A frontend asks for them to see what they would do.
+    pub with_aside: bool,
     /// How far a match may lie.
     pub max_distances: MaxDistances,
     /// How many items to answer for each query, the nearest first.
@@ -178,6 +184,10 @@ pub struct Match {
     pub other_matches: u32,
     /// Which frame of the content matched, and how it was hashed. The frontend knows it; for others it is the first frame, plain.
     pub rendition: Rendition,
+    /// When the item was added; `None` where the shard does not know.
+    pub added_at: Option<UnixMillis>,
+    /// What the members say of the item, for the member that asks; `None` where nothing is said.
+    pub facts: Option<Box<Facts>>,
 }
 
 impl Match {

@@ -10,6 +10,7 @@ use std::collections::BinaryHeap;
 use crate::bank::BankName;
 use crate::item::{ItemContent, ItemId};
 use crate::query::{Limit, Match, QueryMatches, SearchAnswer};
+use crate::standing::{Facts, Standing};
 use vigie_hashes::Distance;
 
 /// The most bytes of an answer, encoded. Clients of gRPC refuse an answer of more than 4 MB by default; what is left of that is
@@ -22,6 +23,8 @@ pub const LITTLE_BYTES: usize = 16 << 10;
 
 /// The numbers of an encoded match, with their tags, at most.
 const NUMBERS_BYTES: usize = 64;
+/// The numbers of the facts of a match, with their tags, at most.
+const FACTS_BYTES: usize = 48;
 /// The tag and the length of a text.
 const TEXT_BYTES: usize = 3;
 
@@ -31,14 +34,25 @@ impl Match {
         + 2 * TEXT_BYTES
         + BankName::LEN_MAX
         + ItemContent::EXTERNAL_REFERENCE_LEN_MAX
-        + ItemContent::LABELS_MAX * (TEXT_BYTES + ItemContent::LABEL_LEN_MAX);
+        + ItemContent::LABELS_MAX * (TEXT_BYTES + ItemContent::LABEL_LEN_MAX)
+        + FACTS_BYTES
+        + Standing::CLASSES_MAX * (TEXT_BYTES + Standing::CLASS_LEN_MAX);
 
     /// The bytes of the encoded match, at most.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let labels: usize = self.labels.iter().map(|label| TEXT_BYTES + label.len()).sum();
         let reference = self.external_reference.as_ref().map_or(0, |text| text.len());
-        NUMBERS_BYTES + 2 * TEXT_BYTES + self.bank_name.bytes() + reference + labels
+        let facts = self.facts.as_ref().map_or(0, |facts| facts.bytes());
+        NUMBERS_BYTES + 2 * TEXT_BYTES + self.bank_name.bytes() + reference + labels + facts
+    }
+}
+
+impl Facts {
+    /// The bytes of the encoded facts, at most.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        FACTS_BYTES + self.classes.iter().map(|class| TEXT_BYTES + class.len()).sum::<usize>()
     }
 }
 
