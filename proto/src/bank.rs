@@ -3,6 +3,7 @@
 mod exchange;
 mod feed;
 mod log_change;
+mod opinion;
 mod record;
 
 pub use exchange::{
@@ -10,6 +11,7 @@ pub use exchange::{
 };
 pub use feed::changes_checksum;
 pub use log_change::{LogChange, decode_log_change, encode_log_change};
+pub use opinion::{class, opinion_reason, reason_to_wire, resolution};
 pub use record::{ContributedItem, answered_hash, answered_submission, details_of, origin_of};
 
 use prost::Message as _;
@@ -324,6 +326,8 @@ impl TryFrom<pb::Change> for Change {
             | Kind::ItemRecordPut(_)
             | Kind::ItemBroughtBack(_)
             | Kind::BankMatchRatioSet(_)
+            | Kind::DocumentPut(_)
+            | Kind::DocumentGone(_)
             | Kind::ExchangePut(_)
             | Kind::ExchangeRemoved(_) => {
                 return Err(Invalid::new(

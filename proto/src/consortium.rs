@@ -196,6 +196,12 @@ impl From<Charter> for pb::Charter {
             taxonomies: charter.taxonomies().iter().map(|name| name.to_string()).collect(),
             two_person_items: charter.two_person_items().unwrap_or(0),
             purge_hours: charter.purge_hours().into(),
+            confirmations_min: charter.confirmations_min().unwrap_or(0).into(),
+            hold_on_negatives: charter.hold_on_negatives().unwrap_or(0).into(),
+            shadow: charter.is_shadow(),
+            suppresses_bank_ids: charter.suppresses().iter().map(|bank| bank.0).collect(),
+            dispute_days: charter.dispute_days().into(),
+            match_record_days: charter.match_record_days().unwrap_or(0).into(),
         }
     }
 }
@@ -204,8 +210,28 @@ impl TryFrom<pb::Charter> for Charter {
     type Error = Invalid;
 
     fn try_from(message: pb::Charter) -> Result<Self, Invalid> {
-        let pb::Charter { taxonomies, two_person_items, purge_hours } = message;
-        let draft = CharterDraft { taxonomies, two_person_items, purge_hours };
+        let pb::Charter {
+            taxonomies,
+            two_person_items,
+            purge_hours,
+            confirmations_min,
+            hold_on_negatives,
+            shadow,
+            suppresses_bank_ids,
+            dispute_days,
+            match_record_days,
+        } = message;
+        let draft = CharterDraft {
+            taxonomies,
+            two_person_items,
+            purge_hours,
+            confirmations_min,
+            hold_on_negatives,
+            shadow,
+            suppresses: suppresses_bank_ids.into_iter().map(BankId).collect(),
+            dispute_days,
+            match_record_days,
+        };
         Self::try_from(draft).map_err(|error| Invalid::new(error.field(), error))
     }
 }
@@ -260,7 +286,17 @@ mod tests {
             images_only: true,
         });
         returns::<_, pb::Charter>(&Charter::default());
-        let draft = CharterDraft { taxonomies: vec!["iwf".into()], two_person_items: 3, purge_hours: 24 };
+        let draft = CharterDraft {
+            taxonomies: vec!["iwf".into()],
+            two_person_items: 3,
+            purge_hours: 24,
+            confirmations_min: 2,
+            hold_on_negatives: 3,
+            shadow: true,
+            suppresses: vec![BankId(4), BankId(7)],
+            dispute_days: 5,
+            match_record_days: 180,
+        };
         returns::<_, pb::Charter>(&Charter::try_from(draft).unwrap());
     }
 

@@ -3,7 +3,9 @@
 
 use prost::Message as _;
 use vigie_consortium::Change as DirectoryChange;
-use vigie_consortium::{Exchange, ExchangeId, ItemRecord, MemberId, PrincipalId};
+use vigie_consortium::{
+    Document, DocumentId, DocumentKey, DocumentKind, Exchange, ExchangeId, ItemRecord, MemberId, PrincipalId,
+};
 use vigie_model::{BankId, Change, ChangeKind, ItemId, MatchRatio, Partition, Sequence};
 
 use super::match_ratio;
@@ -29,6 +31,10 @@ pub enum LogChange {
     Exchange(Box<Exchange>),
     /// An exchange is gone. Shards are not sent it.
     ExchangeRemoved(ExchangeId),
+    /// A document is there, or is another one than before. Shards are not sent it.
+    Document(Box<Document>),
+    /// A document is gone. Shards are not sent it.
+    DocumentGone(DocumentId),
 }
 
 impl LogChange {
@@ -42,7 +48,9 @@ impl LogChange {
             | Self::BroughtBack(..)
             | Self::MatchRatio(..)
             | Self::Exchange(_)
-            | Self::ExchangeRemoved(_) => None,
+            | Self::ExchangeRemoved(_)
+            | Self::Document(_)
+            | Self::DocumentGone(_) => None,
         }
     }
 
@@ -54,7 +62,9 @@ impl LogChange {
             | Self::BroughtBack(..)
             | Self::MatchRatio(..)
             | Self::Exchange(_)
-            | Self::ExchangeRemoved(_) => None,
+            | Self::ExchangeRemoved(_)
+            | Self::Document(_)
+            | Self::DocumentGone(_) => None,
             Self::Directory(change) => Some(change.clone()),
             Self::Shard(kind) => match kind.clone() {
                 ChangeKind::BankCreated { bank, owner, name, created_at: _ } => {
@@ -95,6 +105,14 @@ pub fn encode_log_change(change: LogChange) -> Option<Vec<u8>> {
             Kind::ExchangePut(pb::ExchangePut { exchange: Some((*exchange).into()) })
         }
         LogChange::ExchangeRemoved(id) => Kind::ExchangeRemoved(pb::ExchangeRemoved { exchange_id: id.0 }),
+        LogChange::Document(document) => {
+            let Document { kind, key, payload } = *document;
+            let (kind, key) = (kind.number().into(), key.as_bytes().to_vec());
+            Kind::DocumentPut(pb::DocumentPut { kind, key, payload: payload.into() })
+        }
+        LogChange::DocumentGone((kind, key)) => {
+            Kind::DocumentGone(pb::DocumentGone { kind: kind.number().into(), key: key.as_bytes().to_vec() })
+        }
     };
     Some(pb::Change { sequence: 0, kind: Some(kind) }.encode_to_vec())
 }
@@ -170,6 +188,14 @@ pub fn decode_log_change(stored: &[u8]) -> Result<LogChange, Invalid> {
         Kind::ExchangeRemoved(removed) => {
             return Ok(LogChange::ExchangeRemoved(ExchangeId(removed.exchange_id)));
         }
+        Kind::DocumentPut(put) => {
+            let (kind, key) = document_id(put.kind, &put.key)?;
+            let payload = put.payload.into();
+            return Ok(LogChange::Document(Box::new(Document { kind, key, payload })));
+        }
+        Kind::DocumentGone(gone) => {
+            return Ok(LogChange::DocumentGone(document_id(gone.kind, &gone.key)?));
+        }
         kind @ (Kind::BankCreated(_)
         | Kind::BankRenamed(_)
         | Kind::BankEnabledSet(_)
@@ -184,6 +210,12 @@ pub fn decode_log_change(stored: &[u8]) -> Result<LogChange, Invalid> {
         }
     };
     Ok(LogChange::Directory(change))
+}
+
+fn document_id(kind: u32, key: &[u8]) -> Result<DocumentId, Invalid> {
+    let known = DocumentKind::from_number(kind);
+    let known = known.ok_or_else(|| Invalid::new("kind", format!("{kind} is no kind of a document")))?;
+    Ok((known, DocumentKey::new(key).map_err(|error| Invalid::new("key", error))?))
 }
 
 #[cfg(test)]
@@ -246,12 +278,15 @@ mod tests {
             },
             DirectoryChange::CharterPut { bank, charter: Charter::default() },
         ];
+        let (kind, key) = (DocumentKind::Report, DocumentKey::of_numbers(&[7]));
+        let document = Document { kind, key, payload: Box::new([1, 2]) };
         let ratio = LogChange::MatchRatio(bank, MatchRatio::try_from(0.25).unwrap());
         let all = of_shards
             .map(LogChange::Shard)
             .into_iter()
             .chain(of_directory.map(LogChange::Directory))
-            .chain([ratio, LogChange::BroughtBack(ItemId(5), ItemId(9))]);
+            .chain([ratio, LogChange::BroughtBack(ItemId(5), ItemId(9))])
+            .chain([LogChange::DocumentGone(document.id()), LogChange::Document(Box::new(document))]);
         for change in all {
             let stored = encode_log_change(change.clone()).unwrap();
             assert_eq!(decode_log_change(&stored), Ok(change));

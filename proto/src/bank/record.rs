@@ -1,13 +1,15 @@
 //! Items with what is said of them: origins, details, submissions.
 
 use vigie_consortium::{
-    Class, Classification, ContentDigest, Details, Expiry, Hold, Holder, Holds, ItemRecord, Jurisdictions,
-    Metadata, Origin, Submission, Text,
+    Classification, ContentDigest, Details, Expiry, Hold, Holder, Holds, ItemRecord, Jurisdictions, Metadata,
+    Opinions, Origin, Submission, Text,
 };
 use vigie_model::{Hash, ItemContent, MemberName, UnixMillis};
 
+use super::opinion::{class, resolution};
 use super::{item_content, member_from_wire, member_to_wire};
 use crate::invalid::{Invalid, check_len, each};
+use crate::model::standing::{standing_from_wire, standing_to_wire};
 use crate::model::{Sender, hash};
 use crate::pb::bank::v1 as pb;
 
@@ -72,10 +74,7 @@ pub fn details_of(field: &str, message: pb::ItemDetails) -> Result<Details, Inva
     let pb::ItemDetails { classification, jurisdictions, note, metadata } = message;
     let read = || {
         check_len("classification", classification.len(), 0, Classification::COUNT_MAX)?;
-        let classes = each("classification", classification, |class| {
-            Class::new(&class.taxonomy, &class.dimension, &class.value)
-                .map_err(|error| Invalid::new("value", error))
-        })?;
+        let classes = each("classification", classification, |given| class("value", &given))?;
         Ok(Details {
             classification: Classification::new(classes)
                 .map_err(|error| Invalid::new("classification", error))?,
@@ -100,13 +99,8 @@ impl From<Origin> for pb::Origin {
 
 impl From<Details> for pb::ItemDetails {
     fn from(details: Details) -> Self {
-        let class = |class: &Class| pb::Class {
-            taxonomy: class.taxonomy().to_owned(),
-            dimension: class.dimension().to_owned(),
-            value: class.value().to_owned(),
-        };
         Self {
-            classification: details.classification.iter().map(class).collect(),
+            classification: details.classification.iter().cloned().map(Into::into).collect(),
             jurisdictions: details.jurisdictions.iter().map(str::to_owned).collect(),
             note: details.note.to_string(),
             metadata: details.metadata.as_str().to_owned(),
@@ -152,13 +146,30 @@ impl TryFrom<pb::Submission> for Submission {
 
 impl From<ItemRecord> for pb::ItemRecord {
     fn from(record: ItemRecord) -> Self {
-        let ItemRecord { content, details, submissions, holds, was_own } = record;
+        let ItemRecord {
+            content,
+            details,
+            submissions,
+            holds,
+            was_own,
+            opinions,
+            dispute,
+            resolved,
+            held_for,
+            standing,
+        } = record;
         Self {
             content_digest: content.0.to_vec(),
             details: (!details.is_empty()).then(|| details.into()),
             submissions: submissions.into_iter().map(Into::into).collect(),
             holds: holds.iter().map(Into::into).collect(),
             was_own,
+            opinions: opinions.iter().cloned().map(Into::into).collect(),
+            dispute: dispute.map(Into::into),
+            resolution: resolved.map_or(pb::Resolution::Unspecified, |(outcome, _)| outcome.into()).into(),
+            resolved_at_unix_ms: resolved.map_or(0, |(_, at)| at.0),
+            held_for: held_for.into_iter().map(Into::into).collect(),
+            standing: standing_to_wire(&standing),
         }
     }
 }
@@ -167,17 +178,35 @@ impl TryFrom<pb::ItemRecord> for ItemRecord {
     type Error = Invalid;
 
     fn try_from(message: pb::ItemRecord) -> Result<Self, Invalid> {
-        let pb::ItemRecord { content_digest, details, submissions, holds, was_own } = message;
+        let pb::ItemRecord {
+            content_digest,
+            details,
+            submissions,
+            holds,
+            was_own,
+            opinions,
+            dispute,
+            resolution: outcome,
+            resolved_at_unix_ms,
+            held_for,
+            standing,
+        } = message;
         let length = |bytes: Vec<u8>| {
             Invalid::new("content_digest", format!("has {} bytes; it must have 32", bytes.len()))
         };
         check_len("submissions", submissions.len(), 1, Self::SUBMISSIONS_MAX)?;
+        check_len("opinions", opinions.len(), 0, Opinions::COUNT_MAX)?;
         Ok(Self {
             content: ContentDigest(content_digest.try_into().map_err(length)?),
             details: details.map_or_else(|| Ok(Details::default()), |given| details_of("details", given))?,
             submissions: each("submissions", submissions, TryInto::try_into)?,
             holds: Holds::new(each("holds", holds, Hold::try_from)?),
             was_own,
+            opinions: Opinions::new(each("opinions", opinions, TryInto::try_into)?),
+            dispute: dispute.map(Into::into),
+            resolved: resolution("resolution", outcome)?.map(|one| (one, UnixMillis(resolved_at_unix_ms))),
+            held_for: held_for.into_iter().map(Into::into).collect(),
+            standing: standing_from_wire(standing)?,
         })
     }
 }
@@ -188,6 +217,7 @@ impl From<Hold> for pb::Hold {
             Holder::Owner => pb::Holder::Owner,
             Holder::Operator => pb::Holder::Operator,
             Holder::Quarantine => pb::Holder::Quarantine,
+            Holder::Charter => pb::Holder::Charter,
         };
         Self { holder: holder.into(), since_unix_ms: hold.since.0, until_unix_ms: hold.until.to_wire() }
     }
@@ -201,6 +231,7 @@ impl TryFrom<pb::Hold> for Hold {
             Ok(pb::Holder::Owner) => Holder::Owner,
             Ok(pb::Holder::Operator) => Holder::Operator,
             Ok(pb::Holder::Quarantine) => Holder::Quarantine,
+            Ok(pb::Holder::Charter) => Holder::Charter,
             Ok(pb::Holder::Unspecified) | Err(_) => {
                 return Err(Invalid::new("holder", format!("{} is no holder", message.holder)));
             }
@@ -212,7 +243,12 @@ impl TryFrom<pb::Hold> for Hold {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{BankId, MemberId};
+    use std::sync::Arc;
+
+    use vigie_consortium::{
+        Charter, Class, Dispute, MemberHold, Opinion, OpinionReason, OpinionWords, Resolution,
+    };
+    use vigie_model::{BankId, MemberId, OpinionKind, Sequence};
 
     use super::*;
 
@@ -243,6 +279,25 @@ mod tests {
         let mut record = record.with(other).unwrap();
         let hold = |holder| Hold { holder, since: UnixMillis(7), until: Expiry::at(UnixMillis(9)) };
         record.holds = Holds::new(Holder::ALL.map(hold));
+        let opinion = |member, hash| Opinion {
+            member: MemberId(member),
+            hash,
+            kind: (member != 5).then_some(OpinionKind::Negative),
+            words: OpinionWords {
+                reason: Some(OpinionReason::PoorHash),
+                disputes: true,
+                proposed: Class::new("iwf", "category", "C").ok(),
+                foreign: Text::new("NotBlocked").unwrap(),
+            },
+            at: UnixMillis(11),
+            sequence: Sequence(12),
+        };
+        record.opinions = Opinions::new(vec![opinion(3, None), opinion(3, Some(0)), opinion(5, None)]);
+        let (opened_at, due_at) = (UnixMillis(11), UnixMillis(12));
+        record.dispute = Some(Dispute { opened_at, due_at, opened_by: MemberId(3) });
+        record.resolved = Some((Resolution::Reclassified, UnixMillis(10)));
+        record.held_for = vec![MemberHold { member: MemberId(2), since: UnixMillis(1) }];
+        record.standing = Arc::new(record.standing_under(&Charter::default()));
         assert_eq!(ItemRecord::try_from(pb::ItemRecord::from(record.clone())), Ok(record.clone()));
         // An earlier version wrote more of one member than are added now. More than these bounds no version wrote.
         let of_one_member = |count: usize| {

@@ -173,7 +173,7 @@ mod tests {
             ]
             .into(),
             held_for: [MemberId(7)].into(),
-            classes: ["iwf/category/A".into()].into(),
+            classes: ["iwf/category=A".into()].into(),
         }
     }
 

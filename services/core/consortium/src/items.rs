@@ -4,11 +4,16 @@ pub mod origin;
 pub mod hold;
 pub mod taxonomy;
 pub mod details;
+pub mod opinion;
+pub mod dispute;
 pub mod record;
+pub mod standing;
 pub mod published;
 
 pub use details::{Classification, Details, Metadata, MetadataError, TooManyClasses};
+pub use dispute::{Dispute, MemberHold, Resolution};
 pub use hold::{Hold, Holder, Holds};
+pub use opinion::{Opinion, OpinionReason, OpinionWords, Opinions, TooManyOpinions};
 pub use origin::{Origin, OriginError, Submission};
 pub use published::{EntryDigest, ListChain, ListContent, ListHead, ListKey, ListSecret};
 pub use record::{ContentDigest, ItemRecord, TooManySubmissions, Whose};

@@ -21,7 +21,7 @@
 //! Reading order:
 //!
 //! - the words: `text`, `expiry`, `flags`; `members` (member, role, api_key, credential, principal), `banks` (bank, grant, charter),
-//!   `items` (origin, taxonomy, details, record, published), [`exchanges`], `quotas::quota`;
+//!   `items` (origin, taxonomy, details, opinion, dispute, record, standing, published), [`exchanges`], [`documents`], `quotas::quota`;
 //! - [`change`]: what the log says, and why it may be refused;
 //! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests), `rows` (for stores and followers);
 //! - [`rights`]: `method`, `table` (who may call what), `caller` (who calls), `bank_set` and `view` (sets of banks,
@@ -35,6 +35,7 @@ pub mod members;
 pub mod banks;
 pub mod items;
 pub mod exchanges;
+pub mod documents;
 pub mod quotas;
 pub mod change;
 mod directory;
@@ -45,13 +46,15 @@ pub use banks::{
 };
 pub use change::{Change, Refusal};
 pub use directory::{Difference, Directory, Row, RowKey};
+pub use documents::{Document, DocumentId, DocumentKey, DocumentKind};
 pub use exchanges::{Exchange, ExchangeApi, ExchangeConfig, ExchangeId, ExchangeName, ExchangeStatus};
 pub use expiry::Expiry;
 pub use flags::{Flag, Flags, NoFlag};
 pub use items::{
-    Class, ClassError, Classification, ContentDigest, Details, EntryDigest, Hold, Holder, Holds, ItemRecord,
-    ListChain, ListContent, ListHead, ListKey, ListSecret, Metadata, Origin, Submission, TooManySubmissions,
-    Whose,
+    Class, ClassError, Classification, ContentDigest, Details, Dispute, EntryDigest, Hold, Holder, Holds,
+    ItemRecord, ListChain, ListContent, ListHead, ListKey, ListSecret, MemberHold, Metadata, Opinion,
+    OpinionReason, OpinionWords, Opinions, Origin, Resolution, Submission, TooManyOpinions,
+    TooManySubmissions, Whose,
 };
 pub use members::{
     ApiKey, ApiKeys, ApiKeysError, Credential, CredentialError, Jurisdictions, JurisdictionsError, KeyDigest,

@@ -52,7 +52,7 @@ pub struct Standing {
     pub opinions: Box<[(MemberId, OpinionKind)]>,
     /// Members for whom the item is held, ascending: it matches too often there.
     pub held_for: Box<[MemberId]>,
-    /// The classes of the item as `taxonomy/dimension/value`, sorted.
+    /// The classes of the item as `taxonomy/dimension=value`, sorted.
     pub classes: Box<[Box<str>]>,
 }
 
@@ -146,7 +146,7 @@ pub struct Facts {
     pub is_aside: bool,
     /// Its bank asks for more confirmations than it has.
     pub probation: bool,
-    /// Its classes as `taxonomy/dimension/value`, sorted.
+    /// Its classes as `taxonomy/dimension=value`, sorted.
     pub classes: Box<[Box<str>]>,
 }
 

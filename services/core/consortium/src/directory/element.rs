@@ -100,6 +100,16 @@ impl Element for OwnedBank {
             to.bytes(taxonomy.as_bytes());
         }
         to.number(charter.two_person_items().unwrap_or(0)).number(charter.purge_hours());
+        // A charter of earlier versions keeps the digest that those compute.
+        if !charter.is_plain() {
+            to.number(charter.confirmations_min().unwrap_or(0))
+                .number(charter.hold_on_negatives().unwrap_or(0));
+            to.number(u8::from(charter.is_shadow())).number(charter.suppresses().len() as u64);
+            for bank in charter.suppresses() {
+                to.number(bank.0);
+            }
+            to.number(charter.dispute_days()).number(charter.match_record_days().unwrap_or(0));
+        }
     }
 }
 

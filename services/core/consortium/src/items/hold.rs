@@ -13,11 +13,13 @@ pub enum Holder {
     Operator,
     /// The bank itself: every member on whose word the item is there is quarantined, and the bank belongs to another.
     Quarantine,
+    /// The bank itself, by its charter: members call the item wrong, or a dispute about it was not resolved in time.
+    Charter,
 }
 
 impl Holder {
     /// All holders.
-    pub const ALL: [Self; 3] = [Self::Owner, Self::Operator, Self::Quarantine];
+    pub const ALL: [Self; 4] = [Self::Owner, Self::Operator, Self::Quarantine, Self::Charter];
 
     /// The word for commands and scripts.
     #[must_use]
@@ -26,6 +28,7 @@ impl Holder {
             Self::Owner => "owner",
             Self::Operator => "operator",
             Self::Quarantine => "quarantine",
+            Self::Charter => "charter",
         }
     }
 }

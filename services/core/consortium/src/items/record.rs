@@ -1,12 +1,15 @@
-//! The record of an item: its details, the submissions by which it lives, and its holds.
+//! The record of an item: its details, the submissions by which it lives, its holds, and what members say of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use thiserror::Error;
-use vigie_model::{BankId, Hash, MemberId};
+use vigie_model::{BankId, Hash, MemberId, Standing, UnixMillis};
 
 use super::details::Details;
+use super::dispute::{Dispute, MemberHold, Resolution};
 use super::hold::Holds;
+use super::opinion::Opinions;
 use super::origin::{Origin, Submission};
 
 /// The digest of a bank and of the hashes of an item in it: equal for equal content.
@@ -49,8 +52,8 @@ pub enum Whose {
     Canary,
 }
 
-/// The record of an item. One that was added without an origin and without details, and was never held, has none: it lives by its
-/// contributor's word.
+/// The record of an item. One that was added without an origin and without details, was never held, and of which nobody said anything, has
+/// none: it lives by its contributor's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemRecord {
     /// Of its bank and its hashes.
@@ -63,6 +66,16 @@ pub struct ItemRecord {
     pub holds: Holds,
     /// It is not its bank's own now, and once was.
     pub was_own: bool,
+    /// What members say of it.
+    pub opinions: Opinions,
+    /// The dispute about it that waits for an answer.
+    pub dispute: Option<Dispute>,
+    /// How and when the last dispute about it was resolved.
+    pub resolved: Option<(Resolution, UnixMillis)>,
+    /// Members at which it matches too often, by member: it matches for none of them.
+    pub held_for: Vec<MemberHold>,
+    /// The standing that its shard was sent last.
+    pub standing: Arc<Standing>,
 }
 
 /// An item has submissions of as many members as it may have.
@@ -81,7 +94,18 @@ impl ItemRecord {
     /// The record of an item that a member has just added.
     #[must_use]
     pub fn new(content: ContentDigest, details: Details, first: Submission) -> Self {
-        Self { content, details, submissions: vec![first], holds: Holds::default(), was_own: false }
+        Self {
+            content,
+            details,
+            submissions: vec![first],
+            holds: Holds::default(),
+            was_own: false,
+            opinions: Opinions::default(),
+            dispute: None,
+            resolved: None,
+            held_for: Vec::new(),
+            standing: Arc::default(),
+        }
     }
 
     /// Whether a member has submitted the item from an origin.
@@ -121,6 +145,15 @@ impl ItemRecord {
             Some(_) => holds,
             None => holds.with(hold),
         });
+        // Later opinions take the place of earlier ones, so those of this record come last.
+        let both = other.opinions.iter().chain(self.opinions.iter());
+        record.opinions = Opinions::new(both.cloned().collect());
+        record.dispute = record.dispute.or(other.dispute);
+        for hold in &other.held_for {
+            if let Err(at) = record.held_for.binary_search_by_key(&hold.member, |one| one.member) {
+                record.held_for.insert(at, *hold);
+            }
+        }
         Ok(record)
     }
 

@@ -1,0 +1,157 @@
+//! Opinions, disputes and holds for one member, as records of items have them.
+
+use vigie_consortium::{Class, Dispute, MemberHold, Opinion, OpinionReason, OpinionWords, Resolution, Text};
+use vigie_model::{MemberId, Sequence, UnixMillis};
+
+use crate::invalid::Invalid;
+use crate::model::standing::opinion_kind;
+use crate::pb::bank::v1 as pb;
+use crate::pb::model::v1 as model;
+
+impl From<OpinionReason> for pb::OpinionReason {
+    fn from(reason: OpinionReason) -> Self {
+        match reason {
+            OpinionReason::DifferentContent => Self::DifferentContent,
+            OpinionReason::PoorHash => Self::PoorHash,
+            OpinionReason::OutOfScope => Self::OutOfScope,
+            OpinionReason::WrongClassification => Self::WrongClassification,
+            OpinionReason::Duplicate => Self::Duplicate,
+            OpinionReason::AppealUpheld => Self::AppealUpheld,
+            OpinionReason::Other => Self::Other,
+        }
+    }
+}
+
+/// The number of a reason; 0 for none.
+#[must_use]
+pub fn reason_to_wire(reason: Option<OpinionReason>) -> i32 {
+    reason.map_or(pb::OpinionReason::Unspecified, Into::into).into()
+}
+
+/// Reads a reason from the field called `field`; `None` for the unspecified one.
+pub fn opinion_reason(field: &str, number: i32) -> Result<Option<OpinionReason>, Invalid> {
+    let found = OpinionReason::ALL.into_iter().find(|one| reason_to_wire(Some(*one)) == number);
+    match (found, number) {
+        (Some(reason), _) => Ok(Some(reason)),
+        (None, 0) => Ok(None),
+        (None, _) => Err(Invalid::new(field, format!("{number} is no reason of an opinion"))),
+    }
+}
+
+impl From<Resolution> for pb::Resolution {
+    fn from(resolution: Resolution) -> Self {
+        match resolution {
+            Resolution::Kept => Self::Kept,
+            Resolution::Removed => Self::Removed,
+            Resolution::Reclassified => Self::Reclassified,
+        }
+    }
+}
+
+/// Reads an outcome from the field called `field`; `None` for the unspecified one.
+pub fn resolution(field: &str, number: i32) -> Result<Option<Resolution>, Invalid> {
+    let found = Resolution::ALL.into_iter().find(|one| i32::from(pb::Resolution::from(*one)) == number);
+    match (found, number) {
+        (Some(resolution), _) => Ok(Some(resolution)),
+        (None, 0) => Ok(None),
+        (None, _) => Err(Invalid::new(field, format!("{number} is no outcome of a dispute"))),
+    }
+}
+
+impl From<Class> for pb::Class {
+    fn from(class: Class) -> Self {
+        Self {
+            taxonomy: class.taxonomy().to_owned(),
+            dimension: class.dimension().to_owned(),
+            value: class.value().to_owned(),
+        }
+    }
+}
+
+/// Reads a class from the field called `field`.
+pub fn class(field: &str, message: &pb::Class) -> Result<Class, Invalid> {
+    Class::new(&message.taxonomy, &message.dimension, &message.value)
+        .map_err(|error| Invalid::new(field, error))
+}
+
+impl From<Opinion> for pb::StoredOpinion {
+    fn from(opinion: Opinion) -> Self {
+        let Opinion { member, hash, kind, words, at, sequence } = opinion;
+        let OpinionWords { reason, disputes, proposed, foreign } = words;
+        Self {
+            member_id: member.0,
+            hash: hash.map(u32::from),
+            kind: model::OpinionKind::from(kind).into(),
+            reason: reason_to_wire(reason),
+            disputes,
+            proposed: proposed.map(Into::into),
+            foreign_value: foreign.to_string(),
+            at_unix_ms: at.0,
+            sequence: sequence.0,
+        }
+    }
+}
+
+impl TryFrom<pb::StoredOpinion> for Opinion {
+    type Error = Invalid;
+
+    fn try_from(message: pb::StoredOpinion) -> Result<Self, Invalid> {
+        let pb::StoredOpinion {
+            member_id,
+            hash,
+            kind,
+            reason,
+            disputes,
+            proposed,
+            foreign_value,
+            at_unix_ms,
+            sequence,
+        } = message;
+        let hash = hash.map(u8::try_from).transpose();
+        Ok(Self {
+            member: MemberId(member_id),
+            hash: hash.map_err(|_| Invalid::new("hash", "is no place among the hashes of an item"))?,
+            kind: opinion_kind("kind", kind)?,
+            words: OpinionWords {
+                reason: opinion_reason("reason", reason)?,
+                disputes,
+                proposed: proposed.as_ref().map(|given| class("proposed", given)).transpose()?,
+                foreign: Text::new(&foreign_value).map_err(|error| Invalid::new("foreign_value", error))?,
+            },
+            at: UnixMillis(at_unix_ms),
+            sequence: Sequence(sequence),
+        })
+    }
+}
+
+impl From<Dispute> for pb::ItemDispute {
+    fn from(dispute: Dispute) -> Self {
+        Self {
+            opened_at_unix_ms: dispute.opened_at.0,
+            due_at_unix_ms: dispute.due_at.0,
+            opened_by_member_id: dispute.opened_by.0,
+        }
+    }
+}
+
+impl From<pb::ItemDispute> for Dispute {
+    fn from(message: pb::ItemDispute) -> Self {
+        Self {
+            opened_at: UnixMillis(message.opened_at_unix_ms),
+            due_at: UnixMillis(message.due_at_unix_ms),
+            opened_by: MemberId(message.opened_by_member_id),
+        }
+    }
+}
+
+impl From<MemberHold> for pb::MemberHold {
+    fn from(hold: MemberHold) -> Self {
+        Self { member_id: hold.member.0, since_unix_ms: hold.since.0 }
+    }
+}
+
+impl From<pb::MemberHold> for MemberHold {
+    fn from(message: pb::MemberHold) -> Self {
+        Self { member: MemberId(message.member_id), since: UnixMillis(message.since_unix_ms) }
+    }
+}

@@ -1,0 +1,258 @@
+//! Opinions: what members say of an item, or of one of its hashes.
+//!
+//! Of each member the newest opinion on the item and on each of its hashes is kept; the history is in the log. An opinion that was taken
+//! back stays as such, so that whoever follows opinions learns of it.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+use vigie_model::{MemberId, OpinionKind, Sequence, UnixMillis};
+
+use super::taxonomy::Class;
+use crate::text::Text;
+
+/// Why a member calls an item wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum OpinionReason {
+    /// The match was another picture altogether.
+    DifferentContent,
+    /// The hash is of a flat, tiny or common picture.
+    PoorHash,
+    /// The picture is the one, and does not belong in the bank.
+    OutOfScope,
+    /// The picture belongs there, under another classification.
+    WrongClassification,
+    /// The item is in the bank twice.
+    Duplicate,
+    /// An appeal of a user was upheld.
+    AppealUpheld,
+    /// Another reason.
+    Other,
+}
+
+impl OpinionReason {
+    /// All reasons.
+    pub const ALL: [Self; 7] = [
+        Self::DifferentContent,
+        Self::PoorHash,
+        Self::OutOfScope,
+        Self::WrongClassification,
+        Self::Duplicate,
+        Self::AppealUpheld,
+        Self::Other,
+    ];
+
+    /// The word for commands and scripts.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DifferentContent => "different-content",
+            Self::PoorHash => "poor-hash",
+            Self::OutOfScope => "out-of-scope",
+            Self::WrongClassification => "wrong-classification",
+            Self::Duplicate => "duplicate",
+            Self::AppealUpheld => "appeal-upheld",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A member's words about an item.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpinionWords {
+    /// Why; for negative opinions.
+    pub reason: Option<OpinionReason>,
+    /// The member asks the bank's owner to look again.
+    pub disputes: bool,
+    /// The classification that the member thinks is right.
+    pub proposed: Option<Class>,
+    /// The programme's own word, where the opinion comes from one: `Blocked`, `HELPFUL`, the number of a reason.
+    pub foreign: Text<{ OpinionWords::FOREIGN_LEN_MAX }>,
+}
+
+impl OpinionWords {
+    /// Bytes of a programme's word.
+    pub const FOREIGN_LEN_MAX: usize = 64;
+}
+
+/// The newest opinion of a member on an item, or on one of its hashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opinion {
+    /// The member.
+    pub member: MemberId,
+    /// The hash that the opinion is about, by its place among the item's hashes; `None` for the item.
+    pub hash: Option<u8>,
+    /// The opinion; `None` for one that was taken back.
+    pub kind: Option<OpinionKind>,
+    /// What the member says beside it.
+    pub words: OpinionWords,
+    /// When.
+    pub at: UnixMillis,
+    /// The change of the log by which the item has it.
+    pub sequence: Sequence,
+}
+
+/// The opinions of an item have as many hashes or members as they may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("an item has opinions of a member on at most {max} of its hashes", max = Opinions::HASHES_OF_MEMBER_MAX)]
+pub struct TooManyOpinions;
+
+/// The opinions of an item, by member and hash.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Opinions(Vec<Opinion>);
+
+impl Opinions {
+    /// Hashes of one item on which a member has an opinion beside the one on the item.
+    pub const HASHES_OF_MEMBER_MAX: usize = 8;
+    /// Opinions of one item: of as many members as a deployment may have.
+    pub const COUNT_MAX: usize = 1_000 * (1 + Self::HASHES_OF_MEMBER_MAX);
+
+    /// These opinions; of each member and hash the last one.
+    #[must_use]
+    pub fn new(opinions: Vec<Opinion>) -> Self {
+        let by_key: BTreeMap<_, _> =
+            opinions.into_iter().map(|opinion| ((opinion.member, opinion.hash), opinion)).collect();
+        Self(by_key.into_values().collect())
+    }
+
+    /// Whether no member has ever said anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The opinions, by member and hash, with those that were taken back.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Opinion> {
+        self.0.iter()
+    }
+
+    /// The opinion of a member on a hash, or on the item.
+    #[must_use]
+    pub fn of(&self, member: MemberId, hash: Option<u8>) -> Option<&Opinion> {
+        self.place(member, hash).ok().map(|at| &self.0[at])
+    }
+
+    /// The opinions with another one, in the place of the one before. A match that was seen takes the place of no opinion of a person, and
+    /// of none of the same day: the opinions are the same then.
+    pub fn with(&self, opinion: Opinion) -> Result<Self, TooManyOpinions> {
+        let mut opinions = self.clone();
+        match self.place(opinion.member, opinion.hash) {
+            Ok(at) if is_news(&self.0[at], &opinion) => opinions.0[at] = opinion,
+            Ok(_) => {}
+            Err(at) => {
+                let of_member = self.0.iter().filter(|one| one.member == opinion.member);
+                let hashes = of_member.filter(|one| one.hash.is_some()).count();
+                if opinion.hash.is_some() && hashes >= Self::HASHES_OF_MEMBER_MAX {
+                    return Err(TooManyOpinions);
+                }
+                opinions.0.insert(at, opinion);
+            }
+        }
+        Ok(opinions)
+    }
+
+    /// The newest opinion of each member that has one, by member: what it has taken back does not count.
+    #[must_use]
+    pub fn newest(&self) -> Vec<(MemberId, OpinionKind)> {
+        let mut newest: BTreeMap<MemberId, &Opinion> = BTreeMap::new();
+        for opinion in self.0.iter().filter(|opinion| opinion.kind.is_some()) {
+            let known = newest.entry(opinion.member).or_insert(opinion);
+            // The match that was seen is less than what a person said, whenever that was.
+            let weight = |one: &Opinion| (one.kind != Some(OpinionKind::Seen), one.sequence);
+            if weight(opinion) > weight(known) {
+                *known = opinion;
+            }
+        }
+        newest.into_iter().filter_map(|(member, opinion)| Some((member, opinion.kind?))).collect()
+    }
+
+    /// Members whose newest opinion is negative, and later than a time.
+    pub fn negatives_after(&self, at: UnixMillis) -> impl Iterator<Item = MemberId> {
+        let negative = self.newest().into_iter().filter(|(_, kind)| *kind == OpinionKind::Negative);
+        negative.map(|(member, _)| member).filter(move |member| {
+            let mut of_member = self.0.iter().filter(|opinion| opinion.member == *member);
+            of_member.any(|opinion| opinion.kind == Some(OpinionKind::Negative) && opinion.at > at)
+        })
+    }
+
+    fn place(&self, member: MemberId, hash: Option<u8>) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&(member, hash), |opinion| (opinion.member, opinion.hash))
+    }
+}
+
+/// Whether an opinion says something that the one before did not.
+fn is_news(before: &Opinion, opinion: &Opinion) -> bool {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+    if opinion.kind == Some(OpinionKind::Seen) {
+        return match before.kind {
+            Some(OpinionKind::Positive | OpinionKind::Negative) => false,
+            Some(OpinionKind::Seen) => opinion.at.0 / DAY_MS > before.at.0 / DAY_MS,
+            None => true,
+        };
+    }
+    (before.kind, &before.words) != (opinion.kind, &opinion.words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY_MS: u64 = 86_400_000;
+
+    fn opinion(member: u32, hash: Option<u8>, kind: Option<OpinionKind>, at: u64) -> Opinion {
+        let (member, words) = (MemberId(member), OpinionWords::default());
+        Opinion { member, hash, kind, words, at: UnixMillis(at), sequence: Sequence(at) }
+    }
+
+    fn all(opinions: &[Opinion]) -> Opinions {
+        opinions.iter().fold(Opinions::default(), |all, one| all.with(one.clone()).unwrap())
+    }
+
+    #[test]
+    fn the_newest_opinion_of_each_member_counts_once() {
+        use OpinionKind::{Negative, Positive, Seen};
+        let opinions = all(&[
+            opinion(3, None, Some(Positive), 1),
+            opinion(2, None, Some(Positive), 2),
+            opinion(2, Some(4), Some(Negative), 3),
+            opinion(4, None, Some(Seen), 4),
+            opinion(5, None, Some(Negative), 5),
+            opinion(5, None, None, 6),
+        ]);
+        assert_eq!(
+            opinions.newest(),
+            [(MemberId(2), Negative), (MemberId(3), Positive), (MemberId(4), Seen)]
+        );
+        let negatives = |at| opinions.negatives_after(UnixMillis(at)).collect::<Vec<_>>();
+        assert_eq!((negatives(2), negatives(3)), (vec![MemberId(2)], vec![]));
+        // What is taken back is still listed, and counts for nothing.
+        assert_eq!(opinions.of(MemberId(5), None).unwrap().kind, None);
+        assert_eq!(opinions, Opinions::new(opinions.iter().cloned().collect()));
+    }
+
+    #[test]
+    fn a_match_that_was_seen_is_counted_once_a_day_and_takes_no_opinions_place() {
+        use OpinionKind::{Positive, Seen};
+        let first = all(&[opinion(1, None, Some(Seen), 5)]);
+        assert_eq!(first.with(opinion(1, None, Some(Seen), DAY_MS - 1)), Ok(first.clone()));
+        assert_ne!(first.with(opinion(1, None, Some(Seen), DAY_MS)), Ok(first.clone()));
+        let looked = first.with(opinion(1, None, Some(Positive), 6)).unwrap();
+        assert_eq!(looked.with(opinion(1, None, Some(Seen), 9 * DAY_MS)), Ok(looked.clone()));
+        // Nor does one on a hash.
+        let on_hash = looked.with(opinion(1, Some(0), Some(Seen), 9 * DAY_MS)).unwrap();
+        assert_eq!(on_hash.newest(), [(MemberId(1), Positive)]);
+        // The same once more is no news.
+        assert_eq!(looked.with(opinion(1, None, Some(Positive), 7)), Ok(looked));
+    }
+
+    #[test]
+    fn a_member_has_opinions_on_so_many_hashes() {
+        let hashes: Vec<Opinion> =
+            (0..8).map(|hash| opinion(1, Some(hash), Some(OpinionKind::Positive), 1)).collect();
+        let full = all(&hashes);
+        assert_eq!(full.with(opinion(1, Some(8), Some(OpinionKind::Positive), 2)), Err(TooManyOpinions));
+        full.with(opinion(1, Some(7), Some(OpinionKind::Negative), 2)).unwrap();
+        full.with(opinion(1, None, Some(OpinionKind::Negative), 2)).unwrap();
+        full.with(opinion(2, Some(8), Some(OpinionKind::Positive), 2)).unwrap();
+    }
+}
