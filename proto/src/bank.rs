@@ -6,6 +6,7 @@ mod log_change;
 mod opinion;
 mod record;
 
+pub use crate::model::standing::opinion_kind;
 pub use exchange::{
     ExchangePage, ForeignKey, ForeignRecord, exchange_config, exchange_interval, foreign_key,
 };
@@ -223,6 +224,8 @@ impl From<Item> for pb::Item {
             contributor_member_id: member_to_wire(item.contributor),
             submissions: Vec::new(),
             holds: Vec::new(),
+            facts: None,
+            dispute: None,
         }
     }
 }

@@ -76,6 +76,7 @@ impl From<Member> for pb::Member {
             jurisdictions: member.jurisdictions.iter().map(str::to_owned).collect(),
             created_at_unix_ms: member.created_at.0,
             token_issuers: member.token_issuers.iter().map(str::to_owned).collect(),
+            is_named: member.is_named,
         }
     }
 }
@@ -93,6 +94,7 @@ impl TryFrom<pb::Member> for Member {
             jurisdictions,
             token_issuers: token_issuers(&message.token_issuers)?,
             created_at: UnixMillis(message.created_at_unix_ms),
+            is_named: message.is_named,
         })
     }
 }

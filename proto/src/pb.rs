@@ -136,6 +136,12 @@ impl std::fmt::Debug for consortium::v1::RotateKeyResponse {
     }
 }
 
+impl std::fmt::Debug for bank::v1::DocumentPut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DocumentPut(kind {}, {} bytes)", self.kind, self.payload.len())
+    }
+}
+
 impl std::fmt::Debug for consortium::v1::PrincipalPut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "PrincipalPut({:?})", self.principal)

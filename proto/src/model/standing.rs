@@ -20,7 +20,7 @@ impl From<Option<OpinionKind>> for pb::OpinionKind {
 }
 
 /// Reads the kind of an opinion from the field called `field`; `None` for the unspecified one.
-pub(crate) fn opinion_kind(field: &str, number: i32) -> Result<Option<OpinionKind>, Invalid> {
+pub fn opinion_kind(field: &str, number: i32) -> Result<Option<OpinionKind>, Invalid> {
     match pb::OpinionKind::try_from(number) {
         Ok(pb::OpinionKind::Unspecified) => Ok(None),
         Ok(pb::OpinionKind::Positive) => Ok(Some(OpinionKind::Positive)),

@@ -56,6 +56,12 @@ pub(crate) enum Error {
     /// The item has submissions of as many members as it may have.
     #[error("item {0} has submissions of 64 members, and an item has no more")]
     TooManySubmissions(ItemId),
+    /// The member has opinions on as many hashes of the item as it may have.
+    #[error("item {0}: a member has opinions on at most 8 hashes of one item")]
+    TooManyOpinions(ItemId),
+    /// Nobody disputes the item.
+    #[error("there is no dispute about item {0}")]
+    NoDispute(ItemId),
     /// The member has not submitted the item, or not from this origin.
     #[error("item {0} has no such submission of the caller's member")]
     SubmissionNotFound(ItemId),
@@ -155,7 +161,10 @@ impl Error {
             | Self::SubmissionNotFound(_)
             | Self::ExchangeNotFound(_)
             | Self::NoExchange(_) => Code::NotFound,
-            Self::Class(_) | Self::HoldIsOver | Self::Spent(Spent::TooMuch { .. }) => Code::InvalidArgument,
+            Self::Class(_)
+            | Self::HoldIsOver
+            | Self::TooManyOpinions(_)
+            | Self::Spent(Spent::TooMuch { .. }) => Code::InvalidArgument,
             Self::Spent(Spent::Until { .. }) => Code::ResourceExhausted,
             Self::NameTaken(_) | Self::ExchangeNameTaken(_) => Code::AlreadyExists,
             Self::StaleCursor => Code::Aborted,
@@ -165,6 +174,7 @@ impl Error {
             | Self::NoLease
             | Self::NoApiKey(_)
             | Self::TooManySubmissions(_)
+            | Self::NoDispute(_)
             | Self::SecondPerson { .. } => Code::FailedPrecondition,
             Self::Directory(refusal) => refusal.code(),
             Self::TimeSpent => Code::DeadlineExceeded,

@@ -9,6 +9,7 @@ mod exchanges;
 mod lease;
 mod feed;
 mod members;
+mod opinions;
 mod page;
 mod published;
 

@@ -122,12 +122,14 @@ impl Loader {
         let range = HeldRange { after, through: page.through, count_max: u32::MAX };
         let mut held = self.store.held_items(range).await.map_err(|error| Error::from_load(&error))?;
         held.retain(|id| items.binary_search_by_key(id, |item| item.id).is_ok());
+        let mut standings = self.store.standings(range).await.map_err(|error| Error::from_load(&error))?;
+        standings.retain(|(id, _)| items.binary_search_by_key(id, |item| item.id).is_ok());
         drop(turn);
         self.next = if page.through < through {
             Next::Items { banks, after: page.through, through }
         } else {
             Next::End
         };
-        Ok(StatePart::Items { items, held })
+        Ok(StatePart::Items { items, held, standings })
     }
 }

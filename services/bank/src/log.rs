@@ -204,6 +204,7 @@ impl Application for BankLog {
                 | Action::SetBankMatchRatio { .. }
                 | Action::Members(_)
                 | Action::Record(_) => {}
+                Action::Opinions(opinions) => items.extend(opinions.items()),
                 Action::Exchange(write) => {
                     let ExchangeAction::Apply(asked) = &write.action else { continue };
                     let Some(exchange) = state.exchanges().get(&asked.exchange) else { continue };
@@ -244,7 +245,10 @@ impl Application for BankLog {
 
     fn stand_alone(rows: &Rows) -> bool {
         // Removed items that are brought back to items that are there need not change anything else.
-        !rows.audit.is_empty() || !rows.undone.is_empty() || !rows.lists.heads.is_empty()
+        !rows.audit.is_empty()
+            || !rows.undone.is_empty()
+            || !rows.lists.heads.is_empty()
+            || !rows.documents.is_empty()
     }
 
     fn needs_sweep(rows: &Rows) -> bool {

@@ -26,6 +26,7 @@ pub(crate) mod lists {
 pub(crate) mod holds;
 mod items;
 pub(crate) mod members;
+pub(crate) mod opinions;
 pub(crate) mod purge;
 pub(crate) mod records;
 pub(crate) mod noted;
@@ -56,6 +57,7 @@ use self::records::{Records, RemovedItem};
 use self::step::Step;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
+use crate::store::documents::{DocumentRows, Documents};
 use crate::store::exchanges::{ExchangeRows, KeyDigest, MappedRecord};
 use crate::store::touched::{Touch, Touched};
 use crate::store::{Counts, Placement, Rows, StoredEntry, StoredItem, StoredRecord, Undo, to_model};
@@ -197,6 +199,8 @@ pub(crate) struct Planner<'a> {
     exchanges: BTreeMap<ExchangeId, Option<Exchange>>,
     /// Records of programmes that changed; `None` for those that are gone.
     exchange_records: BTreeMap<(ExchangeId, KeyDigest), Option<MappedRecord>>,
+    /// Documents that changed; `None` for those that are gone.
+    documents: Documents,
     /// How the digests of living banks change.
     parts: Parts,
     /// How those of the partitions change, over all banks.
@@ -229,6 +233,7 @@ impl<'a> Planner<'a> {
             lists: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             exchange_records: BTreeMap::new(),
+            documents: Documents::new(),
             parts: Parts::default(),
             totals: BTreeMap::new(),
             entries: Vec::new(),
@@ -290,6 +295,7 @@ impl vigie_log::Planner for Planner<'_> {
             undos: self.undos.into_values().collect(),
             undone: self.undone,
             exchanges: ExchangeRows::of(self.exchanges, self.exchange_records),
+            documents: DocumentRows::of(self.documents, to_model(self.draft.last())),
             lists,
             items_removed: self.removed.into_iter().collect(),
             digests: self.parts.iter().collect(),
@@ -319,6 +325,7 @@ impl Planner<'_> {
             Action::ListItems { bank, items, through } => self.list_items(*bank, items, *through),
             Action::Members(members) => self.change_members(write, &members.action),
             Action::Exchange(exchange) => self.change_exchanges(by, &exchange.action),
+            Action::Opinions(opinions) => self.change_opinions(write, &opinions.action),
             Action::Record(entries) => self.record_all(entries),
         }
     }
@@ -365,10 +372,8 @@ impl Planner<'_> {
             })),
             Action::RemoveItems { items, .. }
             | Action::SetItemHold { items, .. }
-            | Action::ReviewHolds { items } => About::items(items.iter().filter_map(|item| {
-                let placement = self.known.items.get(item)?;
-                Some((*item, placement.bank))
-            })),
+            | Action::ReviewHolds { items } => self.about_items(items),
+            Action::Opinions(opinions) => self.about_items(&opinions.items()),
             Action::CreateBank { .. }
             | Action::RenameBank { .. }
             | Action::SetBankEnabled { .. }
@@ -378,6 +383,13 @@ impl Planner<'_> {
             | Action::ListItems { .. }
             | Action::Record(_) => About::default(),
         }
+    }
+
+    fn about_items(&self, items: &[ItemId]) -> About {
+        About::items(items.iter().filter_map(|item| {
+            let placement = self.known.items.get(item)?;
+            Some((*item, placement.bank))
+        }))
     }
 
     fn record_all(&mut self, entries: &[NewEntry]) -> Result<Answer, Error> {

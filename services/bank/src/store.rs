@@ -6,6 +6,7 @@
 mod error;
 mod records;
 pub(crate) mod changes;
+pub(crate) mod documents;
 pub(crate) mod exchanges;
 pub(crate) mod published;
 pub(crate) mod touched;
@@ -19,11 +20,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use vigie_audit::tree::{NodeHash, StoredIndex};
-use vigie_consortium::{ContentDigest, ExchangeId};
+use vigie_consortium::{ContentDigest, Document, DocumentId, ExchangeId};
 use vigie_log::{LogStore, UnixMillis};
-use vigie_model::{Bank, BankId, Item, ItemId};
+use vigie_model::{Bank, BankId, Item, ItemId, Standing};
 
 use self::changes::{ChangesPage, ChangesQuery};
+use self::documents::DocumentRange;
 use self::exchanges::{KeyDigest, MappedRecord};
 use self::postgres::PostgresStore;
 use self::published::{ListPage, ListQuery, StoredList};
@@ -91,6 +93,7 @@ pub(crate) trait Store:
     + ReadChanges
     + ReadLists
     + ReadExchanges
+    + ReadDocuments
     + ReadHolds
     + ReadDigests
     + ReadAudit
@@ -240,11 +243,24 @@ pub(crate) trait ReadExchanges {
     ) -> Result<Vec<MappedRecord>, StoreError>;
 }
 
-/// Reads which items are held.
+/// Reads documents.
+#[async_trait]
+pub(crate) trait ReadDocuments {
+    /// Reads those of these documents that are there. Does not wait for other readers.
+    async fn documents(&self, ids: &[DocumentId]) -> Result<Vec<Document>, StoreError>;
+
+    /// Reads documents of a range, by key.
+    async fn document_range(&self, range: &DocumentRange) -> Result<Vec<Document>, StoreError>;
+}
+
+/// Reads which items are held, and their standings.
 #[async_trait]
 pub(crate) trait ReadHolds {
     /// Reads the held items of a range, by id, be their bank living or not.
     async fn held_items(&self, range: HeldRange) -> Result<Vec<ItemId>, StoreError>;
+
+    /// Reads the standings of items of a range that have one, by id, be their bank living or not.
+    async fn standings(&self, range: HeldRange) -> Result<Vec<(ItemId, Arc<Standing>)>, StoreError>;
 
     /// Reads items of which a hold has ended by itself, at most `count_max`.
     async fn ended_holds(&self, now: UnixMillis, count_max: u32) -> Result<Vec<ItemId>, StoreError>;

@@ -15,6 +15,7 @@ use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_serving::Answers;
 
+use super::opinions::{dispute_of, facts_of};
 use super::page::{ITEM_BYTES, PAGE_BYTES_MAX, first_of};
 use super::{BankGrpc, Reading, name_of_member, refused};
 use crate::error::Error;
@@ -412,6 +413,7 @@ impl Reading {
     /// The items, each with what its record says.
     async fn with_records(&self, items: Vec<Item>) -> Result<Vec<pb::Item>, Status> {
         let ids: Vec<ItemId> = items.iter().map(|item| item.id).collect();
+        let caller = self.admitted()?.member().map(|member| member.id);
         let records = self.read(self.store.records(&ids)).await?;
         let mut records: HashMap<_, _> = records.into_iter().map(|set| (set.item, set.record)).collect();
         let with_record = |item: Item| {
@@ -426,6 +428,8 @@ impl Reading {
                 };
                 item.submissions = record.submissions.into_iter().map(answered).collect();
                 item.holds = record.holds.iter().map(Into::into).collect();
+                item.facts = facts_of(&record, caller);
+                item.dispute = dispute_of(&record);
             }
             item
         };

@@ -249,7 +249,7 @@ impl pb::consortium_service_server::ConsortiumService for BankGrpc {
         let action = |message: &pb::UpdateMemberRequest| {
             let name = member_name("name", &message.name)?;
             let (display_name, jurisdictions) = member_words(&message.display_name, &message.jurisdictions)?;
-            Ok(MembersAction::UpdateMember { name, display_name, jurisdictions })
+            Ok(MembersAction::UpdateMember { name, display_name, jurisdictions, is_named: message.is_named })
         };
         let (member, sequence) = self.change_member(request, action).await?;
         Ok(Response::new(pb::UpdateMemberResponse { member, sequence }))

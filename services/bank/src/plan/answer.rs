@@ -79,6 +79,13 @@ pub(crate) enum Answer {
         /// The newest change of all.
         sequence: Sequence,
     },
+    /// Items or documents have changed.
+    Noted {
+        /// How many.
+        changed: u32,
+        /// The last change, or the newest of all where nothing changed.
+        sequence: Sequence,
+    },
     /// Entries were appended to the audit.
     Recorded {
         /// The entries that it has now.
@@ -137,6 +144,9 @@ impl vigie_log::Answer for Answer {
                 (12, message.encode_to_vec())
             }
             Self::ItemsListed { sequence } => (13, sequence.0.to_be_bytes().to_vec()),
+            Self::Noted { changed, sequence } => {
+                (14, [&sequence.0.to_be_bytes()[..], &changed.to_be_bytes()].concat())
+            }
             Self::Recorded { entries } => (6, entries.to_be_bytes().to_vec()),
             Self::HoldsSet { held, sequence } => {
                 let message = pb::SetItemHoldResponse { held_count: held, sequence: sequence.0 };
@@ -188,6 +198,11 @@ impl vigie_log::Answer for Answer {
             }
             13 => {
                 Some(Self::ItemsListed { sequence: Sequence(u64::from_be_bytes(message.try_into().ok()?)) })
+            }
+            14 => {
+                let (sequence, changed) = message.split_first_chunk()?;
+                let changed = u32::from_be_bytes(changed.try_into().ok()?);
+                Some(Self::Noted { changed, sequence: Sequence(u64::from_be_bytes(*sequence)) })
             }
             6 => Some(Self::Recorded { entries: u64::from_be_bytes(message.try_into().ok()?) }),
             9 => {
@@ -247,6 +262,7 @@ mod tests {
             Answer::Recorded { entries: 9 },
             Answer::ItemsListed { sequence: Sequence(8) },
             Answer::HoldsSet { held: 2, sequence: Sequence(8) },
+            Answer::Noted { changed: 3, sequence: Sequence(8) },
             Answer::ExchangeRemoved { sequence: Sequence(8) },
             Answer::PageApplied { sequence: Sequence(8), added: 1, removed: 2, was_applied: true },
         ];

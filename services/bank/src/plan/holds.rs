@@ -1,11 +1,15 @@
 //! Plans holds: by whose will items match for nobody.
 //!
-//! The holds of an item are in its record. A shard is told of the first hold of an item, and of the end of the last one. The hold of a
+//! The holds of an item are in its record, and so is what its bank's charter makes of opinions. A shard is told of the first hold of an item, and of the end of the last one. The hold of a
 //! quarantine is the bank's own: each record that is put has it or not by the directory of that moment, and the bank looks through
 //! its records when a member is quarantined or works again (`server/holds`).
 
-use vigie_consortium::{Directory, Expiry, Hold, Holder, ItemPlace, ItemRecord, MemberState};
-use vigie_model::{BankId, ChangeKind, ItemId, MemberId, SetDigest};
+use std::sync::Arc;
+
+use vigie_consortium::{
+    Charter, Directory, Dispute, Expiry, Hold, Holder, ItemPlace, ItemRecord, MemberState,
+};
+use vigie_model::{BankId, ChangeKind, ItemId, MemberId, OpinionKind, SetDigest, Standing, UnixMillis};
 use vigie_proto::bank::LogChange;
 
 use super::Planner;
@@ -14,6 +18,8 @@ use super::write::{Author, Holding};
 use crate::error::Error;
 use crate::store::touched::Touch;
 use crate::store::{Placement, to_model};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 impl Planner<'_> {
     pub(super) fn set_item_hold(
@@ -58,7 +64,8 @@ impl Planner<'_> {
         Ok(Answer::HoldsSet { held, sequence: to_model(self.draft.last()) })
     }
 
-    /// Ends holds whose time is over, and brings those of quarantines up to the present directory. Items that are gone are passed over.
+    /// Ends holds whose time is over, and brings those of quarantines and charters, and standings, up to the present directory and time. Items
+    /// that are gone are passed over.
     pub(super) fn review_holds(&mut self, items: &[ItemId]) -> Result<Answer, Error> {
         let mut held = 0;
         for placement in items.iter().filter_map(|item| self.living(*item)).collect::<Vec<_>>() {
@@ -73,19 +80,50 @@ impl Planner<'_> {
 
     /// Sets the record of an item of a bank, and tells its shard whether the item is held where that has changed.
     pub(super) fn put_record(&mut self, item: ItemId, bank: BankId, record: ItemRecord) -> Result<(), Error> {
+        let record = self.settled(item, bank, record);
+        self.put_settled(item, bank, record)
+    }
+
+    /// The record as it is put: with the holds and the dispute that the directory and the bank's charter make of it now, and the standing
+    /// that follows.
+    fn settled(&self, item: ItemId, bank: BankId, record: ItemRecord) -> ItemRecord {
+        let record = self.quarantined(bank, record);
+        let owned = self.state.view.directory().bank(bank);
+        let mut record = match owned {
+            Some(owned) => under_charter(&owned.charter, record, self.now()),
+            None => record,
+        };
+        record.was_own = !record.is_own() && self.was_own(item);
+        let standing = owned.map_or_else(Standing::default, |owned| record.standing_under(&owned.charter));
+        if standing != *record.standing {
+            record.standing = Arc::new(standing);
+        }
+        record
+    }
+
+    fn put_settled(&mut self, item: ItemId, bank: BankId, record: ItemRecord) -> Result<(), Error> {
         let placement = self.known.items.get(&item).copied().ok_or(Error::Broken)?;
         self.note_listed(&placement);
-        let mut record = self.quarantined(bank, record);
-        record.was_own = !record.is_own() && self.was_own(item);
+        let before = self.known.records.by_item.get(&item).cloned();
         let was_held = self.is_held(item);
         let is_held = !record.holds.is_empty();
         self.append(LogChange::Record(item, Box::new(record.clone())))?;
-        self.known.records.set(item, record.clone());
-        self.records.insert(item, record);
         if is_held != was_held {
             self.count_hold(item, bank, is_held);
             self.log(ChangeKind::ItemHeldSet { item, bank, held: is_held })?;
         }
+        let former = before.as_ref().map(|before| Arc::clone(&before.standing)).unwrap_or_default();
+        if former != record.standing {
+            let standing = Arc::clone(&record.standing);
+            self.count(item, bank, |sum| {
+                *sum -= SetDigest::of_standing(item, &former);
+                *sum += SetDigest::of_standing(item, &standing);
+            });
+            self.log(ChangeKind::ItemStandingSet { item, bank, standing })?;
+        }
+        self.note_disputes(item, bank, before.as_ref(), Some(&record))?;
+        self.known.records.set(item, record.clone());
+        self.records.insert(item, record);
         self.touch_item(item, bank, Touch::Changed);
         Ok(())
     }
@@ -113,11 +151,15 @@ impl Planner<'_> {
         known.cloned().unwrap_or_else(|| placement.record())
     }
 
-    fn put_if_new(&mut self, placement: &Placement, record: ItemRecord) -> Result<(), Error> {
+    /// Puts the record of an item unless it has that already. Returns whether it has changed.
+    pub(super) fn put_if_new(&mut self, placement: &Placement, record: ItemRecord) -> Result<bool, Error> {
+        let Placement { item, bank, .. } = *placement;
+        let record = self.settled(item, bank, record);
         if self.record_of(placement) == record {
-            return Ok(());
+            return Ok(false);
         }
-        self.put_record(placement.item, placement.bank, record)
+        self.put_settled(item, bank, record)?;
+        Ok(true)
     }
 
     /// The record with the hold of the quarantine that there is, or without one.
@@ -133,6 +175,36 @@ impl Planner<'_> {
         };
         ItemRecord { holds, ..record }
     }
+}
+
+/// The record with the hold and the dispute that the charter of its bank asks for at a time, or without them.
+///
+/// Enough members that call the item wrong hold it and open a dispute. A dispute that is not resolved in time holds the item too, where the
+/// charter would hold it for one member alone, or where two members at least call it wrong.
+fn under_charter(charter: &Charter, record: ItemRecord, now: UnixMillis) -> ItemRecord {
+    let (negatives, min) = (record.negatives(), charter.hold_on_negatives().map_or(0, usize::from));
+    let are_enough = min > 0 && negatives >= min;
+    let resolved_at = record.resolved.map_or(UnixMillis(0), |(_, at)| at);
+    let disputing = record.opinions.iter().filter(|opinion| {
+        let is_negative = opinion.kind == Some(OpinionKind::Negative) && opinion.at > resolved_at;
+        is_negative && (opinion.words.disputes || are_enough)
+    });
+    let opened_by = disputing.min_by_key(|opinion| opinion.sequence).map(|opinion| opinion.member);
+    let opened = || {
+        let due_at = now.0.saturating_add(u64::from(charter.dispute_days()) * DAY_MS);
+        Some(Dispute { opened_at: now, due_at: UnixMillis(due_at), opened_by: opened_by? })
+    };
+    let dispute = record.dispute.filter(|_| opened_by.is_some()).or_else(opened);
+    let is_overdue = dispute.is_some_and(|dispute| dispute.due_at <= now) && negatives >= min.clamp(1, 2);
+    let holds = match (are_enough || is_overdue, record.holds.of(Holder::Charter)) {
+        (true, None) => {
+            let (holder, since) = (Holder::Charter, now);
+            record.holds.with(Hold { holder, since, until: Expiry::NEVER })
+        }
+        (false, Some(_)) => record.holds.without(Holder::Charter),
+        (true, Some(_)) | (false, None) => record.holds.clone(),
+    };
+    ItemRecord { dispute, holds, ..record }
 }
 
 /// Whether a bank is to hold an item of these members: all of them are quarantined, and none is the bank's owner.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use vigie_consortium::{ContentDigest, Details, ItemPlace, ItemRecord, Origin, Submission, Whose};
-use vigie_model::{BankId, BankRef, ChangeKind, Item, ItemContent, ItemId, MemberId, UnixMillis};
+use vigie_model::{BankId, BankRef, ChangeKind, Item, ItemContent, ItemId, MemberId, SetDigest, UnixMillis};
 use vigie_proto::bank::{ContributedItem, encode_item};
 
 use super::Planner;
@@ -62,6 +62,8 @@ struct Adding {
     contributor: MemberId,
     at: UnixMillis,
     has_members: bool,
+    /// Members have to confirm items of the bank, so each has a record.
+    is_confirmed: bool,
 }
 
 impl<'a> Additions<'a> {
@@ -75,7 +77,7 @@ impl<'a> Additions<'a> {
                 let first = adding.submission(Origin::default());
                 ItemRecord::new(content, item.details.clone(), first)
             };
-            let record = (!item.details.is_empty()).then(of_details);
+            let record = (adding.is_confirmed || !item.details.is_empty()).then(of_details);
             self.targets.push(Target::New(self.new.len()));
             self.new.push((item, record));
             return Ok(());
@@ -158,7 +160,9 @@ impl Planner<'_> {
             let taxonomies = bank.charter.taxonomies();
             items.iter().try_for_each(|item| item.details.check(taxonomies)).map_err(Error::Class)?;
             let contributor = admitted.member().ok_or(Error::Broken)?.id;
-            Adding { bank: bank.id, contributor, at: self.now(), has_members: self.has_members() }
+            let (at, has_members) = (self.now(), self.has_members());
+            let is_confirmed = bank.charter.confirmations_min().is_some();
+            Adding { bank: bank.id, contributor, at, has_members, is_confirmed }
         };
         let mut additions = Additions::default();
         items.iter().try_for_each(|item| additions.add(adding, &self.known.records, item))?;
@@ -320,6 +324,10 @@ impl Planner<'_> {
         }
         self.known.items.remove(&item);
         let record = self.known.records.remove(item);
+        if let Some(record) = &record {
+            let standing = SetDigest::of_standing(item, &record.standing);
+            self.count(item, bank, |sum| *sum -= standing);
+        }
         // Without a digest for a list it is a canary.
         let whose = match (listed, &record) {
             (None, _) => Whose::Canary,
@@ -329,7 +337,7 @@ impl Planner<'_> {
         self.removed.insert(item);
         let times = self.purge(Removed::Item(item), bank);
         let (removed_at, until) = (self.now(), UnixMillis(times.purge_at.0));
-        self.undos.insert(item, Undo { item, bank, member, removed_at, until, record });
+        self.undos.insert(item, Undo { item, bank, member, removed_at, until, record: record.clone() });
         self.touch(bank, |bank| {
             bank.item_count -= 1;
             bank.hash_count -= digest.hashes;
@@ -337,6 +345,9 @@ impl Planner<'_> {
         self.state.counts.items -= 1;
         self.state.counts.hashes -= digest.hashes;
         self.log(ChangeKind::ItemRemoved { item, bank })?;
+        if let Some(record) = record {
+            self.note_disputes(item, bank, Some(&record), None)?;
+        }
         let added_at = vigie_log::UnixMillis(placement.added_at.0);
         self.touch_item(item, bank, Touch::Removed { added_at, whose });
         Ok(())

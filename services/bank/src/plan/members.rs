@@ -51,7 +51,12 @@ pub(crate) enum MembersAction {
     /// A new member.
     CreateMember { name: MemberName, display_name: DisplayName, jurisdictions: Jurisdictions },
     /// Other words about a member.
-    UpdateMember { name: MemberName, display_name: DisplayName, jurisdictions: Jurisdictions },
+    UpdateMember {
+        name: MemberName,
+        display_name: DisplayName,
+        jurisdictions: Jurisdictions,
+        is_named: Option<bool>,
+    },
     /// Another state of a member.
     SetMemberState { name: MemberName, state: MemberState },
     /// Other identity providers of a member.
@@ -107,10 +112,12 @@ impl Standing<'_> {
                     jurisdictions: jurisdictions.clone(),
                     token_issuers: TokenIssuers::default(),
                     created_at: self.now,
+                    is_named: false,
                 })
             }
-            MembersAction::UpdateMember { name, display_name, jurisdictions } => {
+            MembersAction::UpdateMember { name, display_name, jurisdictions, is_named } => {
                 self.edit(name, |member| {
+                    member.is_named = is_named.unwrap_or(member.is_named);
                     member.display_name = display_name.clone();
                     member.jurisdictions = jurisdictions.clone();
                 })?

@@ -9,6 +9,7 @@ use vigie_proto::pb::bank::v1 as pb;
 use crate::plan::audit::NewEntry;
 use crate::plan::exchanges::write::ExchangeWrite;
 use crate::plan::members::MembersWrite;
+use crate::plan::opinions::OpinionWrite;
 
 /// A write, checked as far as it can be without knowing the state.
 #[derive(Debug, Clone)]
@@ -131,6 +132,8 @@ pub(crate) enum Action {
     Members(MembersWrite),
     /// A change of exchanges, or a page of a programme.
     Exchange(ExchangeWrite),
+    /// Opinions, outcomes of disputes, or holds for one member.
+    Opinions(OpinionWrite),
     /// Entries of the audit, at least one, and no change of anything else.
     Record(Vec<NewEntry>),
 }
@@ -161,6 +164,7 @@ impl Action {
             Self::RemoveItems { .. } => Method::RemoveItems,
             Self::Members(_) => Method::CreateMember,
             Self::Exchange(_) => Method::ApplyExchangePage,
+            Self::Opinions(_) => Method::PutOpinions,
             Self::Record(_) => Method::RecordCalls,
         };
         Write { by: Author { caller: Caller::Everyone, method }, action: self }
@@ -185,6 +189,8 @@ impl vigie_log::Write for Write {
             | Action::ReviewHolds { items } => items.len(),
             Action::ListItems { items, .. } => items.len().max(1),
             Action::Exchange(exchange) => exchange.change_count(),
+            // A record, a hold, a standing, and the document of a dispute or a hold.
+            Action::Opinions(opinions) => 4 * opinions.items().len(),
             Action::Record(entries) => entries.len(),
         }
     }
@@ -213,6 +219,7 @@ impl vigie_log::Write for Write {
             | Action::ReviewHolds { items }
             | Action::ListItems { items, .. } => 8 * EACH * items.len().max(1),
             Action::Exchange(exchange) => exchange.weight(item_weight),
+            Action::Opinions(opinions) => 8 * EACH * opinions.items().len().max(1),
             Action::Record(entries) => EACH * entries.len(),
         }
     }
@@ -299,6 +306,7 @@ impl vigie_log::Write for Write {
             }
             Action::Members(write) => parts.add(b"members").add(&write.request_digest),
             Action::Exchange(write) => parts.add(b"exchange").add(&write.request_digest),
+            Action::Opinions(write) => parts.add(b"opinions").add(&write.request_digest),
             Action::Record(entries) => {
                 parts.add(b"record");
                 for entry in entries {

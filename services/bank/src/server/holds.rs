@@ -1,22 +1,26 @@
-//! Ends holds whose time is over, and holds the items of quarantined members in banks of others.
+//! Ends holds whose time is over, holds the items of quarantined members in banks of others and of disputes that nobody resolved, and
+//! brings items up to a charter that has changed.
 //!
 //! Who is quarantined is in the directory; which items are there on whose word is in their records, of which no index tells the members.
 //! So the bank looks through its items when a member is quarantined, and once when it begins to serve and one is; and through the held
 //! items when a member works again. What it finds it writes as any caller's change is written, and the plan decides anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vigie_consortium::{Caller, Directory, Holder, ItemRecord, Method, Process};
+use vigie_consortium::{
+    Caller, Charter, Directory, DocumentKey, DocumentKind, Holder, ItemRecord, Method, Process,
+};
 use vigie_log::Clock;
-use vigie_model::{Item, ItemId};
+use vigie_model::{BankId, Item, ItemId, UnixMillis};
 
 use crate::error::Error;
 use crate::log::{CurrentTerm, Term, quarantined, term};
 use crate::plan::holds::are_quarantined;
 use crate::plan::write::{Action, Author, Write};
+use crate::store::documents::DocumentRange;
 use crate::store::{HeldRange, ItemRange, Store, StoreError};
 
 /// How often holds are looked at.
@@ -37,6 +41,18 @@ pub(crate) struct HoldKeeper {
     clock: Arc<dyn Clock>,
     /// The term that is under way, and the number of quarantines that had begun or ended when its items were last looked through.
     followed: Option<(Weak<Term>, u64)>,
+    /// Disputes that were due up to then are held where they are to be, in the term that is followed.
+    disputes_through: UnixMillis,
+    /// The demands of the banks' charters by which their items were last looked through, in the term that is followed.
+    demands: BTreeMap<BankId, Demands>,
+}
+
+/// What a charter asks of the opinions on an item.
+type Demands = (Option<u16>, Option<u16>);
+
+fn demands(directory: &Directory) -> BTreeMap<BankId, Demands> {
+    let of = |charter: &Charter| (charter.confirmations_min(), charter.hold_on_negatives());
+    directory.banks().iter().map(|bank| (bank.id, of(&bank.charter))).collect()
 }
 
 /// A round was not ended. The next one begins it anew.
@@ -47,7 +63,7 @@ enum Stopped {
 
 impl HoldKeeper {
     pub(crate) const fn new(current: CurrentTerm, clock: Arc<dyn Clock>) -> Self {
-        Self { current, clock, followed: None }
+        Self { current, clock, followed: None, disputes_through: UnixMillis(0), demands: BTreeMap::new() }
     }
 
     /// Looks at holds again and again, for as long as it is polled.
@@ -76,6 +92,13 @@ impl HoldKeeper {
         let view = term.application.view();
         let directory = view.directory();
         let is_of_term = |of: &Weak<Term>| of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, term));
+        if !self.followed.as_ref().is_some_and(|(of, _)| is_of_term(of)) {
+            self.disputes_through = UnixMillis(0);
+            // Every charter that asks for nothing has always asked for nothing, as far as is known here.
+            self.demands.clear();
+        }
+        self.hold_disputed(term, &*store).await?;
+        self.follow_charters(term, &*store, directory).await?;
         if self.followed.take_if(|(of, then)| is_of_term(of) && *then == changes).is_none() {
             // What another bank has followed is not known.
             self.lift(term, &*store, directory).await?;
@@ -99,6 +122,50 @@ impl HoldKeeper {
             review(term, ended.clone()).await?;
             before = ended;
         }
+    }
+
+    /// Has the items decided anew whose disputes have become due.
+    async fn hold_disputed(&mut self, term: &Term, store: &dyn Store) -> Result<(), Stopped> {
+        let now = UnixMillis(self.clock.now().0);
+        let mut after = DocumentKey::of_numbers(&[self.disputes_through.0]);
+        let before = Some(DocumentKey::of_numbers(&[now.0.saturating_add(1)]));
+        loop {
+            let kind = DocumentKind::OpenDispute;
+            let limit = u16::try_from(ITEMS).unwrap_or(u16::MAX);
+            let range = DocumentRange { kind, after, before: before.clone(), limit };
+            let due = store.document_range(&range).await.map_err(Stopped::Read)?;
+            let Some(last) = due.last() else { break };
+            after = last.key.clone();
+            review(term, due.iter().map(|dispute| ItemId(dispute.key.number(1))).collect()).await?;
+        }
+        self.disputes_through = now;
+        Ok(())
+    }
+
+    /// Looks through the items of banks whose charters ask for other opinions than before.
+    async fn follow_charters(
+        &mut self,
+        term: &Term,
+        store: &dyn Store,
+        directory: &Directory,
+    ) -> Result<(), Stopped> {
+        let demands = demands(directory);
+        for (bank, demanded) in &demands {
+            if self.demands.get(bank).copied().unwrap_or_default() == *demanded {
+                continue;
+            }
+            let mut after = ItemId(0);
+            let limit = u16::try_from(ITEMS).unwrap_or(u16::MAX);
+            while let Some(items) = store.items(*bank, after, limit).await.map_err(Stopped::Read)?.value {
+                let Some(last) = items.last() else { break };
+                after = last.id;
+                self.end_holds(term, store).await?;
+                review(term, items.iter().map(|item| item.id).collect()).await?;
+            }
+            self.demands.insert(*bank, *demanded);
+        }
+        self.demands = demands;
+        Ok(())
     }
 
     /// Lifts holds of quarantines that are over.

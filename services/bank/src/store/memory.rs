@@ -5,6 +5,7 @@
 
 mod audit;
 mod changes;
+mod documents;
 mod exchanges;
 mod holds;
 mod published;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use vigie_audit::tree::{Frontier, NodeHash, Size, StoredIndex};
-use vigie_consortium::{Exchange, ExchangeId};
+use vigie_consortium::{Document, DocumentId, Exchange, ExchangeId};
 use vigie_log::{
     ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, MemoryLog, Recorded, Sequence, StoredBatch,
     UnixMillis,
@@ -76,6 +77,7 @@ impl Disk {
             touched: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             exchange_records: BTreeMap::new(),
+            documents: BTreeMap::new(),
             lists: BTreeMap::new(),
             list_entries: BTreeMap::new(),
             parts: Parts::default(),
@@ -116,6 +118,7 @@ struct Contents {
     touched: BTreeMap<ItemId, Touched>,
     exchanges: BTreeMap<ExchangeId, Exchange>,
     exchange_records: BTreeMap<(ExchangeId, KeyDigest), MappedRecord>,
+    documents: BTreeMap<DocumentId, Document>,
     lists: BTreeMap<BankId, StoredList>,
     /// By bank and number.
     list_entries: BTreeMap<(BankId, u64), ListEntry>,
@@ -139,6 +142,7 @@ impl Contents {
         self.items.extend(rows.items_added.iter().map(|item| (item.placement.item, item.payload.clone())));
         self.set_undos(rows);
         self.set_exchanges(&rows.exchanges);
+        self.set_documents(&rows.documents);
         self.set_lists(&rows.lists);
         self.touched.extend(rows.touched.iter().map(|touched| (touched.item, *touched)));
         self.records.extend(rows.records_set.iter().map(|set| (set.item, set.clone())));

@@ -17,6 +17,7 @@
 
 mod connect;
 mod exchanges;
+mod documents;
 mod insert;
 mod integrity;
 mod lead;
@@ -438,6 +439,10 @@ impl ReadLists for PostgresStore {
 impl ReadHolds for PostgresStore {
     async fn held_items(&self, range: HeldRange) -> Result<Vec<ItemId>, StoreError> {
         read!(self, |connection| records::held_items(connection, range))
+    }
+
+    async fn standings(&self, range: HeldRange) -> Result<Vec<(ItemId, Arc<Standing>)>, StoreError> {
+        read!(self, |connection| records::standings(connection, range))
     }
 
     async fn ended_holds(&self, now: UnixMillis, count_max: u32) -> Result<Vec<ItemId>, StoreError> {

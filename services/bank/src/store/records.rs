@@ -17,6 +17,7 @@ use crate::plan::purge::Purge;
 pub(crate) use crate::store::directory_rows::{DirectoryKey, DirectoryRow, DirectoryRows};
 
 use crate::store::directory_rows::directory_of;
+use crate::store::documents::DocumentRows;
 use crate::store::error::StoreError;
 use crate::store::exchanges::ExchangeRows;
 use crate::store::published::{ListRows, StoredList};
@@ -70,6 +71,8 @@ pub(crate) struct Rows {
     pub(crate) digests: Vec<PartDigest>,
     /// Exchanges and records of programmes that are new or gone.
     pub(crate) exchanges: ExchangeRows,
+    /// Documents that are new or gone.
+    pub(crate) documents: DocumentRows,
     /// Published lists, and their new entries.
     pub(crate) lists: ListRows,
     /// Rows of the directory that are new or gone.
@@ -307,6 +310,11 @@ impl StoredRecord {
     pub(crate) fn hold_ends(&self) -> Option<u64> {
         let holds = &self.record.holds;
         (!holds.is_empty()).then(|| holds.first_end().moment().map_or(u64::MAX, |end| end.0))
+    }
+
+    /// Whether the item has a standing among the members.
+    pub(crate) fn has_standing(&self) -> bool {
+        *self.record.standing != Standing::default()
     }
 
     /// Reads a stored record.

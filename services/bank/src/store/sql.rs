@@ -5,6 +5,7 @@ pub(super) mod read;
 pub(super) mod find;
 pub(super) mod audit;
 pub(super) mod changes;
+pub(super) mod documents;
 pub(super) mod exchanges;
 pub(super) mod purges;
 pub(super) mod published;

@@ -12,6 +12,7 @@
 mod connection;
 mod holds;
 mod exchanges;
+mod documents;
 mod insert;
 mod lists;
 mod migrate;

@@ -27,11 +27,13 @@ pub enum DocumentKind {
     MatchRecord,
     /// A match record's key by its decision. Not in the log.
     DecisionKey,
+    /// An item that is held for one member, by member and item.
+    MemberHold,
 }
 
 impl DocumentKind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Policy,
         Self::OpenDispute,
         Self::ResolvedDispute,
@@ -41,6 +43,7 @@ impl DocumentKind {
         Self::Count,
         Self::MatchRecord,
         Self::DecisionKey,
+        Self::MemberHold,
     ];
 
     /// The number by which stores and the log know the kind.
@@ -56,6 +59,7 @@ impl DocumentKind {
             Self::Count => 7,
             Self::MatchRecord => 8,
             Self::DecisionKey => 9,
+            Self::MemberHold => 10,
         }
     }
 

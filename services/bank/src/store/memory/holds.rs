@@ -1,10 +1,11 @@
 //! Which items are held.
 
 use std::ops::Bound::{Excluded, Included};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use vigie_log::UnixMillis;
-use vigie_model::ItemId;
+use vigie_model::{ItemId, Standing};
 
 use super::MemoryStore;
 use crate::store::ReadHolds;
@@ -21,6 +22,17 @@ impl ReadHolds for MemoryStore {
         let stored = contents.records.range((Excluded(range.after), Included(range.through)));
         let held = stored.filter(|(_, stored)| stored.hold_ends().is_some()).map(|(item, _)| *item);
         Ok(held.take(range.count_max as usize).collect())
+    }
+
+    async fn standings(&self, range: HeldRange) -> Result<Vec<(ItemId, Arc<Standing>)>, StoreError> {
+        if range.after >= range.through {
+            return Ok(Vec::new());
+        }
+        let contents = self.disk.contents();
+        let stored = contents.records.range((Excluded(range.after), Included(range.through)));
+        let with_standing = stored.filter(|(_, stored)| stored.has_standing());
+        let found = with_standing.map(|(item, stored)| (*item, Arc::clone(&stored.record.standing)));
+        Ok(found.take(range.count_max as usize).collect())
     }
 
     async fn ended_holds(&self, now: UnixMillis, count_max: u32) -> Result<Vec<ItemId>, StoreError> {

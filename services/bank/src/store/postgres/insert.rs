@@ -4,7 +4,7 @@ use sqlx::postgres::PgConnection;
 use vigie_log::{Recorded, Sequence, StoredChange, UnixMillis};
 use vigie_model::{Bank, Partition};
 
-use super::{exchanges, published, purges, touched};
+use super::{documents, exchanges, published, purges, touched};
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, failed};
 use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry, StoredItem, StoredRecord, Undo};
@@ -27,6 +27,7 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
     }
     touched::set(connection, &state.touched).await?;
     exchanges::set(connection, &state.exchanges).await?;
+    documents::set(connection, &state.documents).await?;
     if !published::set(connection, &state.lists).await? {
         return Ok(false);
     }
@@ -129,15 +130,16 @@ pub(super) async fn add_rechained(
 /// Inserts records of items, or replaces them. Each item is named once.
 async fn set_records(connection: &mut PgConnection, records: &[StoredRecord]) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO item_records (item_id, content_key, payload, hold_ends_ms) \
-         SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BYTEA[], $4::BIGINT[]) \
+        "INSERT INTO item_records (item_id, content_key, payload, hold_ends_ms, has_standing) \
+         SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BYTEA[], $4::BIGINT[], $5::SMALLINT[]) \
          ON CONFLICT (item_id) DO UPDATE SET content_key = excluded.content_key, payload = excluded.payload, \
-         hold_ends_ms = excluded.hold_ends_ms",
+         hold_ends_ms = excluded.hold_ends_ms, has_standing = excluded.has_standing",
     )
     .bind(records.iter().map(|set| integer(set.item.0)).collect::<Vec<_>>())
     .bind(records.iter().map(|set| integer(set.record.content.key())).collect::<Vec<_>>())
     .bind(records.iter().map(StoredRecord::payload).collect::<Vec<_>>())
     .bind(records.iter().map(|set| set.hold_ends().map(integer)).collect::<Vec<_>>())
+    .bind(records.iter().map(|set| set.has_standing().then_some(1_i16)).collect::<Vec<_>>())
     .execute(connection)
     .await
     .map(drop)

@@ -29,6 +29,7 @@ const SCHEMA: Schema = Schema {
     touched: include_str!("../../../migrations/postgres/0011_touched.sql"),
     exchanges: include_str!("../../../migrations/postgres/0012_exchanges.sql"),
     lists: include_str!("../../../migrations/postgres/0013_lists.sql"),
+    documents: include_str!("../../../migrations/postgres/0014_documents.sql"),
 };
 
 /// A migration takes as long as it takes: its statements wait for locks, and pause while the bank computes.

@@ -43,6 +43,7 @@ const TOUCHED: i64 = 11;
 const EXCHANGES: i64 = 12;
 /// The version that this build reads.
 const LISTS: i64 = 13;
+const DOCUMENTS: i64 = 14;
 
 /// The texts of the schema's steps, for one kind of database. A step that has been released is never edited: the next one
 /// changes what it made.
@@ -78,6 +79,8 @@ pub(in crate::store) struct Schema {
     pub(in crate::store) exchanges: &'static str,
     /// Step 13.
     pub(in crate::store) lists: &'static str,
+    /// Step 14.
+    pub(in crate::store) documents: &'static str,
 }
 
 impl Schema {
@@ -97,6 +100,7 @@ impl Schema {
             step(TOUCHED, "touched", self.touched),
             step(EXCHANGES, "exchanges", self.exchanges),
             step(LISTS, "lists", self.lists),
+            step(DOCUMENTS, "documents", self.documents),
         ])
     }
 }

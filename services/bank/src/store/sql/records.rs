@@ -1,7 +1,9 @@
 //! The statements that read records of items, which of them are held, and removed items.
 
+use std::sync::Arc;
+
 use vigie_log::UnixMillis;
-use vigie_model::{BankId, ItemId};
+use vigie_model::{BankId, ItemId, Standing};
 
 use crate::store::error::corrupt;
 use crate::store::records::{HeldRange, KeptUndo, StoredRecord, Undo};
@@ -93,6 +95,18 @@ pub(in crate::store) async fn held_items<C: Reader>(
                   WHERE item_id > $1 AND item_id <= $2 AND hold_ends_ms IS NOT NULL ORDER BY item_id LIMIT $3";
     let values = [range.after.0, range.through.0, range.count_max.into()].map(Value::Number);
     all(connection, "read held items", select, &values, to_id).await
+}
+
+/// The standings of items of a range that have one, by id.
+pub(in crate::store) async fn standings<C: Reader>(
+    connection: &mut C,
+    range: HeldRange,
+) -> Read<Vec<(ItemId, Arc<Standing>)>> {
+    let select = "SELECT item_id, payload FROM item_records \
+                  WHERE item_id > $1 AND item_id <= $2 AND has_standing IS NOT NULL ORDER BY item_id LIMIT $3";
+    let values = [range.after.0, range.through.0, range.count_max.into()].map(Value::Number);
+    let stored = all(connection, "read standings", select, &values, to_record).await?;
+    Ok(stored.into_iter().map(|StoredRecord { item, record }| (item, record.standing)).collect())
 }
 
 /// Items of which a hold has ended.

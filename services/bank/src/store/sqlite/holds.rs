@@ -1,8 +1,10 @@
 //! Reads which items are held.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use vigie_log::UnixMillis;
-use vigie_model::ItemId;
+use vigie_model::{ItemId, Standing};
 
 use super::SqliteStore;
 use crate::store::ReadHolds;
@@ -14,6 +16,10 @@ use crate::store::sql::records;
 impl ReadHolds for SqliteStore {
     async fn held_items(&self, range: HeldRange) -> Result<Vec<ItemId>, StoreError> {
         records::held_items(&mut *self.reader().await?, range).await
+    }
+
+    async fn standings(&self, range: HeldRange) -> Result<Vec<(ItemId, Arc<Standing>)>, StoreError> {
+        records::standings(&mut *self.reader().await?, range).await
     }
 
     async fn ended_holds(&self, now: UnixMillis, count_max: u32) -> Result<Vec<ItemId>, StoreError> {

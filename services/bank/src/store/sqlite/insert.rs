@@ -5,7 +5,7 @@ use vigie_log::{Sequence, StoredChange, UnixMillis};
 use vigie_model::Partition;
 
 use super::rows::{json, rows, rows_then};
-use super::{exchanges, published, purges, touched};
+use super::{documents, exchanges, published, purges, touched};
 use crate::store::error::{StoreError, failed};
 use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry};
 use crate::store::sql::read::{self, integer};
@@ -27,16 +27,19 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
             .push_bind(item.payload.clone());
     })
     .await?;
-    let records = "INSERT OR REPLACE INTO item_records (item_id, content_key, payload, hold_ends_ms) ";
+    let records =
+        "INSERT OR REPLACE INTO item_records (item_id, content_key, payload, hold_ends_ms, has_standing) ";
     rows(connection, records, &state.records_set, |mut row, set| {
         row.push_bind(integer(set.item.0))
             .push_bind(integer(set.record.content.key()))
             .push_bind(set.payload())
-            .push_bind(set.hold_ends().map(integer));
+            .push_bind(set.hold_ends().map(integer))
+            .push_bind(set.has_standing().then_some(1));
     })
     .await?;
     touched::set(connection, &state.touched).await?;
     exchanges::set(connection, &state.exchanges).await?;
+    documents::set(connection, &state.documents).await?;
     published::set(connection, &state.lists).await?;
     set_undos(connection, state).await?;
     if !state.items_removed.is_empty() {

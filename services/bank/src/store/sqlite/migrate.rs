@@ -29,6 +29,7 @@ const SCHEMA: Schema = Schema {
     touched: include_str!("../../../migrations/sqlite/0011_touched.sql"),
     exchanges: include_str!("../../../migrations/sqlite/0012_exchanges.sql"),
     lists: include_str!("../../../migrations/sqlite/0013_lists.sql"),
+    documents: include_str!("../../../migrations/sqlite/0014_documents.sql"),
 };
 
 /// Brings the schema up to date, whatever it is now. A connection on which this fails is not used again.

@@ -6,19 +6,20 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, watch};
 use vigie_audit::tree::{NodeHash, StoredIndex};
-use vigie_consortium::{ContentDigest, ExchangeId};
+use vigie_consortium::{ContentDigest, Document, DocumentId, ExchangeId};
 use vigie_log::{ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, Recorded, Sequence, StoredBatch};
-use vigie_model::{Bank, BankId, Item, ItemId};
+use vigie_model::{Bank, BankId, Item, ItemId, Standing};
 
 use crate::plan::digests::PartDigest;
 use crate::store::changes::{ChangesPage, ChangesQuery};
+use crate::store::documents::DocumentRange;
 use crate::store::exchanges::{KeyDigest, MappedRecord};
 use crate::store::published::{ListPage, ListQuery, StoredList};
 use crate::store::{
     AsOf, AuditHead, Batch, CommitError, EntryPage, EntryRange, FoundPage, HeadRow, HeldRange, ItemPage,
     ItemRange, ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Purging, ReadAudit, ReadBanks,
-    ReadChanges, ReadDigests, ReadExchanges, ReadHolds, ReadItems, ReadLists, ReadState, Rows, StoredRecord,
-    Undo,
+    ReadChanges, ReadDigests, ReadDocuments, ReadExchanges, ReadHolds, ReadItems, ReadLists, ReadState, Rows,
+    StoredRecord, Undo,
 };
 use crate::tests::*;
 
@@ -288,10 +289,28 @@ impl ReadExchanges for Faulty {
 }
 
 #[async_trait]
+impl ReadDocuments for Faulty {
+    async fn documents(&self, ids: &[DocumentId]) -> Result<Vec<Document>, StoreError> {
+        self.readable()?;
+        self.inner.documents(ids).await
+    }
+
+    async fn document_range(&self, range: &DocumentRange) -> Result<Vec<Document>, StoreError> {
+        self.readable()?;
+        self.inner.document_range(range).await
+    }
+}
+
+#[async_trait]
 impl ReadHolds for Faulty {
     async fn held_items(&self, range: HeldRange) -> Result<Vec<ItemId>, StoreError> {
         self.readable()?;
         self.inner.held_items(range).await
+    }
+
+    async fn standings(&self, range: HeldRange) -> Result<Vec<(ItemId, Arc<Standing>)>, StoreError> {
+        self.readable()?;
+        self.inner.standings(range).await
     }
 
     async fn ended_holds(&self, now: UnixMillis, count_max: u32) -> Result<Vec<ItemId>, StoreError> {

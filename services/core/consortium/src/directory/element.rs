@@ -53,7 +53,7 @@ impl Bytes {
 
 impl Element for Member {
     fn write(&self, to: &mut Bytes) {
-        let Self { id, name, display_name, state, jurisdictions, token_issuers, created_at } = self;
+        let Self { id, name, display_name, state, jurisdictions, token_issuers, created_at, is_named } = self;
         let state = match state {
             MemberState::Active => 1_u8,
             MemberState::Suspended => 2,
@@ -65,6 +65,10 @@ impl Element for Member {
             to.bytes(issuer.as_bytes());
         }
         to.number(created_at.0);
+        // A member that is not named keeps the digest that earlier versions compute.
+        if *is_named {
+            to.number(1_u8);
+        }
     }
 }
 

@@ -142,6 +142,8 @@ pub struct Member {
     pub token_issuers: TokenIssuers,
     /// When it was created, by the bank's clock; 0 for the host.
     pub created_at: UnixMillis,
+    /// Whether contributors of items, and owners of their banks, may know that an opinion is this member's.
+    pub is_named: bool,
 }
 
 impl Member {
@@ -159,6 +161,7 @@ impl Member {
             jurisdictions: Jurisdictions::default(),
             token_issuers: TokenIssuers::default(),
             created_at: UnixMillis(0),
+            is_named: false,
         }
     }
 }

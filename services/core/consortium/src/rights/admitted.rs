@@ -212,6 +212,8 @@ impl<'v> Admitted<'v> {
                     | Scope::Everything
                     | Scope::Withdraw
                     | Scope::OwnItems
+                    | Scope::Opine
+                    | Scope::Searched
                     | Scope::EveryItem
                     | Scope::Items
                     | Scope::Details
@@ -285,6 +287,43 @@ impl<'v> Admitted<'v> {
         }
         // The caller can read the item elsewhere, so that its existence is no secret.
         Err(if has(Scope::Withdraw) && sees_details { Denied::ItemOfAnother(item) } else { not_found })
+    }
+
+    /// The member on whose behalf the caller says or changes something of an item. `place` is where the item lies, `None` if there is none.
+    pub fn word_on(&self, item: ItemId, place: Option<ItemPlace>) -> Result<MemberId, Denied> {
+        let (member, scopes) = self.bound()?;
+        let directory = self.view.directory();
+        let bank = place.and_then(|place| directory.bank(place.bank));
+        let relation = bank.and_then(|bank| Relation::of(directory, bank, member, self.now));
+        let Some(relation) = relation else { return Err(Denied::ItemNotFound(item)) };
+        let may = scopes.iter().any(|scope| match scope {
+            Scope::OwnItems => relation == Relation::Own,
+            Scope::Opine => relation.allows(Capability::Opine),
+            Scope::Searched => relation.allows(Capability::Match),
+            Scope::No
+            | Scope::Free
+            | Scope::Search
+            | Scope::Visible
+            | Scope::Everything
+            | Scope::Own
+            | Scope::Shared
+            | Scope::Contribute
+            | Scope::Withdraw
+            | Scope::Hashes
+            | Scope::EveryItem
+            | Scope::Items
+            | Scope::Details
+            | Scope::OwnMember
+            | Scope::OwnMemberOrAllOfHost
+            | Scope::EveryMember
+            | Scope::Appointed => false,
+        });
+        if may {
+            return Ok(member);
+        }
+        // The caller can read the item elsewhere, so that its existence is no secret.
+        let sees_item = relation.allows(Capability::SeeHashes) || relation.allows(Capability::SeeDetails);
+        Err(if sees_item { Denied::ItemOfAnother(item) } else { Denied::ItemNotFound(item) })
     }
 
     /// As which holders the caller may hold an item, at least one. `place` is where the item lies, `None` if there is none.

@@ -52,7 +52,12 @@ impl Method {
             | Self::RevokeGrant
             | Self::SetAlias
             | Self::SetQuota
-            | Self::SetCharter => Audited::Written,
+            | Self::SetCharter
+            | Self::PutOpinions
+            | Self::WithdrawOpinions
+            | Self::ResolveDispute
+            | Self::SetMemberHold
+            | Self::ReportFloods => Audited::Written,
             Self::GetItem
             | Self::ListItems
             | Self::FindItems
@@ -69,6 +74,9 @@ impl Method {
             | Self::ListRemovedItems
             | Self::GetExchange
             | Self::ListExchanges
+            | Self::ListOpinions
+            | Self::ListDisputes
+            | Self::ListMemberHolds
             | Self::ListEntries
             | Self::GetCheckpoint
             | Self::ProveInclusion

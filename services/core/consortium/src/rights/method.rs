@@ -151,6 +151,22 @@ methods! {
     GetCharter = "/vigie.consortium.v1.ConsortiumService/GetCharter",
     /// Answers who calls.
     WhoAmI = "/vigie.consortium.v1.ConsortiumService/WhoAmI",
+    /// Puts opinions on items.
+    PutOpinions = "/vigie.consortium.v1.OpinionService/PutOpinions",
+    /// Takes opinions back.
+    WithdrawOpinions = "/vigie.consortium.v1.OpinionService/WithdrawOpinions",
+    /// Lists opinions on items of a bank.
+    ListOpinions = "/vigie.consortium.v1.OpinionService/ListOpinions",
+    /// Lists disputes.
+    ListDisputes = "/vigie.consortium.v1.OpinionService/ListDisputes",
+    /// Resolves a dispute.
+    ResolveDispute = "/vigie.consortium.v1.OpinionService/ResolveDispute",
+    /// Holds items for the caller's member alone.
+    SetMemberHold = "/vigie.consortium.v1.OpinionService/SetMemberHold",
+    /// Lists the items that are held for the caller's member.
+    ListMemberHolds = "/vigie.consortium.v1.OpinionService/ListMemberHolds",
+    /// Holds items for members at which they match too often.
+    ReportFloods = "/vigie.consortium.v1.OpinionService/ReportFloods",
     /// Lists entries of the audit.
     ListEntries = "/vigie.consortium.v1.AuditService/ListEntries",
     /// Reads the newest checkpoint of the audit.

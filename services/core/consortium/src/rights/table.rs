@@ -32,6 +32,10 @@ pub(super) enum Scope {
     Hashes,
     /// Items of own banks, as their owner.
     OwnItems,
+    /// Items of own banks and of those shared for opinions.
+    Opine,
+    /// Items of banks that the member may search.
+    Searched,
     /// Items of every bank, of which nothing is told.
     EveryItem,
     /// Items of own banks and of those shared with their hashes; without hashes, of those shared with details.
@@ -86,8 +90,8 @@ const fn anyone() -> Row {
 pub(super) const fn row(method: Method) -> Row {
     use Process::{Bank, Coordinator, Exchange, Frontend, Matcher};
     use Scope::{
-        Appointed, Contribute, Details, EveryItem, EveryMember, Everything, Free, Hashes, Items, No, Own,
-        OwnItems, OwnMember, OwnMemberOrAllOfHost, Search, Shared, Visible, Withdraw,
+        Appointed, Contribute, Details, EveryItem, EveryMember, Everything, Free, Hashes, Items, No, Opine,
+        Own, OwnItems, OwnMember, OwnMemberOrAllOfHost, Search, Searched, Shared, Visible, Withdraw,
     };
     const NOBODY: [Scope; 6] = [Scope::No; 6];
     match method {
@@ -155,6 +159,15 @@ pub(super) const fn row(method: Method) -> Row {
         Method::ListGrants => roles([No, No, No, Own, Own, No]),
         Method::GetCharter => roles([No, Visible, Visible, Visible, Visible, No]),
         Method::WhoAmI => roles([Free; 6]),
+
+        Method::PutOpinions | Method::WithdrawOpinions => roles([No, No, Opine, No, No, No]),
+        Method::ListOpinions => roles([No, Visible, Visible, Visible, Visible, No]),
+        // Of which each member lists its own.
+        Method::ListDisputes => roles([No, Free, Free, Free, Free, No]),
+        Method::ListMemberHolds => roles([No, No, Free, Free, Free, No]),
+        Method::ResolveDispute => roles([No, No, OwnItems, OwnItems, No, No]),
+        Method::SetMemberHold => roles([No, No, Searched, Searched, No, No]),
+        Method::ReportFloods => processes(&[Frontend], NOBODY),
 
         Method::ListEntries | Method::ProveInclusion => {
             roles([No, No, No, OwnMember, OwnMemberOrAllOfHost, No])

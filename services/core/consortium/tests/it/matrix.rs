@@ -55,6 +55,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::FetchExchangeNow
         | Method::ReadBankChanges
         | Method::ReadPublishedList
+        | Method::ListOpinions
         | Method::RevokeGrant
         | Method::SetAlias
         | Method::ListGrants
@@ -81,6 +82,10 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         Method::SetItemHold => {
             let placed = world.banks.iter().map(|bank| Some((bank.id, bank.owner)));
             placed.chain([None]).map(|place| Target::Hold(77, place)).collect()
+        }
+        Method::PutOpinions | Method::WithdrawOpinions | Method::ResolveDispute | Method::SetMemberHold => {
+            let placed = world.banks.iter().map(|bank| Some((bank.id, bank.owner)));
+            placed.chain([None]).map(|place| Target::Word(77, place)).collect()
         }
         Method::GetMember
         | Method::UpdateMember
@@ -111,6 +116,9 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         }
         Method::ProveInclusion => [None, Some(0), Some(1), Some(2), Some(3)].map(Target::Entry).into(),
         Method::Hash
+        | Method::ListDisputes
+        | Method::ListMemberHolds
+        | Method::ReportFloods
         | Method::CoordinatorSearch
         | Method::DescribeTopology
         | Method::MatcherSearch
@@ -172,6 +180,7 @@ fn decide(admitted: &Admitted<'_>, target: &Target) -> Result<String, Denied> {
             let holders = admitted.holders(ItemId(*item), place_of(*place))?;
             holders.iter().fold("OK".to_owned(), |text, holder| format!("{text} {}", holder.name()))
         }
+        Target::Word(item, place) => format!("OK {}", admitted.word_on(ItemId(*item), place_of(*place))?),
         Target::Member(name) => format!("OK {}", admitted.member_called(&name.parse().unwrap())?.id),
         Target::Grantee(name) => format!("OK {}", admitted.grantee(&name.parse().unwrap())?.id),
         Target::Members => members(admitted.members()?),

@@ -27,6 +27,8 @@ pub(crate) enum Target {
     Item(u64, Option<(u32, u32)>),
     /// The same, to be held.
     Hold(u64, Option<(u32, u32)>),
+    /// The same, of which a member says something.
+    Word(u64, Option<(u32, u32)>),
     Member(&'static str),
     Grantee(&'static str),
     Members,
@@ -144,7 +146,21 @@ impl World {
                     self.living().filter(|bank| self.may(member, bank, "see-hashes")).collect();
                 if readable.is_empty() { DENIED.into() } else { listed(readable.into_iter()) }
             }
-            Target::Item(_, None) | Target::Hold(_, None) => NOT_FOUND.into(),
+            Target::Item(_, None) | Target::Hold(_, None) | Target::Word(_, None) => NOT_FOUND.into(),
+            Target::Word(_, Some((bank, _))) => {
+                let Some(bank) = self.living().find(|living| living.id == *bank) else {
+                    return NOT_FOUND.into();
+                };
+                let may = has("the items of its own banks") && bank.owner == member.id
+                    || has("the items of banks shared for opinions") && self.may(member, bank, "opine")
+                    || has("the items of banks that it may search") && self.may(member, bank, "match");
+                let reads = self.may(member, bank, "see-hashes") || self.may(member, bank, "see-details");
+                match (may, reads) {
+                    (true, _) => format!("OK {}", member.id),
+                    (false, true) => DENIED.into(),
+                    (false, false) => NOT_FOUND.into(),
+                }
+            }
             Target::Item(_, Some((bank, contributor))) => {
                 let Some(bank) = self.living().find(|living| living.id == *bank) else {
                     return NOT_FOUND.into();

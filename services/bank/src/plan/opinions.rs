@@ -1,0 +1,309 @@
+//! Plans opinions, disputes, and holds for one member. They are in the records of items; what a charter makes of them is decided where a
+//! record is put.
+
+use std::collections::BTreeMap;
+
+use prost::Message as _;
+use vigie_access::Who;
+use vigie_consortium::{
+    Classification, Dispute, Document, DocumentKey, DocumentKind, Holder, ItemPlace, ItemRecord, MemberHold,
+    Opinion, OpinionWords, Resolution,
+};
+use vigie_model::{BankId, ItemId, MemberId, OpinionKind, UnixMillis};
+use vigie_proto::pb::bank::v1 as pb_bank;
+use vigie_proto::pb::consortium::v1 as pb;
+
+use super::Planner;
+use super::answer::Answer;
+use super::write::{Author, Write};
+use crate::error::Error;
+use crate::store::{Placement, to_model};
+
+/// A write of opinions.
+#[derive(Debug, Clone)]
+pub(crate) struct OpinionWrite {
+    /// The change that is asked for.
+    pub(crate) action: OpinionAction,
+    /// A digest of the request.
+    pub(crate) request_digest: [u8; 32],
+}
+
+/// The change that a write asks for.
+#[derive(Debug, Clone)]
+pub(crate) enum OpinionAction {
+    /// Opinions of the caller's member.
+    Put(Vec<NewOpinion>),
+    /// The opinions of the caller's member on items to be taken back.
+    Withdraw(Vec<ItemId>),
+    /// The dispute about an item to be resolved.
+    Resolve {
+        /// The item.
+        item: ItemId,
+        /// The outcome.
+        resolution: Resolution,
+        /// Its classes from now on, where it is reclassified.
+        classification: Option<Classification>,
+    },
+    /// Items to be held for the caller's member, or no longer.
+    HoldHere {
+        /// The items.
+        items: Vec<ItemId>,
+        /// Whether.
+        held: bool,
+    },
+    /// Items to be held for members at which they match too often.
+    Flooded(Vec<(MemberId, ItemId)>),
+}
+
+/// An opinion that is put.
+#[derive(Debug, Clone)]
+pub(crate) struct NewOpinion {
+    /// The item.
+    pub(crate) item: ItemId,
+    /// The place of the hash among the item's; `None` for the item.
+    pub(crate) hash: Option<u8>,
+    /// The opinion.
+    pub(crate) kind: OpinionKind,
+    /// What is said beside it.
+    pub(crate) words: OpinionWords,
+}
+
+impl OpinionWrite {
+    /// The items whose records are looked up.
+    pub(crate) fn items(&self) -> Vec<ItemId> {
+        match &self.action {
+            OpinionAction::Put(opinions) => opinions.iter().map(|opinion| opinion.item).collect(),
+            OpinionAction::Withdraw(items) | OpinionAction::HoldHere { items, .. } => items.clone(),
+            OpinionAction::Resolve { item, .. } => vec![*item],
+            OpinionAction::Flooded(floods) => floods.iter().map(|(_, item)| *item).collect(),
+        }
+    }
+}
+
+impl Planner<'_> {
+    pub(super) fn change_opinions(&mut self, write: &Write, asked: &OpinionAction) -> Result<Answer, Error> {
+        match asked {
+            OpinionAction::Put(opinions) => self.put_opinions(write.by, opinions),
+            OpinionAction::Withdraw(items) => self.withdraw_opinions(write.by, items),
+            OpinionAction::Resolve { item, resolution, classification } => {
+                self.resolve_dispute(write, *item, *resolution, classification.as_ref())
+            }
+            OpinionAction::HoldHere { items, held } => {
+                let member = self.who(write.by).member.ok_or(Error::Broken)?;
+                let here: Vec<_> = items.iter().map(|item| (member, *item)).collect();
+                for item in items {
+                    self.word_on(write.by, *item)?;
+                }
+                self.hold_for(&here, *held)
+            }
+            OpinionAction::Flooded(floods) => {
+                write.by.admitted(&self.state.view, self.now())?;
+                self.hold_for(floods, true)
+            }
+        }
+    }
+
+    fn put_opinions(&mut self, by: Author, opinions: &[NewOpinion]) -> Result<Answer, Error> {
+        let (at, sequence) = (self.now(), to_model(self.draft.last().next()));
+        let mut changed: BTreeMap<ItemId, (Placement, ItemRecord)> = BTreeMap::new();
+        for new in opinions {
+            let (member, placement) = self.word_on(by, new.item)?;
+            if let Some(class) = &new.words.proposed {
+                let bank = self.state.view.directory().bank(placement.bank).ok_or(Error::Broken)?;
+                class.check(bank.charter.taxonomies()).map_err(Error::Class)?;
+            }
+            let (_, record) =
+                changed.entry(new.item).or_insert_with(|| (placement, self.record_of(&placement)));
+            let NewOpinion { hash, kind, words, .. } = new.clone();
+            let opinion = Opinion { member, hash, kind: Some(kind), words, at, sequence };
+            record.opinions = record.opinions.with(opinion).map_err(|_| Error::TooManyOpinions(new.item))?;
+        }
+        self.put_all(changed)
+    }
+
+    fn withdraw_opinions(&mut self, by: Author, items: &[ItemId]) -> Result<Answer, Error> {
+        let (at, sequence) = (self.now(), to_model(self.draft.last().next()));
+        let mut changed = BTreeMap::new();
+        for item in items {
+            let (member, placement) = self.word_on(by, *item)?;
+            let mut record = self.record_of(&placement);
+            let own: Vec<Opinion> =
+                record.opinions.iter().filter(|one| one.member == member).cloned().collect();
+            for opinion in own.into_iter().filter(|one| one.kind.is_some()) {
+                let taken_back =
+                    Opinion { kind: None, words: OpinionWords::default(), at, sequence, ..opinion };
+                record.opinions =
+                    record.opinions.with(taken_back).map_err(|_| Error::TooManyOpinions(*item))?;
+            }
+            changed.insert(*item, (placement, record));
+        }
+        self.put_all(changed)
+    }
+
+    fn resolve_dispute(
+        &mut self,
+        write: &Write,
+        item: ItemId,
+        resolution: Resolution,
+        classification: Option<&Classification>,
+    ) -> Result<Answer, Error> {
+        let (member, placement) = self.word_on(write.by, item)?;
+        let mut record = self.record_of(&placement);
+        let dispute = record.dispute.ok_or(Error::NoDispute(item))?;
+        if let Some(classification) = classification {
+            let bank = self.state.view.directory().bank(placement.bank).ok_or(Error::Broken)?;
+            record.details.classification = classification.clone();
+            record.details.check(bank.charter.taxonomies()).map_err(Error::Class)?;
+        }
+        let at = self.now();
+        if resolution == Resolution::Removed {
+            self.check_removals(write, BTreeMap::from([(placement.bank, 1)]))?;
+            self.remove_item(&placement, member)?;
+        } else {
+            record.resolved = Some((resolution, at));
+            record.dispute = None;
+            record.holds = record.holds.without(Holder::Charter);
+            self.put_record(item, placement.bank, record)?;
+            self.note_resolved(item, placement.bank, &dispute, resolution)?;
+        }
+        Ok(Answer::Noted { changed: 1, sequence: to_model(self.draft.last()) })
+    }
+
+    /// Holds items for members, or lets them match there again. Items that are gone are passed over.
+    fn hold_for(&mut self, here: &[(MemberId, ItemId)], held: bool) -> Result<Answer, Error> {
+        let since = self.now();
+        let mut changed: BTreeMap<ItemId, (Placement, ItemRecord)> = BTreeMap::new();
+        for (member, item) in here {
+            let Some(placement) = self.living(*item) else { continue };
+            let (_, record) = changed.entry(*item).or_insert_with(|| (placement, self.record_of(&placement)));
+            match (record.held_for.binary_search_by_key(member, |hold| hold.member), held) {
+                (Err(at), true) => record.held_for.insert(at, MemberHold { member: *member, since }),
+                (Ok(at), false) => drop(record.held_for.remove(at)),
+                (Ok(_), true) | (Err(_), false) => {}
+            }
+        }
+        self.put_all(changed)
+    }
+
+    fn put_all(&mut self, changed: BTreeMap<ItemId, (Placement, ItemRecord)>) -> Result<Answer, Error> {
+        let mut count = 0;
+        for (placement, record) in changed.into_values() {
+            count += u32::from(self.put_if_new(&placement, record)?);
+        }
+        Ok(Answer::Noted { changed: count, sequence: to_model(self.draft.last()) })
+    }
+
+    /// The member that says or changes something of an item, and where the item is.
+    fn word_on(&self, by: Author, item: ItemId) -> Result<(MemberId, Placement), Error> {
+        let placement = self.living(item);
+        let place = placement.map(|of| ItemPlace { bank: of.bank, contributor: of.contributor });
+        let member = by.admitted(&self.state.view, self.now())?.word_on(item, place)?;
+        Ok((member, placement.ok_or(Error::Broken)?))
+    }
+
+    /// Keeps the documents of what changed between two records of an item: `None` for no record before, or for an item that goes.
+    pub(super) fn note_disputes(
+        &mut self,
+        item: ItemId,
+        bank: BankId,
+        before: Option<&ItemRecord>,
+        after: Option<&ItemRecord>,
+    ) -> Result<(), Error> {
+        let dispute = |record: Option<&ItemRecord>| record.and_then(|record| record.dispute);
+        let (was_open, is_open) = (dispute(before), dispute(after));
+        if was_open != is_open {
+            if let Some(dispute) = was_open {
+                self.take_document(DocumentKind::OpenDispute, open_key(&dispute, item))?;
+            }
+            if let Some(dispute) = is_open {
+                let payload = stored_dispute(item, bank, &dispute, None);
+                self.put_document(DocumentKind::OpenDispute, open_key(&dispute, item), payload)?;
+            }
+        }
+        if let (Some(dispute), None) = (was_open, after) {
+            self.note_resolved(item, bank, &dispute, Resolution::Removed)?;
+        }
+        let held = |record: Option<&ItemRecord>| record.map_or(Vec::new(), |record| record.held_for.clone());
+        let (was_held, is_held) = (held(before), held(after));
+        for hold in was_held.iter().filter(|hold| !is_held.contains(hold)) {
+            self.take_document(DocumentKind::MemberHold, hold_key(hold.member, item))?;
+        }
+        for hold in is_held.iter().filter(|hold| !was_held.contains(hold)) {
+            let held = pb_bank::MemberHold::from(*hold);
+            let payload = pb::StoredMemberHold { bank_id: bank.0, since_unix_ms: held.since_unix_ms };
+            let key = hold_key(hold.member, item);
+            self.put_document(DocumentKind::MemberHold, key, payload.encode_to_vec())?;
+        }
+        Ok(())
+    }
+
+    fn note_resolved(
+        &mut self,
+        item: ItemId,
+        bank: BankId,
+        dispute: &Dispute,
+        resolution: Resolution,
+    ) -> Result<(), Error> {
+        let at = self.now();
+        let payload = stored_dispute(item, bank, dispute, Some((resolution, at)));
+        self.put_document(DocumentKind::ResolvedDispute, DocumentKey::of_numbers(&[at.0, item.0]), payload)
+    }
+
+    /// Sets a document, and logs it where its kind is in the log.
+    pub(super) fn put_document(
+        &mut self,
+        kind: DocumentKind,
+        key: DocumentKey,
+        payload: Vec<u8>,
+    ) -> Result<(), Error> {
+        let document = Document { kind, key, payload: payload.into() };
+        if kind.is_logged() {
+            self.append(vigie_proto::bank::LogChange::Document(Box::new(document.clone())))?;
+        }
+        self.documents.insert(document.id(), Some(document));
+        Ok(())
+    }
+
+    /// Takes a document out, and logs that where its kind is in the log.
+    pub(super) fn take_document(&mut self, kind: DocumentKind, key: DocumentKey) -> Result<(), Error> {
+        if kind.is_logged() {
+            self.append(vigie_proto::bank::LogChange::DocumentGone((kind, key.clone())))?;
+        }
+        self.documents.insert((kind, key), None);
+        Ok(())
+    }
+
+    /// Who asks for a write, where it is a member.
+    pub(super) fn member_of(&self, by: Author) -> Result<MemberId, Error> {
+        let Who { member, .. } = self.who(by);
+        member.ok_or(Error::Broken)
+    }
+}
+
+fn open_key(dispute: &Dispute, item: ItemId) -> DocumentKey {
+    DocumentKey::of_numbers(&[dispute.due_at.0, item.0])
+}
+
+fn hold_key(member: MemberId, item: ItemId) -> DocumentKey {
+    DocumentKey::of_numbers(&[member.0.into(), item.0])
+}
+
+fn stored_dispute(
+    item: ItemId,
+    bank: BankId,
+    dispute: &Dispute,
+    resolved: Option<(Resolution, UnixMillis)>,
+) -> Vec<u8> {
+    let message = pb::StoredDispute {
+        item_id: item.0,
+        bank_id: bank.0,
+        opened_at_unix_ms: dispute.opened_at.0,
+        due_at_unix_ms: dispute.due_at.0,
+        opened_by_member_id: dispute.opened_by.0,
+        resolution: resolved
+            .map_or(pb_bank::Resolution::Unspecified, |(resolution, _)| resolution.into())
+            .into(),
+        resolved_at_unix_ms: resolved.map_or(0, |(_, at)| at.0),
+    };
+    message.encode_to_vec()
+}
