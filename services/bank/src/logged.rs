@@ -73,6 +73,8 @@ fn added_by(change: &StoredChange) -> Option<Item> {
         | LogChange::BroughtBack(..)
         | LogChange::MatchRatio(..)
         | LogChange::Exchange(_)
-        | LogChange::ExchangeRemoved(_) => None,
+        | LogChange::ExchangeRemoved(_)
+        | LogChange::Document(_)
+        | LogChange::DocumentGone(_) => None,
     }
 }

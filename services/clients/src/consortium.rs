@@ -33,6 +33,8 @@ pub struct MemberWords {
     pub display_name: Text<{ Member::DISPLAY_NAME_LEN_MAX }>,
     /// The countries whose law it applies.
     pub jurisdictions: Jurisdictions,
+    /// Whether others may know that an opinion is its own; `None` leaves it as it is.
+    pub is_named: Option<bool>,
 }
 
 impl MemberWords {
@@ -154,6 +156,7 @@ impl ConsortiumClient {
             name: name.to_string(),
             display_name: words.display_name.to_string(),
             jurisdictions: words.jurisdictions(),
+            is_named: words.is_named,
             idempotency_key: key.into_text(),
         };
         let answer: pb::UpdateMemberResponse = call!(self, deadline, update_member, UpdateMember, request)?;

@@ -426,10 +426,10 @@ impl Reading {
                     let member = name_of(submission.member);
                     answered_submission(submission, member)
                 };
-                item.submissions = record.submissions.into_iter().map(answered).collect();
                 item.holds = record.holds.iter().map(Into::into).collect();
                 item.facts = facts_of(&record, caller);
                 item.dispute = dispute_of(&record);
+                item.submissions = record.submissions.into_iter().map(answered).collect();
             }
             item
         };

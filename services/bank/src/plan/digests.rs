@@ -37,6 +37,11 @@ impl Parts {
         *self.part(bank, Partition::of(item).get()) += SetDigest::of_hold(item);
     }
 
+    /// Counts the standing of an item in.
+    pub(crate) fn stand(&mut self, bank: BankId, item: ItemId, standing: &Standing) {
+        *self.part(bank, Partition::of(item).get()) += SetDigest::of_standing(item, standing);
+    }
+
     /// The digest of one part; the empty set's where nothing is known of it.
     pub(crate) fn part(&mut self, bank: BankId, partition: u16) -> &mut SetDigest {
         self.0.entry((bank, partition)).or_default()

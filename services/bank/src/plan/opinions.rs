@@ -89,7 +89,8 @@ impl Planner<'_> {
                 self.resolve_dispute(write, *item, *resolution, classification.as_ref())
             }
             OpinionAction::HoldHere { items, held } => {
-                let member = self.who(write.by).member.ok_or(Error::Broken)?;
+                let Who { member, .. } = self.who(write.by);
+                let member = member.ok_or(Error::Broken)?;
                 let here: Vec<_> = items.iter().map(|item| (member, *item)).collect();
                 for item in items {
                     self.word_on(write.by, *item)?;
@@ -271,12 +272,6 @@ impl Planner<'_> {
         }
         self.documents.insert((kind, key), None);
         Ok(())
-    }
-
-    /// Who asks for a write, where it is a member.
-    pub(super) fn member_of(&self, by: Author) -> Result<MemberId, Error> {
-        let Who { member, .. } = self.who(by);
-        member.ok_or(Error::Broken)
     }
 }
 

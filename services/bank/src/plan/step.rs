@@ -24,7 +24,9 @@ impl Step {
             | LogChange::Record(..)
             | LogChange::BroughtBack(..)
             | LogChange::MatchRatio(..)
-            | LogChange::ExchangeRemoved(_) => true,
+            | LogChange::ExchangeRemoved(_)
+            | LogChange::Document(_)
+            | LogChange::DocumentGone(_) => true,
             // Its id is the number of the change that added it.
             LogChange::Exchange(exchange) => exchange.id.0 <= sequence.0,
         };
@@ -41,7 +43,9 @@ impl Step {
             | LogChange::BroughtBack(..)
             | LogChange::MatchRatio(..)
             | LogChange::Exchange(_)
-            | LogChange::ExchangeRemoved(_) => None,
+            | LogChange::ExchangeRemoved(_)
+            | LogChange::Document(_)
+            | LogChange::DocumentGone(_) => None,
         }
     }
 }

@@ -193,11 +193,10 @@ impl Model {
                 let known = u32::try_from(ids.iter().filter(is_known).count()).unwrap();
                 Ok(Answer::ItemsAdded { items: ids, known, sequence: Sequence(self.sequence) })
             }
-            Action::Members(_)
-            | Action::Exchange(_)
-            | Action::UpdateItem { .. }
-            | Action::ListItems { .. }
-            | Action::ReviewHolds { .. } => unreachable!("no such write is drawn"),
+            Action::Members(_) | Action::Exchange(_) | Action::Opinions(_) => unreachable!("not drawn"),
+            Action::UpdateItem { .. } | Action::ListItems { .. } | Action::ReviewHolds { .. } => {
+                unreachable!("not drawn")
+            }
             Action::RestoreItems { items } => self.restore(items),
             Action::SetItemHold { items, holding } => {
                 let is_held = *holding != Holding::Lifted;
@@ -284,6 +283,7 @@ impl Model {
             | Action::ListItems { .. }
             | Action::Members(_)
             | Action::Exchange(_)
+            | Action::Opinions(_)
             | Action::Record(_) => action.clone(),
         }
     }

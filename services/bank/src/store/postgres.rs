@@ -29,6 +29,7 @@ mod touched;
 mod writer;
 
 use std::fmt::{self, Debug};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -41,7 +42,7 @@ use vigie_audit::tree::{NodeHash, StoredIndex};
 use vigie_log::{
     ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, Recorded, Sequence, StoredBatch, UnixMillis,
 };
-use vigie_model::{Bank, BankId, Item, ItemId};
+use vigie_model::{Bank, BankId, Item, ItemId, Standing};
 
 use self::connect::{CONNECT_MAX, Connector};
 use self::lead::{LEAD_IDLE, LEAD_MAX, Session};

@@ -8,7 +8,9 @@ use vigie_consortium::{
     ContentDigest, Details, Directory, Exchange, ItemRecord, ListContent, ListSecret, Origin, Submission,
 };
 use vigie_log::{Head, LogId, Sequence, StoredChange};
-use vigie_model::{Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, ShardIdentity, UnixMillis};
+use vigie_model::{
+    Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, ShardIdentity, Standing, UnixMillis,
+};
 use vigie_proto::bank::ItemQuery;
 use vigie_proto::pb::bank::v1 as pb;
 

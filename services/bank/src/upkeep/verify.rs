@@ -322,6 +322,9 @@ async fn items(store: &dyn Store) -> Result<LogHead, VerifyError> {
             if record.is_some_and(|record| !record.holds.is_empty()) {
                 parts.hold(item.bank, item.id);
             }
+            if let Some(record) = record {
+                parts.stand(item.bank, item.id, &record.standing);
+            }
             parts.add(item);
             lists.add(item, record);
         }
@@ -359,7 +362,7 @@ async fn check_records(
     Ok(records)
 }
 
-/// Compares the items that the store takes for held ones with those whose records say so.
+/// Compares the items that the store takes for held ones, or for ones with a standing, with those whose records say so.
 async fn check_held(
     store: &dyn Store,
     (after, through): (ItemId, ItemId),
@@ -369,7 +372,11 @@ async fn check_held(
     let stored = store.held_items(HeldRange { after, through, count_max: u32::MAX }).await?;
     let is_stored = |item: ItemId| stored.binary_search(&item).is_ok();
     let is_held = |item: ItemId| records.get(&item).is_some_and(|record| !record.holds.is_empty());
-    let differs = |item: &&Item| is_stored(item.id) != is_held(item.id);
+    let standings = store.standings(HeldRange { after, through, count_max: u32::MAX }).await?;
+    let stands = |item: ItemId| records.get(&item).is_some_and(|record| !record.standing.is_none());
+    let is_standing = |item: ItemId| standings.binary_search_by_key(&item, |(one, _)| *one).is_ok();
+    let differs =
+        |item: &&Item| is_stored(item.id) != is_held(item.id) || is_standing(item.id) != stands(item.id);
     items.iter().find(differs).map_or(Ok(()), |item| Err(VerifyError::RecordAltered(item.id)))
 }
 

@@ -64,6 +64,12 @@ impl Standing {
     /// The longest class, in bytes.
     pub const CLASS_LEN_MAX: usize = 256;
 
+    /// Whether nothing is said of the item.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether the item is left out of the answers of a member. `None` is a caller whose member is not known: everything that is aside for
     /// anybody is aside for it.
     #[must_use]

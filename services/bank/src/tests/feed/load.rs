@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vigie_model::{BankId, Change, ChangeKind, FeedRange, ItemId, Sequence, ShardIdentity, StatePart};
+use vigie_model::{
+    BankId, Change, ChangeKind, FeedRange, ItemId, Sequence, ShardIdentity, Standing, StatePart,
+};
 
 use crate::tests::*;
 
@@ -18,6 +20,7 @@ struct Known {
     banks: BTreeSet<BankId>,
     items: BTreeMap<ItemId, BankId>,
     held: BTreeSet<ItemId>,
+    standings: BTreeMap<ItemId, Arc<Standing>>,
 }
 
 impl Known {
@@ -28,11 +31,13 @@ impl Known {
                 assert!(self.banks.remove(bank));
                 self.items.retain(|_, holder| holder != bank);
                 self.held.retain(|item| self.items.contains_key(item));
+                self.standings.retain(|item, _| self.items.contains_key(item));
             }
             ChangeKind::ItemAdded(item) => assert_eq!(self.items.insert(item.id, item.bank), None),
             ChangeKind::ItemRemoved { item, .. } => {
                 let known = self.items.remove(item).is_some();
                 self.held.remove(item);
+                self.standings.remove(item);
                 assert!(known || change.sequence <= settled, "{item} was not there at {}", change.sequence);
             }
             ChangeKind::ItemHeldSet { item, held, .. } => {
@@ -42,6 +47,10 @@ impl Known {
                 } else {
                     self.held.remove(item)
                 };
+            }
+            ChangeKind::ItemStandingSet { item, standing, .. } => {
+                assert!(self.items.contains_key(item) || change.sequence <= settled);
+                self.standings.insert(*item, Arc::clone(standing));
             }
             ChangeKind::BankRenamed { .. } | ChangeKind::BankEnabledSet { .. } => {}
         }
@@ -64,9 +73,10 @@ async fn load_during(
                     assert_eq!(begin.replace(cursor), None);
                     known.banks = banks.iter().map(|bank| bank.id).collect();
                 }
-                StatePart::Items { items, held } => {
+                StatePart::Items { items, held, standings } => {
                     pages += 1;
                     known.held.extend(held);
+                    known.standings.extend(standings);
                     for item in items {
                         assert!(shard.holds(item.id) && item.id.0 <= begin.unwrap().sequence.0);
                         assert!(known.items.last_key_value().is_none_or(|(last, _)| *last < item.id));
