@@ -75,7 +75,7 @@ impl Order {
                 }
                 Place::Items { through: cursor.sequence, last: ItemId(0) }
             }
-            (Place::Items { through, mut last }, StatePart::Items { items, held }) => {
+            (Place::Items { through, mut last }, StatePart::Items { items, held, standings }) => {
                 for item in items {
                     if item.id <= last {
                         return Err("the state's items are not in order");
@@ -91,6 +91,10 @@ impl Order {
                 let is_there = |id: &ItemId| items.binary_search_by_key(id, |item| item.id).is_ok();
                 if !held.is_sorted_by(|one, next| one < next) || !held.iter().all(is_there) {
                     return Err("the state holds an item that it does not have");
+                }
+                let stands = |(id, _): &(ItemId, _)| is_there(id);
+                if !standings.is_sorted_by(|one, next| one.0 < next.0) || !standings.iter().all(stands) {
+                    return Err("the state has a standing of an item that it does not have");
                 }
                 Place::Items { through, last }
             }
@@ -140,7 +144,7 @@ mod tests {
             contributor: vigie_model::MemberId::HOST,
             content: content.clone(),
         };
-        StatePart::Items { items: ids.iter().map(item).collect(), held: Vec::new() }
+        StatePart::Items { items: ids.iter().map(item).collect(), held: Vec::new(), standings: Vec::new() }
     }
 
     const fn end(settled: u64) -> StatePart {
