@@ -463,33 +463,6 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_a_version_without_times_is_read_and_so_is_one_with_them_by_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = RecordStore::begin(folder.path());
-        let at = |store: &RecordStore, item| store.read(ItemId(item), Record::added_at).unwrap();
-        store.insert(ItemId(1), BankId(1), UnixMillis(0), &content(1));
-        let without = save(&store);
-        // Where no time is known, the file is that of the version before, to the byte: four sections.
-        let path = folder.path().join(&without[0].file.name);
-        assert_eq!(Container::open(&path).unwrap().section(5), None);
-        assert_eq!(at(&RecordStore::open(folder.path(), &without).unwrap(), 1), None);
-        let store = RecordStore::open(folder.path(), &without).unwrap();
-        store.insert(ItemId(2), BankId(1), UnixMillis(7_900), &content(2));
-        store.flush().unwrap();
-        let with = save(&store);
-        let opened = RecordStore::open(folder.path(), &with).unwrap();
-        assert_eq!((at(&opened, 1), at(&opened, 2)), (None, Some(UnixMillis(7_000))));
-        // That version looks at its four sections alone, which are as they were.
-        for saved in &with {
-            let container = Container::open(&folder.path().join(&saved.file.name)).unwrap();
-            assert_eq!(container.note(), b"vigie records 1");
-            let rows = container.section(1).unwrap().len() / 8;
-            let lengths = [2, 3].map(|section| container.section(section).unwrap().len());
-            assert_eq!(lengths, [rows * 4, (rows + 1) * 4]);
-        }
-    }
-
-    #[test]
     fn readers_miss_nothing_while_the_writer_moves_it() {
         let store = Arc::new(RecordStore::in_memory());
         (1..=500).for_each(|item| store.insert(ItemId(item), BankId(1), added_at(item), &content(item)));

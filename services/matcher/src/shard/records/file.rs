@@ -135,7 +135,7 @@ impl RecordFile {
 
     /// Empty where it is known of none.
     fn added(&self) -> &[u32] {
-        cast_slice(self.container.section(ADDED).unwrap_or_default())
+        self.container.section(ADDED).map_or(&[], cast_slice)
     }
 
     fn content(&self) -> &[u8] {
@@ -255,5 +255,36 @@ impl Gather<'_> {
 
     fn finish(mut self) -> Result<(), SegmentError> {
         self.write()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of one byte of content, with these times.
+    fn check(added: &[u32], sections: &[usize]) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        // No hash, no label and no reference.
+        let record = |added| Record { bank: BankId(7), added: AddedAt(added), content: &[0, 0, 0, 0] };
+        let rows = || added.iter().zip(1..).map(|(added, id)| (ItemId(id), record(*added)));
+        let written =
+            RecordFile::write(1, |sections| ContainerWriter::create(&path, sections), rows).unwrap();
+        let container = Container::open(&path).unwrap();
+        let lengths = (1..=6).map_while(|section| container.section(section).map(<[u8]>::len));
+        assert_eq!(lengths.collect::<Vec<_>>(), sections);
+        let opened = RecordFile::open(1, container, &[0]).unwrap();
+        for file in [written, opened] {
+            let read: Vec<u32> = file.living().map(|(_, record)| record.added.0).collect();
+            assert_eq!(read, added);
+        }
+    }
+
+    #[test]
+    fn times_are_a_section_of_their_own_beside_those_of_older_versions() {
+        check(&[5, 0, 1_700_000_000], &[24, 12, 16, 12, 12]);
+        // To the byte the file of a version that does not keep them.
+        check(&[0, 0], &[16, 8, 12, 8]);
     }
 }
