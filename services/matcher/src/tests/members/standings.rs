@@ -1,6 +1,7 @@
 //! Standings: for whom an item is left out, and what is answered of it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use vigie_index::Cancellation;
 use vigie_model::{
@@ -14,7 +15,7 @@ use super::of_banks;
 use crate::saving::manifest::{Manifest, Sections};
 use crate::searching::search::search;
 use crate::shard::state::Shard;
-use crate::tests::loaded::{bare, query_of};
+use crate::tests::loaded::{bare, query_of, random_hashes};
 use crate::tests::snapshot::{Log, loaded, plan};
 use crate::tests::{Step, added, change, created, empty_shard, identity, item_of, range};
 
@@ -208,5 +209,45 @@ fn a_snapshot_keeps_standings_and_without_any_is_of_the_form_before_them() {
             Ok(restored) => assert!(restored.is_some() && !has_standings),
             Err(error) => assert!(has_standings && error.to_string().contains("digests"), "{error}"),
         }
+    }
+}
+
+/// The time of a search for a hash that few items have, and of one for a hash that 200,000 have, where no item has a standing, where
+/// one has, where all have, and where all are aside: `cargo test --release -p vigie-matcher what_standings_cost -- --ignored
+/// --nocapture`.
+#[test]
+#[ignore = "measures"]
+fn what_standings_cost_a_search() {
+    const ITEMS: u64 = 200_000;
+    let disputed = || Standing { dispute_open: true, ..Standing::default() };
+    let cases: [(&str, u64, Standing); 4] = [
+        ("none", 0, Standing::default()),
+        ("one other", 1, disputed()),
+        ("all", ITEMS, disputed()),
+        ("all, aside", ITEMS, on_probation()),
+    ];
+    for (what, count, standing) in cases {
+        let shard = empty_shard();
+        let item = |(id, hash): (u64, [u8; 32])| {
+            // Half have hashes of their own, and the others one hash.
+            let hash = if id.is_multiple_of(2) { at_distance(0) } else { Hash::pdq(hash) };
+            change(id, ChangeKind::ItemAdded(item_of(ItemId(id), BankId(1), bare(vec![hash]))))
+        };
+        let mut changes = vec![created(1)];
+        changes.extend((2..).zip(random_hashes(1)).take(usize::try_from(2 * ITEMS).unwrap()).map(item));
+        let after = 1 + 2 * ITEMS;
+        changes.extend((0..count).map(|at| stands(after + 1 + at, 2 + 2 * at, standing.clone())));
+        shard.apply(range(0, changes)).unwrap();
+        let time = |hash: &Hash, searches: u32| {
+            let options = SearchOptions { limit: Limit::new(10).unwrap(), ..options(Some(OTHER), false) };
+            let round = |_| {
+                let begun = Instant::now();
+                (0..searches).for_each(|_| drop(ask(&shard, hash, &options)));
+                begun.elapsed() / searches
+            };
+            (0..7).map(round).min().unwrap()
+        };
+        let own = Hash::pdq(random_hashes(1).nth(1).unwrap());
+        println!("{what:>12}: few {:?}, many {:?}", time(&own, 20_000), time(&at_distance(0), 10));
     }
 }
