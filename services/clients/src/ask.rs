@@ -135,7 +135,7 @@ impl Search for Ask {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{BankId, BankSet, Hash, Limit, QueryHash, Variant};
+    use vigie_model::{BankId, BankSet, Hash, Limit, MemberId, QueryHash, Variant};
 
     use super::*;
 
@@ -151,6 +151,23 @@ mod tests {
         assert!(!one.is_alike(&ask(Hash::pdq([5; 32]))));
         let limited = SearchOptions { limit: Limit::new(1).unwrap(), ..SearchOptions::default() };
         assert!(!one.is_alike(&one.with_options(Arc::new(limited))));
+    }
+
+    #[test]
+    fn searches_for_different_members_never_share_a_call() {
+        let of = |(member, with_aside): (Option<u32>, bool)| {
+            let options =
+                SearchOptions { member: member.map(MemberId), with_aside, ..SearchOptions::default() };
+            ask(Hash::md5([1; 16])).with_options(Arc::new(options))
+        };
+        let askers =
+            [None, Some(1), Some(2)].into_iter().flat_map(|member| [(member, false), (member, true)]);
+        let askers: Vec<_> = askers.collect();
+        for one in &askers {
+            for other in &askers {
+                assert_eq!(of(*one).is_alike(&of(*other)), one == other, "{one:?} {other:?}");
+            }
+        }
     }
 
     #[test]

@@ -12,8 +12,8 @@ use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 use vigie_clients::{Code, Network};
 use vigie_model::{
-    BankId, BankSet, Hash, HashCount, HashType, MaxDistances, MinCoverage, Query, QueryHash, SearchAnswer,
-    SearchOptions, Sequence, Variant,
+    BankId, BankSet, Hash, HashCount, HashType, MaxDistances, MemberId, MinCoverage, Query, QueryHash,
+    SearchAnswer, SearchOptions, Sequence, UnixMillis, Variant,
 };
 use vigie_net::{Connect, Connection};
 use vigie_rpc::Priority;
@@ -116,6 +116,25 @@ async fn searches_that_differ_in_what_they_ask_share_no_call() {
     });
     assert!(join_all(searches).await.iter().all(Result::is_ok));
     assert_eq!(matcher.calls(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_for_different_members_share_no_call_and_each_has_its_own_facts() {
+    let (one, other) = (FakeMatcher::start(0, 2).await, FakeMatcher::start(1, 2).await);
+    let coordinator = start(Config { calls_per_matcher_max: 1, ..over(&[&one, &other]) }).await;
+    [&one, &other].into_iter().for_each(|matcher| matcher.behave(|manner| manner.delay = Some(20 * MS)));
+    let check = async |number: u32| {
+        let (member, with_aside) = (1 + number % 4, number % 8 < 4);
+        let options =
+            SearchOptions { member: Some(MemberId(member)), with_aside, ..SearchOptions::default() };
+        let answer = search_within(&coordinator, number.into(), options, Duration::from_secs(10)).await;
+        let found = &answer.unwrap().results[0].matches[0];
+        let facts = found.facts.as_ref().unwrap();
+        assert_eq!((facts.contributors, facts.is_aside), (member, with_aside));
+        assert_eq!(*facts.classes[0], *format!("class/of/{number}"));
+        assert_eq!(found.added_at, Some(UnixMillis(1_000 * u64::from(number) + 1)));
+    };
+    join_all((0..40).map(check)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,12 +34,17 @@ mod metrics;
 mod shard {
     pub(crate) mod pdq;
     pub(crate) mod indexes;
+    pub(crate) mod fields;
     pub(crate) mod records;
     pub(crate) mod stores;
     pub(crate) mod banks;
+    pub(crate) mod beside {
+        pub(crate) mod by_item;
+        pub(crate) mod interning;
+        pub(crate) mod marks;
+    }
     pub(crate) mod selection;
     pub(crate) mod contradiction;
-    pub(crate) mod held;
     pub(crate) mod removals;
     pub(crate) mod state;
     pub(crate) mod audit;
@@ -48,6 +53,7 @@ mod shard {
 /// A shard in the matcher's folder.
 mod saving {
     pub(crate) mod folder;
+    pub(crate) mod standings;
     pub(crate) mod manifest;
     pub(crate) mod snapshot;
     pub(crate) mod plan;

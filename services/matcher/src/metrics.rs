@@ -403,6 +403,8 @@ pub(crate) trait Observed: Send + Sync + 'static {
     fn items(&self) -> u64;
     /// Items that no search answers with.
     fn held_items(&self) -> u64;
+    /// Items of which members have said something.
+    fn standing_items(&self) -> u64;
     fn hashes(&self) -> Vec<HashCount>;
     /// Bytes of its files, which are read into memory.
     fn file_bytes(&self) -> u64;
@@ -437,6 +439,10 @@ pub(crate) fn register_replica<R: Observed>(registry: &mut Registry, replica: Ar
     let name = "vigie_matcher_held_items";
     gauge(registry, name, "Items that match for nobody, because they are held", |replica| {
         figure(replica.held_items())
+    });
+    let name = "vigie_matcher_standing_items";
+    gauge(registry, name, "Items that have a standing among the members", |replica| {
+        figure(replica.standing_items())
     });
     gauge(
         registry,

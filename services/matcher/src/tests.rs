@@ -1,15 +1,16 @@
 //! The shard against a plain replay of the same changes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use vigie_follow::Proof;
 use vigie_index::Cancellation;
 
 use vigie_model::{
-    ANSWER_BYTES_MAX, BankId, BankName, Change, ChangeKind, Distance, FeedRange, Hash, HashType, Item,
-    ItemContent, ItemDraft, ItemId, Limit, LogId, MaxDistances, Query, QueryHash, QueryMatches,
-    SearchOptions, Sequence, SetDigest, ShardIdentity, UnixMillis, Variant,
+    ANSWER_BYTES_MAX, BankId, BankName, Change, ChangeKind, FeedRange, Hash, HashType, Item, ItemContent,
+    ItemDraft, ItemId, Limit, LogId, MaxDistances, MemberId, Query, QueryHash, QueryMatches, SearchOptions,
+    Sequence, SetDigest, ShardIdentity, UnixMillis, Variant,
 };
 
 use crate::error::SearchError;
@@ -20,7 +21,6 @@ use crate::shard::indexes::IndexPlan;
 use crate::shard::state::Shard;
 use crate::shard::stores::Stores;
 
-mod bank_sets;
 mod fake_bank;
 mod follow;
 mod hops;
@@ -29,11 +29,14 @@ mod members;
 mod presence;
 mod publication;
 mod purge;
+mod replay;
 mod scrub;
 mod service;
 mod snapshot;
 mod stopping;
 mod unknown_types;
+
+use replay::{Asker, Replay, Step, item_of, standing, step};
 
 const LOG: LogId = LogId([7; 16]);
 
@@ -69,153 +72,6 @@ fn content(hashes: &[u8]) -> ItemContent {
     ItemDraft { hashes, ..ItemDraft::default() }.try_into().unwrap()
 }
 
-/// What the bank would hold: the slow truth.
-#[derive(Debug, Default)]
-struct Replay {
-    banks: BTreeMap<BankId, (BankName, bool)>,
-    items: BTreeMap<ItemId, (BankId, ItemContent)>,
-    held: BTreeSet<ItemId>,
-    sequence: u64,
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Create,
-    Rename(u8),
-    Enable(u8, bool),
-    Delete(u8),
-    Add(u8, Vec<u8>),
-    Remove(u8),
-    /// An item to be held, or no longer.
-    Hold(u8, bool),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        1 => Just(Step::Create),
-        1 => any::<u8>().prop_map(Step::Rename),
-        1 => (any::<u8>(), any::<bool>()).prop_map(|(bank, enabled)| Step::Enable(bank, enabled)),
-        1 => any::<u8>().prop_map(Step::Delete),
-        12 => (any::<u8>(), prop::collection::vec(any::<u8>(), 1..4)).prop_map(|(bank, hashes)| Step::Add(bank, hashes)),
-        4 => any::<u8>().prop_map(Step::Remove),
-        4 => (any::<u8>(), any::<bool>()).prop_map(|(item, held)| Step::Hold(item, held)),
-    ]
-}
-
-impl Replay {
-    /// The change that the step makes, if it makes one, after it was replayed.
-    fn take(&mut self, step: Step) -> Option<Change> {
-        let sequence = Sequence(self.sequence + 1);
-        let pick = |number: u8, count: usize| (count > 0).then(|| usize::from(number) % count.max(1));
-        let bank_at =
-            |number: u8| pick(number, self.banks.len()).and_then(|at| self.banks.keys().nth(at).copied());
-        let kind = match step {
-            Step::Create => {
-                let bank = BankId(u32::try_from(sequence.0).unwrap());
-                let name = name(&format!("bank-{sequence}"));
-                self.banks.insert(bank, (name.clone(), true));
-                ChangeKind::BankCreated {
-                    bank,
-                    owner: vigie_model::MemberId::HOST,
-                    name,
-                    created_at: UnixMillis(0),
-                }
-            }
-            Step::Rename(number) => {
-                let bank = bank_at(number)?;
-                let name = name(&format!("renamed-{sequence}"));
-                self.banks.get_mut(&bank)?.0 = name.clone();
-                ChangeKind::BankRenamed { bank, name }
-            }
-            Step::Enable(number, enabled) => {
-                let bank = bank_at(number)?;
-                self.banks.get_mut(&bank)?.1 = enabled;
-                ChangeKind::BankEnabledSet { bank, enabled }
-            }
-            Step::Delete(number) => {
-                let bank = bank_at(number)?;
-                self.banks.remove(&bank);
-                self.items.retain(|_, (holder, _)| *holder != bank);
-                self.held.retain(|item| self.items.contains_key(item));
-                ChangeKind::BankDeleted { bank }
-            }
-            Step::Add(number, hashes) => {
-                let (bank, id) = (bank_at(number)?, ItemId(sequence.0));
-                self.items.insert(id, (bank, content(&hashes)));
-                ChangeKind::ItemAdded(Item {
-                    id,
-                    bank,
-                    added_at: UnixMillis(0),
-                    contributor: vigie_model::MemberId::HOST,
-                    content: content(&hashes),
-                })
-            }
-            Step::Remove(number) => {
-                let item = *self.items.keys().nth(pick(number, self.items.len())?)?;
-                let (bank, _) = self.items.remove(&item)?;
-                self.held.remove(&item);
-                ChangeKind::ItemRemoved { item, bank }
-            }
-            Step::Hold(number, held) => {
-                let (item, (bank, _)) = self.items.iter().nth(pick(number, self.items.len())?)?;
-                let changes = if held { self.held.insert(*item) } else { self.held.remove(item) };
-                let set = ChangeKind::ItemHeldSet { item: *item, bank: *bank, held };
-                changes.then_some(set)?
-            }
-        };
-        self.sequence = sequence.0;
-        Some(Change { sequence, kind })
-    }
-
-    /// What the living hashes and the holds come to.
-    fn digest(&self) -> SetDigest {
-        self.digest_of(identity())
-    }
-
-    fn digest_of(&self, identity: ShardIdentity) -> SetDigest {
-        let mut digest = SetDigest::EMPTY;
-        for (item, (_, content)) in self.items.iter().filter(|(item, _)| identity.holds(**item)) {
-            digest += SetDigest::of_item(*item, content.hashes());
-        }
-        for item in self.held.iter().filter(|item| identity.holds(**item)) {
-            digest += SetDigest::of_hold(*item);
-        }
-        digest
-    }
-
-    /// Item, distance and count of other matches, in the order of answers.
-    fn search(&self, query: &Query, banks: &[BankName], radius: u16) -> Vec<(ItemId, Distance, u32)> {
-        let searched = |bank: &BankId| {
-            let (name, enabled) = &self.banks[bank];
-            if banks.is_empty() { *enabled } else { banks.contains(name) }
-        };
-        // A hash that a query names twice counts once.
-        let mut asked: Vec<Hash> = query.hashes.iter().map(|one| one.hash.clone()).collect();
-        asked.sort_unstable();
-        asked.dedup();
-        let mut answers = Vec::new();
-        for (item, (bank, content)) in self.items.iter().filter(|(item, _)| !self.held.contains(*item)) {
-            let pairs = content.hashes().iter().flat_map(|held| asked.iter().map(move |asked| (held, asked)));
-            let distances: Vec<u16> =
-                pairs.filter_map(|(held, asked)| distance(held, asked, radius)).collect();
-            if let (true, Some(nearest)) = (searched(bank), distances.iter().min()) {
-                answers.push((*item, Distance(*nearest), u32::try_from(distances.len()).unwrap() - 1));
-            }
-        }
-        answers.sort_by_key(|(item, distance, _)| (*distance, *item));
-        answers
-    }
-}
-
-fn distance(held: &Hash, asked: &Hash, radius: u16) -> Option<u16> {
-    if (held.hash_type(), asked.hash_type()) == (HashType::PDQ, HashType::PDQ) {
-        let bytes = held.as_bytes().iter().zip(asked.as_bytes());
-        let bits: u32 = bytes.map(|(one, other)| (one ^ other).count_ones()).sum();
-        return u16::try_from(bits).ok().filter(|bits| *bits <= radius);
-    }
-    (held == asked).then_some(0)
-}
-
 fn query(numbers: &[u8]) -> Query {
     let variants = Variant::ALL.into_iter().cycle();
     Query {
@@ -245,7 +101,13 @@ proptest! {
         asked in prop::collection::vec(any::<u8>(), 0..6),
         radius in 0_u16..20,
         limit in 1_u16..5,
+        asker in prop::option::of(1..4_u32),
+        with_aside: bool,
     ) {
+        // A search that names no member is the host's, where there are no others.
+        let named = asker.map(MemberId);
+        let asker = Asker { member: named.or(Some(MemberId::HOST)), with_aside };
+        let options = |banks, radius, limit| SearchOptions { member: named, with_aside, ..options(banks, radius, limit) };
         let shard = empty_shard();
         let mut replay = Replay::default();
         replay.take(Step::Create).map(|change| {
@@ -267,13 +129,15 @@ proptest! {
                 prop_assert_eq!(answer.sequence, through);
                 prop_assert_eq!(answer.results.len(), queries.len());
                 for (asked, result) in queries.iter().zip(&answer.results) {
-                    let expected = replay.search(asked, &banks, radius);
+                    let expected = replay.search_for(asker, asked, &banks, radius);
                     let found: Vec<_> = result.matches.iter().map(|one| (one.item, one.distance, one.other_matches)).collect();
                     let shown = expected.len().min(usize::from(limit));
                     prop_assert_eq!(&found[..], &expected[..shown]);
                     prop_assert_eq!(result.limit_reached, expected.len() > shown);
                     for one in &result.matches {
                         prop_assert_eq!(&one.bank_name.name, &replay.banks[&one.bank].0);
+                        prop_assert_eq!(&one.facts, &replay.facts(asker.member, one.item));
+                        prop_assert_eq!(one.added_at, Some(item_of(one.item, one.bank, content(&[0])).added_at));
                     }
                 }
                 // The same as cutting the whole answer, which this never builds.
@@ -287,6 +151,11 @@ proptest! {
             let counted: u64 = shard.hash_counts().iter().map(|count| count.hashes).sum();
             prop_assert_eq!(counted, u64::try_from(living).unwrap());
             prop_assert_eq!(shard.item_count(), u64::try_from(replay.items.len()).unwrap());
+            let moment = shard.moment();
+            let standings: BTreeMap<_, _> =
+                moment.marks.standings().iter().map(|(item, standing)| (item, Arc::clone(standing))).collect();
+            prop_assert_eq!(&standings, &replay.standings);
+            prop_assert_eq!(moment.marks.held().sorted(), replay.held.iter().copied().collect::<Vec<_>>());
         }
     }
 }
@@ -348,7 +217,13 @@ fn a_contradicting_change_is_noticed() {
         change(sequence, kind)
     };
     check(vec![removed(3, 99)], Contradiction::NoSuchItem(Sequence(3)));
+    let stands = |sequence, item| {
+        let (item, standing) = (ItemId(item), standing(1));
+        change(sequence, ChangeKind::ItemStandingSet { item, bank: BankId(1), standing })
+    };
     check(vec![held(3, 99, true)], Contradiction::NoSuchItem(Sequence(3)));
+    check(vec![stands(3, 99)], Contradiction::NoSuchItem(Sequence(3)));
+    check(vec![removed(3, 2), stands(4, 2)], Contradiction::NoSuchItem(Sequence(4)));
     check(vec![removed(3, 2), held(4, 2, true)], Contradiction::NoSuchItem(Sequence(4)));
     check(vec![removed(3, 2), removed(4, 2)], Contradiction::NoSuchItem(Sequence(4)));
     check(vec![created(3)], Contradiction::BankTwice(Sequence(3)));

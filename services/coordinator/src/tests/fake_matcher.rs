@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 use vigie_model::{
-    BankId, Distance, Hash, HashCount, HashType, ItemId, Match, Query, QueryHash, QueryMatches, Rendition,
-    ReplicaDescription, SearchOptions, Sequence, SetDigest, ShardAnswer, ShardIdentity, Variant,
+    BankId, Distance, Facts, Hash, HashCount, HashType, ItemId, Match, MemberId, Query, QueryHash,
+    QueryMatches, Rendition, ReplicaDescription, SearchOptions, Sequence, SetDigest, ShardAnswer,
+    ShardIdentity, UnixMillis, Variant,
 };
 use vigie_proto::Form;
 use vigie_proto::pb::matcher::v1 as pb;
@@ -137,7 +138,8 @@ pub(super) fn query(number: u64) -> Query {
     Query { hashes: vec![QueryHash { hash: Hash::pdq(bytes), variant: Variant::Original }] }
 }
 
-fn found(query: &Query, identity: ShardIdentity) -> QueryMatches {
+/// The answer names the member that is asked for, and when the item was added.
+fn found(query: &Query, identity: ShardIdentity, options: &SearchOptions) -> QueryMatches {
     let Some(QueryHash { hash, .. }) = query.hashes.first() else {
         return QueryMatches::default();
     };
@@ -145,7 +147,15 @@ fn found(query: &Query, identity: ShardIdentity) -> QueryMatches {
     if number % u64::from(identity.shard_count().get()) != u64::from(identity.shard().0) {
         return QueryMatches::default();
     }
-    QueryMatches { matches: vec![one_match(number, 0)], ..QueryMatches::default() }
+    let facts_for = |member: MemberId| Facts {
+        contributors: member.0,
+        is_aside: options.with_aside,
+        classes: [format!("class/of/{number}").into()].into(),
+        ..Facts::default()
+    };
+    let (added_at, facts) = (Some(UnixMillis(1_000 * number + 1)), options.member.map(facts_for));
+    let one = Match { added_at, facts: facts.map(Box::new), ..one_match(number, 0) };
+    QueryMatches { matches: vec![one], ..QueryMatches::default() }
 }
 
 /// A match of an item, at a distance.
@@ -162,6 +172,8 @@ pub(crate) fn one_match(item: u64, distance: u16) -> Match {
         exact: true,
         other_matches: 0,
         rendition: Rendition::default(),
+        added_at: None,
+        facts: None,
     }
 }
 
@@ -208,7 +220,7 @@ impl MatcherService for Service {
         if let Some((code, text)) = manner.refusal {
             return Err(Status::new(code, text));
         }
-        let results = queries.iter().map(|query| found(query, manner.identity));
+        let results = queries.iter().map(|query| found(query, manner.identity, &options));
         let (results, packed) = match form {
             Form::Plain => (results.collect(), None),
             Form::Packed => (Vec::new(), Some(results.collect())),

@@ -300,8 +300,8 @@ impl Replica {
             (StatePart::Begin { cursor, banks, members_on }, _) => {
                 Some(Loading::begin(self.identity, self.begin(), cursor, banks, members_on))
             }
-            (StatePart::Items { items, held }, Some(mut begun)) => {
-                begun.take(items, &held)?;
+            (StatePart::Items { items, held, standings }, Some(mut begun)) => {
+                begun.take(items, &held, standings)?;
                 Some(begun)
             }
             (StatePart::End { settled }, Some(begun)) => {
@@ -404,7 +404,11 @@ impl Observed for Replica {
     }
 
     fn held_items(&self) -> u64 {
-        self.shard.load().moment().held.count() as u64
+        self.shard.load().moment().marks.held().count() as u64
+    }
+
+    fn standing_items(&self) -> u64 {
+        self.shard.load().moment().marks.standings().count() as u64
     }
 
     fn items(&self) -> u64 {

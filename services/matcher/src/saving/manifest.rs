@@ -4,8 +4,9 @@
 //! snapshot is there, without it there is none. It names every other file, with its length and checksum, relative to
 //! its own folder, so that a snapshot can be copied file by file, the manifest last, and be verified where it arrives.
 //!
-//! In the container of segments (checksummed, versioned) it is one section of JSON and one of bits: the records that
-//! had died, file by file.
+//! In the container of segments (checksummed, versioned) it is one section of JSON, one of bits (the records that had died, file by
+//! file), and where items have standings one of these ([`super::standings`]). Without the last it is of the form that versions
+//! without standings know; with it those find that the digests of its banks are others, and refuse it.
 
 use std::path::Path;
 
@@ -20,6 +21,7 @@ use crate::shard::pdq::PdqEngine;
 
 const TEXT: u32 = 1;
 const DEAD: u32 = 2;
+const STANDINGS: u32 = 3;
 const NOTE: &[u8] = b"vigie snapshot";
 
 /// The version of what [`Manifest`] says.
@@ -63,6 +65,15 @@ pub(crate) struct Manifest {
     pub(crate) indexes: Vec<IndexEntry>,
     /// Every file but this one.
     pub(crate) files: Vec<FileEntry>,
+}
+
+/// What lies beside a manifest in sections of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Sections {
+    /// The dead bits of all files of records, one after the other.
+    pub(crate) dead: Vec<u64>,
+    /// The standings of items, encoded; empty where none has one.
+    pub(crate) standings: Vec<u8>,
 }
 
 /// What a shard's files depend on: with others, they are of no use.
@@ -136,29 +147,35 @@ pub(crate) struct FileEntry {
 }
 
 impl Manifest {
-    /// Writes it, with the dead bits of all files of records one after the other.
-    pub(crate) fn write(&self, path: &Path, dead: &[u64]) -> Result<(), SegmentError> {
-        Self::write_text(path, &serde_json::to_vec(self).expect("it is made of numbers and text"), dead)
+    /// Writes it, with what lies beside it.
+    pub(crate) fn write(&self, path: &Path, beside: &Sections) -> Result<(), SegmentError> {
+        Self::write_text(path, &serde_json::to_vec(self).expect("it is made of numbers and text"), beside)
     }
 
     /// Writes it as the first version did.
     #[cfg(test)]
-    pub(crate) fn write_first_format(&self, path: &Path, dead: &[u64]) {
+    pub(crate) fn write_first_format(&self, path: &Path, beside: &Sections) {
         let mut text = serde_json::to_value(self).unwrap();
         text["format"] = FORMAT_OF_THREE_INDEXES.into();
         text.as_object_mut().unwrap().remove("indexes");
-        Self::write_text(path, text.to_string().as_bytes(), dead).unwrap();
+        Self::write_text(path, text.to_string().as_bytes(), beside).unwrap();
     }
 
-    fn write_text(path: &Path, text: &[u8], dead: &[u64]) -> Result<(), SegmentError> {
-        let writer = ContainerWriter::create(path, &[(TEXT, text.len()), (DEAD, dead.len() * 8)])?;
+    fn write_text(path: &Path, text: &[u8], beside: &Sections) -> Result<(), SegmentError> {
+        let Sections { dead, standings } = beside;
+        let mut sections = vec![(TEXT, text.len()), (DEAD, dead.len() * 8)];
+        sections.extend((!standings.is_empty()).then_some((STANDINGS, standings.len())));
+        let writer = ContainerWriter::create(path, &sections)?;
         writer.write_at(TEXT, 0, text)?;
         writer.write_at(DEAD, 0, cast_slice(dead))?;
+        if !standings.is_empty() {
+            writer.write_at(STANDINGS, 0, standings)?;
+        }
         writer.finish(NOTE).map(drop)
     }
 
     /// Reads what [`Self::write`] wrote.
-    pub(crate) fn read(path: &Path) -> Result<(Self, Vec<u64>), SegmentError> {
+    pub(crate) fn read(path: &Path) -> Result<(Self, Sections), SegmentError> {
         let container = Container::open(path)?;
         if container.note() != NOTE {
             return Err(container.contradiction("it is no manifest of a snapshot"));
@@ -174,6 +191,8 @@ impl Manifest {
         if !rest.is_empty() || words.len() != expected {
             return Err(container.contradiction("its dead bits are of other files"));
         }
-        Ok((manifest, words.iter().map(|word| u64::from_le_bytes(*word)).collect()))
+        let dead = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let standings = container.section(STANDINGS).unwrap_or_default().to_vec();
+        Ok((manifest, Sections { dead, standings }))
     }
 }

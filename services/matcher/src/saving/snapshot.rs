@@ -25,9 +25,12 @@ use vigie_model::change::{Cursor, LogId};
 use vigie_model::{BankId, HashCount, HashType, ItemId, Sequence, SetDigest, ShardIdentity};
 
 use crate::saving::folder::{self, Folder};
-use crate::saving::manifest::{BankEntry, FORMAT, FileEntry, IndexEntry, Manifest, RecordsEntry, Settings};
+use crate::saving::manifest::{
+    BankEntry, FORMAT, FileEntry, IndexEntry, Manifest, RecordsEntry, Sections, Settings,
+};
+use crate::saving::standings;
 use crate::shard::banks::{BankState, BankTable, Books};
-use crate::shard::held::HeldItems;
+use crate::shard::beside::marks::Marks;
 use crate::shard::indexes::{IndexKey, IndexPlan, Indexes};
 use crate::shard::records::{RecordStore, SavedRecords};
 use crate::shard::removals::{self, Removals};
@@ -131,14 +134,17 @@ fn save_still(folder: &Folder, still: &Still<'_>, checkpoint: Checkpoint<'_>) ->
         members_on: moment.members_on,
         removed_since_ms: Some(removals.oldest_ms().unwrap_or_default()),
         folder: name.to_owned(),
-        held: moment.held.sorted().into_iter().map(|item| item.0).collect(),
+        held: moment.marks.held().sorted().into_iter().map(|item| item.0).collect(),
         banks,
         records: saved.iter().map(record).collect(),
         indexes: all.iter().map(|(key, _)| IndexEntry::of(*key)).collect(),
         files,
     };
-    let dead: Vec<u64> = saved.iter().flat_map(|one| one.dead.iter().copied()).collect();
-    manifest.write(&folder.manifest(), &dead)?;
+    let beside = Sections {
+        dead: saved.iter().flat_map(|one| one.dead.iter().copied()).collect(),
+        standings: standings::encode(moment.marks.standings().iter()),
+    };
+    manifest.write(&folder.manifest(), &beside)?;
     checkpoint("manifest")?;
 
     records.settle();
@@ -158,18 +164,18 @@ pub(crate) fn restore(
     if !path.exists() {
         return Ok(None);
     }
-    let (manifest, dead) = Manifest::read(&path)?;
+    let (manifest, beside) = Manifest::read(&path)?;
     let wrong = |reason| RestoreError::Manifest { path: path.clone(), reason };
     let home = check_manifest(folder, &path, &manifest, settings(identity, plan))?;
     for file in &manifest.files {
         check_file(folder.path(), file)?;
     }
-    let records = open_records(&home.join(RECORDS), &manifest, &dead)?;
+    let records = open_records(&home.join(RECORDS), &manifest, &beside.dead)?;
     let keys = manifest.indexes.iter().map(IndexEntry::key).collect::<Option<Vec<IndexKey>>>();
     let keys = keys.ok_or_else(|| wrong("it names an index that there cannot be"))?;
     let tag = tag(manifest.number, Sequence(manifest.sequence));
     let indexes = Indexes::open(plan.clone(), &home, &keys, &tag)?;
-    let (banks, held, books) = count_anew(&manifest, &records, plan).map_err(wrong)?;
+    let (banks, marks, books) = count_anew(&manifest, &beside.standings, &records, plan).map_err(wrong)?;
     let counted = |hash_type| banks.values().map(|bank: &BankState| bank.hashes(hash_type)).sum::<u64>();
     for HashCount { hash_type, hashes, .. } in indexes.counts() {
         match counted(hash_type) {
@@ -190,7 +196,7 @@ pub(crate) fn restore(
         },
         settled: Sequence(manifest.settled),
         banks: banks.into(),
-        held,
+        marks,
         members_on: manifest.members_on,
         books,
         // What a version that did not note it has left is of unknown age.
@@ -269,12 +275,13 @@ fn open_records(folder: &Path, manifest: &Manifest, dead: &[u64]) -> Result<Reco
     RecordStore::open(folder, &saved)
 }
 
-/// The banks, with the hashes that their records bear, and the held items, which must come to what was saved.
+/// The banks, with the hashes that their records bear, and the marks of items, which must come to what was saved.
 fn count_anew(
     manifest: &Manifest,
+    standings: &[u8],
     records: &RecordStore,
     plan: &IndexPlan,
-) -> Result<(BankTable, HeldItems, Books), &'static str> {
+) -> Result<(BankTable, Marks, Books), &'static str> {
     let mut banks = BankTable::new();
     for bank in &manifest.banks {
         let name = bank.name.parse().map_err(|_| "it holds a bank without a name")?;
@@ -290,14 +297,16 @@ fn count_anew(
         }
         None => is_known = false,
     });
-    let mut held = HeldItems::default();
+    let mut marks = Marks::default();
+    let bank_of = |item| {
+        let bank = records.read(item, |record| record.bank());
+        bank.ok_or("it marks an item of which there is no record")
+    };
     for item in manifest.held.iter().copied().map(ItemId) {
-        let bank = records
-            .read(item, |record| record.bank())
-            .ok_or("it holds an item of which there is no record")?;
-        if held.set(item, bank, true) {
-            books.hold(bank, item);
-        }
+        marks.set_held(item, bank_of(item)?, true, &mut books);
+    }
+    for (item, standing) in standings::decode(standings).ok_or("its standings are of another form")? {
+        marks.set_standing(item, bank_of(item)?, standing, &mut books);
     }
     let saved: HashMap<BankId, SetDigest> = manifest
         .banks
@@ -307,5 +316,5 @@ fn count_anew(
     if !is_known || saved.iter().any(|(bank, digest)| books.digest(*bank) != *digest) {
         return Err("its records do not come to the digests that were saved");
     }
-    Ok((banks, held, books))
+    Ok((banks, marks, books))
 }

@@ -1,7 +1,7 @@
 //! From the items that were found to the matches of an answer, no more of them than the answer may hold.
 
 use vigie_index::{Cancellation, Cancelled};
-use vigie_model::{Filling, Hash, ItemId, Match, Query, QueryMatches, Rendition, SearchOptions};
+use vigie_model::{Filling, Hash, ItemId, Match, MemberId, Query, QueryMatches, Rendition, SearchOptions};
 
 use crate::error::SearchError;
 use crate::searching::found::Best;
@@ -35,6 +35,8 @@ pub(super) struct Describing<'a> {
     pub(super) shard: &'a Shard,
     pub(super) moment: &'a Moment,
     pub(super) options: &'a SearchOptions,
+    /// The member that is answered; `None` where it is not known.
+    pub(super) member: Option<MemberId>,
     pub(super) cancel: &'a Cancellation,
 }
 
@@ -78,10 +80,12 @@ impl Describing<'_> {
     fn describe(&self, item: ItemId, best: Best, asked: &[Hash]) -> Option<Match> {
         let bank_name = self.moment.banks.get(&best.bank)?.name.clone().into();
         let (distance, hash_type, variant) = best.nearest;
-        let (hashes, notes) = self.shard.item(item, |record| (record.hashes(), record.notes()))?;
+        let record = self.shard.item(item, |record| (record.hashes(), record.notes(), record.added_at()));
+        let (hashes, notes, added_at) = record?;
         let Notes { labels, external_reference } = notes;
         let pairs = asked.iter().flat_map(|asked| hashes.iter().map(move |held| (asked, held)));
         let matching = pairs.filter(|(asked, held)| self.is_match(asked, held)).count();
+        let standing = self.moment.marks.standings().get(item);
         Some(Match {
             item,
             bank: best.bank,
@@ -94,6 +98,8 @@ impl Describing<'_> {
             exact: self.shard.plan().is_exact(hash_type),
             other_matches: u32::try_from(matching.saturating_sub(1)).unwrap_or(u32::MAX),
             rendition: Rendition::default(),
+            added_at,
+            facts: standing.map(|standing| Box::new(standing.facts(self.member))),
         })
     }
 

@@ -39,9 +39,15 @@ impl Found {
         Self { wanted, items: HashMap::new(), last: None }
     }
 
+    /// Whether a hash of an item is farther than all that are wanted.
+    #[inline]
+    pub(crate) fn is_beyond(&self, distance: Distance, item: ItemId) -> bool {
+        self.last.is_some_and(|last| (distance, item) > last)
+    }
+
     /// Takes in a hash of an item.
     pub(crate) fn note(&mut self, entry: Entry, nearest: (Distance, HashType, Variant)) {
-        if self.last.is_some_and(|last| (nearest.0, entry.item) > last) {
+        if self.is_beyond(nearest.0, entry.item) {
             return;
         }
         match self.items.entry(entry.item) {

@@ -66,7 +66,7 @@ fn search_moment(
         let found = search_group(moment, group, options, selection.filter(), cancel)?;
         nearest.extend(found.into_iter().map(Found::into_nearest));
     }
-    let describing = Describing { shard, moment, options, cancel };
+    let describing = Describing { shard, moment, options, member: moment.member(options.member), cancel };
     let results = describing.answers(queries, nearest, answer_bytes)?;
     let approximate = asked.iter().filter(|hash_type| !shard.plan().is_exact(*hash_type));
     Ok(ShardAnswer {
@@ -144,16 +144,21 @@ fn search_group(
     if filter.is_none() {
         return Ok(found);
     }
+    let member = moment.member(options.member);
     for hash_type in hash_types(queries).iter() {
         let radius = options.max_distances.get(hash_type);
         for (key, index) in moment.indexes.of(hash_type) {
             let asked = hashes_of(queries, key);
             index.each(&asked.hashes, radius, filter, cancel, &mut |at, hit| {
-                if moment.held.contains(hit.entry.item) {
+                let (query, variant) = asked.origins[at];
+                let (found, item) = (&mut found[query], hit.entry.item);
+                // The cheaper look first: of a hash that a million items bear, few hits are of use.
+                if found.is_beyond(hit.distance, item)
+                    || moment.marks.leave_out(item, member, options.with_aside)
+                {
                     return;
                 }
-                let (query, variant) = asked.origins[at];
-                found[query].note(hit.entry, (hit.distance, hash_type, variant));
+                found.note(hit.entry, (hit.distance, hash_type, variant));
             })?;
         }
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use vigie_model::{BankId, BankName, Hash, HashType, ItemId, SetDigest};
 
+use crate::shard::beside::interning::Interned;
 use crate::shard::indexes::IndexPlan;
 
 /// One bank as searches need it.
@@ -142,7 +143,7 @@ fn weight(bank: BankId) -> u64 {
     (u64::from(bank.0) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
 }
 
-/// Digests of the living hashes of a bank, and of the holds of its items.
+/// Digests of the living hashes of a bank, and of the holds and standings of its items.
 #[derive(Debug, Clone, Copy, Default)]
 struct Parts {
     whole: SetDigest,
@@ -173,6 +174,8 @@ pub(crate) struct Books {
     pub(crate) whole: SetDigest,
     /// Of all banks, what an index holds.
     pub(crate) searched: Searched,
+    /// The distinct standings of items.
+    pub(crate) interned: Interned,
     /// Whether a range was begun and not ended: by a contradiction, or by a panic.
     pub(crate) is_broken: bool,
 }
@@ -188,7 +191,7 @@ impl Books {
         self.searched.add(bank, searched);
     }
 
-    /// What the living hashes and the holds of a bank come to.
+    /// What the living hashes of a bank, and the holds and standings of its items, come to.
     pub(crate) fn digest(&self, bank: BankId) -> SetDigest {
         self.digests.get(&bank).copied().unwrap_or_default().whole
     }
@@ -203,19 +206,19 @@ impl Books {
         self.searched.take(bank, searched);
     }
 
-    /// An item of a bank is held.
-    pub(crate) fn hold(&mut self, bank: BankId, item: ItemId) {
-        self.digests.entry(bank).or_default().whole += SetDigest::of_hold(item);
-        self.whole += SetDigest::of_hold(item);
+    /// An item of a bank gets a mark, which counts beside its hashes: a hold, or a standing.
+    pub(crate) fn mark(&mut self, bank: BankId, part: SetDigest) {
+        self.digests.entry(bank).or_default().whole += part;
+        self.whole += part;
     }
 
-    /// The hold of an item of a bank ends.
-    pub(crate) fn lift(&mut self, bank: BankId, item: ItemId) {
-        self.digests.entry(bank).or_default().whole -= SetDigest::of_hold(item);
-        self.whole -= SetDigest::of_hold(item);
+    /// A mark of an item of a bank goes.
+    pub(crate) fn unmark(&mut self, bank: BankId, part: SetDigest) {
+        self.digests.entry(bank).or_default().whole -= part;
+        self.whole -= part;
     }
 
-    /// A bank goes with its items and holds.
+    /// A bank goes with its items and their marks.
     pub(crate) fn take_bank(&mut self, bank: BankId) {
         let Parts { whole, searched } = self.digests.remove(&bank).unwrap_or_default();
         self.whole -= whole;

@@ -7,14 +7,15 @@
 //! [`Shard::settled`] on; until then digests prove nothing, and removals may be of items that were not in the state.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use thiserror::Error;
 use vigie_index::{Entry, HashRows, SegmentError};
 use vigie_model::change::Cursor;
-use vigie_model::{Bank, BankId, Item, ItemId, Sequence, ShardIdentity};
+use vigie_model::{Bank, BankId, Item, ItemId, Sequence, ShardIdentity, Standing};
 
 use crate::shard::banks::{BankState, BankTable, Books};
-use crate::shard::held::HeldItems;
+use crate::shard::beside::marks::Marks;
 use crate::shard::indexes::IndexKey;
 use crate::shard::removals::Removals;
 use crate::shard::state::{Shard, ShardState};
@@ -44,7 +45,7 @@ pub(crate) struct Loading {
     stores: Stores,
     cursor: Cursor,
     banks: BankTable,
-    held: HeldItems,
+    marks: Marks,
     members_on: bool,
     books: Books,
     rows: BTreeMap<IndexKey, HashRows>,
@@ -67,7 +68,7 @@ impl Loading {
             stores,
             cursor,
             banks: banks.collect(),
-            held: HeldItems::default(),
+            marks: Marks::default(),
             members_on,
             books: Books::default(),
             rows: BTreeMap::new(),
@@ -80,9 +81,15 @@ impl Loading {
         self.cursor
     }
 
-    /// Takes items, which come by ascending id, some of them held.
-    pub(crate) fn take(&mut self, items: Vec<Item>, held: &[ItemId]) -> Result<(), LoadError> {
-        for Item { id, bank, content, .. } in items {
+    /// Takes items, which come by ascending id, some of them held, and some with a standing.
+    pub(crate) fn take(
+        &mut self,
+        items: Vec<Item>,
+        held: &[ItemId],
+        standings: Vec<(ItemId, Arc<Standing>)>,
+    ) -> Result<(), LoadError> {
+        let mut standings = standings.into_iter().peekable();
+        for Item { id, bank, added_at, content, .. } in items {
             let state = self.banks.get(&bank).ok_or(LoadError::NoSuchBank { item: id, bank })?;
             let entry = Entry { item: id, bank };
             for hash in content.hashes() {
@@ -94,9 +101,10 @@ impl Loading {
                 }
             }
             self.books.add(bank, id, content.hashes(), self.stores.indexes.plan());
-            self.stores.records.insert(id, bank, &content);
-            if held.binary_search(&id).is_ok() && self.held.set(id, bank, true) {
-                self.books.hold(bank, id);
+            self.stores.records.insert(id, bank, added_at, &content);
+            self.marks.set_held(id, bank, held.binary_search(&id).is_ok(), &mut self.books);
+            if let Some((_, standing)) = standings.next_if(|(item, _)| *item == id) {
+                self.marks.set_standing(id, bank, standing, &mut self.books);
             }
         }
         self.stores.records.tend();
@@ -124,9 +132,9 @@ impl Loading {
         if self.is_split {
             self.stores.indexes.merge()?;
         }
-        let Self { identity, stores, cursor, banks, held, members_on, books, .. } = self;
+        let Self { identity, stores, cursor, banks, marks, members_on, books, .. } = self;
         let removals = Removals::default();
-        let state = ShardState { cursor, settled, banks: banks.into(), held, members_on, books, removals };
+        let state = ShardState { cursor, settled, banks: banks.into(), marks, members_on, books, removals };
         Ok(Shard::of_state(identity, stores, state))
     }
 }

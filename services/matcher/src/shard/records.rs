@@ -26,10 +26,11 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use vigie_index::container::{Container, ContainerWriter};
 use vigie_index::{SavedFile, SegmentError, Stored};
-use vigie_model::{BankId, Hash, ItemContent, ItemId};
+use vigie_model::{BankId, Hash, ItemContent, ItemId, UnixMillis};
 
 pub(crate) use encoding::{Notes, Record};
 
+use encoding::AddedAt;
 use file::RecordFile;
 
 /// Items of the overlay: as many as the tail of an index has rows.
@@ -59,15 +60,16 @@ pub(crate) struct RecordStore {
     fault: Mutex<Option<String>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Overlaid {
     bank: BankId,
+    added: AddedAt,
     content: Box<[u8]>,
 }
 
 impl Overlaid {
     fn record(&self) -> Record<'_> {
-        Record { bank: self.bank, content: &self.content }
+        Record { bank: self.bank, added: self.added, content: &self.content }
     }
 }
 
@@ -147,10 +149,10 @@ impl RecordStore {
     }
 
     /// Adds an item, whose id is greater than every one before.
-    pub(crate) fn insert(&self, item: ItemId, bank: BankId, content: &ItemContent) {
+    pub(crate) fn insert(&self, item: ItemId, bank: BankId, added_at: UnixMillis, content: &ItemContent) {
         let content = encoding::encode(content).into_boxed_slice();
         self.overlay_bytes.fetch_add(content.len(), Ordering::Relaxed);
-        if self.overlay.insert(item, Overlaid { bank, content }).is_none() {
+        if self.overlay.insert(item, Overlaid { bank, added: added_at.into(), content }).is_none() {
             self.living.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -215,9 +217,9 @@ impl RecordStore {
             // Only the writer, which is here, changes the overlay; what it holds is copied to be lent out.
             let rows: Vec<_> = items
                 .iter()
-                .filter_map(|item| self.overlay.get(item).map(|one| (*item, one.bank, one.content.clone())))
+                .filter_map(|item| self.overlay.get(item).map(|one| (*item, one.clone())))
                 .collect();
-            let file = self.write(|| rows.iter().map(|(item, bank, content)| (*item, *bank, &**content)))?;
+            let file = self.write(|| rows.iter().map(|(item, one)| (*item, one.record())))?;
             let mut files = Vec::clone(&self.files.load());
             files.push(Arc::new(file));
             // First here and then not there: a reader that misses it there finds it here.
@@ -253,12 +255,7 @@ impl RecordStore {
         let mut files = Vec::clone(&self.files.load());
         let sources = files[range.clone()].to_vec();
         let is_empty = sources.iter().all(|file| file.living_count() == 0);
-        let merged = (!is_empty).then(|| {
-            self.write(|| {
-                let living = sources.iter().flat_map(|file| file.living());
-                living.map(|(item, record)| (item, record.bank, record.content))
-            })
-        });
+        let merged = (!is_empty).then(|| self.write(|| sources.iter().flat_map(|file| file.living())));
         let merged = merged.transpose()?.map(Arc::new);
         files.splice(range, merged);
         self.files.store(Arc::new(files));
@@ -369,6 +366,11 @@ mod tests {
         draft.try_into().unwrap()
     }
 
+    /// Of some items it is not known.
+    fn added_at(number: u64) -> UnixMillis {
+        UnixMillis(if number.is_multiple_of(3) { 0 } else { 1_000 * (1_700_000_000 + number) })
+    }
+
     #[derive(Debug, Clone)]
     enum Step {
         Insert(u32),
@@ -405,7 +407,7 @@ mod tests {
         for step in steps {
             match step {
                 Step::Insert(bank) => {
-                    store.insert(ItemId(next), BankId(bank), &content(next));
+                    store.insert(ItemId(next), BankId(bank), added_at(next), &content(next));
                     held.insert(next, bank);
                     next += 1 + u64::from(bank);
                 }
@@ -430,13 +432,14 @@ mod tests {
             }
             assert_eq!(store.count(), held.len() as u64);
             for item in 0..=next {
-                let read =
-                    store.read(ItemId(item), |record| (record.bank(), record.hashes(), record.notes()));
+                let read = store.read(ItemId(item), |record| {
+                    (record.bank(), record.added_at(), record.hashes(), record.notes())
+                });
                 let expected = held.get(&item).map(|bank| {
-                    let content = content(item);
+                    let (content, known) = (content(item), Some(added_at(item)).filter(|at| at.0 > 0));
                     let reference = content.external_reference().map(Into::into);
                     let notes = Notes { labels: content.labels().into(), external_reference: reference };
-                    (BankId(*bank), content.hashes().to_vec(), notes)
+                    (BankId(*bank), known, content.hashes().to_vec(), notes)
                 });
                 assert_eq!(read, expected);
             }
@@ -462,7 +465,7 @@ mod tests {
     #[test]
     fn readers_miss_nothing_while_the_writer_moves_it() {
         let store = Arc::new(RecordStore::in_memory());
-        (1..=500).for_each(|item| store.insert(ItemId(item), BankId(1), &content(item)));
+        (1..=500).for_each(|item| store.insert(ItemId(item), BankId(1), added_at(item), &content(item)));
         let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let reading = {
             let (store, done) = (Arc::clone(&store), Arc::clone(&done));
@@ -477,7 +480,7 @@ mod tests {
         for round in 0..200 {
             store.flush().unwrap();
             store.remove(ItemId(2 + 2 * round));
-            store.insert(ItemId(501 + round), BankId(1), &content(round));
+            store.insert(ItemId(501 + round), BankId(1), added_at(round), &content(round));
         }
         done.store(true, Ordering::Relaxed);
         reading.join().unwrap();

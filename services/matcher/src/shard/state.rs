@@ -20,12 +20,12 @@ use vigie_index::{Entry, HashEdits, SegmentError, Stored};
 
 use vigie_model::{
     BankId, Change, ChangeKind, Cursor, FeedRange, Hash, HashCount, HashType, HashTypeSet, Item, ItemId,
-    Sequence, SetDigest, ShardIdentity,
+    MemberId, Sequence, SetDigest, ShardIdentity,
 };
 
 use crate::shard::banks::{BankState, BankTable, Books, Searched};
+use crate::shard::beside::marks::Marks;
 use crate::shard::contradiction::Contradiction;
-use crate::shard::held::HeldItems;
 use crate::shard::indexes::{EditsByIndex, IndexKey, IndexPlan, Snapshots};
 use crate::shard::records::Record;
 use crate::shard::removals::Removals;
@@ -49,8 +49,8 @@ pub(crate) struct Moment {
     /// The place in the bank's log; `None` before the first range.
     pub(crate) cursor: Option<Cursor>,
     pub(crate) banks: Arc<Banks>,
-    /// Items that no search answers with.
-    pub(crate) held: Arc<HeldItems>,
+    /// Items that not every search answers with, and what members say of items.
+    pub(crate) marks: Marks,
     /// Whether the deployment has members, so that a search has to name its set of banks. Once it has, it always has.
     pub(crate) members_on: bool,
     /// What the living hashes come to.
@@ -79,11 +79,18 @@ pub(crate) struct ShardState {
     /// Before this, the shard need not be what the bank was: its state was read while items went.
     pub(crate) settled: Sequence,
     pub(crate) banks: Banks,
-    pub(crate) held: HeldItems,
+    pub(crate) marks: Marks,
     /// See [`Moment::members_on`].
     pub(crate) members_on: bool,
     pub(crate) books: Books,
     pub(crate) removals: Removals,
+}
+
+impl Moment {
+    /// The member for whom a search is made: the one that it names, or the host where there are no others.
+    pub(crate) fn member(&self, named: Option<MemberId>) -> Option<MemberId> {
+        named.or((!self.members_on).then_some(MemberId::HOST))
+    }
 }
 
 impl Shard {
@@ -93,7 +100,7 @@ impl Shard {
             sequence: Sequence::ZERO,
             cursor: None,
             banks: Arc::default(),
-            held: Arc::default(),
+            marks: Marks::default(),
             members_on: false,
             digest: SetDigest::EMPTY,
             searched: Searched::default(),
@@ -111,12 +118,12 @@ impl Shard {
 
     /// A shard that holds these hashes and records.
     pub(crate) fn of_state(identity: ShardIdentity, stores: Stores, state: ShardState) -> Self {
-        let ShardState { cursor, settled, banks, held, members_on, books, removals } = state;
+        let ShardState { cursor, settled, banks, marks, members_on, books, removals } = state;
         let moment = Moment {
             sequence: cursor.sequence,
             cursor: Some(cursor),
             banks: Arc::new(banks),
-            held: Arc::new(held),
+            marks,
             members_on,
             digest: books.whole,
             searched: books.searched,
@@ -257,8 +264,8 @@ impl Shard {
             cursor.chain = cursor.chain.or(before.cursor.and_then(|cursor| cursor.chain));
         }
         let has_changes = !range.changes.is_empty();
-        let (banks, held) = (Arc::clone(&before.banks), Arc::clone(&before.held));
-        let mut work = Work { banks, held, ..Work::default() };
+        let (banks, marks) = (Arc::clone(&before.banks), before.marks.clone());
+        let mut work = Work { banks, marks, ..Work::default() };
         for change in range.changes {
             self.apply_change(change, &mut work, &mut books)?;
         }
@@ -276,7 +283,7 @@ impl Shard {
             sequence: range.through,
             cursor: Some(cursor),
             banks: work.banks,
-            held: work.held,
+            marks: work.marks,
             members_on: before.members_on || range.members_on,
             digest: books.whole,
             searched: books.searched,
@@ -321,12 +328,23 @@ impl Shard {
                 self.flush(work);
                 self.stores.indexes.remove_bank(bank);
                 work.gone_banks.insert(bank);
-                work.held_mut().remove_bank(bank);
+                work.marks.remove_bank(bank);
                 Ok(())
             }
             ChangeKind::ItemAdded(item) => self.add_item(item, sequence, work, books),
             ChangeKind::ItemRemoved { item, .. } => self.remove_item(item, sequence, work, books),
-            ChangeKind::ItemHeldSet { item, held, .. } => self.hold_item(item, held, sequence, work, books),
+            ChangeKind::ItemHeldSet { item, held, .. } => {
+                if let Some(bank) = self.bank_of(item, sequence, work)? {
+                    work.marks.set_held(item, bank, held, books);
+                }
+                Ok(())
+            }
+            ChangeKind::ItemStandingSet { item, standing, .. } => {
+                if let Some(bank) = self.bank_of(item, sequence, work)? {
+                    work.marks.set_standing(item, bank, standing, books);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -337,7 +355,7 @@ impl Shard {
         work: &mut Work,
         books: &mut Books,
     ) -> Result<(), Contradiction> {
-        let Item { id, bank, content, .. } = item;
+        let Item { id, bank, added_at, content, .. } = item;
         // So ids ascend, and none comes twice.
         if id.0 != sequence.0 {
             return Err(Contradiction::OtherId(sequence));
@@ -356,7 +374,7 @@ impl Shard {
                 edits.insert(hash.as_bytes(), entry);
             }
         }
-        self.stores.records.insert(id, bank, &content);
+        self.stores.records.insert(id, bank, added_at, &content);
         Ok(())
     }
 
@@ -377,9 +395,7 @@ impl Shard {
             return Err(Contradiction::NoSuchItem(sequence));
         }
         books.take(bank, id, &hashes, self.plan());
-        if work.held.contains(id) && work.held_mut().set(id, bank, false) {
-            books.lift(bank, id);
-        }
+        work.marks.remove(id, bank, books);
         for hash in &hashes {
             *work.moved.entry((bank, hash.hash_type())).or_default() -= 1;
             if let Some(edits) = edits_of(&mut work.edits, hash, self.plan()) {
@@ -389,26 +405,15 @@ impl Shard {
         Ok(())
     }
 
-    /// Takes an item out of the answers of searches, or lets it back. Its hashes stay in the indexes.
-    fn hold_item(
-        &self,
-        id: ItemId,
-        held: bool,
-        sequence: Sequence,
-        work: &mut Work,
-        books: &mut Books,
-    ) -> Result<(), Contradiction> {
+    /// The bank of an item that a change marks. `None` for one that was gone when the state that the shard began with was read; before
+    /// the shard is settled, that state may have the mark of the change, or a later one, already.
+    fn bank_of(&self, id: ItemId, sequence: Sequence, work: &Work) -> Result<Option<BankId>, Contradiction> {
         let bank = self.stores.records.read(id, |record| record.bank()).filter(|_| !work.gone.contains(&id));
-        let Some(bank) = bank.filter(|bank| work.banks.contains_key(bank)) else {
-            // It was gone when the state that the shard began with was read.
-            let may_be_missing = sequence <= self.settled;
-            return if may_be_missing { Ok(()) } else { Err(Contradiction::NoSuchItem(sequence)) };
-        };
-        // Before the shard is settled, the state that it began with may have the hold already.
-        if work.held.contains(id) != held && work.held_mut().set(id, bank, held) {
-            if held { books.hold(bank, id) } else { books.lift(bank, id) }
+        let bank = bank.filter(|bank| work.banks.contains_key(bank));
+        if bank.is_none() && sequence > self.settled {
+            return Err(Contradiction::NoSuchItem(sequence));
         }
-        Ok(())
+        Ok(bank)
     }
 
     /// Makes the gathered edits. Searches do not see them before the next moment.
@@ -421,7 +426,7 @@ impl Shard {
 #[derive(Debug, Default)]
 struct Work {
     banks: Arc<Banks>,
-    held: Arc<HeldItems>,
+    marks: Marks,
     edits: EditsByIndex,
     /// Hashes to be counted.
     moved: Moved,
@@ -434,11 +439,6 @@ impl Work {
     /// The banks of the next moment: copied from those of the last when they first change.
     fn banks_mut(&mut self) -> &mut BankTable {
         Arc::make_mut(&mut self.banks).table_mut()
-    }
-
-    /// The held items of the next moment.
-    fn held_mut(&mut self) -> &mut HeldItems {
-        Arc::make_mut(&mut self.held)
     }
 
     fn bank_mut(&mut self, bank: BankId, sequence: Sequence) -> Result<&mut BankState, Contradiction> {

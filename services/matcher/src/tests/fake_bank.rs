@@ -16,7 +16,7 @@ use vigie_model::{Bank, Change, FeedRange, Item, Sequence, ShardIdentity, StateP
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::feed_service_server::{FeedService, FeedServiceServer};
 
-use super::{LOG, Replay, Step};
+use super::{LOG, Replay, Step, item_of};
 
 /// As often as a test would wait for a sign of life.
 const HEARTBEAT: Duration = Duration::from_millis(20);
@@ -95,19 +95,14 @@ impl Held {
         }
         let living =
             self.replay.items.iter().filter(|(id, _)| id.0 <= cursor.sequence.0 && identity.holds(**id));
-        let items: Vec<Item> = living
-            .map(|(id, (bank, content))| Item {
-                id: *id,
-                bank: *bank,
-                added_at: UnixMillis(0),
-                contributor: vigie_model::MemberId::HOST,
-                content: content.clone(),
-            })
-            .collect();
+        let items: Vec<Item> =
+            living.map(|(id, (bank, content))| item_of(*id, *bank, content.clone())).collect();
         let mut parts = vec![StatePart::Begin { cursor, banks, members_on: self.members_on }];
         let part = |items: &[Item]| {
             let held = items.iter().map(|item| item.id).filter(|item| self.replay.held.contains(item));
-            StatePart::Items { items: items.to_vec(), held: held.collect() }
+            let standing = |item: &Item| Some((item.id, self.replay.standings.get(&item.id)?.clone()));
+            let standings = items.iter().filter_map(standing).collect();
+            StatePart::Items { items: items.to_vec(), held: held.collect(), standings }
         };
         parts.extend(items.chunks(7).map(part));
         if self.broken_loads == 0 {

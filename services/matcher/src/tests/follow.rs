@@ -135,6 +135,7 @@ pub(super) fn some_steps() -> Vec<Step> {
     steps.extend((0..60_u8).map(|number| Step::Add(number, vec![number * 4 + 2, number])));
     steps.extend((0..10).map(|number| Step::Remove(number * 3)));
     steps.extend((0..10).map(|number| Step::Hold(number * 4, true)));
+    steps.extend((0..30).map(|number| Step::Stand(number * 2, number)));
     steps
 }
 
@@ -154,6 +155,10 @@ async fn a_shard_loads_the_banks_state_and_follows_from_there() {
         bank.take([
             Step::Hold(4, false),
             Step::Hold(20, true),
+            Step::Stand(4, 0),
+            Step::Stand(6, 2),
+            Step::Stand(7, 3),
+            Step::Stand(0, 4),
             Step::Remove(0),
             Step::Delete(0),
             Step::Remove(1),
@@ -174,6 +179,13 @@ async fn what_changes_while_the_state_is_read_is_told_by_the_log() {
         Step::Hold(5, true),
         Step::Hold(5, false),
         Step::Hold(3, true),
+        // Given a standing, another one, and none again.
+        Step::Stand(2, 3),
+        Step::Stand(3, 1),
+        Step::Stand(4, 2),
+        Step::Stand(4, 5),
+        Step::Stand(6, 4),
+        Step::Stand(6, 0),
         Step::Remove(3),
         Step::Add(0, vec![9]),
         Step::Delete(0),

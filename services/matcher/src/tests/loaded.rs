@@ -83,7 +83,7 @@ fn shard_of(plan: &StorePlan, contents: impl Iterator<Item = ItemContent>) -> (S
     let head = Sequence(items.len() as u64 + 1);
     let cursor = Cursor { log: LOG, sequence: head, chain: None };
     let mut loading = Loading::begin(whole(), plan.in_memory(), cursor, vec![held], false);
-    loading.take(items, &[]).unwrap();
+    loading.take(items, &[], vec![]).unwrap();
     (loading.finish(head).unwrap(), head)
 }
 

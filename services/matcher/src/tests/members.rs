@@ -1,5 +1,8 @@
 //! A deployment with members: searches that do not name their set of banks are refused.
 
+mod bank_sets;
+mod standings;
+
 use std::sync::Arc;
 
 use vigie_clients::{Code, Priority};

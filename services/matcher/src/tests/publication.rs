@@ -207,6 +207,7 @@ async fn a_published_snapshot_that_differs_from_the_bank_is_never_served() {
     // As if the log had told of a removal, and the snapshot had missed it.
     let missed = bank.held().replay.items.pop_first().unwrap().0;
     bank.held().replay.held.remove(&missed);
+    bank.held().replay.standings.remove(&missed);
     check_new(&bank, store.path(), 1, (1, 0), "another digest").await;
 }
 

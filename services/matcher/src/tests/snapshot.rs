@@ -9,9 +9,9 @@ use tempfile::TempDir;
 use vigie_follow::Proof;
 use vigie_index::Cancellation;
 use vigie_model::change::Cursor;
-use vigie_model::{ANSWER_BYTES_MAX, Bank, Change, FeedRange, ItemId, Sequence, UnixMillis};
+use vigie_model::{ANSWER_BYTES_MAX, Bank, Change, FeedRange, ItemId, MemberId, Sequence, UnixMillis};
 
-use super::{LOG, Replay, Step, identity, options, query};
+use super::{LOG, Replay, Step, identity, item_of, options, query};
 use crate::saving::manifest::Manifest;
 use crate::saving::plan::StorePlan;
 use crate::saving::snapshot::{SaveError, save};
@@ -29,7 +29,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    fn take(&mut self, steps: impl IntoIterator<Item = Step>) {
+    pub(super) fn take(&mut self, steps: impl IntoIterator<Item = Step>) {
         for step in steps {
             self.changes.extend(self.replay.take(step));
         }
@@ -43,6 +43,7 @@ impl Log {
         );
         self.take((0..15).map(|number| Step::Remove(number * 5 + seed)));
         self.take((0..15).map(|number| Step::Hold(number * 3 + seed, number % 4 != 0)));
+        self.take((0..30).map(|number| Step::Stand(number * 2 + seed, number)));
         self.take([Step::Enable(seed, false), Step::Delete(seed / 2)]);
     }
 
@@ -76,6 +77,10 @@ impl Log {
             let found: Vec<_> =
                 result.matches.iter().map(|one| (one.item, one.distance, one.other_matches)).collect();
             assert_eq!(found, self.replay.search(asked, &[], 6));
+            for one in &result.matches {
+                assert_eq!(one.facts, self.replay.facts(Some(MemberId::HOST), one.item));
+                assert_eq!(one.added_at, Some(UnixMillis(1_000 * one.item.0)));
+            }
         }
         assert_eq!(shard.item_count(), self.replay.items.len() as u64);
     }
@@ -97,19 +102,14 @@ pub(super) fn loaded(plan: &StorePlan, log: &Log) -> Shard {
         hash_count: 0,
         match_ratio: vigie_model::MatchRatio::ALWAYS,
     };
-    let item = |(id, (bank, content)): (&_, &(_, _))| vigie_model::Item {
-        id: *id,
-        bank: *bank,
-        added_at: UnixMillis(0),
-        contributor: vigie_model::MemberId::HOST,
-        content: Clone::clone(content),
-    };
+    let item = |(id, (bank, content)): (&_, &(_, _))| item_of(*id, *bank, Clone::clone(content));
     let sequence = Sequence(log.replay.sequence);
     let cursor = Cursor { log: LOG, sequence, chain: Some([3; 32]) };
     let banks = log.replay.banks.iter().map(bank).collect();
     let mut loading = Loading::begin(identity(), plan.begin().unwrap(), cursor, banks, log.members_on);
     let held: Vec<ItemId> = log.replay.held.iter().copied().collect();
-    loading.take(log.replay.items.iter().map(item).collect(), &held).unwrap();
+    let standings = log.replay.standings.iter().map(|(item, standing)| (*item, Arc::clone(standing)));
+    loading.take(log.replay.items.iter().map(item).collect(), &held, standings.collect()).unwrap();
     loading.finish(sequence).unwrap()
 }
 
@@ -404,7 +404,7 @@ async fn measure() {
     for first in (2..=items).step_by(1_000) {
         let page = (first..first + 1_000).map(&mut item).collect();
         let begun = std::time::Instant::now();
-        loading.take(page, &[]).unwrap();
+        loading.take(page, &[], vec![]).unwrap();
         loaded += begun.elapsed();
     }
     let begun = std::time::Instant::now();

@@ -160,8 +160,8 @@ fn a_snapshot_of_the_first_format_lists_no_indexes_and_has_three() {
     plans.save(&shard).unwrap();
     drop(shard);
     let path = plans.snapshot_folder().unwrap().manifest();
-    let (manifest, dead) = Manifest::read(&path).unwrap();
-    Manifest::write_first_format(&manifest, &path, &dead);
+    let (manifest, beside) = Manifest::read(&path).unwrap();
+    Manifest::write_first_format(&manifest, &path, &beside);
     drop(plans);
     let restored = plan(folder.path()).restore(identity()).unwrap().unwrap();
     log.bring_up(&restored);

@@ -10,14 +10,31 @@
 //! | 1 | number of labels |
 //! | 1 + length each | a label: its length and its text |
 //! | 2 + length | the external reference: its length, little-endian, and its text; 0 for none |
+//!
+//! When an item was added is no part of it: it stands in a column of its own ([`super::file`]), which a version that does not know it
+//! passes over.
 
-use vigie_model::{BankId, Hash, HashType, ItemContent};
+use vigie_model::{BankId, Hash, HashType, ItemContent, UnixMillis};
+
+use crate::shard::fields::Fields;
 
 /// An item's bank and content, as they are written down.
 #[derive(Clone, Copy)]
 pub(crate) struct Record<'a> {
     pub(super) bank: BankId,
+    pub(super) added: AddedAt,
     pub(super) content: &'a [u8],
+}
+
+/// When an item was added: seconds since 1970, 0 where that is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct AddedAt(pub(super) u32);
+
+impl From<UnixMillis> for AddedAt {
+    /// Rounds down; a time that 32 bits do not hold is not known.
+    fn from(at: UnixMillis) -> Self {
+        Self(u32::try_from(at.0 / 1_000).unwrap_or_default())
+    }
 }
 
 /// What a match is answered with, beside the bank.
@@ -41,19 +58,25 @@ impl Record<'_> {
         self.bank
     }
 
+    /// When the item was added, to a second; `None` where that is not known.
+    pub(crate) fn added_at(&self) -> Option<UnixMillis> {
+        let AddedAt(seconds) = self.added;
+        (seconds > 0).then(|| UnixMillis(1_000 * u64::from(seconds)))
+    }
+
     pub(crate) fn hashes(&self) -> Vec<Hash> {
-        hashes(&mut Fields(self.content)).expect(NO_CONTENT)
+        hashes(&mut Fields::of(self.content)).expect(NO_CONTENT)
     }
 
     pub(crate) fn notes(&self) -> Notes {
-        let mut fields = Fields(self.content);
+        let mut fields = Fields::of(self.content);
         pass_hashes(&mut fields).and_then(|()| notes(&mut fields)).expect(NO_CONTENT)
     }
 
     /// Whether the content is of this form, to its end.
     pub(super) fn is_whole(&self) -> bool {
-        let mut fields = Fields(self.content);
-        hashes(&mut fields).is_some() && notes(&mut fields).is_some() && fields.0.is_empty()
+        let mut fields = Fields::of(self.content);
+        hashes(&mut fields).is_some() && notes(&mut fields).is_some() && fields.is_empty()
     }
 }
 
@@ -89,29 +112,6 @@ const SHORT: [(u8, usize); 3] = [(1, 32), (2, 16), (3, 32)];
 /// A hash whose type and length follow.
 const LONG: u8 = 0;
 
-/// Takes fields off the front; `None` where there are too few bytes, or they mean nothing.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, bytes: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(bytes)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn array<const BYTES: usize>(&mut self) -> Option<[u8; BYTES]> {
-        self.take(BYTES)?.try_into().ok()
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.array().map(|[byte]| byte)
-    }
-
-    fn text(&mut self, bytes: usize) -> Option<Box<str>> {
-        std::str::from_utf8(self.take(bytes)?).ok().map(Into::into)
-    }
-}
-
 fn hashes(fields: &mut Fields<'_>) -> Option<Vec<Hash>> {
     let count = fields.byte()?;
     let hash = |_| {
@@ -125,7 +125,7 @@ fn hashes(fields: &mut Fields<'_>) -> Option<Vec<Hash>> {
 fn hash<'a>(fields: &mut Fields<'a>) -> Option<(u16, &'a [u8])> {
     let tag = fields.byte()?;
     if tag == LONG {
-        let (number, length) = (u16::from_le_bytes(fields.array()?), u16::from_le_bytes(fields.array()?));
+        let (number, length) = (fields.u16()?, fields.u16()?);
         return Some((number, fields.take(length.into())?));
     }
     let (tag, length) = *SHORT.iter().find(|(short, _)| *short == tag)?;
@@ -146,7 +146,7 @@ fn notes(fields: &mut Fields<'_>) -> Option<Notes> {
         fields.text(length.into())
     };
     let labels = (0..count).map(&mut label).collect::<Option<_>>()?;
-    let length = u16::from_le_bytes(fields.array()?);
+    let length = fields.u16()?;
     let reference = fields.text(length.into())?;
     Some(Notes { labels, external_reference: (length > 0).then_some(reference) })
 }
@@ -157,19 +157,30 @@ mod tests {
 
     use super::*;
 
+    const fn record(content: &[u8]) -> Record<'_> {
+        Record { bank: BankId(7), added: AddedAt(0), content }
+    }
+
+    #[test]
+    fn a_time_is_kept_to_the_second() {
+        let read = |ms| Record { added: UnixMillis(ms).into(), ..record(&[]) }.added_at();
+        assert_eq!(read(1_700_000_000_999), Some(UnixMillis(1_700_000_000_000)));
+        assert_eq!((read(0), read(1_000 << 32)), (None, None));
+    }
+
     fn check(draft: ItemDraft) {
         let content = ItemContent::try_from(draft).unwrap();
         let bytes = encode(&content);
-        let record = Record { bank: BankId(7), content: &bytes };
-        assert_eq!(record.hashes(), content.hashes());
-        let notes = record.notes();
+        let written = record(&bytes);
+        assert_eq!(written.hashes(), content.hashes());
+        let notes = written.notes();
         let read = (&*notes.labels, notes.external_reference.as_deref());
         assert_eq!(read, (content.labels(), content.external_reference()));
-        assert!(record.is_whole());
+        assert!(written.is_whole());
         for length in 0..bytes.len() {
-            assert!(!Record { bank: BankId(7), content: &bytes[..length] }.is_whole(), "{length}");
+            assert!(!record(&bytes[..length]).is_whole(), "{length}");
         }
-        assert!(!Record { bank: BankId(7), content: &[&bytes[..], &[0]].concat() }.is_whole());
+        assert!(!record(&[&bytes[..], &[0]].concat()).is_whole());
     }
 
     #[test]
@@ -197,7 +208,7 @@ mod tests {
     #[test]
     fn other_bytes_are_no_content() {
         for bytes in [&[1, 9, 0, 0][..], &[0, 1, 1, 0xff, 0, 0], &[]] {
-            assert!(!Record { bank: BankId(1), content: bytes }.is_whole(), "{bytes:?}");
+            assert!(!record(bytes).is_whole(), "{bytes:?}");
         }
     }
 }

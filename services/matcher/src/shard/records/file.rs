@@ -1,8 +1,14 @@
 //! An immutable file of records, read into memory, or the same without a file.
 //!
-//! Four sections: the items' ids, ascending (8 bytes each); their banks (4); where the content of each begins, and
-//! where the last one ends (4); the content (see [`super::encoding`]). 16 bytes for an item beside its content. Rows
-//! that have died since are bits beside it.
+//! | section | bytes for an item | what |
+//! |---|---|---|
+//! | 1 | 8 | the items' ids, ascending |
+//! | 2 | 4 | their banks |
+//! | 3 | 4 | where the content of each begins, and where the last one ends |
+//! | 4 | | the content: see [`super::encoding`] |
+//! | 5 | 4 | when each was added, in seconds since 1970, and 0 where that is not known. Absent where it is known of none, as in files of versions that did not keep it; those pass over the section |
+//!
+//! Rows that have died since are bits beside it.
 
 use std::collections::HashSet;
 
@@ -11,13 +17,14 @@ use vigie_index::container::{Container, ContainerWriter};
 use vigie_index::{DeadRows, SegmentError, Stored};
 use vigie_model::{BankId, ItemId};
 
-use super::encoding::Record;
+use super::encoding::{AddedAt, Record};
 use super::policy::Extent;
 
 const IDS: u32 = 1;
 const BANKS: u32 = 2;
 const STARTS: u32 = 3;
 const CONTENT: u32 = 4;
+const ADDED: u32 = 5;
 
 /// What a record file says of itself.
 const NOTE: &[u8] = b"vigie records 1";
@@ -37,8 +44,8 @@ pub(super) struct RecordFile {
     dead: DeadRows,
 }
 
-/// One record that is to be written: item, bank and content.
-pub(super) type Row<'a> = (ItemId, BankId, &'a [u8]);
+/// One record that is to be written, and its item.
+pub(super) type Row<'a> = (ItemId, Record<'a>);
 
 impl RecordFile {
     /// Writes rows, which come by ascending id, and twice alike.
@@ -47,24 +54,33 @@ impl RecordFile {
         begin: impl FnOnce(&[(u32, usize)]) -> Result<ContainerWriter, SegmentError>,
         rows: impl Fn() -> I,
     ) -> Result<Self, SegmentError> {
-        let (mut count, mut bytes) = (0, 0);
-        for (_, _, content) in rows() {
+        let (mut count, mut bytes, mut times_are_known) = (0, 0, false);
+        for (_, record) in rows() {
             count += 1;
-            bytes += content.len();
+            bytes += record.content.len();
+            times_are_known |= record.added != AddedAt::default();
         }
-        let writer =
-            begin(&[(IDS, count * 8), (BANKS, count * 4), (STARTS, (count + 1) * 4), (CONTENT, bytes)])?;
-        let [mut ids, mut banks, mut starts, mut contents] = [IDS, BANKS, STARTS, CONTENT]
+        let mut sections =
+            vec![(IDS, count * 8), (BANKS, count * 4), (STARTS, (count + 1) * 4), (CONTENT, bytes)];
+        sections.extend(times_are_known.then_some((ADDED, count * 4)));
+        let writer = begin(&sections)?;
+        let [mut ids, mut banks, mut starts, mut contents, mut added] = [IDS, BANKS, STARTS, CONTENT, ADDED]
             .map(|section| Gather { writer: &writer, section, at: 0, piece: Vec::new() });
         let mut start = 0_usize;
-        for (item, bank, content) in rows() {
+        for (item, record) in rows() {
             ids.add(&item.0.to_le_bytes())?;
-            banks.add(&bank.0.to_le_bytes())?;
+            banks.add(&record.bank.0.to_le_bytes())?;
             starts.add(&position(start).to_le_bytes())?;
-            contents.add(content)?;
-            start += content.len();
+            contents.add(record.content)?;
+            start += record.content.len();
+            if times_are_known {
+                added.add(&record.added.0.to_le_bytes())?;
+            }
         }
         starts.add(&position(start).to_le_bytes())?;
+        if times_are_known {
+            added.finish()?;
+        }
         [ids, banks, starts, contents].into_iter().try_for_each(Gather::finish)?;
         Ok(Self::of(number, writer.finish(NOTE)?, count, DeadRows::none_of(count)))
     }
@@ -74,8 +90,9 @@ impl RecordFile {
         let length = |section| container.section(section).map(<[u8]>::len);
         let rows = length(IDS).unwrap_or_default() / 8;
         let lengths = [(IDS, rows * 8), (BANKS, rows * 4), (STARTS, (rows + 1) * 4)];
-        if container.note() != NOTE || lengths.iter().any(|(section, bytes)| length(*section) != Some(*bytes))
-        {
+        let is_whole = lengths.iter().all(|(section, bytes)| length(*section) == Some(*bytes))
+            && length(ADDED).is_none_or(|bytes| bytes == rows * 4);
+        if container.note() != NOTE || !is_whole {
             return Err(container.contradiction("it is no file of records"));
         }
         if dead.len() != rows.div_ceil(64) {
@@ -116,6 +133,11 @@ impl RecordFile {
         cast_slice(self.container.section(STARTS).unwrap_or_default())
     }
 
+    /// Empty where it is known of none.
+    fn added(&self) -> &[u32] {
+        self.container.section(ADDED).map_or(&[], cast_slice)
+    }
+
     fn content(&self) -> &[u8] {
         self.container.section(CONTENT).unwrap_or_default()
     }
@@ -123,7 +145,8 @@ impl RecordFile {
     fn record(&self, row: usize) -> Record<'_> {
         let starts = self.starts();
         let content = &self.content()[starts[row] as usize..starts[row + 1] as usize];
-        Record { bank: BankId(self.bank_column()[row]), content }
+        let added = AddedAt(self.added().get(row).copied().unwrap_or_default());
+        Record { bank: BankId(self.bank_column()[row]), added, content }
     }
 
     /// The greatest id in it.
@@ -177,7 +200,7 @@ impl RecordFile {
         let (rows, living) = (self.rows as u64, self.living_count() as u64);
         // As if all records were of one length.
         let content = self.content().len() as u64 * living / rows.max(1);
-        Extent { living, dead: rows - living, bytes: content + 16 * living }
+        Extent { living, dead: rows - living, bytes: content + 20 * living }
     }
 
     /// The bits of the rows that have died.
@@ -232,5 +255,36 @@ impl Gather<'_> {
 
     fn finish(mut self) -> Result<(), SegmentError> {
         self.write()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of one byte of content, with these times.
+    fn check(added: &[u32], sections: &[usize]) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        // No hash, no label and no reference.
+        let record = |added| Record { bank: BankId(7), added: AddedAt(added), content: &[0, 0, 0, 0] };
+        let rows = || added.iter().zip(1..).map(|(added, id)| (ItemId(id), record(*added)));
+        let written =
+            RecordFile::write(1, |sections| ContainerWriter::create(&path, sections), rows).unwrap();
+        let container = Container::open(&path).unwrap();
+        let lengths = (1..=6).map_while(|section| container.section(section).map(<[u8]>::len));
+        assert_eq!(lengths.collect::<Vec<_>>(), sections);
+        let opened = RecordFile::open(1, container, &[0]).unwrap();
+        for file in [written, opened] {
+            let read: Vec<u32> = file.living().map(|(_, record)| record.added.0).collect();
+            assert_eq!(read, added);
+        }
+    }
+
+    #[test]
+    fn times_are_a_section_of_their_own_beside_those_of_older_versions() {
+        check(&[5, 0, 1_700_000_000], &[24, 12, 16, 12, 12]);
+        // To the byte the file of a version that does not keep them.
+        check(&[0, 0], &[16, 8, 12, 8]);
     }
 }

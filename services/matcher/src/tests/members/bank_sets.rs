@@ -14,11 +14,11 @@ use vigie_model::{
     Query, QueryMatches, SearchOptions, Sequence, ShardAnswer, ShardIdentity, UnixMillis, hash_types,
 };
 
-use super::loaded::{bare, query_of, random_hashes};
-use super::members::of_banks;
-use super::{Replay, Step, added, change, created, empty_shard, exact, name, options, query, range};
+use super::of_banks;
 use crate::searching::search::search;
 use crate::shard::state::Shard;
+use crate::tests::loaded::{bare, query_of, random_hashes};
+use crate::tests::{Replay, Step, added, change, created, empty_shard, exact, name, options, query, range};
 
 /// The shards of a deployment, without a coordinator.
 struct Deployment(Vec<Shard>);
@@ -83,7 +83,8 @@ impl Renaming {
             | ChangeKind::BankDeleted { bank }
             | ChangeKind::ItemAdded(Item { bank, .. })
             | ChangeKind::ItemRemoved { bank, .. }
-            | ChangeKind::ItemHeldSet { bank, .. } => *bank,
+            | ChangeKind::ItemHeldSet { bank, .. }
+            | ChangeKind::ItemStandingSet { bank, .. } => *bank,
         };
         if !self.set.contains(bank) {
             return None;
@@ -111,6 +112,9 @@ impl Renaming {
             ChangeKind::ItemHeldSet { item, held, .. } => {
                 ChangeKind::ItemHeldSet { item: self.items[&item], bank: renamed, held }
             }
+            ChangeKind::ItemStandingSet { item, standing, .. } => {
+                ChangeKind::ItemStandingSet { item: self.items[&item], bank: renamed, standing }
+            }
         };
         Some(Change { sequence: Sequence(self.sequence), kind })
     }
@@ -135,6 +139,7 @@ fn step(random: &mut SmallRng) -> Step {
         5..8 => Step::Remove(number),
         8 => Step::Hold(number, true),
         9 => Step::Hold(number, false),
+        10 | 11 => Step::Stand(number, random.random()),
         _ => Step::Add(number, (0..random.random_range(1..4)).map(|_| random.random()).collect()),
     }
 }

@@ -1,0 +1,178 @@
+//! How the standings of a shard's items are saved: each distinct one once, since a million items have a few.
+//!
+//! Numbers are little-endian. First the standings:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | their number |
+//! | 1 each | 1 for probation, plus 2 for an open dispute |
+//! | 2 + 4 each | its contributors: how many, and their ids |
+//! | 2 + 4 each | the members for whom it is held |
+//! | 2 + 5 each | its opinions: how many, and of each the member and 1 for positive, 2 for negative, 3 for seen |
+//! | 2 + (2 + length) each | its classes: how many, and of each the length and the text |
+//!
+//! Then to the end, for each item that has one, 12 bytes: the item, and the number of its standing, counted from 0.
+//!
+//! What is read is checked for its form alone: the digests of the banks, which are saved beside it, cover what it says.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use vigie_model::{ItemId, MemberId, OpinionKind, Standing};
+
+use crate::shard::fields::Fields;
+
+const PROBATION: u8 = 1;
+const DISPUTE_OPEN: u8 = 2;
+
+/// Encodes the standings of items; nothing at all for none.
+pub(crate) fn encode<'a>(standings: impl Iterator<Item = (ItemId, &'a Arc<Standing>)>) -> Vec<u8> {
+    // Equal ones share their allocation, but for very many; one that does not is written twice.
+    let mut numbers = HashMap::new();
+    let (mut table, mut items) = (vec![0; 4], Vec::new());
+    for (item, standing) in standings {
+        let next = u32::try_from(numbers.len()).expect("there are fewer items");
+        let number = *numbers.entry(Arc::as_ptr(standing)).or_insert_with(|| {
+            encode_one(standing, &mut table);
+            next
+        });
+        items.extend(item.0.to_le_bytes());
+        items.extend(number.to_le_bytes());
+    }
+    if numbers.is_empty() {
+        return Vec::new();
+    }
+    table[..4].copy_from_slice(&u32::try_from(numbers.len()).expect("there are fewer items").to_le_bytes());
+    table.extend(items);
+    table
+}
+
+fn encode_one(standing: &Standing, bytes: &mut Vec<u8>) {
+    let Standing { probation, dispute_open, contributors, opinions, held_for, classes } = standing;
+    let length = |bytes: &mut Vec<u8>, length: usize| {
+        bytes.extend(u16::try_from(length).expect("a standing is bounded").to_le_bytes());
+    };
+    bytes.push(u8::from(*probation) * PROBATION + u8::from(*dispute_open) * DISPUTE_OPEN);
+    for members in [contributors, held_for] {
+        length(bytes, members.len());
+        members.iter().for_each(|member| bytes.extend(member.0.to_le_bytes()));
+    }
+    length(bytes, opinions.len());
+    for (member, kind) in opinions {
+        bytes.extend(member.0.to_le_bytes());
+        bytes.push(match kind {
+            OpinionKind::Positive => 1,
+            OpinionKind::Negative => 2,
+            OpinionKind::Seen => 3,
+        });
+    }
+    length(bytes, classes.len());
+    for class in classes {
+        length(bytes, class.len());
+        bytes.extend(class.as_bytes());
+    }
+}
+
+/// Reads what [`encode`] wrote; `None` for other bytes.
+pub(crate) fn decode(bytes: &[u8]) -> Option<Vec<(ItemId, Arc<Standing>)>> {
+    if bytes.is_empty() {
+        return Some(Vec::new());
+    }
+    let fields = &mut Fields::of(bytes);
+    let count = fields.u32()?;
+    let table = (0..count).map(|_| decode_one(fields).map(Arc::new)).collect::<Option<Vec<_>>>()?;
+    let mut items = Vec::new();
+    while !fields.is_empty() {
+        let (item, number) = (ItemId(fields.u64()?), usize::try_from(fields.u32()?).ok()?);
+        items.push((item, Arc::clone(table.get(number)?)));
+    }
+    Some(items)
+}
+
+fn decode_one(fields: &mut Fields<'_>) -> Option<Standing> {
+    let flags = fields.byte().filter(|flags| *flags <= PROBATION + DISPUTE_OPEN)?;
+    let contributors = each(fields, |fields| fields.u32().map(MemberId))?;
+    let held_for = each(fields, |fields| fields.u32().map(MemberId))?;
+    let opinions = each(fields, |fields| {
+        let member = MemberId(fields.u32()?);
+        let kind = match fields.byte()? {
+            1 => OpinionKind::Positive,
+            2 => OpinionKind::Negative,
+            3 => OpinionKind::Seen,
+            _ => return None,
+        };
+        Some((member, kind))
+    })?;
+    let classes = each(fields, |fields| {
+        let length = fields.u16()?;
+        fields.text(length.into())
+    })?;
+    let (probation, dispute_open) = (flags & PROBATION != 0, flags & DISPUTE_OPEN != 0);
+    Some(Standing { probation, dispute_open, contributors, opinions, held_for, classes })
+}
+
+/// A list behind its length.
+fn each<T>(fields: &mut Fields<'_>, read: impl Fn(&mut Fields<'_>) -> Option<T>) -> Option<Box<[T]>> {
+    let count = fields.u16()?;
+    (0..count).map(|_| read(fields)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some() -> Vec<(ItemId, Arc<Standing>)> {
+        let full = Arc::new(Standing {
+            probation: true,
+            dispute_open: true,
+            contributors: [MemberId(1), MemberId(u32::MAX)].into(),
+            opinions: [
+                (MemberId(2), OpinionKind::Negative),
+                (MemberId(3), OpinionKind::Positive),
+                (MemberId(9), OpinionKind::Seen),
+            ]
+            .into(),
+            held_for: (0..1_000).map(MemberId).collect(),
+            classes: vec!["é".repeat(Standing::CLASS_LEN_MAX / 2).into(); Standing::CLASSES_MAX].into(),
+        });
+        let disputed = Arc::new(Standing { dispute_open: true, ..Standing::default() });
+        vec![
+            (ItemId(7), Arc::clone(&full)),
+            (ItemId(3), Arc::clone(&disputed)),
+            (ItemId(u64::MAX), full),
+            // Equal, and not shared.
+            (ItemId(9), Arc::new(Standing::clone(&disputed))),
+        ]
+    }
+
+    fn encoded(standings: &[(ItemId, Arc<Standing>)]) -> Vec<u8> {
+        encode(standings.iter().map(|(item, standing)| (*item, standing)))
+    }
+
+    #[test]
+    fn standings_are_read_as_they_were_saved_and_share_what_they_shared() {
+        let read = decode(&encoded(&some())).unwrap();
+        assert_eq!(read, some());
+        assert!(Arc::ptr_eq(&read[0].1, &read[2].1));
+        assert!(encoded(&[]).is_empty());
+        assert_eq!(decode(&[]), Some(vec![]));
+        let shared = &some()[1].1;
+        let many: Vec<_> = (0..1_000).map(|item| (ItemId(item), Arc::clone(shared))).collect();
+        assert_eq!(encoded(&many).len(), 4 + 9 + 12 * many.len());
+    }
+
+    #[test]
+    fn other_bytes_are_refused() {
+        let bytes = encoded(&some());
+        let items = bytes.len() - 4 * 12;
+        let is_cut_between_items = |length: usize| length >= items && (length - items).is_multiple_of(12);
+        for length in (1..bytes.len()).filter(|length| !is_cut_between_items(*length)) {
+            assert_eq!(decode(&bytes[..length]), None, "{length}");
+        }
+        for (at, byte) in [(4, 4), (bytes.len() - 4, 9)] {
+            let mut bytes = bytes.clone();
+            bytes[at] = byte;
+            assert_eq!(decode(&bytes), None, "{at}");
+        }
+    }
+}
