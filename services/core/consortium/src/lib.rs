@@ -21,7 +21,8 @@
 //! Reading order:
 //!
 //! - the words: `text`, `expiry`, `flags`; `members` (member, role, api_key, credential, principal), `banks` (bank, grant, charter),
-//!   `items` (origin, taxonomy, details, record, published), [`exchanges`], `quotas::quota`;
+//!   `items` (origin, taxonomy, details, record, published), [`exchanges`], [`policies`] (verdict, bank_rule, policy),
+//!   `quotas::quota`;
 //! - [`change`]: what the log says, and why it may be refused;
 //! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests), `rows` (for stores and followers);
 //! - [`rights`]: `method`, `table` (who may call what), `caller` (who calls), `bank_set` and `view` (sets of banks,
@@ -35,6 +36,7 @@ pub mod members;
 pub mod banks;
 pub mod items;
 pub mod exchanges;
+pub mod policies;
 pub mod quotas;
 pub mod change;
 mod directory;
@@ -57,6 +59,9 @@ pub use members::{
     ApiKey, ApiKeys, ApiKeysError, Credential, CredentialError, Jurisdictions, JurisdictionsError, KeyDigest,
     KeyId, KeyIdError, Member, MemberId, MemberName, MemberNameError, MemberState, Principal, PrincipalId,
     Role, Roles, SpiffeId, TokenIssuers, TokenIssuersError, TokenSubject,
+};
+pub use policies::{
+    BankRule, Policy, PolicyDraft, PolicyError, UnknownVerdict, Verdict, VerdictRule, VerdictRuleDraft,
 };
 pub use quotas::{Amount, AmountError, Meter, Quota, Spent, UnitLimit};
 pub use rights::{
