@@ -1,0 +1,102 @@
+//! The narrow door: what of CEL a condition may be.
+//!
+//! A condition is written by a member and is hostile input. The parser of the crate `cel` reads it, under bounds and without macros, and
+//! nothing of its tree is evaluated: [`lower`](lower) translates the expressions that this crate knows, with their types, into a
+//! [`Tree`] and refuses everything else. So an expression that CEL gains later is refused until someone decides to let it in.
+//!
+//! The parser uses stack in proportion to nesting and to chains of operators. Conditions are therefore scanned first ([`scan`](scan)), and read on
+//! a thread of [`STACK_BYTES`].
+
+mod scan;
+mod operators;
+mod lower;
+mod calls;
+mod loops;
+
+use std::fmt;
+use std::thread;
+
+use cel::Env;
+
+use crate::tree::Tree;
+
+pub(crate) use lower::{LITERALS_MAX, MATCHES_MAX, NODES_MAX, TEXT_LITERAL_BYTES_MAX, TREE_DEPTH_MAX};
+pub(crate) use scan::LINKS_MAX;
+
+/// Bytes of a condition's source.
+pub(crate) const SOURCE_BYTES_MAX: usize = 4_096;
+/// Parentheses, lists, arguments and conditionals within each other.
+pub(crate) const PARSER_DEPTH_MAX: u16 = 16;
+/// Syntax errors after which the parser stops looking for more.
+const RECOVERY_MAX: u32 = 2;
+/// The stack of the thread that parses. The longest chain takes 3.4 MiB of it in a debug build.
+pub(crate) const STACK_BYTES: usize = 8 << 20;
+/// Characters of the parser's message that a refusal repeats.
+const MESSAGE_CHARS_MAX: usize = 200;
+
+/// Why a condition is not let through, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    reason: String,
+    /// Line and column, from 1.
+    at: Option<(usize, usize)>,
+}
+
+impl Refusal {
+    fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), at: None }
+    }
+
+    /// Names the place of this byte of the source.
+    fn at_byte(mut self, source: &str, offset: usize) -> Self {
+        if let Some(before) = source.get(..offset) {
+            let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+            let column = before.get(line_start..).map_or(0, |line| line.chars().count());
+            self.at = Some((before.matches('\n').count() + 1, column + 1));
+        }
+        self
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            Some((line, column)) => write!(f, "{} (line {line}, column {column})", self.reason),
+            None => f.write_str(&self.reason),
+        }
+    }
+}
+
+/// Reads conditions on a thread with enough stack. Returns the first one's index that is refused, and why.
+pub(crate) fn read_all(sources: &[&str]) -> Result<Vec<Tree>, (usize, Refusal)> {
+    thread::scope(|scope| {
+        let read = || -> Result<Vec<Tree>, (usize, Refusal)> {
+            let read = |(index, source): (usize, &&str)| read(source).map_err(|refusal| (index, refusal));
+            sources.iter().enumerate().map(read).collect()
+        };
+        let reader = thread::Builder::new().name("policy-parser".to_owned()).stack_size(STACK_BYTES);
+        match reader.spawn_scoped(scope, read).map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(read)) => read,
+            Ok(Err(_)) => Err((0, Refusal::new("the parser failed on one of the conditions"))),
+            Err(_) => Err((0, Refusal::new("no thread could be started to read the conditions"))),
+        }
+    })
+}
+
+/// Reads one condition, on the caller's stack, of which [`STACK_BYTES`] must exist.
+pub(crate) fn read(source: &str) -> Result<Tree, Refusal> {
+    if source.len() > SOURCE_BYTES_MAX {
+        let reason = format!("a condition has at most {SOURCE_BYTES_MAX} bytes, not {}", source.len());
+        return Err(Refusal::new(reason));
+    }
+    scan::check(source)?;
+    // Without macros, so that the tree is as it was written.
+    let parser = Env::default().with_optional_support(false).parser();
+    let parser = parser.max_recursion_depth(PARSER_DEPTH_MAX).error_recovery_limit(RECOVERY_MAX);
+    let (expression, places) = parser.parse_with_source_info(source).map_err(|errors| {
+        let message = errors.errors.first().map_or("it cannot be parsed", |error| &error.msg);
+        let message: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
+        Refusal::new(format!("the condition is no expression of CEL: {message}"))
+    })?;
+    lower::lowered(&expression, &places, source)
+}
