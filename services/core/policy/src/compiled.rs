@@ -63,6 +63,16 @@ impl<'a> Budget<'a> {
     }
 }
 
+impl Decision {
+    /// Returns the decision for a member without a policy: ALLOW without matches that count, and otherwise REVIEW. `is_cut` says
+    /// that the matches given are not all.
+    #[must_use]
+    pub fn default_of(matches: &[MatchFacts], is_cut: bool) -> Self {
+        let query = QueryFacts { is_cut, ..QueryFacts::default() };
+        CompiledPolicy::default().decide(matches, &query, Budget::UNLIMITED)
+    }
+}
+
 impl fmt::Debug for Budget<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Budget").field("is_limited", &self.is_spent.is_some()).finish()

@@ -2,9 +2,6 @@
 
 use vigie_consortium::Verdict;
 
-use crate::compiled::{Budget, CompiledPolicy};
-use crate::facts::{MatchFacts, QueryFacts};
-
 /// The outcome of a policy for one query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
@@ -20,14 +17,4 @@ pub struct Decision {
     pub counted: Vec<usize>,
     /// Matches that an allow-list bank took away.
     pub suppressed_count: usize,
-}
-
-impl Decision {
-    /// Returns the decision for a member without a policy: ALLOW without matches that count, and otherwise REVIEW. `is_cut` says
-    /// that the matches given are not all.
-    #[must_use]
-    pub fn default_of(matches: &[MatchFacts], is_cut: bool) -> Self {
-        let query = QueryFacts { is_cut, ..QueryFacts::default() };
-        CompiledPolicy::default().decide(matches, &query, Budget::UNLIMITED)
-    }
 }

@@ -7,20 +7,25 @@
 //! The parser uses stack in proportion to nesting and to chains of operators. Conditions are therefore scanned first ([`scan`](scan)), and read on
 //! a thread of [`STACK_BYTES`].
 
+mod refusal;
 mod scan;
 mod operators;
 mod lower;
 mod calls;
 mod loops;
 
-use std::fmt;
 use std::thread;
 
 use cel::Env;
 
 use crate::tree::Tree;
 
-pub(crate) use lower::{LITERALS_MAX, MATCHES_MAX, NODES_MAX, TEXT_LITERAL_BYTES_MAX, TREE_DEPTH_MAX};
+use refusal::Refusal;
+
+pub(crate) use lower::MATCHES_MAX;
+#[cfg(test)]
+pub(crate) use lower::{LITERALS_MAX, NODES_MAX, TEXT_LITERAL_BYTES_MAX, TREE_DEPTH_MAX};
+#[cfg(test)]
 pub(crate) use scan::LINKS_MAX;
 
 /// Bytes of a condition's source.
@@ -29,43 +34,10 @@ pub(crate) const SOURCE_BYTES_MAX: usize = 4_096;
 pub(crate) const PARSER_DEPTH_MAX: u16 = 16;
 /// Syntax errors after which the parser stops looking for more.
 const RECOVERY_MAX: u32 = 2;
-/// The stack of the thread that parses. The longest chain takes 3.4 MiB of it in a debug build.
+/// The stack of the thread that parses. What takes most of it, chains within 16 parentheses, takes between 2 and 4 MiB in a debug build.
 pub(crate) const STACK_BYTES: usize = 8 << 20;
 /// Characters of the parser's message that a refusal repeats.
 const MESSAGE_CHARS_MAX: usize = 200;
-
-/// Why a condition is not let through, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    reason: String,
-    /// Line and column, from 1.
-    at: Option<(usize, usize)>,
-}
-
-impl Refusal {
-    fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), at: None }
-    }
-
-    /// Names the place of this byte of the source.
-    fn at_byte(mut self, source: &str, offset: usize) -> Self {
-        if let Some(before) = source.get(..offset) {
-            let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-            let column = before.get(line_start..).map_or(0, |line| line.chars().count());
-            self.at = Some((before.matches('\n').count() + 1, column + 1));
-        }
-        self
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.at {
-            Some((line, column)) => write!(f, "{} (line {line}, column {column})", self.reason),
-            None => f.write_str(&self.reason),
-        }
-    }
-}
 
 /// Reads conditions on a thread with enough stack. Returns the first one's index that is refused, and why.
 pub(crate) fn read_all(sources: &[&str]) -> Result<Vec<Tree>, (usize, Refusal)> {
@@ -95,6 +67,11 @@ pub(crate) fn read(source: &str) -> Result<Tree, Refusal> {
     let parser = parser.max_recursion_depth(PARSER_DEPTH_MAX).error_recovery_limit(RECOVERY_MAX);
     let (expression, places) = parser.parse_with_source_info(source).map_err(|errors| {
         let message = errors.errors.first().map_or("it cannot be parsed", |error| &error.msg);
+        if message.contains("Recursion limit") {
+            let reason =
+                format!("parentheses, lists and arguments are nested at most {PARSER_DEPTH_MAX} deep");
+            return Refusal::new(reason);
+        }
         let message: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
         Refusal::new(format!("the condition is no expression of CEL: {message}"))
     })?;

@@ -6,7 +6,8 @@
 use thiserror::Error;
 
 use crate::facts::{MatchFacts, QueryFacts};
-use crate::tree::{Arithmetic, Comparison, List, Loop, Node, Quantifier, Scalar, TextTest, Tree};
+use crate::tree::{Arithmetic, Comparison, List, Loop, Node, Quantifier, TextTest, Tree};
+use crate::values::Scalar;
 
 /// Comprehensions nest this deep at most, so that many variables exist.
 pub(crate) const NESTING_MAX: usize = 2;
@@ -52,12 +53,6 @@ pub(crate) struct Meter<'a> {
 impl<'a> Meter<'a> {
     pub(crate) fn new(steps_max: u64, is_spent: Option<&'a dyn Fn() -> bool>) -> Self {
         Self { left: steps_max, until_check: 0, is_spent }
-    }
-
-    /// Returns the steps that are left.
-    #[cfg(test)]
-    pub(crate) const fn left(&self) -> u64 {
-        self.left
     }
 
     fn step(&mut self, steps: u64) -> Result<(), Failure> {

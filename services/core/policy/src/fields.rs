@@ -1,7 +1,7 @@
 //! The names that a condition may select: THE table of fields, their kinds and their values.
 
 use crate::facts::{MatchFacts, QueryFacts};
-use crate::tree::{Kind, Scalar};
+use crate::values::{Kind, Scalar};
 
 /// A field of a match with one value.
 #[derive(Clone, Copy)]

@@ -12,21 +12,23 @@
 //!   steps, stops at the estimate, and looks at the caller's deadline on the way. It recurses at most 32 deep and needs less
 //!   than 128 KiB of the caller's stack in a debug build, which a test measures.
 //! - **Conditions are CEL**, of which the crate `cel` is the parser. They are evaluated by this crate, because the interpreter of `cel` can
-//!   be neither bounded nor interrupted, and takes more than ten times as long; tests compare the two.
+//!   be neither bounded nor interrupted, and takes more than forty times as long; tests compare the two.
 //! - **The same picture fares alike**: shares of queries are drawn from the query's digest.
 //!
-//! Reading order: `facts` (what is known of a query), `fields` (the names that conditions use), `tree` (a checked condition), `door` (`scan`,
-//! `operators`, `lower`, `calls`, `loops`: which conditions are let through), `evaluate`, `bank_rules` (the first two layers), `trace`, `compiled`, `decision`.
+//! Reading order: `facts` (what is known of a query), `values`, `fields` (the names that conditions use), `tree` (a checked condition), `door`
+//! (`refusal`, `scan`, `operators`, `lower`, `calls`, `loops`: which conditions are let through), `evaluate`, `bank_rules` (the first two layers), `trace`,
+//! `decision`, `compiled`.
 
 mod facts;
+mod values;
 mod fields;
 mod tree;
 mod door;
 mod evaluate;
 mod bank_rules;
 mod trace;
-mod compiled;
 mod decision;
+mod compiled;
 #[cfg(test)]
 mod tests;
 

@@ -4,9 +4,11 @@ use cel::IdedExpr;
 use cel::common::ast::{Expr, operators};
 
 use super::lower::{Lowered, Lowering, Many, Single};
-use super::{Refusal, operators as allowed};
+use super::operators as allowed;
+use super::refusal::Refusal;
 use crate::evaluate::STEP_BYTES;
-use crate::tree::{Kind, Node};
+use crate::tree::Node;
+use crate::values::Kind;
 
 impl<'e> Lowering<'e> {
     /// An operator or function of one value.

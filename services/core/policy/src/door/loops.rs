@@ -4,9 +4,11 @@ use cel::IdedExpr;
 use cel::common::ast::Expr;
 
 use super::lower::{Lowering, Many, Single, Variable};
-use super::{Refusal, operators as allowed};
+use super::operators as allowed;
+use super::refusal::Refusal;
 use crate::evaluate::NESTING_MAX;
-use crate::tree::{Kind, List, Loop, Node};
+use crate::tree::{List, Loop, Node};
+use crate::values::Kind;
 
 /// The list that a comprehension goes through, and the body there.
 struct Looped<T> {

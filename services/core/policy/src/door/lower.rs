@@ -3,9 +3,10 @@
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, ListExpr, LiteralValue, SelectExpr, SourceInfo, operators};
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::fields::{MATCH_FIELDS, QUERY_FIELDS, QueryField, TEXTS_FIELDS};
-use crate::tree::{Kind, List, Node, Tree};
+use crate::tree::{List, Node, Tree};
+use crate::values::Kind;
 
 /// Nodes of one condition, elements of lists included.
 pub(crate) const NODES_MAX: usize = 512;
@@ -219,18 +220,17 @@ impl<'e> Lowering<'e> {
         self.count(expr, len)?;
         let (mut texts, mut ints, mut bytes) = (Vec::new(), Vec::new(), 0);
         for element in &list.elements {
-            match &element.expr {
-                Expr::Literal(literal) => match self.literal(element, literal)? {
-                    Single { node: Node::Text(text), .. } => {
-                        bytes = bytes.max(text.len() as u64);
-                        texts.push(text);
-                    }
-                    Single { node: Node::Int(int), .. } => ints.push(int),
-                    _ => return self.refused(element, "a list holds texts or whole numbers"),
-                },
-                _ => {
-                    return self.refused(element, "a list holds texts or whole numbers that are written out");
-                }
+            let Expr::Literal(literal) = &element.expr else {
+                return self.refused(element, "a list holds texts or whole numbers that are written out");
+            };
+            let literal = self.literal(element, literal)?;
+            if let Node::Text(text) = literal.node {
+                bytes = bytes.max(literal.bytes);
+                texts.push(text);
+            } else if let Node::Int(int) = literal.node {
+                ints.push(int);
+            } else {
+                return self.refused(element, "a list holds texts or whole numbers");
             }
         }
         let many = |list, kind| Many { list, kind, len: len as u64, steps: 1, bytes };

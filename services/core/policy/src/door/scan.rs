@@ -4,7 +4,7 @@
 //! consist are counted here, outside of texts; a few rare forms of texts are refused, so that this scan and the parser agree on where a
 //! text ends.
 
-use super::Refusal;
+use super::refusal::Refusal;
 
 /// Symbols that can make a chain: operators, selections, brackets. Commas, words, numbers and texts are none.
 pub(crate) const LINKS_MAX: usize = 512;

@@ -33,7 +33,7 @@ fn the_source_has_a_length() {
 fn the_parser_s_nesting_is_bounded() {
     let nested = |depth: usize| format!("{}true{}", "(".repeat(depth), ")".repeat(depth));
     let depth = usize::from(PARSER_DEPTH_MAX);
-    check(&nested(depth), &nested(depth + 1), "Recursion limit");
+    check(&nested(depth), &nested(depth + 1), "nested at most 16 deep");
 }
 
 #[test]

@@ -82,6 +82,8 @@ struct Slowest {
     refused: u64,
     read: Duration,
     read_source: String,
+    /// The longest by the clock, interruptions included.
+    interrupted: Duration,
     evaluated: Duration,
     evaluated_source: String,
 }
@@ -97,7 +99,8 @@ fn fuzz(seeds: std::ops::Range<u64>) -> Slowest {
         if start.elapsed() > slowest.read {
             (slowest.read, slowest.read_source) = (start.elapsed(), source.clone());
         }
-        let Ok(tree) = read else {
+        // As a policy does that has this condition alone.
+        let Some(tree) = read.ok().filter(|tree| tree.steps_max <= CompiledPolicy::STEPS_MAX) else {
             slowest.refused += 1;
             continue;
         };
@@ -106,10 +109,20 @@ fn fuzz(seeds: std::ops::Range<u64>) -> Slowest {
         let matches: Vec<MatchFacts> = (0..count).map(|_| random_match(&mut numbers)).collect();
         let matches: Vec<_> = matches.iter().collect();
         let query = random_query(&mut numbers);
-        let mut meter = Meter::new(tree.steps_max, None);
-        let start = Instant::now();
-        let result = holds(&tree, &matches, &query, &mut meter);
-        let elapsed = start.elapsed();
+        let evaluate = || {
+            let start = Instant::now();
+            let result = holds(&tree, &matches, &query, &mut Meter::new(tree.steps_max, None));
+            (start.elapsed(), result)
+        };
+        let (first, result) = evaluate();
+        let mut elapsed = first;
+        // The shortest of some, where one was long: what the evaluation takes, and not what interrupted it.
+        for _ in 0..4 {
+            if elapsed > slowest.evaluated {
+                elapsed = elapsed.min(evaluate().0);
+            }
+        }
+        slowest.interrupted = slowest.interrupted.max(first);
         if elapsed > slowest.evaluated {
             (slowest.evaluated, slowest.evaluated_source) = (elapsed, source.clone());
         }

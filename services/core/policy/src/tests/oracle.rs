@@ -11,7 +11,7 @@ use super::support::{Numbers, random_matches, random_query};
 use crate::door::{self, STACK_BYTES};
 use crate::evaluate::{Meter, holds};
 use crate::fields::{MATCH_FIELDS, QUERY_FIELDS, TEXTS_FIELDS};
-use crate::tree::Scalar;
+use crate::values::Scalar;
 use crate::{MatchFacts, QueryFacts};
 
 fn value(scalar: Scalar<'_>) -> Value {
