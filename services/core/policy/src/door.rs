@@ -1,10 +1,10 @@
 //! The narrow door: what of CEL a condition may be.
 //!
 //! A condition is written by a member and is hostile input. The parser of the crate `cel` reads it, under bounds and without macros, and
-//! nothing of its tree is evaluated: [`lower`](lower) translates the expressions that this crate knows, with their types, into a
+//! nothing of its tree is evaluated: [`lower`] translates the expressions that this crate knows, with their types, into a
 //! [`Tree`] and refuses everything else. So an expression that CEL gains later is refused until someone decides to let it in.
 //!
-//! The parser uses stack in proportion to nesting and to chains of operators. Conditions are therefore scanned first ([`scan`](scan)), and read on
+//! The parser uses stack in proportion to nesting and to chains of operators. Conditions are therefore scanned first ([`scan`]), and read on
 //! a thread of [`STACK_BYTES`].
 
 mod refusal;

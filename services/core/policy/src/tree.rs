@@ -4,7 +4,7 @@ use crate::fields::{MatchField, QueryField, TextsField};
 
 /// A condition that the door let through.
 pub(crate) struct Tree {
-    /// A node of kind [`Kind::Bool`].
+    /// A node of kind `Kind::Bool`.
     pub(crate) root: Node,
     /// The most steps of one evaluation over facts within the door's assumptions, and the most that one may take.
     pub(crate) steps_max: u64,

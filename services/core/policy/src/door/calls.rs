@@ -11,7 +11,7 @@ use crate::tree::Node;
 use crate::values::Kind;
 
 impl<'e> Lowering<'e> {
-    /// An operator or function of one value.
+    /// Lowers an operator or a function of one value.
     pub(super) fn of_one(
         &mut self,
         expr: &'e IdedExpr,
@@ -33,7 +33,7 @@ impl<'e> Lowering<'e> {
         }
     }
 
-    /// An operator of two values.
+    /// Lowers an operator of two values.
     pub(super) fn of_two(
         &mut self,
         expr: &'e IdedExpr,
@@ -128,7 +128,7 @@ impl<'e> Lowering<'e> {
         Ok(Single { node, kind: Kind::Bool, steps, bytes: 0 })
     }
 
-    /// Whether a query has a value. Matches have one of each field, so that `has` on them would hide an error of writing.
+    /// Lowers `has`, which asks whether a query has a value. A match has all of its fields, so `has` on one is refused as a mistake.
     fn presence(&mut self, of: &'e IdedExpr) -> Result<Single, Refusal> {
         if let Expr::Select(select) = &of.expr
             && let Some(field) = self.query_field(select)?

@@ -87,7 +87,9 @@ impl<'e> Lowering<'e> {
     pub(super) fn single(&mut self, expr: &'e IdedExpr) -> Result<Single, Refusal> {
         match self.lower(expr)? {
             Lowered::Single(single) => Ok(single),
-            Lowered::Many(_) => self.refused(expr, "a list cannot be used here"),
+            Lowered::Many(_) => {
+                self.refused(expr, "a list cannot be used here; exists, all and size look through one")
+            }
         }
     }
 

@@ -40,7 +40,7 @@ fn random_policy(numbers: &mut Numbers) -> CompiledPolicy {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig::with_cases(800))]
 
     #[test]
     fn nothing_that_fails_lets_a_match_through(seed in any::<u64>(), spent_after in 0_u64..40) {
@@ -82,10 +82,25 @@ struct Slowest {
     refused: u64,
     read: Duration,
     read_source: String,
-    /// The longest by the clock, interruptions included.
-    interrupted: Duration,
     evaluated: Duration,
     evaluated_source: String,
+}
+
+/// Returns the time of a call and its result. If that was long, the shortest time of five calls: what the call takes, and not what
+/// interrupted it.
+fn least<T>(long: Duration, call: impl Fn() -> T) -> (Duration, T) {
+    let timed = || {
+        let start = Instant::now();
+        let result = call();
+        (start.elapsed(), result)
+    };
+    let (mut elapsed, result) = timed();
+    for _ in 0..4 {
+        if elapsed > long {
+            elapsed = elapsed.min(timed().0);
+        }
+    }
+    (elapsed, result)
 }
 
 /// Reads generated conditions, evaluates those that the door lets through, over 64 matches, and returns what took longest.
@@ -94,10 +109,9 @@ fn fuzz(seeds: std::ops::Range<u64>) -> Slowest {
     for seed in seeds {
         let mut numbers = Numbers(seed);
         let source = sources::any(&mut numbers);
-        let start = Instant::now();
-        let read = door::read(&source);
-        if start.elapsed() > slowest.read {
-            (slowest.read, slowest.read_source) = (start.elapsed(), source.clone());
+        let (elapsed, read) = least(slowest.read, || door::read(&source));
+        if elapsed > slowest.read {
+            (slowest.read, slowest.read_source) = (elapsed, source.clone());
         }
         // As a policy does that has this condition alone.
         let Some(tree) = read.ok().filter(|tree| tree.steps_max <= CompiledPolicy::STEPS_MAX) else {
@@ -109,20 +123,8 @@ fn fuzz(seeds: std::ops::Range<u64>) -> Slowest {
         let matches: Vec<MatchFacts> = (0..count).map(|_| random_match(&mut numbers)).collect();
         let matches: Vec<_> = matches.iter().collect();
         let query = random_query(&mut numbers);
-        let evaluate = || {
-            let start = Instant::now();
-            let result = holds(&tree, &matches, &query, &mut Meter::new(tree.steps_max, None));
-            (start.elapsed(), result)
-        };
-        let (first, result) = evaluate();
-        let mut elapsed = first;
-        // The shortest of some, where one was long: what the evaluation takes, and not what interrupted it.
-        for _ in 0..4 {
-            if elapsed > slowest.evaluated {
-                elapsed = elapsed.min(evaluate().0);
-            }
-        }
-        slowest.interrupted = slowest.interrupted.max(first);
+        let evaluate = || holds(&tree, &matches, &query, &mut Meter::new(tree.steps_max, None));
+        let (elapsed, result) = least(slowest.evaluated, evaluate);
         if elapsed > slowest.evaluated {
             (slowest.evaluated, slowest.evaluated_source) = (elapsed, source.clone());
         }
@@ -141,8 +143,8 @@ fn fuzz_on_a_large_stack(seeds: std::ops::Range<u64>) -> Slowest {
 
 #[test]
 fn conditions_stay_within_their_estimates() {
-    let slowest = fuzz_on_a_large_stack(0..6_000);
-    assert!(slowest.accepted > 3_000 && slowest.refused > 300, "{slowest:?}");
+    let slowest = fuzz_on_a_large_stack(0..4_000);
+    assert!(slowest.accepted > 2_000 && slowest.refused > 300, "{slowest:?}");
 }
 
 #[test]

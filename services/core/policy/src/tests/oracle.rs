@@ -93,9 +93,9 @@ fn compare_on_a_large_stack(seeds: std::ops::Range<u64>) -> [u32; 3] {
 
 #[test]
 fn conditions_mean_what_they_mean_to_cel() {
-    let counts = compare_on_a_large_stack(0..3_000);
+    let counts = compare_on_a_large_stack(0..2_000);
     // Each outcome is there often.
-    assert!(counts.iter().all(|count| *count > 200), "{counts:?}");
+    assert!(counts.iter().all(|count| *count > 100), "{counts:?}");
 }
 
 #[test]
