@@ -21,7 +21,8 @@
 //! Reading order:
 //!
 //! - the words: `text`, `expiry`, `flags`; `members` (member, role, api_key, credential, principal), `banks` (bank, grant, charter),
-//!   `items` (origin, taxonomy, details, opinion, dispute, record, standing, published), [`exchanges`], [`documents`], `quotas::quota`;
+//!   `items` (origin, taxonomy, details, opinion, dispute, record, standing, published), [`exchanges`], [`documents`], [`policies`] (verdict,
+//!   bank_rule, policy), `quotas::quota`;
 //! - [`change`]: what the log says, and why it may be refused;
 //! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests), `rows` (for stores and followers);
 //! - [`rights`]: `method`, `table` (who may call what), `caller` (who calls), `bank_set` and `view` (sets of banks,
@@ -36,6 +37,7 @@ pub mod banks;
 pub mod items;
 pub mod exchanges;
 pub mod documents;
+pub mod policies;
 pub mod quotas;
 pub mod change;
 mod directory;
@@ -60,6 +62,9 @@ pub use members::{
     ApiKey, ApiKeys, ApiKeysError, Credential, CredentialError, Jurisdictions, JurisdictionsError, KeyDigest,
     KeyId, KeyIdError, Member, MemberId, MemberName, MemberNameError, MemberState, Principal, PrincipalId,
     Role, Roles, SpiffeId, TokenIssuers, TokenIssuersError, TokenSubject,
+};
+pub use policies::{
+    BankRule, Policy, PolicyDraft, PolicyError, UnknownVerdict, Verdict, VerdictRule, VerdictRuleDraft,
 };
 pub use quotas::{Amount, AmountError, Meter, Quota, Spent, UnitLimit};
 pub use rights::{

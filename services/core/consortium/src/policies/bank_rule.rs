@@ -1,0 +1,40 @@
+//! A bank rule: which matches of a bank count for a member.
+
+use vigie_model::MatchRatio;
+
+use crate::BankRef;
+
+/// A member's rule for the matches of one bank. Matches of banks without a rule count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BankRule {
+    /// The bank: `owner/name`, an alias, or the name of an own bank.
+    pub bank: BankRef,
+    /// No match of the bank counts.
+    pub ignored: bool,
+    /// The largest distance of a match that counts; `None` for that of the search.
+    pub max_distance: Option<u16>,
+    /// Members that must call the item positive before its matches count.
+    pub positives_min: u32,
+    /// Matches of items with both positive and negative opinions do not count.
+    pub ignore_disputed: bool,
+    /// The share of queries for which the bank counts, drawn by the query's digest.
+    pub ratio: MatchRatio,
+    /// Matches of the bank count for the shadow verdict alone.
+    pub shadow: bool,
+}
+
+impl BankRule {
+    /// Returns a rule under which every match of the bank counts.
+    #[must_use]
+    pub const fn of(bank: BankRef) -> Self {
+        Self {
+            bank,
+            ignored: false,
+            max_distance: None,
+            positives_min: 0,
+            ignore_disputed: false,
+            ratio: MatchRatio::ALWAYS,
+            shadow: false,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What `TryPolicy` shows of a decision, a line for each step.
+
+use vigie_consortium::Verdict;
+
+use crate::bank_rules::Standing;
+use crate::evaluate::Failure;
+use crate::facts::MatchFacts;
+
+/// The lines of a decision, or nothing where nobody reads them.
+pub(crate) enum Trace {
+    Off,
+    On(Vec<String>),
+}
+
+impl Trace {
+    pub(crate) fn line(&mut self, line: impl FnOnce() -> String) {
+        if let Self::On(lines) = self {
+            lines.push(line());
+        }
+    }
+
+    pub(crate) fn into_lines(self) -> Vec<String> {
+        match self {
+            Self::Off => Vec::new(),
+            Self::On(lines) => lines,
+        }
+    }
+
+    pub(crate) fn standings(&mut self, matches: &[MatchFacts], standings: &[Standing]) {
+        for (index, (facts, standing)) in matches.iter().zip(standings).enumerate() {
+            match standing {
+                Standing::Counts => {}
+                Standing::Shadow => self.line(|| format!("match {index} of {}: in shadow", facts.bank)),
+                Standing::Dropped(reason) => {
+                    self.line(|| format!("match {index} of {}: dropped, {reason}", facts.bank));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn suppressed(&mut self, matches: &[MatchFacts], suppressed: &[usize]) {
+        for index in suppressed {
+            if let Some(facts) = matches.get(*index) {
+                self.line(|| format!("match {index} of {}: taken away by an allow-list bank", facts.bank));
+            }
+        }
+    }
+
+    pub(crate) fn rule(&mut self, name: &str, verdict: Verdict, result: &Result<bool, Failure>) {
+        self.line(|| match result {
+            Ok(true) => format!("rule {name}: holds, {verdict}"),
+            Ok(false) => format!("rule {name}: does not hold"),
+            Err(failure) => format!("rule {name}: {failure}, REVIEW"),
+        });
+    }
+}
