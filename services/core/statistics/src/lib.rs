@@ -1,0 +1,5 @@
+//! Statistics.
+
+pub mod month;
+pub mod cell;
+pub mod latency;
