@@ -3,3 +3,4 @@
 pub mod month;
 pub mod cell;
 pub mod latency;
+pub mod suppress;
