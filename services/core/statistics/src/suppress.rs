@@ -7,7 +7,8 @@
 //!   at least ten values to choose from for any other suppressed cell.
 //! - **A member that subtracts its own numbers** has the same for the numbers of each other member, and at least ten values for
 //!   each suppressed total.
-//! - A shown total has at least three members that contribute, and is at least the threshold.
+//! - A shown total has at least three members that contribute, and is at least the threshold. A total of fewer members is no secret
+//!   where the table shows the numbers of each of them.
 //!
 //! Zero is suppressed like any number below the threshold, and all suppressed cells look alike. Not covered: members that combine
 //! their numbers, reports on periods that overlap (publish disjoint periods), and inequalities between measures.

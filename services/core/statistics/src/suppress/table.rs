@@ -37,11 +37,12 @@ pub fn suppress_table(rows: &[Row], columns: usize, rule: Rule) -> Published {
         let contributes = |row: &usize| rows[*row].is_member && entries.value((*row, column)) > 0;
         (0..rows.len()).filter(contributes).count()
     };
-    let is_small = |at: At| {
-        entries.value(at) < rule.threshold || (at.0 == rows.len() && contributing(at.1) < rule.members_min)
-    };
-    let mut queue: VecDeque<At> = entries.all().filter(|at| is_small(*at)).collect();
-    queue.iter().for_each(|at| entries.suppress(*at));
+    let is_small = |at: &At| entries.value(*at) < rule.threshold;
+    let has_few = |at: &At| at.0 == rows.len() && contributing(at.1) < rule.members_min;
+    let (mut queue, few): (VecDeque<At>, Vec<At>) =
+        (entries.all().filter(is_small).collect(), entries.all().filter(has_few).collect());
+    // A total of few members is not offered, but it is no secret where the cells of these members are shown: it has no audit.
+    queue.iter().chain(&few).for_each(|at| entries.suppress(*at));
     // More suppression only widens what is possible, so an entry that is protected once stays so.
     while let Some(at) = queue.pop_front() {
         let mut readers = VecDeque::from([None]);
