@@ -4,3 +4,6 @@ pub mod month;
 pub mod cell;
 pub mod latency;
 pub mod suppress;
+pub mod fields;
+pub mod report;
+pub mod render;
