@@ -7,3 +7,4 @@ pub mod suppress;
 pub mod fields;
 pub mod report;
 pub mod render;
+pub mod statement;
