@@ -3,51 +3,11 @@
 //! One table: each field of each report has a source within Vigie, or is left out with a reason. A field without a source is never
 //! invented.
 
+mod field;
 mod regulations;
 mod programmes;
 
-use crate::cell::Measure;
-
-/// A report that a platform or a consortium publishes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PublishedReport {
-    /// The name in files.
-    pub name: &'static str,
-    /// The title for a person.
-    pub title: &'static str,
-    /// Its fields, in its order.
-    pub fields: &'static [Field],
-}
-
-/// A field of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Field {
-    /// The name in files.
-    pub name: &'static str,
-    /// One line that says what the report asks for, and how Vigie's number differs where it does.
-    pub about: &'static str,
-    /// Where the value comes from.
-    pub source: Source,
-}
-
-/// Where the value of a field comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// The sum of these measures in the period.
-    Counted(&'static [Measure]),
-    /// The sum of these measures until the end of the period.
-    Cumulative(&'static [Measure]),
-    /// The share of reviewed decisions that were confirmed.
-    Precision,
-    /// The number of members.
-    Members,
-    /// The number of members without any count in the period.
-    MembersSilent,
-    /// A sentence that is true of every deployment.
-    Sentence(&'static str),
-    /// Left out, for this reason. The platform or the programme adds the value.
-    LeftOut(&'static str),
-}
+pub use field::{Field, PublishedReport, Source};
 
 /// All reports, regulations first.
 pub const REPORTS: [PublishedReport; 8] = [
@@ -66,37 +26,90 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::cell::Measure;
 
     /// The fields of each report, written down from the reports and not from the table.
     const REQUIRED: [(&str, &[&str]); 8] = [
         (
             "eu_2021_784_article_7_3",
             &[
-                "a_measures", "b_reappearance", "c_orders_received", "c_orders_executed", "c_items_removed_or_disabled",
-                "c_orders_not_executed", "c_grounds_not_executed", "d_complaints", "d_complaints_outcome",
-                "e_review_proceedings", "e_review_outcome", "f_reinstated_after_review", "g_reinstated_after_complaint",
+                "a_measures",
+                "b_reappearance",
+                "c_orders_received",
+                "c_orders_executed",
+                "c_items_removed_or_disabled",
+                "c_orders_not_executed",
+                "c_grounds_not_executed",
+                "d_complaints",
+                "d_complaints_outcome",
+                "e_review_proceedings",
+                "e_review_outcome",
+                "f_reinstated_after_review",
+                "g_reinstated_after_complaint",
             ],
         ),
         (
             "eu_2024_2835_parts_5_6",
             &[
-                "category", "ground", "measures_own_initiative", "measures_automated_detection", "visibility_removal",
-                "visibility_disable", "visibility_demoted", "visibility_age_restricted", "visibility_interaction_restricted",
-                "visibility_labelled", "visibility_other", "monetary_suspension", "monetary_termination", "monetary_other",
-                "service_suspension", "service_termination", "account_suspension", "account_termination", "context_texts",
+                "category",
+                "ground",
+                "measures_own_initiative",
+                "measures_automated_detection",
+                "visibility_removal",
+                "visibility_disable",
+                "visibility_demoted",
+                "visibility_age_restricted",
+                "visibility_interaction_restricted",
+                "visibility_labelled",
+                "visibility_other",
+                "monetary_suspension",
+                "monetary_termination",
+                "monetary_other",
+                "service_suspension",
+                "service_termination",
+                "account_suspension",
+                "account_termination",
+                "context_texts",
             ],
         ),
         (
             "eu_2024_2835_part_8",
             &[
-                "measures_solely_automated", "measures_not_automated", "notices_solely_automated", "notices_not_automated",
-                "accuracy", "precision", "recall", "scope_notices", "scope_languages", "moderation_systems",
+                "measures_solely_automated",
+                "measures_not_automated",
+                "notices_solely_automated",
+                "notices_not_automated",
+                "accuracy",
+                "precision",
+                "recall",
+                "scope_notices",
+                "scope_languages",
+                "moderation_systems",
             ],
         ),
         ("gifct", &["items_distinct", "hashes_distinct", "items_by_media", "events_communicated"]),
-        ("lantern", &["signals_uploaded", "signals_removed", "accounts_acted_on", "uploads_removed", "urls", "members_silent"]),
+        (
+            "lantern",
+            &[
+                "signals_uploaded",
+                "signals_removed",
+                "accounts_acted_on",
+                "uploads_removed",
+                "urls",
+                "members_silent",
+            ],
+        ),
         ("tcap", &["urls_submitted", "alerts", "companies", "share_offline", "by_ideology"]),
-        ("ncmec", &["hashes_added", "files_reported", "attachments_unique", "attachments_similar", "referrals_and_informational"]),
+        (
+            "ncmec",
+            &[
+                "hashes_added",
+                "files_reported",
+                "attachments_unique",
+                "attachments_similar",
+                "referrals_and_informational",
+            ],
+        ),
         ("stopncii", &["cases", "hashes", "removals"]),
     ];
 
@@ -117,7 +130,9 @@ mod tests {
                     let unique: BTreeSet<Measure> = measures.iter().copied().collect();
                     assert!(!measures.is_empty() && unique.len() == measures.len(), "{}", field.name);
                 }
-                Source::Sentence(text) | Source::LeftOut(text) => assert!(text.len() > 20 && text.ends_with('.'), "{}", field.name),
+                Source::Sentence(text) | Source::LeftOut(text) => {
+                    assert!(text.len() > 20 && text.ends_with('.'), "{}", field.name)
+                }
                 Source::Precision | Source::Members | Source::MembersSilent => {}
             }
             assert!(field.about.ends_with('.'), "{}", field.name);

@@ -171,7 +171,8 @@ impl Day {
     pub fn of(at: UnixMillis) -> Result<Self, MonthError> {
         let days = at.0 / DAY_MS + 719_468;
         let (era, day_of_era) = (days / 146_097, days % 146_097);
-        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let from_march = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * from_march + 2) / 5 + 1;
@@ -193,7 +194,7 @@ impl Day {
         }
         let day = day.parse().map_err(|_| MonthError)?;
         let year = month.year();
-        let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         let days = match month.month() {
             2 => 28 + u8::from(is_leap),
             4 | 6 | 9 | 11 => 30,
@@ -230,7 +231,8 @@ mod tests {
             }
             assert_eq!(Day::parse(&text).unwrap().to_string(), text);
             let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-            let last = [31, 28 + u8::from(is_leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][usize::from(month) - 1];
+            let last =
+                [31, 28 + u8::from(is_leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][usize::from(month) - 1];
             if day < last {
                 day += 1;
                 continue;
@@ -244,7 +246,18 @@ mod tests {
 
     #[test]
     fn texts_that_are_no_month_are_refused() {
-        for text in ["", "2026", "2026-00", "2026-13", "2026-1", "26-11", "+026-11", "2026-11-01", "1969-12", "7431-01"] {
+        for text in [
+            "",
+            "2026",
+            "2026-00",
+            "2026-13",
+            "2026-1",
+            "26-11",
+            "+026-11",
+            "2026-11-01",
+            "1969-12",
+            "7431-01",
+        ] {
             assert_eq!(text.parse::<Month>(), Err(MonthError), "{text}");
         }
         for text in ["2026-11-00", "2026-11-31", "2026-02-29", "2026-11-9", "2026-11", "2026-11-09T00"] {

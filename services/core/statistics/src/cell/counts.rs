@@ -68,7 +68,8 @@ mod tests {
             verdict: None,
             what,
         };
-        let mut counts: Counts = [(key(Measure::Lookups), 2), (key(Measure::Lookups), 3)].into_iter().collect();
+        let mut counts: Counts =
+            [(key(Measure::Lookups), 2), (key(Measure::Lookups), 3)].into_iter().collect();
         counts.add(key(Measure::Decisions), 0);
         assert_eq!(counts.iter().count(), 1);
         counts.merge(&counts.clone());

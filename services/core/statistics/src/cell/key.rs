@@ -82,7 +82,8 @@ impl CellKey {
         if version != Self::VERSION {
             return Err(CellKeyError::Version(version));
         }
-        let month = Month::from_number(u16::from_be_bytes(array(&mut rest)?)).map_err(|_| CellKeyError::Damaged)?;
+        let month =
+            Month::from_number(u16::from_be_bytes(array(&mut rest)?)).map_err(|_| CellKeyError::Damaged)?;
         let member = id(&mut rest)?.map(MemberId);
         let bank = id(&mut rest)?.map(BankId);
         let class = text(&mut rest)?;

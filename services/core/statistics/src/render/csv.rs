@@ -39,7 +39,8 @@ pub fn to_csv(statistics: &Statistics) -> String {
                 Value::Suppressed => ("suppressed", String::new()),
                 Value::LeftOut(reason) => ("left_out", (*reason).to_owned()),
             };
-            lines.push(["report", report.report, "field", field.field, "", status, &value].map(str::to_owned));
+            lines
+                .push(["report", report.report, "field", field.field, "", status, &value].map(str::to_owned));
         }
     }
     lines.0
@@ -88,7 +89,9 @@ impl Lines {
 
 /// A field, quoted where it must be. Spreadsheets run a text that begins with one of these characters (OWASP, "CSV Injection").
 fn guarded(text: &str) -> String {
-    let is_formula = text.trim_start_matches(['"', '\'', ' ', ',', ';']).starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    let is_formula = text
+        .trim_start_matches(['"', '\'', ' ', ',', ';'])
+        .starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
     let is_guarded = is_formula || text.starts_with(['\t', '\r', '\n']);
     let text = if is_guarded { format!("'{text}") } else { text.to_owned() };
     if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }

@@ -20,7 +20,10 @@ pub fn to_markdown(statistics: &Statistics) -> String {
          {threshold}. A suppressed number is shown as `suppressed`."
     ));
     let silent = statistics.members_silent;
-    page.paragraph(format!("Members: {}. Members without any count in the period: {silent}.", statistics.members));
+    page.paragraph(format!(
+        "Members: {}. Members without any count in the period: {silent}.",
+        statistics.members
+    ));
     page.line("## Across members");
     page.paragraph("Numbers to date are rounded down, so that two reports cannot be subtracted.");
     page.numbers(&statistics.numbers, statistics);
@@ -59,7 +62,12 @@ impl Page {
 
     fn numbers(&mut self, numbers: &[MeasureNumbers], statistics: &Statistics) {
         let row = |one: &MeasureNumbers| {
-            vec![one.measure.to_owned(), one.total.to_string(), one.cumulative.to_string(), one.about.to_owned()]
+            vec![
+                one.measure.to_owned(),
+                one.total.to_string(),
+                one.cumulative.to_string(),
+                one.about.to_owned(),
+            ]
         };
         self.table(&["what", "total", "to date", "meaning"].map(str::to_owned), numbers.iter().map(row));
         let is_any = |cells: &[Cell]| cells.iter().any(|cell| cell.shown().is_some_and(|number| number > 0));
@@ -77,14 +85,21 @@ impl Page {
         for one in numbers {
             let rows = one.by_member.iter().filter(|row| is_any(&row.by_month) || is_any(&[row.total]));
             let rows: Vec<Vec<String>> = rows
-                .map(|row| [vec![text(&row.member)], strings(&row.by_month), vec![row.total.to_string()]].concat())
+                .map(|row| {
+                    [vec![text(&row.member)], strings(&row.by_month), vec![row.total.to_string()]].concat()
+                })
                 .collect();
             if !rows.is_empty() {
                 self.line(format!("### {} by member", one.measure));
                 self.paragraph(format!("{} All numbers of the other members are suppressed.", one.about));
-                self.table(&[vec!["member".to_owned()], months.clone(), vec!["total".to_owned()]].concat(), rows);
+                self.table(
+                    &[vec!["member".to_owned()], months.clone(), vec!["total".to_owned()]].concat(),
+                    rows,
+                );
             }
-            for (name, parts) in [("bank", &one.by_bank), ("class", &one.by_class), ("verdict", &one.by_verdict)] {
+            for (name, parts) in
+                [("bank", &one.by_bank), ("class", &one.by_class), ("verdict", &one.by_verdict)]
+            {
                 self.parts(one, name, parts);
             }
         }
@@ -92,7 +107,8 @@ impl Page {
 
     fn parts(&mut self, one: &MeasureNumbers, name: &str, parts: &[Part]) {
         // A list whose only part is "none" repeats the total.
-        let shown: Vec<&Part> = parts.iter().filter(|part| part.count.shown().is_some_and(|count| count > 0)).collect();
+        let shown: Vec<&Part> =
+            parts.iter().filter(|part| part.count.shown().is_some_and(|count| count > 0)).collect();
         if shown.is_empty() || (shown.len() == 1 && shown[0].count == one.total) {
             return;
         }
@@ -123,12 +139,20 @@ impl Page {
         self.paragraph("Of the reports and decisions that were reviewed, the share that was confirmed. Content that nobody reviewed is not part of it.");
         let shown: Vec<&Precision> = precisions.iter().filter(|one| one.precision.is_some()).collect();
         if shown.is_empty() {
-            return self.paragraph("No precision can be shown: nothing was reviewed, or the numbers are suppressed.");
+            return self.paragraph(
+                "No precision can be shown: nothing was reviewed, or the numbers are suppressed.",
+            );
         }
         let rows = shown.iter().map(|one| {
             let share = one.precision.map_or_else(String::new, |share| format!("{share:.4}"));
             let (of, scope) = (format!("{:?}", one.of), format!("{:?} {}", one.scope, text(&one.name)));
-            vec![of.to_lowercase(), scope.trim_end().to_owned(), one.confirmed.to_string(), one.reviewed.to_string(), share]
+            vec![
+                of.to_lowercase(),
+                scope.trim_end().to_owned(),
+                one.confirmed.to_string(),
+                one.reviewed.to_string(),
+                share,
+            ]
         });
         self.table(&["of", "scope", "confirmed", "reviewed", "precision"].map(str::to_owned), rows);
     }
@@ -159,7 +183,9 @@ fn text(text: &str) -> String {
             character if character.is_control() => escaped.push(' '),
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
-            character if character.is_ascii_punctuation() && !matches!(character, '-' | '.' | '/' | '_' | ',') => {
+            character
+                if character.is_ascii_punctuation() && !matches!(character, '-' | '.' | '/' | '_' | ',') =>
+            {
                 escaped.push('\\');
                 escaped.push(character);
             }

@@ -23,7 +23,9 @@ fn numbers(statistics: &Statistics) -> Vec<Option<u64>> {
             all.push(row.total.shown());
             all.extend(row.by_month.iter().map(|cell| cell.shown()));
         }
-        all.extend(one.by_bank.iter().chain(&one.by_class).chain(&one.by_verdict).map(|part| part.count.shown()));
+        all.extend(
+            one.by_bank.iter().chain(&one.by_class).chain(&one.by_verdict).map(|part| part.count.shown()),
+        );
     }
     all
 }
@@ -72,7 +74,8 @@ proptest! {
 #[test]
 fn every_rendering_has_every_field_of_every_report() {
     let statistics = tests::of(&Counts::default(), Reader::Public);
-    let (page, lines, json) = (to_markdown(&statistics), read(&to_csv(&statistics)), to_json(&statistics).unwrap());
+    let (page, lines, json) =
+        (to_markdown(&statistics), read(&to_csv(&statistics)), to_json(&statistics).unwrap());
     assert_eq!(json["version"], JSON_VERSION);
     for (at, report) in REPORTS.iter().enumerate() {
         assert!(page.contains(&format!("\n## {}\n", report.title)));
@@ -86,7 +89,9 @@ fn every_rendering_has_every_field_of_every_report() {
                     assert!(page.contains(&format!("| {} | no source: {reason} |", field.name)));
                 }
                 // Nothing was counted: zero is suppressed across members.
-                Source::Counted(_) | Source::Precision | Source::MembersSilent => assert_eq!(value["status"], "suppressed"),
+                Source::Counted(_) | Source::Precision | Source::MembersSilent => {
+                    assert_eq!(value["status"], "suppressed")
+                }
                 Source::Cumulative(_) | Source::Members => assert_eq!(value["status"], "count"),
                 Source::Sentence(_) => assert_eq!(value["status"], "sentence"),
             }
@@ -101,9 +106,16 @@ fn every_rendering_has_every_field_of_every_report() {
 #[test]
 fn the_names_of_json_are_stable() {
     let json = to_json(&tests::of(&Counts::default(), Reader::Member(MemberId(1)))).unwrap();
-    let names = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
-    assert_eq!(names(&json), "latencies members members_min members_silent months numbers own own_member precisions reports threshold version");
-    assert_eq!(names(&json["numbers"][0]), "about by_bank by_class by_member by_month by_verdict cumulative measure total");
+    let names =
+        |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        names(&json),
+        "latencies members members_min members_silent months numbers own own_member precisions reports threshold version"
+    );
+    assert_eq!(
+        names(&json["numbers"][0]),
+        "about by_bank by_class by_member by_month by_verdict cumulative measure total"
+    );
     assert_eq!(names(&json["numbers"][0]["by_member"][0]), "by_month member total");
     assert_eq!(names(&json["numbers"][0]["by_bank"][0]), "count name");
     assert_eq!(names(&json["latencies"][0]), "about latency month p50_ms p99_ms");

@@ -59,7 +59,11 @@ pub(super) struct Filling<'a> {
 impl Filling<'_> {
     /// All reports, filled.
     pub(super) fn reports(self) -> Vec<FilledReport> {
-        let field = |field: &Field| FilledField { field: field.name, about: field.about, value: self.value(field.source) };
+        let field = |field: &Field| FilledField {
+            field: field.name,
+            about: field.about,
+            value: self.value(field.source),
+        };
         let report = |report: &crate::fields::PublishedReport| FilledReport {
             report: report.name,
             title: report.title,

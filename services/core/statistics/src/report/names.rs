@@ -39,7 +39,8 @@ impl Names {
             verdicts: BTreeSet::new(),
         };
         for key in keys {
-            let unnamed = || key.member.map_or_else(|| "no member".to_owned(), |member| format!("member {member}"));
+            let unnamed =
+                || key.member.map_or_else(|| "no member".to_owned(), |member| format!("member {member}"));
             names.members.entry(key.member).or_insert_with(unnamed);
             names.classes.insert(Self::class(key));
             names.verdicts.insert(Self::verdict(key));

@@ -78,8 +78,10 @@ impl Counted<'_> {
             let month = usize::from(key.month.number() - self.period.from().number());
             row[month] = row[month].saturating_add(amount);
         }
-        let rows: Vec<Row> =
-            cells.iter().map(|(member, cells)| Row { is_member: member.is_some(), cells: cells.clone() }).collect();
+        let rows: Vec<Row> = cells
+            .iter()
+            .map(|(member, cells)| Row { is_member: member.is_some(), cells: cells.clone() })
+            .collect();
         let table = suppress_table(&rows, count, rule);
         let by_member = cells.keys().zip(table.cells).zip(table.row_totals);
         let list = |parts: Vec<(String, Contributions)>| {
@@ -108,7 +110,10 @@ impl Counted<'_> {
             Cell::Shown(sum(&mut of_the_month.map(|(_, amount)| *amount)))
         };
         let list = |parts: Vec<(String, Contributions)>| {
-            let part = |(name, part): (String, Contributions)| Part { name, count: Cell::Shown(sum(&mut part.into_values())) };
+            let part = |(name, part): (String, Contributions)| Part {
+                name,
+                count: Cell::Shown(sum(&mut part.into_values())),
+            };
             parts.into_iter().map(part).collect()
         };
         let total = Cell::Shown(sum(&mut self.of_the_period().map(|(_, amount)| amount)));
@@ -116,7 +121,10 @@ impl Counted<'_> {
     }
 
     fn of_the_period(&self) -> impl Iterator<Item = (&CellKey, u64)> {
-        self.counters.iter().filter(|(key, _)| self.period.contains(key.month)).map(|(key, amount)| (*key, *amount))
+        self.counters
+            .iter()
+            .filter(|(key, _)| self.period.contains(key.month))
+            .map(|(key, amount)| (*key, *amount))
     }
 
     fn cumulative(&self) -> u64 {
@@ -143,7 +151,11 @@ impl Counted<'_> {
     }
 
     /// What each member contributes to each part, in the order of the names.
-    fn parts(self, names: &BTreeSet<String>, name: impl Fn(&CellKey) -> String) -> Vec<(String, Contributions)> {
+    fn parts(
+        self,
+        names: &BTreeSet<String>,
+        name: impl Fn(&CellKey) -> String,
+    ) -> Vec<(String, Contributions)> {
         let mut parts: BTreeMap<String, Contributions> =
             names.iter().map(|name| (name.clone(), Contributions::new())).collect();
         for (key, amount) in self.of_the_period() {

@@ -68,9 +68,12 @@ pub(super) fn precisions(numbers: &[MeasureNumbers]) -> Vec<Precision> {
         let (Some(confirmed), Some(rejected)) = (find(confirmed), find(rejected)) else { continue };
         all.push(precision(of, Scope::All, "", confirmed.total, rejected.total));
         let members = confirmed.by_member.iter().zip(&rejected.by_member);
-        all.extend(members.map(|(one, other)| precision(of, Scope::Member, &one.member, one.total, other.total)));
+        all.extend(
+            members.map(|(one, other)| precision(of, Scope::Member, &one.member, one.total, other.total)),
+        );
         let banks = confirmed.by_bank.iter().zip(&rejected.by_bank);
-        let of_bank = |(one, other): (&Part, &Part)| precision(of, Scope::Bank, &one.name, one.count, other.count);
+        let of_bank =
+            |(one, other): (&Part, &Part)| precision(of, Scope::Bank, &one.name, one.count, other.count);
         all.extend(banks.map(of_bank));
     }
     all

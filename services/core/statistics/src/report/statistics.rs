@@ -91,7 +91,8 @@ impl Statistics {
     #[must_use]
     pub fn new(input: &Input<'_>) -> Self {
         let Input { period, reader, counts, rule, .. } = *input;
-        let counters: Vec<(&CellKey, u64)> = counts.iter().filter(|(key, _)| key.month <= period.to()).collect();
+        let counters: Vec<(&CellKey, u64)> =
+            counts.iter().filter(|(key, _)| key.month <= period.to()).collect();
         let names = Names::new(counters.iter().map(|(key, _)| *key), input.members, input.banks);
         let all = |passes: &dyn Fn(&CellKey) -> bool, table: &dyn Fn(Counted<'_>) -> MeasureNumbers| {
             let of_measure = |measure| {

@@ -22,15 +22,18 @@ pub(crate) fn counts() -> impl Strategy<Value = Counts> {
     let verdicts = prop::option::of(select(vec!["block", "review"]));
     let measures = select(vec![Measure::ItemsAdded, Measure::ReportsFounded, Measure::ReportsUnfounded]);
     let ids = (prop::option::weighted(0.9, 1_u32..6), prop::option::weighted(0.8, 1_u32..4));
-    let key = (0_u16..5, ids, classes, verdicts, measures).prop_map(|(at, (member, bank), class, verdict, what)| CellKey {
-        month: month(at),
-        member: member.map(MemberId),
-        bank: bank.map(BankId),
-        class: Text::new(class).unwrap(),
-        verdict: verdict.map(|verdict| Text::new(verdict).unwrap()),
-        what,
-    });
-    prop::collection::vec((key, prop_oneof![0_u64..10, 0_u64..300]), 0..80).prop_map(|all| all.into_iter().collect())
+    let key = (0_u16..5, ids, classes, verdicts, measures).prop_map(
+        |(at, (member, bank), class, verdict, what)| CellKey {
+            month: month(at),
+            member: member.map(MemberId),
+            bank: bank.map(BankId),
+            class: Text::new(class).unwrap(),
+            verdict: verdict.map(|verdict| Text::new(verdict).unwrap()),
+            what,
+        },
+    );
+    prop::collection::vec((key, prop_oneof![0_u64..10, 0_u64..300]), 0..80)
+        .prop_map(|all| all.into_iter().collect())
 }
 
 /// Months 1 to 3 of the five that have counters, for a deployment of four named members and two named banks.
@@ -142,7 +145,8 @@ fn silent_members_are_counted_from_three_on() {
             what: Measure::Lookups,
         };
         let counts: Counts = (1..=active).map(|member| (key(member), 1)).collect();
-        let names: BTreeMap<MemberId, String> = (1..=members).map(|member| (MemberId(member), member.to_string())).collect();
+        let names: BTreeMap<MemberId, String> =
+            (1..=members).map(|member| (MemberId(member), member.to_string())).collect();
         let input = Input {
             period: Period::new(month(0), month(0)).unwrap(),
             reader: Reader::Public,
@@ -155,7 +159,10 @@ fn silent_members_are_counted_from_three_on() {
         Statistics::new(&input).members_silent
     };
     assert_eq!(check(6, 3), Cell::Shown(3));
-    assert_eq!((check(6, 4), check(6, 2), check(0, 0)), (Cell::Suppressed, Cell::Suppressed, Cell::Suppressed));
+    assert_eq!(
+        (check(6, 4), check(6, 2), check(0, 0)),
+        (Cell::Suppressed, Cell::Suppressed, Cell::Suppressed)
+    );
 }
 
 #[test]

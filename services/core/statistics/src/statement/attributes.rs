@@ -39,8 +39,8 @@ const YES_NO: &[&str] = &["Yes", "No"];
 
 /// The countries of the European Economic Area.
 const COUNTRIES: &[&str] = &[
-    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IS", "IT", "LI", "LT", "LU",
-    "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK",
+    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IS", "IT",
+    "LI", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK",
 ];
 
 /// The categories of what Vigie finds. The schema has more, which no bank of Vigie is for.
@@ -81,7 +81,11 @@ pub(super) const ATTRIBUTES: [Attribute; 34] = [
     optional("decision_visibility_other", Shape::Text(500)),
     optional(
         "decision_monetary",
-        Shape::Word(&["DECISION_MONETARY_SUSPENSION", "DECISION_MONETARY_TERMINATION", "DECISION_MONETARY_OTHER"]),
+        Shape::Word(&[
+            "DECISION_MONETARY_SUSPENSION",
+            "DECISION_MONETARY_TERMINATION",
+            "DECISION_MONETARY_OTHER",
+        ]),
     ),
     optional("decision_monetary_other", Shape::Text(500)),
     optional(
@@ -95,7 +99,10 @@ pub(super) const ATTRIBUTES: [Attribute; 34] = [
     ),
     optional("decision_account", Shape::Word(&["DECISION_ACCOUNT_SUSPENDED", "DECISION_ACCOUNT_TERMINATED"])),
     optional("account_type", Shape::Word(&["ACCOUNT_TYPE_BUSINESS", "ACCOUNT_TYPE_PRIVATE"])),
-    required("decision_ground", Shape::Word(&["DECISION_GROUND_ILLEGAL_CONTENT", "DECISION_GROUND_INCOMPATIBLE_CONTENT"])),
+    required(
+        "decision_ground",
+        Shape::Word(&["DECISION_GROUND_ILLEGAL_CONTENT", "DECISION_GROUND_INCOMPATIBLE_CONTENT"]),
+    ),
     optional("decision_ground_reference_url", Shape::Url(500)),
     optional("illegal_content_legal_ground", Shape::Text(500)),
     optional("illegal_content_explanation", Shape::Text(2_000)),
@@ -143,6 +150,10 @@ pub(super) const ATTRIBUTES: [Attribute; 34] = [
     required("automated_detection", Shape::Word(YES_NO)),
     required(
         "automated_decision",
-        Shape::Word(&["AUTOMATED_DECISION_FULLY", "AUTOMATED_DECISION_PARTIALLY", "AUTOMATED_DECISION_NOT_AUTOMATED"]),
+        Shape::Word(&[
+            "AUTOMATED_DECISION_FULLY",
+            "AUTOMATED_DECISION_PARTIALLY",
+            "AUTOMATED_DECISION_NOT_AUTOMATED",
+        ]),
     ),
 ];

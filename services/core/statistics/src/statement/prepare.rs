@@ -49,7 +49,9 @@ pub fn prepare(records: &[DecisionRecord], template: &Template, private: &Privat
         let (statement, mut faults) = statement(record, template);
         // A fault that is known more exactly here stands for "is required".
         let known: BTreeSet<String> = faults.iter().map(|fault| fault.attribute.clone()).collect();
-        faults.extend(statement.validate(private).into_iter().filter(|fault| !known.contains(&fault.attribute)));
+        faults.extend(
+            statement.validate(private).into_iter().filter(|fault| !known.contains(&fault.attribute)),
+        );
         if !ids.insert(record.id) {
             faults.push(fault("puid", "is the id of another decision too"));
         }

@@ -20,7 +20,8 @@ impl PrivateWords {
         if lower.contains("://") || lower.contains("www.") {
             return Some("holds a URL");
         }
-        let mut tokens = text.split(|character: char| character.is_whitespace() || "()[]{}<>\"',;".contains(character));
+        let mut tokens =
+            text.split(|character: char| character.is_whitespace() || "()[]{}<>\"',;".contains(character));
         if let Some(fault) = tokens.find_map(token_fault) {
             return Some(fault);
         }
@@ -50,7 +51,8 @@ fn token_fault(token: &str) -> Option<&'static str> {
     }
     let is_code = |run: &str, len_min| run.len() >= len_min && run.bytes().any(|byte| byte.is_ascii_digit());
     let hex_runs = token.split(|character: char| !character.is_ascii_hexdigit());
-    let code_runs = token.split(|character: char| !character.is_ascii_alphanumeric() && !"+/=_-".contains(character));
+    let code_runs =
+        token.split(|character: char| !character.is_ascii_alphanumeric() && !"+/=_-".contains(character));
     let is_fingerprint = hex_runs.into_iter().any(|run| is_code(run, HEX_LEN_MIN))
         || code_runs.into_iter().any(|run| is_code(run, CODE_LEN_MIN));
     is_fingerprint.then_some("holds what looks like a fingerprint")

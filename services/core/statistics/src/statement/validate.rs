@@ -36,7 +36,8 @@ const DESCRIBED: [(&str, &str, &str); 8] = [
     ("content_type", "CONTENT_TYPE_OTHER", "content_type_other"),
 ];
 
-const DECISIONS: [&str; 4] = ["decision_visibility", "decision_monetary", "decision_provision", "decision_account"];
+const DECISIONS: [&str; 4] =
+    ["decision_visibility", "decision_monetary", "decision_provision", "decision_account"];
 
 const END_DATES: [&str; 4] = [
     "end_date_visibility_restriction",
@@ -62,7 +63,8 @@ impl Statement {
     #[must_use]
     pub fn validate(&self, private: &PrivateWords) -> Vec<Fault> {
         let mut faults = Vec::new();
-        let mut add = |attribute: &str, reason: String| faults.push(Fault { attribute: attribute.to_owned(), reason });
+        let mut add =
+            |attribute: &str, reason: String| faults.push(Fault { attribute: attribute.to_owned(), reason });
         for name in self.0.keys().filter(|name| !ATTRIBUTES.iter().any(|attribute| attribute.name == *name)) {
             add(name, "is no attribute of a statement of Vigie".to_owned());
         }
@@ -70,7 +72,9 @@ impl Statement {
             match self.get(attribute.name) {
                 None if attribute.is_required => add(attribute.name, "is required".to_owned()),
                 None => {}
-                Some(value) => shape_faults(attribute, value, private).into_iter().for_each(|one| add(attribute.name, one)),
+                Some(value) => shape_faults(attribute, value, private)
+                    .into_iter()
+                    .for_each(|one| add(attribute.name, one)),
             }
         }
         if DECISIONS.iter().all(|name| self.get(name).is_none()) {
@@ -79,6 +83,8 @@ impl Statement {
         for (attribute, choice, text) in DESCRIBED {
             match (self.has(attribute, choice), self.get(text).is_some()) {
                 (true, false) => add(text, format!("is required with {choice}")),
+                // A ground that is not there has its own fault.
+                (false, true) if attribute == "decision_ground" && self.get(attribute).is_none() => {}
                 (false, true) => add(text, format!("is dropped without {choice}")),
                 (true, true) | (false, false) => {}
             }
@@ -86,7 +92,10 @@ impl Statement {
         if self.get("incompatible_content_illegal").is_some()
             && !self.has("decision_ground", "DECISION_GROUND_INCOMPATIBLE_CONTENT")
         {
-            add("incompatible_content_illegal", "is dropped without DECISION_GROUND_INCOMPATIBLE_CONTENT".to_owned());
+            add(
+                "incompatible_content_illegal",
+                "is dropped without DECISION_GROUND_INCOMPATIBLE_CONTENT".to_owned(),
+            );
         }
         if self.get("source_identity").is_some() && self.has("source_type", "SOURCE_VOLUNTARY") {
             add("source_identity", "is dropped with SOURCE_VOLUNTARY".to_owned());
@@ -167,7 +176,9 @@ fn words_faults(value: &Value, words: &[&str]) -> Vec<String> {
     if list.is_empty() {
         return vec!["is empty".to_owned()];
     }
-    let fault = |one: &Value| one.as_str().map_or_else(|| Some("holds no text".to_owned()), |text| word_fault(text, words));
+    let fault = |one: &Value| {
+        one.as_str().map_or_else(|| Some("holds no text".to_owned()), |text| word_fault(text, words))
+    };
     let mut faults: Vec<String> = list.iter().filter_map(fault).collect();
     if list.iter().enumerate().any(|(at, one)| list[..at].contains(one)) {
         faults.push("holds a word twice".to_owned());

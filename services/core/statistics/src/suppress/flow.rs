@@ -90,11 +90,21 @@ impl Entries {
     /// The nodes that an entry leads from and to.
     fn ends(&self, (row, column): At) -> (usize, usize) {
         let (row_node, column_node) = (Self::row_node(row), self.column_node(column));
-        if (row == self.rows) == (column == self.columns) { (row_node, column_node) } else { (column_node, row_node) }
+        if (row == self.rows) == (column == self.columns) {
+            (row_node, column_node)
+        } else {
+            (column_node, row_node)
+        }
     }
 
     /// Returns how far an entry can go up or down, up to `wanted`, for a reader that knows the shown entries and those of one row.
-    pub(super) fn push(&self, entry: At, direction: Direction, wanted: u64, known_row: Option<usize>) -> Pushed {
+    pub(super) fn push(
+        &self,
+        entry: At,
+        direction: Direction,
+        wanted: u64,
+        known_row: Option<usize>,
+    ) -> Pushed {
         let (tail, head) = self.ends(entry);
         // A change of the entry is balanced by a change of others along a path from its head to its tail, or back.
         let (source, target) = if direction == Direction::Up { (head, tail) } else { (tail, head) };
@@ -154,7 +164,13 @@ impl Entries {
     }
 
     /// The smallest shown entry that leads out of the reachable nodes.
-    fn help(&self, entry: At, before: &[Option<Step>], source: usize, known_row: Option<usize>) -> Option<At> {
+    fn help(
+        &self,
+        entry: At,
+        before: &[Option<Step>],
+        source: usize,
+        known_row: Option<usize>,
+    ) -> Option<At> {
         let is_reached = |node: usize| node == source || before[node].is_some();
         let leads_out = |at: &At| {
             let (tail, head) = self.ends(*at);

@@ -25,7 +25,8 @@ pub fn suppress_list(parts: &[Contributions], total: Cell, rule: Rule) -> Vec<Ce
     };
     let mut suppressed: BTreeSet<usize> = (0..parts.len()).filter(|part| is_small(&parts[*part])).collect();
     if !suppressed.is_empty() {
-        let members: BTreeSet<MemberId> = parts.iter().flat_map(|part| part.keys().flatten()).copied().collect();
+        let members: BTreeSet<MemberId> =
+            parts.iter().flat_map(|part| part.keys().flatten()).copied().collect();
         let mut others: Vec<usize> = (0..parts.len()).filter(|part| !suppressed.contains(part)).collect();
         others.sort_by_key(|part| std::cmp::Reverse(sum(&parts[*part])));
         // The smallest shown part goes first.

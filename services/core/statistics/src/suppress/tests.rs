@@ -8,7 +8,11 @@ use vigie_model::MemberId;
 use super::*;
 
 /// The values of each entry, totals included, over all tables that a reader cannot exclude.
-fn possible(shown: &Published, known: Option<(usize, &[u64])>, cap: u64) -> BTreeMap<(usize, usize), BTreeSet<u64>> {
+fn possible(
+    shown: &Published,
+    known: Option<(usize, &[u64])>,
+    cap: u64,
+) -> BTreeMap<(usize, usize), BTreeSet<u64>> {
     let (rows, columns) = (shown.cells.len(), shown.column_totals.len());
     let range = |row: usize, column: usize| match (shown.cells[row][column], known) {
         (Cell::Shown(value), _) => value..=value,
@@ -23,7 +27,9 @@ fn possible(shown: &Published, known: Option<(usize, &[u64])>, cap: u64) -> BTre
         if at > 0 && at.is_multiple_of(columns) {
             let row = at / columns - 1;
             let mut sum = table[at - columns..].iter().sum();
-            if let Some((mine, values)) = known && mine == row {
+            if let Some((mine, values)) = known
+                && mine == row
+            {
                 assert_eq!(sum, values.iter().sum::<u64>());
                 sum = values.iter().sum();
             }
@@ -37,7 +43,9 @@ fn possible(shown: &Published, known: Option<(usize, &[u64])>, cap: u64) -> BTre
         }
         let column_sum = |column: usize| table.iter().skip(column).step_by(columns).sum::<u64>();
         let total = table.iter().sum();
-        if !agrees(shown.total, total) || !(0..columns).all(|column| agrees(shown.column_totals[column], column_sum(column))) {
+        if !agrees(shown.total, total)
+            || !(0..columns).all(|column| agrees(shown.column_totals[column], column_sum(column)))
+        {
             continue;
         }
         for (at, value) in table.iter().enumerate() {
@@ -64,16 +72,29 @@ fn entry(shown: &Published, (row, column): (usize, usize)) -> Cell {
     }
 }
 
-fn tables(rows: usize, columns: usize, value: impl Strategy<Value = u64> + Clone) -> impl Strategy<Value = Vec<Row>> {
+fn tables(
+    rows: usize,
+    columns: usize,
+    value: impl Strategy<Value = u64> + Clone,
+) -> impl Strategy<Value = Vec<Row>> {
     let row = (prop::bool::weighted(0.9), prop::collection::vec(value, columns));
     prop::collection::vec(row.prop_map(|(is_member, cells)| Row { is_member, cells }), rows)
 }
 
 /// Whether an entry is the total of few members, which is no secret where their cells are shown.
 fn is_of_few(rows: &[Row], (row, column): (usize, usize), rule: Rule) -> bool {
-    let part = |row: &Row| row.cells.iter().enumerate().filter(|(at, _)| *at == column || column == row.cells.len()).map(|(_, value)| value).sum::<u64>();
+    let part = |row: &Row| {
+        row.cells
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at == column || column == row.cells.len())
+            .map(|(_, value)| value)
+            .sum::<u64>()
+    };
     let contributing = rows.iter().filter(|row| row.is_member && part(row) > 0).count();
-    row == rows.len() && contributing < rule.members_min && rows.iter().map(part).sum::<u64>() >= rule.threshold
+    row == rows.len()
+        && contributing < rule.members_min
+        && rows.iter().map(part).sum::<u64>() >= rule.threshold
 }
 
 fn check_possible(rows: &[Row], columns: usize, rule: Rule) {
@@ -93,13 +114,22 @@ fn check_possible(rows: &[Row], columns: usize, rule: Rule) {
             match entry(&shown, (row, column)) {
                 Cell::Shown(number) => assert!(number == truth && number >= rule.threshold),
                 // Its own numbers, and the totals of a table that has no other row.
-                Cell::Suppressed if is_of_few(rows, (row, column), rule) || reader == Some(row) || (reader.is_some() && rows.len() == 1) => {}
+                Cell::Suppressed
+                    if is_of_few(rows, (row, column), rule)
+                        || reader == Some(row)
+                        || (reader.is_some() && rows.len() == 1) => {}
                 Cell::Suppressed => {
                     let is_total = row == rows.len();
                     if truth < rule.threshold && !(reader.is_some() && is_total) {
-                        assert!((0..rule.threshold).all(|value| values.contains(&value)), "{row} {column} {reader:?} {rows:?} {shown:?}");
+                        assert!(
+                            (0..rule.threshold).all(|value| values.contains(&value)),
+                            "{row} {column} {reader:?} {rows:?} {shown:?}"
+                        );
                     }
-                    assert!(values.len() as u64 >= rule.threshold, "{row} {column} {reader:?} {rows:?} {shown:?}");
+                    assert!(
+                        values.len() as u64 >= rule.threshold,
+                        "{row} {column} {reader:?} {rows:?} {shown:?}"
+                    );
                 }
             }
         }
@@ -119,9 +149,13 @@ fn pencil(of: &[Row], shown: &Published, known: Option<(usize, &[u64])>) -> usiz
         table[row][columns] = Some(values.iter().map(|value| i128::from(*value)).sum());
     }
     let lines = (0..=rows).map(|row| (0..=columns).map(|column| (row, column)).collect::<Vec<_>>());
-    let lines: Vec<_> = lines.chain((0..=columns).map(|column| (0..=rows).map(|row| (row, column)).collect())).collect();
+    let lines: Vec<_> =
+        lines.chain((0..=columns).map(|column| (0..=rows).map(|row| (row, column)).collect())).collect();
     let mut found = 0;
-    while let Some(line) = lines.iter().find(|line| line.iter().filter(|(row, column)| table[*row][*column].is_none()).count() == 1) {
+    while let Some(line) = lines
+        .iter()
+        .find(|line| line.iter().filter(|(row, column)| table[*row][*column].is_none()).count() == 1)
+    {
         let sign = |at: &(usize, usize)| if line.last() == Some(at) { -1 } else { 1 };
         let sum: i128 = line.iter().filter_map(|at| table[at.0][at.1].map(|value| sign(at) * value)).sum();
         let at = line.iter().find(|(row, column)| table[*row][*column].is_none()).unwrap();
@@ -196,7 +230,8 @@ proptest! {
 fn complements_and_the_arithmetic_of_members_are_closed() {
     let member = |cells: &[u64]| Row { is_member: true, cells: cells.to_vec() };
     // One small cell: its row and column hide more, and so much that the members of those cells cannot subtract their own.
-    let rows: Vec<Row> = (0..12).map(|row| member(&[if row == 0 { 4 } else { 20 + row }, 50, 60, 70])).collect();
+    let rows: Vec<Row> =
+        (0..12).map(|row| member(&[if row == 0 { 4 } else { 20 + row }, 50, 60, 70])).collect();
     let shown = suppress_table(&rows, 4, Rule::default());
     let hidden = |column: usize| shown.cells.iter().filter(|row| row[column].is_suppressed()).count();
     assert!(shown.cells[0][0].is_suppressed() && hidden(0) >= 3);
@@ -211,7 +246,9 @@ fn complements_and_the_arithmetic_of_members_are_closed() {
 #[test]
 fn a_table_of_two_hundred_members_and_two_years_takes_no_minute() {
     let value = |row: u64, column: u64| (row * 7_919 + column * 104_729) % 97 * ((row + column) % 3);
-    let rows: Vec<Row> = (0..200).map(|row| Row { is_member: true, cells: (0..24).map(|column| value(row, column)).collect() }).collect();
+    let rows: Vec<Row> = (0..200)
+        .map(|row| Row { is_member: true, cells: (0..24).map(|column| value(row, column)).collect() })
+        .collect();
     let start = std::time::Instant::now();
     let shown = suppress_table(&rows, 24, Rule::default());
     assert!(shown.cells.iter().flatten().any(|cell| !cell.is_suppressed()));
