@@ -11,7 +11,8 @@
 //!   where the table shows the numbers of each of them.
 //!
 //! Zero is suppressed like any number below the threshold, and all suppressed cells look alike. Not covered: members that combine
-//! their numbers, reports on periods that overlap (publish disjoint periods), and inequalities between measures.
+//! their numbers, inequalities between measures, and several reports on the same counters that cut them differently. So periods
+//! must be disjoint, and the banks that are named must be the same for all readers.
 //!
 //! The method is complementary suppression with an audit by network flows: the cells and totals of a two-way table are the arcs of a
 //! circulation, and the range of a suppressed cell is exactly what flow the unknown arcs let through. (L. H. Cox, "Network models

@@ -11,7 +11,7 @@ use crate::cell::CellKey;
 pub(super) struct Names {
     /// Members by id; `None` for what belongs to no member.
     pub(super) members: BTreeMap<Option<MemberId>, String>,
-    /// The banks that the reader may see.
+    /// The banks that are named.
     pub(super) banks: BTreeMap<BankId, String>,
     /// Classes as text; empty for none.
     pub(super) classes: BTreeSet<String>,
@@ -19,7 +19,7 @@ pub(super) struct Names {
     pub(super) verdicts: BTreeSet<String>,
 }
 
-/// The part of all banks that the reader may not see.
+/// The part of all banks that are not named.
 pub(super) const OTHER_BANKS: &str = "other banks";
 /// The part of what belongs to no bank.
 pub(super) const NO_BANK: &str = "no bank";

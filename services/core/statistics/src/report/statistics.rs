@@ -37,8 +37,11 @@ pub struct Input<'a> {
     pub latencies: &'a BTreeMap<(Month, LatencyKind), Histogram>,
     /// The members of the deployment, with the names under which they are published.
     pub members: &'a BTreeMap<MemberId, String>,
-    /// The banks that the reader may see, with their names. All others are one part together.
+    /// The banks that are published by name: the same for every reader, or the difference between two reports shows what each
+    /// suppresses. All others are one part together.
     pub banks: &'a BTreeMap<BankId, String>,
+    /// The banks that the member which reads may see, for its own numbers. Unused where anyone reads.
+    pub own_banks: &'a BTreeMap<BankId, String>,
     /// What is suppressed.
     pub rule: Rule,
 }
@@ -93,19 +96,25 @@ impl Statistics {
         let Input { period, reader, counts, rule, .. } = *input;
         let counters: Vec<(&CellKey, u64)> =
             counts.iter().filter(|(key, _)| key.month <= period.to()).collect();
-        let names = Names::new(counters.iter().map(|(key, _)| *key), input.members, input.banks);
-        let all = |passes: &dyn Fn(&CellKey) -> bool, table: &dyn Fn(Counted<'_>) -> MeasureNumbers| {
+        let keys = || counters.iter().map(|(key, _)| *key);
+        let names = Names::new(keys(), input.members, input.banks);
+        let own_names = Names::new(keys(), input.members, input.own_banks);
+        let all = |names: &Names,
+                   passes: &dyn Fn(&CellKey) -> bool,
+                   table: &dyn Fn(Counted<'_>) -> MeasureNumbers| {
             let of_measure = |measure| {
                 let is_it = |(key, _): &&(&CellKey, u64)| key.what == measure && passes(key);
                 let counters: Vec<(&CellKey, u64)> = counters.iter().filter(is_it).copied().collect();
-                table(Counted { measure, counters: &counters, names: &names, period })
+                table(Counted { measure, counters: &counters, names, period })
             };
             Measure::ALL.into_iter().map(of_measure).collect::<Vec<_>>()
         };
-        let numbers = all(&|_| true, &|counted| counted.across_members(rule));
+        let numbers = all(&names, &|_| true, &|counted| counted.across_members(rule));
         let own = match reader {
             Reader::Public => Vec::new(),
-            Reader::Member(member) => all(&|key| key.member == Some(member), &|counted| counted.own()),
+            Reader::Member(member) => {
+                all(&own_names, &|key| key.member == Some(member), &|counted| counted.own())
+            }
         };
         let active: BTreeSet<MemberId> = counters
             .iter()

@@ -47,6 +47,7 @@ pub(crate) fn of(counts: &Counts, reader: Reader) -> Statistics {
         latencies: &[((month(2), LatencyKind::AddToMatchable), histogram)].into_iter().collect(),
         members: &(1..=4).map(|member| (MemberId(member), format!("=acme-{member}"))).collect(),
         banks: &(1..=2).map(|bank| (BankId(bank), format!("bank | {bank}"))).collect(),
+        own_banks: &[(BankId(3), "bank | 3".to_owned())].into_iter().collect(),
         rule: Rule::default(),
     })
 }
@@ -77,7 +78,7 @@ proptest! {
             for part in &one.by_bank {
                 let named = |key: &CellKey| match key.bank {
                     None => "no bank".to_owned(),
-                    Some(BankId(bank @ 1..=2)) => format!("bank | {bank}"),
+                    Some(BankId(bank)) if (bank == 3) == is_own => format!("bank | {bank}"),
                     Some(_) => "other banks".to_owned(),
                 };
                 same(part.count, sum(&|key| counted(key) && is_in(key) && named(key) == part.name), is_own);
@@ -154,6 +155,7 @@ fn silent_members_are_counted_from_three_on() {
             latencies: &BTreeMap::new(),
             members: &names,
             banks: &BTreeMap::new(),
+            own_banks: &BTreeMap::new(),
             rule: Rule::default(),
         };
         Statistics::new(&input).members_silent

@@ -114,7 +114,7 @@ impl Entries {
         let mut help = None;
         while amount < wanted {
             let is_unknown = |at: At| at != entry && self.is_suppressed(at) && known_row != Some(at.0);
-            let before = self.paths(source, &changes, is_unknown);
+            let before = self.paths((source, target), &changes, is_unknown);
             let Some(path) = trace(&before, source, target) else {
                 help = self.help(entry, &before, source, known_row);
                 break;
@@ -137,8 +137,14 @@ impl Entries {
         if is_forward { i128::MAX } else { i128::from(self.value(at)) + changes[self.index(at)] }
     }
 
-    /// Searches the nodes that are reachable through unknown entries, breadth first: for each the step that led there.
-    fn paths(&self, source: usize, changes: &[i128], is_unknown: impl Fn(At) -> bool) -> Vec<Option<Step>> {
+    /// Searches the nodes that are reachable through unknown entries, breadth first, until the target is: for each the step that led
+    /// there.
+    fn paths(
+        &self,
+        (source, target): (usize, usize),
+        changes: &[i128],
+        is_unknown: impl Fn(At) -> bool,
+    ) -> Vec<Option<Step>> {
         let mut before = vec![None; self.rows + self.columns + 2];
         let mut queue = VecDeque::from([source]);
         while let Some(node) = queue.pop_front() {
@@ -149,6 +155,9 @@ impl Entries {
                 let is_open = next != source && before[next].is_none();
                 if is_open && is_unknown(at) && self.capacity(at, is_forward, changes) > 0 {
                     before[next] = Some(Step { from: node, at, is_forward });
+                    if next == target {
+                        return before;
+                    }
                     queue.push_back(next);
                 }
             }
