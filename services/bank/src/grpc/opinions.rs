@@ -347,8 +347,7 @@ impl pb::opinion_service_server::OpinionService for BankGrpc {
 /// The facts of an item as its reader sees them; `None` where nobody says anything.
 pub(super) fn facts_of(record: &ItemRecord, caller: Option<MemberId>) -> Option<pb_model::Facts> {
     let standing = &record.standing;
-    let is_said = **standing != vigie_model::Standing::default();
-    is_said.then(|| standing.facts(caller).into())
+    (!standing.is_none()).then(|| standing.facts(caller).into())
 }
 
 /// The dispute about an item, for its readers.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use vigie_log::{Slice, Summary};
-use vigie_model::{BankId, Item, ItemId, Partition, SetDigest, ShardIdentity};
+use vigie_model::{BankId, Item, ItemId, Partition, SetDigest, ShardIdentity, Standing};
 
 /// A part of what the living hashes come to, or of how that changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -383,10 +383,11 @@ impl Kept {
         for placement in self.items.values() {
             if banks.iter().any(|bank| bank.id == placement.bank) {
                 let partition = Partition::of(placement.item).get();
-                let held = self.records.get(&placement.item).filter(|set| !set.record.holds.is_empty());
-                let mut digest = placement.digest;
-                if held.is_some() {
-                    digest += SetDigest::of_hold(placement.item);
+                let (item, mut digest) = (placement.item, placement.digest);
+                if let Some(StoredRecord { record, .. }) = self.records.get(&item) {
+                    digest += SetDigest::of_standing(item, &record.standing);
+                    digest +=
+                        if record.holds.is_empty() { SetDigest::EMPTY } else { SetDigest::of_hold(item) };
                 }
                 *parts.part(placement.bank, partition) += digest;
                 *totals.part(BankId(0), partition) += digest;

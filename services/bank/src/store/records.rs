@@ -8,9 +8,7 @@ use vigie_consortium::{
     ContentDigest, Details, Directory, Exchange, ItemRecord, ListContent, ListSecret, Origin, Submission,
 };
 use vigie_log::{Head, LogId, Sequence, StoredChange};
-use vigie_model::{
-    Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, ShardIdentity, Standing, UnixMillis,
-};
+use vigie_model::{Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, ShardIdentity, UnixMillis};
 use vigie_proto::bank::ItemQuery;
 use vigie_proto::pb::bank::v1 as pb;
 
@@ -316,7 +314,7 @@ impl StoredRecord {
 
     /// Whether the item has a standing among the members.
     pub(crate) fn has_standing(&self) -> bool {
-        *self.record.standing != Standing::default()
+        !self.record.standing.is_none()
     }
 
     /// Reads a stored record.

@@ -1,0 +1,9 @@
+//! What is counted: measures, the keys of counters, and counters.
+
+mod measure;
+mod key;
+mod counts;
+
+pub use counts::Counts;
+pub use key::{CLASS_LEN_MAX, CellKey, CellKeyError, ClassText, VERDICT_LEN_MAX, VerdictText};
+pub use measure::Measure;

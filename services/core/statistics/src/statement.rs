@@ -1,0 +1,23 @@
+//! Statements of reasons for the DSA Transparency Database, from decisions.
+//!
+//! The attributes are those of the schema that is in force since 2025-07-01, for `POST /api/v1/statements`. A decision gives what it
+//! knows (when, what was done, whether a person looked); a [`Template`] of the platform gives the rest. Everything in a statement is
+//! published, so it holds no personal data, and no fingerprint, URL, name of a list or id of an item either: texts come from the
+//! template alone, and [`Statement::validate`] checks them.
+//!
+//! A decision without an action is no statement.
+
+mod record;
+mod template;
+mod attributes;
+mod privacy;
+mod validate;
+mod prepare;
+#[cfg(test)]
+mod tests;
+
+pub use prepare::{Prepared, Rejected, prepare};
+pub use privacy::PrivateWords;
+pub use record::{Action, Basis, DecisionRecord, MediaKind};
+pub use template::{CategoryRule, Ground, Restriction, Template};
+pub use validate::{BATCH_MAX, Fault, Statement, batches};

@@ -1,0 +1,73 @@
+//! What is shown.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// The thresholds of suppression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// The smallest number that is shown.
+    pub threshold: u64,
+    /// The fewest members that contribute to a shown total.
+    pub members_min: usize,
+}
+
+impl Default for Rule {
+    /// Ten, and three members: with two, each would compute the other's number.
+    fn default() -> Self {
+        Self { threshold: 10, members_min: 3 }
+    }
+}
+
+/// A number of a published table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cell {
+    /// The number is shown.
+    Shown(u64),
+    /// The number is not shown.
+    Suppressed,
+}
+
+impl Cell {
+    /// The number, if it is shown.
+    #[must_use]
+    pub const fn shown(self) -> Option<u64> {
+        match self {
+            Self::Shown(number) => Some(number),
+            Self::Suppressed => None,
+        }
+    }
+
+    /// Whether the number is not shown.
+    #[must_use]
+    pub const fn is_suppressed(self) -> bool {
+        matches!(self, Self::Suppressed)
+    }
+
+    /// Adds two numbers; the sum is shown if both are.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Shown(one), Self::Shown(other)) => Self::Shown(one.saturating_add(other)),
+            (Self::Suppressed, _) | (_, Self::Suppressed) => Self::Suppressed,
+        }
+    }
+}
+
+/// The number, or `suppressed`.
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shown(number) => number.fmt(f),
+            Self::Suppressed => f.pad("suppressed"),
+        }
+    }
+}
+
+/// A number, or null where it is suppressed.
+impl Serialize for Cell {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.shown().serialize(serializer)
+    }
+}
