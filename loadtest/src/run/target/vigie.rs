@@ -48,8 +48,8 @@ impl Options {
             }],
             limit: scenario.questions.limit.into(),
             min_sequence: 0,
-            bank_set: None,
             min_coverage: (scenario.drive.min_coverage < 1.0).then_some(scenario.drive.min_coverage),
+            ..model::SearchOptions::default()
         };
         let request = pb::MatchRequest { options: Some(options.clone()), ..pb::MatchRequest::default() };
         Self { encoded: request.encode_to_vec(), options }

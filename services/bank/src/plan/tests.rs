@@ -382,12 +382,12 @@ impl Kept {
         let (mut parts, mut totals) = (Parts::default(), Parts::default());
         for placement in self.items.values() {
             if banks.iter().any(|bank| bank.id == placement.bank) {
-                let partition = Partition::of(placement.item).get();
                 let (item, mut digest) = (placement.item, placement.digest);
+                let partition = Partition::of(item).get();
                 if let Some(StoredRecord { record, .. }) = self.records.get(&item) {
                     digest += SetDigest::of_standing(item, &record.standing);
-                    digest +=
-                        if record.holds.is_empty() { SetDigest::EMPTY } else { SetDigest::of_hold(item) };
+                    let is_held = !record.holds.is_empty();
+                    digest += if is_held { SetDigest::of_hold(item) } else { SetDigest::EMPTY };
                 }
                 *parts.part(placement.bank, partition) += digest;
                 *totals.part(BankId(0), partition) += digest;

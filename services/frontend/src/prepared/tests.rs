@@ -36,6 +36,8 @@ fn one_match(item: u64, distance: u16) -> Match {
         exact: true,
         other_matches: 0,
         rendition: Rendition::default(),
+        added_at: None,
+        facts: None,
     }
 }
 

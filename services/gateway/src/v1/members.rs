@@ -153,6 +153,7 @@ pub(super) async fn create_member(call: Call, sent: Sent<NewMember>) -> Result<R
     let words = MemberWords {
         display_name: text("display_name", &display_name)?,
         jurisdictions: jurisdictions(&countries)?,
+        is_named: None,
     };
     let made = call.caller.members().create_member(&name, &words, call.key(), call.deadline()).await?;
     // The letters of a name are those of a path.
@@ -201,6 +202,7 @@ pub(super) async fn change_member(
         let words = MemberWords {
             display_name: display_name.unwrap_or_else(|| changed.value.display_name.clone()),
             jurisdictions: countries.unwrap_or_else(|| changed.value.jurisdictions.clone()),
+            is_named: None,
         };
         changed = members.update_member(&name, &words, call.key_of("words")?, deadline).await?;
     }

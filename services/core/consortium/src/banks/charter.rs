@@ -164,6 +164,22 @@ impl Charter {
         (self.match_record_days > 0).then_some(self.match_record_days)
     }
 
+    /// The charter as a draft, to be changed.
+    #[must_use]
+    pub fn draft(&self) -> CharterDraft {
+        CharterDraft {
+            taxonomies: self.taxonomies.iter().map(ToString::to_string).collect(),
+            two_person_items: self.two_person_items,
+            purge_hours: self.purge_hours.into(),
+            confirmations_min: self.confirmations_min.into(),
+            hold_on_negatives: self.hold_on_negatives.into(),
+            shadow: self.shadow,
+            suppresses: self.suppresses.to_vec(),
+            dispute_days: self.dispute_days.into(),
+            match_record_days: self.match_record_days.into(),
+        }
+    }
+
     /// Whether the charter says nothing of opinions, disputes, suppression, shadow and records, as those of earlier versions.
     #[must_use]
     pub fn is_plain(&self) -> bool {
@@ -280,6 +296,7 @@ mod tests {
         assert_eq!((several.confirmations_min(), several.hold_on_negatives()), (Some(2), Some(3)));
         assert_eq!((several.dispute_days(), several.match_record_days()), (14, Some(180)));
         assert!(!several.is_plain());
+        assert_eq!(Charter::try_from(several.draft()), Ok(several));
         assert_eq!(edited(|draft| draft.confirmations_min = 1).unwrap().confirmations_min(), None);
         let faults: [(fn(&mut CharterDraft), &str); 5] = [
             (|draft| draft.confirmations_min = 1_001, "confirmations_min"),

@@ -222,6 +222,8 @@ impl Deployment {
                 exact: true,
                 other_matches: u32::try_from(within.len() - 1).unwrap(),
                 rendition: Rendition::default(),
+                added_at: None,
+                facts: None,
             });
         }
         matches.sort_by(Match::answer_order);

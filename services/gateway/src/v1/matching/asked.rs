@@ -104,11 +104,11 @@ impl MatchAsked {
         let max_distance = self.max_distance.iter().map(|(name, distance)| (name.as_str(), *distance));
         let options = SearchOptions {
             banks: banks(self.banks.iter().map(String::as_str))?,
-            bank_set: None,
             max_distances: max_distances(max_distance)?,
             limit: limit(self.limit)?,
             min_sequence: newest.max(Sequence(self.min_sequence)),
             min_coverage: min_coverage(self.min_coverage)?,
+            ..SearchOptions::default()
         };
         Ok(MatchCall { contents, options, quality_floor: quality("quality_floor", self.quality_floor)? })
     }
@@ -137,11 +137,11 @@ impl ImageOptions {
         let distances = distances.collect::<Result<Vec<_>, _>>()?;
         let options = SearchOptions {
             banks: banks(named.iter().map(String::as_str))?,
-            bank_set: None,
             max_distances: max_distances(distances.into_iter())?,
             limit: limit(self.limit)?,
             min_sequence: newest.max(Sequence(self.min_sequence.unwrap_or(0))),
             min_coverage: min_coverage(self.min_coverage)?,
+            ..SearchOptions::default()
         };
         Ok((options, quality("quality_floor", self.quality_floor)?))
     }

@@ -61,7 +61,7 @@ impl From<&Charter> for CharterObject {
 impl CharterObject {
     fn read(self) -> Result<Charter, Problem> {
         let Self { taxonomies, two_person_items, purge_hours } = self;
-        let draft = CharterDraft { taxonomies, two_person_items, purge_hours };
+        let draft = CharterDraft { taxonomies, two_person_items, purge_hours, ..CharterDraft::default() };
         Charter::try_from(draft).map_err(|why| Problem::field(why.field(), why))
     }
 }
@@ -136,7 +136,9 @@ mod tests {
 
     #[test]
     fn a_charter_is_read_as_it_is_shown() {
-        let draft = CharterDraft { taxonomies: vec!["iwf".to_owned()], two_person_items: 9, purge_hours: 5 };
+        let taxonomies = vec!["iwf".to_owned()];
+        let draft =
+            CharterDraft { taxonomies, two_person_items: 9, purge_hours: 5, ..CharterDraft::default() };
         let charter = Charter::try_from(draft).unwrap();
         assert_eq!(CharterObject::from(&charter).read(), Ok(charter.clone()));
         let wrong = CharterObject { purge_hours: 9_000, ..(&charter).into() };

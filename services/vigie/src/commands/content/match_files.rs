@@ -34,7 +34,6 @@ const AT_ONCE: usize = 8;
 pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let options = SearchOptions {
         banks: args.banks,
-        bank_set: None,
         max_distances: match args.max_distance {
             Some(bits) => MaxDistances::default().with(HashType::PDQ, bits).context("--max-distance")?,
             None => MaxDistances::default(),
@@ -42,6 +41,7 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
         limit: Limit::new(args.limit).context("--limit")?,
         min_sequence: Sequence(args.min_sequence),
         min_coverage: MinCoverage::new(args.min_coverage).context("--min-coverage")?,
+        ..SearchOptions::default()
     };
     let frontend = &args.frontend.frontend;
     let network = args.frontend.tls.network(&[frontend])?.noticing(output.notice());

@@ -27,6 +27,7 @@ pub(crate) async fn run(command: CharterCommand, output: &mut Output) -> anyhow:
                 taxonomies,
                 two_person_items: two_person_items.unwrap_or(before.two_person_items().unwrap_or(0)),
                 purge_hours: purge_hours.unwrap_or(before.purge_hours().into()),
+                ..before.draft()
             })?;
             let of_matchers = vigie_matcher::Config::default().purge_hours;
             if u64::from(charter.purge_hours()) < of_matchers {

@@ -41,8 +41,11 @@ pub(crate) async fn run(command: MemberCommand, output: &mut Output) -> anyhow::
         MemberCommand::Edit { name, words, address } => {
             let (client, deadline) = connect(&address, output)?;
             let (member, _) = client.get_member(&name, deadline).await?.value;
-            let before =
-                MemberWords { display_name: member.display_name, jurisdictions: member.jurisdictions };
+            let before = MemberWords {
+                display_name: member.display_name,
+                jurisdictions: member.jurisdictions,
+                is_named: None,
+            };
             let words = changed(words, before);
             let made = client.update_member(&name, &words, IdempotencyKey::random(), deadline).await?;
             show(output, "changed: ", &made)
@@ -77,6 +80,7 @@ fn changed(typed: MemberWordsArgs, before: MemberWords) -> MemberWords {
     MemberWords {
         display_name: typed.display_name.unwrap_or(before.display_name),
         jurisdictions: typed.jurisdictions.unwrap_or(before.jurisdictions),
+        is_named: before.is_named,
     }
 }
 
