@@ -231,6 +231,8 @@ mod tests {
             exact: true,
             other_matches: 0,
             rendition: Rendition::default(),
+            added_at: None,
+            facts: None,
         }
     }
 
