@@ -331,6 +331,7 @@ impl TryFrom<pb::Change> for Change {
             | Kind::BankMatchRatioSet(_)
             | Kind::DocumentPut(_)
             | Kind::DocumentGone(_)
+            | Kind::PoliciesPut(_)
             | Kind::ExchangePut(_)
             | Kind::ExchangeRemoved(_) => {
                 return Err(Invalid::new(

@@ -1,9 +1,12 @@
 //! Package `vigie.consortium.v1`: members, principals, grants, quotas, charters, and their changes of the log.
 
+mod policy;
 mod principal;
 mod rows;
 
 pub use crate::model::bank_ref;
+pub(crate) use policy::{policies_change, policies_to_wire};
+pub use policy::{verdict, verdict_to_wire};
 pub use principal::{answered_principal, certificate, role_numbers, roles, token_subject};
 pub use rows::{
     DirectoryAt, DirectoryPart, DirectoryRequest, ROWS_BYTES_MAX, decode_row, directory_parts, encode_row,

@@ -9,6 +9,7 @@ use vigie_consortium::{
 use vigie_model::{BankId, Change, ChangeKind, ItemId, MatchRatio, Partition, Sequence};
 
 use super::match_ratio;
+use crate::consortium::{policies_change, policies_to_wire};
 use crate::invalid::Invalid;
 use crate::pb::bank::v1 as pb;
 use crate::pb::consortium::v1 as consortium;
@@ -138,6 +139,9 @@ fn directory_kind(change: DirectoryChange) -> Option<Kind> {
         DirectoryChange::CharterPut { bank, charter } => {
             Kind::CharterPut(consortium::CharterPut { bank_id: bank.0, charter: Some(charter.into()) })
         }
+        DirectoryChange::PoliciesPut { member, policies } => {
+            Kind::PoliciesPut(policies_to_wire(member, &policies))
+        }
         DirectoryChange::BankCreated { .. }
         | DirectoryChange::BankRenamed { .. }
         | DirectoryChange::BankEnabledSet { .. }
@@ -170,6 +174,7 @@ pub fn decode_log_change(stored: &[u8]) -> Result<LogChange, Invalid> {
             bank: BankId(put.bank_id),
             charter: put.charter.ok_or_else(missing("charter"))?.try_into()?,
         },
+        Kind::PoliciesPut(put) => policies_change(put)?,
         Kind::ItemRecordPut(put) => {
             let record = put.record.ok_or_else(missing("record"))?.try_into()?;
             return Ok(LogChange::Record(ItemId(put.item_id), Box::new(record)));
@@ -222,7 +227,7 @@ fn document_id(kind: u32, key: &[u8]) -> Result<DocumentId, Invalid> {
 mod tests {
     use std::sync::Arc;
     use vigie_consortium::{
-        Charter, Credential, Expiry, Flags, Grant, Member, Principal, Quota, Roles, Text,
+        Charter, Credential, Expiry, Flags, Grant, Member, MemberPolicies, Principal, Quota, Roles, Text,
     };
 
     use vigie_model::{BankName, Hash, Item, ItemDraft, ItemId, Standing, UnixMillis};
@@ -277,6 +282,11 @@ mod tests {
                 quota: Quota { images_only: true, ..Quota::default() },
             },
             DirectoryChange::CharterPut { bank, charter: Charter::default() },
+            DirectoryChange::PoliciesPut { member: owner, policies: Arc::default() },
+            DirectoryChange::PoliciesPut {
+                member: owner,
+                policies: Arc::new(MemberPolicies::default().with(Arc::default(), true)),
+            },
         ];
         let (kind, key) = (DocumentKind::Report, DocumentKey::of_numbers(&[7]));
         let document = Document { kind, key, payload: Box::new([1, 2]) };

@@ -7,6 +7,7 @@ use prost::Message as _;
 use vigie_consortium::{Difference, MemberId, OwnedBank, PrincipalId, Row, RowKey};
 use vigie_model::{BankId, LogId, MemberName, Sequence, SetDigest};
 
+use super::policy::{policies_of, policies_to_wire};
 use crate::invalid::{Invalid, each};
 use crate::model::bank_name;
 use crate::pb::bank::v1 as bank;
@@ -26,6 +27,7 @@ impl From<Row> for pb::DirectoryRow {
             Row::Quota(member, quota) => {
                 Wire::Quota(pb::QuotaPut { member_id: member.0, quota: Some(quota.into()) })
             }
+            Row::Policies(member, policies) => Wire::Policies(policies_to_wire(member, &policies)),
             Row::Bank(bank) => Wire::Bank(pb::OwnedBank {
                 id: bank.id.0,
                 owner_id: bank.owner.0,
@@ -63,6 +65,10 @@ impl TryFrom<pb::DirectoryRow> for Row {
                     charter: charter.try_into()?,
                 }))
             }
+            Wire::Policies(put) => {
+                let (member, policies) = policies_of(put)?;
+                Self::Policies(member, policies)
+            }
             Wire::UsedIds(used) => {
                 Self::Used { principal: PrincipalId(used.principal_id), bank: BankId(used.bank_id) }
             }
@@ -79,6 +85,7 @@ impl From<RowKey> for pb::DirectoryKey {
                 WireKey::Grant(pb::GrantRevoked { bank_id: bank.0, member_id: member.0 })
             }
             RowKey::Quota(member) => WireKey::QuotaMemberId(member.0),
+            RowKey::Policies(member) => WireKey::PoliciesMemberId(member.0),
         };
         Self { key: Some(key) }
     }
@@ -95,6 +102,7 @@ impl TryFrom<pb::DirectoryKey> for RowKey {
                 Self::Grant { bank: BankId(grant.bank_id), member: MemberId(grant.member_id) }
             }
             WireKey::QuotaMemberId(id) => Self::Quota(MemberId(id)),
+            WireKey::PoliciesMemberId(id) => Self::Policies(MemberId(id)),
         })
     }
 }

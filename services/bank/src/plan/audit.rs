@@ -109,6 +109,7 @@ const fn bank_of(change: &Change) -> Option<BankId> {
         | Change::PrincipalPut(_)
         | Change::PrincipalRevoked(_)
         | Change::QuotaPut { .. }
+        | Change::PoliciesPut { .. }
         | Change::BankCreated { .. }
         | Change::BankRenamed { .. }
         | Change::BankEnabledSet { .. }

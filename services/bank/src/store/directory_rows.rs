@@ -1,4 +1,4 @@
-//! The directory in the store: one row for each member, principal, grant and quota, for each charter that is not the default, and
+//! The directory in the store: one row for each member, principal, grant, quota and policy, for each charter that is not the default, and
 //! for the used ids. Banks as such have a table of their own.
 
 use std::sync::Arc;
@@ -35,6 +35,7 @@ impl DirectoryKey {
             Row::Principal(principal) => Self::of_gone(RowKey::Principal(principal.id)),
             Row::Grant(grant) => Self::of_gone(RowKey::Grant { bank: grant.bank, member: grant.member }),
             Row::Quota(member, _) => Self::of_gone(RowKey::Quota(*member)),
+            Row::Policies(member, _) => Self::of_gone(RowKey::Policies(*member)),
             Row::Bank(bank) => Self::charter(bank.id),
             Row::Used { .. } => Self::new(6, 0, 0),
         }
@@ -46,6 +47,7 @@ impl DirectoryKey {
             RowKey::Grant { bank, member } => Self::new(3, bank.0.into(), member.0.into()),
             RowKey::Quota(member) => Self::new(4, member.0.into(), 0),
             RowKey::Bank(id) => Self::charter(id),
+            RowKey::Policies(member) => Self::new(7, member.0.into(), 0),
         }
     }
 }
@@ -94,6 +96,7 @@ impl From<Difference> for DirectoryRows {
                 | Row::Bank(_)
                 | Row::Grant(_)
                 | Row::Quota(..)
+                | Row::Policies(..)
                 | Row::Used { .. } => rows.set.push(DirectoryRow { key, row }),
             }
         }
@@ -116,7 +119,14 @@ pub(crate) fn directory_of(
         match found {
             Some(Row::Bank(bank)) => bank.charter.clone(),
             // The key says which kind it is.
-            Some(Row::Member(_) | Row::Principal(_) | Row::Grant(_) | Row::Quota(..) | Row::Used { .. })
+            Some(
+                Row::Member(_)
+                | Row::Principal(_)
+                | Row::Grant(_)
+                | Row::Quota(..)
+                | Row::Policies(..)
+                | Row::Used { .. },
+            )
             | None => Charter::default(),
         }
     };

@@ -1,5 +1,7 @@
 //! Changes of the directory, in the order of the bank's log, and why one may be refused.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 use vigie_model::{BankId, BankName, Sequence};
 
@@ -7,9 +9,10 @@ use crate::banks::charter::Charter;
 use crate::banks::grant::Grant;
 use crate::members::member::{Member, MemberId, MemberName};
 use crate::members::principal::{Principal, PrincipalId};
+use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
-/// A change of members, principals, grants, quotas, charters, or of a bank as such.
+/// A change of members, principals, grants, quotas, policies, charters, or of a bank as such.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A member is there, or is another one than before.
@@ -33,6 +36,13 @@ pub enum Change {
         member: MemberId,
         /// The limits.
         quota: Quota,
+    },
+    /// A member has these policies.
+    PoliciesPut {
+        /// The member.
+        member: MemberId,
+        /// Its policies.
+        policies: Arc<MemberPolicies>,
     },
     /// A bank has this charter.
     CharterPut {

@@ -20,6 +20,7 @@ use crate::banks::grant::Grant;
 use crate::members::credential::CredentialId;
 use crate::members::member::{Member, MemberId, MemberName};
 use crate::members::principal::{Principal, PrincipalId};
+use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
 /// Members, principals, grants, quotas and banks as of one place in the log.
@@ -34,6 +35,7 @@ pub struct Directory {
     members: Table<Arc<Member>, ById>,
     member_names: Table<Arc<Member>, ByName>,
     quotas: Table<(MemberId, Quota), ById>,
+    policies: Table<(MemberId, Arc<MemberPolicies>), ById>,
     principals: Table<Arc<Principal>, ById>,
     principals_of: Table<Arc<Principal>, ByMember>,
     credentials: Table<(CredentialId, PrincipalId), ByCredential>,
@@ -64,6 +66,7 @@ impl Directory {
             members: Table::default(),
             member_names: Table::default(),
             quotas: Table::default(),
+            policies: Table::default(),
             principals: Table::default(),
             principals_of: Table::default(),
             credentials: Table::default(),
@@ -123,6 +126,12 @@ impl Directory {
     #[must_use]
     pub fn quota(&self, member: MemberId) -> Quota {
         self.quotas.find(|row| row.0.cmp(&member)).map(|row| row.1).unwrap_or_default()
+    }
+
+    /// The policies of a member; `None` for one that never had any.
+    #[must_use]
+    pub fn policies(&self, member: MemberId) -> Option<&Arc<MemberPolicies>> {
+        self.policies.find(|row| row.0.cmp(&member)).map(|row| &row.1)
     }
 
     /// A living principal.

@@ -64,7 +64,8 @@ pub use members::{
     Role, Roles, SpiffeId, TokenIssuers, TokenIssuersError, TokenSubject,
 };
 pub use policies::{
-    BankRule, Policy, PolicyDraft, PolicyError, UnknownVerdict, Verdict, VerdictRule, VerdictRuleDraft,
+    BankRule, MemberPolicies, Policy, PolicyDraft, PolicyError, PolicyVersion, UnknownVerdict, Verdict,
+    VerdictRule, VerdictRuleDraft,
 };
 pub use quotas::{Amount, AmountError, Meter, Quota, Spent, UnitLimit};
 pub use rights::{

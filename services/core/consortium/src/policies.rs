@@ -3,7 +3,9 @@
 mod verdict;
 mod bank_rule;
 mod policy;
+mod versions;
 
 pub use bank_rule::BankRule;
 pub use policy::{Policy, PolicyDraft, PolicyError, VerdictRule, VerdictRuleDraft};
 pub use verdict::{UnknownVerdict, Verdict};
+pub use versions::{MemberPolicies, PolicyVersion};

@@ -16,6 +16,7 @@ use crate::change::{Change, Refusal};
 use crate::members::member::{Member, MemberId, MemberState};
 use crate::members::principal::{Principal, PrincipalId};
 use crate::members::role::Role;
+use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
 impl Directory {
@@ -32,6 +33,7 @@ impl Directory {
             Change::GrantPut(grant) => self.put_grant(grant),
             Change::GrantRevoked { bank, member } => self.revoke_grant(*bank, *member),
             Change::QuotaPut { member, quota } => self.put_quota(*member, *quota),
+            Change::PoliciesPut { member, policies } => self.put_policies(*member, policies),
             Change::CharterPut { bank, charter } => self.put_charter(*bank, charter),
             Change::BankCreated { bank, owner, name } => self.create_bank(*bank, *owner, name),
             Change::BankRenamed { bank, name } => self.rename_bank(*bank, name),
@@ -147,6 +149,12 @@ impl Directory {
         Ok(())
     }
 
+    fn put_policies(&mut self, member: MemberId, policies: &Arc<MemberPolicies>) -> Result<(), Refusal> {
+        self.known_member(member)?;
+        self.set_policies(member, Arc::clone(policies));
+        Ok(())
+    }
+
     fn put_charter(&mut self, bank: BankId, charter: &Charter) -> Result<(), Refusal> {
         self.edit_bank(bank, |bank| bank.charter = charter.clone())
     }
@@ -229,6 +237,20 @@ impl Directory {
         if quota != Quota::default() {
             self.digest += (member, quota).digest();
             self.quotas.put((member, quota));
+        }
+    }
+
+    pub(super) fn set_policies(&mut self, member: MemberId, policies: Arc<MemberPolicies>) {
+        // A member that never had a policy has no row.
+        if let Some(before) = self.policies(member).cloned() {
+            let before = (member, before);
+            self.digest -= before.digest();
+            self.policies.remove(&before);
+        }
+        if !policies.is_none() {
+            let row = (member, policies);
+            self.digest += row.digest();
+            self.policies.put(row);
         }
     }
 

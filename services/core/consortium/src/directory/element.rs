@@ -3,6 +3,8 @@
 //! Each row is written as a byte for its kind and its fields in order: numbers as 8 bytes, big-endian, texts and lists behind their
 //! length. Of these bytes the term is taken which [`SetDigest::of_bytes`] describes, and the digest is the sum of the terms.
 
+use std::sync::Arc;
+
 use vigie_model::{BankId, BankName, SetDigest};
 
 use crate::banks::bank::OwnedBank;
@@ -10,6 +12,7 @@ use crate::banks::grant::Grant;
 use crate::members::credential::Credential;
 use crate::members::member::{Member, MemberId, MemberState};
 use crate::members::principal::{Principal, PrincipalId};
+use crate::policies::{BankRule, MemberPolicies, PolicyVersion};
 use crate::quotas::quota::Quota;
 
 /// A row of the directory, as its digest sees it.
@@ -144,6 +147,33 @@ impl Element for (MemberId, Quota) {
             to.number(amount.to_wire());
         }
         to.number(*near_queries_per_item_day).number(u8::from(*images_only));
+    }
+}
+
+impl Element for (MemberId, Arc<MemberPolicies>) {
+    fn write(&self, to: &mut Bytes) {
+        let (member, MemberPolicies { used, current, trial }) = (self.0, &*self.1);
+        to.kind(7).number(member.0).number(*used);
+        for version in [current, trial] {
+            let Some(PolicyVersion { version, policy }) = version else {
+                to.number(0_u8);
+                continue;
+            };
+            to.number(*version).number(policy.banks().len() as u64);
+            for BankRule { bank, ignored, max_distance, positives_min, ignore_disputed, ratio, shadow } in
+                policy.banks()
+            {
+                to.bytes(bank.to_string().as_bytes()).number(u8::from(*ignored));
+                // One more than the distance, so that 0 is for none.
+                to.number(max_distance.map_or(0, |distance| u64::from(distance) + 1)).number(*positives_min);
+                to.number(u8::from(*ignore_disputed)).number(ratio.get().to_bits()).number(u8::from(*shadow));
+            }
+            to.number(policy.rules().len() as u64);
+            for rule in policy.rules() {
+                to.bytes(rule.name().as_bytes()).bytes(rule.condition().as_bytes());
+                to.bytes(rule.verdict().name().as_bytes()).number(u8::from(rule.is_shadow()));
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::banks::grant::Grant;
 use crate::members::credential::CredentialId;
 use crate::members::member::{Member, MemberId};
 use crate::members::principal::{Principal, PrincipalId};
+use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
 /// By the row's id.
@@ -49,6 +50,12 @@ impl Order<Arc<Member>> for ByName {
 
 impl Order<(MemberId, Quota)> for ById {
     fn compare(one: &(MemberId, Quota), other: &(MemberId, Quota)) -> Ordering {
+        one.0.cmp(&other.0)
+    }
+}
+
+impl Order<(MemberId, Arc<MemberPolicies>)> for ById {
+    fn compare(one: &(MemberId, Arc<MemberPolicies>), other: &(MemberId, Arc<MemberPolicies>)) -> Ordering {
         one.0.cmp(&other.0)
     }
 }

@@ -11,6 +11,7 @@ use crate::banks::bank::OwnedBank;
 use crate::banks::grant::Grant;
 use crate::members::member::{Member, MemberId};
 use crate::members::principal::{Principal, PrincipalId};
+use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
 /// A row of the directory.
@@ -26,6 +27,8 @@ pub enum Row {
     Grant(Arc<Grant>),
     /// The limits of a member that has any.
     Quota(MemberId, Quota),
+    /// The policies of a member that has or had one.
+    Policies(MemberId, Arc<MemberPolicies>),
     /// The largest ids that were ever used; always one row.
     Used {
         /// Of principals.
@@ -51,6 +54,8 @@ pub enum RowKey {
     },
     /// The limits of a member.
     Quota(MemberId),
+    /// The policies of a member.
+    Policies(MemberId),
 }
 
 /// The rows that lie between two states of a directory.
@@ -63,14 +68,17 @@ pub struct Difference {
 }
 
 impl Directory {
-    /// All rows: members, principals, banks, grants and quotas by ascending id, and the used ids.
+    /// All rows: members, principals, banks, grants, quotas and policies by ascending id, and the used ids.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
         let members = self.members.rows().iter().map(|row| Row::Member(Arc::clone(row)));
         let principals = self.principals.rows().iter().map(|row| Row::Principal(Arc::clone(row)));
         let banks = self.banks.rows().iter().map(|row| Row::Bank(Arc::clone(row)));
         let grants = self.grants.rows().iter().map(|row| Row::Grant(Arc::clone(row)));
         let quotas = self.quotas.rows().iter().map(|(member, quota)| Row::Quota(*member, *quota));
-        members.chain(principals).chain(banks).chain(grants).chain(quotas).chain([self.used_row()])
+        let policies = self.policies.rows().iter();
+        let policies = policies.map(|(member, policies)| Row::Policies(*member, Arc::clone(policies)));
+        let of_members = grants.chain(quotas).chain(policies);
+        members.chain(principals).chain(banks).chain(of_members).chain([self.used_row()])
     }
 
     /// All rows, as they differ from nothing.
@@ -120,6 +128,12 @@ impl Directory {
             |row| set.push(Row::Quota(row.0, row.1)),
             |row| gone.push(RowKey::Quota(row.0)),
         );
+        compare(
+            (before.policies.rows(), self.policies.rows()),
+            |one, other| one.0.cmp(&other.0),
+            |row| set.push(Row::Policies(row.0, Arc::clone(&row.1))),
+            |row| gone.push(RowKey::Policies(row.0)),
+        );
         if self.used != before.used {
             set.push(self.used_row());
         }
@@ -134,6 +148,7 @@ impl Directory {
             Row::Bank(row) => self.set_bank(row),
             Row::Grant(row) => self.set_grant(row),
             Row::Quota(member, quota) => self.set_quota(member, quota),
+            Row::Policies(member, policies) => self.set_policies(member, policies),
             Row::Used { principal, bank } => self.set_used(Used { principal, bank }),
         }
     }
@@ -149,6 +164,7 @@ impl Directory {
                 }
             }
             RowKey::Quota(member) => self.set_quota(member, Quota::default()),
+            RowKey::Policies(member) => self.set_policies(member, Arc::default()),
         }
     }
 
