@@ -22,11 +22,14 @@ pub mod consortium;
 pub mod decoder;
 
 pub use invalid::Invalid;
+pub use matching::surface as matching_surface;
 pub use model::packed::Packing;
 pub use search::Form;
 
 use pb::bank::v1::{bank_service_server, exchange_service_server, feed_service_server};
-use pb::consortium::v1::{audit_service_server, consortium_service_server, opinion_service_server};
+use pb::consortium::v1::{
+    audit_service_server, consortium_service_server, opinion_service_server, policy_service_server,
+};
 use pb::coordinator::v1::coordinator_service_server;
 use pb::matcher::v1::matcher_service_server;
 use pb::matching::v1::match_service_server;
@@ -46,6 +49,7 @@ pub const ROLES: &[(&str, &str)] = &[
     (consortium_service_server::SERVICE_NAME, "bank"),
     (audit_service_server::SERVICE_NAME, "bank"),
     (opinion_service_server::SERVICE_NAME, "bank"),
+    (policy_service_server::SERVICE_NAME, "bank"),
 ];
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use vigie_model::{
-    Content, Decoded, FrameFingerprint, Hash, HashType, HashTypeSearch, ImageFingerprint, MatchCall, Matched,
-    PictureFingerprint, PictureHashes, Quality, Query, QueryHash, QueryMatches, SkipReason, Source, Variant,
+    Content, Decided, Decoded, FrameFingerprint, Hash, HashType, HashTypeSearch, ImageFingerprint, MatchCall,
+    Matched, PictureFingerprint, PictureHashes, Quality, Query, QueryHash, QueryMatches, SkipReason, Source,
+    Variant,
 };
 
 use crate::cost::{check_cost, count_types};
@@ -56,6 +57,7 @@ impl From<MatchCall> for pb::MatchRequest {
             queries: call.contents.into_iter().map(Into::into).collect(),
             options: Some(call.options.into()),
             quality_floor: call.quality_floor.map(|floor| floor.get().into()),
+            surface: call.surface.into(),
         }
     }
 }
@@ -69,8 +71,18 @@ impl TryFrom<pb::MatchRequest> for MatchCall {
         check_answers(message.queries.len(), &options)?;
         let contents = each("queries", message.queries, Content::try_from)?;
         check_cost(counts(&contents), &options)?;
-        Ok(Self { contents, options, quality_floor: quality("quality_floor", message.quality_floor)? })
+        let quality_floor = quality("quality_floor", message.quality_floor)?;
+        Ok(Self { contents, options, quality_floor, surface: surface(&message.surface)? })
     }
+}
+
+/// Reads the word for where content comes from.
+pub fn surface(text: &str) -> Result<Box<str>, Invalid> {
+    if text.len() > MatchCall::SURFACE_LEN_MAX || text.chars().any(char::is_control) {
+        let reason = format!("has at most {} bytes, and no control characters", MatchCall::SURFACE_LEN_MAX);
+        return Err(Invalid::new("surface", reason));
+    }
+    Ok(text.into())
 }
 
 /// Hashes by which a content is looked for, by type. An image has a PDQ hash for each variant at least; its frontend makes more
@@ -133,6 +145,7 @@ impl From<Matched> for pb::Matched {
             pdq_quality: matched.pdq_quality.map(|quality| quality.get().into()),
             quality_floor: matched.quality_floor.get().into(),
             near_budget_spent: matched.near_budget_spent,
+            decision: matched.decision.map(Into::into),
             ..Self::default()
         };
         match matched.source {
@@ -183,6 +196,7 @@ impl TryFrom<pb::Matched> for Matched {
             pdq_quality: quality("pdq_quality", message.pdq_quality)?,
             quality_floor: floor,
             near_budget_spent: message.near_budget_spent,
+            decision: message.decision.map(Decided::try_from).transpose()?,
         })
     }
 }

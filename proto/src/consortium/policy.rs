@@ -6,7 +6,7 @@ use vigie_consortium::policies::{
     BankRule, MemberPolicies, Policy, PolicyDraft, PolicyVersion, Verdict, VerdictRule, VerdictRuleDraft,
 };
 use vigie_consortium::{Change, MemberId};
-use vigie_model::MatchRatio;
+use vigie_model::{Decided, MatchRatio};
 
 use crate::invalid::{Invalid, check_len};
 use crate::model::bank_ref;
@@ -134,6 +134,39 @@ impl TryFrom<pb::PolicyVersion> for PolicyVersion {
         let policy = message.policy.ok_or_else(|| Invalid::missing("policy"))?;
         let policy = Policy::try_from(policy).map_err(|invalid| invalid.within("policy"))?;
         Ok(Self { version: message.version, policy: Arc::new(policy) })
+    }
+}
+
+impl From<Decided> for pb::Decision {
+    fn from(decided: Decided) -> Self {
+        let Decided { verdict, rule, policy_version, shadow_verdict, failure, suppressed, id } = decided;
+        Self {
+            verdict: verdict_to_wire(Some(verdict)),
+            rule: rule.into(),
+            policy_version,
+            shadow_verdict: verdict_to_wire(shadow_verdict),
+            failure: failure.map(String::from).unwrap_or_default(),
+            suppressed_count: suppressed,
+            decision_id: id.map(Vec::from).unwrap_or_default(),
+        }
+    }
+}
+
+impl TryFrom<pb::Decision> for Decided {
+    type Error = Invalid;
+
+    fn try_from(message: pb::Decision) -> Result<Self, Invalid> {
+        let id = (!message.decision_id.is_empty()).then(|| message.decision_id.try_into());
+        let given = verdict("decision.verdict", message.verdict)?;
+        Ok(Self {
+            verdict: given.ok_or_else(|| Invalid::missing("decision.verdict"))?,
+            rule: message.rule.into(),
+            policy_version: message.policy_version,
+            shadow_verdict: verdict("decision.shadow_verdict", message.shadow_verdict)?,
+            failure: (!message.failure.is_empty()).then(|| message.failure.into()),
+            suppressed: message.suppressed_count,
+            id: id.transpose().map_err(|_| Invalid::new("decision.decision_id", "must have 16 bytes"))?,
+        })
     }
 }
 

@@ -59,6 +59,15 @@ pub(crate) enum Error {
     /// The member has opinions on as many hashes of the item as it may have.
     #[error("item {0}: a member has opinions on at most 8 hashes of one item")]
     TooManyOpinions(ItemId),
+    /// The member has no such version of a policy.
+    #[error("{}", if *.0 == 0 { "the member has no policy".to_owned() } else { format!("there is no version {} of the member's policy", .0) })]
+    NoPolicy(u32),
+    /// The newest version of the policy is another one.
+    #[error("expected_version: the newest version of the member's policy is {used}; read it again")]
+    StalePolicy {
+        /// The newest version.
+        used: u32,
+    },
     /// Nobody disputes the item.
     #[error("there is no dispute about item {0}")]
     NoDispute(ItemId),
@@ -159,6 +168,7 @@ impl Error {
             },
             Self::GrantNotFound { .. }
             | Self::SubmissionNotFound(_)
+            | Self::NoPolicy(_)
             | Self::ExchangeNotFound(_)
             | Self::NoExchange(_) => Code::NotFound,
             Self::Class(_)
@@ -167,7 +177,7 @@ impl Error {
             | Self::Spent(Spent::TooMuch { .. }) => Code::InvalidArgument,
             Self::Spent(Spent::Until { .. }) => Code::ResourceExhausted,
             Self::NameTaken(_) | Self::ExchangeNameTaken(_) => Code::AlreadyExists,
-            Self::StaleCursor => Code::Aborted,
+            Self::StaleCursor | Self::StalePolicy { .. } => Code::Aborted,
             Self::TooManyBanks(_)
             | Self::TooManyExchanges
             | Self::ExchangePaused(_)

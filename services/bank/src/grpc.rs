@@ -11,6 +11,7 @@ mod feed;
 mod members;
 mod opinions;
 mod page;
+mod policies;
 mod published;
 
 use std::sync::Arc;

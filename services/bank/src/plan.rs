@@ -7,6 +7,7 @@
 pub(crate) mod answer;
 pub(crate) mod audit;
 pub(crate) mod digests;
+mod documents;
 /// Banks as such.
 mod banks {
     mod settings;
@@ -338,6 +339,9 @@ impl Planner<'_> {
             self.check_charter(write, *bank, charter)?;
         }
         let sequence = self.append(LogChange::Directory(change.clone()))?;
+        if let Change::PoliciesPut { member, policies } = &change {
+            self.keep_policy(*member, policies)?;
+        }
         Ok(Answer::Directory { change, sequence })
     }
 

@@ -28,7 +28,7 @@ use crate::plan::write::Action;
 const OVERLAP_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// A request that changes the directory.
-trait MembersRequest: Message + Clone + Default {
+pub(super) trait MembersRequest: Message + Clone + Default {
     /// Takes the idempotency key out.
     fn take_key(&mut self) -> String;
 
@@ -81,6 +81,7 @@ members_request!(
     RevokeGrantRequest,
     SetAliasRequest,
     SetQuotaRequest,
+    SetPolicyRequest,
     SetCharterRequest
 );
 
@@ -92,7 +93,7 @@ struct MadeKey {
 
 impl BankGrpc {
     /// Makes a change of the directory of a request and has it done.
-    async fn change<T: MembersRequest>(
+    pub(super) async fn change<T: MembersRequest>(
         &self,
         request: Request<T>,
         action: impl FnOnce(&T) -> Result<MembersAction, Status>,

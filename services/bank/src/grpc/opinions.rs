@@ -174,7 +174,7 @@ impl Reading {
     }
 
     /// The member for whom the caller reads.
-    fn reader(&self) -> Result<MemberId, Status> {
+    pub(super) fn reader(&self) -> Result<MemberId, Status> {
         let member = self.admitted()?.member().map(|member| member.id);
         Ok(member.ok_or(Error::Broken)?)
     }

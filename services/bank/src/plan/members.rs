@@ -1,11 +1,12 @@
 //! Plans changes of members, principals, grants, quotas and charters. [`vigie_consortium`] decides; here is the order of its questions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use vigie_consortium::{
     Admitted, ApiKey, ApiKeys, Capabilities, Change, Charter, Claim, Credential, Expiry, Grant,
-    Jurisdictions, KeyDigest, KeyId, Member, MemberId, MemberState, Principal, PrincipalId, Quota, Roles,
-    Text, TokenIssuers, TokenSubject,
+    Jurisdictions, KeyDigest, KeyId, Member, MemberId, MemberState, Policy, Principal, PrincipalId, Quota,
+    Roles, Text, TokenIssuers, TokenSubject,
 };
 use vigie_model::{BankName, BankRef, MemberName, UnixMillis};
 
@@ -79,6 +80,8 @@ pub(crate) enum MembersAction {
     RevokeGrant { bank: BankRef, member: MemberName },
     /// A name of the caller's own for a bank that is shared with it.
     SetAlias { bank: BankRef, alias: Option<BankName> },
+    /// Another policy of the caller's member.
+    SetPolicy { policy: Arc<Policy>, is_trial: bool, expected: Option<u32> },
     /// Other limits of a member.
     SetQuota { member: MemberName, quota: Quota },
     /// Another charter of a bank.
@@ -177,6 +180,15 @@ impl Standing<'_> {
                 let member = admitted.member().ok_or(Error::Broken)?.id;
                 let grant = self.directory.grant(bank, member).ok_or(Error::Broken)?;
                 Change::GrantPut(Grant { alias: alias.clone(), ..Grant::clone(grant) })
+            }
+            MembersAction::SetPolicy { policy, is_trial, expected } => {
+                let member = admitted.member().ok_or(Error::Broken)?.id;
+                let before = self.directory.policies(member).cloned().unwrap_or_default();
+                if expected.is_some_and(|expected| expected != before.used) {
+                    return Err(Error::StalePolicy { used: before.used });
+                }
+                let policies = Arc::new(before.with(Arc::clone(policy), *is_trial));
+                Change::PoliciesPut { member, policies }
             }
             MembersAction::SetQuota { member, quota } => {
                 Change::QuotaPut { member: admitted.member_called(member)?.id, quota: *quota }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use prost::Message as _;
 use vigie_access::Who;
 use vigie_consortium::{
-    Classification, Dispute, Document, DocumentKey, DocumentKind, Holder, ItemPlace, ItemRecord, MemberHold,
-    Opinion, OpinionWords, Resolution,
+    Classification, Dispute, DocumentKey, DocumentKind, Holder, ItemPlace, ItemRecord, MemberHold, Opinion,
+    OpinionWords, Resolution,
 };
 use vigie_model::{BankId, ItemId, MemberId, OpinionKind, UnixMillis};
 use vigie_proto::pb::bank::v1 as pb_bank;
@@ -248,30 +248,6 @@ impl Planner<'_> {
         let at = self.now();
         let payload = stored_dispute(item, bank, dispute, Some((resolution, at)));
         self.put_document(DocumentKind::ResolvedDispute, DocumentKey::of_numbers(&[at.0, item.0]), payload)
-    }
-
-    /// Sets a document, and logs it where its kind is in the log.
-    pub(super) fn put_document(
-        &mut self,
-        kind: DocumentKind,
-        key: DocumentKey,
-        payload: Vec<u8>,
-    ) -> Result<(), Error> {
-        let document = Document { kind, key, payload: payload.into() };
-        if kind.is_logged() {
-            self.append(vigie_proto::bank::LogChange::Document(Box::new(document.clone())))?;
-        }
-        self.documents.insert(document.id(), Some(document));
-        Ok(())
-    }
-
-    /// Takes a document out, and logs that where its kind is in the log.
-    pub(super) fn take_document(&mut self, kind: DocumentKind, key: DocumentKey) -> Result<(), Error> {
-        if kind.is_logged() {
-            self.append(vigie_proto::bank::LogChange::DocumentGone((kind, key.clone())))?;
-        }
-        self.documents.insert((kind, key), None);
-        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@
 //! type alone, and the digits come only from [`Hash::to_text`].
 //!
 //! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`], [`bank_set`], [`match_ratio`], [`item`], [`standing`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`], [`answer`], [`cost`],
-//! [`coverage`], [`matching`], [`topology`].
+//! [`verdict`], [`coverage`], [`matching`], [`topology`].
 
 pub mod rendition;
 pub mod failure;
@@ -33,6 +33,7 @@ pub mod bounds {
     pub mod answer;
     pub mod cost;
 }
+pub mod verdict;
 pub mod coverage;
 pub mod matching;
 pub mod topology;
@@ -69,3 +70,4 @@ pub use sequence::{Sequence, UnixMillis};
 pub use shard::{Partition, ShardCount, ShardId, ShardIdentity, ShardIdentityError};
 pub use standing::{Facts, OpinionKind, Standing};
 pub use topology::{HashCount, LogHead, Recall, ReplicaDescription, ReplicaState, ReplicaView, Topology};
+pub use verdict::{Decided, UnknownVerdict, Verdict};

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::failure::DecodeFailure;
 use crate::fingerprint::Quality;
 use crate::query::{QueryHash, QueryMatches, SearchOptions};
+use crate::verdict::Decided;
 use vigie_hashes::{Distance, HashType};
 
 /// One piece of content that is asked about.
@@ -40,6 +41,13 @@ pub struct MatchCall {
     pub options: SearchOptions,
     /// The PDQ quality from which on a hash is trusted; `None` for the frontend's own floor.
     pub quality_floor: Option<Quality>,
+    /// Where the content comes from, in a word that policies ask for; may be empty.
+    pub surface: Box<str>,
+}
+
+impl MatchCall {
+    /// The longest surface, in bytes.
+    pub const SURFACE_LEN_MAX: usize = 64;
 }
 
 /// Why a hash type was not searched for a query.
@@ -119,4 +127,6 @@ pub struct Matched {
     pub source: Source,
     /// The answer for at least one item repeats an earlier one: the member's budget of near queries for that item is spent for today.
     pub near_budget_spent: bool,
+    /// The verdict of the caller's policy; `None` for a caller without one.
+    pub decision: Option<Decided>,
 }

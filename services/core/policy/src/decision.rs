@@ -1,6 +1,6 @@
 //! What a policy decides about a query.
 
-use vigie_consortium::Verdict;
+use vigie_model::{Decided, Verdict};
 
 /// The outcome of a policy for one query.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,4 +17,26 @@ pub struct Decision {
     pub counted: Vec<usize>,
     /// Matches that an allow-list bank took away.
     pub suppressed_count: usize,
+}
+
+impl Decision {
+    /// Returns the decision as it is answered, of this version of the policy. It has no id yet.
+    #[must_use]
+    pub fn decided(self, policy_version: u32) -> Decided {
+        /// Bytes of a failure: it is for a person who reads an answer.
+        const FAILURE_LEN_MAX: usize = 256;
+        let cut = |text: Box<str>| {
+            let end = text.floor_char_boundary(FAILURE_LEN_MAX.min(text.len()));
+            text[..end].into()
+        };
+        Decided {
+            verdict: self.verdict,
+            rule: self.rule,
+            policy_version,
+            shadow_verdict: self.shadow_verdict,
+            failure: self.failure.map(cut),
+            suppressed: u32::try_from(self.suppressed_count).unwrap_or(u32::MAX),
+            id: None,
+        }
+    }
 }

@@ -15,11 +15,12 @@
 //!   be neither bounded nor interrupted, and takes more than forty times as long; tests compare the two.
 //! - **The same picture fares alike**: shares of queries are drawn from the query's digest.
 //!
-//! Reading order: `facts` (what is known of a query), `values`, `fields` (the names that conditions use), `tree` (a checked condition), `door`
+//! Reading order: `facts` (what is known of a query), `described` (facts of a match), `values`, `fields` (the names that conditions use), `tree` (a checked condition), `door`
 //! (`refusal`, `scan`, `operators`, `lower`, `calls`, `loops`: which conditions are let through), `evaluate`, `bank_rules` (the first two layers), `trace`,
 //! `decision`, `compiled`.
 
 mod facts;
+mod described;
 mod values;
 mod fields;
 mod tree;

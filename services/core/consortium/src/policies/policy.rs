@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use thiserror::Error;
+use vigie_model::Verdict;
 
 use super::bank_rule::BankRule;
-use super::verdict::Verdict;
 use crate::BankRef;
 use crate::text::is_word;
 

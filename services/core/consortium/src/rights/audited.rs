@@ -57,7 +57,8 @@ impl Method {
             | Self::WithdrawOpinions
             | Self::ResolveDispute
             | Self::SetMemberHold
-            | Self::ReportFloods => Audited::Written,
+            | Self::ReportFloods
+            | Self::SetPolicy => Audited::Written,
             Self::GetItem
             | Self::ListItems
             | Self::FindItems
@@ -77,6 +78,8 @@ impl Method {
             | Self::ListOpinions
             | Self::ListDisputes
             | Self::ListMemberHolds
+            | Self::GetPolicy
+            | Self::TryPolicy
             | Self::ListEntries
             | Self::GetCheckpoint
             | Self::ProveInclusion

@@ -167,6 +167,12 @@ methods! {
     ListMemberHolds = "/vigie.consortium.v1.OpinionService/ListMemberHolds",
     /// Holds items for members at which they match too often.
     ReportFloods = "/vigie.consortium.v1.OpinionService/ReportFloods",
+    /// Sets the policy of the caller's member.
+    SetPolicy = "/vigie.consortium.v1.PolicyService/SetPolicy",
+    /// Reads a policy of the caller's member.
+    GetPolicy = "/vigie.consortium.v1.PolicyService/GetPolicy",
+    /// Tries a policy on given matches.
+    TryPolicy = "/vigie.consortium.v1.PolicyService/TryPolicy",
     /// Lists entries of the audit.
     ListEntries = "/vigie.consortium.v1.AuditService/ListEntries",
     /// Reads the newest checkpoint of the audit.

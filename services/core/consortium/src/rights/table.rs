@@ -169,6 +169,11 @@ pub(super) const fn row(method: Method) -> Row {
         Method::SetMemberHold => roles([No, No, Searched, Searched, No, No]),
         Method::ReportFloods => processes(&[Frontend], NOBODY),
 
+        // Each of the caller's own member.
+        Method::SetPolicy => roles([No, No, No, Free, No, No]),
+        Method::GetPolicy => roles([No, No, Free, Free, Free, No]),
+        Method::TryPolicy => roles([No, No, Free, Free, No, No]),
+
         Method::ListEntries | Method::ProveInclusion => {
             roles([No, No, No, OwnMember, OwnMemberOrAllOfHost, No])
         }

@@ -119,6 +119,9 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::ListDisputes
         | Method::ListMemberHolds
         | Method::ReportFloods
+        | Method::SetPolicy
+        | Method::GetPolicy
+        | Method::TryPolicy
         | Method::CoordinatorSearch
         | Method::DescribeTopology
         | Method::MatcherSearch

@@ -56,6 +56,25 @@ impl FromStr for Verdict {
     }
 }
 
+/// The decision of a member's policy about one query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The rule that gave it; empty where no rule's condition held.
+    pub rule: Box<str>,
+    /// The version of the policy.
+    pub policy_version: u32,
+    /// What the verdict would be if what is in shadow counted; `None` where nothing is.
+    pub shadow_verdict: Option<Verdict>,
+    /// Why the rules could not decide alone; then the verdict is REVIEW at least.
+    pub failure: Option<Box<str>>,
+    /// Matches that banks of an allow-list took away.
+    pub suppressed: u32,
+    /// The id by which the decision is found again while it is recorded; `None` where it is not.
+    pub id: Option<[u8; 16]>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,44 @@
+//! Sets documents and takes them out, and keeps those that follow from other changes.
+
+use prost::Message as _;
+use vigie_consortium::{Document, DocumentKey, DocumentKind, MemberId, MemberPolicies};
+use vigie_proto::bank::LogChange;
+use vigie_proto::pb::consortium::v1 as pb;
+
+use super::Planner;
+use crate::error::Error;
+
+impl Planner<'_> {
+    /// Sets a document, and logs it where its kind is in the log.
+    pub(super) fn put_document(
+        &mut self,
+        kind: DocumentKind,
+        key: DocumentKey,
+        payload: Vec<u8>,
+    ) -> Result<(), Error> {
+        let document = Document { kind, key, payload: payload.into() };
+        if kind.is_logged() {
+            self.append(LogChange::Document(Box::new(document.clone())))?;
+        }
+        self.documents.insert(document.id(), Some(document));
+        Ok(())
+    }
+
+    /// Takes a document out, and logs that where its kind is in the log.
+    pub(super) fn take_document(&mut self, kind: DocumentKind, key: DocumentKey) -> Result<(), Error> {
+        if kind.is_logged() {
+            self.append(LogChange::DocumentGone((kind, key.clone())))?;
+        }
+        self.documents.insert((kind, key), None);
+        Ok(())
+    }
+
+    /// Keeps the newest version of a member's policy, so that it can be read when another one decides.
+    pub(super) fn keep_policy(&mut self, member: MemberId, policies: &MemberPolicies) -> Result<(), Error> {
+        let versions = [&policies.trial, &policies.current];
+        let newest = versions.into_iter().flatten().find(|one| one.version == policies.used);
+        let Some(newest) = newest else { return Ok(()) };
+        let key = DocumentKey::of_numbers(&[member.0.into(), newest.version.into()]);
+        self.put_document(DocumentKind::Policy, key, pb::PolicyVersion::from(newest).encode_to_vec())
+    }
+}
