@@ -146,7 +146,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_notes_are_those_of_a_map(steps in prop::collection::vec(step(), 0..60)) {
+        fn the_marks_are_those_of_a_map(steps in prop::collection::vec(step(), 0..60)) {
             // An item's bank never changes.
             let bank_of = |item: u64| 1 + u32::try_from(item % 3).unwrap();
             let (mut marks, mut expected) = (ByItem::default(), BTreeMap::new());
