@@ -18,6 +18,7 @@ use crate::hashing_pool::HashedImage;
 use crate::matching::{INTERACTIVE_QUERIES_MAX, Matching};
 use crate::request::answering::{answer, matches, waits_for_a_sequence};
 use crate::request::meters::Meters;
+use crate::request::policies::Policies;
 use crate::request::rights::Rights;
 use crate::request::rooms::Rooms;
 use crate::request::streaming::Streamed;
@@ -31,6 +32,7 @@ pub(crate) struct Grpc {
     pub(crate) stream_requests_in_flight_max: usize,
     pub(crate) shutdown: Shutdown,
     pub(crate) meters: Meters,
+    pub(crate) policies: Policies,
 }
 
 #[tonic::async_trait]
@@ -43,7 +45,7 @@ impl MatchService for Grpc {
         let (call, answers) = (Call::of(&request), Answers::of(&request));
         let called = Called::of(&request)?;
         let mut asked = MatchCall::try_from(request.into_inner())?;
-        let rights = Rights::of(&called, &self.meters, &mut asked)?;
+        let rights = Rights::of(&called, &self.meters, &self.policies, &mut asked)?;
         if waits_for_a_sequence(&asked) {
             call.not_load();
         }
@@ -73,6 +75,7 @@ impl MatchService for Grpc {
             call: Call::of(&request),
             called: Called::of(&request)?,
             meters: self.meters.clone(),
+            policies: self.policies.clone(),
             answers: Answers::of(&request),
             counted: StreamRequests::of(&request),
             context: trace::current(),

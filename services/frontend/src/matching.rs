@@ -124,7 +124,7 @@ impl Matching {
         rooms: &mut Rooms,
         deadline: Instant,
     ) -> Result<Answer, Failed> {
-        let MatchCall { contents, options, quality_floor } = call;
+        let MatchCall { contents, options, quality_floor, surface: _ } = call;
         let floor = quality_floor.unwrap_or(self.quality_floor);
         let alone = contents.len() == 1;
         let prepared = self.prepare_all(contents, floor, urgency.priority, deadline).await;
@@ -153,7 +153,8 @@ impl Matching {
         let MatchCall { options, quality_floor, .. } = calls.first()?;
         let counts: Vec<usize> = calls.iter().map(|call| call.contents.len()).collect();
         let contents = calls.iter().flat_map(|call| call.contents.iter().cloned()).collect();
-        let all = MatchCall { contents, options: options.clone(), quality_floor: *quality_floor };
+        let (options, quality_floor) = (options.clone(), *quality_floor);
+        let all = MatchCall { contents, options, quality_floor, surface: Box::default() };
         match self.answer(all, urgency, rooms, deadline).await {
             Ok(answer) => answer.is_whole().then(|| Ok(answer.split(&counts))),
             Err(Failed::Call(status)) => {

@@ -169,6 +169,7 @@ impl Prepared {
             quality_floor: searched.quality_floor,
             source: self.source,
             near_budget_spent: false,
+            decision: None,
         }
     }
 }

@@ -1,9 +1,11 @@
-//! One request from its caller to its answer: rights, room, search, and the form in which the answer is sent.
+//! One request from its caller to its answer: rights, room, search, the verdict of its member's policy, and the form in which the answer is sent.
 
 pub(crate) mod answering;
 pub(crate) mod meters;
 pub(crate) mod alarms;
 mod of_member;
+mod deciding;
+pub(crate) mod policies;
 pub(crate) mod rights;
 pub(crate) mod protection;
 pub(crate) mod rooms;

@@ -21,6 +21,7 @@ use crate::hashing_pool::{HashingMetrics, HashingPool, Work};
 use crate::matching::Matching;
 use crate::request::alarms::{AuditedAlarms, CountedAlarms};
 use crate::request::meters::Meters;
+use crate::request::policies::Policies;
 use crate::searcher::Searcher;
 
 /// Answers platforms on `listener` until `shutdown`. See [`run_with`].
@@ -108,6 +109,7 @@ async fn run_on(
         stream_requests_in_flight_max: config.stream_requests_in_flight_max,
         shutdown: shutdown.clone(),
         meters: Meters::new(Arc::new(alarms)),
+        policies: telemetry.register(Policies::register),
     };
     // The layer in front refuses larger messages with the code that this project gives them.
     let service = MatchServiceServer::new(grpc).max_decoding_message_size(config.message_bytes_max());

@@ -139,7 +139,12 @@ mod tests {
     #[test]
     fn a_message_and_more_of_it_are_one_message() {
         let query = pb::MatchQuery { content: Some(pb::match_query::Content::Image(vec![1, 2, 3].into())) };
-        let whole = pb::MatchRequest { queries: vec![query.clone()], options: None, quality_floor: Some(7) };
+        let whole = pb::MatchRequest {
+            queries: vec![query.clone()],
+            options: None,
+            quality_floor: Some(7),
+            ..Default::default()
+        };
         let more = pb::MatchRequest { quality_floor: Some(7), ..pb::MatchRequest::default() }.encode_to_vec();
         let queries = pb::MatchRequest { queries: vec![query], ..pb::MatchRequest::default() };
         let mut framed = framed(&queries, &more);

@@ -130,7 +130,7 @@ impl Frontend {
 
     fn message(&self, call: &Call<'_>) -> pb::MatchRequest {
         let options = Some(self.options.at_least(call.min_sequence));
-        pb::MatchRequest { queries: queries(call), options, quality_floor: None }
+        pb::MatchRequest { queries: queries(call), options, ..pb::MatchRequest::default() }
     }
 
     /// The same as it goes over the wire; options that are those of every call have been encoded once.

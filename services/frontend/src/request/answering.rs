@@ -46,7 +46,7 @@ pub(crate) async fn answer(
     deadline: Instant,
 ) -> Result<pb::MatchResponse, Status> {
     deadline::within(deadline, async {
-        let options = rights.are_of_a_member().then(|| asked.options.clone());
+        let options = rights.change_answers().then(|| asked.options.clone());
         let answered = matching.answer(asked, urgency, rooms, deadline).await;
         shown(answered, matching, options, rights, urgency, rooms, deadline).await
     })
@@ -70,7 +70,7 @@ pub(crate) async fn answer_together(
     };
     let mut outcomes = Vec::with_capacity(asked.len());
     for (answer, (call, rights)) in answers.into_iter().zip(asked) {
-        let options = rights.are_of_a_member().then(|| call.options.clone());
+        let options = rights.change_answers().then(|| call.options.clone());
         let shown = shown(Ok(answer), matching, options, rights, urgency, rooms, deadline);
         outcomes.push(deadline::within(deadline, Box::pin(shown)).await);
     }
@@ -89,25 +89,35 @@ async fn shown(
 ) -> Result<pb::MatchResponse, Status> {
     match answered {
         Ok(mut answer) => {
-            show(&mut answer, matching, options, rights, urgency, rooms, deadline).await?;
+            show(&mut answer, matching, options, rights, Verdicts::Given, urgency, rooms, deadline).await?;
             keep_if_incomplete(&answer);
             Ok(response(answer, rights.sequence()))
         }
         Err(Failed::Call(status)) => Err(status),
         Err(Failed::Incomplete { status, mut partial }) => {
-            show(&mut partial, matching, options, rights, urgency, rooms, deadline).await?;
+            // A failed call has no verdict: what its answer lacks may be what matches.
+            show(&mut partial, matching, options, rights, Verdicts::None, urgency, rooms, deadline).await?;
             let partial = response(*partial, rights.sequence());
             Err(vigie_proto::status::with_partial(status.code(), status.message(), partial))
         }
     }
 }
 
-/// Leaves of an answer what a member may see and learn, where there are members: `options` are those of its call.
+/// Whether an answer comes with verdicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdicts {
+    Given,
+    None,
+}
+
+/// Leaves of an answer what a member may see and learn, and puts the verdicts of its policy in: `options` are those of its call, `None` where
+/// there is nothing to do.
 async fn show(
     answer: &mut Answer,
     matching: &Matching,
     options: Option<SearchOptions>,
     rights: &Rights,
+    verdicts: Verdicts,
     urgency: Urgency,
     rooms: &mut Rooms,
     deadline: Instant,
@@ -118,6 +128,9 @@ async fn show(
         let (queries, by_anchor) = (repeats.queries(), repeats.options(&options));
         let found = matching.search_again(&queries, &by_anchor, urgency, rooms, deadline);
         rights.repeat(answer, &repeats, &Box::pin(found).await?, options.limit);
+    }
+    if verdicts == Verdicts::Given {
+        rights.decide(answer, matching, &options, urgency, rooms, deadline).await;
     }
     rights.trim(answer)
 }

@@ -2,37 +2,59 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tonic::{Code, Status};
 use vigie_access::{Called, denied};
 use vigie_consortium::quotas::NearLimits;
 use vigie_consortium::rights::SearchBanks;
 use vigie_consortium::{Admitted, Capability, Quota, View};
 use vigie_model::{
-    Content, HashType, ItemId, Limit, Match, MatchCall, QueryMatches, SearchOptions, Sequence, UnixMillis,
+    Content, HashType, ItemId, Limit, Match, MatchCall, MemberId, QueryMatches, SearchOptions, Sequence,
+    UnixMillis,
 };
 use vigie_proto::Invalid;
 
-use crate::matching::Answer;
+use crate::matching::{Answer, Matching};
+use crate::request::deciding::Deciding;
 use crate::request::meters::Meters;
 use crate::request::of_member::{OfMember, Protection};
+use crate::request::policies::Policies;
 use crate::request::protection::Repeats;
+use crate::request::rooms::Rooms;
+use crate::searcher::Urgency;
 
 /// One request by one caller, as of one state of the directory.
 #[derive(Debug)]
 pub(crate) struct Rights {
     /// `None` where there are no members.
     of: Option<OfMember>,
+    /// `None` where the caller's member has no policy.
+    deciding: Option<Deciding>,
 }
 
 impl Rights {
     /// Checks the caller again, sets the banks that its request is searched in, and counts its units. `asked` comes with the banks that
     /// the caller names.
-    pub(crate) fn of(called: &Called, meters: &Meters, asked: &mut MatchCall) -> Result<Self, Status> {
-        let view = called.view()?;
+    pub(crate) fn of(
+        called: &Called,
+        meters: &Meters,
+        policies: &Policies,
+        asked: &mut MatchCall,
+    ) -> Result<Self, Status> {
+        let (view, now) = (called.view()?, called.now());
         if !view.directory().is_on() {
-            return Ok(Self { of: None });
+            // Without members every bank is the host's, and one that it tries in shadow is answered to nobody.
+            if view.directory().banks().iter().any(|bank| bank.charter.is_shadow()) {
+                let banks = called.admitted(&view)?.search(&asked.options.banks).map_err(denied)?;
+                set_banks(asked, banks);
+            }
+            let deciding = Deciding::of(&view, MemberId::HOST, now, policies, asked);
+            return Ok(Self { of: None, deciding });
         }
-        Self::of_member(&view, &called.admitted(&view)?, called.now(), meters, asked)
+        let rights = Self::of_member(&view, &called.admitted(&view)?, now, meters, asked)?;
+        let member = rights.of.as_ref().map(|of| of.member);
+        let deciding = member.and_then(|member| Deciding::of(&view, member, now, policies, asked));
+        Ok(Self { deciding, ..rights })
     }
 
     /// The same for a caller that was admitted.
@@ -44,13 +66,9 @@ impl Rights {
         asked: &mut MatchCall,
     ) -> Result<Self, Status> {
         let banks = admitted.search(&asked.options.banks).map_err(denied)?;
-        asked.options.bank_set = Some(match banks {
-            // The same set as for the member's other requests: whoever compares sets sees that at once.
-            SearchBanks::All(banks) => banks.searched.clone(),
-            SearchBanks::Named(banks) => Arc::new(banks),
-        });
-        asked.options.banks.clear();
+        set_banks(asked, banks);
         let member = admitted.member().ok_or_else(|| Status::internal("a search of no member"))?.id;
+        asked.options.member = Some(member);
         let principal = admitted.principal().map(|principal| principal.id);
         let quota = view.directory().quota(member);
         if quota.images_only && asked.contents.iter().any(|content| !matches!(content, Content::Image(_))) {
@@ -63,7 +81,8 @@ impl Rights {
         let limits = NearLimits::new(&quota, view.directory().members().len());
         let protection = Protection { near, limits, now: meters.now() };
         let (view, meters) = (Arc::clone(view), meters.clone());
-        Ok(Self { of: Some(OfMember { view, member, principal, now, quota, meters, protection }) })
+        let of = OfMember { view, member, principal, now, quota, meters, protection };
+        Ok(Self { of: Some(of), deciding: None })
     }
 
     /// The state of the directory that decided; `None` without members.
@@ -71,9 +90,24 @@ impl Rights {
         self.of.as_ref().map(|of| of.view.directory().sequence())
     }
 
-    /// Whether there are members, from whom the list is protected.
-    pub(crate) const fn are_of_a_member(&self) -> bool {
-        self.of.is_some()
+    /// Whether an answer is changed before it is sent: there are members, from whom the list is protected, or there is a policy.
+    pub(crate) const fn change_answers(&self) -> bool {
+        self.of.is_some() || self.deciding.is_some()
+    }
+
+    /// Puts the verdicts of the caller's policy into an answer to a search with `options`. What the caller may not see is still in it.
+    pub(crate) async fn decide(
+        &self,
+        answer: &mut Answer,
+        matching: &Matching,
+        options: &SearchOptions,
+        urgency: Urgency,
+        rooms: &mut Rooms,
+        deadline: Instant,
+    ) {
+        if let Some(deciding) = &self.deciding {
+            deciding.decide(answer, matching, options, urgency, rooms, deadline).await;
+        }
     }
 
     /// Takes out of an answer what is shown to the owner alone, and counts near queries. Returns which answers have to repeat earlier ones.
@@ -133,9 +167,21 @@ impl OfMember {
             found.external_reference = None;
             found.labels = Box::default();
             found.other_matches = 0;
+            found.facts = None;
+            found.added_at = None;
         }
         Ok(())
     }
+}
+
+/// Sets the banks of a search in the place of their names.
+fn set_banks(asked: &mut MatchCall, banks: SearchBanks) {
+    asked.options.bank_set = Some(match banks {
+        // The same set as for the member's other requests: whoever compares sets sees that at once.
+        SearchBanks::All(banks) => banks.searched.clone(),
+        SearchBanks::Named(banks) => Arc::new(banks),
+    });
+    asked.options.banks.clear();
 }
 
 /// Units of a request: what the quota of units counts.
@@ -171,7 +217,7 @@ fn check_weights(contents: &[Content]) -> Result<(), Status> {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{Hash, MemberId, QueryHash, Variant};
+    use vigie_model::{Hash, QueryHash, Variant};
     use vigie_rpc::details;
 
     use super::*;

@@ -23,6 +23,7 @@ use vigie_telemetry::trace::{self, Context, Span};
 use crate::matching::{Matching, Shareable};
 use crate::request::answering::{answer, answer_together, matches, waits_for_a_sequence};
 use crate::request::meters::Meters;
+use crate::request::policies::Policies;
 use crate::request::rights::Rights;
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
@@ -35,6 +36,7 @@ pub(crate) struct Streamed {
     /// Its caller, whose rights are looked at for each request.
     pub(crate) called: Called,
     pub(crate) meters: Meters,
+    pub(crate) policies: Policies,
     pub(crate) answers: Answers,
     /// Its requests, by how they ended.
     pub(crate) counted: StreamRequests,
@@ -322,7 +324,7 @@ impl Group {
         };
         let mut asked = Vec::with_capacity(read.len());
         for (place, mut call) in read {
-            match Rights::of(&streamed.called, &streamed.meters, &mut call) {
+            match Rights::of(&streamed.called, &streamed.meters, &streamed.policies, &mut call) {
                 Ok(rights) => asked.push((place, (call, rights))),
                 Err(status) => refused.outcomes.push((place, Err(status))),
             }

@@ -111,7 +111,12 @@ async fn among(
         hashes: vec![QueryHash { hash: hash.clone(), variant: Variant::Original }],
         pdq_quality: None,
     };
-    let call = MatchCall { contents: hashes.iter().map(content).collect(), options, quality_floor: None };
+    let call = MatchCall {
+        contents: hashes.iter().map(content).collect(),
+        options,
+        quality_floor: None,
+        surface: Box::default(),
+    };
     let answer = match caller.frontends().match_content(call, deadline).await {
         Ok(answer) => answer,
         // The follower may read the bank and not search it, or the bank is disabled.

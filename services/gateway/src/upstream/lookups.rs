@@ -100,7 +100,12 @@ impl Carry for Frontends {
             return Err(self.refused(Code::Internal, "there is no lookup to be made"));
         };
         let contents = lookups.iter().flat_map(|lookup| lookup.contents.iter().cloned()).collect();
-        let call = MatchCall { contents, options: (*first.options).clone(), quality_floor: None };
+        let call = MatchCall {
+            contents,
+            options: (*first.options).clone(),
+            quality_floor: None,
+            surface: Box::default(),
+        };
         self.0.bearing(first.bearer.clone()).match_content(call, deadline).await
     }
 

@@ -50,7 +50,12 @@ pub(super) async fn match_hashes(call: Call, sent: Sent<MatchAsked>) -> Result<R
 )]
 pub(super) async fn match_image(call: Call<ImageOptions>, image: Image) -> Result<Response, Problem> {
     let (options, quality_floor) = call.options.read(call.caller.newest().sequence())?;
-    let asked = MatchCall { contents: vec![Content::Image(image.bytes)], options, quality_floor };
+    let asked = MatchCall {
+        contents: vec![Content::Image(image.bytes)],
+        options,
+        quality_floor,
+        surface: Box::default(),
+    };
     ask(&call.caller, asked, call.deadline()).await
 }
 

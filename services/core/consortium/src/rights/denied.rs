@@ -46,7 +46,7 @@ pub enum Denied {
     /// A bank would be created for another member.
     #[error("banks are created for the caller's own member, not for {0}")]
     OwnerOfAnother(MemberName),
-    /// The bank is disabled, or its owner is quarantined.
+    /// The bank is disabled, or tried in shadow, or its owner is quarantined.
     #[error("the bank {0} is disabled")]
     BankDisabled(BankRef),
     /// There is no such item, or it lies in a bank that does not show it to the member.

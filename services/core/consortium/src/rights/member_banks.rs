@@ -41,8 +41,13 @@ impl Relation {
     }
 }
 
-/// Whether a bank that may be searched is searched now.
+/// Whether a bank that may be searched is searched now, and its matches are answered.
 pub(super) fn is_searched(directory: &Directory, bank: &OwnedBank) -> bool {
+    is_there(directory, bank) && !bank.charter.is_shadow()
+}
+
+/// Whether a bank is enabled, and its owner takes part or has taken part.
+fn is_there(directory: &Directory, bank: &OwnedBank) -> bool {
     let owner = directory.member(bank.owner).map(|owner| owner.state);
     bank.enabled && owner.is_some_and(|state| state != MemberState::Quarantined)
 }
@@ -52,8 +57,11 @@ pub(super) fn is_searched(directory: &Directory, bank: &OwnedBank) -> bool {
 pub struct MemberBanks {
     /// The state of the directory that they are of. With the member and [`Self::valid_until`] it names the sets.
     pub sequence: Sequence,
-    /// Enabled banks, own or shared for matching, of owners who are not quarantined.
+    /// Enabled banks, own or shared for matching, of owners who are not quarantined, but for those that are tried in shadow.
     pub searched: Arc<BankSet>,
+    /// Of the banks that are searched or tried in shadow those that may have matches which are not answered: all that are tried, and those
+    /// whose items are confirmed first.
+    pub aside: Arc<BankSet>,
     /// Banks that the member sees at all.
     pub visible: BankSet,
     /// Banks whose hashes it may read.
@@ -85,6 +93,10 @@ impl MemberBanks {
         Self {
             sequence: directory.sequence(),
             searched: Arc::new(with(Some(Capability::Match), &|bank| is_searched(directory, bank))),
+            aside: Arc::new(with(Some(Capability::Match), &|bank| {
+                let may_be_aside = bank.charter.is_shadow() || bank.charter.confirmations_min().is_some();
+                may_be_aside && is_there(directory, bank)
+            })),
             visible: with(None, &|_| true),
             hashes: with(Some(Capability::SeeHashes), &|_| true),
             valid_from: now,

@@ -110,7 +110,12 @@ impl MatchAsked {
             min_coverage: min_coverage(self.min_coverage)?,
             ..SearchOptions::default()
         };
-        Ok(MatchCall { contents, options, quality_floor: quality("quality_floor", self.quality_floor)? })
+        Ok(MatchCall {
+            contents,
+            options,
+            quality_floor: quality("quality_floor", self.quality_floor)?,
+            surface: Box::default(),
+        })
     }
 }
 

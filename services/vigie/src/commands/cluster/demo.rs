@@ -206,7 +206,12 @@ async fn send_all(
     let mut outcomes = Vec::with_capacity(sent.len());
     for Sent { seed, alteration, bytes, plain } in sent {
         let options = SearchOptions { min_sequence: sequence, ..SearchOptions::default() };
-        let call = MatchCall { contents: vec![Content::Image(bytes.clone())], options, quality_floor: None };
+        let call = MatchCall {
+            contents: vec![Content::Image(bytes.clone())],
+            options,
+            quality_floor: None,
+            surface: Box::default(),
+        };
         let begun = Instant::now();
         let answer = client.match_content(call, Deadline::now() + Duration::from_secs(10)).await?;
         let time = begun.elapsed();

@@ -120,7 +120,7 @@ async fn ask(client: &MatchClient, asked: Asked, options: SearchOptions, timeout
         },
     };
     let contents = vec![content];
-    let call = MatchCall { contents, options, quality_floor: None };
+    let call = MatchCall { contents, options, quality_floor: None, surface: Box::default() };
     let answer = match client.match_content(call, deadline(timeout_ms)).await {
         Ok(answer) => answer,
         Err(error) => return failed(&error),
@@ -330,6 +330,7 @@ mod tests {
             quality_floor: Quality::FLOOR_DEFAULT,
             source: Source::Decoded(decoded),
             near_budget_spent: false,
+            decision: None,
         };
         (is_whole(&matched), not_searched(&matched))
     }

@@ -187,6 +187,7 @@ mod tests {
             quality_floor: Quality::FLOOR_DEFAULT,
             source: Source::Undecoded(failure),
             near_budget_spent: false,
+            decision: None,
         };
         let coverage = Coverage { shards_total: 1, shards_answered: 1, ..Coverage::default() };
         Outcome::Found { matched, coverage, is_no_image }

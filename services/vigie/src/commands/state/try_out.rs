@@ -187,7 +187,12 @@ impl Trial {
     ) -> anyhow::Result<Option<(bool, Duration)>> {
         let options =
             SearchOptions { banks: vec![bank.into()], min_sequence: sequence, ..SearchOptions::default() };
-        let call = MatchCall { contents: vec![Content::Image(image.clone())], options, quality_floor: None };
+        let call = MatchCall {
+            contents: vec![Content::Image(image.clone())],
+            options,
+            quality_floor: None,
+            surface: Box::default(),
+        };
         let begun = Instant::now();
         let mut stopped = self.stopped.clone();
         let answer = tokio::select! {

@@ -1,0 +1,191 @@
+//! The verdict of a member's policy on each content of its request.
+//!
+//! A policy sees every match, whatever its member is shown of it, and changes none of them. What is in shadow (banks that are tried, items
+//! that others have not confirmed yet) is searched for by itself, so that it takes no place of other matches; without an answer to that
+//! there is no shadow verdict, and the verdict is the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::Status;
+use vigie_consortium::{MemberPolicies, View};
+use vigie_model::{
+    BankSet, Content, Decided, Limit, Match, MatchCall, Matched, MemberId, Query, QueryMatches,
+    SearchOptions, Source, UnixMillis, Verdict,
+};
+use vigie_policy::{Budget, Decision, MatchFacts, QueryFacts};
+
+use crate::matching::{Answer, Matching};
+use crate::request::policies::{Compiled, Policies};
+use crate::request::rooms::Rooms;
+use crate::searcher::Urgency;
+
+/// How long the rules of one request may take in all: what they have not decided then is for a person to look at.
+const RULES_MAX: Duration = Duration::from_millis(50);
+/// Matches in shadow of one content that a policy sees.
+const SHADOW_MAX: u16 = 16;
+
+/// The policy of the member of one request, and what it knows of its contents.
+#[derive(Debug)]
+pub(super) struct Deciding {
+    view: Arc<View>,
+    member: MemberId,
+    now: UnixMillis,
+    of_member: Arc<MemberPolicies>,
+    policies: Policies,
+    contents: Vec<Sent>,
+    surface: Box<str>,
+}
+
+/// A content as it was sent.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    is_image: bool,
+    bytes: u64,
+}
+
+impl Deciding {
+    /// Of a request of a member; `None` where the member has no policy.
+    pub(super) fn of(
+        view: &Arc<View>,
+        member: MemberId,
+        now: UnixMillis,
+        policies: &Policies,
+        asked: &MatchCall,
+    ) -> Option<Self> {
+        let of_member = view.directory().policies(member).filter(|policies| policies.current.is_some())?;
+        let sent = |content: &Content| match content {
+            Content::Image(bytes) => Sent { is_image: true, bytes: bytes.len() as u64 },
+            Content::Hashed { .. } => Sent { is_image: false, bytes: 0 },
+        };
+        Some(Self {
+            view: Arc::clone(view),
+            member,
+            now,
+            of_member: Arc::clone(of_member),
+            policies: policies.clone(),
+            contents: asked.contents.iter().map(sent).collect(),
+            surface: asked.surface.clone(),
+        })
+    }
+
+    /// Decides on each content that was searched for, in an answer to a search with `options`.
+    pub(super) async fn decide(
+        &self,
+        answer: &mut Answer,
+        matching: &Matching,
+        options: &SearchOptions,
+        urgency: Urgency,
+        rooms: &mut Rooms,
+        deadline: Instant,
+    ) {
+        let Some(compiled) = self.policies.current(self.member, &self.of_member).await else { return };
+        let in_shadow = self.search_shadow(answer, matching, options, urgency, rooms, deadline).await;
+        let in_shadow = in_shadow.unwrap_or_default();
+        let is_partial = !answer.coverage.is_full() || answer.results_omitted;
+        let until = deadline.min(Instant::now() + RULES_MAX);
+        let Answer { results, queries, .. } = answer;
+        let searched =
+            results.iter_mut().enumerate().filter_map(|(at, result)| Some((at, result.as_mut().ok()?)));
+        for (number, (at, matched)) in searched.enumerate() {
+            let mut matches: Vec<MatchFacts> =
+                matched.found.matches.iter().map(|found| self.facts(found)).collect();
+            let shadow = in_shadow.get(number).map_or(&[][..], |found| &found.matches);
+            // What counts was found by the search itself.
+            matches.extend(shadow.iter().map(|found| self.facts(found)).filter(|facts| facts.shadow));
+            let first = queries.of_content(number).next().map(|(_, query)| query);
+            let facts = self.query(at, matched, first, is_partial);
+            let decided = decided(&compiled, &matches, &facts, until);
+            self.policies.count(&decided);
+            matched.decision = Some(decided);
+            tokio::task::consume_budget().await;
+        }
+    }
+
+    fn facts(&self, found: &Match) -> MatchFacts {
+        MatchFacts::of_match(&self.view, self.member, found, self.now)
+    }
+
+    fn query(&self, at: usize, matched: &Matched, first: Option<&Query>, is_partial: bool) -> QueryFacts {
+        let sent = self.contents.get(at).copied().unwrap_or(Sent { is_image: false, bytes: 0 });
+        let is_undecoded = matches!(matched.source, Source::Undecoded(_));
+        let frames_left_out = match matched.source {
+            Source::Decoded(decoded) => decoded.frames_left_out,
+            Source::Hashed | Source::Undecoded(_) => 0,
+        };
+        QueryFacts {
+            quality: matched.pdq_quality.map(|quality| quality.get().into()),
+            kind: match (sent.is_image, is_undecoded) {
+                (_, true) => "undecoded",
+                (true, false) => "image",
+                (false, false) => "hashes",
+            },
+            surface: self.surface.clone(),
+            size: sent.bytes,
+            digest: first.map_or(0, digest),
+            is_cut: is_partial || is_undecoded || frames_left_out > 0 || matched.found.limit_reached,
+        }
+    }
+
+    /// Searches for what is in shadow; `None` where nothing can be, or no answer came.
+    async fn search_shadow(
+        &self,
+        answer: &Answer,
+        matching: &Matching,
+        options: &SearchOptions,
+        urgency: Urgency,
+        rooms: &mut Rooms,
+        deadline: Instant,
+    ) -> Option<Vec<QueryMatches>> {
+        let aside: Arc<BankSet> = Arc::clone(&self.view.banks(self.member, self.now).aside);
+        if aside.is_empty() {
+            return None;
+        }
+        let searched = answer.results.iter().flatten().count();
+        let first = |number| answer.queries.of_content(number).next().map(|(_, query)| query.clone());
+        let queries: Vec<Query> = (0..searched).map(|number| first(number).unwrap_or_default()).collect();
+        let options = SearchOptions {
+            banks: Vec::new(),
+            bank_set: Some(aside),
+            member: Some(self.member),
+            with_aside: true,
+            limit: Limit::new(SHADOW_MAX.into()).unwrap_or_default(),
+            ..options.clone()
+        };
+        let found = matching.search_again(&queries, &options, urgency, rooms, deadline);
+        let found: Result<_, Status> = Box::pin(found).await;
+        found.ok()
+    }
+}
+
+/// What the compiled rules say, or that a person has to look where there are none.
+fn decided(compiled: &Compiled, matches: &[MatchFacts], query: &QueryFacts, until: Instant) -> Decided {
+    let Some(policy) = &compiled.policy else {
+        let failure = Some("the policy does not compile in this frontend".into());
+        let decision = Decision { failure, verdict: Verdict::Review, ..Decision::default_of(matches, true) };
+        return decision.decided(compiled.version);
+    };
+    let is_spent = || Instant::now() > until;
+    let mut decision = policy.decide(matches, query, Budget::until(&is_spent));
+    if let (Some(version), None) = (compiled.not_compiled, &decision.failure) {
+        let note = format!(
+            "version {version} of the policy does not compile in this frontend, so version {} decides",
+            compiled.version
+        );
+        decision.failure = Some(note.into());
+        decision.verdict = decision.verdict.max(Verdict::Review);
+    }
+    decision.decided(compiled.version)
+}
+
+/// A number that is the same for the same hashes, by which shares of queries are drawn.
+fn digest(query: &Query) -> u64 {
+    use std::hash::Hasher as _;
+    // Not random: all frontends and all starts of one draw alike.
+    let mut hasher = std::hash::DefaultHasher::new();
+    for one in &query.hashes {
+        hasher.write(one.hash.as_bytes());
+    }
+    hasher.finish()
+}

@@ -1,0 +1,165 @@
+//! The policies of members as this frontend has compiled them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+use tokio::sync::OnceCell;
+use vigie_consortium::{MemberPolicies, PolicyVersion};
+use vigie_model::{Decided, MemberId};
+use vigie_policy::CompiledPolicy;
+
+/// A version of a policy, compiled.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    /// The version.
+    pub(super) version: u32,
+    /// The rules; `None` where they do not compile in this frontend, and no earlier version did.
+    pub(super) policy: Option<Arc<CompiledPolicy>>,
+    /// The version that the member has set, where this frontend decides by an earlier one because it cannot compile that.
+    pub(super) not_compiled: Option<u32>,
+}
+
+/// The compiled policies of all members. Members are few, and bounded by the directory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Policies {
+    held: Arc<Mutex<HashMap<MemberId, Held>>>,
+    counted: Counted,
+}
+
+#[derive(Debug, Clone)]
+struct Held {
+    /// Of which version of the directory's row.
+    version: PolicyVersion,
+    compiled: Arc<OnceCell<Arc<Compiled>>>,
+    /// The newest version before this one that compiled.
+    before: Option<Arc<Compiled>>,
+}
+
+/// Decisions, by verdict, and those whose rules failed.
+#[derive(Debug, Clone, Default)]
+struct Counted {
+    decisions: Family<OfVerdict, Counter>,
+    failures: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfVerdict {
+    verdict: &'static str,
+}
+
+impl Policies {
+    /// Registers what is counted.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let policies = Self::default();
+        registry.register(
+            "vigie_frontend_decisions",
+            "Decisions by policies of members, by verdict",
+            policies.counted.decisions.clone(),
+        );
+        registry.register(
+            "vigie_frontend_decision_failures",
+            "Decisions that are REVIEW at least because a rule failed or the answer lacked something",
+            policies.counted.failures.clone(),
+        );
+        policies
+    }
+
+    /// Counts a decision.
+    pub(super) fn count(&self, decided: &Decided) {
+        self.counted.decisions.get_or_create(&OfVerdict { verdict: decided.verdict.name() }).inc();
+        if decided.failure.is_some() {
+            self.counted.failures.inc();
+        }
+    }
+
+    /// The current policy of a member, compiled; `None` where it has none.
+    pub(super) async fn current(&self, member: MemberId, of: &MemberPolicies) -> Option<Arc<Compiled>> {
+        let version = of.current.as_ref()?;
+        let held = self.held(member, version);
+        let compiled = held.compiled.get_or_init(|| compile(member, version.clone(), held.before.clone()));
+        Some(Arc::clone(compiled.await))
+    }
+
+    fn held(&self, member: MemberId, version: &PolicyVersion) -> Held {
+        // Nothing in there panics half way.
+        let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |held: &&Held| {
+            held.version.version == version.version && Arc::ptr_eq(&held.version.policy, &version.policy)
+        };
+        if let Some(held) = all.get(&member).filter(is_it) {
+            return held.clone();
+        }
+        let before = all.get(&member).and_then(|held| match held.compiled.get() {
+            Some(compiled) if compiled.policy.is_some() => Some(Arc::clone(compiled)),
+            Some(_) | None => held.before.clone(),
+        });
+        let held = Held { version: version.clone(), compiled: Arc::default(), before };
+        all.insert(member, held.clone());
+        held
+    }
+}
+
+/// Compiles a version, on a thread that may wait for it.
+async fn compile(member: MemberId, version: PolicyVersion, before: Option<Arc<Compiled>>) -> Arc<Compiled> {
+    let number = version.version;
+    let compiled = tokio::task::spawn_blocking(move || CompiledPolicy::compile(&version.policy)).await;
+    match compiled {
+        Ok(Ok(policy)) => {
+            Arc::new(Compiled { version: number, policy: Some(Arc::new(policy)), not_compiled: None })
+        }
+        Ok(Err(_)) | Err(_) => {
+            // The bank has compiled it: another version of Vigie, or a fault.
+            tracing::error!(%member, version = number, "a policy does not compile here; the one before decides");
+            let before = before.and_then(|before| {
+                let Compiled { version, policy, .. } = &*before;
+                Some((*version, Arc::clone(policy.as_ref()?)))
+            });
+            Arc::new(match before {
+                Some((version, policy)) => {
+                    Compiled { version, policy: Some(policy), not_compiled: Some(number) }
+                }
+                None => Compiled { version: number, policy: None, not_compiled: Some(number) },
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_consortium::{Policy, PolicyDraft, Verdict, VerdictRuleDraft};
+
+    use super::*;
+
+    fn policy(condition: &str) -> Arc<Policy> {
+        let rule = VerdictRuleDraft {
+            name: "one".to_owned(),
+            condition: condition.to_owned(),
+            verdict: Verdict::Block,
+            shadow: false,
+        };
+        Arc::new(Policy::try_from(PolicyDraft { rules: vec![rule], ..PolicyDraft::default() }).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_policy_is_compiled_once_and_one_that_does_not_compile_leaves_the_one_before() {
+        let (policies, member) = (Policies::default(), MemberId(3));
+        let none = MemberPolicies::default();
+        assert!(policies.current(member, &none).await.is_none());
+        let broken = none.with(policy("nothing.of.this"), false);
+        let first = policies.current(member, &broken).await.unwrap();
+        assert!(first.policy.is_none() && first.not_compiled == Some(1));
+        let good = broken.with(policy("matches.size() > 0"), false);
+        let second = policies.current(member, &good).await.unwrap();
+        assert_eq!((second.version, second.not_compiled, second.policy.is_some()), (2, None, true));
+        assert!(Arc::ptr_eq(&second, &policies.current(member, &good).await.unwrap()));
+        let broken_again = good.with(policy("nothing.of.this"), false);
+        let third = policies.current(member, &broken_again).await.unwrap();
+        assert_eq!((third.version, third.not_compiled, third.policy.is_some()), (2, Some(3), true));
+        // Another member's is its own.
+        assert!(policies.current(MemberId(4), &none).await.is_none());
+    }
+}
