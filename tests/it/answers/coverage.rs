@@ -32,8 +32,12 @@ async fn lose_a_shard(calls: Calls) {
 
     cluster.stop_matcher(2).await.unwrap();
     let contents: Vec<_> = hashes.iter().map(|hash| pdq(*hash)).collect();
-    let call =
-        MatchCall { contents: contents.clone(), options: SearchOptions::default(), quality_floor: None };
+    let call = MatchCall {
+        contents: contents.clone(),
+        options: SearchOptions::default(),
+        quality_floor: None,
+        surface: Box::default(),
+    };
     let error = cluster.matching.match_content(call, soon()).await.unwrap_err();
     assert_eq!(error.code(), Code::Unavailable);
     assert!(error.message().starts_with("3 of 4 shards answered; shard 2: "), "{error}");
@@ -66,7 +70,8 @@ async fn without_a_single_matcher_nothing_is_answered() {
     let mut cluster = Cluster::start_with(|config| config.shard_count = 1).await.unwrap();
     cluster.stop_matcher(0).await.unwrap();
     let options = SearchOptions { min_coverage: MinCoverage::new(1e-9).unwrap(), ..SearchOptions::default() };
-    let call = MatchCall { contents: vec![pdq([0; 32])], options, quality_floor: None };
+    let call =
+        MatchCall { contents: vec![pdq([0; 32])], options, quality_floor: None, surface: Box::default() };
     let error = cluster.matching.match_content(call, soon()).await.unwrap_err();
     assert_eq!(error.code(), Code::Unavailable, "{error}");
 }
@@ -89,6 +94,7 @@ async fn a_lost_shard_is_told_however_large_the_partial_answer_is() {
             contents: vec![pdq(query); query_count],
             options: SearchOptions::default(),
             quality_floor: None,
+            surface: Box::default(),
         };
         let error = cluster.matching.match_content(call, soon()).await.unwrap_err();
         assert_eq!(error.code(), Code::Unavailable, "{error}");

@@ -93,7 +93,8 @@ impl Deployment {
         content: Content,
         options: SearchOptions,
     ) -> Result<Vec<ItemId>, vigie_clients::CallError> {
-        let call = MatchCall { contents: vec![content], options, quality_floor: None };
+        let call =
+            MatchCall { contents: vec![content], options, quality_floor: None, surface: Box::default() };
         let answer = self.matching.match_content(call, soon()).await?;
         assert!(answer.coverage.is_full(), "{:?}", answer.coverage);
         let matched = answer.results.into_iter().next().unwrap().unwrap();

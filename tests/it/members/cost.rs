@@ -55,7 +55,12 @@ async fn rate(client: &MatchClient, asked: &Arc<Vec<PdqHash>>, lasts: Duration) 
                     return;
                 }
                 let contents: Vec<Content> = vec![hashed([Hash::pdq(*hash)])];
-                let call = MatchCall { contents, options: SearchOptions::default(), quality_floor: None };
+                let call = MatchCall {
+                    contents,
+                    options: SearchOptions::default(),
+                    quality_floor: None,
+                    surface: Box::default(),
+                };
                 match client.match_content(call, soon()).await {
                     Ok(answer) => assert!(answer.results[0].is_ok()),
                     Err(error) => assert_eq!(error.code(), Code::ResourceExhausted, "{error}"),
@@ -132,6 +137,7 @@ async fn run(form: Form) {
         contents: vec![hashed([Hash::pdq(hash)])],
         options: as_of(sequence),
         quality_floor: None,
+        surface: Box::default(),
     };
     let head = everyone.bank.log_head(soon()).await.unwrap().sequence;
     let of_plain = MatchCall { options: as_of(head), ..probe(hashes[0]) };

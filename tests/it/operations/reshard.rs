@@ -30,7 +30,12 @@ impl Load {
             let known = rng.random_bool(0.5).then(|| self.known[rng.random_range(0..self.known.len())]);
             let hash = known.map_or_else(|| random_pdq(&mut rng), |(hash, _)| hash);
             let options = as_of(self.sequence);
-            let call = MatchCall { contents: vec![pdq(hash)], options, quality_floor: None };
+            let call = MatchCall {
+                contents: vec![pdq(hash)],
+                options,
+                quality_floor: None,
+                surface: Box::default(),
+            };
             let answer = client.match_content(call, soon()).await.unwrap();
             let found = &answer.results[0].as_ref().unwrap().found.matches;
             let items: Vec<ItemId> = found.iter().map(|found| found.item).collect();
@@ -83,7 +88,12 @@ async fn a_cluster_is_given_another_shard_count_without_an_error_or_an_incomplet
     // Until the first set has been found there is nobody to ask.
     let give_up = Deadline::now() + Duration::from_secs(30);
     loop {
-        let call = MatchCall { contents: vec![pdq([0; 32])], options: as_of(sequence), quality_floor: None };
+        let call = MatchCall {
+            contents: vec![pdq([0; 32])],
+            options: as_of(sequence),
+            quality_floor: None,
+            surface: Box::default(),
+        };
         match client.match_content(call, soon()).await {
             Ok(_) => break,
             Err(error) => assert!(Deadline::now() < give_up, "{error}"),

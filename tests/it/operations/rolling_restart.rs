@@ -103,7 +103,12 @@ async fn search(
     let (mut rng, mut answers) = (generator(seed), 0);
     while !stop.load(Ordering::Relaxed) {
         let (hash, id) = known[rng.random_range(0..known.len())];
-        let call = MatchCall { contents: vec![pdq(hash)], options: as_of(sequence), quality_floor: None };
+        let call = MatchCall {
+            contents: vec![pdq(hash)],
+            options: as_of(sequence),
+            quality_floor: None,
+            surface: Box::default(),
+        };
         let answer = client.match_content(call, Deadline::now() + Duration::from_secs(5)).await;
         let answer = answer.unwrap_or_else(|error| panic!("after {answers} answers: {error}"));
         assert!(answer.coverage.is_full(), "{:?}", answer.coverage);

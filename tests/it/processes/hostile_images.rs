@@ -74,7 +74,12 @@ impl Attacked {
 
     async fn ask(&self, image: Vec<u8>, within: Duration) -> Result<Matched, CallError> {
         let contents = vec![Content::Image(Bytes::from(image))];
-        let call = MatchCall { contents, options: as_of(self.sequence), quality_floor: None };
+        let call = MatchCall {
+            contents,
+            options: as_of(self.sequence),
+            quality_floor: None,
+            surface: Box::default(),
+        };
         let answer = self.client.match_content(call, Deadline::now() + within).await?;
         Ok(answer.results.into_iter().next().unwrap().unwrap())
     }

@@ -309,6 +309,7 @@ mod tests {
             quality_floor: Quality::FLOOR_DEFAULT,
             source: Source::Hashed,
             near_budget_spent: false,
+            decision: None,
         };
         let failure = QueryFailure { code: Code::InvalidArgument, message: "no hash".to_owned() };
         let answer = MatchAnswer {
