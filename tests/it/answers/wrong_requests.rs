@@ -31,7 +31,7 @@ fn request(query: pb::MatchQuery, options: model::SearchOptions) -> pb::MatchReq
         queries: vec![query],
         options: Some(options),
         quality_floor: None,
-        surface: Box::default(),
+        surface: String::new(),
     }
 }
 
@@ -91,7 +91,7 @@ async fn every_wrong_match_request_is_refused_in_words() {
         queries: vec![good(); 26],
         options: Some(greedy),
         quality_floor: None,
-        surface: Box::default(),
+        surface: String::new(),
     };
 
     let invalid = Code::InvalidArgument;
