@@ -274,7 +274,7 @@ impl TryFrom<pb::HashResponse> for ImageFingerprint {
 mod tests {
     use super::*;
     use crate::pb::model::v1 as pb_model;
-    use vigie_model::{DecodeFailure, DecodeFailureKind, Distance, SearchOptions, Way};
+    use vigie_model::{DecodeFailure, DecodeFailureKind, Distance, SearchOptions, Verdict, Way};
 
     #[test]
     fn a_query_without_content_says_what_to_send() {
@@ -301,6 +301,7 @@ mod tests {
             ],
             options: SearchOptions::default(),
             quality_floor: Some(Quality::new(10).unwrap()),
+            surface: "avatar".into(),
         };
         assert_eq!(MatchCall::try_from(pb::MatchRequest::from(call.clone())).unwrap(), call);
 
@@ -316,6 +317,15 @@ mod tests {
             quality_floor: Quality::FLOOR_DEFAULT,
             source: Source::Hashed,
             near_budget_spent: true,
+            decision: Some(Decided {
+                verdict: Verdict::Review,
+                rule: "near".into(),
+                policy_version: 4,
+                shadow_verdict: Some(Verdict::Block),
+                failure: Some("a rule failed".into()),
+                suppressed: 2,
+                id: Some([9; 16]),
+            }),
         };
         let decoded = Decoded {
             width: 640,

@@ -197,7 +197,7 @@ mod tests {
             |message| message.positive_ids.push(2),
             |message| message.contributor_ids.reverse(),
             |message| message.held_for_ids = (0..1_001).collect(),
-            |message| message.classes = vec!["x".repeat(257)],
+            |message| message.classes = vec!["x".repeat(201)],
         ];
         for edit in faulty {
             let mut message = standing_to_wire(&standing()).unwrap();

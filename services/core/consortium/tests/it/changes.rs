@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use vigie_consortium::rights::MemberBanks;
 use vigie_consortium::{
     Amount, ApiKey, ApiKeys, Caller, Capabilities, Capability, Change, Charter, CharterDraft, Credential,
-    Difference, Directory, Expiry, Flag, Flags, Grant, KeyDigest, KeyId, Member, MemberId, MemberState,
-    Method, OwnedBank, Principal, PrincipalId, Quota, Reference, Role, Row, Text, TokenIssuers, TokenSubject,
-    View,
+    Difference, Directory, Expiry, Flag, Flags, Grant, KeyDigest, KeyId, Member, MemberId, MemberPolicies,
+    MemberState, Method, OwnedBank, Principal, PrincipalId, Quota, Reference, Role, Row, Text, TokenIssuers,
+    TokenSubject, View,
 };
 use vigie_model::{BankId, BankName, Sequence, UnixMillis};
 
@@ -102,8 +102,13 @@ fn change() -> impl Strategy<Value = Change> {
         1 => (member(), 0_u64..3).prop_map(move |(member, units)| {
             Change::QuotaPut { member, quota: Quota { units_per_day: amount(units), ..Quota::default() } }
         }),
-        1 => (bank(), 0_u32..3).prop_map(|(bank, two_person_items)| {
-            let draft = CharterDraft { two_person_items, ..CharterDraft::default() };
+        1 => (member(), 0_usize..3).prop_map(|(member, versions)| {
+            let with = |policies: MemberPolicies, at| policies.with(Arc::default(), at == 1);
+            let policies = Arc::new((0..versions).fold(MemberPolicies::default(), with));
+            Change::PoliciesPut { member, policies }
+        }),
+        1 => (bank(), 0_u32..3, 0_u32..3).prop_map(|(bank, two_person_items, confirmations_min)| {
+            let draft = CharterDraft { two_person_items, confirmations_min, ..CharterDraft::default() };
             Change::CharterPut { bank, charter: Charter::try_from(draft).unwrap() }
         }),
         5 => (bank(), member(), name()).prop_map(|(bank, owner, name)| Change::BankCreated { bank, owner, name }),

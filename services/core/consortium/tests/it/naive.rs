@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use vigie_consortium::change::bounds::PRINCIPALS_PER_MEMBER_MAX;
 use vigie_consortium::{
-    Change, Charter, Credential, Expiry, Grant, Member, MemberId, MemberState, OwnedBank, Principal,
-    PrincipalId, Quota, Role, Row,
+    Change, Charter, Credential, Expiry, Grant, Member, MemberId, MemberPolicies, MemberState, OwnedBank,
+    Principal, PrincipalId, Quota, Role, Row,
 };
 use vigie_model::{BankId, BankName};
 
@@ -14,6 +14,7 @@ use vigie_model::{BankId, BankName};
 pub(crate) struct Naive {
     pub(crate) members: BTreeMap<u32, Member>,
     pub(crate) quotas: BTreeMap<u32, Quota>,
+    pub(crate) policies: BTreeMap<u32, Arc<MemberPolicies>>,
     pub(crate) principals: BTreeMap<u64, Principal>,
     pub(crate) banks: BTreeMap<u32, OwnedBank>,
     pub(crate) grants: BTreeMap<(u32, u32), Grant>,
@@ -26,6 +27,7 @@ impl Naive {
         Self {
             members: BTreeMap::from([(1, Member::local())]),
             quotas: BTreeMap::new(),
+            policies: BTreeMap::new(),
             principals: BTreeMap::new(),
             banks: BTreeMap::new(),
             grants: BTreeMap::new(),
@@ -67,6 +69,10 @@ impl Naive {
             Change::QuotaPut { member, quota } => {
                 self.quotas.insert(member.0, quota);
                 self.quotas.retain(|_, quota| *quota != Quota::default());
+            }
+            Change::PoliciesPut { member, policies } => {
+                self.policies.insert(member.0, policies);
+                self.policies.retain(|_, policies| !policies.is_none());
             }
             Change::CharterPut { bank, charter } => self.edit(bank, |bank| bank.charter = charter),
             Change::BankCreated { bank, owner, name } => {
@@ -112,7 +118,7 @@ impl Naive {
             && (self.principal_used == 0
                 || self.principals.values().any(|one| is_operator(one) && lasts(one)))
             && self.banks.values().all(|bank| is_known(bank.owner))
-            && self.quotas.keys().all(|id| self.members.contains_key(id))
+            && self.quotas.keys().chain(self.policies.keys()).all(|id| self.members.contains_key(id))
             && self.grants.values().all(|grant| {
                 let owner = self.banks.get(&grant.bank.0).map(|bank| bank.owner);
                 is_known(grant.member) && owner.is_some_and(|owner| owner != grant.member)
@@ -133,7 +139,9 @@ impl Naive {
             Change::PrincipalRevoked(id) => before.principals.contains_key(&id.0),
             Change::GrantPut(_) => true,
             Change::GrantRevoked { bank, member } => before.grants.contains_key(&(member.0, bank.0)),
-            Change::QuotaPut { member, .. } => before.members.contains_key(&member.0),
+            Change::QuotaPut { member, .. } | Change::PoliciesPut { member, .. } => {
+                before.members.contains_key(&member.0)
+            }
             Change::BankCreated { bank, .. } => bank.0 > before.bank_used,
             Change::CharterPut { bank, .. }
             | Change::BankRenamed { bank, .. }
@@ -149,8 +157,18 @@ impl Naive {
         let banks = self.banks.values().map(|row| Row::Bank(Arc::new(row.clone())));
         let grants = self.grants.values().map(|row| Row::Grant(Arc::new(row.clone())));
         let quotas = self.quotas.iter().map(|(member, quota)| Row::Quota(MemberId(*member), *quota));
+        let policies = self.policies.iter();
+        let policies =
+            policies.map(|(member, policies)| Row::Policies(MemberId(*member), Arc::clone(policies)));
         let used = Row::Used { principal: PrincipalId(self.principal_used), bank: BankId(self.bank_used) };
-        members.chain(principals).chain(banks).chain(grants).chain(quotas).chain([used]).collect()
+        members
+            .chain(principals)
+            .chain(banks)
+            .chain(grants)
+            .chain(quotas)
+            .chain(policies)
+            .chain([used])
+            .collect()
     }
 }
 
