@@ -62,6 +62,7 @@ impl Standing {
     /// Classes that one standing names at most.
     pub const CLASSES_MAX: usize = 32;
     /// The longest class, in bytes.
+    /// The longest class, in bytes: three words and what stands between them.
     pub const CLASS_LEN_MAX: usize = 200;
 
     /// Whether nothing is said of the item.
