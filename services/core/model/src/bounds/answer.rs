@@ -274,7 +274,9 @@ mod tests {
     #[test]
     fn the_largest_match_and_the_largest_batch_have_a_bound() {
         let labels = vec!["x".repeat(ItemContent::LABEL_LEN_MAX).into_boxed_str(); ItemContent::LABELS_MAX];
+        let classes = vec!["c".repeat(Standing::CLASS_LEN_MAX).into_boxed_str(); Standing::CLASSES_MAX];
         let largest = Match {
+            facts: Some(Box::new(Facts { classes: classes.into(), ..Facts::default() })),
             bank_name: "n".repeat(BankName::LEN_MAX).parse().unwrap(),
             external_reference: Some("r".repeat(ItemContent::EXTERNAL_REFERENCE_LEN_MAX).into()),
             labels: labels.into(),
