@@ -8,7 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|name| (name, name))
         .into_iter()
         .chain([("consortium", "directory"), ("consortium", "audit"), ("consortium", "opinion")])
-        .chain([("consortium", "policy"), ("consortium", "policy_service")])
+        .chain([("consortium", "policy"), ("consortium", "policy_service"), ("consortium", "statistics")])
         .chain([("bank", "exchange"), ("bank", "exchange_service")])
         .map(|(package, file)| format!("vigie/{package}/v1/{file}.proto"))
         .collect::<Vec<_>>();

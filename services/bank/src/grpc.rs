@@ -13,6 +13,7 @@ mod opinions;
 mod page;
 mod policies;
 mod published;
+mod statistics;
 
 use std::sync::Arc;
 

@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 use vigie_audit::salt::Salts;
-use vigie_consortium::{ContentDigest, Directory, MemberId, MemberState, View};
+use vigie_consortium::{ContentDigest, Directory, DocumentKind, MemberId, MemberState, View};
 use vigie_log::{Application, Draft, PurgeStep};
 use vigie_model::{FeedRange, ItemId, SetDigest, UnixMillis};
+use vigie_statistics::{CellKey, Counts};
 
 use crate::error::Error;
 use crate::plan::answer::Answer;
 use crate::plan::audit::Audit;
+use crate::plan::beside::counting::counters_from;
 use crate::plan::digests::Totals;
 use crate::plan::exchanges::known::{LookedUp, look_up};
 use crate::plan::exchanges::write::ExchangeAction;
@@ -21,6 +23,7 @@ use crate::plan::records::removed_items;
 use crate::plan::step::Step;
 use crate::plan::write::{Action, Write};
 use crate::plan::{Counted, Exchanges, Known, Planner, State};
+use crate::store::documents::DocumentRange;
 use crate::store::{Loaded, PurgedPage, Rows, Store, StoreError, id_to_model, to_model};
 use crate::upkeep::erase::Eraser;
 
@@ -133,6 +136,26 @@ impl BankLog {
     }
 }
 
+impl BankLog {
+    /// Reads the counters that the writer keeps in memory.
+    async fn counters(&self) -> Result<Counts, StoreError> {
+        let mut counters = Counts::default();
+        let mut after = counters_from(self.now());
+        loop {
+            let range = DocumentRange { kind: DocumentKind::Count, after, before: None, limit: 1_000 };
+            let page = self.store.document_range(&range).await?;
+            let Some(last) = page.last() else { return Ok(counters) };
+            after = last.key.clone();
+            for document in &page {
+                let count = (*document.payload).try_into().map(u64::from_be_bytes);
+                if let (Ok(key), Ok(count)) = (CellKey::decode(document.key.as_bytes()), count) {
+                    counters.add(key, count);
+                }
+            }
+        }
+    }
+}
+
 impl Application for BankLog {
     type Write = Write;
     type Answer = Answer;
@@ -152,9 +175,11 @@ impl Application for BankLog {
             loaded;
         let of = lists.into_iter().map(|list| (list.bank, list)).collect();
         let audit = Audit::new(audit, Arc::clone(&self.salts));
+        let counters = Arc::new(self.counters().await?);
         let state = State::new(counts, banks, directory, audit)
             .with_exchanges(exchanges)
             .with_lists(Lists { secret: list_secret, of })
+            .with_counters(counters)
             .counting(Arc::clone(&self.counted));
         Ok(vigie_log::Loaded { head, state, summary: totals })
     }
@@ -203,6 +228,7 @@ impl Application for BankLog {
                 | Action::SetBankEnabled { .. }
                 | Action::SetBankMatchRatio { .. }
                 | Action::Members(_)
+                | Action::CountMatches(..)
                 | Action::Record(_) => {}
                 Action::Opinions(opinions) => items.extend(opinions.items()),
                 Action::Exchange(write) => {

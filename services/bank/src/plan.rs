@@ -7,7 +7,12 @@
 pub(crate) mod answer;
 pub(crate) mod audit;
 pub(crate) mod digests;
-mod documents;
+/// What is kept beside items: opinions on them, documents, and counters.
+pub(crate) mod beside {
+    pub(crate) mod opinions;
+    mod documents;
+    pub(crate) mod counting;
+}
 /// Banks as such.
 mod banks {
     mod settings;
@@ -27,7 +32,6 @@ pub(crate) mod lists {
 pub(crate) mod holds;
 mod items;
 pub(crate) mod members;
-pub(crate) mod opinions;
 pub(crate) mod purge;
 pub(crate) mod records;
 pub(crate) mod noted;
@@ -41,13 +45,15 @@ use std::sync::Arc;
 
 use tonic::Code;
 use vigie_access::Who;
-use vigie_consortium::{Admitted, Change, Directory, Exchange, ExchangeId, ItemRecord, View};
+use vigie_consortium::{Admitted, Change, Directory, Exchange, ExchangeId, ItemRecord, Method, View};
 use vigie_log::{Draft, Planned};
 use vigie_model::{Bank, BankId, BankRef, ChangeKind, ItemId, Partition, Sequence, SetDigest, UnixMillis};
 use vigie_proto::bank::{LogChange, encode_log_change};
+use vigie_statistics::Measure;
 
 use self::answer::Answer;
 use self::audit::{About, Audit, NewEntry};
+use self::beside::counting::{Counters, Of};
 use self::digests::{PartDigest, Parts};
 use self::exchanges::known::KnownPage;
 use self::lists::state::{Before, Lists};
@@ -77,6 +83,7 @@ pub(crate) struct State {
     lists: Arc<Lists>,
     two_people: Arc<TwoPeople>,
     counted: Arc<Counted>,
+    counters: Counters,
 }
 
 /// What is counted beside the log, and outlives a state that is loaded anew.
@@ -90,9 +97,14 @@ impl State {
     /// From the rows of the store.
     pub(crate) fn new(counts: Counts, banks: Vec<Bank>, directory: Directory, audit: Audit) -> Self {
         let banks = banks.into_iter().map(|bank| (bank.id, bank)).collect();
-        let (exchanges, lists, two_people, counted) = Default::default();
+        let (exchanges, lists, two_people, counted, counters) = Default::default();
         let view = Arc::new(View::from(directory));
-        Self { counts, banks, view, audit, exchanges, lists, two_people, counted }
+        Self { counts, banks, view, audit, exchanges, lists, two_people, counted, counters }
+    }
+
+    /// With these counters of what is published.
+    pub(crate) fn with_counters(self, counters: Counters) -> Self {
+        Self { counters, ..self }
     }
 
     /// With these published lists.
@@ -268,6 +280,7 @@ impl vigie_log::Planner for Planner<'_> {
             matches!(write.action, Action::ReviewHolds { .. }) && self.draft.last() == before;
         let is_silent =
             is_own_and_nothing || matches!(answer, Answer::Recorded { .. } | Answer::ItemsListed { .. });
+        let is_silent = is_silent || matches!(write.action, Action::CountMatches(..));
         if self.has_members() && !is_silent {
             let (action, code) = (write.by.method.path().to_owned(), Code::Ok);
             let mut about = about.answered(&answer);
@@ -328,6 +341,7 @@ impl Planner<'_> {
             Action::Exchange(exchange) => self.change_exchanges(by, &exchange.action),
             Action::Opinions(opinions) => self.change_opinions(write, &opinions.action),
             Action::Record(entries) => self.record_all(entries),
+            Action::CountMatches(counted, _) => self.count_matches(counted),
         }
     }
 
@@ -385,7 +399,8 @@ impl Planner<'_> {
             | Action::Members(_)
             | Action::Exchange(_)
             | Action::ListItems { .. }
-            | Action::Record(_) => About::default(),
+            | Action::Record(_)
+            | Action::CountMatches(..) => About::default(),
         }
     }
 
@@ -397,6 +412,17 @@ impl Planner<'_> {
     }
 
     fn record_all(&mut self, entries: &[NewEntry]) -> Result<Answer, Error> {
+        for entry in entries {
+            let of = Of { member: entry.by.member, ..Of::default() };
+            let is_search = [Method::Match, Method::MatchStream].iter().any(|one| one.path() == entry.action);
+            match entry.code {
+                Code::Ok if is_search => self.count_up(&of, Measure::Lookups, entry.calls)?,
+                Code::PermissionDenied | Code::ResourceExhausted | Code::Unauthenticated => {
+                    self.count_up(&of, Measure::CallsRefused, entry.calls)?;
+                }
+                _ => {}
+            }
+        }
         if self.has_members() {
             entries.iter().try_for_each(|entry| self.record(entry.clone()))?;
         }

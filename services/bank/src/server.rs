@@ -23,6 +23,7 @@ use vigie_proto::pb::consortium::v1::audit_service_server::AuditServiceServer;
 use vigie_proto::pb::consortium::v1::consortium_service_server::ConsortiumServiceServer;
 use vigie_proto::pb::consortium::v1::opinion_service_server::OpinionServiceServer;
 use vigie_proto::pb::consortium::v1::policy_service_server::PolicyServiceServer;
+use vigie_proto::pb::consortium::v1::statistics_service_server::StatisticsServiceServer;
 use vigie_proto::{DESCRIPTORS, ROLES};
 use vigie_serving::{Health, Listener, LongStreamLimits, LongStreams, Reflection, Routes, Shutdown, serve};
 use vigie_telemetry::{Condition, Telemetry, register_counters, register_gauge};
@@ -67,6 +68,7 @@ pub(crate) async fn run(
         .with(BankServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(AuditServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(ExchangeServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
+        .with(StatisticsServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(PolicyServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(OpinionServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(ConsortiumServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))

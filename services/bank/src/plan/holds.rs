@@ -11,9 +11,11 @@ use vigie_consortium::{
 };
 use vigie_model::{BankId, ChangeKind, ItemId, MemberId, OpinionKind, SetDigest, Standing, UnixMillis};
 use vigie_proto::bank::LogChange;
+use vigie_statistics::Measure;
 
 use super::Planner;
 use super::answer::Answer;
+use super::beside::counting::Of;
 use super::write::{Author, Holding};
 use crate::error::Error;
 use crate::store::touched::Touch;
@@ -111,6 +113,7 @@ impl Planner<'_> {
         if is_held != was_held {
             self.count_hold(item, bank, is_held);
             self.log(ChangeKind::ItemHeldSet { item, bank, held: is_held })?;
+            self.count_up(&Of::bank(bank), Measure::ItemsHeld, u64::from(is_held))?;
         }
         let former = before.as_ref().map(|before| Arc::clone(&before.standing)).unwrap_or_default();
         if former != record.standing {

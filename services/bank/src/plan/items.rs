@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 use vigie_consortium::{ContentDigest, Details, ItemPlace, ItemRecord, Origin, Submission, Whose};
 use vigie_model::{BankId, BankRef, ChangeKind, Item, ItemContent, ItemId, MemberId, SetDigest, UnixMillis};
 use vigie_proto::bank::{ContributedItem, encode_item};
+use vigie_statistics::Measure;
 
 use super::Planner;
 use super::answer::Answer;
+use super::beside::counting::Of;
 use super::purge::Removed;
 use super::records::Records;
 use super::write::{Author, Write};
@@ -174,6 +176,9 @@ impl Planner<'_> {
         let (mut ids, mut records) = (Vec::with_capacity(new_count), Vec::new());
         for (item, record) in new {
             let id = self.add_item(adding.bank, adding.contributor, item.content.clone())?;
+            let of = Of::member_and_bank(adding.contributor, adding.bank).classed(&item.details);
+            self.count_up(&of, Measure::ItemsAdded, 1)?;
+            self.count_up(&of, Measure::HashesAdded, item.content.hashes().len() as u64)?;
             records.extend(record.map(|record| (id, record)));
             ids.push(id);
         }
@@ -345,6 +350,7 @@ impl Planner<'_> {
         self.state.counts.items -= 1;
         self.state.counts.hashes -= digest.hashes;
         self.log(ChangeKind::ItemRemoved { item, bank })?;
+        self.count_up(&Of::member_and_bank(member, bank), Measure::ItemsRemoved, 1)?;
         if let Some(record) = record {
             self.note_disputes(item, bank, Some(&record), None)?;
         }

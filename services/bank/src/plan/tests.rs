@@ -1,11 +1,14 @@
 //! The planner against a slow model, and what a group sees of itself.
 
+mod kept;
+
 use proptest::prelude::*;
 use vigie_consortium::{Expiry, Origin};
 use vigie_log::{Head, Planner as _};
 use vigie_model::{BankName, Hash, ItemContent, ItemDraft, MatchRatio, MemberId};
 use vigie_proto::bank::{ContributedItem, decode_item};
 
+use self::kept::Kept;
 use super::*;
 use crate::log::BankLog;
 use crate::plan::write::Holding;
@@ -193,7 +196,9 @@ impl Model {
                 let known = u32::try_from(ids.iter().filter(is_known).count()).unwrap();
                 Ok(Answer::ItemsAdded { items: ids, known, sequence: Sequence(self.sequence) })
             }
-            Action::Members(_) | Action::Exchange(_) | Action::Opinions(_) => unreachable!("not drawn"),
+            Action::Members(_) | Action::Exchange(_) | Action::Opinions(_) | Action::CountMatches(..) => {
+                unreachable!("not drawn")
+            }
             Action::UpdateItem { .. } | Action::ListItems { .. } | Action::ReviewHolds { .. } => {
                 unreachable!("not drawn")
             }
@@ -284,6 +289,7 @@ impl Model {
             | Action::Members(_)
             | Action::Exchange(_)
             | Action::Opinions(_)
+            | Action::CountMatches(..)
             | Action::Record(_) => action.clone(),
         }
     }
@@ -337,64 +343,6 @@ fn same(items: &[Held], hashes: u64, cases: &[Origin]) -> Option<usize> {
     let of_content = |held: &Held| held.hashes == hashes && has_origin(held);
     let has_case = |held: &Held| of_content(held) && held.cases.iter().any(|case| cases.contains(case));
     items.iter().position(has_case).or_else(|| items.iter().position(of_content))
-}
-
-/// The rows of the items and of the digests, as a store would have them after each batch.
-#[derive(Default)]
-struct Kept {
-    items: HashMap<ItemId, Placement>,
-    records: BTreeMap<ItemId, StoredRecord>,
-    /// The bytes of all items that there ever were.
-    payloads: HashMap<ItemId, Vec<u8>>,
-    undos: BTreeMap<ItemId, Undo>,
-    parts: Parts,
-    totals: Parts,
-}
-
-impl Kept {
-    fn apply(&mut self, rows: &super::Rows, totals: &[(u16, SetDigest)]) {
-        self.items.extend(rows.items_added.iter().map(|item| (item.placement.item, item.placement)));
-        self.items.retain(|item, _| !rows.items_removed.contains(item));
-        self.payloads.extend(rows.items_added.iter().map(|item| (item.placement.item, item.payload.clone())));
-        self.undos.extend(rows.undos.iter().map(|undo| (undo.item, undo.clone())));
-        self.undos.retain(|item, _| !rows.undone.contains(item));
-        self.records.extend(rows.records_set.iter().map(|set| (set.item, set.clone())));
-        self.records.retain(|item, _| !rows.items_removed.contains(item));
-        rows.banks_deleted.iter().for_each(|bank| self.parts.remove(*bank));
-        for PartDigest { bank, partition, digest } in &rows.digests {
-            *self.parts.part(*bank, *partition) += *digest;
-        }
-        for (partition, digest) in totals {
-            *self.totals.part(BankId(0), *partition) += *digest;
-        }
-    }
-
-    fn removed(&self) -> Vec<RemovedItem> {
-        let removed = |undo: &Undo| {
-            let item = decode_item(&self.payloads[&undo.item]).unwrap();
-            RemovedItem { item, record: undo.record.clone() }
-        };
-        self.undos.values().map(removed).collect()
-    }
-
-    /// The digests counted anew: by bank and partition, and by partition.
-    fn counted(&self, banks: &[Bank]) -> (Parts, Parts) {
-        let (mut parts, mut totals) = (Parts::default(), Parts::default());
-        for placement in self.items.values() {
-            if banks.iter().any(|bank| bank.id == placement.bank) {
-                let (item, mut digest) = (placement.item, placement.digest);
-                let partition = Partition::of(item).get();
-                if let Some(StoredRecord { record, .. }) = self.records.get(&item) {
-                    digest += SetDigest::of_standing(item, &record.standing);
-                    let is_held = !record.holds.is_empty();
-                    digest += if is_held { SetDigest::of_hold(item) } else { SetDigest::EMPTY };
-                }
-                *parts.part(placement.bank, partition) += digest;
-                *totals.part(BankId(0), partition) += digest;
-            }
-        }
-        (parts, totals)
-    }
 }
 
 proptest! {

@@ -7,9 +7,10 @@ use vigie_proto::bank::{ContributedItem, encode_item};
 use vigie_proto::pb::bank::v1 as pb;
 
 use crate::plan::audit::NewEntry;
+use crate::plan::beside::counting::CountedMatches;
+use crate::plan::beside::opinions::OpinionWrite;
 use crate::plan::exchanges::write::ExchangeWrite;
 use crate::plan::members::MembersWrite;
-use crate::plan::opinions::OpinionWrite;
 
 /// A write, checked as far as it can be without knowing the state.
 #[derive(Debug, Clone)]
@@ -134,6 +135,8 @@ pub(crate) enum Action {
     Exchange(ExchangeWrite),
     /// Opinions, outcomes of disputes, or holds for one member.
     Opinions(OpinionWrite),
+    /// Matches and verdicts to be counted, of a request with this digest.
+    CountMatches(Vec<CountedMatches>, [u8; 32]),
     /// Entries of the audit, at least one, and no change of anything else.
     Record(Vec<NewEntry>),
 }
@@ -166,6 +169,7 @@ impl Action {
             Self::Exchange(_) => Method::ApplyExchangePage,
             Self::Opinions(_) => Method::PutOpinions,
             Self::Record(_) => Method::RecordCalls,
+            Self::CountMatches(..) => Method::RecordMatches,
         };
         Write { by: Author { caller: Caller::Everyone, method }, action: self }
     }
@@ -192,6 +196,8 @@ impl vigie_log::Write for Write {
             // A record, a hold, a standing, and the document of a dispute or a hold.
             Action::Opinions(opinions) => 4 * opinions.items().len(),
             Action::Record(entries) => entries.len(),
+            // No change of the log, and as many rows.
+            Action::CountMatches(counted, _) => counted.len(),
         }
     }
 
@@ -221,6 +227,7 @@ impl vigie_log::Write for Write {
             Action::Exchange(exchange) => exchange.weight(item_weight),
             Action::Opinions(opinions) => 8 * EACH * opinions.items().len().max(1),
             Action::Record(entries) => EACH * entries.len(),
+            Action::CountMatches(counted, _) => 2 * EACH * counted.len(),
         }
     }
 
@@ -307,6 +314,7 @@ impl vigie_log::Write for Write {
             Action::Members(write) => parts.add(b"members").add(&write.request_digest),
             Action::Exchange(write) => parts.add(b"exchange").add(&write.request_digest),
             Action::Opinions(write) => parts.add(b"opinions").add(&write.request_digest),
+            Action::CountMatches(_, digest) => parts.add(b"matches").add(digest),
             Action::Record(entries) => {
                 parts.add(b"record");
                 for entry in entries {

@@ -88,7 +88,7 @@ pub struct DocumentKeyError(usize);
 
 impl DocumentKey {
     /// The longest, in bytes.
-    pub const LEN_MAX: usize = 200;
+    pub const LEN_MAX: usize = 240;
 
     /// Checks the length.
     pub fn new(bytes: &[u8]) -> Result<Self, DocumentKeyError> {
@@ -173,7 +173,7 @@ mod tests {
         let key = |numbers: &[u64]| DocumentKey::of_numbers(numbers);
         assert!(key(&[1, 300]) < key(&[2, 5]) && key(&[1, 255]) < key(&[1, 256]) && key(&[1]) < key(&[1, 0]));
         assert_eq!((key(&[7, 9]).number(1), key(&[7]).number(1)), (9, 0));
-        assert!(DocumentKey::new(&[0; 200]).is_ok());
-        assert_eq!(DocumentKey::new(&[0; 201]), Err(DocumentKeyError(201)));
+        assert!(DocumentKey::new(&[0; 240]).is_ok());
+        assert_eq!(DocumentKey::new(&[0; 241]), Err(DocumentKeyError(241)));
     }
 }

@@ -80,6 +80,7 @@ impl Method {
             | Self::ListMemberHolds
             | Self::GetPolicy
             | Self::TryPolicy
+            | Self::GetStatistics
             | Self::ListEntries
             | Self::GetCheckpoint
             | Self::ProveInclusion
@@ -96,6 +97,7 @@ impl Method {
             | Self::MatcherDescribe
             | Self::ReadDirectory
             | Self::RecordCalls
+            | Self::RecordMatches
             | Self::AcquireExchangeLease
             | Self::ListExchangeRecords => Audited::Refused,
             Self::HealthCheck | Self::HealthWatch | Self::Reflection | Self::ReflectionAlpha => {

@@ -173,6 +173,10 @@ methods! {
     GetPolicy = "/vigie.consortium.v1.PolicyService/GetPolicy",
     /// Tries a policy on given matches.
     TryPolicy = "/vigie.consortium.v1.PolicyService/TryPolicy",
+    /// Answers statistics.
+    GetStatistics = "/vigie.consortium.v1.StatisticsService/GetStatistics",
+    /// Counts matches and verdicts.
+    RecordMatches = "/vigie.consortium.v1.StatisticsService/RecordMatches",
     /// Lists entries of the audit.
     ListEntries = "/vigie.consortium.v1.AuditService/ListEntries",
     /// Reads the newest checkpoint of the audit.

@@ -174,6 +174,10 @@ pub(super) const fn row(method: Method) -> Row {
         Method::GetPolicy => roles([No, No, Free, Free, Free, No]),
         Method::TryPolicy => roles([No, No, Free, Free, No, No]),
 
+        // Numbers alone, in which what is small of others is suppressed.
+        Method::GetStatistics => roles([No, No, No, OwnMember, OwnMemberOrAllOfHost, EveryMember]),
+        Method::RecordMatches => processes(&[Frontend], NOBODY),
+
         Method::ListEntries | Method::ProveInclusion => {
             roles([No, No, No, OwnMember, OwnMemberOrAllOfHost, No])
         }

@@ -92,7 +92,9 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::SetMemberState
         | Method::SetTokenIssuers
         | Method::SetQuota => members().into(),
-        Method::ListMembers | Method::ListPrincipals | Method::ListEntries => vec![Target::Members],
+        Method::ListMembers | Method::ListPrincipals | Method::ListEntries | Method::GetStatistics => {
+            vec![Target::Members]
+        }
         Method::CreatePrincipal => {
             let sets = [&["matcher"][..], &["administrator"], &["operator"], &["contributor", "auditor"]];
             let of = [None, Some("local"), Some("owner"), Some("match"), Some("nobody")];
@@ -122,6 +124,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::SetPolicy
         | Method::GetPolicy
         | Method::TryPolicy
+        | Method::RecordMatches
         | Method::CoordinatorSearch
         | Method::DescribeTopology
         | Method::MatcherSearch

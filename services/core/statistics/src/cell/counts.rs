@@ -30,6 +30,18 @@ impl Counts {
         self.0.get(key).copied().unwrap_or_default()
     }
 
+    /// How many counters are above 0.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The counters above 0, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&CellKey, u64)> {
         self.0.iter().map(|(key, count)| (key, *count))

@@ -7,16 +7,18 @@ use prost::Message as _;
 use vigie_access::Who;
 use vigie_consortium::{
     Classification, Dispute, DocumentKey, DocumentKind, Holder, ItemPlace, ItemRecord, MemberHold, Opinion,
-    OpinionWords, Resolution,
+    OpinionReason, OpinionWords, Resolution,
 };
 use vigie_model::{BankId, ItemId, MemberId, OpinionKind, UnixMillis};
 use vigie_proto::pb::bank::v1 as pb_bank;
 use vigie_proto::pb::consortium::v1 as pb;
+use vigie_statistics::Measure;
 
-use super::Planner;
-use super::answer::Answer;
-use super::write::{Author, Write};
+use super::counting::{Of, of_opinion, of_resolution};
 use crate::error::Error;
+use crate::plan::Planner;
+use crate::plan::answer::Answer;
+use crate::plan::write::{Author, Write};
 use crate::store::{Placement, to_model};
 
 /// A write of opinions.
@@ -81,7 +83,11 @@ impl OpinionWrite {
 }
 
 impl Planner<'_> {
-    pub(super) fn change_opinions(&mut self, write: &Write, asked: &OpinionAction) -> Result<Answer, Error> {
+    pub(in crate::plan) fn change_opinions(
+        &mut self,
+        write: &Write,
+        asked: &OpinionAction,
+    ) -> Result<Answer, Error> {
         match asked {
             OpinionAction::Put(opinions) => self.put_opinions(write.by, opinions),
             OpinionAction::Withdraw(items) => self.withdraw_opinions(write.by, items),
@@ -107,6 +113,7 @@ impl Planner<'_> {
     fn put_opinions(&mut self, by: Author, opinions: &[NewOpinion]) -> Result<Answer, Error> {
         let (at, sequence) = (self.now(), to_model(self.draft.last().next()));
         let mut changed: BTreeMap<ItemId, (Placement, ItemRecord)> = BTreeMap::new();
+        let mut counted = Vec::new();
         for new in opinions {
             let (member, placement) = self.word_on(by, new.item)?;
             if let Some(class) = &new.words.proposed {
@@ -115,10 +122,20 @@ impl Planner<'_> {
             }
             let (_, record) =
                 changed.entry(new.item).or_insert_with(|| (placement, self.record_of(&placement)));
-            let NewOpinion { hash, kind, words, .. } = new.clone();
-            let opinion = Opinion { member, hash, kind: Some(kind), words, at, sequence };
-            record.opinions = record.opinions.with(opinion).map_err(|_| Error::TooManyOpinions(new.item))?;
+            let NewOpinion { hash, kind, words, .. } = new;
+            let (hash, kind, words) = (*hash, *kind, words.clone());
+            let opinion = Opinion { member, hash, kind: Some(kind), words: words.clone(), at, sequence };
+            let opinions = record.opinions.with(opinion).map_err(|_| Error::TooManyOpinions(new.item))?;
+            if opinions != record.opinions {
+                let of = Of::member_and_bank(member, placement.bank);
+                counted.push((of.clone(), of_opinion(kind)));
+                if words.reason == Some(OpinionReason::AppealUpheld) {
+                    counted.push((of, Measure::AppealsUpheld));
+                }
+            }
+            record.opinions = opinions;
         }
+        counted.iter().try_for_each(|(of, what)| self.count_up(of, *what, 1))?;
         self.put_all(changed)
     }
 
@@ -203,7 +220,7 @@ impl Planner<'_> {
     }
 
     /// Keeps the documents of what changed between two records of an item: `None` for no record before, or for an item that goes.
-    pub(super) fn note_disputes(
+    pub(in crate::plan) fn note_disputes(
         &mut self,
         item: ItemId,
         bank: BankId,
@@ -219,6 +236,7 @@ impl Planner<'_> {
             if let Some(dispute) = is_open {
                 let payload = stored_dispute(item, bank, &dispute, None);
                 self.put_document(DocumentKind::OpenDispute, open_key(&dispute, item), payload)?;
+                self.count_up(&Of::member_and_bank(dispute.opened_by, bank), Measure::DisputesOpened, 1)?;
             }
         }
         if let (Some(dispute), None) = (was_open, after) {
@@ -247,6 +265,7 @@ impl Planner<'_> {
     ) -> Result<(), Error> {
         let at = self.now();
         let payload = stored_dispute(item, bank, dispute, Some((resolution, at)));
+        self.count_up(&Of::bank(bank), of_resolution(resolution), 1)?;
         self.put_document(DocumentKind::ResolvedDispute, DocumentKey::of_numbers(&[at.0, item.0]), payload)
     }
 }

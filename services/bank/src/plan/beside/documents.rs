@@ -5,12 +5,12 @@ use vigie_consortium::{Document, DocumentKey, DocumentKind, MemberId, MemberPoli
 use vigie_proto::bank::LogChange;
 use vigie_proto::pb::consortium::v1 as pb;
 
-use super::Planner;
 use crate::error::Error;
+use crate::plan::Planner;
 
 impl Planner<'_> {
     /// Sets a document, and logs it where its kind is in the log.
-    pub(super) fn put_document(
+    pub(in crate::plan) fn put_document(
         &mut self,
         kind: DocumentKind,
         key: DocumentKey,
@@ -25,7 +25,11 @@ impl Planner<'_> {
     }
 
     /// Takes a document out, and logs that where its kind is in the log.
-    pub(super) fn take_document(&mut self, kind: DocumentKind, key: DocumentKey) -> Result<(), Error> {
+    pub(in crate::plan) fn take_document(
+        &mut self,
+        kind: DocumentKind,
+        key: DocumentKey,
+    ) -> Result<(), Error> {
         if kind.is_logged() {
             self.append(LogChange::DocumentGone((kind, key.clone())))?;
         }
@@ -34,7 +38,11 @@ impl Planner<'_> {
     }
 
     /// Keeps the newest version of a member's policy, so that it can be read when another one decides.
-    pub(super) fn keep_policy(&mut self, member: MemberId, policies: &MemberPolicies) -> Result<(), Error> {
+    pub(in crate::plan) fn keep_policy(
+        &mut self,
+        member: MemberId,
+        policies: &MemberPolicies,
+    ) -> Result<(), Error> {
         let versions = [&policies.trial, &policies.current];
         let newest = versions.into_iter().flatten().find(|one| one.version == policies.used);
         let Some(newest) = newest else { return Ok(()) };

@@ -1,0 +1,61 @@
+//! The rows that groups of writes cause, gathered as a store gathers them.
+
+use super::*;
+
+/// The rows of the items and of the digests, as a store would have them after each batch.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) items: HashMap<ItemId, Placement>,
+    pub(super) records: BTreeMap<ItemId, StoredRecord>,
+    /// The bytes of all items that there ever were.
+    pub(super) payloads: HashMap<ItemId, Vec<u8>>,
+    pub(super) undos: BTreeMap<ItemId, Undo>,
+    pub(super) parts: Parts,
+    pub(super) totals: Parts,
+}
+
+impl Kept {
+    pub(super) fn apply(&mut self, rows: &super::Rows, totals: &[(u16, SetDigest)]) {
+        self.items.extend(rows.items_added.iter().map(|item| (item.placement.item, item.placement)));
+        self.items.retain(|item, _| !rows.items_removed.contains(item));
+        self.payloads.extend(rows.items_added.iter().map(|item| (item.placement.item, item.payload.clone())));
+        self.undos.extend(rows.undos.iter().map(|undo| (undo.item, undo.clone())));
+        self.undos.retain(|item, _| !rows.undone.contains(item));
+        self.records.extend(rows.records_set.iter().map(|set| (set.item, set.clone())));
+        self.records.retain(|item, _| !rows.items_removed.contains(item));
+        rows.banks_deleted.iter().for_each(|bank| self.parts.remove(*bank));
+        for PartDigest { bank, partition, digest } in &rows.digests {
+            *self.parts.part(*bank, *partition) += *digest;
+        }
+        for (partition, digest) in totals {
+            *self.totals.part(BankId(0), *partition) += *digest;
+        }
+    }
+
+    pub(super) fn removed(&self) -> Vec<RemovedItem> {
+        let removed = |undo: &Undo| {
+            let item = decode_item(&self.payloads[&undo.item]).unwrap();
+            RemovedItem { item, record: undo.record.clone() }
+        };
+        self.undos.values().map(removed).collect()
+    }
+
+    /// The digests counted anew: by bank and partition, and by partition.
+    pub(super) fn counted(&self, banks: &[Bank]) -> (Parts, Parts) {
+        let (mut parts, mut totals) = (Parts::default(), Parts::default());
+        for placement in self.items.values() {
+            if banks.iter().any(|bank| bank.id == placement.bank) {
+                let (item, mut digest) = (placement.item, placement.digest);
+                let partition = Partition::of(item).get();
+                if let Some(StoredRecord { record, .. }) = self.records.get(&item) {
+                    digest += SetDigest::of_standing(item, &record.standing);
+                    let is_held = !record.holds.is_empty();
+                    digest += if is_held { SetDigest::of_hold(item) } else { SetDigest::EMPTY };
+                }
+                *parts.part(placement.bank, partition) += digest;
+                *totals.part(BankId(0), partition) += digest;
+            }
+        }
+        (parts, totals)
+    }
+}
