@@ -211,7 +211,7 @@ impl Application for BankLog {
                 Action::RemoveItems { items: removed, .. } => items.extend_from_slice(removed),
                 Action::UpdateItem { item, .. } => items.push(*item),
                 Action::SetItemHold { items: held, .. }
-                | Action::ReviewHolds { items: held }
+                | Action::ReviewHolds { items: held, .. }
                 | Action::ListItems { items: held, .. } => {
                     items.extend_from_slice(held);
                 }

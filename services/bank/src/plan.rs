@@ -45,7 +45,10 @@ use std::sync::Arc;
 
 use tonic::Code;
 use vigie_access::Who;
-use vigie_consortium::{Admitted, Change, Directory, Exchange, ExchangeId, ItemRecord, Method, View};
+use vigie_consortium::{
+    Admitted, Change, Charter, Directory, DocumentKey, DocumentKind, Exchange, ExchangeId, ItemRecord,
+    Method, View,
+};
 use vigie_log::{Draft, Planned};
 use vigie_model::{Bank, BankId, BankRef, ChangeKind, ItemId, Partition, Sequence, SetDigest, UnixMillis};
 use vigie_proto::bank::{LogChange, encode_log_change};
@@ -276,8 +279,9 @@ impl vigie_log::Planner for Planner<'_> {
             }
             acted => acted?,
         };
+        let is_nothing = |items: &[ItemId]| items.is_empty() || self.draft.last() == before;
         let is_own_and_nothing =
-            matches!(write.action, Action::ReviewHolds { .. }) && self.draft.last() == before;
+            matches!(&write.action, Action::ReviewHolds { items, .. } if is_nothing(items));
         let is_silent =
             is_own_and_nothing || matches!(answer, Answer::Recorded { .. } | Answer::ItemsListed { .. });
         let is_silent = is_silent || matches!(write.action, Action::CountMatches(..));
@@ -321,6 +325,11 @@ impl vigie_log::Planner for Planner<'_> {
     }
 }
 
+/// What a charter makes of the opinions on an item.
+fn asked(charter: &Charter) -> (Option<u16>, Option<u16>) {
+    (charter.confirmations_min(), charter.hold_on_negatives())
+}
+
 impl Planner<'_> {
     fn act(&mut self, write: &Write) -> Result<Answer, Error> {
         let by = write.by;
@@ -334,7 +343,7 @@ impl Planner<'_> {
             Action::UpdateItem { item, details } => self.update_item(by, *item, details),
             Action::RestoreItems { items } => self.restore_items(by, items),
             Action::SetItemHold { items, holding } => self.set_item_hold(by, items, *holding),
-            Action::ReviewHolds { items } => self.review_holds(items),
+            Action::ReviewHolds { items, followed } => self.review_holds(items, followed),
             Action::RemoveItems { items, origin } => self.remove_items(write, items, origin.as_ref()),
             Action::ListItems { bank, items, through } => self.list_items(*bank, items, *through),
             Action::Members(members) => self.change_members(write, &members.action),
@@ -349,12 +358,20 @@ impl Planner<'_> {
         let (view, now) = (&self.state.view, self.now());
         let standing = Standing { admitted: write.by.admitted(view, now)?, directory: view.directory(), now };
         let change = standing.change(action)?;
+        let mut asks_otherwise = None;
         if let Change::CharterPut { bank, charter } = &change {
             self.check_charter(write, *bank, charter)?;
+            let before = self.state.view.directory().bank(*bank).map(|bank| asked(&bank.charter));
+            asks_otherwise = (before != Some(asked(charter))).then_some(*bank);
         }
         let sequence = self.append(LogChange::Directory(change.clone()))?;
         if let Change::PoliciesPut { member, policies } = &change {
             self.keep_policy(*member, policies)?;
+        }
+        if let Some(bank) = asks_otherwise {
+            // The bank brings its items up to the charter afterwards, and knows by this that it has to.
+            let key = DocumentKey::of_numbers(&[bank.0.into(), sequence.0]);
+            self.put_document(DocumentKind::CharterChange, key, Vec::new())?;
         }
         Ok(Answer::Directory { change, sequence })
     }
@@ -390,7 +407,7 @@ impl Planner<'_> {
             })),
             Action::RemoveItems { items, .. }
             | Action::SetItemHold { items, .. }
-            | Action::ReviewHolds { items } => self.about_items(items),
+            | Action::ReviewHolds { items, .. } => self.about_items(items),
             Action::Opinions(opinions) => self.about_items(&opinions.items()),
             Action::CreateBank { .. }
             | Action::RenameBank { .. }

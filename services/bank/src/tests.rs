@@ -8,6 +8,17 @@ mod items;
 mod restore;
 mod two_people;
 mod holds;
+/// Opinions, probation, disputes, and holds for one member.
+mod opinions {
+    mod people;
+    mod said;
+    mod listed;
+    mod probation;
+    mod disputes;
+    mod overdue;
+    mod member_holds;
+    mod followed;
+}
 mod idempotency;
 mod reads;
 mod changes;
@@ -24,7 +35,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
-use vigie_consortium::Directory;
+use vigie_access::ClusterKey;
+use vigie_consortium::{Directory, Process};
 use vigie_log::{Clock, Draft, Planner as _, UnixMillis};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
@@ -59,6 +71,8 @@ struct Served {
     bank: BankServiceClient<Channel>,
     feed: FeedServiceClient<Channel>,
     channel: Channel,
+    /// The credential of a matcher, where the deployment's processes have a key.
+    matcher: Option<String>,
     clock: Arc<SetClock>,
     shutdown: Shutdown,
     task: JoinHandle<Result<(), RunError>>,
@@ -77,6 +91,8 @@ impl Served {
     async fn start_from(config: Config, source: Source, telemetry: Telemetry) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
+        let key = config.processes.cluster_key.as_ref().map(|path| ClusterKey::read(path).unwrap());
+        let matcher = key.map(|key| key.bearer(Process::Matcher).to_string());
         let (clock, shutdown) = (Arc::new(SetClock(AtomicU64::new(NOW))), Shutdown::new());
         let (ends, its_clock) = (shutdown.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
         let task =
@@ -85,7 +101,16 @@ impl Served {
             );
         let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
         let (bank, feed) = (BankServiceClient::new(channel.clone()), FeedServiceClient::new(channel.clone()));
-        Self { bank, feed, channel, clock, shutdown, task }
+        Self { bank, feed, channel, matcher, clock, shutdown, task }
+    }
+
+    /// A request of a matcher.
+    fn of_matcher<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        if let Some(bearer) = &self.matcher {
+            request.metadata_mut().insert("authorization", format!("Bearer {bearer}").parse().unwrap());
+        }
+        request
     }
 
     async fn stop(self) {

@@ -17,6 +17,7 @@ mod exchange;
 mod feed;
 mod matcher;
 mod matching;
+mod opinions;
 #[cfg(feature = "decoder")]
 pub mod decoder;
 
@@ -40,6 +41,10 @@ pub use feed::{FeedClient, FeedStream, StateStream};
 pub use leading_bank::{IdempotencyKey, Written};
 pub use matcher::{DescriptionStream, MatcherClient, Neighbour, Neighbours};
 pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure, partial_match};
+pub use opinions::{
+    DisputePage, ListedDispute, ListedOpinion, MemberHeldItem, NewOpinion, OpinionClient, OpinionPage,
+    Outcome,
+};
 pub use tokio::time::Instant as Deadline;
 pub use vigie_net::{Bearer, BearerFault, CallError, EndpointError, Network, Notice, Patience, Wait};
 pub use vigie_rpc::{Code, LocalServers, Priority};

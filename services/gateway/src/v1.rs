@@ -38,7 +38,7 @@ use utoipa_axum::routes;
 use crate::cluster::Cluster;
 use crate::media::bodies::Bodies;
 use crate::problem::Problem;
-use crate::v1::items::batches;
+use crate::v1::items::{batches, disputes, opinions};
 use crate::v1::members::{grants, principals, settings};
 use crate::v1::request::Handlers;
 
@@ -70,6 +70,12 @@ fn described() -> OpenApiRouter<Handlers> {
         .routes(routes!(batches::lift_items))
         .routes(routes!(items::show_item, items::change_item, items::remove_item))
         .routes(routes!(batches::hold_item, batches::lift_item))
+        .routes(routes!(opinions::put_opinion, opinions::withdraw_opinion))
+        .routes(routes!(opinions::list_opinions))
+        .routes(routes!(disputes::list_disputes))
+        .routes(routes!(disputes::resolve_dispute))
+        .routes(routes!(disputes::hold_here, disputes::lift_here))
+        .routes(routes!(disputes::list_held_here))
         .routes(routes!(members::who_am_i))
         .routes(routes!(members::list_members, members::create_member))
         .routes(routes!(members::show_member, members::change_member))

@@ -2,6 +2,7 @@
 
 mod setup;
 mod items;
+mod opinions;
 mod files;
 mod members;
 mod exchange;
@@ -25,9 +26,10 @@ pub(crate) use exchange::{ExchangeAddArgs, ExchangeCommand, ExchangeFetchArgs, O
 pub(crate) use files::{BankExportArgs, BankSyncArgs, HashFileArgs};
 pub(crate) use items::{DetailsArgs, ItemAddArgs, ItemCommand, ItemFindArgs, ItemRevertArgs, OriginArgs};
 pub(crate) use members::{
-    CharterCommand, GrantCommand, MemberCommand, MemberWordsArgs, NewKeyArgs, OneMemberArgs,
+    CharterCommand, CharterSetArgs, GrantCommand, MemberCommand, MemberWordsArgs, NewKeyArgs, OneMemberArgs,
     PrincipalAddArgs, PrincipalCommand, QuotaCommand, QuotaSetArgs, listed,
 };
+pub(crate) use opinions::{DisputeCommand, OpinionCommand, OpinionPutArgs, class};
 pub(crate) use setup::{
     CompletionsArgs, ConfigCheckArgs, ConfigCommand, DevCaArgs, ManArgs, RoleName, TlsCommand,
 };
@@ -104,6 +106,12 @@ pub(crate) enum Command {
     /// Add, show, list and remove items of a bank
     #[command(subcommand)]
     Item(ItemCommand),
+    /// Say whether items are right or wrong, and read what other members say of yours
+    #[command(subcommand)]
+    Opinion(OpinionCommand),
+    /// List and resolve disputes: items that members ask the owner of a bank to look at again
+    #[command(subcommand)]
+    Dispute(DisputeCommand),
     /// Show for whom calls are made, with which roles and limits
     Whoami(BankAddressArgs),
     /// Keep members: the organisations that share a deployment

@@ -8,6 +8,13 @@ mod new_file;
 mod cluster;
 mod banks;
 mod members;
+/// Commands about what members say of items.
+mod opinions {
+    pub(crate) mod opinion;
+    pub(crate) mod dispute;
+    pub(crate) mod here;
+    mod connect;
+}
 mod exchange;
 mod audit;
 mod content;
@@ -25,6 +32,7 @@ use crate::commands::banks::{bank, item};
 use crate::commands::cluster::{config, demo, descriptors, dev_ca, role, up};
 use crate::commands::content::{hash, match_files};
 use crate::commands::members::{grant, member, principal, quota, whoami};
+use crate::commands::opinions::{dispute, opinion};
 use crate::commands::state::{health, status, try_out};
 use crate::output::{Exit, Output};
 
@@ -41,6 +49,8 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Hash(args) => traced(hash::run(args, output)).await,
         Command::Bank(args) => traced(bank::run(args, output)).await,
         Command::Item(command) => traced(item::run(command, output)).await,
+        Command::Opinion(command) => traced(opinion::run(command, output)).await,
+        Command::Dispute(command) => traced(dispute::run(command, output)).await,
         Command::Whoami(address) => traced(whoami::run(address, output)).await,
         Command::Member(command) => traced(member::run(command, output)).await,
         Command::Principal(command) => traced(principal::run(command, output)).await,

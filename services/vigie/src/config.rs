@@ -302,6 +302,8 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Match(_)
         | Command::Hash(_)
         | Command::Item(_)
+        | Command::Opinion(_)
+        | Command::Dispute(_)
         | Command::Status(_)
         | Command::Whoami(_)
         | Command::Member(_)

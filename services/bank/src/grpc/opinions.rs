@@ -128,18 +128,18 @@ impl Reading {
     }
 
     /// The opinions on an item that the caller may see: all of them to the owner of the bank and to those who contributed the item.
+    ///
+    /// Older ones than the page's first change are among them: an item that changed otherwise since they were put is in no earlier page.
     fn shown_opinions(
         &self,
         caller: MemberId,
         bank: BankId,
         (item, record): (ItemId, &ItemRecord),
-        after: Sequence,
         mine: bool,
     ) -> Vec<pb::Opinion> {
         let owner = self.view.directory().bank(bank).map(|bank| bank.owner);
         let sees_all = !mine && (owner == Some(caller) || record.is_of(caller));
-        let is_shown =
-            |opinion: &&Opinion| opinion.sequence.0 > after.0 && (sees_all || opinion.member == caller);
+        let is_shown = |opinion: &&Opinion| sees_all || opinion.member == caller;
         let shown = |opinion: &Opinion| pb::Opinion {
             item_id: item.0,
             hash: opinion.hash.map(u32::from),
@@ -227,7 +227,7 @@ impl pb::opinion_service_server::OpinionService for BankGrpc {
         let (mut through, mut has_more) = (page.through, page.has_more);
         for changed in page.items.iter().filter(|one| matches!(one.state, ChangedState::Living(_))) {
             let Some(record) = records.get(&changed.item) else { continue };
-            let shown = reading.shown_opinions(caller, bank, (changed.item, record), after, message.mine);
+            let shown = reading.shown_opinions(caller, bank, (changed.item, record), message.mine);
             let more: usize = shown.iter().map(|opinion| opinion.encoded_len() + 5).sum();
             if bytes > 0 && bytes + more > PAGE_BYTES_MAX {
                 // The next page begins with this item.

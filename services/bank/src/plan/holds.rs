@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use vigie_consortium::{
-    Charter, Directory, Dispute, Expiry, Hold, Holder, ItemPlace, ItemRecord, MemberState,
+    Charter, Directory, Dispute, DocumentKey, DocumentKind, Expiry, Hold, Holder, ItemPlace, ItemRecord,
+    MemberState,
 };
 use vigie_model::{BankId, ChangeKind, ItemId, MemberId, OpinionKind, SetDigest, Standing, UnixMillis};
 use vigie_proto::bank::LogChange;
@@ -67,8 +68,12 @@ impl Planner<'_> {
     }
 
     /// Ends holds whose time is over, and brings those of quarantines and charters, and standings, up to the present directory and time. Items
-    /// that are gone are passed over.
-    pub(super) fn review_holds(&mut self, items: &[ItemId]) -> Result<Answer, Error> {
+    /// that are gone are passed over. The charters' documents that are named have been followed.
+    pub(super) fn review_holds(
+        &mut self,
+        items: &[ItemId],
+        followed: &[DocumentKey],
+    ) -> Result<Answer, Error> {
         let mut held = 0;
         for placement in items.iter().filter_map(|item| self.living(*item)).collect::<Vec<_>>() {
             let mut record = self.record_of(&placement);
@@ -76,6 +81,9 @@ impl Planner<'_> {
             let record = self.quarantined(placement.bank, record);
             held += u32::from(!record.holds.is_empty());
             self.put_if_new(&placement, record)?;
+        }
+        for key in followed {
+            self.take_document(DocumentKind::CharterChange, key.clone())?;
         }
         Ok(Answer::HoldsSet { held, sequence: to_model(self.draft.last()) })
     }
@@ -182,8 +190,8 @@ impl Planner<'_> {
 
 /// The record with the hold and the dispute that the charter of its bank asks for at a time, or without them.
 ///
-/// Enough members that call the item wrong hold it and open a dispute. A dispute that is not resolved in time holds the item too, where the
-/// charter would hold it for one member alone, or where two members at least call it wrong.
+/// Enough members that call the item wrong hold it and open a dispute. A dispute that is not resolved in time holds the item too: where the
+/// charter asks for several members, only if two at least call the item wrong; elsewhere for one.
 fn under_charter(charter: &Charter, record: ItemRecord, now: UnixMillis) -> ItemRecord {
     let (negatives, min) = (record.negatives(), charter.hold_on_negatives().map_or(0, usize::from));
     let are_enough = min > 0 && negatives >= min;

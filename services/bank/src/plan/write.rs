@@ -1,7 +1,7 @@
 //! The writes that callers ask of the log.
 
 use prost::Message as _;
-use vigie_consortium::{Admitted, Caller, Denied, Details, Expiry, Method, Origin, View};
+use vigie_consortium::{Admitted, Caller, Denied, Details, DocumentKey, Expiry, Method, Origin, View};
 use vigie_model::{BankId, BankName, BankRef, Item, ItemContent, ItemId, MatchRatio, MemberId, UnixMillis};
 use vigie_proto::bank::{ContributedItem, encode_item};
 use vigie_proto::pb::bank::v1 as pb;
@@ -108,10 +108,12 @@ pub(crate) enum Action {
         /// Whether the caller holds them, or lifts its holds.
         holding: Holding,
     },
-    /// Holds to end by themselves, and those of quarantines to come and go. Of the bank itself.
+    /// Holds to end by themselves, and those of quarantines and charters to come and go. Of the bank itself.
     ReviewHolds {
-        /// One at least, each once.
+        /// Each once.
         items: Vec<ItemId>,
+        /// The documents of charters to which all items of their banks have been brought.
+        followed: Vec<DocumentKey>,
     },
     /// Items that an earlier version added to enter the list of their bank. Of the bank itself.
     ListItems {
@@ -189,8 +191,9 @@ impl vigie_log::Write for Write {
             Action::AddItems { items, .. } => items.len(),
             Action::RemoveItems { items, .. }
             | Action::RestoreItems { items }
-            | Action::SetItemHold { items, .. }
-            | Action::ReviewHolds { items } => items.len(),
+            | Action::SetItemHold { items, .. } => items.len(),
+            // A record, a hold, a standing, and the document of a dispute.
+            Action::ReviewHolds { items, followed } => 4 * items.len() + followed.len(),
             Action::ListItems { items, .. } => items.len().max(1),
             Action::Exchange(exchange) => exchange.change_count(),
             // A record, a hold, a standing, and the document of a dispute or a hold.
@@ -222,7 +225,7 @@ impl vigie_log::Write for Write {
             // With their contents or records, which are looked up.
             Action::RestoreItems { items }
             | Action::SetItemHold { items, .. }
-            | Action::ReviewHolds { items }
+            | Action::ReviewHolds { items, .. }
             | Action::ListItems { items, .. } => 8 * EACH * items.len().max(1),
             Action::Exchange(exchange) => exchange.weight(item_weight),
             Action::Opinions(opinions) => 8 * EACH * opinions.items().len().max(1),
@@ -291,8 +294,11 @@ impl vigie_log::Write for Write {
                 }
                 &mut parts
             }
-            Action::ReviewHolds { items } => {
+            Action::ReviewHolds { items, followed } => {
                 parts.add(b"review");
+                for key in followed {
+                    parts.add(key.as_bytes());
+                }
                 for item in items {
                     parts.add(&item.0.to_be_bytes());
                 }
@@ -392,7 +398,7 @@ mod tests {
             Action::RemoveItems { items: vec![ItemId(2), ItemId(1)], origin: None },
             Action::RemoveItems { items: vec![ItemId(1), ItemId(2)], origin: Origin::new("", "", "c").ok() },
             Action::RestoreItems { items: vec![ItemId(1), ItemId(2)] },
-            Action::ReviewHolds { items: vec![ItemId(1), ItemId(2)] },
+            Action::ReviewHolds { items: vec![ItemId(1), ItemId(2)], followed: Vec::new() },
             Action::SetItemHold { items: vec![ItemId(1), ItemId(2)], holding: Holding::Lifted },
             Action::SetItemHold { items: vec![ItemId(1), ItemId(2)], holding: Holding::Held(Expiry::NEVER) },
             Action::SetItemHold {

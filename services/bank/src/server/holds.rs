@@ -10,9 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vigie_consortium::{
-    Caller, Charter, Directory, DocumentKey, DocumentKind, Holder, ItemRecord, Method, Process,
-};
+use vigie_consortium::{Caller, Directory, DocumentKey, DocumentKind, Holder, ItemRecord, Method, Process};
 use vigie_log::Clock;
 use vigie_model::{BankId, Item, ItemId, UnixMillis};
 
@@ -43,16 +41,6 @@ pub(crate) struct HoldKeeper {
     followed: Option<(Weak<Term>, u64)>,
     /// Disputes that were due up to then are held where they are to be, in the term that is followed.
     disputes_through: UnixMillis,
-    /// The demands of the banks' charters by which their items were last looked through, in the term that is followed.
-    demands: BTreeMap<BankId, Demands>,
-}
-
-/// What a charter asks of the opinions on an item.
-type Demands = (Option<u16>, Option<u16>);
-
-fn demands(directory: &Directory) -> BTreeMap<BankId, Demands> {
-    let of = |charter: &Charter| (charter.confirmations_min(), charter.hold_on_negatives());
-    directory.banks().iter().map(|bank| (bank.id, of(&bank.charter))).collect()
 }
 
 /// A round was not ended. The next one begins it anew.
@@ -63,7 +51,7 @@ enum Stopped {
 
 impl HoldKeeper {
     pub(crate) const fn new(current: CurrentTerm, clock: Arc<dyn Clock>) -> Self {
-        Self { current, clock, followed: None, disputes_through: UnixMillis(0), demands: BTreeMap::new() }
+        Self { current, clock, followed: None, disputes_through: UnixMillis(0) }
     }
 
     /// Looks at holds again and again, for as long as it is polled.
@@ -94,11 +82,9 @@ impl HoldKeeper {
         let is_of_term = |of: &Weak<Term>| of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, term));
         if !self.followed.as_ref().is_some_and(|(of, _)| is_of_term(of)) {
             self.disputes_through = UnixMillis(0);
-            // Every charter that asks for nothing has always asked for nothing, as far as is known here.
-            self.demands.clear();
         }
         self.hold_disputed(term, &*store).await?;
-        self.follow_charters(term, &*store, directory).await?;
+        self.follow_charters(term, &*store).await?;
         if self.followed.take_if(|(of, then)| is_of_term(of) && *then == changes).is_none() {
             // What another bank has followed is not known.
             self.lift(term, &*store, directory).await?;
@@ -142,29 +128,27 @@ impl HoldKeeper {
         Ok(())
     }
 
-    /// Looks through the items of banks whose charters ask for other opinions than before.
-    async fn follow_charters(
-        &mut self,
-        term: &Term,
-        store: &dyn Store,
-        directory: &Directory,
-    ) -> Result<(), Stopped> {
-        let demands = demands(directory);
-        for (bank, demanded) in &demands {
-            if self.demands.get(bank).copied().unwrap_or_default() == *demanded {
-                continue;
-            }
+    /// Looks through the items of banks whose charters ask for other opinions than before. A charter that changes meanwhile is followed in the
+    /// next round.
+    async fn follow_charters(&self, term: &Term, store: &dyn Store) -> Result<(), Stopped> {
+        let limit = u16::try_from(ITEMS).unwrap_or(u16::MAX);
+        let changed = DocumentRange::all(DocumentKind::CharterChange, limit);
+        let changed = store.document_range(&changed).await.map_err(Stopped::Read)?;
+        let mut by_bank: BTreeMap<BankId, Vec<DocumentKey>> = BTreeMap::new();
+        for document in changed {
+            let bank = BankId(u32::try_from(document.key.number(0)).unwrap_or(u32::MAX));
+            by_bank.entry(bank).or_default().push(document.key);
+        }
+        for (bank, followed) in by_bank {
             let mut after = ItemId(0);
-            let limit = u16::try_from(ITEMS).unwrap_or(u16::MAX);
-            while let Some(items) = store.items(*bank, after, limit).await.map_err(Stopped::Read)?.value {
+            while let Some(items) = store.items(bank, after, limit).await.map_err(Stopped::Read)?.value {
                 let Some(last) = items.last() else { break };
                 after = last.id;
                 self.end_holds(term, store).await?;
                 review(term, items.iter().map(|item| item.id).collect()).await?;
             }
-            self.demands.insert(*bank, *demanded);
+            write(term, Action::ReviewHolds { items: Vec::new(), followed }).await?;
         }
-        self.demands = demands;
         Ok(())
     }
 
@@ -226,9 +210,13 @@ async fn review(term: &Term, items: Vec<ItemId>) -> Result<(), Stopped> {
     if items.is_empty() {
         return Ok(());
     }
+    write(term, Action::ReviewHolds { items, followed: Vec::new() }).await
+}
+
+async fn write(term: &Term, action: Action) -> Result<(), Stopped> {
     let by = Author { caller: Caller::Process(Process::Bank), method: Method::SetItemHold };
-    let write = Write { by, action: Action::ReviewHolds { items } };
     let deadline = Instant::now() + WRITE_MAX;
-    let written = tokio::time::timeout_at(deadline, term.log.write(write, None, deadline)).await;
+    let written = term.log.write(Write { by, action }, None, deadline);
+    let written = tokio::time::timeout_at(deadline, written).await;
     written.unwrap_or(Err(Error::TimeSpent)).map(drop).map_err(Stopped::Write)
 }

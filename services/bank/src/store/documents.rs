@@ -21,6 +21,13 @@ pub(crate) struct DocumentRange {
     pub(crate) limit: u16,
 }
 
+impl DocumentRange {
+    /// All documents of a kind, at most so many.
+    pub(crate) fn all(kind: DocumentKind, limit: u16) -> Self {
+        Self { kind, after: DocumentKey::default(), before: None, limit }
+    }
+}
+
 /// The rows of documents that one commit sets and takes out.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DocumentRows {

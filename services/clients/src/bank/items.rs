@@ -1,7 +1,7 @@
 //! Answers about items beyond what searches need: what is said of them, and removed ones.
 
 use vigie_consortium::{Details, Hold, Holds, MemberId, Submission};
-use vigie_model::{BankRef, Hash, Item, ItemId, Sequence, UnixMillis};
+use vigie_model::{BankRef, Facts, Hash, Item, ItemId, Sequence, UnixMillis};
 use vigie_proto::Invalid;
 use vigie_proto::bank::{answered_hash, details_of, member_from_wire};
 use vigie_proto::consortium::bank_ref;
@@ -90,6 +90,10 @@ pub struct DescribedItem {
     pub submissions: Vec<(String, Submission)>,
     /// By which it matches for nobody; none for an item that matches.
     pub holds: Holds,
+    /// What the members say of it; `None` where they say nothing.
+    pub facts: Option<Facts>,
+    /// When the dispute about it was opened, and when it should be resolved; `None` where there is none.
+    pub dispute: Option<(UnixMillis, UnixMillis)>,
 }
 
 impl TryFrom<pb::GetItemResponse> for DescribedItem {
@@ -118,6 +122,10 @@ impl DescribedItem {
             details: details.map_or_else(|| Ok(Details::default()), |given| details_of("details", given))?,
             submissions: item.submissions.into_iter().map(submission).collect::<Result<_, Invalid>>()?,
             holds: Holds::new(item.holds.into_iter().map(Hold::try_from).collect::<Result<Vec<_>, _>>()?),
+            facts: item.facts.map(Facts::try_from).transpose()?,
+            dispute: item
+                .dispute
+                .map(|dispute| (UnixMillis(dispute.opened_at_unix_ms), UnixMillis(dispute.due_at_unix_ms))),
         })
     }
 }

@@ -29,11 +29,13 @@ pub enum DocumentKind {
     DecisionKey,
     /// An item that is held for one member, by member and item.
     MemberHold,
+    /// A charter that asks for other opinions than before, by bank and change: its bank's items are not all brought up to it yet.
+    CharterChange,
 }
 
 impl DocumentKind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Policy,
         Self::OpenDispute,
         Self::ResolvedDispute,
@@ -44,6 +46,7 @@ impl DocumentKind {
         Self::MatchRecord,
         Self::DecisionKey,
         Self::MemberHold,
+        Self::CharterChange,
     ];
 
     /// The number by which stores and the log know the kind.
@@ -60,6 +63,7 @@ impl DocumentKind {
             Self::MatchRecord => 8,
             Self::DecisionKey => 9,
             Self::MemberHold => 10,
+            Self::CharterChange => 11,
         }
     }
 

@@ -2,6 +2,9 @@
 
 pub(super) mod objects;
 pub(super) mod batches;
+pub(super) mod facts;
+pub(super) mod opinions;
+pub(super) mod disputes;
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};

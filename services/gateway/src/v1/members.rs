@@ -94,6 +94,8 @@ pub(crate) struct MemberPatch {
     token_issuers: Option<Vec<String>>,
     /// `active`, `suspended` or `quarantined`.
     state: Option<String>,
+    /// Others may know that an opinion is its own.
+    is_named: Option<bool>,
 }
 
 fn state(name: &str) -> Result<MemberState, Problem> {
@@ -189,7 +191,8 @@ pub(super) async fn change_member(
     sent: Sent<MemberPatch>,
 ) -> Result<Json<WrittenMember>, Problem> {
     let name: MemberName = value("member", &name)?;
-    let MemberPatch { display_name, jurisdictions: countries, token_issuers, state: new_state } = sent.asked;
+    let MemberPatch { display_name, jurisdictions: countries, token_issuers, state: new_state, is_named } =
+        sent.asked;
     let display_name = display_name.map(|given| text("display_name", &given)).transpose()?;
     let countries = countries.map(|codes| jurisdictions(&codes)).transpose()?;
     let issuers = token_issuers.map(|issuers| TokenIssuers::new(&issuers)).transpose();
@@ -198,11 +201,11 @@ pub(super) async fn change_member(
     let (members, deadline) = (call.caller.members(), call.deadline());
     let Written { value: (before, _), sequence } = members.get_member(&name, deadline).await?;
     let mut changed = Written { value: before, sequence };
-    if display_name.is_some() || countries.is_some() {
+    if display_name.is_some() || countries.is_some() || is_named.is_some() {
         let words = MemberWords {
             display_name: display_name.unwrap_or_else(|| changed.value.display_name.clone()),
             jurisdictions: countries.unwrap_or_else(|| changed.value.jurisdictions.clone()),
-            is_named: None,
+            is_named,
         };
         changed = members.update_member(&name, &words, call.key_of("words")?, deadline).await?;
     }

@@ -69,6 +69,9 @@ pub(crate) enum ItemCommand {
         /// When the holds end by themselves: a duration (12h, 30d), a date or moment in UTC (2027-01-31, 2027-01-31T18:00), or never
         #[arg(long, value_name = "WHEN", default_value = "never")]
         until: When,
+        /// For your member alone: the items match too often there, and go on matching for others
+        #[arg(long, conflicts_with = "until")]
+        here: bool,
         /// Where
         #[command(flatten)]
         address: BankAddressArgs,
@@ -78,6 +81,18 @@ pub(crate) enum ItemCommand {
         /// Their ids
         #[arg(required = true)]
         items: Vec<u64>,
+        /// The holds for your member alone
+        #[arg(long)]
+        here: bool,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
+    /// List the items that are held for your member alone: by `vigie item hold --here`, or because they matched far too often there
+    Held {
+        /// For your member alone
+        #[arg(long, required = true)]
+        here: bool,
         /// Where
         #[command(flatten)]
         address: BankAddressArgs,

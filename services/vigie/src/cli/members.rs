@@ -32,14 +32,17 @@ pub(crate) enum MemberCommand {
     List(BankAddressArgs),
     /// Show a member and its limits
     Show(OneMemberArgs),
-    /// Change a member's name for people or its jurisdictions; what is not named stays
-    #[command(group = ArgGroup::new("words").required(true).multiple(true).args(["display_name", "jurisdictions"]))]
+    /// Change a member's name for people, its jurisdictions, or whether it is named; what is not given stays
+    #[command(group = ArgGroup::new("words").required(true).multiple(true).args(["display_name", "jurisdictions", "named"]))]
     Edit {
         /// Its name
         name: MemberName,
         /// What is said of it from now on
         #[command(flatten)]
         words: MemberWordsArgs,
+        /// Whether others may know that an opinion is its own
+        #[arg(long, value_name = "yes|no", value_parser = yes_or_no("yes", "no"))]
+        named: Option<bool>,
         /// Where
         #[command(flatten)]
         address: BankAddressArgs,
@@ -283,23 +286,53 @@ pub(crate) enum CharterCommand {
         address: BankAddressArgs,
     },
     /// Change them; what is not named stays
-    #[command(group = ArgGroup::new("terms").required(true).multiple(true).args(["taxonomies", "two_person_items", "purge_hours"]))]
-    Set {
-        /// The bank
-        bank: BankRef,
-        /// The taxonomies that items take their classification from, separated by commas; "" for any
-        #[arg(long, value_name = "NAMES")]
-        taxonomies: Option<String>,
-        /// A removal of so many items or more needs two people of the owner; 0 for never
-        #[arg(long, value_name = "ITEMS")]
-        two_person_items: Option<u32>,
-        /// Hours until the hash of a withdrawn item is in no file any more, at most 8760; 0 for 72
-        #[arg(long, value_name = "HOURS")]
-        purge_hours: Option<u32>,
-        /// Where
-        #[command(flatten)]
-        address: BankAddressArgs,
-    },
+    #[command(override_usage = "vigie bank charter set <BANK> <TERMS>...", group = ArgGroup::new("terms").required(true).multiple(true).args([
+        "taxonomies", "two_person_items", "purge_hours", "confirmations", "hold_on_negatives", "shadow", "suppresses",
+        "dispute_days", "record_days",
+    ]))]
+    Set(Box<CharterSetArgs>),
+}
+
+/// Arguments of `vigie bank charter set`.
+#[derive(Debug, Args)]
+pub(crate) struct CharterSetArgs {
+    /// The bank
+    pub(crate) bank: BankRef,
+    /// The taxonomies that items take their classification from, separated by commas; "" for any
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) taxonomies: Option<String>,
+    /// A removal of so many items or more needs two people of the owner; 0 for never
+    #[arg(long, value_name = "ITEMS")]
+    pub(crate) two_person_items: Option<u32>,
+    /// Hours until the hash of a withdrawn item is in no file any more, at most 8760; 0 for 72
+    #[arg(long, value_name = "HOURS")]
+    pub(crate) purge_hours: Option<u32>,
+    /// Members, the contributors included, that confirm an item before it matches for others, at most 1000; 0 for at once
+    #[arg(long, value_name = "MEMBERS")]
+    pub(crate) confirmations: Option<u32>,
+    /// Members that call an item wrong until it is held and a dispute opens, at most 1000; 0 for never
+    #[arg(long, value_name = "MEMBERS")]
+    pub(crate) hold_on_negatives: Option<u32>,
+    /// Whether matches of the bank are counted and answered to nobody: a trial
+    #[arg(long, value_name = "on|off", value_parser = yes_or_no("on", "off"))]
+    pub(crate) shadow: Option<bool>,
+    /// Banks, by name or id, whose matches a match of this bank takes away, separated by commas, at most 64; "" for none
+    #[arg(long, value_name = "BANKS")]
+    pub(crate) suppresses: Option<String>,
+    /// Days that the owner has to resolve a dispute, at most 90; 0 for 14
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) dispute_days: Option<u32>,
+    /// Days for which matches are recorded, at most 730; 0 for no records
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) record_days: Option<u32>,
+    /// Where
+    #[command(flatten)]
+    pub(crate) address: BankAddressArgs,
+}
+
+/// Reads one of two words, of which the first is true.
+fn yes_or_no(yes: &'static str, no: &'static str) -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new([yes, no]).map(move |word| word == yes)
 }
 
 /// Reads a word of a fixed list; help and completion show the list.
@@ -351,6 +384,8 @@ mod tests {
             "vigie grant list",
             "vigie quota set acme --units-per-second 100 --images-only true",
             "vigie bank charter set known --purge-hours 24",
+            "vigie bank charter set known --confirmations 2 --hold-on-negatives 2 --shadow on --suppresses a,7",
+            "vigie member edit acme --named yes",
         ] {
             assert!(check(good).is_ok(), "{good}: {}", check(good).unwrap_err());
         }

@@ -3,7 +3,7 @@
 pub(crate) mod bank;
 pub(crate) mod item;
 mod item_details;
-mod item_holds;
+pub(crate) mod item_holds;
 mod item_revert;
 mod hash_source;
 mod adding;

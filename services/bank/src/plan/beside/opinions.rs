@@ -9,7 +9,7 @@ use vigie_consortium::{
     Classification, Dispute, DocumentKey, DocumentKind, Holder, ItemPlace, ItemRecord, MemberHold, Opinion,
     OpinionReason, OpinionWords, Resolution,
 };
-use vigie_model::{BankId, ItemId, MemberId, OpinionKind, UnixMillis};
+use vigie_model::{BankId, ItemId, MemberId, OpinionKind, Sequence, UnixMillis};
 use vigie_proto::pb::bank::v1 as pb_bank;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_statistics::Measure;
@@ -70,6 +70,9 @@ pub(crate) struct NewOpinion {
     pub(crate) words: OpinionWords,
 }
 
+/// The sequence of an opinion whose change has none yet: each item of a request has a change of its own.
+const UNSET: Sequence = Sequence(u64::MAX);
+
 impl OpinionWrite {
     /// The items whose records are looked up.
     pub(crate) fn items(&self) -> Vec<ItemId> {
@@ -111,7 +114,7 @@ impl Planner<'_> {
     }
 
     fn put_opinions(&mut self, by: Author, opinions: &[NewOpinion]) -> Result<Answer, Error> {
-        let (at, sequence) = (self.now(), to_model(self.draft.last().next()));
+        let at = self.now();
         let mut changed: BTreeMap<ItemId, (Placement, ItemRecord)> = BTreeMap::new();
         let mut counted = Vec::new();
         for new in opinions {
@@ -124,7 +127,8 @@ impl Planner<'_> {
                 changed.entry(new.item).or_insert_with(|| (placement, self.record_of(&placement)));
             let NewOpinion { hash, kind, words, .. } = new;
             let (hash, kind, words) = (*hash, *kind, words.clone());
-            let opinion = Opinion { member, hash, kind: Some(kind), words: words.clone(), at, sequence };
+            let opinion =
+                Opinion { member, hash, kind: Some(kind), words: words.clone(), at, sequence: UNSET };
             let opinions = record.opinions.with(opinion).map_err(|_| Error::TooManyOpinions(new.item))?;
             if opinions != record.opinions {
                 let of = Of::member_and_bank(member, placement.bank);
@@ -140,7 +144,7 @@ impl Planner<'_> {
     }
 
     fn withdraw_opinions(&mut self, by: Author, items: &[ItemId]) -> Result<Answer, Error> {
-        let (at, sequence) = (self.now(), to_model(self.draft.last().next()));
+        let at = self.now();
         let mut changed = BTreeMap::new();
         for item in items {
             let (member, placement) = self.word_on(by, *item)?;
@@ -149,7 +153,7 @@ impl Planner<'_> {
                 record.opinions.iter().filter(|one| one.member == member).cloned().collect();
             for opinion in own.into_iter().filter(|one| one.kind.is_some()) {
                 let taken_back =
-                    Opinion { kind: None, words: OpinionWords::default(), at, sequence, ..opinion };
+                    Opinion { kind: None, words: OpinionWords::default(), at, sequence: UNSET, ..opinion };
                 record.opinions =
                     record.opinions.with(taken_back).map_err(|_| Error::TooManyOpinions(*item))?;
             }
@@ -205,7 +209,8 @@ impl Planner<'_> {
 
     fn put_all(&mut self, changed: BTreeMap<ItemId, (Placement, ItemRecord)>) -> Result<Answer, Error> {
         let mut count = 0;
-        for (placement, record) in changed.into_values() {
+        for (placement, mut record) in changed.into_values() {
+            record.opinions = record.opinions.numbered(UNSET, to_model(self.draft.last().next()));
             count += u32::from(self.put_if_new(&placement, record)?);
         }
         Ok(Answer::Noted { changed: count, sequence: to_model(self.draft.last()) })

@@ -9,13 +9,20 @@ on_both_stores! {
     a_follower_gets_proofs_in_the_course_of_changes_too,
 }
 
-async fn ranges(served: &Served, shard: u32, shard_count: u32) -> tonic::Streaming<pb::WatchResponse> {
+pub(in crate::tests) async fn ranges(
+    served: &Served,
+    shard: u32,
+    shard_count: u32,
+) -> tonic::Streaming<pb::WatchResponse> {
     let request = pb::WatchRequest { shard, shard_count, ..Default::default() };
-    served.feed.clone().watch(request).await.unwrap().into_inner()
+    served.feed.clone().watch(served.of_matcher(request)).await.unwrap().into_inner()
 }
 
 /// The next proof as of a sequence or later, and that sequence.
-async fn proof(ranges: &mut tonic::Streaming<pb::WatchResponse>, from: u64) -> (u64, SetDigest) {
+pub(in crate::tests) async fn proof(
+    ranges: &mut tonic::Streaming<pb::WatchResponse>,
+    from: u64,
+) -> (u64, SetDigest) {
     loop {
         let range: FeedRange = ranges.message().await.unwrap().unwrap().try_into().unwrap();
         if let Some(digest) = range.digest.filter(|_| range.through.0 >= from) {

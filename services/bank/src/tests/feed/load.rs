@@ -16,15 +16,15 @@ on_both_stores! {
 
 /// A follower in its plainest form.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Known {
-    banks: BTreeSet<BankId>,
-    items: BTreeMap<ItemId, BankId>,
-    held: BTreeSet<ItemId>,
-    standings: BTreeMap<ItemId, Arc<Standing>>,
+pub(in crate::tests) struct Known {
+    pub(in crate::tests) banks: BTreeSet<BankId>,
+    pub(in crate::tests) items: BTreeMap<ItemId, BankId>,
+    pub(in crate::tests) held: BTreeSet<ItemId>,
+    pub(in crate::tests) standings: BTreeMap<ItemId, Arc<Standing>>,
 }
 
 impl Known {
-    fn apply(&mut self, change: &Change, settled: Sequence) {
+    pub(in crate::tests) fn apply(&mut self, change: &Change, settled: Sequence) {
         match &change.kind {
             ChangeKind::BankCreated { bank, .. } => assert!(self.banks.insert(*bank)),
             ChangeKind::BankDeleted { bank } => {
@@ -58,12 +58,13 @@ impl Known {
 }
 
 /// Loads a shard, and follows the log to a sequence that `work` comes to meanwhile.
-async fn load_during(
+pub(in crate::tests) async fn load_during(
     served: &Served,
     shard: ShardIdentity,
     work: impl Future<Output = u64>,
 ) -> (Known, usize) {
-    let mut parts = served.feed.clone().load(pb::LoadRequest::from(shard)).await.unwrap().into_inner();
+    let mut parts =
+        served.feed.clone().load(served.of_matcher(pb::LoadRequest::from(shard))).await.unwrap().into_inner();
     let loading = async {
         let (mut known, mut begin, mut settled, mut pages) = (Known::default(), None, None, 0);
         while let Some(part) = parts.message().await.unwrap() {
@@ -91,7 +92,7 @@ async fn load_during(
     };
     let ((mut known, cursor, settled, pages), through) = tokio::join!(loading, work);
     assert!(cursor.sequence <= settled);
-    let request = pb::WatchRequest::from((Some(cursor), shard));
+    let request = served.of_matcher(pb::WatchRequest::from((Some(cursor), shard)));
     let mut ranges = served.feed.clone().watch(request).await.unwrap().into_inner();
     let mut reached = cursor.sequence;
     while reached.0 < through {

@@ -151,6 +151,16 @@ impl Opinions {
         Ok(opinions)
     }
 
+    /// The opinions, with this sequence in the place of another one.
+    #[must_use]
+    pub fn numbered(mut self, from: Sequence, to: Sequence) -> Self {
+        self.0
+            .iter_mut()
+            .filter(|opinion| opinion.sequence == from)
+            .for_each(|opinion| opinion.sequence = to);
+        self
+    }
+
     /// The newest opinion of each member that has one, by member: what it has taken back does not count.
     #[must_use]
     pub fn newest(&self) -> Vec<(MemberId, OpinionKind)> {

@@ -145,10 +145,13 @@ impl ItemRecord {
             Some(_) => holds,
             None => holds.with(hold),
         });
-        // Later opinions take the place of earlier ones, so those of this record come last.
-        let both = other.opinions.iter().chain(self.opinions.iter());
-        record.opinions = Opinions::new(both.cloned().collect());
+        // Later opinions take the place of earlier ones.
+        let mut both: Vec<_> = other.opinions.iter().chain(self.opinions.iter()).cloned().collect();
+        both.sort_by_key(|opinion| opinion.sequence);
+        record.opinions = Opinions::new(both);
         record.dispute = record.dispute.or(other.dispute);
+        // What was resolved of either is resolved of the item: opinions from before open no dispute anew.
+        record.resolved = record.resolved.into_iter().chain(other.resolved).max_by_key(|(_, at)| *at);
         for hold in &other.held_for {
             if let Err(at) = record.held_for.binary_search_by_key(&hold.member, |one| one.member) {
                 record.held_for.insert(at, *hold);

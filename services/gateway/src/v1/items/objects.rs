@@ -11,6 +11,7 @@ use vigie_proto::bank::ContributedItem;
 
 use crate::problem::Problem;
 use crate::v1::faults::at_most;
+use crate::v1::items::facts::FactsObject;
 use crate::v1::values::{HashObject, given, hashes, moment, text};
 
 /// An item, with its hashes for those who may read them.
@@ -38,6 +39,19 @@ pub(crate) struct ItemObject {
     submissions: Vec<SubmissionObject>,
     /// By which it matches for nobody; none for an item that matches.
     holds: Vec<HoldObject>,
+    /// What the members say of it; `null` where they say nothing.
+    facts: Option<FactsObject>,
+    /// The dispute about it that is open; `null` for none.
+    dispute: Option<ItemDisputeObject>,
+}
+
+/// A dispute about an item that waits for the answer of its bank's owner.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ItemDisputeObject {
+    /// Milliseconds since 1970.
+    opened_at_unix_ms: u64,
+    /// Milliseconds since 1970: when it should be resolved.
+    due_at_unix_ms: u64,
 }
 
 /// An item that was found.
@@ -118,7 +132,7 @@ pub(crate) struct SubmissionObject {
 /// A hold of an item.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HoldObject {
-    /// `owner`, `operator` or `quarantine`.
+    /// `owner`, `operator`, `quarantine` or `charter`.
     by: &'static str,
     /// Milliseconds since 1970.
     since_unix_ms: u64,
@@ -167,11 +181,8 @@ impl DetailsObject {
     /// The details, which are in the object called `within`.
     pub(crate) fn read(&self, within: &str) -> Result<Details, Problem> {
         let at = |name: &str| if within.is_empty() { name.to_owned() } else { format!("{within}.{name}") };
-        let class = |(index, class): (usize, &ClassObject)| {
-            let ClassObject { taxonomy, dimension, value } = class;
-            Class::new(taxonomy, dimension, value)
-                .map_err(|why| Problem::field(format!("{}[{index}]", at("classification")), fault(&why)))
-        };
+        let class =
+            |(index, class): (usize, &ClassObject)| class.read(&format!("{}[{index}]", at("classification")));
         let classes = self.classification.iter().enumerate().map(class).collect::<Result<Vec<_>, _>>()?;
         let of = |field: &str, why: &dyn std::fmt::Display| Problem::field(at(field), why);
         Ok(Details {
@@ -199,6 +210,14 @@ fn fault(why: &ClassError) -> String {
         ClassError::NotOfTheBank { allowed, .. } => {
             format!("is of another taxonomy than {}", allowed.join(", "))
         }
+    }
+}
+
+impl ClassObject {
+    /// The class, which is in the field called `field`.
+    pub(crate) fn read(&self, field: &str) -> Result<Class, Problem> {
+        let Self { taxonomy, dimension, value } = self;
+        Class::new(taxonomy, dimension, value).map_err(|why| Problem::field(field, fault(&why)))
     }
 }
 
@@ -274,6 +293,11 @@ impl From<&DescribedItem> for ItemObject {
             details: (&item.details).into(),
             submissions: item.submissions.iter().map(submission).collect(),
             holds: item.holds.iter().map(hold).collect(),
+            facts: item.facts.as_ref().map(Into::into),
+            dispute: item.dispute.map(|(opened_at, due_at)| ItemDisputeObject {
+                opened_at_unix_ms: opened_at.0,
+                due_at_unix_ms: due_at.0,
+            }),
         }
     }
 }

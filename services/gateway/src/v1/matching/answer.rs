@@ -6,6 +6,8 @@ use vigie_clients::{MatchAnswer, QueryFailure};
 use vigie_model::{Coverage, DecodeFailure, Match, Matched, ShardFailure, SkipReason, Source};
 use vigie_rpc::code;
 
+use crate::v1::items::facts::FactsObject;
+
 /// The answer to a lookup.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MatchAnswerObject {
@@ -132,6 +134,8 @@ struct MatchObject {
     frame: u32,
     /// The way in which that frame was hashed.
     way: &'static str,
+    /// What the members say of the item; `null` where they say nothing.
+    facts: Option<FactsObject>,
 }
 
 /// What an answer covers.
@@ -260,6 +264,7 @@ impl From<&Match> for MatchObject {
             other_matches: found.other_matches,
             frame: found.rendition.frame,
             way: found.rendition.way.name(),
+            facts: found.facts.as_deref().map(Into::into),
         }
     }
 }

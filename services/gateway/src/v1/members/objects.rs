@@ -25,6 +25,8 @@ pub(crate) struct MemberObject {
     token_issuers: Vec<String>,
     /// Milliseconds since 1970; 0 for the host.
     created_at_unix_ms: u64,
+    /// Others may know that an opinion is its own.
+    is_named: bool,
 }
 
 impl From<&Member> for MemberObject {
@@ -37,6 +39,7 @@ impl From<&Member> for MemberObject {
             jurisdictions: member.jurisdictions.iter().map(str::to_owned).collect(),
             token_issuers: member.token_issuers.iter().map(str::to_owned).collect(),
             created_at_unix_ms: member.created_at.0,
+            is_named: member.is_named,
         }
     }
 }

@@ -4,7 +4,8 @@
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use vigie_consortium::{Charter, CharterDraft, MemberName};
+use vigie_consortium::{Charter, CharterDraft, CharterError, MemberName};
+use vigie_model::BankId;
 
 use crate::problem::Problem;
 use crate::v1::faults::at_most;
@@ -35,6 +36,20 @@ pub(crate) struct CharterObject {
     two_person_items: u32,
     /// Hours until the hash of a withdrawn item is in no file any more, 1 to 8760; 0 for 72.
     purge_hours: u32,
+    /// Members, the contributors included, that confirm an item before it matches for others, at most 1000; 0 for at once.
+    confirmations_min: u32,
+    /// Members that call an item wrong until it is held and a dispute opens, at most 1000; 0 for never.
+    hold_on_negatives: u32,
+    /// Matches of the bank are counted and answered to nobody: a trial.
+    shadow: bool,
+    /// Banks, by id, whose matches a match of this bank takes away, at most 64.
+    #[serde(deserialize_with = "at_most::<_, _, 64>")]
+    #[schema(max_items = 64)]
+    suppresses_bank_ids: Vec<u32>,
+    /// Days that the owner has to resolve a dispute, at most 90; 0 for 14.
+    dispute_days: u32,
+    /// Days for which matches are recorded, at most 730; 0 for no records.
+    match_record_days: u32,
 }
 
 /// The charter of a bank.
@@ -54,15 +69,35 @@ impl From<&Charter> for CharterObject {
             taxonomies: charter.taxonomies().iter().map(ToString::to_string).collect(),
             two_person_items: charter.two_person_items().unwrap_or(0),
             purge_hours: charter.purge_hours().into(),
+            confirmations_min: charter.confirmations_min().unwrap_or(0).into(),
+            hold_on_negatives: charter.hold_on_negatives().unwrap_or(0).into(),
+            shadow: charter.is_shadow(),
+            suppresses_bank_ids: charter.suppresses().iter().map(|bank| bank.0).collect(),
+            dispute_days: charter.dispute_days().into(),
+            match_record_days: charter.match_record_days().unwrap_or(0).into(),
         }
     }
 }
 
 impl CharterObject {
     fn read(self) -> Result<Charter, Problem> {
-        let Self { taxonomies, two_person_items, purge_hours } = self;
-        let draft = CharterDraft { taxonomies, two_person_items, purge_hours, ..CharterDraft::default() };
-        Charter::try_from(draft).map_err(|why| Problem::field(why.field(), why))
+        let draft = CharterDraft {
+            taxonomies: self.taxonomies,
+            two_person_items: self.two_person_items,
+            purge_hours: self.purge_hours,
+            confirmations_min: self.confirmations_min,
+            hold_on_negatives: self.hold_on_negatives,
+            shadow: self.shadow,
+            suppresses: self.suppresses_bank_ids.into_iter().map(BankId).collect(),
+            dispute_days: self.dispute_days,
+            match_record_days: self.match_record_days,
+        };
+        // The field of the banks says that it holds their ids.
+        let field = |why: CharterError| match why.field() {
+            "suppresses" => "suppresses_bank_ids",
+            other => other,
+        };
+        Charter::try_from(draft).map_err(|why| Problem::field(field(why), why))
     }
 }
 
@@ -137,11 +172,22 @@ mod tests {
     #[test]
     fn a_charter_is_read_as_it_is_shown() {
         let taxonomies = vec!["iwf".to_owned()];
-        let draft =
-            CharterDraft { taxonomies, two_person_items: 9, purge_hours: 5, ..CharterDraft::default() };
+        let draft = CharterDraft {
+            taxonomies,
+            two_person_items: 9,
+            purge_hours: 5,
+            confirmations_min: 2,
+            hold_on_negatives: 3,
+            shadow: true,
+            suppresses: vec![BankId(7)],
+            dispute_days: 4,
+            match_record_days: 30,
+        };
         let charter = Charter::try_from(draft).unwrap();
         assert_eq!(CharterObject::from(&charter).read(), Ok(charter.clone()));
         let wrong = CharterObject { purge_hours: 9_000, ..(&charter).into() };
         assert_eq!(wrong.read().unwrap_err().field.as_deref(), Some("purge_hours"));
+        let wrong = CharterObject { suppresses_bank_ids: (0..65).collect(), ..(&charter).into() };
+        assert_eq!(wrong.read().unwrap_err().field.as_deref(), Some("suppresses_bank_ids"));
     }
 }

@@ -22,6 +22,7 @@ use crate::commands::content::image_hasher::ImageHasher;
 use crate::commands::date::date;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::{FailedFileLine, ItemObject};
+use crate::commands::opinions::here;
 use crate::commands::stop::{STOPPING, StopRequests};
 use crate::output::{ErrorLine, Exit, Output, Printed, counted};
 
@@ -65,8 +66,15 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
         ItemCommand::Removed { bank, by, address } => {
             list_removed(&bank, by.as_deref(), &address, output).await
         }
-        ItemCommand::Hold { items, until, address } => item_holds::hold(items, until, &address, output).await,
-        ItemCommand::Lift { items, address } => item_holds::lift(items, &address, output).await,
+        ItemCommand::Hold { items, here: true, address, .. } => {
+            here::set(items, true, &address, output).await
+        }
+        ItemCommand::Lift { items, here: true, address } => here::set(items, false, &address, output).await,
+        ItemCommand::Held { address, .. } => here::list(&address, output).await,
+        ItemCommand::Hold { items, until, address, .. } => {
+            item_holds::hold(items, until, &address, output).await
+        }
+        ItemCommand::Lift { items, address, .. } => item_holds::lift(items, &address, output).await,
         ItemCommand::Revert(args) => item_revert::run(args, output).await,
         ItemCommand::Restore { items, address } => {
             let (client, deadline) = connect(&address, output)?;

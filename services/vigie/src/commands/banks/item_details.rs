@@ -5,10 +5,10 @@ use vigie_clients::DescribedItem;
 use vigie_consortium::{
     Class, Classification, Details, Hold, Jurisdictions, Metadata, Origin, Submission, Text,
 };
-use vigie_model::ItemContent;
+use vigie_model::{Facts, ItemContent, OpinionKind};
 use vigie_proto::bank::ContributedItem;
 
-use crate::cli::{DetailsArgs, OriginArgs};
+use crate::cli::{DetailsArgs, OriginArgs, class};
 use crate::commands::date::date;
 use crate::output::{Output, Printed};
 
@@ -46,20 +46,14 @@ impl Said {
 
 /// The details that arguments name.
 pub(super) fn details_of(args: &DetailsArgs) -> anyhow::Result<Details> {
-    let classes = args.classes.iter().map(|text| class(text)).collect::<anyhow::Result<Vec<_>>>()?;
+    let class = |text: &String| class(text).map_err(|why| anyhow::anyhow!("--class {text}: {why}"));
+    let classes = args.classes.iter().map(class).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Details {
         classification: Classification::new(classes).context("--class")?,
         jurisdictions: Jurisdictions::new(&args.countries).context("--country")?,
         note: Text::new(args.note.as_deref().unwrap_or_default()).context("--note")?,
         metadata: Metadata::new(args.metadata.as_deref().unwrap_or_default()).context("--metadata")?,
     })
-}
-
-fn class(text: &str) -> anyhow::Result<Class> {
-    let parts = text.split_once('/').and_then(|(taxonomy, rest)| Some((taxonomy, rest.split_once('=')?)));
-    let (taxonomy, (dimension, value)) =
-        parts.with_context(|| format!("--class {text}: is not TAXONOMY/DIMENSION=VALUE"))?;
-    Class::new(taxonomy, dimension, value).with_context(|| format!("--class {text}"))
 }
 
 /// Shows what is said of an item, a line for each kind.
@@ -88,7 +82,40 @@ pub(super) fn show(item: &DescribedItem, output: &mut Output) -> Printed {
         let end = until.moment().map_or_else(|| "lifted".to_owned(), |end| format!("{} UTC", date(end)));
         output.say(format!("  held by the {by} since {since} UTC, until {end}: it matches for nobody"))?;
     }
+    if let Some(facts) = &item.facts {
+        output.say(format!("  opinions  {}", describe(facts)))?;
+    }
+    if let Some((opened_at, due_at)) = item.dispute {
+        output.say(format!(
+            "  disputed since {} UTC, to be resolved until {} UTC",
+            date(opened_at),
+            date(due_at)
+        ))?;
+    }
     Ok(())
+}
+
+/// What members say of an item, in one line.
+fn describe(facts: &Facts) -> String {
+    let mut words =
+        vec![format!("{} positive, {} negative, {} seen", facts.positives, facts.negatives, facts.seen)];
+    words.extend(facts.mine.map(|mine| format!("yours is {}", mine.name())));
+    if facts.probation {
+        words.push("in probation: it matches for its contributors alone".to_owned());
+    }
+    if facts.is_aside && !facts.probation {
+        words.push("set aside for your member".to_owned());
+    }
+    words.join("; ")
+}
+
+/// What members say of an item, as JSON.
+fn facts_object(facts: &Facts) -> serde_json::Value {
+    serde_json::json!({
+        "positives": facts.positives, "negatives": facts.negatives, "seen": facts.seen,
+        "mine": facts.mine.map(OpinionKind::name), "dispute_open": facts.dispute_open,
+        "contributors": facts.contributors, "is_aside": facts.is_aside, "probation": facts.probation
+    })
 }
 
 /// What is said of an item, as JSON.
@@ -119,6 +146,10 @@ pub(super) fn object(item: &DescribedItem) -> serde_json::Value {
         "metadata": metadata.as_str(),
         "submissions": item.submissions.iter().map(submission).collect::<Vec<_>>(),
         "holds": item.holds.iter().map(hold).collect::<Vec<_>>(),
+        "facts": item.facts.as_ref().map(facts_object),
+        "dispute": item.dispute.map(|(opened_at, due_at)| {
+            serde_json::json!({ "opened_at_unix_ms": opened_at.0, "due_at_unix_ms": due_at.0 })
+        }),
     })
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn lift(
 }
 
 /// The ids that a command names, in order and each once.
-pub(super) fn each_once(items: Vec<u64>) -> Vec<ItemId> {
+pub(crate) fn each_once(items: Vec<u64>) -> Vec<ItemId> {
     let mut ids: Vec<ItemId> = items.into_iter().map(ItemId).collect();
     ids.sort_unstable();
     ids.dedup();

@@ -1,53 +1,121 @@
 //! `vigie bank charter`: a bank's demands on contributors and its terms.
 
-use vigie_clients::IdempotencyKey;
+use vigie_clients::{BankListing, IdempotencyKey};
 use vigie_consortium::{BankRef, Charter, CharterDraft};
-use vigie_model::Sequence;
+use vigie_model::{BankId, Sequence};
 
-use crate::cli::{CharterCommand, listed};
-use crate::commands::members::connect::connect;
+use crate::cli::{BankAddressArgs, CharterCommand, CharterSetArgs, listed};
+use crate::commands::bank_address;
+use crate::commands::members::connect::{all_banks, connect};
 use crate::commands::members::lines::CharterObject;
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, counted};
 
 pub(crate) async fn run(command: CharterCommand, output: &mut Output) -> anyhow::Result<Exit> {
     match command {
         CharterCommand::Show { bank, address } => {
             let (client, deadline) = connect(&address, output)?;
             let found = client.get_charter(&bank, deadline).await?;
-            print(&bank, &found.value, found.sequence, output)
+            let suppressed = suppressed(&found.value, &address, output).await?;
+            print(&bank, &found.value, &suppressed, found.sequence, output)
         }
-        CharterCommand::Set { bank, taxonomies, two_person_items, purge_hours, address } => {
-            let (client, deadline) = connect(&address, output)?;
-            let before = client.get_charter(&bank, deadline).await?.value;
-            let taxonomies = match &taxonomies {
-                Some(names) => listed(names).into_iter().map(str::to_owned).collect(),
-                None => before.taxonomies().iter().map(ToString::to_string).collect(),
-            };
-            let charter = Charter::try_from(CharterDraft {
-                taxonomies,
-                two_person_items: two_person_items.unwrap_or(before.two_person_items().unwrap_or(0)),
-                purge_hours: purge_hours.unwrap_or(before.purge_hours().into()),
-                ..before.draft()
-            })?;
-            let of_matchers = vigie_matcher::Config::default().purge_hours;
-            if u64::from(charter.purge_hours()) < of_matchers {
-                output.note(format!(
-                    "matchers keep a removed hash for `matcher.purge_hours`, {of_matchers} by default: set it to at most {}",
-                    charter.purge_hours()
-                ));
-            }
-            let set = client.set_charter(&bank, charter.clone(), IdempotencyKey::random(), deadline).await?;
-            print(&bank, &charter, set.sequence, output)
-        }
+        CharterCommand::Set(args) => set(*args, output).await,
     }
 }
 
-fn print(bank: &BankRef, charter: &Charter, sequence: Sequence, output: &mut Output) -> anyhow::Result<Exit> {
+async fn set(args: CharterSetArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let CharterSetArgs { bank, address, .. } = &args;
+    let (client, deadline) = connect(address, output)?;
+    let before = client.get_charter(bank, deadline).await?.value;
+    let suppresses = match &args.suppresses {
+        Some(banks) => Some(banks_of(&listed(banks), address, output).await?),
+        None => None,
+    };
+    let charter = changed(&args, suppresses, &before)?;
+    let of_matchers = vigie_matcher::Config::default().purge_hours;
+    if u64::from(charter.purge_hours()) < of_matchers {
+        output.note(format!(
+            "matchers keep a removed hash for `matcher.purge_hours`, {of_matchers} by default: set it to at most {}",
+            charter.purge_hours()
+        ));
+    }
+    let set = client.set_charter(bank, charter.clone(), IdempotencyKey::random(), deadline).await?;
+    let suppressed = suppressed(&charter, address, output).await?;
+    print(bank, &charter, &suppressed, set.sequence, output)
+}
+
+/// The charter with what was typed in place of what was before.
+fn changed(
+    args: &CharterSetArgs,
+    suppresses: Option<Vec<BankId>>,
+    before: &Charter,
+) -> anyhow::Result<Charter> {
+    let before = before.draft();
+    let taxonomies = args.taxonomies.as_deref();
+    let taxonomies = taxonomies.map(|names| listed(names).into_iter().map(str::to_owned).collect());
+    Ok(Charter::try_from(CharterDraft {
+        taxonomies: taxonomies.unwrap_or(before.taxonomies),
+        two_person_items: args.two_person_items.unwrap_or(before.two_person_items),
+        purge_hours: args.purge_hours.unwrap_or(before.purge_hours),
+        confirmations_min: args.confirmations.unwrap_or(before.confirmations_min),
+        hold_on_negatives: args.hold_on_negatives.unwrap_or(before.hold_on_negatives),
+        shadow: args.shadow.unwrap_or(before.shadow),
+        suppresses: suppresses.unwrap_or(before.suppresses),
+        dispute_days: args.dispute_days.unwrap_or(before.dispute_days),
+        match_record_days: args.record_days.unwrap_or(before.match_record_days),
+    })?)
+}
+
+/// The ids of banks that are typed by name or id.
+async fn banks_of(names: &[&str], address: &BankAddressArgs, output: &Output) -> anyhow::Result<Vec<BankId>> {
+    let (client, deadline) = bank_address::connect(address, output)?;
+    let mut ids = Vec::with_capacity(names.len());
+    for name in names {
+        ids.push(match name.parse() {
+            Ok(id) => BankId(id),
+            Err(_) => {
+                let bank: BankRef = name.parse()?;
+                client.get_bank(&bank, deadline).await?.value.id
+            }
+        });
+    }
+    Ok(ids)
+}
+
+/// The suppressed banks as they are shown: by name where the caller sees them, and by id.
+async fn suppressed(
+    charter: &Charter,
+    address: &BankAddressArgs,
+    output: &Output,
+) -> anyhow::Result<Vec<String>> {
+    if charter.suppresses().is_empty() {
+        return Ok(Vec::new());
+    }
+    let (client, _) = bank_address::connect(address, output)?;
+    let banks = all_banks(&client, address).await?;
+    let shown = |id: &BankId| {
+        let known = banks.iter().find(|bank: &&BankListing| bank.id == *id);
+        known.map_or_else(|| format!("bank {id}"), |bank| bank.name.to_string())
+    };
+    Ok(charter.suppresses().iter().map(shown).collect())
+}
+
+fn print(
+    bank: &BankRef,
+    charter: &Charter,
+    suppressed: &[String],
+    sequence: Sequence,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
     let mut object = serde_json::to_value(CharterObject::from(charter))?;
     object["bank"] = bank.to_string().into();
     object["sequence"] = sequence.0.into();
     output.object(&object)?;
     output.say(format!("the charter of {bank} (sequence {sequence})"))?;
+    output.table(&["term", "value"], &rows(charter, suppressed))?;
+    Ok(Exit::Done)
+}
+
+fn rows(charter: &Charter, suppressed: &[String]) -> Vec<Vec<String>> {
     let taxonomies = match charter.taxonomies() {
         [] => "any".to_owned(),
         names => names.join(","),
@@ -56,12 +124,58 @@ fn print(bank: &BankRef, charter: &Charter, sequence: Sequence, output: &mut Out
         Some(items) => format!("removals of {items} items or more"),
         None => "never".to_owned(),
     };
-    let rows = [
+    let after = |members: Option<u16>, none: &str| match members {
+        Some(1) => "1 member says so".to_owned(),
+        Some(members) => format!("{members} members say so"),
+        None => none.to_owned(),
+    };
+    let suppressed = if suppressed.is_empty() { "no bank".to_owned() } else { suppressed.join(", ") };
+    let recorded = charter.match_record_days();
+    let recorded = recorded.map_or_else(|| "no time".to_owned(), |days| counted(days.into(), "day"));
+    [
         ("taxonomies", taxonomies),
         ("two people are needed", two_people),
         ("a withdrawn hash is gone after", format!("{} hours", charter.purge_hours())),
+        ("an item matches for others once", after(charter.confirmations_min(), "it is added")),
+        ("an item is held as wrong once", after(charter.hold_on_negatives(), "never")),
+        ("a dispute is to be resolved in", counted(charter.dispute_days().into(), "day")),
+        (
+            "shadow",
+            if charter.is_shadow() { "on: its matches are answered to nobody" } else { "off" }.to_owned(),
+        ),
+        ("suppresses matches of", suppressed),
+        ("matches are recorded for", recorded),
     ]
-    .map(|(what, value)| vec![what.to_owned(), value]);
-    output.table(&["term", "value"], &rows)?;
-    Ok(Exit::Done)
+    .map(|(what, value)| vec![what.to_owned(), value])
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{BankCommand, Cli, Command};
+
+    #[test]
+    fn what_is_not_typed_of_a_charter_stays() {
+        let args = |line: &str| match Cli::try_parse_from(line.split(' ')).unwrap().command {
+            Command::Bank(args) => match args.command {
+                Some(BankCommand::Charter(CharterCommand::Set(args))) => args,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        let first = args("vigie bank charter set known --confirmations 2 --record-days 30 --shadow on");
+        let charter = changed(&first, Some(vec![BankId(7)]), &Charter::default()).unwrap();
+        let second = args("vigie bank charter set known --hold-on-negatives 1 --dispute-days 3 --shadow off");
+        let charter = changed(&second, None, &charter).unwrap();
+        assert_eq!((charter.confirmations_min(), charter.hold_on_negatives()), (Some(2), Some(1)));
+        assert_eq!((charter.dispute_days(), charter.match_record_days()), (3, Some(30)));
+        assert_eq!((charter.is_shadow(), charter.suppresses()), (false, &[BankId(7)][..]));
+        let shown = rows(&charter, &["allowed".to_owned()]).concat().join("|");
+        for text in ["2 members say so", "1 member says so", "3 days", "allowed", "30 days"] {
+            assert!(shown.contains(text), "{text} in {shown}");
+        }
+    }
 }

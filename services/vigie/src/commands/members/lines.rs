@@ -23,6 +23,8 @@ pub(crate) struct MemberObject {
     token_issuers: Vec<String>,
     /// Milliseconds since 1970; 0 for the host.
     created_at_unix_ms: u64,
+    /// Others may know that an opinion is its own.
+    is_named: bool,
 }
 
 impl From<&Member> for MemberObject {
@@ -35,6 +37,7 @@ impl From<&Member> for MemberObject {
             jurisdictions: member.jurisdictions.iter().map(str::to_owned).collect(),
             token_issuers: member.token_issuers.iter().map(str::to_owned).collect(),
             created_at_unix_ms: member.created_at.0,
+            is_named: member.is_named,
         }
     }
 }
@@ -163,6 +166,16 @@ pub(crate) struct CharterObject {
     /// 0 for never.
     two_person_items: u32,
     purge_hours: u16,
+    /// 0 for at once.
+    confirmations_min: u16,
+    /// 0 for never.
+    hold_on_negatives: u16,
+    shadow: bool,
+    /// Ids.
+    suppresses_bank_ids: Vec<u32>,
+    dispute_days: u16,
+    /// 0 for no records.
+    match_record_days: u16,
 }
 
 impl From<&Charter> for CharterObject {
@@ -171,6 +184,12 @@ impl From<&Charter> for CharterObject {
             taxonomies: charter.taxonomies().iter().map(ToString::to_string).collect(),
             two_person_items: charter.two_person_items().unwrap_or(0),
             purge_hours: charter.purge_hours(),
+            confirmations_min: charter.confirmations_min().unwrap_or(0),
+            hold_on_negatives: charter.hold_on_negatives().unwrap_or(0),
+            shadow: charter.is_shadow(),
+            suppresses_bank_ids: charter.suppresses().iter().map(|bank| bank.0).collect(),
+            dispute_days: charter.dispute_days(),
+            match_record_days: charter.match_record_days().unwrap_or(0),
         }
     }
 }

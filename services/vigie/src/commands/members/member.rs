@@ -38,13 +38,13 @@ pub(crate) async fn run(command: MemberCommand, output: &mut Output) -> anyhow::
             output.table(&["limit", "value"], &limits(&quota))?;
             Ok(Exit::Done)
         }
-        MemberCommand::Edit { name, words, address } => {
+        MemberCommand::Edit { name, words, named, address } => {
             let (client, deadline) = connect(&address, output)?;
             let (member, _) = client.get_member(&name, deadline).await?.value;
             let before = MemberWords {
                 display_name: member.display_name,
                 jurisdictions: member.jurisdictions,
-                is_named: None,
+                is_named: named,
             };
             let words = changed(words, before);
             let made = client.update_member(&name, &words, IdempotencyKey::random(), deadline).await?;
@@ -131,7 +131,8 @@ fn details(member: &Member) -> String {
         "" => "no jurisdictions".to_owned(),
         countries => format!("jurisdictions {countries}"),
     };
-    format!("member {}, since {}, {law}", member.id, since(member))
+    let named = if member.is_named { "named with its opinions" } else { "not named with its opinions" };
+    format!("member {}, since {}, {law}, {named}", member.id, since(member))
 }
 
 /// The host was there from the beginning.

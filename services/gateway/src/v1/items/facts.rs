@@ -1,0 +1,44 @@
+//! What members say of an item, in JSON.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use vigie_model::{Facts, OpinionKind};
+
+/// What the members say of an item, for the caller's member.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FactsObject {
+    /// Members whose newest opinion is positive.
+    positives: u32,
+    /// Members whose newest opinion is negative.
+    negatives: u32,
+    /// Members at which it matched, and nobody has looked.
+    seen: u32,
+    /// The caller's own newest opinion, `positive`, `negative` or `seen`; `null` for none.
+    mine: Option<&'static str>,
+    /// A dispute about it waits for the answer of its bank's owner.
+    dispute_open: bool,
+    /// Members on whose word it is in its bank; 0 where the bank does not say.
+    contributors: u32,
+    /// It is set aside for the caller's member: it is in probation there, or held.
+    is_aside: bool,
+    /// Its bank asks for more confirmations than it has: it matches for its contributors alone.
+    probation: bool,
+    /// Its classes, as `taxonomy/dimension=value`.
+    classes: Vec<String>,
+}
+
+impl From<&Facts> for FactsObject {
+    fn from(facts: &Facts) -> Self {
+        Self {
+            positives: facts.positives,
+            negatives: facts.negatives,
+            seen: facts.seen,
+            mine: facts.mine.map(OpinionKind::name),
+            dispute_open: facts.dispute_open,
+            contributors: facts.contributors,
+            is_aside: facts.is_aside,
+            probation: facts.probation,
+            classes: facts.classes.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
