@@ -1,6 +1,7 @@
 //! Client of the bank's service of members, principals, grants, quotas and charters.
 
 mod principal;
+pub(crate) mod statistics;
 
 use std::time::Duration;
 

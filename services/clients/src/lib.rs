@@ -30,6 +30,7 @@ pub use bank::{
     DescribedPage, EntryContent, EntryState, FoundItems, ItemPage, ItemSearch, ListEntry, ListPage, ListSays,
     RemovedItem,
 };
+pub use consortium::statistics::{CountedMatches, StatisticsClient, StatisticsFormat};
 pub use consortium::{
     ConsortiumClient, GivenGrant, KeyListing, MemberWords, NewCredential, NewPrincipal, PrincipalCredential,
     PrincipalListing, PrincipalWithKey, WhoAmI,

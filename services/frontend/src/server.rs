@@ -22,6 +22,7 @@ use crate::matching::Matching;
 use crate::request::alarms::{AuditedAlarms, CountedAlarms};
 use crate::request::meters::Meters;
 use crate::request::policies::Policies;
+use crate::request::recording::{Recorded, Recorder};
 use crate::searcher::Searcher;
 
 /// Answers platforms on `listener` until `shutdown`. See [`run_with`].
@@ -103,6 +104,8 @@ async fn run_on(
     };
     let counted = telemetry.register(CountedAlarms::register);
     let alarms = AuditedAlarms { counted, tally: Arc::clone(members.tally()), directories: members.source() };
+    let recorded = Recorded::default();
+    let mut recorder = Recorder::new(recorded.clone(), &config.directory.bank, network)?;
     let grpc = Grpc {
         matching,
         serving: config.serving,
@@ -110,6 +113,7 @@ async fn run_on(
         shutdown: shutdown.clone(),
         meters: Meters::new(Arc::new(alarms)),
         policies: telemetry.register(Policies::register),
+        recorded: recorded.clone(),
     };
     // The layer in front refuses larger messages with the code that this project gives them.
     let service = MatchServiceServer::new(grpc).max_decoding_message_size(config.message_bytes_max());
@@ -141,7 +145,9 @@ async fn run_on(
         served = serving => served.map_err(RunError::from),
         () = stand_by => Err(vigie_coordinator::RunError::Watcher.into()),
         () = members.run() => Err(RunError::Directory),
+        () = recorder.run() => Ok(()),
     };
+    recorder.finish().await;
     members.finish().await;
     // Probes keep it for as long as the process lives.
     searcher.stop();

@@ -122,7 +122,10 @@ async fn show(
     rooms: &mut Rooms,
     deadline: Instant,
 ) -> Result<(), Status> {
-    let Some(options) = options else { return Ok(()) };
+    let Some(options) = options else {
+        rights.count(answer);
+        return Ok(());
+    };
     let repeats = rights.protect(answer, &options);
     if !repeats.is_empty() {
         let (queries, by_anchor) = (repeats.queries(), repeats.options(&options));
@@ -132,6 +135,7 @@ async fn show(
     if verdicts == Verdicts::Given {
         rights.decide(answer, matching, &options, urgency, rooms, deadline).await;
     }
+    rights.count(answer);
     rights.trim(answer)
 }
 

@@ -20,6 +20,7 @@ use crate::request::meters::Meters;
 use crate::request::of_member::{OfMember, Protection};
 use crate::request::policies::Policies;
 use crate::request::protection::Repeats;
+use crate::request::recording::Recorded;
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
 
@@ -30,6 +31,8 @@ pub(crate) struct Rights {
     of: Option<OfMember>,
     /// `None` where the caller's member has no policy.
     deciding: Option<Deciding>,
+    /// The member whose matches are counted, and where.
+    counting: Option<(MemberId, Recorded)>,
 }
 
 impl Rights {
@@ -39,6 +42,7 @@ impl Rights {
         called: &Called,
         meters: &Meters,
         policies: &Policies,
+        recorded: &Recorded,
         asked: &mut MatchCall,
     ) -> Result<Self, Status> {
         let (view, now) = (called.view()?, called.now());
@@ -49,12 +53,14 @@ impl Rights {
                 set_banks(asked, banks);
             }
             let deciding = Deciding::of(&view, MemberId::HOST, now, policies, asked);
-            return Ok(Self { of: None, deciding });
+            let counting = Some((MemberId::HOST, recorded.clone()));
+            return Ok(Self { of: None, deciding, counting });
         }
         let rights = Self::of_member(&view, &called.admitted(&view)?, now, meters, asked)?;
         let member = rights.of.as_ref().map(|of| of.member);
         let deciding = member.and_then(|member| Deciding::of(&view, member, now, policies, asked));
-        Ok(Self { deciding, ..rights })
+        let counting = member.map(|member| (member, recorded.clone()));
+        Ok(Self { deciding, counting, ..rights })
     }
 
     /// The same for a caller that was admitted.
@@ -82,7 +88,7 @@ impl Rights {
         let protection = Protection { near, limits, now: meters.now() };
         let (view, meters) = (Arc::clone(view), meters.clone());
         let of = OfMember { view, member, principal, now, quota, meters, protection };
-        Ok(Self { of: Some(of), deciding: None })
+        Ok(Self { of: Some(of), deciding: None, counting: None })
     }
 
     /// The state of the directory that decided; `None` without members.
@@ -93,6 +99,13 @@ impl Rights {
     /// Whether an answer is changed before it is sent: there are members, from whom the list is protected, or there is a policy.
     pub(crate) const fn change_answers(&self) -> bool {
         self.of.is_some() || self.deciding.is_some()
+    }
+
+    /// Counts the matches and verdicts of an answer, before the caller's view of it is cut out.
+    pub(crate) fn count(&self, answer: &Answer) {
+        if let Some((member, recorded)) = &self.counting {
+            answer.results.iter().flatten().for_each(|matched| recorded.count(*member, matched));
+        }
     }
 
     /// Puts the verdicts of the caller's policy into an answer to a search with `options`. What the caller may not see is still in it.

@@ -24,6 +24,7 @@ use crate::matching::{Matching, Shareable};
 use crate::request::answering::{answer, answer_together, matches, waits_for_a_sequence};
 use crate::request::meters::Meters;
 use crate::request::policies::Policies;
+use crate::request::recording::Recorded;
 use crate::request::rights::Rights;
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
@@ -37,6 +38,7 @@ pub(crate) struct Streamed {
     pub(crate) called: Called,
     pub(crate) meters: Meters,
     pub(crate) policies: Policies,
+    pub(crate) recorded: Recorded,
     pub(crate) answers: Answers,
     /// Its requests, by how they ended.
     pub(crate) counted: StreamRequests,
@@ -78,6 +80,10 @@ impl Streamed {
             rooms.and_then(Arc::into_inner).into_iter().for_each(Rooms::send);
             Some((message, (messages, reader)))
         })
+    }
+
+    fn rights(&self, asked: &mut MatchCall) -> Result<Rights, Status> {
+        Rights::of(&self.called, &self.meters, &self.policies, &self.recorded, asked)
     }
 
     async fn read(self, mut requests: Streaming<pb::MatchStreamRequest>, outgoing: mpsc::Sender<Outgoing>) {
@@ -324,7 +330,7 @@ impl Group {
         };
         let mut asked = Vec::with_capacity(read.len());
         for (place, mut call) in read {
-            match Rights::of(&streamed.called, &streamed.meters, &streamed.policies, &mut call) {
+            match streamed.rights(&mut call) {
                 Ok(rights) => asked.push((place, (call, rights))),
                 Err(status) => refused.outcomes.push((place, Err(status))),
             }

@@ -1,0 +1,120 @@
+//! Client of the bank's statistics.
+
+use tokio::time::Instant;
+use vigie_model::{BankId, MemberId, Verdict};
+use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
+use vigie_proto::consortium::verdict_to_wire;
+use vigie_proto::pb::consortium::v1 as pb;
+use vigie_proto::pb::consortium::v1::statistics_service_client::StatisticsServiceClient;
+
+use crate::leading_bank::{IdempotencyKey, LeadingBank, call};
+
+/// The largest answer, with room for what is around the text.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// The form of statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatisticsFormat {
+    /// For a person.
+    Markdown,
+    /// A row for each number.
+    Csv,
+    /// With stable names.
+    Json,
+}
+
+/// Matches or verdicts of one member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedMatches {
+    /// The member.
+    pub member: MemberId,
+    /// The bank of the matches; `None` for a count of verdicts.
+    pub bank: Option<BankId>,
+    /// The class of the items; empty for none.
+    pub class: Box<str>,
+    /// The verdict; `None` where the member has no policy.
+    pub verdict: Option<Verdict>,
+    /// Matches at distance 0.
+    pub exact: u64,
+    /// Matches at a distance above 0.
+    pub near: u64,
+    /// Verdicts.
+    pub decisions: u64,
+}
+
+/// Reads statistics of the bank, or of that one of several on one database which serves.
+#[derive(Debug, Clone)]
+pub struct StatisticsClient {
+    bank: LeadingBank<StatisticsServiceClient<Channel>>,
+}
+
+impl StatisticsClient {
+    /// The one that serves of the banks at these endpoints, at least one, on a network.
+    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
+        let stub =
+            |channel| StatisticsServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
+    }
+
+    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { bank: self.bank.with_patience(patience) }
+    }
+
+    /// The same banks and connections, for a caller with this credential.
+    #[must_use]
+    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
+        Self { bank: self.bank.bearing(bearer) }
+    }
+
+    /// Reads the statistics of the months from one to another, as in `2026-11`, in a form. `is_public`: without the numbers of the caller's
+    /// own member.
+    pub async fn get_statistics(
+        &self,
+        (from, to): (&str, &str),
+        format: StatisticsFormat,
+        is_public: bool,
+        deadline: Instant,
+    ) -> Result<String, CallError> {
+        let format = match format {
+            StatisticsFormat::Markdown => pb::StatisticsFormat::Markdown,
+            StatisticsFormat::Csv => pb::StatisticsFormat::Csv,
+            StatisticsFormat::Json => pb::StatisticsFormat::Json,
+        };
+        let request = pb::GetStatisticsRequest {
+            from_month: from.to_owned(),
+            to_month: to.to_owned(),
+            format: format.into(),
+            public: is_public,
+        };
+        let answer: pb::GetStatisticsResponse =
+            call!(self, deadline, get_statistics, GetStatistics, request)?;
+        Ok(answer.text)
+    }
+
+    /// Counts matches and verdicts, 1 to 1000 counts of them, for a process of the deployment.
+    pub async fn record_matches(
+        &self,
+        counts: &[CountedMatches],
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<(), CallError> {
+        let counted = |counted: &CountedMatches| pb::CountedMatches {
+            member_id: counted.member.0,
+            bank_id: counted.bank.map_or(0, |bank| bank.0),
+            class: counted.class.to_string(),
+            verdict: verdict_to_wire(counted.verdict),
+            exact: counted.exact,
+            near: counted.near,
+            decisions: counted.decisions,
+        };
+        let request = pb::RecordMatchesRequest {
+            counts: counts.iter().map(counted).collect(),
+            idempotency_key: key.into_text(),
+        };
+        let _answer: pb::RecordMatchesResponse =
+            call!(self, deadline, record_matches, RecordMatches, request)?;
+        Ok(())
+    }
+}
