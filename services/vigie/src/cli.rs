@@ -7,6 +7,7 @@ mod files;
 mod members;
 mod exchange;
 mod audit;
+mod statistics;
 mod when;
 
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ pub(crate) use opinions::{DisputeCommand, OpinionCommand, OpinionPutArgs, class}
 pub(crate) use setup::{
     CompletionsArgs, ConfigCheckArgs, ConfigCommand, DevCaArgs, ManArgs, RoleName, TlsCommand,
 };
+pub(crate) use statistics::{StatisticsArgs, StatisticsForm};
 pub(crate) use when::When;
 
 /// Vigie recognises known images, exactly.
@@ -132,6 +134,10 @@ pub(crate) enum Command {
     /// Read and check the audit: the record of who did what, whose entries nobody can change unseen
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Print what the deployment publishes of itself for a period: counts by month, bank, class, member and verdict
+    ///
+    /// Numbers of other members below 10, and what would reveal them, are suppressed.
+    Statistics(StatisticsArgs),
     /// Show what answers, the topology, how far each part has come, and what is banked
     Status(StatusArgs),
     /// Prove a running cluster: add a drawn picture, recognise it, remove it, recognise it no more

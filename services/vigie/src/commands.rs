@@ -33,7 +33,7 @@ use crate::commands::cluster::{config, demo, descriptors, dev_ca, role, up};
 use crate::commands::content::{hash, match_files};
 use crate::commands::members::{grant, member, principal, quota, whoami};
 use crate::commands::opinions::{dispute, opinion};
-use crate::commands::state::{health, status, try_out};
+use crate::commands::state::{health, statistics, status, try_out};
 use crate::output::{Exit, Output};
 
 /// Runs the command that was typed. Boxed, so that the commands are compiled here and not in the program.
@@ -42,6 +42,7 @@ pub fn run(cli: Cli, output: &mut Output) -> LocalBoxFuture<'_, anyhow::Result<E
 }
 
 async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
+    let json = cli.json;
     match cli.command {
         Command::Demo(args) => Box::pin(demo::run(args, output)).await,
         Command::Up(args) => Box::pin(up::run(args, output)).await,
@@ -58,6 +59,7 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Quota(command) => traced(quota::run(command, output)).await,
         Command::Exchange(command) => traced(exchange::run(command, output)).await,
         Command::Audit(command) => traced(audit::run(command, output)).await,
+        Command::Statistics(args) => traced(statistics::run(args, output, json)).await,
         Command::Status(args) => traced(status::run(args, output)).await,
         Command::Try(args) => traced(try_out::run(args, output)).await,
         Command::Health(args) => health::run(&args, output).await,

@@ -312,6 +312,7 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Quota(_)
         | Command::Exchange(_)
         | Command::Audit(_)
+        | Command::Statistics(_)
         | Command::Tls(_)
         | Command::Try(_)
         | Command::Health(_)

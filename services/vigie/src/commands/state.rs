@@ -1,5 +1,6 @@
 //! Commands that look at a running cluster.
 
+pub(crate) mod statistics;
 pub(crate) mod status;
 pub(crate) mod health;
 pub(crate) mod try_out;
