@@ -6,6 +6,10 @@ mod members;
 mod audit;
 mod items;
 mod restore;
+/// What is kept beside items.
+mod beside {
+    mod statistics;
+}
 mod two_people;
 mod holds;
 /// Opinions, probation, disputes, and holds for one member.

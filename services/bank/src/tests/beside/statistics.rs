@@ -1,0 +1,112 @@
+//! Counters of what is published: committed with what they count, kept across restarts, and read in full by nobody but their member.
+
+use vigie_proto::pb::consortium::v1 as members;
+use vigie_proto::pb::consortium::v1::statistics_service_client::StatisticsServiceClient;
+
+use crate::tests::*;
+
+on_both_stores! {
+    what_a_bank_does_is_counted_with_it_and_goes_on_after_a_restart,
+    matches_of_frontends_are_counted_once,
+    a_period_that_is_none_is_refused,
+}
+
+async fn read(served: &Served, from: &str, to: &str) -> Result<String, Status> {
+    let request = members::GetStatisticsRequest {
+        from_month: from.into(),
+        to_month: to.into(),
+        format: members::StatisticsFormat::Csv.into(),
+        public: false,
+    };
+    let mut client = StatisticsServiceClient::new(served.channel.clone());
+    Ok(client.get_statistics(request).await?.into_inner().text)
+}
+
+/// The host's own number of a measure in the month of the test's clock; `None` where there is no row of it.
+async fn own(served: &Served, measure: &str) -> Option<u64> {
+    let text = read(served, "2023-11", "2023-11").await.unwrap();
+    let of_it = |line: &&str| line.starts_with(&format!("own,{measure},all,"));
+    let line = text.lines().find(of_it)?.to_owned();
+    line.rsplit(',').next()?.parse().ok()
+}
+
+async fn count(served: &Served, key: &str, exact: u64) -> Result<(), Status> {
+    let counted = |bank_id, decisions, exact| members::CountedMatches {
+        member_id: 1,
+        bank_id,
+        class: "iwf/category=A".into(),
+        verdict: members::Verdict::Block.into(),
+        exact,
+        near: 1,
+        decisions,
+    };
+    let counts = vec![counted(1, 0, exact), counted(0, 2, 0)];
+    let request = members::RecordMatchesRequest { counts, idempotency_key: key.into() };
+    let mut client = StatisticsServiceClient::new(served.channel.clone());
+    client.record_matches(request).await.map(drop)
+}
+
+async fn what_a_bank_does_is_counted_with_it_and_goes_on_after_a_restart(bed: Bed) {
+    let served = Served::start(bed.config()).await;
+    served.create_bank("known").await.unwrap();
+    let added = served.add("known", items(0..3)).await.unwrap().item_ids;
+    served.remove(vec![added[0]]).await.unwrap();
+    let hashes: usize = items(0..3).iter().map(|item| item.hashes.len()).sum();
+    let figures = async |served: &Served| {
+        (
+            own(served, "items_added").await,
+            own(served, "hashes_added").await,
+            own(served, "items_removed").await,
+        )
+    };
+    assert_eq!(figures(&served).await, (Some(3), Some(hashes as u64), Some(1)));
+    served.stop().await;
+    // Sent twice with one key, the items are there once, and are counted once.
+    let served = Served::start(bed.config()).await;
+    for _ in 0..2 {
+        served.add_with_key("known", items(5..7), "key").await.unwrap();
+    }
+    assert_eq!(own(&served, "items_added").await, Some(5));
+    refused(served.add("nothing", items(0..1)).await, Code::NotFound, "");
+    assert_eq!(own(&served, "items_added").await, Some(5));
+    // Of another month there is nothing, and the next begins from nothing.
+    assert!(!read(&served, "2023-10", "2023-10").await.unwrap().contains("own,items_added,all,,,shown,5"));
+    served.clock.0.store(NOW + 40 * 86_400_000, Ordering::SeqCst);
+    served.add("known", items(9..10)).await.unwrap();
+    assert_eq!(own(&served, "items_added").await, Some(5));
+    let both = read(&served, "2023-11", "2023-12").await.unwrap();
+    assert!(
+        both.lines().any(|line| line.starts_with("own,items_added,all,") && line.ends_with(",6")),
+        "{both}"
+    );
+    served.stop().await;
+}
+
+async fn matches_of_frontends_are_counted_once(bed: Bed) {
+    let served = Served::start(bed.config()).await;
+    served.create_bank("known").await.unwrap();
+    for _ in 0..2 {
+        count(&served, "first", 4).await.unwrap();
+    }
+    count(&served, "second", 3).await.unwrap();
+    let numbers = (own(&served, "matches_exact").await, own(&served, "decisions").await);
+    assert_eq!(numbers, (Some(7), Some(4)));
+    let text = read(&served, "2023-11", "2023-11").await.unwrap();
+    assert!(text.lines().any(|line| line.starts_with("own,decisions,verdict,block,")), "{text}");
+    // The log does not grow with searches.
+    assert_eq!(served.head().await.sequence, 1);
+    served.stop().await;
+}
+
+async fn a_period_that_is_none_is_refused(bed: Bed) {
+    let served = Served::start(bed.config()).await;
+    for (from, to, field) in [
+        ("2023-13", "2023-12", "from_month"),
+        ("2023-11", "", "to_month"),
+        ("2023-11", "2023-10", "to_month"),
+        ("1990-01", "2023-10", "to_month"),
+    ] {
+        refused(read(&served, from, to).await, Code::InvalidArgument, field);
+    }
+    served.stop().await;
+}
