@@ -1,6 +1,7 @@
-//! Client of the bank's service of members, principals, grants, quotas and charters.
+//! Client of the bank's service of members, principals, grants, quotas and charters; `policies` is the one of policies.
 
 mod principal;
+mod policies;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use vigie_proto::consortium as wire;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::consortium_service_client::ConsortiumServiceClient;
 
+pub use policies::{PolicyClient, PolicyFault, PolicySource, ReadPolicy, TriedPolicy, TriedQuery};
 pub use principal::{
     KeyListing, NewCredential, NewPrincipal, PrincipalCredential, PrincipalListing, PrincipalWithKey,
 };

@@ -30,8 +30,9 @@ pub use bank::{
     RemovedItem,
 };
 pub use consortium::{
-    ConsortiumClient, GivenGrant, KeyListing, MemberWords, NewCredential, NewPrincipal, PrincipalCredential,
-    PrincipalListing, PrincipalWithKey, WhoAmI,
+    ConsortiumClient, GivenGrant, KeyListing, MemberWords, NewCredential, NewPrincipal, PolicyClient,
+    PolicyFault, PolicySource, PrincipalCredential, PrincipalListing, PrincipalWithKey, ReadPolicy,
+    TriedPolicy, TriedQuery, WhoAmI,
 };
 pub use coordinator::{CoordinatorClient, partial_search};
 pub use directory::DirectoryClient;
