@@ -4,6 +4,7 @@ mod setup;
 mod items;
 mod files;
 mod members;
+mod policy;
 mod exchange;
 mod audit;
 mod when;
@@ -28,6 +29,7 @@ pub(crate) use members::{
     CharterCommand, GrantCommand, MemberCommand, MemberWordsArgs, NewKeyArgs, OneMemberArgs,
     PrincipalAddArgs, PrincipalCommand, QuotaCommand, QuotaSetArgs, listed,
 };
+pub(crate) use policy::{PolicyCommand, PolicySetArgs, PolicyTryArgs};
 pub(crate) use setup::{
     CompletionsArgs, ConfigCheckArgs, ConfigCommand, DevCaArgs, ManArgs, RoleName, TlsCommand,
 };
@@ -118,6 +120,9 @@ pub(crate) enum Command {
     /// Set and show the limits of members
     #[command(subcommand)]
     Quota(QuotaCommand),
+    /// Set, show and try the policy: rules from matches to a verdict
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Run the process that follows hash-sharing programmes, or keep the exchanges that it follows
     #[command(subcommand)]
     Exchange(ExchangeCommand),
@@ -295,6 +300,9 @@ pub(crate) struct MatchArgs {
     /// Warn when an answer may lack changes of the last so many seconds; 0 for never
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub(crate) warn_age: u64,
+    /// Where the content comes from, for the rules of a policy, such as `avatar`: at most 64 bytes
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "WORD", value_parser = policy::surface)]
+    pub(crate) surface: Box<str>,
     /// Exit with 10 when anything matched, whatever else happened
     #[arg(long)]
     pub(crate) exit_code: bool,
