@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vigie_clients::{
     AuditClient, BankClient, Bearer, CallError, ConsortiumClient, EndpointError, ExchangeClient, MatchAnswer,
-    MatchClient, Network, Patience,
+    MatchClient, Network, Patience, PolicyClient,
 };
 use vigie_model::{Content, SearchOptions, Sequence};
 
@@ -27,6 +27,7 @@ pub(crate) struct Upstream {
     lookups: Lookups,
     banks: BankClient,
     members: ConsortiumClient,
+    policies: PolicyClient,
     audit: AuditClient,
     exchanges: ExchangeClient,
     newest: Newest,
@@ -51,6 +52,7 @@ impl Upstream {
             frontends,
             banks: BankClient::among(banks, network)?.with_patience(patience),
             members: ConsortiumClient::among(banks, network)?.with_patience(patience),
+            policies: PolicyClient::among(banks, network)?.with_patience(patience),
             audit: AuditClient::among(banks, network)?.with_patience(patience),
             exchanges: ExchangeClient::among(banks, network)?.with_patience(patience),
             newest: Newest::default(),
@@ -78,6 +80,11 @@ impl Caller {
     /// A client for the members, principals, grants, quotas and charters of the banks.
     pub(crate) fn members(&self) -> ConsortiumClient {
         self.upstream.members.bearing(self.bearer.clone())
+    }
+
+    /// A client for the policies of the banks.
+    pub(crate) fn policies(&self) -> PolicyClient {
+        self.upstream.policies.bearing(self.bearer.clone())
     }
 
     /// A client for the audit of the banks.
