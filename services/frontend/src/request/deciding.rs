@@ -84,7 +84,10 @@ impl Deciding {
         let in_shadow = self.search_shadow(answer, matching, options, urgency, rooms, deadline).await;
         let in_shadow = in_shadow.unwrap_or_default();
         let is_partial = !answer.coverage.is_full() || answer.results_omitted;
+        let trial = self.policies.trial(self.member, &self.of_member).await;
         let until = deadline.min(Instant::now() + RULES_MAX);
+        // What is counted alone waits until everything is decided.
+        let mut tried = Vec::new();
         let Answer { results, queries, .. } = answer;
         let searched =
             results.iter_mut().enumerate().filter_map(|(at, result)| Some((at, result.as_mut().ok()?)));
@@ -98,7 +101,19 @@ impl Deciding {
             let facts = self.query(at, matched, first, is_partial);
             let decided = decided(&compiled, &matches, &facts, until);
             self.policies.count(&decided);
+            if trial.is_some() {
+                tried.push((matches, facts, decided.clone()));
+            }
             matched.decision = Some(decided);
+            tokio::task::consume_budget().await;
+        }
+        let Some(trial) = trial else { return };
+        for (matches, facts, decided_so) in tried {
+            // A version whose time is up says nothing of the content.
+            if Instant::now() > until {
+                return;
+            }
+            self.policies.count_trial(&decided_so, &decided(&trial, &matches, &facts, until));
             tokio::task::consume_budget().await;
         }
     }
