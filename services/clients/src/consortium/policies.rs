@@ -123,7 +123,7 @@ impl PolicyClient {
     }
 
     /// Sets the policy as a new version, whose number is answered. A version `is_trial` is tried beside the current one. The call fails with
-    /// `ABORTED` where the newest version is not the `expected` one, if one is given.
+    /// `FAILED_PRECONDITION` where the newest version is not the `expected` one, if one is given.
     pub async fn set_policy(
         &self,
         source: PolicySource<'_>,
