@@ -13,6 +13,7 @@ pub(crate) enum PolicyCommand {
     /// Set the policy, as a new version
     Set(PolicySetArgs),
     /// Print the policy in the form of the file that `set` reads
+    #[command(disable_version_flag = true)]
     Get {
         /// The version [default: the current one]
         #[arg(long, value_name = "VERSION", value_parser = version())]
@@ -22,6 +23,7 @@ pub(crate) enum PolicyCommand {
         address: BankAddressArgs,
     },
     /// Show what a policy, stored or not, says of given matches, and why. Nothing is changed
+    #[command(disable_version_flag = true)]
     Try(PolicyTryArgs),
 }
 
