@@ -125,9 +125,10 @@ impl Deciding {
     fn query(&self, at: usize, matched: &Matched, first: Option<&Query>, is_partial: bool) -> QueryFacts {
         let sent = self.contents.get(at).copied().unwrap_or(Sent { is_image: false, bytes: 0 });
         let is_undecoded = matches!(matched.source, Source::Undecoded(_));
-        let frames_left_out = match matched.source {
-            Source::Decoded(decoded) => decoded.frames_left_out,
-            Source::Hashed | Source::Undecoded(_) => 0,
+        let is_cut = match &matched.source {
+            Source::Hashed => false,
+            Source::Decoded(decoded) => decoded.frames_left_out > 0 || decoded.ways_left_out > 0,
+            Source::Undecoded(_) => true,
         };
         QueryFacts {
             quality: matched.pdq_quality.map(|quality| quality.get().into()),
@@ -139,7 +140,7 @@ impl Deciding {
             surface: self.surface.clone(),
             size: sent.bytes,
             digest: first.map_or(0, digest),
-            is_cut: is_partial || is_undecoded || frames_left_out > 0 || matched.found.limit_reached,
+            is_cut: is_partial || is_cut || matched.found.limit_reached,
         }
     }
 
