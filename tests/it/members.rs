@@ -5,6 +5,7 @@ mod audit;
 mod cost;
 mod extraction;
 mod isolation;
+mod policies;
 mod revocation;
 mod served;
 

@@ -177,7 +177,7 @@ impl Error {
             | Self::Spent(Spent::TooMuch { .. }) => Code::InvalidArgument,
             Self::Spent(Spent::Until { .. }) => Code::ResourceExhausted,
             Self::NameTaken(_) | Self::ExchangeNameTaken(_) => Code::AlreadyExists,
-            Self::StaleCursor | Self::StalePolicy { .. } => Code::Aborted,
+            Self::StaleCursor => Code::Aborted,
             Self::TooManyBanks(_)
             | Self::TooManyExchanges
             | Self::ExchangePaused(_)
@@ -185,6 +185,8 @@ impl Error {
             | Self::NoApiKey(_)
             | Self::TooManySubmissions(_)
             | Self::NoDispute(_)
+            // Versions only grow, so the same call never succeeds, and clients must not send it again.
+            | Self::StalePolicy { .. }
             | Self::SecondPerson { .. } => Code::FailedPrecondition,
             Self::Directory(refusal) => refusal.code(),
             Self::TimeSpent => Code::DeadlineExceeded,

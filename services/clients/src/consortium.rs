@@ -1,7 +1,8 @@
-//! Client of the bank's service of members, principals, grants, quotas and charters.
+//! Client of the bank's service of members, principals, grants, quotas and charters; `policies` is the one of policies.
 
 mod principal;
 pub(crate) mod statistics;
+mod policies;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use vigie_proto::consortium as wire;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::consortium_service_client::ConsortiumServiceClient;
 
+pub use policies::{PolicyClient, PolicyFault, PolicySource, ReadPolicy, TriedPolicy, TriedQuery};
 pub use principal::{
     KeyListing, NewCredential, NewPrincipal, PrincipalCredential, PrincipalListing, PrincipalWithKey,
 };

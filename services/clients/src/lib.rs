@@ -32,8 +32,9 @@ pub use bank::{
 };
 pub use consortium::statistics::{CountedMatches, StatisticsClient, StatisticsFormat};
 pub use consortium::{
-    ConsortiumClient, GivenGrant, KeyListing, MemberWords, NewCredential, NewPrincipal, PrincipalCredential,
-    PrincipalListing, PrincipalWithKey, WhoAmI,
+    ConsortiumClient, GivenGrant, KeyListing, MemberWords, NewCredential, NewPrincipal, PolicyClient,
+    PolicyFault, PolicySource, PrincipalCredential, PrincipalListing, PrincipalWithKey, ReadPolicy,
+    TriedPolicy, TriedQuery, WhoAmI,
 };
 pub use coordinator::{CoordinatorClient, partial_search};
 pub use directory::DirectoryClient;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vigie_clients::{
     AuditClient, BankClient, Bearer, CallError, ConsortiumClient, EndpointError, ExchangeClient, MatchAnswer,
-    MatchClient, Network, OpinionClient, Patience,
+    MatchClient, Network, OpinionClient, Patience, PolicyClient,
 };
 use vigie_model::{Content, SearchOptions, Sequence};
 
@@ -28,6 +28,7 @@ pub(crate) struct Upstream {
     banks: BankClient,
     members: ConsortiumClient,
     opinions: OpinionClient,
+    policies: PolicyClient,
     audit: AuditClient,
     exchanges: ExchangeClient,
     newest: Newest,
@@ -53,6 +54,7 @@ impl Upstream {
             banks: BankClient::among(banks, network)?.with_patience(patience),
             members: ConsortiumClient::among(banks, network)?.with_patience(patience),
             opinions: OpinionClient::among(banks, network)?.with_patience(patience),
+            policies: PolicyClient::among(banks, network)?.with_patience(patience),
             audit: AuditClient::among(banks, network)?.with_patience(patience),
             exchanges: ExchangeClient::among(banks, network)?.with_patience(patience),
             newest: Newest::default(),
@@ -85,6 +87,11 @@ impl Caller {
     /// A client for the opinions and disputes of the banks.
     pub(crate) fn opinions(&self) -> OpinionClient {
         self.upstream.opinions.bearing(self.bearer.clone())
+    }
+
+    /// A client for the policies of the banks.
+    pub(crate) fn policies(&self) -> PolicyClient {
+        self.upstream.policies.bearing(self.bearer.clone())
     }
 
     /// A client for the audit of the banks.

@@ -39,7 +39,7 @@ use crate::cluster::Cluster;
 use crate::media::bodies::Bodies;
 use crate::problem::Problem;
 use crate::v1::items::{batches, disputes, opinions};
-use crate::v1::members::{grants, principals, settings};
+use crate::v1::members::{grants, policies, principals, settings};
 use crate::v1::request::Handlers;
 
 /// Every route, below `/v1`, with the answers to what is not there.
@@ -88,6 +88,8 @@ fn described() -> OpenApiRouter<Handlers> {
         .routes(routes!(grants::list_grants))
         .routes(routes!(grants::put_grant, grants::revoke_grant))
         .routes(routes!(grants::set_alias, grants::remove_alias))
+        .routes(routes!(policies::show_policy, policies::set_policy))
+        .routes(routes!(policies::try_policy))
         .routes(routes!(audit::list_entries))
         .routes(routes!(audit::show_checkpoint))
         .routes(routes!(audit::prove_inclusion))
@@ -219,8 +221,8 @@ mod tests {
                 let in_path: BTreeSet<&str> = path.split(['{', '}']).skip(1).step_by(2).collect();
                 assert_eq!(named("path"), in_path, "{place}");
                 assert!(named("query").contains("timeout_ms"), "{place}");
-                let only_asks =
-                    ["/v1/match", "/v1/match/image", "/v1/hash", "/v1/items/find"].contains(&path.as_str());
+                let asking = ["/v1/match", "/v1/match/image", "/v1/hash", "/v1/items/find", "/v1/policy/try"];
+                let only_asks = asking.contains(&path.as_str());
                 let is_write = method != "get" && !only_asks;
                 assert_eq!(named("header").contains("Idempotency-Key"), is_write, "{place}");
             }

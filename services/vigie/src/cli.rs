@@ -5,6 +5,7 @@ mod items;
 mod opinions;
 mod files;
 mod members;
+mod policy;
 mod exchange;
 mod audit;
 mod statistics;
@@ -31,6 +32,7 @@ pub(crate) use members::{
     PrincipalAddArgs, PrincipalCommand, QuotaCommand, QuotaSetArgs, listed,
 };
 pub(crate) use opinions::{DisputeCommand, OpinionCommand, OpinionPutArgs, class};
+pub(crate) use policy::{PolicyCommand, PolicySetArgs, PolicyTryArgs};
 pub(crate) use setup::{
     CompletionsArgs, ConfigCheckArgs, ConfigCommand, DevCaArgs, ManArgs, RoleName, TlsCommand,
 };
@@ -128,6 +130,9 @@ pub(crate) enum Command {
     /// Set and show the limits of members
     #[command(subcommand)]
     Quota(QuotaCommand),
+    /// Set, show and try the policy: rules from matches to a verdict
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Run the process that follows hash-sharing programmes, or keep the exchanges that it follows
     #[command(subcommand)]
     Exchange(ExchangeCommand),
@@ -309,6 +314,9 @@ pub(crate) struct MatchArgs {
     /// Warn when an answer may lack changes of the last so many seconds; 0 for never
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub(crate) warn_age: u64,
+    /// Where the content comes from, for the rules of a policy, such as `avatar`: at most 64 bytes
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "WORD", value_parser = policy::surface)]
+    pub(crate) surface: Box<str>,
     /// Exit with 10 when anything matched, whatever else happened
     #[arg(long)]
     pub(crate) exit_code: bool,

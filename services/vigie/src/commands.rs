@@ -31,7 +31,7 @@ use crate::cli::{Cli, Command, TlsCommand};
 use crate::commands::banks::{bank, item};
 use crate::commands::cluster::{config, demo, descriptors, dev_ca, role, up};
 use crate::commands::content::{hash, match_files};
-use crate::commands::members::{grant, member, principal, quota, whoami};
+use crate::commands::members::{grant, member, policy, principal, quota, whoami};
 use crate::commands::opinions::{dispute, opinion};
 use crate::commands::state::{health, statistics, status, try_out};
 use crate::output::{Exit, Output};
@@ -57,6 +57,7 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Principal(command) => traced(principal::run(command, output)).await,
         Command::Grant(command) => traced(grant::run(command, output)).await,
         Command::Quota(command) => traced(quota::run(command, output)).await,
+        Command::Policy(command) => traced(policy::run(command, output)).await,
         Command::Exchange(command) => traced(exchange::run(command, output)).await,
         Command::Audit(command) => traced(audit::run(command, output)).await,
         Command::Statistics(args) => traced(statistics::run(args, output, json)).await,

@@ -27,6 +27,7 @@ fn the_help_names_every_command_and_exit_code() {
         "principal ",
         "grant ",
         "quota ",
+        "policy ",
         "audit ",
         "config ",
         "tls ",

@@ -84,7 +84,10 @@ impl Deciding {
         let in_shadow = self.search_shadow(answer, matching, options, urgency, rooms, deadline).await;
         let in_shadow = in_shadow.unwrap_or_default();
         let is_partial = !answer.coverage.is_full() || answer.results_omitted;
+        let trial = self.policies.trial(self.member, &self.of_member).await;
         let until = deadline.min(Instant::now() + RULES_MAX);
+        // What is counted alone waits until everything is decided.
+        let mut tried = Vec::new();
         let Answer { results, queries, .. } = answer;
         let searched =
             results.iter_mut().enumerate().filter_map(|(at, result)| Some((at, result.as_mut().ok()?)));
@@ -98,7 +101,19 @@ impl Deciding {
             let facts = self.query(at, matched, first, is_partial);
             let decided = decided(&compiled, &matches, &facts, until);
             self.policies.count(&decided);
+            if trial.is_some() {
+                tried.push((matches, facts, decided.clone()));
+            }
             matched.decision = Some(decided);
+            tokio::task::consume_budget().await;
+        }
+        let Some(trial) = trial else { return };
+        for (matches, facts, decided_so) in tried {
+            // A version whose time is up says nothing of the content.
+            if Instant::now() > until {
+                return;
+            }
+            self.policies.count_trial(&decided_so, &decided(&trial, &matches, &facts, until));
             tokio::task::consume_budget().await;
         }
     }
@@ -110,9 +125,10 @@ impl Deciding {
     fn query(&self, at: usize, matched: &Matched, first: Option<&Query>, is_partial: bool) -> QueryFacts {
         let sent = self.contents.get(at).copied().unwrap_or(Sent { is_image: false, bytes: 0 });
         let is_undecoded = matches!(matched.source, Source::Undecoded(_));
-        let frames_left_out = match matched.source {
-            Source::Decoded(decoded) => decoded.frames_left_out,
-            Source::Hashed | Source::Undecoded(_) => 0,
+        let is_cut = match &matched.source {
+            Source::Hashed => false,
+            Source::Decoded(decoded) => decoded.frames_left_out > 0 || decoded.ways_left_out > 0,
+            Source::Undecoded(_) => true,
         };
         QueryFacts {
             quality: matched.pdq_quality.map(|quality| quality.get().into()),
@@ -124,7 +140,7 @@ impl Deciding {
             surface: self.surface.clone(),
             size: sent.bytes,
             digest: first.map_or(0, digest),
-            is_cut: is_partial || is_undecoded || frames_left_out > 0 || matched.found.limit_reached,
+            is_cut: is_partial || is_cut || matched.found.limit_reached,
         }
     }
 

@@ -26,8 +26,17 @@ pub(super) struct Compiled {
 /// The compiled policies of all members. Members are few, and bounded by the directory.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Policies {
-    held: Arc<Mutex<HashMap<MemberId, Held>>>,
+    held: Arc<Mutex<HashMap<(MemberId, Use), Held>>>,
     counted: Counted,
+}
+
+/// What a version of a policy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Use {
+    /// It decides.
+    Current,
+    /// It is counted beside the one that decides.
+    Trial,
 }
 
 #[derive(Debug, Clone)]
@@ -44,11 +53,20 @@ struct Held {
 struct Counted {
     decisions: Family<OfVerdict, Counter>,
     failures: Counter,
+    trials: Family<OfTrial, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfVerdict {
     verdict: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfTrial {
+    /// The verdict that was answered.
+    verdict: &'static str,
+    /// The verdict of the version that is tried.
+    trial: &'static str,
 }
 
 impl Policies {
@@ -65,6 +83,11 @@ impl Policies {
             "Decisions that are REVIEW at least because a rule failed or the answer lacked something",
             policies.counted.failures.clone(),
         );
+        registry.register(
+            "vigie_frontend_trial_decisions",
+            "Decisions of members that try another version of their policy, by the verdict that was answered and that of the trial",
+            policies.counted.trials.clone(),
+        );
         policies
     }
 
@@ -76,29 +99,44 @@ impl Policies {
         }
     }
 
-    /// The current policy of a member, compiled; `None` where it has none.
-    pub(super) async fn current(&self, member: MemberId, of: &MemberPolicies) -> Option<Arc<Compiled>> {
-        let version = of.current.as_ref()?;
-        let held = self.held(member, version);
-        let compiled = held.compiled.get_or_init(|| compile(member, version.clone(), held.before.clone()));
-        Some(Arc::clone(compiled.await))
+    /// Counts what a version that is tried says beside a decision.
+    pub(super) fn count_trial(&self, decided: &Decided, trial: &Decided) {
+        let of = OfTrial { verdict: decided.verdict.name(), trial: trial.verdict.name() };
+        self.counted.trials.get_or_create(&of).inc();
     }
 
-    fn held(&self, member: MemberId, version: &PolicyVersion) -> Held {
+    /// The current policy of a member, compiled; `None` where it has none.
+    pub(super) async fn current(&self, member: MemberId, of: &MemberPolicies) -> Option<Arc<Compiled>> {
+        Some(self.compiled(member, Use::Current, of.current.as_ref()?).await)
+    }
+
+    /// The version that a member tries, compiled; `None` where it tries none, or this frontend cannot compile it.
+    pub(super) async fn trial(&self, member: MemberId, of: &MemberPolicies) -> Option<Arc<Compiled>> {
+        let compiled = self.compiled(member, Use::Trial, of.trial.as_ref()?).await;
+        (compiled.not_compiled.is_none()).then_some(compiled)
+    }
+
+    async fn compiled(&self, member: MemberId, of: Use, version: &PolicyVersion) -> Arc<Compiled> {
+        let held = self.held((member, of), version);
+        let compiled = held.compiled.get_or_init(|| compile(member, version.clone(), held.before.clone()));
+        Arc::clone(compiled.await)
+    }
+
+    fn held(&self, key: (MemberId, Use), version: &PolicyVersion) -> Held {
         // Nothing in there panics half way.
         let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |held: &&Held| {
             held.version.version == version.version && Arc::ptr_eq(&held.version.policy, &version.policy)
         };
-        if let Some(held) = all.get(&member).filter(is_it) {
+        if let Some(held) = all.get(&key).filter(is_it) {
             return held.clone();
         }
-        let before = all.get(&member).and_then(|held| match held.compiled.get() {
+        let before = all.get(&key).and_then(|held| match held.compiled.get() {
             Some(compiled) if compiled.policy.is_some() => Some(Arc::clone(compiled)),
             Some(_) | None => held.before.clone(),
         });
         let held = Held { version: version.clone(), compiled: Arc::default(), before };
-        all.insert(member, held.clone());
+        all.insert(key, held.clone());
         held
     }
 }
@@ -159,6 +197,14 @@ mod tests {
         let broken_again = good.with(policy("nothing.of.this"), false);
         let third = policies.current(member, &broken_again).await.unwrap();
         assert_eq!((third.version, third.not_compiled, third.policy.is_some()), (2, Some(3), true));
+        // A version that is tried is compiled beside the one that decides.
+        assert!(policies.trial(member, &good).await.is_none());
+        let tried = good.with(policy("matches.size() > 1"), true);
+        let trial = policies.trial(member, &tried).await.unwrap();
+        assert_eq!((trial.version, trial.policy.is_some()), (3, true));
+        assert_eq!(policies.current(member, &tried).await.unwrap().version, 2);
+        let broken_trial = tried.with(policy("nothing.of.this"), true);
+        assert!(policies.trial(member, &broken_trial).await.is_none());
         // Another member's is its own.
         assert!(policies.current(MemberId(4), &none).await.is_none());
     }

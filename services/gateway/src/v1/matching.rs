@@ -4,6 +4,7 @@
 
 mod asked;
 mod answer;
+mod decision;
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
@@ -18,6 +19,7 @@ use crate::v1::image::{Image, ImageFile, ImageForm};
 use crate::v1::request::{Call, Sent};
 pub(super) use answer::MatchAnswerObject;
 pub(super) use asked::{ImageOptions, MatchAsked};
+pub(super) use decision::DecisionObject;
 
 /// The header with the sequence of an answer: it holds every change up to this one.
 const SEQUENCE: &str = "x-vigie-sequence";
@@ -50,12 +52,8 @@ pub(super) async fn match_hashes(call: Call, sent: Sent<MatchAsked>) -> Result<R
 )]
 pub(super) async fn match_image(call: Call<ImageOptions>, image: Image) -> Result<Response, Problem> {
     let (options, quality_floor) = call.options.read(call.caller.newest().sequence())?;
-    let asked = MatchCall {
-        contents: vec![Content::Image(image.bytes)],
-        options,
-        quality_floor,
-        surface: Box::default(),
-    };
+    let surface = call.options.surface()?;
+    let asked = MatchCall { contents: vec![Content::Image(image.bytes)], options, quality_floor, surface };
     ask(&call.caller, asked, call.deadline()).await
 }
 

@@ -1,9 +1,10 @@
-//! `/v1/whoami`, `/v1/members`: who takes part, and for whom a caller acts.
+//! `/v1/whoami`, `/v1/members`, `/v1/policy`: who takes part, for whom a caller acts, and what follows from a match there.
 
 mod objects;
 pub(super) mod principals;
 pub(super) mod grants;
 pub(super) mod settings;
+pub(super) mod policies;
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};

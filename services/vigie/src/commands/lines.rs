@@ -1,16 +1,22 @@
 //! The objects that `--json` prints. Their fields are a contract with scripts.
 
+mod coverage;
+mod decisions;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 use vigie_clients::{BankListing, DescribedItem};
 use vigie_model::{
-    BankRef, Coverage, DecodeFailure, FrameFingerprint, Hash, ImageFingerprint, Item, Match, PictureHashes,
-    SkipReason, Source, Way,
+    BankRef, DecodeFailure, FrameFingerprint, Hash, ImageFingerprint, Item, Match, PictureHashes, SkipReason,
+    Source, Way,
 };
 
 use crate::output::ErrorLine;
+
+pub(crate) use coverage::CoverageObject;
+pub(crate) use decisions::{DecisionObject, FactsObject, decision_words};
 
 /// A file whose fingerprints were computed. The fields up to `variants` are of the first frame.
 #[derive(Debug, Serialize)]
@@ -204,6 +210,9 @@ pub(crate) struct MatchLine<'a> {
     /// The answer repeats an earlier one: the member's budget of near queries for an item is spent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) near_budget_spent: bool,
+    /// What the caller's policy decided. Left out where it has none, and where the call failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) decision: Option<DecisionObject>,
     /// PDQ's quality of the image.
     pub(crate) quality: Option<u8>,
     /// The frames of the image that were searched, and those that were not.
@@ -311,6 +320,10 @@ pub(crate) struct MatchObject {
     pub(crate) frame: u32,
     /// The way in which that frame was hashed.
     pub(crate) way: &'static str,
+    /// Milliseconds since 1970: when the item was added; `null` where it is not known.
+    pub(crate) added_at_unix_ms: Option<u64>,
+    /// What the members say of the item; `null` where they say nothing.
+    pub(crate) facts: Option<FactsObject>,
 }
 
 impl From<&Match> for MatchObject {
@@ -328,60 +341,8 @@ impl From<&Match> for MatchObject {
             other_matches: found.other_matches,
             frame: found.rendition.frame,
             way: found.rendition.way.name(),
-        }
-    }
-}
-
-/// What an answer covers.
-#[derive(Debug, Serialize)]
-pub(crate) struct CoverageObject {
-    /// Shards of the cluster.
-    pub(crate) shards_total: u16,
-    /// Shards that answered.
-    pub(crate) shards_answered: u16,
-    /// Hashes that were searched.
-    pub(crate) hashes_searched: u64,
-    /// Hashes of all shards.
-    pub(crate) hashes_total: u64,
-    /// The answer holds every change up to this one.
-    pub(crate) sequence_min: u64,
-    /// The newest change that any shard had applied.
-    pub(crate) sequence_max: u64,
-    /// Milliseconds since 1970: the answer holds every change that was committed up to then. Left out where not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) committed_unix_ms: Option<u64>,
-    /// Milliseconds since 1970: when the bank was last heard to have nothing newer. Left out where not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) heard_unix_ms: Option<u64>,
-    /// Shards that did not answer.
-    pub(crate) failures: Vec<ShardFailureObject>,
-}
-
-/// A shard that did not answer.
-#[derive(Debug, Serialize)]
-pub(crate) struct ShardFailureObject {
-    /// Which one.
-    pub(crate) shard: u16,
-    /// Why.
-    pub(crate) reason: String,
-}
-
-impl From<&Coverage> for CoverageObject {
-    fn from(coverage: &Coverage) -> Self {
-        let failure = |failure: &vigie_model::ShardFailure| ShardFailureObject {
-            shard: failure.shard.0,
-            reason: failure.reason.clone(),
-        };
-        Self {
-            shards_total: coverage.shards_total,
-            shards_answered: coverage.shards_answered,
-            hashes_searched: coverage.hashes_searched,
-            hashes_total: coverage.hashes_total,
-            sequence_min: coverage.sequence_min.0,
-            sequence_max: coverage.sequence_max.0,
-            committed_unix_ms: coverage.as_of.committed.map(|at| at.0),
-            heard_unix_ms: coverage.as_of.heard.map(|at| at.0),
-            failures: coverage.failures.iter().map(failure).collect(),
+            added_at_unix_ms: found.added_at.map(|at| at.0),
+            facts: found.facts.as_deref().map(Into::into),
         }
     }
 }

@@ -55,6 +55,14 @@ async fn a_wrong_request_is_refused_by_its_field_and_repeats_no_hash() {
         ("/v1/items/0/hold", json!({}), "item_id"),
         ("/v1/members", json!({ "name": "UPPER" }), "name"),
         ("/v1/principals", json!({ "roles": ["king"] }), "roles"),
+        ("/v1/match", json!({ "queries": [query], "surface": "x".repeat(65) }), "surface"),
+        ("/v1/policy/try", json!({ "matches": many(1_001, json!({})) }), "matches"),
+        (
+            "/v1/policy/try",
+            json!({ "matches": [{ "bank": "a", "hash_type": hash }] }),
+            "matches[0].hash_type",
+        ),
+        ("/v1/policy/try", json!({ "matches": [], "policy": { "rules": [] } }), "policy.rules"),
     ] {
         let answer = http.post(path, &body).await;
         assert!(!answer.body.to_string().contains(&hash[..16]), "{}", answer.body);

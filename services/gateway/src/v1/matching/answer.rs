@@ -7,6 +7,7 @@ use vigie_model::{Coverage, DecodeFailure, Match, Matched, ShardFailure, SkipRea
 use vigie_rpc::code;
 
 use crate::v1::items::facts::FactsObject;
+use crate::v1::matching::decision::DecisionObject;
 
 /// The answer to a lookup.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,6 +50,9 @@ struct MatchedObject {
     matches_left_out: u32,
     /// The result repeats an earlier one: the member's budget of near queries for an item is spent.
     near_budget_spent: bool,
+    /// What the policy of the caller's member decided; left out where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<DecisionObject>,
     /// PDQ's quality of the content, 0 to 100; `null` where it is not known.
     quality: Option<u8>,
     /// The floor that the quality was compared with.
@@ -231,6 +235,7 @@ impl From<&Matched> for MatchedObject {
             limit_reached: matched.found.limit_reached,
             matches_left_out: matched.found.left_out,
             near_budget_spent: matched.near_budget_spent,
+            decision: matched.decision.as_ref().map(Into::into),
             quality: matched.pdq_quality.map(|quality| quality.get()),
             quality_floor: matched.quality_floor.get(),
             searches,

@@ -41,6 +41,10 @@ pub(crate) struct MatchAsked {
     /// The PDQ quality from which on a hash is trusted, 0 to 100; the frontend's own floor where it is not given.
     #[schema(minimum = 0, maximum = 100)]
     quality_floor: Option<u8>,
+    /// Where the contents come from, in a word that the rules of a policy ask for, such as `avatar`: at most 64 bytes.
+    #[serde(default)]
+    #[schema(max_length = 64)]
+    surface: String,
 }
 
 /// One content that is looked up.
@@ -90,6 +94,9 @@ pub(crate) struct ImageOptions {
     /// The PDQ quality from which on a hash is trusted, 0 to 100; the frontend's own floor where it is not given.
     #[param(minimum = 0, maximum = 100)]
     quality_floor: Option<u8>,
+    /// Where the image comes from, in a word that the rules of a policy ask for, such as `avatar`: at most 64 bytes.
+    #[param(max_length = 64)]
+    surface: Option<String>,
 }
 
 impl MatchAsked {
@@ -114,7 +121,7 @@ impl MatchAsked {
             contents,
             options,
             quality_floor: quality("quality_floor", self.quality_floor)?,
-            surface: Box::default(),
+            surface: surface(&self.surface)?,
         })
     }
 }
@@ -149,6 +156,11 @@ impl ImageOptions {
             ..SearchOptions::default()
         };
         Ok((options, quality("quality_floor", self.quality_floor)?))
+    }
+
+    /// Where the image comes from.
+    pub(crate) fn surface(&self) -> Result<Box<str>, Problem> {
+        surface(self.surface.as_deref().unwrap_or_default())
     }
 }
 
@@ -195,6 +207,10 @@ fn max_distances<'t>(asked: impl Iterator<Item = (&'t str, u32)>) -> Result<MaxD
     Ok(distances)
 }
 
+fn surface(text: &str) -> Result<Box<str>, Problem> {
+    vigie_proto::matching_surface(text).map_err(|invalid| Problem::field("surface", invalid.reason))
+}
+
 fn limit(limit: Option<u16>) -> Result<Limit, Problem> {
     match limit {
         None => Ok(Limit::default()),
@@ -239,7 +255,7 @@ mod tests {
         let call = asked(json!({
             "queries": [{ "hashes": [{ "hash_type": "PDQ", "hash": pdq, "variant": "flip-x" }], "pdq_quality": 80 }],
             "banks": ["known", "acme/shared"], "max_distance": { "pdq": 12 }, "limit": 3, "min_sequence": 9,
-            "min_coverage": 0.5, "quality_floor": 40
+            "min_coverage": 0.5, "quality_floor": 40, "surface": "avatar"
         }))
         .unwrap();
         let hash = QueryHash { hash: Hash::pdq([2; 32]), variant: Variant::FlipX };
@@ -251,7 +267,7 @@ mod tests {
         assert_eq!(banks, ["known".parse().unwrap(), "acme/shared".parse().unwrap()]);
         assert_eq!(max_distances.get(HashType::PDQ), Distance(12));
         assert_eq!((limit.get(), min_sequence, min_coverage.get()), (3, Sequence(9), 0.5));
-        assert_eq!(call.quality_floor, Quality::new(40).ok());
+        assert_eq!((call.quality_floor, &*call.surface), (Quality::new(40).ok(), "avatar"));
     }
 
     #[test]
@@ -277,6 +293,7 @@ mod tests {
             (json!({ "queries": one(), "limit": 1_001 }), "limit"),
             (json!({ "queries": one(), "min_coverage": 1.5 }), "min_coverage"),
             (json!({ "queries": one(), "quality_floor": 101 }), "quality_floor"),
+            (json!({ "queries": one(), "surface": "x".repeat(65) }), "surface"),
         ] {
             assert_eq!(asked(value.clone()).unwrap_err().field.as_deref(), Some(field), "{value}");
         }

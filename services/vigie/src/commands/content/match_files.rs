@@ -21,7 +21,7 @@ use crate::commands::content::inputs::{Asked, Asking, Input, is_out_of_question,
 use crate::commands::content::match_summary::{Outcome, Summary, gap, is_whole, undecoded};
 use crate::commands::deadline::deadline;
 use crate::commands::lines::{
-    FramesObject, MatchLine, SkippedObject, Subject, UnmatchedLine, decode_failure,
+    FramesObject, MatchLine, SkippedObject, Subject, UnmatchedLine, decision_words, decode_failure,
 };
 use crate::hash_file::QueryHashes;
 use crate::output::{
@@ -57,14 +57,14 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
         .collect();
     let progress = output.progress(u64::try_from(sources.len())?, "matching");
     let timeout_ms = args.frontend.timeout_ms;
-    let (client, options) = (&client, &options);
+    let (client, options, surface) = (&client, &options, &args.surface);
     let mut asked = stream::iter(sources.into_iter().enumerate())
         .flat_map(|(index, source)| match source {
             Input::Known(asking) => stream::iter([(index, asking)]).left_stream(),
             Input::Stdin => stdin().map(move |asking| (index, asking)).right_stream(),
         })
         .map(|(index, Asking { subject, asked })| async move {
-            (index, subject, ask(client, asked, options.clone(), timeout_ms).await)
+            (index, subject, ask(client, asked, options.clone(), surface.clone(), timeout_ms).await)
         })
         .buffered(AT_ONCE);
 
@@ -101,7 +101,13 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
     Ok(summary.exit(args.exit_code))
 }
 
-async fn ask(client: &MatchClient, asked: Asked, options: SearchOptions, timeout_ms: u64) -> Outcome {
+async fn ask(
+    client: &MatchClient,
+    asked: Asked,
+    options: SearchOptions,
+    surface: Box<str>,
+    timeout_ms: u64,
+) -> Outcome {
     let mut is_no_image = false;
     let content = match asked {
         Asked::Hashes(QueryHashes { hashes, quality }) => Content::Hashed { hashes, pdq_quality: quality },
@@ -120,7 +126,7 @@ async fn ask(client: &MatchClient, asked: Asked, options: SearchOptions, timeout
         },
     };
     let contents = vec![content];
-    let call = MatchCall { contents, options, quality_floor: None, surface: Box::default() };
+    let call = MatchCall { contents, options, quality_floor: None, surface };
     let answer = match client.match_content(call, deadline(timeout_ms)).await {
         Ok(answer) => answer,
         Err(error) => return failed(&error),
@@ -224,6 +230,9 @@ fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
             seen_as(found.rendition)
         ))?;
     }
+    if let Some(decided) = &matched.decision {
+        output.say(format!("{file}: {}", decision_words(decided)))?;
+    }
     if matched.near_budget_spent {
         let text = "a match repeats an earlier answer: your member's budget of near queries of that item is spent for today";
         output.say(format!("{file}: {text}"))?;
@@ -300,6 +309,7 @@ fn line<'a>(
         limit_reached: matched.is_some_and(|matched| matched.found.limit_reached),
         matches_left_out: matched.map_or(0, |matched| matched.found.left_out),
         near_budget_spent: matched.is_some_and(|matched| matched.near_budget_spent),
+        decision: matched.and_then(|matched| matched.decision.as_ref()).map(Into::into),
         quality: matched.and_then(|matched| matched.pdq_quality).map(Quality::get),
         frames: matched.and_then(|matched| FramesObject::of(&matched.source)),
         decode_failure: matched.and_then(undecoded).map(decode_failure),

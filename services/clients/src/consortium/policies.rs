@@ -1,0 +1,214 @@
+//! Client of the bank's service of policies.
+
+use tokio::time::Instant;
+use vigie_consortium::{Policy, PolicyVersion};
+use vigie_model::{Decided, Match};
+use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
+use vigie_proto::Invalid;
+use vigie_proto::pb::consortium::v1 as pb;
+use vigie_proto::pb::consortium::v1::policy_service_client::PolicyServiceClient;
+use vigie_rpc::Code;
+
+use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
+
+/// The largest answer: the trace of a policy of 16 rules over 1,000 matches.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// The rules of a new version of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicySource<'a> {
+    /// These rules.
+    Given(&'a Policy),
+    /// Those of a stored version; 0 for the current one.
+    Stored(u32),
+}
+
+/// A version of a member's policy, and which versions there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadPolicy {
+    /// The version that was asked for.
+    pub version: PolicyVersion,
+    /// The version that decides.
+    pub current: Option<u32>,
+    /// The version that is tried beside it.
+    pub trial: Option<u32>,
+    /// The newest version.
+    pub newest: u32,
+}
+
+/// What a policy knows of the query that it is tried on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TriedQuery {
+    /// PDQ's quality, 0 to 100, if it is known.
+    pub quality: Option<u8>,
+    /// `image`, `hashes` or `undecoded`; empty for `image`.
+    pub kind: String,
+    /// Where the content comes from, at most 64 bytes; may be empty.
+    pub surface: String,
+    /// Bytes of the image; 0 where hashes were sent.
+    pub size: u64,
+}
+
+/// What a policy says of given matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriedPolicy {
+    /// The decision.
+    pub decision: Decided,
+    /// A line for each step.
+    pub trace: Vec<String>,
+}
+
+/// A part of a policy that its author has to change, as the bank names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyFault {
+    /// The list that has the part: `banks` or `rules`.
+    pub list: String,
+    /// The part's place in the list, from 0; `None` for a fault of the whole list.
+    pub index: Option<usize>,
+    /// The field of the part, such as `condition`; empty for a fault of the whole part.
+    pub field: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl PolicyFault {
+    /// Returns the part that a refused call names; `None` where the call failed for another reason.
+    #[must_use]
+    pub fn of(error: &CallError) -> Option<Self> {
+        if error.code() != Code::InvalidArgument { None } else { Self::read(error.message()) }
+    }
+
+    /// Reads `policy.rules[2].condition: reason`.
+    fn read(message: &str) -> Option<Self> {
+        let (path, reason) = message.strip_prefix("policy.")?.split_once(": ")?;
+        Self::within(path, reason.to_owned())
+    }
+
+    /// Returns the part of a path within a policy, such as `rules[2].condition`; `None` for what is no path.
+    #[must_use]
+    pub fn within(path: &str, reason: String) -> Option<Self> {
+        let (part, field) = path.split_once('.').unwrap_or((path, ""));
+        let (list, index) = match part.split_once('[') {
+            Some((list, index)) => (list, Some(index.strip_suffix(']')?.parse().ok()?)),
+            None => (part, None),
+        };
+        Some(Self { list: list.to_owned(), index, field: field.to_owned(), reason })
+    }
+}
+
+/// Speaks to the bank, or to that one of several on one database which serves, about the policy of the caller's member. Calls are retried
+/// within their deadline.
+#[derive(Debug, Clone)]
+pub struct PolicyClient {
+    bank: LeadingBank<PolicyServiceClient<Channel>>,
+}
+
+impl PolicyClient {
+    /// The one that serves of the banks at these endpoints, at least one, on a network.
+    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
+        let stub = |channel| PolicyServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
+    }
+
+    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { bank: self.bank.with_patience(patience) }
+    }
+
+    /// The same banks and connections, for a caller with this credential.
+    #[must_use]
+    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
+        Self { bank: self.bank.bearing(bearer) }
+    }
+
+    /// Sets the policy as a new version, whose number is answered. A version `is_trial` is tried beside the current one. The call fails with
+    /// `FAILED_PRECONDITION` where the newest version is not the `expected` one, if one is given.
+    pub async fn set_policy(
+        &self,
+        source: PolicySource<'_>,
+        expected: Option<u32>,
+        is_trial: bool,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<u32>, CallError> {
+        use pb::set_policy_request::Source;
+        let source = match source {
+            PolicySource::Given(policy) => Source::Policy(policy.into()),
+            PolicySource::Stored(version) => Source::FromVersion(version),
+        };
+        let request = pb::SetPolicyRequest {
+            source: Some(source),
+            expected_version: expected,
+            trial: is_trial,
+            idempotency_key: key.into_text(),
+        };
+        let answer: pb::SetPolicyResponse = call!(self, deadline, set_policy, SetPolicy, request)?;
+        self.bank.written(Ok(answer.version), answer.sequence)
+    }
+
+    /// Reads a version of the policy; 0 for the current one.
+    pub async fn get_policy(
+        &self,
+        version: u32,
+        deadline: Instant,
+    ) -> Result<Written<ReadPolicy>, CallError> {
+        let request = pb::GetPolicyRequest { version };
+        let answer: pb::GetPolicyResponse = call!(self, deadline, get_policy, GetPolicy, request)?;
+        let number = |version: u32| (version > 0).then_some(version);
+        let version = answer.policy.ok_or_else(|| Invalid::missing("policy"));
+        let read = version.and_then(PolicyVersion::try_from).map(|version| ReadPolicy {
+            version,
+            current: number(answer.current_version),
+            trial: number(answer.trial_version),
+            newest: answer.used_version,
+        });
+        self.bank.written(read, answer.sequence)
+    }
+
+    /// Asks what a policy says of matches, at most 1,000. Nothing is changed or counted.
+    pub async fn try_policy(
+        &self,
+        source: PolicySource<'_>,
+        matches: Vec<Match>,
+        query: TriedQuery,
+        deadline: Instant,
+    ) -> Result<TriedPolicy, CallError> {
+        let (policy, version) = match source {
+            PolicySource::Given(policy) => (Some(policy.into()), 0),
+            PolicySource::Stored(version) => (None, version),
+        };
+        let TriedQuery { quality, kind, surface, size } = query;
+        let query = pb::PolicyQuery { quality: quality.map(u32::from), kind, surface, size };
+        let matches = matches.into_iter().map(Into::into).collect();
+        let request = pb::TryPolicyRequest { policy, version, matches, query: Some(query) };
+        let answer: pb::TryPolicyResponse = call!(self, deadline, try_policy, TryPolicy, request)?;
+        let decision = answer.decision.ok_or_else(|| Invalid::missing("decision"));
+        let decision = self.bank.checked(decision.and_then(Decided::try_from))?;
+        Ok(TriedPolicy { decision, trace: answer.trace })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_part_of_a_policy_that_is_at_fault_is_read_from_the_banks_message() {
+        let read = |message| {
+            let fault = PolicyFault::read(message)?;
+            Some((fault.list, fault.index, fault.field, fault.reason))
+        };
+        let fault = |list: &str, index, field: &str, reason: &str| {
+            Some((list.to_owned(), index, field.to_owned(), reason.to_owned()))
+        };
+        assert_eq!(
+            read("policy.rules[2].condition: there is no `x`: column 3"),
+            fault("rules", Some(2), "condition", "there is no `x`: column 3")
+        );
+        assert_eq!(read("policy.banks: has 257 entries"), fault("banks", None, "", "has 257 entries"));
+        assert_eq!(read("policy.rules[x].name: is wrong"), None);
+        assert_eq!(read("matches: has 1001 entries"), None);
+        assert_eq!(read("policy: is missing"), None);
+    }
+}

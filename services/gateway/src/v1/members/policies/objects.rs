@@ -1,0 +1,296 @@
+//! Policies and the matches that they are tried on, in JSON.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use vigie_clients::PolicyFault;
+use vigie_consortium::{BankRule, Policy, PolicyDraft, VerdictRuleDraft};
+use vigie_model::{
+    BankId, Distance, Facts, ItemId, Match, MatchRatio, OpinionKind, Rendition, UnixMillis, Variant, Way,
+};
+
+use crate::problem::Problem;
+use crate::v1::faults::at_most;
+use crate::v1::values::value;
+
+/// A policy.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PolicyObject {
+    /// Which matches of a bank count, each bank once.
+    #[serde(deserialize_with = "at_most::<_, _, 256>")]
+    #[schema(max_items = 256)]
+    bank: Vec<BankRuleObject>,
+    /// The rules, in the order in which they are asked: the first whose condition holds gives the verdict. Where none holds it is `ALLOW`
+    /// where no match counts, and `REVIEW` otherwise. A rule that fails gives `REVIEW`.
+    #[serde(deserialize_with = "at_most::<_, _, 16>")]
+    #[schema(max_items = 16)]
+    rule: Vec<RuleObject>,
+}
+
+/// Which matches of a bank count.
+#[derive(Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BankRuleObject {
+    /// The bank: `owner/name`, an alias, or the name of an own bank.
+    bank: String,
+    /// No match of the bank counts.
+    #[serde(default)]
+    ignored: bool,
+    /// The largest distance of a match that counts; that of the search where it is not given.
+    max_distance: Option<u16>,
+    /// Members that have to call the item positive before its matches count.
+    #[serde(default)]
+    positives_min: u32,
+    /// Matches of items with both positive and negative opinions do not count.
+    #[serde(default)]
+    ignore_disputed: bool,
+    /// The share of queries for which the bank counts, 0 to 1; all where it is not given. The same picture always fares alike.
+    #[schema(minimum = 0, maximum = 1)]
+    ratio: Option<f64>,
+    /// Matches of the bank count for the shadow verdict alone.
+    #[serde(default)]
+    shadow: bool,
+}
+
+/// A rule that gives a verdict.
+#[derive(Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RuleObject {
+    /// 1 to 64 of a-z 0-9 -.
+    name: String,
+    /// An expression of CEL over `matches` and `query`, at most 4096 bytes; empty for a rule that always holds.
+    #[serde(default)]
+    when: String,
+    /// `ALLOW`, `LOG`, `REVIEW`, `BLOCK` or `ESCALATE`.
+    verdict: String,
+    /// The rule counts for the shadow verdict alone.
+    #[serde(default)]
+    shadow: bool,
+}
+
+/// A match as a lookup answers it. Fields that no policy sees may be left out.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TriedMatch {
+    item_id: u64,
+    /// The caller's name for the bank.
+    bank: String,
+    /// The bank's id.
+    bank_id: u32,
+    external_reference: Option<String>,
+    #[serde(deserialize_with = "at_most::<_, _, 1000>")]
+    labels: Vec<String>,
+    /// The type of the hash that matched.
+    hash_type: String,
+    /// Differing bits.
+    distance: u16,
+    variant: Option<String>,
+    exact: bool,
+    other_matches: u32,
+    frame: u32,
+    way: Option<String>,
+    /// Milliseconds since 1970: when the item was added.
+    added_at_unix_ms: Option<u64>,
+    /// What the members say of the item.
+    facts: Option<TriedFacts>,
+}
+
+/// What the members say of an item.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TriedFacts {
+    positives: u32,
+    negatives: u32,
+    seen: u32,
+    /// `positive`, `negative` or `seen`.
+    mine: Option<String>,
+    dispute_open: bool,
+    contributors: u32,
+    is_aside: bool,
+    probation: bool,
+    #[serde(deserialize_with = "at_most::<_, _, 32>")]
+    classes: Vec<String>,
+}
+
+impl From<&Policy> for PolicyObject {
+    fn from(policy: &Policy) -> Self {
+        let bank = |rule: &BankRule| BankRuleObject {
+            bank: rule.bank.to_string(),
+            ignored: rule.ignored,
+            max_distance: rule.max_distance,
+            positives_min: rule.positives_min,
+            ignore_disputed: rule.ignore_disputed,
+            ratio: (rule.ratio != MatchRatio::ALWAYS).then(|| rule.ratio.get()),
+            shadow: rule.shadow,
+        };
+        let rules = policy.rules().iter().map(|rule| RuleObject {
+            name: rule.name().to_owned(),
+            when: rule.condition().to_owned(),
+            verdict: rule.verdict().to_string(),
+            shadow: rule.is_shadow(),
+        });
+        Self { bank: policy.banks().iter().map(bank).collect(), rule: rules.collect() }
+    }
+}
+
+impl PolicyObject {
+    /// Whether the policy has no rules.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bank.is_empty() && self.rule.is_empty()
+    }
+
+    /// Reads the policy, whose conditions may not compile.
+    pub(super) fn read(&self) -> Result<Policy, Problem> {
+        let mut draft = PolicyDraft::default();
+        for (at, rule) in self.bank.iter().enumerate() {
+            let ratio = rule.ratio.map(MatchRatio::try_from).transpose();
+            draft.banks.push(BankRule {
+                bank: value(&format!("bank[{at}].bank"), &rule.bank)?,
+                ignored: rule.ignored,
+                max_distance: rule.max_distance,
+                positives_min: rule.positives_min,
+                ignore_disputed: rule.ignore_disputed,
+                ratio: ratio
+                    .map_err(|why| Problem::field(format!("bank[{at}].ratio"), why))?
+                    .unwrap_or(MatchRatio::ALWAYS),
+                shadow: rule.shadow,
+            });
+        }
+        for (at, rule) in self.rule.iter().enumerate() {
+            draft.rules.push(VerdictRuleDraft {
+                name: rule.name.clone(),
+                condition: rule.when.clone(),
+                verdict: value(&format!("rule[{at}].verdict"), &rule.verdict)?,
+                shadow: rule.shadow,
+            });
+        }
+        Policy::try_from(draft).map_err(|error| {
+            let fault = PolicyFault::within(&error.field(), error.to_string());
+            fault.map_or_else(|| Problem::bad(error.to_string()), |fault| self.problem(&fault))
+        })
+    }
+
+    /// The problem of a part, which is named as it was sent.
+    pub(super) fn problem(&self, fault: &PolicyFault) -> Problem {
+        let list = match fault.list.as_str() {
+            "banks" => "bank",
+            "rules" => "rule",
+            other => other,
+        };
+        let Some(index) = fault.index else { return Problem::field(list, &fault.reason) };
+        let field = if fault.field == "condition" { "when" } else { &fault.field };
+        let dot = if field.is_empty() { "" } else { "." };
+        let path = format!("{list}[{index}]{dot}{field}");
+        match self.rule.get(index).filter(|_| list == "rule" && field == "when") {
+            Some(rule) => Problem::field(path, format!("rule {}: {}", rule.name, fault.reason)),
+            None => Problem::field(path, &fault.reason),
+        }
+    }
+}
+
+impl TriedMatch {
+    /// Reads the match, which is in the field called `field`.
+    pub(super) fn read(self, field: &str) -> Result<Match, Problem> {
+        let within = |name: &str| format!("{field}.{name}");
+        let variant = self.variant.as_deref().map_or(Some(Variant::Original), |name| {
+            Variant::ALL.into_iter().find(|variant| variant.name() == name)
+        });
+        let facts = self.facts.map(|facts| facts.read(&within("facts"))).transpose()?;
+        Ok(Match {
+            item: ItemId(self.item_id),
+            bank: BankId(self.bank_id),
+            bank_name: value(&within("bank"), &self.bank)?,
+            external_reference: self.external_reference.map(String::into_boxed_str),
+            labels: self.labels.into_iter().map(String::into_boxed_str).collect(),
+            hash_type: value(&within("hash_type"), &self.hash_type)?,
+            distance: Distance(self.distance),
+            variant: variant.ok_or_else(|| Problem::field(within("variant"), "is no variant"))?,
+            exact: self.exact,
+            other_matches: self.other_matches,
+            // No policy sees the way.
+            rendition: Rendition { frame: self.frame, way: Way::Plain },
+            added_at: self.added_at_unix_ms.map(UnixMillis),
+            facts: facts.map(Box::new),
+        })
+    }
+}
+
+impl TriedFacts {
+    fn read(self, field: &str) -> Result<Facts, Problem> {
+        let known = [OpinionKind::Positive, OpinionKind::Negative, OpinionKind::Seen];
+        let mine = self.mine.map(|word| {
+            let found = known.into_iter().find(|kind| kind.name() == word);
+            found.ok_or_else(|| Problem::field(format!("{field}.mine"), "is positive, negative or seen"))
+        });
+        Ok(Facts {
+            positives: self.positives,
+            negatives: self.negatives,
+            seen: self.seen,
+            mine: mine.transpose()?,
+            dispute_open: self.dispute_open,
+            contributors: self.contributors,
+            is_aside: self.is_aside,
+            probation: self.probation,
+            classes: self.classes.into_iter().map(String::into_boxed_str).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_policy_is_read_as_it_is_shown() {
+        let asked = json!({
+            "bank": [{ "bank": "acme/known", "max_distance": 10, "ratio": 0.5 }, { "bank": "old", "ignored": true }],
+            "rule": [{ "name": "near", "when": "matches.size() > 0", "verdict": "block" }, { "name": "x", "verdict": "LOG" }],
+        });
+        let object: PolicyObject = serde_json::from_value(asked).unwrap();
+        let policy = object.read().unwrap();
+        let shown = serde_json::to_string(&PolicyObject::from(&policy)).unwrap();
+        let read: PolicyObject = serde_json::from_str(&shown).unwrap();
+        assert_eq!(read.read().unwrap(), policy);
+    }
+
+    #[test]
+    fn faults_are_named_as_they_were_sent() {
+        let field = |value: serde_json::Value| {
+            serde_json::from_value::<PolicyObject>(value).unwrap().read().unwrap_err().field.unwrap()
+        };
+        assert_eq!(field(json!({ "rule": [{ "name": "A", "verdict": "LOG" }] })), "rule[0].name");
+        assert_eq!(field(json!({ "rule": [{ "name": "a", "verdict": "NO" }] })), "rule[0].verdict");
+        assert_eq!(field(json!({ "bank": [{ "bank": "a b" }] })), "bank[0].bank");
+        assert_eq!(field(json!({ "bank": [{ "bank": "a" }, { "bank": "a" }] })), "bank[1].bank");
+        let object: PolicyObject =
+            serde_json::from_value(json!({ "rule": [{ "name": "near", "verdict": "LOG" }] })).unwrap();
+        let fault = PolicyFault::within("rules[0].condition", "there is no `x`".to_owned()).unwrap();
+        assert_eq!(object.problem(&fault).message, "rule[0].when: rule near: there is no `x`");
+    }
+
+    #[test]
+    fn a_match_is_read_as_a_lookup_answers_it() {
+        let read = |value: serde_json::Value| {
+            serde_json::from_value::<TriedMatch>(value).unwrap().read("matches[0]")
+        };
+        let found = read(json!({
+            "item_id": 9, "bank": "acme/known", "bank_id": 2, "external_reference": null, "labels": ["a"],
+            "hash_type": "pdq", "distance": 4, "variant": "flip-x", "exact": true, "other_matches": 0, "frame": 0,
+            "way": "plain", "facts": { "positives": 2, "mine": "seen", "classes": ["iwf/category=A"] },
+        }))
+        .unwrap();
+        let facts = found.facts.unwrap();
+        assert_eq!((facts.positives, facts.mine), (2, Some(OpinionKind::Seen)));
+        assert_eq!((found.distance, found.variant), (Distance(4), Variant::FlipX));
+        for (wrong, field) in [
+            (json!({ "bank": "a", "hash_type": "x" }), "matches[0].hash_type"),
+            (json!({ "bank": "", "hash_type": "pdq" }), "matches[0].bank"),
+            (json!({ "bank": "a", "hash_type": "pdq", "variant": "up" }), "matches[0].variant"),
+            (json!({ "bank": "a", "hash_type": "pdq", "facts": { "mine": "no" } }), "matches[0].facts.mine"),
+        ] {
+            assert_eq!(read(wrong).unwrap_err().field.as_deref(), Some(field));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The arguments of `vigie policy`.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+
+use super::BankAddressArgs;
+
+/// What to do with the policy of the caller's member.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Set the policy, as a new version
+    Set(PolicySetArgs),
+    /// Print the policy in the form of the file that `set` reads
+    #[command(disable_version_flag = true)]
+    Get {
+        /// The version [default: the current one]
+        #[arg(long, value_name = "VERSION", value_parser = version())]
+        version: Option<u32>,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
+    /// Show what a policy, stored or not, says of given matches, and why. Nothing is changed
+    #[command(disable_version_flag = true)]
+    Try(PolicyTryArgs),
+}
+
+/// Arguments of `vigie policy set`.
+#[derive(Debug, Args)]
+pub(crate) struct PolicySetArgs {
+    /// The file of the policy, in TOML, or in JSON where it begins with a brace; `-` for standard input
+    #[arg(required_unless_present = "from_version", conflicts_with = "from_version")]
+    pub(crate) file: Option<PathBuf>,
+    /// Take the rules of an earlier version
+    #[arg(long, value_name = "VERSION", value_parser = version())]
+    pub(crate) from_version: Option<u32>,
+    /// Try the version beside the current one, which goes on to decide
+    #[arg(long)]
+    pub(crate) trial: bool,
+    /// Set nothing unless the newest version is this one; 0 for none yet
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) expect: Option<u32>,
+    /// Where
+    #[command(flatten)]
+    pub(crate) address: BankAddressArgs,
+}
+
+/// Arguments of `vigie policy try`.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyTryArgs {
+    /// The file of the policy, as `set` reads it; `-` for standard input [default: the current version]
+    #[arg(conflicts_with = "version")]
+    pub(crate) file: Option<PathBuf>,
+    /// A stored version
+    #[arg(long, value_name = "VERSION", value_parser = version())]
+    pub(crate) version: Option<u32>,
+    /// The matches, as `vigie match --json` prints them: each line is tried by itself; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) matches: PathBuf,
+    /// Where the content comes from, such as `avatar`: at most 64 bytes
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "WORD", value_parser = surface)]
+    pub(crate) surface: Box<str>,
+    /// What was sent [default: as the line says]
+    #[arg(long, value_parser = PossibleValuesParser::new(["image", "hashes", "undecoded"]))]
+    pub(crate) kind: Option<String>,
+    /// PDQ's quality of the content, 0 to 100 [default: as the line says]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) quality: Option<u8>,
+    /// Where
+    #[command(flatten)]
+    pub(crate) address: BankAddressArgs,
+}
+
+/// Reads a version's number.
+fn version() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..)
+}
+
+/// Reads the word for where content comes from.
+pub(crate) fn surface(text: &str) -> Result<Box<str>, String> {
+    vigie_proto::matching_surface(text).map_err(|invalid| invalid.reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn a_policy_comes_from_a_file_or_from_a_version() {
+        let check = |line: &str| Cli::command().try_get_matches_from(line.split(' ')).map(drop);
+        for good in [
+            "vigie policy set policy.toml --trial --expect 0",
+            "vigie policy set -",
+            "vigie policy set --from-version 3",
+            "vigie policy get --version 2",
+            "vigie policy try policy.toml --matches -",
+            "vigie policy try --version 2 --matches m.jsonl --surface avatar --kind hashes --quality 80",
+            "vigie match a.jpg --surface avatar",
+        ] {
+            assert!(check(good).is_ok(), "{good}: {}", check(good).unwrap_err());
+        }
+        for (bad, expected) in [
+            ("vigie policy set", "FILE"),
+            ("vigie policy set a --from-version 3", "cannot be used with"),
+            ("vigie policy get --version 0", "1.."),
+            ("vigie policy try a --version 1 --matches -", "cannot be used with"),
+            ("vigie policy try a", "--matches"),
+            ("vigie policy try a --matches - --kind video", "undecoded"),
+            ("vigie policy try a --matches - --quality 101", "0..=100"),
+            (&format!("vigie match a.jpg --surface {}", "x".repeat(65)), "64 bytes"),
+        ] {
+            let refused = check(bad).unwrap_err().to_string();
+            assert!(refused.contains(expected), "{bad}: {refused}");
+        }
+    }
+}

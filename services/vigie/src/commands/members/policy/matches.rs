@@ -1,0 +1,215 @@
+//! Matches as `vigie match --json` prints them, a content to a line, for a policy to be tried on.
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow, bail};
+use serde::Deserialize;
+use vigie_model::{BankId, Distance, HashType, ItemId, Match, Rendition, UnixMillis, Variant, Way};
+
+use super::file::{input_name, read_input};
+use crate::commands::lines::{FactsObject, Subject};
+
+/// Bytes of all lines.
+const INPUT_BYTES_MAX: u64 = 64 << 20;
+
+/// One content and its matches.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct TriedLine {
+    /// The name in messages.
+    pub(super) name: String,
+    /// What was found.
+    pub(super) matches: Vec<Match>,
+    /// PDQ's quality, if the line has it.
+    pub(super) quality: Option<u8>,
+    /// What was sent: `image`, `hashes` or `undecoded`.
+    pub(super) kind: &'static str,
+    /// The answer lacks something, so that a frontend gives REVIEW at least.
+    pub(super) is_cut: bool,
+}
+
+/// The part of a line that a policy is tried on. Other fields are left alone: a later version prints more of them.
+#[derive(Debug, Deserialize)]
+struct Line {
+    #[serde(default)]
+    file: Option<String>,
+    #[serde(default)]
+    hash: Option<String>,
+    #[serde(default)]
+    line: Option<u64>,
+    #[serde(default)]
+    name: Option<String>,
+    matches: Option<Vec<Found>>,
+    #[serde(default)]
+    quality: Option<u8>,
+    #[serde(default)]
+    decode_failure: Option<serde_json::Value>,
+    #[serde(default)]
+    limit_reached: bool,
+    #[serde(default)]
+    error: Option<serde_json::Value>,
+}
+
+/// A match.
+#[derive(Debug, Deserialize)]
+struct Found {
+    #[serde(default)]
+    item_id: u64,
+    bank: String,
+    #[serde(default)]
+    bank_id: u32,
+    #[serde(default)]
+    external_reference: Option<String>,
+    #[serde(default)]
+    labels: Vec<String>,
+    hash_type: String,
+    distance: u16,
+    #[serde(default)]
+    variant: Option<String>,
+    #[serde(default)]
+    exact: bool,
+    #[serde(default)]
+    other_matches: u32,
+    #[serde(default)]
+    frame: u32,
+    #[serde(default)]
+    added_at_unix_ms: Option<u64>,
+    #[serde(default)]
+    facts: Option<FactsObject>,
+}
+
+/// Reads a file, or standard input by the name `-`.
+pub(super) fn read(path: &Path) -> anyhow::Result<Vec<TriedLine>> {
+    let lines = read_input(path, INPUT_BYTES_MAX).and_then(|text| parse(&text));
+    lines.with_context(|| input_name(path))
+}
+
+fn parse(text: &str) -> anyhow::Result<Vec<TriedLine>> {
+    let mut lines = Vec::new();
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        lines.push(tried(line, at + 1).with_context(|| format!("line {}", at + 1))?);
+    }
+    if lines.is_empty() {
+        bail!("has no line of `vigie match --json`");
+    }
+    Ok(lines)
+}
+
+fn tried(line: &str, at: usize) -> anyhow::Result<TriedLine> {
+    let line: Line = serde_json::from_str(line)?;
+    let is_image = line.file.is_some();
+    let subject = match (line.file, line.hash, line.line) {
+        (Some(file), ..) => Subject::File { file },
+        (_, Some(hash), _) => Subject::Hash { hash },
+        (.., number) => Subject::Line { line: number.unwrap_or(at as u64), name: line.name },
+    };
+    let found = line.matches.ok_or_else(|| anyhow!("has no `matches`"))?;
+    let matches = found
+        .into_iter()
+        .enumerate()
+        .map(|(number, found)| found.read().with_context(|| format!("matches[{number}]")));
+    let is_undecoded = line.decode_failure.is_some();
+    Ok(TriedLine {
+        name: subject.in_errors(),
+        matches: matches.collect::<Result<_, _>>()?,
+        quality: line.quality,
+        kind: match (is_undecoded, is_image) {
+            (true, _) => "undecoded",
+            (false, true) => "image",
+            (false, false) => "hashes",
+        },
+        is_cut: is_undecoded || line.limit_reached || line.error.is_some(),
+    })
+}
+
+impl Found {
+    fn read(self) -> anyhow::Result<Match> {
+        let hash_type: HashType = self.hash_type.parse().context("hash_type")?;
+        let variant = match &self.variant {
+            None => Variant::Original,
+            Some(name) => {
+                let found = Variant::ALL.into_iter().find(|variant| variant.name() == name);
+                found.ok_or_else(|| anyhow!("variant: is no variant"))?
+            }
+        };
+        Ok(Match {
+            item: ItemId(self.item_id),
+            bank: BankId(self.bank_id),
+            bank_name: self.bank.parse().context("bank")?,
+            external_reference: self.external_reference.map(String::into_boxed_str),
+            labels: self.labels.into_iter().map(String::into_boxed_str).collect(),
+            hash_type,
+            distance: Distance(self.distance),
+            variant,
+            exact: self.exact,
+            other_matches: self.other_matches,
+            rendition: Rendition { frame: self.frame, way: Way::Plain },
+            added_at: self.added_at_unix_ms.map(UnixMillis),
+            facts: self
+                .facts
+                .map(|facts| facts.read().map_err(|why| anyhow!(why)))
+                .transpose()?
+                .map(Box::new),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::Facts;
+
+    use super::*;
+    use crate::commands::lines::MatchObject;
+
+    #[test]
+    fn matches_are_read_as_they_are_printed() {
+        let found = Match {
+            item: ItemId(9),
+            bank: BankId(2),
+            bank_name: "acme/known".parse().unwrap(),
+            external_reference: Some("a.jpg".into()),
+            labels: ["seen".into()].into(),
+            hash_type: HashType::PDQ,
+            distance: Distance(4),
+            variant: Variant::FlipX,
+            exact: true,
+            other_matches: 3,
+            rendition: Rendition::default(),
+            added_at: Some(UnixMillis(7)),
+            facts: Some(Box::new(Facts { positives: 2, ..Facts::default() })),
+        };
+        let object = serde_json::to_value(MatchObject::from(&found)).unwrap();
+        let line = |rest: serde_json::Value| {
+            let mut line = serde_json::json!({ "matches": [object], "coverage": {}, "sequence": 3 });
+            line.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+            line.to_string()
+        };
+        let text = [
+            line(serde_json::json!({ "file": "a.jpg", "quality": 80, "limit_reached": false })),
+            line(serde_json::json!({ "hash": "0123456789", "limit_reached": true })),
+            line(serde_json::json!({ "line": 4, "name": "b", "decode_failure": { "code": "corrupt" } })),
+        ];
+        let read = parse(&text.join("\n\n")).unwrap();
+        assert!(read.iter().all(|one| one.matches == [found.clone()]));
+        let seen: Vec<_> =
+            read.iter().map(|one| (one.name.as_str(), one.quality, one.kind, one.is_cut)).collect();
+        assert_eq!(
+            seen,
+            [
+                ("a.jpg", Some(80), "image", false),
+                ("01234567...", None, "hashes", true),
+                ("line 4 (b)", None, "undecoded", true)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_at_fault_is_named() {
+        let fault = |text: &str| crate::output::sentence(&parse(text).unwrap_err());
+        assert!(fault("").contains("has no line"));
+        assert!(
+            fault("{\"matches\":[]}\n{\"file\":\"a\",\"error\":{}}").contains("line 2: has no `matches`")
+        );
+        let found = r#"{"matches":[{"bank":"a","hash_type":"no-type","distance":3}]}"#;
+        assert!(fault(found).contains("line 1: matches[0]: hash_type"), "{}", fault(found));
+    }
+}
