@@ -18,6 +18,7 @@ mod opinions {
     mod overdue;
     mod member_holds;
     mod followed;
+    mod model;
 }
 mod idempotency;
 mod reads;
