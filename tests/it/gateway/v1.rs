@@ -3,6 +3,7 @@
 mod federation;
 mod lookups;
 mod members;
+mod opinions;
 mod refused;
 
 use http::Method;
