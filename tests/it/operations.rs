@@ -3,6 +3,7 @@
 mod serving;
 mod cli;
 mod members;
+mod opinions;
 mod holds;
 mod slow_replica;
 mod rolling_restart;

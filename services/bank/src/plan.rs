@@ -45,10 +45,7 @@ use std::sync::Arc;
 
 use tonic::Code;
 use vigie_access::Who;
-use vigie_consortium::{
-    Admitted, Change, Charter, Directory, DocumentKey, DocumentKind, Exchange, ExchangeId, ItemRecord,
-    Method, View,
-};
+use vigie_consortium::{Admitted, Change, Directory, Exchange, ExchangeId, ItemRecord, Method, View};
 use vigie_log::{Draft, Planned};
 use vigie_model::{Bank, BankId, BankRef, ChangeKind, ItemId, Partition, Sequence, SetDigest, UnixMillis};
 use vigie_proto::bank::{LogChange, encode_log_change};
@@ -325,11 +322,6 @@ impl vigie_log::Planner for Planner<'_> {
     }
 }
 
-/// What a charter makes of the opinions on an item.
-fn asked(charter: &Charter) -> (Option<u16>, Option<u16>) {
-    (charter.confirmations_min(), charter.hold_on_negatives())
-}
-
 impl Planner<'_> {
     fn act(&mut self, write: &Write) -> Result<Answer, Error> {
         let by = write.by;
@@ -358,20 +350,16 @@ impl Planner<'_> {
         let (view, now) = (&self.state.view, self.now());
         let standing = Standing { admitted: write.by.admitted(view, now)?, directory: view.directory(), now };
         let change = standing.change(action)?;
-        let mut asks_otherwise = None;
         if let Change::CharterPut { bank, charter } = &change {
             self.check_charter(write, *bank, charter)?;
-            let before = self.state.view.directory().bank(*bank).map(|bank| asked(&bank.charter));
-            asks_otherwise = (before != Some(asked(charter))).then_some(*bank);
         }
+        let asks_otherwise = self.asks_otherwise(&change);
         let sequence = self.append(LogChange::Directory(change.clone()))?;
         if let Change::PoliciesPut { member, policies } = &change {
             self.keep_policy(*member, policies)?;
         }
         if let Some(bank) = asks_otherwise {
-            // The bank brings its items up to the charter afterwards, and knows by this that it has to.
-            let key = DocumentKey::of_numbers(&[bank.0.into(), sequence.0]);
-            self.put_document(DocumentKind::CharterChange, key, Vec::new())?;
+            self.note_charter_change(bank, sequence)?;
         }
         Ok(Answer::Directory { change, sequence })
     }

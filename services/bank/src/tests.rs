@@ -22,6 +22,7 @@ mod opinions {
     mod overdue;
     mod member_holds;
     mod followed;
+    mod model;
 }
 mod idempotency;
 mod reads;

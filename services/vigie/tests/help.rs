@@ -21,6 +21,8 @@ fn the_help_names_every_command_and_exit_code() {
         "match ",
         "hash ",
         "item ",
+        "opinion ",
+        "dispute ",
         "status ",
         "whoami ",
         "member ",

@@ -7,10 +7,12 @@
 use std::sync::Arc;
 
 use vigie_consortium::{
-    Charter, Directory, Dispute, DocumentKey, DocumentKind, Expiry, Hold, Holder, ItemPlace, ItemRecord,
-    MemberState,
+    Change, Charter, Directory, Dispute, DocumentKey, DocumentKind, Expiry, Hold, Holder, ItemPlace,
+    ItemRecord, MemberState,
 };
-use vigie_model::{BankId, ChangeKind, ItemId, MemberId, OpinionKind, SetDigest, Standing, UnixMillis};
+use vigie_model::{
+    BankId, ChangeKind, ItemId, MemberId, OpinionKind, Sequence, SetDigest, Standing, UnixMillis,
+};
 use vigie_proto::bank::LogChange;
 use vigie_statistics::Measure;
 
@@ -86,6 +88,21 @@ impl Planner<'_> {
             self.take_document(DocumentKind::CharterChange, key.clone())?;
         }
         Ok(Answer::HoldsSet { held, sequence: to_model(self.draft.last()) })
+    }
+
+    /// The bank of a charter that asks for other opinions than the one before; `None` for other changes.
+    pub(super) fn asks_otherwise(&self, change: &Change) -> Option<BankId> {
+        let Change::CharterPut { bank, charter } = change else { return None };
+        let asked = |charter: &Charter| (charter.confirmations_min(), charter.hold_on_negatives());
+        let before = self.state.view.directory().bank(*bank).map(|bank| asked(&bank.charter));
+        (before != Some(asked(charter))).then_some(*bank)
+    }
+
+    /// Notes that the items of a bank are to be brought up to a charter that has changed. The bank does so afterwards, and takes the
+    /// note out then.
+    pub(super) fn note_charter_change(&mut self, bank: BankId, sequence: Sequence) -> Result<(), Error> {
+        let key = DocumentKey::of_numbers(&[bank.0.into(), sequence.0]);
+        self.put_document(DocumentKind::CharterChange, key, Vec::new())
     }
 
     /// Sets the record of an item of a bank, and tells its shard whether the item is held where that has changed.

@@ -141,7 +141,7 @@ mod tests {
             "vigie opinion withdraw 7",
             "vigie opinion list acme/known --mine --after 12",
             "vigie dispute list --resolved",
-            "vigie dispute resolve 7 reclassified --class iwf/category=B --class ncmec/industry=A1",
+            "vigie dispute resolve 7 reclassified --class iwf/category=B --class ncmec/classification=A1",
             "vigie item hold 7 --here",
             "vigie item lift 7 --here",
             "vigie item held --here",

@@ -38,7 +38,8 @@ async fn a_batch_is_answered_query_by_query_with_what_was_searched() {
     let [near, poor, none] = &answer["results"].as_array().unwrap()[..] else { panic!("{answer}") };
     let expected = json!([{
         "item_id": added["item_ids"][0], "bank": "known", "bank_id": 1, "external_reference": "r", "labels": ["l"],
-        "hash_type": "pdq", "distance": 3, "variant": "flip-x", "exact": true, "other_matches": 0, "frame": 0, "way": "plain"
+        "hash_type": "pdq", "distance": 3, "variant": "flip-x", "exact": true, "other_matches": 0, "frame": 0, "way": "plain",
+        "facts": null
     }]);
     assert_eq!(near["matches"], expected);
     assert_eq!(near["searches"], json!([{ "hash_type": "pdq", "max_distance": 3, "exact": true }]));

@@ -173,7 +173,7 @@ async fn an_item_is_reclassified_by_its_owner(bed: Bed) {
         vec![pb::Class { taxonomy: taxonomy.into(), dimension: dimension.into(), value: value.into() }]
     };
     let resolve = |classes| people.owner.resolve_as(item, pb::Resolution::Reclassified, classes);
-    refused(resolve(class("ncmec", "industry", "A1")).await, Code::InvalidArgument, "");
+    refused(resolve(class("ncmec", "classification", "A1")).await, Code::InvalidArgument, "");
     let kept = people.owner.resolve_as(item, pb::Resolution::Kept, class("iwf", "category", "C")).await;
     refused(kept, Code::InvalidArgument, "classification");
     people.later(1);

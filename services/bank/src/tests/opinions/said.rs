@@ -198,7 +198,7 @@ async fn an_opinion_is_put_in_one_way(bed: Bed) {
         value: value.into(),
     };
     let of_other =
-        members::NewOpinion { proposed: Some(class("ncmec", "industry", "A1")), ..disputing(ids[0]) };
+        members::NewOpinion { proposed: Some(class("ncmec", "classification", "A1")), ..disputing(ids[0]) };
     refused(one.put(vec![of_other]).await, Code::InvalidArgument, "");
     let whole = members::NewOpinion {
         reason,

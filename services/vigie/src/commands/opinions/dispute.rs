@@ -86,6 +86,6 @@ mod tests {
         assert!(outcome_of(Resolution::Kept, vec![class.clone()]).is_err());
         assert_eq!(outcome_of(Resolution::Removed, Vec::new()).unwrap(), Outcome::Removed);
         let outcome = outcome_of(Resolution::Reclassified, vec![class.clone()]).unwrap();
-        assert_eq!(outcome, Outcome::Reclassified(Classification::new([class]).unwrap()));
+        assert_eq!(outcome, Outcome::Reclassified(Classification::new(vec![class]).unwrap()));
     }
 }

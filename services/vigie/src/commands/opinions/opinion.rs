@@ -82,6 +82,7 @@ async fn list(
             break;
         }
     }
+    output.object(&serde_json::json!({ "next_after": after.0 }))?;
     output.note(format!("what changes from now on: --after {after}"));
     Ok(Exit::Done)
 }
