@@ -7,7 +7,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = ["model", "matching", "coordinator", "matcher", "bank", "consortium", "decoder"]
         .map(|name| (name, name))
         .into_iter()
-        .chain([("consortium", "directory"), ("consortium", "audit"), ("consortium", "opinion")])
+        .chain([("consortium", "directory"), ("consortium", "audit"), ("consortium", "opinion"), ("consortium", "case")])
         .chain([("bank", "exchange"), ("bank", "exchange_service")])
         .map(|(package, file)| format!("vigie/{package}/v1/{file}.proto"))
         .collect::<Vec<_>>();
@@ -41,6 +41,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ".vigie.consortium.v1.RotateKeyResponse",
             ".vigie.consortium.v1.PrincipalPut",
             ".vigie.bank.v1.DocumentPut",
+            ".vigie.consortium.v1.NewReferral",
+            ".vigie.consortium.v1.NewReferral.target",
         ])
         .bytes(".vigie.matching.v1")
         .bytes(".vigie.model.v1.PackedHashes.values")

@@ -2,8 +2,10 @@
 
 mod principal;
 mod rows;
+mod cases;
 
 pub use crate::model::bank_ref;
+pub use cases::{case_page_size, keep_days};
 pub use principal::{answered_principal, certificate, role_numbers, roles, token_subject};
 pub use rows::{
     DirectoryAt, DirectoryPart, DirectoryRequest, ROWS_BYTES_MAX, decode_row, directory_parts, encode_row,

@@ -15,11 +15,11 @@ pub enum DocumentKind {
     OpenDispute,
     /// A dispute that was resolved, by the time of that and item.
     ResolvedDispute,
-    /// A report of a member to the reviewers, by number.
+    /// A report of a member to the reviewers, by whether it is decided on, and number.
     Report,
-    /// A referral of an authorised body, by number.
+    /// A referral of an authorised body, by whether it is done, and number.
     Referral,
-    /// An incident, by number.
+    /// An incident, by its stage and number.
     Incident,
     /// A number that is counted, by its cell. Not in the log.
     Count,
@@ -29,11 +29,15 @@ pub enum DocumentKind {
     DecisionKey,
     /// An item that is held for one member, by member and item.
     MemberHold,
+    /// The types of incidents that a member subscribes to, by member.
+    IncidentSubscription,
+    /// The outcome of a referral at one member, by referral and member.
+    ReferralOutcome,
 }
 
 impl DocumentKind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Policy,
         Self::OpenDispute,
         Self::ResolvedDispute,
@@ -44,6 +48,8 @@ impl DocumentKind {
         Self::MatchRecord,
         Self::DecisionKey,
         Self::MemberHold,
+        Self::IncidentSubscription,
+        Self::ReferralOutcome,
     ];
 
     /// The number by which stores and the log know the kind.
@@ -60,6 +66,8 @@ impl DocumentKind {
             Self::MatchRecord => 8,
             Self::DecisionKey => 9,
             Self::MemberHold => 10,
+            Self::IncidentSubscription => 11,
+            Self::ReferralOutcome => 12,
         }
     }
 

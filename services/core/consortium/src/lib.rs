@@ -21,7 +21,7 @@
 //! Reading order:
 //!
 //! - the words: `text`, `expiry`, `flags`; `members` (member, role, api_key, credential, principal), `banks` (bank, grant, charter),
-//!   `items` (origin, taxonomy, details, opinion, dispute, record, standing, published), [`exchanges`], [`documents`], [`policies`] (verdict,
+//!   `items` (origin, taxonomy, details, opinion, dispute, record, standing, published), [`exchanges`], [`documents`], [`cases`] (report, referral, incident), [`policies`] (verdict,
 //!   bank_rule, policy), `quotas::quota`;
 //! - [`change`]: what the log says, and why it may be refused;
 //! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests), `rows` (for stores and followers);
@@ -37,6 +37,7 @@ pub mod banks;
 pub mod items;
 pub mod exchanges;
 pub mod documents;
+pub mod cases;
 pub mod policies;
 pub mod quotas;
 pub mod change;

@@ -57,7 +57,14 @@ impl Method {
             | Self::WithdrawOpinions
             | Self::ResolveDispute
             | Self::SetMemberHold
-            | Self::ReportFloods => Audited::Written,
+            | Self::ReportFloods
+            | Self::SubmitReport
+            | Self::ReviewReport
+            | Self::AddReferral
+            | Self::SetReferralOutcome
+            | Self::OpenIncident
+            | Self::CloseIncident
+            | Self::SetIncidentSubscription => Audited::Written,
             Self::GetItem
             | Self::ListItems
             | Self::FindItems
@@ -77,6 +84,9 @@ impl Method {
             | Self::ListOpinions
             | Self::ListDisputes
             | Self::ListMemberHolds
+            | Self::ListReports
+            | Self::ListReferrals
+            | Self::ListIncidents
             | Self::ListEntries
             | Self::GetCheckpoint
             | Self::ProveInclusion
