@@ -104,7 +104,7 @@ impl Planner<'_> {
         }
     }
 
-    fn put_opinions(&mut self, by: Author, opinions: &[NewOpinion]) -> Result<Answer, Error> {
+    pub(super) fn put_opinions(&mut self, by: Author, opinions: &[NewOpinion]) -> Result<Answer, Error> {
         let (at, sequence) = (self.now(), to_model(self.draft.last().next()));
         let mut changed: BTreeMap<ItemId, (Placement, ItemRecord)> = BTreeMap::new();
         for new in opinions {
@@ -195,7 +195,7 @@ impl Planner<'_> {
     }
 
     /// The member that says or changes something of an item, and where the item is.
-    fn word_on(&self, by: Author, item: ItemId) -> Result<(MemberId, Placement), Error> {
+    pub(super) fn word_on(&self, by: Author, item: ItemId) -> Result<(MemberId, Placement), Error> {
         let placement = self.living(item);
         let place = placement.map(|of| ItemPlace { bank: of.bank, contributor: of.contributor });
         let member = by.admitted(&self.state.view, self.now())?.word_on(item, place)?;

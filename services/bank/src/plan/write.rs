@@ -7,6 +7,7 @@ use vigie_proto::bank::{ContributedItem, encode_item};
 use vigie_proto::pb::bank::v1 as pb;
 
 use crate::plan::audit::NewEntry;
+use crate::plan::cases::write::CaseWrite;
 use crate::plan::exchanges::write::ExchangeWrite;
 use crate::plan::members::MembersWrite;
 use crate::plan::opinions::OpinionWrite;
@@ -134,6 +135,8 @@ pub(crate) enum Action {
     Exchange(ExchangeWrite),
     /// Opinions, outcomes of disputes, or holds for one member.
     Opinions(OpinionWrite),
+    /// A report, a referral, an incident, or a change of one.
+    Case(CaseWrite),
     /// Entries of the audit, at least one, and no change of anything else.
     Record(Vec<NewEntry>),
 }
@@ -141,7 +144,11 @@ pub(crate) enum Action {
 impl Action {
     /// Whether it is the deletion of a bank.
     pub(crate) const fn deletes_bank(&self) -> bool {
-        matches!(self, Self::DeleteBank { .. })
+        match self {
+            Self::DeleteBank { .. } => true,
+            Self::Case(case) => case.deletes_bank(),
+            _ => false,
+        }
     }
 }
 
@@ -165,6 +172,7 @@ impl Action {
             Self::Members(_) => Method::CreateMember,
             Self::Exchange(_) => Method::ApplyExchangePage,
             Self::Opinions(_) => Method::PutOpinions,
+            Self::Case(_) => Method::SubmitReport,
             Self::Record(_) => Method::RecordCalls,
         };
         Write { by: Author { caller: Caller::Everyone, method }, action: self }
@@ -191,6 +199,7 @@ impl vigie_log::Write for Write {
             Action::Exchange(exchange) => exchange.change_count(),
             // A record, a hold, a standing, and the document of a dispute or a hold.
             Action::Opinions(opinions) => 4 * opinions.items().len(),
+            Action::Case(case) => case.change_count(),
             Action::Record(entries) => entries.len(),
         }
     }
@@ -220,6 +229,7 @@ impl vigie_log::Write for Write {
             | Action::ListItems { items, .. } => 8 * EACH * items.len().max(1),
             Action::Exchange(exchange) => exchange.weight(item_weight),
             Action::Opinions(opinions) => 8 * EACH * opinions.items().len().max(1),
+            Action::Case(case) => case.weight(),
             Action::Record(entries) => EACH * entries.len(),
         }
     }
@@ -307,6 +317,7 @@ impl vigie_log::Write for Write {
             Action::Members(write) => parts.add(b"members").add(&write.request_digest),
             Action::Exchange(write) => parts.add(b"exchange").add(&write.request_digest),
             Action::Opinions(write) => parts.add(b"opinions").add(&write.request_digest),
+            Action::Case(write) => parts.add(b"case").add(&write.request_digest),
             Action::Record(entries) => {
                 parts.add(b"record");
                 for entry in entries {
