@@ -144,11 +144,7 @@ pub(crate) enum Action {
 impl Action {
     /// Whether it is the deletion of a bank.
     pub(crate) const fn deletes_bank(&self) -> bool {
-        match self {
-            Self::DeleteBank { .. } => true,
-            Self::Case(case) => case.deletes_bank(),
-            _ => false,
-        }
+        matches!(self, Self::DeleteBank { .. }) || matches!(self, Self::Case(case) if case.deletes_bank())
     }
 }
 

@@ -40,6 +40,11 @@ impl Stage {
         DocumentKey::of_numbers(&[self.number()])
     }
 
+    /// A key that comes after every key of the stage.
+    pub(crate) fn end(self) -> DocumentKey {
+        DocumentKey::of_numbers(&[self.number() + 1])
+    }
+
     /// The stage of a key.
     pub(crate) fn of(key: &DocumentKey) -> Option<Self> {
         Self::ALL.into_iter().find(|stage| stage.number() == key.number(0))
