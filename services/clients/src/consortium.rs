@@ -1,6 +1,9 @@
 //! Client of the bank's service of members, principals, grants, quotas and charters.
 
 mod principal;
+mod reports;
+mod referrals;
+mod incidents;
 
 use std::time::Duration;
 
@@ -17,9 +20,13 @@ use vigie_proto::consortium as wire;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::consortium_service_client::ConsortiumServiceClient;
 
+pub use incidents::{ClosedIncident, IncidentClient, IncidentListing, OpenedIncident};
 pub use principal::{
     KeyListing, NewCredential, NewPrincipal, PrincipalCredential, PrincipalListing, PrincipalWithKey,
 };
+
+pub use referrals::{MemberMeasure, ReferralClient, ReferralListing, ReferralsListed};
+pub use reports::{CasePage, ReportClient, ReportListing};
 
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
 

@@ -30,8 +30,10 @@ pub use bank::{
     RemovedItem,
 };
 pub use consortium::{
-    ConsortiumClient, GivenGrant, KeyListing, MemberWords, NewCredential, NewPrincipal, PrincipalCredential,
-    PrincipalListing, PrincipalWithKey, WhoAmI,
+    CasePage, ClosedIncident, ConsortiumClient, GivenGrant, IncidentClient, IncidentListing, KeyListing,
+    MemberMeasure, MemberWords, NewCredential, NewPrincipal, OpenedIncident, PrincipalCredential,
+    PrincipalListing, PrincipalWithKey, ReferralClient, ReferralListing, ReferralsListed, ReportClient,
+    ReportListing, WhoAmI,
 };
 pub use coordinator::{CoordinatorClient, partial_search};
 pub use directory::DirectoryClient;

@@ -5,6 +5,7 @@ mod items;
 mod files;
 mod members;
 mod exchange;
+mod cases;
 mod audit;
 mod when;
 
@@ -20,6 +21,10 @@ use crate::local_cluster::HttpAt;
 pub(crate) use audit::{
     AuditCommand, AuditCosignArgs, AuditExportArgs, AuditKeyCommand, AuditListArgs, AuditProveArgs,
     AuditVerifyArgs, KeyArg, LogArgs, of_kind,
+};
+pub(crate) use cases::{
+    Fragment, IncidentAddArgs, IncidentCommand, ReferralAddArgs, ReferralCommand, ReportCommand,
+    ReportReviewArgs, ReportSubmitArgs, decision_id,
 };
 pub(crate) use exchange::{ExchangeAddArgs, ExchangeCommand, ExchangeFetchArgs, OneExchangeArgs};
 pub(crate) use files::{BankExportArgs, BankSyncArgs, HashFileArgs};
@@ -121,6 +126,15 @@ pub(crate) enum Command {
     /// Run the process that follows hash-sharing programmes, or keep the exchanges that it follows
     #[command(subcommand)]
     Exchange(ExchangeCommand),
+    /// Send reports of suspected material to the reviewers, and decide on them
+    #[command(subcommand)]
+    Report(ReportCommand),
+    /// Track referrals and removal orders of authorised bodies to their outcomes
+    #[command(subcommand)]
+    Referral(ReferralCommand),
+    /// Open and close incidents, each with a bank that its subscribers search at once
+    #[command(subcommand)]
+    Incident(IncidentCommand),
     /// Read and check the audit: the record of who did what, whose entries nobody can change unseen
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -9,6 +9,7 @@ mod cluster;
 mod banks;
 mod members;
 mod exchange;
+mod cases;
 mod audit;
 mod content;
 mod state;
@@ -22,6 +23,7 @@ use vigie_telemetry::trace::{self, Scoped};
 
 use crate::cli::{Cli, Command, TlsCommand};
 use crate::commands::banks::{bank, item};
+use crate::commands::cases::{incident, referral, report};
 use crate::commands::cluster::{config, demo, descriptors, dev_ca, role, up};
 use crate::commands::content::{hash, match_files};
 use crate::commands::members::{grant, member, principal, quota, whoami};
@@ -47,6 +49,9 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Grant(command) => traced(grant::run(command, output)).await,
         Command::Quota(command) => traced(quota::run(command, output)).await,
         Command::Exchange(command) => traced(exchange::run(command, output)).await,
+        Command::Report(command) => traced(report::run(command, output)).await,
+        Command::Referral(command) => traced(referral::run(command, output)).await,
+        Command::Incident(command) => traced(incident::run(command, output)).await,
         Command::Audit(command) => traced(audit::run(command, output)).await,
         Command::Status(args) => traced(status::run(args, output)).await,
         Command::Try(args) => traced(try_out::run(args, output)).await,

@@ -45,7 +45,7 @@ impl Said {
 }
 
 /// The details that arguments name.
-pub(super) fn details_of(args: &DetailsArgs) -> anyhow::Result<Details> {
+pub(crate) fn details_of(args: &DetailsArgs) -> anyhow::Result<Details> {
     let classes = args.classes.iter().map(|text| class(text)).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Details {
         classification: Classification::new(classes).context("--class")?,
