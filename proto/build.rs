@@ -7,7 +7,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = ["model", "matching", "coordinator", "matcher", "bank", "consortium", "decoder"]
         .map(|name| (name, name))
         .into_iter()
-        .chain([("consortium", "directory"), ("consortium", "audit"), ("consortium", "opinion"), ("consortium", "case")])
+        .chain([
+            ("consortium", "directory"),
+            ("consortium", "audit"),
+            ("consortium", "opinion"),
+            ("consortium", "case"),
+        ])
         .chain([("bank", "exchange"), ("bank", "exchange_service")])
         .map(|(package, file)| format!("vigie/{package}/v1/{file}.proto"))
         .collect::<Vec<_>>();

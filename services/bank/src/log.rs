@@ -241,7 +241,10 @@ impl Application for BankLog {
         };
         let placements = placements.into_iter().chain(page.placements).collect();
         let records = records.into_iter().chain(page.records).collect();
-        Ok(Known::new(placements, digests, records).with_removed(removed).with_page(page.page).with_documents(documents))
+        Ok(Known::new(placements, digests, records)
+            .with_removed(removed)
+            .with_page(page.page)
+            .with_documents(documents))
     }
 
     fn planner<'a>(&'a self, state: &'a mut State, known: Known, draft: Draft<Step>) -> Planner<'a> {

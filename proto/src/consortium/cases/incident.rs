@@ -23,8 +23,8 @@ impl TryFrom<&pb::SetIncidentSubscriptionRequest> for IncidentTypes {
     type Error = Invalid;
 
     fn try_from(message: &pb::SetIncidentSubscriptionRequest) -> Result<Self, Invalid> {
-        let types = Self::only(&message.incident_types)
-            .map_err(|error| Invalid::new("incident_types", error))?;
+        let types =
+            Self::only(&message.incident_types).map_err(|error| Invalid::new("incident_types", error))?;
         Ok(if message.every_type { Self::Every } else { types })
     }
 }
@@ -72,7 +72,8 @@ mod tests {
                 Ok(types)
             );
         }
-        let request = pb::SetIncidentSubscriptionRequest { incident_types: vec!["A".into()], ..Default::default() };
+        let request =
+            pb::SetIncidentSubscriptionRequest { incident_types: vec!["A".into()], ..Default::default() };
         assert_eq!(IncidentTypes::try_from(&request).unwrap_err().field, "incident_types");
         assert_eq!((keep_days(None), keep_days(Some(0))), (Ok(30), Ok(0)));
         assert!(keep_days(Some(366)).is_err());

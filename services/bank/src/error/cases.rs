@@ -23,7 +23,9 @@ pub(crate) enum CaseError {
     #[error("{0}: is in the future")]
     InFuture(&'static str),
     /// An order is binding.
-    #[error("referral {0} is a removal order, which cannot be declined; not-possible has the grounds that there are")]
+    #[error(
+        "referral {0} is a removal order, which cannot be declined; not-possible has the grounds that there are"
+    )]
     OrderDeclined(u64),
     /// Too many incidents are open.
     #[error("{max} incidents are open already; close one first", max = IncidentWords::OPEN_MAX)]

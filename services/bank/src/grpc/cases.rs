@@ -97,8 +97,7 @@ impl Reading {
     /// The caller's name for a bank; empty where it does not see it.
     fn case_bank(&self, bank: u32) -> Result<String, Status> {
         let admitted = self.admitted()?;
-        let (Some(member), Some(owned)) =
-            (admitted.member(), self.view.directory().bank(BankId(bank)))
+        let (Some(member), Some(owned)) = (admitted.member(), self.view.directory().bank(BankId(bank)))
         else {
             return Ok(String::new());
         };

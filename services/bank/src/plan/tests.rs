@@ -193,7 +193,9 @@ impl Model {
                 let known = u32::try_from(ids.iter().filter(is_known).count()).unwrap();
                 Ok(Answer::ItemsAdded { items: ids, known, sequence: Sequence(self.sequence) })
             }
-            Action::Members(_) | Action::Exchange(_) | Action::Opinions(_) => unreachable!("not drawn"),
+            Action::Members(_) | Action::Exchange(_) | Action::Opinions(_) | Action::Case(_) => {
+                unreachable!("not drawn")
+            }
             Action::UpdateItem { .. } | Action::ListItems { .. } | Action::ReviewHolds { .. } => {
                 unreachable!("not drawn")
             }
@@ -284,6 +286,7 @@ impl Model {
             | Action::Members(_)
             | Action::Exchange(_)
             | Action::Opinions(_)
+            | Action::Case(_)
             | Action::Record(_) => action.clone(),
         }
     }

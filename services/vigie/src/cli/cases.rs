@@ -311,9 +311,8 @@ fn word<T: Copy + Send + Sync + 'static>(
     name: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {
     let names = all.iter().map(|one| name(*one));
-    PossibleValuesParser::new(names).try_map(move |text| {
-        all.iter().copied().find(|one| name(*one) == text).ok_or("is none of the words")
-    })
+    PossibleValuesParser::new(names)
+        .try_map(move |text| all.iter().copied().find(|one| name(*one) == text).ok_or("is none of the words"))
 }
 
 #[cfg(test)]

@@ -55,7 +55,13 @@ impl Planner<'_> {
         for member in self.subscribers(&words.of) {
             count += u32::from(self.give(bank.id, member));
         }
-        Ok(self.case_answer(CaseAnswer { number, count, bank: Some(bank.id), name: Some(name), ..CaseAnswer::default() }))
+        Ok(self.case_answer(CaseAnswer {
+            number,
+            count,
+            bank: Some(bank.id),
+            name: Some(name),
+            ..CaseAnswer::default()
+        }))
     }
 
     /// Ends an incident: from this write on its bank is searched by nobody.

@@ -116,7 +116,10 @@ impl Planner<'_> {
     }
 
     /// What the first of these documents that is there says, and its key.
-    pub(super) fn first_document<T: Message + Default>(&self, ids: &[DocumentId]) -> Option<(DocumentKey, T)> {
+    pub(super) fn first_document<T: Message + Default>(
+        &self,
+        ids: &[DocumentId],
+    ) -> Option<(DocumentKey, T)> {
         let document = ids.iter().find_map(|id| self.document(id))?;
         Some((document.key.clone(), decode(document)?))
     }
@@ -124,7 +127,8 @@ impl Planner<'_> {
     /// The documents of a kind that were looked up or changed, by key.
     pub(super) fn documents_of(&self, kind: DocumentKind) -> impl Iterator<Item = &Document> {
         let is_of = move |id: &&DocumentId| id.0 == kind;
-        let changed = self.documents.iter().filter(move |(id, _)| is_of(id)).filter_map(|(_, one)| one.as_ref());
+        let changed =
+            self.documents.iter().filter(move |(id, _)| is_of(id)).filter_map(|(_, one)| one.as_ref());
         let known = self.known.documents.iter().filter(move |(id, _)| is_of(id));
         known.filter(|(id, _)| !self.documents.contains_key(*id)).map(|(_, one)| one).chain(changed)
     }

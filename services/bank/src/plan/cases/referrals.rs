@@ -58,8 +58,10 @@ impl Planner<'_> {
             return Err(CaseError::InFuture("measure.taken_at_unix_ms").into());
         }
         let id = outcome_id(number, member);
-        let before = self.first_document::<pb::Measure>(std::slice::from_ref(&id)).map(|(_, measure)| measure);
-        let after = pb::Measure::from(Measure { taken_at: measure.taken_at.or(Some(now)), ..measure.clone() });
+        let before =
+            self.first_document::<pb::Measure>(std::slice::from_ref(&id)).map(|(_, measure)| measure);
+        let after =
+            pb::Measure::from(Measure { taken_at: measure.taken_at.or(Some(now)), ..measure.clone() });
         let counts = referral.counts.get_or_insert_default();
         let former = count_of(counts, before.map(|before| before.outcome()).unwrap_or_default());
         *former = former.saturating_sub(1);

@@ -52,7 +52,8 @@ async fn an_incident_opens_in_one_write_for_its_subscribers(bed: Bed) {
     assert_eq!(incident.title, "an event");
     assert_eq!(other.incidents().await.incidents[0].bank, "");
     let entries = auditor.entries().await;
-    let entry = entries.iter().find(|entry| entry.action.ends_with("OpenIncident") && entry.code == 0).unwrap();
+    let entry =
+        entries.iter().find(|entry| entry.action.ends_with("OpenIncident") && entry.code == 0).unwrap();
     assert_eq!((entry.bank_ids.len(), entry.sequence), (1, opened.sequence));
     consortium.served.stop().await;
     verify(&bed.config()).await.unwrap();

@@ -32,8 +32,7 @@ async fn a_referral_is_tracked_to_its_outcome_at_each_member(bed: Bed) {
     refused(matcher.list_referrals(false, false).await, Code::PermissionDenied, "roles");
 
     // A member reads what is addressed to it, and of the outcomes its own.
-    let numbers =
-        |listed: &[cases::Referral]| listed.iter().map(|one| one.number).collect::<Vec<_>>();
+    let numbers = |listed: &[cases::Referral]| listed.iter().map(|one| one.number).collect::<Vec<_>>();
     assert_eq!(numbers(&administrator.referrals(false).await), [to_all]);
     assert_eq!(numbers(&other.referrals(false).await), [to_all, to_other]);
     let declined = measure(cases::MeasureOutcome::Declined, "within our terms");
@@ -47,7 +46,10 @@ async fn a_referral_is_tracked_to_its_outcome_at_each_member(bed: Bed) {
     assert!(administrator.referrals(true).await.is_empty());
 
     // The host reads all, and the referral is done with the last outcome. A later one takes the place of an earlier one.
-    let of_host = |open| async { host.referrals(open).await.into_iter().find(|one| one.number == to_all) };
+    let of_host = async |open| {
+        let listed = host.referrals(open).await;
+        listed.into_iter().find(|one| one.number == to_all)
+    };
     let counts = of_host(true).await.unwrap().counts;
     assert_eq!(counts, Some(cases::MeasureCounts { pending: 1, declined: 1, ..Default::default() }));
     other.measure(to_all, measure(cases::MeasureOutcome::NotFound, "")).await.unwrap();
@@ -74,7 +76,11 @@ async fn a_removal_order_is_overdue_an_hour_after_receipt(bed: Bed) {
         }),
         ..referral(&[])
     };
-    refused(everyone.refer(order(NOW + 1)).await, Code::InvalidArgument, "received_at_unix_ms: is in the future");
+    refused(
+        everyone.refer(order(NOW + 1)).await,
+        Code::InvalidArgument,
+        "received_at_unix_ms: is in the future",
+    );
     let number = everyone.refer(order(NOW - HOUR + 1)).await.unwrap();
     everyone.refer(referral(&[])).await.unwrap();
     assert!(everyone.list_referrals(false, true).await.unwrap().is_empty());

@@ -111,7 +111,9 @@ mod tests {
         }
         let types = IncidentTypes::only(&["b", "a", "b"]).unwrap();
         assert_eq!(types, IncidentTypes::Only(vec![of("a"), of("b")]));
-        assert!(types.contain(&of("a")) && !types.contain(&of("c")) && IncidentTypes::Every.contain(&of("c")));
+        assert!(
+            types.contain(&of("a")) && !types.contain(&of("c")) && IncidentTypes::Every.contain(&of("c"))
+        );
         assert_eq!(IncidentTypes::only(&["a"; 33]), Err(IncidentTypeError::TooMany));
     }
 }

@@ -92,8 +92,9 @@ const fn anyone() -> Row {
 pub(super) const fn row(method: Method) -> Row {
     use Process::{Bank, Coordinator, Exchange, Frontend, Matcher};
     use Scope::{
-        Appointed, Contribute, Details, EveryItem, EveryMember, Everything, Free, Hashes, HostCases, Items, No, Opine,
-        Own, OwnItems, OwnMember, OwnMemberOrAllOfHost, Search, Searched, Shared, Visible, Withdraw,
+        Appointed, Contribute, Details, EveryItem, EveryMember, Everything, Free, Hashes, HostCases, Items,
+        No, Opine, Own, OwnItems, OwnMember, OwnMemberOrAllOfHost, Search, Searched, Shared, Visible,
+        Withdraw,
     };
     const NOBODY: [Scope; 6] = [Scope::No; 6];
     match method {

@@ -209,7 +209,9 @@ impl World {
                 Some(other) => format!("OK {}", other.id),
                 None => NOT_FOUND.into(),
             },
-            Target::Host if has("the cases of the host") && member.name == "local" => format!("OK {}", member.id),
+            Target::Host if has("the cases of the host") && member.name == "local" => {
+                format!("OK {}", member.id)
+            }
             Target::Host => DENIED.into(),
             Target::Members if self.reads(member, conditions, u32::MAX) => "OK every member".into(),
             Target::Members => format!("OK {}", member.id),

@@ -38,7 +38,8 @@ impl Outcomes {
 pub(super) fn count(reports: &[ReportListing]) -> BTreeMap<(String, String), Outcomes> {
     let mut counted: BTreeMap<(String, String), Outcomes> = BTreeMap::new();
     for report in reports {
-        let bank = report.bank.as_ref().map_or_else(|| format!("bank {}", report.bank_id), ToString::to_string);
+        let bank =
+            report.bank.as_ref().map_or_else(|| format!("bank {}", report.bank_id), ToString::to_string);
         let outcome = report.review.as_ref().map(|(review, _)| review.outcome);
         counted.entry((report.member.clone(), bank)).or_default().add(outcome);
     }

@@ -85,7 +85,10 @@ mod tests {
         };
         let xml = fragment(&report, Fragment::Xml).unwrap();
         assert!(xml.starts_with("<fileDetails><fileViewedByEsp>false</fileViewedByEsp>"), "{xml}");
-        assert!(xml.contains("<industryClassification>A1<") && xml.contains("the list known, item 5"), "{xml}");
+        assert!(
+            xml.contains("<industryClassification>A1<") && xml.contains("the list known, item 5"),
+            "{xml}"
+        );
         let json: Value = serde_json::from_str(&fragment(&report, Fragment::Json).unwrap()).unwrap();
         assert_eq!((&json["decision"], &json["verdict"]), (&"0f".repeat(16).into(), &"block".into()));
         report.contents.decision = None;

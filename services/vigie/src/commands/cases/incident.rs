@@ -78,7 +78,8 @@ async fn add(args: IncidentAddArgs, output: &mut Output) -> anyhow::Result<Exit>
     let incident = incidents.iter().find(is_meant);
     let incident = incident.with_context(|| format!("there is no open incident {}", args.number))?;
     let bank = incident.bank.clone();
-    let bank = bank.with_context(|| format!("the bank of incident {} is not shared with you", args.number))?;
+    let bank =
+        bank.with_context(|| format!("the bank of incident {} is not shared with you", args.number))?;
     let items = ItemAddArgs {
         bank,
         paths: args.paths,

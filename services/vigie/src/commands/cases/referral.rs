@@ -78,8 +78,9 @@ async fn add(args: ReferralAddArgs, output: &mut Output) -> anyhow::Result<Exit>
 fn target(url: Option<&str>, hash: Option<&str>) -> anyhow::Result<ReferralTarget> {
     if let Some(hash) = hash {
         let hashes = any_hash(hash).map_err(|reason| anyhow::anyhow!("--hash: {reason}"))?;
-        let [hash] = <[_; 1]>::try_from(hashes)
-            .map_err(|_| anyhow::anyhow!("--hash: hashes of several types are written so; write TYPE:HASH"))?;
+        let [hash] = <[_; 1]>::try_from(hashes).map_err(|_| {
+            anyhow::anyhow!("--hash: hashes of several types are written so; write TYPE:HASH")
+        })?;
         return Ok(ReferralTarget::Hash(hash));
     }
     let mut text = String::new();
@@ -208,7 +209,8 @@ mod tests {
         assert!(matches!(target(None, Some(&format!("md5:{md5}"))), Ok(ReferralTarget::Hash(_))));
         assert!(matches!(target(Some("https://a"), None), Ok(ReferralTarget::Url(_))));
         let several = "ab".repeat(32);
-        for (url, hash) in [(None, Some(several.as_str())), (Some("secret\n"), None), (None, Some("secret"))] {
+        for (url, hash) in [(None, Some(several.as_str())), (Some("secret\n"), None), (None, Some("secret"))]
+        {
             let error = format!("{:#}", target(url, hash).unwrap_err());
             assert!(!error.contains("secret") && !error.contains("abab"), "{error}");
         }

@@ -6,9 +6,7 @@ use vigie_consortium::Classification;
 use vigie_consortium::cases::{ReportContents, ReportReview};
 use vigie_model::{Distance, UnixMillis};
 
-use crate::cli::{
-    BankAddressArgs, DetailsArgs, ReportCommand, ReportReviewArgs, ReportSubmitArgs, When,
-};
+use crate::cli::{BankAddressArgs, DetailsArgs, ReportCommand, ReportReviewArgs, ReportSubmitArgs, When};
 use crate::commands::bank_address::{network, patience};
 use crate::commands::banks::item_details::details_of;
 use crate::commands::cases::decision::Decision;
@@ -124,7 +122,11 @@ async fn list(waiting: bool, address: &BankAddressArgs, output: &mut Output) -> 
 fn show(report: &ReportListing, output: &mut Output) -> anyhow::Result<()> {
     output.object(&object(report))?;
     let ReportListing { number, member, contents, submitted_at, .. } = report;
-    output.say(format!("report {number} of {member} about {}, sent {} UTC", bank(report), date(*submitted_at)))?;
+    output.say(format!(
+        "report {number} of {member} about {}, sent {} UTC",
+        bank(report),
+        date(*submitted_at)
+    ))?;
     let looked = match contents.person_looked {
         Some(true) => "a person looked at the whole content",
         Some(false) => "no person looked",
@@ -134,7 +136,10 @@ fn show(report: &ReportListing, output: &mut Output) -> anyhow::Result<()> {
         ("outcome", outcome(report).to_owned()),
         ("item", contents.item.map(|item| item.to_string()).unwrap_or_default()),
         ("decision", contents.decision.map(hex).unwrap_or_default()),
-        ("matched", contents.matched.map(|(of, distance)| format!("{of} at distance {distance}")).unwrap_or_default()),
+        (
+            "matched",
+            contents.matched.map(|(of, distance)| format!("{of} at distance {distance}")).unwrap_or_default(),
+        ),
         ("verdict", contents.verdict.map(|verdict| verdict.name().to_ascii_lowercase()).unwrap_or_default()),
         ("viewed", looked.to_owned()),
         ("urgent", if contents.urgent { "yes" } else { "" }.to_owned()),
@@ -199,7 +204,8 @@ async fn show_accuracy(address: &BankAddressArgs, output: &mut Output) -> anyhow
             "unfounded": of.unfounded, "duplicate": of.duplicate, "waiting": of.waiting,
             "accuracy_permille": permille,
         }))?;
-        let share = permille.map_or_else(|| "-".to_owned(), |share| format!("{}.{} %", share / 10, share % 10));
+        let share =
+            permille.map_or_else(|| "-".to_owned(), |share| format!("{}.{} %", share / 10, share % 10));
         let counts = [of.founded, of.forwarded, of.unfounded, of.duplicate, of.waiting];
         let names = [member.clone(), bank.clone()].into_iter();
         rows.push(names.chain(counts.iter().map(ToString::to_string)).chain([share]).collect());
@@ -207,7 +213,8 @@ async fn show_accuracy(address: &BankAddressArgs, output: &mut Output) -> anyhow
     if rows.is_empty() {
         output.say("there are no reports")?;
     } else {
-        let head = ["member", "bank", "founded", "forwarded", "unfounded", "duplicate", "waiting", "accuracy"];
+        let head =
+            ["member", "bank", "founded", "forwarded", "unfounded", "duplicate", "waiting", "accuracy"];
         output.table(&head, &rows)?;
     }
     Ok(Exit::Done)
