@@ -7,12 +7,12 @@ use crate::store::error::corrupt;
 use crate::store::sql::read::{Read, Reader, Value, all, first};
 use crate::store::sql::rows::{Column, StoredRow};
 
-/// Those of these documents that are there.
+/// Those of these documents that are there. PostgreSQL keeps the kind in two bytes, and rows are read as numbers of eight.
 pub(in crate::store) async fn documents<C: Reader>(
     connection: &mut C,
     ids: &[DocumentId],
 ) -> Read<Vec<Document>> {
-    let select = "SELECT kind, key, payload FROM documents WHERE kind = $1 AND key = $2";
+    let select = "SELECT CAST(kind AS BIGINT), key, payload FROM documents WHERE kind = $1 AND key = $2";
     let mut found = Vec::new();
     for (kind, key) in ids {
         let values = [Value::Number(kind.number().into()), Value::Bytes(Some(key.as_bytes()))];
@@ -32,13 +32,13 @@ pub(in crate::store) async fn document_range<C: Reader>(
     let limit = Value::Number((*limit).into());
     match before {
         None => {
-            let select = "SELECT kind, key, payload FROM documents WHERE kind = $1 AND key > $2 \
-                          ORDER BY key LIMIT $3";
+            let select = "SELECT CAST(kind AS BIGINT), key, payload FROM documents \
+                          WHERE kind = $1 AND key > $2 ORDER BY key LIMIT $3";
             all(connection, "list documents", select, &[kind, after, limit], to_document).await
         }
         Some(before) => {
-            let select = "SELECT kind, key, payload FROM documents WHERE kind = $1 AND key > $2 AND key < $3 \
-                          ORDER BY key LIMIT $4";
+            let select = "SELECT CAST(kind AS BIGINT), key, payload FROM documents \
+                          WHERE kind = $1 AND key > $2 AND key < $3 ORDER BY key LIMIT $4";
             let before = Value::Bytes(Some(before.as_bytes()));
             all(connection, "list documents", select, &[kind, after, before, limit], to_document).await
         }
