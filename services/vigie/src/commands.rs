@@ -9,7 +9,15 @@ mod cluster;
 mod banks;
 mod members;
 mod exchange;
-mod cases;
+/// Reports, referrals and incidents.
+mod cases {
+    pub(crate) mod report;
+    pub(crate) mod referral;
+    pub(crate) mod incident;
+    mod decision;
+    mod accuracy;
+    mod fragment;
+}
 mod audit;
 mod content;
 mod state;

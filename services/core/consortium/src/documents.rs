@@ -66,8 +66,8 @@ impl DocumentKind {
             Self::MatchRecord => 8,
             Self::DecisionKey => 9,
             Self::MemberHold => 10,
-            Self::IncidentSubscription => 11,
-            Self::ReferralOutcome => 12,
+            Self::IncidentSubscription => 12,
+            Self::ReferralOutcome => 13,
         }
     }
 

@@ -37,7 +37,24 @@ pub mod banks;
 pub mod items;
 pub mod exchanges;
 pub mod documents;
-pub mod cases;
+/// Cases: reports of members, referrals of authorised bodies, incidents. The bounds of each part, and the words of scripts.
+///
+/// A case holds no content and no data of a person: references, fingerprints, bounded texts. A URL is held by referrals alone, and their
+/// `Debug` hides it.
+pub mod cases {
+    mod words;
+    mod report;
+    mod referral;
+    mod incident;
+
+    pub use incident::{IncidentType, IncidentTypeError, IncidentTypes, IncidentWords};
+    pub use referral::{
+        Ground, IssuingState, Measure, MeasureError, MeasureOutcome, Priority, ReferralTarget, ReferralUrl,
+        ReferralWords, RemovalOrder,
+    };
+    pub use report::{ReportContents, ReportOutcome, ReportReview, ReviewError};
+    pub use words::{CaseNote, CaseReference};
+}
 pub mod policies;
 pub mod quotas;
 pub mod change;

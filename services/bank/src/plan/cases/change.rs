@@ -1,8 +1,9 @@
 //! Plans writes of cases: which function plans which, and how a case's document changes.
 
 use prost::Message;
-use vigie_consortium::{DocumentKey, DocumentKind};
+use vigie_consortium::{Document, DocumentId, DocumentKey, DocumentKind};
 
+use super::known::decode;
 use super::write::CaseAction;
 use crate::error::Error;
 use crate::plan::Planner;
@@ -59,5 +60,31 @@ impl Planner<'_> {
             self.take_document(kind, from)?;
         }
         self.put_case(kind, to, says)
+    }
+
+    /// A document as of the writes before.
+    pub(super) fn document(&self, id: &DocumentId) -> Option<&Document> {
+        match self.documents.get(id) {
+            Some(changed) => changed.as_ref(),
+            None => self.known.documents.get(id),
+        }
+    }
+
+    /// What the first of these documents that is there says, and its key.
+    pub(super) fn first_document<T: Message + Default>(
+        &self,
+        ids: &[DocumentId],
+    ) -> Option<(DocumentKey, T)> {
+        let document = ids.iter().find_map(|id| self.document(id))?;
+        Some((document.key.clone(), decode(document)?))
+    }
+
+    /// The documents of a kind that were looked up or changed, by key.
+    pub(super) fn documents_of(&self, kind: DocumentKind) -> impl Iterator<Item = &Document> {
+        let is_of = move |id: &&DocumentId| id.0 == kind;
+        let changed =
+            self.documents.iter().filter(move |(id, _)| is_of(id)).filter_map(|(_, one)| one.as_ref());
+        let known = self.known.documents.iter().filter(move |(id, _)| is_of(id));
+        known.filter(|(id, _)| !self.documents.contains_key(*id)).map(|(_, one)| one).chain(changed)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::CaseNote;
+use super::words::CaseNote;
 use crate::text::{Text, is_word};
 
 /// A type of incidents: `perpetrator-content`, `crisis-protocol`.

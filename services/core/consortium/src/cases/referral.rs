@@ -5,7 +5,7 @@ use std::fmt;
 use thiserror::Error;
 use vigie_model::{Hash, UnixMillis};
 
-use super::{CaseNote, CaseReference};
+use super::words::{CaseNote, CaseReference, words};
 use crate::text::Text;
 
 /// A URL as an authorised body gave it. `Debug` and every error text hide it.

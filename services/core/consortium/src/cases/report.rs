@@ -3,7 +3,7 @@
 use thiserror::Error;
 use vigie_model::{Distance, HashType, ItemId, UnixMillis};
 
-use super::{CaseNote, CaseReference};
+use super::words::{CaseNote, CaseReference, words};
 use crate::items::{Classification, OpinionReason};
 use crate::policies::Verdict;
 

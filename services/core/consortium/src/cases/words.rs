@@ -1,7 +1,6 @@
-//! Cases: reports of members, referrals of authorised bodies, incidents. The bounds of each part, and the words of scripts.
-//!
-//! A case holds no content and no data of a person: references, fingerprints, bounded texts. A URL is held by referrals alone, and their
-//! `Debug` hides it.
+//! Lists of words, and the texts of cases.
+
+use crate::text::Text;
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)* }) => {
@@ -38,18 +37,7 @@ macro_rules! words {
     };
 }
 
-mod report;
-mod referral;
-mod incident;
-
-pub use incident::{IncidentType, IncidentTypeError, IncidentTypes, IncidentWords};
-pub use referral::{
-    Ground, IssuingState, Measure, MeasureError, MeasureOutcome, Priority, ReferralTarget, ReferralUrl,
-    ReferralWords, RemovalOrder,
-};
-pub use report::{ReportContents, ReportOutcome, ReportReview, ReviewError};
-
-use crate::text::Text;
+pub(super) use words;
 
 /// A short reference: of a report in a third country, a legal basis, a removal order.
 pub type CaseReference = Text<64>;
