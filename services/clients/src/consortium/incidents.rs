@@ -62,7 +62,7 @@ impl TryFrom<pb::Incident> for IncidentListing {
     type Error = Invalid;
 
     fn try_from(message: pb::Incident) -> Result<Self, Invalid> {
-        let closed = (message.closed_at_unix_ms != 0).then(|| ClosedIncident {
+        let closed = (message.closed_at_unix_ms != 0).then_some(ClosedIncident {
             at: UnixMillis(message.closed_at_unix_ms),
             reason: message.closed_reason,
             bank_until: UnixMillis(message.bank_until_unix_ms),

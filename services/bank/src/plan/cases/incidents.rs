@@ -52,7 +52,7 @@ impl Planner<'_> {
         let stored = pb::StoredIncident { incident: Some(incident), bank_id: bank.id.0 };
         self.put_case(KIND, Stage::First.key(number), &stored)?;
         let mut count = 0;
-        for member in self.subscribers(&words.of) {
+        for member in self.subscribers(&words.of).into_iter().filter(|member| *member != host) {
             count += u32::from(self.give(bank.id, member));
         }
         Ok(self.case_answer(CaseAnswer {

@@ -24,7 +24,7 @@ pub(crate) async fn run(command: IncidentCommand, output: &mut Output) -> anyhow
             let members = counted(incident.members.into(), "member");
             let (number, bank) = (incident.number, &incident.bank);
             output.say(format!(
-                "incident {number} is open: its bank {bank} is searched by {members} (sequence {sequence})"
+                "incident {number} is open: its bank {bank} is shared with {members} (sequence {sequence})"
             ))?;
             output.object(&json!({
                 "incident": number, "bank": bank.to_string(), "members": incident.members,
