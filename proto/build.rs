@@ -9,6 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .into_iter()
         .chain([("consortium", "directory"), ("consortium", "audit"), ("consortium", "opinion")])
         .chain([("consortium", "policy"), ("consortium", "policy_service"), ("consortium", "statistics")])
+        .chain([("consortium", "case")])
         .chain([("bank", "exchange"), ("bank", "exchange_service")])
         .map(|(package, file)| format!("vigie/{package}/v1/{file}.proto"))
         .collect::<Vec<_>>();
@@ -42,6 +43,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ".vigie.consortium.v1.RotateKeyResponse",
             ".vigie.consortium.v1.PrincipalPut",
             ".vigie.bank.v1.DocumentPut",
+            ".vigie.consortium.v1.NewReferral",
+            ".vigie.consortium.v1.NewReferral.target",
         ])
         .bytes(".vigie.matching.v1")
         .bytes(".vigie.model.v1.PackedHashes.values")

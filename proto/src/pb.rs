@@ -147,3 +147,18 @@ impl std::fmt::Debug for consortium::v1::PrincipalPut {
         write!(f, "PrincipalPut({:?})", self.principal)
     }
 }
+
+impl std::fmt::Debug for consortium::v1::NewReferral {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NewReferral({:?}, {:?}, {} members)", self.target, self.priority(), self.members.len())
+    }
+}
+
+impl std::fmt::Debug for consortium::v1::new_referral::Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Url(url) => write!(f, "Url({} bytes)", url.len()),
+            Self::Hash(hash) => hash.fmt(f),
+        }
+    }
+}

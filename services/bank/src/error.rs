@@ -1,5 +1,7 @@
 //! Why a call is refused, and the code that tells the caller what to do about it.
 
+mod cases;
+
 use std::time::Duration;
 
 use thiserror::Error;
@@ -12,6 +14,8 @@ use vigie_log::{FollowError, StoreFault as _, WriteRefused};
 use vigie_model::{BankName, BankRef, ItemId, MemberName};
 use vigie_proto::{Invalid, status};
 use vigie_serving::TooManyStreams;
+
+pub(crate) use cases::CaseError;
 
 use crate::store::StoreError;
 
@@ -71,6 +75,9 @@ pub(crate) enum Error {
     /// Nobody disputes the item.
     #[error("there is no dispute about item {0}")]
     NoDispute(ItemId),
+    /// A change of a case is refused.
+    #[error(transparent)]
+    Case(#[from] CaseError),
     /// The member has not submitted the item, or not from this origin.
     #[error("item {0} has no such submission of the caller's member")]
     SubmissionNotFound(ItemId),
@@ -188,6 +195,7 @@ impl Error {
             // Versions only grow, so the same call never succeeds, and clients must not send it again.
             | Self::StalePolicy { .. }
             | Self::SecondPerson { .. } => Code::FailedPrecondition,
+            Self::Case(refused) => refused.code(),
             Self::Directory(refusal) => refusal.code(),
             Self::TimeSpent => Code::DeadlineExceeded,
             Self::Unreadable | Self::Stopping | Self::Standby => Code::Unavailable,

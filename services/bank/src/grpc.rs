@@ -10,6 +10,7 @@ mod lease;
 mod feed;
 mod members;
 mod opinions;
+mod cases;
 mod page;
 mod policies;
 mod published;

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::plan::answer::Answer;
 use crate::plan::audit::Audit;
 use crate::plan::beside::counting::counters_from;
+use crate::plan::cases::known::look_up_cases;
 use crate::plan::digests::Totals;
 use crate::plan::exchanges::known::{LookedUp, look_up};
 use crate::plan::exchanges::write::ExchangeAction;
@@ -205,7 +206,7 @@ impl Application for BankLog {
         let (mut items, mut content, mut deleted): (Vec<ItemId>, Vec<u64>, _) =
             (Vec::new(), Vec::new(), None);
         let mut restored: Vec<ItemId> = Vec::new();
-        let mut page = LookedUp::default();
+        let (mut page, mut documents) = (LookedUp::default(), Vec::new());
         for write in writes {
             match &write.action {
                 Action::RemoveItems { items: removed, .. } => items.extend_from_slice(removed),
@@ -231,6 +232,14 @@ impl Application for BankLog {
                 | Action::CountMatches(..)
                 | Action::Record(_) => {}
                 Action::Opinions(opinions) => items.extend(opinions.items()),
+                Action::Case(case) => {
+                    let admitted = write.by.admitted(state.view(), self.now()).ok();
+                    let member = admitted.and_then(|admitted| admitted.member()).map(|member| member.id);
+                    let found = look_up_cases(&*self.store, member, &case.action).await?;
+                    documents.extend(found.documents);
+                    items.extend(found.item);
+                    deleted = found.deleted.or(deleted);
+                }
                 Action::Exchange(write) => {
                     let ExchangeAction::Apply(asked) = &write.action else { continue };
                     let Some(exchange) = state.exchanges().get(&asked.exchange) else { continue };
@@ -258,7 +267,10 @@ impl Application for BankLog {
         };
         let placements = placements.into_iter().chain(page.placements).collect();
         let records = records.into_iter().chain(page.records).collect();
-        Ok(Known::new(placements, digests, records).with_removed(removed).with_page(page.page))
+        Ok(Known::new(placements, digests, records)
+            .with_removed(removed)
+            .with_page(page.page)
+            .with_documents(documents))
     }
 
     fn planner<'a>(&'a self, state: &'a mut State, known: Known, draft: Draft<Step>) -> Planner<'a> {

@@ -24,6 +24,16 @@ pub(crate) mod exchanges {
     mod settings;
     mod page;
 }
+/// Reports, referrals and incidents.
+pub(crate) mod cases {
+    pub(crate) mod write;
+    pub(crate) mod stage;
+    pub(crate) mod known;
+    mod change;
+    mod reports;
+    pub(crate) mod referrals;
+    mod incidents;
+}
 /// Published lists.
 pub(crate) mod lists {
     pub(crate) mod state;
@@ -54,6 +64,7 @@ use vigie_statistics::Measure;
 use self::answer::Answer;
 use self::audit::{About, Audit, NewEntry};
 use self::beside::counting::{Counters, Of};
+use self::cases::known::KnownDocuments;
 use self::digests::{PartDigest, Parts};
 use self::exchanges::known::KnownPage;
 use self::lists::state::{Before, Lists};
@@ -157,6 +168,8 @@ pub(crate) struct Known {
     records: Records,
     removed: HashMap<ItemId, RemovedItem>,
     page: KnownPage,
+    /// Documents of cases.
+    documents: KnownDocuments,
 }
 
 impl Known {
@@ -168,12 +181,19 @@ impl Known {
     ) -> Self {
         let items = placements.into_iter().map(|placement| (placement.item, placement)).collect();
         let records = Records::new(records);
-        Self { items, digests, records, removed: HashMap::new(), page: KnownPage::default() }
+        let (removed, page, documents) = Default::default();
+        Self { items, digests, records, removed, page, documents }
     }
 
     /// With what is known of a page of a programme.
     pub(crate) fn with_page(self, page: KnownPage) -> Self {
         Self { page, ..self }
+    }
+
+    /// With what is known of cases.
+    pub(crate) fn with_documents(self, documents: Vec<vigie_consortium::Document>) -> Self {
+        let documents = documents.into_iter().map(|document| (document.id(), document)).collect();
+        Self { documents, ..self }
     }
 
     /// With removed items that are to be brought back.
@@ -279,9 +299,11 @@ impl vigie_log::Planner for Planner<'_> {
         let is_nothing = |items: &[ItemId]| items.is_empty() || self.draft.last() == before;
         let is_own_and_nothing =
             matches!(&write.action, Action::ReviewHolds { items, .. } if is_nothing(items));
-        let is_silent =
-            is_own_and_nothing || matches!(answer, Answer::Recorded { .. } | Answer::ItemsListed { .. });
-        let is_silent = is_silent || matches!(write.action, Action::CountMatches(..));
+        let is_retention = matches!(&write.action, Action::Case(case) if case.is_silent());
+        let is_silent = is_own_and_nothing
+            || is_retention
+            || matches!(write.action, Action::CountMatches(..))
+            || matches!(answer, Answer::Recorded { .. } | Answer::ItemsListed { .. });
         if self.has_members() && !is_silent {
             let (action, code) = (write.by.method.path().to_owned(), Code::Ok);
             let mut about = about.answered(&answer);
@@ -341,6 +363,7 @@ impl Planner<'_> {
             Action::Members(members) => self.change_members(write, &members.action),
             Action::Exchange(exchange) => self.change_exchanges(by, &exchange.action),
             Action::Opinions(opinions) => self.change_opinions(write, &opinions.action),
+            Action::Case(case) => self.change_cases(write, &case.action),
             Action::Record(entries) => self.record_all(entries),
             Action::CountMatches(counted, _) => self.count_matches(counted),
         }
@@ -403,6 +426,7 @@ impl Planner<'_> {
             | Action::SetBankMatchRatio { .. }
             | Action::Members(_)
             | Action::Exchange(_)
+            | Action::Case(_)
             | Action::ListItems { .. }
             | Action::Record(_)
             | Action::CountMatches(..) => About::default(),

@@ -1,6 +1,7 @@
 //! Puts the bank together and runs it: the store, who leads on it, the server.
 
 mod holds;
+mod cases;
 mod lists;
 mod recorder;
 pub(crate) mod waiting;
@@ -21,8 +22,11 @@ use vigie_proto::pb::bank::v1::exchange_service_server::ExchangeServiceServer;
 use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
 use vigie_proto::pb::consortium::v1::audit_service_server::AuditServiceServer;
 use vigie_proto::pb::consortium::v1::consortium_service_server::ConsortiumServiceServer;
+use vigie_proto::pb::consortium::v1::incident_service_server::IncidentServiceServer;
 use vigie_proto::pb::consortium::v1::opinion_service_server::OpinionServiceServer;
 use vigie_proto::pb::consortium::v1::policy_service_server::PolicyServiceServer;
+use vigie_proto::pb::consortium::v1::referral_service_server::ReferralServiceServer;
+use vigie_proto::pb::consortium::v1::report_service_server::ReportServiceServer;
 use vigie_proto::pb::consortium::v1::statistics_service_server::StatisticsServiceServer;
 use vigie_proto::{DESCRIPTORS, ROLES};
 use vigie_serving::{Health, Listener, LongStreamLimits, LongStreams, Reflection, Routes, Shutdown, serve};
@@ -33,6 +37,7 @@ use crate::grpc::{BankGrpc, Checkpoints, FeedGrpc, Lease, OwnDirectory};
 use crate::log::{CurrentTerm, Term};
 use crate::store::{Source, StoreError};
 use crate::{RunError, StoreFailure};
+use cases::CaseKeeper;
 use holds::HoldKeeper;
 use recorder::Recorder;
 use waiting::{Opening, Waiting};
@@ -54,6 +59,7 @@ pub(crate) async fn run(
     let access = access.map_err(RunError::Config)?.counting(&tally);
     let mut recorder = Recorder::new(tally, current.clone(), Arc::clone(&salts));
     let mut holds = HoldKeeper::new(current.clone(), Arc::clone(&clock));
+    let mut cases = CaseKeeper::new(current.clone(), Arc::clone(&clock));
     let checkpoints = Checkpoints::new(&config.audit);
     let checkpoints =
         Arc::new(checkpoints.map_err(|fault| RunError::Config(vec![format!("audit.{fault}")]))?);
@@ -71,6 +77,9 @@ pub(crate) async fn run(
         .with(StatisticsServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(PolicyServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(OpinionServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
+        .with(ReportServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
+        .with(ReferralServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
+        .with(IncidentServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(ConsortiumServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
         .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max))
         .guarded_by(Arc::new(access))
@@ -132,6 +141,7 @@ pub(crate) async fn run(
         () = &mut led => Ok(()),
         () = recorder.run() => Ok(()),
         () = holds.run() => Ok(()),
+        () = cases.run() => Ok(()),
         () = lists::complete(completed) => Ok(()),
     };
     tokio::select! {

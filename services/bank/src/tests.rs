@@ -28,6 +28,12 @@ mod idempotency;
 mod reads;
 mod changes;
 mod exchanges;
+/// Reports, referrals and incidents.
+mod cases {
+    mod reports;
+    mod referrals;
+    mod incidents;
+}
 mod feed;
 mod failures;
 mod upkeep;

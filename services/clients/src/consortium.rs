@@ -1,8 +1,13 @@
-//! Client of the bank's service of members, principals, grants, quotas and charters; `policies` is the one of policies.
+//! Client of the bank's service of members, principals, grants, quotas and charters. Each module but `principal` is the client of
+//! another service of the consortium.
 
 mod principal;
-pub(crate) mod statistics;
+pub(crate) mod opinions;
 mod policies;
+pub(crate) mod statistics;
+mod reports;
+mod referrals;
+mod incidents;
 
 use std::time::Duration;
 
@@ -19,10 +24,13 @@ use vigie_proto::consortium as wire;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::consortium_service_client::ConsortiumServiceClient;
 
+pub use incidents::{ClosedIncident, IncidentClient, IncidentListing, OpenedIncident};
 pub use policies::{PolicyClient, PolicyFault, PolicySource, ReadPolicy, TriedPolicy, TriedQuery};
 pub use principal::{
     KeyListing, NewCredential, NewPrincipal, PrincipalCredential, PrincipalListing, PrincipalWithKey,
 };
+pub use referrals::{MemberMeasure, ReferralClient, ReferralListing, ReferralsListed};
+pub use reports::{CasePage, ReportClient, ReportListing};
 
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
 

@@ -17,7 +17,6 @@ mod exchange;
 mod feed;
 mod matcher;
 mod matching;
-mod opinions;
 #[cfg(feature = "decoder")]
 pub mod decoder;
 
@@ -30,11 +29,16 @@ pub use bank::{
     DescribedPage, EntryContent, EntryState, FoundItems, ItemPage, ItemSearch, ListEntry, ListPage, ListSays,
     RemovedItem,
 };
+pub use consortium::opinions::{
+    DisputePage, ListedDispute, ListedOpinion, MemberHeldItem, NewOpinion, OpinionClient, OpinionPage,
+    Outcome,
+};
 pub use consortium::statistics::{CountedMatches, StatisticsClient, StatisticsFormat};
 pub use consortium::{
-    ConsortiumClient, GivenGrant, KeyListing, MemberWords, NewCredential, NewPrincipal, PolicyClient,
-    PolicyFault, PolicySource, PrincipalCredential, PrincipalListing, PrincipalWithKey, ReadPolicy,
-    TriedPolicy, TriedQuery, WhoAmI,
+    CasePage, ClosedIncident, ConsortiumClient, GivenGrant, IncidentClient, IncidentListing, KeyListing,
+    MemberMeasure, MemberWords, NewCredential, NewPrincipal, OpenedIncident, PolicyClient, PolicyFault,
+    PolicySource, PrincipalCredential, PrincipalListing, PrincipalWithKey, ReadPolicy, ReferralClient,
+    ReferralListing, ReferralsListed, ReportClient, ReportListing, TriedPolicy, TriedQuery, WhoAmI,
 };
 pub use coordinator::{CoordinatorClient, partial_search};
 pub use directory::DirectoryClient;
@@ -43,10 +47,6 @@ pub use feed::{FeedClient, FeedStream, StateStream};
 pub use leading_bank::{IdempotencyKey, Written};
 pub use matcher::{DescriptionStream, MatcherClient, Neighbour, Neighbours};
 pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure, partial_match};
-pub use opinions::{
-    DisputePage, ListedDispute, ListedOpinion, MemberHeldItem, NewOpinion, OpinionClient, OpinionPage,
-    Outcome,
-};
 pub use tokio::time::Instant as Deadline;
 pub use vigie_net::{Bearer, BearerFault, CallError, EndpointError, Network, Notice, Patience, Wait};
 pub use vigie_rpc::{Code, LocalServers, Priority};

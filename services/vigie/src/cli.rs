@@ -7,6 +7,7 @@ mod files;
 mod members;
 mod policy;
 mod exchange;
+mod cases;
 mod audit;
 mod statistics;
 mod when;
@@ -23,6 +24,10 @@ use crate::local_cluster::HttpAt;
 pub(crate) use audit::{
     AuditCommand, AuditCosignArgs, AuditExportArgs, AuditKeyCommand, AuditListArgs, AuditProveArgs,
     AuditVerifyArgs, KeyArg, LogArgs, of_kind,
+};
+pub(crate) use cases::{
+    Fragment, IncidentAddArgs, IncidentCommand, ReferralAddArgs, ReferralCommand, ReportCommand,
+    ReportReviewArgs, ReportSubmitArgs, decision_id,
 };
 pub(crate) use exchange::{ExchangeAddArgs, ExchangeCommand, ExchangeFetchArgs, OneExchangeArgs};
 pub(crate) use files::{BankExportArgs, BankSyncArgs, HashFileArgs};
@@ -136,6 +141,15 @@ pub(crate) enum Command {
     /// Run the process that follows hash-sharing programmes, or keep the exchanges that it follows
     #[command(subcommand)]
     Exchange(ExchangeCommand),
+    /// Send reports of suspected material to the reviewers, and decide on them
+    #[command(subcommand)]
+    Report(ReportCommand),
+    /// Track referrals and removal orders of authorised bodies to their outcomes
+    #[command(subcommand)]
+    Referral(ReferralCommand),
+    /// Open and close incidents, each with a bank that its subscribers search at once
+    #[command(subcommand)]
+    Incident(IncidentCommand),
     /// Read and check the audit: the record of who did what, whose entries nobody can change unseen
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -16,6 +16,15 @@ mod opinions {
     mod connect;
 }
 mod exchange;
+/// Reports, referrals and incidents.
+mod cases {
+    pub(crate) mod report;
+    pub(crate) mod referral;
+    pub(crate) mod incident;
+    mod decision;
+    mod accuracy;
+    mod fragment;
+}
 mod audit;
 mod content;
 mod state;
@@ -29,6 +38,7 @@ use vigie_telemetry::trace::{self, Scoped};
 
 use crate::cli::{Cli, Command, TlsCommand};
 use crate::commands::banks::{bank, item};
+use crate::commands::cases::{incident, referral, report};
 use crate::commands::cluster::{config, demo, descriptors, dev_ca, role, up};
 use crate::commands::content::{hash, match_files};
 use crate::commands::members::{grant, member, policy, principal, quota, whoami};
@@ -59,6 +69,9 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Quota(command) => traced(quota::run(command, output)).await,
         Command::Policy(command) => traced(policy::run(command, output)).await,
         Command::Exchange(command) => traced(exchange::run(command, output)).await,
+        Command::Report(command) => traced(report::run(command, output)).await,
+        Command::Referral(command) => traced(referral::run(command, output)).await,
+        Command::Incident(command) => traced(incident::run(command, output)).await,
         Command::Audit(command) => traced(audit::run(command, output)).await,
         Command::Statistics(args) => traced(statistics::run(args, output, json)).await,
         Command::Status(args) => traced(status::run(args, output)).await,

@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 use vigie_consortium::{Change as DirectoryChange, Exchange};
-use vigie_model::{Bank, ItemId, Sequence};
+use vigie_model::{Bank, BankId, BankName, ItemId, Sequence};
 use vigie_proto::bank::{LogChange, decode_log_change, encode_log_change};
 use vigie_proto::pb::bank::v1 as pb;
 
@@ -86,6 +86,8 @@ pub(crate) enum Answer {
         /// The last change, or the newest of all where nothing changed.
         sequence: Sequence,
     },
+    /// A case is there, or has changed.
+    Case(CaseAnswer),
     /// Entries were appended to the audit.
     Recorded {
         /// The entries that it has now.
@@ -98,6 +100,45 @@ pub(crate) enum Answer {
         /// Its position.
         sequence: Sequence,
     },
+}
+
+/// The answer to a write of a case.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct CaseAnswer {
+    /// The number of the case; 0 where it has none.
+    pub(crate) number: u64,
+    /// Members, opinions or incidents that the write is about.
+    pub(crate) count: u32,
+    /// The bank of the case.
+    pub(crate) bank: Option<BankId>,
+    /// The name of a bank that was created.
+    pub(crate) name: Option<BankName>,
+    /// The last change, or the newest of all where nothing changed.
+    pub(crate) sequence: Sequence,
+}
+
+impl CaseAnswer {
+    fn encode(&self) -> Vec<u8> {
+        let numbers = [self.sequence.0, self.number].map(u64::to_be_bytes).concat();
+        let small = [self.count, self.bank.map_or(0, |bank| bank.0)].map(u32::to_be_bytes).concat();
+        let name = self.name.as_ref().map_or("", BankName::as_str);
+        [&numbers[..], &small, name.as_bytes()].concat()
+    }
+
+    fn decode(stored: &[u8]) -> Option<Self> {
+        let (sequence, stored) = stored.split_first_chunk()?;
+        let (number, stored) = stored.split_first_chunk()?;
+        let (count, stored) = stored.split_first_chunk()?;
+        let (bank, name) = stored.split_first_chunk()?;
+        let (bank, name) = (u32::from_be_bytes(*bank), std::str::from_utf8(name).ok()?);
+        Some(Self {
+            number: u64::from_be_bytes(*number),
+            count: u32::from_be_bytes(*count),
+            bank: (bank != 0).then_some(BankId(bank)),
+            name: (!name.is_empty()).then(|| name.parse()).transpose().ok()?,
+            sequence: Sequence(u64::from_be_bytes(*sequence)),
+        })
+    }
 }
 
 impl vigie_log::Answer for Answer {
@@ -147,6 +188,7 @@ impl vigie_log::Answer for Answer {
             Self::Noted { changed, sequence } => {
                 (14, [&sequence.0.to_be_bytes()[..], &changed.to_be_bytes()].concat())
             }
+            Self::Case(case) => (15, case.encode()),
             Self::Recorded { entries } => (6, entries.to_be_bytes().to_vec()),
             Self::HoldsSet { held, sequence } => {
                 let message = pb::SetItemHoldResponse { held_count: held, sequence: sequence.0 };
@@ -204,6 +246,7 @@ impl vigie_log::Answer for Answer {
                 let changed = u32::from_be_bytes(changed.try_into().ok()?);
                 Some(Self::Noted { changed, sequence: Sequence(u64::from_be_bytes(*sequence)) })
             }
+            15 => Some(Self::Case(CaseAnswer::decode(message)?)),
             6 => Some(Self::Recorded { entries: u64::from_be_bytes(message.try_into().ok()?) }),
             9 => {
                 let message = pb::SetItemHoldResponse::decode(message).ok()?;
@@ -236,7 +279,7 @@ impl vigie_log::Answer for Answer {
 mod tests {
     use vigie_consortium::{Member, MemberId};
     use vigie_log::Answer as _;
-    use vigie_model::{BankId, UnixMillis};
+    use vigie_model::UnixMillis;
 
     use super::*;
 
@@ -263,6 +306,14 @@ mod tests {
             Answer::ItemsListed { sequence: Sequence(8) },
             Answer::HoldsSet { held: 2, sequence: Sequence(8) },
             Answer::Noted { changed: 3, sequence: Sequence(8) },
+            Answer::Case(CaseAnswer { number: 7, sequence: Sequence(8), ..CaseAnswer::default() }),
+            Answer::Case(CaseAnswer {
+                number: 7,
+                count: 2,
+                bank: Some(BankId(3)),
+                name: Some("incident-7".parse().unwrap()),
+                sequence: Sequence(8),
+            }),
             Answer::ExchangeRemoved { sequence: Sequence(8) },
             Answer::PageApplied { sequence: Sequence(8), added: 1, removed: 2, was_applied: true },
         ];

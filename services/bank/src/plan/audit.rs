@@ -94,6 +94,9 @@ impl About {
                 let items = u64::from(*added) + u64::from(*removed);
                 Self { sequence: Some(*sequence), items, ..self }
             }
+            Answer::Case(case) => {
+                Self { banks: case.bank.into_iter().collect(), sequence: Some(case.sequence), ..self }
+            }
             Answer::Recorded { .. } | Answer::ItemsListed { .. } => self,
         }
     }

@@ -196,7 +196,11 @@ impl Model {
                 let known = u32::try_from(ids.iter().filter(is_known).count()).unwrap();
                 Ok(Answer::ItemsAdded { items: ids, known, sequence: Sequence(self.sequence) })
             }
-            Action::Members(_) | Action::Exchange(_) | Action::Opinions(_) | Action::CountMatches(..) => {
+            Action::Members(_)
+            | Action::Exchange(_)
+            | Action::Opinions(_)
+            | Action::CountMatches(..)
+            | Action::Case(_) => {
                 unreachable!("not drawn")
             }
             Action::UpdateItem { .. } | Action::ListItems { .. } | Action::ReviewHolds { .. } => {
@@ -290,6 +294,7 @@ impl Model {
             | Action::Exchange(_)
             | Action::Opinions(_)
             | Action::CountMatches(..)
+            | Action::Case(_)
             | Action::Record(_) => action.clone(),
         }
     }

@@ -9,6 +9,7 @@ use vigie_proto::pb::bank::v1 as pb;
 use crate::plan::audit::NewEntry;
 use crate::plan::beside::counting::CountedMatches;
 use crate::plan::beside::opinions::OpinionWrite;
+use crate::plan::cases::write::CaseWrite;
 use crate::plan::exchanges::write::ExchangeWrite;
 use crate::plan::members::MembersWrite;
 
@@ -139,6 +140,8 @@ pub(crate) enum Action {
     Opinions(OpinionWrite),
     /// Matches and verdicts to be counted, of a request with this digest.
     CountMatches(Vec<CountedMatches>, [u8; 32]),
+    /// A report, a referral, an incident, or a change of one.
+    Case(CaseWrite),
     /// Entries of the audit, at least one, and no change of anything else.
     Record(Vec<NewEntry>),
 }
@@ -146,7 +149,7 @@ pub(crate) enum Action {
 impl Action {
     /// Whether it is the deletion of a bank.
     pub(crate) const fn deletes_bank(&self) -> bool {
-        matches!(self, Self::DeleteBank { .. })
+        matches!(self, Self::DeleteBank { .. }) || matches!(self, Self::Case(case) if case.deletes_bank())
     }
 }
 
@@ -170,6 +173,7 @@ impl Action {
             Self::Members(_) => Method::CreateMember,
             Self::Exchange(_) => Method::ApplyExchangePage,
             Self::Opinions(_) => Method::PutOpinions,
+            Self::Case(_) => Method::SubmitReport,
             Self::Record(_) => Method::RecordCalls,
             Self::CountMatches(..) => Method::RecordMatches,
         };
@@ -198,6 +202,7 @@ impl vigie_log::Write for Write {
             Action::Exchange(exchange) => exchange.change_count(),
             // A record, a hold, a standing, and the document of a dispute or a hold.
             Action::Opinions(opinions) => 4 * opinions.items().len(),
+            Action::Case(case) => case.change_count(),
             Action::Record(entries) => entries.len(),
             // No change of the log, and as many rows.
             Action::CountMatches(counted, _) => counted.len(),
@@ -229,6 +234,7 @@ impl vigie_log::Write for Write {
             | Action::ListItems { items, .. } => 8 * EACH * items.len().max(1),
             Action::Exchange(exchange) => exchange.weight(item_weight),
             Action::Opinions(opinions) => 8 * EACH * opinions.items().len().max(1),
+            Action::Case(case) => case.weight(),
             Action::Record(entries) => EACH * entries.len(),
             Action::CountMatches(counted, _) => 2 * EACH * counted.len(),
         }
@@ -321,6 +327,7 @@ impl vigie_log::Write for Write {
             Action::Exchange(write) => parts.add(b"exchange").add(&write.request_digest),
             Action::Opinions(write) => parts.add(b"opinions").add(&write.request_digest),
             Action::CountMatches(_, digest) => parts.add(b"matches").add(digest),
+            Action::Case(write) => parts.add(b"case").add(&write.request_digest),
             Action::Record(entries) => {
                 parts.add(b"record");
                 for entry in entries {

@@ -15,11 +15,11 @@ pub enum DocumentKind {
     OpenDispute,
     /// A dispute that was resolved, by the time of that and item.
     ResolvedDispute,
-    /// A report of a member to the reviewers, by number.
+    /// A report of a member to the reviewers, by whether it is decided on, and number.
     Report,
-    /// A referral of an authorised body, by number.
+    /// A referral of an authorised body, by whether it is done, and number.
     Referral,
-    /// An incident, by number.
+    /// An incident, by its stage and number.
     Incident,
     /// A number that is counted, by its cell. Not in the log.
     Count,
@@ -31,11 +31,15 @@ pub enum DocumentKind {
     MemberHold,
     /// A charter that asks for other opinions than before, by bank and change: its bank's items are not all brought up to it yet.
     CharterChange,
+    /// The types of incidents that a member subscribes to, by member.
+    IncidentSubscription,
+    /// The outcome of a referral at one member, by referral and member.
+    ReferralOutcome,
 }
 
 impl DocumentKind {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Policy,
         Self::OpenDispute,
         Self::ResolvedDispute,
@@ -47,6 +51,8 @@ impl DocumentKind {
         Self::DecisionKey,
         Self::MemberHold,
         Self::CharterChange,
+        Self::IncidentSubscription,
+        Self::ReferralOutcome,
     ];
 
     /// The number by which stores and the log know the kind.
@@ -64,6 +70,8 @@ impl DocumentKind {
             Self::DecisionKey => 9,
             Self::MemberHold => 10,
             Self::CharterChange => 11,
+            Self::IncidentSubscription => 12,
+            Self::ReferralOutcome => 13,
         }
     }
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod bank;
 pub(crate) mod item;
-mod item_details;
+pub(crate) mod item_details;
 pub(crate) mod item_holds;
 mod item_revert;
 mod hash_source;

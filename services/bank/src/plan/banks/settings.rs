@@ -1,6 +1,6 @@
 //! Plans what people ask of banks as such: to begin, to change, to end.
 
-use vigie_model::{Bank, BankId, BankName, BankRef, ChangeKind, MatchRatio};
+use vigie_model::{Bank, BankId, BankName, BankRef, ChangeKind, MatchRatio, MemberId, Sequence};
 use vigie_proto::bank::LogChange;
 
 use crate::error::Error;
@@ -17,6 +17,17 @@ impl Planner<'_> {
         ratio: MatchRatio,
     ) -> Result<Answer, Error> {
         let owner = by.admitted(&self.state.view, self.now())?.new_bank(name)?;
+        let (bank, sequence) = self.begin_bank(owner, &name.name, ratio)?;
+        Ok(Answer::Bank { bank, sequence })
+    }
+
+    /// Creates a bank of a member.
+    pub(in crate::plan) fn begin_bank(
+        &mut self,
+        owner: MemberId,
+        name: &BankName,
+        ratio: MatchRatio,
+    ) -> Result<(Bank, Sequence), Error> {
         if self.state.banks.len() >= self.banks_max {
             return Err(Error::TooManyBanks(self.banks_max));
         }
@@ -24,7 +35,7 @@ impl Planner<'_> {
         let bank = Bank {
             id,
             owner,
-            name: name.name.clone(),
+            name: name.clone(),
             enabled: true,
             created_at: self.now(),
             item_count: 0,
@@ -41,7 +52,7 @@ impl Planner<'_> {
         self.state.counts.next_bank = next;
         self.state.banks.insert(id, bank.clone());
         self.touched.insert(id);
-        Ok(Answer::Bank { bank, sequence })
+        Ok((bank, sequence))
     }
 
     pub(in crate::plan) fn rename_bank(
@@ -84,7 +95,13 @@ impl Planner<'_> {
         let id = self.state.id_of(write.by, name, self.now())?;
         let bank = self.state.banks.get(&id).ok_or(Error::Broken)?.clone();
         self.check_removals(write, [(id, bank.item_count)].into())?;
-        self.forget_digests(&bank)?;
+        let sequence = self.drop_bank(&bank)?;
+        Ok(Answer::BankDeleted { sequence, item_count: bank.item_count })
+    }
+
+    /// Deletes a living bank.
+    pub(in crate::plan) fn drop_bank(&mut self, bank: &Bank) -> Result<Sequence, Error> {
+        self.forget_digests(bank)?;
         self.purge(Removed::Bank(bank.id), bank.id);
         self.remove_exchanges_of(bank.id)?;
         let sequence = self.log(ChangeKind::BankDeleted { bank: bank.id })?;
@@ -93,6 +110,6 @@ impl Planner<'_> {
         self.state.counts.items -= bank.item_count;
         self.state.counts.hashes -= bank.hash_count;
         self.touched.insert(bank.id);
-        Ok(Answer::BankDeleted { sequence, item_count: bank.item_count })
+        Ok(sequence)
     }
 }

@@ -113,7 +113,11 @@ impl Planner<'_> {
         }
     }
 
-    fn put_opinions(&mut self, by: Author, opinions: &[NewOpinion]) -> Result<Answer, Error> {
+    pub(in crate::plan) fn put_opinions(
+        &mut self,
+        by: Author,
+        opinions: &[NewOpinion],
+    ) -> Result<Answer, Error> {
         let at = self.now();
         let mut changed: BTreeMap<ItemId, (Placement, ItemRecord)> = BTreeMap::new();
         let mut counted = Vec::new();
@@ -217,7 +221,7 @@ impl Planner<'_> {
     }
 
     /// The member that says or changes something of an item, and where the item is.
-    fn word_on(&self, by: Author, item: ItemId) -> Result<(MemberId, Placement), Error> {
+    pub(in crate::plan) fn word_on(&self, by: Author, item: ItemId) -> Result<(MemberId, Placement), Error> {
         let placement = self.living(item);
         let place = placement.map(|of| ItemPlace { bank: of.bank, contributor: of.contributor });
         let member = by.admitted(&self.state.view, self.now())?.word_on(item, place)?;

@@ -219,6 +219,7 @@ impl<'v> Admitted<'v> {
                     | Scope::Details
                     | Scope::OwnMember
                     | Scope::OwnMemberOrAllOfHost
+                    | Scope::HostCases
                     | Scope::EveryMember
                     | Scope::Appointed,
                     _,
@@ -315,6 +316,7 @@ impl<'v> Admitted<'v> {
             | Scope::Details
             | Scope::OwnMember
             | Scope::OwnMemberOrAllOfHost
+            | Scope::HostCases
             | Scope::EveryMember
             | Scope::Appointed => false,
         });
@@ -364,6 +366,13 @@ impl<'v> Admitted<'v> {
             (false, true) => Ok(Members::Only(member)),
             (false, false) => Err(self.wrong_target()),
         }
+    }
+
+    /// The host, whose cases of the whole deployment the call may change.
+    pub fn host(&self) -> Result<MemberId, Denied> {
+        let (member, scopes) = self.bound()?;
+        let is_host = member == MemberId::HOST && scopes.contains(&Scope::HostCases);
+        if is_host { Ok(member) } else { Err(self.wrong_target()) }
     }
 
     /// The member of this name, if the call may read or change it.

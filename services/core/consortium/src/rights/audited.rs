@@ -58,7 +58,14 @@ impl Method {
             | Self::ResolveDispute
             | Self::SetMemberHold
             | Self::ReportFloods
-            | Self::SetPolicy => Audited::Written,
+            | Self::SetPolicy
+            | Self::SubmitReport
+            | Self::ReviewReport
+            | Self::AddReferral
+            | Self::SetReferralOutcome
+            | Self::OpenIncident
+            | Self::CloseIncident
+            | Self::SetIncidentSubscription => Audited::Written,
             Self::GetItem
             | Self::ListItems
             | Self::FindItems
@@ -81,6 +88,9 @@ impl Method {
             | Self::GetPolicy
             | Self::TryPolicy
             | Self::GetStatistics
+            | Self::ListReports
+            | Self::ListReferrals
+            | Self::ListIncidents
             | Self::ListEntries
             | Self::GetCheckpoint
             | Self::ProveInclusion

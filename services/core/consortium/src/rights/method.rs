@@ -177,6 +177,26 @@ methods! {
     GetStatistics = "/vigie.consortium.v1.StatisticsService/GetStatistics",
     /// Counts matches and verdicts.
     RecordMatches = "/vigie.consortium.v1.StatisticsService/RecordMatches",
+    /// Sends a report to the reviewers.
+    SubmitReport = "/vigie.consortium.v1.ReportService/SubmitReport",
+    /// Lists reports.
+    ListReports = "/vigie.consortium.v1.ReportService/ListReports",
+    /// Decides on a report.
+    ReviewReport = "/vigie.consortium.v1.ReportService/ReviewReport",
+    /// Adds a referral or a removal order.
+    AddReferral = "/vigie.consortium.v1.ReferralService/AddReferral",
+    /// Lists referrals.
+    ListReferrals = "/vigie.consortium.v1.ReferralService/ListReferrals",
+    /// Sets the outcome of a referral at the caller's member.
+    SetReferralOutcome = "/vigie.consortium.v1.ReferralService/SetReferralOutcome",
+    /// Opens an incident.
+    OpenIncident = "/vigie.consortium.v1.IncidentService/OpenIncident",
+    /// Lists incidents.
+    ListIncidents = "/vigie.consortium.v1.IncidentService/ListIncidents",
+    /// Closes an incident.
+    CloseIncident = "/vigie.consortium.v1.IncidentService/CloseIncident",
+    /// Subscribes the caller's member to types of incidents.
+    SetIncidentSubscription = "/vigie.consortium.v1.IncidentService/SetIncidentSubscription",
     /// Lists entries of the audit.
     ListEntries = "/vigie.consortium.v1.AuditService/ListEntries",
     /// Reads the newest checkpoint of the audit.

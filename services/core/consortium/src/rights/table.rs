@@ -46,6 +46,8 @@ pub(super) enum Scope {
     OwnMember,
     /// The same to read; of the host, every member.
     OwnMemberOrAllOfHost,
+    /// Cases of the whole deployment; of the host alone.
+    HostCases,
     /// Every member.
     EveryMember,
     /// Principals of every member whose roles are administrator, auditor or operator.
@@ -90,8 +92,9 @@ const fn anyone() -> Row {
 pub(super) const fn row(method: Method) -> Row {
     use Process::{Bank, Coordinator, Exchange, Frontend, Matcher};
     use Scope::{
-        Appointed, Contribute, Details, EveryItem, EveryMember, Everything, Free, Hashes, Items, No, Opine,
-        Own, OwnItems, OwnMember, OwnMemberOrAllOfHost, Search, Searched, Shared, Visible, Withdraw,
+        Appointed, Contribute, Details, EveryItem, EveryMember, Everything, Free, Hashes, HostCases, Items,
+        No, Opine, Own, OwnItems, OwnMember, OwnMemberOrAllOfHost, Search, Searched, Shared, Visible,
+        Withdraw,
     };
     const NOBODY: [Scope; 6] = [Scope::No; 6];
     match method {
@@ -177,6 +180,17 @@ pub(super) const fn row(method: Method) -> Row {
         // Numbers alone, in which what is small of others is suppressed.
         Method::GetStatistics => roles([No, No, No, OwnMember, OwnMemberOrAllOfHost, EveryMember]),
         Method::RecordMatches => processes(&[Frontend], NOBODY),
+        // A matcher reports what it has just decided on. Reviews, referrals and incidents are the host's.
+        Method::SubmitReport => roles([Visible, No, Visible, Visible, No, No]),
+        Method::ReviewReport => roles([No, No, HostCases, No, No, No]),
+        Method::AddReferral => roles([No, No, HostCases, HostCases, No, No]),
+        Method::SetReferralOutcome => roles([No, No, OwnMember, OwnMember, No, No]),
+        Method::ListReports | Method::ListReferrals => {
+            roles([No, No, OwnMemberOrAllOfHost, OwnMemberOrAllOfHost, OwnMemberOrAllOfHost, No])
+        }
+        Method::OpenIncident | Method::CloseIncident => roles([No, No, No, HostCases, No, No]),
+        Method::SetIncidentSubscription => roles([No, No, No, OwnMember, No, No]),
+        Method::ListIncidents => roles([Free, Free, Free, Free, Free, No]),
 
         Method::ListEntries | Method::ProveInclusion => {
             roles([No, No, No, OwnMember, OwnMemberOrAllOfHost, No])

@@ -61,7 +61,8 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::ListGrants
         | Method::ListRemovedItems
         | Method::SetCharter
-        | Method::GetCharter => banks().collect(),
+        | Method::GetCharter
+        | Method::SubmitReport => banks().collect(),
         Method::PutGrant => banks().chain(["owner", "quaran", "nobody"].map(Target::Grantee)).collect(),
         Method::FindItems => banks().chain([Target::Banks]).collect(),
         Method::ListBanks
@@ -92,8 +93,16 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::SetMemberState
         | Method::SetTokenIssuers
         | Method::SetQuota => members().into(),
-        Method::ListMembers | Method::ListPrincipals | Method::ListEntries | Method::GetStatistics => {
-            vec![Target::Members]
+        Method::GetStatistics
+        | Method::ListMembers
+        | Method::ListPrincipals
+        | Method::ListEntries
+        | Method::ListReports
+        | Method::ListReferrals
+        | Method::SetReferralOutcome
+        | Method::SetIncidentSubscription => vec![Target::Members],
+        Method::ReviewReport | Method::AddReferral | Method::OpenIncident | Method::CloseIncident => {
+            vec![Target::Host]
         }
         Method::CreatePrincipal => {
             let sets = [&["matcher"][..], &["administrator"], &["operator"], &["contributor", "auditor"]];
@@ -125,6 +134,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::GetPolicy
         | Method::TryPolicy
         | Method::RecordMatches
+        | Method::ListIncidents
         | Method::CoordinatorSearch
         | Method::DescribeTopology
         | Method::MatcherSearch
@@ -190,6 +200,7 @@ fn decide(admitted: &Admitted<'_>, target: &Target) -> Result<String, Denied> {
         Target::Member(name) => format!("OK {}", admitted.member_called(&name.parse().unwrap())?.id),
         Target::Grantee(name) => format!("OK {}", admitted.grantee(&name.parse().unwrap())?.id),
         Target::Members => members(admitted.members()?),
+        Target::Host => format!("OK {}", admitted.host()?),
         Target::NewPrincipal(of, roles, credential) => {
             let of = of.map(|name| name.parse().unwrap());
             let roles = Flags::new(roles.iter().map(|role| Role::from_name(role).unwrap())).unwrap();

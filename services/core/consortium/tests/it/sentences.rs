@@ -32,6 +32,8 @@ pub(crate) enum Target {
     Member(&'static str),
     Grantee(&'static str),
     Members,
+    /// Cases of the whole deployment.
+    Host,
     /// Its member, its roles, and its credential: "key", a SPIFFE ID, or an issuer.
     NewPrincipal(Option<&'static str>, Vec<&'static str>, &'static str),
     Principal(u64),
@@ -207,6 +209,10 @@ impl World {
                 Some(other) => format!("OK {}", other.id),
                 None => NOT_FOUND.into(),
             },
+            Target::Host if has("the cases of the host") && member.name == "local" => {
+                format!("OK {}", member.id)
+            }
+            Target::Host => DENIED.into(),
             Target::Members if self.reads(member, conditions, u32::MAX) => "OK every member".into(),
             Target::Members => format!("OK {}", member.id),
             Target::NewPrincipal(name, roles, credential) => {

@@ -45,7 +45,7 @@ impl Said {
 }
 
 /// The details that arguments name.
-pub(super) fn details_of(args: &DetailsArgs) -> anyhow::Result<Details> {
+pub(crate) fn details_of(args: &DetailsArgs) -> anyhow::Result<Details> {
     let class = |text: &String| class(text).map_err(|why| anyhow::anyhow!("--class {text}: {why}"));
     let classes = args.classes.iter().map(class).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Details {

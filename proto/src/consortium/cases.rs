@@ -1,0 +1,39 @@
+//! Reports, referrals and incidents.
+
+mod report;
+mod referral;
+mod incident;
+
+pub use incident::keep_days;
+
+use vigie_consortium::Text;
+use vigie_model::UnixMillis;
+
+use crate::invalid::Invalid;
+
+/// Entries of a page that names no size, and the most.
+const PAGE_MAX: u16 = 100;
+
+/// Reads the size of a page of cases.
+pub fn case_page_size(size: i32) -> Result<u16, Invalid> {
+    match u16::try_from(size) {
+        Ok(0) => Ok(PAGE_MAX),
+        Ok(size @ 1..=PAGE_MAX) => Ok(size),
+        _ => Err(Invalid::new("page_size", format!("is {size}; it must be 1 to {PAGE_MAX}, or 0 for that"))),
+    }
+}
+
+/// A text from the field called `field`.
+fn text<const MAX: usize>(field: &str, text: &str) -> Result<Text<MAX>, Invalid> {
+    Text::new(text).map_err(|error| Invalid::new(field, error))
+}
+
+/// A moment; `None` for 0.
+fn moment(unix_ms: u64) -> Option<UnixMillis> {
+    (unix_ms != 0).then_some(UnixMillis(unix_ms))
+}
+
+/// A moment as the wire has it.
+fn moment_to_wire(moment: Option<UnixMillis>) -> u64 {
+    moment.map_or(0, |at| at.0)
+}

@@ -1,0 +1,106 @@
+//! What the store knows of the cases that a group of writes names.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+use vigie_consortium::cases::IncidentWords;
+use vigie_consortium::change::bounds::MEMBERS_MAX;
+use vigie_consortium::{Document, DocumentId, DocumentKey, DocumentKind};
+use vigie_model::{BankId, ItemId, MemberId};
+use vigie_proto::pb::consortium::v1 as pb;
+
+use super::stage::Stage;
+use super::write::CaseAction;
+use crate::store::documents::DocumentRange;
+use crate::store::{Store, StoreError};
+
+/// Documents that are there, by kind and key.
+pub(crate) type KnownDocuments = BTreeMap<DocumentId, Document>;
+
+/// What is looked up for a write of a case.
+#[derive(Debug, Default)]
+pub(crate) struct LookedUpCases {
+    /// The documents that it may change or depends on.
+    pub(crate) documents: Vec<Document>,
+    /// The item on which an unfounded report is an opinion.
+    pub(crate) item: Option<ItemId>,
+    /// The bank that is to be deleted.
+    pub(crate) deleted: Option<BankId>,
+}
+
+/// Looks up what a write of a case needs.
+pub(crate) async fn look_up_cases(
+    store: &dyn Store,
+    member: Option<MemberId>,
+    action: &CaseAction,
+) -> Result<LookedUpCases, StoreError> {
+    let mut found = LookedUpCases::default();
+    match action {
+        CaseAction::AddReferral { .. } => {}
+        CaseAction::SubmitReport { contents, .. } => {
+            if let Some(earlier) = contents.adds_to {
+                found.documents = store.documents(&Stage::ids(DocumentKind::Report, earlier)).await?;
+            }
+        }
+        CaseAction::ReviewReport { number, .. } => {
+            found.documents = store.documents(&Stage::ids(DocumentKind::Report, *number)).await?;
+            let report = found.documents.first().and_then(decode::<pb::StoredReport>);
+            let item = report.and_then(|report| report.contents).map(|contents| ItemId(contents.item_id));
+            found.item = item.filter(|item| item.0 != 0);
+        }
+        CaseAction::ForgetReports(keys) => {
+            let ids: Vec<DocumentId> = keys.iter().map(|key| (DocumentKind::Report, key.clone())).collect();
+            found.documents = store.documents(&ids).await?;
+        }
+        CaseAction::SetOutcome { number, .. } => {
+            let mut ids = Stage::ids(DocumentKind::Referral, *number).to_vec();
+            ids.extend(member.map(|member| outcome_id(*number, member)));
+            found.documents = store.documents(&ids).await?;
+        }
+        CaseAction::OpenIncident { .. } => {
+            let limit = u16::try_from(MEMBERS_MAX).unwrap_or(u16::MAX);
+            let all = DocumentRange::all(DocumentKind::IncidentSubscription, limit);
+            found.documents = store.document_range(&all).await?;
+            found.documents.extend(store.document_range(&open_incidents()).await?);
+        }
+        CaseAction::Subscribe(_) => {
+            let own: Vec<DocumentId> = member.map(subscription_id).into_iter().collect();
+            found.documents = store.documents(&own).await?;
+            found.documents.extend(store.document_range(&open_incidents()).await?);
+        }
+        CaseAction::CloseIncident { number, .. } => {
+            let id = (DocumentKind::Incident, Stage::First.key(*number));
+            found.documents = store.documents(&[id]).await?;
+        }
+        CaseAction::EndIncident(key) => {
+            found.documents = store.documents(&[(DocumentKind::Incident, key.clone())]).await?;
+            let incident = found.documents.first().and_then(decode::<pb::StoredIncident>);
+            found.deleted = incident.map(|incident| BankId(incident.bank_id));
+        }
+    }
+    Ok(found)
+}
+
+/// What a document says.
+pub(crate) fn decode<T: Message + Default>(document: &Document) -> Option<T> {
+    T::decode(&*document.payload).ok()
+}
+
+/// The outcome of a referral at a member.
+pub(crate) fn outcome_id(referral: u64, member: MemberId) -> DocumentId {
+    (DocumentKind::ReferralOutcome, DocumentKey::of_numbers(&[referral, member.0.into()]))
+}
+
+/// The subscription of a member.
+pub(crate) fn subscription_id(member: MemberId) -> DocumentId {
+    (DocumentKind::IncidentSubscription, DocumentKey::of_numbers(&[member.0.into()]))
+}
+
+fn open_incidents() -> DocumentRange {
+    DocumentRange {
+        kind: DocumentKind::Incident,
+        after: Stage::First.begin(),
+        before: Some(Stage::Second.begin()),
+        limit: IncidentWords::OPEN_MAX,
+    }
+}

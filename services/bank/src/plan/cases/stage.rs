@@ -1,0 +1,57 @@
+//! The stages of cases, which are the first part of their keys: a range of keys is one stage.
+
+use vigie_consortium::{DocumentId, DocumentKey, DocumentKind};
+
+/// A stage of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// A report about a threat to life that waits for a review; an open referral; an open incident.
+    First,
+    /// Another report that waits; a referral of which every outcome is known; a closed incident whose bank is kept.
+    Second,
+    /// A report that is decided on; an incident whose bank is gone.
+    Third,
+}
+
+impl Stage {
+    /// All stages, in the order of their keys.
+    pub(crate) const ALL: [Self; 3] = [Self::First, Self::Second, Self::Third];
+
+    const fn number(self) -> u64 {
+        match self {
+            Self::First => 0,
+            Self::Second => 1,
+            Self::Third => 2,
+        }
+    }
+
+    /// The key of a case by its number.
+    pub(crate) fn key(self, number: u64) -> DocumentKey {
+        DocumentKey::of_numbers(&[self.number(), number])
+    }
+
+    /// The key of a closed incident whose bank is kept until a moment.
+    pub(crate) fn key_until(self, until_unix_ms: u64, number: u64) -> DocumentKey {
+        DocumentKey::of_numbers(&[self.number(), until_unix_ms, number])
+    }
+
+    /// A key that comes before every key of the stage.
+    pub(crate) fn begin(self) -> DocumentKey {
+        DocumentKey::of_numbers(&[self.number()])
+    }
+
+    /// A key that comes after every key of the stage.
+    pub(crate) fn end(self) -> DocumentKey {
+        DocumentKey::of_numbers(&[self.number() + 1])
+    }
+
+    /// The stage of a key.
+    pub(crate) fn of(key: &DocumentKey) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.number() == key.number(0))
+    }
+
+    /// The document of a case in each stage: one of them is there.
+    pub(crate) fn ids(kind: DocumentKind, number: u64) -> [DocumentId; 3] {
+        Self::ALL.map(|stage| (kind, stage.key(number)))
+    }
+}

@@ -1,0 +1,113 @@
+//! Writes of reports, referrals and incidents.
+
+use vigie_consortium::DocumentKey;
+use vigie_consortium::cases::{
+    CaseNote, IncidentTypes, IncidentWords, Measure, ReferralWords, ReportContents, ReportReview,
+};
+use vigie_consortium::change::bounds::GRANTS_PER_BANK_MAX;
+use vigie_model::{BankName, BankRef, MemberName};
+
+/// A write of a case.
+#[derive(Debug, Clone)]
+pub(crate) struct CaseWrite {
+    /// The change that is asked for.
+    pub(crate) action: CaseAction,
+    /// A digest of the request.
+    pub(crate) request_digest: [u8; 32],
+}
+
+/// The change that a write asks for.
+#[derive(Debug, Clone)]
+pub(crate) enum CaseAction {
+    /// A report to the reviewers.
+    SubmitReport {
+        /// The bank that matched.
+        bank: BankRef,
+        /// What it says.
+        contents: Box<ReportContents>,
+    },
+    /// A decision on a report.
+    ReviewReport {
+        /// The report.
+        number: u64,
+        /// The decision.
+        review: Box<ReportReview>,
+    },
+    /// Old reports to be gone. Of the bank itself.
+    ForgetReports(Vec<DocumentKey>),
+    /// A referral.
+    AddReferral {
+        /// What it says.
+        words: Box<ReferralWords>,
+        /// The members that it is addressed to; none for all.
+        members: Vec<MemberName>,
+    },
+    /// The outcome of a referral at the caller's member.
+    SetOutcome {
+        /// The referral.
+        number: u64,
+        /// What the member did.
+        measure: Box<Measure>,
+    },
+    /// An incident with its bank.
+    OpenIncident {
+        /// What is said of it.
+        words: Box<IncidentWords>,
+        /// The name of its bank; `None` for one of its number.
+        bank: Option<BankName>,
+    },
+    /// The end of an incident.
+    CloseIncident {
+        /// The incident.
+        number: u64,
+        /// Why.
+        reason: CaseNote,
+        /// Days for which its bank is kept.
+        keep_days: u16,
+    },
+    /// The types that the caller's member subscribes to.
+    Subscribe(IncidentTypes),
+    /// The bank of a closed incident to be gone. Of the bank itself.
+    EndIncident(DocumentKey),
+}
+
+impl CaseWrite {
+    /// Changes of the log, at most.
+    pub(crate) const fn change_count(&self) -> usize {
+        match &self.action {
+            CaseAction::SubmitReport { .. } => 1,
+            // The report in its old and new stage; the opinion with the changes of its item.
+            CaseAction::ReviewReport { .. } => 6,
+            CaseAction::ForgetReports(keys) => keys.len(),
+            CaseAction::AddReferral { .. } | CaseAction::SetOutcome { .. } | CaseAction::EndIncident(_) => 3,
+            CaseAction::OpenIncident { .. } | CaseAction::CloseIncident { .. } => 3 + GRANTS_PER_BANK_MAX,
+            CaseAction::Subscribe(_) => 1 + IncidentWords::OPEN_MAX as usize,
+        }
+    }
+
+    /// Whether it is the deletion of a bank.
+    pub(crate) const fn deletes_bank(&self) -> bool {
+        matches!(self.action, CaseAction::EndIncident(_))
+    }
+
+    /// Whether the audit has no entry of it: an old report goes by itself.
+    pub(crate) const fn is_silent(&self) -> bool {
+        matches!(self.action, CaseAction::ForgetReports(_))
+    }
+
+    /// Bytes in the queue, about.
+    pub(crate) const fn weight(&self) -> usize {
+        const EACH: usize = 256;
+        match &self.action {
+            CaseAction::ForgetReports(keys) => EACH * (1 + keys.len()),
+            CaseAction::AddReferral { members, .. } => 12 * EACH + 64 * members.len(),
+            // With the documents that are looked up.
+            CaseAction::OpenIncident { .. } | CaseAction::Subscribe(_) => 64 * EACH,
+            CaseAction::SubmitReport { .. }
+            | CaseAction::ReviewReport { .. }
+            | CaseAction::SetOutcome { .. }
+            | CaseAction::CloseIncident { .. }
+            | CaseAction::EndIncident(_) => 8 * EACH,
+        }
+    }
+}

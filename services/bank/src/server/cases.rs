@@ -1,0 +1,111 @@
+//! Ends what cases keep for a time only: the banks of closed incidents, and reports of more than a year.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use vigie_consortium::{Caller, Document, DocumentKey, DocumentKind, Method, Process};
+use vigie_log::Clock;
+use vigie_proto::pb::consortium::v1 as pb;
+
+use crate::error::Error;
+use crate::log::{CurrentTerm, Term, term};
+use crate::plan::cases::known::decode;
+use crate::plan::cases::stage::Stage;
+use crate::plan::cases::write::{CaseAction, CaseWrite};
+use crate::plan::write::{Action, Author, Write};
+use crate::store::documents::DocumentRange;
+use crate::store::{Store, StoreError};
+
+/// How often cases are looked at.
+const EVERY: Duration = Duration::from_secs(2);
+/// How long it waits after a fault.
+const AFTER_A_FAULT: Duration = Duration::from_secs(10);
+/// How long one write may take: the deletion of a bank is swept later.
+const WRITE_MAX: Duration = Duration::from_secs(10);
+/// How long a report is kept: 12 months at most (COM(2022) 209, Article 22).
+const REPORT_KEPT_MS: u64 = 365 * 24 * 60 * 60 * 1_000;
+/// Documents of one read.
+const PAGE: u16 = 100;
+
+/// Looks at cases, and has the bank write what is due.
+#[derive(Debug)]
+pub(crate) struct CaseKeeper {
+    current: CurrentTerm,
+    clock: Arc<dyn Clock>,
+}
+
+/// A round was not ended. The next one begins it anew.
+enum Stopped {
+    Read(StoreError),
+    Write(Error),
+}
+
+impl CaseKeeper {
+    pub(crate) const fn new(current: CurrentTerm, clock: Arc<dyn Clock>) -> Self {
+        Self { current, clock }
+    }
+
+    /// Looks at cases again and again, for as long as it is polled.
+    pub(crate) async fn run(&mut self) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let Ok(term) = term(&self.current) else { continue };
+            let Err(stopped) = self.tend(&term).await else { continue };
+            match stopped {
+                Stopped::Read(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "cannot look at cases now");
+                }
+                Stopped::Write(error) => tracing::warn!(%error, "cannot end a case now"),
+            }
+            tokio::time::sleep(AFTER_A_FAULT).await;
+        }
+    }
+
+    async fn tend(&self, term: &Term) -> Result<(), Stopped> {
+        let (store, now) = (term.application.store(), self.clock.now().0);
+        for due in closed_until(&*store, now).await? {
+            write(term, CaseAction::EndIncident(due.key), Method::DeleteBank).await?;
+        }
+        let mut old = Vec::new();
+        for stage in Stage::ALL {
+            old.extend(old_reports(&*store, stage, now.saturating_sub(REPORT_KEPT_MS)).await?);
+        }
+        if !old.is_empty() {
+            write(term, CaseAction::ForgetReports(old), Method::ReviewReport).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Closed incidents whose bank is kept until `now` at most.
+async fn closed_until(store: &dyn Store, now: u64) -> Result<Vec<Document>, Stopped> {
+    let range = DocumentRange {
+        kind: DocumentKind::Incident,
+        after: Stage::Second.begin(),
+        before: Some(Stage::Second.key(now.saturating_add(1))),
+        limit: PAGE,
+    };
+    store.document_range(&range).await.map_err(Stopped::Read)
+}
+
+/// The oldest reports of a stage that came before a moment. Numbers are in the order of time.
+async fn old_reports(store: &dyn Store, stage: Stage, before: u64) -> Result<Vec<DocumentKey>, Stopped> {
+    let end = Some(stage.end());
+    let range = DocumentRange { kind: DocumentKind::Report, after: stage.begin(), before: end, limit: PAGE };
+    let oldest = store.document_range(&range).await.map_err(Stopped::Read)?;
+    let is_old = |document: &Document| {
+        decode::<pb::StoredReport>(document).is_some_and(|report| report.submitted_at_unix_ms < before)
+    };
+    Ok(oldest.into_iter().take_while(is_old).map(|document| document.key).collect())
+}
+
+async fn write(term: &Term, action: CaseAction, method: Method) -> Result<(), Stopped> {
+    let by = Author { caller: Caller::Process(Process::Bank), method };
+    let action = Action::Case(CaseWrite { action, request_digest: [0; 32] });
+    let deadline = Instant::now() + WRITE_MAX;
+    let written = term.log.write(Write { by, action }, None, deadline);
+    let written = tokio::time::timeout_at(deadline, written).await;
+    written.unwrap_or(Err(Error::TimeSpent)).map(drop).map_err(Stopped::Write)
+}

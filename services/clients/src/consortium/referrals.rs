@@ -1,0 +1,139 @@
+//! Client of the bank's service of referrals.
+
+use tokio::time::Instant;
+use vigie_consortium::cases::{Measure, ReferralWords};
+use vigie_model::{MemberName, UnixMillis};
+use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
+use vigie_proto::Invalid;
+use vigie_proto::pb::consortium::v1 as pb;
+use vigie_proto::pb::consortium::v1::referral_service_client::ReferralServiceClient;
+
+use super::reports::CasePage;
+use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
+
+/// The largest answer: a page of referrals, each with the outcomes of 1,000 members at most.
+const ANSWER_BYTES_MAX: usize = 8 << 20;
+
+/// What a member did about a referral.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberMeasure {
+    /// The name of the member.
+    pub member: String,
+    /// What it did; `None` while it has done nothing.
+    pub measure: Option<Measure>,
+}
+
+/// A referral as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferralListing {
+    /// Its number.
+    pub number: u64,
+    /// What it says.
+    pub words: ReferralWords,
+    /// When it was added.
+    pub added_at: UnixMillis,
+    /// What each member that the caller may know of did, by member.
+    pub members: Vec<MemberMeasure>,
+    /// The deadline is over, and a member that the caller may know of has given no outcome.
+    pub overdue: bool,
+}
+
+impl TryFrom<pb::Referral> for ReferralListing {
+    type Error = Invalid;
+
+    fn try_from(message: pb::Referral) -> Result<Self, Invalid> {
+        let member = |one: pb::MemberMeasure| {
+            let measure = one.measure.map(Measure::try_from).transpose()?;
+            Ok(MemberMeasure { member: one.member, measure })
+        };
+        Ok(Self {
+            number: message.number,
+            words: message.referral.ok_or_else(|| Invalid::missing("referral"))?.try_into()?,
+            added_at: UnixMillis(message.added_at_unix_ms),
+            members: message.members.into_iter().map(member).collect::<Result<_, Invalid>>()?,
+            overdue: message.overdue,
+        })
+    }
+}
+
+/// The referrals that a list has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferralsListed {
+    /// All.
+    All,
+    /// Those with a pending outcome.
+    Open,
+    /// Removal orders whose deadline is over without an outcome.
+    Overdue,
+}
+
+/// Adds and lists referrals, and sets outcomes.
+#[derive(Debug, Clone)]
+pub struct ReferralClient {
+    bank: LeadingBank<ReferralServiceClient<Channel>>,
+}
+
+impl ReferralClient {
+    /// The one that serves of the banks at these endpoints, at least one, on a network.
+    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
+        let stub = |channel| ReferralServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
+    }
+
+    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { bank: self.bank.with_patience(patience) }
+    }
+
+    /// The same banks and connections, for a caller with this credential.
+    #[must_use]
+    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
+        Self { bank: self.bank.bearing(bearer) }
+    }
+
+    /// Adds a referral to the members of these names; to all for none. Returns its number.
+    pub async fn add(
+        &self,
+        words: ReferralWords,
+        members: &[MemberName],
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<u64>, CallError> {
+        let members = members.iter().map(ToString::to_string).collect();
+        let referral = Some(pb::NewReferral { members, ..words.into() });
+        let request = pb::AddReferralRequest { referral, idempotency_key: key.into_text() };
+        let answer: pb::AddReferralResponse = call!(self, deadline, add_referral, AddReferral, request)?;
+        self.bank.written(Ok(answer.number), answer.sequence)
+    }
+
+    /// Lists referrals after a key.
+    pub async fn list(
+        &self,
+        after_key: Vec<u8>,
+        listed: ReferralsListed,
+        deadline: Instant,
+    ) -> Result<CasePage<ReferralListing>, CallError> {
+        let (open, overdue) = (listed == ReferralsListed::Open, listed == ReferralsListed::Overdue);
+        let request = pb::ListReferralsRequest { after_key, page_size: 0, open, overdue };
+        let answer: pb::ListReferralsResponse =
+            call!(self, deadline, list_referrals, ListReferrals, request)?;
+        let referrals = answer.referrals.into_iter().map(ReferralListing::try_from).collect();
+        Ok((self.bank.checked(referrals)?, answer.next_key))
+    }
+
+    /// Sets what the caller's member did about a referral.
+    pub async fn set_outcome(
+        &self,
+        number: u64,
+        measure: Measure,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<()>, CallError> {
+        let (measure, idempotency_key) = (Some(measure.into()), key.into_text());
+        let request = pb::SetReferralOutcomeRequest { number, measure, idempotency_key };
+        let answer: pb::SetReferralOutcomeResponse =
+            call!(self, deadline, set_referral_outcome, SetReferralOutcome, request)?;
+        self.bank.written(Ok(()), answer.sequence)
+    }
+}

@@ -1,0 +1,132 @@
+//! Client of the bank's service of reports.
+
+use tokio::time::Instant;
+use vigie_consortium::BankRef;
+use vigie_consortium::cases::{ReportContents, ReportReview};
+use vigie_model::{BankId, UnixMillis};
+use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
+use vigie_proto::Invalid;
+use vigie_proto::consortium::bank_ref;
+use vigie_proto::pb::consortium::v1 as pb;
+use vigie_proto::pb::consortium::v1::report_service_client::ReportServiceClient;
+
+use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
+
+/// The largest answer: a page of reports.
+const ANSWER_BYTES_MAX: usize = 8 << 20;
+
+/// A report as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportListing {
+    /// Its number.
+    pub number: u64,
+    /// The name of the member that sent it.
+    pub member: String,
+    /// The caller's name for the bank that matched; `None` where it does not see it.
+    pub bank: Option<BankRef>,
+    /// That bank's id.
+    pub bank_id: BankId,
+    /// What it says.
+    pub contents: ReportContents,
+    /// When it came.
+    pub submitted_at: UnixMillis,
+    /// What the reviewers say, and when they said so.
+    pub review: Option<(ReportReview, UnixMillis)>,
+}
+
+impl TryFrom<pb::Report> for ReportListing {
+    type Error = Invalid;
+
+    fn try_from(message: pb::Report) -> Result<Self, Invalid> {
+        let review = message.review.map(ReportReview::try_from).transpose()?;
+        Ok(Self {
+            number: message.number,
+            member: message.member,
+            bank: (!message.bank.is_empty()).then(|| bank_ref("bank", &message.bank)).transpose()?,
+            bank_id: BankId(message.bank_id),
+            contents: message.contents.ok_or_else(|| Invalid::missing("contents"))?.try_into()?,
+            submitted_at: UnixMillis(message.submitted_at_unix_ms),
+            review: review.map(|review| (review, UnixMillis(message.reviewed_at_unix_ms))),
+        })
+    }
+}
+
+/// A page of cases, and the key after which the next one begins; empty for none.
+pub type CasePage<T> = (Vec<T>, Vec<u8>);
+
+/// Sends, lists and decides on reports.
+#[derive(Debug, Clone)]
+pub struct ReportClient {
+    bank: LeadingBank<ReportServiceClient<Channel>>,
+}
+
+impl ReportClient {
+    /// The one that serves of the banks at these endpoints, at least one, on a network.
+    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
+        let stub = |channel| ReportServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
+    }
+
+    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { bank: self.bank.with_patience(patience) }
+    }
+
+    /// The same banks and connections, for a caller with this credential.
+    #[must_use]
+    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
+        Self { bank: self.bank.bearing(bearer) }
+    }
+
+    /// Sends a report. Returns its number.
+    pub async fn submit(
+        &self,
+        bank: &BankRef,
+        contents: ReportContents,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<u64>, CallError> {
+        let request = pb::SubmitReportRequest {
+            bank: bank.to_string(),
+            contents: Some(contents.into()),
+            idempotency_key: key.into_text(),
+        };
+        let answer: pb::SubmitReportResponse = call!(self, deadline, submit_report, SubmitReport, request)?;
+        self.bank.written(Ok(answer.number), answer.sequence)
+    }
+
+    /// Lists reports after a key: those alone that wait, or all.
+    pub async fn list(
+        &self,
+        after_key: Vec<u8>,
+        waiting: bool,
+        deadline: Instant,
+    ) -> Result<CasePage<ReportListing>, CallError> {
+        let request = pb::ListReportsRequest { after_key, waiting, ..Default::default() };
+        let answer: pb::ListReportsResponse = call!(self, deadline, list_reports, ListReports, request)?;
+        let reports = answer.reports.into_iter().map(ReportListing::try_from).collect();
+        Ok((self.bank.checked(reports)?, answer.next_key))
+    }
+
+    /// The report of a number; `None` where there is none for the caller.
+    pub async fn get(&self, number: u64, deadline: Instant) -> Result<Option<ReportListing>, CallError> {
+        let request = pb::ListReportsRequest { number, ..Default::default() };
+        let answer: pb::ListReportsResponse = call!(self, deadline, list_reports, ListReports, request)?;
+        self.bank.checked(answer.reports.into_iter().next().map(ReportListing::try_from).transpose())
+    }
+
+    /// Decides on a report. Returns whether that put a negative opinion on the item.
+    pub async fn review(
+        &self,
+        number: u64,
+        review: ReportReview,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<bool>, CallError> {
+        let (review, idempotency_key) = (Some(review.into()), key.into_text());
+        let request = pb::ReviewReportRequest { number, review, idempotency_key };
+        let answer: pb::ReviewReportResponse = call!(self, deadline, review_report, ReviewReport, request)?;
+        self.bank.written(Ok(answer.opinion_put), answer.sequence)
+    }
+}

@@ -1,0 +1,161 @@
+//! The minimum contents of a report, from a decision as JSON.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
+use vigie_consortium::{BankRef, Class, Verdict};
+use vigie_model::{HashType, ItemId, UnixMillis};
+
+use crate::cli::decision_id;
+
+/// The largest decision that is read.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// What a decision says of a match; `None` for what it does not say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Decision {
+    pub(super) bank: Option<BankRef>,
+    pub(super) item: Option<ItemId>,
+    pub(super) id: Option<[u8; 16]>,
+    pub(super) decided_at: Option<UnixMillis>,
+    pub(super) hash_type: Option<HashType>,
+    pub(super) distance: Option<u16>,
+    pub(super) verdict: Option<Verdict>,
+    pub(super) person_looked: Option<bool>,
+    pub(super) classes: Vec<Class>,
+}
+
+impl Decision {
+    /// Reads a file, or standard input for `-`.
+    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+        let mut text = String::new();
+        let read = if path == Path::new("-") {
+            std::io::stdin().lock().take(BYTES_MAX + 1).read_to_string(&mut text)
+        } else {
+            let file = std::fs::File::open(path);
+            file.and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text))
+        };
+        read.with_context(|| format!("cannot read the decision of {}", path.display()))?;
+        ensure!(u64::try_from(text.len())? <= BYTES_MAX, "a decision has at most {BYTES_MAX} bytes");
+        Self::parse(&text).with_context(|| format!("{} is no decision", path.display()))
+    }
+
+    /// Reads one object: a line of `vigie match --json`, or a fragment of `vigie report show --format json`.
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let mut objects = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        let object = objects.next().context("it is empty")?.context("it is no JSON")?;
+        ensure!(objects.next().is_none(), "it has several objects; a report is about one");
+        match object.get("file_details") {
+            Some(details) => Self::of_fragment(&object, details),
+            None => Self::of_match(&object),
+        }
+    }
+
+    fn of_match(object: &Value) -> anyhow::Result<Self> {
+        let matches = object.get("matches").and_then(Value::as_array);
+        let matches = matches.context("it has neither `matches` nor `file_details`")?;
+        // The nearest one comes first.
+        let Some(nearest) = matches.first() else { bail!("nothing matched, so there is nothing to report") };
+        let item = nearest.get("item_id").and_then(Value::as_u64).filter(|item| *item != 0);
+        let distance = nearest.get("distance").and_then(Value::as_u64);
+        Ok(Self {
+            bank: words(nearest, "bank")?,
+            item: item.map(ItemId),
+            hash_type: words(nearest, "hash_type")?,
+            distance: distance.map(u16::try_from).transpose().context("distance")?,
+            ..Self::of_both(object)?
+        })
+    }
+
+    fn of_fragment(object: &Value, details: &Value) -> anyhow::Result<Self> {
+        let class = details.get("industryClassification").and_then(Value::as_str);
+        let class = class.map(|value| Class::new("ncmec", "classification", value)).transpose()?;
+        // `false` may stand for "not known", so it says nothing.
+        let is_viewed = details.get("fileViewedByEsp").and_then(Value::as_bool) == Some(true);
+        let hash = details.get("details").and_then(|list| list.get(0));
+        Ok(Self {
+            person_looked: is_viewed.then_some(true),
+            hash_type: hash.map(|hash| words(hash, "name")).transpose()?.flatten(),
+            classes: class.into_iter().collect(),
+            ..Self::of_both(object)?
+        })
+    }
+
+    fn of_both(object: &Value) -> anyhow::Result<Self> {
+        let id = ["decision_id", "decision"].iter().find_map(|name| object.get(name)?.as_str());
+        Ok(Self {
+            id: id.map(decision_id).transpose().map_err(anyhow::Error::msg)?,
+            decided_at: object.get("decided_at_unix_ms").and_then(Value::as_u64).map(UnixMillis),
+            verdict: words(object, "verdict")?,
+            ..Self::default()
+        })
+    }
+}
+
+/// The value of a field that is a text; `None` where it is missing or empty.
+fn words<T: std::str::FromStr>(object: &Value, field: &str) -> anyhow::Result<Option<T>>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let text = object.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+    text.map(str::parse).transpose().with_context(|| field.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_match_of_a_line_fills_a_report() {
+        let line = r#"{"file":"a.jpg","matches":[
+            {"item_id":7,"bank":"known","bank_id":1,"labels":[],"hash_type":"pdq","distance":4},
+            {"item_id":8,"bank":"other","bank_id":2,"labels":[],"hash_type":"md5","distance":0}
+        ],"verdict":"BLOCK","decision_id":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"}"#;
+        let decision = Decision::parse(line).unwrap();
+        let expected = Decision {
+            bank: Some("known".parse().unwrap()),
+            item: Some(ItemId(7)),
+            id: Some([15; 16]),
+            hash_type: Some(HashType::PDQ),
+            distance: Some(4),
+            verdict: Some(Verdict::Block),
+            ..Decision::default()
+        };
+        assert_eq!(decision, expected);
+    }
+
+    #[test]
+    fn a_fragment_fills_a_report_and_an_unknown_view_stays_unknown() {
+        let fragment = |viewed: bool| {
+            serde_json::json!({
+                "decision": "0f".repeat(16), "decided_at_unix_ms": 5, "verdict": "block",
+                "file_details": {
+                    "fileViewedByEsp": viewed, "industryClassification": "A1",
+                    "details": [{"name": "pdq", "value": "00", "type": "HASH"}],
+                },
+            })
+        };
+        let decision = Decision::parse(&fragment(true).to_string()).unwrap();
+        assert_eq!((decision.person_looked, decision.hash_type), (Some(true), Some(HashType::PDQ)));
+        assert_eq!((decision.decided_at, decision.classes.len()), (Some(UnixMillis(5)), 1));
+        assert_eq!(Decision::parse(&fragment(false).to_string()).unwrap().person_looked, None);
+    }
+
+    #[test]
+    fn what_is_no_decision_is_refused_with_a_reason() {
+        for (text, expected) in [
+            ("", "empty"),
+            ("x", "no JSON"),
+            ("{}", "neither"),
+            (r#"{"matches":[]}"#, "nothing matched"),
+            (r#"{"matches":[]} {"matches":[]}"#, "several"),
+            (r#"{"matches":[{"bank":"known","distance":70000}]}"#, "distance"),
+            (r#"{"matches":[{"bank":"known"}],"verdict":"perhaps"}"#, "verdict"),
+        ] {
+            let error = format!("{:#}", Decision::parse(text).unwrap_err());
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}
