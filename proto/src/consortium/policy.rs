@@ -206,6 +206,9 @@ pub(crate) fn policies_change(message: pb::PoliciesPut) -> Result<Change, Invali
 mod tests {
     use super::*;
 
+    /// Makes a message wrong.
+    type Edit = fn(&mut pb::Policy);
+
     fn policy() -> pb::Policy {
         let bank = pb::BankRule {
             bank: "owner/known".into(),
@@ -237,7 +240,7 @@ mod tests {
 
     #[test]
     fn faults_are_named_by_their_fields() {
-        let faults: [(fn(&mut pb::Policy), &str); 5] = [
+        let faults: [(Edit, &str); 5] = [
             (|policy| policy.banks[0].bank = "a b".into(), "banks[0].bank"),
             (|policy| policy.banks[0].ratio = Some(1.5), "banks[0].ratio"),
             (|policy| policy.rules[0].verdict = 0, "rules[0].verdict"),

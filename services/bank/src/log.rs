@@ -14,7 +14,7 @@ use vigie_statistics::{CellKey, Counts};
 use crate::error::Error;
 use crate::plan::answer::Answer;
 use crate::plan::audit::Audit;
-use crate::plan::beside::counting::counters_from;
+use crate::plan::beside::counters::counters_from;
 use crate::plan::cases::known::look_up_cases;
 use crate::plan::digests::Totals;
 use crate::plan::exchanges::known::{LookedUp, look_up};

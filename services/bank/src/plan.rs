@@ -9,9 +9,11 @@ pub(crate) mod audit;
 pub(crate) mod digests;
 /// What is kept beside items: opinions on them, documents, and counters.
 pub(crate) mod beside {
-    pub(crate) mod opinions;
+    pub(crate) mod opinion_write;
+    mod opinions;
     mod documents;
-    pub(crate) mod counting;
+    pub(crate) mod counters;
+    mod counting;
 }
 /// Banks as such.
 mod banks {
@@ -54,16 +56,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use tonic::Code;
-use vigie_access::Who;
-use vigie_consortium::{Admitted, Change, Directory, Exchange, ExchangeId, ItemRecord, Method, View};
+use vigie_consortium::{Change, Directory, Exchange, ExchangeId, ItemRecord, View};
 use vigie_log::{Draft, Planned};
 use vigie_model::{Bank, BankId, BankRef, ChangeKind, ItemId, Partition, Sequence, SetDigest, UnixMillis};
 use vigie_proto::bank::{LogChange, encode_log_change};
-use vigie_statistics::Measure;
 
 use self::answer::Answer;
-use self::audit::{About, Audit, NewEntry};
-use self::beside::counting::{Counters, Of};
+use self::audit::{Audit, NewEntry};
+use self::beside::counters::Counters;
 use self::cases::known::KnownDocuments;
 use self::digests::{PartDigest, Parts};
 use self::exchanges::known::KnownPage;
@@ -390,81 +390,6 @@ impl Planner<'_> {
     /// Whether there are members: then calls leave entries in the audit.
     fn has_members(&self) -> bool {
         self.state.view.directory().is_on()
-    }
-
-    /// Who asks for a write.
-    fn who(&self, by: Author) -> Who {
-        let admitted = by.admitted(&self.state.view, self.now());
-        let of = |admitted: Admitted<'_>| Who {
-            member: admitted.member().map(|member| member.id),
-            principal: admitted.principal().map(|principal| principal.id),
-        };
-        admitted.map(of).unwrap_or_default()
-    }
-
-    /// What of the present state a write is about.
-    fn about(&self, write: &Write) -> About {
-        match &write.action {
-            Action::DeleteBank { name } | Action::AddItems { bank: name, .. } => {
-                let bank = self.state.id_of(write.by, name, self.now());
-                bank.map(About::bank).unwrap_or_default()
-            }
-            Action::UpdateItem { item, .. } => {
-                About::items(self.known.items.get(item).map(|placement| (*item, placement.bank)))
-            }
-            Action::RestoreItems { items } => About::items(items.iter().filter_map(|item| {
-                let removed = self.known.removed.get(item)?;
-                Some((*item, removed.item.bank))
-            })),
-            Action::RemoveItems { items, .. }
-            | Action::SetItemHold { items, .. }
-            | Action::ReviewHolds { items, .. } => self.about_items(items),
-            Action::Opinions(opinions) => self.about_items(&opinions.items()),
-            Action::CreateBank { .. }
-            | Action::RenameBank { .. }
-            | Action::SetBankEnabled { .. }
-            | Action::SetBankMatchRatio { .. }
-            | Action::Members(_)
-            | Action::Exchange(_)
-            | Action::Case(_)
-            | Action::ListItems { .. }
-            | Action::Record(_)
-            | Action::CountMatches(..) => About::default(),
-        }
-    }
-
-    fn about_items(&self, items: &[ItemId]) -> About {
-        About::items(items.iter().filter_map(|item| {
-            let placement = self.known.items.get(item)?;
-            Some((*item, placement.bank))
-        }))
-    }
-
-    fn record_all(&mut self, entries: &[NewEntry]) -> Result<Answer, Error> {
-        for entry in entries {
-            let of = Of { member: entry.by.member, ..Of::default() };
-            let is_search = [Method::Match, Method::MatchStream].iter().any(|one| one.path() == entry.action);
-            match entry.code {
-                Code::Ok if is_search => self.count_up(&of, Measure::Lookups, entry.calls)?,
-                Code::PermissionDenied | Code::ResourceExhausted | Code::Unauthenticated => {
-                    self.count_up(&of, Measure::CallsRefused, entry.calls)?;
-                }
-                _ => {}
-            }
-        }
-        if self.has_members() {
-            entries.iter().try_for_each(|entry| self.record(entry.clone()))?;
-        }
-        Ok(Answer::Recorded { entries: self.state.audit.count() })
-    }
-
-    /// Takes an entry of the audit into the group.
-    fn record(&mut self, entry: NewEntry) -> Result<(), Error> {
-        let now = self.now();
-        let stored = self.state.audit.append(entry, now).map_err(|_| Error::Broken)?;
-        self.state.counts.audited = self.state.audit.count();
-        self.entries.push(stored);
-        Ok(())
     }
 
     /// Notes when the bytes of what is removed from a bank are to go.

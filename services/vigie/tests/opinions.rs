@@ -46,7 +46,8 @@ macro_rules! bank {
             $(async fn $method(&self, request: Request<pb::$ask>) -> Result<Response<pb::$answer>, Status> {
                 let $request = request.into_inner();
                 self.note(&$request);
-                Ok(Response::new($answered))
+                let answer = $answered;
+                Ok(Response::new(answer))
             })*
         }
     };
@@ -103,7 +104,9 @@ bank! {
         let held = pb::MemberHeldItem { item_id: 7, bank: "acme/known".into(), since_unix_ms: AT };
         pb::ListMemberHoldsResponse { items: if request.after_id == 0 { vec![held] } else { Vec::new() } }
     }
-    report_floods(_request: ReportFloodsRequest) -> ReportFloodsResponse { pb::ReportFloodsResponse { sequence: 25 } }
+    report_floods(_request: ReportFloodsRequest) -> ReportFloodsResponse {
+        pb::ReportFloodsResponse { sequence: 25 }
+    }
 }
 
 /// Runs the binary with this bank, and nothing of whoever runs the tests.

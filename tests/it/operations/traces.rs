@@ -236,7 +236,7 @@ async fn a_hundred_traces_of_a_hundred_are_whole_hedged_ones_too() {
     // A busy machine answers late without any delay, so a coordinator there may see no reason to hedge.
     let mut hedged = 0;
     for round in 1..=10 {
-        hedged += hedged_of_a_hundred().await;
+        hedged += Box::pin(hedged_of_a_hundred()).await;
         println!("{round} times {REQUESTS} traces, {hedged} hedges");
         if hedged >= 3 {
             return;

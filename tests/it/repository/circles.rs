@@ -21,6 +21,7 @@ const CIRCLES: [(&[&str], &str); 2] = [
         &[
             "services/bank/src/store.rs",
             "services/bank/src/store/postgres.rs",
+            "services/bank/src/store/postgres/documents.rs",
             "services/bank/src/store/postgres/exchanges.rs",
             "services/bank/src/store/postgres/insert.rs",
             "services/bank/src/store/postgres/lead.rs",
@@ -30,6 +31,7 @@ const CIRCLES: [(&[&str], &str); 2] = [
             "services/bank/src/store/postgres/writer.rs",
             "services/bank/src/store/sql/audit.rs",
             "services/bank/src/store/sql/changes.rs",
+            "services/bank/src/store/sql/documents.rs",
             "services/bank/src/store/sql/exchanges.rs",
             "services/bank/src/store/sql/find.rs",
             "services/bank/src/store/sql/published.rs",

@@ -22,7 +22,7 @@ use super::page::{ITEM_BYTES, PAGE_BYTES_MAX};
 use super::{BankGrpc, Reading, name_of_member, refused};
 use crate::error::Error;
 use crate::plan::answer::Answer;
-use crate::plan::beside::opinions::{NewOpinion, OpinionAction, OpinionWrite};
+use crate::plan::beside::opinion_write::{NewOpinion, OpinionAction, OpinionWrite};
 use crate::plan::write::Action;
 use crate::store::changes::{ChangedState, ChangesQuery, Start};
 use crate::store::documents::DocumentRange;

@@ -19,7 +19,7 @@ use super::page::PAGE_BYTES_MAX;
 use super::{BankGrpc, Reading};
 use crate::error::Error;
 use crate::plan::answer::Answer;
-use crate::plan::beside::counting::CountedMatches;
+use crate::plan::beside::counters::CountedMatches;
 use crate::plan::write::Action;
 use crate::store::documents::DocumentRange;
 

@@ -1,5 +1,7 @@
 //! Plans entries of the audit: what each write leaves there, and what is recorded without a write.
 
+mod recording;
+
 use std::sync::Arc;
 
 use prost::Message as _;

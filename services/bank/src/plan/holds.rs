@@ -18,7 +18,7 @@ use vigie_statistics::Measure;
 
 use super::Planner;
 use super::answer::Answer;
-use super::beside::counting::Of;
+use super::beside::counters::Of;
 use super::write::{Author, Holding};
 use crate::error::Error;
 use crate::store::touched::Touch;

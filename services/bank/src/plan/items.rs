@@ -12,7 +12,7 @@ use vigie_statistics::Measure;
 
 use super::Planner;
 use super::answer::Answer;
-use super::beside::counting::Of;
+use super::beside::counters::Of;
 use super::purge::Removed;
 use super::records::Records;
 use super::write::{Author, Write};
@@ -146,7 +146,7 @@ enum Removal {
     /// It goes.
     Whole(Placement),
     /// It loses submissions.
-    Withdrawn(Placement, ItemRecord),
+    Withdrawn(Placement, Box<ItemRecord>),
 }
 
 impl Planner<'_> {
@@ -247,7 +247,7 @@ impl Planner<'_> {
             match removal {
                 Removal::Whole(placement) => self.remove_item(&placement, member)?,
                 Removal::Withdrawn(placement, record) => {
-                    self.put_record(placement.item, placement.bank, record)?;
+                    self.put_record(placement.item, placement.bank, *record)?;
                 }
             }
         }
@@ -304,7 +304,7 @@ impl Planner<'_> {
             Some(left) if left.submissions.len() == record.submissions.len() => {
                 Err(Error::SubmissionNotFound(item))
             }
-            Some(left) => Ok(Removal::Withdrawn(placement, left)),
+            Some(left) => Ok(Removal::Withdrawn(placement, Box::new(left))),
         }
     }
 

@@ -7,8 +7,8 @@ use vigie_proto::bank::{ContributedItem, encode_item};
 use vigie_proto::pb::bank::v1 as pb;
 
 use crate::plan::audit::NewEntry;
-use crate::plan::beside::counting::CountedMatches;
-use crate::plan::beside::opinions::OpinionWrite;
+use crate::plan::beside::counters::CountedMatches;
+use crate::plan::beside::opinion_write::OpinionWrite;
 use crate::plan::cases::write::CaseWrite;
 use crate::plan::exchanges::write::ExchangeWrite;
 use crate::plan::members::MembersWrite;

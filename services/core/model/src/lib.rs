@@ -7,8 +7,8 @@
 //! A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the hash
 //! type alone, and the digits come only from [`Hash::to_text`].
 //!
-//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`], [`bank_set`], [`match_ratio`], [`item`], [`standing`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`], [`answer`], [`cost`],
-//! [`verdict`], [`coverage`], [`matching`], [`topology`].
+//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`], [`bank_set`], [`match_ratio`], [`item`],
+//! [`sequence`], [`shard`], [`digest`], [`change`], [`query`], [`answer`], [`cost`], [`standing`], [`verdict`], [`coverage`], [`matching`], [`topology`].
 
 pub mod rendition;
 pub mod failure;
@@ -22,7 +22,6 @@ pub mod banks {
     pub mod match_ratio;
 }
 pub mod item;
-pub mod standing;
 pub mod sequence;
 pub mod shard;
 pub mod digest;
@@ -33,7 +32,11 @@ pub mod bounds {
     pub mod answer;
     pub mod cost;
 }
-pub mod verdict;
+/// What members and policies make of items and matches.
+pub mod judgement {
+    pub mod standing;
+    pub mod verdict;
+}
 pub mod coverage;
 pub mod matching;
 pub mod topology;
@@ -44,6 +47,7 @@ pub use vigie_hashes::{
 
 pub use banks::{bank, bank_ref, bank_set, match_ratio, member};
 pub use bounds::{answer, cost};
+pub use judgement::{standing, verdict};
 
 pub use answer::{ANSWER_BYTES_MAX, Filling, LITTLE_BYTES};
 pub use bank::{Bank, BankId, BankName, BankNameError};

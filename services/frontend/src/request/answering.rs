@@ -89,40 +89,49 @@ async fn shown(
 ) -> Result<pb::MatchResponse, Status> {
     match answered {
         Ok(mut answer) => {
-            show(&mut answer, matching, options, rights, Verdicts::Given, urgency, rooms, deadline).await?;
+            show(&mut answer, matching, options.map(Asked::complete), rights, urgency, rooms, deadline)
+                .await?;
             keep_if_incomplete(&answer);
             Ok(response(answer, rights.sequence()))
         }
         Err(Failed::Call(status)) => Err(status),
         Err(Failed::Incomplete { status, mut partial }) => {
             // A failed call has no verdict: what its answer lacks may be what matches.
-            show(&mut partial, matching, options, rights, Verdicts::None, urgency, rooms, deadline).await?;
+            show(&mut partial, matching, options.map(Asked::failed), rights, urgency, rooms, deadline)
+                .await?;
             let partial = response(*partial, rights.sequence());
             Err(vigie_proto::status::with_partial(status.code(), status.message(), partial))
         }
     }
 }
 
-/// Whether an answer comes with verdicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdicts {
-    Given,
-    None,
+/// The options of a member's call, and whether its answer comes with verdicts.
+struct Asked {
+    options: SearchOptions,
+    has_verdicts: bool,
 }
 
-/// Leaves of an answer what a member may see and learn, and puts the verdicts of its policy in: `options` are those of its call, `None` where
-/// there is nothing to do.
+impl Asked {
+    fn complete(options: SearchOptions) -> Self {
+        Self { options, has_verdicts: true }
+    }
+
+    fn failed(options: SearchOptions) -> Self {
+        Self { options, has_verdicts: false }
+    }
+}
+
+/// Leaves of an answer what a member may see and learn, and puts the verdicts of its policy in; `None` asks for nothing.
 async fn show(
     answer: &mut Answer,
     matching: &Matching,
-    options: Option<SearchOptions>,
+    asked: Option<Asked>,
     rights: &Rights,
-    verdicts: Verdicts,
     urgency: Urgency,
     rooms: &mut Rooms,
     deadline: Instant,
 ) -> Result<(), Status> {
-    let Some(options) = options else {
+    let Some(Asked { options, has_verdicts }) = asked else {
         rights.count(answer);
         return Ok(());
     };
@@ -132,7 +141,7 @@ async fn show(
         let found = matching.search_again(&queries, &by_anchor, urgency, rooms, deadline);
         rights.repeat(answer, &repeats, &Box::pin(found).await?, options.limit);
     }
-    if verdicts == Verdicts::Given {
+    if has_verdicts {
         rights.decide(answer, matching, &options, urgency, rooms, deadline).await;
     }
     rights.count(answer);

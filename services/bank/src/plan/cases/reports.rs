@@ -2,14 +2,16 @@
 
 use vigie_consortium::cases::{ReportContents, ReportOutcome, ReportReview};
 use vigie_consortium::{DocumentKey, DocumentKind, Method, Opinion, OpinionReason, OpinionWords, Text};
-use vigie_model::{BankId, BankRef, ItemId, OpinionKind};
+use vigie_model::{BankId, BankRef, ItemId, MemberId, OpinionKind};
 use vigie_proto::pb::consortium::v1 as pb;
+use vigie_statistics::Measure;
 
 use super::stage::Stage;
 use crate::error::{CaseError, Error};
 use crate::plan::Planner;
 use crate::plan::answer::{Answer, CaseAnswer};
-use crate::plan::beside::opinions::NewOpinion;
+use crate::plan::beside::counters::Of;
+use crate::plan::beside::opinion_write::NewOpinion;
 use crate::plan::write::Author;
 use crate::store::to_model;
 
@@ -43,6 +45,7 @@ impl Planner<'_> {
             ..Default::default()
         };
         self.put_case(KIND, stage.key(number), &report)?;
+        self.count_up(&Of::member_and_bank(member, bank), Measure::ReportsSubmitted, 1)?;
         Ok(self.case_answer(CaseAnswer { number, bank: Some(bank), ..CaseAnswer::default() }))
     }
 
@@ -68,7 +71,11 @@ impl Planner<'_> {
             self.withdraw_unfounded(by, (item, bank), number)?;
             0
         };
-        report.review = Some(review.clone().into());
+        let decided: pb::ReportReview = review.clone().into();
+        let before = report.review.replace(decided.clone()).map(|before| before.outcome);
+        if let (Some(measure), true) = (measure(review.outcome), before != Some(decided.outcome)) {
+            self.count_up(&Of::member_and_bank(MemberId(report.member_id), bank), measure, 1)?;
+        }
         report.reviewed_at_unix_ms = self.now().0;
         let stage = match (review.outcome.is_final(), contents.urgent) {
             (true, _) => Stage::Third,
@@ -140,6 +147,16 @@ impl Planner<'_> {
     fn may_opine(&self, by: Author, item: ItemId, bank: BankId) -> bool {
         let is_there = self.living(item).is_some_and(|placement| placement.bank == bank);
         is_there && self.word_on(by, item).is_ok()
+    }
+}
+
+/// What a decision on a report is counted as.
+const fn measure(outcome: ReportOutcome) -> Option<Measure> {
+    match outcome {
+        ReportOutcome::Founded => Some(Measure::ReportsFounded),
+        ReportOutcome::Forwarded => Some(Measure::ReportsForwarded),
+        ReportOutcome::Unfounded => Some(Measure::ReportsUnfounded),
+        ReportOutcome::Duplicate | ReportOutcome::MoreInformation => None,
     }
 }
 

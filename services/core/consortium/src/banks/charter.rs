@@ -266,6 +266,9 @@ fn days_of(field: &'static str, days: u32, max: u16) -> Result<u16, CharterError
 mod tests {
     use super::*;
 
+    /// Makes a draft wrong.
+    type Edit = fn(&mut CharterDraft);
+
     #[test]
     fn every_bound_is_enforced() {
         let check = |taxonomies: &[&str], purge_hours| {
@@ -298,7 +301,7 @@ mod tests {
         assert!(!several.is_plain());
         assert_eq!(Charter::try_from(several.draft()), Ok(several));
         assert_eq!(edited(|draft| draft.confirmations_min = 1).unwrap().confirmations_min(), None);
-        let faults: [(fn(&mut CharterDraft), &str); 5] = [
+        let faults: [(Edit, &str); 5] = [
             (|draft| draft.confirmations_min = 1_001, "confirmations_min"),
             (|draft| draft.hold_on_negatives = 70_000, "hold_on_negatives"),
             (|draft| draft.suppresses = (0..65).map(BankId).collect(), "suppresses"),

@@ -159,12 +159,14 @@ mod tests {
 
     #[test]
     fn what_is_not_typed_of_a_charter_stays() {
-        let args = |line: &str| match Cli::try_parse_from(line.split(' ')).unwrap().command {
-            Command::Bank(args) => match args.command {
-                Some(BankCommand::Charter(CharterCommand::Set(args))) => args,
-                other => panic!("{other:?}"),
-            },
-            other => panic!("{other:?}"),
+        let args = |line: &str| {
+            let Command::Bank(args) = Cli::try_parse_from(line.split(' ')).unwrap().command else {
+                panic!("{line} is about no bank");
+            };
+            let Some(BankCommand::Charter(CharterCommand::Set(args))) = args.command else {
+                panic!("{line} sets no charter");
+            };
+            args
         };
         let first = args("vigie bank charter set known --confirmations 2 --record-days 30 --shadow on");
         let charter = changed(&first, Some(vec![BankId(7)]), &Charter::default()).unwrap();
