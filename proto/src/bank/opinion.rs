@@ -6,9 +6,10 @@ use vigie_model::{MemberId, Sequence, UnixMillis};
 use crate::invalid::Invalid;
 use crate::model::standing::opinion_kind;
 use crate::pb::bank::v1 as pb;
+use crate::pb::model::v1 as pb_model;
 use crate::pb::model::v1 as model;
 
-impl From<OpinionReason> for pb::OpinionReason {
+impl From<OpinionReason> for pb_model::OpinionReason {
     fn from(reason: OpinionReason) -> Self {
         match reason {
             OpinionReason::DifferentContent => Self::DifferentContent,
@@ -25,7 +26,7 @@ impl From<OpinionReason> for pb::OpinionReason {
 /// The number of a reason; 0 for none.
 #[must_use]
 pub fn reason_to_wire(reason: Option<OpinionReason>) -> i32 {
-    reason.map_or(pb::OpinionReason::Unspecified, Into::into).into()
+    reason.map_or(pb_model::OpinionReason::Unspecified, Into::into).into()
 }
 
 /// Reads a reason from the field called `field`; `None` for the unspecified one.
@@ -38,7 +39,7 @@ pub fn opinion_reason(field: &str, number: i32) -> Result<Option<OpinionReason>,
     }
 }
 
-impl From<Resolution> for pb::Resolution {
+impl From<Resolution> for pb_model::Resolution {
     fn from(resolution: Resolution) -> Self {
         match resolution {
             Resolution::Kept => Self::Kept,
@@ -50,7 +51,7 @@ impl From<Resolution> for pb::Resolution {
 
 /// Reads an outcome from the field called `field`; `None` for the unspecified one.
 pub fn resolution(field: &str, number: i32) -> Result<Option<Resolution>, Invalid> {
-    let found = Resolution::ALL.into_iter().find(|one| i32::from(pb::Resolution::from(*one)) == number);
+    let found = Resolution::ALL.into_iter().find(|one| i32::from(pb_model::Resolution::from(*one)) == number);
     match (found, number) {
         (Some(resolution), _) => Ok(Some(resolution)),
         (None, 0) => Ok(None),
@@ -58,7 +59,7 @@ pub fn resolution(field: &str, number: i32) -> Result<Option<Resolution>, Invali
     }
 }
 
-impl From<Class> for pb::Class {
+impl From<Class> for pb_model::Class {
     fn from(class: Class) -> Self {
         Self {
             taxonomy: class.taxonomy().to_owned(),
@@ -69,7 +70,7 @@ impl From<Class> for pb::Class {
 }
 
 /// Reads a class from the field called `field`.
-pub fn class(field: &str, message: &pb::Class) -> Result<Class, Invalid> {
+pub fn class(field: &str, message: &pb_model::Class) -> Result<Class, Invalid> {
     Class::new(&message.taxonomy, &message.dimension, &message.value)
         .map_err(|error| Invalid::new(field, error))
 }

@@ -12,6 +12,7 @@ use crate::invalid::{Invalid, check_len, each};
 use crate::model::standing::{standing_from_wire, standing_to_wire};
 use crate::model::{Sender, hash};
 use crate::pb::bank::v1 as pb;
+use crate::pb::model::v1 as pb_model;
 
 /// An item as a contributor gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +167,9 @@ impl From<ItemRecord> for pb::ItemRecord {
             was_own,
             opinions: opinions.iter().cloned().map(Into::into).collect(),
             dispute: dispute.map(Into::into),
-            resolution: resolved.map_or(pb::Resolution::Unspecified, |(outcome, _)| outcome.into()).into(),
+            resolution: resolved
+                .map_or(pb_model::Resolution::Unspecified, |(outcome, _)| outcome.into())
+                .into(),
             resolved_at_unix_ms: resolved.map_or(0, |(_, at)| at.0),
             held_for: held_for.into_iter().map(Into::into).collect(),
             standing: standing_to_wire(&standing),
@@ -259,7 +262,7 @@ mod tests {
 
     #[test]
     fn records_survive_the_wire() {
-        let class = |value: &str| pb::Class {
+        let class = |value: &str| pb_model::Class {
             taxonomy: "iwf".into(),
             dimension: "category".into(),
             value: value.into(),
@@ -331,7 +334,7 @@ mod tests {
 
     #[test]
     fn faults_are_named_by_their_fields() {
-        let class = pb::Class { taxonomy: "iwf".into(), dimension: "age".into(), value: "9".into() };
+        let class = pb_model::Class { taxonomy: "iwf".into(), dimension: "age".into(), value: "9".into() };
         let faulty = [
             (
                 pb::ItemDetails { classification: vec![class], ..Default::default() },

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
-use vigie_proto::pb::bank::v1 as pb_bank;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::opinion_service_server::{OpinionService, OpinionServiceServer};
 use vigie_proto::pb::model::v1 as pb_model;
@@ -65,7 +64,7 @@ bank! {
         let negative = pb::Opinion {
             item_id: 7,
             kind: pb_model::OpinionKind::Negative.into(),
-            reason: pb_bank::OpinionReason::PoorHash.into(),
+            reason: pb_model::OpinionReason::PoorHash.into(),
             disputes: true,
             at_unix_ms: AT,
             sequence: 12,
@@ -82,7 +81,7 @@ bank! {
         }
     }
     list_disputes(request: ListDisputesRequest) -> ListDisputesResponse {
-        let resolution = if request.resolved { pb_bank::Resolution::Kept } else { pb_bank::Resolution::Unspecified };
+        let resolution = if request.resolved { pb_model::Resolution::Kept } else { pb_model::Resolution::Unspecified };
         let dispute = pb::Dispute {
             item_id: 7,
             bank: "known".into(),

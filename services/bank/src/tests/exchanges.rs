@@ -373,7 +373,7 @@ async fn a_page_is_applied_once_and_only_after_its_cursor(bed: Bed) {
     assert_eq!((content.details.unwrap(), origin.programme, origin.key), (details, "X".into(), "k".into()));
     // A class that the source says no more goes; the note that somebody else wrote stays.
     let mut classed = put("k", 2);
-    let class = pb::Class { taxonomy: "t".into(), dimension: "d".into(), value: "v".into() };
+    let class = pb_model::Class { taxonomy: "t".into(), dimension: "d".into(), value: "v".into() };
     let details = pb::ItemDetails { classification: vec![class], note: "new".into(), ..Default::default() };
     classed.content.as_mut().unwrap().details = Some(details.clone());
     let details_of =

@@ -172,7 +172,7 @@ async fn a_classification_is_of_the_banks_taxonomies(bed: Bed) {
     administrator.create_bank("known").await.unwrap();
     let classified = |taxonomy: &str, value: &str| {
         let (dimension, value) = ("classification".into(), value.into());
-        let classification = vec![pb::Class { taxonomy: taxonomy.into(), dimension, value }];
+        let classification = vec![pb_model::Class { taxonomy: taxonomy.into(), dimension, value }];
         let details = Some(pb::ItemDetails { classification, ..Default::default() });
         vec![pb::ItemContent { details, ..item(1) }]
     };

@@ -7,7 +7,6 @@ use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
 use vigie_proto::Invalid;
 use vigie_proto::bank::{class, opinion_kind, opinion_reason, reason_to_wire, resolution};
 use vigie_proto::consortium::bank_ref;
-use vigie_proto::pb::bank::v1 as pb_bank;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::opinion_service_client::OpinionServiceClient;
 use vigie_proto::pb::model::v1 as pb_model;
@@ -297,10 +296,10 @@ impl OpinionClient {
         deadline: Instant,
     ) -> Result<Written<()>, CallError> {
         let (resolution, classification) = match outcome {
-            Outcome::Kept => (pb_bank::Resolution::Kept, Vec::new()),
-            Outcome::Removed => (pb_bank::Resolution::Removed, Vec::new()),
+            Outcome::Kept => (pb_model::Resolution::Kept, Vec::new()),
+            Outcome::Removed => (pb_model::Resolution::Removed, Vec::new()),
             Outcome::Reclassified(classes) => {
-                (pb_bank::Resolution::Reclassified, classes.iter().cloned().map(Into::into).collect())
+                (pb_model::Resolution::Reclassified, classes.iter().cloned().map(Into::into).collect())
             }
         };
         let request = pb::ResolveDisputeRequest {
@@ -370,7 +369,7 @@ mod tests {
         pb::Opinion {
             item_id: 7,
             kind: pb_model::OpinionKind::Negative.into(),
-            reason: pb_bank::OpinionReason::PoorHash.into(),
+            reason: pb_model::OpinionReason::PoorHash.into(),
             disputes: true,
             foreign_value: "NOT_HELPFUL".into(),
             at_unix_ms: 9,
@@ -391,7 +390,7 @@ mod tests {
         for (bad, field) in [
             (pb::Opinion { kind: 9, ..opinion() }, "kind"),
             (pb::Opinion { reason: 99, ..opinion() }, "reason"),
-            (pb::Opinion { proposed: Some(pb_bank::Class::default()), ..opinion() }, "proposed"),
+            (pb::Opinion { proposed: Some(pb_model::Class::default()), ..opinion() }, "proposed"),
             (pb::Opinion { foreign_value: "x".repeat(65), ..opinion() }, "foreign_value"),
         ] {
             assert!(ListedOpinion::try_from(bad).unwrap_err().to_string().contains(field), "{field}");

@@ -12,6 +12,7 @@ use vigie_consortium::{
 use vigie_model::{BankId, ItemId, MemberId, Sequence, UnixMillis};
 use vigie_proto::pb::bank::v1 as pb_bank;
 use vigie_proto::pb::consortium::v1 as pb;
+use vigie_proto::pb::model::v1 as pb_model;
 use vigie_statistics::Measure;
 
 use super::counters::{Of, of_opinion, of_resolution};
@@ -240,7 +241,7 @@ fn stored_dispute(
         due_at_unix_ms: dispute.due_at.0,
         opened_by_member_id: dispute.opened_by.0,
         resolution: resolved
-            .map_or(pb_bank::Resolution::Unspecified, |(resolution, _)| resolution.into())
+            .map_or(pb_model::Resolution::Unspecified, |(resolution, _)| resolution.into())
             .into(),
         resolved_at_unix_ms: resolved.map_or(0, |(_, at)| at.0),
     };

@@ -100,7 +100,7 @@ async fn an_unfounded_report_is_an_opinion_until_it_is_decided_otherwise(bed: Be
     let items = contributor.add("known", items(0..2)).await.unwrap();
     let of = |item| cases::ReportContents { item_id: item, ..contents("") };
     let unfounded = cases::ReportReview {
-        opinion_reason: pb::OpinionReason::DifferentContent.into(),
+        opinion_reason: pb_model::OpinionReason::DifferentContent.into(),
         ..review(cases::ReportOutcome::Unfounded, "another picture")
     };
 

@@ -143,7 +143,7 @@ async fn an_item_is_listed_while_it_is_the_banks_own_and_matches(bed: Bed) {
     assert!(shown.clone().all(|content| content.external_reference.is_empty() && content.origin.is_none()));
 
     // A note is nobody else's, a class is everybody's.
-    let class = pb::Class { taxonomy: "t".into(), dimension: "d".into(), value: "v".into() };
+    let class = pb_model::Class { taxonomy: "t".into(), dimension: "d".into(), value: "v".into() };
     for details in [
         pb::ItemDetails { note: "own".into(), ..Default::default() },
         pb::ItemDetails { note: "own".into(), classification: vec![class.clone()], ..Default::default() },

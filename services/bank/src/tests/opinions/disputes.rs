@@ -32,7 +32,7 @@ async fn enough_negatives_hold_an_item_and_open_a_dispute(bed: Bed) {
     two.says(item, Negative).await;
     assert_eq!(state().await, (true, true, true));
     let dispute = &people.owner.disputes(false).await[0];
-    let expected = (item, "known", NOW + 5, NOW + 5 + 14 * DAY_MS, pb::Resolution::Unspecified, 0);
+    let expected = (item, "known", NOW + 5, NOW + 5 + 14 * DAY_MS, pb_model::Resolution::Unspecified, 0);
     let of = |one: &members::Dispute| {
         (
             one.item_id,
@@ -108,36 +108,40 @@ async fn a_dispute_that_is_resolved_counts_no_earlier_negative(bed: Bed) {
     people.charter(0, 2).await;
     let ids = people.add(0..2).await;
     let item = ids[0];
-    refused(people.owner.resolve(item, pb::Resolution::Kept).await, Code::FailedPrecondition, "dispute");
+    refused(
+        people.owner.resolve(item, pb_model::Resolution::Kept).await,
+        Code::FailedPrecondition,
+        "dispute",
+    );
     one.says(item, Negative).await;
     two.put(vec![disputing(item)]).await.unwrap();
     // Only the owner resolves it, and in one way.
-    refused(two.resolve(item, pb::Resolution::Kept).await, Code::PermissionDenied, "");
+    refused(two.resolve(item, pb_model::Resolution::Kept).await, Code::PermissionDenied, "");
     refused(
-        people.consortium.contributor.resolve(item, pb::Resolution::Kept).await,
+        people.consortium.contributor.resolve(item, pb_model::Resolution::Kept).await,
         Code::PermissionDenied,
         "",
     );
-    refused(people.owner.resolve(9_999, pb::Resolution::Kept).await, Code::NotFound, "no item");
+    refused(people.owner.resolve(9_999, pb_model::Resolution::Kept).await, Code::NotFound, "no item");
     refused(
-        people.owner.resolve(item, pb::Resolution::Unspecified).await,
+        people.owner.resolve(item, pb_model::Resolution::Unspecified).await,
         Code::InvalidArgument,
         "resolution",
     );
     refused(
-        people.owner.resolve(item, pb::Resolution::Reclassified).await,
+        people.owner.resolve(item, pb_model::Resolution::Reclassified).await,
         Code::InvalidArgument,
         "classification",
     );
     people.later(10);
-    people.owner.resolve(item, pb::Resolution::Kept).await.unwrap();
+    people.owner.resolve(item, pb_model::Resolution::Kept).await.unwrap();
     let found = people.owner.item(item).await.unwrap();
     assert!(!is_held(&found) && found.dispute.is_none());
     assert_eq!((facts(&found).negatives, facts(&found).dispute_open), (2, false), "they are still said");
     let resolved = people.owner.disputes(true).await;
     assert_eq!(
         (resolved.len(), resolved[0].resolution(), resolved[0].resolved_at_unix_ms),
-        (1, pb::Resolution::Kept, NOW + 10)
+        (1, pb_model::Resolution::Kept, NOW + 10)
     );
     assert_eq!(one.disputes(true).await.len(), 1, "who opened it learns of the outcome");
     // One more is one, and not three.
@@ -151,7 +155,7 @@ async fn a_dispute_that_is_resolved_counts_no_earlier_negative(bed: Bed) {
     let found = people.owner.item(item).await.unwrap();
     assert!(is_held(&found) && found.dispute.unwrap().opened_at_unix_ms == NOW + 11);
     people.later(12);
-    people.consortium.administrator.resolve(item, pb::Resolution::Kept).await.unwrap();
+    people.consortium.administrator.resolve(item, pb_model::Resolution::Kept).await.unwrap();
     assert_eq!(people.owner.disputes(true).await.len(), 2);
     // A charter that asks for fewer brings no earlier negative back.
     people.charter(0, 1).await;
@@ -170,18 +174,18 @@ async fn an_item_is_reclassified_by_its_owner(bed: Bed) {
     let item = people.add(0..1).await[0];
     people.others[0].put(vec![disputing(item)]).await.unwrap();
     let class = |taxonomy: &str, dimension: &str, value: &str| {
-        vec![pb::Class { taxonomy: taxonomy.into(), dimension: dimension.into(), value: value.into() }]
+        vec![pb_model::Class { taxonomy: taxonomy.into(), dimension: dimension.into(), value: value.into() }]
     };
-    let resolve = |classes| people.owner.resolve_as(item, pb::Resolution::Reclassified, classes);
+    let resolve = |classes| people.owner.resolve_as(item, pb_model::Resolution::Reclassified, classes);
     refused(resolve(class("ncmec", "classification", "A1")).await, Code::InvalidArgument, "");
-    let kept = people.owner.resolve_as(item, pb::Resolution::Kept, class("iwf", "category", "C")).await;
+    let kept = people.owner.resolve_as(item, pb_model::Resolution::Kept, class("iwf", "category", "C")).await;
     refused(kept, Code::InvalidArgument, "classification");
     people.later(1);
     resolve(class("iwf", "category", "C")).await.unwrap();
     let found = people.owner.item(item).await.unwrap();
     assert_eq!(facts(&found).classes, ["iwf/category=C"]);
     assert_eq!(found.content.unwrap().details.unwrap().classification, class("iwf", "category", "C"));
-    assert_eq!(people.owner.disputes(true).await[0].resolution(), pb::Resolution::Reclassified);
+    assert_eq!(people.owner.disputes(true).await[0].resolution(), pb_model::Resolution::Reclassified);
     people.consortium.served.stop().await;
     verify(&bed.config()).await.unwrap();
 }
@@ -193,14 +197,14 @@ async fn a_dispute_ends_with_its_item(bed: Bed) {
     one.put(ids.iter().map(|item| disputing(*item)).collect()).await.unwrap();
     assert_eq!(people.owner.disputes(false).await.len(), 5);
     people.later(1);
-    people.owner.resolve(ids[0], pb::Resolution::Removed).await.unwrap();
+    people.owner.resolve(ids[0], pb_model::Resolution::Removed).await.unwrap();
     refused(people.owner.item(ids[0]).await, Code::NotFound, "no item");
     people.later(2);
     people.consortium.contributor.remove(vec![ids[1]]).await.unwrap();
     let open: Vec<_> = people.owner.disputes(false).await.iter().map(|one| one.item_id).collect();
     assert_eq!(open, ids[2..]);
     let outcome = |one: &members::Dispute| (one.item_id, one.resolution());
-    let removed = [(ids[0], pb::Resolution::Removed), (ids[1], pb::Resolution::Removed)];
+    let removed = [(ids[0], pb_model::Resolution::Removed), (ids[1], pb_model::Resolution::Removed)];
     assert_eq!(people.owner.disputes(true).await.iter().map(outcome).collect::<Vec<_>>(), removed);
     assert_eq!(one.disputes(true).await.iter().map(outcome).collect::<Vec<_>>(), removed);
     refused(one.put(vec![opinion(ids[0], Positive)]).await, Code::NotFound, "no item");
@@ -235,7 +239,7 @@ async fn a_removed_item_comes_back_with_what_was_said_of_it(bed: Bed) {
     assert_eq!(one.held_here(0, 0).await.unwrap()[0].item_id, back[2]);
     // What was resolved stays resolved.
     people.later(7);
-    people.owner.resolve(back[1], pb::Resolution::Kept).await.unwrap();
+    people.owner.resolve(back[1], pb_model::Resolution::Kept).await.unwrap();
     people.consortium.contributor.remove(back[1..2].to_vec()).await.unwrap();
     let again = people.consortium.contributor.restore(back[1..2].to_vec()).await.unwrap()[0];
     let found = people.owner.item(again).await.unwrap();
@@ -249,9 +253,9 @@ async fn two_people_remove_a_disputed_item(bed: Bed) {
     people.consortium.administrator.two_people("known", 1).await.unwrap();
     let item = people.add(0..1).await[0];
     people.others[0].put(vec![disputing(item)]).await.unwrap();
-    refused(people.owner.resolve(item, pb::Resolution::Removed).await, Code::FailedPrecondition, "");
+    refused(people.owner.resolve(item, pb_model::Resolution::Removed).await, Code::FailedPrecondition, "");
     people.owner.item(item).await.unwrap();
-    people.consortium.administrator.resolve(item, pb::Resolution::Removed).await.unwrap();
+    people.consortium.administrator.resolve(item, pb_model::Resolution::Removed).await.unwrap();
     refused(people.owner.item(item).await, Code::NotFound, "no item");
     people.consortium.served.stop().await;
     verify(&bed.config()).await.unwrap();

@@ -80,8 +80,8 @@ async fn whoever_loads_and_whoever_follows_know_the_same(bed: Bed) {
     one.hold_here(&ids[..3], true).await.unwrap();
     check(&people).await;
     people.later(1);
-    people.owner.resolve(ids[5], pb::Resolution::Kept).await.unwrap();
-    people.owner.resolve(ids[6], pb::Resolution::Removed).await.unwrap();
+    people.owner.resolve(ids[5], pb_model::Resolution::Kept).await.unwrap();
+    people.owner.resolve(ids[6], pb_model::Resolution::Removed).await.unwrap();
     one.takes_back(&ids[8..10]).await.unwrap();
     one.hold_here(&ids[..1], false).await.unwrap();
     people.consortium.contributor.remove(ids[..2].to_vec()).await.unwrap();

@@ -106,7 +106,7 @@ async fn random_opinions_come_to_what_the_sentences_say(bed: Bed) {
             match numbers.below(10) {
                 0 => {
                     let is_open = said.expected(confirmations as usize, negatives as usize).2;
-                    let resolved = people.owner.resolve(item, pb::Resolution::Kept).await;
+                    let resolved = people.owner.resolve(item, pb_model::Resolution::Kept).await;
                     assert_eq!(resolved.is_ok(), is_open, "step {step}: {resolved:?}");
                     if is_open {
                         said.resolved_at = step;

@@ -45,7 +45,7 @@ async fn a_dispute_that_is_not_resolved_in_time_holds_its_item(bed: Bed) {
         assert!(!is_held(&people.owner.item(ids[1]).await.unwrap()), "{case:?}");
         // It is still open, and by its resolution the hold ends.
         assert_eq!(people.owner.disputes(false).await.len(), 1);
-        people.owner.resolve(ids[0], pb::Resolution::Kept).await.unwrap();
+        people.owner.resolve(ids[0], pb_model::Resolution::Kept).await.unwrap();
         assert!(!is_held(&people.owner.item(ids[0]).await.unwrap()));
         assert_eq!(people.owner.disputes(false).await, []);
         people.consortium.served.stop().await;

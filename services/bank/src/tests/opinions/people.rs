@@ -195,15 +195,19 @@ impl By {
         }
     }
 
-    pub(super) async fn resolve(&self, item_id: u64, resolution: pb::Resolution) -> Result<u64, Status> {
+    pub(super) async fn resolve(
+        &self,
+        item_id: u64,
+        resolution: pb_model::Resolution,
+    ) -> Result<u64, Status> {
         self.resolve_as(item_id, resolution, Vec::new()).await
     }
 
     pub(super) async fn resolve_as(
         &self,
         item_id: u64,
-        resolution: pb::Resolution,
-        classification: Vec<pb::Class>,
+        resolution: pb_model::Resolution,
+        classification: Vec<pb_model::Class>,
     ) -> Result<u64, Status> {
         let resolution = resolution.into();
         let request =

@@ -176,7 +176,7 @@ async fn an_opinion_is_put_in_one_way(bed: Bed) {
     };
     check(opinion(ids[0], pb_model::OpinionKind::Unspecified), "kind").await;
     check(members::NewOpinion { disputes: true, ..opinion(ids[0], Positive) }, "disputes").await;
-    let reason = pb::OpinionReason::PoorHash.into();
+    let reason = pb_model::OpinionReason::PoorHash.into();
     check(members::NewOpinion { reason, ..opinion(ids[0], Seen) }, "reason").await;
     check(members::NewOpinion { reason: 99, ..opinion(ids[0], Negative) }, "reason").await;
     check(
@@ -192,7 +192,7 @@ async fn an_opinion_is_put_in_one_way(bed: Bed) {
     // A charter's taxonomies are those of opinions too.
     let charter = members::Charter { taxonomies: vec!["iwf".into()], ..Default::default() };
     people.consortium.administrator.set_charter(charter).await.unwrap();
-    let class = |taxonomy: &str, dimension: &str, value: &str| pb::Class {
+    let class = |taxonomy: &str, dimension: &str, value: &str| pb_model::Class {
         taxonomy: taxonomy.into(),
         dimension: dimension.into(),
         value: value.into(),
