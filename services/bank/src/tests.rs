@@ -8,7 +8,7 @@ mod items;
 mod restore;
 /// What is kept beside items.
 mod beside {
-    mod statistics;
+    pub(crate) mod statistics;
 }
 mod two_people;
 mod holds;

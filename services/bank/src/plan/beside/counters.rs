@@ -39,6 +39,11 @@ impl Of {
         Self { member: Some(member), bank: Some(bank), ..Self::default() }
     }
 
+    /// A member.
+    pub(crate) fn member(member: MemberId) -> Self {
+        Self { member: Some(member), ..Self::default() }
+    }
+
     /// A bank, whoever did it.
     pub(crate) fn bank(bank: BankId) -> Self {
         Self { bank: Some(bank), ..Self::default() }

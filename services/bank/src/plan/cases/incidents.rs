@@ -8,12 +8,14 @@ use vigie_consortium::{
 use vigie_model::{BankId, BankName, ChangeKind, MatchRatio};
 use vigie_proto::bank::LogChange;
 use vigie_proto::pb::consortium::v1 as pb;
+use vigie_statistics::Measure;
 
 use super::known::{decode, subscription_id};
 use super::stage::Stage;
 use crate::error::{CaseError, Error};
 use crate::plan::Planner;
 use crate::plan::answer::{Answer, CaseAnswer};
+use crate::plan::beside::counters::Of;
 use crate::plan::write::Author;
 
 const KIND: DocumentKind = DocumentKind::Incident;
@@ -51,6 +53,7 @@ impl Planner<'_> {
         };
         let stored = pb::StoredIncident { incident: Some(incident), bank_id: bank.id.0 };
         self.put_case(KIND, Stage::First.key(number), &stored)?;
+        self.count_up(&Of::member_and_bank(host, bank.id), Measure::IncidentsOpened, 1)?;
         let mut count = 0;
         for member in self.subscribers(&words.of).into_iter().filter(|member| *member != host) {
             count += u32::from(self.give(bank.id, member));

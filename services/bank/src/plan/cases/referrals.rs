@@ -5,12 +5,14 @@ use vigie_consortium::rights::Members;
 use vigie_consortium::{Denied, DocumentKind, MemberId, MemberState};
 use vigie_model::MemberName;
 use vigie_proto::pb::consortium::v1 as pb;
+use vigie_statistics::Measure as Counted;
 
 use super::known::outcome_id;
 use super::stage::Stage;
 use crate::error::{CaseError, Error};
 use crate::plan::Planner;
 use crate::plan::answer::{Answer, CaseAnswer};
+use crate::plan::beside::counters::Of;
 use crate::plan::write::Author;
 
 const KIND: DocumentKind = DocumentKind::Referral;
@@ -36,6 +38,11 @@ impl Planner<'_> {
             counts: Some(pb::MeasureCounts { pending, ..Default::default() }),
         };
         self.put_case(KIND, Stage::First.key(number), &referral)?;
+        let received =
+            if words.order.is_some() { Counted::OrdersReceived } else { Counted::ReferralsReceived };
+        for member in members {
+            self.count_up(&Of::member(member), received, 1)?;
+        }
         Ok(self.case_answer(CaseAnswer { number, count: pending, ..CaseAnswer::default() }))
     }
 
@@ -62,13 +69,19 @@ impl Planner<'_> {
             self.first_document::<pb::Measure>(std::slice::from_ref(&id)).map(|(_, measure)| measure);
         let after =
             pb::Measure::from(Measure { taken_at: measure.taken_at.or(Some(now)), ..measure.clone() });
+        let before = before.map(|before| before.outcome()).unwrap_or_default();
         let counts = referral.counts.get_or_insert_default();
-        let former = count_of(counts, before.map(|before| before.outcome()).unwrap_or_default());
+        let former = count_of(counts, before);
         *former = former.saturating_sub(1);
         *count_of(counts, after.outcome()) += 1;
         let stage = if counts.pending == 0 { Stage::Second } else { Stage::First };
         self.put_case(id.0, id.1, &after)?;
         self.move_case(KIND, key, stage.key(number), &referral)?;
+        if before != after.outcome() {
+            for what in counted(measure.outcome, is_order) {
+                self.count_up(&Of::member(member), *what, 1)?;
+            }
+        }
         Ok(self.case_answer(CaseAnswer { number, count: 1, ..CaseAnswer::default() }))
     }
 
@@ -96,6 +109,21 @@ impl Planner<'_> {
         match by.admitted(&self.state.view, self.now())?.members()? {
             Members::Only(member) => Ok(member),
             Members::Every => Err(Error::Broken),
+        }
+    }
+}
+
+/// What an outcome of a referral or a removal order is counted as.
+const fn counted(outcome: MeasureOutcome, is_order: bool) -> &'static [Counted] {
+    match (outcome, is_order) {
+        (MeasureOutcome::Removed, false) => &[Counted::ReferralsActedOn, Counted::ActionsRemoved],
+        (MeasureOutcome::Removed, true) => &[Counted::OrdersExecuted, Counted::ActionsRemoved],
+        (MeasureOutcome::Disabled, false) => &[Counted::ReferralsActedOn, Counted::ActionsDisabled],
+        (MeasureOutcome::Disabled, true) => &[Counted::OrdersExecuted, Counted::ActionsDisabled],
+        (MeasureOutcome::Declined, false) => &[Counted::ReferralsDeclined],
+        (MeasureOutcome::NotFound | MeasureOutcome::NotPossible, false) => &[],
+        (MeasureOutcome::Declined | MeasureOutcome::NotFound | MeasureOutcome::NotPossible, true) => {
+            &[Counted::OrdersNotExecuted]
         }
     }
 }

@@ -23,7 +23,7 @@ async fn read(served: &Served, from: &str, to: &str) -> Result<String, Status> {
 }
 
 /// The host's own number of a measure in the month of the test's clock; `None` where there is no row of it.
-async fn own(served: &Served, measure: &str) -> Option<u64> {
+pub(crate) async fn own(served: &Served, measure: &str) -> Option<u64> {
     let text = read(served, "2023-11", "2023-11").await.unwrap();
     let of_it = |line: &&str| line.starts_with(&format!("own,{measure},all,"));
     let line = text.lines().find(of_it)?.to_owned();

@@ -3,6 +3,7 @@
 use vigie_proto::pb::consortium::v1 as cases;
 use vigie_proto::pb::consortium::v1::incident_service_client::IncidentServiceClient;
 
+use crate::tests::beside::statistics::own;
 use crate::tests::members::{By, Consortium};
 use crate::tests::*;
 use crate::verify;
@@ -144,6 +145,7 @@ async fn the_name_of_an_incidents_bank_is_free_or_nothing_is_opened(bed: Bed) {
         everyone.open("a", &format!("b{number}")).await.unwrap();
     }
     refused(everyone.open("a", "more").await, Code::FailedPrecondition, "64 incidents");
+    assert_eq!(own(&served, "incidents_opened").await, Some(65));
     served.stop().await;
     verify(&bed.config()).await.unwrap();
 }

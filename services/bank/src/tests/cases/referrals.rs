@@ -4,6 +4,7 @@ use vigie_proto::pb::consortium::v1 as cases;
 use vigie_proto::pb::consortium::v1::new_referral::Target;
 use vigie_proto::pb::consortium::v1::referral_service_client::ReferralServiceClient;
 
+use crate::tests::beside::statistics::own;
 use crate::tests::members::{By, Consortium};
 use crate::tests::*;
 use crate::verify;
@@ -98,6 +99,21 @@ async fn a_removal_order_is_overdue_an_hour_after_receipt(bed: Bed) {
     assert!(everyone.list_referrals(false, true).await.unwrap().is_empty());
     let late = cases::Measure { taken_at_unix_ms: NOW + 9, ..measure(cases::MeasureOutcome::Removed, "") };
     refused(everyone.measure(number, late).await, Code::InvalidArgument, "taken_at_unix_ms");
+    // What was received and done is counted; the same outcome once more counts nothing.
+    for _ in 0..2 {
+        everyone.measure(number, measure(cases::MeasureOutcome::Disabled, "")).await.unwrap();
+    }
+    let figures = [
+        "orders_received",
+        "referrals_received",
+        "orders_not_executed",
+        "orders_executed",
+        "actions_disabled",
+    ];
+    for name in figures {
+        assert_eq!(own(&served, name).await, Some(1), "{name}");
+    }
+    assert_eq!(own(&served, "referrals_acted_on").await.unwrap_or(0), 0);
     served.stop().await;
     verify(&bed.config()).await.unwrap();
 }

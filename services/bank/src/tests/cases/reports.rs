@@ -3,6 +3,7 @@
 use vigie_proto::pb::consortium::v1 as cases;
 use vigie_proto::pb::consortium::v1::report_service_client::ReportServiceClient;
 
+use crate::tests::beside::statistics::own;
 use crate::tests::members::{By, Consortium};
 use crate::tests::*;
 use crate::verify;
@@ -192,8 +193,14 @@ async fn without_members_everybody_reports_and_reviews(bed: Bed) {
     assert_eq!(client.submit_report(keyed).await.unwrap().into_inner(), first);
     assert_eq!(everyone.reports(false).await.len(), 1);
     let unfounded = review(cases::ReportOutcome::Unfounded, "no");
-    assert!(everyone.review(first.number, unfounded).await.unwrap().opinion_put);
+    assert!(everyone.review(first.number, unfounded.clone()).await.unwrap().opinion_put);
     assert_eq!(negatives(&everyone.item(item).await.unwrap()), 1);
+    // Counted once, also where it is decided on twice in the same way; another decision counts as well.
+    everyone.review(first.number, unfounded).await.unwrap();
+    let figures = async || (own(&served, "reports_submitted").await, own(&served, "reports_unfounded").await);
+    assert_eq!(figures().await, (Some(1), Some(1)));
+    everyone.review(first.number, review(cases::ReportOutcome::Founded, "")).await.unwrap();
+    assert_eq!((figures().await, own(&served, "reports_founded").await), ((Some(1), Some(1)), Some(1)));
     served.stop().await;
     verify(&bed.config()).await.unwrap();
 }
