@@ -43,6 +43,11 @@ impl BankGrpc {
     }
 }
 
+/// The number of a case that a change is about: cases are numbered by sequences, so none has 0.
+fn case_number(number: u64) -> Result<u64, Invalid> {
+    if number == 0 { Err(Invalid::missing("number")) } else { Ok(number) }
+}
+
 /// A page of cases that is being filled. Few are shown among many, so the number that one call looks at is bounded too.
 struct CasePage<M> {
     limit: usize,

@@ -405,7 +405,8 @@ mod tests {
         {
             assert!(ListedDispute::try_from(bad).is_err());
         }
-        let page = pb::ListDisputesResponse { next_key: vec![0; DocumentKey::LEN_MAX + 1], ..Default::default() };
+        let page =
+            pb::ListDisputesResponse { next_key: vec![0; DocumentKey::LEN_MAX + 1], ..Default::default() };
         assert!(DisputePage::try_from(page).is_err());
         assert_eq!(DisputePage::try_from(pb::ListDisputesResponse::default()).unwrap().next, None);
     }

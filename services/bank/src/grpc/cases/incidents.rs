@@ -8,7 +8,7 @@ use vigie_proto::bank::name;
 use vigie_proto::consortium::{case_page_size, keep_days};
 use vigie_proto::pb::consortium::v1 as pb;
 
-use super::CasePage;
+use super::{CasePage, case_number};
 use crate::error::Error;
 use crate::grpc::{BankGrpc, Reading};
 use crate::plan::cases::known::{decode, subscription_id};
@@ -85,7 +85,7 @@ impl pb::incident_service_server::IncidentService for BankGrpc {
     ) -> Result<Response<pb::CloseIncidentResponse>, Status> {
         let action = |message: &pb::CloseIncidentRequest| {
             let reason = Text::new(&message.reason).map_err(|error| Invalid::new("reason", error))?;
-            let (number, keep_days) = (message.number, keep_days(message.keep_days)?);
+            let (number, keep_days) = (case_number(message.number)?, keep_days(message.keep_days)?);
             Ok(CaseAction::CloseIncident { number, reason, keep_days })
         };
         let answer = self.write_case(request, action, |message| message.idempotency_key).await?;

@@ -10,7 +10,7 @@ use vigie_proto::Invalid;
 use vigie_proto::consortium::{case_page_size, member_name};
 use vigie_proto::pb::consortium::v1 as pb;
 
-use super::CasePage;
+use super::{CasePage, case_number};
 use crate::error::Error;
 use crate::grpc::{BankGrpc, Reading, name_of_member};
 use crate::plan::cases::known::{decode, outcome_id};
@@ -151,7 +151,7 @@ impl pb::referral_service_server::ReferralService for BankGrpc {
         let action = |message: &pb::SetReferralOutcomeRequest| {
             let measure = message.measure.clone().ok_or_else(|| Invalid::missing("measure"))?;
             let measure = measure.try_into().map_err(|invalid: Invalid| invalid.within("measure"))?;
-            Ok(CaseAction::SetOutcome { number: message.number, measure: Box::new(measure) })
+            Ok(CaseAction::SetOutcome { number: case_number(message.number)?, measure: Box::new(measure) })
         };
         let answer = self.write_case(request, action, |message| message.idempotency_key).await?;
         Ok(Response::new(pb::SetReferralOutcomeResponse { sequence: answer.sequence.0 }))

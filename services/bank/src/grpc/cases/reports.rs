@@ -7,7 +7,7 @@ use vigie_proto::Invalid;
 use vigie_proto::consortium::{bank_ref, case_page_size};
 use vigie_proto::pb::consortium::v1 as pb;
 
-use super::CasePage;
+use super::{CasePage, case_number};
 use crate::error::Error;
 use crate::grpc::{BankGrpc, Reading, name_of_member};
 use crate::plan::cases::known::decode;
@@ -85,7 +85,7 @@ impl pb::report_service_server::ReportService for BankGrpc {
         let action = |message: &pb::ReviewReportRequest| {
             let review = message.review.clone().ok_or_else(|| Invalid::missing("review"))?;
             let review = review.try_into().map_err(|invalid: Invalid| invalid.within("review"))?;
-            Ok(CaseAction::ReviewReport { number: message.number, review: Box::new(review) })
+            Ok(CaseAction::ReviewReport { number: case_number(message.number)?, review: Box::new(review) })
         };
         let answer = self.write_case(request, action, |message| message.idempotency_key).await?;
         let (sequence, opinion_put) = (answer.sequence.0, answer.count > 0);

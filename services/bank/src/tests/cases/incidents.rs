@@ -97,6 +97,7 @@ async fn a_closed_incident_is_searched_by_nobody_and_its_bank_goes_when_due(bed:
     host.add("short", items(3..5)).await.unwrap();
     refused(administrator.close(kept.number, None).await, Code::PermissionDenied, "roles");
     refused(host.close(kept.number, Some(366)).await, Code::InvalidArgument, "keep_days");
+    refused(host.close(0, None).await, Code::InvalidArgument, "number: is missing");
     host.close(kept.number, None).await.unwrap();
     host.close(short.number, Some(0)).await.unwrap();
     refused(host.close(kept.number, None).await, Code::NotFound, "no open incident");
