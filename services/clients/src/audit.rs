@@ -6,12 +6,12 @@ use tonic::Code;
 use vigie_audit::tree::{LeafIndex, NodeHash, SIZE_MAX, Size};
 use vigie_consortium::{MemberName, PrincipalId};
 use vigie_model::{BankId, ItemId, MemberId, Sequence, UnixMillis};
-use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
+use vigie_net::{CallError, Channel};
 use vigie_proto::Invalid;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::audit_service_client::AuditServiceClient;
 
-use crate::leading_bank::{IdempotencyKey, LeadingBank, call};
+use crate::leading_bank::{IdempotencyKey, LeadingBank, among_banks, call};
 
 /// The largest answer: 1,000 entries at their bounds.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -123,23 +123,7 @@ pub struct AuditClient {
 }
 
 impl AuditClient {
-    /// The one that serves of the banks at these endpoints, at least one, on a network.
-    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
-        let stub = |channel| AuditServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
-    }
-
-    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
-    #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { bank: self.bank.with_patience(patience) }
-    }
-
-    /// The same banks and connections, for a caller with this credential.
-    #[must_use]
-    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
-        Self { bank: self.bank.bearing(bearer) }
-    }
+    among_banks!(AuditServiceClient, ANSWER_BYTES_MAX);
 
     /// Lists up to `page_size` entries from an index on, of a member or of all whom the caller may read.
     pub async fn list_entries(

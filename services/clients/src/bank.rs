@@ -8,7 +8,7 @@ mod listing;
 use tokio::time::Instant;
 use vigie_consortium::{Details, Expiry, ListChain, Origin};
 use vigie_model::{BankId, BankName, BankRef, Item, ItemContent, ItemId, LogHead, MatchRatio, UnixMillis};
-use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
+use vigie_net::{CallError, Channel, EndpointError, Network};
 use vigie_proto::Invalid;
 use vigie_proto::bank::ContributedItem;
 use vigie_proto::consortium::bank_ref;
@@ -22,7 +22,7 @@ pub use self::items::{
 };
 pub use self::listing::{BankLabel, BankListing};
 pub use self::published::{ListEntry, ListPage, ListSays};
-use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
+use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
 /// The largest answer: a page of items at their bounds.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -45,23 +45,7 @@ impl BankClient {
         Self::among(&[endpoint], network)
     }
 
-    /// The one that serves of the banks at these endpoints, at least one, on a network.
-    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
-        let stub = |channel| BankServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
-    }
-
-    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
-    #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { bank: self.bank.with_patience(patience) }
-    }
-
-    /// The same banks and connections, for a caller with this credential.
-    #[must_use]
-    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
-        Self { bank: self.bank.bearing(bearer) }
-    }
+    among_banks!(BankServiceClient, ANSWER_BYTES_MAX);
 
     /// The endpoint of the bank that answered last, or of the first.
     #[must_use]

@@ -18,7 +18,7 @@ use vigie_consortium::{
 };
 use vigie_credentials::api_key::ApiKey;
 use vigie_model::{BankId, BankName};
-use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
+use vigie_net::{CallError, Channel};
 use vigie_proto::Invalid;
 use vigie_proto::consortium as wire;
 use vigie_proto::pb::consortium::v1 as pb;
@@ -32,7 +32,7 @@ pub use principal::{
 pub use referrals::{MemberMeasure, ReferralClient, ReferralListing, ReferralsListed};
 pub use reports::{CasePage, ReportClient, ReportListing};
 
-use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
+use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
 /// The largest answer: a page of principals with their keys.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -92,24 +92,7 @@ pub struct ConsortiumClient {
 }
 
 impl ConsortiumClient {
-    /// The one that serves of the banks at these endpoints, at least one, on a network.
-    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
-        let stub =
-            |channel| ConsortiumServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
-    }
-
-    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
-    #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { bank: self.bank.with_patience(patience) }
-    }
-
-    /// The same banks and connections, for a caller with this credential.
-    #[must_use]
-    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
-        Self { bank: self.bank.bearing(bearer) }
-    }
+    among_banks!(ConsortiumServiceClient, ANSWER_BYTES_MAX);
 
     /// Creates an active member without principals.
     pub async fn create_member(

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use vigie_consortium::{Exchange, ExchangeApi, ExchangeConfig, ExchangeId, ExchangeName, ExchangeStatus};
 use vigie_model::UnixMillis;
-use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
+use vigie_net::{CallError, Channel};
 use vigie_proto::Invalid;
 use vigie_proto::bank::{ContributedItem, ForeignKey, ForeignRecord};
 use vigie_proto::consortium::bank_ref;
@@ -11,7 +11,7 @@ use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::exchange_service_client::ExchangeServiceClient;
 
 use crate::bank::BankLabel;
-use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
+use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
 /// The largest answer: a page of exchanges has 3 MiB.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
@@ -92,23 +92,7 @@ pub struct ExchangeClient {
 }
 
 impl ExchangeClient {
-    /// The one that serves of the banks at these endpoints, at least one, on a network.
-    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
-        let stub = |channel| ExchangeServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
-    }
-
-    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
-    #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { bank: self.bank.with_patience(patience) }
-    }
-
-    /// The same banks and connections, for a caller with this credential.
-    #[must_use]
-    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
-        Self { bank: self.bank.bearing(bearer) }
-    }
+    among_banks!(ExchangeServiceClient, ANSWER_BYTES_MAX);
 
     /// Adds an exchange to a bank.
     pub async fn add_exchange(

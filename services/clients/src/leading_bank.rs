@@ -139,4 +139,30 @@ macro_rules! call {
     };
 }
 
-pub(crate) use call;
+/// How each client of the bank is made: `$stub` is the client that is generated, and `$bytes_max` the size of its largest answer.
+macro_rules! among_banks {
+    ($stub:ident, $bytes_max:expr) => {
+        /// The one that serves of the banks at these endpoints, at least one, on a network.
+        pub fn among(
+            endpoints: &[impl AsRef<str>],
+            network: &vigie_net::Network,
+        ) -> Result<Self, vigie_net::EndpointError> {
+            let stub = |channel| $stub::new(channel).max_decoding_message_size($bytes_max);
+            Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
+        }
+
+        /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
+        #[must_use]
+        pub fn with_patience(self, patience: vigie_net::Patience) -> Self {
+            Self { bank: self.bank.with_patience(patience) }
+        }
+
+        /// The same banks and connections, for a caller with this credential.
+        #[must_use]
+        pub fn bearing(&self, bearer: Option<vigie_net::Bearer>) -> Self {
+            Self { bank: self.bank.bearing(bearer) }
+        }
+    };
+}
+
+pub(crate) use {among_banks, call};

@@ -4,14 +4,17 @@ use tokio::time::Instant;
 use vigie_consortium::BankRef;
 use vigie_consortium::cases::{CaseNote, IncidentType, IncidentTypes, IncidentWords};
 use vigie_model::{BankName, UnixMillis};
-use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
+use vigie_net::{CallError, Channel};
 use vigie_proto::Invalid;
 use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::incident_service_client::IncidentServiceClient;
 
 use super::reports::CasePage;
-use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
+use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
+
+/// The largest answer: a page of incidents.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// An incident as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,22 +92,7 @@ pub struct IncidentClient {
 }
 
 impl IncidentClient {
-    /// The one that serves of the banks at these endpoints, at least one, on a network.
-    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
-        Ok(Self { bank: LeadingBank::among(endpoints, network, IncidentServiceClient::new)? })
-    }
-
-    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
-    #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { bank: self.bank.with_patience(patience) }
-    }
-
-    /// The same banks and connections, for a caller with this credential.
-    #[must_use]
-    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
-        Self { bank: self.bank.bearing(bearer) }
-    }
+    among_banks!(IncidentServiceClient, ANSWER_BYTES_MAX);
 
     /// Opens an incident with a bank of this name; of its number for `None`.
     pub async fn open(

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use vigie_consortium::{BankRef, Classification, DocumentKey, OpinionWords, Resolution, Text};
 use vigie_model::{Hash, ItemId, MemberId, OpinionKind, Sequence, UnixMillis};
-use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
+use vigie_net::{CallError, Channel};
 use vigie_proto::Invalid;
 use vigie_proto::bank::{class, opinion_kind, opinion_reason, reason_to_wire, resolution};
 use vigie_proto::consortium::bank_ref;
@@ -11,7 +11,7 @@ use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::opinion_service_client::OpinionServiceClient;
 use vigie_proto::pb::model::v1 as pb_model;
 
-use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
+use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
 /// The largest answer: a page of opinions of items that many members have said something of.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -207,23 +207,7 @@ pub struct OpinionClient {
 }
 
 impl OpinionClient {
-    /// The one that serves of the banks at these endpoints, at least one, on a network.
-    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
-        let stub = |channel| OpinionServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
-    }
-
-    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
-    #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { bank: self.bank.with_patience(patience) }
-    }
-
-    /// The same banks and connections, for a caller with this credential.
-    #[must_use]
-    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
-        Self { bank: self.bank.bearing(bearer) }
-    }
+    among_banks!(OpinionServiceClient, ANSWER_BYTES_MAX);
 
     /// Puts 1 to 1,000 opinions of the caller's member, all or none. Returns how many items have other opinions by it.
     pub async fn put_opinions(

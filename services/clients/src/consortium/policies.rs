@@ -3,13 +3,13 @@
 use tokio::time::Instant;
 use vigie_consortium::{Policy, PolicyVersion};
 use vigie_model::{Decided, Match};
-use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
+use vigie_net::{CallError, Channel};
 use vigie_proto::Invalid;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::policy_service_client::PolicyServiceClient;
 use vigie_rpc::Code;
 
-use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
+use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
 /// The largest answer: the trace of a policy of 16 rules over 1,000 matches.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
@@ -104,23 +104,7 @@ pub struct PolicyClient {
 }
 
 impl PolicyClient {
-    /// The one that serves of the banks at these endpoints, at least one, on a network.
-    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
-        let stub = |channel| PolicyServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
-    }
-
-    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
-    #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { bank: self.bank.with_patience(patience) }
-    }
-
-    /// The same banks and connections, for a caller with this credential.
-    #[must_use]
-    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
-        Self { bank: self.bank.bearing(bearer) }
-    }
+    among_banks!(PolicyServiceClient, ANSWER_BYTES_MAX);
 
     /// Sets the policy as a new version, whose number is answered. A version `is_trial` is tried beside the current one. The call fails with
     /// `FAILED_PRECONDITION` where the newest version is not the `expected` one, if one is given.

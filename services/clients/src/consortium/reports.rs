@@ -4,13 +4,13 @@ use tokio::time::Instant;
 use vigie_consortium::BankRef;
 use vigie_consortium::cases::{ReportContents, ReportReview};
 use vigie_model::{BankId, UnixMillis};
-use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
+use vigie_net::{CallError, Channel};
 use vigie_proto::Invalid;
 use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::report_service_client::ReportServiceClient;
 
-use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
+use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
 /// The largest answer: a page of reports.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
@@ -61,23 +61,7 @@ pub struct ReportClient {
 }
 
 impl ReportClient {
-    /// The one that serves of the banks at these endpoints, at least one, on a network.
-    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
-        let stub = |channel| ReportServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
-    }
-
-    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
-    #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { bank: self.bank.with_patience(patience) }
-    }
-
-    /// The same banks and connections, for a caller with this credential.
-    #[must_use]
-    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
-        Self { bank: self.bank.bearing(bearer) }
-    }
+    among_banks!(ReportServiceClient, ANSWER_BYTES_MAX);
 
     /// Sends a report. Returns its number.
     pub async fn submit(

@@ -2,12 +2,12 @@
 
 use tokio::time::Instant;
 use vigie_model::{BankId, MemberId, Verdict};
-use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
+use vigie_net::{CallError, Channel};
 use vigie_proto::consortium::verdict_to_wire;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::statistics_service_client::StatisticsServiceClient;
 
-use crate::leading_bank::{IdempotencyKey, LeadingBank, call};
+use crate::leading_bank::{IdempotencyKey, LeadingBank, among_banks, call};
 
 /// The largest answer, with room for what is around the text.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
@@ -49,24 +49,7 @@ pub struct StatisticsClient {
 }
 
 impl StatisticsClient {
-    /// The one that serves of the banks at these endpoints, at least one, on a network.
-    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
-        let stub =
-            |channel| StatisticsServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
-    }
-
-    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
-    #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { bank: self.bank.with_patience(patience) }
-    }
-
-    /// The same banks and connections, for a caller with this credential.
-    #[must_use]
-    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
-        Self { bank: self.bank.bearing(bearer) }
-    }
+    among_banks!(StatisticsServiceClient, ANSWER_BYTES_MAX);
 
     /// Reads the statistics of the months from one to another, as in `2026-11`, in a form. `is_public`: without the numbers of the caller's
     /// own member.
