@@ -176,7 +176,7 @@ impl Application for BankLog {
             loaded;
         let of = lists.into_iter().map(|list| (list.bank, list)).collect();
         let audit = Audit::new(audit, Arc::clone(&self.salts));
-        let counters = Arc::new(self.counters().await?);
+        let counters = self.counters().await?;
         let state = State::new(counts, banks, directory, audit)
             .with_exchanges(exchanges)
             .with_lists(Lists { secret: list_secret, of })

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use vigie_consortium::{ContentDigest, Details, ItemPlace, ItemRecord, Origin, Submission, Whose};
 use vigie_model::{BankId, BankRef, ChangeKind, Item, ItemContent, ItemId, MemberId, SetDigest, UnixMillis};
 use vigie_proto::bank::{ContributedItem, encode_item};
-use vigie_statistics::Measure;
+use vigie_statistics::{ClassText, Measure};
 
 use super::Planner;
 use super::answer::Answer;
@@ -174,13 +174,19 @@ impl Planner<'_> {
         let spent = self.state.counted.added.spend(adding.contributor, &quota, new_count as u64, adding.at);
         spent.map_err(Error::Spent)?;
         let (mut ids, mut records) = (Vec::with_capacity(new_count), Vec::new());
+        let mut counted: BTreeMap<ClassText, (Of, u64, u64)> = BTreeMap::new();
         for (item, record) in new {
             let id = self.add_item(adding.bank, adding.contributor, item.content.clone())?;
             let of = Of::member_and_bank(adding.contributor, adding.bank).classed(&item.details);
-            self.count_up(&of, Measure::ItemsAdded, 1)?;
-            self.count_up(&of, Measure::HashesAdded, item.content.hashes().len() as u64)?;
+            let (_, items, hashes) = counted.entry(of.class.clone()).or_insert((of, 0, 0));
+            *items += 1;
+            *hashes += item.content.hashes().len() as u64;
             records.extend(record.map(|record| (id, record)));
             ids.push(id);
+        }
+        for (of, items, hashes) in counted.into_values() {
+            self.count_up(&of, Measure::ItemsAdded, items)?;
+            self.count_up(&of, Measure::HashesAdded, hashes)?;
         }
         // Of a bank that got nothing new, too: a write that names a bank finds it.
         self.touch(adding.bank, |_| {})?;

@@ -1,13 +1,11 @@
 //! What is counted, and the counters that the writer keeps in memory.
 
-use std::sync::Arc;
-
 use vigie_consortium::{Class, Details, DocumentKey, Resolution};
 use vigie_model::{BankId, MemberId, OpinionKind, UnixMillis, Verdict};
 use vigie_statistics::{CellKey, ClassText, Counts, Measure, Month};
 
 /// The counters that the writer keeps in memory: those of the month of its start and of the month before, and all later ones.
-pub(crate) type Counters = Arc<Counts>;
+pub(crate) type Counters = Counts;
 
 /// Matches or verdicts of a member, as a frontend has counted them.
 #[derive(Debug, Clone)]

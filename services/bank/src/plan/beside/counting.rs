@@ -1,7 +1,5 @@
 //! Counts what is published: each counter is a document, set in the transaction of the write that it counts.
 
-use std::sync::Arc;
-
 use vigie_consortium::{DocumentKey, DocumentKind};
 use vigie_statistics::{CellKey, ClassText, Measure, Month, VerdictText};
 
@@ -33,7 +31,7 @@ impl Planner<'_> {
         let Of { member, bank, class, verdict } = of.clone();
         let verdict = verdict.and_then(|verdict| VerdictText::new(&verdict.name().to_ascii_lowercase()).ok());
         let mut key = CellKey { month, member, bank, class, verdict, what };
-        let counters = Arc::make_mut(&mut self.state.counters);
+        let counters = &mut self.state.counters;
         if counters.len() >= COUNTERS_MAX && counters.get(&key) == 0 {
             key = CellKey { class: ClassText::default(), verdict: None, ..key };
         }
