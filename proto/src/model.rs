@@ -126,7 +126,8 @@ impl From<Variant> for pb::Variant {
     }
 }
 
-fn variant(number: i32) -> Result<Variant, Invalid> {
+/// Reads a variant.
+pub(crate) fn variant(number: i32) -> Result<Variant, Invalid> {
     match pb::Variant::try_from(number) {
         Ok(pb::Variant::Unspecified | pb::Variant::Original) => Ok(Variant::Original),
         Ok(pb::Variant::Rotate90) => Ok(Variant::Rotate90),

@@ -1,9 +1,11 @@
-//! Reports, referrals and incidents.
+//! Reports, referrals, incidents, and records of decisions.
 
 mod report;
 mod referral;
 mod incident;
+mod decision;
 
+pub use decision::{decision_id, query_digests};
 pub use incident::keep_days;
 
 use vigie_consortium::Text;

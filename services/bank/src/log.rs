@@ -237,7 +237,7 @@ impl Application for BankLog {
                     let member = admitted.and_then(|admitted| admitted.member()).map(|member| member.id);
                     let found = look_up_cases(&*self.store, member, &case.action).await?;
                     documents.extend(found.documents);
-                    items.extend(found.item);
+                    items.extend(found.items);
                     deleted = found.deleted.or(deleted);
                 }
                 Action::Exchange(write) => {

@@ -26,15 +26,18 @@ pub(crate) mod exchanges {
     mod settings;
     mod page;
 }
-/// Reports, referrals and incidents.
+/// Reports, referrals, incidents, and records of decisions.
 pub(crate) mod cases {
     pub(crate) mod write;
     pub(crate) mod stage;
     pub(crate) mod known;
+    pub(crate) mod recorded;
     mod change;
+    mod marked;
     mod reports;
     pub(crate) mod referrals;
     mod incidents;
+    mod decisions;
 }
 /// Published lists.
 pub(crate) mod lists {

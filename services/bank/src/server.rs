@@ -22,6 +22,7 @@ use vigie_proto::pb::bank::v1::exchange_service_server::ExchangeServiceServer;
 use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
 use vigie_proto::pb::consortium::v1::audit_service_server::AuditServiceServer;
 use vigie_proto::pb::consortium::v1::consortium_service_server::ConsortiumServiceServer;
+use vigie_proto::pb::consortium::v1::decision_service_server::DecisionServiceServer;
 use vigie_proto::pb::consortium::v1::incident_service_server::IncidentServiceServer;
 use vigie_proto::pb::consortium::v1::opinion_service_server::OpinionServiceServer;
 use vigie_proto::pb::consortium::v1::policy_service_server::PolicyServiceServer;
@@ -78,6 +79,7 @@ pub(crate) async fn run(
         .with(PolicyServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(OpinionServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(ReportServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
+        .with(DecisionServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(ReferralServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(IncidentServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(ConsortiumServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))

@@ -28,11 +28,12 @@ mod idempotency;
 mod reads;
 mod changes;
 mod exchanges;
-/// Reports, referrals and incidents.
+/// Reports, referrals, incidents and records of decisions.
 mod cases {
     mod reports;
     mod referrals;
     mod incidents;
+    mod decisions;
 }
 mod feed;
 mod failures;

@@ -6,6 +6,7 @@ pub(crate) mod opinions;
 mod policies;
 pub(crate) mod statistics;
 mod reports;
+mod decisions;
 mod referrals;
 mod incidents;
 
@@ -24,6 +25,7 @@ use vigie_proto::consortium as wire;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::consortium_service_client::ConsortiumServiceClient;
 
+pub use decisions::{DecisionClient, ExplainedDecision, NewDecision};
 pub use incidents::{ClosedIncident, IncidentClient, IncidentListing, OpenedIncident};
 pub use policies::{PolicyClient, PolicyFault, PolicySource, ReadPolicy, TriedPolicy, TriedQuery};
 pub use principal::{

@@ -35,10 +35,11 @@ pub use consortium::opinions::{
 };
 pub use consortium::statistics::{CountedMatches, StatisticsClient, StatisticsFormat};
 pub use consortium::{
-    CasePage, ClosedIncident, ConsortiumClient, GivenGrant, IncidentClient, IncidentListing, KeyListing,
-    MemberMeasure, MemberWords, NewCredential, NewPrincipal, OpenedIncident, PolicyClient, PolicyFault,
-    PolicySource, PrincipalCredential, PrincipalListing, PrincipalWithKey, ReadPolicy, ReferralClient,
-    ReferralListing, ReferralsListed, ReportClient, ReportListing, TriedPolicy, TriedQuery, WhoAmI,
+    CasePage, ClosedIncident, ConsortiumClient, DecisionClient, ExplainedDecision, GivenGrant,
+    IncidentClient, IncidentListing, KeyListing, MemberMeasure, MemberWords, NewCredential, NewDecision,
+    NewPrincipal, OpenedIncident, PolicyClient, PolicyFault, PolicySource, PrincipalCredential,
+    PrincipalListing, PrincipalWithKey, ReadPolicy, ReferralClient, ReferralListing, ReferralsListed,
+    ReportClient, ReportListing, TriedPolicy, TriedQuery, WhoAmI,
 };
 pub use coordinator::{CoordinatorClient, partial_search};
 pub use directory::DirectoryClient;

@@ -19,7 +19,7 @@ use crate::matching::{INTERACTIVE_QUERIES_MAX, Matching};
 use crate::request::answering::{answer, matches, waits_for_a_sequence};
 use crate::request::meters::Meters;
 use crate::request::policies::Policies;
-use crate::request::recording::Recorded;
+use crate::request::reports::Reports;
 use crate::request::rights::Rights;
 use crate::request::rooms::Rooms;
 use crate::request::streaming::Streamed;
@@ -34,7 +34,7 @@ pub(crate) struct Grpc {
     pub(crate) shutdown: Shutdown,
     pub(crate) meters: Meters,
     pub(crate) policies: Policies,
-    pub(crate) recorded: Recorded,
+    pub(crate) reports: Reports,
 }
 
 #[tonic::async_trait]
@@ -47,7 +47,7 @@ impl MatchService for Grpc {
         let (call, answers) = (Call::of(&request), Answers::of(&request));
         let called = Called::of(&request)?;
         let mut asked = MatchCall::try_from(request.into_inner())?;
-        let rights = Rights::of(&called, &self.meters, &self.policies, &self.recorded, &mut asked)?;
+        let rights = Rights::of(&called, &self.meters, &self.policies, &self.reports, &mut asked)?;
         if waits_for_a_sequence(&asked) {
             call.not_load();
         }
@@ -78,7 +78,7 @@ impl MatchService for Grpc {
             called: Called::of(&request)?,
             meters: self.meters.clone(),
             policies: self.policies.clone(),
-            recorded: self.recorded.clone(),
+            reports: self.reports.clone(),
             answers: Answers::of(&request),
             counted: StreamRequests::of(&request),
             context: trace::current(),

@@ -6,7 +6,7 @@ pub(crate) mod alarms;
 mod of_member;
 mod deciding;
 pub(crate) mod policies;
-pub(crate) mod recording;
+pub(crate) mod reports;
 pub(crate) mod rights;
 pub(crate) mod protection;
 pub(crate) mod rooms;

@@ -22,7 +22,7 @@ use crate::matching::Matching;
 use crate::request::alarms::{AuditedAlarms, CountedAlarms};
 use crate::request::meters::Meters;
 use crate::request::policies::Policies;
-use crate::request::recording::{Recorded, Recorder};
+use crate::request::reports::{Reporters, Reports};
 use crate::searcher::Searcher;
 
 /// Answers platforms on `listener` until `shutdown`. See [`run_with`].
@@ -104,8 +104,8 @@ async fn run_on(
     };
     let counted = telemetry.register(CountedAlarms::register);
     let alarms = AuditedAlarms { counted, tally: Arc::clone(members.tally()), directories: members.source() };
-    let recorded = Recorded::default();
-    let mut recorder = Recorder::new(recorded.clone(), &config.directory.bank, network)?;
+    let reports = telemetry.register(Reports::register);
+    let mut reporters = Reporters::new(&reports, &config.directory.bank, network)?;
     let grpc = Grpc {
         matching,
         serving: config.serving,
@@ -113,7 +113,7 @@ async fn run_on(
         shutdown: shutdown.clone(),
         meters: Meters::new(Arc::new(alarms)),
         policies: telemetry.register(Policies::register),
-        recorded: recorded.clone(),
+        reports,
     };
     // The layer in front refuses larger messages with the code that this project gives them.
     let service = MatchServiceServer::new(grpc).max_decoding_message_size(config.message_bytes_max());
@@ -145,9 +145,9 @@ async fn run_on(
         served = serving => served.map_err(RunError::from),
         () = stand_by => Err(vigie_coordinator::RunError::Watcher.into()),
         () = members.run() => Err(RunError::Directory),
-        () = recorder.run() => Ok(()),
+        () = reporters.run() => Ok(()),
     };
-    recorder.finish().await;
+    reporters.finish().await;
     members.finish().await;
     // Probes keep it for as long as the process lives.
     searcher.stop();

@@ -4,7 +4,7 @@ use vigie_consortium::cases::{ReportContents, ReportOutcome, ReportReview};
 use vigie_consortium::{Classification, Verdict};
 use vigie_model::{Distance, ItemId};
 
-use super::{moment, moment_to_wire, text};
+use super::{decision_id, moment, moment_to_wire, text};
 use crate::bank::{class, opinion_reason, reason_to_wire};
 use crate::invalid::Invalid;
 use crate::model::{Sender, hash_type, hash_type_number};
@@ -14,12 +14,8 @@ impl TryFrom<pb::ReportContents> for ReportContents {
     type Error = Invalid;
 
     fn try_from(message: pb::ReportContents) -> Result<Self, Invalid> {
-        let decision = match message.decision_id.len() {
-            0 => None,
-            len => Some(<[u8; 16]>::try_from(&message.decision_id[..]).map_err(|_| {
-                Invalid::new("decision_id", format!("has {len} bytes; it must have 16, or none"))
-            })?),
-        };
+        let decision =
+            (!message.decision_id.is_empty()).then(|| decision_id("decision_id", &message.decision_id));
         let classes = message.classification.iter().map(|given| class("classification", given));
         let classes = classes.collect::<Result<Vec<_>, _>>()?;
         let distance = u16::try_from(message.distance)
@@ -32,7 +28,7 @@ impl TryFrom<pb::ReportContents> for ReportContents {
         let verdict = (!message.verdict.is_empty()).then(|| message.verdict.parse::<Verdict>());
         Ok(Self {
             item: (message.item_id != 0).then_some(ItemId(message.item_id)),
-            decision,
+            decision: decision.transpose()?,
             decided_at: moment(message.decided_at_unix_ms),
             classification: Classification::new(classes)
                 .map_err(|error| Invalid::new("classification", error))?,

@@ -10,6 +10,9 @@ pub(crate) enum CaseError {
     /// There is no such report for the caller.
     #[error("there is no report {0}")]
     NoReport(u64),
+    /// There is no record of such a decision for the caller.
+    #[error("nothing is recorded of this decision of your member, or no longer")]
+    NoDecision,
     /// There is no such referral for the caller.
     #[error("there is no referral {0}")]
     NoReferral(u64),
@@ -36,7 +39,9 @@ impl CaseError {
     /// The code that tells the caller what to do.
     pub(crate) const fn code(self) -> Code {
         match self {
-            Self::NoReport(_) | Self::NoReferral(_) | Self::NoOpenIncident(_) => Code::NotFound,
+            Self::NoReport(_) | Self::NoDecision | Self::NoReferral(_) | Self::NoOpenIncident(_) => {
+                Code::NotFound
+            }
             Self::DemandTooLong | Self::InFuture(_) => Code::InvalidArgument,
             Self::OrderDeclined(_) | Self::TooManyIncidents => Code::FailedPrecondition,
         }

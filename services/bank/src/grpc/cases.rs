@@ -1,8 +1,9 @@
-//! What the services of reports, referrals and incidents share.
+//! What the services of reports, referrals, incidents and decisions share.
 
 mod reports;
 mod referrals;
 mod incidents;
+mod decisions;
 
 use prost::Message;
 use tonic::{Request, Status};

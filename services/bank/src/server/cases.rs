@@ -1,4 +1,4 @@
-//! Ends what cases keep for a time only: the banks of closed incidents, and reports of more than a year.
+//! Ends what cases keep for a time only: the banks of closed incidents, reports of more than a year, and records of decisions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,10 @@ const WRITE_MAX: Duration = Duration::from_secs(10);
 const REPORT_KEPT_MS: u64 = 365 * 24 * 60 * 60 * 1_000;
 /// Documents of one read.
 const PAGE: u16 = 100;
+/// Parts of records that one write takes out.
+const PARTS_PAGE: u16 = 1_000;
+/// Such writes of one round: other writes come in between, and what is left waits for the next round.
+const PARTS_WRITES_MAX: usize = 20;
 
 /// Looks at cases, and has the bank write what is due.
 #[derive(Debug)]
@@ -75,6 +79,16 @@ impl CaseKeeper {
         if !old.is_empty() {
             write(term, CaseAction::ForgetReports(old), Method::ReviewReport).await?;
         }
+        for _ in 0..PARTS_WRITES_MAX {
+            let over = parts_until(&*store, now).await?;
+            let is_last = over.len() < usize::from(PARTS_PAGE);
+            if !over.is_empty() {
+                write(term, CaseAction::ForgetDecisions(over), Method::RecordDecisions).await?;
+            }
+            if is_last {
+                break;
+            }
+        }
         Ok(())
     }
 }
@@ -99,6 +113,18 @@ async fn old_reports(store: &dyn Store, stage: Stage, before: u64) -> Result<Vec
         decode::<pb::StoredReport>(document).is_some_and(|report| report.submitted_at_unix_ms < before)
     };
     Ok(oldest.into_iter().take_while(is_old).map(|document| document.key).collect())
+}
+
+/// Parts of records of decisions whose days are over.
+async fn parts_until(store: &dyn Store, now: u64) -> Result<Vec<DocumentKey>, Stopped> {
+    let range = DocumentRange {
+        kind: DocumentKind::MatchRecord,
+        after: DocumentKey::default(),
+        before: Some(DocumentKey::of_numbers(&[now.saturating_add(1)])),
+        limit: PARTS_PAGE,
+    };
+    let over = store.document_range(&range).await.map_err(Stopped::Read)?;
+    Ok(over.into_iter().map(|document| document.key).collect())
 }
 
 async fn write(term: &Term, action: CaseAction, method: Method) -> Result<(), Stopped> {

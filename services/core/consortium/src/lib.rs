@@ -21,7 +21,7 @@
 //! Reading order:
 //!
 //! - the words: `text`, `expiry`, `flags`; `members` (member, role, api_key, credential, principal), `banks` (bank, grant, charter),
-//!   `items` (origin, taxonomy, details, opinion, dispute, record, standing, published), [`exchanges`], [`documents`], [`cases`] (report, referral, incident), [`policies`] (verdict,
+//!   `items` (origin, taxonomy, details, opinion, dispute, record, standing, published), [`exchanges`], [`documents`], [`cases`] (report, referral, incident, decision), [`policies`] (verdict,
 //!   bank_rule, policy), `quotas::quota`;
 //! - [`change`]: what the log says, and why it may be refused;
 //! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests), `rows` (for stores and followers);
@@ -37,7 +37,7 @@ pub mod banks;
 pub mod items;
 pub mod exchanges;
 pub mod documents;
-/// Cases: reports of members, referrals of authorised bodies, incidents. The bounds of each part, and the words of scripts.
+/// Cases: reports of members, referrals of authorised bodies, incidents, and records of decisions. The bounds of each part, and the words of scripts.
 ///
 /// A case holds no content and no data of a person: references, fingerprints, bounded texts. A URL is held by referrals alone, and their
 /// `Debug` hides it.
@@ -46,7 +46,12 @@ pub mod cases {
     mod report;
     mod referral;
     mod incident;
+    mod decision;
 
+    pub use decision::{
+        Action, Basis, Complaint, DecisionListing, DecisionOutcome, MediaKind, QueryDigest, RecordedDecision,
+        RecordedMatch, Review,
+    };
     pub use incident::{IncidentType, IncidentTypeError, IncidentTypes, IncidentWords};
     pub use referral::{
         Ground, IssuingState, Measure, MeasureError, MeasureOutcome, Priority, ReferralTarget, ReferralUrl,

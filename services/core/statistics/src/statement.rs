@@ -18,6 +18,7 @@ mod tests;
 
 pub use prepare::{Prepared, Rejected, prepare};
 pub use privacy::PrivateWords;
-pub use record::{Action, Basis, DecisionRecord, MediaKind};
+pub use record::{Automation, DecisionRecord};
 pub use template::{CategoryRule, Ground, Restriction, Template};
 pub use validate::{BATCH_MAX, Fault, Statement, batches};
+pub use vigie_consortium::cases::{Action, Basis, MediaKind};

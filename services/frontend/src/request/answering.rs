@@ -89,50 +89,42 @@ async fn shown(
 ) -> Result<pb::MatchResponse, Status> {
     match answered {
         Ok(mut answer) => {
-            show(&mut answer, matching, options.map(Asked::complete), rights, urgency, rooms, deadline)
-                .await?;
+            let asked = Asked { options, is_complete: true };
+            show(&mut answer, matching, asked, rights, urgency, rooms, deadline).await?;
             keep_if_incomplete(&answer);
             Ok(response(answer, rights.sequence()))
         }
         Err(Failed::Call(status)) => Err(status),
         Err(Failed::Incomplete { status, mut partial }) => {
             // A failed call has no verdict: what its answer lacks may be what matches.
-            show(&mut partial, matching, options.map(Asked::failed), rights, urgency, rooms, deadline)
-                .await?;
+            let asked = Asked { options, is_complete: false };
+            show(&mut partial, matching, asked, rights, urgency, rooms, deadline).await?;
             let partial = response(*partial, rights.sequence());
             Err(vigie_proto::status::with_partial(status.code(), status.message(), partial))
         }
     }
 }
 
-/// The options of a member's call, and whether its answer comes with verdicts.
+/// What was asked, and whether its answer is complete: a failed call has no verdict and no record.
 struct Asked {
-    options: SearchOptions,
-    has_verdicts: bool,
+    /// `None` where the answer is not changed before it is sent.
+    options: Option<SearchOptions>,
+    is_complete: bool,
 }
 
-impl Asked {
-    fn complete(options: SearchOptions) -> Self {
-        Self { options, has_verdicts: true }
-    }
-
-    fn failed(options: SearchOptions) -> Self {
-        Self { options, has_verdicts: false }
-    }
-}
-
-/// Leaves of an answer what a member may see and learn, and puts the verdicts of its policy in; `None` asks for nothing.
+/// Leaves of an answer what a member may see and learn, puts the verdicts of its policy in, and has it counted and recorded.
 async fn show(
     answer: &mut Answer,
     matching: &Matching,
-    asked: Option<Asked>,
+    asked: Asked,
     rights: &Rights,
     urgency: Urgency,
     rooms: &mut Rooms,
     deadline: Instant,
 ) -> Result<(), Status> {
-    let Some(Asked { options, has_verdicts }) = asked else {
-        rights.count(answer);
+    let Asked { options, is_complete } = asked;
+    let Some(options) = options else {
+        note(answer, rights, is_complete);
         return Ok(());
     };
     let repeats = rights.protect(answer, &options);
@@ -141,11 +133,18 @@ async fn show(
         let found = matching.search_again(&queries, &by_anchor, urgency, rooms, deadline);
         rights.repeat(answer, &repeats, &Box::pin(found).await?, options.limit);
     }
-    if has_verdicts {
+    if is_complete {
         rights.decide(answer, matching, &options, urgency, rooms, deadline).await;
     }
-    rights.count(answer);
+    note(answer, rights, is_complete);
     rights.trim(answer)
+}
+
+fn note(answer: &mut Answer, rights: &Rights, is_complete: bool) {
+    rights.count(answer);
+    if is_complete {
+        rights.record(answer);
+    }
 }
 
 pub(crate) fn response(answer: Answer, directory: Option<Sequence>) -> pb::MatchResponse {

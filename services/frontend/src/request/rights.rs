@@ -20,7 +20,7 @@ use crate::request::meters::Meters;
 use crate::request::of_member::{OfMember, Protection};
 use crate::request::policies::Policies;
 use crate::request::protection::Repeats;
-use crate::request::recording::Recorded;
+use crate::request::reports::{Recorded, Recording, Reports};
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
 
@@ -33,6 +33,8 @@ pub(crate) struct Rights {
     deciding: Option<Deciding>,
     /// The member whose matches are counted, and where.
     counting: Option<(MemberId, Recorded)>,
+    /// What is recorded of its contents.
+    recording: Option<Recording>,
 }
 
 impl Rights {
@@ -42,7 +44,7 @@ impl Rights {
         called: &Called,
         meters: &Meters,
         policies: &Policies,
-        recorded: &Recorded,
+        reports: &Reports,
         asked: &mut MatchCall,
     ) -> Result<Self, Status> {
         let (view, now) = (called.view()?, called.now());
@@ -53,14 +55,16 @@ impl Rights {
                 set_banks(asked, banks);
             }
             let deciding = Deciding::of(&view, MemberId::HOST, now, policies, asked);
-            let counting = Some((MemberId::HOST, recorded.clone()));
-            return Ok(Self { of: None, deciding, counting });
+            let counting = Some((MemberId::HOST, reports.counts.clone()));
+            let recording = Some(reports.records.of(&view, MemberId::HOST, now, &asked.surface));
+            return Ok(Self { of: None, deciding, counting, recording });
         }
         let rights = Self::of_member(&view, &called.admitted(&view)?, now, meters, asked)?;
         let member = rights.of.as_ref().map(|of| of.member);
         let deciding = member.and_then(|member| Deciding::of(&view, member, now, policies, asked));
-        let counting = member.map(|member| (member, recorded.clone()));
-        Ok(Self { deciding, counting, ..rights })
+        let counting = member.map(|member| (member, reports.counts.clone()));
+        let recording = member.map(|member| reports.records.of(&view, member, now, &asked.surface));
+        Ok(Self { deciding, counting, recording, ..rights })
     }
 
     /// The same for a caller that was admitted.
@@ -88,7 +92,7 @@ impl Rights {
         let protection = Protection { near, limits, now: meters.now() };
         let (view, meters) = (Arc::clone(view), meters.clone());
         let of = OfMember { view, member, principal, now, quota, meters, protection };
-        Ok(Self { of: Some(of), deciding: None, counting: None })
+        Ok(Self { of: Some(of), deciding: None, counting: None, recording: None })
     }
 
     /// The state of the directory that decided; `None` without members.
@@ -105,6 +109,17 @@ impl Rights {
     pub(crate) fn count(&self, answer: &Answer) {
         if let Some((member, recorded)) = &self.counting {
             answer.results.iter().flatten().for_each(|matched| recorded.count(*member, matched));
+        }
+    }
+
+    /// Records the decisions of an answer that banks ask records of, before the caller's view of it is cut out.
+    pub(crate) fn record(&self, answer: &mut Answer) {
+        let Some(recording) = &self.recording else { return };
+        let Answer { results, queries, .. } = answer;
+        for (number, matched) in results.iter_mut().flatten().enumerate() {
+            if !matched.found.matches.is_empty() {
+                recording.record(matched, queries.of_content(number).next().map(|(_, query)| query));
+            }
         }
     }
 

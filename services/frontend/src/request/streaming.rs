@@ -24,7 +24,7 @@ use crate::matching::{Matching, Shareable};
 use crate::request::answering::{answer, answer_together, matches, waits_for_a_sequence};
 use crate::request::meters::Meters;
 use crate::request::policies::Policies;
-use crate::request::recording::Recorded;
+use crate::request::reports::Reports;
 use crate::request::rights::Rights;
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
@@ -38,7 +38,7 @@ pub(crate) struct Streamed {
     pub(crate) called: Called,
     pub(crate) meters: Meters,
     pub(crate) policies: Policies,
-    pub(crate) recorded: Recorded,
+    pub(crate) reports: Reports,
     pub(crate) answers: Answers,
     /// Its requests, by how they ended.
     pub(crate) counted: StreamRequests,
@@ -83,7 +83,7 @@ impl Streamed {
     }
 
     fn rights(&self, asked: &mut MatchCall) -> Result<Rights, Status> {
-        Rights::of(&self.called, &self.meters, &self.policies, &self.recorded, asked)
+        Rights::of(&self.called, &self.meters, &self.policies, &self.reports, asked)
     }
 
     async fn read(self, mut requests: Streaming<pb::MatchStreamRequest>, outgoing: mpsc::Sender<Outgoing>) {

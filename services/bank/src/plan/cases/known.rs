@@ -9,6 +9,7 @@ use vigie_consortium::{Document, DocumentId, DocumentKey, DocumentKind};
 use vigie_model::{BankId, ItemId, MemberId};
 use vigie_proto::pb::consortium::v1 as pb;
 
+use super::recorded;
 use super::stage::Stage;
 use super::write::CaseAction;
 use crate::store::documents::DocumentRange;
@@ -22,8 +23,8 @@ pub(crate) type KnownDocuments = BTreeMap<DocumentId, Document>;
 pub(crate) struct LookedUpCases {
     /// The documents that it may change or depends on.
     pub(crate) documents: Vec<Document>,
-    /// The item on which an unfounded report is an opinion.
-    pub(crate) item: Option<ItemId>,
+    /// The items on which an unfounded report or an upheld complaint is an opinion.
+    pub(crate) items: Vec<ItemId>,
     /// The bank that is to be deleted.
     pub(crate) deleted: Option<BankId>,
 }
@@ -46,7 +47,7 @@ pub(crate) async fn look_up_cases(
             found.documents = store.documents(&Stage::ids(DocumentKind::Report, *number)).await?;
             let report = found.documents.first().and_then(decode::<pb::StoredReport>);
             let item = report.and_then(|report| report.contents).map(|contents| ItemId(contents.item_id));
-            found.item = item.filter(|item| item.0 != 0);
+            found.items = item.filter(|item| item.0 != 0).into_iter().collect();
         }
         CaseAction::ForgetReports(keys) => {
             let ids: Vec<DocumentId> = keys.iter().map(|key| (DocumentKind::Report, key.clone())).collect();
@@ -77,6 +78,22 @@ pub(crate) async fn look_up_cases(
             let incident = found.documents.first().and_then(decode::<pb::StoredIncident>);
             found.deleted = incident.map(|incident| BankId(incident.bank_id));
         }
+        // An id is never used twice.
+        CaseAction::RecordDecisions(_) => {}
+        CaseAction::SetDecisionOutcome { id, .. } => {
+            found.documents = parts_of(store, *id).await?;
+            let parts = found.documents.iter().filter_map(decode::<pb::StoredDecision>);
+            let matches = parts.filter_map(|part| part.record).flat_map(|record| record.matches);
+            found.items = matches.map(|found| ItemId(found.item_id)).filter(|item| item.0 != 0).collect();
+        }
+        CaseAction::ForgetDecisions(keys) => {
+            let parts: Vec<DocumentId> =
+                keys.iter().map(|key| (DocumentKind::MatchRecord, key.clone())).collect();
+            let by_id: Vec<DocumentId> =
+                keys.iter().map(|key| recorded::by_id(recorded::id_of(key))).collect();
+            found.documents = store.documents(&parts).await?;
+            found.documents.extend(store.documents(&by_id).await?);
+        }
     }
     Ok(found)
 }
@@ -94,6 +111,15 @@ pub(crate) fn outcome_id(referral: u64, member: MemberId) -> DocumentId {
 /// The subscription of a member.
 pub(crate) fn subscription_id(member: MemberId) -> DocumentId {
     (DocumentKind::IncidentSubscription, DocumentKey::of_numbers(&[member.0.into()]))
+}
+
+/// The parts of the record of a decision.
+pub(crate) async fn parts_of(store: &dyn Store, id: [u8; 16]) -> Result<Vec<Document>, StoreError> {
+    let keys = store.documents(&[recorded::by_id(id)]).await?;
+    let parts =
+        keys.iter().filter_map(decode::<pb::StoredDecisionKey>).flat_map(|key| recorded::parts(id, key));
+    let parts: Vec<DocumentId> = parts.collect();
+    if parts.is_empty() { Ok(Vec::new()) } else { store.documents(&parts).await }
 }
 
 fn open_incidents() -> DocumentRange {

@@ -1,19 +1,18 @@
 //! Plans reports of members and decisions on them.
 
 use vigie_consortium::cases::{ReportContents, ReportOutcome, ReportReview};
-use vigie_consortium::{DocumentKey, DocumentKind, Method, Opinion, OpinionReason, OpinionWords, Text};
-use vigie_model::{BankId, BankRef, ItemId, MemberId, OpinionKind};
+use vigie_consortium::{DocumentKey, DocumentKind, OpinionReason, Text};
+use vigie_model::{BankId, BankRef, ItemId, MemberId};
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_statistics::Measure;
 
+use super::marked::Mark;
 use super::stage::Stage;
 use crate::error::{CaseError, Error};
 use crate::plan::Planner;
 use crate::plan::answer::{Answer, CaseAnswer};
 use crate::plan::beside::counters::Of;
-use crate::plan::beside::opinion_write::NewOpinion;
 use crate::plan::write::Author;
-use crate::store::to_model;
 
 const KIND: DocumentKind = DocumentKind::Report;
 
@@ -66,9 +65,10 @@ impl Planner<'_> {
         let (bank, contents) = (BankId(report.bank_id), report.contents.clone().unwrap_or_default());
         let item = ItemId(contents.item_id);
         let count = if review.outcome == ReportOutcome::Unfounded {
-            u32::from(self.put_unfounded(by, (item, bank), number, review)?)
+            let reason = review.opinion_reason.unwrap_or(OpinionReason::Other);
+            u32::from(self.put_marked(by, (item, bank), reason, &mark(number)?)?)
         } else {
-            self.withdraw_unfounded(by, (item, bank), number)?;
+            self.withdraw_marked(by, (item, bank), &mark(number)?)?;
             0
         };
         let decided: pb::ReportReview = review.clone().into();
@@ -95,59 +95,6 @@ impl Planner<'_> {
         }
         Ok(self.case_answer(CaseAnswer::default()))
     }
-
-    /// Puts the host's negative opinion on the item of an unfounded report. Returns whether it is put: the item may be gone, or not shared with
-    /// the host for opinions.
-    fn put_unfounded(
-        &mut self,
-        by: Author,
-        (item, bank): (ItemId, BankId),
-        number: u64,
-        review: &ReportReview,
-    ) -> Result<bool, Error> {
-        let by = Author { method: Method::PutOpinions, ..by };
-        if !self.may_opine(by, item, bank) {
-            return Ok(false);
-        }
-        let reason = Some(review.opinion_reason.unwrap_or(OpinionReason::Other));
-        let words = OpinionWords { reason, foreign: mark(number)?, ..OpinionWords::default() };
-        let opinion = NewOpinion { item, hash: None, kind: OpinionKind::Negative, words };
-        match self.put_opinions(by, &[opinion]) {
-            Ok(_) => Ok(true),
-            Err(Error::TooManyOpinions(_)) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Takes back the opinion that an earlier review of the report put.
-    fn withdraw_unfounded(
-        &mut self,
-        by: Author,
-        (item, bank): (ItemId, BankId),
-        number: u64,
-    ) -> Result<(), Error> {
-        let by = Author { method: Method::WithdrawOpinions, ..by };
-        if !self.may_opine(by, item, bank) {
-            return Ok(());
-        }
-        let (mark, at) = (mark(number)?, self.now());
-        let sequence = to_model(self.draft.last().next());
-        let (member, placement) = self.word_on(by, item)?;
-        let mut record = self.record_of(&placement);
-        let put = record.opinions.iter().find(|one| {
-            one.member == member && one.hash.is_none() && one.kind.is_some() && one.words.foreign == mark
-        });
-        let Some(put) = put.cloned() else { return Ok(()) };
-        let taken_back = Opinion { kind: None, words: OpinionWords::default(), at, sequence, ..put };
-        record.opinions = record.opinions.with(taken_back).map_err(|_| Error::TooManyOpinions(item))?;
-        self.put_if_new(&placement, record).map(drop)
-    }
-
-    /// Whether the item is in the bank of its report, and the caller may say something of it.
-    fn may_opine(&self, by: Author, item: ItemId, bank: BankId) -> bool {
-        let is_there = self.living(item).is_some_and(|placement| placement.bank == bank);
-        is_there && self.word_on(by, item).is_ok()
-    }
 }
 
 /// What a decision on a report is counted as.
@@ -161,6 +108,6 @@ const fn measure(outcome: ReportOutcome) -> Option<Measure> {
 }
 
 /// The word by which an opinion is known as that of a review.
-fn mark(number: u64) -> Result<Text<{ OpinionWords::FOREIGN_LEN_MAX }>, Error> {
+fn mark(number: u64) -> Result<Mark, Error> {
     Text::new(&format!("report {number}")).map_err(|_| Error::Broken)
 }

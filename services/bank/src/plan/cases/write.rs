@@ -2,10 +2,13 @@
 
 use vigie_consortium::DocumentKey;
 use vigie_consortium::cases::{
-    CaseNote, IncidentTypes, IncidentWords, Measure, ReferralWords, ReportContents, ReportReview,
+    CaseNote, DecisionOutcome, IncidentTypes, IncidentWords, Measure, RecordedMatch, ReferralWords,
+    ReportContents, ReportReview,
 };
 use vigie_consortium::change::bounds::GRANTS_PER_BANK_MAX;
 use vigie_model::{BankName, BankRef, MemberName};
+
+use super::recorded::NewDecision;
 
 /// A write of a case.
 #[derive(Debug, Clone)]
@@ -69,6 +72,17 @@ pub(crate) enum CaseAction {
     Subscribe(IncidentTypes),
     /// The bank of a closed incident to be gone. Of the bank itself.
     EndIncident(DocumentKey),
+    /// Decisions to be recorded.
+    RecordDecisions(Vec<NewDecision>),
+    /// What became of a decision.
+    SetDecisionOutcome {
+        /// The decision.
+        id: [u8; 16],
+        /// What became of it.
+        outcome: Box<DecisionOutcome>,
+    },
+    /// Parts of records whose days are over to be gone. Of the bank itself.
+    ForgetDecisions(Vec<DocumentKey>),
 }
 
 impl CaseWrite {
@@ -82,6 +96,11 @@ impl CaseWrite {
             CaseAction::AddReferral { .. } | CaseAction::SetOutcome { .. } | CaseAction::EndIncident(_) => 3,
             CaseAction::OpenIncident { .. } | CaseAction::CloseIncident { .. } => 3 + GRANTS_PER_BANK_MAX,
             CaseAction::Subscribe(_) => 1 + IncidentWords::OPEN_MAX as usize,
+            // No change of the log: a part of the record and its two keys, and one more part for each further term.
+            CaseAction::RecordDecisions(decisions) => 4 * decisions.len(),
+            CaseAction::ForgetDecisions(keys) => 3 * keys.len(),
+            // The opinion on each item, with the changes of its item.
+            CaseAction::SetDecisionOutcome { .. } => 4 * RecordedMatch::MATCHES_MAX,
         }
     }
 
@@ -90,9 +109,12 @@ impl CaseWrite {
         matches!(self.action, CaseAction::EndIncident(_))
     }
 
-    /// Whether the audit has no entry of it: an old report goes by itself.
+    /// Whether the audit has no entry of it: what is old goes by itself, and records come from searches, which are counted.
     pub(crate) const fn is_silent(&self) -> bool {
-        matches!(self.action, CaseAction::ForgetReports(_))
+        matches!(
+            self.action,
+            CaseAction::ForgetReports(_) | CaseAction::ForgetDecisions(_) | CaseAction::RecordDecisions(_)
+        )
     }
 
     /// Bytes in the queue, about.
@@ -100,6 +122,10 @@ impl CaseWrite {
         const EACH: usize = 256;
         match &self.action {
             CaseAction::ForgetReports(keys) => EACH * (1 + keys.len()),
+            // With their matches, and with the documents that are looked up.
+            CaseAction::RecordDecisions(decisions) => 8 * EACH * (1 + decisions.len()),
+            CaseAction::ForgetDecisions(keys) => 8 * EACH * (1 + keys.len()),
+            CaseAction::SetDecisionOutcome { .. } => 8 * EACH * RecordedMatch::MATCHES_MAX,
             CaseAction::AddReferral { members, .. } => 12 * EACH + 64 * members.len(),
             // With the documents that are looked up.
             CaseAction::OpenIncident { .. } | CaseAction::Subscribe(_) => 64 * EACH,

@@ -61,6 +61,7 @@ impl Method {
             | Self::SetPolicy
             | Self::SubmitReport
             | Self::ReviewReport
+            | Self::SetDecisionOutcome
             | Self::AddReferral
             | Self::SetReferralOutcome
             | Self::OpenIncident
@@ -89,6 +90,8 @@ impl Method {
             | Self::TryPolicy
             | Self::GetStatistics
             | Self::ListReports
+            | Self::GetDecision
+            | Self::ListDecisions
             | Self::ListReferrals
             | Self::ListIncidents
             | Self::ListEntries
@@ -108,6 +111,7 @@ impl Method {
             | Self::ReadDirectory
             | Self::RecordCalls
             | Self::RecordMatches
+            | Self::RecordDecisions
             | Self::AcquireExchangeLease
             | Self::ListExchangeRecords => Audited::Refused,
             Self::HealthCheck | Self::HealthWatch | Self::Reflection | Self::ReflectionAlpha => {

@@ -183,6 +183,14 @@ methods! {
     ListReports = "/vigie.consortium.v1.ReportService/ListReports",
     /// Decides on a report.
     ReviewReport = "/vigie.consortium.v1.ReportService/ReviewReport",
+    /// Records decisions about matched content.
+    RecordDecisions = "/vigie.consortium.v1.DecisionService/RecordDecisions",
+    /// Explains a decision of the caller's member.
+    GetDecision = "/vigie.consortium.v1.DecisionService/GetDecision",
+    /// Lists decisions of the caller's member.
+    ListDecisions = "/vigie.consortium.v1.DecisionService/ListDecisions",
+    /// Sets what became of a decision of the caller's member.
+    SetDecisionOutcome = "/vigie.consortium.v1.DecisionService/SetDecisionOutcome",
     /// Adds a referral or a removal order.
     AddReferral = "/vigie.consortium.v1.ReferralService/AddReferral",
     /// Lists referrals.

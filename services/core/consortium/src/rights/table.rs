@@ -179,7 +179,10 @@ pub(super) const fn row(method: Method) -> Row {
 
         // Numbers alone, in which what is small of others is suppressed.
         Method::GetStatistics => roles([No, No, No, OwnMember, OwnMemberOrAllOfHost, EveryMember]),
-        Method::RecordMatches => processes(&[Frontend], NOBODY),
+        Method::RecordMatches | Method::RecordDecisions => processes(&[Frontend], NOBODY),
+        // Each of the caller's own member.
+        Method::GetDecision | Method::ListDecisions => roles([No, No, Free, Free, Free, No]),
+        Method::SetDecisionOutcome => roles([No, No, Free, Free, No, No]),
         // A matcher reports what it has just decided on. Reviews, referrals and incidents are the host's.
         Method::SubmitReport => roles([Visible, No, Visible, Visible, No, No]),
         Method::ReviewReport => roles([No, No, HostCases, No, No, No]),

@@ -134,6 +134,10 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::GetPolicy
         | Method::TryPolicy
         | Method::RecordMatches
+        | Method::RecordDecisions
+        | Method::GetDecision
+        | Method::ListDecisions
+        | Method::SetDecisionOutcome
         | Method::ListIncidents
         | Method::CoordinatorSearch
         | Method::DescribeTopology

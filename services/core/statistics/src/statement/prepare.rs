@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
+use vigie_consortium::cases::Basis;
 
 use super::privacy::PrivateWords;
-use super::record::{Basis, DecisionRecord};
+use super::record::{Automation, DecisionRecord, content_type, visibility};
 use super::template::{Ground, Template};
 use super::validate::{Fault, Statement};
 use crate::month::Day;
@@ -90,7 +91,7 @@ fn statement(record: &DecisionRecord, template: &Template) -> (Statement, Vec<Fa
         None => faults.push(fault("category", "the template has none for the class of the decision")),
     }
     let content_types = template.content_types.get(&record.media).cloned();
-    let content_types = content_types.unwrap_or_else(|| vec![record.media.content_type().to_owned()]);
+    let content_types = content_types.unwrap_or_else(|| vec![content_type(record.media).to_owned()]);
     if content_types.iter().any(|one| one == "CONTENT_TYPE_OTHER") {
         set("content_type_other", json!(template.content_type_other));
     }
@@ -108,8 +109,8 @@ fn statement(record: &DecisionRecord, template: &Template) -> (Statement, Vec<Fa
     set("source_type", json!(source_type(record.basis)));
     // A match is always found by automated means.
     set("automated_detection", json!("Yes"));
-    match automated_decision(record) {
-        Ok(word) => set("automated_decision", json!(word)),
+    match Automation::of(record.person_looked, record.verdict_acts()) {
+        Ok(automation) => set("automated_decision", json!(automation.word())),
         Err(reason) => faults.push(fault("automated_decision", reason)),
     }
     (Statement::new(attributes), faults)
@@ -126,7 +127,7 @@ fn restrictions(record: &DecisionRecord, template: &Template, set: &mut impl FnM
             set("decision_provision", json!(restriction.provision));
             set("decision_account", json!(restriction.account));
         }
-        None => set("decision_visibility", json!([action.visibility()])),
+        None => set("decision_visibility", json!([visibility(action)])),
     }
     set("account_type", json!(template.account_type));
 }
@@ -154,16 +155,5 @@ const fn source_type(basis: Basis) -> &'static str {
         Basis::TrustedFlagger => "SOURCE_TRUSTED_FLAGGER",
         Basis::Notice => "SOURCE_ARTICLE_16",
         Basis::Order | Basis::Article9Order => "SOURCE_TYPE_OTHER_NOTIFICATION",
-    }
-}
-
-/// How the content was judged after it was found. A statement claims nothing that the record does not say.
-fn automated_decision(record: &DecisionRecord) -> Result<&'static str, &'static str> {
-    match (record.person_looked, record.verdict_acts()) {
-        (Some(false), true) => Ok("AUTOMATED_DECISION_FULLY"),
-        (Some(true), true) => Ok("AUTOMATED_DECISION_PARTIALLY"),
-        (Some(true), false) => Ok("AUTOMATED_DECISION_NOT_AUTOMATED"),
-        (Some(false), false) => Err("nobody looked, and the verdict was not the one that acted"),
-        (None, _) => Err("the platform did not say whether a person looked"),
     }
 }

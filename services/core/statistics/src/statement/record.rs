@@ -1,6 +1,6 @@
 //! A decision, as statements and reports are filled from it.
 
-use serde::{Deserialize, Serialize};
+use vigie_consortium::cases::{Action, Basis, MediaKind};
 use vigie_model::{BankId, UnixMillis};
 
 use crate::cell::{ClassText, VerdictText};
@@ -46,93 +46,62 @@ impl DecisionRecord {
     }
 }
 
-/// What a platform did with content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// The content was removed.
-    Removed,
-    /// Access to the content was disabled.
-    Disabled,
-    /// The content was shown less.
-    Demoted,
-    /// The content was restricted by age.
-    AgeRestricted,
-    /// Interaction with the content was restricted.
-    InteractionRestricted,
-    /// The content was labelled.
-    Labelled,
-    /// Something else, which the template describes.
-    Other,
-}
-
-impl Action {
-    /// All actions.
-    pub const ALL: [Self; 7] = [
-        Self::Removed,
-        Self::Disabled,
-        Self::Demoted,
-        Self::AgeRestricted,
-        Self::InteractionRestricted,
-        Self::Labelled,
-        Self::Other,
-    ];
-
-    /// The restriction of visibility that the action is, unless the template says otherwise.
-    pub(super) const fn visibility(self) -> &'static str {
-        match self {
-            Self::Removed => "DECISION_VISIBILITY_CONTENT_REMOVED",
-            Self::Disabled => "DECISION_VISIBILITY_CONTENT_DISABLED",
-            Self::Demoted => "DECISION_VISIBILITY_CONTENT_DEMOTED",
-            Self::AgeRestricted => "DECISION_VISIBILITY_CONTENT_AGE_RESTRICTED",
-            Self::InteractionRestricted => "DECISION_VISIBILITY_CONTENT_INTERACTION_RESTRICTED",
-            Self::Labelled => "DECISION_VISIBILITY_CONTENT_LABELLED",
-            Self::Other => "DECISION_VISIBILITY_OTHER",
-        }
+/// The restriction of visibility that an action is, unless the template says otherwise.
+pub(super) const fn visibility(action: Action) -> &'static str {
+    match action {
+        Action::Removed => "DECISION_VISIBILITY_CONTENT_REMOVED",
+        Action::Disabled => "DECISION_VISIBILITY_CONTENT_DISABLED",
+        Action::Demoted => "DECISION_VISIBILITY_CONTENT_DEMOTED",
+        Action::AgeRestricted => "DECISION_VISIBILITY_CONTENT_AGE_RESTRICTED",
+        Action::InteractionRestricted => "DECISION_VISIBILITY_CONTENT_INTERACTION_RESTRICTED",
+        Action::Labelled => "DECISION_VISIBILITY_CONTENT_LABELLED",
+        Action::Other => "DECISION_VISIBILITY_OTHER",
     }
 }
 
-/// What content was found by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Basis {
-    /// The platform's own initiative.
-    Own,
-    /// A trusted flagger.
-    TrustedFlagger,
-    /// A notice under Article 16 of Regulation (EU) 2022/2065.
-    Notice,
-    /// An order outside Article 9 of that regulation.
-    Order,
-    /// An order under Article 9, for which no statement of reasons is due (Article 17(5)).
-    Article9Order,
+/// The content type that a kind of content is, unless the template says otherwise.
+pub(super) const fn content_type(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Image => "CONTENT_TYPE_IMAGE",
+        MediaKind::Video => "CONTENT_TYPE_VIDEO",
+        MediaKind::Text => "CONTENT_TYPE_TEXT",
+        MediaKind::Audio => "CONTENT_TYPE_AUDIO",
+        MediaKind::Other => "CONTENT_TYPE_OTHER",
+    }
 }
 
-/// The kind of content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MediaKind {
-    /// A picture.
-    Image,
-    /// A video.
-    Video,
-    /// A text.
-    Text,
-    /// A sound.
-    Audio,
-    /// Anything else, which the template describes.
-    Other,
+/// How content was judged after it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Automation {
+    /// The verdict acted, and nobody looked.
+    Fully,
+    /// The verdict acted, and a person looked too.
+    Partly,
+    /// A person decided.
+    Not,
 }
 
-impl MediaKind {
-    /// The content type that the kind is, unless the template says otherwise.
-    pub(super) const fn content_type(self) -> &'static str {
+impl Automation {
+    /// How content was judged, as far as the record says: nothing is claimed beyond that.
+    ///
+    /// # Errors
+    ///
+    /// What the record does not say, for a person.
+    pub fn of(person_looked: Option<bool>, verdict_acts: bool) -> Result<Self, &'static str> {
+        match (person_looked, verdict_acts) {
+            (Some(false), true) => Ok(Self::Fully),
+            (Some(true), true) => Ok(Self::Partly),
+            (Some(true), false) => Ok(Self::Not),
+            (Some(false), false) => Err("nobody looked, and the verdict was not the one that acted"),
+            (None, _) => Err("the platform did not say whether a person looked"),
+        }
+    }
+
+    pub(super) const fn word(self) -> &'static str {
         match self {
-            Self::Image => "CONTENT_TYPE_IMAGE",
-            Self::Video => "CONTENT_TYPE_VIDEO",
-            Self::Text => "CONTENT_TYPE_TEXT",
-            Self::Audio => "CONTENT_TYPE_AUDIO",
-            Self::Other => "CONTENT_TYPE_OTHER",
+            Self::Fully => "AUTOMATED_DECISION_FULLY",
+            Self::Partly => "AUTOMATED_DECISION_PARTIALLY",
+            Self::Not => "AUTOMATED_DECISION_NOT_AUTOMATED",
         }
     }
 }

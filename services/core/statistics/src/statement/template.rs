@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-
-use super::record::{Action, MediaKind};
+use vigie_consortium::cases::{Action, MediaKind};
 
 /// A platform's part of its statements, read from TOML or JSON. Statements are validated, so a template need not be.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

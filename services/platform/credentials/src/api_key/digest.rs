@@ -32,6 +32,14 @@ impl Pepper {
         hasher.update(CONTEXT).update(id.as_bytes()).update(key.secret());
         KeyDigest(hasher.finalize())
     }
+
+    /// A key for digests of another kind, named by a context that nothing else uses.
+    #[must_use]
+    pub fn key_for(&self, context: &[u8]) -> Zeroizing<[u8; 32]> {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(b"vigie key for ").update(context);
+        Zeroizing::new(hasher.finalize().into())
+    }
 }
 
 impl fmt::Debug for Pepper {

@@ -8,14 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tonic::Code;
-use vigie_clients::{CountedMatches, EndpointError, IdempotencyKey, Network, StatisticsClient};
+use vigie_clients::{CallError, CountedMatches, IdempotencyKey, StatisticsClient};
 use vigie_model::{BankId, Match, Matched, MemberId, Verdict};
 
-/// How long a match waits until it is reported.
-const EVERY: Duration = Duration::from_secs(5);
-/// How long a report may take.
-const REPORT_MAX: Duration = Duration::from_secs(3);
+use super::reporter::Source;
+
 /// Counts of one report.
 const REPORT_COUNTS_MAX: usize = 1_000;
 /// Counts that are kept; what comes beyond is counted without its class, and then not at all.
@@ -45,7 +42,7 @@ pub(crate) struct Recorded(Arc<Mutex<HashMap<Of, Numbers>>>);
 
 impl Recorded {
     /// Counts the matches and the verdict of one content of a member.
-    pub(super) fn count(&self, member: MemberId, matched: &Matched) {
+    pub(crate) fn count(&self, member: MemberId, matched: &Matched) {
         let verdict = matched.decision.as_ref().map(|decision| decision.verdict);
         if verdict.is_none() && matched.found.matches.is_empty() {
             return;
@@ -72,6 +69,15 @@ impl Recorded {
             }
         }
     }
+}
+
+impl Source for Recorded {
+    type Report = CountedMatches;
+    type Client = StatisticsClient;
+
+    const EVERY: Duration = Duration::from_secs(5);
+    const REPORTS_MAX: usize = REPORT_COUNTS_MAX;
+    const WHAT: &'static str = "counts of matches";
 
     fn take(&self) -> Vec<CountedMatches> {
         let taken = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
@@ -82,79 +88,19 @@ impl Recorded {
         };
         taken.into_iter().map(counted).collect()
     }
+
+    async fn send(
+        client: &StatisticsClient,
+        counts: &[CountedMatches],
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<(), CallError> {
+        client.record_matches(counts, key, deadline).await
+    }
 }
 
 /// The first class of a matched item.
 fn class_of(found: &Match) -> Box<str> {
     let classes = found.facts.as_ref().map(|facts| &facts.classes);
     classes.and_then(|classes| classes.first().cloned()).unwrap_or_default()
-}
-
-/// Reports of one frontend.
-#[derive(Debug)]
-pub(crate) struct Recorder {
-    recorded: Recorded,
-    /// `None` for a frontend that knows no bank.
-    bank: Option<StatisticsClient>,
-    /// Reports that the bank has not confirmed. Each keeps its key: one that was counted without a word is not counted twice.
-    pending: Vec<(IdempotencyKey, Vec<CountedMatches>)>,
-    is_lost: bool,
-}
-
-impl Recorder {
-    /// Reports to the banks at these endpoints; to nobody where there are none.
-    pub(crate) fn new(
-        recorded: Recorded,
-        banks: &[String],
-        network: &Network,
-    ) -> Result<Self, EndpointError> {
-        let bank = (!banks.is_empty()).then(|| StatisticsClient::among(banks, network)).transpose()?;
-        Ok(Self { recorded, bank, pending: Vec::new(), is_lost: false })
-    }
-
-    /// Reports again and again, for as long as it is polled.
-    pub(crate) async fn run(&mut self) {
-        loop {
-            tokio::time::sleep(EVERY).await;
-            self.report(Instant::now() + REPORT_MAX).await;
-        }
-    }
-
-    /// Reports what is left, once.
-    pub(crate) async fn finish(&mut self) {
-        self.report(Instant::now() + REPORT_MAX).await;
-        if !self.pending.is_empty() {
-            tracing::warn!("matches were not reported to the statistics before the end");
-        }
-    }
-
-    async fn report(&mut self, deadline: Instant) {
-        // While a report is pending, newer counts wait within their own bound.
-        if self.pending.is_empty() {
-            let counts = self.recorded.take();
-            let reports =
-                counts.chunks(REPORT_COUNTS_MAX).map(|counts| (IdempotencyKey::random(), counts.to_vec()));
-            self.pending.extend(reports);
-        }
-        let Some(bank) = &self.bank else { return self.pending.clear() };
-        while let Some((key, counts)) = self.pending.last() {
-            match bank.record_matches(counts, key.clone(), deadline).await {
-                Ok(()) => {
-                    self.pending.pop();
-                    self.is_lost = false;
-                }
-                // A bank of an older version counts none of it, and what it will never take must not keep the rest back.
-                Err(error) if matches!(error.code(), Code::InvalidArgument | Code::Unimplemented) => {
-                    tracing::warn!(%error, counts = counts.len(), "the bank refuses counts of matches, which are dropped");
-                    self.pending.pop();
-                }
-                Err(error) => {
-                    if !std::mem::replace(&mut self.is_lost, true) {
-                        tracing::warn!(%error, "matches cannot be reported to the statistics; they are kept and reported later");
-                    }
-                    return;
-                }
-            }
-        }
-    }
 }

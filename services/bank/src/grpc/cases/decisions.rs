@@ -1,0 +1,200 @@
+//! The service that keeps records of decisions.
+
+use tonic::{Request, Response, Status};
+use vigie_consortium::cases::QueryDigest;
+use vigie_consortium::{Capability, DocumentId, DocumentKey, DocumentKind, MemberId};
+use vigie_model::BankId;
+use vigie_proto::Invalid;
+use vigie_proto::consortium::{case_page_size, decision_id, query_digests};
+use vigie_proto::pb::consortium::v1 as pb;
+
+use crate::error::{CaseError, Error};
+use crate::grpc::{BankGrpc, Reading};
+use crate::plan::cases::known::{decode, parts_of};
+use crate::plan::cases::recorded::{self, NewDecision};
+use crate::plan::cases::write::CaseAction;
+use crate::store::documents::DocumentRange;
+
+/// Decisions of one report.
+const DECISIONS_MAX: usize = 100;
+
+impl BankGrpc {
+    /// Digests of a query's hashes as they are stored.
+    fn stored_digests(&self, digests: &[QueryDigest]) -> Vec<Vec<u8>> {
+        let key = self.pepper.key_for(b"records of decisions");
+        digests.iter().map(|digest| digest.stored(&key)).collect()
+    }
+
+    fn new_decision(&self, message: &pb::NewDecision) -> Result<NewDecision, Invalid> {
+        let record = message.record.clone().ok_or_else(|| Invalid::missing("record"))?;
+        let record = record.try_into().map_err(|invalid: Invalid| invalid.within("record"))?;
+        let digests = query_digests("query_digests", &message.query_digests)?;
+        let member = MemberId(message.member_id);
+        Ok(NewDecision { member, record, digests: self.stored_digests(&digests) })
+    }
+}
+
+impl Reading {
+    /// A record as its member sees it: items and opinions of banks alone whose details it sees.
+    fn shown_decision(
+        &self,
+        member: MemberId,
+        whole: pb::StoredDecision,
+        kept_until_unix_ms: u64,
+    ) -> Result<pb::DecisionListing, Status> {
+        let mut record = whole.record.ok_or(Error::Broken)?;
+        for found in &mut record.matches {
+            found.bank = self.case_bank(found.bank_id)?;
+            if !self.sees_details(member, BankId(found.bank_id)) {
+                found.item_id = 0;
+                found.facts = None;
+            }
+        }
+        let (outcome, outcome_at_unix_ms) = (whole.outcome, whole.outcome_at_unix_ms);
+        Ok(pb::DecisionListing { record: Some(record), outcome, outcome_at_unix_ms, kept_until_unix_ms })
+    }
+
+    fn sees_details(&self, member: MemberId, bank: BankId) -> bool {
+        let directory = self.view.directory();
+        let is_own = directory.bank(bank).is_some_and(|bank| bank.owner == member);
+        is_own
+            || directory.grant(bank, member).is_some_and(|grant| {
+                let has = |capability| grant.capabilities.contains(capability);
+                has(Capability::SeeDetails) || has(Capability::SeeHashes)
+            })
+    }
+
+    /// The condition of the rule that decided, in the version of that time; empty where none did.
+    async fn condition(&self, member: MemberId, decision: Option<&pb::Decision>) -> Result<String, Status> {
+        let Some(decision) = decision.filter(|decision| !decision.rule.is_empty()) else {
+            return Ok(String::new());
+        };
+        let key = DocumentKey::of_numbers(&[member.0.into(), decision.policy_version.into()]);
+        let versions = self.read(self.store.documents(&[(DocumentKind::Policy, key)])).await?;
+        let version = versions.first().and_then(decode::<pb::PolicyVersion>);
+        let rules = version.and_then(|version| version.policy).unwrap_or_default().rules;
+        let rule = rules.into_iter().find(|rule| rule.name == decision.rule);
+        Ok(rule.map(|rule| rule.condition).unwrap_or_default())
+    }
+}
+
+#[tonic::async_trait]
+impl pb::decision_service_server::DecisionService for BankGrpc {
+    async fn record_decisions(
+        &self,
+        request: Request<pb::RecordDecisionsRequest>,
+    ) -> Result<Response<pb::RecordDecisionsResponse>, Status> {
+        let action = |message: &pb::RecordDecisionsRequest| {
+            let decisions = &message.decisions;
+            if !(1..=DECISIONS_MAX).contains(&decisions.len()) {
+                let reason = format!("has {} entries; it must have 1 to {DECISIONS_MAX}", decisions.len());
+                return Err(Invalid::new("decisions", reason));
+            }
+            let decisions = decisions.iter().enumerate().map(|(at, decision)| {
+                let read = self.new_decision(decision);
+                read.map_err(|invalid| invalid.within(format!("decisions[{at}]")))
+            });
+            Ok(CaseAction::RecordDecisions(decisions.collect::<Result<_, _>>()?))
+        };
+        let answer = self.write_case(request, action, |message| message.idempotency_key).await?;
+        Ok(Response::new(pb::RecordDecisionsResponse { recorded_count: answer.count }))
+    }
+
+    async fn get_decision(
+        &self,
+        request: Request<pb::GetDecisionRequest>,
+    ) -> Result<Response<pb::GetDecisionResponse>, Status> {
+        let reading = self.reading(&request)?;
+        let message = request.get_ref();
+        let id = decision_id("decision_id", &message.decision_id)?;
+        let given = query_digests("query_digests", &message.query_digests)?;
+        let member = reading.reader()?;
+        let parts = reading.read(parts_of(&*reading.store, id)).await?;
+        let kept_until = parts.iter().map(|part| part.key.number(0)).max().unwrap_or_default();
+        let parts = parts.iter().filter_map(decode::<pb::StoredDecision>);
+        let own = parts.filter(|part| part.member_id == member.0);
+        let Some(whole) = recorded::joined(own) else {
+            return Err(Error::from(CaseError::NoDecision).into());
+        };
+        let given = self.stored_digests(&given);
+        let is_same = given.iter().any(|digest| whole.query_digests.contains(digest));
+        let decision = whole.record.as_ref().and_then(|record| record.decision.as_ref());
+        let rule_condition = reading.condition(member, decision).await?;
+        Ok(Response::new(pb::GetDecisionResponse {
+            decision: Some(reading.shown_decision(member, whole, kept_until)?),
+            same_query: (!given.is_empty()).then_some(is_same),
+            rule_condition,
+        }))
+    }
+
+    async fn list_decisions(
+        &self,
+        request: Request<pb::ListDecisionsRequest>,
+    ) -> Result<Response<pb::ListDecisionsResponse>, Status> {
+        let reading = self.reading(&request)?;
+        let message = request.get_ref();
+        let limit = case_page_size(message.page_size)?;
+        let after = DocumentKey::new(&message.after_key).map_err(|error| Invalid::new("after_key", error))?;
+        let member = reading.reader()?;
+        let before = match message.before_unix_ms {
+            0 => recorded::end_of(member),
+            before => recorded::from_time(member, before),
+        };
+        let range = DocumentRange {
+            kind: DocumentKind::DecisionKey,
+            after: after.max(recorded::from_time(member, message.from_unix_ms)),
+            before: Some(before),
+            limit,
+        };
+        let found = reading.read(reading.store.document_range(&range)).await?;
+        let next_key = found.last().filter(|_| found.len() == usize::from(limit));
+        let next_key = next_key.map(|last| last.key.as_bytes().to_vec()).unwrap_or_default();
+        let ids: Vec<[u8; 16]> = found.iter().map(|document| recorded::id_by_time(&document.key)).collect();
+        let decisions = reading.decisions(member, &ids).await?;
+        Ok(Response::new(pb::ListDecisionsResponse { decisions, next_key }))
+    }
+
+    async fn set_decision_outcome(
+        &self,
+        request: Request<pb::SetDecisionOutcomeRequest>,
+    ) -> Result<Response<pb::SetDecisionOutcomeResponse>, Status> {
+        let action = |message: &pb::SetDecisionOutcomeRequest| {
+            let id = decision_id("decision_id", &message.decision_id)?;
+            let outcome = message.outcome.ok_or_else(|| Invalid::missing("outcome"))?;
+            let outcome = outcome.try_into().map_err(|invalid: Invalid| invalid.within("outcome"))?;
+            Ok(CaseAction::SetDecisionOutcome { id, outcome: Box::new(outcome) })
+        };
+        let answer = self.write_case(request, action, |message| message.idempotency_key).await?;
+        let (sequence, opinions_put) = (answer.sequence.0, answer.count);
+        Ok(Response::new(pb::SetDecisionOutcomeResponse { sequence, opinions_put }))
+    }
+}
+
+impl Reading {
+    /// The decisions of these ids, in their order. One whose record ended in between is left out.
+    async fn decisions(
+        &self,
+        member: MemberId,
+        ids: &[[u8; 16]],
+    ) -> Result<Vec<pb::DecisionListing>, Status> {
+        let by_id: Vec<DocumentId> = ids.iter().map(|id| recorded::by_id(*id)).collect();
+        let keys = self.read(self.store.documents(&by_id)).await?;
+        let parts: Vec<DocumentId> = keys
+            .iter()
+            .filter_map(|document| {
+                Some((recorded::id_by_id(&document.key), decode::<pb::StoredDecisionKey>(document)?))
+            })
+            .flat_map(|(id, key)| recorded::parts(id, key))
+            .collect();
+        let parts = self.read(self.store.documents(&parts)).await?;
+        let mut shown = Vec::with_capacity(ids.len());
+        for id in ids {
+            let own = parts.iter().filter(|part| recorded::id_of(&part.key) == *id);
+            let kept_until = own.clone().map(|part| part.key.number(0)).max().unwrap_or_default();
+            if let Some(whole) = recorded::joined(own.filter_map(decode::<pb::StoredDecision>)) {
+                shown.push(self.shown_decision(member, whole, kept_until)?);
+            }
+        }
+        Ok(shown)
+    }
+}

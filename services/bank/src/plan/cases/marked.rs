@@ -1,0 +1,67 @@
+//! Opinions that follow from cases: each bears the mark of its case, by which it is found again.
+
+use vigie_consortium::{Method, Opinion, OpinionReason, OpinionWords, Text};
+use vigie_model::{BankId, ItemId, OpinionKind};
+
+use crate::error::Error;
+use crate::plan::Planner;
+use crate::plan::beside::opinion_write::NewOpinion;
+use crate::plan::write::Author;
+use crate::store::to_model;
+
+/// The word by which an opinion is known as that of a case.
+pub(super) type Mark = Text<{ OpinionWords::FOREIGN_LEN_MAX }>;
+
+impl Planner<'_> {
+    /// Puts a negative opinion of the caller's member on an item of a case. Returns whether it is put: the item may be gone, or not shared with
+    /// the member for opinions.
+    pub(super) fn put_marked(
+        &mut self,
+        by: Author,
+        (item, bank): (ItemId, BankId),
+        reason: OpinionReason,
+        mark: &Mark,
+    ) -> Result<bool, Error> {
+        let by = Author { method: Method::PutOpinions, ..by };
+        if !self.may_opine(by, item, bank) {
+            return Ok(false);
+        }
+        let words = OpinionWords { reason: Some(reason), foreign: mark.clone(), ..OpinionWords::default() };
+        let opinion = NewOpinion { item, hash: None, kind: OpinionKind::Negative, words };
+        match self.put_opinions(by, &[opinion]) {
+            Ok(_) => Ok(true),
+            Err(Error::TooManyOpinions(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes back the opinion that a case put on an item.
+    pub(super) fn withdraw_marked(
+        &mut self,
+        by: Author,
+        (item, bank): (ItemId, BankId),
+        mark: &Mark,
+    ) -> Result<(), Error> {
+        let by = Author { method: Method::WithdrawOpinions, ..by };
+        if !self.may_opine(by, item, bank) {
+            return Ok(());
+        }
+        let at = self.now();
+        let sequence = to_model(self.draft.last().next());
+        let (member, placement) = self.word_on(by, item)?;
+        let mut record = self.record_of(&placement);
+        let put = record.opinions.iter().find(|one| {
+            one.member == member && one.hash.is_none() && one.kind.is_some() && one.words.foreign == *mark
+        });
+        let Some(put) = put.cloned() else { return Ok(()) };
+        let taken_back = Opinion { kind: None, words: OpinionWords::default(), at, sequence, ..put };
+        record.opinions = record.opinions.with(taken_back).map_err(|_| Error::TooManyOpinions(item))?;
+        self.put_if_new(&placement, record).map(drop)
+    }
+
+    /// Whether the item is in the bank of its case, and the caller may say something of it.
+    fn may_opine(&self, by: Author, item: ItemId, bank: BankId) -> bool {
+        let is_there = self.living(item).is_some_and(|placement| placement.bank == bank);
+        is_there && self.word_on(by, item).is_ok()
+    }
+}

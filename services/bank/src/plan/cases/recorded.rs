@@ -1,0 +1,134 @@
+//! Records of decisions as they are stored, and their keys.
+//!
+//! A record is stored in parts: the matches of banks whose records end at one time are one part, under a key that begins with that time, so
+//! that what is over is found first. Two more documents lead to the parts: one by the decision's id, one by member and time.
+
+use vigie_consortium::cases::{RecordedDecision, RecordedMatch};
+use vigie_consortium::{DocumentId, DocumentKey, DocumentKind};
+use vigie_model::MemberId;
+use vigie_proto::pb::consortium::v1 as pb;
+
+/// A decision that a frontend has taken.
+#[derive(Debug, Clone)]
+pub(crate) struct NewDecision {
+    /// The member for which it was taken.
+    pub(crate) member: MemberId,
+    /// The record, with the matches of all banks.
+    pub(crate) record: RecordedDecision,
+    /// Keyed digests of the query's hashes.
+    pub(crate) digests: Vec<Vec<u8>>,
+}
+
+/// Documents that lead to a record by its id.
+const BY_ID: u64 = 0;
+/// Documents that lead to a record by member and time.
+const BY_TIME: u64 = 1;
+
+/// The id as two numbers.
+fn numbers(id: [u8; 16]) -> [u64; 2] {
+    let (halves, _) = id.as_chunks::<8>();
+    [0, 1].map(|at| halves.get(at).map_or(0, |half| u64::from_be_bytes(*half)))
+}
+
+/// The id of the two numbers behind the first `skipped` numbers of a key.
+fn id_after(key: &DocumentKey, skipped: usize) -> [u8; 16] {
+    (u128::from(key.number(skipped)) << 64 | u128::from(key.number(skipped + 1))).to_be_bytes()
+}
+
+/// The document of a part.
+pub(crate) fn part(kept_until_unix_ms: u64, id: [u8; 16]) -> DocumentId {
+    let [high, low] = numbers(id);
+    (DocumentKind::MatchRecord, DocumentKey::of_numbers(&[kept_until_unix_ms, high, low]))
+}
+
+/// The decision whose part has this key.
+pub(crate) fn id_of(part: &DocumentKey) -> [u8; 16] {
+    id_after(part, 1)
+}
+
+/// The document that leads to a record by its id.
+pub(crate) fn by_id(id: [u8; 16]) -> DocumentId {
+    let [high, low] = numbers(id);
+    (DocumentKind::DecisionKey, DocumentKey::of_numbers(&[BY_ID, high, low]))
+}
+
+/// The decision to which a document leads by its id.
+pub(crate) fn id_by_id(key: &DocumentKey) -> [u8; 16] {
+    id_after(key, 1)
+}
+
+/// The document that leads to a record by member and time.
+pub(crate) fn by_time(member: MemberId, at_unix_ms: u64, id: [u8; 16]) -> DocumentId {
+    let [high, low] = numbers(id);
+    (DocumentKind::DecisionKey, DocumentKey::of_numbers(&[BY_TIME, member.0.into(), at_unix_ms, high, low]))
+}
+
+/// The decision to which a document leads by member and time.
+pub(crate) fn id_by_time(key: &DocumentKey) -> [u8; 16] {
+    id_after(key, 3)
+}
+
+/// A key that comes before those of a member from a time on, and after those of earlier times.
+pub(crate) fn from_time(member: MemberId, at_unix_ms: u64) -> DocumentKey {
+    DocumentKey::of_numbers(&[BY_TIME, member.0.into(), at_unix_ms])
+}
+
+/// A key that comes after those of a member.
+pub(crate) fn end_of(member: MemberId) -> DocumentKey {
+    DocumentKey::of_numbers(&[BY_TIME, u64::from(member.0) + 1])
+}
+
+/// The documents of the parts of a record.
+pub(crate) fn parts(id: [u8; 16], key: pb::StoredDecisionKey) -> impl Iterator<Item = DocumentId> {
+    key.kept_until_unix_ms.into_iter().map(move |until| part(until, id))
+}
+
+/// A whole record of its parts: the nearest matches first. `None` where there are no parts.
+pub(crate) fn joined(parts: impl IntoIterator<Item = pb::StoredDecision>) -> Option<pb::StoredDecision> {
+    let mut parts = parts.into_iter();
+    let mut whole = parts.next()?;
+    let record = whole.record.as_mut()?;
+    for other in parts.filter_map(|part| part.record) {
+        record.matches_omitted = record.matches_omitted.saturating_add(other.matches_omitted);
+        record.matches.extend(other.matches);
+    }
+    record.matches.sort_by_key(|found| (found.distance, found.item_id));
+    record.matches.truncate(RecordedMatch::MATCHES_MAX);
+    Some(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_lead_to_ids_and_are_in_the_order_of_time() {
+        let id = std::array::from_fn(|at| 200_u8.wrapping_add(u8::try_from(at).unwrap() * 3));
+        let (_, key) = part(77, id);
+        assert_eq!((key.number(0), id_of(&key)), (77, id));
+        let (_, key) = by_time(MemberId(4), 9, id);
+        assert_eq!(id_by_time(&key), id);
+        assert!(from_time(MemberId(4), 9) < key && key < from_time(MemberId(4), 10));
+        assert!(key < end_of(MemberId(4)) && end_of(MemberId(4)) < by_time(MemberId(5), 0, [0; 16]).1);
+        assert!(by_id([255; 16]).1 < from_time(MemberId(0), 0));
+    }
+
+    #[test]
+    fn parts_are_joined_with_the_nearest_matches_first() {
+        let part = |distances: &[u32], omitted| pb::StoredDecision {
+            record: Some(pb::RecordedDecision {
+                matches: distances
+                    .iter()
+                    .map(|distance| pb::RecordedMatch { distance: *distance, ..Default::default() })
+                    .collect(),
+                matches_omitted: omitted,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let whole = joined([part(&[1, 9], 2), part(&[4], 1)]).unwrap().record.unwrap();
+        let distances: Vec<u32> = whole.matches.iter().map(|found| found.distance).collect();
+        assert_eq!((distances, whole.matches_omitted), (vec![1, 4, 9], 3));
+        assert!(joined([]).is_none());
+    }
+}

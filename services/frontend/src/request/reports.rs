@@ -1,0 +1,62 @@
+//! What a frontend reports to the bank behind its answers: counts for the statistics, and records of decisions.
+//!
+//! An answer does not wait for the bank. What was gathered is reported some seconds later, and again until the bank has taken it; a frontend
+//! that is killed in between has reported nothing of it.
+
+mod counts;
+mod records;
+mod reporter;
+
+use prometheus_client::registry::Registry;
+use vigie_clients::{DecisionClient, EndpointError, Network, StatisticsClient};
+
+pub(crate) use counts::Recorded;
+pub(crate) use records::{Recording, Records};
+use reporter::Reporter;
+
+/// Where what is reported is gathered.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reports {
+    pub(super) counts: Recorded,
+    pub(super) records: Records,
+}
+
+impl Reports {
+    /// Registers what is counted.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let reports = Self::default();
+        registry.register(
+            "vigie_frontend_decisions_not_recorded",
+            "Decisions of which a charter asks for a record that the bank took none of, because too many waited",
+            reports.records.lost(),
+        );
+        reports
+    }
+}
+
+/// Takes it to the bank.
+#[derive(Debug)]
+pub(crate) struct Reporters {
+    counts: Reporter<Recorded>,
+    records: Reporter<Records>,
+}
+
+impl Reporters {
+    /// Reports to the banks at these endpoints; to nobody where there are none.
+    pub(crate) fn new(reports: &Reports, banks: &[String], network: &Network) -> Result<Self, EndpointError> {
+        let statistics = (!banks.is_empty()).then(|| StatisticsClient::among(banks, network)).transpose()?;
+        let decisions = (!banks.is_empty()).then(|| DecisionClient::among(banks, network)).transpose()?;
+        let Reports { counts, records } = reports.clone();
+        Ok(Self { counts: Reporter::new(counts, statistics), records: Reporter::new(records, decisions) })
+    }
+
+    /// Reports again and again, for as long as it is polled.
+    pub(crate) async fn run(&mut self) {
+        tokio::join!(self.counts.run(), self.records.run());
+    }
+
+    /// Reports what is left, once.
+    pub(crate) async fn finish(&mut self) {
+        tokio::join!(self.counts.finish(), self.records.finish());
+    }
+}

@@ -1,0 +1,146 @@
+//! Records of decisions on their way to the bank.
+//!
+//! A charter may ask for records of its bank's matches. Each content with such a match is recorded: the decision, the matches, and digests of
+//! the query's hashes; never the content or its hashes. Its decision has an id in the answer, by which the member asks for it again.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use rand::RngExt as _;
+use tokio::time::Instant;
+use vigie_clients::{CallError, DecisionClient, IdempotencyKey, NewDecision};
+use vigie_consortium::View;
+use vigie_consortium::cases::{QueryDigest, RecordedDecision, RecordedMatch};
+use vigie_model::{Facts, Match, Matched, MemberId, Query, Source as Of, UnixMillis};
+
+use super::reporter::Source;
+
+/// Decisions that wait to be reported. One that comes beyond them has no id and is not recorded.
+const WAITING_MAX: usize = 20_000;
+
+/// Decisions that have not been taken yet.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Records(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<VecDeque<NewDecision>>,
+    /// Decisions that came while too many waited.
+    lost: Counter,
+}
+
+/// What is recorded of the contents of one request.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    records: Records,
+    view: Arc<View>,
+    member: MemberId,
+    now: UnixMillis,
+    surface: Box<str>,
+}
+
+impl Records {
+    /// Records of a request of a member.
+    pub(crate) fn of(&self, view: &Arc<View>, member: MemberId, now: UnixMillis, surface: &str) -> Recording {
+        let (records, view) = (self.clone(), Arc::clone(view));
+        Recording { records, view, member, now, surface: surface.into() }
+    }
+
+    /// Counts decisions that were not recorded, because too many waited.
+    pub(super) fn lost(&self) -> Counter {
+        self.0.lost.clone()
+    }
+
+    /// Returns whether there was room.
+    fn add(&self, decision: NewDecision) -> bool {
+        // Nothing in there panics half way.
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_room = waiting.len() < WAITING_MAX;
+        if has_room {
+            waiting.push_back(decision);
+        } else {
+            self.0.lost.inc();
+        }
+        has_room
+    }
+}
+
+impl Source for Records {
+    type Report = NewDecision;
+    type Client = DecisionClient;
+
+    const EVERY: Duration = Duration::from_secs(1);
+    const REPORTS_MAX: usize = 100;
+    const WHAT: &'static str = "records of decisions";
+
+    fn take(&self) -> Vec<NewDecision> {
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *waiting).into()
+    }
+
+    async fn send(
+        client: &DecisionClient,
+        decisions: &[NewDecision],
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<(), CallError> {
+        client.record(decisions, key, deadline).await
+    }
+}
+
+impl Recording {
+    /// Records the decision on one content, before anything of its matches is hidden from its member, and gives the decision its id.
+    pub(crate) fn record(&self, matched: &mut Matched, first: Option<&Query>) {
+        let directory = self.view.directory();
+        let is_kept = |found: &&Match| {
+            let bank = directory.bank(found.bank);
+            bank.is_some_and(|bank| bank.charter.match_record_days().is_some())
+        };
+        let mut kept = matched.found.matches.iter().filter(is_kept).peekable();
+        if kept.peek().is_none() {
+            return;
+        }
+        let matches = kept.by_ref().take(RecordedMatch::MATCHES_MAX).map(recorded_match).collect();
+        let id = rand::rng().random();
+        let record = RecordedDecision {
+            id,
+            decided_at: self.now,
+            decided: matched.decision.clone(),
+            kind: match matched.source {
+                Of::Hashed => "hashes",
+                Of::Decoded(_) => "image",
+                Of::Undecoded(_) => "undecoded",
+            }
+            .into(),
+            surface: self.surface.clone(),
+            matches,
+            matches_omitted: u32::try_from(kept.count()).unwrap_or(u32::MAX),
+        };
+        let hashes = first.into_iter().flat_map(|query| &query.hashes);
+        let digests = hashes.take(RecordedDecision::DIGESTS_MAX).map(|one| QueryDigest::of(&one.hash));
+        let new = NewDecision { member: self.member, record, digests: digests.collect() };
+        if self.records.add(new)
+            && let Some(decided) = &mut matched.decision
+        {
+            decided.id = Some(id);
+        }
+    }
+}
+
+fn recorded_match(found: &Match) -> RecordedMatch {
+    let facts = found.facts.as_ref().map(|facts| {
+        let classes = facts.classes.iter().take(RecordedMatch::CLASSES_MAX).cloned().collect();
+        Box::new(Facts { classes, ..(**facts).clone() })
+    });
+    RecordedMatch {
+        item: Some(found.item),
+        bank: found.bank,
+        bank_name: None,
+        hash_type: found.hash_type,
+        distance: found.distance,
+        variant: found.variant,
+        facts,
+    }
+}
