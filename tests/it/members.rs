@@ -6,6 +6,7 @@ mod cost;
 mod extraction;
 mod isolation;
 mod policies;
+mod decisions;
 mod revocation;
 mod served;
 

@@ -8,6 +8,7 @@ mod members;
 mod policy;
 mod exchange;
 mod cases;
+mod decisions;
 mod audit;
 mod statistics;
 mod when;
@@ -28,6 +29,9 @@ pub(crate) use audit::{
 pub(crate) use cases::{
     Fragment, IncidentAddArgs, IncidentCommand, ReferralAddArgs, ReferralCommand, ReportCommand,
     ReportReviewArgs, ReportSubmitArgs, decision_id,
+};
+pub(crate) use decisions::{
+    DecisionCommand, DecisionOutcomeArgs, DecisionTimeArgs, ExplainArgs, StatementsArgs,
 };
 pub(crate) use exchange::{ExchangeAddArgs, ExchangeCommand, ExchangeFetchArgs, OneExchangeArgs};
 pub(crate) use files::{BankExportArgs, BankSyncArgs, HashFileArgs};
@@ -144,6 +148,11 @@ pub(crate) enum Command {
     /// Send reports of suspected material to the reviewers, and decide on them
     #[command(subcommand)]
     Report(ReportCommand),
+    /// Explain a decision of which there is a record: the items, banks, rule and version by which it was taken, and the opinions of that time
+    Explain(ExplainArgs),
+    /// List decisions of which there are records, set what became of them, write statements of reasons
+    #[command(subcommand)]
+    Decision(DecisionCommand),
     /// Track referrals and removal orders of authorised bodies to their outcomes
     #[command(subcommand)]
     Referral(ReferralCommand),

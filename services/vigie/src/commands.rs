@@ -16,12 +16,15 @@ mod opinions {
     mod connect;
 }
 mod exchange;
-/// Reports, referrals and incidents.
+/// Reports, referrals, incidents, and records of decisions.
 mod cases {
     pub(crate) mod report;
     pub(crate) mod referral;
     pub(crate) mod incident;
+    pub(crate) mod explain;
+    pub(crate) mod decisions;
     mod decision;
+    mod decision_record;
     mod accuracy;
     mod fragment;
 }
@@ -38,7 +41,7 @@ use vigie_telemetry::trace::{self, Scoped};
 
 use crate::cli::{Cli, Command, TlsCommand};
 use crate::commands::banks::{bank, item};
-use crate::commands::cases::{incident, referral, report};
+use crate::commands::cases::{decisions, explain, incident, referral, report};
 use crate::commands::cluster::{config, demo, descriptors, dev_ca, role, up};
 use crate::commands::content::{hash, match_files};
 use crate::commands::members::{grant, member, policy, principal, quota, whoami};
@@ -70,6 +73,8 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Policy(command) => traced(policy::run(command, output)).await,
         Command::Exchange(command) => traced(exchange::run(command, output)).await,
         Command::Report(command) => traced(report::run(command, output)).await,
+        Command::Explain(args) => traced(explain::run(args, output)).await,
+        Command::Decision(command) => traced(decisions::run(command, output)).await,
         Command::Referral(command) => traced(referral::run(command, output)).await,
         Command::Incident(command) => traced(incident::run(command, output)).await,
         Command::Audit(command) => traced(audit::run(command, output)).await,

@@ -313,6 +313,8 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Policy(_)
         | Command::Exchange(_)
         | Command::Report(_)
+        | Command::Explain(_)
+        | Command::Decision(_)
         | Command::Referral(_)
         | Command::Incident(_)
         | Command::Audit(_)

@@ -21,12 +21,12 @@ use vigie_tests::material::{generator, hashed, pdq_of_a_picture};
 
 use super::{Client, Consortium, until_known};
 
-fn bank(name: &str) -> BankRef {
+pub(super) fn bank(name: &str) -> BankRef {
     name.parse().unwrap()
 }
 
 /// A policy of these rules: name, condition, verdict.
-fn policy(banks: Vec<BankRule>, rules: &[(&str, &str, Verdict)]) -> Policy {
+pub(super) fn policy(banks: Vec<BankRule>, rules: &[(&str, &str, Verdict)]) -> Policy {
     let rules = rules.iter().map(|(name, condition, verdict)| VerdictRuleDraft {
         name: (*name).to_owned(),
         condition: (*condition).to_owned(),
@@ -37,7 +37,7 @@ fn policy(banks: Vec<BankRule>, rules: &[(&str, &str, Verdict)]) -> Policy {
 }
 
 /// A hash of a picture at this distance, which is even: as many set bits are cleared as others are set.
-fn near(hash: &PdqHash, distance: usize) -> PdqHash {
+pub(super) fn near(hash: &PdqHash, distance: usize) -> PdqHash {
     let mut near = *hash;
     let bit = |hash: &PdqHash, at: usize| hash[at / 8] & (1 << (at % 8)) != 0;
     for is_set in [true, false] {
@@ -53,7 +53,7 @@ impl Client {
     }
 
     /// Sets the policy of the member; the frontend decides by it afterwards, as a worker of the member sees.
-    async fn decides_by(&self, consortium: &Consortium, worker: &Self, policy: &Policy) -> u32 {
+    pub(super) async fn decides_by(&self, consortium: &Consortium, worker: &Self, policy: &Policy) -> u32 {
         let (source, key) = (PolicySource::Given(policy), IdempotencyKey::random());
         let set = self.policies(consortium).set_policy(source, None, false, key, soon()).await.unwrap();
         until_known(worker, set.sequence).await;
@@ -64,7 +64,7 @@ impl Client {
         self.called(surface, hash, options).await.unwrap()
     }
 
-    async fn called(
+    pub(super) async fn called(
         &self,
         surface: &str,
         hash: Hash,
@@ -80,13 +80,13 @@ impl Client {
         decision(&self.ask_from("", hash, as_of(sequence)).await)
     }
 
-    async fn set_charter(&self, of: &str, draft: CharterDraft) -> Sequence {
+    pub(super) async fn set_charter(&self, of: &str, draft: CharterDraft) -> Sequence {
         let (charter, key) = (Charter::try_from(draft).unwrap(), IdempotencyKey::random());
         self.members.set_charter(&bank(of), charter, key, soon()).await.unwrap().sequence
     }
 }
 
-fn decision(answer: &MatchAnswer) -> Decided {
+pub(super) fn decision(answer: &MatchAnswer) -> Decided {
     answer.results[0].as_ref().unwrap().decision.clone().unwrap()
 }
 

@@ -62,12 +62,13 @@ pub(crate) struct ReportSubmitArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) decision: Option<PathBuf>,
     /// The bank that matched
-    #[arg(long, value_name = "BANK", required_unless_present = "decision")]
+    #[arg(long, value_name = "BANK", required_unless_present_any = ["decision", "decision_id"])]
     pub(crate) bank: Option<BankRef>,
     /// The item that matched
     #[arg(long, value_name = "ITEM")]
     pub(crate) item: Option<u64>,
-    /// The id of the decision, 32 hexadecimal digits
+    /// The id of the decision, 32 hexadecimal digits. Where nothing else names the bank, the report is filled from the record of the decision,
+    /// which reviewers and administrators may read
     #[arg(long, value_name = "ID", value_parser = decision_id)]
     pub(crate) decision_id: Option<[u8; 16]>,
     /// A class of the material: TAXONOMY/DIMENSION=VALUE; may be given again
@@ -306,7 +307,7 @@ pub(crate) fn decision_id(text: &str) -> Result<[u8; 16], String> {
 }
 
 /// One of a list of words, which help and errors name.
-fn word<T: Copy + Send + Sync + 'static>(
+pub(super) fn word<T: Copy + Send + Sync + 'static>(
     all: &'static [T],
     name: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
+use vigie_consortium::cases::DecisionListing;
 use vigie_consortium::{BankRef, Class, Verdict};
 use vigie_model::{HashType, ItemId, UnixMillis};
 
-use crate::cli::decision_id;
+use crate::cli::{class, decision_id};
+use crate::commands::cases::decision_record::nearest;
 
 /// The largest decision that is read.
 const BYTES_MAX: u64 = 1 << 20;
@@ -28,6 +30,23 @@ pub(super) struct Decision {
 }
 
 impl Decision {
+    /// What a record says of its nearest match.
+    pub(super) fn of_record(listing: &DecisionListing) -> anyhow::Result<Self> {
+        let (record, nearest) = (&listing.record, nearest(listing)?);
+        let classes = nearest.facts.iter().flat_map(|facts| &facts.classes);
+        Ok(Self {
+            bank: nearest.bank_name.clone(),
+            item: nearest.item,
+            id: Some(record.id),
+            decided_at: Some(record.decided_at),
+            hash_type: Some(nearest.hash_type),
+            distance: Some(nearest.distance.0),
+            verdict: record.decided.as_ref().map(|decided| decided.verdict),
+            person_looked: listing.outcome.and_then(|(outcome, _)| outcome.person_looked),
+            classes: classes.map(|text| class(text)).collect::<Result<_, _>>().map_err(anyhow::Error::msg)?,
+        })
+    }
+
     /// Reads a file, or standard input for `-`.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let mut text = String::new();

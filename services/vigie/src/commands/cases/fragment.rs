@@ -1,13 +1,16 @@
-//! What a report fills of a report to an authority.
+//! What a report or a recorded decision fills of a report to an authority.
 
 use anyhow::Context as _;
 use serde_json::Value;
 use vigie_clients::ReportListing;
+use vigie_consortium::cases::DecisionListing;
 use vigie_consortium::{Class, Text};
+use vigie_model::{Distance, HashType};
 use vigie_statistics::statement::{Basis, DecisionRecord, MediaKind};
 use vigie_statistics::suspected::{MatchedHash, Suspected};
 
 use crate::cli::Fragment;
+use crate::commands::cases::decision_record::{bank, decision_record, nearest};
 
 /// The fragment of a report in a format.
 pub(super) fn fragment(report: &ReportListing, format: Fragment) -> anyhow::Result<String> {
@@ -33,17 +36,7 @@ pub(super) fn fragment(report: &ReportListing, format: Fragment) -> anyhow::Resu
     let item = contents.item.map_or_else(|| "not known".to_owned(), |item| item.0.to_string());
     let text = |class: &Class| format!("{}/{}/{}", class.taxonomy(), class.dimension(), class.value());
     let classes: Vec<String> = contents.classification.iter().map(text).collect();
-    let (hash_type, distance) = matched;
-    let suspected = Suspected {
-        decision: &decision,
-        list: &list,
-        item: &item,
-        classes: &classes,
-        // The hash of the upload is not in a report.
-        matched: MatchedHash { hash: None, hash_type, distance },
-        digests: &[],
-        is_eu_centre_indicator: false,
-    };
+    let suspected = suspected(&decision, &list, &item, &classes, matched);
     Ok(match format {
         Fragment::Xml => suspected.to_file_details_xml(),
         Fragment::Json => {
@@ -56,11 +49,38 @@ pub(super) fn fragment(report: &ReportListing, format: Fragment) -> anyhow::Resu
     })
 }
 
+/// The fragment of a recorded decision in a format, by its nearest match.
+pub(super) fn of_decision(listing: &DecisionListing, format: Fragment) -> anyhow::Result<String> {
+    let (decision, nearest) = (decision_record(listing)?, nearest(listing)?);
+    let item = nearest.item.map_or_else(|| "not known".to_owned(), |item| item.0.to_string());
+    let classes = nearest.facts.iter().flat_map(|facts| &facts.classes);
+    // `taxonomy/dimension=value`, with one sign between the three.
+    let classes: Vec<String> = classes.map(|class| class.replacen('=', "/", 1)).collect();
+    let (list, matched) = (bank(nearest), (nearest.hash_type, nearest.distance));
+    let suspected = suspected(&decision, &list, &item, &classes, matched);
+    Ok(match format {
+        Fragment::Xml => suspected.to_file_details_xml(),
+        Fragment::Json => serde_json::to_string_pretty(&suspected.to_json())?,
+    })
+}
+
+const fn suspected<'a>(
+    decision: &'a DecisionRecord,
+    list: &'a str,
+    item: &'a str,
+    classes: &'a [String],
+    (hash_type, distance): (HashType, Distance),
+) -> Suspected<'a> {
+    // Neither reports nor records have the hash of the upload.
+    let matched = MatchedHash { hash: None, hash_type, distance };
+    Suspected { decision, list, item, classes, matched, digests: &[], is_eu_centre_indicator: false }
+}
+
 #[cfg(test)]
 mod tests {
     use vigie_consortium::cases::ReportContents;
     use vigie_consortium::{Classification, Verdict};
-    use vigie_model::{BankId, Distance, HashType, ItemId, UnixMillis};
+    use vigie_model::{BankId, ItemId, UnixMillis};
 
     use super::*;
 
@@ -94,6 +114,15 @@ mod tests {
         report.contents.decision = None;
         let json: Value = serde_json::from_str(&fragment(&report, Fragment::Json).unwrap()).unwrap();
         assert_eq!(json["decision"], Value::Null);
+        let decision = crate::commands::cases::decision_record::tests::listing();
+        let xml = of_decision(&decision, Fragment::Xml).unwrap();
+        assert!(
+            xml.contains("<industryClassification>A1<") && xml.contains("the list known, item 7"),
+            "{xml}"
+        );
+        assert!(xml.contains("<fileViewedByEsp>false<"), "{xml}");
+        let json: Value = serde_json::from_str(&of_decision(&decision, Fragment::Json).unwrap()).unwrap();
+        assert_eq!((&json["verdict"], &json["annex_iii"]["10_action"]), (&"block".into(), &"removed".into()));
         report.contents.matched = None;
         assert!(fragment(&report, Fragment::Xml).unwrap_err().to_string().contains("names no hash"));
     }

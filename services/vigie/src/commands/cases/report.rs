@@ -10,7 +10,7 @@ use crate::cli::{BankAddressArgs, DetailsArgs, ReportCommand, ReportReviewArgs, 
 use crate::commands::bank_address::{network, patience};
 use crate::commands::banks::item_details::details_of;
 use crate::commands::cases::decision::Decision;
-use crate::commands::cases::{accuracy, fragment};
+use crate::commands::cases::{accuracy, explain, fragment};
 use crate::commands::date::{date, now};
 use crate::commands::deadline::deadline;
 use crate::output::{Exit, Output};
@@ -45,7 +45,12 @@ fn connect(address: &BankAddressArgs, output: &Output) -> anyhow::Result<ReportC
 }
 
 async fn submit(args: ReportSubmitArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let decision = args.decision.as_deref().map(Decision::read).transpose()?.unwrap_or_default();
+    let mut decision = args.decision.as_deref().map(Decision::read).transpose()?.unwrap_or_default();
+    if let (Some(id), None, None) = (args.decision_id, &args.bank, &decision.bank) {
+        let client = explain::connect(&args.address, output)?;
+        let explained = client.explain(id, &[], deadline(args.address.timeout_ms)).await?;
+        decision = Decision::of_record(&explained.listing)?;
+    }
     let bank = args.bank.or(decision.bank);
     let bank = bank.ok_or_else(|| anyhow::anyhow!("the decision names no bank; name it with --bank"))?;
     let classification = if args.classes.is_empty() {

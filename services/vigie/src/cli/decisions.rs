@@ -1,0 +1,149 @@
+//! Commands for decisions of which there are records.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use vigie_consortium::cases::{Action, Basis, Complaint, MediaKind, Review};
+
+use super::BankAddressArgs;
+use super::cases::{Fragment, decision_id, word};
+use super::when::Since;
+
+/// Arguments of `vigie explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The decision's id, 32 hexadecimal digits: `decision_id` of an answer
+    #[arg(value_name = "DECISION", value_parser = decision_id)]
+    pub(crate) id: [u8; 16],
+    /// Say whether the decision was about this image; it is hashed here, and digests of its hashes alone are sent
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hashes", "format"])]
+    pub(crate) image: Option<PathBuf>,
+    /// Say whether the decision was about a content with this hash, such as 64 hexadecimal digits of PDQ, or TYPE:HASH; may be given again
+    #[arg(long = "hash", value_name = "HASH", conflicts_with = "format")]
+    pub(crate) hashes: Vec<String>,
+    /// Print a fragment instead: json, with what is missing; or xml, the fileDetails of a CyberTipline report
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<Fragment>,
+    /// Where
+    #[command(flatten)]
+    pub(crate) address: BankAddressArgs,
+}
+
+/// What to do with decisions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DecisionCommand {
+    /// List the decisions of your member of which there is a record, the oldest first
+    List {
+        /// The time
+        #[command(flatten)]
+        time: DecisionTimeArgs,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
+    /// Set what became of a decision, in the place of what was said before
+    ///
+    /// Each part is counted once in the statistics, whatever is said later. An upheld complaint is also a negative opinion of your member on
+    /// each recorded item on which you may put opinions; said otherwise later, it is withdrawn.
+    Outcome(DecisionOutcomeArgs),
+    /// Write statements of reasons for the DSA Transparency Database, of decisions on which your member acted
+    ///
+    /// Prints the bodies of `POST /api/v1/statements`, one to a line, each with at most 100 statements. A decision whose statement would not be
+    /// valid is left out and named, with each fault, on standard error; the command then ends with code 3.
+    Statements(StatementsArgs),
+}
+
+/// A time in which decisions were taken.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct DecisionTimeArgs {
+    /// Those alone that were taken then or later: so long ago (12h, 30d), or a date or moment in UTC
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) from: Option<Since>,
+    /// Those alone that were taken before
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) before: Option<Since>,
+}
+
+/// Arguments of `vigie decision outcome`.
+#[derive(Debug, Args)]
+pub(crate) struct DecisionOutcomeArgs {
+    /// The decision's id, 32 hexadecimal digits
+    #[arg(value_name = "DECISION", value_parser = decision_id)]
+    pub(crate) id: [u8; 16],
+    /// What was done with the content [default: nothing]
+    #[arg(long, value_name = "ACTION", value_parser = word(Action::ALL, Action::name))]
+    pub(crate) action: Option<Action>,
+    /// Whether a person looked at the whole content before that
+    #[arg(long, value_name = "true|false")]
+    pub(crate) person_looked: Option<bool>,
+    /// What a later review said
+    #[arg(long, value_name = "REVIEW", value_parser = word(Review::ALL, Review::name))]
+    pub(crate) review: Option<Review>,
+    /// A complaint of the user
+    #[arg(long, value_name = "STATE", value_parser = word(Complaint::ALL, Complaint::name))]
+    pub(crate) complaint: Option<Complaint>,
+    /// What the content was found by
+    #[arg(long, value_name = "BASIS", default_value = "own", value_parser = word(Basis::ALL, Basis::name))]
+    pub(crate) basis: Basis,
+    /// The kind of the content [default: that of the query]
+    #[arg(long, value_name = "KIND", value_parser = word(MediaKind::ALL, MediaKind::name))]
+    pub(crate) media: Option<MediaKind>,
+    /// Since when your member has hosted the content: so long ago, or a date or moment in UTC
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) hosted_since: Option<Since>,
+    /// Where
+    #[command(flatten)]
+    pub(crate) address: BankAddressArgs,
+}
+
+/// Arguments of `vigie decision statements`.
+#[derive(Debug, Args)]
+pub(crate) struct StatementsArgs {
+    /// What your member writes into all of its statements: TOML, or JSON where the name ends with .json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) template: PathBuf,
+    /// The time
+    #[command(flatten)]
+    pub(crate) time: DecisionTimeArgs,
+    /// Where
+    #[command(flatten)]
+    pub(crate) address: BankAddressArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn decisions_are_typed_in_one_way() {
+        let id = "0f".repeat(16);
+        let check = |line: &str| {
+            let line = line.replace("ID", &id);
+            Cli::command().try_get_matches_from(line.split(' ')).map(drop)
+        };
+        for good in [
+            "vigie explain ID",
+            "vigie explain ID --image a.jpg",
+            "vigie explain ID --hash md5:00 --hash md5:01",
+            "vigie explain ID --format xml",
+            "vigie decision list --from 30d --before 2026-11-01",
+            "vigie decision outcome ID --action removed --person-looked true --hosted-since 2026-01-02",
+            "vigie decision outcome ID --complaint upheld --review overturned",
+            "vigie decision statements --template t.toml --from 30d",
+        ] {
+            assert!(check(good).is_ok(), "{good}: {}", check(good).unwrap_err());
+        }
+        for (bad, expected) in [
+            ("vigie explain 12", "32 hexadecimal digits"),
+            ("vigie explain ID --image a.jpg --format xml", "cannot be used"),
+            ("vigie decision outcome ID --action burned", "removed"),
+            ("vigie decision outcome ID --hosted-since never", "how long ago"),
+            ("vigie decision statements", "--template"),
+        ] {
+            let error = check(bad).unwrap_err().to_string();
+            assert!(error.contains(expected), "{bad}: {error}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! A recorded decision as reports and statements are filled from it, and as `--json` prints it.
+
+use serde_json::{Value, json};
+use vigie_consortium::Text;
+use vigie_consortium::cases::{DecisionListing, MediaKind, RecordedMatch};
+use vigie_model::HashType;
+use vigie_statistics::statement::DecisionRecord;
+
+use crate::commands::lines::{DecisionObject, FactsObject};
+
+/// The decision, for statements and reports. The nearest match gives bank and class.
+pub(super) fn decision_record(listing: &DecisionListing) -> anyhow::Result<DecisionRecord> {
+    let record = &listing.record;
+    let nearest = nearest(listing)?;
+    let outcome = listing.outcome.map(|(outcome, _)| outcome).unwrap_or_default();
+    let decided = record.decided.as_ref();
+    let verdict = decided.map(|decided| decided.verdict.name().to_ascii_lowercase()).unwrap_or_default();
+    let class = nearest.facts.as_ref().and_then(|facts| facts.classes.first());
+    let class = class.map(|class| Text::new(class)).transpose()?.unwrap_or_default();
+    Ok(DecisionRecord {
+        id: record.id,
+        at: record.decided_at,
+        hosted_since: outcome.hosted_since,
+        bank: nearest.bank,
+        class,
+        verdict: Text::new(&verdict)?,
+        rule: decided.map(|decided| decided.rule.to_string()).unwrap_or_default(),
+        media: outcome.media.unwrap_or_else(|| media(&record.kind, nearest.hash_type)),
+        person_looked: outcome.person_looked,
+        action: outcome.action,
+        basis: outcome.basis,
+    })
+}
+
+/// The nearest match.
+pub(super) fn nearest(listing: &DecisionListing) -> anyhow::Result<&RecordedMatch> {
+    listing.record.matches.first().ok_or_else(|| anyhow::anyhow!("the record has no match"))
+}
+
+/// The kind of the content. Hashes that were sent say it where they are of pictures alone.
+fn media(kind: &str, hash_type: HashType) -> MediaKind {
+    let is_of_picture = [HashType::PDQ, HashType::PHOTODNA].contains(&hash_type);
+    if kind != "hashes" || is_of_picture { MediaKind::Image } else { MediaKind::Other }
+}
+
+/// The name of a match's bank, or its number where the caller does not see it.
+pub(super) fn bank(found: &RecordedMatch) -> String {
+    found.bank_name.as_ref().map_or_else(|| format!("bank {}", found.bank), ToString::to_string)
+}
+
+/// An id as it is typed.
+pub(super) fn hex(id: [u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(id))
+}
+
+/// A decision as `--json` prints it, a contract with scripts. `vigie report submit --decision` reads it.
+pub(super) fn object(listing: &DecisionListing) -> Value {
+    let DecisionListing { record, outcome, kept_until } = listing;
+    let matches = record.matches.iter().map(|found| {
+        json!({
+            "item_id": found.item.map(|item| item.0),
+            "bank": found.bank_name.as_ref().map(ToString::to_string),
+            "bank_id": found.bank.0,
+            "hash_type": found.hash_type.to_string(),
+            "distance": found.distance.0,
+            "variant": found.variant.to_string(),
+            "facts": found.facts.as_deref().map(FactsObject::from),
+        })
+    });
+    let outcome = outcome.map(|(outcome, at)| {
+        json!({
+            "action": outcome.action.map(|action| action.name()),
+            "person_looked": outcome.person_looked,
+            "review": outcome.review.map(|review| review.name()),
+            "complaint": outcome.complaint.map(|complaint| complaint.name()),
+            "basis": outcome.basis.name(),
+            "media": outcome.media.map(|media| media.name()),
+            "hosted_since_unix_ms": outcome.hosted_since.map(|since| since.0),
+            "set_at_unix_ms": at.0,
+        })
+    });
+    let mut object = json!({
+        "decided_at_unix_ms": record.decided_at.0,
+        "kind": record.kind,
+        "surface": record.surface,
+        "matches": matches.collect::<Vec<_>>(),
+        "matches_omitted": record.matches_omitted,
+        "person_looked": listing.outcome.and_then(|(outcome, _)| outcome.person_looked),
+        "outcome": outcome,
+        "kept_until_unix_ms": kept_until.0,
+    });
+    // The fields of a decision stand beside them, as in `vigie match --json`; all of them are empty without a policy.
+    let decided = record.decided.as_ref().map(|decided| json!(DecisionObject::from(decided)));
+    if let (Some(fields), Some(Value::Object(decided))) = (object.as_object_mut(), decided) {
+        fields.extend(decided);
+    }
+    object["decision_id"] = json!(hex(record.id));
+    object
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use vigie_consortium::cases::{Action, DecisionOutcome, RecordedDecision};
+    use vigie_model::{BankId, Decided, Distance, Facts, ItemId, UnixMillis, Variant, Verdict};
+
+    use super::*;
+
+    pub(in crate::commands::cases) fn listing() -> DecisionListing {
+        let outcome = DecisionOutcome {
+            action: Some(Action::Removed),
+            person_looked: Some(false),
+            hosted_since: Some(UnixMillis(1_795_000_000_000)),
+            ..DecisionOutcome::default()
+        };
+        DecisionListing {
+            record: RecordedDecision {
+                id: [15; 16],
+                decided_at: UnixMillis(1_795_882_800_000),
+                decided: Some(Decided {
+                    verdict: Verdict::Block,
+                    rule: "near".into(),
+                    policy_version: 3,
+                    shadow_verdict: None,
+                    failure: None,
+                    suppressed: 0,
+                    id: None,
+                }),
+                kind: "image".into(),
+                surface: "avatar".into(),
+                matches: vec![RecordedMatch {
+                    item: Some(ItemId(7)),
+                    bank: BankId(2),
+                    bank_name: Some("known".parse().unwrap()),
+                    hash_type: HashType::PDQ,
+                    distance: Distance(4),
+                    variant: Variant::Original,
+                    facts: Some(Box::new(Facts {
+                        positives: 2,
+                        classes: ["ncmec/classification=A1".into()].into(),
+                        ..Facts::default()
+                    })),
+                }],
+                matches_omitted: 0,
+            },
+            outcome: Some((outcome, UnixMillis(1_795_882_900_000))),
+            kept_until: UnixMillis(1_800_000_000_000),
+        }
+    }
+
+    #[test]
+    fn a_record_fills_a_decision() {
+        let record = decision_record(&listing()).unwrap();
+        assert_eq!((record.class.as_str(), record.verdict.as_str()), ("ncmec/classification=A1", "block"));
+        assert_eq!((record.action, record.media), (Some(Action::Removed), MediaKind::Image));
+        let mut without = listing();
+        (without.record.decided, without.outcome) = (None, None);
+        let record = decision_record(&without).unwrap();
+        assert_eq!((record.verdict.as_str(), record.action, record.person_looked), ("", None, None));
+        assert_eq!(media("hashes", HashType::MD5), MediaKind::Other);
+        assert_eq!(media("hashes", HashType::PDQ), MediaKind::Image);
+    }
+
+    #[test]
+    fn an_object_has_the_fields_of_a_match() {
+        let object = object(&listing());
+        assert_eq!((&object["verdict"], &object["decision_id"]), (&json!("BLOCK"), &json!("0f".repeat(16))));
+        assert_eq!(object["matches"][0]["facts"]["positives"], 2);
+        assert_eq!(object["outcome"]["action"], "removed");
+    }
+}
