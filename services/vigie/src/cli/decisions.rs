@@ -41,7 +41,7 @@ pub(crate) enum DecisionCommand {
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Set what became of a decision, in the place of what was said before
+    /// Set what became of a decision; what is not named stays as it was said before
     ///
     /// Each part is counted once in the statistics, whatever is said later. An upheld complaint is also a negative opinion of your member on
     /// each recorded item on which you may put opinions; said otherwise later, it is withdrawn.
@@ -70,7 +70,7 @@ pub(crate) struct DecisionOutcomeArgs {
     /// The decision's id, 32 hexadecimal digits
     #[arg(value_name = "DECISION", value_parser = decision_id)]
     pub(crate) id: [u8; 16],
-    /// What was done with the content [default: nothing]
+    /// What was done with the content
     #[arg(long, value_name = "ACTION", value_parser = word(Action::ALL, Action::name))]
     pub(crate) action: Option<Action>,
     /// Whether a person looked at the whole content before that
@@ -82,15 +82,18 @@ pub(crate) struct DecisionOutcomeArgs {
     /// A complaint of the user
     #[arg(long, value_name = "STATE", value_parser = word(Complaint::ALL, Complaint::name))]
     pub(crate) complaint: Option<Complaint>,
-    /// What the content was found by
-    #[arg(long, value_name = "BASIS", default_value = "own", value_parser = word(Basis::ALL, Basis::name))]
-    pub(crate) basis: Basis,
+    /// What the content was found by [default: own]
+    #[arg(long, value_name = "BASIS", value_parser = word(Basis::ALL, Basis::name))]
+    pub(crate) basis: Option<Basis>,
     /// The kind of the content [default: that of the query]
     #[arg(long, value_name = "KIND", value_parser = word(MediaKind::ALL, MediaKind::name))]
     pub(crate) media: Option<MediaKind>,
     /// Since when your member has hosted the content: so long ago, or a date or moment in UTC
     #[arg(long, value_name = "WHEN")]
     pub(crate) hosted_since: Option<Since>,
+    /// Forget what was said before
+    #[arg(long)]
+    pub(crate) anew: bool,
     /// Where
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,

@@ -322,7 +322,7 @@ pub(crate) struct CharterSetArgs {
     /// Days that the owner has to resolve a dispute, at most 90; 0 for 14
     #[arg(long, value_name = "DAYS")]
     pub(crate) dispute_days: Option<u32>,
-    /// Days for which matches are to be recorded, at most 730; 0 for no records. The term is kept; no version records matches yet
+    /// Days for which matches are recorded, at most 730; 0 for no records. `vigie explain` reads them
     #[arg(long, value_name = "DAYS")]
     pub(crate) record_days: Option<u32>,
     /// Where

@@ -1,5 +1,6 @@
 //! What a published text must not hold.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// Words that no published text may hold: names of banks and programmes, references of items. Compared as whole words, without case.
@@ -15,19 +16,20 @@ impl PrivateWords {
     }
 
     /// Returns what a text holds that may not be published.
-    pub(super) fn fault(&self, text: &str) -> Option<&'static str> {
+    pub(super) fn fault(&self, text: &str) -> Option<Cow<'static, str>> {
         let lower = text.to_lowercase();
         if lower.contains("://") || lower.contains("www.") {
-            return Some("holds a URL");
+            return Some("holds a URL".into());
         }
         let mut tokens =
             text.split(|character: char| character.is_whitespace() || "()[]{}<>\"',;".contains(character));
         if let Some(fault) = tokens.find_map(token_fault) {
-            return Some(fault);
+            return Some(fault.into());
         }
         let words = words(text);
-        let is_there = |name: &Vec<String>| words.windows(name.len()).any(|part| part == name);
-        self.0.iter().any(is_there).then_some("holds the name of a list or the reference of an item")
+        let is_there = |name: &&Vec<String>| words.windows(name.len()).any(|part| part == *name);
+        let name = self.0.iter().find(is_there)?.join(" ");
+        Some(format!("holds `{name}`, the name of a list or the reference of an item").into())
     }
 }
 
@@ -82,7 +84,10 @@ mod tests {
         ] {
             let found = private.fault(text);
             assert_eq!(found.is_some(), fault.is_some(), "{text}: {found:?}");
-            assert!(found.unwrap_or_default().contains(fault.unwrap_or_default()), "{text}: {found:?}");
+            assert!(
+                found.clone().unwrap_or_default().contains(fault.unwrap_or_default()),
+                "{text}: {found:?}"
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A statement, its faults, and batches of statements.
 
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use thiserror::Error;
 
 use super::attributes::{ATTRIBUTES, Attribute, Shape};
@@ -130,7 +131,7 @@ fn shape_faults(attribute: &Attribute, value: &Value, private: &PrivateWords) ->
     let checked = match attribute.shape {
         Shape::Puid => text().map(|text| puid_faults(text, private)),
         Shape::Text(len_max) => text().map(|text| {
-            let fault = private.fault(text).map(str::to_owned);
+            let fault = private.fault(text).map(Cow::into_owned);
             length_fault(text, len_max).into_iter().chain(fault).collect()
         }),
         Shape::Url(len_max) => text().map(|text| {
@@ -156,7 +157,7 @@ fn puid_faults(text: &str, private: &PrivateWords) -> Vec<String> {
     // An id of random digits looks like a fingerprint; a name in it is a fault all the same.
     let is_random = text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let fault = if is_random { None } else { private.fault(text) };
-    fault.map(str::to_owned).into_iter().collect()
+    fault.map(Cow::into_owned).into_iter().collect()
 }
 
 fn length_fault(text: &str, len_max: usize) -> Option<String> {

@@ -79,11 +79,14 @@ impl Decision {
         let Some(nearest) = matches.first() else { bail!("nothing matched, so there is nothing to report") };
         let item = nearest.get("item_id").and_then(Value::as_u64).filter(|item| *item != 0);
         let distance = nearest.get("distance").and_then(Value::as_u64);
+        let classes = nearest.get("facts").and_then(|facts| facts.get("classes")).and_then(Value::as_array);
+        let classes = classes.into_iter().flatten().filter_map(Value::as_str).map(class);
         Ok(Self {
             bank: words(nearest, "bank")?,
             item: item.map(ItemId),
             hash_type: words(nearest, "hash_type")?,
             distance: distance.map(u16::try_from).transpose().context("distance")?,
+            classes: classes.collect::<Result<_, _>>().map_err(anyhow::Error::msg)?,
             ..Self::of_both(object)?
         })
     }
@@ -103,11 +106,14 @@ impl Decision {
     }
 
     fn of_both(object: &Value) -> anyhow::Result<Self> {
-        let id = ["decision_id", "decision"].iter().find_map(|name| object.get(name)?.as_str());
+        // A line of `vigie match` has an object of the decision, a fragment its id.
+        let decision = object.get("decision").filter(|decision| decision.is_object()).unwrap_or(object);
+        let id = ["decision_id", "decision"].iter().find_map(|name| decision.get(name)?.as_str());
         Ok(Self {
             id: id.map(decision_id).transpose().map_err(anyhow::Error::msg)?,
             decided_at: object.get("decided_at_unix_ms").and_then(Value::as_u64).map(UnixMillis),
-            verdict: words(object, "verdict")?,
+            verdict: words(decision, "verdict")?,
+            person_looked: object.get("person_looked").and_then(Value::as_bool),
             ..Self::default()
         })
     }
@@ -131,7 +137,7 @@ mod tests {
         let line = r#"{"file":"a.jpg","matches":[
             {"item_id":7,"bank":"known","bank_id":1,"labels":[],"hash_type":"pdq","distance":4},
             {"item_id":8,"bank":"other","bank_id":2,"labels":[],"hash_type":"md5","distance":0}
-        ],"verdict":"BLOCK","decision_id":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"}"#;
+        ],"decision":{"verdict":"BLOCK","rule":"near","decision_id":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"}}"#;
         let decision = Decision::parse(line).unwrap();
         let expected = Decision {
             bank: Some("known".parse().unwrap()),
@@ -171,7 +177,7 @@ mod tests {
             (r#"{"matches":[]}"#, "nothing matched"),
             (r#"{"matches":[]} {"matches":[]}"#, "several"),
             (r#"{"matches":[{"bank":"known","distance":70000}]}"#, "distance"),
-            (r#"{"matches":[{"bank":"known"}],"verdict":"perhaps"}"#, "verdict"),
+            (r#"{"matches":[{"bank":"known"}],"decision":{"verdict":"perhaps"}}"#, "verdict"),
         ] {
             let error = format!("{:#}", Decision::parse(text).unwrap_err());
             assert!(error.contains(expected), "{text}: {error}");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use vigie_consortium::Text;
 use vigie_consortium::cases::{DecisionListing, MediaKind, RecordedMatch};
-use vigie_model::HashType;
+use vigie_model::{Decided, HashType};
 use vigie_statistics::statement::DecisionRecord;
 
 use crate::commands::lines::{DecisionObject, FactsObject};
@@ -79,7 +79,10 @@ pub(super) fn object(listing: &DecisionListing) -> Value {
             "set_at_unix_ms": at.0,
         })
     });
-    let mut object = json!({
+    // With its id also where the member had no policy, and so no verdict.
+    let decided = record.decided.clone().map(|decided| Decided { id: Some(record.id), ..decided });
+    json!({
+        "decision_id": hex(record.id),
         "decided_at_unix_ms": record.decided_at.0,
         "kind": record.kind,
         "surface": record.surface,
@@ -88,20 +91,14 @@ pub(super) fn object(listing: &DecisionListing) -> Value {
         "person_looked": listing.outcome.and_then(|(outcome, _)| outcome.person_looked),
         "outcome": outcome,
         "kept_until_unix_ms": kept_until.0,
-    });
-    // The fields of a decision stand beside them, as in `vigie match --json`; all of them are empty without a policy.
-    let decided = record.decided.as_ref().map(|decided| json!(DecisionObject::from(decided)));
-    if let (Some(fields), Some(Value::Object(decided))) = (object.as_object_mut(), decided) {
-        fields.extend(decided);
-    }
-    object["decision_id"] = json!(hex(record.id));
-    object
+        "decision": decided.as_ref().map(DecisionObject::from),
+    })
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use vigie_consortium::cases::{Action, DecisionOutcome, RecordedDecision};
-    use vigie_model::{BankId, Decided, Distance, Facts, ItemId, UnixMillis, Variant, Verdict};
+    use vigie_model::{BankId, Distance, Facts, ItemId, UnixMillis, Variant, Verdict};
 
     use super::*;
 
@@ -163,7 +160,9 @@ pub(super) mod tests {
     #[test]
     fn an_object_has_the_fields_of_a_match() {
         let object = object(&listing());
-        assert_eq!((&object["verdict"], &object["decision_id"]), (&json!("BLOCK"), &json!("0f".repeat(16))));
+        let decision = &object["decision"];
+        let expected = (&json!("BLOCK"), &json!("0f".repeat(16)));
+        assert_eq!((&decision["verdict"], &decision["decision_id"]), expected);
         assert_eq!(object["matches"][0]["facts"]["positives"], 2);
         assert_eq!(object["outcome"]["action"], "removed");
     }

@@ -90,16 +90,22 @@ fn row(listing: &DecisionListing) -> Vec<String> {
 }
 
 async fn outcome(args: DecisionOutcomeArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let outcome = DecisionOutcome {
-        action: args.action,
-        person_looked: args.person_looked,
-        review: args.review,
-        complaint: args.complaint,
-        basis: args.basis,
-        media: args.media,
-        hosted_since: args.hosted_since.map(|since| since.moment(now())),
-    };
     let client = connect(&args.address, output)?;
+    let before = if args.anew {
+        DecisionOutcome::default()
+    } else {
+        let explained = client.explain(args.id, &[], deadline(args.address.timeout_ms)).await?;
+        explained.listing.outcome.map(|(outcome, _)| outcome).unwrap_or_default()
+    };
+    let outcome = DecisionOutcome {
+        action: args.action.or(before.action),
+        person_looked: args.person_looked.or(before.person_looked),
+        review: args.review.or(before.review),
+        complaint: args.complaint.or(before.complaint),
+        basis: args.basis.unwrap_or(before.basis),
+        media: args.media.or(before.media),
+        hosted_since: args.hosted_since.map(|since| since.moment(now())).or(before.hosted_since),
+    };
     let key = IdempotencyKey::random();
     let set = client.set_outcome(args.id, outcome, key, deadline(args.address.timeout_ms)).await?;
     let opinions = match set.value {

@@ -41,7 +41,7 @@ impl From<&Decided> for DecisionObject {
 /// Words for a decision: `BLOCK by rule near (policy version 3)`.
 #[must_use]
 pub(crate) fn decision_words(decided: &Decided) -> String {
-    let Decided { verdict, rule, policy_version, shadow_verdict, failure, suppressed, id: _ } = decided;
+    let Decided { verdict, rule, policy_version, shadow_verdict, failure, suppressed, id } = decided;
     let look = match verdict {
         Verdict::Allow => style::GOOD,
         Verdict::Log | Verdict::Review => style::DOUBTFUL,
@@ -64,6 +64,9 @@ pub(crate) fn decision_words(decided: &Decided) -> String {
     if *suppressed > 0 {
         let matches = counted_as((*suppressed).into(), "match", "matches");
         text.push_str(&format!("; allow-lists took {matches} away"));
+    }
+    if let Some(id) = id {
+        text.push_str(&format!("; recorded as {:032x}", u128::from_be_bytes(*id)));
     }
     text
 }
@@ -147,6 +150,9 @@ mod tests {
         };
         let words = |decided: &Decided| anstream::adapter::strip_str(&decision_words(decided)).to_string();
         assert_eq!(words(&by_rule), "BLOCK by rule near (policy version 3)");
+        let recorded = Decided { id: Some([15; 16]), ..by_rule.clone() };
+        let expected = format!("BLOCK by rule near (policy version 3); recorded as {}", "0f".repeat(16));
+        assert_eq!(words(&recorded), expected);
         let none = Decided {
             verdict: Verdict::Allow,
             rule: "".into(),
