@@ -108,6 +108,7 @@ impl Method {
             | Self::ReadDirectory
             | Self::RecordCalls
             | Self::RecordMatches
+            | Self::RecordLatencies
             | Self::AcquireExchangeLease
             | Self::ListExchangeRecords => Audited::Refused,
             Self::HealthCheck | Self::HealthWatch | Self::Reflection | Self::ReflectionAlpha => {

@@ -180,6 +180,7 @@ pub(super) const fn row(method: Method) -> Row {
         // Numbers alone, in which what is small of others is suppressed.
         Method::GetStatistics => roles([No, No, No, OwnMember, OwnMemberOrAllOfHost, EveryMember]),
         Method::RecordMatches => processes(&[Frontend], NOBODY),
+        Method::RecordLatencies => processes(&[Matcher], NOBODY),
         // A matcher reports what it has just decided on. Reviews, referrals and incidents are the host's.
         Method::SubmitReport => roles([Visible, No, Visible, Visible, No, No]),
         Method::ReviewReport => roles([No, No, HostCases, No, No, No]),

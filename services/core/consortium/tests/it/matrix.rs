@@ -134,6 +134,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::GetPolicy
         | Method::TryPolicy
         | Method::RecordMatches
+        | Method::RecordLatencies
         | Method::ListIncidents
         | Method::CoordinatorSearch
         | Method::DescribeTopology
