@@ -4,6 +4,7 @@ mod as_functions;
 mod audit;
 mod cost;
 mod extraction;
+mod floods;
 mod isolation;
 mod policies;
 mod decisions;

@@ -41,6 +41,7 @@ impl From<FeedRange> for pb::WatchResponse {
             through_sequence: range.through.0,
             head_sequence: range.head.0,
             head_committed_unix_ms: unix_ms(range.head_committed),
+            first_committed_unix_ms: unix_ms(range.first_committed),
             changes_checksum: changes_checksum(&changes),
             changes,
             log_id: range.log.0.to_vec(),
@@ -71,8 +72,20 @@ impl TryFrom<pb::WatchResponse> for FeedRange {
         let digest = message.digest.map(|message| digest("digest", message)).transpose()?;
         let head = Sequence(message.head_sequence);
         let head_committed = time(message.head_committed_unix_ms);
+        let first_committed = time(message.first_committed_unix_ms);
         let members_on = message.members_on;
-        Ok(Self { log, after, through, head, head_committed, chain, changes, digest, members_on })
+        Ok(Self {
+            log,
+            after,
+            through,
+            head,
+            head_committed,
+            chain,
+            changes,
+            first_committed,
+            digest,
+            members_on,
+        })
     }
 }
 
@@ -230,6 +243,7 @@ mod tests {
                 through_sequence: through,
                 head_sequence: through,
                 head_committed_unix_ms: 0,
+                first_committed_unix_ms: 0,
                 changes_checksum: changes_checksum(&changes),
                 changes,
                 log_id: vec![7; 16],
@@ -259,6 +273,7 @@ mod tests {
             head_committed: None,
             chain: None,
             changes: vec![change(5), change(7), change(9)],
+            first_committed: Some(UnixMillis(1_700_000_000_000)),
             digest: None,
             members_on: false,
         };
@@ -287,6 +302,7 @@ mod tests {
             head_committed: Some(UnixMillis(1_700_000_000_000)),
             chain: Some([3; 32]),
             changes: Vec::new(),
+            first_committed: None,
             digest: Some(SetDigest { sums: [1, 2, 3, u64::MAX], hashes: 5 }),
             members_on: true,
         };

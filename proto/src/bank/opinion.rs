@@ -1,6 +1,8 @@
 //! Opinions, disputes and holds for one member, as records of items have them.
 
-use vigie_consortium::{Class, Dispute, MemberHold, Opinion, OpinionReason, OpinionWords, Resolution, Text};
+use vigie_consortium::{
+    Class, Dispute, FloodLift, MemberHold, Opinion, OpinionReason, OpinionWords, Resolution, Text,
+};
 use vigie_model::{MemberId, Sequence, UnixMillis};
 
 use crate::invalid::Invalid;
@@ -147,12 +149,28 @@ impl From<pb::ItemDispute> for Dispute {
 
 impl From<MemberHold> for pb::MemberHold {
     fn from(hold: MemberHold) -> Self {
-        Self { member_id: hold.member.0, since_unix_ms: hold.since.0 }
+        Self { member_id: hold.member.0, since_unix_ms: hold.since.0, flooded: hold.flooded }
     }
 }
 
 impl From<pb::MemberHold> for MemberHold {
     fn from(message: pb::MemberHold) -> Self {
-        Self { member: MemberId(message.member_id), since: UnixMillis(message.since_unix_ms) }
+        Self {
+            member: MemberId(message.member_id),
+            since: UnixMillis(message.since_unix_ms),
+            flooded: message.flooded,
+        }
+    }
+}
+
+impl From<FloodLift> for pb::FloodLift {
+    fn from(lift: FloodLift) -> Self {
+        Self { member_id: lift.member.0, at_unix_ms: lift.at.0 }
+    }
+}
+
+impl From<pb::FloodLift> for FloodLift {
+    fn from(message: pb::FloodLift) -> Self {
+        Self { member: MemberId(message.member_id), at: UnixMillis(message.at_unix_ms) }
     }
 }

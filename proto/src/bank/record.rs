@@ -157,6 +157,7 @@ impl From<ItemRecord> for pb::ItemRecord {
             dispute,
             resolved,
             held_for,
+            flood_lifts,
             standing,
         } = record;
         Self {
@@ -172,6 +173,7 @@ impl From<ItemRecord> for pb::ItemRecord {
                 .into(),
             resolved_at_unix_ms: resolved.map_or(0, |(_, at)| at.0),
             held_for: held_for.into_iter().map(Into::into).collect(),
+            flood_lifts: flood_lifts.into_iter().map(Into::into).collect(),
             standing: standing_to_wire(&standing),
         }
     }
@@ -192,6 +194,7 @@ impl TryFrom<pb::ItemRecord> for ItemRecord {
             resolution: outcome,
             resolved_at_unix_ms,
             held_for,
+            flood_lifts,
             standing,
         } = message;
         let length = |bytes: Vec<u8>| {
@@ -209,6 +212,7 @@ impl TryFrom<pb::ItemRecord> for ItemRecord {
             dispute: dispute.map(Into::into),
             resolved: resolution("resolution", outcome)?.map(|one| (one, UnixMillis(resolved_at_unix_ms))),
             held_for: held_for.into_iter().map(Into::into).collect(),
+            flood_lifts: flood_lifts.into_iter().map(Into::into).collect(),
             standing: standing_from_wire(standing)?,
         })
     }
@@ -249,7 +253,7 @@ mod tests {
     use std::sync::Arc;
 
     use vigie_consortium::{
-        Charter, Class, Dispute, MemberHold, Opinion, OpinionReason, OpinionWords, Resolution,
+        Charter, Class, Dispute, FloodLift, MemberHold, Opinion, OpinionReason, OpinionWords, Resolution,
     };
     use vigie_model::{BankId, MemberId, OpinionKind, Sequence};
 
@@ -299,7 +303,8 @@ mod tests {
         let (opened_at, due_at) = (UnixMillis(11), UnixMillis(12));
         record.dispute = Some(Dispute { opened_at, due_at, opened_by: MemberId(3) });
         record.resolved = Some((Resolution::Reclassified, UnixMillis(10)));
-        record.held_for = vec![MemberHold { member: MemberId(2), since: UnixMillis(1) }];
+        record.held_for = vec![MemberHold { member: MemberId(2), since: UnixMillis(1), flooded: true }];
+        record.flood_lifts = vec![FloodLift { member: MemberId(3), at: UnixMillis(2) }];
         record.standing = Arc::new(record.standing_under(&Charter::default()));
         assert_eq!(ItemRecord::try_from(pb::ItemRecord::from(record.clone())), Ok(record.clone()));
         // An earlier version wrote more of one member than are added now. More than these bounds no version wrote.

@@ -14,7 +14,7 @@ use vigie_statistics::{CellKey, Counts};
 use crate::error::Error;
 use crate::plan::answer::Answer;
 use crate::plan::audit::Audit;
-use crate::plan::beside::counters::counters_from;
+use crate::plan::beside::counters::{Counters, counters_from, latencies_from, read_latency};
 use crate::plan::cases::known::look_up_cases;
 use crate::plan::digests::Totals;
 use crate::plan::exchanges::known::{LookedUp, look_up};
@@ -139,7 +139,16 @@ impl BankLog {
 
 impl BankLog {
     /// Reads the counters that the writer keeps in memory.
-    async fn counters(&self) -> Result<Counts, StoreError> {
+    async fn counters(&self) -> Result<Counters, StoreError> {
+        let after = latencies_from(self.now());
+        let range = DocumentRange { kind: DocumentKind::Latency, after, before: None, limit: 1_000 };
+        // Two of a month, and of months that the clock has not come to there are none.
+        let documents = self.store.document_range(&range).await?;
+        let latencies = documents.iter().filter_map(read_latency).collect();
+        Ok(Counters { counts: self.counts().await?, latencies })
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
         let mut counters = Counts::default();
         let mut after = counters_from(self.now());
         loop {
@@ -230,6 +239,7 @@ impl Application for BankLog {
                 | Action::SetBankMatchRatio { .. }
                 | Action::Members(_)
                 | Action::CountMatches(..)
+                | Action::CountLatencies(..)
                 | Action::Record(_) => {}
                 Action::Opinions(opinions) => items.extend(opinions.items()),
                 Action::Case(case) => {
@@ -332,6 +342,7 @@ pub(crate) fn feed_range(range: vigie_log::Range<BankLog>, members_on: bool) -> 
         head_committed: range.head_committed_at.map(|at| vigie_model::UnixMillis(at.0)),
         chain: range.chain.map(|chain| chain.0),
         changes: range.changes.into_iter().filter_map(|step| Arc::unwrap_or_clone(step).of_shard()).collect(),
+        first_committed: range.first_committed_at.map(|at| vigie_model::UnixMillis(at.0)),
         digest: range.proof,
         members_on,
     }

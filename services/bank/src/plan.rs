@@ -305,7 +305,7 @@ impl vigie_log::Planner for Planner<'_> {
         let is_retention = matches!(&write.action, Action::Case(case) if case.is_silent());
         let is_silent = is_own_and_nothing
             || is_retention
-            || matches!(write.action, Action::CountMatches(..))
+            || matches!(write.action, Action::CountMatches(..) | Action::CountLatencies(..))
             || matches!(answer, Answer::Recorded { .. } | Answer::ItemsListed { .. });
         if self.has_members() && !is_silent {
             let (action, code) = (write.by.method.path().to_owned(), Code::Ok);
@@ -369,6 +369,7 @@ impl Planner<'_> {
             Action::Case(case) => self.change_cases(write, &case.action),
             Action::Record(entries) => self.record_all(entries),
             Action::CountMatches(counted, _) => self.count_matches(counted),
+            Action::CountLatencies(counted, _) => self.count_latencies(counted),
         }
     }
 

@@ -13,6 +13,8 @@ use vigie_model::{Quality, Query, Way};
 use vigie_sandbox::Requirement;
 use vigie_serving::ServingConfig;
 
+use crate::request::floods::FloodLimits;
+
 /// Configuration of a frontend.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -83,6 +85,18 @@ pub struct Config {
     /// one of the server's places for bulk work, those that one search answers one together, and the stream waits for it.
     #[schemars(range(min = 1))]
     pub stream_requests_in_flight_max: usize,
+    /// Matches of one item at one member within the window from which on it may be held for that member because it floods; 0 turns flood control off. It
+    /// takes an item that also matches `flood_median_factor` times as often as others.
+    pub flood_matches_min: u32,
+    /// How many times as often as the median of the other items that matched at the member in the window an item has to match to be held there. Where no
+    /// other item matched, that median is 1.
+    pub flood_median_factor: u32,
+    /// The window of these counts, in seconds. It moves in steps of a tenth.
+    #[schemars(range(min = 1, max = FLOOD_WINDOW_SECONDS_MAX))]
+    pub flood_window_seconds: u32,
+    /// Pairs of members and items that are counted, of about 150 bytes each; beyond them the pair whose last match is the oldest is forgotten.
+    #[schemars(range(min = 1, max = FLOOD_PAIRS_MAX))]
+    pub flood_pairs_max: usize,
     /// Limits of the server.
     pub serving: ServingConfig,
     /// The directory of members, if there are members.
@@ -116,6 +130,12 @@ const FRAMES_MAX: u32 = 64;
 
 /// The queries of the first frames of as many images as a call may have, each in every way.
 const FIRST_FRAMES_QUERIES: usize = Query::BATCH_MAX * (1 + Way::FURTHER.len());
+
+/// The longest window of flood control, a day.
+const FLOOD_WINDOW_SECONDS_MAX: u32 = 86_400;
+
+/// The most pairs that flood control counts, about 1.5 GB.
+const FLOOD_PAIRS_MAX: usize = 10_000_000;
 
 /// The most queries of one call. They are searched in turn, so that more would outlast most deadlines.
 const CALL_QUERIES_MAX: usize = 16_384;
@@ -185,6 +205,10 @@ impl Default for Config {
             call_queries_max: 8 * Query::BATCH_MAX,
             query_ways: vec![QueryWay::Scaled, QueryWay::Unbordered, QueryWay::PaletteIndices],
             stream_requests_in_flight_max: 32,
+            flood_matches_min: 1_000,
+            flood_median_factor: 50,
+            flood_window_seconds: 600,
+            flood_pairs_max: 100_000,
             serving: ServingConfig { calls_in_flight_max: 256, ..ServingConfig::default() },
             directory: DirectoryConfig::default(),
             access: AccessConfig::default(),
@@ -239,6 +263,12 @@ impl Config {
         if !(FIRST_FRAMES_QUERIES..=CALL_QUERIES_MAX).contains(&self.call_queries_max) {
             faults.push(format!("call_queries_max: must be {FIRST_FRAMES_QUERIES} to {CALL_QUERIES_MAX}"));
         }
+        if !(1..=FLOOD_WINDOW_SECONDS_MAX).contains(&self.flood_window_seconds) {
+            faults.push(format!("flood_window_seconds: must be 1 to {FLOOD_WINDOW_SECONDS_MAX}"));
+        }
+        if !(1..=FLOOD_PAIRS_MAX).contains(&self.flood_pairs_max) {
+            faults.push(format!("flood_pairs_max: must be 1 to {FLOOD_PAIRS_MAX}"));
+        }
         // A name that is not found is no fault: the program is optional.
         if let Some(program) = self.decoder_program.as_ref().filter(|program| !is_program(program)) {
             faults.push(format!("decoder_program: {} is not there, or is no program", program.display()));
@@ -261,6 +291,16 @@ impl Config {
             frames_pixels_max: self.image_frames_pixels_max,
             further_frames_within: Limits::FURTHER_FRAMES_WITHIN,
         }
+    }
+
+    /// `None` where flood control is off.
+    pub(crate) fn flood_limits(&self) -> Option<FloodLimits> {
+        (self.flood_matches_min > 0).then(|| FloodLimits {
+            matches_min: self.flood_matches_min,
+            median_factor: self.flood_median_factor,
+            window: Duration::from_secs(self.flood_window_seconds.into()),
+            pairs_max: self.flood_pairs_max,
+        })
     }
 
     pub(crate) fn decoder_settings(&self) -> DecoderSettings {

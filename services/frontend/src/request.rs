@@ -5,6 +5,7 @@ pub(crate) mod meters;
 pub(crate) mod alarms;
 mod of_member;
 mod deciding;
+pub(crate) mod floods;
 pub(crate) mod policies;
 pub(crate) mod reports;
 pub(crate) mod rights;

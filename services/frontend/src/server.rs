@@ -20,6 +20,8 @@ use crate::grpc::Grpc;
 use crate::hashing_pool::{HashingMetrics, HashingPool, Work};
 use crate::matching::Matching;
 use crate::request::alarms::{AuditedAlarms, CountedAlarms};
+use crate::request::floods::Floods;
+use crate::request::floods::control::{FloodControl, FloodMetrics};
 use crate::request::meters::Meters;
 use crate::request::policies::Policies;
 use crate::request::reports::{Reporters, Reports};
@@ -106,12 +108,15 @@ async fn run_on(
     let alarms = AuditedAlarms { counted, tally: Arc::clone(members.tally()), directories: members.source() };
     let reports = telemetry.register(Reports::register);
     let mut reporters = Reporters::new(&reports, &config.directory.bank, network)?;
+    let floods = Floods::new(config.flood_limits());
+    let flood_metrics = telemetry.register(FloodMetrics::register);
+    let mut flood_control = FloodControl::new(&floods, &config.directory.bank, network, flood_metrics)?;
     let grpc = Grpc {
         matching,
         serving: config.serving,
         stream_requests_in_flight_max: config.stream_requests_in_flight_max,
         shutdown: shutdown.clone(),
-        meters: Meters::new(Arc::new(alarms)),
+        meters: Meters::new(Arc::new(alarms), floods),
         policies: telemetry.register(Policies::register),
         reports,
     };
@@ -146,8 +151,9 @@ async fn run_on(
         () = stand_by => Err(vigie_coordinator::RunError::Watcher.into()),
         () = members.run() => Err(RunError::Directory),
         () = reporters.run() => Ok(()),
+        () = flood_control.run() => Ok(()),
     };
-    reporters.finish().await;
+    tokio::join!(reporters.finish(), flood_control.finish());
     members.finish().await;
     // Probes keep it for as long as the process lives.
     searcher.stop();

@@ -81,6 +81,7 @@ mod following {
     pub(crate) mod keeping;
     pub(crate) mod scrub;
     pub(crate) mod follow;
+    pub(crate) mod latencies;
     pub(crate) mod memory;
     pub(crate) mod presence;
 }

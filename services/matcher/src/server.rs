@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::error::RunError;
 use crate::following::follow::{Patience, follow};
 use crate::following::keeping::{Schedule, Sharing};
+use crate::following::latencies::LatencyReports;
 use crate::following::presence::Presence;
 use crate::following::replica::Replica;
 use crate::following::scrub::scrub;
@@ -87,6 +88,7 @@ async fn run_on(
     let plan = take_folder(&config).await?;
     let metrics = telemetry.register(MatcherMetrics::register);
     let replica = Arc::new(Replica::new(identity, plan, metrics));
+    let mut latencies = LatencyReports::new(Arc::clone(&replica.latencies), &config.bank, &network)?;
     // However this ends, those who watch it hear no more of it.
     let shown = shutdown.child_token();
     let _shown = shown.clone().drop_guard();
@@ -150,8 +152,9 @@ async fn run_on(
         ended = ended => ended,
         // It does not end.
         () = refusals.run() => Ok(()),
+        () = latencies.run() => Ok(()),
     };
-    refusals.finish().await;
+    tokio::join!(refusals.finish(), latencies.finish());
     ended
 }
 

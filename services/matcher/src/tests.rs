@@ -117,7 +117,7 @@ proptest! {
             let after = Sequence(replay.sequence);
             let changes = steps.into_iter().filter_map(|step| replay.take(step)).collect();
             let through = Sequence(replay.sequence);
-            shard.apply(FeedRange { log: LOG, after, through, head: through, head_committed: None, chain: None, changes, digest: Some(replay.digest()), members_on: false }).unwrap();
+            shard.apply(FeedRange { log: LOG, after, through, head: through, head_committed: None, chain: None, changes, first_committed: None, digest: Some(replay.digest()), members_on: false }).unwrap();
             prop_assert_eq!(shard.moment().digest, replay.digest());
 
             let enabled: Vec<_> = replay.banks.values().filter(|(_, enabled)| *enabled).map(|(name, _)| name.clone()).collect();
@@ -198,6 +198,7 @@ fn range(after: u64, changes: Vec<Change>) -> FeedRange {
         head_committed: None,
         chain: None,
         changes,
+        first_committed: None,
         digest: None,
         members_on: false,
     }

@@ -100,8 +100,10 @@ bank! {
         pb::SetMemberHoldResponse { changed_count: 1, sequence: 24 }
     }
     list_member_holds(request: ListMemberHoldsRequest) -> ListMemberHoldsResponse {
-        let held = pb::MemberHeldItem { item_id: 7, bank: "acme/known".into(), since_unix_ms: AT };
-        pb::ListMemberHoldsResponse { items: if request.after_id == 0 { vec![held] } else { Vec::new() } }
+        let held =
+            |item_id, flooded| pb::MemberHeldItem { item_id, bank: "acme/known".into(), since_unix_ms: AT, flooded };
+        let items = if request.after_id == 0 { vec![held(7, false), held(8, true)] } else { Vec::new() };
+        pb::ListMemberHoldsResponse { items }
     }
     report_floods(_request: ReportFloodsRequest) -> ReportFloodsResponse {
         pb::ReportFloodsResponse { sequence: 25 }
@@ -212,5 +214,12 @@ async fn items_are_held_for_one_member_alone() {
     let asked = bank.asked();
     assert!(asked[0].contains("held: true") && asked[1].contains("held: false"), "{asked:?}");
     let held = said(&vigie("item held --here", &endpoint));
-    assert_eq!(held, "       7  acme/known  held here since 2026-11-29 00:00 UTC\n");
+    assert_eq!(
+        held,
+        "       7  acme/known  held here since 2026-11-29 00:00 UTC
+       8  acme/known  held here since 2026-11-29 00:00 UTC by flood control: it matched far too often
+"
+    );
+    let held = objects(&vigie("--json item held --here", &endpoint));
+    assert_eq!(held.iter().map(|one| &one["flooded"]).collect::<Vec<_>>(), [false, true]);
 }

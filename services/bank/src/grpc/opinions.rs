@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use prost::Message;
 use tonic::{Request, Response, Status};
 use vigie_consortium::{
-    Classification, DocumentKey, DocumentKind, ItemRecord, MemberId, Opinion, OpinionWords, Text,
+    Classification, DocumentKey, DocumentKind, FloodLift, ItemRecord, MemberId, Opinion, OpinionWords, Text,
 };
 use vigie_log::Sequence;
 use vigie_model::{BankId, Hash, ItemId, OpinionKind};
@@ -27,6 +27,8 @@ use crate::plan::write::Action;
 use crate::store::changes::{ChangedState, ChangesQuery, Start};
 use crate::store::documents::DocumentRange;
 
+/// The window in which the matches of a flood were counted, where a frontend does not name it.
+const FLOOD_WINDOW_MS: u64 = 600_000;
 /// Opinions or floods of one request.
 const COUNT_MAX: usize = vigie_proto::bank::WRITE_ITEMS_MAX;
 
@@ -323,6 +325,7 @@ impl pb::opinion_service_server::OpinionService for BankGrpc {
                 item_id: document.key.number(1),
                 bank: reading.view.name_for(caller, bank, reading.called.now())?.to_string(),
                 since_unix_ms: stored.since_unix_ms,
+                flooded: stored.flooded,
             })
         });
         Ok(Response::new(pb::ListMemberHoldsResponse { items: shown.collect() }))
@@ -338,7 +341,15 @@ impl pb::opinion_service_server::OpinionService for BankGrpc {
             return Err(Invalid::new("floods", reason).into());
         }
         let floods = floods.iter().map(|flood| (MemberId(flood.member_id), ItemId(flood.item_id)));
-        let action = OpinionAction::Flooded(floods.collect());
+        let window_ms = match u64::from(request.get_ref().window_ms) {
+            0 => FLOOD_WINDOW_MS,
+            window_ms if window_ms <= FloodLift::WINDOW_MS_MAX => window_ms,
+            window_ms => {
+                let reason = format!("is {window_ms}; it is at most {}", FloodLift::WINDOW_MS_MAX);
+                return Err(Invalid::new("window_ms", reason).into());
+            }
+        };
+        let action = OpinionAction::Flooded { floods: floods.collect(), window_ms };
         let (_, sequence) = self.write_opinions(request, action, |_| String::new()).await?;
         Ok(Response::new(pb::ReportFloodsResponse { sequence }))
     }

@@ -11,15 +11,15 @@ use vigie_proto::Invalid;
 use vigie_proto::consortium::verdict;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_statistics::{
-    CellKey, ClassText, Counts, Input, Measure, Period, Reader, Rule, Statistics, to_csv, to_json,
-    to_markdown,
+    CellKey, ClassText, Counts, Histogram, Input, LatencyKind, Measure, Period, Reader, Rule, Statistics,
+    to_csv, to_json, to_markdown,
 };
 
 use super::page::PAGE_BYTES_MAX;
 use super::{BankGrpc, Reading};
 use crate::error::Error;
 use crate::plan::answer::Answer;
-use crate::plan::beside::counters::CountedMatches;
+use crate::plan::beside::counters::{CountedMatches, Latencies, read_latency};
 use crate::plan::write::Action;
 use crate::store::documents::DocumentRange;
 
@@ -46,6 +46,20 @@ impl Reading {
                     (*document.payload).try_into().map(u64::from_be_bytes).map_err(|_| Error::Broken)?;
                 counts.add(key, count);
             }
+        }
+    }
+
+    /// The latencies of all months.
+    async fn latencies(&self) -> Result<Latencies, Status> {
+        let mut latencies = Latencies::new();
+        let mut after = DocumentKey::default();
+        loop {
+            let (kind, limit) = (DocumentKind::Latency, PAGE);
+            let range = DocumentRange { kind, after, before: None, limit };
+            let page = self.read(self.store.document_range(&range)).await?;
+            let Some(last) = page.last() else { return Ok(latencies) };
+            after = last.key.clone();
+            latencies.extend(page.iter().filter_map(read_latency));
         }
     }
 
@@ -76,7 +90,7 @@ impl pb::statistics_service_server::StatisticsService for BankGrpc {
         let format = pb::StatisticsFormat::try_from(message.format)
             .map_err(|_| Invalid::new("format", format!("{} is no format", message.format)))?;
         let reader = reading.statistics_reader(message.public)?;
-        let counts = reading.counts().await?;
+        let (counts, latencies) = (reading.counts().await?, reading.latencies().await?);
         let directory = reading.view.directory();
         let members: BTreeMap<MemberId, String> =
             directory.members().iter().map(|member| (member.id, member.name.to_string())).collect();
@@ -89,7 +103,7 @@ impl pb::statistics_service_server::StatisticsService for BankGrpc {
         let sequence = directory.sequence().0;
         // Suppression takes time that grows with members and months.
         let text = tokio::task::spawn_blocking(move || {
-            let (latencies, banks) = (BTreeMap::new(), BTreeMap::new());
+            let banks = BTreeMap::new();
             let statistics = Statistics::new(&Input {
                 period,
                 reader,
@@ -138,6 +152,50 @@ impl pb::statistics_service_server::StatisticsService for BankGrpc {
         let Answer::Noted { sequence, .. } = answer else { return Err(Error::Broken.into()) };
         Ok(Response::new(pb::RecordMatchesResponse { sequence: sequence.0 }))
     }
+
+    async fn record_latencies(
+        &self,
+        request: Request<pb::RecordLatenciesRequest>,
+    ) -> Result<Response<pb::RecordLatenciesResponse>, Status> {
+        let action = |message: &pb::RecordLatenciesRequest| {
+            let given = &message.latencies;
+            let kinds_max = LatencyKind::ALL.len();
+            if !(1..=kinds_max).contains(&given.len()) {
+                let reason = format!("has {} entries; it must have 1 to {kinds_max}", given.len());
+                return Err(Invalid::new("latencies", reason).into());
+            }
+            let mut counted = BTreeMap::new();
+            for (at, one) in given.iter().enumerate() {
+                let read = counted_latencies(one);
+                let (kind, histogram) = read.map_err(|invalid| invalid.within(format!("latencies[{at}]")))?;
+                if counted.insert(kind, histogram).is_some() {
+                    let reason = "is there already; each kind is there once";
+                    return Err(Invalid::new(format!("latencies[{at}].kind"), reason).into());
+                }
+            }
+            let digest = blake3::hash(&message.encode_to_vec()).into();
+            Ok(Action::CountLatencies(counted.into_iter().collect(), digest))
+        };
+        let (_, answer) = self.write(request, action, |message| message.idempotency_key).await?;
+        let Answer::Noted { sequence, .. } = answer else { return Err(Error::Broken.into()) };
+        Ok(Response::new(pb::RecordLatenciesResponse { sequence: sequence.0 }))
+    }
+}
+
+fn counted_latencies(message: &pb::CountedLatencies) -> Result<(LatencyKind, Histogram), Invalid> {
+    let kind = match pb::LatencyKind::try_from(message.kind) {
+        Ok(pb::LatencyKind::AddToMatchable) => LatencyKind::AddToMatchable,
+        Ok(pb::LatencyKind::RemovalToGone) => LatencyKind::RemovalToGone,
+        Ok(pb::LatencyKind::Unspecified) | Err(_) => {
+            return Err(Invalid::new("kind", format!("{} is no kind", message.kind)));
+        }
+    };
+    let bytes = &message.histogram;
+    if bytes.len() > Histogram::ENCODED_LEN_MAX {
+        let reason = format!("has {} bytes; it has at most {}", bytes.len(), Histogram::ENCODED_LEN_MAX);
+        return Err(Invalid::new("histogram", reason));
+    }
+    Ok((kind, Histogram::decode(bytes).map_err(|error| Invalid::new("histogram", error))?))
 }
 
 fn counted_matches(message: &pb::CountedMatches) -> Result<CountedMatches, Invalid> {

@@ -200,6 +200,7 @@ impl Model {
             | Action::Exchange(_)
             | Action::Opinions(_)
             | Action::CountMatches(..)
+            | Action::CountLatencies(..)
             | Action::Case(_) => {
                 unreachable!("not drawn")
             }
@@ -294,6 +295,7 @@ impl Model {
             | Action::Exchange(_)
             | Action::Opinions(_)
             | Action::CountMatches(..)
+            | Action::CountLatencies(..)
             | Action::Case(_)
             | Action::Record(_) => action.clone(),
         }

@@ -5,6 +5,7 @@ use vigie_consortium::{Admitted, Caller, Denied, Details, DocumentKey, Expiry, M
 use vigie_model::{BankId, BankName, BankRef, Item, ItemContent, ItemId, MatchRatio, MemberId, UnixMillis};
 use vigie_proto::bank::{ContributedItem, encode_item};
 use vigie_proto::pb::bank::v1 as pb;
+use vigie_statistics::{Histogram, LatencyKind};
 
 use crate::plan::audit::NewEntry;
 use crate::plan::beside::counters::CountedMatches;
@@ -140,6 +141,8 @@ pub(crate) enum Action {
     Opinions(OpinionWrite),
     /// Matches and verdicts to be counted, of a request with this digest.
     CountMatches(Vec<CountedMatches>, [u8; 32]),
+    /// Latencies to be counted, each kind once, of a request with this digest.
+    CountLatencies(Vec<(LatencyKind, Histogram)>, [u8; 32]),
     /// A report, a referral, an incident, or a change of one.
     Case(CaseWrite),
     /// Entries of the audit, at least one, and no change of anything else.
@@ -176,6 +179,7 @@ impl Action {
             Self::Case(_) => Method::SubmitReport,
             Self::Record(_) => Method::RecordCalls,
             Self::CountMatches(..) => Method::RecordMatches,
+            Self::CountLatencies(..) => Method::RecordLatencies,
         };
         Write { by: Author { caller: Caller::Everyone, method }, action: self }
     }
@@ -206,6 +210,7 @@ impl vigie_log::Write for Write {
             Action::Record(entries) => entries.len(),
             // No change of the log, and as many rows.
             Action::CountMatches(counted, _) => counted.len(),
+            Action::CountLatencies(counted, _) => counted.len(),
         }
     }
 
@@ -237,6 +242,7 @@ impl vigie_log::Write for Write {
             Action::Case(case) => case.weight(),
             Action::Record(entries) => EACH * entries.len(),
             Action::CountMatches(counted, _) => 2 * EACH * counted.len(),
+            Action::CountLatencies(counted, _) => Histogram::ENCODED_LEN_MAX * counted.len(),
         }
     }
 
@@ -327,6 +333,7 @@ impl vigie_log::Write for Write {
             Action::Exchange(write) => parts.add(b"exchange").add(&write.request_digest),
             Action::Opinions(write) => parts.add(b"opinions").add(&write.request_digest),
             Action::CountMatches(_, digest) => parts.add(b"matches").add(digest),
+            Action::CountLatencies(_, digest) => parts.add(b"latencies").add(digest),
             Action::Case(write) => parts.add(b"case").add(&write.request_digest),
             Action::Record(entries) => {
                 parts.add(b"record");

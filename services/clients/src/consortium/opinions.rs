@@ -1,5 +1,7 @@
 //! Client of the bank's service of opinions, disputes, and holds for one member.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use vigie_consortium::{BankRef, Classification, DocumentKey, OpinionWords, Resolution, Text};
 use vigie_model::{Hash, ItemId, MemberId, OpinionKind, Sequence, UnixMillis};
@@ -185,6 +187,8 @@ pub struct MemberHeldItem {
     pub bank: BankRef,
     /// Since when.
     pub since: UnixMillis,
+    /// By flood control, because it matched far too often, and not by the member itself.
+    pub flooded: bool,
 }
 
 impl TryFrom<pb::MemberHeldItem> for MemberHeldItem {
@@ -195,6 +199,7 @@ impl TryFrom<pb::MemberHeldItem> for MemberHeldItem {
             item: ItemId(message.item_id),
             bank: bank_ref("bank", &message.bank)?,
             since: UnixMillis(message.since_unix_ms),
+            flooded: message.flooded,
         })
     }
 }
@@ -326,14 +331,18 @@ impl OpinionClient {
         self.bank.checked(answer.items.into_iter().map(MemberHeldItem::try_from).collect())
     }
 
-    /// Holds items for members at which they match far too often. For frontends. The call has no key: what is held already stays so.
+    /// Holds items for members at which they match far too often in a window of up to a day. For frontends. The call has no key: what is held already stays so.
     pub async fn report_floods(
         &self,
         floods: &[(MemberId, ItemId)],
+        window: Duration,
         deadline: Instant,
     ) -> Result<Written<()>, CallError> {
         let flood = |(member, item): &(MemberId, ItemId)| pb::Flood { member_id: member.0, item_id: item.0 };
-        let request = pb::ReportFloodsRequest { floods: floods.iter().map(flood).collect() };
+        let request = pb::ReportFloodsRequest {
+            floods: floods.iter().map(flood).collect(),
+            window_ms: u32::try_from(window.as_millis()).unwrap_or(u32::MAX),
+        };
         let answer: pb::ReportFloodsResponse = call!(self, deadline, report_floods, ReportFloods, request)?;
         self.bank.written(Ok(()), answer.sequence)
     }

@@ -6,6 +6,7 @@ use vigie_net::{CallError, Channel};
 use vigie_proto::consortium::verdict_to_wire;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::statistics_service_client::StatisticsServiceClient;
+use vigie_statistics::{Histogram, LatencyKind};
 
 use crate::leading_bank::{IdempotencyKey, LeadingBank, among_banks, call};
 
@@ -98,6 +99,29 @@ impl StatisticsClient {
         };
         let _answer: pb::RecordMatchesResponse =
             call!(self, deadline, record_matches, RecordMatches, request)?;
+        Ok(())
+    }
+
+    /// Reports how long changes took until a matcher searched by them: one histogram of each kind, and one at least. They are counted once for each key.
+    pub async fn record_latencies(
+        &self,
+        latencies: &[(LatencyKind, Histogram)],
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<(), CallError> {
+        let counted = |(kind, histogram): &(LatencyKind, Histogram)| {
+            let kind = match kind {
+                LatencyKind::AddToMatchable => pb::LatencyKind::AddToMatchable,
+                LatencyKind::RemovalToGone => pb::LatencyKind::RemovalToGone,
+            };
+            pb::CountedLatencies { kind: kind.into(), histogram: histogram.encode() }
+        };
+        let request = pb::RecordLatenciesRequest {
+            latencies: latencies.iter().map(counted).collect(),
+            idempotency_key: key.into_text(),
+        };
+        let _answer: pb::RecordLatenciesResponse =
+            call!(self, deadline, record_latencies, RecordLatencies, request)?;
         Ok(())
     }
 }

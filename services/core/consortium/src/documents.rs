@@ -35,11 +35,13 @@ pub enum DocumentKind {
     IncidentSubscription,
     /// The outcome of a referral at one member, by referral and member.
     ReferralOutcome,
+    /// How long something took in a month, by month and kind. Not in the log.
+    Latency,
 }
 
 impl DocumentKind {
     /// All kinds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Policy,
         Self::OpenDispute,
         Self::ResolvedDispute,
@@ -53,6 +55,7 @@ impl DocumentKind {
         Self::CharterChange,
         Self::IncidentSubscription,
         Self::ReferralOutcome,
+        Self::Latency,
     ];
 
     /// The number by which stores and the log know the kind.
@@ -72,6 +75,7 @@ impl DocumentKind {
             Self::CharterChange => 11,
             Self::IncidentSubscription => 12,
             Self::ReferralOutcome => 13,
+            Self::Latency => 14,
         }
     }
 
@@ -81,11 +85,11 @@ impl DocumentKind {
         Self::ALL.into_iter().find(|kind| u32::from(kind.number()) == number)
     }
 
-    /// Whether the log has each change of a document of this kind. Counts and records of matches are too many for that: they come with
-    /// searches.
+    /// Whether the log has each change of a document of this kind. Counts, latencies and records of matches are too many for that: they come
+    /// with searches.
     #[must_use]
     pub const fn is_logged(self) -> bool {
-        !matches!(self, Self::Count | Self::MatchRecord | Self::DecisionKey)
+        !matches!(self, Self::Count | Self::MatchRecord | Self::DecisionKey | Self::Latency)
     }
 }
 

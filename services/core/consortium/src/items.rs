@@ -11,7 +11,7 @@ pub mod standing;
 pub mod published;
 
 pub use details::{Classification, Details, Metadata, MetadataError, TooManyClasses};
-pub use dispute::{Dispute, MemberHold, Resolution};
+pub use dispute::{Dispute, FloodLift, MemberHold, Resolution};
 pub use hold::{Hold, Holder, Holds};
 pub use opinion::{Opinion, OpinionReason, OpinionWords, Opinions, TooManyOpinions};
 pub use origin::{Origin, OriginError, Submission};

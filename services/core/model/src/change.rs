@@ -70,6 +70,8 @@ pub struct FeedRange {
     pub chain: Option<[u8; 32]>,
     /// The shard's changes in the range, in order.
     pub changes: Vec<Change>,
+    /// When the first of these was committed, by the bank's clock; `None` where there is none, and where the bank does not know.
+    pub first_committed: Option<UnixMillis>,
     /// What the shard's living hashes come to as of `through`, where the bank tells it: in every sign of life to a
     /// follower that has caught up, and in the course of changes about as often.
     pub digest: Option<SetDigest>,

@@ -7,9 +7,9 @@ use thiserror::Error;
 /// What is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LatencyKind {
-    /// From the request that adds an item until the item can match.
+    /// From the commit of a change that adds an item until a replica of its shard searches the item.
     AddToMatchable,
-    /// From the request that removes an item until its hashes match no more.
+    /// From the commit of a change that removes an item until a replica of its shard finds the item no more.
     RemovalToGone,
 }
 
@@ -30,9 +30,11 @@ impl LatencyKind {
     #[must_use]
     pub const fn about(self) -> &'static str {
         match self {
-            Self::AddToMatchable => "Time from the request that adds an item until the item can match.",
+            Self::AddToMatchable => {
+                "Time from the commit of an addition until a matcher that answers searches finds the item, of each matcher and item, by the clocks of bank and matcher; at most, where changes came together."
+            }
             Self::RemovalToGone => {
-                "Time from the request that removes an item until its hashes match no more."
+                "Time from the commit of a removal until a matcher that answers searches finds the item no more, of each matcher and item, by the clocks of bank and matcher; at most, where changes came together."
             }
         }
     }
@@ -59,9 +61,25 @@ impl Histogram {
     /// The version of the encoding.
     pub const VERSION: u8 = 1;
 
+    /// The longest encoding: each bucket with the largest count.
+    pub const ENCODED_LEN_MAX: usize = 1 + 496 * 12;
+
     /// Counts one latency.
     pub fn record(&mut self, latency_ms: u64) {
-        self.add(bucket(latency_ms), 1);
+        self.record_many(latency_ms, 1);
+    }
+
+    /// Counts a latency several times.
+    pub fn record_many(&mut self, latency_ms: u64, count: u64) {
+        if count > 0 {
+            self.add(bucket(latency_ms), count);
+        }
+    }
+
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Adds another histogram.
@@ -231,5 +249,12 @@ mod tests {
             assert_eq!(bucket(middle(number)), number);
         }
         assert_eq!(Histogram::default().p50(), None);
+        let mut all = Histogram::default();
+        all.record_many(9, 0);
+        assert!(all.is_empty());
+        (0..=BUCKET_MAX).for_each(|number| all.record_many(middle(number), u64::MAX));
+        let encoded = all.encode();
+        assert!(encoded.len() <= Histogram::ENCODED_LEN_MAX, "{}", encoded.len());
+        assert_eq!(Histogram::decode(&encoded), Ok(all));
     }
 }

@@ -195,13 +195,37 @@ fn decided(compiled: &Compiled, matches: &[MatchFacts], query: &QueryFacts, unti
     decision.decided(compiled.version)
 }
 
-/// A number that is the same for the same hashes, by which shares of queries are drawn.
+/// A number that is the same for the same hashes in every frontend of every version, by which shares of queries are drawn: the first 8
+/// bytes, little-endian, of the BLAKE3 digest of each hash's type, length and bytes.
 fn digest(query: &Query) -> u64 {
-    use std::hash::Hasher as _;
-    // Not random: all frontends and all starts of one draw alike.
-    let mut hasher = std::hash::DefaultHasher::new();
+    let mut hasher = blake3::Hasher::new();
     for one in &query.hashes {
-        hasher.write(one.hash.as_bytes());
+        let bytes = one.hash.as_bytes();
+        hasher.update(&one.hash.hash_type().number().to_le_bytes());
+        hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
     }
-    hasher.finish()
+    let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::{Hash, QueryHash, Variant};
+
+    use super::*;
+
+    fn of(hashes: impl IntoIterator<Item = Hash>) -> u64 {
+        let hashes = hashes.into_iter().map(|hash| QueryHash { hash, variant: Variant::Original });
+        digest(&Query { hashes: hashes.collect() })
+    }
+
+    #[test]
+    fn digests_are_those_of_all_versions() {
+        let pdq = || Hash::pdq(std::array::from_fn(|at| u8::try_from(at).unwrap()));
+        let md5 = || Hash::md5([0xab; 16]);
+        assert_eq!(of([]), 0xa6a1_f9f5_b949_13af);
+        assert_eq!(of([pdq()]), 0x14ea_ae56_435d_5513);
+        assert_eq!(of([pdq(), md5()]), 0x56d1_0ee6_6d22_c03b);
+        assert_eq!(of([md5(), pdq()]), 0xd97e_7234_58c1_f6d5);
+    }
 }

@@ -1,4 +1,4 @@
-//! What members have spent of their quotas in this process. Each frontend counts for itself.
+//! What members have spent of their quotas in this process, and what matched there. Each frontend counts for itself.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,14 +12,16 @@ use vigie_model::MemberId;
 use vigie_rpc::details;
 
 use crate::request::alarms::RaiseAlarm;
+use crate::request::floods::Floods;
 
-/// The meters of all members, and where their alarms go.
+/// The meters of all members, where their alarms go, and where their matches are counted.
 #[derive(Debug, Clone)]
 pub(crate) struct Meters {
     begun: Instant,
     /// Members are few, and bounded by the directory.
     held: Arc<Mutex<HashMap<MemberId, OfMember>>>,
     pub(crate) alarms: Arc<dyn RaiseAlarm>,
+    pub(super) floods: Floods,
 }
 
 #[derive(Debug, Default)]
@@ -29,8 +31,8 @@ struct OfMember {
 }
 
 impl Meters {
-    pub(crate) fn new(alarms: Arc<dyn RaiseAlarm>) -> Self {
-        Self { begun: Instant::now(), held: Arc::default(), alarms }
+    pub(crate) fn new(alarms: Arc<dyn RaiseAlarm>, floods: Floods) -> Self {
+        Self { begun: Instant::now(), held: Arc::default(), alarms, floods }
     }
 
     /// The time of the meters.

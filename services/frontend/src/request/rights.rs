@@ -110,6 +110,9 @@ impl Rights {
         if let Some((member, recorded)) = &self.counting {
             answer.results.iter().flatten().for_each(|matched| recorded.count(*member, matched));
         }
+        if let Some(of) = &self.of {
+            of.meters.floods.count(of.member, answer);
+        }
     }
 
     /// Records the decisions of an answer that banks ask records of, before the caller's view of it is cut out.
@@ -250,6 +253,7 @@ mod tests {
 
     use super::*;
     use crate::request::alarms::CountedAlarms;
+    use crate::request::floods::Floods;
 
     fn hashed(hashes: Vec<Hash>) -> Content {
         let hashes = hashes.into_iter().map(|hash| QueryHash { hash, variant: Variant::Original });
@@ -281,7 +285,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_spent_quota_says_when_to_come_back() {
-        let meters = Meters::new(Arc::new(CountedAlarms::default()));
+        let meters = Meters::new(Arc::new(CountedAlarms::default()), Floods::default());
         let amount = |units| vigie_consortium::Amount::new(units).unwrap();
         let quota = Quota { units_per_second: amount(40), ..Quota::default() };
         let contents = [Content::Image(vec![].into()), hashed(vec![of_weight(128); 20])];

@@ -16,6 +16,7 @@ use vigie_model::{
 
 use crate::error::SearchError;
 use crate::following::feed;
+use crate::following::latencies::{Latencies, Timed};
 use crate::metrics::{Damage, MatcherMetrics, Observed};
 use crate::saving::plan::StorePlan;
 use crate::saving::snapshot::RestoreError;
@@ -63,6 +64,8 @@ pub(crate) struct Replica {
     /// What last went wrong between the replica and the bank, until it is ready.
     trouble: Mutex<Option<String>>,
     commits: Mutex<Commits>,
+    /// How long changes take until they are searched here.
+    pub(crate) latencies: Arc<Latencies>,
 }
 
 impl Replica {
@@ -78,6 +81,7 @@ impl Replica {
             suspicion: Notify::new(),
             trouble: Mutex::default(),
             commits: Mutex::default(),
+            latencies: Arc::default(),
         }
     }
 
@@ -85,7 +89,7 @@ impl Replica {
     pub(crate) fn as_of(&self) -> AsOf {
         let committed = self.commits().held;
         // It was ready, and so level, once it is asked.
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = since_1970();
         let heard = now.saturating_sub(self.standing.lag().time).as_millis();
         let heard = u64::try_from(heard).ok().map(UnixMillis);
         AsOf { committed: committed.map(|(_, at)| at), heard }
@@ -313,6 +317,11 @@ impl Replica {
     }
 }
 
+/// The time by this machine's clock.
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
 impl State for Replica {
     type Range = FeedRange;
     type Part = StatePart;
@@ -336,9 +345,14 @@ impl State for Replica {
 
     fn apply(&self, range: FeedRange) -> Result<Proof, vigie_follow::Contradiction> {
         let (through, head) = (range.through, range.head_committed.map(|at| (range.head, at)));
+        let (timed, was_ready) = (Timed::of(&range), self.standing.now().ready);
         let applied = self.shard.load().apply(range);
         if applied.is_ok() {
             self.commits().note(through, head);
+            if was_ready {
+                let now = u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX);
+                self.latencies.count(timed, UnixMillis(now));
+            }
         }
         applied.map_err(|contradiction| {
             let reason = match contradiction {

@@ -55,7 +55,7 @@ impl Held {
             let is_own = partition.is_none_or(|one| identity.shard_count().shard_of(one) == identity.shard());
             change.sequence > after && is_own
         };
-        let changes = self.changes.iter().filter(follows).cloned().collect();
+        let changes: Vec<Change> = self.changes.iter().filter(follows).cloned().collect();
         let mut digest = self.tells_digests.then(|| self.replay.digest_of(identity));
         if let (Some(digest), 1..) = (&mut digest, self.wrong_digests) {
             self.wrong_digests -= 1;
@@ -70,6 +70,7 @@ impl Held {
             head: through,
             head_committed,
             chain: None,
+            first_committed: changes.first().map(|change| UnixMillis(1_000 * change.sequence.0)),
             changes,
             digest,
             members_on: self.members_on,

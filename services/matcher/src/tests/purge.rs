@@ -89,6 +89,7 @@ impl Fed {
             head_committed: None,
             chain: None,
             changes,
+            first_committed: None,
             digest: None,
             members_on: false,
         };

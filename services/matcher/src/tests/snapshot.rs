@@ -60,6 +60,7 @@ impl Log {
             head_committed: None,
             chain: None,
             changes,
+            first_committed: None,
             digest,
             members_on: self.members_on,
         };
@@ -429,6 +430,7 @@ async fn measure() {
             head_committed: None,
             chain: None,
             changes,
+            first_committed: None,
             digest: None,
             members_on: false,
         };

@@ -50,6 +50,7 @@ fn apply(shard: &Shard, sequence: u64, kind: ChangeKind, living: &[(u64, &[Hash]
         head_committed: None,
         chain: None,
         changes,
+        first_committed: None,
         digest,
         members_on: false,
     };

@@ -19,6 +19,8 @@ pub(crate) struct Logged<C> {
     pub(crate) chain: Option<Chain>,
     /// The number of its stored bytes.
     pub(crate) bytes: usize,
+    /// The stamp of its group.
+    pub(crate) committed_at: UnixMillis,
 }
 
 /// The numbered changes of a group that is being planned.
@@ -41,7 +43,8 @@ impl<C> Draft<C> {
 
     /// The same group with another stamp.
     #[must_use]
-    pub fn stamped(self, stamp: UnixMillis) -> Self {
+    pub fn stamped(mut self, stamp: UnixMillis) -> Self {
+        self.logged.iter_mut().for_each(|logged| logged.committed_at = stamp);
         Self { stamp, ..self }
     }
 
@@ -80,7 +83,8 @@ impl<C> Draft<C> {
         let sequence = self.last.next();
         self.last = sequence;
         let change = Arc::new(change(sequence));
-        self.logged.push(Logged { sequence, partition, change, chain: None, bytes: bytes.len() });
+        let (bytes_len, committed_at) = (bytes.len(), self.stamp);
+        self.logged.push(Logged { sequence, partition, change, chain: None, bytes: bytes_len, committed_at });
         self.stored.push(StoredChange { sequence, partition, digest: digest(&bytes), bytes: Some(bytes) });
         sequence
     }

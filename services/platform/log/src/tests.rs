@@ -400,6 +400,26 @@ async fn a_follower_gets_its_slice_from_memory_or_from_the_store_and_a_proof() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_range_says_when_its_first_change_was_committed_wherever_it_comes_from() {
+    let running = Running::on(Arc::default());
+    for name in ["a", "b", "a", "b", "a", "b", "a"] {
+        running.add(name, 1).await.unwrap();
+    }
+    // The first three lie in the store alone.
+    let mut follower = running.feed.watch(None, Slice::ALL, Shutdown::new()).await.unwrap();
+    let mut firsts = Vec::new();
+    while firsts.last() < Some(&Sequence(4)) {
+        let range = follower.next().await.unwrap().unwrap();
+        let first = Some(range.after.next()).filter(|_| !range.changes.is_empty());
+        let committed = first.map(|first| running.store.kept().log.committed_at(first).unwrap());
+        assert_eq!(range.first_committed_at, committed);
+        firsts.extend(first);
+    }
+    assert_eq!(firsts.first(), Some(&Sequence(1)));
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cursor_of_another_log_or_of_another_past_is_refused() {
     let running = Running::on(Arc::default());
     for _ in 0..4 {

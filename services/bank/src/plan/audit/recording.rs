@@ -51,7 +51,8 @@ impl Planner<'_> {
             | Action::Case(_)
             | Action::ListItems { .. }
             | Action::Record(_)
-            | Action::CountMatches(..) => About::default(),
+            | Action::CountMatches(..)
+            | Action::CountLatencies(..) => About::default(),
         }
     }
 

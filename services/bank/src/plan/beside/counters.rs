@@ -1,11 +1,22 @@
 //! What is counted, and the counters that the writer keeps in memory.
 
-use vigie_consortium::{Class, Details, DocumentKey, Resolution};
+use std::collections::BTreeMap;
+
+use vigie_consortium::{Class, Details, Document, DocumentKey, Resolution};
 use vigie_model::{BankId, MemberId, OpinionKind, UnixMillis, Verdict};
-use vigie_statistics::{CellKey, ClassText, Counts, Measure, Month};
+use vigie_statistics::{CellKey, ClassText, Counts, Histogram, LatencyKind, Measure, Month};
 
 /// The counters that the writer keeps in memory: those of the month of its start and of the month before, and all later ones.
-pub(crate) type Counters = Counts;
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counters {
+    /// What happened how often.
+    pub(crate) counts: Counts,
+    /// How long changes took to be searched.
+    pub(crate) latencies: Latencies,
+}
+
+/// The latencies of months.
+pub(crate) type Latencies = BTreeMap<(Month, LatencyKind), Histogram>;
 
 /// Matches or verdicts of a member, as a frontend has counted them.
 #[derive(Debug, Clone)]
@@ -77,4 +88,26 @@ pub(crate) fn counters_from(now: UnixMillis) -> DocumentKey {
     let month = Month::of(now).map_or(0, Month::number).saturating_sub(1);
     let [high, low] = month.to_be_bytes();
     DocumentKey::new(&[CellKey::VERSION, high, low]).unwrap_or_default()
+}
+
+/// The key of the latencies of a month.
+pub(crate) fn latency_key(month: Month, kind: LatencyKind) -> DocumentKey {
+    let kind = match kind {
+        LatencyKind::AddToMatchable => 1,
+        LatencyKind::RemovalToGone => 2,
+    };
+    DocumentKey::of_numbers(&[month.number().into(), kind])
+}
+
+/// The key before the latencies that are kept in memory; see [`counters_from`].
+pub(crate) fn latencies_from(now: UnixMillis) -> DocumentKey {
+    DocumentKey::of_numbers(&[Month::of(now).map_or(0, Month::number).saturating_sub(1).into()])
+}
+
+/// The latencies of a document; `None` for those that a newer version has kept.
+pub(crate) fn read_latency(document: &Document) -> Option<((Month, LatencyKind), Histogram)> {
+    let month =
+        u16::try_from(document.key.number(0)).ok().and_then(|month| Month::from_number(month).ok())?;
+    let kind = LatencyKind::ALL.into_iter().find(|kind| latency_key(month, *kind) == document.key)?;
+    Some(((month, kind), Histogram::decode(&document.payload).ok()?))
 }

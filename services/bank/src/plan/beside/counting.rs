@@ -1,9 +1,9 @@
 //! Counts what is published: each counter is a document, set in the transaction of the write that it counts.
 
 use vigie_consortium::{DocumentKey, DocumentKind};
-use vigie_statistics::{CellKey, ClassText, Measure, Month, VerdictText};
+use vigie_statistics::{CellKey, ClassText, Histogram, LatencyKind, Measure, Month, VerdictText};
 
-use super::counters::{CountedMatches, Of};
+use super::counters::{CountedMatches, Of, latency_key};
 use crate::error::Error;
 use crate::plan::Planner;
 use crate::plan::answer::Answer;
@@ -24,6 +24,23 @@ impl Planner<'_> {
         Ok(Answer::Noted { changed, sequence: crate::store::to_model(self.draft.last()) })
     }
 
+    /// Counts how long changes took, as a matcher reports it.
+    pub(in crate::plan) fn count_latencies(
+        &mut self,
+        counted: &[(LatencyKind, Histogram)],
+    ) -> Result<Answer, Error> {
+        if let Ok(month) = Month::of(self.now()) {
+            for (kind, histogram) in counted {
+                let held = self.state.counters.latencies.entry((month, *kind)).or_default();
+                held.merge(histogram);
+                let payload = held.encode();
+                self.put_document(DocumentKind::Latency, latency_key(month, *kind), payload)?;
+            }
+        }
+        let changed = u32::try_from(counted.len()).unwrap_or(u32::MAX);
+        Ok(Answer::Noted { changed, sequence: crate::store::to_model(self.draft.last()) })
+    }
+
     /// Adds to a counter of the present month.
     pub(in crate::plan) fn count_up(&mut self, of: &Of, what: Measure, by: u64) -> Result<(), Error> {
         // Of a clock that is far off nothing is counted.
@@ -31,7 +48,7 @@ impl Planner<'_> {
         let Of { member, bank, class, verdict } = of.clone();
         let verdict = verdict.and_then(|verdict| VerdictText::new(&verdict.name().to_ascii_lowercase()).ok());
         let mut key = CellKey { month, member, bank, class, verdict, what };
-        let counters = &mut self.state.counters;
+        let counters = &mut self.state.counters.counts;
         if counters.len() >= COUNTERS_MAX && counters.get(&key) == 0 {
             key = CellKey { class: ClassText::default(), verdict: None, ..key };
         }

@@ -36,7 +36,12 @@ pub(crate) enum OpinionAction {
         held: bool,
     },
     /// Items to be held for members at which they match too often.
-    Flooded(Vec<(MemberId, ItemId)>),
+    Flooded {
+        /// The members and the items.
+        floods: Vec<(MemberId, ItemId)>,
+        /// The window in which their matches were counted, in milliseconds.
+        window_ms: u64,
+    },
 }
 
 /// An opinion that is put.
@@ -59,7 +64,7 @@ impl OpinionWrite {
             OpinionAction::Put(opinions) => opinions.iter().map(|opinion| opinion.item).collect(),
             OpinionAction::Withdraw(items) | OpinionAction::HoldHere { items, .. } => items.clone(),
             OpinionAction::Resolve { item, .. } => vec![*item],
-            OpinionAction::Flooded(floods) => floods.iter().map(|(_, item)| *item).collect(),
+            OpinionAction::Flooded { floods, .. } => floods.iter().map(|(_, item)| *item).collect(),
         }
     }
 }

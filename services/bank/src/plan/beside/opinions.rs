@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use prost::Message as _;
 use vigie_access::Who;
 use vigie_consortium::{
-    Classification, Dispute, DocumentKey, DocumentKind, Holder, ItemPlace, ItemRecord, MemberHold, Opinion,
-    OpinionReason, OpinionWords, Resolution,
+    Classification, Dispute, DocumentKey, DocumentKind, FloodLift, Holder, ItemPlace, ItemRecord, MemberHold,
+    Opinion, OpinionReason, OpinionWords, Resolution,
 };
 use vigie_model::{BankId, ItemId, MemberId, Sequence, UnixMillis};
 use vigie_proto::pb::bank::v1 as pb_bank;
@@ -45,11 +45,11 @@ impl Planner<'_> {
                 for item in items {
                     self.word_on(write.by, *item)?;
                 }
-                self.hold_for(&here, *held)
+                self.hold_here(&here, *held)
             }
-            OpinionAction::Flooded(floods) => {
+            OpinionAction::Flooded { floods, window_ms } => {
                 write.by.admitted(&self.state.view, self.now())?;
-                self.hold_for(floods, true)
+                self.hold_flooded(floods, *window_ms)
             }
         }
     }
@@ -136,18 +136,45 @@ impl Planner<'_> {
         Ok(Answer::Noted { changed: 1, sequence: to_model(self.draft.last()) })
     }
 
-    /// Holds items for members, or lets them match there again. Items that are gone are passed over.
-    fn hold_for(&mut self, here: &[(MemberId, ItemId)], held: bool) -> Result<Answer, Error> {
+    /// Holds items for the members that ask for it, or lets them match there again. What is held already stays as it is.
+    fn hold_here(&mut self, here: &[(MemberId, ItemId)], held: bool) -> Result<Answer, Error> {
+        let at = self.now();
+        self.change_holds(here, |record, member| match (place_of(record, member), held) {
+            (Err(place), true) => {
+                record.held_for.insert(place, MemberHold { member, since: at, flooded: false });
+            }
+            (Ok(place), false) => {
+                if record.held_for.remove(place).flooded {
+                    record.note_flood_lift(FloodLift { member, at });
+                }
+            }
+            (Ok(_), true) | (Err(_), false) => {}
+        })
+    }
+
+    /// Holds items for members at which they flood, but for those that lifted such a hold within the window.
+    fn hold_flooded(&mut self, floods: &[(MemberId, ItemId)], window_ms: u64) -> Result<Answer, Error> {
         let since = self.now();
+        self.change_holds(floods, |record, member| {
+            if let Err(place) = place_of(record, member)
+                && record.may_flood(member, window_ms, since)
+            {
+                record.held_for.insert(place, MemberHold { member, since, flooded: true });
+            }
+        })
+    }
+
+    /// Changes the holds of items for members. Items that are gone are passed over.
+    fn change_holds(
+        &mut self,
+        here: &[(MemberId, ItemId)],
+        change: impl Fn(&mut ItemRecord, MemberId),
+    ) -> Result<Answer, Error> {
         let mut changed: BTreeMap<ItemId, (Placement, ItemRecord)> = BTreeMap::new();
         for (member, item) in here {
             let Some(placement) = self.living(*item) else { continue };
             let (_, record) = changed.entry(*item).or_insert_with(|| (placement, self.record_of(&placement)));
-            match (record.held_for.binary_search_by_key(member, |hold| hold.member), held) {
-                (Err(at), true) => record.held_for.insert(at, MemberHold { member: *member, since }),
-                (Ok(at), false) => drop(record.held_for.remove(at)),
-                (Ok(_), true) | (Err(_), false) => {}
-            }
+            change(record, *member);
         }
         self.put_all(changed)
     }
@@ -199,7 +226,11 @@ impl Planner<'_> {
         }
         for hold in is_held.iter().filter(|hold| !was_held.contains(hold)) {
             let held = pb_bank::MemberHold::from(*hold);
-            let payload = pb::StoredMemberHold { bank_id: bank.0, since_unix_ms: held.since_unix_ms };
+            let payload = pb::StoredMemberHold {
+                bank_id: bank.0,
+                since_unix_ms: held.since_unix_ms,
+                flooded: held.flooded,
+            };
             let key = hold_key(hold.member, item);
             self.put_document(DocumentKind::MemberHold, key, payload.encode_to_vec())?;
         }
@@ -218,6 +249,11 @@ impl Planner<'_> {
         self.count_up(&Of::bank(bank), of_resolution(resolution), 1)?;
         self.put_document(DocumentKind::ResolvedDispute, DocumentKey::of_numbers(&[at.0, item.0]), payload)
     }
+}
+
+/// The place of the hold for a member, or where it would be.
+fn place_of(record: &ItemRecord, member: MemberId) -> Result<usize, usize> {
+    record.held_for.binary_search_by_key(&member, |hold| hold.member)
 }
 
 fn open_key(dispute: &Dispute, item: ItemId) -> DocumentKey {

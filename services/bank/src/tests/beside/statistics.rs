@@ -2,12 +2,15 @@
 
 use vigie_proto::pb::consortium::v1 as members;
 use vigie_proto::pb::consortium::v1::statistics_service_client::StatisticsServiceClient;
+use vigie_statistics::Histogram;
 
 use crate::tests::*;
+use crate::verify;
 
 on_both_stores! {
     what_a_bank_does_is_counted_with_it_and_goes_on_after_a_restart,
     matches_of_frontends_are_counted_once,
+    latencies_of_matchers_are_counted_once_and_outlive_a_restart,
     a_period_that_is_none_is_refused,
 }
 
@@ -96,6 +99,76 @@ async fn matches_of_frontends_are_counted_once(bed: Bed) {
     // The log does not grow with searches.
     assert_eq!(served.head().await.sequence, 1);
     served.stop().await;
+}
+
+/// The median and the 99th percentile of a latency in a month, as they are written.
+async fn latency(served: &Served, name: &str, month: &str) -> (String, String) {
+    let text = read(served, month, month).await.unwrap();
+    let of = |percentile: &str| {
+        let begin = format!("latency,{name},all,{percentile},{month},");
+        text.lines().find_map(|line| line.strip_prefix(&begin)).unwrap().to_owned()
+    };
+    (of("p50_ms"), of("p99_ms"))
+}
+
+async fn report(served: &Served, key: &str, latencies: &[(i32, Vec<u8>)]) -> Result<(), Status> {
+    let counted = |(kind, histogram): &(i32, Vec<u8>)| members::CountedLatencies {
+        kind: *kind,
+        histogram: histogram.clone(),
+    };
+    let latencies = latencies.iter().map(counted).collect();
+    let request = members::RecordLatenciesRequest { latencies, idempotency_key: key.into() };
+    let mut client = StatisticsServiceClient::new(served.channel.clone());
+    client.record_latencies(request).await.map(drop)
+}
+
+async fn latencies_of_matchers_are_counted_once_and_outlive_a_restart(bed: Bed) {
+    let histogram = |latencies: &[(u64, u64)]| {
+        let mut histogram = Histogram::default();
+        latencies.iter().for_each(|(latency, count)| histogram.record_many(*latency, *count));
+        histogram.encode()
+    };
+    let (add, removal) =
+        (i32::from(members::LatencyKind::AddToMatchable), i32::from(members::LatencyKind::RemovalToGone));
+    let served = Served::start(bed.config()).await;
+    for _ in 0..3 {
+        report(&served, "first", &[(add, histogram(&[(5, 6)])), (removal, histogram(&[(7, 9)]))])
+            .await
+            .unwrap();
+    }
+    // Fewer than ten are not shown.
+    let suppressed = ("suppressed,".to_owned(), "suppressed,".to_owned());
+    for name in ["add_to_matchable", "removal_to_gone"] {
+        assert_eq!(latency(&served, name, "2023-11").await, suppressed);
+    }
+    served.stop().await;
+    let served = Served::start(bed.config()).await;
+    report(&served, "second", &[(add, histogram(&[(3, 5), (15, 1)]))]).await.unwrap();
+    let shown = |p50: u64, p99: u64| (format!("shown,{p50}"), format!("shown,{p99}"));
+    assert_eq!(latency(&served, "add_to_matchable", "2023-11").await, shown(5, 15));
+    assert_eq!(latency(&served, "removal_to_gone", "2023-11").await, suppressed);
+    served.clock.0.store(NOW + 40 * 86_400_000, Ordering::SeqCst);
+    report(&served, "third", &[(removal, histogram(&[(2, 10)]))]).await.unwrap();
+    assert_eq!(latency(&served, "removal_to_gone", "2023-12").await, shown(2, 2));
+    assert_eq!(latency(&served, "add_to_matchable", "2023-12").await, suppressed);
+    assert_eq!(latency(&served, "add_to_matchable", "2023-11").await, shown(5, 15));
+    assert_eq!(served.head().await.sequence, 0);
+
+    let good = || histogram(&[(1, 1)]);
+    for (latencies, field) in [
+        (vec![], "latencies"),
+        (vec![(add, good()), (add, good())], "latencies[1].kind"),
+        (vec![(add, good()), (removal, good()), (removal, good())], "latencies"),
+        (vec![(0, good())], "latencies[0].kind"),
+        (vec![(9, good())], "latencies[0].kind"),
+        (vec![(add, vec![])], "latencies[0].histogram"),
+        (vec![(add, vec![1, 0, 0])], "latencies[0].histogram"),
+        (vec![(add, vec![1; 6_000])], "latencies[0].histogram"),
+    ] {
+        refused(report(&served, "", &latencies).await, Code::InvalidArgument, field);
+    }
+    served.stop().await;
+    verify(&bed.config()).await.unwrap();
 }
 
 async fn a_period_that_is_none_is_refused(bed: Bed) {

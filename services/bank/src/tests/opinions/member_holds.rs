@@ -11,6 +11,7 @@ use crate::verify;
 
 on_both_stores! {
     a_member_holds_items_for_itself_alone,
+    a_hold_by_flood_control_that_was_lifted_comes_back_after_the_window_alone,
     items_that_match_far_too_often_are_held_where_they_do,
 }
 
@@ -60,7 +61,8 @@ async fn a_member_holds_items_for_itself_alone(bed: Bed) {
     verify(&bed.config()).await.unwrap();
 }
 
-async fn items_that_match_far_too_often_are_held_where_they_do(bed: Bed) {
+/// A frontend and a matcher of the deployment.
+async fn with_processes(bed: &Bed) -> (People, [By; 2]) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cluster.key");
     std::fs::write(&path, "0123456789abcdef".repeat(4)).unwrap();
@@ -71,7 +73,56 @@ async fn items_that_match_far_too_often_are_held_where_they_do(bed: Bed) {
         let bearer = ClusterKey::read(&path).unwrap().bearer(process);
         By(people.consortium.served.channel.clone(), bearer.to_string())
     };
-    let [frontend, matcher] = [Process::Frontend, Process::Matcher].map(of_process);
+    let processes = [Process::Frontend, Process::Matcher].map(of_process);
+    (people, processes)
+}
+
+async fn a_hold_by_flood_control_that_was_lifted_comes_back_after_the_window_alone(bed: Bed) {
+    let (people, [frontend, _]) = with_processes(&bed).await;
+    let [one, two, ..] = &people.others[..] else { panic!() };
+    let ids = people.add(0..3).await;
+    // `one` is the member 3, and `two` the member 4.
+    let floods = [(3, ids[0]), (4, ids[0])];
+    let here = async |by: &By| -> Vec<(u64, u64, bool)> {
+        let held = by.held_here(0, 0).await.unwrap();
+        held.iter().map(|one| (one.item_id, one.since_unix_ms, one.flooded)).collect()
+    };
+    frontend.floods(&floods).await.unwrap();
+    one.hold_here(&ids[1..2], true).await.unwrap();
+    assert_eq!(here(one).await, [(ids[0], NOW, true), (ids[1], NOW, false)]);
+    // What a member holds itself stays its own, and so does what flood control holds.
+    people.later(5);
+    frontend.floods(&[(3, ids[1])]).await.unwrap();
+    assert_eq!(one.hold_here(&ids[..1], true).await.unwrap().changed_count, 0);
+    assert_eq!(here(one).await, [(ids[0], NOW, true), (ids[1], NOW, false)]);
+    // Another frontend has counted matches from before the lift.
+    one.hold_here(&ids[..2], false).await.unwrap();
+    people.later(600_004);
+    frontend.floods(&floods).await.unwrap();
+    frontend.floods_within(600_000, &floods).await.unwrap();
+    assert_eq!((here(one).await, here(two).await), (vec![], vec![(ids[0], NOW, true)]));
+    // The member may always do so itself; and that lift is none of flood control.
+    one.hold_here(&ids[..1], true).await.unwrap();
+    one.hold_here(&ids[..1], false).await.unwrap();
+    people.later(600_005);
+    frontend.floods(&floods).await.unwrap();
+    assert_eq!(here(one).await, [(ids[0], NOW + 600_005, true)]);
+    // What was never held by flood control is held at once, and a shorter window ends sooner.
+    frontend.floods(&[(3, ids[1])]).await.unwrap();
+    one.hold_here(&ids[..2], false).await.unwrap();
+    people.later(601_004);
+    frontend.floods_within(1_000, &floods).await.unwrap();
+    assert_eq!(here(one).await, []);
+    people.later(601_005);
+    frontend.floods_within(1_000, &floods).await.unwrap();
+    assert_eq!(here(one).await, [(ids[0], NOW + 601_005, true)]);
+    refused(frontend.floods_within(86_400_001, &floods).await, Code::InvalidArgument, "window_ms");
+    people.consortium.served.stop().await;
+    verify(&bed.config()).await.unwrap();
+}
+
+async fn items_that_match_far_too_often_are_held_where_they_do(bed: Bed) {
+    let (people, [frontend, matcher]) = with_processes(&bed).await;
     let one = &people.others[0];
     let ids = people.add(0..2).await;
     // Members have no word in it.

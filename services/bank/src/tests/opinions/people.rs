@@ -234,10 +234,15 @@ impl By {
     }
 
     pub(super) async fn floods(&self, floods: &[(u32, u64)]) -> Result<u64, Status> {
+        self.floods_within(0, floods).await
+    }
+
+    /// Reports members and items, counted in a window of milliseconds; 0 for the default.
+    pub(super) async fn floods_within(&self, window_ms: u32, floods: &[(u32, u64)]) -> Result<u64, Status> {
         let floods = floods
             .iter()
             .map(|(member_id, item_id)| members::Flood { member_id: *member_id, item_id: *item_id });
-        let request = members::ReportFloodsRequest { floods: floods.collect() };
+        let request = members::ReportFloodsRequest { floods: floods.collect(), window_ms };
         Ok(self.opinions().report_floods(self.carried(request)).await?.into_inner().sequence)
     }
 

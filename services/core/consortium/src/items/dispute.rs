@@ -46,4 +46,26 @@ pub struct MemberHold {
     pub member: MemberId,
     /// Since when.
     pub since: UnixMillis,
+    /// By flood control, and not by the member itself. The member lifts either.
+    pub flooded: bool,
+}
+
+/// A hold by flood control that its member has lifted. Matches from before are no reason for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FloodLift {
+    /// The member.
+    pub member: MemberId,
+    /// When.
+    pub at: UnixMillis,
+}
+
+impl FloodLift {
+    /// The longest window in which matches are counted, in milliseconds: a day. A lift that is older is forgotten.
+    pub const WINDOW_MS_MAX: u64 = 86_400_000;
+
+    /// Whether all matches of a window that ends at `now` came after it.
+    #[must_use]
+    pub const fn is_before(&self, window_ms: u64, now: UnixMillis) -> bool {
+        self.at.0.saturating_add(window_ms) <= now.0
+    }
 }

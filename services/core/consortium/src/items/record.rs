@@ -7,7 +7,7 @@ use thiserror::Error;
 use vigie_model::{BankId, Hash, MemberId, Standing, UnixMillis};
 
 use super::details::Details;
-use super::dispute::{Dispute, MemberHold, Resolution};
+use super::dispute::{Dispute, FloodLift, MemberHold, Resolution};
 use super::hold::Holds;
 use super::opinion::Opinions;
 use super::origin::{Origin, Submission};
@@ -74,6 +74,8 @@ pub struct ItemRecord {
     pub resolved: Option<(Resolution, UnixMillis)>,
     /// Members at which it matches too often, by member: it matches for none of them.
     pub held_for: Vec<MemberHold>,
+    /// Holds by flood control that members have lifted, each member's last of a day.
+    pub flood_lifts: Vec<FloodLift>,
     /// The standing that its shard was sent last.
     pub standing: Arc<Standing>,
 }
@@ -104,6 +106,7 @@ impl ItemRecord {
             dispute: None,
             resolved: None,
             held_for: Vec::new(),
+            flood_lifts: Vec::new(),
             standing: Arc::default(),
         }
     }
@@ -157,7 +160,27 @@ impl ItemRecord {
                 record.held_for.insert(at, *hold);
             }
         }
+        for lift in &other.flood_lifts {
+            if record.flood_lifts.iter().all(|one| one.member != lift.member) {
+                record.flood_lifts.push(*lift);
+            }
+        }
         Ok(record)
+    }
+
+    /// Notes that a member has lifted a hold by flood control.
+    pub fn note_flood_lift(&mut self, lift: FloodLift) {
+        let is_kept =
+            |one: &FloodLift| one.member != lift.member && !one.is_before(FloodLift::WINDOW_MS_MAX, lift.at);
+        self.flood_lifts.retain(is_kept);
+        self.flood_lifts.push(lift);
+    }
+
+    /// Whether all matches at a member in a window that ends at `now` came after the member lifted the last hold by flood control.
+    #[must_use]
+    pub fn may_flood(&self, member: MemberId, window_ms: u64, now: UnixMillis) -> bool {
+        let lifts = self.flood_lifts.iter().filter(|lift| lift.member == member);
+        lifts.into_iter().all(|lift| lift.is_before(window_ms, now))
     }
 
     /// Whether the item is its bank's own: one of its submissions names no programme.

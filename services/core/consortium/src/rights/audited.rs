@@ -112,6 +112,7 @@ impl Method {
             | Self::RecordCalls
             | Self::RecordMatches
             | Self::RecordDecisions
+            | Self::RecordLatencies
             | Self::AcquireExchangeLease
             | Self::ListExchangeRecords => Audited::Refused,
             Self::HealthCheck | Self::HealthWatch | Self::Reflection | Self::ReflectionAlpha => {

@@ -177,6 +177,8 @@ methods! {
     GetStatistics = "/vigie.consortium.v1.StatisticsService/GetStatistics",
     /// Counts matches and verdicts.
     RecordMatches = "/vigie.consortium.v1.StatisticsService/RecordMatches",
+    /// Counts how long changes took to be searched.
+    RecordLatencies = "/vigie.consortium.v1.StatisticsService/RecordLatencies",
     /// Sends a report to the reviewers.
     SubmitReport = "/vigie.consortium.v1.ReportService/SubmitReport",
     /// Lists reports.

@@ -183,6 +183,7 @@ pub(super) const fn row(method: Method) -> Row {
         // Each of the caller's own member.
         Method::GetDecision | Method::ListDecisions => roles([No, No, Free, Free, Free, No]),
         Method::SetDecisionOutcome => roles([No, No, Free, Free, No, No]),
+        Method::RecordLatencies => processes(&[Matcher], NOBODY),
         // A matcher reports what it has just decided on. Reviews, referrals and incidents are the host's.
         Method::SubmitReport => roles([Visible, No, Visible, Visible, No, No]),
         Method::ReviewReport => roles([No, No, HostCases, No, No, No]),

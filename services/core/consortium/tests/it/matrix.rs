@@ -138,6 +138,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::GetDecision
         | Method::ListDecisions
         | Method::SetDecisionOutcome
+        | Method::RecordLatencies
         | Method::ListIncidents
         | Method::CoordinatorSearch
         | Method::DescribeTopology

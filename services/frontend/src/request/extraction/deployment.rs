@@ -21,6 +21,7 @@ use crate::matching::{Answer, SearchedQueries};
 use crate::prepared::{Found, Prepared, Searched, take_queries};
 use crate::request::alarms::{Alarm, RaiseAlarm};
 use crate::request::answering::response;
+use crate::request::floods::Floods;
 use crate::request::meters::Meters;
 use crate::request::rights::Rights;
 
@@ -117,7 +118,12 @@ impl Deployment {
             Held { item: ItemId(*id), hash: *hash, labels }
         });
         let alarms = Arc::<Raised>::clone(&raised);
-        Self { view: Arc::new(directory.into()), meters: Meters::new(alarms), raised, list: list.collect() }
+        Self {
+            view: Arc::new(directory.into()),
+            meters: Meters::new(alarms, Floods::default()),
+            raised,
+            list: list.collect(),
+        }
     }
 
     pub(super) fn remove(&mut self, item: u64) {

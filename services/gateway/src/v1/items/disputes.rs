@@ -122,11 +122,18 @@ struct HeldHereObject {
     bank: String,
     /// Milliseconds since 1970.
     since_unix_ms: u64,
+    /// It is held by flood control, because it matched far too often, and not by the member itself.
+    flooded: bool,
 }
 
 impl From<&MemberHeldItem> for HeldHereObject {
     fn from(held: &MemberHeldItem) -> Self {
-        Self { item_id: held.item.0, bank: held.bank.to_string(), since_unix_ms: held.since.0 }
+        Self {
+            item_id: held.item.0,
+            bank: held.bank.to_string(),
+            since_unix_ms: held.since.0,
+            flooded: held.flooded,
+        }
     }
 }
 

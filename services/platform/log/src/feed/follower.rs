@@ -32,6 +32,8 @@ pub struct Range<A: Application> {
     pub chain: Option<Chain>,
     /// The slice's changes in the range, in order.
     pub changes: Vec<Arc<A::Change>>,
+    /// When the first of these was committed; `None` where there is none, and where that is not known.
+    pub first_committed_at: Option<UnixMillis>,
     /// The proof of the slice as of `through`, in every heartbeat of a follower that has caught up, and in the course of
     /// changes about as often.
     pub proof: Option<Proof<A>>,
@@ -185,7 +187,8 @@ impl<A: Application> Follower<A> {
 
     fn heartbeat(&mut self, head: Sequence) -> Range<A> {
         let proof = self.feed.recent().proof_at(self.cursor, self.slice);
-        self.give(head, Page { through: self.cursor, chain: self.chain, changes: Vec::new(), proof })
+        let (through, chain) = (self.cursor, self.chain);
+        self.give(head, Page { through, chain, changes: Vec::new(), first_committed_at: None, proof })
     }
 
     fn proof_is_due(&self) -> bool {
@@ -193,7 +196,7 @@ impl<A: Application> Follower<A> {
     }
 
     fn give(&mut self, head: Sequence, page: Page<A>) -> Range<A> {
-        let Page { through, chain, changes, proof } = page;
+        let Page { through, chain, changes, first_committed_at, proof } = page;
         let after = std::mem::replace(&mut self.cursor, through);
         // What comes before was given, and may still be on its way: the follower comes back to it if it is cut off.
         self.claim.advance(after);
@@ -204,7 +207,7 @@ impl<A: Application> Follower<A> {
         }
         let (log, head) = (self.feed.log_id(), head.max(through));
         let head_committed_at = self.feed.committed_at(head);
-        Range { log, after, through, head, head_committed_at, chain, changes, proof }
+        Range { log, after, through, head, head_committed_at, chain, changes, first_committed_at, proof }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::application::{Application, Summary as _};
 use crate::draft::Logged;
 use crate::feed::limits::FeedLimits;
-use crate::position::{Chain, Sequence, Slice};
+use crate::position::{Chain, Sequence, Slice, UnixMillis};
 
 /// The proof of an application.
 pub(super) type Proof<A> = <<A as Application>::Summary as crate::Summary>::Proof;
@@ -20,6 +20,8 @@ pub(super) struct Page<A: Application> {
     /// The chain as of `through`, where a batch ends.
     pub(super) chain: Option<Chain>,
     pub(super) changes: Vec<Arc<A::Change>>,
+    /// When the first of these was committed, where that is known.
+    pub(super) first_committed_at: Option<UnixMillis>,
     /// The proof as of `through`, where that is known and due.
     pub(super) proof: Option<Proof<A>>,
 }
@@ -89,6 +91,7 @@ impl<A: Application> Recent<A> {
         let first = self.logged.front()?.sequence;
         let skip = usize::try_from(cursor.next().0.checked_sub(first.0)?).ok()?;
         let (mut end, mut changes, mut bytes) = (None, Vec::new(), 0);
+        let mut first_committed_at = None;
         for logged in self.logged.range(skip.min(self.logged.len())..) {
             if slice.has(logged.partition) {
                 bytes += logged.bytes;
@@ -96,11 +99,12 @@ impl<A: Application> Recent<A> {
                     break;
                 }
                 changes.push(Arc::clone(&logged.change));
+                first_committed_at.get_or_insert(logged.committed_at);
             }
             end = Some(logged);
         }
         let (through, chain) = end.map(|end| (end.sequence, end.chain))?;
         let proof = if proof_due { self.proof_at(through, slice) } else { None };
-        Some(Page { through, chain, changes, proof })
+        Some(Page { through, chain, changes, first_committed_at, proof })
     }
 }

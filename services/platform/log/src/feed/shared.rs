@@ -166,6 +166,10 @@ impl<A: Application> Feed<A> {
             return Err(FollowError::Purged { cursor: after, purged: purged.sequence });
         }
         let (chain, _) = self.chains_at(through).await.map_err(unreadable)?;
+        let first_committed_at = match changes.first() {
+            Some(first) => self.stored_commit_of(first.sequence).await.map_err(unreadable)?,
+            None => None,
+        };
         let mut read = Vec::with_capacity(changes.len());
         for stored in changes {
             let bytes = stored.proven_bytes();
@@ -176,7 +180,15 @@ impl<A: Application> Feed<A> {
             };
             read.push(Arc::new(change));
         }
-        Ok(Page { through, chain, changes: read, proof: None })
+        Ok(Page { through, chain, changes: read, first_committed_at, proof: None })
+    }
+
+    /// Reads when a change was committed; `None` where the store does not know.
+    async fn stored_commit_of(&self, sequence: Sequence) -> Result<Option<UnixMillis>, A::StoreError> {
+        match self.store.batches(sequence.before(), 1).await?.first() {
+            Some(batch) => self.store.committed_at(batch.last).await,
+            None => Ok(None),
+        }
     }
 
     pub(super) async fn turn_to_read(&self) -> Option<SemaphorePermit<'_>> {

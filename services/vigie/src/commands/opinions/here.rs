@@ -38,11 +38,12 @@ pub(crate) async fn list(address: &BankAddressArgs, output: &mut Output) -> anyh
     let mut after = None;
     loop {
         let page = client.list_member_holds(after, PAGE, deadline(address.timeout_ms)).await?;
-        for MemberHeldItem { item, bank, since } in &page {
+        for MemberHeldItem { item, bank, since, flooded } in &page {
             output.object(&serde_json::json!({
-                "item_id": item.0, "bank": bank.to_string(), "since_unix_ms": since.0
+                "item_id": item.0, "bank": bank.to_string(), "since_unix_ms": since.0, "flooded": flooded
             }))?;
-            output.say(format!("{:>8}  {bank}  held here since {} UTC", item.0, date(*since)))?;
+            let by = if *flooded { " by flood control: it matched far too often" } else { "" };
+            output.say(format!("{:>8}  {bank}  held here since {} UTC{by}", item.0, date(*since)))?;
         }
         // A page may be shorter than it was asked for: the caller sees some of the banks no more.
         match page.last() {

@@ -1,0 +1,177 @@
+//! Reports floods to the bank, in the background.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tokio::time::Instant;
+use tonic::Code;
+use vigie_clients::{EndpointError, Network, OpinionClient};
+use vigie_model::Sequence;
+
+use super::tracked::PairKey;
+use super::{Counted, Flood, Floods};
+
+/// How often items that match often are judged.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long a report may take.
+const REPORT_MAX: Duration = Duration::from_secs(3);
+/// The longest pause after a report that failed. The first is one of `EVERY`, and each is twice the one before.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Floods that wait for the bank, as many as one report may have. Further ones are judged later.
+const PENDING_MAX: usize = 1_000;
+
+/// The numbers of flood control.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FloodMetrics {
+    reported: Counter,
+    pending: Gauge,
+    pairs: Gauge,
+    dropped: Counter,
+}
+
+impl FloodMetrics {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "vigie_frontend_floods",
+            "Items that matched far too often at one member, and were reported to the bank, which holds them for that member",
+            metrics.reported.clone(),
+        );
+        registry.register(
+            "vigie_frontend_floods_pending",
+            "Items that match far too often at one member, and are not held yet because the bank has not answered",
+            metrics.pending.clone(),
+        );
+        registry.register(
+            "vigie_frontend_floods_pairs",
+            "Pairs of members and items whose matches are counted, for which memory is taken",
+            metrics.pairs.clone(),
+        );
+        registry.register(
+            "vigie_frontend_floods_pairs_dropped",
+            "Pairs of members and items whose count was dropped within the window because there were too many",
+            metrics.dropped.clone(),
+        );
+        metrics
+    }
+}
+
+/// The flood control of one frontend.
+#[derive(Debug)]
+pub(crate) struct FloodControl {
+    /// `None` where it is off, or the frontend knows no bank.
+    of: Option<(Arc<Counted>, OpinionClient)>,
+    /// Floods that the bank has not confirmed.
+    pending: BTreeMap<PairKey, Flood>,
+    /// The pause after the last report, if that failed.
+    pause: Option<Duration>,
+    not_before: Instant,
+    metrics: FloodMetrics,
+}
+
+impl FloodControl {
+    /// Reports what `floods` counts to the banks at these endpoints.
+    pub(crate) fn new(
+        floods: &Floods,
+        banks: &[String],
+        network: &Network,
+        metrics: FloodMetrics,
+    ) -> Result<Self, EndpointError> {
+        let counted = floods.0.as_ref().filter(|_| !banks.is_empty());
+        let of = counted.map(|counted| {
+            let bank = OpinionClient::among(banks, network)?;
+            Ok((Arc::clone(counted), bank))
+        });
+        Ok(Self {
+            of: of.transpose()?,
+            pending: BTreeMap::new(),
+            pause: None,
+            not_before: Instant::now(),
+            metrics,
+        })
+    }
+
+    /// Judges and reports again and again, for as long as it is polled.
+    pub(crate) async fn run(&mut self) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            self.judge();
+            if Instant::now() >= self.not_before {
+                self.report(Instant::now() + REPORT_MAX).await;
+            }
+        }
+    }
+
+    /// Reports what is left, once.
+    pub(crate) async fn finish(&mut self) {
+        self.judge();
+        self.report(Instant::now() + REPORT_MAX).await;
+        if !self.pending.is_empty() {
+            tracing::warn!(
+                floods = self.pending.len(),
+                "floods were not reported to the bank before the end"
+            );
+        }
+    }
+
+    fn judge(&mut self) {
+        let Some((counted, _)) = &self.of else { return };
+        let floods = counted.take_floods(PENDING_MAX.saturating_sub(self.pending.len()));
+        self.pending.extend(floods.into_iter().map(|flood| ((flood.member, flood.item), flood)));
+        let (pairs, dropped) = {
+            let mut tracked = counted.tracked();
+            (tracked.len(), tracked.take_dropped())
+        };
+        self.metrics.pairs.set(pairs.try_into().unwrap_or(i64::MAX));
+        self.metrics.dropped.inc_by(dropped);
+        self.metrics.pending.set(self.pending.len().try_into().unwrap_or(i64::MAX));
+    }
+
+    async fn report(&mut self, deadline: Instant) {
+        let Some((counted, bank)) = &self.of else { return };
+        if self.pending.is_empty() {
+            return;
+        }
+        let floods: Vec<PairKey> = self.pending.keys().copied().collect();
+        match bank.report_floods(&floods, counted.limits.window, deadline).await {
+            Ok(held) => {
+                for (key, flood) in std::mem::take(&mut self.pending) {
+                    counted.begin_anew(key, held.sequence);
+                    self.metrics.reported.inc();
+                    let Flood { member, item, count, median } = flood;
+                    tracing::warn!(
+                        member = member.0,
+                        item = item.0,
+                        count,
+                        median,
+                        "an item matches far too often at a member: it is held there until the member lifts that"
+                    );
+                }
+                self.pause = None;
+            }
+            // A bank of an older version holds nothing, and what it will never take must not keep the rest back.
+            Err(error) if matches!(error.code(), Code::InvalidArgument | Code::Unimplemented) => {
+                let floods = self.pending.len();
+                tracing::warn!(%error, floods, "the bank refuses floods, which are dropped");
+                std::mem::take(&mut self.pending)
+                    .into_keys()
+                    .for_each(|key| counted.begin_anew(key, Sequence::default()));
+                self.pause = None;
+            }
+            Err(error) => {
+                if self.pause.is_none() {
+                    let floods = self.pending.len();
+                    tracing::warn!(%error, floods, "floods cannot be reported to the bank; they are kept and reported later");
+                }
+                let pause = self.pause.map_or(EVERY, |pause| (pause * 2).min(PAUSE_MAX));
+                self.pause = Some(pause);
+                self.not_before = Instant::now() + pause;
+            }
+        }
+        self.metrics.pending.set(self.pending.len().try_into().unwrap_or(i64::MAX));
+    }
+}
