@@ -14,6 +14,7 @@ use vigie_statistics::{CellKey, Counts};
 use crate::error::Error;
 use crate::plan::answer::Answer;
 use crate::plan::audit::Audit;
+use crate::plan::beside::counters::trial_id;
 use crate::plan::beside::counters::{Counters, counters_from, latencies_from, read_latency};
 use crate::plan::cases::known::look_up_cases;
 use crate::plan::digests::Totals;
@@ -238,9 +239,15 @@ impl Application for BankLog {
                 | Action::SetBankEnabled { .. }
                 | Action::SetBankMatchRatio { .. }
                 | Action::Members(_)
-                | Action::CountMatches(..)
                 | Action::CountLatencies(..)
                 | Action::Record(_) => {}
+                Action::CountMatches(counts) => {
+                    let mut ids: Vec<_> = counts.trials.iter().map(|trial| trial_id(trial.member)).collect();
+                    ids.dedup();
+                    if !ids.is_empty() {
+                        documents.extend(self.store.documents(&ids).await?);
+                    }
+                }
                 Action::Opinions(opinions) => items.extend(opinions.items()),
                 Action::Case(case) => {
                     let admitted = write.by.admitted(state.view(), self.now()).ok();

@@ -368,7 +368,7 @@ impl Planner<'_> {
             Action::Opinions(opinions) => self.change_opinions(write, &opinions.action),
             Action::Case(case) => self.change_cases(write, &case.action),
             Action::Record(entries) => self.record_all(entries),
-            Action::CountMatches(counted, _) => self.count_matches(counted),
+            Action::CountMatches(counts) => self.count_matches(counts),
             Action::CountLatencies(counted, _) => self.count_latencies(counted),
         }
     }

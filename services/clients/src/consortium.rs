@@ -27,7 +27,9 @@ use vigie_proto::pb::consortium::v1::consortium_service_client::ConsortiumServic
 
 pub use decisions::{DecisionClient, ExplainedDecision, NewDecision};
 pub use incidents::{ClosedIncident, IncidentClient, IncidentListing, OpenedIncident};
-pub use policies::{PolicyClient, PolicyFault, PolicySource, ReadPolicy, TriedPolicy, TriedQuery};
+pub use policies::{
+    PolicyClient, PolicyFault, PolicySource, ReadPolicy, TrialCount, TriedPolicy, TriedQuery,
+};
 pub use principal::{
     KeyListing, NewCredential, NewPrincipal, PrincipalCredential, PrincipalListing, PrincipalWithKey,
 };

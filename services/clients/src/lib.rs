@@ -33,13 +33,13 @@ pub use consortium::opinions::{
     DisputePage, ListedDispute, ListedOpinion, MemberHeldItem, NewOpinion, OpinionClient, OpinionPage,
     Outcome,
 };
-pub use consortium::statistics::{CountedMatches, StatisticsClient, StatisticsFormat};
+pub use consortium::statistics::{CountedMatches, CountedTrial, StatisticsClient, StatisticsFormat};
 pub use consortium::{
     CasePage, ClosedIncident, ConsortiumClient, DecisionClient, ExplainedDecision, GivenGrant,
     IncidentClient, IncidentListing, KeyListing, MemberMeasure, MemberWords, NewCredential, NewDecision,
     NewPrincipal, OpenedIncident, PolicyClient, PolicyFault, PolicySource, PrincipalCredential,
     PrincipalListing, PrincipalWithKey, ReadPolicy, ReferralClient, ReferralListing, ReferralsListed,
-    ReportClient, ReportListing, TriedPolicy, TriedQuery, WhoAmI,
+    ReportClient, ReportListing, TrialCount, TriedPolicy, TriedQuery, WhoAmI,
 };
 pub use coordinator::{CoordinatorClient, partial_search};
 pub use directory::DirectoryClient;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vigie_clients::{CallError, Code, DecisionClient, ExplainedDecision, IdempotencyKey};
+use vigie_clients::{
+    CallError, Code, DecisionClient, ExplainedDecision, IdempotencyKey, PolicySource, TrialCount,
+};
 use vigie_consortium::cases::{Action, DecisionListing, DecisionOutcome, QueryDigest};
 use vigie_consortium::{Capability, CharterDraft, Verdict};
 use vigie_harness::in_process::{as_of, soon};
@@ -108,5 +110,40 @@ async fn a_decision_is_recorded_by_the_charter_of_its_bank_and_explained() {
     umbra.decisions(&consortium).set_outcome(id, outcome, key, soon()).await.unwrap();
     let [listed] = &umbra.listed(&consortium).await.unwrap()[..] else { panic!() };
     assert_eq!(listed.outcome.map(|(outcome, _)| outcome), Some(outcome));
+    consortium.cluster.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_tried_is_compared_with_the_one_that_decides() {
+    let consortium = Consortium::start(&["acme"]).await;
+    let (acme, worker) = consortium.team("acme").await;
+    acme.create_bank(&bank("known")).await;
+    let mut rng = generator(9);
+    let [known, other] = [(); 2].map(|()| Hash::pdq(pdq_of_a_picture(&mut rng)));
+    let (_, added) = worker.add(&bank("known"), known.clone()).await;
+    let blocking = policy(Vec::new(), &[("any", "matches.size() > 0", Verdict::Block)]);
+    acme.decides_by(&consortium, &worker, &blocking).await;
+    let logging = policy(Vec::new(), &[("any", "matches.size() > 0", Verdict::Log)]);
+    let (source, key) = (PolicySource::Given(&logging), IdempotencyKey::random());
+    let policies = acme.policies(&consortium);
+    let set = policies.set_policy(source, None, true, key, soon()).await.unwrap();
+    until_known(&worker, set.sequence).await;
+    for hash in [&known, &known, &other] {
+        worker.decides(hash.clone(), added).await;
+    }
+    let count = |verdict, trial, decisions| TrialCount { verdict, trial, decisions };
+    let expected = [count(Verdict::Allow, Verdict::Allow, 1), count(Verdict::Block, Verdict::Log, 2)];
+    let begun = Instant::now();
+    loop {
+        let read = policies.get_policy(0, soon()).await.unwrap().value;
+        let mut counts = read.trial_counts;
+        counts.sort_by_key(|count| count.verdict);
+        if counts == expected {
+            assert!(read.trial_since.is_some());
+            break;
+        }
+        assert!(begun.elapsed() < WITHIN, "{counts:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     consortium.cluster.stop().await.unwrap();
 }

@@ -48,7 +48,7 @@ pub(super) fn near(hash: &PdqHash, distance: usize) -> PdqHash {
 }
 
 impl Client {
-    fn policies(&self, consortium: &Consortium) -> PolicyClient {
+    pub(super) fn policies(&self, consortium: &Consortium) -> PolicyClient {
         PolicyClient::among(&[consortium.cluster.bank_url()], &self.network).unwrap()
     }
 

@@ -14,6 +14,8 @@ use vigie_proto::pb::consortium::v1 as pb;
 
 use super::{BankGrpc, Reading};
 use crate::error::Error;
+use crate::plan::beside::counters::trial_id;
+use crate::plan::cases::known::decode;
 use crate::plan::members::MembersAction;
 
 /// How long a policy may take when it is tried.
@@ -85,10 +87,16 @@ impl pb::policy_service_server::PolicyService for BankGrpc {
         let directory = reading.view.directory();
         let policies = directory.policies(member).cloned().unwrap_or_default();
         let number = |version: &Option<PolicyVersion>| version.as_ref().map_or(0, |one| one.version);
+        let trial_version = number(&policies.trial);
+        let stored = reading.read(reading.store.documents(&[trial_id(member)])).await?;
+        let trial = stored.first().and_then(decode::<pb::StoredTrialCounts>);
+        let trial = trial.filter(|trial| trial.version == trial_version).unwrap_or_default();
         Ok(Response::new(pb::GetPolicyResponse {
             policy: Some((&policy).into()),
             current_version: number(&policies.current),
-            trial_version: number(&policies.trial),
+            trial_version,
+            trial_counts: trial.counts,
+            trial_since_unix_ms: trial.since_unix_ms,
             used_version: policies.used,
             sequence: directory.sequence().0,
         }))

@@ -19,7 +19,7 @@ use super::page::PAGE_BYTES_MAX;
 use super::{BankGrpc, Reading};
 use crate::error::Error;
 use crate::plan::answer::Answer;
-use crate::plan::beside::counters::{CountedMatches, Latencies, read_latency};
+use crate::plan::beside::counters::{CountedMatches, CountedTrial, Latencies, MatchCounts, read_latency};
 use crate::plan::write::Action;
 use crate::store::documents::DocumentRange;
 
@@ -136,17 +136,23 @@ impl pb::statistics_service_server::StatisticsService for BankGrpc {
         request: Request<pb::RecordMatchesRequest>,
     ) -> Result<Response<pb::RecordMatchesResponse>, Status> {
         let action = |message: &pb::RecordMatchesRequest| {
-            let counts = &message.counts;
-            if !(1..=COUNTS_MAX).contains(&counts.len()) {
-                let reason = format!("has {} entries; it must have 1 to {COUNTS_MAX}", counts.len());
+            let (counts, trials) = (&message.counts, &message.trials);
+            let all = counts.len() + trials.len();
+            if !(1..=COUNTS_MAX).contains(&all) {
+                let reason = format!("has with trials {all} entries; it must have 1 to {COUNTS_MAX}");
                 return Err(Invalid::new("counts", reason).into());
             }
             let counted = counts.iter().enumerate().map(|(at, counted)| {
                 counted_matches(counted).map_err(|invalid| invalid.within(format!("counts[{at}]")))
             });
-            let counted = counted.collect::<Result<Vec<_>, _>>()?;
-            let digest = blake3::hash(&message.encode_to_vec()).into();
-            Ok(Action::CountMatches(counted, digest))
+            let trials = trials.iter().enumerate().map(|(at, counted)| {
+                counted_trial(counted).map_err(|invalid| invalid.within(format!("trials[{at}]")))
+            });
+            Ok(Action::CountMatches(MatchCounts {
+                matches: counted.collect::<Result<_, _>>()?,
+                trials: trials.collect::<Result<_, _>>()?,
+                request_digest: blake3::hash(&message.encode_to_vec()).into(),
+            }))
         };
         let (_, answer) = self.write(request, action, |message| message.idempotency_key).await?;
         let Answer::Noted { sequence, .. } = answer else { return Err(Error::Broken.into()) };
@@ -196,6 +202,16 @@ fn counted_latencies(message: &pb::CountedLatencies) -> Result<(LatencyKind, His
         return Err(Invalid::new("histogram", reason));
     }
     Ok((kind, Histogram::decode(bytes).map_err(|error| Invalid::new("histogram", error))?))
+}
+
+fn counted_trial(message: &pb::CountedTrial) -> Result<CountedTrial, Invalid> {
+    let read = |field: &str, number| verdict(field, number)?.ok_or_else(|| Invalid::missing(field));
+    Ok(CountedTrial {
+        member: MemberId(message.member_id),
+        version: message.version,
+        verdicts: (read("verdict", message.verdict)?, read("trial_verdict", message.trial_verdict)?),
+        decisions: message.decisions,
+    })
 }
 
 fn counted_matches(message: &pb::CountedMatches) -> Result<CountedMatches, Invalid> {

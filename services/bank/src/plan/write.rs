@@ -8,7 +8,7 @@ use vigie_proto::pb::bank::v1 as pb;
 use vigie_statistics::{Histogram, LatencyKind};
 
 use crate::plan::audit::NewEntry;
-use crate::plan::beside::counters::CountedMatches;
+use crate::plan::beside::counters::MatchCounts;
 use crate::plan::beside::opinion_write::OpinionWrite;
 use crate::plan::cases::write::CaseWrite;
 use crate::plan::exchanges::write::ExchangeWrite;
@@ -139,8 +139,8 @@ pub(crate) enum Action {
     Exchange(ExchangeWrite),
     /// Opinions, outcomes of disputes, or holds for one member.
     Opinions(OpinionWrite),
-    /// Matches and verdicts to be counted, of a request with this digest.
-    CountMatches(Vec<CountedMatches>, [u8; 32]),
+    /// Matches and verdicts to be counted.
+    CountMatches(MatchCounts),
     /// Latencies to be counted, each kind once, of a request with this digest.
     CountLatencies(Vec<(LatencyKind, Histogram)>, [u8; 32]),
     /// A report, a referral, an incident, or a change of one.
@@ -209,7 +209,7 @@ impl vigie_log::Write for Write {
             Action::Case(case) => case.change_count(),
             Action::Record(entries) => entries.len(),
             // No change of the log, and as many rows.
-            Action::CountMatches(counted, _) => counted.len(),
+            Action::CountMatches(counts) => counts.len(),
             Action::CountLatencies(counted, _) => counted.len(),
         }
     }
@@ -241,7 +241,7 @@ impl vigie_log::Write for Write {
             Action::Opinions(opinions) => 8 * EACH * opinions.items().len().max(1),
             Action::Case(case) => case.weight(),
             Action::Record(entries) => EACH * entries.len(),
-            Action::CountMatches(counted, _) => 2 * EACH * counted.len(),
+            Action::CountMatches(counts) => 2 * EACH * counts.len(),
             Action::CountLatencies(counted, _) => Histogram::ENCODED_LEN_MAX * counted.len(),
         }
     }
@@ -332,7 +332,7 @@ impl vigie_log::Write for Write {
             Action::Members(write) => parts.add(b"members").add(&write.request_digest),
             Action::Exchange(write) => parts.add(b"exchange").add(&write.request_digest),
             Action::Opinions(write) => parts.add(b"opinions").add(&write.request_digest),
-            Action::CountMatches(_, digest) => parts.add(b"matches").add(digest),
+            Action::CountMatches(counts) => parts.add(b"matches").add(&counts.request_digest),
             Action::CountLatencies(_, digest) => parts.add(b"latencies").add(digest),
             Action::Case(write) => parts.add(b"case").add(&write.request_digest),
             Action::Record(entries) => {

@@ -2,9 +2,10 @@
 
 use tokio::time::Instant;
 use vigie_consortium::{Policy, PolicyVersion};
-use vigie_model::{Decided, Match};
+use vigie_model::{Decided, Match, UnixMillis, Verdict};
 use vigie_net::{CallError, Channel};
 use vigie_proto::Invalid;
+use vigie_proto::consortium::verdict;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::policy_service_client::PolicyServiceClient;
 use vigie_rpc::Code;
@@ -34,6 +35,34 @@ pub struct ReadPolicy {
     pub trial: Option<u32>,
     /// The newest version.
     pub newest: u32,
+    /// Decisions by what was answered and what the version that is tried says, each pair once.
+    pub trial_counts: Vec<TrialCount>,
+    /// When the first of them was counted.
+    pub trial_since: Option<UnixMillis>,
+}
+
+/// Decisions that were answered in one way, and that the version that is tried decides in one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrialCount {
+    /// The verdict that was answered.
+    pub verdict: Verdict,
+    /// The verdict of the version that is tried.
+    pub trial: Verdict,
+    /// Decisions.
+    pub decisions: u64,
+}
+
+impl TryFrom<pb::TrialCount> for TrialCount {
+    type Error = Invalid;
+
+    fn try_from(message: pb::TrialCount) -> Result<Self, Invalid> {
+        let read = |field: &str, number| verdict(field, number)?.ok_or_else(|| Invalid::missing(field));
+        Ok(Self {
+            verdict: read("trial_counts.verdict", message.verdict)?,
+            trial: read("trial_counts.trial_verdict", message.trial_verdict)?,
+            decisions: message.decisions,
+        })
+    }
 }
 
 /// What a policy knows of the query that it is tried on.
@@ -141,11 +170,18 @@ impl PolicyClient {
         let answer: pb::GetPolicyResponse = call!(self, deadline, get_policy, GetPolicy, request)?;
         let number = |version: u32| (version > 0).then_some(version);
         let version = answer.policy.ok_or_else(|| Invalid::missing("policy"));
-        let read = version.and_then(PolicyVersion::try_from).map(|version| ReadPolicy {
-            version,
-            current: number(answer.current_version),
-            trial: number(answer.trial_version),
-            newest: answer.used_version,
+        let counts = answer.trial_counts.into_iter().map(TrialCount::try_from).collect::<Result<_, _>>();
+        let version = version.and_then(PolicyVersion::try_from);
+        let since = answer.trial_since_unix_ms;
+        let read = version.and_then(|version| {
+            Ok(ReadPolicy {
+                version,
+                current: number(answer.current_version),
+                trial: number(answer.trial_version),
+                newest: answer.used_version,
+                trial_counts: counts?,
+                trial_since: (since > 0).then_some(UnixMillis(since)),
+            })
         });
         self.bank.written(read, answer.sequence)
     }

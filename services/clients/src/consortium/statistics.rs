@@ -43,6 +43,21 @@ pub struct CountedMatches {
     pub decisions: u64,
 }
 
+/// Verdicts of one member that tries another version of its policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CountedTrial {
+    /// The member.
+    pub member: MemberId,
+    /// The version that is tried.
+    pub version: u32,
+    /// The verdict that was answered.
+    pub verdict: Verdict,
+    /// The verdict of the version that is tried.
+    pub trial: Verdict,
+    /// Decisions.
+    pub decisions: u64,
+}
+
 /// Reads statistics of the bank, or of that one of several on one database which serves.
 #[derive(Debug, Clone)]
 pub struct StatisticsClient {
@@ -77,10 +92,11 @@ impl StatisticsClient {
         Ok(answer.text)
     }
 
-    /// Counts matches and verdicts, 1 to 1000 counts of them, for a process of the deployment.
+    /// Counts matches and verdicts, 1 to 1000 counts of them in all, for a process of the deployment.
     pub async fn record_matches(
         &self,
         counts: &[CountedMatches],
+        trials: &[CountedTrial],
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<(), CallError> {
@@ -93,8 +109,16 @@ impl StatisticsClient {
             near: counted.near,
             decisions: counted.decisions,
         };
+        let tried = |counted: &CountedTrial| pb::CountedTrial {
+            member_id: counted.member.0,
+            version: counted.version,
+            verdict: verdict_to_wire(Some(counted.verdict)),
+            trial_verdict: verdict_to_wire(Some(counted.trial)),
+            decisions: counted.decisions,
+        };
         let request = pb::RecordMatchesRequest {
             counts: counts.iter().map(counted).collect(),
+            trials: trials.iter().map(tried).collect(),
             idempotency_key: key.into_text(),
         };
         let _answer: pb::RecordMatchesResponse =

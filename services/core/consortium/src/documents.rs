@@ -37,11 +37,13 @@ pub enum DocumentKind {
     ReferralOutcome,
     /// How long something took in a month, by month and kind. Not in the log.
     Latency,
+    /// What is counted of the version that a member tries, by member. Not in the log.
+    TrialCount,
 }
 
 impl DocumentKind {
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Policy,
         Self::OpenDispute,
         Self::ResolvedDispute,
@@ -56,6 +58,7 @@ impl DocumentKind {
         Self::IncidentSubscription,
         Self::ReferralOutcome,
         Self::Latency,
+        Self::TrialCount,
     ];
 
     /// The number by which stores and the log know the kind.
@@ -76,6 +79,7 @@ impl DocumentKind {
             Self::IncidentSubscription => 12,
             Self::ReferralOutcome => 13,
             Self::Latency => 14,
+            Self::TrialCount => 15,
         }
     }
 
@@ -89,7 +93,10 @@ impl DocumentKind {
     /// with searches.
     #[must_use]
     pub const fn is_logged(self) -> bool {
-        !matches!(self, Self::Count | Self::MatchRecord | Self::DecisionKey | Self::Latency)
+        !matches!(
+            self,
+            Self::Count | Self::MatchRecord | Self::DecisionKey | Self::Latency | Self::TrialCount
+        )
     }
 }
 

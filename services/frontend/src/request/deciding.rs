@@ -18,6 +18,7 @@ use vigie_policy::{Budget, Decision, MatchFacts, QueryFacts};
 
 use crate::matching::{Answer, Matching};
 use crate::request::policies::{Compiled, Policies};
+use crate::request::reports::Trials;
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
 
@@ -34,6 +35,7 @@ pub(super) struct Deciding {
     now: UnixMillis,
     of_member: Arc<MemberPolicies>,
     policies: Policies,
+    trials: Trials,
     contents: Vec<Sent>,
     surface: Box<str>,
 }
@@ -52,6 +54,7 @@ impl Deciding {
         member: MemberId,
         now: UnixMillis,
         policies: &Policies,
+        trials: &Trials,
         asked: &MatchCall,
     ) -> Option<Self> {
         let of_member = view.directory().policies(member).filter(|policies| policies.current.is_some())?;
@@ -65,6 +68,7 @@ impl Deciding {
             now,
             of_member: Arc::clone(of_member),
             policies: policies.clone(),
+            trials: trials.clone(),
             contents: asked.contents.iter().map(sent).collect(),
             surface: asked.surface.clone(),
         })
@@ -113,7 +117,9 @@ impl Deciding {
             if Instant::now() > until {
                 return;
             }
-            self.policies.count_trial(&decided_so, &decided(&trial, &matches, &facts, until));
+            let tried = decided(&trial, &matches, &facts, until);
+            self.policies.count_trial(&decided_so, &tried);
+            self.trials.count(self.member, &decided_so, &tried);
             tokio::task::consume_budget().await;
         }
     }

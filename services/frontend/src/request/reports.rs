@@ -1,10 +1,12 @@
-//! What a frontend reports to the bank behind its answers: counts for the statistics, and records of decisions.
+//! What a frontend reports to the bank behind its answers: counts for the statistics, records of decisions, and verdicts of
+//! versions that are tried.
 //!
 //! An answer does not wait for the bank. What was gathered is reported some seconds later, and again until the bank has taken it; a frontend
 //! that is killed in between has reported nothing of it.
 
 mod counts;
 mod records;
+mod trials;
 mod reporter;
 
 use prometheus_client::registry::Registry;
@@ -13,12 +15,14 @@ use vigie_clients::{DecisionClient, EndpointError, Network, StatisticsClient};
 pub(crate) use counts::Recorded;
 pub(crate) use records::{Recording, Records};
 use reporter::Reporter;
+pub(crate) use trials::Trials;
 
 /// Where what is reported is gathered.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reports {
     pub(super) counts: Recorded,
     pub(super) records: Records,
+    pub(super) trials: Trials,
 }
 
 impl Reports {
@@ -39,6 +43,7 @@ impl Reports {
 pub(crate) struct Reporters {
     counts: Reporter<Recorded>,
     records: Reporter<Records>,
+    trials: Reporter<Trials>,
 }
 
 impl Reporters {
@@ -46,17 +51,21 @@ impl Reporters {
     pub(crate) fn new(reports: &Reports, banks: &[String], network: &Network) -> Result<Self, EndpointError> {
         let statistics = (!banks.is_empty()).then(|| StatisticsClient::among(banks, network)).transpose()?;
         let decisions = (!banks.is_empty()).then(|| DecisionClient::among(banks, network)).transpose()?;
-        let Reports { counts, records } = reports.clone();
-        Ok(Self { counts: Reporter::new(counts, statistics), records: Reporter::new(records, decisions) })
+        let Reports { counts, records, trials } = reports.clone();
+        Ok(Self {
+            counts: Reporter::new(counts, statistics.clone()),
+            records: Reporter::new(records, decisions),
+            trials: Reporter::new(trials, statistics),
+        })
     }
 
     /// Reports again and again, for as long as it is polled.
     pub(crate) async fn run(&mut self) {
-        tokio::join!(self.counts.run(), self.records.run());
+        tokio::join!(self.counts.run(), self.records.run(), self.trials.run());
     }
 
     /// Reports what is left, once.
     pub(crate) async fn finish(&mut self) {
-        tokio::join!(self.counts.finish(), self.records.finish());
+        tokio::join!(self.counts.finish(), self.records.finish(), self.trials.finish());
     }
 }

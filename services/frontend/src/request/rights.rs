@@ -54,14 +54,15 @@ impl Rights {
                 let banks = called.admitted(&view)?.search(&asked.options.banks).map_err(denied)?;
                 set_banks(asked, banks);
             }
-            let deciding = Deciding::of(&view, MemberId::HOST, now, policies, asked);
+            let deciding = Deciding::of(&view, MemberId::HOST, now, policies, &reports.trials, asked);
             let counting = Some((MemberId::HOST, reports.counts.clone()));
             let recording = Some(reports.records.of(&view, MemberId::HOST, now, &asked.surface));
             return Ok(Self { of: None, deciding, counting, recording });
         }
         let rights = Self::of_member(&view, &called.admitted(&view)?, now, meters, asked)?;
         let member = rights.of.as_ref().map(|of| of.member);
-        let deciding = member.and_then(|member| Deciding::of(&view, member, now, policies, asked));
+        let deciding =
+            member.and_then(|member| Deciding::of(&view, member, now, policies, &reports.trials, asked));
         let counting = member.map(|member| (member, reports.counts.clone()));
         let recording = member.map(|member| reports.records.of(&view, member, now, &asked.surface));
         Ok(Self { deciding, counting, recording, ..rights })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vigie_consortium::{Class, Details, Document, DocumentKey, Resolution};
+use vigie_consortium::{Class, Details, Document, DocumentId, DocumentKey, DocumentKind, Resolution};
 use vigie_model::{BankId, MemberId, OpinionKind, UnixMillis, Verdict};
 use vigie_statistics::{CellKey, ClassText, Counts, Histogram, LatencyKind, Measure, Month};
 
@@ -31,6 +31,42 @@ pub(crate) struct CountedMatches {
     pub(crate) verdict: Option<Verdict>,
     /// What was counted, and how often.
     pub(crate) counts: [(Measure, u64); 3],
+}
+
+/// Decisions of a member that tries a version of its policy, as a frontend has counted them.
+#[derive(Debug, Clone)]
+pub(crate) struct CountedTrial {
+    /// The member.
+    pub(crate) member: MemberId,
+    /// The version.
+    pub(crate) version: u32,
+    /// The verdicts: what was answered, and what the version says.
+    pub(crate) verdicts: (Verdict, Verdict),
+    /// How many.
+    pub(crate) decisions: u64,
+}
+
+/// What a frontend has counted.
+#[derive(Debug, Clone)]
+pub(crate) struct MatchCounts {
+    /// Matches and verdicts.
+    pub(crate) matches: Vec<CountedMatches>,
+    /// Verdicts of versions that are tried.
+    pub(crate) trials: Vec<CountedTrial>,
+    /// A digest of the request.
+    pub(crate) request_digest: [u8; 32],
+}
+
+impl MatchCounts {
+    /// How many counts there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.matches.len() + self.trials.len()
+    }
+}
+
+/// The document of what is counted of the version that a member tries.
+pub(crate) fn trial_id(member: MemberId) -> DocumentId {
+    (DocumentKind::TrialCount, DocumentKey::of_numbers(&[member.0.into()]))
 }
 
 /// What a counter is of.

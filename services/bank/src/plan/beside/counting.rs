@@ -1,27 +1,56 @@
 //! Counts what is published: each counter is a document, set in the transaction of the write that it counts.
 
+use prost::Message as _;
 use vigie_consortium::{DocumentKey, DocumentKind};
+use vigie_proto::consortium::verdict_to_wire;
+use vigie_proto::pb::consortium::v1 as pb;
 use vigie_statistics::{CellKey, ClassText, Histogram, LatencyKind, Measure, Month, VerdictText};
 
-use super::counters::{CountedMatches, Of, latency_key};
+use super::counters::{CountedMatches, CountedTrial, MatchCounts, Of, latency_key, trial_id};
 use crate::error::Error;
 use crate::plan::Planner;
 use crate::plan::answer::Answer;
+use crate::plan::cases::known::decode;
 
 /// Counters beyond this many are counted without class and verdict: whoever makes classes up must not fill the writer's memory.
 const COUNTERS_MAX: usize = 200_000;
 
 impl Planner<'_> {
     /// Counts what a frontend reports.
-    pub(in crate::plan) fn count_matches(&mut self, counted: &[CountedMatches]) -> Result<Answer, Error> {
-        for CountedMatches { member, bank, class, verdict, counts } in counted {
+    pub(in crate::plan) fn count_matches(&mut self, counted: &MatchCounts) -> Result<Answer, Error> {
+        for CountedMatches { member, bank, class, verdict, counts } in &counted.matches {
             let of = Of { member: Some(*member), bank: *bank, class: class.clone(), verdict: *verdict };
             for (what, by) in counts {
                 self.count_up(&of, *what, *by)?;
             }
         }
+        for trial in &counted.trials {
+            self.count_trial(trial)?;
+        }
         let changed = u32::try_from(counted.len()).unwrap_or(u32::MAX);
         Ok(Answer::Noted { changed, sequence: crate::store::to_model(self.draft.last()) })
+    }
+
+    /// Counts decisions of a member that tries a version. Those of another version than it tries now are passed over.
+    fn count_trial(&mut self, counted: &CountedTrial) -> Result<(), Error> {
+        let CountedTrial { member, version, verdicts: (verdict, trial), decisions } = counted;
+        let policies = self.state.view.directory().policies(*member);
+        let tried = policies.and_then(|policies| policies.trial.as_ref());
+        if tried.is_none_or(|tried| tried.version != *version) {
+            return Ok(());
+        }
+        let id = trial_id(*member);
+        let before = self.document(&id).and_then(decode::<pb::StoredTrialCounts>);
+        let mut stored = before.filter(|stored| stored.version == *version).unwrap_or_else(|| {
+            pb::StoredTrialCounts { version: *version, since_unix_ms: self.now().0, counts: Vec::new() }
+        });
+        let [verdict, trial_verdict] = [*verdict, *trial].map(|one| verdict_to_wire(Some(one)));
+        let is_it = |one: &&mut pb::TrialCount| (one.verdict, one.trial_verdict) == (verdict, trial_verdict);
+        match stored.counts.iter_mut().find(is_it) {
+            Some(count) => count.decisions = count.decisions.saturating_add(*decisions),
+            None => stored.counts.push(pb::TrialCount { verdict, trial_verdict, decisions: *decisions }),
+        }
+        self.put_document(id.0, id.1, stored.encode_to_vec())
     }
 
     /// Counts how long changes took, as a matcher reports it.

@@ -66,7 +66,7 @@ impl Planner<'_> {
     }
 
     /// A document as of the writes before.
-    pub(super) fn document(&self, id: &DocumentId) -> Option<&Document> {
+    pub(in crate::plan) fn document(&self, id: &DocumentId) -> Option<&Document> {
         match self.documents.get(id) {
             Some(changed) => changed.as_ref(),
             None => self.known.documents.get(id),

@@ -1,6 +1,7 @@
 //! Counters of what is published: committed with what they count, kept across restarts, and read in full by nobody but their member.
 
 use vigie_proto::pb::consortium::v1 as members;
+use vigie_proto::pb::consortium::v1::policy_service_client::PolicyServiceClient;
 use vigie_proto::pb::consortium::v1::statistics_service_client::StatisticsServiceClient;
 use vigie_statistics::Histogram;
 
@@ -11,6 +12,7 @@ on_both_stores! {
     what_a_bank_does_is_counted_with_it_and_goes_on_after_a_restart,
     matches_of_frontends_are_counted_once,
     latencies_of_matchers_are_counted_once_and_outlive_a_restart,
+    a_version_that_is_tried_is_counted_while_it_is,
     a_period_that_is_none_is_refused,
 }
 
@@ -44,7 +46,7 @@ async fn count(served: &Served, key: &str, exact: u64) -> Result<(), Status> {
         decisions,
     };
     let counts = vec![counted(1, 0, exact), counted(0, 2, 0)];
-    let request = members::RecordMatchesRequest { counts, idempotency_key: key.into() };
+    let request = members::RecordMatchesRequest { counts, idempotency_key: key.into(), ..Default::default() };
     let mut client = StatisticsServiceClient::new(served.channel.clone());
     client.record_matches(request).await.map(drop)
 }
@@ -169,6 +171,60 @@ async fn latencies_of_matchers_are_counted_once_and_outlive_a_restart(bed: Bed) 
     }
     served.stop().await;
     verify(&bed.config()).await.unwrap();
+}
+
+async fn a_version_that_is_tried_is_counted_while_it_is(bed: Bed) {
+    let served = Served::start(bed.config()).await;
+    let mut policies = PolicyServiceClient::new(served.channel.clone());
+    let mut set = async |trial| {
+        let source = Some(members::set_policy_request::Source::Policy(members::Policy::default()));
+        let request = members::SetPolicyRequest { source, trial, ..Default::default() };
+        policies.set_policy(request).await.unwrap().into_inner().version
+    };
+    assert_eq!((set(false).await, set(true).await), (1, 2));
+    let (block, allow) = (members::Verdict::Block, members::Verdict::Allow);
+    let report = async |key: &str, version, trial: members::Verdict, decisions| {
+        let trial = members::CountedTrial {
+            member_id: 1,
+            version,
+            verdict: block.into(),
+            trial_verdict: trial.into(),
+            decisions,
+        };
+        let request = members::RecordMatchesRequest {
+            trials: vec![trial],
+            idempotency_key: key.into(),
+            ..Default::default()
+        };
+        let mut client = StatisticsServiceClient::new(served.channel.clone());
+        client.record_matches(request).await.map(drop)
+    };
+    // Sent twice under one key, decisions count once; those of a version that is not tried count nothing.
+    for (key, version, trial, decisions) in
+        [("a", 2, allow, 5), ("a", 2, allow, 5), ("b", 2, allow, 1), ("c", 2, block, 7), ("d", 1, allow, 9)]
+    {
+        report(key, version, trial, decisions).await.unwrap();
+    }
+    let counts = async || {
+        let mut client = PolicyServiceClient::new(served.channel.clone());
+        let read = client.get_policy(members::GetPolicyRequest::default()).await.unwrap().into_inner();
+        let counts: Vec<(i32, i32, u64)> =
+            read.trial_counts.iter().map(|one| (one.verdict, one.trial_verdict, one.decisions)).collect();
+        (counts, read.trial_since_unix_ms)
+    };
+    let (block_number, allow_number) = (block.into(), allow.into());
+    let expected = vec![(block_number, allow_number, 6), (block_number, block_number, 7)];
+    assert_eq!(counts().await, (expected, NOW));
+    let none = report("e", 2, members::Verdict::Unspecified, 1).await;
+    refused(none, Code::InvalidArgument, "trials[0].trial_verdict");
+    // Another version begins from nothing, and so does one that decides.
+    assert_eq!(set(true).await, 3);
+    assert_eq!(counts().await, (Vec::new(), 0));
+    report("f", 3, allow, 2).await.unwrap();
+    assert_eq!(counts().await.0, [(block_number, allow_number, 2)]);
+    set(false).await;
+    assert_eq!(counts().await, (Vec::new(), 0));
+    served.stop().await;
 }
 
 async fn a_period_that_is_none_is_refused(bed: Bed) {

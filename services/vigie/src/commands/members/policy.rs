@@ -3,13 +3,16 @@
 mod file;
 mod matches;
 
+use std::cmp::Ordering;
+
 use vigie_clients::{Deadline, IdempotencyKey, PolicyClient, PolicySource, TriedQuery};
 
 use crate::cli::{BankAddressArgs, PolicyCommand, PolicySetArgs, PolicyTryArgs};
 use crate::commands::bank_address::{network, patience};
+use crate::commands::date::date;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::{DecisionObject, decision_words};
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, counted};
 
 use file::{PolicyFile, PolicyForm};
 
@@ -17,6 +20,7 @@ pub(crate) async fn run(command: PolicyCommand, output: &mut Output) -> anyhow::
     match command {
         PolicyCommand::Set(args) => set(args, output).await,
         PolicyCommand::Get { version, address } => get(version.unwrap_or(0), &address, output).await,
+        PolicyCommand::Compare(address) => compare(&address, output).await,
         PolicyCommand::Try(args) => try_on(args, output).await,
     }
 }
@@ -53,6 +57,7 @@ async fn get(version: u32, address: &BankAddressArgs, output: &mut Output) -> an
         "current_version": policy.current,
         "trial_version": policy.trial,
         "newest_version": policy.newest,
+        "trial_since_unix_ms": policy.trial_since.map(|since| since.0),
         "sequence": sequence.0,
     }))?;
     // Standard output is the file alone.
@@ -65,6 +70,47 @@ async fn get(version: u32, address: &BankAddressArgs, output: &mut Output) -> an
     ];
     let others: String = others.into_iter().flatten().collect();
     output.note(format!("version {}{others}", policy.version.version));
+    Ok(Exit::Done)
+}
+
+async fn compare(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let (client, deadline) = connect(address, output)?;
+    let policy = client.get_policy(0, deadline).await?.value;
+    let Some(trial) = policy.trial else {
+        anyhow::bail!("no version is tried: set one with `vigie policy set FILE --trial`");
+    };
+    let mut counts = policy.trial_counts;
+    counts.sort_by_key(|count| (count.verdict, count.trial));
+    let mut rows = Vec::new();
+    for count in &counts {
+        output.object(&serde_json::json!({
+            "trial_version": trial,
+            "verdict": count.verdict.name(),
+            "trial_verdict": count.trial.name(),
+            "decisions": count.decisions,
+        }))?;
+        let word = match count.trial.cmp(&count.verdict) {
+            Ordering::Less => "milder",
+            Ordering::Equal => "the same",
+            Ordering::Greater => "more severe",
+        };
+        let names = [count.verdict.name(), count.trial.name(), word].map(str::to_owned);
+        rows.push(names.into_iter().chain([count.decisions.to_string()]).collect());
+    }
+    let Some(since) = policy.trial_since else {
+        output.say(format!("version {trial} is tried, and no decision has been counted yet"))?;
+        return Ok(Exit::Done);
+    };
+    let of = |differ: bool| -> u64 {
+        counts.iter().filter(|one| (one.verdict != one.trial) == differ).map(|one| one.decisions).sum()
+    };
+    let (differ, all) = (of(true), of(true) + of(false));
+    output.say(format!(
+        "version {trial} is tried since {} UTC: {differ} of {} would have another verdict",
+        date(since),
+        counted(all, "decision")
+    ))?;
+    output.table(&["answered", "by the trial", "", "decisions"], &rows)?;
     Ok(Exit::Done)
 }
 
