@@ -11,4 +11,5 @@ mod reshard;
 mod feed_mutations;
 mod traces;
 mod followers;
+mod latencies;
 mod purge;

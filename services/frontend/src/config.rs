@@ -94,7 +94,7 @@ pub struct Config {
     /// The window of these counts, in seconds. It moves in steps of a tenth.
     #[schemars(range(min = 1, max = FLOOD_WINDOW_SECONDS_MAX))]
     pub flood_window_seconds: u32,
-    /// Pairs of members and items that are counted, of about 150 bytes each; beyond them the pair whose last match is the oldest is forgotten.
+    /// Pairs of members and items that are counted, of up to 250 bytes each; beyond them the pair whose last match is the oldest is forgotten.
     #[schemars(range(min = 1, max = FLOOD_PAIRS_MAX))]
     pub flood_pairs_max: usize,
     /// Limits of the server.
@@ -134,7 +134,7 @@ const FIRST_FRAMES_QUERIES: usize = Query::BATCH_MAX * (1 + Way::FURTHER.len());
 /// The longest window of flood control, a day.
 const FLOOD_WINDOW_SECONDS_MAX: u32 = 86_400;
 
-/// The most pairs that flood control counts, about 1.5 GB.
+/// The most pairs that flood control counts, up to 2.5 GB.
 const FLOOD_PAIRS_MAX: usize = 10_000_000;
 
 /// The most queries of one call. They are searched in turn, so that more would outlast most deadlines.

@@ -101,7 +101,7 @@ impl Counted {
     }
 
     fn step(&self) -> Step {
-        let of_step = (self.limits.window / STEPS as u32).as_millis().max(1);
+        let of_step = (self.limits.window.as_millis() / STEPS as u128).max(1);
         Step::try_from(self.begun.elapsed().as_millis() / of_step).unwrap_or(Step::MAX)
     }
 

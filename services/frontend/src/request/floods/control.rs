@@ -175,3 +175,54 @@ impl FloodControl {
         self.metrics.pending.set(self.pending.len().try_into().unwrap_or(i64::MAX));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::{ItemId, MemberId};
+
+    use super::*;
+    use crate::request::floods::FloodLimits;
+
+    const LIMITS: FloodLimits =
+        FloodLimits { matches_min: 5, median_factor: 2, window: Duration::from_secs(600), pairs_max: 10 };
+
+    fn matched(floods: &Floods, times: u32) {
+        let mut tracked = floods.0.as_ref().unwrap().tracked();
+        (0..times).for_each(|_| tracked.count((MemberId(2), ItemId(9)), Sequence(1), 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_kept_while_the_bank_is_away_and_asked_for_less_and_less_often() {
+        let floods = Floods::new(Some(LIMITS));
+        // Nobody listens there.
+        let banks = ["http://127.0.0.1:1".to_owned()];
+        let metrics = FloodMetrics::default();
+        let mut control = FloodControl::new(&floods, &banks, &Network::tcp(), metrics.clone()).unwrap();
+        matched(&floods, 5);
+        control.judge();
+        for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+            control.report(Instant::now() + REPORT_MAX).await;
+            assert_eq!(control.pause, Some(Duration::from_secs(pause)));
+            assert!(control.not_before > Instant::now());
+            // It is not reported twice.
+            matched(&floods, 50);
+            control.judge();
+            assert_eq!((control.pending.len(), metrics.pending.get()), (1, 1));
+        }
+        assert_eq!((metrics.reported.get(), metrics.pairs.get()), (0, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frontend_without_a_bank_or_without_flood_control_reports_nothing() {
+        for (floods, banks) in
+            [(Floods::new(Some(LIMITS)), vec![]), (Floods::new(None), vec!["http://127.0.0.1:1".to_owned()])]
+        {
+            let mut control =
+                FloodControl::new(&floods, &banks, &Network::tcp(), FloodMetrics::default()).unwrap();
+            control.judge();
+            control.report(Instant::now() + REPORT_MAX).await;
+            control.finish().await;
+            assert!(control.of.is_none() && control.pending.is_empty());
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The unit of a number, which its name holds.
 
 /// Words of names and their units; the first that a name holds counts.
-const UNITS: [(&str, &str); 42] = [
+const UNITS: [(&str, &str); 45] = [
     ("bytes_per_second", "bytes/s"),
     ("bytes", "bytes"),
     ("attempts_hosts", "hosts"),
@@ -44,6 +44,9 @@ const UNITS: [(&str, &str); 42] = [
     ("redirects", "redirects"),
     ("retries", "calls"),
     ("percent", "%"),
+    ("matches", "matches"),
+    ("factor", "times"),
+    ("pairs", "pairs"),
 ];
 
 /// Returns the unit of the number of this name.
