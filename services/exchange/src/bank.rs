@@ -8,7 +8,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use thiserror::Error;
-use vigie_consortium::Details;
+use vigie_consortium::{Details, ForeignOpinion};
 use vigie_formats::programme::Key;
 use vigie_model::{BankId, Hash, ItemContent, ItemId, Sequence, UnixMillis};
 
@@ -166,6 +166,8 @@ pub struct Put {
     pub details: Details,
     /// Foreign words: a JSON object of at most 4,096 bytes.
     pub foreign: String,
+    /// What the programme's members say of it; `None` where they say nothing.
+    pub opinion: Option<ForeignOpinion>,
 }
 
 /// A page of what a programme said of records.

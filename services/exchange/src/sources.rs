@@ -21,6 +21,7 @@ use vigie_model::UnixMillis;
 pub use self::lines::FileForm;
 use self::settings::Settings;
 pub use self::source::{Next, Page, Proof, Refusal, Source, Step, Trouble};
+pub(crate) use self::threat_exchange::app_of;
 use crate::credentials::Credentials;
 
 /// Opens the source of a round that goes on from a stored place, for the host or another member. A member's files lie in a folder of its own.

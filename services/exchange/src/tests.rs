@@ -2,6 +2,7 @@
 
 mod memory;
 mod model;
+mod feedback;
 mod servers;
 mod playing;
 mod crashes;

@@ -71,9 +71,9 @@ pub use exchanges::{Exchange, ExchangeApi, ExchangeConfig, ExchangeId, ExchangeN
 pub use expiry::Expiry;
 pub use flags::{Flag, Flags, NoFlag};
 pub use items::{
-    Class, ClassError, Classification, ContentDigest, Details, Dispute, EntryDigest, Hold, Holder, Holds,
-    ItemRecord, ListChain, ListContent, ListHead, ListKey, ListSecret, MemberHold, Metadata, Opinion,
-    OpinionReason, OpinionWords, Opinions, Origin, Resolution, Submission, TooManyOpinions,
+    Class, ClassError, Classification, ContentDigest, Details, Dispute, EntryDigest, ForeignOpinion, Hold,
+    Holder, Holds, ItemRecord, ListChain, ListContent, ListHead, ListKey, ListSecret, MemberHold, Metadata,
+    Opinion, OpinionReason, OpinionWords, Opinions, Origin, Resolution, Submission, TooManyOpinions,
     TooManySubmissions, Whose,
 };
 pub use members::{

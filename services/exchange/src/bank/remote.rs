@@ -161,9 +161,10 @@ fn exchange(listing: ExchangeListing) -> Exchange {
 }
 
 fn record(put: Put) -> Result<ForeignRecord, BankError> {
-    let Put { key: name, content, details, foreign } = put;
+    let Put { key: name, content, details, foreign, opinion } = put;
     let foreign = Metadata::new(&foreign).map_err(|error| BankError::Refused(error.to_string()))?;
-    Ok(ForeignRecord { key: key(&name)?, item: ContributedItem { content, origin: None, details }, foreign })
+    let item = ContributedItem { content, origin: None, details };
+    Ok(ForeignRecord { key: key(&name)?, item, foreign, opinion })
 }
 
 fn key(key: &Key) -> Result<vigie_proto::bank::ForeignKey, BankError> {

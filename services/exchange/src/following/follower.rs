@@ -18,7 +18,7 @@ use crate::bank::{Bank, BankError, Exchange, ExchangeId, Lease, PART_RECORDS_MAX
 use crate::credentials::{BANK_KEY, Credentials, Vault};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
-use crate::sources::settings::{Api, Settings};
+use crate::sources::settings::{Api, Common, Settings};
 use crate::sources::submit::Submit;
 use crate::targets;
 
@@ -206,8 +206,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
     async fn attempt(&mut self, exchange: &Exchange, done: &mut Done) -> Result<Option<Alarm>, Failure> {
         let api: Api = exchange.api.parse().map_err(Alarm::Settings)?;
         let (settings, common) = Settings::parse(api, &exchange.config).map_err(Alarm::Settings)?;
-        let percent = common.removal_percent_max.unwrap_or(self.shared.removal_percent_max);
-        let followed = self.follow(exchange, api, &settings, percent, done).await;
+        let followed = self.follow(exchange, api, &settings, &common, done).await;
         let Some(submit) = common.submit else { return followed.map(|()| None) };
         match followed {
             Ok(()) => self.write_back(exchange, api, &settings, &submit, true, done).await,
@@ -238,7 +237,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         exchange: &Exchange,
         api: Api,
         settings: &Settings,
-        removal_percent_max: u8,
+        common: &Common,
         done: &mut Done,
     ) -> Result<(), Failure> {
         let shared = &self.shared;
@@ -254,7 +253,8 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
             exchange,
             patience: shared.patience,
             part_records_max: PART_RECORDS_MAX,
-            removal_percent_max,
+            removal_percent_max: common.removal_percent_max.unwrap_or(shared.removal_percent_max),
+            known_as: common.known_as.as_deref(),
             clock: &shared.clock,
         };
         let outcome = round.run(source.as_mut(), done).await;

@@ -97,7 +97,8 @@ impl MemoryBank {
         let describe = |put: &Put| {
             let hashes: Vec<String> = put.content.hashes().iter().map(vigie_model::Hash::to_text).collect();
             let classes: Vec<String> = put.details.classification.iter().map(ToString::to_string).collect();
-            format!("{hashes:?} {:?} {classes:?}", put.content.labels())
+            let opinion = put.opinion.as_ref().map(|opinion| (opinion.kind, opinion.word.as_str()));
+            format!("{hashes:?} {:?} {classes:?} {opinion:?}", put.content.labels())
         };
         let state = self.lock();
         state.exchanges[name].records.iter().map(|(key, put)| (key.to_string(), describe(put))).collect()
