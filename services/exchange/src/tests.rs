@@ -9,5 +9,6 @@ mod crashes;
 mod troubles;
 mod federation;
 mod write_back;
+mod telling;
 mod loopback;
 mod supervised;

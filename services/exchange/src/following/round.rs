@@ -63,6 +63,10 @@ pub(crate) struct Done {
     pub(crate) taken_back: u64,
     /// Items that the programme refused.
     pub(crate) refused: u64,
+    /// Items whose opinion was told to the programme.
+    pub(crate) told: u64,
+    /// Items whose opinion the programme refused.
+    pub(crate) untold: u64,
     /// Write-back has more to do, and left it to the next round.
     pub(crate) goes_on: bool,
 }

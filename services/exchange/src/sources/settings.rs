@@ -9,6 +9,7 @@ use vigie_model::{BankRef, HashType};
 
 pub use super::api::{Api, SettingsError};
 use super::api::{read, wrong};
+use super::feedback::Feedback;
 use super::lines::FileForm;
 use super::submit::Submit;
 
@@ -81,6 +82,8 @@ pub struct Common {
     pub known_as: Option<String>,
     /// What is submitted to the programme; `None` for nothing.
     pub submit: Option<Submit>,
+    /// How opinions are told to the programme; `None` for not at all.
+    pub feedback: Option<Feedback>,
 }
 
 impl Settings {
@@ -100,11 +103,12 @@ impl Settings {
         if known_as.as_ref().is_some_and(|name| !is_name(name)) {
             return Err(wrong("known_as", "1 to 256 bytes without control characters"));
         }
-        let submit = object.remove("submit");
+        let (submit, feedback) = (object.remove("submit"), object.remove("feedback"));
         let settings = Self::of(api, Value::Object(object))?;
         let group = if let Self::ThreatExchange { group, .. } = &settings { group } else { "" };
         let submit = submit.map(|object| Submit::parse(api, group, object)).transpose()?;
-        Ok((settings, Common { removal_percent_max: percent, known_as, submit }))
+        let feedback = feedback.map(|object| Feedback::parse(api, object)).transpose()?;
+        Ok((settings, Common { removal_percent_max: percent, known_as, submit, feedback }))
     }
 
     fn of(api: Api, object: Value) -> Result<Self, SettingsError> {

@@ -116,14 +116,18 @@ impl Target for ThreatExchange {
     }
 
     fn denied(&self, answer: &Response) -> Denial {
-        // The Graph API says with status 400 or 403 what is meant by a code of its own.
-        match (answer.status, error_code(&answer.body)) {
-            (_, Some(4 | 17 | 32 | 613)) => Denial::Later,
-            (401, _) | (400 | 403, Some(10 | 102 | 190 | 200..=299)) | (403, _) => Denial::Credentials,
-            (404 | 410, _) => Denial::Gone,
-            (400, _) => Denial::Content,
-            (status, _) if is_passing(status) => Denial::Later,
-            _ => Denial::Stop,
-        }
+        denied(answer)
+    }
+}
+
+/// Judges an answer that is not one of success. The Graph API says with status 400 or 403 what is meant by a code of its own.
+pub(super) fn denied(answer: &Response) -> Denial {
+    match (answer.status, error_code(&answer.body)) {
+        (_, Some(4 | 17 | 32 | 613)) => Denial::Later,
+        (401, _) | (400 | 403, Some(10 | 102 | 190 | 200..=299)) | (403, _) => Denial::Credentials,
+        (404 | 410, _) => Denial::Gone,
+        (400, _) => Denial::Content,
+        (status, _) if is_passing(status) => Denial::Later,
+        _ => Denial::Stop,
     }
 }

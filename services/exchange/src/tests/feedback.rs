@@ -4,26 +4,21 @@ use vigie_formats::{ncmec, stop_ncii, threat_exchange};
 use vigie_model::OpinionKind;
 
 use super::model::{Said, Thing};
-use super::servers::Programme;
 
-impl Programme {
-    /// The opinion that a bank gets of a thing, with the programme's word for it.
-    pub(crate) fn opinion(self, thing: &Thing) -> Option<(Option<OpinionKind>, &'static str)> {
-        let [right, wrong, seen] = match self {
-            Self::Ncmec => [Some("affirmative"), Some("g-1"), None],
-            Self::ThreatExchange => [Some("HELPFUL"), Some("NOT_HELPFUL"), Some("SAW_THIS_TOO")],
-            Self::StopNcii => [Some("Blocked"), Some("NotBlocked"), Some("PendingReview")],
-            Self::Tat | Self::Vigie | Self::HttpFile => return None,
-        };
-        let (kind, word) = match thing.said {
-            Said::Nothing => return None,
-            Said::Right => (Some(OpinionKind::Positive), right),
-            Said::Wrong => (Some(OpinionKind::Negative), wrong),
-            Said::Seen => (Some(OpinionKind::Seen), seen),
-            Said::Both => (None, Some("")),
-        };
-        word.map(|word| (kind, word))
-    }
+/// The opinion that a bank gets of a thing, with the programme's word for it. `words` are those for right, wrong and seen, where it has them.
+pub(crate) fn opinion(
+    words: [Option<&'static str>; 3],
+    thing: &Thing,
+) -> Option<(Option<OpinionKind>, &'static str)> {
+    let [right, wrong, seen] = words;
+    let (kind, word) = match thing.said {
+        Said::Nothing => return None,
+        Said::Right => (Some(OpinionKind::Positive), right),
+        Said::Wrong => (Some(OpinionKind::Negative), wrong),
+        Said::Seen => (Some(OpinionKind::Seen), seen),
+        Said::Both => (None, right.and(Some(""))),
+    };
+    word.map(|word| (kind, word))
 }
 
 /// Adds what is said of a thing to its entries.

@@ -8,7 +8,7 @@ use vigie_formats::programme::Record;
 use vigie_formats::{ncmec, stop_ncii, tat, threat_exchange, utc, vigie};
 use vigie_model::{SetDigest, UnixMillis};
 
-use super::feedback::{of_entries, of_records, of_updates};
+use super::feedback::{of_entries, of_records, of_updates, opinion};
 use super::model::{Model, Thing};
 use crate::asking::request::{Method, Request, Response, Target};
 use crate::secret::Secret;
@@ -86,6 +86,16 @@ impl Programme {
         living.map(|(number, thing)| self.describe(*number, thing)).collect()
     }
 
+    /// The words for right, wrong and seen, where the programme has them.
+    const fn words(self) -> [Option<&'static str>; 3] {
+        match self {
+            Self::Ncmec => [Some("affirmative"), Some("g-1"), None],
+            Self::ThreatExchange => [Some("HELPFUL"), Some("NOT_HELPFUL"), Some("SAW_THIS_TOO")],
+            Self::StopNcii => [Some("Blocked"), Some("NotBlocked"), Some("PendingReview")],
+            Self::Tat | Self::Vigie | Self::HttpFile => [None; 3],
+        }
+    }
+
     fn describe(self, number: u8, thing: &Thing) -> (String, String) {
         let record = Model::record(number, thing);
         let records: Vec<Record> = match self {
@@ -117,7 +127,10 @@ impl Programme {
         let hashes: Vec<String> = record.hashes.iter().map(vigie_model::Hash::to_text).collect();
         let labels: Vec<Box<str>> = record.labels.iter().map(|label| label.as_str().into()).collect();
         let classes: Vec<String> = record.classes.iter().map(ToString::to_string).collect();
-        (record.key.to_string(), format!("{hashes:?} {labels:?} {classes:?} {:?}", self.opinion(thing)))
+        (
+            record.key.to_string(),
+            format!("{hashes:?} {labels:?} {classes:?} {:?}", opinion(self.words(), thing)),
+        )
     }
 }
 
