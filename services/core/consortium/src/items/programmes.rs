@@ -25,6 +25,9 @@ impl ItemRecord {
         }
         let known = self.opinions.iter().filter(|one| one.of_programme).map(|one| one.member);
         let members: BTreeSet<MemberId> = said.keys().copied().chain(known).collect();
+        if members.is_empty() {
+            return self;
+        }
         let mut opinions = self.opinions.clone();
         for member in members {
             let together = said.get(&member).and_then(|all| ForeignOpinion::together(all.iter().copied()));
