@@ -69,6 +69,25 @@ fn what_a_programme_no_longer_has_needs_no_opinion() {
 }
 
 #[test]
+fn an_item_that_changes_otherwise_is_not_told_again() {
+    for programme in HEARERS {
+        let bed = Bed::new(programme);
+        bed.change(&[Add(1), Add(2), Item(1, Positive), Item(2, Negative)]);
+        block_on(bed.tell(false)).unwrap();
+        let requests = bed.heard.lock().unwrap().requests;
+        bed.change(&[Touch(1), Touch(2)]);
+        let (done, _) = block_on(bed.tell(false)).unwrap();
+        assert_eq!((done.told, bed.heard.lock().unwrap().requests), (0, requests), "{programme:?}");
+        // With an opinion that is new it is, once.
+        bed.change(&[Item(1, Negative), Touch(2)]);
+        assert_eq!(block_on(bed.tell(false)).unwrap().0.told, 1, "{programme:?}");
+        bed.check("a new opinion");
+        bed.change(&[Touch(1)]);
+        assert_eq!(block_on(bed.tell(false)).unwrap().0.told, 0, "{programme:?}");
+    }
+}
+
+#[test]
 fn what_was_taken_back_before_it_began_was_never_told() {
     for programme in [Programme::StopNcii, Programme::ThreatExchange] {
         let bed = Bed::new(programme);
