@@ -8,7 +8,7 @@ mod record;
 
 pub use crate::model::standing::opinion_kind;
 pub use exchange::{
-    ExchangePage, ForeignKey, ForeignRecord, exchange_config, exchange_interval, foreign_key,
+    ExchangePage, ForeignKey, ForeignRecord, exchange_config, exchange_interval, foreign_key, foreign_opinion,
 };
 pub use feed::changes_checksum;
 pub use log_change::{LogChange, decode_log_change, encode_log_change};

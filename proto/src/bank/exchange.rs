@@ -1,6 +1,8 @@
 //! Exchanges, and the pages that they bring.
 
-use vigie_consortium::{Exchange, ExchangeConfig, ExchangeId, ExchangeStatus, Metadata, Origin, Text};
+use vigie_consortium::{
+    Exchange, ExchangeConfig, ExchangeId, ExchangeStatus, ForeignOpinion, Metadata, Origin, Text,
+};
 use vigie_model::{BankId, UnixMillis};
 
 use super::record::contributed_item;
@@ -20,6 +22,8 @@ pub struct ForeignRecord {
     pub item: ContributedItem,
     /// The record as the programme sent it.
     pub foreign: Metadata,
+    /// What the programme's members say of it; `None` where they say nothing.
+    pub opinion: Option<ForeignOpinion>,
 }
 
 /// A page of a programme.
@@ -57,6 +61,7 @@ impl TryFrom<pb::ApplyExchangePageRequest> for ExchangePage {
                     key: foreign_key("key", &put.key)?,
                     item: contributed_item(content).map_err(|invalid| invalid.within("content"))?,
                     foreign: foreign_json(&put.foreign_json)?,
+                    opinion: foreign_opinion(put.foreign_opinion)?,
                 })
             })?,
             withdrawn: each("withdrawn_keys", message.withdrawn_keys, |key| foreign_key("", &key))?,
@@ -76,6 +81,12 @@ pub fn foreign_key(field: &str, key: &str) -> Result<ForeignKey, Invalid> {
 
 fn foreign_json(text: &str) -> Result<Metadata, Invalid> {
     Metadata::new(text).map_err(|error| Invalid::new("foreign_json", error))
+}
+
+/// Reads what the members of a programme say of a record.
+pub fn foreign_opinion(message: Option<pb::ForeignOpinion>) -> Result<Option<ForeignOpinion>, Invalid> {
+    let opinion = message.map(ForeignOpinion::try_from).transpose();
+    opinion.map_err(|invalid| invalid.within("foreign_opinion"))
 }
 
 fn cursor(field: &str, bytes: Vec<u8>) -> Result<Box<[u8]>, Invalid> {
@@ -220,6 +231,7 @@ mod tests {
             key: key.into(),
             content: Some(content.clone()),
             foreign_json: String::new(),
+            foreign_opinion: None,
         };
         let check = |request: pb::ApplyExchangePageRequest, field: &str| {
             assert_eq!(ExchangePage::try_from(request).unwrap_err().field, field);
@@ -233,6 +245,16 @@ mod tests {
         check(of(put(&"x".repeat(513))), "puts[0].key");
         check(of(pb::ExchangeRecordPut { foreign_json: "[]".into(), ..put("a") }), "puts[0].foreign_json");
         check(of(pb::ExchangeRecordPut { content: None, ..put("a") }), "puts[0].content");
+        let said = |kind: i32, reason: i32, foreign_value: &str| {
+            let foreign_opinion =
+                Some(pb::ForeignOpinion { kind, reason, foreign_value: foreign_value.to_owned() });
+            of(pb::ExchangeRecordPut { foreign_opinion, ..put("a") })
+        };
+        assert!(ExchangePage::try_from(said(2, 1, "x")).is_ok());
+        check(said(9, 0, ""), "puts[0].foreign_opinion.kind");
+        check(said(1, 1, ""), "puts[0].foreign_opinion.reason");
+        check(said(2, 99, ""), "puts[0].foreign_opinion.reason");
+        check(said(2, 1, &"x".repeat(65)), "puts[0].foreign_opinion.foreign_value");
         let withdrawn_keys = vec!["a".into(); 1_000];
         check(pb::ApplyExchangePageRequest { withdrawn_keys, ..of(put("a")) }, "puts");
         check(pb::ApplyExchangePageRequest { new_cursor: vec![0; 4_097], ..of(put("a")) }, "new_cursor");

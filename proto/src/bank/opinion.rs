@@ -1,9 +1,10 @@
 //! Opinions, disputes and holds for one member, as records of items have them.
 
 use vigie_consortium::{
-    Class, Dispute, FloodLift, MemberHold, Opinion, OpinionReason, OpinionWords, Resolution, Text,
+    Class, Dispute, FloodLift, ForeignOpinion, MemberHold, Opinion, OpinionReason, OpinionWords, Resolution,
+    Text,
 };
-use vigie_model::{MemberId, Sequence, UnixMillis};
+use vigie_model::{MemberId, OpinionKind, Sequence, UnixMillis};
 
 use crate::invalid::Invalid;
 use crate::model::standing::opinion_kind;
@@ -79,7 +80,7 @@ pub fn class(field: &str, message: &pb_model::Class) -> Result<Class, Invalid> {
 
 impl From<Opinion> for pb::StoredOpinion {
     fn from(opinion: Opinion) -> Self {
-        let Opinion { member, hash, kind, words, at, sequence } = opinion;
+        let Opinion { member, hash, of_programme, kind, words, at, sequence } = opinion;
         let OpinionWords { reason, disputes, proposed, foreign } = words;
         Self {
             member_id: member.0,
@@ -91,6 +92,7 @@ impl From<Opinion> for pb::StoredOpinion {
             foreign_value: foreign.to_string(),
             at_unix_ms: at.0,
             sequence: sequence.0,
+            of_programme,
         }
     }
 }
@@ -109,11 +111,13 @@ impl TryFrom<pb::StoredOpinion> for Opinion {
             foreign_value,
             at_unix_ms,
             sequence,
+            of_programme,
         } = message;
         let hash = hash.map(u8::try_from).transpose();
         Ok(Self {
             member: MemberId(member_id),
             hash: hash.map_err(|_| Invalid::new("hash", "is no place among the hashes of an item"))?,
+            of_programme,
             kind: opinion_kind("kind", kind)?,
             words: OpinionWords {
                 reason: opinion_reason("reason", reason)?,
@@ -124,6 +128,30 @@ impl TryFrom<pb::StoredOpinion> for Opinion {
             at: UnixMillis(at_unix_ms),
             sequence: Sequence(sequence),
         })
+    }
+}
+
+impl From<ForeignOpinion> for pb::ForeignOpinion {
+    fn from(opinion: ForeignOpinion) -> Self {
+        Self {
+            kind: model::OpinionKind::from(opinion.kind).into(),
+            reason: reason_to_wire(opinion.reason),
+            foreign_value: opinion.word.to_string(),
+        }
+    }
+}
+
+impl TryFrom<pb::ForeignOpinion> for ForeignOpinion {
+    type Error = Invalid;
+
+    fn try_from(message: pb::ForeignOpinion) -> Result<Self, Invalid> {
+        let kind = opinion_kind("kind", message.kind)?;
+        let reason = opinion_reason("reason", message.reason)?;
+        if reason.is_some() && kind != Some(OpinionKind::Negative) {
+            return Err(Invalid::new("reason", "goes with negative opinions alone"));
+        }
+        let word = Text::new(&message.foreign_value).map_err(|error| Invalid::new("foreign_value", error))?;
+        Ok(Self { kind, reason, word })
     }
 }
 

@@ -128,6 +128,7 @@ impl From<Submission> for pb::Submission {
             member: String::new(),
             origin: Some(submission.origin.into()),
             at_unix_ms: submission.at.0,
+            foreign_opinion: submission.foreign.map(Into::into),
         }
     }
 }
@@ -137,10 +138,12 @@ impl TryFrom<pb::Submission> for Submission {
 
     fn try_from(message: pb::Submission) -> Result<Self, Invalid> {
         let origin = message.origin.map(|origin| origin_of("origin", origin)).transpose()?;
+        let foreign = message.foreign_opinion.map(TryInto::try_into).transpose();
         Ok(Self {
             member: member_from_wire(message.member_id),
             origin: origin.flatten().unwrap_or_default(),
             at: UnixMillis(message.at_unix_ms),
+            foreign: foreign.map_err(|invalid: Invalid| invalid.within("foreign_opinion"))?,
         })
     }
 }
@@ -253,7 +256,8 @@ mod tests {
     use std::sync::Arc;
 
     use vigie_consortium::{
-        Charter, Class, Dispute, FloodLift, MemberHold, Opinion, OpinionReason, OpinionWords, Resolution,
+        Charter, Class, Dispute, FloodLift, ForeignOpinion, MemberHold, Opinion, OpinionReason, OpinionWords,
+        Resolution,
     };
     use vigie_model::{BankId, MemberId, OpinionKind, Sequence};
 
@@ -279,16 +283,27 @@ mod tests {
         };
         let details = details_of("details", details).unwrap();
         let origin = Origin::new("programme", "key", "case").unwrap();
-        let first = Submission { member: MemberId::HOST, origin, at: UnixMillis(5) };
+        let foreign = ForeignOpinion {
+            kind: Some(OpinionKind::Negative),
+            reason: Some(OpinionReason::OutOfScope),
+            word: Text::new("NON_MALICIOUS").unwrap(),
+        };
+        let first = Submission { member: MemberId::HOST, origin, at: UnixMillis(5), foreign: Some(foreign) };
         let content = ContentDigest::of(BankId(2), &[Hash::md5([1; 16])]);
         let record = ItemRecord::new(content, details, first);
-        let other = Submission { member: MemberId(3), origin: Origin::default(), at: UnixMillis(6) };
+        let other = Submission {
+            member: MemberId(3),
+            origin: Origin::default(),
+            at: UnixMillis(6),
+            foreign: Some(ForeignOpinion::disputed()),
+        };
         let mut record = record.with(other).unwrap();
         let hold = |holder| Hold { holder, since: UnixMillis(7), until: Expiry::at(UnixMillis(9)) };
         record.holds = Holds::new(Holder::ALL.map(hold));
         let opinion = |member, hash| Opinion {
             member: MemberId(member),
             hash,
+            of_programme: member == 6,
             kind: (member != 5).then_some(OpinionKind::Negative),
             words: OpinionWords {
                 reason: Some(OpinionReason::PoorHash),
@@ -299,7 +314,8 @@ mod tests {
             at: UnixMillis(11),
             sequence: Sequence(12),
         };
-        record.opinions = Opinions::new(vec![opinion(3, None), opinion(3, Some(0)), opinion(5, None)]);
+        record.opinions =
+            Opinions::new(vec![opinion(3, None), opinion(3, Some(0)), opinion(5, None), opinion(6, None)]);
         let (opened_at, due_at) = (UnixMillis(11), UnixMillis(12));
         record.dispute = Some(Dispute { opened_at, due_at, opened_by: MemberId(3) });
         record.resolved = Some((Resolution::Reclassified, UnixMillis(10)));

@@ -23,6 +23,7 @@ mod opinions {
     mod member_holds;
     mod followed;
     mod model;
+    mod programmes;
 }
 mod idempotency;
 mod reads;

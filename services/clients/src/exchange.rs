@@ -215,6 +215,7 @@ impl ExchangeClient {
                 key: record.key.to_string(),
                 content: Some(item.into()),
                 foreign_json: record.foreign.as_str().to_owned(),
+                foreign_opinion: record.opinion.map(Into::into),
             }
         };
         let request = pb::ApplyExchangePageRequest {

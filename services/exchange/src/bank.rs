@@ -1,18 +1,22 @@
 //! The bank as exchanges need it: a trait, so that tests have one in memory.
 
 mod own;
+mod said;
 pub(crate) mod remote;
 mod reading;
+mod speaking;
 
 use std::future::Future;
 use std::time::Duration;
 
 use thiserror::Error;
-use vigie_consortium::Details;
+use vigie_consortium::{Details, ForeignOpinion};
 use vigie_formats::programme::Key;
 use vigie_model::{BankId, Hash, ItemContent, ItemId, Sequence, UnixMillis};
 
 pub use self::own::{ChangePage, ItemChange, ItemState, Reader};
+pub use self::said::{OwnWord, RecordsOfItem, SaidOfItem, SaidPage};
+use crate::secret::Secret;
 
 /// The bank as exchanges need it.
 ///
@@ -72,6 +76,24 @@ pub trait Bank: Send + Sync + 'static {
         after: Sequence,
         count_max: u16,
     ) -> impl Future<Output = Result<ChangePage, BankError>> + Send;
+
+    /// A page of what the member of a key says of the items of an exchange's bank, after a sequence, of at most so many items, 1 to 1,000. Without
+    /// what it has by programmes. The member has to be the one whose exchange it is; an empty key is for banks without members.
+    fn said(
+        &self,
+        exchange: ExchangeId,
+        key: &Secret,
+        after: Sequence,
+        count_max: u16,
+    ) -> impl Future<Output = Result<SaidPage, BankError>> + Send;
+
+    /// The records of an exchange that are an item, as the member of a key reads it; `None` where none is, and where the item is gone.
+    fn records_of(
+        &self,
+        exchange: ExchangeId,
+        key: &Secret,
+        item: ItemId,
+    ) -> impl Future<Output = Result<Option<RecordsOfItem>, BankError>> + Send;
 
     /// The hashes of an item of a reader's bank that is its own, there and not held; `None` of another.
     fn own_item(
@@ -166,6 +188,8 @@ pub struct Put {
     pub details: Details,
     /// Foreign words: a JSON object of at most 4,096 bytes.
     pub foreign: String,
+    /// What the programme's members say of it; `None` where they say nothing.
+    pub opinion: Option<ForeignOpinion>,
 }
 
 /// A page of what a programme said of records.

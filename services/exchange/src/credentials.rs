@@ -107,6 +107,16 @@ impl Vault {
         self.find(member, exchange, api, api.submit_credentials(), &[BANK_KEY])
     }
 
+    /// The credentials with which an interface takes opinions, and the API key with which the bank is read, where that is set.
+    pub fn read_for_feedback(
+        &self,
+        member: Option<&str>,
+        exchange: &str,
+        api: Api,
+    ) -> Result<Credentials, CredentialsError> {
+        self.find(member, exchange, api, api.feedback_credentials(), &[BANK_KEY])
+    }
+
     fn find(
         &self,
         member: Option<&str>,

@@ -24,6 +24,9 @@ pub struct Cursor {
     /// How far write-back has come; `None` before it stored anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out: Option<OutPlace>,
+    /// How far the owner's opinions have been told; `None` before any was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<SaidPlace>,
 }
 
 /// How far write-back has come in a bank's changes.
@@ -49,6 +52,24 @@ pub struct OutPlace {
     /// How many more there are, which the log names.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unsent_more: u64,
+}
+
+/// How far opinions have been told to the programme, in the changes of the exchange's bank.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaidPlace {
+    /// The newest change when it began: what was taken back before was never told.
+    pub since: u64,
+    /// The sequence after which the pass in progress goes on.
+    pub after: u64,
+    /// The sequence up to which every opinion has been told: the end of the last whole pass.
+    pub known: u64,
+    /// Items whose opinion the programme refuses, by id, at most [`OutPlace::IDS_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<u64>,
+    /// How many more there are, which the log names.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u64,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -124,7 +145,8 @@ mod tests {
             unsent_more: 4,
         };
         let at = Some(serde_json::json!({"start": 10}));
-        let cursor = Cursor { at, part: 3, items: 7, complete: true, out: Some(out) };
+        let said = Some(SaidPlace { since: 1, after: 2, known: 3, refused: vec![4], more: 5 });
+        let cursor = Cursor { at, part: 3, items: 7, complete: true, out: Some(out), said };
         assert_eq!(Cursor::parse(&cursor.to_bytes().unwrap()), Ok(cursor));
         assert_eq!(Cursor::parse(b""), Ok(Cursor::default()));
         assert_eq!(Cursor::default().to_bytes(), Some(Vec::new()));

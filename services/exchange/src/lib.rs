@@ -7,13 +7,14 @@
 //! - **Nothing is skipped.** A page that cannot be read, a checkpoint that goes back and a round that would remove too much stop the
 //!   exchange with an alarm, and leave the cursor where it is.
 //! - **Withdrawals come first**, within a page and within a call.
-//! - **Write-back is off by default**, sends each change at least once, and no item that came by a programme.
+//! - **Write-back is off by default**, sends each change at least once, and no item that came by a programme. The same holds for opinions of the
+//!   owner on items of the exchange: none that came by a programme is sent.
 //! - **One process follows**: the one that has the bank's lease.
 //! - **Requests are bounded** in bytes, time and redirects, and go to allowed origins alone.
 //! - **Credentials are in no table and no log**, and wiped from memory.
 //!
 //! Reading order: `config`; `bank` (what exchanges need of it), `cursor`; `asking` (requests, the way to programmes, when they are made again);
-//! `secret`, `credentials`; [`sources`] (the programmes) and `targets` (those that take submissions); `following` (rounds); `server`, `metrics`, `error`.
+//! `secret`, `credentials`; [`sources`] (the programmes) and `targets` (those that take submissions and opinions); `following` (rounds); `server`, `metrics`, `error`.
 
 mod config;
 mod server;
@@ -37,11 +38,12 @@ mod following;
 
 pub use config::Config;
 pub use credentials::{Credentials, CredentialsError, Vault};
-pub use cursor::{BadCursor, Cursor, OutPlace, Pass};
+pub use cursor::{BadCursor, Cursor, OutPlace, Pass, SaidPlace};
 pub use error::RunError;
 pub use following::alarm::Alarm;
 pub use secret::Secret;
 pub use server::{run_on, run_with};
+pub use sources::feedback::Feedback;
 pub use sources::settings::{Api, Settings, SettingsError};
 pub use sources::submit::{Submit, SubmitWords};
 

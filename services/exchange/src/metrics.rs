@@ -24,6 +24,8 @@ pub(crate) struct Metrics {
     submitted: Family<Name, Counter>,
     taken_back: Family<Name, Counter>,
     refused: Family<Name, Counter>,
+    told: Family<Name, Counter>,
+    untold: Family<Name, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -101,6 +103,16 @@ impl Metrics {
             "Own items that the programme refused",
             metrics.refused.clone(),
         );
+        registry.register(
+            "vigie_exchange_told_opinions",
+            "Items whose opinion was told to the programme",
+            metrics.told.clone(),
+        );
+        registry.register(
+            "vigie_exchange_refused_opinions",
+            "Items whose opinion the programme refused",
+            metrics.untold.clone(),
+        );
         metrics
     }
 
@@ -119,6 +131,8 @@ impl Metrics {
         self.submitted.get_or_create(&name()).inc_by(done.submitted);
         self.taken_back.get_or_create(&name()).inc_by(done.taken_back);
         self.refused.get_or_create(&name()).inc_by(done.refused);
+        self.told.get_or_create(&name()).inc_by(done.told);
+        self.untold.get_or_create(&name()).inc_by(done.untold);
         let tally = done.tally;
         let counts = [
             done.puts,

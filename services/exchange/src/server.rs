@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use vigie_access::WallClock;
-use vigie_clients::{BankClient, ExchangeClient, Network};
+use vigie_clients::{BankClient, ExchangeClient, Network, OpinionClient};
 use vigie_consortium::Process;
 use vigie_serving::Shutdown;
 use vigie_telemetry::Telemetry;
@@ -38,13 +38,15 @@ pub async fn run_with(
     let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
     // Members' keys go without the proof of this process beside them.
     let items = BankClient::among(&config.bank, network)?;
+    let opinions = OpinionClient::among(&config.bank, network)?;
     let network = config.processes.network(network, Process::Exchange).map_err(own)?;
     let client = ExchangeClient::among(&config.bank, &network)?;
     let origins = Origins::new(&config.origins).map_err(|fault| RunError::Config(vec![fault]))?;
     let fetch = HttpFetch::new(origins, config.files_folder.clone(), config.bounds())?;
     let (vault, clock) = (config.vault(), WallClock::system());
     // Boxed here, so that the crates that run an exchange process do not each compile one.
-    Box::pin(run_on(&config, RemoteBank::new(client, items), fetch, vault, clock, shutdown, telemetry)).await
+    let bank = RemoteBank::new(client, items, opinions);
+    Box::pin(run_on(&config, bank, fetch, vault, clock, shutdown, telemetry)).await
 }
 
 /// Follows the exchanges of a bank, by a way to their programmes, until `shutdown`.

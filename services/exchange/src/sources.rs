@@ -1,12 +1,13 @@
 //! The programmes: one file for each.
 //!
-//! `source` says what all have in common; [`settings`] and [`submit`] read what an exchange is told of its programme; [`open`] makes the
+//! `source` says what all have in common; [`settings`], [`submit`] and [`feedback`] read what an exchange is told of its programme; [`open`] makes the
 //! source of one round.
 
 pub(crate) mod source;
 mod api;
 pub mod settings;
 pub mod submit;
+pub mod feedback;
 mod ncmec;
 mod threat_exchange;
 mod stop_ncii;
@@ -19,8 +20,10 @@ use serde_json::Value;
 use vigie_model::UnixMillis;
 
 pub use self::lines::FileForm;
+pub(crate) use self::ncmec::basic;
 use self::settings::Settings;
 pub use self::source::{Next, Page, Proof, Refusal, Source, Step, Trouble};
+pub(crate) use self::threat_exchange::app_of;
 use crate::credentials::Credentials;
 
 /// Opens the source of a round that goes on from a stored place, for the host or another member. A member's files lie in a folder of its own.

@@ -1,8 +1,9 @@
-//! The programmes that take submissions: one file for each.
+//! The programmes that take submissions: one file for each. Those that take opinions are in [`feedback`].
 //!
 //! `target` says what all have in common; [`open`] makes the target of one round.
 
 pub(crate) mod target;
+pub(crate) mod feedback;
 mod threat_exchange;
 mod stop_ncii;
 

@@ -2,11 +2,13 @@
 
 mod memory;
 mod model;
+mod feedback;
 mod servers;
 mod playing;
 mod crashes;
 mod troubles;
 mod federation;
 mod write_back;
+mod telling;
 mod loopback;
 mod supervised;

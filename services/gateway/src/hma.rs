@@ -4,6 +4,8 @@
 //! matches, or does no more, at once; content is read and changed by its own bank only; pictures that cannot be decoded are the caller's
 //! fault (400); ratios beyond 0 to 1 are refused; a server that cannot know answers 503.
 //!
+//! HMA's format has no place for opinions, so answers have none unless a lookup asks for them (`include_opinions`).
+//!
 //! Reading order: `refusal` and `json` (failures and bodies), `signals`, `input` (pictures that are sent or named), `status`, `hashing`,
 //! `matching`, `compare`, `banks`, `content`, `exchanges`, `types`, `description`.
 

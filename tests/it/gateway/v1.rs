@@ -4,6 +4,7 @@ mod federation;
 mod lookups;
 mod members;
 mod policies;
+mod programmes;
 mod opinions;
 mod refused;
 

@@ -153,6 +153,7 @@ impl Reading {
             member: self.named(caller, opinion.member),
             at_unix_ms: opinion.at.0,
             sequence: opinion.sequence.0,
+            of_programme: opinion.of_programme,
         };
         record.opinions.iter().filter(is_shown).map(shown).collect()
     }

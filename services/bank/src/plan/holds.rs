@@ -111,10 +111,12 @@ impl Planner<'_> {
         self.put_settled(item, bank, record)
     }
 
-    /// The record as it is put: with the holds and the dispute that the directory and the bank's charter make of it now, and the standing
+    /// The record as it is put: with the opinions that its submissions of programmes bring, the holds and the dispute that the directory and the bank's charter make of it now, and the standing
     /// that follows.
     fn settled(&self, item: ItemId, bank: BankId, record: ItemRecord) -> ItemRecord {
         let record = self.quarantined(bank, record);
+        // The change that puts the record is the next one.
+        let record = record.with_foreign_opinions(self.now(), to_model(self.draft.last().next()));
         let owned = self.state.view.directory().bank(bank);
         let mut record = match owned {
             Some(owned) => under_charter(&owned.charter, record, self.now()),

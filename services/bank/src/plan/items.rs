@@ -122,7 +122,7 @@ impl<'a> Additions<'a> {
 
 impl Adding {
     const fn submission(self, origin: Origin) -> Submission {
-        Submission { member: self.contributor, origin, at: self.at }
+        Submission { member: self.contributor, origin, at: self.at, foreign: None }
     }
 }
 

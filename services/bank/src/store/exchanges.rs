@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use prost::Message as _;
-use vigie_consortium::{ContentDigest, Exchange, ExchangeId, Metadata};
+use vigie_consortium::{ContentDigest, Exchange, ExchangeId, ForeignOpinion, Metadata};
 use vigie_model::ItemId;
-use vigie_proto::bank::{ForeignKey, foreign_key};
+use vigie_proto::bank::{ForeignKey, foreign_key, foreign_opinion};
 use vigie_proto::pb::bank::v1 as pb;
 
 use crate::store::error::{StoreError, corrupt};
@@ -36,6 +36,8 @@ pub(crate) struct MappedRecord {
     pub(crate) key: ForeignKey,
     /// The record as the programme sent it.
     pub(crate) foreign: Metadata,
+    /// What the programme's members say of it.
+    pub(crate) opinion: Option<ForeignOpinion>,
 }
 
 impl MappedRecord {
@@ -45,6 +47,7 @@ impl MappedRecord {
             key: self.key.to_string(),
             foreign_json: self.foreign.as_str().to_owned(),
             content_digest: self.content.0.to_vec(),
+            foreign_opinion: self.opinion.clone().map(Into::into),
         };
         message.encode_to_vec()
     }
@@ -60,6 +63,7 @@ impl MappedRecord {
             let message = pb::ExchangeRecord::decode(payload).ok()?;
             let key = foreign_key("key", &message.key).ok()?;
             let foreign = Metadata::new(&message.foreign_json).ok()?;
+            let opinion = foreign_opinion(message.foreign_opinion).ok()?;
             let content = ContentDigest(message.content_digest.try_into().ok()?);
             (KeyDigest::of(&key) == key_digest).then_some(Self {
                 exchange,
@@ -68,6 +72,7 @@ impl MappedRecord {
                 item,
                 key,
                 foreign,
+                opinion,
             })
         };
         read().ok_or_else(|| corrupt("the record of an exchange"))

@@ -368,7 +368,7 @@ impl Placement {
     /// The record of an item that has none: what is known of it without one.
     pub(crate) fn record(&self) -> ItemRecord {
         let (member, at) = (self.contributor, self.added_at);
-        let first = Submission { member, origin: Origin::default(), at };
+        let first = Submission { member, origin: Origin::default(), at, foreign: None };
         ItemRecord::new(self.content, Details::default(), first)
     }
 }

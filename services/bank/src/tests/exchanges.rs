@@ -69,7 +69,12 @@ impl Served {
 
 fn put(key: &str, number: u64) -> pb::ExchangeRecordPut {
     let foreign_json = format!("{{\"key\": {number}}}");
-    pb::ExchangeRecordPut { key: key.into(), content: Some(item(number)), foreign_json }
+    pb::ExchangeRecordPut {
+        key: key.into(),
+        content: Some(item(number)),
+        foreign_json,
+        foreign_opinion: None,
+    }
 }
 
 async fn keys_are_listed_page_by_page(bed: Bed) {
@@ -203,10 +208,13 @@ async fn an_exchange_is_added_paused_fetched_and_removed(bed: Bed) {
     served.stop().await;
 }
 
-/// Two sources as programmes have them: keys with content.
+/// What the members of a programme say of a record: none, or one of the three kinds, or that they disagree.
+type Voice = Option<i32>;
+
+/// Two sources as programmes have them: keys with content, and with what is said of them.
 #[derive(Debug, Default)]
 struct Source {
-    live: BTreeMap<String, u64>,
+    live: BTreeMap<String, (u64, Voice)>,
     cursor: u32,
 }
 
@@ -224,12 +232,42 @@ impl Source {
                 withdrawn.push(key);
             } else {
                 let content = *[1, 1, 1, 2, 3, 4].choose(random).unwrap();
-                self.live.insert(key.clone(), content);
-                puts.push(put(&key, content));
+                let voice = *[None, None, Some(0), Some(1), Some(2), Some(3)].choose(random).unwrap();
+                self.live.insert(key.clone(), (content, voice));
+                puts.push(pb::ExchangeRecordPut { foreign_opinion: voice.map(said), ..put(&key, content) });
             }
         }
         self.cursor += 1;
         (puts, withdrawn)
+    }
+}
+
+/// An opinion of a programme's members, with a word of its kind.
+fn said(kind: i32) -> pb::ForeignOpinion {
+    pb::ForeignOpinion { kind, reason: if kind == 2 { 7 } else { 0 }, foreign_value: format!("word {kind}") }
+}
+
+/// Compares what is kept of the words of programmes with what the sources say now, and the opinion of the owner with those.
+async fn check_voices(served: &Served, sources: &[(pb::Exchange, Source)]) {
+    for item in served.list_items("a").await.unwrap() {
+        let found = served.item(item.id).await.unwrap().item.unwrap();
+        let mut kinds = BTreeSet::new();
+        for submission in &found.submissions {
+            let origin = submission.origin.clone().unwrap();
+            let (_, source) = sources.iter().find(|(one, _)| one.name == origin.programme).unwrap();
+            let (_, voice) = source.live[&origin.key];
+            assert_eq!(submission.foreign_opinion, voice.map(said), "{}", origin.key);
+            kinds.extend(voice);
+        }
+        let expected = match &kinds {
+            // Wrong and right is no opinion.
+            kinds if kinds.contains(&0) || kinds.contains(&1) && kinds.contains(&2) => 0,
+            kinds => [1, 2, 3].into_iter().find(|kind| kinds.contains(kind)).unwrap_or(0),
+        };
+        let facts = found.facts.unwrap_or_default();
+        assert_eq!(facts.mine, expected, "{kinds:?}");
+        let counts = [facts.positives, facts.negatives, facts.seen];
+        assert_eq!(counts, [1, 2, 3].map(|kind| u32::from(kind == expected)), "{kinds:?}");
     }
 }
 
@@ -283,8 +321,9 @@ async fn follow_sources(served: &Served, seed: u64) {
             }
         }
         let live = sources.iter().flat_map(|(_, source)| source.live.values());
-        let live: BTreeSet<String> = live.map(|content| format!("case-{content}")).collect();
+        let live: BTreeSet<String> = live.map(|(content, _)| format!("case-{content}")).collect();
         assert_eq!(contents(served).await, live, "seed {seed}");
+        check_voices(served, &sources).await;
     }
 }
 

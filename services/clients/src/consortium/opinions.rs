@@ -64,6 +64,8 @@ pub struct ListedOpinion {
     pub at: UnixMillis,
     /// The change by which the item has it.
     pub sequence: Sequence,
+    /// The member has it by the records of programmes, and not by its own people.
+    pub of_programme: bool,
 }
 
 impl TryFrom<pb::Opinion> for ListedOpinion {
@@ -84,6 +86,7 @@ impl TryFrom<pb::Opinion> for ListedOpinion {
             member: message.member,
             at: UnixMillis(message.at_unix_ms),
             sequence: Sequence(message.sequence),
+            of_programme: message.of_programme,
         })
     }
 }

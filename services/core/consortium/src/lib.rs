@@ -76,10 +76,10 @@ pub use exchanges::{Exchange, ExchangeApi, ExchangeConfig, ExchangeId, ExchangeN
 pub use expiry::Expiry;
 pub use flags::{Flag, Flags, NoFlag};
 pub use items::{
-    Class, ClassError, Classification, ContentDigest, Details, Dispute, EntryDigest, FloodLift, Hold, Holder,
-    Holds, ItemRecord, ListChain, ListContent, ListHead, ListKey, ListSecret, MemberHold, Metadata, Opinion,
-    OpinionReason, OpinionWords, Opinions, Origin, Resolution, Submission, TooManyOpinions,
-    TooManySubmissions, Whose,
+    Class, ClassError, Classification, ContentDigest, Details, Dispute, EntryDigest, FloodLift,
+    ForeignOpinion, Hold, Holder, Holds, ItemRecord, ListChain, ListContent, ListHead, ListKey, ListSecret,
+    MemberHold, Metadata, Opinion, OpinionReason, OpinionWords, Opinions, Origin, Resolution, Submission,
+    TooManyOpinions, TooManySubmissions, Whose,
 };
 pub use members::{
     ApiKey, ApiKeys, ApiKeysError, Credential, CredentialError, Jurisdictions, JurisdictionsError, KeyDigest,

@@ -4,6 +4,7 @@
 //! - [`key`]: the key by which a later record replaces an earlier one;
 //! - [`hash_text`]: a hash as a programme wrote it, and its reading;
 //! - [`foreign`]: what a record says that an item has no field for, as JSON;
+//! - [`said`]: what the programme's members say of a record, as one opinion;
 //! - [`fault`]: why a page cannot be read, and the count of what was left out of one that can.
 
 pub mod fault;
@@ -12,6 +13,7 @@ pub mod hash_text;
 pub mod key;
 pub mod media;
 pub mod record;
+pub mod said;
 
 pub use fault::{Fault, PAGE_BYTES_MAX, Tally};
 pub use hash_text::{HashText, Reading};

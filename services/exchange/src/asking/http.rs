@@ -81,6 +81,11 @@ impl HttpFetch {
             Method::Get => self.client.get(url.clone()),
             Method::Form(form) => post("application/x-www-form-urlencoded", form),
             Method::Json(document) => post("application/json", document),
+            Method::PutXml(document) => self
+                .client
+                .put(url.clone())
+                .header(CONTENT_TYPE, "application/xml; charset=utf-8")
+                .body(document.reveal().to_owned()),
             Method::Delete => self.client.delete(url.clone()),
         };
         // Headers hold credentials, which are for the origin that was asked.

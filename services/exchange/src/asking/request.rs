@@ -28,6 +28,8 @@ pub enum Method {
     Form(Secret),
     /// `POST` of a JSON document.
     Json(Secret),
+    /// `PUT` of an XML document.
+    PutXml(Secret),
     /// Deletes.
     Delete,
 }
@@ -71,6 +73,12 @@ impl Request {
     #[must_use]
     pub fn json(url: Url, document: Secret) -> Self {
         Self::of(Target::Url(url), Method::Json(document))
+    }
+
+    /// A `PUT` of an XML document.
+    #[must_use]
+    pub fn put_xml(url: Url, document: Secret) -> Self {
+        Self::of(Target::Url(url), Method::PutXml(document))
     }
 
     /// A `DELETE`.
@@ -126,6 +134,7 @@ impl fmt::Debug for Method {
             Self::Get => "Get",
             Self::Form(_) => "Form",
             Self::Json(_) => "Json",
+            Self::PutXml(_) => "PutXml",
             Self::Delete => "Delete",
         })
     }

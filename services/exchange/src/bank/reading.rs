@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vigie_clients::{BankClient, BankEntry, Bearer, CallError, ChangesFrom, Code, DescribedItem, EntryState};
 use vigie_consortium::Whose;
-use vigie_model::{BankId, BankRef, Hash, ItemContent, ItemId, MemberName, Sequence};
+use vigie_model::{BankId, BankName, BankRef, Hash, ItemContent, ItemId, MemberName, Sequence};
 
 use super::{BankError, ChangePage, ItemChange, ItemState, Reader};
+use crate::secret::Secret;
 
 /// How long a call may take, attempts included.
 const CALL_MAX: Duration = Duration::from_secs(30);
@@ -25,10 +26,7 @@ pub(super) struct Reading<'r> {
 impl<'r> Reading<'r> {
     /// The calls of a reader, by a client without a credential.
     pub(super) fn new(client: &BankClient, reader: &'r Reader) -> Result<Self, BankError> {
-        let key = reader.key.reveal();
-        let bearer = (!key.is_empty()).then(|| Bearer::new(key, "bank_key")).transpose();
-        let bearer = bearer.map_err(|fault| BankError::Refused(format!("bank_key: {fault}")))?;
-        Ok(Self { client: client.bearing(bearer), reader })
+        Ok(Self { client: client.bearing(bearer(&reader.key)?), reader })
     }
 
     /// See [`Bank::own_bank`](super::Bank::own_bank). `owner` is the member whose exchange it is; `None` where there are no members.
@@ -77,31 +75,41 @@ impl<'r> Reading<'r> {
         BankRef { owner: None, name: self.reader.bank.clone() }
     }
 
-    /// The error of a call. None of them ends the exchange: its own bank is another matter.
     fn error(&self, error: &CallError) -> BankError {
-        match error.code() {
-            Code::NotFound => BankError::Refused(format!("there is no bank {} to submit", self.reader.bank)),
-            Code::InvalidArgument
-            | Code::PermissionDenied
-            | Code::Unauthenticated
-            | Code::Unimplemented
-            | Code::OutOfRange
-            | Code::FailedPrecondition => BankError::Refused(format!(
-                "cannot read the bank {} with the credential bank_key: {}",
-                self.reader.bank,
-                error.message()
-            )),
-            Code::Ok
-            | Code::Cancelled
-            | Code::Unknown
-            | Code::DeadlineExceeded
-            | Code::AlreadyExists
-            | Code::ResourceExhausted
-            | Code::Aborted
-            | Code::Internal
-            | Code::Unavailable
-            | Code::DataLoss => BankError::Unavailable(error.message().to_owned()),
-        }
+        refusal(error, &self.reader.bank)
+    }
+}
+
+/// The credential of a key; none where it is empty.
+pub(super) fn bearer(key: &Secret) -> Result<Option<Bearer>, BankError> {
+    let key = key.reveal();
+    let bearer = (!key.is_empty()).then(|| Bearer::new(key, "bank_key")).transpose();
+    bearer.map_err(|fault| BankError::Refused(format!("bank_key: {fault}")))
+}
+
+/// The error of a call about a bank. None of them ends the exchange: its own bank is another matter.
+pub(super) fn refusal(error: &CallError, bank: &BankName) -> BankError {
+    match error.code() {
+        Code::NotFound => BankError::Refused(format!("there is no bank {bank} that bank_key reads")),
+        Code::InvalidArgument
+        | Code::PermissionDenied
+        | Code::Unauthenticated
+        | Code::Unimplemented
+        | Code::OutOfRange
+        | Code::FailedPrecondition => BankError::Refused(format!(
+            "cannot read the bank {bank} with the credential bank_key: {}",
+            error.message()
+        )),
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::AlreadyExists
+        | Code::ResourceExhausted
+        | Code::Aborted
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => BankError::Unavailable(error.message().to_owned()),
     }
 }
 

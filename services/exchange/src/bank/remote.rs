@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vigie_clients::{BankClient, CallError, Code, ExchangeClient, ExchangeListing, NewPage};
+use vigie_clients::{BankClient, CallError, Code, ExchangeClient, ExchangeListing, NewPage, OpinionClient};
 use vigie_consortium::{ExchangeId as Id, ExchangeStatus, Metadata, Text};
 use vigie_formats::programme::Key;
 use vigie_model::{BankId, Hash, ItemId, MemberId, Sequence};
 use vigie_proto::bank::{ContributedItem, ForeignRecord, foreign_key};
 
 use super::reading::{Reading, deadline};
+use super::speaking::Speaking;
 use super::{
     Applied, Bank, BankError, ChangePage, EXCHANGES_MAX, Exchange, ExchangeId, ForeignPage, KeyPage, Lease,
-    Part, Put, Reader, Report,
+    Part, Put, Reader, RecordsOfItem, Report, SaidPage,
 };
+use crate::secret::Secret;
 
 /// Exchanges of one call.
 const LIST_PAGE: u16 = 100;
@@ -26,13 +28,15 @@ pub(crate) struct RemoteBank {
     client: ExchangeClient,
     /// The bank for readers: without the credential of this process, which may not read items.
     items: BankClient,
+    /// The same for opinions.
+    opinions: OpinionClient,
     holder: String,
 }
 
 impl RemoteBank {
-    /// The bank of a client, for a process that draws a name for itself. `items` shows no credential.
-    pub(crate) fn new(client: ExchangeClient, items: BankClient) -> Self {
-        Self { client, items, holder: format!("exchange-{:032x}", rand::random::<u128>()) }
+    /// The bank of a client, for a process that draws a name for itself. `items` and `opinions` show no credential.
+    pub(crate) fn new(client: ExchangeClient, items: BankClient, opinions: OpinionClient) -> Self {
+        Self { client, items, opinions, holder: format!("exchange-{:032x}", rand::random::<u128>()) }
     }
 
     async fn listing(&self, id: ExchangeId) -> Result<ExchangeListing, BankError> {
@@ -131,6 +135,27 @@ impl Bank for RemoteBank {
         Reading::new(&self.items, reader)?.changes(after, count_max).await
     }
 
+    async fn said(
+        &self,
+        exchange: ExchangeId,
+        key: &Secret,
+        after: Sequence,
+        count_max: u16,
+    ) -> Result<SaidPage, BankError> {
+        let listing = self.listing(exchange).await?;
+        Speaking::new(&self.items, &self.opinions, key, &listing)?.said(after, count_max).await
+    }
+
+    async fn records_of(
+        &self,
+        exchange: ExchangeId,
+        key: &Secret,
+        item: ItemId,
+    ) -> Result<Option<RecordsOfItem>, BankError> {
+        let listing = self.listing(exchange).await?;
+        Speaking::new(&self.items, &self.opinions, key, &listing)?.records_of(item).await
+    }
+
     async fn own_item(&self, reader: &Reader, item: ItemId) -> Result<Option<Vec<Hash>>, BankError> {
         Reading::new(&self.items, reader)?.own_item(item).await
     }
@@ -161,9 +186,10 @@ fn exchange(listing: ExchangeListing) -> Exchange {
 }
 
 fn record(put: Put) -> Result<ForeignRecord, BankError> {
-    let Put { key: name, content, details, foreign } = put;
+    let Put { key: name, content, details, foreign, opinion } = put;
     let foreign = Metadata::new(&foreign).map_err(|error| BankError::Refused(error.to_string()))?;
-    Ok(ForeignRecord { key: key(&name)?, item: ContributedItem { content, origin: None, details }, foreign })
+    let item = ContributedItem { content, origin: None, details };
+    Ok(ForeignRecord { key: key(&name)?, item, foreign, opinion })
 }
 
 fn key(key: &Key) -> Result<vigie_proto::bank::ForeignKey, BankError> {

@@ -86,6 +86,17 @@ pub enum Alarm {
         /// How many more of these there are.
         more: u64,
     },
+    /// The round is complete, but for the opinions on these items.
+    #[error("{}", unsaid(.refused, *.more))]
+    Unsaid {
+        /// Items whose opinion the programme refuses.
+        refused: Vec<u64>,
+        /// How many more there are.
+        more: u64,
+    },
+    /// Two rounds of one exchange, that of its own items and that of opinions, have something for a person to look at.
+    #[error("{0}; {1}")]
+    Both(Box<Alarm>, Box<Alarm>),
     /// The bank refuses what is stored.
     #[error("{0}")]
     Bank(BankError),
@@ -94,7 +105,7 @@ pub enum Alarm {
 impl Alarm {
     /// A short word for metrics.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Settings(_) => "settings",
             Self::Cursor(_) => "cursor",
@@ -111,6 +122,8 @@ impl Alarm {
             Self::OtherBank | Self::ManyRefused { .. } | Self::ManyUnsent(_) | Self::LeftOver { .. } => {
                 "write_back"
             }
+            Self::Unsaid { .. } => "feedback",
+            Self::Both(first, _) => first.name(),
             Self::Bank(_) => "bank",
         }
     }
@@ -124,6 +137,19 @@ impl Alarm {
 /// Ids of items, separated by commas.
 fn ids(items: &[u64]) -> String {
     items.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn unsaid(refused: &[u64], more: u64) -> String {
+    let named = ids(refused);
+    let more = match (refused.is_empty(), more) {
+        (_, 0) => String::new(),
+        (true, more) => format!("{more} items, which the log names"),
+        (false, more) => format!(" and {more} more, which the log names"),
+    };
+    let items = if refused.is_empty() { more } else { format!("items {named}{more}") };
+    format!(
+        "the programme refuses the opinion on {items}; it is told again when they change, and when somebody asks for a round"
+    )
 }
 
 fn left_over(refused: &[u64], unsent: &[u64], more: u64) -> String {

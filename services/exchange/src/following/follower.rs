@@ -10,6 +10,7 @@ use vigie_model::UnixMillis;
 use vigie_net::retry::{Backoff, draw};
 
 use super::alarm::{Alarm, Failure};
+use super::feedback::{self, Telling};
 use super::round::{Done, Round, open};
 use super::write_back::{PAGE_ITEMS_MAX, WriteBack};
 use crate::asking::fetch::Fetch;
@@ -18,7 +19,8 @@ use crate::bank::{Bank, BankError, Exchange, ExchangeId, Lease, PART_RECORDS_MAX
 use crate::credentials::{BANK_KEY, Credentials, Vault};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
-use crate::sources::settings::{Api, Settings};
+use crate::sources::feedback::Feedback;
+use crate::sources::settings::{Api, Common, Settings};
 use crate::sources::submit::Submit;
 use crate::targets;
 
@@ -60,7 +62,9 @@ pub(crate) struct Follower<B, F> {
     refused: Option<(Credentials, u16)>,
     /// The same of write-back, which has credentials of its own: the exchange goes on following without them.
     submission_refused: Option<(Credentials, u16)>,
-    /// The end of a pause that the programme asked for when something was submitted.
+    /// The same of opinions.
+    feedback_refused: Option<(Credentials, u16)>,
+    /// The end of a pause that the programme asked for when something was submitted or told.
     submit_from: Option<Instant>,
     failures: u32,
     backoff: Backoff,
@@ -82,7 +86,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         let report = Report { running_since: None, ..exchange.report.clone() };
         let completed_at = report.ended_at.filter(|_| report.succeeded == Some(true));
         let (id, label) = (exchange.id, exchange.label());
-        let (refused, submission_refused) = (None, None);
+        let (refused, submission_refused, feedback_refused) = (None, None, None);
         Self {
             shared,
             id,
@@ -92,6 +96,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
             completed_at,
             refused,
             submission_refused,
+            feedback_refused,
             submit_from: None,
             failures: 0,
             backoff,
@@ -199,21 +204,19 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         self.report.alarm = text;
     }
 
-    /// One round of following, and one of write-back where the settings ask for it. Returns what a complete round could not do.
+    /// One round of following, and then what goes out where the settings ask for it. Returns what a complete round could not do.
     ///
     /// Following comes first: what the programme withdraws is what protects the callers of this deployment. Write-back goes on after an alarm
     /// about the programme's pages, which may last for weeks while own items are removed.
     async fn attempt(&mut self, exchange: &Exchange, done: &mut Done) -> Result<Option<Alarm>, Failure> {
         let api: Api = exchange.api.parse().map_err(Alarm::Settings)?;
         let (settings, common) = Settings::parse(api, &exchange.config).map_err(Alarm::Settings)?;
-        let percent = common.removal_percent_max.unwrap_or(self.shared.removal_percent_max);
-        let followed = self.follow(exchange, api, &settings, percent, done).await;
-        let Some(submit) = common.submit else { return followed.map(|()| None) };
+        let followed = self.follow(exchange, api, &settings, &common, done).await;
         match followed {
-            Ok(()) => self.write_back(exchange, api, &settings, &submit, true, done).await,
+            Ok(()) => self.outward(exchange, api, (&settings, &common), true, done).await,
             Err(Failure::Alarm(alarm)) if alarm.is_of_pages() => {
                 // Its own alarm is not in the report, so nobody is taken to have read that.
-                match self.write_back(exchange, api, &settings, &submit, false, done).await {
+                match self.outward(exchange, api, (&settings, &common), false, done).await {
                     Ok(None) => {}
                     Ok(Some(left_over)) => {
                         tracing::error!(exchange = self.label, alarm = %left_over, "write-back needs attention too")
@@ -228,6 +231,30 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         }
     }
 
+    /// What goes out, where the settings ask for it: own items, and opinions. What stops one does not stop the other.
+    async fn outward(
+        &mut self,
+        exchange: &Exchange,
+        api: Api,
+        (settings, common): (&Settings, &Common),
+        is_reported: bool,
+        done: &mut Done,
+    ) -> Result<Option<Alarm>, Failure> {
+        let submitted = match &common.submit {
+            Some(submit) => self.write_back(exchange, api, settings, submit, is_reported, done).await,
+            None => Ok(None),
+        };
+        // The lease and the exchange are those of both, and so is the pause of a programme that does not answer.
+        if let Err(Failure::Bank(_) | Failure::Passing(..)) = submitted {
+            return submitted;
+        }
+        let told = match &common.feedback {
+            Some(feedback) => self.tell(exchange, api, settings, feedback, is_reported, done).await,
+            None => Ok(None),
+        };
+        joined(submitted, told)
+    }
+
     /// Whether write-back waits for the end of a pause that the programme asked for. Following does not wait with it.
     fn waits_to_submit(&self) -> bool {
         self.submit_from.is_some_and(|from| Instant::now() < from)
@@ -238,7 +265,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         exchange: &Exchange,
         api: Api,
         settings: &Settings,
-        removal_percent_max: u8,
+        common: &Common,
         done: &mut Done,
     ) -> Result<(), Failure> {
         let shared = &self.shared;
@@ -254,7 +281,8 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
             exchange,
             patience: shared.patience,
             part_records_max: PART_RECORDS_MAX,
-            removal_percent_max,
+            removal_percent_max: common.removal_percent_max.unwrap_or(shared.removal_percent_max),
+            known_as: common.known_as.as_deref(),
             clock: &shared.clock,
         };
         let outcome = round.run(source.as_mut(), done).await;
@@ -296,6 +324,46 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         };
         let outcome = round.run(done).await;
         self.submission_refused = refused(&outcome, credentials);
+        self.paused(outcome)
+    }
+
+    async fn tell(
+        &mut self,
+        exchange: &Exchange,
+        api: Api,
+        settings: &Settings,
+        feedback: &Feedback,
+        is_reported: bool,
+        done: &mut Done,
+    ) -> Result<Option<Alarm>, Failure> {
+        if self.waits_to_submit() {
+            return Ok(None);
+        }
+        let shared = &self.shared;
+        let read = shared.vault.read_for_feedback(exchange.member.as_deref(), &exchange.name, api);
+        let credentials = read.map_err(Alarm::NoCredentials)?;
+        check_refused(&self.feedback_refused, &credentials)?;
+        let hearer = targets::feedback::open(settings, feedback, &credentials).map_err(Alarm::Settings)?;
+        let key = Secret::new(credentials.get(BANK_KEY).to_owned());
+        let lease = self.lease.borrow().clone();
+        let round = Telling {
+            bank: &shared.bank,
+            fetch: &shared.fetch,
+            lease: &lease,
+            exchange: exchange.id,
+            key: &key,
+            hearer: hearer.as_ref(),
+            patience: shared.patience,
+            page_items_max: feedback::PAGE_ITEMS_MAX,
+            is_asked: is_reported && exchange.fetch_requests > exchange.report.fetch_request,
+        };
+        let outcome = round.run(done).await;
+        self.feedback_refused = refused(&outcome, credentials);
+        self.paused(outcome)
+    }
+
+    /// The outcome, with the pause that the programme asked for kept for what goes out alone.
+    fn paused<T>(&mut self, outcome: Result<T, Failure>) -> Result<T, Failure> {
         match outcome {
             Err(Failure::Passing(reason, Some(pause))) => {
                 self.submit_from = Some(Instant::now() + pause.min(ASKED_PAUSE_MAX));
@@ -314,6 +382,27 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
                 After::Pause(self.backoff.next_pause())
             }
         }
+    }
+}
+
+/// The outcome of two rounds of what goes out: a failure that passes before alarms, and both alarms.
+fn joined(
+    first: Result<Option<Alarm>, Failure>,
+    second: Result<Option<Alarm>, Failure>,
+) -> Result<Option<Alarm>, Failure> {
+    let are_complete = first.is_ok() && second.is_ok();
+    let mut alarms = Vec::new();
+    for outcome in [first, second] {
+        match outcome {
+            Ok(left_over) => alarms.extend(left_over),
+            Err(Failure::Alarm(alarm)) => alarms.push(alarm),
+            Err(failure) => return Err(failure),
+        }
+    }
+    let alarm = alarms.into_iter().reduce(|first, second| Alarm::Both(Box::new(first), Box::new(second)));
+    match alarm {
+        Some(alarm) if !are_complete => Err(alarm.into()),
+        alarm => Ok(alarm),
     }
 }
 

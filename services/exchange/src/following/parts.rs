@@ -31,8 +31,8 @@ pub(crate) struct Batch {
     pub(crate) puts: Vec<Put>,
 }
 
-/// Sorts out the records of a page. Of records with one key the last counts.
-pub(crate) fn sort(records: Vec<Record>) -> Sorted {
+/// Sorts out the records of a page. Of records with one key the last counts. `own` is the programme's name for the member whose exchange it is.
+pub(crate) fn sort(records: Vec<Record>, own: Option<&str>) -> Sorted {
     let mut sorted = Sorted::default();
     let mut seen: HashSet<Key> = HashSet::with_capacity(records.len());
     let mut last: Vec<Record> =
@@ -43,6 +43,7 @@ pub(crate) fn sort(records: Vec<Record>) -> Sorted {
         match content {
             Some(content) => sorted.puts.push(Put {
                 foreign: foreign(&record),
+                opinion: record.said(own),
                 details: Details {
                     classification: record.classification(),
                     metadata: Metadata::default(),
@@ -93,11 +94,12 @@ pub(crate) fn batches(withdrawn: Vec<Key>, puts: Vec<Put>, records_max: usize) -
 
 /// The bytes of a record in a call, about.
 fn size(put: &Put) -> usize {
-    let Put { key, content, details, foreign } = put;
+    let Put { key, content, details, foreign, opinion } = put;
     let hashes: usize = content.hashes().iter().map(|hash| hash.as_bytes().len() + 8).sum();
     let labels: usize = content.labels().iter().map(|label| label.len() + 4).sum();
     let classes: usize = details.classification.iter().map(|class| class.to_string().len() + 16).sum();
-    key.as_str().len() + hashes + labels + classes + foreign.len() + 64
+    let opinion = opinion.as_ref().map_or(0, |opinion| opinion.word.as_str().len() + 16);
+    key.as_str().len() + hashes + labels + classes + foreign.len() + opinion + 64
 }
 
 #[cfg(test)]
@@ -125,7 +127,7 @@ mod tests {
             withdrawn("c"),
             unknown,
         ];
-        let sorted = sort(records);
+        let sorted = sort(records, None);
         let keys = |keys: &[Key]| keys.iter().map(|key| key.as_str().to_owned()).collect::<Vec<_>>();
         assert_eq!(keys(&sorted.withdrawn), ["c", "unknown"]);
         let puts: Vec<_> =
@@ -139,7 +141,7 @@ mod tests {
         let keys = |count: usize| (0..count).map(|n| Key::new(&format!("gone-{n}")).unwrap()).collect();
         let puts = |count: usize, foreign: usize| {
             let put = |n: usize| {
-                let mut put = sort(vec![record(&format!("key-{n}"), 1)]).puts.remove(0);
+                let mut put = sort(vec![record(&format!("key-{n}"), 1)], None).puts.remove(0);
                 put.foreign = "x".repeat(foreign);
                 put
             };

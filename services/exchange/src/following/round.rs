@@ -42,6 +42,8 @@ pub(crate) struct Round<'a, B, F> {
     pub(crate) part_records_max: usize,
     /// The share of the records that the round may remove, in percent.
     pub(crate) removal_percent_max: u8,
+    /// The programme's name for the member whose exchange it is, where the settings have one.
+    pub(crate) known_as: Option<&'a str>,
     pub(crate) clock: &'a WallClock,
 }
 
@@ -61,6 +63,10 @@ pub(crate) struct Done {
     pub(crate) taken_back: u64,
     /// Items that the programme refused.
     pub(crate) refused: u64,
+    /// Items whose opinion was told to the programme.
+    pub(crate) told: u64,
+    /// Items whose opinion the programme refused.
+    pub(crate) untold: u64,
     /// Write-back has more to do, and left it to the next round.
     pub(crate) goes_on: bool,
 }
@@ -168,7 +174,7 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
             return Err(Alarm::Pages(PAGES_MAX).into());
         }
         done.tally += page.tally;
-        let sorted = sort(page.records);
+        let sorted = sort(page.records, self.known_as.or(source.own_name()));
         if source.is_full() {
             let numbers = &state.numbers;
             for key in &page.gone {

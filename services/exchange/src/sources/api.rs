@@ -76,6 +76,17 @@ impl Api {
         }
     }
 
+    /// The credentials with which it takes opinions; none where it takes none.
+    #[must_use]
+    pub const fn feedback_credentials(self) -> &'static [&'static str] {
+        match self {
+            Self::Ncmec => &["user", "password"],
+            Self::ThreatExchange => &["token"],
+            Self::StopNcii => &["feedback_key", "subscription_key"],
+            Self::Tat | Self::Vigie | Self::LocalFile | Self::HttpFile | Self::Sample => &[],
+        }
+    }
+
     /// The credentials that it can do without.
     #[must_use]
     pub const fn optional_credentials(self) -> &'static [&'static str] {

@@ -63,6 +63,12 @@ struct NextPage {
     got_ms: u64,
 }
 
+/// The header that shows the user and the password.
+pub(crate) fn basic(credentials: &Credentials) -> Secret {
+    let (user, password) = (credentials.get("user"), credentials.get("password"));
+    Secret::new(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+}
+
 impl Ncmec {
     pub(crate) fn open(
         base: Url,
@@ -72,14 +78,12 @@ impl Ncmec {
         now: UnixMillis,
     ) -> Result<Self, Trouble> {
         let Place { end, page } = place(at)?;
-        let (user, password) = (credentials.get("user"), credentials.get("password"));
-        let basic = STANDARD.encode(format!("{user}:{password}"));
         let until = (now.0 / 1_000).saturating_sub(LAG_S).max(end);
         let is_good = |page: &NextPage| now.0.saturating_sub(page.got_ms) < LINK_GOOD_MS && page.to > end;
         let range = page.filter(is_good).map(|page| (page.to, Some(page.link)));
         Ok(Self {
             base,
-            authorization: Secret::new(format!("Basic {basic}")),
+            authorization: basic(credentials),
             members,
             end,
             until,

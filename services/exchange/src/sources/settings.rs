@@ -9,6 +9,7 @@ use vigie_model::{BankRef, HashType};
 
 pub use super::api::{Api, SettingsError};
 use super::api::{read, wrong};
+use super::feedback::Feedback;
 use super::lines::FileForm;
 use super::submit::Submit;
 
@@ -76,8 +77,13 @@ const TAT: &str = "https://app.terrorismanalytics.org";
 pub struct Common {
     /// The share of the exchange's records that one round may remove, in percent; `None` for the configuration's.
     pub removal_percent_max: Option<u8>,
+    /// The programme's name for the member whose exchange it is: what that one says is no word of others. `None` where the credentials tell, or
+    /// nobody does.
+    pub known_as: Option<String>,
     /// What is submitted to the programme; `None` for nothing.
     pub submit: Option<Submit>,
+    /// How opinions are told to the programme; `None` for not at all.
+    pub feedback: Option<Feedback>,
 }
 
 impl Settings {
@@ -91,11 +97,18 @@ impl Settings {
         if percent.is_some_and(|percent| percent > 100) {
             return Err(wrong("removal_percent_max", "it is 0 to 100"));
         }
-        let submit = object.remove("submit");
+        let known_as = object.remove("known_as");
+        let known_as = known_as.map(serde_json::from_value::<String>).transpose().map_err(fields)?;
+        let is_name = |name: &String| (1..=256).contains(&name.len()) && !name.chars().any(char::is_control);
+        if known_as.as_ref().is_some_and(|name| !is_name(name)) {
+            return Err(wrong("known_as", "1 to 256 bytes without control characters"));
+        }
+        let (submit, feedback) = (object.remove("submit"), object.remove("feedback"));
         let settings = Self::of(api, Value::Object(object))?;
         let group = if let Self::ThreatExchange { group, .. } = &settings { group } else { "" };
         let submit = submit.map(|object| Submit::parse(api, group, object)).transpose()?;
-        Ok((settings, Common { removal_percent_max: percent, submit }))
+        let feedback = feedback.map(|object| Feedback::parse(api, object)).transpose()?;
+        Ok((settings, Common { removal_percent_max: percent, known_as, submit, feedback }))
     }
 
     fn of(api: Api, object: Value) -> Result<Self, SettingsError> {
@@ -257,6 +270,8 @@ mod tests {
         assert!(matches!(settings, Settings::ThreatExchange { group, .. } if group == "123"));
         assert_eq!(parse("sample", "").unwrap().0, Settings::Sample);
         assert_eq!(parse("stop_ncii", "{}").unwrap().1.submit, None);
+        let (_, common) = parse("stop_ncii", r#"{"known_as": "Acme"}"#).unwrap();
+        assert_eq!(common.known_as.as_deref(), Some("Acme"));
         let (_, common) = parse("stop_ncii", r#"{"submit": {"bank": "own-list"}}"#).unwrap();
         assert_eq!(common.submit.unwrap().bank.as_str(), "own-list");
         assert!(parse("ncmec", r#"{"environment": "NGO", "submit": {"bank": "own-list"}}"#).is_err());
@@ -277,6 +292,8 @@ mod tests {
             ("http_file", r#"{"url": "https://x.example", "format": "none"}"#),
             ("sample", "[]"),
             ("sample", r#"{"removal_percent_max": 101}"#),
+            ("stop_ncii", r#"{"known_as": ""}"#),
+            ("stop_ncii", r#"{"known_as": 7}"#),
         ] {
             assert!(parse(api, text).is_err(), "{api} {text}");
         }

@@ -38,6 +38,11 @@ pub trait Source: Send + Sync {
         None
     }
 
+    /// The programme's name for the caller, where its credentials tell: what the caller says itself is no word of others.
+    fn own_name(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether what is stored is to be compared with what the programme says that it has. Asked at the end of a round.
     fn proof_is_due(&self) -> bool {
         false

@@ -81,7 +81,7 @@ impl Submit {
                     return Err(wrong("submit.tags", "a tag has no comma"));
                 }
                 check_types(&signal_types, threat_exchange::signal_types())?;
-                let tags = checked_tags(tags)?;
+                let tags = checked_tags("submit.tags", tags)?;
                 let sharing =
                     Sharing { share_level, privacy_type, group: group.to_owned(), description, tags };
                 let words = SubmitWords::ThreatExchange(sharing);
@@ -90,7 +90,7 @@ impl Submit {
             Api::StopNcii => {
                 let OfStopNcii { bank, tags, signal_types } = read(object)?;
                 check_types(&signal_types, stop_ncii::submission::signal_types())?;
-                let words = SubmitWords::StopNcii { tags: checked_tags(tags)? };
+                let words = SubmitWords::StopNcii { tags: checked_tags("submit.tags", tags)? };
                 Ok(Self { bank: bank_name(&bank)?, signal_types, words })
             }
             Api::Ncmec => {
@@ -128,11 +128,11 @@ fn check_text(field: &'static str, text: &str) -> Result<(), SettingsError> {
     if fits { Ok(()) } else { Err(wrong(field, "1 to 256 bytes without control characters")) }
 }
 
-fn checked_tags(tags: Vec<String>) -> Result<Vec<String>, SettingsError> {
+pub(super) fn checked_tags(field: &'static str, tags: Vec<String>) -> Result<Vec<String>, SettingsError> {
     if tags.len() > TAGS_MAX {
-        return Err(wrong("submit.tags", "at most 16"));
+        return Err(wrong(field, "at most 16"));
     }
-    tags.iter().try_for_each(|tag| check_text("submit.tags", tag))?;
+    tags.iter().try_for_each(|tag| check_text(field, tag))?;
     Ok(tags)
 }
 

@@ -54,6 +54,13 @@ struct Place {
     got_ms: u64,
 }
 
+/// The app's id in a token `APP|SECRET`; `None` in a token of another form.
+pub(crate) fn app_of(token: &str) -> Option<&str> {
+    let end = token.find(|one: char| !one.is_ascii_digit())?;
+    let (app, rest) = token.split_at(end);
+    (!app.is_empty() && (rest.starts_with('|') || rest.starts_with("%7C"))).then_some(app)
+}
+
 impl ThreatExchange {
     pub(crate) fn open(
         base: Url,
@@ -152,6 +159,10 @@ impl Source for ThreatExchange {
 
     fn is_full(&self) -> bool {
         self.is_full
+    }
+
+    fn own_name(&self) -> Option<&str> {
+        app_of(self.token.reveal())
     }
 
     fn checkpoint(&self) -> Option<UnixMillis> {

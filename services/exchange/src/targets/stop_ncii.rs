@@ -10,15 +10,14 @@ use vigie_formats::stop_ncii::submission::{
 };
 use vigie_model::{Hash, HashType, UnixMillis};
 
-use super::target::{Denial, Submission, Target};
-use crate::asking::pacing::is_passing;
+use super::target::{Denial, Submission, Target, by_status};
 use crate::asking::request::{Request, Response};
 use crate::credentials::Credentials;
 use crate::secret::Secret;
 use crate::sources::Trouble;
 
 /// Hashes of one request. The programme states no bound; that of its pages is 800.
-const BATCH_MAX: usize = 100;
+pub(super) const BATCH_MAX: usize = 100;
 
 /// Submits to StopNCII.
 #[derive(Debug)]
@@ -87,12 +86,6 @@ impl Target for StopNcii {
     }
 
     fn denied(&self, answer: &Response) -> Denial {
-        match answer.status {
-            401 | 403 => Denial::Credentials,
-            400 | 409 | 413 | 422 => Denial::Content,
-            404 | 410 => Denial::Gone,
-            status if is_passing(status) => Denial::Later,
-            _ => Denial::Stop,
-        }
+        by_status(answer)
     }
 }

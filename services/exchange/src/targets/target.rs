@@ -2,6 +2,7 @@
 
 use vigie_model::{Hash, UnixMillis};
 
+use crate::asking::pacing::is_passing;
 use crate::asking::request::{Request, Response};
 use crate::sources::Trouble;
 
@@ -57,4 +58,15 @@ pub(crate) enum Denial {
     Gone,
     /// The request is refused, whatever it holds.
     Stop,
+}
+
+/// Judges an answer that is not one of success by its status.
+pub(crate) fn by_status(answer: &Response) -> Denial {
+    match answer.status {
+        401 | 403 => Denial::Credentials,
+        400 | 409 | 413 | 422 => Denial::Content,
+        404 | 410 => Denial::Gone,
+        status if is_passing(status) => Denial::Later,
+        _ => Denial::Stop,
+    }
 }

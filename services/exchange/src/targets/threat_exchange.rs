@@ -14,8 +14,8 @@ use crate::asking::pacing::is_passing;
 use crate::asking::request::{Request, Response};
 use crate::credentials::Credentials;
 use crate::secret::Secret;
-use crate::sources::Trouble;
 use crate::sources::settings::SettingsError;
+use crate::sources::{Trouble, app_of};
 
 /// Descriptors of one answer to a search. An app has one of a hash.
 const FOUND_MAX: &str = "100";
@@ -39,12 +39,10 @@ impl ThreatExchange {
         credentials: &Credentials,
     ) -> Result<Self, SettingsError> {
         let token = credentials.get("token");
-        let app: String = token.chars().take_while(char::is_ascii_digit).collect();
-        let rest = token.get(app.len()..).unwrap_or_default();
-        if app.is_empty() || !(rest.starts_with('|') || rest.starts_with("%7C")) {
+        let Some(app) = app_of(token).map(str::to_owned) else {
             let reason = "to submit it has to be APP|SECRET, whose app owns what is submitted".to_owned();
             return Err(SettingsError::Value { field: "token", reason });
-        }
+        };
         Ok(Self { base, sharing, types, token: Secret::new(token.to_owned()), app })
     }
 
@@ -118,14 +116,18 @@ impl Target for ThreatExchange {
     }
 
     fn denied(&self, answer: &Response) -> Denial {
-        // The Graph API says with status 400 or 403 what is meant by a code of its own.
-        match (answer.status, error_code(&answer.body)) {
-            (_, Some(4 | 17 | 32 | 613)) => Denial::Later,
-            (401, _) | (400 | 403, Some(10 | 102 | 190 | 200..=299)) | (403, _) => Denial::Credentials,
-            (404 | 410, _) => Denial::Gone,
-            (400, _) => Denial::Content,
-            (status, _) if is_passing(status) => Denial::Later,
-            _ => Denial::Stop,
-        }
+        denied(answer)
+    }
+}
+
+/// Judges an answer that is not one of success. The Graph API says with status 400 or 403 what is meant by a code of its own.
+pub(super) fn denied(answer: &Response) -> Denial {
+    match (answer.status, error_code(&answer.body)) {
+        (_, Some(4 | 17 | 32 | 613)) => Denial::Later,
+        (401, _) | (400 | 403, Some(10 | 102 | 190 | 200..=299)) | (403, _) => Denial::Credentials,
+        (404 | 410, _) => Denial::Gone,
+        (400, _) => Denial::Content,
+        (status, _) if is_passing(status) => Denial::Later,
+        _ => Denial::Stop,
     }
 }

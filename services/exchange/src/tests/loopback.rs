@@ -132,9 +132,12 @@ async fn credentials_follow_a_redirect_within_the_origin_and_forms_follow_none()
     assert_eq!(fetch.fetch(&request).await.unwrap().body, "echo");
     assert_eq!(server.echoed.lock().unwrap().as_deref(), Some("Basic x"));
     let body = || Secret::new("password=x".to_owned());
-    for request in
-        [Request::form(url.clone(), body()), Request::json(url.clone(), body()), Request::delete(url.clone())]
-    {
+    for request in [
+        Request::form(url.clone(), body()),
+        Request::json(url.clone(), body()),
+        Request::put_xml(url.clone(), body()),
+        Request::delete(url.clone()),
+    ] {
         assert_eq!(fetch.fetch(&request).await, Err(FetchError::Redirect));
     }
 }
@@ -149,6 +152,7 @@ async fn a_request_goes_by_its_method_with_its_body() {
         Request::get(url.clone()),
         Request::form(url.clone(), body("a=b")),
         Request::json(url.clone(), body("{}")),
+        Request::put_xml(url.clone(), body("<a/>")),
         Request::delete(url),
     ] {
         assert_eq!(fetch(&origin).fetch(&request).await.unwrap().body, "mirrored");
@@ -158,6 +162,7 @@ async fn a_request_goes_by_its_method_with_its_body() {
         "GET none ",
         "POST application/x-www-form-urlencoded a=b",
         "POST application/json {}",
+        "PUT application/xml; charset=utf-8 <a/>",
         "DELETE none ",
     ];
     assert_eq!(*server.mirrored.lock().unwrap(), expected);

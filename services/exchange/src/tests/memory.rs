@@ -7,11 +7,13 @@ use std::time::Duration;
 use vigie_formats::programme::Key;
 use vigie_model::{BankId, Hash, ItemId, Sequence};
 
+use super::telling::said::SaidItems;
 use super::write_back::own::OwnItems;
 use crate::bank::{
     Applied, Bank, BankError, ChangePage, Exchange, ExchangeId, ForeignPage, KeyPage, Lease,
-    PART_RECORDS_MAX, Part, Put, Reader, Report,
+    PART_RECORDS_MAX, Part, Put, Reader, RecordsOfItem, Report, SaidPage,
 };
+use crate::secret::Secret;
 
 /// How a write fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub(crate) struct State {
     /// What write-back reads, and the id of its bank.
     pub(crate) own: OwnItems,
     pub(crate) own_bank: u32,
+    /// What the owner's people say.
+    pub(crate) said: SaidItems,
 }
 
 #[derive(Debug)]
@@ -97,7 +101,8 @@ impl MemoryBank {
         let describe = |put: &Put| {
             let hashes: Vec<String> = put.content.hashes().iter().map(vigie_model::Hash::to_text).collect();
             let classes: Vec<String> = put.details.classification.iter().map(ToString::to_string).collect();
-            format!("{hashes:?} {:?} {classes:?}", put.content.labels())
+            let opinion = put.opinion.as_ref().map(|opinion| (opinion.kind, opinion.word.as_str()));
+            format!("{hashes:?} {:?} {classes:?} {opinion:?}", put.content.labels())
         };
         let state = self.lock();
         state.exchanges[name].records.iter().map(|(key, put)| (key.to_string(), describe(put))).collect()
@@ -212,6 +217,25 @@ impl Bank for MemoryBank {
         count_max: u16,
     ) -> Result<ChangePage, BankError> {
         Ok(self.lock().own.page(after, count_max))
+    }
+
+    async fn said(
+        &self,
+        _exchange: ExchangeId,
+        _key: &Secret,
+        after: Sequence,
+        count_max: u16,
+    ) -> Result<SaidPage, BankError> {
+        Ok(self.lock().said.page(after, count_max))
+    }
+
+    async fn records_of(
+        &self,
+        _exchange: ExchangeId,
+        _key: &Secret,
+        item: ItemId,
+    ) -> Result<Option<RecordsOfItem>, BankError> {
+        Ok(self.lock().said.records_of(item))
     }
 
     async fn own_item(&self, _reader: &Reader, item: ItemId) -> Result<Option<Vec<Hash>>, BankError> {

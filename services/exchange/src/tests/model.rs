@@ -14,6 +14,40 @@ pub(crate) struct Thing {
     pub(crate) is_gone: bool,
     /// What is said of it.
     pub(crate) is_second_class: bool,
+    /// What others say of it.
+    pub(crate) said: Said,
+}
+
+/// What the members of a programme say of a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said {
+    Nothing,
+    Right,
+    Wrong,
+    /// The word for a match that was seen, where the programme has one; elsewhere nothing.
+    Seen,
+    /// Some this and some that.
+    Both,
+}
+
+impl Said {
+    pub(crate) const ALL: [Self; 5] = [Self::Nothing, Self::Right, Self::Wrong, Self::Seen, Self::Both];
+
+    pub(crate) const fn is_right(self) -> bool {
+        matches!(self, Self::Right | Self::Both)
+    }
+
+    pub(crate) const fn is_wrong(self) -> bool {
+        matches!(self, Self::Wrong | Self::Both)
+    }
+
+    /// Another one for each change of a thing.
+    fn after(former: Option<&Thing>, number: u8) -> Self {
+        let at = former.map_or(usize::from(number), |thing| {
+            1 + Self::ALL.iter().position(|one| *one == thing.said).unwrap()
+        });
+        Self::ALL[at % Self::ALL.len()]
+    }
 }
 
 /// What a programme shares.
@@ -54,7 +88,8 @@ impl Model {
                 Change::Put(number) => {
                     let is_second_class =
                         self.things.get(&number).is_some_and(|thing| !thing.is_second_class);
-                    let thing = Thing { at: self.now, is_gone: false, is_second_class };
+                    let said = Said::after(self.things.get(&number), number);
+                    let thing = Thing { at: self.now, is_gone: false, is_second_class, said };
                     self.things.insert(number, thing);
                     self.journal.push((number, Some(thing)));
                 }

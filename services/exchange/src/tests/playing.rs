@@ -83,6 +83,7 @@ pub(crate) async fn round<F: Fetch>(
         // Fewer than a page has, so that pages have several parts.
         part_records_max: 2,
         removal_percent_max: common.removal_percent_max.unwrap_or(20),
+        known_as: common.known_as.as_deref(),
         clock,
     };
     round.run(source.as_mut(), &mut done).await.map(|()| done)

@@ -8,6 +8,7 @@ use vigie_formats::programme::Record;
 use vigie_formats::{ncmec, stop_ncii, tat, threat_exchange, utc, vigie};
 use vigie_model::{SetDigest, UnixMillis};
 
+use super::feedback::{of_entries, of_records, of_updates, opinion};
 use super::model::{Model, Thing};
 use crate::asking::request::{Method, Request, Response, Target};
 use crate::secret::Secret;
@@ -85,6 +86,16 @@ impl Programme {
         living.map(|(number, thing)| self.describe(*number, thing)).collect()
     }
 
+    /// The words for right, wrong and seen, where the programme has them.
+    const fn words(self) -> [Option<&'static str>; 3] {
+        match self {
+            Self::Ncmec => [Some("affirmative"), Some("g-1"), None],
+            Self::ThreatExchange => [Some("HELPFUL"), Some("NOT_HELPFUL"), Some("SAW_THIS_TOO")],
+            Self::StopNcii => [Some("Blocked"), Some("NotBlocked"), Some("PendingReview")],
+            Self::Tat | Self::Vigie | Self::HttpFile => [None; 3],
+        }
+    }
+
     fn describe(self, number: u8, thing: &Thing) -> (String, String) {
         let record = Model::record(number, thing);
         let records: Vec<Record> = match self {
@@ -116,13 +127,17 @@ impl Programme {
         let hashes: Vec<String> = record.hashes.iter().map(vigie_model::Hash::to_text).collect();
         let labels: Vec<Box<str>> = record.labels.iter().map(|label| label.as_str().into()).collect();
         let classes: Vec<String> = record.classes.iter().map(ToString::to_string).collect();
-        (record.key.to_string(), format!("{hashes:?} {labels:?} {classes:?}"))
+        (
+            record.key.to_string(),
+            format!("{hashes:?} {labels:?} {classes:?} {:?}", opinion(self.words(), thing)),
+        )
     }
 }
 
 fn entry(number: u8, thing: &Thing) -> Vec<ncmec::Entry> {
     let member = ncmec::Member { id: 7, name: "Seven".to_owned() };
-    ncmec::entries(&Model::record(number, thing), &member, &number.to_string())
+    let entries = ncmec::entries(&Model::record(number, thing), &member, &number.to_string());
+    of_entries(entries, thing.said)
 }
 
 /// Entries of a range by their numbers, hence in no order of time.
@@ -173,7 +188,8 @@ fn threat_exchange(model: &Model, url: &Url, query: &BTreeMap<String, String>) -
     let updates = page
         .iter()
         .flat_map(|(number, thing)| {
-            threat_exchange::updates(&Model::record(*number, thing), (*number).into(), 1)
+            let updates = threat_exchange::updates(&Model::record(*number, thing), (*number).into(), 1);
+            of_updates(updates, thing.said)
         })
         .collect();
     Response::ok(threat_exchange::render(&threat_exchange::Page { updates, next, ..Default::default() }))
@@ -196,7 +212,9 @@ fn stop_ncii(model: &Model, query: &BTreeMap<String, String>) -> Response {
     let page = stop_ncii::Page {
         records: page
             .iter()
-            .flat_map(|(number, thing)| stop_ncii::hash_records(&Model::record(*number, thing), "case"))
+            .flat_map(|(number, thing)| {
+                of_records(stop_ncii::hash_records(&Model::record(*number, thing), "case"), thing.said)
+            })
             .collect(),
         next_page_token: last,
         next_set_timestamp: if has_more_records { newest } else { newest.saturating_sub(2).max(10) },

@@ -3,6 +3,7 @@
 pub(crate) mod own;
 mod taking;
 mod bed;
+pub(crate) use bed::block_on;
 mod histories;
 mod troubles;
 mod echoes;

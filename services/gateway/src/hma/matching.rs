@@ -3,8 +3,8 @@
 //! An answer is whole or there is none: a lookup that not every shard answers, or whose matches are more than one answer holds, would
 //! look like "not known" for the banks that are missing. The first is 503; of the second each bank is asked alone.
 //!
-//! Beyond HMA, where a request asks for it: `max_distance`, `numeric_distance`, `include_labels`, `include_metadata`, `include_coverage`
-//! (headers), and many signals in one `POST /m/lookup` of JSON.
+//! Beyond HMA, where a request asks for it: `max_distance`, `numeric_distance`, `include_labels`, `include_metadata`, `include_opinions`,
+//! `include_coverage` (headers), and many signals in one `POST /m/lookup` of JSON.
 //!
 //! Reading order: `asked`, `find`, `ratio`, `shown`.
 

@@ -63,6 +63,12 @@ async fn add(args: ExchangeAddArgs, output: &mut Output) -> anyhow::Result<Exit>
             "to submit it needs {needed}; where there are members also bank_key, a key that reads the bank"
         ));
     }
+    if common.feedback.is_some() {
+        let needed = args.api.feedback_credentials().join(", ");
+        output.note(format!(
+            "to tell opinions it needs {needed}; where there are members also bank_key, a key that reads the bank"
+        ));
+    }
     Ok(Exit::Done)
 }
 

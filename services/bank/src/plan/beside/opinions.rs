@@ -72,8 +72,15 @@ impl Planner<'_> {
                 changed.entry(new.item).or_insert_with(|| (placement, self.record_of(&placement)));
             let NewOpinion { hash, kind, words, .. } = new;
             let (hash, kind, words) = (*hash, *kind, words.clone());
-            let opinion =
-                Opinion { member, hash, kind: Some(kind), words: words.clone(), at, sequence: UNSET };
+            let opinion = Opinion {
+                member,
+                hash,
+                of_programme: false,
+                kind: Some(kind),
+                words: words.clone(),
+                at,
+                sequence: UNSET,
+            };
             let opinions = record.opinions.with(opinion).map_err(|_| Error::TooManyOpinions(new.item))?;
             if opinions != record.opinions {
                 let of = Of::member_and_bank(member, placement.bank);
@@ -94,8 +101,9 @@ impl Planner<'_> {
         for item in items {
             let (member, placement) = self.word_on(by, *item)?;
             let mut record = self.record_of(&placement);
-            let own: Vec<Opinion> =
-                record.opinions.iter().filter(|one| one.member == member).cloned().collect();
+            // What the records of programmes say is not this member's to take back.
+            let own = record.opinions.iter().filter(|one| one.member == member && !one.of_programme);
+            let own: Vec<Opinion> = own.cloned().collect();
             for opinion in own.into_iter().filter(|one| one.kind.is_some()) {
                 let taken_back =
                     Opinion { kind: None, words: OpinionWords::default(), at, sequence: UNSET, ..opinion };

@@ -51,7 +51,11 @@ impl Planner<'_> {
         let (member, placement) = self.word_on(by, item)?;
         let mut record = self.record_of(&placement);
         let put = record.opinions.iter().find(|one| {
-            one.member == member && one.hash.is_none() && one.kind.is_some() && one.words.foreign == *mark
+            one.member == member
+                && one.hash.is_none()
+                && !one.of_programme
+                && one.kind.is_some()
+                && one.words.foreign == *mark
         });
         let Some(put) = put.cloned() else { return Ok(()) };
         let taken_back = Opinion { kind: None, words: OpinionWords::default(), at, sequence, ..put };

@@ -3,6 +3,8 @@
 //! A record's key leads to content, and the content to the item that has the record's submission: so a record is found too whose item was
 //! removed and brought back with another id. An item keeps at most 8 submissions of one member. Where one of them is withdrawn, the
 //! submission of another record of the same content takes its place, so that the item goes with the last record that has it.
+//!
+//! What the programme's members say of a record is kept with its submission, and goes with it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -89,9 +91,12 @@ impl<'a> Page<'a, '_> {
                 .is_some_and(|(_, put)| put.is_none_or(|put| self.content_of(put) != mapped.content));
             !(is_own && moves)
         };
-        let origins = others.iter().filter(stays).filter_map(|other| self.origin(other.exchange, &other.key));
-        let mut waiting = origins.filter(|origin| !record.has(self.owner, origin));
-        waiting.next().map(|origin| Submission { member: self.owner, origin, at: self.at })
+        let mut waiting = others.iter().filter(stays).filter_map(|other| {
+            let origin = self.origin(other.exchange, &other.key)?;
+            (!record.has(self.owner, &origin)).then_some((origin, &other.opinion))
+        });
+        let (origin, opinion) = waiting.next()?;
+        Some(Submission { member: self.owner, origin, at: self.at, foreign: opinion.clone() })
     }
 
     fn content_of(&self, put: &ForeignRecord) -> ContentDigest {
@@ -102,7 +107,8 @@ impl<'a> Page<'a, '_> {
     fn put(&mut self, put: &'a ForeignRecord) -> Result<Target, Error> {
         let content = self.content_of(put);
         let origin = self.origin(self.exchange.id, &put.key).ok_or(Error::Broken)?;
-        let submission = Submission { member: self.owner, origin: origin.clone(), at: self.at };
+        let foreign = put.opinion.clone();
+        let submission = Submission { member: self.owner, origin: origin.clone(), at: self.at, foreign };
         let living = self.living(&content);
         let has =
             |item: &&ItemId| self.record_of(**item).is_some_and(|record| record.has(self.owner, &origin));
@@ -116,6 +122,7 @@ impl<'a> Page<'a, '_> {
                 // The programme's new classes replace the ones it gave before; notes are not the programme's.
                 with.details.classification = put.item.details.classification.clone();
             }
+            with = with.with_foreign(self.owner, &origin, put.opinion.as_ref());
             if with != *record {
                 self.changed.insert(item, Some(with));
             }
@@ -180,8 +187,15 @@ impl Planner<'_> {
                     Target::Known(item) => item,
                     Target::New(number) => ids[number],
                 };
-                let (key, foreign) = (put.key.clone(), put.foreign.clone());
-                MappedRecord { exchange: exchange.id, key_digest: digest, content, item, key, foreign }
+                MappedRecord {
+                    exchange: exchange.id,
+                    key_digest: digest,
+                    content,
+                    item,
+                    key: put.key.clone(),
+                    foreign: put.foreign.clone(),
+                    opinion: put.opinion.clone(),
+                }
             });
             self.exchange_records.insert((exchange.id, digest), row);
         }

@@ -2,6 +2,9 @@
 //!
 //! Of each member the newest opinion on the item and on each of its hashes is kept; the history is in the log. An opinion that was taken
 //! back stays as such, so that whoever follows opinions learns of it.
+//!
+//! Beside what its own people say, a member has an opinion on an item by the records of the programmes that it follows (`foreign`). It is kept
+//! apart: what a person says counts before it, and the two are one voice.
 
 use std::collections::BTreeMap;
 
@@ -82,6 +85,8 @@ pub struct Opinion {
     pub member: MemberId,
     /// The hash that the opinion is about, by its place among the item's hashes; `None` for the item.
     pub hash: Option<u8>,
+    /// The member has it by the records of programmes, and not by its own people.
+    pub of_programme: bool,
     /// The opinion; `None` for one that was taken back.
     pub kind: Option<OpinionKind>,
     /// What the member says beside it.
@@ -104,14 +109,15 @@ pub struct Opinions(Vec<Opinion>);
 impl Opinions {
     /// Hashes of one item on which a member has an opinion beside the one on the item.
     pub const HASHES_OF_MEMBER_MAX: usize = 8;
+    /// Opinions of one member on one item: on the item, on some of its hashes, and by programmes.
+    pub const OF_MEMBER_MAX: usize = 2 + Self::HASHES_OF_MEMBER_MAX;
     /// Opinions of one item: of as many members as a deployment may have.
-    pub const COUNT_MAX: usize = 1_000 * (1 + Self::HASHES_OF_MEMBER_MAX);
+    pub const COUNT_MAX: usize = 1_000 * Self::OF_MEMBER_MAX;
 
     /// These opinions; of each member and hash the last one.
     #[must_use]
     pub fn new(opinions: Vec<Opinion>) -> Self {
-        let by_key: BTreeMap<_, _> =
-            opinions.into_iter().map(|opinion| ((opinion.member, opinion.hash), opinion)).collect();
+        let by_key: BTreeMap<_, _> = opinions.into_iter().map(|opinion| (opinion.key(), opinion)).collect();
         Self(by_key.into_values().collect())
     }
 
@@ -126,17 +132,23 @@ impl Opinions {
         self.0.iter()
     }
 
-    /// The opinion of a member on a hash, or on the item.
+    /// The opinion of a member's own people on a hash, or on the item.
     #[must_use]
     pub fn of(&self, member: MemberId, hash: Option<u8>) -> Option<&Opinion> {
-        self.place(member, hash).ok().map(|at| &self.0[at])
+        self.place((member, hash, false)).ok().map(|at| &self.0[at])
+    }
+
+    /// The opinion that a member has on the item by the records of programmes.
+    #[must_use]
+    pub fn of_programme(&self, member: MemberId) -> Option<&Opinion> {
+        self.place((member, None, true)).ok().map(|at| &self.0[at])
     }
 
     /// The opinions with another one, in the place of the one before. A match that was seen takes the place of no opinion of a person, and
     /// of none of the same day: the opinions are the same then.
     pub fn with(&self, opinion: Opinion) -> Result<Self, TooManyOpinions> {
         let mut opinions = self.clone();
-        match self.place(opinion.member, opinion.hash) {
+        match self.place(opinion.key()) {
             Ok(at) if is_news(&self.0[at], &opinion) => opinions.0[at] = opinion,
             Ok(_) => {}
             Err(at) => {
@@ -161,39 +173,61 @@ impl Opinions {
         self
     }
 
-    /// The newest opinion of each member that has one, by member: what it has taken back does not count.
+    /// The opinion of each member that has one, by member: what it has taken back does not count. What its people say is before what it has by
+    /// programmes; of each the newest.
     #[must_use]
     pub fn newest(&self) -> Vec<(MemberId, OpinionKind)> {
-        let mut newest: BTreeMap<MemberId, &Opinion> = BTreeMap::new();
+        self.counting().into_iter().filter_map(|(member, opinion)| Some((member, opinion.kind?))).collect()
+    }
+
+    /// Members whose opinion is negative, and later than a time.
+    pub fn negatives_after(&self, at: UnixMillis) -> impl Iterator<Item = MemberId> {
+        let negative = |(_, opinion): &(MemberId, &Opinion)| opinion.kind == Some(OpinionKind::Negative);
+        let counting = self.counting().into_iter().filter(negative);
+        let is_later = move |(member, counts): &(MemberId, &Opinion)| {
+            self.0.iter().any(|one| {
+                one.member == *member
+                    && one.of_programme == counts.of_programme
+                    && one.kind == Some(OpinionKind::Negative)
+                    && one.at > at
+            })
+        };
+        counting.filter(is_later).map(|(member, _)| member)
+    }
+
+    /// The opinion of each member that counts, by member.
+    fn counting(&self) -> BTreeMap<MemberId, &Opinion> {
+        let mut counting: BTreeMap<MemberId, &Opinion> = BTreeMap::new();
         for opinion in self.0.iter().filter(|opinion| opinion.kind.is_some()) {
-            let known = newest.entry(opinion.member).or_insert(opinion);
-            // The match that was seen is less than what a person said, whenever that was.
-            let weight = |one: &Opinion| (one.kind != Some(OpinionKind::Seen), one.sequence);
+            let known = counting.entry(opinion.member).or_insert(opinion);
+            // The match that was seen is less than what a person or a programme said, whenever that was.
+            let weight =
+                |one: &Opinion| (one.kind != Some(OpinionKind::Seen), !one.of_programme, one.sequence);
             if weight(opinion) > weight(known) {
                 *known = opinion;
             }
         }
-        newest.into_iter().filter_map(|(member, opinion)| Some((member, opinion.kind?))).collect()
+        counting
     }
 
-    /// Members whose newest opinion is negative, and later than a time.
-    pub fn negatives_after(&self, at: UnixMillis) -> impl Iterator<Item = MemberId> {
-        let negative = self.newest().into_iter().filter(|(_, kind)| *kind == OpinionKind::Negative);
-        negative.map(|(member, _)| member).filter(move |member| {
-            let mut of_member = self.0.iter().filter(|opinion| opinion.member == *member);
-            of_member.any(|opinion| opinion.kind == Some(OpinionKind::Negative) && opinion.at > at)
-        })
+    fn place(&self, key: OpinionKey) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&key, Opinion::key)
     }
+}
 
-    fn place(&self, member: MemberId, hash: Option<u8>) -> Result<usize, usize> {
-        self.0.binary_search_by_key(&(member, hash), |opinion| (opinion.member, opinion.hash))
+/// By which an item has each opinion once: the member, the hash, and whether programmes say it.
+type OpinionKey = (MemberId, Option<u8>, bool);
+
+impl Opinion {
+    const fn key(&self) -> OpinionKey {
+        (self.member, self.hash, self.of_programme)
     }
 }
 
 /// Whether an opinion says something that the one before did not.
 fn is_news(before: &Opinion, opinion: &Opinion) -> bool {
     const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
-    if opinion.kind == Some(OpinionKind::Seen) {
+    if opinion.kind == Some(OpinionKind::Seen) && !opinion.of_programme {
         return match before.kind {
             Some(OpinionKind::Positive | OpinionKind::Negative) => false,
             Some(OpinionKind::Seen) => opinion.at.0 / DAY_MS > before.at.0 / DAY_MS,
@@ -211,7 +245,12 @@ mod tests {
 
     fn opinion(member: u32, hash: Option<u8>, kind: Option<OpinionKind>, at: u64) -> Opinion {
         let (member, words) = (MemberId(member), OpinionWords::default());
-        Opinion { member, hash, kind, words, at: UnixMillis(at), sequence: Sequence(at) }
+        let of_programme = false;
+        Opinion { member, hash, of_programme, kind, words, at: UnixMillis(at), sequence: Sequence(at) }
+    }
+
+    fn of_programme(member: u32, kind: Option<OpinionKind>, at: u64) -> Opinion {
+        Opinion { of_programme: true, ..opinion(member, None, kind, at) }
     }
 
     fn all(opinions: &[Opinion]) -> Opinions {
@@ -253,6 +292,32 @@ mod tests {
         assert_eq!(on_hash.newest(), [(MemberId(1), Positive)]);
         // The same once more is no news.
         assert_eq!(looked.with(opinion(1, None, Some(Positive), 7)), Ok(looked));
+    }
+
+    #[test]
+    fn what_people_say_counts_before_what_programmes_say_and_both_are_one_voice() {
+        use OpinionKind::{Negative, Positive, Seen};
+        let programme = all(&[of_programme(1, Some(Negative), 9)]);
+        assert_eq!(programme.newest(), [(MemberId(1), Negative)]);
+        // A match that was seen is no word of a person.
+        let seen = programme.with(opinion(1, None, Some(Seen), 10)).unwrap();
+        assert_eq!(seen.newest(), [(MemberId(1), Negative)]);
+        let person = seen.with(opinion(1, Some(0), Some(Positive), 2)).unwrap();
+        assert_eq!(person.newest(), [(MemberId(1), Positive)]);
+        assert_eq!(person.negatives_after(UnixMillis(0)).count(), 0);
+        // What the person takes back is no word, and the programme's stays.
+        let back = person.with(opinion(1, Some(0), None, 11)).unwrap();
+        assert_eq!(back.newest(), [(MemberId(1), Negative)]);
+        let ended = back.with(of_programme(1, None, 12)).unwrap();
+        assert_eq!(ended.newest(), [(MemberId(1), Seen)]);
+        assert_eq!(ended.of_programme(MemberId(1)).unwrap().kind, None);
+        // The time of a negative opinion is that of the one that counts.
+        let both = programme.with(opinion(1, None, Some(Negative), 3)).unwrap();
+        let later = |at| both.negatives_after(UnixMillis(at)).count();
+        assert_eq!((later(2), later(3)), (1, 0));
+        // The programme's match that was seen is what it is, whatever the day.
+        let seen = all(&[of_programme(1, Some(Positive), 1)]).with(of_programme(1, Some(Seen), 2)).unwrap();
+        assert_eq!(seen.newest(), [(MemberId(1), Seen)]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use thiserror::Error;
 use vigie_model::{MemberId, UnixMillis};
 
+use super::foreign::ForeignOpinion;
 use crate::text::{Text, TextError};
 
 /// Where an item comes from, in the words of its contributor. It tells one submission of a member from another.
@@ -75,4 +76,6 @@ pub struct Submission {
     pub origin: Origin,
     /// When it said so.
     pub at: UnixMillis,
+    /// What the programme's record says of it, where the submission is of an exchange's record with opinions.
+    pub foreign: Option<ForeignOpinion>,
 }

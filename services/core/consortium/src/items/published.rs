@@ -201,7 +201,7 @@ mod tests {
 
     fn record(programme: &str) -> ItemRecord {
         let origin = Origin::new(programme, "k", "").unwrap();
-        let first = Submission { member: MemberId(2), origin, at: UnixMillis(1) };
+        let first = Submission { member: MemberId(2), origin, at: UnixMillis(1), foreign: None };
         ItemRecord::new(ContentDigest([0; 32]), Details::default(), first)
     }
 

@@ -8,6 +8,7 @@ use vigie_model::{BankId, Hash, MemberId, Standing, UnixMillis};
 
 use super::details::Details;
 use super::dispute::{Dispute, FloodLift, MemberHold, Resolution};
+use super::foreign::ForeignOpinion;
 use super::hold::Holds;
 use super::opinion::Opinions;
 use super::origin::{Origin, Submission};
@@ -183,6 +184,22 @@ impl ItemRecord {
         lifts.into_iter().all(|lift| lift.is_before(window_ms, now))
     }
 
+    /// The record with what a programme says by the submission of a member from an origin. Unchanged where it has no such submission: the record
+    /// of the programme is one of more than are kept.
+    #[must_use]
+    pub fn with_foreign(
+        mut self,
+        member: MemberId,
+        origin: &Origin,
+        foreign: Option<&ForeignOpinion>,
+    ) -> Self {
+        let mut submissions = self.submissions.iter_mut();
+        if let Some(one) = submissions.find(|one| one.member == member && one.origin == *origin) {
+            one.foreign = foreign.cloned();
+        }
+        self
+    }
+
     /// Whether the item is its bank's own: one of its submissions names no programme.
     #[must_use]
     pub fn is_own(&self) -> bool {
@@ -244,9 +261,10 @@ mod tests {
         let origin = |case: &str| Origin::new("programme", "key", case).unwrap();
         let at = UnixMillis(1);
         let content = ContentDigest::of(BankId(1), &[Hash::md5([1; 16])]);
-        let first = Submission { member: MemberId(2), origin: origin("a"), at };
+        let first = Submission { member: MemberId(2), origin: origin("a"), at, foreign: None };
         let record = ItemRecord::new(content, Details::default(), first);
-        let submission = |member, case| Submission { member: MemberId(member), origin: origin(case), at };
+        let submission =
+            |member, case| Submission { member: MemberId(member), origin: origin(case), at, foreign: None };
         let record = record.with(submission(2, "b")).unwrap();
         let record = record.with(submission(3, "a")).unwrap();
         assert!(record.has(MemberId(2), &origin("b")) && !record.has(MemberId(3), &origin("b")));
@@ -262,7 +280,7 @@ mod tests {
     fn no_member_takes_the_room_of_another() {
         let submission = |member, case: u64| {
             let origin = Origin::new("", "", &case.to_string()).unwrap();
-            Submission { member: MemberId(member), origin, at: UnixMillis(case) }
+            Submission { member: MemberId(member), origin, at: UnixMillis(case), foreign: None }
         };
         let content = ContentDigest::of(BankId(1), &[Hash::md5([1; 16])]);
         let mut record = ItemRecord::new(content, Details::default(), submission(1, 0));

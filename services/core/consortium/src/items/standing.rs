@@ -55,7 +55,7 @@ impl ItemRecord {
 }
 
 // A list of opinions is never larger than what a standing may name.
-const _: () = assert!(Opinions::COUNT_MAX / (1 + Opinions::HASHES_OF_MEMBER_MAX) <= Standing::MEMBERS_MAX);
+const _: () = assert!(Opinions::COUNT_MAX / Opinions::OF_MEMBER_MAX <= Standing::MEMBERS_MAX);
 
 #[cfg(test)]
 mod tests {
@@ -75,6 +75,7 @@ mod tests {
             member: MemberId(*member),
             origin: Origin::default(),
             at: UnixMillis(1),
+            foreign: None,
         };
         let first = ItemRecord::new(content, Details::default(), submission(&members[0]));
         members[1..].iter().fold(first, |record, member| record.with(submission(member)).unwrap())
@@ -83,7 +84,8 @@ mod tests {
     fn opine(record: &mut ItemRecord, member: u32, kind: OpinionKind, at: u64) {
         let (member, words) = (MemberId(member), OpinionWords::default());
         let (at, sequence) = (UnixMillis(at), Sequence(at));
-        let opinion = Opinion { member, hash: None, kind: Some(kind), words, at, sequence };
+        let of_programme = false;
+        let opinion = Opinion { member, hash: None, of_programme, kind: Some(kind), words, at, sequence };
         record.opinions = record.opinions.with(opinion).unwrap();
     }
 

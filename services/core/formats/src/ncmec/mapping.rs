@@ -1,6 +1,6 @@
 //! Entries as records, and back.
 
-use vigie_consortium::Class;
+use vigie_consortium::{Class, OpinionReason};
 use vigie_model::{Hash, ItemContent};
 
 use super::page::{Entry, Feedback, Fingerprint, Member, Page, Statement};
@@ -19,6 +19,9 @@ const KINDS: &[Kind] = &[
 const TAXONOMY: &str = "ncmec";
 /// Its only dimension.
 const DIMENSION: &str = "classification";
+
+/// The word for feedback that is not negative, which has no reason.
+const AFFIRMATIVE: &str = "affirmative";
 
 /// The records of a page, keyed by member and entry, and the count of what was left out.
 #[must_use]
@@ -60,16 +63,18 @@ fn member(member: &Member) -> String {
 
 fn opinions(feedback: &Feedback) -> impl Iterator<Item = Opinion> {
     let (view, words) = match &feedback.statement {
-        Statement::Affirmative => (View::Positive, Vec::new()),
+        Statement::Affirmative => (View::Positive, vec![AFFIRMATIVE.to_owned()]),
         Statement::Negative(reason) => (
             View::Negative,
-            [&reason.name, &reason.guid].into_iter().filter(|w| !w.is_empty()).cloned().collect(),
+            [&reason.guid, &reason.name].into_iter().filter(|w| !w.is_empty()).cloned().collect(),
         ),
     };
     feedback.members.iter().map(move |one| Opinion {
         by: Some(member(one)),
         about: Some(feedback.kind.clone()),
         view,
+        // Reasons are data of each environment, by ids.
+        reason: (view == View::Negative).then_some(OpinionReason::Other),
         words: words.clone(),
         at: feedback.at,
     })

@@ -75,6 +75,44 @@ fn a_page_in_the_programmes_shape_is_read_whatever_the_order_of_children() {
 }
 
 #[test]
+fn feedback_is_one_opinion_with_the_id_of_its_reason() {
+    use vigie_consortium::OpinionReason;
+    use vigie_model::OpinionKind;
+
+    let said = |feedback: &str, own: Option<&str>| {
+        let text = format!(
+            r#"<queryResult xmlns="{}"><images><image><member id="7">Seven</member><id>a</id><timestamp>2024-01-09T10:00:00Z</timestamp>
+               <fingerprints><md5>00112233445566778899aabbccddeeff</md5></fingerprints>
+               <feedback>{feedback}</feedback></image></images></queryResult>"#,
+            NAMESPACE
+        );
+        let (records, _) = records(&parse(text.as_bytes()).unwrap());
+        records[0].said(own).map(|said| (said.kind, said.reason, said.word.to_string()))
+    };
+    let affirmative = |id: u64| {
+        format!(
+            r#"<affirmativeFeedback type="Md5"><members><member id="{id}">M</member></members></affirmativeFeedback>"#
+        )
+    };
+    let negative = |id: u64| {
+        format!(
+            r#"<negativeFeedback type="Md5"><reasons><reason guid="g-1" name="Not illegal" type="Md5"/><members><member
+               id="{id}">M</member></members></reasons></negativeFeedback>"#
+        )
+    };
+    let positive = Some((Some(OpinionKind::Positive), None, "affirmative".to_owned()));
+    let wrong = Some((Some(OpinionKind::Negative), Some(OpinionReason::Other), "g-1".to_owned()));
+    let disputed = Some((None, None, String::new()));
+    assert_eq!(said("", None), None);
+    assert_eq!(said(&affirmative(8), None), positive);
+    assert_eq!(said(&negative(8), None), wrong);
+    assert_eq!(said(&[affirmative(8), negative(9)].concat(), None), disputed);
+    assert_eq!(said(&[affirmative(8), negative(9)].concat(), Some("8")), wrong);
+    // A hundred members are one voice.
+    assert_eq!(said(&(8..108).map(negative).collect::<String>(), None), wrong);
+}
+
+#[test]
 fn records_are_keyed_by_member_and_entry_and_keep_foreign_words() {
     let (records, tally) = records(&parse(PAGE.as_bytes()).unwrap());
     assert_eq!(tally, Tally { bad_values: 1, unknown_types: 1, ..Tally::default() });
@@ -93,7 +131,7 @@ fn records_are_keyed_by_member_and_entry_and_keep_foreign_words() {
             ("11 Eleven", View::Negative)
         ]
     );
-    assert_eq!(first.opinions[2].words, ["Not illegal", "g-1"]);
+    assert_eq!(first.opinions[2].words, ["g-1", "Not illegal"]);
     assert_eq!((gone.key.as_str(), gone.withdrawn), ("7-gone", true));
     // A word that the taxonomy has not is a label.
     assert_eq!((&clip.labels[..], clip.classes.len()), (&["ncmec:C9".to_owned()][..], 0));

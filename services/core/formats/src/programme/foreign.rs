@@ -70,7 +70,7 @@ fn other_hash(hash: &OtherHash) -> Value {
 }
 
 fn opinion(opinion: &Opinion) -> Value {
-    let Opinion { by, about, view, words, at } = opinion;
+    let Opinion { by, about, view, words, at, .. } = opinion;
     let mut object = Map::new();
     object.insert("view".to_owned(), json!(view.name()));
     for (name, text) in [("by", by), ("about", about)] {
@@ -107,7 +107,14 @@ mod tests {
         assert_eq!(foreign(&record), "{}");
         record.owner = Some("é".repeat(1_000));
         let words = vec!["Blocked".to_owned(), "Nude".to_owned()];
-        let opinion = Opinion { by: Some("Ann".into()), about: None, view: View::Positive, words, at: None };
+        let opinion = Opinion {
+            by: Some("Ann".into()),
+            about: None,
+            view: View::Positive,
+            reason: None,
+            words,
+            at: None,
+        };
         record.opinions = vec![opinion; 500];
         record.other_hashes =
             vec![OtherHash { kind: "TMK".into(), value: HashText::new(&"x".repeat(5_000)) }];

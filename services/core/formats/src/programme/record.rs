@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use vigie_consortium::{Class, Classification, EntryDigest};
+use vigie_consortium::{Class, Classification, EntryDigest, OpinionReason};
 use vigie_model::{Hash, ItemContent, ItemDraft, UnixMillis};
 
 use super::fault::Tally;
@@ -55,7 +55,9 @@ pub struct Opinion {
     pub about: Option<String>,
     /// The nearest of the four opinions of the model.
     pub view: View,
-    /// The programme's own words for it: status, reaction, reasons, tags.
+    /// Why it is negative, in the model's words.
+    pub reason: Option<OpinionReason>,
+    /// The programme's own words for it, the one that decides first: status, reaction, reason, tags.
     pub words: Vec<String>,
     /// When it was given.
     pub at: Option<UnixMillis>,

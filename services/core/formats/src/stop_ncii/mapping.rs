@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use vigie_consortium::OpinionReason;
 use vigie_model::UnixMillis;
 
 use super::page::{CaseStatus, Feedback, FeedbackValue, HashRecord, Page, SignalType};
@@ -44,6 +45,7 @@ fn record(one: &HashRecord, tally: &mut Tally) -> Option<Record> {
         by: None,
         about: None,
         view: View::Seed,
+        reason: None,
         words: vec![one.hash_status.as_str().to_owned()],
         at: None,
     });
@@ -60,8 +62,9 @@ fn opinion(feedback: &Feedback) -> Opinion {
     let view = match feedback.feedback_value {
         FeedbackValue::Blocked => View::Positive,
         FeedbackValue::NotBlocked => View::Negative,
-        FeedbackValue::PendingReview
-        | FeedbackValue::QualityUnknown
+        // The platform has a match, and has not looked at it.
+        FeedbackValue::PendingReview => View::Seen,
+        FeedbackValue::QualityUnknown
         | FeedbackValue::None
         | FeedbackValue::Withdrawn
         | FeedbackValue::Deleted
@@ -73,6 +76,8 @@ fn opinion(feedback: &Feedback) -> Opinion {
         by: (!feedback.source.is_empty()).then(|| feedback.source.clone()),
         about: None,
         view,
+        // The programme does not say why.
+        reason: (view == View::Negative).then_some(OpinionReason::Other),
         words: [value].into_iter().chain(feedback.tags.iter().cloned()).collect(),
         at: None,
     }

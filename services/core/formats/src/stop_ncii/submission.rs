@@ -68,11 +68,17 @@ impl SubmittedHash {
 }
 
 impl SubmittedFeedback {
+    /// What the platform says of a hash, in the programme's word.
+    #[must_use]
+    pub fn of(hash: &Hash, feedback_value: FeedbackValue, tags: &[String]) -> Self {
+        Self { tags: tags.to_vec(), feedback_value, hash_value: HashText::of(hash) }
+    }
+
     /// Takes back what the platform has said of a hash. The programme's types that can be submitted differ in the length of their values, so
     /// the value names the hash without a type.
     #[must_use]
     pub fn withdrawn(hash: &Hash) -> Self {
-        Self { tags: Vec::new(), feedback_value: FeedbackValue::Withdrawn, hash_value: HashText::of(hash) }
+        Self::of(hash, FeedbackValue::Withdrawn, &[])
     }
 }
 

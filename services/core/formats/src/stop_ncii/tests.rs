@@ -53,6 +53,53 @@ fn a_withdrawal_is_told_by_the_status_or_by_all_cases() {
 }
 
 #[test]
+fn every_word_of_feedback_is_an_opinion_or_says_nothing() {
+    use vigie_consortium::OpinionReason;
+    use vigie_model::OpinionKind::{Negative, Positive, Seen};
+
+    let record = |values: &[&str]| HashRecord {
+        last_mod_timestamp: 1,
+        signal_type: SignalType::VideoMd5,
+        hash_value: HashText::of(&Hash::md5([1; 16])),
+        hash_status: CaseStatus::Active,
+        case_numbers: Default::default(),
+        feedbacks: values
+            .iter()
+            .enumerate()
+            .map(|(at, value)| Feedback {
+                source: format!("Platform {at}"),
+                feedback_value: FeedbackValue::from(*value),
+                tags: vec!["Nude".into()],
+            })
+            .collect(),
+    };
+    let said = |values: &[&str]| {
+        let page = Page { records: vec![record(values)], ..Page::default() };
+        records(&page).0[0].said(None).map(|said| (said.kind, said.reason, said.word.to_string()))
+    };
+    let alone = |kind, word: &str| {
+        let reason = (kind == Negative).then_some(OpinionReason::Other);
+        Some((Some(kind), reason, word.to_owned()))
+    };
+    for (value, expected) in [
+        ("Blocked", alone(Positive, "Blocked")),
+        ("NotBlocked", alone(Negative, "NotBlocked")),
+        ("PendingReview", alone(Seen, "PendingReview")),
+        ("QualityUnknown", None),
+        ("None", None),
+        ("Withdrawn", None),
+        ("Deleted", None),
+        ("Unknown", None),
+        ("NewWord", None),
+    ] {
+        assert_eq!(said(&[value]), expected, "{value}");
+        assert_eq!(said(&[value, value, "None"]), expected, "{value}");
+    }
+    assert_eq!(said(&["PendingReview", "NotBlocked"]), alone(Negative, "NotBlocked"));
+    assert_eq!(said(&["Blocked", "PendingReview", "NotBlocked"]), Some((None, None, String::new())));
+}
+
+#[test]
 fn every_truncation_is_a_fault() {
     for end in 0..PAGE.len() {
         assert_eq!(parse(&PAGE.as_bytes()[..end]), Err(Fault::Torn), "{end}");

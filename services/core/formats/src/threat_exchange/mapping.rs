@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use vigie_consortium::OpinionReason;
 use vigie_model::UnixMillis;
 
 use super::page::{Descriptor, Page, Status, Tag, Update};
@@ -66,41 +67,45 @@ fn record(update: &Update, tally: &mut Tally) -> Option<Record> {
     Some(record)
 }
 
-/// One opinion for each app: its own status outweighs its reactions, and of these `HELPFUL` outweighs `DISAGREE_WITH_TAGS`.
+/// One opinion for each app: its own status outweighs its reactions. Of these `HELPFUL` outweighs `DISAGREE_WITH_TAGS` and `NOT_HELPFUL`.
 fn opinions(descriptors: &[&Descriptor]) -> Vec<Opinion> {
     let mut opinions: BTreeMap<&str, Opinion> = BTreeMap::new();
     for descriptor in descriptors {
         let Some(owner) = &descriptor.owner else { continue };
-        let view = match descriptor.status {
-            Status::Malicious => View::Positive,
-            Status::NonMalicious => View::Negative,
-            Status::Suspicious | Status::Unknown | Status::Other(_) => View::Seed,
+        let (view, reason) = match descriptor.status {
+            Status::Malicious => (View::Positive, None),
+            Status::NonMalicious => (View::Negative, Some(OpinionReason::OutOfScope)),
+            Status::Suspicious | Status::Unknown | Status::Other(_) => (View::Seed, None),
         };
         let tags = descriptor.tags.iter().map(|tag| tag.text.clone());
         let words = [descriptor.status.as_str().to_owned()].into_iter().chain(tags).collect();
         let at = descriptor.added_on.as_deref().and_then(utc::from_text);
-        opinions.insert(owner, Opinion { by: Some(owner.clone()), about: None, view, words, at });
+        opinions.insert(owner, Opinion { by: Some(owner.clone()), about: None, view, reason, words, at });
     }
     let mut reactions: BTreeMap<&str, Opinion> = BTreeMap::new();
     for reaction in descriptors.iter().flat_map(|descriptor| &descriptor.reactions) {
-        let view = match reaction.kind.as_str() {
-            "HELPFUL" => View::Positive,
-            "DISAGREE_WITH_TAGS" => View::Negative,
-            "SAW_THIS_TOO" => View::Seen,
-            _ => View::Seed,
+        let (view, reason) = match reaction.kind.as_str() {
+            "HELPFUL" => (View::Positive, None),
+            "DISAGREE_WITH_TAGS" => (View::Negative, Some(OpinionReason::WrongClassification)),
+            "NOT_HELPFUL" => (View::Negative, Some(OpinionReason::Other)),
+            "SAW_THIS_TOO" => (View::Seen, None),
+            _ => (View::Seed, None),
         };
         for app in reaction.apps.iter().filter(|app| !opinions.contains_key(app.as_str())) {
             let opinion = reactions.entry(app).or_insert_with(|| Opinion {
                 by: Some(app.clone()),
                 about: None,
                 view,
+                reason,
                 words: Vec::new(),
                 at: None,
             });
             if weight(view) > weight(opinion.view) {
-                opinion.view = view;
+                (opinion.view, opinion.reason) = (view, reason);
+                opinion.words.insert(0, reaction.kind.clone());
+            } else {
+                opinion.words.push(reaction.kind.clone());
             }
-            opinion.words.push(reaction.kind.clone());
         }
     }
     opinions.into_values().chain(reactions.into_values()).collect()

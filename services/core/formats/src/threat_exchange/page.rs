@@ -183,7 +183,7 @@ struct WireUpdate {
 /// A list, bare or below `data`.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum WireList<T> {
+pub(super) enum WireList<T> {
     Below {
         #[serde(default = "Vec::new")]
         data: Vec<T>,
@@ -227,10 +227,19 @@ enum WireTag {
 }
 
 #[derive(Deserialize)]
-struct WireReaction {
+pub(super) struct WireReaction {
     key: String,
     #[serde(deserialize_with = "json::id")]
     value: String,
+}
+
+/// Reactions, with the apps that the programme writes as one text.
+pub(super) fn reactions_of(wire: Option<WireList<WireReaction>>) -> Vec<Reaction> {
+    let reaction = |WireReaction { key, value }| Reaction {
+        kind: key,
+        apps: value.split(',').map(str::trim).filter(|app| !app.is_empty()).map(str::to_owned).collect(),
+    };
+    wire.map(WireList::items).unwrap_or_default().into_iter().map(reaction).collect()
 }
 
 fn unknown() -> Status {
@@ -258,16 +267,12 @@ impl From<WireDescriptor> for Descriptor {
             WireTag::Tag(tag) => tag,
             WireTag::Word(text) => Tag { id: String::new(), text },
         };
-        let reaction = |WireReaction { key, value }| Reaction {
-            kind: key,
-            apps: value.split(',').map(str::trim).filter(|app| !app.is_empty()).map(str::to_owned).collect(),
-        };
         Self {
             id,
             owner: owner.map(|owner| owner.id),
             status,
             tags: tags.map(WireList::items).unwrap_or_default().into_iter().map(tag).collect(),
-            reactions: reactions.map(WireList::items).unwrap_or_default().into_iter().map(reaction).collect(),
+            reactions: reactions_of(reactions),
             added_on,
         }
     }

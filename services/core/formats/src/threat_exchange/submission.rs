@@ -5,7 +5,7 @@ use serde_json::Value;
 use vigie_model::Hash;
 
 use super::mapping::KINDS;
-use super::page::Status;
+use super::page::{Reaction, Status, WireList, WireReaction, reactions_of};
 use crate::json::{self, Records};
 use crate::programme::hash_text::word_among;
 use crate::programme::{Fault, HashText};
@@ -88,18 +88,33 @@ pub struct Found {
     pub indicator: HashText,
     /// The programme's word for the type.
     pub kind: String,
+    /// Reactions to it, where the search asks for them.
+    pub reactions: Vec<Reaction>,
 }
 
 impl Found {
     /// The fields of a descriptor that a search has to ask for.
     pub const FIELDS: &'static str = "id,raw_indicator,type,owner{id}";
+    /// The same with reactions.
+    pub const FIELDS_WITH_REACTIONS: &'static str = "id,raw_indicator,type,owner{id},reactions";
 
     /// Whether this is an app's descriptor of a hash.
     #[must_use]
     pub fn is_of(&self, app: &str, hash: &Hash, signal_type: &str) -> bool {
-        self.owner == app
-            && self.kind.eq_ignore_ascii_case(signal_type)
+        self.owner == app && self.is_about(hash, signal_type)
+    }
+
+    /// Whether this is a descriptor of a hash.
+    #[must_use]
+    pub fn is_about(&self, hash: &Hash, signal_type: &str) -> bool {
+        self.kind.eq_ignore_ascii_case(signal_type)
             && self.indicator.as_str().eq_ignore_ascii_case(&hash.to_text())
+    }
+
+    /// The words of an app's reactions to it.
+    pub fn reactions_of<'f>(&'f self, app: &'f str) -> impl Iterator<Item = &'f str> {
+        let of_app = self.reactions.iter().filter(move |reaction| reaction.apps.contains(app));
+        of_app.map(|reaction| reaction.kind.as_str())
     }
 }
 
@@ -123,6 +138,7 @@ pub fn parse_found(bytes: &[u8]) -> Result<(Vec<Found>, bool), Fault> {
         #[serde(rename = "type")]
         kind: String,
         owner: Option<Owner>,
+        reactions: Option<WireList<WireReaction>>,
     }
     #[derive(Deserialize)]
     struct Owner {
@@ -133,11 +149,12 @@ pub fn parse_found(bytes: &[u8]) -> Result<(Vec<Found>, bool), Fault> {
     if data.bad > 0 {
         return Err(Fault::Field { syntax: "JSON", field: "descriptor" });
     }
-    let found = |Descriptor { id, raw_indicator, kind, owner }| Found {
+    let found = |Descriptor { id, raw_indicator, kind, owner, reactions }| Found {
         id,
         owner: owner.map_or_else(String::new, |owner: Owner| owner.id),
         indicator: raw_indicator,
         kind,
+        reactions: reactions_of(reactions),
     };
     let has_more = paging.and_then(|paging| paging.next).is_some_and(|next| !next.is_empty());
     Ok((data.records.into_iter().map(found).collect(), has_more))

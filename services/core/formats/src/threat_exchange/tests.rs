@@ -76,6 +76,66 @@ fn a_status_outweighs_reactions_and_a_missing_descriptor_is_a_deletion() {
 }
 
 #[test]
+fn every_reaction_and_status_is_an_opinion_or_says_nothing() {
+    use vigie_consortium::OpinionReason::{Other, OutOfScope, WrongClassification};
+    use vigie_model::OpinionKind::{Negative, Positive, Seen};
+
+    let said = |status: &str, reactions: &[(&str, &str)], own: Option<&str>| {
+        let descriptor = |id: &str, owner: &str, status: &str, reactions: &[(&str, &str)]| Descriptor {
+            id: id.into(),
+            owner: Some(owner.into()),
+            status: Status::from(status),
+            tags: Vec::new(),
+            reactions: reactions
+                .iter()
+                .map(|(kind, apps)| Reaction {
+                    kind: (*kind).to_owned(),
+                    apps: apps.split(',').map(str::to_owned).collect(),
+                })
+                .collect(),
+            added_on: None,
+        };
+        let descriptors =
+            vec![descriptor("11", "5", "MALICIOUS", reactions), descriptor("12", "6", status, &[])];
+        let update = Update {
+            id: "1".into(),
+            indicator: HashText::new(&pdq()),
+            kind: "HASH_PDQ".into(),
+            last_updated: 1,
+            should_delete: false,
+            descriptors: Some(descriptors),
+        };
+        let (records, _) = records(&Page { updates: vec![update], ..Page::default() });
+        records[0].said(own).map(|said| (said.kind, said.reason, said.word.to_string()))
+    };
+    let of = |kind, reason, word: &str| Some((Some(kind), reason, word.to_owned()));
+    // Of another owner: that it shares the same hash is its word for it.
+    assert_eq!(said("MALICIOUS", &[], None), of(Positive, None, "MALICIOUS"));
+    assert_eq!(said("NON_MALICIOUS", &[], None), of(Negative, Some(OutOfScope), "NON_MALICIOUS"));
+    assert_eq!((said("SUSPICIOUS", &[], None), said("UNKNOWN", &[], None)), (None, None));
+    for (word, expected) in [
+        ("HELPFUL", of(Positive, None, "HELPFUL")),
+        ("NOT_HELPFUL", of(Negative, Some(Other), "NOT_HELPFUL")),
+        ("DISAGREE_WITH_TAGS", of(Negative, Some(WrongClassification), "DISAGREE_WITH_TAGS")),
+        ("SAW_THIS_TOO", of(Seen, None, "SAW_THIS_TOO")),
+        ("OUTDATED", None),
+        ("WANT_MORE_INFO", None),
+        ("NEW_WORD", None),
+    ] {
+        assert_eq!(said("UNKNOWN", &[(word, "1,2")], None), expected, "{word}");
+        assert_eq!(said("UNKNOWN", &[(word, "1")], Some("1")), None, "{word}");
+    }
+    // One app that says several things has the word that counts most.
+    let several = [("SAW_THIS_TOO", "1"), ("NOT_HELPFUL", "1"), ("WANT_MORE_INFO", "1")];
+    assert_eq!(said("UNKNOWN", &several, None), of(Negative, Some(Other), "NOT_HELPFUL"));
+    let helpful = [("DISAGREE_WITH_TAGS", "1"), ("HELPFUL", "1")];
+    assert_eq!(said("UNKNOWN", &helpful, None), of(Positive, None, "HELPFUL"));
+    // Two apps that disagree.
+    let two = [("DISAGREE_WITH_TAGS", "1"), ("HELPFUL", "2")];
+    assert_eq!(said("UNKNOWN", &two, None), Some((None, None, String::new())));
+}
+
+#[test]
 fn a_video_and_its_tag_are_one_type() {
     let tagged = r#"{"data": [{"id": "1", "indicator": "00112233445566778899aabbccddeeff", "type": "HASH_MD5",
         "last_updated": 1, "descriptors": {"data": [{"id": "2", "owner": {"id": "3"}, "status": "MALICIOUS",

@@ -170,7 +170,7 @@ impl Taking {
                 given.take_back(number.parse().unwrap(), self.app);
                 Response::ok(r#"{"success": true}"#)
             }
-            Method::Get | Method::Json(_) => {
+            Method::Get | Method::Json(_) | Method::PutXml(_) => {
                 // The exchange follows with the same token.
                 let Target::Url(url) = &request.target else { panic!("no URL") };
                 let mut url = url.clone();

@@ -23,6 +23,7 @@ pub(in crate::hma) struct Lookup {
     include_labels: Option<String>,
     include_metadata: Option<String>,
     include_coverage: Option<String>,
+    include_opinions: Option<String>,
     url: Option<String>,
     content_type: Option<String>,
     types: Option<String>,
@@ -39,6 +40,8 @@ pub(super) struct Shown {
     pub(super) metadata: bool,
     /// Headers with what was searched.
     pub(super) coverage: bool,
+    /// What members say of the item.
+    pub(super) opinions: bool,
 }
 
 /// How to search, and what to show.
@@ -93,6 +96,7 @@ impl Lookup {
             labels: switch("include_labels", self.include_labels.as_deref())?,
             metadata: switch("include_metadata", self.include_metadata.as_deref())?,
             coverage: switch("include_coverage", self.include_coverage.as_deref())?,
+            opinions: switch("include_opinions", self.include_opinions.as_deref())?,
         };
         Ok(Wish { banks, max_distances, shown })
     }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 use vigie_clients::Code;
-use vigie_model::{BankRef, Match};
+use vigie_model::{BankRef, Facts, Match, OpinionKind};
 
 use crate::hma::content::metadata;
 use crate::hma::matching::asked::Shown;
@@ -34,6 +34,9 @@ pub(super) async fn object(shown: Shown, caller: &Caller, found: &Match) -> Resu
         object["signal_type"] = json!(crate::hma::signals::name_of(found.hash_type));
         object["exact"] = json!(found.exact);
     }
+    if shown.opinions {
+        object["opinions"] = opinions(found.facts.as_deref());
+    }
     // An item without an id is of a bank whose details the caller may not read.
     if shown.metadata && found.item.0 > 0 {
         match caller.banks().describe_item(found.item, caller.deadline()).await {
@@ -47,6 +50,18 @@ pub(super) async fn object(shown: Shown, caller: &Caller, found: &Match) -> Resu
         }
     }
     Ok(object)
+}
+
+/// What members say of an item; `null` where they say nothing, or the caller may not know.
+fn opinions(facts: Option<&Facts>) -> Value {
+    let Some(facts) = facts else { return Value::Null };
+    json!({
+        "positives": facts.positives,
+        "negatives": facts.negatives,
+        "seen": facts.seen,
+        "mine": facts.mine.map(OpinionKind::name),
+        "dispute_open": facts.dispute_open,
+    })
 }
 
 /// The matches of the banks that take part, by bank.
@@ -86,4 +101,20 @@ pub(super) fn with_coverage(mut answer: Response, found: &Found, shown: Shown) -
         answer.headers_mut().insert(SEQUENCE, found.sequence.0.into());
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opinions_are_shown_as_counts_and_the_own_word() {
+        assert_eq!(opinions(None), Value::Null);
+        let facts =
+            Facts { positives: 2, negatives: 1, mine: Some(OpinionKind::Negative), ..Facts::default() };
+        let expected =
+            json!({ "positives": 2, "negatives": 1, "seen": 0, "mine": "negative", "dispute_open": false });
+        assert_eq!(opinions(Some(&facts)), expected);
+        assert_eq!(opinions(Some(&Facts::default()))["mine"], Value::Null);
+    }
 }

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vigie_clients::{DescribedItem, RemovedItem};
 use vigie_consortium::{
-    Class, ClassError, Classification, Details, Hold, Jurisdictions, Metadata, Origin, Submission,
+    Class, ClassError, Classification, Details, Hold, Jurisdictions, Metadata, OpinionReason, Origin,
+    Submission,
 };
-use vigie_model::{BankRef, Item, ItemDraft};
+use vigie_model::{BankRef, Item, ItemDraft, OpinionKind};
 use vigie_proto::bank::ContributedItem;
 
 use crate::problem::Problem;
@@ -127,6 +128,19 @@ pub(crate) struct SubmissionObject {
     case: String,
     /// Milliseconds since 1970.
     at_unix_ms: u64,
+    /// What the members of the programme say of it; `null` where they say nothing.
+    foreign_opinion: Option<ForeignOpinionObject>,
+}
+
+/// What the members of a programme say of one of its records.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ForeignOpinionObject {
+    /// `positive`, `negative` or `seen`; `disputed` where some call it right and others wrong.
+    kind: &'static str,
+    /// Why; `null` where it is not said.
+    reason: Option<&'static str>,
+    /// The programme's own word; empty for none.
+    foreign_value: String,
 }
 
 /// A hold of an item.
@@ -275,6 +289,11 @@ impl From<&DescribedItem> for ItemObject {
             key: one.origin.key().to_owned(),
             case: one.origin.case().to_owned(),
             at_unix_ms: one.at.0,
+            foreign_opinion: one.foreign.as_ref().map(|foreign| ForeignOpinionObject {
+                kind: foreign.kind.map_or("disputed", OpinionKind::name),
+                reason: foreign.reason.map(OpinionReason::name),
+                foreign_value: foreign.word.to_string(),
+            }),
         };
         let hold = |Hold { holder, since, until }: Hold| HoldObject {
             by: holder.name(),

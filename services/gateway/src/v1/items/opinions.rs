@@ -93,11 +93,13 @@ struct OpinionObject {
     at_unix_ms: u64,
     /// The change by which the item has it.
     sequence: u64,
+    /// The member has it by the records of programmes that it follows: it counts where the member's own people say neither right nor wrong.
+    of_programme: bool,
 }
 
 impl From<&ListedOpinion> for OpinionObject {
     fn from(opinion: &ListedOpinion) -> Self {
-        let ListedOpinion { item, hash, kind, words, member, at, sequence } = opinion;
+        let ListedOpinion { item, hash, kind, words, member, at, sequence, of_programme } = opinion;
         Self {
             item_id: item.0,
             hash: *hash,
@@ -109,6 +111,7 @@ impl From<&ListedOpinion> for OpinionObject {
             member: member.clone(),
             at_unix_ms: at.0,
             sequence: sequence.0,
+            of_programme: *of_programme,
         }
     }
 }

@@ -3,7 +3,8 @@
 use anyhow::Context as _;
 use vigie_clients::DescribedItem;
 use vigie_consortium::{
-    Class, Classification, Details, Hold, Jurisdictions, Metadata, Origin, Submission, Text,
+    Class, Classification, Details, ForeignOpinion, Hold, Jurisdictions, Metadata, OpinionReason, Origin,
+    Submission, Text,
 };
 use vigie_model::{Facts, ItemContent, OpinionKind};
 use vigie_proto::bank::ContributedItem;
@@ -70,12 +71,15 @@ pub(super) fn show(item: &DescribedItem, output: &mut Output) -> Printed {
     for (name, text) in lines.iter().filter(|(_, text)| !text.is_empty()) {
         output.say(format!("  {name:<9} {text}"))?;
     }
-    for (member, Submission { origin, at, .. }) in &item.submissions {
+    for (member, Submission { origin, at, foreign, .. }) in &item.submissions {
         let words = [("programme", origin.programme()), ("key", origin.key()), ("case", origin.case())];
         let words = words.iter().filter(|(_, text)| !text.is_empty());
         let words: Vec<String> = words.map(|(name, text)| format!("{name} {text}")).collect();
         let words = if words.is_empty() { "no origin".to_owned() } else { words.join(", ") };
         output.say(format!("  submitted by {member}, {words}, {} UTC", date(*at)))?;
+        if let Some(foreign) = foreign {
+            output.say(format!("    its members say: {}", foreign_words(foreign)))?;
+        }
     }
     for Hold { holder, since, until } in item.holds.iter() {
         let (by, since) = (holder.name(), date(since));
@@ -109,6 +113,27 @@ fn describe(facts: &Facts) -> String {
     words.join("; ")
 }
 
+/// What the members of a programme say, in one line.
+fn foreign_words(foreign: &ForeignOpinion) -> String {
+    let mut words = vec![foreign_kind(foreign).to_owned()];
+    words.extend(foreign.reason.map(|reason| reason.name().to_owned()));
+    words.extend((!foreign.word.as_str().is_empty()).then(|| foreign.word.to_string()));
+    words.join(", ")
+}
+
+/// What the members of a programme say, as JSON.
+fn foreign_object(foreign: &ForeignOpinion) -> serde_json::Value {
+    serde_json::json!({
+        "kind": foreign_kind(foreign), "reason": foreign.reason.map(OpinionReason::name),
+        "foreign_value": foreign.word.as_str()
+    })
+}
+
+/// The word for an opinion of a programme's members; `disputed` where they disagree.
+fn foreign_kind(foreign: &ForeignOpinion) -> &'static str {
+    foreign.kind.map_or("disputed", OpinionKind::name)
+}
+
 /// What members say of an item, as JSON.
 fn facts_object(facts: &Facts) -> serde_json::Value {
     serde_json::json!({
@@ -127,10 +152,10 @@ pub(super) fn object(item: &DescribedItem) -> serde_json::Value {
         })
     };
     let submission = |(member, one): &(String, Submission)| {
-        let Submission { origin, at, .. } = one;
+        let Submission { origin, at, foreign, .. } = one;
         serde_json::json!({
             "member": member, "programme": origin.programme(), "key": origin.key(), "case": origin.case(),
-            "at_unix_ms": at.0
+            "at_unix_ms": at.0, "foreign_opinion": foreign.as_ref().map(foreign_object)
         })
     };
     let hold = |Hold { holder, since, until }: Hold| {

@@ -88,19 +88,24 @@ async fn list(
 }
 
 fn show(opinion: &ListedOpinion, output: &mut Output) -> Printed {
-    let ListedOpinion { item, hash, kind, words, member, at, sequence } = opinion;
+    let ListedOpinion { item, hash, kind, words, member, at, sequence, of_programme } = opinion;
     let proposed = words.proposed.as_ref().map(ToString::to_string);
     output.object(&serde_json::json!({
         "item_id": item.0, "hash": hash, "kind": kind.map(OpinionKind::name),
         "reason": words.reason.map(vigie_consortium::OpinionReason::name), "disputes": words.disputes,
         "proposed": proposed, "foreign_value": words.foreign.as_str(), "member": member, "at_unix_ms": at.0,
-        "sequence": sequence.0
+        "sequence": sequence.0, "of_programme": of_programme
     }))?;
     let mut said = vec![kind.map_or("taken back", OpinionKind::name).to_owned()];
     said.extend(words.reason.map(|reason| reason.name().to_owned()));
     said.extend(words.disputes.then(|| "disputes it".to_owned()));
     said.extend(proposed.map(|class| format!("proposes {class}")));
     said.extend(hash.map(|place| format!("of its hash {place}")));
+    if *of_programme {
+        let word = words.foreign.as_str();
+        let word = if word.is_empty() { String::new() } else { format!(" ({word})") };
+        said.push(format!("by a programme{word}"));
+    }
     let member = if member.is_empty() { "a member" } else { member };
     output.say(format!("{:>8}  {}  {member}: {}", item.0, date(*at), said.join(", ")))
 }

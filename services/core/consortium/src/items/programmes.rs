@@ -1,0 +1,112 @@
+//! The opinions that members have by the records of programmes that they follow.
+//!
+//! What the members of a programme say is kept with the submission of its record, and all submissions of a member together make one opinion of
+//! that member ([`Opinion::of_programme`]). So one exchange, and one member with all of its exchanges, is at most one voice, and one that the
+//! member's own people overrule. The opinion goes with the records that have it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use vigie_model::{MemberId, Sequence, UnixMillis};
+
+use super::foreign::ForeignOpinion;
+use super::opinion::{Opinion, OpinionWords};
+use super::record::ItemRecord;
+
+impl ItemRecord {
+    /// The record with what its submissions of programmes say, as opinions of their members. Opinions that are new have this time and this
+    /// sequence; what the submissions no longer say is taken back.
+    #[must_use]
+    pub fn with_foreign_opinions(mut self, at: UnixMillis, sequence: Sequence) -> Self {
+        let mut said: BTreeMap<MemberId, Vec<&ForeignOpinion>> = BTreeMap::new();
+        for submission in &self.submissions {
+            if let Some(foreign) = &submission.foreign {
+                said.entry(submission.member).or_default().push(foreign);
+            }
+        }
+        let known = self.opinions.iter().filter(|one| one.of_programme).map(|one| one.member);
+        let members: BTreeSet<MemberId> = said.keys().copied().chain(known).collect();
+        if members.is_empty() {
+            return self;
+        }
+        let mut opinions = self.opinions.clone();
+        for member in members {
+            let together = said.get(&member).and_then(|all| ForeignOpinion::together(all.iter().copied()));
+            let (kind, words) = match together {
+                Some(ForeignOpinion { kind: Some(kind), reason, word }) => {
+                    (Some(kind), OpinionWords { reason, foreign: word, ..OpinionWords::default() })
+                }
+                Some(ForeignOpinion { kind: None, .. }) | None => (None, OpinionWords::default()),
+            };
+            // Of what was never said nothing is taken back.
+            if kind.is_none() && opinions.of_programme(member).is_none() {
+                continue;
+            }
+            let opinion = Opinion { member, hash: None, of_programme: true, kind, words, at, sequence };
+            // Only opinions on hashes are bounded.
+            opinions = opinions.with(opinion).unwrap_or(opinions);
+        }
+        self.opinions = opinions;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::{BankId, Hash, OpinionKind};
+
+    use super::*;
+    use crate::items::details::Details;
+    use crate::items::origin::{Origin, Submission};
+    use crate::items::record::ContentDigest;
+    use crate::text::Text;
+
+    fn said(kind: Option<OpinionKind>, word: &str) -> ForeignOpinion {
+        ForeignOpinion { kind, reason: None, word: Text::new(word).unwrap() }
+    }
+
+    fn record(of: &[(u32, &str, Option<ForeignOpinion>)]) -> ItemRecord {
+        let submission = |(member, key, foreign): &(u32, &str, Option<ForeignOpinion>)| Submission {
+            member: MemberId(*member),
+            origin: Origin::new("programme", key, "").unwrap(),
+            at: UnixMillis(1),
+            foreign: foreign.clone(),
+        };
+        let content = ContentDigest::of(BankId(1), &[Hash::md5([1; 16])]);
+        let first = ItemRecord::new(content, Details::default(), submission(&of[0]));
+        of[1..].iter().fold(first, |record, one| record.with(submission(one)).unwrap())
+    }
+
+    #[test]
+    fn many_records_of_a_member_are_one_opinion_that_goes_with_them() {
+        use OpinionKind::{Negative, Positive};
+        let negative = || Some(said(Some(Negative), "NotBlocked"));
+        let all: Vec<_> = ["a", "b", "c"].map(|key| (2, key, negative())).to_vec();
+        let first = record(&all).with_foreign_opinions(UnixMillis(5), Sequence(7));
+        assert_eq!(first.opinions.newest(), [(MemberId(2), Negative)]);
+        assert_eq!(first.opinions.iter().len(), 1);
+        let opinion = first.opinions.of_programme(MemberId(2)).unwrap();
+        assert_eq!((opinion.words.foreign.as_str(), opinion.sequence), ("NotBlocked", Sequence(7)));
+        assert_eq!((first.negatives(), first.confirmations()), (1, 0));
+        // Once more it is the same, at its first time.
+        assert_eq!(first.clone().with_foreign_opinions(UnixMillis(6), Sequence(8)), first);
+        // Another record of the same member that says otherwise leaves no opinion, and that of another member is its own.
+        let other = Submission {
+            foreign: Some(said(Some(Positive), "Blocked")),
+            origin: Origin::new("other", "d", "").unwrap(),
+            ..first.submissions[0].clone()
+        };
+        let of_another = Submission { member: MemberId(3), ..other.clone() };
+        let both = first.with(other.clone()).unwrap().with(of_another).unwrap();
+        let both = both.with_foreign_opinions(UnixMillis(6), Sequence(8));
+        assert_eq!(both.opinions.newest(), [(MemberId(3), Positive)]);
+        assert_eq!(both.opinions.of_programme(MemberId(2)).unwrap().kind, None);
+        // With its records the word goes.
+        let gone = both.without(MemberId(3), None).unwrap();
+        let gone = gone.without(MemberId(2), Some(&other.origin)).unwrap();
+        let gone = gone.with_foreign_opinions(UnixMillis(9), Sequence(9));
+        assert_eq!(gone.opinions.newest(), [(MemberId(2), Negative)]);
+        // Of what nobody said nothing is noted.
+        let silent = record(&[(2, "a", None), (3, "b", Some(ForeignOpinion::disputed()))]);
+        assert_eq!(silent.clone().with_foreign_opinions(UnixMillis(1), Sequence(1)), silent);
+    }
+}

@@ -1,0 +1,129 @@
+//! Refusals, pauses and what comes from elsewhere.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use vigie_model::OpinionKind::{Negative, Positive};
+
+use super::hearing::{Bed, HEARERS, Spoiled};
+use super::said::Says::{Add, Back, Item, Touch};
+use crate::asking::request::Response;
+use crate::cursor::OutPlace;
+use crate::following::alarm::{Alarm, Failure};
+use crate::tests::servers::Programme;
+use crate::tests::write_back::block_on;
+
+#[test]
+fn a_refused_opinion_is_named_and_holds_nobody_up() {
+    for programme in HEARERS {
+        let bed = Bed::new(programme);
+        let all: Vec<_> = (1..8).flat_map(|number| [Add(number), Item(number, Positive)]).collect();
+        bed.change(&all);
+        bed.heard.lock().unwrap().refuses.extend([2, 5]);
+        let (done, alarm) = block_on(bed.tell(false)).unwrap();
+        let ids = [2, 5].map(|number| bed.bank.lock().said.id_of(number));
+        assert_eq!((done.told, done.untold), (5, 2), "{programme:?}");
+        assert_eq!(alarm, Some(Alarm::Unsaid { refused: ids.to_vec(), more: 0 }), "{programme:?}");
+        let text = alarm.unwrap().to_string();
+        assert!(text.contains(&format!("items {}, {};", ids[0], ids[1])), "{text}");
+        // It is not told again without a reason, and stays named.
+        let requests = bed.heard.lock().unwrap().requests;
+        let (_, alarm) = block_on(bed.tell(false)).unwrap();
+        assert!(alarm.is_some() && bed.heard.lock().unwrap().requests == requests);
+        // When something of the item changes, it is; the other when a person asks.
+        bed.heard.lock().unwrap().refuses.clear();
+        bed.change(&[Touch(2)]);
+        let (_, alarm) = block_on(bed.tell(false)).unwrap();
+        assert_eq!(alarm, Some(Alarm::Unsaid { refused: vec![ids[1]], more: 0 }), "{programme:?}");
+        assert_eq!(block_on(bed.tell(true)).unwrap().1, None);
+        bed.check("after a round that was asked for");
+    }
+}
+
+#[test]
+fn more_refusals_than_are_kept_are_counted_and_told_when_somebody_asks() {
+    let bed = Bed::new(Programme::StopNcii);
+    let all: Vec<_> = (1..60).flat_map(|number| [Add(number), Item(number, Negative)]).collect();
+    bed.change(&all);
+    bed.heard.lock().unwrap().refuses.extend(1..31);
+    let (done, alarm) = block_on(bed.tell(false)).unwrap();
+    assert_eq!((done.told, done.untold), (29, 30));
+    let Some(Alarm::Unsaid { refused, more }) = &alarm else { panic!("{alarm:?}") };
+    assert_eq!((refused.len(), *more), (OutPlace::IDS_MAX, 10));
+    assert!(alarm.as_ref().unwrap().to_string().contains("and 10 more"), "{alarm:?}");
+    bed.heard.lock().unwrap().refuses.clear();
+    assert_eq!(block_on(bed.tell(true)).unwrap().1, None);
+    bed.check("all of them");
+}
+
+#[test]
+fn what_a_programme_no_longer_has_needs_no_opinion() {
+    for programme in HEARERS {
+        let bed = Bed::new(programme);
+        bed.change(&[Add(1), Add(2), Item(1, Positive), Item(2, Negative)]);
+        bed.heard.lock().unwrap().gone.insert(1);
+        let (_, alarm) = block_on(bed.tell(false)).unwrap();
+        assert_eq!(alarm, None, "{programme:?}");
+        assert_eq!(bed.heard.lock().unwrap().words.keys().copied().collect::<Vec<_>>(), [2]);
+    }
+}
+
+#[test]
+fn an_item_that_changes_otherwise_is_not_told_again() {
+    for programme in HEARERS {
+        let bed = Bed::new(programme);
+        bed.change(&[Add(1), Add(2), Item(1, Positive), Item(2, Negative)]);
+        block_on(bed.tell(false)).unwrap();
+        let requests = bed.heard.lock().unwrap().requests;
+        bed.change(&[Touch(1), Touch(2)]);
+        let (done, _) = block_on(bed.tell(false)).unwrap();
+        assert_eq!((done.told, bed.heard.lock().unwrap().requests), (0, requests), "{programme:?}");
+        // With an opinion that is new it is, once.
+        bed.change(&[Item(1, Negative), Touch(2)]);
+        assert_eq!(block_on(bed.tell(false)).unwrap().0.told, 1, "{programme:?}");
+        bed.check("a new opinion");
+        bed.change(&[Touch(1)]);
+        assert_eq!(block_on(bed.tell(false)).unwrap().0.told, 0, "{programme:?}");
+    }
+}
+
+#[test]
+fn what_was_taken_back_before_it_began_was_never_told() {
+    for programme in [Programme::StopNcii, Programme::ThreatExchange] {
+        let bed = Bed::new(programme);
+        bed.change(&[Add(1), Item(1, Positive), Back(1)]);
+        block_on(bed.tell(false)).unwrap();
+        assert_eq!((bed.heard.lock().unwrap().requests, bed.place().since), (0, 3), "{programme:?}");
+        bed.change(&[Item(1, Negative)]);
+        block_on(bed.tell(false)).unwrap();
+        bed.change(&[Back(1)]);
+        block_on(bed.tell(false)).unwrap();
+        bed.check("taken back");
+    }
+}
+
+#[test]
+fn a_busy_programme_is_waited_for_and_refused_credentials_are_an_alarm() {
+    for programme in HEARERS {
+        let status = Arc::new(Mutex::new(Some(429)));
+        let told = Arc::clone(&status);
+        let bed = Bed::with(programme, move |_, _| {
+            let status = (*told.lock().unwrap())?;
+            let retry_after = (status == 429).then(|| Duration::from_secs(3_600));
+            Some(Spoiled::Before(Ok(Response { retry_after, ..Response::of_status(status) })))
+        });
+        bed.change(&[Add(1), Item(1, Positive)]);
+        let busy = block_on(bed.tell(false)).unwrap_err();
+        let asked = Some(Duration::from_secs(3_600));
+        assert!(matches!(&busy, Failure::Passing(_, pause) if *pause == asked), "{busy:?}");
+        *status.lock().unwrap() = Some(401);
+        let refused = block_on(bed.tell(false)).unwrap_err();
+        assert_eq!(refused, Failure::Alarm(Alarm::Credentials(401)), "{programme:?}");
+        *status.lock().unwrap() = Some(418);
+        let stopped = block_on(bed.tell(false)).unwrap_err();
+        assert_eq!(stopped, Failure::Alarm(Alarm::Refused(418)), "{programme:?}");
+        *status.lock().unwrap() = None;
+        block_on(bed.tell(false)).unwrap();
+        bed.check("in the end");
+    }
+}
