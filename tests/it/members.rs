@@ -4,8 +4,10 @@ mod as_functions;
 mod audit;
 mod cost;
 mod extraction;
+mod incidents;
 mod isolation;
 mod policies;
+mod policy_cost;
 mod revocation;
 mod served;
 

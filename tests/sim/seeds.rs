@@ -1,8 +1,10 @@
 //! Seeds of a run: a few, as many as `VIGIE_SEEDS` says, or the one of `VIGIE_SEED`.
 
+#![allow(clippy::print_stdout, reason = "seeds are printed")]
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Runs each seed, on as many threads as there are processors, and fails if one failed. Returns what the seeds came to.
 pub(crate) fn over<T: fmt::Display + Send>(
@@ -19,23 +21,28 @@ pub(crate) fn over<T: fmt::Display + Send>(
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 loop {
-                    let Some(seed) = left.lock().unwrap().next() else { break };
+                    let Some(seed) = locked(&left).next() else { break };
                     let fault = match catch_unwind(AssertUnwindSafe(|| run(seed))) {
                         Ok(Ok(ran)) => {
                             println!("VIGIE_SEED={seed}: {ran}");
-                            ended.lock().unwrap().push(ran);
+                            locked(&ended).push(ran);
                             continue;
                         }
                         Ok(Err(error)) => format!("{error:#}"),
                         Err(_) => "it panicked".to_owned(),
                     };
                     println!("VIGIE_SEED={seed}: FAILED: {fault}");
-                    failed.lock().unwrap().push(seed);
+                    locked(&failed).push(seed);
                 }
             });
         }
     });
-    let failed = failed.into_inner().unwrap();
+    let failed = std::mem::take(&mut *locked(&failed));
     assert!(failed.is_empty(), "these of {} seeds failed: {failed:?}", seeds.end - seeds.start);
-    ended.into_inner().unwrap()
+    std::mem::take(&mut *locked(&ended))
+}
+
+/// Whoever panicked held nothing half done.
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -349,8 +349,11 @@ impl<'p> World<'p> {
     pub(super) async fn look(&self) -> anyhow::Result<Look> {
         // The change of the directory that everything before it comes with.
         let name = HONEST[0].to_owned();
-        let request =
-            pb::UpdateMemberRequest { name, is_named: Some(self.keys % 2 == 0), ..Default::default() };
+        let request = pb::UpdateMemberRequest {
+            name,
+            is_named: Some(self.keys.is_multiple_of(2)),
+            ..Default::default()
+        };
         let updated: pb::UpdateMemberResponse = self.operator.send(Method::UpdateMember, request).await?;
         let mut look = Vec::new();
         for caller in &self.honest {

@@ -208,7 +208,7 @@ impl Arguments {
         let item = |with: &mut Self| pb_bank::ItemContent {
             hashes: vec![with.hash()],
             labels: vec!["hostile".into()],
-            external_reference: with.rng.random_bool(0.8).then(|| with.word("hostile")).unwrap_or_default(),
+            external_reference: if with.rng.random_bool(0.8) { with.word("hostile") } else { String::new() },
             origin: with.origin(),
             details: with.rng.random_bool(0.5).then(|| with.details()),
         };

@@ -25,8 +25,7 @@ impl Attack {
                     pb_model::OpinionKind::Seen,
                 ];
                 let kind = *kinds.choose(&mut with.rng).expect("there are four");
-                let reason =
-                    with.rng.random_bool(0.4).then(|| with.rng.random_range(0..8)).unwrap_or_default();
+                let reason = if with.rng.random_bool(0.4) { with.rng.random_range(0..8) } else { 0 };
                 let opinions = with.items().into_iter().map(|item_id| pb::NewOpinion {
                     item_id,
                     hash: with.rng.random_bool(0.2).then(|| with.hash()),
