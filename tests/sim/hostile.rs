@@ -7,38 +7,30 @@
 //! evaluation of policies, and the protocol between them; the network, the bank's disk and its clock are simulated. No process follows
 //! exchanges. Incidents are for the host to open, which is none of the members here.
 //!
-//! Reading order: `plan` (what honest members do), `caller`, `honest`, `attack`.
+//! Reading order: `plan` (what honest members do), `honest`, `attack`.
 
 mod plan;
-mod caller;
 mod honest;
 mod attack;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use vigie_consortium::Method;
-use vigie_net::retry;
-use vigie_tests::material::generator;
 
-use crate::cluster::{Setup, Surroundings};
+use crate::cluster::Surroundings;
 use crate::hostile::attack::{Attack, Tally};
 use crate::hostile::honest::{Look, World};
+pub(crate) use crate::hostile::plan::near;
 use crate::hostile::plan::{HONEST, Plan};
-use crate::scenario::{CLUSTER_KEY, secrets, told};
-use crate::seeds;
+use crate::{quiet, seeds};
 
 /// Seeds of a short run.
 const SEEDS: u64 = 6;
 /// Calls of the hostile member after each step of the honest ones.
 const BURST: usize = 24;
-/// Simulated time of one run. Overdue disputes take most of it.
-const RUN_MAX: Duration = Duration::from_secs(900);
-const TICK: Duration = Duration::from_millis(5);
 
 /// What a run leaves out of what protects its honest members. A test that changes nothing there would prove nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,30 +77,10 @@ impl Compared {
 
 /// Runs the plan of a seed, with the hostile member or without it.
 fn ran(seed: u64, plan: &Arc<Plan>, is_attacked: bool, without: Without) -> anyhow::Result<Ran> {
-    let mut rng = generator(seed ^ 0x5eed);
-    retry::seed(rng.random());
-    let mut sim = turmoil::Builder::new()
-        .rng_seed(rng.random())
-        .tick_duration(TICK)
-        .min_message_latency(Duration::ZERO)
-        .max_message_latency(Duration::from_millis(2))
-        .tcp_capacity(4_096)
-        .simulation_duration(RUN_MAX)
-        .build();
-    let secrets = secrets()?;
-    let setup = Setup { cluster_key: Some(secrets.path().join(CLUSTER_KEY)), is_small: true };
-    let surroundings = Arc::<Surroundings>::default();
-    setup.start(&mut sim, &surroundings, &mut rng);
-    let (sender, ended) = std::sync::mpsc::channel();
     let plan = Arc::clone(plan);
-    sim.client("members", async move {
-        let hostile = is_attacked.then_some(rng);
-        let of_members = Box::pin(members(&plan, &surroundings, hostile, without));
-        let ran = of_members.await.map_err(told)?;
-        sender.send(ran).map_err(|_| "nobody waits for the run".into())
-    });
-    sim.run().map_err(|error| anyhow::anyhow!("{error}"))?;
-    ended.try_recv().context("the members did not end")
+    quiet::run(seed ^ 0x5eed, async move |rng: SmallRng, surroundings| {
+        members(&plan, &surroundings, is_attacked.then_some(rng), without).await
+    })
 }
 
 async fn members(

@@ -4,6 +4,7 @@
 //! cargo test --package vigie-tests --test sim                        # a few seeds of everything
 //! VIGIE_SEEDS=1000 cargo test --release --package vigie-tests --test sim -- whatever_the_network_does
 //! VIGIE_SEEDS=1000 cargo test --release --package vigie-tests --test sim -- hostile
+//! VIGIE_SEEDS=1000 cargo test --release --package vigie-tests --test sim -- sets
 //! VIGIE_SEED=17 cargo test --package vigie-tests --test sim -- whatever_the_network_does --nocapture
 //! ```
 //!
@@ -12,7 +13,8 @@
 //! mended, and everything that was acknowledged has to be there, on every replica, and nothing else.
 //!
 //! Odd seeds have members: two frontends, and three organisations who bank, share, revoke and search (`members`). On a cluster in which
-//! nothing goes wrong, one member does all that it may to three others (`hostile`).
+//! nothing goes wrong, one member does all that it may to three others
+//! (`hostile`), and opinions and policies change no set of matches (`sets`).
 
 mod network;
 mod cluster;
@@ -20,7 +22,10 @@ mod faults;
 mod members;
 mod scenario;
 mod seeds;
+mod quiet;
+mod caller;
 mod hostile;
+mod sets;
 
 /// Seeds of a short run.
 const SEEDS: u64 = 4;

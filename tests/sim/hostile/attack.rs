@@ -24,8 +24,8 @@ use vigie_proto::pb::bank::v1 as pb_bank;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::matching::v1 as pb_matching;
 
-use super::caller::Caller;
 use super::honest::World;
+use crate::caller::Caller;
 use arguments::Arguments;
 
 /// Its name.

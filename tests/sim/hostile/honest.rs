@@ -14,8 +14,8 @@ use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::model::v1 as pb_model;
 use vigie_tests::material::hashed;
 
-use super::caller::{Caller, soon};
 use super::plan::{BANKS, Confirmed, HONEST, Plan, Slot, Step, Terms};
+use crate::caller::{Caller, soon};
 use crate::cluster::Surroundings;
 
 /// The roles of whoever works for a member: all but that of the operator.

@@ -120,7 +120,7 @@ impl Plan {
 }
 
 /// A hash at this distance, which is even, with as many bits set.
-pub(super) fn near(hash: &PdqHash, distance: usize, rng: &mut SmallRng) -> PdqHash {
+pub(crate) fn near(hash: &PdqHash, distance: usize, rng: &mut SmallRng) -> PdqHash {
     let mut near = *hash;
     let is_set = |at: &usize| hash[at / 8] & (1 << (at % 8)) != 0;
     let (ones, zeros): (Vec<usize>, Vec<usize>) = (0..256).partition(is_set);

@@ -22,7 +22,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 
 /// The credential of a principal, and its connections.
 #[derive(Clone)]
-pub(super) struct Caller {
+pub(crate) struct Caller {
     bank: Channel,
     frontend: Channel,
     /// The header; none for whoever has no credential.
@@ -30,13 +30,13 @@ pub(super) struct Caller {
     network: Network,
 }
 
-pub(super) fn soon() -> Deadline {
+pub(crate) fn soon() -> Deadline {
     Deadline::now() + WITHIN
 }
 
 impl Caller {
     /// By its API key; empty for none.
-    pub(super) fn new(key: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(key: &str) -> anyhow::Result<Self> {
         let channel = |host| -> anyhow::Result<Channel> {
             Ok(Target::new("a simulated host", &endpoint(host), &network())?.channel())
         };
@@ -50,12 +50,12 @@ impl Caller {
     }
 
     /// A client of the frontend with this credential.
-    pub(super) fn matching(&self) -> anyhow::Result<MatchClient> {
+    pub(crate) fn matching(&self) -> anyhow::Result<MatchClient> {
         Ok(MatchClient::new_on(&[endpoint(ONLY_FRONTEND)], &self.network)?)
     }
 
     /// Calls a method whose answer is one message.
-    pub(super) async fn send<Q, A>(&self, method: Method, request: Q) -> Result<A, Status>
+    pub(crate) async fn send<Q, A>(&self, method: Method, request: Q) -> Result<A, Status>
     where
         Q: Message + 'static,
         A: Message + Default + 'static,
@@ -67,7 +67,7 @@ impl Caller {
     }
 
     /// Calls a method whose answer is a stream, and takes the first message of it.
-    pub(super) async fn open<Q, A>(&self, method: Method, request: Q) -> Result<(), Status>
+    pub(crate) async fn open<Q, A>(&self, method: Method, request: Q) -> Result<(), Status>
     where
         Q: Message + 'static,
         A: Message + Default + 'static,
@@ -97,7 +97,7 @@ impl Caller {
     }
 
     /// Creates a principal with a key, of the caller's member where none is named.
-    pub(super) async fn create(&self, member: &str, roles: &[pb::Role]) -> anyhow::Result<Self> {
+    pub(crate) async fn create(&self, member: &str, roles: &[pb::Role]) -> anyhow::Result<Self> {
         let request = || pb::CreatePrincipalRequest {
             member: member.to_owned(),
             roles: roles.iter().map(|role| (*role).into()).collect(),
