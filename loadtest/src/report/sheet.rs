@@ -171,6 +171,14 @@ fn cluster(result: &RunResult) -> Option<String> {
     Some(format!("the cluster used {all:.1} us of processor time a question: {}", roles.join(", ")))
 }
 
+/// The verdicts of members' policies, where there were any.
+fn decided(verdict: &Verdict) -> String {
+    if verdict.decided + verdict.misjudged == 0 {
+        return String::new();
+    }
+    format!("; {} verdicts, {} misjudged", verdict.decided, verdict.misjudged)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,12 +212,4 @@ mod tests {
         assert_eq!(Sheet::new(&late).outcome, "not measurable here");
         assert!(Sheet::new(&late).alarms[0].contains("RAN LATE (100.00 %"));
     }
-}
-
-/// The verdicts of members' policies, where there were any.
-fn decided(verdict: &Verdict) -> String {
-    if verdict.decided + verdict.misjudged == 0 {
-        return String::new();
-    }
-    format!("; {} verdicts, {} misjudged", verdict.decided, verdict.misjudged)
 }
