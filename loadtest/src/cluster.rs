@@ -17,8 +17,8 @@ use crate::run::scenario::{Action, Scenario};
 /// How long the processes may take to find each other.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// Starts the processes of a scenario's cluster and waits until every matcher is ready.
-pub(crate) async fn start(scenario: &Scenario, vigie: &Path) -> anyhow::Result<Cluster> {
+/// Starts the processes of a scenario's cluster, with further settings, and waits until every matcher is ready.
+pub(crate) async fn start(scenario: &Scenario, vigie: &Path, further: &[String]) -> anyhow::Result<Cluster> {
     let plan = &scenario.cluster;
     let slowed = scenario.faults.iter().filter_map(|fault| {
         let Action::Slow { process, .. } = &fault.action else { return None };
@@ -29,6 +29,7 @@ pub(crate) async fn start(scenario: &Scenario, vigie: &Path) -> anyhow::Result<C
         .replicas(plan.replicas)
         .frontends(plan.frontends)
         .set(&plan.set)
+        .set(further)
         .slow(slowed)
         .log("warn", "text")
         .own_group()

@@ -191,6 +191,7 @@ impl TryFrom<pb::Matched> for Matched {
                 matches: each("matches", message.matches, TryInto::try_into)?,
                 limit_reached: message.limit_reached,
                 left_out: left_out(message.truncated, message.matches_left_out),
+                set_aside: false,
             },
             searches: each("searches", message.searches, TryInto::try_into)?,
             pdq_quality: quality("pdq_quality", message.pdq_quality)?,

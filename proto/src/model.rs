@@ -284,6 +284,7 @@ impl From<QueryMatches> for pb::QueryMatches {
             truncated: found.is_cut(),
             matches_left_out: found.left_out,
             limit_reached: found.limit_reached || found.is_cut(),
+            set_aside: found.set_aside,
             matches: found.matches.into_iter().map(Into::into).collect(),
         }
     }
@@ -302,6 +303,7 @@ impl TryFrom<pb::QueryMatches> for QueryMatches {
             matches: each("matches", message.matches, Match::try_from)?,
             limit_reached: message.limit_reached,
             left_out: left_out(message.truncated, message.matches_left_out),
+            set_aside: message.set_aside,
         })
     }
 }

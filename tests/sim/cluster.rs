@@ -44,7 +44,12 @@ pub(crate) struct Surroundings {
 pub(crate) struct Setup {
     /// The file with the cluster key; `None` without members.
     pub(crate) cluster_key: Option<PathBuf>,
+    /// One replica of each shard, and one frontend, which is its own coordinator. Commits take no time.
+    pub(crate) is_small: bool,
 }
+
+/// The frontend of a small cluster.
+pub(crate) const ONLY_FRONTEND: &str = FRONTENDS[1];
 
 impl Setup {
     /// The hosts among which things go wrong.
@@ -53,15 +58,21 @@ impl Setup {
         [BANK, COORDINATOR].into_iter().chain(MATCHERS.map(|matcher| matcher.0)).chain(frontends).collect()
     }
 
+    fn matchers(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        MATCHERS.into_iter().step_by(if self.is_small { 2 } else { 1 })
+    }
+
     pub(crate) fn processes(&self) -> ProcessesConfig {
         ProcessesConfig { cluster_key: self.cluster_key.clone(), ..ProcessesConfig::default() }
     }
 
     /// Adds the hosts to the simulation.
     pub(crate) fn start(&self, sim: &mut Sim<'_>, surroundings: &Arc<Surroundings>, rng: &mut SmallRng) {
-        let disk = Disk::new(rng.random(), fates(surroundings, generator(rng.random())));
+        let fates = fates(surroundings, generator(rng.random()));
+        let at_once = Box::new(|| CommitFate::Done(Duration::ZERO));
+        let disk = Disk::new(rng.random(), if self.is_small { at_once } else { fates });
         self.start_bank(sim, &disk, surroundings);
-        for (host, shard) in MATCHERS {
+        for (host, shard) in self.matchers() {
             let config = vigie_matcher::Config {
                 bank: endpoint(BANK),
                 shard,
@@ -82,21 +93,13 @@ impl Setup {
             });
         }
         let coordinator = vigie_coordinator::Config {
-            matchers: MATCHERS.iter().map(|(host, _)| endpoint(host)).collect(),
+            matchers: self.matchers().map(|(host, _)| endpoint(host)).collect(),
             processes: self.processes(),
             ..vigie_coordinator::Config::default()
         };
-        let config = coordinator.clone();
-        sim.host(COORDINATOR, move || {
-            let config = config.clone();
-            async move {
-                let listener = SimulatedListener::bind().await?;
-                let telemetry = Telemetry::default();
-                vigie_coordinator::run_with(config, listener, Shutdown::new(), &network(), &telemetry)
-                    .await?;
-                Ok(())
-            }
-        });
+        if !self.is_small {
+            start_coordinator(sim, &coordinator);
+        }
         if self.cluster_key.is_some() {
             self.start_frontends(sim, &coordinator);
         }
@@ -127,7 +130,8 @@ impl Setup {
 
     fn start_frontends(&self, sim: &mut Sim<'_>, embedded: &vigie_coordinator::Config) {
         let remote = CoordinatorAt::Endpoints(vec![endpoint(COORDINATOR)]);
-        for (host, coordinator) in FRONTENDS.into_iter().zip([remote, CoordinatorAt::Embedded]) {
+        let all = FRONTENDS.into_iter().zip([remote, CoordinatorAt::Embedded]);
+        for (host, coordinator) in all.skip(usize::from(self.is_small)) {
             let mut config = vigie_frontend::Config {
                 coordinator,
                 embedded: embedded.clone(),
@@ -149,6 +153,19 @@ impl Setup {
             });
         }
     }
+}
+
+fn start_coordinator(sim: &mut Sim<'_>, config: &vigie_coordinator::Config) {
+    let config = config.clone();
+    sim.host(COORDINATOR, move || {
+        let config = config.clone();
+        async move {
+            let listener = SimulatedListener::bind().await?;
+            let telemetry = Telemetry::default();
+            vigie_coordinator::run_with(config, listener, Shutdown::new(), &network(), &telemetry).await?;
+            Ok(())
+        }
+    });
 }
 
 /// The time by clocks that are right.

@@ -5,12 +5,16 @@
 //! - A search is decided by a state of the directory that has every change which was acknowledged longer ago than a directory may be old.
 //! - It finds what the banks that are visible by that state hold, and nothing else; its coverage counts their hashes alone.
 //! - A refusal follows from a state by which the call may have been decided.
+//! - An item of a bank that asks for confirmations matches for others once a second member calls it right, and no longer than that.
+//! - A verdict is that of the policy which the member has by that state, of what was found; a member without a policy has none.
 //! - What was acknowledged is there when all is mended: items, grants, principals, states of members.
 //!
-//! Reading order: `material` (members, banks, hashes), `history` (what was done, and what may be answered), `credentials`, `founding`,
+//! Reading order: `material` (members, banks, hashes), `sent`, `words` (opinions and policies), `history` (what was done, and what may be answered), `credentials`, `founding`,
 //! `curators` and `readers` (who do and ask), `judge`.
 
 mod material;
+mod sent;
+mod words;
 mod history;
 mod credentials;
 mod founding;
@@ -64,6 +68,7 @@ pub(crate) struct Consortium {
 pub(crate) struct Tally {
     added: usize,
     removed: usize,
+    opinions: usize,
     changes: usize,
     answers: u64,
     denied: u64,
@@ -72,10 +77,10 @@ pub(crate) struct Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { added, removed, changes, answers, denied, unanswered } = self;
+        let Self { added, removed, opinions, changes, answers, denied, unanswered } = self;
         write!(
             f,
-            "with members: {added} added, {removed} removed, {changes} changes of the directory, {answers} answers, \
+            "with members: {added} added, {removed} removed, {opinions} opinions, {changes} changes of the directory, {answers} answers, \
              {denied} denied, {unanswered} unanswered"
         )
     }
@@ -104,10 +109,10 @@ impl Consortium {
     }
 
     pub(crate) fn tally(&self) -> Tally {
-        let (added, removed, changes) = self.history().counts();
+        let (added, removed, opinions, changes) = self.history().counts();
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (answers, denied) = (get(&self.answers), get(&self.denied));
-        Tally { added, removed, changes, answers, denied, unanswered: get(&self.unanswered) }
+        Tally { added, removed, opinions, changes, answers, denied, unanswered: get(&self.unanswered) }
     }
 
     fn is_over(&self) -> bool {
@@ -131,6 +136,23 @@ impl Consortium {
         while !self.is_prepared() {
             tokio::time::sleep(REST).await;
         }
+    }
+
+    /// Makes a call until it is answered, or refused because there is nothing to do it to: `None`.
+    async fn until_decided<T, F>(&self, mut call: impl FnMut(Deadline) -> F) -> anyhow::Result<Option<T>>
+    where
+        F: Future<Output = Result<T, CallError>>,
+    {
+        self.until_answered(|deadline| {
+            let called = call(deadline);
+            async move {
+                match called.await {
+                    Err(error) if error.code() == Code::NotFound => Ok(None),
+                    answered => answered.map(Some),
+                }
+            }
+        })
+        .await
     }
 
     /// Makes a call until it is answered. What an outage explains is tried again, and what is refused while the member is suspended.

@@ -82,7 +82,7 @@ pub(crate) fn run(seed: u64) -> anyhow::Result<Ran> {
         Some(_) => Work::Members(Box::new(Consortium::new(WHOLE_WITHIN, &mut rng))),
     };
     let world = Arc::new(World { work, surroundings: Arc::default(), mended: AtomicBool::new(false) });
-    let setup = Setup { cluster_key };
+    let setup = Setup { cluster_key, is_small: false };
     setup.start(&mut sim, &world.surroundings, &mut rng);
     // The judge calls as a process of the cluster does.
     let of_process = setup.processes().network(&network(), Process::Frontend).map_err(anyhow::Error::msg)?;
@@ -115,10 +115,11 @@ pub(crate) fn run(seed: u64) -> anyhow::Result<Ran> {
     Ok(Ran { work: world.work.to_string(), faults: faults.count, simulated: sim.elapsed() })
 }
 
-/// The file with the cluster key.
-const CLUSTER_KEY: &str = "cluster-key";
+/// The file with the cluster key, in the folder of secrets.
+pub(crate) const CLUSTER_KEY: &str = "cluster-key";
 
-fn secrets() -> anyhow::Result<TempDir> {
+/// A folder with a cluster key, which goes when it is dropped.
+pub(crate) fn secrets() -> anyhow::Result<TempDir> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join(CLUSTER_KEY), "0".repeat(64))?;
     Ok(folder)
@@ -186,7 +187,7 @@ fn start_members(sim: &mut Sim<'_>, world: &Arc<World>, rng: &mut SmallRng) {
 }
 
 /// With all its causes.
-fn told(error: anyhow::Error) -> Box<dyn std::error::Error> {
+pub(crate) fn told(error: anyhow::Error) -> Box<dyn std::error::Error> {
     format!("{error:#}").into()
 }
 

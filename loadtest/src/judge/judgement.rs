@@ -131,6 +131,7 @@ fn is_explained_by_lag(threshold: &Threshold, value: Option<f64>, totals: &Total
         | Metric::WrongDistance
         | Metric::Incomplete
         | Metric::Stale
+        | Metric::Misjudged
         | Metric::ProbesFailed
         | Metric::Coverage => threshold.metric.is_latency(),
     }
@@ -166,6 +167,7 @@ fn measure(threshold: &Threshold, totals: &Totals, seconds: f64) -> Option<f64> 
         Metric::WrongDistance => count(verdict.wrong_distance),
         Metric::Incomplete => count(verdict.incomplete),
         Metric::Stale => count(verdict.stale),
+        Metric::Misjudged => count(verdict.misjudged),
         Metric::Unsent => count(totals.unsent),
         Metric::ProbesFailed => count(totals.probes_failed),
         Metric::Coverage => totals.coverage_min,

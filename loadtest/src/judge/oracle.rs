@@ -67,6 +67,12 @@ pub(crate) struct Verdict {
     pub(crate) incomplete: u64,
     /// Answers that lack a write which they had to hold.
     pub(crate) stale: u64,
+    /// Verdicts of members' policies.
+    #[serde(default)]
+    pub(crate) decided: u64,
+    /// Verdicts that let a match through, are about nothing, or are missing or there against the member's policy.
+    #[serde(default)]
+    pub(crate) misjudged: u64,
 }
 
 impl AddAssign for Verdict {
@@ -78,6 +84,8 @@ impl AddAssign for Verdict {
         self.wrong_distance += other.wrong_distance;
         self.incomplete += other.incomplete;
         self.stale += other.stale;
+        self.decided += other.decided;
+        self.misjudged += other.misjudged;
     }
 }
 

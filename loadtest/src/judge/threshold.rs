@@ -85,6 +85,7 @@ pub(crate) enum Metric {
     WrongDistance,
     Incomplete,
     Stale,
+    Misjudged,
     /// Requests that were not sent because too many were under way.
     Unsent,
     /// Probes that failed.
@@ -139,6 +140,7 @@ impl Metric {
             "wrong_distance" => Self::WrongDistance,
             "incomplete" => Self::Incomplete,
             "stale" => Self::Stale,
+            "misjudged" => Self::Misjudged,
             "unsent" => Self::Unsent,
             "probes_failed" => Self::ProbesFailed,
             "coverage" => Self::Coverage,

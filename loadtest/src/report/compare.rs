@@ -234,6 +234,7 @@ fn counts(a: &RunResult, b: &RunResult) -> Vec<Count> {
             ("false", verdict.false_matches),
             ("wrong distance", verdict.wrong_distance),
             ("stale", verdict.stale),
+            ("misjudged", verdict.misjudged),
         ]
     };
     let pairs = of(a).into_iter().zip(of(b));

@@ -23,6 +23,7 @@ pub(crate) fn line(scenario: &Scenario, second: u64, of: &Second, in_flight: u32
         ("wrong distance", verdict.wrong_distance),
         ("incomplete", verdict.incomplete),
         ("stale", verdict.stale),
+        ("misjudged", verdict.misjudged),
     ] {
         if count > 0 {
             let _ = write!(line, "  {what} {count}");

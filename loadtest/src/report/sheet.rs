@@ -1,6 +1,7 @@
 //! What people are told of a run in words and rows, whatever these are written on: a terminal, or a summary.
 
 use crate::judge::judgement::Judgement;
+use crate::judge::oracle::Verdict;
 use crate::report::moment::moment;
 use crate::report::result::{Outcome, RunResult, Times};
 
@@ -75,14 +76,15 @@ impl<'a> Sheet<'a> {
             alarms: alarms(result),
             times: times(result),
             verdict: format!(
-                "{} questions judged, {} matches right: {} missed, {} false, {} at a wrong distance; {} answers incomplete, {} stale",
+                "{} questions judged, {} matches right: {} missed, {} false, {} at a wrong distance; {} answers incomplete, {} stale{}",
                 verdict.judged,
                 verdict.right,
                 verdict.missed,
                 verdict.false_matches,
                 verdict.wrong_distance,
                 verdict.incomplete,
-                verdict.stale
+                verdict.stale,
+                decided(verdict)
             ),
             failures: record.totals.all_kinds().failures.into_iter().collect(),
             generator: generator(result),
@@ -167,6 +169,14 @@ fn cluster(result: &RunResult) -> Option<String> {
     });
     let roles: Vec<String> = roles.collect();
     Some(format!("the cluster used {all:.1} us of processor time a question: {}", roles.join(", ")))
+}
+
+/// The verdicts of members' policies, where there were any.
+fn decided(verdict: &Verdict) -> String {
+    if verdict.decided + verdict.misjudged == 0 {
+        return String::new();
+    }
+    format!("; {} verdicts, {} misjudged", verdict.decided, verdict.misjudged)
 }
 
 #[cfg(test)]

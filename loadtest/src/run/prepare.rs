@@ -1,5 +1,7 @@
 //! Everything that a run needs and that outlives it: the truth, the cluster, the data in the bank.
 
+mod consortium;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,9 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use http::Uri;
 use rand::RngExt as _;
+use tempfile::TempDir;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use vigie_clients::{BankClient, Code, IdempotencyKey, Network};
+use vigie_consortium::MemberName;
 use vigie_harness::binary::find_vigie;
 use vigie_harness::cluster::Cluster;
 use vigie_model::{BankName, Sequence};
@@ -30,6 +34,7 @@ use crate::run::lanes::kind::Chooser;
 use crate::run::lanes::probe;
 use crate::run::lanes::shared::Shared;
 use crate::run::leftovers::Leftovers;
+use crate::run::prepare::consortium::Consortium;
 use crate::run::record::Record;
 use crate::run::say::say;
 use crate::run::scenario::Scenario;
@@ -57,6 +62,9 @@ pub(crate) struct Prepared {
     sequence: Sequence,
     facts: TargetFacts,
     leftovers: Leftovers,
+    consortium: Option<Consortium>,
+    /// The folder of secrets.
+    _secrets: Option<TempDir>,
 }
 
 /// Who else has a part in a run.
@@ -84,6 +92,10 @@ impl Prepared {
         if target.protocol == Protocol::Hma {
             return Self::of_hma(scenario, target, truth).await;
         }
+        if scenario.consortium.is_some() && !target.target.is_empty() {
+            bail!("the members of a scenario are made in a cluster of its own: leave --target out");
+        }
+        let secrets = scenario.consortium.as_ref().map(|_| tempfile::tempdir()).transpose()?;
         let (cluster, endpoints, bank_url) = if target.target.is_empty() {
             let vigie: PathBuf = target.vigie.clone().map_or_else(find_vigie, Ok)?;
             let plan = &scenario.cluster;
@@ -91,13 +103,14 @@ impl Prepared {
                 "starting a cluster: {} shards of {} replicas, {} frontends",
                 plan.shards, plan.replicas, plan.frontends
             ));
-            let cluster = cluster::start(scenario, &vigie).await?;
+            let further = secrets.as_ref().map(|folder| consortium::settings(folder.path())).transpose()?;
+            let cluster = cluster::start(scenario, &vigie, &further.unwrap_or_default()).await?;
             let (frontends, bank) = (cluster.frontend_urls().to_vec(), cluster.bank_url().to_owned());
             (Some(Arc::new(Mutex::new(cluster))), frontends, Some(bank))
         } else {
             (None, target.target.clone(), target.bank_url.clone())
         };
-        let network = target.tls.network(&reached(&endpoints, bank_url.as_deref()))?;
+        let mut network = target.tls.network(&reached(&endpoints, bank_url.as_deref()))?;
         let facts = TargetFacts {
             protocol: "vigie".to_owned(),
             endpoints: endpoints.clone(),
@@ -116,6 +129,14 @@ impl Prepared {
             let filled = fill_bank(url, &network, &name, &truth, || made(url, &name)).await?;
             sequence = filled.sequence;
         }
+        let mut consortium = None;
+        if let (Some(plan), Some(url)) = (&scenario.consortium, &bank_url) {
+            say(&format!("making {} members, of which {} have a policy", plan.members, plan.policies));
+            let founded = Consortium::found(url, &network, plan, &name).await?;
+            network = founded.host.clone();
+            founded.share(&name).await?;
+            consortium = Some(founded);
+        }
         let mut bank = None;
         if scenario.writes() {
             let url = bank_url.as_ref().context("the scenario writes, so --bank-url has to say where")?;
@@ -125,12 +146,31 @@ impl Prepared {
             let deadline = Instant::now() + Duration::from_secs(10);
             let made = client.create_bank(&live, IdempotencyKey::random(), deadline.into()).await;
             sequence = made.context("cannot create the bank that this run writes to")?.sequence;
+            if let Some(consortium) = &consortium {
+                consortium.share(&live).await?;
+            }
             banks.push(live.to_string());
             bank = Some(LiveBank { client, live });
         }
+        if consortium.is_some() {
+            // As those with whom they are shared name them.
+            banks = banks.iter().map(|bank| format!("{}/{bank}", MemberName::of_host())).collect();
+        }
+        let members = consortium.as_ref().map(|consortium| consortium.searching.clone());
         let targets = Targets::vigie(&endpoints, &network, Options::new(scenario, banks))?;
-        let leftovers = leftovers.clone();
-        let prepared = Self { truth, targets, cluster, bank, bank_url, sequence, facts, leftovers };
+        let targets = targets.by(members.unwrap_or_default());
+        let prepared = Self {
+            truth,
+            targets,
+            cluster,
+            bank,
+            bank_url,
+            sequence,
+            facts,
+            leftovers: leftovers.clone(),
+            consortium,
+            _secrets: secrets,
+        };
         match session::wait_ready(&prepared.targets, sequence, READY_WITHIN).await {
             Ok(()) => Ok(prepared),
             Err(error) => {
@@ -165,6 +205,8 @@ impl Prepared {
             sequence: Sequence(0),
             facts,
             leftovers: Leftovers::default(),
+            consortium: None,
+            _secrets: None,
         })
     }
 
@@ -202,6 +244,11 @@ impl Prepared {
         let stop = session.stop.clone();
         others.interrupt.run_begins(stop.clone());
         let mut following = None;
+        if self.consortium.is_some() && others.followers.is_some() {
+            bail!(
+                "members of a consortium are asked as by one generator: their keys are not given to others"
+            );
+        }
         if let Some(mut followers) = others.followers {
             let recorder = session.recorder();
             let plan = Plan::new(self.targets.plan(), self.bank_url.clone(), &shared);
@@ -229,6 +276,8 @@ impl Prepared {
             .cluster
             .clone()
             .map(|cluster| tokio::spawn(processors::used(cluster, measured.0, measured.1)));
+        let opinions =
+            self.consortium.clone().map(|consortium| tokio::spawn(consortium.opine(ended.clone())));
         let outcome = session.run(start, tell).await;
         ended.cancel();
         others.interrupt.run_ended();
@@ -244,6 +293,11 @@ impl Prepared {
         } else {
             faults.await?
         };
+        if let Some(opinions) = opinions {
+            let said = opinions.await?;
+            let failed = (said.failed > 0).then(|| format!("{} were refused or failed", said.failed));
+            marks.push(Mark { at_s: 0.0, what: format!("{} opinions put", said.put), failed });
+        }
         if let Some(cluster) = &self.cluster {
             let at_s = start.elapsed().as_secs_f64();
             let mut cluster = cluster.lock().await;

@@ -5,6 +5,7 @@
 
 pub(crate) mod span;
 pub(crate) mod builtin;
+pub(crate) mod consortium;
 pub(crate) mod run_bank;
 pub(crate) mod setting;
 mod values;
@@ -20,6 +21,7 @@ use crate::cli::ShapeName;
 use crate::judge::threshold::Threshold;
 use crate::run::lanes::kind::Mix;
 use crate::run::lanes::schedule::{Spacing, Stage};
+use crate::run::scenario::consortium::ConsortiumPlan;
 use crate::run::scenario::run_bank::RunBank;
 use crate::run::scenario::span::Span;
 
@@ -52,6 +54,9 @@ pub(crate) struct Scenario {
     /// Probes of how soon a write is seen.
     #[serde(default)]
     pub(crate) probes: Option<Probes>,
+    /// The members as which the run asks, in a cluster of its own; everybody may do everything where there are none.
+    #[serde(default)]
+    pub(crate) consortium: Option<ConsortiumPlan>,
     /// The cluster that is started where no target is given.
     #[serde(default)]
     pub(crate) cluster: ClusterPlan,

@@ -23,12 +23,23 @@ use crate::run::target::hma::Lookups;
 use crate::run::target::hma::contents::Contents;
 use crate::run::target::vigie::{Frontend, Options};
 
+/// A member as which a run asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Searching {
+    /// The network on which calls carry its credential.
+    pub(crate) network: Network,
+    /// Its answers come with verdicts.
+    pub(crate) has_policy: bool,
+}
+
 /// Where the lanes of a run send.
 #[derive(Debug, Clone)]
 pub(crate) struct Targets {
     pub(crate) endpoints: Vec<Uri>,
     protocol: Protocol,
     network: Network,
+    /// The members whose turn it is, connection by connection; none where there are no members.
+    members: Vec<Searching>,
     plan: TargetPlan,
 }
 
@@ -58,7 +69,13 @@ impl Targets {
     pub(crate) fn vigie(urls: &[String], network: &Network, options: Options) -> anyhow::Result<Self> {
         let plan = TargetPlan { endpoints: urls.to_vec(), banks: Some(options.banks()), hma: None };
         let protocol = Protocol::Vigie(Arc::new(options));
-        Ok(Self { endpoints: endpoints(urls)?, protocol, network: network.clone(), plan })
+        Ok(Self {
+            endpoints: endpoints(urls)?,
+            protocol,
+            network: network.clone(),
+            members: Vec::new(),
+            plan,
+        })
     }
 
     pub(crate) fn hma(
@@ -69,7 +86,18 @@ impl Targets {
     ) -> anyhow::Result<Self> {
         let plan = TargetPlan { endpoints: urls.to_vec(), banks: None, hma: Some((call, contents.clone())) };
         let protocol = Protocol::Hma(call, Arc::new(contents));
-        Ok(Self { endpoints: endpoints(urls)?, protocol, network: network.clone(), plan })
+        Ok(Self {
+            endpoints: endpoints(urls)?,
+            protocol,
+            network: network.clone(),
+            members: Vec::new(),
+            plan,
+        })
+    }
+
+    /// The same, asked by these members.
+    pub(crate) fn by(self, members: Vec<Searching>) -> Self {
+        Self { members, ..self }
     }
 
     pub(crate) fn plan(&self) -> TargetPlan {
@@ -94,11 +122,10 @@ impl Targets {
             Protocol::Vigie(options) => (first..first + connections)
                 .map(|number| {
                     let endpoint = &self.endpoints[number % self.endpoints.len()];
-                    Ok(Endpoint::Vigie(Box::new(Frontend::new(
-                        endpoint,
-                        &self.network,
-                        Arc::clone(options),
-                    )?)))
+                    let member = self.members.get(number % self.members.len().max(1));
+                    let network = member.map_or(&self.network, |member| &member.network);
+                    let frontend = Frontend::new(endpoint, network, Arc::clone(options))?;
+                    Ok(Endpoint::Vigie(Box::new(frontend.of(member.map(|member| member.has_policy)))))
                 })
                 .collect(),
             // Their connections carry one request at a time, so they are shared by all requests of a lane.

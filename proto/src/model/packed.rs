@@ -118,6 +118,9 @@ impl Packing {
         if found.limit_reached || found.is_cut() {
             message.limit_reached.push(message.query_count);
         }
+        if found.set_aside {
+            message.set_aside.push(message.query_count);
+        }
         message.query_count += 1;
         message.match_counts.push(count(found.matches.len()));
         message.left_out.push(found.left_out);
@@ -198,6 +201,12 @@ impl TryFrom<pb::PackedMatches> for Vec<QueryMatches> {
                 Invalid::new("limit_reached", format!("names query {number}, of {queries}"))
             })?;
             result.limit_reached = true;
+        }
+        for &number in &message.set_aside {
+            let result = results
+                .get_mut(size(number))
+                .ok_or_else(|| Invalid::new("set_aside", format!("names query {number}, of {queries}")))?;
+            result.set_aside = true;
         }
         let counts = std::mem::take(&mut message.match_counts);
         let mut matches = Columns::new(message)?;

@@ -203,6 +203,7 @@ pub(crate) struct Found {
     items: BTreeMap<ItemId, Match>,
     limit: Limit,
     limit_reached: bool,
+    set_aside: bool,
     reach: Reach,
     /// The bytes of the items' matches, at most.
     bytes: usize,
@@ -211,7 +212,14 @@ pub(crate) struct Found {
 impl Found {
     /// Nothing yet.
     pub(crate) fn new(limit: Limit) -> Self {
-        Self { items: BTreeMap::new(), limit, limit_reached: false, reach: Reach::default(), bytes: 0 }
+        Self {
+            items: BTreeMap::new(),
+            limit,
+            limit_reached: false,
+            set_aside: false,
+            reach: Reach::default(),
+            bytes: 0,
+        }
     }
 
     /// Keeps of what was found for all contents of a call no more than an answer of so many bytes may hold.
@@ -224,7 +232,8 @@ impl Found {
 
     /// Matches that were finished, to be added to.
     fn of(result: QueryMatches, limit: Limit) -> Self {
-        let mut found = Self { limit_reached: result.limit_reached, ..Self::new(limit) };
+        let (limit_reached, set_aside) = (result.limit_reached, result.set_aside);
+        let mut found = Self { limit_reached, set_aside, ..Self::new(limit) };
         found.reach.note(&result);
         found.bytes = result.bytes();
         found.items = result.matches.into_iter().map(|one| (one.item, one)).collect();
@@ -239,6 +248,7 @@ impl Found {
     /// Adds the answer to one query. Of many more items than the limit the nearest are kept.
     pub(crate) fn add(&mut self, rendition: Rendition, answer: QueryMatches) {
         self.limit_reached |= answer.limit_reached;
+        self.set_aside |= answer.set_aside;
         self.reach.note(&answer);
         self.bytes += answer.bytes();
         for mut found in answer.matches {
@@ -265,7 +275,8 @@ impl Found {
     pub(crate) fn finish(mut self) -> QueryMatches {
         let mut matches: Vec<Match> = std::mem::take(&mut self.items).into_values().collect();
         matches.sort_by(Match::answer_order);
-        let mut result = QueryMatches { matches, limit_reached: self.limit_reached, left_out: 0 };
+        let (limit_reached, set_aside) = (self.limit_reached, self.set_aside);
+        let mut result = QueryMatches { matches, limit_reached, left_out: 0, set_aside };
         self.reach.apply(&mut result, self.limit);
         result
     }

@@ -35,26 +35,34 @@ const LONG: Form = Form { members: 200, banks: 10, items: 100_000, pairs: 31, la
 
 /// Lookups at once.
 const AT_ONCE: usize = 32;
+/// Calls at once, each of many lookups.
+const BATCHES_AT_ONCE: usize = 8;
 
 /// A hash with as many bits as that of a picture has.
-fn balanced(rng: &mut impl rand::Rng) -> PdqHash {
+pub(super) fn balanced(rng: &mut impl rand::Rng) -> PdqHash {
     let mut hash = PdqHash::default();
     sample(rng, 256, 128).into_iter().for_each(|bit| hash[bit / 8] |= 1 << (bit % 8));
     hash
 }
 
-/// Lookups a second, each a call of its own.
-async fn rate(client: &MatchClient, asked: &Arc<Vec<PdqHash>>, lasts: Duration) -> f64 {
+/// Lookups a second, so many in a call.
+pub(super) async fn rate(
+    client: &MatchClient,
+    asked: &Arc<Vec<PdqHash>>,
+    batch: usize,
+    lasts: Duration,
+) -> f64 {
     let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let ask = |from: usize| {
         let (client, asked) = (client.clone(), Arc::clone(asked));
         let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
         tokio::spawn(async move {
-            for hash in asked.iter().cycle().skip(from) {
+            for first in (from..).step_by(batch) {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
-                let contents: Vec<Content> = vec![hashed([Hash::pdq(*hash)])];
+                let hashes = (first..first + batch).map(|at| asked[at % asked.len()]);
+                let contents: Vec<Content> = hashes.map(|hash| hashed([Hash::pdq(hash)])).collect();
                 let call = MatchCall {
                     contents,
                     options: SearchOptions::default(),
@@ -62,14 +70,15 @@ async fn rate(client: &MatchClient, asked: &Arc<Vec<PdqHash>>, lasts: Duration) 
                     surface: Box::default(),
                 };
                 match client.match_content(call, soon()).await {
-                    Ok(answer) => assert!(answer.results[0].is_ok()),
+                    Ok(answer) => assert!(answer.results.iter().all(Result::is_ok)),
                     Err(error) => assert_eq!(error.code(), Code::ResourceExhausted, "{error}"),
                 }
-                answered.fetch_add(1, Ordering::Relaxed);
+                answered.fetch_add(batch, Ordering::Relaxed);
             }
         })
     };
-    let tasks: Vec<_> = (0..AT_ONCE).map(|number| ask(number * 7)).collect();
+    let at_once = if batch == 1 { AT_ONCE } else { BATCHES_AT_ONCE };
+    let tasks: Vec<_> = (0..at_once).map(|number| ask(number * 7)).collect();
     let begun = Instant::now();
     tokio::time::sleep(lasts).await;
     let count = answered.load(Ordering::Relaxed);
@@ -81,7 +90,7 @@ async fn rate(client: &MatchClient, asked: &Arc<Vec<PdqHash>>, lasts: Duration) 
     count as f64 / took.as_secs_f64()
 }
 
-async fn fill(client: &Client, bank: &BankRef, hashes: &[PdqHash]) {
+pub(super) async fn fill(client: &Client, bank: &BankRef, hashes: &[PdqHash]) {
     client.create_bank(bank).await;
     for batch in hashes.chunks(1_000) {
         let items = batch.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
@@ -151,7 +160,8 @@ async fn run(form: Form) {
         let (everyone, worker) = (&everyone.matching, &worker.matching);
         // Which of them is first changes.
         let (first, second) = if pair % 2 == 0 { (everyone, worker) } else { (worker, everyone) };
-        let (one, other) = (rate(first, &asked, form.lasts).await, rate(second, &asked, form.lasts).await);
+        let one = rate(first, &asked, 1, form.lasts).await;
+        let other = rate(second, &asked, 1, form.lasts).await;
         let (plain, of_member) = if pair % 2 == 0 { (one, other) } else { (other, one) };
         without.push(plain);
         with.push(of_member);

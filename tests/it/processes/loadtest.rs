@@ -255,3 +255,34 @@ fn two_gateways_are_filled_through_their_api_and_compared_in_turns() {
     let text = finished.lines.join("\n");
     assert!(text.contains("B/A") && text.lines().all(|line| line.chars().count() <= 80), "{text}");
 }
+
+/// A cluster of the run's own with four members, of which two have a policy, who put opinions meanwhile.
+#[test]
+fn members_ask_as_a_consortium_does_and_each_verdict_is_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, vigie) = (folder.path().join("out"), vigie_binary().to_str().unwrap().to_owned());
+    let settings = [
+        "data.hashes=2000",
+        "questions.matching=0.5",
+        "drive.warm_up=1s",
+        "drive.duration=3s",
+        "arrivals.rate=50",
+        // A busy machine is no fault of verdicts.
+        "thresholds=['misjudged == 0', 'missed == 0', 'false == 0', 'rate > 0']",
+    ];
+    let mut args = vec!["run", "consortium", "--vigie", &vigie, "--plain", "--out", out.to_str().unwrap()];
+    settings.iter().for_each(|setting| args.extend(["--set", setting]));
+    let ran = loadtest(&args);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let result = std::fs::read(out.join("result.json")).unwrap();
+    let result: serde_json::Value = serde_json::from_slice(&result).unwrap();
+    let verdict = &result["record"]["totals"]["verdict"];
+    let count = |name: &str| verdict[name].as_u64().unwrap();
+    assert!(count("decided") > 0 && count("decided") < count("judged"), "{verdict}");
+    assert!(count("right") > 0 && count("misjudged") == 0, "{verdict}");
+    let said = result["faults"][0]["what"].as_str().unwrap();
+    assert!(said.ends_with("opinions put") && !said.starts_with("0 "), "{said}");
+    // Its members are nobody else's to ask as.
+    let refused = loadtest(&["run", "consortium", "--target", "http://127.0.0.1:1"]);
+    assert!(refused.stderr.contains("a cluster of its own"), "{}", refused.stderr);
+}

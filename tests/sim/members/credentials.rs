@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use vigie_clients::{Network, NewCredential, NewPrincipal, PrincipalWithKey};
-use vigie_consortium::{Expiry, MemberName, PrincipalId, Role, Roles, Text};
+use vigie_consortium::{Expiry, MemberId, MemberName, PrincipalId, Role, Roles, Text};
 use vigie_net::Bearer;
 
 use crate::network::network;
@@ -12,6 +12,9 @@ use crate::network::network;
 pub(super) struct Team {
     pub(super) administrator: Network,
     pub(super) contributor: Network,
+    pub(super) reviewer: Network,
+    /// The member's own id.
+    pub(super) id: MemberId,
     /// That of its searches, which others replace from time to time.
     pub(super) matcher: Credential,
 }

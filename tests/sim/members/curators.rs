@@ -1,4 +1,4 @@
-//! Those who bank and hold items, share banks, take grants back, replace keys, and suspend members.
+//! Those who bank and hold items, say what they think of those of others, set policies, share banks, take grants back, replace keys, and suspend members.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -7,16 +7,21 @@ use anyhow::ensure;
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
-use vigie_clients::{BankClient, ConsortiumClient, IdempotencyKey, Written};
-use vigie_consortium::{BankRef, Capability, Expiry, Flags, MemberName, MemberState, PrincipalId, Role};
-use vigie_model::{ItemContent, ItemId, Sequence, UnixMillis};
+use vigie_clients::{
+    BankClient, ConsortiumClient, IdempotencyKey, NewOpinion, OpinionClient, PolicyClient, PolicySource,
+    Written,
+};
+use vigie_consortium::{
+    BankRef, Capability, Expiry, Flags, MemberName, MemberState, OpinionWords, PrincipalId, Role,
+};
+use vigie_model::{ItemContent, ItemId, OpinionKind, Sequence, UnixMillis};
 use vigie_tests::material::item;
 
 use crate::cluster::{BANK, elapsed, now};
 use crate::members::credentials::{Credential, Team, new_principal};
 use crate::members::history::Change;
 use crate::members::material::{MEMBERS, OWNERS};
-use crate::members::{Consortium, REST};
+use crate::members::{Consortium, REST, words};
 use crate::network::endpoint;
 
 /// A bank keeps at least so many items before any are removed.
@@ -33,6 +38,10 @@ struct Curator<'a> {
     rng: SmallRng,
     /// The items that are there.
     living: Vec<usize>,
+    opinions: OpinionClient,
+    policies: PolicyClient,
+    /// The version of the member's policy.
+    version: u32,
 }
 
 impl Consortium {
@@ -75,23 +84,37 @@ impl Consortium {
     /// Banks, shares, revokes and replaces for one member until the run is over.
     pub(crate) async fn curate(&self, member: usize, rng: SmallRng) -> anyhow::Result<()> {
         self.prepared().await;
-        let Team { administrator, contributor, .. } = self.teams()[member].clone();
+        let Team { administrator, contributor, reviewer, .. } = self.teams()[member].clone();
         let members = ConsortiumClient::among(&[endpoint(BANK)], &administrator)?;
         let holder = BankClient::new_on(&endpoint(BANK), &administrator)?;
         let contributor = BankClient::new_on(&endpoint(BANK), &contributor)?;
-        let living = Vec::new();
-        let mut curator = Curator { consortium: self, member, members, contributor, holder, rng, living };
+        let opinions = OpinionClient::among(&[endpoint(BANK)], &reviewer)?;
+        let policies = PolicyClient::among(&[endpoint(BANK)], &administrator)?;
+        let mut curator = Curator {
+            consortium: self,
+            member,
+            members,
+            contributor,
+            holder,
+            rng,
+            living: Vec::new(),
+            opinions,
+            policies,
+            version: 0,
+        };
         while !self.is_over() {
             let writing = self.writing.read().await;
             if self.is_over() {
                 break;
             }
-            match curator.rng.random_range(0..15) {
+            match curator.rng.random_range(0..22) {
                 0..4 => curator.add().await?,
                 4 | 5 => curator.remove().await?,
                 12..15 => curator.hold().await?,
                 6..9 => curator.share().await?,
                 9 | 10 => curator.take_back().await?,
+                15..20 => curator.opine().await?,
+                20 | 21 => curator.set_policy().await?,
                 _ => curator.replace_key().await?,
             }
             drop(writing);
@@ -171,14 +194,58 @@ impl Curator<'_> {
         Ok(())
     }
 
+    /// Says something of an item of another member, or takes it back. It may be in no bank that is shared.
+    async fn opine(&mut self) -> anyhow::Result<()> {
+        let (consortium, member) = (self.consortium, self.member);
+        let Some(at) = consortium.history().of_others(member).choose(&mut self.rng).copied() else {
+            return Ok(());
+        };
+        let kind = match self.rng.random_range(0..4) {
+            0 => None,
+            1 => Some(OpinionKind::Negative),
+            _ => Some(OpinionKind::Positive),
+        };
+        let Some(item) = consortium.history().say(at, member, kind, elapsed()) else { return Ok(()) };
+        let (client, key) = (&self.opinions, IdempotencyKey::random());
+        let said = consortium.until_decided(async |deadline| match kind {
+            Some(kind) => {
+                let (hash, words) = (None, OpinionWords::default());
+                let opinions = vec![NewOpinion { item, hash, kind, words }];
+                client.put_opinions(opinions, key.clone(), deadline).await
+            }
+            None => client.withdraw_opinions(&[item], key.clone(), deadline).await,
+        });
+        let sequence = said.await?.map(|said| said.sequence);
+        consortium.history().said(at, member, elapsed(), sequence);
+        Ok(())
+    }
+
+    /// Sets the next version of the member's policy.
+    async fn set_policy(&mut self) -> anyhow::Result<()> {
+        self.version += 1;
+        let (consortium, member, version) = (self.consortium, self.member, self.version);
+        let (policy, key) = (words::policy(version)?, IdempotencyKey::random());
+        let change = consortium.history().send(elapsed(), Change::Policy { member, version });
+        let client = &self.policies;
+        let set = consortium.until_answered(async |deadline| {
+            client.set_policy(PolicySource::Given(&policy), None, false, key.clone(), deadline).await
+        });
+        let set = set.await?;
+        ensure!(set.value == version, "version {} was set, and it is the {version}th", set.value);
+        self.acknowledge(change, set.sequence);
+        Ok(())
+    }
+
     /// Shares a bank, mostly for some seconds.
     async fn share(&mut self) -> anyhow::Result<()> {
         let (bank, with) = (self.own_bank(), self.other_member());
         let lasts = (self.rng.random_range(0..3) > 0).then(|| self.rng.random_range(500..9_000));
         let until = lasts.map(|lasts| UnixMillis(now().0 + lasts));
-        let capabilities: &[Capability] = match self.rng.random_range(0..3) {
-            0 => &[Capability::Match, Capability::SeeDetails],
-            _ => &[Capability::Match],
+        let capabilities: &[Capability] = match self.rng.random_range(0..4) {
+            // Whoever sees details is told that it may not have a say, and would ask again and again.
+            0 => &[Capability::Match, Capability::SeeDetails, Capability::Opine],
+            1 => &[Capability::Match],
+            _ => &[Capability::Match, Capability::Opine],
         };
         let capabilities = Flags::new(capabilities.iter().copied())?;
         let (name, to) = self.names(bank, with);

@@ -10,31 +10,14 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use vigie_clients::{Code, MatchAnswer};
 use vigie_consortium::MemberState;
-use vigie_model::{ItemId, Sequence, UnixMillis};
+use vigie_model::{ItemId, MemberId, OpinionKind, Sequence, SetDigest, UnixMillis};
 
 use crate::members::material::{Material, OWNERS};
+use crate::members::sent::Sent;
+use crate::members::words::{self, Opinions};
 
 /// The age that a directory may have.
 pub(super) const AGE_MAX: Duration = Duration::from_secs(5);
-
-/// What was sent, and what was told of it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sent {
-    at: Duration,
-    /// When it was acknowledged, and its sequence; `None` while it is under way.
-    done: Option<(Duration, Sequence)>,
-}
-
-impl Sent {
-    /// Whether an answer as of `sequence`, which came at `answered`, has it. `None`: it may or may not.
-    fn is_in(self, sequence: Sequence, answered: Duration) -> Option<bool> {
-        match self.done {
-            Some((_, own)) if own <= sequence => Some(true),
-            _ if self.at > answered => Some(false),
-            _ => None,
-        }
-    }
-}
 
 /// A change of the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +42,11 @@ pub(super) enum Change {
         id: u64,
         is_living: bool,
     },
+    /// A member sets a policy, as this version.
+    Policy {
+        member: usize,
+        version: u32,
+    },
 }
 
 /// An item of one hash.
@@ -72,12 +60,28 @@ pub(super) struct Banked {
     removed: Option<Sent>,
     /// When it was held, and when its hold was lifted, in turn.
     holds: Vec<Sent>,
+    opinions: Opinions,
 }
 
 impl Banked {
     /// Whether the item is held in the end.
     pub(super) const fn is_held(&self) -> bool {
         self.holds.len() % 2 == 1
+    }
+
+    /// The digest of what is said of the item in the end.
+    pub(super) fn standing(&self, item: ItemId, ids: &[MemberId]) -> SetDigest {
+        self.opinions.digest(item, self.bank, ids)
+    }
+
+    /// Whether an answer as of `sequence`, which came at `answered`, shows the item to a member, if it has it.
+    fn is_shown_in(&self, asking: usize, sequence: Sequence, answered: Duration) -> Option<bool> {
+        let held = self.is_held_in(sequence, answered);
+        match (held, self.opinions.is_unconfirmed_in(self.bank, asking, sequence, answered)) {
+            (Some(true), _) | (_, Some(true)) => Some(false),
+            (Some(false), Some(false)) => Some(true),
+            (_, _) => None,
+        }
     }
 
     /// Whether an answer as of `sequence`, which came at `answered`, leaves the item out as held.
@@ -136,7 +140,7 @@ pub(super) struct History {
 impl History {
     /// Notes a change that is sent now; returns its number.
     pub(super) fn send(&mut self, now: Duration, change: Change) -> usize {
-        self.changes.push((Sent { at: now, done: None }, change));
+        self.changes.push((Sent::now(now), change));
         self.changes.len() - 1
     }
 
@@ -147,8 +151,8 @@ impl History {
 
     /// Notes an item that is sent now; returns its number.
     pub(super) fn add(&mut self, now: Duration, bank: usize, hash: usize) -> usize {
-        let added = Sent { at: now, done: None };
-        self.items.push(Banked { bank, hash, item: None, added, removed: None, holds: Vec::new() });
+        let (added, opinions) = (Sent::now(now), Opinions::default());
+        self.items.push(Banked { bank, hash, item: None, added, removed: None, holds: Vec::new(), opinions });
         self.items.len() - 1
     }
 
@@ -158,7 +162,7 @@ impl History {
     }
 
     pub(super) fn remove(&mut self, at: usize, now: Duration) -> Option<ItemId> {
-        self.items[at].removed = Some(Sent { at: now, done: None });
+        self.items[at].removed = Some(Sent::now(now));
         self.items[at].item
     }
 
@@ -170,7 +174,7 @@ impl History {
     /// Notes that the hold of an item is sent, or that it is lifted, in turn; returns the item, and whether it is to be held.
     pub(super) fn hold(&mut self, at: usize, now: Duration) -> Option<(ItemId, bool)> {
         let item = self.items[at].item?;
-        self.items[at].holds.push(Sent { at: now, done: None });
+        self.items[at].holds.push(Sent::now(now));
         Some((item, self.items[at].is_held()))
     }
 
@@ -178,6 +182,31 @@ impl History {
         if let Some(last) = self.items[at].holds.last_mut() {
             last.done = Some((now, sequence));
         }
+    }
+
+    /// Items of others that a member may say something of: living ones, in the banks that are shared with it, if it knew.
+    pub(super) fn of_others(&self, member: usize) -> Vec<usize> {
+        let is_there = |item: &Banked| item.item.is_some() && item.removed.is_none();
+        let all = self.items.iter().enumerate();
+        all.filter(|(_, item)| OWNERS[item.bank] != member && is_there(item)).map(|(at, _)| at).collect()
+    }
+
+    /// Notes what a member says of an item, or takes back, and returns the item.
+    pub(super) fn say(
+        &mut self,
+        at: usize,
+        member: usize,
+        kind: Option<OpinionKind>,
+        now: Duration,
+    ) -> Option<ItemId> {
+        let item = self.items[at].item?;
+        self.items[at].opinions.send(member, kind, now);
+        Some(item)
+    }
+
+    /// Notes what became of what a member said last of an item: its sequence, or that it was refused.
+    pub(super) fn said(&mut self, at: usize, member: usize, now: Duration, sequence: Option<Sequence>) {
+        self.items[at].opinions.end(member, now, sequence);
     }
 
     pub(super) fn ask(&mut self, asked: Asked, outcome: Outcome) {
@@ -189,7 +218,14 @@ impl History {
         let changes = self.changes.iter().map(|(sent, _)| *sent);
         let of = |item: &Banked| [Some(item.added), item.removed, item.holds.last().copied()];
         let items = self.items.iter().flat_map(of).flatten();
-        changes.chain(items).filter_map(|sent| sent.done).map(|(_, at)| at).max().unwrap_or(Sequence::ZERO)
+        let words = self.items.iter().flat_map(|item| item.opinions.sent());
+        changes
+            .chain(items)
+            .chain(words)
+            .filter_map(|sent| sent.done)
+            .map(|(_, at)| at)
+            .max()
+            .unwrap_or(Sequence::ZERO)
     }
 
     /// The newest change of the directory.
@@ -202,10 +238,11 @@ impl History {
         self.items.iter().filter(|item| item.removed.is_none())
     }
 
-    /// The items that were acknowledged, the removals, and the changes of the directory.
-    pub(super) fn counts(&self) -> (usize, usize, usize) {
+    /// The items that were acknowledged, the removals, the opinions, and the changes of the directory.
+    pub(super) fn counts(&self) -> (usize, usize, usize, usize) {
         let removed = self.items.iter().filter(|item| item.removed.is_some()).count();
-        (self.items.len(), removed, self.changes.len())
+        let words = self.items.iter().map(|item| item.opinions.sent().count()).sum();
+        (self.items.len(), removed, words, self.changes.len())
     }
 
     /// Holds every answer and refusal against what was done. Called when nothing is under way.
@@ -227,7 +264,7 @@ impl History {
                 ((of, to) == (bank, with)).then_some(Some(until))
             }
             Change::Revoked { bank: of, with: to } => ((of, to) == (bank, with)).then_some(None),
-            Change::State { .. } | Change::Principal { .. } => None,
+            Change::State { .. } | Change::Principal { .. } | Change::Policy { .. } => None,
         });
         last.flatten()
     }
@@ -257,6 +294,8 @@ impl History {
         for one in &matched.found.matches {
             *found.entry(one.bank_name.to_string()).or_default() += 1;
         }
+        let version = self.policy(asked.member, directory);
+        words::check(matched.decision.as_ref(), version, matched.found.matches.len())?;
         let (mut searched_min, mut searched_max) = (0, 0);
         for bank in 0..OWNERS.len() {
             let visible = match asked.bank {
@@ -272,7 +311,7 @@ impl History {
             let may_be_none = visible == Visible::Maybe;
             let floor = |count: u64| if may_be_none { 0 } else { count };
             let of_hash = |item: &&Banked| item.hash == asked.hash;
-            let shown = |item: &Banked| item.is_held_in(sequence, asked.during.1).map(|held| !held);
+            let shown = |item: &Banked| item.is_shown_in(asked.member, sequence, asked.during.1);
             let (min, max) = self.bounds(bank, sequence, asked.during.1, of_hash, shown);
             ensure!(
                 (floor(min)..=max).contains(&has),
@@ -280,7 +319,7 @@ impl History {
             );
             let hash_type = material.hash_type(asked.hash);
             let of_type = |item: &&Banked| material.hash_type(item.hash) == hash_type;
-            // Held hashes are searched, and not answered with.
+            // Hashes that are held or not confirmed are searched, and not answered with.
             let (min, max) = self.bounds(bank, sequence, asked.during.1, of_type, |_| Some(true));
             searched_min += floor(min);
             searched_max += max;
@@ -347,15 +386,32 @@ impl History {
     fn state(&self, member: usize, directory: Sequence) -> MemberState {
         let last = self.last(directory, |change| match change {
             Change::State { member: of, state } => (of == member).then_some(state),
-            Change::Granted { .. } | Change::Revoked { .. } | Change::Principal { .. } => None,
+            Change::Granted { .. }
+            | Change::Revoked { .. }
+            | Change::Principal { .. }
+            | Change::Policy { .. } => None,
         });
         last.unwrap_or(MemberState::Active)
+    }
+
+    /// The version of a member's policy.
+    fn policy(&self, member: usize, directory: Sequence) -> Option<u32> {
+        self.last(directory, |change| match change {
+            Change::Policy { member: of, version } => (of == member).then_some(version),
+            Change::Granted { .. }
+            | Change::Revoked { .. }
+            | Change::Principal { .. }
+            | Change::State { .. } => None,
+        })
     }
 
     fn is_living(&self, principal: u64, directory: Sequence) -> bool {
         let last = self.last(directory, |change| match change {
             Change::Principal { id, is_living } => (id == principal).then_some(is_living),
-            Change::Granted { .. } | Change::Revoked { .. } | Change::State { .. } => None,
+            Change::Granted { .. }
+            | Change::Revoked { .. }
+            | Change::State { .. }
+            | Change::Policy { .. } => None,
         });
         last.unwrap_or(false)
     }

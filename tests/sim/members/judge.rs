@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail, ensure};
 use rand::rngs::SmallRng;
 use tokio::sync::RwLockWriteGuard;
 use vigie_clients::{BankClient, ConsortiumClient, Deadline, GivenGrant};
-use vigie_model::{LogHead, ReplicaDescription, Sequence, SetDigest, ShardIdentity};
+use vigie_model::{LogHead, MemberId, ReplicaDescription, Sequence, SetDigest, ShardIdentity};
 
 use crate::cluster::BANK;
 use crate::members::material::{MEMBERS, OWNERS};
@@ -114,6 +114,7 @@ impl Consortium {
 
     /// The digest of the living items of a shard.
     fn digest(&self, shard: ShardIdentity) -> SetDigest {
+        let ids: Vec<MemberId> = self.teams().iter().map(|team| team.id).collect();
         let mut digest = SetDigest::EMPTY;
         for banked in self.history().living() {
             if let Some(item) = banked.item.filter(|item| shard.holds(*item)) {
@@ -121,6 +122,7 @@ impl Consortium {
                 if banked.is_held() {
                     digest += SetDigest::of_hold(item);
                 }
+                digest += banked.standing(item, &ids);
             }
         }
         digest

@@ -10,6 +10,8 @@ use vigie_tests::material::pdq_of_a_picture;
 pub(super) const MEMBERS: [&str; 3] = ["acme", "boreal", "umbra"];
 /// The owner of each bank.
 pub(super) const OWNERS: [usize; 6] = [0, 1, 2, 0, 1, 2];
+/// Members that have to call an item of each bank right, its contributor among them, before it matches for others; 0 for none.
+pub(super) const CONFIRMATIONS_MIN: [usize; 6] = [0, 0, 0, 2, 2, 2];
 /// Items are drawn from so many hashes, so that several banks have the same.
 const HASHES: usize = 16;
 

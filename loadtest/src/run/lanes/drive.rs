@@ -123,6 +123,8 @@ const fn unsent(kind: Kind, arrival: Arrival, now: Duration) -> Sample {
             wrong_distance: 0,
             incomplete: 0,
             stale: 0,
+            decided: 0,
+            misjudged: 0,
         },
         coverage: None,
     }

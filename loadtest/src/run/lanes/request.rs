@@ -165,6 +165,7 @@ fn judge(shared: &Shared, topics: &[Topic<'_>], answer: &Answer, expected: Seque
     // Of an answer, not of each of its questions.
     verdict.incomplete = verdict.incomplete.min(1);
     verdict.stale = u64::from(sample.outcome == Outcome::Answered && sequence < expected);
+    (verdict.decided, verdict.misjudged) = (answer.decided, answer.misjudged);
     sample.verdict = verdict;
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 /// Name, one line about it, and text of each scenario, in the order in which they are listed.
-const ALL: [(&str, &str, &str); 9] = [
+const ALL: [(&str, &str, &str); 10] = [
     ("smoke", "every kind of request for ten seconds", include_str!("../../../scenarios/smoke.toml")),
     (
         "steady",
@@ -35,6 +35,11 @@ const ALL: [(&str, &str, &str); 9] = [
         "bulk-import",
         "200,000 items are imported during lookups",
         include_str!("../../../scenarios/bulk-import.toml"),
+    ),
+    (
+        "consortium",
+        "as members with policies and opinions",
+        include_str!("../../../scenarios/consortium.toml"),
     ),
     ("images", "JPEG files: decoding, hashing, search", include_str!("../../../scenarios/images.toml")),
 ];

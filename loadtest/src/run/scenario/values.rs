@@ -80,6 +80,9 @@ impl Scenario {
                 && (1..=64).contains(&cluster.frontends),
             "cluster: takes 1 to 256 shards, 1 to 16 replicas, 1 to 64 frontends",
         );
+        if let Some(consortium) = &self.consortium {
+            mistakes.extend(consortium.mistakes(self.drive.connections));
+        }
         if let Some(name) = &self.data.bank
             && let Err(error) = name.parse::<vigie_model::BankName>()
         {

@@ -45,6 +45,10 @@ pub(crate) struct Answer {
     pub(crate) complete: bool,
     /// Up to where it holds the log, where the protocol tells it.
     pub(crate) sequence: Option<Sequence>,
+    /// Verdicts of a member's policy.
+    pub(crate) decided: u64,
+    /// Verdicts that are wrong, or missing, or nobody's.
+    pub(crate) misjudged: u64,
 }
 
 /// Why nothing came back, or not all.

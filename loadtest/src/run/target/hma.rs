@@ -69,7 +69,7 @@ impl Lookups {
         }
         let hits = answer::read(&response.body, self.call, &self.contents);
         let hits = hits.map_err(|_| Refusal::new(Code::Internal))?;
-        Ok(Answer { results: vec![Ok(hits)], coverage: None, complete: true, sequence: None })
+        Ok(Answer { results: vec![Ok(hits)], complete: true, ..Answer::default() })
     }
 }
 

@@ -12,6 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 use vigie_clients::Network;
 use vigie_model::Sequence;
+use vigie_proto::pb::consortium::v1::Verdict;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
 use vigie_proto::pb::model::v1 as model;
@@ -72,6 +73,8 @@ pub(crate) struct Frontend {
     stub: MatchServiceClient<Wire>,
     options: Arc<Options>,
     stream: Arc<Mutex<Option<OpenStream>>>,
+    /// Whether the member that asks has a policy; `None` where there are no members.
+    has_policy: Option<bool>,
 }
 
 /// A stream of requests, and who waits for which answer.
@@ -95,7 +98,12 @@ impl Frontend {
         let lookups = Lookups::new(endpoint)?;
         let stub = MatchServiceClient::with_origin(wire.clone(), endpoint.clone())
             .max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { wire, lookups, stub, options, stream: Arc::default() })
+        Ok(Self { wire, lookups, stub, options, stream: Arc::default(), has_policy: None })
+    }
+
+    /// The same of a member that has a policy, or has none; `None` where there are no members.
+    pub(crate) fn of(self, has_policy: Option<bool>) -> Self {
+        Self { has_policy, ..self }
     }
 
     /// Waits until the connection is open, and fails with the reason if it is not in time.
@@ -119,12 +127,12 @@ impl Frontend {
             self.lookups.ask(&self.wire, message, left - ANSWER_MARGIN.min(left / 10)).await
         };
         match answered {
-            Ok(response) => Ok(read(response)),
+            Ok(response) => Ok(read(response, self.has_policy)),
             // The server's own clock of the call was first. Nobody cancels a call here and still waits for its answer.
             Err(status) if status.code() == Code::Cancelled && deadline <= Instant::now() + ANSWER_MARGIN => {
                 Err(Refusal::new(Code::DeadlineExceeded))
             }
-            Err(status) => Err(refusal(&status)),
+            Err(status) => Err(refusal(&status, self.has_policy)),
         }
     }
 
@@ -244,8 +252,18 @@ fn content(asked: &Asked<'_>) -> pb::match_query::Content {
     }
 }
 
-fn read(response: pb::MatchResponse) -> Answer {
+fn read(response: pb::MatchResponse, has_policy: Option<bool>) -> Answer {
     let coverage = response.coverage.unwrap_or_default();
+    let complete = coverage.shards_total > 0 && coverage.shards_answered == coverage.shards_total;
+    let (mut decided, mut misjudged) = (0, 0);
+    if let Some(has_policy) = has_policy {
+        for result in &response.results {
+            if let Some(pb::match_result::Outcome::Matched(matched)) = &result.outcome {
+                decided += u64::from(matched.decision.is_some());
+                misjudged += u64::from(is_misjudged(matched, has_policy, complete));
+            }
+        }
+    }
     let hit = |found: &model::Match| Hit {
         item: Identity::of_reference(&found.external_reference),
         distance: Some(u16::try_from(found.distance).unwrap_or(u16::MAX)),
@@ -263,12 +281,25 @@ fn read(response: pb::MatchResponse) -> Answer {
     Answer {
         results: response.results.into_iter().map(result).collect(),
         coverage: Some(share),
-        complete: coverage.shards_total > 0 && coverage.shards_answered == coverage.shards_total,
+        complete,
         sequence: Some(Sequence(response.sequence)),
+        decided,
+        misjudged,
     }
 }
 
-fn refusal(status: &Status) -> Refusal {
+/// Whether a verdict is there that should not be, or the other way round; lets a match through, or a part of an answer; or asks a person about
+/// nothing. Whatever matches is for a person at least, by the policies that a run sets.
+fn is_misjudged(matched: &pb::Matched, has_policy: bool, complete: bool) -> bool {
+    let Some(decision) = &matched.decision else { return has_policy && complete };
+    let verdict = decision.verdict();
+    let is_let_through = matches!(verdict, Verdict::Unspecified | Verdict::Allow | Verdict::Log);
+    let is_unclear = !complete || matched.limit_reached || !decision.failure.is_empty();
+    let is_for_a_person = !matched.matches.is_empty() || is_unclear;
+    !has_policy || is_for_a_person == is_let_through
+}
+
+fn refusal(status: &Status, has_policy: Option<bool>) -> Refusal {
     let code = match (status.code(), std::error::Error::source(status)) {
         // A connection that broke under the call is an outage, whatever code it gets.
         (Code::Unknown | Code::Internal | Code::Cancelled, Some(_)) => Code::Unavailable,
@@ -277,6 +308,44 @@ fn refusal(status: &Status) -> Refusal {
     Refusal {
         code,
         retry_after: status::retry_after(status),
-        partial: status::message::<pb::MatchResponse>(status).map(read),
+        partial: status::message::<pb::MatchResponse>(status).map(|partial| read(partial, has_policy)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_proto::pb::consortium::v1::Decision;
+
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_held_to_the_policy_and_to_what_matched() {
+        let of = |matches: usize, verdict: Option<Verdict>| pb::Matched {
+            matches: vec![model::Match::default(); matches],
+            decision: verdict.map(|verdict| Decision { verdict: verdict.into(), ..Decision::default() }),
+            ..pb::Matched::default()
+        };
+        for (matches, verdict, has_policy, complete, expected) in [
+            (1, Some(Verdict::Block), true, true, false),
+            (0, Some(Verdict::Allow), true, true, false),
+            (0, None, false, true, false),
+            (1, None, false, true, false),
+            // Let through, or asked about nothing.
+            (1, Some(Verdict::Allow), true, true, true),
+            (1, Some(Verdict::Log), true, true, true),
+            (0, Some(Verdict::Review), true, true, true),
+            // Of a part of the shards.
+            (0, Some(Verdict::Allow), true, false, true),
+            (0, Some(Verdict::Review), true, false, false),
+            (0, None, true, false, false),
+            // None, or of nobody's policy.
+            (1, None, true, true, true),
+            (0, Some(Verdict::Allow), false, true, true),
+        ] {
+            let is = is_misjudged(&of(matches, verdict), has_policy, complete);
+            assert_eq!(is, expected, "{matches} {verdict:?} {has_policy} {complete}");
+        }
+        let cut = pb::Matched { limit_reached: true, ..of(0, Some(Verdict::Review)) };
+        assert!(!is_misjudged(&cut, true, true));
     }
 }

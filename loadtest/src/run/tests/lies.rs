@@ -113,6 +113,7 @@ async fn every_lie_of_a_service_is_counted_and_nothing_else() {
         wrong_distance: count(&lies.bent),
         incomplete: 0,
         stale: count(&lies.stale),
+        ..Verdict::default()
     };
     assert_eq!(result.record.totals.verdict, expected);
     assert!(expected.missed >= 5 && expected.false_matches >= 5 && expected.wrong_distance >= 5);

@@ -54,7 +54,7 @@ prop_compose! {
 
 fn results() -> impl Strategy<Value = Vec<QueryMatches>> {
     let one = (vec(a_match(), 0..5), any::<bool>(), 0_u32..3).prop_map(|(matches, more, left_out)| {
-        QueryMatches { matches, limit_reached: more || left_out > 0, left_out }
+        QueryMatches { matches, limit_reached: more || left_out > 0, left_out, set_aside: more }
     });
     vec(prop_oneof![1 => Just(QueryMatches::default()), 1 => one], 0..20)
 }
@@ -174,10 +174,10 @@ fn each_fault_of_an_answer_names_its_field() {
         added_at: Some(UnixMillis(4)),
         facts: Some(Box::default()),
     };
-    let one = QueryMatches { matches: vec![found; 2], limit_reached: true, left_out: 4 };
+    let one = QueryMatches { matches: vec![found; 2], limit_reached: true, left_out: 4, set_aside: true };
     let whole: pb::PackedMatches = [one].into_iter().collect();
     type Spoil = fn(&mut pb::PackedMatches);
-    let faults: [(Spoil, &str); 20] = [
+    let faults: [(Spoil, &str); 21] = [
         (|message| message.facts_of = vec![1, 0], "facts_of"),
         (|message| message.facts_of[1] = 2, "facts_of"),
         (|message| drop(message.facts.pop()), "facts"),
@@ -189,6 +189,7 @@ fn each_fault_of_an_answer_names_its_field() {
         (|message| message.match_counts.clear(), "match_counts"),
         (|message| message.left_out.push(1), "left_out"),
         (|message| message.limit_reached.push(1), "limit_reached"),
+        (|message| message.set_aside.push(1), "set_aside"),
         (|message| message.banks.clear(), "bank_numbers"),
         (|message| message.banks[0].name.clear(), "banks[0].name"),
         (|message| message.hash_types.truncate(1), "hash_types"),

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use vigie_consortium::{ContentDigest, Details, ItemPlace, ItemRecord, Origin, Submission, Whose};
+use vigie_consortium::{ContentDigest, Denied, Details, ItemPlace, ItemRecord, Origin, Submission, Whose};
 use vigie_model::{BankId, BankRef, ChangeKind, Item, ItemContent, ItemId, MemberId, SetDigest, UnixMillis};
 use vigie_proto::bank::{ContributedItem, encode_item};
 use vigie_statistics::{ClassText, Measure};
@@ -213,6 +213,11 @@ impl Planner<'_> {
             admitted.item(item, placement.map(|placement| self.place(&placement, member)))?;
             let placement = placement.ok_or(Error::Broken)?;
             let bank = self.state.view.directory().bank(placement.bank).ok_or(Error::Broken)?;
+            // As with AddItems: whoever submits what another has submitted says nothing new of it.
+            let first = self.record_of(&placement).submissions.first().map(|one| one.member);
+            if bank.owner != member && first != Some(member) {
+                return Err(Denied::ItemOfAnother(item).into());
+            }
             details.check(bank.charter.taxonomies()).map_err(Error::Class)?;
             let record = ItemRecord { details: details.clone(), ..self.record_of(&placement) };
             (placement, record)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use vigie_consortium::{ContentDigest, ItemRecord};
-use vigie_model::{Item, ItemId};
+use vigie_model::{Item, ItemId, MemberId};
 use vigie_proto::bank::decode_item;
 
 use crate::logged::{adds, proven_item};
@@ -59,6 +59,8 @@ pub(crate) struct RemovedItem {
     pub(crate) item: Item,
     /// Its record when it was removed.
     pub(crate) record: Option<ItemRecord>,
+    /// The member that removed it.
+    pub(crate) removed_by: MemberId,
 }
 
 /// Those of these items that were removed and can be brought back.
@@ -77,7 +79,7 @@ pub(crate) async fn removed_items(
 fn removed_item(KeptUndo { undo, payload, added }: KeptUndo) -> Result<Option<RemovedItem>, StoreError> {
     let Some(payload) = payload else {
         let item = added.as_ref().and_then(proven_item);
-        return Ok(item.map(|item| RemovedItem { item, record: undo.record }));
+        return Ok(item.map(|item| RemovedItem { item, record: undo.record, removed_by: undo.member }));
     };
     let is_removed = |item: &Item| {
         (item.id, item.bank) == (undo.item, undo.bank)
@@ -86,5 +88,5 @@ fn removed_item(KeptUndo { undo, payload, added }: KeptUndo) -> Result<Option<Re
     };
     let item = decode_item(&payload).ok().filter(is_removed);
     let item = item.ok_or_else(|| StoreError::Corrupt { row: format!("removed item {}", undo.item) })?;
-    Ok(Some(RemovedItem { item, record: undo.record }))
+    Ok(Some(RemovedItem { item, record: undo.record, removed_by: undo.member }))
 }

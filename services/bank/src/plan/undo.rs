@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use vigie_consortium::{ContentDigest, ItemRecord};
+use vigie_consortium::{ContentDigest, Denied, ItemRecord};
 use vigie_model::{BankId, ItemId};
 use vigie_proto::bank::LogChange;
 
@@ -77,11 +77,18 @@ impl Planner<'_> {
             let restored = |id: &ItemId| {
                 let found = self.known.removed.get(id);
                 let found = found.filter(|found| self.state.banks.contains_key(&found.item.bank));
-                let place = found.map(|RemovedItem { item, record }| {
+                let place = found.map(|RemovedItem { item, record, .. }| {
                     place_of(item.bank, item.contributor, record.as_ref(), member)
                 });
                 admitted.item(*id, place)?;
-                Ok(found.ok_or(Error::Broken)?.clone())
+                let found = found.ok_or(Error::Broken)?;
+                // What the owner removed comes back by the owner's word alone.
+                let is_owner =
+                    self.state.banks.get(&found.item.bank).is_some_and(|bank| bank.owner == member);
+                if !is_owner && found.removed_by != member {
+                    return Err(Denied::ItemOfAnother(*id).into());
+                }
+                Ok(found.clone())
             };
             items.iter().map(restored).collect::<Result<Vec<_>, Error>>()?
         };
@@ -98,7 +105,7 @@ impl Planner<'_> {
         }
         let changed = changed.into_iter().map(|(item, (bank, record))| (item, bank, record));
         let (mut ids, mut records) = (Vec::with_capacity(new.len()), Vec::new());
-        for RemovedItem { item, record } in new {
+        for RemovedItem { item, record, .. } in new {
             // By its record it is known since when the item has been in the bank, and on whose word.
             let record = record.unwrap_or_else(|| Placement::of(&item).record());
             let id = self.add_item(item.bank, item.contributor, item.content)?;

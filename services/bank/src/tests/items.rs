@@ -11,6 +11,7 @@ on_both_stores! {
     an_item_lives_while_one_submission_does,
     no_member_keeps_another_from_submitting,
     details_change_without_an_index_and_are_kept,
+    details_are_of_the_first_contributor_and_the_owner,
     a_classification_is_of_the_banks_taxonomies,
     new_items_are_counted_against_the_quota,
     large_removals_need_two_people,
@@ -164,6 +165,33 @@ async fn details_change_without_an_index_and_are_kept(bed: Bed) {
     assert_eq!(notes.collect::<Vec<_>>(), ["second", "by hand"]);
     consortium.served.stop().await;
     assert_eq!(verify(&bed.config()).await.unwrap().head.items, 2);
+}
+
+async fn details_are_of_the_first_contributor_and_the_owner(bed: Bed) {
+    let consortium = Consortium::start(bed.config()).await;
+    let Consortium { administrator, contributor, .. } = &consortium;
+    administrator.create_bank("known").await.unwrap();
+    let worker = consortium.contributor_of("other", "known").await;
+    let note = async |id: u64| {
+        let details = contributor.item(id).await.unwrap().content.unwrap().details;
+        details.map(|details| details.note).unwrap_or_default()
+    };
+    // Who submits what another has submitted cannot say otherwise of it, by the next list or by a call.
+    let first = contributor.add("known", vec![noted(of_case(1, "a"), "first")]).await.unwrap()[0];
+    for _ in 0..2 {
+        assert_eq!(worker.add("acme/known", vec![noted(of_case(1, "b"), "mine")]).await.unwrap(), [first]);
+    }
+    refused(worker.update(first, "mine").await, Code::PermissionDenied, "another member's to change");
+    assert_eq!(note(first).await, "first");
+    // An own item is its own to describe, and the owner's.
+    let own = worker.add("acme/known", vec![noted(of_case(2, "b"), "mine")]).await.unwrap()[0];
+    contributor.add("known", vec![of_case(2, "a")]).await.unwrap();
+    worker.update(own, "still mine").await.unwrap();
+    assert_eq!(note(own).await, "still mine");
+    contributor.update(own, "the owner's").await.unwrap();
+    assert_eq!(note(own).await, "the owner's");
+    consortium.served.stop().await;
+    verify(&bed.config()).await.unwrap();
 }
 
 async fn a_classification_is_of_the_banks_taxonomies(bed: Bed) {

@@ -14,6 +14,7 @@ use crate::verify;
 on_both_stores! {
     an_item_that_was_added_again_takes_the_submissions_of_the_removed_one,
     an_item_that_is_there_already_is_brought_back_once,
+    what_the_owner_removed_is_brought_back_by_the_owner_alone,
     a_removed_item_outlives_the_change_that_added_it,
     a_thousand_removed_items_are_looked_up_at_once,
     rows_of_an_older_build_are_brought_back_from_the_log,
@@ -138,6 +139,32 @@ async fn there_already(config: Config, store: Arc<dyn Store>) {
     refused(served.restore(&former).await, Code::NotFound, "no item");
     assert_eq!(served.list_items("a").await.unwrap().len(), 1);
     served.stop().await;
+}
+
+async fn what_the_owner_removed_is_brought_back_by_the_owner_alone(bed: Bed) {
+    let consortium = Consortium::start(bed.config()).await;
+    let Consortium { administrator, contributor, .. } = &consortium;
+    administrator.create_bank("known").await.unwrap();
+    let worker = consortium.contributor_of("other", "known").await;
+    // One that the other member submitted too, and one that is its own.
+    let both = contributor.add("known", vec![of_case(1, "a")]).await.unwrap()[0];
+    worker.add("acme/known", vec![of_case(1, "b")]).await.unwrap();
+    let own = worker.add("acme/known", vec![of_case(2, "b")]).await.unwrap()[0];
+    contributor.remove(vec![both, own]).await.unwrap();
+    for item in [both, own] {
+        let refusal = worker.restore(vec![item]).await;
+        refused(refusal, Code::PermissionDenied, "another member's to change");
+    }
+    assert!(contributor.listed("known").await.is_empty());
+    assert_eq!(contributor.restore(vec![both, own]).await.unwrap().len(), 2);
+    // What it withdrew itself it brings back.
+    let own = contributor.listed("known").await[1].id;
+    worker.remove(vec![own]).await.unwrap();
+    assert_eq!(contributor.listed("known").await.len(), 1);
+    worker.restore(vec![own]).await.unwrap();
+    assert_eq!(contributor.listed("known").await.len(), 2);
+    consortium.served.stop().await;
+    verify(&bed.config()).await.unwrap();
 }
 
 async fn a_removed_item_outlives_the_change_that_added_it(bed: Bed) {

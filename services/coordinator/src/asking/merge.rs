@@ -68,6 +68,7 @@ pub(crate) fn merge(
                     reach.note(&found);
                     result.matches.extend(found.matches);
                     result.limit_reached |= found.limit_reached;
+                    result.set_aside |= found.set_aside;
                 }
                 merged.approximate.extend(answer.approximate);
             }

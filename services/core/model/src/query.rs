@@ -210,6 +210,9 @@ pub struct QueryMatches {
     /// Matches within the limit that were left out because the answer would have been too large, each farther than those that
     /// are given. Of a content that several queries are of: at most so many.
     pub left_out: u32,
+    /// An item matches that is set aside for the member that searches: it is not given. Where more items match than the limit lets through,
+    /// one that is farther may not be noticed. Told to no member.
+    pub set_aside: bool,
 }
 
 /// What one shard answers to a batch of queries.

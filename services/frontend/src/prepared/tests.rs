@@ -193,8 +193,12 @@ fn an_item_is_answered_once_by_its_nearest_match_with_its_frame_and_way() {
 
 #[test]
 fn what_a_query_left_out_is_not_passed_over_by_another_and_what_is_kept_is_bounded() {
-    let cut_one =
-        QueryMatches { left_out: 7, limit_reached: true, matches: vec![one_match(1, 3), one_match(2, 9)] };
+    let cut_one = QueryMatches {
+        left_out: 7,
+        limit_reached: true,
+        matches: vec![one_match(1, 3), one_match(2, 9)],
+        ..QueryMatches::default()
+    };
     let whole = QueryMatches { matches: vec![one_match(3, 4), one_match(4, 12)], ..QueryMatches::default() };
     let mut found = Found::new(Limit::default());
     found.add(Rendition::default(), cut_one);

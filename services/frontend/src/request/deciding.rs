@@ -164,9 +164,21 @@ impl Deciding {
         if aside.is_empty() {
             return None;
         }
-        let searched = answer.results.iter().flatten().count();
+        // The search itself noticed what it set aside of the banks that it went through, unless more was found than it gives.
+        let is_covered = options.bank_set.as_ref().is_some_and(|searched| aside.is_within(searched));
+        let may_be_aside =
+            |matched: &Matched| !is_covered || matched.found.set_aside || matched.found.limit_reached;
+        let searched = || answer.results.iter().flatten();
+        let numbers: Vec<usize> = searched()
+            .enumerate()
+            .filter(|(_, matched)| may_be_aside(matched))
+            .map(|(number, _)| number)
+            .collect();
         let first = |number| answer.queries.of_content(number).next().map(|(_, query)| query.clone());
-        let queries: Vec<Query> = (0..searched).map(|number| first(number).unwrap_or_default()).collect();
+        let queries: Vec<Query> = numbers.iter().map(|number| first(*number).unwrap_or_default()).collect();
+        if queries.is_empty() {
+            return None;
+        }
         let options = SearchOptions {
             banks: Vec::new(),
             bank_set: Some(aside),
@@ -176,8 +188,14 @@ impl Deciding {
             ..options.clone()
         };
         let found = matching.search_again(&queries, &options, urgency, rooms, deadline);
-        let found: Result<_, Status> = Box::pin(found).await;
-        found.ok()
+        let found: Result<Vec<QueryMatches>, Status> = Box::pin(found).await;
+        let mut all = vec![QueryMatches::default(); searched().count()];
+        for (number, found) in numbers.into_iter().zip(found.ok()?) {
+            if let Some(of) = all.get_mut(number) {
+                *of = found;
+            }
+        }
+        Some(all)
     }
 }
 

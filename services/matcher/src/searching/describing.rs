@@ -4,7 +4,7 @@ use vigie_index::{Cancellation, Cancelled};
 use vigie_model::{Filling, Hash, ItemId, Match, MemberId, Query, QueryMatches, Rendition, SearchOptions};
 
 use crate::error::SearchError;
-use crate::searching::found::Best;
+use crate::searching::found::{Best, Nearest};
 use crate::shard::records::Notes;
 use crate::shard::state::{Moment, Shard};
 
@@ -27,9 +27,6 @@ impl From<Cancelled> for Stopped {
     }
 }
 
-/// The nearest items of one query in the order of answers, and whether there are more than were wanted.
-pub(super) type Nearest = (Vec<(ItemId, Best)>, bool);
-
 /// A search that has found its items.
 pub(super) struct Describing<'a> {
     pub(super) shard: &'a Shard,
@@ -51,14 +48,15 @@ impl Describing<'_> {
     ) -> Result<Vec<QueryMatches>, Stopped> {
         // Of queries that have found something, each when it is described first.
         let mut asked: Vec<Option<Vec<Hash>>> = vec![None; queries.len()];
-        let begun = |(_, limit_reached): &Nearest| QueryMatches {
-            limit_reached: *limit_reached,
+        let begun = |found: &Nearest| QueryMatches {
+            limit_reached: found.has_more,
+            set_aside: found.has_aside,
             ..QueryMatches::default()
         };
         let mut results: Vec<QueryMatches> = nearest.iter().map(begun).collect();
         let mut filling = Filling::new(results.len(), bytes_max);
         while let Some(query) = filling.next() {
-            let (found, matches) = (&nearest[query].0, &mut results[query].matches);
+            let (found, matches) = (&nearest[query].items, &mut results[query].matches);
             let Some((item, best)) = found.get(matches.len()) else { continue };
             // An item's record may lie on a disk, and its hashes may be many.
             if self.cancel.is_cancelled() {
@@ -70,8 +68,8 @@ impl Describing<'_> {
                 matches.push(next);
             }
         }
-        for (result, (found, _)) in results.iter_mut().zip(&nearest) {
-            result.leave_out(found.len() - result.matches.len());
+        for (result, found) in results.iter_mut().zip(&nearest) {
+            result.leave_out(found.items.len() - result.matches.len());
         }
         Ok(results)
     }

@@ -31,18 +31,35 @@ pub(crate) struct Found {
     items: HashMap<ItemId, Best>,
     /// The last place that is of use, once more items were found than are wanted.
     last: Option<Place>,
+    /// An item was left out that is set aside for whoever searches.
+    has_aside: bool,
+}
+
+/// The nearest items in the order of answers.
+#[derive(Debug)]
+pub(crate) struct Nearest {
+    pub(crate) items: Vec<(ItemId, Best)>,
+    /// There are more than were wanted.
+    pub(crate) has_more: bool,
+    /// An item was left out that is set aside for whoever searches.
+    pub(crate) has_aside: bool,
 }
 
 impl Found {
     /// Nothing yet, of at most so many items, at least one.
     pub(crate) fn new(wanted: usize) -> Self {
-        Self { wanted, items: HashMap::new(), last: None }
+        Self { wanted, items: HashMap::new(), last: None, has_aside: false }
     }
 
     /// Whether a hash of an item is farther than all that are wanted.
     #[inline]
     pub(crate) fn is_beyond(&self, distance: Distance, item: ItemId) -> bool {
         self.last.is_some_and(|last| (distance, item) > last)
+    }
+
+    /// Notes that an item was left out, which is set aside.
+    pub(crate) fn set_aside(&mut self) {
+        self.has_aside = true;
     }
 
     /// Takes in a hash of an item.
@@ -73,14 +90,14 @@ impl Found {
         self.last = Some(last);
     }
 
-    /// The nearest items in the order of answers, and whether there are more than were wanted.
-    pub(crate) fn into_nearest(mut self) -> (Vec<(ItemId, Best)>, bool) {
+    /// The nearest items.
+    pub(crate) fn into_nearest(mut self) -> Nearest {
         if self.items.len() > self.wanted {
             self.cut();
         }
         let mut items: Vec<(ItemId, Best)> = self.items.into_iter().collect();
         items.sort_unstable_by_key(|(item, best)| (best.nearest.0, *item));
-        (items, self.last.is_some())
+        Nearest { items, has_more: self.last.is_some(), has_aside: self.has_aside }
     }
 }
 
@@ -109,10 +126,10 @@ mod tests {
             }
             let mut expected: Vec<_> = all.into_iter().collect();
             expected.sort_by_key(|(item, best)| (best.0, *item));
-            let (nearest, more) = found.into_nearest();
-            prop_assert_eq!(more, expected.len() > wanted);
+            let nearest = found.into_nearest();
+            prop_assert_eq!(nearest.has_more, expected.len() > wanted);
             expected.truncate(wanted);
-            let told: Vec<_> = nearest.iter().map(|(item, best)| (*item, best.nearest)).collect();
+            let told: Vec<_> = nearest.items.iter().map(|(item, best)| (*item, best.nearest)).collect();
             prop_assert_eq!(told, expected);
         }
     }

@@ -153,9 +153,11 @@ fn search_group(
                 let (query, variant) = asked.origins[at];
                 let (found, item) = (&mut found[query], hit.entry.item);
                 // The cheaper look first: of a hash that a million items bear, few hits are of use.
-                if found.is_beyond(hit.distance, item)
-                    || moment.marks.leave_out(item, member, options.with_aside)
-                {
+                if found.is_beyond(hit.distance, item) || moment.marks.is_held(item) {
+                    return;
+                }
+                if !options.with_aside && moment.marks.is_aside(item, member) {
+                    found.set_aside();
                     return;
                 }
                 found.note(hit.entry, (hit.distance, hash_type, variant));

@@ -35,7 +35,7 @@ impl Kept {
     pub(super) fn removed(&self) -> Vec<RemovedItem> {
         let removed = |undo: &Undo| {
             let item = decode_item(&self.payloads[&undo.item]).unwrap();
-            RemovedItem { item, record: undo.record.clone() }
+            RemovedItem { item, record: undo.record.clone(), removed_by: undo.member }
         };
         self.undos.values().map(removed).collect()
     }

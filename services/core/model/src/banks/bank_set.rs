@@ -57,6 +57,13 @@ impl BankSet {
         })
     }
 
+    /// Whether each bank of this set is in the other.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        let word = |key: u32| other.keys.binary_search(&key).map_or(0, |at| other.words[at]);
+        self.words().all(|(key, bits)| bits & !word(key) == 0)
+    }
+
     /// Whether the bank is in the set.
     #[must_use]
     pub fn contains(&self, bank: BankId) -> bool {
@@ -137,6 +144,9 @@ mod tests {
             for id in ids.iter().flat_map(|id| [id.wrapping_sub(1), *id, id.wrapping_add(1), id ^ 64]) {
                 prop_assert_eq!(set.contains(BankId(id)), ids.contains(&id));
             }
+            let part: BankSet = ids.iter().copied().step_by(2).map(BankId).collect();
+            prop_assert!(part.is_within(&set) && set.is_within(&set));
+            prop_assert_eq!(set.is_within(&part), ids.len() < 2);
             let words: Vec<_> = set.words().collect();
             prop_assert_eq!(BankSet::from_words(&words), Some(set));
         }

@@ -310,7 +310,7 @@ mod tests {
             skipped,
         };
         let matched = Matched {
-            found: QueryMatches { matches: Vec::new(), limit_reached: false, left_out: 2 },
+            found: QueryMatches { left_out: 2, ..QueryMatches::default() },
             searches: vec![
                 search(HashType::MD5, None),
                 search(HashType::PDQ, Some(SkipReason::QualityBelowFloor)),

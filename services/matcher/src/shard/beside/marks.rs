@@ -29,11 +29,16 @@ impl Marks {
         &self.standings
     }
 
-    /// Whether a search for a member leaves an item out. `with_aside` keeps what is only set aside for the member.
+    /// Whether no search answers with an item.
     #[inline]
-    pub(crate) fn leave_out(&self, item: ItemId, member: Option<MemberId>, with_aside: bool) -> bool {
-        let is_aside = || self.standings.get(item).is_some_and(|standing| standing.is_aside_for(member));
-        self.held.contains(item) || !with_aside && is_aside()
+    pub(crate) fn is_held(&self, item: ItemId) -> bool {
+        self.held.contains(item)
+    }
+
+    /// Whether an item is set aside for a member.
+    #[inline]
+    pub(crate) fn is_aside(&self, item: ItemId, member: Option<MemberId>) -> bool {
+        self.standings.get(item).is_some_and(|standing| standing.is_aside_for(member))
     }
 
     /// Holds an item of a bank, or lifts its hold.

@@ -65,6 +65,10 @@ fn an_item_in_probation_is_found_by_its_contributor_alone() {
         let aside = |found: &vigie_model::Match| found.facts.as_ref().map(|facts| facts.is_aside);
         let told: Vec<_> = result.matches.iter().map(|found| (found.item.0, aside(found))).collect();
         assert_eq!(told, expected, "{member:?} {with_aside}");
+        // What is left out is noticed.
+        let is_there = !with_aside && expected.len() < 2;
+        assert_eq!(result.set_aside, is_there, "{member:?} {with_aside}");
+        assert!(!ask(&shard, &at_distance(128), &options(member, with_aside)).set_aside);
     };
     for with_aside in [false, true] {
         check(Some(OWN), with_aside, &[(2, Some(false)), (3, None)]);
