@@ -150,7 +150,9 @@ impl Attack {
         match method {
             Method::Match => {
                 let request = with.lookup();
-                self.put::<pb_matching::MatchResponse>(method, request).await
+                let answer: pb_matching::MatchResponse = self.send(method, request).await?;
+                self.with.decided(&answer);
+                Ok(())
             }
             Method::MatchStream => {
                 let request = pb_matching::MatchStreamRequest { request_id: 1, request: Some(with.lookup()) };
@@ -286,6 +288,9 @@ impl Attack {
             | Method::AddReferral
             | Method::ListReferrals
             | Method::SetReferralOutcome
+            | Method::GetDecision
+            | Method::ListDecisions
+            | Method::SetDecisionOutcome
             | Method::OpenIncident
             | Method::ListIncidents
             | Method::CloseIncident
@@ -343,6 +348,8 @@ impl Attack {
             | Method::SetQuota
             | Method::ReportFloods
             | Method::RecordMatches
+            | Method::RecordDecisions
+            | Method::RecordLatencies
             | Method::RecordCalls => panic!("{method} is open to members: call it here"),
         }
     }

@@ -177,6 +177,7 @@ impl<'p> World<'p> {
                     hold_on_negatives,
                     dispute_days,
                     suppresses_bank_ids,
+                    match_record_days: 30,
                     ..Default::default()
                 };
                 let (bank, charter) = (name.to_owned(), Some(charter));

@@ -25,6 +25,8 @@ pub(super) struct Arguments {
     pub(super) own_items: Vec<u64>,
     pub(super) seen_items: Vec<u64>,
     pub(super) principals: Vec<u64>,
+    /// Ids of decisions about its own lookups.
+    pub(super) decisions: Vec<Vec<u8>>,
     /// Items and hashes of honest members, and the keys that they have used.
     honest_items: Vec<u64>,
     honest_hashes: Vec<PdqHash>,
@@ -43,6 +45,7 @@ impl Arguments {
             own_items: Vec::new(),
             seen_items: Vec::new(),
             principals: Vec::new(),
+            decisions: Vec::new(),
             honest_items: Vec::new(),
             honest_hashes: Vec::new(),
             honest_keys: 0,
@@ -76,6 +79,22 @@ impl Arguments {
     pub(super) fn deleted(&mut self, name: &str) {
         self.lures.retain(|lure| lure != name);
         self.dens.retain(|den| den != name);
+    }
+
+    /// Takes in the ids of decisions that an answer has.
+    pub(super) fn decided(&mut self, answer: &pb_matching::MatchResponse) {
+        use pb_matching::match_result::Outcome;
+        for result in &answer.results {
+            let Some(Outcome::Matched(matched)) = &result.outcome else { continue };
+            let id = matched.decision.iter().map(|decision| &decision.decision_id);
+            self.decisions.extend(id.filter(|id| !id.is_empty()).cloned());
+        }
+    }
+
+    /// A decision of its own, or one that never was.
+    pub(super) fn decision(&mut self) -> Vec<u8> {
+        let own = self.decisions.choose(&mut self.rng).cloned();
+        own.unwrap_or_else(|| vec![self.rng.random(); 16])
     }
 
     /// None, one of its own that it may have used, or one that an honest member uses now or next.
@@ -242,6 +261,7 @@ impl Arguments {
             dispute_days: self.rng.random_range(0..5),
             purge_hours: self.rng.random_range(0..48),
             two_person_items: self.rng.random_range(0..3),
+            match_record_days: self.rng.random_range(0..40),
             ..Default::default()
         }
     }

@@ -70,6 +70,31 @@ impl Attack {
                 let request = pb::SetReferralOutcomeRequest { number, measure, idempotency_key };
                 self.put::<pb::SetReferralOutcomeResponse>(method, request).await
             }
+            Method::GetDecision => {
+                let (decision_id, query_digests) = (with.decision(), vec![vec![with.rng.random(); 32]]);
+                let request = pb::GetDecisionRequest { decision_id, query_digests };
+                self.put::<pb::GetDecisionResponse>(method, request).await
+            }
+            Method::ListDecisions => {
+                let request = pb::ListDecisionsRequest { page_size: with.page(), ..Default::default() };
+                let listed: pb::ListDecisionsResponse = self.send(method, request).await?;
+                let records = listed.decisions.into_iter().filter_map(|listing| listing.record);
+                self.with.decisions.extend(records.map(|record| record.decision_id));
+                Ok(())
+            }
+            Method::SetDecisionOutcome => {
+                let outcome = pb::DecisionOutcome {
+                    action: with.rng.random_range(0..8),
+                    person_looked: Some(with.rng.random()),
+                    review: with.rng.random_range(0..3),
+                    // Upheld: a negative opinion on each item that matched.
+                    complaint: with.rng.random_range(0..4),
+                    ..Default::default()
+                };
+                let (decision_id, outcome) = (with.decision(), Some(outcome));
+                let request = pb::SetDecisionOutcomeRequest { decision_id, outcome, idempotency_key };
+                self.put::<pb::SetDecisionOutcomeResponse>(method, request).await
+            }
             Method::OpenIncident => {
                 let (incident_type, title, reason) = ("attack".into(), with.word("title"), with.word("why"));
                 let bank = with.den();
