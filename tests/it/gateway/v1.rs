@@ -5,6 +5,8 @@ mod lookups;
 mod members;
 mod policies;
 mod opinions;
+mod cases;
+mod decisions;
 mod refused;
 
 use http::Method;
