@@ -6,7 +6,7 @@ mod rows;
 mod cases;
 
 pub use crate::model::bank_ref;
-pub use cases::{case_page_size, decision_id, keep_days, query_digests};
+pub use cases::{CASE_PAGE_MAX, case_page_size, decision_id, keep_days, query_digests};
 pub(crate) use policy::{policies_change, policies_to_wire};
 pub use policy::{verdict, verdict_to_wire};
 pub use principal::{answered_principal, certificate, role_numbers, roles, token_subject};

@@ -13,15 +13,18 @@ use vigie_model::UnixMillis;
 
 use crate::invalid::Invalid;
 
-/// Entries of a page that names no size, and the most.
-const PAGE_MAX: u16 = 100;
+/// Entries of a page of cases that names no size, and the most.
+pub const CASE_PAGE_MAX: u16 = 100;
 
 /// Reads the size of a page of cases.
 pub fn case_page_size(size: i32) -> Result<u16, Invalid> {
     match u16::try_from(size) {
-        Ok(0) => Ok(PAGE_MAX),
-        Ok(size @ 1..=PAGE_MAX) => Ok(size),
-        _ => Err(Invalid::new("page_size", format!("is {size}; it must be 1 to {PAGE_MAX}, or 0 for that"))),
+        Ok(0) => Ok(CASE_PAGE_MAX),
+        Ok(size @ 1..=CASE_PAGE_MAX) => Ok(size),
+        _ => Err(Invalid::new(
+            "page_size",
+            format!("is {size}; it must be 1 to {CASE_PAGE_MAX}, or 0 for that"),
+        )),
     }
 }
 

@@ -34,7 +34,7 @@ pub use principal::{
     KeyListing, NewCredential, NewPrincipal, PrincipalCredential, PrincipalListing, PrincipalWithKey,
 };
 pub use referrals::{MemberMeasure, ReferralClient, ReferralListing, ReferralsListed};
-pub use reports::{CasePage, ReportClient, ReportListing};
+pub use reports::{CasePage, CasesAfter, ReportClient, ReportListing};
 
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 

@@ -35,7 +35,7 @@ pub use consortium::opinions::{
 };
 pub use consortium::statistics::{CountedMatches, CountedTrial, StatisticsClient, StatisticsFormat};
 pub use consortium::{
-    CasePage, ClosedIncident, ConsortiumClient, DecisionClient, ExplainedDecision, GivenGrant,
+    CasePage, CasesAfter, ClosedIncident, ConsortiumClient, DecisionClient, ExplainedDecision, GivenGrant,
     IncidentClient, IncidentListing, KeyListing, MemberMeasure, MemberWords, NewCredential, NewDecision,
     NewPrincipal, OpenedIncident, PolicyClient, PolicyFault, PolicySource, PrincipalCredential,
     PrincipalListing, PrincipalWithKey, ReadPolicy, ReferralClient, ReferralListing, ReferralsListed,

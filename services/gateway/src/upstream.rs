@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use vigie_clients::{
-    AuditClient, BankClient, Bearer, CallError, ConsortiumClient, EndpointError, ExchangeClient, MatchAnswer,
-    MatchClient, Network, OpinionClient, Patience, PolicyClient,
+    AuditClient, BankClient, Bearer, CallError, ConsortiumClient, DecisionClient, EndpointError,
+    ExchangeClient, IncidentClient, MatchAnswer, MatchClient, Network, OpinionClient, Patience, PolicyClient,
+    ReferralClient, ReportClient,
 };
 use vigie_model::{Content, SearchOptions, Sequence};
 
@@ -29,6 +30,10 @@ pub(crate) struct Upstream {
     members: ConsortiumClient,
     opinions: OpinionClient,
     policies: PolicyClient,
+    reports: ReportClient,
+    referrals: ReferralClient,
+    incidents: IncidentClient,
+    decisions: DecisionClient,
     audit: AuditClient,
     exchanges: ExchangeClient,
     newest: Newest,
@@ -55,6 +60,10 @@ impl Upstream {
             members: ConsortiumClient::among(banks, network)?.with_patience(patience),
             opinions: OpinionClient::among(banks, network)?.with_patience(patience),
             policies: PolicyClient::among(banks, network)?.with_patience(patience),
+            reports: ReportClient::among(banks, network)?.with_patience(patience),
+            referrals: ReferralClient::among(banks, network)?.with_patience(patience),
+            incidents: IncidentClient::among(banks, network)?.with_patience(patience),
+            decisions: DecisionClient::among(banks, network)?.with_patience(patience),
             audit: AuditClient::among(banks, network)?.with_patience(patience),
             exchanges: ExchangeClient::among(banks, network)?.with_patience(patience),
             newest: Newest::default(),
@@ -92,6 +101,26 @@ impl Caller {
     /// A client for the policies of the banks.
     pub(crate) fn policies(&self) -> PolicyClient {
         self.upstream.policies.bearing(self.bearer.clone())
+    }
+
+    /// A client for the reports of the banks.
+    pub(crate) fn reports(&self) -> ReportClient {
+        self.upstream.reports.bearing(self.bearer.clone())
+    }
+
+    /// A client for the referrals of the banks.
+    pub(crate) fn referrals(&self) -> ReferralClient {
+        self.upstream.referrals.bearing(self.bearer.clone())
+    }
+
+    /// A client for the incidents of the banks.
+    pub(crate) fn incidents(&self) -> IncidentClient {
+        self.upstream.incidents.bearing(self.bearer.clone())
+    }
+
+    /// A client for the records of decisions of the banks.
+    pub(crate) fn decisions(&self) -> DecisionClient {
+        self.upstream.decisions.bearing(self.bearer.clone())
     }
 
     /// A client for the audit of the banks.

@@ -7,7 +7,8 @@
 //! - Nothing is stored by caches.
 //!
 //! Reading order: `paths`, `request` (caller, time, options, bodies), `faults` and `values` (what is wrong with them, and what they mean), `image`,
-//! `matching`, `hashing`, `banks`, `published` (the lists that other deployments follow), `items`, `members`, `audit`, `state`, `description` (OpenAPI).
+//! `matching`, `hashing`, `banks` (with the published lists that other deployments follow), `items`, `cases`, `members`, `audit`, `state`,
+//! `description` (OpenAPI).
 
 pub(crate) mod paths;
 mod request;
@@ -17,8 +18,8 @@ mod image;
 mod matching;
 mod hashing;
 mod banks;
-mod published;
 mod items;
+mod cases;
 mod members;
 mod audit;
 mod state;
@@ -38,6 +39,8 @@ use utoipa_axum::routes;
 use crate::cluster::Cluster;
 use crate::media::bodies::Bodies;
 use crate::problem::Problem;
+use crate::v1::banks::published;
+use crate::v1::cases::{decisions, incidents, referrals, reports};
 use crate::v1::items::{batches, disputes, opinions};
 use crate::v1::members::{grants, policies, principals, settings};
 use crate::v1::request::Handlers;
@@ -76,6 +79,18 @@ fn described() -> OpenApiRouter<Handlers> {
         .routes(routes!(disputes::resolve_dispute))
         .routes(routes!(disputes::hold_here, disputes::lift_here))
         .routes(routes!(disputes::list_held_here))
+        .routes(routes!(reports::list_reports, reports::submit_report))
+        .routes(routes!(reports::show_report))
+        .routes(routes!(reports::review_report))
+        .routes(routes!(referrals::list_referrals, referrals::add_referral))
+        .routes(routes!(referrals::set_referral_outcome))
+        .routes(routes!(incidents::list_incidents, incidents::open_incident))
+        .routes(routes!(incidents::close_incident))
+        .routes(routes!(incidents::subscribe))
+        .routes(routes!(decisions::list_decisions))
+        .routes(routes!(decisions::show_decision))
+        .routes(routes!(decisions::compare_hashes))
+        .routes(routes!(decisions::set_decision_outcome))
         .routes(routes!(members::who_am_i))
         .routes(routes!(members::list_members, members::create_member))
         .routes(routes!(members::show_member, members::change_member))
@@ -147,6 +162,16 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+
+    /// Paths whose POST changes nothing.
+    const ASKING: [&str; 6] = [
+        "/v1/match",
+        "/v1/match/image",
+        "/v1/hash",
+        "/v1/items/find",
+        "/v1/policy/try",
+        "/v1/decisions/{decision_id}/compare",
+    ];
 
     async fn asked(method: &Method, path: &str) -> Response {
         let config = Config::default();
@@ -221,8 +246,7 @@ mod tests {
                 let in_path: BTreeSet<&str> = path.split(['{', '}']).skip(1).step_by(2).collect();
                 assert_eq!(named("path"), in_path, "{place}");
                 assert!(named("query").contains("timeout_ms"), "{place}");
-                let asking = ["/v1/match", "/v1/match/image", "/v1/hash", "/v1/items/find", "/v1/policy/try"];
-                let only_asks = asking.contains(&path.as_str());
+                let only_asks = ASKING.contains(&path.as_str());
                 let is_write = method != "get" && !only_asks;
                 assert_eq!(named("header").contains("Idempotency-Key"), is_write, "{place}");
             }

@@ -6,6 +6,8 @@ mod members;
 mod policies;
 mod programmes;
 mod opinions;
+mod cases;
+mod decisions;
 mod refused;
 
 use http::Method;

@@ -248,7 +248,8 @@ mod tests {
 
     #[test]
     fn faults_are_named_by_their_fields() {
-        let faults: [(fn(&mut pb::RecordedDecision), &str); 5] = [
+        type Fault = (fn(&mut pb::RecordedDecision), &'static str);
+        let faults: [Fault; 5] = [
             (|message| message.decision_id = vec![1; 15], "decision_id"),
             (|message| message.matches.clear(), "matches"),
             (|message| message.surface = "x".repeat(65), "surface"),

@@ -20,8 +20,8 @@ pub(crate) enum CaseError {
     #[error("there is no open incident {0}")]
     NoOpenIncident(u64),
     /// A demand on the member lasts too long.
-    #[error("review: a demand on the member ends at most {days} days from now", days = ReportReview::DEMAND_MS_MAX / 86_400_000)]
-    DemandTooLong,
+    #[error("{0}: a demand on the member ends at most {days} days from now", days = ReportReview::DEMAND_MS_MAX / 86_400_000)]
+    DemandTooLong(&'static str),
     /// A moment is not over yet.
     #[error("{0}: is in the future")]
     InFuture(&'static str),
@@ -42,7 +42,7 @@ impl CaseError {
             Self::NoReport(_) | Self::NoDecision | Self::NoReferral(_) | Self::NoOpenIncident(_) => {
                 Code::NotFound
             }
-            Self::DemandTooLong | Self::InFuture(_) => Code::InvalidArgument,
+            Self::DemandTooLong(_) | Self::InFuture(_) => Code::InvalidArgument,
             Self::OrderDeclined(_) | Self::TooManyIncidents => Code::FailedPrecondition,
         }
     }

@@ -8,7 +8,7 @@ use vigie_proto::Invalid;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::decision_service_client::DecisionServiceClient;
 
-use super::reports::CasePage;
+use super::reports::{CasePage, CasesAfter};
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
 /// The largest answer: a page of records.
@@ -79,16 +79,17 @@ impl DecisionClient {
         Ok(ExplainedDecision { listing, same_query, rule_condition })
     }
 
-    /// Lists decisions of the caller's member that were taken in a time, after a key.
+    /// Lists a page of decisions of the caller's member that were taken in a time.
     pub async fn list(
         &self,
-        after_key: Vec<u8>,
+        after: impl Into<CasesAfter>,
         from: Option<UnixMillis>,
         before: Option<UnixMillis>,
         deadline: Instant,
     ) -> Result<CasePage<DecisionListing>, CallError> {
         let [from_unix_ms, before_unix_ms] = [from, before].map(|at| at.map_or(0, |at| at.0));
-        let request = pb::ListDecisionsRequest { after_key, page_size: 0, from_unix_ms, before_unix_ms };
+        let (after_key, page_size) = after.into().into_wire();
+        let request = pb::ListDecisionsRequest { after_key, page_size, from_unix_ms, before_unix_ms };
         let answer: pb::ListDecisionsResponse =
             call!(self, deadline, list_decisions, ListDecisions, request)?;
         let decisions = answer.decisions.into_iter().map(DecisionListing::try_from).collect();

@@ -10,7 +10,7 @@ use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::incident_service_client::IncidentServiceClient;
 
-use super::reports::CasePage;
+use super::reports::{CasePage, CasesAfter};
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
 /// The largest answer: a page of incidents.
@@ -115,13 +115,14 @@ impl IncidentClient {
         self.bank.written(opened, answer.sequence)
     }
 
-    /// Lists incidents after a key, and what the caller's member subscribes to.
+    /// Lists a page of incidents, and what the caller's member subscribes to.
     pub async fn list(
         &self,
-        after_key: Vec<u8>,
+        after: impl Into<CasesAfter>,
         deadline: Instant,
     ) -> Result<(CasePage<IncidentListing>, IncidentTypes), CallError> {
-        let request = pb::ListIncidentsRequest { after_key, page_size: 0 };
+        let (after_key, page_size) = after.into().into_wire();
+        let request = pb::ListIncidentsRequest { after_key, page_size };
         let answer: pb::ListIncidentsResponse =
             call!(self, deadline, list_incidents, ListIncidents, request)?;
         let types = pb::StoredIncidentSubscription {

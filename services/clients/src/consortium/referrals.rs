@@ -8,7 +8,7 @@ use vigie_proto::Invalid;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::referral_service_client::ReferralServiceClient;
 
-use super::reports::CasePage;
+use super::reports::{CasePage, CasesAfter};
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
 /// The largest answer: a page of referrals, each with the outcomes of 1,000 members at most.
@@ -91,15 +91,16 @@ impl ReferralClient {
         self.bank.written(Ok(answer.number), answer.sequence)
     }
 
-    /// Lists referrals after a key.
+    /// Lists a page of referrals.
     pub async fn list(
         &self,
-        after_key: Vec<u8>,
+        after: impl Into<CasesAfter>,
         listed: ReferralsListed,
         deadline: Instant,
     ) -> Result<CasePage<ReferralListing>, CallError> {
         let (open, overdue) = (listed == ReferralsListed::Open, listed == ReferralsListed::Overdue);
-        let request = pb::ListReferralsRequest { after_key, page_size: 0, open, overdue };
+        let (after_key, page_size) = after.into().into_wire();
+        let request = pb::ListReferralsRequest { after_key, page_size, open, overdue };
         let answer: pb::ListReferralsResponse =
             call!(self, deadline, list_referrals, ListReferrals, request)?;
         let referrals = answer.referrals.into_iter().map(ReferralListing::try_from).collect();

@@ -54,6 +54,28 @@ impl TryFrom<pb::Report> for ReportListing {
 /// A page of cases, and the key after which the next one begins; empty for none.
 pub type CasePage<T> = (Vec<T>, Vec<u8>);
 
+/// The part of a list of cases that is one page. From a key alone: a page of the bank's own size.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CasesAfter {
+    /// The key after which the page begins; empty for the first page.
+    pub key: Vec<u8>,
+    /// The most entries of the page, 1 to 100; `None` for 100.
+    pub limit: Option<u16>,
+}
+
+impl From<Vec<u8>> for CasesAfter {
+    fn from(key: Vec<u8>) -> Self {
+        Self { key, limit: None }
+    }
+}
+
+impl CasesAfter {
+    /// The key and the size as the wire has them.
+    pub(super) fn into_wire(self) -> (Vec<u8>, i32) {
+        (self.key, self.limit.map_or(0, i32::from))
+    }
+}
+
 /// Sends, lists and decides on reports.
 #[derive(Debug, Clone)]
 pub struct ReportClient {
@@ -80,14 +102,15 @@ impl ReportClient {
         self.bank.written(Ok(answer.number), answer.sequence)
     }
 
-    /// Lists reports after a key: those alone that wait, or all.
+    /// Lists a page of reports: those alone that wait, or all.
     pub async fn list(
         &self,
-        after_key: Vec<u8>,
+        after: impl Into<CasesAfter>,
         waiting: bool,
         deadline: Instant,
     ) -> Result<CasePage<ReportListing>, CallError> {
-        let request = pb::ListReportsRequest { after_key, waiting, ..Default::default() };
+        let (after_key, page_size) = after.into().into_wire();
+        let request = pb::ListReportsRequest { after_key, page_size, waiting, ..Default::default() };
         let answer: pb::ListReportsResponse = call!(self, deadline, list_reports, ListReports, request)?;
         let reports = answer.reports.into_iter().map(ReportListing::try_from).collect();
         Ok((self.bank.checked(reports)?, answer.next_key))

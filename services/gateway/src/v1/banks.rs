@@ -1,5 +1,7 @@
 //! `/v1/banks`: banks, by the caller's names for them.
 
+pub(super) mod published;
+
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};

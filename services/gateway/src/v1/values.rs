@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use vigie_consortium::{Expiry, Flag, Flags, PrincipalId, Text};
+use vigie_consortium::{DocumentKey, Expiry, Flag, Flags, PrincipalId, Text};
+use vigie_hashes::hex;
 use vigie_model::{BankRef, Hash, HashType, ItemId, UnixMillis};
 
 use crate::problem::Problem;
@@ -70,8 +71,24 @@ pub(crate) fn principal(text: &str) -> Result<PrincipalId, Problem> {
     id("principal_id", text).map(PrincipalId)
 }
 
+/// Reads the number of a case in a path.
+pub(crate) fn number(text: &str) -> Result<u64, Problem> {
+    id("number", text)
+}
+
 fn id(field: &str, text: &str) -> Result<u64, Problem> {
     text.parse().ok().filter(|id| *id > 0).ok_or_else(|| Problem::field(field, "is no id"))
+}
+
+/// The text of a place in a list: hexadecimal digits.
+pub(crate) fn place(key: &DocumentKey) -> String {
+    hex::encode(key.as_bytes())
+}
+
+/// Reads the place after which a page begins.
+pub(crate) fn place_after(text: &str) -> Result<DocumentKey, Problem> {
+    let wrong = || Problem::field("after", "is no next_after of a page");
+    DocumentKey::new(&hex::decode(text).ok_or_else(wrong)?).map_err(|_| wrong())
 }
 
 /// Reads the ids of a batch, 1 to 1,000, in order and each once.
@@ -108,6 +125,14 @@ pub(crate) fn expiry(field: &str, unix_ms: Option<u64>) -> Result<Expiry, Proble
         None => Ok(Expiry::NEVER),
         Some(0) => Err(Problem::field(field, "is milliseconds since 1970, or null for never")),
         Some(at) => Ok(Expiry::at(UnixMillis(at))),
+    }
+}
+
+/// Reads a moment that may be left out.
+pub(crate) fn at(field: &str, unix_ms: Option<u64>) -> Result<Option<UnixMillis>, Problem> {
+    match unix_ms {
+        Some(0) => Err(Problem::field(field, "is milliseconds since 1970")),
+        at => Ok(at.map(UnixMillis)),
     }
 }
 
@@ -160,5 +185,16 @@ mod tests {
         assert_eq!(expiry("x", None).unwrap(), Expiry::NEVER);
         assert!(expiry("x", Some(0)).is_err());
         assert_eq!(moment(expiry("x", Some(5)).unwrap()), Some(5));
+        assert_eq!((at("x", None).unwrap(), at("x", Some(5)).unwrap()), (None, Some(UnixMillis(5))));
+        assert!(at("x", Some(0)).is_err() && number("0").is_err());
+    }
+
+    #[test]
+    fn the_place_of_a_page_is_read_as_it_is_written() {
+        let key = DocumentKey::of_numbers(&[1_700_000_000_000, 7]);
+        assert_eq!(place_after(&place(&key)).unwrap(), key);
+        for wrong in ["0", "0g", "+1", "é", &"00".repeat(DocumentKey::LEN_MAX + 1)] {
+            assert_eq!(place_after(wrong).unwrap_err().field.as_deref(), Some("after"), "{wrong}");
+        }
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn turned_on(http: &Http) -> Http {
 }
 
 /// Waits until a lookup finds so many items.
-async fn until_found(http: &Http, byte: u8, count: usize) {
+pub(super) async fn until_found(http: &Http, byte: u8, count: usize) {
     let begun = Instant::now();
     while found(http, byte).await.len() != count {
         assert!(begun.elapsed() < FOLLOWED_WITHIN, "{count} items are not found");

@@ -2,7 +2,7 @@
 
 use vigie_consortium::cases::{ReportContents, ReportOutcome, ReportReview};
 use vigie_consortium::{DocumentKey, DocumentKind, OpinionReason, Text};
-use vigie_model::{BankId, BankRef, ItemId, MemberId};
+use vigie_model::{BankId, BankRef, ItemId, MemberId, UnixMillis};
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_statistics::Measure;
 
@@ -56,9 +56,13 @@ impl Planner<'_> {
     ) -> Result<Answer, Error> {
         by.admitted(&self.state.view, self.now())?.host()?;
         let latest = self.now().0.saturating_add(ReportReview::DEMAND_MS_MAX);
-        let demands = [review.do_not_tell_until, review.do_not_remove_until];
-        if demands.into_iter().flatten().any(|until| until.0 > latest) {
-            return Err(CaseError::DemandTooLong.into());
+        let demands = [
+            ("review.do_not_tell_until_unix_ms", review.do_not_tell_until),
+            ("review.do_not_remove_until_unix_ms", review.do_not_remove_until),
+        ];
+        let is_too_long = |until: Option<UnixMillis>| until.is_some_and(|until| until.0 > latest);
+        if let Some((field, _)) = demands.into_iter().find(|(_, until)| is_too_long(*until)) {
+            return Err(CaseError::DemandTooLong(field).into());
         }
         let found = self.first_document::<pb::StoredReport>(&Stage::ids(KIND, number));
         let (key, mut report) = found.ok_or(CaseError::NoReport(number))?;

@@ -52,7 +52,11 @@ async fn a_member_learns_the_outcome_of_its_report(bed: Bed) {
     refused(host.review(number, forwarded.clone()).await, Code::PermissionDenied, "roles");
     refused(reviewer.review(99_999, forwarded.clone()).await, Code::NotFound, "no report 99999");
     let too_long = cases::ReportReview { do_not_tell_until_unix_ms: NOW + 551 * DAY, ..forwarded.clone() };
-    refused(reviewer.review(number, too_long).await, Code::InvalidArgument, "550 days");
+    refused(
+        reviewer.review(number, too_long).await,
+        Code::InvalidArgument,
+        "review.do_not_tell_until_unix_ms: a demand",
+    );
     let why = review(cases::ReportOutcome::MoreInformation, "");
     refused(reviewer.review(number, why).await, Code::InvalidArgument, "review.reason");
 

@@ -4,14 +4,14 @@ use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use vigie_clients::{ListedDispute, MemberHeldItem, Outcome};
-use vigie_consortium::{Classification, DocumentKey, Resolution};
+use vigie_consortium::{Classification, Resolution};
 use vigie_model::ItemId;
 
 use crate::problem::Problem;
 use crate::v1::faults::at_most;
 use crate::v1::items::objects::ClassObject;
 use crate::v1::request::{Call, In, Once, PageOptions, Sent, page_size};
-use crate::v1::values::item;
+use crate::v1::values::{item, place, place_after};
 
 /// Which disputes are listed.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -162,22 +162,6 @@ impl ResolutionAsked {
     }
 }
 
-/// The text of a place in a list: hexadecimal digits.
-fn text_of(key: &DocumentKey) -> String {
-    key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn key_of(text: &str) -> Result<DocumentKey, Problem> {
-    let wrong = || Problem::field("after", "is no next_after of a page");
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let byte = |pair: &[u8; 2]| {
-        let digits = std::str::from_utf8(pair).ok().filter(|_| pair.iter().all(u8::is_ascii_hexdigit))?;
-        u8::from_str_radix(digits, 16).ok()
-    };
-    let bytes = pairs.iter().map(byte).collect::<Option<Vec<u8>>>().filter(|_| rest.is_empty());
-    DocumentKey::new(&bytes.ok_or_else(wrong)?).map_err(|_| wrong())
-}
-
 /// Lists disputes
 ///
 /// Those about items of banks of the caller's member, and those that its opinions opened.
@@ -187,12 +171,12 @@ fn key_of(text: &str) -> Result<DocumentKey, Problem> {
 )]
 pub(crate) async fn list_disputes(call: Call<DisputeOptions>) -> Result<Json<DisputePageObject>, Problem> {
     let DisputeOptions { after, limit, resolved } = &call.options;
-    let (after, size) = (after.as_deref().map(key_of).transpose()?, page_size(*limit)?);
+    let (after, size) = (after.as_deref().map(place_after).transpose()?, page_size(*limit)?);
     let (opinions, resolved) = (call.caller.opinions(), resolved.unwrap_or(false));
     let page = opinions.list_disputes(resolved, after.as_ref(), size, call.deadline()).await?;
     Ok(Json(DisputePageObject {
         disputes: page.disputes.iter().map(Into::into).collect(),
-        next_after: page.next.as_ref().map(text_of),
+        next_after: page.next.as_ref().map(place),
     }))
 }
 
@@ -259,15 +243,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn the_place_of_a_page_is_read_as_it_is_written() {
-        let key = DocumentKey::of_numbers(&[1_700_000_000_000, 7]);
-        assert_eq!(key_of(&text_of(&key)).unwrap(), key);
-        for wrong in ["0", "0g", "+1", "é", &"00".repeat(DocumentKey::LEN_MAX + 1)] {
-            assert_eq!(key_of(wrong).unwrap_err().field.as_deref(), Some("after"), "{wrong}");
-        }
-    }
 
     #[test]
     fn classes_go_with_one_outcome_alone() {

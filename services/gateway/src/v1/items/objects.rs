@@ -235,6 +235,14 @@ impl ClassObject {
     }
 }
 
+/// Reads a class as `taxonomy/dimension=value`, from the field called `field`.
+pub(crate) fn class_of_text(field: &str, text: &str) -> Result<Class, Problem> {
+    let parts = text.split_once('/').and_then(|(taxonomy, rest)| Some((taxonomy, rest.split_once('=')?)));
+    let (taxonomy, (dimension, value)) =
+        parts.ok_or_else(|| Problem::field(field, "is not taxonomy/dimension=value"))?;
+    Class::new(taxonomy, dimension, value).map_err(|why| Problem::field(field, fault(&why)))
+}
+
 impl OriginObject {
     /// The origin, which is in the object called `field`.
     pub(crate) fn read(&self, field: &str) -> Result<Origin, Problem> {

@@ -128,7 +128,7 @@ impl From<ListEntry> for EntryObject {
         (status = 410, description = "The list does not go on from there: begin anew", content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn read_list(
+pub(crate) async fn read_list(
     In(bank): In<String>,
     call: Call<ListOptions>,
 ) -> Result<Json<ListObject>, Problem> {
