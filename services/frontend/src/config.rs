@@ -13,7 +13,7 @@ use vigie_model::{Quality, Query, Way};
 use vigie_sandbox::Requirement;
 use vigie_serving::ServingConfig;
 
-use crate::request::floods::FloodLimits;
+use crate::request::floods::limits::FloodLimits;
 
 /// Configuration of a frontend.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -8,41 +8,22 @@
 //! After a report the count begins at nothing, with the first answer that knows of the hold. So an item whose hold was lifted has to flood anew
 //! before it is held again. Each frontend counts the matches that it answers; a member's matches at other frontends are not among them.
 
+pub(crate) mod limits;
 mod tracked;
 pub(crate) mod control;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 use vigie_model::{ItemId, MemberId, Sequence};
 
+use self::limits::FloodLimits;
 use self::tracked::{PairKey, STEPS, Step, Tracked};
 use crate::matching::Answer;
 
 /// Pairs that are read at once, while no match can be counted.
 const READ_AT_ONCE: usize = 1_024;
-
-/// From when on an item floods, and what that is counted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FloodLimits {
-    /// Matches of an item within the window, 1 or more.
-    pub(crate) matches_min: u32,
-    /// How many times as often as the median of the other items it has to match.
-    pub(crate) median_factor: u32,
-    /// The window, 1 second or more.
-    pub(crate) window: Duration,
-    /// Pairs of members and items that are tracked, 1 or more.
-    pub(crate) pairs_max: usize,
-}
-
-impl FloodLimits {
-    fn is_flood(&self, flood: &Flood) -> bool {
-        let many = u64::from(self.median_factor) * u64::from(flood.median.max(1));
-        flood.count >= self.matches_min && u64::from(flood.count) >= many
-    }
-}
 
 /// An item that matched far too often at a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +108,7 @@ impl Counted {
             from += READ_AT_ONCE;
         }
         let judged = of_members.into_iter().flat_map(|(member, of_member)| of_member.judge(member));
-        let floods = judged.filter(|flood| self.limits.is_flood(flood)).take(limit);
+        let floods = judged.filter(|flood| self.limits.is_flood(flood.count, flood.median)).take(limit);
         let floods: Vec<Flood> = floods.collect();
         let mut tracked = self.tracked();
         for Flood { member, item, .. } in &floods {

@@ -181,7 +181,7 @@ mod tests {
     use vigie_model::{ItemId, MemberId};
 
     use super::*;
-    use crate::request::floods::FloodLimits;
+    use crate::request::floods::limits::FloodLimits;
 
     const LIMITS: FloodLimits =
         FloodLimits { matches_min: 5, median_factor: 2, window: Duration::from_secs(600), pairs_max: 10 };

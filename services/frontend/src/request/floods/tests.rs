@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use vigie_model::{
