@@ -43,7 +43,8 @@ pub(crate) use members::{
 pub(crate) use opinions::{DisputeCommand, OpinionCommand, OpinionPutArgs, class};
 pub(crate) use policy::{PolicyCommand, PolicySetArgs, PolicyTryArgs};
 pub(crate) use setup::{
-    CompletionsArgs, ConfigCheckArgs, ConfigCommand, DevCaArgs, ManArgs, RoleName, TlsCommand,
+    CompletionsArgs, ConfigCheckArgs, ConfigCommand, DescriptorsArgs, DevCaArgs, ManArgs, RoleName,
+    TlsCommand,
 };
 pub(crate) use statistics::{StatisticsArgs, StatisticsForm};
 pub(crate) use when::When;
@@ -196,13 +197,6 @@ pub(crate) enum Command {
     Man(ManArgs),
     /// Write the descriptors of all services, of which clients in other languages are generated
     Descriptors(DescriptorsArgs),
-}
-
-/// Arguments of `vigie descriptors`.
-#[derive(Debug, Args)]
-pub(crate) struct DescriptorsArgs {
-    /// The file to write, a google.protobuf.FileDescriptorSet; standard output if none is named
-    pub(crate) file: Option<PathBuf>,
 }
 
 /// Where the frontend is.

@@ -86,6 +86,13 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: Shell,
 }
 
+/// Arguments of `vigie descriptors`.
+#[derive(Debug, Args)]
+pub(crate) struct DescriptorsArgs {
+    /// The file to write, a google.protobuf.FileDescriptorSet; standard output if none is named
+    pub(crate) file: Option<PathBuf>,
+}
+
 /// Arguments of `vigie man`.
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {

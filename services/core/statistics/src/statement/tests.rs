@@ -272,7 +272,7 @@ fn a_template_with_an_unknown_field_is_refused() {
 }
 
 fn records() -> impl Strategy<Value = Vec<DecisionRecord>> {
-    let action = prop::option::of(select(&Action::ALL[..]));
+    let action = prop::option::of(select(Action::ALL));
     let basis =
         select(vec![Basis::Own, Basis::TrustedFlagger, Basis::Notice, Basis::Order, Basis::Article9Order]);
     let class = select(vec!["iwf/category/A", "gifct-2025/entity/x", "local/kind/z", ""]);
