@@ -32,6 +32,18 @@ const SEEDS: u64 = 6;
 /// Calls of the hostile member after each step of the honest ones.
 const BURST: usize = 24;
 
+/// Methods for roles that every member has, on what is the host's alone. There is no referral to set the outcome of.
+const HOSTS: [Method; 5] = [
+    Method::ReviewReport,
+    Method::AddReferral,
+    Method::SetReferralOutcome,
+    Method::OpenIncident,
+    Method::CloseIncident,
+];
+/// What is hashed is no picture, the audit of this bank has no key, and what is sent of reflection asks for nothing.
+const UNANSWERED: [Method; 4] =
+    [Method::Hash, Method::GetCheckpoint, Method::Reflection, Method::ReflectionAlpha];
+
 /// What a run leaves out of what protects its honest members. A test that changes nothing there would prove nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Without {
@@ -149,22 +161,17 @@ fn a_hostile_member_changes_no_verdict_and_no_item_of_others() {
     for (method, (did, refused)) in &tally {
         println!("{method}: {did} done, {refused} refused");
     }
-    // A long enough run has called every method, and whatever a member may do at all has been done.
+    // What is the host's is refused, however often it is tried.
+    for method in HOSTS {
+        assert!(tally.get(&method).is_none_or(|(did, _)| *did == 0), "{method} was done");
+    }
+    // A long enough run has called every method, and has done whatever a member may do here.
     let calls: u32 = tally.values().map(|(did, refused)| did + refused).sum();
     if calls >= 3_000 {
         for method in attack::open_to_members() {
-            let is_of_host = matches!(
-                method,
-                Method::ReviewReport
-                    | Method::AddReferral
-                    | Method::SetReferralOutcome
-                    | Method::OpenIncident
-                    | Method::CloseIncident
-            );
-            // What is hashed is no picture.
-            let is_done =
-                is_of_host || method == Method::Hash || tally.get(&method).is_some_and(|(did, _)| *did > 0);
-            assert!(is_done && tally.contains_key(&method), "{method} was never done");
+            let is_done = tally.get(&method).is_some_and(|(did, _)| *did > 0);
+            let may_be_done = !HOSTS.contains(&method) && !UNANSWERED.contains(&method);
+            assert!(tally.contains_key(&method) && is_done == may_be_done, "{method}: done {is_done}");
         }
     }
     assert!(compared.iter().all(|one| one.answers > 0));

@@ -85,8 +85,8 @@ pub struct Config {
     /// one of the server's places for bulk work, those that one search answers one together, and the stream waits for it.
     #[schemars(range(min = 1))]
     pub stream_requests_in_flight_max: usize,
-    /// Matches of one item at one member within the window from which on it may be held for that member because it floods; 0 turns flood control off. It
-    /// takes an item that also matches `flood_median_factor` times as often as others.
+    /// Matches of one item at one member within the window from which on it may be held for that member because it floods; 0 turns flood control off. The
+    /// item also has to match `flood_median_factor` times as often as others.
     pub flood_matches_min: u32,
     /// How many times as often as the median of the other items that matched at the member in the window an item has to match to be held there. Where no
     /// other item matched, that median is 1.
