@@ -1,12 +1,12 @@
 //! The bank as the user of a log: its types, and what the log asks of it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 use vigie_audit::salt::Salts;
-use vigie_consortium::{ContentDigest, Directory, DocumentKind, MemberId, MemberState, View};
+use vigie_consortium::{ContentDigest, Directory, DocumentKind, ListSecret, MemberId, MemberState, View};
 use vigie_log::{Application, Draft, PurgeStep};
 use vigie_model::{FeedRange, ItemId, SetDigest, UnixMillis};
 use vigie_statistics::{CellKey, Counts};
@@ -90,6 +90,8 @@ pub(crate) struct BankLog {
     quarantine_changes: AtomicU64,
     /// All exchanges as of the newest commit.
     exchanges: watch::Sender<Arc<Exchanges>>,
+    /// The secret of the store, once it was read.
+    secret: OnceLock<ListSecret>,
 }
 
 impl BankLog {
@@ -104,7 +106,18 @@ impl BankLog {
         let states = watch::Sender::new(States::new());
         let (counted, quarantine_changes) = (Arc::default(), AtomicU64::new(0));
         let exchanges = watch::Sender::new(Arc::default());
-        Self { store, banks_max, states, clock, salts, eraser, counted, quarantine_changes, exchanges }
+        Self {
+            store,
+            banks_max,
+            states,
+            clock,
+            salts,
+            eraser,
+            counted,
+            quarantine_changes,
+            exchanges,
+            secret: OnceLock::new(),
+        }
     }
 
     /// The directory as of the newest commit, with what callers may see of it.
@@ -135,6 +148,11 @@ impl BankLog {
     /// The store of the log and the state.
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)
+    }
+
+    /// The secret of the store: random, and the same for as long as the store lives.
+    pub(crate) fn secret(&self) -> ListSecret {
+        self.secret.get().cloned().unwrap_or_default()
     }
 }
 
@@ -187,6 +205,7 @@ impl Application for BankLog {
         let of = lists.into_iter().map(|list| (list.bank, list)).collect();
         let audit = Audit::new(audit, Arc::clone(&self.salts));
         let counters = self.counters().await?;
+        self.secret.get_or_init(|| list_secret.clone());
         let state = State::new(counts, banks, directory, audit)
             .with_exchanges(exchanges)
             .with_lists(Lists { secret: list_secret, of })

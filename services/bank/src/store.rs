@@ -249,6 +249,11 @@ pub(crate) trait ReadDocuments {
     /// Reads those of these documents that are there. Does not wait for other readers.
     async fn documents(&self, ids: &[DocumentId]) -> Result<Vec<Document>, StoreError>;
 
+    /// The same as readers see it: waits for other readers, and for no writer.
+    async fn documents_seen(&self, ids: &[DocumentId]) -> Result<Vec<Document>, StoreError> {
+        self.documents(ids).await
+    }
+
     /// Reads documents of a range, by key.
     async fn document_range(&self, range: &DocumentRange) -> Result<Vec<Document>, StoreError>;
 }

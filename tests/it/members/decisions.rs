@@ -107,9 +107,11 @@ async fn a_decision_is_recorded_by_the_charter_of_its_bank_and_explained() {
     // What became of it is read with it.
     let outcome = DecisionOutcome { action: Some(Action::Removed), ..DecisionOutcome::default() };
     let key = IdempotencyKey::random();
-    umbra.decisions(&consortium).set_outcome(id, outcome, key, soon()).await.unwrap();
+    umbra.decisions(&consortium).set_outcome(id, outcome, None, key, soon()).await.unwrap();
     let [listed] = &umbra.listed(&consortium).await.unwrap()[..] else { panic!() };
-    assert_eq!(listed.outcome.map(|(outcome, _)| outcome), Some(outcome));
+    // The block acted when it was given.
+    let expected = DecisionOutcome { acted_at: Some(listed.record.decided_at), ..outcome };
+    assert_eq!(listed.outcome.map(|(outcome, _)| outcome), Some(expected));
     consortium.cluster.stop().await.unwrap();
 }
 

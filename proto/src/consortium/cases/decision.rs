@@ -38,26 +38,12 @@ macro_rules! same_words {
 }
 
 same_words! {
+    Basis, Basis, basis_to_wire, basis, "basis": Own TrustedFlagger Notice Order Article9Order;
     Action, Action, action_to_wire, action, "action":
         Removed Disabled Demoted AgeRestricted InteractionRestricted Labelled Other;
     MediaKind, MediaKind, media_to_wire, media, "kind of content": Image Video Text Audio Other;
     Review, DecisionReview, review_to_wire, review, "review": Confirmed Overturned;
     Complaint, Complaint, complaint_to_wire, complaint, "state of a complaint": Received Rejected Upheld;
-}
-
-const fn basis_to_wire(basis: Basis) -> pb::Basis {
-    match basis {
-        Basis::Own => pb::Basis::Unspecified,
-        Basis::TrustedFlagger => pb::Basis::TrustedFlagger,
-        Basis::Notice => pb::Basis::Notice,
-        Basis::Order => pb::Basis::Order,
-        Basis::Article9Order => pb::Basis::Article9Order,
-    }
-}
-
-fn basis(field: &str, number: i32) -> Result<Basis, Invalid> {
-    let found = Basis::ALL.iter().find(|one| basis_to_wire(**one) as i32 == number);
-    found.copied().ok_or_else(|| Invalid::new(field, format!("{number} is no basis")))
 }
 
 /// Reads the id of a decision.
@@ -84,6 +70,7 @@ impl From<RecordedMatch> for pb::RecordedMatch {
             hash_type: hash_type_number(found.hash_type),
             distance: found.distance.0.into(),
             variant: model::Variant::from(found.variant).into(),
+            counts: found.counts,
             facts: found.facts.map(|facts| (*facts).into()),
         }
     }
@@ -106,6 +93,7 @@ impl TryFrom<pb::RecordedMatch> for RecordedMatch {
             hash_type: hash_type("hash_type", message.hash_type, Sender::Peer)?,
             distance: distance(message.distance)?,
             variant: variant(message.variant)?,
+            counts: message.counts,
             facts: facts.map(Box::new),
         })
     }
@@ -120,6 +108,7 @@ impl From<RecordedDecision> for pb::RecordedDecision {
             kind: record.kind.into(),
             surface: record.surface.into(),
             matches: record.matches.into_iter().map(Into::into).collect(),
+            counting: record.counting,
             matches_omitted: record.matches_omitted,
         }
     }
@@ -142,6 +131,7 @@ impl TryFrom<pb::RecordedDecision> for RecordedDecision {
             kind: message.kind.into(),
             surface: message.surface.into(),
             matches: matches.collect::<Result<_, _>>()?,
+            counting: message.counting,
             matches_omitted: message.matches_omitted,
         })
     }
@@ -154,9 +144,10 @@ impl From<DecisionOutcome> for pb::DecisionOutcome {
             person_looked: outcome.person_looked,
             review: review_to_wire(outcome.review),
             complaint: complaint_to_wire(outcome.complaint),
-            basis: basis_to_wire(outcome.basis).into(),
+            basis: basis_to_wire(outcome.basis),
             media: media_to_wire(outcome.media),
             hosted_since_unix_ms: moment_to_wire(outcome.hosted_since),
+            acted_at_unix_ms: moment_to_wire(outcome.acted_at),
         }
     }
 }
@@ -173,6 +164,7 @@ impl TryFrom<pb::DecisionOutcome> for DecisionOutcome {
             basis: basis("basis", message.basis)?,
             media: media("media", message.media)?,
             hosted_since: moment(message.hosted_since_unix_ms),
+            acted_at: moment(message.acted_at_unix_ms),
         })
     }
 }
@@ -219,9 +211,11 @@ mod tests {
                 hash_type: HashType::PDQ,
                 distance: Distance(4),
                 variant: Variant::FlipX,
+                counts: true,
                 facts: Some(Box::new(Facts { positives: 2, ..Facts::default() })),
             }],
             matches_omitted: 1,
+            counting: 2,
         }
     }
 
@@ -235,7 +229,8 @@ mod tests {
             ..DecisionOutcome::default()
         });
         let bases = Basis::ALL.iter().map(|basis| DecisionOutcome {
-            basis: *basis,
+            basis: Some(*basis),
+            acted_at: Some(UnixMillis(6)),
             media: Some(MediaKind::Video),
             review: Some(Review::Overturned),
             complaint: Some(Complaint::Upheld),

@@ -13,6 +13,9 @@ pub(crate) enum CaseError {
     /// There is no record of such a decision for the caller.
     #[error("nothing is recorded of this decision of your member, or no longer")]
     NoDecision,
+    /// Somebody else has set the outcome since.
+    #[error("the outcome of the decision was set since it was read; read it again")]
+    OutcomeChanged,
     /// There is no such referral for the caller.
     #[error("there is no referral {0}")]
     NoReferral(u64),
@@ -43,7 +46,9 @@ impl CaseError {
                 Code::NotFound
             }
             Self::DemandTooLong(_) | Self::InFuture(_) => Code::InvalidArgument,
-            Self::OrderDeclined(_) | Self::TooManyIncidents => Code::FailedPrecondition,
+            Self::OrderDeclined(_) | Self::TooManyIncidents | Self::OutcomeChanged => {
+                Code::FailedPrecondition
+            }
         }
     }
 }

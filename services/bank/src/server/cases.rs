@@ -11,6 +11,7 @@ use vigie_proto::pb::consortium::v1 as pb;
 use crate::error::Error;
 use crate::log::{CurrentTerm, Term, term};
 use crate::plan::cases::known::decode;
+use crate::plan::cases::recorded;
 use crate::plan::cases::stage::Stage;
 use crate::plan::cases::write::{CaseAction, CaseWrite};
 use crate::plan::write::{Action, Author, Write};
@@ -28,15 +29,19 @@ const REPORT_KEPT_MS: u64 = 365 * 24 * 60 * 60 * 1_000;
 /// Documents of one read.
 const PAGE: u16 = 100;
 /// Parts of records that one write takes out.
-const PARTS_PAGE: u16 = 1_000;
+const PARTS_PAGE: u16 = 200;
+/// Parts of records that one round compares with the present charters.
+const SWEPT_PAGE: u16 = 1_000;
 /// Such writes of one round: other writes come in between, and what is left waits for the next round.
-const PARTS_WRITES_MAX: usize = 20;
+const PARTS_WRITES_MAX: usize = 50;
 
 /// Looks at cases, and has the bank write what is due.
 #[derive(Debug)]
 pub(crate) struct CaseKeeper {
     current: CurrentTerm,
     clock: Arc<dyn Clock>,
+    /// The last part of a record that was compared with its bank's present charter; the next page begins behind it.
+    swept: DocumentKey,
 }
 
 /// A round was not ended. The next one begins it anew.
@@ -46,8 +51,8 @@ enum Stopped {
 }
 
 impl CaseKeeper {
-    pub(crate) const fn new(current: CurrentTerm, clock: Arc<dyn Clock>) -> Self {
-        Self { current, clock }
+    pub(crate) fn new(current: CurrentTerm, clock: Arc<dyn Clock>) -> Self {
+        Self { current, clock, swept: DocumentKey::default() }
     }
 
     /// Looks at cases again and again, for as long as it is polled.
@@ -67,11 +72,22 @@ impl CaseKeeper {
         }
     }
 
-    async fn tend(&self, term: &Term) -> Result<(), Stopped> {
-        let (store, now) = (term.application.store(), self.clock.now().0);
-        for due in closed_until(&*store, now).await? {
+    /// Does what is due. What fails does not keep the rest from its turn.
+    async fn tend(&mut self, term: &Term) -> Result<(), Stopped> {
+        let outcomes =
+            [self.tend_incidents(term).await, self.tend_reports(term).await, self.tend_decisions(term).await];
+        outcomes.into_iter().collect()
+    }
+
+    async fn tend_incidents(&self, term: &Term) -> Result<(), Stopped> {
+        for due in closed_until(&*term.application.store(), self.clock.now().0).await? {
             write(term, CaseAction::EndIncident(due.key), Method::DeleteBank).await?;
         }
+        Ok(())
+    }
+
+    async fn tend_reports(&self, term: &Term) -> Result<(), Stopped> {
+        let (store, now) = (term.application.store(), self.clock.now().0);
         let mut old = Vec::new();
         for stage in Stage::ALL {
             old.extend(old_reports(&*store, stage, now.saturating_sub(REPORT_KEPT_MS)).await?);
@@ -79,15 +95,33 @@ impl CaseKeeper {
         if !old.is_empty() {
             write(term, CaseAction::ForgetReports(old), Method::ReviewReport).await?;
         }
+        Ok(())
+    }
+
+    /// Ends records whose days are over, and a page of those whose banks have another charter since, or are gone.
+    async fn tend_decisions(&mut self, term: &Term) -> Result<(), Stopped> {
+        let (store, now) = (term.application.store(), self.clock.now().0);
         for _ in 0..PARTS_WRITES_MAX {
             let over = parts_until(&*store, now).await?;
             let is_last = over.len() < usize::from(PARTS_PAGE);
-            if !over.is_empty() {
-                write(term, CaseAction::ForgetDecisions(over), Method::RecordDecisions).await?;
-            }
+            forget(term, over).await?;
             if is_last {
                 break;
             }
+        }
+        let range = DocumentRange {
+            after: self.swept.clone(),
+            ..DocumentRange::all(DocumentKind::MatchRecord, SWEPT_PAGE)
+        };
+        let page = store.document_range(&range).await.map_err(Stopped::Read)?;
+        let is_last = page.len() < usize::from(SWEPT_PAGE);
+        self.swept = page.last().filter(|_| !is_last).map(|last| last.key.clone()).unwrap_or_default();
+        let view = term.application.view();
+        let now = vigie_model::UnixMillis(now);
+        let over = page.iter().filter(|part| !recorded::is_kept(view.directory(), part, now));
+        let over: Vec<DocumentKey> = over.map(|part| part.key.clone()).collect();
+        for some in over.chunks(PARTS_PAGE.into()) {
+            forget(term, some.to_vec()).await?;
         }
         Ok(())
     }
@@ -125,6 +159,13 @@ async fn parts_until(store: &dyn Store, now: u64) -> Result<Vec<DocumentKey>, St
     };
     let over = store.document_range(&range).await.map_err(Stopped::Read)?;
     Ok(over.into_iter().map(|document| document.key).collect())
+}
+
+async fn forget(term: &Term, parts: Vec<DocumentKey>) -> Result<(), Stopped> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    write(term, CaseAction::ForgetDecisions(parts), Method::RecordDecisions).await
 }
 
 async fn write(term: &Term, action: CaseAction, method: Method) -> Result<(), Stopped> {

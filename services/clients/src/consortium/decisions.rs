@@ -96,11 +96,13 @@ impl DecisionClient {
         Ok((self.bank.checked(decisions)?, answer.next_key))
     }
 
-    /// Sets what became of a decision. Returns the number of items on which a negative opinion was put.
+    /// Sets what became of a decision: where it was last set at the `expected` time, if one is given (0 for never). Returns the number of items on
+    /// which a negative opinion was put.
     pub async fn set_outcome(
         &self,
         id: [u8; 16],
         outcome: DecisionOutcome,
+        expected: Option<UnixMillis>,
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<u32>, CallError> {
@@ -108,6 +110,7 @@ impl DecisionClient {
             decision_id: id.into(),
             outcome: Some(outcome.into()),
             idempotency_key: key.into_text(),
+            expected_outcome_at_unix_ms: expected.map(|at| at.0),
         };
         let answer: pb::SetDecisionOutcomeResponse =
             call!(self, deadline, set_decision_outcome, SetDecisionOutcome, request)?;

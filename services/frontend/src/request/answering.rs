@@ -8,6 +8,7 @@ use vigie_serving::deadline;
 use vigie_telemetry::trace;
 
 use crate::matching::{Answer, Failed, Matching};
+use crate::request::reports::Counting;
 use crate::request::rights::Rights;
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
@@ -124,7 +125,7 @@ async fn show(
 ) -> Result<(), Status> {
     let Asked { options, is_complete } = asked;
     let Some(options) = options else {
-        note(answer, rights, is_complete);
+        note(answer, rights, is_complete.then_some(&Counting::Every));
         return Ok(());
     };
     let repeats = rights.protect(answer, &options);
@@ -133,17 +134,23 @@ async fn show(
         let found = matching.search_again(&queries, &by_anchor, urgency, rooms, deadline);
         rights.repeat(answer, &repeats, &Box::pin(found).await?, options.limit);
     }
-    if is_complete {
-        rights.decide(answer, matching, &options, urgency, rooms, deadline).await;
-    }
-    note(answer, rights, is_complete);
-    rights.trim(answer)
+    // What the quota refuses has no verdict and no record either.
+    rights.spend(answer)?;
+    let counting = if is_complete {
+        Some(rights.decide(answer, matching, &options, urgency, rooms, deadline).await)
+    } else {
+        None
+    };
+    note(answer, rights, counting.as_ref());
+    rights.trim(answer);
+    Ok(())
 }
 
-fn note(answer: &mut Answer, rights: &Rights, is_complete: bool) {
+/// Has an answer counted, and the decisions of a complete one recorded.
+fn note(answer: &mut Answer, rights: &Rights, complete: Option<&Counting>) {
     rights.count(answer);
-    if is_complete {
-        rights.record(answer);
+    if let Some(counting) = complete {
+        rights.record(answer, counting);
     }
 }
 

@@ -18,7 +18,7 @@ use vigie_policy::{Budget, Decision, MatchFacts, QueryFacts};
 
 use crate::matching::{Answer, Matching};
 use crate::request::policies::{Compiled, Policies};
-use crate::request::reports::Trials;
+use crate::request::reports::{Counting, Trials};
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
 
@@ -74,7 +74,8 @@ impl Deciding {
         })
     }
 
-    /// Decides on each content that was searched for, in an answer to a search with `options`.
+    /// Decides on each content that was searched for, in an answer to a search with `options`. Returns of each content the places of the matches on
+    /// which its decision rests.
     pub(super) async fn decide(
         &self,
         answer: &mut Answer,
@@ -83,8 +84,10 @@ impl Deciding {
         urgency: Urgency,
         rooms: &mut Rooms,
         deadline: Instant,
-    ) {
-        let Some(compiled) = self.policies.current(self.member, &self.of_member).await else { return };
+    ) -> Counting {
+        let Some(compiled) = self.policies.current(self.member, &self.of_member).await else {
+            return Counting::Every;
+        };
         let in_shadow = self.search_shadow(answer, matching, options, urgency, rooms, deadline).await;
         let in_shadow = in_shadow.unwrap_or_default();
         let is_partial = !answer.coverage.is_full() || answer.results_omitted;
@@ -92,6 +95,7 @@ impl Deciding {
         let until = deadline.min(Instant::now() + RULES_MAX);
         // What is counted alone waits until everything is decided.
         let mut tried = Vec::new();
+        let mut counting = Vec::new();
         let Answer { results, queries, .. } = answer;
         let searched =
             results.iter_mut().enumerate().filter_map(|(at, result)| Some((at, result.as_mut().ok()?)));
@@ -103,7 +107,8 @@ impl Deciding {
             matches.extend(shadow.iter().map(|found| self.facts(found)).filter(|facts| facts.shadow));
             let first = queries.of_content(number).next().map(|(_, query)| query);
             let facts = self.query(at, matched, first, is_partial);
-            let decided = decided(&compiled, &matches, &facts, until);
+            let (decided, counted) = decided(&compiled, &matches, &facts, until);
+            counting.push(counted);
             self.policies.count(&decided);
             if trial.is_some() {
                 tried.push((matches, facts, decided.clone()));
@@ -111,17 +116,19 @@ impl Deciding {
             matched.decision = Some(decided);
             tokio::task::consume_budget().await;
         }
-        let Some(trial) = trial else { return };
+        let counting = Counting::Of(counting);
+        let Some(trial) = trial else { return counting };
         for (matches, facts, decided_so) in tried {
             // A version whose time is up says nothing of the content.
             if Instant::now() > until {
-                return;
+                return counting;
             }
-            let tried = decided(&trial, &matches, &facts, until);
+            let (tried, _) = decided(&trial, &matches, &facts, until);
             self.policies.count_trial(&decided_so, &tried);
             self.trials.count(self.member, &decided_so, &tried);
             tokio::task::consume_budget().await;
         }
+        counting
     }
 
     fn facts(&self, found: &Match) -> MatchFacts {
@@ -199,12 +206,19 @@ impl Deciding {
     }
 }
 
-/// What the compiled rules say, or that a person has to look where there are none.
-fn decided(compiled: &Compiled, matches: &[MatchFacts], query: &QueryFacts, until: Instant) -> Decided {
+/// What the compiled rules say, or that a person has to look where there are none; and the places of the matches on which that rests.
+fn decided(
+    compiled: &Compiled,
+    matches: &[MatchFacts],
+    query: &QueryFacts,
+    until: Instant,
+) -> (Decided, Vec<usize>) {
     let Some(policy) = &compiled.policy else {
         let failure = Some("the policy does not compile in this frontend".into());
-        let decision = Decision { failure, verdict: Verdict::Review, ..Decision::default_of(matches, true) };
-        return decision.decided(compiled.version);
+        let mut decision =
+            Decision { failure, verdict: Verdict::Review, ..Decision::default_of(matches, true) };
+        let counted = std::mem::take(&mut decision.counted);
+        return (decision.decided(compiled.version), counted);
     };
     let is_spent = || Instant::now() > until;
     let mut decision = policy.decide(matches, query, Budget::until(&is_spent));
@@ -216,7 +230,8 @@ fn decided(compiled: &Compiled, matches: &[MatchFacts], query: &QueryFacts, unti
         decision.failure = Some(note.into());
         decision.verdict = decision.verdict.max(Verdict::Review);
     }
-    decision.decided(compiled.version)
+    let counted = std::mem::take(&mut decision.counted);
+    (decision.decided(compiled.version), counted)
 }
 
 /// A number that is the same for the same hashes in every frontend of every version, by which shares of queries are drawn: the first 8

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use vigie_clients::{DecisionClient, EndpointError, Network, StatisticsClient};
 
 pub(crate) use counts::Recorded;
-pub(crate) use records::{Recording, Records};
+pub(crate) use records::{Counting, Recording, Records};
 use reporter::Reporter;
 pub(crate) use trials::Trials;
 

@@ -20,7 +20,7 @@ use crate::request::meters::Meters;
 use crate::request::of_member::{OfMember, Protection};
 use crate::request::policies::Policies;
 use crate::request::protection::Repeats;
-use crate::request::reports::{Recorded, Recording, Reports};
+use crate::request::reports::{Counting, Recorded, Recording, Reports};
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
 
@@ -117,17 +117,19 @@ impl Rights {
     }
 
     /// Records the decisions of an answer that banks ask records of, before the caller's view of it is cut out.
-    pub(crate) fn record(&self, answer: &mut Answer) {
+    pub(crate) fn record(&self, answer: &mut Answer, counting: &Counting) {
         let Some(recording) = &self.recording else { return };
         let Answer { results, queries, .. } = answer;
         for (number, matched) in results.iter_mut().flatten().enumerate() {
             if !matched.found.matches.is_empty() {
-                recording.record(matched, queries.of_content(number).next().map(|(_, query)| query));
+                let first = queries.of_content(number).next().map(|(_, query)| query);
+                recording.record(matched, number, counting, first);
             }
         }
     }
 
-    /// Puts the verdicts of the caller's policy into an answer to a search with `options`. What the caller may not see is still in it.
+    /// Puts the verdicts of the caller's policy into an answer to a search with `options`. What the caller may not see is still in it. Returns on which
+    /// matches they rest.
     pub(crate) async fn decide(
         &self,
         answer: &mut Answer,
@@ -136,9 +138,10 @@ impl Rights {
         urgency: Urgency,
         rooms: &mut Rooms,
         deadline: Instant,
-    ) {
-        if let Some(deciding) = &self.deciding {
-            deciding.decide(answer, matching, options, urgency, rooms, deadline).await;
+    ) -> Counting {
+        match &self.deciding {
+            Some(deciding) => deciding.decide(answer, matching, options, urgency, rooms, deadline).await,
+            None => Counting::Every,
         }
     }
 
@@ -160,32 +163,42 @@ impl Rights {
         }
     }
 
-    /// Leaves of an answer what the caller may see: banks by the caller's own names for them, and details of an item only where the
-    /// bank is its own or shared with them. Counts the items against the quota.
-    pub(crate) fn trim(&self, answer: &mut Answer) -> Result<(), Status> {
+    /// Counts the items of an answer against the quota.
+    pub(crate) fn spend(&self, answer: &Answer) -> Result<(), Status> {
         let Some(of) = &self.of else { return Ok(()) };
+        // Without a limit the meters, whose lock all members share, are left alone.
+        if of.quota.items_matched_per_day.get().is_none() {
+            return Ok(());
+        }
+        let found = answer.results.iter().flatten().flat_map(|one| &one.found.matches);
+        found.into_iter().try_for_each(|found| {
+            let spend =
+                of.meters.spend(of.member, |meter, now| meter.spend_match(&of.quota, found.item, now));
+            spend.map(drop)
+        })
+    }
+
+    /// Leaves of an answer what the caller may see: banks by the caller's own names for them, and details of an item only where the
+    /// bank is its own or shared with them.
+    pub(crate) fn trim(&self, answer: &mut Answer) {
+        let Some(of) = &self.of else { return };
         let matched = answer.results.iter_mut().flatten();
-        matched.flat_map(|one| one.found.matches.iter_mut()).try_for_each(|found| of.trim(found))
+        matched.flat_map(|one| one.found.matches.iter_mut()).for_each(|found| of.trim(found));
     }
 }
 
 impl OfMember {
-    fn trim(&self, found: &mut Match) -> Result<(), Status> {
-        let quota = &self.quota;
-        // Without a limit the meters, whose lock all members share, are left alone.
-        if quota.items_matched_per_day.get().is_some() {
-            self.meters.spend(self.member, |meter, now| meter.spend_match(quota, found.item, now))?;
-        }
+    fn trim(&self, found: &mut Match) {
         let directory = self.view.directory();
         // The bank may have been renamed or deleted since; then the answer keeps the name that the search knew.
-        let Some(bank) = directory.bank(found.bank) else { return Ok(()) };
+        let Some(bank) = directory.bank(found.bank) else { return };
         if bank.owner == self.member {
             found.bank_name.owner = None;
             // It has been renamed since, if it is another.
             if found.bank_name.name != bank.name {
                 found.bank_name.name = bank.name.clone();
             }
-            return Ok(());
+            return;
         }
         if let Some(name) = self.view.name_for(self.member, bank, self.now) {
             found.bank_name = name;
@@ -202,7 +215,6 @@ impl OfMember {
             found.facts = None;
             found.added_at = None;
         }
-        Ok(())
     }
 }
 

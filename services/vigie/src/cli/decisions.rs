@@ -44,7 +44,7 @@ pub(crate) enum DecisionCommand {
     /// Set what became of a decision; what is not named stays as it was said before
     ///
     /// Each part is counted once in the statistics, whatever is said later. An upheld complaint is also a negative opinion of your member on
-    /// each recorded item on which you may put opinions; said otherwise later, it is withdrawn.
+    /// each recorded item that counted and on which you may put opinions, where your people have none yet. No later outcome takes it back.
     Outcome(DecisionOutcomeArgs),
     /// Write statements of reasons for the DSA Transparency Database, of decisions on which your member acted
     ///
@@ -82,7 +82,7 @@ pub(crate) struct DecisionOutcomeArgs {
     /// A complaint of the user
     #[arg(long, value_name = "STATE", value_parser = word(Complaint::ALL, Complaint::name))]
     pub(crate) complaint: Option<Complaint>,
-    /// What the content was found by [default: own]
+    /// What the content was found by
     #[arg(long, value_name = "BASIS", value_parser = word(Basis::ALL, Basis::name))]
     pub(crate) basis: Option<Basis>,
     /// The kind of the content [default: that of the query]
@@ -91,6 +91,9 @@ pub(crate) struct DecisionOutcomeArgs {
     /// Since when your member has hosted the content: so long ago, or a date or moment in UTC
     #[arg(long, value_name = "WHEN")]
     pub(crate) hosted_since: Option<Since>,
+    /// When your member acted: so long ago, or a date or moment in UTC [default: when the decision was taken, if its verdict blocks, or else now]
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) acted: Option<Since>,
     /// Forget what was said before
     #[arg(long)]
     pub(crate) anew: bool,
@@ -105,9 +108,12 @@ pub(crate) struct StatementsArgs {
     /// What your member writes into all of its statements: TOML, or JSON where the name ends with .json
     #[arg(long, value_name = "FILE")]
     pub(crate) template: PathBuf,
-    /// The time
-    #[command(flatten)]
-    pub(crate) time: DecisionTimeArgs,
+    /// Those alone on which your member acted then or later: so long ago (12h, 30d), or a date or moment in UTC
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) acted_from: Option<Since>,
+    /// Those alone on which it acted before: so that one time after another has each decision once
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) acted_before: Option<Since>,
     /// Where
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
@@ -134,7 +140,7 @@ mod tests {
             "vigie decision list --from 30d --before 2026-11-01",
             "vigie decision outcome ID --action removed --person-looked true --hosted-since 2026-01-02",
             "vigie decision outcome ID --complaint upheld --review overturned",
-            "vigie decision statements --template t.toml --from 30d",
+            "vigie decision statements --template t.toml --acted-from 2026-11-01 --acted-before 2026-11-02",
         ] {
             assert!(check(good).is_ok(), "{good}: {}", check(good).unwrap_err());
         }

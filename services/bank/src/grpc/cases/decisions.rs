@@ -2,14 +2,16 @@
 
 use tonic::{Request, Response, Status};
 use vigie_consortium::cases::QueryDigest;
-use vigie_consortium::{Capability, DocumentId, DocumentKey, DocumentKind, MemberId};
-use vigie_model::BankId;
+use vigie_consortium::{Capability, Document, DocumentId, DocumentKey, DocumentKind, MemberId};
+use vigie_model::{BankId, UnixMillis};
 use vigie_proto::Invalid;
 use vigie_proto::consortium::{case_page_size, decision_id, query_digests};
 use vigie_proto::pb::consortium::v1 as pb;
+use zeroize::Zeroizing;
 
 use crate::error::{CaseError, Error};
 use crate::grpc::{BankGrpc, Reading};
+use crate::log::term;
 use crate::plan::cases::known::{decode, parts_of};
 use crate::plan::cases::recorded::{self, NewDecision};
 use crate::plan::cases::write::CaseAction;
@@ -19,10 +21,26 @@ use crate::store::documents::DocumentRange;
 const DECISIONS_MAX: usize = 100;
 
 impl BankGrpc {
+    /// What digests of queries are keyed with: a secret of the store, and the pepper, which without a file is a constant.
+    fn digest_key(&self) -> Result<DigestKey, Status> {
+        let secret = term(&self.current)?.application.secret();
+        let pepper = self.pepper.key_for(b"records of decisions");
+        Ok(DigestKey(Zeroizing::new(*blake3::keyed_hash(&pepper, &secret.0).as_bytes())))
+    }
+}
+
+struct DigestKey(Zeroizing<[u8; 32]>);
+
+impl DigestKey {
+    /// By which a record knows whether its digests are keyed with this.
+    fn id(&self) -> [u8; 4] {
+        let [a, b, c, d, ..] = *blake3::hash(&*self.0).as_bytes();
+        [a, b, c, d]
+    }
+
     /// Digests of a query's hashes as they are stored.
-    fn stored_digests(&self, digests: &[QueryDigest]) -> Vec<Vec<u8>> {
-        let key = self.pepper.key_for(b"records of decisions");
-        digests.iter().map(|digest| digest.stored(&key)).collect()
+    fn stored(&self, digests: &[QueryDigest]) -> Vec<Vec<u8>> {
+        digests.iter().map(|digest| digest.stored(&self.0)).collect()
     }
 
     fn new_decision(&self, message: &pb::NewDecision) -> Result<NewDecision, Invalid> {
@@ -30,7 +48,7 @@ impl BankGrpc {
         let record = record.try_into().map_err(|invalid: Invalid| invalid.within("record"))?;
         let digests = query_digests("query_digests", &message.query_digests)?;
         let member = MemberId(message.member_id);
-        Ok(NewDecision { member, record, digests: self.stored_digests(&digests) })
+        Ok(NewDecision { member, record, digests: self.stored(&digests), digest_key_id: self.id() })
     }
 }
 
@@ -84,6 +102,7 @@ impl pb::decision_service_server::DecisionService for BankGrpc {
         &self,
         request: Request<pb::RecordDecisionsRequest>,
     ) -> Result<Response<pb::RecordDecisionsResponse>, Status> {
+        let key = self.digest_key()?;
         let action = |message: &pb::RecordDecisionsRequest| {
             let decisions = &message.decisions;
             if !(1..=DECISIONS_MAX).contains(&decisions.len()) {
@@ -91,7 +110,7 @@ impl pb::decision_service_server::DecisionService for BankGrpc {
                 return Err(Invalid::new("decisions", reason));
             }
             let decisions = decisions.iter().enumerate().map(|(at, decision)| {
-                let read = self.new_decision(decision);
+                let read = key.new_decision(decision);
                 read.map_err(|invalid| invalid.within(format!("decisions[{at}]")))
             });
             Ok(CaseAction::RecordDecisions(decisions.collect::<Result<_, _>>()?))
@@ -110,19 +129,17 @@ impl pb::decision_service_server::DecisionService for BankGrpc {
         let given = query_digests("query_digests", &message.query_digests)?;
         let member = reading.reader()?;
         let parts = reading.read(parts_of(&*reading.store, id)).await?;
-        let kept_until = parts.iter().map(|part| part.key.number(0)).max().unwrap_or_default();
-        let parts = parts.iter().filter_map(decode::<pb::StoredDecision>);
-        let own = parts.filter(|part| part.member_id == member.0);
-        let Some(whole) = recorded::joined(own) else {
+        let Some((whole, kept_until)) = reading.whole(member, id, &parts) else {
             return Err(Error::from(CaseError::NoDecision).into());
         };
-        let given = self.stored_digests(&given);
+        let key = self.digest_key()?;
+        let (given, is_comparable) = (key.stored(&given), whole.digest_key_id == key.id());
         let is_same = given.iter().any(|digest| whole.query_digests.contains(digest));
         let decision = whole.record.as_ref().and_then(|record| record.decision.as_ref());
         let rule_condition = reading.condition(member, decision).await?;
         Ok(Response::new(pb::GetDecisionResponse {
             decision: Some(reading.shown_decision(member, whole, kept_until)?),
-            same_query: (!given.is_empty()).then_some(is_same),
+            same_query: (is_comparable && !given.is_empty()).then_some(is_same),
             rule_condition,
         }))
     }
@@ -162,7 +179,8 @@ impl pb::decision_service_server::DecisionService for BankGrpc {
             let id = decision_id("decision_id", &message.decision_id)?;
             let outcome = message.outcome.ok_or_else(|| Invalid::missing("outcome"))?;
             let outcome = outcome.try_into().map_err(|invalid: Invalid| invalid.within("outcome"))?;
-            Ok(CaseAction::SetDecisionOutcome { id, outcome: Box::new(outcome) })
+            let expected_at = message.expected_outcome_at_unix_ms.map(UnixMillis);
+            Ok(CaseAction::SetDecisionOutcome { id, outcome: Box::new(outcome), expected_at })
         };
         let answer = self.write_case(request, action, |message| message.idempotency_key).await?;
         let (sequence, opinions_put) = (answer.sequence.0, answer.count);
@@ -178,7 +196,7 @@ impl Reading {
         ids: &[[u8; 16]],
     ) -> Result<Vec<pb::DecisionListing>, Status> {
         let by_id: Vec<DocumentId> = ids.iter().map(|id| recorded::by_id(*id)).collect();
-        let keys = self.read(self.store.documents(&by_id)).await?;
+        let keys = self.read(self.store.documents_seen(&by_id)).await?;
         let parts: Vec<DocumentId> = keys
             .iter()
             .filter_map(|document| {
@@ -186,15 +204,24 @@ impl Reading {
             })
             .flat_map(|(id, key)| recorded::parts(id, key))
             .collect();
-        let parts = self.read(self.store.documents(&parts)).await?;
+        let parts = self.read(self.store.documents_seen(&parts)).await?;
         let mut shown = Vec::with_capacity(ids.len());
         for id in ids {
-            let own = parts.iter().filter(|part| recorded::id_of(&part.key) == *id);
-            let kept_until = own.clone().map(|part| part.key.number(0)).max().unwrap_or_default();
-            if let Some(whole) = recorded::joined(own.filter_map(decode::<pb::StoredDecision>)) {
+            if let Some((whole, kept_until)) = self.whole(member, *id, &parts) {
                 shown.push(self.shown_decision(member, whole, kept_until)?);
             }
         }
         Ok(shown)
+    }
+
+    /// The record of a decision of a member, of those parts of it that are kept, and until when the last of them is.
+    fn whole(&self, member: MemberId, id: [u8; 16], parts: &[Document]) -> Option<(pb::StoredDecision, u64)> {
+        let (directory, now) = (self.view.directory(), self.called.now());
+        let own = parts.iter().filter(|part| recorded::id_of(&part.key) == id);
+        let kept: Vec<&Document> = own.filter(|part| recorded::is_kept(directory, part, now)).collect();
+        let until = kept.iter().map(|part| part.key.number(0)).max()?;
+        let parts = kept.into_iter().filter_map(decode::<pb::StoredDecision>);
+        let whole = recorded::joined(parts.filter(|part| part.member_id == member.0))?;
+        Some((whole, until))
     }
 }

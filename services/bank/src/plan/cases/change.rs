@@ -31,7 +31,9 @@ impl Planner<'_> {
             CaseAction::Subscribe(types) => self.subscribe(by, types),
             CaseAction::EndIncident(key) => self.end_incident(key),
             CaseAction::RecordDecisions(decisions) => self.record_decisions(decisions),
-            CaseAction::SetDecisionOutcome { id, outcome } => self.set_decision_outcome(by, *id, outcome),
+            CaseAction::SetDecisionOutcome { id, outcome, expected_at } => {
+                self.set_decision_outcome(by, *id, outcome, *expected_at)
+            }
             CaseAction::ForgetDecisions(keys) => self.forget_decisions(keys),
         }
     }

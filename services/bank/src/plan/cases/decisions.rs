@@ -12,19 +12,13 @@ use vigie_statistics::statement::Automation;
 use vigie_statistics::{ClassText, Measure};
 
 use super::known::decode;
-use super::marked::Mark;
+use super::marked::{APPEAL, Mark};
 use super::recorded::{self, NewDecision};
 use crate::error::{CaseError, Error};
 use crate::plan::Planner;
 use crate::plan::answer::{Answer, CaseAnswer};
 use crate::plan::beside::counters::Of;
 use crate::plan::write::Author;
-
-/// Milliseconds of a day.
-const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
-/// The word by which an opinion is known as that of an upheld complaint. It is the same for all: the id of a decision is published in
-/// statements of reasons, and would name the member's statement to whoever reads the opinion.
-const MARK: &str = "appeal";
 
 impl Planner<'_> {
     /// Records decisions: of each the matches in banks whose charter asks for that, until their days are over.
@@ -38,44 +32,51 @@ impl Planner<'_> {
 
     /// Returns whether there was anything to record.
     fn record_decision(&mut self, decision: &NewDecision) -> Result<bool, Error> {
-        let NewDecision { member, record, digests } = decision;
+        let NewDecision { member, record, digests, digest_key_id } = decision;
         let now = self.now();
-        let mut parts: BTreeMap<u64, RecordedDecision> = BTreeMap::new();
+        // The clock of a frontend may be ahead.
+        let decided_at = UnixMillis(record.decided_at.0.min(now.0));
+        let mut parts: BTreeMap<BankId, (u64, RecordedDecision)> = BTreeMap::new();
         for found in &record.matches {
-            let Some(days) = self.record_days(found.bank) else { continue };
-            let until = now.0.saturating_add(u64::from(days) * DAY_MS);
-            let part = parts.entry(until).or_insert_with(|| RecordedDecision {
-                matches: Vec::new(),
-                matches_omitted: 0,
-                // The clock of a frontend may be ahead.
-                decided_at: UnixMillis(record.decided_at.0.min(now.0)),
-                ..record.clone()
+            let until = recorded::kept_until(self.state.view.directory(), found.bank, decided_at);
+            let Some(until) = until.filter(|until| *until > now.0) else { continue };
+            let (_, part) = parts.entry(found.bank).or_insert_with(|| {
+                (
+                    until,
+                    RecordedDecision {
+                        matches: Vec::new(),
+                        matches_omitted: 0,
+                        decided_at,
+                        ..record.clone()
+                    },
+                )
             });
             part.matches.push(found.clone());
         }
-        let Some(mut last) = parts.last_entry() else { return Ok(false) };
-        last.get_mut().matches_omitted = record.matches_omitted;
+        let Some(mut first) = parts.first_entry() else { return Ok(false) };
+        first.get_mut().1.matches_omitted = record.matches_omitted;
+        let stored_part = |(bank, (until, _)): (&BankId, &(u64, _))| pb::StoredDecisionPart {
+            bank_id: bank.0,
+            kept_until_unix_ms: *until,
+        };
         let key = pb::StoredDecisionKey {
             member_id: member.0,
-            decided_at_unix_ms: record.decided_at.0.min(now.0),
-            kept_until_unix_ms: parts.keys().copied().collect(),
+            decided_at_unix_ms: decided_at.0,
+            parts: parts.iter().map(stored_part).collect(),
         };
         self.put_documented(recorded::by_id(record.id), key.encode_to_vec())?;
-        self.put_documented(recorded::by_time(*member, key.decided_at_unix_ms, record.id), Vec::new())?;
-        for (until, part) in parts {
+        self.put_documented(recorded::by_time(*member, decided_at.0, record.id), Vec::new())?;
+        for (bank, (until, part)) in parts {
             let stored = pb::StoredDecision {
                 member_id: member.0,
                 record: Some(part.into()),
                 query_digests: digests.clone(),
+                digest_key_id: digest_key_id.to_vec(),
                 ..Default::default()
             };
-            self.put_documented(recorded::part(until, record.id), stored.encode_to_vec())?;
+            self.put_documented(recorded::part(until, record.id, bank), stored.encode_to_vec())?;
         }
         Ok(true)
-    }
-
-    fn record_days(&self, bank: BankId) -> Option<u16> {
-        self.state.view.directory().bank(bank)?.charter.match_record_days()
     }
 
     /// Sets what became of a decision of the caller's member, counts what is new, and puts opinions where a complaint was upheld.
@@ -84,41 +85,47 @@ impl Planner<'_> {
         by: Author,
         id: [u8; 16],
         outcome: &DecisionOutcome,
+        expected_at: Option<UnixMillis>,
     ) -> Result<Answer, Error> {
         let now = self.now();
         let member = by.admitted(&self.state.view, now)?.member().ok_or(Error::Broken)?.id;
-        if outcome.hosted_since.is_some_and(|since| since > now) {
-            return Err(CaseError::InFuture("outcome.hosted_since_unix_ms").into());
-        }
         let stored = self.stored_parts(member, id);
         let Some(whole) = recorded::joined(stored.iter().map(|(_, part)| part.clone())) else {
             return Err(CaseError::NoDecision.into());
         };
-        let record = whole.record.unwrap_or_default();
-        let items = record.matches.iter().map(|found| (ItemId(found.item_id), BankId(found.bank_id)));
-        let items: Vec<(ItemId, BankId)> = items.collect();
-        let was_upheld = whole.outcome.is_some_and(|before| before.complaint() == pb::Complaint::Upheld);
-        let mark: Mark = Text::new(MARK).map_err(|_| Error::Broken)?;
-        let mut count = 0;
-        for item in items {
-            if outcome.complaint == Some(Complaint::Upheld) {
-                count += u32::from(self.put_marked(by, item, OpinionReason::AppealUpheld, &mark)?);
-            } else if was_upheld {
-                self.withdraw_marked(by, item, &mark)?;
+        if expected_at.is_some_and(|expected| expected.0 != whole.outcome_at_unix_ms) {
+            return Err(CaseError::OutcomeChanged.into());
+        }
+        for (field, moment) in [("hosted_since", outcome.hosted_since), ("acted_at", outcome.acted_at)] {
+            if moment.is_some_and(|moment| moment > now) {
+                return Err(CaseError::InFuture(match field {
+                    "acted_at" => "outcome.acted_at_unix_ms",
+                    _ => "outcome.hosted_since_unix_ms",
+                })
+                .into());
             }
         }
+        let record = whole.record.unwrap_or_default();
         let verdict = record.decision.as_ref().map(|decision| verdict("verdict", decision.verdict));
         let verdict = verdict.transpose().map_err(|_| Error::Broken)?.flatten();
+        let before = whole.outcome.map(DecisionOutcome::try_from).transpose().map_err(|_| Error::Broken)?;
+        let decided_at = UnixMillis(record.decided_at_unix_ms);
+        let outcome =
+            DecisionOutcome { acted_at: acted_at(outcome, before, verdict, decided_at, now), ..*outcome };
+        let count = match outcome.complaint {
+            Some(Complaint::Upheld) => self.put_appeals(by, &record)?,
+            Some(Complaint::Received | Complaint::Rejected) | None => 0,
+        };
         let of = of_decision(member, &record, verdict);
         let mut counted: BTreeSet<u32> = whole.counted.iter().copied().collect();
-        for measure in measures(outcome, verdict) {
+        for measure in measures(&outcome, verdict) {
             if counted.insert(measure.number().into()) {
                 self.count_up(&of, measure, 1)?;
             }
         }
         for (key, part) in stored {
             let part = pb::StoredDecision {
-                outcome: Some((*outcome).into()),
+                outcome: Some(outcome.into()),
                 outcome_at_unix_ms: now.0,
                 counted: counted.iter().copied().collect(),
                 ..part
@@ -126,6 +133,19 @@ impl Planner<'_> {
             self.put_case(DocumentKind::MatchRecord, key, &part)?;
         }
         Ok(self.case_answer(CaseAnswer { count, ..CaseAnswer::default() }))
+    }
+
+    /// Puts a negative opinion of the caller's member on each item on which a decision rests. Returns on how many.
+    fn put_appeals(&mut self, by: Author, record: &pb::RecordedDecision) -> Result<u32, Error> {
+        let mark: Mark = Text::new(APPEAL).map_err(|_| Error::Broken)?;
+        let counting = record.matches.iter().filter(|found| found.counts);
+        let items = counting.map(|found| (ItemId(found.item_id), BankId(found.bank_id)));
+        let items: Vec<(ItemId, BankId)> = items.collect();
+        let mut count = 0;
+        for item in items {
+            count += u32::from(self.put_marked(by, item, OpinionReason::AppealUpheld, &mark)?);
+        }
+        Ok(count)
     }
 
     /// The parts of the record of a decision of a member.
@@ -144,13 +164,13 @@ impl Planner<'_> {
                 continue;
             }
             self.take_document(DocumentKind::MatchRecord, key.clone())?;
-            let (id, until) = (recorded::id_of(key), key.number(0));
+            let (id, until, bank) = (recorded::id_of(key), key.number(0), recorded::bank_of(key));
             let by_id = recorded::by_id(id);
             let Some(mut leads) = self.document(&by_id).and_then(decode::<pb::StoredDecisionKey>) else {
                 continue;
             };
-            leads.kept_until_unix_ms.retain(|other| *other != until);
-            if leads.kept_until_unix_ms.is_empty() {
+            leads.parts.retain(|part| (part.kept_until_unix_ms, part.bank_id) != (until, bank.0));
+            if leads.parts.is_empty() {
                 let member = MemberId(leads.member_id);
                 let (kind, by_time) = recorded::by_time(member, leads.decided_at_unix_ms, id);
                 self.take_document(kind, by_time)?;
@@ -167,9 +187,24 @@ impl Planner<'_> {
     }
 }
 
-/// What counters of a decision are of: the bank and the first class of its nearest match.
+/// When the platform acted: as it says, as it said before of the same action, when a verdict that blocks was given, or now.
+fn acted_at(
+    outcome: &DecisionOutcome,
+    before: Option<DecisionOutcome>,
+    verdict: Option<Verdict>,
+    decided_at: UnixMillis,
+    now: UnixMillis,
+) -> Option<UnixMillis> {
+    outcome.action?;
+    let said_before =
+        before.filter(|before| before.action == outcome.action).and_then(|before| before.acted_at);
+    let acts = verdict.is_some_and(|verdict| verdict >= Verdict::Block);
+    Some(outcome.acted_at.or(said_before).unwrap_or(if acts { decided_at } else { now }))
+}
+
+/// What counters of a decision are of: the bank and the first class of the nearest match on which it rests.
 fn of_decision(member: MemberId, record: &pb::RecordedDecision, verdict: Option<Verdict>) -> Of {
-    let nearest = record.matches.first();
+    let nearest = record.matches.iter().find(|found| found.counts);
     let class = nearest.and_then(|found| found.facts.as_ref()?.classes.first());
     Of {
         member: Some(member),

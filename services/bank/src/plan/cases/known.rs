@@ -115,6 +115,7 @@ pub(crate) fn subscription_id(member: MemberId) -> DocumentId {
 
 /// The parts of the record of a decision.
 pub(crate) async fn parts_of(store: &dyn Store, id: [u8; 16]) -> Result<Vec<Document>, StoreError> {
+    // Of the writer too: what is decided on is what it sees.
     let keys = store.documents(&[recorded::by_id(id)]).await?;
     let parts =
         keys.iter().filter_map(decode::<pb::StoredDecisionKey>).flat_map(|key| recorded::parts(id, key));

@@ -9,12 +9,22 @@ use crate::plan::beside::opinion_write::NewOpinion;
 use crate::plan::write::Author;
 use crate::store::to_model;
 
+/// The word of opinions that upheld complaints put. It is the same for all: the id of a decision is published in statements of reasons, and
+/// would name the member's statement to whoever reads the opinion.
+pub(super) const APPEAL: &str = "appeal";
+/// How the words of opinions begin that reviews of reports put.
+pub(super) const REPORT: &str = "report ";
+
+fn is_mark(word: &str) -> bool {
+    word == APPEAL || word.starts_with(REPORT)
+}
+
 /// The word by which an opinion is known as that of a case.
 pub(super) type Mark = Text<{ OpinionWords::FOREIGN_LEN_MAX }>;
 
 impl Planner<'_> {
     /// Puts a negative opinion of the caller's member on an item of a case. Returns whether it is put: the item may be gone, or not shared with
-    /// the member for opinions.
+    /// the member for opinions, or its people may have a negative opinion on it already, which stays as it is.
     pub(super) fn put_marked(
         &mut self,
         by: Author,
@@ -24,6 +34,14 @@ impl Planner<'_> {
     ) -> Result<bool, Error> {
         let by = Author { method: Method::PutOpinions, ..by };
         if !self.may_opine(by, item, bank) {
+            return Ok(false);
+        }
+        let (member, placement) = self.word_on(by, item)?;
+        let has_one = self.record_of(&placement).opinions.iter().any(|one| {
+            let is_of_people = one.member == member && one.hash.is_none() && !one.of_programme;
+            is_of_people && one.kind == Some(OpinionKind::Negative) && !is_mark(one.words.foreign.as_str())
+        });
+        if has_one {
             return Ok(false);
         }
         let words = OpinionWords { reason: Some(reason), foreign: mark.clone(), ..OpinionWords::default() };

@@ -1,12 +1,14 @@
 //! Records of decisions as they are stored, and their keys.
 //!
-//! A record is stored in parts: the matches of banks whose records end at one time are one part, under a key that begins with that time, so
-//! that what is over is found first. Two more documents lead to the parts: one by the decision's id, one by member and time.
+//! A record is stored in parts: the matches in one bank are one part, under a key that begins with the time when its days are over, so that
+//! what is over is found first. Two more documents lead to the parts: one by the decision's id, one by member and time.
 
 use vigie_consortium::cases::{RecordedDecision, RecordedMatch};
-use vigie_consortium::{DocumentId, DocumentKey, DocumentKind};
-use vigie_model::MemberId;
+use vigie_consortium::{Directory, Document, DocumentId, DocumentKey, DocumentKind};
+use vigie_model::{BankId, MemberId, UnixMillis};
 use vigie_proto::pb::consortium::v1 as pb;
+
+use super::known::decode;
 
 /// A decision that a frontend has taken.
 #[derive(Debug, Clone)]
@@ -17,7 +19,12 @@ pub(crate) struct NewDecision {
     pub(crate) record: RecordedDecision,
     /// Keyed digests of the query's hashes.
     pub(crate) digests: Vec<Vec<u8>>,
+    /// What they are keyed with.
+    pub(crate) digest_key_id: [u8; 4],
 }
+
+/// Milliseconds of a day.
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// Documents that lead to a record by its id.
 const BY_ID: u64 = 0;
@@ -35,10 +42,29 @@ fn id_after(key: &DocumentKey, skipped: usize) -> [u8; 16] {
     (u128::from(key.number(skipped)) << 64 | u128::from(key.number(skipped + 1))).to_be_bytes()
 }
 
-/// The document of a part.
-pub(crate) fn part(kept_until_unix_ms: u64, id: [u8; 16]) -> DocumentId {
+/// The document of the part of a bank.
+pub(crate) fn part(kept_until_unix_ms: u64, id: [u8; 16], bank: BankId) -> DocumentId {
     let [high, low] = numbers(id);
-    (DocumentKind::MatchRecord, DocumentKey::of_numbers(&[kept_until_unix_ms, high, low]))
+    (DocumentKind::MatchRecord, DocumentKey::of_numbers(&[kept_until_unix_ms, high, low, bank.0.into()]))
+}
+
+/// The bank whose matches are in the part with this key.
+pub(crate) fn bank_of(part: &DocumentKey) -> BankId {
+    BankId(u32::try_from(part.number(3)).unwrap_or(0))
+}
+
+/// Until when the matches of a bank are recorded by its present charter; `None` where they are not, or where the bank is gone.
+pub(crate) fn kept_until(directory: &Directory, bank: BankId, decided_at: UnixMillis) -> Option<u64> {
+    let days = directory.bank(bank)?.charter.match_record_days()?;
+    Some(decided_at.0.saturating_add(u64::from(days) * DAY_MS))
+}
+
+/// Whether a part is kept now: by the days of its time, and by those that its bank has since.
+pub(crate) fn is_kept(directory: &Directory, document: &Document, now: UnixMillis) -> bool {
+    let decided_at = decode::<pb::StoredDecision>(document).and_then(|part| part.record);
+    let decided_at = UnixMillis(decided_at.map_or(0, |record| record.decided_at_unix_ms));
+    let until = kept_until(directory, bank_of(&document.key), decided_at);
+    until.is_some_and(|until| until.min(document.key.number(0)) > now.0)
 }
 
 /// The decision whose part has this key.
@@ -80,10 +106,10 @@ pub(crate) fn end_of(member: MemberId) -> DocumentKey {
 
 /// The documents of the parts of a record.
 pub(crate) fn parts(id: [u8; 16], key: pb::StoredDecisionKey) -> impl Iterator<Item = DocumentId> {
-    key.kept_until_unix_ms.into_iter().map(move |until| part(until, id))
+    key.parts.into_iter().map(move |one| part(one.kept_until_unix_ms, id, BankId(one.bank_id)))
 }
 
-/// A whole record of its parts: the nearest matches first. `None` where there are no parts.
+/// A whole record of its parts: the matches that count first, each the nearest first. `None` where there are no parts.
 pub(crate) fn joined(parts: impl IntoIterator<Item = pb::StoredDecision>) -> Option<pb::StoredDecision> {
     let mut parts = parts.into_iter();
     let mut whole = parts.next()?;
@@ -92,7 +118,7 @@ pub(crate) fn joined(parts: impl IntoIterator<Item = pb::StoredDecision>) -> Opt
         record.matches_omitted = record.matches_omitted.saturating_add(other.matches_omitted);
         record.matches.extend(other.matches);
     }
-    record.matches.sort_by_key(|found| (found.distance, found.item_id));
+    record.matches.sort_by_key(|found| (!found.counts, found.distance, found.item_id));
     record.matches.truncate(RecordedMatch::MATCHES_MAX);
     Some(whole)
 }
@@ -104,8 +130,8 @@ mod tests {
     #[test]
     fn keys_lead_to_ids_and_are_in_the_order_of_time() {
         let id = std::array::from_fn(|at| 200_u8.wrapping_add(u8::try_from(at).unwrap() * 3));
-        let (_, key) = part(77, id);
-        assert_eq!((key.number(0), id_of(&key)), (77, id));
+        let (_, key) = part(77, id, BankId(9));
+        assert_eq!((key.number(0), id_of(&key), bank_of(&key)), (77, id, BankId(9)));
         let (_, key) = by_time(MemberId(4), 9, id);
         assert_eq!(id_by_time(&key), id);
         assert!(from_time(MemberId(4), 9) < key && key < from_time(MemberId(4), 10));
@@ -119,7 +145,11 @@ mod tests {
             record: Some(pb::RecordedDecision {
                 matches: distances
                     .iter()
-                    .map(|distance| pb::RecordedMatch { distance: *distance, ..Default::default() })
+                    .map(|distance| pb::RecordedMatch {
+                        distance: *distance,
+                        counts: distance % 2 == 0,
+                        ..Default::default()
+                    })
                     .collect(),
                 matches_omitted: omitted,
                 ..Default::default()
@@ -128,7 +158,7 @@ mod tests {
         };
         let whole = joined([part(&[1, 9], 2), part(&[4], 1)]).unwrap().record.unwrap();
         let distances: Vec<u32> = whole.matches.iter().map(|found| found.distance).collect();
-        assert_eq!((distances, whole.matches_omitted), (vec![1, 4, 9], 3));
+        assert_eq!((distances, whole.matches_omitted), (vec![4, 1, 9], 3));
         assert!(joined([]).is_none());
     }
 }

@@ -6,7 +6,7 @@ use vigie_model::{BankId, BankRef, ItemId, MemberId, UnixMillis};
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_statistics::Measure;
 
-use super::marked::Mark;
+use super::marked::{Mark, REPORT};
 use super::stage::Stage;
 use crate::error::{CaseError, Error};
 use crate::plan::Planner;
@@ -113,5 +113,5 @@ const fn measure(outcome: ReportOutcome) -> Option<Measure> {
 
 /// The word by which an opinion is known as that of a review.
 fn mark(number: u64) -> Result<Mark, Error> {
-    Text::new(&format!("report {number}")).map_err(|_| Error::Broken)
+    Text::new(&format!("{REPORT}{number}")).map_err(|_| Error::Broken)
 }

@@ -6,7 +6,7 @@ use vigie_consortium::cases::{
     ReportContents, ReportReview,
 };
 use vigie_consortium::change::bounds::GRANTS_PER_BANK_MAX;
-use vigie_model::{BankName, BankRef, MemberName};
+use vigie_model::{BankName, BankRef, MemberName, UnixMillis};
 
 use super::recorded::NewDecision;
 
@@ -80,6 +80,8 @@ pub(crate) enum CaseAction {
         id: [u8; 16],
         /// What became of it.
         outcome: Box<DecisionOutcome>,
+        /// When the outcome was last set, as far as the caller knows.
+        expected_at: Option<UnixMillis>,
     },
     /// Parts of records whose days are over to be gone. Of the bank itself.
     ForgetDecisions(Vec<DocumentKey>),

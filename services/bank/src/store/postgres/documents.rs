@@ -18,6 +18,10 @@ impl ReadDocuments for PostgresStore {
         self.writer().await.read(read).await
     }
 
+    async fn documents_seen(&self, ids: &[DocumentId]) -> Result<Vec<Document>, StoreError> {
+        documents::documents(&mut *self.reader().await?, ids).await
+    }
+
     async fn document_range(&self, range: &DocumentRange) -> Result<Vec<Document>, StoreError> {
         documents::document_range(&mut *self.reader().await?, range).await
     }

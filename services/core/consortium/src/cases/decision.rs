@@ -29,11 +29,10 @@ words! {
 
 words! {
     /// What content was found by.
-    #[derive(Default, Serialize, Deserialize)]
+    #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     Basis {
         /// The platform's own initiative.
-        #[default]
         Own = "own",
         /// A trusted flagger.
         TrustedFlagger = "trusted-flagger",
@@ -97,12 +96,14 @@ pub struct DecisionOutcome {
     pub review: Option<Review>,
     /// A complaint of the user.
     pub complaint: Option<Complaint>,
-    /// What the content was found by.
-    pub basis: Basis,
+    /// What the content was found by; `None` where the platform did not say.
+    pub basis: Option<Basis>,
     /// The kind of the content; `None` for that of the query.
     pub media: Option<MediaKind>,
     /// Since when the platform has hosted the content.
     pub hosted_since: Option<UnixMillis>,
+    /// When it acted. Where it did not say: when the decision was taken, if its verdict blocks, or else when the action was first named.
+    pub acted_at: Option<UnixMillis>,
 }
 
 /// A match as it was when the decision was taken.
@@ -120,6 +121,8 @@ pub struct RecordedMatch {
     pub distance: Distance,
     /// Which way round the query was.
     pub variant: Variant,
+    /// Whether the decision rests on it: the policy's bank rules and allow-lists let it count.
+    pub counts: bool,
     /// What the members said of the item then; `None` where nothing was said, or the member may not see it.
     pub facts: Option<Box<Facts>>,
 }
@@ -186,13 +189,28 @@ pub struct RecordedDecision {
     pub kind: Box<str>,
     /// Where the content appeared, as the caller said; may be empty.
     pub surface: Box<str>,
-    /// The matches in banks that keep records, the nearest first; at most [`RecordedMatch::MATCHES_MAX`].
+    /// The matches in banks that keep records, those that count first, each the nearest first; at most [`RecordedMatch::MATCHES_MAX`].
     pub matches: Vec<RecordedMatch>,
+    /// Matches that count in all, in whatever bank.
+    pub counting: u32,
     /// Further matches in such banks.
     pub matches_omitted: u32,
 }
 
 impl RecordedDecision {
+    /// The nearest recorded match on which the decision rests.
+    #[must_use]
+    pub fn nearest(&self) -> Option<&RecordedMatch> {
+        self.matches.iter().find(|found| found.counts)
+    }
+
+    /// Matches on which the decision rests and that are not recorded, or no longer.
+    #[must_use]
+    pub fn counting_elsewhere(&self) -> u32 {
+        let recorded = self.matches.iter().filter(|found| found.counts).count();
+        self.counting.saturating_sub(u32::try_from(recorded).unwrap_or(u32::MAX))
+    }
+
     /// Digests of a query's hashes that are recorded.
     pub const DIGESTS_MAX: usize = 16;
 }
@@ -217,7 +235,6 @@ mod tests {
         assert!(Action::ALL.iter().all(|one| Action::from_name(one.name()) == Some(*one)));
         assert!(Basis::ALL.iter().all(|one| Basis::from_name(one.name()) == Some(*one)));
         assert!(MediaKind::ALL.iter().all(|one| MediaKind::from_name(one.name()) == Some(*one)));
-        assert_eq!(Basis::default(), Basis::Own);
         assert_eq!(Complaint::from_name("withdrawn"), None);
         assert_eq!(Review::from_name("overturned"), Some(Review::Overturned));
     }

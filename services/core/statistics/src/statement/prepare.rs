@@ -43,7 +43,7 @@ pub fn prepare(records: &[DecisionRecord], template: &Template, private: &Privat
             prepared.without_action += 1;
             continue;
         }
-        if record.basis == Basis::Article9Order {
+        if record.basis == Some(Basis::Article9Order) {
             prepared.after_order += 1;
             continue;
         }
@@ -81,6 +81,11 @@ fn statement(record: &DecisionRecord, template: &Template) -> (Statement, Vec<Fa
     set("puid", json!(record.id_text()));
     restrictions(record, template, &mut set);
     ground(template, &mut set);
+    if record.matches_elsewhere > 0 {
+        let reason =
+            format!("rests on {} more matches of which there is no record", record.matches_elsewhere);
+        faults.push(fault("category", &reason));
+    }
     match template.category(record.class.as_str()) {
         Some(rule) => {
             set("category", json!(rule.category));
@@ -102,13 +107,30 @@ fn statement(record: &DecisionRecord, template: &Template) -> (Statement, Vec<Fa
             faults.push(fault("content_date", "the platform did not say since when it hosts the content"));
         }
     }
-    set("application_date", Day::of(record.at).map_or(Value::Null, |day| json!(day.to_string())));
+    match record.acted_at.map(Day::of) {
+        Some(Ok(day)) => set("application_date", json!(day.to_string())),
+        Some(Err(_)) | None => {
+            faults.push(fault("application_date", "the platform did not say when it acted"))
+        }
+    }
+    if record.hosted_since.zip(record.acted_at).is_some_and(|(hosted, acted)| hosted > acted) {
+        faults.push(fault("content_date", "is after the restriction began"));
+    }
+    if record.is_reinstated {
+        let reason = "the content was reinstated after a complaint, and since when is not known";
+        faults.push(fault("end_date_visibility_restriction", reason));
+    }
     set("territorial_scope", json!(template.territorial_scope));
     set("content_language", json!(template.content_language));
     set("decision_facts", json!(template.facts));
-    set("source_type", json!(source_type(record.basis)));
-    // A match is always found by automated means.
-    set("automated_detection", json!("Yes"));
+    match record.basis {
+        Some(basis) => {
+            set("source_type", json!(source_type(basis)));
+            // What a notice or an order names was not found by the match that followed it.
+            set("automated_detection", json!(if basis == Basis::Own { "Yes" } else { "No" }));
+        }
+        None => faults.push(fault("source_type", "the platform did not say what the content was found by")),
+    }
     match Automation::of(record.person_looked, record.verdict_acts()) {
         Ok(automation) => set("automated_decision", json!(automation.word())),
         Err(reason) => faults.push(fault("automated_decision", reason)),

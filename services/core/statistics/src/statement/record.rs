@@ -28,8 +28,14 @@ pub struct DecisionRecord {
     pub person_looked: Option<bool>,
     /// What the platform did; `None` for nothing.
     pub action: Option<Action>,
-    /// What the content was found by.
-    pub basis: Basis,
+    /// When the platform did it; `None` where it did not say.
+    pub acted_at: Option<UnixMillis>,
+    /// What the content was found by; `None` where the platform did not say.
+    pub basis: Option<Basis>,
+    /// The content was reinstated after a complaint.
+    pub is_reinstated: bool,
+    /// Matches on which the decision rests and of which nothing is known here, so that another class may be its reason.
+    pub matches_elsewhere: u32,
 }
 
 impl DecisionRecord {

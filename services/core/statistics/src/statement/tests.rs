@@ -45,7 +45,8 @@ fn template() -> Template {
 fn record() -> DecisionRecord {
     DecisionRecord {
         id: [0xab; 16],
-        at: UnixMillis(1_794_182_400_000),
+        // It acted the day after.
+        at: UnixMillis(1_794_182_400_000 - 86_400_000),
         hosted_since: Some(UnixMillis(1_794_100_000_000)),
         bank: BankId(7),
         class: Text::new("iwf/category/A").unwrap(),
@@ -54,7 +55,10 @@ fn record() -> DecisionRecord {
         media: MediaKind::Image,
         person_looked: Some(false),
         action: Some(Action::Removed),
-        basis: Basis::Own,
+        acted_at: Some(UnixMillis(1_794_182_400_000)),
+        basis: Some(Basis::Own),
+        is_reinstated: false,
+        matches_elsewhere: 0,
     }
 }
 
@@ -110,7 +114,7 @@ fn a_decision_and_a_template_are_this_statement() {
     });
     let changed = DecisionRecord {
         action: Some(Action::Labelled),
-        basis: Basis::Order,
+        basis: Some(Basis::Order),
         media: MediaKind::Video,
         ..record()
     };
@@ -124,6 +128,7 @@ fn a_decision_and_a_template_are_this_statement() {
         ("content_type", json!(["CONTENT_TYPE_VIDEO"])),
         ("content_language", json!("SV")),
         ("source_type", json!("SOURCE_TYPE_OTHER_NOTIFICATION")),
+        ("automated_detection", json!("No")),
     ] {
         assert_eq!(statement[name], value, "{name}");
     }
@@ -228,6 +233,7 @@ fn polarity_of_the_automated_attributes() {
         prepared.statements.first().map(|one| {
             let attributes = one.attributes();
             assert_eq!(attributes["automated_detection"], "Yes");
+            assert_eq!(attributes["application_date"], "2026-11-09");
             attributes["automated_decision"].as_str().unwrap().to_owned()
         })
     };
@@ -249,6 +255,22 @@ fn polarity_of_the_automated_attributes() {
 #[test]
 fn what_the_platform_did_not_say_is_at_fault_and_nothing_is_invented() {
     assert_eq!(at_fault(DecisionRecord { hosted_since: None, ..record() }, &template()), ["content_date"]);
+    assert_eq!(at_fault(DecisionRecord { acted_at: None, ..record() }, &template()), ["application_date"]);
+    assert_eq!(
+        at_fault(DecisionRecord { basis: None, ..record() }, &template()),
+        ["source_type", "automated_detection"]
+    );
+    let late = DecisionRecord { hosted_since: Some(UnixMillis(1_795_000_000_000)), ..record() };
+    assert_eq!(at_fault(late, &template()), ["content_date"]);
+    let reinstated = DecisionRecord { is_reinstated: true, ..record() };
+    assert_eq!(at_fault(reinstated, &template()), ["end_date_visibility_restriction"]);
+    let elsewhere = DecisionRecord { matches_elsewhere: 1, ..record() };
+    assert_eq!(at_fault(elsewhere, &template()), ["category"]);
+    // What others found was not found by the match: each basis but the own one.
+    for basis in Basis::ALL.iter().filter(|basis| ![Basis::Own, Basis::Article9Order].contains(basis)) {
+        let statement = only(DecisionRecord { basis: Some(*basis), ..record() }, &template());
+        assert_eq!(statement["automated_detection"], "No", "{basis}");
+    }
     let class = Text::new("ncmec/classification/A1").unwrap();
     assert_eq!(at_fault(DecisionRecord { class, ..record() }, &template()), ["category"]);
     let other = DecisionRecord { action: Some(Action::Other), ..record() };
@@ -273,8 +295,7 @@ fn a_template_with_an_unknown_field_is_refused() {
 
 fn records() -> impl Strategy<Value = Vec<DecisionRecord>> {
     let action = prop::option::of(select(Action::ALL));
-    let basis =
-        select(vec![Basis::Own, Basis::TrustedFlagger, Basis::Notice, Basis::Order, Basis::Article9Order]);
+    let basis = prop::option::of(select(Basis::ALL));
     let class = select(vec!["iwf/category/A", "gifct-2025/entity/x", "local/kind/z", ""]);
     let verdict = select(vec!["allow", "log", "review", "block", "escalate"]);
     let media =
@@ -288,6 +309,7 @@ fn records() -> impl Strategy<Value = Vec<DecisionRecord>> {
         |((id, hosted_since, at), action, basis, class, verdict, media, person_looked)| DecisionRecord {
             id: u128::from(id % 300).to_be_bytes(),
             at: UnixMillis(at),
+            acted_at: Some(UnixMillis(at)),
             hosted_since: hosted_since.map(UnixMillis),
             class: Text::new(class).unwrap(),
             verdict: Text::new(verdict).unwrap(),
@@ -308,7 +330,7 @@ proptest! {
     fn every_decision_is_one_statement_or_is_counted(records in records()) {
         let prepared = prepare(&records, &template(), &private());
         let without_action = records.iter().filter(|record| record.action.is_none()).count();
-        let after_order = records.iter().filter(|record| record.action.is_some() && record.basis == Basis::Article9Order).count();
+        let after_order = records.iter().filter(|record| record.action.is_some() && record.basis == Some(Basis::Article9Order)).count();
         prop_assert_eq!((prepared.without_action, prepared.after_order), (without_action as u64, after_order as u64));
         prop_assert_eq!(prepared.statements.len() + prepared.rejected.len() + without_action + after_order, records.len());
         prop_assert!(prepared.rejected.iter().all(|one| !one.faults.is_empty()));

@@ -113,7 +113,7 @@ impl Suspected<'_> {
             },
             "annex_iii": {
                 "2_known_material": if self.is_eu_centre_indicator { json!(true) } else { Value::Null },
-                "8_learned_by": learned_by(self.decision.basis),
+                "8_learned_by": self.decision.basis.map(learned_by),
                 "8_details": self.additional_info(),
                 "10_action": self.decision.action,
             },

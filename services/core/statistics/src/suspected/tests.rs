@@ -40,7 +40,10 @@ fn decision(person_looked: Option<bool>) -> DecisionRecord {
         media: MediaKind::Image,
         person_looked,
         action: Some(Action::Disabled),
-        basis: Basis::Notice,
+        acted_at: None,
+        basis: Some(Basis::Notice),
+        is_reinstated: false,
+        matches_elsewhere: 0,
     }
 }
 

@@ -3,7 +3,7 @@
 //! A charter may ask for records of its bank's matches. Each content with such a match is recorded: the decision, the matches, and digests of
 //! the query's hashes; never the content or its hashes. Its decision has an id in the answer, by which the member asks for it again.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,27 @@ use super::reporter::Source;
 
 /// Decisions that wait to be reported. One that comes beyond them has no id and is not recorded.
 const WAITING_MAX: usize = 20_000;
+/// Those of one member among them, so that no member takes the places of others.
+const OF_MEMBER_MAX: usize = 5_000;
+
+/// On which matches the decisions of an answer rest, of each content that was searched for.
+#[derive(Debug, Default)]
+pub(crate) enum Counting {
+    /// On all: no policy says otherwise.
+    #[default]
+    Every,
+    /// On those at these places.
+    Of(Vec<Vec<usize>>),
+}
+
+impl Counting {
+    fn counts(&self, content: usize, at: usize) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Of(places) => places.get(content).is_some_and(|places| places.contains(&at)),
+        }
+    }
+}
 
 /// Decisions that have not been taken yet.
 #[derive(Debug, Clone, Default)]
@@ -26,9 +47,15 @@ pub(crate) struct Records(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    waiting: Mutex<VecDeque<NewDecision>>,
+    waiting: Mutex<Waiting>,
     /// Decisions that came while too many waited.
     lost: Counter,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    decisions: VecDeque<NewDecision>,
+    by_member: HashMap<MemberId, usize>,
 }
 
 /// What is recorded of the contents of one request.
@@ -57,9 +84,12 @@ impl Records {
     fn add(&self, decision: NewDecision) -> bool {
         // Nothing in there panics half way.
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_room = waiting.len() < WAITING_MAX;
+        let Waiting { decisions, by_member } = &mut *waiting;
+        let of_member = by_member.entry(decision.member).or_default();
+        let has_room = decisions.len() < WAITING_MAX && *of_member < OF_MEMBER_MAX;
         if has_room {
-            waiting.push_back(decision);
+            *of_member += 1;
+            decisions.push_back(decision);
         } else {
             self.0.lost.inc();
         }
@@ -72,12 +102,16 @@ impl Source for Records {
     type Client = DecisionClient;
 
     const EVERY: Duration = Duration::from_secs(1);
-    const REPORTS_MAX: usize = 100;
+    const REPORTS_MAX: usize = 50;
     const WHAT: &'static str = "records of decisions";
 
     fn take(&self) -> Vec<NewDecision> {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *waiting).into()
+        std::mem::take(&mut *waiting).decisions.into()
+    }
+
+    fn dropped(&self, reports: usize) {
+        self.0.lost.inc_by(u64::try_from(reports).unwrap_or(u64::MAX));
     }
 
     async fn send(
@@ -91,18 +125,31 @@ impl Source for Records {
 }
 
 impl Recording {
-    /// Records the decision on one content, before anything of its matches is hidden from its member, and gives the decision its id.
-    pub(crate) fn record(&self, matched: &mut Matched, first: Option<&Query>) {
+    /// Records the decision on the content of a number, before anything of its matches is hidden from its member, and gives the decision its id.
+    pub(crate) fn record(
+        &self,
+        matched: &mut Matched,
+        content: usize,
+        counting: &Counting,
+        first: Option<&Query>,
+    ) {
         let directory = self.view.directory();
-        let is_kept = |found: &&Match| {
+        let is_kept = |found: &Match| {
             let bank = directory.bank(found.bank);
             bank.is_some_and(|bank| bank.charter.match_record_days().is_some())
         };
-        let mut kept = matched.found.matches.iter().filter(is_kept).peekable();
-        if kept.peek().is_none() {
+        let all = || matched.found.matches.iter().enumerate();
+        let kept = all().filter(|(_, found)| is_kept(found));
+        let mut matches: Vec<RecordedMatch> =
+            kept.map(|(at, found)| recorded_match(found, counting.counts(content, at))).collect();
+        if matches.is_empty() {
             return;
         }
-        let matches = kept.by_ref().take(RecordedMatch::MATCHES_MAX).map(recorded_match).collect();
+        // The nearest come first, of those that count and of the others.
+        matches.sort_by_key(|found| !found.counts);
+        let omitted = matches.len().saturating_sub(RecordedMatch::MATCHES_MAX);
+        matches.truncate(RecordedMatch::MATCHES_MAX);
+        let counting = all().filter(|(at, _)| counting.counts(content, *at)).count();
         let id = rand::rng().random();
         let record = RecordedDecision {
             id,
@@ -116,7 +163,8 @@ impl Recording {
             .into(),
             surface: self.surface.clone(),
             matches,
-            matches_omitted: u32::try_from(kept.count()).unwrap_or(u32::MAX),
+            matches_omitted: u32::try_from(omitted).unwrap_or(u32::MAX),
+            counting: u32::try_from(counting).unwrap_or(u32::MAX),
         };
         let hashes = first.into_iter().flat_map(|query| &query.hashes);
         let digests = hashes.take(RecordedDecision::DIGESTS_MAX).map(|one| QueryDigest::of(&one.hash));
@@ -129,7 +177,7 @@ impl Recording {
     }
 }
 
-fn recorded_match(found: &Match) -> RecordedMatch {
+fn recorded_match(found: &Match, counts: bool) -> RecordedMatch {
     let facts = found.facts.as_ref().map(|facts| {
         let classes = facts.classes.iter().take(RecordedMatch::CLASSES_MAX).cloned().collect();
         Box::new(Facts { classes, ..(**facts).clone() })
@@ -141,6 +189,7 @@ fn recorded_match(found: &Match) -> RecordedMatch {
         hash_type: found.hash_type,
         distance: found.distance,
         variant: found.variant,
+        counts,
         facts,
     }
 }

@@ -26,6 +26,9 @@ pub(super) trait Source {
     /// Takes what was gathered.
     fn take(&self) -> Vec<Self::Report>;
 
+    /// Notes that the bank refuses some of it.
+    fn dropped(&self, _reports: usize) {}
+
     /// Reports some of it.
     async fn send(
         client: &Self::Client,
@@ -85,6 +88,7 @@ impl<S: Source> Reporter<S> {
                 Err(error) if matches!(error.code(), Code::InvalidArgument | Code::Unimplemented) => {
                     let reports = reports.len();
                     tracing::warn!(%error, reports, "the bank refuses {}, which are dropped", S::WHAT);
+                    self.source.dropped(reports);
                     self.pending.pop();
                 }
                 Err(error) => {

@@ -62,6 +62,8 @@ struct RecordObject {
     matches: Vec<RecordedMatchObject>,
     /// Further matches in such banks.
     matches_omitted: u32,
+    /// Matches that count in all, in whatever bank.
+    counting: u32,
     /// Whether a person looked at the whole content; `null` where that is not known.
     person_looked: Option<bool>,
     /// What the member says became of it; `null` where it has said nothing.
@@ -87,6 +89,8 @@ struct RecordedMatchObject {
     distance: u16,
     /// Which way round the content was when it matched.
     variant: String,
+    /// The decision rests on it: the policy's bank rules and allow-lists let it count.
+    counts: bool,
     /// What the members said of the item then; `null` where they said nothing, or the caller's member may not see it.
     facts: Option<FactsObject>,
 }
@@ -102,12 +106,14 @@ struct DecisionOutcomeObject {
     review: Option<&'static str>,
     /// The user's complaint: `received`, `rejected` or `upheld`; `null` for none.
     complaint: Option<&'static str>,
-    /// What the content was found by: `own`, `trusted-flagger`, `notice`, `order` or `article-9-order`.
-    basis: &'static str,
+    /// What the content was found by: `own`, `trusted-flagger`, `notice`, `order` or `article-9-order`; `null` where that is not known.
+    basis: Option<&'static str>,
     /// The kind of the content; `null` for that of the query.
     media: Option<&'static str>,
     /// Milliseconds since 1970: since when the member has hosted the content; `null` where that is not known.
     hosted_since_unix_ms: Option<u64>,
+    /// Milliseconds since 1970: when the member acted; `null` where it did not.
+    acted_at_unix_ms: Option<u64>,
     /// Milliseconds since 1970: when the member said so.
     set_at_unix_ms: u64,
 }
@@ -156,12 +162,17 @@ pub(crate) struct OutcomeAsked {
     review: Option<String>,
     /// The user's complaint: `received`, `rejected` or `upheld`.
     complaint: Option<String>,
-    /// What the content was found by: `own`, `trusted-flagger`, `notice`, `order` or `article-9-order`; `own` where it is not given.
+    /// What the content was found by: `own`, `trusted-flagger`, `notice`, `order` or `article-9-order`.
     basis: Option<String>,
     /// The kind of the content: `image`, `video`, `text`, `audio` or `other`; that of the query where it is not given.
     media: Option<String>,
     /// Milliseconds since 1970: since when the member has hosted the content, not in the future.
     hosted_since_unix_ms: Option<u64>,
+    /// Milliseconds since 1970: when the member acted, not in the future. Where it is not given: when the decision was taken, if its verdict
+    /// blocks, or else when the action was first named.
+    acted_at_unix_ms: Option<u64>,
+    /// Nothing is set unless the outcome was last set then (`set_at_unix_ms`; 0 for one that nobody has set): 409 otherwise.
+    expected_set_at_unix_ms: Option<u64>,
 }
 
 /// A decision with a new outcome.
@@ -187,9 +198,10 @@ impl OutcomeAsked {
             person_looked: self.person_looked,
             review: self.review.as_ref().map(review).transpose()?,
             complaint: self.complaint.as_ref().map(complaint).transpose()?,
-            basis: self.basis.as_ref().map(basis).transpose()?.unwrap_or_default(),
+            basis: self.basis.as_ref().map(basis).transpose()?,
             media: self.media.as_ref().map(media).transpose()?,
             hosted_since: at("hosted_since_unix_ms", self.hosted_since_unix_ms)?,
+            acted_at: at("acted_at_unix_ms", self.acted_at_unix_ms)?,
         })
     }
 }
@@ -203,6 +215,7 @@ impl From<&RecordedMatch> for RecordedMatchObject {
             hash_type: found.hash_type.to_string(),
             distance: found.distance.0,
             variant: found.variant.to_string(),
+            counts: found.counts,
             facts: found.facts.as_deref().map(Into::into),
         }
     }
@@ -215,9 +228,10 @@ impl From<&(DecisionOutcome, UnixMillis)> for DecisionOutcomeObject {
             person_looked: outcome.person_looked,
             review: outcome.review.map(Review::name),
             complaint: outcome.complaint.map(Complaint::name),
-            basis: outcome.basis.name(),
+            basis: outcome.basis.map(Basis::name),
             media: outcome.media.map(MediaKind::name),
             hosted_since_unix_ms: outcome.hosted_since.map(|since| since.0),
+            acted_at_unix_ms: outcome.acted_at.map(|at| at.0),
             set_at_unix_ms: set_at.0,
         }
     }
@@ -226,7 +240,8 @@ impl From<&(DecisionOutcome, UnixMillis)> for DecisionOutcomeObject {
 impl From<&DecisionListing> for RecordObject {
     fn from(listing: &DecisionListing) -> Self {
         let DecisionListing { record, outcome, kept_until } = listing;
-        let RecordedDecision { id, decided_at, decided, kind, surface, matches, matches_omitted } = record;
+        let RecordedDecision { id, decided_at, decided, kind, surface, matches, matches_omitted, counting } =
+            record;
         // A record has the id once, beside what was decided.
         let decided = decided.clone().map(|decided| Decided { id: Some(*id), ..decided });
         Self {
@@ -236,6 +251,7 @@ impl From<&DecisionListing> for RecordObject {
             surface: surface.to_string(),
             matches: matches.iter().map(Into::into).collect(),
             matches_omitted: *matches_omitted,
+            counting: *counting,
             person_looked: outcome.as_ref().and_then(|(outcome, _)| outcome.person_looked),
             outcome: outcome.as_ref().map(Into::into),
             kept_until_unix_ms: kept_until.0,
@@ -297,15 +313,16 @@ pub(crate) async fn compare_hashes(
     }
     let digests: Vec<QueryDigest> = hashes.iter().map(QueryDigest::of).collect();
     let explained = call.caller.decisions().explain(id, &digests, call.deadline()).await?;
-    let unanswered = || Problem::of_code(Code::Internal, "the bank did not compare the hashes");
+    let unanswered =
+        || Problem::of_code(Code::FailedPrecondition, "the deployment's secret is another one since");
     let same_query = explained.same_query.ok_or_else(unanswered)?;
     Ok(Json(Compared { decision_id: hex::encode(&id), same_query }))
 }
 
 /// Sets what became of a decision
 ///
-/// In place of what was said before. An upheld complaint is a negative opinion of the member on the items that matched; said otherwise later,
-/// it is withdrawn.
+/// In place of what was said before. An upheld complaint is a negative opinion of the member on the items that counted. No later outcome takes it
+/// back: another complaint may rest on it.
 #[utoipa::path(
     put, path = "/decisions/{decision_id}/outcome", tag = "decisions",
     params(("decision_id" = String, Path, description = "Its id, 32 hexadecimal digits"), Once),
@@ -318,7 +335,8 @@ pub(crate) async fn set_decision_outcome(
     sent: Sent<OutcomeAsked>,
 ) -> Result<Json<OutcomeSet>, Problem> {
     let (id, outcome) = (decision_id(&id)?, sent.asked.read()?);
-    let set = call.caller.decisions().set_outcome(id, outcome, call.key(), call.deadline()).await;
+    let expected = sent.asked.expected_set_at_unix_ms.map(UnixMillis);
+    let set = call.caller.decisions().set_outcome(id, outcome, expected, call.key(), call.deadline()).await;
     let set = set.map_err(refused)?;
     call.wrote(set.sequence);
     let (opinions_put, sequence) = (set.value, set.sequence.0);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use vigie_consortium::Text;
-use vigie_consortium::cases::{DecisionListing, MediaKind, RecordedMatch};
+use vigie_consortium::cases::{Complaint, DecisionListing, MediaKind, RecordedMatch};
 use vigie_model::{Decided, HashType};
 use vigie_statistics::statement::DecisionRecord;
 
@@ -11,7 +11,9 @@ use crate::commands::lines::{DecisionObject, FactsObject};
 /// The decision, for statements and reports. The nearest match gives bank and class.
 pub(super) fn decision_record(listing: &DecisionListing) -> anyhow::Result<DecisionRecord> {
     let record = &listing.record;
-    let nearest = nearest(listing)?;
+    // Where none counts, nothing is said of bank and class.
+    let nearest = record.nearest().or(record.matches.first());
+    let nearest = nearest.ok_or_else(|| anyhow::anyhow!("the record has no match"))?;
     let outcome = listing.outcome.map(|(outcome, _)| outcome).unwrap_or_default();
     let decided = record.decided.as_ref();
     let verdict = decided.map(|decided| decided.verdict.name().to_ascii_lowercase()).unwrap_or_default();
@@ -28,13 +30,16 @@ pub(super) fn decision_record(listing: &DecisionListing) -> anyhow::Result<Decis
         media: outcome.media.unwrap_or_else(|| media(&record.kind, nearest.hash_type)),
         person_looked: outcome.person_looked,
         action: outcome.action,
+        acted_at: outcome.acted_at,
         basis: outcome.basis,
+        is_reinstated: outcome.complaint == Some(Complaint::Upheld),
+        matches_elsewhere: record.counting_elsewhere().max(u32::from(record.nearest().is_none())),
     })
 }
 
-/// The nearest match.
+/// The nearest match on which the decision rests.
 pub(super) fn nearest(listing: &DecisionListing) -> anyhow::Result<&RecordedMatch> {
-    listing.record.matches.first().ok_or_else(|| anyhow::anyhow!("the record has no match"))
+    listing.record.nearest().ok_or_else(|| anyhow::anyhow!("the decision rests on no match that is recorded"))
 }
 
 /// The kind of the content. Hashes that were sent say it where they are of pictures alone.
@@ -64,6 +69,7 @@ pub(super) fn object(listing: &DecisionListing) -> Value {
             "hash_type": found.hash_type.to_string(),
             "distance": found.distance.0,
             "variant": found.variant.to_string(),
+            "counts": found.counts,
             "facts": found.facts.as_deref().map(FactsObject::from),
         })
     });
@@ -73,9 +79,10 @@ pub(super) fn object(listing: &DecisionListing) -> Value {
             "person_looked": outcome.person_looked,
             "review": outcome.review.map(|review| review.name()),
             "complaint": outcome.complaint.map(|complaint| complaint.name()),
-            "basis": outcome.basis.name(),
+            "basis": outcome.basis.map(|basis| basis.name()),
             "media": outcome.media.map(|media| media.name()),
             "hosted_since_unix_ms": outcome.hosted_since.map(|since| since.0),
+            "acted_at_unix_ms": outcome.acted_at.map(|at| at.0),
             "set_at_unix_ms": at.0,
         })
     });
@@ -88,6 +95,7 @@ pub(super) fn object(listing: &DecisionListing) -> Value {
         "surface": record.surface,
         "matches": matches.collect::<Vec<_>>(),
         "matches_omitted": record.matches_omitted,
+        "counting": record.counting,
         "person_looked": listing.outcome.and_then(|(outcome, _)| outcome.person_looked),
         "outcome": outcome,
         "kept_until_unix_ms": kept_until.0,
@@ -131,6 +139,7 @@ pub(super) mod tests {
                     hash_type: HashType::PDQ,
                     distance: Distance(4),
                     variant: Variant::Original,
+                    counts: true,
                     facts: Some(Box::new(Facts {
                         positives: 2,
                         classes: ["ncmec/classification=A1".into()].into(),
@@ -138,6 +147,7 @@ pub(super) mod tests {
                     })),
                 }],
                 matches_omitted: 0,
+                counting: 1,
             },
             outcome: Some((outcome, UnixMillis(1_795_882_900_000))),
             kept_until: UnixMillis(1_800_000_000_000),
@@ -153,6 +163,16 @@ pub(super) mod tests {
         (without.record.decided, without.outcome) = (None, None);
         let record = decision_record(&without).unwrap();
         assert_eq!((record.verdict.as_str(), record.action, record.person_looked), ("", None, None));
+        assert_eq!(
+            (without.record.counting_elsewhere(), record.matches_elsewhere, record.basis),
+            (0, 0, None)
+        );
+        without.record.counting = 2;
+        assert_eq!(decision_record(&without).unwrap().matches_elsewhere, 1);
+        without.record.matches[0].counts = false;
+        (without.record.counting, without.outcome) = (0, listing().outcome);
+        assert_eq!(decision_record(&without).unwrap().matches_elsewhere, 1);
+        assert!(nearest(&without).is_err());
         assert_eq!(media("hashes", HashType::MD5), MediaKind::Other);
         assert_eq!(media("hashes", HashType::PDQ), MediaKind::Image);
     }

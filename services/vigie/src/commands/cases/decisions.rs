@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use vigie_clients::{DecisionClient, IdempotencyKey};
 use vigie_consortium::cases::{DecisionListing, DecisionOutcome};
+use vigie_model::UnixMillis;
 use vigie_statistics::statement::{PrivateWords, Template, batches, prepare};
 
 use crate::cli::{BankAddressArgs, DecisionCommand, DecisionOutcomeArgs, DecisionTimeArgs, StatementsArgs};
@@ -91,23 +92,28 @@ fn row(listing: &DecisionListing) -> Vec<String> {
 
 async fn outcome(args: DecisionOutcomeArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let client = connect(&args.address, output)?;
-    let before = if args.anew {
-        DecisionOutcome::default()
-    } else {
-        let explained = client.explain(args.id, &[], deadline(args.address.timeout_ms)).await?;
-        explained.listing.outcome.map(|(outcome, _)| outcome).unwrap_or_default()
-    };
+    let explained = client.explain(args.id, &[], deadline(args.address.timeout_ms)).await?;
+    // Set by nobody else in between.
+    let expected = explained.listing.outcome.map_or(UnixMillis(0), |(_, at)| at);
+    let before = explained.listing.outcome.map(|(outcome, _)| outcome).filter(|_| !args.anew);
+    let before = before.unwrap_or_default();
     let outcome = DecisionOutcome {
         action: args.action.or(before.action),
         person_looked: args.person_looked.or(before.person_looked),
         review: args.review.or(before.review),
         complaint: args.complaint.or(before.complaint),
-        basis: args.basis.unwrap_or(before.basis),
+        basis: args.basis.or(before.basis),
         media: args.media.or(before.media),
         hosted_since: args.hosted_since.map(|since| since.moment(now())).or(before.hosted_since),
+        // Of another action than before it is another moment.
+        acted_at: args
+            .acted
+            .map(|since| since.moment(now()))
+            .or(before.acted_at.filter(|_| args.action.is_none_or(|action| before.action == Some(action)))),
     };
     let key = IdempotencyKey::random();
-    let set = client.set_outcome(args.id, outcome, key, deadline(args.address.timeout_ms)).await?;
+    let set =
+        client.set_outcome(args.id, outcome, Some(expected), key, deadline(args.address.timeout_ms)).await?;
     let opinions = match set.value {
         0 => String::new(),
         items => format!(", with a negative opinion on {}", counted(items.into(), "item")),
@@ -123,8 +129,18 @@ async fn statements(args: StatementsArgs, output: &mut Output) -> anyhow::Result
     let template = read_template(&args.template)?;
     let client = connect(&args.address, output)?;
     let (mut records, mut names) = (Vec::new(), Vec::new());
-    each_page(&client, args.time, &args.address, |listings| {
+    let now = now();
+    let [from, before] = [args.acted_from, args.acted_before].map(|when| when.map(|when| when.moment(now)));
+    let every = DecisionTimeArgs { from: None, before: None };
+    each_page(&client, every, &args.address, |listings| {
         for listing in &listings {
+            let acted_at = listing.outcome.and_then(|(outcome, _)| outcome.acted_at);
+            let is_in = acted_at.is_none_or(|at| {
+                from.is_none_or(|from| at >= from) && before.is_none_or(|before| at < before)
+            });
+            if !is_in {
+                continue;
+            }
             names.extend(listing.record.matches.iter().filter_map(|found| found.bank_name.clone()));
             records.push(decision_record(listing)?);
         }

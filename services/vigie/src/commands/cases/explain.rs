@@ -44,7 +44,7 @@ pub(crate) async fn run(args: ExplainArgs, output: &mut Output) -> anyhow::Resul
             writeln!(raw, "{}", fragment::of_decision(&explained.listing, format)?)?;
             raw.flush()?;
         }
-        None => show(&explained, output)?,
+        None => show(&explained, !digests.is_empty(), output)?,
     }
     Ok(Exit::Done)
 }
@@ -57,7 +57,7 @@ async fn hashes_of(path: &Path) -> anyhow::Result<Vec<Hash>> {
     Ok(hasher.fingerprint(content).await.map_err(failed)?.banked_hashes())
 }
 
-fn show(explained: &ExplainedDecision, output: &mut Output) -> anyhow::Result<()> {
+fn show(explained: &ExplainedDecision, asked: bool, output: &mut Output) -> anyhow::Result<()> {
     let ExplainedDecision { listing, same_query, rule_condition } = explained;
     let record = &listing.record;
     let mut line = object(listing);
@@ -103,7 +103,14 @@ fn show(explained: &ExplainedDecision, output: &mut Output) -> anyhow::Result<()
                 text.push_str(&format!("; {}", facts.classes.join(", ")));
             }
         }
+        if !found.counts {
+            text.push_str("; did not count by the policy");
+        }
         output.say(format!("  matched       {text}"))?;
+    }
+    if record.counting_elsewhere() > 0 {
+        let others = counted_as(record.counting_elsewhere().into(), "match", "matches");
+        output.say(format!("  rests on      {others} more, of which there is no record"))?;
     }
     if record.matches_omitted > 0 {
         let omitted = counted_as(record.matches_omitted.into(), "match", "matches");
@@ -125,9 +132,12 @@ fn show(explained: &ExplainedDecision, output: &mut Output) -> anyhow::Result<()
         let words: Vec<&str> = words.into_iter().flatten().collect();
         output.say(format!("  outcome       {} (set {} UTC)", words.join(", "), date(*at)))?;
     }
-    match same_query {
+    match same_query.filter(|_| asked) {
         Some(true) => output.say("  same content  yes: a hash of it was searched for")?,
         Some(false) => output.say("  same content  no: none of these hashes was searched for")?,
+        None if asked => {
+            output.say("  same content  not known: the deployment's secret is another one since")?
+        }
         None => {}
     }
     output.say(format!("  recorded      until {} UTC", date(listing.kept_until)))?;

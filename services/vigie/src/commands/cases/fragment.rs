@@ -30,7 +30,10 @@ pub(super) fn fragment(report: &ReportListing, format: Fragment) -> anyhow::Resu
         media: MediaKind::Other,
         person_looked: contents.person_looked,
         action: None,
-        basis: Basis::Own,
+        acted_at: None,
+        basis: Some(Basis::Own),
+        is_reinstated: false,
+        matches_elsewhere: 0,
     };
     let list = report.bank.as_ref().map_or_else(|| format!("bank {}", report.bank_id), ToString::to_string);
     let item = contents.item.map_or_else(|| "not known".to_owned(), |item| item.0.to_string());
