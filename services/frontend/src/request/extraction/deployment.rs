@@ -177,7 +177,8 @@ impl Deployment {
                 repeats.queries().iter().map(|query| self.matches(query, &by_anchor)).collect();
             rights.repeat(&mut answer, &repeats, &found, options.limit);
         }
-        rights.trim(&mut answer)?;
+        rights.spend(&answer)?;
+        rights.trim(&mut answer);
         Ok(response(answer, rights.sequence()).results.into_iter().map(answered).collect())
     }
 
