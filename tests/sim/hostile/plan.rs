@@ -18,6 +18,9 @@ pub(super) const BANKS: [&str; 2] = ["known", "benign"];
 const SLOTS: usize = 8;
 const STEPS: usize = 14;
 
+/// Policies that honest members choose from.
+const POLICIES: usize = 6;
+
 /// An item that honest members bank, by its place in the plan.
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
@@ -188,5 +191,5 @@ fn steps(slots: &[Slot], terms: &[[Terms; 2]; 3], rng: &mut SmallRng) -> Vec<Ste
 }
 
 fn set_policy(member: usize, rng: &mut SmallRng) -> Step {
-    Step::SetPolicy { member, policy: rng.random_range(0..super::honest::POLICIES) }
+    Step::SetPolicy { member, policy: rng.random_range(0..POLICIES) }
 }
