@@ -223,10 +223,8 @@ impl Builder {
         for number in 0..self.frontends {
             let at = address()?;
             let mut set = vec![format!("frontend.coordinator={coordinator_url}")];
-            // Where there may be members, whoever they are is the bank's to say.
-            if self.settings.iter().any(|setting| setting.starts_with("frontend.processes.cluster_key=")) {
-                set.push(format!("frontend.directory.bank=['{bank_url}']"));
-            }
+            let has_key = self.settings.iter().any(|one| one.starts_with("frontend.processes.cluster_key="));
+            set.extend(has_key.then(|| format!("frontend.directory.bank=['{bank_url}']")));
             processes.push(make.process(&format!("frontend-{number}"), "frontend", at, set, None)?);
             frontend_urls.push(self.url(at.0));
         }
