@@ -17,7 +17,8 @@ use crate::run::scenario::{Action, Scenario};
 /// How long the processes may take to find each other.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// Starts the processes of a scenario's cluster, with further settings, and waits until every matcher is ready.
+/// Starts the processes of a scenario's cluster, with further settings, and waits until every matcher is ready, unless there are to be
+/// members.
 pub(crate) async fn start(scenario: &Scenario, vigie: &Path, further: &[String]) -> anyhow::Result<Cluster> {
     let plan = &scenario.cluster;
     let slowed = scenario.faults.iter().filter_map(|fault| {
@@ -34,7 +35,10 @@ pub(crate) async fn start(scenario: &Scenario, vigie: &Path, further: &[String])
         .log("warn", "text")
         .own_group()
         .start()?;
-    cluster.wait_ready(Sequence::ZERO, READY_WITHIN).await?;
+    // Matchers with a key answer the deployment's processes alone; then the frontends are asked, when there is data.
+    if scenario.consortium.is_none() {
+        cluster.wait_ready(Sequence::ZERO, READY_WITHIN).await?;
+    }
     Ok(cluster)
 }
 

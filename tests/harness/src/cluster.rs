@@ -222,7 +222,9 @@ impl Builder {
         let mut frontend_urls = Vec::new();
         for number in 0..self.frontends {
             let at = address()?;
-            let set = vec![format!("frontend.coordinator={coordinator_url}")];
+            let mut set = vec![format!("frontend.coordinator={coordinator_url}")];
+            let has_key = self.settings.iter().any(|one| one.starts_with("frontend.processes.cluster_key="));
+            set.extend(has_key.then(|| format!("frontend.directory.bank=['{bank_url}']")));
             processes.push(make.process(&format!("frontend-{number}"), "frontend", at, set, None)?);
             frontend_urls.push(self.url(at.0));
         }

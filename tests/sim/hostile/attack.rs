@@ -19,7 +19,6 @@ use tonic::{Code, Status};
 use tonic_health::pb as pb_health;
 use tonic_reflection::pb::{v1 as reflection, v1alpha as reflection_alpha};
 use vigie_consortium::{Method, Role};
-use vigie_model::PdqHash;
 use vigie_proto::pb::bank::v1 as pb_bank;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::matching::v1 as pb_matching;
@@ -27,9 +26,8 @@ use vigie_proto::pb::matching::v1 as pb_matching;
 use super::honest::World;
 use crate::caller::Caller;
 use arguments::Arguments;
+pub(super) use arguments::NAME;
 
-/// Its name.
-pub(super) const NAME: &str = "umbra";
 /// The roles that principals of a member may have.
 const ROLES: [Role; 5] =
     [Role::Matcher, Role::Contributor, Role::Reviewer, Role::Administrator, Role::Auditor];
@@ -353,9 +351,4 @@ impl Attack {
             | Method::RecordCalls => panic!("{method} is open to members: call it here"),
         }
     }
-}
-
-/// A hash of the protocol.
-fn wire(hash: PdqHash) -> vigie_proto::pb::model::v1::Hash {
-    vigie_model::Hash::pdq(hash).into()
 }

@@ -40,6 +40,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// The bank looks at overdue disputes within a second, and at what is to be done after that in the next.
 const LOOKED_AT_WITHIN: Duration = Duration::from_millis(2_200);
 
+/// One of the policies that honest members choose from. Where they ask what members say, they ask two at least; see [`super::plan`].
 fn policy(number: usize) -> pb::Policy {
     let rule = |name: &str, condition: &str, verdict: pb::Verdict| pb::VerdictRule {
         name: name.to_owned(),

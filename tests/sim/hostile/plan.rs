@@ -18,8 +18,8 @@ pub(super) const BANKS: [&str; 2] = ["known", "benign"];
 const SLOTS: usize = 8;
 const STEPS: usize = 14;
 
-/// Policies that honest members choose from. Where they ask what members say, they ask two at least.
-pub(super) const POLICIES: usize = 6;
+/// Policies that honest members choose from.
+const POLICIES: usize = 6;
 
 /// An item that honest members bank, by its place in the plan.
 #[derive(Debug, Clone)]

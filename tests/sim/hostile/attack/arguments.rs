@@ -3,16 +3,18 @@
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
-use vigie_model::PdqHash;
+use vigie_model::{Hash, PdqHash};
 use vigie_proto::pb::bank::v1 as pb_bank;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::matching::v1 as pb_matching;
 use vigie_proto::pb::model::v1 as pb_model;
 use vigie_tests::material::pdq_of_a_picture;
 
-use super::{NAME, wire};
 use crate::hostile::honest::World;
 use crate::hostile::plan::{BANKS, HONEST, near};
+
+/// The name of the hostile member.
+pub(in crate::hostile) const NAME: &str = "umbra";
 
 /// What arguments are drawn from.
 pub(super) struct Arguments {
@@ -202,7 +204,7 @@ impl Arguments {
     }
 
     pub(super) fn hash(&mut self) -> pb_model::Hash {
-        wire(self.pdq())
+        Hash::pdq(self.pdq()).into()
     }
 
     pub(super) fn class(&mut self) -> pb_model::Class {
