@@ -92,7 +92,12 @@ impl Attack {
                     ..Default::default()
                 };
                 let (decision_id, outcome) = (with.decision(), Some(outcome));
-                let request = pb::SetDecisionOutcomeRequest { decision_id, outcome, idempotency_key };
+                let request = pb::SetDecisionOutcomeRequest {
+                    decision_id,
+                    outcome,
+                    idempotency_key,
+                    ..Default::default()
+                };
                 self.put::<pb::SetDecisionOutcomeResponse>(method, request).await
             }
             Method::OpenIncident => {
