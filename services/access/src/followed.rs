@@ -25,8 +25,8 @@ use crate::wall_clock::WallClock;
 const BANKS_MAX: usize = 64;
 /// How long the bank waits for another directory before it answers that there is none.
 const WAIT: Duration = Duration::from_secs(1);
-/// How long an answer may take beyond that.
-const ANSWER_MAX: Duration = Duration::from_secs(3);
+/// How long an answer may take beyond that: one that is lost does not make the directory too old by itself, by the default age.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_millis(200);
 /// When a refused caller is to come back: about as long as a failover takes.
@@ -121,7 +121,8 @@ impl FollowedDirectory {
         loop {
             let asked = Instant::now();
             let have = held.as_ref().map(|(_, at)| *at);
-            let wait = if have.is_some() { WAIT } else { Duration::ZERO };
+            // After a failure the age has grown, and what is there counts at once.
+            let wait = if have.is_some() && !is_lost { WAIT } else { Duration::ZERO };
             let parts = bank.read(DirectoryRequest { have, wait }, asked + wait + ANSWER_MAX).await;
             let lead = |parts| {
                 let fault = || "the bank's directory is not what its digest says".to_owned();
