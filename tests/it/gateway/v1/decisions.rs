@@ -132,7 +132,7 @@ async fn a_decision_is_explained_compared_and_its_outcome_set() {
         assert_eq!(refused.as_deref(), Some(field), "{path}");
     }
 
-    // What became of it is set as a whole. An upheld complaint is an opinion for as long as it is upheld.
+    // What became of it is set as a whole. An upheld complaint is an opinion, which no later outcome takes back.
     assert_eq!(worker.put(&outcome, &removed).await.body(200)["opinions_put"], 0);
     let mut upheld = removed.clone();
     upheld["complaint"] = json!("upheld");
@@ -146,7 +146,15 @@ async fn a_decision_is_explained_compared_and_its_outcome_set() {
     for (field, value) in upheld.as_object().unwrap() {
         assert_eq!(&shown["outcome"][field], value, "{field}");
     }
-    assert_eq!((&shown["outcome"]["basis"], &shown["person_looked"]), (&json!("own"), &json!(true)));
+    assert_eq!((&shown["outcome"]["basis"], &shown["person_looked"]), (&Value::Null, &json!(true)));
+    assert!(
+        shown["outcome"]["acted_at_unix_ms"].is_u64() && shown["matches"][0]["counts"] == true,
+        "{shown}"
+    );
+    // Somebody else has set it since.
+    let mut late = upheld.clone();
+    late["expected_set_at_unix_ms"] = json!(0);
+    worker.put(&outcome, &late).await.problem(409, "FAILED_PRECONDITION");
     let rejected = json!({ "action": "labelled", "complaint": "rejected" });
     worker.put(&outcome, &rejected).await.body(200);
     let shown = worker.get(&path).await.body(200);
@@ -154,7 +162,7 @@ async fn a_decision_is_explained_compared_and_its_outcome_set() {
         (&shown["outcome"]["action"], &shown["outcome"]["review"]),
         (&json!("labelled"), &Value::Null)
     );
-    assert_ne!(facts(worker.get(&of_item).await.body(200)), 1);
+    assert_eq!(facts(worker.get(&of_item).await.body(200)), 1);
 
     // Lists by time, in pages that lead through all of them.
     let second = decided(&worker, 1).await;

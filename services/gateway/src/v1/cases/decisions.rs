@@ -357,7 +357,7 @@ mod tests {
     fn an_outcome_is_read_as_it_is_shown() {
         let asked = json!({
             "action": "age-restricted", "person_looked": true, "review": "confirmed", "complaint": "rejected",
-            "basis": "article-9-order", "media": "video", "hosted_since_unix_ms": 7
+            "basis": "article-9-order", "media": "video", "hosted_since_unix_ms": 7, "acted_at_unix_ms": 8
         });
         let outcome = read(asked.clone()).unwrap();
         let shown = serde_json::to_value(DecisionOutcomeObject::from(&(outcome, UnixMillis(9)))).unwrap();
