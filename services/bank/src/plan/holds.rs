@@ -215,10 +215,12 @@ fn under_charter(charter: &Charter, record: ItemRecord, now: UnixMillis) -> Item
     let (negatives, min) = (record.negatives(), charter.hold_on_negatives().map_or(0, usize::from));
     let are_enough = min > 0 && negatives >= min;
     let resolved_at = record.resolved.map_or(UnixMillis(0), |(_, at)| at);
-    let disputing = record.opinions.iter().filter(|opinion| {
-        let is_negative = opinion.kind == Some(OpinionKind::Negative) && opinion.at > resolved_at;
-        is_negative && (opinion.words.disputes || are_enough)
+    let explicit = record.opinions.iter().filter(|opinion| {
+        opinion.kind == Some(OpinionKind::Negative) && opinion.at > resolved_at && opinion.words.disputes
     });
+    // Of a member that nobody counts as one that calls the item wrong there is no dispute, unless it asked for one.
+    let counting = record.opinions.counting_negatives_after(resolved_at).filter(|_| are_enough);
+    let disputing = explicit.chain(counting);
     let opened_by = disputing.min_by_key(|opinion| opinion.sequence).map(|opinion| opinion.member);
     let opened = || {
         let due_at = now.0.saturating_add(u64::from(charter.dispute_days()) * DAY_MS);

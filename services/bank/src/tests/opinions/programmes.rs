@@ -12,6 +12,8 @@ use crate::verify;
 on_both_stores! {
     a_programme_is_one_voice_however_many_speak_in_it,
     a_person_counts_before_a_programme,
+    a_programme_takes_nothing_from_what_the_owner_added_by_hand,
+    who_opens_a_dispute_is_one_that_calls_the_item_wrong,
     what_a_programme_no_longer_says_is_taken_back,
     nobody_but_an_exchange_speaks_for_a_programme,
 }
@@ -158,6 +160,58 @@ async fn a_person_counts_before_a_programme(bed: Bed) {
     // What a programme says is not the member's to take back.
     owner.takes_back(&[item]).await.unwrap();
     assert_eq!(followed.counts(item).await, (0, 1, 0));
+    followed.stop(bed).await;
+}
+
+async fn a_programme_takes_nothing_from_what_the_owner_added_by_hand(bed: Bed) {
+    let followed = Followed::start(bed.config()).await;
+    let exchange = followed.add_exchange("X").await;
+    followed.people.charter(2, 1).await;
+    let item = followed.people.add(1..2).await[0];
+    followed.people.others[0].says(item, Positive).await;
+    let state = async |item| {
+        let found = followed.people.owner.item(item).await.unwrap();
+        (facts(&found).probation, is_held(&found), found.dispute.is_some())
+    };
+    assert_eq!(state(item).await, (false, false, false));
+    // Whoever joins the programme calls it wrong there.
+    followed.page(exchange, vec![record("a", 1, said(Negative, "NOT_HELPFUL"))], &[]).await;
+    assert_eq!(followed.id_of(1).await, item);
+    assert_eq!((state(item).await, followed.counts(item).await), ((false, false, false), (1, 0, 0)));
+    let other = followed.people.others[1].item(item).await.unwrap();
+    assert!(!facts(&other).probation && other.facts.unwrap().negatives == 0);
+    // What the member has from the programme alone is what the programme says of it.
+    followed.page(exchange, vec![record("b", 2, said(Negative, "NOT_HELPFUL"))], &[]).await;
+    let of_programme = followed.id_of(2).await;
+    assert_eq!(state(of_programme).await, (true, true, true));
+    // Its people submit it, too, and from then on it is theirs.
+    assert_eq!(followed.people.add(2..3).await, [of_programme]);
+    assert_eq!(state(of_programme).await, (true, false, false));
+    assert_eq!(followed.counts(of_programme).await, (0, 0, 0));
+    followed.stop(bed).await;
+}
+
+async fn who_opens_a_dispute_is_one_that_calls_the_item_wrong(bed: Bed) {
+    let followed = Followed::start(bed.config()).await;
+    let exchange = followed.add_exchange("X").await;
+    let [one, two, three] = &followed.people.others[..] else { panic!() };
+    followed.people.charter(0, 2).await;
+    // The programme says so first, and the owner's people overrule it; then a member of one hash, of which it thinks better.
+    followed.page(exchange, vec![record("a", 1, said(Negative, "NotBlocked"))], &[]).await;
+    let item = followed.id_of(1).await;
+    followed.people.owner.says(item, Positive).await;
+    let hash = followed.people.owner.item(item).await.unwrap().content.unwrap().hashes.remove(0);
+    let on_hash =
+        members::NewOpinion { hash: Some(hash), ..crate::tests::opinions::people::opinion(item, Negative) };
+    one.put(vec![on_hash]).await.unwrap();
+    one.says(item, Positive).await;
+    two.says(item, Negative).await;
+    assert!(!is_held(&followed.people.owner.item(item).await.unwrap()));
+    three.says(item, Negative).await;
+    assert!(is_held(&followed.people.owner.item(item).await.unwrap()));
+    // Each member sees the disputes that it opened: of the others nobody has one.
+    let opened = [one.disputes(false).await, two.disputes(false).await, three.disputes(false).await];
+    assert_eq!(opened.map(|disputes| disputes.len()), [0, 1, 0]);
     followed.stop(bed).await;
 }
 
