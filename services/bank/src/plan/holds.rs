@@ -107,8 +107,10 @@ impl Planner<'_> {
 
     /// Sets the record of an item of a bank, and tells its shard whether the item is held where that has changed.
     pub(super) fn put_record(&mut self, item: ItemId, bank: BankId, record: ItemRecord) -> Result<(), Error> {
+        let former = record.dispute;
         let record = self.settled(item, bank, record);
-        self.put_settled(item, bank, record)
+        let opens = record.dispute != former;
+        self.put_settled(item, bank, record, opens)
     }
 
     /// The record as it is put: with the opinions that its submissions of programmes bring, the holds and the dispute that the directory and the bank's charter make of it now, and the standing
@@ -130,7 +132,14 @@ impl Planner<'_> {
         record
     }
 
-    fn put_settled(&mut self, item: ItemId, bank: BankId, record: ItemRecord) -> Result<(), Error> {
+    /// `opens` says that the charter has just opened the record's dispute, if it has one.
+    fn put_settled(
+        &mut self,
+        item: ItemId,
+        bank: BankId,
+        record: ItemRecord,
+        opens: bool,
+    ) -> Result<(), Error> {
         let placement = self.known.items.get(&item).copied().ok_or(Error::Broken)?;
         self.note_listed(&placement);
         let before = self.known.records.by_item.get(&item).cloned();
@@ -152,6 +161,9 @@ impl Planner<'_> {
             self.log(ChangeKind::ItemStandingSet { item, bank, standing })?;
         }
         self.note_disputes(item, bank, before.as_ref(), Some(&record))?;
+        if let Some(dispute) = record.dispute.filter(|_| opens) {
+            self.count_up(&Of::member_and_bank(dispute.opened_by, bank), Measure::DisputesOpened, 1)?;
+        }
         self.known.records.set(item, record.clone());
         self.records.insert(item, record);
         self.touch_item(item, bank, Touch::Changed);
@@ -184,11 +196,13 @@ impl Planner<'_> {
     /// Puts the record of an item unless it has that already. Returns whether it has changed.
     pub(super) fn put_if_new(&mut self, placement: &Placement, record: ItemRecord) -> Result<bool, Error> {
         let Placement { item, bank, .. } = *placement;
+        let former = record.dispute;
         let record = self.settled(item, bank, record);
+        let opens = record.dispute != former;
         if self.record_of(placement) == record {
             return Ok(false);
         }
-        self.put_settled(item, bank, record)?;
+        self.put_settled(item, bank, record, opens)?;
         Ok(true)
     }
 

@@ -175,6 +175,7 @@ impl Planner<'_> {
                 Some(record) => self.put_record(item, exchange.bank, record)?,
             }
         }
+        self.count_added(exchange.owner, exchange.bank, new.iter().map(|(item, _)| *item))?;
         let mut ids = Vec::with_capacity(new.len());
         for (item, record) in new {
             let id = self.add_item(exchange.bank, exchange.owner, item.content.clone())?;
