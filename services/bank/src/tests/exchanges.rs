@@ -402,27 +402,25 @@ async fn a_page_is_applied_once_and_only_after_its_cursor(bed: Bed) {
     let moved = served.apply(&exchange, ("1", "2"), vec![put("k", 2)], &["k"]).await.unwrap();
     assert_eq!((moved.added_count, moved.removed_count), (1, 1));
     assert_eq!(contents(&served).await, BTreeSet::from(["case-2".to_owned()]));
-    // Details follow the source without another item.
-    let mut described = put("k", 2);
-    let details = pb::ItemDetails { note: "new".into(), ..Default::default() };
-    described.content.as_mut().unwrap().details = Some(details.clone());
-    let changed = served.apply(&exchange, ("2", "3"), vec![described], &[]).await.unwrap();
-    assert_eq!((changed.added_count, changed.removed_count), (0, 0));
-    let items = served.list_items("a").await.unwrap();
-    let content = items[0].content.clone().unwrap();
-    let origin = content.origin.unwrap();
-    assert_eq!((content.details.unwrap(), origin.programme, origin.key), (details, "X".into(), "k".into()));
-    // A class that the source says no more goes; the note that somebody else wrote stays.
+    // Classes follow the source without another item; a note is not the source's.
     let mut classed = put("k", 2);
     let class = pb_model::Class { taxonomy: "t".into(), dimension: "d".into(), value: "v".into() };
     let details = pb::ItemDetails { classification: vec![class], note: "new".into(), ..Default::default() };
     classed.content.as_mut().unwrap().details = Some(details.clone());
-    let details_of =
-        async || served.list_items("a").await.unwrap()[0].content.clone().unwrap().details.unwrap();
-    served.apply(&exchange, ("3", "4"), vec![classed], &[]).await.unwrap();
-    assert_eq!(details_of().await, details);
-    served.apply(&exchange, ("4", "5"), vec![put("k", 2)], &[]).await.unwrap();
-    assert_eq!(details_of().await, pb::ItemDetails { note: "new".into(), ..Default::default() });
+    let changed = served.apply(&exchange, ("2", "3"), vec![classed], &[]).await.unwrap();
+    assert_eq!((changed.added_count, changed.removed_count), (0, 0));
+    let items = served.list_items("a").await.unwrap();
+    let content = items[0].content.clone().unwrap();
+    let origin = content.origin.unwrap();
+    let classes = pb::ItemDetails { note: String::new(), ..details.clone() };
+    assert_eq!((content.details.unwrap(), origin.programme, origin.key), (classes, "X".into(), "k".into()));
+    // A class that the source says no more goes; the note that somebody wrote stays.
+    let update = pb::UpdateItemRequest { item_id: items[0].id, details: Some(details), ..Default::default() };
+    served.bank.clone().update_item(update).await.unwrap();
+    served.apply(&exchange, ("3", "4"), vec![put("k", 2)], &[]).await.unwrap();
+    let items = served.list_items("a").await.unwrap();
+    let noted = pb::ItemDetails { note: "new".into(), ..Default::default() };
+    assert_eq!(items[0].content.clone().unwrap().details.unwrap(), noted);
     served.stop().await;
 }
 

@@ -15,6 +15,7 @@ on_both_stores! {
     a_programme_takes_nothing_from_what_the_owner_added_by_hand,
     who_opens_a_dispute_is_one_that_calls_the_item_wrong,
     what_a_programme_no_longer_says_is_taken_back,
+    a_page_changes_no_details_that_people_gave,
     nobody_but_an_exchange_speaks_for_a_programme,
 }
 
@@ -244,6 +245,60 @@ async fn what_a_programme_no_longer_says_is_taken_back(bed: Bed) {
     assert_eq!(followed.counts(restored).await, (0, 1, 0));
     followed.page(second, vec![record("b", 2, None)], &[]).await;
     assert_eq!(followed.counts(restored).await, (0, 0, 0));
+    followed.stop(bed).await;
+}
+
+async fn a_page_changes_no_details_that_people_gave(bed: Bed) {
+    let followed = Followed::start(bed.config()).await;
+    let (first, second) = (followed.add_exchange("X").await, followed.add_exchange("Y").await);
+    let class = |value: &str| pb_model::Class {
+        taxonomy: "iwf".into(),
+        dimension: "category".into(),
+        value: value.into(),
+    };
+    let classed = |key: &str, number, value: &str| {
+        let details = pb::ItemDetails { classification: vec![class(value)], ..Default::default() };
+        let mut put = record(key, number, None);
+        put.content.as_mut().unwrap().details = Some(details);
+        put
+    };
+    let details = async |item| {
+        let content = followed.people.owner.item(item).await.unwrap().content.unwrap();
+        content.details.unwrap_or_default()
+    };
+    let classes = async |item| details(item).await.classification;
+    // The class of an item follows the record by which it came, and that one alone.
+    followed.page(first, vec![classed("a", 1, "A")], &[]).await;
+    followed.page(first, vec![classed("b", 1, "B")], &[]).await;
+    followed.page(second, vec![classed("a", 1, "B")], &[]).await;
+    let item = followed.id_of(1).await;
+    assert_eq!(classes(item).await, [class("A")]);
+    followed.page(first, vec![classed("b", 1, "B"), classed("a", 1, "C")], &[]).await;
+    assert_eq!(classes(item).await, [class("C")]);
+    // The owner resolves a dispute about it: whatever the programmes say from then on, the class is the owner's.
+    let (owner, one) = (&followed.people.owner, &followed.people.others[0]);
+    one.put(vec![crate::tests::opinions::people::disputing(item)]).await.unwrap();
+    followed.people.later(1);
+    owner.resolve_as(item, pb_model::Resolution::Reclassified, vec![class("B")]).await.unwrap();
+    followed.page(first, vec![classed("a", 1, "A")], &[]).await;
+    assert_eq!(classes(item).await, [class("B")]);
+    followed.people.later(2);
+    one.takes_back(&[item]).await.unwrap();
+    one.put(vec![crate::tests::opinions::people::disputing(item)]).await.unwrap();
+    owner.resolve(item, pb_model::Resolution::Kept).await.unwrap();
+    followed.page(first, vec![record("a", 1, None)], &[]).await;
+    assert_eq!(classes(item).await, [class("B")]);
+    // What was added by hand is as its people describe it.
+    let described = pb::ItemDetails {
+        classification: vec![class("A")],
+        jurisdictions: vec!["NL".into()],
+        note: "by hand".into(),
+        metadata: "{\"ours\": 1}".into(),
+    };
+    let by_hand = pb::ItemContent { details: Some(described.clone()), ..crate::tests::item(2) };
+    let by_hand = followed.people.consortium.contributor.add("known", vec![by_hand]).await.unwrap()[0];
+    followed.page(first, vec![classed("c", 2, "C")], &[]).await;
+    assert_eq!((followed.id_of(2).await, details(by_hand).await), (by_hand, described));
     followed.stop(bed).await;
 }
 
