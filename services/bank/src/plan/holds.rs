@@ -107,8 +107,10 @@ impl Planner<'_> {
 
     /// Sets the record of an item of a bank, and tells its shard whether the item is held where that has changed.
     pub(super) fn put_record(&mut self, item: ItemId, bank: BankId, record: ItemRecord) -> Result<(), Error> {
+        let former = record.dispute;
         let record = self.settled(item, bank, record);
-        self.put_settled(item, bank, record)
+        let opens = record.dispute != former;
+        self.put_settled(item, bank, record, opens)
     }
 
     /// The record as it is put: with the opinions that its submissions of programmes bring, the holds and the dispute that the directory and the bank's charter make of it now, and the standing
@@ -130,7 +132,14 @@ impl Planner<'_> {
         record
     }
 
-    fn put_settled(&mut self, item: ItemId, bank: BankId, record: ItemRecord) -> Result<(), Error> {
+    /// `opens` says that the charter has just opened the record's dispute, if it has one.
+    fn put_settled(
+        &mut self,
+        item: ItemId,
+        bank: BankId,
+        record: ItemRecord,
+        opens: bool,
+    ) -> Result<(), Error> {
         let placement = self.known.items.get(&item).copied().ok_or(Error::Broken)?;
         self.note_listed(&placement);
         let before = self.known.records.by_item.get(&item).cloned();
@@ -152,6 +161,9 @@ impl Planner<'_> {
             self.log(ChangeKind::ItemStandingSet { item, bank, standing })?;
         }
         self.note_disputes(item, bank, before.as_ref(), Some(&record))?;
+        if let Some(dispute) = record.dispute.filter(|_| opens) {
+            self.count_up(&Of::member_and_bank(dispute.opened_by, bank), Measure::DisputesOpened, 1)?;
+        }
         self.known.records.set(item, record.clone());
         self.records.insert(item, record);
         self.touch_item(item, bank, Touch::Changed);
@@ -184,11 +196,13 @@ impl Planner<'_> {
     /// Puts the record of an item unless it has that already. Returns whether it has changed.
     pub(super) fn put_if_new(&mut self, placement: &Placement, record: ItemRecord) -> Result<bool, Error> {
         let Placement { item, bank, .. } = *placement;
+        let former = record.dispute;
         let record = self.settled(item, bank, record);
+        let opens = record.dispute != former;
         if self.record_of(placement) == record {
             return Ok(false);
         }
-        self.put_settled(item, bank, record)?;
+        self.put_settled(item, bank, record, opens)?;
         Ok(true)
     }
 
@@ -215,10 +229,12 @@ fn under_charter(charter: &Charter, record: ItemRecord, now: UnixMillis) -> Item
     let (negatives, min) = (record.negatives(), charter.hold_on_negatives().map_or(0, usize::from));
     let are_enough = min > 0 && negatives >= min;
     let resolved_at = record.resolved.map_or(UnixMillis(0), |(_, at)| at);
-    let disputing = record.opinions.iter().filter(|opinion| {
-        let is_negative = opinion.kind == Some(OpinionKind::Negative) && opinion.at > resolved_at;
-        is_negative && (opinion.words.disputes || are_enough)
+    let explicit = record.opinions.iter().filter(|opinion| {
+        opinion.kind == Some(OpinionKind::Negative) && opinion.at > resolved_at && opinion.words.disputes
     });
+    // Of a member that nobody counts as one that calls the item wrong there is no dispute, unless it asked for one.
+    let counting = record.opinions.counting_negatives_after(resolved_at).filter(|_| are_enough);
+    let disputing = explicit.chain(counting);
     let opened_by = disputing.min_by_key(|opinion| opinion.sequence).map(|opinion| opinion.member);
     let opened = || {
         let due_at = now.0.saturating_add(u64::from(charter.dispute_days()) * DAY_MS);

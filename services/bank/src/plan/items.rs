@@ -174,19 +174,11 @@ impl Planner<'_> {
         let spent = self.state.counted.added.spend(adding.contributor, &quota, new_count as u64, adding.at);
         spent.map_err(Error::Spent)?;
         let (mut ids, mut records) = (Vec::with_capacity(new_count), Vec::new());
-        let mut counted: BTreeMap<ClassText, (Of, u64, u64)> = BTreeMap::new();
+        self.count_added(adding.contributor, adding.bank, new.iter().map(|(item, _)| *item))?;
         for (item, record) in new {
             let id = self.add_item(adding.bank, adding.contributor, item.content.clone())?;
-            let of = Of::member_and_bank(adding.contributor, adding.bank).classed(&item.details);
-            let (_, items, hashes) = counted.entry(of.class.clone()).or_insert((of, 0, 0));
-            *items += 1;
-            *hashes += item.content.hashes().len() as u64;
             records.extend(record.map(|record| (id, record)));
             ids.push(id);
-        }
-        for (of, items, hashes) in counted.into_values() {
-            self.count_up(&of, Measure::ItemsAdded, items)?;
-            self.count_up(&of, Measure::HashesAdded, hashes)?;
         }
         // Of a bank that got nothing new, too: a write that names a bank finds it.
         self.touch(adding.bank, |_| {})?;
@@ -263,6 +255,28 @@ impl Planner<'_> {
             }
         }
         Ok(Answer::ItemsRemoved { sequence: to_model(self.draft.last()) })
+    }
+
+    /// Counts new items of a member, whoever sent them: its people, or a programme that it follows. What is restored was counted when it was new,
+    /// and is not counted again.
+    pub(super) fn count_added<'a>(
+        &mut self,
+        member: MemberId,
+        bank: BankId,
+        items: impl Iterator<Item = &'a ContributedItem>,
+    ) -> Result<(), Error> {
+        let mut counted: BTreeMap<ClassText, (Of, u64, u64)> = BTreeMap::new();
+        for item in items {
+            let of = Of::member_and_bank(member, bank).classed(&item.details);
+            let (_, items, hashes) = counted.entry(of.class.clone()).or_insert((of, 0, 0));
+            *items += 1;
+            *hashes += item.content.hashes().len() as u64;
+        }
+        for (of, items, hashes) in counted.into_values() {
+            self.count_up(&of, Measure::ItemsAdded, items)?;
+            self.count_up(&of, Measure::HashesAdded, hashes)?;
+        }
+        Ok(())
     }
 
     /// Adds an item to a living bank.

@@ -2,6 +2,8 @@
 //!
 //! An item comes back as a new one. If the bank has a living item of the same content, as after its list was sent again, the submissions of
 //! the removed item become that one's, by the rules of adding: no content is there twice with an origin.
+//!
+//! A restoration is no addition, and opens no dispute: the statistics count neither a second time.
 
 use std::collections::{BTreeMap, HashMap};
 

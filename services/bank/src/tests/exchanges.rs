@@ -11,6 +11,7 @@ use vigie_proto::pb::bank::v1::exchange_service_client::ExchangeServiceClient;
 
 use super::*;
 use crate::store::memory::{CommitFate, Disk, MemoryStore};
+use crate::tests::beside::statistics::own;
 
 on_both_stores! {
     an_exchange_is_added_paused_fetched_and_removed,
@@ -19,6 +20,7 @@ on_both_stores! {
     a_page_is_applied_once_and_only_after_its_cursor,
     keys_are_listed_page_by_page,
     a_record_whose_item_was_brought_back_is_withdrawn,
+    what_a_page_adds_is_counted_once,
 }
 
 impl Served {
@@ -400,27 +402,25 @@ async fn a_page_is_applied_once_and_only_after_its_cursor(bed: Bed) {
     let moved = served.apply(&exchange, ("1", "2"), vec![put("k", 2)], &["k"]).await.unwrap();
     assert_eq!((moved.added_count, moved.removed_count), (1, 1));
     assert_eq!(contents(&served).await, BTreeSet::from(["case-2".to_owned()]));
-    // Details follow the source without another item.
-    let mut described = put("k", 2);
-    let details = pb::ItemDetails { note: "new".into(), ..Default::default() };
-    described.content.as_mut().unwrap().details = Some(details.clone());
-    let changed = served.apply(&exchange, ("2", "3"), vec![described], &[]).await.unwrap();
-    assert_eq!((changed.added_count, changed.removed_count), (0, 0));
-    let items = served.list_items("a").await.unwrap();
-    let content = items[0].content.clone().unwrap();
-    let origin = content.origin.unwrap();
-    assert_eq!((content.details.unwrap(), origin.programme, origin.key), (details, "X".into(), "k".into()));
-    // A class that the source says no more goes; the note that somebody else wrote stays.
+    // Classes follow the source without another item; a note is not the source's.
     let mut classed = put("k", 2);
     let class = pb_model::Class { taxonomy: "t".into(), dimension: "d".into(), value: "v".into() };
     let details = pb::ItemDetails { classification: vec![class], note: "new".into(), ..Default::default() };
     classed.content.as_mut().unwrap().details = Some(details.clone());
-    let details_of =
-        async || served.list_items("a").await.unwrap()[0].content.clone().unwrap().details.unwrap();
-    served.apply(&exchange, ("3", "4"), vec![classed], &[]).await.unwrap();
-    assert_eq!(details_of().await, details);
-    served.apply(&exchange, ("4", "5"), vec![put("k", 2)], &[]).await.unwrap();
-    assert_eq!(details_of().await, pb::ItemDetails { note: "new".into(), ..Default::default() });
+    let changed = served.apply(&exchange, ("2", "3"), vec![classed], &[]).await.unwrap();
+    assert_eq!((changed.added_count, changed.removed_count), (0, 0));
+    let items = served.list_items("a").await.unwrap();
+    let content = items[0].content.clone().unwrap();
+    let origin = content.origin.unwrap();
+    let classes = pb::ItemDetails { note: String::new(), ..details.clone() };
+    assert_eq!((content.details.unwrap(), origin.programme, origin.key), (classes, "X".into(), "k".into()));
+    // A class that the source says no more goes; the note that somebody wrote stays.
+    let update = pb::UpdateItemRequest { item_id: items[0].id, details: Some(details), ..Default::default() };
+    served.bank.clone().update_item(update).await.unwrap();
+    served.apply(&exchange, ("3", "4"), vec![put("k", 2)], &[]).await.unwrap();
+    let items = served.list_items("a").await.unwrap();
+    let noted = pb::ItemDetails { note: "new".into(), ..Default::default() };
+    assert_eq!(items[0].content.clone().unwrap().details.unwrap(), noted);
     served.stop().await;
 }
 
@@ -437,5 +437,38 @@ async fn a_record_whose_item_was_brought_back_is_withdrawn(bed: Bed) {
     let page = served.apply(&exchange, ("1", "2"), vec![], &["k"]).await.unwrap();
     assert_eq!(page.removed_count, 1);
     assert!(served.list_items("a").await.unwrap().is_empty());
+    served.stop().await;
+}
+
+async fn what_a_page_adds_is_counted_once(bed: Bed) {
+    let served = Served::start(bed.config()).await;
+    served.create_bank("a").await.unwrap();
+    let exchange = served.add_exchange("X", "a").await;
+    let figures = async || {
+        let mut figures = Vec::new();
+        for measure in ["items_added", "hashes_added", "items_removed"] {
+            figures.push(own(&served, measure).await.unwrap_or(0));
+        }
+        figures
+    };
+    let hashes = items(1..4).iter().map(|item| item.hashes.len() as u64).sum::<u64>();
+    // Two records of one content are one item.
+    let puts = vec![put("k", 1), put("l", 2), put("m", 3), put("n", 3)];
+    for _ in 0..2 {
+        served.apply(&exchange, ("", "1"), puts.clone(), &[]).await.unwrap();
+    }
+    assert_eq!(figures().await, [3, hashes, 0]);
+    served.apply(&exchange, ("1", "2"), puts, &["l"]).await.unwrap();
+    assert_eq!(figures().await, [3, hashes, 0], "they are there");
+    served.apply(&exchange, ("2", "3"), vec![], &["k"]).await.unwrap();
+    assert_eq!(figures().await, [3, hashes, 1]);
+    // What comes back is not new.
+    let id = served.list_items("a").await.unwrap()[0].id;
+    served.remove(vec![id]).await.unwrap();
+    let restore = pb::RestoreItemsRequest { item_ids: vec![id], ..Default::default() };
+    served.bank.clone().restore_items(restore).await.unwrap();
+    assert_eq!(figures().await, [3, hashes, 2]);
+    served.apply(&exchange, ("3", "4"), vec![put("k", 9)], &[]).await.unwrap();
+    assert_eq!(figures().await, [4, hashes + item(9).hashes.len() as u64, 2]);
     served.stop().await;
 }

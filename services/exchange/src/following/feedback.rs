@@ -8,6 +8,7 @@
 //!   changes nothing. Of several opinions on a hash the one that counts is told, as it is when it is told.
 //! - Nothing is skipped in silence, and no refusal holds up others: items whose opinion the programme refuses are kept by id, or named by the log
 //!   where these are too many. They are told again when something of them changes, and when a person asks for a round.
+//! - Only an object of the programme may be gone, and needs no opinion then. An endpoint that is not there ends the round with an alarm.
 //! - Following and write-back have their turn after a minute, whatever is left.
 
 use std::collections::BTreeSet;
@@ -61,8 +62,8 @@ enum Told<T> {
     Taken(T),
     /// What is said, or what it is about, is refused.
     Refused,
-    /// What it is about is not there any more.
-    Gone,
+    /// What it is about is not there any more, by this status.
+    Gone(u16),
 }
 
 impl<B: Bank, F: Fetch> Telling<'_, B, F> {
@@ -154,18 +155,22 @@ impl<B: Bank, F: Fetch> Telling<'_, B, F> {
                 Told::Taken(requests) => {
                     for request in requests {
                         match self.send(&request, done, |_| Ok(())).await? {
-                            Told::Taken(()) | Told::Gone => {}
+                            Told::Taken(()) | Told::Gone(_) => {}
                             Told::Refused => refused.extend(batch.iter().map(|one| one.item)),
                         }
                     }
                 }
-                Told::Refused | Told::Gone if batch.len() > 1 => {
+                // No object of the programme is gone, but the endpoint itself. Everything waits until it is there.
+                Told::Gone(status) if !self.hearer.says_to_one_object() => {
+                    return Err(Alarm::Refused(status).into());
+                }
+                Told::Refused | Told::Gone(_) if batch.len() > 1 => {
                     let second = batch.split_off(batch.len() / 2);
                     waiting.extend([second, batch]);
                 }
                 Told::Refused => refused.extend(batch.iter().map(|one| one.item)),
                 // Of what the programme no longer has nobody says anything.
-                Told::Gone => {}
+                Told::Gone(_) => {}
             }
         }
         Ok(refused)
@@ -185,7 +190,7 @@ impl<B: Bank, F: Fetch> Telling<'_, B, F> {
                 Denial::Later => Err(Untaken::Later),
                 Denial::Credentials => Err(Untaken::Alarm(Alarm::Credentials(answer.status))),
                 Denial::Content => Ok(Told::Refused),
-                Denial::Gone => Ok(Told::Gone),
+                Denial::Gone => Ok(Told::Gone(answer.status)),
                 Denial::Stop => Err(Untaken::Alarm(Alarm::Refused(answer.status))),
             }
         };

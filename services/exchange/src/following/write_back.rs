@@ -64,7 +64,7 @@ enum Sent<T> {
     Taken(T),
     /// One of the hashes is refused.
     Refused(u16),
-    /// What is to be deleted is not there.
+    /// What is to be deleted is not there, or the endpoint is not.
     Gone(u16),
 }
 
@@ -216,9 +216,8 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
                                     Sent::Taken(Some(left)) if left.contains(&deletion) => {
                                         refused.extend(items.map(|item| (item, status)));
                                     }
-                                    Sent::Taken(_) | Sent::Gone(_) | Sent::Refused(_) => {
-                                        taken_back.extend(items)
-                                    }
+                                    Sent::Taken(_) | Sent::Refused(_) => taken_back.extend(items),
+                                    Sent::Gone(status) => return Err(Alarm::Refused(status).into()),
                                 }
                             }
                         }
@@ -227,9 +226,9 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
                 Sent::Refused(status) if batch.len() == 1 => {
                     refused.extend(batch.iter().map(|(item, _)| (*item, status)));
                 }
-                // What is not there needs no withdrawal.
-                Sent::Gone(_) if batch.len() == 1 => {}
-                Sent::Refused(_) | Sent::Gone(_) => waiting.extend(halves(batch)),
+                Sent::Refused(_) => waiting.extend(halves(batch)),
+                // The call is for hashes, or a search, and no object that may be gone: the endpoint is not there.
+                Sent::Gone(status) => return Err(Alarm::Refused(status).into()),
             }
         }
         done.taken_back += count(taken_back.len());

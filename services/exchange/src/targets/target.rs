@@ -54,7 +54,7 @@ pub(crate) enum Denial {
     Credentials,
     /// One of the hashes is refused, or what is said of it.
     Content,
-    /// What is to be deleted is not there.
+    /// What the request is for is not there: one object of the programme, or the endpoint itself. Which of them it is depends on the request.
     Gone,
     /// The request is refused, whatever it holds.
     Stop,

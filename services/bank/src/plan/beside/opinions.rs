@@ -221,7 +221,6 @@ impl Planner<'_> {
             if let Some(dispute) = is_open {
                 let payload = stored_dispute(item, bank, &dispute, None);
                 self.put_document(DocumentKind::OpenDispute, open_key(&dispute, item), payload)?;
-                self.count_up(&Of::member_and_bank(dispute.opened_by, bank), Measure::DisputesOpened, 1)?;
             }
         }
         if let (Some(dispute), None) = (was_open, after) {

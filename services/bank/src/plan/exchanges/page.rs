@@ -5,6 +5,10 @@
 //! submission of another record of the same content takes its place, so that the item goes with the last record that has it.
 //!
 //! What the programme's members say of a record is kept with its submission, and goes with it.
+//!
+//! A record says of an item that is there nothing but its classes, and those only where the item came by this record and its owner has resolved
+//! no dispute about it. The note, the jurisdictions and the metadata of an item that is there, and the classes of one that somebody else submitted
+//! first, are as they were.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -99,6 +103,13 @@ impl<'a> Page<'a, '_> {
         Some(Submission { member: self.owner, origin, at: self.at, foreign: opinion.clone() })
     }
 
+    /// Whether the classes of an item are those of the record with this origin: the item's first submission is this record, and its owner has
+    /// resolved no dispute about it, by which the classes are the owner's. All other details are people's.
+    fn gives_classes(&self, record: &ItemRecord, origin: &Origin) -> bool {
+        let is_first = |first: &Submission| first.member == self.owner && first.origin == *origin;
+        record.submissions.first().is_some_and(is_first) && record.resolved.is_none()
+    }
+
     fn content_of(&self, put: &ForeignRecord) -> ContentDigest {
         ContentDigest::of(self.exchange.bank, put.item.content.hashes())
     }
@@ -115,11 +126,7 @@ impl<'a> Page<'a, '_> {
         if let Some(item) = living.iter().find(has).or(living.first()).copied() {
             let record = self.record_of(item).ok_or(Error::Broken)?;
             let mut with = record.with(submission).map_err(|_| Error::TooManySubmissions(item))?;
-            let is_contributor = with.submissions.first().is_some_and(|first| first.member == self.owner);
-            if is_contributor && !put.item.details.is_empty() {
-                with.details = put.item.details.clone();
-            } else if with.submissions.first().is_some_and(|first| first.origin == origin) {
-                // The programme's new classes replace the ones it gave before; notes are not the programme's.
+            if self.gives_classes(&with, &origin) {
                 with.details.classification = put.item.details.classification.clone();
             }
             with = with.with_foreign(self.owner, &origin, put.opinion.as_ref());
@@ -175,6 +182,7 @@ impl Planner<'_> {
                 Some(record) => self.put_record(item, exchange.bank, record)?,
             }
         }
+        self.count_added(exchange.owner, exchange.bank, new.iter().map(|(item, _)| *item))?;
         let mut ids = Vec::with_capacity(new.len());
         for (item, record) in new {
             let id = self.add_item(exchange.bank, exchange.owner, item.content.clone())?;

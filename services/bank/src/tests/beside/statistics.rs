@@ -5,6 +5,7 @@ use vigie_proto::pb::consortium::v1::policy_service_client::PolicyServiceClient;
 use vigie_proto::pb::consortium::v1::statistics_service_client::StatisticsServiceClient;
 use vigie_statistics::Histogram;
 
+use crate::tests::members::By;
 use crate::tests::*;
 use crate::verify;
 
@@ -16,23 +17,36 @@ on_both_stores! {
     a_period_that_is_none_is_refused,
 }
 
-async fn read(served: &Served, from: &str, to: &str) -> Result<String, Status> {
-    let request = members::GetStatisticsRequest {
+fn asked(from: &str, to: &str) -> members::GetStatisticsRequest {
+    members::GetStatisticsRequest {
         from_month: from.into(),
         to_month: to.into(),
         format: members::StatisticsFormat::Csv.into(),
         public: false,
-    };
+    }
+}
+
+async fn read(served: &Served, from: &str, to: &str) -> Result<String, Status> {
     let mut client = StatisticsServiceClient::new(served.channel.clone());
-    Ok(client.get_statistics(request).await?.into_inner().text)
+    Ok(client.get_statistics(asked(from, to)).await?.into_inner().text)
+}
+
+/// The reader's own number of a measure, as statistics have it.
+fn number_of(text: &str, measure: &str) -> Option<u64> {
+    let of_it = |line: &&str| line.starts_with(&format!("own,{measure},all,"));
+    text.lines().find(of_it)?.rsplit(',').next()?.parse().ok()
 }
 
 /// The host's own number of a measure in the month of the test's clock; `None` where there is no row of it.
 pub(crate) async fn own(served: &Served, measure: &str) -> Option<u64> {
-    let text = read(served, "2023-11", "2023-11").await.unwrap();
-    let of_it = |line: &&str| line.starts_with(&format!("own,{measure},all,"));
-    let line = text.lines().find(of_it)?.to_owned();
-    line.rsplit(',').next()?.parse().ok()
+    number_of(&read(served, "2023-11", "2023-11").await.unwrap(), measure)
+}
+
+/// The number of a member, as its administrator reads it; see [`own`].
+pub(crate) async fn own_of(administrator: &By, measure: &str) -> Option<u64> {
+    let mut client = StatisticsServiceClient::new(administrator.0.clone());
+    let request = administrator.carried(asked("2023-11", "2023-11"));
+    number_of(&client.get_statistics(request).await.unwrap().into_inner().text, measure)
 }
 
 async fn count(served: &Served, key: &str, exact: u64) -> Result<(), Status> {

@@ -3,6 +3,7 @@
 use pb_model::OpinionKind::{Negative, Positive};
 use vigie_proto::pb::consortium::v1 as members;
 
+use crate::tests::beside::statistics::own_of;
 use crate::tests::opinions::people::{DAY_MS, People, disputing, facts, is_held, opinion};
 use crate::tests::*;
 use crate::verify;
@@ -227,6 +228,8 @@ async fn a_removed_item_comes_back_with_what_was_said_of_it(bed: Bed) {
         by.says(ids[1], Negative).await;
     }
     one.hold_here(&ids[2..], true).await.unwrap();
+    let administrator = people.consortium.operator.principal("one", members::Role::Administrator).await;
+    assert_eq!(own_of(&administrator, "disputes_opened").await, Some(1));
     people.consortium.contributor.remove(ids.clone()).await.unwrap();
     assert_eq!(one.held_here(0, 0).await.unwrap(), []);
     let back = people.consortium.contributor.restore(ids.clone()).await.unwrap();
@@ -235,6 +238,7 @@ async fn a_removed_item_comes_back_with_what_was_said_of_it(bed: Bed) {
     let found = people.owner.item(back[1]).await.unwrap();
     assert!(is_held(&found) && facts(&found).dispute_open && facts(&found).negatives == 2);
     assert_eq!(people.owner.disputes(false).await[0].item_id, back[1]);
+    assert_eq!(own_of(&administrator, "disputes_opened").await, Some(1), "it is the same dispute");
     assert!(facts(&people.owner.item(back[2]).await.unwrap()).probation);
     assert_eq!(one.held_here(0, 0).await.unwrap()[0].item_id, back[2]);
     // What was resolved stays resolved.
@@ -244,6 +248,11 @@ async fn a_removed_item_comes_back_with_what_was_said_of_it(bed: Bed) {
     let again = people.consortium.contributor.restore(back[1..2].to_vec()).await.unwrap()[0];
     let found = people.owner.item(again).await.unwrap();
     assert!(!is_held(&found) && found.dispute.is_none());
+    // A dispute that opens anew is another one.
+    people.later(8);
+    one.takes_back(&[again]).await.unwrap();
+    one.put(vec![disputing(again)]).await.unwrap();
+    assert_eq!(own_of(&administrator, "disputes_opened").await, Some(2));
     people.consortium.served.stop().await;
     verify(&bed.config()).await.unwrap();
 }

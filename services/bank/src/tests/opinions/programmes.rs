@@ -12,7 +12,10 @@ use crate::verify;
 on_both_stores! {
     a_programme_is_one_voice_however_many_speak_in_it,
     a_person_counts_before_a_programme,
+    a_programme_takes_nothing_from_what_the_owner_added_by_hand,
+    who_opens_a_dispute_is_one_that_calls_the_item_wrong,
     what_a_programme_no_longer_says_is_taken_back,
+    a_page_changes_no_details_that_people_gave,
     nobody_but_an_exchange_speaks_for_a_programme,
 }
 
@@ -161,6 +164,58 @@ async fn a_person_counts_before_a_programme(bed: Bed) {
     followed.stop(bed).await;
 }
 
+async fn a_programme_takes_nothing_from_what_the_owner_added_by_hand(bed: Bed) {
+    let followed = Followed::start(bed.config()).await;
+    let exchange = followed.add_exchange("X").await;
+    followed.people.charter(2, 1).await;
+    let item = followed.people.add(1..2).await[0];
+    followed.people.others[0].says(item, Positive).await;
+    let state = async |item| {
+        let found = followed.people.owner.item(item).await.unwrap();
+        (facts(&found).probation, is_held(&found), found.dispute.is_some())
+    };
+    assert_eq!(state(item).await, (false, false, false));
+    // Whoever joins the programme calls it wrong there.
+    followed.page(exchange, vec![record("a", 1, said(Negative, "NOT_HELPFUL"))], &[]).await;
+    assert_eq!(followed.id_of(1).await, item);
+    assert_eq!((state(item).await, followed.counts(item).await), ((false, false, false), (1, 0, 0)));
+    let other = followed.people.others[1].item(item).await.unwrap();
+    assert!(!facts(&other).probation && other.facts.unwrap().negatives == 0);
+    // What the member has from the programme alone is what the programme says of it.
+    followed.page(exchange, vec![record("b", 2, said(Negative, "NOT_HELPFUL"))], &[]).await;
+    let of_programme = followed.id_of(2).await;
+    assert_eq!(state(of_programme).await, (true, true, true));
+    // Its people submit it, too, and from then on it is theirs.
+    assert_eq!(followed.people.add(2..3).await, [of_programme]);
+    assert_eq!(state(of_programme).await, (true, false, false));
+    assert_eq!(followed.counts(of_programme).await, (0, 0, 0));
+    followed.stop(bed).await;
+}
+
+async fn who_opens_a_dispute_is_one_that_calls_the_item_wrong(bed: Bed) {
+    let followed = Followed::start(bed.config()).await;
+    let exchange = followed.add_exchange("X").await;
+    let [one, two, three] = &followed.people.others[..] else { panic!() };
+    followed.people.charter(0, 2).await;
+    // The programme says so first, and the owner's people overrule it; then a member of one hash, of which it thinks better.
+    followed.page(exchange, vec![record("a", 1, said(Negative, "NotBlocked"))], &[]).await;
+    let item = followed.id_of(1).await;
+    followed.people.owner.says(item, Positive).await;
+    let hash = followed.people.owner.item(item).await.unwrap().content.unwrap().hashes.remove(0);
+    let on_hash =
+        members::NewOpinion { hash: Some(hash), ..crate::tests::opinions::people::opinion(item, Negative) };
+    one.put(vec![on_hash]).await.unwrap();
+    one.says(item, Positive).await;
+    two.says(item, Negative).await;
+    assert!(!is_held(&followed.people.owner.item(item).await.unwrap()));
+    three.says(item, Negative).await;
+    assert!(is_held(&followed.people.owner.item(item).await.unwrap()));
+    // Each member sees the disputes that it opened: of the others nobody has one.
+    let opened = [one.disputes(false).await, two.disputes(false).await, three.disputes(false).await];
+    assert_eq!(opened.map(|disputes| disputes.len()), [0, 1, 0]);
+    followed.stop(bed).await;
+}
+
 async fn what_a_programme_no_longer_says_is_taken_back(bed: Bed) {
     let followed = Followed::start(bed.config()).await;
     let (first, second) = (followed.add_exchange("X").await, followed.add_exchange("Y").await);
@@ -190,6 +245,60 @@ async fn what_a_programme_no_longer_says_is_taken_back(bed: Bed) {
     assert_eq!(followed.counts(restored).await, (0, 1, 0));
     followed.page(second, vec![record("b", 2, None)], &[]).await;
     assert_eq!(followed.counts(restored).await, (0, 0, 0));
+    followed.stop(bed).await;
+}
+
+async fn a_page_changes_no_details_that_people_gave(bed: Bed) {
+    let followed = Followed::start(bed.config()).await;
+    let (first, second) = (followed.add_exchange("X").await, followed.add_exchange("Y").await);
+    let class = |value: &str| pb_model::Class {
+        taxonomy: "iwf".into(),
+        dimension: "category".into(),
+        value: value.into(),
+    };
+    let classed = |key: &str, number, value: &str| {
+        let details = pb::ItemDetails { classification: vec![class(value)], ..Default::default() };
+        let mut put = record(key, number, None);
+        put.content.as_mut().unwrap().details = Some(details);
+        put
+    };
+    let details = async |item| {
+        let content = followed.people.owner.item(item).await.unwrap().content.unwrap();
+        content.details.unwrap_or_default()
+    };
+    let classes = async |item| details(item).await.classification;
+    // The class of an item follows the record by which it came, and that one alone.
+    followed.page(first, vec![classed("a", 1, "A")], &[]).await;
+    followed.page(first, vec![classed("b", 1, "B")], &[]).await;
+    followed.page(second, vec![classed("a", 1, "B")], &[]).await;
+    let item = followed.id_of(1).await;
+    assert_eq!(classes(item).await, [class("A")]);
+    followed.page(first, vec![classed("b", 1, "B"), classed("a", 1, "C")], &[]).await;
+    assert_eq!(classes(item).await, [class("C")]);
+    // The owner resolves a dispute about it: whatever the programmes say from then on, the class is the owner's.
+    let (owner, one) = (&followed.people.owner, &followed.people.others[0]);
+    one.put(vec![crate::tests::opinions::people::disputing(item)]).await.unwrap();
+    followed.people.later(1);
+    owner.resolve_as(item, pb_model::Resolution::Reclassified, vec![class("B")]).await.unwrap();
+    followed.page(first, vec![classed("a", 1, "A")], &[]).await;
+    assert_eq!(classes(item).await, [class("B")]);
+    followed.people.later(2);
+    one.takes_back(&[item]).await.unwrap();
+    one.put(vec![crate::tests::opinions::people::disputing(item)]).await.unwrap();
+    owner.resolve(item, pb_model::Resolution::Kept).await.unwrap();
+    followed.page(first, vec![record("a", 1, None)], &[]).await;
+    assert_eq!(classes(item).await, [class("B")]);
+    // What was added by hand is as its people describe it.
+    let described = pb::ItemDetails {
+        classification: vec![class("A")],
+        jurisdictions: vec!["NL".into()],
+        note: "by hand".into(),
+        metadata: "{\"ours\": 1}".into(),
+    };
+    let by_hand = pb::ItemContent { details: Some(described.clone()), ..crate::tests::item(2) };
+    let by_hand = followed.people.consortium.contributor.add("known", vec![by_hand]).await.unwrap()[0];
+    followed.page(first, vec![classed("c", 2, "C")], &[]).await;
+    assert_eq!((followed.id_of(2).await, details(by_hand).await), (by_hand, described));
     followed.stop(bed).await;
 }
 

@@ -6,7 +6,7 @@
 //! Beside what its own people say, a member has an opinion on an item by the records of the programmes that it follows (`foreign`). It is kept
 //! apart: what a person says counts before it, and the two are one voice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 use vigie_model::{MemberId, OpinionKind, Sequence, UnixMillis};
@@ -182,17 +182,22 @@ impl Opinions {
 
     /// Members whose opinion is negative, and later than a time.
     pub fn negatives_after(&self, at: UnixMillis) -> impl Iterator<Item = MemberId> {
-        let negative = |(_, opinion): &(MemberId, &Opinion)| opinion.kind == Some(OpinionKind::Negative);
-        let counting = self.counting().into_iter().filter(negative);
-        let is_later = move |(member, counts): &(MemberId, &Opinion)| {
-            self.0.iter().any(|one| {
-                one.member == *member
-                    && one.of_programme == counts.of_programme
-                    && one.kind == Some(OpinionKind::Negative)
-                    && one.at > at
-            })
-        };
-        counting.filter(is_later).map(|(member, _)| member)
+        let members: BTreeSet<MemberId> =
+            self.counting_negatives_after(at).map(|opinion| opinion.member).collect();
+        members.into_iter()
+    }
+
+    /// Negative opinions that are later than a time, of members whose opinion is negative. What a member's people or its programmes say that the
+    /// other overrules is none of them.
+    pub fn counting_negatives_after(&self, at: UnixMillis) -> impl Iterator<Item = &Opinion> {
+        let counting = self.counting();
+        self.0.iter().filter(move |one| {
+            let counts = counting.get(&one.member);
+            let is_negative = |of: &Opinion| of.kind == Some(OpinionKind::Negative);
+            let is_of_source =
+                counts.is_some_and(|counts| is_negative(counts) && counts.of_programme == one.of_programme);
+            is_of_source && is_negative(one) && one.at > at
+        })
     }
 
     /// The opinion of each member that counts, by member.

@@ -3,6 +3,9 @@
 //! What the members of a programme say is kept with the submission of its record, and all submissions of a member together make one opinion of
 //! that member ([`Opinion::of_programme`]). So one exchange, and one member with all of its exchanges, is at most one voice, and one that the
 //! member's own people overrule. The opinion goes with the records that have it.
+//!
+//! Whoever submits an item without naming a programme vouches for it in person. So of such an item a programme says nothing for that member:
+//! otherwise whoever joins the programme would take back what the member's people have submitted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +17,15 @@ use super::record::ItemRecord;
 
 impl ItemRecord {
     /// The record with what its submissions of programmes say, as opinions of their members. Opinions that are new have this time and this
-    /// sequence; what the submissions no longer say is taken back.
+    /// sequence; what the submissions no longer say is taken back, and so is what they say for a member that has submitted the item without a
+    /// programme too.
     #[must_use]
     pub fn with_foreign_opinions(mut self, at: UnixMillis, sequence: Sequence) -> Self {
         let mut said: BTreeMap<MemberId, Vec<&ForeignOpinion>> = BTreeMap::new();
         for submission in &self.submissions {
-            if let Some(foreign) = &submission.foreign {
+            if let Some(foreign) = &submission.foreign
+                && !self.is_own_of(submission.member)
+            {
                 said.entry(submission.member).or_default().push(foreign);
             }
         }
@@ -108,5 +114,37 @@ mod tests {
         // Of what nobody said nothing is noted.
         let silent = record(&[(2, "a", None), (3, "b", Some(ForeignOpinion::disputed()))]);
         assert_eq!(silent.clone().with_foreign_opinions(UnixMillis(1), Sequence(1)), silent);
+    }
+
+    #[test]
+    fn a_programme_says_nothing_for_a_member_that_submitted_the_item_in_person() {
+        use OpinionKind::Negative;
+        let negative = said(Some(Negative), "NOT_HELPFUL");
+        let by_hand = |member| Submission {
+            member: MemberId(member),
+            origin: Origin::default(),
+            at: UnixMillis(1),
+            foreign: None,
+        };
+        let of_programme = record(&[(1, "a", Some(negative))]).submissions[0].clone();
+        let content = ContentDigest::of(BankId(1), &[Hash::md5([1; 16])]);
+        let own = ItemRecord::new(content, Details::default(), by_hand(1)).with(by_hand(2)).unwrap();
+        let followed = own.with(of_programme.clone()).unwrap();
+        let told = followed.clone().with_foreign_opinions(UnixMillis(5), Sequence(7));
+        assert_eq!(told, followed);
+        assert_eq!((told.confirmations(), told.negatives()), (2, 0));
+        // The order does not matter: what was said before is taken back when the member's people submit the item.
+        let first = record(&[(1, "a", of_programme.foreign.clone())]);
+        let first = first.with_foreign_opinions(UnixMillis(5), Sequence(7));
+        assert_eq!((first.confirmations(), first.negatives()), (0, 1));
+        let both = first.with(by_hand(1)).unwrap().with_foreign_opinions(UnixMillis(6), Sequence(8));
+        assert_eq!((both.confirmations(), both.negatives()), (1, 0));
+        assert_eq!(both.opinions.of_programme(MemberId(1)).unwrap().kind, None);
+        // The submission of another member in person leaves the programme its word, and so does one that is gone.
+        let of_other = first.with(by_hand(2)).unwrap().with_foreign_opinions(UnixMillis(6), Sequence(8));
+        assert_eq!((of_other.confirmations(), of_other.negatives()), (1, 1));
+        let gone = both.without(MemberId(1), Some(&Origin::default())).unwrap();
+        let gone = gone.with_foreign_opinions(UnixMillis(7), Sequence(9));
+        assert_eq!((gone.confirmations(), gone.negatives()), (0, 1));
     }
 }

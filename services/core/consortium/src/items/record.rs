@@ -206,6 +206,12 @@ impl ItemRecord {
         self.submissions.iter().any(|one| one.origin.programme().is_empty())
     }
 
+    /// Whether a member has submitted the item in person: one of its submissions names no programme.
+    #[must_use]
+    pub fn is_own_of(&self, member: MemberId) -> bool {
+        self.submissions.iter().any(|one| one.member == member && one.origin.programme().is_empty())
+    }
+
     /// Whose the item is.
     #[must_use]
     pub fn whose(&self) -> Whose {

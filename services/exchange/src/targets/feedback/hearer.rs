@@ -20,6 +20,10 @@ pub(crate) trait Hearer: Send + Sync {
     /// Tells the programme of opinions, at most [`Self::batch_max`], or asks for what is needed to do that.
     fn say(&self, sayings: &[Saying]) -> Result<Request, Trouble>;
 
+    /// Whether [`Self::say`] asks for one object of the programme, which may be gone. Elsewhere a status that says so means that the endpoint is not
+    /// there: the address is wrong, or the programme is down. The requests of [`Self::said`] are all for one object.
+    fn says_to_one_object(&self) -> bool;
+
     /// Reads the answer of success to [`Self::say`]: the requests that follow it, none where everything is said.
     fn said(&self, sayings: &[Saying], answer: &Response) -> Result<Vec<Request>, Trouble>;
 

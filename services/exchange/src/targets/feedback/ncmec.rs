@@ -91,6 +91,11 @@ impl Hearer for Ncmec {
         Ok(Request::put_xml(url, document).with("Authorization", self.authorization.clone()))
     }
 
+    fn says_to_one_object(&self) -> bool {
+        // An entry.
+        true
+    }
+
     fn said(&self, _sayings: &[Saying], _answer: &Response) -> Result<Vec<Request>, Trouble> {
         Ok(Vec::new())
     }

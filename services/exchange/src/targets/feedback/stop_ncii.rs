@@ -69,6 +69,11 @@ impl Hearer for StopNcii {
             .with("Ocp-Apim-Subscription-Key", self.subscription_key.clone()))
     }
 
+    fn says_to_one_object(&self) -> bool {
+        // One call for all hashes.
+        false
+    }
+
     fn said(&self, _sayings: &[Saying], _answer: &Response) -> Result<Vec<Request>, Trouble> {
         Ok(Vec::new())
     }

@@ -99,6 +99,11 @@ impl Hearer for ThreatExchange {
         Ok(Request::get(url))
     }
 
+    fn says_to_one_object(&self) -> bool {
+        // A search. What is not there is not found by it.
+        false
+    }
+
     fn said(&self, sayings: &[Saying], answer: &Response) -> Result<Vec<Request>, Trouble> {
         let (found, _) = parse_found(&answer.body)?;
         let mut requests = Vec::new();

@@ -7,7 +7,7 @@ use vigie_model::OpinionKind::{Negative, Positive};
 
 use super::hearing::{Bed, HEARERS, Spoiled};
 use super::said::Says::{Add, Back, Item, Touch};
-use crate::asking::request::Response;
+use crate::asking::request::{Method, Response};
 use crate::cursor::OutPlace;
 use crate::following::alarm::{Alarm, Failure};
 use crate::tests::servers::Programme;
@@ -58,13 +58,50 @@ fn more_refusals_than_are_kept_are_counted_and_told_when_somebody_asks() {
 
 #[test]
 fn what_a_programme_no_longer_has_needs_no_opinion() {
-    for programme in HEARERS {
+    // StopNCII has one call for all hashes, and says of no hash that it is gone.
+    for programme in [Programme::Ncmec, Programme::ThreatExchange] {
         let bed = Bed::new(programme);
         bed.change(&[Add(1), Add(2), Item(1, Positive), Item(2, Negative)]);
         bed.heard.lock().unwrap().gone.insert(1);
         let (_, alarm) = block_on(bed.tell(false)).unwrap();
         assert_eq!(alarm, None, "{programme:?}");
         assert_eq!(bed.heard.lock().unwrap().words.keys().copied().collect::<Vec<_>>(), [2]);
+    }
+    // A descriptor that goes between the search and the reaction.
+    let bed = Bed::with(Programme::ThreatExchange, |count, request| {
+        let is_first_reaction = matches!(request.method, Method::Form(_)) && count == 1;
+        is_first_reaction.then(|| Spoiled::Before(Ok(Response::of_status(404))))
+    });
+    bed.change(&[Add(1), Add(2), Item(1, Positive), Item(2, Negative)]);
+    assert_eq!(block_on(bed.tell(false)).unwrap().1, None);
+    assert_eq!(bed.heard.lock().unwrap().words.keys().copied().collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn an_endpoint_that_is_not_there_is_an_alarm_and_loses_no_opinion() {
+    for programme in [Programme::StopNcii, Programme::ThreatExchange] {
+        let status = Arc::new(Mutex::new(Some(404)));
+        let told = Arc::clone(&status);
+        let bed = Bed::with(programme, move |_, _| {
+            let status = (*told.lock().unwrap())?;
+            Some(Spoiled::Before(Ok(Response::of_status(status))))
+        });
+        let all: Vec<_> = (1..6).flat_map(|number| [Add(number), Item(number, Positive)]).collect();
+        bed.change(&all);
+        for not_there in [404, 410] {
+            *status.lock().unwrap() = Some(not_there);
+            for is_asked in [false, true] {
+                let stopped = block_on(bed.tell(is_asked)).unwrap_err();
+                assert_eq!(stopped, Failure::Alarm(Alarm::Refused(not_there)), "{programme:?}");
+                assert_eq!((bed.place().after, bed.place().known), (0, 0), "{programme:?}");
+            }
+        }
+        // Once for each round: a request of many is not cut into those of one.
+        assert_eq!(bed.heard.lock().unwrap().requests, 4, "{programme:?}");
+        *status.lock().unwrap() = None;
+        let (done, alarm) = block_on(bed.tell(false)).unwrap();
+        assert_eq!((done.told, alarm), (5, None), "{programme:?}");
+        bed.check("once it is there");
     }
 }
 

@@ -66,6 +66,25 @@ async fn a_busy_programme_is_waited_for_and_a_refused_credential_stops_write_bac
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_not_there_is_an_alarm_and_loses_no_withdrawal() {
+    for programme in BOTH {
+        let bed = Bed::new(programme);
+        bed.change(&stages()[0]);
+        bed.run().await;
+        bed.change(&[Remove(0), Remove(1)]);
+        for status in [404, 410] {
+            let fetch = Taking::new(programme, "111", &bed.given, move |_, _| {
+                Some(Spoiled::Before(Ok(Response::of_status(status))))
+            });
+            let failure = write_back(&bed.bank, &fetch, 0, false).await.unwrap_err();
+            assert_eq!(failure, Failure::Alarm(Alarm::Refused(status)), "{programme:?}");
+        }
+        assert_eq!(bed.run().await, None);
+        bed.check("once it is there");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_item_is_named_and_tried_again_and_holds_nobody_up() {
     for programme in BOTH {
         let bed = Bed::new(programme);
