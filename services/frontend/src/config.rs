@@ -94,7 +94,8 @@ pub struct Config {
     /// The window of these counts, in seconds. It moves in steps of a tenth.
     #[schemars(range(min = 1, max = FLOOD_WINDOW_SECONDS_MAX))]
     pub flood_window_seconds: u32,
-    /// Pairs of members and items that are counted, of up to 250 bytes each; beyond them the pair whose last match is the oldest is forgotten.
+    /// Pairs of members and items that are counted, of up to 250 bytes each; beyond them the member with the most pairs loses the one
+    /// whose last match is its oldest.
     #[schemars(range(min = 1, max = FLOOD_PAIRS_MAX))]
     pub flood_pairs_max: usize,
     /// Limits of the server.

@@ -109,20 +109,26 @@ impl LatencyReports {
         }
     }
 
+    /// Reports once. What is sent stays in `pending` until there is an answer: a report that is dropped half way is sent again, with its key.
     async fn report(&mut self, deadline: Instant) {
-        let taken = || Some(self.latencies.take()).filter(|taken| !taken.is_empty());
-        let pending = self.pending.take().or_else(|| Some((IdempotencyKey::random(), taken()?)));
-        let Some((key, latencies)) = pending else { return };
-        match self.bank.record_latencies(&latencies, key.clone(), deadline).await {
-            Ok(()) => self.is_lost = false,
+        if self.pending.is_none() {
+            let taken = Some(self.latencies.take()).filter(|taken| !taken.is_empty());
+            self.pending = taken.map(|taken| (IdempotencyKey::random(), taken));
+        }
+        let Some((key, latencies)) = &self.pending else { return };
+        match self.bank.record_latencies(latencies, key.clone(), deadline).await {
+            Ok(()) => {
+                self.pending = None;
+                self.is_lost = false;
+            }
             // A bank of an older version counts none, and what it will never take must not keep the rest back.
             Err(error) if matches!(error.code(), Code::InvalidArgument | Code::Unimplemented) => {
+                self.pending = None;
                 if !std::mem::replace(&mut self.is_lost, true) {
                     tracing::info!(%error, "the bank refuses latencies, which are dropped");
                 }
             }
             Err(error) => {
-                self.pending = Some((key, latencies));
                 if !std::mem::replace(&mut self.is_lost, true) {
                     tracing::info!(%error, "latencies cannot be reported to the statistics; they are kept and reported later");
                 }
@@ -160,6 +166,28 @@ mod tests {
             digest: None,
             members_on: false,
         }
+    }
+
+    #[tokio::test]
+    async fn a_report_that_is_dropped_half_way_is_sent_again_with_its_key() {
+        // It takes connections, and answers nothing.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let bank = format!("http://{}", silent.local_addr().unwrap());
+        let latencies = Arc::new(Latencies::default());
+        let mut reports = LatencyReports::new(Arc::clone(&latencies), &bank, &Network::tcp()).unwrap();
+        latencies.count(Timed::of(&range(vec![removal(1)], Some(1_000))), UnixMillis(1_012));
+        let mut expected = Histogram::default();
+        expected.record(12);
+        let mut keys = Vec::new();
+        for _ in 0..2 {
+            let report = reports.report(Instant::now() + REPORT_MAX);
+            tokio::time::timeout(Duration::from_millis(50), report).await.unwrap_err();
+            let (key, sent) = reports.pending.clone().unwrap();
+            assert_eq!(sent, [(LatencyKind::RemovalToGone, expected.clone())]);
+            keys.push(format!("{key:?}"));
+        }
+        assert_eq!(keys[0], keys[1]);
+        assert_eq!(latencies.take(), []);
     }
 
     #[test]

@@ -103,6 +103,25 @@ async fn each_content_counts_an_item_once_and_answers_without_matches_count_noth
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_member_that_looks_up_more_than_is_tracked_causes_no_flood_at_another() {
+    let floods = floods();
+    // One matches what is ordinary there, and one item often, but not five times as often as the others.
+    for item in 1..=9 {
+        floods.count_times(10, ONE, item);
+    }
+    floods.count_times(49, ONE, 99);
+    for item in 0..3_000 {
+        floods.count_times(1, OTHER, 1_000 + item);
+    }
+    floods.count_times(19, OTHER, 5);
+    assert_eq!(floods.take(), []);
+    floods.count_times(1, ONE, 99);
+    assert_eq!(floods.take(), [Flood { member: ONE, item: ItemId(99), count: 50, median: 10 }]);
+    let mut tracked = floods.0.as_ref().unwrap().tracked();
+    assert_eq!((tracked.len(), tracked.take_dropped()), (1_000, 2_011));
+}
+
+#[tokio::test(start_paused = true)]
 async fn matches_of_another_window_are_no_flood() {
     let floods = floods();
     floods.count_times(19, ONE, 9);

@@ -1,9 +1,12 @@
 //! Matches by member and item within a sliding window, of as many pairs as fit.
 //!
-//! A match costs a look-up and a few words, whatever is tracked. The window moves in steps of a tenth: a match counts for at least nine tenths
-//! of it, and for no longer than the window.
+//! A match costs two look-ups and a few words, whatever is tracked; that of a new pair costs the logarithm of the number of members as well. The
+//! window moves in steps of a tenth: a match counts for at least nine tenths of it, and for no longer than the window.
+//!
+//! Where no pair fits any more, the member with the most pairs loses one. So a member can take a place of another's only while that one has more
+//! pairs than itself, and the counts at a member with no more than its share do not depend on what others look up.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use vigie_model::{ItemId, MemberId, Sequence};
 
@@ -22,7 +25,12 @@ pub(super) type PairKey = (MemberId, ItemId);
 /// The number of a step of the window since the process began.
 pub(super) type Step = u64;
 
-/// The pairs of members and items that matched in the window. Beyond `pairs_max` the pair whose last match is the oldest is dropped.
+/// The lists that a pair is in: that of all pairs, and that of its member.
+const ALL: usize = 0;
+const OWN: usize = 1;
+
+/// The pairs of members and items that matched in the window. Beyond `pairs_max` the member with the most pairs loses the pair whose last match is
+/// its oldest. Where the member of a new pair has as many as any, that is this member.
 #[derive(Debug)]
 pub(super) struct Tracked {
     /// The matches of a pair from which on it is judged.
@@ -30,11 +38,58 @@ pub(super) struct Tracked {
     pairs_max: usize,
     places: HashMap<PairKey, usize>,
     pairs: Vec<Pair>,
-    /// The pairs with the latest and with the earliest last match.
-    newest: usize,
-    oldest: usize,
+    all: Ends,
+    members: HashMap<MemberId, Own>,
+    /// Members by how many pairs they have.
+    by_len: BTreeSet<(usize, MemberId)>,
     candidates: Vec<PairKey>,
     dropped: u64,
+}
+
+/// The pairs of a list with the latest and with the earliest last match.
+#[derive(Debug, Clone, Copy)]
+struct Ends {
+    newest: usize,
+    oldest: usize,
+}
+
+/// The pairs of a member, one or more.
+#[derive(Debug)]
+struct Own {
+    ends: Ends,
+    len: usize,
+}
+
+/// The neighbours of a pair in a list.
+#[derive(Debug, Clone, Copy)]
+struct Links {
+    newer: usize,
+    older: usize,
+}
+
+impl Ends {
+    const NONE: Self = Self { newest: NONE, oldest: NONE };
+
+    fn unlink(&mut self, list: usize, pairs: &mut [Pair], place: usize) {
+        let Links { newer, older } = pairs[place].links[list];
+        match pairs.get_mut(newer) {
+            Some(pair) => pair.links[list].older = older,
+            None => self.newest = older,
+        }
+        match pairs.get_mut(older) {
+            Some(pair) => pair.links[list].newer = newer,
+            None => self.oldest = newer,
+        }
+    }
+
+    fn link_newest(&mut self, list: usize, pairs: &mut [Pair], place: usize) {
+        let before = std::mem::replace(&mut self.newest, place);
+        match pairs.get_mut(before) {
+            Some(pair) => pair.links[list].newer = place,
+            None => self.oldest = place,
+        }
+        pairs[place].links[list] = Links { newer: NONE, older: before };
+    }
 }
 
 #[derive(Debug)]
@@ -47,8 +102,8 @@ struct Pair {
     /// The first state of the list whose matches count: earlier ones are from before a hold.
     counts_from: Sequence,
     is_candidate: bool,
-    newer: usize,
-    older: usize,
+    /// Its neighbours in each list that it is in.
+    links: [Links; 2],
 }
 
 impl Pair {
@@ -60,8 +115,7 @@ impl Pair {
             last: step,
             counts_from,
             is_candidate: false,
-            newer: NONE,
-            older: NONE,
+            links: [Links { newer: NONE, older: NONE }; 2],
         }
     }
 
@@ -95,8 +149,9 @@ impl Tracked {
             pairs_max: pairs_max.max(1),
             places: HashMap::new(),
             pairs: Vec::new(),
-            newest: NONE,
-            oldest: NONE,
+            all: Ends::NONE,
+            members: HashMap::new(),
+            by_len: BTreeSet::new(),
             candidates: Vec::new(),
             dropped: 0,
         }
@@ -172,18 +227,15 @@ impl Tracked {
         if let Some(place) = self.places.get(&key) {
             return *place;
         }
-        let is_full = self.pairs.len() >= self.pairs_max;
-        let oldest = self.pairs.get(self.oldest).map(|pair| (pair.key, step >= pair.last + STEPS as u64));
-        let place = match oldest {
-            Some((oldest, is_over)) if is_over || is_full => {
+        let place = match self.place_to_take(key.0, step) {
+            Some((place, is_over)) => {
                 self.dropped += u64::from(!is_over);
-                self.places.remove(&oldest);
-                let place = self.oldest;
+                self.places.remove(&self.pairs[place].key);
                 self.unlink(place);
                 self.pairs[place] = Pair::new(key, step);
                 place
             }
-            Some(_) | None => {
+            None => {
                 self.pairs.push(Pair::new(key, step));
                 self.pairs.len() - 1
             }
@@ -193,33 +245,56 @@ impl Tracked {
         place
     }
 
+    /// The place that a new pair of a member takes, and whether the pair there is over; `None` where it takes a new one.
+    fn place_to_take(&self, member: MemberId, step: Step) -> Option<(usize, bool)> {
+        let oldest = self.pairs.get(self.all.oldest)?;
+        if step >= oldest.last + STEPS as u64 {
+            return Some((self.all.oldest, true));
+        }
+        if self.pairs.len() < self.pairs_max {
+            return None;
+        }
+        let (most, with_most) = self.by_len.last()?;
+        let own = self.members.get(&member).filter(|own| own.len >= *most);
+        own.or_else(|| self.members.get(with_most)).map(|own| (own.ends.oldest, false))
+    }
+
     fn set_newest(&mut self, place: usize) {
-        if self.newest != place {
-            self.unlink(place);
-            self.link_newest(place);
+        // The newest of all is the newest of its member.
+        if self.all.newest == place {
+            return;
+        }
+        self.all.unlink(ALL, &mut self.pairs, place);
+        self.all.link_newest(ALL, &mut self.pairs, place);
+        let member = self.pairs[place].key.0;
+        if let Some(own) = self.members.get_mut(&member).filter(|own| own.ends.newest != place) {
+            own.ends.unlink(OWN, &mut self.pairs, place);
+            own.ends.link_newest(OWN, &mut self.pairs, place);
         }
     }
 
     fn unlink(&mut self, place: usize) {
-        let (newer, older) = (self.pairs[place].newer, self.pairs[place].older);
-        match self.pairs.get_mut(newer) {
-            Some(pair) => pair.older = older,
-            None => self.newest = older,
-        }
-        match self.pairs.get_mut(older) {
-            Some(pair) => pair.newer = newer,
-            None => self.oldest = newer,
+        self.all.unlink(ALL, &mut self.pairs, place);
+        let member = self.pairs[place].key.0;
+        let Some(own) = self.members.get_mut(&member) else { return };
+        own.ends.unlink(OWN, &mut self.pairs, place);
+        self.by_len.remove(&(own.len, member));
+        own.len -= 1;
+        if own.len == 0 {
+            self.members.remove(&member);
+        } else {
+            self.by_len.insert((own.len, member));
         }
     }
 
     fn link_newest(&mut self, place: usize) {
-        let before = std::mem::replace(&mut self.newest, place);
-        match self.pairs.get_mut(before) {
-            Some(pair) => pair.newer = place,
-            None => self.oldest = place,
-        }
-        let pair = &mut self.pairs[place];
-        (pair.newer, pair.older) = (NONE, before);
+        self.all.link_newest(ALL, &mut self.pairs, place);
+        let member = self.pairs[place].key.0;
+        let own = self.members.entry(member).or_insert(Own { ends: Ends::NONE, len: 0 });
+        own.ends.link_newest(OWN, &mut self.pairs, place);
+        self.by_len.remove(&(own.len, member));
+        own.len += 1;
+        self.by_len.insert((own.len, member));
     }
 }
 

@@ -42,9 +42,13 @@ impl Naive {
     fn count(&mut self, key: PairKey, as_of: Sequence, step: Step, pairs_max: usize) {
         let known = self.order.iter().position(|one| one.key == key).map(|at| self.order.remove(at));
         let is_over = |one: &Known| one.last + STEPS as u64 <= step;
-        let oldest = self.order.first().copied().filter(|one| self.order.len() == pairs_max || is_over(one));
-        if let (None, Some(gone)) = (known, oldest) {
-            self.order.remove(0);
+        let oldest = match self.order.first() {
+            Some(first) if is_over(first) => Some(0),
+            Some(_) if self.order.len() == pairs_max => Some(self.first_of_the_most(key.0)),
+            Some(_) | None => None,
+        };
+        if let (None, Some(oldest)) = (known, oldest) {
+            let gone = self.order.remove(oldest);
             self.dropped += u64::from(!is_over(&gone));
             self.matches.retain(|(one, _)| *one != gone.key);
         }
@@ -53,6 +57,14 @@ impl Naive {
         if as_of >= counts_from {
             self.matches.push((key, step));
         }
+    }
+
+    /// Where the first pair is of the member with the most pairs: of the one that asks, if it has as many, else of the last one.
+    fn first_of_the_most(&self, asks: MemberId) -> usize {
+        let members = || self.order.iter().map(|one| one.key.0);
+        let len = |member| members().filter(|one| *one == member).count();
+        let most = members().max_by_key(|member| (len(*member), *member == asks, *member)).unwrap();
+        members().position(|member| member == most).unwrap()
     }
 
     fn begin_anew(&mut self, key: PairKey, counts_from: Sequence) {
@@ -76,11 +88,12 @@ impl Naive {
 fn counts_are_those_of_each_match_by_itself_in_any_order() {
     for seed in 0..300 {
         let mut random = SmallRng::seed_from_u64(seed);
-        let pairs_max = random.random_range(1..8);
+        let pairs_max = random.random_range(1..12);
+        let members = random.random_range(1..5);
         let (mut tracked, mut naive) = (Tracked::new(u32::MAX, pairs_max), Naive::default());
         let mut step = 0;
         for _ in 0..400 {
-            let key = key(random.random_range(1..3), random.random_range(1..6));
+            let key = key(random.random_range(0..members), random.random_range(1..6));
             match random.random_range(0..20) {
                 // Within the window, at its end, and beyond.
                 0 => step += random.random_range(1..25),
@@ -98,6 +111,12 @@ fn counts_are_those_of_each_match_by_itself_in_any_order() {
             step += u64::from(random.random_bool(0.1));
             assert_eq!(counts(&tracked, step), naive.counts(step), "seed {seed}, step {step}");
             assert!(tracked.len() <= pairs_max && tracked.places.len() == tracked.len(), "seed {seed}");
+            let of_members: usize = tracked.members.values().map(|own| own.len).sum();
+            assert_eq!(
+                (of_members, tracked.by_len.len()),
+                (tracked.len(), tracked.members.len()),
+                "seed {seed}"
+            );
         }
         assert_eq!(tracked.take_dropped(), naive.dropped, "seed {seed}");
     }
