@@ -164,7 +164,7 @@ impl BankLog {
         // Two of a month, and of months that the clock has not come to there are none.
         let documents = self.store.document_range(&range).await?;
         let latencies = documents.iter().filter_map(read_latency).collect();
-        Ok(Counters { counts: self.counts().await?, latencies })
+        Ok(Counters::new(self.counts().await?, latencies, self.now()))
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -106,7 +106,7 @@ bank! {
         pb::ListMemberHoldsResponse { items }
     }
     report_floods(_request: ReportFloodsRequest) -> ReportFloodsResponse {
-        pb::ReportFloodsResponse { sequence: 25 }
+        pb::ReportFloodsResponse { sequence: 25, held: Vec::new() }
     }
 }
 

@@ -40,14 +40,24 @@ impl BankGrpc {
         action: OpinionAction,
         key: impl FnOnce(T) -> String,
     ) -> Result<(u32, u64), Status> {
+        let answer = self.write_action(request, action, key).await?;
+        let Answer::Noted { changed, sequence } = answer else { return Err(Error::Broken.into()) };
+        Ok((changed, sequence.0))
+    }
+
+    async fn write_action<T: Message>(
+        &self,
+        request: Request<T>,
+        action: OpinionAction,
+        key: impl FnOnce(T) -> String,
+    ) -> Result<Answer, Status> {
         let action = |message: &T| {
             let mut hasher = blake3::Hasher::new();
             hasher.update(std::any::type_name::<T>().as_bytes()).update(&message.encode_to_vec());
             Ok(Action::Opinions(OpinionWrite { action, request_digest: hasher.finalize().into() }))
         };
         let (_, answer) = self.write(request, action, key).await?;
-        let Answer::Noted { changed, sequence } = answer else { return Err(Error::Broken.into()) };
-        Ok((changed, sequence.0))
+        Ok(answer)
     }
 
     /// The opinions of a request, with the places of their hashes.
@@ -351,8 +361,11 @@ impl pb::opinion_service_server::OpinionService for BankGrpc {
             }
         };
         let action = OpinionAction::Flooded { floods: floods.collect(), window_ms };
-        let (_, sequence) = self.write_opinions(request, action, |_| String::new()).await?;
-        Ok(Response::new(pb::ReportFloodsResponse { sequence }))
+        let answer = self.write_action(request, action, |_| String::new()).await?;
+        let Answer::FloodsHeld { held, sequence } = answer else { return Err(Error::Broken.into()) };
+        let flood = |(member, item): (MemberId, ItemId)| pb::Flood { member_id: member.0, item_id: item.0 };
+        let held = held.into_iter().map(flood).collect();
+        Ok(Response::new(pb::ReportFloodsResponse { sequence: sequence.0, held }))
     }
 }
 

@@ -2,9 +2,10 @@
 
 use prost::Message as _;
 use vigie_consortium::{Change as DirectoryChange, Exchange};
-use vigie_model::{Bank, BankId, BankName, ItemId, Sequence};
+use vigie_model::{Bank, BankId, BankName, ItemId, MemberId, Sequence};
 use vigie_proto::bank::{LogChange, decode_log_change, encode_log_change};
 use vigie_proto::pb::bank::v1 as pb;
+use vigie_proto::pb::consortium::v1 as pb_members;
 
 /// The answer to a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +84,13 @@ pub(crate) enum Answer {
     Noted {
         /// How many.
         changed: u32,
+        /// The last change, or the newest of all where nothing changed.
+        sequence: Sequence,
+    },
+    /// Floods were reported.
+    FloodsHeld {
+        /// Those that are held now.
+        held: Vec<(MemberId, ItemId)>,
         /// The last change, or the newest of all where nothing changed.
         sequence: Sequence,
     },
@@ -188,6 +196,14 @@ impl vigie_log::Answer for Answer {
             Self::Noted { changed, sequence } => {
                 (14, [&sequence.0.to_be_bytes()[..], &changed.to_be_bytes()].concat())
             }
+            Self::FloodsHeld { held, sequence } => {
+                let flood = |(member, item): (MemberId, ItemId)| pb_members::Flood {
+                    member_id: member.0,
+                    item_id: item.0,
+                };
+                let held = held.into_iter().map(flood).collect();
+                (16, pb_members::ReportFloodsResponse { sequence: sequence.0, held }.encode_to_vec())
+            }
             Self::Case(case) => (15, case.encode()),
             Self::Recorded { entries } => (6, entries.to_be_bytes().to_vec()),
             Self::HoldsSet { held, sequence } => {
@@ -246,6 +262,12 @@ impl vigie_log::Answer for Answer {
                 let changed = u32::from_be_bytes(changed.try_into().ok()?);
                 Some(Self::Noted { changed, sequence: Sequence(u64::from_be_bytes(*sequence)) })
             }
+            16 => {
+                let message = pb_members::ReportFloodsResponse::decode(message).ok()?;
+                let held =
+                    message.held.iter().map(|flood| (MemberId(flood.member_id), ItemId(flood.item_id)));
+                Some(Self::FloodsHeld { held: held.collect(), sequence: Sequence(message.sequence) })
+            }
             15 => Some(Self::Case(CaseAnswer::decode(message)?)),
             6 => Some(Self::Recorded { entries: u64::from_be_bytes(message.try_into().ok()?) }),
             9 => {
@@ -277,7 +299,7 @@ impl vigie_log::Answer for Answer {
 
 #[cfg(test)]
 mod tests {
-    use vigie_consortium::{Member, MemberId};
+    use vigie_consortium::Member;
     use vigie_log::Answer as _;
     use vigie_model::UnixMillis;
 
@@ -306,6 +328,7 @@ mod tests {
             Answer::ItemsListed { sequence: Sequence(8) },
             Answer::HoldsSet { held: 2, sequence: Sequence(8) },
             Answer::Noted { changed: 3, sequence: Sequence(8) },
+            Answer::FloodsHeld { held: vec![(MemberId(2), ItemId(7))], sequence: Sequence(8) },
             Answer::Case(CaseAnswer { number: 7, sequence: Sequence(8), ..CaseAnswer::default() }),
             Answer::Case(CaseAnswer {
                 number: 7,

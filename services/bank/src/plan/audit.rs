@@ -84,6 +84,7 @@ impl About {
             Answer::ItemUpdated { sequence, .. } => Self { sequence: Some(*sequence), ..self },
             Answer::ItemsRemoved { sequence }
             | Answer::HoldsSet { sequence, held: _ }
+            | Answer::FloodsHeld { sequence, held: _ }
             | Answer::Noted { sequence, changed: _ } => Self { sequence: Some(*sequence), ..self },
             Answer::Directory { change, sequence } => {
                 Self { banks: bank_of(change).into_iter().collect(), sequence: Some(*sequence), ..self }

@@ -335,19 +335,21 @@ impl OpinionClient {
     }
 
     /// Holds items for members at which they match far too often in a window of up to a day. For frontends. The call has no key: what is held already stays so.
+    /// Returns those that are held now; the others were passed over.
     pub async fn report_floods(
         &self,
         floods: &[(MemberId, ItemId)],
         window: Duration,
         deadline: Instant,
-    ) -> Result<Written<()>, CallError> {
+    ) -> Result<Written<Vec<(MemberId, ItemId)>>, CallError> {
         let flood = |(member, item): &(MemberId, ItemId)| pb::Flood { member_id: member.0, item_id: item.0 };
         let request = pb::ReportFloodsRequest {
             floods: floods.iter().map(flood).collect(),
             window_ms: u32::try_from(window.as_millis()).unwrap_or(u32::MAX),
         };
         let answer: pb::ReportFloodsResponse = call!(self, deadline, report_floods, ReportFloods, request)?;
-        self.bank.written(Ok(()), answer.sequence)
+        let held = answer.held.iter().map(|flood| (MemberId(flood.member_id), ItemId(flood.item_id)));
+        self.bank.written(Ok(held.collect()), answer.sequence)
     }
 }
 

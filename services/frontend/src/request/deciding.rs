@@ -17,6 +17,7 @@ use vigie_model::{
 use vigie_policy::{Budget, Decision, MatchFacts, QueryFacts};
 
 use crate::matching::{Answer, Matching};
+use crate::prepared::Found;
 use crate::request::policies::{Compiled, Policies};
 use crate::request::reports::{Counting, Trials};
 use crate::request::rooms::Rooms;
@@ -104,7 +105,8 @@ impl Deciding {
                 matched.found.matches.iter().map(|found| self.facts(found)).collect();
             let shadow = in_shadow.get(number).map_or(&[][..], |found| &found.matches);
             // What counts was found by the search itself.
-            matches.extend(shadow.iter().map(|found| self.facts(found)).filter(|facts| facts.shadow));
+            let shadow = shadow.iter().map(|found| self.facts(found)).filter(|facts| facts.shadow);
+            matches.extend(shadow.take(SHADOW_MAX.into()));
             let first = queries.of_content(number).next().map(|(_, query)| query);
             let facts = self.query(at, matched, first, is_partial);
             let (decided, counted) = decided(&compiled, &matches, &facts, until);
@@ -181,29 +183,43 @@ impl Deciding {
             .filter(|(_, matched)| may_be_aside(matched))
             .map(|(number, _)| number)
             .collect();
-        let first = |number| answer.queries.of_content(number).next().map(|(_, query)| query.clone());
-        let queries: Vec<Query> = numbers.iter().map(|number| first(*number).unwrap_or_default()).collect();
+        // Each frame and way: the search tells of a content alone that something was set aside.
+        let (mut of, mut queries) = (Vec::new(), Vec::new());
+        for number in numbers {
+            for (rendition, query) in answer.queries.of_content(number) {
+                of.push((number, rendition));
+                queries.push(query.clone());
+            }
+        }
         if queries.is_empty() {
             return None;
         }
+        // What is not in shadow is found again, and takes no place of what is.
+        let found = searched().map(|matched| matched.found.matches.len()).max().unwrap_or_default();
         let options = SearchOptions {
             banks: Vec::new(),
             bank_set: Some(aside),
             member: Some(self.member),
             with_aside: true,
-            limit: Limit::new(SHADOW_MAX.into()).unwrap_or_default(),
+            limit: shadow_limit(found),
             ..options.clone()
         };
         let found = matching.search_again(&queries, &options, urgency, rooms, deadline);
         let found: Result<Vec<QueryMatches>, Status> = Box::pin(found).await;
-        let mut all = vec![QueryMatches::default(); searched().count()];
-        for (number, found) in numbers.into_iter().zip(found.ok()?) {
-            if let Some(of) = all.get_mut(number) {
-                *of = found;
+        let mut all: Vec<Found> = searched().map(|_| Found::new(options.limit)).collect();
+        for ((number, rendition), found) in of.into_iter().zip(found.ok()?) {
+            if let Some(content) = all.get_mut(number) {
+                content.add(rendition, found);
             }
         }
-        Some(all)
+        Some(all.into_iter().map(Found::finish).collect())
     }
+}
+
+/// The limit of a search for what is in shadow, of contents with up to so many other matches.
+fn shadow_limit(found: usize) -> Limit {
+    let limit = found.saturating_add(SHADOW_MAX.into()).min(Limit::MAX.into());
+    i64::try_from(limit).ok().and_then(|limit| Limit::new(limit).ok()).unwrap_or_default()
 }
 
 /// What the compiled rules say, or that a person has to look where there are none; and the places of the matches on which that rests.
@@ -256,6 +272,13 @@ mod tests {
     fn of(hashes: impl IntoIterator<Item = Hash>) -> u64 {
         let hashes = hashes.into_iter().map(|hash| QueryHash { hash, variant: Variant::Original });
         digest(&Query { hashes: hashes.collect() })
+    }
+
+    #[test]
+    fn other_matches_take_no_place_of_those_in_shadow() {
+        for (found, limit) in [(0, 16), (16, 32), (100, 116), (984, 1_000), (1_000, 1_000)] {
+            assert_eq!(shadow_limit(found).get(), limit);
+        }
     }
 
     #[test]

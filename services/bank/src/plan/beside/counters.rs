@@ -6,13 +6,46 @@ use vigie_consortium::{Class, Details, Document, DocumentId, DocumentKey, Docume
 use vigie_model::{BankId, MemberId, OpinionKind, UnixMillis, Verdict};
 use vigie_statistics::{CellKey, ClassText, Counts, Histogram, LatencyKind, Measure, Month};
 
-/// The counters that the writer keeps in memory: those of the month of its start and of the month before, and all later ones.
+/// The counters that the writer keeps in memory: those of the newest month, and of the month before.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counters {
     /// What happened how often.
     pub(crate) counts: Counts,
     /// How long changes took to be searched.
     pub(crate) latencies: Latencies,
+    /// The number of the newest month that was counted in; 0 before the first.
+    newest: u16,
+}
+
+impl Counters {
+    /// From what is kept of the month of a time and of the one before.
+    pub(crate) fn new(counts: Counts, latencies: Latencies, now: UnixMillis) -> Self {
+        Self { counts, latencies, newest: Month::of(now).map_or(0, Month::number) }
+    }
+
+    /// The month of a time. When a new one begins, those before the last one are dropped. `None` for a month that was dropped, or of a clock that
+    /// is far off: nothing may be counted then, since the numbers so far are not known.
+    pub(crate) fn begin(&mut self, now: UnixMillis) -> Option<Month> {
+        let month = Month::of(now).ok()?;
+        if month.number() > self.newest {
+            self.newest = month.number();
+            if let Ok(last) = Month::from_number(self.newest.saturating_sub(1)) {
+                self.counts.drop_before(last);
+                self.latencies.retain(|(of, _), _| *of >= last);
+            }
+        }
+        (month.number() >= self.newest.saturating_sub(1)).then_some(month)
+    }
+
+    /// Adds to a counter: without class and verdict where it is a new one and there are `counters_max`. Returns its key and its new count.
+    pub(crate) fn add(&mut self, key: CellKey, by: u64, counters_max: usize) -> (CellKey, u64) {
+        let is_too_many = self.counts.len() >= counters_max && self.counts.get(&key) == 0;
+        let key =
+            if is_too_many { CellKey { class: ClassText::default(), verdict: None, ..key } } else { key };
+        self.counts.add(key.clone(), by);
+        let count = self.counts.get(&key);
+        (key, count)
+    }
 }
 
 /// The latencies of months.
@@ -146,4 +179,42 @@ pub(crate) fn read_latency(document: &Document) -> Option<((Month, LatencyKind),
         u16::try_from(document.key.number(0)).ok().and_then(|month| Month::from_number(month).ok())?;
     let kind = LatencyKind::ALL.into_iter().find(|kind| latency_key(month, *kind) == document.key)?;
     Some(((month, kind), Histogram::decode(&document.payload).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY_MS: u64 = 86_400_000;
+
+    #[test]
+    fn counters_of_three_months_keep_their_class_where_two_months_fit() {
+        let mut counters = Counters::default();
+        let class = |number: u32| ClassText::new(&format!("iwf/category={number}")).unwrap();
+        let key = |month, number| CellKey {
+            month,
+            member: None,
+            bank: Some(BankId(1)),
+            class: class(number),
+            verdict: None,
+            what: Measure::MatchesExact,
+        };
+        // Two classes a month; four counters fit.
+        for at in [10, 41, 72, 103].map(|day| UnixMillis(day * DAY_MS)) {
+            let month = counters.begin(at).unwrap();
+            for number in 0..2 {
+                assert_eq!(counters.add(key(month, number), 3, 4), (key(month, number), 3));
+                assert_eq!(counters.add(key(month, number), 4, 4), (key(month, number), 7));
+            }
+            counters.latencies.insert((month, LatencyKind::AddToMatchable), Histogram::default());
+        }
+        assert_eq!((counters.counts.len(), counters.latencies.len()), (4, 2));
+        // The month before goes on where it was; that before is not known any more.
+        let last = counters.begin(UnixMillis(72 * DAY_MS)).unwrap();
+        assert_eq!(counters.add(key(last, 1), 1, 4), (key(last, 1), 8));
+        assert_eq!(counters.begin(UnixMillis(41 * DAY_MS)), None);
+        // A class too many has none.
+        let unclassed = CellKey { class: ClassText::default(), ..key(last, 2) };
+        assert_eq!(counters.add(key(last, 2), 1, 4), (unclassed, 1));
+    }
 }

@@ -4,7 +4,7 @@ use prost::Message as _;
 use vigie_consortium::{DocumentKey, DocumentKind};
 use vigie_proto::consortium::verdict_to_wire;
 use vigie_proto::pb::consortium::v1 as pb;
-use vigie_statistics::{CellKey, ClassText, Histogram, LatencyKind, Measure, Month, VerdictText};
+use vigie_statistics::{CellKey, Histogram, LatencyKind, Measure, VerdictText};
 
 use super::counters::{CountedMatches, CountedTrial, MatchCounts, Of, latency_key, trial_id};
 use crate::error::Error;
@@ -12,7 +12,7 @@ use crate::plan::Planner;
 use crate::plan::answer::Answer;
 use crate::plan::cases::known::decode;
 
-/// Counters beyond this many are counted without class and verdict: whoever makes classes up must not fill the writer's memory.
+/// Counters of two months beyond this many are counted without class and verdict: whoever makes classes up must not fill the writer's memory.
 const COUNTERS_MAX: usize = 200_000;
 
 impl Planner<'_> {
@@ -58,7 +58,7 @@ impl Planner<'_> {
         &mut self,
         counted: &[(LatencyKind, Histogram)],
     ) -> Result<Answer, Error> {
-        if let Ok(month) = Month::of(self.now()) {
+        if let Some(month) = self.state.counters.begin(self.now()) {
             for (kind, histogram) in counted {
                 let held = self.state.counters.latencies.entry((month, *kind)).or_default();
                 held.merge(histogram);
@@ -72,18 +72,15 @@ impl Planner<'_> {
 
     /// Adds to a counter of the present month.
     pub(in crate::plan) fn count_up(&mut self, of: &Of, what: Measure, by: u64) -> Result<(), Error> {
-        // Of a clock that is far off nothing is counted.
-        let (Ok(month), true) = (Month::of(self.now()), by > 0) else { return Ok(()) };
+        if by == 0 {
+            return Ok(());
+        }
+        let Some(month) = self.state.counters.begin(self.now()) else { return Ok(()) };
         let Of { member, bank, class, verdict } = of.clone();
         let verdict = verdict.and_then(|verdict| VerdictText::new(&verdict.name().to_ascii_lowercase()).ok());
-        let mut key = CellKey { month, member, bank, class, verdict, what };
-        let counters = &mut self.state.counters.counts;
-        if counters.len() >= COUNTERS_MAX && counters.get(&key) == 0 {
-            key = CellKey { class: ClassText::default(), verdict: None, ..key };
-        }
-        counters.add(key.clone(), by);
-        let (count, encoded) = (counters.get(&key), key.encode());
-        let document = DocumentKey::new(&encoded).map_err(|_| Error::Broken)?;
+        let key = CellKey { month, member, bank, class, verdict, what };
+        let (key, count) = self.state.counters.add(key, by, COUNTERS_MAX);
+        let document = DocumentKey::new(&key.encode()).map_err(|_| Error::Broken)?;
         self.put_document(DocumentKind::Count, document, count.to_be_bytes().to_vec())
     }
 }

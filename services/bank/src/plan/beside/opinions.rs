@@ -147,7 +147,7 @@ impl Planner<'_> {
     /// Holds items for the members that ask for it, or lets them match there again. What is held already stays as it is.
     fn hold_here(&mut self, here: &[(MemberId, ItemId)], held: bool) -> Result<Answer, Error> {
         let at = self.now();
-        self.change_holds(here, |record, member| match (place_of(record, member), held) {
+        self.change_holds(here, |record, member, _| match (place_of(record, member), held) {
             (Err(place), true) => {
                 record.held_for.insert(place, MemberHold { member, since: at, flooded: false });
             }
@@ -163,26 +163,30 @@ impl Planner<'_> {
     /// Holds items for members at which they flood, but for those that lifted such a hold within the window.
     fn hold_flooded(&mut self, floods: &[(MemberId, ItemId)], window_ms: u64) -> Result<Answer, Error> {
         let since = self.now();
-        self.change_holds(floods, |record, member| {
-            if let Err(place) = place_of(record, member)
-                && record.may_flood(member, window_ms, since)
-            {
+        let mut held = Vec::new();
+        let answer = self.change_holds(floods, |record, member, item| match place_of(record, member) {
+            Err(place) if record.may_flood(member, window_ms, since) => {
                 record.held_for.insert(place, MemberHold { member, since, flooded: true });
+                held.push((member, item));
             }
-        })
+            Err(_) => {}
+            Ok(_) => held.push((member, item)),
+        })?;
+        let Answer::Noted { sequence, .. } = answer else { return Err(Error::Broken) };
+        Ok(Answer::FloodsHeld { held, sequence })
     }
 
     /// Changes the holds of items for members. Items that are gone are passed over.
     fn change_holds(
         &mut self,
         here: &[(MemberId, ItemId)],
-        change: impl Fn(&mut ItemRecord, MemberId),
+        mut change: impl FnMut(&mut ItemRecord, MemberId, ItemId),
     ) -> Result<Answer, Error> {
         let mut changed: BTreeMap<ItemId, (Placement, ItemRecord)> = BTreeMap::new();
         for (member, item) in here {
             let Some(placement) = self.living(*item) else { continue };
             let (_, record) = changed.entry(*item).or_insert_with(|| (placement, self.record_of(&placement)));
-            change(record, *member);
+            change(record, *member, *item);
         }
         self.put_all(changed)
     }

@@ -3,12 +3,11 @@
 //! A record is stored in parts: the matches in one bank are one part, under a key that begins with the time when its days are over, so that
 //! what is over is found first. Two more documents lead to the parts: one by the decision's id, one by member and time.
 
+use prost::Message as _;
 use vigie_consortium::cases::{RecordedDecision, RecordedMatch};
 use vigie_consortium::{Directory, Document, DocumentId, DocumentKey, DocumentKind};
 use vigie_model::{BankId, MemberId, UnixMillis};
 use vigie_proto::pb::consortium::v1 as pb;
-
-use super::known::decode;
 
 /// A decision that a frontend has taken.
 #[derive(Debug, Clone)]
@@ -61,7 +60,7 @@ pub(crate) fn kept_until(directory: &Directory, bank: BankId, decided_at: UnixMi
 
 /// Whether a part is kept now: by the days of its time, and by those that its bank has since.
 pub(crate) fn is_kept(directory: &Directory, document: &Document, now: UnixMillis) -> bool {
-    let decided_at = decode::<pb::StoredDecision>(document).and_then(|part| part.record);
+    let decided_at = pb::StoredDecision::decode(&*document.payload).ok().and_then(|part| part.record);
     let decided_at = UnixMillis(decided_at.map_or(0, |record| record.decided_at_unix_ms));
     let until = kept_until(directory, bank_of(&document.key), decided_at);
     until.is_some_and(|until| until.min(document.key.number(0)) > now.0)

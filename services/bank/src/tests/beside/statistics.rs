@@ -112,6 +112,23 @@ async fn matches_of_frontends_are_counted_once(bed: Bed) {
     assert_eq!(numbers, (Some(7), Some(4)));
     let text = read(&served, "2023-11", "2023-11").await.unwrap();
     assert!(text.lines().any(|line| line.starts_with("own,decisions,verdict,block,")), "{text}");
+    // Each month counts by itself, and the one before goes on after the next has begun.
+    for (key, day, exact) in [("a", 40, 10), ("b", 70, 20), ("c", 40, 5), ("d", 100, 40), ("e", 0, 9)] {
+        served.clock.0.store(NOW + day * 86_400_000, Ordering::SeqCst);
+        count(&served, key, exact).await.unwrap();
+    }
+    let all = async |served: &Served| {
+        let mut numbers = Vec::new();
+        for month in ["2023-11", "2023-12", "2024-01", "2024-02"] {
+            let text = read(served, month, month).await.unwrap();
+            let of_it = |line: &&str| line.starts_with("own,matches_exact,all,");
+            numbers.push(text.lines().find(of_it).unwrap().rsplit(',').next().unwrap().to_owned());
+            assert!(text.lines().any(|line| line.starts_with("own,decisions,verdict,block,")), "{text}");
+        }
+        numbers
+    };
+    // What is of a month long ago is not counted.
+    assert_eq!(all(&served).await, ["7", "15", "20", "40"]);
     // The log does not grow with searches.
     assert_eq!(served.head().await.sequence, 1);
     served.stop().await;

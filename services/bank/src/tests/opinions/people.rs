@@ -122,6 +122,9 @@ pub(super) fn disputing(item_id: u64) -> members::NewOpinion {
     members::NewOpinion { disputes: true, ..opinion(item_id, pb_model::OpinionKind::Negative) }
 }
 
+/// The members and items of a report that are held, and the last change.
+pub(super) type Held = (Vec<(u32, u64)>, u64);
+
 impl By {
     fn opinions(&self) -> OpinionServiceClient<Channel> {
         OpinionServiceClient::new(self.0.clone())
@@ -233,17 +236,19 @@ impl By {
         Ok(self.opinions().list_member_holds(self.carried(request)).await?.into_inner().items)
     }
 
-    pub(super) async fn floods(&self, floods: &[(u32, u64)]) -> Result<u64, Status> {
+    pub(super) async fn floods(&self, floods: &[(u32, u64)]) -> Result<Held, Status> {
         self.floods_within(0, floods).await
     }
 
     /// Reports members and items, counted in a window of milliseconds; 0 for the default.
-    pub(super) async fn floods_within(&self, window_ms: u32, floods: &[(u32, u64)]) -> Result<u64, Status> {
+    pub(super) async fn floods_within(&self, window_ms: u32, floods: &[(u32, u64)]) -> Result<Held, Status> {
         let floods = floods
             .iter()
             .map(|(member_id, item_id)| members::Flood { member_id: *member_id, item_id: *item_id });
         let request = members::ReportFloodsRequest { floods: floods.collect(), window_ms };
-        Ok(self.opinions().report_floods(self.carried(request)).await?.into_inner().sequence)
+        let answer = self.opinions().report_floods(self.carried(request)).await?.into_inner();
+        let held = answer.held.iter().map(|flood| (flood.member_id, flood.item_id)).collect();
+        Ok((held, answer.sequence))
     }
 
     pub(super) async fn set_charter(&self, charter: members::Charter) -> Result<(), Status> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::key::CellKey;
+use crate::month::Month;
 
 /// Counters by key. A counter only grows and stops at the largest number.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,6 +29,11 @@ impl Counts {
     #[must_use]
     pub fn get(&self, key: &CellKey) -> u64 {
         self.0.get(key).copied().unwrap_or_default()
+    }
+
+    /// Drops the counters of the months before one.
+    pub fn drop_before(&mut self, month: Month) {
+        self.0.retain(|key, _| key.month >= month);
     }
 
     /// How many counters are above 0.

@@ -1,6 +1,6 @@
 //! Reports floods to the bank, in the background.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ const PENDING_MAX: usize = 1_000;
 /// The numbers of flood control.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FloodMetrics {
-    reported: Counter,
+    held: Counter,
     pending: Gauge,
     pairs: Gauge,
     dropped: Counter,
@@ -38,8 +38,8 @@ impl FloodMetrics {
         let metrics = Self::default();
         registry.register(
             "vigie_frontend_floods",
-            "Items that matched far too often at one member, and were reported to the bank, which holds them for that member",
-            metrics.reported.clone(),
+            "Items that matched far too often at one member, and are held for that member since they were reported to the bank",
+            metrics.held.clone(),
         );
         registry.register(
             "vigie_frontend_floods_pending",
@@ -57,6 +57,29 @@ impl FloodMetrics {
             metrics.dropped.clone(),
         );
         metrics
+    }
+
+    /// Notes what the bank did with a flood.
+    fn note_reported(&self, flood: &Flood, is_held: bool) {
+        let Flood { member, item, count, median } = *flood;
+        if is_held {
+            self.held.inc();
+            tracing::warn!(
+                member = member.0,
+                item = item.0,
+                count,
+                median,
+                "an item matches far too often at a member: it is held there until the member lifts that"
+            );
+        } else {
+            tracing::info!(
+                member = member.0,
+                item = item.0,
+                count,
+                median,
+                "an item matches far too often at a member, and is not held there: it is gone, or the member has lifted such a hold within the window"
+            );
+        }
     }
 }
 
@@ -139,17 +162,11 @@ impl FloodControl {
         let floods: Vec<PairKey> = self.pending.keys().copied().collect();
         match bank.report_floods(&floods, counted.limits.window, deadline).await {
             Ok(held) => {
+                let sequence = held.sequence;
+                let held: BTreeSet<PairKey> = held.value.into_iter().collect();
                 for (key, flood) in std::mem::take(&mut self.pending) {
-                    counted.begin_anew(key, held.sequence);
-                    self.metrics.reported.inc();
-                    let Flood { member, item, count, median } = flood;
-                    tracing::warn!(
-                        member = member.0,
-                        item = item.0,
-                        count,
-                        median,
-                        "an item matches far too often at a member: it is held there until the member lifts that"
-                    );
+                    counted.begin_anew(key, sequence);
+                    self.metrics.note_reported(&flood, held.contains(&key));
                 }
                 self.pause = None;
             }
@@ -209,7 +226,17 @@ mod tests {
             control.judge();
             assert_eq!((control.pending.len(), metrics.pending.get()), (1, 1));
         }
-        assert_eq!((metrics.reported.get(), metrics.pairs.get()), (0, 1));
+        assert_eq!((metrics.held.get(), metrics.pairs.get()), (0, 1));
+    }
+
+    #[test]
+    fn what_the_bank_passed_over_does_not_count_as_held() {
+        let metrics = FloodMetrics::default();
+        let flood = |item| Flood { member: MemberId(2), item: ItemId(item), count: 5, median: 0 };
+        metrics.note_reported(&flood(1), false);
+        assert_eq!(metrics.held.get(), 0);
+        metrics.note_reported(&flood(2), true);
+        assert_eq!(metrics.held.get(), 1);
     }
 
     #[tokio::test(start_paused = true)]
