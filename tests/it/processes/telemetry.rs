@@ -155,7 +155,7 @@ fn a_matchers_probes_follow_its_life() {
 }
 
 /// All label names there are. What a caller sends is in none of their values.
-const LABELS: [&str; 17] = [
+const LABELS: [&str; 18] = [
     "error_type",
     "format",
     "hash_type",
@@ -173,6 +173,7 @@ const LABELS: [&str; 17] = [
     "shard",
     "state",
     "status",
+    "verdict",
 ];
 
 /// Braces are those of a route's parameters.

@@ -9,7 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::sync::OnceCell;
 use vigie_consortium::{MemberPolicies, PolicyVersion};
-use vigie_model::{Decided, MemberId};
+use vigie_model::{Decided, MemberId, Verdict};
 use vigie_policy::CompiledPolicy;
 
 /// A version of a policy, compiled.
@@ -73,6 +73,10 @@ impl Policies {
     /// Registers what is counted.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let policies = Self::default();
+        // Each verdict is there from the beginning, with 0: dashboards ask for them.
+        for verdict in Verdict::ALL {
+            policies.counted.decisions.get_or_create(&OfVerdict { verdict: verdict.name() });
+        }
         registry.register(
             "vigie_frontend_decisions",
             "Decisions by policies of members, by verdict",
