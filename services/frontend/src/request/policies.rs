@@ -75,7 +75,7 @@ impl Policies {
         let policies = Self::default();
         // Each verdict is there from the beginning, with 0: dashboards ask for them.
         for verdict in Verdict::ALL {
-            policies.counted.decisions.get_or_create(&OfVerdict { verdict: verdict.name() });
+            drop(policies.counted.decisions.get_or_create(&OfVerdict { verdict: verdict.name() }));
         }
         registry.register(
             "vigie_frontend_decisions",
