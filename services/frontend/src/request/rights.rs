@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use vigie_access::{Called, denied};
 use vigie_consortium::quotas::NearLimits;
 use vigie_consortium::rights::SearchBanks;
-use vigie_consortium::{Admitted, Capability, Quota, View};
+use vigie_consortium::{Admitted, Quota, View};
 use vigie_model::{
     Content, HashType, ItemId, Limit, Match, MatchCall, MemberId, QueryMatches, SearchOptions, Sequence,
     UnixMillis,
@@ -203,11 +203,7 @@ impl OfMember {
         if let Some(name) = self.view.name_for(self.member, bank, self.now) {
             found.bank_name = name;
         }
-        let sees_details = directory.grant(bank.id, self.member).is_some_and(|grant| {
-            let has = |capability| grant.capabilities.contains(capability);
-            has(Capability::SeeDetails) || has(Capability::SeeHashes)
-        });
-        if !sees_details {
+        if !self.view.sees_details(self.member, bank, self.now) {
             found.item = ItemId(0);
             found.external_reference = None;
             found.labels = Box::default();

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 use vigie_consortium::cases::QueryDigest;
-use vigie_consortium::{Capability, Document, DocumentId, DocumentKey, DocumentKind, MemberId};
+use vigie_consortium::{Document, DocumentId, DocumentKey, DocumentKind, MemberId};
 use vigie_model::{BankId, UnixMillis};
 use vigie_proto::Invalid;
 use vigie_proto::consortium::{case_page_size, decision_id, query_digests};
@@ -73,13 +73,8 @@ impl Reading {
     }
 
     fn sees_details(&self, member: MemberId, bank: BankId) -> bool {
-        let directory = self.view.directory();
-        let is_own = directory.bank(bank).is_some_and(|bank| bank.owner == member);
-        is_own
-            || directory.grant(bank, member).is_some_and(|grant| {
-                let has = |capability| grant.capabilities.contains(capability);
-                has(Capability::SeeDetails) || has(Capability::SeeHashes)
-            })
+        let bank = self.view.directory().bank(bank);
+        bank.is_some_and(|bank| self.view.sees_details(member, bank, self.called.now()))
     }
 
     /// The condition of the rule that decided, in the version of that time; empty where none did.

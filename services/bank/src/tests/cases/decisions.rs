@@ -89,6 +89,20 @@ async fn a_decision_is_explained_to_its_member_alone(bed: Bed) {
     let both = [cases::Capability::Match, cases::Capability::SeeDetails];
     administrator.share("known", "other", &both).await;
     assert_eq!(seen().await[0].item_id, item);
+    // Nor after its grant is over.
+    let request = cases::PutGrantRequest {
+        bank: "known".into(),
+        member: "other".into(),
+        capabilities: both.map(Into::into).to_vec(),
+        expires_at_unix_ms: NOW + DAY,
+        ..Default::default()
+    };
+    let mut client = ConsortiumServiceClient::new(administrator.0.clone());
+    client.put_grant(administrator.carried(request)).await.unwrap();
+    assert_eq!(seen().await[0].item_id, item);
+    consortium.served.clock.0.store(NOW + 2 * DAY, Ordering::Relaxed);
+    let [found] = &seen().await[..] else { panic!() };
+    assert_eq!((found.item_id, found.bank.as_str(), found.facts.is_none()), (0, "", true));
     consortium.served.stop().await;
     verify(&bed.config()).await.unwrap();
 }

@@ -274,7 +274,7 @@ impl<'v> Admitted<'v> {
         let relation = bank.and_then(|bank| Relation::of(directory, bank, member, self.now));
         let (Some(place), Some(relation)) = (place, relation) else { return Err(not_found) };
         let sees_hashes = relation.allows(Capability::SeeHashes);
-        let sees_details = sees_hashes || relation.allows(Capability::SeeDetails);
+        let sees_details = relation.sees_details();
         let may_withdraw = relation == Relation::Own
             || relation.allows(Capability::Contribute) && place.contributor == member;
         let has = |scope| scopes.contains(&scope);

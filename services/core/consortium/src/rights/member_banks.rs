@@ -39,6 +39,11 @@ impl Relation {
             Self::Granted(capabilities) => capabilities.contains(capability),
         }
     }
+
+    /// Whether details of items are seen: with hashes, or by themselves.
+    pub(super) fn sees_details(self) -> bool {
+        self.allows(Capability::SeeHashes) || self.allows(Capability::SeeDetails)
+    }
 }
 
 /// Whether a bank that may be searched is searched now, and its matches are answered.

@@ -87,6 +87,13 @@ impl View {
         Some((bank, Relation::of(directory, bank, member, now)?))
     }
 
+    /// Whether a member sees the details of a bank's items: an own bank's, and those of one that is shared with it with details or hashes.
+    #[must_use]
+    pub fn sees_details(&self, member: MemberId, bank: &OwnedBank, now: UnixMillis) -> bool {
+        let relation = Relation::of(&self.directory, bank, member, now);
+        relation.is_some_and(Relation::sees_details)
+    }
+
     /// How a bank is called in answers to a member: an own one by its name, another's by the member's alias, or else by owner and
     /// name. `None` where the member may not see it.
     #[must_use]
