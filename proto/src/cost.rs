@@ -15,11 +15,11 @@ pub(crate) fn check_cost(
     checked.map(drop).map_err(|error| Invalid::new("queries", error))
 }
 
-/// How many hashes of each type there are.
+/// How many hashes of each type there are, and frames of videos.
 pub(crate) fn count_types<'a>(hashes: impl IntoIterator<Item = &'a QueryHash>) -> BTreeMap<HashType, u64> {
     let mut counts = BTreeMap::new();
     for one in hashes {
-        *counts.entry(one.hash.hash_type()).or_default() += 1;
+        *counts.entry(one.hash.hash_type()).or_default() += cost::units(&one.hash);
     }
     counts
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use vigie_model::{
-    Content, Decided, Decoded, FrameFingerprint, Hash, HashType, HashTypeSearch, ImageFingerprint, MatchCall,
-    Matched, PictureFingerprint, PictureHashes, Quality, Query, QueryHash, QueryMatches, SkipReason, Source,
-    Variant,
+    Content, Decided, Decoded, DecodedVideo, FrameFingerprint, Hash, HashType, HashTypeSearch,
+    ImageFingerprint, MatchCall, Matched, PictureFingerprint, PictureHashes, Quality, Query, QueryHash,
+    QueryMatches, SkipReason, Source, Variant, VideoPartial,
 };
 
 use crate::cost::{check_cost, count_types};
@@ -19,6 +19,7 @@ impl From<Content> for pb::MatchQuery {
         use pb::match_query::Content as Wire;
         let content = match content {
             Content::Image(bytes) => Wire::Image(bytes),
+            Content::Video(bytes) => Wire::Video(bytes),
             Content::Hashed { hashes, pdq_quality } => Wire::Hashed(pb::HashedContent {
                 hashes: hashes.into_iter().map(Into::into).collect(),
                 pdq_quality: pdq_quality.map(|quality| quality.get().into()),
@@ -35,6 +36,7 @@ impl TryFrom<pb::MatchQuery> for Content {
         use pb::match_query::Content as Wire;
         match message.content {
             Some(Wire::Image(bytes)) => Ok(Self::Image(bytes)),
+            Some(Wire::Video(bytes)) => Ok(Self::Video(bytes)),
             Some(Wire::Hashed(hashed)) => {
                 let within = |invalid: Invalid| invalid.within("hashed");
                 Ok(Self::Hashed {
@@ -42,7 +44,7 @@ impl TryFrom<pb::MatchQuery> for Content {
                     pdq_quality: quality("pdq_quality", hashed.pdq_quality).map_err(within)?,
                 })
             }
-            None => Err(Invalid::new("content", "is missing; send an image or its hashes")),
+            None => Err(Invalid::new("content", "is missing; send an image, a video or its hashes")),
         }
     }
 }
@@ -85,16 +87,18 @@ pub fn surface(text: &str) -> Result<Box<str>, Invalid> {
     Ok(text.into())
 }
 
-/// Hashes by which a content is looked for, by type. An image has a PDQ hash for each variant at least; its frontend makes more
-/// than one call of those that have many.
+/// Hashes by which a content is looked for, by type. An image has a PDQ hash for each variant at least, and a video a frame; its frontend
+/// makes more than one call of those that have many.
 fn counts(contents: &[Content]) -> BTreeMap<HashType, u64> {
     let images = contents.iter().filter(|content| matches!(content, Content::Image(_))).count();
     let hashed = contents.iter().filter_map(|content| match content {
         Content::Hashed { hashes, .. } => Some(hashes),
-        Content::Image(_) => None,
+        Content::Image(_) | Content::Video(_) => None,
     });
     let mut counts = count_types(hashed.flatten());
+    let videos = contents.iter().filter(|content| matches!(content, Content::Video(_))).count();
     *counts.entry(HashType::PDQ).or_default() += (images * Variant::ALL.len()) as u64;
+    *counts.entry(HashType::VPDQ).or_default() += (videos * Variant::ALL.len()) as u64;
     counts
 }
 
@@ -145,6 +149,7 @@ impl From<Matched> for pb::Matched {
             pdq_quality: matched.pdq_quality.map(|quality| quality.get().into()),
             quality_floor: matched.quality_floor.get().into(),
             near_budget_spent: matched.near_budget_spent,
+            common_frames: matched.found.common_frames,
             decision: matched.decision.map(Into::into),
             ..Self::default()
         };
@@ -159,7 +164,38 @@ impl From<Matched> for pb::Matched {
                 ways_left_out: decoded.ways_left_out,
                 ..answer
             },
+            Source::Video(video) => Self { video: Some(video.into()), ..answer },
             Source::Undecoded(failure) => Self { decode_failure: Some(failure.into()), ..answer },
+        }
+    }
+}
+
+impl From<DecodedVideo> for pb::DecodedVideo {
+    fn from(video: DecodedVideo) -> Self {
+        Self {
+            width: video.width,
+            height: video.height,
+            duration_ms: video.duration_ms.unwrap_or_default(),
+            frames_seen: video.frames_seen,
+            frames_below_floor: video.frames_below_floor,
+            seen_until_ms: video.seen_until_ms,
+            partial: video.partial.map_or_else(String::new, |reason| reason.name().to_owned()),
+        }
+    }
+}
+
+impl From<pb::DecodedVideo> for DecodedVideo {
+    fn from(message: pb::DecodedVideo) -> Self {
+        // A reason that a newer frontend has: that it is partial is what counts.
+        let reason = |name: &str| VideoPartial::from_name(name).unwrap_or(VideoPartial::DecoderFailed);
+        Self {
+            width: message.width,
+            height: message.height,
+            duration_ms: (message.duration_ms > 0).then_some(message.duration_ms),
+            frames_seen: message.frames_seen,
+            frames_below_floor: message.frames_below_floor,
+            seen_until_ms: message.seen_until_ms,
+            partial: (!message.partial.is_empty()).then(|| reason(&message.partial)),
         }
     }
 }
@@ -175,6 +211,7 @@ impl TryFrom<pb::Matched> for Matched {
                 let failure = failure.try_into();
                 Source::Undecoded(failure.map_err(|invalid: Invalid| invalid.within("decode_failure"))?)
             }
+            None if message.video.is_some() => Source::Video(message.video.unwrap_or_default().into()),
             None if message.width == 0 => Source::Hashed,
             None => Source::Decoded(Decoded {
                 width: message.width,
@@ -192,6 +229,7 @@ impl TryFrom<pb::Matched> for Matched {
                 limit_reached: message.limit_reached,
                 left_out: left_out(message.truncated, message.matches_left_out),
                 set_aside: false,
+                common_frames: message.common_frames,
             },
             searches: each("searches", message.searches, TryInto::try_into)?,
             pdq_quality: quality("pdq_quality", message.pdq_quality)?,
@@ -281,7 +319,10 @@ mod tests {
     fn a_query_without_content_says_what_to_send() {
         let message = pb::MatchRequest { queries: vec![pb::MatchQuery::default()], ..Default::default() };
         let invalid = MatchCall::try_from(message).unwrap_err();
-        assert_eq!(invalid.to_string(), "queries[0].content: is missing; send an image or its hashes");
+        assert_eq!(
+            invalid.to_string(),
+            "queries[0].content: is missing; send an image, a video or its hashes"
+        );
     }
 
     #[test]

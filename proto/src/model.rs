@@ -4,10 +4,12 @@ pub(crate) mod packed;
 mod picture;
 pub(crate) mod search_options;
 pub(crate) mod standing;
+pub(crate) mod video;
 
 use vigie_model::{
     BankId, BankName, BankRef, Coverage, Distance, Facts, Hash, HashCount, HashType, ItemId, Match, Query,
-    QueryHash, QueryMatches, Recall, Rendition, Sequence, SetDigest, ShardFailure, ShardId, Variant, Way,
+    QueryHash, QueryMatches, Recall, Rendition, Sequence, SetDigest, ShardFailure, ShardId, Variant,
+    VideoEvidence, Way,
 };
 
 use crate::invalid::{Invalid, check_len, each};
@@ -195,7 +197,19 @@ fn query_hash(message: pb::QueryHash, sender: Sender) -> Result<QueryHash, Inval
 /// Reads the hashes of one query.
 pub(crate) fn query_hashes(hashes: Vec<pb::QueryHash>, sender: Sender) -> Result<Vec<QueryHash>, Invalid> {
     check_len("hashes", hashes.len(), 1, Query::HASHES_MAX)?;
-    each("hashes", hashes, |hash| query_hash(hash, sender))
+    let hashes = each("hashes", hashes, |hash| query_hash(hash, sender))?;
+    check_frames(Query { hashes }).map(|query| query.hashes)
+}
+
+/// Checks that a query has no more frames of videos than one may.
+pub(crate) fn check_frames(query: Query) -> Result<Query, Invalid> {
+    match query.frames() {
+        0..=Query::FRAMES_MAX => Ok(query),
+        frames => {
+            let reason = format!("have {frames} frames of videos; a query has at most {}", Query::FRAMES_MAX);
+            Err(Invalid::new("hashes", reason))
+        }
+    }
 }
 
 impl From<&Query> for pb::HashQuery {
@@ -209,7 +223,7 @@ pub(crate) fn queries(messages: Vec<pb::HashQuery>) -> Result<Vec<Query>, Invali
     check_len("queries", messages.len(), 1, Query::BATCH_MAX)?;
     each("queries", messages, |message| {
         check_len("hashes", message.hashes.len(), 0, Query::HASHES_MAX)?;
-        Ok(Query { hashes: each("hashes", message.hashes, |hash| query_hash(hash, Sender::Peer))? })
+        check_frames(Query { hashes: each("hashes", message.hashes, |hash| query_hash(hash, Sender::Peer))? })
     })
 }
 
@@ -245,6 +259,7 @@ impl From<Match> for pb::Match {
                 }
             },
             facts: found.facts.map(|facts| (*facts).into()),
+            video: found.video.map(|evidence| (*evidence).into()),
             added_at_unix_ms: unix_ms(found.added_at),
         }
     }
@@ -269,6 +284,7 @@ impl TryFrom<pb::Match> for Match {
             rendition: Rendition { frame: message.frame, way: way(message.way) },
             added_at: time(message.added_at_unix_ms),
             facts: message.facts.map(Facts::try_from).transpose()?.map(Box::new),
+            video: message.video.map(VideoEvidence::from).map(Box::new),
         })
     }
 }
@@ -285,6 +301,7 @@ impl From<QueryMatches> for pb::QueryMatches {
             matches_left_out: found.left_out,
             limit_reached: found.limit_reached || found.is_cut(),
             set_aside: found.set_aside,
+            common_frames: found.common_frames,
             matches: found.matches.into_iter().map(Into::into).collect(),
         }
     }
@@ -304,6 +321,7 @@ impl TryFrom<pb::QueryMatches> for QueryMatches {
             limit_reached: message.limit_reached,
             left_out: left_out(message.truncated, message.matches_left_out),
             set_aside: message.set_aside,
+            common_frames: message.common_frames,
         })
     }
 }

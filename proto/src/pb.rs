@@ -90,6 +90,7 @@ impl std::fmt::Debug for matching::v1::MatchQuery {
         match &self.content {
             Some(Content::Image(bytes)) => write!(f, "MatchQuery(image, {} bytes)", bytes.len()),
             Some(Content::Hashed(hashed)) => write!(f, "MatchQuery({} hashes)", hashed.hashes.len()),
+            Some(Content::Video(bytes)) => write!(f, "MatchQuery(video, {} bytes)", bytes.len()),
             None => f.write_str("MatchQuery(nothing)"),
         }
     }

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use vigie_model::{
-    BankId, BankRef, Facts, Hash, ItemId, Match, Query, QueryHash, QueryMatches, Rendition, Variant,
+    BankId, BankRef, FRAME_BYTES, Facts, Hash, HashType, ItemContent, ItemId, Match, Query, QueryHash,
+    QueryMatches, Rendition, Variant,
 };
 
 use crate::invalid::{Invalid, check_len};
-use crate::model::{Sender, bank_ref, distance, hash_type, hash_type_number, variant};
+use crate::model::{Sender, bank_ref, check_frames, distance, hash_type, hash_type_number, variant};
 use crate::pb::model::v1 as pb;
 use crate::time::{time, unix_ms};
 
@@ -76,7 +77,7 @@ pub(crate) fn packed_queries(message: pb::PackedQueries) -> Result<Vec<Query>, I
     let query = |number: usize| {
         let count = hash_counts.get(number).map_or(1, |&count| size(count));
         check_len("hash_counts", count, 0, Query::HASHES_MAX)?;
-        Ok(Query { hashes: all.by_ref().take(count).collect::<Result<_, Invalid>>()? })
+        check_frames(Query { hashes: all.by_ref().take(count).collect::<Result<_, Invalid>>()? })
     };
     (0..queries).map(query).collect()
 }
@@ -84,7 +85,9 @@ pub(crate) fn packed_queries(message: pb::PackedQueries) -> Result<Vec<Query>, I
 /// How many hashes a run has.
 fn hashes_of(run: &pb::PackedHashes) -> Result<usize, Invalid> {
     let (length, bytes) = (size(run.hash_bytes), run.values.len());
-    if !(1..=Hash::LEN_MAX).contains(&length) || bytes == 0 || !bytes.is_multiple_of(length) {
+    let is_video = run.hash_type == hash_type_number(HashType::VPDQ);
+    let length_max = if is_video { FRAME_BYTES * ItemContent::FRAMES_MAX } else { Hash::LEN_MAX };
+    if !(1..=length_max).contains(&length) || bytes == 0 || !bytes.is_multiple_of(length) {
         let reason = format!("has {bytes} bytes, where hashes have {length} each");
         return Err(Invalid::new("values", reason));
     }
@@ -124,6 +127,7 @@ impl Packing {
         message.query_count += 1;
         message.match_counts.push(count(found.matches.len()));
         message.left_out.push(found.left_out);
+        message.common_frames.push(found.common_frames);
         found.matches.into_iter().for_each(|one| self.push_match(one));
     }
 
@@ -137,6 +141,10 @@ impl Packing {
         let message = &mut self.message;
         if !found.exact {
             message.inexact.push(count(message.item_ids.len()));
+        }
+        if let Some(evidence) = found.video {
+            message.videos_of.push(count(message.item_ids.len()));
+            message.videos.push((*evidence).into());
         }
         if let Some(facts) = found.facts {
             message.facts_of.push(count(message.item_ids.len()));
@@ -158,10 +166,14 @@ impl Packing {
     #[must_use]
     pub fn finish(self) -> pb::PackedMatches {
         let mut message = self.message;
-        for column in [&mut message.match_counts, &mut message.left_out, &mut message.other_matches] {
-            clear_zeros(column);
-        }
-        clear_zeros(&mut message.label_counts);
+        let columns = [
+            &mut message.match_counts,
+            &mut message.left_out,
+            &mut message.other_matches,
+            &mut message.common_frames,
+            &mut message.label_counts,
+        ];
+        columns.into_iter().for_each(clear_zeros);
         if message.added_at_unix_ms.iter().all(|&at| at == 0) {
             message.added_at_unix_ms.clear();
         }
@@ -190,9 +202,11 @@ impl TryFrom<pb::PackedMatches> for Vec<QueryMatches> {
         check_len("query_count", queries, 0, Query::BATCH_MAX)?;
         check_column("match_counts", message.match_counts.len(), queries)?;
         check_column("left_out", message.left_out.len(), queries)?;
+        check_column("common_frames", message.common_frames.len(), queries)?;
         let mut results: Self = (0..queries)
             .map(|number| QueryMatches {
                 left_out: message.left_out.get(number).copied().unwrap_or_default(),
+                common_frames: message.common_frames.get(number).copied().unwrap_or_default(),
                 ..QueryMatches::default()
             })
             .collect();
@@ -238,8 +252,13 @@ struct Columns {
     /// The number of the next inexact match.
     inexact: std::iter::Peekable<std::vec::IntoIter<u32>>,
     /// The number of the next match with facts, and the facts.
-    facts: std::iter::Peekable<std::iter::Zip<std::vec::IntoIter<u32>, std::vec::IntoIter<pb::Facts>>>,
+    facts: Sparse<pb::Facts>,
+    /// The number of the next match of videos, and how it matches.
+    videos: Sparse<pb::VideoEvidence>,
 }
+
+/// What some matches have, each with the number of its match.
+type Sparse<T> = std::iter::Peekable<std::iter::Zip<std::vec::IntoIter<u32>, std::vec::IntoIter<T>>>;
 
 impl Columns {
     fn new(mut message: pb::PackedMatches) -> Result<Self, Invalid> {
@@ -268,7 +287,12 @@ impl Columns {
             let reason = format!("count {labels} labels, of which {} came", message.labels.len());
             return Err(Invalid::new("label_counts", reason));
         }
-        for (field, numbers) in [("inexact", &message.inexact), ("facts_of", &message.facts_of)] {
+        let numbered = [
+            ("inexact", &message.inexact),
+            ("facts_of", &message.facts_of),
+            ("videos_of", &message.videos_of),
+        ];
+        for (field, numbers) in numbered {
             if !numbers.is_sorted_by(|one, next| one < next)
                 || numbers.last().is_some_and(|&last| size(last) >= matches)
             {
@@ -276,7 +300,10 @@ impl Columns {
             }
         }
         check_len("facts", message.facts.len(), message.facts_of.len(), message.facts_of.len())?;
+        check_len("videos", message.videos.len(), message.videos_of.len(), message.videos_of.len())?;
         let facts = std::mem::take(&mut message.facts_of).into_iter().zip(std::mem::take(&mut message.facts));
+        let videos =
+            std::mem::take(&mut message.videos_of).into_iter().zip(std::mem::take(&mut message.videos));
         let bank = |(number, bank): (usize, &pb::PackedBank)| {
             let name = bank_ref("name", &bank.name);
             Ok((BankId(bank.id), name.map_err(|invalid| invalid.within(format!("banks[{number}]")))?))
@@ -288,6 +315,7 @@ impl Columns {
             labels: std::mem::take(&mut message.labels).into_iter(),
             inexact: std::mem::take(&mut message.inexact).into_iter().peekable(),
             facts: facts.peekable(),
+            videos: videos.peekable(),
             message,
         })
     }
@@ -311,6 +339,7 @@ impl Columns {
         let is_inexact = self.inexact.next_if(|&number| size(number) == at).is_some();
         let facts = self.facts.next_if(|(number, _)| size(*number) == at);
         let facts = facts.map(|(_, facts)| Facts::try_from(facts)).transpose()?;
+        let video = self.videos.next_if(|(number, _)| size(*number) == at);
         self.at += 1;
         Ok(Match {
             item: ItemId(item),
@@ -326,6 +355,7 @@ impl Columns {
             rendition: Rendition::default(),
             added_at: time(message.added_at_unix_ms.get(at).copied().unwrap_or_default()),
             facts: facts.map(Box::new),
+            video: video.map(|(_, evidence)| Box::new(evidence.into())),
         })
     }
 }

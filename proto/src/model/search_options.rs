@@ -9,6 +9,7 @@ use vigie_model::{
 };
 
 use crate::invalid::{Invalid, check_len, each};
+use crate::model::video::{video_rules, video_rules_message};
 use crate::model::{Sender, bank_ref, hash_type, hash_type_number};
 use crate::pb::model::v1 as pb;
 
@@ -23,6 +24,7 @@ impl From<SearchOptions> for pb::SearchOptions {
             bank_set: options.bank_set.as_deref().map(encoded_set),
             member_id: options.member.map_or(0, |member| member.0),
             with_aside: options.with_aside,
+            video_rules: video_rules_message(&options.video_rules),
             max_distance: options.max_distances.asked().map(distance).collect(),
             limit: i32::try_from(options.limit.get()).unwrap_or(i32::MAX),
             min_sequence: options.min_sequence.0,
@@ -73,6 +75,7 @@ fn options_of(message: pb::SearchOptions, sender: Sender) -> Result<SearchOption
         member: (message.member_id != 0).then_some(MemberId(message.member_id)),
         with_aside: message.with_aside,
         max_distances,
+        video_rules: video_rules(&message.video_rules)?,
         limit: Limit::new(message.limit.into()).map_err(|error| Invalid::new("limit", error))?,
         min_sequence: Sequence(message.min_sequence),
         min_coverage: min_coverage.map_err(|error| Invalid::new("min_coverage", error))?,
@@ -134,6 +137,8 @@ fn bank_set(mut encoded: &[u8], sender: Sender) -> Result<BankSet, Invalid> {
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::{VideoRule, VideoRuleKind, VideoRules};
+
     use prost::Message as _;
 
     use super::*;
@@ -157,6 +162,7 @@ mod tests {
             member: None,
             with_aside: false,
             max_distances: MaxDistances::default().with(HashType::PDQ, 12).unwrap(),
+            video_rules: VideoRules::new([VideoRule::usual(VideoRuleKind::ThreatExchange)]).unwrap(),
             limit: Limit::new(7).unwrap(),
             min_sequence: Sequence(99),
             min_coverage: MinCoverage::new(0.25).unwrap(),

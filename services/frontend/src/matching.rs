@@ -337,6 +337,14 @@ impl Matching {
                         let field = format!("queries[{index}].image");
                         Err(Invalid::new(field, "is empty; send the bytes of an image file").into())
                     }
+                    Content::Video(video) if video.is_empty() => {
+                        let field = format!("queries[{index}].video");
+                        Err(Invalid::new(field, "is empty; send the bytes of a video file").into())
+                    }
+                    Content::Video(video) => {
+                        let hashed = self.pool.hash_for_search(video, priority, deadline).await;
+                        Ok(Prepared::of_image(hashed.map_err(HashingError::into_status)?, floor))
+                    }
                     Content::Image(image) => {
                         let hashed = self.pool.hash_for_search(image, priority, deadline).await;
                         Ok(Prepared::of_image(hashed.map_err(HashingError::into_status)?, floor))
@@ -369,6 +377,10 @@ impl Shareable {
         for content in &call.contents {
             let Content::Hashed { hashes, pdq_quality } = content else { return None };
             if hashes.is_empty() || pdq_quality.is_some_and(|quality| quality < floor) {
+                return None;
+            }
+            // A video is many hashes.
+            if hashes.iter().any(|one| cost::units(&one.hash) > 1) {
                 return None;
             }
             all.extend(hashes.iter().map(|one| one.hash.hash_type()));

@@ -204,6 +204,8 @@ pub(crate) struct Found {
     limit: Limit,
     limit_reached: bool,
     set_aside: bool,
+    /// The most of one query.
+    common_frames: u32,
     reach: Reach,
     /// The bytes of the items' matches, at most.
     bytes: usize,
@@ -217,6 +219,7 @@ impl Found {
             limit,
             limit_reached: false,
             set_aside: false,
+            common_frames: 0,
             reach: Reach::default(),
             bytes: 0,
         }
@@ -232,8 +235,8 @@ impl Found {
 
     /// Matches that were finished, to be added to.
     fn of(result: QueryMatches, limit: Limit) -> Self {
-        let (limit_reached, set_aside) = (result.limit_reached, result.set_aside);
-        let mut found = Self { limit_reached, set_aside, ..Self::new(limit) };
+        let QueryMatches { limit_reached, set_aside, common_frames, .. } = result;
+        let mut found = Self { limit_reached, set_aside, common_frames, ..Self::new(limit) };
         found.reach.note(&result);
         found.bytes = result.bytes();
         found.items = result.matches.into_iter().map(|one| (one.item, one)).collect();
@@ -249,6 +252,7 @@ impl Found {
     pub(crate) fn add(&mut self, rendition: Rendition, answer: QueryMatches) {
         self.limit_reached |= answer.limit_reached;
         self.set_aside |= answer.set_aside;
+        self.common_frames = self.common_frames.max(answer.common_frames);
         self.reach.note(&answer);
         self.bytes += answer.bytes();
         for mut found in answer.matches {
@@ -276,7 +280,13 @@ impl Found {
         let mut matches: Vec<Match> = std::mem::take(&mut self.items).into_values().collect();
         matches.sort_by(Match::answer_order);
         let (limit_reached, set_aside) = (self.limit_reached, self.set_aside);
-        let mut result = QueryMatches { matches, limit_reached, left_out: 0, set_aside };
+        let mut result = QueryMatches {
+            matches,
+            limit_reached,
+            set_aside,
+            common_frames: self.common_frames,
+            left_out: 0,
+        };
         self.reach.apply(&mut result, self.limit);
         result
     }

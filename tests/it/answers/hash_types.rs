@@ -103,9 +103,7 @@ impl Deployment {
 }
 
 fn random_hash(hash_type: HashType, rng: &mut impl rand::Rng) -> Hash {
-    let len = hash_type.row().unwrap().lengths[0];
-    let bytes: Vec<u8> = (0..len).map(|_| rng.random()).collect();
-    Hash::from_bytes(hash_type, &bytes).unwrap()
+    Hash::sample(hash_type, rng.random())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,7 +46,7 @@ fn order(deed: &str) -> Vec<u8> {
 fn kind(matched: &Matched) -> DecodeFailureKind {
     match &matched.source {
         Source::Undecoded(failure) => failure.kind,
-        other @ (Source::Hashed | Source::Decoded(_)) => panic!("{other:?}"),
+        other @ (Source::Hashed | Source::Decoded(_) | Source::Video(_)) => panic!("{other:?}"),
     }
 }
 
@@ -246,7 +246,7 @@ async fn mutated_images_leave_the_frontend_as_it_was() {
             match outcome.unwrap().source {
                 Source::Decoded(_) => decoded += 1,
                 Source::Undecoded(_) => undecoded += 1,
-                Source::Hashed => panic!("an image was sent"),
+                Source::Hashed | Source::Video(_) => panic!("an image was sent"),
             }
         }
         sent += batch;

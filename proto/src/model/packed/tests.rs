@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message as _;
-use vigie_model::{Distance, HashType, UnixMillis};
+use vigie_model::{Distance, Frame, UnixMillis, VideoEvidence, VideoRuleKind, VideoSide};
 
 use super::*;
 
@@ -10,6 +10,10 @@ fn a_hash() -> impl Strategy<Value = QueryHash> {
         any::<[u8; 32]>().prop_map(Hash::pdq),
         any::<[u8; 16]>().prop_map(Hash::md5),
         any::<[u8; 32]>().prop_map(Hash::sha256),
+        vec(any::<[u8; 32]>(), 1..9).prop_map(|hashes| {
+            let frame = |pdq| Frame { pdq, quality: 77, time_ms: 5_000 };
+            Hash::of_frames(&hashes.into_iter().map(frame).collect::<Vec<_>>()).unwrap()
+        }),
         // A hash of any length, of a type that another version knows.
         vec(any::<u8>(), 1..40)
             .prop_map(|bytes| { Hash::from_peer(HashType::from_number(4_321).unwrap(), &bytes).unwrap() }),
@@ -31,7 +35,7 @@ prop_compose! {
         labels in vec("[a-z]{1,4}", 0..3),
         hash_type in 1_u16..5,
         (distance, variant, exact, other_matches) in (0_u16..70, 0_usize..8, any::<bool>(), 0_u32..3),
-        (added_at, positives) in (0_u64..3, 0_u32..4),
+        (added_at, positives, video) in (0_u64..3, 0_u32..4, 0_u32..4),
     ) -> Match {
         let name = if owned { format!("owner-{bank}/known") } else { format!("bank-{bank}") };
         Match {
@@ -47,15 +51,25 @@ prop_compose! {
             other_matches,
             rendition: Rendition::default(),
             added_at: (added_at > 0).then_some(UnixMillis(added_at)),
+            video: (video > 0).then(|| Box::new(VideoEvidence {
+                query: VideoSide { frames: video, time_ms: 5, ..VideoSide::default() },
+                item: VideoSide { frames_matched: 1, first_ms: video, ..VideoSide::default() },
+                rules: [VideoRuleKind::ALL[video as usize - 1]].into_iter().collect(),
+            })),
             facts: (positives > 0).then(|| Box::new(Facts { positives, ..Facts::default() })),
         }
     }
 }
 
 fn results() -> impl Strategy<Value = Vec<QueryMatches>> {
-    let one = (vec(a_match(), 0..5), any::<bool>(), 0_u32..3).prop_map(|(matches, more, left_out)| {
-        QueryMatches { matches, limit_reached: more || left_out > 0, left_out, set_aside: more }
-    });
+    let one =
+        (vec(a_match(), 0..5), any::<bool>(), 0_u32..3).prop_map(|(matches, more, left_out)| QueryMatches {
+            matches,
+            limit_reached: more || left_out > 0,
+            left_out,
+            set_aside: more,
+            common_frames: left_out,
+        });
     vec(prop_oneof![1 => Just(QueryMatches::default()), 1 => one], 0..20)
 }
 
@@ -173,8 +187,15 @@ fn each_fault_of_an_answer_names_its_field() {
         rendition: Rendition::default(),
         added_at: Some(UnixMillis(4)),
         facts: Some(Box::default()),
+        video: None,
     };
-    let one = QueryMatches { matches: vec![found; 2], limit_reached: true, left_out: 4, set_aside: true };
+    let one = QueryMatches {
+        matches: vec![found; 2],
+        limit_reached: true,
+        left_out: 4,
+        set_aside: true,
+        common_frames: 1,
+    };
     let whole: pb::PackedMatches = [one].into_iter().collect();
     type Spoil = fn(&mut pb::PackedMatches);
     let faults: [(Spoil, &str); 21] = [

@@ -161,6 +161,7 @@ fn found(query: &Query, identity: ShardIdentity, options: &SearchOptions) -> Que
 /// A match of an item, at a distance.
 pub(crate) fn one_match(item: u64, distance: u16) -> Match {
     Match {
+        video: None,
         item: ItemId(item),
         bank: BankId(1),
         bank_name: "known".parse().unwrap(),

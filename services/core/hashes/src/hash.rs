@@ -7,8 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use smallvec::SmallVec;
 use thiserror::Error;
 
+use crate::frames::{self, FramesError};
 use crate::hex;
-use crate::table::{Distance, HashType, Metric, Row, TextForm};
+use crate::table::{Distance, HashType, Lengths, Metric, Row, TextForm};
 
 /// The 32 bytes of a PDQ hash, in the order of its usual hexadecimal form.
 pub type PdqHash = [u8; 32];
@@ -42,6 +43,9 @@ pub enum HashError {
         /// The bytes that were given.
         actual: usize,
     },
+    /// The frames of a video are at fault.
+    #[error(transparent)]
+    Frames(#[from] FramesError),
     /// The text is not written in a form that the type accepts.
     #[error("a {hash_type} hash is written as {}; this text is something else", text_form(*hash_type))]
     Text {
@@ -51,7 +55,7 @@ pub enum HashError {
 }
 
 impl Hash {
-    /// The most bytes that a hash of any type has.
+    /// The most bytes that a hash of a type without a row has, and of every type of the table but `vpdq`.
     pub const LEN_MAX: usize = 512;
 
     /// A PDQ hash.
@@ -92,18 +96,21 @@ impl Hash {
 
     fn of_row(row: &Row, bytes: &[u8]) -> Result<Self, HashError> {
         let hash_type = row.hash_type;
-        if row.accepts(bytes.len()) {
-            Ok(Self { hash_type, bytes: SmallVec::from_slice(bytes) })
-        } else {
-            Err(HashError::Length { hash_type, actual: bytes.len() })
+        if !row.accepts(bytes.len()) {
+            return Err(HashError::Length { hash_type, actual: bytes.len() });
         }
+        if row.metric == Metric::Frames {
+            frames::check(bytes)?;
+        }
+        Ok(Self { hash_type, bytes: SmallVec::from_slice(bytes) })
     }
 
     /// Reads the text of a hash of a known type: hexadecimal digits of either case without prefix or separators, or base64
-    /// where the row allows it; of TLSH, `T1` may stand before the digits.
+    /// where the row allows it; of TLSH, `T1` may stand before the digits; of a video the text of its frames ([`frames::text`]).
     pub fn from_text(hash_type: HashType, text: &str) -> Result<Self, HashError> {
         let row = hash_type.row().ok_or(HashError::UnknownType(hash_type))?;
         let digits = match row.text {
+            TextForm::Frames => return Self::of_frames(&frames::text::read(text)?).map_err(Into::into),
             TextForm::Hex | TextForm::HexOrBase64 => text,
             TextForm::Tlsh => text.strip_prefix("T1").or_else(|| text.strip_prefix("t1")).unwrap_or(text),
         };
@@ -130,14 +137,14 @@ impl Hash {
     }
 
     /// How far two hashes are apart by the metric of their type; `None` if they cannot be compared (other types, other
-    /// lengths, a type without a row) or if their metric is equality and they differ.
+    /// lengths, a type without a row) or if they differ and their metric is equality, or they are lists of frames.
     #[must_use]
     pub fn distance(&self, other: &Self) -> Option<Distance> {
         if self.hash_type != other.hash_type || self.bytes.len() != other.bytes.len() {
             return None;
         }
         match self.hash_type.row()?.metric {
-            Metric::Equality => (self.bytes == other.bytes).then_some(Distance(0)),
+            Metric::Equality | Metric::Frames => (self.bytes == other.bytes).then_some(Distance(0)),
             Metric::Hamming => {
                 let (words, rest) = self.bytes.as_chunks::<8>();
                 let (other_words, other_rest) = other.bytes.as_chunks::<8>();
@@ -157,8 +164,37 @@ impl Hash {
     pub fn to_text(&self) -> String {
         match self.hash_type.row().map(|row| row.text) {
             Some(TextForm::Tlsh) => format!("T1{}", hex::encode(&self.bytes).to_ascii_uppercase()),
+            Some(TextForm::Frames) => {
+                self.frames().map(|frames| frames::text::write(frames.iter())).unwrap_or_default()
+            }
             Some(TextForm::Hex | TextForm::HexOrBase64) | None => hex::encode(&self.bytes),
         }
+    }
+
+    /// A hash of a known type that is made of a number, another one for each number: for tests and measurements.
+    ///
+    /// # Panics
+    ///
+    /// Where the type has no row.
+    #[must_use]
+    pub fn sample(hash_type: HashType, number: u64) -> Self {
+        let row = hash_type.row().expect("the type has a row");
+        let mut bytes = vec![0; row.lengths.least()];
+        let mut state = number.wrapping_add(1);
+        for byte in &mut bytes {
+            // Steps of SplitMix64.
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            *byte = ((mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 56) as u8;
+        }
+        if row.metric == Metric::Frames {
+            bytes[frames::QUALITY_AT] %= 101;
+        }
+        Self::of_row(row, &bytes).expect("the bytes are made for the row")
+    }
+
+    pub(crate) fn of_checked_frames(bytes: Vec<u8>) -> Self {
+        Self { hash_type: HashType::VPDQ, bytes: SmallVec::from_vec(bytes) }
     }
 }
 
@@ -172,8 +208,9 @@ fn base64_of(row: &Row, text: &str) -> Option<Hash> {
 /// The lengths of a type in words: "32 bytes (64 hexadecimal digits)".
 fn expected(hash_type: HashType) -> String {
     match hash_type.row().map(|row| row.lengths) {
-        Some(&[only]) => format!("{only} bytes ({} hexadecimal digits)", only * 2),
-        Some(lengths) => {
+        Some(Lengths::Of(&[only])) => format!("{only} bytes ({} hexadecimal digits)", only * 2),
+        Some(Lengths::Parts { bytes, count_max }) => format!("1 to {count_max} frames of {bytes} bytes"),
+        Some(Lengths::Of(lengths)) => {
             let lengths: Vec<String> = lengths.iter().map(ToString::to_string).collect();
             format!("{} bytes", lengths.join(" or "))
         }
@@ -184,12 +221,14 @@ fn expected(hash_type: HashType) -> String {
 /// The text forms of a type in words: "64 hexadecimal digits".
 fn text_form(hash_type: HashType) -> String {
     let Some(row) = hash_type.row() else { return "hexadecimal digits".to_owned() };
-    let digits: Vec<String> = row.lengths.iter().map(|len| (2 * len).to_string()).collect();
+    let lengths = row.lengths.listed().unwrap_or_default();
+    let digits: Vec<String> = lengths.iter().map(|len| (2 * len).to_string()).collect();
     let hex = format!("{} hexadecimal digits", digits.join(" or "));
     match row.text {
         TextForm::Hex => hex,
         TextForm::HexOrBase64 => format!("{hex} or as base64"),
         TextForm::Tlsh => format!("T1 and {hex}"),
+        TextForm::Frames => frames::text::FORM.to_owned(),
     }
 }
 
@@ -212,11 +251,12 @@ mod tests {
     #[test]
     fn every_type_reads_back_what_it_wrote() {
         for row in ROWS {
-            for &len in row.lengths {
-                let hash = Hash::from_bytes(row.hash_type, &bytes(len)).unwrap();
+            let listed = row.lengths.listed().unwrap_or_default().iter();
+            let hashes = listed.map(|&len| Hash::from_bytes(row.hash_type, &bytes(len)).unwrap());
+            for hash in hashes.chain([Hash::sample(row.hash_type, 7)]) {
                 assert_eq!(Hash::from_text(row.hash_type, &hash.to_text()), Ok(hash.clone()));
                 assert_eq!(Hash::from_text(row.hash_type, &hash.to_text().to_uppercase()), Ok(hash.clone()));
-                let base64 = Hash::from_text(row.hash_type, &STANDARD.encode(bytes(len)));
+                let base64 = Hash::from_text(row.hash_type, &STANDARD.encode(hash.as_bytes()));
                 assert_eq!(base64.is_ok(), row.text == TextForm::HexOrBase64, "{}", row.name);
             }
         }

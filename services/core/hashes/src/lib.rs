@@ -12,16 +12,18 @@
 //! - A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the type alone,
 //!   and the digits come only from [`Hash::to_text`].
 //!
-//! Reading order: [`table`], [`rows`], [`lookup`], [`set`], [`hash`](mod@hash), [`hex`].
+//! Reading order: [`table`], [`rows`], [`lookup`], [`set`], [`hash`](mod@hash), [`frames`], [`hex`].
 
 pub mod table;
 pub mod rows;
 pub mod lookup;
 pub mod set;
 pub mod hash;
+pub mod frames;
 pub mod hex;
 
+pub use frames::{FRAME_BYTES, Frame, Frames, FramesError};
 pub use hash::{Hash, HashError, Md5Hash, PdqHash, Sha256Hash};
 pub use lookup::UnknownHashType;
 pub use set::HashTypeSet;
-pub use table::{Distance, HashType, Metric, Row, TextForm};
+pub use table::{Distance, HashType, Lengths, Metric, Row, TextForm};

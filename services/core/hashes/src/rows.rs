@@ -3,7 +3,8 @@
 //! Numbers are those of `vigie.model.v1.HashType`, which names the numbers of types that other systems exchange even while
 //! they have no row here. A test of `vigie-proto` compares the two.
 
-use crate::table::{Distance, HashType, Metric, Row, TextForm};
+use crate::frames::{FRAME_BYTES, FRAMES_MAX};
+use crate::table::{Distance, HashType, Lengths, Metric, Row, TextForm};
 
 /// Declares each type as a constant of [`HashType`] and as a row.
 macro_rules! rows {
@@ -25,7 +26,7 @@ rows! {
     PDQ = 1 {
         name: "pdq",
         aliases: &["HASH_PDQ"],
-        lengths: &[32],
+        lengths: Lengths::Of(&[32]),
         text: TextForm::Hex,
         metric: Metric::Hamming,
         distance_default: Distance(31),
@@ -37,7 +38,7 @@ rows! {
     MD5 = 2 {
         name: "md5",
         aliases: &["HASH_MD5", "HASH_VIDEO_MD5", "video_md5"],
-        lengths: &[16],
+        lengths: Lengths::Of(&[16]),
         text: TextForm::HexOrBase64,
         metric: Metric::Equality,
         distance_default: Distance(0),
@@ -49,7 +50,7 @@ rows! {
     SHA256 = 3 {
         name: "sha256",
         aliases: &["HASH_SHA256", "HASH_VIDEO_SHA256", "sha-256"],
-        lengths: &[32],
+        lengths: Lengths::Of(&[32]),
         text: TextForm::HexOrBase64,
         metric: Metric::Equality,
         distance_default: Distance(0),
@@ -61,7 +62,7 @@ rows! {
     SHA1 = 4 {
         name: "sha1",
         aliases: &["HASH_SHA1", "sha-1"],
-        lengths: &[20],
+        lengths: Lengths::Of(&[20]),
         text: TextForm::HexOrBase64,
         metric: Metric::Equality,
         distance_default: Distance(0),
@@ -73,7 +74,7 @@ rows! {
     SHA512 = 5 {
         name: "sha512",
         aliases: &["HASH_SHA512", "sha-512"],
-        lengths: &[64],
+        lengths: Lengths::Of(&[64]),
         text: TextForm::HexOrBase64,
         metric: Metric::Equality,
         distance_default: Distance(0),
@@ -87,7 +88,7 @@ rows! {
     PHOTODNA = 6 {
         name: "photodna",
         aliases: &["HASH_PDNA", "HASH_PHOTODNA", "pdna"],
-        lengths: &[144],
+        lengths: Lengths::Of(&[144]),
         text: TextForm::HexOrBase64,
         metric: Metric::Equality,
         distance_default: Distance(0),
@@ -101,7 +102,7 @@ rows! {
     TLSH = 7 {
         name: "tlsh",
         aliases: &["HASH_TLSH", "HASH_TEXT_TLSH", "text_tlsh"],
-        lengths: &[35],
+        lengths: Lengths::Of(&[35]),
         text: TextForm::Tlsh,
         metric: Metric::Equality,
         distance_default: Distance(0),
@@ -113,7 +114,7 @@ rows! {
     URL_MD5 = 8 {
         name: "url_md5",
         aliases: &["HASH_URL_MD5", "url-md5"],
-        lengths: &[16],
+        lengths: Lengths::Of(&[16]),
         text: TextForm::HexOrBase64,
         metric: Metric::Equality,
         distance_default: Distance(0),
@@ -125,12 +126,26 @@ rows! {
     TEXT_SHA256 = 9 {
         name: "text_sha256",
         aliases: &["HASH_TEXT_SHA256", "text-sha256"],
-        lengths: &[32],
+        lengths: Lengths::Of(&[32]),
         text: TextForm::HexOrBase64,
         metric: Metric::Equality,
         distance_default: Distance(0),
         distance_max: Distance(0),
         has_variants: false,
+        has_quality_floor: false,
+    }
+    /// vPDQ: the frames of a video, each with its PDQ hash, its quality and its time.
+    ///
+    /// The distance is that of two frames. How many frames have to be so near is a rule of its own (`VideoRules`).
+    VPDQ = 10 {
+        name: "vpdq",
+        aliases: &["HASH_VPDQ", "video_vpdq"],
+        lengths: Lengths::Parts { bytes: FRAME_BYTES, count_max: FRAMES_MAX },
+        text: TextForm::Frames,
+        metric: Metric::Frames,
+        distance_default: Distance(31),
+        distance_max: Distance(64),
+        has_variants: true,
         has_quality_floor: false,
     }
 }

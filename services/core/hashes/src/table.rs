@@ -21,8 +21,8 @@ pub struct Row {
     pub name: &'static str,
     /// Names that other tools give it, compared without case: see [`crate::lookup`].
     pub aliases: &'static [&'static str],
-    /// The lengths of a hash, in bytes, ascending. They never change: a build that accepts other lengths needs another type.
-    pub lengths: &'static [usize],
+    /// The lengths of a hash, in bytes. They never change: a build that accepts other lengths needs another type.
+    pub lengths: Lengths,
     /// How a hash is written as text.
     pub text: TextForm,
     /// How two hashes are compared.
@@ -37,6 +37,20 @@ pub struct Row {
     pub has_quality_floor: bool,
 }
 
+/// The lengths that a hash of a type may have, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lengths {
+    /// One of these, ascending.
+    Of(&'static [usize]),
+    /// Parts of equal length, one after the other.
+    Parts {
+        /// Bytes of each.
+        bytes: usize,
+        /// The most of them.
+        count_max: usize,
+    },
+}
+
 /// How two hashes of a type are compared.
 ///
 /// Metrics of vectors (L2, cosine) and of opaque hashes, which only an outside program compares, would be further variants.
@@ -46,6 +60,9 @@ pub enum Metric {
     Hamming,
     /// Two hashes match if their bytes are equal. An index exists for 4 to 512 bytes.
     Equality,
+    /// A hash is a list of frames, each with a PDQ hash of 256 bits. Two lists match by the shares of their frames that are near a frame
+    /// of the other. An index holds the frames.
+    Frames,
 }
 
 /// How the hashes of a type are written as text.
@@ -57,6 +74,8 @@ pub enum TextForm {
     HexOrBase64,
     /// TLSH: `T1` and upper-case hexadecimal digits in output; in input either case, and `T1` may be left out.
     Tlsh,
+    /// One line for each frame of a video: see [`crate::frames::text`].
+    Frames,
 }
 
 impl HashType {
@@ -78,11 +97,42 @@ impl HashType {
     }
 }
 
+impl Lengths {
+    /// Whether a hash may have `len` bytes.
+    #[must_use]
+    pub fn accept(self, len: usize) -> bool {
+        match self {
+            Self::Of(lengths) => lengths.contains(&len),
+            Self::Parts { bytes, count_max } => {
+                len.is_multiple_of(bytes) && (1..=count_max).contains(&(len / bytes))
+            }
+        }
+    }
+
+    /// The shortest.
+    #[must_use]
+    pub fn least(self) -> usize {
+        match self {
+            Self::Of(lengths) => lengths.first().copied().unwrap_or_default(),
+            Self::Parts { bytes, .. } => bytes,
+        }
+    }
+
+    /// The lengths, where they are few enough to be listed.
+    #[must_use]
+    pub const fn listed(self) -> Option<&'static [usize]> {
+        match self {
+            Self::Of(lengths) => Some(lengths),
+            Self::Parts { .. } => None,
+        }
+    }
+}
+
 impl Row {
     /// Whether a hash of this type may have `len` bytes.
     #[must_use]
     pub fn accepts(&self, len: usize) -> bool {
-        self.lengths.contains(&len)
+        self.lengths.accept(len)
     }
 
     pub(crate) fn is_called(&self, text: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Why an image file has no picture hashes.
+//! Why an image file or a video has no picture hashes.
 
 use std::fmt;
 
@@ -33,13 +33,15 @@ pub enum DecodeFailureKind {
     RefusedCall,
     /// Decoding took more processor time than one image may.
     TimedOut,
+    /// The file has sound or text, and no moving picture.
+    NoVideo,
     /// There was no decoder for the image in time. The file may be sound: it can be sent again.
     Unavailable,
 }
 
 impl DecodeFailureKind {
     /// All kinds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Empty,
         Self::TooLargeInput,
         Self::UnknownFormat,
@@ -54,6 +56,7 @@ impl DecodeFailureKind {
         Self::Crashed,
         Self::RefusedCall,
         Self::TimedOut,
+        Self::NoVideo,
         Self::Unavailable,
     ];
 
@@ -75,6 +78,7 @@ impl DecodeFailureKind {
             Self::Crashed => "crashed",
             Self::RefusedCall => "refused_call",
             Self::TimedOut => "timed_out",
+            Self::NoVideo => "no_video",
             Self::Unavailable => "unavailable",
         }
     }

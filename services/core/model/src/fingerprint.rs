@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::failure::DecodeFailureKind;
 use crate::query::QueryHash;
 use crate::rendition::{Variant, Way};
-use vigie_hashes::{Hash, HashType, PdqHash};
+use vigie_hashes::{Frame, Hash, HashType, PdqHash};
 
 /// PDQ's score of how much detail an image holds, 0 to 100. Below 50 a hash is not to be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -124,6 +124,107 @@ impl PictureFingerprint {
     #[must_use]
     pub const fn quality(&self) -> Quality {
         self.first.plain.quality
+    }
+}
+
+/// The hashes of one frame of a video.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VideoFrame {
+    /// The frame's number among those that were decoded, from 0.
+    pub number: u32,
+    /// When it is shown, in milliseconds from the beginning of the video.
+    pub time_ms: u32,
+    /// The hashes of the frame as it is.
+    pub plain: PictureHashes,
+    /// The hashes of the frame without the black bars that all sampled frames have; `None` where there are none.
+    pub unbordered: Option<PictureHashes>,
+}
+
+/// The hashes of a video file, of some of its frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VideoFingerprint {
+    /// Width of the first frame as it is stored, in pixels.
+    pub width: u32,
+    /// Height of the first frame as it is stored, in pixels.
+    pub height: u32,
+    /// How long the video is, by its container; `None` where that does not say.
+    pub duration: Option<Duration>,
+    /// The frames that were hashed, by number: at least one.
+    pub frames: Vec<VideoFrame>,
+    /// Why not all of the video was sampled; `None` where it was.
+    pub partial: Option<VideoPartial>,
+}
+
+/// Why only a part of a video was sampled: "no match" then says nothing of the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum VideoPartial {
+    /// Parts of the file are damaged, and were passed over.
+    Damaged,
+    /// The file ends before the video does.
+    CutOff,
+    /// The video is longer than is sampled.
+    TooLong,
+    /// The video has more frames than are hashed.
+    TooManyFrames,
+    /// Decoding took more time than one video may.
+    TimedOut,
+    /// The decoder failed after some frames.
+    DecoderFailed,
+}
+
+impl VideoPartial {
+    /// All reasons.
+    pub const ALL: [Self; 6] = [
+        Self::Damaged,
+        Self::CutOff,
+        Self::TooLong,
+        Self::TooManyFrames,
+        Self::TimedOut,
+        Self::DecoderFailed,
+    ];
+
+    /// The word for metrics, the wire and scripts.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Damaged => "damaged",
+            Self::CutOff => "cut_off",
+            Self::TooLong => "too_long",
+            Self::TooManyFrames => "too_many_frames",
+            Self::TimedOut => "timed_out",
+            Self::DecoderFailed => "decoder_failed",
+        }
+    }
+
+    /// The reason of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+}
+
+impl VideoFingerprint {
+    /// The list of frames under which the video is banked, in one way of hashing: frames that are hardly different from the one before
+    /// them are left out ([`Frame::pruned`](vigie_hashes::Frame::pruned)). `None` where that leaves more than a hash may have.
+    #[must_use]
+    pub fn banked(&self, way: Way) -> Option<Hash> {
+        let frames: Vec<Frame> = self.frames_in(way, Variant::Original).collect();
+        Hash::of_frames(&Frame::pruned(&frames)).ok()
+    }
+
+    /// The frames in one way of hashing, which is [`Way::Plain`] or [`Way::Unbordered`], and one variant.
+    pub fn frames_in(&self, way: Way, variant: Variant) -> impl Iterator<Item = Frame> {
+        let at = Variant::ALL.iter().position(|one| *one == variant).unwrap_or_default();
+        self.frames.iter().filter_map(move |frame| {
+            let hashes = if way == Way::Unbordered { frame.unbordered.as_ref()? } else { &frame.plain };
+            Some(Frame { pdq: hashes.pdq[at], quality: hashes.quality.get(), time_ms: frame.time_ms })
+        })
+    }
+
+    /// The ways in which the frames were hashed.
+    pub fn ways(&self) -> impl Iterator<Item = Way> {
+        let is_bordered = self.frames.iter().any(|frame| frame.unbordered.is_some());
+        [Way::Plain].into_iter().chain(is_bordered.then_some(Way::Unbordered))
     }
 }
 

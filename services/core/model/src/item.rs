@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::bank::BankId;
 use crate::member::MemberId;
 use crate::sequence::UnixMillis;
-use vigie_hashes::Hash;
+use vigie_hashes::{Frames, Hash};
 
 /// The id of an item: the sequence of the change that added it, hence unique, ordered, and never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,6 +47,9 @@ pub enum ItemContentError {
     /// More hashes than one item holds.
     #[error("an item holds at most {max} hashes, not {0}", max = ItemContent::HASHES_MAX)]
     TooManyHashes(usize),
+    /// More frames of videos than one item holds.
+    #[error("an item holds at most {max} frames of videos, not {0}", max = ItemContent::FRAMES_MAX)]
+    TooManyFrames(usize),
     /// More labels than one item holds.
     #[error("an item holds at most {max} labels, not {0}", max = ItemContent::LABELS_MAX)]
     TooManyLabels(usize),
@@ -66,7 +69,7 @@ impl ItemContentError {
     #[must_use]
     pub const fn field(self) -> &'static str {
         match self {
-            Self::NoHashes | Self::TooManyHashes(_) => "hashes",
+            Self::NoHashes | Self::TooManyHashes(_) | Self::TooManyFrames(_) => "hashes",
             Self::TooManyLabels(_) | Self::LabelLength(_) => "labels",
             Self::ExternalReferenceLength(_) => "external_reference",
             Self::ControlCharacter => "labels",
@@ -79,8 +82,10 @@ impl ItemContent {
     /// than the bank's owner are never answered one.
     pub const CANARY_LABEL: &str = "vigie:canary";
 
-    /// Hashes of one item: every frame or rendition that a contributor would list, and no more.
+    /// Hashes of one item: every rendition that a contributor would list, and no more.
     pub const HASHES_MAX: usize = 64;
+    /// Frames of one item, in all its hashes of videos together.
+    pub const FRAMES_MAX: usize = vigie_hashes::frames::FRAMES_MAX;
     /// Labels of one item.
     pub const LABELS_MAX: usize = 32;
     /// Bytes of one label.
@@ -120,6 +125,10 @@ impl TryFrom<ItemDraft> for ItemContent {
         if hashes.len() > Self::HASHES_MAX {
             return Err(ItemContentError::TooManyHashes(hashes.len()));
         }
+        let frames = hashes.iter().filter_map(Hash::frames).map(Frames::len).sum();
+        if frames > Self::FRAMES_MAX {
+            return Err(ItemContentError::TooManyFrames(frames));
+        }
         if labels.len() > Self::LABELS_MAX {
             return Err(ItemContentError::TooManyLabels(labels.len()));
         }
@@ -158,6 +167,8 @@ pub struct Item {
 
 #[cfg(test)]
 mod tests {
+    use vigie_hashes::Frame;
+
     use super::*;
 
     fn draft() -> ItemDraft {
@@ -186,6 +197,18 @@ mod tests {
         check(
             |draft| draft.hashes = (0..65).map(|i| Hash::md5([i; 16])).collect(),
             ItemContentError::TooManyHashes(65),
+        );
+        check(
+            |draft| {
+                let video = |number: u8| {
+                    let frames: Vec<Frame> = (0..2_049)
+                        .map(|time_ms| Frame { pdq: [number; 32], quality: 100, time_ms })
+                        .collect();
+                    Hash::of_frames(&frames).unwrap()
+                };
+                draft.hashes.extend([video(1), video(2)]);
+            },
+            ItemContentError::TooManyFrames(4_098),
         );
         check(|draft| draft.labels = vec!["x".into(); 33], ItemContentError::TooManyLabels(33));
         check(|draft| draft.labels.push(String::new()), ItemContentError::LabelLength(0));

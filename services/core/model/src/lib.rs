@@ -8,7 +8,7 @@
 //! type alone, and the digits come only from [`Hash::to_text`].
 //!
 //! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`], [`bank_set`], [`match_ratio`], [`item`],
-//! [`sequence`], [`shard`], [`digest`], [`change`], [`query`], [`answer`], [`cost`], [`standing`], [`verdict`], [`coverage`], [`matching`], [`topology`].
+//! [`sequence`], [`shard`], [`digest`], [`change`], [`video`], [`query`], [`answer`], [`cost`], [`standing`], [`verdict`], [`coverage`], [`matching`], [`topology`].
 
 pub mod rendition;
 pub mod failure;
@@ -26,6 +26,7 @@ pub mod sequence;
 pub mod shard;
 pub mod digest;
 pub mod change;
+pub mod video;
 pub mod query;
 /// What one call may ask for, and be answered with.
 pub mod bounds {
@@ -42,7 +43,8 @@ pub mod matching;
 pub mod topology;
 
 pub use vigie_hashes::{
-    Distance, Hash, HashError, HashType, HashTypeSet, Md5Hash, Metric, PdqHash, Sha256Hash, UnknownHashType,
+    Distance, FRAME_BYTES, Frame, Frames, FramesError, Hash, HashError, HashType, HashTypeSet, Md5Hash,
+    Metric, PdqHash, Sha256Hash, UnknownHashType,
 };
 
 pub use banks::{bank, bank_ref, bank_set, match_ratio, member};
@@ -60,14 +62,15 @@ pub use digest::SetDigest;
 pub use failure::{DecodeFailure, DecodeFailureKind};
 pub use fingerprint::{
     FrameFingerprint, ImageFingerprint, PictureFingerprint, PictureHashes, Quality, QualityError,
+    VideoFingerprint, VideoFrame, VideoPartial,
 };
 pub use item::{Item, ItemContent, ItemContentError, ItemDraft, ItemId};
 pub use match_ratio::{MatchRatio, MatchRatioError};
-pub use matching::{Content, Decoded, HashTypeSearch, MatchCall, Matched, SkipReason, Source};
+pub use matching::{Content, Decoded, DecodedVideo, HashTypeSearch, MatchCall, Matched, SkipReason, Source};
 pub use member::{MemberId, MemberName, MemberNameError};
 pub use query::{
-    Limit, LimitError, Match, MaxDistanceError, MaxDistances, Query, QueryHash, QueryMatches, SearchAnswer,
-    SearchOptions, ShardAnswer, hash_types,
+    Limit, LimitError, Match, MaxDistanceError, MaxDistances, Query, QueryHash, QueryMatches, Rank,
+    SearchAnswer, SearchOptions, ShardAnswer, hash_types,
 };
 pub use rendition::{Rendition, Variant, Way};
 pub use sequence::{Sequence, UnixMillis};
@@ -75,3 +78,6 @@ pub use shard::{Partition, ShardCount, ShardId, ShardIdentity, ShardIdentityErro
 pub use standing::{Facts, OpinionKind, Standing};
 pub use topology::{HashCount, LogHead, Recall, ReplicaDescription, ReplicaState, ReplicaView, Topology};
 pub use verdict::{Decided, UnknownVerdict, Verdict};
+pub use video::{
+    Percent, VideoEvidence, VideoRule, VideoRuleKind, VideoRuleSet, VideoRules, VideoRulesError, VideoSide,
+};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::failure::DecodeFailure;
-use crate::fingerprint::Quality;
+use crate::fingerprint::{Quality, VideoPartial};
 use crate::query::{QueryHash, QueryMatches, SearchOptions};
 use crate::verdict::Decided;
 use vigie_hashes::{Distance, HashType};
@@ -13,6 +13,8 @@ use vigie_hashes::{Distance, HashType};
 pub enum Content {
     /// An image file, to be decoded and hashed.
     Image(Bytes),
+    /// A video file, to be decoded and hashed.
+    Video(Bytes),
     /// Hashes that the caller has computed.
     Hashed {
         /// The hashes, of any types and variants.
@@ -26,6 +28,7 @@ pub enum Content {
 impl std::fmt::Debug for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Video(bytes) => write!(f, "Video({} bytes)", bytes.len()),
             Self::Image(bytes) => write!(f, "Image({} bytes)", bytes.len()),
             Self::Hashed { hashes, .. } => write!(f, "Hashed({} hashes)", hashes.len()),
         }
@@ -68,7 +71,9 @@ pub enum Source {
     Hashed,
     /// An image file, of which these frames were hashed.
     Decoded(Decoded),
-    /// An image file that could not be decoded: only its digests were searched.
+    /// A video file, of which these frames were hashed.
+    Video(DecodedVideo),
+    /// An image file or a video that could not be decoded: only its digests were searched.
     Undecoded(DecodeFailure),
 }
 
@@ -96,6 +101,33 @@ impl Decoded {
     pub const fn is_whole(&self) -> bool {
         let is_searched = self.frames_seen == 1 || self.frames_below_floor == 0;
         self.frames_seen > 0 && self.frames_left_out == 0 && self.ways_left_out == 0 && is_searched
+    }
+}
+
+/// What was decoded of a video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodedVideo {
+    /// Width of the first frame as it is stored, in pixels.
+    pub width: u32,
+    /// Height of the first frame as it is stored, in pixels.
+    pub height: u32,
+    /// How long the video is, in milliseconds, by its container; `None` where that does not say.
+    pub duration_ms: Option<u64>,
+    /// Frames that were hashed.
+    pub frames_seen: u32,
+    /// Of the frames seen, those of too little detail for a trustworthy hash: "no match" says nothing of them.
+    pub frames_below_floor: u32,
+    /// When the last frame that was hashed is shown, in milliseconds.
+    pub seen_until_ms: u32,
+    /// Why not all of the video was sampled: "no match" says nothing of the rest. `None` where it was.
+    pub partial: Option<VideoPartial>,
+}
+
+impl DecodedVideo {
+    /// Whether all of the video was sampled, and not all frames were too poor to be searched.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.partial.is_none() && self.frames_below_floor < self.frames_seen
     }
 }
 

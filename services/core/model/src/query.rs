@@ -1,22 +1,23 @@
 //! What is asked and what is answered.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 use thiserror::Error;
-use vigie_hashes::{Distance, Hash, HashType, HashTypeSet};
+use vigie_hashes::{Distance, Frames, Hash, HashType, HashTypeSet};
 
 use crate::bank::BankId;
 use crate::bank_ref::BankRef;
 use crate::bank_set::BankSet;
 use crate::coverage::{AsOf, Coverage, MinCoverage};
-use crate::item::ItemId;
+use crate::item::{ItemContent, ItemId};
 use crate::member::MemberId;
 use crate::rendition::{Rendition, Variant};
 use crate::sequence::{Sequence, UnixMillis};
 use crate::shard::ShardIdentity;
 use crate::standing::Facts;
+use crate::video::{VideoEvidence, VideoRules};
 
 /// One hash that is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,10 +44,18 @@ pub fn hash_types(queries: &[Query]) -> HashTypeSet {
 impl Query {
     /// Hashes of one query: eight variants and two digests of an image, with room for a few renditions.
     pub const HASHES_MAX: usize = 64;
+    /// Frames of videos in one query: eight variants of the longest.
+    pub const FRAMES_MAX: usize = 8 * ItemContent::FRAMES_MAX;
     /// Queries of one call.
     pub const BATCH_MAX: usize = 256;
     /// Matches that one call may ask for: its queries times its limit. A full batch at the default limit.
     pub const ANSWERS_MAX: usize = 25_600;
+
+    /// How many frames of videos there are in its hashes.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.hashes.iter().filter_map(|one| one.hash.frames()).map(Frames::len).sum()
+    }
 }
 
 /// What every query of one call has in common.
@@ -63,6 +72,8 @@ pub struct SearchOptions {
     pub with_aside: bool,
     /// How far a match may lie.
     pub max_distances: MaxDistances,
+    /// When a video matches.
+    pub video_rules: VideoRules,
     /// How many items to answer for each query, the nearest first.
     pub limit: Limit,
     /// The answer must hold every change up to this one.
@@ -188,14 +199,52 @@ pub struct Match {
     pub added_at: Option<UnixMillis>,
     /// What the members say of the item, for the member that asks; `None` where nothing is said.
     pub facts: Option<Box<Facts>>,
+    /// How the query, which is a video, matches the item; `None` where a hash of another type matched. The distance is then that of the
+    /// nearest two frames.
+    pub video: Option<Box<VideoEvidence>>,
+}
+
+/// Where a match stands in an answer: the least comes first.
+///
+/// A hash stands by its distance. A video stands by the share of its time that matches, the greater of the query's and the item's: by the
+/// thousandths that are missing; then by the number of matching frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    missing: u16,
+    frames: Reverse<u32>,
+    item: ItemId,
+}
+
+impl Rank {
+    /// The rank of an item by one of its hashes.
+    #[must_use]
+    pub const fn of_hash(distance: Distance, item: ItemId) -> Self {
+        Self { missing: distance.0, frames: Reverse(u32::MAX), item }
+    }
+
+    /// The rank of an item by its video.
+    #[must_use]
+    pub fn of_video(evidence: &VideoEvidence, item: ItemId) -> Self {
+        let missing = 1_000 - evidence.permille();
+        Self { missing, frames: Reverse(evidence.query.frames_matched), item }
+    }
 }
 
 impl Match {
-    /// The order of answers: nearest first, then by item. Within one item the hash type, the variant and the rendition decide
-    /// which of several equally near hashes the answer names.
+    /// Where the match stands in an answer.
+    #[must_use]
+    pub fn rank(&self) -> Rank {
+        match &self.video {
+            Some(evidence) => Rank::of_video(evidence, self.item),
+            None => Rank::of_hash(self.distance, self.item),
+        }
+    }
+
+    /// The order of answers: by rank. Within one item the hash type, the variant and the rendition decide which of several equally near
+    /// hashes the answer names.
     #[must_use]
     pub fn answer_order(&self, other: &Self) -> Ordering {
-        let key = |one: &Self| (one.distance, one.item, one.hash_type, one.variant, one.rendition);
+        let key = |one: &Self| (one.rank(), one.distance, one.hash_type, one.variant, one.rendition);
         key(self).cmp(&key(other))
     }
 }
@@ -213,6 +262,9 @@ pub struct QueryMatches {
     /// An item matches that is set aside for the member that searches: it is not given. Where more items match than the limit lets through,
     /// one that is farther may not be noticed. Told to no member.
     pub set_aside: bool,
+    /// Usable frames of the query, a video, that are near so many known frames (logos, title cards) that not all of these were looked at,
+    /// where an item may have been missed for that. 0: none was.
+    pub common_frames: u32,
 }
 
 /// What one shard answers to a batch of queries.

@@ -108,6 +108,7 @@ mod tests {
 
     fn found(bank: u32, facts: Option<Facts>) -> Match {
         Match {
+            video: None,
             item: ItemId(9),
             bank: BankId(bank),
             bank_name: "former".parse().unwrap(),

@@ -44,7 +44,7 @@ pub(super) struct Deciding {
 /// A content as it was sent.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
-    is_image: bool,
+    kind: &'static str,
     bytes: u64,
 }
 
@@ -60,8 +60,9 @@ impl Deciding {
     ) -> Option<Self> {
         let of_member = view.directory().policies(member).filter(|policies| policies.current.is_some())?;
         let sent = |content: &Content| match content {
-            Content::Image(bytes) => Sent { is_image: true, bytes: bytes.len() as u64 },
-            Content::Hashed { .. } => Sent { is_image: false, bytes: 0 },
+            Content::Image(bytes) => Sent { kind: "image", bytes: bytes.len() as u64 },
+            Content::Video(bytes) => Sent { kind: "video", bytes: bytes.len() as u64 },
+            Content::Hashed { .. } => Sent { kind: "hashes", bytes: 0 },
         };
         Some(Self {
             view: Arc::clone(view),
@@ -138,20 +139,17 @@ impl Deciding {
     }
 
     fn query(&self, at: usize, matched: &Matched, first: Option<&Query>, is_partial: bool) -> QueryFacts {
-        let sent = self.contents.get(at).copied().unwrap_or(Sent { is_image: false, bytes: 0 });
+        let sent = self.contents.get(at).copied().unwrap_or(Sent { kind: "hashes", bytes: 0 });
         let is_undecoded = matches!(matched.source, Source::Undecoded(_));
         let is_cut = match &matched.source {
             Source::Hashed => false,
             Source::Decoded(decoded) => decoded.frames_left_out > 0 || decoded.ways_left_out > 0,
+            Source::Video(video) => video.partial.is_some() || matched.found.common_frames > 0,
             Source::Undecoded(_) => true,
         };
         QueryFacts {
             quality: matched.pdq_quality.map(|quality| quality.get().into()),
-            kind: match (sent.is_image, is_undecoded) {
-                (_, true) => "undecoded",
-                (true, false) => "image",
-                (false, false) => "hashes",
-            },
+            kind: if is_undecoded { "undecoded" } else { sent.kind },
             surface: self.surface.clone(),
             size: sent.bytes,
             digest: first.map_or(0, digest),

@@ -8,6 +8,7 @@ use vigie_access::{Called, denied};
 use vigie_consortium::quotas::NearLimits;
 use vigie_consortium::rights::SearchBanks;
 use vigie_consortium::{Admitted, Quota, View};
+use vigie_model::cost;
 use vigie_model::{
     Content, HashType, ItemId, Limit, Match, MatchCall, MemberId, QueryMatches, SearchOptions, Sequence,
     UnixMillis,
@@ -229,7 +230,10 @@ fn units(contents: &[Content]) -> u64 {
     let of_content = |content: &Content| match content {
         // An image is searched by its perceptual hash and its digests; both are one request for the caller.
         Content::Image(_) => Quota::IMAGE_UNITS,
-        Content::Hashed { hashes, .. } => Quota::HASH_UNITS * hashes.len() as u64,
+        Content::Video(_) => Quota::VIDEO_UNITS,
+        Content::Hashed { hashes, .. } => {
+            Quota::HASH_UNITS * hashes.iter().map(|one| cost::units(&one.hash)).sum::<u64>()
+        }
     };
     contents.iter().map(of_content).sum()
 }

@@ -447,8 +447,11 @@ impl Answered {
 /// The memory of a request, about.
 fn bytes(asked: &MatchCall) -> usize {
     let content = |content: &Content| match content {
-        Content::Image(image) => image.len(),
-        Content::Hashed { hashes, .. } => size_of_val(hashes.as_slice()),
+        Content::Image(file) | Content::Video(file) => file.len(),
+        Content::Hashed { hashes, .. } => {
+            let values: usize = hashes.iter().map(|one| one.hash.as_bytes().len()).sum();
+            size_of_val(hashes.as_slice()) + values
+        }
     };
     asked.contents.iter().map(content).sum()
 }

@@ -85,6 +85,7 @@ impl Describing<'_> {
         let matching = pairs.filter(|(asked, held)| self.is_match(asked, held)).count();
         let standing = self.moment.marks.standings().get(item);
         Some(Match {
+            video: None,
             item,
             bank: best.bank,
             bank_name,

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use vigie_index::{
     HashEdits, HashIndex, HashRows, HashShape, HashSnapshot, IndexOptions, OpenError, SegmentError,
 };
-use vigie_model::{BankId, Hash, HashCount, HashType, HashTypeSet, Metric};
+use vigie_model::{BankId, Hash, HashCount, HashType, HashTypeSet, Metric, PdqHash};
 use vigie_vectors::HnswConfig;
 
 use crate::shard::pdq::PdqEngine;
@@ -74,7 +74,10 @@ impl IndexKey {
 
     /// The index's folder in the shard's: the name of the type, and the length where the type has several.
     pub(crate) fn folder(self) -> String {
-        let has_one_length = self.hash_type.row().is_some_and(|row| row.lengths.len() == 1);
+        let has_one_length = self
+            .hash_type
+            .row()
+            .is_some_and(|row| row.lengths.listed().is_none_or(|lengths| lengths.len() == 1));
         if has_one_length { self.hash_type.to_string() } else { format!("{}-{}", self.hash_type, self.bytes) }
     }
 
@@ -88,6 +91,7 @@ impl IndexKey {
         self.hash_type.row().map(|row| match row.metric {
             Metric::Hamming => HashShape::Hamming { bytes },
             Metric::Equality => HashShape::Equality { bytes },
+            Metric::Frames => HashShape::Hamming { bytes: PdqHash::default().len() },
         })
     }
 }
@@ -250,7 +254,7 @@ mod tests {
     #[test]
     fn every_row_of_the_table_has_an_index_of_each_of_its_lengths() {
         for hash_type in HashType::known() {
-            for &bytes in hash_type.row().unwrap().lengths {
+            for &bytes in hash_type.row().unwrap().lengths.listed().unwrap_or(&[36]) {
                 let key = IndexKey { hash_type, bytes };
                 key.shape().unwrap().check().unwrap();
                 assert!(Indexes::new(IndexPlan::default(), None).index(key).is_some(), "{key:?}");

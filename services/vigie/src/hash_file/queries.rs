@@ -76,7 +76,8 @@ pub(crate) fn any_hash(text: &str) -> Result<Vec<Hash>, String> {
 /// How hashes are written.
 fn forms() -> String {
     let rows = HashType::known().filter_map(HashType::row);
-    let digits = rows.flat_map(|row| row.lengths.iter().map(|length| (2 * length, row.name)));
+    let listed = rows.filter_map(|row| Some((row.lengths.listed()?, row.name)));
+    let digits = listed.flat_map(|(lengths, name)| lengths.iter().map(move |length| (2 * length, name)));
     let digits: Vec<String> = digits.map(|(digits, name)| format!("{name} has {digits}")).collect();
     format!("of hexadecimal digits, {}; TYPE:HASH names the type", digits.join(", "))
 }

@@ -63,6 +63,8 @@ impl Quota {
     pub const HASH_UNITS: u64 = 1;
     /// Units of an image, for each hash type that is searched: decoding and hashing cost more than the search.
     pub const IMAGE_UNITS: u64 = 20;
+    /// Units of a video: it is decoded for some tenths of a second, and has a hash of an image for each second of it.
+    pub const VIDEO_UNITS: u64 = 600;
     /// Near queries of an item in a day where the quota names none. The best script that is known, by exact distances of groups of exchanged
     /// bits, finds a hash with at least 69 queries (84 on average) from a copy 20 bits away, and with 50 (58) from one 10 bits away. 64 would not be
     /// enough for the latter.

@@ -51,7 +51,7 @@ impl Read {
 
 /// The text of a hash of a type, filled with a byte.
 fn text_of(hash_type: HashType, byte: u8) -> String {
-    let length = hash_type.row().unwrap().lengths[0];
+    let length = hash_type.row().unwrap().lengths.least();
     Hash::from_bytes(hash_type, &vec![byte; length]).unwrap().to_text()
 }
 

@@ -25,6 +25,8 @@ pub const LITTLE_BYTES: usize = 16 << 10;
 const NUMBERS_BYTES: usize = 64;
 /// The numbers of the facts of a match, with their tags, at most.
 const FACTS_BYTES: usize = 48;
+/// The numbers of how a video matches, with their tags, at most.
+const VIDEO_BYTES: usize = 80;
 /// The tag and the length of a text.
 const TEXT_BYTES: usize = 3;
 
@@ -35,6 +37,7 @@ impl Match {
         + BankName::LEN_MAX
         + ItemContent::EXTERNAL_REFERENCE_LEN_MAX
         + ItemContent::LABELS_MAX * (TEXT_BYTES + ItemContent::LABEL_LEN_MAX)
+        + VIDEO_BYTES
         + FACTS_BYTES
         + Standing::CLASSES_MAX * (TEXT_BYTES + Standing::CLASS_LEN_MAX);
 
@@ -44,7 +47,8 @@ impl Match {
         let labels: usize = self.labels.iter().map(|label| TEXT_BYTES + label.len()).sum();
         let reference = self.external_reference.as_ref().map_or(0, |text| text.len());
         let facts = self.facts.as_ref().map_or(0, |facts| facts.bytes());
-        NUMBERS_BYTES + 2 * TEXT_BYTES + self.bank_name.bytes() + reference + labels + facts
+        let video = if self.video.is_some() { VIDEO_BYTES } else { 0 };
+        NUMBERS_BYTES + 2 * TEXT_BYTES + self.bank_name.bytes() + reference + labels + facts + video
     }
 }
 
@@ -217,6 +221,7 @@ mod tests {
     use crate::bank::BankId;
     use crate::query::Query;
     use crate::rendition::{Rendition, Variant};
+    use crate::video::{VideoEvidence, VideoRuleSet, VideoSide};
 
     fn one_match(item: usize, label: usize) -> Match {
         Match {
@@ -233,6 +238,7 @@ mod tests {
             rendition: Rendition::default(),
             added_at: None,
             facts: None,
+            video: None,
         }
     }
 
@@ -280,6 +286,11 @@ mod tests {
             bank_name: "n".repeat(BankName::LEN_MAX).parse().unwrap(),
             external_reference: Some("r".repeat(ItemContent::EXTERNAL_REFERENCE_LEN_MAX).into()),
             labels: labels.into(),
+            video: Some(Box::new(VideoEvidence {
+                query: VideoSide::default(),
+                item: VideoSide::default(),
+                rules: VideoRuleSet::default(),
+            })),
             ..one_match(1, 1)
         };
         assert_eq!(largest.bytes(), Match::BYTES_MAX);

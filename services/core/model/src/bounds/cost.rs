@@ -8,9 +8,9 @@
 use std::iter::Sum;
 
 use thiserror::Error;
-use vigie_hashes::{Distance, HashType, HashTypeSet, Metric};
+use vigie_hashes::{Distance, Hash, HashType, HashTypeSet, Metric};
 
-use crate::query::{MaxDistances, Query};
+use crate::query::{MaxDistances, Query, QueryHash};
 
 /// The cost of a hash that is compared within so many bits at most.
 const COSTS: [(u16, u64); 8] =
@@ -52,13 +52,15 @@ impl Cost {
     #[must_use]
     pub fn of(queries: &[Query], max_distances: &MaxDistances) -> Self {
         let hashes = queries.iter().flat_map(|query| &query.hashes);
-        Self(hashes.map(|one| of_a_hash(one.hash.hash_type(), max_distances)).fold(0, u64::saturating_add))
+        let cost =
+            |one: &QueryHash| units(&one.hash).saturating_mul(of_a_unit(one.hash.hash_type(), max_distances));
+        Self(hashes.map(cost).fold(0, u64::saturating_add))
     }
 
-    /// The cost of a search for one hash of a type.
+    /// The cost of a search for one hash of a type; of a video, for one frame.
     #[must_use]
     pub fn of_hash(hash_type: HashType, max_distances: &MaxDistances) -> Self {
-        Self(of_a_hash(hash_type, max_distances))
+        Self(of_a_unit(hash_type, max_distances))
     }
 
     /// The slots of a server that a call of this cost takes, at least one.
@@ -74,14 +76,20 @@ impl Sum for Cost {
     }
 }
 
-/// Checks that one call may look for so many hashes of each type.
+/// What a hash counts as: a video as its frames.
+#[must_use]
+pub fn units(hash: &Hash) -> u64 {
+    hash.frames().map_or(1, |frames| frames.len() as u64)
+}
+
+/// Checks that one call may look for so many hashes of each type, of videos for so many frames.
 pub fn check(
     hashes: impl IntoIterator<Item = (HashType, u64)>,
     max_distances: &MaxDistances,
 ) -> Result<Cost, CostError> {
     let (mut all, mut dearest) = (0_u64, None);
     for (hash_type, count) in hashes {
-        let cost = count.saturating_mul(of_a_hash(hash_type, max_distances));
+        let cost = count.saturating_mul(of_a_unit(hash_type, max_distances));
         all = all.saturating_add(cost);
         dearest = dearest.max(Some((cost, count, hash_type)));
     }
@@ -93,7 +101,7 @@ pub fn check(
                 hash_type,
                 hashes,
                 distance: max_distances.get(hash_type),
-                hashes_max: Cost::MAX.0 / of_a_hash(hash_type, max_distances),
+                hashes_max: Cost::MAX.0 / of_a_unit(hash_type, max_distances),
                 distance_max: Distance(nearer.map_or(0, |(distance, _)| *distance)),
             })
         }
@@ -104,26 +112,33 @@ pub fn check(
 /// So many queries that one call may ask for all of them, whatever hashes of these types each has; at least one.
 #[must_use]
 pub fn queries_max(hash_types: &HashTypeSet, max_distances: &MaxDistances) -> usize {
-    let dearest = hash_types.iter().map(|hash_type| of_a_hash(hash_type, max_distances)).max();
-    let of_a_query = Query::HASHES_MAX as u64 * dearest.unwrap_or(EQUAL);
-    usize::try_from(Cost::MAX.0 / of_a_query).unwrap_or(usize::MAX).max(1)
+    let of_a_query = |hash_type: HashType| {
+        let is_video = hash_type.row().is_some_and(|row| row.metric == Metric::Frames);
+        let units = if is_video { Query::FRAMES_MAX } else { Query::HASHES_MAX };
+        units as u64 * of_a_unit(hash_type, max_distances)
+    };
+    let dearest = hash_types.iter().map(of_a_query).max().unwrap_or(EQUAL);
+    usize::try_from(Cost::MAX.0 / dearest).unwrap_or(usize::MAX).max(1)
 }
 
-fn of_a_hash(hash_type: HashType, max_distances: &MaxDistances) -> u64 {
-    let is_compared = hash_type.row().is_some_and(|row| row.metric == Metric::Hamming);
-    if !is_compared {
-        return EQUAL;
-    }
+/// The cost of one hash, or of one frame of a video. A frame costs half of a hash of its own: the usual rules look for some frames only in a
+/// part of the index.
+fn of_a_unit(hash_type: HashType, max_distances: &MaxDistances) -> u64 {
     let distance = max_distances.get(hash_type).0;
-    COSTS.iter().find(|(within, _)| distance <= *within).map_or(EQUAL, |(_, cost)| *cost)
+    let compared = || COSTS.iter().find(|(within, _)| distance <= *within).map_or(EQUAL, |(_, cost)| *cost);
+    match hash_type.row().map(|row| row.metric) {
+        Some(Metric::Hamming) => compared(),
+        Some(Metric::Frames) => compared().div_ceil(2),
+        Some(Metric::Equality) | None => EQUAL,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::QueryHash;
+    use crate::query::hash_types;
     use crate::rendition::Variant;
-    use vigie_hashes::Hash;
+    use vigie_hashes::Frame;
 
     fn within(bits: u32) -> MaxDistances {
         MaxDistances::default().with(HashType::PDQ, bits).unwrap()
@@ -156,6 +171,22 @@ mod tests {
             assert!(check([(HashType::PDQ, Query::HASHES_MAX as u64)], &within(bits)).is_ok(), "{bits}");
         }
         assert!(queries_max(&HashTypeSet::default(), &within(64)) >= Query::BATCH_MAX);
+    }
+
+    #[test]
+    fn the_longest_video_in_all_variants_is_one_call() {
+        let frames = |count| {
+            let frames: Vec<Frame> =
+                (0..count).map(|time_ms| Frame { pdq: [7; 32], quality: 100, time_ms }).collect();
+            QueryHash { hash: Hash::of_frames(&frames).unwrap(), variant: Variant::Original }
+        };
+        let video = [Query { hashes: vec![frames(4_096); 8] }];
+        assert_eq!(Cost::of(&video, &MaxDistances::default()), Cost::MAX);
+        assert_eq!(units(&video[0].hashes[0].hash), 4_096);
+        let types = hash_types(&video);
+        assert_eq!(queries_max(&types, &MaxDistances::default()), 1);
+        let short = [Query { hashes: vec![frames(60); 8] }];
+        assert_eq!(Cost::of(&short, &MaxDistances::default()), Cost(60 * 8 * 8));
     }
 
     #[test]

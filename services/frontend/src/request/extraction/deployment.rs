@@ -187,7 +187,7 @@ impl Deployment {
             vigie_model::Content::Hashed { hashes, pdq_quality } => {
                 Prepared::of_hashes(hashes, pdq_quality, Quality::FLOOR_DEFAULT)
             }
-            vigie_model::Content::Image(_) => panic!("no images here"),
+            vigie_model::Content::Image(_) | vigie_model::Content::Video(_) => panic!("no files here"),
         };
         let mut prepared: Vec<Prepared> = contents.into_iter().map(prepare).collect();
         let mut taken = take_queries(prepared.iter_mut(), 2_048);
@@ -218,6 +218,7 @@ impl Deployment {
             let within: Vec<_> = query.hashes.iter().map(far).filter(|(far, _)| *far <= radius).collect();
             let Some((distance, variant)) = within.iter().min().copied() else { continue };
             matches.push(Match {
+                video: None,
                 item: *item,
                 bank: BANK,
                 bank_name: "list".parse().unwrap(),

@@ -17,6 +17,7 @@ const OTHER: MemberId = MemberId(3);
 /// An answer to contents with these items each, as of a change.
 fn answer(contents: &[&[u64]], as_of: u64) -> Answer {
     let found = |item: &u64| Match {
+        video: None,
         item: ItemId(*item),
         bank: BankId(1),
         bank_name: "list".parse().unwrap(),

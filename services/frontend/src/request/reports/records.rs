@@ -158,6 +158,7 @@ impl Recording {
             kind: match matched.source {
                 Of::Hashed => "hashes",
                 Of::Decoded(_) => "image",
+                Of::Video(_) => "video",
                 Of::Undecoded(_) => "undecoded",
             }
             .into(),

@@ -216,7 +216,7 @@ impl From<&Matched> for MatchedObject {
             }
         }
         let (frames, decode_failure) = match &matched.source {
-            Source::Hashed => (None, None),
+            Source::Hashed | Source::Video(_) => (None, None),
             Source::Decoded(decoded) => {
                 let frames = FramesObject {
                     seen: decoded.frames_seen,

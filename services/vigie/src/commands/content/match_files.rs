@@ -11,8 +11,8 @@ use futures::{StreamExt as _, stream};
 use vigie_clients::{CallError, Code, MatchClient, partial_match};
 use vigie_media::begins_as_picture;
 use vigie_model::{
-    Content, Coverage, Decoded, HashType, ItemId, Limit, MatchCall, Matched, MaxDistances, MinCoverage,
-    Quality, Rendition, SearchOptions, Sequence, Source, Way,
+    Content, Coverage, Decoded, DecodedVideo, HashType, ItemId, Limit, MatchCall, Matched, MaxDistances,
+    MinCoverage, Quality, Rendition, SearchOptions, Sequence, Source, Way,
 };
 
 use crate::cli::MatchArgs;
@@ -256,6 +256,7 @@ fn not_searched(matched: &Matched) -> String {
             return format!(" (searched by its digests only, not by its picture: {failure})");
         }
         Source::Decoded(decoded) => decoded,
+        Source::Video(video) => return video_not_searched(video, matched.found.common_frames),
     };
     let Decoded { frames_seen, frames_left_out, frames_below_floor, ways_left_out, .. } = *decoded;
     let floor = matched.quality_floor;
@@ -281,6 +282,28 @@ fn not_searched(matched: &Matched) -> String {
         ),
     };
     frames + &ways
+}
+
+/// Which part of a video was not searched, for a person to read.
+fn video_not_searched(video: &DecodedVideo, common_frames: u32) -> String {
+    let DecodedVideo { frames_seen, frames_below_floor, seen_until_ms, partial, .. } = *video;
+    let mut text = partial.map_or_else(String::new, |reason| {
+        let seconds = seen_until_ms / 1_000;
+        format!(" (searched up to {seconds} s, the rest NOT SEARCHED: {})", reason.name())
+    });
+    if frames_below_floor == frames_seen {
+        text.push_str(" (no frame has enough detail: only exact copies can be recognised)");
+    } else if frames_below_floor > 0 {
+        text.push_str(&format!(
+            " ({frames_below_floor} of {frames_seen} frames have too little detail: not searched)"
+        ));
+    }
+    if common_frames > 0 {
+        text.push_str(&format!(
+            " ({common_frames} frames are in so many known videos that not all of these were compared)"
+        ));
+    }
+    text
 }
 
 /// The frame and the way of a match, where these are not the first and plain.

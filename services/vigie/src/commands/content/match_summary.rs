@@ -158,7 +158,7 @@ pub(crate) fn gap(coverage: &Coverage) -> Option<String> {
 pub(crate) const fn undecoded(matched: &Matched) -> Option<&DecodeFailure> {
     match &matched.source {
         Source::Undecoded(failure) => Some(failure),
-        Source::Hashed | Source::Decoded(_) => None,
+        Source::Hashed | Source::Decoded(_) | Source::Video(_) => None,
     }
 }
 
@@ -167,6 +167,7 @@ pub(crate) const fn is_whole(matched: &Matched) -> bool {
     match &matched.source {
         Source::Hashed => true,
         Source::Decoded(decoded) => decoded.is_whole(),
+        Source::Video(video) => video.is_whole() && matched.found.common_frames == 0,
         Source::Undecoded(_) => false,
     }
 }

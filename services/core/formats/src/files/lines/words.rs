@@ -115,8 +115,7 @@ impl<'a> Sum<'a> {
 /// The type of a digest of a file by its number of digits.
 fn type_of_sum(digest: &str) -> Option<HashType> {
     [HashType::MD5, HashType::SHA1, HashType::SHA256, HashType::SHA512].into_iter().find(|hash_type| {
-        let lengths = hash_type.row().map(|row| row.lengths).unwrap_or_default();
-        lengths.iter().any(|length| 2 * length == digest.len())
+        digest.len().is_multiple_of(2) && hash_type.row().is_some_and(|row| row.accepts(digest.len() / 2))
     })
 }
 

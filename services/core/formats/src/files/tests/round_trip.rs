@@ -10,12 +10,8 @@ use crate::files::{FileWriter, Written};
 
 fn hashes() -> impl Strategy<Value = Vec<Hash>> {
     let types: Vec<HashType> = HashType::known().collect();
-    let hash = (proptest::sample::select(types), any::<u64>()).prop_map(|(hash_type, seed)| {
-        let length = hash_type.row().unwrap().lengths[0];
-        let bytes: Vec<u8> =
-            (0..length).map(|at| seed.rotate_left(u32::try_from(at).unwrap()).to_le_bytes()[0]).collect();
-        Hash::from_bytes(hash_type, &bytes).unwrap()
-    });
+    let hash = (proptest::sample::select(types), any::<u64>())
+        .prop_map(|(hash_type, seed)| Hash::sample(hash_type, seed));
     proptest::collection::vec(hash, 1..6)
 }
 

@@ -132,6 +132,7 @@ impl Found {
             }
         };
         Ok(Match {
+            video: None,
             item: ItemId(self.item_id),
             bank: BankId(self.bank_id),
             bank_name: self.bank.parse().context("bank")?,
@@ -163,6 +164,7 @@ mod tests {
     #[test]
     fn matches_are_read_as_they_are_printed() {
         let found = Match {
+            video: None,
             item: ItemId(9),
             bank: BankId(2),
             bank_name: "acme/known".parse().unwrap(),
