@@ -453,6 +453,9 @@ pub(crate) struct StatusArgs {
     /// The coordinator to ask
     #[arg(long, env = "VIGIE_COORDINATOR", default_value = "http://127.0.0.1:7741", value_name = "URL")]
     pub(crate) coordinator: String,
+    /// The frontend to ask what it decodes
+    #[arg(long, env = "VIGIE_FRONTEND", default_value = "http://127.0.0.1:7740", value_name = "URL")]
+    pub(crate) frontend: String,
     /// Where the bank is
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
