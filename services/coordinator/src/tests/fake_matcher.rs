@@ -162,6 +162,7 @@ fn found(query: &Query, identity: ShardIdentity, options: &SearchOptions) -> Que
 pub(crate) fn one_match(item: u64, distance: u16) -> Match {
     Match {
         video: None,
+        item_time_ms: None,
         item: ItemId(item),
         bank: BankId(1),
         bank_name: "known".parse().unwrap(),

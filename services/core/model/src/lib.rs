@@ -72,7 +72,7 @@ pub use matching::{Content, Decoded, DecodedVideo, HashTypeSearch, MatchCall, Ma
 pub use member::{MemberId, MemberName, MemberNameError};
 pub use query::{
     Limit, LimitError, Match, MaxDistanceError, MaxDistances, Query, QueryHash, QueryMatches, Rank,
-    SearchAnswer, SearchOptions, ShardAnswer, hash_types,
+    SearchAnswer, SearchOptions, ShardAnswer, Stills, hash_types,
 };
 pub use rendition::{Rendition, Variant, Way};
 pub use sequence::{Sequence, UnixMillis};

@@ -74,12 +74,23 @@ pub struct SearchOptions {
     pub max_distances: MaxDistances,
     /// When a video matches.
     pub video_rules: VideoRules,
+    /// Banks, among those that are searched, whose charters let videos and images answer one another. A frontend computes them.
+    pub stills: Stills,
     /// How many items to answer for each query, the nearest first.
     pub limit: Limit,
     /// The answer must hold every change up to this one.
     pub min_sequence: Sequence,
     /// The least share of shards to take an answer from.
     pub min_coverage: MinCoverage,
+}
+
+/// The banks in which a frame of a video and an image may match.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stills {
+    /// Frames of these banks' videos answer images; `None` for no bank.
+    pub frames_of: Option<Arc<BankSet>>,
+    /// Images of these banks answer videos; `None` for no bank.
+    pub images_of: Option<Arc<BankSet>>,
 }
 
 impl SearchOptions {
@@ -199,6 +210,8 @@ pub struct Match {
     pub added_at: Option<UnixMillis>,
     /// What the members say of the item, for the member that asks; `None` where nothing is said.
     pub facts: Option<Box<Facts>>,
+    /// When the frame of the item's video is shown that an image is near, in milliseconds; `None` where it is near an image.
+    pub item_time_ms: Option<u32>,
     /// How the query, which is a video, matches the item; `None` where a hash of another type matched. The distance is then that of the
     /// nearest two frames.
     pub video: Option<Box<VideoEvidence>>,

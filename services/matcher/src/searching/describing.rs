@@ -86,6 +86,7 @@ impl Describing<'_> {
         let standing = self.moment.marks.standings().get(item);
         Some(Match {
             video: None,
+            item_time_ms: None,
             item,
             bank: best.bank,
             bank_name,

@@ -239,6 +239,7 @@ mod tests {
             added_at: None,
             facts: None,
             video: None,
+            item_time_ms: None,
         }
     }
 
