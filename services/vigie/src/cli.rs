@@ -4,6 +4,7 @@ mod setup;
 mod items;
 mod opinions;
 mod files;
+mod hash;
 mod members;
 mod policy;
 mod exchange;
@@ -35,6 +36,7 @@ pub(crate) use decisions::{
 };
 pub(crate) use exchange::{ExchangeAddArgs, ExchangeCommand, ExchangeFetchArgs, OneExchangeArgs};
 pub(crate) use files::{BankExportArgs, BankSyncArgs, HashFileArgs};
+pub(crate) use hash::HashArgs;
 pub(crate) use items::{DetailsArgs, ItemAddArgs, ItemCommand, ItemFindArgs, ItemRevertArgs, OriginArgs};
 pub(crate) use members::{
     CharterCommand, CharterSetArgs, GrantCommand, MemberCommand, MemberWordsArgs, NewKeyArgs, OneMemberArgs,
@@ -340,14 +342,6 @@ pub(crate) struct MatchArgs {
     /// Where to ask
     #[command(flatten)]
     pub(crate) frontend: FrontendArgs,
-}
-
-/// Arguments of `vigie hash`.
-#[derive(Debug, Args)]
-pub(crate) struct HashArgs {
-    /// Image files, or folders of them, in which other files are counted and left out
-    #[arg(required = true, value_name = "FILE|DIR")]
-    pub(crate) paths: Vec<PathBuf>,
 }
 
 /// Arguments of `vigie bank`.

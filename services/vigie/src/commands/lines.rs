@@ -2,6 +2,7 @@
 
 mod coverage;
 mod decisions;
+mod video;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::output::ErrorLine;
 
 pub(crate) use coverage::CoverageObject;
 pub(crate) use decisions::{DecisionObject, FactsObject, decision_words};
+pub(crate) use video::VideoLine;
 
 /// A file whose fingerprints were computed. The fields up to `variants` are of the first frame.
 #[derive(Debug, Serialize)]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use vigie_media::video::VideoLimits;
 use vigie_media::{Limits, begins_as_picture};
 use vigie_model::ImageFingerprint;
 
@@ -9,15 +10,34 @@ use crate::commands::content::folders::FoundFile;
 use crate::commands::content::image_hasher::ImageHasher;
 use crate::output::ErrorLine;
 
+/// Bytes by which a video is told from other files.
+const HEAD_BYTES: u64 = 4 << 10;
+
 /// Reads a file that may be an image, and no more of it than an image may have.
 pub(crate) async fn read(path: &Path) -> Result<Vec<u8>, ErrorLine> {
+    read_some(path, |_| false).await
+}
+
+/// Reads a file that may be an image or a video, and no more of it than that may have. What `is_video` says of its first bytes decides.
+pub(crate) async fn read_either(path: &Path, is_video: fn(&[u8]) -> bool) -> Result<Vec<u8>, ErrorLine> {
+    read_some(path, is_video).await
+}
+
+async fn read_some(path: &Path, is_video: fn(&[u8]) -> bool) -> Result<Vec<u8>, ErrorLine> {
     let path = path.to_owned();
-    let bytes_max = Limits::default().input_bytes_max;
     let read = tokio::task::spawn_blocking(move || {
         use std::io::Read as _;
         let mut content = Vec::new();
-        let bound = u64::try_from(bytes_max).unwrap_or(u64::MAX) + 1;
-        std::fs::File::open(path)?.take(bound).read_to_end(&mut content)?;
+        let mut file = std::fs::File::open(path)?;
+        file.by_ref().take(HEAD_BYTES).read_to_end(&mut content)?;
+        let bytes_max = if is_video(&content) {
+            VideoLimits::default().input_bytes_max
+        } else {
+            Limits::default().input_bytes_max
+        };
+        // One byte more shows that it is too large.
+        let rest = (bytes_max + 1).saturating_sub(content.len());
+        file.take(u64::try_from(rest).unwrap_or(u64::MAX)).read_to_end(&mut content)?;
         Ok::<_, std::io::Error>(content)
     })
     .await;
