@@ -43,7 +43,7 @@ pub mod matching;
 pub mod topology;
 
 pub use vigie_hashes::{
-    Distance, FRAME_BYTES, Frame, Frames, FramesError, Hash, HashError, HashType, HashTypeSet, Md5Hash,
+    Distance, DistinctFrames, FRAME_BYTES, Frame, Frames, FramesError, Hash, HashError, HashType, HashTypeSet, Md5Hash,
     Metric, PdqHash, Sha256Hash, UnknownHashType,
 };
 
