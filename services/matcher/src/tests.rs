@@ -40,6 +40,7 @@ mod video {
     mod oracle;
     mod world;
     mod agreement;
+    mod life;
 }
 
 use replay::{Asker, Replay, Step, item_of, standing, step};

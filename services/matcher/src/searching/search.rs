@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use vigie_index::{BankFilter, Cancellation, Cancelled};
 use vigie_model::{
-    AsOf, BankId, BankName, BankRef, HashType, MemberName, Query, SearchOptions, Sequence, ShardAnswer, Variant,
-    hash_types,
+    AsOf, BankId, BankName, BankRef, HashType, MemberName, Query, SearchOptions, Sequence, ShardAnswer,
+    Variant, hash_types,
 };
 
 use crate::error::SearchError;

@@ -97,9 +97,8 @@ impl IndexKey {
     /// The index's folder in the shard's: the name of the type, and the length or the part where the type has several.
     pub(crate) fn folder(self) -> String {
         let Self { hash_type, bytes, part } = self;
-        let has_one_length = hash_type
-            .row()
-            .is_some_and(|row| row.lengths.listed().is_none_or(|lengths| lengths.len() == 1));
+        let has_one_length =
+            hash_type.row().is_some_and(|row| row.lengths.listed().is_none_or(|lengths| lengths.len() == 1));
         match part {
             Part::Whole if has_one_length => hash_type.to_string(),
             Part::Whole => format!("{hash_type}-{bytes}"),

@@ -19,8 +19,8 @@ use vigie_follow::Proof;
 use vigie_index::{Entry, HashEdits, SegmentError, Stored};
 
 use vigie_model::{
-    BankId, Change, ChangeKind, Cursor, FeedRange, HashCount, HashType, HashTypeSet, Item, ItemId,
-    MemberId, Sequence, SetDigest, ShardIdentity,
+    BankId, Change, ChangeKind, Cursor, FeedRange, HashCount, HashType, HashTypeSet, Item, ItemId, MemberId,
+    Sequence, SetDigest, ShardIdentity,
 };
 
 use crate::shard::banks::{BankState, BankTable, Books, Searched};
@@ -375,7 +375,9 @@ impl Shard {
         for hash in content.hashes() {
             *work.moved.entry((bank, hash.hash_type())).or_default() += 1;
         }
-        rows::each(content.hashes(), self.plan(), |key, row| edits_of(&mut work.edits, key).insert(row, entry));
+        rows::each(content.hashes(), self.plan(), |key, row| {
+            edits_of(&mut work.edits, key).insert(row, entry)
+        });
         self.stores.records.insert(id, bank, added_at, &content);
         Ok(())
     }

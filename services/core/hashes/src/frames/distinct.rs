@@ -169,6 +169,9 @@ mod tests {
         assert_eq!(order, [1, 3, 4, 0, 2]);
         let taken = |least_ms| distinct.taken_until_less(&order, least_ms);
         assert_eq!(distinct.time_ms(), 110);
-        assert_eq!([taken(0), taken(1), taken(20), taken(21), taken(88), taken(110), taken(111)], [5, 5, 4, 3, 1, 1, 0]);
+        assert_eq!(
+            [taken(0), taken(1), taken(20), taken(21), taken(88), taken(110), taken(111)],
+            [5, 5, 4, 3, 1, 1, 0]
+        );
     }
 }

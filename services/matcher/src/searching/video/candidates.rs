@@ -178,9 +178,7 @@ impl Candidates {
     pub(super) fn that_may_match(&self, routes: &Routes) -> impl Iterator<Item = Entry> {
         let may_match = |candidate: &Candidate| {
             routes.iter().any(|route| match route {
-                Route::Share { weight, least } => {
-                    candidate.near.get(weight) + self.left.get(weight) >= least
-                }
+                Route::Share { weight, least } => candidate.near.get(weight) + self.left.get(weight) >= least,
                 Route::Probes => candidate.is_probed,
                 Route::All => true,
             })

@@ -116,11 +116,17 @@ pub(super) fn threatexchange(query: &[Frame], item: &[Frame]) -> bool {
 
 impl Asked<'_> {
     /// How one video matches another.
-    fn video(&self, query: &[Frame], item: &[Frame]) -> Option<(Distance, VideoSide, VideoSide, Vec<VideoRuleKind>)> {
+    fn video(
+        &self,
+        query: &[Frame],
+        item: &[Frame],
+    ) -> Option<(Distance, VideoSide, VideoSide, Vec<VideoRuleKind>)> {
         let (query, item) = (distinct(query), distinct(item));
         let is_near = |one: &Distinct, other: &Distinct| bits(&one.0, &other.0) <= self.radius;
-        let of_query: Vec<bool> = query.iter().map(|one| item.iter().any(|other| is_near(one, other))).collect();
-        let of_item: Vec<bool> = item.iter().map(|one| query.iter().any(|other| is_near(one, other))).collect();
+        let of_query: Vec<bool> =
+            query.iter().map(|one| item.iter().any(|other| is_near(one, other))).collect();
+        let of_item: Vec<bool> =
+            item.iter().map(|one| query.iter().any(|other| is_near(one, other))).collect();
         let first = query.iter().zip(&of_query).find(|(_, matches)| **matches)?.0;
         let nearest = item.iter().min_by_key(|other| bits(&first.0, &other.0))?;
         let sides = (side(&query, &of_query, first.2), side(&item, &of_item, nearest.2));
@@ -137,8 +143,11 @@ impl Asked<'_> {
         let mut answer: Vec<((u32, i64, ItemId), Expected)> = Vec::new();
         for (item, (_, held)) in items {
             let (mut ways, mut best_video, mut pairs) = (Vec::new(), None, Vec::new());
+            // Of equally good videos of an item the answer names the first by their bytes.
+            let mut held = held.clone();
+            held.sort_by_key(Sample::hash);
             for (asked, variant) in self.query {
-                for held in held {
+                for held in &held {
                     match (asked, held) {
                         (Sample::Video(query), Sample::Video(frames)) => {
                             if let Some((distance, query, item_side, rules)) = self.video(query, frames) {
@@ -172,7 +181,8 @@ impl Asked<'_> {
             let place = (u32::try_from(place.0).unwrap(), place.1, *item);
             let other_matches = u32::try_from(matching - 1).unwrap();
             let video = best_video.map(|(_, video)| video);
-            answer.push((place, Expected { item: *item, hash_type, distance, variant, other_matches, video }));
+            answer
+                .push((place, Expected { item: *item, hash_type, distance, variant, other_matches, video }));
         }
         answer.sort_by_key(|(place, _)| *place);
         answer.into_iter().map(|(_, expected)| expected).collect()
