@@ -69,7 +69,9 @@ mod sharing {
 }
 /// One search over a shard.
 mod searching {
+    pub(crate) mod asked;
     pub(crate) mod found;
+    pub(crate) mod stills;
     pub(crate) mod video;
     pub(crate) mod describing;
     pub(crate) mod search;

@@ -41,6 +41,7 @@ mod video {
     mod world;
     mod agreement;
     mod life;
+    mod stills;
 }
 
 use replay::{Asker, Replay, Step, item_of, standing, step};

@@ -2,7 +2,8 @@
 
 use vigie_index::{Cancellation, Cancelled};
 use vigie_model::{
-    Filling, Hash, HashType, ItemId, Match, MemberId, Query, QueryMatches, Rendition, SearchOptions,
+    BankId, Distance, Filling, Frames, Hash, HashType, ItemId, Match, MemberId, Query, QueryMatches,
+    Rendition, SearchOptions,
 };
 
 use crate::error::SearchError;
@@ -81,14 +82,17 @@ impl Describing<'_> {
     fn describe(&self, item: ItemId, best: &Best, asked: &[Hash]) -> Option<Match> {
         let bank_name = self.moment.banks.get(&best.bank)?.name.clone().into();
         let (distance, hash_type, variant) = best.nearest(item);
-        let read = |record: &Record<'_>| (self.matching(record, asked), record.notes(), record.added_at());
-        let (hashes, notes, added_at) = self.shard.item(item, read)?;
+        let read = |record: &Record<'_>| {
+            let time_ms = self.frame_time(record, asked, best.bank, (distance, hash_type));
+            (self.matching(record, asked), record.notes(), record.added_at(), time_ms)
+        };
+        let (hashes, notes, added_at, item_time_ms) = self.shard.item(item, read)?;
         let matching = hashes + usize::from(best.video.is_some());
         let Notes { labels, external_reference } = notes;
         let standing = self.moment.marks.standings().get(item);
         Some(Match {
             video: best.video.as_ref().map(|video| Box::new(video.evidence)),
-            item_time_ms: None,
+            item_time_ms,
             item,
             bank: best.bank,
             bank_name,
@@ -114,6 +118,29 @@ impl Describing<'_> {
         // Checked when it was written.
         let held = held.filter_map(|(hash_type, bytes)| Hash::from_peer(hash_type, bytes).ok());
         held.map(|held| asked.iter().filter(|asked| self.is_match(asked, &held)).count()).sum()
+    }
+
+    /// When the first frame of an item is shown that is as near as this to an image; `None` where that is one of the item's images.
+    fn frame_time(
+        &self,
+        record: &Record<'_>,
+        asked: &[Hash],
+        bank: BankId,
+        (distance, hash_type): (Distance, HashType),
+    ) -> Option<u32> {
+        let answers = self.options.stills.frames_of.as_ref().is_some_and(|banks| banks.contains(bank));
+        if hash_type != HashType::PDQ || !answers {
+            return None;
+        }
+        let is_it = |held: &Hash| asked.iter().any(|asked| asked.distance(held) == Some(distance));
+        let mut images = record.bytes_of_hashes().filter(|(hash_type, _)| *hash_type == HashType::PDQ);
+        if images.any(|(_, bytes)| Hash::from_peer(HashType::PDQ, bytes).is_ok_and(|held| is_it(&held))) {
+            return None;
+        }
+        let videos = record.bytes_of_hashes().filter(|(hash_type, _)| *hash_type == HashType::VPDQ);
+        let mut frames = videos.filter_map(|(_, bytes)| Frames::of_bytes(bytes)).flat_map(Frames::iter);
+        let first = frames.find(|frame| frame.is_usable() && is_it(&Hash::pdq(frame.pdq)));
+        first.map(|frame| frame.time_ms)
     }
 
     /// Whether two hashes are of one type and near.

@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use vigie_index::{BankFilter, Cancellation, Cancelled};
+use vigie_index::{BankFilter, Cancellation, Cancelled, HashSnapshot};
 use vigie_model::{
-    AsOf, BankId, BankName, BankRef, HashType, MemberName, Query, SearchOptions, Sequence, ShardAnswer,
-    Variant, hash_types,
+    AsOf, BankId, BankName, BankRef, Distance, HashType, MemberName, PdqHash, Query, SearchOptions, Sequence,
+    ShardAnswer, hash_types,
 };
 
 use crate::error::SearchError;
+use crate::searching::asked::{Batch, hashes_of};
 use crate::searching::describing::{Describing, Stopped};
 use crate::searching::found::Found;
+use crate::searching::stills;
 use crate::searching::video::Videos;
 use crate::shard::banks::BankTable;
 use crate::shard::indexes::IndexKey;
@@ -149,46 +151,53 @@ fn search_group(
         return Ok(found);
     }
     let member = moment.member(options.member);
-    for hash_type in hash_types(queries).iter().filter(|hash_type| *hash_type != HashType::VPDQ) {
-        let radius = options.max_distances.get(hash_type);
+    let mut look = |asked: &Batch<'_>, index: &dyn HashSnapshot, hash_type: HashType, within: Within<'_>| {
+        index.each(&asked.hashes, within.radius, within.filter, cancel, &mut |at, hit| {
+            let (query, variant) = asked.origins[at];
+            let (found, item) = (&mut found[query], hit.entry.item);
+            // The cheaper look first: of a hash that a million items bear, few hits are of use.
+            if found.is_beyond(hit.distance, item) || moment.marks.is_held(item) {
+                return;
+            }
+            if !options.with_aside && moment.marks.is_aside(item, member) {
+                found.set_aside();
+                return;
+            }
+            found.note(hit.entry, (hit.distance, hash_type, variant));
+        })
+    };
+    let asked_types = hash_types(queries);
+    let radius = |hash_type| options.max_distances.get(hash_type);
+    for hash_type in asked_types.iter().filter(|hash_type| *hash_type != HashType::VPDQ) {
+        let within = Within { radius: radius(hash_type), filter };
         for (key, index) in moment.indexes.of(hash_type) {
-            let asked = hashes_of(queries, key);
-            index.each(&asked.hashes, radius, filter, cancel, &mut |at, hit| {
-                let (query, variant) = asked.origins[at];
-                let (found, item) = (&mut found[query], hit.entry.item);
-                // The cheaper look first: of a hash that a million items bear, few hits are of use.
-                if found.is_beyond(hit.distance, item) || moment.marks.is_held(item) {
-                    return;
-                }
-                if !options.with_aside && moment.marks.is_aside(item, member) {
-                    found.set_aside();
-                    return;
-                }
-                found.note(hit.entry, (hit.distance, hash_type, variant));
-            })?;
+            look(&hashes_of(queries, key), index, hash_type, within)?;
+        }
+    }
+    // A frame of a video is a picture with a PDQ hash: what is near one is near by PDQ.
+    if let Some(filter) = stills::among(options.stills.frames_of.as_deref(), filter)
+        && asked_types.contains(HashType::PDQ)
+    {
+        let asked = hashes_of(queries, IndexKey::whole(HashType::PDQ, size_of::<PdqHash>()));
+        for (_, index) in moment.indexes.of(HashType::VPDQ) {
+            look(&asked, index, HashType::PDQ, Within { radius: radius(HashType::PDQ), filter: &filter })?;
+        }
+    }
+    if let Some(filter) = stills::among(options.stills.images_of.as_deref(), filter)
+        && asked_types.contains(HashType::VPDQ)
+    {
+        let frames = stills::frames_of(queries);
+        let asked = stills::batch(&frames);
+        for (_, index) in moment.indexes.of(HashType::PDQ) {
+            look(&asked, index, HashType::PDQ, Within { radius: radius(HashType::VPDQ), filter: &filter })?;
         }
     }
     Ok(found)
 }
 
-/// The hashes of all queries that one index may hold, and which query and variant each is of.
-struct Batch<'a> {
-    hashes: Vec<&'a [u8]>,
-    origins: Vec<(usize, Variant)>,
-}
-
-/// A hash that a query names twice (a picture that is its own mirror image) is looked for once.
-fn hashes_of(queries: &[Query], key: IndexKey) -> Batch<'_> {
-    let mut batch = Batch { hashes: Vec::new(), origins: Vec::new() };
-    for (index, query) in queries.iter().enumerate() {
-        let first = batch.hashes.len();
-        for one in query.hashes.iter().filter(|one| IndexKey::of(&one.hash) == key) {
-            let hash = one.hash.as_bytes();
-            if !batch.hashes[first..].contains(&hash) {
-                batch.hashes.push(hash);
-                batch.origins.push((index, one.variant));
-            }
-        }
-    }
-    batch
+/// How far is looked, and in which banks.
+#[derive(Clone, Copy)]
+struct Within<'a> {
+    radius: Distance,
+    filter: &'a BankFilter,
 }

@@ -1,0 +1,91 @@
+//! Frames of videos answer images, and images videos, in the banks that are named for it and in no others.
+
+use std::sync::Arc;
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use vigie_model::{BankId, BankSet, Hash, HashType, Match, SearchOptions, Stills, Variant};
+
+use super::oracle::Sample;
+use super::world::{World, searched, video};
+
+struct Known {
+    world: World,
+    /// Each with a video, and then an image.
+    banks: [BankId; 2],
+    frames: Vec<[u8; 32]>,
+    image: [u8; 32],
+}
+
+/// Two banks that hold the same video of ten frames, a second each, and the same image.
+fn known() -> Known {
+    let mut random = SmallRng::seed_from_u64(11);
+    let mut world = World::of(1);
+    let banks = [world.create_bank(), world.create_bank()];
+    let frames: Vec<[u8; 32]> = (0..10).map(|_| random.random()).collect();
+    let image: [u8; 32] = random.random();
+    for bank in banks {
+        world.add(bank, vec![vec![video(&frames)], vec![Sample::Other(Hash::pdq(image))]]);
+    }
+    Known { world, banks, frames, image }
+}
+
+fn near(hash: [u8; 32], bits: usize) -> [u8; 32] {
+    let mut near = hash;
+    (0..bits).for_each(|bit| near[bit] ^= 1);
+    near
+}
+
+fn set(banks: &[BankId]) -> Option<Arc<BankSet>> {
+    Some(Arc::new(banks.iter().copied().collect()))
+}
+
+impl Known {
+    fn ask(&self, asked: Sample, variant: Variant, stills: Stills) -> Vec<Match> {
+        let options = SearchOptions { stills, ..SearchOptions::default() };
+        searched(&self.world.shards[0], &[(asked, variant)], &options).matches
+    }
+}
+
+#[test]
+fn a_still_of_a_known_video_matches_where_a_bank_says_so() {
+    let known = known();
+    for (second, bits) in [(0, 0), (7, 9), (9, 31)] {
+        let still = || Sample::Other(Hash::pdq(near(known.frames[second], bits)));
+        assert!(known.ask(still(), Variant::Original, Stills::default()).is_empty(), "unasked");
+        let wrong_way = Stills { images_of: set(&known.banks), ..Stills::default() };
+        assert!(known.ask(still(), Variant::Original, wrong_way).is_empty());
+        let stills = Stills { frames_of: set(&known.banks[1..]), ..Stills::default() };
+        let matches = known.ask(still(), Variant::FlipX, stills);
+        let [one] = &matches[..] else { panic!("{matches:?}") };
+        assert_eq!(
+            (one.bank, one.hash_type, usize::from(one.distance.0)),
+            (known.banks[1], HashType::PDQ, bits)
+        );
+        assert_eq!((one.variant, one.video.as_ref(), one.other_matches), (Variant::FlipX, None, 0));
+        assert_eq!(one.item_time_ms, Some(u32::try_from(second).unwrap() * 1_000));
+    }
+    let far = Sample::Other(Hash::pdq(near(known.frames[3], 32)));
+    let stills = Stills { frames_of: set(&known.banks), ..Stills::default() };
+    assert!(known.ask(far, Variant::Original, stills.clone()).is_empty());
+    // An image is an image, though the bank's frames answer as well.
+    let matches = known.ask(Sample::Other(Hash::pdq(known.image)), Variant::Original, stills);
+    assert_eq!(matches.iter().map(|one| one.item_time_ms).collect::<Vec<_>>(), [None, None]);
+}
+
+#[test]
+fn a_video_with_a_known_picture_matches_where_a_bank_says_so() {
+    let known = known();
+    let mut random = SmallRng::seed_from_u64(12);
+    let mut frames: Vec<[u8; 32]> = (0..10).map(|_| random.random()).collect();
+    frames[6] = near(known.image, 20);
+    assert!(known.ask(video(&frames), Variant::Original, Stills::default()).is_empty());
+    let stills = Stills { images_of: set(&known.banks[..1]), ..Stills::default() };
+    let matches = known.ask(video(&frames), Variant::Rotate90, stills.clone());
+    let [one] = &matches[..] else { panic!("{matches:?}") };
+    assert_eq!((one.bank, one.hash_type, one.distance.0), (known.banks[0], HashType::PDQ, 20));
+    assert_eq!((one.variant, one.item_time_ms, one.video.as_ref()), (Variant::Rotate90, None, None));
+    // The video itself matches as ever, by its rules.
+    let matches = known.ask(video(&known.frames), Variant::Original, stills);
+    assert!(matches.len() == 2 && matches.iter().all(|one| one.video.is_some()));
+}
