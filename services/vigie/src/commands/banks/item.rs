@@ -6,12 +6,13 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use vigie_clients::{DescribedItem, IdempotencyKey, RemovedItem};
 use vigie_consortium::Origin;
+use vigie_model::fingerprint::VideoPartial;
 use vigie_model::{BankRef, ItemId, Quality, Sequence};
 
 use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
 use crate::commands::bank_address::connect;
 use crate::commands::banks::item_details::Said;
-use crate::commands::banks::item_files::{Seen, prepare};
+use crate::commands::banks::item_files::{Seen, SeenVideo, prepare};
 use crate::commands::banks::item_find::{describe, describe_parts};
 use crate::commands::banks::{item_details, item_find, item_holds, item_import, item_revert};
 use crate::commands::content::folders::{FoundFile, find_files, left_out};
@@ -235,10 +236,19 @@ fn tell(file: &str, added: Result<Added, ErrorLine>, output: &mut Output) -> Pri
             ))?;
             object["quality"] = quality.get().into();
         }
-        Seen::Frames(frames) => {
+        Seen::Video(SeenVideo { frames, usable, partial }) => {
+            let caveat =
+                if usable == 0 { ": no frame has the detail for a PDQ hash that is trusted" } else { "" };
             let counted = counted(frames as u64, "frame");
-            output.say(format!("{file}: item {item}{known}, {counted} of a video (sequence {sequence})"))?;
+            output.say(format!(
+                "{file}: item {item}{known}, {counted} of a video (sequence {sequence}){caveat}"
+            ))?;
+            if let Some(reason) = partial {
+                output.note(format!("{file}: only a part of the video is banked ({})", reason.name()));
+            }
             object["frames"] = frames.into();
+            object["frames_usable"] = usable.into();
+            object["partial"] = serde_json::json!(partial.map(VideoPartial::name));
         }
     }
     output.object(&object)

@@ -2,12 +2,9 @@
 
 use std::path::Path;
 
+use vigie_media::Limits;
 use vigie_media::video::VideoLimits;
-use vigie_media::{Limits, begins_as_picture};
-use vigie_model::ImageFingerprint;
 
-use crate::commands::content::folders::FoundFile;
-use crate::commands::content::image_hasher::ImageHasher;
 use crate::output::ErrorLine;
 
 /// Bytes by which a video is told from other files.
@@ -50,17 +47,4 @@ async fn read_some(path: &Path, is_video: fn(&[u8]) -> bool) -> Result<Vec<u8>, 
             Err(ErrorLine { code: "unreadable".into(), message: format!("cannot read it: {error}") })
         }
     }
-}
-
-/// Reads a file and has it hashed. `None` for one that was found in a folder and is no image.
-pub(crate) async fn fingerprint(
-    file: &FoundFile,
-    hasher: &ImageHasher,
-) -> Option<Result<ImageFingerprint, ErrorLine>> {
-    let content = match read(&file.path).await {
-        Ok(content) if file.in_folder && !begins_as_picture(&content) => return None,
-        Ok(content) => content,
-        Err(error) => return Some(Err(error)),
-    };
-    Some(hasher.fingerprint(content).await)
 }
