@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use vigie_clients::{DescribedItem, IdempotencyKey, RemovedItem};
 use vigie_consortium::Origin;
 use vigie_model::fingerprint::VideoPartial;
-use vigie_model::{BankRef, ItemId, Quality, Sequence};
+use vigie_model::{BankRef, Frame, Hash, ItemId, Quality, Sequence};
 
 use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
 use crate::commands::bank_address::connect;
@@ -43,7 +43,7 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
             output.say(format!("item {id} of {bank}, added {} UTC", date(*added_at)))?;
             output.say(describe_parts(&item.hashes, &item.external_reference, &item.labels))?;
             for hash in &item.hashes {
-                output.say(format!("  {:<6} {}", hash.hash_type(), hash.to_text()))?;
+                output.say(format!("  {:<6} {}", hash.hash_type(), shown(hash)))?;
             }
             item_details::show(&item, output)?;
             Ok(Exit::Done)
@@ -186,6 +186,19 @@ async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Ex
         exit = Exit::Interrupted;
     }
     Ok(exit)
+}
+
+/// A hash for a person: of a video what its frames come to.
+fn shown(hash: &Hash) -> String {
+    let Some(frames) = hash.frames() else { return hash.to_text() };
+    let usable = frames.iter().filter(Frame::is_usable).count();
+    let last_ms = frames.iter().last().map_or(0, |frame| frame.time_ms);
+    format!(
+        "{}, {usable} of them usable, up to {}.{:03} s (--json has them)",
+        counted(frames.len() as u64, "frame"),
+        last_ms / 1_000,
+        last_ms % 1_000
+    )
 }
 
 fn of_files(done: usize, files: &[FoundFile]) -> String {
