@@ -5,6 +5,7 @@ mod items;
 mod opinions;
 mod files;
 mod hash;
+mod matching;
 mod members;
 mod policy;
 mod exchange;
@@ -38,6 +39,7 @@ pub(crate) use exchange::{ExchangeAddArgs, ExchangeCommand, ExchangeFetchArgs, O
 pub(crate) use files::{BankExportArgs, BankSyncArgs, HashFileArgs};
 pub(crate) use hash::HashArgs;
 pub(crate) use items::{DetailsArgs, ItemAddArgs, ItemCommand, ItemFindArgs, ItemRevertArgs, OriginArgs};
+pub(crate) use matching::MatchArgs;
 pub(crate) use members::{
     CharterCommand, CharterSetArgs, GrantCommand, MemberCommand, MemberWordsArgs, NewKeyArgs, OneMemberArgs,
     PrincipalAddArgs, PrincipalCommand, QuotaCommand, QuotaSetArgs, listed,
@@ -307,43 +309,6 @@ fn http_at(text: &str) -> Result<HttpAt, String> {
     }
 }
 
-/// Arguments of `vigie match`.
-#[derive(Debug, Args)]
-pub(crate) struct MatchArgs {
-    /// Image files; folders of them, in which other files are counted and no failures; hashes, such as 64 hexadecimal digits
-    /// (searched as every type that is written so) or md5:DIGEST; or `-` for standard input: text is read as a hash a line (or the
-    /// JSON of `vigie hash`), anything else as one image
-    #[arg(required = true, value_name = "FILE|DIR|HASH|-")]
-    pub(crate) inputs: Vec<PathBuf>,
-    /// Search this bank only; may be given again
-    #[arg(long = "bank", value_name = "BANK")]
-    pub(crate) banks: Vec<BankRef>,
-    /// The largest PDQ distance of a match, 0 to 64 [default: 31]
-    #[arg(long, value_name = "BITS")]
-    pub(crate) max_distance: Option<u32>,
-    /// Items to show for each image, the nearest first, 1 to 1000
-    #[arg(long, default_value_t = 100, allow_negative_numbers = true)]
-    pub(crate) limit: i64,
-    /// Wait until the answer holds this change of the bank's log
-    #[arg(long, default_value_t = 0, value_name = "SEQUENCE")]
-    pub(crate) min_sequence: u64,
-    /// Take an answer from this share of the shards, 0.0 to 1.0
-    #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
-    pub(crate) min_coverage: f64,
-    /// Warn when an answer may lack changes of the last so many seconds; 0 for never
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
-    pub(crate) warn_age: u64,
-    /// Where the content comes from, for the rules of a policy, such as `avatar`: at most 64 bytes
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "WORD", value_parser = policy::surface)]
-    pub(crate) surface: Box<str>,
-    /// Exit with 10 when anything matched, whatever else happened
-    #[arg(long)]
-    pub(crate) exit_code: bool,
-    /// Where to ask
-    #[command(flatten)]
-    pub(crate) frontend: FrontendArgs,
-}
-
 /// Arguments of `vigie bank`.
 #[derive(Debug, Args)]
 pub(crate) struct BankArgs {
@@ -447,6 +412,9 @@ pub(crate) struct StatusArgs {
     /// The coordinator to ask
     #[arg(long, env = "VIGIE_COORDINATOR", default_value = "http://127.0.0.1:7741", value_name = "URL")]
     pub(crate) coordinator: String,
+    /// The frontend to ask what it decodes
+    #[arg(long, env = "VIGIE_FRONTEND", default_value = "http://127.0.0.1:7740", value_name = "URL")]
+    pub(crate) frontend: String,
     /// Where the bank is
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,

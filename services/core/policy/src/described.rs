@@ -113,6 +113,7 @@ mod tests {
     fn found(bank: u32, facts: Option<Facts>) -> Match {
         Match {
             video: None,
+            item_time_ms: None,
             item: ItemId(9),
             bank: BankId(bank),
             bank_name: "former".parse().unwrap(),

@@ -10,8 +10,8 @@ use vigie_model::rendition::Way;
 use vigie_model::{Frame, Frames, Hash, ImageFingerprint, ItemContent, ItemDraft, Quality};
 
 use crate::commands::content::folders::FoundFile;
-use crate::commands::content::image_file;
 use crate::commands::content::image_hasher::{HashedVideo, ImageHasher};
+use crate::commands::content::media_file::{self, MediaFile};
 use crate::output::ErrorLine;
 
 /// What was seen in a file.
@@ -51,17 +51,17 @@ pub(super) async fn prepare(
     labels: &[String],
     hasher: &ImageHasher,
 ) -> Option<Result<Prepared, ErrorLine>> {
-    let content = match image_file::read_either(&file.path, begins_as_video).await {
-        Ok(content) => content,
+    let content = match media_file::read(&file.path, begins_as_video).await {
+        Ok(MediaFile::Other(content)) => content,
+        Ok(MediaFile::Video(content)) => {
+            // Every frame: how a copy was sampled does not matter then.
+            let hashed = hasher.video(content, Sampling::Dense).await;
+            return Some(hashed.and_then(|hashed| item_of_video(&file.path, hashed, labels)));
+        }
         Err(error) => return Some(Err(error)),
     };
     if let Some(video) = video_of_file(&content) {
         return Some(video.map_err(invalid).and_then(|video| item_of_frames(&file.path, video, labels)));
-    }
-    if begins_as_video(&content) {
-        // Every frame: how a copy was sampled does not matter then.
-        let hashed = hasher.video(content, Sampling::Dense).await;
-        return Some(hashed.and_then(|hashed| item_of_video(&file.path, hashed, labels)));
     }
     if file.in_folder && !begins_as_picture(&content) {
         return None;

@@ -7,8 +7,8 @@ use vigie_model::{Hash, ImageFingerprint};
 
 use crate::cli::HashArgs;
 use crate::commands::content::folders::{FoundFile, find_files, left_out};
-use crate::commands::content::image_file;
 use crate::commands::content::image_hasher::{HashedVideo, ImageHasher};
+use crate::commands::content::media_file::{self, MediaFile};
 use crate::commands::lines::{FailedFileLine, HashLine, VideoLine};
 use crate::output::{ErrorLine, Exit, Output, Printed};
 
@@ -65,16 +65,11 @@ async fn hash(
     sampling: Sampling,
     is_video: fn(&[u8]) -> bool,
 ) -> Option<Result<Hashed, ErrorLine>> {
-    let content = match image_file::read_either(&file.path, is_video).await {
-        Ok(content) => content,
-        Err(error) => return Some(Err(error)),
-    };
-    if is_video(&content) {
-        Some(hasher.video(content, sampling).await.map(Hashed::Video))
-    } else if file.in_folder && !begins_as_picture(&content) {
-        None
-    } else {
-        Some(hasher.fingerprint(content).await.map(Hashed::Image))
+    match media_file::read(&file.path, is_video).await {
+        Ok(MediaFile::Video(content)) => Some(hasher.video(content, sampling).await.map(Hashed::Video)),
+        Ok(MediaFile::Other(content)) if file.in_folder && !begins_as_picture(&content) => None,
+        Ok(MediaFile::Other(content)) => Some(hasher.fingerprint(content).await.map(Hashed::Image)),
+        Err(error) => Some(Err(error)),
     }
 }
 
