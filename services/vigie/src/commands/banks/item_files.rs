@@ -178,7 +178,7 @@ mod tests {
         let of_list = Seen::Video(SeenVideo { frames: 1, usable, partial: None });
         for text in [video.to_text(), video.to_line()] {
             let (content, seen) = prepare("film.mp4.txt", &text, false).await.unwrap().unwrap();
-            assert_eq!((content.hashes(), seen), (&[video.clone()][..], of_list));
+            assert_eq!((content.hashes(), seen), (std::slice::from_ref(&video), of_list));
             assert_eq!((content.external_reference(), content.labels().len()), (Some("film.mp4.txt"), 1));
         }
         let bad = prepare("bad.txt", &video.to_line().replace("\"]", "\",\"x\"]"), false)
