@@ -96,10 +96,14 @@ async fn what_there_is_is_described_for_programs() {
     assert_eq!(http.get("/openapi/openapi.json").await.body(200)["info"]["title"], "Open Media Match API");
     let types = http.get("/c/signal_type").await.body(200);
     assert_eq!(types[0], json!({ "name": "pdq", "enabled_ratio": 1.0 }));
-    assert_eq!(types[1]["name"], "video_md5");
+    assert_eq!((&types[1]["name"], &types[2]["name"]), (&json!("video_md5"), &json!("vpdq")));
     assert_eq!(http.get("/c/content_type").await.body(200)[1], json!({ "name": "video", "enabled": true }));
     let same = json!({ "pdq": [pdq(0), pdq(31)] });
     assert_eq!(http.post("/m/compare", &same).await.body(200), json!({ "pdq": [true, { "distance": 31 }] }));
+    let frames = json!([format!("{},100,0.0", pdq(0)), format!("{},100,1.0", pdq(100))]).to_string();
+    let video = json!({ "vpdq": [json!([format!("{},50,0.0", pdq(31))]).to_string(), frames] });
+    let shares = json!({ "query_match_percent": 100.0, "compared_match_percent": 50.0 });
+    assert_eq!(http.post("/m/compare", &video).await.body(200), json!({ "vpdq": [true, shares] }));
     assert_eq!(http.send(Method::POST, "/m/compare", &[], "{}").await.status.as_u16(), 415);
     let map = http.get("/site-map").await.body(200);
     let paths: Vec<&str> = map.as_array().unwrap().iter().filter_map(Value::as_str).collect();

@@ -94,10 +94,11 @@ async fn a_video_of_the_most_frames_is_one_change_through_everything(bed: Bed) {
     let mut watched = Vec::new();
     while watched.is_empty() {
         let range: FeedRange = ranges.message().await.unwrap().unwrap().try_into().unwrap();
-        watched.extend(range.changes.into_iter().filter_map(|change| match change.kind {
-            vigie_model::ChangeKind::ItemAdded(item) => Some(item),
-            _ => None,
-        }));
+        for change in range.changes {
+            if let vigie_model::ChangeKind::ItemAdded(item) = change.kind {
+                watched.push(item);
+            }
+        }
     }
     assert!(watched[0].content.hashes().contains(&video(1)));
     let mut parts = served.feed.clone().load(pb::LoadRequest::from(all)).await.unwrap().into_inner();

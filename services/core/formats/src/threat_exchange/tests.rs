@@ -100,7 +100,7 @@ fn the_frames_of_a_video_are_read_by_their_type_and_by_their_tag() {
         let (of_video, tally) = read(update(kind, Some(tag)));
         assert_eq!(
             (of_video[0].hashes.as_slice(), of_video[0].media),
-            (&[video.clone()][..], Some(Media::Video))
+            (std::slice::from_ref(&video), Some(Media::Video))
         );
         assert_eq!(tally, Tally::default());
         // The deletion, which has no tag, is of the same record.

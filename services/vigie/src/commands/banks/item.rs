@@ -6,12 +6,13 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use vigie_clients::{DescribedItem, IdempotencyKey, RemovedItem};
 use vigie_consortium::Origin;
-use vigie_model::{BankRef, ItemId, Quality, Sequence};
+use vigie_model::fingerprint::VideoPartial;
+use vigie_model::{BankRef, Frame, Hash, ItemId, Quality, Sequence};
 
 use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
 use crate::commands::bank_address::connect;
 use crate::commands::banks::item_details::Said;
-use crate::commands::banks::item_files::{Seen, prepare};
+use crate::commands::banks::item_files::{Seen, SeenVideo, prepare};
 use crate::commands::banks::item_find::{describe, describe_parts};
 use crate::commands::banks::{item_details, item_find, item_holds, item_import, item_revert};
 use crate::commands::content::folders::{FoundFile, find_files, left_out};
@@ -42,7 +43,7 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
             output.say(format!("item {id} of {bank}, added {} UTC", date(*added_at)))?;
             output.say(describe_parts(&item.hashes, &item.external_reference, &item.labels))?;
             for hash in &item.hashes {
-                output.say(format!("  {:<6} {}", hash.hash_type(), hash.to_text()))?;
+                output.say(format!("  {:<6} {}", hash.hash_type(), shown(hash)))?;
             }
             item_details::show(&item, output)?;
             Ok(Exit::Done)
@@ -187,6 +188,19 @@ async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Ex
     Ok(exit)
 }
 
+/// A hash for a person: of a video what its frames come to.
+fn shown(hash: &Hash) -> String {
+    let Some(frames) = hash.frames() else { return hash.to_text() };
+    let usable = frames.iter().filter(Frame::is_usable).count();
+    let last_ms = frames.iter().last().map_or(0, |frame| frame.time_ms);
+    format!(
+        "{}, {usable} of them usable, up to {}.{:03} s (--json has them)",
+        counted(frames.len() as u64, "frame"),
+        last_ms / 1_000,
+        last_ms % 1_000
+    )
+}
+
 fn of_files(done: usize, files: &[FoundFile]) -> String {
     format!("{done} of {} files", files.len())
 }
@@ -235,10 +249,19 @@ fn tell(file: &str, added: Result<Added, ErrorLine>, output: &mut Output) -> Pri
             ))?;
             object["quality"] = quality.get().into();
         }
-        Seen::Frames(frames) => {
+        Seen::Video(SeenVideo { frames, usable, partial }) => {
+            let caveat =
+                if usable == 0 { ": no frame has the detail for a PDQ hash that is trusted" } else { "" };
             let counted = counted(frames as u64, "frame");
-            output.say(format!("{file}: item {item}{known}, {counted} of a video (sequence {sequence})"))?;
+            output.say(format!(
+                "{file}: item {item}{known}, {counted} of a video (sequence {sequence}){caveat}"
+            ))?;
+            if let Some(reason) = partial {
+                output.note(format!("{file}: only a part of the video is banked ({})", reason.name()));
+            }
             object["frames"] = frames.into();
+            object["frames_usable"] = usable.into();
+            object["partial"] = serde_json::json!(partial.map(VideoPartial::name));
         }
     }
     output.object(&object)

@@ -58,6 +58,7 @@ impl FrameJson {
         pdq.copy_from_slice(hash(HashType::PDQ, &self.pdq)?.as_bytes());
         let milliseconds = (self.time_s.unwrap_or_default() * 1_000.0).round();
         let is_time = (0.0..=f64::from(u32::MAX)).contains(&milliseconds);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bounds are checked")]
         let time_ms = is_time.then_some(milliseconds as u32).ok_or("has a frame at no time")?;
         Ok(Frame { pdq, quality: self.quality, time_ms })
     }

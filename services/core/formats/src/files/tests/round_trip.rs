@@ -163,7 +163,7 @@ fn a_file_of_frames_is_one_item_that_its_file_names() {
             ReadOptions { name: "film.mp4".into(), labels: vec!["l".into()], ..ReadOptions::default() };
         let read = Read::of(&text, options).unwrap();
         assert_eq!((read.format, read.items.len(), read.bad.len()), (Format::Vpdq, 1, 0), "{:?}", read.bad);
-        assert_eq!(read.items[0].1.hashes(), [long.clone()]);
+        assert_eq!(read.items[0].1.hashes(), std::slice::from_ref(&long));
         assert_eq!(read.items[0].1.external_reference(), Some("film.mp4"));
     }
     // One bad frame costs the video, and is named by its line. Of a longer video what hardly changes is left out.
