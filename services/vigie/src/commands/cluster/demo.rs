@@ -1,7 +1,9 @@
 //! `vigie demo`: the whole thing at work.
 //!
 //! A cluster in a temporary folder, a bank of drawn pictures, altered copies of them and unrelated pictures sent to the
-//! frontend as a platform would, and a table of what was recognised.
+//! frontend as a platform would, and a table of what was recognised. Then the same with a clip, where there is ffmpeg.
+
+mod clip;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -116,6 +118,7 @@ async fn show(
         report(&outcomes, drawn, output)?;
     }
     let summary = Summary::of(&outcomes);
+    let clips = clip::show(&cluster.match_client()?, &cluster.bank_client()?, BANK, output).await?;
     if args.keep {
         let pictures = keep_pictures(folder, &sent)?;
         next_commands(cluster, &pictures, output)?;
@@ -127,7 +130,8 @@ async fn show(
     output.object(&summary.line())?;
     // Copies that PDQ does not recognise are what `--recall` is there to show.
     let missed = if args.recall { 0 } else { summary.missed };
-    Ok(if missed + summary.falsely == 0 { Exit::Done } else { Exit::Failed })
+    let wrong = missed + summary.falsely + clips.missed + clips.falsely;
+    Ok(if wrong == 0 { Exit::Done } else { Exit::Failed })
 }
 
 /// One drawn picture: its item for the bank, and what is sent of it.
