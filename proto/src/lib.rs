@@ -22,6 +22,7 @@ pub mod consortium;
 pub mod decoder;
 
 pub use invalid::Invalid;
+pub use matching::hashes_of_video;
 pub use matching::surface as matching_surface;
 pub use model::packed::Packing;
 pub use search::Form;

@@ -11,7 +11,7 @@ use vigie_model::{
 use crate::cost::{check_cost, count_types};
 use crate::invalid::{Invalid, check_len, each};
 use crate::model::search_options::{check_answers, search_options};
-use crate::model::{Sender, distance, hash_type, hash_type_number, left_out, query_hashes};
+use crate::model::{Sender, distance, hash, hash_type, hash_type_number, left_out, query_hashes};
 use crate::pb::matching::v1 as pb;
 
 impl From<Content> for pb::MatchQuery {
@@ -238,6 +238,12 @@ impl TryFrom<pb::Matched> for Matched {
             decision: message.decision.map(Decided::try_from).transpose()?,
         })
     }
+}
+
+/// Reads the hashes of a video.
+pub fn hashes_of_video(messages: Vec<crate::pb::model::v1::Hash>) -> Result<Vec<Hash>, Invalid> {
+    check_len("hashes", messages.len(), 0, Query::HASHES_MAX)?;
+    each("hashes", messages, |message| hash(message, Sender::Peer))
 }
 
 impl From<ImageFingerprint> for pb::HashResponse {

@@ -102,6 +102,28 @@ impl std::fmt::Debug for matching::v1::HashRequest {
     }
 }
 
+impl std::fmt::Debug for matching::v1::MatchVideoRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use matching::v1::match_video_request::Part;
+        match &self.part {
+            Some(Part::Start(start)) => write!(f, "MatchVideoRequest({start:?})"),
+            Some(Part::Content(bytes)) => write!(f, "MatchVideoRequest({} bytes)", bytes.len()),
+            None => f.write_str("MatchVideoRequest(nothing)"),
+        }
+    }
+}
+
+impl std::fmt::Debug for matching::v1::HashVideoRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use matching::v1::hash_video_request::Part;
+        match &self.part {
+            Some(Part::Start(start)) => write!(f, "HashVideoRequest({start:?})"),
+            Some(Part::Content(bytes)) => write!(f, "HashVideoRequest({} bytes)", bytes.len()),
+            None => f.write_str("HashVideoRequest(nothing)"),
+        }
+    }
+}
+
 impl std::fmt::Debug for consortium::v1::CreatePrincipalRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "CreatePrincipalRequest({:?} of {:?}, {:?})", self.roles, self.member, self.credential)

@@ -17,6 +17,7 @@ use vigie_serving::TooManyStreams;
 
 pub(crate) use cases::CaseError;
 
+use crate::plan::records::RemovedItems;
 use crate::store::StoreError;
 
 /// The advice of every message about a damaged store.
@@ -60,6 +61,12 @@ pub(crate) enum Error {
     /// The item has submissions of as many members as it may have.
     #[error("item {0} has submissions of 64 members, and an item has no more")]
     TooManySubmissions(ItemId),
+    /// The items that are to be brought back have too many bytes for one write.
+    #[error(
+        "item_ids: the items have more than {max} bytes together; bring fewer of them back at once",
+        max = RemovedItems::BYTES_MAX
+    )]
+    TooMuchRestored,
     /// The member has opinions on as many hashes of the item as it may have.
     #[error("item {0}: a member has opinions on at most 8 hashes of one item")]
     TooManyOpinions(ItemId),
@@ -181,6 +188,7 @@ impl Error {
             Self::Class(_)
             | Self::HoldIsOver
             | Self::TooManyOpinions(_)
+            | Self::TooMuchRestored
             | Self::Spent(Spent::TooMuch { .. }) => Code::InvalidArgument,
             Self::Spent(Spent::Until { .. }) => Code::ResourceExhausted,
             Self::NameTaken(_) | Self::ExchangeNameTaken(_) => Code::AlreadyExists,

@@ -285,8 +285,9 @@ impl Application for BankLog {
             }
         }
         let removed = removed_items(&*self.store, &restored).await?;
-        content
-            .extend(removed.iter().filter_map(|one| one.record.as_ref()).map(|record| record.content.key()));
+        content.extend(
+            removed.items.iter().filter_map(|one| one.record.as_ref()).map(|record| record.content.key()),
+        );
         let records = if items.is_empty() && content.is_empty() {
             Vec::new()
         } else {

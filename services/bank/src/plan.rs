@@ -74,7 +74,7 @@ use self::lists::state::{Before, Lists};
 use self::members::{MembersAction, Standing};
 use self::noted::{AddedItems, Committed, TwoPeople};
 use self::purge::{Purge, PurgeTimes, Removed};
-use self::records::{Records, RemovedItem};
+use self::records::{Records, RemovedItem, RemovedItems};
 use self::step::Step;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
@@ -170,6 +170,8 @@ pub(crate) struct Known {
     digests: Vec<PartDigest>,
     records: Records,
     removed: HashMap<ItemId, RemovedItem>,
+    /// Not all removed items that are to be brought back were read.
+    removed_is_cut: bool,
     page: KnownPage,
     /// Documents of cases.
     documents: KnownDocuments,
@@ -184,8 +186,7 @@ impl Known {
     ) -> Self {
         let items = placements.into_iter().map(|placement| (placement.item, placement)).collect();
         let records = Records::new(records);
-        let (removed, page, documents) = Default::default();
-        Self { items, digests, records, removed, page, documents }
+        Self { items, digests, records, ..Self::default() }
     }
 
     /// With what is known of a page of a programme.
@@ -200,8 +201,9 @@ impl Known {
     }
 
     /// With removed items that are to be brought back.
-    pub(crate) fn with_removed(mut self, removed: Vec<RemovedItem>) -> Self {
-        self.removed = removed.into_iter().map(|one| (one.item.id, one)).collect();
+    pub(crate) fn with_removed(mut self, removed: RemovedItems) -> Self {
+        self.removed_is_cut = removed.is_cut;
+        self.removed = removed.items.into_iter().map(|one| (one.item.id, one)).collect();
         self
     }
 }

@@ -42,7 +42,7 @@ pub(crate) use self::error::StoreError;
 pub(crate) use self::records::Batch;
 pub(crate) use self::records::{
     AsOf, AuditHead, Counts, EntryPage, EntryRange, FoundEntry, FoundPage, HeadRow, HeldRange, ItemPage,
-    ItemRange, ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredItem,
+    ItemRange, ItemRows, ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredItem,
     StoredRecord, Undo, id_to_model, to_model,
 };
 
@@ -172,8 +172,9 @@ pub(crate) trait ReadItems {
     async fn known_records(&self, items: &[ItemId], content: &[u64])
     -> Result<Vec<StoredRecord>, StoreError>;
 
-    /// Reads the rows of those of these removed items that were not purged and not brought back, in one query.
-    async fn undos(&self, items: &[ItemId]) -> Result<Vec<KeptUndo>, StoreError>;
+    /// Reads the rows of those of these removed items that were not purged and not brought back, in one query, by id; no more once they have
+    /// so many bytes together, though always one. Tells whether that bound was reached.
+    async fn undos(&self, items: &[ItemId], bytes_max: usize) -> Result<(Vec<KeptUndo>, bool), StoreError>;
 
     /// Reads the removed items of a bank after an id that can be brought back, at most `limit`, by id: those whose rows have their bytes, and
     /// those whose changes the log still has.
@@ -185,13 +186,14 @@ pub(crate) trait ReadItems {
     /// Reads an item of a living bank.
     async fn item(&self, item: ItemId) -> Result<AsOf<Option<Item>>, StoreError>;
 
-    /// Reads the items of a living bank after an id, at most `limit`, by id. `None`: there is no such bank.
+    /// Reads the items of a living bank after an id, by id: at most so many of them and of bytes of their payloads, though always one. `None`:
+    /// there is no such bank.
     async fn items(
         &self,
         bank: BankId,
         after: ItemId,
-        limit: u16,
-    ) -> Result<AsOf<Option<Vec<Item>>>, StoreError>;
+        bounds: (u16, usize),
+    ) -> Result<AsOf<Option<ItemRows>>, StoreError>;
 
     /// Finds items of living banks, by id.
     async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<FoundPage>, StoreError>;

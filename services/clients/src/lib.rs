@@ -47,7 +47,9 @@ pub use exchange::{AppliedPage, ExchangeClient, ExchangeLease, ExchangeListing, 
 pub use feed::{FeedClient, FeedStream, StateStream};
 pub use leading_bank::{IdempotencyKey, Written};
 pub use matcher::{DescriptionStream, MatcherClient, Neighbour, Neighbours};
-pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure, partial_match};
+pub use matching::{
+    Decoding, HashedVideo, MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure, partial_match,
+};
 pub use tokio::time::Instant as Deadline;
 pub use vigie_net::{Bearer, BearerFault, CallError, EndpointError, Network, Notice, Patience, Wait};
 pub use vigie_rpc::{Code, LocalServers, Priority};

@@ -1,5 +1,7 @@
 //! Client of a frontend: what a platform uses.
 
+mod videos;
+
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use tokio::time::Instant;
@@ -15,6 +17,8 @@ use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
 use vigie_telemetry::trace;
 
 use crate::wrong_service::explained;
+
+pub use videos::{Decoding, HashedVideo};
 
 /// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
 const ANSWER_BYTES_MAX: usize = 128 << 20;

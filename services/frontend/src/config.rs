@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use vigie_access::{AccessConfig, DirectoryConfig, ProcessesConfig};
 use vigie_clients::decoder::{DecoderSettings, is_program};
 use vigie_clients::{CoordinatorClient, LocalServers};
+use vigie_media::video::VideoLimits;
 use vigie_media::{Limits, Ways};
 use vigie_model::{Quality, Query, Way};
 use vigie_sandbox::Requirement;
@@ -66,8 +67,9 @@ pub struct Config {
     /// The program of decoder processes, which is `vigie` of the same version; the frontend's own if it is not set.
     #[schemars(extend("x-value" = "FILE"))]
     pub decoder_program: Option<PathBuf>,
-    /// The program `ffmpeg`, which decodes JPEG 2000, HEIC and JPEG XL, each time in a process without rights: a path, or a name that is looked for in
-    /// `PATH` and where programs usually are. If it is empty, none is looked for. Without it such pictures are searched by their digests alone.
+    /// The program `ffmpeg`, which decodes videos, JPEG 2000, HEIC and JPEG XL, each time in a process without rights: a path, or a name that is looked for in
+    /// `PATH` and where programs usually are. For videos `ffprobe` has to be beside it. If it is empty, none is looked for. Without it such files are searched
+    /// by their digests alone.
     #[schemars(extend("x-value" = "PROGRAM"))]
     pub ffmpeg: PathBuf,
     /// Frames or pages of one image file that are decoded; the answer says how many were left out.
@@ -75,6 +77,22 @@ pub struct Config {
     pub image_frames_max: u32,
     /// Pixels of all decoded frames of one image file together. The first frame is decoded whatever this is.
     pub image_frames_pixels_max: u64,
+    /// Threads that decode and hash videos; 0 for none: videos are then searched by their digests alone.
+    #[schemars(range(max = VIDEO_THREADS_MAX))]
+    pub video_threads: usize,
+    /// Videos of one priority that wait for such a thread, interactive ones going first; one more is refused with `RESOURCE_EXHAUSTED`
+    /// and `RetryInfo`.
+    #[schemars(range(min = 1))]
+    pub video_queue_max: usize,
+    /// The largest video, in bytes: at most half of `serving.bytes_in_flight_max`. Videos lie in memory, and the one that is decoded twice.
+    #[schemars(range(min = 1))]
+    pub video_bytes_max: usize,
+    /// Seconds of a video that are sampled, 1 to 14,400; the answer says that the rest was not.
+    #[schemars(range(min = 1, max = VIDEO_SECONDS_MAX))]
+    pub video_seconds_max: u32,
+    /// Processor time that one video may take, in milliseconds; what has been hashed until then is searched, and the answer says so.
+    #[schemars(range(min = 1))]
+    pub video_cpu_ms_max: u64,
     /// Queries of one call: each frame of an image in each way is one. The first frame of every image is searched in any case, further
     /// ones in turn, image by image, while there are queries left; each answer counts the frames and ways that were left out.
     #[schemars(range(min = FIRST_FRAMES_QUERIES, max = CALL_QUERIES_MAX))]
@@ -131,6 +149,12 @@ const FRAMES_MAX: u32 = 64;
 
 /// The queries of the first frames of as many images as a call may have, each in every way.
 const FIRST_FRAMES_QUERIES: usize = Query::BATCH_MAX * (1 + Way::FURTHER.len());
+
+/// The most threads for videos.
+const VIDEO_THREADS_MAX: usize = 256;
+
+/// The longest stretch of a video that is sampled: four hours.
+const VIDEO_SECONDS_MAX: u32 = 4 * 3_600;
 
 /// The longest window of flood control, a day.
 const FLOOD_WINDOW_SECONDS_MAX: u32 = 86_400;
@@ -202,6 +226,12 @@ impl Default for Config {
             ffmpeg: PathBuf::from(DecoderSettings::FFMPEG),
             image_frames_max: image.frames_max,
             image_frames_pixels_max: image.frames_pixels_max,
+            video_threads: 1,
+            video_queue_max: 8,
+            video_bytes_max: 100 << 20,
+            // As many frames as a hash may have, at one a second.
+            video_seconds_max: 4_096,
+            video_cpu_ms_max: 60_000,
             // Eight calls to the coordinator. Three animations fit in at their full length.
             call_queries_max: 8 * Query::BATCH_MAX,
             query_ways: vec![QueryWay::Scaled, QueryWay::Unbordered, QueryWay::PaletteIndices],
@@ -256,10 +286,25 @@ impl Config {
             ("image_side_px_max", self.image_side_px_max >= 1),
             ("image_alloc_bytes_max", self.image_alloc_bytes_max >= 1),
             ("image_cpu_ms_max", self.image_cpu_ms_max >= 1),
+            ("video_queue_max", self.video_queue_max >= 1),
+            ("video_bytes_max", self.video_bytes_max >= 1),
+            ("video_cpu_ms_max", self.video_cpu_ms_max >= 1),
             ("stream_requests_in_flight_max", self.stream_requests_in_flight_max >= 1),
         ];
         if !(1..=FRAMES_MAX).contains(&self.image_frames_max) {
             faults.push(format!("image_frames_max: must be 1 to {FRAMES_MAX}"));
+        }
+        if self.video_threads > VIDEO_THREADS_MAX {
+            faults.push(format!("video_threads: must be 0 to {VIDEO_THREADS_MAX}"));
+        }
+        if !(1..=VIDEO_SECONDS_MAX).contains(&self.video_seconds_max) {
+            faults.push(format!("video_seconds_max: must be 1 to {VIDEO_SECONDS_MAX}"));
+        }
+        let room = self.serving.bytes_in_flight_max / 2;
+        if self.video_bytes_max > room {
+            faults.push(format!(
+                "video_bytes_max: must be at most half of serving.bytes_in_flight_max, {room}"
+            ));
         }
         if !(FIRST_FRAMES_QUERIES..=CALL_QUERIES_MAX).contains(&self.call_queries_max) {
             faults.push(format!("call_queries_max: must be {FIRST_FRAMES_QUERIES} to {CALL_QUERIES_MAX}"));
@@ -291,6 +336,17 @@ impl Config {
             frames_max: self.image_frames_max,
             frames_pixels_max: self.image_frames_pixels_max,
             further_frames_within: Limits::FURTHER_FRAMES_WITHIN,
+        }
+    }
+
+    pub(crate) fn video_limits(&self) -> VideoLimits {
+        VideoLimits {
+            input_bytes_max: self.video_bytes_max,
+            side_px_max: self.image_side_px_max,
+            pixels_max: self.image_pixels_max,
+            length_max: Duration::from_secs(self.video_seconds_max.into()),
+            within: Duration::from_millis(self.video_cpu_ms_max),
+            ..VideoLimits::default()
         }
     }
 

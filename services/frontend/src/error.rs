@@ -39,19 +39,24 @@ pub enum RunError {
     Serve(#[from] ServeError),
 }
 
-/// Why one image was not hashed.
+/// Why one file was not hashed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum HashingError {
-    #[error("{waiting} images are waiting to be hashed; try again later")]
-    QueueFull { waiting: usize, retry_after: Duration },
-    #[error("the image's time ran out before it could be hashed")]
+    #[error("{waiting} {media}s are waiting to be hashed; try again later")]
+    QueueFull {
+        /// "image" or "video".
+        media: &'static str,
+        waiting: usize,
+        retry_after: Duration,
+    },
+    #[error("the file's time ran out before it could be hashed")]
     OutOfTime,
     #[error("the hashing pool is shutting down")]
     Closed,
 }
 
 impl HashingError {
-    /// The code that its image gets.
+    /// The code that its file gets.
     pub(crate) const fn code(&self) -> Code {
         match self {
             Self::QueueFull { .. } => Code::ResourceExhausted,
@@ -60,7 +65,7 @@ impl HashingError {
         }
     }
 
-    /// The status of the image.
+    /// The status of the file.
     pub(crate) fn into_status(self) -> Status {
         let (text, code) = (self.to_string(), self.code());
         match self {

@@ -5,7 +5,8 @@ use std::pin::Pin;
 use futures::Stream;
 use tonic::{Code, Request, Response, Status, Streaming};
 use vigie_access::Called;
-use vigie_model::{DecodeFailure, DecodeFailureKind, ImageFingerprint, MatchCall};
+use vigie_media::video::Sampling;
+use vigie_model::{Content, DecodeFailure, DecodeFailureKind, ImageFingerprint, MatchCall};
 use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_server::MatchService;
@@ -14,8 +15,8 @@ use vigie_serving::{Answers, Call, ServingConfig, Shutdown, StreamRequests, dead
 use vigie_telemetry::trace;
 
 use crate::error::HashingError;
-use crate::hashing_pool::HashedImage;
-use crate::matching::{INTERACTIVE_QUERIES_MAX, Matching};
+use crate::hashing::HashedImage;
+use crate::matching::{INTERACTIVE_QUERIES_MAX, Matching, QUERY_SAMPLING};
 use crate::request::answering::{answer, matches, waits_for_a_sequence};
 use crate::request::meters::Meters;
 use crate::request::policies::Policies;
@@ -23,6 +24,7 @@ use crate::request::reports::Reports;
 use crate::request::rights::Rights;
 use crate::request::rooms::Rooms;
 use crate::request::streaming::Streamed;
+use crate::request::uploads;
 use crate::searcher::Urgency;
 
 /// Answers platforms.
@@ -35,6 +37,8 @@ pub(crate) struct Grpc {
     pub(crate) meters: Meters,
     pub(crate) policies: Policies,
     pub(crate) reports: Reports,
+    /// What is decoded here, as it was found out at the start.
+    pub(crate) decoding: pb::DescribeDecodingResponse,
 }
 
 #[tonic::async_trait]
@@ -93,21 +97,76 @@ impl MatchService for Grpc {
         let priority = Call::of(&request).priority();
         let image = request.into_inner().image;
         deadline::within(deadline, async {
-            let hashed = self.matching.pool.hash(image, priority, deadline).await;
-            let HashedImage { digests, picture } = hashed.map_err(HashingError::into_status)?;
-            let picture = picture.map_err(not_hashed)?;
+            let hashed = self.matching.images.hash(image, (), priority, deadline).await;
+            let HashedImage { digests, hashes } = hashed.map_err(HashingError::into_status)?;
+            let picture = hashes.map_err(|failure| not_hashed("image", failure))?;
             Ok(Response::new(ImageFingerprint { picture, digests }.into()))
+        })
+        .await
+    }
+
+    async fn describe_decoding(
+        &self,
+        _: Request<pb::DescribeDecodingRequest>,
+    ) -> Result<Response<pb::DescribeDecodingResponse>, Status> {
+        Ok(Response::new(self.decoding.clone()))
+    }
+
+    async fn match_video(
+        &self,
+        request: Request<Streaming<pb::MatchVideoRequest>>,
+    ) -> Result<Response<pb::MatchResponse>, Status> {
+        let deadline = deadline::of(request.metadata(), &self.serving);
+        let (call, answers) = (Call::of(&request), Answers::of(&request));
+        let called = Called::of(&request)?;
+        let mut parts = request.into_inner();
+        let start = deadline::within(deadline, uploads::start(&mut parts)).await?;
+        // Rights are looked at before the file comes, and its units are spent.
+        let mut asked = uploads::asked(start, self.matching.video_bytes_max)?;
+        let rights = Rights::of(&called, &self.meters, &self.policies, &self.reports, &mut asked)?;
+        let file = uploads::file(&mut parts, self.matching.video_bytes_max);
+        let file = deadline::within(deadline, file).await?;
+        let rights = rights.with_file(file.len());
+        asked.contents = vec![Content::Video(file)];
+        // A video takes a thread for long, whatever else waits.
+        call.not_load();
+        let mut rooms = Rooms::new(answers, call.clone());
+        let urgency = Urgency::of_a_call(call.priority());
+        let answered = answer(&self.matching, asked, &rights, urgency, &mut rooms, deadline).await;
+        rooms.send();
+        let answered = answered?;
+        called.count(Code::Ok, matches(&answered));
+        Ok(Response::new(answered))
+    }
+
+    async fn hash_video(
+        &self,
+        request: Request<Streaming<pb::HashVideoRequest>>,
+    ) -> Result<Response<pb::HashVideoResponse>, Status> {
+        let deadline = deadline::of(request.metadata(), &self.serving);
+        let call = Call::of(&request);
+        let mut parts = request.into_inner();
+        let bytes_max = self.matching.video_bytes_max;
+        deadline::within(deadline, async {
+            let start = uploads::start(&mut parts).await?;
+            uploads::check_bytes(start.content_bytes, bytes_max)?;
+            let sampling = if start.dense { Sampling::Dense } else { QUERY_SAMPLING };
+            let file = uploads::file(&mut parts, bytes_max).await?;
+            call.not_load();
+            let hashed = self.matching.hash_video(file, sampling, call.priority(), deadline).await?;
+            let video = hashed.hashes.map_err(|failure| not_hashed("content", failure))?;
+            Ok(Response::new(uploads::hashed(&video, hashed.digests)))
         })
         .await
     }
 }
 
-/// The status of an image without hashes, of a caller that wants nothing else.
-fn not_hashed(failure: DecodeFailure) -> Status {
+/// The status of a file without hashes, of a caller that wants nothing else.
+fn not_hashed(field: &str, failure: DecodeFailure) -> Status {
     if failure.kind == DecodeFailureKind::Unavailable {
         Status::unavailable(failure.message)
     } else {
-        Invalid::new("image", failure).into()
+        Invalid::new(field, failure).into()
     }
 }
 

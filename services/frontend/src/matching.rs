@@ -2,26 +2,33 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use tokio::time::Instant;
 use tonic::Status;
+use vigie_media::digest;
+use vigie_media::video::Sampling;
 use vigie_model::answer::{answer_bytes as bytes_at_most, cut};
 use vigie_model::cost;
 use vigie_model::{
-    ANSWER_BYTES_MAX, Content, Cost, Coverage, HashTypeSet, LITTLE_BYTES, Limit, MatchCall, Matched, Quality,
-    Query, QueryMatches, Rendition, SearchAnswer, SearchOptions, Sequence, hash_types,
+    ANSWER_BYTES_MAX, Content, Cost, Coverage, DecodeFailure, DecodeFailureKind, HashTypeSet, LITTLE_BYTES,
+    Limit, MatchCall, Matched, Quality, Query, QueryMatches, Rendition, SearchAnswer, SearchOptions,
+    Sequence, hash_types,
 };
 use vigie_proto::Invalid;
 use vigie_rpc::Priority;
 
 use crate::error::HashingError;
-use crate::hashing_pool::HashingPool;
+use crate::hashing::{HashedVideo, HashingPool, Images, Videos};
 use crate::prepared::{Found, Prepared, Searched, take_queries};
 use crate::request::rooms::Rooms;
 use crate::searcher::{SearchFailure, Searcher, Urgency};
 
 /// A call with more queries than this is bulk work behind this frontend, whatever its caller says.
 pub(crate) const INTERACTIVE_QUERIES_MAX: usize = 16;
+
+/// Videos are asked about by one frame a second, and banked by every frame that is another: so a copy matches however its frames fall.
+pub(crate) const QUERY_SAMPLING: Sampling = Sampling::QUERY;
 
 /// Images of one call that are in the hashing queue at once: so that one large batch does not fill it alone.
 const IMAGES_QUEUED_MAX: usize = 4;
@@ -108,11 +115,15 @@ pub(crate) enum Failed {
 /// Answers calls.
 #[derive(Debug, Clone)]
 pub(crate) struct Matching {
-    pub(crate) pool: HashingPool,
+    pub(crate) images: HashingPool<Images>,
+    /// `None` where the frontend has no thread for videos.
+    pub(crate) videos: Option<HashingPool<Videos>>,
     pub(crate) searcher: Searcher,
     pub(crate) quality_floor: Quality,
     /// Queries of one call.
     pub(crate) queries_max: usize,
+    /// Bytes of one video.
+    pub(crate) video_bytes_max: usize,
 }
 
 impl Matching {
@@ -319,7 +330,25 @@ impl Matching {
         Ok(found)
     }
 
-    /// Hashes every image, a few at a time, in order.
+    /// Hashes a video of a caller that wants nothing else.
+    pub(crate) async fn hash_video(
+        &self,
+        video: Bytes,
+        sampling: Sampling,
+        priority: Priority,
+        deadline: Instant,
+    ) -> Result<HashedVideo, Status> {
+        if video.is_empty() {
+            return Err(Invalid::new("content", "is empty; send the bytes of a video file").into());
+        }
+        let hashed = match &self.videos {
+            Some(pool) => pool.hash(video, sampling, priority, deadline).await,
+            None => undecoded(video).await,
+        };
+        hashed.map_err(HashingError::into_status)
+    }
+
+    /// Hashes every image and video, a few at a time, in order.
     async fn prepare_all(
         &self,
         contents: Vec<Content>,
@@ -342,11 +371,16 @@ impl Matching {
                         Err(Invalid::new(field, "is empty; send the bytes of a video file").into())
                     }
                     Content::Video(video) => {
-                        let hashed = self.pool.hash_for_search(video, priority, deadline).await;
-                        Ok(Prepared::of_image(hashed.map_err(HashingError::into_status)?, floor))
+                        let hashed = match &self.videos {
+                            Some(pool) => {
+                                pool.hash_for_search(video, QUERY_SAMPLING, priority, deadline).await
+                            }
+                            None => undecoded(video).await,
+                        };
+                        Ok(Prepared::of_video(hashed.map_err(HashingError::into_status)?, floor))
                     }
                     Content::Image(image) => {
-                        let hashed = self.pool.hash_for_search(image, priority, deadline).await;
+                        let hashed = self.images.hash_for_search(image, (), priority, deadline).await;
                         Ok(Prepared::of_image(hashed.map_err(HashingError::into_status)?, floor))
                     }
                 }
@@ -355,6 +389,14 @@ impl Matching {
             .collect()
             .await
     }
+}
+
+/// A video where none is decoded: it has digests.
+async fn undecoded(video: Bytes) -> Result<HashedVideo, HashingError> {
+    let digests = tokio::task::spawn_blocking(move || digest::digests(&video)).await;
+    let message = "this frontend decodes no videos (video_threads is 0)".to_owned();
+    let failure = DecodeFailure { kind: DecodeFailureKind::DecoderMissing, message };
+    Ok(HashedVideo { digests: digests.map_err(|_| HashingError::Closed)?, hashes: Err(failure) })
 }
 
 /// What calls have in common that one search may answer.

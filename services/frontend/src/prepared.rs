@@ -4,6 +4,8 @@
 //! way, and no service behind the frontend has to know of frames. The digests go with the first. A call has a bound of queries
 //! ([`take_queries`]); what is beyond it counts as left out.
 
+mod video;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use vigie_model::answer::{Reach, cut};
@@ -13,7 +15,7 @@ use vigie_model::{
     SkipReason, Source, Variant, Way,
 };
 
-use crate::hashing_pool::HashedImage;
+use crate::hashing::HashedImage;
 
 /// A content that can be searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,10 +63,10 @@ impl Prepared {
 
     /// The hashes of an image file.
     pub(crate) fn of_image(image: HashedImage, floor: Quality) -> Self {
-        let HashedImage { digests, picture } = image;
-        match picture {
+        let HashedImage { digests, hashes } = image;
+        match hashes {
             Ok(picture) => Self::of_picture(&picture, digests, floor),
-            Err(failure) => Self::of_digests(digests, failure),
+            Err(failure) => Self::of_digests(HashType::PDQ, digests, failure),
         }
     }
 
@@ -80,7 +82,7 @@ impl Prepared {
             frames_below_floor,
             ways_left_out: 0,
         });
-        let mut prepared = Self::of_file(digests, skipped, Some(picture.quality()), source);
+        let mut prepared = Self::of_file(digests, (HashType::PDQ, skipped), Some(picture.quality()), source);
         let Self { queries, frames, .. } = &mut prepared;
         frames.resize(1 + picture.later.len(), Vec::new());
         // A still stretch of an animation has one hash many times.
@@ -117,19 +119,22 @@ impl Prepared {
         prepared
     }
 
-    fn of_digests(digests: Vec<Hash>, failure: DecodeFailure) -> Self {
-        Self::of_file(digests, Some(SkipReason::NotDecoded), None, Source::Undecoded(failure))
+    /// A file whose hash of this type could not be computed.
+    fn of_digests(hash_type: HashType, digests: Vec<Hash>, failure: DecodeFailure) -> Self {
+        let skipped = (hash_type, Some(SkipReason::NotDecoded));
+        Self::of_file(digests, skipped, None, Source::Undecoded(failure))
     }
 
-    /// The digests of an image file, which are of the file and not of a frame: a match of them names the first.
+    /// The digests of a file, which are of the file and not of a frame: a match of them names the first. `perceptual` is the type of
+    /// its other hashes, and why it is not searched if it is not.
     fn of_file(
         digests: Vec<Hash>,
-        pdq_skipped: Option<SkipReason>,
+        perceptual: (HashType, Option<SkipReason>),
         pdq_quality: Option<Quality>,
         source: Source,
     ) -> Self {
         let types = digests.iter().map(|digest| (digest.hash_type(), None));
-        let mut hash_types: Vec<_> = std::iter::once((HashType::PDQ, pdq_skipped)).chain(types).collect();
+        let mut hash_types: Vec<_> = std::iter::once(perceptual).chain(types).collect();
         hash_types.sort_unstable_by_key(|(hash_type, _)| *hash_type);
         let digests = digests.into_iter().map(|hash| QueryHash { hash, variant: Variant::Original });
         let queries = vec![(Rendition::default(), Query { hashes: digests.collect() })];

@@ -12,6 +12,7 @@ pub(crate) mod rights;
 pub(crate) mod protection;
 pub(crate) mod rooms;
 pub(crate) mod streaming;
+pub(crate) mod uploads;
 
 #[cfg(test)]
 mod extraction;

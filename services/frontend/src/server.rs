@@ -9,6 +9,7 @@ use vigie_clients::Network;
 use vigie_clients::decoder::{DecoderMetrics, FfmpegAbsence, FfmpegReport, Hashing};
 use vigie_consortium::Process;
 use vigie_model::Quality;
+use vigie_proto::pb::matching::v1::DescribeDecodingResponse;
 use vigie_proto::pb::matching::v1::match_service_server::MatchServiceServer;
 use vigie_sandbox::Posture;
 use vigie_serving::{AnyListener, Listener, Reflection, Routes, Shutdown};
@@ -17,7 +18,8 @@ use vigie_telemetry::{Condition, Telemetry};
 use crate::config::Config;
 use crate::error::RunError;
 use crate::grpc::Grpc;
-use crate::hashing_pool::{HashingMetrics, HashingPool, Work};
+use crate::hashing::pool::Media;
+use crate::hashing::{HashingMetrics, HashingPool, Images, Videos};
 use crate::matching::Matching;
 use crate::request::alarms::{AuditedAlarms, CountedAlarms};
 use crate::request::floods::Floods;
@@ -86,12 +88,17 @@ async fn run_on(
     if !faults.is_empty() {
         return Err(RunError::Config(faults));
     }
-    let metrics = telemetry.register(HashingMetrics::register);
-    let (threads, queue_max) = (config.hashing_threads(), config.hashing_queue_max);
-    let hashing = prepare_hashing(&config, telemetry).await?;
-    let work = Work { hashing, limits: config.image_limits(), ways: config.ways() };
-    let pool = HashingPool::start(threads, queue_max, &work, &metrics).map_err(RunError::HashingPool)?;
-    telemetry.register(|registry| pool.register(registry));
+    let threads = config.hashing_threads();
+    let (hashing, ffmpeg) = prepare_hashing(&config, telemetry).await?;
+    let decoding = describe(&config, &hashing, ffmpeg);
+    telemetry.remark(remark(&decoding));
+    let images = Images { hashing: hashing.clone(), limits: config.image_limits(), ways: config.ways() };
+    let images = start_pool(threads, config.hashing_queue_max, &images, telemetry)?;
+    let videos = Videos { hashing, limits: config.video_limits() };
+    let videos = match config.video_threads {
+        0 => None,
+        threads => Some(start_pool(threads, config.video_queue_max, &videos, telemetry)?),
+    };
     let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
     let network = &config.processes.network(network, Process::Frontend).map_err(own)?;
     let mut members = Membership::start(&config.directory, network, clock)?;
@@ -99,10 +106,12 @@ async fn run_on(
     let access = access.map_err(RunError::Config)?.counting(members.tally());
     let searcher = telemetry.register(|registry| Searcher::start(&config, network, registry))?;
     let matching = Matching {
-        pool,
+        images,
+        videos,
         searcher: searcher.clone(),
         quality_floor: Quality::new(config.quality_floor.into())?,
         queries_max: config.call_queries_max,
+        video_bytes_max: config.video_bytes_max,
     };
     let counted = telemetry.register(CountedAlarms::register);
     let alarms = AuditedAlarms { counted, tally: Arc::clone(members.tally()), directories: members.source() };
@@ -119,6 +128,7 @@ async fn run_on(
         meters: Meters::new(Arc::new(alarms), floods),
         policies: telemetry.register(Policies::register),
         reports,
+        decoding,
     };
     // The layer in front refuses larger messages with the code that this project gives them.
     let service = MatchServiceServer::new(grpc).max_decoding_message_size(config.message_bytes_max());
@@ -126,6 +136,8 @@ async fn run_on(
         Routes::new(Reflection { descriptors: vigie_proto::DESCRIPTORS, roles: vigie_proto::ROLES })?
             .with(service)
             .bulk(MatchServiceServer::<Grpc>::NAME, "MatchStream")
+            .bulk(MatchServiceServer::<Grpc>::NAME, "MatchVideo")
+            .bulk(MatchServiceServer::<Grpc>::NAME, "HashVideo")
             .guarded_by(Arc::new(access))
             .traced_by(telemetry.tracer())
             .among(config.local.clone());
@@ -160,13 +172,29 @@ async fn run_on(
     outcome
 }
 
+/// Starts the threads that hash files of a kind.
+fn start_pool<M: Media>(
+    threads: usize,
+    queue_max: usize,
+    media: &M,
+    telemetry: &Telemetry,
+) -> Result<HashingPool<M>, RunError> {
+    let metrics = telemetry.register(HashingMetrics::register::<M>);
+    let pool = HashingPool::start(threads, queue_max, media, &metrics).map_err(RunError::HashingPool)?;
+    telemetry.register(|registry| pool.register(registry));
+    Ok(pool)
+}
+
 /// Finds out whether there are decoder processes, and logs which protection they have.
-async fn prepare_hashing(config: &Config, telemetry: &Telemetry) -> Result<Hashing, RunError> {
+async fn prepare_hashing(
+    config: &Config,
+    telemetry: &Telemetry,
+) -> Result<(Hashing, Result<FfmpegReport, FfmpegAbsence>), RunError> {
     let metrics = telemetry.register(DecoderMetrics::register);
     let settings = config.decoder_settings();
     let prepared = tokio::task::spawn_blocking(move || {
         let hashing = Hashing::prepare(settings, metrics)?;
-        let ffmpeg = hashing.has_processes().then(|| hashing.ffmpeg());
+        let ffmpeg = hashing.ffmpeg();
         Ok((hashing, ffmpeg))
     });
     let (hashing, ffmpeg) =
@@ -177,24 +205,56 @@ async fn prepare_hashing(config: &Config, telemetry: &Telemetry) -> Result<Hashi
     } else {
         tracing::info!(?sandbox, %posture, processes = hashing.has_processes(), "decoding images");
     }
-    if let Some(ffmpeg) = ffmpeg {
-        log_ffmpeg(ffmpeg);
+    log_ffmpeg(&ffmpeg);
+    Ok((hashing, ffmpeg))
+}
+
+/// What is decoded here, for whoever asks.
+fn describe(
+    config: &Config,
+    hashing: &Hashing,
+    ffmpeg: Result<FfmpegReport, FfmpegAbsence>,
+) -> DescribeDecodingResponse {
+    let protection = match hashing.posture() {
+        Posture::Full => "full",
+        Posture::SeccompOnly => "seccomp_only",
+        Posture::None => "none",
+    };
+    let videos = hashing.video().map(drop);
+    let reason = match videos {
+        _ if config.video_threads == 0 => "the setting video_threads is 0".to_owned(),
+        Err(absence) => absence.to_string(),
+        Ok(()) => String::new(),
+    };
+    DescribeDecodingResponse {
+        decodes_videos: reason.is_empty(),
+        reason,
+        ffmpeg_version: ffmpeg.map(|report| report.version).unwrap_or_default(),
+        protection: protection.to_owned(),
     }
-    Ok(hashing)
+}
+
+/// The same as a line.
+fn remark(decoding: &DescribeDecodingResponse) -> String {
+    if decoding.decodes_videos {
+        format!("videos: decoded by ffmpeg {}", decoding.ffmpeg_version)
+    } else {
+        format!("videos: searched by their digests alone ({})", decoding.reason)
+    }
 }
 
 /// Logs which formats a program outside decodes.
-fn log_ffmpeg(ffmpeg: Result<FfmpegReport, FfmpegAbsence>) {
+fn log_ffmpeg(ffmpeg: &Result<FfmpegReport, FfmpegAbsence>) {
     match ffmpeg {
-        Ok(FfmpegReport { program, version, formats, missing, posture }) => {
+        Ok(FfmpegReport { program, version, formats, missing, posture, .. }) => {
             let program = program.display();
             tracing::info!(%program, version, ?formats, ?missing, %posture, "ffmpeg decodes further formats");
         }
         Err(absence) => {
-            let reason: &dyn std::error::Error = &absence;
+            let reason: &dyn std::error::Error = absence;
             tracing::info!(
                 reason,
-                "no ffmpeg: JPEG 2000, HEIC and JPEG XL are searched by their digests alone"
+                "no ffmpeg: videos, JPEG 2000, HEIC and JPEG XL are searched by their digests alone"
             );
         }
     }

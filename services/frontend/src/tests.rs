@@ -12,7 +12,7 @@ use vigie_rpc::Priority;
 use vigie_sandbox::Requirement;
 
 use crate::error::HashingError;
-use crate::hashing_pool::{HashingMetrics, HashingPool, Work};
+use crate::hashing::{HashingMetrics, HashingPool, Images};
 
 /// A grey picture of 2000 x 2000 pixels: some milliseconds of work.
 fn slow_image() -> Bytes {
@@ -37,14 +37,14 @@ fn grey(side: u32) -> Bytes {
     file.into()
 }
 
-fn pool(queue_max: usize) -> (HashingPool, Registry) {
+fn pool(queue_max: usize) -> (HashingPool<Images>, Registry) {
     let mut registry = Registry::default();
-    let metrics = HashingMetrics::register(&mut registry);
+    let metrics = HashingMetrics::register::<Images>(&mut registry);
     let limits = Limits::default();
     // In this process: its own program is that of a test.
     let settings = DecoderSettings { requirement: Requirement::Off, ..DecoderSettings::for_limits(&limits) };
     let hashing = Hashing::prepare(settings, DecoderMetrics::default()).unwrap();
-    let work = Work { hashing, limits, ways: Ways::default() };
+    let work = Images { hashing, limits, ways: Ways::default() };
     (HashingPool::start(1, queue_max, &work, &metrics).unwrap(), registry)
 }
 
@@ -65,7 +65,7 @@ async fn one_image_more_than_the_queue_holds_is_refused_at_once_and_told_when_to
     let calls: Vec<_> = (0..40)
         .map(|_| {
             let (pool, image) = (pool.clone(), image.clone());
-            tokio::spawn(async move { pool.hash(image, Priority::Interactive, soon()).await })
+            tokio::spawn(async move { pool.hash(image, (), Priority::Interactive, soon()).await })
         })
         .collect();
     let mut refused = 0;
@@ -73,7 +73,7 @@ async fn one_image_more_than_the_queue_holds_is_refused_at_once_and_told_when_to
     for call in calls {
         match call.await.unwrap() {
             Ok(image) => {
-                let picture = image.picture.unwrap();
+                let picture = image.hashes.unwrap();
                 assert_eq!((picture.width, picture.height), (2_000, 2_000));
                 hashed += 1;
             }
@@ -85,13 +85,13 @@ async fn one_image_more_than_the_queue_holds_is_refused_at_once_and_told_when_to
         }
     }
     assert!(hashed >= 2 && refused > 0, "{hashed} hashed, {refused} refused");
-    assert!(pool.hash(image, Priority::Interactive, soon()).await.is_ok(), "the pool goes on");
+    assert!(pool.hash(image, (), Priority::Interactive, soon()).await.is_ok(), "the pool goes on");
 }
 
 #[tokio::test]
 async fn an_image_whose_time_is_up_is_not_hashed() {
     let (pool, registry) = pool(8);
-    let outcome = pool.hash(slow_image(), Priority::Interactive, Instant::now()).await;
+    let outcome = pool.hash(slow_image(), (), Priority::Interactive, Instant::now()).await;
     assert_eq!(outcome.unwrap_err(), HashingError::OutOfTime);
     assert!(text(&registry).contains("vigie_images_hashed_total 0"), "{}", text(&registry));
 }
@@ -104,28 +104,28 @@ async fn an_image_that_waits_too_long_has_its_digests_while_there_is_time_to_sea
     let before: Vec<_> = (0..40)
         .map(|_| {
             let (pool, image) = (pool.clone(), image.clone());
-            tokio::spawn(async move { pool.hash(image, Priority::Interactive, soon()).await })
+            tokio::spawn(async move { pool.hash(image, (), Priority::Interactive, soon()).await })
         })
         .collect();
     tokio::task::yield_now().await;
     let deadline = Instant::now() + Duration::from_millis(200);
-    let late = pool.hash_for_search(image.clone(), Priority::Bulk, deadline).await.unwrap();
-    assert_eq!(late.picture.unwrap_err().kind, DecodeFailureKind::Unavailable);
+    let late = pool.hash_for_search(image.clone(), (), Priority::Bulk, deadline).await.unwrap();
+    assert_eq!(late.hashes.unwrap_err().kind, DecodeFailureKind::Unavailable);
     assert_eq!(late.digests, vigie_media::digest::digests(&image));
     assert!(text(&registry).contains("{kind=\"unavailable\"} 1"), "{}", text(&registry));
     for call in before {
         call.abort();
     }
-    let hashed = pool.hash_for_search(image, Priority::Bulk, soon()).await.unwrap();
-    assert!(hashed.picture.is_ok(), "the pool goes on");
+    let hashed = pool.hash_for_search(image, (), Priority::Bulk, soon()).await.unwrap();
+    assert!(hashed.hashes.is_ok(), "the pool goes on");
 }
 
 #[tokio::test]
 async fn failures_are_counted_by_kind() {
     let (pool, registry) = pool(8);
     for content in [&b""[..], b"no image", b"GIF89a"] {
-        let image = pool.hash(Bytes::from_static(content), Priority::Bulk, soon()).await.unwrap();
-        assert!(image.picture.is_err());
+        let image = pool.hash(Bytes::from_static(content), (), Priority::Bulk, soon()).await.unwrap();
+        assert!(image.hashes.is_err());
         assert_eq!(
             image.digests,
             vigie_media::digest::digests(content),
@@ -147,7 +147,7 @@ async fn interactive_images_go_before_bulk_ones_that_came_first() {
         let (pool, sender) = (pool.clone(), sender.clone());
         tokio::spawn(async move {
             let later = Instant::now() + Duration::from_secs(300);
-            pool.hash(slow_image(), priority, later).await.unwrap();
+            pool.hash(slow_image(), (), priority, later).await.unwrap();
             sender.send(priority).unwrap();
         });
     }

@@ -14,7 +14,7 @@ pub(crate) mod paths;
 mod request;
 mod faults;
 mod values;
-mod image;
+mod files;
 mod matching;
 mod hashing;
 mod banks;
@@ -60,7 +60,9 @@ fn described() -> OpenApiRouter<Handlers> {
     OpenApiRouter::with_openapi(description::begun())
         .routes(routes!(matching::match_hashes))
         .routes(routes!(matching::match_image))
+        .routes(routes!(matching::match_video))
         .routes(routes!(hashing::hash_image))
+        .routes(routes!(hashing::hash_video))
         .routes(routes!(banks::list_banks, banks::create_bank))
         .routes(routes!(banks::show_bank, banks::change_bank, banks::delete_bank))
         .routes(routes!(published::read_list))

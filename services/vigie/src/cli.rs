@@ -8,6 +8,7 @@ mod members;
 mod policy;
 mod exchange;
 mod cases;
+mod content;
 mod decisions;
 mod audit;
 mod statistics;
@@ -30,6 +31,7 @@ pub(crate) use cases::{
     Fragment, IncidentAddArgs, IncidentCommand, ReferralAddArgs, ReferralCommand, ReportCommand,
     ReportReviewArgs, ReportSubmitArgs, decision_id,
 };
+pub(crate) use content::{HashArgs, MatchArgs};
 pub(crate) use decisions::{
     DecisionCommand, DecisionOutcomeArgs, DecisionTimeArgs, ExplainArgs, StatementsArgs,
 };
@@ -305,51 +307,6 @@ fn http_at(text: &str) -> Result<HttpAt, String> {
     }
 }
 
-/// Arguments of `vigie match`.
-#[derive(Debug, Args)]
-pub(crate) struct MatchArgs {
-    /// Image files; folders of them, in which other files are counted and no failures; hashes, such as 64 hexadecimal digits
-    /// (searched as every type that is written so) or md5:DIGEST; or `-` for standard input: text is read as a hash a line (or the
-    /// JSON of `vigie hash`), anything else as one image
-    #[arg(required = true, value_name = "FILE|DIR|HASH|-")]
-    pub(crate) inputs: Vec<PathBuf>,
-    /// Search this bank only; may be given again
-    #[arg(long = "bank", value_name = "BANK")]
-    pub(crate) banks: Vec<BankRef>,
-    /// The largest PDQ distance of a match, 0 to 64 [default: 31]
-    #[arg(long, value_name = "BITS")]
-    pub(crate) max_distance: Option<u32>,
-    /// Items to show for each image, the nearest first, 1 to 1000
-    #[arg(long, default_value_t = 100, allow_negative_numbers = true)]
-    pub(crate) limit: i64,
-    /// Wait until the answer holds this change of the bank's log
-    #[arg(long, default_value_t = 0, value_name = "SEQUENCE")]
-    pub(crate) min_sequence: u64,
-    /// Take an answer from this share of the shards, 0.0 to 1.0
-    #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
-    pub(crate) min_coverage: f64,
-    /// Warn when an answer may lack changes of the last so many seconds; 0 for never
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
-    pub(crate) warn_age: u64,
-    /// Where the content comes from, for the rules of a policy, such as `avatar`: at most 64 bytes
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "WORD", value_parser = policy::surface)]
-    pub(crate) surface: Box<str>,
-    /// Exit with 10 when anything matched, whatever else happened
-    #[arg(long)]
-    pub(crate) exit_code: bool,
-    /// Where to ask
-    #[command(flatten)]
-    pub(crate) frontend: FrontendArgs,
-}
-
-/// Arguments of `vigie hash`.
-#[derive(Debug, Args)]
-pub(crate) struct HashArgs {
-    /// Image files, or folders of them, in which other files are counted and left out
-    #[arg(required = true, value_name = "FILE|DIR")]
-    pub(crate) paths: Vec<PathBuf>,
-}
-
 /// Arguments of `vigie bank`.
 #[derive(Debug, Args)]
 pub(crate) struct BankArgs {
@@ -453,6 +410,9 @@ pub(crate) struct StatusArgs {
     /// The coordinator to ask
     #[arg(long, env = "VIGIE_COORDINATOR", default_value = "http://127.0.0.1:7741", value_name = "URL")]
     pub(crate) coordinator: String,
+    /// The frontend to ask what it decodes
+    #[arg(long, env = "VIGIE_FRONTEND", default_value = "http://127.0.0.1:7740", value_name = "URL")]
+    pub(crate) frontend: String,
     /// Where the bank is
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,

@@ -374,6 +374,27 @@ impl MatchService for Echo {
     async fn hash(&self, _: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
         Err(Status::unimplemented("it only echoes"))
     }
+
+    async fn match_video(
+        &self,
+        _: Request<Streaming<pb::MatchVideoRequest>>,
+    ) -> Result<Response<pb::MatchResponse>, Status> {
+        Err(Status::unimplemented("it only echoes"))
+    }
+
+    async fn describe_decoding(
+        &self,
+        _: Request<pb::DescribeDecodingRequest>,
+    ) -> Result<Response<pb::DescribeDecodingResponse>, Status> {
+        Err(Status::unimplemented("it only echoes"))
+    }
+
+    async fn hash_video(
+        &self,
+        _: Request<Streaming<pb::HashVideoRequest>>,
+    ) -> Result<Response<pb::HashVideoResponse>, Status> {
+        Err(Status::unimplemented("it only echoes"))
+    }
 }
 
 async fn echo() -> String {

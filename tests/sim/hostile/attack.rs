@@ -160,6 +160,23 @@ impl Attack {
                 let image = with.bytes().into();
                 self.put::<pb_matching::HashResponse>(method, pb_matching::HashRequest { image }).await
             }
+            Method::MatchVideo => {
+                use pb_matching::match_video_request::Part;
+                let start =
+                    pb_matching::MatchVideoStart { options: with.lookup().options, ..Default::default() };
+                let request = pb_matching::MatchVideoRequest { part: Some(Part::Start(start)) };
+                self.put::<pb_matching::MatchResponse>(method, request).await
+            }
+            Method::HashVideo => {
+                use pb_matching::hash_video_request::Part;
+                let request =
+                    pb_matching::HashVideoRequest { part: Some(Part::Content(with.bytes().into())) };
+                self.put::<pb_matching::HashVideoResponse>(method, request).await
+            }
+            Method::DescribeDecoding => {
+                let request = pb_matching::DescribeDecodingRequest {};
+                self.put::<pb_matching::DescribeDecodingResponse>(method, request).await
+            }
             Method::CreateBank => {
                 let (name, match_ratio) = (with.den(), with.rng.random_bool(0.3).then_some(0.5));
                 let request = pb_bank::CreateBankRequest { name, idempotency_key, match_ratio };

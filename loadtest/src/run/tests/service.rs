@@ -53,6 +53,27 @@ impl MatchService for Service {
     async fn hash(&self, _: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
         Err(Status::unimplemented("nobody asks for it"))
     }
+
+    async fn match_video(
+        &self,
+        _: Request<Streaming<pb::MatchVideoRequest>>,
+    ) -> Result<Response<pb::MatchResponse>, Status> {
+        Err(Status::unimplemented("nobody asks for it"))
+    }
+
+    async fn describe_decoding(
+        &self,
+        _: Request<pb::DescribeDecodingRequest>,
+    ) -> Result<Response<pb::DescribeDecodingResponse>, Status> {
+        Err(Status::unimplemented("nobody asks for it"))
+    }
+
+    async fn hash_video(
+        &self,
+        _: Request<Streaming<pb::HashVideoRequest>>,
+    ) -> Result<Response<pb::HashVideoResponse>, Status> {
+        Err(Status::unimplemented("nobody asks for it"))
+    }
 }
 
 /// Starts it on a thread of its own, and tells where it is.

@@ -16,15 +16,17 @@ use vigie_proto::pb::bank::v1 as pb;
 use vigie_serving::Answers;
 
 use super::opinions::{dispute_of, facts_of};
-use super::page::{ITEM_BYTES, PAGE_BYTES_MAX, first_of};
+use super::page::{PAGE_BYTES_MAX, WHOLE_PAGE_BYTES_MAX, first_of, room_of};
 use super::{BankGrpc, Reading, name_of_member, refused};
 use crate::error::Error;
 use crate::plan::answer::Answer;
 use crate::plan::write::{Action, Holding};
-use crate::store::{FoundPage, ItemSearch, Undo};
+use crate::store::{FoundPage, ItemRows, ItemSearch, Undo};
 
 /// Items that are read for one page of a search without an index: some tens of milliseconds.
 const FIND_READ_MAX: u32 = 100_000;
+/// The bytes of these items; those of 100,000 pictures are a quarter of it.
+const FIND_READ_BYTES_MAX: u64 = 64 << 20;
 
 /// A bank as the caller sees it: by its own name for it. A bank that it does not see is no bank.
 fn shown(view: &View, admitted: &Admitted<'_>, now: vigie_model::UnixMillis, bank: Bank) -> Option<pb::Bank> {
@@ -227,14 +229,23 @@ impl pb::bank_service_server::BankService for BankGrpc {
         let message = request.into_inner();
         let (name, limit) = (bank_ref("bank", &message.bank)?, page_size(message.page_size)?);
         let bank = reading.admitted()?.bank(&name).map_err(refused)?.id;
-        // Before they are read: the page is cut when its items are known.
-        let mut room = answers.room(usize::from(limit) * ITEM_BYTES, reading.deadline).await?;
-        let page = reading.read(reading.store.items(bank, ItemId(message.after_id), limit)).await?;
-        let items = page.value.ok_or_else(|| Error::bank_not_found(name))?;
         // A caller that does not know of it takes a page that was cut for the last one.
-        let bytes_max = if message.may_truncate { PAGE_BYTES_MAX } else { usize::MAX };
+        let bytes_max = if message.may_truncate { PAGE_BYTES_MAX } else { WHOLE_PAGE_BYTES_MAX };
+        // Before they are read: the page is cut when its items are known.
+        let mut room = answers.room(room_of(limit, bytes_max), reading.deadline).await?;
+        let bounds = (limit, bytes_max);
+        let page = reading.read(reading.store.items(bank, ItemId(message.after_id), bounds)).await?;
+        let ItemRows { items, is_cut } = page.value.ok_or_else(|| Error::bank_not_found(name))?;
+        let is_short = is_cut && items.len() < usize::from(limit);
         let items = reading.with_records(items).await?;
-        let (items, bytes, truncated) = first_of(items.into_iter(), bytes_max);
+        let (items, bytes, is_cut) = first_of(items.into_iter(), bytes_max);
+        let truncated = is_short || is_cut;
+        if truncated && !message.may_truncate {
+            let reason = format!(
+                "asks for items of more than {bytes_max} bytes together; ask for fewer, or set may_truncate"
+            );
+            return Err(Invalid::new("page_size", reason).into());
+        }
         self.record_read(&reading, items.iter().map(|item| (ItemId(item.id), bank))).await?;
         room.shrink(bytes);
         answers.send(room);
@@ -262,7 +273,9 @@ impl pb::bank_service_server::BankService for BankGrpc {
             banks,
             after: ItemId(message.after_id),
             found_max: page_size(message.page_size)?,
+            found_bytes_max: PAGE_BYTES_MAX,
             read_max: FIND_READ_MAX,
+            read_bytes_max: FIND_READ_BYTES_MAX,
         };
         let page = reading.read(reading.store.find_items(&search)).await?;
         let FoundPage { items, next_after, read } = page.value;

@@ -13,7 +13,7 @@ use vigie_proto::pb::bank::v1::read_bank_changes_request::Start as WireStart;
 use vigie_serving::Answers;
 
 use super::banks::describe;
-use super::page::{ITEM_BYTES, PAGE_BYTES_MAX, first_of};
+use super::page::{PAGE_BYTES_MAX, first_of, room_of};
 use super::{BankGrpc, refused};
 use crate::error::Error;
 use crate::log::term;
@@ -37,7 +37,7 @@ impl BankGrpc {
         };
         let through = message.through_unix_ms.map(UnixMillis);
         let query = ChangesQuery { bank, start, through, count_max: limit, bytes_max: PAGE_BYTES_MAX };
-        let mut room = answers.room(usize::from(limit) * ITEM_BYTES, reading.deadline).await?;
+        let mut room = answers.room(room_of(limit, PAGE_BYTES_MAX), reading.deadline).await?;
         let as_of = term(&self.current)?.log.settled();
         let page = reading.read(reading.store.bank_changes(&query)).await?;
         let page = page.ok_or_else(|| Error::bank_not_found(name))?;

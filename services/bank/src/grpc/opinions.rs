@@ -18,7 +18,7 @@ use vigie_proto::pb::bank::v1 as pb_bank;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::model::v1 as pb_model;
 
-use super::page::{ITEM_BYTES, PAGE_BYTES_MAX};
+use super::page::{PAGE_BYTES_MAX, room_of};
 use super::{BankGrpc, Reading, name_of_member, refused};
 use crate::error::Error;
 use crate::plan::answer::Answer;
@@ -228,7 +228,7 @@ impl pb::opinion_service_server::OpinionService for BankGrpc {
         let after = Sequence(message.after_sequence);
         let start = Start::After(after);
         let query = ChangesQuery { bank, start, through: None, count_max: limit, bytes_max: PAGE_BYTES_MAX };
-        let mut room = answers.room(usize::from(limit) * ITEM_BYTES, reading.deadline).await?;
+        let mut room = answers.room(room_of(limit, PAGE_BYTES_MAX), reading.deadline).await?;
         let page = reading.read(reading.store.bank_changes(&query)).await?;
         let page = page.ok_or_else(|| Error::bank_not_found(name))?;
         if page.after > page.head {

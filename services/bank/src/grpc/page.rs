@@ -7,6 +7,18 @@ pub(super) const PAGE_BYTES_MAX: usize = 3 << 20;
 /// The most bytes of an item that one page is expected to hold many of: 64 hashes of 64 bytes and 32 labels, all at their bounds.
 pub(super) const ITEM_BYTES: usize = 10 << 10;
 
+/// The most bytes of one item: 4,096 frames of a video of 36 bytes, 63 other hashes, and labels, at their bounds.
+const LONG_ITEM_BYTES: usize = 192 << 10;
+
+/// The most bytes of a page that is not cut because its caller does not know of that: the items of [`ITEM_BYTES`] that a page may have. Where
+/// items are longer, the call is refused.
+pub(super) const WHOLE_PAGE_BYTES_MAX: usize = 12 << 20;
+
+/// The bytes to set aside for a page of so many items, of which each may be a video's ([`LONG_ITEM_BYTES`]), and that is cut at so many bytes.
+pub(super) fn room_of(items: u16, bytes_max: usize) -> usize {
+    (usize::from(items) * ITEM_BYTES).max(LONG_ITEM_BYTES).min(bytes_max.max(LONG_ITEM_BYTES))
+}
+
 /// The first of the messages that a page may hold, at least one, their bytes, and whether there are more.
 pub(super) fn first_of<M: Message>(
     items: impl Iterator<Item = M>,

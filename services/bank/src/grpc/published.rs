@@ -10,7 +10,7 @@ use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_serving::Answers;
 
-use super::page::{ITEM_BYTES, PAGE_BYTES_MAX, first_of};
+use super::page::{PAGE_BYTES_MAX, first_of, room_of};
 use super::{BankGrpc, refused};
 use crate::error::Error;
 use crate::log::term;
@@ -30,7 +30,7 @@ impl BankGrpc {
         let bank = reading.admitted()?.bank(&name).map_err(refused)?.id;
         let after = message.after_number;
         let query = ListQuery { bank, after, count_max: limit, bytes_max: PAGE_BYTES_MAX };
-        let mut room = answers.room(usize::from(limit) * ITEM_BYTES, reading.deadline).await?;
+        let mut room = answers.room(room_of(limit, PAGE_BYTES_MAX), reading.deadline).await?;
         let as_of = term(&self.current)?.log.settled();
         let page = reading.read(reading.store.list_page(&query)).await?;
         let ListPage { list, secret, chain, entries } = page.ok_or_else(|| Error::bank_not_found(name))?;

@@ -63,16 +63,28 @@ pub(crate) struct RemovedItem {
     pub(crate) removed_by: MemberId,
 }
 
+/// Removed items that one write names.
+#[derive(Debug, Default)]
+pub(crate) struct RemovedItems {
+    /// Those that can be brought back.
+    pub(crate) items: Vec<RemovedItem>,
+    /// They have more bytes than one write brings back, and not all of them were read.
+    pub(crate) is_cut: bool,
+}
+
+impl RemovedItems {
+    /// Bytes of the items of one write: 200 videos at their bounds, and more pictures than a write names.
+    pub(crate) const BYTES_MAX: usize = 32 << 20;
+}
+
 /// Those of these items that were removed and can be brought back.
-pub(crate) async fn removed_items(
-    store: &dyn Store,
-    items: &[ItemId],
-) -> Result<Vec<RemovedItem>, StoreError> {
+pub(crate) async fn removed_items(store: &dyn Store, items: &[ItemId]) -> Result<RemovedItems, StoreError> {
     if items.is_empty() {
-        return Ok(Vec::new());
+        return Ok(RemovedItems::default());
     }
-    let kept = store.undos(items).await?.into_iter();
-    kept.filter_map(|kept| removed_item(kept).transpose()).collect()
+    let (kept, is_cut) = store.undos(items, RemovedItems::BYTES_MAX).await?;
+    let items = kept.into_iter().filter_map(|kept| removed_item(kept).transpose());
+    Ok(RemovedItems { items: items.collect::<Result<_, _>>()?, is_cut })
 }
 
 /// The removed item of a row. An older build kept no bytes in it: those are of the change that added the item, while the log has it.

@@ -364,7 +364,7 @@ proptest! {
             let digests = rows.parts.iter().collect();
             let records = rows.records.values().cloned().collect();
             let known = Known::new(rows.items.values().copied().collect(), digests, records);
-            let known = known.with_removed(rows.removed());
+            let known = known.with_removed(RemovedItems { items: rows.removed(), is_cut: false });
             let mut planner = Planner::new(&mut state, known, draft(head), BANKS_MAX);
             for action in group {
                 let action = model.aimed(action);

@@ -73,6 +73,9 @@ impl Restoration {
 
 impl Planner<'_> {
     pub(super) fn restore_items(&mut self, by: Author, items: &[ItemId]) -> Result<Answer, Error> {
+        if self.known.removed_is_cut {
+            return Err(Error::TooMuchRestored);
+        }
         let restored = {
             let admitted = by.admitted(&self.state.view, self.now())?;
             let member = admitted.member().ok_or(Error::Broken)?.id;

@@ -2,7 +2,9 @@
 
 use prost::Message as _;
 use vigie_consortium::{Admitted, Caller, Denied, Details, DocumentKey, Expiry, Method, Origin, View};
-use vigie_model::{BankId, BankName, BankRef, Item, ItemContent, ItemId, MatchRatio, MemberId, UnixMillis};
+use vigie_model::{
+    BankId, BankName, BankRef, Hash, Item, ItemContent, ItemId, MatchRatio, MemberId, UnixMillis,
+};
 use vigie_proto::bank::{ContributedItem, encode_item};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_statistics::{Histogram, LatencyKind};
@@ -214,9 +216,12 @@ impl vigie_log::Write for Write {
         }
     }
 
-    /// A deletion goes alone: what is looked up for it is of the bank as it was before the group. So does a page of a programme.
+    /// A deletion goes alone: what is looked up for it is of the bank as it was before the group. So does a page of a programme, and what
+    /// brings items back, whose bytes are bounded for one write.
     fn goes_alone(&self) -> bool {
-        self.action.deletes_bank() || matches!(&self.action, Action::Exchange(exchange) if exchange.is_page())
+        self.action.deletes_bank()
+            || matches!(&self.action, Action::RestoreItems { .. })
+            || matches!(&self.action, Action::Exchange(exchange) if exchange.is_page())
     }
 
     fn weight(&self) -> usize {
@@ -378,7 +383,8 @@ fn details_weight(details: &Details) -> usize {
 
 fn content_weight(content: &ItemContent) -> usize {
     let labels: usize = content.labels().iter().map(|label| label.len() + size_of::<Box<str>>()).sum();
-    size_of_val(content.hashes()) + labels + content.external_reference().map_or(0, str::len)
+    let hashes: usize = content.hashes().iter().map(|hash| size_of::<Hash>() + hash.as_bytes().len()).sum();
+    hashes + labels + content.external_reference().map_or(0, str::len)
 }
 
 #[cfg(test)]

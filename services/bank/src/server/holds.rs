@@ -141,7 +141,9 @@ impl HoldKeeper {
         }
         for (bank, followed) in by_bank {
             let mut after = ItemId(0);
-            while let Some(items) = store.items(bank, after, limit).await.map_err(Stopped::Read)?.value {
+            let bounds = (limit, PAGE_BYTES);
+            while let Some(rows) = store.items(bank, after, bounds).await.map_err(Stopped::Read)?.value {
+                let items = rows.items;
                 let Some(last) = items.last() else { break };
                 after = last.id;
                 self.end_holds(term, store).await?;

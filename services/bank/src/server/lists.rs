@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::log::{CurrentTerm, Term, term};
 use crate::plan::write::{Action, Author, Write};
 use crate::store::published::StoredList;
-use crate::store::{Store, StoreError};
+use crate::store::{ItemRows, Store, StoreError};
 
 /// How often lists are looked at, until all are whole.
 const EVERY: Duration = Duration::from_secs(1);
@@ -21,6 +21,8 @@ const AFTER_A_FAULT: Duration = Duration::from_secs(10);
 const WRITE_MAX: Duration = Duration::from_secs(10);
 /// Items of one write.
 const ITEMS: u16 = if cfg!(test) { 7 } else { 500 };
+/// Bytes of these items.
+const ITEM_BYTES_MAX: usize = 4 << 20;
 /// The pause between two writes, which leaves most of the time to others.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -60,12 +62,11 @@ async fn complete_all(term: &Arc<Term>) -> Result<(), Stopped> {
 async fn complete_one(term: &Term, store: &dyn Store, list: StoredList) -> Result<(), Stopped> {
     let StoredList { bank, listed_through: mut after, unlisted_through: end, .. } = list;
     while after < end {
-        let page = store.items(bank, after, ITEMS).await.map_err(Stopped::Read)?;
+        let page = store.items(bank, after, (ITEMS, ITEM_BYTES_MAX)).await.map_err(Stopped::Read)?;
         // The bank is gone.
-        let Some(items) = page.value else { return Ok(()) };
-        let is_full = items.len() >= usize::from(ITEMS);
+        let Some(ItemRows { items, is_cut }) = page.value else { return Ok(()) };
         let last = items.last().map_or(end, |item| item.id);
-        let through = if is_full { last.min(end) } else { end };
+        let through = if is_cut { last.min(end) } else { end };
         let items: Vec<ItemId> =
             items.iter().map(|item: &Item| item.id).filter(|id| *id <= through).collect();
         let by = Author { caller: Caller::Process(Process::Bank), method: Method::SetItemHold };

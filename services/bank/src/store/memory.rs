@@ -8,13 +8,14 @@ mod changes;
 mod documents;
 mod exchanges;
 mod holds;
+mod items;
 mod published;
 mod purges;
 mod undos;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::ops::Bound::{Excluded, Included};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,8 +35,8 @@ use crate::store::error::{CommitError, StoreError, corrupt};
 use crate::store::exchanges::{KeyDigest, MappedRecord};
 use crate::store::published::{ListEntry, StoredList};
 use crate::store::records::{
-    AsOf, Batch, Counts, DirectoryKey, DirectoryRow, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
-    KeptUndo, Loaded, Placement, Rows, StoredEntry, StoredRecord, Undo,
+    AsOf, Batch, Counts, DirectoryKey, DirectoryRow, FoundPage, HeadRow, ItemPage, ItemRange, ItemRows,
+    ItemSearch, KeptUndo, Loaded, Placement, Rows, StoredEntry, StoredRecord, Undo,
 };
 use crate::store::touched::Touched;
 use crate::store::{ReadBanks, ReadDigests, ReadItems, ReadState, Store};
@@ -408,8 +409,9 @@ impl ReadItems for MemoryStore {
         Ok(contents.records.values().filter(is_asked).cloned().collect())
     }
 
-    async fn undos(&self, items: &[ItemId]) -> Result<Vec<KeptUndo>, StoreError> {
-        Ok(self.disk.contents().kept_undos(items))
+    async fn undos(&self, items: &[ItemId], bytes_max: usize) -> Result<(Vec<KeptUndo>, bool), StoreError> {
+        let kept = self.disk.contents().kept_undos(items).into_iter();
+        Ok(page(kept, usize::MAX, bytes_max, KeptUndo::bytes))
     }
 
     async fn undos_of(&self, bank: BankId, after: ItemId, limit: u16) -> Result<Vec<Undo>, StoreError> {
@@ -430,39 +432,13 @@ impl ReadItems for MemoryStore {
         &self,
         bank: BankId,
         after: ItemId,
-        limit: u16,
-    ) -> Result<AsOf<Option<Vec<Item>>>, StoreError> {
-        let contents = self.disk.contents();
-        let sequence = contents.sequence();
-        if !contents.banks.contains_key(&bank) {
-            return Ok(AsOf { value: None, sequence });
-        }
-        let items =
-            contents.items.range((Excluded(after), Unbounded)).map(|(id, payload)| read(*id, payload));
-        let own = items.filter(|item| item.as_ref().map_or(true, |item| item.bank == bank));
-        Ok(AsOf { value: Some(own.take(limit.into()).collect::<Result<_, _>>()?), sequence })
+        bounds: (u16, usize),
+    ) -> Result<AsOf<Option<ItemRows>>, StoreError> {
+        self.disk.contents().items_of(bank, after, bounds)
     }
 
     async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<FoundPage>, StoreError> {
-        let contents = self.disk.contents();
-        let sequence = contents.sequence();
-        let mut page = FoundPage { items: Vec::new(), next_after: None, read: 0 };
-        for (id, payload) in contents.items.range((Excluded(search.after), Unbounded)) {
-            let item = read(*id, payload)?;
-            if search.banks.as_ref().is_some_and(|banks| !banks.contains(&item.bank)) {
-                continue;
-            }
-            page.read += 1;
-            if contents.is_living(&item) && search.query.asks_for(&item.content) {
-                page.items.push(item);
-            }
-            let is_full = page.items.len() >= usize::from(search.found_max);
-            if is_full || page.read >= u64::from(search.read_max) {
-                page.next_after = Some(*id);
-                break;
-            }
-        }
-        Ok(AsOf { value: page, sequence })
+        self.disk.contents().found(search)
     }
 
     async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError> {

@@ -54,7 +54,7 @@ use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::published::{ListPage, ListQuery, StoredList};
 use crate::store::records::{
     AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, HeldRange, ItemPage, ItemRange,
-    ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
+    ItemRows, ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
 };
 use crate::store::sql::audit;
 use crate::store::sql::changes;
@@ -382,9 +382,10 @@ impl ReadItems for PostgresStore {
         self.writer().await.read(read).await
     }
 
-    async fn undos(&self, items: &[ItemId]) -> Result<Vec<KeptUndo>, StoreError> {
-        let read =
-            async |connection: &mut PgConnection| records::undos(connection, lists::UNDOS, items).await;
+    async fn undos(&self, items: &[ItemId], bytes_max: usize) -> Result<(Vec<KeptUndo>, bool), StoreError> {
+        let read = async |connection: &mut PgConnection| {
+            records::undos(connection, lists::UNDOS, items, bytes_max).await
+        };
         self.writer().await.read(read).await
     }
 
@@ -404,9 +405,9 @@ impl ReadItems for PostgresStore {
         &self,
         bank: BankId,
         after: ItemId,
-        limit: u16,
-    ) -> Result<AsOf<Option<Vec<Item>>>, StoreError> {
-        read!(self, |connection| read::items(connection, bank, after, limit))
+        bounds: (u16, usize),
+    ) -> Result<AsOf<Option<ItemRows>>, StoreError> {
+        read!(self, |connection| read::items(connection, bank, after, bounds))
     }
 
     async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<FoundPage>, StoreError> {

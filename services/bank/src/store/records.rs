@@ -284,6 +284,14 @@ pub(crate) struct KeptUndo {
     pub(crate) added: Option<StoredChange>,
 }
 
+impl KeptUndo {
+    /// The bytes of the item that were read.
+    pub(crate) fn bytes(&self) -> usize {
+        let added = self.added.as_ref().and_then(|change| change.bytes.as_ref()).map_or(0, Vec::len);
+        self.payload.as_ref().map_or(0, Vec::len) + added
+    }
+}
+
 /// Does not show the payload, which holds hashes.
 impl Debug for KeptUndo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -397,6 +405,15 @@ pub(crate) struct ItemPage {
     pub(crate) through: ItemId,
 }
 
+/// Items of one bank that were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ItemRows {
+    /// By id.
+    pub(crate) items: Vec<Item>,
+    /// A bound was reached: the bank may have more.
+    pub(crate) is_cut: bool,
+}
+
 /// Which items to find, and how much to read for that.
 #[derive(Debug, Clone)]
 pub(crate) struct ItemSearch {
@@ -408,8 +425,12 @@ pub(crate) struct ItemSearch {
     pub(crate) after: ItemId,
     /// at most this many that are found,
     pub(crate) found_max: u16,
-    /// and at most this many that are read.
+    /// and no more that are found once their payloads have this many bytes together,
+    pub(crate) found_bytes_max: usize,
+    /// at most this many that are read,
     pub(crate) read_max: u32,
+    /// and no more that are read once their payloads have this many bytes together.
+    pub(crate) read_bytes_max: u64,
 }
 
 /// Items that were found.

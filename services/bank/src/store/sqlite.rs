@@ -45,8 +45,8 @@ use crate::config::Location;
 use crate::plan::digests::PartDigest;
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
-    AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
-    KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
+    AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemRows,
+    ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
 };
 use crate::store::sql::audit;
 use crate::store::sql::find;
@@ -394,8 +394,8 @@ impl ReadItems for SqliteStore {
         Ok(found)
     }
 
-    async fn undos(&self, items: &[ItemId]) -> Result<Vec<KeptUndo>, StoreError> {
-        records::undos(&mut self.writer().await?.connection, lists::UNDOS, items).await
+    async fn undos(&self, items: &[ItemId], bytes_max: usize) -> Result<(Vec<KeptUndo>, bool), StoreError> {
+        records::undos(&mut self.writer().await?.connection, lists::UNDOS, items, bytes_max).await
     }
 
     async fn undos_of(&self, bank: BankId, after: ItemId, limit: u16) -> Result<Vec<Undo>, StoreError> {
@@ -414,9 +414,9 @@ impl ReadItems for SqliteStore {
         &self,
         bank: BankId,
         after: ItemId,
-        limit: u16,
-    ) -> Result<AsOf<Option<Vec<Item>>>, StoreError> {
-        read::items(&mut *self.reader().await?, bank, after, limit).await
+        bounds: (u16, usize),
+    ) -> Result<AsOf<Option<ItemRows>>, StoreError> {
+        read::items(&mut *self.reader().await?, bank, after, bounds).await
     }
 
     async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<FoundPage>, StoreError> {

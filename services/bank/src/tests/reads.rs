@@ -363,7 +363,15 @@ async fn a_search_for_items_reads_a_bounded_number_and_says_where_to_go_on(bed: 
         };
         let query = (&message).try_into().unwrap();
         let banks = bank.map(|_| vec![BankId(2)]);
-        let mut search = ItemSearch { query, banks, after: ItemId(0), found_max: 3, read_max: 7 };
+        let mut search = ItemSearch {
+            query,
+            banks,
+            after: ItemId(0),
+            found_max: 3,
+            found_bytes_max: 1 << 20,
+            read_max: 7,
+            read_bytes_max: 1 << 20,
+        };
         let (mut found, mut read) = (0, Vec::new());
         loop {
             let page = store.find_items(&search).await.unwrap().value;

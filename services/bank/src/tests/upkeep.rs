@@ -5,3 +5,4 @@ mod backup;
 mod migration;
 mod purge;
 mod purges;
+mod videos;

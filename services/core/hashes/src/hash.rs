@@ -171,6 +171,12 @@ impl Hash {
         }
     }
 
+    /// The written form in one line without spaces: that of [`Hash::to_text`], and of a video the JSON list of threatexchange.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        self.frames().map_or_else(|| self.to_text(), |frames| frames::text::write_list(frames.iter()))
+    }
+
     /// A hash of a known type that is made of a number, another one for each number: for tests and measurements.
     ///
     /// # Panics
@@ -256,6 +262,8 @@ mod tests {
             for hash in hashes.chain([Hash::sample(row.hash_type, 7)]) {
                 assert_eq!(Hash::from_text(row.hash_type, &hash.to_text()), Ok(hash.clone()));
                 assert_eq!(Hash::from_text(row.hash_type, &hash.to_text().to_uppercase()), Ok(hash.clone()));
+                assert_eq!(Hash::from_text(row.hash_type, &hash.to_line()), Ok(hash.clone()));
+                assert!(!hash.to_line().contains(char::is_whitespace), "{}", row.name);
                 let base64 = Hash::from_text(row.hash_type, &STANDARD.encode(hash.as_bytes()));
                 assert_eq!(base64.is_ok(), row.text == TextForm::HexOrBase64, "{}", row.name);
             }

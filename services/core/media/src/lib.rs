@@ -19,7 +19,7 @@
 //!   there on.
 //!
 //! Reading order: [`limits`], [`error`], `pixels`, [`mod@picture`], `luma`, [`mod@pdq`] (`band`, `filter`, `dct`, `near`), `frames`, [`mod@decode`], `ways`,
-//! [`digest`].
+//! [`digest`], [`video`] (its frames come from a program of others).
 
 pub mod limits;
 pub mod error;
@@ -32,6 +32,7 @@ mod frames;
 pub mod decode;
 mod ways;
 pub mod digest;
+pub mod video;
 
 pub use decode::decode;
 pub use decode::outside::{self, Outside};

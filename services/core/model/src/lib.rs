@@ -42,6 +42,8 @@ pub mod coverage;
 pub mod matching;
 pub mod topology;
 
+/// The frames of a video, and their text.
+pub use vigie_hashes::frames;
 pub use vigie_hashes::{
     Distance, FRAME_BYTES, Frame, Frames, FramesError, Hash, HashError, HashType, HashTypeSet, Md5Hash,
     Metric, PdqHash, Sha256Hash, UnknownHashType,

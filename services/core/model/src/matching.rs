@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::failure::DecodeFailure;
-use crate::fingerprint::{Quality, VideoPartial};
+use crate::fingerprint::{Quality, VideoFingerprint, VideoPartial};
 use crate::query::{QueryHash, QueryMatches, SearchOptions};
 use crate::verdict::Decided;
 use vigie_hashes::{Distance, HashType};
@@ -124,6 +124,25 @@ pub struct DecodedVideo {
 }
 
 impl DecodedVideo {
+    /// What is said of a video whose frames are trusted from this quality on.
+    #[must_use]
+    pub fn of(video: &VideoFingerprint, quality_floor: u8) -> Self {
+        let count = |frames: usize| u32::try_from(frames).unwrap_or(u32::MAX);
+        let poor = video.frames.iter().filter(|frame| {
+            let mut ways = std::iter::once(&frame.plain).chain(&frame.unbordered);
+            ways.all(|hashes| hashes.quality.get() < quality_floor)
+        });
+        Self {
+            width: video.width,
+            height: video.height,
+            duration_ms: video.duration.and_then(|duration| u64::try_from(duration.as_millis()).ok()),
+            frames_seen: count(video.frames.len()),
+            frames_below_floor: count(poor.count()),
+            seen_until_ms: video.frames.last().map_or(0, |frame| frame.time_ms),
+            partial: video.partial,
+        }
+    }
+
     /// Whether all of the video was sampled, and not all frames were too poor to be searched.
     #[must_use]
     pub const fn is_whole(&self) -> bool {

@@ -15,7 +15,7 @@ fn frame(number: u32, byte: u8, quality: u64) -> FrameFingerprint {
 fn image(first: FrameFingerprint, later: Vec<FrameFingerprint>) -> HashedImage {
     let picture =
         PictureFingerprint { width: 8, height: 9, first, later, frames_left_out: 2, later_fault: None };
-    HashedImage { digests: vec![Hash::md5([1; 16]), Hash::sha256([2; 32])], picture: Ok(picture) }
+    HashedImage { digests: vec![Hash::md5([1; 16]), Hash::sha256([2; 32])], hashes: Ok(picture) }
 }
 
 fn renditions(prepared: &Prepared) -> Vec<(u32, Way, usize)> {
@@ -140,7 +140,7 @@ fn where_every_frame_is_too_poor_pdq_is_skipped() {
 #[test]
 fn what_cannot_be_decoded_is_searched_by_its_digests() {
     let failure = DecodeFailure { kind: DecodeFailureKind::Corrupt, message: "it is".to_owned() };
-    let image = HashedImage { digests: vec![Hash::md5([1; 16])], picture: Err(failure.clone()) };
+    let image = HashedImage { digests: vec![Hash::md5([1; 16])], hashes: Err(failure.clone()) };
     let prepared = Prepared::of_image(image, FLOOR);
     assert_eq!(renditions(&prepared), [(0, Way::Plain, 1)]);
     assert_eq!(prepared.hash_types, [(HashType::PDQ, Some(SkipReason::NotDecoded)), (HashType::MD5, None)]);

@@ -76,6 +76,13 @@ impl Deciding {
         })
     }
 
+    /// The one content of the request, a video, has come, and has so many bytes.
+    pub(super) fn has_come(&mut self, bytes: usize) {
+        for sent in &mut self.contents {
+            sent.bytes = bytes as u64;
+        }
+    }
+
     /// Decides on each content that was searched for, in an answer to a search with `options`. Returns of each content the places of the matches on
     /// which its decision rests.
     pub(super) async fn decide(

@@ -83,8 +83,9 @@ impl Rights {
         asked.options.member = Some(member);
         let principal = admitted.principal().map(|principal| principal.id);
         let quota = view.directory().quota(member);
-        if quota.images_only && asked.contents.iter().any(|content| !matches!(content, Content::Image(_))) {
-            let text = "the member's quota lets in images alone: send the image, not hashes of it";
+        if quota.images_only && asked.contents.iter().any(|content| matches!(content, Content::Hashed { .. }))
+        {
+            let text = "the member's quota lets in images and videos alone: send the file, not hashes of it";
             return Err(Status::new(Code::PermissionDenied, text));
         }
         check_weights(&asked.contents)?;
@@ -95,6 +96,14 @@ impl Rights {
         let (view, meters) = (Arc::clone(view), meters.clone());
         let of = OfMember { view, member, principal, now, quota, meters, protection };
         Ok(Self { of: Some(of), deciding: None, counting: None, recording: None })
+    }
+
+    /// The same for a video that has come after its rights were looked at.
+    pub(crate) fn with_file(mut self, bytes: usize) -> Self {
+        if let Some(deciding) = &mut self.deciding {
+            deciding.has_come(bytes);
+        }
+        self
     }
 
     /// The state of the directory that decided; `None` without members.

@@ -1,10 +1,11 @@
-//! `/v1/match`, `/v1/match/image`: whether content is known.
+//! `/v1/match`, `/v1/match/image`, `/v1/match/video`: whether content is known.
 //!
 //! An answer says what was searched. One that covers less than was asked for is a failure (503), which carries what was found.
 
 mod asked;
 mod answer;
 mod decision;
+mod video;
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
@@ -15,11 +16,12 @@ use vigie_model::{Content, MatchCall};
 
 use crate::problem::Problem;
 use crate::upstream::Caller;
-use crate::v1::image::{Image, ImageFile, ImageForm};
+use crate::v1::files::{FileBody, FileForm, Image, SentFile, Video};
 use crate::v1::request::{Call, Sent};
 pub(super) use answer::MatchAnswerObject;
 pub(super) use asked::{ImageOptions, MatchAsked};
 pub(super) use decision::DecisionObject;
+pub(super) use video::{VideoObject, seconds};
 
 /// The header with the sequence of an answer: it holds every change up to this one.
 const SEQUENCE: &str = "x-vigie-sequence";
@@ -46,23 +48,50 @@ pub(super) async fn match_hashes(call: Call, sent: Sent<MatchAsked>) -> Result<R
 #[utoipa::path(
     post, path = "/match/image", tag = "lookups", params(ImageOptions),
     request_body(content(
-        (ImageFile = "application/octet-stream"), (ImageFile = "image/*"), (ImageForm = "multipart/form-data")
+        (FileBody = "application/octet-stream"), (FileBody = "image/*"), (FileForm = "multipart/form-data")
     )),
     responses((status = 200, description = "What was found, and what was searched", body = MatchAnswerObject))
 )]
 pub(super) async fn match_image(call: Call<ImageOptions>, image: Image) -> Result<Response, Problem> {
-    let (options, quality_floor) = call.options.read(call.caller.newest().sequence())?;
-    let surface = call.options.surface()?;
-    let asked = MatchCall { contents: vec![Content::Image(image.bytes)], options, quality_floor, surface };
+    let Image(SentFile { bytes, .. }) = &image;
+    let asked = of_file(&call, Content::Image(bytes.clone()))?;
     ask(&call.caller, asked, call.deadline()).await
+}
+
+/// Looks up a video
+///
+/// The body is the video, or a form with it as its one file. Options are in the query. A video that cannot be decoded is looked up by its
+/// digests alone, and the result says so (`decode_failure`); of one that could be decoded in part it says why (`video.partial`).
+#[utoipa::path(
+    post, path = "/match/video", tag = "lookups", params(ImageOptions),
+    request_body(content(
+        (FileBody = "application/octet-stream"), (FileBody = "video/*"), (FileForm = "multipart/form-data")
+    )),
+    responses((status = 200, description = "What was found, and what was searched", body = MatchAnswerObject))
+)]
+pub(super) async fn match_video(call: Call<ImageOptions>, video: Video) -> Result<Response, Problem> {
+    let Video(SentFile { bytes, .. }) = &video;
+    let asked = of_file(&call, Content::Video(bytes.clone()))?;
+    ask(&call.caller, asked, call.deadline()).await
+}
+
+/// The lookup of one file.
+fn of_file(call: &Call<ImageOptions>, file: Content) -> Result<MatchCall, Problem> {
+    let (options, quality_floor) = call.options.read(call.caller.newest().sequence())?;
+    Ok(MatchCall { contents: vec![file], options, quality_floor, surface: call.options.surface()? })
 }
 
 /// Asks a frontend. A lookup of one content that fails is a failure of the request.
 async fn ask(caller: &Caller, call: MatchCall, deadline: Instant) -> Result<Response, Problem> {
-    let is_one_image = matches!(call.contents[..], [Content::Image(_)]);
-    match caller.frontends().match_content(call, deadline).await {
+    let is_one_file = matches!(call.contents[..], [Content::Image(_) | Content::Video(_)]);
+    let frontends = caller.frontends();
+    let answered = match call.contents[..] {
+        [Content::Video(_)] => frontends.match_video(call, deadline).await,
+        _ => frontends.match_content(call, deadline).await,
+    };
+    match answered {
         Ok(answer) => {
-            if let ([Err(failure)], true) = (&answer.results[..], is_one_image) {
+            if let ([Err(failure)], true) = (&answer.results[..], is_one_file) {
                 return Err(Problem::of_code(failure.code, failure.message.clone()));
             }
             let headers = headers(&answer);

@@ -18,8 +18,8 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// What a probe says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
-    /// The process is ready.
-    Ready,
+    /// The process is ready, and says this beside it, in lines.
+    Ready(Vec<String>),
     /// It is not, for this reason.
     Unready(String),
 }
@@ -73,7 +73,7 @@ async fn ask_now(url: &str) -> Result<Readiness, AskError> {
     let body = body.map_err(|error| AskError::Answer(url.to_owned(), error))?.to_bytes();
     let said = String::from_utf8_lossy(&body).trim().to_owned();
     match head.status {
-        StatusCode::OK => Ok(Readiness::Ready),
+        StatusCode::OK => Ok(Readiness::Ready(said.lines().skip(1).map(str::to_owned).collect())),
         StatusCode::SERVICE_UNAVAILABLE => Ok(Readiness::Unready(said)),
         other => Err(AskError::NoProbe(url.to_owned(), other)),
     }

@@ -101,7 +101,10 @@ fn respond(method: &Method, path: &str, shown: &Shown) -> Response<Full<Bytes>> 
         "/livez" => (StatusCode::OK, TEXT, "alive\n".to_owned()),
         "/startupz" if shown.has_started() => (StatusCode::OK, TEXT, "started\n".to_owned()),
         "/readyz" | "/startupz" => match shown.condition() {
-            Condition::Ready => (StatusCode::OK, TEXT, "ready\n".to_owned()),
+            Condition::Ready => {
+                let remarks = shown.remarks().into_iter().map(|remark| remark + "\n");
+                (StatusCode::OK, TEXT, std::iter::once("ready\n".to_owned()).chain(remarks).collect())
+            }
             Condition::Standby(reason) => (StatusCode::OK, TEXT, format!("{reason}\n")),
             Condition::Starting(reason) | Condition::Unready(reason) => {
                 (StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n"))

@@ -45,6 +45,7 @@ pub struct Telemetry {
 struct Shared {
     registry: RwLock<Registry>,
     condition: RwLock<Option<Box<dyn Fn() -> Condition + Send + Sync>>>,
+    remarks: RwLock<Vec<String>>,
     has_started: AtomicBool,
     is_stopping: AtomicBool,
 }
@@ -77,6 +78,17 @@ impl Telemetry {
     pub fn tell_condition(&self, condition: impl Fn() -> Condition + Send + Sync + 'static) {
         let mut told = self.shared.condition.write().unwrap_or_else(PoisonError::into_inner);
         *told = Some(Box::new(condition));
+    }
+
+    /// Adds a line to what a probe says of the role when it is ready: what it can do, or cannot.
+    pub fn remark(&self, line: String) {
+        self.shared.remarks.write().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    /// The lines that were added.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        self.shared.remarks.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Says that the process was told to stop: it is not ready any more, whatever the role says.

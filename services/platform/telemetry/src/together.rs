@@ -62,6 +62,11 @@ impl Shown {
         unready.or(standby).unwrap_or(Condition::Ready)
     }
 
+    /// The remarks of all of them.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        self.parts.iter().flat_map(|(_, telemetry)| telemetry.remarks()).collect()
+    }
+
     /// Whether each has come to work once.
     pub(crate) fn has_started(&self) -> bool {
         self.parts.iter().all(|(_, telemetry)| telemetry.has_started())

@@ -6,4 +6,5 @@ pub(crate) mod inputs;
 pub(crate) mod hash;
 pub(crate) mod image_hasher;
 pub(crate) mod image_file;
+pub(crate) mod media_file;
 pub(crate) mod folders;

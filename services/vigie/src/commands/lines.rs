@@ -2,6 +2,7 @@
 
 mod coverage;
 mod decisions;
+mod videos;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::output::ErrorLine;
 
 pub(crate) use coverage::CoverageObject;
 pub(crate) use decisions::{DecisionObject, FactsObject, decision_words};
+pub(crate) use videos::{EvidenceObject, VideoObject, evidence_words};
 
 /// A file whose fingerprints were computed. The fields up to `variants` are of the first frame.
 #[derive(Debug, Serialize)]
@@ -218,7 +220,13 @@ pub(crate) struct MatchLine<'a> {
     /// The frames of the image that were searched, and those that were not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) frames: Option<FramesObject>,
-    /// Why the image's picture was not searched; its digests were.
+    /// What was decoded of a video.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) video: Option<VideoObject>,
+    /// Frames of a video that are in so many known videos that not all of these were compared.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) common_frames: u32,
+    /// Why the image's picture, or the video's frames, were not searched; the digests were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) decode_failure: Option<ErrorLine>,
     /// Hash types that were not searched, and why.
@@ -322,6 +330,9 @@ pub(crate) struct MatchObject {
     pub(crate) way: &'static str,
     /// Milliseconds since 1970: when the item was added; `null` where it is not known.
     pub(crate) added_at_unix_ms: Option<u64>,
+    /// How the video that was asked about matches the item's; left out where a hash of another type matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) video: Option<EvidenceObject>,
     /// What the members say of the item; `null` where they say nothing.
     pub(crate) facts: Option<FactsObject>,
 }
@@ -342,6 +353,7 @@ impl From<&Match> for MatchObject {
             frame: found.rendition.frame,
             way: found.rendition.way.name(),
             added_at_unix_ms: found.added_at.map(|at| at.0),
+            video: found.video.as_deref().map(Into::into),
             facts: found.facts.as_deref().map(Into::into),
         }
     }

@@ -66,7 +66,8 @@ impl Planner<'_> {
     pub(in crate::plan) fn record_all(&mut self, entries: &[NewEntry]) -> Result<Answer, Error> {
         for entry in entries {
             let of = Of { member: entry.by.member, ..Of::default() };
-            let is_search = [Method::Match, Method::MatchStream].iter().any(|one| one.path() == entry.action);
+            let searches = [Method::Match, Method::MatchStream, Method::MatchVideo];
+            let is_search = searches.iter().any(|one| one.path() == entry.action);
             let refused = [Code::PermissionDenied, Code::ResourceExhausted, Code::Unauthenticated];
             if entry.code == Code::Ok && is_search {
                 self.count_up(&of, Measure::Lookups, entry.calls)?;

@@ -1,5 +1,6 @@
 //! The statements that read rows by lists of keys, which are arrays here.
 
+use futures::TryStreamExt as _;
 use sqlx::postgres::PgConnection;
 use vigie_log::Recorded;
 use vigie_model::ItemId;
@@ -34,7 +35,7 @@ pub(super) const NODES: &str = "SELECT position, hash FROM audit_hashes \
 /// Finds items whose encodings hold some bytes.
 pub(super) const FIND: Statements = statements!(
     "items.bank_id = ANY(string_to_array(trim(BOTH '[]' FROM $9), ',')::BIGINT[])",
-    "bank_id = ANY(string_to_array(trim(BOTH '[]' FROM $3), ',')::BIGINT[])",
+    "bank_id = ANY(string_to_array(trim(BOTH '[]' FROM $4), ',')::BIGINT[])",
     "position($4 IN items.payload) > 0",
     "position($5 IN items.payload) > 0",
     "position($6 IN items.payload) > 0",
@@ -43,12 +44,15 @@ pub(super) const FIND: Statements = statements!(
 );
 
 pub(super) async fn placements(connection: &mut PgConnection, items: &[ItemId]) -> Read<Vec<Placement>> {
-    let rows = sqlx::query("SELECT id, payload FROM items WHERE id = ANY($1)")
-        .bind(items.iter().map(|item| integer(item.0)).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await
-        .map_err(failed("find items"))?;
-    rows.iter().map(|row| to_item(row).map(|item| Placement::of(&item))).collect()
+    let query = sqlx::query("SELECT id, payload FROM items WHERE id = ANY($1)");
+    let ids: Vec<i64> = items.iter().map(|item| integer(item.0)).collect();
+    // One after the other: the rows of many videos are large.
+    let mut rows = query.bind(ids).fetch(connection);
+    let mut placements = Vec::with_capacity(items.len());
+    while let Some(row) = rows.try_next().await.map_err(failed("find items"))? {
+        placements.push(Placement::of(&to_item(&row)?));
+    }
+    Ok(placements)
 }
 
 pub(super) async fn recorded(connection: &mut PgConnection, keys: &[String]) -> Read<Vec<Recorded>> {

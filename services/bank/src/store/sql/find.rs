@@ -1,27 +1,28 @@
-//! Finds items by what their encodings hold. There is no index of hashes, references or labels: a bounded number of rows is read,
-//! of which the database passes on those that hold the bytes looked for.
+//! Finds items by what their encodings hold. There is no index of hashes, references or labels: a bounded number of rows and of bytes is
+//! read, of which the database passes on those that hold the bytes looked for.
 
 use vigie_model::{Item, ItemId};
 use vigie_proto::bank::FIND_HASHES_MAX;
 
 use crate::store::error::{StoreError, corrupt};
 use crate::store::records::{AsOf, FoundPage, ItemSearch};
-use crate::store::sql::read::{Read, Reader, Value, all, first, id_list, sequence, snapshot};
+use crate::store::sql::read::{Read, Reader, Value, first, id_list, page as rows_of, sequence, snapshot};
 use crate::store::sql::rows::{StoredRow as _, to_item};
 
 /// Byte strings of which a row holds one: those that a statement has parameters for.
 const NEEDLES: usize = FIND_HASHES_MAX + 1;
 
 /// The statements that find items and bound the search for them, of all banks and of some. Their parameters are the bounds of the ids, a
-/// limit, the needles, and the banks; and for the bounds an id, a limit and the banks.
+/// limit, the needles, and the banks; and for the bounds an id, a limit of rows, a limit of bytes and the banks.
 #[derive(Debug)]
 pub(in crate::store) struct Statements {
     pub(in crate::store) in_all: &'static str,
     pub(in crate::store) in_banks: &'static str,
+    pub(in crate::store) bound_in_all: &'static str,
     pub(in crate::store) bound_in_banks: &'static str,
 }
 
-/// Makes [`Statements`] of how the database says that `items.bank_id` is in the list of the parameter `$9` and of `$3`, and that a
+/// Makes [`Statements`] of how the database says that `items.bank_id` is in the list of the parameter `$9` and of `$4`, and that a
 /// payload holds the parameter of each number.
 macro_rules! statements {
     ($of_banks:literal, $of_bound:literal, $($holds:literal),*) => {
@@ -38,14 +39,26 @@ macro_rules! statements {
                 $(" OR ", $holds),*,
                 ") AND ", $of_banks, " ORDER BY items.id LIMIT $3"
             ),
-            bound_in_banks: concat!(
-                "SELECT max(id), count(*) FROM \
-                 (SELECT id FROM items WHERE ", $of_bound, " AND id > $1 ORDER BY id LIMIT $2) AS part"
-            ),
+            bound_in_all: $crate::store::sql::find::bound_statement!("1 = 1"),
+            bound_in_banks: $crate::store::sql::find::bound_statement!($of_bound),
         }
     };
 }
 pub(in crate::store) use statements;
+
+/// Makes the statement for the last of the items that a search reads, and how many they are: up to a number of rows and of bytes of their
+/// payloads, though always one. Neither database reads a payload for its length.
+macro_rules! bound_statement {
+    ($of_bound:literal) => {
+        concat!(
+            "SELECT max(id), count(*) FROM (SELECT id, bytes, sum(bytes) OVER (ORDER BY id) AS summed FROM \
+             (SELECT id, length(payload) AS bytes FROM items WHERE ",
+            $of_bound,
+            " AND id > $1 ORDER BY id LIMIT $2) AS part) AS parts WHERE summed <= $3 OR summed = bytes"
+        )
+    };
+}
+pub(in crate::store) use bound_statement;
 
 pub(in crate::store) async fn find<C: Reader>(
     connection: &mut C,
@@ -78,13 +91,27 @@ async fn page<C: Reader>(
     values.extend((0..NEEDLES).map(|index| Value::Bytes(needles.get(index).copied())));
     values.extend(banks.map(Value::Text));
     let statement = if banks.is_some() { statements.in_banks } else { statements.in_all };
-    let held: Vec<Item> = all(connection, "find items", statement, &values, to_item).await?;
-    let is_cut = held.len() == usize::from(limit);
+    let bounds = (usize::from(limit), search.found_bytes_max);
+    let (held, is_cut): (Vec<Item>, bool) =
+        rows_of(connection, "find items", statement, &values, bounds, 1, to_item).await?;
     let last = held.last().map(|item| item.id).filter(|_| is_cut);
     // The bytes may lie in another field.
     let items = held.into_iter().filter(|item| search.query.asks_for(&item.content)).collect();
-    let is_end = last.is_none() && read < u64::from(search.read_max);
+    let may_end = last.is_none() && read < u64::from(search.read_max);
+    let is_end = may_end && is_last(connection, statements, search, banks, through).await?;
     Ok(FoundPage { items, next_after: (!is_end).then_some(last.unwrap_or(through)), read })
+}
+
+/// Whether no item comes after those that were read.
+async fn is_last<C: Reader>(
+    connection: &mut C,
+    statements: &Statements,
+    search: &ItemSearch,
+    banks: Option<&str>,
+    through: ItemId,
+) -> Read<bool> {
+    let next = ItemSearch { after: through, read_max: 1, ..search.clone() };
+    Ok(bound(connection, statements, &next, banks).await?.is_none())
 }
 
 /// The last of the rows that one call reads, and how many they are; `None` for none.
@@ -94,9 +121,8 @@ async fn bound<C: Reader>(
     search: &ItemSearch,
     banks: Option<&str>,
 ) -> Read<Option<(ItemId, u64)>> {
-    let in_all =
-        "SELECT max(id), count(*) FROM (SELECT id FROM items WHERE id > $1 ORDER BY id LIMIT $2) AS part";
-    let mut values = vec![Value::Number(search.after.0), Value::Number(search.read_max.into())];
+    let numbers = [search.after.0, search.read_max.into(), search.read_bytes_max];
+    let mut values = numbers.map(Value::Number).to_vec();
     values.extend(banks.map(Value::Text));
     let read = |row: &C::Row| -> Result<Option<(ItemId, u64)>, StoreError> {
         let read = || Ok::<_, sqlx::Error>((row.number(0)?, row.number(1)?));
@@ -105,6 +131,6 @@ async fn bound<C: Reader>(
         }
         read().map(|(last, count)| Some((ItemId(last), count))).map_err(|_| corrupt("an item"))
     };
-    let statement = if banks.is_some() { statements.bound_in_banks } else { in_all };
+    let statement = if banks.is_some() { statements.bound_in_banks } else { statements.bound_in_all };
     Ok(first(connection, "find items", statement, &values, read).await?.flatten())
 }

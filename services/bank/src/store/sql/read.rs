@@ -10,7 +10,7 @@ use vigie_model::{Bank, BankId, Item, ItemId};
 
 use crate::plan::digests::{PartDigest, Totals, slice_of};
 use crate::store::error::{StoreError, corrupt, failed};
-use crate::store::records::{AsOf, DirectoryRow, HeadRow, ItemPage, ItemRange, Loaded};
+use crate::store::records::{AsOf, DirectoryRow, HeadRow, ItemPage, ItemRange, ItemRows, Loaded};
 use crate::store::sql::audit;
 use crate::store::sql::exchanges;
 use crate::store::sql::published;
@@ -273,18 +273,23 @@ pub(super) async fn is_living<C: Reader>(connection: &mut C, bank: BankId) -> Re
     Ok(first(connection, "find a bank", select, &[Value::Number(bank.0.into())], read).await?.is_some())
 }
 
+/// A page of a bank's items, at most so many of them and of their bytes, though always one; tells whether a bound was reached.
 pub(in crate::store) async fn items<C: Reader>(
     connection: &mut C,
     bank: BankId,
     after: ItemId,
-    limit: u16,
-) -> Read<AsOf<Option<Vec<Item>>>> {
+    bounds: (u16, usize),
+) -> Read<AsOf<Option<ItemRows>>> {
     snapshot!(connection, |transaction| {
         let sequence = sequence(transaction).await?;
         let value = if is_living(transaction, bank).await? {
             let select = "SELECT id, payload FROM items WHERE bank_id = $1 AND id > $2 ORDER BY id LIMIT $3";
-            let values = [bank.0.into(), after.0, limit.into()].map(Value::Number);
-            Some(all(transaction, "list items", select, &values, to_item).await?)
+            let (count_max, bytes_max) = bounds;
+            let values = [bank.0.into(), after.0, count_max.into()].map(Value::Number);
+            let bounds = (usize::from(count_max), bytes_max);
+            let read = page(transaction, "list items", select, &values, bounds, 1, to_item).await?;
+            let (items, is_cut) = read;
+            Some(ItemRows { items, is_cut })
         } else {
             None
         };

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use vigie_log::UnixMillis;
 use vigie_model::{BankId, ItemId, Standing};
 
-use crate::store::error::corrupt;
+use crate::store::error::{corrupt, failed};
 use crate::store::records::{HeldRange, KeptUndo, StoredRecord, Undo};
 use crate::store::sql::read::{Read, Reader, Value, all, number_list};
 use crate::store::sql::rows::{StoredRow, to_kept_undo, to_record, to_undo};
@@ -26,14 +27,27 @@ macro_rules! undos_by_list {
 }
 pub(in crate::store) use undos_by_list;
 
-/// The rows of removed items with these ids. `statement` reads them, in the words of the database.
+/// The rows of removed items with these ids, up to a number of bytes, though always one; and whether that was reached. `statement` reads
+/// them, in the words of the database.
 pub(in crate::store) async fn undos<C: Reader>(
     connection: &mut C,
     statement: &'static str,
     items: &[ItemId],
-) -> Read<Vec<KeptUndo>> {
+    bytes_max: usize,
+) -> Read<(Vec<KeptUndo>, bool)> {
     let list = number_list(items.iter().map(|item| item.0));
-    all(connection, "read removed items", statement, &[Value::Text(&list)], to_kept_undo).await
+    let values = [Value::Text(&list)];
+    let mut rows = connection.stream(statement, &values);
+    let (mut kept, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.try_next().await.map_err(failed("read removed items"))? {
+        let undo = to_kept_undo(&row)?;
+        bytes += undo.bytes();
+        if bytes > bytes_max && !kept.is_empty() {
+            return Ok((kept, true));
+        }
+        kept.push(undo);
+    }
+    Ok((kept, false))
 }
 
 /// The removed items of a bank that can be brought back.

@@ -1,5 +1,6 @@
 //! The statements that read rows by lists of keys: SQLite has no arrays.
 
+use futures::TryStreamExt as _;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteConnection;
 use vigie_log::Recorded;
@@ -38,7 +39,7 @@ pub(super) const NODES: &str = "SELECT position, hash FROM audit_hashes \
 /// Finds items whose encodings hold some bytes.
 pub(super) const FIND: Statements = statements!(
     "items.bank_id IN (SELECT value FROM json_each($9))",
-    "bank_id IN (SELECT value FROM json_each($3))",
+    "bank_id IN (SELECT value FROM json_each($4))",
     "instr(items.payload, $4) > 0",
     "instr(items.payload, $5) > 0",
     "instr(items.payload, $6) > 0",
@@ -47,12 +48,14 @@ pub(super) const FIND: Statements = statements!(
 );
 
 pub(super) async fn placements(connection: &mut SqliteConnection, items: &[ItemId]) -> Read<Vec<Placement>> {
-    let rows = sqlx::query("SELECT id, payload FROM items WHERE id IN (SELECT value FROM json_each(?))")
-        .bind(json(items.iter().map(|item| item.0)))
-        .fetch_all(connection)
-        .await
-        .map_err(failed("find items"))?;
-    rows.iter().map(|row| to_item(row).map(|item| Placement::of(&item))).collect()
+    let query = sqlx::query("SELECT id, payload FROM items WHERE id IN (SELECT value FROM json_each(?))");
+    // One after the other: the rows of many videos are large.
+    let mut rows = query.bind(json(items.iter().map(|item| item.0))).fetch(connection);
+    let mut placements = Vec::with_capacity(items.len());
+    while let Some(row) = rows.try_next().await.map_err(failed("find items"))? {
+        placements.push(Placement::of(&to_item(&row)?));
+    }
+    Ok(placements)
 }
 
 pub(super) async fn recorded(connection: &mut SqliteConnection, keys: &[String]) -> Read<Vec<Recorded>> {

@@ -17,7 +17,7 @@ use crate::store::exchanges::{KeyDigest, MappedRecord};
 use crate::store::published::{ListPage, ListQuery, StoredList};
 use crate::store::{
     AsOf, AuditHead, Batch, CommitError, EntryPage, EntryRange, FoundPage, HeadRow, HeldRange, ItemPage,
-    ItemRange, ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Purging, ReadAudit, ReadBanks,
+    ItemRange, ItemRows, ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Purging, ReadAudit, ReadBanks,
     ReadChanges, ReadDigests, ReadDocuments, ReadExchanges, ReadHolds, ReadItems, ReadLists, ReadState, Rows,
     StoredRecord, Undo,
 };
@@ -334,9 +334,9 @@ impl ReadItems for Faulty {
         self.inner.known_records(items, content).await
     }
 
-    async fn undos(&self, items: &[ItemId]) -> Result<Vec<KeptUndo>, StoreError> {
+    async fn undos(&self, items: &[ItemId], bytes_max: usize) -> Result<(Vec<KeptUndo>, bool), StoreError> {
         self.readable()?;
-        self.inner.undos(items).await
+        self.inner.undos(items, bytes_max).await
     }
 
     async fn undos_of(&self, bank: BankId, after: ItemId, limit: u16) -> Result<Vec<Undo>, StoreError> {
@@ -357,9 +357,9 @@ impl ReadItems for Faulty {
         &self,
         bank: BankId,
         after: ItemId,
-        limit: u16,
-    ) -> Result<AsOf<Option<Vec<Item>>>, StoreError> {
-        self.inner.items(bank, after, limit).await
+        bounds: (u16, usize),
+    ) -> Result<AsOf<Option<ItemRows>>, StoreError> {
+        self.inner.items(bank, after, bounds).await
     }
 
     async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<FoundPage>, StoreError> {

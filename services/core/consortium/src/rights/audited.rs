@@ -24,7 +24,7 @@ impl Method {
     #[must_use]
     pub const fn audited(self) -> Audited {
         match self {
-            Self::Match | Self::MatchStream => Audited::Searched,
+            Self::Match | Self::MatchStream | Self::MatchVideo => Audited::Searched,
             Self::CreateBank
             | Self::RenameBank
             | Self::SetBankEnabled
@@ -99,6 +99,8 @@ impl Method {
             | Self::ProveInclusion
             | Self::ProveConsistency => Audited::Counted,
             Self::Hash
+            | Self::HashVideo
+            | Self::DescribeDecoding
             | Self::GetBank
             | Self::ListBanks
             | Self::GetLogHead

@@ -41,6 +41,12 @@ methods! {
     MatchStream = "/vigie.matching.v1.MatchService/MatchStream",
     /// Computes fingerprints.
     Hash = "/vigie.matching.v1.MatchService/Hash",
+    /// Matches a video that comes in parts.
+    MatchVideo = "/vigie.matching.v1.MatchService/MatchVideo",
+    /// Computes the fingerprints of a video that comes in parts.
+    HashVideo = "/vigie.matching.v1.MatchService/HashVideo",
+    /// Describes what a frontend decodes.
+    DescribeDecoding = "/vigie.matching.v1.MatchService/DescribeDecoding",
     /// Searches every shard.
     CoordinatorSearch = "/vigie.coordinator.v1.CoordinatorService/Search",
     /// Describes shards and replicas.

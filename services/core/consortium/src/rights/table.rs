@@ -99,8 +99,11 @@ pub(super) const fn row(method: Method) -> Row {
     const NOBODY: [Scope; 6] = [Scope::No; 6];
     match method {
         // Columns: matcher, contributor, reviewer, administrator, auditor, operator.
-        Method::Match | Method::MatchStream => roles([Search, Search, Search, No, No, No]),
-        Method::Hash => roles([Free, Free, Free, No, No, No]),
+        Method::Match | Method::MatchStream | Method::MatchVideo => {
+            roles([Search, Search, Search, No, No, No])
+        }
+        Method::Hash | Method::HashVideo => roles([Free, Free, Free, No, No, No]),
+        Method::DescribeDecoding => roles([Free, Free, Free, No, No, Free]),
 
         // A frontend may be its own coordinator. No member gets past the frontend, which decides on banks.
         Method::CoordinatorSearch => processes(&[Frontend], NOBODY),

@@ -35,7 +35,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
     let banks = || NAMES.iter().map(|name| Target::Bank((*name).to_owned()));
     let members = || ["local", "owner", "match", "quaran", "nobody"].map(Target::Member);
     match method {
-        Method::Match | Method::MatchStream => {
+        Method::Match | Method::MatchStream | Method::MatchVideo => {
             let two = Target::Search(vec!["own".into(), "alias0".into()]);
             let one = NAMES.iter().map(|name| Target::Search(vec![(*name).to_owned()]));
             one.chain([Target::Search(vec![]), two]).collect()
@@ -127,6 +127,8 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         }
         Method::ProveInclusion => [None, Some(0), Some(1), Some(2), Some(3)].map(Target::Entry).into(),
         Method::Hash
+        | Method::HashVideo
+        | Method::DescribeDecoding
         | Method::ListDisputes
         | Method::ListMemberHolds
         | Method::ReportFloods
@@ -376,7 +378,7 @@ fn what_is_not_shared_cannot_be_told_from_what_never_was() {
         for method in Method::ALL {
             let seen = |name: &str| {
                 let denied = |target: &Target| answer(&view, &shows, *method, target).unwrap_err();
-                let of_bank = if matches!(method, Method::Match | Method::MatchStream) {
+                let of_bank = if matches!(method, Method::Match | Method::MatchStream | Method::MatchVideo) {
                     denied(&Target::Search(vec![name.to_owned()]))
                 } else {
                     denied(&Target::Bank(name.to_owned()))

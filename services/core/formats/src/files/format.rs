@@ -32,6 +32,9 @@ pub enum Format {
     Tx,
     /// What `tx dataset --csv` prints.
     TxDataset,
+    /// The frames of a video, as the C++ tools of vPDQ, its command and threatexchange write them: the file is an item. Or the frames of a
+    /// video as a JSON list a line.
+    Vpdq,
     /// Objects of HMA's REST API: the hashes of a file, or content with its signals.
     Hma,
     /// Records of StopNCII.
@@ -52,7 +55,7 @@ const fn row(format: Format, name: &'static str, is_writable: bool) -> Row {
 }
 
 /// The table, in the order in which people are shown it.
-const ROWS: [Row; 15] = [
+const ROWS: [Row; 16] = [
     row(Format::Csv, "csv", true),
     row(Format::Tsv, "tsv", true),
     row(Format::Semicolon, "semicolon", true),
@@ -65,6 +68,7 @@ const ROWS: [Row; 15] = [
     row(Format::ThreatExchange, "threatexchange", true),
     row(Format::Tx, "tx", true),
     row(Format::TxDataset, "tx-dataset", true),
+    row(Format::Vpdq, "vpdq", false),
     row(Format::Hma, "hma", true),
     row(Format::StopNcii, "stopncii", true),
     row(Format::Ncmec, "ncmec", true),
@@ -81,7 +85,7 @@ impl Format {
         ROWS.iter().map(|row| row.format)
     }
 
-    /// The formats that can be written. The others hold what a bank does not keep, such as PDQ's quality.
+    /// The formats that can be written. The others hold what a bank does not keep, such as PDQ's quality, or one item.
     pub fn writable() -> impl Iterator<Item = Self> {
         ROWS.iter().filter(|row| row.is_writable).map(|row| row.format)
     }
@@ -111,6 +115,7 @@ impl Format {
             | Self::Pdq
             | Self::PdqDetails
             | Self::Tx
+            | Self::Vpdq
             | Self::Hma
             | Self::StopNcii
             | Self::Ncmec => None,
@@ -138,7 +143,7 @@ mod tests {
 
     #[test]
     fn every_format_has_a_name_that_is_read_back() {
-        assert_eq!(Format::all().count(), 15);
+        assert_eq!(Format::all().count(), 16);
         for format in Format::all() {
             assert_eq!(format.name().parse(), Ok(format));
         }

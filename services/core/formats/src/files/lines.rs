@@ -5,11 +5,12 @@ pub(super) mod columns;
 pub(super) mod table;
 pub(super) mod words;
 pub(super) mod item_json;
+pub(super) mod frames;
 
 use std::io::{self, BufRead as _, BufReader, Read};
 
-/// The longest line: an item at all its bounds has a tenth of it.
-pub const LINE_BYTES_MAX: usize = 64 << 10;
+/// The longest line: an item at all its bounds, a video's 4,096 frames as `vigie hash --json` prints them, has two thirds of it.
+pub const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 64 << 10;

@@ -10,6 +10,8 @@ use super::format::Format;
 pub struct ReadOptions {
     /// Labels of every item.
     pub labels: Vec<String>,
+    /// The file's name, which an item gets that is a whole file; empty for none.
+    pub name: String,
     /// The format; `None` for that which is recognised.
     pub format: Option<Format>,
     /// The type of hashes that nothing in the file names.

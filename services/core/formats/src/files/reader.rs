@@ -11,6 +11,7 @@ use super::documents::{Found, hma, stop_ncii};
 use super::fault::{FileError, Unknown};
 use super::format::Format;
 use super::left_out::LeftOut;
+use super::lines::frames::FrameLists;
 use super::lines::item_json::ItemJson;
 use super::lines::{LINE_BYTES_MAX, Line, Lines};
 use super::options::ReadOptions;
@@ -60,6 +61,7 @@ enum Source<'a> {
     Lines(Lines<'a>, Shape),
     Records(Records<'a>),
     Entries(Box<Entries<'a>>),
+    Frames(Box<FrameLists<'a>>),
 }
 
 impl<'a> FileReader<'a> {
@@ -77,6 +79,7 @@ impl<'a> FileReader<'a> {
             Format::Ncmec => Source::Entries(Box::new(Entries::new(source))),
             Format::StopNcii => Source::Records(Records::new(source, Some(stop_ncii::CONTAINER))),
             Format::Hma => Source::Records(Records::new(source, None)),
+            Format::Vpdq => Source::Frames(Box::new(FrameLists::new(source, options.name.clone()))),
             Format::Csv
             | Format::Tsv
             | Format::Semicolon
@@ -148,6 +151,17 @@ impl<'a> FileReader<'a> {
         }
     }
 
+    /// Reads the next video.
+    fn next_of_frames(&mut self) -> Option<io::Result<Entry>> {
+        let Source::Frames(lists) = &mut self.source else { return None };
+        let (number, draft) = match lists.next_list() {
+            Ok(list) => list?,
+            Err(error) => return Some(Err(error)),
+        };
+        let item = draft.and_then(|draft| item_of(draft, &self.labels));
+        Some(Ok(Entry { number, item: item.map_err(|reason| BadLine { line: number, reason, text: None }) }))
+    }
+
     /// Reads the next record with something in it.
     fn next_of_records(&mut self) -> Option<io::Result<Entry>> {
         while self.waiting.is_empty() {
@@ -173,7 +187,7 @@ impl<'a> FileReader<'a> {
     fn next_found(&mut self) -> io::Result<Option<(u64, Option<String>, Found)>> {
         let (unknown, left_out) = (self.unknown, &mut self.left_out);
         match &mut self.source {
-            Source::Lines(..) => Ok(None),
+            Source::Lines(..) | Source::Frames(_) => Ok(None),
             Source::Entries(entries) => {
                 let entry = entries.next_entry(unknown, left_out)?;
                 Ok(entry.map(|(line, found)| (line, None, found)))
@@ -197,7 +211,11 @@ impl Iterator for FileReader<'_> {
     type Item = io::Result<Entry>;
 
     fn next(&mut self) -> Option<io::Result<Entry>> {
-        if matches!(self.source, Source::Lines(..)) { self.next_of_lines() } else { self.next_of_records() }
+        match self.source {
+            Source::Lines(..) => self.next_of_lines(),
+            Source::Frames(_) => self.next_of_frames(),
+            Source::Records(_) | Source::Entries(_) => self.next_of_records(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::format::Format;
 use super::left_out::LeftOut;
 use super::lines::BYTE_ORDER_MARK;
 use super::lines::columns::{Column, columns};
+use super::lines::frames::is_of_frames;
 use super::lines::parts::types_of;
 use super::lines::table::{Cells, Table, read_quality};
 use super::lines::words::{Sum, Words, signal};
@@ -48,8 +49,9 @@ pub(super) fn recognise(
         return Err(FileError::Utf16);
     }
     let text = String::from_utf8_lossy(head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head));
+    let is_whole = head.len() < HEAD_BYTES_MAX;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).take(LINES_MAX);
-    let head = Head { text: text.trim(), lines: lines.collect(), options };
+    let head = Head { text: text.trim(), is_whole, lines: lines.collect(), options };
     match (options.format, &options.columns) {
         (Some(format), _) => head.given(format, left_out),
         (None, Some(names)) => {
@@ -63,6 +65,8 @@ pub(super) fn recognise(
 /// The beginning of a file.
 struct Head<'a> {
     text: &'a str,
+    /// It is the whole file.
+    is_whole: bool,
     /// Its lines, without empty ones.
     lines: Vec<&'a str>,
     options: &'a ReadOptions,
@@ -122,7 +126,9 @@ impl Head<'_> {
             }
             Format::PdqDetails => words(Words::PdqDetails),
             Format::Tx => words(Words::Tx),
-            Format::Hma | Format::StopNcii | Format::Ncmec => Ok((format, Shape::Document, false)),
+            Format::Vpdq | Format::Hma | Format::StopNcii | Format::Ncmec => {
+                Ok((format, Shape::Document, false))
+            }
             Format::Csv | Format::Tsv | Format::Semicolon | Format::ThreatExchange | Format::TxDataset => {
                 Err(FileError::Unrecognised)
             }
@@ -135,6 +141,9 @@ impl Head<'_> {
         };
         if first.starts_with('<') {
             return Ok((Format::Ncmec, Shape::Document, false));
+        }
+        if is_of_frames(self.text, self.is_whole) {
+            return Ok((Format::Vpdq, Shape::Document, false));
         }
         if first.starts_with(['{', '[']) {
             return Ok(self.json(first));

@@ -85,6 +85,7 @@ impl<'a> FileWriter<'a> {
             | Format::Pdq
             | Format::PdqDetails
             | Format::Tx
+            | Format::Vpdq
             | Format::Hma => {}
         }
         Ok(writer)
@@ -117,7 +118,8 @@ impl<'a> FileWriter<'a> {
             | Format::PdqDetails
             | Format::ThreatExchange
             | Format::Tx
-            | Format::TxDataset => lines::item(&mut self.to, self.format, item, &hashes)?,
+            | Format::TxDataset
+            | Format::Vpdq => lines::item(&mut self.to, self.format, item, &hashes)?,
         }
         self.counts.items += 1;
         self.counts.hashes += hashes.len() as u64;
@@ -145,6 +147,7 @@ impl<'a> FileWriter<'a> {
             | Format::ThreatExchange
             | Format::Tx
             | Format::TxDataset
+            | Format::Vpdq
             | Format::Hma => {}
         }
         self.to.flush()?;
@@ -170,6 +173,7 @@ impl<'a> FileWriter<'a> {
                 | Format::ThreatExchange
                 | Format::Tx
                 | Format::TxDataset
+                | Format::Vpdq
                 | Format::Hma => true,
             }
     }

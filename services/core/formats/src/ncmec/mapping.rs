@@ -42,8 +42,10 @@ fn record(entry: &Entry, tally: &mut Tally) -> Option<Record> {
     record.owner = Some(member(&entry.member));
     record.changed_at = entry.timestamp;
     for Fingerprint { kind, value } in &entry.fingerprints {
-        if let Some(value) = value {
-            record.take(kind, value, hash_text::read(KINDS, kind, value), tally);
+        match value {
+            Some(value) => record.take(kind, value, hash_text::read(KINDS, kind, value), tally),
+            // A large fingerprint, such as TMK's of a video, is a link that must not be kept.
+            None => tally.unknown_types += 1,
         }
     }
     if let Some(word) = &entry.classification {

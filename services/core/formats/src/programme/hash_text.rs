@@ -19,10 +19,10 @@ impl HashText {
         Self(text.to_owned())
     }
 
-    /// The text of a hash: lower-case hexadecimal digits.
+    /// The text of a hash: lower-case hexadecimal digits; of a video the JSON list of threatexchange.
     #[must_use]
     pub fn of(hash: &Hash) -> Self {
-        Self(hash.to_text())
+        Self(hash.to_line())
     }
 
     /// The text.

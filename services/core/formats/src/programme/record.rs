@@ -3,7 +3,7 @@
 use std::fmt;
 
 use vigie_consortium::{Class, Classification, EntryDigest, OpinionReason};
-use vigie_model::{Hash, ItemContent, ItemDraft, UnixMillis};
+use vigie_model::{Frames, Hash, ItemContent, ItemDraft, UnixMillis};
 
 use super::fault::Tally;
 use super::hash_text::{HashText, Reading};
@@ -108,7 +108,7 @@ impl Record {
     }
 
     /// The item that the record makes; `None` if it is withdrawn or has no hash that this build knows. Labels that no item can hold
-    /// are left out, and so are hashes and classes beyond the most of one item.
+    /// are left out, and so are hashes, frames of videos and classes beyond the most of one item.
     #[must_use]
     pub fn draft(&self) -> Option<ItemDraft> {
         if self.withdrawn || self.hashes.is_empty() {
@@ -118,6 +118,13 @@ impl Record {
         hashes.sort_unstable();
         hashes.dedup();
         hashes.truncate(ItemContent::HASHES_MAX);
+        let mut frames = 0;
+        hashes.retain(|hash| {
+            let more = hash.frames().map_or(0, Frames::len);
+            let has_room = frames + more <= ItemContent::FRAMES_MAX;
+            frames += if has_room { more } else { 0 };
+            has_room
+        });
         let mut labels: Vec<String> = Vec::new();
         for label in &self.labels {
             if labels.len() < ItemContent::LABELS_MAX && is_label(label) && !labels.contains(label) {

@@ -20,7 +20,15 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { word: "HASH_SHA1", number: 4, media: None },
     Kind { word: "HASH_SHA512", number: 5, media: None },
     Kind { word: "HASH_TEXT_TLSH", number: 7, media: None },
+    Kind { word: VPDQ, number: 10, media: Some(Media::Video) },
 ];
+
+/// The word for the frames of a video, as threatexchange's signal `vpdq` writes them. The programme has no type of its own for them today.
+pub(super) const VPDQ: &str = "HASH_VPDQ";
+/// The type of values of any kind, and the tag by which python-threatexchange recognises the signal `vpdq` among them.
+const DEBUG_STRING: &str = "DEBUG_STRING";
+/// See [`DEBUG_STRING`].
+const VPDQ_TAG: &str = "signal_type:vpdq";
 
 /// The tag that says that a digest is of a video.
 const VIDEO_TAG: &str = "media_type_video";
@@ -34,17 +42,24 @@ pub fn records(page: &Page) -> (Vec<Record>, Tally) {
 }
 
 fn record(update: &Update, tally: &mut Tally) -> Option<Record> {
-    let reading = hash_text::read(KINDS, &update.kind, &update.indicator);
-    let hash = match &reading {
+    let is_debug = update.kind.eq_ignore_ascii_case(DEBUG_STRING);
+    // A deletion has no tags, and its key is the same.
+    let read = |kind| hash_text::read(KINDS, kind, &update.indicator);
+    let hash = match if is_debug { read(VPDQ) } else { read(&update.kind) } {
         Reading::Hash(hash) => Some(hash),
         Reading::UnknownType | Reading::BadValue => None,
     };
-    let Ok(key) = Key::of_value(&update.kind, &update.indicator, hash) else {
+    let Ok(key) = Key::of_value(&update.kind, &update.indicator, hash.as_ref()) else {
         tally.bad_records += 1;
         return None;
     };
     let mut record = Record::new(key);
-    record.take(&update.kind, &update.indicator, reading, tally);
+    let has_tag = || {
+        let mut tags = update.descriptors.iter().flatten().flat_map(|descriptor| &descriptor.tags);
+        tags.any(|tag| tag.text == VPDQ_TAG)
+    };
+    let kind = if is_debug && has_tag() { VPDQ } else { &update.kind };
+    record.take(&update.kind, &update.indicator, read(kind), tally);
     record.changed_at = Some(UnixMillis(update.last_updated.saturating_mul(1_000)));
     // A descriptor without its owner is not meant for the caller.
     let descriptors: Vec<&Descriptor> =
@@ -61,7 +76,7 @@ fn record(update: &Update, tally: &mut Tally) -> Option<Record> {
             record.labels.push(text.clone());
         }
     }
-    let kind = KINDS.iter().find(|kind| kind.word.eq_ignore_ascii_case(&update.kind));
+    let kind = KINDS.iter().find(|one| one.word.eq_ignore_ascii_case(kind));
     let is_video = record.labels.iter().any(|label| label == VIDEO_TAG);
     record.media = kind.and_then(|kind| kind.media).or(is_video.then_some(Media::Video));
     Some(record)

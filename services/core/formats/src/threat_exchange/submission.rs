@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use vigie_model::Hash;
 
-use super::mapping::KINDS;
+use super::mapping::{KINDS, VPDQ};
 use super::page::{Reaction, Status, WireList, WireReaction, reactions_of};
 use crate::json::{self, Records};
 use crate::programme::hash_text::word_among;
@@ -33,16 +33,16 @@ pub struct Sharing {
     pub tags: Vec<String>,
 }
 
-/// The programme's words for the types of hashes that can be submitted.
+/// The programme's words for the types of hashes that can be submitted: it is not known to have one for the frames of videos.
 pub fn signal_types() -> impl Iterator<Item = &'static str> {
-    KINDS.iter().map(|kind| kind.word)
+    KINDS.iter().map(|kind| kind.word).filter(|word| *word != VPDQ)
 }
 
 /// The programme's word for a hash that is submitted. `signal_types` are the words to choose from; none for all. `None` where no word fits,
-/// and for a hash whose bytes are all zero.
+/// for the frames of a video, and for a hash whose bytes are all zero.
 #[must_use]
 pub fn signal_type(hash: &Hash, signal_types: &[String]) -> Option<&'static str> {
-    word_among(KINDS, hash, signal_types)
+    word_among(KINDS, hash, signal_types).filter(|word| *word != VPDQ)
 }
 
 impl Sharing {

@@ -76,6 +76,48 @@ fn a_status_outweighs_reactions_and_a_missing_descriptor_is_a_deletion() {
 }
 
 #[test]
+fn the_frames_of_a_video_are_read_by_their_type_and_by_their_tag() {
+    let video = Hash::sample(HashType::VPDQ, 7);
+    let update = |kind: &str, tag: Option<&str>| Update {
+        id: "1".into(),
+        indicator: HashText::new(&video.to_line().replace("\",\"", "\", \"")),
+        kind: kind.into(),
+        last_updated: 1,
+        should_delete: tag.is_none(),
+        descriptors: tag.map(|tag| {
+            vec![Descriptor {
+                id: "11".into(),
+                owner: Some("5".into()),
+                status: Status::Malicious,
+                tags: vec![Tag { id: "1".into(), text: tag.into() }],
+                reactions: Vec::new(),
+                added_on: None,
+            }]
+        }),
+    };
+    let read = |update| records(&Page { updates: vec![update], ..Page::default() });
+    for (kind, tag) in [("HASH_VPDQ", "x"), ("DEBUG_STRING", "signal_type:vpdq")] {
+        let (of_video, tally) = read(update(kind, Some(tag)));
+        assert_eq!(
+            (of_video[0].hashes.as_slice(), of_video[0].media),
+            (&[video.clone()][..], Some(Media::Video))
+        );
+        assert_eq!(tally, Tally::default());
+        // The deletion, which has no tag, is of the same record.
+        let (gone, _) = read(update(kind, None));
+        assert!(gone[0].withdrawn && gone[0].key == of_video[0].key);
+    }
+    let (other, tally) = read(update("DEBUG_STRING", Some("signal_type:other")));
+    assert_eq!((other[0].hashes.len(), tally.unknown_types), (0, 1));
+    // What is shared has the form that threatexchange reads, and is submitted to nobody.
+    let mut record = Record::new(Key::new("1").unwrap());
+    record.hashes = vec![video.clone()];
+    let shared = updates(&record, 7, 1);
+    assert_eq!((shared[0].kind.as_str(), shared[0].indicator.as_str()), ("HASH_VPDQ", &*video.to_line()));
+    assert_eq!(super::submission::signal_type(&video, &[]), None);
+}
+
+#[test]
 fn every_reaction_and_status_is_an_opinion_or_says_nothing() {
     use vigie_consortium::OpinionReason::{Other, OutOfScope, WrongClassification};
     use vigie_model::OpinionKind::{Negative, Positive, Seen};

@@ -6,6 +6,8 @@
 //! | the program `vpdq` of the Python package | one line a frame: `64 hexadecimal digits,quality,seconds` |
 //! | threatexchange | a JSON list with a text `64 hexadecimal digits,quality,seconds` for each frame |
 //!
+//! Where a hash has to be one line, the third form is written ([`write_list`]).
+//!
 //! The number of a frame in the first form counts the frames of the file, of which not all are hashed. A hash does not keep it: what is
 //! written counts the frames of the list. Seconds are written with three decimals, and read with any, with or without an exponent
 //! (threatexchange writes three significant digits, and 100 seconds as `1e+02`).
@@ -50,6 +52,30 @@ pub fn write(frames: impl IntoIterator<Item = Frame>) -> String {
         let _ = write!(text, "{number},{quality},{},{seconds}.{thousandths:03}", hex::encode(&pdq));
     }
     text
+}
+
+/// Writes frames in the third form, in one line without spaces: for formats that hold a hash in a line.
+pub fn write_list(frames: impl IntoIterator<Item = Frame>) -> String {
+    let mut text = String::from("[");
+    for (number, Frame { pdq, quality, time_ms }) in frames.into_iter().enumerate() {
+        if number > 0 {
+            text.push(',');
+        }
+        let (seconds, thousandths) = (time_ms / 1_000, time_ms % 1_000);
+        // Writing to a string does not fail.
+        let _ = write!(text, "\"{},{quality},{seconds}.{thousandths:03}\"", hex::encode(&pdq));
+    }
+    text.push(']');
+    text
+}
+
+/// Whether a line is a frame in the first form, or in the second with a time that has a point or an exponent: what tools of pictures print
+/// may have a whole number there.
+#[must_use]
+pub fn is_line(line: &str) -> bool {
+    let fields = line.split(',').count();
+    let has_time = line.rsplit(',').next().is_some_and(|time| time.contains(['.', 'e', 'E']));
+    (fields == 4 || has_time) && frame(line).is_some()
 }
 
 /// The texts of a JSON list of texts without escapes, which frames do not need.
@@ -137,6 +163,24 @@ mod tests {
         let text = write(frames.clone());
         assert_eq!(text, format!("0,100,{ONE},0.000\n1,7,{ONE},61.500"));
         assert_eq!(read(&text), Ok(frames));
+    }
+
+    #[test]
+    fn the_third_form_is_one_line() {
+        let frames = read(&format!("{ONE},100,0\n{ONE},7,61.5")).unwrap();
+        let text = write_list(frames.clone());
+        assert_eq!(text, format!("[\"{ONE},100,0.000\",\"{ONE},7,61.500\"]"));
+        assert_eq!(read(&text), Ok(frames));
+    }
+
+    #[test]
+    fn a_line_of_a_frame_is_told_from_one_of_a_picture() {
+        for frame in [format!("0,100,{ONE},0"), format!("{ONE},100,0.0"), format!("{ONE},100,1e+02")] {
+            assert!(is_line(&frame), "{frame}");
+        }
+        for other in [format!("{ONE},100,7"), format!("{ONE},100,a.jpg"), ONE.to_owned(), String::new()] {
+            assert!(!is_line(&other), "{other}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use vigie_rpc::code;
 
 use crate::v1::items::facts::FactsObject;
 use crate::v1::matching::decision::DecisionObject;
+use crate::v1::matching::video::{EvidenceObject, VideoObject};
 
 /// The answer to a lookup.
 #[derive(Debug, Serialize, ToSchema)]
@@ -64,7 +65,13 @@ struct MatchedObject {
     /// The frames of an image that were searched, and those that were not.
     #[serde(skip_serializing_if = "Option::is_none")]
     frames: Option<FramesObject>,
-    /// Why the image's picture was not searched; its digests were.
+    /// What was decoded of a video.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    video: Option<VideoObject>,
+    /// Frames of a video that are in so many known videos that not all of these were compared, where an item may have been missed for that.
+    #[serde(skip_serializing_if = "is_zero")]
+    common_frames: u32,
+    /// Why the image's picture, or the video's frames, were not searched; the digests were.
     #[serde(skip_serializing_if = "Option::is_none")]
     decode_failure: Option<ErrorObject>,
 }
@@ -138,8 +145,16 @@ struct MatchObject {
     frame: u32,
     /// The way in which that frame was hashed.
     way: &'static str,
+    /// How the video that was asked about matches the item's; left out where a hash of another type matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    video: Option<EvidenceObject>,
     /// What the members say of the item; `null` where they say nothing.
     facts: Option<FactsObject>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// What an answer covers.
@@ -215,6 +230,10 @@ impl From<&Matched> for MatchedObject {
                 Some(reason) => skipped.push(SkippedObject { hash_type, reason: reason_name(reason) }),
             }
         }
+        let video = match &matched.source {
+            Source::Video(video) => Some(video.into()),
+            Source::Hashed | Source::Decoded(_) | Source::Undecoded(_) => None,
+        };
         let (frames, decode_failure) = match &matched.source {
             Source::Hashed | Source::Video(_) => (None, None),
             Source::Decoded(decoded) => {
@@ -241,6 +260,8 @@ impl From<&Matched> for MatchedObject {
             searches,
             skipped,
             frames,
+            video,
+            common_frames: matched.found.common_frames,
             decode_failure,
         }
     }
@@ -269,6 +290,7 @@ impl From<&Match> for MatchObject {
             other_matches: found.other_matches,
             frame: found.rendition.frame,
             way: found.rendition.way.name(),
+            video: found.video.as_deref().map(Into::into),
             facts: found.facts.as_deref().map(Into::into),
         }
     }

@@ -11,6 +11,7 @@ use vigie_model::{
 
 use crate::problem::Problem;
 use crate::v1::faults::{at_most, at_most_entries};
+use crate::v1::matching::video::{VideoRuleAsked, rules, usual_rules};
 use crate::v1::values::{hash, value};
 
 /// Contents that are looked up by their hashes.
@@ -29,6 +30,10 @@ pub(crate) struct MatchAsked {
     /// default.
     #[serde(default, deserialize_with = "at_most_entries::<_, _, 64>")]
     max_distance: BTreeMap<String, u32>,
+    /// When a video matches: if one of these rules holds, each at most once; `clip_of_known` and `contains_known` where there is none.
+    #[serde(default, deserialize_with = "at_most::<_, _, 3>")]
+    #[schema(max_items = 3)]
+    video_rules: Vec<VideoRuleAsked>,
     /// Matches of each query, 1 to 1000, the nearest first; 100 where it is not given.
     #[schema(minimum = 1, maximum = 1000)]
     limit: Option<u16>,
@@ -67,14 +72,14 @@ pub(crate) struct QueryHashAsked {
     /// The name of its type, such as `pdq`, `md5` or `sha256`. `type` is another name of this field.
     #[serde(alias = "type")]
     hash_type: String,
-    /// Hexadecimal digits.
+    /// Hexadecimal digits; of `vpdq` the text of its frames, a line each: `number,quality,64 hexadecimal digits,seconds`.
     hash: String,
     /// Which way round the image was when this hash was taken of it: `original` where it is not given, or `rotate-90`, `rotate-180`,
     /// `rotate-270`, `flip-x`, `flip-y`, `flip-plus-1`, `flip-minus-1`.
     variant: Option<String>,
 }
 
-/// How an image is looked up.
+/// How an image or a video is looked up.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -83,6 +88,9 @@ pub(crate) struct ImageOptions {
     banks: Option<String>,
     /// The largest distances of a match, such as `pdq:31`, separated by commas. A type that is not named has its own default.
     max_distance: Option<String>,
+    /// The rules by which a video matches, with their usual numbers, separated by commas: `clip_of_known`, `contains_known`, `threatexchange`. The
+    /// first two where it is not given.
+    video_rules: Option<String>,
     /// Matches, 1 to 1000, the nearest first; 100 where it is not given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u16>,
@@ -112,6 +120,7 @@ impl MatchAsked {
         let options = SearchOptions {
             banks: banks(self.banks.iter().map(String::as_str))?,
             max_distances: max_distances(max_distance)?,
+            video_rules: rules(&self.video_rules)?,
             limit: limit(self.limit)?,
             min_sequence: newest.max(Sequence(self.min_sequence)),
             min_coverage: min_coverage(self.min_coverage)?,
@@ -150,6 +159,7 @@ impl ImageOptions {
         let options = SearchOptions {
             banks: banks(named.iter().map(String::as_str))?,
             max_distances: max_distances(distances.into_iter())?,
+            video_rules: usual_rules(&listed(&self.video_rules))?,
             limit: limit(self.limit)?,
             min_sequence: newest.max(Sequence(self.min_sequence.unwrap_or(0))),
             min_coverage: min_coverage(self.min_coverage)?,

@@ -62,17 +62,17 @@ async fn metrics_are_told_as_openmetrics_with_the_figures_of_the_process() {
 #[tokio::test]
 async fn probes_tell_what_the_role_tells() {
     let served = served().await;
-    assert_eq!(served.asked("/livez").await.unwrap(), Readiness::Ready);
+    assert_eq!(served.asked("/livez").await.unwrap(), Readiness::Ready(Vec::new()));
     for probe in ["/readyz", "/startupz"] {
         assert_eq!(served.asked(probe).await.unwrap(), Readiness::Unready("starting".to_owned()));
     }
     served.telemetry.tell_condition(|| Condition::Ready);
-    assert_eq!(served.asked("/startupz").await.unwrap(), Readiness::Ready);
-    assert_eq!(served.asked("/readyz").await.unwrap(), Readiness::Ready);
+    assert_eq!(served.asked("/startupz").await.unwrap(), Readiness::Ready(Vec::new()));
+    assert_eq!(served.asked("/readyz").await.unwrap(), Readiness::Ready(Vec::new()));
     served.telemetry.stopping();
     assert_eq!(served.asked("/readyz").await.unwrap(), Readiness::Unready("shutting down".to_owned()));
-    assert_eq!(served.asked("/startupz").await.unwrap(), Readiness::Ready);
-    assert_eq!(served.asked("/livez").await.unwrap(), Readiness::Ready);
+    assert_eq!(served.asked("/startupz").await.unwrap(), Readiness::Ready(Vec::new()));
+    assert_eq!(served.asked("/livez").await.unwrap(), Readiness::Ready(Vec::new()));
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_head_without_end_and_what_is_no_http_are_refused() {
         assert!(!said.contains("200 OK"), "{said}");
     }
     assert!(!served.send(b"\x16\x03\x01\x00\x05hello\r\n\r\n").await.contains("200 OK"));
-    assert_eq!(served.asked("/livez").await.unwrap(), Readiness::Ready);
+    assert_eq!(served.asked("/livez").await.unwrap(), Readiness::Ready(Vec::new()));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use indicatif::ProgressBar;
 use tokio::sync::mpsc;
-use vigie_formats::files::{BadLine, Entry, FileReader, Format, LeftOut, ReadOptions, Unknown};
+use vigie_formats::files::{BadLine, Entry, FileReader, Format, LeftOut, ReadOptions, Unknown, file_name};
 use vigie_model::{HashType, ItemContent};
 
 use crate::cli::HashFileArgs;
@@ -63,8 +63,10 @@ pub(super) struct WholeFile {
 
 impl HashSource {
     pub(super) fn new(path: &Path, args: &HashFileArgs, labels: Vec<String>) -> Self {
+        let is_named = path != Path::new("-");
         let options = ReadOptions {
             labels,
+            name: if is_named { file_name(path) } else { String::new() },
             format: args.format,
             hash_type: args.hash_type,
             columns: args.columns.clone(),

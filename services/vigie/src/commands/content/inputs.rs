@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use vigie_media::{Limits, begins_as_picture};
 
 use crate::commands::content::folders::{FoundFile, find_files};
+use crate::commands::content::media_file::{self, MediaFile};
 use crate::commands::lines::Subject;
 use crate::hash_file::{QueryHashes, QueryLine, any_hash, query_lines};
 use crate::output::{ErrorLine, Output};
@@ -37,6 +38,8 @@ pub(crate) enum Asked {
     File(FoundFile),
     /// An image that has been read.
     Image(Bytes),
+    /// A video that has been read.
+    Video(Bytes),
     /// Hashes.
     Hashes(QueryHashes),
     /// Nothing: the input cannot be used.
@@ -137,11 +140,9 @@ fn read(mut source: impl Read, mut hand_on: impl FnMut(Asking) -> bool) {
         }
         return;
     }
-    // As of a file: no more than an image may have.
-    let bound = u64::try_from(Limits::default().input_bytes_max).unwrap_or(u64::MAX).saturating_add(1);
-    let mut image = Vec::new();
-    hand_on(match whole.take(bound).read_to_end(&mut image) {
-        Ok(_) => Asking { subject: of_stdin(), asked: Asked::Image(image.into()) },
+    hand_on(match media_file::read_from(whole) {
+        Ok(MediaFile::Video(video)) => Asking { subject: of_stdin(), asked: Asked::Video(video.into()) },
+        Ok(MediaFile::Other(image)) => Asking { subject: of_stdin(), asked: Asked::Image(image.into()) },
         Err(error) => unreadable(&error),
     });
 }
@@ -228,6 +229,7 @@ mod tests {
                 Input::Known(Asking { asked: Asked::Hashes(_), .. }) => "hash",
                 Input::Known(Asking { asked: Asked::Wrong(_), .. }) => "wrong",
                 Input::Known(Asking { asked: Asked::Image(_), .. }) => "image",
+                Input::Known(Asking { asked: Asked::Video(_), .. }) => "video",
             })
             .collect();
         assert_eq!(kinds, ["found", "hash", "stdin", "file", "wrong"]);

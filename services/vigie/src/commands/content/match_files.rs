@@ -12,16 +12,17 @@ use vigie_clients::{CallError, Code, MatchClient, partial_match};
 use vigie_media::begins_as_picture;
 use vigie_model::{
     Content, Coverage, Decoded, DecodedVideo, HashType, ItemId, Limit, MatchCall, Matched, MaxDistances,
-    MinCoverage, Quality, Rendition, SearchOptions, Sequence, Source, Way,
+    MinCoverage, Quality, Rendition, SearchOptions, Sequence, Source, VideoRule, VideoRules, Way,
 };
 
 use crate::cli::MatchArgs;
-use crate::commands::content::image_file;
 use crate::commands::content::inputs::{Asked, Asking, Input, is_out_of_question, sources, stdin};
 use crate::commands::content::match_summary::{Outcome, Summary, gap, is_whole, undecoded};
+use crate::commands::content::media_file::{self, MediaFile};
 use crate::commands::deadline::deadline;
 use crate::commands::lines::{
-    FramesObject, MatchLine, SkippedObject, Subject, UnmatchedLine, decision_words, decode_failure,
+    FramesObject, MatchLine, SkippedObject, Subject, UnmatchedLine, VideoObject, decision_words,
+    decode_failure, evidence_words,
 };
 use crate::hash_file::QueryHashes;
 use crate::output::{
@@ -35,9 +36,14 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
     let options = SearchOptions {
         banks: args.banks,
         max_distances: match args.max_distance {
-            Some(bits) => MaxDistances::default().with(HashType::PDQ, bits).context("--max-distance")?,
+            Some(bits) => MaxDistances::default()
+                .with(HashType::PDQ, bits)
+                .and_then(|distances| distances.with(HashType::VPDQ, bits))
+                .context("--max-distance")?,
             None => MaxDistances::default(),
         },
+        video_rules: VideoRules::new(args.video_rules.iter().copied().map(VideoRule::usual))
+            .context("--video-rule")?,
         limit: Limit::new(args.limit).context("--limit")?,
         min_sequence: Sequence(args.min_sequence),
         min_coverage: MinCoverage::new(args.min_coverage).context("--min-coverage")?,
@@ -113,21 +119,29 @@ async fn ask(
         Asked::Hashes(QueryHashes { hashes, quality }) => Content::Hashed { hashes, pdq_quality: quality },
         Asked::Image(content) => Content::Image(content),
         Asked::Wrong(error) => return Outcome::of_file(error),
-        Asked::File(file) => match image_file::read(&file.path).await {
-            Ok(content) if file.in_folder && is_out_of_question(&content) => {
+        Asked::Video(content) => Content::Video(content),
+        Asked::File(file) => match media_file::read(&file.path).await {
+            Ok(MediaFile::Video(content)) => Content::Video(content.into()),
+            Ok(MediaFile::Other(content)) if file.in_folder && is_out_of_question(&content) => {
                 let message = "it is no image, and empty or too large to be asked about".to_owned();
                 return Outcome::LeftOut(ErrorLine { code: "no_image".to_owned(), message });
             }
-            Ok(content) => {
+            Ok(MediaFile::Other(content)) => {
                 is_no_image = file.in_folder && !begins_as_picture(&content);
                 Content::Image(content.into())
             }
             Err(error) => return Outcome::of_file(error),
         },
     };
+    let is_video = matches!(content, Content::Video(_));
     let contents = vec![content];
     let call = MatchCall { contents, options, quality_floor: None, surface };
-    let answer = match client.match_content(call, deadline(timeout_ms)).await {
+    let asked = if is_video {
+        client.match_video(call, deadline(timeout_ms)).await
+    } else {
+        client.match_content(call, deadline(timeout_ms)).await
+    };
+    let answer = match asked {
         Ok(answer) => answer,
         Err(error) => return failed(&error),
     };
@@ -152,7 +166,10 @@ fn failed(call: &CallError) -> Outcome {
     }
     if code == Code::InvalidArgument {
         // The file is named already; where it stood in the request is of no use to a person.
-        let of_the_image = call.message().strip_prefix("queries[0].image: ").unwrap_or(call.message());
+        let of_the_image = ["queries[0].image: ", "queries[0].video: ", "content: "]
+            .iter()
+            .find_map(|field| call.message().strip_prefix(field))
+            .unwrap_or(call.message());
         return Outcome::of_file(line(of_the_image.to_owned()));
     }
     let message = sentence(&call.clone().into());
@@ -220,12 +237,14 @@ fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
         } else {
             format!(", labels {}", found.labels.join(" "))
         };
+        let how = match &found.video {
+            Some(evidence) => evidence_words(evidence),
+            None => format!("{} at distance {}", found.hash_type, found.distance),
+        };
         output.say(format!(
-            "{file}: {}, {item} of {}{reference}{labels}: {} at distance {} ({}{}){missed}{caveat}{gap}",
+            "{file}: {}, {item} of {}{reference}{labels}: {how} ({}{}){missed}{caveat}{gap}",
             style::styled(style::BAD, "KNOWN"),
             found.bank_name,
-            found.hash_type,
-            found.distance,
             found.variant,
             seen_as(found.rendition)
         ))?;
@@ -335,6 +354,8 @@ fn line<'a>(
         decision: matched.and_then(|matched| matched.decision.as_ref()).map(Into::into),
         quality: matched.and_then(|matched| matched.pdq_quality).map(Quality::get),
         frames: matched.and_then(|matched| FramesObject::of(&matched.source)),
+        video: matched.and_then(|matched| VideoObject::of(&matched.source)),
+        common_frames: matched.map_or(0, |matched| matched.found.common_frames),
         decode_failure: matched.and_then(undecoded).map(decode_failure),
         skipped: searches.filter_map(|one| Some(SkippedObject::new(one.hash_type, one.skipped?))).collect(),
         approximate: matched.map(approximate).unwrap_or_default(),

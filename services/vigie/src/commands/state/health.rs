@@ -14,13 +14,16 @@ struct Told<'a> {
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// What the process says beside it.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    remarks: &'a [String],
 }
 
 /// Says whether the role is ready, and why not.
 pub(crate) async fn run(args: &HealthArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let (exit, reason) = match ask(&args.url, Duration::from_millis(args.timeout_ms)).await {
-        Ok(Readiness::Ready) => (Exit::Done, None),
-        Ok(Readiness::Unready(reason)) => (Exit::Failed, Some(reason)),
+    let (exit, reason, remarks) = match ask(&args.url, Duration::from_millis(args.timeout_ms)).await {
+        Ok(Readiness::Ready(remarks)) => (Exit::Done, None, remarks),
+        Ok(Readiness::Unready(reason)) => (Exit::Failed, Some(reason), Vec::new()),
         Err(error @ (AskError::Address(_) | AskError::NoProbe(..))) => return Err(error.into()),
         Err(
             error
@@ -34,6 +37,9 @@ pub(crate) async fn run(args: &HealthArgs, output: &mut Output) -> anyhow::Resul
         }
     };
     output.say(reason.as_deref().map_or("ready".to_owned(), |reason| format!("not ready: {reason}")))?;
-    output.object(&Told { ready: reason.is_none(), reason: reason.as_deref() })?;
+    for remark in &remarks {
+        output.say(remark)?;
+    }
+    output.object(&Told { ready: reason.is_none(), reason: reason.as_deref(), remarks: &remarks })?;
     Ok(exit)
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
-use vigie_clients::{CallError, CoordinatorClient, Patience};
+use vigie_clients::{CallError, CoordinatorClient, Decoding, MatchClient, Patience};
 use vigie_model::{
     HashCount, HashType, HashTypeSet, Recall, ReplicaState, ReplicaView, Sequence, ShardCount,
 };
@@ -22,13 +22,15 @@ use crate::output::{
 const PART_WITHIN_MS: u64 = 5_000;
 
 pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let StatusArgs { coordinator: coordinator_url, address } = &args;
+    let StatusArgs { coordinator: coordinator_url, frontend: frontend_url, address } = &args;
     let (bank, _) = connect(address, output)?;
     let bank = bank.with_patience(Patience::Once);
-    let network = address.tls.network(&[coordinator_url])?.noticing(output.notice());
+    let network = address.tls.network(&[coordinator_url, frontend_url])?.noticing(output.notice());
     let coordinator = CoordinatorClient::new_on(&[coordinator_url], &network)?;
+    let frontend = MatchClient::new_on(&[frontend_url], &network)?;
     let within = deadline(address.timeout_ms.min(PART_WITHIN_MS));
-    let (head, topology) = tokio::join!(bank.log_head(within), coordinator.describe_topology(within));
+    let (head, topology, decoding) =
+        tokio::join!(bank.log_head(within), coordinator.describe_topology(within), frontend.decoding(within));
 
     match &head {
         Ok(head) => output.say(format!(
@@ -49,6 +51,11 @@ pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
         }
         Err(error) => output.say(format!("coordinator  NO ANSWER  {}", sentence(&error.clone().into())))?,
     }
+    match &decoding {
+        Ok(decoding) => output.say(format!("frontend     {frontend_url}  {}", decoding_words(decoding)))?,
+        // Searches by others may work all the same, so it is no failure.
+        Err(error) => output.say(format!("frontend     NO ANSWER  {}", sentence(&error.clone().into())))?,
+    }
     let replicas = topology.as_ref().map_or(&[][..], |topology| &topology.replicas);
     // Without the bank, the newest change that a matcher has heard of is what there is.
     let newest = head.as_ref().map_or_else(
@@ -62,15 +69,19 @@ pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
     let complete =
         shards.is_some_and(|shards| shards > 0 && (0..shards).all(|shard| is_covered(shard, replicas)));
     let known = head.as_ref().ok();
-    let unanswered: Vec<Unanswered<'_>> =
-        [("bank", head.as_ref().err()), ("coordinator", topology.as_ref().err())]
-            .into_iter()
-            .filter_map(|(part, error)| Some(Unanswered::new(part, error?)))
-            .collect();
+    let unanswered: Vec<Unanswered<'_>> = [
+        ("bank", head.as_ref().err()),
+        ("coordinator", topology.as_ref().err()),
+        ("frontend", decoding.as_ref().err()),
+    ]
+    .into_iter()
+    .filter_map(|(part, error)| Some(Unanswered::new(part, error?)))
+    .collect();
     output.object(&serde_json::json!({
         "sequence": known.map(|head| head.sequence.0), "banks": known.map(|head| head.banks),
         "items": known.map(|head| head.items), "hashes": known.map(|head| head.hashes),
         "shard_count": shards, "complete": complete,
+        "decoding": decoding.as_ref().ok().map(decoding_object),
         "memory_bytes": memory.bytes, "processes": memory.processes,
         "replicas": replicas.iter().map(|replica| replica_object(replica, lag(replica.sequence))).collect::<Vec<_>>(),
         "hash_types": held.iter().map(|one| object(&one.0)).collect::<Vec<_>>(),
@@ -90,6 +101,24 @@ pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
         return Ok(Exit::Unavailable);
     }
     Ok(Exit::Done)
+}
+
+/// What a frontend decodes, for a person.
+fn decoding_words(decoding: &Decoding) -> String {
+    let Decoding { no_videos, ffmpeg, protection } = decoding;
+    let by = ffmpeg.as_ref().map_or_else(String::new, |version| format!(" by ffmpeg {version}"));
+    let videos = match no_videos {
+        None => format!("videos decoded{by}"),
+        Some(reason) => format!("videos searched by their digests alone ({reason})"),
+    };
+    format!("{videos}; protection of decoders: {protection}")
+}
+
+fn decoding_object(decoding: &Decoding) -> serde_json::Value {
+    serde_json::json!({
+        "videos": decoding.no_videos.is_none(), "reason": decoding.no_videos, "ffmpeg": decoding.ffmpeg,
+        "protection": decoding.protection,
+    })
 }
 
 /// A part of the cluster that did not answer.

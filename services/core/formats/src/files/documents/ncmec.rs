@@ -282,10 +282,15 @@ impl Entry {
     }
 
     fn fingerprint(&mut self, name: &[u8], text: &str, line: u64, unknown: Unknown) -> Step {
-        if text.is_empty() {
-            return Step::Next;
-        }
         let known = FINGERPRINTS.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
+        if text.is_empty() {
+            if known.is_some() {
+                return Step::Next;
+            }
+            // A large fingerprint, such as TMK's of a video, is a link.
+            self.has_unknown = true;
+            return Step::Unknown(String::from_utf8_lossy(name).into_owned());
+        }
         match known {
             Some((_, hash_type)) => match hash(*hash_type, text) {
                 Ok(hash) => self.hashes.push(hash),

@@ -6,8 +6,8 @@
 
 use std::io::{self, BufRead as _, BufReader, Read};
 
-/// The longest record.
-const RECORD_BYTES_MAX: usize = 64 << 10;
+/// The longest record: a video's 4,096 frames have a third of it.
+const RECORD_BYTES_MAX: usize = 1 << 20;
 
 /// One record.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
-use vigie_model::{Hash, HashType, ItemDraft, Quality, QueryHash, Variant};
+use vigie_model::{Frame, Hash, HashType, ItemDraft, Quality, QueryHash, Variant};
 
+use super::frames::of_frames;
 use super::parts::{TRUSTED, file_name, hash};
 use super::table::typed;
 use crate::files::fault::Unknown;
@@ -26,6 +27,9 @@ pub struct ItemJson {
     /// A hashed file's path, and the quality below which its perceptual hashes are not to be trusted.
     file: Option<String>,
     quality: Option<u8>,
+    /// The frames of a hashed file, and whether the file is a video: of a picture the fields say all.
+    frames: Vec<FrameJson>,
+    is_video: bool,
     /// The line reports a file that was not hashed.
     has_error: bool,
     /// Names of fields that are none of these.
@@ -37,6 +41,26 @@ pub struct ItemJson {
 struct NamedHash {
     hash_type: String,
     hash: String,
+}
+
+/// One frame of a hashed file. It has other fields, of pictures.
+#[derive(Deserialize)]
+struct FrameJson {
+    time_s: Option<f64>,
+    pdq: String,
+    quality: u8,
+}
+
+impl FrameJson {
+    /// The frame of a video.
+    fn read(&self) -> Result<Frame, String> {
+        let mut pdq = [0; 32];
+        pdq.copy_from_slice(hash(HashType::PDQ, &self.pdq)?.as_bytes());
+        let milliseconds = (self.time_s.unwrap_or_default() * 1_000.0).round();
+        let is_time = (0.0..=f64::from(u32::MAX)).contains(&milliseconds);
+        let time_ms = is_time.then_some(milliseconds as u32).ok_or("has a frame at no time")?;
+        Ok(Frame { pdq, quality: self.quality, time_ms })
+    }
 }
 
 #[derive(Deserialize)]
@@ -58,8 +82,8 @@ impl OneOrMany {
 }
 
 /// Fields that are printed with hashed files and with items, and mean nothing to a bank.
-const IGNORED: [&str; 8] =
-    ["width", "height", "ways", "frames", "frames_left_out", "item_id", "bank", "added_at_unix_ms"];
+const IGNORED: [&str; 7] =
+    ["width", "height", "ways", "frames_left_out", "item_id", "bank", "added_at_unix_ms"];
 
 /// Shows no value: it may be a hash.
 impl fmt::Debug for ItemJson {
@@ -97,6 +121,11 @@ impl<'de> Visitor<'de> for ItemVisitor {
                 "external_reference" => item.external_reference = map.next_value()?,
                 "file" => item.file = map.next_value()?,
                 "quality" => item.quality = map.next_value()?,
+                "frames" => item.frames = map.next_value()?,
+                "duration_s" | "partial" => {
+                    map.next_value::<IgnoredAny>()?;
+                    item.is_video = true;
+                }
                 "error" => item.has_error = map.next_value::<Option<IgnoredAny>>()?.is_some(),
                 ignored if IGNORED.contains(&ignored) => {
                     map.next_value::<IgnoredAny>()?;
@@ -208,6 +237,10 @@ impl ItemJson {
                 hashes.push((hash(*hash_type, text)?, !hash_type.has_quality_floor()));
             }
         }
+        if self.is_video && !self.frames.is_empty() {
+            let frames = self.frames.iter().map(FrameJson::read).collect::<Result<Vec<_>, _>>()?;
+            hashes.push((of_frames(&frames)?, true));
+        }
         for NamedHash { hash_type, hash: text } in &self.hashes {
             if let Some(hash_type) = typed(Some(hash_type), None, unknown, left_out)? {
                 hashes.push((hash(hash_type, text)?, true));
@@ -233,6 +266,34 @@ mod tests {
             let draft = read(&format!("{{\"{hash_type}\":[\"{text}\"],\"labels\":[]}}")).unwrap().unwrap();
             assert_eq!(draft.hashes, [hash]);
         }
+    }
+
+    #[test]
+    fn the_frames_of_a_hashed_video_are_one_hash_and_those_of_a_picture_none() {
+        let frame = |time_s: &str| {
+            format!("{{\"frame\":3,\"time_s\":{time_s},\"pdq\":\"{}\",\"quality\":99}}", "ab".repeat(32))
+        };
+        let line = |rest: &str| {
+            let frames = [frame("0.0"), frame("1.0004")].join(",");
+            format!(
+                "{{\"file\":\"x/a.mp4\",\"width\":1,\"height\":1,{rest}\"frames\":[{frames}],\"md5\":\"{}\"}}",
+                "cd".repeat(16)
+            )
+        };
+        let video = read(&line("\"duration_s\":2.0,\"partial\":null,")).unwrap().unwrap();
+        assert_eq!((video.external_reference.as_str(), video.hashes.len()), ("a.mp4", 2));
+        let frames: Vec<Frame> = video.hashes[1].frames().unwrap().iter().collect();
+        assert_eq!(
+            frames.iter().map(|frame| (frame.time_ms, frame.quality)).collect::<Vec<_>>(),
+            [(0, 99), (1_000, 99)]
+        );
+        let picture = read(&line("")).unwrap().unwrap();
+        assert_eq!(picture.hashes.len(), 1);
+        assert!(
+            read(&line("\"partial\":\"damaged\",").replace("1.0004", "-1"))
+                .unwrap_err()
+                .contains("at no time")
+        );
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use vigie_model::{Hash, HashType, ItemContent, Quality};
 
+use super::frames::begins_as_list;
+
 /// The quality below which a hash of PDQ is not banked.
 pub(in crate::files) const TRUSTED: Quality = Quality::FLOOR_DEFAULT;
 
@@ -19,6 +21,10 @@ pub(in crate::files) fn untrusted() -> String {
 
 /// The types of which a text is a hash.
 pub(in crate::files) fn types_of(text: &str) -> Vec<HashType> {
+    if begins_as_list(text) {
+        // Its end may be beyond what was read of a file.
+        return vec![HashType::VPDQ];
+    }
     HashType::known().filter(|hash_type| Hash::from_text(*hash_type, text).is_ok()).collect()
 }
 

@@ -5,6 +5,7 @@ use vigie_model::{Hash, HashType, ItemDraft, Quality};
 
 use super::columns::Column;
 use super::parts::{TRUSTED, hash, listed_file, untrusted};
+use super::words::list_of;
 use crate::files::fault::Unknown;
 use crate::files::left_out::LeftOut;
 
@@ -122,7 +123,7 @@ impl Table {
             let Some(column) = columns.get(at).filter(|_| !cell.is_empty()) else { return Ok(()) };
             match column {
                 Column::Hash(hash_type) => {
-                    for text in cell.split_ascii_whitespace() {
+                    for text in hashes_of(cell) {
                         draft.hashes.push(hash(*hash_type, text)?);
                     }
                 }
@@ -180,6 +181,19 @@ pub(in crate::files) fn typed(
 pub(in crate::files) fn read_quality(text: &str) -> Result<Quality, String> {
     let number = text.parse().map_err(|_| "has a quality that is no number from 0 to 100".to_owned())?;
     Quality::new(number).map_err(|error| error.to_string())
+}
+
+/// The hashes of a cell, with spaces between them; the lists of frames of videos may have spaces within.
+fn hashes_of(cell: &str) -> impl Iterator<Item = &str> {
+    let mut rest = cell;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start();
+        let (text, after) = list_of(rest).unwrap_or_else(|| {
+            rest.split_at(rest.find(|sign: char| sign.is_ascii_whitespace()).unwrap_or(rest.len()))
+        });
+        rest = after;
+        (!text.is_empty()).then_some(text)
+    })
 }
 
 fn words<'a>(cells: impl Iterator<Item = &'a str>) -> impl Iterator<Item = String> {

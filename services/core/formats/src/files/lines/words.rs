@@ -36,7 +36,8 @@ impl Words {
         match self {
             Self::List(hash_type) => list(line, hash_type).map(Some),
             Self::Named(hash_type) => {
-                let (text, name) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+                let (text, name) =
+                    list_of(line).or_else(|| line.split_once(char::is_whitespace)).unwrap_or((line, ""));
                 item(hash(hash_type, text)?, listed_file(name.trim()))
             }
             Self::Sums(hash_type) => {
@@ -57,7 +58,7 @@ fn item(hash: Hash, external_reference: String) -> Result<Option<ItemDraft>, Str
 
 fn list(line: &str, hash_type: Option<HashType>) -> Result<ItemDraft, String> {
     let text = line.trim_matches('"');
-    let hash = match (text.split_once(':'), hash_type) {
+    let hash = match (text.split_once(':').filter(|_| !line.starts_with('[')), hash_type) {
         (Some((name, text)), _) => {
             hash(name.parse().map_err(|_| "names an unknown hash type".to_owned())?, text)?
         }
@@ -173,6 +174,12 @@ fn pdq_details(line: &str) -> Result<ItemDraft, String> {
     Ok(ItemDraft { hashes, labels: Vec::new(), external_reference: file })
 }
 
+/// A JSON list at the beginning of a text, and what comes after it. No text of a frame has a bracket.
+pub(in crate::files) fn list_of(text: &str) -> Option<(&str, &str)> {
+    let end = text.starts_with('[').then(|| text.find(']')).flatten()?;
+    Some(text.split_at(end + 1))
+}
+
 /// The signal type and the signal of a line.
 pub(in crate::files) fn signal(line: &str) -> Option<(&str, &str)> {
     // `tx dataset --print-signals` begins lines with the collaboration, in quotes.
@@ -180,8 +187,13 @@ pub(in crate::files) fn signal(line: &str) -> Option<(&str, &str)> {
         Some(rest) => rest.split_once("' ").map_or(rest, |(_, rest)| rest),
         None => line,
     };
-    let mut words = line.split_whitespace();
-    Some((words.next()?, words.next()?))
+    let (name, rest) = line.split_once(char::is_whitespace)?;
+    let rest = rest.trim_start();
+    // The frames of a video, with spaces between them.
+    if rest.starts_with('[') {
+        return Some((name, list_of(rest).map_or(rest, |(list, _)| list)));
+    }
+    Some((name, rest.split_whitespace().next()?))
 }
 
 fn tx(line: &str, unknown: Unknown, left_out: &mut LeftOut) -> Result<Option<ItemDraft>, String> {

@@ -73,6 +73,15 @@ fn cases() -> Vec<Case> {
             3,
         ),
         case(
+            Format::Vpdq,
+            format!("[\"{p1},100,0.0\", \"{p2},7,1e+01\"] a/one.mp4\n[\"{p1},100\"]\n[\"{p2},50,1.5\"]\n"),
+            &[
+                ("vpdq", format!("0,100,{p1},0.000\n1,7,{p2},10.000"), "one.mp4"),
+                ("vpdq", format!("0,50,{p2},1.500"), ""),
+            ],
+            2,
+        ),
+        case(
             Format::Hma,
             format!("{{\"id\":1,\"signals\":{{\"pdq\":\"{p1}\",\"video_md5\":\"{m1}\"}}}}\n{{\n \"id\": 3,\n \"signals\": {{\"pdq\": \"\"}}\n}}\n\
                      {{\"id\":2,\"metadata\":{{\"content_id\":\"two\"}},\"bank\":{{\"name\":\"A\"}},\"signals\":{{\"pdq\":\"{p2}\"}}}}"),

@@ -77,10 +77,10 @@ fn json_lines_are_read_in_both_shapes() {
 #[test]
 fn an_endless_line_is_skipped() {
     let json = format!("{{\"pdq\":\"{}\"}}", p());
-    let text = format!("{json}\n{{{}\n{json}\n", " ".repeat(200_000));
-    check(&text, plain(), &[1, 3], &[(2, "more than 65536 bytes")]);
-    let csv = format!("labels,pdq\n,{0}\n\"{1},{0}\n,{0}\n", p(), "x".repeat(200_000));
-    check(&csv, plain(), &[2, 4], &[(3, "more than 65536 bytes")]);
+    let text = format!("{json}\n{{{}\n{json}\n", " ".repeat(3 << 20));
+    check(&text, plain(), &[1, 3], &[(2, "more than 1048576 bytes")]);
+    let csv = format!("labels,pdq\n,{0}\n\"{1},{0}\n,{0}\n", p(), "x".repeat(3 << 20));
+    check(&csv, plain(), &[2, 4], &[(3, "more than 1048576 bytes")]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use vigie_model::ItemDraft;
+use vigie_model::{Frame, ItemDraft};
 
 use super::*;
 use crate::files::{FileWriter, Written};
@@ -87,7 +87,7 @@ proptest! {
             if !matches!(format, Format::List | Format::Named) {
                 check(&items, format, None);
             }
-            for hash_type in [HashType::PDQ, HashType::URL_MD5, HashType::TLSH] {
+            for hash_type in [HashType::PDQ, HashType::URL_MD5, HashType::TLSH, HashType::VPDQ] {
                 check(&items, format, Some(hash_type));
             }
         }
@@ -106,9 +106,82 @@ proptest! {
     }
 }
 
+/// The frames of a video, each as no other is.
+fn video(frames: u32) -> Hash {
+    let frame = |at: u32| {
+        let mut pdq = [7; 32];
+        pdq[..4].copy_from_slice(&at.to_be_bytes());
+        Frame { pdq, quality: 99, time_ms: at * 4_000 }
+    };
+    Hash::of_frames(&(0..frames).map(frame).collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn the_longest_videos_are_written_and_read_back_in_every_format() {
+    let item = |hashes: Vec<Hash>, name: &str| {
+        ItemContent::try_from(ItemDraft { hashes, labels: vec!["l".into()], external_reference: name.into() })
+            .unwrap()
+    };
+    let items = [
+        item(vec![video(4_000), video(96), Hash::md5([3; 16])], "a.mp4"),
+        item(vec![video(4_096)], "b.mp4"),
+        item(vec![video(2)], "c.mp4"),
+    ];
+    for format in Format::writable() {
+        if !matches!(format, Format::List | Format::Named) {
+            check(&items, format, None);
+        }
+        check(&items, format, Some(HashType::VPDQ));
+        // It is recognised by its beginning, although the first line is longer than that.
+        let mut file = Vec::new();
+        let mut writer = FileWriter::begin(Box::new(&mut file), format, Some(HashType::VPDQ), "").unwrap();
+        let (hashes, labels) = (items[1].hashes(), &[][..]);
+        let (id, added_at_unix_ms, added_at, external_reference) = (1, 0, "", "b.mp4");
+        writer.item(&Written { id, added_at_unix_ms, added_at, hashes, labels, external_reference }).unwrap();
+        if writer.finish().unwrap().items > 0 {
+            let read = Read::plain(&String::from_utf8(file).unwrap());
+            assert_eq!((read.items.len(), read.bad.len()), (1, 0), "{format}");
+            assert_eq!(read.items[0].1.hashes(), hashes, "{format}");
+        }
+    }
+}
+
+#[test]
+fn a_file_of_frames_is_one_item_that_its_file_names() {
+    let long = video(4_096);
+    let lines = long.to_text();
+    let command: Vec<String> = lines
+        .lines()
+        .map(|line| {
+            let [_, quality, pdq, time] = line.splitn(4, ',').collect::<Vec<_>>()[..] else { panic!() };
+            format!("{pdq},{quality},{time}")
+        })
+        .collect();
+    let indented = format!("[\n    \"{}\"\n]", command.join("\",\n    \""));
+    for text in [lines.clone(), format!("{lines}\n"), command.join("\r\n"), long.to_line(), indented] {
+        let options =
+            ReadOptions { name: "film.mp4".into(), labels: vec!["l".into()], ..ReadOptions::default() };
+        let read = Read::of(&text, options).unwrap();
+        assert_eq!((read.format, read.items.len(), read.bad.len()), (Format::Vpdq, 1, 0), "{:?}", read.bad);
+        assert_eq!(read.items[0].1.hashes(), [long.clone()]);
+        assert_eq!(read.items[0].1.external_reference(), Some("film.mp4"));
+    }
+    // One bad frame costs the video, and is named by its line. Of a longer video what hardly changes is left out.
+    let bad = Read::plain(&lines.replacen("\n3,99,", "\n3,99,x", 1));
+    assert!(bad.items.is_empty() && bad.bad[0].1.starts_with("line 4 is no frame"), "{:?}", bad.bad);
+    let still: String = (0..9_000).map(|at| format!("{at},99,{},{at}.5\n", pdq(0xa1))).collect();
+    let read = Read::plain(&still);
+    assert_eq!(read.items[0].1.hashes()[0].frames().unwrap().len(), 2);
+    let many: String = (0..5_000_u32)
+        .map(|at| format!("{at},99,{},{at}\n", format!("{:08x}", at.wrapping_mul(0x9e37_79b9)).repeat(8)))
+        .collect();
+    let read = Read::plain(&many);
+    assert!(read.items.is_empty() && read.bad[0].1.contains("1 to 4096 frames"), "{:?}", read.bad);
+}
+
 #[test]
 fn what_cannot_be_written_is_refused() {
-    for format in [Format::Pdq, Format::PdqDetails] {
+    for format in [Format::Pdq, Format::PdqDetails, Format::Vpdq] {
         let refused = FileWriter::begin(Box::new(io::sink()), format, None, "").unwrap_err().to_string();
         assert!(refused.contains("cannot be written") && refused.contains("jsonl"), "{refused}");
     }

@@ -95,7 +95,7 @@ pub(super) fn ncmec_end(to: &mut dyn Write) -> io::Result<()> {
 /// Writes an object with the signals of an item, and another one for each further hash of a type.
 pub(super) fn hma(to: &mut dyn Write, item: &Written<'_>, hashes: &[&Hash]) -> io::Result<()> {
     for hashes in one_of_each_type(hashes) {
-        let signals = hashes.iter().map(|hash| (signal_type(hash.hash_type()), hash.to_text()));
+        let signals = hashes.iter().map(|hash| (signal_type(hash.hash_type()), hash.to_line()));
         let signals: BTreeMap<String, String> = signals.collect();
         serde_json::to_writer(&mut *to, &serde_json::json!({ "id": item.id, "signals": signals }))?;
         writeln!(to)?;

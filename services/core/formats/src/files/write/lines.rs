@@ -37,6 +37,7 @@ pub(super) fn header(to: &mut dyn Write, format: Format) -> io::Result<()> {
         | Format::Pdq
         | Format::PdqDetails
         | Format::Tx
+        | Format::Vpdq
         | Format::Hma
         | Format::StopNcii
         | Format::Ncmec => {
@@ -59,7 +60,7 @@ pub(super) fn item(
     }
     if matches!(format, Format::Csv | Format::Tsv | Format::Semicolon) {
         let of_type = |hash_type| {
-            let texts = hashes.iter().filter(|hash| hash.hash_type() == hash_type).map(|hash| hash.to_text());
+            let texts = hashes.iter().filter(|hash| hash.hash_type() == hash_type).map(|hash| hash.to_line());
             texts.collect::<Vec<_>>().join(" ")
         };
         // A semicolon within a label would make two of it.
@@ -68,9 +69,9 @@ pub(super) fn item(
         return row(to, format, HashType::known().map(of_type).chain(others));
     }
     for hash in hashes {
-        let (text, hash_type) = (hash.to_text(), hash.hash_type());
+        let (text, hash_type) = (hash.to_line(), hash.hash_type());
         match format {
-            Format::ThreatExchange => writeln!(to, "{},{text}", indicator_type(hash_type))?,
+            Format::ThreatExchange => row(to, format, [indicator_type(hash_type), text].into_iter())?,
             Format::TxDataset => {
                 let tags: Vec<String> =
                     item.labels.iter().map(|label| label.replace([' ', ','], "_")).collect();
@@ -93,6 +94,7 @@ pub(super) fn item(
             | Format::JsonLines
             | Format::Pdq
             | Format::PdqDetails
+            | Format::Vpdq
             | Format::Hma
             | Format::StopNcii
             | Format::Ncmec => writeln!(to, "{text}")?,

@@ -1,4 +1,4 @@
-//! An image that is sent: as the body, or as the one file of a form.
+//! An image or a video that is sent: as the body, or as the one file of a form.
 
 use axum::body::Body;
 use axum::extract::FromRequest;
@@ -13,35 +13,61 @@ use crate::v1::request::{Handlers, media_type, read};
 
 /// An image.
 #[derive(Debug)]
-pub(crate) struct Image {
+pub(crate) struct Image(pub(crate) SentFile);
+
+/// A video.
+#[derive(Debug)]
+pub(crate) struct Video(pub(crate) SentFile);
+
+/// A file, which has at least one byte.
+#[derive(Debug)]
+pub(crate) struct SentFile {
     /// Its bytes.
     pub(crate) bytes: Bytes,
     /// Counts the bytes until the request is done.
     _held: ReadBody,
 }
 
-/// An image file, for the description of requests.
+/// A file, for the description of requests.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
-pub(crate) struct ImageFile(#[allow(dead_code, reason = "the body is read as bytes")] String);
+pub(crate) struct FileBody(#[allow(dead_code, reason = "the body is read as bytes")] String);
 
-/// A form with an image, for the description of requests.
+/// A form with a file, for the description of requests.
 #[derive(ToSchema)]
-pub(crate) struct ImageForm {
-    /// The image. The part may have any name.
+pub(crate) struct FileForm {
+    /// The file. The part may have any name.
     #[allow(dead_code, reason = "the field describes a part of the form, which is read as bytes")]
-    file: ImageFile,
+    file: FileBody,
 }
 
 impl FromRequest<Handlers> for Image {
     type Rejection = Problem;
 
     async fn from_request(request: Request<Body>, handlers: &Handlers) -> Result<Self, Problem> {
+        SentFile::read(request, handlers, "image").await.map(Self)
+    }
+}
+
+impl FromRequest<Handlers> for Video {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, handlers: &Handlers) -> Result<Self, Problem> {
+        SentFile::read(request, handlers, "video").await.map(Self)
+    }
+}
+
+impl SentFile {
+    /// Reads a file whose media type begins with `kind`.
+    async fn read(request: Request<Body>, handlers: &Handlers, kind: &str) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
         let is_form = is_form(&head.headers);
-        let kind = media_type(&head.headers).unwrap_or_else(|| "image/*".to_owned());
-        if !is_form && kind != "application/octet-stream" && !kind.starts_with("image/") {
-            let message = "send the image as Content-Type: application/octet-stream or image/*, or as the one file of a form";
+        let sent = media_type(&head.headers).unwrap_or_else(|| format!("{kind}/*"));
+        let is_of_kind = sent.strip_prefix(kind).is_some_and(|rest| rest.starts_with('/'));
+        if !is_form && sent != "application/octet-stream" && !is_of_kind {
+            let message = format!(
+                "send the {kind} as Content-Type: application/octet-stream or {kind}/*, or as the one file of a form"
+            );
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
         }
         let held = read(handlers, &head, body, usize::MAX).await?;
@@ -51,7 +77,7 @@ impl FromRequest<Handlers> for Image {
             held.bytes().clone()
         };
         if bytes.is_empty() {
-            return Err(Problem::bad("the request holds no image"));
+            return Err(Problem::bad(format!("the request holds no {kind}")));
         }
         Ok(Self { bytes, _held: held })
     }

@@ -1,0 +1,119 @@
+//! Files of the frames of videos: one video, named by its file, or a JSON list a line, which a name may follow.
+
+use std::io::{self, Read};
+
+use vigie_model::{Frame, Hash, HashType, ItemContent, ItemDraft};
+
+use super::parts::listed_file;
+use super::words::list_of;
+use super::{Line, Lines};
+
+/// The longest text of one video: five times what the most frames have.
+const TEXT_BYTES_MAX: usize = 2 << 20;
+
+/// The number of a line, and the item that begins there, or why there is none.
+type Numbered = (u64, Result<ItemDraft, String>);
+
+/// The videos of a file.
+#[derive(Debug)]
+pub(in crate::files) struct FrameLists<'a> {
+    lines: Lines<'a>,
+    /// What the video is called that is the whole file.
+    name: String,
+    /// A line that was read before its turn.
+    waiting: Option<(u64, Result<String, String>)>,
+    has_begun: bool,
+}
+
+impl<'a> FrameLists<'a> {
+    pub(in crate::files) fn new(source: Box<dyn Read + 'a>, name: String) -> Self {
+        Self { lines: Lines::new(source), name, waiting: None, has_begun: false }
+    }
+
+    /// Reads the next video.
+    pub(in crate::files) fn next_list(&mut self) -> io::Result<Option<Numbered>> {
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        let Some((number, first)) = self.next_line()? else { return Ok(None) };
+        let first = match first {
+            Ok(first) => first,
+            Err(reason) => return Ok(Some((number, Err(reason)))),
+        };
+        if let Some((list, name)) = list_of(first.trim()) {
+            self.waiting = self.next_line()?;
+            let is_whole = is_first && self.waiting.is_none() && name.trim().is_empty();
+            let name = if is_whole { self.name.clone() } else { listed_file(name.trim()) };
+            return Ok(Some((number, draft(list, name))));
+        }
+        if !is_first {
+            return Ok(Some((number, Err("is no JSON list of frames, as the lines before it".to_owned()))));
+        }
+        // All lines are of one video.
+        let mut text = first;
+        while let Some((number, line)) = self.next_line()? {
+            match line {
+                Ok(line) if text.len() + line.len() < TEXT_BYTES_MAX => {
+                    text.push('\n');
+                    text.push_str(&line);
+                }
+                Ok(_) => {
+                    while self.next_line()?.is_some() {}
+                    return Ok(Some((
+                        number,
+                        Err(format!("is beyond the {TEXT_BYTES_MAX} bytes of one video")),
+                    )));
+                }
+                Err(reason) => {
+                    while self.next_line()?.is_some() {}
+                    return Ok(Some((number, Err(reason))));
+                }
+            }
+        }
+        Ok(Some((number, draft(&text, std::mem::take(&mut self.name)))))
+    }
+
+    fn next_line(&mut self) -> io::Result<Option<(u64, Result<String, String>)>> {
+        if let Some(waiting) = self.waiting.take() {
+            return Ok(Some(waiting));
+        }
+        let line = self.lines.next_line()?;
+        Ok(line.map(|Line { number, text }| (number, text.map(str::to_owned))))
+    }
+}
+
+fn draft(text: &str, external_reference: String) -> Result<ItemDraft, String> {
+    Ok(ItemDraft { hashes: vec![video(text)?], labels: Vec::new(), external_reference })
+}
+
+/// Reads the frames of one video. Of more than an item may have those are left out that hardly differ from the one before them.
+pub(in crate::files) fn video(text: &str) -> Result<Hash, String> {
+    let frames = vigie_model::frames::text::read(text).map_err(|error| error.to_string())?;
+    of_frames(&frames)
+}
+
+/// The same of frames that were read.
+pub(super) fn of_frames(frames: &[Frame]) -> Result<Hash, String> {
+    let is_long = frames.len() > ItemContent::FRAMES_MAX;
+    let hash = if is_long { Hash::of_frames(&Frame::pruned(frames)) } else { Hash::of_frames(frames) };
+    hash.map_err(|error| error.to_string())
+}
+
+/// Whether a file that begins so is one of frames: most of its lines are, but for the last, which may go on; or it is a JSON list whose
+/// first text is one.
+pub(in crate::files) fn is_of_frames(head: &str, is_whole: bool) -> bool {
+    let head = head.trim();
+    if head.starts_with('[') {
+        return begins_as_list(head);
+    }
+    let lines: Vec<&str> = head.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let certain = if is_whole { &lines[..] } else { &lines[..lines.len().saturating_sub(1)] };
+    2 * certain.iter().filter(|line| vigie_model::frames::text::is_line(line)).count() > certain.len()
+}
+
+/// Whether a text begins as a JSON list of frames.
+pub(in crate::files) fn begins_as_list(text: &str) -> bool {
+    let mut texts = text.split('"');
+    let is_list = texts
+        .next()
+        .is_some_and(|before| before.strip_prefix('[').is_some_and(|after| after.trim_start().is_empty()));
+    is_list && texts.next().is_some_and(|first| Hash::from_text(HashType::VPDQ, first).is_ok())
+}

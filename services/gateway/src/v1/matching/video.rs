@@ -1,0 +1,144 @@
+//! Videos: the rules by which they match, what was decoded of one, and how one matches an item.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use vigie_model::{DecodedVideo, Percent, VideoEvidence, VideoRule, VideoRuleKind, VideoRules, VideoSide};
+
+use crate::problem::Problem;
+use crate::v1::values::value;
+
+/// A rule by which a video matches: both shares are reached, and enough frames match.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VideoRuleAsked {
+    /// `clip_of_known` (the query is part of something known), `contains_known` (something known is in the query), or `threatexchange`, which
+    /// counts distinct hashes where the others count time.
+    rule: String,
+    /// The least share of the query that matches, in percent: 80 where it is not given, of `contains_known` 0.
+    #[schema(minimum = 0, maximum = 100)]
+    query_percent: Option<u32>,
+    /// The least share of the item that matches, in percent: 0 where it is not given, of `contains_known` 80.
+    #[schema(minimum = 0, maximum = 100)]
+    item_percent: Option<u32>,
+    /// The least number of distinct frames that match: 2 where it is not given, of `threatexchange` 1.
+    #[schema(minimum = 1, maximum = 4096)]
+    frames_min: Option<u32>,
+}
+
+impl VideoRuleAsked {
+    fn read(&self, field: &str) -> Result<VideoRule, Problem> {
+        let kind: VideoRuleKind = value(&format!("{field}.rule"), &self.rule)?;
+        let usual = VideoRule::usual(kind);
+        let share = |name: &str, percent: Option<u32>, usual| {
+            percent.map_or(Ok(usual), |percent| {
+                Percent::new(percent).map_err(|why| Problem::field(format!("{field}.{name}"), why))
+            })
+        };
+        Ok(VideoRule {
+            query_share: share("query_percent", self.query_percent, usual.query_share)?,
+            item_share: share("item_percent", self.item_percent, usual.item_share)?,
+            frames_min: self.frames_min.unwrap_or(usual.frames_min),
+            ..usual
+        })
+    }
+}
+
+/// The rules of a search.
+pub(super) fn rules(asked: &[VideoRuleAsked]) -> Result<VideoRules, Problem> {
+    let rules = asked.iter().enumerate().map(|(at, rule)| rule.read(&format!("video_rules[{at}]")));
+    let rules = rules.collect::<Result<Vec<_>, _>>()?;
+    VideoRules::new(rules).map_err(|why| Problem::field("video_rules", why))
+}
+
+/// The usual rules of these names, which commas separate.
+pub(super) fn usual_rules(names: &[String]) -> Result<VideoRules, Problem> {
+    let usual = |name: &String| value::<VideoRuleKind>("video_rules", name).map(VideoRule::usual);
+    let rules = names.iter().map(usual).collect::<Result<Vec<_>, _>>()?;
+    VideoRules::new(rules).map_err(|why| Problem::field("video_rules", why))
+}
+
+/// What was decoded of a video.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VideoObject {
+    /// Pixels of the first frame, as it is stored.
+    width: u32,
+    /// Pixels of the first frame, as it is stored.
+    height: u32,
+    /// Seconds, by the container; `null` where it does not say.
+    duration_s: Option<f64>,
+    /// Frames that were hashed.
+    frames_seen: u32,
+    /// Of the frames seen, those that hold too little detail to be searched.
+    frames_below_floor: u32,
+    /// When the last frame that was hashed is shown, in seconds.
+    seen_until_s: f64,
+    /// Why not all of the video was sampled: `damaged`, `cut_off`, `too_long`, `too_many_frames`, `timed_out` or `decoder_failed`; `null` where
+    /// all of it was. "No match" says nothing of the rest.
+    partial: Option<&'static str>,
+}
+
+impl From<&DecodedVideo> for VideoObject {
+    fn from(video: &DecodedVideo) -> Self {
+        Self {
+            width: video.width,
+            height: video.height,
+            duration_s: video.duration_ms.map(|ms| ms as f64 / 1_000.0),
+            frames_seen: video.frames_seen,
+            frames_below_floor: video.frames_below_floor,
+            seen_until_s: seconds(video.seen_until_ms),
+            partial: video.partial.map(|reason| reason.name()),
+        }
+    }
+}
+
+/// How a video matches an item.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EvidenceObject {
+    /// The video that was asked about.
+    query: SideObject,
+    /// The item's.
+    item: SideObject,
+    /// The rules of the search that hold.
+    rules: Vec<&'static str>,
+}
+
+/// One side of a match of videos.
+#[derive(Debug, Serialize, ToSchema)]
+struct SideObject {
+    /// Distinct hashes of sufficient quality.
+    frames: u32,
+    /// Those of them that match.
+    frames_matched: u32,
+    /// Seconds that frames of sufficient quality last.
+    time_s: f64,
+    /// Seconds that the frames last that match.
+    time_matched_s: f64,
+    /// When the first matching frame is shown, in seconds.
+    first_s: f64,
+}
+
+impl From<&VideoEvidence> for EvidenceObject {
+    fn from(evidence: &VideoEvidence) -> Self {
+        Self {
+            query: (&evidence.query).into(),
+            item: (&evidence.item).into(),
+            rules: evidence.rules.iter().map(VideoRuleKind::name).collect(),
+        }
+    }
+}
+
+impl From<&VideoSide> for SideObject {
+    fn from(side: &VideoSide) -> Self {
+        Self {
+            frames: side.frames,
+            frames_matched: side.frames_matched,
+            time_s: seconds(side.time_ms),
+            time_matched_s: seconds(side.time_matched_ms),
+            first_s: seconds(side.first_ms),
+        }
+    }
+}
+
+pub(crate) fn seconds(ms: u32) -> f64 {
+    f64::from(ms) / 1_000.0
+}
