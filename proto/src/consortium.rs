@@ -209,6 +209,8 @@ impl From<Charter> for pb::Charter {
             suppresses_bank_ids: charter.suppresses().iter().map(|bank| bank.0).collect(),
             dispute_days: charter.dispute_days().into(),
             match_record_days: charter.match_record_days().unwrap_or(0).into(),
+            frames_answer_images: charter.frames_answer_images(),
+            images_answer_videos: charter.images_answer_videos(),
         }
     }
 }
@@ -227,6 +229,8 @@ impl TryFrom<pb::Charter> for Charter {
             suppresses_bank_ids,
             dispute_days,
             match_record_days,
+            frames_answer_images,
+            images_answer_videos,
         } = message;
         let draft = CharterDraft {
             taxonomies,
@@ -238,6 +242,8 @@ impl TryFrom<pb::Charter> for Charter {
             suppresses: suppresses_bank_ids.into_iter().map(BankId).collect(),
             dispute_days,
             match_record_days,
+            frames_answer_images,
+            images_answer_videos,
         };
         Self::try_from(draft).map_err(|error| Invalid::new(error.field(), error))
     }
@@ -303,6 +309,8 @@ mod tests {
             suppresses: vec![BankId(4), BankId(7)],
             dispute_days: 5,
             match_record_days: 180,
+            frames_answer_images: true,
+            images_answer_videos: true,
         };
         returns::<_, pb::Charter>(&Charter::try_from(draft).unwrap());
     }

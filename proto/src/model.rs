@@ -260,6 +260,7 @@ impl From<Match> for pb::Match {
             },
             facts: found.facts.map(|facts| (*facts).into()),
             video: found.video.map(|evidence| (*evidence).into()),
+            item_time_ms: found.item_time_ms,
             added_at_unix_ms: unix_ms(found.added_at),
         }
     }
@@ -285,6 +286,7 @@ impl TryFrom<pb::Match> for Match {
             added_at: time(message.added_at_unix_ms),
             facts: message.facts.map(Facts::try_from).transpose()?.map(Box::new),
             video: message.video.map(VideoEvidence::from).map(Box::new),
+            item_time_ms: message.item_time_ms,
         })
     }
 }

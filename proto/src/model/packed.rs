@@ -146,6 +146,10 @@ impl Packing {
             message.videos_of.push(count(message.item_ids.len()));
             message.videos.push((*evidence).into());
         }
+        if let Some(time_ms) = found.item_time_ms {
+            message.item_times_of.push(count(message.item_ids.len()));
+            message.item_times_ms.push(time_ms);
+        }
         if let Some(facts) = found.facts {
             message.facts_of.push(count(message.item_ids.len()));
             message.facts.push((*facts).into());
@@ -255,10 +259,18 @@ struct Columns {
     facts: Sparse<pb::Facts>,
     /// The number of the next match of videos, and how it matches.
     videos: Sparse<pb::VideoEvidence>,
+    /// The number of the next match of a frame, and its time.
+    item_times: Sparse<u32>,
 }
 
 /// What some matches have, each with the number of its match.
 type Sparse<T> = std::iter::Peekable<std::iter::Zip<std::vec::IntoIter<u32>, std::vec::IntoIter<T>>>;
+
+/// What some matches have, with the numbers of these, which are as many.
+fn sparse<T>(field: &str, numbers: Vec<u32>, values: Vec<T>) -> Result<Sparse<T>, Invalid> {
+    check_len(field, values.len(), numbers.len(), numbers.len())?;
+    Ok(numbers.into_iter().zip(values).peekable())
+}
 
 impl Columns {
     fn new(mut message: pb::PackedMatches) -> Result<Self, Invalid> {
@@ -291,6 +303,7 @@ impl Columns {
             ("inexact", &message.inexact),
             ("facts_of", &message.facts_of),
             ("videos_of", &message.videos_of),
+            ("item_times_of", &message.item_times_of),
         ];
         for (field, numbers) in numbered {
             if !numbers.is_sorted_by(|one, next| one < next)
@@ -299,11 +312,15 @@ impl Columns {
                 return Err(Invalid::new(field, "has to be numbers of matches, ascending"));
             }
         }
-        check_len("facts", message.facts.len(), message.facts_of.len(), message.facts_of.len())?;
-        check_len("videos", message.videos.len(), message.videos_of.len(), message.videos_of.len())?;
-        let facts = std::mem::take(&mut message.facts_of).into_iter().zip(std::mem::take(&mut message.facts));
+        let facts =
+            sparse("facts", std::mem::take(&mut message.facts_of), std::mem::take(&mut message.facts))?;
         let videos =
-            std::mem::take(&mut message.videos_of).into_iter().zip(std::mem::take(&mut message.videos));
+            sparse("videos", std::mem::take(&mut message.videos_of), std::mem::take(&mut message.videos))?;
+        let item_times = sparse(
+            "item_times_ms",
+            std::mem::take(&mut message.item_times_of),
+            std::mem::take(&mut message.item_times_ms),
+        )?;
         let bank = |(number, bank): (usize, &pb::PackedBank)| {
             let name = bank_ref("name", &bank.name);
             Ok((BankId(bank.id), name.map_err(|invalid| invalid.within(format!("banks[{number}]")))?))
@@ -314,8 +331,9 @@ impl Columns {
             references: std::mem::take(&mut message.external_references).into_iter(),
             labels: std::mem::take(&mut message.labels).into_iter(),
             inexact: std::mem::take(&mut message.inexact).into_iter().peekable(),
-            facts: facts.peekable(),
-            videos: videos.peekable(),
+            facts,
+            videos,
+            item_times,
             message,
         })
     }
@@ -340,6 +358,7 @@ impl Columns {
         let facts = self.facts.next_if(|(number, _)| size(*number) == at);
         let facts = facts.map(|(_, facts)| Facts::try_from(facts)).transpose()?;
         let video = self.videos.next_if(|(number, _)| size(*number) == at);
+        let item_time = self.item_times.next_if(|(number, _)| size(*number) == at);
         self.at += 1;
         Ok(Match {
             item: ItemId(item),
@@ -356,6 +375,7 @@ impl Columns {
             added_at: time(message.added_at_unix_ms.get(at).copied().unwrap_or_default()),
             facts: facts.map(Box::new),
             video: video.map(|(_, evidence)| Box::new(evidence.into())),
+            item_time_ms: item_time.map(|(_, time_ms)| time_ms),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prost::encoding::{decode_varint, encode_varint};
 use vigie_model::{
     BankId, BankSet, Distance, HashType, Limit, MaxDistances, MemberId, MinCoverage, Query, SearchOptions,
-    Sequence,
+    Sequence, Stills,
 };
 
 use crate::invalid::{Invalid, check_len, each};
@@ -24,6 +24,8 @@ impl From<SearchOptions> for pb::SearchOptions {
             bank_set: options.bank_set.as_deref().map(encoded_set),
             member_id: options.member.map_or(0, |member| member.0),
             with_aside: options.with_aside,
+            frames_answer_images: options.stills.frames_of.as_deref().map(encoded_set),
+            images_answer_videos: options.stills.images_of.as_deref().map(encoded_set),
             video_rules: video_rules_message(&options.video_rules),
             max_distance: options.max_distances.asked().map(distance).collect(),
             limit: i32::try_from(options.limit.get()).unwrap_or(i32::MAX),
@@ -59,7 +61,14 @@ fn options_of(message: pb::SearchOptions, sender: Sender) -> Result<SearchOption
             .with(hash_type, wanted.distance)
             .map_err(|error| Invalid::new(format!("{entry}.distance"), error))?;
     }
-    let bank_set = message.bank_set.map(|set| bank_set(&set, sender)).transpose()?;
+    let set_of = |field: &'static str, set: Option<Vec<u8>>| {
+        set.map(|set| bank_set(field, &set, sender).map(Arc::new)).transpose()
+    };
+    let bank_set = set_of("bank_set", message.bank_set)?;
+    let stills = Stills {
+        frames_of: set_of("frames_answer_images", message.frames_answer_images)?,
+        images_of: set_of("images_answer_videos", message.images_answer_videos)?,
+    };
     if bank_set.is_some() && !message.banks.is_empty() {
         return Err(Invalid::new("bank_set", "comes with the names of banks; a search takes one of the two"));
     }
@@ -71,7 +80,8 @@ fn options_of(message: pb::SearchOptions, sender: Sender) -> Result<SearchOption
     let min_coverage = message.min_coverage.map_or(Ok(MinCoverage::default()), MinCoverage::new);
     Ok(SearchOptions {
         banks: each("banks", message.banks, |name| bank_ref("", &name))?,
-        bank_set: bank_set.map(Arc::new),
+        bank_set,
+        stills,
         member: (message.member_id != 0).then_some(MemberId(message.member_id)),
         with_aside: message.with_aside,
         max_distances,
@@ -107,12 +117,12 @@ fn encoded_set(set: &BankSet) -> Vec<u8> {
 }
 
 /// Reads a set of banks, which only a peer may send.
-fn bank_set(mut encoded: &[u8], sender: Sender) -> Result<BankSet, Invalid> {
+fn bank_set(field: &str, mut encoded: &[u8], sender: Sender) -> Result<BankSet, Invalid> {
     if sender == Sender::Client {
         let reason = "is for the services behind a frontend, which computes it; name the banks in `banks`";
-        return Err(Invalid::new("bank_set", reason));
+        return Err(Invalid::new(field, reason));
     }
-    let is_no_set = || Invalid::new("bank_set", "has to be runs of ids: two numbers each, neither of them 0");
+    let is_no_set = || Invalid::new(field, "has to be runs of ids: two numbers each, neither of them 0");
     let mut ids = Vec::new();
     let mut next = 0_u64;
     while !encoded.is_empty() {
@@ -123,12 +133,12 @@ fn bank_set(mut encoded: &[u8], sender: Sender) -> Result<BankSet, Invalid> {
         }
         if count > (BankSet::BANKS_MAX - ids.len()) as u64 {
             let reason = format!("has more than {} banks", BankSet::BANKS_MAX);
-            return Err(Invalid::new("bank_set", reason));
+            return Err(Invalid::new(field, reason));
         }
         let first = next.saturating_add(left_out);
         next = first.saturating_add(count);
         let (Ok(first), Ok(last)) = (u32::try_from(first), u32::try_from(next - 1)) else {
-            return Err(Invalid::new("bank_set", format!("has ids beyond {}", u32::MAX)));
+            return Err(Invalid::new(field, format!("has ids beyond {}", u32::MAX)));
         };
         ids.extend((first..=last).map(BankId));
     }
@@ -163,6 +173,7 @@ mod tests {
             with_aside: false,
             max_distances: MaxDistances::default().with(HashType::PDQ, 12).unwrap(),
             video_rules: VideoRules::new([VideoRule::usual(VideoRuleKind::ThreatExchange)]).unwrap(),
+            stills: Stills::default(),
             limit: Limit::new(7).unwrap(),
             min_sequence: Sequence(99),
             min_coverage: MinCoverage::new(0.25).unwrap(),
@@ -170,7 +181,11 @@ mod tests {
         let message = pb::SearchOptions::from(options.clone());
         assert_eq!(message.max_distance, [pb::MaxDistance { hash_type: 1, distance: 12 }]);
         assert_eq!(search_options(Some(message), Sender::Client).unwrap(), options);
-        let of_a_member = SearchOptions { member: Some(MemberId(3)), with_aside: true, ..options };
+        let stills = Stills {
+            frames_of: Some(Arc::new([BankId(3), BankId(9)].into_iter().collect())),
+            images_of: Some(Arc::default()),
+        };
+        let of_a_member = SearchOptions { member: Some(MemberId(3)), with_aside: true, stills, ..options };
         let message = pb::SearchOptions::from(of_a_member.clone());
         assert_eq!(search_options(Some(message), Sender::Peer).unwrap(), of_a_member);
         let plain = pb::SearchOptions::from(SearchOptions::default());
@@ -261,6 +276,6 @@ mod tests {
         let apart: BankSet = (0..50_000).map(|id| BankId(2 * id)).collect();
         let encoded = encoded_set(&apart);
         assert_eq!(encoded.len(), 100_000);
-        assert_eq!(bank_set(&encoded, Sender::Peer).unwrap(), apart);
+        assert_eq!(bank_set("bank_set", &encoded, Sender::Peer).unwrap(), apart);
     }
 }

@@ -20,9 +20,10 @@
 //!
 //! A picture that no decoder here decodes is decoded by the program `ffmpeg` where that is installed (`ffmpeg`): the process reads
 //! what of the file the program needs, and then hashes the program's pixels, which pass through this process piece by piece
-//! (`outside`).
+//! (`outside`). A video is decoded by that program too, and hashed by the calling thread: its frames are raw, and nothing of them is parsed
+//! (`video`).
 //!
-//! Reading order: `failure`, `settings`, `pipes` and `watch` (waiting within bounds), `child`, `process`, `ffmpeg`, `outside`, `metrics`, then
+//! Reading order: `failure`, `settings`, `pipes` and `watch` (waiting within bounds), `child`, `process`, `ffmpeg`, `outside`, `metrics`, `video`, then
 //! [`Decoder`], and [`Hashing`] for those that choose between processes and none.
 
 mod failure;
@@ -34,6 +35,7 @@ mod process;
 mod ffmpeg;
 mod outside;
 mod metrics;
+mod video;
 mod hashing;
 
 use std::marker::PhantomData;
@@ -47,7 +49,7 @@ use vigie_proto::pb::decoder::v1 as pb;
 use vigie_sandbox::Posture;
 
 pub use failure::{DecoderError, StartError, WorkerDeath};
-pub use ffmpeg::{FfmpegAbsence, FfmpegReport, is_program};
+pub use ffmpeg::{FfmpegAbsence, FfmpegReport, VideoReport, is_program};
 pub use hashing::{Hasher, Hashing};
 pub use metrics::DecoderMetrics;
 pub use settings::DecoderSettings;

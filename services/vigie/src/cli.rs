@@ -4,11 +4,12 @@ mod setup;
 mod items;
 mod opinions;
 mod files;
+mod hash;
+mod matching;
 mod members;
 mod policy;
 mod exchange;
 mod cases;
-mod content;
 mod decisions;
 mod audit;
 mod statistics;
@@ -31,13 +32,14 @@ pub(crate) use cases::{
     Fragment, IncidentAddArgs, IncidentCommand, ReferralAddArgs, ReferralCommand, ReportCommand,
     ReportReviewArgs, ReportSubmitArgs, decision_id,
 };
-pub(crate) use content::{HashArgs, MatchArgs};
 pub(crate) use decisions::{
     DecisionCommand, DecisionOutcomeArgs, DecisionTimeArgs, ExplainArgs, StatementsArgs,
 };
 pub(crate) use exchange::{ExchangeAddArgs, ExchangeCommand, ExchangeFetchArgs, OneExchangeArgs};
 pub(crate) use files::{BankExportArgs, BankSyncArgs, HashFileArgs};
+pub(crate) use hash::HashArgs;
 pub(crate) use items::{DetailsArgs, ItemAddArgs, ItemCommand, ItemFindArgs, ItemRevertArgs, OriginArgs};
+pub(crate) use matching::MatchArgs;
 pub(crate) use members::{
     CharterCommand, CharterSetArgs, GrantCommand, MemberCommand, MemberWordsArgs, NewKeyArgs, OneMemberArgs,
     PrincipalAddArgs, PrincipalCommand, QuotaCommand, QuotaSetArgs, listed,

@@ -51,6 +51,7 @@ prop_compose! {
             other_matches,
             rendition: Rendition::default(),
             added_at: (added_at > 0).then_some(UnixMillis(added_at)),
+            item_time_ms: (video > 2).then_some(added_at as u32),
             video: (video > 0).then(|| Box::new(VideoEvidence {
                 query: VideoSide { frames: video, time_ms: 5, ..VideoSide::default() },
                 item: VideoSide { frames_matched: 1, first_ms: video, ..VideoSide::default() },
@@ -188,6 +189,7 @@ fn each_fault_of_an_answer_names_its_field() {
         added_at: Some(UnixMillis(4)),
         facts: Some(Box::default()),
         video: None,
+        item_time_ms: Some(7),
     };
     let one = QueryMatches {
         matches: vec![found; 2],

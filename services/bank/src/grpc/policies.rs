@@ -136,13 +136,13 @@ impl pb::policy_service_server::PolicyService for BankGrpc {
 
 fn query_of(message: pb::PolicyQuery) -> Result<QueryFacts, Invalid> {
     let pb::PolicyQuery { quality, kind, surface, size } = message;
-    let known = ["image", "hashes", "undecoded"];
+    let known = ["image", "video", "hashes", "undecoded"];
     let kind = match kind.as_str() {
         "" => "image",
         kind => *known
             .iter()
             .find(|one| **one == kind)
-            .ok_or_else(|| Invalid::new("query.kind", "is none of image, hashes and undecoded"))?,
+            .ok_or_else(|| Invalid::new("query.kind", "is none of image, video, hashes and undecoded"))?,
     };
     let surface = vigie_proto::matching_surface(&surface).map_err(|invalid| invalid.within("query"))?;
     Ok(QueryFacts { quality, kind, surface, size, digest: 0, is_cut: false })

@@ -70,7 +70,7 @@ impl TryFrom<pb::TrialCount> for TrialCount {
 pub struct TriedQuery {
     /// PDQ's quality, 0 to 100, if it is known.
     pub quality: Option<u8>,
-    /// `image`, `hashes` or `undecoded`; empty for `image`.
+    /// `image`, `video`, `hashes` or `undecoded`; empty for `image`.
     pub kind: String,
     /// Where the content comes from, at most 64 bytes; may be empty.
     pub surface: String,

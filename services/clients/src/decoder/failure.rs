@@ -13,7 +13,7 @@ pub enum DecoderError {
     #[error("{0}")]
     Decode(DecodeFailure),
     /// The deadline came first.
-    #[error("the image's time ran out before it was hashed")]
+    #[error("the time ran out before the content was hashed")]
     OutOfTime,
     /// No process could be started to decode it.
     #[error("cannot start a decoder process")]

@@ -6,6 +6,7 @@
 //!   |-- the file: a sealed memfd as standard input
 //!   |-- pixels:   PPM pictures on standard output, each of the declared size, as many as declared
 //!   +-- words:    standard error, bounded, which only decide the kind of a failure
+//! VideoOrder::hash()               `ffprobe` first, then `ffmpeg`; its frames are hashed by the calling thread (`video`)
 //! ```
 //!
 //! Always true:
@@ -13,6 +14,7 @@
 //! - The program's process group is killed as a whole, and its process waited for, before an answer is given.
 //! - What the program writes is that of a stranger: only its size is believed, after it was counted.
 
+mod found;
 mod arguments;
 mod failure;
 mod frames;
@@ -20,8 +22,8 @@ mod input;
 mod probe;
 mod run;
 mod tool;
+mod video;
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,14 +31,14 @@ use super::settings::DecoderSettings;
 
 pub use failure::FfmpegAbsence;
 pub(super) use failure::{RunFault, missing, without_decoder};
+pub use found::is_program;
 pub(super) use run::{Run, Unpassed};
-pub use tool::FfmpegReport;
 pub(super) use tool::Tool;
+pub use tool::{FfmpegReport, VideoReport};
+pub(super) use video::{VideoFault, VideoOrder, missing as missing_for_video};
 
 /// How long an absence is believed: the program may be installed while this one runs.
 const ABSENT_FOR: Duration = Duration::from_secs(60);
-/// Where programs are that a service's environment may not name.
-const FOLDERS: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/opt/local/bin"];
 
 /// The program `ffmpeg`. Clones share what is known of it.
 #[derive(Debug, Clone)]
@@ -64,44 +66,9 @@ impl Ffmpeg {
         {
             return tool.clone();
         }
-        let tool = find(&settings.ffmpeg).and_then(|program| probe::probe(settings, program)).map(Arc::new);
+        let tool =
+            found::find(&settings.ffmpeg).and_then(|program| probe::probe(settings, program)).map(Arc::new);
         *known = Some(Known { tool: tool.clone(), since: Instant::now() });
         tool
-    }
-}
-
-/// The program of this name: a path as it is, a bare name by way of `PATH` and where programs usually are.
-fn find(name: &Path) -> Result<PathBuf, FfmpegAbsence> {
-    if name.as_os_str().is_empty() {
-        return Err(FfmpegAbsence::Off);
-    }
-    if name.components().nth(1).is_some() {
-        return if is_program(name) { Ok(name.to_owned()) } else { Err(FfmpegAbsence::NotFound) };
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(FOLDERS.iter().map(PathBuf::from));
-    // A relative folder is that of whoever has chosen the current one.
-    let programs = folders.filter(|folder| folder.is_absolute()).map(|folder| folder.join(name));
-    programs.into_iter().find(|program| is_program(program)).ok_or(FfmpegAbsence::NotFound)
-}
-
-/// Whether a file is there that this process may run.
-#[must_use]
-pub fn is_program(path: &Path) -> bool {
-    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_looked_for_and_a_path_is_taken_as_it_is() {
-        assert_eq!(find(Path::new("")), Err(FfmpegAbsence::Off));
-        assert!(find(Path::new("true")).unwrap().is_absolute());
-        assert_eq!(find(Path::new("/bin/true")), Ok(PathBuf::from("/bin/true")));
-        for absent in ["no-such-program", "/no/such/program", "/etc/passwd", "/bin"] {
-            assert_eq!(find(Path::new(absent)), Err(FfmpegAbsence::NotFound), "{absent}");
-        }
     }
 }

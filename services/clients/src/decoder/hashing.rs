@@ -14,14 +14,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use vigie_media::video::{Sampling, VideoLimits};
 use vigie_media::{Limits, Outside, Ways};
-use vigie_model::{DecodeFailure, PictureFingerprint};
+use vigie_model::{DecodeFailure, PictureFingerprint, VideoFingerprint};
 use vigie_sandbox::{Posture, Requirement};
 
 use super::failure::{DecoderError, StartError};
-use super::ffmpeg::{Ffmpeg, FfmpegAbsence, FfmpegReport, missing};
+use super::ffmpeg::{Ffmpeg, FfmpegAbsence, FfmpegReport, VideoReport, missing, missing_for_video};
 use super::metrics::DecoderMetrics;
 use super::settings::DecoderSettings;
+use super::video;
 use crate::decoder::Decoder;
 
 /// The wait before another process is tried where none could be started: doubled with each try, up to the longest.
@@ -91,6 +93,18 @@ impl Hashing {
         Ok(tool.report())
     }
 
+    /// The programs that decode videos. They are started if that was not done, to ask what they can do.
+    ///
+    /// # Errors
+    /// [`FfmpegAbsence`], when one is missing: digests of a video are searched all the same.
+    pub fn video(&self) -> Result<VideoReport, FfmpegAbsence> {
+        let Shared { settings, metrics, ffmpeg, .. } = &*self.0;
+        if !self.has_processes() {
+            return Err(FfmpegAbsence::NoProcesses);
+        }
+        video::report(settings, metrics, ffmpeg)
+    }
+
     /// The hasher of one thread, which stays on the thread that calls this.
     #[must_use]
     pub fn hasher(&self) -> Hasher {
@@ -138,7 +152,7 @@ fn retry(shared: &Weak<Shared>, ended: &Receiver<()>) {
     }
 }
 
-/// Hashes the images of one thread.
+/// Hashes the images and videos of one thread.
 #[derive(Debug)]
 pub struct Hasher {
     hashing: Hashing,
@@ -171,6 +185,26 @@ impl Hasher {
         let new = || Decoder::with(settings.clone(), metrics.clone(), ffmpeg.clone());
         let decoder = self.decoder.get_or_insert_with(new);
         decoder.hash(content, limits, ways, deadline)
+    }
+
+    /// Decodes the video `content` within `limits` by the programs `ffprobe` and `ffmpeg`, and hashes the frames that `sampling` chooses.
+    /// It ends at `deadline`, or sooner by [`VideoLimits::within`]: with the frames that were hashed until then, and a reason why they
+    /// are not all.
+    ///
+    /// # Errors
+    /// [`DecoderError`]: no frame could be hashed, since the file is no video, or a program is missing, has failed, or ran out of time.
+    pub fn hash_video(
+        &mut self,
+        content: &[u8],
+        limits: &VideoLimits,
+        sampling: Sampling,
+        deadline: Instant,
+    ) -> Result<VideoFingerprint, DecoderError> {
+        if !self.hashing.has_processes() {
+            return Err(DecoderError::Decode(missing_for_video(&FfmpegAbsence::NoProcesses)));
+        }
+        let Shared { settings, metrics, ffmpeg, .. } = &*self.hashing.0;
+        video::hash(settings, metrics, ffmpeg, content, limits, sampling, deadline)
     }
 }
 

@@ -6,9 +6,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use vigie_media::outside::Coding;
+use vigie_model::{DecodeFailureKind, VideoFingerprint, VideoPartial};
 use vigie_sandbox::Posture;
 
-use super::failure::WorkerDeath;
+use super::failure::{DecoderError, WorkerDeath};
 use super::ffmpeg::RunFault;
 
 /// Counts processes: how many there are, how many were started, and how they died. Clones share their counts.
@@ -22,6 +23,17 @@ pub struct DecoderMetrics {
     formats: Family<FormatLabels, Gauge>,
     runs: Counter,
     run_failures: Family<DeathLabels, Counter>,
+    decodes_video: Gauge,
+    videos: Counter,
+    video_frames: Counter,
+    video_failures: Family<DeathLabels, Counter>,
+    video_partials: Family<ReasonLabels, Counter>,
+}
+
+/// The label set has one value for each [`VideoPartial`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
 }
 
 /// The label set has one value for each [`Coding`].
@@ -60,6 +72,9 @@ struct PostureLabels {
 /// The kind of a process that could not be started.
 const NOT_STARTED: &str = "not_started";
 
+/// The kind of a video whose call ended first.
+const DEADLINE: &str = WorkerDeath::Deadline.name();
+
 /// The first frame of a file was hashed after its process had died.
 const HASHED: &str = "hashed";
 /// The first frame was not hashed either: the file has no picture hashes.
@@ -78,7 +93,7 @@ impl DecoderMetrics {
     /// Figures that are read by way of `registry`.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        let Self { workers, starts, deaths, first_frame_tries, posture, formats, runs, run_failures } =
+        let Self { workers, starts, deaths, first_frame_tries, posture, formats, runs, run_failures, .. } =
             metrics.clone();
         registry.register("vigie_decoder_workers", "Decoder processes that run", workers);
         registry.register("vigie_decoder_starts", "Decoder processes that were started", starts);
@@ -109,6 +124,7 @@ impl DecoderMetrics {
             "Pictures that ffmpeg gave no pixels of, by kind; refused is the program's own word for a damaged or unknown file",
             run_failures,
         );
+        metrics.register_videos(registry);
         for kind in RunFault::NAMES {
             let _counter = metrics.run_failures.get_or_create_owned(&DeathLabels { kind });
         }
@@ -122,6 +138,33 @@ impl DecoderMetrics {
         }
         metrics.protected_by(Posture::None);
         metrics
+    }
+
+    fn register_videos(&self, registry: &mut Registry) {
+        let Self { decodes_video, videos, video_frames, video_failures, video_partials, .. } = self.clone();
+        registry.register(
+            "vigie_video_decoder",
+            "1 if ffmpeg and ffprobe decode videos here; 0 where one is missing or was not looked for yet",
+            decodes_video,
+        );
+        registry.register("vigie_videos", "Videos that ffprobe and ffmpeg were started for", videos);
+        registry.register("vigie_video_frames", "Frames of videos that were hashed and kept", video_frames);
+        registry.register(
+            "vigie_video_failures",
+            "Videos of which no frame was hashed, by kind; deadline is that of the call",
+            video_failures,
+        );
+        registry.register(
+            "vigie_video_partial",
+            "Videos of which only a part was sampled, by reason",
+            video_partials,
+        );
+        for kind in DecodeFailureKind::ALL.map(DecodeFailureKind::name).into_iter().chain([DEADLINE]) {
+            let _counter = self.video_failures.get_or_create_owned(&DeathLabels { kind });
+        }
+        for reason in VideoPartial::ALL.map(VideoPartial::name) {
+            let _counter = self.video_partials.get_or_create_owned(&ReasonLabels { reason });
+        }
     }
 
     /// Shows the protection that decoding has.
@@ -148,6 +191,34 @@ impl DecoderMetrics {
 
     pub(super) fn run_failed(&self, fault: RunFault) {
         self.run_failures.get_or_create_owned(&DeathLabels { kind: fault.name() }).inc();
+    }
+
+    /// Shows whether the programs for videos are there.
+    pub(super) fn decodes_video(&self, is_there: bool) {
+        self.decodes_video.set(i64::from(is_there));
+    }
+
+    /// The programs were started for a video.
+    pub(super) fn ran_for_video(&self) {
+        self.videos.inc();
+    }
+
+    /// The outcome of a video.
+    pub(super) fn hashed_video(&self, hashed: &Result<VideoFingerprint, DecoderError>) {
+        let failed = |kind| {
+            self.video_failures.get_or_create_owned(&DeathLabels { kind }).inc();
+        };
+        match hashed {
+            Ok(VideoFingerprint { frames, partial, .. }) => {
+                self.video_frames.inc_by(u64::try_from(frames.len()).unwrap_or(u64::MAX));
+                if let Some(reason) = partial.map(VideoPartial::name) {
+                    self.video_partials.get_or_create_owned(&ReasonLabels { reason }).inc();
+                }
+            }
+            Err(DecoderError::Decode(failure)) => failed(failure.kind.name()),
+            Err(DecoderError::OutOfTime) => failed(DEADLINE),
+            Err(DecoderError::Start(_)) => failed(DecodeFailureKind::Unavailable.name()),
+        }
     }
 
     pub(super) fn started(&self, posture: Posture) {

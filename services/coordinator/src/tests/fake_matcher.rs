@@ -93,7 +93,7 @@ impl FakeMatcher {
         let config = ServingConfig { drain_ms_max: 100, ..ServingConfig::default().without_lame_duck() };
         let stop = shutdown.clone();
         let serving = tokio::spawn(async move {
-            vigie_serving::serve(listener, routes, 1 << 20, &config, stop).await.unwrap();
+            vigie_serving::serve(listener, routes, 2 << 20, &config, stop).await.unwrap();
         });
         Self { address, manner, asked, shutdown, serving: Some(serving) }
     }
@@ -162,6 +162,7 @@ fn found(query: &Query, identity: ShardIdentity, options: &SearchOptions) -> Que
 pub(crate) fn one_match(item: u64, distance: u16) -> Match {
     Match {
         video: None,
+        item_time_ms: None,
         item: ItemId(item),
         bank: BankId(1),
         bank_name: "known".parse().unwrap(),

@@ -32,6 +32,7 @@ mod tests;
 pub use fault::{FileError, Unknown};
 pub use format::{Format, UnknownFormat};
 pub use left_out::LeftOut;
+pub use lines::frames::video_of_file;
 pub use lines::item_json::ItemJson;
 pub use lines::parts::file_name;
 pub use lines::{LINE_BYTES_MAX, Line, Lines};

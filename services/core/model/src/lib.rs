@@ -45,8 +45,8 @@ pub mod topology;
 /// The frames of a video, and their text.
 pub use vigie_hashes::frames;
 pub use vigie_hashes::{
-    Distance, FRAME_BYTES, Frame, Frames, FramesError, Hash, HashError, HashType, HashTypeSet, Md5Hash,
-    Metric, PdqHash, Sha256Hash, UnknownHashType,
+    Distance, DistinctFrames, FRAME_BYTES, Frame, Frames, FramesError, Hash, HashError, HashType,
+    HashTypeSet, Md5Hash, Metric, PdqHash, Sha256Hash, UnknownHashType,
 };
 
 pub use banks::{bank, bank_ref, bank_set, match_ratio, member};
@@ -72,7 +72,7 @@ pub use matching::{Content, Decoded, DecodedVideo, HashTypeSearch, MatchCall, Ma
 pub use member::{MemberId, MemberName, MemberNameError};
 pub use query::{
     Limit, LimitError, Match, MaxDistanceError, MaxDistances, Query, QueryHash, QueryMatches, Rank,
-    SearchAnswer, SearchOptions, ShardAnswer, hash_types,
+    SearchAnswer, SearchOptions, ShardAnswer, Stills, hash_types,
 };
 pub use rendition::{Rendition, Variant, Way};
 pub use sequence::{Sequence, UnixMillis};

@@ -74,12 +74,23 @@ pub struct SearchOptions {
     pub max_distances: MaxDistances,
     /// When a video matches.
     pub video_rules: VideoRules,
+    /// Banks, among those that are searched, whose charters let videos and images answer one another. A frontend computes them.
+    pub stills: Stills,
     /// How many items to answer for each query, the nearest first.
     pub limit: Limit,
     /// The answer must hold every change up to this one.
     pub min_sequence: Sequence,
     /// The least share of shards to take an answer from.
     pub min_coverage: MinCoverage,
+}
+
+/// The banks in which a frame of a video and an image may match.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stills {
+    /// Frames of these banks' videos answer images; `None` for no bank.
+    pub frames_of: Option<Arc<BankSet>>,
+    /// Images of these banks answer videos; `None` for no bank.
+    pub images_of: Option<Arc<BankSet>>,
 }
 
 impl SearchOptions {
@@ -191,7 +202,8 @@ pub struct Match {
     pub variant: Variant,
     /// Whether the index that found it finds everything.
     pub exact: bool,
-    /// Further pairs of a query hash and a hash of this item within the asked distance.
+    /// Further pairs of a query hash and a hash of this item within the asked distance. All videos of a query and of an item count as one
+    /// pair, if they match.
     pub other_matches: u32,
     /// Which frame of the content matched, and how it was hashed. The frontend knows it; for others it is the first frame, plain.
     pub rendition: Rendition,
@@ -199,7 +211,10 @@ pub struct Match {
     pub added_at: Option<UnixMillis>,
     /// What the members say of the item, for the member that asks; `None` where nothing is said.
     pub facts: Option<Box<Facts>>,
-    /// How the query, which is a video, matches the item; `None` where a hash of another type matched. The distance is then that of the
+    /// When the frame of the item's video is shown that an image is near, in milliseconds; `None` where it is near an image.
+    pub item_time_ms: Option<u32>,
+    /// How the query, which is a video, matches the item; `None` where only hashes of other types do. Of an item that matches in both ways
+    /// the hash type says which of them is nearer, and so what the distance and the rank are of; the distance of videos is that of the
     /// nearest two frames.
     pub video: Option<Box<VideoEvidence>>,
 }
@@ -235,8 +250,8 @@ impl Match {
     #[must_use]
     pub fn rank(&self) -> Rank {
         match &self.video {
-            Some(evidence) => Rank::of_video(evidence, self.item),
-            None => Rank::of_hash(self.distance, self.item),
+            Some(evidence) if self.hash_type == HashType::VPDQ => Rank::of_video(evidence, self.item),
+            Some(_) | None => Rank::of_hash(self.distance, self.item),
         }
     }
 

@@ -37,7 +37,9 @@ impl MatchFacts {
             bank_ref,
             distance: found.distance.0.into(),
             hash_type: found.hash_type.name().unwrap_or("unknown"),
-            exact: found.distance.0 == 0,
+            exact: found.distance.0 == 0 && found.video.is_none(),
+            query_share: found.video.as_ref().map_or(100, |video| (video.query.permille() / 10).into()),
+            item_share: found.video.as_ref().map_or(100, |video| (video.item.permille() / 10).into()),
             variant: found.variant.name().into(),
             labels: found.labels.to_vec(),
             age_days: now.0.saturating_sub(added_at) / DAY_MS,
@@ -74,6 +76,8 @@ mod tests {
     use vigie_consortium::{Change, Charter, CharterDraft, Directory, Member};
     use vigie_model::{BankId, Distance, Facts, HashType, ItemId, OpinionKind, Rendition, Sequence, Variant};
 
+    use vigie_model::video::{VideoEvidence, VideoRuleSet, VideoSide};
+
     use super::*;
 
     const OTHER: MemberId = MemberId(2);
@@ -109,6 +113,7 @@ mod tests {
     fn found(bank: u32, facts: Option<Facts>) -> Match {
         Match {
             video: None,
+            item_time_ms: None,
             item: ItemId(9),
             bank: BankId(bank),
             bank_name: "former".parse().unwrap(),
@@ -123,6 +128,21 @@ mod tests {
             added_at: Some(UnixMillis(DAY_MS)),
             facts: facts.map(Box::new),
         }
+    }
+
+    #[test]
+    fn a_match_of_a_video_is_described_by_the_shares_that_match() {
+        let side = |time_ms, time_matched_ms| VideoSide { time_ms, time_matched_ms, ..VideoSide::default() };
+        let evidence = VideoEvidence {
+            query: side(10_000, 8_999),
+            item: side(3_000, 1_000),
+            rules: VideoRuleSet::default(),
+        };
+        let video = Match { video: Some(Box::new(evidence)), distance: Distance(0), ..found(2, None) };
+        let seen = MatchFacts::of_match(&view(), OTHER, &video, UnixMillis(4 * DAY_MS));
+        assert_eq!((seen.query_share, seen.item_share, seen.exact), (89, 33, false));
+        let picture = MatchFacts::of_match(&view(), OTHER, &found(2, None), UnixMillis(4 * DAY_MS));
+        assert_eq!((picture.query_share, picture.item_share), (100, 100));
     }
 
     #[test]

@@ -21,8 +21,12 @@ pub struct MatchFacts {
     pub distance: u32,
     /// The name of the hash type that matched.
     pub hash_type: &'static str,
-    /// The hashes are equal.
+    /// The hashes are equal. Of videos that is not said.
     pub exact: bool,
+    /// How much of the query's time matches, in percent, rounded down; 100 for anything but a video.
+    pub query_share: u32,
+    /// How much of the item's time matches, in the same way.
+    pub item_share: u32,
     /// The rendition of the query that matched.
     pub variant: Box<str>,
     /// The item's labels.
@@ -66,6 +70,8 @@ impl MatchFacts {
             distance,
             hash_type: "pdq",
             exact: distance == 0,
+            query_share: 100,
+            item_share: 100,
             variant: Box::default(),
             labels: Vec::new(),
             classification: Vec::new(),
@@ -89,7 +95,7 @@ impl MatchFacts {
 pub struct QueryFacts {
     /// The quality of the query's hash, 0 to 100; `None` where the query brought no image.
     pub quality: Option<u32>,
-    /// What the query brought: "image" or "hashes".
+    /// What the query brought: "image", "video", "hashes", or "undecoded".
     pub kind: &'static str,
     /// The word that the caller sent for where the content appears, such as "avatar"; may be empty.
     pub surface: Box<str>,

@@ -33,13 +33,15 @@ macro_rules! field {
 }
 
 /// Every field of a match with one value.
-pub(crate) static MATCH_FIELDS: [MatchField; 16] = [
+pub(crate) static MATCH_FIELDS: [MatchField; 18] = [
     field!(MatchField, "bank", Text, |facts| Scalar::Text(&facts.bank)),
     field!(MatchField, "owner", Text, |facts| Scalar::Text(&facts.owner)),
     field!(MatchField, "alias", Text, |facts| Scalar::Text(&facts.alias)),
     field!(MatchField, "distance", Int, |facts| Scalar::Int(facts.distance.into())),
     field!(MatchField, "hash_type", Text, |facts| Scalar::Text(facts.hash_type)),
     field!(MatchField, "exact", Bool, |facts| Scalar::Bool(facts.exact)),
+    field!(MatchField, "query_share", Int, |facts| Scalar::Int(facts.query_share.into())),
+    field!(MatchField, "item_share", Int, |facts| Scalar::Int(facts.item_share.into())),
     field!(MatchField, "variant", Text, |facts| Scalar::Text(&facts.variant)),
     field!(MatchField, "age_days", Int, |facts| Scalar::Int(saturated(facts.age_days))),
     field!(MatchField, "positives", Int, |facts| Scalar::Int(facts.positives.into())),

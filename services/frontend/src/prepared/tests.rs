@@ -26,6 +26,7 @@ fn renditions(prepared: &Prepared) -> Vec<(u32, Way, usize)> {
 fn one_match(item: u64, distance: u16) -> Match {
     Match {
         video: None,
+        item_time_ms: None,
         item: ItemId(item),
         bank: BankId(1),
         bank_name: "known".parse().unwrap(),

@@ -49,6 +49,7 @@ impl Rights {
         asked: &mut MatchCall,
     ) -> Result<Self, Status> {
         let (view, now) = (called.view()?, called.now());
+        asked.options.stills = view.stills().clone();
         if !view.directory().is_on() {
             // Without members every bank is the host's, and one that it tries in shadow is answered to nobody.
             if view.directory().banks().iter().any(|bank| bank.charter.is_shadow()) {

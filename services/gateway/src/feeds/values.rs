@@ -7,7 +7,7 @@ use vigie_clients::{BankClient, Code, DescribedItem, ItemSearch};
 use vigie_consortium::Submission;
 use vigie_formats::programme::Record;
 use vigie_model::{
-    BankRef, Content, Hash, ItemContent, ItemId, Limit, MatchCall, MaxDistances, Query, QueryHash,
+    BankRef, Content, Hash, HashType, ItemContent, ItemId, Limit, MatchCall, MaxDistances, Query, QueryHash,
     SearchOptions, Sequence, Variant,
 };
 
@@ -33,8 +33,14 @@ pub(super) async fn keep_values_that_are_gone(
 ) -> Result<(), Refusal> {
     let gone = records.iter().filter(|(_, record)| record.withdrawn).flat_map(|(_, record)| &record.hashes);
     let gone: BTreeSet<Hash> = gone.cloned().collect();
-    let gone: Vec<Hash> = gone.into_iter().collect();
+    // A search finds videos that share frames, of which none need have the same.
+    let (videos, gone): (Vec<Hash>, Vec<Hash>) =
+        gone.into_iter().partition(|hash| hash.hash_type() == HashType::VPDQ);
     let mut living = BTreeSet::new();
+    if !videos.is_empty() {
+        let found = read_through(caller, bank, &videos, deadline).await?;
+        living.extend(if own_alone { with_own(caller, found, deadline).await? } else { hashes_of(found) });
+    }
     for some in gone.chunks(Query::BATCH_MAX) {
         let found = among(caller, bank, some, as_of, own_alone, deadline).await?;
         living.extend(if own_alone { with_own(caller, found, deadline).await? } else { hashes_of(found) });

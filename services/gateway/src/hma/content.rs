@@ -20,7 +20,7 @@ use crate::hma::banks;
 use crate::hma::input::{self, ByUrl};
 use crate::hma::json;
 use crate::hma::refusal::Refusal;
-use crate::hma::signals::{hash, name_of, type_named};
+use crate::hma::signals::{hash, name_of, text_of, type_named};
 use crate::media::form::is_form;
 use crate::shared::Shared;
 use crate::upstream::Caller;
@@ -154,7 +154,7 @@ async fn bank_hashes(
 }
 
 fn signals(hashes: &[Hash]) -> Map<String, Value> {
-    hashes.iter().map(|hash| (name_of(hash.hash_type()), Value::String(hash.to_text()))).collect()
+    hashes.iter().map(|hash| (name_of(hash.hash_type()), Value::String(text_of(hash)))).collect()
 }
 
 /// The content of a path, which has to be of the bank of the path.

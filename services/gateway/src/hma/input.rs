@@ -12,7 +12,7 @@ use vigie_model::{Hash, HashType, Quality};
 
 use crate::hma::json::read;
 use crate::hma::refusal::Refusal;
-use crate::hma::signals::{ContentType, name_of, type_named};
+use crate::hma::signals::{ContentType, name_of, text_of, type_named};
 use crate::media::bodies::ReadBody;
 use crate::media::form::{Form, is_form};
 use crate::problem::Problem;
@@ -60,7 +60,7 @@ pub(crate) struct Computed {
 impl Computed {
     /// The hash as text; empty where there is none.
     pub(crate) fn text(&self) -> String {
-        self.hash.as_ref().map(Hash::to_text).unwrap_or_default()
+        self.hash.as_ref().map(text_of).unwrap_or_default()
     }
 }
 
@@ -109,15 +109,7 @@ pub(crate) async fn hashes(
     media: &Media,
     types: Option<&str>,
 ) -> Result<Vec<Computed>, Refusal> {
-    let hash_type = media.content_type.hash_type();
-    if let Some(types) = types {
-        for name in types.split(',') {
-            if type_named(name.trim())? != hash_type {
-                let (kind, of) = (media.content_type.name(), name_of(hash_type));
-                return Err(Refusal::bad(format!("a {kind} has no such signal type; it has {of}")));
-            }
-        }
-    }
+    let wanted = wanted(media.content_type, types)?;
     // Fetching and reading have bounds of their own.
     caller.begin_anew();
     let hash = match media.content_type {
@@ -128,7 +120,30 @@ pub(crate) async fn hashes(
             Some(Hash::md5(digest.map_err(|_| Problem::busy("the server stops"))?))
         }
     };
+    let hash_type = wanted;
     Ok(vec![Computed { hash_type, hash }])
+}
+
+/// The type that is computed of content of this kind: the only one that is wanted, or may be.
+fn wanted(content_type: ContentType, types: Option<&str>) -> Result<HashType, Refusal> {
+    let of_kind = content_type.hash_types();
+    let kind = content_type.name();
+    let (mut computed, mut not_computed) = (None, false);
+    for name in types.into_iter().flat_map(|types| types.split(',')) {
+        let hash_type = type_named(name.trim())?;
+        if !of_kind.contains(&hash_type) {
+            let of: Vec<String> = of_kind.iter().copied().map(name_of).collect();
+            return Err(Refusal::bad(format!("a {kind} has no such signal type; it has {}", of.join(", "))));
+        }
+        if of_kind.first() == Some(&hash_type) { computed = Some(hash_type) } else { not_computed = true }
+    }
+    match (computed, of_kind.first()) {
+        (None, _) if not_computed => Err(Refusal::bad(
+            "vpdq is not computed of files here; hash the video where it is, and look up or bank the signal",
+        )),
+        (Some(hash_type), _) | (None, Some(&hash_type)) => Ok(hash_type),
+        (None, None) => Err(Refusal::bad(format!("a {kind} has no signal type"))),
+    }
 }
 
 async fn pdq(caller: &Caller, image: Bytes) -> Result<Option<Hash>, Refusal> {

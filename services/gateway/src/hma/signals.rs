@@ -1,18 +1,22 @@
 //! HMA's names for hash types, and hashes as its clients write them.
 
-use vigie_model::{Distance, Hash, HashType};
+use vigie_model::video::{VideoEvidence, VideoSide};
+use vigie_model::{Distance, Hash, HashType, Match};
 
 use crate::hma::refusal::Refusal;
 
 /// HMA's name for MD5, which its clients know for videos.
 const VIDEO_MD5: &str = "video_md5";
 
-/// Kinds of content, each with the hash type that HMA computes of it.
+/// The types that HMA has where threatexchange's extension `vpdq` is on.
+pub(crate) const TYPES: [HashType; 3] = [HashType::PDQ, HashType::MD5, HashType::VPDQ];
+
+/// Kinds of content, each with the hash types that HMA has of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ContentType {
     /// A picture: PDQ.
     Photo,
-    /// A video: MD5.
+    /// A video: MD5 and vPDQ.
     Video,
 }
 
@@ -27,11 +31,11 @@ impl ContentType {
         }
     }
 
-    /// The type that is computed of it.
-    pub(crate) const fn hash_type(self) -> HashType {
+    /// The types that it has.
+    pub(crate) const fn hash_types(self) -> &'static [HashType] {
         match self {
-            Self::Photo => HashType::PDQ,
-            Self::Video => HashType::MD5,
+            Self::Photo => &[HashType::PDQ],
+            Self::Video => &[HashType::MD5, HashType::VPDQ],
         }
     }
 
@@ -67,13 +71,38 @@ pub(crate) fn hash(hash_type: HashType, text: &str) -> Result<Hash, Refusal> {
         .map_err(|error| Refusal::bad(format!("invalid signal for {}: {error}", name_of(hash_type))))
 }
 
-/// A distance as HMA writes it: a number for types that have one, `-` for those that are equal or not.
-pub(crate) fn distance(hash_type: HashType, distance: Distance) -> String {
+/// The distance of a match as HMA writes it: a number for types that have one, `-` for those that are equal or not, and of a video the shares
+/// of the query's and of the item's frames that match.
+pub(crate) fn distance(found: &Match) -> String {
+    match &found.video {
+        Some(evidence) => shares(evidence),
+        None => distance_of(found.hash_type, found.distance),
+    }
+}
+
+fn distance_of(hash_type: HashType, distance: Distance) -> String {
     if hash_type.distance_max() == Distance(0) { "-".to_owned() } else { distance.0.to_string() }
+}
+
+/// As threatexchange writes them: `100%[33%]`.
+fn shares(VideoEvidence { query, item, .. }: &VideoEvidence) -> String {
+    format!("{:.0}%[{:.0}%]", percent(query), percent(item))
+}
+
+/// The share of a side's distinct frames that match, in percent; 0 where it has none.
+pub(crate) fn percent(side: &VideoSide) -> f64 {
+    if side.frames == 0 { 0.0 } else { f64::from(side.frames_matched) * 100.0 / f64::from(side.frames) }
+}
+
+/// A hash as HMA writes it.
+pub(crate) fn text_of(hash: &Hash) -> String {
+    hash.to_line()
 }
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::video::VideoRuleSet;
+
     use super::*;
 
     #[test]
@@ -82,8 +111,14 @@ mod tests {
         assert_eq!(name_of(HashType::MD5), "video_md5");
         assert_eq!(type_named("video_md5").unwrap(), HashType::MD5);
         assert!(type_named("nope").is_err());
-        assert_eq!(distance(HashType::PDQ, Distance(9)), "9");
-        assert_eq!(distance(HashType::MD5, Distance(0)), "-");
+        assert_eq!(distance_of(HashType::PDQ, Distance(9)), "9");
+        assert_eq!(distance_of(HashType::MD5, Distance(0)), "-");
+        let side = |frames, frames_matched| VideoSide { frames, frames_matched, ..VideoSide::default() };
+        let evidence =
+            VideoEvidence { query: side(7, 6), item: side(40, 13), rules: VideoRuleSet::default() };
+        // 85.7 and 32.5, which Python rounds to the even number.
+        assert_eq!(shares(&evidence), "86%[32%]");
+        assert!(percent(&side(0, 0)).abs() < f64::EPSILON);
         assert_eq!(ContentType::of_media_type("image/jpeg"), Some(ContentType::Photo));
         assert_eq!(ContentType::of_media_type("text/html"), None);
     }

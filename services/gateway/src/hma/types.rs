@@ -8,15 +8,14 @@ use vigie_model::HashType;
 
 use crate::cluster::Indexed;
 use crate::hma::refusal::Refusal;
-use crate::hma::signals::{ContentType, name_of, type_named};
+use crate::hma::signals::{ContentType, TYPES, name_of, type_named};
 use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::upstream::Caller;
 
 /// Lists the types of signals.
 pub(crate) async fn signal_types() -> Json<Value> {
-    let types =
-        ContentType::ALL.map(|kind| json!({ "enabled_ratio": 1.0, "name": name_of(kind.hash_type()) }));
+    let types = TYPES.map(|hash_type| json!({ "enabled_ratio": 1.0, "name": name_of(hash_type) }));
     Json(Value::from(types.to_vec()))
 }
 
@@ -38,7 +37,7 @@ impl OfType {
     fn types(&self) -> Result<Vec<HashType>, Refusal> {
         match self.signal_type.as_deref().filter(|name| !name.is_empty()) {
             Some(name) => Ok(vec![type_named(name)?]),
-            None => Ok(ContentType::ALL.map(ContentType::hash_type).to_vec()),
+            None => Ok(TYPES.to_vec()),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::when::{Since, When};
 /// What to do with items.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ItemCommand {
-    /// Add items to a bank: images, which are hashed here and never sent, or a file of hashes
+    /// Add items to a bank: images, which are hashed here and never sent, the frames of a video, or a file of hashes
     Add(Box<ItemAddArgs>),
     /// Show one item, with what is said of it and by whom
     Show {
@@ -133,12 +133,13 @@ pub(crate) enum ItemCommand {
 pub(crate) struct ItemAddArgs {
     /// The bank's name
     pub(crate) bank: BankRef,
-    /// Image files, or folders of them, in which other files are counted and left out
+    /// Image files, files of the frames of a video as the tools of vPDQ write them, or folders of these, in which other files are
+    /// counted and left out
     #[arg(value_name = "FILE|DIR", required_unless_present = "hashes", conflicts_with = "hashes")]
     pub(crate) paths: Vec<PathBuf>,
     /// A file of hashes, or `-` for standard input. Its format is recognised: tables with a header of hash types, labels and
     /// external_reference; JSON Lines, also as `vigie hash --json` and `vigie item list --json` print them; lists of hashes of
-    /// one type; and what md5sum, the PDQ tool, ThreatExchange, tx, HMA, StopNCII and NCMEC write
+    /// one type; and what md5sum, the PDQ tool, the tools of vPDQ, ThreatExchange, tx, HMA, StopNCII and NCMEC write
     #[arg(long, value_name = "FILE")]
     pub(crate) hashes: Option<PathBuf>,
     /// How the file is read

@@ -288,7 +288,7 @@ pub(crate) enum CharterCommand {
     /// Change them; what is not named stays
     #[command(override_usage = "vigie bank charter set <BANK> <TERMS>...", group = ArgGroup::new("terms").required(true).multiple(true).args([
         "taxonomies", "two_person_items", "purge_hours", "confirmations", "hold_on_negatives", "shadow", "suppresses",
-        "dispute_days", "record_days",
+        "dispute_days", "record_days", "frames_answer_images", "images_answer_videos",
     ]))]
     Set(Box<CharterSetArgs>),
 }
@@ -325,6 +325,12 @@ pub(crate) struct CharterSetArgs {
     /// Days for which matches are recorded, at most 730; 0 for no records. `vigie explain` reads them
     #[arg(long, value_name = "DAYS")]
     pub(crate) record_days: Option<u32>,
+    /// Whether an image that is near a frame of one of the bank's videos matches that item
+    #[arg(long, value_name = "on|off", value_parser = yes_or_no("on", "off"))]
+    pub(crate) frames_answer_images: Option<bool>,
+    /// Whether a video with a frame that is near one of the bank's images matches that item
+    #[arg(long, value_name = "on|off", value_parser = yes_or_no("on", "off"))]
+    pub(crate) images_answer_videos: Option<bool>,
     /// Where
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,

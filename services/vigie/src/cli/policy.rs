@@ -65,7 +65,7 @@ pub(crate) struct PolicyTryArgs {
     #[arg(long, default_value = "", hide_default_value = true, value_name = "WORD", value_parser = surface)]
     pub(crate) surface: Box<str>,
     /// What was sent [default: as the line says]
-    #[arg(long, value_parser = PossibleValuesParser::new(["image", "hashes", "undecoded"]))]
+    #[arg(long, value_parser = PossibleValuesParser::new(["image", "video", "hashes", "undecoded"]))]
     pub(crate) kind: Option<String>,
     /// PDQ's quality of the content, 0 to 100 [default: as the line says]
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100))]
@@ -111,7 +111,7 @@ mod tests {
             ("vigie policy get --version 0", "1.."),
             ("vigie policy try a --version 1 --matches -", "cannot be used with"),
             ("vigie policy try a", "--matches"),
-            ("vigie policy try a --matches - --kind video", "undecoded"),
+            ("vigie policy try a --matches - --kind sound", "undecoded"),
             ("vigie policy try a --matches - --quality 101", "0..=100"),
             (&format!("vigie match a.jpg --surface {}", "x".repeat(65)), "64 bytes"),
         ] {

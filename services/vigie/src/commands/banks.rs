@@ -3,6 +3,7 @@
 pub(crate) mod bank;
 pub(crate) mod item;
 pub(crate) mod item_details;
+mod item_files;
 pub(crate) mod item_holds;
 mod item_revert;
 mod hash_source;

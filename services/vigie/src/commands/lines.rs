@@ -2,6 +2,7 @@
 
 mod coverage;
 mod decisions;
+mod hashed_video;
 mod videos;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::output::ErrorLine;
 
 pub(crate) use coverage::CoverageObject;
 pub(crate) use decisions::{DecisionObject, FactsObject, decision_words};
+pub(crate) use hashed_video::VideoLine;
 pub(crate) use videos::{EvidenceObject, VideoObject, evidence_words};
 
 /// A file whose fingerprints were computed. The fields up to `variants` are of the first frame.

@@ -1,11 +1,15 @@
-//! Hashes to ask about, one line each: a hash, which a name may follow, or the JSON of a hashed file or an item.
+//! Hashes to ask about, one line each: a hash, which a name may follow, or the JSON of a hashed file or an item. A text of the frames of one
+//! video, as the tools of vPDQ write them, is one query.
 
 use std::io::{self, Read};
 
 use vigie_formats::files::{ItemJson, Line, Lines};
-use vigie_model::{Hash, HashType};
+use vigie_model::{Hash, HashType, frames};
 
 use super::query_hashes::QueryHashes;
+
+/// The longest text of one video.
+const VIDEO_BYTES_MAX: usize = 2 << 20;
 
 /// One line.
 #[derive(Debug)]
@@ -21,7 +25,38 @@ pub(crate) struct QueryLine {
 /// Reads the lines of a text; empty ones are left out.
 pub(crate) fn query_lines<'a>(source: impl Read + 'a) -> impl Iterator<Item = io::Result<QueryLine>> {
     let mut lines = Lines::new(Box::new(source));
-    std::iter::from_fn(move || lines.next_line().map(|line| line.map(query_line)).transpose())
+    let mut is_first = true;
+    std::iter::from_fn(move || {
+        let is_first = std::mem::replace(&mut is_first, false);
+        let read = lines.next_line().map(|line| line.map(|line| (is_frame(&line), query_line(line))));
+        match read.transpose()? {
+            Ok((Some(frame), line)) if is_first => Some(video(frame, line.line, &mut lines)),
+            read => Some(read.map(|(_, line)| line)),
+        }
+    })
+}
+
+/// The text of a line that is one frame of a video.
+fn is_frame(line: &Line<'_>) -> Option<String> {
+    line.text.as_ref().ok().filter(|text| frames::text::is_line(text.trim())).map(|text| (*text).to_owned())
+}
+
+/// Reads the rest of a text whose first line is a frame: all of it is one video.
+fn video(first: String, line: u64, lines: &mut Lines<'_>) -> io::Result<QueryLine> {
+    let (mut text, mut fault) = (first, None);
+    while let Some(Line { number, text: more }) = lines.next_line()? {
+        match more {
+            Ok(more) if text.len() + more.len() < VIDEO_BYTES_MAX => {
+                text.push('\n');
+                text.push_str(more);
+            }
+            Ok(_) => fault = fault.or(Some(format!("is a video of more than {VIDEO_BYTES_MAX} bytes"))),
+            Err(reason) => fault = fault.or(Some(format!("is a video whose line {number} {reason}"))),
+        }
+    }
+    let read = || Hash::from_text(HashType::VPDQ, &text).map_err(|error| error.to_string());
+    let hashes = fault.map_or_else(read, Err).map(|video| QueryHashes::plain(vec![video]));
+    Ok(QueryLine { line, name: None, hashes })
 }
 
 fn query_line(line: Line<'_>) -> QueryLine {
@@ -37,7 +72,12 @@ fn query(text: &str) -> (Option<String>, Result<QueryHashes, String>) {
     if text.starts_with('{') {
         return query_of_json(text);
     }
-    let (hash, name) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    // The list of a video's frames may have spaces between them, and no bracket within.
+    let list = text.starts_with('[').then(|| text.find(']')).flatten();
+    let (hash, name) = match list {
+        Some(end) => text.split_at(end + 1),
+        None => text.split_once(char::is_whitespace).unwrap_or((text, "")),
+    };
     // `md5sum` writes a star before the name of a file that it read as bytes.
     let name = name.trim().trim_start_matches('*');
     let name = (!name.is_empty()).then(|| name.chars().filter(|letter| !letter.is_control()).collect());
@@ -135,6 +175,24 @@ mod tests {
         assert_eq!(hashed.quality, Some(Quality::new(80).unwrap()));
         let turned: Vec<Variant> = hashed.hashes[..8].iter().map(|one| one.variant).collect();
         assert_eq!(turned, Variant::ALL);
+    }
+
+    #[test]
+    fn the_frames_of_a_video_are_one_query() {
+        let frame = |number: u8, time: &str| format!("{number},99,{},{time}", hex(number, 32));
+        let video = [frame(1, "0.0"), frame(2, "1.0"), frame(3, "2.5")].join("\n");
+        let all = |text: &str| query_lines(text.as_bytes()).collect::<io::Result<Vec<_>>>().unwrap();
+        let [line] = &all(&format!("{video}\n"))[..] else { panic!() };
+        let hash = &line.hashes.as_ref().unwrap().hashes[0].hash;
+        assert_eq!((hash.frames().unwrap().len(), line.line), (3, 1));
+        let [bad] = &all(&format!("{video}\nx"))[..] else { panic!() };
+        assert!(bad.hashes.as_ref().unwrap_err().contains("line 4"));
+        // Lists of frames are a query each, and may have names.
+        let list = hash.to_line();
+        let lines = all(&format!("{MD5} a\n{list} film.mp4\n{}\n", list.replace("\",\"", "\", \"")));
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[1].name.as_deref(), Some("film.mp4"));
+        assert!(lines[1..].iter().all(|line| line.hashes.as_ref().unwrap().hashes[0].hash == *hash));
     }
 
     fn hex(byte: u8, length: usize) -> String {

@@ -153,7 +153,7 @@ async fn members_keys_limits_and_charters_are_kept_by_those_who_may() {
     let charter = json!({
         "taxonomies": ["iwf"], "two_person_items": 0, "purge_hours": 24, "confirmations_min": 2,
         "hold_on_negatives": 3, "shadow": false, "suppresses_bank_ids": [], "dispute_days": 7,
-        "match_record_days": 30,
+        "match_record_days": 30, "frames_answer_images": true, "images_answer_videos": false,
     });
     assert_eq!(acme.put("/v1/banks/known/charter", &charter).await.body(200)["charter"], charter);
     assert_eq!(acme.get("/v1/banks/known/charter").await.body(200)["charter"], charter);

@@ -264,6 +264,8 @@ impl Arguments {
             purge_hours: self.rng.random_range(0..48),
             two_person_items: self.rng.random_range(0..3),
             match_record_days: self.rng.random_range(0..40),
+            frames_answer_images: self.rng.random_bool(0.3),
+            images_answer_videos: self.rng.random_bool(0.3),
             ..Default::default()
         }
     }

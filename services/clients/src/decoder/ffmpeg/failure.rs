@@ -16,6 +16,9 @@ pub enum FfmpegAbsence {
     /// There is no such program.
     #[error("the program ffmpeg is not installed")]
     NotFound,
+    /// There is `ffmpeg`, and no `ffprobe` beside it: no video can be decoded.
+    #[error("the program ffprobe is not installed beside ffmpeg")]
+    NoProber,
     /// The program does not answer as `ffmpeg` does.
     #[error("the program does not answer as ffmpeg does")]
     Foreign,
@@ -28,7 +31,7 @@ pub enum FfmpegAbsence {
 }
 
 /// How to get it, by system.
-const INSTALL: &str =
+pub(super) const INSTALL: &str =
     "Debian and Ubuntu: apt install ffmpeg; Fedora: dnf install ffmpeg-free; macOS: brew install ffmpeg";
 
 /// The failure of a picture for which there is no program.

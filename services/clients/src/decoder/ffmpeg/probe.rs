@@ -1,6 +1,6 @@
 //! What the program says of itself: its version and its decoders.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use crate::decoder::watch::Bounds;
 
 use super::arguments;
 use super::failure::FfmpegAbsence;
+use super::found::is_program;
 use super::run::Run;
 use super::tool::Tool;
 
@@ -25,7 +26,9 @@ const VERSION_BYTES_MAX: usize = 40;
 /// Asks the program at this path.
 pub(super) fn probe(settings: &DecoderSettings, program: PathBuf) -> Result<Tool, FfmpegAbsence> {
     let bounds = Bounds { deadline: Instant::now() + WITHIN, processor_time_max: WITHIN };
-    let run = Run::start(settings, program.clone(), arguments::probe(), Stdio::null(), bounds);
+    let memory_bytes_max = settings.ffmpeg_memory_bytes_max;
+    let run =
+        Run::start(settings, program.clone(), memory_bytes_max, arguments::probe(), Stdio::null(), bounds);
     let Some(mut run) = run else {
         return Err(match settings.requirement {
             Requirement::Required => FfmpegAbsence::Unprotected,
@@ -58,7 +61,18 @@ fn tool(program: PathBuf, words: &str, list: &str, posture: Posture) -> Option<T
         Some((coding, (*name).to_owned()))
     });
     let decoders = decoders.collect();
-    Some(Tool { program, version, decoders, has_fps_mode, posture })
+    let prober = prober(&program);
+    Some(Tool { program, prober, version, decoders, has_fps_mode, posture })
+}
+
+/// The program `ffprobe` of the same installation: beside `ffmpeg`, or beside what that is a link to.
+fn prober(program: &Path) -> Option<PathBuf> {
+    let beside = |program: &Path| {
+        let name = program.file_name()?.to_str()?;
+        let prober = program.with_file_name(name.replace("ffmpeg", "ffprobe"));
+        (prober != program && is_program(&prober)).then_some(prober)
+    };
+    beside(program).or_else(|| beside(&program.canonicalize().ok()?))
 }
 
 /// The name in a line of the list, such as ` V....D hevc                 HEVC (High Efficiency Video Coding)`.
@@ -96,6 +110,26 @@ mod tests {
         assert_eq!(tool.decoder(Coding::Jpeg2000), None);
         assert_eq!(tool.report().formats, ["HEIC", "JPEG XL"]);
         assert_eq!(tool.report().missing, ["JPEG 2000"]);
+    }
+
+    #[test]
+    fn ffprobe_is_looked_for_beside_ffmpeg_and_beside_what_that_links_to() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("bin")).unwrap();
+        for name in ["ffmpeg", "ffprobe"] {
+            std::fs::write(at("bin").join(name), "").unwrap();
+            std::fs::set_permissions(at("bin").join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        symlink(at("bin/ffmpeg"), at("ffmpeg")).unwrap();
+        assert_eq!(prober(&at("bin/ffmpeg")), Some(at("bin/ffprobe")));
+        let linked = at("bin").canonicalize().unwrap().join("ffprobe");
+        assert_eq!(prober(&at("ffmpeg")), Some(linked));
+        std::fs::remove_file(at("bin/ffprobe")).unwrap();
+        assert_eq!(prober(&at("ffmpeg")), None);
+        assert_eq!(prober(Path::new("/bin/true")), None);
     }
 
     #[test]

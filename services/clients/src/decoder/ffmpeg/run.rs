@@ -29,6 +29,9 @@ const WORDS_BYTES_MAX: usize = 16 << 10;
 const END_EVERY: Duration = Duration::from_micros(500);
 /// How much of the pixels is read at a time, in bytes: as much as a pipe holds.
 const CHUNK_BYTES: usize = 64 << 10;
+/// What the pipe of a program that writes much may hold, in bytes: as much as a system without settings allows.
+#[cfg(target_os = "linux")]
+const PIPE_BYTES: usize = 1 << 20;
 /// Words of a program that had no memory, and of the C++ library of one of its decoders.
 const NO_MEMORY: [&str; 2] = ["Cannot allocate memory", "bad_alloc"];
 
@@ -72,20 +75,23 @@ impl Run {
         let file = outside.pieces(content).and_then(|pieces| input::of(&pieces).ok());
         let arguments = arguments::decode(tool, decoder, outside);
         let file = file.ok_or(RunFault::NotStarted)?;
-        Self::start(settings, tool.program.clone(), arguments, file, bounds).ok_or(RunFault::NotStarted)
+        let memory_bytes_max = settings.ffmpeg_memory_bytes_max;
+        Self::start(settings, tool.program.clone(), memory_bytes_max, arguments, file, bounds)
+            .ok_or(RunFault::NotStarted)
     }
 
     /// Starts the program. `None` where it does not start, or not with the protection that is required.
     pub(super) fn start(
         settings: &DecoderSettings,
         program: PathBuf,
+        memory_bytes_max: u64,
         arguments: Vec<OsString>,
         file: Stdio,
         bounds: Bounds,
     ) -> Option<Self> {
         let order = ProgramOrder {
             program,
-            memory_bytes_max: settings.ffmpeg_memory_bytes_max,
+            memory_bytes_max,
             // The clock of this side is finer, and comes first.
             processor_time_s_max: bounds.processor_time_max.as_secs() + 1,
             requirement: settings.requirement,
@@ -163,6 +169,26 @@ impl Run {
         Ok(text)
     }
 
+    /// Waits until the program writes something, and fills `buffer` as far as that goes.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stopped> {
+        Ok(read_some(&mut self.stdout, buffer, &mut self.watch)?)
+    }
+
+    /// Whether there is time left. A program that writes without a pause is never waited for.
+    pub(super) fn in_time(&mut self) -> Result<(), Stopped> {
+        match self.watch.wait() {
+            Ok(_) => Ok(()),
+            Err(reached) => Err(Stopped::Reached(reached)),
+        }
+    }
+
+    /// Makes the pipe of a program that writes much hold more, so that both sides wait less often. Without effect where the system
+    /// refuses it.
+    pub(super) fn widen(&self) {
+        #[cfg(target_os = "linux")]
+        let _refused = rustix::pipe::fcntl_setpipe_size(&self.stdout, PIPE_BYTES);
+    }
+
     /// What the program has written on standard error. Not for a log: a file may have made it write anything.
     pub(super) fn words(&mut self) -> String {
         let mut words = vec![0; WORDS_BYTES_MAX];
@@ -172,9 +198,20 @@ impl Run {
     }
 
     /// Waits for the end of a program that has written all, and checks that it reports no error.
-    pub(in crate::decoder) fn finish(mut self) -> Result<(), RunFault> {
-        let status = self.status()?;
-        if status.success() { Ok(()) } else { Err(self.fault_of(status)) }
+    pub(in crate::decoder) fn finish(self) -> Result<(), RunFault> {
+        self.conclude().0
+    }
+
+    /// The same, and the program's words.
+    pub(super) fn conclude(mut self) -> (Result<(), RunFault>, String) {
+        let status = self.status();
+        let words = self.words();
+        let outcome = match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(fault_of(status, &words)),
+            Err(reached) => Err(reached.into()),
+        };
+        (outcome, words)
     }
 
     /// Ends a program that stopped as described, and names the fault.
@@ -183,14 +220,14 @@ impl Run {
             Stopped::Reached(reached) => reached.into(),
             Stopped::Malformed => RunFault::OtherSize,
             Stopped::Ended => match self.status() {
-                Ok(status) => self.fault_of(status),
-                Err(fault) => fault,
+                Ok(status) => fault_of(status, &self.words()),
+                Err(reached) => reached.into(),
             },
         }
     }
 
     /// Waits for the program, which has closed its output, to be gone.
-    fn status(&mut self) -> Result<ExitStatus, RunFault> {
+    fn status(&mut self) -> Result<ExitStatus, Reached> {
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Ok(status);
@@ -199,17 +236,17 @@ impl Run {
             std::thread::sleep(END_EVERY);
         }
     }
+}
 
-    fn fault_of(&mut self, status: ExitStatus) -> RunFault {
-        let words = self.words();
-        if NO_MEMORY.iter().any(|one| words.contains(one)) {
-            return RunFault::Died(WorkerDeath::OutOfMemory);
-        }
-        match status.signal() {
-            Some(signal) if signal == Signal::XCPU.as_raw() => RunFault::Died(WorkerDeath::ProcessorTime),
-            Some(_) => RunFault::Died(death(status, words.as_bytes())),
-            None => RunFault::Refused,
-        }
+/// The fault of a program that ended so, after these words.
+fn fault_of(status: ExitStatus, words: &str) -> RunFault {
+    if NO_MEMORY.iter().any(|one| words.contains(one)) {
+        return RunFault::Died(WorkerDeath::OutOfMemory);
+    }
+    match status.signal() {
+        Some(signal) if signal == Signal::XCPU.as_raw() => RunFault::Died(WorkerDeath::ProcessorTime),
+        Some(_) => RunFault::Died(death(status, words.as_bytes())),
+        None => RunFault::Refused,
     }
 }
 

@@ -9,6 +9,8 @@ use vigie_sandbox::Posture;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::decoder) struct Tool {
     pub(in crate::decoder) program: PathBuf,
+    /// The program `ffprobe` of the same installation.
+    pub(in crate::decoder) prober: Option<PathBuf>,
     /// As it writes it: letters, digits and a few signs.
     pub(in crate::decoder) version: String,
     /// Its decoder of each coding.
@@ -33,7 +35,31 @@ pub struct FfmpegReport {
     pub posture: Posture,
 }
 
+/// How videos are decoded, for a log and for health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VideoReport {
+    /// The program `ffmpeg`.
+    pub program: PathBuf,
+    /// The program `ffprobe`.
+    pub prober: PathBuf,
+    /// The version of `ffmpeg`, as it writes it.
+    pub version: String,
+    /// The protection that they run with.
+    pub posture: Posture,
+}
+
 impl Tool {
+    /// How the program decodes videos; `None` where it has no `ffprobe`.
+    pub(in crate::decoder) fn video(&self) -> Option<VideoReport> {
+        let Self { program, prober, version, posture, .. } = self;
+        Some(VideoReport {
+            program: program.clone(),
+            prober: prober.clone()?,
+            version: version.clone(),
+            posture: *posture,
+        })
+    }
+
     pub(in crate::decoder) fn decoder(&self, coding: Coding) -> Option<&str> {
         self.decoders.iter().find(|(one, _)| *one == coding).map(|(_, name)| name.as_str())
     }

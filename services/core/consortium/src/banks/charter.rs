@@ -17,6 +17,8 @@ pub struct Charter {
     suppresses: Box<[BankId]>,
     dispute_days: u16,
     match_record_days: u16,
+    frames_answer_images: bool,
+    images_answer_videos: bool,
 }
 
 /// A charter before it is checked.
@@ -40,6 +42,10 @@ pub struct CharterDraft {
     pub dispute_days: u32,
     /// Days for which matches are recorded; 0 for no records.
     pub match_record_days: u32,
+    /// An image that is near a frame of one of the bank's videos matches it.
+    pub frames_answer_images: bool,
+    /// A video with a frame that is near one of the bank's images matches it.
+    pub images_answer_videos: bool,
 }
 
 /// Why a [`CharterDraft`] is no charter.
@@ -164,6 +170,18 @@ impl Charter {
         (self.match_record_days > 0).then_some(self.match_record_days)
     }
 
+    /// Whether an image that is near a frame of one of the bank's videos matches it.
+    #[must_use]
+    pub const fn frames_answer_images(&self) -> bool {
+        self.frames_answer_images
+    }
+
+    /// Whether a video with a frame that is near one of the bank's images matches it.
+    #[must_use]
+    pub const fn images_answer_videos(&self) -> bool {
+        self.images_answer_videos
+    }
+
     /// The charter as a draft, to be changed.
     #[must_use]
     pub fn draft(&self) -> CharterDraft {
@@ -177,10 +195,12 @@ impl Charter {
             suppresses: self.suppresses.to_vec(),
             dispute_days: self.dispute_days.into(),
             match_record_days: self.match_record_days.into(),
+            frames_answer_images: self.frames_answer_images,
+            images_answer_videos: self.images_answer_videos,
         }
     }
 
-    /// Whether the charter says nothing of opinions, disputes, suppression, shadow and records, as those of earlier versions.
+    /// Whether the charter says nothing of opinions, disputes, suppression, shadow, records and videos, as those of earlier versions.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         let plain = Self::default();
@@ -201,6 +221,8 @@ impl Default for Charter {
             suppresses: Box::default(),
             dispute_days: Self::DISPUTE_DAYS_DEFAULT,
             match_record_days: 0,
+            frames_answer_images: false,
+            images_answer_videos: false,
         }
     }
 }
@@ -248,6 +270,8 @@ impl TryFrom<CharterDraft> for Charter {
                 draft.match_record_days,
                 Self::MATCH_RECORD_DAYS_MAX,
             )?,
+            frames_answer_images: draft.frames_answer_images,
+            images_answer_videos: draft.images_answer_videos,
         })
     }
 }

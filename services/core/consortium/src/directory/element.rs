@@ -116,6 +116,10 @@ impl Element for OwnedBank {
                 to.number(bank.0);
             }
             to.number(charter.dispute_days()).number(charter.match_record_days().unwrap_or(0));
+            let (frames, images) = (charter.frames_answer_images(), charter.images_answer_videos());
+            if frames || images {
+                to.number(u8::from(frames)).number(u8::from(images));
+            }
         }
     }
 }

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
-use vigie_model::UnixMillis;
+use vigie_model::{BankSet, Stills, UnixMillis};
 
 use super::member_banks::{MemberBanks, Relation};
 use crate::banks::bank::{BankRef, OwnedBank};
+use crate::banks::charter::Charter;
 use crate::directory::Directory;
 use crate::members::member::MemberId;
 use crate::members::principal::PrincipalId;
@@ -22,13 +23,23 @@ pub struct View {
     sets: Box<[ArcSwapOption<MemberBanks>]>,
     /// The names of principals in logs, by their places in the directory.
     names: Box<[OnceLock<Arc<str>>]>,
+    stills: Stills,
 }
 
 impl From<Directory> for View {
     fn from(directory: Directory) -> Self {
         let sets = directory.members().iter().map(|_| ArcSwapOption::empty()).collect();
         let names = directory.principals().iter().map(|_| OnceLock::new()).collect();
-        Self { directory, sets, names }
+        let of_charters = |says: fn(&Charter) -> bool| {
+            let banks = directory.banks().iter().filter(|bank| says(&bank.charter)).map(|bank| bank.id);
+            let banks: BankSet = banks.collect();
+            (!banks.is_empty()).then(|| Arc::new(banks))
+        };
+        let stills = Stills {
+            frames_of: of_charters(Charter::frames_answer_images),
+            images_of: of_charters(Charter::images_answer_videos),
+        };
+        Self { directory, sets, names, stills }
     }
 }
 
@@ -37,6 +48,12 @@ impl View {
     #[must_use]
     pub const fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// The banks whose charters let videos and images answer one another, whoever may search them.
+    #[must_use]
+    pub const fn stills(&self) -> &Stills {
+        &self.stills
     }
 
     /// The sets of banks of a member at `now`; empty ones for a member that is not there.

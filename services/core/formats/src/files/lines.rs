@@ -12,6 +12,9 @@ use std::io::{self, BufRead as _, BufReader, Read};
 /// The longest line: an item at all its bounds, a video's 4,096 frames as `vigie hash --json` prints them, has two thirds of it.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of the beginning of a file that are looked at to recognise its format.
+pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
+
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 64 << 10;
 

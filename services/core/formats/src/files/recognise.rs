@@ -7,16 +7,14 @@ use vigie_model::HashType;
 use super::fault::FileError;
 use super::format::Format;
 use super::left_out::LeftOut;
-use super::lines::BYTE_ORDER_MARK;
 use super::lines::columns::{Column, columns};
 use super::lines::frames::is_of_frames;
 use super::lines::parts::types_of;
 use super::lines::table::{Cells, Table, read_quality};
 use super::lines::words::{Sum, Words, signal};
+use super::lines::{BYTE_ORDER_MARK, HEAD_BYTES_MAX};
 use super::options::ReadOptions;
 
-/// Bytes of the beginning that are looked at.
-const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Lines of the beginning that are looked at: a format is recognised although its first lines are bad.
 const LINES_MAX: usize = 32;
 

@@ -32,6 +32,12 @@ impl<'a> RgbFrame<'a> {
         (width as usize).checked_mul(height as usize)?.checked_mul(CHANNELS)
     }
 
+    /// Width and height in pixels.
+    #[must_use]
+    pub const fn size(&self) -> (u32, u32) {
+        (self.width, self.height)
+    }
+
     /// The hashes of the whole frame in all eight variants. A frame with a side below 5 pixels has quality 0.
     #[must_use]
     pub fn hashes(&self) -> PictureHashes {

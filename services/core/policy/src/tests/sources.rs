@@ -106,7 +106,16 @@ fn looped(
 }
 
 fn int(numbers: &mut Numbers, depth: u32, scope: &mut Scope) -> String {
-    let field = numbers.pick(&["distance", "positives", "negatives", "seen", "age_days", "contributors"]);
+    let field = numbers.pick(&[
+        "distance",
+        "query_share",
+        "item_share",
+        "positives",
+        "negatives",
+        "seen",
+        "age_days",
+        "contributors",
+    ]);
     match numbers.below(12) {
         0 if depth > 0 => {
             let operator = numbers.pick(&["+", "-", "*", "/", "%"]);

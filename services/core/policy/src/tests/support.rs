@@ -63,6 +63,8 @@ pub(super) fn random_match(numbers: &mut Numbers) -> MatchFacts {
     facts.seen = numbers.small(5);
     facts.disputed = facts.positives > 0 && facts.negatives > 0;
     facts.mine = numbers.pick(&["", "positive", "negative", "seen"]);
+    facts.query_share = numbers.small(101);
+    facts.item_share = numbers.small(101);
     facts.held = numbers.one_in(8);
     facts.probation = numbers.one_in(8);
     facts.contributors = numbers.small(3) + 1;
@@ -81,7 +83,7 @@ pub(super) fn random_matches(numbers: &mut Numbers) -> Vec<MatchFacts> {
 pub(super) fn random_query(numbers: &mut Numbers) -> QueryFacts {
     QueryFacts {
         quality: (!numbers.one_in(3)).then(|| numbers.small(101)),
-        kind: numbers.pick(&["image", "hashes"]),
+        kind: numbers.pick(&["image", "video", "hashes"]),
         surface: numbers.pick(&["", "avatar", "message"]).into(),
         size: numbers.below(1 << 40),
         digest: numbers.next(),

@@ -219,6 +219,7 @@ impl Deployment {
             let Some((distance, variant)) = within.iter().min().copied() else { continue };
             matches.push(Match {
                 video: None,
+                item_time_ms: None,
                 item: *item,
                 bank: BANK,
                 bank_name: "list".parse().unwrap(),

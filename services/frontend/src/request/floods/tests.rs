@@ -18,6 +18,7 @@ const OTHER: MemberId = MemberId(3);
 fn answer(contents: &[&[u64]], as_of: u64) -> Answer {
     let found = |item: &u64| Match {
         video: None,
+        item_time_ms: None,
         item: ItemId(*item),
         bank: BankId(1),
         bank_name: "list".parse().unwrap(),

@@ -9,7 +9,7 @@ use vigie_clients::DescribedItem;
 use vigie_consortium::Metadata;
 
 use crate::hma::refusal::Refusal;
-use crate::hma::signals::name_of;
+use crate::hma::signals::{name_of, text_of};
 
 /// The key of the item's metadata.
 const KEPT_UNDER: &str = "hma";
@@ -52,7 +52,7 @@ pub(super) fn collab(item: &DescribedItem) -> Option<Value> {
             let keys = item
                 .hashes
                 .iter()
-                .map(|hash| format!("('{}', '{}')", name_of(hash.hash_type()), hash.to_text()));
+                .map(|hash| format!("('{}', '{}')", name_of(hash.hash_type()), text_of(hash)));
             exchanges.entry(programme).or_insert_with(|| keys.collect());
         }
     }

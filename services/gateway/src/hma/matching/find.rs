@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use vigie_clients::{Code, MatchAnswer};
+use vigie_model::video::{VideoRule, VideoRuleKind, VideoRules};
 use vigie_model::{
     BankRef, Content, Coverage, Hash, Limit, Match, Matched, MinCoverage, QueryHash, SearchOptions, Sequence,
     Variant,
@@ -119,6 +120,11 @@ async fn there(caller: &Caller, named: &[BankRef]) -> Result<Vec<BankRef>, Refus
     Ok(there)
 }
 
+/// Videos match as threatexchange decides: 80 percent of the query's frames.
+fn as_threatexchange() -> VideoRules {
+    [VideoRule::usual(VideoRuleKind::ThreatExchange)].as_slice().into()
+}
+
 fn not_ready() -> Problem {
     Problem::busy("index not yet ready")
 }
@@ -137,6 +143,7 @@ async fn search(
         max_distances: wish.max_distances.clone(),
         min_sequence: caller.newest().sequence(),
         min_coverage: MinCoverage::default(),
+        video_rules: as_threatexchange(),
         ..SearchOptions::default()
     };
     let content = |hash: &Hash| Content::Hashed {

@@ -25,7 +25,7 @@ const SEQUENCE: HeaderName = HeaderName::from_static("x-vigie-sequence");
 pub(super) async fn object(shown: Shown, caller: &Caller, found: &Match) -> Result<Value, Refusal> {
     let far = match shown.numbers {
         true => json!(found.distance.0),
-        false => json!(distance(found.hash_type, found.distance)),
+        false => json!(distance(found)),
     };
     let mut object = json!({ "bank_content_id": found.item.0, "distance": far });
     if shown.labels {

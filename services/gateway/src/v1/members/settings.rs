@@ -50,6 +50,12 @@ pub(crate) struct CharterObject {
     dispute_days: u32,
     /// Days for which matches are recorded, at most 730; 0 for no records.
     match_record_days: u32,
+    /// An image that is near a frame of one of the bank's videos matches that item.
+    #[serde(default)]
+    frames_answer_images: bool,
+    /// A video with a frame that is near one of the bank's images matches that item.
+    #[serde(default)]
+    images_answer_videos: bool,
 }
 
 /// The charter of a bank.
@@ -75,6 +81,8 @@ impl From<&Charter> for CharterObject {
             suppresses_bank_ids: charter.suppresses().iter().map(|bank| bank.0).collect(),
             dispute_days: charter.dispute_days().into(),
             match_record_days: charter.match_record_days().unwrap_or(0).into(),
+            frames_answer_images: charter.frames_answer_images(),
+            images_answer_videos: charter.images_answer_videos(),
         }
     }
 }
@@ -91,6 +99,8 @@ impl CharterObject {
             suppresses: self.suppresses_bank_ids.into_iter().map(BankId).collect(),
             dispute_days: self.dispute_days,
             match_record_days: self.match_record_days,
+            frames_answer_images: self.frames_answer_images,
+            images_answer_videos: self.images_answer_videos,
         };
         // The field of the banks says that it holds their ids.
         let field = |why: CharterError| match why.field() {
@@ -182,6 +192,8 @@ mod tests {
             suppresses: vec![BankId(7)],
             dispute_days: 4,
             match_record_days: 30,
+            frames_answer_images: true,
+            images_answer_videos: true,
         };
         let charter = Charter::try_from(draft).unwrap();
         assert_eq!(CharterObject::from(&charter).read(), Ok(charter.clone()));

@@ -1,23 +1,20 @@
 //! `vigie item`: adds, shows, lists, finds and removes items.
 
-use std::path::Path;
-
 use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
 use tokio::sync::oneshot;
 use vigie_clients::{DescribedItem, IdempotencyKey, RemovedItem};
 use vigie_consortium::Origin;
-use vigie_formats::files::file_name;
-use vigie_model::{BankRef, ImageFingerprint, ItemContent, ItemDraft, ItemId, Quality, Sequence};
+use vigie_model::{BankRef, ItemId, Quality, Sequence};
 
 use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
 use crate::commands::bank_address::connect;
 use crate::commands::banks::item_details::Said;
+use crate::commands::banks::item_files::{Seen, prepare};
 use crate::commands::banks::item_find::{describe, describe_parts};
 use crate::commands::banks::{item_details, item_find, item_holds, item_import, item_revert};
 use crate::commands::content::folders::{FoundFile, find_files, left_out};
-use crate::commands::content::image_file;
 use crate::commands::content::image_hasher::ImageHasher;
 use crate::commands::date::date;
 use crate::commands::deadline::deadline;
@@ -129,7 +126,7 @@ async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Ex
         .map(|file| async move { (file.path.display().to_string(), prepare(file, labels, hasher).await) })
         .buffered(HASHED_AT_ONCE)
         .map(|(file, prepared)| async move {
-            let (content, quality) = match prepared {
+            let (content, seen) = match prepared {
                 Some(Ok(prepared)) => prepared,
                 Some(Err(error)) => return Ok(Some((file, Err(error)))),
                 None => return Ok(None),
@@ -142,7 +139,7 @@ async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Ex
                 format!("{file} was not acknowledged; of the files after it some may be banked")
             })?;
             let (item, is_known) = (added.value.ids.first().copied(), added.value.known > 0);
-            anyhow::Ok(Some((file, Ok(Added { item, is_known, quality, types, sequence: added.sequence }))))
+            anyhow::Ok(Some((file, Ok(Added { item, is_known, seen, types, sequence: added.sequence }))))
         })
         .buffered(ADDED_AT_ONCE);
     let mut added = Box::pin(added);
@@ -203,18 +200,18 @@ struct ShownItem {
     said: serde_json::Value,
 }
 
-/// An image whose hashes are in the bank.
+/// A file whose hashes are in the bank.
 struct Added {
     item: Option<ItemId>,
     /// The bank had it already.
     is_known: bool,
-    quality: Quality,
+    seen: Seen,
     types: Vec<String>,
     sequence: Sequence,
 }
 
 fn tell(file: &str, added: Result<Added, ErrorLine>, output: &mut Output) -> Printed {
-    let Added { item, is_known, quality, types, sequence } = match added {
+    let Added { item, is_known, seen, types, sequence } = match added {
         Ok(added) => added,
         Err(error) => {
             output.note(format!("{file}: {}", error.message));
@@ -222,42 +219,29 @@ fn tell(file: &str, added: Result<Added, ErrorLine>, output: &mut Output) -> Pri
         }
     };
     let item = item.map_or(0, |item| item.0);
-    let caveat = if quality < Quality::FLOOR_DEFAULT {
-        ": too little detail for a PDQ hash, so only exact copies will be recognised"
-    } else {
-        ""
-    };
     let known = if is_known { ", there already" } else { "" };
-    output.say(format!("{file}: item {item}{known}, quality {quality} (sequence {sequence}){caveat}"))?;
-    output.object(&serde_json::json!({
-        "file": file, "item_id": item, "known": is_known, "quality": quality.get(), "hash_types": types,
-        "sequence": sequence.0
-    }))
-}
-
-/// The item of an image file; `None` for a file of a folder that is no image.
-async fn prepare(
-    file: &FoundFile,
-    labels: &[String],
-    hasher: &ImageHasher,
-) -> Option<Result<(ItemContent, Quality), ErrorLine>> {
-    let fingerprint = image_file::fingerprint(file, hasher).await?;
-    Some(fingerprint.and_then(|fingerprint| item_of(&file.path, &fingerprint, labels)))
-}
-
-/// The item of an image. A PDQ hash that is not to be trusted is left out.
-fn item_of(
-    path: &Path,
-    fingerprint: &ImageFingerprint,
-    labels: &[String],
-) -> Result<(ItemContent, Quality), ErrorLine> {
-    let trusted = fingerprint.picture.quality() >= Quality::FLOOR_DEFAULT;
-    let hashes = fingerprint.banked_hashes().into_iter();
-    let hashes = hashes.filter(|hash| trusted || !hash.hash_type().has_quality_floor()).collect();
-    let draft = ItemDraft { hashes, labels: labels.to_vec(), external_reference: file_name(path) };
-    let content = ItemContent::try_from(draft)
-        .map_err(|error| ErrorLine { code: "invalid_argument".to_owned(), message: error.to_string() })?;
-    Ok((content, fingerprint.picture.quality()))
+    let mut object = serde_json::json!({
+        "file": file, "item_id": item, "known": is_known, "hash_types": types, "sequence": sequence.0
+    });
+    match seen {
+        Seen::Picture(quality) => {
+            let caveat = if quality < Quality::FLOOR_DEFAULT {
+                ": too little detail for a PDQ hash, so only exact copies will be recognised"
+            } else {
+                ""
+            };
+            output.say(format!(
+                "{file}: item {item}{known}, quality {quality} (sequence {sequence}){caveat}"
+            ))?;
+            object["quality"] = quality.get().into();
+        }
+        Seen::Frames(frames) => {
+            let counted = counted(frames as u64, "frame");
+            output.say(format!("{file}: item {item}{known}, {counted} of a video (sequence {sequence})"))?;
+            object["frames"] = frames.into();
+        }
+    }
+    output.object(&object)
 }
 
 async fn list_removed(

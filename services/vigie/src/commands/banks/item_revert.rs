@@ -17,6 +17,8 @@ use crate::output::{Exit, Output, counted};
 
 /// Items of one page, and of one removal.
 const PAGE: u16 = 1_000;
+/// Items that are brought back in one call: the bank takes as many of the longest videos.
+const RESTORED_AT_ONCE: usize = 150;
 
 /// What is to be undone.
 #[derive(Debug, Default)]
@@ -73,7 +75,7 @@ pub(super) async fn run(args: ItemRevertArgs, output: &mut Output) -> anyhow::Re
             }
         }
         // What was removed may be there again by what is to go: it comes back after that.
-        for items in removed.chunks(PAGE.into()).filter(|_| !asked_for_two) {
+        for items in removed.chunks(RESTORED_AT_ONCE).filter(|_| !asked_for_two) {
             let deadline = deadline(address.timeout_ms);
             let restored = client.restore_items(items, IdempotencyKey::random(), deadline).await?;
             new_ids.extend(restored.value);

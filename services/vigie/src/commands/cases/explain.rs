@@ -70,7 +70,8 @@ fn show(explained: &ExplainedDecision, asked: bool, output: &mut Output) -> anyh
         hex(record.id),
         match &*record.kind {
             "hashes" => "hashes",
-            "undecoded" => "an image that could not be decoded",
+            "video" => "a video",
+            "undecoded" => "an image or a video that could not be decoded",
             _ => "an image",
         },
         record.surface,

@@ -7,6 +7,7 @@ use anyhow::bail;
 use bytes::Bytes;
 use futures::stream::{self, Stream};
 use tokio::sync::mpsc;
+use vigie_media::video::begins_as_video;
 use vigie_media::{Limits, begins_as_picture};
 
 use crate::commands::content::folders::{FoundFile, find_files};
@@ -140,7 +141,7 @@ fn read(mut source: impl Read, mut hand_on: impl FnMut(Asking) -> bool) {
         }
         return;
     }
-    hand_on(match media_file::read_from(whole) {
+    hand_on(match media_file::read_from(whole, begins_as_video) {
         Ok(MediaFile::Video(video)) => Asking { subject: of_stdin(), asked: Asked::Video(video.into()) },
         Ok(MediaFile::Other(image)) => Asking { subject: of_stdin(), asked: Asked::Image(image.into()) },
         Err(error) => unreadable(&error),

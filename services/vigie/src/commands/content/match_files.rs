@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use futures::{StreamExt as _, stream};
 use vigie_clients::{CallError, Code, MatchClient, partial_match};
 use vigie_media::begins_as_picture;
+use vigie_media::video::begins_as_video;
 use vigie_model::{
     Content, Coverage, Decoded, DecodedVideo, HashType, ItemId, Limit, MatchCall, Matched, MaxDistances,
     MinCoverage, Quality, Rendition, SearchOptions, Sequence, Source, VideoRule, VideoRules, Way,
@@ -120,7 +121,7 @@ async fn ask(
         Asked::Image(content) => Content::Image(content),
         Asked::Wrong(error) => return Outcome::of_file(error),
         Asked::Video(content) => Content::Video(content),
-        Asked::File(file) => match media_file::read(&file.path).await {
+        Asked::File(file) => match media_file::read(&file.path, begins_as_video).await {
             Ok(MediaFile::Video(content)) => Content::Video(content.into()),
             Ok(MediaFile::Other(content)) if file.in_folder && is_out_of_question(&content) => {
                 let message = "it is no image, and empty or too large to be asked about".to_owned();

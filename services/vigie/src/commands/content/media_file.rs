@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use vigie_media::Limits;
-use vigie_media::video::{VideoLimits, begins_as_video};
+use vigie_media::video::VideoLimits;
 
 use crate::output::ErrorLine;
 
@@ -17,31 +17,38 @@ pub(crate) enum MediaFile {
     Other(Vec<u8>),
 }
 
-/// Reads a file, and no more of it than an image may have, or a video if it begins as one.
-pub(crate) async fn read(path: &Path) -> Result<MediaFile, ErrorLine> {
+/// Bytes by which a video is told from other files.
+const HEAD_BYTES: usize = 4 << 10;
+
+/// Reads a file, and no more of it than an image may have, or a video if `is_video` says of its first bytes that it is one.
+pub(crate) async fn read(path: &Path, is_video: fn(&[u8]) -> bool) -> Result<MediaFile, ErrorLine> {
     let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || read_from(std::fs::File::open(path)?)).await;
+    let read = tokio::task::spawn_blocking(move || read_from(std::fs::File::open(path)?, is_video)).await;
     read.map_err(std::io::Error::from)
         .flatten()
         .map_err(|error| ErrorLine { code: "unreadable".into(), message: format!("cannot read it: {error}") })
 }
 
 /// Does the same with what is open.
-pub(crate) fn read_from(mut source: impl std::io::Read) -> std::io::Result<MediaFile> {
+pub(crate) fn read_from(
+    mut source: impl std::io::Read,
+    is_video: fn(&[u8]) -> bool,
+) -> std::io::Result<MediaFile> {
+    let bytes = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let mut content = Vec::new();
-    // One byte more, by which it is seen to be too large.
-    let bound = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(1);
-    source.by_ref().take(bound(Limits::default().input_bytes_max)).read_to_end(&mut content)?;
-    if !begins_as_video(&content) {
-        return Ok(MediaFile::Other(content));
-    }
-    let more = bound(VideoLimits::default().input_bytes_max).saturating_sub(content.len() as u64);
-    source.take(more).read_to_end(&mut content)?;
-    Ok(MediaFile::Video(content))
+    source.by_ref().take(bytes(HEAD_BYTES)).read_to_end(&mut content)?;
+    let is_video = is_video(&content);
+    let max =
+        if is_video { VideoLimits::default().input_bytes_max } else { Limits::default().input_bytes_max };
+    // One byte more shows that it is too large.
+    source.take(bytes((max + 1).saturating_sub(content.len()))).read_to_end(&mut content)?;
+    Ok(if is_video { MediaFile::Video(content) } else { MediaFile::Other(content) })
 }
 
 #[cfg(test)]
 mod tests {
+    use vigie_media::video::begins_as_video;
+
     use super::*;
 
     #[test]
@@ -50,11 +57,11 @@ mod tests {
         let mut video = b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2".to_vec();
         video.resize(larger, 0);
         assert!(
-            matches!(read_from(&video[..]).unwrap(), MediaFile::Video(content) if content.len() == larger)
+            matches!(read_from(&video[..], begins_as_video).unwrap(), MediaFile::Video(content) if content.len() == larger)
         );
         let other = vec![7; larger];
         assert!(
-            matches!(read_from(&other[..]).unwrap(), MediaFile::Other(content) if content.len() == larger - 99)
+            matches!(read_from(&other[..], begins_as_video).unwrap(), MediaFile::Other(content) if content.len() == larger - 99)
         );
     }
 }

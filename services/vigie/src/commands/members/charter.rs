@@ -62,6 +62,8 @@ fn changed(
         suppresses: suppresses.unwrap_or(before.suppresses),
         dispute_days: args.dispute_days.unwrap_or(before.dispute_days),
         match_record_days: args.record_days.unwrap_or(before.match_record_days),
+        frames_answer_images: args.frames_answer_images.unwrap_or(before.frames_answer_images),
+        images_answer_videos: args.images_answer_videos.unwrap_or(before.images_answer_videos),
     })?)
 }
 
@@ -145,9 +147,15 @@ fn rows(charter: &Charter, suppressed: &[String]) -> Vec<Vec<String>> {
         ),
         ("suppresses matches of", suppressed),
         ("matches are recorded for", recorded),
+        ("frames of videos answer images", on_or_off(charter.frames_answer_images())),
+        ("images answer videos", on_or_off(charter.images_answer_videos())),
     ]
     .map(|(what, value)| vec![what.to_owned(), value])
     .into()
+}
+
+fn on_or_off(is_on: bool) -> String {
+    if is_on { "on" } else { "off" }.to_owned()
 }
 
 #[cfg(test)]

@@ -176,6 +176,8 @@ pub(crate) struct CharterObject {
     dispute_days: u16,
     /// 0 for no records.
     match_record_days: u16,
+    frames_answer_images: bool,
+    images_answer_videos: bool,
 }
 
 impl From<&Charter> for CharterObject {
@@ -190,6 +192,8 @@ impl From<&Charter> for CharterObject {
             suppresses_bank_ids: charter.suppresses().iter().map(|bank| bank.0).collect(),
             dispute_days: charter.dispute_days(),
             match_record_days: charter.match_record_days().unwrap_or(0),
+            frames_answer_images: charter.frames_answer_images(),
+            images_answer_videos: charter.images_answer_videos(),
         }
     }
 }

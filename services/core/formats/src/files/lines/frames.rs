@@ -2,11 +2,11 @@
 
 use std::io::{self, Read};
 
-use vigie_model::{Frame, Hash, HashType, ItemContent, ItemDraft};
+use vigie_model::{Frame, Hash, ItemContent, ItemDraft};
 
-use super::parts::listed_file;
+use super::parts::{begins_as_list, listed_file};
 use super::words::list_of;
-use super::{Line, Lines};
+use super::{BYTE_ORDER_MARK, HEAD_BYTES_MAX, Line, Lines};
 
 /// The longest text of one video: five times what the most frames have.
 const TEXT_BYTES_MAX: usize = 2 << 20;
@@ -84,8 +84,23 @@ fn draft(text: &str, external_reference: String) -> Result<ItemDraft, String> {
     Ok(ItemDraft { hashes: vec![video(text)?], labels: Vec::new(), external_reference })
 }
 
+/// The video of a file of frames; `None` for a file of anything else.
+#[must_use]
+pub fn video_of_file(content: &[u8]) -> Option<Result<Hash, String>> {
+    let head = &content[..content.len().min(HEAD_BYTES_MAX)];
+    let text = String::from_utf8_lossy(head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head));
+    if !is_of_frames(&text, content.len() <= HEAD_BYTES_MAX) {
+        return None;
+    }
+    if content.len() > TEXT_BYTES_MAX {
+        return Some(Err(format!("has more than the {TEXT_BYTES_MAX} bytes of one video")));
+    }
+    let content = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content);
+    Some(std::str::from_utf8(content).map_err(|_| "is not UTF-8".to_owned()).and_then(video))
+}
+
 /// Reads the frames of one video. Of more than an item may have those are left out that hardly differ from the one before them.
-pub(in crate::files) fn video(text: &str) -> Result<Hash, String> {
+fn video(text: &str) -> Result<Hash, String> {
     let frames = vigie_model::frames::text::read(text).map_err(|error| error.to_string())?;
     of_frames(&frames)
 }
@@ -107,13 +122,4 @@ pub(in crate::files) fn is_of_frames(head: &str, is_whole: bool) -> bool {
     let lines: Vec<&str> = head.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let certain = if is_whole { &lines[..] } else { &lines[..lines.len().saturating_sub(1)] };
     2 * certain.iter().filter(|line| vigie_model::frames::text::is_line(line)).count() > certain.len()
-}
-
-/// Whether a text begins as a JSON list of frames.
-pub(in crate::files) fn begins_as_list(text: &str) -> bool {
-    let mut texts = text.split('"');
-    let is_list = texts
-        .next()
-        .is_some_and(|before| before.strip_prefix('[').is_some_and(|after| after.trim_start().is_empty()));
-    is_list && texts.next().is_some_and(|first| Hash::from_text(HashType::VPDQ, first).is_ok())
 }

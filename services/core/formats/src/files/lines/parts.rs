@@ -4,8 +4,6 @@ use std::path::Path;
 
 use vigie_model::{Hash, HashType, ItemContent, Quality};
 
-use super::frames::begins_as_list;
-
 /// The quality below which a hash of PDQ is not banked.
 pub(in crate::files) const TRUSTED: Quality = Quality::FLOOR_DEFAULT;
 
@@ -26,6 +24,15 @@ pub(in crate::files) fn types_of(text: &str) -> Vec<HashType> {
         return vec![HashType::VPDQ];
     }
     HashType::known().filter(|hash_type| Hash::from_text(*hash_type, text).is_ok()).collect()
+}
+
+/// Whether a text begins as a JSON list of frames.
+pub(in crate::files) fn begins_as_list(text: &str) -> bool {
+    let mut texts = text.split('"');
+    let is_list = texts
+        .next()
+        .is_some_and(|before| before.strip_prefix('[').is_some_and(|after| after.trim_start().is_empty()));
+    is_list && texts.next().is_some_and(|first| Hash::from_text(HashType::VPDQ, first).is_ok())
 }
 
 /// The external reference of a hashed file: its name, cut to what fits, without what would not be accepted.

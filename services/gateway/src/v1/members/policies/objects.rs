@@ -198,6 +198,7 @@ impl TriedMatch {
         let facts = self.facts.map(|facts| facts.read(&within("facts"))).transpose()?;
         Ok(Match {
             video: None,
+            item_time_ms: None,
             item: ItemId(self.item_id),
             bank: BankId(self.bank_id),
             bank_name: value(&within("bank"), &self.bank)?,

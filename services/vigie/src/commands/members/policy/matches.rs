@@ -133,6 +133,7 @@ impl Found {
         };
         Ok(Match {
             video: None,
+            item_time_ms: None,
             item: ItemId(self.item_id),
             bank: BankId(self.bank_id),
             bank_name: self.bank.parse().context("bank")?,
@@ -165,6 +166,7 @@ mod tests {
     fn matches_are_read_as_they_are_printed() {
         let found = Match {
             video: None,
+            item_time_ms: None,
             item: ItemId(9),
             bank: BankId(2),
             bank_name: "acme/known".parse().unwrap(),

@@ -1,4 +1,4 @@
-//! The arguments of `vigie match` and `vigie hash`.
+//! The arguments of `vigie match`.
 
 use std::path::PathBuf;
 
@@ -45,12 +45,4 @@ pub(crate) struct MatchArgs {
     /// Where to ask
     #[command(flatten)]
     pub(crate) frontend: FrontendArgs,
-}
-
-/// Arguments of `vigie hash`.
-#[derive(Debug, Args)]
-pub(crate) struct HashArgs {
-    /// Image files, or folders of them, in which other files are counted and left out
-    #[arg(required = true, value_name = "FILE|DIR")]
-    pub(crate) paths: Vec<PathBuf>,
 }

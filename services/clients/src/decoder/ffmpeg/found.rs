@@ -1,0 +1,44 @@
+//! Where the program is.
+
+use std::path::{Path, PathBuf};
+
+use super::failure::FfmpegAbsence;
+
+/// Where programs are that a service's environment may not name.
+const FOLDERS: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/opt/local/bin"];
+
+/// The program of this name: a path as it is, a bare name by way of `PATH` and where programs usually are.
+pub(super) fn find(name: &Path) -> Result<PathBuf, FfmpegAbsence> {
+    if name.as_os_str().is_empty() {
+        return Err(FfmpegAbsence::Off);
+    }
+    if name.components().nth(1).is_some() {
+        return if is_program(name) { Ok(name.to_owned()) } else { Err(FfmpegAbsence::NotFound) };
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(FOLDERS.iter().map(PathBuf::from));
+    // A relative folder is that of whoever has chosen the current one.
+    let programs = folders.filter(|folder| folder.is_absolute()).map(|folder| folder.join(name));
+    programs.into_iter().find(|program| is_program(program)).ok_or(FfmpegAbsence::NotFound)
+}
+
+/// Whether a file is there that this process may run.
+#[must_use]
+pub fn is_program(path: &Path) -> bool {
+    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_looked_for_and_a_path_is_taken_as_it_is() {
+        assert_eq!(find(Path::new("")), Err(FfmpegAbsence::Off));
+        assert!(find(Path::new("true")).unwrap().is_absolute());
+        assert_eq!(find(Path::new("/bin/true")), Ok(PathBuf::from("/bin/true")));
+        for absent in ["no-such-program", "/no/such/program", "/etc/passwd", "/bin"] {
+            assert_eq!(find(Path::new(absent)), Err(FfmpegAbsence::NotFound), "{absent}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! One run of `ffmpeg` over a video.
+
+use std::ops::ControlFlow;
+
+use vigie_media::video::{RgbFrame, Sampling, VideoLimits};
+use vigie_model::{DecodeFailure, VideoPartial};
+
+use super::arguments::NUMBERS;
+use super::blocks::{Blocks, Source};
+use super::probed::Probed;
+use super::{Running, arguments};
+use crate::decoder::child::Stopped;
+use crate::decoder::ffmpeg::failure::RunFault;
+use crate::decoder::ffmpeg::run::Run;
+
+/// A run.
+pub(super) struct Pass<'a> {
+    pub(super) running: Running<'a>,
+    pub(super) probed: &'a Probed,
+    pub(super) limits: &'a VideoLimits,
+    pub(super) sampling: Sampling,
+}
+
+/// Which frame it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// Its number among those that were decoded, from 0.
+    pub(super) number: u32,
+    /// When it is shown.
+    pub(super) time_ms: u32,
+}
+
+/// The outcome of a run.
+#[derive(Debug)]
+pub(super) struct Passed {
+    /// Width and height of its frames, if it has written any head.
+    pub(super) size: Option<(u32, u32)>,
+    pub(super) end: End,
+}
+
+/// How a run ended.
+pub(super) type End = Result<Ended, Unread>;
+
+/// A run that ended as it should.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// All frames were written. The program may have complained about some.
+    Whole { has_complained: bool },
+    /// Who takes the frames wants no more, for this reason.
+    Stopped(VideoPartial),
+}
+
+/// A run that did not.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// By its fault, or at a bound.
+    Run(RunFault),
+    /// Its frames are larger than accepted.
+    Refused(DecodeFailure),
+}
+
+impl Source for Run {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stopped> {
+        Self::read(self, buffer)
+    }
+}
+
+impl Pass<'_> {
+    /// Hands each frame on as it comes, until all are there or one is the last that is wanted.
+    pub(super) fn run(
+        &self,
+        mut visit: impl FnMut(Stamp, RgbFrame<'_>) -> ControlFlow<VideoPartial>,
+    ) -> Passed {
+        let Running { settings, tool, container, input, memory_bytes_max, bounds } = self.running;
+        let arguments = arguments::decode(tool, container, self.probed, self.sampling);
+        let run = input.stdio().ok().and_then(|file| {
+            Run::start(settings, tool.program.clone(), memory_bytes_max, arguments, file, bounds)
+        });
+        let Some(mut run) = run else {
+            return Passed { size: None, end: Err(Unread::Run(RunFault::NotStarted)) };
+        };
+        run.widen();
+        let mut size = None;
+        let end = match self.frames(&mut run, &mut size, &mut visit) {
+            Ok(ControlFlow::Break(reason)) => Ok(Ended::Stopped(reason)),
+            Ok(ControlFlow::Continue(())) => {
+                let (outcome, words) = run.conclude();
+                let has_complained = !words.trim().is_empty();
+                outcome.map(|()| Ended::Whole { has_complained }).map_err(Unread::Run)
+            }
+            Err(Halt::Run(stopped)) => Err(Unread::Run(run.end(stopped))),
+            Err(Halt::Refused(failure)) => Err(Unread::Refused(failure)),
+        };
+        Passed { size, end }
+    }
+
+    fn frames(
+        &self,
+        run: &mut Run,
+        size: &mut Option<(u32, u32)>,
+        visit: &mut impl FnMut(Stamp, RgbFrame<'_>) -> ControlFlow<VideoPartial>,
+    ) -> Result<ControlFlow<VideoPartial>, Halt> {
+        let mut blocks = Blocks::new(run);
+        let (width, height) = blocks.begin()?;
+        // A file may declare another size than its frames have.
+        self.limits.check_dimensions(width, height).map_err(Halt::Refused)?;
+        let bytes = RgbFrame::bytes(width, height).ok_or(Stopped::Malformed)?;
+        *size = Some((width, height));
+        let mut rgb = vec![0; bytes];
+        while let Some(stamp) = blocks.next(&mut rgb)? {
+            let stamp = Stamp::of(stamp).ok_or(Stopped::Malformed)?;
+            let frame = RgbFrame::new(width, height, &rgb).ok_or(Stopped::Malformed)?;
+            if let ControlFlow::Break(reason) = visit(stamp, frame) {
+                return Ok(ControlFlow::Break(reason));
+            }
+            blocks.source().in_time()?;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+impl Stamp {
+    /// What a block carries as its time.
+    fn of(stamp: u64) -> Option<Self> {
+        let number = u32::try_from(stamp % NUMBERS).ok()?;
+        Some(Self { number, time_ms: u32::try_from(stamp / NUMBERS).ok()? })
+    }
+}
+
+/// Why frames are not read to their end.
+enum Halt {
+    Run(Stopped),
+    Refused(DecodeFailure),
+}
+
+impl From<Stopped> for Halt {
+    fn from(stopped: Stopped) -> Self {
+        Self::Run(stopped)
+    }
+}
