@@ -2,11 +2,20 @@
 #
 #   docker build --tag vigie --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" .
 #
+# The same with the programs ffmpeg and ffprobe, by which frontends decode videos, HEIC, JPEG 2000 and JPEG XL. They are under the GPL; see
+# /usr/share/doc/vigie/FFMPEG in it:
+#
+#   docker build --target ffmpeg --tag vigie:0.1.0-ffmpeg --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" .
+#
 # deploy/image/rehearse runs the stages without an engine, in every check of a change.
 #
 # Bases by digest, so that a build of tomorrow is that of today. A newer one: `docker buildx imagetools inspect NAME:TAG`.
 ARG RUST=rust:1.95-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1
 ARG RUNTIME=gcr.io/distroless/cc-debian12:nonroot@sha256:9dac0a79194e45a7da0158a9c6da57b217585af0786db3845d1f0ec1a0dd182f
+
+# Debian's, as deploy/image/ffmpeg-root has it. When a fix replaces it, the archive no longer has this one, and the build fails: look with
+# `apt-cache policy ffmpeg`.
+ARG FFMPEG=7:5.1.9-0+deb12u1
 
 # The workspace without its code: manifests, and an empty program in the place of every target. What is made of it below
 # changes only when they do. The program has a line break between its braces: find replaces two braces in a row.
@@ -35,8 +44,8 @@ RUN find . -name '*.rs' -not -path './target/*' -exec touch {} + \
     && mkdir -p /out/bin /out/data \
     && cp target/release/vigie target/release/vigie-loadtest /out/bin/
 
-# libc, libgcc and the certificates of public authorities; no shell, no package manager.
-FROM ${RUNTIME}
+# libc, libgcc, libstdc++ and the certificates of public authorities; no shell, no package manager.
+FROM ${RUNTIME} AS image
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="vigie" \
@@ -52,3 +61,24 @@ WORKDIR /var/lib/vigie
 EXPOSE 7740 7741 7742 7750 7780 9464
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --start-interval=1s CMD ["/usr/local/bin/vigie", "health"]
 ENTRYPOINT ["/usr/local/bin/vigie"]
+
+# The programs and their libraries, which are Debian's, and what their licences ask for.
+FROM ${RUST} AS ffmpeg-root
+WORKDIR /src
+ARG FFMPEG
+COPY deploy/image/ffmpeg-root ./
+RUN sh ./ffmpeg-root /out "${FFMPEG}"
+
+FROM image AS ffmpeg
+ARG VERSION=0.1.0
+ARG FFMPEG
+LABEL org.opencontainers.image.title="vigie with ffmpeg" \
+    org.opencontainers.image.description="Recognises known images and videos by their fingerprints; with ffmpeg and ffprobe of Debian, programs of others under the GPL" \
+    org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-or-later" \
+    org.opencontainers.image.version="${VERSION}-ffmpeg" \
+    vigie.ffmpeg.version="${FFMPEG}" \
+    vigie.ffmpeg.licences="/usr/share/doc/vigie/FFMPEG"
+COPY --from=ffmpeg-root /out/ /
+
+# What is built where no target is named: without ffmpeg.
+FROM image

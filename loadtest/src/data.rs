@@ -10,6 +10,7 @@ pub(crate) mod answers;
 pub(crate) mod queries;
 pub(crate) mod scan;
 pub(crate) mod rows;
+pub(crate) mod videos;
 pub(crate) mod fill;
 pub(crate) mod export;
 

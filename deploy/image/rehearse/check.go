@@ -25,8 +25,18 @@ var ports = []string{"7740", "7741", "7742", "7750", "7780", "9464"}
 
 var pinned = regexp.MustCompile(`^[a-z0-9./-]+:[A-Za-z0-9._-]+@sha256:[0-9a-f]{64}$`)
 
+// licences are what the labels say of the image without and with ffmpeg.
+var licences = map[bool]string{false: "Apache-2.0", true: "Apache-2.0 AND GPL-2.0-or-later"}
+
+// others are the programs that are not ours, and where there may be what they need, and what their licences ask for.
+var (
+	others    = []string{"/usr/bin/ffmpeg", "/usr/bin/ffprobe"}
+	ofOthers  = regexp.MustCompile(`^/usr/lib/[a-z0-9_]+-linux-gnu/[^/]+$|^/usr/share/(doc/[^/]+/copyright|common-licenses/[^/]+)$|^/var/lib/dpkg/status\.d/[^/]+$`)
+	ofLicence = "/usr/share/doc/vigie/FFMPEG"
+)
+
 // check compares the image with what the chart and compose.yaml rely on.
-func (i *image) check(startable bool) error {
+func (i *image) check(startable, ffmpeg bool) error {
 	var faults []error
 	fault := func(holds bool, format string, values ...any) {
 		if !holds {
@@ -54,7 +64,18 @@ func (i *image) check(startable bool) error {
 	if err != nil {
 		return err
 	}
-	fault(slices.Equal(found, programs), "the image holds %v: must be %v", found, programs)
+	wanted := slices.Clone(programs)
+	if ffmpeg {
+		wanted = append(wanted, append(others, ofLicence)...)
+		slices.Sort(wanted)
+		found = slices.DeleteFunc(found, ofOthers.MatchString)
+		notice, err := os.ReadFile(filepath.Join(i.root, ofLicence))
+		version := i.labels["vigie.ffmpeg.version"]
+		fault(err == nil && version != "" && strings.Contains(string(notice), version), "%s does not name the version %q of the label", ofLicence, version)
+	}
+	fault(slices.Equal(found, wanted), "the image holds %v: must be %v", found, wanted)
+	said := i.labels["org.opencontainers.image.licenses"]
+	fault(said == licences[ffmpeg], "the label of licences is %q: must be %q", said, licences[ffmpeg])
 	for _, program := range programs {
 		about, err := os.Stat(filepath.Join(i.root, program))
 		fault(err == nil && about.Mode().Perm()&0o111 == 0o111, "%s is not there, or not everybody may start it", program)

@@ -11,7 +11,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -81,14 +83,49 @@ func rehearse(repo, work, target, binaries string) error {
 		return err
 	}
 	build.context, build.work, build.target, build.binaries = context, work, target, binaries
-	image, err := build.run()
+	ffmpeg := build.useInstalled()
+	images, err := build.run()
 	if err != nil {
 		return err
 	}
-	if err := image.check(binaries != ""); err != nil {
+	image := images["default"]
+	if err := image.check(binaries != "", false); err != nil {
 		return err
 	}
 	fmt.Printf("the image holds: user %s, %d programs, health check %v (in %.0f s)\n",
 		image.user, len(programs), image.health, time.Since(begun).Seconds())
+	if !ffmpeg {
+		return nil
+	}
+	with, found := images["ffmpeg"]
+	if !found {
+		return errors.New("there is no stage `ffmpeg`")
+	}
+	if err := with.check(binaries != "", true); err != nil {
+		return fmt.Errorf("with ffmpeg: %w", err)
+	}
+	said, err := exec.Command(filepath.Join(repo, "deploy", "image", "try-ffmpeg"), with.root).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("with ffmpeg: %w: %s", err, said)
+	}
+	fmt.Printf("the image with ffmpeg holds, too: version %s, %s (in %.0f s)\n",
+		with.labels["vigie.ffmpeg.version"], strings.TrimSpace(string(said)), time.Since(begun).Seconds())
 	return nil
+}
+
+// useInstalled takes this machine's ffmpeg in the place of a download, where it is one of the release of Debian that the image is of. Without
+// it the stages of ffmpeg are left out.
+func (b *build) useInstalled() bool {
+	system, _ := os.ReadFile("/etc/os-release")
+	version, err := exec.Command("dpkg-query", "--show", "--showformat=${Version}", "ffmpeg").Output()
+	if err != nil || !strings.Contains(string(system), "VERSION_CODENAME=bookworm") {
+		fmt.Println("SKIPPED: there is no ffmpeg of Debian 12 on this machine, so the image with ffmpeg was not rehearsed")
+		b.without = map[string]bool{"ffmpeg-root": true, "ffmpeg": true}
+		return false
+	}
+	if named := b.arguments["FFMPEG"]; named != string(version) {
+		fmt.Printf("NOTE: ffmpeg %s is installed, and the Dockerfile names %s: does Debian still have that?\n", version, named)
+		b.arguments["FFMPEG"] = string(version)
+	}
+	return true
 }

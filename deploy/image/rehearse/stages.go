@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,9 +24,10 @@ type build struct {
 	arguments                       map[string]string
 	context, work, target, binaries string
 	roots                           map[string]string
+	without                         map[string]bool
 }
 
-// image is what the last stage makes.
+// image is what a stage makes.
 type image struct {
 	bases      []string
 	root       string
@@ -33,6 +37,7 @@ type image struct {
 	health     []string
 	ports      []string
 	owners     map[string]string
+	labels     map[string]string
 	stripped   bool
 }
 
@@ -59,42 +64,64 @@ func readDockerfile(file string) (*build, error) {
 	return &build{stages: stages, arguments: values, roots: map[string]string{}}, nil
 }
 
-func (b *build) run() (*image, error) {
+// run runs every stage and gives those by name; the last one, which is built where no target is named, is `default`.
+func (b *build) run() (map[string]*image, error) {
 	if err := b.writeCargo(); err != nil {
 		return nil, err
 	}
-	var made image
+	made := map[string]*image{}
 	var bases []string
 	for number, stage := range b.stages {
+		if b.without[stage.Name] {
+			continue
+		}
 		base, err := expand(stage.BaseName, b.arguments)
 		if err != nil {
 			return nil, err
 		}
-		if _, own := b.roots[base]; own {
-			return nil, fmt.Errorf("stage %s: builds on another stage, which is not rehearsed", stage.Name)
-		}
-		bases = append(bases, base)
 		name := stage.Name
-		if name == "" {
-			name = fmt.Sprintf("stage-%d", number)
+		if number == len(b.stages)-1 {
+			name = "default"
 		}
 		root := filepath.Join(b.work, name)
 		if err := os.MkdirAll(root, 0o755); err != nil {
 			return nil, err
 		}
 		b.roots[name] = root
-		made = image{root: root, workdir: "/", owners: map[string]string{}}
+		one := &image{root: root, workdir: "/", owners: map[string]string{}, labels: map[string]string{}}
+		if earlier, own := made[base]; own {
+			one = earlier.copied(root)
+			if err := copyInto(earlier.root, root, false); err != nil {
+				return nil, fmt.Errorf("stage %s: %w", name, err)
+			}
+		} else {
+			bases = append(bases, base)
+		}
 		environment := map[string]string{}
 		for _, command := range stage.Commands {
-			if err := b.step(&made, environment, command); err != nil {
+			if err := b.step(one, environment, command); err != nil {
 				return nil, fmt.Errorf("stage %s: %w", name, err)
 			}
 		}
-		made.stripped = environment["CARGO_PROFILE_RELEASE_STRIP"] == "symbols"
-		b.arguments["stripped:"+name] = fmt.Sprint(made.stripped)
+		one.stripped = environment["CARGO_PROFILE_RELEASE_STRIP"] == "symbols"
+		made[name] = one
 	}
-	made.bases, made.stripped = bases, b.arguments["stripped:build"] == "true"
-	return &made, nil
+	build, found := made["build"]
+	if !found {
+		return nil, errors.New("there is no stage `build`")
+	}
+	for _, one := range made {
+		one.bases, one.stripped = bases, build.stripped
+	}
+	return made, nil
+}
+
+// copied is a stage that builds on another one, before its first step.
+func (i *image) copied(root string) *image {
+	one := *i
+	one.root, one.owners, one.labels = root, maps.Clone(i.owners), maps.Clone(i.labels)
+	one.ports = slices.Clone(i.ports)
+	return &one
 }
 
 func (b *build) step(made *image, environment map[string]string, command instructions.Command) error {
@@ -140,6 +167,13 @@ func (b *build) step(made *image, environment map[string]string, command instruc
 	case *instructions.ExposeCommand:
 		made.ports = append(made.ports, step.Ports...)
 	case *instructions.LabelCommand:
+		for _, pair := range step.Labels {
+			value, err := expand(pair.Value, environment)
+			if err != nil {
+				return err
+			}
+			made.labels[strings.Trim(pair.Key, `"`)] = value
+		}
 	default:
 		return fmt.Errorf("%s is not rehearsed", command.Name())
 	}
@@ -189,7 +223,8 @@ func (b *build) execute(made *image, environment map[string]string, step *instru
 	})
 	run := exec.Command("/bin/sh", "-c", script)
 	run.Dir = filepath.Join(made.root, made.workdir)
-	run.Env = append(os.Environ(), "CARGO_TARGET_DIR="+b.target, "PATH="+filepath.Join(b.work, "bin")+":"+os.Getenv("PATH"))
+	// What a build downloads is taken from this machine.
+	run.Env = append(os.Environ(), "FFMPEG_INSTALLED=1", "CARGO_TARGET_DIR="+b.target, "PATH="+filepath.Join(b.work, "bin")+":"+os.Getenv("PATH"))
 	for name, value := range environment {
 		run.Env = append(run.Env, name+"="+value)
 	}

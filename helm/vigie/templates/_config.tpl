@@ -39,7 +39,9 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- $coordinator = append $coordinator (printf "%s://%s:%d" (include "vigie.scheme" $root) (include "vigie.host" (dict "root" $root "name" (printf "%s-coordinator" (include "vigie.fullname" $root)))) (add 7741 (mul 1000 $index))) }}
 {{- end }}
 {{- end }}
-{{- mergeOverwrite (dict "coordinator" $coordinator) (include "vigie.consortiumConfig" (dict "root" . "component" "frontend") | fromYaml) (deepCopy .Values.frontend.config) | toYaml }}
+{{- $config := deepCopy .Values.frontend.config }}
+{{- if and .Values.image.ffmpeg (not $config.ffmpeg) }}{{ $config = set $config "ffmpeg" "/usr/bin/ffmpeg" }}{{ end }}
+{{- mergeOverwrite (dict "coordinator" $coordinator) (include "vigie.consortiumConfig" (dict "root" . "component" "frontend") | fromYaml) $config | toYaml }}
 {{- end }}
 
 {{/* What a gateway is told, as YAML. */}}

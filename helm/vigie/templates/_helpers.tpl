@@ -51,6 +51,15 @@ ipFamilies: {{ toJson . }}
 {{- end }}
 {{- end }}
 
+{{/* The image of a role: (dict "root" $ "component" "frontend") */}}
+{{- define "vigie.imageOf" -}}
+{{- $image := .root.Values.image }}
+{{- if not (and $image.ffmpeg (eq .component "frontend")) }}{{ include "vigie.image" .root }}
+{{- else if $image.ffmpegDigest }}{{ printf "%s@%s" $image.repository $image.ffmpegDigest }}
+{{- else }}{{ printf "%s:%s-ffmpeg" $image.repository (default .root.Chart.AppVersion $image.tag) }}
+{{- end }}
+{{- end }}
+
 {{- define "vigie.scheme" -}}
 {{ ternary "https" "http" .Values.tls.enabled }}
 {{- end }}

@@ -67,7 +67,7 @@ spec:
   initContainers:
     # A rollout whose configuration has a fault stops here, and what ran before goes on.
     - name: config-check
-      image: {{ include "vigie.image" .root }}
+      image: {{ include "vigie.imageOf" . }}
       imagePullPolicy: {{ $values.image.pullPolicy }}
       args: [config, check, /etc/vigie/config/vigie.toml]
       {{- include "vigie.containerSecurity" .root | nindent 6 }}
@@ -81,7 +81,7 @@ spec:
     {{- end }}
   containers:
     - name: {{ .component }}
-      image: {{ include "vigie.image" .root }}
+      image: {{ include "vigie.imageOf" . }}
       imagePullPolicy: {{ $values.image.pullPolicy }}
       args: [{{ default .component .command }}, --config, /etc/vigie/config/vigie.toml]
       {{- include "vigie.containerSecurity" .root | nindent 6 }}

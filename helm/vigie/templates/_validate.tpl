@@ -13,6 +13,17 @@
 {{- $faults = append $faults "bank.postgres.host: is missing" }}
 {{- end }}
 {{- end }}
+{{- with .Values.image }}
+{{- if and .ffmpeg .digest (not .ffmpegDigest) }}
+{{- $faults = append $faults "image.ffmpegDigest: is missing; image.digest is that of the image without ffmpeg" }}
+{{- end }}
+{{- if and .ffmpegDigest (not .ffmpeg) }}
+{{- $faults = append $faults "image.ffmpegDigest: has no effect without image.ffmpeg" }}
+{{- end }}
+{{- if and .ffmpeg (hasSuffix "-ffmpeg" .tag) }}
+{{- $faults = append $faults "image.tag: is that of the image without ffmpeg; image.ffmpeg adds -ffmpeg to it for frontends" }}
+{{- end }}
+{{- end }}
 {{- if and .Values.tls.certManager.enabled (not .Values.tls.enabled) }}
 {{- $faults = append $faults "tls.certManager: is enabled, and tls is not" }}
 {{- end }}

@@ -24,6 +24,14 @@ pub(crate) enum Stream {
     Update,
     /// What a request of a load test asks, by number.
     Request,
+    /// Videos, by number.
+    Video,
+    /// What of a video is copied, and how, by the copy's number.
+    VideoCopy,
+    /// Title cards that videos share, by number.
+    VideoTitle,
+    /// Videos that are asked about, by number.
+    VideoQuery,
 }
 
 /// The generator of one place.

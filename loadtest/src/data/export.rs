@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
         })?;
         if filled.items == 0 {
             // Standard output may be the CSV.
-            say(&format!("{name} holds all {} items already", rows.count()));
+            say(&format!("{name} holds all {} items already", rows.items()));
             return Ok(());
         }
         let seconds = filled.took.as_secs_f64();
@@ -91,7 +91,7 @@ async fn write_ids(path: &Path, bank: &BankClient, name: &BankName, rows: &Rows)
         for item in &page.items {
             let row = match Identity::of_reference(item.content.external_reference().unwrap_or_default()) {
                 Identity::Row(row) => rows.row(row),
-                Identity::Live(_) | Identity::Unknown => None,
+                Identity::Video(_) | Identity::Live(_) | Identity::Unknown => None,
             };
             let row = row.with_context(|| format!("item {} of {name} is no row of the data", item.id))?;
             writeln!(file, "{},{}", item.id, Hex(&row))?;

@@ -10,13 +10,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use vigie_clients::{BankClient, Code, IdempotencyKey, Network};
-use vigie_model::{BankName, Hash, ItemContent, ItemDraft, Sequence};
+use vigie_model::{BankName, Hash, HashType, ItemContent, ItemDraft, Sequence};
 
 use crate::data::rows::Rows;
+use crate::data::videos;
 use crate::judge::oracle::Identity;
 
 /// Items of one batch: the most that the bank takes at once.
 const BATCH: u32 = 1_000;
+/// Bytes of the videos of one batch, but for a single one that is longer.
+const VIDEO_BATCH_BYTES: usize = 1 << 20;
 /// Batches under way at once.
 const AT_ONCE: usize = 8;
 /// Connections to the bank.
@@ -25,6 +28,13 @@ const CONNECTIONS: usize = 4;
 const FIRST_WITHIN: Duration = Duration::from_secs(10);
 /// How long a batch may take, retries and all.
 const WITHIN: Duration = Duration::from_secs(60);
+
+/// One batch, by the first of it.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Rows(u32),
+    Videos(u32),
+}
 
 /// What filling a bank came to.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +60,7 @@ pub(crate) async fn fill(
     let clients = clients.collect::<Result<Vec<_>, _>>()?;
     let first = &clients[0];
     let deadline = || (Instant::now() + FIRST_WITHIN).into();
-    let count = u64::from(rows.count());
+    let count = rows.items();
     // Keys name the bank by its id: one of the same name that was deleted is another.
     let id = match first.get_bank(name, deadline()).await {
         Ok(found) if found.value.item_count == count => {
@@ -73,18 +83,27 @@ pub(crate) async fn fill(
         }
         Err(error) => return Err(error).context("cannot ask the bank"),
     };
-    let batches = (0..rows.count()).step_by(BATCH as usize).enumerate();
+    let videos_at_once = (VIDEO_BATCH_BYTES / rows.videos.bytes_max().max(1)).clamp(1, BATCH as usize);
+    let batches = (0..rows.count()).step_by(BATCH as usize).map(Part::Rows);
+    let batches = batches.chain((0..rows.videos.count).step_by(videos_at_once).map(Part::Videos)).enumerate();
     let sent = stream::iter(batches)
-        .map(|(turn, from)| {
+        .map(|(turn, part)| {
             let (rows, client) = (Arc::clone(rows), clients[turn % clients.len()].clone());
             async move {
-                let items = tokio::task::spawn_blocking(move || items(&rows, from)).await??;
+                let items = tokio::task::spawn_blocking(move || match part {
+                    Part::Rows(from) => items(&rows, from),
+                    Part::Videos(from) => videos(&rows, from, videos_at_once),
+                });
+                let items = items.await??;
                 let count = items.len() as u64;
-                let key = IdempotencyKey::named(format_args!("load-{id}-{from}"));
+                let key = match part {
+                    Part::Rows(from) => IdempotencyKey::named(format_args!("load-{id}-{from}")),
+                    Part::Videos(from) => IdempotencyKey::named(format_args!("load-{id}-v{from}")),
+                };
                 let added = client
                     .add_items(name, items, key, (Instant::now() + WITHIN).into())
                     .await
-                    .with_context(|| format!("cannot add rows from {from} on"))?;
+                    .with_context(|| format!("cannot add {part:?} on"))?;
                 anyhow::Ok((count, added.sequence))
             }
         })
@@ -111,4 +130,17 @@ fn items(rows: &Rows, from: u32) -> anyhow::Result<Vec<ItemContent>> {
         Ok(ItemContent::try_from(draft)?)
     };
     drawn.map(item).collect()
+}
+
+fn videos(rows: &Rows, from: u32, count: usize) -> anyhow::Result<Vec<ItemContent>> {
+    let numbers = (from..rows.videos.count).take(count);
+    let item = |number: u32| {
+        let draft = ItemDraft {
+            hashes: vec![Hash::from_bytes(HashType::VPDQ, &videos::bytes(&rows.videos.banked(number)))?],
+            external_reference: Identity::Video(number).reference(),
+            ..ItemDraft::default()
+        };
+        Ok(ItemContent::try_from(draft)?)
+    };
+    numbers.map(item).collect()
 }

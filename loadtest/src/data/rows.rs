@@ -6,6 +6,7 @@ use vigie_media::Limits;
 
 use crate::Hash;
 use crate::data::shape::{Shape, shape};
+use crate::data::videos::Videos;
 use crate::run::scenario::Scenario;
 
 /// Banked pictures are of this width and height.
@@ -17,11 +18,19 @@ pub(crate) struct Rows {
     /// Rows before the pictures.
     pub(crate) hashes: u32,
     pictures: Vec<Hash>,
+    /// Items beside the rows.
+    pub(crate) videos: Videos,
 }
 
 impl std::fmt::Debug for Rows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Rows({} hashes, {} pictures)", self.hashes, self.pictures.len())
+        write!(
+            f,
+            "Rows({} hashes, {} pictures, {} videos)",
+            self.hashes,
+            self.pictures.len(),
+            self.videos.count
+        )
     }
 }
 
@@ -37,7 +46,13 @@ impl Rows {
         });
         let pictures = pictures.collect::<anyhow::Result<Vec<_>>>()?;
         data.hashes.checked_add(data.pictures).context("there are more than 2^32 rows")?;
-        Ok(Self { shape: shape(data.shape, scenario.seed), hashes: data.hashes, pictures })
+        let videos = Videos::new(scenario.seed, data.videos, data.video_frames);
+        Ok(Self { shape: shape(data.shape, scenario.seed), hashes: data.hashes, pictures, videos })
+    }
+
+    /// Items of the bank: rows and videos.
+    pub(crate) fn items(&self) -> u64 {
+        u64::from(self.count()) + u64::from(self.videos.count)
     }
 
     pub(crate) fn count(&self) -> u32 {

@@ -129,6 +129,7 @@ fn is_explained_by_lag(threshold: &Threshold, value: Option<f64>, totals: &Total
         | Metric::Missed
         | Metric::False
         | Metric::WrongDistance
+        | Metric::WrongEvidence
         | Metric::Incomplete
         | Metric::Stale
         | Metric::Misjudged
@@ -165,6 +166,7 @@ fn measure(threshold: &Threshold, totals: &Totals, seconds: f64) -> Option<f64> 
         Metric::Missed => count(verdict.missed),
         Metric::False => count(verdict.false_matches),
         Metric::WrongDistance => count(verdict.wrong_distance),
+        Metric::WrongEvidence => count(verdict.wrong_evidence),
         Metric::Incomplete => count(verdict.incomplete),
         Metric::Stale => count(verdict.stale),
         Metric::Misjudged => count(verdict.misjudged),

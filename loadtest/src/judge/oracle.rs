@@ -9,12 +9,16 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
+use crate::judge::evidence::Evidence;
+
 /// A match as an answer tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hit {
     pub(crate) item: Identity,
     /// `None` where the protocol does not tell it.
     pub(crate) distance: Option<u16>,
+    /// How a video matches; `None` where the hash of a picture matched, or the protocol does not tell it.
+    pub(crate) video: Option<Evidence>,
 }
 
 /// Which known item a match is.
@@ -22,6 +26,8 @@ pub(crate) struct Hit {
 pub(crate) enum Identity {
     /// A row of the data set.
     Row(u32),
+    /// A video of the data set.
+    Video(u32),
     /// An item that a run has added, by its number.
     Live(u64),
     /// None that the harness has put there.
@@ -31,11 +37,14 @@ pub(crate) enum Identity {
 impl Identity {
     /// The identity that an external reference names.
     pub(crate) fn of_reference(reference: &str) -> Self {
-        let number = |digits: &str| digits.parse::<u64>().ok();
-        match (reference.strip_prefix('r').and_then(number), reference.strip_prefix('a').and_then(number)) {
-            (Some(row), _) => u32::try_from(row).map_or(Self::Unknown, Self::Row),
-            (None, Some(live)) => Self::Live(live),
-            (None, None) => Self::Unknown,
+        let Some((kind, digits)) = reference.split_at_checked(1) else { return Self::Unknown };
+        let Ok(number) = digits.parse::<u64>() else { return Self::Unknown };
+        let of_data = |kind: fn(u32) -> Self| u32::try_from(number).map_or(Self::Unknown, kind);
+        match kind {
+            "r" => of_data(Self::Row),
+            "v" => of_data(Self::Video),
+            "a" => Self::Live(number),
+            _ => Self::Unknown,
         }
     }
 
@@ -43,6 +52,7 @@ impl Identity {
     pub(crate) fn reference(self) -> String {
         match self {
             Self::Row(row) => format!("r{row}"),
+            Self::Video(number) => format!("v{number}"),
             Self::Live(number) => format!("a{number}"),
             Self::Unknown => String::new(),
         }
@@ -63,7 +73,10 @@ pub(crate) struct Verdict {
     pub(crate) false_matches: u64,
     /// Right matches with another distance than theirs.
     pub(crate) wrong_distance: u64,
-    /// Answers that say themselves that they do not cover all shards.
+    /// Right matches of videos with other evidence than theirs.
+    #[serde(default)]
+    pub(crate) wrong_evidence: u64,
+    /// Answers that say themselves that they do not cover all shards, or that frames of a video are too common to have been searched.
     pub(crate) incomplete: u64,
     /// Answers that lack a write which they had to hold.
     pub(crate) stale: u64,
@@ -75,6 +88,13 @@ pub(crate) struct Verdict {
     pub(crate) misjudged: u64,
 }
 
+impl Verdict {
+    /// Matches that are wrong in some way.
+    pub(crate) const fn wrong(&self) -> u64 {
+        self.missed + self.false_matches + self.wrong_distance + self.wrong_evidence
+    }
+}
+
 impl AddAssign for Verdict {
     fn add_assign(&mut self, other: Self) {
         self.judged += other.judged;
@@ -82,6 +102,7 @@ impl AddAssign for Verdict {
         self.missed += other.missed;
         self.false_matches += other.false_matches;
         self.wrong_distance += other.wrong_distance;
+        self.wrong_evidence += other.wrong_evidence;
         self.incomplete += other.incomplete;
         self.stale += other.stale;
         self.decided += other.decided;
@@ -124,7 +145,7 @@ pub(crate) fn judge(
     for hit in hits {
         let true_distance = match hit.item {
             Identity::Row(row) => distance_to(row).filter(|&distance| usize::from(distance) < told.len()),
-            Identity::Live(_) | Identity::Unknown => None,
+            Identity::Video(_) | Identity::Live(_) | Identity::Unknown => None,
         };
         match true_distance {
             Some(_) if seen.contains(&hit.item) => verdict.false_matches += 1,
@@ -202,7 +223,7 @@ mod tests {
         let mut hits: Vec<Hit> = (0..)
             .zip(rows)
             .filter(|&(_, &distance)| distance < 32)
-            .map(|(row, &distance)| Hit { item: Identity::Row(row), distance: Some(distance) })
+            .map(|(row, &distance)| Hit { item: Identity::Row(row), distance: Some(distance), video: None })
             .collect();
         hits.sort_by_key(|hit| (hit.distance, hit.item));
         hits.truncate(limit.into());
@@ -264,7 +285,7 @@ mod tests {
                     1 => Identity::Row(1_000_000),
                     _ => Identity::Unknown,
                 };
-                hits.push(Hit { item, distance: Some(3) });
+                hits.push(Hit { item, distance: Some(3), video: None });
             }
             let verdict = check(&rows, 1_000, &hits, true);
             prop_assert_eq!(verdict.missed, missed);
@@ -287,14 +308,14 @@ mod tests {
     fn an_incomplete_answer_misses_nothing_but_must_not_invent() {
         let rows = [1, 2, 3];
         assert_eq!(check(&rows, 100, &[], false), Verdict { judged: 1, incomplete: 1, ..Verdict::default() });
-        let invented = [Hit { item: Identity::Unknown, distance: Some(0) }];
+        let invented = [Hit { item: Identity::Unknown, distance: Some(0), video: None }];
         assert_eq!(check(&rows, 100, &invented, false).false_matches, 1);
     }
 
     #[test]
     fn live_items_are_there_and_gone_when_they_have_to_be() {
         let item = Identity::Live(7);
-        let there = [Hit { item, distance: Some(4) }];
+        let there = [Hit { item, distance: Some(4), video: None }];
         let judge = |presence, hits: &[Hit]| judge_live(item, 4, presence, hits, true);
         assert_eq!(judge(Presence::Must, &there).right, 1);
         assert_eq!(judge(Presence::Must, &[]).missed, 1);
@@ -307,10 +328,10 @@ mod tests {
 
     #[test]
     fn references_name_rows_and_live_items() {
-        for item in [Identity::Row(0), Identity::Row(u32::MAX), Identity::Live(1 << 50)] {
+        for item in [Identity::Row(0), Identity::Row(u32::MAX), Identity::Video(7), Identity::Live(1 << 50)] {
             assert_eq!(Identity::of_reference(&item.reference()), item);
         }
-        for reference in ["", "r", "rx", "b7", "r4294967296", "7"] {
+        for reference in ["", "r", "rx", "b7", "r4294967296", "v4294967296", "7", "é7"] {
             assert_eq!(Identity::of_reference(reference), Identity::Unknown, "{reference}");
         }
     }

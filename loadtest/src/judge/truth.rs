@@ -17,6 +17,7 @@ use crate::data::draw::{Draw, Stream};
 use crate::data::rows::{Rows, picture_seed};
 use crate::data::scan::{Found, distance, scan};
 use crate::judge::oracle::Profile;
+use crate::judge::videos::{VideoQuestion, VideoTruth};
 use crate::run::scenario::{Questions, Scenario};
 
 /// Rows that a thread draws at a time: 2 MiB.
@@ -76,6 +77,7 @@ pub(crate) struct Truth {
     clean: Vec<Question>,
     images_planted: Vec<Question>,
     images_clean: Vec<Question>,
+    videos: VideoTruth,
 }
 
 impl Truth {
@@ -88,11 +90,15 @@ impl Truth {
         let (planted, clean) = (asks.len().div_ceil(2), asks.len() / 2);
         let images = if scenario.mix.image > 0 { plan.images } else { 0 };
         asks.extend(draw_images(scenario, images)?);
-        let mut questions = answer(&rows, asks, plan.max_distance, progress);
+        let mut questions = answer(&rows, asks, plan.max_distance, &progress);
+        let compared = rows.count();
+        let videos =
+            VideoTruth::establish(scenario, &rows.videos, |done| progress(compared.saturating_add(done)));
         let mut images = questions.split_off(planted + clean);
         let clean = questions.split_off(planted);
         let images_clean = images.split_off(images.len().div_ceil(2));
-        Ok(Self { rows: Arc::new(rows), planted: questions, clean, images_planted: images, images_clean })
+        let (images_planted, rows) = (images, Arc::new(rows));
+        Ok(Self { rows, planted: questions, clean, images_planted, images_clean, videos })
     }
 
     /// The hash lookup that a request asks.
@@ -103,6 +109,16 @@ impl Truth {
     /// The image that a request asks about.
     pub(crate) fn image(&self, draw: &mut Draw, matching: bool) -> &Question {
         pick(if matching { &self.images_planted } else { &self.images_clean }, draw)
+    }
+
+    /// The video that a request asks about.
+    pub(crate) fn video(&self, draw: &mut Draw, matching: bool) -> &VideoQuestion {
+        self.videos.question(draw, matching)
+    }
+
+    /// What is true of videos.
+    pub(crate) const fn videos(&self) -> &VideoTruth {
+        &self.videos
     }
 
     /// How far a row is from a question; `None` if there is no such row.
@@ -209,7 +225,7 @@ struct Findings {
 }
 
 /// Compares every question with every row, on all cores.
-fn answer(rows: &Rows, asks: Vec<Ask>, max_distance: u16, progress: impl Fn(u32) + Sync) -> Vec<Question> {
+fn answer(rows: &Rows, asks: Vec<Ask>, max_distance: u16, progress: &(impl Fn(u32) + Sync)) -> Vec<Question> {
     let threads = cores();
     let empty = Findings { profile: vec![0; usize::from(max_distance) + 1], listed: Vec::new() };
     let next = std::sync::atomic::AtomicU32::new(0);

@@ -233,6 +233,7 @@ fn counts(a: &RunResult, b: &RunResult) -> Vec<Count> {
             ("missed", verdict.missed),
             ("false", verdict.false_matches),
             ("wrong distance", verdict.wrong_distance),
+            ("wrong evidence", verdict.wrong_evidence),
             ("stale", verdict.stale),
             ("misjudged", verdict.misjudged),
         ]

@@ -106,7 +106,7 @@ impl Step {
             p99_ms: summary.latency.p99_ms,
             p999_ms: summary.latency.p999_ms,
             errors: (due - summary.answered) as f64 / due.max(1) as f64,
-            wrong: verdict.missed + verdict.false_matches + verdict.wrong_distance,
+            wrong: verdict.wrong(),
             late_or_unsent: result.generator.late_or_unsent_share,
         }
     }

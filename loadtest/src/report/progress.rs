@@ -21,6 +21,7 @@ pub(crate) fn line(scenario: &Scenario, second: u64, of: &Second, in_flight: u32
         ("missed", verdict.missed),
         ("false", verdict.false_matches),
         ("wrong distance", verdict.wrong_distance),
+        ("wrong evidence", verdict.wrong_evidence),
         ("incomplete", verdict.incomplete),
         ("stale", verdict.stale),
         ("misjudged", verdict.misjudged),

@@ -76,12 +76,13 @@ impl<'a> Sheet<'a> {
             alarms: alarms(result),
             times: times(result),
             verdict: format!(
-                "{} questions judged, {} matches right: {} missed, {} false, {} at a wrong distance; {} answers incomplete, {} stale{}",
+                "{} questions judged, {} matches right: {} missed, {} false, {} at a wrong distance{}; {} answers incomplete, {} stale{}",
                 verdict.judged,
                 verdict.right,
                 verdict.missed,
                 verdict.false_matches,
                 verdict.wrong_distance,
+                with_wrong_evidence(verdict),
                 verdict.incomplete,
                 verdict.stale,
                 decided(verdict)
@@ -169,6 +170,14 @@ fn cluster(result: &RunResult) -> Option<String> {
     });
     let roles: Vec<String> = roles.collect();
     Some(format!("the cluster used {all:.1} us of processor time a question: {}", roles.join(", ")))
+}
+
+/// The matches of videos with wrong evidence, where there were any.
+fn with_wrong_evidence(verdict: &Verdict) -> String {
+    match verdict.wrong_evidence {
+        0 => String::new(),
+        count => format!(", {count} with wrong evidence"),
+    }
 }
 
 /// The verdicts of members' policies, where there were any.

@@ -104,6 +104,9 @@ fn frame(scenario: &Scenario, record: &Record) -> Vec<String> {
         "  missed {}  false {}  wrong distance {}  incomplete {}  stale {}",
         verdict.missed, verdict.false_matches, verdict.wrong_distance, verdict.incomplete, verdict.stale
     ));
+    if verdict.wrong_evidence > 0 {
+        lines.push(format!("  wrong evidence {}", verdict.wrong_evidence));
+    }
     if verdict.decided + verdict.misjudged > 0 {
         lines.push(format!("  verdicts {}  misjudged {}", verdict.decided, verdict.misjudged));
     }

@@ -15,7 +15,8 @@ pub(crate) async fn establish(scenario: &Scenario) -> anyhow::Result<Arc<Truth>>
     say(&format!("{}: working out what is true of {} questions", scenario.name, scenario.questions.pool));
     let scenario = scenario.clone();
     let truth = tokio::task::spawn_blocking(move || {
-        let rows = f64::from(scenario.data.hashes) + f64::from(scenario.data.pictures);
+        let data = &scenario.data;
+        let rows = f64::from(data.hashes) + f64::from(data.pictures) + f64::from(data.videos);
         let told = std::sync::Mutex::new(Instant::now());
         Truth::establish(&scenario, |compared| {
             // Whoever finds it taken says nothing.

@@ -89,6 +89,13 @@ impl Prepared {
             truth.matches_mean(),
             truth.rows.count()
         ));
+        if scenario.mix.video > 0 {
+            let (asked, matching, matches) = truth.videos().counts();
+            let banked = truth.rows.videos.count;
+            say(&format!(
+                "{matching} of {asked} videos that are asked about match, {matches} times in all, one of {banked}"
+            ));
+        }
         if target.protocol == Protocol::Hma {
             return Self::of_hma(scenario, target, truth).await;
         }
@@ -187,7 +194,7 @@ impl Prepared {
         truth: Arc<Truth>,
     ) -> anyhow::Result<Self> {
         let mix = &scenario.mix;
-        if scenario.writes() || mix.batch > 0 || mix.stream > 0 || mix.image > 0 {
+        if scenario.writes() || mix.batch > 0 || mix.stream > 0 || mix.image > 0 || mix.video > 0 {
             bail!("with --protocol hma there are lookups only; set the other weights of the mix to 0");
         }
         // A credential is sent in plain text, so the rule about that has to be kept.
@@ -381,7 +388,7 @@ async fn fill_bank(
     let filled = fill::fill(url, network, name, &rows, writing, |items, took| {
         if told.elapsed() > SAY_EVERY {
             told = Instant::now();
-            say(&format!("{items} of {} items added, {:.0}/s", rows.count(), per_s(items, took)));
+            say(&format!("{items} of {} items added, {:.0}/s", rows.items(), per_s(items, took)));
         }
     })
     .await?;

@@ -18,6 +18,7 @@ use anyhow::bail;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::ShapeName;
+use crate::judge::evidence::Rule;
 use crate::judge::threshold::Threshold;
 use crate::run::lanes::kind::Mix;
 use crate::run::lanes::schedule::{Spacing, Stage};
@@ -82,13 +83,17 @@ pub(crate) struct DataPlan {
     pub(crate) hashes: u32,
     /// Drawn pictures that are banked beside them.
     pub(crate) pictures: u32,
+    /// Videos of drawn frames that are banked beside them, each an item with one hash.
+    pub(crate) videos: u32,
+    /// The most frames of a video, 8 to 2048: each has half of that to all of it.
+    pub(crate) video_frames: u32,
     /// The bank's name; by default one that tells shape, number and seed, so that an equal one is used again.
     pub(crate) bank: Option<String>,
 }
 
 impl Default for DataPlan {
     fn default() -> Self {
-        Self { shape: ShapeName::Pdq, hashes: 100_000, pictures: 0, bank: None }
+        Self { shape: ShapeName::Pdq, hashes: 100_000, pictures: 0, videos: 0, video_frames: 60, bank: None }
     }
 }
 
@@ -113,6 +118,11 @@ pub(crate) struct Questions {
     pub(crate) images: u32,
     /// Sides of the images in pixels, taken in turn.
     pub(crate) image_sides: Vec<u32>,
+    /// Distinct videos: half of them clips of banked ones, altered in `distances`, or longer ones that contain one; the others unknown. Whether
+    /// one matches is worked out frame by frame.
+    pub(crate) videos: u32,
+    /// By which a video matches, with their usual numbers: `clip_of_known`, `contains_known`, `threatexchange`.
+    pub(crate) video_rules: Vec<Rule>,
 }
 
 impl Default for Questions {
@@ -126,6 +136,8 @@ impl Default for Questions {
             limit: 100,
             images: 64,
             image_sides: vec![256, 512, 1024],
+            videos: 100,
+            video_rules: vec![Rule::ClipOfKnown, Rule::ContainsKnown],
         }
     }
 }
@@ -354,8 +366,9 @@ impl Scenario {
     /// The bank that holds the data.
     #[must_use]
     pub(crate) fn bank(&self) -> String {
-        let DataPlan { shape, hashes, pictures, bank } = self.data.clone();
-        bank.unwrap_or_else(|| RunBank::Data { shape, hashes, pictures, seed: self.seed }.to_string())
+        let DataPlan { shape, hashes, pictures, videos, video_frames, bank } = self.data.clone();
+        let videos = (videos > 0).then_some((videos, video_frames));
+        bank.unwrap_or_else(|| RunBank::Data { shape, hashes, pictures, videos, seed: self.seed }.to_string())
     }
 }
 

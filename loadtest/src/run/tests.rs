@@ -3,6 +3,7 @@
 mod service;
 mod stall;
 mod lies;
+mod videos;
 mod hma;
 mod join;
 mod ceiling;

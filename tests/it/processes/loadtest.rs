@@ -286,3 +286,32 @@ fn members_ask_as_a_consortium_does_and_each_verdict_is_judged() {
     let refused = loadtest(&["run", "consortium", "--target", "http://127.0.0.1:1"]);
     assert!(refused.stderr.contains("a cluster of its own"), "{}", refused.stderr);
 }
+
+/// A cluster of the run's own with videos, and pictures beside them that no video answers.
+#[test]
+fn videos_are_asked_about_and_each_answer_is_held_against_all_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, vigie) = (folder.path().join("out"), vigie_binary().to_str().unwrap().to_owned());
+    let settings = [
+        "data.hashes=500",
+        "data.videos=100",
+        "data.video_frames=24",
+        "questions.pool=50",
+        "questions.videos=60",
+        "drive.warm_up=1s",
+        "drive.duration=3s",
+        "arrivals.rate=30",
+        // A busy machine is no fault of answers.
+        "thresholds=['missed == 0', 'false == 0', 'wrong_distance == 0', 'wrong_evidence == 0', 'incomplete == 0', 'rate > 0']",
+    ];
+    let mut args = vec!["run", "videos", "--vigie", &vigie, "--plain", "--out", out.to_str().unwrap()];
+    settings.iter().for_each(|setting| args.extend(["--set", setting]));
+    let ran = loadtest(&args);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let result = std::fs::read(out.join("result.json")).unwrap();
+    let result: serde_json::Value = serde_json::from_slice(&result).unwrap();
+    let of_videos = &result["by_kind"]["video"];
+    assert!(of_videos["answered"].as_u64().unwrap() > 0, "{of_videos}");
+    assert!(result["record"]["totals"]["verdict"]["right"].as_u64().unwrap() > 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("60 videos that are asked about match"), "{}", ran.stderr);
+}

@@ -18,6 +18,7 @@ if (R.interrupted) main.append(el("div", { class: "alarm bad" }, el("b", {}, "Th
 const unplanned = D.faults.filter(f => f.failed);
 if (unplanned.length) main.append(el("div", { class: "alarm bad" }, el("b", {}, "This was not the run that the scenario describes. "),
   unplanned.map(f => `${f.what}: ${f.failed}`).join("; ")));
+const wrong = V.missed + V["false"] + V.wrong_distance + (V.wrong_evidence || 0);
 const tile = (value, label, wrong) => el("div", { class: "tile" + (wrong ? " wrong" : "") }, el("b", {}, value), el("small", {}, label));
 main.append(el("div", { class: "tiles" },
   tile(count(S.answered_per_s) + "/s", `answered, of ${count(S.sent_per_s)} sent a second`),
@@ -25,7 +26,7 @@ main.append(el("div", { class: "tiles" },
   tile(ms(S.latency.p99_ms), "p99"),
   tile(ms(S.latency.p999_ms), "p99.9"),
   tile(percent(S.sent ? S.failed / S.sent : 0), `${count(S.failed)} of ${count(S.sent)} requests failed`, S.failed > 0),
-  tile(count(V.missed + V["false"] + V.wrong_distance), `wrong of ${count(V.judged)} answers judged`, V.missed + V["false"] + V.wrong_distance > 0)));
+  tile(count(wrong), `wrong of ${count(V.judged)} answers judged`, wrong > 0)));
 
 /* Thresholds. */
 if (judged) main.append(el("section", { class: "card" }, el("h2", {}, "Thresholds"), el("div", { class: "scroll" }, el("table", {},

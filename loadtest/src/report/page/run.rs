@@ -81,10 +81,11 @@ fn data(result: &RunResult) -> anyhow::Result<Page<'_>> {
         let of = |(_, second): &(u64, &Second)| second.failures.get(code).copied().unwrap_or_default();
         (code.clone(), seconds.iter().map(of).collect())
     });
-    let wrong: [(&'static str, Count); 6] = [
+    let wrong: [(&'static str, Count); 7] = [
         ("missed", |second| second.verdict.missed),
         ("false", |second| second.verdict.false_matches),
         ("wrong distance", |second| second.verdict.wrong_distance),
+        ("wrong evidence", |second| second.verdict.wrong_evidence),
         ("incomplete", |second| second.verdict.incomplete),
         ("stale", |second| second.verdict.stale),
         ("misjudged", |second| second.verdict.misjudged),

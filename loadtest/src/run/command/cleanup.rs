@@ -1,6 +1,6 @@
 //! `vigie-loadtest cleanup`: removes the banks that runs have left in a target.
 //!
-//! A bank is taken for one of a run by its name and by what it holds: items of a load test have one PDQ hash, no label, and
+//! A bank is taken for one of a run by its name and by what it holds: items of a load test have one hash, of a picture or a video, no label, and
 //! a reference that says which hash that has to be. Whatever does not fit is kept, and reported.
 
 use std::io::Write;
@@ -14,6 +14,7 @@ use vigie_model::{BankName, BankRef, Hash, HashType, Item};
 use crate::Exit;
 use crate::cli::CleanupArguments;
 use crate::data::shape::shape;
+use crate::data::videos::{self, Videos};
 use crate::judge::oracle::Identity;
 use crate::report::moment::moment;
 use crate::report::text::wrapped;
@@ -143,17 +144,23 @@ async fn doubt(client: &BankClient, bank: &BankListing, kind: RunBank) -> anyhow
 fn is_of(item: &Item, kind: RunBank) -> bool {
     let content = &item.content;
     let [hash] = content.hashes() else { return false };
-    if !content.labels().is_empty() || hash.hash_type() != HashType::PDQ {
+    let is_video = hash.hash_type() == HashType::VPDQ;
+    if !content.labels().is_empty() || !(is_video || hash.hash_type() == HashType::PDQ) {
         return false;
     }
     match (kind, Identity::of_reference(content.external_reference().unwrap_or_default())) {
+        (RunBank::Data { videos: Some((count, frames)), seed, .. }, Identity::Video(number)) if is_video => {
+            let videos = Videos::new(seed, count, frames);
+            number < count && hash.as_bytes() == videos::bytes(&videos.banked(number))
+        }
+        (_, _) if is_video => false,
         (RunBank::Data { shape: name, hashes, seed, .. }, Identity::Row(row)) if row < hashes => {
             *hash == Hash::pdq(shape(name, seed).draw_row(row.into()))
         }
         // Hashes of pictures, which would have to be drawn.
         (RunBank::Data { hashes, pictures, .. }, Identity::Row(row)) => row - hashes < pictures,
         (RunBank::Live(_), Identity::Live(_)) => true,
-        (_, Identity::Row(_) | Identity::Live(_) | Identity::Unknown) => false,
+        (_, Identity::Row(_) | Identity::Video(_) | Identity::Live(_) | Identity::Unknown) => false,
     }
 }
 
@@ -223,7 +230,8 @@ mod tests {
 
     #[test]
     fn only_what_a_run_would_have_added_is_taken_for_a_runs() {
-        let data = RunBank::Data { shape: ShapeName::Pdq, hashes: 100, pictures: 2, seed: 5 };
+        let data =
+            RunBank::Data { shape: ShapeName::Pdq, hashes: 100, pictures: 2, videos: Some((9, 16)), seed: 5 };
         let row = |number| shape(ShapeName::Pdq, 5).draw_row(number);
         assert!(is_of(&item(draft(row(7), "r7")), data));
         assert!(is_of(&item(draft([1; 32], "r101")), data), "a picture");
@@ -232,6 +240,22 @@ mod tests {
         {
             assert!(!is_of(&item(draft(hash, reference)), data), "{reference}");
         }
+        let video = |number, reference: &str| {
+            let bytes = videos::bytes(&Videos::new(5, 9, 16).banked(number));
+            ItemDraft {
+                hashes: vec![Hash::from_bytes(HashType::VPDQ, &bytes).unwrap()],
+                ..draft([0; 32], reference)
+            }
+        };
+        assert!(is_of(&item(video(3, "v3")), data));
+        for (number, reference) in [(3, "v4"), (9, "v9"), (3, "r3"), (3, "a3")] {
+            assert!(!is_of(&item(video(number, reference)), data), "{reference}");
+        }
+        assert!(!is_of(&item(draft(row(3), "v3")), data));
+        let without =
+            RunBank::Data { shape: ShapeName::Pdq, hashes: 100, pictures: 2, videos: None, seed: 5 };
+        assert!(!is_of(&item(video(3, "v3")), without));
+        assert!(!is_of(&item(video(3, "a3")), RunBank::Live(1)));
         let labelled = ItemDraft { labels: vec!["known".to_owned()], ..draft(row(7), "r7") };
         assert!(!is_of(&item(labelled), data));
         let two = ItemDraft { hashes: vec![Hash::pdq(row(7)), Hash::pdq([1; 32])], ..draft(row(7), "r7") };

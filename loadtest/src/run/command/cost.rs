@@ -80,7 +80,7 @@ impl Turn {
             p99_ms: result.summary.latency.p99_ms,
             sent: result.summary.sent,
             failed: result.summary.failed,
-            wrong: verdict.missed + verdict.false_matches + verdict.wrong_distance + verdict.incomplete,
+            wrong: verdict.wrong() + verdict.incomplete,
             ran_late: result.generator.ran_late,
         }
     }

@@ -18,7 +18,8 @@ use crate::run::say::say;
 use crate::run::scenario::Scenario;
 
 /// What has to hold at every rate, whatever else is asked for: a rate at which answers are wrong is none.
-const ALWAYS: [&str; 4] = ["errors < 0.1%", "missed == 0", "false == 0", "wrong_distance == 0"];
+const ALWAYS: [&str; 5] =
+    ["errors < 0.1%", "missed == 0", "false == 0", "wrong_distance == 0", "wrong_evidence == 0"];
 /// The highest rate that is searched.
 const RATE_MAX: f64 = 1_000_000.0;
 /// A search ends when the gap between what held and what did not is this ratio.

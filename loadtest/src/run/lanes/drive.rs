@@ -121,6 +121,7 @@ const fn unsent(kind: Kind, arrival: Arrival, now: Duration) -> Sample {
             missed: 0,
             false_matches: 0,
             wrong_distance: 0,
+            wrong_evidence: 0,
             incomplete: 0,
             stale: 0,
             decided: 0,

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Stream,
     /// One image.
     Image,
+    /// One video, by the hashes of its frames.
+    Video,
     /// One item more.
     Add,
     /// One item less.
@@ -26,8 +28,8 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Lookup, Self::Batch, Self::Stream, Self::Image, Self::Add, Self::Remove];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Lookup, Self::Batch, Self::Stream, Self::Image, Self::Video, Self::Add, Self::Remove];
 
     /// Its name.
     #[must_use]
@@ -37,6 +39,7 @@ impl Kind {
             Self::Batch => "batch",
             Self::Stream => "stream",
             Self::Image => "image",
+            Self::Video => "video",
             Self::Add => "add",
             Self::Remove => "remove",
         }
@@ -51,7 +54,7 @@ impl Kind {
     /// Whether it asks, and is told matches.
     #[must_use]
     pub(crate) const fn asks(self) -> bool {
-        matches!(self, Self::Lookup | Self::Batch | Self::Stream | Self::Image)
+        matches!(self, Self::Lookup | Self::Batch | Self::Stream | Self::Image | Self::Video)
     }
 }
 
@@ -73,6 +76,8 @@ pub(crate) struct Mix {
     pub(crate) stream: u32,
     /// One image.
     pub(crate) image: u32,
+    /// One video, by the hashes of its frames.
+    pub(crate) video: u32,
     /// One item more in the bank.
     pub(crate) add: u32,
     /// One item less, of those that this run has added.
@@ -83,7 +88,7 @@ pub(crate) struct Mix {
 
 impl Default for Mix {
     fn default() -> Self {
-        Self { lookup: 1, batch: 0, stream: 0, image: 0, add: 0, remove: 0, batch_size: 64 }
+        Self { lookup: 1, batch: 0, stream: 0, image: 0, video: 0, add: 0, remove: 0, batch_size: 64 }
     }
 }
 
@@ -92,6 +97,11 @@ impl Mix {
     #[must_use]
     pub(crate) const fn writes(&self) -> bool {
         self.add > 0 || self.remove > 0
+    }
+
+    /// The weights, in the order of [`Kind::ALL`].
+    pub(crate) const fn weights(&self) -> [u32; 7] {
+        [self.lookup, self.batch, self.stream, self.image, self.video, self.add, self.remove]
     }
 }
 
@@ -104,7 +114,7 @@ pub(crate) struct Chooser {
 
 impl Chooser {
     pub(crate) fn new(mix: &Mix) -> Self {
-        let weights = [mix.lookup, mix.batch, mix.stream, mix.image, mix.add, mix.remove];
+        let weights = mix.weights();
         let mut end = 0;
         let ends = Kind::ALL.into_iter().zip(weights).map(|(kind, weight)| {
             end += u64::from(weight);
@@ -127,14 +137,18 @@ mod tests {
 
     #[test]
     fn kinds_come_as_often_as_their_weights_say() {
-        let mix = Mix { lookup: 70, image: 20, add: 10, ..Mix::default() };
+        let mix = Mix { lookup: 60, video: 10, image: 20, add: 10, ..Mix::default() };
         let chooser = Chooser::new(&mix);
         let count = |kind: Kind| {
             (0..20_000).filter(|&n| chooser.choose(&mut Draw::new(1, Stream::Request, n)) == kind).count()
         };
-        for (kind, expected) in
-            [(Kind::Lookup, 14_000), (Kind::Image, 4_000), (Kind::Add, 2_000), (Kind::Batch, 0)]
-        {
+        for (kind, expected) in [
+            (Kind::Lookup, 12_000),
+            (Kind::Video, 2_000),
+            (Kind::Image, 4_000),
+            (Kind::Add, 2_000),
+            (Kind::Batch, 0),
+        ] {
             // Six standard deviations at most.
             assert!(count(kind).abs_diff(expected) < 400, "{kind}: {}", count(kind));
         }

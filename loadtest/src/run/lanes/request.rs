@@ -13,6 +13,7 @@ use crate::data::shape::pdq::alter;
 use crate::judge::ledger::LiveItem;
 use crate::judge::oracle::{self, Verdict};
 use crate::judge::truth::Question;
+use crate::judge::videos::{self, VideoQuestion};
 use crate::run::lanes::kind::Kind;
 use crate::run::lanes::schedule::Arrival;
 use crate::run::lanes::shared::Shared;
@@ -24,6 +25,7 @@ use crate::run::target::endpoint::Endpoint;
 enum Topic<'a> {
     Pool(&'a Question),
     Live { item: Arc<LiveItem>, distance: u16, asked: [u8; 32] },
+    Video(&'a VideoQuestion),
 }
 
 /// Makes a request and tells how it went.
@@ -75,6 +77,7 @@ async fn ask(
         .map(|topic| match topic {
             Topic::Pool(question) => Asked::Pool(&question.ask),
             Topic::Live { asked, .. } => Asked::Hash(*asked),
+            Topic::Video(question) => Asked::Video(&question.hash),
         })
         .collect();
     // What an answer has to hold: what is demanded, or else what is old enough to be expected.
@@ -119,6 +122,9 @@ fn topic<'a>(shared: &'a Shared, kind: Kind, draw: &mut Draw) -> Topic<'a> {
     if kind == Kind::Image {
         return Topic::Pool(shared.truth.image(draw, matching));
     }
+    if kind == Kind::Video {
+        return Topic::Video(shared.truth.video(draw, matching));
+    }
     if live && let Some(item) = shared.ledger.pick(draw) {
         let mut asked = item.hash(shared.live_seed);
         // Even, as between all hashes of pictures.
@@ -156,6 +162,10 @@ fn judge(shared: &Shared, topics: &[Topic<'_>], answer: &Answer, expected: Seque
                 answer.complete,
                 |row| shared.truth.distance(question, row),
             ),
+            Topic::Video(question) => {
+                let complete = answer.complete && answer.common_frames == 0;
+                videos::judge(question, shared.scenario.questions.limit, hits, complete)
+            }
             Topic::Live { item, distance, .. } => {
                 let presence = item.presence(sequence);
                 oracle::judge_live(item.identity(), *distance, presence, hits, answer.complete)

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 /// Name, one line about it, and text of each scenario, in the order in which they are listed.
-const ALL: [(&str, &str, &str); 10] = [
+const ALL: [(&str, &str, &str); 11] = [
     ("smoke", "every kind of request for ten seconds", include_str!("../../../scenarios/smoke.toml")),
     (
         "steady",
@@ -42,6 +42,7 @@ const ALL: [(&str, &str, &str); 10] = [
         include_str!("../../../scenarios/consortium.toml"),
     ),
     ("images", "JPEG files: decoding, hashing, search", include_str!("../../../scenarios/images.toml")),
+    ("videos", "videos by the hashes of their frames", include_str!("../../../scenarios/videos.toml")),
 ];
 
 /// The scenario of that name, if there is one.

@@ -10,7 +10,14 @@ use crate::cli::ShapeName;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunBank {
     /// The data of a scenario, which stay for later runs.
-    Data { shape: ShapeName, hashes: u32, pictures: u32, seed: u64 },
+    Data {
+        shape: ShapeName,
+        hashes: u32,
+        pictures: u32,
+        /// How many, and the most frames of one.
+        videos: Option<(u32, u32)>,
+        seed: u64,
+    },
     /// What one run writes beside its lookups; it is deleted when the run ends.
     Live(u64),
 }
@@ -18,8 +25,12 @@ pub(crate) enum RunBank {
 impl fmt::Display for RunBank {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Data { shape, hashes, pictures, seed } => {
-                write!(f, "load-{shape}-{hashes}-{pictures}-seed-{seed}")
+            Self::Data { shape, hashes, pictures, videos, seed } => {
+                write!(f, "load-{shape}-{hashes}-{pictures}")?;
+                if let Some((videos, frames)) = videos {
+                    write!(f, "-videos-{videos}-{frames}")?;
+                }
+                write!(f, "-seed-{seed}")
             }
             Self::Live(number) => write!(f, "load-live-{number:016x}"),
         }
@@ -36,6 +47,14 @@ impl RunBank {
                 shape: ShapeName::from_str(shape, false).ok()?,
                 hashes: hashes.parse().ok()?,
                 pictures: pictures.parse().ok()?,
+                videos: None,
+                seed: seed.parse().ok()?,
+            },
+            ["load", shape, hashes, pictures, "videos", videos, frames, "seed", seed] => Self::Data {
+                shape: ShapeName::from_str(shape, false).ok()?,
+                hashes: hashes.parse().ok()?,
+                pictures: pictures.parse().ok()?,
+                videos: Some((videos.parse().ok()?, frames.parse().ok()?)),
                 seed: seed.parse().ok()?,
             },
             _ => return None,
@@ -51,8 +70,17 @@ mod tests {
 
     #[test]
     fn names_of_runs_are_known_again_and_nothing_like_them_is() {
-        let data = RunBank::Data { shape: ShapeName::Pdq, hashes: 20_000, pictures: 8, seed: 1 };
-        for bank in [data, RunBank::Live(0x0123_4567_89ab_cdef), RunBank::Live(7)] {
+        let data =
+            RunBank::Data { shape: ShapeName::Pdq, hashes: 20_000, pictures: 8, videos: None, seed: 1 };
+        let videos = RunBank::Data {
+            shape: ShapeName::Pdq,
+            hashes: 1,
+            pictures: 0,
+            videos: Some((u32::MAX, 2_048)),
+            seed: u64::MAX,
+        };
+        assert!(videos.to_string().parse::<vigie_model::BankName>().is_ok());
+        for bank in [data, videos, RunBank::Live(0x0123_4567_89ab_cdef), RunBank::Live(7)] {
             assert_eq!(RunBank::named(&bank.to_string()), Some(bank));
         }
         for name in [
@@ -68,6 +96,8 @@ mod tests {
             "load-pdq-20000-8-seed-+1",
             "load-pdq-20000-8-seed-1-backup",
             "load-pdq-20000-8-seed-",
+            "load-pdq-20000-8-videos-7-seed-1",
+            "load-pdq-20000-8-videos-7-060-seed-1",
             "load-PDQ-20000-8-seed-1",
             "load-md5-20000-8-seed-1",
             "load-pdq-4294967296-8-seed-1",

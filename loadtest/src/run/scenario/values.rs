@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::data::videos::{FRAMES_LEAST, FRAMES_MOST};
 use crate::run::scenario::{Arrivals, Scenario};
 
 impl Scenario {
@@ -43,7 +44,7 @@ impl Scenario {
             "questions.image_sides: each must be 64 to 8192",
         );
         let mix = &self.mix;
-        let weights = [mix.lookup, mix.batch, mix.stream, mix.image, mix.add, mix.remove];
+        let weights = mix.weights();
         check(
             weights.iter().any(|&weight| weight > 0) && weights.iter().all(|&weight| weight <= 1_000_000),
             "mix: at least one weight is above 0, and none above 1000000",
@@ -51,6 +52,15 @@ impl Scenario {
         check((1..=256).contains(&mix.batch_size), "mix.batch_size: must be 1 to 256");
         check(mix.image == 0 || self.data.pictures >= 1, "mix.image: needs data.pictures");
         check(mix.image == 0 || questions.images >= 2, "questions.images: must be at least 2");
+        check(mix.video == 0 || self.data.videos >= 1, "mix.video: needs data.videos");
+        check(mix.video == 0 || questions.videos >= 2, "questions.videos: must be at least 2");
+        check(
+            (FRAMES_LEAST..=FRAMES_MOST).contains(&self.data.video_frames),
+            "data.video_frames: must be 8 to 2048",
+        );
+        let rules = &questions.video_rules;
+        let each_once = rules.iter().enumerate().all(|(at, rule)| !rules[..at].contains(rule));
+        check(!rules.is_empty() && each_once, "questions.video_rules: names none, or one twice");
         check(
             mix.remove == 0 || mix.add > 0,
             "mix.remove: removes what `add` has added, so that is needed too",

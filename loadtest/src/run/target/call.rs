@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tonic::Code;
 use vigie_model::Sequence;
 
@@ -23,6 +24,8 @@ pub(crate) struct Call<'a> {
 pub(crate) enum Asked<'a> {
     Pool(&'a Ask),
     Hash(Hash),
+    /// The hash of a video.
+    Video(&'a Bytes),
 }
 
 impl std::fmt::Debug for Asked<'_> {
@@ -30,6 +33,7 @@ impl std::fmt::Debug for Asked<'_> {
         f.write_str(match self {
             Self::Pool(_) => "Pool",
             Self::Hash(_) => "Hash",
+            Self::Video(_) => "Video",
         })
     }
 }
@@ -43,6 +47,8 @@ pub(crate) struct Answer {
     pub(crate) coverage: Option<f64>,
     /// Whether it says that nothing is missing.
     pub(crate) complete: bool,
+    /// Frames of a video that were too common to be searched, so that the answer says that it may miss something.
+    pub(crate) common_frames: u64,
     /// Up to where it holds the log, where the protocol tells it.
     pub(crate) sequence: Option<Sequence>,
     /// Verdicts of a member's policy.

@@ -54,7 +54,9 @@ impl Lookups {
         let [asked] = call.asks else { return Err(Refusal::new(Code::Unimplemented)) };
         let hash = match asked {
             Asked::Hash(hash) | Asked::Pool(Ask::Hash(hash)) => Hex(hash),
-            Asked::Pool(Ask::Image { .. }) => return Err(Refusal::new(Code::Unimplemented)),
+            Asked::Pool(Ask::Image { .. }) | Asked::Video(_) => {
+                return Err(Refusal::new(Code::Unimplemented));
+            }
         };
         let path = match self.call {
             HmaCall::RawLookup => {

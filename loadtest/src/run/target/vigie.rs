@@ -18,6 +18,7 @@ use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
 use vigie_proto::pb::model::v1 as model;
 use vigie_proto::status;
 
+use crate::judge::evidence::{Evidence, Rule, Side};
 use crate::judge::oracle::{Hit, Identity};
 use crate::judge::truth::Ask;
 use crate::run::scenario::Scenario;
@@ -41,13 +42,23 @@ pub(crate) struct Options {
 impl Options {
     /// `banks` are those that hold what the harness knows.
     pub(crate) fn new(scenario: &Scenario, banks: Vec<String>) -> Self {
+        let questions = &scenario.questions;
+        let within = |hash_type: model::HashType| model::MaxDistance {
+            hash_type: hash_type.into(),
+            distance: questions.max_distance.into(),
+        };
+        let mut max_distance = vec![within(model::HashType::Pdq)];
+        let mut video_rules = Vec::new();
+        // A target of an earlier version knows neither.
+        if scenario.mix.video > 0 {
+            max_distance.push(within(model::HashType::Vpdq));
+            video_rules = questions.video_rules.iter().copied().map(rule).collect();
+        }
         let options = model::SearchOptions {
             banks,
-            max_distance: vec![model::MaxDistance {
-                hash_type: model::HashType::Pdq.into(),
-                distance: scenario.questions.max_distance.into(),
-            }],
-            limit: scenario.questions.limit.into(),
+            max_distance,
+            video_rules,
+            limit: questions.limit.into(),
             min_sequence: 0,
             min_coverage: (scenario.drive.min_coverage < 1.0).then_some(scenario.drive.min_coverage),
             ..model::SearchOptions::default()
@@ -244,12 +255,50 @@ fn queries(call: &Call<'_>) -> Vec<pb::MatchQuery> {
 fn content(asked: &Asked<'_>) -> pb::match_query::Content {
     match asked {
         Asked::Pool(Ask::Image { file, .. }) => pb::match_query::Content::Image(file.clone()),
-        Asked::Pool(Ask::Hash(hash)) | Asked::Hash(hash) => {
-            let hash = model::Hash { hash_type: model::HashType::Pdq.into(), value: hash.to_vec() };
-            let hash = model::QueryHash { hash: Some(hash), variant: model::Variant::Original.into() };
-            pb::match_query::Content::Hashed(pb::HashedContent { hashes: vec![hash], pdq_quality: None })
-        }
+        Asked::Pool(Ask::Hash(hash)) | Asked::Hash(hash) => hashed(model::HashType::Pdq, hash.to_vec()),
+        Asked::Video(hash) => hashed(model::HashType::Vpdq, hash.to_vec()),
     }
+}
+
+fn hashed(hash_type: model::HashType, value: Vec<u8>) -> pb::match_query::Content {
+    let hash = model::Hash { hash_type: hash_type.into(), value };
+    let hash = model::QueryHash { hash: Some(hash), variant: model::Variant::Original.into() };
+    pb::match_query::Content::Hashed(pb::HashedContent { hashes: vec![hash], pdq_quality: None })
+}
+
+/// A rule with its numbers, which are said in full: the target's own may be others.
+fn rule(rule: Rule) -> model::VideoRule {
+    let (kind, query_percent, item_percent, frames_min) = match rule {
+        Rule::ClipOfKnown => (model::VideoRuleKind::ClipOfKnown, 80, 0, 2),
+        Rule::ContainsKnown => (model::VideoRuleKind::ContainsKnown, 0, 80, 2),
+        Rule::ThreatExchange => (model::VideoRuleKind::Threatexchange, 80, 0, 1),
+    };
+    model::VideoRule {
+        kind: kind.into(),
+        query_percent: Some(query_percent),
+        item_percent: Some(item_percent),
+        frames_min: Some(frames_min),
+    }
+}
+
+fn evidence(told: &model::VideoEvidence) -> Evidence {
+    let side = |side: &Option<model::VideoSide>| {
+        let side = side.as_ref().copied().unwrap_or_default();
+        Side {
+            frames: side.frames,
+            frames_matched: side.frames_matched,
+            time_ms: side.time_ms,
+            time_matched_ms: side.time_matched_ms,
+            first_ms: side.first_ms,
+        }
+    };
+    let bits = |number: &i32| usize::try_from(*number - 1).ok().and_then(|at| Rule::ALL.get(at));
+    // One that is unknown, or is told twice, is no rule of the truth's.
+    let rules = told.rules.iter().fold(0, |rules, number| match bits(number) {
+        Some(rule) if rules & rule.bit() == 0 => rules | rule.bit(),
+        Some(_) | None => u8::MAX,
+    });
+    Evidence { query: side(&told.query), item: side(&told.item), rules }
 }
 
 fn read(response: pb::MatchResponse, has_policy: Option<bool>) -> Answer {
@@ -267,7 +316,13 @@ fn read(response: pb::MatchResponse, has_policy: Option<bool>) -> Answer {
     let hit = |found: &model::Match| Hit {
         item: Identity::of_reference(&found.external_reference),
         distance: Some(u16::try_from(found.distance).unwrap_or(u16::MAX)),
+        video: found.video.as_ref().map(evidence),
     };
+    let common_frames = response.results.iter().map(|result| match &result.outcome {
+        Some(pb::match_result::Outcome::Matched(matched)) => u64::from(matched.common_frames),
+        Some(pb::match_result::Outcome::Failure(_)) | None => 0,
+    });
+    let common_frames = common_frames.sum();
     let result = |result: pb::MatchResult| match result.outcome {
         Some(pb::match_result::Outcome::Matched(matched)) => Ok(matched.matches.iter().map(hit).collect()),
         Some(pb::match_result::Outcome::Failure(failure)) => Err(Code::from(failure.code)),
@@ -282,6 +337,7 @@ fn read(response: pb::MatchResponse, has_policy: Option<bool>) -> Answer {
         results: response.results.into_iter().map(result).collect(),
         coverage: Some(share),
         complete,
+        common_frames,
         sequence: Some(Sequence(response.sequence)),
         decided,
         misjudged,

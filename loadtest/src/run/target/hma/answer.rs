@@ -46,14 +46,14 @@ pub(super) fn read(body: &[u8], call: HmaCall, contents: &Contents) -> anyhow::R
         }
     };
     let hit = |one: Match| match one {
-        Match::Content(content) => Ok(Hit { item: contents.row(content), distance: None }),
+        Match::Content(content) => Ok(Hit { item: contents.row(content), distance: None, video: None }),
         Match::WithDistance { content_id, distance } => {
             let distance = match distance {
                 None => None,
                 Some(Distance::Number(distance)) => Some(distance),
                 Some(Distance::Text(text)) => Some(text.trim().parse().context("a distance is no number")?),
             };
-            Ok(Hit { item: contents.row(content_id), distance })
+            Ok(Hit { item: contents.row(content_id), distance, video: None })
         }
     };
     matches.into_iter().map(hit).collect()

@@ -1,0 +1,251 @@
+//! How a video matches an item, worked out slowly: every frame is compared with every frame.
+//!
+//! It shares no code with what is judged. The rules are those of `vigie.model.v1.VideoRule`: frames of a quality below 50 count nowhere;
+//! equal hashes of one side are one; a frame lasts until the next of its list, whatever that one's quality, and the last as long as the
+//! one before it, at most a second.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Hash;
+use crate::data::scan::{Found, scan};
+use crate::data::videos::Frame;
+
+/// Frames of less are not to be trusted.
+const QUALITY_LEAST: u8 = 50;
+/// How long the last frame lasts at most, and a frame that has none before it.
+const LAST_MS_MAX: u32 = 1_000;
+/// What the usual rules ask for, in percent of a side.
+const PERCENT: u64 = 80;
+/// A side with fewer distinct hashes is content with one that matches.
+const FEW: u32 = 4;
+
+/// A rule by which a video matches, with its usual numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Rule {
+    /// 80 % of the query's time matches, in two distinct hashes.
+    ClipOfKnown,
+    /// 80 % of the item's time matches, in two distinct hashes.
+    ContainsKnown,
+    /// 80 % of the query's distinct hashes match.
+    #[serde(rename = "threatexchange")]
+    ThreatExchange,
+}
+
+/// What of one side matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Side {
+    /// Distinct hashes.
+    pub(crate) frames: u32,
+    pub(crate) frames_matched: u32,
+    pub(crate) time_ms: u32,
+    pub(crate) time_matched_ms: u32,
+    /// When the first matching frame is shown; of the item the nearest to the query's.
+    pub(crate) first_ms: u32,
+}
+
+/// How a video matches an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Evidence {
+    pub(crate) query: Side,
+    pub(crate) item: Side,
+    /// One bit for each rule that holds.
+    pub(crate) rules: u8,
+}
+
+impl Rule {
+    /// All of them, in the order of their numbers in the protocol, which begin with 1.
+    pub(crate) const ALL: [Self; 3] = [Self::ClipOfKnown, Self::ContainsKnown, Self::ThreatExchange];
+
+    /// Its bit.
+    pub(crate) const fn bit(self) -> u8 {
+        match self {
+            Self::ClipOfKnown => 1,
+            Self::ContainsKnown => 2,
+            Self::ThreatExchange => 4,
+        }
+    }
+
+    fn holds(self, query: &Side, item: &Side) -> bool {
+        let enough = |matched: u32, whole: u32| u64::from(matched) * 100 >= PERCENT * u64::from(whole);
+        let matched = query.frames_matched.min(item.frames_matched);
+        let two_of = |side: &Side| matched >= if side.frames < FEW { 1 } else { 2 };
+        let have_time = query.time_ms > 0 && item.time_ms > 0;
+        match self {
+            Self::ClipOfKnown => have_time && enough(query.time_matched_ms, query.time_ms) && two_of(query),
+            Self::ContainsKnown => have_time && enough(item.time_matched_ms, item.time_ms) && two_of(item),
+            Self::ThreatExchange => matched >= 1 && enough(query.frames_matched, query.frames),
+        }
+    }
+}
+
+impl Evidence {
+    /// Thousandths of the time that do not match, of the side of which more does: the least comes first in an answer.
+    pub(crate) fn missing(&self) -> u32 {
+        let matched = |side: &Side| {
+            let share = u64::from(side.time_matched_ms) * 1_000;
+            u32::try_from(share.checked_div(side.time_ms.into()).unwrap_or_default()).unwrap_or(1_000)
+        };
+        1_000_u32.saturating_sub(matched(&self.query).max(matched(&self.item)))
+    }
+}
+
+/// One side, ready to be compared: its usable frames, by time.
+#[derive(Debug, Clone)]
+pub(crate) struct Footage {
+    hashes: Vec<Hash>,
+    /// When each begins, and how long it lasts, in milliseconds.
+    times: Vec<(u32, u32)>,
+}
+
+impl Footage {
+    pub(crate) fn new(frames: &[Frame]) -> Self {
+        let mut footage = Self { hashes: Vec::new(), times: Vec::new() };
+        let mut before = LAST_MS_MAX;
+        for (at, frame) in frames.iter().enumerate() {
+            let lasts = match frames.get(at + 1) {
+                Some(next) => next.time_ms - frame.time_ms,
+                None => before.min(LAST_MS_MAX),
+            };
+            before = lasts;
+            if frame.quality >= QUALITY_LEAST {
+                footage.hashes.push(frame.pdq);
+                footage.times.push((frame.time_ms, lasts));
+            }
+        }
+        footage
+    }
+
+    /// What matches, where these frames do.
+    fn side(&self, matches: &[bool], first_ms: u32) -> Side {
+        let (mut all, mut matched) = (HashSet::new(), HashSet::new());
+        let mut side = Side { first_ms, ..Side::default() };
+        for ((hash, (_, lasts)), &is_matched) in self.hashes.iter().zip(&self.times).zip(matches) {
+            all.insert(hash);
+            side.time_ms += lasts;
+            if is_matched {
+                matched.insert(hash);
+                side.time_matched_ms += lasts;
+            }
+        }
+        let count = |set: &HashSet<&Hash>| u32::try_from(set.len()).unwrap_or(u32::MAX);
+        (side.frames, side.frames_matched) = (count(&all), count(&matched));
+        side
+    }
+
+    /// How this video matches an item: the distance of the nearest two frames, and what of both matches. `None` if no rule holds.
+    pub(crate) fn compare(
+        &self,
+        item: &Self,
+        max_distance: u16,
+        rules: &[Rule],
+        scratch: &mut Vec<Found>,
+    ) -> Option<(u16, Evidence)> {
+        let mut of_query = Vec::new();
+        let mut of_item = Vec::new();
+        let mut nearest = u16::MAX;
+        // Of the first frame that matches: when it is shown, and the frame of the item that is nearest to it.
+        let mut first: Option<(u32, u32)> = None;
+        for (at, hash) in self.hashes.iter().enumerate() {
+            scratch.clear();
+            scan(&item.hashes, hash, max_distance, scratch);
+            let Some(best) = scratch.iter().min_by_key(|found| (found.distance, found.row)) else { continue };
+            nearest = nearest.min(best.distance);
+            if of_query.is_empty() {
+                (of_query, of_item) = (vec![false; self.hashes.len()], vec![false; item.hashes.len()]);
+                first = Some((self.times[at].0, item.times[best.row as usize].0));
+            }
+            of_query[at] = true;
+            scratch.iter().for_each(|found| of_item[found.row as usize] = true);
+        }
+        let (query_ms, item_ms) = first?;
+        let (query, item) = (self.side(&of_query, query_ms), item.side(&of_item, item_ms));
+        let hold = rules.iter().filter(|rule| rule.holds(&query, &item));
+        let rules = hold.fold(0, |bits, rule| bits | rule.bit());
+        (rules > 0).then_some((nearest, Evidence { query, item, rules }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame of a hash that is far from those of other numbers, with `bits` of it changed.
+    fn frame(number: u8, bits: u16, quality: u8, time_ms: u32) -> Frame {
+        let mut pdq = [0; 32];
+        pdq[usize::from(number) * 3..][..3].fill(0xff);
+        // Bits that no number has.
+        (0..bits).for_each(|bit| pdq[24 + usize::from(bit) / 8] |= 1 << (bit % 8));
+        Frame { pdq, quality, time_ms }
+    }
+
+    fn compare(query: &[Frame], item: &[Frame]) -> Option<(u16, Evidence)> {
+        let (query, item) = (Footage::new(query), Footage::new(item));
+        query.compare(&item, 31, &Rule::ALL, &mut Vec::new())
+    }
+
+    const fn side(
+        frames: u32,
+        frames_matched: u32,
+        time_ms: u32,
+        time_matched_ms: u32,
+        first_ms: u32,
+    ) -> Side {
+        Side { frames, frames_matched, time_ms, time_matched_ms, first_ms }
+    }
+
+    #[test]
+    fn evidence_is_counted_as_the_rules_say() {
+        // The third has no detail and lasts 500 ms; the last lasts as long as the one before it, but no more than a second.
+        let item = [
+            frame(0, 0, 90, 0),
+            frame(1, 0, 50, 2_500),
+            frame(2, 0, 49, 3_000),
+            frame(1, 0, 90, 3_500),
+            frame(3, 0, 90, 5_000),
+        ];
+        // Its first matches nothing, the next two the second and fourth of the item.
+        let query = [frame(7, 0, 90, 0), frame(1, 31, 90, 100), frame(1, 4, 90, 300), frame(2, 0, 90, 700)];
+        let matched = compare(&query, &item);
+        assert_eq!(matched, None, "half of the query's hashes, and less of its time");
+        let (nearest, evidence) = compare(&query[1..3], &item).unwrap();
+        assert_eq!(nearest, 4);
+        assert_eq!(evidence.query, side(2, 2, 400, 400, 100));
+        assert_eq!(evidence.item, side(3, 1, 2_500 + 500 + 1_500 + 1_000, 2_000, 2_500));
+        assert_eq!(evidence.rules, Rule::ClipOfKnown.bit() | Rule::ThreatExchange.bit());
+        assert_eq!(evidence.missing(), 0);
+    }
+
+    #[test]
+    fn the_bounds_of_the_rules_are_those_of_the_protocol() {
+        let five: Vec<Frame> = (0..5).map(|number| frame(number, 0, 90, u32::from(number) * 1_000)).collect();
+        let mut four_of_five = five.clone();
+        four_of_five[2] = frame(7, 0, 90, 2_000);
+        let (_, evidence) = compare(&four_of_five, &five).unwrap();
+        assert_eq!((evidence.rules, evidence.missing()), (7, 200));
+        four_of_five[3].time_ms -= 1;
+        let (_, evidence) = compare(&four_of_five, &five).unwrap();
+        assert_eq!(evidence.query.time_matched_ms, 4_001, "{evidence:?}");
+        four_of_five[3].time_ms += 2;
+        let (_, evidence) = compare(&four_of_five, &five).unwrap();
+        assert_eq!(evidence.rules, 6, "a millisecond less than four fifths of the query");
+        // One frame in common: enough where there are fewer than four.
+        let long =
+            [frame(0, 0, 90, 0), frame(5, 0, 90, 9_000), frame(6, 0, 90, 9_100), frame(7, 0, 90, 9_200)];
+        assert_eq!(compare(&long, &five), None);
+        assert_eq!(compare(&long[..3], &five).unwrap().1.rules, 1);
+        assert_eq!(compare(&[frame(0, 32, 90, 0)], &five), None, "32 bits are too far");
+        assert_eq!(compare(&[frame(0, 0, 49, 0)], &five), None, "no usable frame");
+        assert_eq!(compare(&five, &[frame(0, 0, 0, 0)]), None);
+    }
+
+    #[test]
+    fn the_items_first_is_the_nearest_and_of_equally_near_ones_the_first() {
+        let item = [frame(1, 9, 90, 0), frame(1, 2, 90, 500), frame(1, 2, 90, 900)];
+        let (nearest, evidence) = compare(&[frame(1, 0, 90, 70), frame(1, 2, 90, 80)], &item).unwrap();
+        assert_eq!((nearest, evidence.query.first_ms, evidence.item.first_ms), (0, 70, 500));
+        assert_eq!(evidence.item.frames, 2);
+    }
+}
