@@ -326,3 +326,20 @@ fn without_the_programs_the_answer_says_what_to_install() {
     assert_eq!(failure(outcome).0, DecodeFailureKind::DecoderMissing);
     assert_eq!(Limits::default().frames_max, 64, "pictures have bounds of their own");
 }
+
+/// vPDQ's reference converts every video with one matrix, whatever its colours are said to mean.
+#[test]
+fn what_a_file_says_of_its_colours_changes_no_hash() {
+    let Some(studio) = Studio::open() else { return };
+    studio.picture(8, 640, 360);
+    let plain = "-loop 1 -framerate 10 -i p008.png -t 2 -c:v libx264 -preset veryfast -pix_fmt yuv420p -threads 1 plain.mp4";
+    let Some(plain) = studio.try_make(&plain.split_ascii_whitespace().collect::<Vec<_>>()) else {
+        eprintln!("SKIPPED: this ffmpeg is built without libx264");
+        return;
+    };
+    let plain = studio.hash(&plain, Sampling::QUERY).unwrap();
+    for tags in ["matrix_coefficients=1:colour_primaries=1", "matrix_coefficients=9:colour_primaries=9"] {
+        let tagged = studio.make(&format!("-i plain.mp4 -c copy -bsf:v h264_metadata={tags} tagged.mp4"));
+        assert_eq!(studio.hash(&tagged, Sampling::QUERY).unwrap().frames, plain.frames, "{tags}");
+    }
+}

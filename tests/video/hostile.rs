@@ -64,7 +64,7 @@ impl Played {
         let before = open_files();
         let counted = format!("vigie_video_failures_total{{kind=\"{}\"}}", expected.name());
         let failures = self.figure(&counted);
-        let (kind, message) = failure(self.hash(deed, Duration::from_secs(1)));
+        let (kind, message) = failure(self.hash(deed, Duration::from_secs(2)));
         assert_eq!(kind, expected, "{deed}: {message}");
         assert!(message.len() > 20 && !message.contains("words"), "{message}");
         assert_eq!(self.figure(&counted), failures + 1, "{deed}");
@@ -75,7 +75,8 @@ impl Played {
     #[track_caller]
     fn check_partial(&self, deed: &str, expected: Option<VideoPartial>, frames: usize) {
         let before = open_files();
-        let video = self.hash(deed, Duration::from_secs(1)).unwrap();
+        // Long enough for both programs to start on a busy machine.
+        let video = self.hash(deed, Duration::from_secs(4)).unwrap();
         assert_eq!((video.partial, video.frames.len()), (expected, frames), "{deed}");
         if let Some(reason) = expected {
             assert!(self.figure(&format!("vigie_video_partial_total{{reason=\"{}\"}}", reason.name())) > 0);
@@ -141,7 +142,7 @@ fn a_program_that_misbehaves_costs_one_video_and_leaves_nothing_behind() {
         ("abort", DecodeFailureKind::Crashed),
         ("no memory", DecodeFailureKind::OutOfMemory),
         ("wait", DecodeFailureKind::TimedOut),
-        ("noise", DecodeFailureKind::Unsupported),
+        ("noise", DecodeFailureKind::Corrupt),
         ("huge", DecodeFailureKind::SideTooLong),
         ("empty", DecodeFailureKind::Corrupt),
     ] {
@@ -157,7 +158,7 @@ fn a_program_that_misbehaves_costs_one_video_and_leaves_nothing_behind() {
         ("short frame", Some(VideoPartial::DecoderFailed), 2),
         ("noise later", Some(VideoPartial::DecoderFailed), 2),
         ("half", Some(VideoPartial::Damaged), 2),
-        ("flood", Some(VideoPartial::Damaged), 3),
+        ("flood", None, 3),
         ("backwards", None, 3),
     ] {
         played.check_partial(deed, expected, frames);
@@ -169,9 +170,9 @@ fn a_program_that_misbehaves_costs_one_video_and_leaves_nothing_behind() {
     assert_eq!((few.frames.len(), few.partial), (4_096, Some(VideoPartial::TooManyFrames)));
     let limits = VideoLimits { frames_max: u32::MAX, ..VideoLimits::default() };
     let begun = Instant::now();
-    let until = played.hash_until("endless", &limits, Duration::from_secs(1)).unwrap();
+    let until = played.hash_until("endless", &limits, Duration::from_secs(3)).unwrap();
     assert_eq!(until.partial, Some(VideoPartial::TimedOut));
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     let late = played.hash_until("wait", &limits, Duration::from_millis(500));
     assert!(matches!(late, Err(DecoderError::OutOfTime)), "{late:?}");
     assert_eq!(played.figure("vigie_video_failures_total{kind=\"deadline\"}"), 1);
@@ -276,7 +277,7 @@ fn what_only_begins_as_a_video_is_refused() {
         match studio.hash_within(&[magic.clone(), garbage].concat(), &limits, Sampling::QUERY) {
             // A picture of noise is one.
             Ok(video) => assert!(magic.starts_with(b"GIF") && video.partial.is_some()),
-            Err(DecoderError::Decode(failure)) => println!("{}: {}", magic.escape_ascii(), failure.kind),
+            Err(DecoderError::Decode(failure)) => println!("{}: {}", magic[..4].escape_ascii(), failure.kind),
             Err(error) => panic!("{error}"),
         }
         assert!(begun.elapsed() < Duration::from_secs(20));

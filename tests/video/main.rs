@@ -10,3 +10,5 @@ mod vectors;
 mod clips;
 mod hostile;
 mod alterations;
+mod command;
+mod speed;

@@ -94,7 +94,7 @@ fn go_on(order: &str) -> ExitCode {
         }
         "long frame" => write_all(&block(2, 2_000, &[0; 80 * 60 * 3 + 1])),
         "short frame" => write_all(&block(2, 2_000, &[0; 80 * 60 * 3 - 1])),
-        "noise later" => write_all(&[0x5a; 100_000]),
+        "noise later" => write_all(&[0xff; 100_000]),
         "endless" => {
             for number in 2_u32.. {
                 // All at one time: a bound on length does not end it.

@@ -147,7 +147,11 @@ impl DecoderMetrics {
             "1 if ffmpeg and ffprobe decode videos here; 0 where one is missing or was not looked for yet",
             decodes_video,
         );
-        registry.register("vigie_videos", "Videos that ffprobe and ffmpeg were started for", videos);
+        registry.register(
+            "vigie_videos",
+            "Files that were to be hashed as videos by ffprobe and ffmpeg",
+            videos,
+        );
         registry.register("vigie_video_frames", "Frames of videos that were hashed and kept", video_frames);
         registry.register(
             "vigie_video_failures",

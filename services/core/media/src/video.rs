@@ -3,7 +3,7 @@
 //! A program of others decodes. It hands on raw frames of 8-bit RGB, and this module hashes them, always whole and never scaled: a
 //! frame that was scaled first is up to 76 bits from what vPDQ computes.
 //!
-//! Reading order: [`limits`], [`container`], [`sampling`], [`frame`] (`bars`), [`kept`].
+//! Reading order: [`limits`], [`container`], [`sampling`], [`frame`], `bars`, [`kept`].
 
 pub mod limits;
 pub mod container;
@@ -13,9 +13,9 @@ pub mod frame;
 mod bars;
 pub mod kept;
 
-pub use bars::{Bars, Inner};
+pub use bars::Bars;
 pub use container::{Container, begins_as_video};
-pub use frame::RgbFrame;
+pub use frame::{Inner, RgbFrame};
 pub use kept::{Kept, Room};
 pub use limits::VideoLimits;
 pub use sampling::{Rate, Sampling};

@@ -28,6 +28,7 @@ use vigie_model::{VideoFingerprint, VideoFrame, VideoPartial};
 use super::failure::{FfmpegAbsence, RunFault};
 use super::input::Input;
 use super::tool::Tool;
+use crate::decoder::failure::WorkerDeath;
 use crate::decoder::settings::DecoderSettings;
 use crate::decoder::watch::Bounds;
 
@@ -59,6 +60,14 @@ struct Running<'a> {
     input: &'a Input,
     memory_bytes_max: u64,
     bounds: Bounds,
+}
+
+impl Running<'_> {
+    /// The fault of a program that did not start.
+    fn not_started(&self) -> RunFault {
+        let is_late = Instant::now() >= self.bounds.deadline;
+        if is_late { RunFault::Died(WorkerDeath::Deadline) } else { RunFault::NotStarted }
+    }
 }
 
 impl VideoOrder<'_> {

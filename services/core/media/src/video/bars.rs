@@ -10,7 +10,7 @@ use crate::luma::LumaSource;
 use crate::pdq::filter::Window;
 use crate::picture::CHANNELS;
 
-use super::frame::RgbFrame;
+use super::frame::{Inner, RgbFrame};
 
 /// The mean brightness of a line of a bar is below this, of 255: black is 0 in RGB, and its coding adds some.
 const DARK_MAX: u32 = 16;
@@ -20,10 +20,6 @@ const INNER_SHARE_MIN: usize = 4;
 
 /// Bars of less than this share of a side are left: they move a hash by few bits.
 const BAR_SHARE_MIN: usize = 64;
-
-/// What lies within the bars.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inner(pub(crate) Window);
 
 /// The bars of the frames so far.
 #[derive(Debug, Clone, Default)]

@@ -9,8 +9,6 @@ use crate::pdq::filter::{Scale, Window};
 use crate::pdq::pdq_of_window;
 use crate::picture::{CHANNELS, Picture};
 
-use super::bars::Inner;
-
 /// A frame of 8-bit RGB, in memory of others.
 #[derive(Clone, Copy)]
 pub struct RgbFrame<'a> {
@@ -18,6 +16,10 @@ pub struct RgbFrame<'a> {
     height: u32,
     rgb: &'a [u8],
 }
+
+/// What of the frames of a video lies within their bars.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inner(pub(crate) Window);
 
 impl<'a> RgbFrame<'a> {
     /// Takes `height` rows of `width` pixels of three bytes. `None` where the length is another, or there is no pixel.

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 
 use vigie_media::video::{Container, Rate, Sampling};
 
-use super::probed::Probed;
 use crate::decoder::ffmpeg::input;
 use crate::decoder::ffmpeg::tool::Tool;
 
@@ -33,13 +32,14 @@ pub(super) fn probe(container: Container) -> Vec<OsString> {
 pub(super) fn decode(
     tool: &Tool,
     container: Container,
-    probed: &Probed,
+    stream: u32,
+    rate: Option<Rate>,
     sampling: Sampling,
 ) -> Vec<OsString> {
     // Version 5.1 has given the option another name, and later ones have dropped the old.
     let as_they_are = if tool.has_fps_mode { "-fps_mode" } else { "-vsync" };
-    let stream = format!("0:{}", probed.stream);
-    let filter = filter(sampling, probed.rate);
+    let stream = format!("0:{stream}");
+    let filter = filter(sampling, rate);
     let words = [
         ["-nostdin", "-hide_banner", "-v", "error", "-protocol_whitelist", "file,pipe"].as_slice(),
         &[
@@ -64,8 +64,8 @@ pub(super) fn decode(
 ///
 /// - Time and number are put into one: time in milliseconds x [`NUMBERS`] + number. A time that is missing, or earlier than the one before, is
 ///   that of the frame before. This is what the blocks carry.
-/// - The conversion is that of vPDQ's reference, which gives a scaler nothing but size and pixel format: for luma and chroma the matrix
-///   of BT.601, whatever the file says.
+/// - The conversion is that of vPDQ's reference, which gives a scaler nothing but size and pixel format: the matrix of BT.601 and the range of
+///   the pixel format, whatever the file says of either, and chroma by area.
 fn filter(sampling: Sampling, rate: Option<Rate>) -> String {
     let time = format!("st(0,max(ld(0),if(isnan(PTS),0,min(PTS,{TIME_MS_MAX}))))");
     let stamp = format!("{time}*{NUMBERS}+min(N,{})", NUMBERS - 1);
@@ -82,7 +82,9 @@ fn filter(sampling: Sampling, rate: Option<Rate>) -> String {
         }
         Sampling::Dense => String::new(),
     };
-    format!("settb=1/1000,setpts='{stamp}',{select}scale=flags=area:in_color_matrix=bt601,format=rgb24")
+    format!(
+        "settb=1/1000,setpts='{stamp}',{select}setparams=range=unspecified,scale=flags=area:in_color_matrix=bt601,format=rgb24"
+    )
 }
 
 #[cfg(test)]

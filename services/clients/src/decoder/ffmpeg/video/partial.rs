@@ -39,12 +39,16 @@ pub(super) fn reason(
     match end {
         Ok(Ended::Stopped(reason)) => Some(reason),
         Err(fault) => Some(of_fault(fault, is_cut_off)),
-        Ok(Ended::Whole { .. }) if is_cut_off == Some(true) => Some(VideoPartial::CutOff),
-        Ok(Ended::Whole { has_complained: true }) => Some(VideoPartial::Damaged),
-        Ok(Ended::Whole { has_complained: false }) => {
-            let sampled = Duration::from_millis(last_ms.into()) + tolerance;
-            let ends_early = duration.is_some_and(|declared| sampled + declared / DECLARED_SHARE < declared);
-            (is_cut_off.is_none() && ends_early).then_some(VideoPartial::CutOff)
+        Ok(Ended::Whole { has_complained }) => {
+            let is_cut_off = is_cut_off.unwrap_or_else(|| {
+                let sampled = Duration::from_millis(last_ms.into()) + tolerance;
+                duration.is_some_and(|declared| sampled + declared / DECLARED_SHARE < declared)
+            });
+            if is_cut_off {
+                Some(VideoPartial::CutOff)
+            } else {
+                has_complained.then_some(VideoPartial::Damaged)
+            }
         }
     }
 }
@@ -94,6 +98,8 @@ mod tests {
         check(whole(false), Some(true), 19, 20, Some(VideoPartial::CutOff));
         check(whole(true), Some(false), 19, 20, Some(VideoPartial::Damaged));
         check(whole(true), Some(true), 19, 20, Some(VideoPartial::CutOff));
+        check(whole(true), None, 5, 20, Some(VideoPartial::CutOff));
+        check(whole(true), None, 19, 20, Some(VideoPartial::Damaged));
         check(Ok(Ended::Stopped(VideoPartial::TooLong)), Some(true), 9, 20, Some(VideoPartial::TooLong));
     }
 

@@ -72,12 +72,13 @@ impl Pass<'_> {
         mut visit: impl FnMut(Stamp, RgbFrame<'_>) -> ControlFlow<VideoPartial>,
     ) -> Passed {
         let Running { settings, tool, container, input, memory_bytes_max, bounds } = self.running;
-        let arguments = arguments::decode(tool, container, self.probed, self.sampling);
+        let arguments =
+            arguments::decode(tool, container, self.probed.stream, self.probed.rate, self.sampling);
         let run = input.stdio().ok().and_then(|file| {
             Run::start(settings, tool.program.clone(), memory_bytes_max, arguments, file, bounds)
         });
         let Some(mut run) = run else {
-            return Passed { size: None, end: Err(Unread::Run(RunFault::NotStarted)) };
+            return Passed { size: None, end: Err(Unread::Run(self.running.not_started())) };
         };
         run.widen();
         let mut size = None;
@@ -85,7 +86,7 @@ impl Pass<'_> {
             Ok(ControlFlow::Break(reason)) => Ok(Ended::Stopped(reason)),
             Ok(ControlFlow::Continue(())) => {
                 let (outcome, words) = run.conclude();
-                let has_complained = !words.trim().is_empty();
+                let has_complained = words.lines().any(is_complaint);
                 outcome.map(|()| Ended::Whole { has_complained }).map_err(Unread::Run)
             }
             Err(Halt::Run(stopped)) => Err(Unread::Run(run.end(stopped))),
@@ -127,6 +128,12 @@ impl Stamp {
     }
 }
 
+/// Whether a line is an error of the program or of one of its parts, such as `[h264 @ 0x55d0c8a2f1c0] error while decoding MB 3 7`. Libraries too
+/// write lines when they start without the rights that they would like to have.
+fn is_complaint(line: &str) -> bool {
+    line.starts_with("Error") || (line.starts_with('[') && line.contains(" @ 0x"))
+}
+
 /// Why frames are not read to their end.
 enum Halt {
     Run(Stopped),
@@ -136,5 +143,26 @@ enum Halt {
 impl From<Stopped> for Halt {
     fn from(stopped: Stopped) -> Self {
         Self::Run(stopped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_are_the_programs_own() {
+        assert!(is_complaint("[mpeg4 @ 0x55d0c8a2f1c0] ac-tex damaged at 4 7"));
+        assert!(is_complaint("Error while decoding stream #0:0: Invalid data found when processing input"));
+        for line in ["Warning: using insecure memory!", "", "[", "libva info: nothing"] {
+            assert!(!is_complaint(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_block_carries_number_and_time() {
+        let stamp = Stamp::of(3_599_999 * NUMBERS + 107_999).unwrap();
+        assert_eq!(stamp, Stamp { number: 107_999, time_ms: 3_599_999 });
+        assert_eq!(Stamp::of(u64::MAX), None);
     }
 }

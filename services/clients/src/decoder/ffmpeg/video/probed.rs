@@ -49,7 +49,7 @@ pub(super) fn probe(running: &Running<'_>, prober: &Path) -> Result<Streams, Run
     let file = input.stdio().map_err(|_| RunFault::NotStarted)?;
     let arguments = arguments::probe(container);
     let run = Run::start(settings, prober.to_owned(), memory_bytes_max, arguments, file, bounds);
-    let mut run = run.ok_or(RunFault::NotStarted)?;
+    let mut run = run.ok_or_else(|| running.not_started())?;
     match run.text(ANSWER_BYTES_MAX) {
         // A program that writes so much is not waited for.
         Ok(answer) if answer.len() == ANSWER_BYTES_MAX => Err(RunFault::Refused),
