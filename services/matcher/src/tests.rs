@@ -42,6 +42,8 @@ mod video {
     mod agreement;
     mod life;
     mod stills;
+    mod measure;
+    mod unrelated;
 }
 
 use replay::{Asker, Replay, Step, item_of, standing, step};

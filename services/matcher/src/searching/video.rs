@@ -26,7 +26,7 @@ use crate::searching::describing::Stopped;
 use crate::searching::found::{Found, NearVideo};
 use crate::shard::records::Record;
 use crate::shard::state::{Moment, Shard};
-use candidates::Candidates;
+use candidates::{Candidates, Searched};
 use compare::compare;
 use routes::Routes;
 
@@ -69,7 +69,9 @@ impl Videos<'_> {
         let Self { shard, moment, options, .. } = self;
         let radius = options.max_distances.get(HashType::VPDQ);
         let routes = Routes::of(&options.video_rules, asked);
-        let candidates = Candidates::find(self, asked, &routes, radius)?;
+        let searched =
+            Searched { indexes: &moment.indexes, filter: self.filter, radius, cancel: self.cancel };
+        let candidates = Candidates::find(searched, asked, &routes)?;
         found.set_common_frames(candidates.common_frames(&routes));
         let member = moment.member(options.member);
         let mut checkpoint = Checkpoint::begin(self.cancel)?;

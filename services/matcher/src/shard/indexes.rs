@@ -107,9 +107,11 @@ impl IndexKey {
         }
     }
 
-    /// The tables of an index are made for the distance that most searches ask for.
+    /// The tables of an index are made for the distance that most searches ask for. Videos have many frames, of which a search looks for
+    /// few: their indexes take less memory and more time.
     pub(crate) fn options(self) -> IndexOptions {
-        IndexOptions { distance: self.hash_type.distance_default(), ..IndexOptions::default() }
+        let (distance, compact) = (self.hash_type.distance_default(), self.part != Part::Whole);
+        IndexOptions { distance, compact, ..IndexOptions::default() }
     }
 
     fn shape(self) -> Option<HashShape> {

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use vigie_index::{Cancelled, Entry};
+use vigie_index::{BankFilter, Cancellation, Cancelled, Entry};
 use vigie_model::{BankId, Distance, DistinctFrames, ItemId};
 
-use super::Videos;
 use super::routes::{Route, Routes, Weights};
-use crate::shard::indexes::{IndexKey, Part};
+use crate::shard::indexes::{IndexKey, Part, Snapshots};
 
 /// Rows near one frame in one index: beyond so many the frame is common.
 pub(super) const ROWS_MAX: usize = 10_000;
@@ -17,6 +16,15 @@ const FRAMES_AT_ONCE: usize = 16;
 
 /// More candidates than this take longer to compare than some more frames to search, which leave fewer.
 const MANY: usize = 512;
+
+/// What is searched.
+#[derive(Clone, Copy)]
+pub(super) struct Searched<'a> {
+    pub(super) indexes: &'a Snapshots,
+    pub(super) filter: &'a BankFilter,
+    pub(super) radius: Distance,
+    pub(super) cancel: &'a Cancellation,
+}
 
 /// How far a frame of the query has been searched in one index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,10 +67,9 @@ struct Row {
 impl Candidates {
     /// Searches as many frames as the routes want, those that last longest first.
     pub(super) fn find(
-        videos: &Videos<'_>,
+        searched: Searched<'_>,
         asked: &DistinctFrames,
         routes: &Routes,
-        radius: Distance,
     ) -> Result<Self, Cancelled> {
         let mut candidates = Self {
             items: HashMap::new(),
@@ -73,18 +80,18 @@ impl Candidates {
         let order = asked.longest_first();
         let mut open = &order[..];
         while routes.want_both(candidates.left) && !open.is_empty() {
-            open = candidates.search_next(videos, asked, open, routes, radius)?;
+            open = candidates.search_next(searched, asked, open, routes)?;
         }
         if routes.can_narrow() {
             while candidates.items.len() > MANY && !open.is_empty() {
                 let (frames, later) = open.split_at(FRAMES_AT_ONCE.min(open.len()));
-                candidates.search(videos, asked, frames, &[Part::Probe, Part::Rest], radius)?;
+                candidates.search(searched, asked, frames, &[Part::Probe, Part::Rest])?;
                 open = later;
             }
         }
         if routes.want_probes() {
             for frames in open.chunks(FRAMES_AT_ONCE) {
-                candidates.search(videos, asked, frames, &[Part::Probe], radius)?;
+                candidates.search(searched, asked, frames, &[Part::Probe])?;
             }
         }
         Ok(candidates)
@@ -93,11 +100,10 @@ impl Candidates {
     /// Searches the next frames that would be enough if none of them were common, and returns those after them.
     fn search_next<'o>(
         &mut self,
-        videos: &Videos<'_>,
+        searched: Searched<'_>,
         asked: &DistinctFrames,
         open: &'o [usize],
         routes: &Routes,
-        radius: Distance,
     ) -> Result<&'o [usize], Cancelled> {
         let mut left = self.left;
         let is_wanted = |at: &&usize| {
@@ -107,30 +113,29 @@ impl Candidates {
         };
         let wanted = open.iter().take(FRAMES_AT_ONCE).take_while(is_wanted).count();
         let (frames, later) = open.split_at(wanted);
-        self.search(videos, asked, frames, &[Part::Probe, Part::Rest], radius)?;
+        self.search(searched, asked, frames, &[Part::Probe, Part::Rest])?;
         Ok(later)
     }
 
     /// Searches some frames in some indexes.
     fn search(
         &mut self,
-        videos: &Videos<'_>,
+        searched: Searched<'_>,
         asked: &DistinctFrames,
         frames: &[usize],
         parts: &[Part],
-        radius: Distance,
     ) -> Result<(), Cancelled> {
+        let Searched { indexes, filter, radius, cancel } = searched;
         let hashes: Vec<&[u8]> = frames.iter().map(|at| &asked.hashes()[*at][..]).collect();
         let mut rows: Vec<Row> = Vec::new();
         for part in parts.iter().copied() {
             let mut counts = [0; FRAMES_AT_ONCE];
-            if let Some(index) = videos.moment.indexes.get(IndexKey::frames(part)) {
-                index.each(&hashes, radius, videos.filter, videos.cancel, &mut |at, hit| {
+            if let Some(index) = indexes.get(IndexKey::frames(part)) {
+                index.each_while(&hashes, radius, filter, cancel, &mut |at, hit| {
                     counts[at] += 1;
-                    if counts[at] <= ROWS_MAX {
-                        let Entry { item, bank } = hit.entry;
-                        rows.push(Row { frame: frames[at], item, bank, part });
-                    }
+                    let Entry { item, bank } = hit.entry;
+                    rows.push(Row { frame: frames[at], item, bank, part });
+                    counts[at] <= ROWS_MAX
                 })?;
             }
             let states = if part == Part::Probe { &mut self.probe } else { &mut self.rest };

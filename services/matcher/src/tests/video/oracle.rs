@@ -68,7 +68,7 @@ fn distinct(frames: &[Frame]) -> Vec<Distinct> {
 }
 
 fn bits(one: &[u8; 32], other: &[u8; 32]) -> u32 {
-    (0..256).filter(|bit| (one[bit / 8] ^ other[bit / 8]) >> (bit % 8) & 1 == 1).count() as u32
+    (0..256).map(|bit| u32::from((one[bit / 8] ^ other[bit / 8]) >> (bit % 8) & 1)).sum()
 }
 
 fn side(all: &[Distinct], matches: &[bool], first: u64) -> VideoSide {

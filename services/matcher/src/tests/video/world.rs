@@ -49,8 +49,13 @@ impl World {
             let identity = shard.identity();
             let is_of_shard = |change: &&Change| match &change.kind {
                 ChangeKind::ItemAdded(item) => identity.holds(item.id),
-                ChangeKind::ItemRemoved { item, .. } => identity.holds(*item),
-                _ => true,
+                ChangeKind::ItemRemoved { item, .. }
+                | ChangeKind::ItemHeldSet { item, .. }
+                | ChangeKind::ItemStandingSet { item, .. } => identity.holds(*item),
+                ChangeKind::BankCreated { .. }
+                | ChangeKind::BankRenamed { .. }
+                | ChangeKind::BankEnabledSet { .. }
+                | ChangeKind::BankDeleted { .. } => true,
             };
             let changes = changes.iter().filter(is_of_shard).cloned().collect();
             let range = FeedRange {
