@@ -193,7 +193,7 @@ const WHOLE: u64 = 0;
 /// Keyed at random, so that nobody can prepare digests that all share a list. Digests are not permuted: in the place of
 /// the permutation's seed, files keep the form of the keys.
 fn layout(form: u64) -> Layout {
-    Layout { keys: Keys::Digest(RandomState::new()), seed: form, distance: None }
+    Layout { keys: Keys::Digest(RandomState::new()), seed: form, distance: None, compact: false }
 }
 
 impl<const BYTES: usize> Default for EqualityIndex<BYTES> {

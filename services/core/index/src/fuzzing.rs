@@ -44,7 +44,7 @@ pub fn segment_search(data: &[u8]) {
         .collect();
     segment::sort(&mut rows, 1);
     let chunking = Chunking::from_widths(64, &[8; 8]).expect("eight times eight is 64");
-    let shape = Shape { chunking: Some(chunking), ..segment::shape_of_rows(&rows, 0, None) };
+    let shape = Shape { chunking: Some(chunking), ..segment::shape_of_rows(&rows, 0, None, false) };
     let whole = segment::write(&Home::Memory, &shape, vec![(0, rows.iter().copied())], 1, &|| false);
     let whole = whole.expect("memory holds a few rows");
     let sections = segment::SECTIONS.map(|id| (id, whole.section(id).unwrap_or_default()));

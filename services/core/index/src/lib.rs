@@ -66,6 +66,7 @@ pub use rows::saved::SavedFile;
 pub use rows::segment_file::{Fault, SegmentError};
 pub use rows::stored::Stored;
 pub use rows::tombstones::DeadRows;
+pub use search::verify::near_pairs;
 
 #[doc(hidden)]
 pub mod measuring;

@@ -218,7 +218,8 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
 }
 
 fn layout<const BYTES: usize>(options: IndexOptions) -> Layout {
-    Layout { keys: Keys::chunks_of(BYTES), seed: DEFAULT_SEED, distance: Some(options.distance.0.into()) }
+    let IndexOptions { distance, compact, .. } = options;
+    Layout { keys: Keys::chunks_of(BYTES), seed: DEFAULT_SEED, distance: Some(distance.0.into()), compact }
 }
 
 impl<const BYTES: usize> Default for RadiusIndex<BYTES> {

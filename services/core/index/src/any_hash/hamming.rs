@@ -85,6 +85,20 @@ impl<const BYTES: usize> HashSnapshot for RadiusSnapshot<BYTES> {
         cancel: &Cancellation,
         take: &mut dyn FnMut(usize, Hit),
     ) -> Result<(), Cancelled> {
+        self.each_of(queries.iter().map(|query| whole(query)), radius, filter, cancel, |query, hit| {
+            take(query, hit);
+            true
+        })
+    }
+
+    fn each_while(
+        &self,
+        queries: &[&[u8]],
+        radius: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+        take: &mut dyn FnMut(usize, Hit) -> bool,
+    ) -> Result<(), Cancelled> {
         self.each_of(queries.iter().map(|query| whole(query)), radius, filter, cancel, take)
     }
 

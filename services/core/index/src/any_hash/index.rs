@@ -106,6 +106,26 @@ pub trait HashSnapshot: Send + Sync + fmt::Debug {
         take: &mut dyn FnMut(usize, Hit),
     ) -> Result<(), Cancelled>;
 
+    /// The same, but of a query for which `take` returns false nothing more is handed over: for who bounds what it takes of each. What is
+    /// left out then costs little.
+    ///
+    /// # Panics
+    ///
+    /// If a query has another length than the hashes of the index.
+    fn each_while(
+        &self,
+        queries: &[&[u8]],
+        radius: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+        take: &mut dyn FnMut(usize, Hit) -> bool,
+    ) -> Result<(), Cancelled> {
+        let mut wanted = vec![true; queries.len()];
+        self.each(queries, radius, filter, cancel, &mut |query, hit| {
+            wanted[query] = wanted[query] && take(query, hit);
+        })
+    }
+
     /// Whether answers are always those of a linear scan.
     fn is_exact(&self) -> bool;
 

@@ -85,8 +85,8 @@ impl<const BYTES: usize> Writer<BYTES> {
         if sources.is_empty() {
             return None;
         }
-        let Layout { seed, distance, .. } = self.layout;
-        let shape = merge::shape_of(&sources, seed, distance);
+        let Layout { seed, distance, compact, .. } = self.layout;
+        let shape = merge::shape_of(&sources, seed, distance, compact);
         Some(Job { sources, shape, log: Arc::clone(self.log.page()), since: self.log.position() })
     }
 

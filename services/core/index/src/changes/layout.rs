@@ -10,4 +10,6 @@ pub(crate) struct Layout {
     pub(crate) seed: u64,
     /// The distance that tables are made for; `None` for an index that needs none.
     pub(crate) distance: Option<u32>,
+    /// Whether tables take less memory, and searches longer.
+    pub(crate) compact: bool,
 }

@@ -28,6 +28,7 @@ use crate::rows::segment::{Segment, Shape};
 use crate::rows::tail::Tail;
 use crate::rows::tombstones::SourceId;
 use crate::search::chunking::Chunking;
+use crate::search::tables::IdForm;
 
 /// A segment is merged with the smaller ones when it holds at most so many times their rows.
 const GROWTH_MAX: usize = 2;
@@ -175,11 +176,12 @@ impl<const BYTES: usize> Iterator for Reader<'_, BYTES> {
     }
 }
 
-/// The shape of what merging the sources makes. `distance` is the one that searches usually ask for.
+/// The shape of what merging the sources makes. `distance` is the one that searches usually ask for; with `compact` tables take less memory.
 pub(crate) fn shape_of<const BYTES: usize>(
     sources: &[Source<BYTES>],
     seed: u64,
     distance: Option<u32>,
+    compact: bool,
 ) -> Shape {
     let rows = sources.iter().map(Source::live).sum();
     let (mut items, mut banks) = ((ItemId(u64::MAX), ItemId(0)), Vec::new());
@@ -189,8 +191,9 @@ pub(crate) fn shape_of<const BYTES: usize>(
     }
     banks.sort_unstable();
     banks.dedup();
-    let chunking = distance.and_then(|distance| Chunking::choose(BYTES * 8, rows, distance));
-    Shape { rows, items, banks, seed, chunking }
+    let id_form = IdForm::of(rows, compact);
+    let chunking = distance.and_then(|distance| Chunking::choose(BYTES * 8, rows, distance, id_form));
+    Shape { rows, items, banks, seed, chunking, id_form }
 }
 
 /// All living rows of the sources, in the order of hash and item.

@@ -132,7 +132,8 @@ impl<const BYTES: usize> Store<BYTES> {
         let _merging = shared.lock_merging();
         let stop = || shared.closing.load(Ordering::Relaxed);
         let build = |rows: &[([u8; BYTES], Entry)]| {
-            let shape = segment::shape_of_rows(rows, shared.layout.seed, shared.layout.distance);
+            let Layout { seed, distance, compact, .. } = shared.layout;
+            let shape = segment::shape_of_rows(rows, seed, distance, compact);
             let share = rows.len().div_ceil(threads).next_multiple_of(ROWS_AT_ONCE).max(1);
             let stretches = (0..).step_by(share).zip(rows.chunks(share).map(|part| part.iter().copied()));
             segment::write(&shared.home, &shape, stretches.collect(), threads, &stop)

@@ -1,5 +1,7 @@
 //! Which rows of a view a search answers with.
 
+use std::cell::Cell;
+
 use vigie_model::Distance;
 
 use crate::changes::view::Sight;
@@ -16,6 +18,8 @@ pub(super) struct Asked<'a, 'c> {
     pub(super) sight: Sight<'a, 'c>,
     pub(super) filter: &'a BankFilter,
     pub(super) tally: &'a Tally<'c>,
+    /// The queries of which nothing more is wanted; empty where all of it always is.
+    pub(super) done: &'a [Cell<bool>],
 }
 
 impl Asked<'_, '_> {
@@ -34,6 +38,9 @@ impl Asked<'_, '_> {
                 let rows = segment.lookup(hash);
                 checkpoint.spend(1)?;
                 for row in rows {
+                    if self.is_done(query) {
+                        break;
+                    }
                     self.offer(segment, number(row), 0, |hit| take(query, hit));
                     self.tally.end()?;
                 }
@@ -42,9 +49,12 @@ impl Asked<'_, '_> {
         }
         let hashes = segment.hashes();
         let mut found = |query, row, distance| {
+            if self.is_done(query) {
+                return;
+            }
             for row in copies_of(hashes, row) {
                 self.offer(segment, row, distance, |hit| take(query, hit));
-                if self.tally.end().is_err() {
+                if self.tally.end().is_err() || self.is_done(query) {
                     break;
                 }
             }
@@ -53,6 +63,12 @@ impl Asked<'_, '_> {
             Some(tables) => tables.search(queries, radius, checkpoint, scratch, &mut found),
             None => verify::scan(hashes, queries, radius, checkpoint, &mut found),
         }
+    }
+
+    /// Whether nothing more of a query is wanted.
+    #[inline]
+    pub(super) fn is_done(&self, query: usize) -> bool {
+        self.done.get(query).is_some_and(Cell::get)
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! The readers' side of a radius index: a view at one moment, and its searches.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Weak};
@@ -84,19 +84,22 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         radius: Distance,
         filter: &BankFilter,
         cancel: &Cancellation,
-        take: impl FnMut(usize, Hit),
+        mut take: impl FnMut(usize, Hit),
     ) -> Result<(), Cancelled> {
-        self.each_of(queries.iter(), radius, filter, cancel, take)
+        self.each_of(queries.iter(), radius, filter, cancel, |query, hit| {
+            take(query, hit);
+            true
+        })
     }
 
-    /// [`Self::each`] of queries that need not lie side by side.
+    /// [`Self::each`] of queries that need not lie side by side, each until `take` returns false of it.
     pub(crate) fn each_of<'a>(
         &self,
         queries: impl Iterator<Item = &'a [u8; BYTES]>,
         radius: Distance,
         filter: &BankFilter,
         cancel: &Cancellation,
-        take: impl FnMut(usize, Hit),
+        take: impl FnMut(usize, Hit) -> bool,
     ) -> Result<(), Cancelled> {
         let mut checkpoint = Checkpoint::begin(cancel)?;
         self.each_within(&self.permuted(queries), radius.0.into(), filter, &mut checkpoint, take)
@@ -128,7 +131,10 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
             }
             let asked: Vec<[u8; BYTES]> = pending.iter().map(|&query| stored[query]).collect();
             let mut found: Vec<Nearest> = asked.iter().map(|_| Nearest::new(k)).collect();
-            self.each_within(&asked, radius, filter, &mut checkpoint, |at, hit| found[at].offer(hit))?;
+            self.each_within(&asked, radius, filter, &mut checkpoint, |at, hit| {
+                found[at].offer(hit);
+                true
+            })?;
             let mut found = found.into_iter();
             pending.retain(|&query| {
                 let nearest = found.next().expect("one for each query that was asked");
@@ -155,7 +161,8 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
     ) -> Result<Vec<Hit>, Cancelled> {
         let nearest = RefCell::new(Nearest::new(k));
         let tally = checkpoint.tally();
-        let asked = Asked { sight: Sight::new(&self.view, self.moment, &tally), filter, tally: &tally };
+        let sight = Sight::new(&self.view, self.moment, &tally);
+        let asked = Asked { sight, filter, tally: &tally, done: &[] };
         let reach = || nearest.borrow().reach();
         for segment in &self.view.segments {
             let hashes = segment.hashes();
@@ -179,24 +186,33 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         Ok(nearest.into_inner().into_hits())
     }
 
-    /// Hands over every hit within `radius` of each query, in any order.
+    /// Hands over every hit within `radius` of each query, in any order, until `take` returns false of it.
     fn each_within(
         &self,
         queries: &[[u8; BYTES]],
         radius: u32,
         filter: &BankFilter,
         checkpoint: &mut Checkpoint<'_>,
-        mut take: impl FnMut(usize, Hit),
+        mut take: impl FnMut(usize, Hit) -> bool,
     ) -> Result<(), Cancelled> {
         let tally = checkpoint.tally();
-        let asked = Asked { sight: Sight::new(&self.view, self.moment, &tally), filter, tally: &tally };
+        let done = vec![Cell::new(false); queries.len()];
+        let sight = Sight::new(&self.view, self.moment, &tally);
+        let asked = Asked { sight, filter, tally: &tally, done: &done };
+        let mut take = |query: usize, hit| {
+            if !take(query, hit) {
+                done[query].set(true);
+            }
+        };
         BUFFERS.with_borrow_mut(|(scratch, tail_scratch)| {
             for segment in &self.view.segments {
                 asked.search(segment, queries, radius, checkpoint, scratch, &mut take)?;
             }
             for (tail, rows) in self.view.tails_at(self.moment) {
                 tail.search(rows, queries, radius, checkpoint, tail_scratch, &mut |query, row, distance| {
-                    asked.offer_of_tail(tail, row, distance, |hit| take(query, hit));
+                    if !asked.is_done(query) {
+                        asked.offer_of_tail(tail, row, distance, |hit| take(query, hit));
+                    }
                 })?;
             }
             tally.end()

@@ -7,9 +7,11 @@
 //!
 //! Columns are narrow. Items are kept as 4-byte offsets from the least one where they fit, banks as numbers
 //! in a list of the segment's banks, of one byte if there are few. With 256-bit hashes in tables a row takes
-//! 32 + 96 + 5 bytes and two bits, and the directories a few hundred kilobytes.
+//! 32 + 96 + 5 bytes and two bits, and the directories a few hundred kilobytes; in compact ones 16 bytes less.
 
 mod audit;
+mod sections;
+mod written;
 
 use std::io;
 use std::ops::Range;
@@ -23,23 +25,19 @@ use crate::rows::home::Home;
 use crate::rows::segment_file::{SectionId, SegmentError, SegmentFile};
 use crate::rows::segment_writer::SegmentWriter;
 use crate::rows::tombstones::{DeadRows, SourceId};
-use crate::search::buckets::{self, RowSource, TableSink};
+use crate::search::buckets;
 use crate::search::chunking::Chunking;
-use crate::search::tables::{ChainTables, Lengths};
+use crate::search::tables::{ChainTables, IdForm, Ids, Lengths, NARROW_ROWS_MAX};
+use sections::{BANK_LIST, BANKS, DIRECTORY, HASHES, IDS, ITEMS, PREFIXES, SIGNATURES};
+use written::{WrittenRows, WrittenTables, check};
 
 /// Those of a segment, which together are all of it.
 #[cfg(any(test, fuzzing))]
 pub(crate) const SECTIONS: [SectionId; 8] =
     [HASHES, ITEMS, BANKS, BANK_LIST, PREFIXES, DIRECTORY, SIGNATURES, IDS];
 
-const HASHES: SectionId = SectionId(1);
-const ITEMS: SectionId = SectionId(2);
-const BANKS: SectionId = SectionId(3);
-const BANK_LIST: SectionId = SectionId(4);
-const PREFIXES: SectionId = SectionId(5);
-const DIRECTORY: SectionId = SectionId(6);
-const SIGNATURES: SectionId = SectionId(7);
-const IDS: SectionId = SectionId(8);
+/// Beside the length of a hash in the description of a segment whose ids have 3 bytes: other versions take it for another length.
+const NARROW: u64 = 1 << 32;
 
 /// Rows that share a prefix, if hashes are random: 1 KiB of 256-bit hashes.
 const ROWS_PER_PREFIX_LOG2: u32 = 5;
@@ -62,6 +60,8 @@ pub(crate) struct Shape {
     pub(crate) seed: u64,
     /// How the tables cut the hash; `None` without tables.
     pub(crate) chunking: Option<Chunking>,
+    /// How the tables keep ids.
+    pub(crate) id_form: IdForm,
 }
 
 impl Shape {
@@ -83,8 +83,18 @@ impl Shape {
     }
 
     fn to_bytes(&self, bytes: usize, distinct: usize) -> Vec<u8> {
-        let numbers =
-            [bytes as u64, self.rows as u64, distinct as u64, self.items.0.0, self.items.1.0, self.seed];
+        let form = match self.id_form {
+            IdForm::Wide => 0,
+            IdForm::Narrow => NARROW,
+        };
+        let numbers = [
+            bytes as u64 | form,
+            self.rows as u64,
+            distinct as u64,
+            self.items.0.0,
+            self.items.1.0,
+            self.seed,
+        ];
         let mut meta: Vec<u8> = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
         if let Some(chunking) = &self.chunking {
             meta.extend(chunking.widths());
@@ -97,12 +107,15 @@ impl Shape {
         let (numbers, widths) = meta.split_at_checked(48).ok_or("its description is too short")?;
         let (numbers, _) = numbers.as_chunks::<8>();
         let number = |at: usize| u64::from_le_bytes(numbers[at]);
-        if number(0) != bytes as u64 {
-            return Err("it holds hashes of another length");
-        }
+        let id_form = match number(0) {
+            number if number == bytes as u64 => IdForm::Wide,
+            number if number == bytes as u64 | NARROW => IdForm::Narrow,
+            _ => return Err("it holds hashes of another length"),
+        };
         let rows = usize::try_from(number(1)).map_err(|_| "it has too many rows")?;
         let distinct = usize::try_from(number(2)).map_err(|_| "it has too many rows")?;
-        if distinct > rows || rows > u32::MAX as usize {
+        if distinct > rows || rows > u32::MAX as usize || id_form == IdForm::Narrow && rows > NARROW_ROWS_MAX
+        {
             return Err("its number of rows is impossible");
         }
         let chunking = match widths {
@@ -112,7 +125,7 @@ impl Shape {
             ),
         };
         let (items, banks) = ((ItemId(number(3)), ItemId(number(4))), Vec::new());
-        Ok((Self { rows, items, banks, seed: number(5), chunking }, distinct))
+        Ok((Self { rows, items, banks, seed: number(5), chunking, id_form }, distinct))
     }
 }
 
@@ -229,8 +242,16 @@ impl<const BYTES: usize> Segment<BYTES> {
     pub(crate) fn tables(&self) -> Option<ChainTables<'_, BYTES>> {
         let chunking = self.shape.chunking.as_ref()?;
         let entries = self.distinct * chunking.len();
-        let (signatures, ids) = (self.numbers(SIGNATURES).get(..entries)?, self.numbers(IDS).get(..entries)?);
+        let (signatures, ids) = (self.numbers(SIGNATURES).get(..entries)?, self.ids().first(entries)?);
         ChainTables::new(self.hashes(), chunking, self.numbers(DIRECTORY), signatures, ids).ok()
+    }
+
+    /// The ids of its tables, and maybe more.
+    fn ids(&self) -> Ids<'_> {
+        match self.shape.id_form {
+            IdForm::Wide => Ids::Wide(self.numbers(IDS)),
+            IdForm::Narrow => Ids::Narrow(self.section(IDS).as_chunks().0),
+        }
     }
 
     /// The rows of one hash.
@@ -304,7 +325,7 @@ pub(crate) fn write<const BYTES: usize>(
         (PREFIXES, ((1 << shape.prefix_bits()) + 1) * 4),
         (DIRECTORY, tables.directory * 4),
         (SIGNATURES, tables.signatures * 2),
-        (IDS, tables.ids * 4),
+        (IDS, tables.ids * shape.id_form.bytes()),
     ])?;
     let banks: Vec<u8> = shape.banks.iter().flat_map(|bank| bank.0.to_le_bytes()).collect();
     let failed = |source| writer.failed("write", source);
@@ -313,7 +334,8 @@ pub(crate) fn write<const BYTES: usize>(
     let mut distinct = 0;
     if let Some(chunking) = &shape.chunking {
         let source = WrittenRows::<BYTES> { writer: &writer, rows: shape.rows, stop };
-        distinct = buckets::build(chunking, &source, &WrittenTables(&writer), threads).map_err(failed)?;
+        distinct = buckets::build(chunking, &source, &WrittenTables(&writer, shape.id_form), threads)
+            .map_err(failed)?;
     }
     writer.finish(&shape.to_bytes(BYTES, distinct))
 }
@@ -351,6 +373,7 @@ pub(crate) fn shape_of_rows<const BYTES: usize>(
     rows: &[([u8; BYTES], Entry)],
     seed: u64,
     distance: Option<u32>,
+    compact: bool,
 ) -> Shape {
     let items = rows.iter().map(|row| row.1.item);
     let items = (items.clone().min().unwrap_or(ItemId(0)), items.max().unwrap_or(ItemId(0)));
@@ -360,8 +383,9 @@ pub(crate) fn shape_of_rows<const BYTES: usize>(
             banks.insert(at, bank);
         }
     }
-    let chunking = distance.and_then(|distance| Chunking::choose(BYTES * 8, rows.len(), distance));
-    Shape { rows: rows.len(), items, banks, seed, chunking }
+    let id_form = IdForm::of(rows.len(), compact);
+    let chunking = distance.and_then(|distance| Chunking::choose(BYTES * 8, rows.len(), distance, id_form));
+    Shape { rows: rows.len(), items, banks, seed, chunking, id_form }
 }
 
 fn write_columns<const BYTES: usize>(
@@ -427,43 +451,5 @@ fn write_stretch<const BYTES: usize>(
         writer.write_at(ITEMS, row * shape.item_width(), &items)?;
         writer.write_at(BANKS, row * shape.bank_width(), &banks)?;
         row += hashes.len();
-    }
-}
-
-fn check(stop: Stop<'_>) -> io::Result<()> {
-    if stop() { Err(io::Error::new(io::ErrorKind::Interrupted, "the index is being closed")) } else { Ok(()) }
-}
-
-/// The column of hashes, read back for the tables.
-struct WrittenRows<'a, const BYTES: usize> {
-    writer: &'a SegmentWriter,
-    rows: usize,
-    stop: Stop<'a>,
-}
-
-impl<const BYTES: usize> RowSource<BYTES> for WrittenRows<'_, BYTES> {
-    fn len(&self) -> usize {
-        self.rows
-    }
-
-    fn read(&self, first: usize, into: &mut [[u8; BYTES]]) -> io::Result<()> {
-        check(self.stop)?;
-        self.writer.read_at(HASHES, first * BYTES, into.as_flattened_mut())
-    }
-}
-
-struct WrittenTables<'a>(&'a SegmentWriter);
-
-impl TableSink for WrittenTables<'_> {
-    fn directory(&self, at: usize, starts: &[u32]) -> io::Result<()> {
-        self.0.write_at(DIRECTORY, at * 4, cast_slice(starts))
-    }
-
-    fn signatures(&self, at: usize, signatures: &[u16]) -> io::Result<()> {
-        self.0.write_at(SIGNATURES, at * 2, cast_slice(signatures))
-    }
-
-    fn ids(&self, at: usize, ids: &[u32]) -> io::Result<()> {
-        self.0.write_at(IDS, at * 4, cast_slice(ids))
     }
 }

@@ -18,7 +18,7 @@ use std::thread;
 use memmap2::MmapMut;
 
 use crate::search::chunking::{Chunk, Chunking, WIDTH_MIN};
-use crate::search::tables::{ROWS_MAX, id_bits};
+use crate::search::tables::{IdForm, NARROW_ROWS_MAX, ROWS_MAX, id_bits};
 
 /// Rows are read so many at a time: 128 KiB of 32-byte hashes, a part of the second-level cache.
 const ROWS_READ: usize = 4_096;
@@ -61,6 +61,11 @@ pub(crate) trait TableSink: Sync {
     fn directory(&self, at: usize, starts: &[u32]) -> io::Result<()>;
     fn signatures(&self, at: usize, signatures: &[u16]) -> io::Result<()>;
     fn ids(&self, at: usize, ids: &[u32]) -> io::Result<()>;
+
+    /// How ids are kept there.
+    fn id_form(&self) -> IdForm {
+        IdForm::Wide
+    }
 }
 
 /// Builds the tables and says how many distinct hashes they hold.
@@ -74,7 +79,9 @@ pub(crate) fn build<const BYTES: usize>(
     threads: usize,
 ) -> io::Result<usize> {
     let rows = source.len();
-    if rows > ROWS_MAX || u32::try_from(rows * chunking.len()).is_err() {
+    let is_narrow = sink.id_form() == IdForm::Narrow;
+    if rows > ROWS_MAX || is_narrow && rows > NARROW_ROWS_MAX || u32::try_from(rows * chunking.len()).is_err()
+    {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many rows for one segment"));
     }
     let (counts, distinct) = count(chunking, source, threads.max(1))?;
@@ -83,7 +90,7 @@ pub(crate) fn build<const BYTES: usize>(
     let work = || {
         let mut table = Table::new(distinct)?;
         while let Some(at) = next() {
-            table.deal(chunking, at, source, &counts[at])?;
+            table.deal(chunking, at, source, &counts[at], sink.id_form())?;
             table.write(chunking, at, sink)?;
         }
         Ok(())
@@ -185,12 +192,13 @@ impl Table {
         at: usize,
         source: &(impl RowSource<BYTES> + ?Sized),
         counts: &[u32; PARTS],
+        form: IdForm,
     ) -> io::Result<()> {
         let ring = chunking.chunks();
         let [chunk, next, third] = [at, at + 1, at + 2].map(|at| ring[at % ring.len()]);
         let rows = source.len();
         let id_bits = id_bits(rows);
-        let spare = (1 << chunking.spare_bits(at, id_bits)) - 1;
+        let spare = (1 << chunking.spare_bits(at, id_bits, form)) - 1;
         let rest = (1 << rest_bits(&chunk)) - 1;
         let mut cursors = *counts;
         starts(&mut cursors);

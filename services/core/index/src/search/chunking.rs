@@ -13,6 +13,7 @@
 use thiserror::Error;
 
 use crate::search::flips::{FLIPS_MAX, Flips, WIDTH_MAX};
+use crate::search::tables::IdForm;
 
 /// Narrower chunks have too full buckets for any number of hashes that is worth a table.
 pub(crate) const WIDTH_MIN: u32 = 8;
@@ -31,6 +32,9 @@ const DIRECTORY_BYTES_PER_HASH: usize = 8;
 
 /// Memory is saved for what is within the error of the costs anyway.
 const NEARLY_BEST: f64 = 1.1;
+
+/// Where memory counts before time, it is saved at so many times the cost.
+const NOT_MUCH_SLOWER: f64 = 2.0;
 
 /// A chunk: consecutive bits of the permuted hash, its bytes read as one little-endian number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +86,9 @@ impl Chunking {
     /// The chunking that searches `hashes` distinct hashes of `bits` bits to `distance` most quickly.
     ///
     /// `None` if looking at every hash in turn is quicker.
-    pub(crate) fn choose(bits: usize, hashes: usize, distance: u32) -> Option<Self> {
+    ///
+    /// With narrow ids it is the one that takes least memory among those that are not much slower.
+    pub(crate) fn choose(bits: usize, hashes: usize, distance: u32, form: IdForm) -> Option<Self> {
         let counts = CHUNKS_MIN..=CHUNKS_MAX.min(bits / WIDTH_MIN as usize);
         let chunkings = counts.filter_map(|count| Self::even(bits, count));
         let affordable = chunkings.filter(|chunking| {
@@ -94,7 +100,18 @@ impl Chunking {
         let least_ns = costs.iter().map(|(cost_ns, _)| *cost_ns).min_by(f64::total_cmp)?;
         let scan_ns = cost::SCANNED_BYTE_NS * bits as f64 / 8.0 * hashes as f64;
         // Chunkings are in the order of their chunks, and fewer chunks take less memory.
-        let best = costs.into_iter().find(|(cost_ns, _)| *cost_ns <= NEARLY_BEST * least_ns)?;
+        let within = |times: f64| move |(cost_ns, _): &(f64, Self)| *cost_ns <= times * least_ns;
+        let best = match form {
+            IdForm::Wide => costs.into_iter().find(within(NEARLY_BEST))?,
+            IdForm::Narrow => {
+                let bytes = |chunking: &Self| {
+                    chunking.buckets * size_of::<u32>()
+                        + chunking.len() * hashes * (size_of::<u16>() + form.bytes())
+                };
+                let near = costs.into_iter().filter(within(NOT_MUCH_SLOWER));
+                near.min_by_key(|(_, chunking)| bytes(chunking))?
+            }
+        };
         (best.0 < scan_ns).then_some(best.1)
     }
 
@@ -144,8 +161,12 @@ impl Chunking {
 
     /// How many bits of the chunk after the next there is room for beside an id of `id_bits` bits, for the
     /// chain that starts at `chunk`.
-    pub(crate) fn spare_bits(&self, chunk: usize, id_bits: u32) -> u32 {
-        self.chunks[(chunk + 2) % self.len()].width.min(32 - id_bits)
+    pub(crate) fn spare_bits(&self, chunk: usize, id_bits: u32, form: IdForm) -> u32 {
+        let bits = match form {
+            IdForm::Wide => 32,
+            IdForm::Narrow => 24,
+        };
+        self.chunks[(chunk + 2) % self.len()].width.min(bits - id_bits)
     }
 
     /// How far each chunk is searched for `distance`. `None` if that is farther than lists of flips reach.
@@ -242,7 +263,7 @@ mod tests {
     fn chunks_cover_every_bit_once() {
         fn check<const BYTES: usize>() {
             for hashes in [1_000, 30_000, 1_000_000, 100_000_000] {
-                let Some(chunking) = Chunking::choose(8 * BYTES, hashes, 15) else { continue };
+                let Some(chunking) = Chunking::choose(8 * BYTES, hashes, 15, IdForm::Wide) else { continue };
                 assert_eq!(Chunking::from_widths(8 * BYTES, &chunking.widths()).as_ref(), Ok(&chunking));
                 let mut bit = 0;
                 for chunk in chunking.chunks() {
@@ -278,17 +299,17 @@ mod tests {
     #[test]
     fn pdq_hashes_in_great_number_are_cut_into_16_chunks_of_16() {
         for hashes in [200_000, 1_000_000, 10_000_000] {
-            let chunking = Chunking::choose(256, hashes, 31).unwrap();
+            let chunking = Chunking::choose(256, hashes, 31, IdForm::Wide).unwrap();
             assert_eq!(chunking.widths(), [16; 16], "{hashes} hashes");
         }
     }
 
     #[test]
     fn few_hashes_are_cut_finer_and_very_few_not_at_all() {
-        assert!(Chunking::choose(256, 20_000, 31).unwrap().len() > 16);
-        assert_eq!(Chunking::choose(256, 300, 31), None);
-        assert_eq!(Chunking::choose(256, 0, 31), None);
-        assert_eq!(Chunking::choose(64, 1_000_000, 40), None);
+        assert!(Chunking::choose(256, 20_000, 31, IdForm::Wide).unwrap().len() > 16);
+        assert_eq!(Chunking::choose(256, 300, 31, IdForm::Wide), None);
+        assert_eq!(Chunking::choose(256, 0, 31, IdForm::Wide), None);
+        assert_eq!(Chunking::choose(64, 1_000_000, 40, IdForm::Wide), None);
     }
 
     #[test]
@@ -296,7 +317,9 @@ mod tests {
         for bits in [64, 96, 128, 256, 512] {
             for hashes in [0, 1, 1_000, 30_000, 1_000_000, 100_000_000, 1 << 27] {
                 for distance in [0, 8, 31, 64] {
-                    let Some(chunking) = Chunking::choose(bits, hashes, distance) else { continue };
+                    let Some(chunking) = Chunking::choose(bits, hashes, distance, IdForm::Wide) else {
+                        continue;
+                    };
                     assert!(chunking.buckets() * 4 <= (4 << 20).max(8 * hashes));
                     assert!(chunking.len() * hashes < 1 << 32);
                 }
@@ -321,7 +344,9 @@ mod tests {
     #[test]
     fn spare_bits_never_reach_past_their_chunk() {
         let chunking = Chunking::from_widths(64, &[8, 20, 16, 20]).unwrap();
-        assert_eq!([0, 1, 2, 3].map(|chunk| chunking.spare_bits(chunk, 20)), [12, 12, 8, 12]);
-        assert_eq!([0, 1, 2, 3].map(|chunk| chunking.spare_bits(chunk, 1)), [16, 20, 8, 20]);
+        let spare = |id_bits, form| [0, 1, 2, 3].map(|chunk| chunking.spare_bits(chunk, id_bits, form));
+        assert_eq!(spare(20, IdForm::Wide), [12, 12, 8, 12]);
+        assert_eq!(spare(1, IdForm::Wide), [16, 20, 8, 20]);
+        assert_eq!((spare(20, IdForm::Narrow), spare(24, IdForm::Narrow)), ([4; 4], [0; 4]));
     }
 }

@@ -16,7 +16,7 @@ use crate::question::cancel::{COMPARISONS_PER_HIT, Cancelled, Checkpoint};
 use crate::search::chunking::{Allowances, Chunk};
 use crate::search::flips::Flips;
 use crate::search::signature::{Kernel, LANES, Line, Task, prefetch};
-use crate::search::tables::{ChainTables, cost};
+use crate::search::tables::{ChainTables, Ids, cost};
 use crate::search::verify::Found;
 
 mod scratch;
@@ -134,7 +134,7 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
                 reach: flips as u8,
                 pair_reach: flips as u8 + allowances.of((at + 1) % count),
                 third_reach: allowances.of((at + 2) % count),
-                spare: (1 << tables.chunking.spare_bits(at, tables.id_bits)) - 1,
+                spare: (1 << tables.chunking.spare_bits(at, tables.id_bits, tables.id_form())) - 1,
             })
         };
         self.scratch.links.clear();
@@ -302,7 +302,7 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
         let row_mask = (1 << tables.id_bits) - 1;
         for survivor in scratch.survivors.drain(..) {
             scratch.spent[survivor.query as usize] += cost::SURVIVOR;
-            let Some(&id) = tables.ids.get(survivor.entry as usize) else { continue };
+            let Some(id) = tables.ids.get(survivor.entry as usize) else { continue };
             if ((id ^ survivor.spare) >> tables.id_bits).count_ones() <= survivor.left.into() {
                 let row = id & row_mask;
                 prefetch(tables.rows, row as usize);
@@ -348,7 +348,7 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "a count of at most 16; an entry's place")]
 fn survive(
-    ids: &[u32],
+    ids: Ids<'_>,
     line: &Line,
     glance: &Glance,
     mut near: u32,
@@ -360,7 +360,7 @@ fn survive(
         near &= near - 1;
         let differing = (line[lane] ^ glance.sought.signature()).count_ones() as u8;
         let entry = glance.line as usize * LANES + lane;
-        prefetch(ids, entry);
+        ids.prefetch(entry);
         survivors.push(Survivor {
             entry: entry as u32,
             query: start.query,

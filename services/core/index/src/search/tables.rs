@@ -5,7 +5,7 @@
 use thiserror::Error;
 
 use crate::search::chunking::{Allowances, Chunk, Chunking};
-use crate::search::signature::LANES;
+use crate::search::signature::{LANES, prefetch};
 
 /// A segment has no more rows than this, so that at least 5 spare bits are left beside a row's number.
 pub(crate) const ROWS_MAX: usize = 1 << 27;
@@ -26,6 +26,94 @@ impl Lengths {
         let entries = chunking.len() * distinct;
         Self { directory: chunking.buckets() + 1, signatures: entries, ids: entries }
     }
+}
+
+/// How the ids of tables are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IdForm {
+    /// In 4 bytes.
+    Wide,
+    /// In 3 bytes, with fewer spare bits: for up to 2^24 rows.
+    Narrow,
+}
+
+/// A segment with narrow ids has no more rows than this.
+pub(crate) const NARROW_ROWS_MAX: usize = 1 << 24;
+
+impl IdForm {
+    /// That of tables of so many rows.
+    pub(crate) const fn of(rows: usize, compact: bool) -> Self {
+        if compact && rows <= NARROW_ROWS_MAX { Self::Narrow } else { Self::Wide }
+    }
+
+    pub(crate) const fn bytes(self) -> usize {
+        match self {
+            Self::Wide => 4,
+            Self::Narrow => 3,
+        }
+    }
+}
+
+/// The ids of tables.
+#[derive(Clone, Copy)]
+pub(crate) enum Ids<'a> {
+    Wide(&'a [u32]),
+    /// Little-endian.
+    Narrow(&'a [[u8; 3]]),
+}
+
+impl<'a> Ids<'a> {
+    pub(crate) const fn len(self) -> usize {
+        match self {
+            Self::Wide(ids) => ids.len(),
+            Self::Narrow(ids) => ids.len(),
+        }
+    }
+
+    /// The first so many.
+    pub(crate) fn first(self, count: usize) -> Option<Self> {
+        match self {
+            Self::Wide(ids) => ids.get(..count).map(Self::Wide),
+            Self::Narrow(ids) => ids.get(..count).map(Self::Narrow),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(self, entry: usize) -> Option<u32> {
+        match self {
+            Self::Wide(ids) => ids.get(entry).copied(),
+            Self::Narrow(ids) => {
+                ids.get(entry).map(|&[low, middle, high]| u32::from_le_bytes([low, middle, high, 0]))
+            }
+        }
+    }
+
+    /// Asks for an id before it is needed.
+    #[inline(always)]
+    pub(crate) fn prefetch(self, entry: usize) {
+        match self {
+            Self::Wide(ids) => prefetch(ids, entry),
+            Self::Narrow(ids) => prefetch(ids, entry),
+        }
+    }
+}
+
+impl<'a> From<&'a [u32]> for Ids<'a> {
+    fn from(ids: &'a [u32]) -> Self {
+        Self::Wide(ids)
+    }
+}
+
+impl<'a> From<&'a Vec<u32>> for Ids<'a> {
+    fn from(ids: &'a Vec<u32>) -> Self {
+        Self::Wide(ids)
+    }
+}
+
+/// An id of 24 bits as it is kept.
+pub(crate) const fn narrow(id: u32) -> [u8; 3] {
+    let [low, middle, high, _] = id.to_le_bytes();
+    [low, middle, high]
 }
 
 /// How many low bits of an id are the row's number, in tables of so many rows.
@@ -62,7 +150,7 @@ pub(crate) struct ChainTables<'a, const BYTES: usize> {
     /// For each entry the low 16 bits of the next chunk.
     pub(crate) signatures: &'a [u16],
     /// For each entry the row in the low `id_bits` bits, and spare bits of the chunk after the next.
-    pub(crate) ids: &'a [u32],
+    pub(crate) ids: Ids<'a>,
     pub(crate) id_bits: u32,
 }
 
@@ -73,8 +161,9 @@ impl<'a, const BYTES: usize> ChainTables<'a, BYTES> {
         chunking: &'a Chunking,
         directory: &'a [u32],
         signatures: &'a [u16],
-        ids: &'a [u32],
+        ids: impl Into<Ids<'a>>,
     ) -> Result<Self, TablesError> {
+        let ids = ids.into();
         let bits = chunking.chunks().iter().map(|chunk| chunk.width as usize).sum();
         if bits != 8 * BYTES {
             return Err(TablesError::Bits(bits, 8 * BYTES));
@@ -93,6 +182,14 @@ impl<'a, const BYTES: usize> ChainTables<'a, BYTES> {
             return Err(TablesError::Uneven(entries, chunking.len()));
         }
         Ok(Self { rows, chunking, directory, signatures, ids, id_bits: id_bits(rows.len()) })
+    }
+
+    /// How the ids are kept.
+    pub(crate) const fn id_form(&self) -> IdForm {
+        match self.ids {
+            Ids::Wide(_) => IdForm::Wide,
+            Ids::Narrow(_) => IdForm::Narrow,
+        }
     }
 
     /// What scanning the rows costs, in the unit of [`cost`].

@@ -4,6 +4,8 @@
 //! with them. The source is plain; compiled for a processor's instructions it counts ones with `popcnt`, or eight
 //! words at a time with AVX-512.
 
+use vigie_model::Distance;
+
 use crate::question::cancel::{Cancelled, Checkpoint};
 use crate::search::signature::{Kernel, Task, dispatch};
 
@@ -28,6 +30,22 @@ pub(crate) fn scan<const BYTES: usize>(
     found: &mut Found<'_>,
 ) -> Result<(), Cancelled> {
     dispatch(Scan { rows, queries, asked: 0..queries.len(), radius, checkpoint, found })
+}
+
+/// Hands over the pairs of two lists of hashes that are within `radius`: the numbers of both in their lists, and how far they are apart.
+/// No hash of `rows` may be equal to the one before it.
+///
+/// It compares every pair, and looks at `checkpoint` once for each of `queries` and 16 KiB of `rows`.
+pub fn near_pairs<const BYTES: usize>(
+    rows: &[[u8; BYTES]],
+    queries: &[[u8; BYTES]],
+    radius: Distance,
+    checkpoint: &mut Checkpoint<'_>,
+    take: &mut dyn FnMut(usize, usize, u32),
+) -> Result<(), Cancelled> {
+    scan(rows, queries, radius.0.into(), checkpoint, &mut |query, row, distance| {
+        take(row as usize, query, distance);
+    })
 }
 
 /// A scan for some of the queries.

@@ -1,7 +1,9 @@
 //! Both indexes answer as the linear scan does, whatever was done to them before.
 
 use crate::oracle::LinearScan;
-use crate::{BankFilter, Cancellation, Cancelled, Edit, Entry, EqualityIndex, RadiusIndex};
+use crate::{
+    BankFilter, Cancellation, Cancelled, Edit, Entry, EqualityIndex, HashSnapshot, IndexOptions, RadiusIndex,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rand::rngs::SmallRng;
@@ -11,13 +13,16 @@ use vigie_model::{BankId, Distance, ItemId};
 /// An index of each kind and the oracle, holding the same. `check` compares their answers.
 struct Trio<const BYTES: usize> {
     radius: RadiusIndex<BYTES>,
+    compact: RadiusIndex<BYTES>,
     equality: EqualityIndex<BYTES>,
     oracle: LinearScan<BYTES>,
 }
 
 impl<const BYTES: usize> Trio<BYTES> {
     fn new() -> Self {
-        Self { radius: RadiusIndex::new(), equality: EqualityIndex::new(), oracle: LinearScan::new() }
+        let compact = RadiusIndex::with_options(IndexOptions { compact: true, ..IndexOptions::default() });
+        let (radius, equality, oracle) = (RadiusIndex::new(), EqualityIndex::new(), LinearScan::new());
+        Self { radius, compact, equality, oracle }
     }
 
     /// Distinct pairs only: the oracle is not asked, which would take quadratic time.
@@ -25,6 +30,7 @@ impl<const BYTES: usize> Trio<BYTES> {
         let trio = Self::new();
         let edits: Vec<_> = rows.iter().map(|&(hash, entry)| Edit::Insert(hash, entry)).collect();
         assert_eq!(trio.radius.apply(&edits), rows.len());
+        assert_eq!(trio.compact.apply(&edits), rows.len());
         assert_eq!(trio.equality.apply(&edits), rows.len());
         trio.oracle.apply(&edits);
         trio
@@ -33,24 +39,28 @@ impl<const BYTES: usize> Trio<BYTES> {
     fn insert(&self, hash: &[u8; BYTES], entry: Entry) {
         let expected = self.oracle.insert(hash, entry);
         assert_eq!(self.radius.insert(hash, entry), expected);
+        assert_eq!(self.compact.insert(hash, entry), expected);
         assert_eq!(self.equality.insert(hash, entry), expected);
     }
 
     fn remove(&self, hash: &[u8; BYTES], item: ItemId) {
         let expected = self.oracle.remove(hash, item);
         assert_eq!(self.radius.remove(hash, item), expected);
+        assert_eq!(self.compact.remove(hash, item), expected);
         assert_eq!(self.equality.remove(hash, item), expected);
     }
 
     fn remove_bank(&self, bank: BankId) {
         let expected = self.oracle.remove_bank(bank);
         assert_eq!(self.radius.remove_bank(bank), expected);
+        assert_eq!(self.compact.remove_bank(bank), expected);
         assert_eq!(self.equality.remove_bank(bank), expected);
     }
 
     fn apply(&self, edits: &[Edit<BYTES>]) {
         let expected = self.oracle.apply(edits);
         assert_eq!(self.radius.apply(edits), expected);
+        assert_eq!(self.compact.apply(edits), expected);
         assert_eq!(self.equality.apply(edits), expected);
     }
 
@@ -61,6 +71,8 @@ impl<const BYTES: usize> Trio<BYTES> {
         let never = Cancellation::never();
         let within = self.radius.search(queries, Distance(radius), filter, &never).unwrap();
         assert!(within == self.oracle.search(queries, Distance(radius), filter), "within {radius}");
+        let compact = self.compact.search(queries, Distance(radius), filter, &never).unwrap();
+        assert!(within == compact, "within {radius}, compact");
         let nearest = self.radius.nearest(queries, k, filter, &never).unwrap();
         assert!(nearest == self.oracle.nearest(queries, k, filter), "nearest {k}");
         assert!(self.equality.lookup(queries, filter) == self.oracle.lookup(queries, filter), "equal");
@@ -71,6 +83,30 @@ impl<const BYTES: usize> Trio<BYTES> {
             for filter in [BankFilter::all(), BankFilter::only([BankId(1), BankId(90_000)])] {
                 self.check(queries, radius, usize::from(radius) % 100, &filter);
             }
+        }
+    }
+}
+
+#[test]
+fn what_is_bounded_is_handed_over_up_to_its_bound() {
+    let rows: Vec<_> = (0..3_000_u64).map(|item| ([u8::from(item % 3 == 0); 32], entry(item, 1))).collect();
+    for is_merged in [false, true] {
+        let index = RadiusIndex::<32>::new();
+        index.load(rows.clone()).unwrap();
+        index.apply(&[Edit::Insert([1; 32], entry(9_000, 1)), Edit::Insert([7; 32], entry(9_001, 1))]);
+        if is_merged {
+            index.merge().unwrap();
+        }
+        for radius in [0, 15] {
+            let queries: [&[u8]; 3] = [&[0; 32], &[1; 32], &[7; 32]];
+            let (mut counts, all, never) = ([0; 3], BankFilter::all(), Cancellation::never());
+            let mut take = |query: usize, _| {
+                counts[query] += 1;
+                query == 1 || counts[query] < 40
+            };
+            HashSnapshot::each_while(&index.snapshot(), &queries, Distance(radius), &all, &never, &mut take)
+                .unwrap();
+            assert_eq!(counts, [40, 1_001, 1], "within {radius}");
         }
     }
 }
@@ -91,6 +127,44 @@ fn random_and_clustered<const BYTES: usize>(count: u64, seed: u64) -> Vec<([u8; 
         hash
     };
     (0..count).map(|item| (hash(item, &mut rng), entry(item, rng.random_range(0..4)))).collect()
+}
+
+/// Compact tables of a segment find the same, are audited, take less memory, and are opened again.
+#[test]
+fn a_compact_segment_is_one_like_any_other_and_smaller() {
+    let rows = random_and_clustered::<32>(150_000, 5);
+    let queries: Vec<_> = rows.iter().step_by(4_999).map(|row| row.0).collect();
+    let (all, never, folder) = (BankFilter::all(), Cancellation::never(), tempfile::tempdir().unwrap());
+    let begin = |compact, name: &str| {
+        let options = IndexOptions { compact, ..IndexOptions::default() };
+        let index = RadiusIndex::<32>::begin(&folder.path().join(name), options).unwrap();
+        index.load(rows.clone()).unwrap();
+        for (hash, entry) in rows.iter().step_by(7) {
+            index.remove(hash, entry.item);
+        }
+        index.merge().unwrap();
+        index
+    };
+    let (wide, compact) = (begin(false, "wide"), begin(true, "compact"));
+    let bytes = |index: &RadiusIndex<32>| index.footprint().segments[0].bytes / index.len();
+    assert!(bytes(&compact) + 12 <= bytes(&wide), "{} and {} bytes a row", bytes(&compact), bytes(&wide));
+    for radius in [0, 15, 31, 48] {
+        let found = |index: &RadiusIndex<32>| index.search(&queries, Distance(radius), &all, &never).unwrap();
+        assert!(found(&wide) == found(&compact), "within {radius}");
+    }
+    let mut reached = 0;
+    HashSnapshot::audit(&compact.snapshot(), &mut |_| true, &mut |_, _| reached += 1).unwrap();
+    assert_eq!(reached, compact.len());
+    compact.save(b"tag").unwrap();
+    let found = compact.search(&queries, Distance(31), &all, &never).unwrap();
+    drop(compact);
+    // Whatever new segments are to be like.
+    let again =
+        RadiusIndex::<32>::open_tagged(&folder.path().join("compact"), IndexOptions::default(), b"tag");
+    let again = again.unwrap();
+    assert!(again.search(&queries, Distance(31), &all, &never).unwrap() == found);
+    again.merge().unwrap();
+    assert!(again.search(&queries, Distance(31), &all, &never).unwrap() == found);
 }
 
 fn check_random_and_clustered<const BYTES: usize>() {

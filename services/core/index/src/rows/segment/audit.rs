@@ -4,7 +4,7 @@
 //! as there are distinct hashes, each entry lies in the bucket of its row's chunk with the signature and the spare bits of
 //! that row, and rows ascend within a bucket. No row can then be listed twice in a chunk, so each is listed once.
 
-use super::{BANKS, DIRECTORY, IDS, PREFIXES, SIGNATURES, Segment, prefix_of};
+use super::{BANKS, DIRECTORY, PREFIXES, SIGNATURES, Segment, prefix_of};
 use crate::question::audit::{AuditError, Pace, Steps, check};
 use crate::rows::segment_file::SegmentError;
 use crate::rows::stored::Stored;
@@ -51,8 +51,8 @@ impl<const BYTES: usize> Segment<BYTES> {
     ) -> Result<(), AuditError> {
         const LENGTH: &str = "a segment's tables have another length";
         let hashes = self.hashes();
-        let (directory, signatures, ids): (&[u32], &[u16], &[u32]) =
-            (self.numbers(DIRECTORY), self.numbers(SIGNATURES), self.numbers(IDS));
+        let (directory, signatures): (&[u32], &[u16]) = (self.numbers(DIRECTORY), self.numbers(SIGNATURES));
+        let (ids, form) = (self.ids(), self.shape.id_form);
         let entries = distinct * chunking.len();
         check(distinct == self.distinct && directory.len() == chunking.buckets() + 1, LENGTH)?;
         check(signatures.len() >= entries && ids.len() >= entries, LENGTH)?;
@@ -62,7 +62,7 @@ impl<const BYTES: usize> Segment<BYTES> {
         let mut steps = Steps::of(BYTES + size_of::<u16>() + 2 * size_of::<u32>(), pace);
         for (at, chunk) in ring.iter().enumerate() {
             let [next, third] = [at + 1, at + 2].map(|at| ring[at % ring.len()]);
-            let spare = (1_u32 << chunking.spare_bits(at, id_bits)) - 1;
+            let spare = (1_u32 << chunking.spare_bits(at, id_bits, form)) - 1;
             let mut entry = at * distinct;
             for value in 0..1_u32 << chunk.width {
                 let bucket = (chunk.directory + value) as usize;
@@ -71,7 +71,7 @@ impl<const BYTES: usize> Segment<BYTES> {
                 check(follows, "a segment's buckets do not follow each other")?;
                 let mut last = None;
                 while entry < end {
-                    let (id, signature) = (ids[entry], signatures[entry]);
+                    let (id, signature) = (ids.get(entry).unwrap_or(u32::MAX), signatures[entry]);
                     let row = (id & row_mask) as usize;
                     let Some(hash) = hashes.get(row) else {
                         return Err(AuditError::Damaged("a segment's table names a row that is not there"));

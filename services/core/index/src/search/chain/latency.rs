@@ -24,7 +24,7 @@ use crate::search::chunking::Chunking;
 use crate::search::permutation::{DEFAULT_SEED, Permutation};
 use crate::search::pipeline::Scratch;
 use crate::search::signature::Instructions;
-use crate::search::tables::{ChainTables, Lengths};
+use crate::search::tables::{ChainTables, IdForm, Lengths};
 
 type Hash = [u8; 32];
 
@@ -169,7 +169,7 @@ fn measure(shape: &str, count: usize, chunks: Option<usize>, dump: Option<&str>)
     drop(rows);
     let (rows, _) = sorted.values().as_chunks::<32>();
 
-    let chosen = Chunking::choose(256, distinct, 31);
+    let chosen = Chunking::choose(256, distinct, 31, IdForm::Wide);
     let even = |chunks: usize| {
         let widths = (0..chunks).map(|at| ((at + 1) * 256 / chunks - at * 256 / chunks).try_into().unwrap());
         Chunking::from_widths(256, &widths.collect::<Vec<u8>>()).unwrap()

@@ -282,7 +282,7 @@ fn a_cancelled_search_stops_and_leaves_the_scratch_usable() {
 fn sections_that_do_not_fit_are_refused() {
     let built = Built::new(clustered::<32>(100, 0, 17).0, &EVEN);
     let Built { rows, chunking, directory, signatures, ids } = &built;
-    let refused = |rows, directory, signatures, ids| {
+    let refused = |rows, directory, signatures, ids: &[u32]| {
         ChainTables::<32>::new(rows, chunking, directory, signatures, ids).err().unwrap()
     };
     let entries = ids.len();
