@@ -5,6 +5,7 @@
 //! therefore have equal bytes.
 
 pub mod text;
+pub mod distinct;
 
 use std::fmt;
 

@@ -22,6 +22,7 @@ pub mod hash;
 pub mod frames;
 pub mod hex;
 
+pub use frames::distinct::DistinctFrames;
 pub use frames::{FRAME_BYTES, Frame, Frames, FramesError};
 pub use hash::{Hash, HashError, Md5Hash, PdqHash, Sha256Hash};
 pub use lookup::UnknownHashType;

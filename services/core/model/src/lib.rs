@@ -43,8 +43,8 @@ pub mod matching;
 pub mod topology;
 
 pub use vigie_hashes::{
-    Distance, FRAME_BYTES, Frame, Frames, FramesError, Hash, HashError, HashType, HashTypeSet, Md5Hash,
-    Metric, PdqHash, Sha256Hash, UnknownHashType,
+    Distance, DistinctFrames, FRAME_BYTES, Frame, Frames, FramesError, Hash, HashError, HashType,
+    HashTypeSet, Md5Hash, Metric, PdqHash, Sha256Hash, UnknownHashType,
 };
 
 pub use banks::{bank, bank_ref, bank_set, match_ratio, member};

@@ -191,7 +191,8 @@ pub struct Match {
     pub variant: Variant,
     /// Whether the index that found it finds everything.
     pub exact: bool,
-    /// Further pairs of a query hash and a hash of this item within the asked distance.
+    /// Further pairs of a query hash and a hash of this item within the asked distance. All videos of a query and of an item count as one
+    /// pair, if they match.
     pub other_matches: u32,
     /// Which frame of the content matched, and how it was hashed. The frontend knows it; for others it is the first frame, plain.
     pub rendition: Rendition,
@@ -199,7 +200,8 @@ pub struct Match {
     pub added_at: Option<UnixMillis>,
     /// What the members say of the item, for the member that asks; `None` where nothing is said.
     pub facts: Option<Box<Facts>>,
-    /// How the query, which is a video, matches the item; `None` where a hash of another type matched. The distance is then that of the
+    /// How the query, which is a video, matches the item; `None` where only hashes of other types do. Of an item that matches in both ways
+    /// the hash type says which of them is nearer, and so what the distance and the rank are of; the distance of videos is that of the
     /// nearest two frames.
     pub video: Option<Box<VideoEvidence>>,
 }
@@ -235,8 +237,8 @@ impl Match {
     #[must_use]
     pub fn rank(&self) -> Rank {
         match &self.video {
-            Some(evidence) => Rank::of_video(evidence, self.item),
-            None => Rank::of_hash(self.distance, self.item),
+            Some(evidence) if self.hash_type == HashType::VPDQ => Rank::of_video(evidence, self.item),
+            Some(_) | None => Rank::of_hash(self.distance, self.item),
         }
     }
 

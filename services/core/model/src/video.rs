@@ -23,6 +23,11 @@ pub struct Percent(u8);
 pub struct PercentError(pub u32);
 
 impl Percent {
+    /// The least item share for which a search need not look further than the *probe* frames of items, which an index holds apart: the
+    /// hashes of an item that last longest, until what is left of it lasts less than this share of its time. Changing it makes saved
+    /// indexes useless.
+    pub const PROBED: Self = Self(80);
+
     /// Checks that the number lies in 0 to 100.
     pub fn new(percent: u32) -> Result<Self, PercentError> {
         match u8::try_from(percent) {

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 
 use crate::bank::BankName;
 use crate::item::{ItemContent, ItemId};
-use crate::query::{Limit, Match, QueryMatches, SearchAnswer};
+use crate::query::{Limit, Match, QueryMatches, Rank, SearchAnswer};
 use crate::standing::{Facts, Standing};
 use vigie_hashes::Distance;
 
@@ -135,7 +135,7 @@ pub fn cut(results: &mut [QueryMatches], bytes_max: usize) {
 /// of one that has left out some.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reach {
-    last: Option<(Distance, ItemId)>,
+    last: Option<Rank>,
     left_out: usize,
 }
 
@@ -146,8 +146,8 @@ impl Reach {
             return;
         }
         self.left_out = self.left_out.saturating_add(usize::try_from(found.left_out).unwrap_or(usize::MAX));
-        let last = found.matches.last().map(|last| (last.distance, last.item));
-        let last = last.unwrap_or((Distance(0), ItemId(0)));
+        let least = || Rank::of_hash(Distance(0), ItemId(0));
+        let last = found.matches.last().map_or_else(least, Match::rank);
         self.last = Some(self.last.map_or(last, |known| known.min(last)));
     }
 
@@ -157,7 +157,7 @@ impl Reach {
         merged.limit_reached |= found > limit.get();
         merged.matches.truncate(limit.get());
         if let Some(last) = self.last {
-            let reached = merged.matches.partition_point(|one| (one.distance, one.item) <= last);
+            let reached = merged.matches.partition_point(|one| one.rank() <= last);
             merged.matches.truncate(reached);
             merged.leave_out(found.min(limit.get()) - reached);
         }

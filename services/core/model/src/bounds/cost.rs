@@ -121,14 +121,16 @@ pub fn queries_max(hash_types: &HashTypeSet, max_distances: &MaxDistances) -> us
     usize::try_from(Cost::MAX.0 / dearest).unwrap_or(usize::MAX).max(1)
 }
 
-/// The cost of one hash, or of one frame of a video. A frame costs half of a hash of its own: the usual rules look for some frames only in a
-/// part of the index.
+/// The cost of one hash, or of one frame of a video. A frame costs less than half of a hash of its own: the usual rules look for most frames
+/// only in a part of the index. So the longest video in all variants is one call, with room for digests beside it. A frame costs no less within
+/// fewer bits than the usual ones, for it is compared with all frames of each candidate; so a call never has many more than
+/// [`Query::FRAMES_MAX`].
 fn of_a_unit(hash_type: HashType, max_distances: &MaxDistances) -> u64 {
     let distance = max_distances.get(hash_type).0;
     let compared = || COSTS.iter().find(|(within, _)| distance <= *within).map_or(EQUAL, |(_, cost)| *cost);
     match hash_type.row().map(|row| row.metric) {
         Some(Metric::Hamming) => compared(),
-        Some(Metric::Frames) => compared().div_ceil(2),
+        Some(Metric::Frames) => (7 * compared()).div_ceil(16).max(7),
         Some(Metric::Equality) | None => EQUAL,
     }
 }
@@ -181,12 +183,19 @@ mod tests {
             QueryHash { hash: Hash::of_frames(&frames).unwrap(), variant: Variant::Original }
         };
         let video = [Query { hashes: vec![frames(4_096); 8] }];
-        assert_eq!(Cost::of(&video, &MaxDistances::default()), Cost::MAX);
+        let cost = Cost::of(&video, &MaxDistances::default());
+        assert_eq!(cost, Cost(8 * 4_096 * 7));
+        let digests = (HashType::MD5, Query::HASHES_MAX as u64);
+        assert!(check([(HashType::VPDQ, 8 * 4_096), digests], &MaxDistances::default()).is_ok());
+        assert!(check([(HashType::VPDQ, 9 * 4_096 + 600)], &MaxDistances::default()).is_err());
         assert_eq!(units(&video[0].hashes[0].hash), 4_096);
         let types = hash_types(&video);
-        assert_eq!(queries_max(&types, &MaxDistances::default()), 1);
+        for bits in [0, 15, 31, 64] {
+            let within = MaxDistances::default().with(HashType::VPDQ, bits).unwrap();
+            assert_eq!(queries_max(&types, &within), 1, "{bits}");
+        }
         let short = [Query { hashes: vec![frames(60); 8] }];
-        assert_eq!(Cost::of(&short, &MaxDistances::default()), Cost(60 * 8 * 8));
+        assert_eq!(Cost::of(&short, &MaxDistances::default()), Cost(60 * 8 * 7));
     }
 
     #[test]
