@@ -34,6 +34,7 @@ mod metrics;
 mod shard {
     pub(crate) mod pdq;
     pub(crate) mod indexes;
+    pub(crate) mod rows;
     pub(crate) mod fields;
     pub(crate) mod records;
     pub(crate) mod stores;
@@ -69,6 +70,7 @@ mod sharing {
 /// One search over a shard.
 mod searching {
     pub(crate) mod found;
+    pub(crate) mod video;
     pub(crate) mod describing;
     pub(crate) mod search;
     pub(crate) mod running;

@@ -31,7 +31,8 @@ use crate::saving::plan::StorePlan;
 use crate::searching::answering::Answering;
 use crate::searching::running::Runner;
 
-/// The largest request: a batch of 256 queries of 64 hashes, and room for names.
+/// The largest request: a video of 4,096 frames in eight variants, which is 1.2 MB, or a batch of 256 queries of 64 hashes; and room for
+/// names.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 2 << 20;
 
 /// Follows the bank and answers searches on `listener` until `shutdown`. See [`run_with`].

@@ -35,6 +35,15 @@ mod service;
 mod snapshot;
 mod stopping;
 mod unknown_types;
+/// Videos: hashes that are lists of frames.
+mod video {
+    mod oracle;
+    mod world;
+    mod agreement;
+    mod life;
+    mod measure;
+    mod unrelated;
+}
 
 use replay::{Asker, Replay, Step, item_of, standing, step};
 

@@ -16,7 +16,7 @@ use vigie_index::SegmentError;
 use vigie_index::container::{Container, ContainerWriter};
 use vigie_model::{Hash, HashType};
 
-use crate::shard::indexes::IndexKey;
+use crate::shard::indexes::{IndexKey, Part};
 use crate::shard::pdq::PdqEngine;
 
 const TEXT: u32 = 1;
@@ -111,7 +111,8 @@ pub(crate) struct RecordsEntry {
 pub(crate) struct IndexEntry {
     /// The number of the hash type.
     pub(crate) hash_type: u16,
-    /// The length of a hash.
+    /// The length of a hash; of videos, whose frames are in two indexes, which of them it is: [`PROBE`] or [`REST`]. Versions without
+    /// videos pass over indexes of types that they do not know, as long as entries have no other form.
     pub(crate) bytes: usize,
     /// The distance that the tables of the index are made for, in bits.
     pub(crate) distance: u16,
@@ -121,19 +122,34 @@ impl IndexEntry {
     /// The entry of an index.
     pub(crate) fn of(key: IndexKey) -> Self {
         let distance = key.options().distance.0;
-        Self { hash_type: key.hash_type.number(), bytes: key.bytes, distance }
+        let bytes = match key.part {
+            Part::Whole => key.bytes,
+            Part::Probe => PROBE,
+            Part::Rest => REST,
+        };
+        Self { hash_type: key.hash_type.number(), bytes, distance }
     }
 
     /// The index, if its entry is sound.
     pub(crate) fn key(&self) -> Option<IndexKey> {
-        let hash_type = HashType::from_number(self.hash_type)?;
-        (1..=Hash::LEN_MAX).contains(&self.bytes).then_some(IndexKey { hash_type, bytes: self.bytes })
+        match (HashType::from_number(self.hash_type)?, self.bytes) {
+            (HashType::VPDQ, PROBE) => Some(IndexKey::frames(Part::Probe)),
+            (HashType::VPDQ, REST) => Some(IndexKey::frames(Part::Rest)),
+            (HashType::VPDQ, _) => None,
+            (hash_type, 1..=Hash::LEN_MAX) => Some(IndexKey::whole(hash_type, self.bytes)),
+            (_, _) => None,
+        }
     }
 }
 
+/// The index of the probe frames of videos. The numbers are fixed: manifests hold them.
+const PROBE: usize = 1;
+/// The index of their other frames.
+const REST: usize = 2;
+
 fn three_indexes() -> Vec<IndexEntry> {
     let keys = [(HashType::PDQ, 32), (HashType::MD5, 16), (HashType::SHA256, 32)];
-    keys.map(|(hash_type, bytes)| IndexEntry::of(IndexKey { hash_type, bytes })).into()
+    keys.map(|(hash_type, bytes)| IndexEntry::of(IndexKey::whole(hash_type, bytes))).into()
 }
 
 /// A file, relative to the manifest's folder.

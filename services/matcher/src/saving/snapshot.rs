@@ -177,8 +177,12 @@ pub(crate) fn restore(
     let indexes = Indexes::open(plan.clone(), &home, &keys, &tag)?;
     let (banks, marks, books) = count_anew(&manifest, &beside.standings, &records, plan).map_err(wrong)?;
     let counted = |hash_type| banks.values().map(|bank: &BankState| bank.hashes(hash_type)).sum::<u64>();
-    for HashCount { hash_type, hashes, .. } in indexes.counts() {
-        match counted(hash_type) {
+    let rows = indexes.counts();
+    let whole = rows.iter().map(|count| count.hash_type).filter(|hash_type| *hash_type != HashType::VPDQ);
+    let frames = books.searched.digest.hashes.wrapping_sub(whole.map(counted).sum());
+    for HashCount { hash_type, hashes, .. } in rows {
+        let expected = if hash_type == HashType::VPDQ { frames } else { counted(hash_type) };
+        match expected {
             count if count == hashes => {}
             _ if keys.iter().all(|key| key.hash_type != hash_type) => {
                 return Err(RestoreError::OtherTable("it did not know a hash type of the records"));

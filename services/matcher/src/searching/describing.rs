@@ -1,11 +1,13 @@
 //! From the items that were found to the matches of an answer, no more of them than the answer may hold.
 
 use vigie_index::{Cancellation, Cancelled};
-use vigie_model::{Filling, Hash, ItemId, Match, MemberId, Query, QueryMatches, Rendition, SearchOptions};
+use vigie_model::{
+    Filling, Hash, HashType, ItemId, Match, MemberId, Query, QueryMatches, Rendition, SearchOptions,
+};
 
 use crate::error::SearchError;
 use crate::searching::found::{Best, Nearest};
-use crate::shard::records::Notes;
+use crate::shard::records::{Notes, Record};
 use crate::shard::state::{Moment, Shard};
 
 /// Why a search of one moment has no answer.
@@ -51,6 +53,7 @@ impl Describing<'_> {
         let begun = |found: &Nearest| QueryMatches {
             limit_reached: found.has_more,
             set_aside: found.has_aside,
+            common_frames: found.common_frames,
             ..QueryMatches::default()
         };
         let mut results: Vec<QueryMatches> = nearest.iter().map(begun).collect();
@@ -63,7 +66,7 @@ impl Describing<'_> {
                 return Err(Cancelled.into());
             }
             let asked = asked[query].get_or_insert_with(|| distinct(&queries[query]));
-            let next = self.describe(*item, *best, asked).ok_or(Stopped::Overtaken(*item))?;
+            let next = self.describe(*item, best, asked).ok_or(Stopped::Overtaken(*item))?;
             if filling.add(query, next.bytes()) {
                 matches.push(next);
             }
@@ -75,17 +78,16 @@ impl Describing<'_> {
     }
 
     /// The match in full; `None` for an item that was removed while the search went on.
-    fn describe(&self, item: ItemId, best: Best, asked: &[Hash]) -> Option<Match> {
+    fn describe(&self, item: ItemId, best: &Best, asked: &[Hash]) -> Option<Match> {
         let bank_name = self.moment.banks.get(&best.bank)?.name.clone().into();
-        let (distance, hash_type, variant) = best.nearest;
-        let record = self.shard.item(item, |record| (record.hashes(), record.notes(), record.added_at()));
-        let (hashes, notes, added_at) = record?;
+        let (distance, hash_type, variant) = best.nearest(item);
+        let read = |record: &Record<'_>| (self.matching(record, asked), record.notes(), record.added_at());
+        let (hashes, notes, added_at) = self.shard.item(item, read)?;
+        let matching = hashes + usize::from(best.video.is_some());
         let Notes { labels, external_reference } = notes;
-        let pairs = asked.iter().flat_map(|asked| hashes.iter().map(move |held| (asked, held)));
-        let matching = pairs.filter(|(asked, held)| self.is_match(asked, held)).count();
         let standing = self.moment.marks.standings().get(item);
         Some(Match {
-            video: None,
+            video: best.video.as_ref().map(|video| Box::new(video.evidence)),
             item,
             bank: best.bank,
             bank_name,
@@ -102,6 +104,17 @@ impl Describing<'_> {
         })
     }
 
+    /// The pairs of a hash that was asked for and one of an item that are of one type and near, but for videos.
+    fn matching(&self, record: &Record<'_>, asked: &[Hash]) -> usize {
+        if asked.is_empty() {
+            return 0;
+        }
+        let held = record.bytes_of_hashes().filter(|(hash_type, _)| *hash_type != HashType::VPDQ);
+        // Checked when it was written.
+        let held = held.filter_map(|(hash_type, bytes)| Hash::from_peer(hash_type, bytes).ok());
+        held.map(|held| asked.iter().filter(|asked| self.is_match(asked, &held)).count()).sum()
+    }
+
     /// Whether two hashes are of one type and near.
     fn is_match(&self, asked: &Hash, held: &Hash) -> bool {
         let max = self.options.max_distances.get(asked.hash_type());
@@ -109,9 +122,11 @@ impl Describing<'_> {
     }
 }
 
-/// The hashes of a query, each once.
+/// The hashes of a query but its videos, each once.
 fn distinct(query: &Query) -> Vec<Hash> {
-    let mut asked: Vec<Hash> = query.hashes.iter().map(|one| one.hash.clone()).collect();
+    let is_compared = |hash: &&Hash| hash.hash_type() != HashType::VPDQ;
+    let mut asked: Vec<Hash> =
+        query.hashes.iter().map(|one| &one.hash).filter(is_compared).cloned().collect();
     asked.sort_unstable();
     asked.dedup();
     asked

@@ -12,17 +12,51 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 
 use vigie_index::Entry;
-use vigie_model::{BankId, Distance, HashType, ItemId, Variant};
+use vigie_model::{BankId, Distance, HashType, ItemId, Rank, Variant, VideoEvidence};
 
-/// The nearest hash of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Best {
-    pub(crate) bank: BankId,
-    pub(crate) nearest: (Distance, HashType, Variant),
+/// A hash of an item that is near.
+pub(crate) type Near = (Distance, HashType, Variant);
+
+/// How the query's video matches an item's: the distance of their nearest frames, and which way round the query was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NearVideo {
+    pub(crate) distance: Distance,
+    pub(crate) variant: Variant,
+    pub(crate) evidence: VideoEvidence,
 }
 
-/// The order of answers.
-type Place = (Distance, ItemId);
+impl NearVideo {
+    /// The order of the videos of one item: the least is the one that the answer names.
+    fn order(&self, item: ItemId) -> (Rank, Distance, Variant) {
+        (Rank::of_video(&self.evidence, item), self.distance, self.variant)
+    }
+}
+
+/// The best of what is found of an item: a hash, a video, or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Best {
+    pub(crate) bank: BankId,
+    hash: Option<Near>,
+    pub(crate) video: Option<Box<NearVideo>>,
+}
+
+impl Best {
+    /// The nearer of both, and its place.
+    fn place(&self, item: ItemId) -> (Rank, Near) {
+        let of_hash = |near: &Near| (Rank::of_hash(near.0, item), *near);
+        let of_video = |video: &NearVideo| {
+            let (rank, distance, variant) = video.order(item);
+            (rank, (distance, HashType::VPDQ, variant))
+        };
+        let both = self.hash.iter().map(of_hash).chain(self.video.iter().map(|video| of_video(video)));
+        both.min().expect("an item is found by a hash or by its video")
+    }
+
+    /// What the answer names.
+    pub(crate) fn nearest(&self, item: ItemId) -> Near {
+        self.place(item).1
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -30,9 +64,11 @@ pub(crate) struct Found {
     wanted: usize,
     items: HashMap<ItemId, Best>,
     /// The last place that is of use, once more items were found than are wanted.
-    last: Option<Place>,
+    last: Option<Rank>,
     /// An item was left out that is set aside for whoever searches.
     has_aside: bool,
+    /// See `QueryMatches::common_frames`.
+    common_frames: u32,
 }
 
 /// The nearest items in the order of answers.
@@ -43,18 +79,20 @@ pub(crate) struct Nearest {
     pub(crate) has_more: bool,
     /// An item was left out that is set aside for whoever searches.
     pub(crate) has_aside: bool,
+    /// See `QueryMatches::common_frames`.
+    pub(crate) common_frames: u32,
 }
 
 impl Found {
     /// Nothing yet, of at most so many items, at least one.
     pub(crate) fn new(wanted: usize) -> Self {
-        Self { wanted, items: HashMap::new(), last: None, has_aside: false }
+        Self { wanted, items: HashMap::new(), last: None, has_aside: false, common_frames: 0 }
     }
 
     /// Whether a hash of an item is farther than all that are wanted.
     #[inline]
     pub(crate) fn is_beyond(&self, distance: Distance, item: ItemId) -> bool {
-        self.last.is_some_and(|last| (distance, item) > last)
+        self.last.is_some_and(|last| Rank::of_hash(distance, item) > last)
     }
 
     /// Notes that an item was left out, which is set aside.
@@ -62,31 +100,59 @@ impl Found {
         self.has_aside = true;
     }
 
+    /// Notes frames of the query that were not looked for in full.
+    pub(crate) fn set_common_frames(&mut self, frames: u32) {
+        self.common_frames = self.common_frames.max(frames);
+    }
+
     /// Takes in a hash of an item.
-    pub(crate) fn note(&mut self, entry: Entry, nearest: (Distance, HashType, Variant)) {
-        if self.is_beyond(nearest.0, entry.item) {
+    pub(crate) fn note(&mut self, entry: Entry, near: Near) {
+        if self.is_beyond(near.0, entry.item) {
             return;
         }
         match self.items.entry(entry.item) {
             Slot::Vacant(slot) => {
-                slot.insert(Best { bank: entry.bank, nearest });
-                if self.items.len() > 2 * self.wanted {
-                    self.cut();
+                slot.insert(Best { bank: entry.bank, hash: Some(near), video: None });
+                self.make_room();
+            }
+            Slot::Occupied(mut slot) => {
+                let best = &mut slot.get_mut().hash;
+                *best = Some(best.map_or(near, |best| best.min(near)));
+            }
+        }
+    }
+
+    /// Takes in a video of an item. Comes after all hashes, so that an item that is there by a hash keeps its evidence, however far that is.
+    pub(crate) fn note_video(&mut self, entry: Entry, near: NearVideo) {
+        let Entry { item, bank } = entry;
+        match self.items.entry(item) {
+            Slot::Vacant(slot) => {
+                if self.last.is_none_or(|last| near.order(item).0 <= last) {
+                    slot.insert(Best { bank, hash: None, video: Some(Box::new(near)) });
+                    self.make_room();
                 }
             }
             Slot::Occupied(mut slot) => {
-                let best = slot.get_mut();
-                best.nearest = best.nearest.min(nearest);
+                let best = &mut slot.get_mut().video;
+                if best.as_ref().is_none_or(|best| near.order(item) < best.order(item)) {
+                    *best = Some(Box::new(near));
+                }
             }
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.items.len() > 2 * self.wanted {
+            self.cut();
         }
     }
 
     /// Keeps the nearest that are wanted, where there are more.
     fn cut(&mut self) {
-        let mut places: Vec<Place> = self.items.iter().map(|(item, best)| (best.nearest.0, *item)).collect();
+        let mut places: Vec<Rank> = self.items.iter().map(|(item, best)| best.place(*item).0).collect();
         let (_, last, _) = places.select_nth_unstable(self.wanted - 1);
         let last = *last;
-        self.items.retain(|item, best| (best.nearest.0, *item) <= last);
+        self.items.retain(|item, best| best.place(*item).0 <= last);
         self.last = Some(last);
     }
 
@@ -95,9 +161,10 @@ impl Found {
         if self.items.len() > self.wanted {
             self.cut();
         }
-        let mut items: Vec<(ItemId, Best)> = self.items.into_iter().collect();
-        items.sort_unstable_by_key(|(item, best)| (best.nearest.0, *item));
-        Nearest { items, has_more: self.last.is_some(), has_aside: self.has_aside }
+        let Self { items, last, has_aside, common_frames, .. } = self;
+        let mut items: Vec<(ItemId, Best)> = items.into_iter().collect();
+        items.sort_by_cached_key(|(item, best)| best.place(*item).0);
+        Nearest { items, has_more: last.is_some(), has_aside, common_frames }
     }
 }
 
@@ -129,7 +196,7 @@ mod tests {
             let nearest = found.into_nearest();
             prop_assert_eq!(nearest.has_more, expected.len() > wanted);
             expected.truncate(wanted);
-            let told: Vec<_> = nearest.items.iter().map(|(item, best)| (*item, best.nearest)).collect();
+            let told: Vec<_> = nearest.items.iter().map(|(item, best)| (*item, best.nearest(*item))).collect();
             prop_assert_eq!(told, expected);
         }
     }

@@ -214,15 +214,21 @@ impl Size {
     /// That of these queries.
     pub(crate) fn of(queries: &[Query], options: &SearchOptions, cost: Cost) -> Self {
         let is_compared =
-            |hash_type: &HashType| hash_type.row().is_some_and(|row| row.metric == Metric::Hamming);
+            |hash_type: &HashType| hash_type.row().is_some_and(|row| row.metric != Metric::Equality);
         let compared = hash_types(queries).iter().filter(is_compared).collect::<HashTypeSet>();
         let bits = compared.iter().map(|hash_type| usize::from(options.max_distances.get(hash_type).0)).max();
         Self {
-            hashes: queries.iter().map(|query| query.hashes.len()).sum::<usize>().max(1),
+            hashes: queries.iter().map(hashes_of).sum::<usize>().max(1),
             class: bits.map_or(0, |bits| (1 + bits / CLASS_BITS).min(CLASSES - 1)),
             is_costly: cost.slots() > 1,
         }
     }
+}
+
+/// The hashes of a query; of a video its frames.
+fn hashes_of(query: &Query) -> usize {
+    let videos = query.hashes.iter().filter(|one| one.hash.hash_type() == HashType::VPDQ).count();
+    query.hashes.len() - videos + query.frames()
 }
 
 /// How long a hash took of late, in nanoseconds: a moving average for each class, 0 where there was none yet.

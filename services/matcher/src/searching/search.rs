@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use vigie_index::{BankFilter, Cancellation, Cancelled};
 use vigie_model::{
-    AsOf, BankId, BankName, BankRef, MemberName, Query, SearchOptions, Sequence, ShardAnswer, Variant,
-    hash_types,
+    AsOf, BankId, BankName, BankRef, HashType, MemberName, Query, SearchOptions, Sequence, ShardAnswer,
+    Variant, hash_types,
 };
 
 use crate::error::SearchError;
 use crate::searching::describing::{Describing, Stopped};
 use crate::searching::found::Found;
+use crate::searching::video::Videos;
 use crate::shard::banks::BankTable;
 use crate::shard::indexes::IndexKey;
 use crate::shard::selection::Selection;
@@ -63,7 +64,10 @@ fn search_moment(
     }
     let mut nearest = Vec::with_capacity(queries.len());
     for group in groups(queries) {
-        let found = search_group(moment, group, options, selection.filter(), cancel)?;
+        let mut found = search_group(moment, group, options, selection.filter(), cancel)?;
+        for (query, found) in group.iter().zip(&mut found) {
+            Videos { shard, moment, options, filter: selection.filter(), cancel }.search(query, found)?;
+        }
         nearest.extend(found.into_iter().map(Found::into_nearest));
     }
     let describing = Describing { shard, moment, options, member: moment.member(options.member), cancel };
@@ -132,7 +136,7 @@ fn groups(mut queries: &[Query]) -> impl Iterator<Item = &[Query]> {
     })
 }
 
-/// Finds the items of each query of a group.
+/// Finds the items of each query of a group, by all hashes but videos.
 fn search_group(
     moment: &Moment,
     queries: &[Query],
@@ -145,7 +149,7 @@ fn search_group(
         return Ok(found);
     }
     let member = moment.member(options.member);
-    for hash_type in hash_types(queries).iter() {
+    for hash_type in hash_types(queries).iter().filter(|hash_type| *hash_type != HashType::VPDQ) {
         let radius = options.max_distances.get(hash_type);
         for (key, index) in moment.indexes.of(hash_type) {
             let asked = hashes_of(queries, key);

@@ -11,6 +11,7 @@ use vigie_model::{Hash, HashType, ItemId, SetDigest};
 
 use crate::shard::banks::Searched;
 use crate::shard::indexes::IndexKey;
+use crate::shard::rows;
 use crate::shard::state::Shard;
 
 /// How an audit without a fault ended.
@@ -47,15 +48,14 @@ pub(crate) fn audit(shard: &Shard, pace: &mut Pace<'_>) -> Result<Audited, Audit
             shard.item(item, |record| record.hashes().into_iter().find(is_it)).flatten()
         };
         let walked = index.audit(pace, &mut |held, entry| {
-            let hash = if shape.holds_digests() {
-                recorded(entry.item, held)
-            } else {
-                Hash::from_peer(hash_type, held).ok()
+            let hash = shape.holds_digests().then(|| recorded(entry.item, held));
+            let digest = match &hash {
+                None => rows::digest(entry.item, key, held),
+                Some(None) => None,
+                Some(Some(hash)) => rows::digest(entry.item, key, hash.as_bytes()),
             };
-            match hash {
-                Some(hash) => {
-                    reached.add(entry.bank, SetDigest::of_item(entry.item, std::slice::from_ref(&hash)));
-                }
+            match digest {
+                Some(digest) => reached.add(entry.bank, digest),
                 None => lost = lost.or(Some(entry.item)),
             }
         });

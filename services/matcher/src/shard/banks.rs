@@ -8,6 +8,7 @@ use vigie_model::{BankId, BankName, Hash, HashType, ItemId, SetDigest};
 
 use crate::shard::beside::interning::Interned;
 use crate::shard::indexes::IndexPlan;
+use crate::shard::rows;
 
 /// One bank as searches need it.
 #[derive(Debug, Clone)]
@@ -117,7 +118,7 @@ impl BankState {
 /// The living banks.
 pub(crate) type BankTable = HashMap<BankId, BankState>;
 
-/// The digest of the living hashes that an index holds, and of which bank each is. An audit computes the same from what
+/// The digest of the living rows of all indexes ([`rows::digest`]), and of which bank each is. An audit computes the same from what
 /// searches reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Searched {
@@ -147,20 +148,16 @@ fn weight(bank: BankId) -> u64 {
 #[derive(Debug, Clone, Copy, Default)]
 struct Parts {
     whole: SetDigest,
-    /// Those that an index holds.
+    /// The rows that indexes hold of them.
     searched: SetDigest,
 }
 
 impl Parts {
     fn of(item: ItemId, hashes: &[Hash], plan: &IndexPlan) -> Self {
         let whole = SetDigest::of_item(item, hashes);
-        let is_searched = |hash: &&Hash| plan.searches(hash.hash_type());
-        let searched = hashes.iter().filter(is_searched);
-        let searched = if searched.clone().count() == hashes.len() {
-            whole
-        } else {
-            SetDigest::of_item(item, &searched.cloned().collect::<Vec<_>>())
-        };
+        let is_its_row = |hash: &Hash| hash.hash_type() != HashType::VPDQ && plan.searches(hash.hash_type());
+        let searched =
+            if hashes.iter().all(is_its_row) { whole } else { rows::digest_of_all(item, hashes, plan) };
         Self { whole, searched }
     }
 }
@@ -172,7 +169,7 @@ pub(crate) struct Books {
     digests: HashMap<BankId, Parts>,
     /// Of all banks.
     pub(crate) whole: SetDigest,
-    /// Of all banks, what an index holds.
+    /// Of all banks, what indexes hold.
     pub(crate) searched: Searched,
     /// The distinct standings of items.
     pub(crate) interned: Interned,

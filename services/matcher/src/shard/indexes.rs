@@ -1,4 +1,4 @@
-//! The indexes of a shard: one for each hash type and length, made when the first such hash arrives.
+//! The indexes of a shard: one for each hash type and length, two for the frames of videos, made when the first such hash arrives.
 //!
 //! A hash whose type this build does not know has no index. It is kept in the records, counted and part of the digests, so that
 //! the shard equals the bank's; a search that asks for it is refused, and never answered with "no match".
@@ -58,32 +58,60 @@ impl IndexPlan {
     }
 }
 
-/// Which hashes an index holds.
+/// Which rows an index holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct IndexKey {
     pub(crate) hash_type: HashType,
-    /// Their length.
+    /// The length of a row's hash.
     pub(crate) bytes: usize,
+    pub(crate) part: Part,
+}
+
+/// Which of an item's rows an index holds. See [`super::rows`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Part {
+    /// Whole hashes.
+    Whole,
+    /// Of a video the frames that last longest.
+    Probe,
+    /// Its other frames.
+    Rest,
 }
 
 impl IndexKey {
-    /// The index that holds a hash, if its type is searched.
+    /// The index of whole hashes of a type and length.
+    pub(crate) const fn whole(hash_type: HashType, bytes: usize) -> Self {
+        Self { hash_type, bytes, part: Part::Whole }
+    }
+
+    /// The index of these frames of videos.
+    pub(crate) const fn frames(part: Part) -> Self {
+        Self { hash_type: HashType::VPDQ, bytes: size_of::<PdqHash>(), part }
+    }
+
+    /// The index that holds a hash whose type is compared as a whole.
     pub(crate) fn of(hash: &Hash) -> Self {
-        Self { hash_type: hash.hash_type(), bytes: hash.as_bytes().len() }
+        Self::whole(hash.hash_type(), hash.as_bytes().len())
     }
 
-    /// The index's folder in the shard's: the name of the type, and the length where the type has several.
+    /// The index's folder in the shard's: the name of the type, and the length or the part where the type has several.
     pub(crate) fn folder(self) -> String {
-        let has_one_length = self
-            .hash_type
-            .row()
-            .is_some_and(|row| row.lengths.listed().is_none_or(|lengths| lengths.len() == 1));
-        if has_one_length { self.hash_type.to_string() } else { format!("{}-{}", self.hash_type, self.bytes) }
+        let Self { hash_type, bytes, part } = self;
+        let has_one_length =
+            hash_type.row().is_some_and(|row| row.lengths.listed().is_none_or(|lengths| lengths.len() == 1));
+        match part {
+            Part::Whole if has_one_length => hash_type.to_string(),
+            Part::Whole => format!("{hash_type}-{bytes}"),
+            Part::Probe => format!("{hash_type}-probe"),
+            Part::Rest => format!("{hash_type}-rest"),
+        }
     }
 
-    /// The tables of an index are made for the distance that most searches ask for.
+    /// The tables of an index are made for the distance that most searches ask for. Videos have many frames, of which a search looks for
+    /// few: their indexes take less memory and more time.
     pub(crate) fn options(self) -> IndexOptions {
-        IndexOptions { distance: self.hash_type.distance_default(), ..IndexOptions::default() }
+        let (distance, compact) = (self.hash_type.distance_default(), self.part != Part::Whole);
+        IndexOptions { distance, compact, ..IndexOptions::default() }
     }
 
     fn shape(self) -> Option<HashShape> {
@@ -91,7 +119,7 @@ impl IndexKey {
         self.hash_type.row().map(|row| match row.metric {
             Metric::Hamming => HashShape::Hamming { bytes },
             Metric::Equality => HashShape::Equality { bytes },
-            Metric::Frames => HashShape::Hamming { bytes: PdqHash::default().len() },
+            Metric::Frames => HashShape::Hamming { bytes },
         })
     }
 }
@@ -209,7 +237,7 @@ impl Indexes {
         self.unsaved().or_else(|| self.all().iter().find_map(|(_, index)| index.fault()))
     }
 
-    /// The living hashes of each type that is searched, those of no hash yet included.
+    /// The living rows of each type that is searched, those of no row yet included. A hash is a row, but a video, which has many.
     pub(crate) fn counts(&self) -> Vec<HashCount> {
         let all = self.all();
         let count = |hash_type: HashType| {
@@ -241,6 +269,12 @@ impl Snapshots {
         self.all().filter(move |(key, _)| key.hash_type == hash_type)
     }
 
+    /// One index; `None` where it holds nothing yet.
+    pub(crate) fn get(&self, key: IndexKey) -> Option<&dyn HashSnapshot> {
+        let at = self.0.binary_search_by_key(&key, |(key, _)| *key).ok()?;
+        Some(&*self.0[at].1)
+    }
+
     /// Those of all types.
     pub(crate) fn all(&self) -> impl Iterator<Item = (IndexKey, &dyn HashSnapshot)> {
         self.0.iter().map(|(key, one)| (*key, &**one))
@@ -249,14 +283,20 @@ impl Snapshots {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
     fn every_row_of_the_table_has_an_index_of_each_of_its_lengths() {
         for hash_type in HashType::known() {
-            for &bytes in hash_type.row().unwrap().lengths.listed().unwrap_or(&[36]) {
-                let key = IndexKey { hash_type, bytes };
+            let lengths = hash_type.row().unwrap().lengths.listed().unwrap_or_default();
+            let frames = [Part::Probe, Part::Rest].map(IndexKey::frames);
+            let keys = lengths.iter().map(|&bytes| IndexKey::whole(hash_type, bytes)).chain(frames);
+            let mut folders = HashSet::new();
+            for key in keys {
                 key.shape().unwrap().check().unwrap();
+                assert!(folders.insert(key.folder()), "{key:?}");
                 assert!(Indexes::new(IndexPlan::default(), None).index(key).is_some(), "{key:?}");
             }
         }
@@ -266,10 +306,10 @@ mod tests {
     fn types_without_a_row_have_none() {
         let unknown = HashType::from_number(9_999).unwrap();
         let indexes = Indexes::new(IndexPlan::default(), None);
-        assert!(indexes.index(IndexKey { hash_type: unknown, bytes: 20 }).is_none());
+        assert!(indexes.index(IndexKey::whole(unknown, 20)).is_none());
         let lacks = [HashType::MD5].into_iter().collect();
         let indexes = Indexes::new(IndexPlan { lacks, ..IndexPlan::default() }, None);
-        assert!(indexes.index(IndexKey { hash_type: HashType::MD5, bytes: 16 }).is_none());
+        assert!(indexes.index(IndexKey::whole(HashType::MD5, 16)).is_none());
         assert!(indexes.counts().iter().all(|count| count.hash_type != HashType::MD5));
     }
 }

@@ -18,6 +18,7 @@ use crate::shard::banks::{BankState, BankTable, Books};
 use crate::shard::beside::marks::Marks;
 use crate::shard::indexes::IndexKey;
 use crate::shard::removals::Removals;
+use crate::shard::rows;
 use crate::shard::state::{Shard, ShardState};
 use crate::shard::stores::Stores;
 
@@ -94,12 +95,10 @@ impl Loading {
             let entry = Entry { item: id, bank };
             for hash in content.hashes() {
                 state.count(hash.hash_type(), 1);
-                if self.stores.indexes.plan().searches(hash.hash_type()) {
-                    let key = IndexKey::of(hash);
-                    let rows = self.rows.entry(key).or_insert_with(|| HashRows::new(key.bytes));
-                    rows.push(hash.as_bytes(), entry);
-                }
             }
+            rows::each(content.hashes(), self.stores.indexes.plan(), |key, row| {
+                self.rows.entry(key).or_insert_with(|| HashRows::new(key.bytes)).push(row, entry);
+            });
             self.books.add(bank, id, content.hashes(), self.stores.indexes.plan());
             self.stores.records.insert(id, bank, added_at, &content);
             self.marks.set_held(id, bank, held.binary_search(&id).is_ok(), &mut self.books);

@@ -64,7 +64,8 @@ pub(crate) struct RecordStore {
 struct Overlaid {
     bank: BankId,
     added: AddedAt,
-    content: Box<[u8]>,
+    /// Shared with a file that is being written: contents are not copied for it.
+    content: Arc<[u8]>,
 }
 
 impl Overlaid {
@@ -150,7 +151,7 @@ impl RecordStore {
 
     /// Adds an item, whose id is greater than every one before.
     pub(crate) fn insert(&self, item: ItemId, bank: BankId, added_at: UnixMillis, content: &ItemContent) {
-        let content = encoding::encode(content).into_boxed_slice();
+        let content = Arc::<[u8]>::from(encoding::encode(content));
         self.overlay_bytes.fetch_add(content.len(), Ordering::Relaxed);
         if self.overlay.insert(item, Overlaid { bank, added: added_at.into(), content }).is_none() {
             self.living.fetch_add(1, Ordering::Relaxed);
@@ -214,7 +215,7 @@ impl RecordStore {
         if !self.overlay.is_empty() {
             let mut items: Vec<ItemId> = self.overlay.iter().map(|one| *one.key()).collect();
             items.sort_unstable();
-            // Only the writer, which is here, changes the overlay; what it holds is copied to be lent out.
+            // Only the writer, which is here, changes the overlay; what it holds is shared to be lent out.
             let rows: Vec<_> = items
                 .iter()
                 .filter_map(|item| self.overlay.get(item).map(|one| (*item, one.clone())))

@@ -19,8 +19,8 @@ use vigie_follow::Proof;
 use vigie_index::{Entry, HashEdits, SegmentError, Stored};
 
 use vigie_model::{
-    BankId, Change, ChangeKind, Cursor, FeedRange, Hash, HashCount, HashType, HashTypeSet, Item, ItemId,
-    MemberId, Sequence, SetDigest, ShardIdentity,
+    BankId, Change, ChangeKind, Cursor, FeedRange, HashCount, HashType, HashTypeSet, Item, ItemId, MemberId,
+    Sequence, SetDigest, ShardIdentity,
 };
 
 use crate::shard::banks::{BankState, BankTable, Books, Searched};
@@ -29,6 +29,7 @@ use crate::shard::contradiction::Contradiction;
 use crate::shard::indexes::{EditsByIndex, IndexKey, IndexPlan, Snapshots};
 use crate::shard::records::Record;
 use crate::shard::removals::Removals;
+use crate::shard::rows;
 use crate::shard::selection::{Banks, Moved};
 use crate::shard::stores::Stores;
 
@@ -192,10 +193,13 @@ impl Shard {
         self.stores.indexes.plan()
     }
 
-    /// The living hashes of every type that this build knows, and of every other that the shard holds.
+    /// The living hashes of every type that this build knows, and of every other that the shard holds. A video is one.
     pub(crate) fn hash_counts(&self) -> Vec<HashCount> {
         let mut counts = self.stores.indexes.counts();
         let moment = self.moment();
+        for count in counts.iter_mut().filter(|count| count.hash_type == HashType::VPDQ) {
+            count.hashes = moment.banks.values().map(|bank| bank.hashes(HashType::VPDQ)).sum();
+        }
         let lacking = HashType::known().filter(|hash_type| !self.plan().searches(*hash_type));
         let unknown = moment.banks.values().flat_map(BankState::unknown_types);
         let not_searched: HashTypeSet = lacking.chain(unknown).collect();
@@ -370,10 +374,10 @@ impl Shard {
         books.add(bank, id, content.hashes(), self.plan());
         for hash in content.hashes() {
             *work.moved.entry((bank, hash.hash_type())).or_default() += 1;
-            if let Some(edits) = edits_of(&mut work.edits, hash, self.plan()) {
-                edits.insert(hash.as_bytes(), entry);
-            }
         }
+        rows::each(content.hashes(), self.plan(), |key, row| {
+            edits_of(&mut work.edits, key).insert(row, entry)
+        });
         self.stores.records.insert(id, bank, added_at, &content);
         Ok(())
     }
@@ -398,10 +402,8 @@ impl Shard {
         work.marks.remove(id, bank, books);
         for hash in &hashes {
             *work.moved.entry((bank, hash.hash_type())).or_default() -= 1;
-            if let Some(edits) = edits_of(&mut work.edits, hash, self.plan()) {
-                edits.remove(hash.as_bytes(), id);
-            }
         }
+        rows::each(&hashes, self.plan(), |key, row| edits_of(&mut work.edits, key).remove(row, id));
         Ok(())
     }
 
@@ -446,8 +448,7 @@ impl Work {
     }
 }
 
-/// The edits of the index that holds such hashes; `None` if their type is not searched.
-fn edits_of<'a>(edits: &'a mut EditsByIndex, hash: &Hash, plan: &IndexPlan) -> Option<&'a mut HashEdits> {
-    let key = IndexKey::of(hash);
-    plan.searches(key.hash_type).then(|| edits.entry(key).or_insert_with(|| HashEdits::new(key.bytes)))
+/// The edits of an index.
+fn edits_of(edits: &mut EditsByIndex, key: IndexKey) -> &mut HashEdits {
+    edits.entry(key).or_insert_with(|| HashEdits::new(key.bytes))
 }

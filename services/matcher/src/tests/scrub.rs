@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use vigie_clients::{CallError, Code, MatcherClient, Priority};
 use vigie_index::measuring::leave_memory_writable;
 use vigie_model::{
-    BankId, Hash, HashType, ItemContent, ItemDraft, ItemId, Query, QueryHash, SearchOptions, Variant,
+    BankId, Frame, Hash, HashType, ItemContent, ItemDraft, ItemId, Query, QueryHash, SearchOptions, Variant,
 };
 use vigie_serving::Shutdown;
 
@@ -66,6 +66,10 @@ fn content(item: u64) -> ItemContent {
     let mut hashes = vec![Hash::pdq(random.random()), Hash::md5(random.random())];
     if item.is_multiple_of(4) {
         hashes.push(Hash::from_peer(HashType::SHA1, &random.random::<[u8; 20]>()).unwrap());
+    }
+    if item.is_multiple_of(8) {
+        let frame = |at: u32| Frame { pdq: random.random(), quality: 90, time_ms: 1_000 * at };
+        hashes.push(Hash::of_frames(&(0..6).map(frame).collect::<Vec<_>>()).unwrap());
     }
     ItemDraft { hashes, labels: vec![format!("label-{item}")], external_reference: format!("case-{item}") }
         .try_into()

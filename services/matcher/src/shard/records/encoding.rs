@@ -7,6 +7,7 @@
 //! | 1 | number of hashes |
 //! | 1 + 32, 16 or 32 | a hash of type `pdq`, `md5` or `sha256`: the number of the type (1, 2 or 3) and its bytes |
 //! | 5 + length | any other hash: 0, the number of its type and its length, 2 bytes each, little-endian, and its bytes |
+//! | 7 + length | one of more than 65,535 bytes, which is a long video: 255, the number of its type in 2 bytes and its length in 4, and its bytes. A version that does not know it refuses the file |
 //! | 1 | number of labels |
 //! | 1 + length each | a label: its length and its text |
 //! | 2 + length | the external reference: its length, little-endian, and its text; 0 for none |
@@ -68,6 +69,16 @@ impl Record<'_> {
         hashes(&mut Fields::of(self.content)).expect(NO_CONTENT)
     }
 
+    /// The types of its hashes and their bytes, where they lie.
+    pub(crate) fn bytes_of_hashes(&self) -> impl Iterator<Item = (HashType, &[u8])> {
+        let mut fields = Fields::of(self.content);
+        let count = fields.byte().expect(NO_CONTENT);
+        (0..count).map(move |_| {
+            let (number, bytes) = hash(&mut fields).expect(NO_CONTENT);
+            (HashType::from_number(number).expect(NO_CONTENT), bytes)
+        })
+    }
+
     pub(crate) fn notes(&self) -> Notes {
         let mut fields = Fields::of(self.content);
         pass_hashes(&mut fields).and_then(|()| notes(&mut fields)).expect(NO_CONTENT)
@@ -87,12 +98,19 @@ pub(super) fn encode(content: &ItemContent) -> Vec<u8> {
         let number = hash.hash_type().number();
         match SHORT.iter().find(|(short, _)| u16::from(*short) == number) {
             Some((tag, _)) => bytes.push(*tag),
-            None => {
-                let length = u16::try_from(hash.as_bytes().len()).expect("a hash is bounded");
-                bytes.push(LONG);
-                bytes.extend(number.to_le_bytes());
-                bytes.extend(length.to_le_bytes());
-            }
+            None => match u16::try_from(hash.as_bytes().len()) {
+                Ok(length) => {
+                    bytes.push(LONG);
+                    bytes.extend(number.to_le_bytes());
+                    bytes.extend(length.to_le_bytes());
+                }
+                Err(_) => {
+                    let length = u32::try_from(hash.as_bytes().len()).expect("a hash is bounded");
+                    bytes.push(LONGEST);
+                    bytes.extend(number.to_le_bytes());
+                    bytes.extend(length.to_le_bytes());
+                }
+            },
         }
         bytes.extend(hash.as_bytes());
     }
@@ -111,6 +129,8 @@ pub(super) fn encode(content: &ItemContent) -> Vec<u8> {
 const SHORT: [(u8, usize); 3] = [(1, 32), (2, 16), (3, 32)];
 /// A hash whose type and length follow.
 const LONG: u8 = 0;
+/// The same, with a length of 4 bytes.
+const LONGEST: u8 = 255;
 
 fn hashes(fields: &mut Fields<'_>) -> Option<Vec<Hash>> {
     let count = fields.byte()?;
@@ -127,6 +147,10 @@ fn hash<'a>(fields: &mut Fields<'a>) -> Option<(u16, &'a [u8])> {
     if tag == LONG {
         let (number, length) = (fields.u16()?, fields.u16()?);
         return Some((number, fields.take(length.into())?));
+    }
+    if tag == LONGEST {
+        let (number, length) = (fields.u16()?, fields.u32()?);
+        return Some((number, fields.take(usize::try_from(length).ok()?)?));
     }
     let (tag, length) = *SHORT.iter().find(|(short, _)| *short == tag)?;
     Some((tag.into(), fields.take(length)?))
@@ -153,7 +177,7 @@ fn notes(fields: &mut Fields<'_>) -> Option<Notes> {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::ItemDraft;
+    use vigie_model::{Frame, ItemDraft};
 
     use super::*;
 
@@ -173,6 +197,8 @@ mod tests {
         let bytes = encode(&content);
         let written = record(&bytes);
         assert_eq!(written.hashes(), content.hashes());
+        let bytes_of = content.hashes().iter().map(|hash| (hash.hash_type(), hash.as_bytes()));
+        assert!(written.bytes_of_hashes().eq(bytes_of));
         let notes = written.notes();
         let read = (&*notes.labels, notes.external_reference.as_deref());
         assert_eq!(read, (content.labels(), content.external_reference()));
@@ -203,6 +229,24 @@ mod tests {
             labels: vec!["é".repeat(ItemContent::LABEL_LEN_MAX / 2); ItemContent::LABELS_MAX],
             external_reference: "x".repeat(ItemContent::EXTERNAL_REFERENCE_LEN_MAX),
         });
+    }
+
+    #[test]
+    fn videos_of_every_length_are_kept() {
+        // 65,520 bytes, and one frame more.
+        for count in [1, 1_820, 1_821, ItemContent::FRAMES_MAX] {
+            let frame = |at: usize| Frame { pdq: [at.to_le_bytes()[0]; 32], quality: 50, time_ms: 0 };
+            let frames: Vec<Frame> = (0..count).map(frame).collect();
+            let hashes = vec![Hash::md5([1; 16]), Hash::of_frames(&frames).unwrap()];
+            let content = ItemContent::try_from(ItemDraft { hashes, ..ItemDraft::default() }).unwrap();
+            let bytes = encode(&content);
+            assert_eq!(record(&bytes).hashes(), content.hashes());
+            assert!(record(&bytes).is_whole());
+            let cut = [1, 2, 17, 20, 24, bytes.len() - 3];
+            assert!(cut.iter().all(|length| !record(&bytes[..*length]).is_whole()), "{count}");
+            // What versions before videos know, as long as it is short enough for them.
+            assert_eq!(bytes[18], if count <= 1_820 { LONG } else { LONGEST });
+        }
     }
 
     #[test]

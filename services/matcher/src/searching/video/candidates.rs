@@ -1,0 +1,209 @@
+//! Items of which a frame is near a frame of the query.
+
+use std::collections::HashMap;
+
+use vigie_index::{BankFilter, Cancellation, Cancelled, Entry};
+use vigie_model::{BankId, Distance, DistinctFrames, ItemId};
+
+use super::routes::{Route, Routes, Weights};
+use crate::shard::indexes::{IndexKey, Part, Snapshots};
+
+/// Rows near one frame in one index: beyond so many the frame is common.
+pub(super) const ROWS_MAX: usize = 10_000;
+
+/// Frames that are looked for in one pass over an index.
+const FRAMES_AT_ONCE: usize = 16;
+
+/// More candidates than this take longer to compare than some more frames to search, which leave fewer.
+const MANY: usize = 512;
+
+/// What is searched.
+#[derive(Clone, Copy)]
+pub(super) struct Searched<'a> {
+    pub(super) indexes: &'a Snapshots,
+    pub(super) filter: &'a BankFilter,
+    pub(super) radius: Distance,
+    pub(super) cancel: &'a Cancellation,
+}
+
+/// How far a frame of the query has been searched in one index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum State {
+    #[default]
+    Open,
+    Searched,
+    Common,
+}
+
+/// What the indexes say of an item.
+#[derive(Debug)]
+struct Candidate {
+    bank: BankId,
+    /// The frames that were searched in both indexes and are near one of the item's.
+    near: Weights,
+    /// Whether a probe frame of the item is near a frame.
+    is_probed: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    items: HashMap<ItemId, Candidate>,
+    probe: Vec<State>,
+    rest: Vec<State>,
+    /// The frames that were not searched in both indexes.
+    left: Weights,
+}
+
+/// A row near a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    frame: usize,
+    item: ItemId,
+    bank: BankId,
+    part: Part,
+}
+
+impl Candidates {
+    /// Searches as many frames as the routes want, those that last longest first.
+    pub(super) fn find(
+        searched: Searched<'_>,
+        asked: &DistinctFrames,
+        routes: &Routes,
+    ) -> Result<Self, Cancelled> {
+        let mut candidates = Self {
+            items: HashMap::new(),
+            probe: vec![State::Open; asked.len()],
+            rest: vec![State::Open; asked.len()],
+            left: Weights::of_all(asked),
+        };
+        let order = asked.longest_first();
+        let mut open = &order[..];
+        while routes.want_both(candidates.left) && !open.is_empty() {
+            open = candidates.search_next(searched, asked, open, routes)?;
+        }
+        if routes.can_narrow() {
+            while candidates.items.len() > MANY && !open.is_empty() {
+                let (frames, later) = open.split_at(FRAMES_AT_ONCE.min(open.len()));
+                candidates.search(searched, asked, frames, &[Part::Probe, Part::Rest])?;
+                open = later;
+            }
+        }
+        if routes.want_probes() {
+            for frames in open.chunks(FRAMES_AT_ONCE) {
+                candidates.search(searched, asked, frames, &[Part::Probe])?;
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// Searches the next frames that would be enough if none of them were common, and returns those after them.
+    fn search_next<'o>(
+        &mut self,
+        searched: Searched<'_>,
+        asked: &DistinctFrames,
+        open: &'o [usize],
+        routes: &Routes,
+    ) -> Result<&'o [usize], Cancelled> {
+        let mut left = self.left;
+        let is_wanted = |at: &&usize| {
+            let is_wanted = routes.want_both(left);
+            left.take(Weights::of(asked, **at));
+            is_wanted
+        };
+        let wanted = open.iter().take(FRAMES_AT_ONCE).take_while(is_wanted).count();
+        let (frames, later) = open.split_at(wanted);
+        self.search(searched, asked, frames, &[Part::Probe, Part::Rest])?;
+        Ok(later)
+    }
+
+    /// Searches some frames in some indexes.
+    fn search(
+        &mut self,
+        searched: Searched<'_>,
+        asked: &DistinctFrames,
+        frames: &[usize],
+        parts: &[Part],
+    ) -> Result<(), Cancelled> {
+        let Searched { indexes, filter, radius, cancel } = searched;
+        let hashes: Vec<&[u8]> = frames.iter().map(|at| &asked.hashes()[*at][..]).collect();
+        let mut rows: Vec<Row> = Vec::new();
+        for part in parts.iter().copied() {
+            let mut counts = [0; FRAMES_AT_ONCE];
+            if let Some(index) = indexes.get(IndexKey::frames(part)) {
+                index.each_while(&hashes, radius, filter, cancel, &mut |at, hit| {
+                    counts[at] += 1;
+                    let Entry { item, bank } = hit.entry;
+                    rows.push(Row { frame: frames[at], item, bank, part });
+                    counts[at] <= ROWS_MAX
+                })?;
+            }
+            let states = if part == Part::Probe { &mut self.probe } else { &mut self.rest };
+            for (at, count) in frames.iter().zip(counts) {
+                states[*at] = if count <= ROWS_MAX { State::Searched } else { State::Common };
+            }
+        }
+        rows.sort_unstable();
+        for of_item in rows.chunk_by(|one, other| (one.frame, one.item) == (other.frame, other.item)) {
+            self.note(asked, of_item);
+        }
+        for at in frames {
+            if self.is_searched(*at) {
+                self.left.take(Weights::of(asked, *at));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the rows of one item that are near one frame, but for those of an index where the frame is common.
+    fn note(&mut self, asked: &DistinctFrames, rows: &[Row]) {
+        let Row { frame, item, bank, .. } = rows[0];
+        let has = |part, states: &[State]| {
+            states[frame] == State::Searched && rows.iter().any(|row| row.part == part)
+        };
+        let (is_probed, is_rest) = (has(Part::Probe, &self.probe), has(Part::Rest, &self.rest));
+        if !is_probed && !is_rest {
+            return;
+        }
+        let is_searched = self.is_searched(frame);
+        let fresh = || Candidate { bank, near: Weights::default(), is_probed: false };
+        let candidate = self.items.entry(item).or_insert_with(fresh);
+        candidate.is_probed |= is_probed;
+        if is_searched {
+            candidate.near.add(Weights::of(asked, frame));
+        }
+    }
+
+    /// Whether a frame was searched in both indexes.
+    fn is_searched(&self, at: usize) -> bool {
+        self.probe[at] == State::Searched && self.rest[at] == State::Searched
+    }
+
+    /// The items for which the rule of a route may hold, by what the indexes say.
+    pub(super) fn that_may_match(&self, routes: &Routes) -> impl Iterator<Item = Entry> {
+        let may_match = |candidate: &Candidate| {
+            routes.iter().any(|route| match route {
+                Route::Share { weight, least } => candidate.near.get(weight) + self.left.get(weight) >= least,
+                Route::Probes => candidate.is_probed,
+                Route::All => true,
+            })
+        };
+        let items = self.items.iter().filter(move |(_, candidate)| may_match(candidate));
+        items.map(|(item, candidate)| Entry { item: *item, bank: candidate.bank })
+    }
+
+    /// The common frames for which an item may have been missed.
+    pub(super) fn common_frames(&self, routes: &Routes) -> u32 {
+        let is_missed = |at: usize| {
+            let is_common = |states: &[State]| states[at] == State::Common;
+            routes.iter().any(|route| match route {
+                Route::Share { weight, least } => {
+                    self.left.get(weight) >= least && (is_common(&self.probe) || is_common(&self.rest))
+                }
+                Route::Probes => is_common(&self.probe),
+                Route::All => is_common(&self.probe) || is_common(&self.rest),
+            })
+        };
+        u32::try_from((0..self.probe.len()).filter(|at| is_missed(*at)).count()).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,158 @@
+//! One video of an item compared with the query, all frames with all.
+
+use smallvec::SmallVec;
+use vigie_index::{Cancelled, Checkpoint, near_pairs};
+use vigie_model::{Distance, DistinctFrames, Percent, VideoEvidence, VideoRule, VideoRules, VideoSide};
+
+use super::routes::{Weight, Weights};
+
+/// Frames of one side that are compared with all of the other, before it is asked whether a rule can still hold.
+const FRAMES_AT_ONCE: usize = 8;
+
+/// Some rules of a search.
+type Rules<'r> = SmallVec<[&'r VideoRule; 3]>;
+
+/// The frames of one side that match.
+#[derive(Debug)]
+struct Side<'a> {
+    frames: &'a DistinctFrames,
+    matches: Vec<bool>,
+}
+
+/// All pairs that are near.
+#[derive(Debug)]
+struct Pairs<'a> {
+    asked: Side<'a>,
+    held: Side<'a>,
+    nearest: u32,
+}
+
+/// How the query matches the video of an item, and how far their nearest frames are apart; `None` where no rule holds. Stops early where none
+/// can.
+pub(super) fn compare(
+    asked: &DistinctFrames,
+    held: &DistinctFrames,
+    rules: &VideoRules,
+    radius: Distance,
+    checkpoint: &mut Checkpoint<'_>,
+) -> Result<Option<(Distance, VideoEvidence)>, Cancelled> {
+    let (of_query, of_item): (Rules<'_>, Rules<'_>) =
+        rules.iter().partition(|rule| rule.query_share.get() > 0);
+    let mut pairs = Pairs { asked: Side::of(asked), held: Side::of(held), nearest: u32::MAX };
+    // Whoever ends has compared all pairs.
+    let is_whole =
+        pairs.by_query(&of_query, radius, checkpoint)? || pairs.by_item(&of_item, radius, checkpoint)?;
+    let Some(first) = pairs.asked.matches.iter().position(|matches| *matches).filter(|_| is_whole) else {
+        return Ok(None);
+    };
+    // The nearest to the first that matches, and of equally near ones the first.
+    let mut nearest: Option<(u32, usize)> = None;
+    near_pairs(held.hashes(), &asked.hashes()[first..=first], radius, checkpoint, &mut |at, _, distance| {
+        nearest = Some(nearest.map_or((distance, at), |nearest| nearest.min((distance, at))));
+    })?;
+    let first_held = nearest.map_or(0, |(_, at)| at);
+    let (query, item) = (pairs.asked.side(first), pairs.held.side(first_held));
+    let rules = rules.that_hold(&query, &item);
+    let distance = Distance(u16::try_from(pairs.nearest).unwrap_or(u16::MAX));
+    Ok((!rules.is_empty()).then_some((distance, VideoEvidence { query, item, rules })))
+}
+
+impl Pairs<'_> {
+    /// Compares frame after frame of the query with the item. Ends early, and returns false, as soon as none of these rules can hold by its
+    /// share of the query.
+    fn by_query(
+        &mut self,
+        rules: &[&VideoRule],
+        radius: Distance,
+        checkpoint: &mut Checkpoint<'_>,
+    ) -> Result<bool, Cancelled> {
+        let Self { asked, held, nearest } = self;
+        let limits = limits(rules, |rule| rule.query_share);
+        each_of(asked, held.frames, &limits, radius, checkpoint, |other, distance| {
+            held.matches[other] = true;
+            *nearest = distance.min(*nearest);
+        })
+    }
+
+    /// The same, frame after frame of the item with the query, by the share of the item.
+    fn by_item(
+        &mut self,
+        rules: &[&VideoRule],
+        radius: Distance,
+        checkpoint: &mut Checkpoint<'_>,
+    ) -> Result<bool, Cancelled> {
+        let Self { asked, held, nearest } = self;
+        let limits = limits(rules, |rule| rule.item_share);
+        each_of(held, asked.frames, &limits, radius, checkpoint, |other, distance| {
+            asked.matches[other] = true;
+            *nearest = distance.min(*nearest);
+        })
+    }
+}
+
+/// The least shares of a side that rules ask for, and what these count.
+fn limits(rules: &[&VideoRule], share: impl Fn(&VideoRule) -> Percent) -> SmallVec<[(Weight, Percent); 3]> {
+    rules.iter().map(|rule| (Weight::of(rule), share(rule))).collect()
+}
+
+/// Compares the frames of a side, those that last longest first, with all of another. Ends early, and returns false, as soon as what does not
+/// match is more than each of these shares leaves.
+fn each_of(
+    side: &mut Side<'_>,
+    others: &DistinctFrames,
+    limits: &[(Weight, Percent)],
+    radius: Distance,
+    checkpoint: &mut Checkpoint<'_>,
+    mut near: impl FnMut(usize, u32),
+) -> Result<bool, Cancelled> {
+    let frames = side.frames;
+    let whole = Weights::of_all(frames);
+    let mut missing = Weights::default();
+    let may_hold = |missing: Weights| {
+        limits.iter().any(|(weight, share)| {
+            let whole = whole.get(*weight);
+            whole > 0 && whole - missing.get(*weight) >= share.of(whole)
+        })
+    };
+    if !may_hold(missing) {
+        return Ok(false);
+    }
+    let mut hashes = Vec::with_capacity(FRAMES_AT_ONCE);
+    for some in frames.longest_first().chunks(FRAMES_AT_ONCE) {
+        hashes.clear();
+        hashes.extend(some.iter().map(|at| frames.hashes()[*at]));
+        near_pairs(others.hashes(), &hashes, radius, checkpoint, &mut |other, at, distance| {
+            side.matches[some[at]] = true;
+            near(other, distance);
+        })?;
+        for at in some.iter().filter(|at| !side.matches[**at]) {
+            missing.add(Weights::of(frames, *at));
+        }
+        if !may_hold(missing) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+impl<'a> Side<'a> {
+    fn of(frames: &'a DistinctFrames) -> Self {
+        Self { frames, matches: vec![false; frames.len()] }
+    }
+
+    fn side(&self, first: usize) -> VideoSide {
+        let matching = || self.matches.iter().zip(self.frames.lasts_ms()).filter(|(matches, _)| **matches);
+        VideoSide {
+            frames: count(self.frames.len()),
+            frames_matched: count(matching().count()),
+            time_ms: self.frames.time_ms(),
+            time_matched_ms: matching().map(|(_, lasts_ms)| lasts_ms).sum(),
+            first_ms: self.frames.first_ms()[first],
+        }
+    }
+}
+
+/// A list has at most 4,096 frames.
+fn count(frames: usize) -> u32 {
+    u32::try_from(frames).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,190 @@
+//! What a search for videos has to answer, by comparing everything with everything. It shares no code with the search, but for the words of
+//! the answer.
+
+use std::collections::BTreeMap;
+
+use vigie_model::{
+    BankId, Distance, Frame, Hash, HashType, ItemId, Variant, VideoRule, VideoRuleKind, VideoSide,
+};
+
+/// A hash, of a video its frames as they were made.
+#[derive(Debug, Clone)]
+pub(super) enum Sample {
+    Video(Vec<Frame>),
+    Other(Hash),
+}
+
+impl Sample {
+    pub(super) fn hash(&self) -> Hash {
+        match self {
+            Self::Video(frames) => Hash::of_frames(frames).unwrap(),
+            Self::Other(hash) => hash.clone(),
+        }
+    }
+}
+
+/// One item of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Expected {
+    pub(super) item: ItemId,
+    pub(super) hash_type: HashType,
+    pub(super) distance: Distance,
+    pub(super) variant: Variant,
+    pub(super) other_matches: u32,
+    /// The sides of the query and of the item, and the kinds that hold.
+    pub(super) video: Option<(VideoSide, VideoSide, Vec<VideoRuleKind>)>,
+}
+
+/// What is asked of a video.
+pub(super) struct Asked<'a> {
+    pub(super) query: &'a [(Sample, Variant)],
+    pub(super) rules: &'a [VideoRule],
+    pub(super) radius: u32,
+}
+
+/// A distinct hash: itself, how long it is shown, and when first.
+type Distinct = ([u8; 32], u64, u64);
+
+fn distinct(frames: &[Frame]) -> Vec<Distinct> {
+    let mut all: Vec<Distinct> = Vec::new();
+    for (at, frame) in frames.iter().enumerate() {
+        let until = |at: usize| u64::from(frames[at + 1].time_ms - frames[at].time_ms);
+        let lasts = if at + 1 < frames.len() {
+            until(at)
+        } else if at > 0 {
+            until(at - 1).min(1_000)
+        } else {
+            1_000
+        };
+        if frame.quality < 50 {
+            continue;
+        }
+        match all.iter_mut().find(|one| one.0 == frame.pdq) {
+            Some(one) => one.1 += lasts,
+            None => all.push((frame.pdq, lasts, frame.time_ms.into())),
+        }
+    }
+    all
+}
+
+fn bits(one: &[u8; 32], other: &[u8; 32]) -> u32 {
+    (0..256).map(|bit| u32::from((one[bit / 8] ^ other[bit / 8]) >> (bit % 8) & 1)).sum()
+}
+
+fn side(all: &[Distinct], matches: &[bool], first: u64) -> VideoSide {
+    let small = |number: u64| u32::try_from(number).unwrap();
+    let matching = || all.iter().zip(matches).filter(|(_, matches)| **matches).map(|(one, _)| one);
+    VideoSide {
+        frames: small(all.len() as u64),
+        frames_matched: small(matching().count() as u64),
+        time_ms: small(all.iter().map(|one| one.1).sum()),
+        time_matched_ms: small(matching().map(|one| one.1).sum()),
+        first_ms: small(first),
+    }
+}
+
+fn holds(rule: &VideoRule, query: &VideoSide, item: &VideoSide) -> bool {
+    let reaches = |side: &VideoSide, percent: u8| {
+        let (matched, whole) = match rule.kind {
+            VideoRuleKind::ThreatExchange => (side.frames_matched, side.frames),
+            VideoRuleKind::ClipOfKnown | VideoRuleKind::ContainsKnown => (side.time_matched_ms, side.time_ms),
+        };
+        whole > 0 && u64::from(matched) * 100 >= u64::from(percent) * u64::from(whole)
+    };
+    let about = if rule.query_share.get() > 0 { query } else { item };
+    let least = if about.frames < 4 { 1 } else { rule.frames_min };
+    reaches(query, rule.query_share.get())
+        && reaches(item, rule.item_share.get())
+        && query.frames_matched >= least
+        && item.frames_matched >= least
+}
+
+/// By threatexchange's own words: the shares of the distinct frames of quality 50 and more that have one within 31 bits on the other side
+/// are at least 80 and 0 percent.
+pub(super) fn threatexchange(query: &[Frame], item: &[Frame]) -> bool {
+    let clean = |frames: &[Frame]| {
+        let mut kept: Vec<[u8; 32]> =
+            frames.iter().filter(|one| one.quality >= 50).map(|one| one.pdq).collect();
+        kept.sort_unstable();
+        kept.dedup();
+        kept
+    };
+    let (query, item) = (clean(query), clean(item));
+    let matched = query.iter().filter(|one| item.iter().any(|other| bits(one, other) <= 31)).count();
+    !query.is_empty() && !item.is_empty() && matched * 100 >= 80 * query.len()
+}
+
+impl Asked<'_> {
+    /// How one video matches another.
+    fn video(
+        &self,
+        query: &[Frame],
+        item: &[Frame],
+    ) -> Option<(Distance, VideoSide, VideoSide, Vec<VideoRuleKind>)> {
+        let (query, item) = (distinct(query), distinct(item));
+        let is_near = |one: &Distinct, other: &Distinct| bits(&one.0, &other.0) <= self.radius;
+        let of_query: Vec<bool> =
+            query.iter().map(|one| item.iter().any(|other| is_near(one, other))).collect();
+        let of_item: Vec<bool> =
+            item.iter().map(|one| query.iter().any(|other| is_near(one, other))).collect();
+        let first = query.iter().zip(&of_query).find(|(_, matches)| **matches)?.0;
+        let nearest = item.iter().min_by_key(|other| bits(&first.0, &other.0))?;
+        let sides = (side(&query, &of_query, first.2), side(&item, &of_item, nearest.2));
+        let rules = self.rules.iter().filter(|rule| holds(rule, &sides.0, &sides.1)).map(|rule| rule.kind);
+        let mut rules: Vec<VideoRuleKind> = rules.collect();
+        rules.sort_unstable();
+        let distance = query.iter().flat_map(|one| item.iter().map(|other| bits(&one.0, &other.0))).min()?;
+        (!rules.is_empty()).then(|| (Distance(u16::try_from(distance).unwrap()), sides.0, sides.1, rules))
+    }
+
+    /// The answer: every item that matches, in the order of answers.
+    pub(super) fn answer(&self, items: &BTreeMap<ItemId, (BankId, Vec<Sample>)>) -> Vec<Expected> {
+        // Each with its place: what is missing, the number of frames, the item.
+        let mut answer: Vec<((u32, i64, ItemId), Expected)> = Vec::new();
+        for (item, (_, held)) in items {
+            let (mut ways, mut best_video, mut pairs) = (Vec::new(), None, Vec::new());
+            // Of equally good videos of an item the answer names the first by their bytes.
+            let mut held = held.clone();
+            held.sort_by_key(Sample::hash);
+            for (asked, variant) in self.query {
+                for held in &held {
+                    match (asked, held) {
+                        (Sample::Video(query), Sample::Video(frames)) => {
+                            if let Some((distance, query, item_side, rules)) = self.video(query, frames) {
+                                let permille = |side: &VideoSide| {
+                                    (u64::from(side.time_matched_ms) * 1_000)
+                                        .checked_div(side.time_ms.into())
+                                        .unwrap_or_default()
+                                };
+                                let missing = 1_000 - permille(&query).max(permille(&item_side));
+                                let place = (missing, -i64::from(query.frames_matched));
+                                let way = (place, distance, HashType::VPDQ, *variant);
+                                if best_video.as_ref().is_none_or(|(best, _)| way < *best) {
+                                    best_video = Some((way, (query, item_side, rules)));
+                                }
+                            }
+                        }
+                        (Sample::Other(asked), Sample::Other(held)) if asked == held => {
+                            let place = (0, -i64::from(u32::MAX));
+                            ways.push((place, Distance(0), asked.hash_type(), *variant));
+                            pairs.push(asked.clone());
+                        }
+                        (Sample::Video(_) | Sample::Other(_), _) => {}
+                    }
+                }
+            }
+            pairs.sort_unstable();
+            pairs.dedup();
+            let matching = pairs.len() + usize::from(best_video.is_some());
+            ways.extend(best_video.as_ref().map(|(way, _)| *way));
+            let Some((place, distance, hash_type, variant)) = ways.into_iter().min() else { continue };
+            let place = (u32::try_from(place.0).unwrap(), place.1, *item);
+            let other_matches = u32::try_from(matching - 1).unwrap();
+            let video = best_video.map(|(_, video)| video);
+            answer
+                .push((place, Expected { item: *item, hash_type, distance, variant, other_matches, video }));
+        }
+        answer.sort_by_key(|(place, _)| *place);
+        answer.into_iter().map(|(_, expected)| expected).collect()
+    }
+}
