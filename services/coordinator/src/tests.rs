@@ -1,6 +1,7 @@
 //! A coordinator over fake matchers.
 
 pub(crate) mod fake_matcher;
+mod videos;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

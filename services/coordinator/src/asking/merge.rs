@@ -69,6 +69,8 @@ pub(crate) fn merge(
                     result.matches.extend(found.matches);
                     result.limit_reached |= found.limit_reached;
                     result.set_aside |= found.set_aside;
+                    // Frames of one query: those that are common on one shard are so on others, more or less.
+                    result.common_frames = result.common_frames.max(found.common_frames);
                 }
                 merged.approximate.extend(answer.approximate);
             }
@@ -142,7 +144,10 @@ pub(crate) fn nobody(query_count: usize) -> SearchError {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use vigie_model::{ANSWER_BYTES_MAX, Match, ShardIdentity, UnixMillis};
+    use vigie_model::{
+        ANSWER_BYTES_MAX, Distance, HashType, Match, ShardIdentity, UnixMillis, VideoEvidence, VideoRuleSet,
+        VideoSide,
+    };
 
     use crate::tests::fake_matcher::one_match;
 
@@ -244,6 +249,59 @@ mod tests {
             let expected = all.len().min(limit.into());
             prop_assert_eq!(shown.len() + result.left_out as usize, expected);
             prop_assert_eq!(result.limit_reached, shown.len() < all.len());
+        }
+    }
+
+    /// One of two is a video, of which so many thousandths of the time match.
+    fn hash_or_video(item: u64, number: u16) -> Match {
+        let plain = one_match(item, number % 7);
+        if number.is_multiple_of(2) {
+            return plain;
+        }
+        let side = VideoSide {
+            frames: 9,
+            frames_matched: u32::from(number % 5),
+            time_ms: 1_000,
+            time_matched_ms: u32::from(1_000 - number % 7),
+            first_ms: 0,
+        };
+        let evidence = VideoEvidence { query: side, item: side, rules: VideoRuleSet::default() };
+        Match { hash_type: HashType::VPDQ, distance: Distance(31), video: Some(Box::new(evidence)), ..plain }
+    }
+
+    proptest! {
+        #[test]
+        fn videos_are_merged_by_their_rank_however_far_their_frames_are_and_whatever_shards_left_out(
+            found in prop::collection::btree_map(0_u64..1_000, (0_u16..140, 0_u16..4), 0..60),
+            limit in 1_u16..50,
+            kept in prop::array::uniform4(1_usize..20),
+            common in prop::array::uniform4(0_u32..9),
+        ) {
+            let mut all: Vec<_> =
+                found.iter().map(|(item, (number, _))| hash_or_video(*item, *number).rank()).collect();
+            all.sort_unstable();
+            let outcomes = (0..4).map(|shard| {
+                let of_shard = found.iter().filter(|(_, (_, on))| *on == shard);
+                let mut found: Vec<_> =
+                    of_shard.map(|(item, (number, _))| hash_or_video(*item, *number)).collect();
+                found.sort_by(Match::answer_order);
+                let has_more = found.len() > usize::from(limit);
+                found.truncate(limit.into());
+                let mut outcome = answered(shard, 4, 5, found);
+                if let Ok(answer) = &mut outcome.outcome {
+                    answer.results[0].limit_reached = has_more;
+                    answer.results[0].common_frames = common[usize::from(shard)];
+                    answer.results[0].keep(kept[usize::from(shard)]);
+                }
+                outcome
+            });
+            let (outcomes, limit_of) = (outcomes.collect(), Limit::new(limit.into()).unwrap());
+            let merged = merge(outcomes, 1, limit_of, ANSWER_BYTES_MAX, MinCoverage::default()).unwrap();
+            let result = &merged.results[0];
+            let shown: Vec<_> = result.matches.iter().map(Match::rank).collect();
+            prop_assert_eq!(&shown[..], &all[..shown.len()], "the nearest, without a gap");
+            prop_assert_eq!(shown.len() + result.left_out as usize, all.len().min(limit.into()));
+            prop_assert_eq!(Some(result.common_frames), common.into_iter().max());
         }
     }
 

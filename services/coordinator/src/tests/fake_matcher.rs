@@ -93,7 +93,7 @@ impl FakeMatcher {
         let config = ServingConfig { drain_ms_max: 100, ..ServingConfig::default().without_lame_duck() };
         let stop = shutdown.clone();
         let serving = tokio::spawn(async move {
-            vigie_serving::serve(listener, routes, 1 << 20, &config, stop).await.unwrap();
+            vigie_serving::serve(listener, routes, 2 << 20, &config, stop).await.unwrap();
         });
         Self { address, manner, asked, shutdown, serving: Some(serving) }
     }
