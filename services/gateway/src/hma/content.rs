@@ -17,7 +17,7 @@ use vigie_model::{Hash, ItemContent, ItemDraft, ItemId, UnixMillis};
 use vigie_proto::bank::ContributedItem;
 
 use crate::hma::banks;
-use crate::hma::input::{self, ByUrl};
+use crate::hma::input::{self, ByUrl, Sampled};
 use crate::hma::json;
 use crate::hma::refusal::Refusal;
 use crate::hma::signals::{hash, name_of, text_of, type_named};
@@ -98,7 +98,7 @@ pub(crate) async fn add(
     };
     let said = said.as_object().ok_or_else(|| Refusal::bad("the body is no object"))?;
     let details = details(said)?;
-    let computed = input::hashes(&caller, &media, by.types.as_deref()).await?;
+    let computed = input::hashes(&caller, &media, by.types.as_deref(), Sampled::Densely).await?;
     let hashes = computed.into_iter().map(|one| {
         let name = name_of(one.hash_type);
         one.hash.ok_or_else(|| Refusal::bad(format!("the picture has too little detail for {name}")))

@@ -7,7 +7,7 @@ use http::Request;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::hma::input::{self, ByUrl, Computed};
+use crate::hma::input::{self, ByUrl, Computed, Sampled};
 use crate::hma::refusal::Refusal;
 use crate::shared::Shared;
 use crate::upstream::Caller;
@@ -20,7 +20,7 @@ pub(crate) async fn of_url(
 ) -> Result<Json<Map<String, Value>>, Refusal> {
     let url = by.url.as_deref().ok_or_else(|| Refusal::query("url", "is required"))?;
     let media = by.fetch(&shared, url).await?;
-    let computed = input::hashes(&caller, &media, by.types.as_deref()).await?;
+    let computed = input::hashes(&caller, &media, by.types.as_deref(), Sampled::Sparsely).await?;
     Ok(Json(by_type(&computed)))
 }
 
@@ -39,7 +39,7 @@ pub(crate) async fn of_file(
     request: Request<Body>,
 ) -> Result<Json<Map<String, Value>>, Refusal> {
     let (_, _, media) = input::of_form(&shared, request).await?;
-    let computed = input::hashes(&caller, &media, wanted.types.as_deref()).await?;
+    let computed = input::hashes(&caller, &media, wanted.types.as_deref(), Sampled::Sparsely).await?;
     Ok(Json(by_type(&computed)))
 }
 

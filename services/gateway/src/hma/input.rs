@@ -103,60 +103,90 @@ pub(crate) async fn form_of(head: &Parts, body: ReadBody) -> Result<(Form, Media
     Ok((form, media))
 }
 
-/// Computes the hashes of content that are wanted, all where `types` is not given.
+/// How the frames of a video are sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sampled {
+    /// One a second, to look them up.
+    Sparsely,
+    /// Every frame that differs from the one before, to bank them.
+    Densely,
+}
+
+/// Computes the hashes of content that are wanted, all where `types` is not given: of a video without its frames where these cannot be
+/// decoded.
 pub(crate) async fn hashes(
     caller: &Caller,
     media: &Media,
     types: Option<&str>,
+    sampled: Sampled,
 ) -> Result<Vec<Computed>, Refusal> {
     let wanted = wanted(media.content_type, types)?;
     // Fetching and reading have bounds of their own.
     caller.begin_anew();
-    let hash = match media.content_type {
-        ContentType::Photo => pdq(caller, media.bytes.clone()).await?,
-        ContentType::Video => {
-            let bytes = media.bytes.clone();
-            let digest = tokio::task::spawn_blocking(move || <[u8; 16]>::from(Md5::digest(&bytes))).await;
-            Some(Hash::md5(digest.map_err(|_| Problem::busy("the server stops"))?))
-        }
-    };
-    let hash_type = wanted;
-    Ok(vec![Computed { hash_type, hash }])
+    let mut computed = Vec::with_capacity(wanted.len());
+    for hash_type in wanted {
+        let hash = match hash_type {
+            HashType::PDQ => pdq(caller, media.bytes.clone()).await?,
+            HashType::VPDQ => match vpdq(caller, media.bytes.clone(), sampled).await {
+                Ok(hash) => Some(hash),
+                Err(error) if types.is_none() && is_without_frames(&error) => continue,
+                Err(error) => return Err(undecodable("video", error)),
+            },
+            _ => {
+                let bytes = media.bytes.clone();
+                let digest = tokio::task::spawn_blocking(move || <[u8; 16]>::from(Md5::digest(&bytes))).await;
+                Some(Hash::md5(digest.map_err(|_| Problem::busy("the server stops"))?))
+            }
+        };
+        computed.push(Computed { hash_type, hash });
+    }
+    Ok(computed)
 }
 
-/// The type that is computed of content of this kind: the only one that is wanted, or may be.
-fn wanted(content_type: ContentType, types: Option<&str>) -> Result<HashType, Refusal> {
-    let of_kind = content_type.hash_types();
-    let kind = content_type.name();
-    let (mut computed, mut not_computed) = (None, false);
-    for name in types.into_iter().flat_map(|types| types.split(',')) {
+/// The types that are computed of content of this kind: those that are named, or all that it has.
+fn wanted(content_type: ContentType, types: Option<&str>) -> Result<Vec<HashType>, Refusal> {
+    let (of_kind, kind) = (content_type.hash_types(), content_type.name());
+    let Some(types) = types else { return Ok(of_kind.to_vec()) };
+    let mut wanted = Vec::new();
+    for name in types.split(',') {
         let hash_type = type_named(name.trim())?;
         if !of_kind.contains(&hash_type) {
             let of: Vec<String> = of_kind.iter().copied().map(name_of).collect();
             return Err(Refusal::bad(format!("a {kind} has no such signal type; it has {}", of.join(", "))));
         }
-        if of_kind.first() == Some(&hash_type) { computed = Some(hash_type) } else { not_computed = true }
+        if !wanted.contains(&hash_type) {
+            wanted.push(hash_type);
+        }
     }
-    match (computed, of_kind.first()) {
-        (None, _) if not_computed => Err(Refusal::bad(
-            "vpdq is not computed of files here; hash the video where it is, and look up or bank the signal",
-        )),
-        (Some(hash_type), _) | (None, Some(&hash_type)) => Ok(hash_type),
-        (None, None) => Err(Refusal::bad(format!("a {kind} has no signal type"))),
-    }
+    Ok(wanted)
+}
+
+/// The frames of a video as they are.
+async fn vpdq(caller: &Caller, video: Bytes, sampled: Sampled) -> Result<Hash, CallError> {
+    let frontends = caller.frontends();
+    let hashed = frontends.hash_video(video, sampled == Sampled::Densely, caller.deadline()).await?;
+    let mut frames = hashed.hashes.into_iter().filter(|hash| hash.hash_type() == HashType::VPDQ);
+    frames
+        .next()
+        .ok_or_else(|| frontends.refused(Code::InvalidArgument, "it has more frames than a hash may have"))
+}
+
+/// Whether the video cannot be decoded, or nothing decodes videos there.
+fn is_without_frames(error: &CallError) -> bool {
+    matches!(error.code(), Code::InvalidArgument | Code::Unimplemented)
 }
 
 async fn pdq(caller: &Caller, image: Bytes) -> Result<Option<Hash>, Refusal> {
     let hashed = caller.frontends().hash(image, caller.deadline()).await;
-    let picture = hashed.map_err(undecodable)?.picture;
+    let picture = hashed.map_err(|error| undecodable("picture", error))?.picture;
     let is_trusted = picture.quality() >= Quality::FLOOR_DEFAULT;
     Ok(is_trusted.then(|| Hash::pdq(picture.first.plain.pdq[0])))
 }
 
-/// A picture that cannot be decoded is the caller's fault.
-fn undecodable(error: CallError) -> Refusal {
+/// A picture or a video that cannot be decoded is the caller's fault.
+fn undecodable(what: &str, error: CallError) -> Refusal {
     if error.code() == Code::InvalidArgument {
-        return Refusal::bad(format!("the picture cannot be hashed: {}", error.message()));
+        return Refusal::bad(format!("the {what} cannot be hashed: {}", error.message()));
     }
     error.into()
 }

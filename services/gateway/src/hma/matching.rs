@@ -21,7 +21,7 @@ use http::Request;
 use serde_json::{Map, Value, json};
 use vigie_model::Hash;
 
-use crate::hma::input::{self, Computed};
+use crate::hma::input::{self, Computed, Sampled};
 use crate::hma::json;
 use crate::hma::matching::asked::{Batch, Lookup, Shown, Wish};
 use crate::hma::matching::find::{Found, find_all, find_one};
@@ -49,7 +49,7 @@ pub(crate) async fn lookup(
         (signal_type, _, Some((by_url, url))) => {
             let only = signal_type.map(type_named).transpose()?;
             let media = by_url.fetch(&shared, url).await?;
-            let computed = input::hashes(&caller, &media, asked.types()).await?;
+            let computed = input::hashes(&caller, &media, asked.types(), Sampled::Sparsely).await?;
             let mut by_type = look_up_all(&caller, &computed, &wish, &draw).await?;
             Ok(match only {
                 None => Json(Value::Object(by_type)).into_response(),
@@ -74,7 +74,7 @@ pub(crate) async fn lookup_sent(
         return look_up_batch(&caller, &asked, &json::parsed(body.bytes())?).await;
     }
     let (_, media) = input::form_of(&head, body).await?;
-    let computed = input::hashes(&caller, &media, asked.types()).await?;
+    let computed = input::hashes(&caller, &media, asked.types(), Sampled::Sparsely).await?;
     let draw = Draw::of(asked.seed.as_deref(), asked.bypass_coinflip.as_deref() == Some("true"));
     Ok(Json(look_up_all(&caller, &computed, &asked.wish()?, &draw).await?).into_response())
 }
