@@ -177,7 +177,7 @@ impl<'a, S: Source> Blocks<'a, S> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
     /// Bytes that come some at a time.
