@@ -177,7 +177,7 @@ impl<'a, S: Source> Blocks<'a, S> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
     /// Bytes that come some at a time.
@@ -214,11 +214,10 @@ pub(super) mod tests {
         cluster
     }
 
-    /// The size, the times, and how it ended.
-    fn read(
-        bytes: &[u8],
-        at_once: usize,
-    ) -> (Result<(u32, u32), Stopped>, Vec<(u64, [u8; 6])>, Option<Stopped>) {
+    /// The size, the frames with their times, and how it ended.
+    type Outcome = (Result<(u32, u32), Stopped>, Vec<(u64, [u8; 6])>, Option<Stopped>);
+
+    fn read(bytes: &[u8], at_once: usize) -> Outcome {
         let mut source = Pieces(bytes, at_once);
         let mut blocks = Blocks::new(&mut source);
         let size = blocks.begin();
