@@ -146,8 +146,8 @@ mod tests {
         let pillarbox = bordered(2, 30..130, 0..HEIGHT);
         let (both, narrower) = (bordered(3, 20..140, 10..110), bordered(4, 40..120, 30..90));
         let black = vec![0; letterbox.len()];
-        assert_eq!(inner(&[letterbox.clone()]), window(0..160, 20..100));
-        assert_eq!(inner(&[pillarbox.clone()]), window(30..130, 0..120));
+        assert_eq!(inner(std::slice::from_ref(&letterbox)), window(0..160, 20..100));
+        assert_eq!(inner(std::slice::from_ref(&pillarbox)), window(30..130, 0..120));
         assert_eq!(inner(&[both.clone(), narrower.clone()]), window(20..140, 10..110));
         assert_eq!(inner(&[narrower, both]), window(20..140, 10..110));
         assert_eq!(inner(&[letterbox.clone(), pillarbox]), None, "together they fill the frame");
