@@ -126,7 +126,11 @@ fn milliseconds(seconds: &str) -> Option<u32> {
     let is_number = seconds.bytes().all(|sign| sign.is_ascii_digit() || b".+-eE".contains(&sign));
     let seconds: f64 = seconds.parse().ok().filter(|_| is_number)?;
     let milliseconds = (seconds * 1_000.0).round();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bounds are checked first")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the bounds are checked first"
+    )]
     (0.0..=f64::from(u32::MAX)).contains(&milliseconds).then_some(milliseconds as u32)
 }
 
