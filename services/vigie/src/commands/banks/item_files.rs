@@ -123,7 +123,7 @@ mod tests {
             let mut pdq = [mark; 32];
             // Hashes of neighbours differ in half of their bits.
             pdq[..4].copy_from_slice(&at.to_be_bytes());
-            pdq[4..20].fill(if at % 2 == 0 { 0 } else { 0xff });
+            pdq[4..20].fill(if at.is_multiple_of(2) { 0 } else { 0xff });
             PictureHashes { pdq: [pdq; 8], quality: Quality::new(if at == 0 { 10 } else { 90 }).unwrap() }
         };
         let frame = |number: u32| VideoFrame {
