@@ -51,7 +51,7 @@ prop_compose! {
             other_matches,
             rendition: Rendition::default(),
             added_at: (added_at > 0).then_some(UnixMillis(added_at)),
-            item_time_ms: (video > 2).then_some(added_at as u32),
+            item_time_ms: (video > 2).then_some(positives),
             video: (video > 0).then(|| Box::new(VideoEvidence {
                 query: VideoSide { frames: video, time_ms: 5, ..VideoSide::default() },
                 item: VideoSide { frames_matched: 1, first_ms: video, ..VideoSide::default() },

@@ -11,8 +11,8 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::hash::{Hash, PdqHash};
-use crate::table::HashType;
+/// The 32 bytes of a PDQ hash, in the order of its usual hexadecimal form.
+pub type PdqHash = [u8; 32];
 
 /// Bytes of a frame.
 pub const FRAME_BYTES: usize = 36;
@@ -162,25 +162,17 @@ impl<'a> Frames<'a> {
     }
 }
 
-impl Hash {
-    /// The hash of a video with these frames.
-    pub fn of_frames(frames: &[Frame]) -> Result<Self, FramesError> {
-        if !(1..=FRAMES_MAX).contains(&frames.len()) {
-            return Err(FramesError::Count(frames.len()));
-        }
-        if let Some((at, frame)) = frames.iter().enumerate().find(|(_, frame)| frame.time_ms > TIME_MS_MAX) {
-            return Err(FramesError::Time { at, time_ms: frame.time_ms });
-        }
-        let bytes: Vec<u8> = frames.iter().flat_map(|frame| frame.to_bytes()).collect();
-        check(&bytes)?;
-        Ok(Self::of_checked_frames(bytes))
+/// The bytes of a hash of these frames.
+pub(crate) fn encode(frames: &[Frame]) -> Result<Vec<u8>, FramesError> {
+    if !(1..=FRAMES_MAX).contains(&frames.len()) {
+        return Err(FramesError::Count(frames.len()));
     }
-
-    /// The frames of a video; `None` for a hash of another type.
-    #[must_use]
-    pub fn frames(&self) -> Option<Frames<'_>> {
-        (self.hash_type() == HashType::VPDQ).then(|| Frames::of_bytes(self.as_bytes())).flatten()
+    if let Some((at, frame)) = frames.iter().enumerate().find(|(_, frame)| frame.time_ms > TIME_MS_MAX) {
+        return Err(FramesError::Time { at, time_ms: frame.time_ms });
     }
+    let bytes: Vec<u8> = frames.iter().flat_map(|frame| frame.to_bytes()).collect();
+    check(&bytes)?;
+    Ok(bytes)
 }
 
 /// Checks the bytes of whole frames.
@@ -220,7 +212,8 @@ impl fmt::Debug for Frames<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hash::HashError;
+    use crate::hash::{Hash, HashError};
+    use crate::table::HashType;
 
     const fn frame(number: u8, quality: u8, time_ms: u32) -> Frame {
         Frame { pdq: [number; 32], quality, time_ms }

@@ -7,12 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use smallvec::SmallVec;
 use thiserror::Error;
 
-use crate::frames::{self, FramesError};
+use crate::frames::{self, Frame, Frames, FramesError, PdqHash};
 use crate::hex;
 use crate::table::{Distance, HashType, Lengths, Metric, Row, TextForm};
 
-/// The 32 bytes of a PDQ hash, in the order of its usual hexadecimal form.
-pub type PdqHash = [u8; 32];
 /// The 16 bytes of an MD5 digest.
 pub type Md5Hash = [u8; 16];
 /// The 32 bytes of a SHA-256 digest.
@@ -199,8 +197,15 @@ impl Hash {
         Self::of_row(row, &bytes).expect("the bytes are made for the row")
     }
 
-    pub(crate) fn of_checked_frames(bytes: Vec<u8>) -> Self {
-        Self { hash_type: HashType::VPDQ, bytes: SmallVec::from_vec(bytes) }
+    /// The hash of a video with these frames.
+    pub fn of_frames(frames: &[Frame]) -> Result<Self, FramesError> {
+        Ok(Self { hash_type: HashType::VPDQ, bytes: SmallVec::from_vec(frames::encode(frames)?) })
+    }
+
+    /// The frames of a video; `None` for a hash of another type.
+    #[must_use]
+    pub fn frames(&self) -> Option<Frames<'_>> {
+        (self.hash_type == HashType::VPDQ).then(|| Frames::of_bytes(&self.bytes)).flatten()
     }
 }
 

@@ -23,8 +23,8 @@ pub mod frames;
 pub mod hex;
 
 pub use frames::distinct::DistinctFrames;
-pub use frames::{FRAME_BYTES, Frame, Frames, FramesError};
-pub use hash::{Hash, HashError, Md5Hash, PdqHash, Sha256Hash};
+pub use frames::{FRAME_BYTES, Frame, Frames, FramesError, PdqHash};
+pub use hash::{Hash, HashError, Md5Hash, Sha256Hash};
 pub use lookup::UnknownHashType;
 pub use set::HashTypeSet;
 pub use table::{Distance, HashType, Lengths, Metric, Row, TextForm};

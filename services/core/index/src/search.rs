@@ -2,6 +2,7 @@
 
 pub(crate) mod permutation;
 pub(crate) mod flips;
+pub(crate) mod id_form;
 pub(crate) mod chunking;
 pub(crate) mod tables;
 pub(crate) mod chain;

@@ -35,10 +35,10 @@ impl Prepared {
                     Some(QueryHash { hash: hash.flatten()?, variant })
                 })
                 .collect();
-            match way {
-                Way::Plain => prepared.queries[0].1.hashes.extend(hashes),
-                _ if hashes.is_empty() => {}
-                way => prepared.queries.push((Rendition { frame: 0, way }, Query { hashes })),
+            if way == Way::Plain {
+                prepared.queries[0].1.hashes.extend(hashes);
+            } else if !hashes.is_empty() {
+                prepared.queries.push((Rendition { frame: 0, way }, Query { hashes }));
             }
         }
         // All ways are asked for, whatever else a call asks.

@@ -59,10 +59,8 @@ mod tests {
 
     fn parsed(line: &str) -> Result<HashArgs, String> {
         let cli = Cli::try_parse_from(line.split(' ')).map_err(|error| error.to_string())?;
-        match cli.command {
-            Command::Hash(args) => Ok(args),
-            other => panic!("{other:?}"),
-        }
+        let Command::Hash(args) = cli.command else { panic!("{:?}", cli.command) };
+        Ok(args)
     }
 
     #[test]

@@ -4,8 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::{Frame, Frames};
-use crate::hash::PdqHash;
+use super::{Frame, Frames, PdqHash};
 
 /// How long the last frame of a list lasts at most, and the only one of a list lasts, in milliseconds.
 const LAST_MS_MAX: u32 = 1_000;

@@ -28,7 +28,7 @@ use crate::rows::segment::{Segment, Shape};
 use crate::rows::tail::Tail;
 use crate::rows::tombstones::SourceId;
 use crate::search::chunking::Chunking;
-use crate::search::tables::IdForm;
+use crate::search::id_form::IdForm;
 
 /// A segment is merged with the smaller ones when it holds at most so many times their rows.
 const GROWTH_MAX: usize = 2;

@@ -27,7 +27,8 @@ use crate::rows::segment_writer::SegmentWriter;
 use crate::rows::tombstones::{DeadRows, SourceId};
 use crate::search::buckets;
 use crate::search::chunking::Chunking;
-use crate::search::tables::{ChainTables, IdForm, Ids, Lengths, NARROW_ROWS_MAX};
+use crate::search::id_form::{IdForm, NARROW_ROWS_MAX};
+use crate::search::tables::{ChainTables, Ids, Lengths};
 use sections::{BANK_LIST, BANKS, DIRECTORY, HASHES, IDS, ITEMS, PREFIXES, SIGNATURES};
 use written::{WrittenRows, WrittenTables, check};
 

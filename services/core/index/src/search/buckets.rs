@@ -18,7 +18,8 @@ use std::thread;
 use memmap2::MmapMut;
 
 use crate::search::chunking::{Chunk, Chunking, WIDTH_MIN};
-use crate::search::tables::{IdForm, NARROW_ROWS_MAX, ROWS_MAX, id_bits};
+use crate::search::id_form::{IdForm, NARROW_ROWS_MAX};
+use crate::search::tables::{ROWS_MAX, id_bits};
 
 /// Rows are read so many at a time: 128 KiB of 32-byte hashes, a part of the second-level cache.
 const ROWS_READ: usize = 4_096;

@@ -13,7 +13,7 @@
 use thiserror::Error;
 
 use crate::search::flips::{FLIPS_MAX, Flips, WIDTH_MAX};
-use crate::search::tables::IdForm;
+use crate::search::id_form::IdForm;
 
 /// Narrower chunks have too full buckets for any number of hashes that is worth a table.
 pub(crate) const WIDTH_MIN: u32 = 8;

@@ -5,6 +5,7 @@
 use thiserror::Error;
 
 use crate::search::chunking::{Allowances, Chunk, Chunking};
+use crate::search::id_form::IdForm;
 use crate::search::signature::{LANES, prefetch};
 
 /// A segment has no more rows than this, so that at least 5 spare bits are left beside a row's number.
@@ -25,32 +26,6 @@ impl Lengths {
     pub(crate) fn of(chunking: &Chunking, distinct: usize) -> Self {
         let entries = chunking.len() * distinct;
         Self { directory: chunking.buckets() + 1, signatures: entries, ids: entries }
-    }
-}
-
-/// How the ids of tables are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum IdForm {
-    /// In 4 bytes.
-    Wide,
-    /// In 3 bytes, with fewer spare bits: for up to 2^24 rows.
-    Narrow,
-}
-
-/// A segment with narrow ids has no more rows than this.
-pub(crate) const NARROW_ROWS_MAX: usize = 1 << 24;
-
-impl IdForm {
-    /// That of tables of so many rows.
-    pub(crate) const fn of(rows: usize, compact: bool) -> Self {
-        if compact && rows <= NARROW_ROWS_MAX { Self::Narrow } else { Self::Wide }
-    }
-
-    pub(crate) const fn bytes(self) -> usize {
-        match self {
-            Self::Wide => 4,
-            Self::Narrow => 3,
-        }
     }
 }
 

@@ -17,7 +17,7 @@ const AT_ONCE: usize = 4;
 
 /// The hashes of a file.
 enum Hashed {
-    Image(ImageFingerprint),
+    Image(Box<ImageFingerprint>),
     Video(HashedVideo),
 }
 
@@ -68,7 +68,9 @@ async fn hash(
     match media_file::read(&file.path, is_video).await {
         Ok(MediaFile::Video(content)) => Some(hasher.video(content, sampling).await.map(Hashed::Video)),
         Ok(MediaFile::Other(content)) if file.in_folder && !begins_as_picture(&content) => None,
-        Ok(MediaFile::Other(content)) => Some(hasher.fingerprint(content).await.map(Hashed::Image)),
+        Ok(MediaFile::Other(content)) => {
+            Some(hasher.fingerprint(content).await.map(|image| Hashed::Image(Box::new(image))))
+        }
         Err(error) => Some(Err(error)),
     }
 }

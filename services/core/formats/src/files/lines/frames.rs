@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use vigie_model::{Frame, Hash, ItemContent, ItemDraft};
 
+use super::parts::list_of;
 use super::parts::{begins_as_list, listed_file};
-use super::words::list_of;
 use super::{BYTE_ORDER_MARK, HEAD_BYTES_MAX, Line, Lines};
 
 /// The longest text of one video: five times what the most frames have.

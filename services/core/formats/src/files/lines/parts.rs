@@ -54,3 +54,9 @@ pub(in crate::files) fn listed_file(path: &str) -> String {
     let windows = path.rsplit('\\').next().filter(|_| !path.contains('/'));
     file_name(Path::new(windows.unwrap_or(path)))
 }
+
+/// A JSON list at the beginning of a text, and what comes after it. No text of a frame has a bracket.
+pub(in crate::files) fn list_of(text: &str) -> Option<(&str, &str)> {
+    let end = text.starts_with('[').then(|| text.find(']')).flatten()?;
+    Some(text.split_at(end + 1))
+}

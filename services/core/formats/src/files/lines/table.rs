@@ -4,8 +4,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use vigie_model::{Hash, HashType, ItemDraft, Quality};
 
 use super::columns::Column;
-use super::parts::{TRUSTED, hash, listed_file, untrusted};
-use super::words::list_of;
+use super::parts::{TRUSTED, hash, list_of, listed_file, untrusted};
 use crate::files::fault::Unknown;
 use crate::files::left_out::LeftOut;
 

@@ -2,7 +2,7 @@
 
 use vigie_model::{Hash, HashType, ItemDraft};
 
-use super::parts::{TRUSTED, hash, listed_file, untrusted};
+use super::parts::{TRUSTED, hash, list_of, listed_file, untrusted};
 use super::table::{read_quality, typed};
 use crate::files::fault::Unknown;
 use crate::files::left_out::LeftOut;
@@ -172,12 +172,6 @@ fn pdq_details(line: &str) -> Result<ItemDraft, String> {
     }
     let hashes = vec![found.ok_or("has no field `hash`")?];
     Ok(ItemDraft { hashes, labels: Vec::new(), external_reference: file })
-}
-
-/// A JSON list at the beginning of a text, and what comes after it. No text of a frame has a bracket.
-pub(in crate::files) fn list_of(text: &str) -> Option<(&str, &str)> {
-    let end = text.starts_with('[').then(|| text.find(']')).flatten()?;
-    Some(text.split_at(end + 1))
 }
 
 /// The signal type and the signal of a line.

@@ -7,7 +7,8 @@ use bytemuck::cast_slice;
 use super::sections::{DIRECTORY, HASHES, IDS, SIGNATURES};
 use crate::rows::segment_writer::SegmentWriter;
 use crate::search::buckets::{RowSource, TableSink};
-use crate::search::tables::{IdForm, narrow};
+use crate::search::id_form::IdForm;
+use crate::search::tables::narrow;
 
 /// The column of hashes, read back for the tables.
 pub(super) struct WrittenRows<'a, const BYTES: usize> {

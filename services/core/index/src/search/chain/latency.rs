@@ -21,10 +21,11 @@ use rand::{RngExt, SeedableRng};
 use crate::question::cancel::{Cancellation, Checkpoint};
 use crate::search::buckets::{TableSink, build};
 use crate::search::chunking::Chunking;
+use crate::search::id_form::IdForm;
 use crate::search::permutation::{DEFAULT_SEED, Permutation};
 use crate::search::pipeline::Scratch;
 use crate::search::signature::Instructions;
-use crate::search::tables::{ChainTables, IdForm, Lengths};
+use crate::search::tables::{ChainTables, Lengths};
 
 type Hash = [u8; 32];
 
