@@ -11,4 +11,5 @@ mod clips;
 mod hostile;
 mod alterations;
 mod command;
+mod asked;
 mod speed;

@@ -2,7 +2,7 @@
 //!
 //! It shares no code with what is judged. The rules are those of `vigie.model.v1.VideoRule`: frames of a quality below 50 count nowhere;
 //! equal hashes of one side are one; a frame lasts until the next of its list, whatever that one's quality, and the last as long as the
-//! one before it, at most a second.
+//! one before it, at most a second. Frames that begin within the same second match together, as far as time is counted.
 
 use std::collections::HashSet;
 
@@ -121,12 +121,17 @@ impl Footage {
     /// What matches, where these frames do.
     fn side(&self, matches: &[bool], first_ms: u32) -> Side {
         let (mut all, mut matched) = (HashSet::new(), HashSet::new());
+        let second = |begins: u32| begins / 1_000;
+        let begins = self.times.iter().zip(matches).filter(|(_, is_matched)| **is_matched);
+        let seconds: HashSet<u32> = begins.map(|((begins, _), _)| second(*begins)).collect();
         let mut side = Side { first_ms, ..Side::default() };
-        for ((hash, (_, lasts)), &is_matched) in self.hashes.iter().zip(&self.times).zip(matches) {
+        for ((hash, (begins, lasts)), &is_matched) in self.hashes.iter().zip(&self.times).zip(matches) {
             all.insert(hash);
             side.time_ms += lasts;
             if is_matched {
                 matched.insert(hash);
+            }
+            if seconds.contains(&second(*begins)) {
                 side.time_matched_ms += lasts;
             }
         }
@@ -207,12 +212,13 @@ mod tests {
             frame(3, 0, 90, 5_000),
         ];
         // Its first matches nothing, the next two the second and fourth of the item.
-        let query = [frame(7, 0, 90, 0), frame(1, 31, 90, 100), frame(1, 4, 90, 300), frame(2, 0, 90, 700)];
+        let query =
+            [frame(7, 0, 90, 0), frame(1, 31, 90, 1_000), frame(1, 4, 90, 1_200), frame(2, 0, 90, 2_000)];
         let matched = compare(&query, &item);
         assert_eq!(matched, None, "half of the query's hashes, and less of its time");
         let (nearest, evidence) = compare(&query[1..3], &item).unwrap();
         assert_eq!(nearest, 4);
-        assert_eq!(evidence.query, side(2, 2, 400, 400, 100));
+        assert_eq!(evidence.query, side(2, 2, 400, 400, 1_000));
         assert_eq!(evidence.item, side(3, 1, 2_500 + 500 + 1_500 + 1_000, 2_000, 2_500));
         assert_eq!(evidence.rules, Rule::ClipOfKnown.bit() | Rule::ThreatExchange.bit());
         assert_eq!(evidence.missing(), 0);
@@ -225,12 +231,16 @@ mod tests {
         four_of_five[2] = frame(7, 0, 90, 2_000);
         let (_, evidence) = compare(&four_of_five, &five).unwrap();
         assert_eq!((evidence.rules, evidence.missing()), (7, 200));
-        four_of_five[3].time_ms -= 1;
+        four_of_five[2].time_ms += 1;
         let (_, evidence) = compare(&four_of_five, &five).unwrap();
         assert_eq!(evidence.query.time_matched_ms, 4_001, "{evidence:?}");
-        four_of_five[3].time_ms += 2;
+        (four_of_five[2].time_ms, four_of_five[3].time_ms) = (2_000, 3_001);
         let (_, evidence) = compare(&four_of_five, &five).unwrap();
         assert_eq!(evidence.rules, 6, "a millisecond less than four fifths of the query");
+        // In one second with a frame that matches it would count with it.
+        four_of_five[2].time_ms = 1_999;
+        let (_, evidence) = compare(&four_of_five, &five).unwrap();
+        assert_eq!(evidence.query.time_matched_ms, evidence.query.time_ms);
         // One frame in common: enough where there are fewer than four.
         let long =
             [frame(0, 0, 90, 0), frame(5, 0, 90, 9_000), frame(6, 0, 90, 9_100), frame(7, 0, 90, 9_200)];

@@ -22,7 +22,7 @@ pub mod hash;
 pub mod frames;
 pub mod hex;
 
-pub use frames::distinct::DistinctFrames;
+pub use frames::distinct::{DistinctFrames, TimeLeft};
 pub use frames::{FRAME_BYTES, Frame, Frames, FramesError, PdqHash};
 pub use hash::{Hash, HashError, Md5Hash, Sha256Hash};
 pub use lookup::UnknownHashType;

@@ -46,7 +46,7 @@ pub mod topology;
 pub use vigie_hashes::frames;
 pub use vigie_hashes::{
     Distance, DistinctFrames, FRAME_BYTES, Frame, Frames, FramesError, Hash, HashError, HashType,
-    HashTypeSet, Md5Hash, Metric, PdqHash, Sha256Hash, UnknownHashType,
+    HashTypeSet, Md5Hash, Metric, PdqHash, Sha256Hash, TimeLeft, UnknownHashType,
 };
 
 pub use banks::{bank, bank_ref, bank_set, match_ratio, member};

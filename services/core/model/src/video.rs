@@ -2,7 +2,9 @@
 //!
 //! A video is a list of frames ([`Hash::frames`]). Its *usable* frames are those of quality 50 and more; equal hashes among them are one
 //! *distinct* hash. A frame lasts until the next frame of the list, the last one as long as the one before it, at most a second. Two
-//! hashes are near within the asked distance of [`HashType::VPDQ`]. A hash of one side *matches* if a hash of the other is near.
+//! hashes are near within the asked distance of [`HashType::VPDQ`]. A hash of one side *matches* if a hash of the other is near. Where
+//! time is counted, the usable frames that begin within the same second match together, if one of them does: an item that has every frame can
+//! so be compared with a query of one frame a second.
 //!
 //! [`HashType::VPDQ`]: vigie_hashes::HashType::VPDQ
 //! [`Hash::frames`]: vigie_hashes::Hash::frames
@@ -108,7 +110,7 @@ pub struct VideoSide {
     pub frames_matched: u32,
     /// Milliseconds that usable frames last.
     pub time_ms: u32,
-    /// Milliseconds that frames last whose hashes match.
+    /// Milliseconds that usable frames last that begin in a second of which one matches.
     pub time_matched_ms: u32,
     /// When the first matching frame is shown, in milliseconds: of the query the first that matches; of the item the nearest to that one,
     /// and of equally near ones the first.

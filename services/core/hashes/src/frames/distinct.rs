@@ -1,6 +1,5 @@
-//! What of a list of frames is compared: its usable frames, equal hashes as one, and how long each is shown.
+//! What of a list of frames is compared: its usable frames, equal hashes as one, and how long each second of them lasts.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -12,13 +11,28 @@ const LAST_MS_MAX: u32 = 1_000;
 /// The distinct hashes of the usable frames of a video, in the order in which they are first shown.
 ///
 /// A frame lasts until the next frame of the list, usable or not; the last one as long as the one before it, at most a second; the only
-/// one of a list a second. A hash lasts as long as all its usable frames together.
+/// one of a list a second. Usable frames that begin within the same second are one *stretch*, which lasts as long as they do. A stretch
+/// matches if one of its hashes does: so a list of every frame can be compared with one of a frame a second.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct DistinctFrames {
     hashes: Vec<PdqHash>,
-    lasts_ms: Vec<u32>,
     first_ms: Vec<u32>,
+    /// How long each stretch lasts, in milliseconds.
+    lasts_ms: Vec<u32>,
+    /// Which hashes are in which stretches, by hash, each pair once.
+    shown: Vec<(u32, u32)>,
+    /// Where the pairs of each hash begin in `shown`, and where the last ones end.
+    begins: Vec<u32>,
     time_ms: u32,
+}
+
+/// How long the stretches last of which a hash has not been taken.
+#[derive(Debug, Clone)]
+pub struct TimeLeft<'a> {
+    of: &'a DistinctFrames,
+    /// Hashes of each stretch that have not been taken.
+    open: Vec<u32>,
+    left_ms: u32,
 }
 
 impl DistinctFrames {
@@ -28,25 +42,19 @@ impl DistinctFrames {
         &self.hashes
     }
 
-    /// How long each hash is shown, in milliseconds.
-    #[must_use]
-    pub fn lasts_ms(&self) -> &[u32] {
-        &self.lasts_ms
-    }
-
     /// When each hash is first shown, in milliseconds from the beginning of the video; ascending.
     #[must_use]
     pub fn first_ms(&self) -> &[u32] {
         &self.first_ms
     }
 
-    /// How long all of them are shown, in milliseconds.
+    /// How long all stretches last, in milliseconds.
     #[must_use]
     pub const fn time_ms(&self) -> u32 {
         self.time_ms
     }
 
-    /// How many they are.
+    /// How many hashes there are.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.hashes.len()
@@ -58,24 +66,80 @@ impl DistinctFrames {
         self.hashes.is_empty()
     }
 
-    /// The numbers of the hashes, those that are shown longest first, and of equals the first that is shown.
+    /// How long the stretches last that have the hash of this number, in milliseconds.
+    #[must_use]
+    pub fn shown_ms(&self, at: usize) -> u32 {
+        self.stretches(at).map(|stretch| self.lasts_ms[stretch]).sum()
+    }
+
+    /// How long the stretches last of which a hash matches, in milliseconds.
+    #[must_use]
+    pub fn matched_ms(&self, matches: &[bool]) -> u32 {
+        let mut is_matched = vec![false; self.lasts_ms.len()];
+        for at in (0..self.len()).filter(|at| matches[*at]) {
+            self.stretches(at).for_each(|stretch| is_matched[stretch] = true);
+        }
+        self.lasts_ms.iter().zip(is_matched).filter(|(_, is_matched)| *is_matched).map(|(ms, _)| ms).sum()
+    }
+
+    /// All of the time, of which no hash has been taken.
+    #[must_use]
+    pub fn time_left(&self) -> TimeLeft<'_> {
+        let mut open = vec![0; self.lasts_ms.len()];
+        for (_, stretch) in &self.shown {
+            open[*stretch as usize] += 1;
+        }
+        TimeLeft { of: self, open, left_ms: self.time_ms }
+    }
+
+    /// The numbers of the hashes, stretch by stretch: those that last longest first, of equals those with the fewest hashes, then by time.
     #[must_use]
     pub fn longest_first(&self) -> Vec<usize> {
+        let counts = self.time_left().open;
+        // By the best of a hash's stretches.
+        let key = |at: usize| {
+            let keys = self.stretches(at).map(|stretch| (!self.lasts_ms[stretch], counts[stretch], stretch));
+            (keys.min(), at)
+        };
         let mut order: Vec<usize> = (0..self.len()).collect();
-        order.sort_by_key(|&at| Reverse(self.lasts_ms[at]));
+        order.sort_by_cached_key(|&at| key(at));
         order
     }
 
-    /// Of [`Self::longest_first`], how many have to be taken until the others are shown for less than `least_ms`.
+    /// Of [`Self::longest_first`], how many have to be taken until the stretches with others last less than `least_ms`.
     #[must_use]
     pub fn taken_until_less(&self, order: &[usize], least_ms: u64) -> usize {
-        let mut left = u64::from(self.time_ms);
+        let mut left = self.time_left();
         let is_needed = |at: &&usize| {
-            let is_needed = left >= least_ms;
-            left -= u64::from(self.lasts_ms[**at]);
+            let is_needed = u64::from(left.ms()) >= least_ms;
+            left.take(**at);
             is_needed
         };
         order.iter().take_while(is_needed).count()
+    }
+
+    /// The stretches that have the hash of this number.
+    fn stretches(&self, at: usize) -> impl Iterator<Item = usize> + '_ {
+        let pairs = self.begins[at] as usize..self.begins[at + 1] as usize;
+        self.shown[pairs].iter().map(|(_, stretch)| *stretch as usize)
+    }
+}
+
+impl TimeLeft<'_> {
+    /// Takes the hash of this number, which was not taken before.
+    pub fn take(&mut self, at: usize) {
+        for stretch in self.of.stretches(at) {
+            self.open[stretch] -= 1;
+            if self.open[stretch] == 0 {
+                self.left_ms -= self.of.lasts_ms[stretch];
+            }
+        }
+    }
+
+    /// How long the stretches last of which a hash has not been taken, in milliseconds.
+    #[must_use]
+    pub const fn ms(&self) -> u32 {
+        self.left_ms
     }
 }
 
@@ -94,19 +158,33 @@ impl Frames<'_> {
     #[must_use]
     pub fn distinct(self) -> DistinctFrames {
         let mut distinct = DistinctFrames::default();
-        let mut places: HashMap<PdqHash, usize> = HashMap::with_capacity(self.len());
+        let mut places: HashMap<PdqHash, u32> = HashMap::with_capacity(self.len());
+        let mut second = None;
         for (frame, lasts_ms) in self.with_lengths().filter(|(frame, _)| frame.is_usable()) {
-            distinct.time_ms += lasts_ms;
-            match places.entry(frame.pdq) {
-                Entry::Occupied(place) => distinct.lasts_ms[*place.get()] += lasts_ms,
-                Entry::Vacant(place) => {
-                    place.insert(distinct.len());
-                    distinct.hashes.push(frame.pdq);
-                    distinct.lasts_ms.push(lasts_ms);
-                    distinct.first_ms.push(frame.time_ms);
-                }
+            // Times do not descend.
+            if second != Some(frame.second()) {
+                second = Some(frame.second());
+                distinct.lasts_ms.push(0);
             }
+            let stretch = count(distinct.lasts_ms.len() - 1);
+            if let Some(lasts) = distinct.lasts_ms.last_mut() {
+                *lasts += lasts_ms;
+            }
+            distinct.time_ms += lasts_ms;
+            let place = match places.entry(frame.pdq) {
+                Entry::Occupied(place) => *place.get(),
+                Entry::Vacant(place) => {
+                    distinct.hashes.push(frame.pdq);
+                    distinct.first_ms.push(frame.time_ms);
+                    *place.insert(count(distinct.hashes.len() - 1))
+                }
+            };
+            distinct.shown.push((place, stretch));
         }
+        distinct.shown.sort_unstable();
+        distinct.shown.dedup();
+        let begin = |at: usize| distinct.shown.partition_point(|(place, _)| (*place as usize) < at);
+        distinct.begins = (0..=distinct.hashes.len()).map(|at| count(begin(at))).collect();
         distinct
     }
 
@@ -128,6 +206,11 @@ impl Frames<'_> {
     }
 }
 
+/// A list has at most 4,096 frames.
+fn count(frames: usize) -> u32 {
+    u32::try_from(frames).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,17 +222,25 @@ mod tests {
         Hash::of_frames(&frames).unwrap().frames().unwrap().distinct()
     }
 
+    /// Each hash, how long its stretches last, and when it is first shown; and how long all last.
     fn columns(frames: &[(u8, u8, u32)]) -> (Vec<(u8, u32, u32)>, u32) {
         let distinct = distinct(frames);
-        let rows = distinct.hashes().iter().zip(distinct.lasts_ms()).zip(distinct.first_ms());
-        (rows.map(|((hash, lasts), first)| (hash[0], *lasts, *first)).collect(), distinct.time_ms())
+        let rows = (0..distinct.len())
+            .map(|at| (distinct.hashes()[at][0], distinct.shown_ms(at), distinct.first_ms()[at]));
+        (rows.collect(), distinct.time_ms())
     }
 
     #[test]
-    fn a_hash_lasts_as_long_as_its_usable_frames() {
+    fn a_hash_is_shown_as_long_as_the_stretches_that_have_it() {
+        // The first second has the hash 1 for 200 ms, the next one 3 for 250 and 1 for 750.
         let frames = [(1, 100, 500), (2, 49, 700), (3, 50, 1_000), (1, 50, 1_250), (1, 49, 2_000)];
-        assert_eq!(columns(&frames), (vec![(1, 950, 500), (3, 250, 1_000)], 1_200));
+        assert_eq!(columns(&frames), (vec![(1, 1_200, 500), (3, 1_000, 1_000)], 1_200));
         assert_eq!(columns(&frames[1..2]), (vec![], 0));
+        let distinct = distinct(&frames);
+        assert_eq!(
+            [[false, false], [true, false], [false, true]].map(|matches| distinct.matched_ms(&matches)),
+            [0, 1_200, 1_000]
+        );
     }
 
     #[test]
@@ -161,16 +252,30 @@ mod tests {
     }
 
     #[test]
-    fn those_that_last_longest_are_taken_first() {
-        let frames = [(1, 100, 0), (2, 100, 10), (3, 100, 40), (4, 100, 50), (5, 100, 80)];
+    fn stretches_that_last_longest_are_taken_first_and_whole() {
+        // Stretches of 1,000, 2,000 (one frame), 1,000 (three frames), 1,000 and 1,000 ms.
+        let frames = [
+            (1, 100, 0),
+            (2, 100, 1_000),
+            (3, 100, 3_000),
+            (4, 100, 3_400),
+            (5, 100, 3_900),
+            (6, 100, 4_000),
+            (7, 100, 5_000),
+        ];
         let distinct = distinct(&frames);
+        assert_eq!(distinct.time_ms(), 6_000);
         let order = distinct.longest_first();
-        assert_eq!(order, [1, 3, 4, 0, 2]);
+        assert_eq!(order, [1, 0, 5, 6, 2, 3, 4]);
         let taken = |least_ms| distinct.taken_until_less(&order, least_ms);
-        assert_eq!(distinct.time_ms(), 110);
         assert_eq!(
-            [taken(0), taken(1), taken(20), taken(21), taken(88), taken(110), taken(111)],
-            [5, 5, 4, 3, 1, 1, 0]
+            [taken(6_001), taken(6_000), taken(4_800), taken(4_000), taken(1_000), taken(1)],
+            [0, 1, 1, 2, 7, 7]
         );
+        let mut left = distinct.time_left();
+        [2, 3].into_iter().for_each(|at| left.take(at));
+        assert_eq!(left.ms(), 6_000, "the stretch has a hash that was not taken");
+        left.take(4);
+        assert_eq!(left.ms(), 5_000);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use vigie_index::{BankFilter, Cancellation, Cancelled, Entry};
 use vigie_model::{BankId, Distance, DistinctFrames, ItemId};
 
-use super::routes::{Route, Routes, Weights};
+use super::routes::{Left, Route, Routes, Weights};
 use crate::shard::indexes::{IndexKey, Part, Snapshots};
 
 /// Rows near one frame in one index: beyond so many the frame is common.
@@ -47,12 +47,12 @@ struct Candidate {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Candidates {
+pub(super) struct Candidates<'a> {
     items: HashMap<ItemId, Candidate>,
     probe: Vec<State>,
     rest: Vec<State>,
     /// The frames that were not searched in both indexes.
-    left: Weights,
+    left: Left<'a>,
 }
 
 /// A row near a frame.
@@ -64,22 +64,22 @@ struct Row {
     part: Part,
 }
 
-impl Candidates {
+impl<'a> Candidates<'a> {
     /// Searches as many frames as the routes want, those that last longest first.
     pub(super) fn find(
         searched: Searched<'_>,
-        asked: &DistinctFrames,
+        asked: &'a DistinctFrames,
         routes: &Routes,
     ) -> Result<Self, Cancelled> {
         let mut candidates = Self {
             items: HashMap::new(),
             probe: vec![State::Open; asked.len()],
             rest: vec![State::Open; asked.len()],
-            left: Weights::of_all(asked),
+            left: Left::all(asked),
         };
         let order = asked.longest_first();
         let mut open = &order[..];
-        while routes.want_both(candidates.left) && !open.is_empty() {
+        while routes.want_both(candidates.left.weights()) && !open.is_empty() {
             open = candidates.search_next(searched, asked, open, routes)?;
         }
         if routes.can_narrow() {
@@ -105,10 +105,10 @@ impl Candidates {
         open: &'o [usize],
         routes: &Routes,
     ) -> Result<&'o [usize], Cancelled> {
-        let mut left = self.left;
+        let mut left = self.left.clone();
         let is_wanted = |at: &&usize| {
-            let is_wanted = routes.want_both(left);
-            left.take(Weights::of(asked, **at));
+            let is_wanted = routes.want_both(left.weights());
+            left.take(**at);
             is_wanted
         };
         let wanted = open.iter().take(FRAMES_AT_ONCE).take_while(is_wanted).count();
@@ -149,7 +149,7 @@ impl Candidates {
         }
         for at in frames {
             if self.is_searched(*at) {
-                self.left.take(Weights::of(asked, *at));
+                self.left.take(*at);
             }
         }
         Ok(())
@@ -181,9 +181,10 @@ impl Candidates {
 
     /// The items for which the rule of a route may hold, by what the indexes say.
     pub(super) fn that_may_match(&self, routes: &Routes) -> impl Iterator<Item = Entry> {
-        let may_match = |candidate: &Candidate| {
+        let left = self.left.weights();
+        let may_match = move |candidate: &Candidate| {
             routes.iter().any(|route| match route {
-                Route::Share { weight, least } => candidate.near.get(weight) + self.left.get(weight) >= least,
+                Route::Share { weight, least } => candidate.near.get(weight) + left.get(weight) >= least,
                 Route::Probes => candidate.is_probed,
                 Route::All => true,
             })
@@ -194,11 +195,12 @@ impl Candidates {
 
     /// The common frames for which an item may have been missed.
     pub(super) fn common_frames(&self, routes: &Routes) -> u32 {
+        let left = self.left.weights();
         let is_missed = |at: usize| {
             let is_common = |states: &[State]| states[at] == State::Common;
             routes.iter().any(|route| match route {
                 Route::Share { weight, least } => {
-                    self.left.get(weight) >= least && (is_common(&self.probe) || is_common(&self.rest))
+                    left.get(weight) >= least && (is_common(&self.probe) || is_common(&self.rest))
                 }
                 Route::Probes => is_common(&self.probe),
                 Route::All => is_common(&self.probe) || is_common(&self.rest),

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 use vigie_index::{Cancelled, Checkpoint, near_pairs};
 use vigie_model::{Distance, DistinctFrames, Percent, VideoEvidence, VideoRule, VideoRules, VideoSide};
 
-use super::routes::{Weight, Weights};
+use super::routes::{Left, Weight, Weights};
 
 /// Frames of one side that are compared with all of the other, before it is asked whether a rule can still hold.
 const FRAMES_AT_ONCE: usize = 8;
@@ -107,14 +107,15 @@ fn each_of(
 ) -> Result<bool, Cancelled> {
     let frames = side.frames;
     let whole = Weights::of_all(frames);
-    let mut missing = Weights::default();
-    let may_hold = |missing: Weights| {
+    // All but the frames that do not match.
+    let mut left = Left::all(frames);
+    let may_hold = |left: Weights| {
         limits.iter().any(|(weight, share)| {
             let whole = whole.get(*weight);
-            whole > 0 && whole - missing.get(*weight) >= share.of(whole)
+            whole > 0 && left.get(*weight) >= share.of(whole)
         })
     };
-    if !may_hold(missing) {
+    if !may_hold(left.weights()) {
         return Ok(false);
     }
     let mut hashes = Vec::with_capacity(FRAMES_AT_ONCE);
@@ -126,9 +127,9 @@ fn each_of(
             near(other, distance);
         })?;
         for at in some.iter().filter(|at| !side.matches[**at]) {
-            missing.add(Weights::of(frames, *at));
+            left.take(*at);
         }
-        if !may_hold(missing) {
+        if !may_hold(left.weights()) {
             return Ok(false);
         }
     }
@@ -141,12 +142,11 @@ impl<'a> Side<'a> {
     }
 
     fn side(&self, first: usize) -> VideoSide {
-        let matching = || self.matches.iter().zip(self.frames.lasts_ms()).filter(|(matches, _)| **matches);
         VideoSide {
             frames: count(self.frames.len()),
-            frames_matched: count(matching().count()),
+            frames_matched: count(self.matches.iter().filter(|matches| **matches).count()),
             time_ms: self.frames.time_ms(),
-            time_matched_ms: matching().map(|(_, lasts_ms)| lasts_ms).sum(),
+            time_matched_ms: self.frames.matched_ms(&self.matches),
             first_ms: self.frames.first_ms()[first],
         }
     }

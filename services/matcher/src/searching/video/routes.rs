@@ -1,14 +1,14 @@
 //! By which frames of a query the items are found for which a rule holds.
 //!
-//! - A rule that asks for a share of the query: the frames of the query that do not match weigh less than what the share leaves. So any frames
-//!   that weigh all but that have a frame among them that matches. Of 60 equal frames and 80 percent these are 13. What a frame weighs is what
-//!   the rule counts: its time, or one. They are searched in both indexes.
+//! - A rule that asks for a share of the query: what of the query does not match weighs less than what the share leaves. So frames are taken
+//!   until those that are left weigh less than the share, and one that was taken matches. Of 60 equal frames and 80 percent these are 13. What
+//!   frames weigh is what the rule counts: the seconds in which they are, or one each. They are searched in both indexes.
 //! - A rule that asks for a share of the item's time alone, of [`Percent::PROBED`] or more: a probe frame of the item matches some frame of the query.
 //!   All frames of the query are searched in the index of probe frames alone.
 //! - Any other rule that asks for a share of the item: all frames are searched in both indexes.
 
 use smallvec::SmallVec;
-use vigie_model::{DistinctFrames, Percent, VideoRule, VideoRules};
+use vigie_model::{DistinctFrames, Percent, TimeLeft, VideoRule, VideoRules};
 
 /// How the items are found for which one rule holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +47,9 @@ impl Weight {
 }
 
 impl Weights {
+    /// What a frame counts by itself; of its time more than that where other frames of the same second match too.
     pub(super) fn of(asked: &DistinctFrames, at: usize) -> Self {
-        Self { time_ms: asked.lasts_ms()[at].into(), count: 1 }
+        Self { time_ms: asked.shown_ms(at).into(), count: 1 }
     }
 
     pub(super) fn of_all(asked: &DistinctFrames) -> Self {
@@ -66,10 +67,30 @@ impl Weights {
         self.time_ms += other.time_ms;
         self.count += other.count;
     }
+}
 
-    pub(super) const fn take(&mut self, other: Self) {
-        self.time_ms -= other.time_ms;
-        self.count -= other.count;
+/// Frames that are taken one after the other, and what those weigh that are left: of time, all seconds of which a frame is left.
+#[derive(Debug, Clone)]
+pub(super) struct Left<'a> {
+    time: TimeLeft<'a>,
+    count: u64,
+}
+
+impl<'a> Left<'a> {
+    /// All frames.
+    pub(super) fn all(asked: &'a DistinctFrames) -> Self {
+        Self { time: asked.time_left(), count: asked.len() as u64 }
+    }
+
+    /// Takes a frame, which was not taken before.
+    pub(super) fn take(&mut self, at: usize) {
+        self.time.take(at);
+        self.count -= 1;
+    }
+
+    /// What is left.
+    pub(super) fn weights(&self) -> Weights {
+        Weights { time_ms: self.time.ms().into(), count: self.count }
     }
 }
 
@@ -161,10 +182,10 @@ mod tests {
     fn of_60_equal_frames_13_are_searched_for_four_fifths() {
         let frames = asked(&(0..60).map(|at| 1_000 * at).collect::<Vec<_>>());
         let routes = Routes::of(&VideoRules::default(), &frames);
-        let mut left = Weights::of_all(&frames);
+        let mut left = Left::all(&frames);
         let mut taken = 0;
-        while routes.want_both(left) {
-            left.take(Weights::of(&frames, taken));
+        while routes.want_both(left.weights()) {
+            left.take(taken);
             taken += 1;
         }
         assert_eq!(taken, 13);

@@ -42,11 +42,12 @@ pub(super) struct Asked<'a> {
     pub(super) radius: u32,
 }
 
-/// A distinct hash: itself, how long it is shown, and when first.
-type Distinct = ([u8; 32], u64, u64);
+/// A distinct hash: itself, and when it is first shown.
+type Distinct = ([u8; 32], u64);
 
-fn distinct(frames: &[Frame]) -> Vec<Distinct> {
-    let mut all: Vec<Distinct> = Vec::new();
+/// The distinct hashes of a video, and its seconds: how long the usable frames last that begin in each, and their hashes.
+fn distinct(frames: &[Frame]) -> (Vec<Distinct>, BTreeMap<u32, (u64, Vec<[u8; 32]>)>) {
+    let (mut all, mut seconds) = (Vec::<Distinct>::new(), BTreeMap::<u32, (u64, Vec<[u8; 32]>)>::new());
     for (at, frame) in frames.iter().enumerate() {
         let until = |at: usize| u64::from(frames[at + 1].time_ms - frames[at].time_ms);
         let lasts = if at + 1 < frames.len() {
@@ -59,26 +60,34 @@ fn distinct(frames: &[Frame]) -> Vec<Distinct> {
         if frame.quality < 50 {
             continue;
         }
-        match all.iter_mut().find(|one| one.0 == frame.pdq) {
-            Some(one) => one.1 += lasts,
-            None => all.push((frame.pdq, lasts, frame.time_ms.into())),
+        let second = seconds.entry(frame.time_ms / 1_000).or_default();
+        second.0 += lasts;
+        second.1.push(frame.pdq);
+        if !all.iter().any(|one| one.0 == frame.pdq) {
+            all.push((frame.pdq, frame.time_ms.into()));
         }
     }
-    all
+    (all, seconds)
 }
 
 fn bits(one: &[u8; 32], other: &[u8; 32]) -> u32 {
     (0..256).map(|bit| u32::from((one[bit / 8] ^ other[bit / 8]) >> (bit % 8) & 1)).sum()
 }
 
-fn side(all: &[Distinct], matches: &[bool], first: u64) -> VideoSide {
+fn side(
+    (all, seconds): &(Vec<Distinct>, BTreeMap<u32, (u64, Vec<[u8; 32]>)>),
+    matches: &[bool],
+    first: u64,
+) -> VideoSide {
     let small = |number: u64| u32::try_from(number).unwrap();
-    let matching = || all.iter().zip(matches).filter(|(_, matches)| **matches).map(|(one, _)| one);
+    let matching: Vec<[u8; 32]> =
+        all.iter().zip(matches).filter(|(_, matches)| **matches).map(|(one, _)| one.0).collect();
+    let matched = seconds.values().filter(|(_, hashes)| hashes.iter().any(|hash| matching.contains(hash)));
     VideoSide {
         frames: small(all.len() as u64),
-        frames_matched: small(matching().count() as u64),
-        time_ms: small(all.iter().map(|one| one.1).sum()),
-        time_matched_ms: small(matching().map(|one| one.1).sum()),
+        frames_matched: small(matching.len() as u64),
+        time_ms: small(seconds.values().map(|(lasts, _)| lasts).sum()),
+        time_matched_ms: small(matched.map(|(lasts, _)| lasts).sum()),
         first_ms: small(first),
     }
 }
@@ -124,16 +133,17 @@ impl Asked<'_> {
         let (query, item) = (distinct(query), distinct(item));
         let is_near = |one: &Distinct, other: &Distinct| bits(&one.0, &other.0) <= self.radius;
         let of_query: Vec<bool> =
-            query.iter().map(|one| item.iter().any(|other| is_near(one, other))).collect();
+            query.0.iter().map(|one| item.0.iter().any(|other| is_near(one, other))).collect();
         let of_item: Vec<bool> =
-            item.iter().map(|one| query.iter().any(|other| is_near(one, other))).collect();
-        let first = query.iter().zip(&of_query).find(|(_, matches)| **matches)?.0;
-        let nearest = item.iter().min_by_key(|other| bits(&first.0, &other.0))?;
-        let sides = (side(&query, &of_query, first.2), side(&item, &of_item, nearest.2));
+            item.0.iter().map(|one| query.0.iter().any(|other| is_near(one, other))).collect();
+        let first = query.0.iter().zip(&of_query).find(|(_, matches)| **matches)?.0;
+        let nearest = item.0.iter().min_by_key(|other| bits(&first.0, &other.0))?;
+        let sides = (side(&query, &of_query, first.1), side(&item, &of_item, nearest.1));
         let rules = self.rules.iter().filter(|rule| holds(rule, &sides.0, &sides.1)).map(|rule| rule.kind);
         let mut rules: Vec<VideoRuleKind> = rules.collect();
         rules.sort_unstable();
-        let distance = query.iter().flat_map(|one| item.iter().map(|other| bits(&one.0, &other.0))).min()?;
+        let pairs = query.0.iter().flat_map(|one| item.0.iter().map(|other| bits(&one.0, &other.0)));
+        let distance = pairs.min()?;
         (!rules.is_empty()).then(|| (Distance(u16::try_from(distance).unwrap()), sides.0, sides.1, rules))
     }
 
