@@ -90,7 +90,7 @@ fn failure(matched: &Matched) -> DecodeFailureKind {
 fn pan(studio: &Studio, number: u64, name: &str) -> Vec<u8> {
     studio.picture(number, 1_280, 720);
     let crop = "crop=w=320:h=180:x=(iw-320)*t/6:y=(ih-180)*t/6";
-    studio.make(&format!("-loop 1 -framerate 25 -i p{number:03}.png -t 6 -vf {crop} {CODER} {name}"))
+    studio.make(&format!("-loop 1 -framerate 10 -i p{number:03}.png -t 6 -vf {crop} {CODER} {name}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,7 +104,7 @@ async fn copies_of_a_known_video_are_known_and_what_was_not_searched_is_said() {
     let known = pan(&studio, 3, "known.avi");
     let hashing = asked.client.hash_video(known.clone().into(), true, Deadline::now() + ANSWERED_WITHIN);
     let HashedVideo { decoded, hashes } = hashing.await.unwrap();
-    assert!((20..=150).contains(&decoded.frames_seen) && decoded.partial.is_none(), "{decoded:?}");
+    assert!((20..=60).contains(&decoded.frames_seen) && decoded.partial.is_none(), "{decoded:?}");
     assert_eq!(hashes[0].frames().unwrap().len(), decoded.frames_seen as usize);
     let known_digests = digests(&known);
     assert_eq!(&hashes[1..], &known_digests[..], "there are no black bars");

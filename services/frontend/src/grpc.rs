@@ -115,7 +115,7 @@ impl MatchService for Grpc {
     async fn match_video(
         &self,
         request: Request<Streaming<pb::MatchVideoRequest>>,
-    ) -> Result<Response<pb::MatchResponse>, Status> {
+    ) -> Result<Response<pb::MatchVideoResponse>, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
         let (call, answers) = (Call::of(&request), Answers::of(&request));
         let called = Called::of(&request)?;
@@ -136,7 +136,7 @@ impl MatchService for Grpc {
         rooms.send();
         let answered = answered?;
         called.count(Code::Ok, matches(&answered));
-        Ok(Response::new(answered))
+        Ok(Response::new(pb::MatchVideoResponse { response: Some(answered) }))
     }
 
     async fn hash_video(

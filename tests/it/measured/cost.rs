@@ -378,7 +378,7 @@ impl MatchService for Echo {
     async fn match_video(
         &self,
         _: Request<Streaming<pb::MatchVideoRequest>>,
-    ) -> Result<Response<pb::MatchResponse>, Status> {
+    ) -> Result<Response<pb::MatchVideoResponse>, Status> {
         Err(Status::unimplemented("it only echoes"))
     }
 

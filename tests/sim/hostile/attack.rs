@@ -165,7 +165,7 @@ impl Attack {
                 let start =
                     pb_matching::MatchVideoStart { options: with.lookup().options, ..Default::default() };
                 let request = pb_matching::MatchVideoRequest { part: Some(Part::Start(start)) };
-                self.put::<pb_matching::MatchResponse>(method, request).await
+                self.put::<pb_matching::MatchVideoResponse>(method, request).await
             }
             Method::HashVideo => {
                 use pb_matching::hash_video_request::Part;

@@ -57,7 +57,7 @@ impl MatchService for Service {
     async fn match_video(
         &self,
         _: Request<Streaming<pb::MatchVideoRequest>>,
-    ) -> Result<Response<pb::MatchResponse>, Status> {
+    ) -> Result<Response<pb::MatchVideoResponse>, Status> {
         Err(Status::unimplemented("nobody asks for it"))
     }
 

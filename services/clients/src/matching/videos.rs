@@ -74,7 +74,8 @@ impl MatchClient {
                 }))
             });
             let answer = explained(&target, call.await).await?;
-            answer.try_into().map_err(|invalid| target.unreadable(&invalid))
+            let answer = answer.response.ok_or_else(|| Invalid::missing("response"));
+            answer.and_then(MatchAnswer::try_from).map_err(|invalid| target.unreadable(&invalid))
         };
         self.pool.call(ask).await
     }

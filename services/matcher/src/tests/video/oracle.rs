@@ -45,8 +45,11 @@ pub(super) struct Asked<'a> {
 /// A distinct hash: itself, and when it is first shown.
 type Distinct = ([u8; 32], u64);
 
+/// How long the usable frames of a second last, and their hashes.
+type Second = (u64, Vec<[u8; 32]>);
+
 /// The distinct hashes of a video, and its seconds: how long the usable frames last that begin in each, and their hashes.
-fn distinct(frames: &[Frame]) -> (Vec<Distinct>, BTreeMap<u32, (u64, Vec<[u8; 32]>)>) {
+fn distinct(frames: &[Frame]) -> (Vec<Distinct>, BTreeMap<u32, Second>) {
     let (mut all, mut seconds) = (Vec::<Distinct>::new(), BTreeMap::<u32, (u64, Vec<[u8; 32]>)>::new());
     for (at, frame) in frames.iter().enumerate() {
         let until = |at: usize| u64::from(frames[at + 1].time_ms - frames[at].time_ms);
@@ -74,11 +77,7 @@ fn bits(one: &[u8; 32], other: &[u8; 32]) -> u32 {
     (0..256).map(|bit| u32::from((one[bit / 8] ^ other[bit / 8]) >> (bit % 8) & 1)).sum()
 }
 
-fn side(
-    (all, seconds): &(Vec<Distinct>, BTreeMap<u32, (u64, Vec<[u8; 32]>)>),
-    matches: &[bool],
-    first: u64,
-) -> VideoSide {
+fn side((all, seconds): &(Vec<Distinct>, BTreeMap<u32, Second>), matches: &[bool], first: u64) -> VideoSide {
     let small = |number: u64| u32::try_from(number).unwrap();
     let matching: Vec<[u8; 32]> =
         all.iter().zip(matches).filter(|(_, matches)| **matches).map(|(one, _)| one.0).collect();
