@@ -1,8 +1,8 @@
 //! The rows of indexes that an item has: the one place from which they follow, for adding, removing, loading and the audit.
 //!
 //! A hash is one row of the index of its type and length. A video is a row for each distinct hash of its usable frames, in two indexes:
-//! its *probe* frames and the *rest*. Probe frames are those that last longest, of equals the first, until the others last less than
-//! [`Percent::PROBED`] of the time of all. So an item of which such a share matches, by time, matches in a probe frame at least, and a search
+//! its *probe* frames and the *rest*. Probe frames are those of the stretches that last longest ([`vigie_model::DistinctFrames`]), until the
+//! stretches with others last less than [`Percent::PROBED`] of the time of all. So an item of which such a share matches, by time, matches in a probe frame at least, and a search
 //! for that alone leaves the rest out.
 //!
 //! What is a probe follows from the bytes of one hash. An item whose videos have a frame in common has one row for it in each index.
