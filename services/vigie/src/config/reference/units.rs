@@ -1,7 +1,7 @@
 //! The unit of a number, which its name holds.
 
 /// Words of names and their units; the first that a name holds counts.
-const UNITS: [(&str, &str); 45] = [
+const UNITS: [(&str, &str); 46] = [
     ("bytes_per_second", "bytes/s"),
     ("bytes", "bytes"),
     ("attempts_hosts", "hosts"),
@@ -27,6 +27,7 @@ const UNITS: [(&str, &str); 45] = [
     ("changes", "changes"),
     ("write_queue", "writes"),
     ("hashing_queue", "images"),
+    ("video_queue", "videos"),
     ("banks", "banks"),
     ("rows", "rows"),
     ("followers", "followers"),
