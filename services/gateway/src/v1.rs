@@ -166,10 +166,12 @@ mod tests {
     use crate::config::Config;
 
     /// Paths whose POST changes nothing.
-    const ASKING: [&str; 6] = [
+    const ASKING: [&str; 8] = [
         "/v1/match",
         "/v1/match/image",
+        "/v1/match/video",
         "/v1/hash",
+        "/v1/hash/video",
         "/v1/items/find",
         "/v1/policy/try",
         "/v1/decisions/{decision_id}/compare",
@@ -261,6 +263,6 @@ mod tests {
             assert!(schemas.contains_key(name), "{name}");
         }
         assert_eq!(schemas["MatchAsked"]["additionalProperties"], false);
-        assert_eq!(schemas["ImageFile"]["format"], "binary");
+        assert_eq!(schemas["FileBody"]["format"], "binary");
     }
 }
