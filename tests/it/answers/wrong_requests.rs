@@ -124,7 +124,7 @@ async fn every_wrong_match_request_is_refused_in_words() {
         (request(good(), far), invalid, "options.max_distance[0].distance", "0 to 64"),
         (request(good(), negative), invalid, "options.limit", "1 to 1000"),
         (request(good(), share), invalid, "options.min_coverage", "0.0 to 1.0"),
-        (request(pb::MatchQuery::default(), options()), invalid, "queries[0].content", "image or its hashes"),
+        (request(pb::MatchQuery::default(), options()), invalid, "queries[0].content", "video or its hashes"),
         (nothing, invalid, "queries", "1 to 256"),
         (many, invalid, "options.limit", "at most 25600"),
         (request(good(), unknown_bank), Code::NotFound, "", "no bank named nowhere"),

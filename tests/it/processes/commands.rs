@@ -71,12 +71,13 @@ fn the_status_shows_what_answers_and_a_line_for_what_does_not() {
     assert_eq!(ready, 4, "{:?}", finished.lines);
 
     let finished = text(&["status", "--coordinator", NOWHERE], &up);
-    assert_eq!((finished.code, finished.lines.len()), (4, 2), "{:?}", finished.lines);
-    assert!(
-        finished.lines[0].contains("sequence") && finished.lines[1].contains("NO ANSWER"),
-        "{:?}",
-        finished.lines
-    );
+    let [bank, coordinator, frontend] = &finished.lines[..] else { panic!("{:?}", finished.lines) };
+    assert_eq!(finished.code, 4);
+    assert!(bank.contains("sequence") && coordinator.contains("NO ANSWER"), "{:?}", finished.lines);
+    assert!(frontend.starts_with("frontend     http://") && frontend.contains("  videos "), "{frontend}");
+    let finished = text(&["status", "--frontend", NOWHERE], &up);
+    assert_eq!(finished.code, 0, "others may be reached: {}", finished.stderr);
+    assert!(finished.lines[2].starts_with("frontend     NO ANSWER  "), "{:?}", finished.lines);
 
     let (code, lines) = json(&["status", "--bank-url", NOWHERE], &up);
     let status = &lines[0];
