@@ -87,7 +87,7 @@ fn scenarios_are_listed_where_none_or_an_unknown_one_is_named_and_in_the_help() 
         let finished = loadtest(args);
         assert_eq!(finished.code, 2, "{}", finished.stderr);
         let listed = finished.stderr.lines().filter(|line| line.starts_with("  ")).count();
-        assert_eq!(listed, 10, "{}", finished.stderr);
+        assert_eq!(listed, 11, "{}", finished.stderr);
         assert!(finished.stderr.contains("  rolling-restart "), "{}", finished.stderr);
     }
     for args in [["run", "--help"], ["find-max", "--help"]] {

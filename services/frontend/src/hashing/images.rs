@@ -26,6 +26,7 @@ impl Media for Images {
 
     const NAMES: Names = Names {
         file: "image",
+        span: "hash an image",
         hashed: ("vigie_images_hashed", "Images that were decoded and hashed"),
         failures: (
             "vigie_image_decode_failures",

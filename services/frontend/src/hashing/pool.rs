@@ -65,6 +65,8 @@ pub(crate) trait Media: Clone + Send + Sync + 'static {
 pub(crate) struct Names {
     /// One file: "image".
     pub(crate) file: &'static str,
+    /// The span in which one file is hashed.
+    pub(crate) span: &'static str,
     pub(crate) hashed: (&'static str, &'static str),
     pub(crate) failures: (&'static str, &'static str),
     pub(crate) queued: (&'static str, &'static str),
@@ -186,7 +188,7 @@ impl<M: Media> HashingPool<M> {
         deadline: tokio::time::Instant,
     ) -> Result<Hashed<M::Hashes>, HashingError> {
         // With the time that it waits for its turn.
-        let mut span = trace::child("hash a file");
+        let mut span = trace::child(M::NAMES.span);
         let (reply, answer) = oneshot::channel();
         let queue = match priority {
             Priority::Interactive => &self.interactive,

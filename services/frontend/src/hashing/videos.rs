@@ -25,6 +25,7 @@ impl Media for Videos {
 
     const NAMES: Names = Names {
         file: "video",
+        span: "hash a video",
         hashed: ("vigie_videos_hashed", "Videos that were decoded and hashed, in part at least"),
         failures: (
             "vigie_video_decode_failures",
