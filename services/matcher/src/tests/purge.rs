@@ -8,15 +8,14 @@ use std::time::Duration;
 use vigie_follow::Proof;
 use vigie_index::measuring::permute;
 use vigie_model::{
-    BankId, Change, ChangeKind, FeedRange, Hash, Item, ItemContent, ItemDraft, ItemId, MemberId, Sequence,
-    UnixMillis,
+    BankId, Change, ChangeKind, Hash, Item, ItemContent, ItemDraft, ItemId, MemberId, Sequence, UnixMillis,
 };
 
 use super::fake_bank::FakeBank;
 use super::follow::{Follower, plan as follower_plan, whole};
 use super::publication::publishing;
 use super::snapshot::{files_below, plan};
-use super::{LOG, Step, identity, name};
+use super::{Step, identity, name, range};
 use crate::following::replica::Replica;
 use crate::metrics::MatcherMetrics;
 use crate::saving::plan::StorePlan;
@@ -72,7 +71,7 @@ struct Fed {
 
 impl Fed {
     fn take(&mut self, kinds: impl IntoIterator<Item = ChangeKind>) {
-        let after = Sequence(self.sequence);
+        let after = self.sequence;
         let changes: Vec<Change> = kinds
             .into_iter()
             .map(|kind| {
@@ -80,20 +79,7 @@ impl Fed {
                 Change { sequence: Sequence(self.sequence), kind }
             })
             .collect();
-        let through = Sequence(self.sequence);
-        let range = FeedRange {
-            log: LOG,
-            after,
-            through,
-            head: through,
-            head_committed: None,
-            chain: None,
-            changes,
-            first_committed: None,
-            digest: None,
-            members_on: false,
-        };
-        assert_eq!(self.shard.apply(range), Ok(Proof::None));
+        assert_eq!(self.shard.apply(range(after, changes)), Ok(Proof::None));
     }
 
     fn create(&mut self, bank: u32) {

@@ -11,7 +11,7 @@ use vigie_index::Cancellation;
 use vigie_model::change::Cursor;
 use vigie_model::{ANSWER_BYTES_MAX, Bank, Change, FeedRange, ItemId, MemberId, Sequence, UnixMillis};
 
-use super::{LOG, Replay, Step, identity, item_of, options, query};
+use super::{LOG, Replay, Step, identity, item_of, options, query, range};
 use crate::saving::manifest::Manifest;
 use crate::saving::plan::StorePlan;
 use crate::saving::snapshot::{SaveError, save};
@@ -53,16 +53,11 @@ impl Log {
         let changes = self.changes.iter().filter(|change| change.sequence > after).cloned().collect();
         let digest = Some(self.replay.digest());
         let range = FeedRange {
-            log: LOG,
-            after,
             through,
             head: through,
-            head_committed: None,
-            chain: None,
-            changes,
-            first_committed: None,
             digest,
             members_on: self.members_on,
+            ..range(after.0, changes)
         };
         assert_eq!(shard.apply(range), Ok(Proof::Equal));
     }
@@ -420,21 +415,8 @@ async fn measure() {
         let kind = |item: vigie_model::Item| vigie_model::ChangeKind::ItemAdded(item);
         let changes: Vec<Change> =
             ids.map(|id| Change { sequence: Sequence(id), kind: kind(item(id)) }).collect();
-        let through = changes.last().map_or(after, |change| change.sequence);
         let begun = std::time::Instant::now();
-        let range = FeedRange {
-            log: LOG,
-            after,
-            through,
-            head: through,
-            head_committed: None,
-            chain: None,
-            changes,
-            first_committed: None,
-            digest: None,
-            members_on: false,
-        };
-        shard.apply(range).unwrap();
+        shard.apply(range(after.0, changes)).unwrap();
         timed("apply before", begun);
         let begun = std::time::Instant::now();
         plans.save(&shard).unwrap();

@@ -10,7 +10,7 @@ use vigie_model::{
 };
 
 use super::snapshot::{Log, copy_of, loaded, plan};
-use super::{LOG, empty_shard, identity, name, options};
+use super::{empty_shard, identity, name, options, range};
 use crate::error::SearchError;
 use crate::saving::manifest::Manifest;
 use crate::saving::plan::StorePlan;
@@ -39,21 +39,9 @@ fn apply(shard: &Shard, sequence: u64, kind: ChangeKind, living: &[(u64, &[Hash]
     for (item, hashes) in living {
         digest += SetDigest::of_item(ItemId(*item), hashes);
     }
-    let (after, through) = (Sequence(sequence - 1), Sequence(sequence));
-    let changes = vec![Change { sequence: through, kind }];
+    let changes = vec![Change { sequence: Sequence(sequence), kind }];
     let digest = Some(digest);
-    let range = FeedRange {
-        log: LOG,
-        after,
-        through,
-        head: through,
-        head_committed: None,
-        chain: None,
-        changes,
-        first_committed: None,
-        digest,
-        members_on: false,
-    };
+    let range = FeedRange { digest, ..range(sequence - 1, changes) };
     assert_eq!(shard.apply(range), Ok(Proof::Equal));
 }
 

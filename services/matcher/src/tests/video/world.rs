@@ -19,7 +19,7 @@ use crate::shard::audit::{Audited, audit};
 use crate::shard::indexes::IndexPlan;
 use crate::shard::loading::Loading;
 use crate::shard::state::Shard;
-use crate::tests::{LOG, exact, name};
+use crate::tests::{LOG, exact, name, range};
 
 pub(super) struct World {
     pub(super) shards: Vec<Shard>,
@@ -59,16 +59,10 @@ impl World {
             };
             let changes = changes.iter().filter(is_of_shard).cloned().collect();
             let range = FeedRange {
-                log: LOG,
-                after,
                 through,
                 head: through,
-                head_committed: None,
-                chain: None,
-                changes,
-                first_committed: None,
                 digest: Some(self.digest(identity)),
-                members_on: false,
+                ..range(after.0, changes)
             };
             assert_eq!(shard.apply(range), Ok(Proof::Equal));
         }
