@@ -26,7 +26,7 @@ pub(crate) enum Stream {
     Request,
     /// Videos, by number.
     Video,
-    /// What of a video is copied, and how, by the copy's number.
+    /// The part of a video that is copied, and the change made to it, by the copy's number.
     VideoCopy,
     /// Title cards that videos share, by number.
     VideoTitle,

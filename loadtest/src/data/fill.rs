@@ -29,7 +29,7 @@ const FIRST_WITHIN: Duration = Duration::from_secs(10);
 /// How long a batch may take, retries and all.
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// One batch, by the first of it.
+/// A batch of the plan, named by its first row or video.
 #[derive(Debug, Clone, Copy)]
 enum Part {
     Rows(u32),

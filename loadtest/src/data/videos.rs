@@ -28,11 +28,11 @@ pub(crate) const FRAMES_LEAST: u32 = 8;
 /// The most: a video that holds another one is up to twice as long, and a hash has 4,096 frames.
 pub(crate) const FRAMES_MOST: u32 = 2_048;
 
-/// One video in this many is a copy of one before it.
+/// Of so many videos one is a copy of an earlier video.
 const COPY_EVERY: u32 = 5;
-/// One original in this many is copied: twice and more, on average.
+/// Of so many originals one is copied, on average twice or more.
 const COPIED_SHARE: u32 = 8;
-/// One original in this many begins with a title card.
+/// Of so many originals one begins with a title card.
 const TITLED_EVERY: u64 = 3;
 /// Title cards that there are.
 const TITLES: u64 = 4;
@@ -111,7 +111,7 @@ impl Videos {
         }
         while frames.len() < length {
             let pdq = match (frames.last(), draw.below(10)) {
-                // It stays, or hardly changes.
+                // The picture stays, or hardly changes.
                 (Some(last), 0) => last.pdq,
                 (Some(last), 1..=3) => {
                     let mut pdq = last.pdq;
@@ -210,7 +210,7 @@ fn sparse(frames: &[Frame], draw: &mut Draw) -> Vec<Frame> {
     at_zero(frames.iter().copied().step_by(step).collect())
 }
 
-/// One after the other, with a second between them.
+/// Joins videos, one after the other, with a second between them.
 fn joined<const N: usize>(parts: [Vec<Frame>; N]) -> Vec<Frame> {
     let mut whole: Vec<Frame> = Vec::new();
     for part in parts {

@@ -16,7 +16,7 @@ use crate::data::videos::Frame;
 const QUALITY_LEAST: u8 = 50;
 /// How long the last frame lasts at most, and a frame that has none before it.
 const LAST_MS_MAX: u32 = 1_000;
-/// What the usual rules ask for, in percent of a side.
+/// The share of a side that the usual rules ask for, in percent.
 const PERCENT: u64 = 80;
 /// A side with fewer distinct hashes is content with one that matches.
 const FEW: u32 = 4;
@@ -34,7 +34,7 @@ pub(crate) enum Rule {
     ThreatExchange,
 }
 
-/// What of one side matches.
+/// The matching part of one side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Side {
     /// Distinct hashes.
@@ -51,7 +51,7 @@ pub(crate) struct Side {
 pub(crate) struct Evidence {
     pub(crate) query: Side,
     pub(crate) item: Side,
-    /// One bit for each rule that holds.
+    /// The rules that hold, one bit each.
     pub(crate) rules: u8,
 }
 
