@@ -1,5 +1,6 @@
 //! The configuration of a gateway, and its limits.
 
+mod console;
 mod fetch;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use vigie_clients::{Bearer, CoordinatorClient, MatchClient, Network};
 use vigie_serving::ServingConfig;
 use zeroize::Zeroizing;
 
+pub use console::ConsoleConfig;
 pub use fetch::FetchConfig;
 
 /// The most endpoints of one service.
@@ -71,6 +73,8 @@ pub struct Config {
     pub status_age_ms_max: u64,
     /// Fetching of pictures by their URLs.
     pub fetch: FetchConfig,
+    /// The console: pages in a browser, at `/console/`.
+    pub console: ConsoleConfig,
     /// Limits of connections and the times of a shutdown. Its limits of calls and bytes are of no meaning here.
     pub serving: ServingConfig,
     /// The directory of members. Its banks are also those that the gateway calls; at least one.
@@ -98,6 +102,7 @@ impl Default for Config {
             deadline_ms: 10_000,
             status_age_ms_max: 10_000,
             fetch: FetchConfig::default(),
+            console: ConsoleConfig::default(),
             serving: ServingConfig::default(),
             directory: DirectoryConfig::default(),
             access: AccessConfig::default(),
@@ -172,6 +177,7 @@ impl Config {
         faults.extend(self.serving.faults());
         let inner = [
             ("fetch", self.fetch.faults()),
+            ("console", self.console.faults()),
             ("directory", self.directory.faults()),
             ("access", self.access.faults()),
             ("processes", self.processes.faults()),

@@ -16,8 +16,12 @@ use crate::problem::Problem;
 #[derive(Debug, Clone)]
 pub(crate) struct Hosts(Vec<String>);
 
-/// Tells how far the asking page is from the gateway.
+/// How far the asking page is from the gateway.
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
+/// Whether a person goes to the page, or a script asks for it.
+const SEC_FETCH_MODE: &str = "sec-fetch-mode";
+/// Whether the answer is shown as a page.
+const SEC_FETCH_DEST: &str = "sec-fetch-dest";
 
 impl Hosts {
     /// `localhost`, every IP address, and these names, with or without a port.
@@ -47,6 +51,31 @@ impl Hosts {
         }
     }
 
+    /// Refuses a request for a page of the console that a page of another site may have asked for. A link from elsewhere may lead to a page,
+    /// since reading one changes nothing and no other site sees the answer. `has_session`: the request carries a session's cookie, which a browser
+    /// sends to the name alone by which it got the cookie, so that every name may be used.
+    pub(super) fn check_page(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        has_session: bool,
+    ) -> Result<(), Problem> {
+        let is_link = matches!(*method, Method::GET | Method::HEAD)
+            && headers.get(SEC_FETCH_MODE).is_some_and(|mode| mode.as_bytes() == b"navigate")
+            && headers.get(SEC_FETCH_DEST).is_some_and(|of| of.as_bytes() == b"document");
+        match (self.check(method, headers), has_session) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), true) if is_link => Ok(()),
+            (Err(_), false)
+                if is_link && one(headers, &header::HOST).is_some_and(|host| self.is_ours(host)) =>
+            {
+                Ok(())
+            }
+            (Err(_), true) if is_of_same_site(headers) => Ok(()),
+            (Err(problem), _) => Err(problem),
+        }
+    }
+
     fn is_ours(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
@@ -62,6 +91,17 @@ fn one<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Option<&'h str>
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)
+}
+
+/// Whether a browser says that a page of this server asks, or a person has typed the address.
+fn is_of_same_site(headers: &HeaderMap) -> bool {
+    let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
+    let Some(host) = one(headers, &header::HOST) else { return false };
+    let is_own = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| is_of(origin, host));
+    match headers.get(header::ORIGIN) {
+        None => matches!(site, None | Some(b"same-origin" | b"none")),
+        Some(origin) => is_own(origin) && matches!(site, None | Some(b"same-origin")),
+    }
 }
 
 /// Whether a page of this origin is of this host.

@@ -1,0 +1,73 @@
+//! Every page with its handlers and with the methods of the services that it is of. One of them has to be open to the person's roles, or the page does
+//! not exist for that person.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use axum::Router;
+use axum::routing::MethodRouter;
+use vigie_consortium::rights::Method;
+
+use crate::console::page::Failed;
+use crate::console::{Console, sign_in, start};
+
+/// One path of the console.
+pub(crate) struct Route {
+    /// The whole path, as axum matches it.
+    pub(crate) path: &'static str,
+    /// The methods of which one is needed to read the page. None: everybody may.
+    pub(crate) reads: &'static [Method],
+    /// The methods of which one is needed to send its form. None: everybody may.
+    pub(crate) changes: &'static [Method],
+    /// The handlers.
+    pub(crate) handlers: MethodRouter<Console>,
+}
+
+impl Route {
+    /// A page without a form.
+    pub(crate) fn page(
+        path: &'static str,
+        reads: &'static [Method],
+        handlers: MethodRouter<Console>,
+    ) -> Self {
+        Self { path, reads, changes: &[], handlers }
+    }
+
+    /// A page with a form that is sent to the same path, or a form alone.
+    pub(crate) fn form(
+        path: &'static str,
+        reads: &'static [Method],
+        changes: &'static [Method],
+        handlers: MethodRouter<Console>,
+    ) -> Self {
+        Self { path, reads, changes, handlers }
+    }
+}
+
+/// All pages.
+fn all() -> Vec<Route> {
+    [start::routes(), sign_in::routes()].into_iter().flatten().collect()
+}
+
+/// The methods for reading and for changing, by path.
+type Rights = HashMap<&'static str, (&'static [Method], &'static [Method])>;
+
+static RIGHTS: LazyLock<Rights> =
+    LazyLock::new(|| all().into_iter().map(|route| (route.path, (route.reads, route.changes))).collect());
+
+/// The methods of which one is needed for a path; `None` where it is no page.
+pub(crate) fn rights(path: &str, reads: bool) -> Option<&'static [Method]> {
+    RIGHTS.get(path).map(|(read, change)| if reads { *read } else { *change })
+}
+
+/// The router of all pages, with the answer to what is no page.
+pub(crate) fn router() -> Router<Console> {
+    let routed = all().into_iter().fold(Router::new(), |router, Route { path, handlers, .. }| {
+        router.route(path, handlers.fallback(not_there))
+    });
+    routed.route("/console/{*any}", axum::routing::any(not_there))
+}
+
+async fn not_there() -> Failed {
+    Failed::not_there()
+}
