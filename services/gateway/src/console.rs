@@ -27,6 +27,20 @@ mod assets;
 mod routes;
 mod start;
 mod sign_in;
+mod check;
+mod banks;
+mod items;
+mod adding;
+mod opinions;
+mod review;
+mod members;
+mod policies;
+mod sharing;
+mod exchanges;
+mod cases;
+mod reports;
+mod audit;
+mod health;
 
 use std::sync::Arc;
 

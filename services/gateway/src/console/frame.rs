@@ -26,8 +26,40 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// The settings of `htmx`: no inline style, no evaluated text, nothing from elsewhere, and no page kept in the browser's storage.
 const HTMX: &str = r#"{"includeIndicatorStyles":false,"allowEval":false,"allowScriptTags":false,"selfRequestsOnly":true,"historyCacheSize":0,"refreshOnHistoryMiss":true}"#;
 
+/// The pages of a group, each with the key of its words and its path.
+type Pages = &'static [(&'static str, &'static str)];
+
 /// The navigation: groups, each with its pages. A page stands in it where the person's roles may read it.
-const NAVIGATION: [(&str, &[(&str, &str)]); 1] = [("frame.nav.work", &[("frame.nav.start", "/console/")])];
+const NAVIGATION: [(&str, Pages); 4] = [
+    (
+        "frame.nav.work",
+        &[
+            ("frame.nav.start", "/console/"),
+            ("frame.nav.check", "/console/check"),
+            ("frame.nav.review", "/console/review"),
+        ],
+    ),
+    (
+        "frame.nav.known",
+        &[
+            ("frame.nav.banks", "/console/banks"),
+            ("frame.nav.find", "/console/items"),
+            ("frame.nav.exchanges", "/console/exchanges"),
+        ],
+    ),
+    (
+        "frame.nav.consortium",
+        &[
+            ("frame.nav.members", "/console/members"),
+            ("frame.nav.keys", "/console/keys"),
+            ("frame.nav.policy", "/console/policy"),
+            ("frame.nav.cases", "/console/cases"),
+            ("frame.nav.reports", "/console/reports"),
+            ("frame.nav.audit", "/console/audit"),
+        ],
+    ),
+    ("frame.nav.cluster", &[("frame.nav.health", "/console/health")]),
+];
 
 /// Puts a request into the frame.
 pub(super) async fn frame(State(console): State<Console>, mut request: Request, next: Next) -> Response {

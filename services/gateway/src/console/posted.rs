@@ -1,10 +1,12 @@
 //! A form that a person has sent. Its token against cross-site requests is checked before anything of it is used.
 
 use axum::body::Body;
-use axum::extract::FromRequest;
+use axum::extract::{FromRequest, FromRequestParts};
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode};
 use rand::distr::{Alphanumeric, SampleString as _};
+use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 use vigie_clients::IdempotencyKey;
 
@@ -69,6 +71,23 @@ impl Posted {
         let once = self.field(ONCE_FIELD);
         let fits = (8..=64).contains(&once.len()) && once.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if fits { IdempotencyKey::named(format!("console-{once}{part}")) } else { IdempotencyKey::random() }
+    }
+}
+
+/// The query of a page. A field that does not fit is named; one that is not known is ignored, since links add some.
+#[derive(Debug)]
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Failed;
+
+    async fn from_request_parts(head: &mut Parts, _: &S) -> Result<Self, Failed> {
+        let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
+        // A field that a person has left empty is one that is not there.
+        let filled: Vec<_> = query.filter(|(_, value)| !value.is_empty()).collect();
+        let fields = serde_urlencoded::Deserializer::new(filled.into_iter());
+        let asked = serde_path_to_error::deserialize(fields);
+        asked.map(Self).map_err(|error| Problem::field(error.path().to_string(), "does not fit").into())
     }
 }
 

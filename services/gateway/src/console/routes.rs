@@ -9,7 +9,9 @@ use axum::routing::MethodRouter;
 use vigie_consortium::rights::Method;
 
 use crate::console::page::Failed;
-use crate::console::{Console, sign_in, start};
+use crate::console::{
+    Console, adding, audit, banks, cases, check, exchanges, health, items, members, opinions, policies, reports, review, sharing, sign_in, start,
+};
 
 /// One path of the console.
 pub(crate) struct Route {
@@ -46,7 +48,25 @@ impl Route {
 
 /// All pages.
 fn all() -> Vec<Route> {
-    [start::routes(), sign_in::routes()].into_iter().flatten().collect()
+    let parts = [
+        start::routes(),
+        sign_in::routes(),
+        check::routes(),
+        banks::routes(),
+        items::routes(),
+        adding::routes(),
+        opinions::routes(),
+        review::routes(),
+        members::routes(),
+        policies::routes(),
+        sharing::routes(),
+        exchanges::routes(),
+        cases::routes(),
+        reports::routes(),
+        audit::routes(),
+        health::routes(),
+    ];
+    parts.into_iter().flatten().collect()
 }
 
 /// The methods for reading and for changing, by path.

@@ -1,6 +1,6 @@
 //! Signing in by an API key, and signing out.
 
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode, header};
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::console::Console;
 use crate::console::page::{Done, Failed, Page};
 use crate::console::parts::{self, Field, Tone};
-use crate::console::posted::Posted;
+use crate::console::posted::{self, Posted};
 use crate::console::routes::Route;
 use crate::console::session::{Session, SignedIn, SignedInBy};
 use crate::console::start::local;
@@ -33,12 +33,12 @@ pub(super) fn routes() -> Vec<Route> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Asked {
+struct Next {
     /// The page to go on with.
     next: String,
 }
 
-async fn show(visit: Visit, State(console): State<Console>, Query(asked): Query<Asked>) -> Page {
+async fn show(visit: Visit, State(console): State<Console>, posted::Asked(asked): posted::Asked<Next>) -> Page {
     page(&visit, &console, &asked.next, None)
 }
 

@@ -1,0 +1,7 @@
+//! Review.
+
+use crate::console::routes::Route;
+
+pub(super) fn routes() -> Vec<Route> {
+    Vec::new()
+}
