@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use vigie_clients::{
     AuditClient, BankClient, Bearer, CallError, ConsortiumClient, DecisionClient, EndpointError,
     ExchangeClient, IncidentClient, MatchAnswer, MatchClient, Network, OpinionClient, Patience, PolicyClient,
-    ReferralClient, ReportClient, StatisticsClient, StatisticsClient,
+    ReferralClient, ReportClient, StatisticsClient,
 };
 use vigie_model::{Content, SearchOptions, Sequence};
 
@@ -30,7 +30,7 @@ pub(crate) struct Upstream {
     members: ConsortiumClient,
     opinions: OpinionClient,
     policies: PolicyClient,
-    reports: ReportClient, StatisticsClient, StatisticsClient,
+    reports: ReportClient,
     referrals: ReferralClient,
     incidents: IncidentClient,
     decisions: DecisionClient,

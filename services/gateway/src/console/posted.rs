@@ -84,8 +84,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(head: &mut Parts, _: &S) -> Result<Self, Failed> {
         let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
         // A field that a person has left empty is one that is not there.
-        let filled: Vec<_> = query.filter(|(_, value)| !value.is_empty()).collect();
-        let fields = serde_urlencoded::Deserializer::new(filled.into_iter());
+        let mut filled = form_urlencoded::Serializer::new(String::new());
+        filled.extend_pairs(query.filter(|(_, value)| !value.is_empty()));
+        let filled = filled.finish();
+        let fields = serde_urlencoded::Deserializer::new(form_urlencoded::parse(filled.as_bytes()));
         let asked = serde_path_to_error::deserialize(fields);
         asked.map(Self).map_err(|error| Problem::field(error.path().to_string(), "does not fit").into())
     }

@@ -10,7 +10,8 @@ use vigie_consortium::rights::Method;
 
 use crate::console::page::Failed;
 use crate::console::{
-    Console, adding, audit, banks, cases, check, exchanges, health, items, members, opinions, policies, reports, review, sharing, sign_in, start,
+    Console, adding, audit, banks, cases, check, exchanges, health, items, members, opinions, policies,
+    reports, review, sharing, sign_in, start,
 };
 
 /// One path of the console.

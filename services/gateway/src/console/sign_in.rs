@@ -38,7 +38,11 @@ struct Next {
     next: String,
 }
 
-async fn show(visit: Visit, State(console): State<Console>, posted::Asked(asked): posted::Asked<Next>) -> Page {
+async fn show(
+    visit: Visit,
+    State(console): State<Console>,
+    posted::Asked(asked): posted::Asked<Next>,
+) -> Page {
     page(&visit, &console, &asked.next, None)
 }
 

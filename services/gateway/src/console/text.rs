@@ -33,7 +33,26 @@ macro_rules! texts {
 }
 
 texts!(
-    "frame", "parts", "done", "failed", "start", "sign_in", "check", "banks", "items", "adding", "opinions", "review", "members", "policies", "sharing", "exchanges", "cases", "reports", "audit", "health",
+    "frame",
+    "parts",
+    "done",
+    "failed",
+    "start",
+    "sign_in",
+    "check",
+    "banks",
+    "items",
+    "adding",
+    "opinions",
+    "review",
+    "members",
+    "policies",
+    "sharing",
+    "exchanges",
+    "cases",
+    "reports",
+    "audit",
+    "health",
 );
 
 static TEXTS: LazyLock<[HashMap<String, String>; 2]> = LazyLock::new(|| [0, 1].map(read));
