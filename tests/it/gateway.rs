@@ -1,6 +1,7 @@
 //! The gateway of a cluster, over HTTP.
 
 pub(crate) mod client;
+pub(crate) mod console;
 mod feeds;
 mod hma;
 mod v1;

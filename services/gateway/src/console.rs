@@ -14,7 +14,7 @@
 //! - Texts are in files, by language. A value from a bank or a person is escaped wherever a page shows it.
 //!
 //! Reading order: `session` (who is signed in), `visit` (one request of a person), `posted` (forms), `page` and `frame` (what a browser gets),
-//! `parts` (building blocks of pages), `text` (languages), `assets`, `routes`, then the pages.
+//! `parts` (building blocks of pages), `text` (languages), `assets`, `routes`, then `pages`.
 
 pub(crate) mod session;
 mod visit;
@@ -25,22 +25,7 @@ mod parts;
 mod text;
 mod assets;
 mod routes;
-mod start;
-mod sign_in;
-mod check;
-mod banks;
-mod items;
-mod adding;
-mod opinions;
-mod review;
-mod members;
-mod policies;
-mod sharing;
-mod exchanges;
-mod cases;
-mod reports;
-mod audit;
-mod health;
+mod pages;
 
 use std::sync::Arc;
 
@@ -50,6 +35,7 @@ use vigie_access::WallClock;
 use vigie_clients::CoordinatorClient;
 
 use crate::cluster::Cluster;
+use crate::console::pages::sign_in;
 use crate::console::session::Sessions;
 use crate::entry::Admission;
 use crate::media::bodies::Bodies;
@@ -96,6 +82,3 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(console: Console) -> Rout
 }
 
 pub(crate) use frame::refused;
-
-#[cfg(test)]
-mod tests;

@@ -37,7 +37,10 @@ pub(crate) struct Http {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// JSON; `null` where the body is none.
     pub(crate) body: Value,
+    /// The body as it is.
+    pub(crate) bytes: Bytes,
 }
 
 impl Http {
@@ -85,6 +88,7 @@ impl Http {
             status: head.status,
             headers: head.headers,
             body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+            bytes: body,
         }
     }
 

@@ -11,11 +11,12 @@ use url::form_urlencoded;
 use vigie_clients::{Code, WhoAmI};
 
 use crate::console::page::{Failed, Page};
+use crate::console::pages::sign_in;
 use crate::console::routes;
 use crate::console::session::{Arrived, Session};
 use crate::console::text::Language;
 use crate::console::visit::{Inner, Visit};
-use crate::console::{Console, assets, is_open, parts, sign_in};
+use crate::console::{Console, assets, is_open, parts};
 use crate::problem::Problem;
 use crate::upstream::Caller;
 

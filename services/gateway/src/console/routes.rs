@@ -9,10 +9,7 @@ use axum::routing::MethodRouter;
 use vigie_consortium::rights::Method;
 
 use crate::console::page::Failed;
-use crate::console::{
-    Console, adding, audit, banks, cases, check, exchanges, health, items, members, opinions, policies,
-    reports, review, sharing, sign_in, start,
-};
+use crate::console::{Console, pages};
 
 /// One path of the console.
 pub(crate) struct Route {
@@ -47,34 +44,12 @@ impl Route {
     }
 }
 
-/// All pages.
-fn all() -> Vec<Route> {
-    let parts = [
-        start::routes(),
-        sign_in::routes(),
-        check::routes(),
-        banks::routes(),
-        items::routes(),
-        adding::routes(),
-        opinions::routes(),
-        review::routes(),
-        members::routes(),
-        policies::routes(),
-        sharing::routes(),
-        exchanges::routes(),
-        cases::routes(),
-        reports::routes(),
-        audit::routes(),
-        health::routes(),
-    ];
-    parts.into_iter().flatten().collect()
-}
-
 /// The methods for reading and for changing, by path.
 type Rights = HashMap<&'static str, (&'static [Method], &'static [Method])>;
 
-static RIGHTS: LazyLock<Rights> =
-    LazyLock::new(|| all().into_iter().map(|route| (route.path, (route.reads, route.changes))).collect());
+static RIGHTS: LazyLock<Rights> = LazyLock::new(|| {
+    pages::all().into_iter().map(|route| (route.path, (route.reads, route.changes))).collect()
+});
 
 /// The methods of which one is needed for a path; `None` where it is no page.
 pub(crate) fn rights(path: &str, reads: bool) -> Option<&'static [Method]> {
@@ -83,7 +58,7 @@ pub(crate) fn rights(path: &str, reads: bool) -> Option<&'static [Method]> {
 
 /// The router of all pages, with the answer to what is no page.
 pub(crate) fn router() -> Router<Console> {
-    let routed = all().into_iter().fold(Router::new(), |router, Route { path, handlers, .. }| {
+    let routed = pages::all().into_iter().fold(Router::new(), |router, Route { path, handlers, .. }| {
         router.route(path, handlers.fallback(not_there))
     });
     routed.route("/console/{*any}", axum::routing::any(not_there))

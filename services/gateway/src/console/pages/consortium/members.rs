@@ -2,6 +2,6 @@
 
 use crate::console::routes::Route;
 
-pub(super) fn routes() -> Vec<Route> {
+pub(crate) fn routes() -> Vec<Route> {
     Vec::new()
 }

@@ -1,7 +1,7 @@
-//! Reports.
+//! Banks.
 
 use crate::console::routes::Route;
 
-pub(super) fn routes() -> Vec<Route> {
+pub(crate) fn routes() -> Vec<Route> {
     Vec::new()
 }

@@ -12,7 +12,7 @@ use crate::console::text::{COOKIE, Language};
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-pub(super) fn routes() -> Vec<Route> {
+pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::page("/console", &[], get(async || Redirect::permanent("/console/"))),
         Route::page("/console/", &[], get(show)),

@@ -13,18 +13,18 @@ use zeroize::Zeroizing;
 
 use crate::console::Console;
 use crate::console::page::{Done, Failed, Page};
+use crate::console::pages::start::local;
 use crate::console::parts::{self, Field, Tone};
 use crate::console::posted::{self, Posted};
 use crate::console::routes::Route;
 use crate::console::session::{Session, SignedIn, SignedInBy};
-use crate::console::start::local;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
 /// The path of the page.
 pub(crate) const PATH: &str = "/console/sign-in";
 
-pub(super) fn routes() -> Vec<Route> {
+pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::form(PATH, &[], &[], get(show).post(sign_in)),
         Route::form("/console/sign-out", &[], &[], post(sign_out)),

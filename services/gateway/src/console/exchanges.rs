@@ -1,7 +1,0 @@
-//! Exchanges.
-
-use crate::console::routes::Route;
-
-pub(super) fn routes() -> Vec<Route> {
-    Vec::new()
-}

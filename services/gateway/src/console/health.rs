@@ -1,7 +1,0 @@
-//! Health.
-
-use crate::console::routes::Route;
-
-pub(super) fn routes() -> Vec<Route> {
-    Vec::new()
-}

@@ -1,0 +1,5 @@
+//! Who takes part: members with their principals and keys, what they share, and their policies.
+
+pub(crate) mod members;
+pub(crate) mod sharing;
+pub(crate) mod policies;

@@ -1,0 +1,6 @@
+//! What is known: banks, items, how they are added and followed.
+
+pub(crate) mod banks;
+pub(crate) mod items;
+pub(crate) mod adding;
+pub(crate) mod exchanges;

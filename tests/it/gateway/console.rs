@@ -1,0 +1,4 @@
+//! The console, as a browser without JavaScript uses it.
+
+pub(crate) mod browser;
+mod frame;
