@@ -20,6 +20,11 @@ impl<'a> Entered<'a> {
         Self { sent: Some((posted, why)) }
     }
 
+    /// Whether the form was refused.
+    pub(crate) const fn is_refused(self) -> bool {
+        self.sent.is_some()
+    }
+
     /// What was entered in a field.
     pub(crate) fn value(self, name: &str) -> &'a str {
         self.sent.map_or("", |(posted, _)| posted.field(name))
