@@ -2,7 +2,7 @@
 //! events with a bank of their own, and records of decisions. Fields and words are those of the command line.
 
 pub(crate) mod read;
-pub(super) mod reports;
-pub(super) mod referrals;
-pub(super) mod incidents;
-pub(super) mod decisions;
+pub(crate) mod reports;
+pub(crate) mod referrals;
+pub(crate) mod incidents;
+pub(crate) mod decisions;

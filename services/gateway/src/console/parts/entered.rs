@@ -37,7 +37,8 @@ impl<'a> Entered<'a> {
 
     /// What is wrong with a field; empty for nothing.
     pub(crate) fn fault(self, name: &str) -> &'a str {
-        self.sent.map_or("", |(_, why)| if why.field.as_deref() == Some(name) { reason(why) } else { "" })
+        let is_it = |why: &&Problem| why.field.as_deref().map(of_form) == Some(name);
+        self.sent.map(|(_, why)| why).filter(is_it).map_or("", reason)
     }
 
     /// A field of the form with what was entered in it.
@@ -55,18 +56,17 @@ impl<'a> Entered<'a> {
     }
 }
 
+/// The name of the field of a form for a field of a request: without the object that holds it, the place in a list, and the unit of a moment.
+fn of_form(field: &str) -> &str {
+    let own = field.rsplit('.').next().unwrap_or(field);
+    let own = own.split('[').next().unwrap_or(own);
+    own.strip_suffix("_unix_ms").unwrap_or(own)
+}
+
 /// The reason without the name of the field before it.
 fn reason(why: &Problem) -> &str {
     let field = why.field.as_deref().unwrap_or_default();
     why.message.strip_prefix(field).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&why.message)
-}
-
-/// The options of a choice: the words of a list, each with its text, which `text` finds.
-pub(crate) fn choices<'a>(
-    words: impl IntoIterator<Item = &'a str>,
-    text: impl Fn(&'a str) -> &'a str,
-) -> Vec<(&'a str, &'a str)> {
-    words.into_iter().map(|word| (word, text(word))).collect()
 }
 
 /// Why a form was refused, where a person can do something about it in the form. Everything else is a page of its own: a thing that is not there, or
@@ -91,10 +91,25 @@ mod tests {
     }
 
     #[test]
+    fn a_field_of_a_request_is_that_of_a_form() {
+        for (field, name) in [
+            ("title", "title"),
+            ("removal_order.received_at_unix_ms", "received_at"),
+            ("classification[3]", "classification"),
+            ("members[0]", "members"),
+        ] {
+            assert_eq!(of_form(field), name);
+        }
+    }
+
+    #[test]
     fn what_a_person_may_not_change_is_not_there() {
         for status in [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN] {
             let failed = refusal(Problem::new(status, "of acme")).unwrap_err();
-            assert_eq!((failed.problem.status, failed.problem.message.as_str()), (StatusCode::NOT_FOUND, "not there"));
+            assert_eq!(
+                (failed.problem.status, failed.problem.message.as_str()),
+                (StatusCode::NOT_FOUND, "not there")
+            );
         }
         let unreachable = refusal(Problem::busy("the bank cannot be reached")).unwrap_err();
         assert_eq!(unreachable.problem.status, StatusCode::SERVICE_UNAVAILABLE);

@@ -88,7 +88,8 @@ impl Audit {
     /// The newest checkpoint, for a file that is checked later.
     pub(super) async fn checkpoint(&self) -> anyhow::Result<Unverified> {
         let note = self.note().await?;
-        let checkpoint = Checkpoint::unverified(note.as_bytes()).context("the bank's newest checkpoint cannot be read")?;
+        let checkpoint =
+            Checkpoint::unverified(note.as_bytes()).context("the bank's newest checkpoint cannot be read")?;
         Ok(Unverified { note, checkpoint })
     }
 

@@ -130,11 +130,7 @@ struct Newest {
 }
 
 impl Newest {
-    async fn read(
-        visit: &Visit,
-        before: Option<u64>,
-        member: Option<&MemberName>,
-    ) -> Result<Self, Failed> {
+    async fn read(visit: &Visit, before: Option<u64>, member: Option<&MemberName>) -> Result<Self, Failed> {
         let audit = visit.caller.audit();
         let list = async |from: u64, most: u16| {
             audit.list_entries(LeafIndex(from), most, member, visit.deadline()).await.map_err(|error| {
@@ -258,11 +254,8 @@ async fn verify(
 }
 
 /// Forgets the checkpoint that this browser remembers.
-async fn forget(
-    State(console): State<Console>,
-    _: Posted,
-) -> Response {
-    let mut answer = Done::saying("/console/audit", "audit.forgotten", &[]).into_response();
+async fn forget(State(console): State<Console>, _: Posted) -> Response {
+    let mut answer = Done::saying("/console/audit", "audit_forgotten", &[]).into_response();
     answer.headers_mut().append(header::SET_COOKIE, Kept::forgotten(&console));
     answer
 }

@@ -111,7 +111,9 @@ fn choice(visit: &Visit, wanted: &Wanted, period: Option<Period>, fault: Option<
     let shown = |month: fn(Period) -> Month| period.map(|period| month(period).to_string());
     let first = shown(Period::from).or_else(|| wanted.month.clone()).unwrap_or_default();
     let last = shown(Period::to).or_else(|| wanted.to.clone()).unwrap_or_default();
-    let fault_of = |name: &str| fault.filter(|fault| fault.field.as_deref() == Some(name)).map_or("", |_| visit.t("reports.no_month"));
+    let fault_of = |name: &str| {
+        fault.filter(|fault| fault.field.as_deref() == Some(name)).map_or("", |_| visit.t("reports.no_month"))
+    };
     let month = |name, label, value| {
         let (hint, fault) = (visit.t("reports.month_hint"), fault_of(name));
         parts::field(&Field { name, label, hint, value, fault, kind: "month", ..Field::default() })
@@ -187,11 +189,14 @@ mod tests {
     fn a_period_that_is_none_names_its_field() {
         let of = |month: &str, to: &str| {
             let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-            Wanted { month: text(month), to: text(to), ..Wanted::default() }.period(UnixMillis(1_796_000_000_000))
+            Wanted { month: text(month), to: text(to), ..Wanted::default() }
+                .period(UnixMillis(1_796_000_000_000))
         };
         assert_eq!(of("2026-03", "").unwrap().to_string(), "2026-03 to 2026-03");
         assert_eq!(of("2026-01", "2026-03").unwrap().to_string(), "2026-01 to 2026-03");
-        for (month, to, field) in [("2026-13", "", "month"), ("2026-03", "x", "to"), ("2026-03", "2026-01", "to")] {
+        for (month, to, field) in
+            [("2026-13", "", "month"), ("2026-03", "x", "to"), ("2026-03", "2026-01", "to")]
+        {
             assert_eq!(of(month, to).unwrap_err().field.as_deref(), Some(field));
         }
     }

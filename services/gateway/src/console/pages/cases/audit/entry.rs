@@ -6,9 +6,9 @@ use axum::extract::Path;
 use axum::response::Response;
 use http::StatusCode;
 use maud::{Markup, html};
+use vigie_audit::checkpoint::Checkpoint;
 use vigie_audit::files::InclusionFile;
 use vigie_audit::tree::{LeafIndex, check_inclusion};
-use vigie_audit::checkpoint::Checkpoint;
 use vigie_clients::{AuditEntry, AuditLeaf, Code};
 use vigie_consortium::rights::Method;
 use vigie_consortium::{MemberId, MemberName, PrincipalId};
@@ -126,8 +126,14 @@ pub(super) async fn show(visit: Visit, Path(index): Path<String>) -> Result<Page
     let entry = &leaf.entry;
     let note = note(&visit, entry.member, entry.principal, &names).await?;
     let mut facts = vec![
-        (visit.t("audit.when"), html! { (parts::date(entry.at)) " UTC (" (parts::time(&visit, entry.at)) ")" }),
-        (visit.t("audit.who"), html! { (names.who(&visit, entry)) @if let Some(note) = &note { " (" (note) ")" } }),
+        (
+            visit.t("audit.when"),
+            html! { (parts::date(entry.at)) " UTC (" (parts::time(&visit, entry.at)) ")" },
+        ),
+        (
+            visit.t("audit.who"),
+            html! { (names.who(&visit, entry)) @if let Some(note) = &note { " (" (note) ")" } },
+        ),
         (visit.t("audit.what"), what(&visit, entry)),
         (visit.t("audit.method"), html! { code { (entry.action) } }),
         (visit.t("audit.on_what"), on_what(&visit, entry)),
@@ -190,7 +196,8 @@ pub(super) async fn proof(visit: Visit, Path(index): Path<String>) -> Result<Res
     if proof.leaf != hash || check_inclusion(&proof.path, index, &hash, tree).is_err() {
         return Err(Problem::new(StatusCode::CONFLICT, visit.t("audit.entry_broken")).into());
     }
-    let text = InclusionFile { extra: Some(leaf.bytes), index, proof: proof.path, checkpoint: note }.to_string();
+    let text =
+        InclusionFile { extra: Some(leaf.bytes), index, proof: proof.path, checkpoint: note }.to_string();
     Ok(file(&format!("{index}.tlog-proof"), text))
 }
 

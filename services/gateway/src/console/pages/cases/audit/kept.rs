@@ -60,7 +60,8 @@ impl Kept {
 
 fn cookie(text: &str, age_s: u32, console: &Console) -> HeaderValue {
     let secure = if console.sessions.is_secure() { "; Secure" } else { "" };
-    let cookie = format!("{NAME}={text}; Path=/console/audit; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}");
+    let cookie =
+        format!("{NAME}={text}; Path=/console/audit; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}");
     // Digits and Base64 are characters of a header.
     HeaderValue::from_str(&cookie).unwrap_or_else(|_| HeaderValue::from_static("vigie-audit="))
 }

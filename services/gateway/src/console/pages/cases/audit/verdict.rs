@@ -104,8 +104,9 @@ fn fails(visit: &Visit, broken: &Broken) -> Markup {
         Broken::AnotherLog { kept, given } => {
             visit.fill("audit.broken.another_log", &[("kept", kept), ("given", given)])
         }
-        Broken::Shrunk { old, new } => visit
-            .fill("audit.broken.shrunk", &[("old", &number(old.get())), ("new", &number(new.get()))]),
+        Broken::Shrunk { old, new } => {
+            visit.fill("audit.broken.shrunk", &[("old", &number(old.get())), ("new", &number(new.get()))])
+        }
         Broken::Changed { old, new, why } => {
             let (old, new) = (number(old.size.get()), number(new.size.get()));
             visit.fill("audit.broken.changed", &[("old", &old), ("new", &new), ("why", why)])
@@ -113,7 +114,10 @@ fn fails(visit: &Visit, broken: &Broken) -> Markup {
         Broken::Missing { index } => visit.fill("audit.broken.missing", &[("index", &number(index.0))]),
         Broken::Entries { tree, computed } => {
             let size = number(tree.size.get());
-            visit.fill("audit.broken.entries", &[("size", &size), ("computed", computed), ("root", &tree.root)])
+            visit.fill(
+                "audit.broken.entries",
+                &[("size", &size), ("computed", computed), ("root", &tree.root)],
+            )
         }
         Broken::Entry { index } => visit.fill("audit.broken.entry", &[("index", &number(index.0))]),
     };

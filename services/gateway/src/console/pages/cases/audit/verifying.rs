@@ -255,7 +255,8 @@ async fn last_of(visit: &Visit, tree: TreeHead) -> Result<Option<UnixMillis>, Fa
 /// Whether the bank lists every entry to the person: to auditors of the host, and to everybody while there are no members.
 fn reads_every_entry(visit: &Visit) -> bool {
     visit.who.as_ref().is_some_and(|who| {
-        let is_auditor = who.principal.as_ref().is_none_or(|principal| principal.roles.contains(Role::Auditor));
+        let is_auditor =
+            who.principal.as_ref().is_none_or(|principal| principal.roles.contains(Role::Auditor));
         who.member.id == MemberId::HOST && is_auditor
     })
 }
@@ -398,7 +399,8 @@ mod tests {
     fn a_checkpoint_that_was_pasted_is_read_as_a_browser_sends_it() {
         let key = SignerKey::generate("vigie.example/audit", KeyKind::Log).unwrap();
         let (_, tree) = log(3);
-        let note = Checkpoint::new("vigie.example/audit", tree, &[]).unwrap().sign(&[&key]).unwrap().to_string();
+        let note =
+            Checkpoint::new("vigie.example/audit", tree, &[]).unwrap().sign(&[&key]).unwrap().to_string();
         let sent = note.replace('\n', "\r\n");
         let read = pasted(sent.trim(), Some(key.public())).unwrap();
         assert_eq!(read.tree(), &tree);

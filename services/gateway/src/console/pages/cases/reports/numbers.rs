@@ -138,7 +138,10 @@ mod tests {
             rule: Rule::default(),
         };
         let numbers = Numbers::read(&to_json(&Statistics::new(&input)).unwrap().to_string()).unwrap();
-        assert_eq!((numbers.own_member.as_deref(), &numbers.months[..]), (Some("acme"), &["2026-10".to_owned()][..]));
+        assert_eq!(
+            (numbers.own_member.as_deref(), &numbers.months[..]),
+            (Some("acme"), &["2026-10".to_owned()][..])
+        );
         assert_eq!((numbers.shown().len(), numbers.others().len()), (Measure::ALL.len(), Measure::ALL.len()));
         assert!(!numbers.reports.is_empty() && !numbers.latencies.is_empty());
     }

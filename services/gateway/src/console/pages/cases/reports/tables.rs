@@ -21,10 +21,8 @@ struct Tables<'a> {
 /// The tables.
 pub(super) fn tables(visit: &Visit, numbers: &Numbers) -> Markup {
     let tables = Tables { visit, rows_left: Cell::new(ROWS_MAX) };
-    let suppressed = [
-        ("threshold", &numbers.threshold as &dyn std::fmt::Display),
-        ("members", &numbers.members_min),
-    ];
+    let suppressed =
+        [("threshold", &numbers.threshold as &dyn std::fmt::Display), ("members", &numbers.members_min)];
     let heading = match &numbers.own_member {
         Some(member) => visit.fill("reports.own", &[("member", member)]),
         None => visit.t("reports.across").to_owned(),
@@ -69,7 +67,8 @@ impl Tables<'_> {
         if any.is_empty() {
             return parts::empty(visit.t("reports.nothing"));
         }
-        let mut columns = vec![Column::words(visit.t("reports.what")), Column::number(visit.t("reports.total"))];
+        let mut columns =
+            vec![Column::words(visit.t("reports.what")), Column::number(visit.t("reports.total"))];
         let is_several = numbers.months.len() > 1;
         let months = if is_several && numbers.months.len() <= 12 { &numbers.months[..] } else { &[] };
         columns.extend(months.iter().map(|month| Column::number(month)));
@@ -89,11 +88,8 @@ impl Tables<'_> {
     /// The parts of a total, where they say more than the total.
     fn parts_of(&self, one: &Measured) -> Markup {
         let visit = self.visit;
-        let members: Vec<Part> = one
-            .by_member
-            .iter()
-            .map(|row| Part { name: row.member.clone(), count: row.total })
-            .collect();
+        let members: Vec<Part> =
+            one.by_member.iter().map(|row| Part { name: row.member.clone(), count: row.total }).collect();
         let lists = [
             (visit.t("reports.by_member"), &members),
             (visit.t("reports.by_bank"), &one.by_bank),
@@ -109,8 +105,11 @@ impl Tables<'_> {
             // A list whose only part is all of it repeats the total.
             if any.len() == 1 && any[0].1 == one.total { Vec::new() } else { any }
         };
-        let lists: Vec<(&str, Vec<(String, Option<u64>)>)> =
-            lists.into_iter().map(|(heading, parts)| (heading, shown(parts))).filter(|(_, parts)| !parts.is_empty()).collect();
+        let lists: Vec<(&str, Vec<(String, Option<u64>)>)> = lists
+            .into_iter()
+            .map(|(heading, parts)| (heading, shown(parts)))
+            .filter(|(_, parts)| !parts.is_empty())
+            .collect();
         html! {
             @if !lists.is_empty() {
                 details {

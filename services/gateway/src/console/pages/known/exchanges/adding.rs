@@ -99,7 +99,10 @@ impl Setting {
             Kind::Number => text.parse::<u64>().ok().map(Value::from),
             Kind::SetOfNumber => {
                 let numbers = text.split([',', ' ']).filter(|number| !number.is_empty());
-                numbers.map(|number| number.parse::<u64>().ok().map(Value::from)).collect::<Option<Vec<_>>>().map(Value::from)
+                numbers
+                    .map(|number| number.parse::<u64>().ok().map(Value::from))
+                    .collect::<Option<Vec<_>>>()
+                    .map(Value::from)
             }
             Kind::Environment => ENVIRONMENTS.iter().any(|one| one.base == text).then(|| text.into()),
         }
@@ -117,7 +120,8 @@ impl Setting {
         };
         match self.kind {
             Kind::Environment => {
-                let options: Vec<(&str, &str)> = ENVIRONMENTS.iter().map(|one| (one.base, one.base)).collect();
+                let options: Vec<(&str, &str)> =
+                    ENVIRONMENTS.iter().map(|one| (one.base, one.base)).collect();
                 parts::choice(&field, &options)
             }
             Kind::Text | Kind::Number | Kind::SetOfNumber => parts::field(&field),

@@ -160,11 +160,7 @@ fn removal(visit: &Visit, listing: &ExchangeListing) -> Markup {
 }
 
 /// Does what a button of the page asks for.
-pub(super) async fn change(
-    visit: Visit,
-    Path(name): Path<String>,
-    posted: Posted,
-) -> Result<Done, Failed> {
+pub(super) async fn change(visit: Visit, Path(name): Path<String>, posted: Posted) -> Result<Done, Failed> {
     let name = named(&name)?;
     let at = format!("/console/exchanges/{name}");
     let (exchanges, key, deadline) = (visit.caller.exchanges(), posted.once(), visit.deadline());

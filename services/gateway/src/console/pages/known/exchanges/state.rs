@@ -103,7 +103,10 @@ pub(super) fn advice(alarm: &str) -> &'static str {
         ("refuses item", "exchanges.advice.write_back"),
         ("could not be sent", "exchanges.advice.write_back"),
     ];
-    KNOWN.into_iter().find(|(words, _)| alarm.contains(words)).map_or("exchanges.advice.other", |(_, key)| key)
+    KNOWN
+        .into_iter()
+        .find(|(words, _)| alarm.contains(words))
+        .map_or("exchanges.advice.other", |(_, key)| key)
 }
 
 #[cfg(test)]
