@@ -21,7 +21,7 @@ pub(crate) const PREFIX: &str = "/console/static/";
 const FILES: [(&str, &str, &str); 5] = [
     ("console.css", "text/css; charset=utf-8", include_str!("assets/console.css")),
     ("console.js", "text/javascript; charset=utf-8", include_str!("assets/console.js")),
-    ("review.js", "text/javascript; charset=utf-8", include_str!("assets/review.js")),
+    ("reviewing.js", "text/javascript; charset=utf-8", include_str!("assets/reviewing.js")),
     ("htmx.min.js", "text/javascript; charset=utf-8", include_str!("assets/htmx.min.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
