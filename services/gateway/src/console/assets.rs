@@ -22,6 +22,7 @@ const FILES: [(&str, &str, &str); 5] = [
     ("console.css", "text/css; charset=utf-8", include_str!("assets/console.css")),
     ("console.js", "text/javascript; charset=utf-8", include_str!("assets/console.js")),
     ("reviewing.js", "text/javascript; charset=utf-8", include_str!("assets/reviewing.js")),
+    ("keys.js", "text/javascript; charset=utf-8", include_str!("assets/keys.js")),
     ("htmx.min.js", "text/javascript; charset=utf-8", include_str!("assets/htmx.min.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
