@@ -23,6 +23,7 @@ const FILES: [(&str, &str, &str); 5] = [
     ("console.js", "text/javascript; charset=utf-8", include_str!("assets/console.js")),
     ("reviewing.js", "text/javascript; charset=utf-8", include_str!("assets/reviewing.js")),
     ("keys.js", "text/javascript; charset=utf-8", include_str!("assets/keys.js")),
+    ("checking.js", "text/javascript; charset=utf-8", include_str!("assets/checking.js")),
     ("htmx.min.js", "text/javascript; charset=utf-8", include_str!("assets/htmx.min.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
