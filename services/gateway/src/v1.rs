@@ -13,12 +13,12 @@
 pub(crate) mod paths;
 mod request;
 mod faults;
-mod values;
+pub(crate) mod values;
 mod files;
 mod matching;
 mod hashing;
 mod banks;
-mod items;
+pub(crate) mod items;
 mod cases;
 mod members;
 mod audit;
