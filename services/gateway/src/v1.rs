@@ -18,7 +18,7 @@ mod files;
 mod matching;
 mod hashing;
 mod banks;
-mod items;
+pub(crate) mod items;
 pub(crate) mod cases;
 pub(crate) mod members;
 mod audit;

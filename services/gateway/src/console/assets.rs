@@ -18,15 +18,20 @@ use crate::console::Console;
 pub(crate) const PREFIX: &str = "/console/static/";
 
 /// The names, types and contents of the files. `htmx.min.js` is the file of htmx 2.0.11, unchanged; a test compares its digest.
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 8] = [
     ("console.css", "text/css; charset=utf-8", include_str!("assets/console.css")),
     ("console.js", "text/javascript; charset=utf-8", include_str!("assets/console.js")),
     ("reviewing.js", "text/javascript; charset=utf-8", include_str!("assets/reviewing.js")),
     ("keys.js", "text/javascript; charset=utf-8", include_str!("assets/keys.js")),
     ("checking.js", "text/javascript; charset=utf-8", include_str!("assets/checking.js")),
+    ("adding.js", "text/javascript; charset=utf-8", include_str!("assets/adding.js")),
     ("htmx.min.js", "text/javascript; charset=utf-8", include_str!("assets/htmx.min.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
+
+/// The scripts of every page, in the order in which they run.
+pub(crate) const SCRIPTS: [&str; 6] =
+    ["htmx.min.js", "console.js", "checking.js", "adding.js", "reviewing.js", "keys.js"];
 
 /// The URL of each file, by name.
 static URLS: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {

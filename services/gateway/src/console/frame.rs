@@ -263,11 +263,7 @@ fn skeleton(language: Language, title: &str, csrf: Option<&str>, body: Markup) -
                 meta name="htmx-config" content=(HTMX);
                 link rel="icon" href=(assets::url("icon.svg"));
                 link rel="stylesheet" href=(assets::url("console.css"));
-                script src=(assets::url("htmx.min.js")) defer {}
-                script src=(assets::url("console.js")) defer {}
-                script src=(assets::url("reviewing.js")) defer {}
-                script src=(assets::url("keys.js")) defer {}
-                script src=(assets::url("checking.js")) defer {}
+                @for script in assets::SCRIPTS { script src=(assets::url(script)) defer {} }
             }
             body hx-headers=[headers] { (body) }
         }
