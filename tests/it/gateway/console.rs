@@ -2,3 +2,4 @@
 
 pub(crate) mod browser;
 mod frame;
+mod provider;
