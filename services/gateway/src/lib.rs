@@ -34,5 +34,5 @@ mod feeds;
 mod v1;
 mod console;
 
-pub use config::{Config, ConsoleConfig, FetchConfig};
+pub use config::{Config, ConsoleConfig, FetchConfig, OidcConfig};
 pub use server::{RunError, run_with};

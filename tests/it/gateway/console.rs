@@ -4,3 +4,4 @@ pub(crate) mod browser;
 mod frame;
 mod review;
 mod opinions;
+mod provider;

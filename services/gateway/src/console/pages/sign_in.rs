@@ -1,4 +1,6 @@
-//! Signing in by an API key, and signing out.
+//! Signing in by an API key or at an identity provider, and signing out.
+
+mod provider;
 
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
@@ -29,6 +31,9 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::form(PATH, &[], &[], get(show).post(sign_in)),
         Route::form("/console/sign-out", &[], &[], post(sign_out)),
     ]
+    .into_iter()
+    .chain(provider::routes())
+    .collect()
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -43,11 +48,11 @@ async fn show(
     State(console): State<Console>,
     posted::Asked(asked): posted::Asked<Next>,
 ) -> Page {
-    page(&visit, &console, &asked.next, None)
+    page(&visit, &console, &asked.next, &html! {})
 }
 
-/// The page with the form. `fault`: why the last attempt failed.
-fn page(visit: &Visit, console: &Console, next: &str, fault: Option<&Problem>) -> Page {
+/// The page with the ways to sign in. `fault`: why the last attempt failed.
+fn page(visit: &Visit, console: &Console, next: &str, fault: &Markup) -> Page {
     let fields = html! {
         input type="hidden" name="next" value=(local(next));
         (parts::field(&Field {
@@ -61,8 +66,12 @@ fn page(visit: &Visit, console: &Console, next: &str, fault: Option<&Problem>) -
         (parts::button(visit.t("sign_in.submit"), None))
     };
     let main = html! {
-        @if let Some(problem) = fault { (parts::notice(Tone::Bad, explained(visit, problem))) }
+        (fault)
         @if !console.sessions.is_secure() { (parts::notice(Tone::Warn, html! { (visit.t("sign_in.insecure")) })) }
+        @if let Some(provider) = console.provider.as_deref() {
+            (provider::button(visit, provider, next))
+            h2 { (visit.t("sign_in.by_key")) }
+        }
         (parts::form(visit, PATH, fields))
     };
     Page::new(visit.t("sign_in.title"), main)
@@ -91,8 +100,8 @@ async fn sign_in(
         Err(_) => Err(Problem::new(StatusCode::UNAUTHORIZED, "no API key")),
     };
     if let Err(problem) = checked {
-        let status = problem.status;
-        return Ok(page(&visit, &console, next, Some(&problem)).with_status(status).into_response());
+        let fault = parts::notice(Tone::Bad, explained(&visit, &problem));
+        return Ok(page(&visit, &console, next, &fault).with_status(problem.status).into_response());
     }
     let lifetime = u64::try_from(console.sessions.lifetime().as_millis()).unwrap_or(u64::MAX);
     let until = UnixMillis(visit.now.0.saturating_add(lifetime));
@@ -101,7 +110,7 @@ async fn sign_in(
 }
 
 /// Begins a session with a new id, so that nobody can have prepared it.
-pub(super) fn begun(console: &Console, session: &Session, done: Done) -> Result<Response, Failed> {
+fn begun(console: &Console, session: &Session, done: Done) -> Result<Response, Failed> {
     let too_long = |_| Problem::new(StatusCode::BAD_REQUEST, "the credential is too long for a cookie");
     let cookie = console.sessions.cookie(session).map_err(too_long)?;
     Ok((HeaderMap::from_iter([(header::SET_COOKIE, cookie)]), done).into_response())
