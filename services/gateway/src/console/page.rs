@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use maud::{Markup, html};
+use maud::Markup;
 use url::form_urlencoded;
 use vigie_clients::CallError;
 
@@ -126,9 +126,4 @@ impl IntoResponse for Answer {
             Self::Page(page) => page.into_response(),
         }
     }
-}
-
-/// Text as markup.
-pub(crate) fn text(text: impl AsRef<str>) -> Markup {
-    html! { (text.as_ref()) }
 }

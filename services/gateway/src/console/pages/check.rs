@@ -31,7 +31,7 @@ use crate::media::fetching::Fetched;
 /// The path of the page.
 const PATH: &str = "/console/check";
 /// Who may check.
-const RIGHTS: &[Method] = &[Method::Match];
+pub(crate) const RIGHTS: &[Method] = &[Method::Match];
 /// The most files of a form.
 const FILES_MAX: usize = 16;
 /// The longest text of hashes that stands in the form again, in bytes.

@@ -1,13 +1,19 @@
 //! The first page: what waits for the person, and how the cluster is. Also the choice of a language.
 
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use http::{HeaderValue, header};
-use maud::html;
+use maud::{Markup, html};
 
+use crate::console::Console;
 use crate::console::page::{Done, Failed, Page};
+use crate::console::pages::known::items;
+use crate::console::pages::review::waiting::{Waiting, waiting};
+use crate::console::pages::{check, health};
+use crate::console::parts;
 use crate::console::posted::Posted;
-use crate::console::routes::Route;
+use crate::console::routes::{self, Route};
 use crate::console::text::{COOKIE, Language};
 use crate::console::visit::Visit;
 use crate::problem::Problem;
@@ -20,8 +26,31 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn show(visit: Visit) -> Result<Page, Failed> {
-    Ok(Page::new(visit.t("start.title"), html! { p { (visit.t("start.welcome")) } }))
+async fn show(visit: Visit, State(console): State<Console>) -> Page {
+    let (state, waits) = tokio::join!(health::sentence(&visit, &console), waiting(&visit));
+    let finds = routes::rights("/console/items", true).is_some_and(|methods| visit.may_any(methods));
+    let main = html! {
+        (state)
+        @if finds { (items::search_form(&visit)) }
+        @if !waits.is_empty() { (parts::section(visit.t("start.waiting"), waiting_cards(&visit, &waits))) }
+        @if visit.may_any(check::RIGHTS) { (parts::section(visit.t("start.check"), check::form(&visit))) }
+    };
+    Page::new(visit.t("start.title"), main)
+}
+
+/// What waits for a decision, each kind with its count.
+fn waiting_cards(visit: &Visit, waits: &[Waiting]) -> Markup {
+    html! {
+        ul.counts {
+            @for waiting in waits {
+                li {
+                    a href=(waiting.link()) {
+                        span.count { (waiting.number(visit)) } " " (waiting.label(visit))
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Keeps a language in a cookie of the browser for a year.

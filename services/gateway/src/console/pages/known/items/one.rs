@@ -11,6 +11,7 @@ use vigie_model::{BankRef, ItemId};
 use crate::console::page::{Failed, Page};
 use crate::console::pages::known::items::shown;
 use crate::console::pages::known::links::{bank_path, gone, item_of, item_path};
+use crate::console::pages::review::opinions;
 use crate::console::parts::{self, Column, Field, Tone};
 use crate::console::posted::Asked;
 use crate::console::visit::Visit;
@@ -36,16 +37,23 @@ pub(super) async fn show(
 ) -> Result<Page, Failed> {
     let id = item_of(&item)?;
     match visit.caller.banks().describe_item(id, visit.deadline()).await {
-        Ok(read) => Ok(page(&visit, &read.value)),
+        Ok(read) => {
+            let opinions = match visit.may(Method::ListOpinions) {
+                true => opinions::section(&visit, id).await?,
+                false => html! {},
+            };
+            Ok(page(&visit, &read.value, &opinions))
+        }
         Err(error) => removed(&visit, id, &asked.bank, error).await,
     }
 }
 
-fn page(visit: &Visit, item: &DescribedItem) -> Page {
+fn page(visit: &Visit, item: &DescribedItem, opinions: &Markup) -> Page {
     let main = html! {
         (actions(visit, item))
         (parts::section(visit.t("items.facts"), facts(visit, item)))
         (parts::section(visit.t("items.hashes"), shown::hashes(visit, &item.hashes)))
+        (opinions)
         (parts::section(visit.t("items.submissions"), submissions(visit, item)))
         @if visit.may(Method::ListEntries) {
             (parts::section(visit.t("items.history"), html! {
