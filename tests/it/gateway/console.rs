@@ -2,3 +2,8 @@
 
 pub(crate) mod browser;
 mod frame;
+mod people;
+mod exchanges;
+mod cases;
+mod reports;
+mod audit;
