@@ -133,12 +133,12 @@ impl Newest {
     async fn read(visit: &Visit, before: Option<u64>, member: Option<&MemberName>) -> Result<Self, Failed> {
         let audit = visit.caller.audit();
         let list = async |from: u64, most: u16| {
-            audit.list_entries(LeafIndex(from), most, member, visit.deadline()).await.map_err(|error| {
-                match error.code() {
-                    Code::NotFound | Code::PermissionDenied => Failed::not_there(),
-                    _ => error.into(),
-                }
-            })
+            audit.list_entries(LeafIndex(from), most, member, visit.deadline()).await.map_err(
+                |error| match matches!(error.code(), Code::NotFound | Code::PermissionDenied) {
+                    true => Failed::not_there(),
+                    false => error.into(),
+                },
+            )
         };
         let size = list(SIZE_MAX, 1).await?.tree_size.get();
         let end = before.unwrap_or(size).min(size);
