@@ -4,4 +4,4 @@ pub(crate) mod client;
 pub(crate) mod console;
 mod feeds;
 mod hma;
-mod v1;
+pub(crate) mod v1;

@@ -5,3 +5,8 @@ mod frame;
 mod review;
 mod opinions;
 mod provider;
+mod people;
+mod exchanges;
+mod cases;
+mod reports;
+mod audit;
