@@ -2,3 +2,6 @@
 
 pub(crate) mod browser;
 mod frame;
+mod members;
+mod sharing;
+mod policies;
