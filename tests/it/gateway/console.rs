@@ -10,3 +10,6 @@ mod exchanges;
 mod cases;
 mod reports;
 mod audit;
+mod members;
+mod sharing;
+mod policies;
