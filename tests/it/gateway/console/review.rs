@@ -76,25 +76,35 @@ impl Person {
         added["item_ids"][0].as_u64().unwrap()
     }
 
-    /// The ids of the decisions that wait, the oldest first, once there are so many.
-    async fn until_waiting(&self, byte: u8, count: usize) -> Vec<String> {
+    /// Asks so often about a digest that so many decisions wait. Returns their ids, the oldest first, once all are with the bank.
+    async fn decisions(&self, byte: u8, count: usize) -> Vec<String> {
         let begun = Instant::now();
         let asked = json!({
             "queries": [{ "hashes": [{ "type": "md5", "hash": md5(byte) }] }], "surface": "<i>avatar</i>"
         });
+        let mut taken = 0;
+        // Until the frontend has the charter and the policy, decisions are not recorded.
+        while taken < count {
+            let answer = self.http.post("/v1/match", &asked).await.body(200);
+            let decision = &answer["results"][0]["decision"];
+            if decision["verdict"] == "REVIEW" && decision["decision_id"].is_string() {
+                taken += 1;
+            } else {
+                assert!(begun.elapsed() < WITHIN, "{answer}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
         loop {
             let listed = self.http.get("/v1/decisions").await.body(200);
-            let waiting = listed["decisions"].as_array().unwrap().iter();
-            let waiting =
-                waiting.filter(|one| one["decision"]["verdict"] == "REVIEW" && one["outcome"].is_null());
+            let decisions = listed["decisions"].as_array().unwrap().iter();
+            let waiting = decisions.filter(|one| one["decision"]["verdict"] == "REVIEW");
             let ids: Vec<String> =
                 waiting.map(|one| one["decision_id"].as_str().unwrap().to_owned()).collect();
             if ids.len() >= count {
                 return ids;
             }
             assert!(begun.elapsed() < WITHIN, "{listed}");
-            self.http.post("/v1/match", &asked).await.body(200);
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }
@@ -129,7 +139,7 @@ async fn deciding_leads_from_one_match_to_the_next_and_is_recorded() {
     let label = "<script>alert(1)</script>";
     let with = json!({ "labels": [label], "details": { "note": "a <b>note</b>" } });
     let item = worker.adds(1, with).await;
-    let ids = worker.until_waiting(1, 4).await;
+    let ids = worker.decisions(1, 4).await;
     let all = ids.len();
 
     // The queue: what waits of each kind, and the way to the oldest.
@@ -198,7 +208,8 @@ async fn deciding_leads_from_one_match_to_the_next_and_is_recorded() {
     assert_eq!(facts["positives"], 0);
 
     // Left for later, and back to the oldest behind the last.
-    let skipped = browser.get(&format!("{}/next?at=0", decision(&ids[2]))).await.ok();
+    let skip = next.links().into_iter().find(|link| link.contains("/next?")).unwrap();
+    let skipped = browser.get(&skip).await.ok();
     assert_eq!(shown_decision(&skipped), ids[3]);
     // Somebody else decides first.
     let mut other = worker.browser(&cluster).await;
@@ -227,17 +238,15 @@ async fn deciding_leads_from_one_match_to_the_next_and_is_recorded() {
     let mut strange = umbra.browser(&cluster).await;
     let missing = decision(&"0f".repeat(16));
     let nothing = strange.get(&missing).await;
-    for (browser, path) in [
-        (&mut strange, path.as_str()),
-        (&mut matching, path.as_str()),
-        (&mut matching, "/console/review"),
-        (&mut matching, "/console/review/settings"),
-        (&mut strange, "/console/review/decisions/x"),
-        (&mut strange, &format!("/console/items/{item}/opinion")),
-        (&mut strange, &format!("/console/review/disputes/{item}")),
-    ] {
-        let shown = browser.get(path).await;
-        assert_eq!((shown.status, shown.text()), (StatusCode::NOT_FOUND, nothing.text()), "{path}");
+    for hidden in [path.as_str(), "/console/review", "/console/review/settings"] {
+        let shown = matching.get(hidden).await;
+        assert_eq!((shown.status, shown.text()), (StatusCode::NOT_FOUND, nothing.text()), "{hidden}");
+    }
+    let (of_item, of_dispute) =
+        (format!("/console/items/{item}/opinion"), format!("/console/review/disputes/{item}"));
+    for hidden in [path.as_str(), "/console/review/decisions/x", &of_item, &of_dispute] {
+        let shown = strange.get(hidden).await;
+        assert_eq!((shown.status, shown.text()), (StatusCode::NOT_FOUND, nothing.text()), "{hidden}");
     }
     let queue = strange.get("/console/review").await.ok();
     assert!(queue.text().contains("Matches to decide on 0"), "{}", queue.text());
@@ -324,7 +333,7 @@ async fn the_owner_answers_disputes_and_lifts_what_is_held() {
     // Items in probation: one confirmation is missing.
     let text = browser.get("/console/review?kind=probation").await.ok().text();
     assert!(text.contains("asks that 2 members confirm"), "{text}");
-    assert!(text.contains(&format!("{first} Open")) || text.contains(&first.to_string()), "{text}");
+    assert!(text.contains("2 items of the bank were searched"), "{text}");
 
     // Held for one member alone, and lifted from the queue.
     reviewer.http.put(&format!("/v1/items/{first}/hold/here"), &json!({})).await.body(200);
