@@ -2,3 +2,5 @@
 
 pub(crate) mod browser;
 mod frame;
+mod check;
+mod health;
