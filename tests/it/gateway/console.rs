@@ -13,3 +13,5 @@ mod audit;
 mod members;
 mod sharing;
 mod policies;
+mod check;
+mod health;

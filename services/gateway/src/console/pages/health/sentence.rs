@@ -15,10 +15,13 @@ use vigie_rpc::Priority;
 
 use crate::cluster::State;
 use crate::console::Console;
-use crate::console::pages::health::{NOW, PATH};
 use crate::console::parts::{self, Tone};
 use crate::console::visit::Visit;
 
+/// The path of the page of health.
+pub(super) const PATH: &str = "/console/health";
+/// The path of the sentence alone, which open pages ask for every few seconds.
+pub(super) const NOW: &str = "/console/health/now";
 /// How long a service is waited for. A page of health comes soon, whatever does not answer.
 const WITHIN: Duration = Duration::from_millis(1_500);
 /// From this age on what is searched is called old, in milliseconds. Followers hear of the bank every few seconds.
@@ -27,8 +30,9 @@ const OLD_MS: u64 = 60_000;
 const PARTS_SHOWN: usize = 8;
 
 /// When a service has to have answered.
-pub(super) fn until(visit: &Visit) -> Instant {
-    visit.deadline().min(Instant::now() + WITHIN)
+pub(super) fn until() -> Instant {
+    // Whatever was waited for before, each service has its time: one that is away makes none of the others look so.
+    Instant::now() + WITHIN
 }
 
 /// The state of the cluster in a sentence, which renews itself every 5 seconds where there is JavaScript.
@@ -43,7 +47,7 @@ pub(crate) async fn sentence(visit: &Visit, console: &Console) -> Markup {
                 min_coverage: MinCoverage::new(0.0).unwrap_or_default(),
                 ..SearchOptions::default()
             };
-            match coordinator.search([&query], &options, Priority::Interactive, until(visit)).await {
+            match coordinator.search([&query], &options, Priority::Interactive, until()).await {
                 Ok(answer) => Searched::Parts(answer.coverage),
                 Err(error) => match partial_search(&error) {
                     Some(partial) => Searched::Parts(partial.coverage),
@@ -59,10 +63,11 @@ pub(crate) async fn sentence(visit: &Visit, console: &Console) -> Markup {
         Tone::Bad => "health.state.bad",
     };
     html! {
-        div #health-now hx-get=(NOW) hx-trigger="every 5s" hx-select="#health-now" hx-swap="outerHTML" {
+        div #health-now hx-get=(NOW) hx-trigger="every 5s" hx-select="#health-now" hx-swap="outerHTML"
+            data-stale=(visit.t("health.stale")) {
             p.health role="status" { (parts::badge(tone, visit.t(state))) " " (words) }
-            @if visit.path != PATH && visit.path != NOW { p { a href=(PATH) { (visit.t("health.more")) } } }
         }
+        @if visit.path != PATH { p { a href=(PATH) { (visit.t("health.more")) } } }
     }
 }
 
