@@ -2,3 +2,6 @@
 
 pub(crate) mod browser;
 mod frame;
+mod banks;
+mod items;
+mod adding;
