@@ -15,3 +15,6 @@ mod sharing;
 mod policies;
 mod check;
 mod health;
+mod banks;
+mod items;
+mod adding;
