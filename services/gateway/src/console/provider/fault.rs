@@ -49,6 +49,7 @@ impl Fault {
     }
 
     pub(super) fn of_discovery(error: DiscoveryError<Failed>) -> Self {
+        let unreadable = || Self::unsound("has a description or keys that cannot be read");
         match error {
             DiscoveryError::Request(failed) => Self::of_request(&failed),
             DiscoveryError::Response(status, ..) => {
@@ -56,7 +57,9 @@ impl Fault {
                 Self::Unreachable
             }
             DiscoveryError::Validation(_) => Self::unsound("describes another issuer"),
-            _ => Self::unsound("has a description or keys that cannot be read"),
+            DiscoveryError::Parse(_) | DiscoveryError::UrlParse(_) | DiscoveryError::Other(_) => unreadable(),
+            // Of a later version of the crate.
+            _ => unreadable(),
         }
     }
 
@@ -87,7 +90,13 @@ impl Fault {
             ClaimsVerificationError::InvalidIssuer(_) => "issuer",
             ClaimsVerificationError::InvalidNonce(_) => "nonce",
             ClaimsVerificationError::SignatureVerification(_) => "signature",
-            _ => "form",
+            ClaimsVerificationError::InvalidAuthContext(_)
+            | ClaimsVerificationError::InvalidAuthTime(_)
+            | ClaimsVerificationError::InvalidSubject(_)
+            | ClaimsVerificationError::Unsupported(_)
+            | ClaimsVerificationError::Other(_) => "form",
+            // Of a later version of the crate.
+            _ => "content",
         };
         tracing::warn!("sign-in at the identity provider: the {claim} of its ID token is wrong");
         Self::Unsound { is_of_keys }
@@ -96,7 +105,7 @@ impl Fault {
     fn of_request(failed: &Failed) -> Self {
         tracing::warn!("sign-in at the identity provider: {failed}");
         match failed {
-            Failed::TooLarge { .. } | Failed::Address => Self::Unsound { is_of_keys: false },
+            Failed::TooLarge | Failed::Address => Self::Unsound { is_of_keys: false },
             Failed::Busy | Failed::InTime | Failed::Request(_) => Self::Unreachable,
         }
     }

@@ -13,7 +13,7 @@ use vigie_serving::Origin;
 
 use crate::console::Console;
 use crate::console::page::{Done, Failed};
-use crate::console::pages::sign_in::{Next, begun, page};
+use crate::console::pages::sign_in::shown::{Next, PROVIDER, begun, page};
 use crate::console::pages::start::local;
 use crate::console::parts::{self, Tone};
 use crate::console::posted::Asked;
@@ -23,15 +23,13 @@ use crate::console::session::{Session, SignedIn, SignedInBy};
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-/// The way to the provider.
-pub(super) const PATH: &str = "/console/sign-in/provider";
 /// The way back.
 const BACK: &str = "/console/sign-in/callback";
 /// The longest code and state, in bytes.
 const TEXT_BYTES_MAX: usize = 4_096;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::page(PATH, &[], get(go)), Route::page(BACK, &[], get(come_back))]
+    vec![Route::page(PROVIDER, &[], get(go)), Route::page(BACK, &[], get(come_back))]
 }
 
 /// The query of a browser that the provider sends back.
@@ -158,15 +156,6 @@ fn back(console: &Console, headers: &HeaderMap) -> Result<Url, Problem> {
         }
     };
     Url::parse(&format!("{base}{BACK}")).map_err(|_| Problem::bad("the request's host is none"))
-}
-
-/// The provider's button, for the sign-in page.
-pub(super) fn button(visit: &Visit, provider: &Provider, next: &str) -> Markup {
-    let query =
-        url::form_urlencoded::Serializer::new(String::new()).append_pair("next", local(next)).finish();
-    html! {
-        p { a.button href={ (PATH) "?" (query) } { (visit.fill("sign_in.provider.go", &[("host", &provider.host())])) } }
-    }
 }
 
 /// The sign-in page with what went wrong.
