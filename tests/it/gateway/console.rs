@@ -1,4 +1,7 @@
 //! The console, as a browser without JavaScript uses it.
 
 pub(crate) mod browser;
+mod site;
 mod frame;
+mod security;
+mod matrix;
