@@ -13,13 +13,13 @@
 pub(crate) mod paths;
 mod request;
 mod faults;
-mod values;
+pub(crate) mod values;
 mod files;
 mod matching;
 mod hashing;
 mod banks;
 mod items;
-mod cases;
+pub(crate) mod cases;
 mod members;
 mod audit;
 mod state;

@@ -3,12 +3,14 @@
 mod time;
 mod fields;
 mod table;
+mod entered;
 
 use maud::{Markup, html};
 
 use crate::console::posted::{CSRF_FIELD, ONCE_FIELD, new_once};
 use crate::console::visit::Visit;
 
+pub(crate) use entered::{Entered, refusal};
 pub(crate) use fields::{Field, area, checkbox, choice, field};
 pub(crate) use table::{Column, facts, pager, table};
 pub(crate) use time::{date, time};
