@@ -20,7 +20,7 @@ mod hashing;
 mod banks;
 mod items;
 pub(crate) mod cases;
-mod members;
+pub(crate) mod members;
 mod audit;
 mod state;
 mod description;

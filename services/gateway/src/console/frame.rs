@@ -266,6 +266,7 @@ fn skeleton(language: Language, title: &str, csrf: Option<&str>, body: Markup) -
                 link rel="stylesheet" href=(assets::url("console.css"));
                 script src=(assets::url("htmx.min.js")) defer {}
                 script src=(assets::url("console.js")) defer {}
+                script src=(assets::url("keys.js")) defer {}
             }
             body hx-headers=[headers] { (body) }
         }

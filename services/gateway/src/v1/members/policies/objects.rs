@@ -140,7 +140,7 @@ impl PolicyObject {
     }
 
     /// Reads the policy, whose conditions may not compile.
-    pub(super) fn read(&self) -> Result<Policy, Problem> {
+    pub(crate) fn read(&self) -> Result<Policy, Problem> {
         let mut draft = PolicyDraft::default();
         for (at, rule) in self.bank.iter().enumerate() {
             let ratio = rule.ratio.map(MatchRatio::try_from).transpose();
@@ -171,7 +171,7 @@ impl PolicyObject {
     }
 
     /// The problem of a part, which is named as it was sent.
-    pub(super) fn problem(&self, fault: &PolicyFault) -> Problem {
+    pub(crate) fn problem(&self, fault: &PolicyFault) -> Problem {
         let list = match fault.list.as_str() {
             "banks" => "bank",
             "rules" => "rule",
