@@ -267,6 +267,7 @@ fn skeleton(language: Language, title: &str, csrf: Option<&str>, body: Markup) -
                 script src=(assets::url("htmx.min.js")) defer {}
                 script src=(assets::url("console.js")) defer {}
                 script src=(assets::url("keys.js")) defer {}
+                script src=(assets::url("review.js")) defer {}
             }
             body hx-headers=[headers] { (body) }
         }
