@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::gateway::filled::{Filled, HOSTILE, Person};
 use crate::node::Node;
+use crate::tasks::pictures;
 
 /// How long a script may take: a busy machine with two cores needs a multiple of what an idle one does.
 const WITHIN: Duration = Duration::from_secs(120);
@@ -60,6 +61,8 @@ async fn no_text_of_a_bank_or_a_person_becomes_markup() {
 #[ignore = "does not end; for people who look at the pages, and for those who write scripts"]
 async fn serve_a_filled_console() {
     let filled = Filled::plain().await;
-    println!("{}", described(&filled, &filled.everything));
+    let mut asked = described(&filled, &filled.everything);
+    pictures(&filled, &mut asked).await;
+    println!("{asked}");
     std::future::pending::<()>().await;
 }

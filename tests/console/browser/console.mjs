@@ -13,6 +13,12 @@ const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 /** What is wrong, each once. */
 const faults = new Set();
 export const fault = (text) => faults.add(text);
+/** What was found, which is then forgotten. */
+export function take() {
+  const found = [...faults];
+  faults.clear();
+  return found;
+}
 
 /** Starts the browser for a script, and ends the process with what it found. */
 export async function run(script) {

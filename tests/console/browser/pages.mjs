@@ -1,7 +1,7 @@
 // Every page that links lead to: barriers, errors, requests elsewhere, sizes, width, and texts without words, in English and French.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { asked, barriers, fault, kind, links, person, run, visitor } from "./console.mjs";
+import { asked, barriers, fault, kind, links, person, run, take, visitor } from "./console.mjs";
 
 const BYTES_MAX = 200_000;
 const WIDE = { width: 1280, height: 900 };
@@ -61,7 +61,35 @@ async function words(page, path, language) {
   if (hole) fault(`${path} (${language}): nothing is filled into ${hole[0]}`);
 }
 
+/** Whether what looks for faults finds them: a field without a label, pale text, an error, a request elsewhere. */
+async function tryTheWatch(browser) {
+  const page = await visitor(browser);
+  await page.goto("/console/sign-in");
+  await page.evaluate(() => {
+    document.querySelector("main").insertAdjacentHTML("beforeend", '<input id="unlabelled"><p id="wide">pale</p>');
+    const { style } = document.querySelector("#wide");
+    Object.assign(style, { color: "#bbb", background: "#fff", width: "3000px", maxWidth: "none" });
+    console.error("watched");
+    fetch("https://elsewhere.invalid/").catch(() => {});
+  });
+  const found = await barriers(page, "");
+  const wide = await overflow(page);
+  const seen = take();
+  for (const [what, is] of [
+    ["a field without a label", found.some((one) => one.includes("unlabelled"))],
+    ["pale text", found.some((one) => one.includes("color-contrast"))],
+    ["a page that is too wide", wide?.includes("p")],
+    ["an error", seen.some((one) => one.includes("watched"))],
+    ["a request elsewhere", seen.some((one) => one.includes("elsewhere.invalid"))],
+  ]) {
+    if (!is) fault(`the watch does not see ${what}: ${[...found, ...seen].join("; ")}`);
+  }
+  await page.context().close();
+}
+
 await run(async (browser) => {
+  await tryTheWatch(browser);
+
   // Whoever is not signed in comes to one page alone.
   const stranger = await visitor(browser);
   await look(stranger, "/console/sign-in");

@@ -5,3 +5,4 @@ mod site;
 mod frame;
 mod security;
 mod matrix;
+mod speed;

@@ -43,6 +43,8 @@ pub(crate) struct Filled {
     pub(crate) of_member: Vec<(&'static str, Person)>,
     /// One role each, at the host.
     pub(crate) of_host: Vec<(&'static str, Person)>,
+    /// Every role that a member's principal can have, at `umbra`.
+    pub(crate) umbra: Person,
     /// The items of `acme/known`, in the order of their digests.
     pub(crate) items: Vec<u64>,
 }
@@ -141,9 +143,11 @@ impl Filled {
         }
         let umbra = principal(&keepers[1], json!({ "roles": ROLES, "note": say("umbra's") })).await;
 
-        let mut filled = Self { cluster, operator, host, everything, of_member, of_host, items: Vec::new() };
-        filled.fill_banks(&umbra, &say, items).await;
-        filled.say_opinions(&umbra).await;
+        let items_of = Vec::new();
+        let mut filled =
+            Self { cluster, operator, host, everything, of_member, of_host, umbra, items: items_of };
+        filled.fill_banks(&say, items).await;
+        filled.say_opinions().await;
         filled.open_cases(&say).await;
         filled.decide(&say).await;
         filled.follow_what_fails().await;
@@ -151,8 +155,8 @@ impl Filled {
     }
 
     /// Banks of each, shared with the others, with items that are held and removed.
-    async fn fill_banks(&mut self, umbra: &Person, say: &impl Fn(&str) -> String, items: usize) {
-        let acme = &self.everything;
+    async fn fill_banks(&mut self, say: &impl Fn(&str) -> String, items: usize) {
+        let (acme, umbra) = (&self.everything, &self.umbra);
         for (by, bank) in [(acme, "known"), (acme, "shadow"), (umbra, "theirs"), (&self.host, "common")] {
             by.http.post("/v1/banks", &json!({ "name": bank })).await.body(201);
         }
@@ -195,11 +199,11 @@ impl Filled {
     }
 
     /// Opinions of both members, and disputes.
-    async fn say_opinions(&self, umbra: &Person) {
+    async fn say_opinions(&self) {
         let opinion = |at: usize| format!("/v1/items/{}/opinion", self.items[at]);
         let negative = json!({ "kind": "negative", "reason": "poor-hash", "dispute": true });
         for at in [3, 4] {
-            umbra.http.put(&opinion(at), &negative).await.body(200);
+            self.umbra.http.put(&opinion(at), &negative).await.body(200);
         }
         self.everything.http.put(&opinion(5), &json!({ "kind": "positive" })).await.body(200);
         let kept = json!({ "resolution": "kept" });
@@ -286,6 +290,31 @@ impl Filled {
             }
             assert!(begun.elapsed() < WITHIN, "no round has ended");
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Adds so many members, each with a principal, and so many of everything that waits for a person: lists of many pages.
+    pub(crate) async fn crowd(&self, members: usize, cases: usize) {
+        for number in 0..members {
+            let name = format!("member-{number}");
+            self.operator.http.post("/v1/members", &json!({ "name": name })).await.body(201);
+            let asked = json!({ "member": name, "roles": ["administrator"], "note": "keeper" });
+            self.operator.http.post("/v1/principals", &asked).await.body(201);
+            let asked = json!({ "roles": ["reviewer"], "note": format!("reviewer {number}") });
+            self.everything.http.post("/v1/principals", &asked).await.body(201);
+        }
+        let negative = json!({ "kind": "negative", "reason": "other", "dispute": true });
+        let order =
+            json!({ "body": "an authority", "url": "https://example.test/page", "members": ["acme"] });
+        let query = json!({ "hashes": [{ "type": "md5", "hash": md5(0) }] });
+        for item in self.items.iter().skip(10).take(cases) {
+            self.umbra.http.put(&format!("/v1/items/{item}/opinion"), &negative).await.body(200);
+            let report = json!({ "bank": "known", "item_id": item });
+            self.everything.http.post("/v1/reports", &report).await.body(201);
+            self.host.http.post("/v1/referrals", &order).await.body(201);
+            self.everything.http.post("/v1/match", &json!({ "queries": [query] })).await.body(200);
+            let held = format!("/v1/items/{item}/hold/here");
+            self.everything.http.put(&held, &json!({})).await.body(200);
         }
     }
 }
