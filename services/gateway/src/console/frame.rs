@@ -268,6 +268,7 @@ fn skeleton(language: Language, title: &str, csrf: Option<&str>, body: Markup) -
                 script src=(assets::url("console.js")) defer {}
                 script src=(assets::url("keys.js")) defer {}
                 script src=(assets::url("review.js")) defer {}
+                script src=(assets::url("checking.js")) defer {}
             }
             body hx-headers=[headers] { (body) }
         }

@@ -13,7 +13,7 @@ use crate::console::visit::Visit;
 pub(crate) use entered::{Entered, refusal};
 pub(crate) use fields::{Field, area, checkbox, choice, field};
 pub(crate) use table::{Column, facts, pager, table};
-pub(crate) use time::{date, time};
+pub(crate) use time::{age, date, time};
 
 /// The colour of a badge or a notice. What it says is in its words as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -52,6 +52,12 @@ impl Posted {
         self.form.files.iter().filter(move |file| file.part == name && !file.bytes.is_empty())
     }
 
+    /// The same with empty files that a person has chosen: these have a name.
+    pub(crate) fn chosen(&self, name: &str) -> impl Iterator<Item = &FormFile> {
+        let is_chosen = |file: &&FormFile| !file.bytes.is_empty() || !file.name.is_empty();
+        self.form.files.iter().filter(move |file| file.part == name).filter(is_chosen)
+    }
+
     /// The number in a field.
     ///
     /// # Errors

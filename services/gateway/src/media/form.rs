@@ -7,10 +7,10 @@ use http::{HeaderMap, header};
 
 use crate::problem::Problem;
 
-/// The most parts of a form.
-const PARTS_MAX: usize = 16;
-/// The most bytes of a field that is no file.
-const FIELD_BYTES_MAX: usize = 64 << 10;
+/// The most parts of a form: the files of a page of the console, and its fields.
+const PARTS_MAX: usize = 24;
+/// The most bytes of a field that is no file: the text of the longest video hash.
+const FIELD_BYTES_MAX: usize = 512 << 10;
 
 /// A file of a form.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,12 @@ use crate::console::visit::Visit;
 /// A moment: how long ago it was or how soon it is, with its date and time (UTC) on demand.
 pub(crate) fn time(visit: &Visit, at: UnixMillis) -> Markup {
     let full = date(at);
-    html! { time datetime=(full.replace(' ', "T") + "Z") title={ (full) " UTC" } { (distance(visit, at, &full)) } }
+    html! { time datetime=(full.replace(' ', "T") + "Z") title={ (full) " UTC" } { (distance(visit, visit.now, at, &full)) } }
+}
+
+/// How long ago a moment was, or how soon it is, by a clock that may have gone on since the request came.
+pub(crate) fn age(visit: &Visit, now: UnixMillis, at: UnixMillis) -> String {
+    distance(visit, now, at, &date(at))
 }
 
 /// A moment in UTC, to the second: `2026-11-28 16:20:05`.
@@ -23,8 +28,8 @@ pub(crate) fn date(at: UnixMillis) -> String {
 }
 
 /// The distance of a moment from now, in the largest unit that it has; the date from 30 days on.
-fn distance(visit: &Visit, at: UnixMillis, full: &str) -> String {
-    let (now, at) = (visit.now.0, at.0);
+fn distance(visit: &Visit, now: UnixMillis, at: UnixMillis, full: &str) -> String {
+    let (now, at) = (now.0, at.0);
     let seconds = now.abs_diff(at) / 1_000;
     let (unit, count) = match seconds {
         0..60 => ("second", seconds),
