@@ -4,3 +4,5 @@ pub(crate) mod banks;
 pub(crate) mod items;
 pub(crate) mod adding;
 pub(crate) mod exchanges;
+mod links;
+mod said;
