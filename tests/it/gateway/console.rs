@@ -6,3 +6,5 @@ mod frame;
 mod security;
 mod matrix;
 mod speed;
+mod review;
+mod opinions;

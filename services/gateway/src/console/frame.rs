@@ -270,6 +270,7 @@ fn skeleton(language: Language, title: &str, csrf: Option<&str>, body: Markup) -
                 script src=(assets::url("review.js")) defer {}
                 script src=(assets::url("checking.js")) defer {}
                 script src=(assets::url("adding.js")) defer {}
+                script src=(assets::url("reviewing.js")) defer {}
             }
             body hx-headers=[headers] { (body) }
         }

@@ -51,7 +51,8 @@ pub(crate) fn choice(field: &Field<'_>, options: &[(&str, &str)]) -> Markup {
     labelled(
         field,
         html! {
-            select #{ "f-" (field.name) } name=(field.name) aria-describedby=[described(field)] {
+            select #{ "f-" (field.name) } name=(field.name) aria-describedby=[described(field)]
+                aria-invalid=[(!field.fault.is_empty()).then_some("true")] {
                 @for (value, words) in options {
                     option value=(value) selected[*value == field.value] { (words) }
                 }

@@ -31,17 +31,22 @@ pub(super) struct Saying {
 }
 
 impl Entered {
-    /// What stands in the form of a decision at first: what was said of it before.
-    pub(super) fn before(outcome: Option<&(DecisionOutcome, UnixMillis)>) -> Self {
+    /// What stands in the form of a decision at first: what was said of it before, and what the member says of the item. A dispute that the
+    /// member has opened is not withdrawn by deciding.
+    pub(super) fn before(
+        outcome: Option<&(DecisionOutcome, UnixMillis)>,
+        own: Option<&OpinionWords>,
+    ) -> Self {
         let outcome = outcome.map(|(outcome, _)| *outcome).unwrap_or_default();
+        let reason = own.and_then(|own| own.reason).unwrap_or(OpinionReason::DifferentContent);
         Self {
             action: outcome.action.map(Action::name).unwrap_or_default().to_owned(),
             complaint: outcome.complaint.map(Complaint::name).unwrap_or_default().to_owned(),
             basis: outcome.basis.map(Basis::name).unwrap_or_default().to_owned(),
-            reason: OpinionReason::DifferentContent.name().to_owned(),
+            reason: reason.name().to_owned(),
             looked: outcome.person_looked == Some(true),
             opine: true,
-            disputes: false,
+            disputes: own.is_some_and(|own| own.disputes),
         }
     }
 
@@ -198,7 +203,7 @@ mod tests {
     use super::*;
 
     fn entered() -> Entered {
-        Entered { looked: true, ..Entered::before(None) }
+        Entered { looked: true, ..Entered::before(None, None) }
     }
 
     #[test]
@@ -228,8 +233,11 @@ mod tests {
             basis: Some(Basis::Notice),
             ..DecisionOutcome::default()
         };
-        let again = Entered::before(Some(&(before, UnixMillis(9))));
-        let (outcome, _) = again.read("wrong", Some(before)).unwrap();
+        let disputing =
+            OpinionWords { reason: Some(OpinionReason::PoorHash), disputes: true, ..OpinionWords::default() };
+        let again = Entered::before(Some(&(before, UnixMillis(9))), Some(&disputing));
+        let (outcome, saying) = again.read("wrong", Some(before)).unwrap();
+        assert_eq!(saying.unwrap().words, disputing);
         assert_eq!((outcome.hosted_since, outcome.basis), (before.hosted_since, before.basis));
         assert_eq!(outcome.acted_at, None);
     }

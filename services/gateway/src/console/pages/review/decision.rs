@@ -33,7 +33,7 @@ pub(super) struct Case {
     pub(super) explained: ExplainedDecision,
     /// The nearest item that the person may see, as it is now.
     item: Option<DescribedItem>,
-    said: Vec<ListedOpinion>,
+    pub(super) said: Vec<ListedOpinion>,
 }
 
 impl Case {
@@ -89,7 +89,8 @@ pub(super) async fn show(
     Asked(options): Asked<Options>,
 ) -> Result<Page, Failed> {
     let case = read(&visit, &id).await?;
-    let entered = Entered::before(case.explained.listing.outcome.as_ref());
+    let own = said::own(&visit, &case.said).map(|own| &own.words);
+    let entered = Entered::before(case.explained.listing.outcome.as_ref(), own);
     let last = decision_of(&options.last).map(|last| hex::encode(&last));
     Ok(page(&visit, &case, settings, &entered, "", last.as_deref()))
 }
@@ -211,14 +212,18 @@ fn matches(visit: &Visit, case: &Case) -> Markup {
             },
             html! { (found.hash_type) },
             html! {
-                (visit.count("review.bits", found.distance.0.into()))
-                p.hint { (visit.t(&format!("review.variant.{variant}"))) }
+                div {
+                    (visit.count("review.bits", found.distance.0.into()))
+                    p.hint { (visit.t(&format!("review.variant.{variant}"))) }
+                }
             },
             html! { (visit.t(if found.counts { "review.counts.yes" } else { "review.counts.no" })) },
             html! {
-                @if let Some(facts) = &found.facts {
-                    @for class in &facts.classes { code { (class) } " " }
-                    (said::counted(visit, Some(facts)))
+                div {
+                    @if let Some(facts) = &found.facts {
+                        @for class in &facts.classes { code { (class) } " " }
+                        (said::counted(visit, Some(facts)))
+                    }
                 }
             },
         ]

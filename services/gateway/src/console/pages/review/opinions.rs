@@ -118,11 +118,7 @@ pub(super) async fn of(
     back: Back,
 ) -> Result<Markup, Failed> {
     let (said, held) = try_join(said_of(visit, item), held_here(visit, item.id)).await?;
-    let own_name = visit.who.as_ref().map(|who| who.member.name.to_string());
-    let is_own = |one: &&ListedOpinion| {
-        one.kind.is_some() && !one.of_programme && own_name.as_ref() == Some(&one.member)
-    };
-    let has_own = said.iter().any(|one| is_own(&one));
+    let has_own = said::own(visit, &said).is_some();
     let mine = item.facts.as_ref().and_then(|facts| facts.mine);
     let withdraw_path = format!("/console/items/{}/opinion/withdraw", item.id.0);
     Ok(html! {
@@ -137,7 +133,8 @@ pub(super) async fn of(
                     p { (visit.t("opinions.own_is")) " " (parts::badge(Tone::Plain, visit.t(&format!("opinions.said.{name}")))) }
                 }
                 @if has_own && visit.may(Method::WithdrawOpinions) {
-                    (parts::action(visit, &withdraw_path, &[("back", back.name())], visit.t("opinions.withdraw"), None))
+                    @let back = [("back", back.name())];
+                    div.apart { (parts::action(visit, &withdraw_path, &back, visit.t("opinions.withdraw"), None)) }
                 }
                 (form(visit, item.id, entered, back))
             }

@@ -9,9 +9,10 @@ use vigie_model::{ItemId, UnixMillis};
 use super::calls::{decision_of, fault};
 use super::deciding::{Entered, Saying};
 use super::decision::{self, Case};
+use super::said;
 use super::settings::Settings;
-use crate::console::page::{Answer, Done, Failed, Page};
-use crate::console::posted::Posted;
+use crate::console::page::{Answer, Done, Failed};
+use crate::console::posted::{Asked, Posted};
 use crate::console::visit::Visit;
 
 /// Decisions that are read to find the next one: more than one may be of the same millisecond.
@@ -25,10 +26,8 @@ pub(super) async fn decide(
 ) -> Result<Answer, Failed> {
     let case = decision::read(&visit, &id).await?;
     let entered = Entered::of(&posted);
-    let again = |case: &Case, why: &str| -> Answer {
-        let page: Page = decision::page(&visit, case, settings, &entered, why, None);
-        Answer::Page(page)
-    };
+    let again =
+        |case: &Case, why: &str| Answer::Page(decision::page(&visit, case, settings, &entered, why, None));
     let record = &case.explained.listing.record;
     let before = case.explained.listing.outcome.map(|(outcome, _)| outcome);
     let (outcome, saying) = match entered.read(posted.field("outcome"), before) {
@@ -47,7 +46,12 @@ pub(super) async fn decide(
         Err(error) => return Ok(again(&case, &fault(error)?.message)),
     }
     let done = match (case.speakable(&visit), saying) {
-        (Some(item), Some(saying)) => say(&visit, item, saying, &posted).await,
+        (Some(item), Some(mut saying)) => {
+            // The class that the member has proposed stays while it says the same.
+            let same = said::own(&visit, &case.said).filter(|own| own.kind == Some(saying.kind));
+            saying.words.proposed = same.and_then(|own| own.words.proposed.clone());
+            say(&visit, item, saying, &posted).await
+        }
         _ => "decided",
     };
     let (path, values) = match next(&visit, record.decided_at, record.id).await {
@@ -107,7 +111,7 @@ pub(super) struct Place {
 pub(super) async fn skip(
     visit: Visit,
     Path(id): Path<String>,
-    crate::console::posted::Asked(place): crate::console::posted::Asked<Place>,
+    Asked(place): Asked<Place>,
 ) -> Result<Done, Failed> {
     let id = decision_of(&id).ok_or_else(Failed::not_there)?;
     Ok(match next(&visit, UnixMillis(place.at), id).await {

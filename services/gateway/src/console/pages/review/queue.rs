@@ -70,6 +70,9 @@ fn tabs(visit: &Visit, open: &[Kind], counts: &[Waiting], current: Kind) -> Mark
                         a href=(waiting.link()) aria-current=[(*kind == current).then_some("page")] {
                             (waiting.label(visit))
                             @if *kind != Kind::Probation { " " span.count { (waiting.number(visit)) } }
+                            @if let Some(overdue) = waiting.count.map(|count| count.overdue).filter(|count| *count > 0) {
+                                " " (parts::badge(Tone::Bad, &visit.count("review.overdue_count", overdue)))
+                            }
                         }
                     }
                 }
@@ -113,8 +116,10 @@ async fn decisions(visit: &Visit, after: &str) -> Result<Markup, Failed> {
         vec![
             parts::time(visit, record.decided_at),
             html! {
-                @if let Some(matched) = matched { (matched) }
-                @if more > 0 { p.hint { (visit.count("review.more_matches", more)) } }
+                div {
+                    @if let Some(matched) = matched { (matched) }
+                    @if more > 0 { p.hint { (visit.count("review.more_matches", more)) } }
+                }
             },
             html! { (rule) },
             html! { (record.surface) },
@@ -149,12 +154,14 @@ async fn open_disputes(visit: &Visit, after: &str) -> Result<Markup, Failed> {
             if dispute.opened_by.is_empty() { visit.t("opinions.unnamed") } else { &dispute.opened_by };
         vec![
             html! {
-                (parts::time(visit, dispute.due_at))
-                @if dispute.due_at < visit.now { " " (parts::badge(Tone::Bad, visit.t("review.overdue"))) }
+                div {
+                    (parts::time(visit, dispute.due_at))
+                    @if dispute.due_at < visit.now { " " (parts::badge(Tone::Bad, visit.t("review.overdue"))) }
+                }
             },
             html! { (dispute.item.0) },
             html! { (dispute.bank) },
-            html! { (parts::time(visit, dispute.opened_at)) ", " (opened_by) },
+            html! { div { (parts::time(visit, dispute.opened_at)) ", " (opened_by) } },
             html! {
                 @if is_own(visit, dispute) {
                     a href=(path(dispute)) { (visit.t("review.open")) }

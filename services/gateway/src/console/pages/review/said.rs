@@ -76,17 +76,28 @@ fn row(visit: &Visit, opinion: &ListedOpinion) -> Vec<Markup> {
     };
     vec![
         html! {
-            (who)
-            @if *of_programme { p.hint { (visit.t("opinions.of_programme")) } }
+            div {
+                (who)
+                @if *of_programme { p.hint { (visit.t("opinions.of_programme")) } }
+            }
         },
         html! {
-            (parts::badge(tone, what))
-            @if words.disputes { " " (parts::badge(Tone::Warn, visit.t("opinions.disputes"))) }
-            @if hash.is_some() { p.hint { (visit.t("opinions.of_hash")) } }
+            div {
+                (parts::badge(tone, what))
+                @if words.disputes { " " (parts::badge(Tone::Warn, visit.t("opinions.disputes"))) }
+                @if hash.is_some() { p.hint { (visit.t("opinions.of_hash")) } }
+            }
         },
-        why,
+        html! { div { (why) } },
         parts::time(visit, *at),
     ]
+}
+
+/// What the people of the person's own member say, where they say anything: of the item as a whole before one of its hashes.
+pub(super) fn own<'a>(visit: &Visit, opinions: &'a [ListedOpinion]) -> Option<&'a ListedOpinion> {
+    let name = visit.who.as_ref().map(|who| who.member.name.to_string())?;
+    let own = opinions.iter().filter(|one| one.kind.is_some() && !one.of_programme && one.member == name);
+    own.min_by_key(|one| one.hash.is_some())
 }
 
 /// A reason in words.

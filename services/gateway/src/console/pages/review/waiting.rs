@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Decisions,
     /// Disputes about items of own banks.
     Disputes,
-    /// Items that matched too often and are held for the member.
+    /// Items that are held for the member alone, by flood control or by the member itself.
     Held,
     /// Items that other members have to confirm.
     Probation,
@@ -130,8 +130,7 @@ async fn count(visit: &Visit, kind: Kind) -> Result<Count, Failed> {
         }
         Kind::Held => {
             let held = visit.caller.opinions().list_member_holds(None, PAGE, until).await?;
-            let floods = held.iter().filter(|held| held.flooded).count();
-            Count { least: of(floods), has_more: held.len() >= usize::from(PAGE), overdue: 0 }
+            Count { least: of(held.len()), has_more: held.len() >= usize::from(PAGE), overdue: 0 }
         }
         Kind::Probation => Count::default(),
     })
