@@ -8,3 +8,6 @@ mod matrix;
 mod speed;
 mod review;
 mod opinions;
+mod members;
+mod sharing;
+mod policies;

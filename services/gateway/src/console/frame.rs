@@ -53,6 +53,7 @@ const NAVIGATION: [(&str, Pages); 4] = [
         &[
             ("frame.nav.members", "/console/members"),
             ("frame.nav.keys", "/console/keys"),
+            ("frame.nav.sharing", "/console/sharing"),
             ("frame.nav.policy", "/console/policy"),
             ("frame.nav.cases", "/console/cases"),
             ("frame.nav.reports", "/console/reports"),

@@ -97,9 +97,9 @@ impl<'a> Entered<'a> {
         Self { posted: Some(posted), refused: None }
     }
 
-    /// Whether the form is shown again.
-    pub(super) const fn is_again(self) -> bool {
-        self.posted.is_some()
+    /// Whether something was entered in one of these fields.
+    pub(super) fn has_any(self, names: &[&str]) -> bool {
+        self.posted.is_some_and(|posted| names.iter().any(|name| !posted.field(name).is_empty()))
     }
 
     /// The text of a field: what was entered, or else what it holds at first.

@@ -46,5 +46,6 @@ fn verdict(visit: &Visit, verdict: Verdict) -> Markup {
         Verdict::Review => Tone::Warn,
         Verdict::Block | Verdict::Escalate => Tone::Bad,
     };
-    html! { (parts::badge(tone, verdict.name())) " " (visit.t(&format!("policies.verdict.{}", verdict.name()))) }
+    let meaning = visit.t(&format!("policies.verdict.{}", verdict.name()));
+    html! { span { (parts::badge(tone, verdict.name())) " " (meaning) } }
 }

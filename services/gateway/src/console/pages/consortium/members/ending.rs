@@ -57,6 +57,9 @@ async fn rotation(
         ..Field::default()
     };
     let main = html! {
+        @if keys::is_own(visit, principal.id) {
+            (parts::notice(Tone::Warn, html! { (visit.t("members.rotate.own")) }))
+        }
         (facts(visit, &principal))
         (entered.notice(visit))
         (parts::form(visit, &format!("{KEYS}/{}/rotate", principal.id), html! {

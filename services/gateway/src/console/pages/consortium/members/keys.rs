@@ -91,8 +91,10 @@ pub(super) fn table(visit: &Visit, member: Option<&MemberName>, principals: &[Pr
 fn row(visit: &Visit, member: Option<&MemberName>, principal: &PrincipalListing) -> Vec<Markup> {
     vec![
         html! {
-            (principal.id)
-            @if is_own(visit, principal.id) { " " (parts::badge(Tone::Plain, visit.t("members.keys.yours"))) }
+            div {
+                (principal.id)
+                @if is_own(visit, principal.id) { " " (parts::badge(Tone::Plain, visit.t("members.keys.yours"))) }
+            }
         },
         html! { (roles(visit, principal.roles)) },
         credential(visit, principal),
@@ -139,7 +141,7 @@ pub(super) fn until(visit: &Visit, expiry: Expiry) -> Markup {
     match expiry.moment() {
         None => html! { (visit.t("members.keys.never")) },
         Some(at) if expiry.is_over(visit.now) => html! {
-            (parts::badge(Tone::Bad, visit.t("members.keys.over"))) " " (parts::time(visit, at))
+            div { (parts::badge(Tone::Bad, visit.t("members.keys.over"))) " " (parts::time(visit, at)) }
         },
         Some(at) => parts::time(visit, at),
     }
@@ -160,14 +162,13 @@ pub(super) fn credential(visit: &Visit, principal: &PrincipalListing) -> Markup 
     };
     match &principal.credential {
         PrincipalCredential::ApiKeys(keys) => html! {
-            (visit.t("members.credential.api_key"))
-            ul.bare { @for one in keys { (key(one)) } }
+            div { (visit.t("members.credential.api_key")) ul.bare { @for one in keys { (key(one)) } } }
         },
         PrincipalCredential::Certificate(id) => html! {
-            (visit.t("members.credential.certificate")) br; (parts::digits(id.as_str()))
+            div { (visit.t("members.credential.certificate")) br; (parts::digits(id.as_str())) }
         },
         PrincipalCredential::Token(token) => html! {
-            (visit.t("members.credential.token")) br; (token.subject()) " (" (token.issuer()) ")"
+            div { (visit.t("members.credential.token")) br; (token.subject()) " (" (token.issuer()) ")" }
         },
     }
 }

@@ -93,7 +93,7 @@ pub(super) fn state(visit: &Visit, state: MemberState) -> Markup {
         MemberState::Suspended => Tone::Warn,
         MemberState::Quarantined => Tone::Bad,
     };
-    parts::badge(tone, visit.t(&format!("members.state.word.{state}")))
+    html! { span { (parts::badge(tone, visit.t(&format!("members.state.word.{state}")))) } }
 }
 
 fn invitation(visit: &Visit, entered: Entered<'_>) -> Markup {

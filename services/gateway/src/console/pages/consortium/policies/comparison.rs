@@ -35,7 +35,7 @@ pub(super) fn table(visit: &Visit, read: &ReadPolicy) -> Markup {
     });
     let (number, total) = (visit.language.number(differ), visit.language.number(all));
     html! {
-        p role="status" {
+        p {
             (visit.fill("policies.trial.summary", &[("differ", &number), ("all", &total)]))
             " " (visit.t("policies.trial.since")) " " (parts::time(visit, since)) "."
         }
@@ -52,8 +52,8 @@ fn sorted(counts: &[TrialCount]) -> Vec<TrialCount> {
 
 fn difference(visit: &Visit, one: &TrialCount) -> Markup {
     match one.trial.cmp(&one.verdict) {
-        Ordering::Less => parts::badge(Tone::Warn, visit.t("policies.trial.milder")),
-        Ordering::Greater => parts::badge(Tone::Bad, visit.t("policies.trial.stricter")),
+        Ordering::Less => html! { span { (parts::badge(Tone::Warn, visit.t("policies.trial.milder"))) } },
+        Ordering::Greater => html! { span { (parts::badge(Tone::Bad, visit.t("policies.trial.stricter"))) } },
         Ordering::Equal => html! { (visit.t("policies.trial.same")) },
     }
 }

@@ -22,8 +22,8 @@ fn expected(posted: &Posted) -> Result<Option<u32>, Failed> {
 
 pub(super) async fn set(visit: Visit, posted: Posted) -> Result<Response, Failed> {
     let is_trial = posted.field("how") == "trial";
-    let text = posted.field("text");
-    let wrong = match file::read(text) {
+    let text = file::sent(posted.field("text"));
+    let wrong = match file::read(&text) {
         Err(wrong) => wrong,
         Ok((object, policy)) => {
             let source = PolicySource::Given(&policy);
@@ -33,7 +33,7 @@ pub(super) async fn set(visit: Visit, posted: Posted) -> Result<Response, Failed
                 Ok(set) => {
                     return Ok(done(&visit, &set, if is_trial { "policy.tried" } else { "policy.decides" }));
                 }
-                Err(error) => match file::refused(text, &object, &error) {
+                Err(error) => match file::refused(&text, &object, &error) {
                     Some(wrong) => wrong,
                     None => otherwise(error)?,
                 },
@@ -41,7 +41,7 @@ pub(super) async fn set(visit: Visit, posted: Posted) -> Result<Response, Failed
         }
     };
     let versions = version::versions(&visit, 0).await?;
-    let page = version::page(&visit, &versions, Some(Again { text, wrong: &wrong }));
+    let page = version::page(&visit, &versions, Some(Again { text: &text, wrong: &wrong }));
     Ok(page.with_status(StatusCode::BAD_REQUEST).into_response())
 }
 

@@ -16,6 +16,18 @@ use crate::console::visit::Visit;
 
 /// The most labels, and the most classes, of an example.
 const WORDS_MAX: usize = 32;
+/// The fields of what members say of the item.
+const FACTS: [&str; 9] = [
+    "positives",
+    "negatives",
+    "seen",
+    "mine",
+    "contributors",
+    "classes",
+    "dispute_open",
+    "is_aside",
+    "probation",
+];
 /// Kinds of queries.
 const KINDS: [&str; 4] = ["image", "video", "hashes", "undecoded"];
 
@@ -59,7 +71,7 @@ pub(super) fn fields(visit: &Visit, entered: Entered<'_>) -> Markup {
             (tick("exact"))
             (choice("variant", "original", &variants))
         }
-        details open[entered.is_again()] {
+        details open[entered.has_any(&FACTS)] {
             summary { (visit.t("policies.example.facts")) }
             (field("positives", "number")) (field("negatives", "number")) (field("seen", "number"))
             (choice("mine", "", &opinions))

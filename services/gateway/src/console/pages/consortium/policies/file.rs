@@ -58,6 +58,11 @@ pub(super) struct Wrong {
     pub(super) part: String,
 }
 
+/// The text that a browser has sent, which ends its lines by two characters.
+pub(super) fn sent(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
 /// The text of a policy.
 pub(super) fn text(policy: &Policy) -> String {
     let bank = |rule: &BankRule| WrittenBank {

@@ -8,6 +8,9 @@ use super::verdict;
 use crate::console::parts::{self, Column, Tone};
 use crate::console::visit::Visit;
 
+/// Characters of a condition that a table shows. A page has at most 32 conditions, of 4,096 bytes each.
+const CONDITION_SHOWN_MAX: usize = 400;
+
 /// The rules of a policy, in the order in which they are asked.
 pub(super) fn tables(visit: &Visit, policy: &Policy) -> Markup {
     html! {
@@ -32,11 +35,13 @@ fn verdicts(visit: &Visit, policy: &Policy) -> Markup {
         vec![
             html! { (at + 1) },
             html! {
-                (rule.name())
-                @if rule.is_shadow() { " " (parts::badge(Tone::Plain, visit.t("policies.shadow"))) }
+                span {
+                    (rule.name())
+                    @if rule.is_shadow() { " " (parts::badge(Tone::Plain, visit.t("policies.shadow"))) }
+                }
             },
             html! {
-                @if rule.condition().is_empty() { (visit.t("policies.rules.always")) } @else { code.condition { (rule.condition()) } }
+                @if rule.condition().is_empty() { (visit.t("policies.rules.always")) } @else { code.condition { (clipped(rule.condition())) } }
             },
             verdict(visit, rule.verdict()),
         ]
@@ -49,13 +54,21 @@ fn banks(visit: &Visit, rules: &[BankRule]) -> Markup {
     let rows = rules.iter().map(|rule| {
         vec![
             html! {
-                (rule.bank)
-                @if rule.shadow { " " (parts::badge(Tone::Plain, visit.t("policies.shadow"))) }
+                span {
+                    (rule.bank)
+                    @if rule.shadow { " " (parts::badge(Tone::Plain, visit.t("policies.shadow"))) }
+                }
             },
             html! { (counting(visit, rule)) },
         ]
     });
     parts::table(visit.t("policies.banks.title"), &columns, rows)
+}
+
+/// A condition; of a long one the beginning. The text below the tables has all of it.
+fn clipped(condition: &str) -> String {
+    let end = condition.char_indices().nth(CONDITION_SHOWN_MAX).map(|(at, _)| at);
+    end.map_or_else(|| condition.to_owned(), |end| format!("{}…", condition.get(..end).unwrap_or_default()))
 }
 
 /// Which matches of a bank count, in words.
@@ -77,4 +90,16 @@ fn counting(visit: &Visit, rule: &BankRule) -> String {
         words.push(visit.fill("policies.banks.ratio", &[("ratio", &rule.ratio.get())]));
     }
     if words.is_empty() { visit.t("policies.banks.all").to_owned() } else { words.join(" · ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_condition_is_cut_between_letters() {
+        assert_eq!(clipped("a"), "a");
+        assert_eq!(clipped(&"é".repeat(400)), "é".repeat(400));
+        assert_eq!(clipped(&"é".repeat(401)), format!("{}…", "é".repeat(400)));
+    }
 }

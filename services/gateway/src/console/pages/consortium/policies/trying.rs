@@ -108,7 +108,10 @@ fn answered(visit: &Visit, tried: &TriedPolicy) -> Markup {
 /// The policy that the form names.
 async fn source(visit: &Visit, posted: &Posted) -> Result<Result<Tried, Wrong>, Failed> {
     match posted.field("which") {
-        "text" => Ok(file::read(posted.field("text")).map(|(object, policy)| Tried::Text(object, policy))),
+        "text" => {
+            Ok(file::read(&file::sent(posted.field("text")))
+                .map(|(object, policy)| Tried::Text(object, policy)))
+        }
         "trial" => {
             let read = version::versions(visit, 0).await?;
             let trial = read.shown.and_then(|read| read.trial);
@@ -125,7 +128,8 @@ async fn source(visit: &Visit, posted: &Posted) -> Result<Result<Tried, Wrong>, 
 
 /// Answers an example; or shows the form with the text of the policy that a person is writing.
 pub(super) async fn answer(visit: Visit, posted: Posted) -> Result<Response, Failed> {
-    let text = posted.field("text");
+    let text = file::sent(posted.field("text"));
+    let text = text.as_str();
     if posted.field("step") == "open" {
         return Ok(page(&visit, &Shown { text, ..Shown::default() }).into_response());
     }
@@ -179,7 +183,7 @@ async fn attempt(visit: &Visit, posted: &Posted) -> Result<Result<TriedPolicy, F
         Ok(tried) => Ok(Ok(tried)),
         Err(error) => {
             let of_text = match &tried {
-                Tried::Text(object, _) => file::refused(posted.field("text"), object, &error),
+                Tried::Text(object, _) => file::refused(&file::sent(posted.field("text")), object, &error),
                 Tried::Stored(_) => None,
             };
             match of_text {

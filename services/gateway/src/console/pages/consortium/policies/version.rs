@@ -72,7 +72,14 @@ pub(super) async fn versions(visit: &Visit, version: u32) -> Result<Versions, Fa
 /// The page. `again`: the text that was sent, with what is wrong with it.
 pub(super) fn page(visit: &Visit, versions: &Versions, again: Option<Again<'_>>) -> Page {
     let Versions { shown, trial } = versions;
+    let editing = html! {
+        @if visit.may(Method::SetPolicy) {
+            (parts::section(visit.t("policies.edit.title"), form(visit, shown.as_ref(), again)))
+        }
+    };
     let main = html! {
+        // What has to be mended comes first.
+        @if again.is_some() { (editing) }
         @match shown {
             Some(read) => (present(visit, read)),
             None => (parts::notice(Tone::Plain, html! { (visit.t("policies.none")) })),
@@ -82,9 +89,8 @@ pub(super) fn page(visit: &Visit, versions: &Versions, again: Option<Again<'_>>)
             p { (visit.t("policies.try.link_what")) }
             @if visit.may(Method::TryPolicy) { p { a.button.second href=(TRY) { (visit.t("policies.try.link")) } } }
         }))
-        @if visit.may(Method::SetPolicy) {
-            (parts::section(visit.t("policies.edit.title"), form(visit, shown.as_ref(), again)))
-        } @else if let Some(read) = shown {
+        @if again.is_none() { (editing) }
+        @if let Some(read) = shown.as_ref().filter(|_| !visit.may(Method::SetPolicy)) {
             (parts::section(visit.t("policies.text"), html! { pre tabindex="0" { (file::text(&read.version.policy)) } }))
         }
         @if let Some(read) = shown { (others(visit, read)) }
@@ -113,7 +119,9 @@ fn tried(visit: &Visit, trial: &ReadPolicy) -> Markup {
     };
     let body = html! {
         p { (visit.t("policies.trial.what")) }
-        (comparison::table(visit, trial))
+        div #comparison hx-get=(PATH) hx-select="#comparison" hx-trigger="every 10s" hx-swap="outerHTML" {
+            (comparison::table(visit, trial))
+        }
         @if visit.may(Method::SetPolicy) && trial.current.is_some() {
             div.row { (step("decide", "policies.trial.decide")) (step("stop", "policies.trial.stop")) }
         }

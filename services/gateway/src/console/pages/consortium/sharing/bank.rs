@@ -1,5 +1,7 @@
 //! The page of a bank: with whom it is shared, and its charter. Of a bank of another member, the charter alone.
 
+use std::collections::BTreeMap;
+
 use axum::extract::Path;
 use maud::html;
 use serde::Deserialize;
@@ -9,7 +11,7 @@ use vigie_consortium::{Charter, MemberId};
 use vigie_model::BankRef;
 use vigie_proto::bank::PAGE_DEFAULT;
 
-use super::{bank_name, charter, grants, names, path};
+use super::{bank_name, bank_path, charter, grants, names, path};
 use crate::console::page::{Done, Failed, Page};
 use crate::console::pages::consortium::entered::Entered;
 use crate::console::parts;
@@ -55,11 +57,15 @@ pub(super) async fn page(
 ) -> Result<Page, Failed> {
     let given = given(visit, bank, which).await?;
     let charter = read_charter(visit, bank).await?;
-    let names = names(visit, None).await?;
+    let names = match &charter {
+        Some(charter) if !charter.suppresses().is_empty() => names(visit, None).await?,
+        _ => BTreeMap::new(),
+    };
     let entered =
         |part| again.filter(|(at, _)| *at == part).map_or_else(Entered::default, |(_, entered)| entered);
     let is_own = given.is_some();
     let main = html! {
+        @if visit.may(Method::GetBank) { p { a href=(bank_path(bank)) { (visit.t("sharing.back")) } } }
         @match &given {
             Some(given) => {
                 (parts::section(visit.t("sharing.given.title"), grants::list(visit, bank, given)))

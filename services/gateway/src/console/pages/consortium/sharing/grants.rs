@@ -50,7 +50,7 @@ pub(super) fn until(visit: &Visit, expiry: Expiry) -> Markup {
     match expiry.moment() {
         None => html! { (visit.t("sharing.never")) },
         Some(at) if expiry.is_over(visit.now) => html! {
-            (parts::badge(Tone::Bad, visit.t("sharing.over"))) " " (parts::time(visit, at))
+            div { (parts::badge(Tone::Bad, visit.t("sharing.over"))) " " (parts::time(visit, at)) }
         },
         Some(at) => parts::time(visit, at),
     }

@@ -74,18 +74,20 @@ fn table(visit: &Visit, received: &[Received]) -> Markup {
                 }
             },
             html! {
-                @if let Some(alias) = &grant.alias {
-                    (alias) " "
-                    @if let Some(name) = name.as_ref().filter(|_| visit.may(Method::SetAlias)) {
-                        (parts::action(visit, PATH, &[("bank", &name.to_string()), ("alias", "")], visit.t("sharing.alias.remove"), None))
-                    }
-                }
+                @if let Some(alias) = &grant.alias { div.row { (alias) (removal(visit, name.as_ref())) } }
             },
             capabilities(visit, grant.capabilities),
             until(visit, grant.expiry),
         ]
     });
     parts::table(visit.t("sharing.received.list"), &columns, rows)
+}
+
+/// The button that takes the alias of a bank away.
+fn removal(visit: &Visit, bank: Option<&BankRef>) -> Markup {
+    let Some(name) = bank.filter(|_| visit.may(Method::SetAlias)) else { return html! {} };
+    let values = [("bank", &*name.to_string()), ("alias", "")];
+    parts::action(visit, PATH, &values, visit.t("sharing.alias.remove"), None)
 }
 
 fn form(visit: &Visit, received: &[Received], entered: Entered<'_>) -> Markup {
