@@ -5,4 +5,4 @@ pub(crate) mod console;
 mod filled;
 mod feeds;
 mod hma;
-mod v1;
+pub(crate) mod v1;

@@ -11,3 +11,8 @@ mod opinions;
 mod members;
 mod sharing;
 mod policies;
+mod people;
+mod exchanges;
+mod cases;
+mod reports;
+mod audit;

@@ -41,7 +41,7 @@ pub(crate) fn table(
                 @for row in rows {
                     tr {
                         @for (column, cell) in columns.iter().zip(row) {
-                            td data-heading=(column.heading) .number[column.is_number] { (cell) }
+                            td data-heading=(column.heading) .number[column.is_number] { div { (cell) } }
                         }
                     }
                 }
