@@ -1,6 +1,7 @@
 //! Runs a script of `browser/`, if there is a browser.
 
 use std::env;
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -57,15 +58,18 @@ impl Node {
         Ok(Self { chromium, scripts })
     }
 
-    /// Runs a script, which gets `asked` as the variable `VIGIE_CONSOLE`, and returns what it printed.
+    /// Runs a script, which reads `asked` on its standard input, and returns what it printed.
     ///
     /// # Panics
     ///
     /// The script finds a fault, or takes longer than `within`.
     pub(crate) async fn run(&self, script: &str, asked: &Value, within: Duration) -> String {
+        let mut input = tempfile::tempfile().unwrap();
+        input.write_all(asked.to_string().as_bytes()).unwrap();
+        input.rewind().unwrap();
         let mut command = Command::new("node");
-        command.arg(self.scripts.join(script)).stdin(Stdio::null()).kill_on_drop(true);
-        command.env("VIGIE_CONSOLE", asked.to_string()).env("VIGIE_CHROMIUM", &self.chromium);
+        command.arg(self.scripts.join(script)).stdin(Stdio::from(input)).kill_on_drop(true);
+        command.env("VIGIE_CHROMIUM", &self.chromium);
         let ended = timeout(within, command.output()).await;
         let ended = ended.unwrap_or_else(|_| panic!("{script} takes longer than {within:?}"));
         let Output { status, stdout, stderr } = ended.unwrap();

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
 /** What the test says of its cluster. */
-export const asked = JSON.parse(process.env.VIGIE_CONSOLE);
+export const asked = JSON.parse(readFileSync(0, "utf8"));
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** The rules that hold: those of WCAG 2.2, levels A and AA, and of the versions before. */

@@ -18,17 +18,13 @@ use crate::console::Console;
 pub(crate) const PREFIX: &str = "/console/static/";
 
 /// The names, types and contents of the files. `htmx.min.js` is the file of htmx 2.0.11, unchanged; a test compares its digest.
-const FILES: [(&str, &str, &str); 11] = [
+const FILES: [(&str, &str, &str); 8] = [
     ("console.css", "text/css; charset=utf-8", include_str!("assets/console.css")),
     ("console.js", "text/javascript; charset=utf-8", include_str!("assets/console.js")),
     ("keys.js", "text/javascript; charset=utf-8", include_str!("assets/keys.js")),
-    ("review.js", "text/javascript; charset=utf-8", include_str!("assets/review.js")),
-    ("checking.js", "text/javascript; charset=utf-8", include_str!("assets/checking.js")),
-const FILES: [(&str, &str, &str); 11] = [
-    ("console.css", "text/css; charset=utf-8", include_str!("assets/console.css")),
-    ("console.js", "text/javascript; charset=utf-8", include_str!("assets/console.js")),
-    ("adding.js", "text/javascript; charset=utf-8", include_str!("assets/adding.js")),
     ("reviewing.js", "text/javascript; charset=utf-8", include_str!("assets/reviewing.js")),
+    ("checking.js", "text/javascript; charset=utf-8", include_str!("assets/checking.js")),
+    ("adding.js", "text/javascript; charset=utf-8", include_str!("assets/adding.js")),
     ("htmx.min.js", "text/javascript; charset=utf-8", include_str!("assets/htmx.min.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];

@@ -268,7 +268,6 @@ fn skeleton(language: Language, title: &str, csrf: Option<&str>, body: Markup) -
                 script src=(assets::url("htmx.min.js")) defer {}
                 script src=(assets::url("console.js")) defer {}
                 script src=(assets::url("keys.js")) defer {}
-                script src=(assets::url("review.js")) defer {}
                 script src=(assets::url("checking.js")) defer {}
                 script src=(assets::url("adding.js")) defer {}
                 script src=(assets::url("reviewing.js")) defer {}

@@ -16,15 +16,23 @@ async fn newest(filled: &Filled) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_form_is_taken_without_the_token_of_its_session() {
+async fn other_sites_send_no_form_show_no_page_and_begin_no_session() {
     let filled = Filled::plain().await;
+    no_form_is_taken_without_the_token_of_its_session(&filled).await;
+    a_page_of_another_site_sends_no_form_even_with_a_token(&filled).await;
+    every_page_keeps_frames_scripts_and_other_sites_out(&filled).await;
+    a_cookie_from_before_the_sign_in_is_worth_nothing_after_it(&filled).await;
+    filled.cluster.stop().await.unwrap();
+}
+
+async fn no_form_is_taken_without_the_token_of_its_session(filled: &Filled) {
     let mut browser = Browser::signed_in(&filled.cluster, &filled.everything.key).await;
     let site = Site::of(&mut browser).await;
     let mut other = Browser::signed_in(&filled.cluster, &filled.everything.key).await;
     let page = other.get("/console/").await.ok();
     let token = page.html.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     let stolen = format!("csrf={token}");
-    let before = newest(&filled).await;
+    let before = newest(filled).await;
     let mut forms = 0;
     for route in routes() {
         let path = site.path(route.path);
@@ -42,14 +50,11 @@ async fn no_form_is_taken_without_the_token_of_its_session() {
         assert!(shown.status.is_client_error(), "{path}: {}", shown.status);
     }
     assert!(forms > 2, "{forms} forms");
-    assert_eq!(newest(&filled).await, before, "a form without a token has changed something");
+    assert_eq!(newest(filled).await, before, "a form without a token has changed something");
     println!("{forms} forms");
-    filled.cluster.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_of_another_site_sends_no_form_even_with_a_token() {
-    let filled = Filled::plain().await;
+async fn a_page_of_another_site_sends_no_form_even_with_a_token(filled: &Filled) {
     let mut browser = Browser::signed_in(&filled.cluster, &filled.everything.key).await;
     let page = browser.get("/console/").await.ok();
     let token = page.html.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
@@ -67,12 +72,9 @@ async fn a_page_of_another_site_sends_no_form_even_with_a_token() {
     // The same without these headers is taken.
     let shown = browser.post("/console/language", &[FORM], body).await.ok();
     assert!(shown.html.contains("<html lang=\"fr\">"));
-    filled.cluster.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_page_keeps_frames_scripts_and_other_sites_out() {
-    let filled = Filled::plain().await;
+async fn every_page_keeps_frames_scripts_and_other_sites_out(filled: &Filled) {
     let mut site = Site::default();
     for person in [&filled.everything, &filled.host, &filled.operator] {
         site.extend(&mut Browser::signed_in(&filled.cluster, &person.key).await).await;
@@ -116,12 +118,9 @@ async fn every_page_keeps_frames_scripts_and_other_sites_out() {
         }
         assert!(shown.html.len() < 200_000, "{path}: {} bytes", shown.html.len());
     }
-    filled.cluster.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cookie_from_before_the_sign_in_is_worth_nothing_after_it() {
-    let filled = Filled::plain().await;
+async fn a_cookie_from_before_the_sign_in_is_worth_nothing_after_it(filled: &Filled) {
     let mut attacker = Browser::new(&filled.cluster);
     attacker.get("/console/sign-in").await.ok();
     assert_eq!(attacker.cookies.len(), 1, "{:?}", attacker.cookies);
@@ -149,7 +148,6 @@ async fn a_cookie_from_before_the_sign_in_is_worth_nothing_after_it() {
     let shown = person.send(&shown, "/console/sign-in", &[("key", "vgk_wrong")]).await;
     assert_eq!(shown.status, StatusCode::UNAUTHORIZED);
     assert!(!shown.html.contains("vgk_wrong"));
-    filled.cluster.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
