@@ -16,3 +16,5 @@ mod exchanges;
 mod cases;
 mod reports;
 mod audit;
+mod check;
+mod health;

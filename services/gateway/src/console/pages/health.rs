@@ -2,6 +2,7 @@
 //!
 //! What answers is said; so is what does not. A page of health that needs the bank would be away when it is needed.
 
+mod away;
 mod sentence;
 mod cluster;
 
@@ -14,17 +15,14 @@ use vigie_model::LogHead;
 
 use crate::console::Console;
 use crate::console::page::Page;
+use crate::console::pages::health::away::away;
+use crate::console::pages::health::sentence::{NOW, PATH, until};
 use crate::console::parts::{self, Tone};
 use crate::console::routes::Route;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
 pub(crate) use sentence::sentence;
-
-/// The path of the page.
-const PATH: &str = "/console/health";
-/// The path of the sentence alone, which open pages ask for every few seconds.
-const NOW: &str = "/console/health/now";
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![Route::page(PATH, &[], get(show)), Route::page(NOW, &[], get(now))]
@@ -35,10 +33,10 @@ async fn now(visit: Visit, State(console): State<Console>) -> Page {
 }
 
 async fn show(visit: Visit, State(console): State<Console>) -> Page {
-    let head = async { visit.caller.banks().log_head(sentence::until(&visit)).await };
+    let head = async { visit.caller.banks().log_head(until(&visit)).await };
     let decoding = async {
         match visit.may(Method::DescribeDecoding) {
-            true => Some(visit.caller.frontends().decoding(sentence::until(&visit)).await),
+            true => Some(visit.caller.frontends().decoding(until(&visit)).await),
             false => None,
         }
     };
@@ -116,9 +114,4 @@ fn program(visit: &Visit) -> Markup {
         }
         p { a href="/v1/openapi.json" { (visit.t("health.program.api")) } }
     }
-}
-
-/// That a service does not answer, and why.
-fn away(visit: &Visit, key: &str, problem: &Problem) -> Markup {
-    parts::notice(Tone::Warn, html! { p { (visit.t(key)) } p.detail { (problem.message) } })
 }

@@ -8,7 +8,8 @@ use vigie_consortium::rights::Method;
 use vigie_model::{HashCount, HashType, ReplicaState, ReplicaView, Topology};
 
 use crate::console::Console;
-use crate::console::pages::health::{away, sentence};
+use crate::console::pages::health::away::away;
+use crate::console::pages::health::sentence::until;
 use crate::console::parts::{self, Column, Tone};
 use crate::console::visit::Visit;
 use crate::problem::Problem;
@@ -25,7 +26,7 @@ pub(super) fn is_shown_to(visit: &Visit) -> bool {
 /// The topology; `None` where the gateway has no coordinator to ask.
 pub(super) async fn topology(visit: &Visit, console: &Console) -> Option<Result<Topology, CallError>> {
     let coordinator = console.coordinator.as_ref()?;
-    Some(coordinator.describe_topology(sentence::until(visit)).await)
+    Some(coordinator.describe_topology(until(visit)).await)
 }
 
 /// The parts with their replicas, and the hashes of each type.

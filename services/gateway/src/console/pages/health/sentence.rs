@@ -15,10 +15,13 @@ use vigie_rpc::Priority;
 
 use crate::cluster::State;
 use crate::console::Console;
-use crate::console::pages::health::{NOW, PATH};
 use crate::console::parts::{self, Tone};
 use crate::console::visit::Visit;
 
+/// The path of the page of health.
+pub(super) const PATH: &str = "/console/health";
+/// The path of the sentence alone, which open pages ask for every few seconds.
+pub(super) const NOW: &str = "/console/health/now";
 /// How long a service is waited for. A page of health comes soon, whatever does not answer.
 const WITHIN: Duration = Duration::from_millis(1_500);
 /// From this age on what is searched is called old, in milliseconds. Followers hear of the bank every few seconds.
