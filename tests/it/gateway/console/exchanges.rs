@@ -75,6 +75,8 @@ async fn an_exchange_is_added_and_its_error_is_read_and_it_is_paused_and_removed
     let added = browser.send(&form, "/console/exchanges", &wrong("12", "known", "")).await.ok();
     assert_eq!(added.path, "/console/exchanges/group?done=exchanges.add");
     assert!(added.text().contains("ThreatExchange (Meta)"), "{}", added.text());
+    // Another form is another exchange, where the same one would be the same.
+    let form = browser.get("/console/exchanges?api=fb_threatexchange").await.ok();
     let taken = browser.send(&form, "/console/exchanges", &wrong("12", "known", "")).await;
     assert!(taken.text().contains("There is an exchange of this name already."), "{}", taken.text());
 
@@ -95,9 +97,9 @@ async fn an_exchange_is_added_and_its_error_is_read_and_it_is_paused_and_removed
     // Each button does what it says.
     let page = browser.send(&page, "/console/exchanges/group", &[("do", "pause")]).await.ok();
     assert!(page.text().contains("The exchange is paused."), "{}", page.text());
-    assert_eq!(http.get("/c/exchanges/exchange/group").await.body(200)["enabled"], false);
+    assert_eq!(http.get("/c/exchange/group").await.body(200)["enabled"], false);
     let page = browser.send(&page, "/console/exchanges/group", &[("do", "resume")]).await.ok();
-    assert_eq!(http.get("/c/exchanges/exchange/group").await.body(200)["enabled"], true);
+    assert_eq!(http.get("/c/exchange/group").await.body(200)["enabled"], true);
     let page = browser.send(&page, "/console/exchanges/group", &[("do", "fetch")]).await.ok();
     assert!(page.text().contains("A fetch is asked for."), "{}", page.text());
     let unsure = browser.send(&page, "/console/exchanges/group", &[("do", "remove")]).await;

@@ -16,7 +16,7 @@ use http::{HeaderMap, header};
 use maud::{Markup, html};
 use serde::Deserialize;
 use vigie_audit::tree::{LeafIndex, SIZE_MAX};
-use vigie_clients::{AuditLeaf, Code};
+use vigie_clients::{AuditLeaf, AuditPage, Code};
 use vigie_consortium::MemberName;
 use vigie_consortium::rights::Method;
 
@@ -133,25 +133,31 @@ impl Newest {
     async fn read(visit: &Visit, before: Option<u64>, member: Option<&MemberName>) -> Result<Self, Failed> {
         let audit = visit.caller.audit();
         let list = async |from: u64, most: u16| {
-            audit.list_entries(LeafIndex(from), most, member, visit.deadline()).await.map_err(|error| {
-                match error.code() {
-                    Code::NotFound | Code::PermissionDenied => Failed::not_there(),
-                    _ => error.into(),
-                }
-            })
+            audit.list_entries(LeafIndex(from), most, member, visit.deadline()).await.map_err(
+                |error| match matches!(error.code(), Code::NotFound | Code::PermissionDenied) {
+                    true => Failed::not_there(),
+                    false => error.into(),
+                },
+            )
         };
         let size = list(SIZE_MAX, 1).await?.tree_size.get();
         let end = before.unwrap_or(size).min(size);
         let (mut leaves, mut from, mut look) = (Vec::new(), end, LOOK);
         for _ in 0..LOOKS_MAX {
             let begin = end.saturating_sub(look);
-            let page = list(begin, ANSWER_MAX).await?;
-            let found: Vec<AuditLeaf> =
-                page.leaves.into_iter().filter(|leaf| leaf.entry.index.0 < end).collect();
-            let is_cut = page.next.is_some_and(|next| next.0 < end);
-            // A look that found too many does not have the newest of them.
+            let most = u16::try_from(look).unwrap_or(ANSWER_MAX).min(ANSWER_MAX);
+            let (mut found, mut next) = before_end(list(begin, most).await?, end);
+            let is_cut = next.is_some();
+            // A look that finds more than an answer has is left where the one before found some.
             if is_cut && !leaves.is_empty() {
                 break;
+            }
+            for _ in 0..LOOKS_MAX {
+                let Some(index) = next else { break };
+                let (more, after) = before_end(list(index.0, ANSWER_MAX).await?, end);
+                found.extend(more);
+                found.drain(..found.len().saturating_sub(PAGE));
+                next = after;
             }
             (leaves, from) = (found, begin);
             if is_cut || leaves.len() >= PAGE || begin == 0 {
@@ -159,13 +165,19 @@ impl Newest {
             }
             look = look.saturating_mul(LOOK_FACTOR);
         }
-        if leaves.len() > PAGE {
+        if leaves.len() >= PAGE {
             leaves.drain(..leaves.len() - PAGE);
             from = leaves.first().map_or(from, |leaf| leaf.entry.index.0);
         }
         leaves.reverse();
         Ok(Self { leaves, size, older: (from > 0).then_some(from) })
     }
+}
+
+/// The entries of a page before an index, and where the next ones before it are.
+fn before_end(page: AuditPage, end: u64) -> (Vec<AuditLeaf>, Option<LeafIndex>) {
+    let leaves = page.leaves.into_iter().filter(|leaf| leaf.entry.index.0 < end).collect();
+    (leaves, page.next.filter(|next| next.0 < end))
 }
 
 fn entries(visit: &Visit, newest: &Newest, names: &Names, member: Option<&str>) -> Markup {

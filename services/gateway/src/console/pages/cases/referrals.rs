@@ -4,7 +4,7 @@
 
 use maud::{Markup, html};
 use serde_json::json;
-use vigie_clients::{MemberMeasure, ReferralListing, ReferralsListed};
+use vigie_clients::{Code, MemberMeasure, ReferralListing, ReferralsListed};
 use vigie_consortium::cases::{Priority, ReferralTarget};
 use vigie_consortium::rights::Method;
 
@@ -197,9 +197,9 @@ pub(super) async fn add(visit: Visit, posted: Posted) -> Result<Answer, Failed> 
         Ok((words, members)) => {
             let referrals = visit.caller.referrals();
             let added = referrals.add(words, &members, posted.once(), visit.deadline()).await;
-            added.map_err(|error| match error.code() {
-                vigie_clients::Code::NotFound => Problem::field("members", visit.t("cases.no_member")),
-                _ => refused(error),
+            added.map_err(|error| match error.code() == Code::NotFound {
+                true => Problem::field("members", visit.t("cases.no_member")),
+                false => refused(error),
             })
         }
         Err(why) => Err(why),

@@ -134,13 +134,11 @@ pub(super) async fn send(visit: Visit, posted: Posted) -> Result<Answer, Failed>
         Ok((bank, contents)) => {
             let reports = visit.caller.reports();
             let sent = reports.submit(&bank, contents, posted.once(), visit.deadline()).await;
-            sent.map_err(|error| match error.code() {
+            sent.map_err(|error| match (error.code() == Code::NotFound, posted.field("adds_to")) {
                 // Of the bank, or of the report that this one adds to.
-                Code::NotFound if posted.field("adds_to").is_empty() => {
-                    Problem::field("bank", visit.t("cases.no_such_bank"))
-                }
-                Code::NotFound => Problem::bad(visit.t("cases.no_such_bank_or_report")),
-                _ => refused(error),
+                (true, "") => Problem::field("bank", visit.t("cases.no_such_bank")),
+                (true, _) => Problem::bad(visit.t("cases.no_such_bank_or_report")),
+                (false, _) => refused(error),
             })
         }
         Err(why) => Err(why),

@@ -205,11 +205,15 @@ pub(super) async fn add(visit: &Visit, chosen: &Chosen, posted: &Posted) -> Resu
     };
     let bank: BankRef = value("bank", posted.field("bank"))?;
     let added = visit.caller.exchanges().add_exchange(&new, &bank, posted.once(), visit.deadline()).await;
-    let added = added.map_err(|error| match error.code() {
+    let added = added.map_err(|error| {
         // The bank is what the form names, and may be one that the person cannot see.
-        Code::NotFound => Problem::field("bank", visit.t("exchanges.no_bank")),
-        Code::AlreadyExists => Problem::field("name", visit.t("exchanges.taken")),
-        _ => error.into(),
+        if error.code() == Code::NotFound {
+            return Problem::field("bank", visit.t("exchanges.no_bank"));
+        }
+        if error.code() == Code::AlreadyExists {
+            return Problem::field("name", visit.t("exchanges.taken"));
+        }
+        error.into()
     })?;
     visit.wrote(added.sequence);
     let path = format!("/console/exchanges/{}", new.name);

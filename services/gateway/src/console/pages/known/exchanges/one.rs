@@ -132,10 +132,9 @@ fn about(visit: &Visit, listing: &ExchangeListing) -> Markup {
                 h3 { (visit.t("exchanges.settings")) }
                 dl.facts {
                     @for (name, value) in &settings {
-                        div { dt { code { (name) } } dd { @match value {
-                            Value::String(text) => (text),
-                            other => (other),
-                        } } }
+                        div { dt { code { (name) } } dd {
+                            @if let Some(text) = value.as_str() { (text) } @else { (value) }
+                        } }
                     }
                 }
             }
