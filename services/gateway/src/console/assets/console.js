@@ -24,4 +24,17 @@
   addEventListener("pageshow", () => {
     document.querySelectorAll("button[type=submit][disabled]").forEach((button) => { button.disabled = false; });
   });
+
+  // A part that renews itself and cannot says so, until it can again.
+  for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+    document.addEventListener(name, (event) => {
+      const { stale } = event.detail.elt.dataset;
+      if (!stale) return;
+      const notice = document.createElement("p");
+      notice.className = "notice warn";
+      notice.setAttribute("role", "status");
+      notice.textContent = stale;
+      event.detail.elt.replaceChildren(notice);
+    });
+  }
 })();

@@ -87,11 +87,16 @@ fn page(visit: &Visit, console: &Console, filled: &Filled<'_>, answers: Markup) 
 /// The form. `fetches`: whether a URL can be given.
 fn fields(visit: &Visit, filled: &Filled<'_>, fetches: bool) -> Markup {
     let hashes = if filled.hashes.len() > SHOWN_AGAIN_MAX { "" } else { filled.hashes };
+    // Parts of the form that an answer renews, of those that the page has.
+    let renewed = match fetches {
+        true => "#check-files-fault,#check-hashes,#check-url",
+        false => "#check-files-fault,#check-hashes",
+    };
     let fault = Some(&filled.files_fault).filter(|fault| !fault.is_empty());
     html! {
         form #check-form method="post" action=(PATH) enctype="multipart/form-data"
             hx-post=(PATH) hx-encoding="multipart/form-data" hx-target="#check-answers" hx-select="#check-answers > *"
-            hx-swap="innerHTML" hx-select-oob="#check-files-fault,#check-hashes,#check-url"
+            hx-swap="innerHTML" hx-select-oob=(renewed)
             hx-disabled-elt="find button[type=submit]" hx-indicator="#check-busy"
             data-reveal=(visit.t("check.preview.reveal")) data-hide=(visit.t("check.preview.hide"))
             data-unreachable=(visit.t("check.unreachable")) {

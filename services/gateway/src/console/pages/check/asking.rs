@@ -64,21 +64,21 @@ async fn ask_together(visit: &Visit, contents: Vec<Content>, within: Duration) -
     let answer = match answered {
         Ok(answer) => answer,
         Err(error) => {
-            let partial = partial_match(&error).filter(|partial| partial.results.len() == count);
-            let Some(partial) = partial else {
+            let Some(partial) = partial_match(&error) else {
                 let problem = Problem::from(error);
                 return (0..count).map(|_| Err(problem.clone())).collect();
             };
             partial
         }
     };
-    outcomes(answer, count)
+    outcomes(visit, answer, count)
 }
 
-fn outcomes(answer: MatchAnswer, count: usize) -> Vec<Outcome> {
+/// The outcome of each content. An answer of no part at all, or one that came without its results, is none.
+fn outcomes(visit: &Visit, answer: MatchAnswer, count: usize) -> Vec<Outcome> {
     let MatchAnswer { results, coverage, .. } = answer;
-    if results.len() != count {
-        let missing = Problem::busy("the answer came without its results");
+    if results.len() != count || coverage.shards_answered == 0 {
+        let missing = Problem::busy(visit.t("check.no_part"));
         return (0..count).map(|_| Err(missing.clone())).collect();
     }
     let outcome = |result: Result<Matched, _>| match result {

@@ -5,6 +5,9 @@ use vigie_model::{Coverage, Decoded, DecodedVideo, HashTypeSearch, Matched, Skip
 use crate::console::pages::check::words::{seconds, type_name, type_names};
 use crate::console::visit::Visit;
 
+/// The most parts that are named.
+const SHARDS_SHOWN: usize = 8;
+
 /// What was not searched; empty for a whole answer.
 pub(super) fn gaps(visit: &Visit, matched: &Matched, coverage: &Coverage) -> Vec<String> {
     let mut gaps = Vec::new();
@@ -39,11 +42,11 @@ pub(super) fn searched(matched: &Matched) -> impl Iterator<Item = &HashTypeSearc
     matched.searches.iter().filter(|search| search.skipped.is_none())
 }
 
+/// The parts that did not answer. Why is for those who run them, on the page of health: it may name machines.
 fn shards(visit: &Visit, coverage: &Coverage) -> String {
     let (answered, total) = (coverage.shards_answered, coverage.shards_total);
-    let failures = coverage.failures.iter().map(|failure| {
-        visit.fill("check.gap.shard", &[("shard", &failure.shard.0), ("why", &failure.reason)])
-    });
+    let failures = coverage.failures.iter().take(SHARDS_SHOWN);
+    let failures = failures.map(|failure| visit.fill("check.gap.shard", &[("shard", &failure.shard.0)]));
     let failures = failures.collect::<Vec<_>>().join(" ");
     let whole = visit.fill("check.gap.shards", &[("answered", &answered), ("total", &total)]);
     format!("{whole} {failures}").trim_end().to_owned()

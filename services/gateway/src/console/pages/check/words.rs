@@ -50,6 +50,7 @@ pub(super) fn nearness(visit: &Visit, found: &Match, limit: Distance) -> String 
     };
     // A third of the limit and two thirds of it.
     let key = match distance {
+        _ if hash_type == HashType::VPDQ => "check.near.frames",
         0 => "check.near.same",
         _ if 3 * distance <= limit.0 => "check.near.very",
         _ if 3 * distance <= 2 * limit.0 => "check.near.near",

@@ -62,10 +62,11 @@ pub(crate) async fn sentence(visit: &Visit, console: &Console) -> Markup {
         Tone::Bad => "health.state.bad",
     };
     html! {
-        div #health-now hx-get=(NOW) hx-trigger="every 5s" hx-select="#health-now" hx-swap="outerHTML" {
+        div #health-now hx-get=(NOW) hx-trigger="every 5s" hx-select="#health-now" hx-swap="outerHTML"
+            data-stale=(visit.t("health.stale")) {
             p.health role="status" { (parts::badge(tone, visit.t(state))) " " (words) }
-            @if visit.path != PATH && visit.path != NOW { p { a href=(PATH) { (visit.t("health.more")) } } }
         }
+        @if visit.path != PATH { p { a href=(PATH) { (visit.t("health.more")) } } }
     }
 }
 
