@@ -60,6 +60,12 @@ impl Http {
         Self { key: Some(key.to_owned()), ..self.clone() }
     }
 
+    /// The credential.
+    #[track_caller]
+    pub(crate) fn key(&self) -> &str {
+        self.key.as_deref().expect("the caller has a credential")
+    }
+
     /// Sends a request with these headers and this body.
     pub(crate) async fn send(
         &self,

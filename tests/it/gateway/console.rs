@@ -18,3 +18,6 @@ mod reports;
 mod audit;
 mod check;
 mod health;
+mod banks;
+mod items;
+mod adding;
