@@ -1,11 +1,8 @@
 //! The console, as a browser without JavaScript uses it.
 
 pub(crate) mod browser;
-mod site;
 mod frame;
-mod security;
-mod matrix;
-mod speed;
+mod whole;
 mod review;
 mod opinions;
 mod members;

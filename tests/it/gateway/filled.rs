@@ -172,7 +172,8 @@ impl Filled {
         ] {
             by.http.put(path, &all).await.body(200);
         }
-        let long = |text: &str| say(&if say("") == "" { text.to_owned() } else { format!("{text} {LONG}") });
+        let is_plain = say("").is_empty();
+        let long = |text: &str| if is_plain { text.to_owned() } else { say(&format!("{text} {LONG}")) };
         let item = |number: usize| {
             json!({
                 "hashes": [{ "type": "md5", "hash": md5(number) }, { "type": "pdq", "hash": pdq(number) }],

@@ -5,7 +5,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use crate::gateway::console::browser::Browser;
-use crate::gateway::console::site::{Site, fields, routes};
+use crate::gateway::console::whole::site::{Site, fields, routes};
 use crate::gateway::filled::{Filled, HOSTILE};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -51,7 +51,6 @@ async fn no_form_is_taken_without_the_token_of_its_session(filled: &Filled) {
     }
     assert!(forms > 2, "{forms} forms");
     assert_eq!(newest(filled).await, before, "a form without a token has changed something");
-    println!("{forms} forms");
 }
 
 async fn a_page_of_another_site_sends_no_form_even_with_a_token(filled: &Filled) {
@@ -186,6 +185,5 @@ async fn hostile_text_is_text_wherever_it_comes_from() {
         }
     }
     assert!(shown_as_text > 0, "no page shows the text");
-    println!("{shown_as_text} pages show the text");
     filled.cluster.stop().await.unwrap();
 }

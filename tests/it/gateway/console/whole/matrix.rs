@@ -10,7 +10,7 @@ use vigie_consortium::rights::Method;
 use vigie_consortium::{Flag as _, Role};
 
 use crate::gateway::console::browser::{Browser, Shown};
-use crate::gateway::console::site::{Site, any_path, routes};
+use crate::gateway::console::whole::site::{Site, any_path, routes};
 use crate::gateway::filled::{Filled, Person};
 
 /// A path that is no page.
@@ -125,7 +125,7 @@ async fn each_role_finds_the_pages_that_its_rights_are_for() {
     lines.sort_unstable();
     let listed = lines.join("\n") + "\n";
     if std::env::var_os("VIGIE_WRITE_MATRIX").is_some() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/it/gateway/console/matrix.txt");
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/it/gateway/console/whole/matrix.txt");
         std::fs::write(file, format!("{}{listed}", heading())).unwrap();
     } else {
         let file: Vec<&str> =

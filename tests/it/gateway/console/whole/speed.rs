@@ -1,4 +1,5 @@
 //! How long the server takes for each page, with many items and members.
+#![allow(clippy::print_stdout, reason = "a measurement prints its table")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 
 use crate::gateway::console::browser::Browser;
-use crate::gateway::console::site::Site;
+use crate::gateway::console::whole::site::Site;
 use crate::gateway::filled::Filled;
 
 /// Times of a page: the middle one, and the one that one of a hundred exceeds.
@@ -45,7 +46,7 @@ async fn slow_pages(filled: &Filled, rounds: usize, within: Duration) -> Vec<Str
     println!("{:>9} {:>9} {:>9}  page", "median", "p99", "bytes");
     for ((who, path), (all, bytes)) in times {
         let (middle, worst) = middle_and_worst(all);
-        println!("{:>9.1?} {:>9.1?} {bytes:>9}  {path} ({who})", middle, worst);
+        println!("{middle:>9.1?} {worst:>9.1?} {bytes:>9}  {path} ({who})");
         if middle > within {
             slow.push(format!("{path} ({who}): {middle:.0?}"));
         }
