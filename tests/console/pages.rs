@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::tasks::pictures;
 
 /// How long a script may take: a busy machine with two cores needs a multiple of what an idle one does.
-const WITHIN: Duration = Duration::from_secs(120);
+pub(crate) const WITHIN: Duration = Duration::from_secs(300);
 
 /// What a script has to know of a cluster.
 pub(crate) fn described(filled: &Filled, person: &Person) -> Value {

@@ -1,7 +1,5 @@
 //! What an analyst does every day takes at most four clicks or keys each.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
@@ -10,7 +8,7 @@ use vigie_pictures::{draw, encode_png};
 
 use crate::gateway::filled::Filled;
 use crate::node::Node;
-use crate::pages::described;
+use crate::pages::{WITHIN, described};
 
 /// Adds a picture to `acme/known`, and hands it to the script with others that are in no bank.
 pub(crate) async fn pictures(filled: &Filled, asked: &mut Value) {
@@ -35,6 +33,6 @@ async fn each_task_of_an_analyst_takes_at_most_four_clicks_or_keys() {
     let mut asked = described(&filled, &filled.everything);
     asked["steps_max"] = json!(4);
     pictures(&filled, &mut asked).await;
-    println!("{}", node.run("tasks.mjs", &asked, Duration::from_secs(120)).await);
+    println!("{}", node.run("tasks.mjs", &asked, WITHIN).await);
     filled.cluster.stop().await.unwrap();
 }

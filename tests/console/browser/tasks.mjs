@@ -1,5 +1,5 @@
 // What an analyst does every day, by real clicks and keys, from the first page. A text that is typed and a file that is chosen count as one.
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { asked, fault, person, run } from "./console.mjs";
@@ -50,11 +50,9 @@ async function api(path) {
 const folder = mkdtempSync(join(tmpdir(), "vigie-console-"));
 const picture = join(folder, "picture.png");
 writeFileSync(picture, Buffer.from(asked.picture, "base64"));
-const others = asked.pictures.map((content, at) => {
-  const file = join(folder, `other-${at}.png`);
-  writeFileSync(file, Buffer.from(content, "base64"));
-  return file;
-});
+const others = join(folder, "others");
+mkdirSync(others);
+asked.pictures.forEach((content, at) => writeFileSync(join(others, `${at}.png`), Buffer.from(content, "base64")));
 
 const check = async (page, steps) => {
   const field = page.locator('main input[type=file][name=files]');
@@ -64,13 +62,22 @@ const check = async (page, steps) => {
   await says(page, /Known/);
 };
 
-const find = async (page, steps, text) => {
+/** Finds an item by a text, and presses a key for it: on the list if it is the only one there, on its own page otherwise. */
+const findAndPress = async (page, steps, text, key) => {
   const field = page.locator("#f-q");
   if (!(await field.count())) await steps.click(nav(page, "/console/items"));
   await steps.type(field, text);
   await field.press("Enter");
   steps.taken.push("Enter");
-  await page.waitForURL(/\/console\/items/);
+  await page.waitForURL(/\/console\/items.*q=/);
+  const control = page.locator(`main [data-key="${key}"]`);
+  if (!(await control.count())) {
+    await steps.click(main(page).locator('a[href^="/console/items/"]').first());
+    await page.waitForURL(/\/console\/items\/\d/);
+  }
+  await control.waitFor();
+  await steps.press(key);
+  await page.waitForURL(/done=/);
 };
 
 const TASKS = {
@@ -87,8 +94,10 @@ const TASKS = {
   },
   "record a false positive": async (page, steps) => {
     await steps.click(nav(page, "/console/review"));
+    await page.locator('main [data-key="b"]').waitFor();
     await steps.press("b");
     await page.waitForURL(/\/review\/decisions\//);
+    await page.locator('main [data-key="f"]').waitFor();
     const id = page.url().match(/decisions\/([0-9a-f]+)/)[1];
     await steps.press("f");
     await page.waitForURL(/done=/);
@@ -96,20 +105,12 @@ const TASKS = {
     if (outcome?.review !== "overturned") fault(`the decision is ${JSON.stringify(outcome)}`);
   },
   "hold an item": async (page, steps) => {
-    await find(page, steps, "case-7");
-    if (!/\/console\/items\/\d/.test(page.url())) await steps.click(main(page).locator('a[href^="/console/items/"]').first());
-    await page.waitForURL(/\/console\/items\/\d/);
-    await steps.press("h");
-    await page.waitForURL(/done=/);
+    await findAndPress(page, steps, "case-7", "h");
     const { holds } = await api(`/v1/items/${asked.items[7]}`);
     if (holds.length !== 1) fault(`the item is held by ${JSON.stringify(holds)}`);
   },
   undo: async (page, steps) => {
-    await find(page, steps, "case-1");
-    if (!/\/console\/items\/\d/.test(page.url())) await steps.click(main(page).locator('a[href^="/console/items/"]').first());
-    await page.waitForURL(/\/console\/items\/\d/);
-    await steps.press("u");
-    await page.waitForURL(/done=/);
+    await findAndPress(page, steps, "case-1", "u");
     const { holds } = await api(`/v1/items/${asked.items[1]}`);
     if (holds.length !== 0) fault(`the item is held by ${JSON.stringify(holds)}`);
   },
@@ -117,11 +118,11 @@ const TASKS = {
     const before = (await api("/v1/banks/known")).items;
     await steps.click(nav(page, "/console/banks"));
     await steps.click(main(page).locator('a[href="/console/banks/known/add"]').first());
-    await steps.choose(page.locator('main input[type=file]').first(), others);
-    await steps.click(page.locator("main form:has(input[type=file]) button[type=submit]:visible").first());
-    await says(page, /added/i);
+    await steps.choose(page.locator("#f-folder"), others);
+    await steps.click(page.locator("#adding button[type=submit]:visible").first());
+    await says(page, /3 of 3 files: 3 added/);
     const after = (await api("/v1/banks/known")).items;
-    if (after !== before + others.length) fault(`${before} items became ${after}`);
+    if (after !== before + 3) fault(`${before} items became ${after}`);
   },
   "invite a member": async (page, steps) => {
     await steps.click(nav(page, "/console/members"));
@@ -137,14 +138,14 @@ const TASKS = {
   },
   "prove the audit": async (page, steps) => {
     await steps.click(nav(page, "/console/audit"));
-    await page.waitForURL(/\/console\/audit/);
+    await page.locator('main [data-key="v"]').waitFor();
     await steps.press("v");
     await says(page, /The audit (holds|does)/);
     if (!/The audit holds/.test(await main(page).innerText())) fault("the audit does not hold");
   },
   "write the monthly report": async (page, steps) => {
     await steps.click(nav(page, "/console/reports"));
-    await page.waitForURL(/\/console\/reports/);
+    await page.locator('main [data-key="w"]').waitFor();
     const coming = page.waitForEvent("download");
     await steps.press("w");
     const file = readFileSync(await (await coming).path(), "utf8");
