@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod console;
+mod filled;
 mod feeds;
 mod hma;
 pub(crate) mod v1;

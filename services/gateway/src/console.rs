@@ -88,3 +88,4 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(console: Console) -> Rout
 }
 
 pub(crate) use frame::refused;
+pub use routes::{ConsoleRoute, console_routes};

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use http::header::CACHE_CONTROL;
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, Request, StatusCode, header};
 use tonic::body::Body;
 use tower::Service;
 use vigie_clients::Bearer;
@@ -80,6 +80,10 @@ impl Service<Request<Body>> for Gateway {
                 Ok((request, _slot)) => routed(routes, request).await,
                 Err(answer) => answer,
             };
+            if answer.status() == StatusCode::NOT_FOUND {
+                // The router adds it where a path has other methods, by which one would learn that the path is there.
+                answer.headers_mut().remove(header::ALLOW);
+            }
             // Answers are of one caller and one moment.
             answer.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
             Ok(answer.map(Body::new))

@@ -35,4 +35,6 @@ mod v1;
 mod console;
 
 pub use config::{Config, ConsoleConfig, FetchConfig, OidcConfig};
+#[doc(hidden)]
+pub use console::{ConsoleRoute, console_routes};
 pub use server::{RunError, run_with};

@@ -175,8 +175,9 @@ pub(crate) fn refused(console: &Console, headers: &HeaderMap, path: &str, proble
         let location = HeaderValue::from_str(&format!("{}?{query}", sign_in::PATH));
         let location = location.unwrap_or_else(|_| HeaderValue::from_static(sign_in::PATH));
         let mut answer = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
-        // The credential of the session is no longer good.
-        if let Ok(cookie) = console.sessions.cookie(&Session::new(None)) {
+        // The credential of the session is no longer good. A session without one stays, since a form of it may be open.
+        let has_credential = console.sessions.of(headers, console.clock.now()).session.signed_in.is_some();
+        if has_credential && let Ok(cookie) = console.sessions.cookie(&Session::new(None)) {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
         }
         answer

@@ -44,6 +44,24 @@ impl Route {
     }
 }
 
+/// What a path of the console is of.
+#[derive(Debug, Clone, Copy)]
+pub struct ConsoleRoute {
+    /// The whole path, as axum matches it.
+    pub path: &'static str,
+    /// The methods of which one is needed to read the page. None: everybody may.
+    pub reads: &'static [Method],
+    /// The methods of which one is needed to send its form. None: everybody may.
+    pub changes: &'static [Method],
+}
+
+/// Every path of the console, for tests that try each of them.
+#[must_use]
+pub fn console_routes() -> Vec<ConsoleRoute> {
+    let described = |Route { path, reads, changes, .. }: Route| ConsoleRoute { path, reads, changes };
+    pages::all().into_iter().map(described).collect()
+}
+
 /// The methods for reading and for changing, by path.
 type Rights = HashMap<&'static str, (&'static [Method], &'static [Method])>;
 

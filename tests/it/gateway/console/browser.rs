@@ -110,6 +110,13 @@ impl Browser {
         (answer.status, location.unwrap_or_default())
     }
 
+    /// Asks with an empty body, and follows no redirect.
+    pub(crate) async fn ask_once(&mut self, method: Method, path: &str) -> Shown {
+        let answer = self.ask(method, path, &[], Bytes::new()).await;
+        let html = String::from_utf8_lossy(&answer.bytes).into_owned();
+        Shown { status: answer.status, headers: answer.headers, path: path.to_owned(), html }
+    }
+
     async fn ask(
         &mut self,
         method: Method,
