@@ -2,7 +2,7 @@
 
 pub(crate) mod client;
 mod cross_site;
-mod credential;
+pub(crate) mod credential;
 mod slashes;
 mod slots;
 
@@ -21,7 +21,9 @@ use tower::Service;
 use vigie_clients::Bearer;
 use vigie_serving::Origin;
 
-use crate::console::{self, Console};
+use crate::console::state::Console;
+use crate::console::{frame, paths as console};
+use crate::entry::credential::Admission;
 use crate::entry::slashes::Slashes;
 use crate::entry::slots::Slots;
 use crate::feeds;
@@ -32,7 +34,6 @@ use crate::upstream::Upstream;
 use crate::v1::paths;
 
 pub(crate) use client::ClientAddress;
-pub(crate) use credential::Admission;
 pub(crate) use cross_site::Hosts;
 pub(crate) use slots::Slots as RequestSlots;
 
@@ -190,7 +191,7 @@ impl<'c> Door<'c> {
             Self::Hma | Self::Feeds => Refusal::from(problem).into_response(),
             Self::Console(console) => {
                 let path = request.uri().path_and_query().map_or("/console/", |path| path.as_str());
-                console::refused(console, request.headers(), path, &problem)
+                frame::refused(console, request.headers(), path, &problem)
             }
         }
     }

@@ -12,10 +12,12 @@ use vigie_telemetry::{Condition, Telemetry};
 
 use crate::cluster::Cluster;
 use crate::config::Config;
+use crate::console;
 use crate::console::provider::Provider;
 use crate::console::session::Sessions;
-use crate::console::{self, Console};
-use crate::entry::{Admission, Entry, Gateway, Hosts, RequestSlots};
+use crate::console::state::Console;
+use crate::entry::credential::Admission;
+use crate::entry::{Entry, Gateway, Hosts, RequestSlots};
 use crate::feeds;
 use crate::hma;
 use crate::hma::exchanges::credentials::Folder as CredentialsFolder;

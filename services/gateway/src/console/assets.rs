@@ -12,10 +12,8 @@ use data_encoding::HEXLOWER;
 use http::{HeaderName, StatusCode, header};
 use ring::digest::{SHA256, digest};
 
-use crate::console::Console;
-
-/// The path that the files' paths begin with.
-pub(crate) const PREFIX: &str = "/console/static/";
+use crate::console::paths::STATIC;
+use crate::console::state::Console;
 
 /// The names, types and contents of the files. `htmx.min.js` is the file of htmx 2.0.11, unchanged; a test compares its digest.
 const FILES: [(&str, &str, &str); 8] = [
@@ -35,7 +33,7 @@ pub(crate) const SCRIPTS: [&str; 6] =
 
 /// The URL of each file, by name.
 static URLS: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
-    let url = |name: &str, content: &str| format!("{PREFIX}{name}?v={}", &digest_of(content)[..16]);
+    let url = |name: &str, content: &str| format!("{STATIC}{name}?v={}", &digest_of(content)[..16]);
     FILES.iter().map(|(name, _, content)| (*name, url(name, content))).collect()
 });
 
@@ -45,7 +43,7 @@ fn digest_of(content: &str) -> String {
 
 /// The URL of a file.
 pub(crate) fn url(name: &str) -> &'static str {
-    URLS.get(name).map_or(PREFIX, String::as_str)
+    URLS.get(name).map_or(STATIC, String::as_str)
 }
 
 pub(super) fn routes() -> Router<Console> {

@@ -12,12 +12,13 @@ use url::form_urlencoded;
 use vigie_clients::{Code, WhoAmI};
 
 use crate::console::page::{Failed, Page};
-use crate::console::pages::sign_in;
+use crate::console::paths::{self, is_open};
 use crate::console::routes;
 use crate::console::session::{Arrived, Session};
+use crate::console::state::Console;
 use crate::console::text::Language;
 use crate::console::visit::{Inner, Visit};
-use crate::console::{Console, assets, is_open, parts};
+use crate::console::{assets, parts};
 use crate::problem::Problem;
 use crate::upstream::Caller;
 
@@ -172,8 +173,8 @@ pub(crate) fn refused(console: &Console, headers: &HeaderMap, path: &str, proble
     let language = Language::of(headers);
     let mut answer = if problem.status == StatusCode::UNAUTHORIZED {
         let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", path).finish();
-        let location = HeaderValue::from_str(&format!("{}?{query}", sign_in::PATH));
-        let location = location.unwrap_or_else(|_| HeaderValue::from_static(sign_in::PATH));
+        let location = HeaderValue::from_str(&format!("{}?{query}", paths::SIGN_IN));
+        let location = location.unwrap_or_else(|_| HeaderValue::from_static(paths::SIGN_IN));
         let mut answer = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
         // The credential of the session is no longer good. A session without one stays, since a form of it may be open.
         let has_credential = console.sessions.of(headers, console.clock.now()).session.signed_in.is_some();

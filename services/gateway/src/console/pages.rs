@@ -13,7 +13,7 @@ use crate::console::pages::cases::{audit, reports};
 use crate::console::pages::consortium::{members, policies, sharing};
 use crate::console::pages::known::{adding, banks, exchanges, items};
 use crate::console::pages::review::opinions;
-use crate::console::routes::Route;
+use crate::console::route::Route;
 
 /// All of them.
 pub(crate) fn all() -> Vec<Route> {

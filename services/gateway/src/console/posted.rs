@@ -11,9 +11,10 @@ use url::form_urlencoded;
 use vigie_clients::IdempotencyKey;
 
 use crate::console::page::Failed;
+use crate::console::paths::is_open;
 use crate::console::session::Arrived;
-use crate::console::{Console, is_open};
-use crate::entry::ClientAddress;
+use crate::console::state::Console;
+use crate::entry::client::ClientAddress;
 use crate::media::bodies::ReadBody;
 use crate::media::form::{Form, FormFile, is_form};
 use crate::problem::Problem;

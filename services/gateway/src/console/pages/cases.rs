@@ -19,7 +19,7 @@ use crate::console::page::{Failed, Page};
 use crate::console::pages::cases::tabs::Tab;
 use crate::console::parts::Entered;
 use crate::console::posted::Asked;
-use crate::console::routes::Route;
+use crate::console::route::Route;
 use crate::console::visit::Visit;
 
 pub(crate) fn routes() -> Vec<Route> {

@@ -18,13 +18,13 @@ use maud::{Markup, html};
 use vigie_consortium::rights::Method;
 use vigie_model::Content;
 
-use crate::console::Console;
 use crate::console::page::{Failed, Page};
 use crate::console::pages::check::answer::{Name, answers};
 use crate::console::pages::check::entered::{Entered, Fault, HASHES_MAX};
 use crate::console::parts::{self, Field, Tone};
 use crate::console::posted::Posted;
-use crate::console::routes::Route;
+use crate::console::route::Route;
+use crate::console::state::Console;
 use crate::console::visit::Visit;
 use crate::media::fetching::Fetched;
 

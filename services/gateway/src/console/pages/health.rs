@@ -13,12 +13,12 @@ use vigie_clients::Decoding;
 use vigie_consortium::rights::Method;
 use vigie_model::LogHead;
 
-use crate::console::Console;
 use crate::console::page::Page;
 use crate::console::pages::health::away::away;
 use crate::console::pages::health::sentence::{NOW, PATH, until};
 use crate::console::parts::{self, Tone};
-use crate::console::routes::Route;
+use crate::console::route::Route;
+use crate::console::state::Console;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 

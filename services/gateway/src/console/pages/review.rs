@@ -19,7 +19,7 @@ mod dispute;
 use axum::routing::get;
 use vigie_consortium::rights::Method;
 
-use crate::console::routes::Route;
+use crate::console::route::Route;
 
 /// The methods of which one is needed to see the queue.
 const QUEUE: &[Method] = &[Method::ListDecisions, Method::ListDisputes, Method::ListMemberHolds];

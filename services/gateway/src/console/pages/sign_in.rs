@@ -4,7 +4,7 @@ mod shown;
 mod by_key;
 mod provider;
 
-use crate::console::routes::Route;
+use crate::console::route::Route;
 
 pub(crate) use shown::PATH;
 

@@ -6,14 +6,14 @@ use axum::routing::{get, post};
 use http::{HeaderValue, header};
 use maud::{Markup, html};
 
-use crate::console::Console;
 use crate::console::page::{Done, Failed, Page};
 use crate::console::pages::known::items;
 use crate::console::pages::review::waiting::{Waiting, waiting};
 use crate::console::pages::{check, health};
 use crate::console::parts;
 use crate::console::posted::Posted;
-use crate::console::routes::{self, Route};
+use crate::console::route::Route;
+use crate::console::state::Console;
 use crate::console::text::{COOKIE, Language};
 use crate::console::visit::Visit;
 use crate::problem::Problem;
@@ -28,10 +28,9 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn show(visit: Visit, State(console): State<Console>) -> Page {
     let (state, waits) = tokio::join!(health::sentence(&visit, &console), waiting(&visit));
-    let finds = routes::rights("/console/items", true).is_some_and(|methods| visit.may_any(methods));
     let main = html! {
         (state)
-        @if finds { (items::search_form(&visit)) }
+        @if visit.may_any(items::SEARCHES) { (items::search_form(&visit)) }
         @if !waits.is_empty() { (parts::section(visit.t("start.waiting"), waiting_cards(&visit, &waits))) }
         @if visit.may_any(check::RIGHTS) { (parts::section(visit.t("start.check"), check::form(&visit))) }
     };

@@ -20,14 +20,14 @@ use vigie_clients::{AuditLeaf, AuditPage, Code};
 use vigie_consortium::MemberName;
 use vigie_consortium::rights::Method;
 
-use crate::console::Console;
 use crate::console::page::{Done, Failed, Page};
 use crate::console::pages::cases::audit::entry::Names;
 use crate::console::pages::cases::audit::kept::Kept;
 use crate::console::pages::cases::audit::saved::file;
 use crate::console::parts::{self, Column, Entered, Field};
 use crate::console::posted::{Asked, Posted};
-use crate::console::routes::Route;
+use crate::console::route::Route;
+use crate::console::state::Console;
 use crate::console::visit::Visit;
 use crate::v1::values::value;
 

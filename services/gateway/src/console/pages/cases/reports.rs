@@ -19,7 +19,7 @@ use crate::console::page::{Failed, Page};
 use crate::console::pages::cases::reports::numbers::Numbers;
 use crate::console::parts::{self, Field, Tone};
 use crate::console::posted::Asked;
-use crate::console::routes::Route;
+use crate::console::route::Route;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 

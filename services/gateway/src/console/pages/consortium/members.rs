@@ -22,7 +22,7 @@ use vigie_consortium::MemberName;
 use vigie_consortium::rights::Method;
 
 use crate::console::page::Failed;
-use crate::console::routes::Route;
+use crate::console::route::Route;
 use crate::console::visit::Visit;
 
 /// The path of the list of members.

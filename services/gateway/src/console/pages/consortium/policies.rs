@@ -17,7 +17,7 @@ use vigie_consortium::rights::Method;
 use vigie_model::Verdict;
 
 use crate::console::parts::{self, Tone};
-use crate::console::routes::Route;
+use crate::console::route::Route;
 use crate::console::visit::Visit;
 
 /// The path of the page.

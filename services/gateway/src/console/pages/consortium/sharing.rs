@@ -16,7 +16,7 @@ use vigie_model::{BankId, BankRef};
 use vigie_proto::bank::PAGE_MAX;
 
 use crate::console::page::Failed;
-use crate::console::routes::Route;
+use crate::console::route::Route;
 use crate::console::visit::Visit;
 
 pub(crate) fn routes() -> Vec<Route> {

@@ -7,10 +7,10 @@ use vigie_clients::CallError;
 use vigie_consortium::rights::Method;
 use vigie_model::{HashCount, HashType, ReplicaState, ReplicaView, Topology};
 
-use crate::console::Console;
 use crate::console::pages::health::away::away;
 use crate::console::pages::health::sentence::until;
 use crate::console::parts::{self, Column, Tone};
+use crate::console::state::Console;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 

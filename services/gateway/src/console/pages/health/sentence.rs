@@ -14,8 +14,8 @@ use vigie_model::{
 use vigie_rpc::Priority;
 
 use crate::cluster::State;
-use crate::console::Console;
 use crate::console::parts::{self, Tone};
+use crate::console::state::Console;
 use crate::console::visit::Visit;
 
 /// The path of the page of health.

@@ -10,7 +10,7 @@ mod export;
 use axum::routing::get;
 use vigie_consortium::rights::Method;
 
-use crate::console::routes::Route;
+use crate::console::route::Route;
 
 pub(crate) fn routes() -> Vec<Route> {
     const ADD: &[Method] = &[Method::AddItems];

@@ -8,7 +8,7 @@ mod removed;
 use axum::routing::get;
 use vigie_consortium::rights::Method;
 
-use crate::console::routes::Route;
+use crate::console::route::Route;
 
 pub(crate) fn routes() -> Vec<Route> {
     const SETTINGS: &[Method] =

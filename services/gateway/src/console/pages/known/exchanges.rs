@@ -18,7 +18,7 @@ use crate::console::pages::known::exchanges::adding::Chosen;
 use crate::console::pages::known::exchanges::state::State;
 use crate::console::parts::{self, Column, Entered, Tone};
 use crate::console::posted::{Asked, Posted};
-use crate::console::routes::Route;
+use crate::console::route::Route;
 use crate::console::visit::Visit;
 
 /// Exchanges of one page.

@@ -11,14 +11,17 @@ mod history;
 use axum::routing::{get, post};
 use vigie_consortium::rights::Method;
 
-use crate::console::routes::Route;
+use crate::console::route::Route;
 
 pub(crate) use found::search_form;
+
+/// The methods of which one is needed to search items.
+pub(crate) const SEARCHES: &[Method] = &[Method::FindItems];
 
 pub(crate) fn routes() -> Vec<Route> {
     const READ: &[Method] = &[Method::GetItem];
     vec![
-        Route::page(found::PATH, &[Method::FindItems], get(found::show)),
+        Route::page(found::PATH, SEARCHES, get(found::show)),
         Route::page("/console/items/{item}", READ, get(one::show)),
         Route::page("/console/items/{item}/history", &[Method::ListEntries], get(history::show)),
         Route::form(

@@ -15,7 +15,7 @@ use super::said;
 use crate::console::page::{Answer, Done, Failed, Page};
 use crate::console::parts::{self, Field, Tone};
 use crate::console::posted::Posted;
-use crate::console::routes::Route;
+use crate::console::route::Route;
 use crate::console::visit::Visit;
 
 pub(crate) fn routes() -> Vec<Route> {

@@ -8,10 +8,10 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 use maud::{Markup, html};
 
-use crate::console::Console;
 use crate::console::page::{Done, Page};
 use crate::console::parts::{self, Field};
 use crate::console::posted::Posted;
+use crate::console::state::Console;
 use crate::console::visit::Visit;
 
 /// The path of the page.

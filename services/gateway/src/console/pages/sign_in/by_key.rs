@@ -10,14 +10,14 @@ use vigie_model::UnixMillis;
 use vigie_serving::Origin;
 use zeroize::Zeroizing;
 
-use crate::console::Console;
 use crate::console::page::{Done, Failed, Page};
 use crate::console::pages::sign_in::shown::{Next, PATH, begun, page};
 use crate::console::pages::start::local;
 use crate::console::parts::{self, Tone};
 use crate::console::posted::{Asked, Posted};
-use crate::console::routes::Route;
+use crate::console::route::Route;
 use crate::console::session::{Session, SignedIn, SignedInBy, TooLong};
+use crate::console::state::Console;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 

@@ -11,15 +11,15 @@ use vigie_clients::Bearer;
 use vigie_model::UnixMillis;
 use vigie_serving::Origin;
 
-use crate::console::Console;
 use crate::console::page::{Done, Failed};
 use crate::console::pages::sign_in::shown::{Next, PROVIDER, begun, page};
 use crate::console::pages::start::local;
 use crate::console::parts::{self, Tone};
 use crate::console::posted::Asked;
 use crate::console::provider::{Attempt, Fault, Identity, Provider};
-use crate::console::routes::Route;
+use crate::console::route::Route;
 use crate::console::session::{Session, SignedIn, SignedInBy};
+use crate::console::state::Console;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 

@@ -6,12 +6,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use crate::console::Console;
 use crate::console::page::{Done, Page};
 use crate::console::pages::start::local;
 use crate::console::parts::{self, Field, Tone};
 use crate::console::provider::Provider;
 use crate::console::session::{Session, TooLong};
+use crate::console::state::Console;
 use crate::console::visit::Visit;
 
 /// The path of the page.

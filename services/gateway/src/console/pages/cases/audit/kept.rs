@@ -5,7 +5,7 @@
 use http::{HeaderMap, HeaderValue, header};
 use vigie_audit::tree::{NodeHash, Size, TreeHead};
 
-use crate::console::Console;
+use crate::console::state::Console;
 
 /// The cookie's name.
 const NAME: &str = "vigie-audit";
