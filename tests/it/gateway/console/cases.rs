@@ -103,7 +103,7 @@ async fn a_removal_order_is_overdue_first_until_each_member_says_what_it_did() {
         added.path
     );
     let plain = [("body", "IRU"), ("hash_type", "md5"), ("hash", &"07".repeat(16)[..])];
-    let page = reviewer.send(&page, "/console/cases/referrals", &plain).await.ok();
+    let page = reviewer.send(&added, "/console/cases/referrals", &plain).await.ok();
     let text = page.text();
     assert!(text.contains("1 removal order is overdue.") && text.contains("order FR-7 of FR"), "{text}");
     assert!(text.find("FR-7").unwrap() < text.find("IRU").unwrap(), "{text}");

@@ -8,7 +8,7 @@ use vigie_consortium::rights::Method;
 
 use crate::console::page::{Answer, Done, Failed, Page};
 use crate::console::pages::cases::body::Body;
-use crate::console::pages::cases::tabs::Tab;
+use crate::console::pages::cases::tabs::{Tab, is_host};
 use crate::console::parts::{self, Column, Entered, Field, Tone};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
@@ -48,7 +48,7 @@ pub(super) async fn page(
         @if form == Form::Any && visit.may(Method::SetIncidentSubscription) {
             (subscription(visit, &subscribed, &listed, entered))
         }
-        @if form == Form::Any && visit.may(Method::OpenIncident) { (opening(visit, entered)) }
+        @if form == Form::Any && is_host(visit) && visit.may(Method::OpenIncident) { (opening(visit, entered)) }
     };
     Ok(Tab::Incidents.page(visit, body))
 }
@@ -68,7 +68,7 @@ fn table(visit: &Visit, listed: &[IncidentListing]) -> Markup {
             @match &incident.closed {
                 None => {
                     (parts::badge(Tone::Warn, visit.t("cases.open")))
-                    @if visit.may(Method::CloseIncident) {
+                    @if is_host(visit) && visit.may(Method::CloseIncident) {
                         " " a href={ "/console/cases?kind=incidents&close=" (incident.number) } {
                             (visit.fill("cases.close_one", &[("number", &incident.number)]))
                         }

@@ -10,7 +10,7 @@ use vigie_consortium::rights::Method;
 
 use crate::console::page::{Answer, Done, Failed, Page};
 use crate::console::pages::cases::body::Body;
-use crate::console::pages::cases::tabs::Tab;
+use crate::console::pages::cases::tabs::{Tab, is_host};
 use crate::console::pages::cases::words::{self, word_of};
 use crate::console::parts::{self, Column, Entered, Field, Tone};
 use crate::console::posted::Posted;
@@ -53,7 +53,7 @@ pub(super) async fn page(visit: &Visit, after: Option<&str>, entered: Entered<'_
             (parts::section(visit.t("cases.referrals"), table(visit, visit.t("cases.referrals_caption"), others.into_iter())))
         }
         (parts::pager(visit, next.as_deref()))
-        @if visit.may(Method::AddReferral) { (adding(visit, entered)) }
+        @if is_host(visit) && visit.may(Method::AddReferral) { (adding(visit, entered)) }
     };
     Ok(Tab::Referrals.page(visit, body))
 }

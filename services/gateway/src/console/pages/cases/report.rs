@@ -11,7 +11,7 @@ use vigie_model::UnixMillis;
 
 use crate::console::page::{Answer, Done, Failed, Page};
 use crate::console::pages::cases::body::Body;
-use crate::console::pages::cases::tabs::Tab;
+use crate::console::pages::cases::tabs::{Tab, is_host};
 use crate::console::pages::cases::words::{self, word_of};
 use crate::console::parts::{self, Entered, Field, Tone};
 use crate::console::posted::Posted;
@@ -63,7 +63,7 @@ async fn page(visit: &Visit, number: u64, entered: Entered<'_>) -> Result<Page, 
         p { (state(visit, &report)) @if report.contents.urgent { " " (parts::badge(Tone::Bad, visit.t("cases.urgent"))) } }
         (says(visit, &report))
         @if let Some((review, at)) = &report.review { (decided(visit, review, *at)) }
-        @if visit.may(Method::ReviewReport) { (deciding(visit, number, entered)) }
+        @if is_host(visit) && visit.may(Method::ReviewReport) { (deciding(visit, number, entered)) }
         p { a href=(Tab::Reports.path()) { (visit.t("cases.back_to_reports")) } }
     };
     Ok(Page::new(visit.fill("cases.report_title", &[("number", &number)]), main))

@@ -1,10 +1,16 @@
 //! The tabs of cases.
 
 use maud::{Markup, html};
+use vigie_consortium::MemberId;
 use vigie_consortium::rights::Method;
 
 use crate::console::page::Page;
 use crate::console::visit::Visit;
+
+/// Whether the person acts for the host, whose alone some changes of cases are.
+pub(super) fn is_host(visit: &Visit) -> bool {
+    visit.who.as_ref().is_none_or(|who| who.member.id == MemberId::HOST)
+}
 
 /// A kind of cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -289,8 +289,8 @@ async fn read_every(
         visit.caller.begin_anew();
         let from = LeafIndex(frontier.size().get());
         let page = visit.caller.audit().list_entries(from, PAGE, None, visit.deadline()).await?;
-        if let Err(broken) = append(frontier, &page.leaves, tree) {
-            return Ok(Err(broken));
+        if let Err(index) = append(frontier, &page.leaves, tree) {
+            return Ok(Err(Broken::Missing { index }));
         }
     }
     let read = frontier.size();
@@ -300,17 +300,17 @@ async fn read_every(
     Ok(Ok((Entries::Every(read.get()), read == tree.size)))
 }
 
-/// Appends a page of entries, of which the first has to be the next one.
-fn append(frontier: &mut Frontier, leaves: &[AuditLeaf], tree: TreeHead) -> Result<(), Broken> {
+/// Appends a page of entries, of which the first has to be the next one. The error is the index of an entry that is not there.
+fn append(frontier: &mut Frontier, leaves: &[AuditLeaf], tree: TreeHead) -> Result<(), LeafIndex> {
     let before = frontier.size();
     // What was logged after the checkpoint is not compared with it.
     for leaf in leaves.iter().filter(|leaf| leaf.entry.index.0 < tree.size.get()) {
         let next = LeafIndex(frontier.size().get());
         if leaf.entry.index != next || frontier.append(&leaf.bytes).is_err() {
-            return Err(Broken::Missing { index: next });
+            return Err(next);
         }
     }
-    if frontier.size() == before { Err(Broken::Missing { index: LeafIndex(before.get()) }) } else { Ok(()) }
+    if frontier.size() == before { Err(LeafIndex(before.get())) } else { Ok(()) }
 }
 
 /// Asks for the proofs of the entries that the person may read.
@@ -390,8 +390,7 @@ mod tests {
         append(&mut frontier, &leaves, smaller).unwrap();
         assert_eq!((frontier.size(), frontier.root()), (smaller.size, smaller.root));
         for wrong in [&leaves[1..], &[]] {
-            let broken = append(&mut Frontier::empty(), wrong, tree).unwrap_err();
-            assert!(matches!(broken, Broken::Missing { index: LeafIndex(0) }), "{broken:?}");
+            assert_eq!(append(&mut Frontier::empty(), wrong, tree), Err(LeafIndex(0)));
         }
     }
 

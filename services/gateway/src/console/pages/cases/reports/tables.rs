@@ -12,6 +12,9 @@ use crate::console::visit::Visit;
 /// The most rows of parts on a page, which keep it below 200 KB. The files have all.
 const ROWS_MAX: usize = 300;
 
+/// Parts of a total that are shown, each with its number.
+type Shown = Vec<(String, Option<u64>)>;
+
 /// The tables of a page, and the rows that are left for parts.
 struct Tables<'a> {
     visit: &'a Visit,
@@ -96,8 +99,8 @@ impl Tables<'_> {
             (visit.t("reports.by_class"), &one.by_class),
             (visit.t("reports.by_verdict"), &one.by_verdict),
         ];
-        let shown = |parts: &'_ Vec<Part>| -> Vec<(String, Option<u64>)> {
-            let any: Vec<(String, Option<u64>)> = parts
+        let shown = |parts: &'_ Vec<Part>| -> Shown {
+            let any: Shown = parts
                 .iter()
                 .filter(|part| part.count.is_some_and(|count| count > 0))
                 .map(|part| (part.name.clone(), part.count))
@@ -105,7 +108,7 @@ impl Tables<'_> {
             // A list whose only part is all of it repeats the total.
             if any.len() == 1 && any[0].1 == one.total { Vec::new() } else { any }
         };
-        let lists: Vec<(&str, Vec<(String, Option<u64>)>)> = lists
+        let lists: Vec<(&str, Shown)> = lists
             .into_iter()
             .map(|(heading, parts)| (heading, shown(parts)))
             .filter(|(_, parts)| !parts.is_empty())

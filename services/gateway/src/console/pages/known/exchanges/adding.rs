@@ -147,7 +147,7 @@ pub(super) fn section(visit: &Visit, chosen: Option<&Chosen>, entered: Entered<'
         ..Field::default()
     };
     let body = html! {
-        form method="get" action="/console/exchanges" {
+        form method="get" action="/console/exchanges#f-name" {
             (parts::choice(&choice, &options))
             button.second type="submit" { (visit.t("exchanges.choose")) }
         }
