@@ -32,11 +32,12 @@ async fn files_and_hashes_are_added_and_a_bad_one_costs_itself() {
     let path = "/console/banks/known/add";
     let page = browser.get(path).await.ok();
     let picture = encode_jpeg(&draw(3, 300, 200), 90);
+    let other = encode_jpeg(&draw(4, 300, 200), 90);
     let files: [(&str, &str, &[u8]); 3] = [
         ("files", "a.jpg", &picture),
         ("files", "<b>.jpg", b"no picture at all"),
         // A picture with the name of a video.
-        ("files", "b.mp4", &picture),
+        ("files", "b.mp4", &other),
     ];
     let lines = format!("{}\nnonsense\n{}\n", md5(1), md5(2));
     let fields =

@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::gateway::client::{Http, cluster};
-use crate::gateway::console::browser::Browser;
+use crate::gateway::console::browser::{Browser, Shown};
 use crate::gateway::v1::members::{team, turned_on};
 
 async fn banks(http: &Http) -> Vec<Value> {
@@ -43,7 +43,7 @@ async fn a_bank_is_created_changed_and_deleted_by_forms() {
 
     let path = "/console/banks/known/settings";
     let settings = browser.get(path).await.ok();
-    let change = async |browser: &mut Browser, page, fields: &[(&str, &str)]| {
+    let change = async |browser: &mut Browser, page: &Shown, fields: &[(&str, &str)]| {
         let mut fields = fields.to_vec();
         fields.push(("once", "another1"));
         let once = format!("once{}", fields[0].1);

@@ -6,10 +6,10 @@ use axum::extract::Path;
 use futures::{StreamExt as _, stream};
 use maud::{Markup, html};
 use vigie_formats::files::ReadOptions;
-use vigie_model::{BankRef, HashType, ItemContent};
+use vigie_model::{BankRef, HashType};
 
 use crate::console::page::{Failed, Page};
-use crate::console::pages::known::adding::hashing::{self, Made};
+use crate::console::pages::known::adding::hashing::{self, Lines, Made};
 use crate::console::pages::known::adding::outcome::{self, Added, Outcome};
 use crate::console::pages::known::links::{bank_of, bank_path, fault, fault_of_none, gone};
 use crate::console::pages::known::said::{self, DETAILS, Said};
@@ -75,8 +75,6 @@ async fn added(visit: &Visit, bank: &BankRef, posted: &Posted) -> Result<Vec<Out
     }
     Ok(outcomes)
 }
-
-type Lines = Vec<(u64, Result<ItemContent, String>)>;
 
 fn lines(visit: &Visit, posted: &Posted, said: &Said) -> Result<Lines, Problem> {
     let text = posted.field("hashes");

@@ -27,6 +27,9 @@ pub(super) struct Made {
     pub(super) is_plain: bool,
 }
 
+/// The items of lines, or why a line is none, each with the number of the line.
+pub(super) type Lines = Vec<(u64, Result<ItemContent, String>)>;
+
 /// The item of a file: a picture, a video, or the frames of a video. Nothing of the file is kept.
 pub(super) async fn item_of(caller: &Caller, file: &FormFile, labels: &[String]) -> Result<Made, Problem> {
     let name = file_name(Path::new(&file.name));
@@ -102,10 +105,7 @@ async fn hashed(caller: &Caller, kind: Kind, bytes: &Bytes) -> Result<(Vec<Hash>
 /// # Errors
 ///
 /// The format or the type of the hashes is not certain, or there are too many lines.
-pub(super) fn items_of_lines(
-    text: &str,
-    options: ReadOptions,
-) -> Result<Vec<(u64, Result<ItemContent, String>)>, Problem> {
+pub(super) fn items_of_lines(text: &str, options: ReadOptions) -> Result<Lines, Problem> {
     let wrong = |why: FileError| Problem::field("hashes", why);
     let reader = FileReader::open(Box::new(Cursor::new(text.as_bytes())), options).map_err(wrong)?;
     let mut items = Vec::new();
@@ -129,10 +129,7 @@ pub(super) fn items_of_lines(
 mod tests {
     use super::*;
 
-    fn read(
-        text: &str,
-        hash_type: Option<HashType>,
-    ) -> Result<Vec<(u64, Result<ItemContent, String>)>, Problem> {
+    fn read(text: &str, hash_type: Option<HashType>) -> Result<Lines, Problem> {
         items_of_lines(text, ReadOptions { hash_type, ..ReadOptions::default() })
     }
 
