@@ -20,7 +20,7 @@ use crate::output::ErrorLine;
 pub(crate) use coverage::CoverageObject;
 pub(crate) use decisions::{DecisionObject, FactsObject, decision_words};
 pub(crate) use hashed_video::VideoLine;
-pub(crate) use videos::{EvidenceObject, VideoObject, likeness};
+pub(crate) use videos::{EvidenceObject, VideoObject, evidence_words, likeness};
 
 /// A file whose fingerprints were computed. The fields up to `variants` are of the first frame.
 #[derive(Debug, Serialize)]

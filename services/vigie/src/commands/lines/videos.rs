@@ -105,7 +105,7 @@ pub(crate) fn likeness(found: &Match) -> String {
 }
 
 /// How a video matches an item, for a person.
-fn evidence_words(evidence: &VideoEvidence) -> String {
+pub(crate) fn evidence_words(evidence: &VideoEvidence) -> String {
     let VideoEvidence { query, item, .. } = evidence;
     let share = |side: &VideoSide| side.permille() / 10;
     format!(
