@@ -237,9 +237,10 @@ async fn a_still_of_a_known_video_is_known_once_the_charter_says_so() {
 
     // The command prints the same.
     let path = studio.at("still.jpg").display().to_string();
-    fs::write(&path, still).unwrap();
+    fs::write(&path, &still).unwrap();
+    let url = frontend.url();
     let command = |more: &[&str]| {
-        let asked = [more, &["match", "--frontend", &frontend.url(), &path]].concat();
+        let asked = [more, &["match", "--frontend", &url, &path]].concat();
         tokio::task::block_in_place(|| run(&asked, &[])).unwrap()
     };
     let printed = command(&["--json"]).json().unwrap();
