@@ -169,8 +169,8 @@ fn every_alteration_of_three_sources_is_found() {
     let only = env::var("VIGIE_SOURCE").ok();
     let sources = ["pan", "zoom", "slides"];
     let chosen = |name: &&str| only.as_ref().is_none_or(|only| only == name);
-    assert!(sources.iter().any(|name| chosen(&name)), "there is no source {only:?}");
-    for source_name in sources.into_iter().filter(chosen) {
+    assert!(sources.iter().any(chosen), "there is no source {only:?}");
+    for source_name in sources.into_iter().filter(|name| chosen(name)) {
         let source = source(&studio, source_name, 20).unwrap();
         let dense = studio.hash(&source, Sampling::Dense).unwrap();
         let item = dense.banked(Way::Plain).unwrap();
