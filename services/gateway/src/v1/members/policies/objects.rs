@@ -89,6 +89,7 @@ pub(crate) struct TriedMatch {
     other_matches: u32,
     frame: u32,
     way: Option<String>,
+    item_time_ms: Option<u32>,
     /// Milliseconds since 1970: when the item was added.
     added_at_unix_ms: Option<u64>,
     /// What the members say of the item.
@@ -198,7 +199,7 @@ impl TriedMatch {
         let facts = self.facts.map(|facts| facts.read(&within("facts"))).transpose()?;
         Ok(Match {
             video: None,
-            item_time_ms: None,
+            item_time_ms: self.item_time_ms,
             item: ItemId(self.item_id),
             bank: BankId(self.bank_id),
             bank_name: value(&within("bank"), &self.bank)?,
@@ -280,12 +281,14 @@ mod tests {
         let found = read(json!({
             "item_id": 9, "bank": "acme/known", "bank_id": 2, "external_reference": null, "labels": ["a"],
             "hash_type": "pdq", "distance": 4, "variant": "flip-x", "exact": true, "other_matches": 0, "frame": 0,
-            "way": "plain", "facts": { "positives": 2, "mine": "seen", "classes": ["iwf/category=A"] },
+            "way": "plain", "item_time_ms": 3_400,
+            "facts": { "positives": 2, "mine": "seen", "classes": ["iwf/category=A"] },
         }))
         .unwrap();
         let facts = found.facts.unwrap();
         assert_eq!((facts.positives, facts.mine), (2, Some(OpinionKind::Seen)));
         assert_eq!((found.distance, found.variant), (Distance(4), Variant::FlipX));
+        assert_eq!(found.item_time_ms, Some(3_400));
         for (wrong, field) in [
             (json!({ "bank": "a", "hash_type": "x" }), "matches[0].hash_type"),
             (json!({ "bank": "", "hash_type": "pdq" }), "matches[0].bank"),
