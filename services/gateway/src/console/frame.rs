@@ -1,6 +1,7 @@
 //! The frame of every page: who asks, whether the page exists for that person, navigation, and headers that keep other sites out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -26,6 +27,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 /// The settings of `htmx`: no inline style, no evaluated text, nothing from elsewhere, and no page kept in the browser's storage.
 const HTMX: &str = r#"{"includeIndicatorStyles":false,"allowEval":false,"allowScriptTags":false,"selfRequestsOnly":true,"historyCacheSize":0,"refreshOnHistoryMiss":true}"#;
+
+/// How long the bank is asked who the person is. Pages that need no bank come soon while it is away.
+const WHO_WITHIN: Duration = Duration::from_secs(2);
 
 /// The pages of a group, each with the key of its words and its path.
 type Pages = &'static [(&'static str, &'static str)];
@@ -121,7 +125,7 @@ pub(super) async fn frame(State(console): State<Console>, mut request: Request, 
 
 /// Who asks; `None` where the bank does not answer, so that pages which need no bank still come.
 async fn who(caller: &Caller) -> Result<Option<WhoAmI>, Problem> {
-    match caller.members().who_am_i(caller.deadline()).await {
+    match caller.members().who_am_i(caller.deadline_within(Some(WHO_WITHIN))).await {
         Ok(who) => Ok(Some(who.value)),
         Err(error) if matches!(error.code(), Code::Unavailable | Code::DeadlineExceeded) => Ok(None),
         Err(error) => Err(error.into()),

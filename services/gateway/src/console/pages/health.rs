@@ -33,16 +33,16 @@ async fn now(visit: Visit, State(console): State<Console>) -> Page {
 }
 
 async fn show(visit: Visit, State(console): State<Console>) -> Page {
-    let head = async { visit.caller.banks().log_head(until(&visit)).await };
+    let head = async { visit.caller.banks().log_head(until()).await };
     let decoding = async {
         match visit.may(Method::DescribeDecoding) {
-            true => Some(visit.caller.frontends().decoding(until(&visit)).await),
+            true => Some(visit.caller.frontends().decoding(until()).await),
             false => None,
         }
     };
     let topology = async {
         match cluster::is_shown_to(&visit) {
-            true => cluster::topology(&visit, &console).await,
+            true => cluster::topology(&console).await,
             false => None,
         }
     };

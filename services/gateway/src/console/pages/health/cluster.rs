@@ -24,9 +24,9 @@ pub(super) fn is_shown_to(visit: &Visit) -> bool {
 }
 
 /// The topology; `None` where the gateway has no coordinator to ask.
-pub(super) async fn topology(visit: &Visit, console: &Console) -> Option<Result<Topology, CallError>> {
+pub(super) async fn topology(console: &Console) -> Option<Result<Topology, CallError>> {
     let coordinator = console.coordinator.as_ref()?;
-    Some(coordinator.describe_topology(until(visit)).await)
+    Some(coordinator.describe_topology(until()).await)
 }
 
 /// The parts with their replicas, and the hashes of each type.
