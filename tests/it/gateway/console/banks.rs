@@ -101,8 +101,6 @@ async fn a_bank_of_another_member_is_one_that_does_not_exist() {
     let mut other = Browser::signed_in(&cluster, umbra.key()).await;
     umbra.post("/v1/banks", &json!({ "name": "own" })).await.body(201);
     let own = other.get("/console/banks/own/settings").await.ok();
-    let body = |page: &str| page.replace("own", "acme%2Fknown");
-    assert_eq!(body("own"), "acme%2Fknown");
     let csrf = own
         .html
         .split("x-csrf\":\"")

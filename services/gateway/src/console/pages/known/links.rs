@@ -38,10 +38,8 @@ pub(super) fn item_of(text: &str) -> Result<ItemId, Failed> {
 
 /// A failed call about a thing: what the person may not see is not there.
 pub(super) fn gone(error: CallError) -> Failed {
-    match error.code() {
-        Code::NotFound | Code::PermissionDenied => Failed::not_there(),
-        _ => error.into(),
-    }
+    let is_hidden = matches!(error.code(), Code::NotFound | Code::PermissionDenied);
+    if is_hidden { Failed::not_there() } else { error.into() }
 }
 
 /// Whether the person can change the form so that it is carried out.

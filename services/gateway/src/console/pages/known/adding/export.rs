@@ -81,9 +81,13 @@ pub(super) async fn file(
     };
     let target = Target::default();
     let writer = FileWriter::begin(Box::new(target.clone()), format, hash_type, &moment(visit.now));
-    let writer = writer.map_err(|why| match why {
-        FileError::UntypedList => Problem::field("type", visit.t("adding.export_needs_type")),
-        why => Problem::field("format", why),
+    let writer = writer.map_err(|why| {
+        let is_untyped = matches!(why, FileError::UntypedList);
+        if is_untyped {
+            Problem::field("type", visit.t("adding.export_needs_type"))
+        } else {
+            Problem::field("format", why)
+        }
     })?;
     let mut export = Export { visit, bank, target, writer: Some(writer), after: None };
     // A bank that the person may not read is known before the file begins.

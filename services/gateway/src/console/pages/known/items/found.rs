@@ -62,7 +62,7 @@ pub(super) async fn show(visit: Visit, posted::Asked(asked): posted::Asked<Asked
         with_id(&visit, &asked, &mut found).await;
     }
     let only = match &found.items[..] {
-        [(item, _)] if found.next.is_none() && after.is_none() => {
+        [(item, _)] if after.is_none() => {
             visit.caller.banks().describe_item(item.id, visit.deadline()).await.ok().map(|read| read.value)
         }
         _ => None,

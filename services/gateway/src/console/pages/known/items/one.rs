@@ -157,6 +157,7 @@ fn facts(visit: &Visit, item: &DescribedItem) -> Markup {
         };
         all.push((visit.t("items.disputed"), dispute));
     }
+    all.retain(|(_, value)| !value.0.is_empty());
     parts::facts(all)
 }
 

@@ -14,11 +14,11 @@ use crate::console::visit::Visit;
 use crate::problem::Problem;
 
 /// Items of a page.
-const SIZE: usize = 100;
+const SIZE: u16 = 100;
 /// Items of one page of a bank that is filtered by contributor and time.
 const LISTED: u16 = 1_000;
 /// How long further parts of the banks are read for one page.
-const READ_FOR: Duration = Duration::from_millis(60);
+const READ_FOR: Duration = Duration::from_millis(300);
 /// Probes for the first item after a moment: a sequence has 64 bits.
 const PROBES_MAX: usize = 64;
 /// Milliseconds of a day.
@@ -165,7 +165,7 @@ impl Wanted {
                 if self.fits(&item) {
                     let id = item.id;
                     found.items.push((item, bank));
-                    if found.items.len() == SIZE {
+                    if found.items.len() == usize::from(SIZE) {
                         return Ok(Found { next: Some(id), ..found });
                     }
                 }
@@ -188,15 +188,14 @@ impl Wanted {
         match (&self.search.bank, self.is_list()) {
             (Some(bank), true) => {
                 let has_filter = self.by.is_some() || self.to.is_some();
-                let size = if has_filter { LISTED } else { SIZE as u16 };
+                let size = if has_filter { LISTED } else { SIZE };
                 let page = banks.list_items(bank, after, size, deadline).await.map_err(gone)?;
                 let read = page.items.len() as u64;
                 let items = page.items.into_iter().map(|item| (item, bank.clone())).collect();
                 Ok((items, page.next_after, read))
             }
             _ => {
-                let page =
-                    banks.find_items(&self.search, after, SIZE as u16, deadline).await.map_err(gone)?.value;
+                let page = banks.find_items(&self.search, after, SIZE, deadline).await.map_err(gone)?.value;
                 Ok((page.items, page.next_after, page.read))
             }
         }
