@@ -3,9 +3,10 @@
 //! A key that was made is in the answer to the form that asked for it and nowhere else: no page, URL or log has it. The form sent again, as a
 //! browser does when a page is loaded again, is the same write and has no second key.
 //!
-//! Reading order: `list` (and the invitation), `one` (a member, with `words`, `state` and `limits`), `keys` (principals), `credential` (the form of a new one),
+//! Reading order: `facts` (what pages show of both), `list` (and the invitation), `one` (a member, with `words` and `limits`), `keys` (principals), `credential` (the form of a new one),
 //! `new_key` (the page with a key), `ending` (other keys, and the end of a principal).
 
+mod facts;
 mod list;
 mod one;
 mod words;
@@ -44,27 +45,27 @@ pub(crate) fn routes() -> Vec<Route> {
             "/console/members/{name}/words",
             READ,
             &[Method::UpdateMember],
-            get(one::back).post(words::set),
+            get(one::back).post(one::set_words),
         ),
         Route::form(
             "/console/members/{name}/state",
             READ,
             &[Method::SetMemberState],
-            get(one::back).post(words::set_state),
+            get(one::back).post(one::set_state),
         ),
         Route::form(
             "/console/members/{name}/issuers",
             READ,
             &[Method::SetTokenIssuers],
-            get(one::back).post(words::set_issuers),
+            get(one::back).post(one::set_issuers),
         ),
         Route::form(
             "/console/members/{name}/limits",
             READ,
             &[Method::SetQuota],
-            get(one::back).post(limits::set),
+            get(one::back).post(one::set_limits),
         ),
-        Route::form(KEYS, KEYS_READ, &[Method::CreatePrincipal], get(keys::show).post(credential::create)),
+        Route::form(KEYS, KEYS_READ, &[Method::CreatePrincipal], get(keys::show).post(keys::create)),
         Route::form(
             "/console/keys/{id}/rotate",
             &[Method::RotateKey],

@@ -26,19 +26,19 @@ pub(crate) fn routes() -> Vec<Route> {
             "/console/banks/{bank}/sharing",
             READ,
             &[Method::PutGrant],
-            get(bank::show).post(grants::put),
+            get(bank::show).post(bank::put_grant),
         ),
         Route::form(
             "/console/banks/{bank}/sharing/end",
             READ,
             &[Method::RevokeGrant],
-            get(bank::back).post(grants::revoke),
+            get(bank::back).post(bank::revoke_grant),
         ),
         Route::form(
             "/console/banks/{bank}/charter",
             READ,
             &[Method::SetCharter],
-            get(bank::back).post(charter::set),
+            get(bank::back).post(bank::set_charter),
         ),
         Route::form(
             received::PATH,

@@ -1,19 +1,15 @@
 //! The form of a new principal: its roles, and how it is to prove who it is.
 
-use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
-use vigie_clients::{NewCredential, NewPrincipal, PrincipalWithKey, Written};
+use vigie_clients::{NewCredential, NewPrincipal};
 use vigie_consortium::{Flag as _, MemberName, Role, Roles, SpiffeId, Text, TokenSubject};
 
-use super::new_key::{self, Made};
-use super::{KEYS, keys};
-use crate::console::page::{Done, Failed};
+use super::{KEYS, facts};
 use crate::console::pages::consortium::day;
 use crate::console::pages::consortium::entered::{Entered, Refused, boxes};
 use crate::console::parts::{self, Field, Tone};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
-use crate::problem::Problem;
 
 const API_KEY: &str = "api_key";
 const TOKEN: &str = "token";
@@ -21,7 +17,7 @@ const CERTIFICATE: &str = "certificate";
 
 /// The form, for a principal of this member or of the person's.
 pub(super) fn form(visit: &Visit, member: Option<&MemberName>, entered: Entered<'_>) -> Markup {
-    let is_first = keys::is_first(visit);
+    let is_first = facts::is_first(visit);
     let note = Field {
         name: "note",
         label: visit.t("members.keys.note"),
@@ -57,8 +53,8 @@ pub(super) fn form(visit: &Visit, member: Option<&MemberName>, entered: Entered<
 }
 
 fn roles(visit: &Visit, member: Option<&MemberName>, entered: Entered<'_>) -> Markup {
-    let is_first = keys::is_first(visit);
-    let all = keys::roles_to_give(visit, member);
+    let is_first = facts::is_first(visit);
+    let all = facts::roles_to_give(visit, member);
     html! {
         @for role in all {
             div { (parts::checkbox("roles", role.name(), visit.t(&format!("members.may.{}", role.name())),
@@ -97,7 +93,7 @@ fn other_credentials(visit: &Visit, entered: Entered<'_>) -> Markup {
 }
 
 /// The field that a credential was entered in.
-fn field_of(kind: &str) -> &'static str {
+pub(super) fn field_of(kind: &str) -> &'static str {
     match kind {
         TOKEN => "issuer",
         CERTIFICATE => "spiffe_id",
@@ -105,7 +101,12 @@ fn field_of(kind: &str) -> &'static str {
     }
 }
 
-fn read(visit: &Visit, member: Option<&MemberName>, posted: &Posted) -> Result<NewPrincipal, Refused> {
+/// What the form asks for.
+pub(super) fn read(
+    visit: &Visit,
+    member: Option<&MemberName>,
+    posted: &Posted,
+) -> Result<NewPrincipal, Refused> {
     let role = |name: &str| {
         Role::from_name(name).ok_or_else(|| Refused::field("roles", visit.t("members.new.no_role")))
     };
@@ -124,53 +125,8 @@ fn read(visit: &Visit, member: Option<&MemberName>, posted: &Posted) -> Result<N
     };
     let note = Text::new(posted.field("note")).map_err(|why| Refused::field("note", why.to_string()))?;
     let expiry = day::read(visit, "expires", posted.field("expires"))?;
-    if keys::is_first(visit) && posted.field("turn_on") != "yes" {
+    if facts::is_first(visit) && posted.field("turn_on") != "yes" {
         return Err(Refused::field("turn_on", visit.t("members.new.first")));
     }
     Ok(NewPrincipal { member: member.cloned(), roles, credential, expiry, note })
-}
-
-pub(super) async fn create(visit: Visit, posted: Posted) -> Result<Response, Failed> {
-    let member = keys::named(posted.field("member"))?;
-    let member = member.as_ref();
-    let refused = match read(&visit, member, &posted) {
-        Ok(new) => match made(&visit, new, &posted).await? {
-            Ok(made) => return Ok(answer(&visit, member, &made)),
-            Err(refused) => refused,
-        },
-        Err(refused) => refused,
-    };
-    let page = keys::page(&visit, member, None, Entered::again(&posted, &refused)).await?;
-    Ok(page.with_status(refused.status()).into_response())
-}
-
-async fn made(
-    visit: &Visit,
-    new: NewPrincipal,
-    posted: &Posted,
-) -> Result<Result<PrincipalWithKey, Refused>, Failed> {
-    let made = visit.caller.members().create_principal(new, posted.once(), visit.deadline()).await;
-    match made {
-        Ok(Written { value, .. }) => Ok(Ok(value)),
-        Err(error) => {
-            let problem = Problem::from(error);
-            // What is refused for want of a right is a role or a credential that the person may not give; a member that it may not read is not there.
-            let refused = match problem.status {
-                http::StatusCode::FORBIDDEN => Refused::of_field(field_of(posted.field("kind")), problem)?,
-                _ => Refused::of(problem)?,
-            };
-            Ok(Err(refused))
-        }
-    }
-}
-
-/// The page with the key, or the list where the principal has another credential.
-fn answer(visit: &Visit, member: Option<&MemberName>, made: &PrincipalWithKey) -> Response {
-    if new_key::has_keys(&made.principal) {
-        let made = Made { of: member, made, is_invitation: false, is_first: keys::is_first(visit) };
-        return new_key::page(visit, &made).into_response();
-    }
-    let name = member.map(ToString::to_string);
-    let query: Vec<(&str, &str)> = name.iter().map(|name| ("member", name.as_str())).collect();
-    Done::saying(KEYS, "key.created", &query).into_response()
 }

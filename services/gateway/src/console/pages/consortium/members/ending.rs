@@ -10,7 +10,7 @@ use vigie_consortium::MemberName;
 
 use super::keys::{self, Which};
 use super::new_key::{self, Made};
-use super::{KEYS, one};
+use super::{KEYS, facts as shown};
 use crate::console::page::{Done, Failed, Page};
 use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts::{self, Field, Tone};
@@ -44,7 +44,7 @@ async fn rotation(
     entered: Entered<'_>,
 ) -> Result<Page, Failed> {
     let principal = keys::find(visit, member, id).await?;
-    if !keys::may_rotate(visit, &principal) {
+    if !shown::may_rotate(visit, &principal) {
         return Err(Failed::not_there());
     }
     let options: Vec<(&str, &str)> = OVERLAPS.iter().map(|(value, _, key)| (*value, visit.t(key))).collect();
@@ -57,7 +57,7 @@ async fn rotation(
         ..Field::default()
     };
     let main = html! {
-        @if keys::is_own(visit, principal.id) {
+        @if shown::is_own(visit, principal.id) {
             (parts::notice(Tone::Warn, html! { (visit.t("members.rotate.own")) }))
         }
         (facts(visit, &principal))
@@ -73,11 +73,11 @@ async fn rotation(
 
 fn facts(visit: &Visit, principal: &PrincipalListing) -> Markup {
     parts::facts([
-        (visit.t("members.keys.roles"), html! { (keys::roles(visit, principal.roles)) }),
+        (visit.t("members.keys.roles"), html! { (shown::roles(visit, principal.roles)) }),
         (visit.t("members.keys.note"), html! { (principal.note) }),
-        (visit.t("members.keys.credential"), keys::credential(visit, principal)),
+        (visit.t("members.keys.credential"), shown::credential(visit, principal)),
         (visit.t("members.created"), parts::time(visit, principal.created_at)),
-        (visit.t("members.keys.expires"), keys::until(visit, principal.expiry)),
+        (visit.t("members.keys.expires"), shown::until(visit, principal.expiry)),
     ])
 }
 
@@ -122,7 +122,7 @@ async fn end(
 ) -> Result<Page, Failed> {
     let principal = keys::find(visit, member, id).await?;
     let main = html! {
-        @if keys::is_own(visit, principal.id) {
+        @if shown::is_own(visit, principal.id) {
             (parts::notice(Tone::Bad, html! { (visit.t("members.revoke.own")) }))
         }
         p { (visit.t("members.revoke.ends")) }
@@ -137,7 +137,7 @@ async fn end(
             @if let Some(name) = member { input type="hidden" name="member" value=(name); }
             div.row.danger {
                 (parts::button(visit.t("members.revoke.submit"), None))
-                a href=(keys::list_path(member)) { (visit.t("members.revoke.cancel")) }
+                a href=(shown::list_path(member)) { (visit.t("members.revoke.cancel")) }
             }
         }))
     };
@@ -157,7 +157,7 @@ pub(super) async fn revoke(visit: Visit, Path(id): Path<String>, posted: Posted)
             return Ok(Done::saying(KEYS, "key.revoked", &query).into_response());
         }
         Err(error) if error.code() == vigie_clients::Code::PermissionDenied => {
-            return Err(one::hidden(error));
+            return Err(shown::hidden(error));
         }
         Err(error) => Refused::of(error)?,
     };

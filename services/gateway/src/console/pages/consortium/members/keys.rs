@@ -1,18 +1,22 @@
 //! The principals of a member: people and machines, with their keys and other credentials.
 
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
-use vigie_clients::{KeyListing, PrincipalCredential, PrincipalListing, WhoAmI};
+use vigie_clients::{NewPrincipal, PrincipalListing, PrincipalWithKey, Written};
 use vigie_consortium::rights::Method;
-use vigie_consortium::{Expiry, Flag as _, MemberId, MemberName, PrincipalId, Role, Roles};
+use vigie_consortium::{MemberName, PrincipalId};
 use vigie_proto::bank::PAGE_DEFAULT;
 
-use super::{KEYS, credential, is_off, member_name, one};
-use crate::console::page::{Failed, Page};
-use crate::console::pages::consortium::entered::Entered;
+use super::new_key::{self, Made};
+use super::{KEYS, credential, facts, member_name};
+use crate::console::page::{Done, Failed, Page};
+use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts::{self, Column, Tone};
-use crate::console::posted::Asked;
+use crate::console::posted::{Asked, Posted};
 use crate::console::visit::Visit;
+use crate::problem::Problem;
 
 /// Which principals are listed.
 #[derive(Debug, Default, Deserialize)]
@@ -49,7 +53,7 @@ pub(super) async fn page(
 ) -> Result<Page, Failed> {
     let members = visit.caller.members();
     let listed = members.list_principals(member, after, PAGE_DEFAULT, visit.deadline()).await;
-    let listed = listed.map_err(one::hidden)?.value;
+    let listed = listed.map_err(facts::hidden)?.value;
     let next = listed.last().filter(|_| listed.len() >= usize::from(PAGE_DEFAULT));
     let next = next.map(|last| match member {
         Some(name) => format!("{KEYS}?member={name}&after={}", last.id),
@@ -58,7 +62,7 @@ pub(super) async fn page(
     let main = html! {
         (parts::section(visit.t("members.keys.list"), table(visit, member, &listed)))
         (parts::pager(visit, next.as_deref()))
-        @if visit.may(Method::CreatePrincipal) && !roles_to_give(visit, member).is_empty() {
+        @if visit.may(Method::CreatePrincipal) && !facts::roles_to_give(visit, member).is_empty() {
             (parts::section(visit.t("members.keys.new"), credential::form(visit, member, entered)))
         }
     };
@@ -93,17 +97,17 @@ fn row(visit: &Visit, member: Option<&MemberName>, principal: &PrincipalListing)
         html! {
             div {
                 (principal.id)
-                @if is_own(visit, principal.id) { " " (parts::badge(Tone::Plain, visit.t("members.keys.yours"))) }
+                @if facts::is_own(visit, principal.id) { " " (parts::badge(Tone::Plain, visit.t("members.keys.yours"))) }
             }
         },
-        html! { (roles(visit, principal.roles)) },
-        credential(visit, principal),
+        html! { (facts::roles(visit, principal.roles)) },
+        facts::credential(visit, principal),
         html! { (principal.note) },
         parts::time(visit, principal.created_at),
-        until(visit, principal.expiry),
+        facts::until(visit, principal.expiry),
         html! {
             div.row {
-                @if may_rotate(visit, principal) {
+                @if facts::may_rotate(visit, principal) {
                     a href=(path(member, principal.id, "rotate")) { (visit.t("members.rotate.link")) }
                 }
                 @if visit.may(Method::RevokePrincipal) {
@@ -120,91 +124,6 @@ fn path(member: Option<&MemberName>, id: PrincipalId, page: &str) -> String {
     format!("{KEYS}/{id}/{page}{query}")
 }
 
-/// The path of the list of a member's principals.
-pub(super) fn list_path(member: Option<&MemberName>) -> String {
-    member.map_or_else(|| KEYS.to_owned(), |name| format!("{KEYS}?member={name}"))
-}
-
-/// Whether it is the principal that the person has signed in as.
-pub(super) fn is_own(visit: &Visit, id: PrincipalId) -> bool {
-    matches!(&visit.who, Some(WhoAmI { principal: Some(own), .. }) if own.id == id)
-}
-
-/// The names of roles.
-pub(super) fn roles(visit: &Visit, roles: Roles) -> String {
-    let name = |role: Role| visit.t(&format!("members.role.{}", role.name()));
-    roles.iter().map(name).collect::<Vec<_>>().join(", ")
-}
-
-/// The end of a right.
-pub(super) fn until(visit: &Visit, expiry: Expiry) -> Markup {
-    match expiry.moment() {
-        None => html! { (visit.t("members.keys.never")) },
-        Some(at) if expiry.is_over(visit.now) => html! {
-            div { (parts::badge(Tone::Bad, visit.t("members.keys.over"))) " " (parts::time(visit, at)) }
-        },
-        Some(at) => parts::time(visit, at),
-    }
-}
-
-/// How a principal proves who it is: the public part alone.
-pub(super) fn credential(visit: &Visit, principal: &PrincipalListing) -> Markup {
-    let key = |key: &KeyListing| {
-        html! {
-            li {
-                (parts::digits(key.id.as_str()))
-                @if let Some(at) = key.expiry.moment() {
-                    " · " (visit.t(if key.expiry.is_over(visit.now) { "members.keys.over" } else { "members.keys.works_until" }))
-                    " " (parts::time(visit, at))
-                }
-            }
-        }
-    };
-    match &principal.credential {
-        PrincipalCredential::ApiKeys(keys) => html! {
-            div { (visit.t("members.credential.api_key")) ul.bare { @for one in keys { (key(one)) } } }
-        },
-        PrincipalCredential::Certificate(id) => html! {
-            div { (visit.t("members.credential.certificate")) br; (parts::digits(id.as_str())) }
-        },
-        PrincipalCredential::Token(token) => html! {
-            div { (visit.t("members.credential.token")) br; (token.subject()) " (" (token.issuer()) ")" }
-        },
-    }
-}
-
-/// The roles that the person may give to principals of a member.
-pub(super) fn roles_to_give(visit: &Visit, member: Option<&MemberName>) -> Vec<Role> {
-    const APPOINTED: [Role; 3] = [Role::Administrator, Role::Auditor, Role::Operator];
-    let Some(WhoAmI { member: own, principal: Some(principal), .. }) = &visit.who else {
-        return Role::ALL.to_vec();
-    };
-    let is_own = member.is_none_or(|name| *name == own.name);
-    let has = |role| principal.roles.contains(role);
-    let may = |role: &Role| {
-        let is_host = is_own && own.id == MemberId::HOST;
-        has(Role::Administrator) && is_own && *role != Role::Operator
-            || has(Role::Operator) && APPOINTED.contains(role) && (*role != Role::Operator || is_host)
-    };
-    Role::ALL.iter().copied().filter(may).collect()
-}
-
-/// Whether the principal has keys, and the person may give it another.
-pub(super) fn may_rotate(visit: &Visit, principal: &PrincipalListing) -> bool {
-    let has_keys = matches!(principal.credential, PrincipalCredential::ApiKeys(_));
-    let of = |who: &WhoAmI| {
-        let Some(own) = &who.principal else { return true };
-        let is_administrator = own.roles.contains(Role::Administrator) && own.member == principal.member;
-        let is_appointed = principal
-            .roles
-            .iter()
-            .all(|role| matches!(role, Role::Administrator | Role::Auditor | Role::Operator));
-        is_administrator && !principal.roles.contains(Role::Operator)
-            || own.roles.contains(Role::Operator) && is_appointed
-    };
-    has_keys && visit.may(Method::RotateKey) && visit.who.as_ref().is_none_or(of)
-}
-
 /// Reads one principal. One that the person may not read is not there.
 pub(super) async fn find(
     visit: &Visit,
@@ -214,11 +133,53 @@ pub(super) async fn find(
     let id: u64 = id.parse().map_err(|_| Failed::not_there())?;
     let before = PrincipalId(id.checked_sub(1).ok_or_else(Failed::not_there)?);
     let listed = visit.caller.members().list_principals(member, Some(before), 1, visit.deadline()).await;
-    let found = listed.map_err(one::hidden)?.value.into_iter().next();
+    let found = listed.map_err(facts::hidden)?.value.into_iter().next();
     found.filter(|principal| principal.id.0 == id).ok_or_else(Failed::not_there)
 }
 
-/// Whether the next principal turns members on.
-pub(super) fn is_first(visit: &Visit) -> bool {
-    is_off(visit)
+pub(super) async fn create(visit: Visit, posted: Posted) -> Result<Response, Failed> {
+    let member = named(posted.field("member"))?;
+    let member = member.as_ref();
+    let refused = match credential::read(&visit, member, &posted) {
+        Ok(new) => match made(&visit, new, &posted).await? {
+            Ok(made) => return Ok(answer(&visit, member, &made)),
+            Err(refused) => refused,
+        },
+        Err(refused) => refused,
+    };
+    let page = page(&visit, member, None, Entered::again(&posted, &refused)).await?;
+    Ok(page.with_status(refused.status()).into_response())
+}
+
+async fn made(
+    visit: &Visit,
+    new: NewPrincipal,
+    posted: &Posted,
+) -> Result<Result<PrincipalWithKey, Refused>, Failed> {
+    let made = visit.caller.members().create_principal(new, posted.once(), visit.deadline()).await;
+    match made {
+        Ok(Written { value, .. }) => Ok(Ok(value)),
+        Err(error) => {
+            let problem = Problem::from(error);
+            // What is refused for want of a right is a role or a credential that the person may not give; a member that it may not read is not there.
+            let refused = match problem.status {
+                StatusCode::FORBIDDEN => {
+                    Refused::of_field(credential::field_of(posted.field("kind")), problem)?
+                }
+                _ => Refused::of(problem)?,
+            };
+            Ok(Err(refused))
+        }
+    }
+}
+
+/// The page with the key, or the list where the principal has another credential.
+fn answer(visit: &Visit, member: Option<&MemberName>, made: &PrincipalWithKey) -> Response {
+    if new_key::has_keys(&made.principal) {
+        let made = Made { of: member, made, is_invitation: false, is_first: facts::is_first(visit) };
+        return new_key::page(visit, &made).into_response();
+    }
+    let name = member.map(ToString::to_string);
+    let query: Vec<(&str, &str)> = name.iter().map(|name| ("member", name.as_str())).collect();
+    Done::saying(KEYS, "key.created", &query).into_response()
 }

@@ -1,15 +1,10 @@
 //! The limits of a member, each with its meaning in words. All are set at once, so that nothing is lifted by being forgotten.
 
-use axum::extract::Path;
-use axum::response::Response;
 use maud::{Markup, html};
 use vigie_consortium::rights::Method;
-use vigie_consortium::{Amount, Quota};
+use vigie_consortium::{Amount, Member, Quota};
 
-use super::member_name;
-use super::one::{self, Part, Shown};
-use super::words::answered;
-use crate::console::page::Failed;
+use super::facts;
 use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts::{self, Field};
 use crate::console::posted::Posted;
@@ -29,10 +24,9 @@ const AMOUNTS: [(&str, Get); 5] = [
 const NEAR: &str = "near_queries_per_item_day";
 
 /// The limits, for those who may change them and for others.
-pub(super) fn limits(visit: &Visit, shown: &Shown, entered: Entered<'_>) -> Markup {
-    let Shown { member, quota } = shown;
+pub(super) fn limits(visit: &Visit, member: &Member, quota: &Quota, entered: Entered<'_>) -> Markup {
     if visit.may(Method::SetQuota) {
-        let action = format!("{}/limits", one::path(&member.name));
+        let action = format!("{}/limits", facts::path(&member.name));
         return html! {
             p { (visit.t("members.limits.what")) }
             (entered.notice(visit))
@@ -78,7 +72,8 @@ fn form(visit: &Visit, quota: &Quota, entered: Entered<'_>) -> Markup {
     }
 }
 
-fn read(visit: &Visit, posted: &Posted) -> Result<Quota, Refused> {
+/// What the form asks for.
+pub(super) fn read(visit: &Visit, posted: &Posted) -> Result<Quota, Refused> {
     // A form without the field is none of this page. It would lift the limit.
     let number = |name: &str| {
         let text = posted
@@ -100,15 +95,4 @@ fn read(visit: &Visit, posted: &Posted) -> Result<Quota, Refused> {
         near_queries_per_item_day: near,
         images_only: posted.field("images_only") == "yes",
     })
-}
-
-pub(super) async fn set(visit: Visit, Path(name): Path<String>, posted: Posted) -> Result<Response, Failed> {
-    let name = member_name(&name)?;
-    let done = match read(&visit, &posted) {
-        Ok(quota) => {
-            Ok(visit.caller.members().set_quota(&name, quota, posted.once(), visit.deadline()).await)
-        }
-        Err(refused) => Err(refused),
-    };
-    answered(&visit, &name, Part::Limits, &posted, done).await
 }

@@ -5,11 +5,11 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use vigie_clients::{MemberWords, NewCredential, NewPrincipal, Written};
 use vigie_consortium::rights::Method;
-use vigie_consortium::{Expiry, Jurisdictions, Member, MemberId, MemberName, MemberState, Role, Roles, Text};
+use vigie_consortium::{Expiry, Member, MemberId, MemberName, Role, Roles, Text};
 use vigie_proto::bank::PAGE_DEFAULT;
 
 use super::new_key::{self, Made};
-use super::{KEYS, PATH, is_off};
+use super::{KEYS, PATH, facts, is_off};
 use crate::console::page::{Failed, Page};
 use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts::{self, Column, Field, Tone};
@@ -66,34 +66,10 @@ fn row(visit: &Visit, member: &Member) -> Vec<Markup> {
     vec![
         html! { a href={ (PATH) "/" (member.name) } { (member.name) } },
         html! { (member.display_name) },
-        state(visit, member.state),
-        html! { (countries(member)) },
-        created(visit, member),
+        facts::state(visit, member.state),
+        html! { (facts::countries(member)) },
+        facts::created(visit, member),
     ]
-}
-
-/// The countries of a member.
-pub(super) fn countries(member: &Member) -> String {
-    member.jurisdictions.iter().collect::<Vec<_>>().join(", ")
-}
-
-/// When a member was created; the host has always been there.
-pub(super) fn created(visit: &Visit, member: &Member) -> Markup {
-    if member.created_at.0 == 0 {
-        html! { (visit.t("members.always")) }
-    } else {
-        parts::time(visit, member.created_at)
-    }
-}
-
-/// The state of a member, as a badge.
-pub(super) fn state(visit: &Visit, state: MemberState) -> Markup {
-    let tone = match state {
-        MemberState::Active => Tone::Good,
-        MemberState::Suspended => Tone::Warn,
-        MemberState::Quarantined => Tone::Bad,
-    };
-    html! { span { (parts::badge(tone, visit.t(&format!("members.state.word.{state}")))) } }
 }
 
 fn invitation(visit: &Visit, entered: Entered<'_>) -> Markup {
@@ -131,17 +107,10 @@ fn read(posted: &Posted) -> Result<(MemberName, MemberWords), Refused> {
         name,
         MemberWords {
             display_name,
-            jurisdictions: jurisdictions(posted.field("jurisdictions"))?,
+            jurisdictions: facts::jurisdictions(posted.field("jurisdictions"))?,
             is_named: None,
         },
     ))
-}
-
-/// Codes of countries with spaces or commas between them, in letters of either case.
-pub(super) fn jurisdictions(text: &str) -> Result<Jurisdictions, Refused> {
-    let codes = text.split(|between: char| between.is_whitespace() || matches!(between, ',' | ';'));
-    let codes: Vec<String> = codes.filter(|code| !code.is_empty()).map(str::to_ascii_uppercase).collect();
-    Jurisdictions::new(&codes).map_err(|why| Refused::field("jurisdictions", why.to_string()))
 }
 
 pub(super) async fn invite(visit: Visit, posted: Posted) -> Result<Response, Failed> {
@@ -184,17 +153,4 @@ async fn create(
     let made = members.create_principal(new, posted.once_for("key"), visit.deadline()).await;
     let Written { value, .. } = made.map_err(Failed::from)?;
     Ok(Ok(value))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn countries_are_read_as_people_write_them() {
-        let read = jurisdictions("fr, BE;de  FR").unwrap();
-        assert_eq!(read.iter().collect::<Vec<_>>(), ["BE", "DE", "FR"]);
-        assert_eq!(jurisdictions("").unwrap().iter().len(), 0);
-        assert!(jurisdictions("France").is_err());
-    }
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use vigie_clients::{PrincipalCredential, PrincipalListing, PrincipalWithKey};
 use vigie_consortium::MemberName;
 
-use super::{KEYS, keys, one};
+use super::{KEYS, facts};
 use crate::console::page::Page;
 use crate::console::pages::sign_in;
 use crate::console::parts::{self, Tone};
@@ -40,18 +40,18 @@ pub(super) fn page(visit: &Visit, made: &Made<'_>) -> Page {
         }
         (parts::facts([
             (visit.t("members.keys.id"), html! { (principal.id) }),
-            (visit.t("members.keys.roles"), html! { (keys::roles(visit, principal.roles)) }),
+            (visit.t("members.keys.roles"), html! { (facts::roles(visit, principal.roles)) }),
             (visit.t("members.keys.note"), html! { (principal.note) }),
-            (visit.t("members.keys.expires"), keys::until(visit, principal.expiry)),
-            (visit.t("members.keys.credential"), keys::credential(visit, principal)),
+            (visit.t("members.keys.expires"), facts::until(visit, principal.expiry)),
+            (visit.t("members.keys.credential"), facts::credential(visit, principal)),
         ]))
         @if *is_invitation { p { (visit.t("members.key.invited_next")) } }
         @if *is_first {
             p { a href=(sign_in::PATH) { (visit.t("members.key.sign_in")) } }
         } @else {
-            p { a href=(keys::list_path(*of)) { (visit.t("members.key.back")) } }
+            p { a href=(facts::list_path(*of)) { (visit.t("members.key.back")) } }
             @if *is_invitation && let Some(name) = of {
-                p { a href=(one::path(name)) { (visit.t("members.key.member")) } }
+                p { a href=(facts::path(name)) { (visit.t("members.key.member")) } }
             }
         }
     };

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 
 use axum::extract::Path;
+use axum::response::{IntoResponse as _, Response};
 use maud::html;
 use serde::Deserialize;
 use vigie_clients::{Code, GivenGrant};
 use vigie_consortium::rights::Method;
-use vigie_consortium::{Charter, MemberId};
+use vigie_consortium::{Charter, MemberId, MemberName};
 use vigie_model::BankRef;
 use vigie_proto::bank::PAGE_DEFAULT;
 
 use super::{bank_name, bank_path, charter, grants, names, path};
 use crate::console::page::{Done, Failed, Page};
-use crate::console::pages::consortium::entered::Entered;
+use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts;
-use crate::console::posted::Asked;
+use crate::console::posted::{Asked, Posted};
 use crate::console::visit::Visit;
 
 /// Which part of the page is asked for.
@@ -114,4 +115,66 @@ async fn read_charter(visit: &Visit, bank: &BankRef) -> Result<Option<Charter>, 
 fn next(bank: &BankRef, given: &[GivenGrant]) -> Option<String> {
     let last = given.last().filter(|_| given.len() >= usize::from(PAGE_DEFAULT))?;
     Some(format!("{}?after={}", path(bank), last.grant.member))
+}
+
+pub(super) async fn put_grant(
+    visit: Visit,
+    Path(bank): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    let bank = bank_name(&bank)?;
+    let refused = match grants::read(&visit, &posted) {
+        Err(refused) => refused,
+        Ok((name, capabilities, expiry)) => {
+            let members = visit.caller.members();
+            match members.put_grant(&bank, &name, capabilities, expiry, posted.once(), visit.deadline()).await
+            {
+                Ok(put) => {
+                    visit.wrote(put.sequence);
+                    return Ok(Done::saying(&path(&bank), "sharing_done.put", &[]).into_response());
+                }
+                // A bank that is not there is found to be so by the page below.
+                Err(error) => Refused::of_field("member", error)?,
+            }
+        }
+    };
+    let page = page(&visit, &bank, &Which::default(), Some((Part::Grant, Entered::again(&posted, &refused))))
+        .await?;
+    Ok(page.with_status(refused.status()).into_response())
+}
+
+pub(super) async fn revoke_grant(
+    visit: Visit,
+    Path(bank): Path<String>,
+    posted: Posted,
+) -> Result<Done, Failed> {
+    let bank = bank_name(&bank)?;
+    let name: MemberName = posted.field("member").parse().map_err(|_| Failed::not_there())?;
+    let revoked = visit.caller.members().revoke_grant(&bank, &name, posted.once(), visit.deadline()).await?;
+    visit.wrote(revoked.sequence);
+    Ok(Done::saying(&path(&bank), "sharing_done.revoked", &[]))
+}
+
+pub(super) async fn set_charter(
+    visit: Visit,
+    Path(bank): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    let bank = bank_name(&bank)?;
+    let refused = match charter::checked(&visit, &posted).await? {
+        Err(refused) => refused,
+        Ok(charter) => {
+            match visit.caller.members().set_charter(&bank, charter, posted.once(), visit.deadline()).await {
+                Ok(set) => {
+                    visit.wrote(set.sequence);
+                    return Ok(Done::saying(&path(&bank), "sharing_done.charter", &[]).into_response());
+                }
+                Err(error) => Refused::of(error)?,
+            }
+        }
+    };
+    let page =
+        page(&visit, &bank, &Which::default(), Some((Part::Charter, Entered::again(&posted, &refused))))
+            .await?;
+    Ok(page.with_status(refused.status()).into_response())
 }

@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::Path;
-use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 use vigie_clients::Code;
 use vigie_consortium::rights::Method;
 use vigie_consortium::{Charter, CharterDraft};
 use vigie_model::{BankId, BankRef};
 
-use super::bank::{self, Part, Which};
-use super::{bank_name, bank_path, path};
-use crate::console::page::{Done, Failed};
+use super::bank_path;
+use crate::console::page::Failed;
 use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts::{self, Field};
 use crate::console::posted::Posted;
@@ -184,7 +181,8 @@ async fn asked(visit: &Visit, name: &BankRef) -> Result<Option<BankId>, Failed> 
     }
 }
 
-async fn checked(visit: &Visit, posted: &Posted) -> Result<Result<Charter, Refused>, Failed> {
+/// What the form of the charter asks for.
+pub(super) async fn checked(visit: &Visit, posted: &Posted) -> Result<Result<Charter, Refused>, Failed> {
     let mut draft = match read(visit, posted) {
         Ok(draft) => draft,
         Err(refused) => return Ok(Err(refused)),
@@ -194,28 +192,4 @@ async fn checked(visit: &Visit, posted: &Posted) -> Result<Result<Charter, Refus
         Err(refused) => return Ok(Err(refused)),
     };
     Ok(Charter::try_from(draft).map_err(|why| Refused::field(why.field(), why.to_string())))
-}
-
-pub(super) async fn set(visit: Visit, Path(bank): Path<String>, posted: Posted) -> Result<Response, Failed> {
-    let bank = bank_name(&bank)?;
-    let refused = match checked(&visit, &posted).await? {
-        Err(refused) => refused,
-        Ok(charter) => {
-            match visit.caller.members().set_charter(&bank, charter, posted.once(), visit.deadline()).await {
-                Ok(set) => {
-                    visit.wrote(set.sequence);
-                    return Ok(Done::saying(&path(&bank), "sharing_done.charter", &[]).into_response());
-                }
-                Err(error) => Refused::of(error)?,
-            }
-        }
-    };
-    let page = bank::page(
-        &visit,
-        &bank,
-        &Which::default(),
-        Some((Part::Charter, Entered::again(&posted, &refused))),
-    )
-    .await?;
-    Ok(page.with_status(refused.status()).into_response())
 }

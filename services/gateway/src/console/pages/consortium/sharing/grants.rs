@@ -1,15 +1,11 @@
 //! Grants that an own bank's owner has given: the list, the form of one, and its end.
 
-use axum::extract::Path;
-use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 use vigie_clients::GivenGrant;
 use vigie_consortium::{Capabilities, Capability, Expiry, Flag as _, MemberName};
 use vigie_model::BankRef;
 
-use super::bank::{self, Part, Which};
-use super::{bank_name, path};
-use crate::console::page::{Done, Failed};
+use super::path;
 use crate::console::pages::consortium::day;
 use crate::console::pages::consortium::entered::{Entered, Refused, boxes};
 use crate::console::parts::{self, Column, Field, Tone};
@@ -122,42 +118,12 @@ fn form(visit: &Visit, bank: &BankRef, present: Option<&GivenGrant>, entered: En
     }
 }
 
-fn read(visit: &Visit, posted: &Posted) -> Result<(MemberName, Capabilities, Expiry), Refused> {
+/// What the form of a grant asks for.
+pub(super) fn read(visit: &Visit, posted: &Posted) -> Result<(MemberName, Capabilities, Expiry), Refused> {
     let name: Result<MemberName, _> = posted.field("member").parse();
     let name = name.map_err(|why| Refused::field("member", why.to_string()))?;
     let none = || Refused::field("capabilities", visit.t("sharing.put.no_capability"));
     let all = posted.fields("capabilities").map(|one| Capability::from_name(one).ok_or_else(none));
     let capabilities = Capabilities::new(all.collect::<Result<Vec<_>, _>>()?).map_err(|_| none())?;
     Ok((name, capabilities, day::read(visit, "expires", posted.field("expires"))?))
-}
-
-pub(super) async fn put(visit: Visit, Path(bank): Path<String>, posted: Posted) -> Result<Response, Failed> {
-    let bank = bank_name(&bank)?;
-    let refused = match read(&visit, &posted) {
-        Err(refused) => refused,
-        Ok((name, capabilities, expiry)) => {
-            let members = visit.caller.members();
-            match members.put_grant(&bank, &name, capabilities, expiry, posted.once(), visit.deadline()).await
-            {
-                Ok(put) => {
-                    visit.wrote(put.sequence);
-                    return Ok(Done::saying(&path(&bank), "sharing_done.put", &[]).into_response());
-                }
-                // A bank that is not there is found to be so by the page below.
-                Err(error) => Refused::of_field("member", error)?,
-            }
-        }
-    };
-    let page =
-        bank::page(&visit, &bank, &Which::default(), Some((Part::Grant, Entered::again(&posted, &refused))))
-            .await?;
-    Ok(page.with_status(refused.status()).into_response())
-}
-
-pub(super) async fn revoke(visit: Visit, Path(bank): Path<String>, posted: Posted) -> Result<Done, Failed> {
-    let bank = bank_name(&bank)?;
-    let name: MemberName = posted.field("member").parse().map_err(|_| Failed::not_there())?;
-    let revoked = visit.caller.members().revoke_grant(&bank, &name, posted.once(), visit.deadline()).await?;
-    visit.wrote(revoked.sequence);
-    Ok(Done::saying(&path(&bank), "sharing_done.revoked", &[]))
 }
