@@ -61,7 +61,7 @@ fn holds(visit: &Visit, proven: &Proven) -> Markup {
         @if let Some(rest) = &proven.rest { (go_on(visit, rest)) }
         p { (signed) }
         p { (visit.t("audit.now_remembered")) }
-        (numbers(visit, &proven.origin, &proven.tree, proven.old.map(|(kept, _)| kept.tree())))
+        (numbers(visit, Some(&proven.origin), &proven.tree, proven.old.map(|(kept, _)| kept.tree())))
     }
 }
 
@@ -78,14 +78,15 @@ fn go_on(visit: &Visit, rest: &[(&'static str, String)]) -> Markup {
     }
 }
 
-fn numbers(visit: &Visit, origin: &str, tree: &TreeHead, old: Option<TreeHead>) -> Markup {
+fn numbers(visit: &Visit, origin: Option<&str>, tree: &TreeHead, old: Option<TreeHead>) -> Markup {
     let number = |tree: &TreeHead| html! { (visit.language.number(tree.size.get())) };
     let root = |tree: &TreeHead| parts::digits(&tree.root.to_string());
-    let mut facts = vec![
-        (visit.t("audit.log"), html! { (origin) }),
-        (visit.t("audit.new_size"), number(tree)),
-        (visit.t("audit.new_root"), root(tree)),
-    ];
+    let mut facts = Vec::new();
+    if let Some(origin) = origin {
+        facts.push((visit.t("audit.log"), html! { (origin) }));
+    }
+    facts.push((visit.t("audit.new_size"), number(tree)));
+    facts.push((visit.t("audit.new_root"), root(tree)));
     if let Some(old) = &old {
         facts.push((visit.t("audit.old_size"), number(old)));
         facts.push((visit.t("audit.old_root"), root(old)));
@@ -128,7 +129,7 @@ fn fails(visit: &Visit, broken: &Broken) -> Markup {
             p { (visit.t("audit.what_now")) }
         }))
         @if let Broken::Changed { old, new, .. } = broken {
-            (numbers(visit, "", new, Some(*old)))
+            (numbers(visit, None, new, Some(*old)))
         }
         p { (visit.t("audit.forget_when")) }
         (parts::action(visit, "/console/audit/forget", &[], visit.t("audit.forget"), None))
