@@ -14,7 +14,7 @@ use vigie_clients::{Bearer, CoordinatorClient, MatchClient, Network};
 use vigie_serving::ServingConfig;
 use zeroize::Zeroizing;
 
-pub use console::ConsoleConfig;
+pub use console::{ConsoleConfig, OidcConfig};
 pub use fetch::FetchConfig;
 
 /// The most endpoints of one service.
@@ -41,8 +41,8 @@ pub struct Config {
     /// `localhost` and IP addresses always may. Another name is refused: a web page could lead a browser here by it.
     #[schemars(length(max = HOSTS_MAX), extend("x-value" = "HOST"))]
     pub hosts: Vec<String>,
-    /// The URL by which clients reach the gateway, such as `https://match.example`, for links in answers. Without it links have the `Host` of
-    /// the request.
+    /// The URL by which clients reach the gateway, such as `https://match.example`, for links in answers, and for the way back from an
+    /// identity provider. Its host counts as one of `hosts`. Without it links have the `Host` of the request.
     #[schemars(extend("x-value" = "URL"))]
     pub public_url: Option<String>,
     /// A folder for credentials of hash-sharing programmes that are set over HMA's API: the one that the exchange process reads. Without
@@ -118,6 +118,16 @@ impl Config {
         Duration::from_millis(self.deadline_ms)
     }
 
+    /// The names by which clients without a credential may address the gateway.
+    pub(crate) fn own_hosts(&self) -> Vec<String> {
+        let url = self.public_url.as_deref().and_then(|text| url::Url::parse(text).ok());
+        let authority = url.and_then(|url| {
+            let host = url.host_str()?.to_owned();
+            Some(url.port().map_or(host.clone(), |port| format!("{host}:{port}")))
+        });
+        self.hosts.iter().cloned().chain(authority).collect()
+    }
+
     /// The credential of requests that carry none.
     ///
     /// # Errors
@@ -177,7 +187,7 @@ impl Config {
         faults.extend(self.serving.faults());
         let inner = [
             ("fetch", self.fetch.faults()),
-            ("console", self.console.faults()),
+            ("console", self.console.faults(&self.access.credentials, self.public_url.as_deref())),
             ("directory", self.directory.faults()),
             ("access", self.access.faults()),
             ("processes", self.processes.faults()),

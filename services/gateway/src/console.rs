@@ -13,10 +13,11 @@
 //! - A picture or video that a person checks is hashed and forgotten. Nothing of it is stored, here or in the browser.
 //! - Texts are in files, by language. A value from a bank or a person is escaped wherever a page shows it.
 //!
-//! Reading order: `session` (who is signed in), `visit` (one request of a person), `posted` (forms), `page` and `frame` (what a browser gets),
+//! Reading order: `session` (who is signed in), `provider` (signing in elsewhere), `visit` (one request of a person), `posted` (forms), `page` and `frame` (what a browser gets),
 //! `parts` (building blocks of pages), `text` (languages), `assets`, `routes`, then `pages`.
 
 pub(crate) mod session;
+pub(crate) mod provider;
 mod visit;
 mod posted;
 mod page;
@@ -36,6 +37,7 @@ use vigie_clients::CoordinatorClient;
 
 use crate::cluster::Cluster;
 use crate::console::pages::sign_in;
+use crate::console::provider::Provider;
 use crate::console::session::Sessions;
 use crate::entry::Admission;
 use crate::media::bodies::Bodies;
@@ -49,6 +51,10 @@ pub(crate) const PREFIX: &str = "/console";
 pub(crate) struct Console {
     /// Keys of session cookies.
     pub(crate) sessions: Arc<Sessions>,
+    /// Where people sign in by OpenID Connect; `None` where that is nowhere.
+    pub(crate) provider: Option<Arc<Provider>>,
+    /// The URL by which browsers reach the gateway, where one is configured.
+    pub(crate) public_url: Option<Arc<str>>,
     /// Checks of credentials that a person enters.
     pub(crate) admission: Arc<Admission>,
     /// The state of the cluster.

@@ -34,7 +34,7 @@ mod feeds;
 mod v1;
 mod console;
 
-pub use config::{Config, ConsoleConfig, FetchConfig};
+pub use config::{Config, ConsoleConfig, FetchConfig, OidcConfig};
 #[doc(hidden)]
 pub use console::{ConsoleRoute, console_routes};
 pub use server::{RunError, run_with};

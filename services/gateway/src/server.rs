@@ -12,6 +12,7 @@ use vigie_telemetry::{Condition, Telemetry};
 
 use crate::cluster::Cluster;
 use crate::config::Config;
+use crate::console::provider::Provider;
 use crate::console::session::Sessions;
 use crate::console::{self, Console};
 use crate::entry::{Admission, Entry, Gateway, Hosts, RequestSlots};
@@ -86,7 +87,7 @@ pub async fn run_with(
         metrics: Arc::clone(&metrics),
         admission,
         console: console.clone(),
-        hosts: Hosts::new(&config.hosts),
+        hosts: Hosts::new(&config.own_hosts()),
         slots: RequestSlots::new(config.requests_in_flight_max),
         bound_to,
         upstream: Arc::new(Upstream::new(&config, network)?),
@@ -116,8 +117,10 @@ fn console(
     admission: &Arc<Admission>,
     own: &Network,
 ) -> Result<Console, RunError> {
-    let key =
-        config.console.session_key().map_err(|fault| RunError::Config(vec![format!("console.{fault}")]))?;
+    let fault = |fault: String| RunError::Config(vec![format!("console.{fault}")]);
+    let key = config.console.session_key().map_err(fault)?;
+    let provider = Provider::of(&config.console.oidc, &config.access.credentials);
+    let provider = provider.map_err(|why| fault(format!("oidc.{why}")))?;
     let is_secure =
         shared.speaks_tls || shared.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
     let coordinator = match config.coordinator.is_empty() {
@@ -126,6 +129,8 @@ fn console(
     };
     Ok(Console {
         sessions: Arc::new(Sessions::new(&key, is_secure, config.console.session_lifetime())),
+        provider: provider.map(Arc::new),
+        public_url: shared.public_url.clone(),
         admission: Arc::clone(admission),
         cluster: shared.cluster.clone(),
         coordinator,

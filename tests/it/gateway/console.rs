@@ -18,3 +18,4 @@ mod health;
 mod banks;
 mod items;
 mod adding;
+mod provider;

@@ -1,11 +1,16 @@
 //! The configuration of the console.
 
+mod oidc;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use vigie_credentials::CredentialsConfig;
 use zeroize::Zeroizing;
+
+pub use oidc::OidcConfig;
 
 /// The fewest bytes of a session key.
 const KEY_BYTES_MIN: usize = 32;
@@ -25,11 +30,13 @@ pub struct ConsoleConfig {
     /// How long a session lasts at most, in minutes.
     #[schemars(range(min = 1, max = 10_080))]
     pub session_minutes: u32,
+    /// Signing in at an identity provider, by OpenID Connect.
+    pub oidc: OidcConfig,
 }
 
 impl Default for ConsoleConfig {
     fn default() -> Self {
-        Self { enabled: true, session_key_file: None, session_minutes: 720 }
+        Self { enabled: true, session_key_file: None, session_minutes: 720, oidc: OidcConfig::default() }
     }
 }
 
@@ -59,14 +66,17 @@ impl ConsoleConfig {
         Ok(bytes)
     }
 
-    /// Every fault of the values, each beginning with its key. Reads the file.
+    /// Every fault of the values, each beginning with its key. Reads the files. `credentials`: whose tokens are taken. `public_url`: by which
+    /// browsers reach the console.
     #[must_use]
-    pub fn faults(&self) -> Vec<String> {
+    pub fn faults(&self, credentials: &CredentialsConfig, public_url: Option<&str>) -> Vec<String> {
         let mut faults = Vec::new();
         faults.extend(self.session_key().err());
         if !(1..=10_080).contains(&self.session_minutes) {
             faults.push(format!("session_minutes: is {}; it must be 1 to 10080", self.session_minutes));
         }
+        let oidc = self.oidc.faults(credentials, public_url).into_iter();
+        faults.extend(oidc.map(|fault| format!("oidc.{fault}")));
         faults
     }
 }
@@ -85,9 +95,12 @@ mod tests {
         std::fs::write(&path, [7; 32]).unwrap();
         assert_eq!(**config(Some(path.clone())).session_key().unwrap(), [7; 32]);
         std::fs::write(&path, [7; 31]).unwrap();
-        let faults = config(Some(path)).faults();
+        let faults = config(Some(path)).faults(&CredentialsConfig::default(), None);
         assert!(faults[0].starts_with("session_key_file: ") && faults[0].contains("31 bytes"), "{faults:?}");
         let none = ConsoleConfig { session_minutes: 0, ..ConsoleConfig::default() };
-        assert_eq!(none.faults(), ["session_minutes: is 0; it must be 1 to 10080"]);
+        assert_eq!(
+            none.faults(&CredentialsConfig::default(), None),
+            ["session_minutes: is 0; it must be 1 to 10080"]
+        );
     }
 }

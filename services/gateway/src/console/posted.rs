@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 use vigie_clients::IdempotencyKey;
 
-use crate::console::Console;
 use crate::console::page::Failed;
 use crate::console::session::Arrived;
+use crate::console::{Console, is_open};
 use crate::entry::ClientAddress;
 use crate::media::bodies::ReadBody;
 use crate::media::form::{Form, FormFile, is_form};
@@ -110,7 +110,9 @@ impl FromRequest<Console> for Posted {
     async fn from_request(request: Request<Body>, console: &Console) -> Result<Self, Failed> {
         let (head, body) = request.into_parts();
         let client = head.extensions.get::<ClientAddress>().copied().unwrap_or_default();
-        let max = if is_form(&head.headers) { usize::MAX } else { FIELDS_BYTES_MAX };
+        // Nobody sends files who has not signed in.
+        let takes_files = is_form(&head.headers) && !is_open(head.uri.path());
+        let max = if takes_files { usize::MAX } else { FIELDS_BYTES_MAX };
         let held = console.bodies.read(client.0, &head.headers, body, max).await?;
         let form = match is_form(&head.headers) {
             true => Form::parse(&head.headers, held.bytes().clone()).await?,

@@ -23,6 +23,9 @@ const NAME_SECURE: &str = "__Host-vigie-session";
 /// The cookie's name without TLS.
 const NAME: &str = "vigie-session";
 
+/// What the cookie of a session is sealed for.
+const SESSION: &[u8] = b"session";
+
 /// The keys and rules of sessions.
 #[derive(Debug)]
 pub(crate) struct Sessions {
@@ -185,25 +188,35 @@ impl Sessions {
 
     /// Encrypts a session as the value of a cookie.
     fn seal(&self, session: &Session) -> String {
-        let nonce: [u8; NONCE_LEN] = rand::random();
         let signed_in = session.signed_in.as_ref();
         let held = Held {
             id: session.id,
             signed_in: signed_in.map(|one| (Cow::Borrowed(one.credential.as_str()), one.by, one.until.0)),
         };
-        let mut bytes = serde_json::to_vec(&held).unwrap_or_default();
-        let sealed =
-            self.seal.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut bytes);
+        self.seal_for(SESSION, serde_json::to_vec(&held).unwrap_or_default())
+    }
+
+    /// Encrypts what a cookie of another purpose holds. A cookie opens for its own purpose alone.
+    pub(crate) fn seal_for(&self, purpose: &[u8], mut bytes: Vec<u8>) -> String {
+        let nonce: [u8; NONCE_LEN] = rand::random();
+        let (aad, unique) = (Aad::from(purpose), Nonce::assume_unique_for_key(nonce));
+        let sealed = self.seal.seal_in_place_append_tag(unique, aad, &mut bytes);
         debug_assert!(sealed.is_ok(), "a cookie is shorter than what the algorithm takes");
         BASE64URL_NOPAD.encode(&[&nonce[..], &bytes].concat())
     }
 
-    fn open(&self, value: &str) -> Option<Session> {
+    /// What was sealed for this purpose.
+    pub(crate) fn open_for(&self, purpose: &[u8], value: &str) -> Option<Zeroizing<Vec<u8>>> {
         let mut bytes = Zeroizing::new(BASE64URL_NOPAD.decode(value.as_bytes()).ok()?);
         let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let opened = self.seal.open_in_place(nonce, Aad::empty(), sealed).ok()?;
-        let held: Held<'_> = serde_json::from_slice(opened).ok()?;
+        let opened = self.seal.open_in_place(nonce, Aad::from(purpose), sealed).ok()?;
+        Some(Zeroizing::new(opened.to_vec()))
+    }
+
+    fn open(&self, value: &str) -> Option<Session> {
+        let opened = self.open_for(SESSION, value)?;
+        let held: Held<'_> = serde_json::from_slice(&opened).ok()?;
         let signed_in = held.signed_in.map(|(credential, by, until)| {
             SignedIn::new(Zeroizing::new(credential.into_owned()), by, UnixMillis(until))
         });

@@ -123,6 +123,58 @@ mod tests {
         Hosts::new(&["Vigie-Gateway".to_owned(), "match.example:8443".to_owned()]).check(&method, &map)
     }
 
+    #[track_caller]
+    fn check_page(headers: &[(&'static str, &str)], method: Method, has_session: bool, is_let_in: bool) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        let checked = Hosts::new(&[]).check_page(&method, &map, has_session);
+        assert_eq!(checked.is_ok(), is_let_in, "{method} {headers:?} {has_session}");
+    }
+
+    #[test]
+    fn a_link_of_another_site_leads_to_a_page_and_nothing_else_of_another_site_does() {
+        let (ours, named, evil) =
+            (("host", "127.0.0.1:7780"), ("host", "match.example"), ("host", "evil.example"));
+        let link = [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        let with = |host, rest: &[(&'static str, &'static str)]| [&[host], rest].concat();
+        check_page(&with(ours, &link), Method::GET, false, true);
+        check_page(&with(named, &link), Method::GET, true, true);
+        // A name that a page's owner controls leads a browser here without a session.
+        check_page(&with(evil, &link), Method::GET, false, false);
+        for has_session in [false, true] {
+            check_page(&with(ours, &link), Method::POST, has_session, false);
+            for dest in ["iframe", "image", "empty", "script"] {
+                let other = [link[0], link[1], ("sec-fetch-dest", dest)];
+                check_page(&with(ours, &other), Method::GET, has_session, false);
+            }
+            let script = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "cors"), link[2]];
+            check_page(&with(ours, &script), Method::GET, has_session, false);
+            let foreign = [("origin", "https://evil.example")];
+            check_page(&with(ours, &foreign), Method::POST, has_session, false);
+        }
+    }
+
+    #[test]
+    fn a_session_may_be_used_by_every_name_under_which_it_was_given() {
+        let own = [
+            ("host", "match.example"),
+            ("origin", "https://match.example"),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        check_page(&own, Method::POST, true, true);
+        check_page(&own, Method::POST, false, false);
+        let typed = [("host", "match.example"), ("sec-fetch-site", "none")];
+        check_page(&typed, Method::GET, true, true);
+        let sibling = [("host", "match.example"), ("sec-fetch-site", "same-site")];
+        check_page(&sibling, Method::POST, true, false);
+    }
+
     #[test]
     fn programs_and_our_own_pages_are_let_in() {
         for host in [

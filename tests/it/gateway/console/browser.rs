@@ -110,6 +110,13 @@ impl Browser {
         Shown { status: answer.status, headers: answer.headers, path: path.to_owned(), html }
     }
 
+    /// Goes to a page that leads elsewhere, and stays there: the status and the address where it leads.
+    pub(crate) async fn lead(&mut self, path: &str, headers: &[(&str, &str)]) -> (StatusCode, String) {
+        let answer = self.ask(Method::GET, path, headers, Bytes::new()).await;
+        let location = answer.headers.get(header::LOCATION).map(|to| to.to_str().unwrap().to_owned());
+        (answer.status, location.unwrap_or_default())
+    }
+
     async fn ask(
         &mut self,
         method: Method,
