@@ -1,21 +1,16 @@
 //! The console, as a browser without JavaScript uses it.
 
 pub(crate) mod browser;
+mod people;
 mod frame;
 mod whole;
+mod provider;
+mod check;
 mod review;
 mod opinions;
-mod members;
-mod sharing;
-mod policies;
-mod people;
-mod exchanges;
+mod known;
+mod consortium;
 mod cases;
 mod reports;
 mod audit;
-mod check;
 mod health;
-mod banks;
-mod items;
-mod adding;
-mod provider;

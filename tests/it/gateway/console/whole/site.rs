@@ -12,7 +12,7 @@ const PAGES_MAX: usize = 400;
 /// The pages that a person comes to by links from the first page.
 #[derive(Debug, Default)]
 pub(crate) struct Site {
-    /// One or two pages of each route: the first one, and the first that is reached with a query.
+    /// One page of each route, and of each set of fields of its query.
     pub(crate) pages: Vec<Shown>,
     /// By route: the first path without its query that a link or a form leads to.
     pub(crate) examples: BTreeMap<&'static str, String>,
@@ -59,7 +59,7 @@ impl Site {
     /// Follows the links of another person's pages too.
     pub(crate) async fn extend(&mut self, browser: &mut Browser) {
         let mut waiting = vec!["/console/".to_owned(), "/console/sign-in".to_owned()];
-        let mut entered: BTreeSet<(Option<&'static str>, bool)> = BTreeSet::new();
+        let mut entered = BTreeSet::new();
         let mut looked = 0;
         while let Some(path) = waiting.pop() {
             looked += 1;
@@ -70,7 +70,7 @@ impl Site {
                 let route = route_of(&link);
                 assert!(route.is_some(), "a link of {path} leads to no page: {link}");
                 self.example(&link);
-                if entered.insert((route, link.contains('?'))) {
+                if entered.insert((route, asks(&link))) {
                     waiting.push(link);
                 }
             }
@@ -100,6 +100,12 @@ impl Site {
         let all = routes().into_iter().map(|route| route.path);
         all.filter(|path| !self.examples.contains_key(path) && path.contains('{')).collect()
     }
+}
+
+/// What the query of a link asks for: the names of its fields, and the kind of things that a tab is of.
+fn asks(link: &str) -> BTreeSet<&str> {
+    let pairs = link.split_once('?').map_or("", |(_, query)| query).split('&');
+    pairs.map(|pair| if pair.starts_with("kind=") { pair } else { pair.split('=').next().unwrap() }).collect()
 }
 
 /// Where the forms and the buttons of a page lead.
