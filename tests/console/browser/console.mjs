@@ -83,13 +83,14 @@ export async function barriers(page, view) {
   return violations.map((violation) => `${view}: ${violation}`);
 }
 
-/** A path as a kind of page: numbers, digests and names of things are left out, so that one of each kind is looked at. */
-export const kind = (path) =>
-  path
-    .replace(/\?.*$/, "")
-    .split("/")
-    .map((part, at) => (at > 2 && /\d|%|^(known|shadow|theirs|common|acme|umbra|local|stop)$/.test(part) ? "*" : part))
-    .join("/");
+/** A path as a kind of page: numbers, digests and names of things are left out, so that one of each kind is looked at. Of a query the names stay,
+ *  and the kind of things that a tab is of. */
+export const kind = (path) => {
+  const { pathname, searchParams } = new URL(path, asked.origin);
+  const part = (part, at) => (at > 2 && /\d|%|^(known|shadow|theirs|common|acme|umbra|local|stop)$/.test(part) ? "*" : part);
+  const asks = [...searchParams].map(([name, value]) => (name === "kind" ? `${name}=${value}` : name));
+  return pathname.split("/").map(part).join("/") + (asks.length ? `?${asks.sort().join("&")}` : "");
+};
 
 /** The links of a page within the console that are no download. */
 export const links = (page) =>

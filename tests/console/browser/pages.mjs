@@ -101,8 +101,7 @@ await run(async (browser) => {
   let busy = 0;
   const enter = (paths) => {
     for (const path of paths) {
-      // The query of a form's answer, of another page of a list: one of each is enough.
-      const name = kind(path) + (/[?&]after=/.test(path) ? "?after" : "");
+      const name = kind(path);
       if (seen.has(name) || /\/sign-(in|out)/.test(path)) continue;
       seen.add(name);
       waiting.push(path);

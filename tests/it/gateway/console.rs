@@ -1,18 +1,18 @@
 //! The console, as a browser without JavaScript uses it.
 
 pub(crate) mod browser;
+mod people;
 mod frame;
 mod review;
 mod opinions;
 mod provider;
 mod whole;
+mod provider;
+mod check;
 mod review;
 mod opinions;
-mod members;
-mod sharing;
-mod policies;
-mod people;
-mod exchanges;
+mod known;
+mod consortium;
 mod cases;
 mod reports;
 mod audit;
@@ -21,6 +21,3 @@ mod sharing;
 mod policies;
 mod check;
 mod health;
-mod banks;
-mod items;
-mod adding;

@@ -12,7 +12,7 @@ const PAGES_MAX: usize = 400;
 /// The pages that a person comes to by links from the first page.
 #[derive(Debug, Default)]
 pub(crate) struct Site {
-    /// One or two pages of each route: the first one, and the first that is reached with a query.
+    /// One page of each route, and of each set of fields of its query.
     pub(crate) pages: Vec<Shown>,
     /// By route: the first path without its query that a link or a form leads to.
     pub(crate) examples: BTreeMap<&'static str, String>,
@@ -59,28 +59,37 @@ impl Site {
     /// Follows the links of another person's pages too.
     pub(crate) async fn extend(&mut self, browser: &mut Browser) {
         let mut waiting = vec!["/console/".to_owned(), "/console/sign-in".to_owned()];
-        let mut entered: BTreeSet<(Option<&'static str>, bool)> = BTreeSet::new();
-        let mut looked = 0;
+        let mut entered = BTreeSet::new();
+        let (mut looked, mut dead) = (0, Vec::new());
         while let Some(path) = waiting.pop() {
             looked += 1;
             assert!(looked <= PAGES_MAX, "links without an end, at {path}");
             let shown = browser.get(&path).await;
-            assert!(shown.status.is_success(), "a link leads to {path}: {}: {}", shown.status, shown.text());
+            if !shown.status.is_success() {
+                dead.push(format!("{path}: {}", shown.status));
+                continue;
+            }
             for link in shown.links() {
                 let route = route_of(&link);
-                assert!(route.is_some(), "a link of {path} leads to no page: {link}");
+                if route.is_none() {
+                    dead.push(format!("{link}, of {path}"));
+                    continue;
+                }
                 self.example(&link);
-                if entered.insert((route, link.contains('?'))) {
+                if entered.insert((route, asks(&link))) {
                     waiting.push(link);
                 }
             }
             for action in actions(&shown.html) {
-                assert!(route_of(&action).is_some(), "a form of {path} leads to no page: {action}");
+                if route_of(&action).is_none() {
+                    dead.push(format!("{action}, a form of {path}"));
+                }
                 self.example(&action);
             }
             self.example(&path);
             self.pages.push(shown);
         }
+        assert_eq!(dead, [""; 0], "links and forms that lead to no page");
     }
 
     fn example(&mut self, path: &str) {
@@ -100,6 +109,12 @@ impl Site {
         let all = routes().into_iter().map(|route| route.path);
         all.filter(|path| !self.examples.contains_key(path) && path.contains('{')).collect()
     }
+}
+
+/// What the query of a link asks for: the names of its fields, and the kind of things that a tab is of.
+fn asks(link: &str) -> BTreeSet<&str> {
+    let pairs = link.split_once('?').map_or("", |(_, query)| query).split('&');
+    pairs.map(|pair| if pair.starts_with("kind=") { pair } else { pair.split('=').next().unwrap() }).collect()
 }
 
 /// Where the forms and the buttons of a page lead.

@@ -92,8 +92,8 @@ fn ways(visit: &Visit, bank: &BankListing, path: &str) -> Markup {
             (way(Method::AddItems, Some('a'), "/add", visit.t("banks.add")))
             (way(Method::AddItems, Some('i'), "/import", visit.t("banks.import")))
             (way(Method::ListItems, None, "/export", visit.t("banks.export")))
-            (way(Method::ListRemovedItems, None, "/removed", visit.t("banks.removed")))
             @if is_own(visit, bank) {
+                (way(Method::ListRemovedItems, None, "/removed", visit.t("banks.removed")))
                 (way(Method::ListGrants, None, "/sharing", visit.t("banks.sharing")))
                 (way(Method::RenameBank, None, "/settings", visit.t("banks.settings")))
             }

@@ -7,8 +7,8 @@ use serde_json::json;
 use tokio::time::Instant;
 use vigie_harness::in_process::Cluster;
 
-use super::browser::{Browser, Shown};
 use crate::gateway::client::{Http, cluster};
+use crate::gateway::console::browser::{Browser, Shown};
 
 /// How long the gateway may take to follow the directory.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(20);

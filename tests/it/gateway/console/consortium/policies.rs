@@ -6,9 +6,9 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::browser::Browser;
 use super::members::{invited, new_key, operator, person};
 use crate::gateway::client::{Http, cluster};
+use crate::gateway::console::browser::Browser;
 
 /// How long frontends may take to follow the directory, and to report what they count.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(60);
