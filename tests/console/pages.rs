@@ -21,7 +21,7 @@ pub(crate) fn described(filled: &Filled, person: &Person) -> Value {
         names.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     json!({
         "origin": filled.cluster.http_url().unwrap(), "key": person.key, "operator": filled.operator.key,
-        "host": filled.host.key, "items": filled.items, "texts": names,
+        "host": filled.host.key, "items": filled.items, "texts": names, "special": filled.special_pages(),
     })
 }
 

@@ -96,7 +96,7 @@ await run(async (browser) => {
 
   // One page of each kind, by several people at once, each in a browser of its own.
   const seen = new Set();
-  const waiting = ["/console/"];
+  const waiting = ["/console/", ...asked.special];
   const looked = [];
   let busy = 0;
   const enter = (paths) => {

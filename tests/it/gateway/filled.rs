@@ -154,6 +154,12 @@ impl Filled {
         filled
     }
 
+    /// Pages of items that a person of `acme` has to do with: one that is held, a removed one, one with an opinion.
+    pub(crate) fn special_pages(&self) -> [String; 3] {
+        let item = |at: usize| format!("/console/items/{}", self.items[at]);
+        [item(1), format!("{}?bank=known", item(2)), item(5)]
+    }
+
     /// Banks of each, shared with the others, with items that are held and removed.
     async fn fill_banks(&mut self, say: &impl Fn(&str) -> String, items: usize) {
         let (acme, umbra) = (&self.everything, &self.umbra);

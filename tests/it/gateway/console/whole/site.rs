@@ -1,7 +1,8 @@
 //! The console as a whole: the pages that links lead to, and the route of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use http::StatusCode;
 use vigie_gateway::{ConsoleRoute, console_routes};
 
 use crate::gateway::console::browser::{Browser, Shown};
@@ -58,13 +59,23 @@ impl Site {
 
     /// Follows the links of another person's pages too.
     pub(crate) async fn extend(&mut self, browser: &mut Browser) {
-        let mut waiting = vec!["/console/".to_owned(), "/console/sign-in".to_owned()];
+        self.follow(browser, &["/console/".to_owned(), "/console/sign-in".to_owned()]).await;
+    }
+
+    /// Follows the links of these pages of a person, breadth first, so that what comes first in a list is the example.
+    pub(crate) async fn follow(&mut self, browser: &mut Browser, from: &[String]) {
+        let mut waiting = VecDeque::from(from.to_vec());
         let mut entered = BTreeSet::new();
         let (mut looked, mut dead) = (0, Vec::new());
-        while let Some(path) = waiting.pop() {
+        while let Some(path) = waiting.pop_front() {
             looked += 1;
             assert!(looked <= PAGES_MAX, "links without an end, at {path}");
             let shown = browser.get(&path).await;
+            if shown.status == StatusCode::SERVICE_UNAVAILABLE {
+                // The proof of an entry that no checkpoint has yet.
+                self.example(&path);
+                continue;
+            }
             if !shown.status.is_success() {
                 dead.push(format!("{path}: {}", shown.status));
                 continue;
@@ -77,7 +88,7 @@ impl Site {
                 }
                 self.example(&link);
                 if entered.insert((route, asks(&link))) {
-                    waiting.push(link);
+                    waiting.push_back(link);
                 }
             }
             for action in actions(&shown.html) {
@@ -112,9 +123,12 @@ impl Site {
 }
 
 /// What the query of a link asks for: the names of its fields, and the kind of things that a tab is of.
-fn asks(link: &str) -> BTreeSet<&str> {
+fn asks(link: &str) -> BTreeSet<String> {
     let pairs = link.split_once('?').map_or("", |(_, query)| query).split('&');
-    pairs.map(|pair| if pair.starts_with("kind=") { pair } else { pair.split('=').next().unwrap() }).collect()
+    let shown = |pair: &str| {
+        if pair.starts_with("kind=") { pair.to_owned() } else { pair.split('=').next().unwrap().to_owned() }
+    };
+    pairs.map(shown).collect()
 }
 
 /// Where the forms and the buttons of a page lead.
