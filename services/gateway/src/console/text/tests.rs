@@ -99,6 +99,27 @@ fn pages_use_texts_that_exist_and_all_of_them() {
     assert!(unused.is_empty(), "no page uses {unused:?}");
 }
 
+/// A form that was carried out leads to a page that says so.
+#[test]
+fn what_is_done_is_said() {
+    let mut found = Vec::new();
+    sources(&here(), &mut found);
+    let mut count = 0;
+    for (path, source) in &found {
+        for call in source.split("Done::saying(").skip(1) {
+            // The key is the literal that follows the path's: the second argument.
+            let arguments = call.split(';').next().unwrap();
+            let second = arguments.split_once(", ").map_or("", |(_, rest)| rest.trim_start());
+            let Some(key) = second.strip_prefix('"').and_then(|rest| rest.split('"').next()) else {
+                continue;
+            };
+            count += 1;
+            assert!(Language::English.has(&format!("done.{key}")), "{}: {key}", path.display());
+        }
+    }
+    assert!(count >= 5, "{count} calls are understood");
+}
+
 #[test]
 fn a_browser_gets_the_language_that_it_prefers() {
     let of = |header: &str| {
