@@ -122,7 +122,8 @@ impl Filled {
         let keeper =
             principal(&operator, json!({ "roles": ["administrator"], "note": "host's keeper" })).await;
         let host = principal(&keeper, json!({ "roles": ROLES, "note": say("host") })).await;
-        let mut of_host = vec![("operator", operator.clone())];
+        let alone = json!({ "roles": ["operator"], "note": "operator alone" });
+        let mut of_host = vec![("operator", principal(&operator, alone).await)];
         for role in ROLES {
             let note = say(&format!("host's {role}"));
             of_host.push((role, principal(&keeper, json!({ "roles": [role], "note": note })).await));
