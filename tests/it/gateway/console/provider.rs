@@ -169,7 +169,7 @@ async fn what_the_provider_does_not_prove_signs_nobody_in() {
     for wrong in [
         elsewhere.as_str(),
         "/console/sign-in/callback",
-        &own.split("&state").next().unwrap().to_owned(),
+        own.split("&state").next().unwrap(),
         &own.replace("&iss=http", "&iss=https"),
     ] {
         let mut browser = browser.clone();

@@ -111,7 +111,7 @@ async fn an_import_is_tried_first_and_an_export_is_one() {
     // What was not tried, or not so, is not added.
     let digest = tried(&trial);
     for (fields, content) in [
-        (vec![("do", "import"), ("labels", "imported")], &list),
+        (vec![("do", "import"), ("labels", "imported"), ("tried", "")], &list),
         (vec![("do", "import"), ("labels", "other"), ("tried", &*digest)], &list),
         (vec![("do", "import"), ("labels", "imported"), ("tried", &*digest)], &list.replace("r3", "r4")),
     ] {

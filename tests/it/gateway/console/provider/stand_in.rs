@@ -198,7 +198,13 @@ async fn describe(State(inner): State<Arc<Inner>>) -> Response {
     match answers {
         Answers::Never => std::future::pending().await,
         Answers::TooMuch => vec![b' '; 1 << 20].into_response(),
-        _ => {
+        Answers::Well
+        | Answers::WithOtherNonce
+        | Answers::TooLate
+        | Answers::ByOtherKey
+        | Answers::ToOtherClient
+        | Answers::ForLong
+        | Answers::AtLength => {
             let at = |path: &str| format!("{}{path}", inner.issuer);
             Json(json!({
                 "issuer": inner.issuer,
@@ -240,7 +246,13 @@ async fn token(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: String
     let (issued, expires) = match answers {
         Answers::TooLate => (now() - 600, now() - 300),
         Answers::ForLong => (now(), now() + 7_200),
-        _ => (now(), now() + 600),
+        Answers::Well
+        | Answers::WithOtherNonce
+        | Answers::ByOtherKey
+        | Answers::ToOtherClient
+        | Answers::AtLength
+        | Answers::Never
+        | Answers::TooMuch => (now(), now() + 600),
     };
     let nonce = if answers == Answers::WithOtherNonce { "another" } else { &asked["nonce"] };
     let client = if answers == Answers::ToOtherClient { "other" } else { CLIENT.0 };
