@@ -42,7 +42,8 @@ COPY . .
 RUN find . -name '*.rs' -not -path './target/*' -exec touch {} + \
     && cargo build --release --locked --features "${FEATURES}" -p vigie -p vigie-loadtest \
     && mkdir -p /out/bin /out/data \
-    && cp target/release/vigie target/release/vigie-loadtest /out/bin/
+    && cp target/release/vigie target/release/vigie-loadtest /out/bin/ \
+    && mkdir /out/doc && cp LICENSE NOTICE /out/doc/
 
 # libc, libgcc, libstdc++ and the certificates of public authorities; no shell, no package manager.
 FROM ${RUNTIME} AS image
@@ -54,6 +55,7 @@ LABEL org.opencontainers.image.title="vigie" \
     org.opencontainers.image.version="${VERSION}" \
     org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /out/bin/ /usr/local/bin/
+COPY --from=build /out/doc/ /usr/share/doc/vigie/
 COPY --from=build --chown=65532:65532 /out/data /var/lib/vigie
 USER 65532:65532
 WORKDIR /var/lib/vigie

@@ -1,6 +1,8 @@
 //! The gateway of a cluster, over HTTP.
 
 pub(crate) mod client;
+pub(crate) mod console;
+mod filled;
 mod feeds;
 mod hma;
-mod v1;
+pub(crate) mod v1;

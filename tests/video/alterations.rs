@@ -3,6 +3,8 @@
 //!
 //! The short form runs always; the long one is a measurement, whose table is in BENCHMARKS.md.
 
+use std::env;
+
 use vigie_media::video::Sampling;
 use vigie_model::{Hash, PdqHash, Variant, VideoFingerprint, Way};
 
@@ -157,14 +159,18 @@ fn a_copy_of_another_rate_and_one_cut_between_seconds_are_found() {
     }
 }
 
-/// The whole table: minutes.
+/// The whole table: minutes for each source. `VIGIE_SOURCE` names one, and only its part is printed.
 #[test]
 #[ignore = "a measurement"]
 fn every_alteration_of_three_sources_is_found() {
     let Some(studio) = Studio::open() else { return };
     let mut missed = Vec::new();
     println!("| source | alteration | frames | plain hash | best way and variant |\n|---|---|---|---|---|");
-    for source_name in ["pan", "zoom", "slides"] {
+    let only = env::var("VIGIE_SOURCE").ok();
+    let sources = ["pan", "zoom", "slides"];
+    let chosen = |name: &&str| only.as_ref().is_none_or(|only| only == name);
+    assert!(sources.iter().any(chosen), "there is no source {only:?}");
+    for source_name in sources.into_iter().filter(|name| chosen(name)) {
         let source = source(&studio, source_name, 20).unwrap();
         let dense = studio.hash(&source, Sampling::Dense).unwrap();
         let item = dense.banked(Way::Plain).unwrap();

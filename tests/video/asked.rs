@@ -1,5 +1,6 @@
 //! A cluster of processes that is asked about videos: from a file to an answer.
 
+use std::fs;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use vigie_clients::{
 };
 use vigie_consortium::{Charter, CharterDraft};
 use vigie_frontend::CoordinatorAt;
-use vigie_harness::binary::vigie_binary;
+use vigie_harness::binary::{run, vigie_binary};
 use vigie_harness::cluster::Cluster;
 use vigie_harness::in_process::{Role, as_of, soon};
 use vigie_media::digest::digests;
@@ -207,9 +208,9 @@ async fn a_still_of_a_known_video_is_known_once_the_charter_says_so() {
     let content = ItemContent::try_from(ItemDraft { hashes: vec![hash], ..ItemDraft::default() }).unwrap();
     let added = banks.add_items(&name, vec![content], IdempotencyKey::random(), soon()).await.unwrap();
     studio.make("-i known.avi -ss 3.4 -frames:v 1 still.png");
-    let still = image::open(studio.at("still.png")).unwrap().to_rgb8();
+    let still = encode_jpeg(&image::open(studio.at("still.png")).unwrap().to_rgb8(), 80);
     let ask = async || {
-        let contents = vec![Content::Image(encode_jpeg(&still, 80).into())];
+        let contents = vec![Content::Image(still.clone().into())];
         let options = as_of(added.sequence);
         let call = MatchCall { contents, options, quality_floor: None, surface: Box::default() };
         let answer = client.match_content(call, soon()).await.unwrap();
@@ -223,17 +224,30 @@ async fn a_still_of_a_known_video_is_known_once_the_charter_says_so() {
     consortium.set_charter(&bank_ref, charter, IdempotencyKey::random(), soon()).await.unwrap();
     // The frontend follows the directory.
     let until = Deadline::now() + READY_WITHIN;
-    loop {
+    let found = loop {
         if let [found] = &ask().await[..] {
-            assert_eq!(
-                (found.item, found.hash_type, found.video.is_some()),
-                (added.value[0], HashType::PDQ, false)
-            );
-            let time_ms = found.item_time_ms.unwrap();
-            assert!((3_000..3_800).contains(&time_ms), "{time_ms}");
-            break;
+            break found.clone();
         }
         assert!(Deadline::now() < until, "the charter has no effect");
         tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    };
+    assert_eq!((found.item, found.hash_type, found.video.is_some()), (added.value[0], HashType::PDQ, false));
+    let time_ms = found.item_time_ms.unwrap();
+    assert!((3_000..3_800).contains(&time_ms), "{time_ms}");
+
+    // The command prints the same.
+    let path = studio.at("still.jpg").display().to_string();
+    fs::write(&path, &still).unwrap();
+    let url = frontend.url();
+    let command = |more: &[&str]| {
+        let asked = [more, &["match", "--frontend", &url, &path]].concat();
+        tokio::task::block_in_place(|| run(&asked, &[])).unwrap()
+    };
+    let printed = command(&["--json"]).json().unwrap();
+    assert_eq!(printed[0]["matches"][0]["item_time_ms"], time_ms);
+    let Match { item, distance, .. } = found;
+    let expected = format!(
+        "{path}: KNOWN, item {item} of known: pdq at distance {distance} from the frame at 0:03 (original)"
+    );
+    assert_eq!(command(&[]).lines[0], expected);
 }

@@ -64,6 +64,7 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- if and $role.ingress.enabled (not (hasPrefix "*" .)) (not (hasKey $known "public_url")) }}{{ $known = set $known "public_url" (printf "https://%s" .) }}{{ end }}
 {{- end }}
 {{- end }}
+{{- $known = set $known "console" (include "vigie.consoleConfig" . | fromYaml) }}
 {{- /* Names are added to those of the chart, and replace none. */}}
 {{- mergeOverwrite $known (include "vigie.consortiumConfig" (dict "root" . "component" "gateway") | fromYaml) (deepCopy $role.config) (dict "hosts" $hosts) | toYaml }}
 {{- end }}

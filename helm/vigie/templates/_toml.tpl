@@ -29,6 +29,16 @@ fraction are printed as such. JSON's texts are TOML's.
 {{- else if kindIs "float64" .value }}{{ if eq (floor .value) .value }}{{ printf "%.0f" .value }}{{ else }}{{ toJson .value }}{{ end }}
 {{- else if or (kindIs "int" .value) (kindIs "int64" .value) }}{{ printf "%d" .value }}
 {{- else if kindIs "slice" .value }}[{{ range $index, $one := .value }}{{ if $index }}, {{ end }}{{ include "vigie.toml.value" (dict "at" $.at "value" $one) }}{{ end }}]
+{{- else if kindIs "map" .value }}{{ include "vigie.toml.inline" . }}
 {{- else }}{{ fail (printf "%s: the configuration cannot hold a %s here" .at (kindOf .value)) }}
 {{- end }}
+{{- end }}
+
+{{/* A map of a list, as an inline table. */}}
+{{- define "vigie.toml.inline" -}}
+{{- $pairs := list }}
+{{- range $key, $value := .value }}
+{{- $at := printf "%s.%s" $.at $key }}
+{{- $pairs = append $pairs (printf "%s = %s" (include "vigie.toml.key" $key) (include "vigie.toml.value" (dict "at" $at "value" $value))) }}
+{{- end }}{ {{- join ", " $pairs | printf " %s " -}} }
 {{- end }}

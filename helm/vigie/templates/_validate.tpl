@@ -199,7 +199,7 @@
 {{- if and (hasKey $exchange.config "files_folder") $exchange.files.existingClaim }}
 {{- $faults = append $faults "exchange.config.files_folder: is another folder than that of exchange.files.existingClaim; use one of the two" }}
 {{- end }}
-{{- $faults = concat $faults (include "vigie.routeFaults" . | fromYamlArray) (include "vigie.gatewayFaults" . | fromYamlArray) (include "vigie.consortiumFaults" . | fromYamlArray) }}
+{{- $faults = concat $faults (include "vigie.routeFaults" . | fromYamlArray) (include "vigie.gatewayFaults" . | fromYamlArray) (include "vigie.consoleFaults" . | fromYamlArray) (include "vigie.consortiumFaults" . | fromYamlArray) }}
 {{- if $faults }}
 {{- fail (printf "the values have faults:\n- %s" (join "\n- " $faults)) }}
 {{- end }}

@@ -35,6 +35,7 @@ mod cases {
     mod referrals;
     mod incidents;
     mod decisions;
+    mod listed;
 }
 mod feed;
 mod failures;

@@ -24,9 +24,7 @@ pub struct Credentials(BTreeMap<String, Secret>);
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CredentialsError {
     /// A field is nowhere.
-    #[error(
-        "no credential {field}: set {variable}, or write `{field}=...` into a file of the credentials' folder"
-    )]
+    #[error("no credential {field}: {variable}write `{field}=...` into a file of the credentials' folder")]
     Missing {
         /// The field.
         field: &'static str,

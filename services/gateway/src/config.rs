@@ -1,5 +1,6 @@
 //! The configuration of a gateway, and its limits.
 
+mod console;
 mod fetch;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use vigie_clients::{Bearer, CoordinatorClient, MatchClient, Network};
 use vigie_serving::ServingConfig;
 use zeroize::Zeroizing;
 
+pub use console::{ConsoleConfig, OidcConfig};
 pub use fetch::FetchConfig;
 
 /// The most endpoints of one service.
@@ -39,8 +41,8 @@ pub struct Config {
     /// `localhost` and IP addresses always may. Another name is refused: a web page could lead a browser here by it.
     #[schemars(length(max = HOSTS_MAX), extend("x-value" = "HOST"))]
     pub hosts: Vec<String>,
-    /// The URL by which clients reach the gateway, such as `https://match.example`, for links in answers. Without it links have the `Host` of
-    /// the request.
+    /// The URL by which clients reach the gateway, such as `https://match.example`, for links in answers, and for the way back from an
+    /// identity provider. Its host counts as one of `hosts`. Without it links have the `Host` of the request.
     #[schemars(extend("x-value" = "URL"))]
     pub public_url: Option<String>,
     /// A folder for credentials of hash-sharing programmes that are set over HMA's API: the one that the exchange process reads. Without
@@ -71,6 +73,8 @@ pub struct Config {
     pub status_age_ms_max: u64,
     /// Fetching of pictures by their URLs.
     pub fetch: FetchConfig,
+    /// The console: pages in a browser, at `/console/`.
+    pub console: ConsoleConfig,
     /// Limits of connections and the times of a shutdown. Its limits of calls and bytes are of no meaning here.
     pub serving: ServingConfig,
     /// The directory of members. Its banks are also those that the gateway calls; at least one.
@@ -98,6 +102,7 @@ impl Default for Config {
             deadline_ms: 10_000,
             status_age_ms_max: 10_000,
             fetch: FetchConfig::default(),
+            console: ConsoleConfig::default(),
             serving: ServingConfig::default(),
             directory: DirectoryConfig::default(),
             access: AccessConfig::default(),
@@ -111,6 +116,16 @@ impl Config {
     #[must_use]
     pub const fn deadline(&self) -> Duration {
         Duration::from_millis(self.deadline_ms)
+    }
+
+    /// The names by which clients without a credential may address the gateway.
+    pub(crate) fn own_hosts(&self) -> Vec<String> {
+        let url = self.public_url.as_deref().and_then(|text| url::Url::parse(text).ok());
+        let authority = url.and_then(|url| {
+            let host = url.host_str()?.to_owned();
+            Some(url.port().map_or(host.clone(), |port| format!("{host}:{port}")))
+        });
+        self.hosts.iter().cloned().chain(authority).collect()
     }
 
     /// The credential of requests that carry none.
@@ -172,6 +187,7 @@ impl Config {
         faults.extend(self.serving.faults());
         let inner = [
             ("fetch", self.fetch.faults()),
+            ("console", self.console.faults(&self.access.credentials, self.public_url.as_deref())),
             ("directory", self.directory.faults()),
             ("access", self.access.faults()),
             ("processes", self.processes.faults()),

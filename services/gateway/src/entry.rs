@@ -2,7 +2,7 @@
 
 pub(crate) mod client;
 mod cross_site;
-mod credential;
+pub(crate) mod credential;
 mod slashes;
 mod slots;
 
@@ -15,13 +15,15 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use http::header::CACHE_CONTROL;
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, Request, StatusCode, header};
 use tonic::body::Body;
 use tower::Service;
-use vigie_access::Access;
 use vigie_clients::Bearer;
 use vigie_serving::Origin;
 
+use crate::console::state::Console;
+use crate::console::{frame, paths as console};
+use crate::entry::credential::Admission;
 use crate::entry::slashes::Slashes;
 use crate::entry::slots::Slots;
 use crate::feeds;
@@ -39,7 +41,9 @@ pub(crate) use slots::Slots as RequestSlots;
 #[derive(Debug)]
 pub(crate) struct Entry {
     /// Who calls.
-    pub(crate) access: Access,
+    pub(crate) admission: Arc<Admission>,
+    /// The console; `None` where there is none.
+    pub(crate) console: Option<Console>,
     /// By which names the gateway is addressed.
     pub(crate) hosts: Hosts,
     /// How many requests there may be at once.
@@ -77,6 +81,10 @@ impl Service<Request<Body>> for Gateway {
                 Ok((request, _slot)) => routed(routes, request).await,
                 Err(answer) => answer,
             };
+            if answer.status() == StatusCode::NOT_FOUND {
+                // The router adds it where a path has other methods, by which one would learn that the path is there.
+                answer.headers_mut().remove(header::ALLOW);
+            }
             // Answers are of one caller and one moment.
             answer.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
             Ok(answer.map(Body::new))
@@ -100,37 +108,40 @@ impl Entry {
     /// Lets a request in, with its caller among its extensions, or answers it.
     async fn enter(&self, mut request: Request<Body>) -> Result<(Request<Body>, slots::Slot), Response> {
         let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
-        let is_v1 = paths::owns(request.uri().path());
-        let refused = |reason: RefusedFor| {
-            move |problem: Problem| {
-                self.metrics.refused(reason);
-                match is_v1 {
-                    true => problem.into_response(),
-                    false => Refusal::from(problem).into_response(),
-                }
-            }
+        let door = Door::of(request.uri().path(), self.console.as_ref());
+        let refused = |reason: RefusedFor, request: &Request<Body>, problem: Problem| {
+            self.metrics.refused(reason);
+            door.refused(request, problem)
         };
         match slashes::of(request.uri()) {
             Slashes::Fit => {}
             Slashes::Leading(uri) => *request.uri_mut() = uri,
             Slashes::Inner(location) => return Err(slashes::moved(&location)),
         }
-        let slot = self.slots.enter(origin.address).map_err(refused(RefusedFor::Slots))?;
-        let is_feed = request.uri().path().starts_with(feeds::PREFIX);
-        let own = match is_feed {
-            true => credential::of_follower(request.uri(), request.headers()),
-            false => credential::of(request.headers()).map_err(refused(RefusedFor::Credential))?,
+        let slot = self.slots.enter(origin.address);
+        let slot = slot.map_err(|problem| refused(RefusedFor::Slots, &request, problem))?;
+        let own = match door {
+            Door::Feeds => credential::of_follower(request.uri(), request.headers()),
+            Door::V1 | Door::Hma => credential::of(request.headers())
+                .map_err(|problem| refused(RefusedFor::Credential, &request, problem))?,
+            Door::Console(console) => self.arrive(console, &mut request),
         };
-        let bearer = match own {
-            Some(bearer) => Some(bearer),
-            None => {
-                self.hosts.check(request.method(), request.headers()).map_err(refused(RefusedFor::Site))?;
-                self.bound_to.clone()
-            }
+        let (method, headers) = (request.method(), request.headers());
+        let checked = match (&door, &own) {
+            (Door::Console(_), own) => self.hosts.check_page(method, headers, own.is_some()),
+            (Door::Feeds | Door::V1 | Door::Hma, None) => self.hosts.check(method, headers),
+            (Door::Feeds | Door::V1 | Door::Hma, Some(_)) => Ok(()),
         };
-        if bearer.is_some() || !is_open(request.uri().path()) {
-            let checked = credential::check(&self.access, bearer.as_ref(), &origin).await;
-            checked.map_err(refused(RefusedFor::Credential))?;
+        checked.map_err(|problem| refused(RefusedFor::Site, &request, problem))?;
+        let bearer = own.or_else(|| self.bound_to.clone());
+        let path = request.uri().path();
+        let is_checked = match door {
+            Door::Console(_) => !console::is_open(path),
+            Door::Feeds | Door::V1 | Door::Hma => bearer.is_some() || !is_open(path),
+        };
+        if is_checked {
+            let checked = self.admission.check(bearer.as_ref(), &origin).await;
+            checked.map_err(|problem| refused(RefusedFor::Credential, &request, problem))?;
         }
         let caller = self.upstream.of(bearer);
         // Handlers and their logs have the caller; nothing else of them needs the credential.
@@ -138,5 +149,50 @@ impl Entry {
         request.extensions_mut().insert(caller);
         request.extensions_mut().insert(ClientAddress(origin.address));
         Ok((request, slot))
+    }
+
+    /// Finds the session of a request for the console, which the frame needs, and the credential in it.
+    fn arrive(&self, console: &Console, request: &mut Request<Body>) -> Option<Bearer> {
+        let arrived = console.sessions.of(request.headers(), console.clock.now());
+        let bearer = arrived.session.signed_in.as_ref().and_then(|signed_in| signed_in.bearer());
+        request.extensions_mut().insert(arrived);
+        bearer
+    }
+}
+
+/// The part of the gateway that a path is of. Each refuses in its own form.
+#[derive(Debug, Clone, Copy)]
+enum Door<'c> {
+    /// The API of HMA, and what is at no other.
+    Hma,
+    /// Our own REST API.
+    V1,
+    /// Banks in the formats of programmes.
+    Feeds,
+    /// Pages for people.
+    Console(&'c Console),
+}
+
+impl<'c> Door<'c> {
+    fn of(path: &str, console: Option<&'c Console>) -> Self {
+        let path = format!("/{}", path.trim_start_matches('/'));
+        match console {
+            Some(console) if console::owns(&path) => Self::Console(console),
+            _ if paths::owns(&path) => Self::V1,
+            _ if path.starts_with(feeds::PREFIX) => Self::Feeds,
+            _ => Self::Hma,
+        }
+    }
+
+    /// The answer to a request that is refused before it is routed.
+    fn refused(self, request: &Request<Body>, problem: Problem) -> Response {
+        match self {
+            Self::V1 => problem.into_response(),
+            Self::Hma | Self::Feeds => Refusal::from(problem).into_response(),
+            Self::Console(console) => {
+                let path = request.uri().path_and_query().map_or("/console/", |path| path.as_str());
+                frame::refused(console, request.headers(), path, &problem)
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@
 //!              hma   the REST API of Meta's Hasher-Matcher-Actioner, for clients that are there
 //!              v1    our own REST API
 //!              feeds banks in the formats of sharing programmes
+//!              console pages in a browser
 //!           -> upstream (typed clients, with the caller's credential) -> frontend, bank
 //! ```
 //!
@@ -16,7 +17,8 @@
 //! - A gateway that cannot know answers 503, never "not known" and never "not there".
 //! - Every body, answer, fetch and wait has a bound.
 //!
-//! Reading order: `config`, `shared`, `server`, `entry`, `upstream`, `cluster`, `metrics`, `media` (bodies, multipart, fetching), `problem`, then `hma`, `v1` and `feeds`.
+//! Reading order: `config`, `shared`, `server`, `entry`, `upstream`, `cluster`, `metrics`, `media` (bodies, multipart, fetching), `problem`, then `hma`, `v1`, `feeds` and
+//! `console`.
 
 mod config;
 mod shared;
@@ -30,6 +32,9 @@ mod media;
 mod hma;
 mod feeds;
 mod v1;
+mod console;
 
-pub use config::{Config, FetchConfig};
+pub use config::{Config, ConsoleConfig, FetchConfig, OidcConfig};
+#[doc(hidden)]
+pub use console::{ConsoleRoute, console_routes};
 pub use server::{RunError, run_with};

@@ -5,13 +5,18 @@ use std::sync::Arc;
 use axum::{Router, middleware};
 use thiserror::Error;
 use vigie_access::{Access, Membership, WallClock, fetch_keys};
-use vigie_clients::{EndpointError, Network};
+use vigie_clients::{CoordinatorClient, EndpointError, Network};
 use vigie_consortium::Process;
 use vigie_serving::{Listener, Shutdown};
 use vigie_telemetry::{Condition, Telemetry};
 
 use crate::cluster::Cluster;
 use crate::config::Config;
+use crate::console;
+use crate::console::provider::Provider;
+use crate::console::session::Sessions;
+use crate::console::state::Console;
+use crate::entry::credential::Admission;
 use crate::entry::{Entry, Gateway, Hosts, RequestSlots};
 use crate::feeds;
 use crate::hma;
@@ -66,6 +71,7 @@ pub async fn run_with(
     let cluster = Cluster::new(&config);
     let watching = cluster.watch(&config, &own, WallClock::system())?;
     let metrics = Arc::new(telemetry.register(|registry| Metrics::register(registry, &cluster)));
+    let admission = Arc::new(Admission::new(access));
     let shared = Shared {
         cluster: cluster.clone(),
         bodies: Bodies::new(&config),
@@ -75,15 +81,20 @@ pub async fn run_with(
         public_url: config.public_url.as_deref().map(Into::into),
         speaks_tls: listener.tls().is_some(),
     };
+    let console = match config.console.enabled {
+        true => Some(console(&config, &shared, &admission, &own)?),
+        false => None,
+    };
     let entry = Entry {
         metrics: Arc::clone(&metrics),
-        access,
-        hosts: Hosts::new(&config.hosts),
+        admission,
+        console: console.clone(),
+        hosts: Hosts::new(&config.own_hosts()),
         slots: RequestSlots::new(config.requests_in_flight_max),
         bound_to,
         upstream: Arc::new(Upstream::new(&config, network)?),
     };
-    let gateway = Gateway { entry: Arc::new(entry), routes: routes(shared, metrics) };
+    let gateway = Gateway { entry: Arc::new(entry), routes: routes(shared, console, metrics) };
     let (followed, seen) = (members.followed().cloned(), cluster.clone());
     telemetry.tell_condition(move || {
         let directory = followed.as_ref().and_then(|followed| followed.unready_reason());
@@ -101,10 +112,42 @@ pub async fn run_with(
     outcome
 }
 
+/// The console of a gateway.
+fn console(
+    config: &Config,
+    shared: &Shared,
+    admission: &Arc<Admission>,
+    own: &Network,
+) -> Result<Console, RunError> {
+    let fault = |fault: String| RunError::Config(vec![format!("console.{fault}")]);
+    let key = config.console.session_key().map_err(fault)?;
+    let provider = Provider::of(&config.console.oidc, &config.access.credentials);
+    let provider = provider.map_err(|why| fault(format!("oidc.{why}")))?;
+    let is_secure =
+        shared.speaks_tls || shared.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
+    let coordinator = match config.coordinator.is_empty() {
+        true => None,
+        false => Some(CoordinatorClient::new_on(&config.coordinator, own)?),
+    };
+    Ok(Console {
+        sessions: Arc::new(Sessions::new(&key, is_secure, config.console.session_lifetime())),
+        provider: provider.map(Arc::new),
+        public_url: shared.public_url.clone(),
+        admission: Arc::clone(admission),
+        cluster: shared.cluster.clone(),
+        coordinator,
+        bodies: shared.bodies.clone(),
+        fetcher: shared.fetcher.clone(),
+        clock: WallClock::system(),
+    })
+}
+
 /// Every route, with the answers to what is not there.
-fn routes(shared: Shared, metrics: Arc<Metrics>) -> Router {
+fn routes(shared: Shared, console: Option<Console>, metrics: Arc<Metrics>) -> Router {
+    let pages = console.map_or_else(Router::new, console::routes);
     hma::routes()
         .merge(feeds::routes())
+        .merge(pages)
         .fallback(hma::no_such_page)
         .method_not_allowed_fallback(hma::no_such_method)
         .nest("/v1", v1::routes(shared.cluster.clone(), shared.bodies.clone()))

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use vigie_clients::{
     AuditClient, BankClient, Bearer, CallError, ConsortiumClient, DecisionClient, EndpointError,
     ExchangeClient, IncidentClient, MatchAnswer, MatchClient, Network, OpinionClient, Patience, PolicyClient,
-    ReferralClient, ReportClient,
+    ReferralClient, ReportClient, StatisticsClient,
 };
 use vigie_model::{Content, SearchOptions, Sequence};
 
@@ -35,6 +35,7 @@ pub(crate) struct Upstream {
     incidents: IncidentClient,
     decisions: DecisionClient,
     audit: AuditClient,
+    statistics: StatisticsClient,
     exchanges: ExchangeClient,
     newest: Newest,
     within: Duration,
@@ -65,6 +66,7 @@ impl Upstream {
             incidents: IncidentClient::among(banks, network)?.with_patience(patience),
             decisions: DecisionClient::among(banks, network)?.with_patience(patience),
             audit: AuditClient::among(banks, network)?.with_patience(patience),
+            statistics: StatisticsClient::among(banks, network)?.with_patience(patience),
             exchanges: ExchangeClient::among(banks, network)?.with_patience(patience),
             newest: Newest::default(),
             within: config.deadline(),
@@ -126,6 +128,11 @@ impl Caller {
     /// A client for the audit of the banks.
     pub(crate) fn audit(&self) -> AuditClient {
         self.upstream.audit.bearing(self.bearer.clone())
+    }
+
+    /// A client for the statistics of the banks.
+    pub(crate) fn statistics(&self) -> StatisticsClient {
+        self.upstream.statistics.bearing(self.bearer.clone())
     }
 
     /// A client for the exchanges of the banks.

@@ -13,14 +13,14 @@
 pub(crate) mod paths;
 mod request;
 mod faults;
-mod values;
+pub(crate) mod values;
 mod files;
 mod matching;
 mod hashing;
 mod banks;
-mod items;
-mod cases;
-mod members;
+pub(crate) mod items;
+pub(crate) mod cases;
+pub(crate) mod members;
 mod audit;
 mod state;
 mod description;

@@ -46,6 +46,10 @@ mod video {
     mod unrelated;
 }
 
+/// That of `vigie`, so that what is measured of memory holds for its process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use replay::{Asker, Replay, Step, item_of, standing, step};
 
 const LOG: LogId = LogId([7; 16]);

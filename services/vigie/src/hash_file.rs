@@ -3,5 +3,6 @@
 mod query_hashes;
 mod queries;
 
-pub(crate) use queries::{QueryLine, any_hash, query_lines};
+pub(crate) use queries::{QueryLine, query_lines};
 pub(crate) use query_hashes::QueryHashes;
+pub(crate) use vigie_formats::files::any_hash;

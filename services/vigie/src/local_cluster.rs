@@ -303,6 +303,12 @@ impl LocalCluster {
         self.gateway.as_ref().map(Role::url)
     }
 
+    /// The console in a browser, if there is a gateway.
+    #[must_use]
+    pub fn console_url(&self) -> Option<String> {
+        self.http_url().map(|url| format!("{url}/console/"))
+    }
+
     /// Where the metrics and probes of all roles are, if they are served. A matcher that was started again is not among them.
     #[must_use]
     pub fn telemetry_url(&self) -> Option<String> {

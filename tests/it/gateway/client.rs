@@ -37,7 +37,10 @@ pub(crate) struct Http {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// JSON; `null` where the body is none.
     pub(crate) body: Value,
+    /// The body as it is.
+    pub(crate) bytes: Bytes,
 }
 
 impl Http {
@@ -55,6 +58,12 @@ impl Http {
     /// The same with a credential.
     pub(crate) fn with_key(&self, key: &str) -> Self {
         Self { key: Some(key.to_owned()), ..self.clone() }
+    }
+
+    /// The credential.
+    #[track_caller]
+    pub(crate) fn key(&self) -> &str {
+        self.key.as_deref().expect("the caller has a credential")
     }
 
     /// Sends a request with these headers and this body.
@@ -85,6 +94,7 @@ impl Http {
             status: head.status,
             headers: head.headers,
             body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+            bytes: body,
         }
     }
 

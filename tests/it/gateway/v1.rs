@@ -2,7 +2,7 @@
 
 mod federation;
 mod lookups;
-mod members;
+pub(crate) mod members;
 mod policies;
 mod programmes;
 mod opinions;

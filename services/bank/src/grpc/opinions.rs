@@ -225,6 +225,21 @@ impl pb::opinion_service_server::OpinionService for BankGrpc {
         let (name, limit) = (bank_ref("bank", &message.bank)?, page_size(message.page_size)?);
         let bank = reading.admitted()?.bank(&name).map_err(refused)?.id;
         let caller = reading.reader()?;
+        if message.item_id != 0 {
+            let item = ItemId(message.item_id);
+            let found = reading.read(reading.store.item(item)).await?;
+            let is_here = found.value.is_some_and(|found| found.bank == bank);
+            let records =
+                if is_here { reading.read(reading.store.records(&[item])).await? } else { Vec::new() };
+            let of_item = records.first().filter(|record| record.item == item);
+            let shown =
+                of_item.map(|of| reading.shown_opinions(caller, bank, (item, &of.record), message.mine));
+            return Ok(Response::new(pb::ListOpinionsResponse {
+                opinions: shown.unwrap_or_default(),
+                sequence: found.sequence.0,
+                ..Default::default()
+            }));
+        }
         let after = Sequence(message.after_sequence);
         let start = Start::After(after);
         let query = ChangesQuery { bank, start, through: None, count_max: limit, bytes_max: PAGE_BYTES_MAX };

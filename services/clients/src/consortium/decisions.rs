@@ -89,7 +89,38 @@ impl DecisionClient {
     ) -> Result<CasePage<DecisionListing>, CallError> {
         let [from_unix_ms, before_unix_ms] = [from, before].map(|at| at.map_or(0, |at| at.0));
         let (after_key, page_size) = after.into().into_wire();
-        let request = pb::ListDecisionsRequest { after_key, page_size, from_unix_ms, before_unix_ms };
+        self.page(
+            pb::ListDecisionsRequest { after_key, page_size, from_unix_ms, before_unix_ms, waiting: false },
+            deadline,
+        )
+        .await
+    }
+
+    /// Lists a page of decisions of the caller's member that wait for a person, the oldest first: those with the verdict REVIEW of which nobody has
+    /// said what became of them, and that were taken then or later.
+    pub async fn list_waiting(
+        &self,
+        after: impl Into<CasesAfter>,
+        from: Option<UnixMillis>,
+        deadline: Instant,
+    ) -> Result<CasePage<DecisionListing>, CallError> {
+        let from_unix_ms = from.map_or(0, |at| at.0);
+        let (after_key, page_size) = after.into().into_wire();
+        let request = pb::ListDecisionsRequest {
+            after_key,
+            page_size,
+            from_unix_ms,
+            waiting: true,
+            ..Default::default()
+        };
+        self.page(request, deadline).await
+    }
+
+    async fn page(
+        &self,
+        request: pb::ListDecisionsRequest,
+        deadline: Instant,
+    ) -> Result<CasePage<DecisionListing>, CallError> {
         let answer: pb::ListDecisionsResponse =
             call!(self, deadline, list_decisions, ListDecisions, request)?;
         let decisions = answer.decisions.into_iter().map(DecisionListing::try_from).collect();

@@ -259,10 +259,24 @@ impl OpinionClient {
             after_sequence: after.0,
             page_size: page_size.into(),
             mine,
+            item_id: 0,
         };
         let answer: pb::ListOpinionsResponse = call!(self, deadline, list_opinions, ListOpinions, request)?;
         let sequence = answer.sequence;
         self.bank.written(answer.try_into(), sequence)
+    }
+
+    /// Lists the opinions on an item of a bank that the caller may see; none where the bank has no such item.
+    pub async fn list_opinions_on(
+        &self,
+        bank: &BankRef,
+        item: ItemId,
+        deadline: Instant,
+    ) -> Result<Vec<ListedOpinion>, CallError> {
+        let request =
+            pb::ListOpinionsRequest { bank: bank.to_string(), item_id: item.0, ..Default::default() };
+        let answer: pb::ListOpinionsResponse = call!(self, deadline, list_opinions, ListOpinions, request)?;
+        Ok(self.bank.checked(OpinionPage::try_from(answer))?.opinions)
     }
 
     /// Lists disputes, those that are open or those that are resolved.

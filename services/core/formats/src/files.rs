@@ -14,7 +14,7 @@
 //! - **Bounded**: lines, records, elements, cells and names have a longest length; what is longer is a bad line.
 //!
 //! Reading order: [`Format`] (the table), `fault`, `left_out`, `options`, `recognise`; `lines` (`columns`, `table`, `words`,
-//! `item_json`) and `documents` (`records`, `hma`, `stop_ncii`, `ncmec`); `reader`; `write` (`lines`, `documents`).
+//! `item_json`) and `documents` (`records`, `hma`, `stop_ncii`, `ncmec`); `reader`, `batches`; `any_hash`; `write` (`lines`, `documents`).
 
 mod format;
 mod fault;
@@ -24,11 +24,15 @@ mod lines;
 mod documents;
 mod recognise;
 mod reader;
+mod batches;
+mod any_hash;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
+pub use any_hash::any_hash;
+pub use batches::{BATCH_ITEMS, Batch, Batches, Survey};
 pub use fault::{FileError, Unknown};
 pub use format::{Format, UnknownFormat};
 pub use left_out::LeftOut;

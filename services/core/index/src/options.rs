@@ -13,7 +13,7 @@ pub struct IndexOptions {
     pub segment_rows_max: usize,
     /// Threads that build the tables of a segment in the background.
     pub merge_threads: usize,
-    /// New segments of up to 2^24 rows take less memory, some 15 bytes a row of 256 bits, and searches up to twice as long. Versions
+    /// New segments of up to 2^24 rows take less memory, some 15 to 17 bytes a row of 256 bits, and searches up to twice as long. Versions
     /// that do not know it refuse their files.
     pub compact: bool,
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::failure::DecodeFailureKind;
+use crate::item::ItemContent;
 use crate::query::QueryHash;
 use crate::rendition::{Variant, Way};
-use vigie_hashes::{Frame, Hash, HashType, PdqHash};
+use vigie_hashes::{Frame, Frames, Hash, HashType, PdqHash};
 
 /// PDQ's score of how much detail an image holds, 0 to 100. Below 50 a hash is not to be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -228,6 +229,18 @@ impl VideoFingerprint {
     }
 }
 
+/// The hashes of a known video's item: its frames as they are, those without black bars where both fit into an item, and the digests of the file.
+#[must_use]
+pub fn hashes_of_video(
+    plain: Hash,
+    unbordered: Option<Hash>,
+    digests: impl IntoIterator<Item = Hash>,
+) -> Vec<Hash> {
+    let frames = |hash: &Hash| hash.frames().map_or(0, Frames::len);
+    let unbordered = unbordered.filter(|other| frames(&plain) + frames(other) <= ItemContent::FRAMES_MAX);
+    [plain].into_iter().chain(unbordered).chain(digests).collect()
+}
+
 /// Everything that is computed from one image file. The image itself is not kept.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ImageFingerprint {
@@ -244,6 +257,15 @@ impl ImageFingerprint {
     #[must_use]
     pub fn banked_hashes(&self) -> Vec<Hash> {
         [Hash::pdq(self.picture.first.plain.pdq[0])].into_iter().chain(self.digests.iter().cloned()).collect()
+    }
+
+    /// The same without a PDQ of too little detail to be trusted.
+    #[must_use]
+    pub fn trusted_hashes(&self) -> Vec<Hash> {
+        let is_trusted = self.picture.quality() >= Quality::FLOOR_DEFAULT;
+        let mut hashes = self.banked_hashes();
+        hashes.retain(|hash| is_trusted || !hash.hash_type().has_quality_floor());
+        hashes
     }
 
     /// The digest of a type; `None` if it was not computed.

@@ -235,3 +235,23 @@ fn a_canary_is_shown_to_its_owner_alone() {
     assert_eq!(deployment.ask(MEMBER, picture).unwrap().distance, Some(0));
     assert_eq!(deployment.last_alarm(), Some((SEES_HASHES, 1, Sign::Canary)));
 }
+
+#[test]
+fn a_canary_that_is_a_video_is_shown_to_its_owner_alone() {
+    let mut random = SmallRng::seed_from_u64(10);
+    let mut frames = || (0..4).map(|_| picture_hash(&mut random)).collect::<Vec<_>>();
+    let (canary, film) = (frames(), frames());
+    let mut deployment = Deployment::new(&[], Quota::default());
+    deployment.add_video(1, &canary, &["vigie:canary", "x"]);
+    deployment.add_video(2, &film, &["x"]);
+    assert_eq!(deployment.ask_video(OWNER, &canary).unwrap().distance, Some(0));
+    assert!(deployment.alarms().is_empty());
+    let part = [film[0], exchange(canary[3], &mut random)];
+    for (member, query) in [(MEMBER, &canary[..]), (MEMBER, &part[1..]), (SEES_HASHES, &canary)] {
+        assert_eq!(deployment.ask_video(member, query).unwrap().distance, None);
+    }
+    assert_eq!(deployment.alarms(), BTreeMap::from([("Canary", 2)]));
+    assert_eq!(deployment.last_alarm(), Some((SEES_HASHES, 1, Sign::Canary)));
+    // What is beside it in an answer stays.
+    assert_eq!(deployment.ask_video(MEMBER, &part).unwrap().distance, Some(0));
+}

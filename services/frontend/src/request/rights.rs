@@ -252,7 +252,7 @@ fn units(contents: &[Content]) -> u64 {
 /// without any detail has others, and its quality is 0.
 const PDQ_WEIGHT: u32 = 128;
 
-/// Refuses PDQ hashes that no picture has: whoever probes a list bit by bit sends them.
+/// Refuses PDQ hashes that no picture has: whoever probes a list bit by bit sends them. Frames of videos are not checked.
 fn check_weights(contents: &[Content]) -> Result<(), Status> {
     for (at, content) in contents.iter().enumerate() {
         let Content::Hashed { hashes, .. } = content else { continue };

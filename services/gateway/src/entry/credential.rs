@@ -60,24 +60,34 @@ pub(super) fn of_follower(uri: &Uri, headers: &HeaderMap) -> Option<Bearer> {
     key(token.split_once('|')?.1)
 }
 
-/// Refuses a wrong credential, and with members none at all: a gateway fetches and hashes before it asks a service.
-pub(super) async fn check(access: &Access, bearer: Option<&Bearer>, origin: &Origin) -> Result<(), Problem> {
-    let (mut call, ()) = Request::new(()).into_parts();
-    call.uri = http::Uri::from_static(CHECKED_BY);
-    if let Some(bearer) = bearer {
-        bearer.write(&mut call.headers);
+/// Checks credentials.
+#[derive(Debug)]
+pub(crate) struct Admission(Access);
+
+impl Admission {
+    pub(crate) const fn new(access: Access) -> Self {
+        Self(access)
     }
-    // The certificate of a connection to the gateway is none of the caller's calls.
-    let origin = Origin { certificate_name: None, ..origin.clone() };
-    let Err(status) = access.admit(&mut call, origin).await else { return Ok(()) };
-    let is_of_caller =
-        matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied | Code::ResourceExhausted);
-    if !is_of_caller {
-        // Nothing is said of the credential: the directory of members is not there.
-        return Err(Problem::busy(status.message()));
+
+    /// Refuses a wrong credential, and with members none at all: a gateway fetches and hashes before it asks a service.
+    pub(crate) async fn check(&self, bearer: Option<&Bearer>, origin: &Origin) -> Result<(), Problem> {
+        let (mut call, ()) = Request::new(()).into_parts();
+        call.uri = http::Uri::from_static(CHECKED_BY);
+        if let Some(bearer) = bearer {
+            bearer.write(&mut call.headers);
+        }
+        // The certificate of a connection to the gateway is none of the caller's calls.
+        let origin = Origin { certificate_name: None, ..origin.clone() };
+        let Err(status) = self.0.admit(&mut call, origin).await else { return Ok(()) };
+        let is_of_caller =
+            matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied | Code::ResourceExhausted);
+        if !is_of_caller {
+            // Nothing is said of the credential: the directory of members is not there.
+            return Err(Problem::busy(status.message()));
+        }
+        let problem = Problem::of_code(status.code(), status.message());
+        Err(Problem { retry_after: details::retry_after(&status), ..problem })
     }
-    let problem = Problem::of_code(status.code(), status.message());
-    Err(Problem { retry_after: details::retry_after(&status), ..problem })
 }
 
 #[cfg(test)]

@@ -16,8 +16,12 @@ use crate::problem::Problem;
 #[derive(Debug, Clone)]
 pub(crate) struct Hosts(Vec<String>);
 
-/// Tells how far the asking page is from the gateway.
+/// How far the asking page is from the gateway.
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
+/// Whether a person goes to the page, or a script asks for it.
+const SEC_FETCH_MODE: &str = "sec-fetch-mode";
+/// Whether the answer is shown as a page.
+const SEC_FETCH_DEST: &str = "sec-fetch-dest";
 
 impl Hosts {
     /// `localhost`, every IP address, and these names, with or without a port.
@@ -47,6 +51,31 @@ impl Hosts {
         }
     }
 
+    /// Refuses a request for a page of the console that a page of another site may have asked for. A link from elsewhere may lead to a page,
+    /// since reading one changes nothing and no other site sees the answer. `has_session`: the request carries a session's cookie, which a browser
+    /// sends to the name alone by which it got the cookie, so that every name may be used.
+    pub(super) fn check_page(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        has_session: bool,
+    ) -> Result<(), Problem> {
+        let is_link = matches!(*method, Method::GET | Method::HEAD)
+            && headers.get(SEC_FETCH_MODE).is_some_and(|mode| mode.as_bytes() == b"navigate")
+            && headers.get(SEC_FETCH_DEST).is_some_and(|of| of.as_bytes() == b"document");
+        match (self.check(method, headers), has_session) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), true) if is_link => Ok(()),
+            (Err(_), false)
+                if is_link && one(headers, &header::HOST).is_some_and(|host| self.is_ours(host)) =>
+            {
+                Ok(())
+            }
+            (Err(_), true) if is_of_same_site(headers) => Ok(()),
+            (Err(problem), _) => Err(problem),
+        }
+    }
+
     fn is_ours(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
@@ -62,6 +91,17 @@ fn one<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Option<&'h str>
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)
+}
+
+/// Whether a browser says that a page of this server asks, or a person has typed the address.
+fn is_of_same_site(headers: &HeaderMap) -> bool {
+    let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
+    let Some(host) = one(headers, &header::HOST) else { return false };
+    let is_own = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| is_of(origin, host));
+    match headers.get(header::ORIGIN) {
+        None => matches!(site, None | Some(b"same-origin" | b"none")),
+        Some(origin) => is_own(origin) && matches!(site, None | Some(b"same-origin")),
+    }
 }
 
 /// Whether a page of this origin is of this host.
@@ -81,6 +121,58 @@ mod tests {
             map.append(*name, value.parse().unwrap());
         }
         Hosts::new(&["Vigie-Gateway".to_owned(), "match.example:8443".to_owned()]).check(&method, &map)
+    }
+
+    #[track_caller]
+    fn check_page(headers: &[(&'static str, &str)], method: Method, has_session: bool, is_let_in: bool) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        let checked = Hosts::new(&[]).check_page(&method, &map, has_session);
+        assert_eq!(checked.is_ok(), is_let_in, "{method} {headers:?} {has_session}");
+    }
+
+    #[test]
+    fn a_link_of_another_site_leads_to_a_page_and_nothing_else_of_another_site_does() {
+        let (ours, named, evil) =
+            (("host", "127.0.0.1:7780"), ("host", "match.example"), ("host", "evil.example"));
+        let link = [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        let with = |host, rest: &[(&'static str, &'static str)]| [&[host], rest].concat();
+        check_page(&with(ours, &link), Method::GET, false, true);
+        check_page(&with(named, &link), Method::GET, true, true);
+        // A name that a page's owner controls leads a browser here without a session.
+        check_page(&with(evil, &link), Method::GET, false, false);
+        for has_session in [false, true] {
+            check_page(&with(ours, &link), Method::POST, has_session, false);
+            for dest in ["iframe", "image", "empty", "script"] {
+                let other = [link[0], link[1], ("sec-fetch-dest", dest)];
+                check_page(&with(ours, &other), Method::GET, has_session, false);
+            }
+            let script = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "cors"), link[2]];
+            check_page(&with(ours, &script), Method::GET, has_session, false);
+            let foreign = [("origin", "https://evil.example")];
+            check_page(&with(ours, &foreign), Method::POST, has_session, false);
+        }
+    }
+
+    #[test]
+    fn a_session_may_be_used_by_every_name_under_which_it_was_given() {
+        let own = [
+            ("host", "match.example"),
+            ("origin", "https://match.example"),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        check_page(&own, Method::POST, true, true);
+        check_page(&own, Method::POST, false, false);
+        let typed = [("host", "match.example"), ("sec-fetch-site", "none")];
+        check_page(&typed, Method::GET, true, true);
+        let sibling = [("host", "match.example"), ("sec-fetch-site", "same-site")];
+        check_page(&sibling, Method::POST, true, false);
     }
 
     #[test]

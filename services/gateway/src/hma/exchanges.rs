@@ -4,7 +4,7 @@
 //! process and no part of an exchange.
 
 pub(crate) mod credentials;
-mod schema;
+pub(crate) mod schema;
 
 use axum::body::Body;
 use axum::extract::{Path, State};

@@ -14,7 +14,7 @@ use crate::hma::json::read;
 use crate::hma::refusal::Refusal;
 use crate::hma::signals::{ContentType, name_of, text_of, type_named};
 use crate::media::bodies::ReadBody;
-use crate::media::form::{Form, is_form};
+use crate::media::form::{Form, FormFile, is_form};
 use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::upstream::Caller;
@@ -98,7 +98,7 @@ pub(crate) async fn form_of(head: &Parts, body: ReadBody) -> Result<(Form, Media
     if form.files.len() != 1 {
         return Err(Refusal::bad(ONE));
     }
-    let Some((name, bytes)) = form.files.pop() else { return Err(Refusal::bad(ONE)) };
+    let Some(FormFile { part: name, bytes, .. }) = form.files.pop() else { return Err(Refusal::bad(ONE)) };
     let media = Media { content_type: ContentType::named(&name)?, bytes, _held: Held::Body { _body: body } };
     Ok((form, media))
 }

@@ -2,16 +2,18 @@
 
 use axum::extract::State;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use crate::cluster;
 use crate::shared::Shared;
 
 const ALIVE: &str = "I-AM-ALIVE";
 
-/// Leads to the status.
-pub(crate) async fn root() -> Response {
-    (StatusCode::FOUND, Redirect::to("/status")).into_response()
+/// Leads to the status, and a browser to the console.
+pub(crate) async fn root(headers: HeaderMap) -> Response {
+    let is_browser = headers.get("sec-fetch-dest").is_some_and(|of| of.as_bytes() == b"document");
+    let to = if is_browser { "/console/" } else { "/status" };
+    (StatusCode::FOUND, Redirect::to(to)).into_response()
 }
 
 /// Says whether every shard answers.

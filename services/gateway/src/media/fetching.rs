@@ -152,6 +152,11 @@ impl Fetcher {
         Ok(Self { client, rules, bytes_max: config.bytes_max, within, places, metrics })
     }
 
+    /// Whether anything is fetched here at all.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.rules.enabled
+    }
+
     /// Fetches a file, at most `bytes_max` of it.
     pub(crate) async fn fetch(&self, url: &str) -> Result<Fetched, Problem> {
         if url.len() > URL_BYTES_MAX {

@@ -7,16 +7,27 @@ use http::{HeaderMap, header};
 
 use crate::problem::Problem;
 
-/// The most parts of a form.
-const PARTS_MAX: usize = 16;
-/// The most bytes of a field that is no file.
-const FIELD_BYTES_MAX: usize = 64 << 10;
+/// The most parts of a form: the files of a page of the console, and its fields.
+const PARTS_MAX: usize = 24;
+/// The most bytes of a field that is no file: the text of the longest video hash.
+const FIELD_BYTES_MAX: usize = 512 << 10;
+
+/// A file of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FormFile {
+    /// The name of its part.
+    pub(crate) part: String,
+    /// The name that the client gives the file; may be empty.
+    pub(crate) name: String,
+    /// The content.
+    pub(crate) bytes: Bytes,
+}
 
 /// A form that has been read.
 #[derive(Debug, Default)]
 pub(crate) struct Form {
-    /// Its files, each by the name of its part.
-    pub(crate) files: Vec<(String, Bytes)>,
+    /// Its files.
+    pub(crate) files: Vec<FormFile>,
     /// Its other fields.
     pub(crate) fields: Vec<(String, String)>,
 }
@@ -45,10 +56,10 @@ impl Form {
                 return Err(Problem::bad(format!("a form has at most {PARTS_MAX} parts")));
             }
             let name = part.name().unwrap_or_default().to_owned();
-            let is_file = part.file_name().is_some();
+            let file = part.file_name().map(ToOwned::to_owned);
             let bytes = part.bytes().await.map_err(malformed)?;
-            if is_file {
-                form.files.push((name, bytes));
+            if let Some(file) = file {
+                form.files.push(FormFile { part: name, name: file, bytes });
             } else if bytes.len() > FIELD_BYTES_MAX {
                 return Err(Problem::bad(format!("a field has at most {FIELD_BYTES_MAX} bytes")));
             } else {
@@ -85,7 +96,9 @@ mod tests {
              Content-Disposition: form-data; name=\"note\"\n\nhello\n--X--\n",
         );
         let form = form.await.unwrap();
-        assert_eq!(form.files, [("photo".to_owned(), Bytes::from_static(b"abc"))]);
+        let photo =
+            FormFile { part: "photo".into(), name: "a.jpg".into(), bytes: Bytes::from_static(b"abc") };
+        assert_eq!(form.files, [photo]);
         assert_eq!((form.field("note"), form.field("other")), (Some("hello"), None));
     }
 
@@ -94,7 +107,7 @@ mod tests {
         let video = "v".repeat(5 << 20);
         let head = "--X\nContent-Disposition: form-data; name=\"video\"; filename=\"a.mp4\"\n\n";
         let form = parse(&format!("{head}{video}\n--X--\n")).await.unwrap();
-        assert_eq!(form.files[0].1.len(), 5 << 20);
+        assert_eq!(form.files[0].bytes.len(), 5 << 20);
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! `/v1/reports`, `/v1/referrals`, `/v1/incidents`, `/v1/decisions`: reports of members and the reviews of them, requests of authorised bodies,
 //! events with a bank of their own, and records of decisions. Fields and words are those of the command line.
 
-mod read;
-pub(super) mod reports;
-pub(super) mod referrals;
-pub(super) mod incidents;
-pub(super) mod decisions;
+pub(crate) mod read;
+pub(crate) mod reports;
+pub(crate) mod referrals;
+pub(crate) mod incidents;
+pub(crate) mod decisions;

@@ -86,7 +86,7 @@ impl SentFile {
 fn of_form(form: Form) -> Result<Bytes, Problem> {
     let Form { mut files, fields } = form;
     match (files.pop(), files.is_empty() && fields.is_empty()) {
-        (Some((_, bytes)), true) => Ok(bytes),
+        (Some(file), true) => Ok(file.bytes),
         _ => Err(Problem::bad("the form has to have one file and nothing else; options are in the query")),
     }
 }

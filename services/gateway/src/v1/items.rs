@@ -1,6 +1,6 @@
 //! `/v1/banks/{bank}/items`, `/v1/items`: items, one by one and in lists.
 
-pub(super) mod objects;
+pub(crate) mod objects;
 pub(super) mod batches;
 pub(super) mod facts;
 pub(super) mod opinions;

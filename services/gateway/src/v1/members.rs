@@ -4,7 +4,7 @@ mod objects;
 pub(super) mod principals;
 pub(super) mod grants;
 pub(super) mod settings;
-pub(super) mod policies;
+pub(crate) mod policies;
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};

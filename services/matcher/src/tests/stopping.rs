@@ -126,7 +126,7 @@ impl Delays {
         for (kind, uncut) in LONG_KINDS.into_iter().zip(uncut) {
             let delays = self.of(kind);
             assert!(delays.0.len() >= count_min, "kind {kind}: {self}");
-            assert!(delays.at(0.5) * 100 <= uncut, "kind {kind} takes {uncut:?} uncut: {self}");
+            assert!(delays.at(0.5) * 20 <= uncut, "kind {kind} takes {uncut:?} uncut: {self}");
             assert!(delays.at(1.0) * 5 <= uncut, "kind {kind} takes {uncut:?} uncut: {self}");
         }
     }

@@ -171,8 +171,9 @@ impl IssuerConfig {
     }
 }
 
-/// Whether nobody on the way can put in other keys. Addresses with a user are refused: they end up in logs.
-fn is_safe_address(text: &str) -> bool {
+/// Whether nobody on the way can read or change what comes from an address: HTTPS, or plain HTTP on loopback. Addresses with a user are refused: they end up in logs.
+#[must_use]
+pub fn is_safe_address(text: &str) -> bool {
     let Ok(address) = text.parse::<http::Uri>() else { return false };
     let (Some(scheme), Some(authority)) = (address.scheme_str(), address.authority()) else { return false };
     if authority.as_str().contains('@') || authority.host().is_empty() {

@@ -29,7 +29,7 @@ mod config;
 
 pub use attempts::{FailedAttempts, host};
 pub use authenticator::Authenticator;
-pub use config::{CredentialsConfig, IssuerConfig};
+pub use config::{CredentialsConfig, IssuerConfig, is_safe_address};
 pub use jwt::TOKEN_BYTES_MAX;
 pub use presented::{Authorization, Carried, TokenText, is_bearer_credential};
 pub use rejected::{Answer, Rejected, UNAUTHENTICATED};

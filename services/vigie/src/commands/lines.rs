@@ -20,7 +20,7 @@ use crate::output::ErrorLine;
 pub(crate) use coverage::CoverageObject;
 pub(crate) use decisions::{DecisionObject, FactsObject, decision_words};
 pub(crate) use hashed_video::VideoLine;
-pub(crate) use videos::{EvidenceObject, VideoObject, evidence_words};
+pub(crate) use videos::{EvidenceObject, VideoObject, evidence_words, likeness};
 
 /// A file whose fingerprints were computed. The fields up to `variants` are of the first frame.
 #[derive(Debug, Serialize)]
@@ -332,6 +332,9 @@ pub(crate) struct MatchObject {
     pub(crate) way: &'static str,
     /// Milliseconds since 1970: when the item was added; `null` where it is not known.
     pub(crate) added_at_unix_ms: Option<u64>,
+    /// When the frame of the item's video is shown that the image is near, in milliseconds; left out where it is near an image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) item_time_ms: Option<u32>,
     /// How the video that was asked about matches the item's; left out where a hash of another type matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) video: Option<EvidenceObject>,
@@ -355,6 +358,7 @@ impl From<&Match> for MatchObject {
             frame: found.rendition.frame,
             way: found.rendition.way.name(),
             added_at_unix_ms: found.added_at.map(|at| at.0),
+            item_time_ms: found.item_time_ms,
             video: found.video.as_deref().map(Into::into),
             facts: found.facts.as_deref().map(Into::into),
         }

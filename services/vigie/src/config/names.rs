@@ -32,6 +32,10 @@ pub(crate) const FRONTEND: &str = "frontend";
 pub(crate) const GATEWAY: &str = "gateway";
 /// The table of fetching within that of the gateway.
 pub(crate) const FETCH: &str = "fetch";
+/// The table of the console within that of the gateway.
+pub(crate) const CONSOLE: &str = "console";
+/// The table of signing in at an identity provider within that of the console.
+pub(crate) const OIDC: &str = "oidc";
 /// A role, and its table.
 pub(crate) const EXCHANGE: &str = "exchange";
 /// Every role.

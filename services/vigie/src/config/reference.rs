@@ -21,8 +21,8 @@ use vigie_tls::TlsConfig;
 
 use super::fields::fields;
 use super::names::{
-    ACCESS, AUDIT, BANK, COORDINATOR, CREDENTIALS, DIRECTORY, EXCHANGE, FETCH, FRONTEND, GATEWAY, LISTEN,
-    MATCHER, PROCESSES, ROLES, SERVING, TELEMETRY, TLS,
+    ACCESS, AUDIT, BANK, CONSOLE, COORDINATOR, CREDENTIALS, DIRECTORY, EXCHANGE, FETCH, FRONTEND, GATEWAY,
+    LISTEN, MATCHER, OIDC, PROCESSES, ROLES, SERVING, TELEMETRY, TLS,
 };
 
 /// Keys that are in no table.
@@ -158,7 +158,7 @@ fn tables() -> [Table; 8] {
 }
 
 /// The tables that roles share within their own.
-const INNER: [(&str, Fields); 7] = [
+const INNER: [(&str, Fields); 9] = [
     (SERVING, fields::<ServingConfig>),
     (DIRECTORY, fields::<DirectoryConfig>),
     (ACCESS, fields::<AccessConfig>),
@@ -166,6 +166,8 @@ const INNER: [(&str, Fields); 7] = [
     (PROCESSES, fields::<ProcessesConfig>),
     (AUDIT, fields::<vigie_bank::AuditConfig>),
     (FETCH, fields::<vigie_gateway::FetchConfig>),
+    (CONSOLE, fields::<vigie_gateway::ConsoleConfig>),
+    (OIDC, fields::<vigie_gateway::OidcConfig>),
 ];
 
 /// The keys of a table within another, in order; where it is not named here they are sorted.

@@ -23,13 +23,13 @@ async fn caller(nobody: &Http, made: &Value) -> Http {
 }
 
 /// Creates a principal, and calls with its key.
-pub(super) async fn principal(by: &Http, asked: Value) -> (Http, u64) {
+pub(crate) async fn principal(by: &Http, asked: Value) -> (Http, u64) {
     let made = by.post("/v1/principals", &asked).await.body(201);
     (caller(by, &made).await, made["principal"]["principal_id"].as_u64().unwrap())
 }
 
 /// An administrator of a member, and a worker who contributes, reads and matches.
-pub(super) async fn team(operator: &Http, member: &str) -> (Http, Http) {
+pub(crate) async fn team(operator: &Http, member: &str) -> (Http, Http) {
     operator.post("/v1/members", &json!({ "name": member })).await.body(201);
     let (administrator, _) =
         principal(operator, json!({ "member": member, "roles": ["administrator"] })).await;
@@ -39,7 +39,7 @@ pub(super) async fn team(operator: &Http, member: &str) -> (Http, Http) {
 }
 
 /// Turns members on by the first principal, an operator.
-pub(super) async fn turned_on(http: &Http) -> Http {
+pub(crate) async fn turned_on(http: &Http) -> Http {
     let first = json!({ "roles": ["operator", "auditor"] });
     http.post("/v1/principals", &first).await.problem(409, "FAILED_PRECONDITION");
     assert_eq!(http.get("/v1/whoami").await.body(200)["principal"], Value::Null);
@@ -51,7 +51,7 @@ pub(super) async fn turned_on(http: &Http) -> Http {
 }
 
 /// Waits until a lookup finds so many items.
-pub(super) async fn until_found(http: &Http, byte: u8, count: usize) {
+pub(crate) async fn until_found(http: &Http, byte: u8, count: usize) {
     let begun = Instant::now();
     while found(http, byte).await.len() != count {
         assert!(begun.elapsed() < FOLLOWED_WITHIN, "{count} items are not found");

@@ -46,7 +46,8 @@ impl Attack {
             }
             Method::ListOpinions => {
                 let (bank, mine, page_size) = (with.bank(), with.rng.random(), with.page());
-                let request = pb::ListOpinionsRequest { bank, after_sequence: 0, page_size, mine };
+                let request =
+                    pb::ListOpinionsRequest { bank, page_size, mine, item_id: 0, ..Default::default() };
                 self.put::<pb::ListOpinionsResponse>(method, request).await
             }
             Method::ListDisputes => {

@@ -13,7 +13,7 @@ use crate::error::{CaseError, Error};
 use crate::grpc::{BankGrpc, Reading};
 use crate::log::term;
 use crate::plan::cases::known::{decode, parts_of};
-use crate::plan::cases::recorded::{self, NewDecision};
+use crate::plan::cases::recorded::{self, ByTime, NewDecision};
 use crate::plan::cases::write::CaseAction;
 use crate::store::documents::DocumentRange;
 
@@ -148,13 +148,14 @@ impl pb::decision_service_server::DecisionService for BankGrpc {
         let limit = case_page_size(message.page_size)?;
         let after = DocumentKey::new(&message.after_key).map_err(|error| Invalid::new("after_key", error))?;
         let member = reading.reader()?;
+        let list = if message.waiting { ByTime::Waiting } else { ByTime::All };
         let before = match message.before_unix_ms {
-            0 => recorded::end_of(member),
-            before => recorded::from_time(member, before),
+            0 => recorded::end_of(list, member),
+            before => recorded::from_time(list, member, before),
         };
         let range = DocumentRange {
             kind: DocumentKind::DecisionKey,
-            after: after.max(recorded::from_time(member, message.from_unix_ms)),
+            after: after.max(recorded::from_time(list, member, message.from_unix_ms)),
             before: Some(before),
             limit,
         };

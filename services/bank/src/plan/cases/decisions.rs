@@ -13,7 +13,7 @@ use vigie_statistics::{ClassText, Measure};
 
 use super::known::decode;
 use super::marked::{APPEAL, Mark};
-use super::recorded::{self, NewDecision};
+use super::recorded::{self, ByTime, NewDecision};
 use crate::error::{CaseError, Error};
 use crate::plan::Planner;
 use crate::plan::answer::{Answer, CaseAnswer};
@@ -65,7 +65,10 @@ impl Planner<'_> {
             parts: parts.iter().map(stored_part).collect(),
         };
         self.put_documented(recorded::by_id(record.id), key.encode_to_vec())?;
-        self.put_documented(recorded::by_time(*member, decided_at.0, record.id), Vec::new())?;
+        let waits = record.decided.as_ref().is_some_and(|decided| decided.verdict == Verdict::Review);
+        for list in [Some(ByTime::All), waits.then_some(ByTime::Waiting)].into_iter().flatten() {
+            self.put_documented(recorded::by_time(list, *member, decided_at.0, record.id), Vec::new())?;
+        }
         for (bank, (until, part)) in parts {
             let stored = pb::StoredDecision {
                 member_id: member.0,
@@ -105,7 +108,12 @@ impl Planner<'_> {
                 .into());
             }
         }
+        let was_waiting = recorded::is_waiting(&whole);
         let record = whole.record.unwrap_or_default();
+        if was_waiting {
+            let waiting = recorded::by_time(ByTime::Waiting, member, record.decided_at_unix_ms, id);
+            self.take_document(waiting.0, waiting.1)?;
+        }
         let verdict = record.decision.as_ref().map(|decision| verdict("verdict", decision.verdict));
         let verdict = verdict.transpose().map_err(|_| Error::Broken)?.flatten();
         let before = whole.outcome.map(DecisionOutcome::try_from).transpose().map_err(|_| Error::Broken)?;
@@ -160,9 +168,8 @@ impl Planner<'_> {
     /// Takes parts of records out, and what leads to them with the last part of each. Those that are gone are passed over.
     pub(super) fn forget_decisions(&mut self, keys: &[DocumentKey]) -> Result<Answer, Error> {
         for key in keys {
-            if self.document(&(DocumentKind::MatchRecord, key.clone())).is_none() {
-                continue;
-            }
+            let Some(part) = self.document(&(DocumentKind::MatchRecord, key.clone())) else { continue };
+            let was_waiting = decode(part).as_ref().is_some_and(recorded::is_waiting);
             self.take_document(DocumentKind::MatchRecord, key.clone())?;
             let (id, until, bank) = (recorded::id_of(key), key.number(0), recorded::bank_of(key));
             let by_id = recorded::by_id(id);
@@ -172,8 +179,11 @@ impl Planner<'_> {
             leads.parts.retain(|part| (part.kept_until_unix_ms, part.bank_id) != (until, bank.0));
             if leads.parts.is_empty() {
                 let member = MemberId(leads.member_id);
-                let (kind, by_time) = recorded::by_time(member, leads.decided_at_unix_ms, id);
-                self.take_document(kind, by_time)?;
+                let lists = [Some(ByTime::All), was_waiting.then_some(ByTime::Waiting)];
+                for list in lists.into_iter().flatten() {
+                    let (kind, by_time) = recorded::by_time(list, member, leads.decided_at_unix_ms, id);
+                    self.take_document(kind, by_time)?;
+                }
                 self.take_document(by_id.0, by_id.1)?;
             } else {
                 self.put_documented(by_id, leads.encode_to_vec())?;

@@ -1,7 +1,8 @@
 //! Records of decisions as they are stored, and their keys.
 //!
 //! A record is stored in parts: the matches in one bank are one part, under a key that begins with the time when its days are over, so that
-//! what is over is found first. Two more documents lead to the parts: one by the decision's id, one by member and time.
+//! what is over is found first. Two more documents lead to the parts: one by the decision's id, one by member and time. A decision that waits for a
+//! person has a third: one by member and time among those that wait.
 
 use prost::Message as _;
 use vigie_consortium::cases::{RecordedDecision, RecordedMatch};
@@ -29,6 +30,26 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 const BY_ID: u64 = 0;
 /// Documents that lead to a record by member and time.
 const BY_TIME: u64 = 1;
+/// Documents that lead to a record by member and time while the decision waits for a person.
+const WAITING: u64 = 2;
+
+/// A list of the decisions of a member by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ByTime {
+    /// All of them.
+    All,
+    /// Those that wait for a person.
+    Waiting,
+}
+
+impl ByTime {
+    const fn number(self) -> u64 {
+        match self {
+            Self::All => BY_TIME,
+            Self::Waiting => WAITING,
+        }
+    }
+}
 
 /// The id as two numbers.
 fn numbers(id: [u8; 16]) -> [u64; 2] {
@@ -82,10 +103,17 @@ pub(crate) fn id_by_id(key: &DocumentKey) -> [u8; 16] {
     id_after(key, 1)
 }
 
-/// The document that leads to a record by member and time.
-pub(crate) fn by_time(member: MemberId, at_unix_ms: u64, id: [u8; 16]) -> DocumentId {
+/// The document that leads to a record by member and time, in one of the lists.
+pub(crate) fn by_time(list: ByTime, member: MemberId, at_unix_ms: u64, id: [u8; 16]) -> DocumentId {
     let [high, low] = numbers(id);
-    (DocumentKind::DecisionKey, DocumentKey::of_numbers(&[BY_TIME, member.0.into(), at_unix_ms, high, low]))
+    let numbers = [list.number(), member.0.into(), at_unix_ms, high, low];
+    (DocumentKind::DecisionKey, DocumentKey::of_numbers(&numbers))
+}
+
+/// Whether a decision waits for a person: a person has to look at the content, and nobody has said what became of it.
+pub(crate) fn is_waiting(part: &pb::StoredDecision) -> bool {
+    let decision = part.record.as_ref().and_then(|record| record.decision.as_ref());
+    part.outcome.is_none() && decision.is_some_and(|decision| decision.verdict() == pb::Verdict::Review)
 }
 
 /// The decision to which a document leads by member and time.
@@ -94,13 +122,13 @@ pub(crate) fn id_by_time(key: &DocumentKey) -> [u8; 16] {
 }
 
 /// A key that comes before those of a member from a time on, and after those of earlier times.
-pub(crate) fn from_time(member: MemberId, at_unix_ms: u64) -> DocumentKey {
-    DocumentKey::of_numbers(&[BY_TIME, member.0.into(), at_unix_ms])
+pub(crate) fn from_time(list: ByTime, member: MemberId, at_unix_ms: u64) -> DocumentKey {
+    DocumentKey::of_numbers(&[list.number(), member.0.into(), at_unix_ms])
 }
 
 /// A key that comes after those of a member.
-pub(crate) fn end_of(member: MemberId) -> DocumentKey {
-    DocumentKey::of_numbers(&[BY_TIME, u64::from(member.0) + 1])
+pub(crate) fn end_of(list: ByTime, member: MemberId) -> DocumentKey {
+    DocumentKey::of_numbers(&[list.number(), u64::from(member.0) + 1])
 }
 
 /// The documents of the parts of a record.
@@ -131,11 +159,17 @@ mod tests {
         let id = std::array::from_fn(|at| 200_u8.wrapping_add(u8::try_from(at).unwrap() * 3));
         let (_, key) = part(77, id, BankId(9));
         assert_eq!((key.number(0), id_of(&key), bank_of(&key)), (77, id, BankId(9)));
-        let (_, key) = by_time(MemberId(4), 9, id);
-        assert_eq!(id_by_time(&key), id);
-        assert!(from_time(MemberId(4), 9) < key && key < from_time(MemberId(4), 10));
-        assert!(key < end_of(MemberId(4)) && end_of(MemberId(4)) < by_time(MemberId(5), 0, [0; 16]).1);
-        assert!(by_id([255; 16]).1 < from_time(MemberId(0), 0));
+        for list in [ByTime::All, ByTime::Waiting] {
+            let (_, key) = by_time(list, MemberId(4), 9, id);
+            assert_eq!(id_by_time(&key), id);
+            let from = |at| from_time(list, MemberId(4), at);
+            assert!(from(9) < key && key < from(10));
+            let end = end_of(list, MemberId(4));
+            assert!(key < end && end < by_time(list, MemberId(5), 0, [0; 16]).1);
+            assert!(by_id([255; 16]).1 < from_time(list, MemberId(0), 0));
+        }
+        let last = by_time(ByTime::All, MemberId(u32::MAX), u64::MAX, [255; 16]).1;
+        assert!(last < from_time(ByTime::Waiting, MemberId(0), 0));
     }
 
     #[test]

@@ -20,7 +20,6 @@ on_both_stores! {
     what_became_of_a_decision_is_counted_once,
     an_upheld_complaint_is_an_opinion_on_what_counted,
     an_outcome_that_somebody_else_set_is_not_overwritten,
-    decisions_are_listed_by_time_in_pages,
     what_is_no_record_is_refused,
 }
 
@@ -319,26 +318,6 @@ async fn an_upheld_complaint_is_an_opinion_on_what_counted(bed: Bed) {
     verify(&bed.config()).await.unwrap();
 }
 
-async fn decisions_are_listed_by_time_in_pages(bed: Bed) {
-    let (served, everyone) = alone(&bed).await;
-    served.create_bank("known").await.unwrap();
-    everyone.records("known", 30).await;
-    // Reported in another order than they were taken, and some in the same millisecond.
-    let times = [40, 10, 30, 30, 20, 50];
-    let decisions = times.iter().zip(0..).map(|(ago, id)| new(1, [id; 16], NOW - ago, vec![found(5, 1, 4)]));
-    everyone.record(decisions.collect()).await.unwrap();
-    let all: Vec<u64> = everyone.decisions(0, 0).await.iter().map(|one| NOW - one.1).collect();
-    assert_eq!(all, [50, 40, 30, 30, 20, 10]);
-    let some: Vec<u64> = everyone.decisions(NOW - 40, NOW - 20).await.iter().map(|one| NOW - one.1).collect();
-    assert_eq!(some, [40, 30, 30]);
-    let mut client = DecisionServiceClient::new(served.channel.clone());
-    let bad = cases::ListDecisionsRequest { page_size: 101, ..Default::default() };
-    refused(client.list_decisions(bad).await, Code::InvalidArgument, "page_size");
-    let bad = cases::ListDecisionsRequest { after_key: vec![0; 241], ..Default::default() };
-    refused(client.list_decisions(bad).await, Code::InvalidArgument, "after_key");
-    served.stop().await;
-}
-
 async fn what_is_no_record_is_refused(bed: Bed) {
     let (served, everyone) = alone(&bed).await;
     served.create_bank("known").await.unwrap();
@@ -367,13 +346,13 @@ async fn what_is_no_record_is_refused(bed: Bed) {
 }
 
 /// A deployment without members.
-async fn alone(bed: &Bed) -> (Served, By) {
+pub(super) async fn alone(bed: &Bed) -> (Served, By) {
     let served = Served::start(bed.config()).await;
     let everyone = By(served.channel.clone(), String::new());
     (served, everyone)
 }
 
-async fn until(is: impl AsyncFn() -> bool) {
+pub(super) async fn until(is: impl AsyncFn() -> bool) {
     let begun = std::time::Instant::now();
     while !is().await {
         assert!(begun.elapsed().as_secs() < 30, "it did not come about");
@@ -381,7 +360,7 @@ async fn until(is: impl AsyncFn() -> bool) {
     }
 }
 
-fn found(item_id: u64, bank_id: u32, distance: u32) -> cases::RecordedMatch {
+pub(super) fn found(item_id: u64, bank_id: u32, distance: u32) -> cases::RecordedMatch {
     cases::RecordedMatch {
         item_id,
         bank_id,
@@ -393,7 +372,12 @@ fn found(item_id: u64, bank_id: u32, distance: u32) -> cases::RecordedMatch {
     }
 }
 
-fn new(member_id: u32, id: [u8; 16], at: u64, matches: Vec<cases::RecordedMatch>) -> cases::NewDecision {
+pub(super) fn new(
+    member_id: u32,
+    id: [u8; 16],
+    at: u64,
+    matches: Vec<cases::RecordedMatch>,
+) -> cases::NewDecision {
     let decision = cases::Decision {
         verdict: cases::Verdict::Block.into(),
         rule: "near".into(),
@@ -418,7 +402,7 @@ impl By {
         DecisionServiceClient::new(self.0.clone())
     }
 
-    async fn records(&self, bank: &str, match_record_days: u32) {
+    pub(super) async fn records(&self, bank: &str, match_record_days: u32) {
         let charter = Some(cases::Charter { match_record_days, ..Default::default() });
         let request = cases::SetCharterRequest { bank: bank.into(), charter, ..Default::default() };
         let mut client = ConsortiumServiceClient::new(self.0.clone());
@@ -438,7 +422,7 @@ impl By {
         PolicyServiceClient::new(self.0.clone()).set_policy(self.carried(request)).await.unwrap();
     }
 
-    async fn record(&self, decisions: Vec<cases::NewDecision>) -> Result<u32, Status> {
+    pub(super) async fn record(&self, decisions: Vec<cases::NewDecision>) -> Result<u32, Status> {
         let request = cases::RecordDecisionsRequest { decisions, ..Default::default() };
         let answer = self.decision_service().record_decisions(self.carried(request)).await?;
         Ok(answer.into_inner().recorded_count)
@@ -454,7 +438,7 @@ impl By {
         self.decision_service().get_decision(self.carried(request)).await.unwrap().into_inner().same_query
     }
 
-    async fn became(
+    pub(super) async fn became(
         &self,
         id: [u8; 16],
         outcome: cases::DecisionOutcome,
@@ -468,11 +452,25 @@ impl By {
     }
 
     /// Ids and times of all decisions of a time, two to a page.
-    async fn decisions(&self, from_unix_ms: u64, before_unix_ms: u64) -> Vec<(Vec<u8>, u64)> {
+    pub(super) async fn decisions(&self, from_unix_ms: u64, before_unix_ms: u64) -> Vec<(Vec<u8>, u64)> {
+        self.decisions_of((from_unix_ms, before_unix_ms), false).await
+    }
+
+    /// The same, or of those that wait for a person.
+    pub(super) async fn decisions_of(
+        &self,
+        (from_unix_ms, before_unix_ms): (u64, u64),
+        waiting: bool,
+    ) -> Vec<(Vec<u8>, u64)> {
         let (mut all, mut after_key) = (Vec::new(), Vec::new());
         loop {
-            let request =
-                cases::ListDecisionsRequest { after_key, page_size: 2, from_unix_ms, before_unix_ms };
+            let request = cases::ListDecisionsRequest {
+                after_key,
+                page_size: 2,
+                from_unix_ms,
+                before_unix_ms,
+                waiting,
+            };
             let page = self.decision_service().list_decisions(self.carried(request)).await.unwrap();
             let cases::ListDecisionsResponse { decisions, next_key } = page.into_inner();
             let records = decisions.into_iter().filter_map(|listing| listing.record);

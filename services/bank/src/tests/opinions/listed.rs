@@ -120,5 +120,19 @@ async fn whoever_follows_a_page_at_a_time_misses_no_opinion(bed: Bed) {
     assert_eq!(of_two.len(), 12);
     assert!(of_two.iter().all(|at| *at <= put.sequence));
     refused(people.owner.list(page(put.sequence + 1_000)).await, Code::OutOfRange, "");
+    // Those on one item, each as its reader sees them.
+    let on = |item_id, bank: &str| members::ListOpinionsRequest {
+        bank: bank.into(),
+        item_id,
+        after_sequence: put.sequence + 1_000,
+        ..Default::default()
+    };
+    let of_item = people.owner.list(on(ids[3], "known")).await.unwrap();
+    assert!(of_item.opinions.iter().all(|one| one.item_id == ids[3]) && !of_item.has_more);
+    assert_eq!(of_item.opinions.len(), 3);
+    assert_eq!(two.list(on(ids[3], "acme/known")).await.unwrap().opinions.len(), 1);
+    assert_eq!(people.owner.list(on(9_999, "known")).await.unwrap().opinions, []);
+    people.consortium.administrator.create_bank("beside").await.unwrap();
+    assert_eq!(people.owner.list(on(ids[3], "beside")).await.unwrap().opinions, []);
     people.consortium.served.stop().await;
 }

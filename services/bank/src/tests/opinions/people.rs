@@ -175,7 +175,13 @@ impl By {
     ) -> Vec<members::Opinion> {
         let (mut all, mut after_sequence) = (Vec::new(), 0);
         loop {
-            let request = members::ListOpinionsRequest { bank: bank.into(), after_sequence, page_size, mine };
+            let request = members::ListOpinionsRequest {
+                bank: bank.into(),
+                after_sequence,
+                page_size,
+                mine,
+                item_id: 0,
+            };
             let page = self.list(request).await.unwrap();
             all.extend(page.opinions);
             after_sequence = page.next_after_sequence;

@@ -30,6 +30,9 @@
 //! Not covered: several frontends (each counts for itself), several members who work together, several items of one hash that a caller searches one by
 //! one by their banks, radii above 40 (where the reach ends before the sum does), and several days: the budget makes extraction slow, and the alarms make it
 //! visible.
+//!
+//! Nor are videos covered: only PDQ queries are judged. A member can probe banked videos by lists of frames, and by the same lists the images of a bank whose
+//! charter lets images answer videos. Canaries are hidden from the answers to videos too.
 
 pub mod pdq_bits;
 pub mod asked;

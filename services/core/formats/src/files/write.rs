@@ -40,7 +40,7 @@ pub struct Counts {
 
 /// Writes items to a file. Without [`FileWriter::finish`] the file is not whole.
 pub struct FileWriter<'a> {
-    to: Box<dyn Write + 'a>,
+    to: Box<dyn Write + Send + 'a>,
     format: Format,
     hash_type: Option<HashType>,
     counts: Counts,
@@ -60,7 +60,7 @@ impl<'a> FileWriter<'a> {
     ///
     /// The format cannot be written or needs a type, or writing fails.
     pub fn begin(
-        to: Box<dyn Write + 'a>,
+        to: Box<dyn Write + Send + 'a>,
         format: Format,
         hash_type: Option<HashType>,
         now: &str,

@@ -7,7 +7,8 @@
 //!
 //! Columns are narrow. Items are kept as 4-byte offsets from the least one where they fit, banks as numbers
 //! in a list of the segment's banks, of one byte if there are few. With 256-bit hashes in tables a row takes
-//! 32 + 96 + 5 bytes and two bits, and the directories a few hundred kilobytes; in compact ones 16 bytes less.
+//! 32 + 96 + 5 bytes and two bits, and the directories a few hundred kilobytes. In compact tables a row takes 16 bytes
+//! less, an item's offset 3 bytes where it fits, and the bank of a segment that has one bank nothing.
 
 mod audit;
 mod sections;
@@ -28,7 +29,7 @@ use crate::rows::tombstones::{DeadRows, SourceId};
 use crate::search::buckets;
 use crate::search::chunking::Chunking;
 use crate::search::id_form::{IdForm, NARROW_ROWS_MAX};
-use crate::search::tables::{ChainTables, Ids, Lengths};
+use crate::search::tables::{ChainTables, Ids, Lengths, wide};
 use sections::{BANK_LIST, BANKS, DIRECTORY, HASHES, IDS, ITEMS, PREFIXES, SIGNATURES};
 use written::{WrittenRows, WrittenTables, check};
 
@@ -67,12 +68,16 @@ pub(crate) struct Shape {
 
 impl Shape {
     fn item_width(&self) -> usize {
-        let fits = self.items.1.0.saturating_sub(self.items.0.0) <= u64::from(u32::MAX);
-        if fits { 4 } else { 8 }
+        match (self.id_form, self.items.1.0.saturating_sub(self.items.0.0)) {
+            (IdForm::Narrow, 0..=0xff_ffff) => 3,
+            (_, 0..=0xffff_ffff) => 4,
+            _ => 8,
+        }
     }
 
     fn bank_width(&self) -> usize {
         match self.banks.len() {
+            0..=1 if self.id_form == IdForm::Narrow => 0,
             0..=0x100 => 1,
             0x101..=0x1_0000 => 2,
             _ => 4,
@@ -219,6 +224,7 @@ impl<const BYTES: usize> Segment<BYTES> {
 
     pub(crate) fn item(&self, row: usize) -> ItemId {
         let offset = match self.shape.item_width() {
+            3 => u64::from(wide(self.section(ITEMS).as_chunks().0[row])),
             4 => u64::from(self.numbers::<u32>(ITEMS)[row]),
             _ => self.numbers::<u64>(ITEMS)[row],
         };
@@ -227,6 +233,7 @@ impl<const BYTES: usize> Segment<BYTES> {
 
     pub(crate) fn bank(&self, row: usize) -> BankId {
         let number = match self.shape.bank_width() {
+            0 => 0,
             1 => usize::from(self.section(BANKS)[row]),
             2 => usize::from(self.numbers::<u16>(BANKS)[row]),
             _ => self.numbers::<u32>(BANKS)[row] as usize,

@@ -37,9 +37,8 @@
 //! | H | L - H | sections, with padding before each |
 //!
 //! The first 32 bytes are the same in every version to come, so that a newer file is told from a damaged one.
-//! Ids differ from each other. Sections begin at multiples of 64 and do not overlap. The writer puts sections of
-//! 2 MiB and more at multiples of 2 MiB and leaves the padding before them a hole, which takes no space on disk;
-//! a reader must not rely on either.
+//! Ids differ from each other. Sections begin at multiples of 64 and do not overlap. The writer leaves less than 64 bytes
+//! between them; earlier ones put sections of 2 MiB and more at multiples of 2 MiB. A reader must not rely on either.
 //!
 //! A block is what lies between two multiples of 2 MiB: block 0 from H to the next multiple of 2 MiB (or to L),
 //! and so on to L. Blocks and not sections have the checksums, so that threads share the work evenly, and so that
@@ -54,8 +53,8 @@
 //!
 //! Random reads of a large index wait for address translation as long as for memory: of 1 GiB, an independent
 //! 64-byte read takes 33-50 ns through 4 KiB pages and 23-26 ns through 2 MiB pages, one that depends on the last
-//! 350-400 and 190-220 (Zen 3, Linux 6.18). So sections are aligned to 2 MiB in memory too, and huge pages are asked for.
-//! Where a system has no such pages everything works the same, slower.
+//! 350-400 and 190-220 (Zen 3, Linux 6.18). So the memory of a file begins at a multiple of 2 MiB, and huge pages are asked for
+//! all of it. Where a system has no such pages everything works the same, slower.
 
 mod checksum;
 mod error;

@@ -158,16 +158,17 @@ impl Growing {
         let start = section.start + offset;
         // Small sections share pages, and a few small pages are no loss.
         if section.len() >= PAGE_BYTES {
-            self.begin(section.end, start..start + bytes.len())?;
+            self.begin(section, start..start + bytes.len())?;
         }
         self.file.write_all_at(bytes, start as u64)
     }
 
-    /// Sees to it that the first write to each 2 MiB that `part` touches covers them, up to the section's end.
-    fn begin(&self, section_end: usize, part: Range<usize>) -> io::Result<()> {
+    /// Sees to it that the first write to each 2 MiB that `part` touches covers what the section has of them. Of 2 MiB that sections
+    /// share, each writes its own part only.
+    fn begin(&self, section: &Range<usize>, part: Range<usize>) -> io::Result<()> {
         for page in part.start / PAGE_BYTES..part.end.div_ceil(PAGE_BYTES) {
-            let start = page * PAGE_BYTES;
-            let end = (start + PAGE_BYTES).min(section_end);
+            let start = (page * PAGE_BYTES).max(section.start);
+            let end = ((page + 1) * PAGE_BYTES).min(section.end);
             let is_covered = part.start <= start && end <= part.end;
             let mut begun = self.begun[page].lock().unwrap_or_else(PoisonError::into_inner);
             if !*begun && !is_covered {

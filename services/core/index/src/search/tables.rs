@@ -57,9 +57,7 @@ impl<'a> Ids<'a> {
     pub(crate) fn get(self, entry: usize) -> Option<u32> {
         match self {
             Self::Wide(ids) => ids.get(entry).copied(),
-            Self::Narrow(ids) => {
-                ids.get(entry).map(|&[low, middle, high]| u32::from_le_bytes([low, middle, high, 0]))
-            }
+            Self::Narrow(ids) => ids.get(entry).map(|id| wide(*id)),
         }
     }
 
@@ -89,6 +87,12 @@ impl<'a> From<&'a Vec<u32>> for Ids<'a> {
 pub(crate) const fn narrow(id: u32) -> [u8; 3] {
     let [low, middle, high, _] = id.to_le_bytes();
     [low, middle, high]
+}
+
+/// The number of 24 bits that is kept so.
+#[inline(always)]
+pub(crate) const fn wide([low, middle, high]: [u8; 3]) -> u32 {
+    u32::from_le_bytes([low, middle, high, 0])
 }
 
 /// How many low bits of an id are the row's number, in tables of so many rows.

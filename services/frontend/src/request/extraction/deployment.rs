@@ -11,12 +11,14 @@ use vigie_consortium::{
     PrincipalId, Quota, Role, Roles, Text, TokenSubject, View,
 };
 use vigie_model::{
-    BankId, Coverage, Distance, HashType, ItemId, Match, MatchCall, MemberId, PdqHash, Quality, Query,
-    QueryMatches, Rendition, SearchOptions, Sequence, UnixMillis,
+    BankId, Coverage, Distance, Frame, Hash, HashType, ItemId, Match, MatchCall, MemberId, PdqHash, Quality,
+    Query, QueryMatches, Rendition, SearchOptions, Sequence, UnixMillis, VideoEvidence, VideoRuleSet,
+    VideoSide,
 };
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::model::v1 as model;
 
+use super::distance;
 use crate::matching::{Answer, SearchedQueries};
 use crate::prepared::{Found, Prepared, Searched, take_queries};
 use crate::request::alarms::{Alarm, RaiseAlarm};
@@ -40,8 +42,15 @@ type Listed<'a> = (u64, PdqHash, &'a [&'a str]);
 
 struct Held {
     item: ItemId,
-    hash: PdqHash,
+    hash: Hash,
     labels: Box<[Box<str>]>,
+}
+
+impl Held {
+    fn new(id: u64, hash: Hash, labels: &[&str]) -> Self {
+        let labels = labels.iter().map(|label| Box::from(*label)).collect();
+        Self { item: ItemId(id), hash, labels }
+    }
 }
 
 pub(super) struct Deployment {
@@ -113,10 +122,7 @@ impl Deployment {
             apply(Change::QuotaPut { member, quota });
         }
         let raised = Arc::new(Raised::default());
-        let list = list.iter().map(|(id, hash, labels)| {
-            let labels = labels.iter().map(|label| Box::from(*label)).collect();
-            Held { item: ItemId(*id), hash: *hash, labels }
-        });
+        let list = list.iter().map(|(id, hash, labels)| Held::new(*id, Hash::pdq(*hash), labels));
         let alarms = Arc::<Raised>::clone(&raised);
         Self {
             view: Arc::new(directory.into()),
@@ -124,6 +130,11 @@ impl Deployment {
             raised,
             list: list.collect(),
         }
+    }
+
+    /// Adds an item that is a video.
+    pub(super) fn add_video(&mut self, item: u64, frames: &[PdqHash], labels: &[&str]) {
+        self.list.push(Held::new(item, video(frames), labels));
     }
 
     pub(super) fn remove(&mut self, item: u64) {
@@ -153,16 +164,24 @@ impl Deployment {
         self.ask_all(member, &[vec![hash]]).map(|answers| answers[0])
     }
 
-    /// A call of several contents, of several hashes each: from the caller's message to the one that it gets.
+    /// A list of frames in a call of its own.
+    pub(super) fn ask_video(&self, member: MemberId, frames: &[PdqHash]) -> Result<Answered, Status> {
+        self.ask_contents(member, vec![query(&[video(frames)])]).map(|answers| answers[0])
+    }
+
+    /// A call of several contents, of several hashes each.
     pub(super) fn ask_all(
         &self,
         member: MemberId,
         contents: &[Vec<PdqHash>],
     ) -> Result<Vec<Answered>, Status> {
-        let mut asked = MatchCall::try_from(pb::MatchRequest {
-            queries: contents.iter().map(|hashes| query(hashes)).collect(),
-            ..pb::MatchRequest::default()
-        })?;
+        let hashes = |hashes: &Vec<PdqHash>| hashes.iter().copied().map(Hash::pdq).collect::<Vec<_>>();
+        self.ask_contents(member, contents.iter().map(|content| query(&hashes(content))).collect())
+    }
+
+    /// From the caller's message to the one that it gets.
+    fn ask_contents(&self, member: MemberId, queries: Vec<pb::MatchQuery>) -> Result<Vec<Answered>, Status> {
+        let mut asked = MatchCall::try_from(pb::MatchRequest { queries, ..pb::MatchRequest::default() })?;
         let subject = member.0.to_string();
         let reference = Reference::Token { issuer: ISSUER, subject: &subject };
         let (proven, _) = self.view.find(reference, NOW).unwrap();
@@ -211,22 +230,25 @@ impl Deployment {
     fn matches(&self, query: &Query, options: &SearchOptions) -> QueryMatches {
         let radius = options.max_distances.get(HashType::PDQ);
         let is_searched = options.bank_set.as_ref().is_some_and(|set| set.contains(BANK));
+        let side = VideoSide::default();
+        let evidence = VideoEvidence { query: side, item: side, rules: VideoRuleSet::default() };
         let mut matches = Vec::new();
         for Held { item, hash, labels } in self.list.iter().filter(|_| is_searched) {
-            let hash = vigie_model::Hash::pdq(*hash);
-            let far = |one: &vigie_model::QueryHash| (one.hash.distance(&hash).unwrap(), one.variant);
-            let within: Vec<_> = query.hashes.iter().map(far).filter(|(far, _)| *far <= radius).collect();
+            let hash_type = hash.hash_type();
+            let of_type = query.hashes.iter().filter(|one| one.hash.hash_type() == hash_type);
+            let far = |one: &vigie_model::QueryHash| (nearest(&one.hash, hash), one.variant);
+            let within: Vec<_> = of_type.map(far).filter(|(far, _)| *far <= radius.0).collect();
             let Some((distance, variant)) = within.iter().min().copied() else { continue };
             matches.push(Match {
-                video: None,
+                video: hash.frames().map(|_| Box::new(evidence)),
                 item_time_ms: None,
                 item: *item,
                 bank: BANK,
                 bank_name: "list".parse().unwrap(),
                 external_reference: None,
                 labels: labels.clone(),
-                hash_type: HashType::PDQ,
-                distance: Distance(distance.0),
+                hash_type,
+                distance: Distance(distance),
                 variant,
                 exact: true,
                 other_matches: u32::try_from(within.len() - 1).unwrap(),
@@ -240,11 +262,24 @@ impl Deployment {
     }
 }
 
-fn query(hashes: &[PdqHash]) -> pb::MatchQuery {
-    let hash = |hash: &PdqHash| model::QueryHash {
-        hash: Some(model::Hash { hash_type: model::HashType::Pdq.into(), value: hash.to_vec() }),
-        ..model::QueryHash::default()
+/// A video with a frame a second.
+fn video(frames: &[PdqHash]) -> Hash {
+    let frame = |(pdq, second): (&PdqHash, u32)| Frame { pdq: *pdq, quality: 100, time_ms: second * 1_000 };
+    Hash::of_frames(&frames.iter().zip(0..).map(frame).collect::<Vec<_>>()).unwrap()
+}
+
+/// The distance of two hashes of one type: of videos that of the nearest two frames.
+fn nearest(one: &Hash, other: &Hash) -> u16 {
+    let (Some(of_one), Some(of_other)) = (one.frames(), other.frames()) else {
+        return one.distance(other).unwrap().0;
     };
+    let far = |frame: Frame| of_other.iter().map(move |other| distance(frame.pdq, other.pdq)).min();
+    of_one.iter().filter_map(far).min().unwrap().try_into().unwrap()
+}
+
+fn query(hashes: &[Hash]) -> pb::MatchQuery {
+    let hash =
+        |hash: &Hash| model::QueryHash { hash: Some(hash.clone().into()), ..model::QueryHash::default() };
     let hashed = pb::HashedContent { hashes: hashes.iter().map(hash).collect(), pdq_quality: None };
     pb::MatchQuery { content: Some(pb::match_query::Content::Hashed(hashed)) }
 }

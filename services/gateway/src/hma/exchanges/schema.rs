@@ -11,7 +11,7 @@ pub(crate) struct Api {
     /// HMA's name, by which exchanges have it too.
     pub(crate) name: &'static str,
     /// The settings of an exchange.
-    config: &'static [Field],
+    pub(crate) config: &'static [Field],
     /// Its credentials; `None` where it has none.
     pub(crate) credentials: Option<&'static [Field]>,
 }
@@ -23,16 +23,21 @@ pub(crate) struct Field {
     pub(crate) name: &'static str,
     /// The name in our settings and credentials.
     pub(crate) own: &'static str,
-    kind: Kind,
+    pub(crate) kind: Kind,
     pub(crate) required: bool,
     help: &'static str,
 }
 
+/// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
+    /// A text.
     Text,
+    /// A number, 0 or more.
     Number,
+    /// Numbers.
     SetOfNumber,
+    /// The URL of one of NCMEC's lists.
     Environment,
 }
 
@@ -147,7 +152,7 @@ impl Field {
     }
 
     /// Whether a value has the field's type.
-    fn takes(self, value: &Value) -> bool {
+    pub(crate) fn takes(self, value: &Value) -> bool {
         match self.kind {
             Kind::Text => value.is_string(),
             Kind::Number => value.is_u64(),

@@ -153,7 +153,12 @@ pub(crate) struct ClosedIncidentObject {
 }
 
 impl IncidentAsked {
-    fn read(&self) -> Result<(IncidentWords, Option<BankName>), Problem> {
+    /// What the request asks for.
+    ///
+    /// # Errors
+    ///
+    /// The field that does not fit.
+    pub(crate) fn read(&self) -> Result<(IncidentWords, Option<BankName>), Problem> {
         let words = IncidentWords {
             of: IncidentType::new(&self.of).map_err(|why| Problem::field("type", why))?,
             title: text("title", &self.title)?,
@@ -164,7 +169,12 @@ impl IncidentAsked {
 }
 
 impl SubscriptionAsked {
-    fn read(&self) -> Result<IncidentTypes, Problem> {
+    /// What the request asks for.
+    ///
+    /// # Errors
+    ///
+    /// The field that does not fit.
+    pub(crate) fn read(&self) -> Result<IncidentTypes, Problem> {
         match (&self.types, self.every_type) {
             (None, true) => Ok(IncidentTypes::Every),
             (Some(types), false) => IncidentTypes::only(types).map_err(|why| Problem::field("types", why)),

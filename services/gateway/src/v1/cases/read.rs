@@ -12,7 +12,7 @@ use crate::v1::values::{place, place_after};
 const WITHIN: [&str; 5] = ["contents.", "review.", "referral.", "measure.", "outcome."];
 
 /// Reads one word of a list.
-pub(super) fn word<T: Copy>(
+pub(crate) fn word<T: Copy>(
     field: &str,
     text: &str,
     all: &[T],
@@ -26,18 +26,18 @@ pub(super) fn word<T: Copy>(
 }
 
 /// Reads the id of a decision.
-pub(super) fn decision_id(text: &str) -> Result<[u8; 16], Problem> {
+pub(crate) fn decision_id(text: &str) -> Result<[u8; 16], Problem> {
     let id = hex::decode(text).and_then(|id| id.try_into().ok());
     id.ok_or_else(|| Problem::field("decision_id", "is 32 hexadecimal digits"))
 }
 
 /// Reads the number of something that may be left out; none has 0.
-pub(super) fn some_id(field: &str, id: Option<u64>) -> Result<Option<u64>, Problem> {
+pub(crate) fn some_id(field: &str, id: Option<u64>) -> Result<Option<u64>, Problem> {
     if id == Some(0) { Err(Problem::field(field, "is no id")) } else { Ok(id) }
 }
 
 /// Reads where a page begins, and its size.
-pub(super) fn page(after: Option<&str>, limit: Option<u16>) -> Result<CasesAfter, Problem> {
+pub(crate) fn page(after: Option<&str>, limit: Option<u16>) -> Result<CasesAfter, Problem> {
     if limit.is_some_and(|limit| !(1..=CASE_PAGE_MAX).contains(&limit)) {
         return Err(Problem::field("limit", format!("must be 1 to {CASE_PAGE_MAX}")));
     }
@@ -46,14 +46,14 @@ pub(super) fn page(after: Option<&str>, limit: Option<u16>) -> Result<CasesAfter
 }
 
 /// The `after` of the next page; `None` on the last page.
-pub(super) fn next_after(key: &[u8]) -> Result<Option<String>, Problem> {
+pub(crate) fn next_after(key: &[u8]) -> Result<Option<String>, Problem> {
     let unreadable = |_| Problem::of_code(Code::Internal, "the request failed for an internal reason");
     let key = DocumentKey::new(key).map_err(unreadable)?;
     Ok((key != DocumentKey::default()).then(|| place(&key)))
 }
 
 /// A failed call: where the bank refuses a field, that field is named as it was sent.
-pub(super) fn refused(error: CallError) -> Problem {
+pub(crate) fn refused(error: CallError) -> Problem {
     let named = (error.code() == Code::InvalidArgument).then(|| error.message().split_once(": ")).flatten();
     let field = named.and_then(|(path, why)| {
         let field = WITHIN.iter().find_map(|within| path.strip_prefix(within))?;

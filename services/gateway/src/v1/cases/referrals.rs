@@ -169,7 +169,12 @@ pub(crate) struct MeasuredReferral {
 }
 
 impl ReferralAsked {
-    fn read(self) -> Result<(ReferralWords, Vec<MemberName>), Problem> {
+    /// What the request asks for.
+    ///
+    /// # Errors
+    ///
+    /// The field that does not fit.
+    pub(crate) fn read(self) -> Result<(ReferralWords, Vec<MemberName>), Problem> {
         if self.body.is_empty() {
             return Err(Problem::field("body", "is the name of the authorised body"));
         }
@@ -217,7 +222,12 @@ impl OrderAsked {
 }
 
 impl MeasureAsked {
-    fn read(&self) -> Result<Measure, Problem> {
+    /// What the request asks for.
+    ///
+    /// # Errors
+    ///
+    /// The field that does not fit.
+    pub(crate) fn read(&self) -> Result<Measure, Problem> {
         let ground = |name: &String| word("ground", name, Ground::ALL, Ground::name);
         let measure = Measure {
             outcome: word("outcome", &self.outcome, MeasureOutcome::ALL, MeasureOutcome::name)?,

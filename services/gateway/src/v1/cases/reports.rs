@@ -37,7 +37,7 @@ pub(crate) struct ReportOptions {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReportAsked {
     /// The bank that matched.
-    bank: String,
+    pub(crate) bank: String,
     /// The item that matched.
     #[schema(minimum = 1)]
     item_id: Option<u64>,
@@ -186,7 +186,12 @@ pub(crate) struct ReviewedReport {
 }
 
 impl ReportAsked {
-    fn read(self) -> Result<ReportContents, Problem> {
+    /// What the request asks for.
+    ///
+    /// # Errors
+    ///
+    /// The field that does not fit.
+    pub(crate) fn read(self) -> Result<ReportContents, Problem> {
         let class =
             |(index, class): (usize, &String)| class_of_text(&format!("classification[{index}]"), class);
         let classes = self.classification.iter().enumerate().map(class).collect::<Result<Vec<_>, _>>()?;
@@ -214,7 +219,12 @@ impl ReportAsked {
 }
 
 impl ReviewAsked {
-    fn read(&self) -> Result<ReportReview, Problem> {
+    /// What the request asks for.
+    ///
+    /// # Errors
+    ///
+    /// The field that does not fit.
+    pub(crate) fn read(&self) -> Result<ReportReview, Problem> {
         let reason = |name: &String| word("opinion_reason", name, &OpinionReason::ALL, OpinionReason::name);
         let review = ReportReview {
             outcome: word("outcome", &self.outcome, ReportOutcome::ALL, ReportOutcome::name)?,

@@ -145,6 +145,9 @@ struct MatchObject {
     frame: u32,
     /// The way in which that frame was hashed.
     way: &'static str,
+    /// When the frame of the item's video is shown that the image is near, in milliseconds; left out where it is near an image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item_time_ms: Option<u32>,
     /// How the video that was asked about matches the item's; left out where a hash of another type matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     video: Option<EvidenceObject>,
@@ -290,6 +293,7 @@ impl From<&Match> for MatchObject {
             other_matches: found.other_matches,
             frame: found.rendition.frame,
             way: found.rendition.way.name(),
+            item_time_ms: found.item_time_ms,
             video: found.video.as_deref().map(Into::into),
             facts: found.facts.as_deref().map(Into::into),
         }

@@ -1,6 +1,6 @@
 //! `/v1/policy`: the policy of the caller's member, in the form of the command line's files.
 
-mod objects;
+pub(crate) mod objects;
 
 use axum::Json;
 use serde::{Deserialize, Serialize};

@@ -21,6 +21,9 @@ fn a_checkpoint_is_read_as_it_was_signed() {
     assert_eq!((&opened.checkpoint, opened.note.to_string()), (&checkpoint, note));
     assert_eq!((opened.checkpoint.tree(), opened.checkpoint.extensions()), (&head(), &extensions[..]));
     assert!(opened.cosignatures.is_empty());
+    // Whoever does not check the signatures reads the same.
+    assert_eq!(Checkpoint::unverified(opened.note.to_string().as_bytes()), Ok(checkpoint));
+    assert!(matches!(Checkpoint::unverified(b"nothing"), Err(OpenError::Note(_))));
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use vigie_audit::checkpoint::Checkpoint;
-use vigie_audit::note::Note;
 use vigie_audit::tree::{LeafIndex, NodeHash, Size, TreeHead, check_inclusion};
 use vigie_clients::{AuditClient, AuditLeaf, AuditPage, CallError, Code, Deadline};
 use vigie_consortium::MemberName;
@@ -89,8 +88,8 @@ impl Audit {
     /// The newest checkpoint, for a file that is checked later.
     pub(super) async fn checkpoint(&self) -> anyhow::Result<Unverified> {
         let note = self.note().await?;
-        let read = || anyhow::Ok(Note::parse(note.as_bytes())?.text().parse()?);
-        let checkpoint = read().context("the bank's newest checkpoint cannot be read")?;
+        let checkpoint =
+            Checkpoint::unverified(note.as_bytes()).context("the bank's newest checkpoint cannot be read")?;
         Ok(Unverified { note, checkpoint })
     }
 

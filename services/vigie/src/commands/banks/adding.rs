@@ -9,10 +9,10 @@ use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, stream};
 use tokio::sync::{mpsc, oneshot};
 use vigie_clients::{BankClient, IdempotencyKey};
-use vigie_formats::files::LeftOut;
+use vigie_formats::files::{BATCH_ITEMS, Batch, LeftOut};
 use vigie_model::{BankRef, ItemContent, ItemId, Sequence};
 
-use crate::commands::banks::hash_source::{BATCH_ITEMS, BadLines, Batch, HashSource};
+use crate::commands::banks::hash_source::{BadLines, HashSource};
 use crate::commands::banks::item_details::Said;
 use crate::commands::deadline::deadline as within;
 use crate::commands::stop::{STOPPING, StopRequests};

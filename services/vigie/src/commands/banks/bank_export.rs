@@ -66,7 +66,7 @@ struct Export<'a> {
 }
 
 impl Export<'_> {
-    async fn write(&self, to: &mut (dyn Write + '_), output: &Output) -> anyhow::Result<Counts> {
+    async fn write(&self, to: &mut (dyn Write + Send + '_), output: &Output) -> anyhow::Result<Counts> {
         let Self { client, args, held } = self;
         let failed = "cannot write the export";
         let progress = output.progress(*held, "writing");

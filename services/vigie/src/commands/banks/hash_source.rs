@@ -9,43 +9,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use indicatif::ProgressBar;
 use tokio::sync::mpsc;
-use vigie_formats::files::{BadLine, Entry, FileReader, Format, LeftOut, ReadOptions, Unknown, file_name};
-use vigie_model::{HashType, ItemContent};
+use vigie_formats::files::{
+    BadLine, Batch, FileReader, Format, LeftOut, ReadOptions, Survey, Unknown, file_name,
+};
+use vigie_model::ItemContent;
 
 use crate::cli::HashFileArgs;
 use crate::output::{Output, Printed, counted};
 
-/// Items of one batch: the most that the bank takes at once.
-pub(super) const BATCH_ITEMS: usize = 1_000;
-/// Bytes of one batch, about: a quarter of the message that the bank takes.
-const BATCH_BYTES: usize = 1 << 20;
 /// Bad lines that are reported one by one to a person.
 const BAD_LINES_SHOWN: u64 = 100;
-
-/// Items of the file up to a line, and the lines among them that are none.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    pub(super) items: Vec<ItemContent>,
-    /// Of the items, as they travel.
-    bytes: usize,
-    pub(super) bad: Vec<BadLine>,
-    /// The number of the last line, or record of a document.
-    pub(super) through: u64,
-}
-
-impl Batch {
-    fn is_full(&self) -> bool {
-        self.items.len() + self.bad.len() >= BATCH_ITEMS || self.bytes >= BATCH_BYTES
-    }
-}
-
-/// What an item takes in a message, at most: each part with its tag and length.
-fn wire_bytes(item: &ItemContent) -> usize {
-    const FRAME: usize = 8;
-    let hashes = item.hashes().iter().map(|hash| FRAME + hash.as_bytes().len());
-    let texts = item.labels().iter().map(AsRef::as_ref).chain(item.external_reference());
-    FRAME + hashes.chain(texts.map(|text: &str| FRAME + text.len())).sum::<usize>()
-}
 
 /// A file, and how it is read.
 #[derive(Debug, Clone)]
@@ -104,31 +77,11 @@ impl HashSource {
         };
         let source = Box::new(progress.wrap_read(source));
         let mut reader = FileReader::open(source, self.options.clone()).with_context(failed)?;
-        let mut batch = Batch::default();
-        for entry in reader.by_ref() {
-            let Entry { number, item } = entry.with_context(failed)?;
-            if number <= after {
-                continue;
-            }
-            batch.through = number;
-            match item {
-                Ok(item) => {
-                    batch.bytes += wire_bytes(&item);
-                    batch.items.push(item);
-                }
-                Err(bad) => batch.bad.push(bad),
-            }
-            if batch.is_full() {
-                let full = std::mem::replace(
-                    &mut batch,
-                    Batch { items: Vec::with_capacity(BATCH_ITEMS), ..Batch::default() },
-                );
-                if !hand_on(full) {
-                    return Ok(WholeFile { format: reader.format(), left_out: reader.left_out().clone() });
-                }
+        for batch in reader.batches(after) {
+            if !hand_on(batch.with_context(failed)?) {
+                break;
             }
         }
-        hand_on(batch);
         Ok(WholeFile { format: reader.format(), left_out: reader.left_out().clone() })
     }
 
@@ -165,43 +118,35 @@ impl HashSource {
         &self,
         bad_lines: &mut BadLines,
         output: &mut Output,
-    ) -> anyhow::Result<Survey> {
+    ) -> anyhow::Result<Surveyed> {
         let take = |survey: &mut Survey, items: Vec<ItemContent>| {
             survey.take(&items);
             Ok(())
         };
         let (survey, whole) = self.scan(Survey::default(), take, bad_lines, output).await?;
-        Ok(Survey { whole: Some(whole), ..survey })
+        Ok(Surveyed { survey, whole })
     }
 }
 
-/// What is in a file.
-#[derive(Debug, Default)]
-pub(super) struct Survey {
-    pub(super) items: u64,
-    hashes: BTreeMap<HashType, u64>,
-    whole: Option<WholeFile>,
+/// What is in a file that was read to its end.
+#[derive(Debug)]
+pub(super) struct Surveyed {
+    pub(super) survey: Survey,
+    whole: WholeFile,
 }
 
-impl Survey {
-    fn take(&mut self, items: &[ItemContent]) {
-        self.items += items.len() as u64;
-        for hash in items.iter().flat_map(ItemContent::hashes) {
-            *self.hashes.entry(hash.hash_type()).or_default() += 1;
-        }
-    }
-
+impl Surveyed {
     /// Shows what is in the file.
     pub(super) fn show(&self, path: &Path, bad_lines: &BadLines, output: &mut Output) -> Printed {
-        let Some(WholeFile { format, left_out }) = &self.whole else { return Ok(()) };
-        let types: Vec<String> = self.hashes.iter().map(|(of, count)| format!("{of} {count}")).collect();
+        let Self { survey, whole: WholeFile { format, left_out } } = self;
+        let types: Vec<String> = survey.hashes.iter().map(|(of, count)| format!("{of} {count}")).collect();
         let types = if types.is_empty() { "no hashes".to_owned() } else { types.join(", ") };
-        let (items, bad) = (counted(self.items, "item"), counted(bad_lines.count, "bad line"));
+        let (items, bad) = (counted(survey.items, "item"), counted(bad_lines.count, "bad line"));
         output.say(format!("{} ({format}): {items} ({types}); {bad}", path.display()))?;
         show_left_out(left_out, output);
-        let by_name = self.hashes.iter().map(|(of, count)| (of.to_string(), *count));
+        let by_name = survey.hashes.iter().map(|(of, count)| (of.to_string(), *count));
         output.object(&serde_json::json!({
-            "format": format.name(), "items": self.items, "hashes": by_name.collect::<BTreeMap<_, _>>(),
+            "format": format.name(), "items": survey.items, "hashes": by_name.collect::<BTreeMap<_, _>>(),
             "bad_lines": bad_lines.count, "withdrawn": left_out.withdrawn, "unknown": left_out.unknown, "dry_run": true
         }))
     }
@@ -274,37 +219,5 @@ impl BadLines {
     /// Ends the file of rejects.
     pub(super) fn finish(&mut self) -> anyhow::Result<()> {
         self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.flush()).context("cannot write the rejects")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_of_the_largest_items_stay_well_below_a_message() {
-        let pdq: Vec<String> =
-            (0..ItemContent::HASHES_MAX).map(|number| format!("\"{number:064x}\"")).collect();
-        let labels: Vec<String> =
-            (10..42).map(|number| format!("\"{}\"", number.to_string().repeat(64))).collect();
-        let line = format!(
-            "{{\"pdq\":[{}],\"labels\":[{}],\"external_reference\":\"{}\"}}\n",
-            pdq.join(","),
-            labels.join(","),
-            "x".repeat(ItemContent::EXTERNAL_REFERENCE_LEN_MAX)
-        );
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), line.repeat(1_500)).unwrap();
-        let mut batches = Vec::new();
-        let source = HashSource::new(file.path(), &HashFileArgs::default(), Vec::new());
-        let whole = source.read(0, &ProgressBar::hidden(), |batch| {
-            batches.push(batch);
-            true
-        });
-        assert_eq!(whole.unwrap().format, Format::JsonLines);
-        assert_eq!(batches.iter().map(|batch| batch.items.len()).sum::<usize>(), 1_500);
-        assert!(batches.iter().all(|batch| batch.bytes < 2 * BATCH_BYTES && batch.bad.is_empty()));
-        let largest = wire_bytes(&batches[0].items[0]);
-        assert!(largest > 64 * 32 + 32 * 128 + 512, "{largest}");
     }
 }

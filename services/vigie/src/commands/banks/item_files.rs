@@ -5,7 +5,7 @@ use std::path::Path;
 use vigie_formats::files::{file_name, video_of_file};
 use vigie_media::begins_as_picture;
 use vigie_media::video::{Sampling, begins_as_video};
-use vigie_model::fingerprint::VideoPartial;
+use vigie_model::fingerprint::{VideoPartial, hashes_of_video};
 use vigie_model::rendition::Way;
 use vigie_model::{Frame, Frames, Hash, ImageFingerprint, ItemContent, ItemDraft, Quality};
 
@@ -73,10 +73,7 @@ pub(super) async fn prepare(
 /// The item of an image. A PDQ hash that is not to be trusted is left out.
 fn item_of(path: &Path, fingerprint: &ImageFingerprint, labels: &[String]) -> Result<Prepared, ErrorLine> {
     let quality = fingerprint.picture.quality();
-    let trusted = quality >= Quality::FLOOR_DEFAULT;
-    let hashes = fingerprint.banked_hashes().into_iter();
-    let hashes = hashes.filter(|hash| trusted || !hash.hash_type().has_quality_floor()).collect();
-    Ok((content_of(path, hashes, labels)?, Seen::Picture(quality)))
+    Ok((content_of(path, fingerprint.trusted_hashes(), labels)?, Seen::Picture(quality)))
 }
 
 /// The item of a list of frames, which the list's file names.
@@ -92,10 +89,7 @@ fn item_of_video(path: &Path, hashed: HashedVideo, labels: &[String]) -> Result<
     let plain = video
         .banked(Way::Plain)
         .ok_or_else(|| invalid(format!("has more than {} frames that differ", ItemContent::FRAMES_MAX)))?;
-    let frames = |hash: &Hash| hash.frames().map_or(0, Frames::len);
-    let unbordered = video.banked(Way::Unbordered);
-    let unbordered = unbordered.filter(|other| frames(&plain) + frames(other) <= ItemContent::FRAMES_MAX);
-    let hashes = [plain].into_iter().chain(unbordered).chain(digests).collect();
+    let hashes = hashes_of_video(plain, video.banked(Way::Unbordered), digests);
     let content = content_of(path, hashes, labels)?;
     let seen = SeenVideo::of(&content, video.partial);
     Ok((content, Seen::Video(seen)))

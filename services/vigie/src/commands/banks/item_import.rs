@@ -72,9 +72,9 @@ fn report(done: &Done, bad_lines: u64, path: &Path, bank: &str, output: &mut Out
 
 /// Reads the whole file and shows what is in it.
 async fn survey(source: &HashSource, bad_lines: &mut BadLines, output: &mut Output) -> anyhow::Result<Exit> {
-    let survey = source.survey(bad_lines, output).await?;
-    survey.show(source.path(), bad_lines, output)?;
-    Ok(if bad_lines.count() == 0 && survey.items > 0 { Exit::Done } else { Exit::SomeInputsFailed })
+    let surveyed = source.survey(bad_lines, output).await?;
+    surveyed.show(source.path(), bad_lines, output)?;
+    Ok(if bad_lines.count() == 0 && surveyed.survey.items > 0 { Exit::Done } else { Exit::SomeInputsFailed })
 }
 
 /// Reads the whole file once and refuses it if any line is bad.

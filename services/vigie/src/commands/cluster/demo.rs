@@ -22,7 +22,7 @@ use vigie_pictures::{Alteration, draw, encode_jpeg, scene_name};
 
 use crate::cli::DemoArgs;
 use crate::commands::stop::StopRequests;
-use crate::local_cluster::{LocalCluster, LocalClusterConfig};
+use crate::local_cluster::{HttpAt, LocalCluster, LocalClusterConfig};
 use crate::output::{Exit, Output, counted, counted_as};
 
 /// The size of the drawn pictures, in pixels: that of a picture in a feed.
@@ -61,7 +61,10 @@ pub(crate) async fn run(args: DemoArgs, output: &mut Output) -> anyhow::Result<E
     let mut requests = StopRequests::listen();
     let folder =
         tempfile::Builder::new().prefix("vigie-demo-").tempdir().context("cannot make a temporary folder")?;
-    let mut cluster = LocalCluster::start(LocalClusterConfig::new(folder.path().join("data"))).await?;
+    // The console is for whoever stays.
+    let http = if args.keep { HttpAt::Beside } else { HttpAt::Off };
+    let config = LocalClusterConfig { http, ..LocalClusterConfig::new(folder.path().join("data")) };
+    let mut cluster = LocalCluster::start(config).await?;
     let shown = tokio::select! {
         shown = show(&args, folder.path(), &mut cluster, output) => shown,
         () = requests.next() => Err(anyhow!("stopped before its end")),
@@ -407,5 +410,8 @@ fn next_commands(cluster: &LocalCluster, pictures: &Path, output: &mut Output) -
     output.say(format!("  vigie match {}", pictures.display()))?;
     output.say(format!("  vigie item list {BANK}"))?;
     output.say("  vigie status")?;
+    if let Some(console) = cluster.console_url() {
+        output.say(format!("Or in a browser: {console}"))?;
+    }
     Ok(())
 }

@@ -121,9 +121,10 @@ async fn operator_key(cluster: &LocalCluster, data: &Path) -> anyhow::Result<Pat
 fn announce(cluster: &LocalCluster, operator: Option<&Path>, output: &mut Output) -> anyhow::Result<()> {
     let (frontend, coordinator, bank) =
         (cluster.frontend_url(), cluster.coordinator_url(), cluster.bank_url());
+    let console = cluster.console_url();
     output.object(&serde_json::json!({
         "ready": true, "frontend": frontend, "coordinator": coordinator, "bank": bank, "http": cluster.http_url(),
-        "telemetry": cluster.telemetry_url(), "operator_key": operator
+        "console": console, "telemetry": cluster.telemetry_url(), "operator_key": operator
     }))?;
     output.say("ready")?;
     output.say(format!("  frontend     {frontend}"))?;
@@ -131,6 +132,9 @@ fn announce(cluster: &LocalCluster, operator: Option<&Path>, output: &mut Output
     output.say(format!("  bank         {bank}"))?;
     if let Some(http) = cluster.http_url() {
         output.say(format!("  http         {http}"))?;
+    }
+    if let Some(console) = console {
+        output.say(format!("  console      {console}"))?;
     }
     if let Some(telemetry) = cluster.telemetry_url() {
         output.say(format!("  metrics      {telemetry}/metrics"))?;

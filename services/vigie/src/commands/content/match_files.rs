@@ -12,8 +12,9 @@ use vigie_clients::{CallError, Code, MatchClient, partial_match};
 use vigie_media::begins_as_picture;
 use vigie_media::video::begins_as_video;
 use vigie_model::{
-    Content, Coverage, Decoded, DecodedVideo, HashType, ItemId, Limit, MatchCall, Matched, MaxDistances,
-    MinCoverage, Quality, Rendition, SearchOptions, Sequence, Source, VideoRule, VideoRules, Way,
+    Content, Coverage, Decoded, DecodedVideo, HashType, ItemId, Limit, Match, MatchCall, Matched,
+    MaxDistances, MinCoverage, Quality, Rendition, SearchOptions, Sequence, Source, VideoRule, VideoRules,
+    Way,
 };
 
 use crate::cli::MatchArgs;
@@ -23,7 +24,7 @@ use crate::commands::content::media_file::{self, MediaFile};
 use crate::commands::deadline::deadline;
 use crate::commands::lines::{
     FramesObject, MatchLine, SkippedObject, Subject, UnmatchedLine, VideoObject, decision_words,
-    decode_failure, evidence_words,
+    decode_failure, likeness,
 };
 use crate::hash_file::QueryHashes;
 use crate::output::{
@@ -229,26 +230,8 @@ fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
         ))?;
     }
     for found in &matched.found.matches {
-        let reference = found.external_reference.as_deref().map_or(String::new(), |text| format!(", {text}"));
-        // Of a bank that another member shares without details.
-        let item =
-            if found.item == ItemId(0) { "an item".to_owned() } else { format!("item {}", found.item) };
-        let labels = if found.labels.is_empty() {
-            String::new()
-        } else {
-            format!(", labels {}", found.labels.join(" "))
-        };
-        let how = match &found.video {
-            Some(evidence) => evidence_words(evidence),
-            None => format!("{} at distance {}", found.hash_type, found.distance),
-        };
-        output.say(format!(
-            "{file}: {}, {item} of {}{reference}{labels}: {how} ({}{}){missed}{caveat}{gap}",
-            style::styled(style::BAD, "KNOWN"),
-            found.bank_name,
-            found.variant,
-            seen_as(found.rendition)
-        ))?;
+        let known = style::styled(style::BAD, "KNOWN");
+        output.say(format!("{file}: {known}, {}{missed}{caveat}{gap}", described(found)))?;
     }
     if let Some(decided) = &matched.decision {
         output.say(format!("{file}: {}", decision_words(decided)))?;
@@ -266,6 +249,22 @@ fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
         output.say(format!("{file}: there are more matches; see --limit"))?;
     }
     Ok(())
+}
+
+/// An item that matched, and how it does, for a person to read.
+fn described(found: &Match) -> String {
+    let reference = found.external_reference.as_deref().map_or(String::new(), |text| format!(", {text}"));
+    // Of a bank that another member shares without details.
+    let item = if found.item == ItemId(0) { "an item".to_owned() } else { format!("item {}", found.item) };
+    let labels =
+        if found.labels.is_empty() { String::new() } else { format!(", labels {}", found.labels.join(" ")) };
+    format!(
+        "{item} of {}{reference}{labels}: {} ({}{})",
+        found.bank_name,
+        likeness(found),
+        found.variant,
+        seen_as(found.rendition)
+    )
 }
 
 /// Which part of the picture was not searched, for a person to read.
@@ -369,7 +368,7 @@ fn line<'a>(
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::QueryMatches;
+    use vigie_model::{BankId, Distance, QueryMatches, Variant};
 
     use super::*;
 
@@ -397,5 +396,32 @@ mod tests {
         assert_eq!(said(0, 7), (false, ways.to_owned()));
         let frames = " (5 frames searched, at least 2 NOT SEARCHED)";
         assert_eq!(said(2, 7), (false, format!("{frames}{ways}")));
+    }
+
+    #[test]
+    fn a_still_of_a_video_is_told_with_the_time_of_its_frame() {
+        let mut found = Match {
+            item: ItemId(2),
+            bank: BankId(1),
+            bank_name: "films".parse().unwrap(),
+            external_reference: Some("known.mp4".into()),
+            labels: ["a".into(), "b".into()].into(),
+            hash_type: HashType::PDQ,
+            distance: Distance(4),
+            variant: Variant::FlipX,
+            exact: true,
+            other_matches: 0,
+            rendition: Rendition { frame: 0, way: Way::Unbordered },
+            added_at: None,
+            facts: None,
+            item_time_ms: Some(3_725_900),
+            video: None,
+        };
+        let item = "item 2 of films, known.mp4, labels a b: pdq at distance 4";
+        assert_eq!(described(&found), format!("{item} from the frame at 1:02:05 (flip-x, unbordered)"));
+        found.item_time_ms = None;
+        assert_eq!(described(&found), format!("{item} (flip-x, unbordered)"));
+        found.item_time_ms = Some(0);
+        assert_eq!(described(&found), format!("{item} from the frame at 0:00 (flip-x, unbordered)"));
     }
 }

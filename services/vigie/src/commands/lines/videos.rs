@@ -1,7 +1,7 @@
-//! Videos in lines for scripts: what was decoded of one, and how one matches an item.
+//! Videos in lines: what was decoded of one, how one matches an item, and which frame of one an image is near.
 
 use serde::Serialize;
-use vigie_model::{DecodedVideo, Source, VideoEvidence, VideoRuleKind, VideoSide};
+use vigie_model::{DecodedVideo, Match, Source, VideoEvidence, VideoRuleKind, VideoSide};
 
 /// What was decoded of a video.
 #[derive(Debug, Serialize)]
@@ -89,6 +89,18 @@ impl From<&VideoEvidence> for EvidenceObject {
             item: side(&evidence.item),
             rules: evidence.rules.iter().map(VideoRuleKind::name).collect(),
         }
+    }
+}
+
+/// How like the item is to what was asked about, for a person.
+pub(crate) fn likeness(found: &Match) -> String {
+    if let Some(evidence) = &found.video {
+        return evidence_words(evidence);
+    }
+    let Match { hash_type, distance, .. } = found;
+    match found.item_time_ms {
+        Some(time_ms) => format!("{hash_type} at distance {distance} from the frame at {}", clock(time_ms)),
+        None => format!("{hash_type} at distance {distance}"),
     }
 }
 

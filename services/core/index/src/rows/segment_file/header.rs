@@ -52,12 +52,13 @@ pub(super) struct Header {
 impl Layout {
     /// Places sections of these lengths, or `None` if an id comes twice or the lengths are beyond reason.
     ///
-    /// Small sections come first, so that they share what lies before the first large one.
+    /// Small sections come first, so that they share the blocks at the beginning. The large ones follow each other closely too: what
+    /// lies between sections is memory that holds nothing.
     pub(crate) fn place(lengths: &[(SectionId, usize)]) -> Option<Self> {
         if has_duplicates(lengths.iter().map(|(id, _)| *id)) {
             return None;
         }
-        // Each section begins at most one block more than it fills, and the header another.
+        // Sections share blocks, so there are at most as many as each would have by itself, and one for the header.
         let mut blocks_max = 1_usize;
         for (_, bytes) in lengths {
             blocks_max = blocks_max.checked_add(bytes / PAGE_BYTES + 2)?;
@@ -71,12 +72,10 @@ impl Layout {
         let (small, large): (Vec<_>, Vec<_>) = lengths.iter().partition(|(_, bytes)| *bytes < PAGE_BYTES);
         let mut sections = Vec::with_capacity(lengths.len());
         let mut end = header_bytes;
-        for (sizes, alignment) in [(small, ALIGNMENT), (large, PAGE_BYTES)] {
-            for (id, bytes) in sizes {
-                let start = end.checked_next_multiple_of(alignment)?;
-                end = start.checked_add(bytes)?;
-                sections.push((id, start..end));
-            }
+        for (id, bytes) in small.into_iter().chain(large) {
+            let start = end.checked_next_multiple_of(ALIGNMENT)?;
+            end = start.checked_add(bytes)?;
+            sections.push((id, start..end));
         }
         Some(Self { header_bytes, file_bytes: end, sections })
     }

@@ -134,15 +134,19 @@ fn what_was_never_written_is_zero() {
 }
 
 #[test]
-fn large_sections_begin_at_huge_pages_and_small_segments_are_small() {
+fn sections_lie_close_together() {
     let sections = sections(&[10, 2 << 20, 20, 5 << 20]);
     let image = forge::image(&borrowed(&sections), b"");
     let segment = forge::open(&image).unwrap();
-    for (id, bytes) in sections.iter().filter(|(_, bytes)| bytes.len() >= PAGE_BYTES) {
-        let start = segment.section(*id).unwrap().as_ptr() as usize - segment.maps[0].as_ptr() as usize;
-        assert!(start.is_multiple_of(PAGE_BYTES), "{} bytes at {start}", bytes.len());
+    let mut end = None;
+    for id in [10, 30, 20, 40].map(SectionId) {
+        let section = segment.section(id).unwrap();
+        let start = section.as_ptr().addr() - segment.maps[0].as_ptr().addr();
+        let follows = end.is_none_or(|end| (end..end + 64).contains(&start));
+        assert!(start.is_multiple_of(64) && follows, "{id:?} at {start}, after {end:?}");
+        end = Some(start + section.len());
     }
-    assert_eq!(image.len(), 9 << 20);
+    assert_eq!(end, Some(image.len()));
     assert!(small_image().len() < 2_048);
 }
 
@@ -162,6 +166,7 @@ fn any_flipped_bit_is_refused() {
 #[test]
 fn a_flipped_byte_of_a_large_segment_is_refused_with_its_place() {
     let image = forge::image(&borrowed(&sections(&[100, (4 << 20) + 5, 3 << 20])), b"");
+    let last = image.len() - (3 << 20);
     let check = |at: usize, expected: Option<&[u32]>| {
         let mut damaged = image.clone();
         damaged[at] ^= 0x10;
@@ -169,13 +174,14 @@ fn a_flipped_byte_of_a_large_segment_is_refused_with_its_place() {
         assert!((from..to).contains(&at), "{from}..{to} for {at}");
         assert_eq!(Some(sections.as_slice()), expected, "byte {at}");
     };
-    check(1 << 20, Some(&[10]));
+    check((2 << 20) - 1, Some(&[10, 20]));
     check(2 << 20, Some(&[20]));
     check((4 << 20) - 1, Some(&[20]));
-    check((6 << 20) + 4, Some(&[20]));
+    check(4 << 20, Some(&[20, 30]));
     // Padding, of which the damage harms nobody, but nothing that was changed is taken for whole.
-    check((8 << 20) - 1, Some(&[20]));
-    check((8 << 20) + 1, Some(&[30]));
+    check(last - 1, Some(&[20, 30]));
+    check(last, Some(&[20, 30]));
+    check(6 << 20, Some(&[30]));
     check(image.len() - 1, Some(&[30]));
 }
 

@@ -89,6 +89,7 @@ pub(crate) struct TriedMatch {
     other_matches: u32,
     frame: u32,
     way: Option<String>,
+    item_time_ms: Option<u32>,
     /// Milliseconds since 1970: when the item was added.
     added_at_unix_ms: Option<u64>,
     /// What the members say of the item.
@@ -140,7 +141,7 @@ impl PolicyObject {
     }
 
     /// Reads the policy, whose conditions may not compile.
-    pub(super) fn read(&self) -> Result<Policy, Problem> {
+    pub(crate) fn read(&self) -> Result<Policy, Problem> {
         let mut draft = PolicyDraft::default();
         for (at, rule) in self.bank.iter().enumerate() {
             let ratio = rule.ratio.map(MatchRatio::try_from).transpose();
@@ -171,7 +172,7 @@ impl PolicyObject {
     }
 
     /// The problem of a part, which is named as it was sent.
-    pub(super) fn problem(&self, fault: &PolicyFault) -> Problem {
+    pub(crate) fn problem(&self, fault: &PolicyFault) -> Problem {
         let list = match fault.list.as_str() {
             "banks" => "bank",
             "rules" => "rule",
@@ -198,7 +199,7 @@ impl TriedMatch {
         let facts = self.facts.map(|facts| facts.read(&within("facts"))).transpose()?;
         Ok(Match {
             video: None,
-            item_time_ms: None,
+            item_time_ms: self.item_time_ms,
             item: ItemId(self.item_id),
             bank: BankId(self.bank_id),
             bank_name: value(&within("bank"), &self.bank)?,
@@ -280,12 +281,14 @@ mod tests {
         let found = read(json!({
             "item_id": 9, "bank": "acme/known", "bank_id": 2, "external_reference": null, "labels": ["a"],
             "hash_type": "pdq", "distance": 4, "variant": "flip-x", "exact": true, "other_matches": 0, "frame": 0,
-            "way": "plain", "facts": { "positives": 2, "mine": "seen", "classes": ["iwf/category=A"] },
+            "way": "plain", "item_time_ms": 3_400,
+            "facts": { "positives": 2, "mine": "seen", "classes": ["iwf/category=A"] },
         }))
         .unwrap();
         let facts = found.facts.unwrap();
         assert_eq!((facts.positives, facts.mine), (2, Some(OpinionKind::Seen)));
         assert_eq!((found.distance, found.variant), (Distance(4), Variant::FlipX));
+        assert_eq!(found.item_time_ms, Some(3_400));
         for (wrong, field) in [
             (json!({ "bank": "a", "hash_type": "x" }), "matches[0].hash_type"),
             (json!({ "bank": "", "hash_type": "pdq" }), "matches[0].bank"),

@@ -72,6 +72,8 @@ struct Found {
     #[serde(default)]
     frame: u32,
     #[serde(default)]
+    item_time_ms: Option<u32>,
+    #[serde(default)]
     added_at_unix_ms: Option<u64>,
     #[serde(default)]
     facts: Option<FactsObject>,
@@ -133,7 +135,7 @@ impl Found {
         };
         Ok(Match {
             video: None,
-            item_time_ms: None,
+            item_time_ms: self.item_time_ms,
             item: ItemId(self.item_id),
             bank: BankId(self.bank_id),
             bank_name: self.bank.parse().context("bank")?,
@@ -166,7 +168,7 @@ mod tests {
     fn matches_are_read_as_they_are_printed() {
         let found = Match {
             video: None,
-            item_time_ms: None,
+            item_time_ms: Some(3_400),
             item: ItemId(9),
             bank: BankId(2),
             bank_name: "acme/known".parse().unwrap(),

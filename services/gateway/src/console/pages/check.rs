@@ -1,0 +1,195 @@
+//! Check: whether content is known, as a person reads it.
+//!
+//! Pictures, videos, hashes and a URL are sent by one form and answered on the page that it leads to, each by itself. Nothing of them is kept: the
+//! answer is gone when the person leaves the page. With JavaScript (`checking.js`) the answer comes into the page that has the form, beside the
+//! pictures that only the browser holds.
+
+mod kind;
+mod entered;
+mod asking;
+mod words;
+mod gaps;
+mod matched;
+mod answer;
+
+use axum::extract::State;
+use axum::routing::get;
+use maud::{Markup, html};
+use vigie_consortium::rights::Method;
+use vigie_model::Content;
+
+use crate::console::page::{Failed, Page};
+use crate::console::pages::check::answer::{Name, answers};
+use crate::console::pages::check::entered::{Entered, Fault, HASHES_MAX};
+use crate::console::parts::{self, Field, Tone};
+use crate::console::posted::Posted;
+use crate::console::route::Route;
+use crate::console::state::Console;
+use crate::console::visit::Visit;
+use crate::media::fetching::Fetched;
+
+/// The path of the page.
+const PATH: &str = "/console/check";
+/// Who may check.
+pub(crate) const RIGHTS: &[Method] = &[Method::Match];
+/// The most files of a form.
+const FILES_MAX: usize = 16;
+/// The longest text of hashes that stands in the form again, in bytes.
+const SHOWN_AGAIN_MAX: usize = 16 << 10;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![Route::form(PATH, RIGHTS, RIGHTS, get(show).post(check))]
+}
+
+/// The form for pictures, videos and hashes, with the place where answers come; nothing for a person who may not check.
+pub(crate) fn form(visit: &Visit) -> Markup {
+    html! {
+        @if visit.may_any(RIGHTS) {
+            div #check-answers {}
+            (fields(visit, &Filled::default(), false))
+        }
+    }
+}
+
+/// What the fields of the form hold, and what is wrong with it.
+#[derive(Debug, Default)]
+struct Filled<'a> {
+    hashes: &'a str,
+    url: &'a str,
+    files_fault: String,
+    hashes_fault: String,
+    url_fault: String,
+}
+
+impl Filled<'_> {
+    /// Whether something is wrong.
+    fn is_wrong(&self) -> bool {
+        [&self.files_fault, &self.hashes_fault, &self.url_fault].iter().any(|fault| !fault.is_empty())
+    }
+}
+
+async fn show(visit: Visit, State(console): State<Console>) -> Page {
+    page(&visit, &console, &Filled::default(), html! {})
+}
+
+fn page(visit: &Visit, console: &Console, filled: &Filled<'_>, answers: Markup) -> Page {
+    let main = html! {
+        p { (visit.t("check.intro")) }
+        div #check-answers {
+            @if filled.is_wrong() { (parts::notice(Tone::Bad, html! { (visit.t("check.wrong")) })) }
+            (answers)
+        }
+        (fields(visit, filled, console.fetcher.is_enabled()))
+    };
+    Page::new(visit.t("check.title"), main)
+}
+
+/// The form. `fetches`: whether a URL can be given.
+fn fields(visit: &Visit, filled: &Filled<'_>, fetches: bool) -> Markup {
+    let hashes = if filled.hashes.len() > SHOWN_AGAIN_MAX { "" } else { filled.hashes };
+    // Parts of the form that an answer renews, of those that the page has.
+    let renewed = match fetches {
+        true => "#check-files-fault,#check-hashes,#check-url",
+        false => "#check-files-fault,#check-hashes",
+    };
+    let fault = Some(&filled.files_fault).filter(|fault| !fault.is_empty());
+    html! {
+        form #check-form method="post" action=(PATH) enctype="multipart/form-data"
+            hx-post=(PATH) hx-encoding="multipart/form-data" hx-target="#check-answers" hx-select="#check-answers > *"
+            hx-swap="innerHTML" hx-select-oob=(renewed)
+            hx-disabled-elt="find button[type=submit]" hx-indicator="#check-busy"
+            data-reveal=(visit.t("check.preview.reveal")) data-hide=(visit.t("check.preview.hide"))
+            data-unreachable=(visit.t("check.unreachable")) {
+            (parts::hidden(visit))
+            div.field {
+                label for="f-files" { (visit.t("check.files")) }
+                input #f-files type="file" name="files" multiple accept="image/*,video/*" aria-describedby="check-files-fault f-files-hint";
+                div #check-files-fault { @if let Some(fault) = fault { p.fault { (fault) } } }
+                p.hint #f-files-hint { (visit.fill("check.files_hint", &[("most", &FILES_MAX)])) }
+            }
+            ul #check-previews.previews hidden {}
+            div #check-hashes {
+                (parts::area(&Field {
+                    name: "hashes",
+                    label: visit.t("check.hashes"),
+                    hint: &visit.fill("check.hashes_hint", &[("most", &HASHES_MAX)]),
+                    value: hashes,
+                    fault: &filled.hashes_fault,
+                    ..Field::default()
+                }, 3))
+            }
+            @if fetches {
+                div #check-url {
+                    (parts::field(&Field {
+                        name: "url",
+                        label: visit.t("check.url"),
+                        hint: visit.t("check.url_hint"),
+                        value: filled.url,
+                        kind: "url",
+                        fault: &filled.url_fault,
+                        ..Field::default()
+                    }))
+                }
+            }
+            div.row {
+                (parts::button(visit.t("check.submit"), Some('c')))
+                span #check-busy.busy role="status" { span { (visit.t("check.busy")) } }
+            }
+        }
+    }
+}
+
+/// Checks what the form has, and changes nothing.
+async fn check(visit: Visit, State(console): State<Console>, posted: Posted) -> Result<Page, Failed> {
+    let files: Vec<_> = posted.chosen("files").collect();
+    let mut filled = Filled { hashes: posted.field("hashes"), url: posted.field("url"), ..Filled::default() };
+    let entered = entered::read(filled.hashes).unwrap_or_else(|fault| {
+        filled.hashes_fault = explained(&visit, &fault);
+        Vec::new()
+    });
+    if files.len() > FILES_MAX {
+        filled.files_fault = visit.fill("check.too_many_files", &[("most", &FILES_MAX)]);
+    } else if files.is_empty() && filled.hashes.is_empty() && filled.url.is_empty() {
+        filled.files_fault = visit.t("check.nothing").to_owned();
+    }
+    let mut fetched: Option<Fetched> = None;
+    if !filled.is_wrong() && !filled.url.is_empty() {
+        match console.fetcher.fetch(filled.url).await {
+            Ok(file) => fetched = Some(file),
+            Err(problem) => filled.url_fault = problem.message,
+        }
+    }
+    if filled.is_wrong() {
+        return Ok(page(&visit, &console, &filled, html! {}));
+    }
+    let of_file = |bytes: &bytes::Bytes| match kind::is_video(bytes) {
+        true => Content::Video(bytes.clone()),
+        false => Content::Image(bytes.clone()),
+    };
+    let (mut names, mut contents) = (Vec::new(), Vec::new());
+    for (number, file) in files.iter().enumerate() {
+        names.push(Name::File { name: file.name.clone(), number });
+        contents.push(of_file(&file.bytes));
+    }
+    if let Some(file) = &fetched {
+        names.push(Name::Url);
+        contents.push(of_file(&file.bytes));
+    }
+    for Entered { line, types, content } in entered {
+        names.push(Name::Hash { line, types });
+        contents.push(content);
+    }
+    let outcomes = asking::ask(&visit, contents).await;
+    let answers = answers(&visit, console.clock.now(), &names, &outcomes);
+    Ok(page(&visit, &console, &filled, answers))
+}
+
+fn explained(visit: &Visit, fault: &Fault) -> String {
+    match fault {
+        Fault::TooMany => visit.fill("check.too_many_hashes", &[("most", &HASHES_MAX)]),
+        Fault::Lines(lines) => {
+            let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+            visit.fill("check.wrong_lines", &[("lines", &lines.join(", "))])
+        }
+    }
+}

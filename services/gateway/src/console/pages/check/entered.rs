@@ -1,0 +1,194 @@
+//! Hashes that a person enters: one a line, in the forms in which tools print them.
+//!
+//! | form | example |
+//! |---|---|
+//! | digits alone | `9f86d081...`, in hexadecimal or, where the type has it, base64 |
+//! | with the name of the type | `pdq:f8f8...`, `md5 d41d...`, `sha256=...` |
+//! | as digest programs print it | `d41d...  picture.jpg`, `MD5 (picture.jpg) = d41d...` |
+//! | as PDQ's programs print it | `f8f8...,87,picture.jpg`: the hash, its quality, the file |
+//! | of a video | lines of frames, or a list of them: the text forms of vPDQ |
+//!
+//! Digits without a name may be hashes of several types: all of these are searched.
+
+use vigie_hashes::frames::text::is_line;
+use vigie_model::{Content, Hash, HashType, Quality, QueryHash, Variant};
+
+/// The most hashes of a form.
+pub(super) const HASHES_MAX: usize = 64;
+/// How many wrong lines are named.
+const FAULTS_SHOWN: usize = 5;
+
+/// A content that is entered by its hashes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entered {
+    /// The line, from 1, in which it begins.
+    pub(super) line: usize,
+    /// The types that it may be of.
+    pub(super) types: Vec<HashType>,
+    /// What is searched.
+    pub(super) content: Content,
+}
+
+/// Why what was entered is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// These lines, from 1, are hashes of no type. At most [`FAULTS_SHOWN`] of them.
+    Lines(Vec<usize>),
+    /// More hashes than [`HASHES_MAX`].
+    TooMany,
+}
+
+/// Reads the hashes of a text. Empty lines are passed over.
+pub(super) fn read(text: &str) -> Result<Vec<Entered>, Fault> {
+    let mut lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()).peekable();
+    let (mut entered, mut wrong) = (Vec::new(), Vec::new());
+    while let Some((at, first)) = lines.next() {
+        if entered.len() == HASHES_MAX {
+            return Err(Fault::TooMany);
+        }
+        let mut whole = first.to_owned();
+        // A hash of a video goes on in the lines that follow.
+        if is_line(first) {
+            while let Some((_, next)) = lines.next_if(|(_, next)| is_line(next)) {
+                whole.push('\n');
+                whole.push_str(next);
+            }
+        } else if first.starts_with('[') {
+            while !whole.ends_with(']')
+                && let Some((_, next)) = lines.next()
+            {
+                whole.push_str(next);
+            }
+        }
+        match hashes_of(&whole) {
+            Some((hashes, pdq_quality)) => {
+                let types = hashes.iter().map(Hash::hash_type).collect();
+                let hashes =
+                    hashes.into_iter().map(|hash| QueryHash { hash, variant: Variant::Original }).collect();
+                let content = Content::Hashed { hashes, pdq_quality };
+                entered.push(Entered { line: at + 1, types, content });
+            }
+            None => wrong.push(at + 1),
+        }
+        if wrong.len() == FAULTS_SHOWN {
+            break;
+        }
+    }
+    if wrong.is_empty() { Ok(entered) } else { Err(Fault::Lines(wrong)) }
+}
+
+/// The hashes that a text may be, each of another type, and PDQ's quality where it is written beside.
+fn hashes_of(text: &str) -> Option<(Vec<Hash>, Option<Quality>)> {
+    if text.starts_with('[') || is_line(text.lines().next().unwrap_or_default()) {
+        return Hash::from_text(HashType::VPDQ, text).ok().map(|hash| (vec![hash], None));
+    }
+    if let Some((hash_type, rest)) = named(text) {
+        let digits = if hash_type == HashType::VPDQ { rest } else { first_word(rest) };
+        let hash = Hash::from_text(hash_type, digits).ok()?;
+        return Some((vec![hash], quality(rest)));
+    }
+    let digits = first_word(text);
+    let types = HashType::known().filter(|hash_type| *hash_type != HashType::VPDQ);
+    let hashes: Vec<Hash> = types.filter_map(|hash_type| Hash::from_text(hash_type, digits).ok()).collect();
+    let is_any = !hashes.is_empty();
+    is_any.then(|| (hashes, quality(text)))
+}
+
+/// The type that a text names, and what follows the name.
+fn named(text: &str) -> Option<(HashType, &str)> {
+    // OpenSSL writes SHA2-256.
+    let of = |name: &str| name.trim().to_ascii_lowercase().replace("sha2-", "sha").parse().ok();
+    let bracketed = text.split_once('(').and_then(|(name, rest)| {
+        let (_, digits) = rest.rsplit_once('=')?;
+        Some((of(name)?, digits.trim()))
+    });
+    bracketed.or_else(|| {
+        let (name, rest) = text.split_once([':', '=', ',', ' ', '\t'])?;
+        Some((of(name)?, rest.trim_start_matches([':', '=', ',', ' ', '\t'])))
+    })
+}
+
+fn first_word(text: &str) -> &str {
+    text.split([' ', '\t', ',']).next().unwrap_or_default()
+}
+
+/// The quality that PDQ's programs write behind a hash.
+fn quality(text: &str) -> Option<Quality> {
+    let digits = first_word(text);
+    let second = text.strip_prefix(digits)?.strip_prefix(',')?;
+    let quality: u64 = first_word(second.trim_start()).parse().ok()?;
+    (digits.len() == 64).then(|| Quality::new(quality).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn types(text: &str) -> Vec<Vec<HashType>> {
+        read(text).unwrap().into_iter().map(|entered| entered.types).collect()
+    }
+
+    #[test]
+    fn digits_without_a_name_are_all_that_they_may_be() {
+        let md5 = "01".repeat(16);
+        assert_eq!(types(&md5), [[HashType::MD5, HashType::URL_MD5]]);
+        assert_eq!(types(&"AB".repeat(32)), [[HashType::PDQ, HashType::SHA256, HashType::TEXT_SHA256]]);
+        assert_eq!(types(&"cd".repeat(20)), [[HashType::SHA1]]);
+        assert_eq!(types(&"ef".repeat(64)), [[HashType::SHA512]]);
+        assert_eq!(types("AQEBAQEBAQEBAQEBAQEBAQ=="), [[HashType::MD5, HashType::URL_MD5]]);
+    }
+
+    #[test]
+    fn names_and_the_forms_of_programs_are_read() {
+        let (md5, sha256) = ("01".repeat(16), "02".repeat(32));
+        for text in [
+            format!("md5:{md5}"),
+            format!("MD5 {md5}"),
+            format!("md5 = {md5}"),
+            format!("MD5 (a = b.jpg) = {md5}"),
+            format!("MD5(a.jpg)= {md5}"),
+        ] {
+            assert_eq!(types(&text), [[HashType::MD5]], "{text}");
+        }
+        assert_eq!(types(&format!("SHA2-256(a.jpg)= {sha256}")), [[HashType::SHA256]]);
+        assert_eq!(types(&format!("\n{md5}  a.jpg\n\n  {md5} *b.jpg\n")).len(), 2);
+        assert_eq!(read(&format!("\n\n{md5}")).unwrap()[0].line, 3);
+    }
+
+    #[test]
+    fn the_quality_beside_a_pdq_hash_is_kept() {
+        let pdq = "0f".repeat(32);
+        for text in [format!("{pdq},12,a.jpg"), format!("pdq:{pdq},12")] {
+            let [Entered { content: Content::Hashed { pdq_quality, .. }, .. }] = &read(&text).unwrap()[..]
+            else {
+                panic!("{text}")
+            };
+            assert_eq!(*pdq_quality, Quality::new(12).ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_form_of_a_video_hash_is_one_content() {
+        let frame = |number: u8| format!("{number},100,{},{number}.000", format!("{number:02x}").repeat(32));
+        let other = |number: u8| format!("{},100,{number}.000", format!("{number:02x}").repeat(32));
+        let md5 = "01".repeat(16);
+        let text = format!("{}\n{}\n{md5}\n{}", frame(1), frame(2), other(3));
+        let entered = read(&text).unwrap();
+        assert_eq!(entered.iter().map(|one| one.line).collect::<Vec<_>>(), [1, 3, 4]);
+        assert_eq!(entered[0].types, [HashType::VPDQ]);
+        let list = format!("[\"{}\",\n\"{}\"]", other(1), other(2));
+        assert_eq!(types(&list), [[HashType::VPDQ]]);
+        assert_eq!(types(&format!("vpdq:{}", list.replace('\n', ""))), [[HashType::VPDQ]]);
+    }
+
+    #[test]
+    fn wrong_lines_are_named_and_nothing_is_searched() {
+        let md5 = "01".repeat(16);
+        assert_eq!(read(&format!("{md5}\nhello\n{}", &md5[1..])), Err(Fault::Lines(vec![2, 3])));
+        assert_eq!(read(&format!("sha1:{md5}")), Err(Fault::Lines(vec![1])));
+        assert_eq!(read("[\"never closed\""), Err(Fault::Lines(vec![1])));
+        assert_eq!(read(&"x\n".repeat(100)), Err(Fault::Lines(vec![1, 2, 3, 4, 5])));
+        assert_eq!(read(&format!("{md5}\n").repeat(HASHES_MAX + 1)), Err(Fault::TooMany));
+        assert_eq!(read(" \n\t\n"), Ok(Vec::new()));
+    }
+}

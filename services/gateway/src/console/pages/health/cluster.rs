@@ -1,0 +1,185 @@
+//! The replicas of the parts of the list, as the coordinator sees them: for those who run the deployment.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+use vigie_clients::CallError;
+use vigie_consortium::rights::Method;
+use vigie_model::{HashCount, HashType, ReplicaState, ReplicaView, Topology};
+
+use crate::console::pages::health::away::away;
+use crate::console::pages::health::sentence::until;
+use crate::console::parts::{self, Column, Tone};
+use crate::console::state::Console;
+use crate::console::visit::Visit;
+use crate::problem::Problem;
+
+/// The most replicas that are shown.
+const REPLICAS_SHOWN: usize = 100;
+
+/// Whether the person may see addresses and machines: one whose roles may describe the topology, or everybody where there are no members. The call
+/// is made with the gateway's own credential, so nothing else checks it; while the bank cannot say who the person is, it is refused.
+pub(super) fn is_shown_to(visit: &Visit) -> bool {
+    visit.who.is_some() && visit.may(Method::DescribeTopology)
+}
+
+/// The topology; `None` where the gateway has no coordinator to ask.
+pub(super) async fn topology(console: &Console) -> Option<Result<Topology, CallError>> {
+    let coordinator = console.coordinator.as_ref()?;
+    Some(coordinator.describe_topology(until()).await)
+}
+
+/// The parts with their replicas, and the hashes of each type.
+pub(super) fn details(visit: &Visit, topology: Result<Topology, Problem>) -> Markup {
+    let topology = match topology {
+        Ok(topology) => topology,
+        Err(problem) => {
+            return parts::section(visit.t("health.parts.title"), away(visit, "health.parts.away", &problem));
+        }
+    };
+    let columns = [
+        Column::number(visit.t("health.parts.part")),
+        Column::words(visit.t("health.parts.replica")),
+        Column::words(visit.t("health.parts.state")),
+        Column::number(visit.t("health.parts.behind")),
+        Column::number(visit.t("health.parts.items")),
+        Column::number(visit.t("health.parts.hashes")),
+        Column::number(visit.t("health.parts.memory")),
+        Column::number(visit.t("health.parts.answers_in")),
+    ];
+    let rows = topology.replicas.iter().take(REPLICAS_SHOWN).map(|replica| row(visit, replica));
+    let count = visit.count("health.parts.count", topology.shard_count.map_or(0, |count| count.get().into()));
+    let ready = visit.count("health.parts.ready", topology.ready_count() as u64);
+    let left = topology.replicas.len().saturating_sub(REPLICAS_SHOWN);
+    let replicas = html! {
+        p { (count) " " (ready) }
+        (parts::table(visit.t("health.parts.title"), &columns, rows))
+        @if left > 0 { p { (visit.count("health.parts.more", left as u64)) } }
+    };
+    html! {
+        (parts::section(visit.t("health.parts.title"), replicas))
+        (parts::section(visit.t("health.types.title"), types(visit, &topology)))
+    }
+}
+
+fn row(visit: &Visit, replica: &ReplicaView) -> Vec<Markup> {
+    let number = |number: u64| html! { (visit.language.number(number)) };
+    let (tone, word) = match replica.state {
+        ReplicaState::Ready => (Tone::Good, "health.parts.is_ready"),
+        ReplicaState::NotReady => (Tone::Warn, "health.parts.not_ready"),
+        ReplicaState::Unreachable => (Tone::Bad, "health.parts.unreachable"),
+        ReplicaState::Refused => (Tone::Bad, "health.parts.refused"),
+    };
+    let unknown = || html! { "–" };
+    vec![
+        replica.identity.map_or_else(unknown, |identity| number(identity.shard().0.into())),
+        parts::digits(&replica.endpoint),
+        html! {
+            (parts::badge(tone, visit.t(word)))
+            @if replica.ejected { " " (parts::badge(Tone::Warn, visit.t("health.parts.ejected"))) }
+            @if !replica.reason.is_empty() { br; span.detail { (replica.reason) } }
+        },
+        number(replica.head.0.saturating_sub(replica.sequence.0)),
+        number(replica.items),
+        number(replica.hashes),
+        match replica.memory_bytes {
+            0 => unknown(),
+            bytes => html! { (visit.language.number(bytes.div_ceil(1 << 20))) " MiB" },
+        },
+        match replica.latency_us {
+            0 => unknown(),
+            us => html! { (visit.language.number(us)) " µs" },
+        },
+    ]
+}
+
+/// The hashes of each type: of each part those of the replica that has most, since its replicas have the same.
+fn types(visit: &Visit, topology: &Topology) -> Markup {
+    let totals = totals(&topology.replicas);
+    if totals.is_empty() {
+        return parts::empty(visit.t("health.types.none"));
+    }
+    let columns = [
+        Column::words(visit.t("health.types.type")),
+        Column::number(visit.t("health.types.hashes")),
+        Column::words(visit.t("health.types.search")),
+    ];
+    let rows = totals.iter().map(|(hash_type, total)| {
+        let search = match (total.is_searched, total.exact) {
+            (false, _) => "health.types.not_searched",
+            (true, true) => "health.types.exact",
+            (true, false) => "health.types.approximate",
+        };
+        let hashes = visit.language.number(total.hashes);
+        vec![html! { (hash_type) }, html! { (hashes) }, html! { (visit.t(search)) }]
+    });
+    parts::table(visit.t("health.types.title"), &columns, rows)
+}
+
+/// The hashes of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Total {
+    hashes: u64,
+    /// Every replica searches them.
+    is_searched: bool,
+    /// Every replica finds all of them within the distance.
+    exact: bool,
+}
+
+fn totals(replicas: &[ReplicaView]) -> BTreeMap<HashType, Total> {
+    let mut of_parts: BTreeMap<(HashType, u16), Total> = BTreeMap::new();
+    for replica in replicas {
+        let Some(identity) = replica.identity else { continue };
+        for &HashCount { hash_type, hashes, is_searched, exact, .. } in &replica.hash_counts {
+            let total = of_parts.entry((hash_type, identity.shard().0));
+            let total = total.or_insert(Total { hashes: 0, is_searched: true, exact: true });
+            total.hashes = total.hashes.max(hashes);
+            total.is_searched &= is_searched;
+            total.exact &= exact;
+        }
+    }
+    let mut totals: BTreeMap<HashType, Total> = BTreeMap::new();
+    for ((hash_type, _), part) in of_parts {
+        let total = totals.entry(hash_type).or_insert(Total { hashes: 0, is_searched: true, exact: true });
+        total.hashes += part.hashes;
+        total.is_searched &= part.is_searched;
+        total.exact &= part.exact;
+    }
+    totals.retain(|_, total| total.hashes > 0);
+    totals
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::{Sequence, ShardIdentity};
+
+    use super::*;
+
+    fn replica(shard: u16, hashes: u64, is_searched: bool) -> ReplicaView {
+        let identity = ShardIdentity::new(shard.into(), 2).unwrap();
+        let count = HashCount { hash_type: HashType::PDQ, hashes, is_searched, exact: true, recall: None };
+        ReplicaView {
+            endpoint: "http://a".to_owned(),
+            state: ReplicaState::Ready,
+            identity: Some(identity),
+            sequence: Sequence(1),
+            head: Sequence(1),
+            items: hashes,
+            hashes,
+            hash_counts: vec![count],
+            reason: String::new(),
+            memory_bytes: 0,
+            process_id: 0,
+            latency_us: 0,
+            in_flight: 0,
+            ejected: false,
+        }
+    }
+
+    #[test]
+    fn replicas_of_a_part_are_counted_once_and_parts_together() {
+        let totals = totals(&[replica(0, 5, true), replica(0, 4, true), replica(1, 7, false)]);
+        let pdq = Total { hashes: 12, is_searched: false, exact: true };
+        assert_eq!(totals, BTreeMap::from([(HashType::PDQ, pdq)]));
+    }
+}

@@ -1,0 +1,48 @@
+//! Review: what waits for a decision of a person, in a queue of kinds, each thing with a page on which keys decide.
+//!
+//! Content is only what the person's own browser holds: a picture that is chosen there is shown there, and never sent.
+
+mod calls;
+mod settings;
+mod said;
+mod facts;
+mod here;
+pub(crate) mod opinions;
+pub(crate) mod waiting;
+mod probation;
+mod queue;
+mod deciding;
+mod decision;
+mod outcome;
+mod dispute;
+
+use axum::routing::get;
+use vigie_consortium::rights::Method;
+
+use crate::console::route::Route;
+
+/// The methods of which one is needed to see the queue.
+const QUEUE: &[Method] = &[Method::ListDecisions, Method::ListDisputes, Method::ListMemberHolds];
+
+pub(crate) fn routes() -> Vec<Route> {
+    let settings = get(settings::show).post(settings::keep);
+    let decision = get(decision::show).post(outcome::decide);
+    let dispute = get(dispute::show).post(dispute::resolve);
+    vec![
+        Route::page("/console/review", QUEUE, get(queue::show)),
+        Route::form("/console/review/settings", QUEUE, QUEUE, settings),
+        Route::form(
+            "/console/review/decisions/{id}",
+            &[Method::GetDecision],
+            &[Method::SetDecisionOutcome],
+            decision,
+        ),
+        Route::page("/console/review/decisions/{id}/next", &[Method::ListDecisions], get(outcome::skip)),
+        Route::form(
+            "/console/review/disputes/{item}",
+            &[Method::ListDisputes],
+            &[Method::ResolveDispute],
+            dispute,
+        ),
+    ]
+}

@@ -1,0 +1,26 @@
+//! What an item says of itself, as names with values.
+
+use maud::{Markup, html};
+use vigie_clients::DescribedItem;
+
+use crate::console::parts;
+use crate::console::visit::Visit;
+
+/// When the item was added and by whom, its labels, classes, note and reference; those that it has.
+pub(super) fn of_item(visit: &Visit, item: &DescribedItem) -> Vec<(&'static str, Markup)> {
+    let labels = item.labels.join(", ");
+    let classes: Vec<String> = item.details.classification.iter().map(ToString::to_string).collect();
+    let (classes, note) = (classes.join(", "), item.details.note.to_string());
+    let mut facts = vec![(visit.t("review.fact.added"), parts::time(visit, item.added_at))];
+    let texts = [
+        ("review.fact.contributor", &item.contributor),
+        ("review.fact.labels", &labels),
+        ("review.fact.classes", &classes),
+        ("review.fact.note", &note),
+        ("review.fact.reference", &item.external_reference),
+    ];
+    for (key, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
+        facts.push((visit.t(key), html! { (text) }));
+    }
+    facts
+}

@@ -1,0 +1,104 @@
+//! Items that are held for the person's member alone.
+
+use axum::extract::Path;
+use maud::{Markup, html};
+use vigie_clients::MemberHeldItem;
+use vigie_consortium::rights::Method;
+use vigie_model::ItemId;
+
+use super::calls::{item_of, unseen};
+use crate::console::page::{Done, Failed};
+use crate::console::parts::{self, Tone};
+use crate::console::posted::Posted;
+use crate::console::visit::Visit;
+
+/// The page to which a form leads back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Back {
+    /// The page of the item.
+    Item,
+    /// The page of the dispute about it.
+    Dispute,
+    /// The queue of what is held.
+    Queue,
+}
+
+impl Back {
+    /// The word in forms.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Item => "item",
+            Self::Dispute => "dispute",
+            Self::Queue => "queue",
+        }
+    }
+
+    /// The page that a form names; that of the item where it names none.
+    pub(super) fn of(posted: &Posted) -> Self {
+        let name = posted.field("back");
+        [Self::Dispute, Self::Queue].into_iter().find(|one| one.name() == name).unwrap_or(Self::Item)
+    }
+
+    /// Leads there, where `done.<key>` is said.
+    pub(super) fn saying(self, item: ItemId, key: &str) -> Done {
+        match self {
+            Self::Item => Done::saying(&format!("/console/items/{}", item.0), key, &[]),
+            Self::Dispute => Done::saying(&format!("/console/review/disputes/{}", item.0), key, &[]),
+            Self::Queue => Done::saying("/console/review", key, &[("kind", "held")]),
+        }
+    }
+}
+
+/// The button that lets an item match again.
+pub(super) fn lift_button(visit: &Visit, item: ItemId, back: Back) -> Markup {
+    let path = format!("/console/items/{}/lift-here", item.0);
+    html! {
+        @if visit.may(Method::SetMemberHold) {
+            (parts::action(visit, &path, &[("back", back.name())], visit.t("opinions.here.lift"), None))
+        }
+    }
+}
+
+/// Whether an item is held for the person's member, with the button that changes it.
+pub(super) fn section(visit: &Visit, item: ItemId, held: Option<&MemberHeldItem>, back: Back) -> Markup {
+    let path = format!("/console/items/{}/hold-here", item.0);
+    html! {
+        h3 { (visit.t("opinions.here.title")) }
+        @match held {
+            Some(held) => {
+                p {
+                    (parts::badge(Tone::Warn, visit.t("opinions.here.held"))) " "
+                    (why(visit, held)) " " (parts::time(visit, held.since))
+                }
+                (lift_button(visit, item, back))
+            }
+            None => {
+                p { (visit.t("opinions.here.not_held")) }
+                @if visit.may(Method::SetMemberHold) {
+                    (parts::action(visit, &path, &[("back", back.name())], visit.t("opinions.here.hold"), None))
+                }
+            }
+        }
+    }
+}
+
+/// By whom an item is held.
+pub(super) fn why(visit: &Visit, held: &MemberHeldItem) -> &'static str {
+    visit.t(if held.flooded { "opinions.here.flooded" } else { "opinions.here.by_member" })
+}
+
+pub(super) async fn hold(visit: Visit, Path(item): Path<String>, posted: Posted) -> Result<Done, Failed> {
+    set(&visit, &item, &posted, true).await
+}
+
+pub(super) async fn lift(visit: Visit, Path(item): Path<String>, posted: Posted) -> Result<Done, Failed> {
+    set(&visit, &item, &posted, false).await
+}
+
+async fn set(visit: &Visit, item: &str, posted: &Posted, held: bool) -> Result<Done, Failed> {
+    let item = item_of(item)?;
+    let opinions = visit.caller.opinions();
+    let set = opinions.set_member_hold(&[item], held, posted.once(), visit.deadline()).await;
+    visit.wrote(set.map_err(unseen)?.sequence);
+    Ok(Back::of(posted).saying(item, if held { "held_here" } else { "lifted_here" }))
+}

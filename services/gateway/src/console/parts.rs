@@ -1,0 +1,116 @@
+//! Building blocks of pages. Each is markup that a screen reader, a keyboard and a narrow screen can use.
+
+mod time;
+mod fields;
+mod table;
+mod entered;
+
+use maud::{Markup, html};
+
+use crate::console::posted::{CSRF_FIELD, ONCE_FIELD, new_once};
+use crate::console::visit::Visit;
+
+pub(crate) use entered::{Entered, refusal};
+pub(crate) use fields::{Field, area, checkbox, choice, field};
+pub(crate) use table::{Column, facts, pager, table};
+pub(crate) use time::{age, date, time};
+
+/// The colour of a badge or a notice. What it says is in its words as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Neither good nor bad.
+    Plain,
+    /// As it should be.
+    Good,
+    /// To be looked at.
+    Warn,
+    /// Wrong, or known content.
+    Bad,
+}
+
+impl Tone {
+    /// The class of the style.
+    pub(crate) const fn class(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Good => "good",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// A form that changes something: with the session's token, and a name that makes it one write.
+pub(crate) fn form(visit: &Visit, action: &str, body: Markup) -> Markup {
+    html! {
+        form method="post" action=(action) { (hidden(visit)) (body) }
+    }
+}
+
+/// A form with files.
+pub(crate) fn upload(visit: &Visit, action: &str, body: Markup) -> Markup {
+    html! {
+        form method="post" action=(action) enctype="multipart/form-data" { (hidden(visit)) (body) }
+    }
+}
+
+/// The hidden fields of every form that changes something, for a form with attributes of its own.
+pub(crate) fn hidden(visit: &Visit) -> Markup {
+    html! {
+        input type="hidden" name=(CSRF_FIELD) value=(visit.csrf);
+        input type="hidden" name=(ONCE_FIELD) value=(new_once());
+    }
+}
+
+/// A button that sends a form of its own with fixed values, such as "Hold". `key`: the key that presses it.
+pub(crate) fn action(
+    visit: &Visit,
+    path: &str,
+    values: &[(&str, &str)],
+    label: &str,
+    key: Option<char>,
+) -> Markup {
+    html! {
+        form.action method="post" action=(path) {
+            (hidden(visit))
+            @for (name, value) in values { input type="hidden" name=(name) value=(value); }
+            (button(label, key))
+        }
+    }
+}
+
+/// The button of a form. `key`: the key that presses it.
+pub(crate) fn button(label: &str, key: Option<char>) -> Markup {
+    html! {
+        button type="submit" data-key=[key] aria-keyshortcuts=[key] {
+            (label)
+            @if let Some(key) = key { " " kbd aria-hidden="true" { (key) } }
+        }
+    }
+}
+
+/// A word with a colour.
+pub(crate) fn badge(tone: Tone, word: &str) -> Markup {
+    html! { span.badge.(tone.class()) { (word) } }
+}
+
+/// A sentence that stands out.
+pub(crate) fn notice(tone: Tone, body: Markup) -> Markup {
+    let role = if tone == Tone::Bad { "alert" } else { "status" };
+    html! { div.notice.(tone.class()) role=(role) { (body) } }
+}
+
+/// The sentence in the place of a list without entries.
+pub(crate) fn empty(sentence: &str) -> Markup {
+    html! { p.empty { (sentence) } }
+}
+
+/// A hash or another long text of digits, to be copied as a whole.
+pub(crate) fn digits(text: &str) -> Markup {
+    html! { code.digits { (text) } }
+}
+
+/// A part of a page with a heading.
+pub(crate) fn section(heading: &str, body: Markup) -> Markup {
+    html! { section { h2 { (heading) } (body) } }
+}

@@ -1,0 +1,68 @@
+//! Every page that links lead to, as those see it who may see most.
+
+use std::env;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::gateway::filled::{Filled, HOSTILE, Person};
+use crate::node::Node;
+use crate::tasks::pictures;
+
+/// How long a script may take: a busy machine with two cores needs a multiple of what an idle one does.
+pub(crate) const WITHIN: Duration = Duration::from_secs(300);
+
+/// What a script has to know of a cluster.
+pub(crate) fn described(filled: &Filled, person: &Person) -> Value {
+    let texts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services/gateway/src/console/text/en");
+    let names = std::fs::read_dir(texts).unwrap().map(|file| file.unwrap().path());
+    let names: Vec<String> =
+        names.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    json!({
+        "origin": filled.cluster.http_url().unwrap(), "key": person.key, "operator": filled.operator.key,
+        "host": filled.host.key, "items": filled.items, "texts": names, "special": filled.special_pages(),
+    })
+}
+
+/// The folder for pictures of the pages.
+fn screenshots() -> String {
+    let folder = env::var("VIGIE_SCREENSHOTS").unwrap_or_else(|_| {
+        let target = env::var("CARGO_TARGET_DIR")
+            .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../target").into());
+        format!("{target}/console-screenshots")
+    });
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_has_no_barrier_and_stays_at_home() {
+    let Some(node) = Node::open() else { return };
+    let filled = Filled::plain().await;
+    let mut asked = described(&filled, &filled.everything);
+    asked["screenshots"] = json!(screenshots());
+    println!("{}", node.run("pages.mjs", &asked, WITHIN).await);
+    filled.cluster.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_text_of_a_bank_or_a_person_becomes_markup() {
+    let Some(node) = Node::open() else { return };
+    let filled = Filled::with(HOSTILE, 20).await;
+    let mut asked = described(&filled, &filled.everything);
+    asked["hostile"] = json!(HOSTILE);
+    println!("{}", node.run("hostile.mjs", &asked, WITHIN).await);
+    filled.cluster.stop().await.unwrap();
+}
+
+/// Serves a console with something on every page until it is interrupted, and prints its address and a key.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "does not end; for people who look at the pages, and for those who write scripts"]
+async fn serve_a_filled_console() {
+    let filled = Filled::plain().await;
+    let mut asked = described(&filled, &filled.everything);
+    pictures(&filled, &mut asked).await;
+    println!("{asked}");
+    std::future::pending::<()>().await;
+}

@@ -1,0 +1,5 @@
+//! Members, what they share, and their policies.
+
+mod members;
+mod sharing;
+mod policies;
