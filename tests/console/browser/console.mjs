@@ -69,17 +69,18 @@ export async function person(browser, key, options = {}) {
   return page;
 }
 
-/** Looks for barriers in a page as it is shown. */
-export async function barriers(page, view) {
+/** Looks for barriers in a page as it is shown: by all rules, or by those alone that are named. */
+export async function barriers(page, view, rules) {
   // Through the debugger's channel: the page's own policy refuses scripts from elsewhere.
   await page.evaluate(`if (!window.axe) { ${axe} }`);
-  const violations = await page.evaluate(async (tags) => {
-    const { violations } = await window.axe.run(document, { runOnly: { type: "tag", values: tags }, resultTypes: ["violations"] });
+  const runOnly = rules ? { type: "rule", values: rules } : { type: "tag", values: TAGS };
+  const violations = await page.evaluate(async (runOnly) => {
+    const { violations } = await window.axe.run(document, { runOnly, resultTypes: ["violations"] });
     return violations.map(({ id, help, nodes }) => {
       const what = nodes.slice(0, 3).map((node) => `${node.target.join(" ")} (${node.failureSummary.replace(/\s+/g, " ").slice(0, 160)})`);
       return `${id}: ${help}: ${nodes.length} of ${what.join("; ")}`;
     });
-  }, TAGS);
+  }, runOnly);
   return violations.map((violation) => `${view}: ${violation}`);
 }
 

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use crate::console::posted::{CSRF_FIELD, ONCE_FIELD, new_once};
 use crate::console::visit::Visit;
 
-pub(crate) use entered::{Entered, refusal};
+pub(crate) use entered::{Entered, Refused, boxes, refusal};
 pub(crate) use fields::{Field, area, checkbox, choice, field};
 pub(crate) use table::{Column, facts, pager, table};
 pub(crate) use time::{age, date, time};

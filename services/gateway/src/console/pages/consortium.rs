@@ -1,6 +1,5 @@
 //! Who takes part: members with their principals and keys, what they share, and their policies.
 
-mod entered;
 mod day;
 pub(crate) mod members;
 pub(crate) mod sharing;

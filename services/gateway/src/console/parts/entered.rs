@@ -1,4 +1,4 @@
-//! What a person has entered in a form that was refused, so that the form comes again with it.
+//! Forms that are shown again: with what was entered, and with what was refused of it.
 
 use http::StatusCode;
 use maud::{Markup, html};
@@ -8,51 +8,82 @@ use crate::console::parts::fields::Field;
 use crate::console::posted::Posted;
 use crate::problem::Problem;
 
-/// What was entered, and what is wrong with it. Nothing for a form that is shown for the first time.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Entered<'a> {
-    sent: Option<(&'a Posted, &'a Problem)>,
+/// Why a form was refused.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The field of the form at fault; `None` where it is the form as a whole.
+    field: Option<String>,
+    why: String,
+    status: StatusCode,
 }
 
-impl<'a> Entered<'a> {
-    /// A form that was refused.
-    pub(crate) const fn refused(posted: &'a Posted, why: &'a Problem) -> Self {
-        Self { sent: Some((posted, why)) }
+impl Refused {
+    /// A field of the form that does not fit, and why.
+    pub(crate) fn field(field: &str, why: impl Into<String>) -> Self {
+        Self { field: Some(field.to_owned()), why: why.into(), status: StatusCode::BAD_REQUEST }
     }
 
-    /// Whether the form was refused.
-    pub(crate) const fn is_refused(self) -> bool {
-        self.sent.is_some()
+    /// Sorts a failure out: what a person can mend in the form is shown there. Everything else is a page of its own: a thing that is not
+    /// there, or that the person may not change, and a service that does not answer.
+    ///
+    /// # Errors
+    ///
+    /// The failure is none of what was entered.
+    pub(crate) fn of(problem: impl Into<Problem>) -> Result<Self, Failed> {
+        refusal(problem).map(Self::from)
     }
 
-    /// What was entered in a field.
-    pub(crate) fn value(self, name: &str) -> &'a str {
-        self.sent.map_or("", |(posted, _)| posted.field(name))
-    }
-
-    /// Whether a box was ticked.
-    pub(crate) fn is_ticked(self, name: &str, value: &str) -> bool {
-        self.sent.is_some_and(|(posted, _)| posted.fields(name).any(|ticked| ticked == value))
-    }
-
-    /// What is wrong with a field; empty for nothing.
-    pub(crate) fn fault(self, name: &str) -> &'a str {
-        let is_it = |why: &&Problem| why.field.as_deref().map(of_form) == Some(name);
-        self.sent.map(|(_, why)| why).filter(is_it).map_or("", reason)
-    }
-
-    /// A field of the form with what was entered in it.
-    pub(crate) fn field(self, name: &'a str, label: &'a str) -> Field<'a> {
-        Field { name, label, value: self.value(name), fault: self.fault(name), ..Field::default() }
-    }
-
-    /// The sentence that the form was not carried out, and why; nothing for a form that is shown for the first time.
-    pub(crate) fn why(self, refused: &str) -> Markup {
-        html! {
-            @if let Some((_, why)) = self.sent {
-                div.notice.bad role="alert" { p { (refused) } p { (reason(why)) } }
+    /// The same, where a refusal for want of a right or of a thing is about what was entered in a field.
+    ///
+    /// # Errors
+    ///
+    /// The failure is none of what was entered.
+    pub(crate) fn of_field(field: &str, problem: impl Into<Problem>) -> Result<Self, Failed> {
+        let problem = problem.into();
+        match problem.status {
+            StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => {
+                Ok(Self { field: Some(field.to_owned()), ..Self::from(problem) })
             }
+            _ => Self::of(problem),
         }
+    }
+
+    /// The status of the page that shows the form again.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+/// The field is that of the problem, or the one that a service names before the reason.
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        let Problem { status, message, field, .. } = problem;
+        let (field, why) = match field {
+            Some(field) => {
+                let why = message.strip_prefix(&field).and_then(|rest| rest.strip_prefix(": "));
+                let why = why.unwrap_or(&message).to_owned();
+                (Some(of_form(&field).to_owned()), why)
+            }
+            None => match message.split_once(": ") {
+                Some((path, why)) if is_field(path) => (Some(path.to_owned()), why.to_owned()),
+                _ => (None, message),
+            },
+        };
+        Self { field, why, status }
+    }
+}
+
+/// Why a form was refused, where a person can do something about it.
+///
+/// # Errors
+///
+/// The failure is a page of its own.
+pub(crate) fn refusal(problem: impl Into<Problem>) -> Result<Problem, Failed> {
+    let problem = problem.into();
+    match problem.status {
+        StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Err(Failed::not_there()),
+        status if status.is_server_error() => Err(problem.into()),
+        _ => Ok(problem),
     }
 }
 
@@ -63,20 +94,80 @@ fn of_form(field: &str) -> &str {
     own.strip_suffix("_unix_ms").unwrap_or(own)
 }
 
-/// The reason without the name of the field before it.
-fn reason(why: &Problem) -> &str {
-    let field = why.field.as_deref().unwrap_or_default();
-    why.message.strip_prefix(field).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&why.message)
+/// Whether a text is the name of a field, as services begin a refusal of it.
+fn is_field(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
-/// Why a form was refused, where a person can do something about it in the form. Everything else is a page of its own: a thing that is not there, or
-/// that the person may not change, and a service that does not answer.
-pub(crate) fn refusal(why: impl Into<Problem>) -> Result<Problem, Failed> {
-    let why = why.into();
-    match why.status {
-        StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Err(Failed::not_there()),
-        status if status.is_server_error() => Err(why.into()),
-        _ => Ok(why),
+/// What a form holds when it is shown. Nothing was entered in one that is shown for the first time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Entered<'a> {
+    posted: Option<&'a Posted>,
+    refused: Option<&'a Refused>,
+}
+
+impl<'a> Entered<'a> {
+    /// What was sent, and why it was refused.
+    pub(crate) const fn again(posted: &'a Posted, refused: &'a Refused) -> Self {
+        Self { posted: Some(posted), refused: Some(refused) }
+    }
+
+    /// What was sent, with nothing wrong in it.
+    pub(crate) const fn kept(posted: &'a Posted) -> Self {
+        Self { posted: Some(posted), refused: None }
+    }
+
+    /// Whether the form was refused.
+    pub(crate) const fn is_refused(self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// Whether something was entered in one of these fields.
+    pub(crate) fn has_any(self, names: &[&str]) -> bool {
+        self.posted.is_some_and(|posted| names.iter().any(|name| !posted.field(name).is_empty()))
+    }
+
+    /// The text of a field: what was entered, or else what it holds at first.
+    pub(crate) fn value(self, name: &str, first: &'a str) -> &'a str {
+        self.posted.map_or(first, |posted| posted.field(name))
+    }
+
+    /// Whether a box is ticked: as it was sent, or else as it is at first.
+    pub(crate) fn ticked(self, name: &str, value: &str, first: bool) -> bool {
+        self.posted.map_or(first, |posted| posted.fields(name).any(|sent| sent == value))
+    }
+
+    /// What is wrong with a field; empty where nothing is.
+    pub(crate) fn fault(self, name: &str) -> &'a str {
+        match self.refused {
+            Some(refused) if refused.field.as_deref() == Some(name) => &refused.why,
+            _ => "",
+        }
+    }
+
+    /// A field of the form, empty at first, with what was entered in it.
+    pub(crate) fn field(self, name: &'a str, label: &'a str) -> Field<'a> {
+        Field { name, label, value: self.value(name, ""), fault: self.fault(name), ..Field::default() }
+    }
+
+    /// The notice above a form that was refused: this sentence, and why.
+    pub(crate) fn notice(self, sentence: &str) -> Markup {
+        html! {
+            @if let Some(refused) = self.refused {
+                div.notice.bad role="alert" { p { (sentence) } p { (refused.why) } }
+            }
+        }
+    }
+}
+
+/// A group of boxes with its heading, and with what is wrong with it; empty where nothing is.
+pub(crate) fn boxes(legend: &str, fault: &str, boxes: &Markup) -> Markup {
+    html! {
+        fieldset.boxes {
+            legend { (legend) }
+            @if !fault.is_empty() { p.fault { (fault) } }
+            (boxes)
+        }
     }
 }
 
@@ -84,10 +175,19 @@ pub(crate) fn refusal(why: impl Into<Problem>) -> Result<Problem, Failed> {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check(problem: Problem, field: Option<&str>, why: &str) {
+        let refused = Refused::of(problem).unwrap();
+        assert_eq!((refused.field.as_deref(), refused.why.as_str()), (field, why));
+    }
+
     #[test]
-    fn a_reason_does_not_repeat_the_name_of_its_field() {
-        assert_eq!(reason(&Problem::field("title", "is too long")), "is too long");
-        assert_eq!(reason(&Problem::bad("title: is too long")), "title: is too long");
+    fn what_a_person_can_mend_is_a_fault_of_its_field() {
+        let long = "a text has at most 128 bytes here, not 130";
+        check(Problem::bad(format!("display_name: {long}")), Some("display_name"), long);
+        check(Problem::field("name", "is no name"), Some("name"), "is no name");
+        let whole = Problem::new(StatusCode::CONFLICT, "the bank acme/known: is taken");
+        check(whole, None, "the bank acme/known: is taken");
     }
 
     #[test]
@@ -98,21 +198,23 @@ mod tests {
             ("classification[3]", "classification"),
             ("members[0]", "members"),
         ] {
-            assert_eq!(of_form(field), name);
+            check(Problem::field(field, "is too long"), Some(name), "is too long");
         }
     }
 
     #[test]
-    fn what_a_person_may_not_change_is_not_there() {
+    fn what_is_hidden_is_not_there_unless_it_was_entered() {
         for status in [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN] {
-            let failed = refusal(Problem::new(status, "of acme")).unwrap_err();
+            let failed = Refused::of(Problem::new(status, "of acme")).unwrap_err();
             assert_eq!(
                 (failed.problem.status, failed.problem.message.as_str()),
                 (StatusCode::NOT_FOUND, "not there")
             );
         }
-        let unreachable = refusal(Problem::busy("the bank cannot be reached")).unwrap_err();
+        let gone = Problem::not_found("there is no member called umbra");
+        let entered = Refused::of_field("member", gone).unwrap();
+        assert_eq!((entered.field.as_deref(), entered.status), (Some("member"), StatusCode::NOT_FOUND));
+        let unreachable = Refused::of(Problem::busy("the bank cannot be reached")).unwrap_err();
         assert_eq!(unreachable.problem.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(refusal(Problem::field("title", "is too long")).unwrap().field.as_deref(), Some("title"));
     }
 }

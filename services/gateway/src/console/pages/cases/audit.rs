@@ -93,7 +93,7 @@ fn verification(visit: &Visit, kept: Option<Kept>, entered: Entered<'_>) -> Mark
         None => visit.t("audit.nothing_remembered").to_owned(),
     };
     let fields = html! {
-        (entered.why(visit.t("audit.not_verified")))
+        (entered.notice(visit.t("audit.not_verified")))
         p { (visit.t("audit.what_verify_does")) }
         p { (remembered) }
         details open[entered.is_refused()] {
@@ -253,8 +253,9 @@ async fn verify(
     let asked = match verifying::Asked::read(&visit, &posted, kept) {
         Ok(asked) => asked,
         Err(why) => {
-            let page = page(&visit, kept, &Listed::default(), Entered::refused(&posted, &why)).await?;
-            return Ok(page.with_status(why.status).into_response());
+            let why = parts::Refused::from(why);
+            let page = page(&visit, kept, &Listed::default(), Entered::again(&posted, &why)).await?;
+            return Ok(page.with_status(why.status()).into_response());
         }
     };
     let outcome = verifying::verify(&visit, asked).await?;

@@ -100,7 +100,7 @@ fn table(visit: &Visit, listed: &[IncidentListing]) -> Markup {
 
 fn opening(visit: &Visit, entered: Entered<'_>) -> Markup {
     let fields = html! {
-        (entered.why(visit.t("cases.not_done")))
+        (entered.notice(visit.t("cases.not_done")))
         (parts::field(&Field {
             hint: visit.t("cases.type_hint"), is_required: true, ..entered.field("type", visit.t("cases.type"))
         }))
@@ -117,10 +117,10 @@ fn closing(visit: &Visit, number: u64, listed: &[IncidentListing], entered: Ente
     let title =
         listed.iter().find(|incident| incident.number == number).map(|incident| incident.title.as_str());
     let days = IncidentWords::KEEP_DAYS_DEFAULT.to_string();
-    let value = if entered.is_refused() { entered.value("keep_days") } else { &days };
+    let value = entered.value("keep_days", &days);
     let most = IncidentWords::KEEP_DAYS_MAX;
     let fields = html! {
-        (entered.why(visit.t("cases.not_done")))
+        (entered.notice(visit.t("cases.not_done")))
         @if let Some(title) = title { p { strong { (title) } } }
         p { (visit.t("cases.closing")) }
         (parts::field(&entered.field("reason", visit.t("cases.reason"))))
@@ -183,9 +183,9 @@ fn subscription(
 
 /// The page again with the form that was refused.
 async fn again(visit: &Visit, form: Form, posted: &Posted, why: Problem) -> Result<Answer, Failed> {
-    let why = parts::refusal(why)?;
-    let page = page(visit, None, form, Entered::refused(posted, &why)).await?;
-    Ok(Answer::Page(page.with_status(why.status)))
+    let why = parts::Refused::of(why)?;
+    let page = page(visit, None, form, Entered::again(posted, &why)).await?;
+    Ok(Answer::Page(page.with_status(why.status())))
 }
 
 /// Opens an incident.

@@ -25,7 +25,7 @@ pub(super) fn page(visit: &Visit, number: u64, entered: Entered<'_>) -> Result<P
         return Err(Failed::not_there());
     }
     let fields = html! {
-        (entered.why(visit.t("cases.not_done")))
+        (entered.notice(visit.t("cases.not_done")))
         (words::choice(
             visit,
             &entered.field("outcome", visit.t("cases.outcome")),
@@ -77,9 +77,9 @@ pub(super) async fn set(visit: Visit, Path(of): Path<String>, posted: Posted) ->
             Ok(Answer::Done(Done::saying("/console/cases", "cases_outcome", &[("kind", "referrals")])))
         }
         Err(why) => {
-            let why = parts::refusal(why)?;
-            let page = page(&visit, number, Entered::refused(&posted, &why))?;
-            Ok(Answer::Page(page.with_status(why.status)))
+            let why = parts::Refused::of(why)?;
+            let page = page(&visit, number, Entered::again(&posted, &why))?;
+            Ok(Answer::Page(page.with_status(why.status())))
         }
     }
 }

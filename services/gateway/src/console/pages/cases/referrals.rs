@@ -141,7 +141,7 @@ fn measure(visit: &Visit, one: &MemberMeasure) -> Markup {
 
 fn adding(visit: &Visit, entered: Entered<'_>) -> Markup {
     let fields = html! {
-        (entered.why(visit.t("cases.not_done")))
+        (entered.notice(visit.t("cases.not_done")))
         (parts::field(&Field { is_required: true, ..entered.field("body", visit.t("cases.body")) }))
         (parts::field(&Field { hint: visit.t("cases.url_hint"), ..entered.field("url", visit.t("cases.url")) }))
         (parts::field(&Field { hint: visit.t("cases.hash_type_hint"), ..entered.field("hash_type", visit.t("cases.hash_type")) }))
@@ -210,9 +210,9 @@ pub(super) async fn add(visit: Visit, posted: Posted) -> Result<Answer, Failed> 
             Ok(Answer::Done(Done::saying("/console/cases", "cases_referral", &[("kind", "referrals")])))
         }
         Err(why) => {
-            let why = parts::refusal(why)?;
-            let page = page(&visit, None, Entered::refused(&posted, &why)).await?;
-            Ok(Answer::Page(page.with_status(why.status)))
+            let why = parts::Refused::of(why)?;
+            let page = page(&visit, None, Entered::again(&posted, &why)).await?;
+            Ok(Answer::Page(page.with_status(why.status())))
         }
     }
 }

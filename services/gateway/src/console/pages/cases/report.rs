@@ -146,7 +146,7 @@ fn deciding(visit: &Visit, number: u64, entered: Entered<'_>) -> Markup {
         parts::field(&Field { kind: "datetime-local", hint, ..entered.field(name, visit.t(label)) })
     };
     let fields = html! {
-        (entered.why(visit.t("cases.not_done")))
+        (entered.notice(visit.t("cases.not_done")))
         (words::choice(
             visit,
             &entered.field("outcome", visit.t("cases.outcome")),
@@ -194,9 +194,9 @@ pub(super) async fn review(visit: Visit, Path(of): Path<String>, posted: Posted)
             Ok(Answer::Done(Done::saying(&path(number), said, &[])))
         }
         Err(why) => {
-            let why = parts::refusal(why)?;
-            let page = page(&visit, number, Entered::refused(&posted, &why)).await?;
-            Ok(Answer::Page(page.with_status(why.status)))
+            let why = parts::Refused::of(why)?;
+            let page = page(&visit, number, Entered::again(&posted, &why)).await?;
+            Ok(Answer::Page(page.with_status(why.status())))
         }
     }
 }

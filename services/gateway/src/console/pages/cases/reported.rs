@@ -78,7 +78,7 @@ fn sending(visit: &Visit, entered: Entered<'_>) -> Markup {
     let plain = |name, label| parts::field(&entered.field(name, visit.t(label)));
     let number = |name, label| parts::field(&Field { kind: "number", ..entered.field(name, visit.t(label)) });
     let fields = html! {
-        (entered.why(visit.t("cases.not_done")))
+        (entered.notice(visit.t("cases.not_done")))
         (parts::field(&Field { is_required: true, ..entered.field("bank", visit.t("cases.bank_that_matched")) }))
         (number("item_id", "cases.item_number"))
         (plain("decision_id", "cases.decision_id"))
@@ -87,7 +87,7 @@ fn sending(visit: &Visit, entered: Entered<'_>) -> Markup {
         (number("distance", "cases.distance"))
         (words::choice(visit, &entered.field("verdict", visit.t("cases.verdict")), VERDICTS, "verdict", Some("cases.not_known")))
         (words::choice(visit, &entered.field("person_looked", visit.t("cases.looked")), ["yes", "no"], "looked", Some("cases.not_known")))
-        p { (parts::checkbox("urgent", "yes", visit.t("cases.is_urgent"), entered.is_ticked("urgent", "yes"))) }
+        p { (parts::checkbox("urgent", "yes", visit.t("cases.is_urgent"), entered.ticked("urgent", "yes", false))) }
         (plain("legal_basis", "cases.legal_basis"))
         (plain("third_country_reference", "cases.third_country"))
         (parts::field(&Field { hint: visit.t("cases.note_hint"), ..entered.field("note", visit.t("cases.note")) }))
@@ -152,9 +152,9 @@ pub(super) async fn send(visit: Visit, posted: Posted) -> Result<Answer, Failed>
             }
         }
         Err(why) => {
-            let why = parts::refusal(why)?;
-            let page = page(&visit, None, false, Entered::refused(&posted, &why)).await?;
-            Ok(Answer::Page(page.with_status(why.status)))
+            let why = parts::Refused::of(why)?;
+            let page = page(&visit, None, false, Entered::again(&posted, &why)).await?;
+            Ok(Answer::Page(page.with_status(why.status())))
         }
     }
 }

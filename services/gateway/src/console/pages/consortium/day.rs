@@ -4,8 +4,8 @@ use time::{Date, Month};
 use vigie_consortium::Expiry;
 use vigie_model::UnixMillis;
 
-use super::entered::Refused;
 use crate::console::parts;
+use crate::console::parts::Refused;
 use crate::console::visit::Visit;
 
 /// Reads the day in a field: from its beginning (UTC) on the right is refused. An empty field is no end.

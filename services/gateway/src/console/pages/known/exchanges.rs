@@ -61,9 +61,9 @@ async fn add(visit: Visit, posted: Posted) -> Result<Answer, Failed> {
     match adding::add(&visit, &chosen, &posted).await {
         Ok(done) => Ok(Answer::Done(done)),
         Err(why) => {
-            let why = parts::refusal(why)?;
-            let page = page(&visit, None, Some(&chosen), Entered::refused(&posted, &why)).await?;
-            Ok(Answer::Page(page.with_status(why.status)))
+            let why = parts::Refused::of(why)?;
+            let page = page(&visit, None, Some(&chosen), Entered::again(&posted, &why)).await?;
+            Ok(Answer::Page(page.with_status(why.status())))
         }
     }
 }

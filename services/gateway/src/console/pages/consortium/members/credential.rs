@@ -6,8 +6,8 @@ use vigie_consortium::{Flag as _, MemberName, Role, Roles, SpiffeId, Text, Token
 
 use super::{KEYS, facts};
 use crate::console::pages::consortium::day;
-use crate::console::pages::consortium::entered::{Entered, Refused, boxes};
 use crate::console::parts::{self, Field, Tone};
+use crate::console::parts::{Entered, Refused, boxes};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 
@@ -37,7 +37,7 @@ pub(super) fn form(visit: &Visit, member: Option<&MemberName>, entered: Entered<
     };
     html! {
         @if is_first { (parts::notice(Tone::Warn, html! { (visit.t("members.new.first")) })) }
-        (entered.notice(visit))
+        (entered.notice(visit.t("members.refused")))
         (parts::form(visit, KEYS, html! {
             @if let Some(name) = member { input type="hidden" name="member" value=(name); }
             (boxes(visit.t("members.new.roles"), entered.fault("roles"), &roles(visit, member, entered)))

@@ -12,8 +12,8 @@ use super::keys::{self, Which};
 use super::new_key::{self, Made};
 use super::{KEYS, facts as shown};
 use crate::console::page::{Done, Failed, Page};
-use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts::{self, Field, Tone};
+use crate::console::parts::{Entered, Refused};
 use crate::console::posted::{Asked, Posted};
 use crate::console::visit::Visit;
 
@@ -61,7 +61,7 @@ async fn rotation(
             (parts::notice(Tone::Warn, html! { (visit.t("members.rotate.own")) }))
         }
         (facts(visit, &principal))
-        (entered.notice(visit))
+        (entered.notice(visit.t("members.refused")))
         (parts::form(visit, &format!("{KEYS}/{}/rotate", principal.id), html! {
             @if let Some(name) = member { input type="hidden" name="member" value=(name); }
             (parts::choice(&overlap, &options))
@@ -132,7 +132,7 @@ async fn end(
             li { (visit.t("members.revoke.stays")) }
         }
         (facts(visit, &principal))
-        (entered.notice(visit))
+        (entered.notice(visit.t("members.refused")))
         (parts::form(visit, &format!("{KEYS}/{}/revoke", principal.id), html! {
             @if let Some(name) = member { input type="hidden" name="member" value=(name); }
             div.row.danger {

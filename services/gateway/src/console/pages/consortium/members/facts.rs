@@ -10,7 +10,7 @@ use vigie_consortium::{
 
 use super::{KEYS, PATH, is_off};
 use crate::console::page::Failed;
-use crate::console::pages::consortium::entered::Refused;
+use crate::console::parts::Refused;
 use crate::console::parts::{self, Tone};
 use crate::console::visit::Visit;
 

@@ -5,8 +5,8 @@ use vigie_consortium::rights::Method;
 use vigie_consortium::{Amount, Member, Quota};
 
 use super::facts;
-use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts::{self, Field};
+use crate::console::parts::{Entered, Refused};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 
@@ -29,7 +29,7 @@ pub(super) fn limits(visit: &Visit, member: &Member, quota: &Quota, entered: Ent
         let action = format!("{}/limits", facts::path(&member.name));
         return html! {
             p { (visit.t("members.limits.what")) }
-            (entered.notice(visit))
+            (entered.notice(visit.t("members.refused")))
             (parts::form(visit, &action, form(visit, quota, entered)))
         };
     }

@@ -11,8 +11,8 @@ use vigie_proto::bank::PAGE_DEFAULT;
 use super::new_key::{self, Made};
 use super::{KEYS, PATH, facts, is_off};
 use crate::console::page::{Failed, Page};
-use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts::{self, Column, Field, Tone};
+use crate::console::parts::{Entered, Refused};
 use crate::console::posted::{Asked, Posted};
 use crate::console::visit::Visit;
 
@@ -86,7 +86,7 @@ fn invitation(visit: &Visit, entered: Entered<'_>) -> Markup {
     };
     html! {
         p { (visit.t("members.invite.what")) }
-        (entered.notice(visit))
+        (entered.notice(visit.t("members.refused")))
         (parts::form(visit, PATH, html! {
             (field("name", "members.name", "members.name_hint"))
             (field("display_name", "members.display_name", "members.optional"))

@@ -10,8 +10,8 @@ use vigie_proto::bank::PAGE_DEFAULT;
 
 use super::{KEYS, facts, keys, limits, member_name, words};
 use crate::console::page::{Done, Failed, Page};
-use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts;
+use crate::console::parts::{Entered, Refused};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 

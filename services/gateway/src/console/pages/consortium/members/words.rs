@@ -6,8 +6,8 @@ use vigie_consortium::rights::Method;
 use vigie_consortium::{Member, MemberState, Text};
 
 use super::facts;
-use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts::{self, Field};
+use crate::console::parts::{Entered, Refused};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 
@@ -38,7 +38,7 @@ pub(super) fn words(visit: &Visit, member: &Member, entered: Entered<'_>) -> Mar
     };
     let action = format!("{}/words", facts::path(&member.name));
     html! {
-        (entered.notice(visit))
+        (entered.notice(visit.t("members.refused")))
         (parts::form(visit, &action, html! {
             (field("display_name", "members.display_name", "members.words.display_name_hint", member.display_name.as_str()))
             (field("jurisdictions", "members.jurisdictions", "members.jurisdictions_hint", &countries))
@@ -59,7 +59,7 @@ pub(super) fn state(visit: &Visit, member: &Member, entered: Entered<'_>) -> Mar
     html! {
         p { (meaning(member.state)) }
         @if visit.may(Method::SetMemberState) {
-            (entered.notice(visit))
+            (entered.notice(visit.t("members.refused")))
             (parts::form(visit, &action, html! {
                 (parts::choice(&Field {
                     name: "state",
@@ -80,7 +80,7 @@ pub(super) fn issuers(visit: &Visit, member: &Member, entered: Entered<'_>) -> M
     html! {
         p { (visit.t("members.issuers.what")) }
         @if visit.may(Method::SetTokenIssuers) {
-            (entered.notice(visit))
+            (entered.notice(visit.t("members.refused")))
             (parts::form(visit, &action, html! {
                 (parts::area(&Field {
                     name: "token_issuers",

@@ -9,8 +9,8 @@ use vigie_model::{
     BankId, BankRef, Distance, Facts, HashType, ItemId, Match, OpinionKind, Rendition, Variant, Way,
 };
 
-use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts::{self, Field};
+use crate::console::parts::{Entered, Refused};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 

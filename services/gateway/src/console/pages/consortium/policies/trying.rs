@@ -10,8 +10,8 @@ use vigie_consortium::rights::Method;
 use super::file::{self, Wrong};
 use super::{PATH, TRY, example, verdict, version};
 use crate::console::page::{Failed, Page};
-use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts::{self, Field, Tone};
+use crate::console::parts::{Entered, Refused};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 use crate::v1::members::policies::objects::PolicyObject;
@@ -52,7 +52,7 @@ fn page(visit: &Visit, shown: &Shown<'_>) -> Page {
         @if let Some(tried) = answer { (parts::section(visit.t("policies.try.answer"), answered(visit, tried))) }
         (parts::section(visit.t("policies.try.example"), html! {
             p { (visit.t("policies.try.what")) }
-            (entered.notice(visit))
+            (entered.notice(visit.t("members.refused")))
             @if let Some(wrong) = wrong { (version::at_fault(visit, wrong)) }
             (parts::form(visit, TRY, html! {
                 (example::fields(visit, *entered))

@@ -14,8 +14,8 @@ use vigie_proto::bank::PAGE_DEFAULT;
 
 use super::{bank_name, bank_path, charter, grants, names, path};
 use crate::console::page::{Done, Failed, Page};
-use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts;
+use crate::console::parts::{Entered, Refused};
 use crate::console::posted::{Asked, Posted};
 use crate::console::visit::Visit;
 

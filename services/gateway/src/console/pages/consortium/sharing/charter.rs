@@ -10,8 +10,8 @@ use vigie_model::{BankId, BankRef};
 
 use super::bank_path;
 use crate::console::page::Failed;
-use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts::{self, Field};
+use crate::console::parts::{Entered, Refused};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 
@@ -64,7 +64,7 @@ pub(super) fn part(
         let action = format!("{}/charter", bank_path(bank));
         return html! {
             p { (visit.t("sharing.charter.what")) }
-            (entered.notice(visit))
+            (entered.notice(visit.t("members.refused")))
             (parts::form(visit, &action, form(visit, &draft, &suppressed.join("\n"), entered)))
         };
     }

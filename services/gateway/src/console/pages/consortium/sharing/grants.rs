@@ -7,8 +7,8 @@ use vigie_model::BankRef;
 
 use super::path;
 use crate::console::pages::consortium::day;
-use crate::console::pages::consortium::entered::{Entered, Refused, boxes};
 use crate::console::parts::{self, Column, Field, Tone};
+use crate::console::parts::{Entered, Refused, boxes};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 
@@ -92,7 +92,7 @@ fn form(visit: &Visit, bank: &BankRef, present: Option<&GivenGrant>, entered: En
         }
     };
     html! {
-        (entered.notice(visit))
+        (entered.notice(visit.t("members.refused")))
         (parts::form(visit, &path(bank), html! {
             (parts::field(&Field {
                 name: "member",

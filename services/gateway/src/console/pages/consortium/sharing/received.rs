@@ -11,8 +11,8 @@ use vigie_proto::bank::PAGE_DEFAULT;
 use super::grants::{capabilities, until};
 use super::{bank_path, names};
 use crate::console::page::{Done, Failed, Page};
-use crate::console::pages::consortium::entered::{Entered, Refused};
 use crate::console::parts::{self, Column, Field};
+use crate::console::parts::{Entered, Refused};
 use crate::console::posted::{Asked, Posted};
 use crate::console::visit::Visit;
 
@@ -95,7 +95,7 @@ fn form(visit: &Visit, received: &[Received], entered: Entered<'_>) -> Markup {
         received.iter().filter_map(|one| one.name.as_ref()).map(ToString::to_string).collect();
     let options: Vec<(&str, &str)> = names.iter().map(|name| (&**name, &**name)).collect();
     html! {
-        (entered.notice(visit))
+        (entered.notice(visit.t("members.refused")))
         (parts::form(visit, PATH, html! {
             (parts::choice(&Field {
                 name: "bank",

@@ -113,7 +113,7 @@ impl Setting {
         let field = Field {
             name: &name,
             label,
-            value: entered.value(&name),
+            value: entered.value(&name, ""),
             fault: entered.fault(&name),
             is_required: self.is_required,
             ..Field::default()
@@ -183,7 +183,7 @@ fn form(visit: &Visit, chosen: &Chosen, entered: Entered<'_>) -> Markup {
     };
     html! {
         h3 { (programme(visit, chosen.name)) }
-        (entered.why(visit.t("exchanges.refused")))
+        (entered.notice(visit.t("exchanges.refused")))
         (parts::form(visit, "/console/exchanges", fields))
     }
 }
