@@ -209,7 +209,10 @@ mod tests {
         assert_eq!(read("other.x", "ncmec").unwrap().get("password"), "secret");
         assert!(!format!("{own:?} {vault:?}").contains("p=w"));
         let missing = read("none", "ncmec").unwrap_err();
-        assert!(missing.to_string().contains("VIGIE_EXCHANGE_NONE_USER"), "{missing}");
+        assert_eq!(
+            missing.to_string(),
+            "no credential user: set VIGIE_EXCHANGE_NONE_USER, or write `user=...` into a file of the credentials' folder"
+        );
         std::fs::write(folder.path().join("torn"), "user").unwrap();
         assert!(matches!(read("torn", "tat"), Err(CredentialsError::File { .. })));
     }
@@ -223,7 +226,8 @@ mod tests {
         let read = |member: &str, exchange: &str| vault.read(Some(member), exchange, Api::Tat);
         for (member, exchange) in [("acme", "mine"), ("acme", "tat"), ("..", "tat"), (".", "mine")] {
             let error = read(member, exchange).unwrap_err();
-            assert!(matches!(error, CredentialsError::Missing { .. }), "{member}/{exchange}: {error}");
+            let advice = "no credential user: write `user=...` into a file of the credentials' folder";
+            assert_eq!(error.to_string(), advice, "{member}/{exchange}");
         }
         std::fs::create_dir(folder.path().join("acme")).unwrap();
         std::fs::write(folder.path().join("acme/mine"), "user=acme\npassword=x\n").unwrap();
