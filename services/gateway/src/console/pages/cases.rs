@@ -1,4 +1,4 @@
-//! Cases: incidents, referrals of authorised bodies, and reports to the reviewers, each on a tab; statistics, and the audit.
+//! Cases: incidents, referrals of authorised bodies, and reports to the reviewers, one tab each; statistics; and the audit.
 
 pub(crate) mod reports;
 pub(crate) mod audit;
@@ -47,19 +47,19 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The tab that is shown, and the part of its list.
+/// The shown tab, and the part of its list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Listed {
-    /// `incidents`, `referrals` or `reports`; the first that the person may read where it is not given.
+    /// `incidents`, `referrals` or `reports`; by default the first that the person may read.
     kind: Option<String>,
     /// The key after which the page begins.
     after: Option<String>,
-    /// The incident that is to be closed.
+    /// The incident whose closing form is shown.
     close: Option<u64>,
-    /// The referral about which something is to be said.
+    /// The referral whose outcome form is shown.
     set: Option<u64>,
-    /// `yes`: reports that are decided on too.
+    /// `yes`: includes reports that are already decided.
     all: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Who takes part: members with their principals and keys, what they share, and their policies.
+//! The consortium: members with their principals and keys, shared banks, and policies.
 
 mod day;
 pub(crate) mod members;

@@ -1,4 +1,4 @@
-//! What is known: banks, items, how they are added and followed.
+//! Known content: banks, their items, adding items, and exchanges.
 
 pub(crate) mod banks;
 pub(crate) mod items;

@@ -1,6 +1,6 @@
-//! The audit: who did what, on what, when and how it ended; and its proof.
+//! The audit: each call's principal, action, objects, time and outcome; and the proof of the log.
 //!
-//! What is shown can be checked: `verifying` reads the signed checkpoint, the proof that it goes on from the one that this browser remembers,
+//! A person can check the entries shown: `verifying` checks the signed checkpoint, its consistency with the one that this browser remembers,
 //! and the entries themselves.
 
 mod saved;
@@ -33,8 +33,8 @@ use crate::v1::values::value;
 
 /// Entries of one page.
 const PAGE: usize = 100;
-/// How many entries are looked through first for the newest ones of a page, and how many times more in each further look, of which there are at most so
-/// many: the entries of one member may lie far apart.
+/// The entries scanned in the first search for a page's newest ones, the factor by which each further search grows, and the most searches. The
+/// entries of one member may be far apart.
 const LOOK: u64 = 100;
 const LOOK_FACTOR: u64 = 8;
 const LOOKS_MAX: u32 = 8;
@@ -53,13 +53,13 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The entries that are shown.
+/// The part of the log that is shown.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Listed {
-    /// Those before this index; the newest where it is not given.
+    /// Only entries before this index; by default the newest.
     before: Option<u64>,
-    /// Those of this member alone.
+    /// Only entries of this member.
     member: Option<String>,
 }
 
@@ -86,7 +86,7 @@ async fn page(
     Ok(Page::new(visit.t("audit.title"), main))
 }
 
-/// The part with which the audit is proven.
+/// The section that proves the audit.
 fn verification(visit: &Visit, kept: Option<Kept>, entered: Entered<'_>) -> Markup {
     let remembered = match kept {
         Some(kept) => visit.count("audit.remembered", kept.tree().size.get()),
@@ -121,11 +121,11 @@ fn verification(visit: &Visit, kept: Option<Kept>, entered: Entered<'_>) -> Mark
 /// The newest entries before an index.
 #[derive(Debug)]
 struct Newest {
-    /// The newest first.
+    /// Newest first.
     leaves: Vec<AuditLeaf>,
-    /// Entries of the whole log.
+    /// The number of entries in the whole log.
     size: u64,
-    /// Where older entries may be.
+    /// The index before which older entries may be found.
     older: Option<u64>,
 }
 
@@ -148,7 +148,7 @@ impl Newest {
             let most = u16::try_from(look).unwrap_or(ANSWER_MAX).min(ANSWER_MAX);
             let (mut found, mut next) = before_end(list(begin, most).await?, end);
             let is_cut = next.is_some();
-            // A look that finds more than an answer has is left where the one before found some.
+            // If a search finds more than one answer holds, and an earlier search found some entries, it is abandoned.
             if is_cut && !leaves.is_empty() {
                 break;
             }
@@ -174,7 +174,7 @@ impl Newest {
     }
 }
 
-/// The entries of a page before an index, and where the next ones before it are.
+/// Returns the entries of a page before an index, and the index before which the next ones are.
 fn before_end(page: AuditPage, end: u64) -> (Vec<AuditLeaf>, Option<LeafIndex>) {
     let leaves = page.leaves.into_iter().filter(|leaf| leaf.entry.index.0 < end).collect();
     (leaves, page.next.filter(|next| next.0 < end))
@@ -236,13 +236,13 @@ fn filter(visit: &Visit, names: &Names, member: Option<&str>) -> Markup {
     }
 }
 
-/// The newest checkpoint, to be kept: whoever has it can check that the log goes on from it.
+/// The newest checkpoint as a file. With it, a person can later check that the log is an extension of it.
 async fn checkpoint(visit: Visit) -> Result<Response, Failed> {
     let note = visit.caller.audit().get_checkpoint(visit.deadline()).await?;
     Ok(file("checkpoint.txt", note))
 }
 
-/// Proves the audit, as far as one press goes.
+/// Proves the audit, up to the limits of one request.
 async fn verify(
     visit: Visit,
     State(console): State<Console>,

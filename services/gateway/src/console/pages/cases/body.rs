@@ -1,4 +1,4 @@
-//! A form as the body of the same request to `/v1`, so that both are read by the same rules.
+//! A form converted to the body of the same request to `/v1`, so that both are validated by the same rules.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-/// The body of a request, made of the fields of a form. A field that is left empty is one that the request does not have.
+/// A request body built from form fields. An empty field is omitted from the request.
 #[derive(Debug)]
 pub(super) struct Body<'a> {
     visit: &'a Visit,
@@ -31,7 +31,7 @@ impl<'a> Body<'a> {
         self
     }
 
-    /// Takes texts of one line.
+    /// Adds texts of one line.
     pub(super) fn texts(&mut self, names: &[&str]) -> &mut Self {
         for name in names {
             if let Some(text) = self.given(name) {
@@ -41,7 +41,7 @@ impl<'a> Body<'a> {
         self
     }
 
-    /// Takes numbers.
+    /// Adds numbers.
     pub(super) fn numbers(&mut self, names: &[&str]) -> Result<&mut Self, Problem> {
         for name in names {
             if self.given(name).is_some() {
@@ -52,7 +52,7 @@ impl<'a> Body<'a> {
         Ok(self)
     }
 
-    /// Takes moments, in UTC: the field `taken_at` is `taken_at_unix_ms` of the request.
+    /// Adds times, in UTC: the field `taken_at` becomes `taken_at_unix_ms` of the request.
     pub(super) fn moments(&mut self, names: &[&str]) -> Result<&mut Self, Problem> {
         for name in names {
             if let Some(text) = self.given(name) {
@@ -64,14 +64,14 @@ impl<'a> Body<'a> {
         Ok(self)
     }
 
-    /// Takes the lines of a field, or what commas separate, as a list.
+    /// Adds a list: the lines of a field, or its parts separated by commas.
     pub(super) fn list(&mut self, name: &str) -> &mut Self {
         let all = self.posted.field(name).split(['\n', ',']).map(str::trim);
         let all: Vec<Value> = all.filter(|one| !one.is_empty()).map(Value::from).collect();
         self.put(name, all)
     }
 
-    /// Takes boxes that are ticked or not.
+    /// Adds checkboxes as booleans.
     pub(super) fn boxes(&mut self, names: &[&str]) -> &mut Self {
         for name in names {
             let is_ticked = self.posted.field(name) == "yes";
@@ -80,12 +80,12 @@ impl<'a> Body<'a> {
         self
     }
 
-    /// The object of the fields.
+    /// The JSON object of the fields.
     pub(super) fn object(&mut self) -> Value {
         Value::Object(std::mem::take(&mut self.fields))
     }
 
-    /// The request.
+    /// Parses the request.
     pub(super) fn read<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
         let object = self.object();
         serde_path_to_error::deserialize(object).map_err(|error| {
@@ -95,7 +95,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// The moment of a text such as `2026-11-30T16:20`, in UTC.
+/// Parses a time such as `2026-11-30T16:20`, in UTC.
 fn moment(text: &str) -> Option<u64> {
     let (date, clock) = text.split_once(['T', ' '])?;
     let mut date = date.splitn(3, '-');

@@ -1,4 +1,4 @@
-//! Incidents: opened and closed by the host, each with a bank of its own that subscribers search.
+//! Incidents: opened and closed by the host. Each has its own bank, which subscribers search.
 
 use axum::extract::Path;
 use maud::{Markup, html};
@@ -22,10 +22,10 @@ pub(super) const OPEN: &str = "/console/cases/incidents";
 pub(super) const CLOSE: &str = "/console/cases/incidents/{number}/close";
 pub(super) const SUBSCRIBE: &str = "/console/cases/subscription";
 
-/// The form that the page is about.
+/// The form that the page shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// Opening and subscribing, which are there beside the list.
+    /// The forms beside the list: opening and subscribing.
     Any,
     /// Closing an incident.
     Close(u64),
@@ -139,7 +139,7 @@ fn closing(visit: &Visit, number: u64, listed: &[IncidentListing], entered: Ente
     )
 }
 
-/// The types that the member subscribes to, and those that incidents of the page have.
+/// The choice of subscriptions: the types that the member subscribes to, and the types of the incidents on the page.
 fn subscription(
     visit: &Visit,
     subscribed: &IncidentTypes,
@@ -181,7 +181,7 @@ fn subscription(
     parts::section(visit.t("cases.subscription"), parts::form(visit, SUBSCRIBE, fields))
 }
 
-/// The page again with the form that was refused.
+/// The page with the refused form.
 async fn again(visit: &Visit, form: Form, posted: &Posted, why: Problem) -> Result<Answer, Failed> {
     let why = parts::Refused::of(why)?;
     let page = page(visit, None, form, Entered::again(posted, &why)).await?;
@@ -245,7 +245,7 @@ pub(super) async fn close(visit: Visit, Path(of): Path<String>, posted: Posted) 
     }
 }
 
-/// Sets what the member subscribes to.
+/// Sets the types that the member subscribes to.
 pub(super) async fn subscribe(visit: Visit, posted: Posted) -> Result<Answer, Failed> {
     let read = || {
         let mut body = Body::of(&visit, &posted);
@@ -269,7 +269,7 @@ pub(super) async fn subscribe(visit: Visit, posted: Posted) -> Result<Answer, Fa
     }
 }
 
-/// Back to the tab, which says what was done.
+/// Redirects to the tab, which shows this message.
 fn said(key: &str) -> Done {
     Done::saying("/console/cases", key, &[("kind", "incidents")])
 }

@@ -1,4 +1,4 @@
-//! What the person's member did about a referral.
+//! The measures that the person's member took on a referral.
 
 use axum::extract::Path;
 use maud::html;

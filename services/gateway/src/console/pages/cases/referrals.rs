@@ -1,6 +1,6 @@
-//! Referrals and removal orders of authorised bodies: what is overdue first, and what each member did.
+//! Referrals and removal orders of authorised bodies, overdue ones first; and the measures of each member.
 //!
-//! A URL is shown as text and is no link: nobody should open it by mistake. It is in no URL of the console.
+//! A URL is shown as text, not as a link, so that nobody opens it by mistake. No URL of the console contains it.
 
 use maud::{Markup, html};
 use serde_json::json;
@@ -19,9 +19,9 @@ use crate::problem::Problem;
 use crate::v1::cases::read::{next_after, page as place, refused};
 use crate::v1::cases::referrals::ReferralAsked;
 
-/// The path of the form with which one is added.
+/// The path of the form that adds a referral.
 pub(super) const ADD: &str = "/console/cases/referrals";
-/// The most members of a referral whose outcomes are shown one by one.
+/// Members of a referral whose outcomes are shown individually.
 const MEMBERS_SHOWN: usize = 8;
 /// Referrals of one page.
 const PAGE: u16 = 50;
@@ -101,7 +101,7 @@ fn table<'a>(visit: &Visit, caption: &str, listed: impl Iterator<Item = &'a Refe
     parts::table(caption, &columns, listed.map(row))
 }
 
-/// What each member did, and the way to say what one's own did.
+/// The measures of each member, and a link to the form of the person's member.
 fn measures(visit: &Visit, referral: &ReferralListing) -> Markup {
     let pending = referral.members.iter().filter(|one| one.measure.is_none()).count();
     let more = referral.members.len().saturating_sub(MEMBERS_SHOWN);
@@ -118,7 +118,7 @@ fn measures(visit: &Visit, referral: &ReferralListing) -> Markup {
     }
 }
 
-/// Whether the person's member is one that the referral is addressed to.
+/// Whether the referral is addressed to the person's member.
 fn is_addressed(visit: &Visit, referral: &ReferralListing) -> bool {
     let own = visit.who.as_ref().map(|who| who.member.name.as_str());
     own.is_none_or(|own| referral.members.iter().any(|one| one.member == own))
@@ -169,7 +169,7 @@ fn adding(visit: &Visit, entered: Entered<'_>) -> Markup {
     parts::section(visit.t("cases.add_referral"), parts::form(visit, ADD, fields))
 }
 
-/// The referral of a form.
+/// Parses a referral from a form.
 fn read(visit: &Visit, posted: &Posted) -> Result<ReferralAsked, Problem> {
     let mut order = Body::of(visit, posted);
     let order = order.texts(&["reference", "issuing_state"]).moments(&["received_at"])?.object();

@@ -1,4 +1,4 @@
-//! One report to the reviewers: what it says, what they decided, and the form with which they do.
+//! One report to the reviewers: its content, the reviewers' decision, and the form of the decision.
 
 use axum::extract::Path;
 use maud::{Markup, html};
@@ -29,7 +29,7 @@ pub(super) fn path(number: u64) -> String {
     format!("/console/cases/reports/{number}")
 }
 
-/// The person's name for the bank of a report; its number where there is none.
+/// The person's name for the bank of a report; its number if there is no name.
 pub(super) fn bank(visit: &Visit, report: &ReportListing) -> Markup {
     html! {
         @match &report.bank {
@@ -39,7 +39,7 @@ pub(super) fn bank(visit: &Visit, report: &ReportListing) -> Markup {
     }
 }
 
-/// Whether a report waits, or what was decided.
+/// The state of a report: waiting, or its decision.
 pub(super) fn state(visit: &Visit, report: &ReportListing) -> Markup {
     match &report.review {
         None => words::badge(visit, Tone::Warn, "outcome", "waiting"),
@@ -169,7 +169,7 @@ fn deciding(visit: &Visit, number: u64, entered: Entered<'_>) -> Markup {
     parts::section(visit.t("cases.decide"), parts::form(visit, &path(number), fields))
 }
 
-/// The decision of a form.
+/// Parses a decision from a form.
 fn read(visit: &Visit, posted: &Posted) -> Result<ReportReview, Problem> {
     let mut body = Body::of(visit, posted);
     let body = body.texts(&["outcome", "reason", "opinion_reason"]);
@@ -177,7 +177,7 @@ fn read(visit: &Visit, posted: &Posted) -> Result<ReportReview, Problem> {
     asked.read()
 }
 
-/// Decides on a report.
+/// Records the decision on a report.
 pub(super) async fn review(visit: Visit, Path(of): Path<String>, posted: Posted) -> Result<Answer, Failed> {
     let number = number(&of).map_err(|_| Failed::not_there())?;
     let decided = match read(&visit, &posted) {

@@ -1,4 +1,4 @@
-//! Reports of suspected material to the reviewers of the host: the list, and the form with which one is sent.
+//! Reports of suspected material to the host's reviewers: the list, and the form that sends one.
 
 use maud::{Markup, html};
 use vigie_clients::{Code, ReportListing};
@@ -22,7 +22,7 @@ pub(super) const SEND: &str = "/console/cases/reports";
 /// The verdicts of a policy.
 const VERDICTS: [&str; 5] = ["allow", "log", "review", "block", "escalate"];
 
-/// The tab of reports: those that wait, or all.
+/// The tab of reports: those waiting, or all.
 pub(super) async fn page(
     visit: &Visit,
     after: Option<&str>,
@@ -98,7 +98,7 @@ fn sending(visit: &Visit, entered: Entered<'_>) -> Markup {
     parts::section(visit.t("cases.send_report"), body)
 }
 
-/// The report of a form.
+/// Parses a report from a form.
 fn read(visit: &Visit, posted: &Posted) -> Result<ReportAsked, Problem> {
     let mut body = Body::of(visit, posted);
     body.texts(&[
@@ -135,7 +135,7 @@ pub(super) async fn send(visit: Visit, posted: Posted) -> Result<Answer, Failed>
             let reports = visit.caller.reports();
             let sent = reports.submit(&bank, contents, posted.once(), visit.deadline()).await;
             sent.map_err(|error| match (error.code() == Code::NotFound, posted.field("adds_to")) {
-                // Of the bank, or of the report that this one adds to.
+                // Not found: the bank, or the report to which this one adds.
                 (true, "") => Problem::field("bank", visit.t("cases.no_such_bank")),
                 (true, _) => Problem::bad(visit.t("cases.no_such_bank_or_report")),
                 (false, _) => refused(error),

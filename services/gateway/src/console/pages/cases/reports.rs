@@ -1,6 +1,6 @@
-//! Statistics and the monthly report: the numbers of a period as tables, and as the files that the command line writes.
+//! Statistics and the monthly report: the numbers of a period as tables, and as the same files as those of the command line.
 //!
-//! The bank computes the numbers and suppresses what is small of others; nothing is added up here.
+//! The bank computes the numbers and suppresses small numbers of other members; this module adds nothing up.
 
 mod numbers;
 mod tables;
@@ -31,17 +31,17 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The period that is asked for, and for whom.
+/// The requested period and scope.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Wanted {
-    /// The first month, such as `2026-11`; the last whole month where it is not given.
+    /// The first month, such as `2026-11`; by default the last complete month.
     month: Option<String>,
-    /// The last month; the first one where it is not given.
+    /// The last month; by default the first one.
     to: Option<String>,
-    /// `yes`: without the numbers of the person's own member.
+    /// `yes`: omits the numbers of the person's own member.
     public: Option<String>,
-    /// The form of a file.
+    /// The file format.
     format: Option<String>,
 }
 
@@ -50,11 +50,11 @@ impl Wanted {
         self.public.as_deref() == Some("yes")
     }
 
-    /// The months.
+    /// Parses the period.
     ///
     /// # Errors
     ///
-    /// The field that names no month, or ends the period too early or too late.
+    /// A month is invalid, or the last month is too early or too late; the error names the field.
     fn period(&self, now: UnixMillis) -> Result<Period, Problem> {
         let month = |field: &str, text: &str| text.parse::<Month>().map_err(|why| Problem::field(field, why));
         let first = match &self.month {
@@ -66,7 +66,7 @@ impl Wanted {
     }
 }
 
-/// The month before that of a moment.
+/// The month before the one that contains this time.
 fn last_whole(now: UnixMillis) -> Result<Month, Problem> {
     let wrong = |why| Problem::field("month", why);
     let present = Month::of(now).map_err(wrong)?;
@@ -106,7 +106,7 @@ async fn read(
     Ok(statistics.get_statistics((&from, &to), format, is_public, visit.deadline()).await?)
 }
 
-/// The choice of months.
+/// The form that selects the months.
 fn choice(visit: &Visit, wanted: &Wanted, period: Option<Period>, fault: Option<&Problem>) -> Markup {
     let shown = |month: fn(Period) -> Month| period.map(|period| month(period).to_string());
     let first = shown(Period::from).or_else(|| wanted.month.clone()).unwrap_or_default();
@@ -129,7 +129,7 @@ fn choice(visit: &Visit, wanted: &Wanted, period: Option<Period>, fault: Option<
     }
 }
 
-/// The report of the period, as files.
+/// Links to the period's report as files.
 fn files(visit: &Visit, period: Period, is_public: bool) -> Markup {
     let link = |format: &str| {
         let public = if is_public { "&public=yes" } else { "" };
@@ -154,7 +154,7 @@ fn files(visit: &Visit, period: Period, is_public: bool) -> Markup {
     )
 }
 
-/// The statistics as the command line writes them.
+/// The statistics as a file, identical to that of the command line.
 async fn file(visit: Visit, Asked(wanted): Asked<Wanted>) -> Result<Response, Failed> {
     let (format, end, kind) = match wanted.format.as_deref() {
         Some("markdown") | None => (StatisticsFormat::Markdown, "md", "text/markdown; charset=utf-8"),
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_last_whole_month_is_the_one_before_also_in_january() {
-        // 2026-01-15 and 2026-11-30.
+        // The times are 2026-01-15 and 2026-11-30.
         for (ms, month) in [(1_768_435_200_000, "2025-12"), (1_796_000_000_000, "2026-10")] {
             assert_eq!(last_whole(UnixMillis(ms)).unwrap().to_string(), month);
         }

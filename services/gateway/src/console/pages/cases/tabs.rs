@@ -1,4 +1,4 @@
-//! The tabs of cases.
+//! The tabs of the page of cases.
 
 use maud::{Markup, html};
 use vigie_consortium::MemberId;
@@ -7,12 +7,12 @@ use vigie_consortium::rights::Method;
 use crate::console::page::Page;
 use crate::console::visit::Visit;
 
-/// Whether the person acts for the host, whose alone some changes of cases are.
+/// Whether the person acts for the host. Some changes of cases are the host's only.
 pub(super) fn is_host(visit: &Visit) -> bool {
     visit.who.as_ref().is_none_or(|who| who.member.id == MemberId::HOST)
 }
 
-/// A kind of cases.
+/// A kind of case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
     Incidents,
@@ -39,7 +39,7 @@ impl Tab {
         }
     }
 
-    /// The tab of this name, or the first one, if the person may read it.
+    /// Returns the tab with this name, by default the first one, if the person may read it.
     pub(super) fn chosen(visit: &Visit, name: Option<&str>) -> Option<Self> {
         let is_it = |tab: &Self| name.is_none_or(|name| name == tab.name()) && visit.may(tab.reads());
         Self::ALL.into_iter().find(is_it)

@@ -1,11 +1,11 @@
-//! Words of cases: choices in forms, and badges.
+//! Labels of cases: choices in forms, and badges.
 
 use maud::Markup;
 
 use crate::console::parts::{self, Field, Tone};
 use crate::console::visit::Visit;
 
-/// A choice among words, each with its text below `group`; a first one for none where `none` is a key.
+/// A choice of words, each labelled by its text below `group`. If `none` is a key, the first option is an empty one with that text.
 pub(super) fn choice(
     visit: &Visit,
     field: &Field<'_>,
@@ -18,7 +18,7 @@ pub(super) fn choice(
     parts::choice(field, &options)
 }
 
-/// The text of a word.
+/// The label of a word.
 pub(super) fn word_of(visit: &Visit, group: &str, word: &str) -> &'static str {
     visit.t(&format!("cases.word.{group}.{}", word.replace('-', "_")))
 }

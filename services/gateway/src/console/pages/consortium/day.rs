@@ -1,4 +1,4 @@
-//! The day from which on a right has ended, as a browser's field of a date has it.
+//! The day on which a right expires, as a date field of a browser has it.
 
 use time::{Date, Month};
 use vigie_consortium::Expiry;
@@ -8,7 +8,7 @@ use crate::console::parts;
 use crate::console::parts::Refused;
 use crate::console::visit::Visit;
 
-/// Reads the day in a field: from its beginning (UTC) on the right is refused. An empty field is no end.
+/// Parses the day of a field. The right expires at the start of the day (UTC). An empty field means no expiry.
 pub(super) fn read(visit: &Visit, field: &str, text: &str) -> Result<Expiry, Refused> {
     if text.is_empty() {
         return Ok(Expiry::NEVER);
@@ -20,13 +20,13 @@ pub(super) fn read(visit: &Visit, field: &str, text: &str) -> Result<Expiry, Ref
     Ok(Expiry::at(at))
 }
 
-/// The end of a right as the field holds it; empty for none.
+/// The expiry as the text of the field; empty for none.
 pub(super) fn shown(expiry: Expiry) -> String {
     let date = |at| parts::date(at).get(..10).map(str::to_owned);
     expiry.moment().and_then(date).unwrap_or_default()
 }
 
-/// The first moment of a day, `2026-11-28`, in UTC.
+/// The start of a day such as `2026-11-28`, in UTC.
 fn begin(text: &str) -> Option<UnixMillis> {
     let mut numbers = text.splitn(3, '-');
     let (year, month, day) = (numbers.next()?, numbers.next()?, numbers.next()?);

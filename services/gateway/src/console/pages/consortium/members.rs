@@ -1,10 +1,10 @@
-//! Members, their limits, and their principals with the keys of these.
+//! Members, their limits, their principals and the principals' keys.
 //!
-//! A key that was made is in the answer to the form that asked for it and nowhere else: no page, URL or log has it. The form sent again, as a
-//! browser does when a page is loaded again, is the same write and has no second key.
+//! A new key appears only in the answer to the form that created it: not on other pages, in URLs or in logs. A repeated form, as from a browser that
+//! reloads the page, is the same write and returns no key again.
 //!
-//! Reading order: `facts` (what pages show of both), `list` (and the invitation), `one` (a member, with `words` and `limits`), `keys` (principals), `credential` (the form of a new one),
-//! `new_key` (the page with a key), `ending` (other keys, and the end of a principal).
+//! Reading order: `facts` (shared parts of pages), `list` (and the invitation), `one` (a member, with `words` and `limits`), `keys` (principals),
+//! `credential` (the form of a new principal), `new_key` (the page with a key), `ending` (further keys, and the removal of a principal).
 
 mod facts;
 mod list;
@@ -81,12 +81,12 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The name of a member in a path or a query. What is no name names nobody.
+/// Parses the name of a member in a path or a query. An invalid name is answered as not found.
 fn member_name(text: &str) -> Result<MemberName, Failed> {
     text.parse().map_err(|_| Failed::not_there())
 }
 
-/// Whether there are no members yet, and every caller acts for the one that there is.
+/// Whether members are off, so that every caller acts for the single member.
 fn is_off(visit: &Visit) -> bool {
     matches!(visit.who, Some(WhoAmI { principal: None, .. }))
 }

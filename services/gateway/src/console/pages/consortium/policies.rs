@@ -1,7 +1,7 @@
-//! The policy of the person's member: what follows from a match, a version that is tried beside it, and a try-out on an example.
+//! The policy of the person's member: how matches become verdicts, a version on trial beside it, and a try-out on an example.
 //!
-//! Reading order: `file` (a policy as text, which is that of the command line), `rules` (a policy as tables), `version` (the page), `editing` (its forms),
-//! `comparison` (verdicts of a trial beside those that were answered), `example` and `trying` (the try-out).
+//! Reading order: `file` (a policy as text, in the command line's format), `rules` (a policy as tables), `version` (the page), `editing` (its forms),
+//! `comparison` (verdicts of a trial beside the answered ones), `example` and `trying` (the try-out).
 
 mod file;
 mod rules;
@@ -38,7 +38,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// A verdict, as a badge with its meaning in words.
+/// A verdict, as a badge with its meaning.
 fn verdict(visit: &Visit, verdict: Verdict) -> Markup {
     let tone = match verdict {
         Verdict::Allow => Tone::Good,

@@ -1,6 +1,6 @@
-//! Banks that are shared: with whom and for what, the terms of a bank, and banks that others share with the person's member.
+//! Shared banks: the grants and the charter of a bank, and the banks that others share with the person's member.
 //!
-//! Reading order: `bank` (the page of a bank), `grants` and `charter` (its two forms), `received` (what others share).
+//! Reading order: `bank` (the page of a bank), `grants` and `charter` (its two forms), `received` (banks of others).
 
 mod bank;
 mod grants;
@@ -49,22 +49,22 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The path of a bank's page of sharing.
+/// The path of a bank's sharing page.
 pub(crate) fn path(bank: &BankRef) -> String {
     format!("{}/sharing", bank_path(bank))
 }
 
-/// The path of a bank's pages. A name has no letter that a path escapes, but the slash after its owner.
+/// The path of a bank's pages. In a name, only the slash after the owner needs escaping.
 fn bank_path(bank: &BankRef) -> String {
     format!("/console/banks/{}", bank.to_string().replace('/', "%2F"))
 }
 
-/// The name of a bank in a path. What is no name names no bank.
+/// Parses the name of a bank in a path. An invalid name is answered as not found.
 fn bank_name(text: &str) -> Result<BankRef, Failed> {
     text.parse().map_err(|_| Failed::not_there())
 }
 
-/// The person's names for banks by id, of one page of them that begins after a bank. Those that are not in it are shown by their ids.
+/// The person's names for banks by id: one page, after the given bank. Pages show banks that are not in it by id.
 async fn names(visit: &Visit, after: Option<BankId>) -> Result<BTreeMap<BankId, BankRef>, Failed> {
     if !visit.may(Method::ListBanks) {
         return Ok(BTreeMap::new());

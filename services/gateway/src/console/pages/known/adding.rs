@@ -1,4 +1,4 @@
-//! Adding to a bank: files and hashes, a whole list, and the way back, an export.
+//! Adding to a bank: files, hashes and whole lists; and the export of a bank.
 
 mod add;
 mod hashing;

@@ -1,4 +1,4 @@
-//! Banks: the list of them, a new one, and the page of one with its settings and items.
+//! Banks: the list, the form of a new bank, and the page of one bank with its settings and items.
 
 mod one;
 mod list;

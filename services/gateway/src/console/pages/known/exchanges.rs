@@ -1,6 +1,6 @@
-//! Exchanges: the programmes that banks follow. How each of them is, and its error in words; adding one, fetching, pausing and removing.
+//! Exchanges: the programmes that banks follow. Shows the state and error of each; adds, fetches, pauses and removes exchanges.
 //!
-//! What is fetched, and when, is the work of the exchange process. Its credentials are files of that process and on no page.
+//! The exchange process fetches on its own schedule. Credentials are files of that process and appear on no page.
 
 mod adding;
 mod one;
@@ -41,7 +41,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The part of the list that is shown, and the programme of which one is to be added.
+/// The shown part of the list, and the programme of a new exchange.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Listed {
@@ -87,7 +87,7 @@ async fn page(
     Ok(Page::new(visit.t("exchanges.title"), main))
 }
 
-/// The exchanges that a person has to look at, each with its error, before all others.
+/// The exchanges that need a person's attention, each with its error, at the top of the page.
 fn in_trouble(visit: &Visit, listed: &[ExchangeListing]) -> Markup {
     let troubled: Vec<&ExchangeListing> =
         listed.iter().filter(|listing| State::of(&listing.exchange) == State::Attention).collect();

@@ -1,4 +1,4 @@
-//! Items: the search for them, the page of one, and what a person does with it.
+//! Items: the search, the page of one item, and the actions on it.
 
 pub(crate) mod shown;
 mod search;
@@ -15,7 +15,7 @@ use crate::console::route::Route;
 
 pub(crate) use found::search_form;
 
-/// The methods of which one is needed to search items.
+/// The methods that allow the item search; any one is enough.
 pub(crate) const SEARCHES: &[Method] = &[Method::FindItems];
 
 pub(crate) fn routes() -> Vec<Route> {

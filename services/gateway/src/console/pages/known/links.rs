@@ -1,4 +1,4 @@
-//! Paths of banks and items, what is answered for those that are not there, and their short forms in lists.
+//! Paths of banks and items, the answer for unknown ones, and their short forms in lists.
 
 use http::StatusCode;
 use maud::{Markup, html};
@@ -10,14 +10,14 @@ use crate::console::parts::{self, Tone};
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-/// Labels of an item in a list. The item's page has all of them.
+/// Labels shown for an item in a list. The item's page has all labels.
 const LABELS_SHOWN: usize = 4;
-/// Letters of a text in a list.
+/// Characters shown of a text in a list.
 const LETTERS_SHOWN: usize = 60;
 
 /// The path of a bank's page.
 pub(super) fn bank_path(bank: &BankRef) -> String {
-    // The other letters of a name are those of a path.
+    // The other characters of a name need no escaping in a path.
     format!("/console/banks/{}", bank.to_string().replace('/', "%2F"))
 }
 
@@ -26,34 +26,34 @@ pub(super) fn item_path(item: ItemId) -> String {
     format!("/console/items/{item}")
 }
 
-/// The bank of a path.
+/// Parses the bank of a path.
 pub(super) fn bank_of(text: &str) -> Result<BankRef, Failed> {
     text.parse().map_err(|_| Failed::not_there())
 }
 
-/// The item of a path.
+/// Parses the item of a path.
 pub(super) fn item_of(text: &str) -> Result<ItemId, Failed> {
     text.parse().ok().filter(|id| *id > 0).map(ItemId).ok_or_else(Failed::not_there)
 }
 
-/// A failed call about a thing: what the person may not see is not there.
+/// Converts the error of a call about a bank or item: one that the person may not see is answered as not found.
 pub(super) fn gone(error: CallError) -> Failed {
     let is_hidden = matches!(error.code(), Code::NotFound | Code::PermissionDenied);
     if is_hidden { Failed::not_there() } else { error.into() }
 }
 
-/// Whether the person can change the form so that it is carried out.
+/// Whether the problem is one that the person can fix in the form.
 pub(super) fn is_of_input(problem: &Problem) -> bool {
     matches!(problem.status, StatusCode::BAD_REQUEST | StatusCode::CONFLICT)
 }
 
-/// What is wrong with a field; empty where the problem is not of this field.
+/// The fault of a field; empty for none.
 pub(super) fn fault<'a>(problem: Option<&'a Problem>, field: &str) -> &'a str {
     let Some(problem) = problem.filter(|problem| problem.field.as_deref() == Some(field)) else { return "" };
     problem.message.strip_prefix(field).map_or(&*problem.message, |rest| rest.trim_start_matches(": "))
 }
 
-/// What is wrong with a form, where it is of none of these fields.
+/// The fault of a form if it belongs to none of these fields.
 pub(super) fn fault_of_none(problem: Option<&Problem>, fields: &[&str]) -> Markup {
     let other =
         problem.filter(|problem| !problem.field.as_deref().is_some_and(|name| fields.contains(&name)));
@@ -62,7 +62,7 @@ pub(super) fn fault_of_none(problem: Option<&Problem>, fields: &[&str]) -> Marku
     }
 }
 
-/// The beginning of a text that a list shows.
+/// The part of a text shown in a list.
 pub(super) fn cut(text: &str) -> String {
     match text.char_indices().nth(LETTERS_SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -70,7 +70,7 @@ pub(super) fn cut(text: &str) -> String {
     }
 }
 
-/// The first labels of an item.
+/// The first labels of an item, as shown in a list.
 pub(super) fn labels<T: AsRef<str>>(visit: &Visit, labels: &[T]) -> Markup {
     let more = labels.len().saturating_sub(LABELS_SHOWN);
     html! {

@@ -1,4 +1,4 @@
-//! What is said of items beside their hashes: fields of forms, and what was entered in them.
+//! The details of items other than their hashes: form fields, and their parsing.
 
 use maud::{Markup, html};
 use vigie_consortium::{Classification, Details, Jurisdictions, Metadata, Origin, Text};
@@ -12,10 +12,10 @@ use crate::console::visit::Visit;
 use crate::problem::Problem;
 use crate::v1::items::objects::class_of_text;
 
-/// The fields of [`Details`], as a person enters them.
+/// The fields of [`Details`] in a form.
 pub(super) const DETAILS: [&str; 4] = ["classes", "countries", "note", "metadata"];
 
-/// The details of an item as text: a class a line, countries with commas.
+/// The details of an item as text: one class a line; countries separated by commas.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct EnteredDetails {
     classes: String,
@@ -24,10 +24,10 @@ pub(super) struct EnteredDetails {
     metadata: String,
 }
 
-/// What is said of each item that is added.
+/// The labels, case and details of each item that a form adds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Said {
-    /// Labels of each item.
+    /// The labels of each item.
     pub(super) labels: Vec<String>,
     /// The case that the items belong to; empty for none.
     case: String,
@@ -35,7 +35,7 @@ pub(super) struct Said {
 }
 
 impl EnteredDetails {
-    /// What was entered.
+    /// Returns the entered text.
     pub(super) fn of(posted: &Posted) -> Self {
         let text = |name| posted.field(name).to_owned();
         Self {
@@ -46,11 +46,11 @@ impl EnteredDetails {
         }
     }
 
-    /// The details.
+    /// Parses the details.
     ///
     /// # Errors
     ///
-    /// One of them is none. Names the field.
+    /// A field is invalid; the error names it.
     pub(super) fn read(&self) -> Result<Details, Problem> {
         let classes = self.classes.lines().map(str::trim).filter(|line| !line.is_empty());
         let classes = classes.map(|line| class_of_text("classes", line)).collect::<Result<Vec<_>, _>>()?;
@@ -63,7 +63,7 @@ impl EnteredDetails {
         })
     }
 
-    /// The fields, with what is wrong in one of them.
+    /// The form fields, with the fault of the invalid one.
     pub(super) fn fields(&self, visit: &Visit, problem: Option<&Problem>) -> Markup {
         let Self { classes, countries, note, metadata } = self;
         let field = |name: &'static str, label, hint, value| Field {
@@ -98,17 +98,17 @@ impl From<&Details> for EnteredDetails {
     }
 }
 
-/// Words that commas or spaces separate.
+/// Words separated by commas or spaces.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split([',', ' ', '\n']).map(str::trim).filter(|word| !word.is_empty())
 }
 
 impl Said {
-    /// What was entered: labels and the case beside the details.
+    /// Parses the labels, the case and the details of a form.
     ///
     /// # Errors
     ///
-    /// A field does not fit. Names it.
+    /// A field is invalid; the error names it.
     pub(super) fn of(posted: &Posted) -> Result<Self, Problem> {
         let labels =
             posted.field("labels").split([',', '\n']).map(str::trim).filter(|label| !label.is_empty());
@@ -126,7 +126,7 @@ impl Said {
         Ok(Self { labels, case, details: EnteredDetails::of(posted).read()? })
     }
 
-    /// An item with what is said of it. Its reference is the key of its origin, so that it is there once however often it is added.
+    /// Returns an item with these details. The reference is also the key of its origin, so that repeated adding makes one item.
     pub(super) fn with(&self, content: ItemContent) -> ContributedItem {
         let key = content.external_reference().unwrap_or_default();
         let origin = Origin::new("", key, &self.case).ok().filter(|origin| !origin.is_empty());
@@ -134,7 +134,7 @@ impl Said {
     }
 }
 
-/// The fields of what is said of items that are added.
+/// The form fields for the details of added items.
 pub(super) fn fields(visit: &Visit, posted: Option<&Posted>, problem: Option<&Problem>) -> Markup {
     let entered = |name| posted.map_or("", |posted| posted.field(name));
     let details = posted.map(EnteredDetails::of).unwrap_or_default();

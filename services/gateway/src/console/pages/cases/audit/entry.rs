@@ -24,7 +24,7 @@ use crate::problem::Problem;
 pub(super) const PATH: &str = "/console/audit/{index}";
 /// The path of the proof of an entry.
 pub(super) const PROOF_PATH: &str = "/console/audit/{index}/proof";
-/// Members whose names are read.
+/// Members whose names are looked up.
 const MEMBERS_MAX: u16 = 1_000;
 
 /// The path of an entry's page.
@@ -32,7 +32,7 @@ pub(super) fn path(index: LeafIndex) -> String {
     format!("/console/audit/{index}")
 }
 
-/// The names of the members that the person may know of.
+/// The names of the members that the person may see.
 #[derive(Debug, Default)]
 pub(super) struct Names(BTreeMap<MemberId, MemberName>);
 
@@ -64,7 +64,7 @@ impl Names {
         }
     }
 
-    /// Who made an entry, in words.
+    /// The principal of an entry, in words.
     pub(super) fn who(&self, visit: &Visit, entry: &AuditEntry) -> Markup {
         let member = entry.member.map(|member| self.member(visit, member));
         let principal = entry.principal.map(|id| visit.fill("audit.principal_number", &[("id", &id)]));
@@ -78,15 +78,15 @@ impl Names {
     }
 }
 
-/// An action without the package of its service: the word of the method. The name of an event stays as it is.
+/// An action without its service's package: the method name. The name of an event is unchanged.
 fn word(action: &str) -> &str {
     if action.starts_with('/') { action.rsplit('/').next().unwrap_or(action) } else { action }
 }
 
-/// What was done, in words where there are some.
+/// The action, in words if the language has a text for it.
 pub(super) fn what(visit: &Visit, entry: &AuditEntry) -> Markup {
     let word = word(&entry.action);
-    // A name of an event has signs that a key has not.
+    // An event name may contain characters that a key cannot.
     let key = format!("audit.action.{}", word.replace(['/', '-', '.'], "_"));
     html! {
         @if visit.language.has(&key) { (visit.t(&key)) } @else { code { (word) } }
@@ -94,7 +94,7 @@ pub(super) fn what(visit: &Visit, entry: &AuditEntry) -> Markup {
     }
 }
 
-/// The banks and items that it was about.
+/// The banks and items of the entry.
 pub(super) fn on_what(visit: &Visit, entry: &AuditEntry) -> Markup {
     let banks: Vec<String> =
         entry.banks.iter().map(|bank| visit.fill("audit.bank_number", &[("id", bank)])).collect();
@@ -106,7 +106,7 @@ pub(super) fn on_what(visit: &Visit, entry: &AuditEntry) -> Markup {
     html! { (banks.into_iter().chain(items).collect::<Vec<_>>().join(", ")) }
 }
 
-/// How it ended.
+/// The outcome of the call.
 pub(super) fn outcome(visit: &Visit, entry: &AuditEntry) -> Markup {
     let words = visit.t(&format!("audit.code.{}", code::word(entry.code).to_ascii_lowercase()));
     parts::badge(if entry.code == Code::Ok { Tone::Good } else { Tone::Warn }, words)
@@ -157,7 +157,7 @@ pub(super) async fn show(visit: Visit, Path(index): Path<String>) -> Result<Page
     Ok(Page::new(title, main))
 }
 
-/// The note of a principal, where the person may read it and it is not empty.
+/// The note of a principal, if the person may read it and it is not empty.
 async fn note(
     visit: &Visit,
     member: Option<MemberId>,
@@ -181,7 +181,7 @@ async fn note(
     Ok(found.map(|principal| principal.note.to_string()).filter(|note| !note.is_empty()))
 }
 
-/// The proof of an entry as a file (C2SP `tlog-proof`), which is checked before it is given.
+/// The proof of an entry as a file (C2SP `tlog-proof`), verified before it is returned.
 pub(super) async fn proof(visit: Visit, Path(index): Path<String>) -> Result<Response, Failed> {
     let leaf = read(&visit, &index).await?;
     let (audit, index, hash) = (visit.caller.audit(), leaf.entry.index, leaf.hash());

@@ -1,6 +1,6 @@
-//! The checkpoint that a browser remembers: the size and root hash of the log, in a cookie that holds nothing else.
+//! The checkpoint that a browser remembers: the size and root hash of the log, in a cookie of its own.
 //!
-//! The log cannot change what was there at that time without the next check finding it, whoever changes it: the browser is not the bank.
+//! The next check detects any change to the entries of that checkpoint, because the bank cannot change the browser's cookie.
 
 use http::{HeaderMap, HeaderValue, header};
 use vigie_audit::tree::{NodeHash, Size, TreeHead};
@@ -9,10 +9,10 @@ use crate::console::state::Console;
 
 /// The cookie's name.
 const NAME: &str = "vigie-audit";
-/// How long a browser remembers it: as long as browsers do, 400 days.
+/// The lifetime of the cookie: 400 days, the most that browsers allow.
 const AGE_S: u32 = 34_560_000;
 
-/// A remembered size and root hash. As text: `1234:BASE64`.
+/// A remembered size and root hash. Text form: `1234:BASE64`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kept(TreeHead);
 
@@ -21,12 +21,12 @@ impl Kept {
         Self(tree)
     }
 
-    /// The tree of a log as of then.
+    /// The tree head of the log at that size.
     pub(super) const fn tree(self) -> TreeHead {
         self.0
     }
 
-    /// What the browser of a request remembers. A text that is none counts as nothing.
+    /// Returns the checkpoint in a request's cookie. An invalid cookie is ignored.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs =
@@ -34,7 +34,7 @@ impl Kept {
         pairs.find(|(name, _)| *name == NAME).and_then(|(_, text)| Self::parse(text))
     }
 
-    /// Reads the text.
+    /// Parses the text form.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (size, root) = text.split_once(':')?;
         let size = size.parse().ok().and_then(Size::new)?;
@@ -42,17 +42,17 @@ impl Kept {
         Some(Self(TreeHead { size, root }))
     }
 
-    /// The text.
+    /// The text form.
     pub(super) fn text(self) -> String {
         format!("{}:{}", self.0.size, self.0.root)
     }
 
-    /// The cookie that makes a browser remember it.
+    /// The `Set-Cookie` value that stores the checkpoint.
     pub(super) fn cookie(self, console: &Console) -> HeaderValue {
         cookie(&self.text(), AGE_S, console)
     }
 
-    /// The cookie that makes a browser forget it.
+    /// The `Set-Cookie` value that deletes the checkpoint.
     pub(super) fn forgotten(console: &Console) -> HeaderValue {
         cookie("", 0, console)
     }
@@ -62,7 +62,7 @@ fn cookie(text: &str, age_s: u32, console: &Console) -> HeaderValue {
     let secure = if console.sessions.is_secure() { "; Secure" } else { "" };
     let cookie =
         format!("{NAME}={text}; Path=/console/audit; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}");
-    // Digits and Base64 are characters of a header.
+    // Digits and Base64 are valid in a header.
     HeaderValue::from_str(&cookie).unwrap_or_else(|_| HeaderValue::from_static("vigie-audit="))
 }
 

@@ -1,4 +1,4 @@
-//! What a proof came to, in plain words and with its numbers. What does not hold is said first and loudly.
+//! The outcome of a proof, in plain words and with its numbers. A failure is shown first and prominently.
 
 use http::StatusCode;
 use maud::{Markup, html};
@@ -65,7 +65,7 @@ fn holds(visit: &Visit, proven: &Proven) -> Markup {
     }
 }
 
-/// The button for the rest.
+/// The button that continues the proof.
 fn go_on(visit: &Visit, rest: &[(&'static str, String)]) -> Markup {
     let bounds: [(&str, &dyn std::fmt::Display); 2] =
         [("entries", &visit.language.number(ENTRIES_MAX)), ("proofs", &PROOFS_MAX)];

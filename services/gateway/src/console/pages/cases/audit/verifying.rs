@@ -1,8 +1,8 @@
-//! The proof of the audit: that the signed checkpoint goes on from the one that a person kept, and that the entries which the person may read are
-//! those of the checkpoint.
+//! The proof of the audit: that the signed checkpoint is consistent with the one that the person kept, and that the entries which the person may
+//! read are those of the checkpoint.
 //!
-//! One press reads at most [`ENTRIES_MAX`] entries, or asks for [`PROOFS_MAX`] proofs, and takes about [`TIME_MAX`]; what it came to goes on with the
-//! next press. Where that is kept is the page alone: whoever changes it deceives nobody else.
+//! One request reads at most [`ENTRIES_MAX`] entries, or asks for [`PROOFS_MAX`] proofs, and takes about [`TIME_MAX`]; the next request continues.
+//! The state between requests is in the page only: a person who changes it deceives only themselves.
 
 use std::time::Duration;
 
@@ -25,18 +25,18 @@ use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-/// The most entries that one press reads.
+/// The most entries that one request reads.
 pub(super) const ENTRIES_MAX: u64 = 20_000;
-/// The most proofs of single entries that one press asks for.
+/// The most proofs of single entries that one request asks for.
 pub(super) const PROOFS_MAX: u16 = 200;
-/// How long a press reads; the call that runs then is finished.
+/// The time for which one request reads; the call that is running then is completed.
 const TIME_MAX: Duration = Duration::from_secs(5);
 /// Entries of one call.
 const PAGE: u16 = 1_000;
-/// Proofs that are asked for at once.
+/// Concurrent requests for proofs.
 const PROOFS_AT_ONCE: usize = 8;
 
-/// What a person wants to have proven.
+/// The request for a proof.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     /// The earlier checkpoint: pasted, or remembered by the browser.
@@ -45,77 +45,77 @@ pub(super) struct Asked {
     kept_origin: Option<String>,
     /// The public key of the log.
     key: Option<VerifierKey>,
-    /// What an earlier press came to.
+    /// The state of an earlier request.
     begun: Option<Begun>,
 }
 
-/// What an earlier press came to.
+/// The state that an earlier request left in the page.
 #[derive(Debug)]
 struct Begun {
-    /// The signed checkpoint that it is about.
+    /// The signed checkpoint to which the state belongs.
     note: String,
-    /// The entries before, where all are read.
+    /// The tree over the entries read so far, if the person may read every entry.
     frontier: Frontier,
-    /// The first entry that is not proven, where single ones are, and how many are.
+    /// The first entry that is not yet proven, and the number proven, if single entries are proven.
     from: LeafIndex,
     proven: u64,
 }
 
-/// What was proven.
+/// The result of a successful proof.
 #[derive(Debug)]
 pub(super) struct Proven {
-    /// The log as of its newest checkpoint.
+    /// The tree head of the log's newest checkpoint.
     pub(super) tree: TreeHead,
     /// The name of the log.
     pub(super) origin: String,
-    /// Whether a key that the person named has signed the checkpoint.
+    /// Whether the checkpoint has a valid signature by the key that the person named.
     pub(super) is_signed: bool,
-    /// The earlier checkpoint that the log goes on from, and when its last entry was made.
+    /// The earlier checkpoint with which the log is consistent, and the time of its last entry.
     pub(super) old: Option<(Kept, Option<UnixMillis>)>,
-    /// The entries.
+    /// The entries that were compared.
     pub(super) entries: Entries,
-    /// The fields with which the next press goes on; none where nothing is left.
+    /// The form fields for the next request; `None` if the proof is complete.
     pub(super) rest: Option<Vec<(&'static str, String)>>,
 }
 
 /// The entries that were compared with the checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entries {
-    /// So many of all, from the first on.
+    /// The first N entries of the log.
     Every(u64),
-    /// So many of those that the person may read.
+    /// N of the entries that the person may read.
     Own(u64),
-    /// The person may read none.
+    /// The person may read no entry.
     None,
 }
 
-/// Why the audit does not hold, or cannot be proven.
+/// The reason that the audit is wrong or cannot be proven.
 #[derive(Debug)]
 pub(super) enum Broken {
     /// The bank signs no checkpoints.
     NotSigned,
-    /// The checkpoint is none, or not signed by the key that was named.
+    /// The checkpoint is invalid, or not signed by the named key.
     Checkpoint(OpenError),
-    /// The checkpoint is of another log than the one that was kept.
+    /// The checkpoint belongs to another log than the kept one.
     AnotherLog { kept: String, given: String },
-    /// The log has fewer entries than it had.
+    /// The log has fewer entries than before.
     Shrunk { old: Size, new: Size },
-    /// The log does not go on from what it was.
+    /// The log is not an extension of its earlier state.
     Changed { old: TreeHead, new: TreeHead, why: ProofError },
-    /// An entry is not there, or not at its place.
+    /// An entry is missing, or has the wrong index.
     Missing { index: LeafIndex },
-    /// The entries are not those of the checkpoint.
+    /// The entries do not give the root hash of the checkpoint.
     Entries { tree: TreeHead, computed: NodeHash },
-    /// An entry is not in the log of the checkpoint.
+    /// An entry is not in the checkpoint's log.
     Entry { index: LeafIndex },
 }
 
 impl Asked {
-    /// Reads the form, with what the browser remembers.
+    /// Parses the form, with the checkpoint that the browser remembers.
     ///
     /// # Errors
     ///
-    /// The field that cannot be read.
+    /// A field is invalid; the error names it.
     pub(super) fn read(visit: &Visit, posted: &Posted, remembered: Option<Kept>) -> Result<Self, Problem> {
         let key = match posted.field("key") {
             "" => None,
@@ -130,7 +130,7 @@ impl Asked {
         let mut asked = Self { key, begun: Begun::read(posted), ..Self::default() };
         match (posted.field("old"), posted.field("kept")) {
             ("", "") => asked.kept = remembered,
-            // A further press goes on with what the first one began with.
+            // A later request uses the earlier checkpoint of the first one.
             ("", "none") => {}
             ("", kept) => asked.kept = Kept::parse(kept),
             (old, _) => match Kept::parse(old) {
@@ -148,12 +148,12 @@ impl Asked {
     }
 }
 
-/// The checkpoint of a text that was pasted, whose ends of lines may have changed on the way.
+/// The checkpoint of a pasted text, whose line endings may have been changed.
 fn pasted(text: &str, key: Option<&VerifierKey>) -> Result<Checkpoint, OpenError> {
     opened(&(text.replace("\r\n", "\n") + "\n"), key)
 }
 
-/// The checkpoint of a note; signed by the key where one is named.
+/// Parses the checkpoint of a note, and verifies its signature if a key is given.
 fn opened(note: &str, key: Option<&VerifierKey>) -> Result<Checkpoint, OpenError> {
     let Some(key) = key else { return Checkpoint::unverified(note.as_bytes()) };
     let known = KnownKeys::new([key.clone()]).unwrap_or_default();
@@ -161,7 +161,7 @@ fn opened(note: &str, key: Option<&VerifierKey>) -> Result<Checkpoint, OpenError
 }
 
 impl Begun {
-    /// What the fields of a page say; `None` where they say nothing that can be gone on with.
+    /// Parses the state in a page's fields; `None` if it cannot be used.
     fn read(posted: &Posted) -> Option<Self> {
         let bytes = |name: &str| BASE64.decode(posted.field(name).as_bytes()).ok();
         let note = String::from_utf8(bytes("note")?).ok().filter(|note| !note.is_empty())?;
@@ -190,7 +190,7 @@ impl Begun {
 ///
 /// # Errors
 ///
-/// A service does not answer. What was not proven is an outcome.
+/// A call failed. A failed proof is not an error but an outcome.
 pub(super) async fn verify(visit: &Visit, mut asked: Asked) -> Result<Result<Proven, Broken>, Failed> {
     let mut begun = match asked.begun.take() {
         Some(begun) => begun,
@@ -227,12 +227,12 @@ pub(super) async fn verify(visit: &Visit, mut asked: Asked) -> Result<Result<Pro
     Ok(Ok(Proven { tree, origin, is_signed: asked.key.is_some(), old, entries, rest }))
 }
 
-/// Checks that the log goes on from what it was.
+/// Checks that the new tree is consistent with the old one.
 async fn goes_on(visit: &Visit, old: TreeHead, new: TreeHead) -> Result<Result<(), Broken>, Failed> {
     if old.size > new.size {
         return Ok(Err(Broken::Shrunk { old: old.size, new: new.size }));
     }
-    // Trees of one size are compared by their roots, and every tree goes on from the one without entries.
+    // Trees of equal size are compared by their root hashes, and every tree is consistent with the empty one.
     let path = match old.size == new.size || old.size == Size::ZERO {
         true => Vec::new(),
         false => {
@@ -243,7 +243,7 @@ async fn goes_on(visit: &Visit, old: TreeHead, new: TreeHead) -> Result<Result<(
     Ok(check_consistency(&path, &old, &new).map_err(|why| Broken::Changed { old, new, why }))
 }
 
-/// When the last entry of a tree was made, for those who may read every entry.
+/// The time of a tree's last entry, for persons who may read every entry.
 async fn last_of(visit: &Visit, tree: TreeHead) -> Result<Option<UnixMillis>, Failed> {
     let Some(last) = tree.size.get().checked_sub(1).filter(|_| reads_every_entry(visit)) else {
         return Ok(None);
@@ -252,7 +252,7 @@ async fn last_of(visit: &Visit, tree: TreeHead) -> Result<Option<UnixMillis>, Fa
     Ok(page.leaves.first().filter(|leaf| leaf.entry.index.0 == last).map(|leaf| leaf.entry.at))
 }
 
-/// Whether the bank lists every entry to the person: to auditors of the host, and to everybody while there are no members.
+/// Whether the bank lists every entry to the person: to auditors of the host, and to everybody while members are off.
 fn reads_every_entry(visit: &Visit) -> bool {
     visit.who.as_ref().is_some_and(|who| {
         let is_auditor =
@@ -261,7 +261,7 @@ fn reads_every_entry(visit: &Visit) -> bool {
     })
 }
 
-/// Compares entries with the checkpoint, and returns how many were, and whether none is left.
+/// Compares entries with the checkpoint. Returns the number compared, and whether none is left.
 async fn read(
     visit: &Visit,
     tree: TreeHead,
@@ -276,7 +276,7 @@ async fn read(
     }
 }
 
-/// Reads entries in order, and compares the root that they give where all are read.
+/// Reads entries in order, and compares the root hash once all are read.
 async fn read_every(
     visit: &Visit,
     tree: TreeHead,
@@ -285,7 +285,7 @@ async fn read_every(
     let (began, frontier) = (Instant::now(), &mut begun.frontier);
     let stop = frontier.size().get().saturating_add(ENTRIES_MAX).min(tree.size.get());
     while frontier.size().get() < stop && began.elapsed() < TIME_MAX {
-        // Each call has the time of a request.
+        // Each call has the deadline of a new request.
         visit.caller.begin_anew();
         let from = LeafIndex(frontier.size().get());
         let page = visit.caller.audit().list_entries(from, PAGE, None, visit.deadline()).await?;
@@ -300,10 +300,10 @@ async fn read_every(
     Ok(Ok((Entries::Every(read.get()), read == tree.size)))
 }
 
-/// Appends a page of entries, of which the first has to be the next one. The error is the index of an entry that is not there.
+/// Appends a page of entries, whose first must be the next one. The error is the index of a missing entry.
 fn append(frontier: &mut Frontier, leaves: &[AuditLeaf], tree: TreeHead) -> Result<(), LeafIndex> {
     let before = frontier.size();
-    // What was logged after the checkpoint is not compared with it.
+    // Entries after the checkpoint are not compared with it.
     for leaf in leaves.iter().filter(|leaf| leaf.entry.index.0 < tree.size.get()) {
         let next = LeafIndex(frontier.size().get());
         if leaf.entry.index != next || frontier.append(&leaf.bytes).is_err() {
@@ -352,7 +352,7 @@ mod tests {
 
     use super::*;
 
-    /// Entries of a log with this many.
+    /// The entries and tree head of a log with `count` entries.
     fn log(count: u64) -> (Vec<AuditLeaf>, TreeHead) {
         let (mut frontier, mut leaves) = (Frontier::empty(), Vec::new());
         for index in 0..count {
@@ -384,7 +384,7 @@ mod tests {
         append(&mut frontier, &leaves[..3], tree).unwrap();
         append(&mut frontier, &leaves[3..], tree).unwrap();
         assert_eq!((frontier.size(), frontier.root()), (tree.size, tree.root));
-        // Newer ones than the checkpoint are left out, and a page without any other is no way on.
+        // Entries newer than the checkpoint are skipped; a page without the next entry is an error.
         let (_, smaller) = log(5);
         let mut frontier = Frontier::empty();
         append(&mut frontier, &leaves, smaller).unwrap();

@@ -1,4 +1,4 @@
-//! Statistics as the bank answers them (`vigie_statistics::render`, JSON). A number that is suppressed is `null`.
+//! Statistics as the bank returns them (`vigie_statistics::render`, JSON). A suppressed number is `null`.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,7 +12,7 @@ pub(super) struct Numbers {
     pub(super) members: u64,
     /// The numbers across members.
     numbers: Vec<Measured>,
-    /// The member whose own numbers are here too.
+    /// The member whose own numbers are included.
     pub(super) own_member: Option<String>,
     own: Vec<Measured>,
     pub(super) latencies: Vec<Latency>,
@@ -23,7 +23,7 @@ pub(super) struct Numbers {
 /// The numbers of one measure.
 #[derive(Debug, Deserialize)]
 pub(super) struct Measured {
-    /// The name of the measure, under which its text is.
+    /// The name of the measure; also the key of its label.
     pub(super) measure: String,
     pub(super) total: Option<u64>,
     pub(super) cumulative: u64,
@@ -48,7 +48,7 @@ pub(super) struct Part {
     pub(super) count: Option<u64>,
 }
 
-/// How long changes took.
+/// The durations of changes.
 #[derive(Debug, Deserialize)]
 pub(super) struct Latency {
     pub(super) latency: String,
@@ -58,7 +58,7 @@ pub(super) struct Latency {
     pub(super) p99_ms: Option<u64>,
 }
 
-/// How much of what was reviewed was confirmed.
+/// The share of reviewed reports or decisions that were confirmed.
 #[derive(Debug, Deserialize)]
 pub(super) struct Precision {
     /// `reports` or `decisions`.
@@ -71,14 +71,14 @@ pub(super) struct Precision {
     pub(super) precision: Option<f64>,
 }
 
-/// A report that a law or a programme asks for.
+/// A report required by a law or a programme.
 #[derive(Debug, Deserialize)]
 pub(super) struct Published {
     pub(super) title: String,
     pub(super) fields: Vec<PublishedField>,
 }
 
-/// One of its fields.
+/// A field of such a report.
 #[derive(Debug, Deserialize)]
 pub(super) struct PublishedField {
     pub(super) field: String,
@@ -94,19 +94,19 @@ impl Numbers {
         serde_json::from_str(text)
     }
 
-    /// The numbers that the page is of: the member's own where they are there, and those across members else.
+    /// The main numbers of the page: the member's own if included, otherwise those across members.
     pub(super) fn shown(&self) -> &[Measured] {
         if self.own.is_empty() { &self.numbers } else { &self.own }
     }
 
-    /// The numbers across members beside the member's own; none where those are all there are.
+    /// The numbers across members, shown beside the member's own; empty if there are no own numbers.
     pub(super) fn others(&self) -> &[Measured] {
         if self.own.is_empty() { &[] } else { &self.numbers }
     }
 }
 
 impl Measured {
-    /// Whether there is anything to show of the period.
+    /// Whether the measure has anything to show.
     pub(super) fn is_any(&self) -> bool {
         self.total.is_some_and(|total| total > 0)
     }
@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    /// What the crate that writes the numbers writes is what is read here.
+    /// The crate that writes the numbers and this parser agree.
     #[test]
     fn statistics_are_read_as_they_are_written() {
         let month: Month = "2026-10".parse().unwrap();

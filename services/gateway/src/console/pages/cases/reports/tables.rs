@@ -1,4 +1,4 @@
-//! Statistics as tables that a person reads.
+//! Statistics as tables.
 
 use std::cell::Cell;
 
@@ -9,13 +9,13 @@ use crate::console::pages::cases::reports::numbers::{Measured, Numbers, Part, Pu
 use crate::console::parts::{self, Column};
 use crate::console::visit::Visit;
 
-/// The most rows of parts on a page, which keep it below 200 KB. The files have all.
+/// The most rows of parts on a page, which keep it below 200 KB. The files have all rows.
 const ROWS_MAX: usize = 300;
 
-/// Parts of a total that are shown, each with its number.
+/// The shown parts of a total, each with its number.
 type Shown = Vec<(String, Option<u64>)>;
 
-/// The tables of a page, and the rows that are left for parts.
+/// The tables of a page, and the number of rows still allowed for parts.
 struct Tables<'a> {
     visit: &'a Visit,
     rows_left: Cell<usize>,
@@ -57,13 +57,13 @@ impl Tables<'_> {
         }
     }
 
-    /// The text of a measure.
+    /// The label of a measure.
     fn measure(&self, name: &str) -> String {
         let key = format!("reports.measure.{name}");
         if self.visit.language.has(&key) { self.visit.t(&key).to_owned() } else { name.to_owned() }
     }
 
-    /// What was counted in the period, with its parts.
+    /// The counts of the period, with their parts.
     fn measures(&self, numbers: &Numbers, measured: &[Measured], caption: &str) -> Markup {
         let visit = self.visit;
         let any: Vec<&Measured> = measured.iter().filter(|one| one.is_any()).collect();
@@ -88,7 +88,7 @@ impl Tables<'_> {
         }
     }
 
-    /// The parts of a total, where they say more than the total.
+    /// The parts of a total; empty if they repeat the total.
     fn parts_of(&self, one: &Measured) -> Markup {
         let visit = self.visit;
         let members: Vec<Part> =
@@ -105,7 +105,7 @@ impl Tables<'_> {
                 .filter(|part| part.count.is_some_and(|count| count > 0))
                 .map(|part| (part.name.clone(), part.count))
                 .collect();
-            // A list whose only part is all of it repeats the total.
+            // A single part equal to the total only repeats it.
             if any.len() == 1 && any[0].1 == one.total { Vec::new() } else { any }
         };
         let lists: Vec<(&str, Shown)> = lists
@@ -131,7 +131,7 @@ impl Tables<'_> {
         }
     }
 
-    /// Takes rows from those that are left.
+    /// Takes rows from the remaining ones.
     fn take(&self, rows: usize) -> usize {
         let taken = rows.min(self.rows_left.get());
         self.rows_left.set(self.rows_left.get() - taken);
@@ -191,7 +191,7 @@ impl Tables<'_> {
         )
     }
 
-    /// The fields of reports that laws and programmes ask for, in the words of the bank.
+    /// The fields of reports required by laws and programmes, with the bank's texts.
     fn published(&self, reports: &[Published]) -> Markup {
         let visit = self.visit;
         let columns = [

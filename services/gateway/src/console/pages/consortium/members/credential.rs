@@ -1,4 +1,4 @@
-//! The form of a new principal: its roles, and how it is to prove who it is.
+//! The form of a new principal: its roles and its credential.
 
 use maud::{Markup, html};
 use vigie_clients::{NewCredential, NewPrincipal};
@@ -15,7 +15,7 @@ const API_KEY: &str = "api_key";
 const TOKEN: &str = "token";
 const CERTIFICATE: &str = "certificate";
 
-/// The form, for a principal of this member or of the person's.
+/// The form, for a principal of this member or of the person's member.
 pub(super) fn form(visit: &Visit, member: Option<&MemberName>, entered: Entered<'_>) -> Markup {
     let is_first = facts::is_first(visit);
     let note = Field {
@@ -63,7 +63,7 @@ fn roles(visit: &Visit, member: Option<&MemberName>, entered: Entered<'_>) -> Ma
     }
 }
 
-/// Tokens and certificates, which few need.
+/// Fields for tokens and certificates, which are rarely needed.
 fn other_credentials(visit: &Visit, entered: Entered<'_>) -> Markup {
     let kinds = [
         (API_KEY, visit.t("members.credential.api_key")),
@@ -92,7 +92,7 @@ fn other_credentials(visit: &Visit, entered: Entered<'_>) -> Markup {
     }
 }
 
-/// The field that a credential was entered in.
+/// The field for a kind of credential.
 pub(super) fn field_of(kind: &str) -> &'static str {
     match kind {
         TOKEN => "issuer",
@@ -101,7 +101,7 @@ pub(super) fn field_of(kind: &str) -> &'static str {
     }
 }
 
-/// What the form asks for.
+/// Parses the form.
 pub(super) fn read(
     visit: &Visit,
     member: Option<&MemberName>,

@@ -1,4 +1,4 @@
-//! Another key for a principal, and the end of one. Both ask first, and say what follows.
+//! A further key for a principal, and the removal of a principal. Both ask for confirmation and show the consequences.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::console::parts::{Entered, Refused};
 use crate::console::posted::{Asked, Posted};
 use crate::console::visit::Visit;
 
-/// How long the key before may work yet: seconds, with the key of the words.
+/// The choices for how long the old key remains valid: seconds, with the key of the label.
 const OVERLAPS: [(&str, u64, &str); 5] = [
     ("0", 0, "members.rotate.now"),
     ("3600", 3_600, "members.rotate.hour"),
@@ -25,7 +25,7 @@ const OVERLAPS: [(&str, u64, &str); 5] = [
     ("604800", 604_800, "members.rotate.week"),
     ("2592000", 2_592_000, "members.rotate.month"),
 ];
-/// A day: long enough to bring the new key to where it is used.
+/// The default of one day: long enough to install the new key.
 const OVERLAP_FIRST: &str = "86400";
 
 pub(super) async fn show_rotation(

@@ -1,4 +1,4 @@
-//! What pages show of members and principals.
+//! Parts of pages that show members and principals.
 
 use http::StatusCode;
 use maud::{Markup, html};
@@ -19,7 +19,7 @@ pub(super) fn countries(member: &Member) -> String {
     member.jurisdictions.iter().collect::<Vec<_>>().join(", ")
 }
 
-/// When a member was created; the host has always been there.
+/// The creation time of a member; the host exists from the beginning and has none.
 pub(super) fn created(visit: &Visit, member: &Member) -> Markup {
     if member.created_at.0 == 0 {
         html! { (visit.t("members.always")) }
@@ -38,7 +38,7 @@ pub(super) fn state(visit: &Visit, state: MemberState) -> Markup {
     html! { span { (parts::badge(tone, visit.t(&format!("members.state.word.{state}")))) } }
 }
 
-/// Codes of countries with spaces or commas between them, in letters of either case.
+/// Parses country codes separated by spaces or commas, in either case.
 pub(super) fn jurisdictions(text: &str) -> Result<Jurisdictions, Refused> {
     let codes = text.split(|between: char| between.is_whitespace() || matches!(between, ',' | ';'));
     let codes: Vec<String> = codes.filter(|code| !code.is_empty()).map(str::to_ascii_uppercase).collect();
@@ -50,7 +50,7 @@ pub(super) fn path(name: &MemberName) -> String {
     format!("{PATH}/{name}")
 }
 
-/// A failure of a read of what the path names: without a right for it there is no such thing.
+/// Converts the error of a read: what the person may not read is answered as not found.
 pub(super) fn hidden(error: CallError) -> Failed {
     let failed = Failed::from(error);
     match failed.problem.status {
@@ -64,7 +64,7 @@ pub(super) fn list_path(member: Option<&MemberName>) -> String {
     member.map_or_else(|| KEYS.to_owned(), |name| format!("{KEYS}?member={name}"))
 }
 
-/// Whether it is the principal that the person has signed in as.
+/// Whether the person is signed in as this principal.
 pub(super) fn is_own(visit: &Visit, id: PrincipalId) -> bool {
     matches!(&visit.who, Some(WhoAmI { principal: Some(own), .. }) if own.id == id)
 }
@@ -75,7 +75,7 @@ pub(super) fn roles(visit: &Visit, roles: Roles) -> String {
     roles.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// The end of a right.
+/// The expiry of a right.
 pub(super) fn until(visit: &Visit, expiry: Expiry) -> Markup {
     match expiry.moment() {
         None => html! { (visit.t("members.keys.never")) },
@@ -86,7 +86,7 @@ pub(super) fn until(visit: &Visit, expiry: Expiry) -> Markup {
     }
 }
 
-/// How a principal proves who it is: the public part alone.
+/// The credential of a principal: only its public part.
 pub(super) fn credential(visit: &Visit, principal: &PrincipalListing) -> Markup {
     let key = |key: &KeyListing| {
         html! {
@@ -128,7 +128,7 @@ pub(super) fn roles_to_give(visit: &Visit, member: Option<&MemberName>) -> Vec<R
     Role::ALL.iter().copied().filter(may).collect()
 }
 
-/// Whether the principal has keys, and the person may give it another.
+/// Whether the principal has keys, and the person may give it a further one.
 pub(super) fn may_rotate(visit: &Visit, principal: &PrincipalListing) -> bool {
     let has_keys = matches!(principal.credential, PrincipalCredential::ApiKeys(_));
     let of = |who: &WhoAmI| {
@@ -144,7 +144,7 @@ pub(super) fn may_rotate(visit: &Visit, principal: &PrincipalListing) -> bool {
     has_keys && visit.may(Method::RotateKey) && visit.who.as_ref().is_none_or(of)
 }
 
-/// Whether the next principal turns members on.
+/// Whether the next new principal turns members on.
 pub(super) fn is_first(visit: &Visit) -> bool {
     is_off(visit)
 }

@@ -18,24 +18,24 @@ use crate::console::posted::{Asked, Posted};
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-/// Which principals are listed.
+/// The principals to list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Which {
-    /// The name of their member; that of the person where it is empty.
+    /// The name of their member; empty for the person's member.
     pub(super) member: String,
-    /// The id before the first of them.
+    /// The list begins after this id.
     after: Option<u64>,
 }
 
 impl Which {
-    /// The member that is named, if one is.
+    /// Returns the named member, if any.
     pub(super) fn member(&self) -> Result<Option<MemberName>, Failed> {
         named(&self.member)
     }
 }
 
-/// The member of a field or a query; `None` where it is empty.
+/// Parses the member of a field or a query; `None` if empty.
 pub(super) fn named(text: &str) -> Result<Option<MemberName>, Failed> {
     (!text.is_empty()).then(|| member_name(text)).transpose()
 }
@@ -118,13 +118,13 @@ fn row(visit: &Visit, member: Option<&MemberName>, principal: &PrincipalListing)
     ]
 }
 
-/// The path of a page of a principal.
+/// The path of one of a principal's pages.
 fn path(member: Option<&MemberName>, id: PrincipalId, page: &str) -> String {
     let query = member.map(|name| format!("?member={name}")).unwrap_or_default();
     format!("{KEYS}/{id}/{page}{query}")
 }
 
-/// Reads one principal. One that the person may not read is not there.
+/// Reads one principal. One that the person may not read is answered as not found.
 pub(super) async fn find(
     visit: &Visit,
     member: Option<&MemberName>,
@@ -161,7 +161,7 @@ async fn made(
         Ok(Written { value, .. }) => Ok(Ok(value)),
         Err(error) => {
             let problem = Problem::from(error);
-            // What is refused for want of a right is a role or a credential that the person may not give; a member that it may not read is not there.
+            // A denied request means a role or a credential that the person may not give; a member that the person may not read is answered as not found.
             let refused = match problem.status {
                 StatusCode::FORBIDDEN => {
                     Refused::of_field(credential::field_of(posted.field("kind")), problem)?
@@ -173,7 +173,7 @@ async fn made(
     }
 }
 
-/// The page with the key, or the list where the principal has another credential.
+/// The page with the key, or the list if the principal has another kind of credential.
 fn answer(visit: &Visit, member: Option<&MemberName>, made: &PrincipalWithKey) -> Response {
     if new_key::has_keys(&made.principal) {
         let made = Made { of: member, made, is_invitation: false, is_first: facts::is_first(visit) };

@@ -1,4 +1,4 @@
-//! The limits of a member, each with its meaning in words. All are set at once, so that nothing is lifted by being forgotten.
+//! The limits of a member, each explained. The form sets all limits at once, so that an omitted field cannot lift a limit.
 
 use maud::{Markup, html};
 use vigie_consortium::rights::Method;
@@ -23,7 +23,7 @@ const AMOUNTS: [(&str, Get); 5] = [
 ];
 const NEAR: &str = "near_queries_per_item_day";
 
-/// The limits, for those who may change them and for others.
+/// The limits: a form for persons who may change them, a list for others.
 pub(super) fn limits(visit: &Visit, member: &Member, quota: &Quota, entered: Entered<'_>) -> Markup {
     if visit.may(Method::SetQuota) {
         let action = format!("{}/limits", facts::path(&member.name));
@@ -72,9 +72,9 @@ fn form(visit: &Visit, quota: &Quota, entered: Entered<'_>) -> Markup {
     }
 }
 
-/// What the form asks for.
+/// Parses the form.
 pub(super) fn read(visit: &Visit, posted: &Posted) -> Result<Quota, Refused> {
-    // A form without the field is none of this page. It would lift the limit.
+    // A form without the field does not come from this page. Accepting it would lift the limit.
     let number = |name: &str| {
         let text = posted
             .fields(name)

@@ -1,4 +1,4 @@
-//! The list of members, and the invitation of one: the member and the key of its first administrator, by one form.
+//! The list of members, and the invitation: one form creates a member and the key of its first administrator.
 
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
@@ -16,11 +16,11 @@ use crate::console::parts::{Entered, Refused};
 use crate::console::posted::{Asked, Posted};
 use crate::console::visit::Visit;
 
-/// Where a page of the list begins.
+/// The start of a page of the list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Begin {
-    /// The id before the first member.
+    /// The page begins after this id.
     after: Option<u32>,
 }
 
@@ -96,7 +96,7 @@ fn invitation(visit: &Visit, entered: Entered<'_>) -> Markup {
     }
 }
 
-/// What the form of an invitation asks for.
+/// Parses the form of an invitation.
 fn read(posted: &Posted) -> Result<(MemberName, MemberWords), Refused> {
     let name = posted.field("name").parse();
     let name =
@@ -131,7 +131,7 @@ pub(super) async fn invite(visit: Visit, posted: Posted) -> Result<Response, Fai
     Ok(page.with_status(refused.status()).into_response())
 }
 
-/// Creates the member, then its administrator. Both are the same writes when the form is sent again.
+/// Creates the member, then its administrator. A repeated form makes the same writes.
 async fn create(
     visit: &Visit,
     posted: &Posted,

@@ -1,4 +1,4 @@
-//! The page with a key that was just made: the one place where the key is ever shown.
+//! The page with a new key: the only page that ever shows it.
 
 use maud::{Markup, html};
 use vigie_clients::{PrincipalCredential, PrincipalListing, PrincipalWithKey};
@@ -10,20 +10,20 @@ use crate::console::pages::sign_in;
 use crate::console::parts::{self, Tone};
 use crate::console::visit::Visit;
 
-/// A principal that was made or has another key.
+/// A principal that was created or got a further key.
 #[derive(Debug)]
 pub(super) struct Made<'a> {
-    /// Its member, where it is not the person's.
+    /// The principal's member, if it is not the person's.
     pub(super) of: Option<&'a MemberName>,
-    /// The principal; with its key, unless the form was sent before.
+    /// The principal; with its key, unless the form was repeated.
     pub(super) made: &'a PrincipalWithKey,
-    /// Whether its member was made with it.
+    /// Whether the member was created at the same time.
     pub(super) is_invitation: bool,
-    /// Whether it has turned members on.
+    /// Whether this principal turned members on.
     pub(super) is_first: bool,
 }
 
-/// Whether a principal proves who it is by API keys.
+/// Whether a principal authenticates by API keys.
 pub(super) fn has_keys(principal: &PrincipalListing) -> bool {
     matches!(principal.credential, PrincipalCredential::ApiKeys(_))
 }

@@ -1,4 +1,4 @@
-//! A member: what is said of it, its state, its limits and its principals.
+//! One member: its description, state, limits and principals.
 
 use axum::extract::Path;
 use axum::response::{IntoResponse as _, Response};
@@ -15,7 +15,7 @@ use crate::console::parts::{Entered, Refused};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 
-/// The form of the page that is shown again.
+/// The refused form of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Words,
@@ -24,7 +24,7 @@ pub(super) enum Part {
     Limits,
 }
 
-/// What a page of a member shows.
+/// The content of a member's page.
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) member: Member,
@@ -35,19 +35,19 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Result<Page,
     page(&visit, &member_name(&name)?, None).await
 }
 
-/// The answer to a person who loads the page of a form by its address.
+/// Redirects a person who opens the address of a form.
 pub(super) async fn back(Path(name): Path<String>) -> Result<Done, Failed> {
     Ok(Done::at(facts::path(&member_name(&name)?)))
 }
 
-/// Reads a member. One that the person may not read is not there.
+/// Reads a member. One that the person may not read is answered as not found.
 pub(super) async fn read(visit: &Visit, name: &MemberName) -> Result<Shown, Failed> {
     let found = visit.caller.members().get_member(name, visit.deadline()).await;
     let Written { value: (member, quota), .. } = found.map_err(facts::hidden)?;
     Ok(Shown { member, quota })
 }
 
-/// The page, with one of its forms as it was sent.
+/// The page, with one of its forms as entered.
 pub(super) async fn page(
     visit: &Visit,
     name: &MemberName,
@@ -94,7 +94,7 @@ fn principals_of(visit: &Visit, name: &MemberName, principals: &[PrincipalListin
     }
 }
 
-/// The answer to a form: the member's page with what was done, or with what was refused.
+/// The answer to a form: the member's page with the result, or with the refused form.
 async fn answered<T>(
     visit: &Visit,
     name: &MemberName,

@@ -1,4 +1,4 @@
-//! What is said of a member, its state, and the identity providers of its people.
+//! The description of a member, its state, and the identity providers of its people.
 
 use maud::{Markup, html};
 use vigie_clients::MemberWords;
@@ -11,11 +11,11 @@ use crate::console::parts::{Entered, Refused};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 
-/// The states of a member.
+/// The possible states of a member.
 pub(super) const STATES: [MemberState; 3] =
     [MemberState::Active, MemberState::Suspended, MemberState::Quarantined];
 
-/// The names of the member, for those who may change them and for others.
+/// The description of the member: a form for persons who may change it, text for others.
 pub(super) fn words(visit: &Visit, member: &Member, entered: Entered<'_>) -> Markup {
     let countries = facts::countries(member);
     if !visit.may(Method::UpdateMember) {
@@ -48,7 +48,7 @@ pub(super) fn words(visit: &Visit, member: &Member, entered: Entered<'_>) -> Mar
     }
 }
 
-/// Whether the member takes part.
+/// The state of the member.
 pub(super) fn state(visit: &Visit, member: &Member, entered: Entered<'_>) -> Markup {
     let meaning = |state: MemberState| visit.t(&format!("members.state.meaning.{state}"));
     let present = member.state.to_string();
@@ -73,7 +73,7 @@ pub(super) fn state(visit: &Visit, member: &Member, entered: Entered<'_>) -> Mar
     }
 }
 
-/// The identity providers whose tokens name the member's people.
+/// The identity providers whose tokens identify the member's people.
 pub(super) fn issuers(visit: &Visit, member: &Member, entered: Entered<'_>) -> Markup {
     let issuers = member.token_issuers.iter().collect::<Vec<_>>().join("\n");
     let action = format!("{}/issuers", facts::path(&member.name));
@@ -100,7 +100,7 @@ pub(super) fn issuers(visit: &Visit, member: &Member, entered: Entered<'_>) -> M
     }
 }
 
-/// What the form of the words asks for.
+/// Parses the form of the description.
 pub(super) fn read(posted: &Posted) -> Result<MemberWords, Refused> {
     let display_name = Text::new(posted.field("display_name"));
     Ok(MemberWords {

@@ -1,4 +1,4 @@
-//! The verdicts of a version that is tried, beside those that were answered.
+//! The verdicts of a version on trial, beside the answered ones.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -9,7 +9,7 @@ use super::verdict;
 use crate::console::parts::{self, Column, Tone};
 use crate::console::visit::Visit;
 
-/// The counts, differences first, and of each kind the most frequent first.
+/// The counts: differences first, and the most frequent first within each kind.
 pub(super) fn table(visit: &Visit, read: &ReadPolicy) -> Markup {
     let Some(since) = read.trial_since else {
         return parts::empty(visit.t("policies.trial.nothing"));

@@ -1,4 +1,4 @@
-//! The forms of the policy: a new version that decides or is tried, and the end of a trial.
+//! The forms of the policy: a new version that decides or is on trial, and the end of a trial.
 
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
@@ -12,7 +12,7 @@ use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-/// The newest version that the person has seen; `None` where there was none.
+/// The newest version that the person has seen; `None` if there was none.
 fn expected(posted: &Posted) -> Result<Option<u32>, Failed> {
     match posted.field("expected") {
         "" => Ok(None),
@@ -45,7 +45,7 @@ pub(super) async fn set(visit: Visit, posted: Posted) -> Result<Response, Failed
     Ok(page.with_status(StatusCode::BAD_REQUEST).into_response())
 }
 
-/// A refusal that is of the whole form, such as that of a person whose page is older than the newest version.
+/// Converts an error that concerns the whole form, such as a page older than the newest version.
 fn otherwise(error: CallError) -> Result<Wrong, Failed> {
     let problem = Problem::from(error);
     match problem.status {
@@ -61,7 +61,7 @@ fn done(visit: &Visit, set: &Written<u32>, key: &str) -> Response {
     Done::saying(PATH, key, &[]).into_response()
 }
 
-/// Ends a trial: the version that decides goes on, or the one that was tried decides from now on. Both are new versions.
+/// Ends a trial: the deciding version stays, or the version on trial replaces it. Either outcome is a new version.
 pub(super) async fn end_trial(visit: Visit, posted: Posted) -> Result<Response, Failed> {
     let read = visit.caller.policies().get_policy(0, visit.deadline()).await?.value;
     let (version, key) = match posted.field("step") {

@@ -1,4 +1,4 @@
-//! An example that a policy is tried on: one match or none, and the query.
+//! An example on which a policy is tried: the query, and at most one match.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ use crate::console::visit::Visit;
 
 /// The most labels, and the most classes, of an example.
 const WORDS_MAX: usize = 32;
-/// The fields of what members say of the item.
+/// The fields of the members' opinions on the item.
 const FACTS: [&str; 9] = [
     "positives",
     "negatives",
@@ -89,7 +89,7 @@ pub(super) fn fields(visit: &Visit, entered: Entered<'_>) -> Markup {
     }
 }
 
-/// Reads a field as what it is to hold; an empty one as what it is by default.
+/// Parses a field; an empty one is the default value.
 fn value<T: FromStr<Err: Display> + Default>(
     visit: &Visit,
     posted: &Posted,
@@ -101,7 +101,7 @@ fn value<T: FromStr<Err: Display> + Default>(
     }
 }
 
-/// Words with commas between them.
+/// Parses words separated by commas.
 fn words(visit: &Visit, posted: &Posted, name: &str) -> Result<Box<[Box<str>]>, Refused> {
     let words = posted.field(name).split(',').map(str::trim).filter(|word| !word.is_empty());
     let words: Vec<Box<str>> = words.map(Into::into).collect();
@@ -111,7 +111,7 @@ fn words(visit: &Visit, posted: &Posted, name: &str) -> Result<Box<[Box<str>]>, 
     Ok(words.into())
 }
 
-/// The match of the example; `None` where no bank is named.
+/// The match of the example; `None` if the form names no bank.
 pub(super) fn found(visit: &Visit, posted: &Posted) -> Result<Option<Match>, Refused> {
     let bank = posted.field("bank");
     if bank.is_empty() {
@@ -131,7 +131,7 @@ pub(super) fn found(visit: &Visit, posted: &Posted) -> Result<Option<Match>, Ref
         variant: variant.unwrap_or(Variant::Original),
         exact: posted.field("exact") == "yes",
         other_matches: 0,
-        // No policy sees the way.
+        // Policies cannot see the rendition.
         rendition: Rendition { frame: 0, way: Way::Plain },
         added_at: Some(visit.now),
         facts: Some(Box::new(facts(visit, posted)?)),

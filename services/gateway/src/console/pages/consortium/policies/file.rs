@@ -1,4 +1,4 @@
-//! A policy as text: TOML, or JSON where it begins with a brace, as `vigie policy set` reads it and `vigie policy get` writes it.
+//! A policy as text, in TOML, or in JSON if it begins with a brace. `vigie policy set` reads and `vigie policy get` writes the same text.
 
 use serde::Serialize;
 use vigie_clients::{CallError, PolicyFault};
@@ -8,10 +8,10 @@ use vigie_model::MatchRatio;
 use crate::problem::Problem;
 use crate::v1::members::policies::objects::PolicyObject;
 
-/// The most bytes of a text: 16 conditions and 256 bank rules of the longest kind are half of that.
+/// The most bytes of a text. 16 conditions and 256 bank rules of the greatest length are half of that.
 const BYTES_MAX: usize = 512 << 10;
 
-/// A policy as it is written: what is not given is left out.
+/// A policy as it is serialised; absent fields are omitted.
 #[derive(Serialize)]
 struct Written<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -47,18 +47,18 @@ struct WrittenRule<'a> {
     shadow: Option<bool>,
 }
 
-/// Why a text is no policy, or none that can be set.
+/// The reason that a text is not a valid policy, or cannot be set.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
-    /// For a person to read. Begins with the line or the rule, where one is at fault.
+    /// The message for a person. Begins with the line or the rule at fault, if known.
     pub(super) sentence: String,
-    /// The line of the text at which the part at fault begins, from 1.
+    /// The first line of the part at fault, from 1.
     pub(super) line: Option<usize>,
-    /// The text of the part at fault; empty where there is none.
+    /// The text of the part at fault; empty if unknown.
     pub(super) part: String,
 }
 
-/// The text that a browser has sent, which ends its lines by two characters.
+/// The text that a browser sent, with its CRLF line endings converted.
 pub(super) fn sent(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
@@ -86,11 +86,11 @@ pub(super) fn text(policy: &Policy) -> String {
         bank: policy.banks().iter().map(bank).collect(),
         rule: policy.rules().iter().map(rule).collect(),
     };
-    // Tables of texts, numbers and booleans can be written.
+    // Tables of texts, numbers and booleans can always be written.
     toml::to_string_pretty(&written).unwrap_or_default()
 }
 
-/// Reads a text. Whether the conditions compile is not known here.
+/// Parses a text. Does not check that the conditions compile.
 pub(super) fn read(text: &str) -> Result<(PolicyObject, Policy), Wrong> {
     let whole = |sentence: String, line: Option<usize>| Wrong { sentence, line, part: String::new() };
     if text.len() > BYTES_MAX {
@@ -111,12 +111,12 @@ pub(super) fn read(text: &str) -> Result<(PolicyObject, Policy), Wrong> {
     }
 }
 
-/// The part of a text that the bank has refused; `None` where the call failed for another reason.
+/// The part of a text that the bank refused; `None` if the call failed for another reason.
 pub(super) fn refused(text: &str, object: &PolicyObject, error: &CallError) -> Option<Wrong> {
     Some(of_problem(text, &object.problem(&PolicyFault::of(error)?)))
 }
 
-/// What is wrong with a part, with its place in the text: `rule[2].when: rule near: ...`.
+/// The fault of a part, with its position in the text: `rule[2].when: rule near: ...`.
 fn of_problem(text: &str, problem: &Problem) -> Wrong {
     let sentence = problem.message.clone();
     let place = problem.field.as_deref().and_then(place);
@@ -133,8 +133,8 @@ fn place(path: &str) -> Option<(&str, usize)> {
     Some((list, rest.split_once(']')?.0.parse().ok()?))
 }
 
-/// The table of this index of a list of tables in TOML, with its first line, from 1. Conditions of several lines may hold what looks like a header,
-/// so that the table of another index may be found in a text made for that; it is shown to its author alone.
+/// The table with this index in a TOML list of tables, and its first line, from 1. A multi-line condition may contain a line that looks like a
+/// header, so a text made for that purpose can yield the wrong table; only its author sees it.
 fn part(text: &str, list: &str, index: usize) -> Option<(usize, String)> {
     let lines: Vec<&str> = text.lines().collect();
     let is_header = |line: &str| line.trim_start().starts_with("[[");

@@ -1,4 +1,4 @@
-//! A policy as tables: which matches count, and which rule gives which verdict.
+//! A policy as tables: the matches that count, and the verdict of each rule.
 
 use maud::{Markup, html};
 use vigie_consortium::{BankRule, Policy};
@@ -8,10 +8,10 @@ use super::verdict;
 use crate::console::parts::{self, Column, Tone};
 use crate::console::visit::Visit;
 
-/// Characters of a condition that a table shows. A page has at most 32 conditions, of 4,096 bytes each.
+/// Characters of a condition shown in a table. A page has at most 32 conditions, of 4,096 bytes each.
 const CONDITION_SHOWN_MAX: usize = 400;
 
-/// The rules of a policy, in the order in which they are asked.
+/// The rules of a policy, in the order of evaluation.
 pub(super) fn tables(visit: &Visit, policy: &Policy) -> Markup {
     html! {
         @if policy.banks().is_empty() {
@@ -65,13 +65,13 @@ fn banks(visit: &Visit, rules: &[BankRule]) -> Markup {
     parts::table(visit.t("policies.banks.title"), &columns, rows)
 }
 
-/// A condition; of a long one the beginning. The text below the tables has all of it.
+/// A condition, shortened if long. The text below the tables has the complete condition.
 fn clipped(condition: &str) -> String {
     let end = condition.char_indices().nth(CONDITION_SHOWN_MAX).map(|(at, _)| at);
     end.map_or_else(|| condition.to_owned(), |end| format!("{}…", condition.get(..end).unwrap_or_default()))
 }
 
-/// Which matches of a bank count, in words.
+/// A description of the matches of a bank that count.
 fn counting(visit: &Visit, rule: &BankRule) -> String {
     if rule.ignored {
         return visit.t("policies.banks.ignored").to_owned();

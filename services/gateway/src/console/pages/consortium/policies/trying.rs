@@ -1,4 +1,4 @@
-//! The try-out: what a policy says of an example, and by which rule. Nothing is changed or counted.
+//! The try-out: a policy's verdict on an example, and the rule that gave it. It changes and counts nothing.
 
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
@@ -16,16 +16,16 @@ use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 use crate::v1::members::policies::objects::PolicyObject;
 
-/// Rows of the field with the text.
+/// Rows of the text field.
 const ROWS: u8 = 12;
 
-/// What is tried: the stored version that decides or is tried, or a text.
+/// The policy that is tried: the stored version that decides or is on trial, or a text.
 enum Tried {
     Stored(u32),
     Text(PolicyObject, Policy),
 }
 
-/// What the page shows above the form.
+/// The result that the page shows above the form.
 #[derive(Default)]
 struct Shown<'a> {
     entered: Entered<'a>,
@@ -105,7 +105,7 @@ fn answered(visit: &Visit, tried: &TriedPolicy) -> Markup {
     }
 }
 
-/// The policy that the form names.
+/// The policy named by the form.
 async fn source(visit: &Visit, posted: &Posted) -> Result<Result<Tried, Wrong>, Failed> {
     match posted.field("which") {
         "text" => {
@@ -126,7 +126,7 @@ async fn source(visit: &Visit, posted: &Posted) -> Result<Result<Tried, Wrong>, 
     }
 }
 
-/// Answers an example; or shows the form with the text of the policy that a person is writing.
+/// Evaluates an example, or shows the form with the text of a policy that the person is editing.
 pub(super) async fn answer(visit: Visit, posted: Posted) -> Result<Response, Failed> {
     let text = file::sent(posted.field("text"));
     let text = text.as_str();
@@ -151,7 +151,7 @@ pub(super) async fn answer(visit: Visit, posted: Posted) -> Result<Response, Fai
     }
 }
 
-/// What of the form cannot be tried.
+/// The part of the form that cannot be tried.
 enum Fault {
     Example(Refused),
     Policy(Wrong),

@@ -1,4 +1,4 @@
-//! The page of the policy: the version that decides, the version that is tried, and the form of the next.
+//! The page of the policy: the deciding version, the version on trial, and the form of the next version.
 
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -12,32 +12,32 @@ use crate::console::parts::{self, Field, Tone};
 use crate::console::posted::Asked;
 use crate::console::visit::Visit;
 
-/// Rows of the field with the text.
+/// Rows of the text field.
 const ROWS: u8 = 20;
 
-/// Which version is asked for.
+/// The requested version.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Which {
-    /// The version whose text is shown; that which decides where none is named.
+    /// The version whose text is shown; by default the deciding one.
     version: Option<u32>,
 }
 
 /// The policies of the person's member.
 #[derive(Debug)]
 pub(super) struct Versions {
-    /// The version that was asked for, or that decides; `None` where there is no policy.
+    /// The requested version, or the deciding one; `None` if there is no policy.
     pub(super) shown: Option<ReadPolicy>,
-    /// The version that is tried.
+    /// The version on trial.
     trial: Option<ReadPolicy>,
 }
 
-/// A text that was sent, and why it was not set.
+/// A refused text, and the reason.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Again<'a> {
     /// The text.
     pub(super) text: &'a str,
-    /// Why.
+    /// The reason.
     pub(super) wrong: &'a Wrong,
 }
 
@@ -46,12 +46,12 @@ pub(super) async fn show(visit: Visit, Asked(which): Asked<Which>) -> Result<Pag
     Ok(page(&visit, &versions, None))
 }
 
-/// The answer to a person who loads the page of a form by its address.
+/// Redirects a person who opens the address of a form.
 pub(super) async fn back() -> Done {
     Done::at(PATH)
 }
 
-/// Reads a version, 0 for the one that decides, and the one that is tried.
+/// Reads a version, 0 for the deciding one, and the version on trial.
 pub(super) async fn versions(visit: &Visit, version: u32) -> Result<Versions, Failed> {
     let policies = visit.caller.policies();
     let shown = match policies.get_policy(version, visit.deadline()).await {
@@ -69,7 +69,7 @@ pub(super) async fn versions(visit: &Visit, version: u32) -> Result<Versions, Fa
     Ok(Versions { shown: Some(shown), trial })
 }
 
-/// The page. `again`: the text that was sent, with what is wrong with it.
+/// The page. `again`: the refused text, with its fault.
 pub(super) fn page(visit: &Visit, versions: &Versions, again: Option<Again<'_>>) -> Page {
     let Versions { shown, trial } = versions;
     let editing = html! {
@@ -78,7 +78,7 @@ pub(super) fn page(visit: &Visit, versions: &Versions, again: Option<Again<'_>>)
         }
     };
     let main = html! {
-        // What has to be mended comes first.
+        // A refused form comes first.
         @if again.is_some() { (editing) }
         @match shown {
             Some(read) => (present(visit, read)),
@@ -161,7 +161,7 @@ fn form(visit: &Visit, shown: Option<&ReadPolicy>, again: Option<Again<'_>>) -> 
     }
 }
 
-/// What is wrong, with its line.
+/// The fault, with its line.
 pub(super) fn sentence(visit: &Visit, wrong: &Wrong) -> String {
     match wrong.line {
         Some(line) => format!("{} {}", visit.fill("policies.edit.line", &[("line", &line)]), wrong.sentence),
@@ -169,7 +169,7 @@ pub(super) fn sentence(visit: &Visit, wrong: &Wrong) -> String {
     }
 }
 
-/// The rule at fault, with what is wrong beside it.
+/// The rule at fault, with the fault beside it.
 pub(super) fn at_fault(visit: &Visit, wrong: &Wrong) -> Markup {
     html! {
         (parts::notice(Tone::Bad, html! {
@@ -180,7 +180,7 @@ pub(super) fn at_fault(visit: &Visit, wrong: &Wrong) -> Markup {
     }
 }
 
-/// The way to other versions.
+/// Links to other versions.
 fn others(visit: &Visit, read: &ReadPolicy) -> Markup {
     if read.newest < 2 {
         return html! {};

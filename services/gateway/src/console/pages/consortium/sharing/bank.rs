@@ -1,4 +1,4 @@
-//! The page of a bank: with whom it is shared, and its charter. Of a bank of another member, the charter alone.
+//! The sharing page of a bank: its grants and its charter. For another member's bank, only the charter.
 
 use std::collections::BTreeMap;
 
@@ -19,17 +19,17 @@ use crate::console::parts::{Entered, Refused};
 use crate::console::posted::{Asked, Posted};
 use crate::console::visit::Visit;
 
-/// Which part of the page is asked for.
+/// The requested part of the page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Which {
-    /// The member whose grant the form begins with.
+    /// The member whose grant fills the form.
     member: String,
-    /// The id of the member after which the list begins.
+    /// The list begins after the member with this id.
     after: Option<u32>,
 }
 
-/// The form of the page that is shown again.
+/// The refused form of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Grant,
@@ -44,12 +44,12 @@ pub(super) async fn show(
     page(&visit, &bank_name(&bank)?, &which, None).await
 }
 
-/// The answer to a person who loads the page of a form by its address.
+/// Redirects a person who opens the address of a form.
 pub(super) async fn back(Path(bank): Path<String>) -> Result<Done, Failed> {
     Ok(Done::at(path(&bank_name(&bank)?)))
 }
 
-/// The page, with one of its forms as it was sent.
+/// The page, with one of its forms as entered.
 pub(super) async fn page(
     visit: &Visit,
     bank: &BankRef,
@@ -85,7 +85,7 @@ pub(super) async fn page(
     Ok(Page::new(visit.fill("sharing.title", &[("bank", bank)]), main))
 }
 
-/// The grants of an own bank; `None` where it is another member's, or the person may not list them.
+/// The grants of an own bank; `None` if the bank is another member's, or the person may not list its grants.
 async fn given(visit: &Visit, bank: &BankRef, which: &Which) -> Result<Option<Vec<GivenGrant>>, Failed> {
     if !visit.may(Method::ListGrants) {
         return Ok(None);
@@ -93,13 +93,13 @@ async fn given(visit: &Visit, bank: &BankRef, which: &Which) -> Result<Option<Ve
     let members = visit.caller.members();
     match members.list_grants_of(bank, which.after.map(MemberId), PAGE_DEFAULT, visit.deadline()).await {
         Ok(listed) => Ok(Some(listed.value)),
-        // The person sees the bank, of which the charter says more.
+        // The person can see the bank; the page has its charter.
         Err(error) if error.code() == Code::PermissionDenied => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// The charter; `None` where no role of the person reads it.
+/// The charter; `None` if no role of the person may read it.
 async fn read_charter(visit: &Visit, bank: &BankRef) -> Result<Option<Charter>, Failed> {
     if !visit.may(Method::GetCharter) {
         return Ok(None);
@@ -133,7 +133,7 @@ pub(super) async fn put_grant(
                     visit.wrote(put.sequence);
                     return Ok(Done::saying(&path(&bank), "sharing_done.put", &[]).into_response());
                 }
-                // A bank that is not there is found to be so by the page below.
+                // The page below answers for a bank that does not exist.
                 Err(error) => Refused::of_field("member", error)?,
             }
         }

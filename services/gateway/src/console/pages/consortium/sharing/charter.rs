@@ -1,4 +1,4 @@
-//! The charter of a bank, with each of its terms in words. It is set as a whole, so that nothing is lifted by being forgotten.
+//! The charter of a bank, with each term explained. The form sets it as a whole, so that an omitted field cannot lift a term.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use crate::console::parts::{Entered, Refused};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 
-/// Reads a term that is a number, and sets one.
+/// A numeric term: its name, getter and setter.
 type Term = (&'static str, fn(&CharterDraft) -> u32, fn(&mut CharterDraft) -> &mut u32);
-/// Reads a term that holds or not, and sets one.
+/// A boolean term: its name, getter and setter.
 type Switch = (&'static str, fn(&CharterDraft) -> bool, fn(&mut CharterDraft) -> &mut bool);
 
-/// The terms that are numbers, by the names of their fields.
+/// The numeric terms, by field name.
 const TERMS: [Term; 6] = [
     ("confirmations_min", |draft| draft.confirmations_min, |draft| &mut draft.confirmations_min),
     ("hold_on_negatives", |draft| draft.hold_on_negatives, |draft| &mut draft.hold_on_negatives),
@@ -29,7 +29,7 @@ const TERMS: [Term; 6] = [
     ("purge_hours", |draft| draft.purge_hours, |draft| &mut draft.purge_hours),
     ("match_record_days", |draft| draft.match_record_days, |draft| &mut draft.match_record_days),
 ];
-/// The terms that hold or not.
+/// The boolean terms.
 const SWITCHES: [Switch; 3] = [
     ("shadow", |draft| draft.shadow, |draft| &mut draft.shadow),
     ("frames_answer_images", |draft| draft.frames_answer_images, |draft| &mut draft.frames_answer_images),
@@ -45,7 +45,7 @@ fn label(visit: &Visit, name: &str) -> &'static str {
     visit.t(&format!("sharing.charter.label.{name}"))
 }
 
-/// The charter, as a form for those who may set it, in words for others.
+/// The charter: a form for persons who may set it, text for others.
 pub(super) fn part(
     visit: &Visit,
     bank: &BankRef,
@@ -122,13 +122,13 @@ fn form(visit: &Visit, draft: &CharterDraft, suppressed: &str, entered: Entered<
     }
 }
 
-/// What the form asks for, but for the banks that it names.
+/// Parses the form, except for the banks that it names.
 fn read(visit: &Visit, posted: &Posted) -> Result<CharterDraft, Refused> {
     let mut draft = CharterDraft::default();
     let words = posted.field(TAXONOMIES).split(|between: char| between.is_whitespace() || between == ',');
     draft.taxonomies = words.filter(|word| !word.is_empty()).map(str::to_owned).collect();
     for (name, _, set) in TERMS {
-        // A form without the field is none of this page. It would lift the term.
+        // A form without the field does not come from this page. Accepting it would lift the term.
         let text = posted.fields(name).next();
         let text = text.ok_or_else(|| Refused::field(name, visit.t("sharing.charter.missing")))?;
         let number = if text.is_empty() { Ok(0) } else { text.parse() };
@@ -172,7 +172,7 @@ async fn banks(visit: &Visit, posted: &Posted) -> Result<Result<Vec<BankId>, Ref
     Ok(Ok(banks))
 }
 
-/// The id of a bank that is beyond the first page of those that the person sees, or that has another name there.
+/// The id of a bank that is beyond the person's first page of banks, or has another name there.
 async fn asked(visit: &Visit, name: &BankRef) -> Result<Option<BankId>, Failed> {
     match visit.caller.banks().get_bank(name, visit.deadline()).await {
         Ok(found) => Ok(Some(found.value.id)),
@@ -181,7 +181,7 @@ async fn asked(visit: &Visit, name: &BankRef) -> Result<Option<BankId>, Failed> 
     }
 }
 
-/// What the form of the charter asks for.
+/// Parses the form of the charter.
 pub(super) async fn checked(visit: &Visit, posted: &Posted) -> Result<Result<Charter, Refused>, Failed> {
     let mut draft = match read(visit, posted) {
         Ok(draft) => draft,

@@ -1,4 +1,4 @@
-//! Grants that an own bank's owner has given: the list, the form of one, and its end.
+//! Grants on an own bank: the list, the form of a grant, and its removal.
 
 use maud::{Markup, html};
 use vigie_clients::GivenGrant;
@@ -12,7 +12,7 @@ use crate::console::parts::{Entered, Refused, boxes};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 
-/// The name of the member of a grant, or its id where the bank's program is older than names.
+/// The name of a grant's member, or its id if the bank service is too old to send names.
 fn member(given: &GivenGrant) -> String {
     given.member.as_ref().map_or_else(|| format!("#{}", given.grant.member), ToString::to_string)
 }
@@ -35,13 +35,13 @@ pub(super) fn list(visit: &Visit, bank: &BankRef, given: &[GivenGrant]) -> Marku
     parts::table(visit.t("sharing.given.title"), &columns, rows)
 }
 
-/// What a member may do with a bank, in words.
+/// The capabilities of a grant, in words.
 pub(super) fn capabilities(visit: &Visit, capabilities: Capabilities) -> Markup {
     let word = |one: Capability| visit.t(&format!("sharing.capability.{}", one.name().replace('-', "_")));
     html! { (capabilities.iter().map(word).collect::<Vec<_>>().join(", ")) }
 }
 
-/// The end of a grant.
+/// The expiry of a grant.
 pub(super) fn until(visit: &Visit, expiry: Expiry) -> Markup {
     match expiry.moment() {
         None => html! { (visit.t("sharing.never")) },
@@ -52,7 +52,7 @@ pub(super) fn until(visit: &Visit, expiry: Expiry) -> Markup {
     }
 }
 
-/// The form of a grant, which begins with the present one of a member, and the end of that one.
+/// The form of a grant, filled with the member's present one; and the form that removes that one.
 pub(super) fn forms(
     visit: &Visit,
     bank: &BankRef,
@@ -82,7 +82,7 @@ fn form(visit: &Visit, bank: &BankRef, present: Option<&GivenGrant>, entered: En
     let expires = present.map(|given| day::shown(given.grant.expiry)).unwrap_or_default();
     let has = |one: Capability| match present {
         Some(given) => given.grant.capabilities.contains(one),
-        // Without details a match says little to the one who has to decide.
+        // Without details, a match says little to the person who decides.
         None => matches!(one, Capability::Match | Capability::SeeDetails),
     };
     let ticked = |one: Capability| entered.ticked("capabilities", one.name(), has(one));
@@ -118,7 +118,7 @@ fn form(visit: &Visit, bank: &BankRef, present: Option<&GivenGrant>, entered: En
     }
 }
 
-/// What the form of a grant asks for.
+/// Parses the form of a grant.
 pub(super) fn read(visit: &Visit, posted: &Posted) -> Result<(MemberName, Capabilities, Expiry), Refused> {
     let name: Result<MemberName, _> = posted.field("member").parse();
     let name = name.map_err(|why| Refused::field("member", why.to_string()))?;

@@ -1,4 +1,4 @@
-//! Banks that other members share with the person's, and the names of its own for them.
+//! Banks that other members share with the person's member, and its aliases for them.
 
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
@@ -19,15 +19,15 @@ use crate::console::visit::Visit;
 /// The path of the page.
 pub(super) const PATH: &str = "/console/sharing";
 
-/// Where a page of the list begins.
+/// The start of a page of the list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Begin {
-    /// The id before the first bank.
+    /// The page begins after this id.
     after: Option<u32>,
 }
 
-/// A grant, and the person's name for its bank, if that is known.
+/// A grant, and the person's name for its bank, if known.
 struct Received {
     grant: Grant,
     name: Option<BankRef>,
@@ -83,7 +83,7 @@ fn table(visit: &Visit, received: &[Received]) -> Markup {
     parts::table(visit.t("sharing.received.list"), &columns, rows)
 }
 
-/// The button that takes the alias of a bank away.
+/// The button that removes the alias of a bank.
 fn removal(visit: &Visit, bank: Option<&BankRef>) -> Markup {
     let Some(name) = bank.filter(|_| visit.may(Method::SetAlias)) else { return html! {} };
     let values = [("bank", &*name.to_string()), ("alias", "")];

@@ -1,6 +1,6 @@
-//! `/console/banks/{bank}/add`: pictures, videos and lines of hashes.
+//! `/console/banks/{bank}/add`: adds pictures, videos and lines of hashes.
 //!
-//! A script sends the files of a folder one by one, each as a form of its own, and takes the rows of the answers.
+//! A script sends the files of a folder one by one, each in its own form, and collects the rows of the answers.
 
 use axum::extract::Path;
 use futures::{StreamExt as _, stream};
@@ -19,9 +19,9 @@ use crate::console::visit::Visit;
 use crate::media::form::FormFile;
 use crate::problem::Problem;
 
-/// Writes that are on their way at once, so that the bank can commit them together.
+/// Concurrent writes, so that the bank can commit them together.
 const AT_ONCE: usize = 8;
-/// Files of a form: it has at most 16 parts.
+/// Files in one form, which has at most 16 parts.
 const FILES_MAX: usize = 6;
 
 pub(super) async fn show(visit: Visit, Path(bank): Path<String>) -> Result<Page, Failed> {
@@ -30,7 +30,7 @@ pub(super) async fn show(visit: Visit, Path(bank): Path<String>) -> Result<Page,
     Ok(page(&visit, &bank, None, None, &[]))
 }
 
-/// Adds what was sent. A fault of one file or line costs that one alone.
+/// Adds the files and hashes of a form. A fault of one file or line does not affect the others.
 pub(super) async fn add(visit: Visit, Path(bank): Path<String>, posted: Posted) -> Result<Page, Failed> {
     let bank = bank_of(&bank)?;
     visit.caller.banks().get_bank(&bank, visit.deadline()).await.map_err(gone)?;
@@ -87,7 +87,7 @@ fn lines(visit: &Visit, posted: &Posted, said: &Said) -> Result<Lines, Problem> 
     };
     let options = ReadOptions { labels: said.labels.clone(), hash_type, ..ReadOptions::default() };
     let read = hashing::items_of_lines(text, options);
-    // The library's words name an option of the command line; the page has a choice in its place.
+    // The library's message names a command-line option; the page has a choice instead.
     read.map_err(|problem| match hash_type {
         None if problem.message.contains("--type") => Problem::field("hashes", visit.t("adding.type_needed")),
         _ => problem,
@@ -109,7 +109,7 @@ async fn of_file(
     Outcome { name: file.name.clone(), result }
 }
 
-/// Adds one item. `part` names the write among those of the form.
+/// Adds one item. `part` names the write within the form.
 async fn put(
     visit: &Visit,
     bank: &BankRef,
@@ -206,7 +206,7 @@ fn hashes(visit: &Visit, posted: Option<&Posted>, problem: Option<&Problem>) -> 
     }
 }
 
-/// The choice of the type of hashes that nothing names.
+/// The choice of the hash type, for lines that do not name it.
 pub(super) fn types(visit: &Visit, chosen: &str, fault: &str) -> Markup {
     let names: Vec<String> = HashType::known().map(|one| one.to_string()).collect();
     let recognised = ("", visit.t("adding.type_recognised"));

@@ -1,7 +1,7 @@
-//! `/console/banks/{bank}/export`: the items of a bank as a file, in the formats that hold what a bank keeps.
+//! `/console/banks/{bank}/export`: the items of a bank as a file, in each format that can hold them.
 //!
-//! The file is made page by page as the browser takes it. Where a page fails, the connection breaks off, so that a torn file is not taken for a
-//! whole one.
+//! The file is written page by page as the browser reads it. If a page fails, the connection is broken, so that a truncated file is not
+//! mistaken for a complete one.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,7 +59,7 @@ pub(super) async fn show(visit: Visit, Path(bank): Path<String>) -> Result<Page,
 pub(super) struct Query {
     /// The name of the format.
     format: String,
-    /// The only type of hashes in the file; a list needs one.
+    /// The only hash type in the file; required for a list.
     #[serde(rename = "type")]
     hash_type: Option<String>,
 }
@@ -90,7 +90,7 @@ pub(super) async fn file(
         }
     })?;
     let mut export = Export { visit, bank, target, writer: Some(writer), after: None };
-    // A bank that the person may not read is known before the file begins.
+    // The first page is read before the answer begins, so that a bank that the person may not read is an error, not a broken file.
     let first = export.page().await?;
     let name = export.bank.to_string().replace('/', "-");
     let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{name}.{}\"", end_of(format)));
@@ -102,7 +102,7 @@ pub(super) async fn file(
     Ok((StatusCode::OK, headers, Body::from_stream(export.stream(first))).into_response())
 }
 
-/// The end of the name of a file.
+/// The extension of a file name.
 const fn end_of(format: Format) -> &'static str {
     match format {
         Format::Csv | Format::Semicolon | Format::TxDataset | Format::ThreatExchange => "csv",
@@ -120,12 +120,12 @@ const fn end_of(format: Format) -> &'static str {
     }
 }
 
-/// A moment as files have it.
+/// A time as used in file names.
 fn moment(at: UnixMillis) -> String {
     parts::date(at).replace(' ', "T") + "Z"
 }
 
-/// Takes what a writer writes until it is sent.
+/// A buffer for a writer's output until it is sent.
 #[derive(Debug, Clone, Default)]
 struct Target(Arc<Mutex<Vec<u8>>>);
 
@@ -146,7 +146,7 @@ impl Write for Target {
     }
 }
 
-/// A file that is being made.
+/// The state of a running export.
 struct Export {
     visit: Visit,
     bank: BankRef,
@@ -159,7 +159,7 @@ struct Export {
 impl Export {
     /// Reads the next page of items.
     async fn page(&mut self) -> Result<DescribedPage, Failed> {
-        // Each page has the time of a request.
+        // Each page has the deadline of a new request.
         self.visit.caller.begin_anew();
         let deadline = self.visit.deadline();
         let read = self.visit.caller.banks().describe_items(&self.bank, self.after, SIZE, deadline).await;
@@ -170,7 +170,7 @@ impl Export {
         }
     }
 
-    /// Writes a page, and returns what it is in the file.
+    /// Writes a page, and returns its bytes.
     fn write(&mut self, page: &DescribedPage) -> io::Result<Bytes> {
         let ended = || io::Error::other("the file has ended");
         let writer = self.writer.as_mut().ok_or_else(ended)?;

@@ -1,4 +1,4 @@
-//! The items that files and lines of hashes make.
+//! Items from files and lines of hashes.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -13,13 +13,13 @@ use crate::media::form::FormFile;
 use crate::problem::Problem;
 use crate::upstream::Caller;
 
-/// Lines of hashes that a form may have. An import takes more.
+/// Lines of hashes in one form. An import accepts more.
 pub(super) const LINES_MAX: usize = 500;
-/// Ends of names of videos. They only decide what is tried first.
+/// File extensions of videos. They only decide which decoder is tried first.
 const VIDEOS: [&str; 14] =
     ["mp4", "m4v", "mov", "webm", "mkv", "avi", "mpg", "mpeg", "wmv", "flv", "ts", "3gp", "ogv", "mts"];
 
-/// An item that a file makes.
+/// An item made from a file.
 #[derive(Debug)]
 pub(super) struct Made {
     pub(super) content: ItemContent,
@@ -27,10 +27,10 @@ pub(super) struct Made {
     pub(super) is_plain: bool,
 }
 
-/// The items of lines, or why a line is none, each with the number of the line.
+/// Items of lines, or the error of a line; each with the line number.
 pub(super) type Lines = Vec<(u64, Result<ItemContent, String>)>;
 
-/// The item of a file: a picture, a video, or the frames of a video. Nothing of the file is kept.
+/// Returns the item of a file: a picture, a video, or the frames of a video. The file is not stored.
 pub(super) async fn item_of(caller: &Caller, file: &FormFile, labels: &[String]) -> Result<Made, Problem> {
     let name = file_name(Path::new(&file.name));
     let made = |hashes: Vec<Hash>, is_plain| {
@@ -44,7 +44,7 @@ pub(super) async fn item_of(caller: &Caller, file: &FormFile, labels: &[String])
     let end = name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase()).unwrap_or_default();
     let first = if VIDEOS.contains(&&*end) { Kind::Video } else { Kind::Picture };
     let (hashes, is_plain) = match hashed(caller, first, &file.bytes).await {
-        // A wrong name costs a second attempt. The first one's reason is that of the file as it is named.
+        // A wrong file name costs a second attempt. If both fail, the first error is returned, for the kind that the name implies.
         Err(error) if is_of_content(&error) => match hashed(caller, first.other(), &file.bytes).await {
             Err(other) if is_of_content(&other) => return Err(error.into()),
             other => other?,
@@ -54,7 +54,7 @@ pub(super) async fn item_of(caller: &Caller, file: &FormFile, labels: &[String])
     made(hashes, is_plain)
 }
 
-/// Whether the file is none of the kind that was tried.
+/// Whether the error means that the file is not of the kind that was tried.
 fn is_of_content(error: &CallError) -> bool {
     matches!(error.code(), Code::InvalidArgument | Code::Unimplemented)
 }
@@ -74,9 +74,9 @@ impl Kind {
     }
 }
 
-/// The hashes under which a file is banked, and whether it has too little detail for a perceptual one.
+/// Returns the hashes of a file for a bank, and whether it has too little detail for a perceptual hash.
 async fn hashed(caller: &Caller, kind: Kind, bytes: &Bytes) -> Result<(Vec<Hash>, bool), CallError> {
-    // Each file has the time of a request.
+    // Each file has the deadline of a new request.
     caller.begin_anew();
     let (frontends, deadline) = (caller.frontends(), caller.deadline());
     match kind {
@@ -100,11 +100,11 @@ async fn hashed(caller: &Caller, kind: Kind, bytes: &Bytes) -> Result<(Vec<Hash>
     }
 }
 
-/// The items of lines of hashes in any format, each with the number of its line.
+/// Returns the items of lines of hashes in any format, each with its line number.
 ///
 /// # Errors
 ///
-/// The format or the type of the hashes is not certain, or there are too many lines.
+/// The format or the hash type is ambiguous, or there are too many lines.
 pub(super) fn items_of_lines(text: &str, options: ReadOptions) -> Result<Lines, Problem> {
     let wrong = |why: FileError| Problem::field("hashes", why);
     let reader = FileReader::open(Box::new(Cursor::new(text.as_bytes())), options).map_err(wrong)?;

@@ -1,6 +1,6 @@
-//! `/console/banks/{bank}/import`: a list of hashes, first tried, then added.
+//! `/console/banks/{bank}/import`: a list of hashes, tried first, then added.
 //!
-//! The server keeps nothing between the two: the form is sent again, with the digest of what was tried.
+//! The server keeps no state between the two requests: the second form has the file again, and the digest of the list that was tried.
 
 use axum::extract::Path;
 use maud::{Markup, html};
@@ -17,23 +17,23 @@ use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-/// What came of a form.
+/// The result of a form.
 enum Came {
-    /// It was read, and nothing was added. `is_other`: something else was tried before.
+    /// The list was read; nothing was added. `is_other`: the form has the digest of another list.
     Tried { read: Read, digest: String, is_other: bool },
-    /// It was added.
+    /// The list was added.
     Added(Imported),
 }
 
-/// What was added of a list.
+/// The result of an import.
 #[derive(Debug, Default)]
 struct Imported {
     added: u64,
     known: u64,
     bad: BadLines,
-    /// Every line up to this one is dealt with.
+    /// The last line that was processed.
     through: u64,
-    /// Why the import ended before the list did.
+    /// The reason that the import ended before the end of the list.
     failure: Option<Problem>,
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn show(visit: Visit, Path(bank): Path<String>) -> Result<Page,
     Ok(page(&visit, &bank, None, None, None))
 }
 
-/// Tries a list, or adds one that was tried.
+/// Tries a list, or adds a list that was tried.
 pub(super) async fn send(visit: Visit, Path(bank): Path<String>, posted: Posted) -> Result<Page, Failed> {
     let bank = bank_of(&bank)?;
     visit.caller.banks().get_bank(&bank, visit.deadline()).await.map_err(gone)?;
@@ -68,7 +68,7 @@ async fn came(visit: &Visit, bank: &BankRef, posted: &Posted) -> Result<Came, Pr
     Ok(Came::Tried { read, digest, is_other: is_import })
 }
 
-/// The library's words name options of the command line; the page has choices in their place.
+/// Replaces the library's messages that name command-line options; the page has choices instead.
 fn in_words_of_the_page(visit: &Visit, problem: Problem) -> Problem {
     let is_named = |option: &str| problem.message.contains(option);
     match problem.field.as_deref() {
@@ -96,7 +96,7 @@ async fn import(visit: &Visit, bank: &BankRef, posted: &Posted, said: &Said, lis
         if count > 0 {
             let items = batch.items.into_iter().map(|item| said.with(item)).collect();
             let key = posted.once_for(&format!("-b{number}"));
-            // Each batch has the time of a request.
+            // Each batch has the deadline of a new request.
             visit.caller.begin_anew();
             match visit.caller.banks().contribute_items(bank, items, key, visit.deadline()).await {
                 Ok(added) => {

@@ -1,4 +1,4 @@
-//! What came of each file or line.
+//! The outcome of each file or line.
 
 use maud::{Markup, html};
 use vigie_model::ItemId;
@@ -7,27 +7,27 @@ use crate::console::pages::known::links::{cut, item_path};
 use crate::console::parts::{self, Column, Tone};
 use crate::console::visit::Visit;
 
-/// What came of one file or line.
+/// The outcome of one file or line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outcome {
-    /// The name of the file, or the number of the line.
+    /// The file name, or the line number.
     pub(super) name: String,
-    /// The item, or why there is none.
+    /// The item, or the reason that none was added.
     pub(super) result: Result<Added, String>,
 }
 
 /// An item that is in the bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Added {
-    /// The item.
+    /// The item's id.
     pub(super) item: ItemId,
-    /// Whether it was there already.
+    /// Whether the bank already had the item.
     pub(super) is_known: bool,
     /// Whether the picture has too little detail for a perceptual hash.
     pub(super) is_plain: bool,
 }
 
-/// The outcomes in a table, which scripts take the rows of.
+/// The outcomes as a table. Scripts copy its rows.
 pub(super) fn table(visit: &Visit, outcomes: &[Outcome]) -> Markup {
     let columns = [
         Column::words(visit.t("adding.file")),
@@ -58,7 +58,7 @@ fn row(visit: &Visit, outcome: &Outcome) -> Vec<Markup> {
     vec![html! { (cut(&outcome.name)) }, parts::badge(tone, visit.t(word)), detail]
 }
 
-/// How many were added, were there, and were refused.
+/// The numbers of items added, already present, and refused.
 pub(super) fn counts(visit: &Visit, outcomes: &[Outcome]) -> Markup {
     let of = |fits: fn(&Outcome) -> bool| outcomes.iter().filter(|one| fits(one)).count() as u64;
     let added = of(|one| one.result.as_ref().is_ok_and(|added| !added.is_known));

@@ -1,4 +1,4 @@
-//! A list of hashes that was sent: what is in it, and its items in batches. Both are read on threads for work that blocks.
+//! An uploaded list of hashes: its summary, and its items in batches. Both are read on threads for blocking work.
 
 use std::io::Cursor;
 
@@ -16,14 +16,14 @@ use crate::problem::Problem;
 /// Bad lines that a page shows.
 const BAD_SHOWN: usize = 200;
 
-/// A list and how it is read.
+/// A list and its read options.
 #[derive(Debug, Clone)]
 pub(super) struct List {
     bytes: Bytes,
     options: ReadOptions,
 }
 
-/// What is in a list.
+/// The contents of a list.
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) format: Format,
@@ -32,7 +32,7 @@ pub(super) struct Read {
     pub(super) left_out: LeftOut,
 }
 
-/// The first bad lines, and how many there are.
+/// The first bad lines, and their total number.
 #[derive(Debug, Default)]
 pub(super) struct BadLines {
     pub(super) first: Vec<BadLine>,
@@ -48,11 +48,11 @@ impl BadLines {
 }
 
 impl List {
-    /// The list of a form.
+    /// Returns the list of a form.
     ///
     /// # Errors
     ///
-    /// There is no file, or a field does not fit.
+    /// There is no file, or a field is invalid.
     pub(super) fn of(file: Option<&FormFile>, posted: &Posted, labels: &[String]) -> Result<Self, Problem> {
         let file = file.ok_or_else(|| Problem::field("file", "is missing"))?;
         let given = |field: &str| Some(posted.field(field).to_owned()).filter(|text| !text.is_empty());
@@ -70,7 +70,7 @@ impl List {
         Ok(Self { bytes: file.bytes.clone(), options })
     }
 
-    /// A digest of the list and of how it is read. One that was tried is known by it.
+    /// A digest of the list and its read options. It identifies a list that was tried.
     pub(super) fn digest(&self) -> String {
         let mut context = Context::new(&SHA256);
         context.update(format!("{:?}\n", self.options).as_bytes());
@@ -78,11 +78,11 @@ impl List {
         data_encoding::HEXLOWER.encode(context.finish().as_ref())
     }
 
-    /// Reads the whole list and counts what is in it.
+    /// Reads the whole list and counts its contents.
     ///
     /// # Errors
     ///
-    /// The format or the type of the hashes is not certain.
+    /// The format or the hash type is ambiguous.
     pub(super) async fn survey(&self) -> Result<Read, Problem> {
         let Self { bytes, options } = self.clone();
         let read = move || {
@@ -100,7 +100,7 @@ impl List {
             .map_err(|why: FileError| Problem::field("file", why))
     }
 
-    /// The items in batches, in order. The next one is read when one is taken.
+    /// Returns the items in batches, in order. Receiving a batch lets the reader read the next one.
     pub(super) fn batches(&self) -> mpsc::Receiver<Result<Batch, FileError>> {
         let Self { bytes, options } = self.clone();
         let (sender, batches) = mpsc::channel(1);

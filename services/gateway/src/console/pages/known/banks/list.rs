@@ -1,4 +1,4 @@
-//! `/console/banks`: the banks that the person sees, and a new one.
+//! `/console/banks`: the banks that the person can see, and the form of a new bank.
 
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -53,7 +53,7 @@ async fn created(visit: &Visit, posted: &Posted) -> Result<BankRef, Problem> {
     Ok(made.value.name)
 }
 
-/// Reads a share of lookups.
+/// Parses the share of lookups.
 pub(super) fn ratio(text: &str) -> Result<MatchRatio, Problem> {
     let number: f64 =
         text.replace(',', ".").parse().map_err(|_| Problem::field("ratio", "is no number from 0 to 1"))?;
@@ -112,7 +112,7 @@ fn table(visit: &Visit, banks: &[BankListing]) -> Markup {
     parts::table(visit.t("banks.title"), &columns, banks.iter().map(row))
 }
 
-/// Whether a bank is searched.
+/// A badge that shows whether the bank is searched.
 pub(super) fn state(visit: &Visit, bank: &BankListing) -> Markup {
     match bank.enabled {
         true => parts::badge(Tone::Good, visit.t("banks.enabled")),

@@ -1,4 +1,4 @@
-//! `/console/banks/{bank}`: a bank, what may be done with it, its charter and its items.
+//! `/console/banks/{bank}`: a bank, its actions, its charter and its items.
 
 use axum::extract::Path;
 use maud::{Markup, html};
@@ -34,7 +34,7 @@ pub(super) async fn show(
     let name = bank_of(&bank)?;
     let (banks, deadline) = (visit.caller.banks(), visit.deadline());
     let bank = banks.get_bank(&name, deadline).await.map_err(gone)?.value;
-    // A bank that is shared without its hashes or details has neither a charter nor items to read.
+    // A bank that is shared without hashes and details has no readable charter or items.
     let charter = match visit.may(Method::GetCharter) {
         true => visit.caller.members().get_charter(&name, deadline).await.ok().map(|read| read.value),
         false => None,
@@ -57,7 +57,7 @@ pub(super) async fn show(
     Ok(Page::new(bank.name.to_string(), main))
 }
 
-/// Whether the bank belongs to the member of the person.
+/// Whether the bank belongs to the person's member.
 fn is_own(visit: &Visit, bank: &BankListing) -> bool {
     let member = visit.who.as_ref().map(|who| &who.member.name);
     member.is_none() || bank.owner.is_none() || bank.owner.as_ref() == member
@@ -75,7 +75,7 @@ fn facts(visit: &Visit, bank: &BankListing) -> Markup {
     ])
 }
 
-/// Links to what may be done with the bank.
+/// Links to the actions on the bank.
 fn ways(visit: &Visit, bank: &BankListing, path: &str) -> Markup {
     let way = |method: Method, key: Option<char>, end: &str, words: &str| {
         html! {

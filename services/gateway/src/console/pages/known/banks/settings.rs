@@ -1,4 +1,4 @@
-//! `/console/banks/{bank}/settings`: another name, on or off, the share of lookups, and its end.
+//! `/console/banks/{bank}/settings`: the name, on or off, the share of lookups, and deletion.
 
 use axum::extract::Path;
 use http::StatusCode;
@@ -136,7 +136,7 @@ fn page(visit: &Visit, bank: &BankListing, posted: Option<&Posted>, problem: Opt
     Page::new(visit.fill("banks.settings_of", &[("bank", &name)]), main)
 }
 
-/// A form of one setting.
+/// A form with one setting.
 fn setting(visit: &Visit, path: &str, what: &str, field: &Field<'_>, label: &str) -> Markup {
     let body = html! {
         input type="hidden" name="do" value=(what);

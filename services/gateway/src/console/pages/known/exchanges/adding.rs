@@ -1,4 +1,4 @@
-//! Adding an exchange: the programme first, then its settings, each with a field.
+//! The forms that add an exchange: first the programme, then its settings, one field each.
 
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -18,13 +18,13 @@ use crate::v1::values::value;
 /// A setting of a programme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Setting {
-    /// Its name in the settings, under which its text is too.
+    /// The setting's name in the configuration; also the key of its label.
     name: &'static str,
     kind: Kind,
     is_required: bool,
 }
 
-/// Programmes that HMA does not have, with their settings.
+/// Programmes that HMA does not support, with their settings.
 const OTHERS: [(&str, &[Setting]); 3] = [
     ("vigie", &[required("base_url"), required("bank")]),
     ("local_file", &[required("path"), optional("signal_type"), optional("format")]),
@@ -39,7 +39,7 @@ const fn optional(name: &'static str) -> Setting {
     Setting { name, kind: Kind::Text, is_required: false }
 }
 
-/// The programme of which an exchange is to be added.
+/// The programme of a new exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chosen {
     name: &'static str,
@@ -47,7 +47,7 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
-    /// The programme of this name.
+    /// Returns the programme with this name.
     pub(super) fn named(name: &str) -> Option<Self> {
         if let Some(api) = Api::named(name) {
             let setting = |field: &crate::hma::exchanges::schema::Field| Setting {
@@ -61,7 +61,7 @@ impl Chosen {
         Some(Self { name, settings: settings.to_vec() })
     }
 
-    /// The settings that a form has: those of its fields, and the object of JSON, whose names count where both have one.
+    /// Returns the settings of a form: its fields merged with its JSON object, which takes precedence.
     fn config(&self, visit: &Visit, posted: &Posted) -> Result<ExchangeConfig, Problem> {
         let mut settings = Map::new();
         for setting in &self.settings {
@@ -87,12 +87,12 @@ impl Chosen {
 }
 
 impl Setting {
-    /// The name of its field.
+    /// The name of the form field.
     fn field(self) -> String {
         format!("setting-{}", self.name)
     }
 
-    /// What a person has entered, as JSON; `None` where it is of another type.
+    /// Parses the entered text as JSON; `None` if it has the wrong type.
     fn read(self, text: &str) -> Option<Value> {
         match self.kind {
             Kind::Text => Some(text.into()),
@@ -129,13 +129,13 @@ impl Setting {
     }
 }
 
-/// The name of a programme for a person; its word where there is no other.
+/// The display name of a programme; its identifier if it has none.
 pub(super) fn programme(visit: &Visit, api: &str) -> String {
     let key = format!("exchanges.programmes.{api}");
     if visit.language.has(&key) { visit.t(&key).to_owned() } else { api.to_owned() }
 }
 
-/// The part of the page in which an exchange is added.
+/// The section of the page that adds an exchange.
 pub(super) fn section(visit: &Visit, chosen: Option<&Chosen>, entered: Entered<'_>) -> Markup {
     let known = APIS.iter().map(|api| api.name).chain(OTHERS.iter().map(|(name, _)| *name));
     let options: Vec<(&str, String)> = known.map(|name| (name, programme(visit, name))).collect();
@@ -188,7 +188,7 @@ fn form(visit: &Visit, chosen: &Chosen, entered: Entered<'_>) -> Markup {
     }
 }
 
-/// Adds what a form has.
+/// Adds the exchange of a form.
 pub(super) async fn add(visit: &Visit, chosen: &Chosen, posted: &Posted) -> Result<Done, Problem> {
     let config = chosen.config(visit, posted)?;
     let interval = posted.field("interval");
@@ -206,7 +206,7 @@ pub(super) async fn add(visit: &Visit, chosen: &Chosen, posted: &Posted) -> Resu
     let bank: BankRef = value("bank", posted.field("bank"))?;
     let added = visit.caller.exchanges().add_exchange(&new, &bank, posted.once(), visit.deadline()).await;
     let added = added.map_err(|error| {
-        // The bank is what the form names, and may be one that the person cannot see.
+        // The form names the bank, which may be one that the person cannot see.
         if error.code() == Code::NotFound {
             return Problem::field("bank", visit.t("exchanges.no_bank"));
         }

@@ -1,4 +1,4 @@
-//! One exchange: its state, its error with what can be done about it, and what can be asked of it.
+//! One exchange: its state, its error with advice, and its actions.
 
 use axum::extract::Path;
 use maud::{Markup, html};
@@ -18,12 +18,12 @@ use crate::problem::Problem;
 /// The path of the page.
 pub(super) const PATH: &str = "/console/exchanges/{name}";
 
-/// The path of an exchange's page. No character of a name has to be escaped in it.
+/// The path of an exchange's page. No character of an exchange name needs escaping.
 pub(super) fn path(listing: &ExchangeListing) -> String {
     format!("/console/exchanges/{}", listing.exchange.name)
 }
 
-/// A name that no exchange can have is that of none.
+/// Parses an exchange name. An invalid name is answered as not found.
 fn named(name: &str) -> Result<ExchangeName, Failed> {
     name.parse().map_err(|_| Failed::not_there())
 }
@@ -47,7 +47,7 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Result<Page,
     Ok(Page::new(listing.exchange.name.to_string(), main))
 }
 
-/// The error, since when it is known, and what to do.
+/// The error, the time since which it is known, and advice.
 fn fault(visit: &Visit, listing: &ExchangeListing) -> Markup {
     let status = &listing.exchange.status;
     let alarm = status.alarm.as_str();
@@ -66,7 +66,7 @@ fn fault(visit: &Visit, listing: &ExchangeListing) -> Markup {
     }
 }
 
-/// The state, which is shown anew while a round runs or waits.
+/// The state. The page refreshes it while a round runs or waits.
 fn how(visit: &Visit, listing: &ExchangeListing) -> Markup {
     let exchange = &listing.exchange;
     let (status, state) = (&exchange.status, State::of(exchange));
@@ -158,7 +158,7 @@ fn removal(visit: &Visit, listing: &ExchangeListing) -> Markup {
     }
 }
 
-/// Does what a button of the page asks for.
+/// Carries out the action of a button.
 pub(super) async fn change(visit: Visit, Path(name): Path<String>, posted: Posted) -> Result<Done, Failed> {
     let name = named(&name)?;
     let at = format!("/console/exchanges/{name}");

@@ -1,4 +1,4 @@
-//! How an exchange is, in words, and what a person can do about its error.
+//! The state of an exchange in words, and advice for its error.
 
 use maud::{Markup, html};
 use vigie_consortium::Exchange;
@@ -7,22 +7,22 @@ use vigie_model::UnixMillis;
 use crate::console::parts::{self, Tone};
 use crate::console::visit::Visit;
 
-/// How an exchange is.
+/// The state of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nobody follows it.
+    /// Paused: it is not followed.
     Paused,
-    /// A person has to look at its error.
+    /// Its error needs a person's attention.
     Attention,
-    /// A round runs.
+    /// A round is running.
     Running,
-    /// A round was asked for and has not begun.
+    /// A round was requested and has not begun.
     Waiting,
-    /// The last round came to the programme's end.
+    /// The last round reached the end of the programme's data.
     UpToDate,
-    /// The last round ended well and has more to fetch.
+    /// The last round succeeded, and more is to be fetched.
     GoesOn,
-    /// The last round ended early, and the next tries again.
+    /// The last round ended early; the next one retries.
     Early,
     /// No round has ended yet.
     NotYet,
@@ -68,7 +68,7 @@ impl State {
     }
 }
 
-/// A moment, or the text of `none` where there is none.
+/// A time, or the text of `none` if there is no time.
 pub(super) fn moment(visit: &Visit, at: Option<UnixMillis>, none: &str) -> Markup {
     match at {
         Some(at) => parts::time(visit, at),
@@ -76,7 +76,7 @@ pub(super) fn moment(visit: &Visit, at: Option<UnixMillis>, none: &str) -> Marku
     }
 }
 
-/// When the next round begins, within a tenth of the interval.
+/// The start of the next round, within a tenth of the interval.
 pub(super) fn next(visit: &Visit, exchange: &Exchange) -> Markup {
     let interval_ms = u64::from(exchange.interval_seconds) * 1_000;
     let after = |at: UnixMillis| UnixMillis(at.0.saturating_add(interval_ms));
@@ -90,7 +90,7 @@ pub(super) fn next(visit: &Visit, exchange: &Exchange) -> Markup {
     html! { (visit.t(key)) }
 }
 
-/// The key of the advice for an error, by the words of the exchange process for it (its `Alarm`). An error with other words gets the general
+/// The key of the advice for an error, by the exchange process's text for it (its `Alarm`). An unknown text gets the general
 /// advice.
 pub(super) fn advice(alarm: &str) -> &'static str {
     const KNOWN: [(&str, &str); 8] = [

@@ -1,4 +1,4 @@
-//! Forms that hold, lift, remove and restore an item. Each leads to the item's page, which offers to undo it.
+//! Forms that hold, lift, remove and restore an item. Each redirects to the item's page, which offers to undo the change.
 
 use axum::extract::Path;
 use vigie_consortium::Expiry;
@@ -26,7 +26,7 @@ pub(super) async fn hold(visit: Visit, Path(item): Path<String>, posted: Posted)
     Ok(Done::saying(&item_path(id), "item_held", &[]))
 }
 
-/// Lifts the hold of an item.
+/// Lifts the hold on an item.
 pub(super) async fn lift(visit: Visit, Path(item): Path<String>, posted: Posted) -> Result<Done, Failed> {
     let id = item_of(&item)?;
     let lifted =
@@ -45,7 +45,7 @@ pub(super) async fn remove(visit: Visit, Path(item): Path<String>, posted: Poste
     Ok(Done::saying(&item_path(id), "item_removed", &[("bank", posted.field("bank"))]))
 }
 
-/// Restores a removed item, which has another id then.
+/// Restores a removed item, which gets a new id.
 pub(super) async fn restore(visit: Visit, Path(item): Path<String>, posted: Posted) -> Result<Done, Failed> {
     let id = item_of(&item)?;
     let restored =

@@ -1,4 +1,4 @@
-//! `/console/items/{item}/edit`: what is said of an item beside its hashes and labels.
+//! `/console/items/{item}/edit`: the details of an item, other than its hashes and labels.
 
 use axum::extract::Path;
 use http::StatusCode;
@@ -22,7 +22,7 @@ pub(super) async fn show(visit: Visit, Path(item): Path<String>) -> Result<Page,
 /// Changes the details of an item.
 pub(super) async fn change(visit: Visit, Path(item): Path<String>, posted: Posted) -> Result<Answer, Failed> {
     let id = item_of(&item)?;
-    // Whether the person sees the item is decided first.
+    // The check that the person can see the item comes first.
     let item = visit.caller.banks().describe_item(id, visit.deadline()).await.map_err(gone)?.value;
     let entered = EnteredDetails::of(&posted);
     let changed = async {

@@ -1,4 +1,4 @@
-//! `/console/items`: the search for items.
+//! `/console/items`: the item search.
 
 use maud::{Markup, html};
 use url::form_urlencoded;
@@ -17,10 +17,10 @@ use crate::problem::Problem;
 
 /// The path of the page.
 pub(super) const PATH: &str = "/console/items";
-/// Banks of the choice. Others are named by the links of their pages.
+/// Banks in the choice. The pages of other banks link to a search that names them.
 const BANKS_SHOWN: u16 = 200;
 
-/// The search by one text, for the start page.
+/// The search form with one text field, for the start page.
 pub(crate) fn search_form(visit: &Visit) -> Markup {
     html! {
         form.search method="get" action=(PATH) role="search" {
@@ -30,7 +30,7 @@ pub(crate) fn search_form(visit: &Visit) -> Markup {
     }
 }
 
-/// The field of the text. The key `/` leads to it.
+/// The text field. The key `/` focuses it.
 fn text(visit: &Visit, value: &str, fault: &str) -> Markup {
     html! {
         div.field {
@@ -74,7 +74,7 @@ pub(super) async fn show(visit: Visit, posted::Asked(asked): posted::Asked<Asked
     Ok(Page::new(title, main))
 }
 
-/// Adds the item whose id the text is.
+/// Adds the item whose id equals the text.
 async fn with_id(visit: &Visit, asked: &Asked, found: &mut Found) {
     let Some(id) = asked.q.trim().parse().ok().filter(|id| *id > 0).map(ItemId) else { return };
     if found.items.iter().any(|(item, _)| item.id == id) {

@@ -1,4 +1,4 @@
-//! `/console/items/{item}/history`: what the audit says of an item, the newest first.
+//! `/console/items/{item}/history`: the audit entries of an item, newest first.
 
 use std::collections::HashMap;
 
@@ -17,19 +17,19 @@ use crate::console::parts::{self, Column};
 use crate::console::posted::Asked;
 use crate::console::visit::Visit;
 
-/// Entries of the audit that a page reads.
+/// Audit entries that one page reads.
 const READ: u64 = 1_000;
-/// Calls for them: an answer may hold fewer than it was asked for.
+/// Calls that read them: an answer may have fewer entries than requested.
 const CALLS_MAX: usize = 4;
-/// Entries that a page shows.
+/// Entries shown on a page.
 const SHOWN: usize = 100;
-/// Members and principals whose names are read.
+/// Members and principals whose names are looked up.
 const NAMES: u16 = 500;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Query {
-    /// The index before which the entries are.
+    /// The page shows entries before this index.
     before: Option<u64>,
 }
 
@@ -80,15 +80,15 @@ pub(super) async fn show(
     Ok(Page::new(visit.fill("items.history_of", &[("item", &id)]), main))
 }
 
-/// Whether an entry is about an item: it names the item first, or is the call that added it. An item's id is the number of the change that
-/// added it, and the changes of a call follow each other.
+/// Whether an entry is about an item: its first item is this one, or it is the call that added it. An item's id is the number of the change that
+/// added it, and the changes of a call are consecutive.
 fn is_about(entry: &AuditEntry, item: ItemId) -> bool {
     let is_adding = entry.action == Method::AddItems.path() && entry.code == Code::Ok;
     let added = |last: u64| (last.saturating_sub(entry.item_count) + 1..=last).contains(&item.0);
     entry.first_item == Some(item) || is_adding && entry.sequence.is_some_and(|sequence| added(sequence.0))
 }
 
-/// The names of members and principals, as far as the person may read them.
+/// The names of members and principals that the person may read.
 struct Names {
     members: HashMap<MemberId, String>,
     principals: HashMap<PrincipalId, String>,
@@ -117,7 +117,7 @@ impl Names {
         names
     }
 
-    /// Who made a call.
+    /// The principal of a call.
     fn who(&self, visit: &Visit, entry: &AuditEntry) -> Markup {
         let member = entry.member.map(|id| {
             let named = self.members.get(&id).cloned();
@@ -154,7 +154,7 @@ fn table(visit: &Visit, entries: &[AuditEntry], names: &Names) -> Markup {
     parts::table(visit.t("items.history"), &columns, entries.iter().map(row))
 }
 
-/// What was done, in words.
+/// The action of an entry, in words.
 fn action(visit: &Visit, entry: &AuditEntry) -> Markup {
     let name = entry.action.rsplit('/').next().unwrap_or_default();
     let key = format!("items.action.{name}");

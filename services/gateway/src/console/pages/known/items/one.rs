@@ -1,4 +1,4 @@
-//! `/console/items/{item}`: an item with all that is said of it. A removed one shows how it comes back.
+//! `/console/items/{item}`: an item with all its data. The page of a removed item offers to restore it.
 
 use axum::extract::Path;
 use maud::{Markup, html};
@@ -18,7 +18,7 @@ use crate::console::visit::Visit;
 
 /// Submissions that the page shows.
 const SUBMISSIONS_SHOWN: usize = 40;
-/// Banks among which a removed item is looked for, where the link does not name its bank.
+/// Banks that are searched for a removed item if the link does not name its bank.
 const BANKS_SEARCHED: u16 = 32;
 /// Milliseconds of a day.
 const DAY: u64 = 86_400_000;
@@ -26,7 +26,7 @@ const DAY: u64 = 86_400_000;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Query {
-    /// The bank that the item was in.
+    /// The bank that contained the item.
     bank: String,
 }
 
@@ -70,7 +70,7 @@ fn title(visit: &Visit, item: ItemId) -> String {
     visit.fill("items.of", &[("item", &item)])
 }
 
-/// The state of an item and what may be done with it.
+/// The state of an item and its actions.
 pub(super) fn actions(visit: &Visit, item: &DescribedItem) -> Markup {
     let path = item_path(item.id);
     let is_held_by_owner = item.holds.iter().any(|hold| hold.holder == Holder::Owner);
@@ -105,7 +105,7 @@ pub(super) fn actions(visit: &Visit, item: &DescribedItem) -> Markup {
     }
 }
 
-/// The form that holds an item. The ends are moments, so that a form that is sent twice asks for the same.
+/// The form that holds an item. Its choices of expiry are fixed times, so that a repeated form makes the same request.
 fn hold(visit: &Visit, item: ItemId) -> Markup {
     let ends = [1, 7, 30].map(|days| (visit.now.0 + days * DAY).to_string());
     let options = [
@@ -197,7 +197,7 @@ fn submissions(visit: &Visit, item: &DescribedItem) -> Markup {
     }
 }
 
-/// The page of an item that is not there: a removed one where the person may restore it.
+/// The page of an item that is not found: shows it as removed if the person may restore it.
 async fn removed(visit: &Visit, id: ItemId, bank: &str, error: CallError) -> Result<Page, Failed> {
     let may_look = visit.may(Method::ListRemovedItems) && error.code() == Code::NotFound;
     let found = if may_look { find_removed(visit, id, bank).await } else { None };

@@ -1,4 +1,4 @@
-//! What a person looks for among items, and the items that are it.
+//! An item search: its form, and the items found.
 
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,11 @@ use crate::problem::Problem;
 
 /// Items of a page.
 const SIZE: u16 = 100;
-/// Items of one page of a bank that is filtered by contributor and time.
+/// Items read per page from a bank that is filtered by contributor and time.
 const LISTED: u16 = 1_000;
-/// How long further parts of the banks are read for one page.
+/// The time within which one page may read further parts of the banks.
 const READ_FOR: Duration = Duration::from_millis(300);
-/// Probes for the first item after a moment: a sequence has 64 bits.
+/// Probes for the first item after a time; a sequence has 64 bits.
 const PROBES_MAX: usize = 64;
 /// Milliseconds of a day.
 const DAY: u64 = 86_400_000;
@@ -30,19 +30,19 @@ const DAY: u64 = 86_400_000;
 pub(super) struct Asked {
     /// A hash, an external reference, a label or the id of an item.
     pub(super) q: String,
-    /// A bank; empty for all.
+    /// The bank; empty for all.
     pub(super) bank: String,
     /// The member that added the item.
     pub(super) by: String,
     /// The first day on which the item was added.
     pub(super) from: String,
-    /// The last day.
+    /// The last day on which the item was added.
     pub(super) to: String,
     /// The id after which the page begins.
     pub(super) after: Option<u64>,
 }
 
-/// What is looked for.
+/// The parsed search.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     search: ItemSearch,
@@ -52,28 +52,28 @@ pub(super) struct Wanted {
     to: Option<UnixMillis>,
 }
 
-/// Items that were found.
+/// The items found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// By id, each with the name of its bank.
+    /// In the order of ids, each with the name of its bank.
     pub(super) items: Vec<(Item, BankRef)>,
-    /// The id after which to go on; `None` where everything has been read.
+    /// The id after which the next page begins; `None` after the last page.
     pub(super) next: Option<ItemId>,
-    /// Items that were read.
+    /// The number of items read.
     pub(super) read: u64,
 }
 
 impl Asked {
-    /// Whether anything is looked for.
+    /// Whether the search is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.q.trim().is_empty() && self.bank.is_empty()
     }
 
-    /// What is looked for.
+    /// Parses the form.
     ///
     /// # Errors
     ///
-    /// A field does not fit. Names it.
+    /// A field is invalid; the error names it.
     pub(super) async fn read(&self, visit: &Visit) -> Result<Wanted, Problem> {
         let text = self.q.trim();
         if text.len() > ItemContent::EXTERNAL_REFERENCE_LEN_MAX {
@@ -84,7 +84,7 @@ impl Asked {
             "" => None,
             name => Some(name.parse().map_err(|why| Problem::field("bank", why))?),
         };
-        // A reference may look like a hash: items that have either are found.
+        // A reference may look like a hash: the search finds items that have either.
         let hashes = any_hash(text).unwrap_or_default();
         let by = match self.by.trim() {
             "" => None,
@@ -105,11 +105,11 @@ async fn member(visit: &Visit, name: &str) -> Result<MemberId, Problem> {
         return Ok(who.member.id);
     }
     let read = visit.caller.members().get_member(&name, visit.deadline()).await;
-    // Whether there is such a member is not the person's to learn here.
+    // The error does not reveal whether such a member exists.
     read.map(|read| read.value.0.id).map_err(|_| Problem::field("by", visit.t("items.by_unknown")))
 }
 
-/// The beginning of a day (UTC), as a browser's field of a date has it; `None` where the field is empty.
+/// The start of a day (UTC), as a date field of a browser sends it; `None` if the field is empty.
 fn day(field: &str, text: &str) -> Result<Option<UnixMillis>, Problem> {
     if text.trim().is_empty() {
         return Ok(None);
@@ -133,7 +133,7 @@ fn day(field: &str, text: &str) -> Result<Option<UnixMillis>, Problem> {
 }
 
 impl Wanted {
-    /// Whether the items of one bank are listed, and none is compared with a hash or text.
+    /// Whether the search lists one bank's items without comparing them with a hash or text.
     fn is_list(&self) -> bool {
         self.search.hashes.is_empty() && self.search.text.is_empty()
     }
@@ -144,7 +144,7 @@ impl Wanted {
             && self.to.is_none_or(|to| item.added_at < to)
     }
 
-    /// Reads the banks on after an item until a page is full, everything is read, or time is up.
+    /// Reads the banks after an item until the page is full, the banks end, or the time is up.
     pub(super) async fn find(&self, visit: &Visit, after: Option<ItemId>) -> Result<Found, Failed> {
         let (banks, begun) = (visit.caller.banks(), Instant::now());
         let (mut found, mut after) = (Found::default(), after);
@@ -159,7 +159,7 @@ impl Wanted {
             found.read += read;
             for (item, bank) in items {
                 if self.is_list() && self.to.is_some_and(|to| item.added_at >= to) {
-                    // Ids are in the order of time.
+                    // Ids increase with time.
                     return Ok(Found { next: None, ..found });
                 }
                 if self.fits(&item) {
@@ -177,7 +177,7 @@ impl Wanted {
         }
     }
 
-    /// One part of the banks.
+    /// Reads one part of the banks.
     async fn part(
         &self,
         banks: &BankClient,
@@ -202,8 +202,8 @@ impl Wanted {
     }
 }
 
-/// The id after which a bank's items are those that were added at this moment and later; `None` where all are. An id is the number of
-/// a change, so it grows with time, and halving finds it.
+/// The id after which the bank's items were added at this time or later; `None` if all were. An id is the number of
+/// a change, so it increases with time, and a binary search finds it.
 async fn before(
     banks: &BankClient,
     bank: &BankRef,
@@ -223,7 +223,7 @@ async fn before(
         let (item, sequence) = first_after(middle).await?;
         match item {
             Some(item) if item.added_at < from => low = item.id.0,
-            // Between `middle` and this item there is none.
+            // No item lies between `middle` and this one.
             Some(_) | None if middle == low => break,
             Some(_) | None => high = middle,
         }

@@ -1,4 +1,4 @@
-//! Parts of items as pages show them.
+//! Parts of items as shown on pages.
 
 use maud::{Markup, html};
 use vigie_clients::DescribedItem;
@@ -7,7 +7,7 @@ use vigie_model::{Frames, Hash};
 use crate::console::parts::{self, Column, Tone};
 use crate::console::visit::Visit;
 
-/// Letters of a hash that a page shows. All of a longer one is in an export.
+/// Characters of a hash shown on a page. An export has the complete hash.
 const LETTERS_MAX: usize = 512;
 
 /// The names of the types of hashes, each once.
@@ -17,7 +17,7 @@ pub(crate) fn types(hashes: &[Hash]) -> String {
     names.join(", ")
 }
 
-/// Whether an item matches, and what speaks against it.
+/// Whether an item matches, and the reasons if it does not.
 pub(crate) fn state(visit: &Visit, item: &DescribedItem) -> Markup {
     let is_probation = item.facts.as_ref().is_some_and(|facts| facts.probation);
     html! {
@@ -32,7 +32,7 @@ pub(crate) fn state(visit: &Visit, item: &DescribedItem) -> Markup {
     }
 }
 
-/// The hashes of an item, each to be copied as a whole.
+/// The hashes of an item, each with a button that copies it.
 pub(crate) fn hashes(visit: &Visit, hashes: &[Hash]) -> Markup {
     if hashes.is_empty() {
         return parts::empty(visit.t("items.hashes_hidden"));
@@ -42,7 +42,7 @@ pub(crate) fn hashes(visit: &Visit, hashes: &[Hash]) -> Markup {
     parts::table(visit.t("items.hashes"), &columns, hashes.iter().map(row))
 }
 
-/// A hash as text; of a video the number of its frames, which are too many to read.
+/// A hash as text; for a video the number of its frames, which are too many to show.
 fn one(visit: &Visit, hash: &Hash) -> Markup {
     if let Some(frames) = hash.frames().map(Frames::len) {
         return html! { (visit.count("items.frames", frames as u64)) };
