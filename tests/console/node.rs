@@ -1,4 +1,4 @@
-//! Runs a script of `browser/`, if there is a browser.
+//! Runs a script of `browser/` if a browser is installed.
 
 use std::env;
 use std::io::{Seek as _, Write as _};
@@ -10,10 +10,10 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// How to get what is missing.
+/// The commands that install the missing parts.
 const INSTALL: &str = "apt-get install chromium nodejs npm, then npm ci in tests/console/browser";
 
-/// A browser and what drives it.
+/// A browser and the program that drives it.
 #[derive(Debug)]
 pub(crate) struct Node {
     chromium: PathBuf,
@@ -21,11 +21,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// The browser; `None`, with a line that says so, where it is not installed.
+    /// Returns the browser; prints a line and returns `None` if it is not installed.
     ///
     /// # Panics
     ///
-    /// It is not installed, and has to be.
+    /// The browser is not installed, and `VIGIE_REQUIRE_BROWSER` is set.
     pub(crate) fn open() -> Option<Self> {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("console/browser");
         match Self::find(scripts) {
@@ -35,7 +35,7 @@ impl Node {
                     env::var_os("VIGIE_REQUIRE_BROWSER").is_none(),
                     "{absence}, and VIGIE_REQUIRE_BROWSER is set: {INSTALL}"
                 );
-                // Beside the harness, which would hide it.
+                // Written to stderr directly, because the test harness captures `eprintln!`.
                 let line =
                     format!("SKIPPED: {absence}, so the console is not tested in a browser: {INSTALL}\n");
                 let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());

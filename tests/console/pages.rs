@@ -1,4 +1,4 @@
-//! Every page that links lead to, as those see it who may see most.
+//! Every page that links lead to, as seen by the persons with the most rights.
 
 use std::env;
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::gateway::filled::{Filled, HOSTILE, Person};
 use crate::node::Node;
 use crate::tasks::pictures;
 
-/// How long a script may take: a busy machine with two cores needs a multiple of what an idle one does.
+/// The time limit of a script: a busy machine with two cores needs several times as long as an idle one.
 pub(crate) const WITHIN: Duration = Duration::from_secs(300);
 
-/// What a script has to know of a cluster.
+/// The description of a cluster that a script needs.
 pub(crate) fn described(filled: &Filled, person: &Person) -> Value {
     let texts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services/gateway/src/console/text/en");
     let names = std::fs::read_dir(texts).unwrap().map(|file| file.unwrap().path());
@@ -30,7 +30,7 @@ async fn every_page_has_no_barrier_and_stays_at_home() {
     let Some(node) = Node::open() else { return };
     let filled = Filled::plain().await;
     let mut asked = described(&filled, &filled.everything);
-    // Pictures take as long as the rest.
+    // Screenshots take as long as the rest.
     asked["screenshots"] = json!(env::var("VIGIE_SCREENSHOTS").ok());
     println!("{}", node.run("pages.mjs", &asked, WITHIN).await);
     filled.cluster.stop().await.unwrap();
@@ -46,7 +46,7 @@ async fn no_text_of_a_bank_or_a_person_becomes_markup() {
     filled.cluster.stop().await.unwrap();
 }
 
-/// Serves a console with something on every page until it is interrupted, and prints its address and a key.
+/// Serves a console with content on every page until interrupted, and prints its address and a key.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "does not end; for people who look at the pages, and for those who write scripts"]
 async fn serve_a_filled_console() {

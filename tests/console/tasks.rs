@@ -1,4 +1,4 @@
-//! What an analyst does every day takes at most four clicks or keys each.
+//! An analyst's daily tasks take at most four clicks or keys each.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use crate::gateway::filled::Filled;
 use crate::node::Node;
 use crate::pages::{WITHIN, described};
 
-/// Adds a picture to `acme/known`, and hands it to the script with others that are in no bank.
+/// Adds a picture to `acme/known`, and gives it to the script with others that are in no bank.
 pub(crate) async fn pictures(filled: &Filled, asked: &mut Value) {
     let picture = |seed: u64| encode_png(&draw(seed, 320, 240));
     let http = &filled.everything.http;
@@ -19,7 +19,7 @@ pub(crate) async fn pictures(filled: &Filled, asked: &mut Value) {
     let hash = json!({ "type": "pdq", "hash": hashed["pdq"] });
     let item = json!({ "items": [{ "hashes": [hash], "labels": ["terror"], "external_reference": "case-picture" }] });
     let sequence = http.post("/v1/banks/known/items", &item).await.body(201)["sequence"].clone();
-    // Searched from now on.
+    // Waits until the picture is searched.
     let lookup = json!({ "queries": [{ "hashes": [hash] }], "min_sequence": sequence });
     http.post("/v1/match", &lookup).await.body(200);
     asked["picture"] = json!(STANDARD.encode(picture(1)));

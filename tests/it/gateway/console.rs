@@ -1,4 +1,4 @@
-//! The console, as a browser without JavaScript uses it.
+//! The console, used by a browser without JavaScript.
 
 pub(crate) mod browser;
 mod people;

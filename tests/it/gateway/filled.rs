@@ -1,4 +1,4 @@
-//! A consortium with something on every page of the console: two members and their host, banks, opinions, cases, a policy, an exchange that fails.
+//! A consortium with content on every page of the console: two members and their host, banks, opinions, cases, a policy, and a failing exchange.
 
 use std::time::Duration;
 
@@ -10,54 +10,54 @@ use vigie_harness::in_process::Cluster;
 
 use super::client::{Http, cluster_with};
 
-/// How long the gateway may take to follow the directory, and the exchange process to end a round.
+/// The time limit for the gateway to follow the directory, and for the exchange process to end a round.
 const WITHIN: Duration = Duration::from_secs(30);
 /// A day in milliseconds.
 const DAY_MS: u64 = 24 * 3_600_000;
 
-/// Text that would change `window.ran` if a page took it for markup. Short, since some texts have at most 64 bytes.
+/// Text that changes `window.ran` if a page does not escape it. Short, because some texts have at most 64 bytes.
 pub(crate) const HOSTILE: &str = "\"'><img src=x onerror=window.ran=1><b>";
-/// The same for texts that may be long.
+/// The same for longer texts.
 const LONG: &str = "<script>window.ran=2</script> javascript:window.ran=3";
 
-/// Somebody with a key.
+/// A principal with a key.
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
-    /// Calls with the key.
+    /// The client with the key.
     pub(crate) http: Http,
     /// The key.
     pub(crate) key: String,
 }
 
-/// The cluster, and who uses it.
+/// The cluster and its principals.
 #[derive(Debug)]
 pub(crate) struct Filled {
     pub(crate) cluster: Cluster,
-    /// Operates the deployment.
+    /// The operator of the deployment.
     pub(crate) operator: Person,
-    /// Every role but operator, at the host.
+    /// A principal of the host with every role except operator.
     pub(crate) host: Person,
-    /// Every role that a member's principal can have, at `acme`.
+    /// A principal of `acme` with every role of a member.
     pub(crate) everything: Person,
-    /// One role each, at `acme`.
+    /// Principals of `acme` with one role each.
     pub(crate) of_member: Vec<(&'static str, Person)>,
-    /// One role each, at the host.
+    /// Principals of the host with one role each.
     pub(crate) of_host: Vec<(&'static str, Person)>,
-    /// Every role that a member's principal can have, at `umbra`.
+    /// A principal of `umbra` with every role of a member.
     pub(crate) umbra: Person,
     /// The items of `acme/known`, in the order of their digests.
     pub(crate) items: Vec<u64>,
 }
 
-/// The roles of a member's principal.
+/// The roles that a member's principal can have.
 pub(crate) const ROLES: [&str; 5] = ["matcher", "contributor", "reviewer", "administrator", "auditor"];
 
-/// The MD5 digest of an item: number 0 is that of `acme/known`'s first.
+/// The MD5 digest of an item: number 0 is the first item of `acme/known`.
 pub(crate) fn md5(number: usize) -> String {
     format!("{number:032x}")
 }
 
-/// The PDQ hash of an item, far from those of all others.
+/// The PDQ hash of an item, distant from those of all others.
 fn pdq(number: usize) -> String {
     // SplitMix64 (Steele, Lea and Flood, 2014).
     let mut state = number as u64;
@@ -76,7 +76,7 @@ fn now() -> u64 {
     u64::try_from(now.as_millis()).unwrap()
 }
 
-/// A person with the key of an answer, once the gateway knows it.
+/// A principal with the key from an answer, once the gateway knows the key.
 async fn person(nobody: &Http, made: &Value) -> Person {
     let key = made["api_key"].as_str().unwrap_or_else(|| panic!("no key: {made}")).to_owned();
     let http = nobody.with_key(&key);
@@ -88,19 +88,19 @@ async fn person(nobody: &Http, made: &Value) -> Person {
     Person { http, key }
 }
 
-/// A new principal.
+/// Creates a principal.
 async fn principal(by: &Person, asked: Value) -> Person {
     let made = by.http.post("/v1/principals", &asked).await.body(201);
     person(&by.http, &made).await
 }
 
 impl Filled {
-    /// A consortium whose words are plain.
+    /// Creates a consortium without hostile text.
     pub(crate) async fn plain() -> Self {
         Self::with("", 30).await
     }
 
-    /// A consortium with so many items, each of whose free texts ends in `word`.
+    /// Creates a consortium with this number of items. Every free text ends in `word`.
     pub(crate) async fn with(word: &str, items: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let credentials_folder = Some(folder.path().to_owned());
@@ -155,13 +155,13 @@ impl Filled {
         filled
     }
 
-    /// Pages of items that a person of `acme` has to do with: one that is held, a removed one, one with an opinion.
+    /// Pages of items that concern a person of `acme`: a held one, a removed one, and one with an opinion.
     pub(crate) fn special_pages(&self) -> [String; 3] {
         let item = |at: usize| format!("/console/items/{}", self.items[at]);
         [item(1), format!("{}?bank=known", item(2)), item(5)]
     }
 
-    /// Banks of each, shared with the others, with items that are held and removed.
+    /// Creates banks of both members, shared with each other, with held and removed items.
     async fn fill_banks(&mut self, say: &impl Fn(&str) -> String, items: usize) {
         let (acme, umbra) = (&self.everything, &self.umbra);
         for (by, bank) in [(acme, "known"), (acme, "shadow"), (umbra, "theirs"), (&self.host, "common")] {
@@ -206,7 +206,7 @@ impl Filled {
         acme.http.delete(&format!("/v1/items/{}", self.items[2])).await.body(200);
     }
 
-    /// Opinions of both members, and disputes.
+    /// Adds opinions of both members, and disputes.
     async fn say_opinions(&self) {
         let opinion = |at: usize| format!("/v1/items/{}/opinion", self.items[at]);
         let negative = json!({ "kind": "negative", "reason": "poor-hash", "dispute": true });
@@ -221,7 +221,7 @@ impl Filled {
         self.everything.http.put(&here, &json!({})).await.body(200);
     }
 
-    /// Reports, a referral, a removal order and incidents.
+    /// Opens reports, a referral, a removal order and incidents.
     async fn open_cases(&self, say: &impl Fn(&str) -> String) {
         let report = json!({
             "bank": "known", "item_id": self.items[0], "classification": ["iwf/category=A"], "hash_type": "md5", "distance": 0,
@@ -251,7 +251,7 @@ impl Filled {
         self.host.http.post(&format!("/v1/incidents/{over}/close"), &closed).await.body(200);
     }
 
-    /// A policy with a trial, and matches that wait for a person.
+    /// Sets a policy with a trial, and makes matches that wait for a person.
     async fn decide(&self, say: &impl Fn(&str) -> String) {
         let acme = &self.everything.http;
         let rule = |name: &str, verdict: &str| json!({ "name": name, "when": "matches.size() > 0", "verdict": verdict });
@@ -275,7 +275,7 @@ impl Filled {
         }
     }
 
-    /// An exchange of `acme` that has no credentials for its programme.
+    /// Adds an exchange of `acme` that has no credentials for its programme.
     async fn follow_what_fails(&self) {
         let bearer = Bearer::new(&self.everything.key, "key").unwrap();
         let exchanges = ExchangeClient::among(&[self.cluster.bank_url()], &Network::tcp()).unwrap();
@@ -301,7 +301,7 @@ impl Filled {
         }
     }
 
-    /// Adds so many members, each with a principal, and so many of everything that waits for a person: lists of many pages.
+    /// Adds members, each with a principal, and cases of every kind that waits for a person, for lists of several pages.
     pub(crate) async fn crowd(&self, members: usize, cases: usize) {
         for number in 0..members {
             let name = format!("member-{number}");

@@ -96,8 +96,8 @@ impl DecisionClient {
         .await
     }
 
-    /// Lists a page of decisions of the caller's member that wait for a person, the oldest first: those with the verdict REVIEW of which nobody has
-    /// said what became of them, and that were taken then or later.
+    /// Lists a page of the member's decisions that wait for a person, oldest first: those with the verdict REVIEW and without an outcome. `from`
+    /// excludes decisions made before that time.
     pub async fn list_waiting(
         &self,
         after: impl Into<CasesAfter>,

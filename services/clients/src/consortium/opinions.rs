@@ -266,7 +266,7 @@ impl OpinionClient {
         self.bank.written(answer.try_into(), sequence)
     }
 
-    /// Lists the opinions on an item of a bank that the caller may see; none where the bank has no such item.
+    /// Lists the opinions on an item of a bank that the caller may see; empty if the bank has no such item.
     pub async fn list_opinions_on(
         &self,
         bank: &BankRef,

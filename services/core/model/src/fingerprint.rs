@@ -229,7 +229,7 @@ impl VideoFingerprint {
     }
 }
 
-/// The hashes of a known video's item: its frames as they are, those without black bars where both fit into an item, and the digests of the file.
+/// The hashes of a known video's item: those of its frames, those without black bars if both fit into one item, and the digests of the file.
 #[must_use]
 pub fn hashes_of_video(
     plain: Hash,
@@ -259,7 +259,7 @@ impl ImageFingerprint {
         [Hash::pdq(self.picture.first.plain.pdq[0])].into_iter().chain(self.digests.iter().cloned()).collect()
     }
 
-    /// The same without a PDQ of too little detail to be trusted.
+    /// The same, without a PDQ hash of too low quality to be trusted.
     #[must_use]
     pub fn trusted_hashes(&self) -> Vec<Hash> {
         let is_trusted = self.picture.quality() >= Quality::FLOOR_DEFAULT;

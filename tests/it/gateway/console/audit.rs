@@ -1,4 +1,4 @@
-//! The audit on pages: its entries, and its proof, which fails loudly where anything is not as it was.
+//! The audit on pages: its entries, and its proof, which fails visibly if anything has changed.
 
 use http::StatusCode;
 use serde_json::json;
@@ -27,7 +27,7 @@ async fn the_audit_is_read_and_proven_and_a_forged_past_fails_loudly() {
     let (mut auditor, http) =
         person(&cluster, &operator, json!({ "roles": ["auditor"], "note": "<i>x</i>" })).await;
 
-    // The entries, in words, newest first, and of one member alone.
+    // The entries, in words, newest first, and filtered by member.
     let page = auditor.get("/console/audit").await.ok();
     for words in ["added a member", "created a bank", "created a key", "acme", "done"] {
         assert!(page.text().contains(words), "{words}: {}", page.text());
@@ -51,7 +51,7 @@ async fn the_audit_is_read_and_proven_and_a_forged_past_fails_loudly() {
     assert!(newest.links().contains(&"/console/audit/1".to_owned()), "{:?}", newest.links());
     assert!(!newest.links().contains(&"/console/audit/2".to_owned()), "{:?}", newest.links());
 
-    // Two clicks from the start page: all of it holds, and the browser remembers it.
+    // Two clicks from the start page: the audit is proven, and the browser remembers the checkpoint.
     assert!(auditor.get("/console/").await.ok().links().contains(&"/console/audit".to_owned()));
     let first = auditor.send(&page, VERIFY, &[]).await.ok();
     let text = first.text();
@@ -67,7 +67,7 @@ async fn the_audit_is_read_and_proven_and_a_forged_past_fails_loudly() {
     let again = auditor.send(&page, VERIFY, &[]).await.ok().text();
     assert!(again.contains(&format!("Nothing of the {size} entries that were there on 20")), "{again}");
 
-    // The signature is checked by a key that the person has.
+    // The signature is verified by the person's key.
     let log_key: SignerKey =
         std::fs::read_to_string(data.path().join("audit.key")).unwrap().trim().parse().unwrap();
     let signed = auditor.send(&page, VERIFY, &[("key", &log_key.public().to_string())]).await.ok();
@@ -81,7 +81,7 @@ async fn the_audit_is_read_and_proven_and_a_forged_past_fails_loudly() {
     let pasted = auditor.send(&page, VERIFY, &[("old", &note.html)]).await.ok();
     assert!(pasted.text().contains(&format!("Nothing of the {size} entries")), "{}", pasted.text());
 
-    // Any earlier state of the log is one that it goes on from, and no other is.
+    // The log is consistent with each of its earlier states, and with no other.
     let client = AuditClient::among(&[cluster.bank_url()], &Network::tcp()).unwrap();
     let client = client.bearing(Some(Bearer::new(key, "a test").unwrap()));
     let leaves = client.list_entries(LeafIndex(0), 1_000, None, soon()).await.unwrap().leaves;
@@ -104,7 +104,7 @@ async fn the_audit_is_read_and_proven_and_a_forged_past_fails_loudly() {
         let text = failed.text();
         assert!(text.contains("The audit does NOT hold") && text.contains(why), "{why}: {text}");
         assert!(failed.html.contains("role=\"alert\"") && !text.contains("The audit holds"), "{text}");
-        // What a browser remembers is not replaced by what does not hold.
+        // A failed proof does not replace the remembered checkpoint.
         assert_eq!(auditor.cookies["vigie-audit"], remembered);
     }
     auditor.cookies.insert("vigie-audit".to_owned(), format!("{size}:{}", NodeHash([7; 32])));
@@ -143,7 +143,7 @@ async fn a_member_proves_its_own_entries_and_others_read_none() {
 
     let proven = own.send(&page, VERIFY, &[]).await.ok().text();
     assert!(proven.contains("The audit holds") && proven.contains("that you may read"), "{proven}");
-    // An entry of another member is as one that is not there.
+    // An entry of another member is answered as not found.
     let foreign = own.get("/console/audit/0").await;
     let nothing = own.get("/console/audit/99999").await;
     assert_eq!((foreign.status, foreign.text()), (StatusCode::NOT_FOUND, nothing.text()));

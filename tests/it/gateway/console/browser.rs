@@ -1,4 +1,4 @@
-//! A browser without JavaScript: it keeps cookies, follows redirects, and sends the forms of the page that it shows.
+//! A browser without JavaScript: it keeps cookies, follows redirects, and sends the forms of the current page.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use vigie_harness::in_process::Cluster;
 
 use crate::gateway::client::{Answer, Http};
 
-/// How many redirects are followed.
+/// The most redirects that are followed.
 const REDIRECTS_MAX: usize = 5;
 
 /// A browser.
@@ -24,18 +24,18 @@ pub(crate) struct Browser {
 pub(crate) struct Shown {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// Where it is, after redirects: the path with its query.
+    /// The path and query after redirects.
     pub(crate) path: String,
     pub(crate) html: String,
 }
 
 impl Browser {
-    /// A browser of a person who is not signed in.
+    /// A browser without a session.
     pub(crate) fn new(cluster: &Cluster) -> Self {
         Self { http: Http::new(cluster), cookies: BTreeMap::new() }
     }
 
-    /// A browser of a person who has signed in by this key.
+    /// A browser signed in with this key.
     pub(crate) async fn signed_in(cluster: &Cluster, key: &str) -> Self {
         let mut browser = Self::new(cluster);
         let page = browser.get("/console/sign-in").await;
@@ -50,7 +50,7 @@ impl Browser {
         self.follow(path, answer).await
     }
 
-    /// Sends a form of a page: these fields beside the hidden ones.
+    /// Sends a form of a page: these fields, and the hidden ones.
     pub(crate) async fn send(&mut self, page: &Shown, action: &str, fields: &[(&str, &str)]) -> Shown {
         let form = page.form(action);
         let mut body = form_urlencoded::Serializer::new(String::new());
@@ -92,7 +92,7 @@ impl Browser {
         self.post(action, &[("content-type", "multipart/form-data; boundary=XX")], body).await
     }
 
-    /// Sends a body as it is.
+    /// Sends a body unchanged.
     pub(crate) async fn post(
         &mut self,
         path: &str,
@@ -103,14 +103,14 @@ impl Browser {
         self.follow(path, answer).await
     }
 
-    /// Goes to a page that leads elsewhere, and stays there: the status and the address where it leads.
+    /// Opens a page that redirects, and does not follow. Returns the status and the target.
     pub(crate) async fn lead(&mut self, path: &str, headers: &[(&str, &str)]) -> (StatusCode, String) {
         let answer = self.ask(Method::GET, path, headers, Bytes::new()).await;
         let location = answer.headers.get(header::LOCATION).map(|to| to.to_str().unwrap().to_owned());
         (answer.status, location.unwrap_or_default())
     }
 
-    /// Asks with an empty body, and follows no redirect.
+    /// Sends a request with an empty body, and follows no redirect.
     pub(crate) async fn ask_once(&mut self, method: Method, path: &str) -> Shown {
         let answer = self.ask(method, path, &[], Bytes::new()).await;
         let html = String::from_utf8_lossy(&answer.bytes).into_owned();
@@ -161,14 +161,14 @@ pub(crate) struct Form {
 }
 
 impl Shown {
-    /// The page, which has to have come.
+    /// The page; panics if the status is not 200.
     #[track_caller]
     pub(crate) fn ok(self) -> Self {
         assert_eq!(self.status, StatusCode::OK, "{}: {}", self.path, self.text());
         self
     }
 
-    /// The first form that is sent to this path, with its hidden fields.
+    /// The first form with this action, with its hidden fields.
     #[track_caller]
     pub(crate) fn form(&self, action: &str) -> Form {
         let forms = self.html.split("<form").skip(1).map(|rest| rest.split("</form>").next().unwrap());
@@ -184,12 +184,12 @@ impl Shown {
         Form { hidden: hidden.filter_map(field).collect() }
     }
 
-    /// Whether the page has a form for this path.
+    /// Whether the page has a form with this action.
     pub(crate) fn has_form(&self, action: &str) -> bool {
         self.html.contains(&format!("action=\"{action}\""))
     }
 
-    /// What a person reads: the page without its tags, and without spaces that follow spaces.
+    /// The visible text: the page without tags, with runs of spaces collapsed.
     pub(crate) fn text(&self) -> String {
         let main = self.html.split("<main").nth(1).unwrap_or(&self.html);
         let mut text = String::new();
@@ -200,7 +200,7 @@ impl Shown {
         plain(&text).split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// The paths of the links of the page, each once, in order.
+    /// The paths of the page's links, in order and without duplicates.
     pub(crate) fn links(&self) -> Vec<String> {
         let mut links: Vec<String> = Vec::new();
         for rest in self.html.split("href=\"").skip(1) {
@@ -213,7 +213,7 @@ impl Shown {
     }
 }
 
-/// The text of an attribute or an element.
+/// The plain text of an attribute or an element.
 fn plain(text: &str) -> String {
     let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&amp;", "&")];
     pairs.into_iter().fold(text.to_owned(), |text, (entity, plain)| text.replace(entity, plain))

@@ -1,4 +1,4 @@
-//! Incidents, referrals and reports on pages, from both sides: the host and a member.
+//! Incidents, referrals and reports on pages, for the host and for a member.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -108,7 +108,7 @@ async fn a_removal_order_is_overdue_first_until_each_member_says_what_it_did() {
     assert!(text.contains("1 removal order is overdue.") && text.contains("order FR-7 of FR"), "{text}");
     assert!(text.find("FR-7").unwrap() < text.find("IRU").unwrap(), "{text}");
     assert!(!page.html.contains("<i>authority") && !page.html.contains("<secret>"), "{}", page.html);
-    // A URL of a referral is no link.
+    // The URL of a referral is not a link.
     assert!(!page.html.contains("href=\"https://example.test"), "{}", page.html);
 
     let listed = http.get("/v1/referrals?overdue=true").await.body(200);
@@ -192,7 +192,7 @@ async fn a_report_is_sent_decided_on_and_its_outcome_is_read() {
         (&json!(4), &json!(true), &json!(true))
     );
 
-    // Another member's report is as one that is not there.
+    // Another member's report is answered as not found.
     let hidden = stranger.get(&path).await;
     let nothing = stranger.get("/console/cases/reports/99999").await;
     assert_eq!((hidden.status, hidden.text()), (StatusCode::NOT_FOUND, nothing.text()));

@@ -1,4 +1,4 @@
-//! Checking: what a person reads of pictures, videos, hashes and URLs.
+//! Checking: the results for pictures, videos, hashes and URLs.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::gateway::client::{Http, cluster, cluster_with};
 use crate::gateway::console::browser::{Browser, Shown};
 
 const PATH: &str = "/console/check";
-/// How long the frontend may take to follow what is set.
+/// The time limit for the frontend to follow a change.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(20);
 
-/// Adds an item to the bank `known`, which is made where there is none.
+/// Adds an item to the bank `known`, and creates the bank if it does not exist.
 async fn add(cluster: &Cluster, item: Value) -> u64 {
     let http = Http::new(cluster);
     http.post("/v1/banks", &json!({ "name": "known" })).await;
@@ -23,20 +23,20 @@ async fn add(cluster: &Cluster, item: Value) -> u64 {
     added["item_ids"][0].as_u64().unwrap()
 }
 
-/// The hashes of a picture, as an item has them.
+/// The hashes of a picture, in an item's format.
 async fn hashes(cluster: &Cluster, picture: &[u8]) -> Value {
     let raw = [("content-type", "image/jpeg")];
     let hashed = Http::new(cluster).send(Method::POST, "/v1/hash", &raw, picture.to_vec()).await.body(200);
     json!([{ "type": "pdq", "hash": hashed["pdq"] }, { "type": "md5", "hash": hashed["md5"] }])
 }
 
-/// Sends hashes by the form.
+/// Sends hashes by the form of the page.
 async fn check(browser: &mut Browser, hashes: &str) -> Shown {
     let page = browser.get(PATH).await.ok();
     browser.send(&page, PATH, &[("hashes", hashes)]).await.ok()
 }
 
-/// The page has these texts.
+/// Asserts that the page has these texts.
 #[track_caller]
 fn has(shown: &Shown, texts: &[&str]) {
     let text = shown.text();
@@ -45,7 +45,7 @@ fn has(shown: &Shown, texts: &[&str]) {
     }
 }
 
-/// No content of the page is called not known.
+/// Asserts that the page calls no content unknown.
 #[track_caller]
 fn has_no_all_clear(shown: &Shown) {
     assert!(!shown.html.contains("badge good"), "{}", shown.text());
@@ -94,7 +94,7 @@ async fn pictures_are_known_turned_and_framed_and_others_are_not() {
     for markup in ["<b id", "<i>", "<u>"] {
         assert!(!shown.html.contains(markup), "{markup}: {}", shown.html);
     }
-    // Scripts find the place of each preview.
+    // Scripts find the element of each preview.
     assert!((0..4).all(|number| shown.html.contains(&format!("data-preview=\"{number}\""))));
     // The same page in French, without a word of English in its sentences.
     browser.cookies.insert("vigie-language".to_owned(), "fr".to_owned());
@@ -123,7 +123,7 @@ async fn a_hash_of_every_form_is_found() {
     let id = add(&cluster, json!({ "hashes": item })).await;
 
     let mut browser = Browser::new(&cluster);
-    // Five bits from the banked one.
+    // Five bits from the banked hash.
     let near = format!("{}10", "0f".repeat(31));
     let list = format!(
         "[{}]",
@@ -155,13 +155,13 @@ async fn a_hash_of_every_form_is_found() {
         has(&shown, &["Answers: 1 known", "Known 1 item in: known", said]);
         assert!(shown.links().contains(&format!("/console/items/{id}")), "{entered}");
     }
-    // Several lines, of which one is not known.
+    // Several lines, one of them unknown.
     let shown = check(&mut browser, &format!("{md5}\n\n{}\n{sha1}", "09".repeat(16))).await;
     has(
         &shown,
         &["Answers: 2 known, 1 not known", "Line 3: MD5, MD5 (URL) Not known", "Line 4: SHA-1 Known"],
     );
-    // A hash of a picture of too little detail is not searched, which never looks like an answer.
+    // A PDQ hash of too little detail is not searched, and the page does not show it as an answer.
     let shown = check(&mut browser, &format!("pdq:{pdq},12")).await;
     has(&shown, &["Nothing found, but not everything was searched", "12 of 100; at least 50 is needed"]);
     has_no_all_clear(&shown);
@@ -199,7 +199,7 @@ async fn what_is_wrong_is_said_beside_its_field_and_nothing_is_checked() {
         has(&refused, &["Nothing was checked.", why]);
         assert!(refused.html.contains(&format!("value=\"{url}\"")) && !refused.text().contains("Answers:"));
     }
-    // A form of another session checks nothing.
+    // A form of another session is refused.
     let mut other = Browser::new(&cluster);
     assert_eq!(other.send(&page, PATH, &[("hashes", &md5)]).await.status, StatusCode::FORBIDDEN);
     cluster.stop().await.unwrap();
@@ -211,7 +211,7 @@ async fn a_url_is_fetched_where_that_is_allowed_and_no_field_asks_for_one_elsewh
         cluster_with(|config| config.gateway.fetch.private_hosts = vec!["127.0.0.1".to_owned()]).await;
     let mut browser = Browser::new(&allowed);
     let page = browser.get(PATH).await.ok();
-    // A file that this gateway itself serves to everybody.
+    // A file that this gateway serves to everybody.
     let url = format!("http://{}/status/live", Http::new(&allowed).authority());
     let shown = browser.send(&page, PATH, &[("url", &url)]).await.ok();
     has(&shown, &["The file of the URL", "Only its digests were searched"]);
@@ -271,7 +271,7 @@ async fn a_part_that_is_away_makes_every_answer_look_partial() {
     assert_eq!(text.matches("This answer is not complete:").count(), unclear);
     assert_eq!(text.matches("More may match than is shown").count(), known);
     has(&shown, &["Only 1 of 2 parts of the list were searched.", "Part 1 did not answer."]);
-    // Nothing answers at all.
+    // No matcher answers.
     cluster.stop_matcher(0).await.unwrap();
     let shown = check(&mut browser, &digests[0]).await;
     has(&shown, &["Answers: 1 not checked", "It could not be checked: no part of the list answers"]);
@@ -346,7 +346,7 @@ async fn a_video_is_known_by_its_frames() {
     add(&cluster, json!({ "hashes": [{ "type": "vpdq", "hash": hashed["vpdq"] }] })).await;
     let mut browser = Browser::new(&cluster);
     let page = browser.get(PATH).await.ok();
-    // It is a video by its bytes, whatever it is called.
+    // The bytes make it a video, whatever the file name.
     let shown = browser.upload(&page, PATH, &[], &[("files", "copy.jpg", &copy)]).await.ok();
     has(
         &shown,

@@ -1,4 +1,4 @@
-//! Members, what they share, and their policies.
+//! Members, shared banks, and policies.
 
 mod members;
 mod sharing;

@@ -1,4 +1,4 @@
-//! Sessions, languages, and what is refused before a page is shown.
+//! Sessions, languages, and requests that are refused before a page is shown.
 
 use http::StatusCode;
 
@@ -21,7 +21,7 @@ async fn a_form_without_the_token_of_its_session_changes_nothing() {
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{body}");
         assert!(!refused.headers.contains_key("set-cookie"));
     }
-    // A token of another session is worth nothing.
+    // A token of another session is refused.
     let stolen = other.send(&page, "/console/language", &[("language", "fr")]).await;
     assert_eq!(stolen.status, StatusCode::FORBIDDEN);
     assert!(other.get("/console/").await.ok().html.contains("<html lang=\"en\">"));

@@ -1,4 +1,4 @@
-//! Health: what a person reads while all is well, while a part is away, and by role.
+//! Health: the page while all is well, while a part is unavailable, and by role.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::gateway::client::{Http, cluster};
 use crate::gateway::console::browser::{Browser, Shown};
 
 const PATH: &str = "/console/health";
-/// How long services may take to notice what has changed.
+/// The time limit for services to notice a change.
 const NOTICED_WITHIN: Duration = Duration::from_secs(20);
 
-/// The page, once it has this text.
+/// Returns the page once it has this text.
 async fn until_said(browser: &mut Browser, path: &str, text: &str) -> Shown {
     let begun = Instant::now();
     loop {
@@ -45,7 +45,7 @@ async fn the_state_is_a_sentence_with_what_stands_behind_it() {
     ] {
         assert!(text.contains(one), "{one}: {text}");
     }
-    // The sentence alone, which a page asks for again and again.
+    // The part of the page that is refreshed regularly.
     assert!(shown.html.contains("hx-get=\"/console/health/now\""), "{}", shown.html);
     let now = browser.get("/console/health/now").await.ok();
     assert!(
@@ -65,7 +65,7 @@ async fn the_state_is_a_sentence_with_what_stands_behind_it() {
     cluster.stop().await.unwrap();
 }
 
-/// A browser of a principal that is made with these roles.
+/// A browser signed in as a new principal with these roles.
 async fn person(cluster: &vigie_harness::in_process::Cluster, by: &Http, asked: Value) -> (Browser, Http) {
     let made = by.post("/v1/principals", &asked).await.body(201);
     let key = made["api_key"].as_str().unwrap();
@@ -102,7 +102,7 @@ async fn machines_are_shown_to_operators_alone_and_checking_to_those_who_may() {
         assert!(!text.contains("127.0.0.1") && !text.contains("Changes behind"), "{text}");
         assert!(text.contains("Newest change"), "{text}");
     }
-    // Who may not check finds no page, and none is named in the navigation.
+    // A person without the right to check finds no such page, and the navigation has no link to it.
     for browser in [&mut operator, &mut administrator] {
         let shown = browser.get("/console/check").await;
         let never = browser.get("/console/never").await;

@@ -1,4 +1,4 @@
-//! Banks, their items, and what comes into them.
+//! Banks, their items, adding items, and exchanges.
 
 mod banks;
 mod items;

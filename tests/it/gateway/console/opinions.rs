@@ -21,7 +21,7 @@ async fn a_member_says_what_it_thinks_of_an_item_and_takes_it_back() {
     let mut browser = reviewer.browser(&cluster).await;
     let page = browser.get(&path).await.ok();
     assert!(page.text().contains("No member has said anything of it."), "{}", page.text());
-    // Each field that is wrong is named, and what was entered stays.
+    // Each invalid field is reported, and the entered text is kept.
     for (fields, fault) in [
         (vec![], "Choose an opinion"),
         (
@@ -52,7 +52,7 @@ async fn a_member_says_what_it_thinks_of_an_item_and_takes_it_back() {
         (&json!("wrong-classification"), &json!("B"))
     );
 
-    // The owner reads who says what: nobody by name that has not agreed to it, and words of programmes as text.
+    // The owner sees who holds each opinion, but no names of people who did not agree to it; words of programmes are escaped.
     let asked = json!({ "kind": "positive", "foreign_value": "<b>HELPFUL</b>" });
     owner.http.put(&format!("/v1/items/{item}/opinion"), &asked).await.body(200);
     let mut owning = owner.browser(&cluster).await;
@@ -69,11 +69,11 @@ async fn a_member_says_what_it_thinks_of_an_item_and_takes_it_back() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!shown.html.contains("<b>HELPFUL"), "{}", shown.html);
-    // Another member sees its own alone.
+    // Another member sees only its own opinions.
     let page = browser.get(&path).await.ok();
     assert!(page.text().contains("umbra") && !page.text().contains("HELPFUL"), "{}", page.text());
 
-    // Taken back.
+    // Withdrawn.
     let withdraw = format!("{path}/withdraw");
     browser.send(&page, &withdraw, &[]).await;
     let facts = owner.http.get(&format!("/v1/items/{item}")).await.body(200)["facts"].clone();
@@ -81,7 +81,7 @@ async fn a_member_says_what_it_thinks_of_an_item_and_takes_it_back() {
     let page = browser.get(&path).await.ok();
     assert!(page.text().contains("Withdrawn") && !page.has_form(&withdraw), "{}", page.text());
 
-    // Held for the member alone, and lifted.
+    // Held for the person's member only, and lifted.
     let hold = format!("/console/items/{item}/hold-here");
     browser.send(&page, &hold, &[]).await;
     let held = reviewer.http.get("/v1/held-here").await.body(200);
@@ -91,7 +91,7 @@ async fn a_member_says_what_it_thinks_of_an_item_and_takes_it_back() {
     browser.send(&page, &format!("/console/items/{item}/lift-here"), &[]).await;
     assert_eq!(reviewer.http.get("/v1/held-here").await.body(200)["items"], json!([]));
 
-    // An administrator puts no opinions, and reads them. What is no item is not there.
+    // An administrator cannot put opinions but can read them. An invalid item is not found.
     let mut administering = acme.browser(&cluster).await;
     let page = administering.get(&path).await.ok();
     assert!(

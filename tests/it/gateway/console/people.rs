@@ -9,10 +9,10 @@ use vigie_harness::in_process::Cluster;
 use crate::gateway::client::Http;
 use crate::gateway::console::browser::Browser;
 
-/// How long the gateway may take to know a key.
+/// The time limit for the gateway to learn a new key.
 const KNOWN_WITHIN: Duration = Duration::from_secs(20);
 
-/// A new principal, signed in with its key; and the same over HTTP.
+/// A new principal: a browser signed in with its key, and an HTTP client with the same key.
 pub(super) async fn person(cluster: &Cluster, by: &Http, asked: Value) -> (Browser, Http) {
     let made = by.post("/v1/principals", &asked).await.body(201);
     let key = made["api_key"].as_str().unwrap();

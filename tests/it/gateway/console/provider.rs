@@ -15,12 +15,12 @@ use crate::gateway::client::{Http, cluster_with};
 use crate::gateway::console::browser::{Browser, Shown};
 use crate::gateway::console::provider::stand_in::{Answers, CLIENT, StandIn, query};
 
-/// How long the gateway may take to follow the directory.
+/// The time limit for the gateway to follow the directory.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(20);
-/// Where people begin.
+/// The path that begins a sign-in.
 const BEGIN: &str = "/console/sign-in/provider?next=%2Fconsole%2F%3Fx%3D1";
 
-/// A cluster whose console signs people in at the provider. Tokens are taken for this audience.
+/// A cluster whose console uses the provider. The console accepts tokens for this audience.
 async fn cluster_of(provider: &StandIn, audience: &str) -> Cluster {
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), format!("{}\n", CLIENT.1)).unwrap();
@@ -39,7 +39,7 @@ async fn cluster_of(provider: &StandIn, audience: &str) -> Cluster {
     .await
 }
 
-/// Turns members on, with a member whose person `ada` has a subject at the provider.
+/// Turns members on, with a member whose principal `ada` has a subject at the provider.
 async fn with_ada(cluster: &Cluster, provider: &StandIn, audience: &str) {
     let nobody = Http::new(cluster);
     let first = json!({ "roles": ["operator", "auditor"], "turn_on": true });
@@ -63,14 +63,14 @@ async fn until_known(http: &Http) {
     }
 }
 
-/// Goes to the provider, and signs in there. Returns the path at the console to which the provider sends the browser.
+/// Goes to the provider and signs in there. Returns the console's path to which the provider redirects the browser.
 async fn signed_in_there(browser: &mut Browser, provider: &StandIn, subject: &str) -> String {
     let (status, there) = browser.lead(BEGIN, &[]).await;
     assert_eq!(status, StatusCode::SEE_OTHER, "{there}");
     provider.sign_in(&there, subject)
 }
 
-/// Asserts that a page says this, and that nobody is signed in.
+/// Asserts that a page has this text, and that the browser has no session.
 #[track_caller]
 fn assert_refused(shown: &Shown, status: u16, says: &str) {
     assert_eq!(shown.status.as_u16(), status, "{}", shown.text());
@@ -100,18 +100,18 @@ async fn a_person_signs_in_at_the_provider_and_out_here() {
     let back = signed_in_there(&mut browser, &provider, "ada").await;
     assert!(browser.cookies["vigie-sign-in"].len() > 100);
     let replayed = browser.clone();
-    // As a browser says that another site leads here.
+    // The request headers of a link from another site.
     let elsewhere =
         [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
     let (status, next) = browser.lead(&back, &elsewhere).await;
     assert_eq!((status, next.as_str()), (StatusCode::SEE_OTHER, "/console/?x=1"));
-    // Another session, and the sign-in is forgotten.
+    // The session is new, and the sign-in's cookie is deleted.
     assert_ne!(browser.cookies["vigie-session"], before);
     assert_eq!(browser.cookies["vigie-sign-in"], "");
     let shown = browser.get(&next).await.ok();
     assert!(shown.html.contains(">acme<"), "{}", shown.html);
 
-    // The same answer of the provider does nothing a second time: not here, and not in a browser that kept its cookie.
+    // The provider's answer is valid once: a second use fails, even in a browser that kept its cookie.
     let again = browser.get(&back).await;
     assert_refused(&again, 400, "not a sign-in that this browser has just begun");
     let mut replayed = replayed;
@@ -149,7 +149,7 @@ async fn what_the_provider_does_not_prove_signs_nobody_in() {
         assert_signed_out(&mut browser).await;
     }
 
-    // Nobody here has the subject: the page has what an administrator needs.
+    // No principal has the subject: the page shows what an administrator needs to create one.
     let mut browser = Browser::new(&cluster);
     let back = signed_in_there(&mut browser, &provider, "eve <b>").await;
     let shown = browser.get(&back).await;
@@ -161,7 +161,7 @@ async fn what_the_provider_does_not_prove_signs_nobody_in() {
     );
     assert!(!shown.html.contains("<b>"), "{}", shown.html);
 
-    // The state of another sign-in, none, and another issuer.
+    // The state of another sign-in, no state, and another issuer.
     let mut other = Browser::new(&cluster);
     let elsewhere = signed_in_there(&mut other, &provider, "ada").await;
     let mut browser = Browser::new(&cluster);
@@ -176,12 +176,12 @@ async fn what_the_provider_does_not_prove_signs_nobody_in() {
         assert_refused(&browser.get(wrong).await, 400, "not a sign-in that this browser has just begun");
         assert_signed_out(&mut browser).await;
     }
-    // The code of another browser, which PKCE binds to that one.
+    // The code of another browser; PKCE binds it to that browser.
     let at = |path: &str| Url::parse(&format!("http://x{path}")).unwrap();
     let (mine, theirs) = (query(&at(&own)), query(&at(&elsewhere)));
     let stolen = own.replace(&mine["code"], &theirs["code"]);
     assert_refused(&browser.clone().get(&stolen).await, 403, "refused the sign-in (invalid_grant)");
-    // The provider says no. What else a link says is not shown.
+    // The provider refuses. The page shows nothing else from the link.
     let no = |code: &str| format!("/console/sign-in/callback?state={}&error={code}", mine["state"]);
     assert_refused(&browser.clone().get(&no("access_denied")).await, 403, "(access_denied)");
     assert_refused(&browser.clone().get(&no("Call%20555")).await, 403, "(server_error)");
@@ -197,7 +197,7 @@ async fn a_provider_that_does_not_describe_itself_costs_little_and_is_asked_agai
     let begun = Instant::now();
     assert_refused(&browser.get(BEGIN).await, 503, "does not answer now");
     assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
-    // The next one does not wait.
+    // The next sign-in does not wait.
     let again = Instant::now();
     assert_refused(&browser.get(BEGIN).await, 503, "does not answer now");
     assert!(again.elapsed() < Duration::from_secs(2), "{:?}", again.elapsed());
@@ -237,7 +237,7 @@ async fn an_access_token_for_this_deployment_is_the_credential_where_it_has_a_na
     assert!(browser.get("/console/").await.ok().html.contains(">acme<"));
     cluster.stop().await.unwrap();
 
-    // Without a provider there are neither these pages nor the button.
+    // Without a provider, neither the pages nor the button exist.
     let cluster = cluster_with(|_| {}).await;
     let mut browser = Browser::new(&cluster);
     for path in [BEGIN, "/console/sign-in/callback?code=a&state=b"] {

@@ -1,4 +1,4 @@
-//! The monthly report: the numbers of the page and of its files are those of the bank.
+//! The monthly report: the page and its files have the same numbers as the bank.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use crate::gateway::console::browser::Browser;
 use crate::gateway::console::people::person;
 use crate::gateway::v1::members::{team, turned_on};
 
-/// The present month and the one before.
+/// The present month and the month before.
 fn months() -> (String, String) {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let now = OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).unwrap()).unwrap();
@@ -42,7 +42,7 @@ async fn the_report_of_a_month_has_the_numbers_of_the_bank() {
         numbers["own"].as_array().unwrap().iter().find(|one| one["measure"] == "items_added").unwrap();
     assert_eq!(added["total"], 7);
 
-    // The last whole month is what a person gets without a choice; a click more writes it.
+    // The default period is the last complete month; one more click downloads it.
     let mut browser = Browser::new(&cluster);
     assert!(browser.get("/console/").await.ok().links().contains(&"/console/reports".to_owned()));
     let page = browser.get("/console/reports").await.ok();

@@ -1,4 +1,4 @@
-//! The queue of the review: decisions, disputes, what is held, and the settings of a person.
+//! The review queue: decisions, disputes, held items, and the settings of a person.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use vigie_harness::in_process::Cluster;
 use crate::gateway::client::{Http, cluster};
 use crate::gateway::console::browser::{Browser, Shown};
 
-/// How long the frontends may take to follow the directory, and a record to be with the bank.
+/// The time limit for the frontends to follow the directory, and for a record to reach the bank.
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// A principal by its key.
+/// A principal with its key.
 #[derive(Debug, Clone)]
 pub(super) struct Person {
     pub(super) http: Http,
@@ -21,7 +21,7 @@ pub(super) struct Person {
 }
 
 impl Person {
-    /// A principal that this one creates.
+    /// Creates a principal.
     pub(super) async fn creates(&self, asked: Value) -> Self {
         Self::made(&self.http, &asked).await
     }
@@ -43,7 +43,7 @@ impl Person {
         Self::made(&Http::new(cluster), &json!({ "roles": ["operator"], "turn_on": true })).await
     }
 
-    /// A new member's administrator, and its worker: contributor, reviewer and matcher.
+    /// Creates a member's administrator, and its worker: contributor, reviewer and matcher.
     pub(super) async fn team(&self, member: &str) -> (Self, Self) {
         self.http.post("/v1/members", &json!({ "name": member })).await.body(201);
         let administrator = self.creates(json!({ "member": member, "roles": ["administrator"] })).await;
@@ -66,7 +66,7 @@ impl Person {
         self.http.put(path, &charter).await.body(200);
     }
 
-    /// Adds an item with the digest of equal bytes to the bank `known`.
+    /// Adds an item with the digest of equal bytes to the bank `known`. Returns its id.
     pub(super) async fn adds(&self, byte: u8, with: Value) -> u64 {
         let mut item = json!({ "hashes": [{ "type": "md5", "hash": md5(byte) }] });
         for (field, value) in with.as_object().unwrap() {
@@ -76,14 +76,14 @@ impl Person {
         added["item_ids"][0].as_u64().unwrap()
     }
 
-    /// Asks so often about a digest that so many decisions wait. Returns their ids, the oldest first, once all are with the bank.
+    /// Looks a digest up until `count` decisions wait. Returns their ids, oldest first, once the bank has them all.
     async fn decisions(&self, byte: u8, count: usize) -> Vec<String> {
         let begun = Instant::now();
         let asked = json!({
             "queries": [{ "hashes": [{ "type": "md5", "hash": md5(byte) }] }], "surface": "<i>avatar</i>"
         });
         let mut taken = 0;
-        // Until the frontend has the charter and the policy, decisions are not recorded.
+        // Decisions are recorded only once the frontend has the charter and the policy.
         while taken < count {
             let answer = self.http.post("/v1/match", &asked).await.body(200);
             let decision = &answer["results"][0]["decision"];
@@ -109,7 +109,7 @@ impl Person {
     }
 }
 
-/// The digest.
+/// The MD5 digest of equal bytes.
 fn md5(byte: u8) -> String {
     format!("{byte:02x}").repeat(16)
 }
@@ -118,7 +118,7 @@ fn decision(id: &str) -> String {
     format!("/console/review/decisions/{id}")
 }
 
-/// The decision that a page is of.
+/// The id of the decision shown on a page.
 fn shown_decision(page: &Shown) -> &str {
     let rest =
         page.path.strip_prefix("/console/review/decisions/").unwrap_or_else(|| panic!("{}", page.path));
@@ -142,7 +142,7 @@ async fn deciding_leads_from_one_match_to_the_next_and_is_recorded() {
     let ids = worker.decisions(1, 4).await;
     let all = ids.len();
 
-    // The queue: what waits of each kind, and the way to the oldest.
+    // The queue: the waiting entries of each kind, and the link to the oldest.
     let mut browser = worker.browser(&cluster).await;
     let queue = browser.get("/console/review").await.ok();
     let text = queue.text();
@@ -152,7 +152,7 @@ async fn deciding_leads_from_one_match_to_the_next_and_is_recorded() {
     assert!(queue.html.contains(r#"data-key="b""#) && !queue.html.contains("<i>avatar"), "{}", queue.html);
     assert!(text.contains("<i>avatar</i>"), "{text}");
 
-    // One decision: what matched, by which rule, what is said, and words of others as text.
+    // One decision: its match, its rule, the opinions, and other people's text escaped.
     let page = browser.get(&decision(&ids[0])).await.ok();
     let text = page.text();
     for part in [
@@ -172,13 +172,13 @@ async fn deciding_leads_from_one_match_to_the_next_and_is_recorded() {
         assert!(page.html.contains(&format!("data-key=\"{key}\"")), "{key}");
     }
 
-    // A button that is none decides nothing, and what was entered stays.
+    // An unknown button decides nothing, and the entered text is kept.
     let path = decision(&ids[0]);
     let again = browser.send(&page, &path, &[("looked", "1"), ("reason", "poor-hash")]).await.ok();
     assert!(again.text().contains("Press one of the buttons"), "{}", again.text());
     assert!(again.html.contains(r#"value="poor-hash" selected"#), "{}", again.html);
 
-    // A false positive is an outcome and an opinion, and leads to the next.
+    // A false positive is an outcome and an opinion, and redirects to the next decision.
     let fields =
         [("outcome", "wrong"), ("looked", "1"), ("opine", "1"), ("reason", "poor-hash"), ("disputes", "1")];
     let next = browser.send(&again, &path, &fields).await.ok();
@@ -197,7 +197,7 @@ async fn deciding_leads_from_one_match_to_the_next_and_is_recorded() {
         "{text}"
     );
 
-    // Known content and removed, without a word of the item.
+    // Known and removed, without an opinion on the item.
     let next = browser.send(&next, &decision(&ids[1]), &[("outcome", "removed")]).await.ok();
     assert_eq!(shown_decision(&next), ids[2]);
     assert!(next.text().contains("The decision is recorded."), "{}", next.text());
@@ -207,11 +207,11 @@ async fn deciding_leads_from_one_match_to_the_next_and_is_recorded() {
     let facts = worker.http.get(&format!("/v1/items/{item}")).await.body(200)["facts"].clone();
     assert_eq!(facts["positives"], 0);
 
-    // Left for later, and back to the oldest behind the last.
+    // Skipped, and back at the oldest after the last.
     let skip = next.links().into_iter().find(|link| link.contains("/next?")).unwrap();
     let skipped = browser.get(&skip).await.ok();
     assert_eq!(shown_decision(&skipped), ids[3]);
-    // Somebody else decides first.
+    // Another person decides first.
     let mut other = worker.browser(&cluster).await;
     let late = other.get(&decision(&ids[2])).await.ok();
     browser.send(&next, &decision(&ids[2]), &[("outcome", "right"), ("action", "labelled")]).await.ok();
@@ -219,7 +219,7 @@ async fn deciding_leads_from_one_match_to_the_next_and_is_recorded() {
     assert!(refused.text().contains("Somebody else has decided this"), "{}", refused.text());
     let outcome = worker.http.get(&format!("/v1/decisions/{}", ids[2])).await.body(200)["outcome"].clone();
     assert_eq!((&outcome["review"], &outcome["action"]), (&json!("confirmed"), &json!("labelled")));
-    // The rest, to the end of the queue.
+    // The others, until the queue is empty.
     let mut page = browser.get(&decision(&ids[3])).await.ok();
     for _ in 3..all {
         let path = decision(shown_decision(&page));
@@ -228,7 +228,7 @@ async fn deciding_leads_from_one_match_to_the_next_and_is_recorded() {
     assert!(page.path.starts_with("/console/review?"), "{}", page.path);
     assert!(page.text().contains("No match waits for a decision."), "{}", page.text());
 
-    // An auditor reads and decides nothing. For others the decision is not there, nor for those of other roles.
+    // An auditor reads but cannot decide. For other roles and other members the decision is not found.
     let auditor = acme.creates(json!({ "roles": ["auditor"] })).await;
     let mut auditing = auditor.browser(&cluster).await;
     let page = auditing.get(&path).await.ok();
@@ -250,7 +250,7 @@ async fn deciding_leads_from_one_match_to_the_next_and_is_recorded() {
     }
     let queue = strange.get("/console/review").await.ok();
     assert!(queue.text().contains("Matches to decide on 0"), "{}", queue.text());
-    // A form of another page does not decide for another member.
+    // A form of another page cannot decide for another member.
     let own = strange.get("/console/review/settings").await.ok();
     let csrf = own.html.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     let body = format!("csrf={csrf}&set_at=0&outcome=wrong");
@@ -284,14 +284,14 @@ async fn the_owner_answers_disputes_and_lifts_what_is_held() {
     let queue = browser.get("/console/review?kind=disputes").await.ok();
     assert!(queue.text().contains("Disputes 3") && !queue.text().contains("Overdue"), "{}", queue.text());
     assert!(queue.links().contains(&dispute(first)), "{:?}", queue.links());
-    // Who has asked for it waits for the owner, and has no buttons.
+    // The person who asked waits for the owner, and has no buttons.
     let mut asking = reviewer.browser(&cluster).await;
     let queue = asking.get("/console/review?kind=disputes").await.ok();
     assert!(queue.text().contains("Disputes 0") && queue.text().contains("Waits for the bank's owner"));
     let page = asking.get(&dispute(first)).await.ok();
     assert!(page.text().contains("The owner of the bank answers") && !page.has_form(&dispute(first)));
 
-    // A resolution leads to the next dispute.
+    // A resolution redirects to the next dispute.
     let page = browser.get(&dispute(first)).await.ok();
     let text = page.text();
     assert!(
@@ -305,10 +305,10 @@ async fn the_owner_answers_disputes_and_lifts_what_is_held() {
     let open = owner.http.get("/v1/disputes").await.body(200);
     assert_eq!(open["disputes"].as_array().unwrap().len(), 2, "{open}");
     let again = browser.send(&page, &dispute(first), &[("resolution", "kept")]).await;
-    // The same form is one write.
+    // A repeated form is one write.
     assert_eq!(again.status, StatusCode::OK, "{}", again.text());
 
-    // Other classes, of which a wrong one is named and kept.
+    // Other classes: a wrong one is reported and the entered text kept.
     let wrong = [("resolution", "reclassified"), ("classes", "iwf/category=Z")];
     let page = browser.send(&next, &dispute(second), &wrong).await.ok();
     assert!(page.text().contains("Each line needs a class") && page.html.contains("iwf/category=Z"));
@@ -335,7 +335,7 @@ async fn the_owner_answers_disputes_and_lifts_what_is_held() {
     assert!(text.contains("asks that 2 members confirm"), "{text}");
     assert!(text.contains("2 items of the bank were searched"), "{text}");
 
-    // Held for one member alone, and lifted from the queue.
+    // Held for one member only, and lifted from the queue.
     reviewer.http.put(&format!("/v1/items/{first}/hold/here"), &json!({})).await.body(200);
     let queue = asking.get("/console/review?kind=held").await.ok();
     assert!(
@@ -347,7 +347,7 @@ async fn the_owner_answers_disputes_and_lifts_what_is_held() {
     let lifted = asking.send(&queue, &lift, &[]).await.ok();
     assert!(lifted.text().contains("The item matches again") && lifted.text().contains("No item is held"));
     assert_eq!(reviewer.http.get("/v1/held-here").await.body(200)["items"], json!([]));
-    // A place that is none, and a bank that is none.
+    // An invalid cursor, and an unknown bank.
     for wrong in [
         "kind=disputes&after=x",
         "kind=decisions&after=0",
@@ -376,7 +376,7 @@ async fn a_person_sets_how_pictures_are_shown_and_when_a_break_is_suggested() {
 
     let page = browser.get(&case).await.ok();
     assert!(page.html.contains(default) && page.html.contains(r#"data-minutes="45""#), "{}", page.html);
-    // The field for the picture has no name: no form sends it.
+    // The picture's field has no name, so no form sends it.
     let field = page.html.split("id=\"f-own-picture\"").nth(1).unwrap().split('>').next().unwrap();
     assert!(!field.contains("name="), "{field}");
 

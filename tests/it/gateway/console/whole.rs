@@ -1,4 +1,4 @@
-//! The console as a whole: every page and every form, found by links and by the table of routes.
+//! Tests of the whole console: every page and every form, found by links and by the route table.
 
 mod site;
 mod matrix;

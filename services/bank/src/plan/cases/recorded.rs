@@ -1,8 +1,8 @@
 //! Records of decisions as they are stored, and their keys.
 //!
 //! A record is stored in parts: the matches in one bank are one part, under a key that begins with the time when its days are over, so that
-//! what is over is found first. Two more documents lead to the parts: one by the decision's id, one by member and time. A decision that waits for a
-//! person has a third: one by member and time among those that wait.
+//! expired parts are found first. Two more documents lead to the parts: one by the decision's id, one by member and time. A decision that waits
+//! for a person has a third: one by member and time in the list of waiting decisions.
 
 use prost::Message as _;
 use vigie_consortium::cases::{RecordedDecision, RecordedMatch};
@@ -33,12 +33,12 @@ const BY_TIME: u64 = 1;
 /// Documents that lead to a record by member and time while the decision waits for a person.
 const WAITING: u64 = 2;
 
-/// A list of the decisions of a member by time.
+/// A list of a member's decisions by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ByTime {
-    /// All of them.
+    /// All decisions.
     All,
-    /// Those that wait for a person.
+    /// Decisions that wait for a person.
     Waiting,
 }
 
@@ -103,14 +103,14 @@ pub(crate) fn id_by_id(key: &DocumentKey) -> [u8; 16] {
     id_after(key, 1)
 }
 
-/// The document that leads to a record by member and time, in one of the lists.
+/// The document that leads to a record by member and time, in this list.
 pub(crate) fn by_time(list: ByTime, member: MemberId, at_unix_ms: u64, id: [u8; 16]) -> DocumentId {
     let [high, low] = numbers(id);
     let numbers = [list.number(), member.0.into(), at_unix_ms, high, low];
     (DocumentKind::DecisionKey, DocumentKey::of_numbers(&numbers))
 }
 
-/// Whether a decision waits for a person: a person has to look at the content, and nobody has said what became of it.
+/// Whether a decision waits for a person: its verdict asks for a review, and no outcome is set.
 pub(crate) fn is_waiting(part: &pb::StoredDecision) -> bool {
     let decision = part.record.as_ref().and_then(|record| record.decision.as_ref());
     part.outcome.is_none() && decision.is_some_and(|decision| decision.verdict() == pb::Verdict::Review)

@@ -98,7 +98,7 @@ impl CaseWrite {
             CaseAction::AddReferral { .. } | CaseAction::SetOutcome { .. } | CaseAction::EndIncident(_) => 3,
             CaseAction::OpenIncident { .. } | CaseAction::CloseIncident { .. } => 3 + GRANTS_PER_BANK_MAX,
             CaseAction::Subscribe(_) => 1 + IncidentWords::OPEN_MAX as usize,
-            // No change of the log: a part of the record and its three keys, and one more part for each further term.
+            // Documents only: a part of the record and its three keys, and one more part for each further term. The log does not change.
             CaseAction::RecordDecisions(decisions) => 5 * decisions.len(),
             CaseAction::ForgetDecisions(keys) => 4 * keys.len(),
             // The opinion on each item, with the changes of its item.

@@ -456,7 +456,7 @@ impl By {
         self.decisions_of((from_unix_ms, before_unix_ms), false).await
     }
 
-    /// The same, or of those that wait for a person.
+    /// Ids and times of all decisions of a time, or of those that wait for a person; two to a page.
     pub(super) async fn decisions_of(
         &self,
         (from_unix_ms, before_unix_ms): (u64, u64),

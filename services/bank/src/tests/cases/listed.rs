@@ -1,4 +1,4 @@
-//! Lists of decisions: all of them, and those that wait for a person.
+//! Lists of decisions: all, and those that wait for a person.
 
 use vigie_consortium::DocumentKind;
 use vigie_proto::pb::consortium::v1 as cases;
@@ -21,7 +21,7 @@ async fn decisions_are_listed_by_time_in_pages(bed: Bed) {
     let (served, everyone) = alone(&bed).await;
     served.create_bank("known").await.unwrap();
     everyone.records("known", 30).await;
-    // Reported in another order than they were taken, and some in the same millisecond.
+    // Not reported in the order of their times, and some with equal times.
     let times = [40, 10, 30, 30, 20, 50];
     let decisions = times.iter().zip(0..).map(|(ago, id)| new(1, [id; 16], NOW - ago, vec![found(5, 1, 4)]));
     everyone.record(decisions.collect()).await.unwrap();
@@ -58,14 +58,14 @@ async fn what_waits_for_a_person_is_listed_until_one_decides(bed: Bed) {
     let ids =
         async || everyone.decisions_of((0, 0), true).await.iter().map(|(id, _)| id[0]).collect::<Vec<_>>();
     assert_eq!(ids().await, [4, 1, 3, 5]);
-    // Decided once, it waits no more, and what is said later changes nothing about that.
+    // A decision with an outcome no longer waits, and a later outcome does not change that.
     for looked in [Some(true), None] {
         let outcome = cases::DecisionOutcome { person_looked: looked, ..Default::default() };
         everyone.became([1; 16], outcome).await.unwrap();
         assert_eq!(ids().await, [4, 3, 5]);
     }
     assert_eq!(everyone.decisions_of((0, 0), false).await.len(), 5);
-    // A record that ends takes its place in the list along.
+    // An expired record is removed from the list too.
     served.clock.0.store(NOW + 31 * DAY, Ordering::Relaxed);
     let store = open_beside(&bed.config()).await;
     let range = DocumentRange::all(DocumentKind::DecisionKey, 10);

@@ -120,7 +120,7 @@ async fn whoever_follows_a_page_at_a_time_misses_no_opinion(bed: Bed) {
     assert_eq!(of_two.len(), 12);
     assert!(of_two.iter().all(|at| *at <= put.sequence));
     refused(people.owner.list(page(put.sequence + 1_000)).await, Code::OutOfRange, "");
-    // Those on one item, each as its reader sees them.
+    // The opinions on one item, as each reader sees them.
     let on = |item_id, bank: &str| members::ListOpinionsRequest {
         bank: bank.into(),
         item_id,

@@ -1,13 +1,13 @@
-//! A hash as a person writes or pastes it.
+//! Parsing of a hash as a person writes or pastes it.
 
 use vigie_model::{Hash, HashType};
 
-/// Reads a hash of the type that stands before it (`md5:...`), or else of every type that is written like it: 64 hexadecimal
-/// digits are a PDQ hash as well as a SHA-256 digest.
+/// Parses a hash. A prefix (`md5:...`) names its type; without one, returns a hash of every type with that text form: 64 hexadecimal
+/// digits can be a PDQ hash or a SHA-256 digest.
 ///
 /// # Errors
 ///
-/// The reason, without the text.
+/// The text is not a hash. The message gives the reason, without the text.
 pub fn any_hash(text: &str) -> Result<Vec<Hash>, String> {
     if let Some((name, hash)) = text.split_once(':')
         && let Ok(hash_type) = name.parse::<HashType>()
@@ -19,7 +19,7 @@ pub fn any_hash(text: &str) -> Result<Vec<Hash>, String> {
     if hashes.is_empty() { Err(format!("is no hash: {}", forms())) } else { Ok(hashes) }
 }
 
-/// How hashes are written.
+/// A description of the text forms of hashes.
 fn forms() -> String {
     let rows = HashType::known().filter_map(HashType::row);
     let listed = rows.filter_map(|row| Some((row.lengths.listed()?, row.name)));

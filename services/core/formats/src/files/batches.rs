@@ -1,4 +1,4 @@
-//! The items of a file in batches as large as a bank takes at once, and a count of what is in a file.
+//! The items of a file in batches of the size that a bank accepts in one call, and a count of a file's contents.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,19 +7,19 @@ use vigie_model::{HashType, ItemContent};
 
 use super::reader::{BadLine, Entry, FileReader};
 
-/// Items of one batch: the most that a bank takes at once.
+/// Items of one batch: the most that a bank accepts in one call.
 pub const BATCH_ITEMS: usize = 1_000;
-/// Bytes of one batch, about: a quarter of the message that a bank takes.
+/// Approximate bytes of one batch: a quarter of the largest message that a bank accepts.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Items of a file up to a line, and the lines among them that are none.
+/// Items of a file up to a line, and the invalid lines among them.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The items.
     pub items: Vec<ItemContent>,
-    /// Of the items, as they travel.
+    /// The encoded size of the items, in bytes.
     bytes: usize,
-    /// The lines that are none.
+    /// The invalid lines.
     pub bad: Vec<BadLine>,
     /// The number of the last line, or record of a document.
     pub through: u64,
@@ -43,7 +43,7 @@ impl Batch {
     }
 }
 
-/// What an item takes in a message, at most: each part with its tag and length.
+/// The upper bound of an item's encoded size in bytes: each part with its tag and length.
 fn wire_bytes(item: &ItemContent) -> usize {
     const FRAME: usize = 8;
     let hashes = item.hashes().iter().map(|hash| FRAME + hash.as_bytes().len());
@@ -51,7 +51,7 @@ fn wire_bytes(item: &ItemContent) -> usize {
     FRAME + hashes.chain(texts.map(|text: &str| FRAME + text.len())).sum::<usize>()
 }
 
-/// The items of a file after a line, in batches. The last batch may be empty.
+/// Batches of the items after a line of a file. The last batch may be empty.
 #[derive(Debug)]
 pub struct Batches<'r, 'a> {
     reader: &'r mut FileReader<'a>,
@@ -60,7 +60,7 @@ pub struct Batches<'r, 'a> {
 }
 
 impl<'a> FileReader<'a> {
-    /// Reads on in batches, and leaves out lines up to `after`.
+    /// Returns the remaining items in batches, and skips lines up to `after`.
     pub const fn batches(&mut self, after: u64) -> Batches<'_, 'a> {
         Batches { reader: self, after, is_done: false }
     }
@@ -92,17 +92,17 @@ impl Iterator for Batches<'_, '_> {
     }
 }
 
-/// Counts of what is in a file.
+/// Counts of a file's contents.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// Items.
+    /// The number of items.
     pub items: u64,
-    /// Their hashes, by type.
+    /// The number of their hashes, by type.
     pub hashes: BTreeMap<HashType, u64>,
 }
 
 impl Survey {
-    /// Counts further items.
+    /// Adds items to the counts.
     pub fn take(&mut self, items: &[ItemContent]) {
         self.items += items.len() as u64;
         for hash in items.iter().flat_map(ItemContent::hashes) {

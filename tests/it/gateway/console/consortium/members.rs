@@ -10,11 +10,11 @@ use vigie_harness::in_process::Cluster;
 use crate::gateway::client::{Http, cluster};
 use crate::gateway::console::browser::{Browser, Shown};
 
-/// How long the gateway may take to follow the directory.
+/// The time limit for the gateway to follow the directory.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(20);
 const FORM: [(&str, &str); 1] = [("content-type", "application/x-www-form-urlencoded")];
 
-/// The key that a page shows.
+/// The key shown on a page.
 #[track_caller]
 pub(super) fn key_of(page: &Shown) -> String {
     let shown = page.html.split("id=\"new-key\"").nth(1).unwrap_or_else(|| panic!("no key: {}", page.html));
@@ -23,12 +23,12 @@ pub(super) fn key_of(page: &Shown) -> String {
     key.to_owned()
 }
 
-/// The token of a page against cross-site requests.
+/// The CSRF token of a page.
 pub(super) fn csrf_of(page: &Shown) -> String {
     page.html.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
 
-/// The API with a key, once the gateway knows the key.
+/// A client with a key, once the gateway knows the key.
 pub(super) async fn http(cluster: &Cluster, key: &str) -> Http {
     let http = Http::new(cluster).with_key(key);
     let begun = Instant::now();
@@ -39,13 +39,13 @@ pub(super) async fn http(cluster: &Cluster, key: &str) -> Http {
     http
 }
 
-/// A person who has signed in by a key.
+/// A browser signed in with a key.
 pub(super) async fn person(cluster: &Cluster, key: &str) -> Browser {
     http(cluster, key).await;
     Browser::signed_in(cluster, key).await
 }
 
-/// Turns members on by the first key, an operator's.
+/// Turns members on with the first key, an operator's.
 pub(super) async fn operator(cluster: &Cluster) -> Browser {
     let mut nobody = Browser::new(cluster);
     let keys = nobody.get("/console/keys").await.ok();
@@ -54,14 +54,14 @@ pub(super) async fn operator(cluster: &Cluster) -> Browser {
     person(cluster, &key_of(&made)).await
 }
 
-/// Invites a member, and signs its administrator in.
+/// Invites a member, and signs in its administrator.
 pub(super) async fn invited(cluster: &Cluster, operator: &mut Browser, name: &str) -> Browser {
     let members = operator.get("/console/members").await.ok();
     let made = operator.send(&members, "/console/members", &[("name", name)]).await.ok();
     person(cluster, &key_of(&made)).await
 }
 
-/// Makes a key with these roles for the person's member.
+/// Creates a key with these roles for the person's member.
 pub(super) async fn new_key(administrator: &mut Browser, roles: &[&str]) -> String {
     let keys = administrator.get("/console/keys").await.ok();
     let roles: Vec<(&str, &str)> = roles.iter().map(|role| ("roles", *role)).collect();
@@ -90,7 +90,7 @@ async fn an_invitation_shows_a_key_once_and_the_key_signs_in() {
     let members = nobody.get("/console/members").await.ok();
     assert!(members.text().contains("There are no members yet"), "{}", members.text());
     assert!(!members.has_form("/console/members"));
-    // The first key turns members on, so that it is made by no accident.
+    // The first key turns members on, so the page asks for confirmation.
     let keys = nobody.get("/console/keys").await.ok();
     let refused = nobody.send(&keys, "/console/keys", &[("roles", "operator")]).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
@@ -117,7 +117,7 @@ async fn an_invitation_shows_a_key_once_and_the_key_signs_in() {
     );
     assert!(made.text().contains("shows it once"), "{}", made.text());
 
-    // A page that is loaded again sends the same form again.
+    // A reloaded page sends the same form again.
     let again = operator.send(&members, "/console/members", &fields).await.ok();
     assert!(!again.html.contains(&key[30..]) && !again.html.contains("new-key"), "{}", again.html);
     assert!(again.text().contains("cannot be shown again"), "{}", again.text());
@@ -178,7 +178,7 @@ async fn what_is_changed_of_a_member_is_so_and_what_does_not_fit_is_kept_in_the_
             "items_added_per_day": 7, "near_queries_per_item_day": 9, "images_only": true,
         })
     );
-    // A number that is none, one that is too large, and a field that is left out, which would lift its limit.
+    // An invalid number, a number that is too large, and an omitted field, which would lift its limit.
     for (at, wrong) in [(2, "many"), (2, "300000000000000"), (5, "70000")] {
         let mut fields = fields.clone();
         fields[at].1 = wrong;
@@ -237,7 +237,7 @@ async fn another_member_is_not_there() {
     }
     for (hidden, never) in [
         ("/console/members/umbra/words".to_owned(), "/console/members/never/words"),
-        // Pages of which the role has no right at all.
+        // Pages for which the role has no right.
         ("/console/members/umbra/limits".to_owned(), "/console/members/acme/limits"),
         ("/console/members/umbra/state".to_owned(), "/console/members"),
         (format!("/console/keys/{id}/rotate"), "/console/keys/999/rotate"),
@@ -249,7 +249,7 @@ async fn another_member_is_not_there() {
         assert_eq!((one.status, other.status), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND), "{hidden}");
         assert_eq!(one.text(), other.text(), "{hidden}");
     }
-    // Nothing has happened to it.
+    // Nothing has changed.
     assert_eq!(key_ids(&umbra.get("/console/keys").await.ok()), key_ids(&umbra_keys));
     cluster.stop().await.unwrap();
 }
@@ -276,7 +276,7 @@ async fn a_key_is_made_rotated_and_ended() {
     assert!(listed.html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{}", listed.html);
     assert!(!listed.html.contains("<script>alert"));
 
-    // What does not fit is refused in the form.
+    // Invalid input is refused in the form.
     let fields =
         |name: &'static str, value: &'static str| [("roles", "matcher"), (name, value), ("note", "kept")];
     for (name, value, words) in [

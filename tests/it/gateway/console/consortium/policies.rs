@@ -1,4 +1,4 @@
-//! Policies: as text with what is wrong in it, tried beside the one that decides, and on an example.
+//! Policies: as text with its faults, on trial beside the deciding one, and on an example.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::members::{invited, new_key, operator, person};
 use crate::gateway::client::{Http, cluster};
 use crate::gateway::console::browser::Browser;
 
-/// How long frontends may take to follow the directory, and to report what they count.
+/// The time limit for frontends to follow the directory, and to report their counts.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(60);
 const POLICY: &str = "/console/policy";
 const TRY: &str = "/console/policy/try";
@@ -30,7 +30,7 @@ async fn a_policy_is_set_and_one_that_does_not_fit_is_shown_with_its_fault() {
     let set = browser.send(&page, POLICY, &[("text", BLOCK), ("how", "decide")]).await.ok();
     assert!(set.text().contains("Version 1 decides") && set.text().contains("The new version decides."));
     let stored = http.get("/v1/policy").await.body(200)["policy"]["rule"][0].clone();
-    // Lines end as in a file, however the browser ends them.
+    // Lines are stored with `\n`, whatever the browser sends.
     assert_eq!(stored["when"], "matches.size() > 0 &&\n  matches.exists(m, m.distance <= 10)");
     assert_eq!((&stored["name"], &stored["verdict"]), (&json!("near"), &json!("BLOCK")));
 
@@ -46,7 +46,7 @@ async fn a_policy_is_set_and_one_that_does_not_fit_is_shown_with_its_fault() {
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text());
         assert!(refused.text().contains(words), "{words}: {}", refused.text());
         assert!(refused.text().contains("nothing was changed"));
-        // The text is kept, as text.
+        // The form keeps the text, escaped.
         let kept = text.replace("\r\n", "\n");
         let kept = kept
             .trim()
@@ -60,7 +60,7 @@ async fn a_policy_is_set_and_one_that_does_not_fit_is_shown_with_its_fault() {
     let shown = http.get("/v1/policy").await.body(200);
     assert_eq!((&shown["version"], &shown["newest_version"]), (&json!(1), &json!(1)));
 
-    // A page that is older than the newest version changes nothing.
+    // A page older than the newest version changes nothing.
     http.put("/v1/policy", &json!({})).await.body(200);
     let stale = browser.send(&set, POLICY, &[("text", BLOCK), ("how", "decide")]).await;
     assert_eq!(stale.status, StatusCode::BAD_REQUEST, "{}", stale.text());
@@ -89,7 +89,7 @@ async fn a_trial_is_counted_beside_the_policy_that_decides_and_ends() {
     assert!(tried.text().contains("Version 1 decides") && tried.text().contains("Version 2 is tried"));
     assert!(tried.text().contains("No decision has been counted yet."), "{}", tried.text());
 
-    // Other content has the same verdict by both.
+    // Both versions give other content the same verdict.
     let same = json!({ "queries": [{ "hashes": [{ "type": "md5", "hash": "77".repeat(16) }] }] });
     let begun = Instant::now();
     let compared = loop {
@@ -104,7 +104,7 @@ async fn a_trial_is_counted_beside_the_policy_that_decides_and_ends() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     };
     let text = compared.text();
-    // What differs comes first.
+    // Differences come first.
     assert!(text.find("milder").unwrap() < text.find("the same").unwrap(), "{text}");
     assert!(text.contains("decisions would have another verdict. Counted since"), "{text}");
     let decided = http.post("/v1/match", &lookup()).await.body(200)["results"][0]["decision"].clone();
@@ -136,14 +136,14 @@ async fn an_example_shows_the_verdict_its_rule_and_why() {
     assert!(answer.text().contains("BLOCK it is stopped By the rule near Version 1"), "{}", answer.text());
     assert!(answer.text().contains("rule near: holds, BLOCK"), "{}", answer.text());
     assert!(answer.html.contains("value=\"known\""));
-    // Without a match, and with one that is too far away.
+    // Without a match, and with a match that is too distant.
     assert!(
         browser.send(&empty, TRY, &[]).await.ok().text().contains("ALLOW nothing happens By the rule none")
     );
     let far = [("bank", "known"), ("hash_type", "pdq"), ("distance", "20")];
     assert!(browser.send(&empty, TRY, &far).await.ok().text().contains("REVIEW a person has to look"));
 
-    // A text that is being written is tried before it is set.
+    // A text is tried before it is set.
     let opened = browser.post(TRY, &[("content-type", "application/x-www-form-urlencoded")], {
         let token = super::members::csrf_of(&set);
         let fields = [("csrf", token.as_str()), ("step", "open"), ("text", BLOCK)];

@@ -1,4 +1,4 @@
-//! Banks that members share with each other, and the terms of banks.
+//! Banks that members share with each other, and the charters of banks.
 
 use http::StatusCode;
 use serde_json::json;
@@ -19,11 +19,11 @@ async fn a_bank_is_shared_named_and_shared_no_more() {
     let other = http(&cluster, &new_key(&mut umbra, &["administrator"]).await).await;
     owner.post("/v1/banks", &json!({ "name": "known" })).await.body(201);
 
-    // What is not shared is not there.
+    // A bank that is not shared is answered as not found.
     let [hidden, never] = [umbra.get(THEIRS).await, umbra.get("/console/banks/acme%2Fnever/sharing").await];
     assert_eq!((hidden.status, never.status), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND));
     assert_eq!(hidden.text(), never.text());
-    // Operators share nothing.
+    // Operators share no banks.
     assert_eq!(operator.get(SHARING).await.text(), hidden.text());
     let received = umbra.get("/console/sharing").await.ok();
     assert!(received.text().contains("No member shares a bank"), "{}", received.text());
@@ -61,11 +61,11 @@ async fn a_bank_is_shared_named_and_shared_no_more() {
         (&grant["member"], &grant["capabilities"], &grant["expires_at_unix_ms"]),
         (&json!("umbra"), &json!(["match", "see-details"]), &json!(4_102_358_400_000_u64))
     );
-    // To change it, the form begins with what there is.
+    // The form of a change begins with the present grant.
     let change = acme.get(&format!("{SHARING}?member=umbra")).await.ok();
     assert!(change.html.contains("value=\"2099-12-31\"") && change.text().contains("What umbra may do"));
 
-    // The other member sees the bank, not with whom else it is shared; and gives it a name of its own.
+    // The other member sees the bank, but not its other grants, and sets an alias.
     let theirs = umbra.get(THEIRS).await.ok();
     assert!(!theirs.has_form(THEIRS) && !theirs.has_form("/console/banks/acme%2Fknown/charter"));
     assert!(theirs.text().contains("Days to resolve a dispute 14"), "{}", theirs.text());
@@ -134,7 +134,7 @@ async fn a_charter_is_set_as_a_whole() {
         assert!(refused.text().contains(words), "{wrong}: {}", refused.text());
         assert!(!refused.html.contains("<b>bold"), "{wrong}");
     }
-    // A form that lacks a term would lift it.
+    // A form that omits a term would lift it.
     let refused = acme.send(&set, charter, &fields[2..]).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text());
     assert_eq!(api.get("/v1/banks/known/charter").await.body(200)["charter"], expected);

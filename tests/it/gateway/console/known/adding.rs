@@ -1,4 +1,4 @@
-//! Adding files, hashes and lists, and the export that an import reads.
+//! Adding files, hashes and lists; and an export, which an import accepts.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn md5(byte: u8) -> String {
     format!("{byte:02x}").repeat(16)
 }
 
-/// What an item has that is exported.
+/// The exported parts of an item.
 fn content(item: &Value) -> (String, Value, Value) {
     (item["hashes"].to_string(), item["labels"].clone(), item["external_reference"].clone())
 }
@@ -36,7 +36,7 @@ async fn files_and_hashes_are_added_and_a_bad_one_costs_itself() {
     let files: [(&str, &str, &[u8]); 3] = [
         ("files", "a.jpg", &picture),
         ("files", "<b>.jpg", b"no picture at all"),
-        // A picture with the name of a video.
+        // A picture with a video's file name.
         ("files", "b.mp4", &other),
     ];
     let lines = format!("{}\nnonsense\n{}\n", md5(1), md5(2));
@@ -49,7 +49,7 @@ async fn files_and_hashes_are_added_and_a_bad_one_costs_itself() {
         assert!(text.contains("4 items were added.") && text.contains("2 were refused."), "{text}");
         assert!(text.contains("Line 2 Refused") && text.contains("<b>.jpg Refused"), "{text}");
         assert!(added.html.contains("&lt;b&gt;.jpg") && !added.html.contains("<b>"), "{}", added.html);
-        // The form that is sent again is the same write.
+        // A repeated form is the same write.
         let there = items(&http, "known").await;
         assert_eq!(there.len(), 4, "{there:?}");
         assert!(once.is_none_or(|before: Vec<Value>| before == there));
@@ -66,11 +66,11 @@ async fn files_and_hashes_are_added_and_a_bad_one_costs_itself() {
         assert_eq!(item["submissions"][0]["case"], "c-1");
     }
 
-    // Another form with the same file: it is there already, and nothing is added.
+    // Another form with the same file: the item exists already, and nothing is added.
     let again = browser.get(path).await.ok();
     let known = browser.upload(&again, path, &[("case", "c-1")], &files[..1]).await.ok();
     assert!(known.text().contains("1 was there already."), "{}", known.text());
-    // Faults of the whole form are shown in it, with what was entered.
+    // Faults of the whole form are shown in it, and the entered text is kept.
     let digits = "ab".repeat(32);
     for (fields, fault) in [
         (vec![("hashes", &*digits)], "Choose the type."),
@@ -86,7 +86,7 @@ async fn files_and_hashes_are_added_and_a_bad_one_costs_itself() {
     cluster.stop().await.unwrap();
 }
 
-/// The digest of what a page has tried.
+/// The digest of the list that a page has tried.
 fn tried(page: &Shown) -> String {
     page.html.split("name=\"tried\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
@@ -108,7 +108,7 @@ async fn an_import_is_tried_first_and_an_export_is_one() {
     assert!(trial.html.contains("data-heading=\"Line\"><div>3</div></td>"), "{}", trial.html);
     assert!(items(&http, "known").await.is_empty());
 
-    // What was not tried, or not so, is not added.
+    // A list that was not tried, or was tried with other options, is not added.
     let digest = tried(&trial);
     for (fields, content) in [
         (vec![("do", "import"), ("labels", "imported"), ("tried", "")], &list),
@@ -120,7 +120,7 @@ async fn an_import_is_tried_first_and_an_export_is_one() {
         assert!(shown.text().contains("nothing was added"), "{}", shown.text());
         assert!(items(&http, "known").await.is_empty());
     }
-    // Carried out, twice, and written once.
+    // The form is sent twice, and the list is written once.
     let fields = [("do", "import"), ("labels", "imported"), ("tried", &*digest)];
     for _ in 0..2 {
         let done = browser.upload(&trial, path, &fields, &file).await.ok();
@@ -131,14 +131,14 @@ async fn an_import_is_tried_first_and_an_export_is_one() {
         );
         assert_eq!(items(&http, "known").await.len(), 2);
     }
-    // Types that are not certain are asked for.
+    // An ambiguous hash type has to be chosen.
     let digits = format!("{}\n", "ab".repeat(32));
     let refused =
         browser.upload(&page, path, &[("do", "try")], &[("file", "x.txt", digits.as_bytes())]).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert!(refused.text().contains("Choose the type."), "{}", refused.text());
 
-    // What is exported is what an import adds.
+    // An import of the export adds the same items.
     let there: Vec<_> = items(&http, "known").await.iter().map(content).collect();
     for format in ["csv", "jsonl"] {
         let target = format!("copy-{format}");

@@ -1,4 +1,4 @@
-//! Banks: created, changed and deleted by forms, and seen by those who may.
+//! Banks: created, changed and deleted by forms, and visible to persons with the right.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ async fn a_bank_is_created_changed_and_deleted_by_forms() {
     let all = banks(&http).await;
     assert_eq!((all.len(), &all[0]["match_ratio"]), (1, &json!(0.5)));
 
-    // A fault stands in the form with what was entered, and nothing was made.
+    // The form shows the fault and keeps the entered text, and no bank is created.
     for (name, ratio, why) in [("known", "1", "known"), ("a b", "1", "a b"), ("other", "2", "2")] {
         let refused =
             browser.send(&list, "/console/banks", &[("name", name), ("ratio", ratio), ("once", "")]).await;
@@ -57,7 +57,7 @@ async fn a_bank_is_created_changed_and_deleted_by_forms() {
     change(&mut browser, &settings, &[("do", "enable")]).await.ok();
     assert_eq!(banks(&http).await[0]["enabled"], true);
 
-    // Without the name, or with another, the bank stays.
+    // Without the bank's name, or with another name, the bank is not deleted.
     for confirm in ["", "Known", "other"] {
         let kept = change(&mut browser, &settings, &[("do", "delete"), ("confirm", confirm)]).await;
         assert_eq!(kept.status, StatusCode::BAD_REQUEST);
@@ -97,7 +97,7 @@ async fn a_bank_of_another_member_is_one_that_does_not_exist() {
             assert_eq!(hidden.text(), never.text(), "{end}");
         }
     }
-    // Of a page that is there, a form for a bank that is not.
+    // A form of a valid page, sent for a bank that does not exist.
     let mut other = Browser::signed_in(&cluster, umbra.key()).await;
     umbra.post("/v1/banks", &json!({ "name": "own" })).await.body(201);
     let own = other.get("/console/banks/own/settings").await.ok();

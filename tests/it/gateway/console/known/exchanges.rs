@@ -1,4 +1,4 @@
-//! Exchanges on pages: added, in trouble, paused and removed; and for whom they are not there.
+//! Exchanges on pages: added, failing, paused and removed; and hidden from persons without the right.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::gateway::console::browser::{Browser, Shown};
 use crate::gateway::console::people::person;
 use crate::gateway::v1::members::{team, turned_on};
 
-/// How long a round may take, with the list that shows the exchange to its process.
+/// The time limit for a round, including the exchange process's next reading of the list.
 const FETCHED_WITHIN: Duration = Duration::from_secs(30);
 
-/// The page, once a person reads these words on it.
+/// Returns the page once it has this text.
 async fn until(browser: &mut Browser, path: &str, words: &str) -> Shown {
     let begun = Instant::now();
     loop {
@@ -46,7 +46,7 @@ async fn an_exchange_is_added_and_its_error_is_read_and_it_is_paused_and_removed
     assert!(empty.text().contains("No exchange is followed."), "{}", empty.text());
     assert_eq!(browser.get("/console/exchanges/none").await.status, StatusCode::NOT_FOUND);
 
-    // The settings have the fields of the programme, and what does not fit is said beside its field.
+    // The form has the settings of the programme, and an invalid one is reported beside its field.
     let form = browser.get("/console/exchanges?api=fb_threatexchange").await.ok();
     assert!(form.text().contains("Number of the privacy group"), "{}", form.text());
     let wrong = |group, bank, settings| {
@@ -69,18 +69,18 @@ async fn an_exchange_is_added_and_its_error_is_read_and_it_is_paused_and_removed
         assert_eq!(refused.status, status, "{fields:?}");
         let text = refused.text();
         assert!(text.contains("The exchange was not added.") && text.contains(fault), "{fault}: {text}");
-        // What was entered is still there.
+        // The form keeps the entered text.
         assert!(refused.html.contains("value=\"group\""), "{}", refused.html);
     }
     let added = browser.send(&form, "/console/exchanges", &wrong("12", "known", "")).await.ok();
     assert_eq!(added.path, "/console/exchanges/group?done=exchanges.add");
     assert!(added.text().contains("ThreatExchange (Meta)"), "{}", added.text());
-    // Another form is another exchange, where the same one would be the same.
+    // A new form makes another exchange; a repeated form would make the same one.
     let form = browser.get("/console/exchanges?api=fb_threatexchange").await.ok();
     let taken = browser.send(&form, "/console/exchanges", &wrong("12", "known", "")).await;
     assert!(taken.text().contains("There is an exchange of this name already."), "{}", taken.text());
 
-    // Two clicks from the start page: the error, in words, with what to do about it.
+    // Two clicks from the start page: the error in words, with advice.
     until(&mut browser, "/console/exchanges", "1 exchange needs attention").await;
     let start = browser.get("/console/").await.ok();
     assert!(start.links().contains(&"/console/exchanges".to_owned()), "{:?}", start.links());
@@ -94,7 +94,7 @@ async fn an_exchange_is_added_and_its_error_is_read_and_it_is_paused_and_removed
         assert!(page.text().contains(words), "{}", page.text());
     }
 
-    // Each button does what it says.
+    // Each button has its effect.
     let page = browser.send(&page, "/console/exchanges/group", &[("do", "pause")]).await.ok();
     assert!(page.text().contains("The exchange is paused."), "{}", page.text());
     assert_eq!(http.get("/c/exchange/group").await.body(200)["enabled"], false);
@@ -109,7 +109,7 @@ async fn an_exchange_is_added_and_its_error_is_read_and_it_is_paused_and_removed
     assert!(gone.text().contains("The exchange is removed."), "{}", gone.text());
     assert_eq!(browser.get("/console/exchanges/group").await.status, StatusCode::NOT_FOUND);
 
-    // What a person wrote is text.
+    // Text entered by a person is escaped.
     let form = browser.get("/console/exchanges?api=local_file").await.ok();
     let fields = [("name", "file"), ("bank", "known"), ("setting-path", "<b>x</b>")];
     let page = browser.send(&form, "/console/exchanges", &fields).await.ok();
@@ -133,7 +133,7 @@ async fn exchanges_are_there_for_the_roles_that_may_read_them() {
     owner.send(&form, "/console/exchanges", &[("name", "examples"), ("bank", "known")]).await.ok();
     let page = owner.get("/console/exchanges/examples").await.ok();
 
-    // A contributor asks for a fetch and can do nothing else.
+    // A contributor may request a fetch and nothing else.
     assert!(!contributor.get("/console/exchanges").await.ok().text().contains("Add an exchange"));
     let seen = contributor.get("/console/exchanges/examples").await.ok();
     assert!(
@@ -146,7 +146,7 @@ async fn exchanges_are_there_for_the_roles_that_may_read_them() {
     assert_eq!(refused.status, StatusCode::NOT_FOUND);
     assert!(!owner.get("/console/exchanges/examples").await.ok().text().contains("Go on"));
 
-    // For others it is not there, and looks as what no one has.
+    // For others, the exchange is answered exactly as one that does not exist.
     for browser in [&mut matcher, &mut stranger] {
         let hidden = browser.get("/console/exchanges/examples").await;
         let nothing = browser.get("/console/exchanges/nothing").await;

@@ -1,4 +1,4 @@
-//! Items: found, read, held, removed, and back again.
+//! Items: found, read, held, removed and restored.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::gateway::client::{Http, cluster};
 use crate::gateway::console::browser::{Browser, Shown};
 use crate::gateway::v1::members::{team, turned_on};
 
-/// Markup that a page has to show as text.
+/// Markup that a page has to escape.
 const MARKUP: &str = "<b onclick=x>\"&'</b>";
 
 fn md5(byte: u8) -> String {
@@ -40,7 +40,7 @@ async fn an_item_is_found_held_removed_and_each_is_undone() {
     let id = add(&http, "known", 7, "label one").await;
     let other = add(&http, "known", 8, "label two").await;
 
-    // By hash in each form, by reference, label and number; and nothing by a part of them.
+    // Found by hash in each format, by reference, label and id; not found by a part of these.
     let base64 = "BwcHBwcHBwcHBwcHBwcHBw%3D%3D";
     for what in [
         &*md5(7),
@@ -58,7 +58,7 @@ async fn an_item_is_found_held_removed_and_each_is_undone() {
     }
     let none = browser.get("/console/items?q=label").await.ok();
     assert!(none.text().contains("No item that you may see is this."), "{}", none.text());
-    // Of a bank, by day and by nobody.
+    // Filtered by bank, by day and by an unknown contributor.
     let of_day = async |browser: &mut Browser, query: &str| {
         browser.get(&format!("/console/items?bank=known&{query}")).await.ok().text()
     };
@@ -68,7 +68,7 @@ async fn an_item_is_found_held_removed_and_each_is_undone() {
     let wrong = browser.get("/console/items?bank=known&from=yesterday").await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
 
-    // Held by a form that is sent twice, and lifted by the undo of the page that follows.
+    // Held by a form that is sent twice, and lifted by the undo of the next page.
     let hold = format!("/console/items/{id}/hold");
     let page = browser.get(&format!("/console/items?q={}", md5(7))).await.ok();
     browser.send(&page, &hold, &[]).await.ok();
@@ -88,11 +88,11 @@ async fn an_item_is_found_held_removed_and_each_is_undone() {
     let held = browser.send(&lifted, &hold, &[("until", until)]).await.ok();
     assert_eq!(item(&http, id).await["holds"][0]["until_unix_ms"], 4_102_444_800_000_u64);
 
-    // Removed, and back again with another id.
+    // Removed, and restored with another id.
     let removed = browser.send(&held, &format!("/console/items/{id}/remove"), &[]).await.ok();
     assert!(removed.text().contains("This item was removed"), "{}", removed.text());
     assert_eq!(http.get(&format!("/v1/items/{id}")).await.status, StatusCode::NOT_FOUND);
-    // Without the name of its bank it is found, too, and in the list of the bank.
+    // The removed item is also found without the name of its bank, and is in the bank's list.
     assert!(browser.get(&format!("/console/items/{id}")).await.ok().text().contains("This item was removed"));
     let listed = browser.get("/console/banks/known/removed").await.ok();
     assert!(listed.has_form(&format!("/console/items/{id}/restore")));
@@ -103,7 +103,7 @@ async fn an_item_is_found_held_removed_and_each_is_undone() {
     let restored = item(&http, id_of(&back)).await;
     assert_eq!(restored["labels"], json!(["label one"]));
     assert_eq!(http.get("/v1/banks/known").await.body(200)["items"], 2);
-    // What was never there is not there, and holds nothing.
+    // An item that never existed is not found and cannot be held.
     assert_eq!(browser.get("/console/items/999999").await.status, StatusCode::NOT_FOUND);
     assert_eq!(browser.get("/console/items/none").await.status, StatusCode::NOT_FOUND);
     assert_eq!(browser.get(&hold).await.status, StatusCode::NOT_FOUND);
@@ -130,14 +130,14 @@ async fn what_is_said_of_an_item_is_edited_and_shown_as_text() {
     assert_eq!((&details["note"], &details["jurisdictions"]), (&json!(MARKUP), &json!(["BE", "FR"])));
     assert_eq!(details["classification"][0]["value"], "A");
 
-    // Markup is text wherever it stands.
+    // Markup is escaped everywhere.
     let search = format!("/console/items?q={}", "%3Cb+onclick%3Dx%3E%22%26%27%3C%2Fb%3E");
     for path in [&*changed.path, &edit, &search, "/console/banks/known"] {
         let shown = browser.get(path).await.ok();
         assert!(!shown.html.contains("<b onclick") && !shown.html.contains("<i>"), "{path}: {}", shown.html);
         assert!(shown.html.contains("&lt;b onclick"), "{path}: {}", shown.html);
     }
-    // A fault stands at its field, what was entered stays, and nothing is changed.
+    // The fault is shown at its field, the entered text is kept, and nothing is changed.
     for (field, wrong) in [("classes", "iwf/category=Z"), ("countries", "France"), ("metadata", "[1]")] {
         let refused = browser.send(&page, &edit, &[(field, wrong), ("note", "lost")]).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST);
@@ -176,7 +176,7 @@ async fn an_item_of_another_member_is_one_that_was_never_there() {
             assert!(found.text().contains("No item that you may see is this."), "{}", found.text());
         }
     }
-    // The forms of an own item, sent for the hidden one.
+    // Forms of an own item, sent for the hidden one.
     let mut browser = Browser::signed_in(&cluster, umbra.key()).await;
     let page = browser.get(&format!("/console/items/{own}")).await.ok();
     let csrf = page.html.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
@@ -190,7 +190,7 @@ async fn an_item_of_another_member_is_one_that_was_never_there() {
     let there = item(&acme, hidden).await;
     assert_eq!((&there["holds"], &there["labels"]), (&json!([]), &json!(["secret"])));
 
-    // Who did what is in the history, for those who may read it.
+    // The history shows the principals of calls to persons who may read them.
     let mut of_acme = Browser::signed_in(&cluster, acme.key()).await;
     let page = of_acme.get(&format!("/console/items/{hidden}")).await.ok();
     of_acme.send(&page, &format!("/console/items/{hidden}/hold"), &[]).await.ok();

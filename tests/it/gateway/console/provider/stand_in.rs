@@ -1,4 +1,4 @@
-//! An identity provider on loopback, which can be made to answer wrongly.
+//! An identity provider on loopback that can be set to give wrong answers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -18,29 +18,29 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use url::{Url, form_urlencoded};
 
-/// The name and the secret of the console at the provider.
+/// The client id and the secret of the console at the provider.
 pub(super) const CLIENT: (&str, &str) = ("console", "s3cret/+ of the console");
 
-/// How the provider answers.
+/// The provider's way of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answers {
-    /// As it should.
+    /// Correctly.
     Well,
     /// With the nonce of another sign-in.
     WithOtherNonce,
     /// With a token that has expired.
     TooLate,
-    /// With a token that another key has signed, under the name of its own.
+    /// With a token signed by another key, under the id of its own key.
     ByOtherKey,
     /// With a token for another client.
     ToOtherClient,
-    /// With a token that is good for two hours.
+    /// With a token that is valid for two hours.
     ForLong,
-    /// With a token that no cookie holds.
+    /// With a token that is too long for a cookie.
     AtLength,
-    /// Never, where it describes itself.
+    /// Without ever sending its metadata.
     Never,
-    /// Endlessly, where it describes itself.
+    /// With endless metadata.
     TooMuch,
 }
 
@@ -50,7 +50,7 @@ enum Key {
     P256(EcdsaKeyPair),
 }
 
-/// What the provider was asked when it gave a code.
+/// The request for which the provider gave a code, and the subject that signed in.
 struct Given {
     asked: BTreeMap<String, String>,
     subject: String,
@@ -65,7 +65,7 @@ struct Inner {
     audience: String,
 }
 
-/// An identity provider. It ends with this value.
+/// An identity provider. Dropping this value stops it.
 pub(super) struct StandIn {
     inner: Arc<Inner>,
     serving: JoinHandle<()>,
@@ -130,7 +130,7 @@ impl Key {
 }
 
 impl StandIn {
-    /// A provider that signs by Ed25519, or by ECDSA. `audience` is that of its access tokens.
+    /// Starts a provider that signs by Ed25519, or by ECDSA. `audience` is the audience of its access tokens.
     pub(super) async fn start(by_ecdsa: bool, audience: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
@@ -158,7 +158,7 @@ impl StandIn {
         &self.inner.issuer
     }
 
-    /// From now on it answers so.
+    /// Sets the way of answering from now on.
     pub(super) fn answer(&self, answers: Answers) {
         *self.inner.answers.lock().unwrap() = answers;
     }
@@ -170,7 +170,7 @@ impl StandIn {
         }))
     }
 
-    /// What a person does at the provider: signs in as this subject. Returns the path at the console where the provider sends the browser.
+    /// Signs in at the provider as this subject. Returns the console's path to which the provider redirects the browser.
     pub(super) fn sign_in(&self, at: &str, subject: &str) -> String {
         let at = Url::parse(at).unwrap();
         assert_eq!(at.origin().ascii_serialization(), self.inner.issuer);
@@ -232,7 +232,7 @@ async fn token(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: String
     if headers.get(header::AUTHORIZATION).is_none_or(|sent| sent.to_str().unwrap() != basic) {
         return refused("invalid_client");
     }
-    // A code is good once, whatever comes of it.
+    // A code is valid once, whether or not the exchange succeeds.
     let given = inner.codes.lock().unwrap().remove(form.get("code").map_or("", String::as_str));
     let Some(Given { asked, subject }) = given else { return refused("invalid_grant") };
     let challenge = encode(digest(&SHA256, form["code_verifier"].as_bytes()));

@@ -1,6 +1,6 @@
-//! Who sees which page: each role on each route, as the rights of the services say it, as the console answers, and as `matrix.txt` lists it.
+//! The access matrix: each role on each route, as the services' rights imply, as the console answers, and as `matrix.txt` lists.
 //!
-//! With `VIGIE_WRITE_MATRIX=1` the file is written anew.
+//! `VIGIE_WRITE_MATRIX=1` writes the file anew.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -13,16 +13,16 @@ use crate::gateway::console::browser::{Browser, Shown};
 use crate::gateway::console::whole::site::{Site, any_path, routes};
 use crate::gateway::filled::{Filled, Person};
 
-/// A path that is no page.
+/// A path that does not exist.
 const NEVER: &str = "/console/never-there";
 
-/// Whether the rights let a role read, or change, what a route is of.
+/// Whether the rights let a role call at least one of a route's methods.
 fn is_allowed(methods: &[Method], role: &str) -> bool {
     let role = Role::ALL.iter().find(|known| known.name() == role).unwrap();
     methods.is_empty() || methods.iter().any(|method| method.is_open_to(*role))
 }
 
-/// An answer without what differs between any two: the names of writes, and the path that was asked for with its mark in the navigation.
+/// An answer without the parts that always differ: the ids of writes, and the requested path with its mark in the navigation.
 fn comparable(shown: &Shown, path: &str) -> (StatusCode, String, String) {
     let mut html = String::new();
     for (at, part) in shown.html.split("name=\"once\" value=\"").enumerate() {
@@ -37,7 +37,7 @@ fn comparable(shown: &Shown, path: &str) -> (StatusCode, String, String) {
     (shown.status, shown.headers.iter().filter_map(header).collect(), html)
 }
 
-/// The roles for which each request was answered as a page that exists, and where that differs from the rights.
+/// The roles for which each request was answered as an existing page, and the differences from the rights.
 #[derive(Debug, Default)]
 struct Matrix {
     listed: String,
@@ -45,7 +45,7 @@ struct Matrix {
 }
 
 impl Matrix {
-    /// Tries one way of asking for each route on each role of one place.
+    /// Tries one kind of request on every route, for each role at the host or at a member.
     async fn fill(
         &mut self,
         cluster: &vigie_harness::in_process::Cluster,
@@ -58,8 +58,8 @@ impl Matrix {
         for (role, person) in roles {
             browsers.push((*role, Browser::signed_in(cluster, &person.key).await));
         }
-        // One principal with every role: what that one is not answered is no page, or no form.
-        // Those of the sign-in are everybody's, and have no navigation.
+        // If a principal with every role does not get an answer, the route has no page, or no form, for this kind of request.
+        // The sign-in routes are open to everybody and have no navigation.
         for route in routes().iter().filter(|route| !route.path.starts_with("/console/sign-")) {
             let path = site.path(route.path);
             let reads = method == HttpMethod::GET;
@@ -69,9 +69,9 @@ impl Matrix {
                 let shown = browser.ask_once(method.clone(), &path).await;
                 let is_there = match (reads, shown.status) {
                     (_, StatusCode::NOT_FOUND) => false,
-                    // Sent without the token of the session: known, and refused.
+                    // Sent without the session's token: the form exists and is refused.
                     (false, StatusCode::FORBIDDEN) => true,
-                    // Unavailable is the proof of an entry that no checkpoint has yet.
+                    // The proof of an entry is unavailable until a checkpoint covers it.
                     (true, StatusCode::SERVICE_UNAVAILABLE) => true,
                     (true, status) if status.is_success() || status.is_redirection() => true,
                     (_, status) => {
@@ -89,7 +89,7 @@ impl Matrix {
                 }
             }
             if seen.is_empty() {
-                // No page, or no form: the rights are nobody's to have.
+                // No page or no form for this kind of request.
                 continue;
             }
             for (role, _) in roles {
@@ -111,7 +111,7 @@ async fn each_role_finds_the_pages_that_its_rights_are_for() {
     let mut browser = Browser::signed_in(&filled.cluster, &filled.everything.key).await;
     let mut member = Site::of(&mut browser).await;
     member.follow(&mut browser, &filled.special_pages()).await;
-    // First the one who sees fewest entries of the audit, so that the example is one for all.
+    // The person who sees the fewest audit entries comes first, so that the example entry is visible to all.
     let (_, administrator) = filled.of_host.iter().find(|(role, _)| *role == "administrator").unwrap();
     let mut host = Site::of(&mut Browser::signed_in(&filled.cluster, &administrator.key).await).await;
     host.extend(&mut Browser::signed_in(&filled.cluster, &filled.host.key).await).await;
@@ -140,7 +140,7 @@ async fn each_role_finds_the_pages_that_its_rights_are_for() {
             include_str!("matrix.txt").lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(lines, file, "VIGIE_WRITE_MATRIX=1 writes matrix.txt anew");
     }
-    // A parameter that is of nothing is as a page that never was.
+    // A parameter that names nothing is answered as a path that does not exist.
     let never = comparable(&browser.ask_once(HttpMethod::GET, NEVER).await, NEVER);
     for route in routes().iter().filter(|route| route.path.contains('{')) {
         let path = any_path(route.path).replace("/1", "/999999999");

@@ -1,4 +1,4 @@
-//! What other sites, hostile text and stolen cookies cannot do, tried on every page and every form.
+//! Attacks by other sites, hostile text and stolen cookies, tried on every page and every form.
 
 use http::{Method, StatusCode};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::gateway::filled::{Filled, HOSTILE};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
-/// How far the bank's log has come. Every change is in it.
+/// The newest sequence of the bank's log, which includes every change.
 async fn newest(filled: &Filled) -> Value {
     filled.operator.http.get("/v1/log").await.body(200)["sequence"].clone()
 }
@@ -39,7 +39,7 @@ async fn no_form_is_taken_without_the_token_of_its_session(filled: &Filled) {
         for body in ["", "csrf=", "csrf=AAAA", &stolen] {
             let shown = browser.clone().post(&path, &[FORM], body.to_owned()).await;
             if shown.status == StatusCode::NOT_FOUND {
-                // A page without a form.
+                // The page has no form.
                 break;
             }
             assert_eq!(shown.status, StatusCode::FORBIDDEN, "{path} took {body:?}");
@@ -68,7 +68,7 @@ async fn a_page_of_another_site_sends_no_form_even_with_a_token(filled: &Filled)
         assert_eq!(shown.status, StatusCode::FORBIDDEN, "{name}: {value}");
     }
     assert!(browser.get("/console/").await.ok().html.contains("<html lang=\"en\">"));
-    // The same without these headers is taken.
+    // The same request without these headers is accepted.
     let shown = browser.post("/console/language", &[FORM], body).await.ok();
     assert!(shown.html.contains("<html lang=\"fr\">"));
 }
@@ -123,18 +123,18 @@ async fn a_cookie_from_before_the_sign_in_is_worth_nothing_after_it(filled: &Fil
     let mut attacker = Browser::new(&filled.cluster);
     attacker.get("/console/sign-in").await.ok();
     assert_eq!(attacker.cookies.len(), 1, "{:?}", attacker.cookies);
-    // The person is made to sign in with the cookie that the attacker has.
+    // An attacker makes the person sign in with the attacker's cookie.
     let mut person = attacker.clone();
     let page = person.get("/console/sign-in").await.ok();
     let shown = person.send(&page, "/console/sign-in", &[("key", &filled.everything.key)]).await.ok();
     assert_eq!(shown.path, "/console/");
     assert_ne!(person.cookies, attacker.cookies);
     assert_eq!(attacker.get("/console/").await.path, "/console/sign-in?next=%2Fconsole%2F");
-    // Nor is a token from before it.
+    // A token from before the sign-in is refused too.
     let shown = person.send(&page, "/console/language", &[("language", "fr")]).await;
     assert_eq!(shown.status, StatusCode::FORBIDDEN);
 
-    // Signing out ends the session in this browser, and no answer brings it back.
+    // Signing out ends the session in this browser, and no later answer restores it.
     let page = person.get("/console/").await.ok();
     let signed_in = person.clone();
     let shown = person.send(&page, "/console/sign-out", &[]).await.ok();
@@ -143,7 +143,7 @@ async fn a_cookie_from_before_the_sign_in_is_worth_nothing_after_it(filled: &Fil
     assert!(person.get("/console/").await.path.starts_with("/console/sign-in"));
     let token = shown.html.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     assert!(!page.html.contains(token), "the token stays the same");
-    // A wrong key signs nobody in, and leaves no trace of it on the page.
+    // A wrong key does not sign in, and the page does not repeat it.
     let shown = person.send(&shown, "/console/sign-in", &[("key", "vgk_wrong")]).await;
     assert_eq!(shown.status, StatusCode::UNAUTHORIZED);
     assert!(!shown.html.contains("vgk_wrong"));
@@ -167,7 +167,7 @@ async fn hostile_text_is_text_wherever_it_comes_from() {
             let is_page = shown.headers["content-type"].to_str().unwrap().starts_with("text/html");
             assert!(!is_page || !is_markup(&shown.html), "{}: {}", shown.path, shown.html);
             shown_as_text += usize::from(shown.html.contains("&lt;img src=x"));
-            // What a link says of a page is shown, or ignored, or refused.
+            // The query of a link is shown escaped, ignored, or refused.
             let path = shown.path.split('?').next().unwrap();
             let mut names = fields(&shown.html);
             names.extend(["done", "next", "after"].map(str::to_owned));

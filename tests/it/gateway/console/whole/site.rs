@@ -1,4 +1,4 @@
-//! The console as a whole: the pages that links lead to, and the route of each.
+//! The pages of the console that links lead to, and the route of each.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -7,15 +7,15 @@ use vigie_gateway::{ConsoleRoute, console_routes};
 
 use crate::gateway::console::browser::{Browser, Shown};
 
-/// The most pages that are looked at; one of each route needs fewer.
+/// The most pages that are visited; one of each route needs fewer.
 const PAGES_MAX: usize = 400;
 
-/// The pages that a person comes to by links from the first page.
+/// The pages that a person reaches by links from the first page.
 #[derive(Debug, Default)]
 pub(crate) struct Site {
-    /// One page of each route, and of each set of fields of its query.
+    /// A page of each route and each set of query fields.
     pub(crate) pages: Vec<Shown>,
-    /// By route: the first path without its query that a link or a form leads to.
+    /// By route: the first path, without its query, that a link or a form has.
     pub(crate) examples: BTreeMap<&'static str, String>,
 }
 
@@ -43,26 +43,26 @@ pub(crate) fn route_of(path: &str) -> Option<&'static str> {
     plain.or_else(|| routes.iter().find(|route| fits(route.path))).map(|route| route.path)
 }
 
-/// A path of a route, with `1` for each of its parameters.
+/// A path of a route, with `1` for each parameter.
 pub(crate) fn any_path(route: &str) -> String {
     let part = |part: &str| if part.starts_with('{') { "1".to_owned() } else { part.to_owned() };
     route.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
 impl Site {
-    /// Follows the links of a person's pages.
+    /// Follows the links of a person, from the first page.
     pub(crate) async fn of(browser: &mut Browser) -> Self {
         let mut site = Self::default();
         site.extend(browser).await;
         site
     }
 
-    /// Follows the links of another person's pages too.
+    /// Follows the links of another person too.
     pub(crate) async fn extend(&mut self, browser: &mut Browser) {
         self.follow(browser, &["/console/".to_owned(), "/console/sign-in".to_owned()]).await;
     }
 
-    /// Follows the links of these pages of a person, breadth first, so that what comes first in a list is the example.
+    /// Follows a person's links breadth first from these pages, so that the first entry of a list is the example.
     pub(crate) async fn follow(&mut self, browser: &mut Browser, from: &[String]) {
         let mut waiting = VecDeque::from(from.to_vec());
         let mut entered = BTreeSet::new();
@@ -72,7 +72,7 @@ impl Site {
             assert!(looked <= PAGES_MAX, "links without an end, at {path}");
             let shown = browser.get(&path).await;
             if shown.status == StatusCode::SERVICE_UNAVAILABLE {
-                // The proof of an entry that no checkpoint has yet.
+                // The proof of an entry that no checkpoint covers yet.
                 self.example(&path);
                 continue;
             }
@@ -110,7 +110,7 @@ impl Site {
         }
     }
 
-    /// A path of a route: the one that a page leads to, or any.
+    /// A path of a route: one that a page links to, or otherwise any.
     pub(crate) fn path(&self, route: &str) -> String {
         self.examples.get(route).cloned().unwrap_or_else(|| any_path(route))
     }
@@ -122,7 +122,7 @@ impl Site {
     }
 }
 
-/// What the query of a link asks for: the names of its fields, and the kind of things that a tab is of.
+/// The parts of a link's query that select a page: the names of its fields, and the kind of a tab.
 fn asks(link: &str) -> BTreeSet<String> {
     let pairs = link.split_once('?').map_or("", |(_, query)| query).split('&');
     let shown = |pair: &str| {
@@ -131,7 +131,7 @@ fn asks(link: &str) -> BTreeSet<String> {
     pairs.map(shown).collect()
 }
 
-/// Where the forms and the buttons of a page lead.
+/// The targets of a page's forms and buttons.
 pub(crate) fn actions(html: &str) -> Vec<String> {
     let mut actions = Vec::new();
     for name in [" action=\"", " formaction=\""] {

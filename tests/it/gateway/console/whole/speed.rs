@@ -1,4 +1,4 @@
-//! How long the server takes for each page, with many items and members.
+//! The server's time for each page, with many items and members.
 #![allow(clippy::print_stdout, reason = "a measurement prints its table")]
 
 use std::collections::BTreeMap;
@@ -10,13 +10,13 @@ use crate::gateway::console::browser::Browser;
 use crate::gateway::console::whole::site::Site;
 use crate::gateway::filled::Filled;
 
-/// Times of a page: the middle one, and the one that one of a hundred exceeds.
+/// The median and the 99th percentile of a page's times.
 fn middle_and_worst(mut times: Vec<Duration>) -> (Duration, Duration) {
     times.sort_unstable();
     (times[times.len() / 2], times[(times.len() * 99).div_ceil(100) - 1])
 }
 
-/// Asks for every page so many times, one after the other, and returns those whose middle time exceeds `within`.
+/// Requests every page `rounds` times in sequence. Returns the pages whose median time exceeds `within`.
 async fn slow_pages(filled: &Filled, rounds: usize, within: Duration) -> Vec<String> {
     let mut times: BTreeMap<(&str, String), (Vec<Duration>, usize)> = BTreeMap::new();
     let people = [("member", &filled.everything), ("host", &filled.host), ("operator", &filled.operator)];
@@ -58,13 +58,13 @@ async fn slow_pages(filled: &Filled, rounds: usize, within: Duration) -> Vec<Str
 async fn no_page_takes_long_with_lists_of_many_pages() {
     let filled = Filled::with("", 1_500).await;
     filled.crowd(20, 40).await;
-    // Machines of tests are busy, and their builds are not optimised.
+    // Test machines are busy, and test builds are not optimised.
     let slow = slow_pages(&filled, 3, Duration::from_secs(2)).await;
     assert_eq!(slow, [""; 0]);
     filled.cluster.stop().await.unwrap();
 }
 
-/// The target holds on an idle machine, for a release build.
+/// The target applies to a release build on an idle machine.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes; asks for a release build and an idle machine"]
 async fn each_page_takes_less_than_a_tenth_of_a_second_with_100_000_items() {

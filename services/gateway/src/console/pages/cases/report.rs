@@ -1,4 +1,4 @@
-//! One report to the reviewers: its content, the reviewers' decision, and the form of the decision.
+//! A report to the reviewers: its content, the reviewers' decision, and the form of the decision.
 
 use axum::extract::Path;
 use maud::{Markup, html};

@@ -1,4 +1,4 @@
-//! One member: its description, state, limits and principals.
+//! A member: its description, state, limits and principals.
 
 use axum::extract::Path;
 use axum::response::{IntoResponse as _, Response};

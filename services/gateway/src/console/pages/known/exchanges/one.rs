@@ -1,4 +1,4 @@
-//! One exchange: its state, its error with advice, and its actions.
+//! The page of an exchange: its state, its error with advice, and its actions.
 
 use axum::extract::Path;
 use maud::{Markup, html};
