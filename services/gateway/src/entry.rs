@@ -1,4 +1,4 @@
-//! What every request passes before it is routed, in this order: doubled slashes, a slot, cross-site checks, the caller's credential.
+//! The steps before routing, in this order: doubled slashes, a slot, cross-site checks, the caller's credential.
 
 pub(crate) mod client;
 mod cross_site;
@@ -37,29 +37,29 @@ pub(crate) use client::ClientAddress;
 pub(crate) use cross_site::Hosts;
 pub(crate) use slots::Slots as RequestSlots;
 
-/// What the entry needs.
+/// The shared state of the entry.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// Who calls.
+    /// The checks of credentials.
     pub(crate) admission: Arc<Admission>,
-    /// The console; `None` where there is none.
+    /// The console; `None` if it is disabled.
     pub(crate) console: Option<Console>,
-    /// By which names the gateway is addressed.
+    /// The names by which clients may address the gateway.
     pub(crate) hosts: Hosts,
-    /// How many requests there may be at once.
+    /// The limit of concurrent requests.
     pub(crate) slots: Slots,
-    /// The credential of requests that carry none.
+    /// The credential for requests that carry none.
     pub(crate) bound_to: Option<Bearer>,
-    /// The services.
+    /// The clients of the services.
     pub(crate) upstream: Arc<Upstream>,
-    /// Counts what is refused.
+    /// The counters of refused requests.
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// The gateway as a service of connections.
+/// The gateway as a service for connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Gateway {
-    /// See [`Entry`].
+    /// The steps before routing.
     pub(crate) entry: Arc<Entry>,
     /// The handlers.
     pub(crate) routes: Router,
@@ -82,17 +82,17 @@ impl Service<Request<Body>> for Gateway {
                 Err(answer) => answer,
             };
             if answer.status() == StatusCode::NOT_FOUND {
-                // The router adds it where a path has other methods, by which one would learn that the path is there.
+                // The router adds `Allow` if the path has other methods. The header would reveal that the path exists.
                 answer.headers_mut().remove(header::ALLOW);
             }
-            // Answers are of one caller and one moment.
+            // An answer is for one caller at one time, so nothing may cache it.
             answer.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
             Ok(answer.map(Body::new))
         })
     }
 }
 
-/// Whether anybody may ask for a path: whether the server lives, what it offers, and the login of a follower.
+/// Returns whether a path needs no credential: the liveness and status of the server, its descriptions, and the login of a follower.
 fn is_open(path: &str) -> bool {
     const OPEN: [&str; 6] =
         ["/", "/status", "/status/live", "/site-map", "/openapi/openapi.json", "/v1/openapi.json"];
@@ -105,7 +105,7 @@ async fn routed(mut routes: Router, request: Request<Body>) -> Response {
 }
 
 impl Entry {
-    /// Lets a request in, with its caller among its extensions, or answers it.
+    /// Admits a request, with its caller as an extension, or answers it.
     async fn enter(&self, mut request: Request<Body>) -> Result<(Request<Body>, slots::Slot), Response> {
         let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
         let door = Door::of(request.uri().path(), self.console.as_ref());
@@ -144,14 +144,14 @@ impl Entry {
             checked.map_err(|problem| refused(RefusedFor::Credential, &request, problem))?;
         }
         let caller = self.upstream.of(bearer);
-        // Handlers and their logs have the caller; nothing else of them needs the credential.
+        // Handlers get the caller as an extension. The credential is removed, so that it cannot reach a log.
         request.headers_mut().remove(header::AUTHORIZATION);
         request.extensions_mut().insert(caller);
         request.extensions_mut().insert(ClientAddress(origin.address));
         Ok((request, slot))
     }
 
-    /// Finds the session of a request for the console, which the frame needs, and the credential in it.
+    /// Finds the session of a request to the console, adds it as an extension for the frame, and returns the session's credential.
     fn arrive(&self, console: &Console, request: &mut Request<Body>) -> Option<Bearer> {
         let arrived = console.sessions.of(request.headers(), console.clock.now());
         let bearer = arrived.session.signed_in.as_ref().and_then(|signed_in| signed_in.bearer());
@@ -160,16 +160,16 @@ impl Entry {
     }
 }
 
-/// The part of the gateway that a path is of. Each refuses in its own form.
+/// The part of the gateway that owns a path. Each part has its own format for refusals.
 #[derive(Debug, Clone, Copy)]
 enum Door<'c> {
-    /// The API of HMA, and what is at no other.
+    /// The HMA-compatible API, and every path that no other part owns.
     Hma,
-    /// Our own REST API.
+    /// The REST API of this project.
     V1,
-    /// Banks in the formats of programmes.
+    /// Banks in the exchange formats of hash-sharing programmes.
     Feeds,
-    /// Pages for people.
+    /// The console.
     Console(&'c Console),
 }
 
@@ -184,7 +184,7 @@ impl<'c> Door<'c> {
         }
     }
 
-    /// The answer to a request that is refused before it is routed.
+    /// Returns the answer to a request that is refused before routing.
     fn refused(self, request: &Request<Body>, problem: Problem) -> Response {
         match self {
             Self::V1 => problem.into_response(),

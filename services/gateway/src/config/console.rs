@@ -41,17 +41,17 @@ impl Default for ConsoleConfig {
 }
 
 impl ConsoleConfig {
-    /// How long a session lasts at most.
+    /// The longest lifetime of a session.
     #[must_use]
     pub const fn session_lifetime(&self) -> Duration {
         Duration::from_secs(self.session_minutes as u64 * 60)
     }
 
-    /// The key of sessions: that of the file, or a random one.
+    /// Returns the key that seals sessions: the content of the configured file, or random bytes.
     ///
     /// # Errors
     ///
-    /// The fault of the file, beginning with its key.
+    /// Returns the fault of the file, prefixed with its configuration key.
     pub(crate) fn session_key(&self) -> Result<Zeroizing<Vec<u8>>, String> {
         let Some(path) = &self.session_key_file else {
             return Ok(Zeroizing::new(rand::random::<[u8; KEY_BYTES_MIN]>().to_vec()));
@@ -66,8 +66,8 @@ impl ConsoleConfig {
         Ok(bytes)
     }
 
-    /// Every fault of the values, each beginning with its key. Reads the files. `credentials`: whose tokens are taken. `public_url`: by which
-    /// browsers reach the console.
+    /// Returns every fault of the values, each prefixed with its configuration key. Reads the files. `credentials`: the issuers whose
+    /// tokens the gateway accepts. `public_url`: the URL by which browsers reach the console.
     #[must_use]
     pub fn faults(&self, credentials: &CredentialsConfig, public_url: Option<&str>) -> Vec<String> {
         let mut faults = Vec::new();

@@ -1,5 +1,5 @@
-//! Files that pages load: style, scripts, the icon. They are in the program. Their URLs have a digest of the content, so browsers keep them for
-//! a year and load a new version at once.
+//! Files that pages load: styles, scripts, the icon. The binary contains them. Their URLs contain a digest of the content, so browsers
+//! cache them for a year and load a new version at once.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ use ring::digest::{SHA256, digest};
 use crate::console::paths::STATIC;
 use crate::console::state::Console;
 
-/// The names, types and contents of the files. `htmx.min.js` is the file of htmx 2.0.11, unchanged; a test compares its digest.
+/// The name, content type and content of each file. `htmx.min.js` is htmx 2.0.11, unchanged; a test compares its digest.
 const FILES: [(&str, &str, &str); 8] = [
     ("console.css", "text/css; charset=utf-8", include_str!("assets/console.css")),
     ("console.js", "text/javascript; charset=utf-8", include_str!("assets/console.js")),
@@ -41,7 +41,7 @@ fn digest_of(content: &str) -> String {
     HEXLOWER.encode(digest(&SHA256, content.as_bytes()).as_ref())
 }
 
-/// The URL of a file.
+/// Returns the URL of a file.
 pub(crate) fn url(name: &str) -> &'static str {
     URLS.get(name).map_or(STATIC, String::as_str)
 }

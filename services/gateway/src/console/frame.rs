@@ -1,4 +1,4 @@
-//! The frame of every page: who asks, whether the page exists for that person, navigation, and headers that keep other sites out.
+//! The frame around every page: the person's identity, access to the page, navigation, and headers that protect against other sites.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,20 +22,22 @@ use crate::console::{assets, parts};
 use crate::problem::Problem;
 use crate::upstream::Caller;
 
-/// Nothing is loaded but from this server, no script or style is inline, no other site may show a page in a frame or send a form elsewhere.
+/// The content security policy: pages load from this server only, no script or style is inline, no other site may frame a page, and forms
+/// are sent to this server only.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; \
                       connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// The settings of `htmx`: no inline style, no evaluated text, nothing from elsewhere, and no page kept in the browser's storage.
+/// The settings of `htmx`: no inline style, no evaluated text, requests to this server only, and no page in the browser's storage.
 const HTMX: &str = r#"{"includeIndicatorStyles":false,"allowEval":false,"allowScriptTags":false,"selfRequestsOnly":true,"historyCacheSize":0,"refreshOnHistoryMiss":true}"#;
 
-/// How long the bank is asked who the person is. Pages that need no bank come soon while it is away.
+/// The deadline of the call that asks the bank for the person's identity. Short, so that pages without bank data are fast while the bank
+/// is down.
 const WHO_WITHIN: Duration = Duration::from_secs(2);
 
 /// The pages of a group, each with the key of its words and its path.
 type Pages = &'static [(&'static str, &'static str)];
 
-/// The navigation: groups, each with its pages. A page stands in it where the person's roles may read it.
+/// The navigation: groups of pages. It shows a page if the person's roles may read it.
 const NAVIGATION: [(&str, Pages); 4] = [
     (
         "frame.nav.work",
@@ -68,12 +70,12 @@ const NAVIGATION: [(&str, Pages); 4] = [
     ("frame.nav.cluster", &[("frame.nav.health", "/console/health")]),
 ];
 
-/// Puts a request into the frame.
+/// Wraps the handler of a request in the frame.
 pub(super) async fn frame(State(console): State<Console>, mut request: Request, next: Next) -> Response {
     let extensions = request.extensions();
     let (arrived, caller) = (extensions.get::<Arrived>().cloned(), extensions.get::<Caller>().cloned());
     let (Some(arrived), Some(caller)) = (arrived, caller) else {
-        // The entry puts both there.
+        // The entry adds both extensions.
         return bare(Language::English, &Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "no session"));
     };
     let language = Language::of(request.headers());
@@ -124,7 +126,7 @@ pub(super) async fn frame(State(console): State<Console>, mut request: Request, 
     answer
 }
 
-/// Who asks; `None` where the bank does not answer, so that pages which need no bank still come.
+/// Returns the person's identity; `None` if the bank does not answer, so that pages without bank data still work.
 async fn who(caller: &Caller) -> Result<Option<WhoAmI>, Problem> {
     match caller.members().who_am_i(caller.deadline_within(Some(WHO_WITHIN))).await {
         Ok(who) => Ok(Some(who.value)),
@@ -133,14 +135,14 @@ async fn who(caller: &Caller) -> Result<Option<WhoAmI>, Problem> {
     }
 }
 
-/// Whether the page exists for the person: it is one, and one of the person's roles may read or change what it is of.
+/// Returns whether the page exists for the person: the path is a page, and one of the person's roles may read or change its data.
 fn exists(visit: &Visit, request: &Request) -> bool {
     let Some(path) = request.extensions().get::<MatchedPath>() else { return true };
     let reads = matches!(*request.method(), HttpMethod::GET | HttpMethod::HEAD);
     routes::rights(path.as_str(), reads).is_some_and(|methods| visit.may_any(methods))
 }
 
-/// Sets the session's cookie where the browser does not have it, unless the handler has set another session's.
+/// Sets the session's cookie if the browser does not have it, unless the handler has set the cookie of another session.
 fn keep(console: &Console, arrived: &Arrived, answer: &mut Response) {
     if arrived.is_new
         && !answer.headers().contains_key(header::SET_COOKIE)
@@ -150,13 +152,13 @@ fn keep(console: &Console, arrived: &Arrived, answer: &mut Response) {
     }
 }
 
-/// Adds the headers that keep other sites out.
+/// Adds the headers that protect against other sites.
 fn protect(headers: &mut HeaderMap) {
     const HEADERS: [(HeaderName, &str); 7] = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        // Forms of this site have to say where they are from, which `no-referrer` would keep from them.
+        // The cross-site check needs the `Origin` of forms, which `no-referrer` would replace by `null`.
         (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
@@ -167,8 +169,8 @@ fn protect(headers: &mut HeaderMap) {
     }
 }
 
-/// The answer to a request that was refused before it was routed: the way to the sign-in page where a credential is what it lacks, a bare page
-/// otherwise. `path` is the path and query that the person asked for.
+/// Answers a request that was refused before routing: redirects to the sign-in page if the request lacks a valid credential, and returns a
+/// page without navigation otherwise. `path`: the path and query of the request.
 pub(crate) fn refused(console: &Console, headers: &HeaderMap, path: &str, problem: &Problem) -> Response {
     let language = Language::of(headers);
     let mut answer = if problem.status == StatusCode::UNAUTHORIZED {
@@ -176,7 +178,7 @@ pub(crate) fn refused(console: &Console, headers: &HeaderMap, path: &str, proble
         let location = HeaderValue::from_str(&format!("{}?{query}", paths::SIGN_IN));
         let location = location.unwrap_or_else(|_| HeaderValue::from_static(paths::SIGN_IN));
         let mut answer = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
-        // The credential of the session is no longer good. A session without one stays, since a form of it may be open.
+        // The session's credential is no longer valid. A session without a credential is kept, since one of its forms may be open.
         let has_credential = console.sessions.of(headers, console.clock.now()).session.signed_in.is_some();
         if has_credential && let Ok(cookie) = console.sessions.cookie(&Session::new(None)) {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
@@ -189,14 +191,14 @@ pub(crate) fn refused(console: &Console, headers: &HeaderMap, path: &str, proble
     answer
 }
 
-/// A failure as a page without navigation.
+/// Renders a failure as a page without navigation.
 fn bare(language: Language, problem: &Problem) -> Response {
     let main = explained(language, problem, false);
     let document = skeleton(language, language.text("failed.title"), None, html! { main { (main) } });
     (problem.status, Html(document.into_string())).into_response()
 }
 
-/// A failure as the content of a page. Nothing distinguishes a page that does not exist from one that the person may not see.
+/// Renders a failure as the content of a page. A page that the person may not see looks the same as a page that does not exist.
 fn failure(visit: &Visit, failed: &Failed) -> Page {
     let main = explained(visit.language, &failed.problem, failed.is_cross_site);
     Page::new(visit.t("failed.title"), main).with_status(failed.problem.status)
@@ -212,7 +214,7 @@ fn explained(language: Language, problem: &Problem, is_cross_site: bool) -> Mark
         status if status.is_server_error() => "failed.server",
         _ => "failed.refused",
     };
-    // Why a thing is not there is not said: there is one answer for all that a person may not see.
+    // A 404 gives no reason, so that it does not reveal whether the person may not see the page or it does not exist.
     let says_why = !is_cross_site && problem.status != StatusCode::NOT_FOUND;
     html! {
         section.failed role="alert" {
@@ -225,7 +227,7 @@ fn explained(language: Language, problem: &Problem, is_cross_site: bool) -> Mark
     }
 }
 
-/// The whole document of a page.
+/// Renders the whole document of a page.
 fn document(visit: &Visit, page: &Page, with_navigation: bool) -> Markup {
     let body = html! {
         a.skip href="#main" { (visit.t("frame.skip")) }
@@ -243,8 +245,8 @@ fn document(visit: &Visit, page: &Page, with_navigation: bool) -> Markup {
     skeleton(visit.language, &page.title, Some(&visit.csrf), body)
 }
 
-/// What the form that led here has done: the text of `done` in the query. Other words are ignored, so that a link from elsewhere can say nothing of
-/// its own.
+/// Renders the result of the form that redirected here: the text whose key is the `done` value of the query. Unknown keys are ignored, so
+/// a link from another site cannot show a text of its own.
 fn said(visit: &Visit) -> Markup {
     let mut query = form_urlencoded::parse(visit.query.as_bytes());
     let done = query.find(|(name, _)| name == "done").map(|(_, done)| format!("done.{done}"));
@@ -255,9 +257,9 @@ fn said(visit: &Visit) -> Markup {
     }
 }
 
-/// The document around a body.
+/// Renders the document around a body.
 fn skeleton(language: Language, title: &str, csrf: Option<&str>, body: Markup) -> Markup {
-    // The token's alphabet needs no escape in JSON.
+    // The characters of the token need no escape in JSON.
     let headers = csrf.map(|csrf| format!(r#"{{"x-csrf":"{csrf}"}}"#));
     html! {
         (DOCTYPE)
@@ -303,7 +305,7 @@ fn navigation(visit: &Visit) -> Markup {
     }
 }
 
-/// Who is signed in, and the choice of language.
+/// Renders the signed-in person and the choice of language.
 fn person(visit: &Visit, is_known: bool) -> Markup {
     html! {
         div.person {

@@ -1,4 +1,4 @@
-//! What a handler answers: the content of a page, a way elsewhere, or a failure. The frame puts navigation and headers around it.
+//! The answers of a handler: the content of a page, a redirect, or a failure. The frame adds navigation and headers.
 
 use std::sync::Arc;
 
@@ -15,25 +15,25 @@ use crate::problem::Problem;
 pub(crate) struct Page {
     /// The title, in the person's language.
     pub(crate) title: String,
-    /// What stands below the title.
+    /// The content below the title.
     pub(crate) main: Markup,
-    /// The status of the answer.
+    /// The HTTP status of the answer.
     pub(crate) status: StatusCode,
 }
 
 impl Page {
-    /// A page with this title and content.
+    /// Returns a page with this title and content.
     pub(crate) fn new(title: impl Into<String>, main: Markup) -> Self {
         Self { title: title.into(), main, status: StatusCode::OK }
     }
 
-    /// The same page with another status.
+    /// Returns the page with another status.
     pub(crate) fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
     }
 }
 
-/// The page travels to the frame as an extension of an answer without a body.
+/// A page reaches the frame as an extension of an answer without a body.
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
         let mut answer = self.status.into_response();
@@ -50,13 +50,13 @@ pub(crate) struct Failed {
 }
 
 impl Failed {
-    /// A form whose token is not that of the session: one of another site, or of a session that has ended.
+    /// The failure for a form whose CSRF token does not belong to the session: another site sent the form, or the session has ended.
     pub(crate) fn cross_site() -> Self {
         let problem = Problem::new(StatusCode::FORBIDDEN, "the form is not of this session");
         Self { problem, is_cross_site: true }
     }
 
-    /// A page, or a thing that a page is of, which does not exist for this person.
+    /// The failure for a page, or for the subject of a page, that does not exist for this person.
     pub(crate) fn not_there() -> Self {
         Problem::not_found("not there").into()
     }
@@ -82,19 +82,19 @@ impl IntoResponse for Failed {
     }
 }
 
-/// The answer to a form that was carried out: leads to a page, which names what was done.
+/// The answer to a form that was carried out: a redirect to a page that shows the result.
 #[derive(Debug, Clone)]
 pub(crate) struct Done {
     location: String,
 }
 
 impl Done {
-    /// Leads to a path of the console.
+    /// Returns a redirect to a path of the console.
     pub(crate) fn at(path: impl Into<String>) -> Self {
         Self { location: path.into() }
     }
 
-    /// Leads to a path, whose page says `done.<key>` and gets the other values as its query.
+    /// Returns a redirect to a path, whose page shows the text `done.<key>`. `values` are added to the query.
     pub(crate) fn saying(path: &str, key: &str, values: &[(&str, &str)]) -> Self {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("done", key).extend_pairs(values);
@@ -110,12 +110,12 @@ impl IntoResponse for Done {
     }
 }
 
-/// What a handler answers a form with: what was done, or the form again with what is wrong in it.
+/// The answer to a form: a redirect after success, or the form again with its faults.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// Carried out.
+    /// The form was carried out.
     Done(Done),
-    /// The page to show.
+    /// The page to show: usually the form again, with its faults.
     Page(Page),
 }
 

@@ -1,4 +1,4 @@
-//! The pages, by what a person does there.
+//! The pages, grouped by the person's task.
 
 pub(crate) mod start;
 pub(crate) mod sign_in;
@@ -15,7 +15,7 @@ use crate::console::pages::known::{adding, banks, exchanges, items};
 use crate::console::pages::review::opinions;
 use crate::console::route::Route;
 
-/// All of them.
+/// Returns the routes of all pages.
 pub(crate) fn all() -> Vec<Route> {
     let parts = [
         start::routes(),

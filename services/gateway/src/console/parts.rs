@@ -15,21 +15,21 @@ pub(crate) use fields::{Field, area, checkbox, choice, field};
 pub(crate) use table::{Column, facts, pager, table};
 pub(crate) use time::{age, date, time};
 
-/// The colour of a badge or a notice. What it says is in its words as well.
+/// The colour of a badge or a notice. The words repeat the meaning, for people who cannot see the colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
     /// Neither good nor bad.
     Plain,
-    /// As it should be.
+    /// A good state.
     Good,
-    /// To be looked at.
+    /// A state that needs attention.
     Warn,
-    /// Wrong, or known content.
+    /// An error, or known content.
     Bad,
 }
 
 impl Tone {
-    /// The class of the style.
+    /// Returns the CSS class.
     pub(crate) const fn class(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -40,21 +40,21 @@ impl Tone {
     }
 }
 
-/// A form that changes something: with the session's token, and a name that makes it one write.
+/// Renders a form that changes something, with the session's CSRF token and an idempotency key.
 pub(crate) fn form(visit: &Visit, action: &str, body: Markup) -> Markup {
     html! {
         form method="post" action=(action) { (hidden(visit)) (body) }
     }
 }
 
-/// A form with files.
+/// Renders a form with files.
 pub(crate) fn upload(visit: &Visit, action: &str, body: Markup) -> Markup {
     html! {
         form method="post" action=(action) enctype="multipart/form-data" { (hidden(visit)) (body) }
     }
 }
 
-/// The hidden fields of every form that changes something, for a form with attributes of its own.
+/// Renders the hidden fields of a form that changes something, for a form with attributes of its own.
 pub(crate) fn hidden(visit: &Visit) -> Markup {
     html! {
         input type="hidden" name=(CSRF_FIELD) value=(visit.csrf);
@@ -62,7 +62,7 @@ pub(crate) fn hidden(visit: &Visit) -> Markup {
     }
 }
 
-/// A button that sends a form of its own with fixed values, such as "Hold". `key`: the key that presses it.
+/// Renders a form that is a single button and has fixed values, such as "Hold". `key`: the keyboard shortcut.
 pub(crate) fn action(
     visit: &Visit,
     path: &str,
@@ -79,7 +79,7 @@ pub(crate) fn action(
     }
 }
 
-/// The button of a form. `key`: the key that presses it.
+/// Renders the button of a form. `key`: the keyboard shortcut.
 pub(crate) fn button(label: &str, key: Option<char>) -> Markup {
     html! {
         button type="submit" data-key=[key] aria-keyshortcuts=[key] {
@@ -89,28 +89,28 @@ pub(crate) fn button(label: &str, key: Option<char>) -> Markup {
     }
 }
 
-/// A word with a colour.
+/// Renders a word with a colour.
 pub(crate) fn badge(tone: Tone, word: &str) -> Markup {
     html! { span.badge.(tone.class()) { (word) } }
 }
 
-/// A sentence that stands out.
+/// Renders a sentence as a notice.
 pub(crate) fn notice(tone: Tone, body: Markup) -> Markup {
     let role = if tone == Tone::Bad { "alert" } else { "status" };
     html! { div.notice.(tone.class()) role=(role) { (body) } }
 }
 
-/// The sentence in the place of a list without entries.
+/// Renders the sentence that replaces an empty list.
 pub(crate) fn empty(sentence: &str) -> Markup {
     html! { p.empty { (sentence) } }
 }
 
-/// A hash or another long text of digits, to be copied as a whole.
+/// Renders a hash or another long text of digits, unbroken, so that a person can copy it whole.
 pub(crate) fn digits(text: &str) -> Markup {
     html! { code.digits { (text) } }
 }
 
-/// A part of a page with a heading.
+/// Renders a section of a page with a heading.
 pub(crate) fn section(heading: &str, body: Markup) -> Markup {
     html! { section { h2 { (heading) } (body) } }
 }

@@ -1,18 +1,18 @@
-//! Which paths are of the console, and which of them are open to a person who is not signed in.
+//! The paths of the console, and those that are open to a person who is not signed in.
 
-/// The path that every page's path begins with.
+/// The prefix of the paths of all pages.
 const PREFIX: &str = "/console";
-/// The page on which a person signs in.
+/// The path of the sign-in page.
 pub(crate) const SIGN_IN: &str = "/console/sign-in";
-/// The path that the paths of styles and scripts begin with.
+/// The prefix of the paths of styles and scripts.
 pub(crate) const STATIC: &str = "/console/static/";
 
-/// Whether a path is one of the console, known or not.
+/// Returns whether a path belongs to the console. The page may not exist.
 pub(crate) fn owns(path: &str) -> bool {
     path.strip_prefix(PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether a path of the console is open to a person who is not signed in.
+/// Returns whether a path of the console is open to a person who is not signed in.
 pub(crate) fn is_open(path: &str) -> bool {
     let below_sign_in =
         path.strip_prefix(SIGN_IN).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));

@@ -1,4 +1,4 @@
-//! A form that a person has sent. Its token against cross-site requests is checked before anything of it is used.
+//! A form that a person has sent. Its CSRF token is checked before anything else in it is used.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts};
@@ -19,61 +19,61 @@ use crate::media::bodies::ReadBody;
 use crate::media::form::{Form, FormFile, is_form};
 use crate::problem::Problem;
 
-/// The field, and the header, with the token against cross-site requests.
+/// The form field and the header with the CSRF token.
 pub(crate) const CSRF_FIELD: &str = "csrf";
 const CSRF_HEADER: &str = "x-csrf";
-/// The field that names the write of a form.
+/// The field with the idempotency key of a form.
 pub(crate) const ONCE_FIELD: &str = "once";
-/// The most bytes of a form without files.
+/// The largest form without files, in bytes.
 const FIELDS_BYTES_MAX: usize = 1 << 20;
-/// The most fields of a form without files.
+/// The most fields in a form without files.
 const FIELDS_MAX: usize = 2_048;
 
 /// A form that a person has sent.
 #[derive(Debug)]
 pub(crate) struct Posted {
     form: Form,
-    /// Counts the bytes until the request is done.
+    /// Counts the bytes of the body until the request ends.
     _held: ReadBody,
 }
 
 impl Posted {
-    /// The text of a field without the spaces around it; `""` where the form has no such field.
+    /// Returns the text of a field, trimmed; `""` if the form has no such field.
     pub(crate) fn field(&self, name: &str) -> &str {
         self.form.field(name).unwrap_or_default().trim()
     }
 
-    /// The texts of all fields of a name, such as those of checkboxes.
+    /// Returns the texts of all fields with a name, such as those of checkboxes.
     pub(crate) fn fields(&self, name: &str) -> impl Iterator<Item = &str> {
         self.form.fields.iter().filter(move |(field, _)| field == name).map(|(_, text)| text.trim())
     }
 
-    /// The files that were chosen for a field. A browser sends an empty file where none is chosen.
+    /// Returns the files that were chosen for a field. Without a choice a browser sends an empty file, which is left out.
     pub(crate) fn files(&self, name: &str) -> impl Iterator<Item = &FormFile> {
         self.form.files.iter().filter(move |file| file.part == name && !file.bytes.is_empty())
     }
 
-    /// The same with empty files that a person has chosen: these have a name.
+    /// Like [`Self::files`], but includes empty files that a person has chosen: these have a name.
     pub(crate) fn chosen(&self, name: &str) -> impl Iterator<Item = &FormFile> {
         let is_chosen = |file: &&FormFile| !file.bytes.is_empty() || !file.name.is_empty();
         self.form.files.iter().filter(move |file| file.part == name).filter(is_chosen)
     }
 
-    /// The number in a field.
+    /// Parses the number in a field.
     ///
     /// # Errors
     ///
-    /// The field holds no number. Names the field.
+    /// The field holds no number. The problem names the field.
     pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<T, Problem> {
         self.field(name).parse().map_err(|_| Problem::field(name, "is no number that fits here"))
     }
 
-    /// The name of the one write that this form is, however often it is sent.
+    /// Returns the idempotency key of the form: the same however often the form is sent.
     pub(crate) fn once(&self) -> IdempotencyKey {
         self.once_for("")
     }
 
-    /// The name of one of several writes that this form is.
+    /// Returns the idempotency key of one of several writes of this form.
     pub(crate) fn once_for(&self, part: &str) -> IdempotencyKey {
         let once = self.field(ONCE_FIELD);
         let fits = (8..=64).contains(&once.len()) && once.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -81,7 +81,8 @@ impl Posted {
     }
 }
 
-/// The query of a page. A field that does not fit is named; one that is not known is ignored, since links add some.
+/// The query of a page. A bad value is an error that names its field; an unknown field is ignored, since links from elsewhere may add
+/// some.
 #[derive(Debug)]
 pub(crate) struct Asked<T>(pub(crate) T);
 
@@ -90,7 +91,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(head: &mut Parts, _: &S) -> Result<Self, Failed> {
         let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
-        // A field that a person has left empty is one that is not there.
+        // An empty field counts as a missing one.
         let mut filled = form_urlencoded::Serializer::new(String::new());
         filled.extend_pairs(query.filter(|(_, value)| !value.is_empty()));
         let filled = filled.finish();
@@ -100,7 +101,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     }
 }
 
-/// A new name of a write.
+/// Returns a new idempotency key.
 pub(crate) fn new_once() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 22)
 }
@@ -111,7 +112,7 @@ impl FromRequest<Console> for Posted {
     async fn from_request(request: Request<Body>, console: &Console) -> Result<Self, Failed> {
         let (head, body) = request.into_parts();
         let client = head.extensions.get::<ClientAddress>().copied().unwrap_or_default();
-        // Nobody sends files who has not signed in.
+        // A person who is not signed in may not send files.
         let takes_files = is_form(&head.headers) && !is_open(head.uri.path());
         let max = if takes_files { usize::MAX } else { FIELDS_BYTES_MAX };
         let held = console.bodies.read(client.0, &head.headers, body, max).await?;
@@ -133,7 +134,7 @@ fn token<'a>(headers: &'a HeaderMap, form: &'a Form) -> &'a str {
     header.or_else(|| form.field(CSRF_FIELD)).unwrap_or_default()
 }
 
-/// The fields of a form without files.
+/// Parses the fields of a form without files.
 fn fields(body: &Bytes) -> Result<Form, Problem> {
     let mut form = Form::default();
     for (name, value) in form_urlencoded::parse(body) {

@@ -1,13 +1,14 @@
-//! Signing in at an identity provider: the authorization code flow of OpenID Connect with PKCE.
+//! Sign-in at an identity provider: the authorization code flow of OpenID Connect with PKCE.
 //!
 //! ```text
-//! begin  -> the provider's page, and a sealed cookie with state, nonce, verifier and the page to go on with
+//! begin  -> the provider's page, and a sealed cookie with state, nonce, verifier and the page to return to
 //! finish -> code -> tokens -> ID token checked (issuer, audience, signature, times, nonce) -> the credential of a session
 //! ```
 //!
-//! - The provider's description and keys are fetched when they are needed, kept for ten minutes, and used for a day where it is away.
-//! - Each answer of the provider has a bound in bytes and in time, and so has the number of requests to it.
-//! - What is here proves that the provider has signed somebody in. Who that is here, every service decides by the token itself.
+//! - The provider's metadata and keys are fetched on demand, kept for ten minutes, and used for up to a day while the provider does not
+//!   answer.
+//! - Each answer of the provider is limited in bytes and in time, and the number of concurrent requests to it is limited.
+//! - This module proves that the provider has signed somebody in. Each service maps the token to a principal by itself.
 
 mod attempt;
 mod fault;
@@ -41,15 +42,15 @@ pub(crate) use token::Token;
 
 use self::http::Http;
 
-/// How long a description of the provider is used without asking again.
+/// The time for which the provider's metadata is used without a new fetch.
 const FRESH_FOR: Duration = Duration::from_secs(10 * 60);
-/// How long it is used where the provider does not answer.
+/// The time for which the metadata is used if the provider does not answer.
 const USED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-/// The least age of a description that is fetched again for a key that is not in it.
+/// The least age of metadata before an unknown key causes a new fetch.
 const KEYS_AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// The pause after a failed fetch, so that people who try again do not ask a provider that is away as often.
+/// The pause after a failed fetch, so that people who retry do not add load on a provider that is down.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
-/// The longest that a person waits for a description: that of the fetch which is under way, and one more.
+/// The longest wait of a person for metadata: for the fetch that is under way, and one more.
 const DESCRIBED_WITHIN: Duration = Duration::from_secs(10);
 
 type Client = CoreClient<
@@ -74,7 +75,7 @@ pub(crate) struct Provider {
     known: Mutex<Known>,
 }
 
-/// What is known of the provider.
+/// The cached metadata of the provider.
 #[derive(Debug, Default)]
 struct Known {
     metadata: Option<(Instant, Arc<CoreProviderMetadata>)>,
@@ -91,11 +92,11 @@ pub(crate) struct Identity {
 }
 
 impl Provider {
-    /// The provider of a configuration without faults, if there is one.
+    /// Returns the configured provider, if there is one. The configuration has to be free of faults.
     ///
     /// # Errors
     ///
-    /// The fault of a file or of a value, or HTTPS cannot be set up.
+    /// Returns the fault of a file or a value, or a failure to set up HTTPS.
     pub(crate) fn of(config: &OidcConfig, credentials: &CredentialsConfig) -> Result<Option<Self>, String> {
         let (Some((issuer, client_id)), Some(entry)) = (config.provider(), config.issuer_in(credentials))
         else {
@@ -114,17 +115,17 @@ impl Provider {
         }))
     }
 
-    /// The issuer of the provider's tokens.
+    /// Returns the issuer of the provider's tokens.
     pub(crate) fn issuer(&self) -> &str {
         self.issuer.as_str()
     }
 
-    /// The name of the provider's host, for people.
+    /// Returns the name of the provider's host, for display.
     pub(crate) fn host(&self) -> &str {
         self.issuer.url().host_str().unwrap_or_default()
     }
 
-    /// The page of the provider where a person signs in, and what the browser keeps until it comes back to `redirect`.
+    /// Returns the URL of the provider's sign-in page, and the attempt that the browser keeps until it returns to `redirect`.
     pub(crate) async fn begin(&self, redirect: &Url, next: &str) -> Result<(Url, Attempt), Fault> {
         let metadata = self.metadata(FRESH_FOR).await?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
@@ -141,7 +142,7 @@ impl Provider {
         Ok((url, Attempt::new(state.secret(), nonce.secret(), verifier.secret(), next)))
     }
 
-    /// The person whom the provider has sent back with this code.
+    /// Exchanges the code for tokens, checks them, and returns the person who has signed in.
     pub(crate) async fn finish(
         &self,
         attempt: &Attempt,
@@ -202,14 +203,14 @@ impl Provider {
     fn client(&self, metadata: &CoreProviderMetadata, redirect: &Url) -> Client {
         let client =
             CoreClient::from_provider_metadata(metadata.clone(), self.client_id.clone(), self.secret.clone());
-        // Basic is what a provider takes that names nothing (OpenID Connect Discovery, section 3).
+        // A provider that lists no methods supports Basic (OpenID Connect Discovery, section 3).
         let takes = metadata.token_endpoint_auth_methods_supported();
         let takes_basic = takes.is_none_or(|takes| takes.contains(&CoreClientAuthMethod::ClientSecretBasic));
         let auth = if takes_basic { AuthType::BasicAuth } else { AuthType::RequestBody };
         client.set_auth_type(auth).set_redirect_uri(RedirectUrl::from_url(redirect.clone()))
     }
 
-    /// The provider's description with its keys, no older than this where the provider answers.
+    /// Returns the provider's metadata with its keys. The metadata is no older than `age_max`, unless the provider does not answer.
     async fn metadata(&self, age_max: Duration) -> Result<Arc<CoreProviderMetadata>, Fault> {
         let known = tokio::time::timeout(DESCRIBED_WITHIN, self.known.lock()).await;
         let mut known = known.map_err(|_| Fault::Unreachable)?;
@@ -240,7 +241,8 @@ impl Provider {
     async fn described(&self) -> Result<CoreProviderMetadata, Fault> {
         let found = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http).await;
         let metadata = found.map_err(Fault::of_discovery)?;
-        // Addresses of tokens and keys are checked when they are asked; browsers are sent to this one.
+        // The addresses of tokens and keys are checked by each request to them. This address is checked here, since it is sent to
+        // browsers.
         if !is_safe_address(metadata.authorization_endpoint().as_str()) {
             return Err(Fault::unsound("sends people to an address that is not https"));
         }

@@ -1,24 +1,24 @@
-//! One path of the console.
+//! A path of the console.
 
 use axum::routing::MethodRouter;
 use vigie_consortium::rights::Method;
 
 use crate::console::state::Console;
 
-/// A path with its handlers and with the methods of the services that it is of.
+/// A path with its handlers and with the service methods that grant access to it.
 pub(crate) struct Route {
-    /// The whole path, as axum matches it.
+    /// The whole path, in axum's syntax.
     pub(crate) path: &'static str,
-    /// The methods of which one is needed to read the page. None: everybody may.
+    /// The methods of which a person needs at least one to read the page. Empty: everybody may read it.
     pub(crate) reads: &'static [Method],
-    /// The methods of which one is needed to send its form. None: everybody may.
+    /// The methods of which a person needs at least one to send the form. Empty: everybody may send it.
     pub(crate) changes: &'static [Method],
     /// The handlers.
     pub(crate) handlers: MethodRouter<Console>,
 }
 
 impl Route {
-    /// A page without a form.
+    /// Returns the route of a page without a form.
     pub(crate) fn page(
         path: &'static str,
         reads: &'static [Method],
@@ -27,7 +27,7 @@ impl Route {
         Self { path, reads, changes: &[], handlers }
     }
 
-    /// A page with a form that is sent to the same path, or a form alone.
+    /// Returns the route of a page with a form that is sent to the same path, or of a form alone.
     pub(crate) fn form(
         path: &'static str,
         reads: &'static [Method],

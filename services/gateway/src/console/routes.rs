@@ -1,5 +1,5 @@
-//! Every page with its handlers and with the methods of the services that it is of. One of them has to be open to the person's roles, or the page does
-//! not exist for that person.
+//! Every page with its handlers and with the service methods that grant access to it. A person whose roles allow none of the methods gets
+//! the answer for a page that does not exist.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -12,37 +12,37 @@ use crate::console::pages;
 use crate::console::route::Route;
 use crate::console::state::Console;
 
-/// What a path of the console is of.
+/// A path of the console with the service methods that grant access to it.
 #[derive(Debug, Clone, Copy)]
 pub struct ConsoleRoute {
-    /// The whole path, as axum matches it.
+    /// The whole path, in axum's syntax.
     pub path: &'static str,
-    /// The methods of which one is needed to read the page. None: everybody may.
+    /// The methods of which a person needs at least one to read the page. Empty: everybody may read it.
     pub reads: &'static [Method],
-    /// The methods of which one is needed to send its form. None: everybody may.
+    /// The methods of which a person needs at least one to send the form. Empty: everybody may send it.
     pub changes: &'static [Method],
 }
 
-/// Every path of the console, for tests that try each of them.
+/// Returns every path of the console, for tests that try each of them.
 #[must_use]
 pub fn console_routes() -> Vec<ConsoleRoute> {
     let described = |Route { path, reads, changes, .. }: Route| ConsoleRoute { path, reads, changes };
     pages::all().into_iter().map(described).collect()
 }
 
-/// The methods for reading and for changing, by path.
+/// The methods to read and to change, keyed by path.
 type Rights = HashMap<&'static str, (&'static [Method], &'static [Method])>;
 
 static RIGHTS: LazyLock<Rights> = LazyLock::new(|| {
     pages::all().into_iter().map(|route| (route.path, (route.reads, route.changes))).collect()
 });
 
-/// The methods of which one is needed for a path; `None` where it is no page.
+/// Returns the methods of which a person needs at least one for a path; `None` if the path is no page.
 pub(crate) fn rights(path: &str, reads: bool) -> Option<&'static [Method]> {
     RIGHTS.get(path).map(|(read, change)| if reads { *read } else { *change })
 }
 
-/// The router of all pages, with the answer to what is no page.
+/// Returns the router of all pages, with the answer for unknown paths.
 pub(crate) fn router() -> Router<Console> {
     let routed = pages::all().into_iter().fold(Router::new(), |router, Route { path, handlers, .. }| {
         router.route(path, handlers.fallback(not_there))

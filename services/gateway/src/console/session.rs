@@ -1,8 +1,8 @@
-//! Sessions: a sealed cookie that holds the credential of a person who has signed in. The server stores no session.
+//! Sessions: a sealed cookie that holds the credential of a signed-in person. The server stores no session.
 //!
-//! The cookie is encrypted and authenticated (ChaCha20-Poly1305, RFC 8439) with a key derived (HKDF, RFC 5869) from the configured one, or from a random
-//! one that ends with the process. It holds a random id, the credential and the end of the session. Signing in and signing out make a
-//! new id, so that an id from before is worth nothing. The token against cross-site requests is an HMAC of the id.
+//! The cookie is encrypted and authenticated (ChaCha20-Poly1305, RFC 8439). Its key is derived (HKDF, RFC 5869) from the configured
+//! secret, or from a random one that is lost when the process ends. The cookie holds a random id, the credential and the end of the
+//! session. Sign-in and sign-out create a new id, so an old id is worthless. The CSRF token is an HMAC of the id.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use vigie_clients::Bearer;
 use vigie_model::UnixMillis;
 use zeroize::Zeroizing;
 
-/// The longest cookie that browsers keep is 4,096 bytes with its name and attributes (RFC 6265, 6.1).
+/// The longest value of the cookie, in bytes. Browsers keep at most 4,096 bytes, with the name and the attributes (RFC 6265, section 6.1).
 const COOKIE_BYTES_MAX: usize = 3_900;
 /// The cookie's name over TLS. Browsers refuse the prefix `__Host-` without `Secure` and `Path=/`, or with a domain.
 const NAME_SECURE: &str = "__Host-vigie-session";
 /// The cookie's name without TLS.
 const NAME: &str = "vigie-session";
 
-/// What the cookie of a session is sealed for.
+/// The purpose under which the cookie of a session is sealed.
 const SESSION: &[u8] = b"session";
 
 /// The keys and rules of sessions.
@@ -35,12 +35,12 @@ pub(crate) struct Sessions {
     lifetime: Duration,
 }
 
-/// How a person has signed in.
+/// The way in which a person has signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum SignedInBy {
     /// By an API key.
     ApiKey,
-    /// At an identity provider, by a token of it.
+    /// At an identity provider, by one of its tokens.
     Provider,
 }
 
@@ -48,7 +48,7 @@ pub(crate) enum SignedInBy {
 #[derive(Clone)]
 pub(crate) struct SignedIn {
     credential: Zeroizing<String>,
-    /// How.
+    /// The way in which the person has signed in.
     pub(crate) by: SignedInBy,
     /// The end of the session.
     pub(crate) until: UnixMillis,
@@ -62,16 +62,16 @@ pub(crate) struct Session {
     pub(crate) signed_in: Option<SignedIn>,
 }
 
-/// The session of a request, and whether the browser has it already. An extension of each request of the console.
+/// The session of a request, and whether the browser has its cookie. An extension of each request to the console.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrived {
     /// The session.
     pub(crate) session: Session,
-    /// Whether the answer has to set the cookie.
+    /// Whether the answer must set the cookie.
     pub(crate) is_new: bool,
 }
 
-/// A session as its cookie holds it.
+/// The content of a session's cookie.
 #[derive(Serialize, Deserialize)]
 struct Held<'a> {
     id: [u8; 16],
@@ -89,19 +89,19 @@ impl std::fmt::Debug for SignedIn {
 }
 
 impl SignedIn {
-    /// A person with this credential, until then.
+    /// A person with this credential, signed in until this time.
     pub(crate) fn new(credential: Zeroizing<String>, by: SignedInBy, until: UnixMillis) -> Self {
         Self { credential, by, until }
     }
 
-    /// The credential for calls. A credential was checked before it was sealed, so `None` means that its format has changed since.
+    /// Returns the credential for calls. `None` means that the format of credentials has changed: each was checked before it was sealed.
     pub(crate) fn bearer(&self) -> Option<Bearer> {
         Bearer::new(&self.credential, "the session").ok()
     }
 }
 
 impl Session {
-    /// A session with a new id.
+    /// Returns a session with a new id.
     pub(crate) fn new(signed_in: Option<SignedIn>) -> Self {
         Self { id: rand::random(), signed_in }
     }
@@ -116,11 +116,11 @@ impl hkdf::KeyType for KeyLength {
 }
 
 impl Sessions {
-    /// Sessions under this secret of at least 32 bytes. `is_secure`: browsers reach the console by HTTPS alone.
+    /// Returns sessions under this secret of at least 32 bytes. `is_secure`: browsers reach the console by HTTPS only.
     ///
     /// # Panics
     ///
-    /// Never: the lengths fit the algorithms.
+    /// Never: the lengths are valid for the algorithms.
     #[expect(clippy::expect_used, reason = "lengths are those of the algorithms")]
     pub(crate) fn new(secret: &[u8], is_secure: bool, lifetime: Duration) -> Self {
         let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"vigie console").extract(secret);
@@ -140,17 +140,17 @@ impl Sessions {
         }
     }
 
-    /// How long a session lasts at most.
+    /// Returns the longest lifetime of a session.
     pub(crate) const fn lifetime(&self) -> Duration {
         self.lifetime
     }
 
-    /// Whether cookies travel by HTTPS alone.
+    /// Returns whether cookies are sent over HTTPS only.
     pub(crate) const fn is_secure(&self) -> bool {
         self.is_secure
     }
 
-    /// The session of a request: that of its cookie, or a new one.
+    /// Returns the session in the cookie of a request, or a new session.
     pub(crate) fn of(&self, headers: &HeaderMap, now: UnixMillis) -> Arrived {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs =
@@ -164,7 +164,7 @@ impl Sessions {
         }
     }
 
-    /// The header that makes a browser keep a session until it is closed, or the session ends.
+    /// Returns the header that sets the cookie. The browser keeps it until the browser is closed or the session ends.
     pub(crate) fn cookie(&self, session: &Session) -> Result<HeaderValue, TooLong> {
         let value = self.seal(session);
         let secure = if self.is_secure { "; Secure" } else { "" };
@@ -175,18 +175,18 @@ impl Sessions {
         HeaderValue::from_str(&cookie).map_err(|_| TooLong)
     }
 
-    /// The token that requests of this session carry when they change something.
+    /// Returns the CSRF token of this session, which every request that changes something carries.
     pub(crate) fn csrf_token(&self, session: &Session) -> String {
         BASE64URL_NOPAD.encode(hmac::sign(&self.csrf, &session.id).as_ref())
     }
 
-    /// Whether a token is that of the session. Takes the same time whichever byte differs.
+    /// Returns whether a CSRF token belongs to the session. Compares in constant time.
     pub(crate) fn is_csrf_token(&self, session: &Session, token: &str) -> bool {
         let Ok(tag) = BASE64URL_NOPAD.decode(token.as_bytes()) else { return false };
         hmac::verify(&self.csrf, &session.id, &tag).is_ok()
     }
 
-    /// Encrypts a session as the value of a cookie.
+    /// Encrypts a session as the value of its cookie.
     fn seal(&self, session: &Session) -> String {
         let signed_in = session.signed_in.as_ref();
         let held = Held {
@@ -196,7 +196,7 @@ impl Sessions {
         self.seal_for(SESSION, serde_json::to_vec(&held).unwrap_or_default())
     }
 
-    /// Encrypts what a cookie of another purpose holds. A cookie opens for its own purpose alone.
+    /// Encrypts the content of a cookie under a purpose. The value cannot be opened under another purpose.
     pub(crate) fn seal_for(&self, purpose: &[u8], mut bytes: Vec<u8>) -> String {
         let nonce: [u8; NONCE_LEN] = rand::random();
         let (aad, unique) = (Aad::from(purpose), Nonce::assume_unique_for_key(nonce));
@@ -205,7 +205,7 @@ impl Sessions {
         BASE64URL_NOPAD.encode(&[&nonce[..], &bytes].concat())
     }
 
-    /// What was sealed for this purpose.
+    /// Decrypts a value that was sealed under this purpose; `None` if it is not valid.
     pub(crate) fn open_for(&self, purpose: &[u8], value: &str) -> Option<Zeroizing<Vec<u8>>> {
         let mut bytes = Zeroizing::new(BASE64URL_NOPAD.decode(value.as_bytes()).ok()?);
         let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;
@@ -243,7 +243,7 @@ mod tests {
         SignedIn::new(Zeroizing::new(text.to_owned()), SignedInBy::Provider, UnixMillis(until))
     }
 
-    /// The request of a browser that was sent this cookie.
+    /// The headers of a browser that received this cookie.
     fn browser(cookie: &HeaderValue) -> HeaderMap {
         let pair = cookie.to_str().unwrap().split(';').next().unwrap();
         HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(&format!("other=1; {pair}")).unwrap())])
@@ -279,7 +279,7 @@ mod tests {
             let mut changed = text.as_bytes().to_vec();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
             let changed = HeaderValue::from_bytes(&changed).unwrap();
-            // The last digit of the encoding has bits that mean nothing, which the decoder refuses as well.
+            // The last digit of the encoding has unused bits. The decoder refuses other values of them too.
             assert!(ours.of(&browser(&changed), NOW).is_new, "byte {at}");
         }
         for wrong in ["", "x", "AAAA", "=", "é"] {

@@ -1,4 +1,4 @@
-//! What the pages share.
+//! The state that all pages share.
 
 use std::sync::Arc;
 
@@ -12,25 +12,25 @@ use crate::entry::credential::Admission;
 use crate::media::bodies::Bodies;
 use crate::media::fetching::Fetcher;
 
-/// What the pages share. A clone is a handle of the same.
+/// The state that all pages share. Clones share the same state.
 #[derive(Debug, Clone)]
 pub(crate) struct Console {
     /// Keys of session cookies.
     pub(crate) sessions: Arc<Sessions>,
-    /// Where people sign in by OpenID Connect; `None` where that is nowhere.
+    /// The identity provider; `None` if none is configured.
     pub(crate) provider: Option<Arc<Provider>>,
-    /// The URL by which browsers reach the gateway, where one is configured.
+    /// The URL by which browsers reach the gateway, if one is configured.
     pub(crate) public_url: Option<Arc<str>>,
     /// Checks of credentials that a person enters.
     pub(crate) admission: Arc<Admission>,
     /// The state of the cluster.
     pub(crate) cluster: Cluster,
-    /// The coordinators, which describe replicas; `None` where none is configured.
+    /// The client of the coordinators, which describe replicas; `None` if none is configured.
     pub(crate) coordinator: Option<CoordinatorClient>,
-    /// How bodies are read.
+    /// The reader of request bodies, with its limits.
     pub(crate) bodies: Bodies,
-    /// How URLs are fetched.
+    /// The fetcher of URLs, with its limits.
     pub(crate) fetcher: Fetcher,
-    /// The present time.
+    /// The wall clock.
     pub(crate) clock: WallClock,
 }

@@ -1,7 +1,8 @@
-//! Texts of pages, by language, from the files in `text/`. A text's key is the name of its file and its path in the file: `check.known.title`.
+//! Texts of pages, by language, from the files in `text/`. The key of a text is the file name and the path in the file:
+//! `check.known.title`.
 //!
-//! A file of each language has the same keys, and a text of each language the same `{names}`: a test compares them, and finds the keys that
-//! pages use and no file has, and those that no page uses.
+//! The files of all languages have the same keys, and the same `{names}` in each text. A test compares them, and reports keys that pages
+//! use and no file has, and keys that no page uses.
 
 use std::collections::HashMap;
 use std::fmt::{Display, Write as _};
@@ -57,7 +58,7 @@ texts!(
 
 static TEXTS: LazyLock<[HashMap<String, String>; 2]> = LazyLock::new(|| [0, 1].map(read));
 
-/// The texts of a language. A test parses every file, so that none is left out here.
+/// Parses the texts of a language. A test parses every file, so no file is skipped at run time.
 fn read(language: usize) -> HashMap<String, String> {
     let mut texts = HashMap::new();
     for (name, files) in FILES {
@@ -86,7 +87,7 @@ impl Language {
     /// All languages.
     pub(crate) const ALL: [Self; 2] = [Self::English, Self::French];
 
-    /// The code (ISO 639-1).
+    /// Returns the language code (ISO 639-1).
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -94,7 +95,7 @@ impl Language {
         }
     }
 
-    /// The name, in the language itself.
+    /// Returns the name of the language, in the language itself.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::English => "English",
@@ -102,12 +103,12 @@ impl Language {
         }
     }
 
-    /// The language of this code.
+    /// Returns the language with this code.
     pub(crate) fn of_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|language| language.code() == code)
     }
 
-    /// The language of a request: the one that the person has chosen, or the first that the browser accepts and the console has.
+    /// Returns the language of a request: the chosen one, or the one that the browser prefers among those of the console.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs =
@@ -118,7 +119,7 @@ impl Language {
             .unwrap_or(Self::English)
     }
 
-    /// The text of a key; the key itself where no file has it.
+    /// Returns the text of a key; the key itself if no file has it.
     pub(crate) fn text(self, key: &str) -> &'static str {
         let texts: &'static HashMap<String, String> = &TEXTS[self as usize];
         match texts.get(key) {
@@ -130,12 +131,12 @@ impl Language {
         }
     }
 
-    /// Whether a file has the key.
+    /// Returns whether a file has the key.
     pub(crate) fn has(self, key: &str) -> bool {
         TEXTS[self as usize].contains_key(key)
     }
 
-    /// The text of a key, with values in the place of `{name}`.
+    /// Returns the text of a key, with each `{name}` replaced by its value.
     pub(crate) fn fill(self, key: &str, values: &[(&str, &dyn Display)]) -> String {
         let mut rest = self.text(key);
         let mut filled = String::with_capacity(rest.len() + 32);
@@ -154,15 +155,15 @@ impl Language {
         filled
     }
 
-    /// The text for a number of things: of `key.one` or `key.other`, with the number in the place of `{count}`.
+    /// Returns the text for a count: `key.one` or `key.other`, with `{count}` replaced by the number.
     pub(crate) fn count(self, key: &str, count: u64) -> String {
-        // French counts nothing as one thing.
+        // French uses the singular for zero.
         let is_one = count == 1 || count == 0 && self == Self::French;
         let key = format!("{key}.{}", if is_one { "one" } else { "other" });
         self.fill(&key, &[("count", &self.number(count))])
     }
 
-    /// A number with its thousands apart.
+    /// Formats a number with thousands separators.
     pub(crate) fn number(self, number: u64) -> String {
         let digits = number.to_string();
         let gap = match self {
@@ -180,7 +181,7 @@ impl Language {
     }
 }
 
-/// The language with the greatest weight in an `Accept-Language` (RFC 9110, 12.5.4) that the console has.
+/// Returns the language with the greatest weight in an `Accept-Language` header (RFC 9110, section 12.5.4) that the console has.
 fn accepted(header: &str) -> Option<Language> {
     let mut best: Option<(f32, Language)> = None;
     for one in header.split(',').take(32) {

@@ -1,7 +1,7 @@
-//! Where a request came from.
+//! The address of a request's client.
 
 use std::net::IpAddr;
 
-/// The address that a request came from. An extension of each request.
+/// The client address of a request. An extension of each request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ClientAddress(pub(crate) Option<IpAddr>);

@@ -1,7 +1,7 @@
 //! The credential of a request: an API key or a token as `Authorization: Bearer`.
 //!
-//! A wrong one is refused here, so that failed attempts count against the host that makes them and not against the gateway. What the caller
-//! may do is decided by the services, which get the credential with each call.
+//! The gateway refuses an invalid credential itself, so that failed attempts count against the client's host and not against the gateway.
+//! The services, which get the credential with each call, decide what the caller may do.
 
 use data_encoding::BASE64;
 use http::{HeaderMap, Request, StatusCode, Uri, header};
@@ -15,13 +15,13 @@ use zeroize::Zeroizing;
 
 use crate::problem::Problem;
 
-/// How an API key begins.
+/// The prefix of an API key.
 const PREFIX: &str = "vgk_";
 
-/// A method that anybody may call who proves to be somebody, by which a credential is checked.
+/// The method under which a credential is checked. Every principal may call it.
 const CHECKED_BY: &str = "/vigie.consortium.v1.ConsortiumService/WhoAmI";
 
-/// The credential of a request, if it carries one.
+/// Returns the credential of a request, if it carries one.
 pub(super) fn of(headers: &HeaderMap) -> Result<Option<Bearer>, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -38,8 +38,8 @@ pub(super) fn of(headers: &HeaderMap) -> Result<Option<Bearer>, Problem> {
     Bearer::new(credential.trim(), "the request").map(Some).map_err(|_| wrong())
 }
 
-/// The credential of a follower of a feed, in the place where clients of its programme have one. What is no API key of ours counts
-/// as none.
+/// Returns the credential of a feed's follower, from the header or parameter that clients of the programme use. A value that is no API key
+/// of this project counts as none.
 pub(super) fn of_follower(uri: &Uri, headers: &HeaderMap) -> Option<Bearer> {
     let key =
         |text: &str| text.starts_with(PREFIX).then(|| Bearer::new(text.trim(), "the request").ok()).flatten();
@@ -69,20 +69,21 @@ impl Admission {
         Self(access)
     }
 
-    /// Refuses a wrong credential, and with members none at all: a gateway fetches and hashes before it asks a service.
+    /// Refuses an invalid credential and, in a deployment with members, a missing one. The check is made here, since a gateway fetches and
+    /// hashes before it calls a service.
     pub(crate) async fn check(&self, bearer: Option<&Bearer>, origin: &Origin) -> Result<(), Problem> {
         let (mut call, ()) = Request::new(()).into_parts();
         call.uri = http::Uri::from_static(CHECKED_BY);
         if let Some(bearer) = bearer {
             bearer.write(&mut call.headers);
         }
-        // The certificate of a connection to the gateway is none of the caller's calls.
+        // The client certificate of the connection to the gateway is not a credential for the caller's calls.
         let origin = Origin { certificate_name: None, ..origin.clone() };
         let Err(status) = self.0.admit(&mut call, origin).await else { return Ok(()) };
         let is_of_caller =
             matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied | Code::ResourceExhausted);
         if !is_of_caller {
-            // Nothing is said of the credential: the directory of members is not there.
+            // The directory of members is not available, so the answer does not mention the credential.
             return Err(Problem::busy(status.message()));
         }
         let problem = Problem::of_code(status.code(), status.message());

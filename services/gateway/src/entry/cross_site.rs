@@ -1,10 +1,10 @@
-//! Keeps web pages from driving a gateway that asks for no credential.
+//! Protects a gateway that asks for no credential against requests by other sites' web pages.
 //!
-//! A browser sends requests that a page asks for to any address that it reaches, those of this machine too. Three headers that no page
-//! can forge tell them apart: `Host` has the name by which the browser was led here (a name that a page's owner controls, after DNS
-//! rebinding), `Origin` the page that asks, and `Sec-Fetch-Site` how far the two are apart (W3C Fetch Metadata).
-//! Requests with a credential in a header need no such check: no page can add that header without being asked first (CORS), and the gateway
-//! grants that to nobody.
+//! A web page can make a browser send requests to any address that the browser reaches, including this machine. Three headers that no page
+//! can forge reveal these requests. `Host` is the name by which the browser found the gateway (after DNS rebinding, a name that the page's
+//! owner controls). `Origin` is the site of the page. `Sec-Fetch-Site` is the relation of that site to the gateway (W3C Fetch Metadata).
+//! Requests with a credential in a header need no such check: a page can add that header only after a CORS preflight request, which the
+//! gateway never allows.
 
 use std::net::IpAddr;
 
@@ -12,24 +12,24 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
 use crate::problem::Problem;
 
-/// The names by which the gateway may be addressed.
+/// The names by which clients may address the gateway.
 #[derive(Debug, Clone)]
 pub(crate) struct Hosts(Vec<String>);
 
-/// How far the asking page is from the gateway.
+/// The header with the relation of the page's site to the gateway.
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
-/// Whether a person goes to the page, or a script asks for it.
+/// The header that separates navigation from requests by a script.
 const SEC_FETCH_MODE: &str = "sec-fetch-mode";
-/// Whether the answer is shown as a page.
+/// The header that names the use of the answer, such as a document.
 const SEC_FETCH_DEST: &str = "sec-fetch-dest";
 
 impl Hosts {
-    /// `localhost`, every IP address, and these names, with or without a port.
+    /// Accepts `localhost`, every IP address, and these names, with or without a port.
     pub(crate) fn new(hosts: &[String]) -> Self {
         Self(hosts.iter().map(|host| host.to_ascii_lowercase()).collect())
     }
 
-    /// Refuses a request that a page of another site may have asked for.
+    /// Refuses a request that another site's page may have caused.
     pub(super) fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
         let forbidden = |why: &str| Problem::new(StatusCode::FORBIDDEN, why.to_owned());
         let host = one(headers, &header::HOST).ok_or_else(|| Problem::bad("the request names no host"))?;
@@ -45,15 +45,15 @@ impl Hosts {
         }
         match headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
             None | Some(b"same-origin") => Ok(()),
-            // A person has typed the address, or opened a bookmark.
+            // The person has typed the address or opened a bookmark.
             Some(b"none") if matches!(*method, Method::GET | Method::HEAD) => Ok(()),
             Some(_) => Err(forbidden("a page of another site may not use this server")),
         }
     }
 
-    /// Refuses a request for a page of the console that a page of another site may have asked for. A link from elsewhere may lead to a page,
-    /// since reading one changes nothing and no other site sees the answer. `has_session`: the request carries a session's cookie, which a browser
-    /// sends to the name alone by which it got the cookie, so that every name may be used.
+    /// Refuses a request to the console that another site's page may have caused. A link from another site may lead to a page, since a
+    /// read changes nothing and the other site cannot see the answer. `has_session`: the request carries a session's cookie. A browser
+    /// sends the cookie only to the name that set it, so every host name is allowed then.
     pub(super) fn check_page(
         &self,
         method: &Method,
@@ -93,7 +93,7 @@ fn one<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Option<&'h str>
     values.next().is_none().then_some(value)
 }
 
-/// Whether a browser says that a page of this server asks, or a person has typed the address.
+/// Returns whether the browser reports a page of this server, or a typed address, as the source of the request.
 fn is_of_same_site(headers: &HeaderMap) -> bool {
     let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
     let Some(host) = one(headers, &header::HOST) else { return false };
@@ -104,7 +104,7 @@ fn is_of_same_site(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether a page of this origin is of this host.
+/// Returns whether an origin has this host.
 fn is_of(origin: &str, host: &str) -> bool {
     let Ok(origin) = origin.parse::<Uri>() else { return false };
     let Some(authority) = origin.authority() else { return false };
@@ -145,7 +145,7 @@ mod tests {
         let with = |host, rest: &[(&'static str, &'static str)]| [&[host], rest].concat();
         check_page(&with(ours, &link), Method::GET, false, true);
         check_page(&with(named, &link), Method::GET, true, true);
-        // A name that a page's owner controls leads a browser here without a session.
+        // A name that the page's owner controls sends a browser here without a session.
         check_page(&with(evil, &link), Method::GET, false, false);
         for has_session in [false, true] {
             check_page(&with(ours, &link), Method::POST, has_session, false);

@@ -1,21 +1,21 @@
-//! Doubled slashes. Leading ones count as one, as HMA takes them: a client's base URL may end in a slash. Inner ones lead elsewhere.
+//! Doubled slashes. Leading ones count as one, as in HMA: a client's base URL may end in a slash. Inner ones cause a redirect.
 
 use axum::response::{IntoResponse as _, Response};
 use http::uri::{PathAndQuery, Uri};
 use http::{StatusCode, header};
 
-/// How the slashes of a path are.
+/// The result of the check of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Slashes {
-    /// None is doubled.
+    /// No slash is doubled.
     Fit,
-    /// The path began with several.
+    /// The path began with several slashes. Holds the URI with one.
     Leading(Uri),
-    /// There are several within; the path without them.
+    /// The path has doubled slashes inside. Holds the path without them.
     Inner(String),
 }
 
-/// Looks at the path of a request.
+/// Checks the path of a request.
 pub(super) fn of(uri: &Uri) -> Slashes {
     let path = uri.path();
     if !path.contains("//") {
@@ -32,7 +32,7 @@ pub(super) fn of(uri: &Uri) -> Slashes {
     fit.map_or(Slashes::Fit, |fit| Slashes::Leading(Uri::from(fit)))
 }
 
-/// Sends a client to the path without doubled slashes, with the same method.
+/// Redirects a client to the path without doubled slashes, with the same method.
 pub(super) fn moved(location: &str) -> Response {
     (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response()
 }

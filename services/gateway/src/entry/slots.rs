@@ -1,4 +1,4 @@
-//! How many requests are worked on at once, in all and of one client.
+//! The limit of concurrent requests, for the gateway and for each client.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use vigie_serving::host;
 
 use crate::problem::Problem;
 
-/// The slots of a gateway. A clone is a handle of the same.
+/// The slots of a gateway. Clones share the same slots.
 #[derive(Debug, Clone)]
 pub(crate) struct Slots {
     max: usize,
@@ -18,11 +18,11 @@ pub(crate) struct Slots {
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
-    /// By host.
+    /// The number of taken slots, keyed by client host.
     of_clients: HashMap<IpAddr, usize>,
 }
 
-/// A slot, until this is dropped.
+/// A taken slot. Drop releases it.
 #[derive(Debug)]
 pub(super) struct Slot {
     of: Slots,
@@ -34,7 +34,7 @@ impl Slots {
         Self { max, taken: Arc::default() }
     }
 
-    /// Takes a slot for a client, which gets three quarters of them at most.
+    /// Takes a slot for a client. One client gets at most three quarters of all slots.
     pub(super) fn enter(&self, client: Option<IpAddr>) -> Result<Slot, Problem> {
         let client = client.map(host);
         let mut taken = self.taken();

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use vigie_credentials::{CredentialsConfig, IssuerConfig, is_safe_address};
 use zeroize::Zeroizing;
 
-/// The longest issuer and client id, in bytes.
+/// The longest issuer and the longest client id, in bytes.
 const TEXT_BYTES_MAX: usize = 1_024;
-/// The longest secret of a client, in bytes.
+/// The longest client secret, in bytes.
 const SECRET_BYTES_MAX: usize = 1_024;
-/// The most scopes.
+/// The most scopes in a request to the provider.
 const SCOPES_MAX: usize = 16;
 /// The longest scope, in bytes.
 const SCOPE_BYTES_MAX: usize = 256;
@@ -38,16 +38,16 @@ pub struct OidcConfig {
 }
 
 impl OidcConfig {
-    /// The issuer and the client id, where people sign in at a provider.
+    /// Returns the issuer and the client id if a provider is configured.
     pub(crate) fn provider(&self) -> Option<(&str, &str)> {
         Some((self.issuer.as_deref()?, self.client_id.as_deref()?))
     }
 
-    /// The secret of the file.
+    /// Reads the client secret from its file.
     ///
     /// # Errors
     ///
-    /// The fault of the file, beginning with its key.
+    /// Returns the fault of the file, prefixed with its configuration key.
     pub(crate) fn client_secret(&self) -> Result<Option<Zeroizing<String>>, String> {
         let Some(path) = &self.client_secret_file else { return Ok(None) };
         let cannot = |why: String| format!("client_secret_file: {} {why}", path.display());
@@ -60,14 +60,14 @@ impl OidcConfig {
         if is_fit { Ok(Some(secret)) } else { Err(cannot(fault)) }
     }
 
-    /// The entry of this provider among those whose tokens are taken.
+    /// Returns the entry of this provider among the issuers whose tokens the gateway accepts.
     pub(crate) fn issuer_in<'c>(&self, credentials: &'c CredentialsConfig) -> Option<&'c IssuerConfig> {
         let issuer = self.issuer.as_deref()?;
         credentials.issuers.iter().find(|known| known.issuer == issuer)
     }
 
-    /// Every fault of the values, each beginning with its key. Reads the file. `credentials`: whose tokens are taken. `public_url`: by which
-    /// browsers come back from the provider.
+    /// Returns every fault of the values, each prefixed with its configuration key. Reads the file. `credentials`: the issuers whose
+    /// tokens the gateway accepts. `public_url`: the URL to which the provider sends browsers back.
     pub(crate) fn faults(&self, credentials: &CredentialsConfig, public_url: Option<&str>) -> Vec<String> {
         let mut faults = Vec::new();
         let mut check = |holds: bool, fault: String| {
@@ -105,7 +105,7 @@ impl OidcConfig {
         }
         check(self.scopes.len() <= SCOPES_MAX, format!("scopes: there may be at most {SCOPES_MAX}"));
         for scope in &self.scopes {
-            // RFC 6749, 3.3.
+            // The syntax of a scope: RFC 6749, section 3.3.
             let is_scope = (1..=SCOPE_BYTES_MAX).contains(&scope.len())
                 && scope.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
             check(is_scope, format!("scopes: {scope:?} is no scope"));

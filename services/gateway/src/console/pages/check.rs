@@ -1,8 +1,8 @@
-//! Check: whether content is known, as a person reads it.
+//! The check page: whether content is known.
 //!
-//! Pictures, videos, hashes and a URL are sent by one form and answered on the page that it leads to, each by itself. Nothing of them is kept: the
-//! answer is gone when the person leaves the page. With JavaScript (`checking.js`) the answer comes into the page that has the form, beside the
-//! pictures that only the browser holds.
+//! A single form sends pictures, videos, hashes and a URL. The page that answers has a separate result for each. The server keeps none of
+//! it: the results are lost when the person leaves the page. With JavaScript (`checking.js`) the results appear on the page that has the
+//! form, beside the pictures, which only the browser holds.
 
 mod kind;
 mod entered;
@@ -30,18 +30,18 @@ use crate::media::fetching::Fetched;
 
 /// The path of the page.
 const PATH: &str = "/console/check";
-/// Who may check.
+/// The methods that a person must be allowed to call to check content.
 pub(crate) const RIGHTS: &[Method] = &[Method::Match];
-/// The most files of a form.
+/// The most files in a form.
 const FILES_MAX: usize = 16;
-/// The longest text of hashes that stands in the form again, in bytes.
+/// The longest text of hashes that the form shows again, in bytes.
 const SHOWN_AGAIN_MAX: usize = 16 << 10;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![Route::form(PATH, RIGHTS, RIGHTS, get(show).post(check))]
 }
 
-/// The form for pictures, videos and hashes, with the place where answers come; nothing for a person who may not check.
+/// Renders the form for pictures, videos and hashes, with the element that receives the results; empty for a person who may not check.
 pub(crate) fn form(visit: &Visit) -> Markup {
     html! {
         @if visit.may_any(RIGHTS) {
@@ -51,7 +51,7 @@ pub(crate) fn form(visit: &Visit) -> Markup {
     }
 }
 
-/// What the fields of the form hold, and what is wrong with it.
+/// The values of the form's fields, and their faults.
 #[derive(Debug, Default)]
 struct Filled<'a> {
     hashes: &'a str,
@@ -62,7 +62,7 @@ struct Filled<'a> {
 }
 
 impl Filled<'_> {
-    /// Whether something is wrong.
+    /// Returns whether the form has a fault.
     fn is_wrong(&self) -> bool {
         [&self.files_fault, &self.hashes_fault, &self.url_fault].iter().any(|fault| !fault.is_empty())
     }
@@ -84,10 +84,10 @@ fn page(visit: &Visit, console: &Console, filled: &Filled<'_>, answers: Markup) 
     Page::new(visit.t("check.title"), main)
 }
 
-/// The form. `fetches`: whether a URL can be given.
+/// Renders the form. `fetches`: whether the gateway can fetch a URL.
 fn fields(visit: &Visit, filled: &Filled<'_>, fetches: bool) -> Markup {
     let hashes = if filled.hashes.len() > SHOWN_AGAIN_MAX { "" } else { filled.hashes };
-    // Parts of the form that an answer renews, of those that the page has.
+    // The ids of the elements that an answer replaces, as far as the page has them.
     let renewed = match fetches {
         true => "#check-files-fault,#check-hashes,#check-url",
         false => "#check-files-fault,#check-hashes",
@@ -139,7 +139,7 @@ fn fields(visit: &Visit, filled: &Filled<'_>, fetches: bool) -> Markup {
     }
 }
 
-/// Checks what the form has, and changes nothing.
+/// Checks the content of the form. Changes nothing.
 async fn check(visit: Visit, State(console): State<Console>, posted: Posted) -> Result<Page, Failed> {
     let files: Vec<_> = posted.chosen("files").collect();
     let mut filled = Filled { hashes: posted.field("hashes"), url: posted.field("url"), ..Filled::default() };

@@ -1,6 +1,6 @@
-//! Health, in plain words: whether the whole list is searched and how fresh that is, and what stands behind it in numbers.
+//! The health page: whether all shards are searched, how fresh they are, and the numbers behind both.
 //!
-//! What answers is said; so is what does not. A page of health that needs the bank would be away when it is needed.
+//! The page shows which services answer and which do not. It does not depend on the bank, since it is needed most while the bank is down.
 
 mod away;
 mod sentence;
@@ -57,7 +57,7 @@ async fn show(visit: Visit, State(console): State<Console>) -> Page {
     Page::new(visit.t("health.title"), main)
 }
 
-/// How far the bank's log has come, and what is in it.
+/// Renders the position of the bank's log and the bank's contents.
 fn bank(visit: &Visit, head: Result<LogHead, Problem>) -> Markup {
     let number = |number: u64| html! { (visit.language.number(number)) };
     let body = match head {
@@ -73,7 +73,7 @@ fn bank(visit: &Visit, head: Result<LogHead, Problem>) -> Markup {
     parts::section(visit.t("health.bank.title"), body)
 }
 
-/// What is decoded, and how processes that decode are kept from doing harm.
+/// Renders whether videos are decoded, the version of FFmpeg, and the sandbox of the decoding processes.
 fn decoder(visit: &Visit, decoding: Result<Decoding, Problem>) -> Markup {
     let body = match decoding {
         Ok(Decoding { no_videos, ffmpeg, protection }) => {
@@ -102,7 +102,7 @@ fn decoder(visit: &Visit, decoding: Result<Decoding, Problem>) -> Markup {
     parts::section(visit.t("health.decoder.title"), body)
 }
 
-/// The version of this program, and where its numbers are.
+/// Renders the version of this program, and the paths of its metrics and probes.
 fn program(visit: &Visit) -> Markup {
     html! {
         (parts::facts([(visit.t("health.program.version"), html! { (env!("CARGO_PKG_VERSION")) })]))

@@ -1,6 +1,6 @@
-//! Review: what waits for a decision of a person, in a queue of kinds, each thing with a page on which keys decide.
+//! The review pages: a queue of open tasks with a tab for each kind, and a page for each task, with keyboard shortcuts to decide.
 //!
-//! Content is only what the person's own browser holds: a picture that is chosen there is shown there, and never sent.
+//! Only the person's own browser has the content: a picture that is chosen there is shown there, and never sent.
 
 mod calls;
 mod settings;
@@ -21,7 +21,7 @@ use vigie_consortium::rights::Method;
 
 use crate::console::route::Route;
 
-/// The methods of which one is needed to see the queue.
+/// The methods of which a person needs at least one to see the queue.
 const QUEUE: &[Method] = &[Method::ListDecisions, Method::ListDisputes, Method::ListMemberHolds];
 
 pub(crate) fn routes() -> Vec<Route> {

@@ -1,4 +1,4 @@
-//! Signing in by an API key or at an identity provider, and signing out.
+//! Sign-in by an API key or at an identity provider, and sign-out.
 
 mod shown;
 mod by_key;

@@ -1,4 +1,4 @@
-//! The first page: what waits for the person, and how the cluster is. Also the choice of a language.
+//! The first page: the open tasks of the person, and the state of the cluster. Also the choice of a language.
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -37,7 +37,7 @@ async fn show(visit: Visit, State(console): State<Console>) -> Page {
     Page::new(visit.t("start.title"), main)
 }
 
-/// What waits for a decision, each kind with its count.
+/// Renders the open tasks, with a count for each kind.
 fn waiting_cards(visit: &Visit, waits: &[Waiting]) -> Markup {
     html! {
         ul.counts {
@@ -52,7 +52,7 @@ fn waiting_cards(visit: &Visit, waits: &[Waiting]) -> Markup {
     }
 }
 
-/// Keeps a language in a cookie of the browser for a year.
+/// Stores the chosen language in a cookie for a year.
 async fn choose_language(posted: Posted) -> Result<Response, Failed> {
     let language = Language::of_code(posted.field("language"));
     let language = language.ok_or_else(|| Problem::field("language", "is en or fr"))?;
@@ -64,7 +64,7 @@ async fn choose_language(posted: Posted) -> Result<Response, Failed> {
     Ok(answer)
 }
 
-/// A path of the console to go on with: the one that was asked for, or the first page where that would lead elsewhere.
+/// Returns the path to redirect to: the requested one, or the first page if the requested one would leave the console.
 pub(super) fn local(path: &str) -> &str {
     let is_local =
         path.strip_prefix("/console").is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));

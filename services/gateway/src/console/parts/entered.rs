@@ -1,4 +1,4 @@
-//! Forms that are shown again: with what was entered, and with what was refused of it.
+//! Forms that are shown again, with the entered values and their faults.
 
 use http::StatusCode;
 use maud::{Markup, html};
@@ -8,36 +8,36 @@ use crate::console::parts::fields::Field;
 use crate::console::posted::Posted;
 use crate::problem::Problem;
 
-/// Why a form was refused.
+/// The reason for which a form was refused.
 #[derive(Debug)]
 pub(crate) struct Refused {
-    /// The field of the form at fault; `None` where it is the form as a whole.
+    /// The field at fault; `None` if the fault is not of one field.
     field: Option<String>,
     why: String,
     status: StatusCode,
 }
 
 impl Refused {
-    /// A field of the form that does not fit, and why.
+    /// Returns the fault of one field. `why`: the reason.
     pub(crate) fn field(field: &str, why: impl Into<String>) -> Self {
         Self { field: Some(field.to_owned()), why: why.into(), status: StatusCode::BAD_REQUEST }
     }
 
-    /// Sorts a failure out: what a person can mend in the form is shown there. Everything else is a page of its own: a thing that is not
-    /// there, or that the person may not change, and a service that does not answer.
+    /// Converts a failure that the person can correct in the form. Other failures get a page of their own: a thing that does not exist or
+    /// that the person may not change, and a service that does not answer.
     ///
     /// # Errors
     ///
-    /// The failure is none of what was entered.
+    /// Returns the failure if the person cannot correct it in the form.
     pub(crate) fn of(problem: impl Into<Problem>) -> Result<Self, Failed> {
         refusal(problem).map(Self::from)
     }
 
-    /// The same, where a refusal for want of a right or of a thing is about what was entered in a field.
+    /// Like [`Self::of`], but treats "not found" and "forbidden" as faults of the value in `field`.
     ///
     /// # Errors
     ///
-    /// The failure is none of what was entered.
+    /// Returns the failure if the person cannot correct it in the form.
     pub(crate) fn of_field(field: &str, problem: impl Into<Problem>) -> Result<Self, Failed> {
         let problem = problem.into();
         match problem.status {
@@ -48,13 +48,13 @@ impl Refused {
         }
     }
 
-    /// The status of the page that shows the form again.
+    /// Returns the status of the page that shows the form again.
     pub(crate) const fn status(&self) -> StatusCode {
         self.status
     }
 }
 
-/// The field is that of the problem, or the one that a service names before the reason.
+/// The field is the one that the problem names, or the one that a service names at the start of its message.
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
         let Problem { status, message, field, .. } = problem;
@@ -73,11 +73,11 @@ impl From<Problem> for Refused {
     }
 }
 
-/// Why a form was refused, where a person can do something about it.
+/// Returns the problem if the person can correct it in the form.
 ///
 /// # Errors
 ///
-/// The failure is a page of its own.
+/// Returns the failure if it gets a page of its own.
 pub(crate) fn refusal(problem: impl Into<Problem>) -> Result<Problem, Failed> {
     let problem = problem.into();
     match problem.status {
@@ -87,19 +87,19 @@ pub(crate) fn refusal(problem: impl Into<Problem>) -> Result<Problem, Failed> {
     }
 }
 
-/// The name of the field of a form for a field of a request: without the object that holds it, the place in a list, and the unit of a moment.
+/// Returns the form field for a field of a request: without the parent object, the list index, and the unit of a timestamp.
 fn of_form(field: &str) -> &str {
     let own = field.rsplit('.').next().unwrap_or(field);
     let own = own.split('[').next().unwrap_or(own);
     own.strip_suffix("_unix_ms").unwrap_or(own)
 }
 
-/// Whether a text is the name of a field, as services begin a refusal of it.
+/// Returns whether a text is a field name, as services put it at the start of an error message.
 fn is_field(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
-/// What a form holds when it is shown. Nothing was entered in one that is shown for the first time.
+/// The entered values of a form, with its fault. The default is a form that is shown for the first time.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Entered<'a> {
     posted: Option<&'a Posted>,
@@ -107,37 +107,37 @@ pub(crate) struct Entered<'a> {
 }
 
 impl<'a> Entered<'a> {
-    /// What was sent, and why it was refused.
+    /// The entered values, with the reason for which the form was refused.
     pub(crate) const fn again(posted: &'a Posted, refused: &'a Refused) -> Self {
         Self { posted: Some(posted), refused: Some(refused) }
     }
 
-    /// What was sent, with nothing wrong in it.
+    /// The entered values, without a fault.
     pub(crate) const fn kept(posted: &'a Posted) -> Self {
         Self { posted: Some(posted), refused: None }
     }
 
-    /// Whether the form was refused.
+    /// Returns whether the form was refused.
     pub(crate) const fn is_refused(self) -> bool {
         self.refused.is_some()
     }
 
-    /// Whether something was entered in one of these fields.
+    /// Returns whether one of these fields has an entered value.
     pub(crate) fn has_any(self, names: &[&str]) -> bool {
         self.posted.is_some_and(|posted| names.iter().any(|name| !posted.field(name).is_empty()))
     }
 
-    /// The text of a field: what was entered, or else what it holds at first.
+    /// Returns the text of a field: the entered value, or `first` for a new form.
     pub(crate) fn value(self, name: &str, first: &'a str) -> &'a str {
         self.posted.map_or(first, |posted| posted.field(name))
     }
 
-    /// Whether a box is ticked: as it was sent, or else as it is at first.
+    /// Returns whether a box is ticked: as sent, or `first` for a new form.
     pub(crate) fn ticked(self, name: &str, value: &str, first: bool) -> bool {
         self.posted.map_or(first, |posted| posted.fields(name).any(|sent| sent == value))
     }
 
-    /// What is wrong with a field; empty where nothing is.
+    /// Returns the fault of a field; empty for none.
     pub(crate) fn fault(self, name: &str) -> &'a str {
         match self.refused {
             Some(refused) if refused.field.as_deref() == Some(name) => &refused.why,
@@ -145,12 +145,12 @@ impl<'a> Entered<'a> {
         }
     }
 
-    /// A field of the form, empty at first, with what was entered in it.
+    /// Returns a field of the form with the entered value; empty in a new form.
     pub(crate) fn field(self, name: &'a str, label: &'a str) -> Field<'a> {
         Field { name, label, value: self.value(name, ""), fault: self.fault(name), ..Field::default() }
     }
 
-    /// The notice above a form that was refused: this sentence, and why.
+    /// Renders the notice above a refused form: this sentence, and the reason.
     pub(crate) fn notice(self, sentence: &str) -> Markup {
         html! {
             @if let Some(refused) = self.refused {
@@ -160,7 +160,7 @@ impl<'a> Entered<'a> {
     }
 }
 
-/// A group of boxes with its heading, and with what is wrong with it; empty where nothing is.
+/// Renders a group of boxes with its heading and its fault. `fault`: empty for none.
 pub(crate) fn boxes(legend: &str, fault: &str, boxes: &Markup) -> Markup {
     html! {
         fieldset.boxes {

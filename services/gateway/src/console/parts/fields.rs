@@ -5,23 +5,23 @@ use maud::{Markup, html};
 /// A field of one line.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Field<'a> {
-    /// The name under which it is sent. Unique on a page, since the label refers to it.
+    /// The name of the value in the form. Unique on a page, since the label refers to it.
     pub(crate) name: &'a str,
-    /// What it is, for a person.
+    /// The label that the person sees.
     pub(crate) label: &'a str,
-    /// A sentence below it; none where it is empty.
+    /// The hint below the field; empty for none.
     pub(crate) hint: &'a str,
-    /// What it holds at first.
+    /// The initial value.
     pub(crate) value: &'a str,
-    /// `type` of HTML; `text` where it is empty.
+    /// The HTML attribute `type`; empty for `text`.
     pub(crate) kind: &'a str,
-    /// Whether the browser asks for something before it sends the form.
+    /// Whether the browser requires a value before it sends the form.
     pub(crate) is_required: bool,
-    /// What is wrong with what was sent; none where it is empty.
+    /// The fault of the value that was sent; empty for none.
     pub(crate) fault: &'a str,
 }
 
-/// A field of one line.
+/// Renders a field of one line.
 pub(crate) fn field(field: &Field<'_>) -> Markup {
     let kind = if field.kind.is_empty() { "text" } else { field.kind };
     labelled(
@@ -34,7 +34,7 @@ pub(crate) fn field(field: &Field<'_>) -> Markup {
     )
 }
 
-/// A field of several lines.
+/// Renders a field of several lines.
 pub(crate) fn area(field: &Field<'_>, rows: u8) -> Markup {
     labelled(
         field,
@@ -46,7 +46,7 @@ pub(crate) fn area(field: &Field<'_>, rows: u8) -> Markup {
     )
 }
 
-/// A choice of one of several values, each with its words.
+/// Renders a choice of one of several values. `options`: values with their labels.
 pub(crate) fn choice(field: &Field<'_>, options: &[(&str, &str)]) -> Markup {
     labelled(
         field,
@@ -61,7 +61,7 @@ pub(crate) fn choice(field: &Field<'_>, options: &[(&str, &str)]) -> Markup {
     )
 }
 
-/// A box that is ticked or not. Several boxes may have one name, each with a value.
+/// Renders a checkbox. Several boxes may have the same name, each with another value.
 pub(crate) fn checkbox(name: &str, value: &str, label: &str, is_ticked: bool) -> Markup {
     html! {
         label.check { input type="checkbox" name=(name) value=(value) checked[is_ticked]; " " (label) }

@@ -1,4 +1,4 @@
-//! Tables, lists of facts, and ways to the next page.
+//! Tables, lists of facts, and links to the next page.
 
 use maud::{Markup, html};
 
@@ -9,7 +9,7 @@ use crate::console::visit::Visit;
 pub(crate) struct Column<'a> {
     /// The heading.
     pub(crate) heading: &'a str,
-    /// Whether it holds numbers, which stand to the right.
+    /// Whether the column holds numbers, which are aligned to the right.
     pub(crate) is_number: bool,
 }
 
@@ -25,7 +25,7 @@ impl<'a> Column<'a> {
     }
 }
 
-/// A table. On a narrow screen each row becomes a list of its cells, each with the heading of its column.
+/// Renders a table. On a narrow screen each row becomes a list of its cells, each with the heading of its column.
 pub(crate) fn table(
     caption: &str,
     columns: &[Column<'_>],
@@ -50,7 +50,7 @@ pub(crate) fn table(
     }
 }
 
-/// Names with their values.
+/// Renders names with their values.
 pub(crate) fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, Markup)>) -> Markup {
     html! {
         dl.facts {
@@ -59,7 +59,7 @@ pub(crate) fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, Markup)>) -> M
     }
 }
 
-/// The way to the next page, if there is one.
+/// Renders the link to the next page, if there is one.
 pub(crate) fn pager(visit: &Visit, next: Option<&str>) -> Markup {
     html! {
         @if let Some(next) = next {

@@ -1,4 +1,4 @@
-//! Moments, as a person reads them.
+//! Timestamps in a readable form.
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
@@ -6,18 +6,18 @@ use vigie_model::UnixMillis;
 
 use crate::console::visit::Visit;
 
-/// A moment: how long ago it was or how soon it is, with its date and time (UTC) on demand.
+/// Renders a timestamp relative to now ("3 hours ago"), with its date and time (UTC) on demand.
 pub(crate) fn time(visit: &Visit, at: UnixMillis) -> Markup {
     let full = date(at);
     html! { time datetime=(full.replace(' ', "T") + "Z") title={ (full) " UTC" } { (distance(visit, visit.now, at, &full)) } }
 }
 
-/// How long ago a moment was, or how soon it is, by a clock that may have gone on since the request came.
+/// Returns a timestamp relative to `now`, which may be later than the arrival of the request.
 pub(crate) fn age(visit: &Visit, now: UnixMillis, at: UnixMillis) -> String {
     distance(visit, now, at, &date(at))
 }
 
-/// A moment in UTC, to the second: `2026-11-28 16:20:05`.
+/// Formats a timestamp in UTC, to the second: `2026-11-28 16:20:05`.
 pub(crate) fn date(at: UnixMillis) -> String {
     let seconds = i64::try_from(at.0 / 1_000).ok();
     let Some(at) = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()) else {
@@ -27,7 +27,7 @@ pub(crate) fn date(at: UnixMillis) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", at.hour(), at.minute(), at.second())
 }
 
-/// The distance of a moment from now, in the largest unit that it has; the date from 30 days on.
+/// Formats the time between a timestamp and now in its largest unit; from 30 days on, the date.
 fn distance(visit: &Visit, now: UnixMillis, at: UnixMillis, full: &str) -> String {
     let (now, at) = (now.0, at.0);
     let seconds = now.abs_diff(at) / 1_000;

@@ -6,11 +6,11 @@ use vigie_model::UnixMillis;
 
 use crate::console::session::{Sessions, TooLong};
 
-/// How long a person may take at the provider, in seconds.
+/// The longest time between the beginning and the end of a sign-in, in seconds.
 const SECONDS_MAX: u64 = 600;
-/// The longest page to go on with, in bytes. The first page takes the place of a longer one.
+/// The longest path to return to, in bytes. A longer one is replaced by the first page.
 const NEXT_BYTES_MAX: usize = 1_024;
-/// What the cookie is sealed for.
+/// The purpose under which the cookie is sealed.
 const PURPOSE: &[u8] = b"sign-in at a provider";
 
 /// A sign-in under way.
@@ -22,7 +22,7 @@ pub(crate) struct Attempt {
     next: String,
 }
 
-/// A sign-in as its cookie holds it.
+/// The content of the cookie.
 #[derive(Serialize, Deserialize)]
 struct Held {
     attempt: Attempt,
@@ -36,12 +36,12 @@ impl Attempt {
         Self { state, nonce, verifier, next }
     }
 
-    /// The page to go on with.
+    /// Returns the path to return to.
     pub(crate) fn next(&self) -> &str {
         &self.next
     }
 
-    /// The header by which the browser keeps it, for ten minutes.
+    /// Returns the header that sets the cookie, for ten minutes.
     pub(crate) fn cookie(self, sessions: &Sessions, now: UnixMillis) -> Result<HeaderValue, TooLong> {
         let held = Held { attempt: self, until: now.0.saturating_add(SECONDS_MAX * 1_000) };
         let bytes = serde_json::to_vec(&held).unwrap_or_default();
@@ -49,12 +49,12 @@ impl Attempt {
         set(sessions, &sealed, SECONDS_MAX)
     }
 
-    /// The header by which the browser forgets it.
+    /// Returns the header that deletes the cookie.
     pub(crate) fn forgotten(sessions: &Sessions) -> Result<HeaderValue, TooLong> {
         set(sessions, "", 0)
     }
 
-    /// The sign-in that this browser began, if a provider sends it back with this state.
+    /// Returns the sign-in that this browser began, if `state` is its state and it has not expired.
     pub(crate) fn of(sessions: &Sessions, headers: &HeaderMap, state: &str, now: UnixMillis) -> Option<Self> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs =
@@ -72,7 +72,7 @@ const fn name_of(sessions: &Sessions) -> &'static str {
 
 fn set(sessions: &Sessions, value: &str, seconds: u64) -> Result<HeaderValue, TooLong> {
     let (name, secure) = (name_of(sessions), if sessions.is_secure() { "; Secure" } else { "" });
-    // `Lax`: the browser comes back from another site.
+    // `Lax`: the browser returns from another site.
     let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::from_str(&cookie).map_err(|_| TooLong)
 }

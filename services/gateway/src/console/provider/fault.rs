@@ -1,4 +1,4 @@
-//! Why nobody was signed in. The reason is logged here once; no part of a token, code or secret is in it.
+//! The reasons for which a sign-in fails. Each is logged here once, without any part of a token, code or secret.
 
 use openidconnect::core::CoreErrorResponseType;
 use openidconnect::{
@@ -8,37 +8,37 @@ use openidconnect::{
 
 use crate::console::provider::http::Failed;
 
-/// The longest code of an error that is shown, in bytes.
+/// The longest error code that is shown, in bytes.
 const ERROR_BYTES_MAX: usize = 64;
 
-/// Why nobody was signed in.
+/// The reason for which a sign-in failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The provider does not answer, or not in time.
+    /// The provider does not answer in time.
     Unreachable,
-    /// The provider refuses, with this code of RFC 6749.
+    /// The provider refuses, with this error code of RFC 6749.
     Refused(String),
-    /// The provider's answer proves nobody.
+    /// The provider's answer is not valid proof of a sign-in.
     Unsound {
-        /// Whether a newer set of keys may prove it.
+        /// Whether a newer set of keys may make the answer valid.
         is_of_keys: bool,
     },
     /// The provider's token is not for this deployment.
     Audience,
-    /// The provider's token is good for longer than any is taken.
+    /// The provider's token has a longer lifetime than any service accepts.
     LongLived,
 }
 
 impl Fault {
-    /// An answer that proves nobody, and what is wrong with it: "the provider ...".
+    /// Logs and returns the fault of an invalid answer. `why`: the rest of a sentence whose subject is the provider.
     pub(super) fn unsound(why: &str) -> Self {
         tracing::warn!("sign-in at the identity provider: it {why}");
         Self::Unsound { is_of_keys: false }
     }
 
-    /// A refusal by this code, which came with the request of a browser.
+    /// Returns a refusal with the error code in the query of the browser's request.
     pub(crate) fn refused(code: &str) -> Self {
-        // A link from elsewhere says nothing of its own.
+        // Text that is no error code is replaced, so a link from another site cannot show a text of its own.
         let is_code = (1..=ERROR_BYTES_MAX).contains(&code.len())
             && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         Self::Refused(if is_code { code.to_owned() } else { "server_error".to_owned() })
@@ -58,7 +58,7 @@ impl Fault {
             }
             DiscoveryError::Validation(_) => Self::unsound("describes another issuer"),
             DiscoveryError::Parse(_) | DiscoveryError::UrlParse(_) | DiscoveryError::Other(_) => unreadable(),
-            // Of a later version of the crate.
+            // A variant of a later version of the crate.
             _ => unreadable(),
         }
     }
@@ -95,7 +95,7 @@ impl Fault {
             | ClaimsVerificationError::InvalidSubject(_)
             | ClaimsVerificationError::Unsupported(_)
             | ClaimsVerificationError::Other(_) => "form",
-            // Of a later version of the crate.
+            // A variant of a later version of the crate.
             _ => "content",
         };
         tracing::warn!("sign-in at the identity provider: the {claim} of its ID token is wrong");

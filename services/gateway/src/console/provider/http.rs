@@ -1,4 +1,4 @@
-//! The HTTP by which the provider is asked: bounded in time, bytes and number, over HTTPS or loopback, without redirects.
+//! The HTTP client for requests to the provider: limited in time, bytes and concurrency, over HTTPS or loopback, without redirects.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,23 +10,23 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 use vigie_credentials::is_safe_address;
 
-/// The longest that a request may take, with the wait for its turn.
+/// The longest time for a request, with the wait for a slot.
 const WITHIN: Duration = Duration::from_secs(5);
-/// The longest that a connection may take.
+/// The longest time to connect.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
-/// The largest answer, in bytes: a set of keys.
+/// The largest answer, in bytes. The largest is a set of keys.
 const BYTES_MAX: usize = 256 << 10;
-/// Requests at once.
+/// The most concurrent requests.
 const AT_ONCE: usize = 16;
 
-/// A client of the provider.
+/// An HTTP client for the provider.
 #[derive(Debug)]
 pub(super) struct Http {
     client: reqwest::Client,
     turns: Semaphore,
 }
 
-/// Why a request has no answer.
+/// The reason for which a request failed.
 #[derive(Debug, Error)]
 pub(super) enum Failed {
     /// Too many requests are under way.
@@ -51,7 +51,7 @@ impl Http {
     ///
     /// TLS cannot be set up.
     pub(super) fn new() -> Result<Self, reqwest::Error> {
-        // The cryptography of all of TLS here; another part of the process may have chosen it already.
+        // Selects the cryptography of all TLS in this process. Another part may have selected it already, which is no error.
         let _chosen = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .redirect(Policy::none())
@@ -72,7 +72,7 @@ impl Http {
 
     async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, Failed> {
         let _turn = self.turns.acquire().await.map_err(|_| Failed::Busy)?;
-        // Addresses may hold what is not for a log.
+        // URLs may contain secrets, so they are kept out of the log.
         let failed = |error: reqwest::Error| Failed::Request(error.without_url());
         let request = request.try_into().map_err(failed)?;
         let mut answer = self.client.execute(request).await.map_err(failed)?;

@@ -1,4 +1,4 @@
-//! A token of the provider, read as far as the session needs it. Its signature is checked elsewhere.
+//! A token of the provider, parsed as far as the session needs it. The services verify its signature.
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::console::provider::fault::Fault;
 
-/// The longest lifetime of a token that any service takes, in seconds.
+/// The longest lifetime of a token that services accept, in seconds.
 const LIFETIME_SECONDS_MAX: f64 = 3_600.0;
 
 /// A token. `Debug` does not show it.
@@ -38,11 +38,11 @@ impl std::fmt::Debug for Token {
 }
 
 impl Token {
-    /// Reads a token for this audience.
+    /// Parses a token for this audience.
     ///
     /// # Errors
     ///
-    /// The text is no JWT, is for somebody else, or is good for longer than an hour.
+    /// The text is no JWT, has another audience, or is valid for longer than an hour.
     pub(super) fn read(text: Zeroizing<String>, audience: &str) -> Result<Self, Fault> {
         let claims = claims(&text).ok_or_else(|| {
             Fault::unsound("answers with a token that is no JWT with sub, aud, iat and exp")
@@ -68,7 +68,7 @@ impl Token {
         &self.claims.sub
     }
 
-    /// The moment at which it expires.
+    /// Returns the time at which the token expires.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -78,7 +78,7 @@ impl Token {
         UnixMillis((self.claims.exp * 1_000.0) as u64)
     }
 
-    /// The text, for a session.
+    /// Returns the text, for a session.
     pub(crate) fn into_text(self) -> Zeroizing<String> {
         self.text
     }

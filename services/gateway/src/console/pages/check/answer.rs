@@ -1,4 +1,4 @@
-//! The answers to a form: one for each content, in the order in which they were sent.
+//! The answers to a form: one for each content, in the order of the form.
 
 use maud::{Markup, html};
 use vigie_model::{Coverage, Decided, HashType, Matched, Source, UnixMillis, Verdict};
@@ -10,31 +10,31 @@ use crate::console::pages::check::words::{seconds, type_name, type_names};
 use crate::console::parts::{self, Tone};
 use crate::console::visit::Visit;
 
-/// Bytes of all matches of a page together: more of them are counted and not shown.
+/// The most bytes of all matches on a page. Further matches are counted and not shown.
 const MATCHES_BYTES_MAX: usize = 80 << 10;
 
-/// Which content an answer is of.
+/// The content to which an answer belongs.
 #[derive(Debug)]
 pub(super) enum Name {
     /// A file of the form.
     File {
-        /// Its name, as the browser gives it.
+        /// The file name that the browser sends.
         name: String,
-        /// Its number among the files of the form, from 0.
+        /// The index of the file in the form, from 0.
         number: usize,
     },
-    /// The file that the URL names.
+    /// The file at the URL.
     Url,
     /// A hash.
     Hash {
-        /// The line in which it begins, from 1.
+        /// The first line of the hash, from 1.
         line: usize,
-        /// The types that it may be of.
+        /// The possible types of the hash.
         types: Vec<HashType>,
     },
 }
 
-/// What an answer comes to.
+/// The summary of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     /// At least one item matches.
@@ -86,7 +86,7 @@ impl Standing {
     }
 }
 
-/// All answers, under a heading that counts them.
+/// Renders all answers, under a heading that counts them.
 pub(super) fn answers(visit: &Visit, now: UnixMillis, names: &[Name], outcomes: &[Outcome]) -> Markup {
     let judged: Vec<(Vec<String>, Standing)> = outcomes
         .iter()
@@ -151,7 +151,7 @@ fn answer(
     }
 }
 
-/// The answer in a sentence.
+/// Renders the answer as a sentence.
 fn sentence(visit: &Visit, outcome: &Outcome, standing: Standing) -> Markup {
     match (outcome, standing) {
         (Err(problem), _) => html! { (visit.t("check.failed_because")) " " (problem.message) },
@@ -194,7 +194,7 @@ fn whole(visit: &Visit, now: UnixMillis, found: &Found, is_hash: bool, left: &mu
     }
 }
 
-/// What the policy decides, and by which rule.
+/// Renders the decision of the policy, and its rule.
 fn decision(visit: &Visit, decided: Option<&Decided>) -> Markup {
     let Some(decided) = decided else {
         return html! { p.decision { (visit.t("check.no_policy")) } };
@@ -233,7 +233,7 @@ fn decision(visit: &Visit, decided: Option<&Decided>) -> Markup {
     }
 }
 
-/// What was searched and how fresh that is.
+/// Returns the coverage of the search and its freshness, as a sentence.
 fn covered(visit: &Visit, now: UnixMillis, coverage: &Coverage) -> String {
     let (answered, total) = (coverage.shards_answered, coverage.shards_total);
     let age = coverage.as_of.heard.or(coverage.as_of.committed).map(|at| parts::age(visit, now, at.min(now)));
@@ -249,7 +249,7 @@ fn covered(visit: &Visit, now: UnixMillis, coverage: &Coverage) -> String {
     visit.fill(key, &[("answered", &answered), ("total", &total), ("age", &age)])
 }
 
-/// What was searched, in numbers.
+/// Returns the numbers of the search.
 fn searches<'v>(visit: &'v Visit, matched: &Matched, coverage: &Coverage) -> Vec<(&'v str, Markup)> {
     let text = |text: String| html! { (text) };
     let number = |number: u64| visit.language.number(number);

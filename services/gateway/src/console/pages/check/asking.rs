@@ -1,4 +1,4 @@
-//! Asks the frontends about contents: each file in a call of its own, so that none is answered for another; all hashes in one call.
+//! Sends contents to the frontends: one call for each file, so that results cannot be mixed up, and one call for all hashes.
 
 use futures::stream::{self, StreamExt as _};
 use tokio::time::{Duration, Instant};
@@ -8,29 +8,29 @@ use vigie_model::{Content, Coverage, Limit, MatchCall, Matched, MinCoverage, Sea
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-/// Calls at once.
+/// The most concurrent calls.
 const CALLS_MAX: usize = 4;
-/// The most matches of a content.
+/// The most matches for each content.
 const MATCHES_MAX: i64 = 20;
-/// What policies read as the place where the content comes from.
+/// The surface (the source of the content) that policies see.
 const SURFACE: &str = "console";
-/// The least share of parts: an answer of fewer than all is taken, and shown as what it is.
+/// The least coverage. Almost zero, so that a partial answer is accepted, and shown as partial.
 const COVERAGE_MIN: f64 = 1e-9;
 
-/// What was found for a content.
+/// The search result of a content.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) matched: Matched,
-    /// What was searched.
+    /// The coverage of the search.
     pub(super) coverage: Coverage,
 }
 
-/// What came of a content: what was found, or why it was not checked.
+/// The result of a content, or the reason for which it was not checked.
 pub(super) type Outcome = Result<Found, Problem>;
 
-/// Asks about contents. The outcomes are in their order.
+/// Searches contents. Returns the outcomes in the same order.
 pub(super) async fn ask(visit: &Visit, contents: Vec<Content>) -> Vec<Outcome> {
-    // Reading the form and fetching have bounds of their own.
+    // The deadline starts anew here: reading the form and fetching have limits of their own.
     visit.caller.begin_anew();
     let within = visit.deadline().saturating_duration_since(Instant::now());
     let mut calls: Vec<Vec<Content>> = Vec::new();
@@ -74,7 +74,7 @@ async fn ask_together(visit: &Visit, contents: Vec<Content>, within: Duration) -
     outcomes(visit, answer, count)
 }
 
-/// The outcome of each content. An answer of no part at all, or one that came without its results, is none.
+/// Returns the outcome of each content. An answer that covers no shard, or that lacks its results, is a failure.
 fn outcomes(visit: &Visit, answer: MatchAnswer, count: usize) -> Vec<Outcome> {
     let MatchAnswer { results, coverage, .. } = answer;
     if results.len() != count || coverage.shards_answered == 0 {

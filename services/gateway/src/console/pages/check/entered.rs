@@ -1,4 +1,4 @@
-//! Hashes that a person enters: one a line, in the forms in which tools print them.
+//! Hashes that a person enters: one per line, in the formats that tools print.
 //!
 //! | form | example |
 //! |---|---|
@@ -8,37 +8,37 @@
 //! | as PDQ's programs print it | `f8f8...,87,picture.jpg`: the hash, its quality, the file |
 //! | of a video | lines of frames, or a list of them: the text forms of vPDQ |
 //!
-//! Digits without a name may be hashes of several types: all of these are searched.
+//! Digits without a type name may be hashes of several types: the search covers all of them.
 
 use vigie_hashes::frames::text::is_line;
 use vigie_model::{Content, Hash, HashType, Quality, QueryHash, Variant};
 
-/// The most hashes of a form.
+/// The most hashes in a form.
 pub(super) const HASHES_MAX: usize = 64;
-/// How many wrong lines are named.
+/// The most invalid lines that are named.
 const FAULTS_SHOWN: usize = 5;
 
-/// A content that is entered by its hashes.
+/// Content that is entered as hashes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entered {
-    /// The line, from 1, in which it begins.
+    /// The first line of the content, from 1.
     pub(super) line: usize,
-    /// The types that it may be of.
+    /// The possible types of the hash.
     pub(super) types: Vec<HashType>,
-    /// What is searched.
+    /// The content to search.
     pub(super) content: Content,
 }
 
-/// Why what was entered is not taken.
+/// The reason for which the entered text is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// These lines, from 1, are hashes of no type. At most [`FAULTS_SHOWN`] of them.
+    /// These lines, from 1, are not hashes of any type. At most [`FAULTS_SHOWN`] lines.
     Lines(Vec<usize>),
-    /// More hashes than [`HASHES_MAX`].
+    /// The text has more than [`HASHES_MAX`] hashes.
     TooMany,
 }
 
-/// Reads the hashes of a text. Empty lines are passed over.
+/// Parses the hashes of a text. Skips empty lines.
 pub(super) fn read(text: &str) -> Result<Vec<Entered>, Fault> {
     let mut lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()).peekable();
     let (mut entered, mut wrong) = (Vec::new(), Vec::new());
@@ -47,7 +47,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Entered>, Fault> {
             return Err(Fault::TooMany);
         }
         let mut whole = first.to_owned();
-        // A hash of a video goes on in the lines that follow.
+        // The hash of a video continues on the following lines.
         if is_line(first) {
             while let Some((_, next)) = lines.next_if(|(_, next)| is_line(next)) {
                 whole.push('\n');
@@ -77,7 +77,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Entered>, Fault> {
     if wrong.is_empty() { Ok(entered) } else { Err(Fault::Lines(wrong)) }
 }
 
-/// The hashes that a text may be, each of another type, and PDQ's quality where it is written beside.
+/// Returns the possible hashes of a text, each of another type, and PDQ's quality if the text has it.
 fn hashes_of(text: &str) -> Option<(Vec<Hash>, Option<Quality>)> {
     if text.starts_with('[') || is_line(text.lines().next().unwrap_or_default()) {
         return Hash::from_text(HashType::VPDQ, text).ok().map(|hash| (vec![hash], None));
@@ -94,9 +94,9 @@ fn hashes_of(text: &str) -> Option<(Vec<Hash>, Option<Quality>)> {
     is_any.then(|| (hashes, quality(text)))
 }
 
-/// The type that a text names, and what follows the name.
+/// Returns the type that a text names, and the text after the name.
 fn named(text: &str) -> Option<(HashType, &str)> {
-    // OpenSSL writes SHA2-256.
+    // OpenSSL prints `SHA2-256`.
     let of = |name: &str| name.trim().to_ascii_lowercase().replace("sha2-", "sha").parse().ok();
     let bracketed = text.split_once('(').and_then(|(name, rest)| {
         let (_, digits) = rest.rsplit_once('=')?;
@@ -112,7 +112,7 @@ fn first_word(text: &str) -> &str {
     text.split([' ', '\t', ',']).next().unwrap_or_default()
 }
 
-/// The quality that PDQ's programs write behind a hash.
+/// Parses the quality that PDQ's programs print after a hash.
 fn quality(text: &str) -> Option<Quality> {
     let digits = first_word(text);
     let second = text.strip_prefix(digits)?.strip_prefix(',')?;

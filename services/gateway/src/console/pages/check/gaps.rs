@@ -1,14 +1,14 @@
-//! What was not searched of a content, each as a sentence. Where there is one, "nothing found" does not mean "not known".
+//! The gaps of a content's search, each as a sentence. If there is a gap, "nothing found" does not mean "not known".
 
 use vigie_model::{Coverage, Decoded, DecodedVideo, HashTypeSearch, Matched, SkipReason, Source};
 
 use crate::console::pages::check::words::{seconds, type_name, type_names};
 use crate::console::visit::Visit;
 
-/// The most parts that are named.
+/// The most shards that are named.
 const SHARDS_SHOWN: usize = 8;
 
-/// What was not searched; empty for a whole answer.
+/// Returns the gaps of a search; empty if it was complete.
 pub(super) fn gaps(visit: &Visit, matched: &Matched, coverage: &Coverage) -> Vec<String> {
     let mut gaps = Vec::new();
     if !coverage.is_full() {
@@ -37,12 +37,12 @@ pub(super) fn gaps(visit: &Visit, matched: &Matched, coverage: &Coverage) -> Vec
     gaps
 }
 
-/// The hash types that were searched.
+/// Returns the hash types that were searched.
 pub(super) fn searched(matched: &Matched) -> impl Iterator<Item = &HashTypeSearch> {
     matched.searches.iter().filter(|search| search.skipped.is_none())
 }
 
-/// The parts that did not answer. Why is for those who run them, on the page of health: it may name machines.
+/// Names the shards that did not answer. The reason may name machines, so only the health page shows it, to operators.
 fn shards(visit: &Visit, coverage: &Coverage) -> String {
     let (answered, total) = (coverage.shards_answered, coverage.shards_total);
     let failures = coverage.failures.iter().take(SHARDS_SHOWN);
@@ -57,7 +57,7 @@ fn of_picture(visit: &Visit, decoded: &Decoded) -> Vec<String> {
     if decoded.frames_left_out > 0 {
         gaps.push(visit.count("check.gap.frames_left_out", decoded.frames_left_out.into()));
     }
-    // Of one frame the hash type itself is said to be left out.
+    // For a single frame, the gap of the hash type itself reports this.
     if decoded.frames_seen > 1 && decoded.frames_below_floor > 0 {
         gaps.push(visit.count("check.gap.frames_below_floor", decoded.frames_below_floor.into()));
     }
@@ -93,7 +93,7 @@ fn skipped(visit: &Visit, matched: &Matched, search: &HashTypeSearch) -> Option<
                 visit.fill("check.gap.quality", &[("type", &name), ("quality", &quality), ("floor", &floor)]),
             )
         }
-        // The failure to decode has said it.
+        // The gap for the failure to decode reports this.
         SkipReason::NotDecoded if matches!(matched.source, Source::Undecoded(_)) => None,
         SkipReason::NotDecoded => Some(visit.fill("check.gap.not_decoded", &[("type", &name)])),
         SkipReason::Other => Some(visit.fill("check.gap.other", &[("type", &name)])),

@@ -1,17 +1,18 @@
-//! What a file is, by its first bytes. Its name says nothing.
+//! The kind of a file, from its first bytes. The file name is ignored.
 
-/// Brands of the file type box (ISO/IEC 14496-12) that pictures have.
+/// The brands of pictures in the file type box (ISO/IEC 14496-12).
 const PICTURE_BRANDS: [&[u8; 4]; 12] = [
     b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1",
     b"msf1",
 ];
-/// Bytes of a packet of an MPEG transport stream.
+/// The size of a packet of an MPEG transport stream, in bytes.
 const PACKET: usize = 188;
 
-/// Whether a file begins as a video. Anything else is taken for a picture, and one that cannot be decoded is known by its digests alone.
+/// Returns whether a file begins like a video. Any other file is treated as a picture. A picture that cannot be decoded is searched by its
+/// digests alone.
 pub(super) fn is_video(content: &[u8]) -> bool {
     match content {
-        // MP4, QuickTime and 3GP, but not the pictures that are written in the same boxes.
+        // MP4, QuickTime and 3GP, but not pictures in the same container format.
         [_, _, _, _, b'f', b't', b'y', b'p', a, b, c, d, ..] => {
             !PICTURE_BRANDS.contains(&&[*a, *b, *c, *d])
         }
@@ -23,13 +24,13 @@ pub(super) fn is_video(content: &[u8]) -> bool {
         | [0x1a, 0x45, 0xdf, 0xa3, ..]
         // AVI.
         | [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..]
-        // ASF, which WMV is written in.
+        // ASF, the container of WMV.
         | [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..]
         // Flash.
         | [b'F', b'L', b'V', 1, ..]
         // Ogg.
         | [b'O', b'g', b'g', b'S', ..]
-        // MPEG program streams, and MPEG video alone.
+        // MPEG program streams, and MPEG video without a container.
         | [0, 0, 1, 0xba | 0xb3, ..] => true,
         [0x47, ..] => content.len() > PACKET && content.chunks(PACKET).take(4).all(|packet| packet[0] == 0x47),
         _ => false,

@@ -1,4 +1,4 @@
-//! One item that matched: which it is, how near and how turned, who says what about it, and the numbers behind that.
+//! An item that matched: its identity, nearness and orientation, the members' opinions on it, and the numbers behind them.
 
 use maud::{Markup, html};
 use vigie_model::{Distance, Facts, Match, Matched, OpinionKind, Source};
@@ -7,12 +7,12 @@ use crate::console::pages::check::words::{bits, nearness, seconds, share, turned
 use crate::console::parts::{self, Tone};
 use crate::console::visit::Visit;
 
-/// The most labels and classes that are shown of an item.
+/// The most labels and classes of an item that are shown.
 const WORDS_SHOWN: usize = 12;
-/// The most characters of a label or a reference.
+/// The longest label or reference that is shown, in characters.
 const CHARACTERS_SHOWN: usize = 100;
 
-/// An item that matched.
+/// Renders an item that matched.
 pub(super) fn item(visit: &Visit, matched: &Matched, found: &Match) -> Markup {
     let limit = limit(matched, found);
     let facts = found.facts.as_deref();
@@ -40,13 +40,13 @@ pub(super) fn item(visit: &Visit, matched: &Matched, found: &Match) -> Markup {
     }
 }
 
-/// The largest distance that counted for the type of a match.
+/// Returns the largest distance that counts as a match for the type of this match.
 fn limit(matched: &Matched, found: &Match) -> Distance {
     let search = matched.searches.iter().find(|search| search.hash_type == found.hash_type);
     search.map_or_else(|| found.hash_type.distance_default(), |search| search.max_distance)
 }
 
-/// What has to be seen at once of an item.
+/// Returns the states of an item that a person must see first.
 fn states(visit: &Visit, facts: Option<&Facts>) -> Vec<(Tone, &'static str)> {
     let Some(facts) = facts else { return Vec::new() };
     let mut states = Vec::new();
@@ -62,7 +62,7 @@ fn states(visit: &Visit, facts: Option<&Facts>) -> Vec<(Tone, &'static str)> {
     states
 }
 
-/// How the content was turned, changed or cut against what is known.
+/// Returns the rotation, the changes and the crop of the content against the known item, each as a sentence.
 fn turns(visit: &Visit, matched: &Matched, found: &Match) -> Vec<String> {
     let mut turns: Vec<String> = Vec::new();
     turns.extend(turned(visit, found.variant).map(str::to_owned));
@@ -81,7 +81,7 @@ fn turns(visit: &Visit, matched: &Matched, found: &Match) -> Vec<String> {
     turns
 }
 
-/// What is known of the item beside its hashes.
+/// Returns the item's facts other than its hashes.
 fn about<'v>(visit: &'v Visit, found: &Match) -> Vec<(&'v str, Markup)> {
     let mut about = Vec::new();
     let words = |words: &[Box<str>]| {
@@ -116,7 +116,7 @@ fn about<'v>(visit: &'v Visit, found: &Match) -> Vec<(&'v str, Markup)> {
     about
 }
 
-/// What the members say of the item, each as a sentence.
+/// Returns the members' opinions on the item, each as a sentence.
 fn said(visit: &Visit, facts: &Facts) -> Vec<String> {
     let mut said = Vec::new();
     let counts = [
@@ -143,7 +143,7 @@ fn said(visit: &Visit, facts: &Facts) -> Vec<String> {
     said
 }
 
-/// The numbers of the match.
+/// Returns the numbers of the match.
 fn numbers<'v>(
     visit: &'v Visit,
     matched: &Matched,
@@ -182,7 +182,7 @@ fn numbers<'v>(
     numbers
 }
 
-/// A text that is not longer than a line.
+/// Shortens a text to [`CHARACTERS_SHOWN`] characters.
 pub(super) fn cut(text: &str) -> String {
     let mut characters = text.chars();
     let mut cut: String = characters.by_ref().take(CHARACTERS_SHOWN).collect();

@@ -1,11 +1,11 @@
-//! Numbers of a match in the words of a person.
+//! The numbers of a match in plain words.
 
 use vigie_model::{Distance, HashType, Match, Variant, VideoSide, Way};
 
 use crate::console::text::Language;
 use crate::console::visit::Visit;
 
-/// The name of a hash type as people write it.
+/// Returns the common name of a hash type.
 pub(super) fn type_name(hash_type: HashType) -> String {
     let known = [
         (HashType::PDQ, "PDQ"),
@@ -23,22 +23,22 @@ pub(super) fn type_name(hash_type: HashType) -> String {
     known.map_or_else(|| hash_type.to_string(), |(_, name)| (*name).to_owned())
 }
 
-/// The names of several.
+/// Returns the names of several hash types.
 pub(super) fn type_names(types: impl IntoIterator<Item = HashType>) -> String {
     types.into_iter().map(type_name).collect::<Vec<_>>().join(", ")
 }
 
-/// The bits of a hash that is compared by bits; `None` for types whose hashes are equal or not.
+/// Returns the number of bits of a hash that is compared by bits; `None` for types that are compared for equality.
 pub(super) fn bits(hash_type: HashType) -> Option<usize> {
     if hash_type.distance_max() == Distance(0) {
         return None;
     }
-    // The distance of videos is that of two frames, which are PDQ hashes.
+    // The distance of a video is the distance of two frames, which are PDQ hashes.
     let compared = if hash_type == HashType::VPDQ { HashType::PDQ } else { hash_type };
     compared.row()?.lengths.listed()?.last().map(|bytes| 8 * bytes)
 }
 
-/// How near a match is, as a sentence. `limit`: the largest distance that counted.
+/// Returns the nearness of a match as a sentence. `limit`: the largest distance that counts as a match.
 pub(super) fn nearness(visit: &Visit, found: &Match, limit: Distance) -> String {
     let (distance, hash_type) = (found.distance.0, found.hash_type);
     let name = type_name(hash_type);
@@ -48,7 +48,7 @@ pub(super) fn nearness(visit: &Visit, found: &Match, limit: Distance) -> String 
         let key = if is_of_a_file { "check.near.file" } else { "check.near.equal" };
         return visit.fill(key, &[("type", &name)]);
     };
-    // A third of the limit and two thirds of it.
+    // One third and two thirds of the limit.
     let key = match distance {
         _ if hash_type == HashType::VPDQ => "check.near.frames",
         0 => "check.near.same",
@@ -59,7 +59,7 @@ pub(super) fn nearness(visit: &Visit, found: &Match, limit: Distance) -> String 
     visit.fill(key, &[("type", &name), ("distance", &distance), ("bits", &bits), ("limit", &limit.0)])
 }
 
-/// How the picture that was sent is turned against the known one; `None` where it is not.
+/// Returns the rotation or reflection of the sent picture against the known one; `None` for the original orientation.
 pub(super) fn turned(visit: &Visit, variant: Variant) -> Option<&'static str> {
     let key = match variant {
         Variant::Original => return None,
@@ -74,7 +74,7 @@ pub(super) fn turned(visit: &Visit, variant: Variant) -> Option<&'static str> {
     Some(visit.t(key))
 }
 
-/// What was done to the picture that was sent before it matched; `None` where nothing was.
+/// Returns the change that was made to the sent picture before it matched; `None` for no change.
 pub(super) fn way(visit: &Visit, way: Way) -> Option<&'static str> {
     let key = match way {
         Way::Plain => return None,
@@ -87,7 +87,7 @@ pub(super) fn way(visit: &Visit, way: Way) -> Option<&'static str> {
     Some(visit.t(key))
 }
 
-/// How much of one side of a match of videos matches: percent of its time, rounded down, and the seconds.
+/// Returns the matching share of one side of a video match: percent of its duration, rounded down, and the seconds.
 pub(super) fn share(visit: &Visit, key: &str, side: &VideoSide) -> String {
     visit.fill(
         key,
@@ -100,7 +100,7 @@ pub(super) fn share(visit: &Visit, key: &str, side: &VideoSide) -> String {
     )
 }
 
-/// Seconds to a tenth.
+/// Formats milliseconds as seconds, to a tenth.
 pub(super) fn seconds(visit: &Visit, ms: u32) -> String {
     decimal(visit.language, f64::from(ms) / 1_000.0)
 }

@@ -1,4 +1,4 @@
-//! The words for a service that does not answer.
+//! The notice for a service that does not answer.
 
 use maud::{Markup, html};
 
@@ -6,7 +6,7 @@ use crate::console::parts::{self, Tone};
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-/// That a service does not answer, and why. `key`: the text that says what this means.
+/// Renders the notice that a service does not answer, with the reason. `key`: the text that explains the effect.
 pub(super) fn away(visit: &Visit, key: &str, problem: &Problem) -> Markup {
     parts::notice(Tone::Warn, html! { p { (visit.t(key)) } p.detail { (problem.message) } })
 }

@@ -1,4 +1,4 @@
-//! The replicas of the parts of the list, as the coordinator sees them: for those who run the deployment.
+//! The shards and their replicas, as the coordinator reports them: for operators.
 
 use std::collections::BTreeMap;
 
@@ -17,19 +17,20 @@ use crate::problem::Problem;
 /// The most replicas that are shown.
 const REPLICAS_SHOWN: usize = 100;
 
-/// Whether the person may see addresses and machines: one whose roles may describe the topology, or everybody where there are no members. The call
-/// is made with the gateway's own credential, so nothing else checks it; while the bank cannot say who the person is, it is refused.
+/// Returns whether the person may see addresses and machines: the person's roles may describe the topology, or the deployment has no
+/// members. The call uses the gateway's own credential, so no service checks the person's rights. False while the bank cannot identify the
+/// person.
 pub(super) fn is_shown_to(visit: &Visit) -> bool {
     visit.who.is_some() && visit.may(Method::DescribeTopology)
 }
 
-/// The topology; `None` where the gateway has no coordinator to ask.
+/// Returns the topology; `None` if the gateway has no coordinator.
 pub(super) async fn topology(console: &Console) -> Option<Result<Topology, CallError>> {
     let coordinator = console.coordinator.as_ref()?;
     Some(coordinator.describe_topology(until()).await)
 }
 
-/// The parts with their replicas, and the hashes of each type.
+/// Renders the shards with their replicas, and the number of hashes of each type.
 pub(super) fn details(visit: &Visit, topology: Result<Topology, Problem>) -> Markup {
     let topology = match topology {
         Ok(topology) => topology,
@@ -93,7 +94,8 @@ fn row(visit: &Visit, replica: &ReplicaView) -> Vec<Markup> {
     ]
 }
 
-/// The hashes of each type: of each part those of the replica that has most, since its replicas have the same.
+/// Renders the number of hashes of each type. Each shard counts once, with its fullest replica, since the replicas of a shard hold the
+/// same hashes.
 fn types(visit: &Visit, topology: &Topology) -> Markup {
     let totals = totals(&topology.replicas);
     if totals.is_empty() {
@@ -116,13 +118,13 @@ fn types(visit: &Visit, topology: &Topology) -> Markup {
     parts::table(visit.t("health.types.title"), &columns, rows)
 }
 
-/// The hashes of a type.
+/// The total of a hash type over all shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Total {
     hashes: u64,
-    /// Every replica searches them.
+    /// Whether every replica searches the type.
     is_searched: bool,
-    /// Every replica finds all of them within the distance.
+    /// Whether every replica's search is exact: it finds all hashes within the distance.
     exact: bool,
 }
 

@@ -1,7 +1,7 @@
-//! The state of the cluster in a sentence, which everybody who is signed in may read.
+//! The state of the cluster as a sentence, which every signed-in person may read.
 //!
-//! A search of no bank goes to every part of the list and tells which of them answered, and up to when each knows the bank. It is asked for with the
-//! gateway's own credential, so that it counts against nobody.
+//! A search of no bank goes to every shard. Its answer names the shards that answered, and each shard's position in the bank's log. The
+//! call uses the gateway's own credential, so it counts against no caller's quota.
 
 use std::time::Duration;
 
@@ -18,24 +18,24 @@ use crate::console::parts::{self, Tone};
 use crate::console::state::Console;
 use crate::console::visit::Visit;
 
-/// The path of the page of health.
+/// The path of the health page.
 pub(super) const PATH: &str = "/console/health";
-/// The path of the sentence alone, which open pages ask for every few seconds.
+/// The path of the sentence alone, which open pages request every few seconds.
 pub(super) const NOW: &str = "/console/health/now";
-/// How long a service is waited for. A page of health comes soon, whatever does not answer.
+/// The deadline of a call to a service. Short, so that the health page is fast even if no service answers.
 const WITHIN: Duration = Duration::from_millis(1_500);
-/// From this age on what is searched is called old, in milliseconds. Followers hear of the bank every few seconds.
+/// The age from which the searched data is called old, in milliseconds. Followers get changes from the bank every few seconds.
 const OLD_MS: u64 = 60_000;
-/// The most parts that are named.
+/// The most shards that are named.
 const PARTS_SHOWN: usize = 8;
 
-/// When a service has to have answered.
+/// Returns the deadline of a call that begins now.
 pub(super) fn until() -> Instant {
-    // Whatever was waited for before, each service has its time: one that is away makes none of the others look so.
+    // Each service has its full time, whatever the earlier calls took: a service that is down does not make the others look down.
     Instant::now() + WITHIN
 }
 
-/// The state of the cluster in a sentence, which renews itself every 5 seconds where there is JavaScript.
+/// Renders the state of the cluster as a sentence. With JavaScript it is renewed every 5 seconds.
 pub(crate) async fn sentence(visit: &Visit, console: &Console) -> Markup {
     let searched = match &console.coordinator {
         None => Searched::Unknown { is_serving: console.cluster.state() == State::Ready },
@@ -71,14 +71,14 @@ pub(crate) async fn sentence(visit: &Visit, console: &Console) -> Markup {
     }
 }
 
-/// What a search goes through at present.
+/// The reach of a search at present.
 #[derive(Debug, PartialEq, Eq)]
 enum Searched {
-    /// These parts.
+    /// The shards that answered.
     Parts(Coverage),
     /// Nothing: no coordinator answers.
     Nothing,
-    /// The gateway has no coordinator to ask; whether the frontends say that they serve.
+    /// The gateway has no coordinator. `is_serving`: whether the frontends report that they serve.
     Unknown { is_serving: bool },
 }
 

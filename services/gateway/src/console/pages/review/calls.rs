@@ -1,4 +1,4 @@
-//! Ids in paths, and failures of services that look like something that is not there.
+//! Ids in paths, and failures of services that are answered as "not found".
 
 use http::StatusCode;
 use vigie_clients::{CallError, Code};
@@ -8,17 +8,17 @@ use vigie_model::ItemId;
 use crate::console::page::Failed;
 use crate::problem::Problem;
 
-/// Reads the id of an item in a path. What is no id is not there.
+/// Parses the id of an item in a path. An invalid id is "not found".
 pub(super) fn item_of(text: &str) -> Result<ItemId, Failed> {
     text.parse().ok().filter(|id| *id > 0).map(ItemId).ok_or_else(Failed::not_there)
 }
 
-/// Reads the id of a decision: 32 hexadecimal digits.
+/// Parses the id of a decision: 32 hexadecimal digits.
 pub(super) fn decision_of(text: &str) -> Option<[u8; 16]> {
     hex::decode(text).and_then(|id| id.try_into().ok())
 }
 
-/// A failed call about a thing that a path names. A person who may not see it learns no more than of one that does not exist.
+/// Converts the failure of a call about the subject of a path. "Not allowed" and "does not exist" get the same answer.
 pub(super) fn unseen(error: CallError) -> Failed {
     match error.code() {
         Code::NotFound | Code::PermissionDenied => Failed::not_there(),
@@ -40,7 +40,7 @@ pub(super) fn unseen(error: CallError) -> Failed {
     }
 }
 
-/// Why a form cannot be carried out as it was sent, for the person to read beside it; other failures are pages of their own.
+/// Returns the problem of a form, to show beside it; other failures are returned as errors and get pages of their own.
 pub(super) fn fault(error: CallError) -> Result<Problem, Failed> {
     let failed = unseen(error);
     match failed.problem.status {

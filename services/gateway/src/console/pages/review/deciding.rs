@@ -1,4 +1,4 @@
-//! The form of a decision: what became of it, and what the person's member says of the item by that.
+//! The form of a decision: its outcome, and the opinion of the person's member on the item that follows from it.
 
 use maud::{Markup, html};
 use vigie_consortium::cases::{Action, Basis, Complaint, DecisionListing, DecisionOutcome, Review};
@@ -11,7 +11,7 @@ use crate::console::parts::{self, Field, Tone};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 
-/// What a person has entered.
+/// The entered values of the form.
 #[derive(Debug, Clone)]
 pub(super) struct Entered {
     action: String,
@@ -23,7 +23,7 @@ pub(super) struct Entered {
     disputes: bool,
 }
 
-/// What the person's member says of the item by deciding.
+/// The opinion on the item that the person's member gives by deciding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Saying {
     pub(super) kind: OpinionKind,
@@ -31,8 +31,8 @@ pub(super) struct Saying {
 }
 
 impl Entered {
-    /// What stands in the form of a decision at first: what was said of it before, and what the member says of the item. A dispute that the
-    /// member has opened is not withdrawn by deciding.
+    /// Returns the initial values of the form, from the earlier outcome and the member's present opinion on the item. A decision does not
+    /// withdraw a dispute that the member has opened.
     pub(super) fn before(
         outcome: Option<&(DecisionOutcome, UnixMillis)>,
         own: Option<&OpinionWords>,
@@ -64,11 +64,12 @@ impl Entered {
         }
     }
 
-    /// What became of the decision by this button, and what is said of the item by it. What the form does not ask for stays as it was.
+    /// Returns the outcome for the pressed button, and the opinion on the item that follows from it. Values that the form does not ask for
+    /// stay unchanged.
     ///
     /// # Errors
     ///
-    /// The key of the text that says what is wrong.
+    /// Returns the key of the text that describes the fault.
     pub(super) fn read(
         &self,
         button: &str,
@@ -104,12 +105,12 @@ impl Entered {
     }
 }
 
-/// The value of a field that may be left empty; `None` where it holds no such word.
+/// Parses a field that may be empty: `Some(None)` if it is empty, `None` if its value is unknown.
 fn optional<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
     if text.is_empty() { Some(None) } else { read(text).map(Some) }
 }
 
-/// The form. `item`: the one of which the person's member may say something.
+/// Renders the form. `item`: the item on which the person's member may give an opinion.
 pub(super) fn form(
     visit: &Visit,
     listing: &DecisionListing,
@@ -124,7 +125,7 @@ pub(super) fn form(
     });
     let fields = html! {
         input type="hidden" name="set_at" value=(set_at);
-        // The Enter key in a field presses the first button of a form. This one decides nothing.
+        // The Enter key in a field presses the first button of a form. This button decides nothing.
         button type="submit" hidden {}
         p.row.decide {
             (decides("removed", visit.t("review.button.removed"), "r", ""))
@@ -159,7 +160,7 @@ fn opinion(visit: &Visit, item: ItemId, entered: &Entered) -> Markup {
     }
 }
 
-/// What is seldom needed.
+/// Renders the fields that are seldom needed.
 fn more(visit: &Visit, entered: &Entered) -> Markup {
     let bases = with_none(visit.t("review.no_basis"), Basis::ALL.iter().map(|one| one.name()), |name| {
         visit.t(&format!("review.basis.{name}"))
@@ -189,7 +190,7 @@ fn chosen(name: &str, label: &str, hint: &str, value: &str, options: &[(&str, &s
     parts::choice(&Field { name, label, hint, value, ..Field::default() }, options)
 }
 
-/// A button that decides, with the key that presses it.
+/// Renders a button that decides. `key`: its keyboard shortcut.
 fn decides(value: &str, words: &str, key: &str, class: &str) -> Markup {
     html! {
         button.(class) type="submit" name="outcome" value=(value) data-key=(key) aria-keyshortcuts=(key) {

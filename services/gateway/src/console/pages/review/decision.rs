@@ -1,4 +1,4 @@
-//! `GET /console/review/decisions/{id}`: by what a decision was taken, what members say of the item, and the form that decides.
+//! `GET /console/review/decisions/{id}`: the basis of a decision, the members' opinions on the item, and the form that decides.
 
 use axum::extract::Path;
 use futures::future::join;
@@ -23,27 +23,27 @@ use crate::console::visit::Visit;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Options {
-    /// The decision before this one, which the person has just taken.
+    /// The previous decision, which the person has just reviewed.
     last: String,
 }
 
-/// A decision with what is known of the nearest item.
+/// A decision with the data of the nearest item.
 #[derive(Debug)]
 pub(super) struct Case {
     pub(super) explained: ExplainedDecision,
-    /// The nearest item that the person may see, as it is now.
+    /// The nearest item that the person may see, in its present state.
     item: Option<DescribedItem>,
     pub(super) said: Vec<ListedOpinion>,
 }
 
 impl Case {
-    /// The item of which the person's member may say something.
+    /// Returns the item on which the person's member may give an opinion.
     pub(super) fn speakable(&self, visit: &Visit) -> Option<ItemId> {
         self.item.as_ref().map(|item| item.id).filter(|_| visit.may(Method::PutOpinions))
     }
 }
 
-/// Reads a decision. One of another member is not there.
+/// Reads a decision. A decision of another member is "not found".
 pub(super) async fn read(visit: &Visit, id: &str) -> Result<Case, Failed> {
     let id = decision_of(id).ok_or_else(Failed::not_there)?;
     let explained = visit.caller.decisions().explain(id, &[], visit.deadline()).await.map_err(unseen)?;
@@ -55,12 +55,12 @@ pub(super) async fn read(visit: &Visit, id: &str) -> Result<Case, Failed> {
     Ok(Case { explained, item, said })
 }
 
-/// The nearest match whose item and bank the person may see.
+/// Returns the nearest match whose item and bank the person may see.
 fn nearest(matches: &[RecordedMatch]) -> Option<(ItemId, &BankRef)> {
     matches.iter().find_map(|found| Some((found.item?, found.bank_name.as_ref()?)))
 }
 
-/// The item as it is now and what is said of it; nothing where it is gone since.
+/// Reads the present state of the item and the opinions on it; empty if the item no longer exists.
 async fn item_of(
     visit: &Visit,
     item: ItemId,
@@ -95,7 +95,7 @@ pub(super) async fn show(
     Ok(page(&visit, &case, settings, &entered, "", last.as_deref()))
 }
 
-/// The page. `last`: the decision that the person has just taken, to which a link leads back.
+/// Renders the page. `last`: the decision that the person has just reviewed, to which the page links.
 pub(super) fn page(
     visit: &Visit,
     case: &Case,
@@ -147,7 +147,7 @@ pub(super) fn page(
     Page::new(visit.t("review.decision"), main)
 }
 
-/// What was matched by what, in a sentence.
+/// Returns a sentence that names the content, the nearest match and its distance.
 fn summary(visit: &Visit, case: &Case) -> String {
     let record = &case.explained.listing.record;
     let Some(found) = record.nearest().or(record.matches.first()) else {
@@ -164,7 +164,7 @@ fn summary(visit: &Visit, case: &Case) -> String {
     visit.fill("review.summary", &values)
 }
 
-/// The kind of the content; the bank's own word for one that is not known here.
+/// Returns the kind of the content; the bank's own word for an unknown kind.
 fn content(visit: &Visit, kind: &str) -> String {
     let key = format!("review.content.{kind}");
     if visit.language.has(&key) { visit.t(&key).to_owned() } else { kind.to_owned() }
@@ -240,7 +240,7 @@ fn matches(visit: &Visit, case: &Case) -> Markup {
     }
 }
 
-/// What the nearest item says of itself.
+/// Renders the facts of the nearest item.
 fn item_facts(visit: &Visit, item: &DescribedItem) -> Markup {
     html! {
         h3 { (visit.fill("review.nearest", &[("item", &item.id.0)])) }

@@ -1,4 +1,4 @@
-//! `/console/review/disputes/{item}`: a member disputes that an item belongs in its bank, and the owner answers.
+//! `/console/review/disputes/{item}`: a member disputes that an item belongs in a bank, and the bank's owner answers.
 
 use axum::extract::Path;
 use futures::future::try_join;
@@ -19,14 +19,14 @@ use crate::console::parts::{self, Field, Tone};
 use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 
-/// What a person has entered, and what is wrong with it.
+/// The entered values of the form, and their faults.
 #[derive(Debug, Default)]
 struct Entered {
-    /// The classes, one a line; `None` for those that the item has.
+    /// The classes, one per line; `None` for the present classes of the item.
     classes: Option<String>,
-    /// What is wrong with the classes.
+    /// The fault of the classes; empty for none.
     classes_fault: &'static str,
-    /// Why the bank refuses it.
+    /// The reason for which the bank refuses the form; empty for none.
     fault: String,
 }
 
@@ -96,7 +96,7 @@ fn form(visit: &Visit, item: &DescribedItem, entered: &Entered) -> Markup {
         }
     };
     let fields = html! {
-        // The Enter key in a field presses the first button of a form. This one decides nothing.
+        // The Enter key in a field presses the first button of a form. This button decides nothing.
         button type="submit" hidden {}
         p.row.decide {
             (button("kept", visit.t("review.dispute.keep"), "k", ""))
@@ -124,7 +124,7 @@ fn form(visit: &Visit, item: &DescribedItem, entered: &Entered) -> Markup {
     }
 }
 
-/// The outcome, or the entered form with what is wrong in it.
+/// Returns the outcome, or the entered form with its faults.
 fn read(posted: &Posted) -> Result<(Resolution, Outcome), Entered> {
     let classes = posted.field("classes");
     let kept = |entered| Entered { classes: Some(classes.to_owned()), ..entered };
@@ -141,7 +141,7 @@ fn read(posted: &Posted) -> Result<(Resolution, Outcome), Entered> {
     }
 }
 
-/// Reads classes, one a line, at least one.
+/// Parses classes, one per line, at least one.
 fn classification(text: &str) -> Option<Classification> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let classes = lines.take(Classification::COUNT_MAX + 1).map(class_of).collect::<Option<Vec<_>>>()?;
@@ -179,7 +179,7 @@ pub(super) async fn resolve(
     }))
 }
 
-/// The dispute about an item of an own bank that is due first.
+/// Returns the dispute about an item of an own bank with the earliest due date.
 async fn next(visit: &Visit, item: ItemId) -> Option<ItemId> {
     let (open, _) = disputes(visit, None, visit.deadline()).await.ok()?;
     open.iter().find(|dispute| dispute.item != item && is_own(visit, dispute)).map(|dispute| dispute.item)

@@ -1,4 +1,4 @@
-//! What an item says of itself, as names with values.
+//! The facts of an item, as names with values.
 
 use maud::{Markup, html};
 use vigie_clients::DescribedItem;
@@ -6,7 +6,7 @@ use vigie_clients::DescribedItem;
 use crate::console::parts;
 use crate::console::visit::Visit;
 
-/// When the item was added and by whom, its labels, classes, note and reference; those that it has.
+/// Returns the time and author of the item, its labels, classes, note and reference, as far as it has them.
 pub(super) fn of_item(visit: &Visit, item: &DescribedItem) -> Vec<(&'static str, Markup)> {
     let labels = item.labels.join(", ");
     let classes: Vec<String> = item.details.classification.iter().map(ToString::to_string).collect();

@@ -17,14 +17,14 @@ use crate::console::visit::Visit;
 pub(super) enum Back {
     /// The page of the item.
     Item,
-    /// The page of the dispute about it.
+    /// The page of the dispute about the item.
     Dispute,
-    /// The queue of what is held.
+    /// The queue of held items.
     Queue,
 }
 
 impl Back {
-    /// The word in forms.
+    /// Returns the name of the page in forms.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Item => "item",
@@ -33,13 +33,13 @@ impl Back {
         }
     }
 
-    /// The page that a form names; that of the item where it names none.
+    /// Returns the page that a form names; the item's page if it names none.
     pub(super) fn of(posted: &Posted) -> Self {
         let name = posted.field("back");
         [Self::Dispute, Self::Queue].into_iter().find(|one| one.name() == name).unwrap_or(Self::Item)
     }
 
-    /// Leads there, where `done.<key>` is said.
+    /// Redirects to the page, which shows the text `done.<key>`.
     pub(super) fn saying(self, item: ItemId, key: &str) -> Done {
         match self {
             Self::Item => Done::saying(&format!("/console/items/{}", item.0), key, &[]),
@@ -49,7 +49,7 @@ impl Back {
     }
 }
 
-/// The button that lets an item match again.
+/// Renders the button that lifts the hold, so that the item matches again.
 pub(super) fn lift_button(visit: &Visit, item: ItemId, back: Back) -> Markup {
     let path = format!("/console/items/{}/lift-here", item.0);
     html! {
@@ -59,7 +59,7 @@ pub(super) fn lift_button(visit: &Visit, item: ItemId, back: Back) -> Markup {
     }
 }
 
-/// Whether an item is held for the person's member, with the button that changes it.
+/// Renders whether an item is held for the person's member, with the button that changes it.
 pub(super) fn section(visit: &Visit, item: ItemId, held: Option<&MemberHeldItem>, back: Back) -> Markup {
     let path = format!("/console/items/{}/hold-here", item.0);
     html! {
@@ -82,7 +82,7 @@ pub(super) fn section(visit: &Visit, item: ItemId, held: Option<&MemberHeldItem>
     }
 }
 
-/// By whom an item is held.
+/// Returns the reason of a hold: flood control, or the member.
 pub(super) fn why(visit: &Visit, held: &MemberHeldItem) -> &'static str {
     visit.t(if held.flooded { "opinions.here.flooded" } else { "opinions.here.by_member" })
 }

@@ -1,4 +1,4 @@
-//! Opinions on an item: what members say of it, what the person's own member says, and whether it matches there.
+//! Opinions on an item: those of the members, that of the person's own member, and whether the item matches for that member.
 
 use axum::extract::Path;
 use axum::routing::{get, post};
@@ -37,13 +37,13 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// What a person has entered, and what is wrong with it.
+/// The entered values of the form, and their fault.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Entered {
     opinion: String,
     reason: String,
     proposed: String,
-    /// The field at fault and why; a fault of no field has none.
+    /// The field at fault, and the reason. The field is empty for a general fault.
     fault: Option<(&'static str, String)>,
 }
 
@@ -58,7 +58,7 @@ impl Entered {
         }
     }
 
-    /// The opinion, or the field at fault with the key of its text.
+    /// Returns the opinion, or the field at fault with the key of its text.
     fn read(&self, item: ItemId) -> Result<NewOpinion, (&'static str, &'static str)> {
         let (kind, disputes) = match self.opinion.as_str() {
             "positive" => (OpinionKind::Positive, false),
@@ -88,29 +88,29 @@ impl Entered {
     }
 }
 
-/// Reads a class as `taxonomy/dimension=value`.
+/// Parses a class of the form `taxonomy/dimension=value`.
 pub(super) fn class_of(text: &str) -> Option<Class> {
     let (taxonomy, rest) = text.trim().split_once('/')?;
     let (dimension, value) = rest.split_once('=')?;
     Class::new(taxonomy, dimension, value).ok()
 }
 
-/// What members say of an item, and what the person's own member may say and do: a part of the item's page.
+/// Renders the members' opinions on an item, and the forms of the person's own member: a section of the item's page.
 ///
 /// # Errors
 ///
-/// There is no such item for the person, or the bank does not answer.
+/// The item does not exist for the person, or the bank does not answer.
 pub(crate) async fn section(visit: &Visit, item: ItemId) -> Result<Markup, Failed> {
     of(visit, &described(visit, item).await?, &Entered::default(), Back::Item).await
 }
 
-/// The item, as the person may see it.
+/// Reads the item, with the fields that the person may see.
 pub(super) async fn described(visit: &Visit, item: ItemId) -> Result<DescribedItem, Failed> {
     let described = visit.caller.banks().describe_item(item, visit.deadline()).await;
     Ok(described.map_err(unseen)?.value)
 }
 
-/// The section of an item that was read. `back`: the page on which it stands.
+/// Renders the section of an item that was already read. `back`: the page that shows the section.
 pub(super) async fn of(
     visit: &Visit,
     item: &DescribedItem,
@@ -151,7 +151,7 @@ async fn said_of(visit: &Visit, item: &DescribedItem) -> Result<Vec<ListedOpinio
     opinions.list_opinions_on(&item.bank, item.id, visit.deadline()).await.map_err(unseen)
 }
 
-/// The hold of the item for the person's member, if there is one.
+/// Returns the hold of the item for the person's member, if there is one.
 async fn held_here(visit: &Visit, item: ItemId) -> Result<Option<MemberHeldItem>, Failed> {
     if !visit.may(Method::ListMemberHolds) {
         return Ok(None);
@@ -214,7 +214,7 @@ fn chosen(
     parts::choice(&field, options)
 }
 
-/// The reasons of negative opinions, with that of no reason.
+/// Returns the reasons of negative opinions, and the choice of no reason.
 fn reasons(visit: &Visit) -> Vec<(&'static str, &'static str)> {
     let reasons = OpinionReason::ALL.map(|reason| (reason.name(), said::reason_text(visit, reason)));
     [("", visit.t("opinions.no_reason"))].into_iter().chain(reasons).collect()
@@ -225,7 +225,7 @@ async fn show(visit: Visit, Path(item): Path<String>) -> Result<Page, Failed> {
     Ok(page(&visit, item, section(&visit, item).await?))
 }
 
-/// The opinions on an item as a page of their own.
+/// Renders the opinions on an item as a page of their own.
 fn page(visit: &Visit, item: ItemId, section: Markup) -> Page {
     let main = html! {
         p { a href={ "/console/items/" (item.0) } { (visit.t("opinions.to_item")) } }
@@ -234,7 +234,7 @@ fn page(visit: &Visit, item: ItemId, section: Markup) -> Page {
     Page::new(visit.fill("opinions.of_item", &[("item", &item.0)]), main)
 }
 
-/// The form again, with what is wrong in it.
+/// Renders the form again, with its fault.
 async fn again(visit: &Visit, item: ItemId, entered: &Entered, back: Back) -> Result<Answer, Failed> {
     let section = of(visit, &described(visit, item).await?, entered, back).await?;
     Ok(Answer::Page(page(visit, item, section)))

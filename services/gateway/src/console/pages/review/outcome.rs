@@ -1,4 +1,5 @@
-//! `POST /console/review/decisions/{id}`: sets what became of a decision, says it of the item, and leads to the next that waits.
+//! `POST /console/review/decisions/{id}`: sets the outcome of a decision, gives the opinion on the item, and redirects to the next open
+//! decision.
 
 use axum::extract::Path;
 use serde::Deserialize;
@@ -15,7 +16,7 @@ use crate::console::page::{Answer, Done, Failed};
 use crate::console::posted::{Asked, Posted};
 use crate::console::visit::Visit;
 
-/// Decisions that are read to find the next one: more than one may be of the same millisecond.
+/// The number of decisions that are read to find the next one: several may have the same millisecond.
 const READ: u16 = 20;
 
 pub(super) async fn decide(
@@ -47,7 +48,7 @@ pub(super) async fn decide(
     }
     let done = match (case.speakable(&visit), saying) {
         (Some(item), Some(mut saying)) => {
-            // The class that the member has proposed stays while it says the same.
+            // The class that the member has proposed is kept if the kind of opinion stays the same.
             let same = said::own(&visit, &case.said).filter(|own| own.kind == Some(saying.kind));
             saying.words.proposed = same.and_then(|own| own.words.proposed.clone());
             say(&visit, item, saying, &posted).await
@@ -63,7 +64,7 @@ pub(super) async fn decide(
     Ok(Answer::Done(Done::saying(&path, done, &[(values.0, &values.1)])))
 }
 
-/// Says of the item what was decided. Returns what the next page says: the outcome is set in any case.
+/// Gives the opinion on the item. Returns the key of the text for the next page: the outcome is set even if this call fails.
 async fn say(visit: &Visit, item: ItemId, saying: Saying, posted: &Posted) -> &'static str {
     let Saying { kind, words } = saying;
     let opinion = NewOpinion { item, hash: None, kind, words };
@@ -82,7 +83,7 @@ async fn say(visit: &Visit, item: ItemId, saying: Saying, posted: &Posted) -> &'
     }
 }
 
-/// The decision that waits after this one, or the oldest where none does.
+/// Returns the open decision after this one, or the oldest open one if there is none.
 async fn next(visit: &Visit, decided_at: UnixMillis, id: [u8; 16]) -> Option<[u8; 16]> {
     for from in [Some(decided_at), None] {
         let first = CasesAfter { limit: Some(READ), ..CasesAfter::default() };
@@ -103,11 +104,11 @@ async fn next(visit: &Visit, decided_at: UnixMillis, id: [u8; 16]) -> Option<[u8
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Place {
-    /// When the decision was taken that is left for now.
+    /// The time at which the skipped decision was taken, in Unix milliseconds.
     at: u64,
 }
 
-/// Leads to the decision that waits after one, which stays as it is.
+/// Redirects to the open decision after this one, which is not changed.
 pub(super) async fn skip(
     visit: Visit,
     Path(id): Path<String>,

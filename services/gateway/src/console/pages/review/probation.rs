@@ -1,6 +1,6 @@
-//! Items in probation: the charter of their bank asks for more confirmations than they have, so they match for their contributors alone.
+//! Items in probation: they have fewer confirmations than the charter of their bank requires, so they match for their contributors alone.
 //!
-//! The bank keeps no list of them. A page searches some of the items of one bank, and leads on to the next.
+//! The bank keeps no list of them. A page searches a number of items of one bank, and links to the next page.
 
 use futures::future::{join_all, try_join};
 use maud::{Markup, html};
@@ -14,12 +14,12 @@ use crate::console::page::Failed;
 use crate::console::parts::{self, Column};
 use crate::console::visit::Visit;
 
-/// Items that one page searches.
+/// The number of items that one page searches.
 const SEARCHED: u16 = 500;
-/// Banks whose charters are read to find those that ask for confirmations.
+/// The most banks whose charters are read to find those that require confirmations.
 const BANKS_MAX: u16 = 32;
 
-/// The items in probation of a bank, after an item; the banks to choose from where none is named.
+/// Renders the items in probation of a bank, after a given item; without a bank, the choice of banks.
 pub(super) async fn list(visit: &Visit, bank: &str, after: &str) -> Result<Markup, Failed> {
     let after = after.parse().ok().map(ItemId);
     if bank.is_empty() {
@@ -38,7 +38,7 @@ pub(super) async fn list(visit: &Visit, bank: &str, after: &str) -> Result<Marku
     of_bank(visit, &bank, after).await
 }
 
-/// The banks whose charters ask for confirmations, among the first ones.
+/// Returns the banks whose charters require confirmations, among the first [`BANKS_MAX`].
 async fn asking(visit: &Visit) -> Result<Vec<BankListing>, Failed> {
     let until = visit.deadline();
     let banks = visit.caller.banks().list_banks(None, BANKS_MAX, until).await?.value;

@@ -1,4 +1,4 @@
-//! `GET /console/review`: the queue, a kind on each tab.
+//! `GET /console/review`: the queue, with a tab for each kind.
 
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -20,9 +20,9 @@ use crate::console::visit::Visit;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Options {
-    /// The kind; the first of which something waits where it is none.
+    /// The kind; if it is empty, the first kind with an open task.
     kind: String,
-    /// Where the page begins.
+    /// The cursor after which the page begins.
     after: String,
     /// The bank whose items are in probation.
     bank: String,
@@ -55,7 +55,7 @@ pub(super) async fn show(visit: Visit, Asked(options): Asked<Options>) -> Result
     Ok(Page::new(visit.t("review.title"), main))
 }
 
-/// The kinds with what waits of each.
+/// Renders the tabs: the kinds with their counts.
 fn tabs(visit: &Visit, open: &[Kind], counts: &[Waiting], current: Kind) -> Markup {
     let of = |kind: Kind| {
         let counted = counts.iter().find(|one| one.kind == kind).cloned();
@@ -81,7 +81,7 @@ fn tabs(visit: &Visit, open: &[Kind], counts: &[Waiting], current: Kind) -> Mark
     }
 }
 
-/// A link that looks like a button, with the key that follows it.
+/// Renders a link as a button. The key `b` follows it.
 fn begin(visit: &Visit, words: &str, path: &str) -> Markup {
     html! {
         p { a.button href=(path) data-key="b" aria-keyshortcuts="b" { (visit.t(words)) " " kbd aria-hidden="true" { "b" } } }
@@ -185,7 +185,7 @@ async fn held(visit: &Visit, after: &str) -> Result<Markup, Failed> {
     let after = after.parse().ok().map(ItemId);
     let (opinions, until) = (visit.caller.opinions(), visit.deadline());
     let mut held = opinions.list_member_holds(after, PAGE, until).await?;
-    // The length of a page does not say whether there is another one: the member may see some of the banks no more.
+    // A short page may have a successor: the member may have lost access to some of the banks.
     let next = match held.last() {
         Some(last) if !opinions.list_member_holds(Some(last.item), PAGE, until).await?.is_empty() => {
             Some(link(Kind::Held, &last.item.0.to_string()))
@@ -218,12 +218,12 @@ async fn held(visit: &Visit, after: &str) -> Result<Markup, Failed> {
     })
 }
 
-/// The page of a kind that begins after this.
+/// Returns the link to the page of a kind that begins after this cursor.
 fn link(kind: Kind, after: &str) -> String {
     format!("/console/review?kind={}&after={after}", kind.name())
 }
 
-/// Reads where a page begins. What is none is not there.
+/// Parses the cursor after which a page begins. An invalid one is "not found".
 fn place(after: &str) -> Result<Option<DocumentKey>, Failed> {
     if after.is_empty() {
         return Ok(None);

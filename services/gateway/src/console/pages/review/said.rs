@@ -1,4 +1,4 @@
-//! What members say of an item, for a person to read.
+//! The members' opinions on an item, in a readable form.
 
 use std::cmp::Reverse;
 
@@ -10,10 +10,10 @@ use vigie_model::{Facts, OpinionKind};
 use crate::console::parts::{self, Column, Tone};
 use crate::console::visit::Visit;
 
-/// Opinions that a page shows, the newest ones.
+/// The most opinions that a page shows: the newest ones.
 const SHOWN_MAX: usize = 50;
 
-/// How many members say what, in a sentence.
+/// Renders the number of members for each opinion, as a sentence.
 pub(super) fn counted(visit: &Visit, facts: Option<&Facts>) -> Markup {
     let Some(facts) = facts else { return parts::empty(visit.t("opinions.none")) };
     let counts = [
@@ -35,7 +35,7 @@ pub(super) fn counted(visit: &Visit, facts: Option<&Facts>) -> Markup {
     }
 }
 
-/// The opinions on an item that the person may see: who, what, why and when, the newest first.
+/// Renders the opinions on an item that the person may see, newest first: member, opinion, reason and time.
 pub(super) fn list(visit: &Visit, opinions: &[ListedOpinion]) -> Markup {
     if opinions.is_empty() {
         return html! {};
@@ -93,14 +93,15 @@ fn row(visit: &Visit, opinion: &ListedOpinion) -> Vec<Markup> {
     ]
 }
 
-/// What the people of the person's own member say, where they say anything: of the item as a whole before one of its hashes.
+/// Returns the opinion of the person's own member, if there is one, without those of programmes. An opinion on the whole item takes
+/// precedence over one on a single hash.
 pub(super) fn own<'a>(visit: &Visit, opinions: &'a [ListedOpinion]) -> Option<&'a ListedOpinion> {
     let name = visit.who.as_ref().map(|who| who.member.name.to_string())?;
     let own = opinions.iter().filter(|one| one.kind.is_some() && !one.of_programme && one.member == name);
     own.min_by_key(|one| one.hash.is_some())
 }
 
-/// A reason in words.
+/// Returns the text of a reason.
 pub(super) fn reason_text(visit: &Visit, reason: OpinionReason) -> &'static str {
     let name = reason.name();
     visit.t(&format!("opinions.reason.{name}"))

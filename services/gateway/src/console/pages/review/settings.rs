@@ -1,4 +1,4 @@
-//! What a person sets for the own wellbeing: how a picture is shown at first, and when a break is suggested. Kept in a cookie of the browser.
+//! Settings for the person's own wellbeing: the initial display of a picture, and the time until a break is suggested. Stored in a cookie.
 
 use std::convert::Infallible;
 
@@ -16,12 +16,12 @@ use crate::console::visit::Visit;
 
 /// The path of the page.
 pub(super) const PATH: &str = "/console/review/settings";
-/// The cookie. Its value has one part a setting: `b1.g1.small.45`.
+/// The cookie. Its value has one part for each setting: `b1.g1.small.45`.
 const COOKIE: &str = "vigie-wellbeing";
-/// A year, in seconds.
+/// The lifetime of the cookie: a year, in seconds.
 const KEPT_SECONDS: u32 = 31_536_000;
 
-/// How large a picture is shown.
+/// The size of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Size {
     Small,
@@ -32,7 +32,7 @@ pub(super) enum Size {
 impl Size {
     const ALL: [Self; 3] = [Self::Small, Self::Medium, Self::Large];
 
-    /// The word in the cookie, in forms and in the style.
+    /// Returns the name of the size in the cookie, in forms and in the style sheet.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Small => "small",
@@ -53,7 +53,7 @@ pub(crate) struct Settings {
     pub(super) blur: bool,
     /// Whether a picture is shown without colours.
     pub(super) grey: bool,
-    /// How large.
+    /// The size of a picture.
     pub(super) size: Size,
     /// Minutes of review after which a break is suggested; 0 for never.
     pub(super) break_minutes: u8,
@@ -63,10 +63,10 @@ impl Settings {
     /// Minutes after which a break can be suggested; 0 for never.
     const BREAKS: [u8; 5] = [0, 15, 30, 45, 60];
 
-    /// What holds for a person who has set nothing.
+    /// The settings of a person who has chosen none.
     const DEFAULT: Self = Self { blur: true, grey: true, size: Size::Small, break_minutes: 45 };
 
-    /// The settings of a request's cookie, or the default ones: a cookie that says anything else says nothing.
+    /// Returns the settings in a request's cookie. An invalid or missing cookie gives the default.
     fn of(headers: &HeaderMap) -> Self {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs =
@@ -193,9 +193,9 @@ pub(super) async fn keep(
     answer
 }
 
-/// What a page of one case has for the person: the way to compare with a picture of the own, and the suggestion of a break.
+/// Renders the personal tools of a case page: the comparison with a picture of the person's own, and the suggestion of a break.
 ///
-/// The picture is shown by the browser from its own memory. Nothing of it is sent.
+/// The browser shows the picture from its own memory. Nothing of it is sent.
 pub(super) fn compare(visit: &Visit, settings: Settings) -> Markup {
     let Settings { blur, grey, size, break_minutes } = settings;
     let toggle = |what: &str, words: &str, is_on: bool| {

@@ -1,4 +1,4 @@
-//! How much waits for a person, by kind: for the first page and for the tabs of the queue.
+//! The number of open tasks of a person, by kind: for the first page and for the tabs of the queue.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use vigie_consortium::rights::Method;
 use crate::console::page::Failed;
 use crate::console::visit::Visit;
 
-/// The most that is counted of a kind; a page of the queue has as many rows.
+/// The highest count of a kind, and the number of rows on a page of the queue.
 pub(super) const PAGE: u16 = 100;
-/// How long a count may take. The page comes without it then.
+/// The deadline of a count. The page is shown without the count after it.
 const WITHIN: Duration = Duration::from_secs(2);
-/// Calls for one page of disputes, which the bank reads among those of all members.
+/// The most calls for one page of disputes, since the bank pages through the disputes of all members.
 const CALLS_MAX: usize = 4;
 
-/// A kind of what waits.
+/// A kind of task that waits for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Decisions with the verdict REVIEW of which nobody has said what became of them.
+    /// Decisions with the verdict REVIEW that have no outcome yet.
     Decisions,
-    /// Disputes about items of own banks.
+    /// Disputes about items of the member's own banks.
     Disputes,
     /// Items that are held for the member alone, by flood control or by the member itself.
     Held,
-    /// Items that other members have to confirm.
+    /// Items that need confirmations by other members.
     Probation,
 }
 
@@ -35,7 +35,7 @@ impl Kind {
     /// All kinds, in the order of the tabs.
     pub(super) const ALL: [Self; 4] = [Self::Decisions, Self::Disputes, Self::Held, Self::Probation];
 
-    /// The word in a query.
+    /// Returns the name of the kind in a query.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Decisions => "decisions",
@@ -45,7 +45,7 @@ impl Kind {
         }
     }
 
-    /// The methods by which it is read, all of them needed.
+    /// Returns the methods that read this kind. The person needs all of them.
     const fn methods(self) -> &'static [Method] {
         match self {
             Self::Decisions => &[Method::ListDecisions],
@@ -55,45 +55,45 @@ impl Kind {
         }
     }
 
-    /// Whether the person may see any of this kind.
+    /// Returns whether the person may see tasks of this kind.
     pub(super) fn is_open(self, visit: &Visit) -> bool {
         self.methods().iter().all(|method| visit.may(*method))
     }
 }
 
-/// How much there is, as far as it was counted.
+/// A count of tasks, up to a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Count {
-    /// As many, at least.
+    /// The number that was counted: the least number of tasks.
     pub(crate) least: u64,
     /// Whether there may be more.
     pub(crate) has_more: bool,
-    /// How many of them are overdue.
+    /// The number of overdue tasks among them.
     pub(crate) overdue: u64,
 }
 
-/// What waits of one kind.
+/// The open tasks of one kind.
 #[derive(Debug, Clone)]
 pub(crate) struct Waiting {
     /// The kind.
     pub(crate) kind: Kind,
-    /// How much; `None` where it is not counted, or where the bank did not answer in time.
+    /// The count; `None` if the kind is not counted, or the bank did not answer in time.
     pub(crate) count: Option<Count>,
 }
 
 impl Waiting {
-    /// What it is, in words.
+    /// Returns the name of the kind, for people.
     pub(crate) fn label(&self, visit: &Visit) -> &'static str {
         let name = self.kind.name();
         visit.t(&format!("review.kind.{name}"))
     }
 
-    /// The page on which it is worked on.
+    /// Returns the link to the tab of the kind.
     pub(crate) fn link(&self) -> String {
         format!("/console/review?kind={}", self.kind.name())
     }
 
-    /// The number in figures, such as `12` or `100+`; "?" where it is not known.
+    /// Formats the count, such as `12` or `100+`; "?" if it is unknown.
     pub(crate) fn number(&self, visit: &Visit) -> String {
         self.count.map_or_else(
             || "?".to_owned(),
@@ -105,8 +105,8 @@ impl Waiting {
     }
 }
 
-/// What waits for the person, of each kind that is counted and that the person may see. A few short calls at once; a bank that does not
-/// answer leaves counts out, and no page.
+/// Returns the open tasks of each kind that is counted and that the person may see. Makes a few short calls concurrently. If the bank does
+/// not answer, counts are missing and the page is still shown.
 pub(crate) async fn waiting(visit: &Visit) -> Vec<Waiting> {
     let counted = [Kind::Decisions, Kind::Disputes, Kind::Held];
     let open = counted.into_iter().filter(|kind| kind.is_open(visit));
@@ -136,7 +136,7 @@ async fn count(visit: &Visit, kind: Kind) -> Result<Count, Failed> {
     })
 }
 
-/// A page of open disputes, those that are due first before others, and where the next page begins.
+/// Returns a page of open disputes, the earliest due date first, and the cursor of the next page.
 pub(super) async fn disputes(
     visit: &Visit,
     mut after: Option<DocumentKey>,
@@ -156,8 +156,8 @@ pub(super) async fn disputes(
     Ok((found, after))
 }
 
-/// Whether a dispute is about an item of a bank of the person's own member, by the name of the bank. The name of a bank that another member
-/// shares has its owner, unless the person's member calls it otherwise.
+/// Returns whether a dispute is about an item of a bank of the person's own member, by the name of the bank. The name of a bank that
+/// another member shares includes its owner, unless the person's member has given it another name.
 pub(super) fn is_own(visit: &Visit, dispute: &ListedDispute) -> bool {
     let own = visit.who.as_ref().map(|who| &who.member.name);
     dispute.bank.owner.as_ref().is_none_or(|owner| Some(owner) == own)

@@ -1,4 +1,4 @@
-//! Signing in by an API key, and signing out.
+//! Sign-in by an API key, and sign-out.
 
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
@@ -42,7 +42,7 @@ fn explained(visit: &Visit, problem: &Problem) -> Markup {
     html! { (visit.t(key)) }
 }
 
-/// Checks the key as every request's credential is checked, so that wrong ones count against the host that sends them.
+/// Checks the key like the credential of every request, so that invalid keys count against the client's host.
 async fn sign_in(
     visit: Visit,
     State(console): State<Console>,

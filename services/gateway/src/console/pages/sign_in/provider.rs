@@ -1,4 +1,4 @@
-//! Signing in at an identity provider: the way there, and the way back.
+//! Sign-in at an identity provider: the redirect to the provider, and the callback.
 
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
@@ -23,7 +23,7 @@ use crate::console::state::Console;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-/// The way back.
+/// The path of the callback.
 const BACK: &str = "/console/sign-in/callback";
 /// The longest code and state, in bytes.
 const TEXT_BYTES_MAX: usize = 4_096;
@@ -32,32 +32,32 @@ pub(super) fn routes() -> Vec<Route> {
     vec![Route::page(PROVIDER, &[], get(go)), Route::page(BACK, &[], get(come_back))]
 }
 
-/// The query of a browser that the provider sends back.
+/// The query of the callback.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Came {
     code: String,
     state: String,
-    /// The code of an error, in the place of `code`.
+    /// The error code, if the provider sends no `code`.
     error: String,
-    /// The issuer (RFC 9207), where the provider names it.
+    /// The issuer (RFC 9207), if the provider sends it.
     iss: Option<String>,
 }
 
-/// Why nobody was signed in, beside what is wrong at the provider.
+/// The reason for which a sign-in failed, here or at the provider.
 enum Refused {
     Provider(Fault),
-    /// The browser began no such sign-in, or too long ago.
+    /// The browser did not begin this sign-in, or began it too long ago.
     Stale,
-    /// The token is good, and nobody here has its subject.
+    /// The token is valid, but no principal here has this subject.
     Nobody(String),
-    /// The token is too long for a cookie.
+    /// The token is too long for the cookie.
     TooLong,
-    /// The check of credentials failed otherwise.
+    /// The check of the credential failed for another reason.
     Check(Problem),
 }
 
-/// Leads to the provider.
+/// Redirects to the provider.
 async fn go(
     visit: Visit,
     State(console): State<Console>,
@@ -80,7 +80,7 @@ async fn go(
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::SET_COOKIE, cookie)]).into_response())
 }
 
-/// Takes a person back from the provider, and begins a session.
+/// Handles the callback of the provider, and begins a session.
 async fn come_back(
     visit: Visit,
     State(console): State<Console>,
@@ -100,7 +100,7 @@ async fn come_back(
         },
         Err(refused) => explained(&visit, &console, &next, &refused),
     };
-    // A code is used once, whatever came of it.
+    // A code is used once, whether or not the sign-in succeeds.
     if let Ok(forgotten) = Attempt::forgotten(&console.sessions) {
         answer.headers_mut().append(header::SET_COOKIE, forgotten);
     }
@@ -120,7 +120,7 @@ async fn sign_in(
     if !came.error.is_empty() {
         return Err(Refused::Provider(Fault::refused(&came.error)));
     }
-    // Another provider's answer is none of this sign-in.
+    // An answer of another provider does not belong to this sign-in.
     let is_of_provider = came.iss.as_deref().is_none_or(|iss| iss == provider.issuer());
     if !is_of_provider || came.code.is_empty() || came.code.len() > TEXT_BYTES_MAX {
         return Err(Refused::Stale);
@@ -128,7 +128,7 @@ async fn sign_in(
     let found = provider.finish(&attempt, &came.code, redirect).await;
     let Identity { token, subject } = found.map_err(Refused::Provider)?;
     let (expires, text) = (token.expires(), token.into_text());
-    // As every request's credential is checked: the signature again, by the keys of this deployment, and the principal.
+    // The check of every request's credential: the signature again, with the keys of this deployment, and the principal.
     let checked = match Bearer::new(&text, "the provider") {
         Ok(bearer) => console.admission.check(Some(&bearer), origin).await,
         Err(_) => return Err(Refused::TooLong),
@@ -144,7 +144,7 @@ async fn sign_in(
     Ok(Session::new(Some(SignedIn::new(text, SignedInBy::Provider, until))))
 }
 
-/// The address to which the provider sends people back.
+/// Returns the URL of the callback.
 fn back(console: &Console, headers: &HeaderMap) -> Result<Url, Problem> {
     let base = match &console.public_url {
         Some(base) => base.trim_end_matches('/').to_owned(),
@@ -158,7 +158,7 @@ fn back(console: &Console, headers: &HeaderMap) -> Result<Url, Problem> {
     Url::parse(&format!("{base}{BACK}")).map_err(|_| Problem::bad("the request's host is none"))
 }
 
-/// The sign-in page with what went wrong.
+/// Renders the sign-in page with the reason of the failure.
 fn explained(visit: &Visit, console: &Console, next: &str, refused: &Refused) -> Response {
     let (status, said) = match refused {
         Refused::Provider(Fault::Unreachable) => {
@@ -195,7 +195,7 @@ fn sentence(text: &str) -> Markup {
     html! { (text) }
 }
 
-/// What an administrator needs, to make the person a principal.
+/// Renders the data that an administrator needs to make the person a principal.
 fn nobody(visit: &Visit, console: &Console, subject: &str) -> Markup {
     let issuer = console.provider.as_deref().map(Provider::issuer).unwrap_or_default();
     html! {

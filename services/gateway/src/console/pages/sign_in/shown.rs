@@ -16,18 +16,18 @@ use crate::console::visit::Visit;
 
 /// The path of the page.
 pub(crate) const PATH: &str = "/console/sign-in";
-/// The way to the provider.
+/// The path that redirects to the provider.
 pub(super) const PROVIDER: &str = "/console/sign-in/provider";
 
 /// The query of the page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Next {
-    /// The page to go on with.
+    /// The page to return to after the sign-in.
     pub(super) next: String,
 }
 
-/// The page with the ways to sign in. `fault`: why the last attempt failed.
+/// Renders the sign-in page. `fault`: the reason for which the last attempt failed; may be empty.
 pub(super) fn page(visit: &Visit, console: &Console, next: &str, fault: &Markup) -> Page {
     let fields = html! {
         input type="hidden" name="next" value=(local(next));
@@ -53,7 +53,7 @@ pub(super) fn page(visit: &Visit, console: &Console, next: &str, fault: &Markup)
     Page::new(visit.t("sign_in.title"), main)
 }
 
-/// The provider's button.
+/// Renders the provider's button.
 fn button(visit: &Visit, provider: &Provider, next: &str) -> Markup {
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", local(next)).finish();
     html! {
