@@ -1,4 +1,4 @@
-//! A consortium with content on every page of the console: two members and their host, banks, opinions, cases, a policy, and a failing exchange.
+//! A consortium with content on every console page: two members and their host, banks, opinions, cases, a policy, and a failing exchange.
 
 use std::time::Duration;
 

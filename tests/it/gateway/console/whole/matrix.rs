@@ -58,7 +58,7 @@ impl Matrix {
         for (role, person) in roles {
             browsers.push((*role, Browser::signed_in(cluster, &person.key).await));
         }
-        // If a principal with every role does not get an answer, the route has no page, or no form, for this kind of request.
+        // A principal has every role. If that principal gets no answer either, the route has no page, or no form, for this kind of request.
         // The sign-in routes are open to everybody and have no navigation.
         for route in routes().iter().filter(|route| !route.path.starts_with("/console/sign-")) {
             let path = site.path(route.path);

@@ -33,8 +33,8 @@ use crate::v1::values::value;
 
 /// Entries of one page.
 const PAGE: usize = 100;
-/// The entries scanned in the first search for a page's newest ones, the factor by which each further search grows, and the most searches. The
-/// entries of one member may be far apart.
+/// The entries scanned in the first search for a page's newest ones, the factor by which each further search grows, and the most searches.
+/// The entries of one member may be far apart.
 const LOOK: u64 = 100;
 const LOOK_FACTOR: u64 = 8;
 const LOOKS_MAX: u32 = 8;

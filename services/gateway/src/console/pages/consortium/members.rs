@@ -4,7 +4,7 @@
 //! browser that reloads the page, is the same write and returns no key again.
 //!
 //! Reading order: `facts` (shared parts of pages), `list` (and the invitation), `one` (a member, with `words` and `limits`), `keys`
-//! (principals), `credential` (the form of a new principal), `new_key` (the page with a key), `ending` (further keys, removal of a principal).
+//! (principals), `credential` (the form of a new principal), `new_key` (the page with a key), `ending` (further keys, removing a principal).
 
 mod facts;
 mod list;

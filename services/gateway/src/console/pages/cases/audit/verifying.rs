@@ -1,5 +1,5 @@
-//! The proof of the audit: that the signed checkpoint is consistent with the one that the person kept, and that the entries which the person may
-//! read are those of the checkpoint.
+//! The proof of the audit: that the signed checkpoint is consistent with the one that the person kept, and that the entries which the
+//! person may read are those of the checkpoint.
 //!
 //! A request reads at most [`ENTRIES_MAX`] entries, or asks for [`PROOFS_MAX`] proofs, and takes about [`TIME_MAX`]. The next one continues.
 //! The state between requests is in the page only: a person who changes it deceives only themselves.

@@ -19,7 +19,7 @@ use crate::problem::Problem;
 
 /// The result of a form.
 enum Came {
-    /// The list was read; nothing was added. `is_other`: the form has the digest of another list.
+    /// The list was read; nothing was added. `is_other`: the person asked to add another list than the one that was tried.
     Tried { read: Read, digest: String, is_other: bool },
     /// The list was added.
     Added(Imported),

@@ -80,8 +80,8 @@ pub(super) async fn show(
     Ok(Page::new(visit.fill("items.history_of", &[("item", &id)]), main))
 }
 
-/// Whether an entry is about an item: its first item is this one, or it is the call that added it. An item's id is the number of the change that
-/// added it, and the changes of a call are consecutive.
+/// Whether an entry is about an item: its first item is this one, or it is the call that added it. An item's id is the number of the
+/// change that added it, and the changes of a call are consecutive.
 fn is_about(entry: &AuditEntry, item: ItemId) -> bool {
     let is_adding = entry.action == Method::AddItems.path() && entry.code == Code::Ok;
     let added = |last: u64| (last.saturating_sub(entry.item_count) + 1..=last).contains(&item.0);
