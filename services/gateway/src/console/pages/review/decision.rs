@@ -60,7 +60,7 @@ fn nearest(matches: &[RecordedMatch]) -> Option<(ItemId, &BankRef)> {
     matches.iter().find_map(|found| Some((found.item?, found.bank_name.as_ref()?)))
 }
 
-/// Reads the present state of the item and the opinions on it; empty if the item no longer exists.
+/// Reads the present state of the item and the opinions on it; empty if the person can no longer see the item.
 async fn item_of(
     visit: &Visit,
     item: ItemId,
