@@ -20,6 +20,9 @@ const (
 
 var programs = []string{"/usr/local/bin/vigie", "/usr/local/bin/vigie-loadtest"}
 
+// notices are our licence, and those of others whose files are in our programs.
+var notices = []string{"/usr/share/doc/vigie/LICENSE", "/usr/share/doc/vigie/NOTICE"}
+
 // ports of frontend, coordinator, bank, matcher, gateway and telemetry.
 var ports = []string{"7740", "7741", "7742", "7750", "7780", "9464"}
 
@@ -64,15 +67,15 @@ func (i *image) check(startable, ffmpeg bool) error {
 	if err != nil {
 		return err
 	}
-	wanted := slices.Clone(programs)
+	wanted := slices.Concat(programs, notices)
 	if ffmpeg {
 		wanted = append(wanted, append(others, ofLicence)...)
-		slices.Sort(wanted)
 		found = slices.DeleteFunc(found, ofOthers.MatchString)
 		notice, err := os.ReadFile(filepath.Join(i.root, ofLicence))
 		version := i.labels["vigie.ffmpeg.version"]
 		fault(err == nil && version != "" && strings.Contains(string(notice), version), "%s does not name the version %q of the label", ofLicence, version)
 	}
+	slices.Sort(wanted)
 	fault(slices.Equal(found, wanted), "the image holds %v: must be %v", found, wanted)
 	said := i.labels["org.opencontainers.image.licenses"]
 	fault(said == licences[ffmpeg], "the label of licences is %q: must be %q", said, licences[ffmpeg])
