@@ -28,11 +28,11 @@ pub(crate) const FRAMES_LEAST: u32 = 8;
 /// The most: a video that holds another one is up to twice as long, and a hash has 4,096 frames.
 pub(crate) const FRAMES_MOST: u32 = 2_048;
 
-/// Of so many videos one is a copy of an earlier video.
+/// A copy of an earlier video: one in this many videos.
 const COPY_EVERY: u32 = 5;
-/// Of so many originals one is copied, on average twice or more.
+/// Originals that are copied, on average twice or more: one in this many.
 const COPIED_SHARE: u32 = 8;
-/// Of so many originals one begins with a title card.
+/// Originals that begin with a title card: one in this many.
 const TITLED_EVERY: u64 = 3;
 /// Title cards that there are.
 const TITLES: u64 = 4;

@@ -192,7 +192,7 @@ impl Hash {
             *byte = ((mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 56) as u8;
         }
         if row.metric == Metric::Frames {
-            // It has the detail to be searched.
+            // The highest quality, so that the frame is searched.
             bytes[frames::QUALITY_AT] = 100;
         }
         Self::of_row(row, &bytes).expect("the bytes are made for the row")

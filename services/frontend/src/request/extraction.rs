@@ -252,6 +252,6 @@ fn a_canary_that_is_a_video_is_shown_to_its_owner_alone() {
     }
     assert_eq!(deployment.alarms(), BTreeMap::from([("Canary", 2)]));
     assert_eq!(deployment.last_alarm(), Some((SEES_HASHES, 1, Sign::Canary)));
-    // What is beside it in an answer stays.
+    // Other matches of the same answer stay.
     assert_eq!(deployment.ask_video(MEMBER, &part).unwrap().distance, Some(0));
 }

@@ -82,7 +82,7 @@ impl DistinctFrames {
         self.lasts_ms.iter().zip(is_matched).filter(|(_, is_matched)| *is_matched).map(|(ms, _)| ms).sum()
     }
 
-    /// All of the time, of which no hash has been taken.
+    /// Returns the whole time of the list, before any hash is taken from it.
     #[must_use]
     pub fn time_left(&self) -> TimeLeft<'_> {
         let mut open = vec![0; self.lasts_ms.len()];
@@ -106,7 +106,8 @@ impl DistinctFrames {
         order
     }
 
-    /// Of [`Self::longest_first`], how many have to be taken until the stretches with others last less than `least_ms`.
+    /// Returns how many hashes of `order` ([`Self::longest_first`]) have to be taken until the stretches that hold other hashes last less than
+    /// `least_ms` milliseconds.
     #[must_use]
     pub fn taken_until_less(&self, order: &[usize], least_ms: u64) -> usize {
         let mut left = self.time_left();
