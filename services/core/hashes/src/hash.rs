@@ -7,9 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use smallvec::SmallVec;
 use thiserror::Error;
 
+use crate::declared::Declaration;
 use crate::frames::{self, Frame, Frames, FramesError, PdqHash};
 use crate::hex;
 use crate::table::{Distance, HashType, Lengths, Metric, Row, TextForm};
+use crate::vectors::{self, VECTOR_ELEMENTS_MAX, VectorElement, VectorFault};
 
 /// The 16 bytes of an MD5 digest.
 pub type Md5Hash = [u8; 16];
@@ -34,7 +36,7 @@ pub enum HashError {
     #[error("hash type {} is not known to this version", .0.number())]
     UnknownType(HashType),
     /// The hash has the wrong number of bytes.
-    #[error("a {hash_type} hash has {}, not {actual}", expected(*hash_type))]
+    #[error("a {hash_type} hash has {}, not {actual}{}", expected(*hash_type), unit(*hash_type))]
     Length {
         /// The type that was named.
         hash_type: HashType,
@@ -44,6 +46,9 @@ pub enum HashError {
     /// The frames of a video are at fault.
     #[error(transparent)]
     Frames(#[from] FramesError),
+    /// The elements of a vector are at fault.
+    #[error(transparent)]
+    Vector(#[from] VectorFault),
     /// The text is not written in a form that the type accepts.
     #[error("a {hash_type} hash is written as {}; this text is something else", text_form(*hash_type))]
     Text {
@@ -53,8 +58,10 @@ pub enum HashError {
 }
 
 impl Hash {
-    /// The most bytes that a hash of a type without a row has, and of every type of the table but `vpdq`.
+    /// The most bytes that a hash of a type without a row has, and of every type but `vpdq` and vectors.
     pub const LEN_MAX: usize = 512;
+    /// The most bytes of a vector.
+    pub const VECTOR_LEN_MAX: usize = 4 * VECTOR_ELEMENTS_MAX;
 
     /// A PDQ hash.
     #[must_use]
@@ -74,17 +81,18 @@ impl Hash {
         Self { hash_type: HashType::SHA256, bytes: SmallVec::from(bytes) }
     }
 
-    /// Checks `bytes` against the row of a known type. Refuses an unknown one: what enters the system has been understood.
+    /// Checks `bytes` against the row of a known type, and makes those of a vector canonical. Refuses an unknown type: what enters the system
+    /// has been understood.
     pub fn from_bytes(hash_type: HashType, bytes: &[u8]) -> Result<Self, HashError> {
-        let row = hash_type.row().ok_or(HashError::UnknownType(hash_type))?;
-        Self::of_row(row, bytes)
+        let row = entry_row(hash_type)?;
+        Self::entering(hash_type, row, bytes)
     }
 
     /// Checks `bytes` in the same way, but accepts a hash of an unknown type as it is: what another part of the system has accepted
     /// is kept and handed on.
     pub fn from_peer(hash_type: HashType, bytes: &[u8]) -> Result<Self, HashError> {
         match hash_type.row() {
-            Some(row) => Self::of_row(row, bytes),
+            Some(row) => Self::of_row(hash_type, row, bytes),
             None if (1..=Self::LEN_MAX).contains(&bytes.len()) => {
                 Ok(Self { hash_type, bytes: SmallVec::from_slice(bytes) })
             }
@@ -92,8 +100,17 @@ impl Hash {
         }
     }
 
-    fn of_row(row: &Row, bytes: &[u8]) -> Result<Self, HashError> {
-        let hash_type = row.hash_type;
+    /// A hash that a client sends.
+    fn entering(hash_type: HashType, row: &Row, bytes: &[u8]) -> Result<Self, HashError> {
+        match hash_type.vector_class() {
+            Some(class) if row.accepts(bytes.len()) => {
+                Ok(Self { hash_type, bytes: SmallVec::from_vec(vectors::canonical(class, bytes)?) })
+            }
+            Some(_) | None => Self::of_row(hash_type, row, bytes),
+        }
+    }
+
+    fn of_row(hash_type: HashType, row: &Row, bytes: &[u8]) -> Result<Self, HashError> {
         if !row.accepts(bytes.len()) {
             return Err(HashError::Length { hash_type, actual: bytes.len() });
         }
@@ -104,11 +121,13 @@ impl Hash {
     }
 
     /// Reads the text of a hash of a known type: hexadecimal digits of either case without prefix or separators, or base64
-    /// where the row allows it; of TLSH, `T1` may stand before the digits; of a video the text of its frames ([`frames::text`]).
+    /// where the row allows it; of TLSH, `T1` may stand before the digits; of a video the text of its frames ([`frames::text`]); of a vector also
+    /// a JSON list of its elements.
     pub fn from_text(hash_type: HashType, text: &str) -> Result<Self, HashError> {
-        let row = hash_type.row().ok_or(HashError::UnknownType(hash_type))?;
+        let row = entry_row(hash_type)?;
         let digits = match row.text {
             TextForm::Frames => return Self::of_frames(&frames::text::read(text)?).map_err(Into::into),
+            TextForm::Vector => return Self::of_vector_text(hash_type, row, text),
             TextForm::Hex | TextForm::HexOrBase64 => text,
             TextForm::Tlsh => text.strip_prefix("T1").or_else(|| text.strip_prefix("t1")).unwrap_or(text),
         };
@@ -116,10 +135,38 @@ impl Hash {
         let is_base64 = row.text == TextForm::HexOrBase64;
         match hex::decode_into(digits.as_bytes(), &mut bytes) {
             // Base64 may consist of hexadecimal digits alone.
-            Some(len) => Self::of_row(row, &bytes[..len])
+            Some(len) => Self::of_row(hash_type, row, &bytes[..len])
                 .or_else(|error| base64_of(row, text).filter(|_| is_base64).ok_or(error)),
             None => base64_of(row, text).filter(|_| is_base64).ok_or(HashError::Text { hash_type }),
         }
+    }
+
+    fn of_vector_text(hash_type: HashType, row: &Row, text: &str) -> Result<Self, HashError> {
+        let class = hash_type.vector_class().ok_or(HashError::UnknownType(hash_type))?;
+        let no_vector = || HashError::Text { hash_type };
+        if let Some(list) = text.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            let mut bytes = Vec::new();
+            for element in list.split(',').take(VECTOR_ELEMENTS_MAX + 1) {
+                let element = element.trim();
+                match class.element {
+                    VectorElement::F32 => {
+                        let number: f32 = element.parse().map_err(|_| no_vector())?;
+                        bytes.extend(number.to_le_bytes());
+                    }
+                    VectorElement::U8 => bytes.push(element.parse().map_err(|_| no_vector())?),
+                }
+            }
+            return Self::entering(hash_type, row, &bytes);
+        }
+        // Longer text cannot be a vector, and is not worth decoding.
+        if text.len() > 2 * Self::VECTOR_LEN_MAX {
+            return Err(no_vector());
+        }
+        let mut digits = vec![0; Self::VECTOR_LEN_MAX];
+        let of_digits = hex::decode_into(text.as_bytes(), &mut digits).map(|len| digits[..len].to_vec());
+        let of_digits = of_digits.filter(|bytes| row.accepts(bytes.len()));
+        let bytes = of_digits.or_else(|| STANDARD.decode(text).ok()).ok_or_else(no_vector)?;
+        Self::entering(hash_type, row, &bytes)
     }
 
     /// The type, which decides how the hash is computed and compared.
@@ -143,6 +190,10 @@ impl Hash {
         }
         match self.hash_type.row()?.metric {
             Metric::Equality | Metric::Frames => (self.bytes == other.bytes).then_some(Distance(0)),
+            Metric::Vector => {
+                let class = self.hash_type.vector_class()?;
+                Some(vectors::distance(class, &self.bytes, &other.bytes))
+            }
             Metric::Hamming => {
                 let (words, rest) = self.bytes.as_chunks::<8>();
                 let (other_words, other_rest) = other.bytes.as_chunks::<8>();
@@ -152,12 +203,12 @@ impl Hash {
                 let whole: u32 = words.iter().zip(other_words).map(|(one, other)| bits(one, other)).sum();
                 let last: u32 =
                     rest.iter().zip(other_rest).map(|(one, other)| (one ^ other).count_ones()).sum();
-                u16::try_from(whole + last).ok().map(Distance)
+                Some(Distance(whole + last))
             }
         }
     }
 
-    /// The usual written form: lower-case hexadecimal digits; of TLSH `T1` and upper-case ones.
+    /// The usual written form: lower-case hexadecimal digits; of TLSH `T1` and upper-case ones; of a vector base64.
     #[must_use]
     pub fn to_text(&self) -> String {
         match self.hash_type.row().map(|row| row.text) {
@@ -165,6 +216,7 @@ impl Hash {
             Some(TextForm::Frames) => {
                 self.frames().map(|frames| frames::text::write(frames.iter())).unwrap_or_default()
             }
+            Some(TextForm::Vector) => STANDARD.encode(&self.bytes),
             Some(TextForm::Hex | TextForm::HexOrBase64) | None => hex::encode(&self.bytes),
         }
     }
@@ -195,7 +247,16 @@ impl Hash {
             // The highest quality, so that the frame is searched.
             bytes[frames::QUALITY_AT] = 100;
         }
-        Self::of_row(row, &bytes).expect("the bytes are made for the row")
+        if hash_type.vector_class().is_some_and(|class| class.element == VectorElement::F32) {
+            // Bytes as they come may be no number.
+            let numbers = bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|chunk| f32::from(i16::from_le_bytes([chunk[0], chunk[1]])));
+            bytes = numbers.flat_map(f32::to_le_bytes).collect();
+        }
+        Self::entering(hash_type, row, &bytes).expect("the bytes are made for the row")
     }
 
     /// The hash of a video with these frames.
@@ -214,12 +275,25 @@ fn base64_of(row: &Row, text: &str) -> Option<Hash> {
     // Longer text cannot be a hash, and is not worth decoding.
     let fits = text.len() <= Hash::LEN_MAX.div_ceil(3) * 4;
     let bytes = fits.then(|| STANDARD.decode(text).ok()).flatten()?;
-    Hash::of_row(row, &bytes).ok()
+    Hash::of_row(row.hash_type, row, &bytes).ok()
+}
+
+/// The row by which a hash may enter: that of a vector type must be declared.
+fn entry_row(hash_type: HashType) -> Result<&'static Row, HashError> {
+    let is_declared = |row: &&Row| row.hash_type == hash_type && !row.name.is_empty();
+    hash_type.row().filter(is_declared).ok_or(HashError::UnknownType(hash_type))
 }
 
 /// The lengths of a type in words: "32 bytes (64 hexadecimal digits)".
 fn expected(hash_type: HashType) -> String {
+    if let Some(Declaration { elements, .. }) = Declaration::of(hash_type) {
+        let class = hash_type.vector_class().map_or(1, |class| class.element.bytes());
+        return format!("{elements} elements ({} bytes)", usize::from(elements) * class);
+    }
     match hash_type.row().map(|row| row.lengths) {
+        Some(Lengths::Parts { bytes, count_max }) if hash_type.vector_class().is_some() => {
+            format!("1 to {count_max} elements of {bytes} bytes")
+        }
         Some(Lengths::Of(&[only])) => format!("{only} bytes ({} hexadecimal digits)", only * 2),
         Some(Lengths::Parts { bytes, count_max }) => format!("1 to {count_max} frames of {bytes} bytes"),
         Some(Lengths::Of(lengths)) => {
@@ -228,6 +302,11 @@ fn expected(hash_type: HashType) -> String {
         }
         None => format!("1 to {} bytes", Hash::LEN_MAX),
     }
+}
+
+/// The unit of the length that was given, where the expected one is in another.
+fn unit(hash_type: HashType) -> &'static str {
+    if hash_type.vector_class().is_some() { " bytes" } else { "" }
 }
 
 /// The text forms of a type in words: "64 hexadecimal digits".
@@ -241,6 +320,7 @@ fn text_form(hash_type: HashType) -> String {
         TextForm::HexOrBase64 => format!("{hex} or as base64"),
         TextForm::Tlsh => format!("T1 and {hex}"),
         TextForm::Frames => frames::text::FORM.to_owned(),
+        TextForm::Vector => "base64, hexadecimal digits or a JSON list of its elements".to_owned(),
     }
 }
 

@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::declared;
 use crate::rows::ROWS;
-use crate::table::{Distance, HashType, Row};
+use crate::table::{Distance, HashType, Metric, Row};
+use crate::vectors::{PARTS_OF_ONE, VectorClass};
 
 /// The text names no row of the table, and none of their aliases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -14,21 +16,29 @@ use crate::table::{Distance, HashType, Row};
 pub struct UnknownHashType;
 
 impl HashType {
-    /// Every type of the table, in the order of their numbers, which is the order in which they are listed to people.
-    pub fn known() -> impl ExactSizeIterator<Item = Self> {
+    /// Every type of the table and every declared one that this process has heard of, in the order of their numbers, which is the order in
+    /// which they are listed to people.
+    pub fn known() -> impl Iterator<Item = Self> {
+        Self::of_table().chain(declared::all().into_iter().map(|row| row.hash_type))
+    }
+
+    /// Every type of the table, in the order of their numbers.
+    pub fn of_table() -> impl ExactSizeIterator<Item = Self> {
         ROWS.iter().map(|row| row.hash_type)
     }
 
-    /// The position of the type's row in the table, from 0; `None` if the type is unknown to this build.
+    /// The position of the type's row in the table, from 0; `None` if it is not there.
     #[must_use]
     pub fn position(self) -> Option<usize> {
         ROWS.iter().position(|row| row.hash_type == self)
     }
 
-    /// The row of this type; `None` if the type is unknown to this build.
+    /// The row of this type; `None` if the type is unknown to this build. Vector types that this process has heard no declaration of
+    /// share the row of their class.
     #[must_use]
     pub fn row(self) -> Option<&'static Row> {
-        ROWS.iter().find(|row| row.hash_type == self)
+        let of_table = ROWS.iter().find(|row| row.hash_type == self);
+        of_table.or_else(|| declared::row(self)).or_else(|| self.vector_class().map(VectorClass::row))
     }
 
     /// Whether this build has a row for the type.
@@ -37,19 +47,44 @@ impl HashType {
         self.row().is_some()
     }
 
-    /// The name in the table; `None` if the type is unknown to this build.
+    /// The name in the table or the declaration; `None` if this process knows none.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
-        self.row().map(|row| row.name)
+        self.row().map(|row| row.name).filter(|name| !name.is_empty())
     }
 
-    /// The largest distance that a search of this type accepts, in bits; 0 for an unknown type.
+    /// A distance of this type as text: bits, and of vectors the number in the metric, with six decimals.
+    #[must_use]
+    pub fn distance_text(self, distance: Distance) -> String {
+        match self.row().map(|row| row.metric) {
+            Some(Metric::Vector) => format!("{}.{:06}", distance.0 / PARTS_OF_ONE, distance.0 % PARTS_OF_ONE),
+            Some(Metric::Hamming | Metric::Equality | Metric::Frames) | None => distance.to_string(),
+        }
+    }
+
+    /// Reads what [`Self::distance_text`] writes, and of vectors any decimal number; `None` for other text.
+    #[must_use]
+    pub fn distance_of_text(self, text: &str) -> Option<Distance> {
+        if self.vector_class().is_none() {
+            return text.parse().ok().map(Distance);
+        }
+        let (whole, parts) = text.split_once('.').unwrap_or((text, ""));
+        let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if parts.len() > 6 || !is_digits(parts) || !is_digits(whole) || whole.len() + parts.len() == 0 {
+            return None;
+        }
+        let whole: u32 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+        let parts: u32 = format!("{parts:0<6}").parse().ok()?;
+        whole.checked_mul(PARTS_OF_ONE)?.checked_add(parts).map(Distance)
+    }
+
+    /// The largest distance that a search of this type accepts; 0 for an unknown type.
     #[must_use]
     pub fn distance_max(self) -> Distance {
         self.row().map_or(Distance(0), |row| row.distance_max)
     }
 
-    /// The distance used where the caller names none, in bits; 0 for an unknown type.
+    /// The distance used where the caller names none; 0 for an unknown type.
     #[must_use]
     pub fn distance_default(self) -> Distance {
         self.row().map_or(Distance(0), |row| row.distance_default)
@@ -72,18 +107,20 @@ impl fmt::Display for HashType {
     }
 }
 
-/// Reads a name or an alias of the table, in either case.
+/// Reads a name or an alias of the table, or the name of a declared type, in either case.
 impl FromStr for HashType {
     type Err = UnknownHashType;
 
     fn from_str(text: &str) -> Result<Self, UnknownHashType> {
-        ROWS.iter().find(|row| row.is_called(text)).map(|row| row.hash_type).ok_or(UnknownHashType)
+        let declared = || declared::all().into_iter().find(|row| row.is_called(text));
+        let row = ROWS.iter().find(|row| row.is_called(text)).or_else(declared);
+        row.map(|row| row.hash_type).ok_or(UnknownHashType)
     }
 }
 
-/// The names of the table as a sentence has them: "pdq, md5 or sha256".
+/// The names of all known types as a sentence has them: "pdq, md5 or sha256".
 fn names() -> String {
-    let names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
+    let names: Vec<&str> = HashType::known().filter_map(HashType::name).collect();
     match names.split_last() {
         Some((last, [])) => (*last).to_owned(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
@@ -97,7 +134,6 @@ mod tests {
 
     use super::*;
     use crate::hash::Hash;
-    use crate::table::Metric;
 
     /// The rules that every row must keep, so that a new row needs no tests of its own for them.
     #[test]
@@ -117,12 +153,13 @@ mod tests {
             match metric {
                 Metric::Hamming => {
                     assert!(listed.iter().all(|len| [8, 12, 16, 32, 64].contains(len)), "{name}");
-                    assert!(listed.iter().all(|len| usize::from(distance_max.0) <= 8 * len), "{name}");
+                    assert!(listed.iter().all(|len| distance_max.0 as usize <= 8 * len), "{name}");
                 }
                 Metric::Equality => {
                     assert!(listed.iter().all(|len| (4..=Hash::LEN_MAX).contains(len)), "{name}");
                     assert_eq!(*distance_max, Distance(0), "{name}");
                 }
+                Metric::Vector => panic!("{name}: vector types are declared"),
                 Metric::Frames => {
                     assert_eq!(lengths.listed(), None, "{name}");
                     assert!(*distance_max <= HashType::PDQ.distance_max(), "{name}");
@@ -140,6 +177,32 @@ mod tests {
             .map(str::to_ascii_lowercase)
             .collect();
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn distances_are_written_and_read_in_the_unit_of_the_type() {
+        let vector = VectorClass::ALL[0].hash_type(250);
+        for (text, distance) in [
+            ("0.183204", 183_204),
+            ("2", 2_000_000),
+            (".5", 500_000),
+            ("0.000001", 1),
+            ("4294.967295", u32::MAX),
+        ] {
+            assert_eq!(vector.distance_of_text(text), Some(Distance(distance)), "{text}");
+            assert_eq!(
+                vector.distance_of_text(&vector.distance_text(Distance(distance))),
+                Some(Distance(distance))
+            );
+        }
+        for text in ["", ".", "1.0000001", "-1", "1e3", "4294.967296", "a"] {
+            assert_eq!(vector.distance_of_text(text), None, "{text}");
+        }
+        assert_eq!(HashType::PDQ.distance_text(Distance(31)), "31");
+        assert_eq!(
+            (HashType::PDQ.distance_of_text("31"), HashType::PDQ.distance_of_text("0.5")),
+            (Some(Distance(31)), None)
+        );
     }
 
     #[test]

@@ -8,9 +8,9 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HashType(u16);
 
-/// A number of differing bits.
+/// How far two hashes are apart: differing bits, or of vectors millionths of their metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Distance(pub u16);
+pub struct Distance(pub u32);
 
 /// One hash type of the table.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub enum Lengths {
 
 /// How two hashes of a type are compared.
 ///
-/// Metrics of vectors (L2, cosine) and of opaque hashes, which only an outside program compares, would be further variants.
+/// A metric of opaque hashes, which only an outside program compares, would be a further variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Metric {
     /// By the number of differing bits. An index exists for 64, 96, 128, 256 and 512 bits.
@@ -63,6 +63,9 @@ pub enum Metric {
     /// A hash is a list of frames, each with a PDQ hash of 256 bits. Two lists match by the shares of their frames that are near a frame
     /// of the other. An index holds the frames.
     Frames,
+    /// A hash is a vector of numbers. Which metric it has follows from the number of the type: see [`crate::vectors`]. An index finds most of
+    /// what is near, and says how much.
+    Vector,
 }
 
 /// How the hashes of a type are written as text.
@@ -76,6 +79,8 @@ pub enum TextForm {
     Tlsh,
     /// One line for each frame of a video: see [`crate::frames::text`].
     Frames,
+    /// The bytes of a vector in standard base64 with padding. Input may be hexadecimal digits, or a JSON list of the elements.
+    Vector,
 }
 
 impl HashType {

@@ -1,0 +1,390 @@
+//! Hash types that are vectors: embeddings, which a model computes elsewhere, compared by a metric of numbers.
+//!
+//! A deployment declares such types ([`crate::declared`]); their numbers describe themselves. Numbers from 1,024 to 2,047 are those of vectors:
+//! 256 for each [`VectorClass`], so that a process which has not heard of a declaration still knows the elements and the metric. Of
+//! each class the first number names no type: a replica lists it to say that it searches the class.
+//!
+//! The bytes of a vector are its elements one after the other, of `f32` little-endian. They are *canonical*: finite, of moderate size,
+//! without a negative zero, and with the cosine of length 1. So equal vectors have equal bytes. What a client sends is made canonical
+//! once, where it enters ([`canonical`]); from then on the bytes do not change.
+
+use thiserror::Error;
+
+use crate::table::{Distance, HashType, Lengths, Metric, Row, TextForm};
+
+/// The most elements of a vector.
+pub const VECTOR_ELEMENTS_MAX: usize = 4_096;
+
+/// The largest magnitude of an element: the squares of as many differences as fit into a vector still add up to a finite `f32`.
+pub const MAGNITUDE_MAX: f32 = 1e15;
+
+/// Parts of one in which distances of vectors are counted.
+pub const PARTS_OF_ONE: u32 = 1_000_000;
+
+/// How far the length of a vector may be from 1 to be left as it is. Scaling a vector to length 1 rounds each element to 24 bits, so
+/// what was scaled once is nearer than this.
+const LENGTH_TOLERANCE: f64 = 1e-6;
+
+/// The first number of a vector type, and the numbers of each class.
+const FIRST: u16 = 1_024;
+const NUMBERS_OF_CLASS: u16 = 256;
+
+/// The form of the elements of a vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum VectorElement {
+    /// IEEE 754 binary32, little-endian.
+    F32,
+    /// One byte, 0 to 255.
+    U8,
+}
+
+/// How two vectors are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum VectorMetric {
+    /// One minus the cosine of the angle between the vectors: 0 to 2. It is half the square of the Euclidean distance of the
+    /// vectors at length 1.
+    Cosine,
+    /// The Euclidean distance.
+    L2,
+}
+
+/// The elements and the metric of a vector type, which follow from its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VectorClass {
+    /// The form of each element.
+    pub element: VectorElement,
+    /// How two vectors are compared.
+    pub metric: VectorMetric,
+}
+
+/// Why bytes are not a vector. Never repeats the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum VectorFault {
+    /// An element is NaN, infinite, or beyond [`MAGNITUDE_MAX`].
+    #[error("an element of the vector is not a number of at most 1e15")]
+    Magnitude,
+    /// All elements are zero, and the metric is the cosine.
+    #[error("all elements of the vector are zero, so it has no angle to others")]
+    NoDirection,
+}
+
+impl VectorElement {
+    /// Bytes of one element.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::U8 => 1,
+        }
+    }
+
+    /// The name in declarations.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::U8 => "u8",
+        }
+    }
+}
+
+impl VectorMetric {
+    /// The name in declarations.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cosine => "cosine",
+            Self::L2 => "l2",
+        }
+    }
+
+    /// The largest distance of two vectors; `None` where there is none.
+    #[must_use]
+    pub const fn distance_max(self) -> Option<Distance> {
+        match self {
+            Self::Cosine => Some(Distance(2 * PARTS_OF_ONE)),
+            Self::L2 => None,
+        }
+    }
+}
+
+impl VectorClass {
+    /// Every class, in the order of their numbers.
+    pub const ALL: [Self; 4] = [
+        Self { element: VectorElement::F32, metric: VectorMetric::Cosine },
+        Self { element: VectorElement::F32, metric: VectorMetric::L2 },
+        Self { element: VectorElement::U8, metric: VectorMetric::Cosine },
+        Self { element: VectorElement::U8, metric: VectorMetric::L2 },
+    ];
+
+    /// The type of this class with a serial number from 1 on.
+    #[must_use]
+    pub const fn hash_type(self, serial: u8) -> HashType {
+        HashType::new(FIRST + NUMBERS_OF_CLASS * self.place() + serial as u16)
+    }
+
+    /// The number by which a replica says that it searches the class. No hash has it.
+    #[must_use]
+    pub const fn marker(self) -> HashType {
+        self.hash_type(0)
+    }
+
+    /// The row of every type of the class that this process has not heard a declaration of.
+    pub(crate) const fn row(self) -> &'static Row {
+        &CLASS_ROWS[self.place() as usize]
+    }
+
+    const fn place(self) -> u16 {
+        let of_metric = match self.metric {
+            VectorMetric::Cosine => 0,
+            VectorMetric::L2 => 1,
+        };
+        match self.element {
+            VectorElement::F32 => of_metric,
+            VectorElement::U8 => 2 + of_metric,
+        }
+    }
+}
+
+impl HashType {
+    /// The class of a vector type; `None` for every other type.
+    #[must_use]
+    pub fn vector_class(self) -> Option<VectorClass> {
+        let place = self.number().checked_sub(FIRST)? / NUMBERS_OF_CLASS;
+        VectorClass::ALL.get(usize::from(place)).copied()
+    }
+
+    /// Whether the number is the marker of a class, which no hash has.
+    #[must_use]
+    pub fn is_marker(self) -> bool {
+        self.vector_class().is_some_and(|class| class.marker() == self)
+    }
+
+    /// The class and the serial number of a vector type that a declaration may name.
+    #[must_use]
+    pub fn vector_serial(self) -> Option<(VectorClass, u8)> {
+        let class = self.vector_class()?;
+        let serial = u8::try_from(self.number() - class.marker().number()).ok()?;
+        (serial > 0).then_some((class, serial))
+    }
+}
+
+/// The rows of types without a declaration, in the order of the classes.
+static CLASS_ROWS: [Row; 4] = [
+    class_row(VectorClass::ALL[0]),
+    class_row(VectorClass::ALL[1]),
+    class_row(VectorClass::ALL[2]),
+    class_row(VectorClass::ALL[3]),
+];
+
+const fn class_row(class: VectorClass) -> Row {
+    Row {
+        hash_type: class.marker(),
+        name: "",
+        aliases: &[],
+        lengths: Lengths::Parts { bytes: class.element.bytes(), count_max: VECTOR_ELEMENTS_MAX },
+        text: TextForm::Vector,
+        metric: Metric::Vector,
+        distance_default: Distance(0),
+        distance_max: match class.metric.distance_max() {
+            Some(distance) => distance,
+            None => Distance(u32::MAX),
+        },
+        has_variants: false,
+        has_quality_floor: false,
+    }
+}
+
+/// The canonical bytes of a vector. Bytes that are canonical stay as they are.
+pub fn canonical(class: VectorClass, bytes: &[u8]) -> Result<Vec<u8>, VectorFault> {
+    match class.element {
+        VectorElement::U8 => {
+            let has_direction = class.metric != VectorMetric::Cosine || bytes.iter().any(|byte| *byte != 0);
+            has_direction.then(|| bytes.to_vec()).ok_or(VectorFault::NoDirection)
+        }
+        VectorElement::F32 => {
+            let numbers = numbers_of(bytes);
+            if !numbers.iter().all(|number| number.abs() <= MAGNITUDE_MAX) {
+                return Err(VectorFault::Magnitude);
+            }
+            let scaled = match class.metric {
+                VectorMetric::Cosine => of_length_one(&numbers).ok_or(VectorFault::NoDirection)?,
+                VectorMetric::L2 => numbers,
+            };
+            // Adding zero makes one of the two zeros.
+            Ok(scaled.iter().flat_map(|number| (number + 0.0).to_le_bytes()).collect())
+        }
+    }
+}
+
+/// The elements of a vector of `f32`.
+#[must_use]
+pub fn numbers_of(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+}
+
+/// The vector scaled to length 1, unless it has that length; `None` for zero.
+#[expect(clippy::cast_possible_truncation, reason = "an element of a vector of length 1")]
+fn of_length_one(numbers: &[f32]) -> Option<Vec<f32>> {
+    // Squares of small numbers vanish, so the largest becomes 1 first.
+    let largest = numbers.iter().fold(0.0_f64, |most, number| most.max(f64::from(number.abs())));
+    if largest == 0.0 {
+        return None;
+    }
+    let squares: f64 = numbers.iter().map(|number| (f64::from(*number) / largest).powi(2)).sum();
+    let length = largest * squares.sqrt();
+    if (length - 1.0).abs() <= LENGTH_TOLERANCE {
+        return Some(numbers.to_vec());
+    }
+    Some(numbers.iter().map(|number| (f64::from(*number) / length) as f32).collect())
+}
+
+/// The distance of two canonical vectors of `f32` of one length.
+#[must_use]
+pub fn distance_of_numbers(metric: VectorMetric, one: &[f32], other: &[f32]) -> Distance {
+    let pairs = || one.iter().zip(other).map(|(one, other)| (f64::from(*one), f64::from(*other)));
+    match metric {
+        // Their lengths are 1.
+        VectorMetric::Cosine => {
+            if one == other {
+                return Distance(0);
+            }
+            in_parts(1.0 - pairs().map(|(one, other)| one * other).sum::<f64>())
+        }
+        VectorMetric::L2 => in_parts(pairs().map(|(one, other)| (one - other).powi(2)).sum::<f64>().sqrt()),
+    }
+}
+
+/// The distance of two vectors of bytes of one length.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "sums of 4,096 products of bytes are below 2^53")]
+pub fn distance_of_bytes(metric: VectorMetric, one: &[u8], other: &[u8]) -> Distance {
+    let product = |one: &[u8], other: &[u8]| -> u64 {
+        one.iter().zip(other).map(|(one, other)| u64::from(*one) * u64::from(*other)).sum()
+    };
+    match metric {
+        VectorMetric::Cosine => {
+            let squares = product(one, one) as f64 * product(other, other) as f64;
+            // Vectors of one direction: by Cauchy and Schwarz the product is never larger.
+            in_parts(1.0 - product(one, other) as f64 / squares.sqrt())
+        }
+        VectorMetric::L2 => {
+            let squares: u64 =
+                one.iter().zip(other).map(|(one, other)| u64::from(one.abs_diff(*other)).pow(2)).sum();
+            in_parts((squares as f64).sqrt())
+        }
+    }
+}
+
+/// Rounded to the nearest part. What is beyond the largest number of parts is that far.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, and NaN cannot be"
+)]
+fn in_parts(distance: f64) -> Distance {
+    Distance((distance * f64::from(PARTS_OF_ONE)).round() as u32)
+}
+
+/// The distance of two canonical vectors, given by their bytes, which are equally many.
+#[must_use]
+pub fn distance(class: VectorClass, one: &[u8], other: &[u8]) -> Distance {
+    match class.element {
+        VectorElement::F32 => distance_of_numbers(class.metric, &numbers_of(one), &numbers_of(other)),
+        VectorElement::U8 => distance_of_bytes(class.metric, one, other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bytes_of(numbers: &[f32]) -> Vec<u8> {
+        numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    }
+
+    const COSINE: VectorClass = VectorClass::ALL[0];
+    const L2: VectorClass = VectorClass::ALL[1];
+
+    #[test]
+    fn numbers_describe_their_class() {
+        for (at, class) in VectorClass::ALL.into_iter().enumerate() {
+            assert_eq!(usize::from(class.marker().number()), 1_024 + 256 * at);
+            for serial in [1, 2, 255] {
+                let hash_type = class.hash_type(serial);
+                assert_eq!(hash_type.vector_serial(), Some((class, serial)));
+                assert!(!hash_type.is_marker());
+            }
+            assert!(class.marker().is_marker() && class.marker().vector_serial().is_none());
+        }
+        for number in [1, 10, 1_023, 2_048, 54_321] {
+            assert_eq!(HashType::from_number(number).unwrap().vector_class(), None);
+        }
+    }
+
+    #[test]
+    fn distances_are_those_of_the_metric() {
+        let check = |class, one: &[f32], other: &[f32], expected| {
+            let [one, other] = [one, other].map(|numbers| canonical(class, &bytes_of(numbers)).unwrap());
+            assert_eq!(distance(class, &one, &other), Distance(expected), "{class:?}");
+        };
+        check(COSINE, &[3.0, 4.0], &[6.0, 8.0], 0);
+        check(COSINE, &[1.0, 0.0], &[0.0, 5.0], 1_000_000);
+        check(COSINE, &[1.0, 0.0], &[-2.0, 0.0], 2_000_000);
+        check(COSINE, &[1.0, 1.0], &[1.0, 0.0], 292_893);
+        check(L2, &[0.0, 0.0], &[3.0, 4.0], 5_000_000);
+        check(L2, &[1e9], &[-1e9], u32::MAX);
+        let bytes = |metric, one: &[u8], other: &[u8]| distance_of_bytes(metric, one, other).0;
+        assert_eq!(bytes(VectorMetric::Cosine, &[1, 0], &[0, 9]), 1_000_000);
+        assert_eq!(bytes(VectorMetric::Cosine, &[3, 4], &[6, 8]), 0);
+        assert_eq!(bytes(VectorMetric::L2, &[255; 4_096], &[0; 4_096]), u32::MAX);
+        assert_eq!(bytes(VectorMetric::L2, &[1, 2], &[4, 6]), 5_000_000);
+    }
+
+    #[test]
+    fn what_is_no_vector_is_refused() {
+        for number in [f32::NAN, f32::INFINITY, -f32::INFINITY, 2e15] {
+            assert_eq!(canonical(L2, &bytes_of(&[1.0, number])), Err(VectorFault::Magnitude));
+        }
+        assert_eq!(canonical(COSINE, &bytes_of(&[0.0, -0.0])), Err(VectorFault::NoDirection));
+        assert_eq!(canonical(VectorClass::ALL[2], &[0, 0]), Err(VectorFault::NoDirection));
+        assert_eq!(canonical(L2, &bytes_of(&[0.0, -0.0])), Ok(bytes_of(&[0.0, 0.0])));
+        assert_eq!(canonical(VectorClass::ALL[3], &[0, 0]), Ok(vec![0, 0]));
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_bytes_stay_as_they_are(numbers in prop::collection::vec(-1e15_f32..1e15, 1..64), small in any::<bool>()) {
+            let numbers: Vec<f32> = numbers.iter().map(|number| if small { number * 1e-40 } else { *number }).collect();
+            for class in [COSINE, L2] {
+                if let Ok(once) = canonical(class, &bytes_of(&numbers)) {
+                    prop_assert_eq!(canonical(class, &once), Ok(once.clone()));
+                    prop_assert_eq!(distance(class, &once, &once), Distance(0));
+                }
+            }
+        }
+
+        #[test]
+        fn the_distance_is_the_same_both_ways_and_near_the_formula(
+            pairs in prop::collection::vec((-100.0_f32..100.0, -100.0_f32..100.0), 1..64),
+        ) {
+            let (one, other): (Vec<f32>, Vec<f32>) = pairs.iter().copied().unzip();
+            let wide = |numbers: &[f32]| numbers.iter().map(|number| f64::from(*number)).collect::<Vec<_>>();
+            let dot = |one: &[f64], other: &[f64]| one.iter().zip(other).map(|(one, other)| one * other).sum::<f64>();
+            let (a, b) = (wide(&one), wide(&other));
+            for class in [COSINE, L2] {
+                let (Ok(one), Ok(other)) = (canonical(class, &bytes_of(&one)), canonical(class, &bytes_of(&other)))
+                else { return Ok(()) };
+                let found = distance(class, &one, &other);
+                prop_assert_eq!(found, distance(class, &other, &one));
+                let expected = match class.metric {
+                    VectorMetric::Cosine => 1.0 - dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt(),
+                    VectorMetric::L2 => a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt(),
+                };
+                prop_assert!((f64::from(found.0) / 1e6 - expected).abs() <= 2e-6, "{} {expected}", found.0);
+            }
+        }
+    }
+}
