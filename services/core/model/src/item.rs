@@ -50,6 +50,9 @@ pub enum ItemContentError {
     /// More frames of videos than one item holds.
     #[error("an item holds at most {max} frames of videos, not {0}", max = ItemContent::FRAMES_MAX)]
     TooManyFrames(usize),
+    /// Larger vectors than one item holds.
+    #[error("an item holds at most {max} bytes of vectors, not {0}", max = ItemContent::VECTOR_BYTES_MAX)]
+    TooManyVectors(usize),
     /// More labels than one item holds.
     #[error("an item holds at most {max} labels, not {0}", max = ItemContent::LABELS_MAX)]
     TooManyLabels(usize),
@@ -69,7 +72,9 @@ impl ItemContentError {
     #[must_use]
     pub const fn field(self) -> &'static str {
         match self {
-            Self::NoHashes | Self::TooManyHashes(_) | Self::TooManyFrames(_) => "hashes",
+            Self::NoHashes | Self::TooManyHashes(_) | Self::TooManyFrames(_) | Self::TooManyVectors(_) => {
+                "hashes"
+            }
             Self::TooManyLabels(_) | Self::LabelLength(_) => "labels",
             Self::ExternalReferenceLength(_) => "external_reference",
             Self::ControlCharacter => "labels",
@@ -86,6 +91,8 @@ impl ItemContent {
     pub const HASHES_MAX: usize = 64;
     /// Frames of one item, in all its hashes of videos together.
     pub const FRAMES_MAX: usize = vigie_hashes::frames::FRAMES_MAX;
+    /// Bytes of one item's vectors: two of the longest, or twenty of 384 numbers.
+    pub const VECTOR_BYTES_MAX: usize = 2 * Hash::VECTOR_LEN_MAX;
     /// Labels of one item.
     pub const LABELS_MAX: usize = 32;
     /// Bytes of one label.
@@ -129,6 +136,11 @@ impl TryFrom<ItemDraft> for ItemContent {
         if frames > Self::FRAMES_MAX {
             return Err(ItemContentError::TooManyFrames(frames));
         }
+        let vectors = hashes.iter().filter(|hash| hash.hash_type().vector_class().is_some());
+        let vector_bytes = vectors.map(|hash| hash.as_bytes().len()).sum();
+        if vector_bytes > Self::VECTOR_BYTES_MAX {
+            return Err(ItemContentError::TooManyVectors(vector_bytes));
+        }
         if labels.len() > Self::LABELS_MAX {
             return Err(ItemContentError::TooManyLabels(labels.len()));
         }
@@ -167,7 +179,7 @@ pub struct Item {
 
 #[cfg(test)]
 mod tests {
-    use vigie_hashes::Frame;
+    use vigie_hashes::{Frame, VectorClass, VectorElement, VectorMetric};
 
     use super::*;
 
@@ -209,6 +221,17 @@ mod tests {
                 draft.hashes.extend([video(1), video(2)]);
             },
             ItemContentError::TooManyFrames(4_098),
+        );
+        check(
+            |draft| {
+                let vector = |number: u8| {
+                    let hash_type =
+                        VectorClass { element: VectorElement::U8, metric: VectorMetric::L2 }.hash_type(1);
+                    Hash::from_peer(hash_type, &[number; 4_096]).unwrap()
+                };
+                draft.hashes = (0..9).map(vector).collect();
+            },
+            ItemContentError::TooManyVectors(9 * 4_096),
         );
         check(|draft| draft.labels = vec!["x".into(); 33], ItemContentError::TooManyLabels(33));
         check(|draft| draft.labels.push(String::new()), ItemContentError::LabelLength(0));

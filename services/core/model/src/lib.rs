@@ -44,9 +44,11 @@ pub mod topology;
 
 /// The frames of a video, and their text.
 pub use vigie_hashes::frames;
+pub use vigie_hashes::{Declaration, DeclarationError, declared};
 pub use vigie_hashes::{
     Distance, DistinctFrames, FRAME_BYTES, Frame, Frames, FramesError, Hash, HashError, HashType,
-    HashTypeSet, Md5Hash, Metric, PdqHash, Sha256Hash, TimeLeft, UnknownHashType,
+    HashTypeSet, Md5Hash, Metric, PARTS_OF_ONE, PdqHash, Sha256Hash, TimeLeft, UnknownHashType, VectorClass,
+    VectorElement, VectorMetric,
 };
 
 pub use banks::{bank, bank_ref, bank_set, match_ratio, member};
@@ -72,7 +74,7 @@ pub use matching::{Content, Decoded, DecodedVideo, HashTypeSearch, MatchCall, Ma
 pub use member::{MemberId, MemberName, MemberNameError};
 pub use query::{
     Limit, LimitError, Match, MaxDistanceError, MaxDistances, Query, QueryHash, QueryMatches, Rank,
-    SearchAnswer, SearchOptions, ShardAnswer, Stills, hash_types,
+    SearchAnswer, SearchOptions, ShardAnswer, Stills, Threshold, hash_types,
 };
 pub use rendition::{Rendition, Variant, Way};
 pub use sequence::{Sequence, UnixMillis};

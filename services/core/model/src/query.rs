@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use thiserror::Error;
-use vigie_hashes::{Distance, Frames, Hash, HashType, HashTypeSet};
+use vigie_hashes::{Distance, Frames, Hash, HashType, HashTypeSet, PARTS_OF_ONE};
 
 use crate::bank::BankId;
 use crate::bank_ref::BankRef;
@@ -72,6 +72,10 @@ pub struct SearchOptions {
     pub with_aside: bool,
     /// How far a match may lie.
     pub max_distances: MaxDistances,
+    /// Banks, among those that are searched, whose charters say how far a vector may lie in them. A frontend computes them.
+    pub thresholds: Vec<Threshold>,
+    /// Vectors are compared one by one, so that none is missed.
+    pub exact: bool,
     /// When a video matches.
     pub video_rules: VideoRules,
     /// Banks, among those that are searched, whose charters let videos and images answer one another. A frontend computes them.
@@ -93,9 +97,43 @@ pub struct Stills {
     pub images_of: Option<Arc<BankSet>>,
 }
 
+/// How far vectors of a type may lie in some banks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Threshold {
+    /// The type.
+    pub hash_type: HashType,
+    /// The largest distance.
+    pub distance: Distance,
+    /// The banks.
+    pub banks: Arc<BankSet>,
+}
+
 impl SearchOptions {
     /// Banks named in one call.
     pub const BANKS_MAX: usize = 256;
+    /// Thresholds of one call: different distances of banks.
+    pub const THRESHOLDS_MAX: usize = 256;
+
+    /// The largest distance of a match of `hash_type` in a bank: its threshold, or what the caller asked for where that is nearer.
+    #[must_use]
+    pub fn max_distance_in(&self, hash_type: HashType, bank: BankId) -> Distance {
+        let is_of = |one: &&Threshold| one.hash_type == hash_type && one.banks.contains(bank);
+        let threshold = self.thresholds.iter().find(is_of).map(|one| one.distance);
+        match (threshold, self.max_distances.asked_of(hash_type)) {
+            (Some(threshold), Some(asked)) => threshold.min(asked),
+            (Some(threshold), None) => threshold,
+            (None, _) => self.max_distances.get(hash_type),
+        }
+    }
+
+    /// The largest distance of a match of `hash_type` in any bank.
+    #[must_use]
+    pub fn max_distance(&self, hash_type: HashType) -> Distance {
+        let asked = self.max_distances.asked_of(hash_type);
+        let thresholds = self.thresholds.iter().filter(|one| one.hash_type == hash_type);
+        let farthest = thresholds.map(|one| one.distance).max().unwrap_or_default();
+        asked.unwrap_or_else(|| hash_type.distance_default().max(farthest))
+    }
 }
 
 /// The largest distances that a caller asked for. A type that it did not name has [`HashType::distance_default`].
@@ -107,23 +145,25 @@ pub struct MaxDistances {
 
 /// The distance is more than the hash type accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("max_distance for {hash_type} is {distance}; it must be 0 to {max}", max = hash_type.distance_max())]
+#[error(
+    "max_distance for {hash_type} is {}; it must be 0 to {}",
+    hash_type.distance_text(*distance),
+    hash_type.distance_text(hash_type.distance_max())
+)]
 pub struct MaxDistanceError {
     /// The type that was named.
     pub hash_type: HashType,
     /// The distance that was asked for.
-    pub distance: u32,
+    pub distance: Distance,
 }
 
 impl MaxDistances {
     /// These distances, but `distance` for `hash_type`, checked against the table. A type that is unknown to this build
     /// accepts any: the replica that knows it decides.
     pub fn with(mut self, hash_type: HashType, distance: u32) -> Result<Self, MaxDistanceError> {
-        let accepted = u16::try_from(distance)
-            .ok()
-            .map(Distance)
+        let accepted = Some(Distance(distance))
             .filter(|&accepted| !hash_type.is_known() || accepted <= hash_type.distance_max())
-            .ok_or(MaxDistanceError { hash_type, distance })?;
+            .ok_or(MaxDistanceError { hash_type, distance: Distance(distance) })?;
         match self.asked.binary_search_by_key(&hash_type, |(asked, _)| *asked) {
             Ok(at) => self.asked[at].1 = accepted,
             Err(at) => self.asked.insert(at, (hash_type, accepted)),
@@ -134,8 +174,13 @@ impl MaxDistances {
     /// The largest distance of a match of `hash_type`.
     #[must_use]
     pub fn get(&self, hash_type: HashType) -> Distance {
-        let asked = self.asked.iter().find(|(asked, _)| *asked == hash_type);
-        asked.map_or_else(|| hash_type.distance_default(), |(_, distance)| *distance)
+        self.asked_of(hash_type).unwrap_or_else(|| hash_type.distance_default())
+    }
+
+    /// The largest distance that the caller asked for; `None` where it named none.
+    #[must_use]
+    pub fn asked_of(&self, hash_type: HashType) -> Option<Distance> {
+        self.asked.iter().find(|(asked, _)| *asked == hash_type).map(|(_, distance)| *distance)
     }
 
     /// What the caller asked for, by ascending type. Only this travels: a peer of another version knows its own defaults.
@@ -221,11 +266,12 @@ pub struct Match {
 
 /// Where a match stands in an answer: the least comes first.
 ///
-/// A hash stands by its distance. A video stands by the share of its time that matches, the greater of the query's and the item's: by the
+/// A hash stands by its distance: in bits, and a vector by thousandths and then by smaller parts. A video stands by the share of its time that matches, the greater of the query's and the item's: by the
 /// thousandths that are missing; then by the number of matching frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
-    missing: u16,
+    missing: u32,
+    /// Of a vector what is left of the largest number by parts of a thousandth.
     frames: Reverse<u32>,
     item: ItemId,
 }
@@ -233,14 +279,18 @@ pub struct Rank {
 impl Rank {
     /// The rank of an item by one of its hashes.
     #[must_use]
-    pub const fn of_hash(distance: Distance, item: ItemId) -> Self {
-        Self { missing: distance.0, frames: Reverse(u32::MAX), item }
+    pub fn of_hash(hash_type: HashType, distance: Distance, item: ItemId) -> Self {
+        if hash_type.vector_class().is_none() {
+            return Self { missing: distance.0, frames: Reverse(u32::MAX), item };
+        }
+        let parts = PARTS_OF_ONE / 1_000;
+        Self { missing: distance.0 / parts, frames: Reverse(u32::MAX - distance.0 % parts), item }
     }
 
     /// The rank of an item by its video.
     #[must_use]
     pub fn of_video(evidence: &VideoEvidence, item: ItemId) -> Self {
-        let missing = 1_000 - evidence.permille();
+        let missing = 1_000 - u32::from(evidence.permille());
         Self { missing, frames: Reverse(evidence.query.frames_matched), item }
     }
 }
@@ -251,7 +301,7 @@ impl Match {
     pub fn rank(&self) -> Rank {
         match &self.video {
             Some(evidence) if self.hash_type == HashType::VPDQ => Rank::of_video(evidence, self.item),
-            Some(_) | None => Rank::of_hash(self.distance, self.item),
+            Some(_) | None => Rank::of_hash(self.hash_type, self.distance, self.item),
         }
     }
 
@@ -312,6 +362,8 @@ pub struct SearchAnswer {
 
 #[cfg(test)]
 mod tests {
+    use vigie_hashes::VectorClass;
+
     use super::*;
 
     #[test]
@@ -324,7 +376,47 @@ mod tests {
         assert_eq!(error.to_string(), "max_distance for pdq is 300; it must be 0 to 64");
         let unknown = HashType::from_number(777).unwrap();
         assert_eq!(accept(unknown, 200).unwrap().get(unknown), Distance(200));
-        assert!(accept(unknown, 70_000).is_err());
+        let vector = VectorClass::ALL[0].hash_type(240);
+        assert_eq!(accept(vector, 183_204).unwrap().get(vector), Distance(183_204));
+        let error = accept(vector, 2_000_001).unwrap_err();
+        assert_eq!(error.to_string(), "max_distance for type-1264 is 2.000001; it must be 0 to 2.000000");
+    }
+
+    #[test]
+    fn the_threshold_of_a_bank_holds_but_for_what_is_asked_nearer() {
+        let vector = VectorClass::ALL[0].hash_type(241);
+        let threshold = |bank, distance| Threshold {
+            hash_type: vector,
+            distance: Distance(distance),
+            banks: Arc::new([BankId(bank)].into_iter().collect()),
+        };
+        let mut options = SearchOptions {
+            thresholds: vec![threshold(1, 100), threshold(2, 300)],
+            ..SearchOptions::default()
+        };
+        let in_banks =
+            |options: &SearchOptions| [1, 2, 3].map(|bank| options.max_distance_in(vector, BankId(bank)).0);
+        assert_eq!((in_banks(&options), options.max_distance(vector)), ([100, 300, 0], Distance(300)));
+        options.max_distances = options.max_distances.with(vector, 200).unwrap();
+        assert_eq!((in_banks(&options), options.max_distance(vector)), ([100, 200, 200], Distance(200)));
+        assert_eq!(options.max_distance_in(HashType::PDQ, BankId(1)), Distance(31));
+    }
+
+    #[test]
+    fn vectors_stand_by_their_distance_among_each_other_and_by_thousandths_among_others() {
+        let vector = VectorClass::ALL[0].hash_type(242);
+        let rank = |hash_type, distance, item| Rank::of_hash(hash_type, Distance(distance), ItemId(item));
+        let ordered = [
+            rank(vector, 0, 9),
+            rank(vector, 1, 1),
+            rank(vector, 999, 1),
+            rank(HashType::PDQ, 1, 1),
+            rank(vector, 30_999, 1),
+            rank(HashType::PDQ, 31, 1),
+            rank(vector, 31_500, 1),
+            rank(vector, 31_500, 2),
+        ];
+        assert!(ordered.is_sorted_by(|one, other| one < other), "{ordered:?}");
     }
 
     #[test]

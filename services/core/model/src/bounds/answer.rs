@@ -11,7 +11,7 @@ use crate::bank::BankName;
 use crate::item::{ItemContent, ItemId};
 use crate::query::{Limit, Match, QueryMatches, Rank, SearchAnswer};
 use crate::standing::{Facts, Standing};
-use vigie_hashes::Distance;
+use vigie_hashes::{Distance, HashType};
 
 /// The most bytes of an answer, encoded. Clients of gRPC refuse an answer of more than 4 MB by default; what is left of that is
 /// for the coverage and for what is told of each query.
@@ -146,7 +146,7 @@ impl Reach {
             return;
         }
         self.left_out = self.left_out.saturating_add(usize::try_from(found.left_out).unwrap_or(usize::MAX));
-        let least = || Rank::of_hash(Distance(0), ItemId(0));
+        let least = || Rank::of_hash(HashType::PDQ, Distance(0), ItemId(0));
         let last = found.matches.last().map_or_else(least, Match::rank);
         self.last = Some(self.last.map_or(last, |known| known.min(last)));
     }
@@ -215,7 +215,6 @@ impl Filling {
 mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
-    use vigie_hashes::HashType;
 
     use super::*;
     use crate::bank::BankId;

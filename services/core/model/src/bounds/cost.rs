@@ -10,13 +10,17 @@ use std::iter::Sum;
 use thiserror::Error;
 use vigie_hashes::{Distance, Hash, HashType, HashTypeSet, Metric};
 
-use crate::query::{MaxDistances, Query, QueryHash};
+use crate::query::{Query, QueryHash, SearchOptions};
 
 /// The cost of a hash that is compared within so many bits at most.
-const COSTS: [(u16, u64); 8] =
-    [(0, 1), (15, 4), (23, 8), (31, 16), (40, 100), (48, 240), (56, 500), (u16::MAX, 1_200)];
+const COSTS: [(u32, u64); 8] =
+    [(0, 1), (15, 4), (23, 8), (31, 16), (40, 100), (48, 240), (56, 500), (u32::MAX, 1_200)];
 /// The cost of a hash that is compared for equality.
 const EQUAL: u64 = 1;
+/// The cost of a vector that is looked for in graphs: of 384 numbers among 100,000 it takes some 500 microseconds.
+const VECTOR: u64 = 500;
+/// The cost of a vector that is compared with every one: 384 numbers with 100,000 others.
+const EVERY_VECTOR: u64 = 16_000;
 
 /// The cost of one or more searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -25,8 +29,10 @@ pub struct Cost(pub u64);
 /// A search costs more than one call may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
-    "{hashes} hashes of type {hash_type} within {distance} bits are too much work for one call; ask for at most {hashes_max} \
-     within {distance} bits, or within at most {distance_max}"
+    "{hashes} hashes of type {hash_type} within {} are too much work for one call; ask for at most {hashes_max} within {}{}",
+    within(*hash_type, *distance),
+    within(*hash_type, *distance),
+    distance_max.map(|distance| format!(", or within at most {}", hash_type.distance_text(distance))).unwrap_or_default()
 )]
 pub struct CostError {
     /// The type whose hashes cost most.
@@ -37,8 +43,14 @@ pub struct CostError {
     pub distance: Distance,
     /// How many of it one call may look for within that distance, if it looks for no others.
     pub hashes_max: u64,
-    /// Within which distance one call may look for so many, if it looks for no others.
-    pub distance_max: Distance,
+    /// Within which distance one call may look for so many, if it looks for no others; `None` where that makes no difference.
+    pub distance_max: Option<Distance>,
+}
+
+/// A distance with its unit, if it has one.
+fn within(hash_type: HashType, distance: Distance) -> String {
+    let unit = if hash_type.vector_class().is_some() { "" } else { " bits" };
+    format!("{}{unit}", hash_type.distance_text(distance))
 }
 
 impl Cost {
@@ -50,17 +62,17 @@ impl Cost {
 
     /// The cost of a search for these queries.
     #[must_use]
-    pub fn of(queries: &[Query], max_distances: &MaxDistances) -> Self {
+    pub fn of(queries: &[Query], options: &SearchOptions) -> Self {
         let hashes = queries.iter().flat_map(|query| &query.hashes);
         let cost =
-            |one: &QueryHash| units(&one.hash).saturating_mul(of_a_unit(one.hash.hash_type(), max_distances));
+            |one: &QueryHash| units(&one.hash).saturating_mul(of_a_unit(one.hash.hash_type(), options));
         Self(hashes.map(cost).fold(0, u64::saturating_add))
     }
 
     /// The cost of a search for one hash of a type; of a video, for one frame.
     #[must_use]
-    pub fn of_hash(hash_type: HashType, max_distances: &MaxDistances) -> Self {
-        Self(of_a_unit(hash_type, max_distances))
+    pub fn of_hash(hash_type: HashType, options: &SearchOptions) -> Self {
+        Self(of_a_unit(hash_type, options))
     }
 
     /// The slots of a server that a call of this cost takes, at least one.
@@ -85,11 +97,11 @@ pub fn units(hash: &Hash) -> u64 {
 /// Checks that one call may look for so many hashes of each type, of videos for so many frames.
 pub fn check(
     hashes: impl IntoIterator<Item = (HashType, u64)>,
-    max_distances: &MaxDistances,
+    options: &SearchOptions,
 ) -> Result<Cost, CostError> {
     let (mut all, mut dearest) = (0_u64, None);
     for (hash_type, count) in hashes {
-        let cost = count.saturating_mul(of_a_unit(hash_type, max_distances));
+        let cost = count.saturating_mul(of_a_unit(hash_type, options));
         all = all.saturating_add(cost);
         dearest = dearest.max(Some((cost, count, hash_type)));
     }
@@ -97,12 +109,13 @@ pub fn check(
         Some((_, hashes, hash_type)) if all > Cost::MAX.0 => {
             let affordable = Cost::MAX.0 / hashes.max(1);
             let nearer = COSTS.iter().rev().find(|(_, cost)| *cost <= affordable);
+            let nearer = Distance(nearer.map_or(0, |(distance, _)| *distance));
             Err(CostError {
                 hash_type,
                 hashes,
-                distance: max_distances.get(hash_type),
-                hashes_max: Cost::MAX.0 / of_a_unit(hash_type, max_distances),
-                distance_max: Distance(nearer.map_or(0, |(distance, _)| *distance)),
+                distance: options.max_distance(hash_type),
+                hashes_max: Cost::MAX.0 / of_a_unit(hash_type, options),
+                distance_max: hash_type.vector_class().is_none().then_some(nearer),
             })
         }
         Some(_) | None => Ok(Cost(all)),
@@ -111,11 +124,11 @@ pub fn check(
 
 /// So many queries that one call may ask for all of them, whatever hashes of these types each has; at least one.
 #[must_use]
-pub fn queries_max(hash_types: &HashTypeSet, max_distances: &MaxDistances) -> usize {
+pub fn queries_max(hash_types: &HashTypeSet, options: &SearchOptions) -> usize {
     let of_a_query = |hash_type: HashType| {
         let is_video = hash_type.row().is_some_and(|row| row.metric == Metric::Frames);
         let units = if is_video { Query::FRAMES_MAX } else { Query::HASHES_MAX };
-        units as u64 * of_a_unit(hash_type, max_distances)
+        units as u64 * of_a_unit(hash_type, options)
     };
     let dearest = hash_types.iter().map(of_a_query).max().unwrap_or(EQUAL);
     usize::try_from(Cost::MAX.0 / dearest).unwrap_or(usize::MAX).max(1)
@@ -125,12 +138,14 @@ pub fn queries_max(hash_types: &HashTypeSet, max_distances: &MaxDistances) -> us
 /// only in a part of the index. So the longest video in all variants is one call, with room for digests beside it. A frame costs no less within
 /// fewer bits than the usual ones, for it is compared with all frames of each candidate; so a call never has many more than
 /// [`Query::FRAMES_MAX`].
-fn of_a_unit(hash_type: HashType, max_distances: &MaxDistances) -> u64 {
-    let distance = max_distances.get(hash_type).0;
+fn of_a_unit(hash_type: HashType, options: &SearchOptions) -> u64 {
+    let distance = options.max_distances.get(hash_type).0;
     let compared = || COSTS.iter().find(|(within, _)| distance <= *within).map_or(EQUAL, |(_, cost)| *cost);
     match hash_type.row().map(|row| row.metric) {
         Some(Metric::Hamming) => compared(),
         Some(Metric::Frames) => (7 * compared()).div_ceil(16).max(7),
+        Some(Metric::Vector) if options.exact => EVERY_VECTOR,
+        Some(Metric::Vector) => VECTOR,
         Some(Metric::Equality) | None => EQUAL,
     }
 }
@@ -138,19 +153,26 @@ fn of_a_unit(hash_type: HashType, max_distances: &MaxDistances) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::hash_types;
+    use crate::query::{MaxDistances, hash_types};
     use crate::rendition::Variant;
-    use vigie_hashes::Frame;
+    use vigie_hashes::{Frame, VectorClass};
 
-    fn within(bits: u32) -> MaxDistances {
-        MaxDistances::default().with(HashType::PDQ, bits).unwrap()
+    fn within(bits: u32) -> SearchOptions {
+        within_of(HashType::PDQ, bits)
+    }
+
+    fn within_of(hash_type: HashType, bits: u32) -> SearchOptions {
+        SearchOptions {
+            max_distances: MaxDistances::default().with(hash_type, bits).unwrap(),
+            ..SearchOptions::default()
+        }
     }
 
     #[test]
     fn the_largest_batch_at_the_default_distance_is_accepted_and_nothing_like_it_farther() {
         let pdq = |hashes| [(HashType::PDQ, hashes)];
         let most = 256 * 64;
-        assert_eq!(check(pdq(most), &MaxDistances::default()), Ok(Cost::MAX));
+        assert_eq!(check(pdq(most), &SearchOptions::default()), Ok(Cost::MAX));
         let refused = check(pdq(most), &within(64)).unwrap_err();
         assert_eq!(
             refused.to_string(),
@@ -159,8 +181,8 @@ mod tests {
         );
         assert!(check(pdq(refused.hashes_max), &within(64)).is_ok());
         assert!(check(pdq(refused.hashes_max + 1), &within(64)).is_err());
-        assert!(check(pdq(most), &within(refused.distance_max.0.into())).is_ok());
-        assert!(check([(HashType::PDQ, most), (HashType::MD5, 1)], &MaxDistances::default()).is_err());
+        assert!(check(pdq(most), &within(refused.distance_max.unwrap().0)).is_ok());
+        assert!(check([(HashType::PDQ, most), (HashType::MD5, 1)], &SearchOptions::default()).is_err());
         assert!(check([], &within(64)).is_ok());
     }
 
@@ -183,19 +205,25 @@ mod tests {
             QueryHash { hash: Hash::of_frames(&frames).unwrap(), variant: Variant::Original }
         };
         let video = [Query { hashes: vec![frames(4_096); 8] }];
-        let cost = Cost::of(&video, &MaxDistances::default());
+        let cost = Cost::of(&video, &SearchOptions::default());
         assert_eq!(cost, Cost(8 * 4_096 * 7));
+        let vectors = |count| [(VectorClass::ALL[0].hash_type(243), count)];
+        let refused = check(vectors(700), &SearchOptions::default()).unwrap_err();
+        assert!(refused.to_string().ends_with("ask for at most 524 within 0.000000"), "{refused}");
+        assert!(check(vectors(524), &SearchOptions::default()).is_ok());
+        let exact = SearchOptions { exact: true, ..SearchOptions::default() };
+        assert_eq!(check(vectors(17), &exact).unwrap_err().hashes_max, 16);
         let digests = (HashType::MD5, Query::HASHES_MAX as u64);
-        assert!(check([(HashType::VPDQ, 8 * 4_096), digests], &MaxDistances::default()).is_ok());
-        assert!(check([(HashType::VPDQ, 9 * 4_096 + 600)], &MaxDistances::default()).is_err());
+        assert!(check([(HashType::VPDQ, 8 * 4_096), digests], &SearchOptions::default()).is_ok());
+        assert!(check([(HashType::VPDQ, 9 * 4_096 + 600)], &SearchOptions::default()).is_err());
         assert_eq!(units(&video[0].hashes[0].hash), 4_096);
         let types = hash_types(&video);
         for bits in [0, 15, 31, 64] {
-            let within = MaxDistances::default().with(HashType::VPDQ, bits).unwrap();
+            let within = within_of(HashType::VPDQ, bits);
             assert_eq!(queries_max(&types, &within), 1, "{bits}");
         }
         let short = [Query { hashes: vec![frames(60); 8] }];
-        assert_eq!(Cost::of(&short, &MaxDistances::default()), Cost(60 * 8 * 7));
+        assert_eq!(Cost::of(&short, &SearchOptions::default()), Cost(60 * 8 * 7));
     }
 
     #[test]
