@@ -11,7 +11,7 @@ pub(crate) fn check_cost(
     hashes: impl IntoIterator<Item = (HashType, u64)>,
     options: &SearchOptions,
 ) -> Result<(), Invalid> {
-    let checked = cost::check(hashes, &options.max_distances);
+    let checked = cost::check(hashes, options);
     checked.map(drop).map_err(|error| Invalid::new("queries", error))
 }
 

@@ -129,9 +129,10 @@ impl TryFrom<pb::HashTypeSearch> for HashTypeSearch {
             // A newer frontend has more reasons; that the type was not searched is what counts.
             Err(_) => Some(SkipReason::Other),
         };
+        let hash_type = hash_type("hash_type", message.hash_type, Sender::Peer)?;
         Ok(Self {
-            hash_type: hash_type("hash_type", message.hash_type, Sender::Peer)?,
-            max_distance: distance(message.max_distance)?,
+            hash_type,
+            max_distance: distance(hash_type, message.max_distance)?,
             exact: message.exact,
             skipped,
         })

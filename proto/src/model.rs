@@ -177,7 +177,11 @@ impl From<Hash> for pb::Hash {
 /// Reads a hash.
 pub(crate) fn hash(message: pb::Hash, sender: Sender) -> Result<Hash, Invalid> {
     let hash_type = hash_type("hash_type", message.hash_type, sender)?;
-    Hash::from_peer(hash_type, &message.value).map_err(|error| Invalid::new("value", error))
+    let read = match sender {
+        Sender::Client => Hash::from_bytes(hash_type, &message.value),
+        Sender::Peer => Hash::from_peer(hash_type, &message.value),
+    };
+    read.map_err(|error| Invalid::new("value", error))
 }
 
 impl From<QueryHash> for pb::QueryHash {
@@ -271,14 +275,15 @@ impl TryFrom<pb::Match> for Match {
 
     fn try_from(message: pb::Match) -> Result<Self, Invalid> {
         let reference = message.external_reference;
+        let hash_type = hash_type("hash_type", message.hash_type, Sender::Peer)?;
         Ok(Self {
             item: ItemId(message.item_id),
             bank: BankId(message.bank_id),
             bank_name: bank_ref("bank", &message.bank)?,
             external_reference: (!reference.is_empty()).then(|| reference.into_boxed_str()),
             labels: message.labels.into_iter().map(String::into_boxed_str).collect(),
-            hash_type: hash_type("hash_type", message.hash_type, Sender::Peer)?,
-            distance: distance(message.distance)?,
+            hash_type,
+            distance: distance(hash_type, message.distance)?,
             variant: variant(message.variant)?,
             exact: message.exact,
             other_matches: message.other_matches,
@@ -291,9 +296,12 @@ impl TryFrom<pb::Match> for Match {
     }
 }
 
-/// Reads a distance.
-pub(crate) fn distance(bits: u32) -> Result<Distance, Invalid> {
-    u16::try_from(bits).map(Distance).map_err(|_| Invalid::new("distance", "is more bits than a hash has"))
+/// Reads a distance of a hash type.
+pub(crate) fn distance(hash_type: HashType, distance: u32) -> Result<Distance, Invalid> {
+    if distance > u16::MAX.into() && hash_type.vector_class().is_none() {
+        return Err(Invalid::new("distance", "is more bits than a hash has"));
+    }
+    Ok(Distance(distance))
 }
 
 impl From<QueryMatches> for pb::QueryMatches {
@@ -394,7 +402,7 @@ mod tests {
     /// The names of the enumeration are those of the table, and both have the same numbers.
     #[test]
     fn every_row_of_the_table_is_named_on_the_wire() {
-        for hash_type in HashType::known() {
+        for hash_type in HashType::of_table() {
             let named = pb::HashType::try_from(hash_type_number(hash_type)).unwrap();
             let name = hash_type.to_string().to_uppercase();
             assert_eq!(named.as_str_name(), format!("HASH_TYPE_{name}"));

@@ -86,7 +86,11 @@ pub(crate) fn packed_queries(message: pb::PackedQueries) -> Result<Vec<Query>, I
 fn hashes_of(run: &pb::PackedHashes) -> Result<usize, Invalid> {
     let (length, bytes) = (size(run.hash_bytes), run.values.len());
     let is_video = run.hash_type == hash_type_number(HashType::VPDQ);
-    let length_max = if is_video { FRAME_BYTES * ItemContent::FRAMES_MAX } else { Hash::LEN_MAX };
+    let length_max = match hash_type("hash_type", run.hash_type, Sender::Peer)?.vector_class() {
+        Some(_) => Hash::VECTOR_LEN_MAX,
+        None if is_video => FRAME_BYTES * ItemContent::FRAMES_MAX,
+        None => Hash::LEN_MAX,
+    };
     if !(1..=length_max).contains(&length) || bytes == 0 || !bytes.is_multiple_of(length) {
         let reason = format!("has {bytes} bytes, where hashes have {length} each");
         return Err(Invalid::new("values", reason));
@@ -360,14 +364,15 @@ impl Columns {
         let video = self.videos.next_if(|(number, _)| size(*number) == at);
         let item_time = self.item_times.next_if(|(number, _)| size(*number) == at);
         self.at += 1;
+        let hash_type = hash_type("hash_types", message.hash_types[at], Sender::Peer)?;
         Ok(Match {
             item: ItemId(item),
             bank,
             bank_name,
             external_reference: (!reference.is_empty()).then(|| reference.into_boxed_str()),
             labels: self.labels.by_ref().take(labels).map(String::into_boxed_str).collect(),
-            hash_type: hash_type("hash_types", message.hash_types[at], Sender::Peer)?,
-            distance: distance(message.distances[at])?,
+            hash_type,
+            distance: distance(hash_type, message.distances[at])?,
             variant: message.variants.get(at).map_or(Ok(Variant::Original), |&byte| variant(byte.into()))?,
             exact: !is_inexact,
             other_matches: message.other_matches.get(at).copied().unwrap_or_default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prost::encoding::{decode_varint, encode_varint};
 use vigie_model::{
     BankId, BankSet, Distance, HashType, Limit, MaxDistances, MemberId, MinCoverage, Query, SearchOptions,
-    Sequence, Stills,
+    Sequence, Stills, Threshold,
 };
 
 use crate::invalid::{Invalid, check_len, each};
@@ -17,9 +17,16 @@ impl From<SearchOptions> for pb::SearchOptions {
     fn from(options: SearchOptions) -> Self {
         let distance = |(hash_type, distance): (HashType, Distance)| pb::MaxDistance {
             hash_type: hash_type_number(hash_type),
-            distance: distance.0.into(),
+            distance: distance.0,
+        };
+        let threshold = |one: &Threshold| pb::BankThreshold {
+            hash_type: hash_type_number(one.hash_type),
+            distance: one.distance.0,
+            banks: encoded_set(&one.banks),
         };
         Self {
+            exact: options.exact,
+            bank_thresholds: options.thresholds.iter().map(threshold).collect(),
             banks: options.banks.iter().map(ToString::to_string).collect(),
             bank_set: options.bank_set.as_deref().map(encoded_set),
             member_id: options.member.map_or(0, |member| member.0),
@@ -77,6 +84,18 @@ fn options_of(message: pb::SearchOptions, sender: Sender) -> Result<SearchOption
         let reason = "is for the services behind a frontend, which computes it";
         return Err(Invalid::new(field, reason));
     }
+    if sender == Sender::Client && !message.bank_thresholds.is_empty() {
+        let reason = "is for the services behind a frontend, which computes it";
+        return Err(Invalid::new("bank_thresholds", reason));
+    }
+    check_len("bank_thresholds", message.bank_thresholds.len(), 0, SearchOptions::THRESHOLDS_MAX)?;
+    let threshold = |message: pb::BankThreshold| {
+        Ok(Threshold {
+            hash_type: hash_type("hash_type", message.hash_type, sender)?,
+            distance: Distance(message.distance),
+            banks: set_of("banks", Some(message.banks))?.unwrap_or_default(),
+        })
+    };
     let min_coverage = message.min_coverage.map_or(Ok(MinCoverage::default()), MinCoverage::new);
     Ok(SearchOptions {
         banks: each("banks", message.banks, |name| bank_ref("", &name))?,
@@ -85,6 +104,8 @@ fn options_of(message: pb::SearchOptions, sender: Sender) -> Result<SearchOption
         member: (message.member_id != 0).then_some(MemberId(message.member_id)),
         with_aside: message.with_aside,
         max_distances,
+        exact: message.exact,
+        thresholds: each("bank_thresholds", message.bank_thresholds, threshold)?,
         video_rules: video_rules(&message.video_rules)?,
         limit: Limit::new(message.limit.into()).map_err(|error| Invalid::new("limit", error))?,
         min_sequence: Sequence(message.min_sequence),
@@ -147,7 +168,7 @@ fn bank_set(field: &str, mut encoded: &[u8], sender: Sender) -> Result<BankSet, 
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{VideoRule, VideoRuleKind, VideoRules};
+    use vigie_model::{VectorClass, VideoRule, VideoRuleKind, VideoRules};
 
     use prost::Message as _;
 
@@ -174,6 +195,8 @@ mod tests {
             max_distances: MaxDistances::default().with(HashType::PDQ, 12).unwrap(),
             video_rules: VideoRules::new([VideoRule::usual(VideoRuleKind::ThreatExchange)]).unwrap(),
             stills: Stills::default(),
+            exact: true,
+            thresholds: Vec::new(),
             limit: Limit::new(7).unwrap(),
             min_sequence: Sequence(99),
             min_coverage: MinCoverage::new(0.25).unwrap(),
@@ -185,7 +208,14 @@ mod tests {
             frames_of: Some(Arc::new([BankId(3), BankId(9)].into_iter().collect())),
             images_of: Some(Arc::default()),
         };
-        let of_a_member = SearchOptions { member: Some(MemberId(3)), with_aside: true, stills, ..options };
+        let threshold = |distance| Threshold {
+            hash_type: VectorClass::ALL[0].hash_type(9),
+            distance: Distance(distance),
+            banks: Arc::new([BankId(distance)].into_iter().collect()),
+        };
+        let thresholds = vec![threshold(3), threshold(700_000)];
+        let of_a_member =
+            SearchOptions { member: Some(MemberId(3)), with_aside: true, stills, thresholds, ..options };
         let message = pb::SearchOptions::from(of_a_member.clone());
         assert_eq!(search_options(Some(message), Sender::Peer).unwrap(), of_a_member);
         let plain = pb::SearchOptions::from(SearchOptions::default());
@@ -196,6 +226,11 @@ mod tests {
     fn each_wrong_option_is_named() {
         assert!(
             refusal(|options| options.member_id = 3).starts_with("options.member_id: is for the services")
+        );
+        let threshold = pb::BankThreshold::default();
+        assert!(
+            refusal(|options| options.bank_thresholds.push(threshold))
+                .starts_with("options.bank_thresholds: is for the services")
         );
         assert!(refusal(|options| options.with_aside = true).starts_with("options.with_aside: is for the"));
         let far = pb::MaxDistance { hash_type: 1, distance: 300 };

@@ -86,12 +86,13 @@ impl TryFrom<pb::RecordedMatch> for RecordedMatch {
         if let Some(facts) = &facts {
             check_len("facts.classes", facts.classes.len(), 0, Self::CLASSES_MAX)?;
         }
+        let hash_type = hash_type("hash_type", message.hash_type, Sender::Peer)?;
         Ok(Self {
             item: (message.item_id != 0).then_some(ItemId(message.item_id)),
             bank: BankId(message.bank_id),
             bank_name: name.transpose()?,
-            hash_type: hash_type("hash_type", message.hash_type, Sender::Peer)?,
-            distance: distance(message.distance)?,
+            hash_type,
+            distance: distance(hash_type, message.distance)?,
             variant: variant(message.variant)?,
             counts: message.counts,
             facts: facts.map(Box::new),

@@ -2,12 +2,12 @@
 
 use vigie_consortium::cases::{ReportContents, ReportOutcome, ReportReview};
 use vigie_consortium::{Classification, Verdict};
-use vigie_model::{Distance, ItemId};
+use vigie_model::ItemId;
 
 use super::{decision_id, moment, moment_to_wire, text};
 use crate::bank::{class, opinion_reason, reason_to_wire};
 use crate::invalid::Invalid;
-use crate::model::{Sender, hash_type, hash_type_number};
+use crate::model::{Sender, distance, hash_type, hash_type_number};
 use crate::pb::consortium::v1 as pb;
 
 impl TryFrom<pb::ReportContents> for ReportContents {
@@ -18,12 +18,11 @@ impl TryFrom<pb::ReportContents> for ReportContents {
             (!message.decision_id.is_empty()).then(|| decision_id("decision_id", &message.decision_id));
         let classes = message.classification.iter().map(|given| class("classification", given));
         let classes = classes.collect::<Result<Vec<_>, _>>()?;
-        let distance = u16::try_from(message.distance)
-            .map_err(|_| Invalid::new("distance", "is larger than any distance"))?;
+        let of_type = |hash_type| Ok::<_, Invalid>((hash_type, distance(hash_type, message.distance)?));
         let matched = match message.hash_type {
-            0 if distance > 0 => return Err(Invalid::missing("hash_type")),
+            0 if message.distance > 0 => return Err(Invalid::missing("hash_type")),
             0 => None,
-            number => Some((hash_type("hash_type", number, Sender::Peer)?, Distance(distance))),
+            number => Some(of_type(hash_type("hash_type", number, Sender::Peer)?)?),
         };
         let verdict = (!message.verdict.is_empty()).then(|| message.verdict.parse::<Verdict>());
         Ok(Self {
@@ -117,7 +116,7 @@ impl From<ReportReview> for pb::ReportReview {
 mod tests {
     use vigie_consortium::cases::CaseNote;
     use vigie_consortium::{Class, OpinionReason};
-    use vigie_model::{HashType, UnixMillis};
+    use vigie_model::{Distance, HashType, UnixMillis};
 
     use super::*;
 

@@ -34,7 +34,7 @@ prop_compose! {
         reference in "[a-z]{0,3}",
         labels in vec("[a-z]{1,4}", 0..3),
         hash_type in 1_u16..5,
-        (distance, variant, exact, other_matches) in (0_u16..70, 0_usize..8, any::<bool>(), 0_u32..3),
+        (distance, variant, exact, other_matches) in (0_u32..70, 0_usize..8, any::<bool>(), 0_u32..3),
         (added_at, positives, video) in (0_u64..3, 0_u32..4, 0_u32..4),
     ) -> Match {
         let name = if owned { format!("owner-{bank}/known") } else { format!("bank-{bank}") };

@@ -88,7 +88,7 @@ impl Hash {
         Self::entering(hash_type, row, bytes)
     }
 
-    /// Checks `bytes` in the same way, but accepts a hash of an unknown type as it is: what another part of the system has accepted
+    /// Checks `bytes` in the same way and leaves them as they are, but accepts a hash of an unknown type as it is: what another part of the system has accepted
     /// is kept and handed on.
     pub fn from_peer(hash_type: HashType, bytes: &[u8]) -> Result<Self, HashError> {
         match hash_type.row() {
@@ -114,8 +114,14 @@ impl Hash {
         if !row.accepts(bytes.len()) {
             return Err(HashError::Length { hash_type, actual: bytes.len() });
         }
-        if row.metric == Metric::Frames {
-            frames::check(bytes)?;
+        match row.metric {
+            Metric::Frames => frames::check(bytes)?,
+            Metric::Vector => {
+                if let Some(class) = hash_type.vector_class() {
+                    vectors::check(class, bytes)?;
+                }
+            }
+            Metric::Hamming | Metric::Equality => {}
         }
         Ok(Self { hash_type, bytes: SmallVec::from_slice(bytes) })
     }

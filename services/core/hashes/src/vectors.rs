@@ -123,6 +123,12 @@ impl VectorClass {
         HashType::new(FIRST + NUMBERS_OF_CLASS * self.place() + serial as u16)
     }
 
+    /// Whether a vector of the class may have so many bytes.
+    #[must_use]
+    pub fn accepts(self, bytes: usize) -> bool {
+        self.row().accepts(bytes)
+    }
+
     /// The number by which a replica says that it searches the class. No hash has it.
     #[must_use]
     pub const fn marker(self) -> HashType {
@@ -195,18 +201,28 @@ const fn class_row(class: VectorClass) -> Row {
     }
 }
 
-/// The canonical bytes of a vector. Bytes that are canonical stay as they are.
-pub fn canonical(class: VectorClass, bytes: &[u8]) -> Result<Vec<u8>, VectorFault> {
-    match class.element {
-        VectorElement::U8 => {
-            let has_direction = class.metric != VectorMetric::Cosine || bytes.iter().any(|byte| *byte != 0);
-            has_direction.then(|| bytes.to_vec()).ok_or(VectorFault::NoDirection)
-        }
+/// Checks that a vector has a distance to every other of its type, whether or not its bytes are canonical.
+pub fn check(class: VectorClass, bytes: &[u8]) -> Result<(), VectorFault> {
+    let is_zero = match class.element {
+        VectorElement::U8 => bytes.iter().all(|byte| *byte == 0),
         VectorElement::F32 => {
-            let numbers = numbers_of(bytes);
-            if !numbers.iter().all(|number| number.abs() <= MAGNITUDE_MAX) {
+            let numbers = || bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+            if !numbers().all(|number| number.abs() <= MAGNITUDE_MAX) {
                 return Err(VectorFault::Magnitude);
             }
+            numbers().all(|number| number == 0.0)
+        }
+    };
+    if is_zero && class.metric == VectorMetric::Cosine { Err(VectorFault::NoDirection) } else { Ok(()) }
+}
+
+/// The canonical bytes of a vector. Bytes that are canonical stay as they are.
+pub fn canonical(class: VectorClass, bytes: &[u8]) -> Result<Vec<u8>, VectorFault> {
+    check(class, bytes)?;
+    match class.element {
+        VectorElement::U8 => Ok(bytes.to_vec()),
+        VectorElement::F32 => {
+            let numbers = numbers_of(bytes);
             let scaled = match class.metric {
                 VectorMetric::Cosine => of_length_one(&numbers).ok_or(VectorFault::NoDirection)?,
                 VectorMetric::L2 => numbers,

@@ -15,7 +15,7 @@ mod equality;
 mod begin;
 
 pub use batch::{HashEdit, HashEdits, HashRows};
-pub use index::{HashIndex, HashSnapshot};
+pub use index::{HashIndex, HashSnapshot, Within};
 pub use shape::{EQUALITY_BYTES_MAX, EQUALITY_BYTES_MIN, HAMMING_BYTES, HashShape, UnsupportedShape};
 
 #[cfg(test)]

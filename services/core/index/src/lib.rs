@@ -51,7 +51,7 @@ pub mod oracle;
 
 pub use any_hash::{
     EQUALITY_BYTES_MAX, EQUALITY_BYTES_MIN, HAMMING_BYTES, HashEdit, HashEdits, HashIndex, HashRows,
-    HashShape, HashSnapshot, UnsupportedShape,
+    HashShape, HashSnapshot, UnsupportedShape, Within,
 };
 pub use equality::{EqualityIndex, EqualitySnapshot};
 pub use options::{Footprint, IndexOptions, SegmentFootprint};

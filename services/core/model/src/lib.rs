@@ -44,11 +44,11 @@ pub mod topology;
 
 /// The frames of a video, and their text.
 pub use vigie_hashes::frames;
-pub use vigie_hashes::{Declaration, DeclarationError, declared};
+pub use vigie_hashes::{Declaration, DeclarationError, declared, vectors};
 pub use vigie_hashes::{
     Distance, DistinctFrames, FRAME_BYTES, Frame, Frames, FramesError, Hash, HashError, HashType,
-    HashTypeSet, Md5Hash, Metric, PARTS_OF_ONE, PdqHash, Sha256Hash, TimeLeft, UnknownHashType, VectorClass,
-    VectorElement, VectorMetric,
+    HashTypeSet, Md5Hash, Metric, PARTS_OF_ONE, PdqHash, Sha256Hash, TimeLeft, UnknownHashType,
+    VECTOR_ELEMENTS_MAX, VectorClass, VectorElement, VectorMetric,
 };
 
 pub use banks::{bank, bank_ref, bank_set, match_ratio, member};

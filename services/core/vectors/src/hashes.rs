@@ -131,7 +131,7 @@ impl<const BYTES: usize> HnswSnapshot<BYTES> {
         filter: &BankFilter,
         cancel: &Cancellation,
     ) -> Result<Vec<Vec<Hit>>, Cancelled> {
-        self.ask(queries, Wanted::Within(f32::from(radius.0)), filter, cancel)
+        self.ask(queries, Wanted::Within(in_bits(radius)), filter, cancel)
     }
 
     /// The `k` hashes nearest to each query, in the order of [`Hit`]; some may be missed for farther ones. Fewer
@@ -146,37 +146,16 @@ impl<const BYTES: usize> HnswSnapshot<BYTES> {
         self.ask(queries, Wanted::Nearest(k), filter, cancel)
     }
 
-    /// Hands over every living hash of this moment, after checking that nodes are in order and lead to each row once.
-    ///
-    /// Scans reach these. Which of them a graph leads to is measured as its recall, and not proven here.
+    /// Hands over every living hash of this moment, as [`View::audit`] does.
     pub(crate) fn audit(
         &self,
         pace: &mut Pace<'_>,
         take: &mut dyn FnMut(&[u8], Entry),
     ) -> Result<(), AuditError> {
-        let check = |holds, what| if holds { Ok(()) } else { Err(AuditError::Damaged(what)) };
-        for rows in self.view.all_rows() {
-            let mut reached = 0;
-            for node in 0..rows.node_count() {
-                let vector = rows.vector(node);
-                let is_after = |before: usize| rows.vector(before) < vector;
-                check(node.checked_sub(1).is_none_or(is_after), "the nodes of a graph are not in order")?;
-                let hash = bytes_of::<BYTES>(vector);
-                let of_node = rows.rows_of(node);
-                check(of_node.start == reached && of_node.end <= rows.row_count(), "a node has other rows")?;
-                reached = of_node.end;
-                for row in of_node {
-                    if rows.lives_at(row, self.view.removals) {
-                        take(&hash, rows.entry(row));
-                    }
-                }
-                if node % NODES_AT_ONCE == NODES_AT_ONCE - 1 && !pace(NODES_AT_ONCE * BYTES) {
-                    return Err(AuditError::Stopped);
-                }
-            }
-            check(reached == rows.row_count(), "rows belong to no node")?;
-        }
-        Ok(())
+        self.view.audit(BYTES, pace, &mut |words, entries| {
+            let hash = bytes_of::<BYTES>(words);
+            entries.for_each(|entry| take(&hash, entry));
+        })
     }
 
     fn ask(
@@ -198,13 +177,15 @@ impl From<Found> for Hit {
         clippy::cast_sign_loss,
         reason = "it is a count of at most 512"
     )]
-    fn from(Found { distance, entry }: Found) -> Self {
-        Self { entry, distance: Distance(distance as u16) }
+    fn from(Found { distance, entry, .. }: Found) -> Self {
+        Self { entry, distance: Distance(distance as u32) }
     }
 }
 
-/// Nodes that an audit looks at between two looks at its pace.
-const NODES_AT_ONCE: usize = 4_096;
+/// A distance as the graphs have it: no hash has more bits than this.
+fn in_bits(distance: Distance) -> f32 {
+    f32::from(u16::try_from(distance.0).unwrap_or(u16::MAX))
+}
 
 /// The hash of these words.
 fn bytes_of<const BYTES: usize>(words: &[u64]) -> [u8; BYTES] {

@@ -1,5 +1,5 @@
-//! Approximate indexes, for vectors where nothing exact is fast: [`VectorIndex`] for numbers, [`HnswIndex`] for hashes by
-//! Hamming distance, which is also a [`vigie_index::HashIndex`].
+//! Approximate indexes, for vectors where nothing exact is fast: [`vector_index`] for vectors of numbers, and [`HnswIndex`] for hashes by
+//! Hamming distance. Both are [`vigie_index::HashIndex`].
 //!
 //! The method is the navigable small-world graph in layers (HNSW; Malkov and Yashunin, IEEE TPAMI 42(4), 2020), by
 //! the crate `hnsw_rs`. The crate has no removals, and nothing can be inserted while it is searched. So it is used
@@ -23,7 +23,7 @@
 //! process or panics on damaged files, so its dumps could not be used.
 //!
 //! Reading order: `config`; `graph` for how graphs become an index; then [`HnswIndex`] in `hashes`, the same as a
-//! [`vigie_index::HashIndex`] in `any_hash`, and [`VectorIndex`] in `vectors`.
+//! [`vigie_index::HashIndex`] in `any_hash`, and [`vector_index`] in `vectors`.
 
 mod config;
 mod graph;
@@ -33,11 +33,8 @@ mod vectors;
 
 pub use any_hash::hamming_index;
 pub use config::HnswConfig;
-pub use graph::metric::{LENGTH_MAX, VectorMetric};
 pub use hashes::{HnswIndex, HnswSnapshot};
-pub use vectors::{
-    MAGNITUDE_MAX, VectorElement, VectorError, VectorHit, VectorIndex, VectorSearchError, VectorSnapshot,
-};
+pub use vectors::vector_index;
 
 #[cfg(test)]
 mod tests;

@@ -1,294 +1,332 @@
-//! An approximate index of vectors of numbers: embeddings, and opaque fingerprints such as 144 bytes.
+//! An approximate index of vectors of numbers, as a [`HashIndex`].
+//!
+//! It holds the bytes of vectors as they are banked, which are canonical ([`vigie_model::VectorClass`]), so what an audit hands over is what was
+//! put in. Distances of an answer are those of [`Hash::distance`](vigie_model::Hash::distance): graphs and scans compare in `f32`,
+//! somewhat farther than they are asked to, and what they find is then measured as a hash is.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use thiserror::Error;
-use vigie_index::{BankFilter, Cancellation, Cancelled, Entry};
-use vigie_model::{BankId, ItemId, Recall};
+use vigie_index::{
+    AuditError, BankFilter, Cancellation, Cancelled, Entry, HashEdit, HashEdits, HashIndex, HashRows,
+    HashShape, HashSnapshot, Hit, Pace, SavedFile, SegmentError, Stored, UnsupportedShape, Within,
+};
+use vigie_model::{
+    BankId, Distance, PARTS_OF_ONE, Recall, VectorClass, VectorElement, VectorMetric, vectors,
+};
 
 use crate::config::HnswConfig;
-use crate::graph::answer::{Found, Wanted};
+use crate::graph::answer::Wanted;
 use crate::graph::engine::Engine;
-use crate::graph::metric::{Dense, DenseBytes, LENGTH_MAX, Metric, VectorMetric, unit};
-use crate::graph::view::View;
+use crate::graph::metric::{Dense, DenseBytes, Element, Metric};
+use crate::graph::view::{Manner, View};
 
-/// The largest magnitude of a number: the squares of as many differences as fit into a vector still add up to a
-/// finite number.
-pub const MAGNITUDE_MAX: f32 = 1e15;
+/// Rows that are loaded at once: the list has to have room for them.
+const ROWS_AT_ONCE: usize = 1_024;
 
-/// Numbers that vectors are made of: `f32` and `u8`.
-pub trait VectorElement: sealed::Sealed + Copy + fmt::Debug {}
+/// Vectors that a search looks for at first: most find nothing, or little.
+const MOST_AT_FIRST: usize = 32;
 
-impl VectorElement for f32 {}
-impl VectorElement for u8 {}
+/// How much farther a search looks than it is asked to, of the distance and in addition: more than sums of `f32` differ from exact ones.
+const FARTHER: (f32, f32) = (1e-4, 1e-4);
 
-mod sealed {
-    use super::{Metric, VectorError, VectorMetric};
-
-    pub trait Sealed: Sized {
-        type Metric: Metric<Element = Self>;
-
-        fn metric(metric: VectorMetric) -> Self::Metric;
-
-        /// The vector as it is held and compared.
-        fn admit(vector: &[Self], metric: VectorMetric) -> Result<Vec<Self>, VectorError>;
-    }
+/// An empty approximate index of vectors.
+///
+/// # Panics
+///
+/// If `config` has faults, or if the system refuses a thread.
+pub fn vector_index(
+    class: VectorClass,
+    bytes: usize,
+    config: HnswConfig,
+) -> Result<Box<dyn HashIndex>, UnsupportedShape> {
+    HashShape::Vector { class, bytes }.check()?;
+    Ok(match class.element {
+        VectorElement::F32 => Box::new(VectorIndex::<f32>::new(class.metric, bytes, config)),
+        VectorElement::U8 => Box::new(VectorIndex::<u8>::new(class.metric, bytes, config)),
+    })
 }
 
-impl sealed::Sealed for f32 {
+/// Elements of which an index can be made.
+pub(crate) trait Number: Element {
+    type Metric: Metric<Element = Self>;
+
+    const ELEMENT: VectorElement;
+
+    fn metric(metric: VectorMetric) -> Self::Metric;
+
+    fn of_bytes(bytes: &[u8]) -> Vec<Self>;
+
+    fn to_bytes(vector: &[Self]) -> Vec<u8>;
+
+    /// As of hashes.
+    fn distance(metric: VectorMetric, one: &[Self], other: &[Self]) -> Distance;
+}
+
+impl Number for f32 {
     type Metric = Dense;
+
+    const ELEMENT: VectorElement = VectorElement::F32;
 
     fn metric(metric: VectorMetric) -> Dense {
         Dense(metric)
     }
 
-    fn admit(vector: &[f32], metric: VectorMetric) -> Result<Vec<f32>, VectorError> {
-        if !vector.iter().all(|number| number.abs() <= MAGNITUDE_MAX) {
-            return Err(VectorError::Magnitude);
-        }
-        match metric {
-            VectorMetric::Cosine => unit(vector).ok_or(VectorError::NoDirection),
-            // Adding zero makes one of the two zeros.
-            VectorMetric::L2 => Ok(vector.iter().map(|number| number + 0.0).collect()),
-        }
+    fn of_bytes(bytes: &[u8]) -> Vec<f32> {
+        vectors::numbers_of(bytes)
+    }
+
+    fn to_bytes(vector: &[f32]) -> Vec<u8> {
+        vector.iter().flat_map(|number| number.to_le_bytes()).collect()
+    }
+
+    fn distance(metric: VectorMetric, one: &[f32], other: &[f32]) -> Distance {
+        vectors::distance_of_numbers(metric, one, other)
     }
 }
 
-impl sealed::Sealed for u8 {
+impl Number for u8 {
     type Metric = DenseBytes;
+
+    const ELEMENT: VectorElement = VectorElement::U8;
 
     fn metric(metric: VectorMetric) -> DenseBytes {
         DenseBytes(metric)
     }
 
-    fn admit(vector: &[u8], metric: VectorMetric) -> Result<Vec<u8>, VectorError> {
-        if metric == VectorMetric::Cosine && vector.iter().all(|&byte| byte == 0) {
-            return Err(VectorError::NoDirection);
-        }
-        Ok(vector.to_vec())
+    fn of_bytes(bytes: &[u8]) -> Vec<u8> {
+        bytes.to_vec()
+    }
+
+    fn to_bytes(vector: &[u8]) -> Vec<u8> {
+        vector.to_vec()
+    }
+
+    fn distance(metric: VectorMetric, one: &[u8], other: &[u8]) -> Distance {
+        vectors::distance_of_bytes(metric, one, other)
     }
 }
 
-/// Why a vector cannot be held or asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum VectorError {
-    /// The index holds vectors of another length.
-    #[error("the vector has {given} elements, the index holds vectors of {declared}")]
-    Length {
-        /// Elements of the vector.
-        given: usize,
-        /// Elements that the index was declared with.
-        declared: usize,
-    },
-    /// A number is NaN, infinite, or beyond [`MAGNITUDE_MAX`].
-    #[error("the vector has an element that is not a number of moderate size")]
-    Magnitude,
-    /// All elements are zero, and the metric is the cosine.
-    #[error("the vector is zero, and so has no angle to others")]
-    NoDirection,
-}
-
-/// Why a search has no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum VectorSearchError {
-    /// A query is not a vector that the index could hold.
-    #[error("cannot search for this vector")]
-    Query(#[from] VectorError),
-    /// It was stopped.
-    #[error("cannot finish the search")]
-    Cancelled(#[from] Cancelled),
-}
-
-/// One vector found by a query. Answers are ordered by distance, then by entry.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct VectorHit {
-    /// What was found.
-    pub entry: Entry,
-    /// How far it lies, in the metric of the index. Sums of `f32` differ in their last digits from exact ones.
-    pub distance: f32,
-}
-
-impl From<Found> for VectorHit {
-    fn from(Found { distance, entry }: Found) -> Self {
-        Self { entry, distance }
-    }
-}
-
-/// Vectors of a declared length and the items that bear them, found by cosine or Euclidean distance.
+/// Vectors of one length and the items that bear them.
 ///
-/// Approximate: the crate's documentation says what may be missed. It holds pairs of a vector and an item, the same pair once. With the cosine,
-/// vectors of `f32` are held at length 1, so that two of the same direction are the same.
-pub struct VectorIndex<T: VectorElement> {
+/// Approximate: the crate's documentation says what may be missed. It holds pairs of a vector and an item, the same pair once. It has no files:
+/// [`HashIndex::save`] and all that concerns files do nothing.
+pub(crate) struct VectorIndex<T: Number> {
     pub(crate) engine: Engine<T::Metric>,
-    length: usize,
     metric: VectorMetric,
+    bytes: usize,
 }
 
-impl<T: VectorElement> VectorIndex<T> {
-    /// An empty index of vectors of `length` elements.
-    ///
-    /// # Panics
-    ///
-    /// If `length` is not 1 to [`LENGTH_MAX`], if `config` has faults, or if the system refuses a thread.
-    #[must_use]
-    pub fn new(length: usize, metric: VectorMetric, config: HnswConfig) -> Self {
-        assert!((1..=LENGTH_MAX).contains(&length), "a vector has 1 to {LENGTH_MAX} elements");
-        Self { engine: Engine::new(T::metric(metric), length, config), length, metric }
+impl<T: Number> VectorIndex<T> {
+    pub(crate) fn new(metric: VectorMetric, bytes: usize, config: HnswConfig) -> Self {
+        let length = bytes / T::ELEMENT.bytes();
+        Self { engine: Engine::new(T::metric(metric), length, config), metric, bytes }
     }
 
-    /// As [`vigie_index::RadiusIndex::insert`].
-    pub fn insert(&self, vector: &[T], entry: Entry) -> Result<bool, VectorError> {
-        let vector = self.admit(vector)?;
-        Ok(self.engine.write(|writer| writer.insert(&vector, entry)))
+    fn shape(&self) -> HashShape {
+        shape::<T>(self.metric, self.bytes)
+    }
+}
+
+fn shape<T: Number>(metric: VectorMetric, bytes: usize) -> HashShape {
+    HashShape::Vector { class: VectorClass { element: T::ELEMENT, metric }, bytes }
+}
+
+impl<T: Number> HashIndex for VectorIndex<T> {
+    fn shape(&self) -> HashShape {
+        self.shape()
     }
 
-    /// Inserts many at once, faster than one by one, and shows them all at one moment. Says how many pairs were
-    /// new. If one of the vectors cannot be held, none is inserted.
-    pub fn insert_all(&self, pairs: &[(Vec<T>, Entry)]) -> Result<usize, VectorError> {
-        let admit = |(vector, entry): &(Vec<T>, Entry)| Ok((self.admit(vector)?, *entry));
-        let pairs = pairs.iter().map(admit).collect::<Result<Vec<_>, VectorError>>()?;
-        Ok(self
-            .engine
-            .write(|writer| pairs.iter().filter(|(vector, entry)| writer.insert(vector, *entry)).count()))
+    /// Waits for a build where the list is full.
+    fn apply(&self, edits: &HashEdits) -> usize {
+        self.engine.write(|writer| {
+            let mut changed = 0;
+            for edit in edits.iter() {
+                changed += usize::from(match edit {
+                    HashEdit::Insert(hash, entry) => writer.insert(&whole::<T>(hash, self.bytes), entry),
+                    HashEdit::Remove(hash, item) => writer.remove(&whole::<T>(hash, self.bytes), item),
+                });
+            }
+            changed
+        })
     }
 
-    /// As [`vigie_index::RadiusIndex::remove`].
-    pub fn remove(&self, vector: &[T], item: ItemId) -> Result<bool, VectorError> {
-        let vector = self.admit(vector)?;
-        Ok(self.engine.write(|writer| writer.remove(&vector, item)))
+    fn load(&self, rows: HashRows) -> Result<(), SegmentError> {
+        let mut rows = rows.iter().peekable();
+        while rows.peek().is_some() {
+            self.engine.write(|writer| {
+                for (hash, entry) in rows.by_ref().take(ROWS_AT_ONCE) {
+                    writer.insert(&whole::<T>(hash, self.bytes), entry);
+                }
+            });
+        }
+        Ok(())
     }
 
-    /// As [`vigie_index::RadiusIndex::remove_bank`].
-    pub fn remove_bank(&self, bank: BankId) -> usize {
+    fn remove_bank(&self, bank: BankId) -> usize {
         self.engine.write(|writer| writer.remove_bank(bank))
     }
 
-    /// The living pairs.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    /// Does nothing: graphs are built in the background.
+    fn merge(&self) -> Result<(), SegmentError> {
+        Ok(())
+    }
+
+    /// Builds every graph anew that holds removed vectors: there are no files, but memory holds them too.
+    fn clear_dead(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
+        self.engine.clear_dead(stop);
+        Ok(())
+    }
+
+    fn save(&self, _: &[u8]) -> Result<Vec<SavedFile>, SegmentError> {
+        Ok(Vec::new())
+    }
+
+    fn forget_before(&self, _: &[u8]) {}
+
+    fn fault(&self) -> Option<String> {
+        None
+    }
+
+    fn len(&self) -> usize {
         self.engine.view().live
     }
 
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether answers are always those of a linear scan: never.
-    #[must_use]
-    pub const fn is_exact(&self) -> bool {
+    fn is_exact(&self) -> bool {
         false
     }
 
-    /// As [`crate::HnswIndex::recall`].
-    #[must_use]
-    pub fn recall(&self) -> Option<Recall> {
+    fn recall(&self) -> Option<Recall> {
         self.engine.recall()
     }
 
-    /// The index as it is now, and stays in this view however it changes meanwhile.
-    #[must_use]
-    pub fn snapshot(&self) -> VectorSnapshot<T> {
-        VectorSnapshot { view: self.engine.view(), length: self.length, metric: self.metric }
+    fn snapshot(&self) -> Arc<dyn HashSnapshot> {
+        Arc::new(VectorSnapshot::<T> { view: self.engine.view(), metric: self.metric, bytes: self.bytes })
     }
-
-    /// [`VectorSnapshot::search`] of the index as it is now.
-    pub fn search(
-        &self,
-        queries: &[Vec<T>],
-        radius: f32,
-        filter: &BankFilter,
-        cancel: &Cancellation,
-    ) -> Result<Vec<Vec<VectorHit>>, VectorSearchError> {
-        self.snapshot().search(queries, radius, filter, cancel)
-    }
-
-    /// [`VectorSnapshot::nearest`] of the index as it is now.
-    pub fn nearest(
-        &self,
-        queries: &[Vec<T>],
-        k: usize,
-        filter: &BankFilter,
-        cancel: &Cancellation,
-    ) -> Result<Vec<Vec<VectorHit>>, VectorSearchError> {
-        self.snapshot().nearest(queries, k, filter, cancel)
-    }
-
-    fn admit(&self, vector: &[T]) -> Result<Vec<T>, VectorError> {
-        admit(vector, self.length, self.metric)
-    }
-}
-
-fn admit<T: VectorElement>(
-    vector: &[T],
-    declared: usize,
-    metric: VectorMetric,
-) -> Result<Vec<T>, VectorError> {
-    if vector.len() != declared {
-        return Err(VectorError::Length { given: vector.len(), declared });
-    }
-    T::admit(vector, metric)
 }
 
 /// A [`VectorIndex`] as it was at one moment.
-pub struct VectorSnapshot<T: VectorElement> {
+pub(crate) struct VectorSnapshot<T: Number> {
     view: Arc<View<T::Metric>>,
-    length: usize,
     metric: VectorMetric,
+    bytes: usize,
 }
 
-impl<T: VectorElement> VectorSnapshot<T> {
-    /// Vectors within `radius` of each query, the nearest first; some may be missed. A radius that is NaN or
-    /// negative finds nothing.
-    pub fn search(
+impl<T: Number> VectorSnapshot<T> {
+    /// So many of the nearest within a distance, the nearest first, and whether there may be more.
+    fn nearest(
         &self,
-        queries: &[Vec<T>],
-        radius: f32,
+        query: &[T],
+        most: usize,
+        within: Within,
         filter: &BankFilter,
         cancel: &Cancellation,
-    ) -> Result<Vec<Vec<VectorHit>>, VectorSearchError> {
-        let radius = if radius.is_nan() { -1.0 } else { radius };
-        self.ask(queries, Wanted::Within(radius), filter, cancel)
+    ) -> Result<(Vec<Hit>, bool), Cancelled> {
+        let reach = in_metric(within.radius);
+        let wanted = Wanted::Near { most, radius: reach + reach * FARTHER.0 + FARTHER.1 };
+        let manner = if within.exact { Manner::Scan } else { Manner::Graphs };
+        let mut hits = Vec::new();
+        let mut measured: Option<(f32, &[T], Distance)> = None;
+        let found = self.view.search_one(query, wanted, manner, filter, cancel)?;
+        let has_more = found.len() >= most;
+        for found in found {
+            // Rows of one vector come one after the other.
+            let vector = self.view.vector_of(&found);
+            let distance = match measured {
+                Some((_, before, distance)) if std::ptr::eq(before, vector) => distance,
+                Some(_) | None => T::distance(self.metric, query, vector),
+            };
+            measured = Some((found.distance, vector, distance));
+            if distance <= within.radius {
+                hits.push(Hit { entry: found.entry, distance });
+            }
+        }
+        hits.sort_unstable();
+        Ok((hits, has_more))
+    }
+}
+
+impl<T: Number> HashSnapshot for VectorSnapshot<T> {
+    fn shape(&self) -> HashShape {
+        shape::<T>(self.metric, self.bytes)
     }
 
-    /// The `k` vectors nearest to each query, the nearest first; some may be missed for farther ones.
-    pub fn nearest(
+    fn each(
         &self,
-        queries: &[Vec<T>],
-        k: usize,
+        queries: &[&[u8]],
+        radius: Distance,
         filter: &BankFilter,
         cancel: &Cancellation,
-    ) -> Result<Vec<Vec<VectorHit>>, VectorSearchError> {
-        self.ask(queries, Wanted::Nearest(k), filter, cancel)
+        take: &mut dyn FnMut(usize, Hit),
+    ) -> Result<(), Cancelled> {
+        for (number, query) in queries.iter().enumerate() {
+            let within = Within { radius, exact: false };
+            let query = whole::<T>(query, self.bytes);
+            let (hits, _) = self.nearest(&query, usize::MAX, within, filter, cancel)?;
+            hits.into_iter().for_each(|hit| take(number, hit));
+        }
+        Ok(())
     }
 
-    fn ask(
+    fn nearest_first(
         &self,
-        queries: &[Vec<T>],
-        wanted: Wanted,
+        query: &[u8],
+        within: Within,
         filter: &BankFilter,
         cancel: &Cancellation,
-    ) -> Result<Vec<Vec<VectorHit>>, VectorSearchError> {
-        let admit = |query: &Vec<T>| admit(query, self.length, self.metric);
-        let queries = queries.iter().map(admit).collect::<Result<Vec<_>, _>>()?;
-        let answers = self.view.search(queries.iter().map(|query| &**query), wanted, filter, cancel)?;
-        Ok(answers.into_iter().map(|found| found.into_iter().map(VectorHit::from).collect()).collect())
+        take: &mut dyn FnMut(Hit) -> bool,
+    ) -> Result<(), Cancelled> {
+        let query = whole::<T>(query, self.bytes);
+        // A scan costs the same however much it finds.
+        let mut most = if within.exact { usize::MAX } else { MOST_AT_FIRST };
+        loop {
+            let (hits, has_more) = self.nearest(&query, most, within, filter, cancel)?;
+            if !hits.into_iter().all(&mut *take) || !has_more {
+                return Ok(());
+            }
+            most = most.saturating_mul(4);
+        }
     }
+
+    fn is_exact(&self) -> bool {
+        false
+    }
+
+    fn audit(&self, pace: &mut Pace<'_>, take: &mut dyn FnMut(&[u8], Entry)) -> Result<(), AuditError> {
+        self.view.audit(self.bytes, pace, &mut |vector, entries| {
+            let bytes = T::to_bytes(vector);
+            entries.for_each(|entry| take(&bytes, entry));
+        })
+    }
+
+    /// It has no files and no checksums.
+    fn stored(&self) -> Vec<Weak<dyn Stored>> {
+        Vec::new()
+    }
+}
+
+/// A distance as the graphs have it.
+#[expect(clippy::cast_precision_loss, reason = "a search looks farther than that")]
+fn in_metric(distance: Distance) -> f32 {
+    distance.0 as f32 / PARTS_OF_ONE as f32
+}
+
+/// A vector of the index's length.
+fn whole<T: Number>(hash: &[u8], bytes: usize) -> Vec<T> {
+    assert_eq!(hash.len(), bytes, "a vector as long as those of the index");
+    T::of_bytes(hash)
 }
 
 /// Shows how much it holds, never a vector.
-impl<T: VectorElement> fmt::Debug for VectorIndex<T> {
+impl<T: Number> fmt::Debug for VectorIndex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("VectorIndex");
-        shown.field("length", &self.length).field("metric", &self.metric).field("len", &self.len());
-        shown.finish_non_exhaustive()
+        shown.field("shape", &self.shape()).field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
-impl<T: VectorElement> fmt::Debug for VectorSnapshot<T> {
+impl<T: Number> fmt::Debug for VectorSnapshot<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VectorSnapshot").field("length", &self.length).finish_non_exhaustive()
+        f.debug_struct("VectorSnapshot").field("shape", &HashSnapshot::shape(self)).finish_non_exhaustive()
     }
 }

@@ -51,6 +51,7 @@ impl HashShape {
             Self::Hamming { bytes: 16 } => Box::new(origin.hamming::<16>()?),
             Self::Hamming { bytes: 32 } => Box::new(origin.hamming::<32>()?),
             Self::Hamming { bytes: 64 } => Box::new(origin.hamming::<64>()?),
+            Self::Vector { .. } => return Err(UnsupportedShape::Vector.into()),
             Self::Hamming { bytes } => return Err(UnsupportedShape::Hamming(bytes).into()),
             Self::Equality { bytes: bytes @ 0..=8 } => Box::new(origin.equality::<8>(bytes)?),
             Self::Equality { bytes: bytes @ 9..=16 } => Box::new(origin.equality::<16>(bytes)?),

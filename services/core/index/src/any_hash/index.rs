@@ -83,6 +83,15 @@ pub trait HashIndex: Send + Sync + fmt::Debug {
     fn snapshot(&self) -> Arc<dyn HashSnapshot>;
 }
 
+/// How far [`HashSnapshot::nearest_first`] looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Within {
+    /// The largest distance.
+    pub radius: Distance,
+    /// Nothing within it may be left out.
+    pub exact: bool,
+}
+
 /// A [`HashIndex`] at one moment: later edits do not show.
 ///
 /// It holds what the index held then until it is dropped.
@@ -124,6 +133,27 @@ pub trait HashSnapshot: Send + Sync + fmt::Debug {
         self.each(queries, radius, filter, cancel, &mut |query, hit| {
             wanted[query] = wanted[query] && take(query, hit);
         })
+    }
+
+    /// Hands over the hashes within a distance of one query, the nearest first, as long as `take` returns true. An approximate index may
+    /// leave some out unless `exact` is set. It may begin again from the nearest when more is wanted than it looked for at first.
+    ///
+    /// # Panics
+    ///
+    /// If the query has another length than the hashes of the index.
+    fn nearest_first(
+        &self,
+        query: &[u8],
+        within: Within,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+        take: &mut dyn FnMut(Hit) -> bool,
+    ) -> Result<(), Cancelled> {
+        let mut hits = Vec::new();
+        self.each(&[query], within.radius, filter, cancel, &mut |_, hit| hits.push(hit))?;
+        hits.sort_unstable();
+        hits.into_iter().all(take);
+        Ok(())
     }
 
     /// Whether answers are always those of a linear scan.

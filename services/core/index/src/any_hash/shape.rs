@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use thiserror::Error;
+use vigie_model::VectorClass;
 
 /// Lengths of hashes that are compared by Hamming distance, in bytes.
 pub const HAMMING_BYTES: [usize; 5] = [8, 12, 16, 32, 64];
@@ -33,6 +34,13 @@ pub enum HashShape {
         /// Their length, [`EQUALITY_BYTES_MIN`] to [`EQUALITY_BYTES_MAX`].
         bytes: usize,
     },
+    /// Vectors that are found within a distance of their metric. The indexes of this crate hold none: `vigie-vectors` has one.
+    Vector {
+        /// Their elements and metric.
+        class: VectorClass,
+        /// Their length.
+        bytes: usize,
+    },
 }
 
 /// No index holds hashes of this shape.
@@ -44,6 +52,12 @@ pub enum UnsupportedShape {
     /// The length cannot be compared for equality.
     #[error("hashes compared for equality have {EQUALITY_BYTES_MIN} to {EQUALITY_BYTES_MAX} bytes, not {0}")]
     Equality(usize),
+    /// Only an approximate index holds vectors.
+    #[error("vectors are searched by an approximate index")]
+    Vector,
+    /// The length is none of a vector.
+    #[error("{0} bytes are no vector")]
+    VectorBytes(usize),
 }
 
 impl HashShape {
@@ -51,7 +65,7 @@ impl HashShape {
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
-            Self::Hamming { bytes } | Self::Equality { bytes } => bytes,
+            Self::Hamming { bytes } | Self::Equality { bytes } | Self::Vector { bytes, .. } => bytes,
         }
     }
 
@@ -80,7 +94,10 @@ impl HashShape {
             Self::Equality { bytes } if !(EQUALITY_BYTES_MIN..=EQUALITY_BYTES_MAX).contains(&bytes) => {
                 Err(UnsupportedShape::Equality(bytes))
             }
-            Self::Hamming { .. } | Self::Equality { .. } => Ok(()),
+            Self::Vector { class, bytes } if !class.accepts(bytes) => {
+                Err(UnsupportedShape::VectorBytes(bytes))
+            }
+            Self::Hamming { .. } | Self::Equality { .. } | Self::Vector { .. } => Ok(()),
         }
     }
 }

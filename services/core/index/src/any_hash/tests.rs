@@ -100,10 +100,8 @@ impl Scan {
         let hit = |((hash, item), bank): (&(Vec<u8>, ItemId), &BankId)| {
             let differing =
                 hash.iter().zip(query).map(|(one, other)| (one ^ other).count_ones()).sum::<u32>();
-            (differing <= radius).then(|| Hit {
-                entry: Entry { item: *item, bank: *bank },
-                distance: Distance(u16::try_from(differing).unwrap()),
-            })
+            (differing <= radius)
+                .then(|| Hit { entry: Entry { item: *item, bank: *bank }, distance: Distance(differing) })
         };
         let mut hits: Vec<Hit> = rows.filter_map(hit).collect();
         hits.sort_unstable();
@@ -114,7 +112,7 @@ impl Scan {
 fn found(
     snapshot: &dyn HashSnapshot,
     queries: &[Vec<u8>],
-    radius: u16,
+    radius: u32,
     filter: &BankFilter,
 ) -> Vec<Vec<Hit>> {
     let queries: Vec<&[u8]> = queries.iter().map(Vec::as_slice).collect();
@@ -130,10 +128,10 @@ fn check(snapshot: &dyn HashSnapshot, scan: &Scan) {
     let queries: Vec<Vec<u8>> =
         (0..24).map(|number| hash_of(bytes, number)).chain([vec![0; bytes]]).collect();
     for filter in [BankFilter::all(), BankFilter::only([BankId(1)])] {
-        for radius in [0, 1, 2, u16::MAX] {
+        for radius in [0, 1, 2, u32::MAX] {
             let reach = match snapshot.shape() {
-                HashShape::Hamming { .. } => radius.into(),
-                HashShape::Equality { .. } => 0,
+                HashShape::Hamming { .. } => radius,
+                HashShape::Equality { .. } | HashShape::Vector { .. } => 0,
             };
             let truth: Vec<_> = queries.iter().map(|query| scan.within(query, reach, &filter)).collect();
             assert!(found(snapshot, &queries, radius, &filter) == truth, "{snapshot:?} within {radius}");

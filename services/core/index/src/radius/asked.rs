@@ -112,7 +112,7 @@ pub(super) fn copies_of<const BYTES: usize>(hashes: &[[u8; BYTES]], row: u32) ->
 
 #[inline]
 fn hit(entry: Entry, distance: u32) -> Hit {
-    Hit { entry, distance: Distance(u16::try_from(distance).expect("a hash has at most 512 bits")) }
+    Hit { entry, distance: Distance(distance) }
 }
 
 #[inline]

@@ -102,7 +102,7 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         take: impl FnMut(usize, Hit) -> bool,
     ) -> Result<(), Cancelled> {
         let mut checkpoint = Checkpoint::begin(cancel)?;
-        self.each_within(&self.permuted(queries), radius.0.into(), filter, &mut checkpoint, take)
+        self.each_within(&self.permuted(queries), radius.0, filter, &mut checkpoint, take)
     }
 
     /// The `k` hashes nearest to each query, fewer if the index holds fewer, in the order of [`Hit`]; one

@@ -23,7 +23,7 @@ impl Nearest {
         if self.hits.len() < self.k {
             return Some(u32::MAX);
         }
-        self.hits.peek().map(|worst| u32::from(worst.distance.0))
+        self.hits.peek().map(|worst| worst.distance.0)
     }
 
     /// Whether there are `k` hits.
@@ -58,7 +58,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_least_k_are_kept_whatever_the_order(k in 0_usize..8, offered in vec((0_u16..6, 0_u64..9), 0..40)) {
+        fn the_least_k_are_kept_whatever_the_order(k in 0_usize..8, offered in vec((0_u32..6, 0_u64..9), 0..40)) {
             let mut hits: Vec<Hit> = offered
                 .into_iter()
                 .map(|(distance, item)| Hit {
@@ -68,7 +68,7 @@ mod tests {
                 .collect();
             let mut nearest = Nearest::new(k);
             for hit in &hits {
-                if nearest.reach().is_some_and(|reach| u32::from(hit.distance.0) <= reach) {
+                if nearest.reach().is_some_and(|reach| hit.distance.0 <= reach) {
                     nearest.offer(*hit);
                 }
             }

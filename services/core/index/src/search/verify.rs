@@ -43,7 +43,7 @@ pub fn near_pairs<const BYTES: usize>(
     checkpoint: &mut Checkpoint<'_>,
     take: &mut dyn FnMut(usize, usize, u32),
 ) -> Result<(), Cancelled> {
-    scan(rows, queries, radius.0.into(), checkpoint, &mut |query, row, distance| {
+    scan(rows, queries, radius.0, checkpoint, &mut |query, row, distance| {
         take(row as usize, query, distance);
     })
 }

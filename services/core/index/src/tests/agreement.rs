@@ -64,7 +64,7 @@ impl<const BYTES: usize> Trio<BYTES> {
         assert_eq!(self.equality.apply(edits), expected);
     }
 
-    fn check(&self, queries: &[[u8; BYTES]], radius: u16, k: usize, filter: &BankFilter) {
+    fn check(&self, queries: &[[u8; BYTES]], radius: u32, k: usize, filter: &BankFilter) {
         assert_eq!(self.radius.len(), self.oracle.len());
         assert_eq!(self.equality.len(), self.oracle.len());
         assert_eq!(self.radius.is_empty(), self.oracle.is_empty());
@@ -79,9 +79,9 @@ impl<const BYTES: usize> Trio<BYTES> {
     }
 
     fn check_at_all_distances(&self, queries: &[[u8; BYTES]]) {
-        for radius in [0, 1, 15, 31, 48, 64, 8 * u16::try_from(BYTES).unwrap(), u16::MAX] {
+        for radius in [0, 1, 15, 31, 48, 64, 8 * u32::try_from(BYTES).unwrap(), u32::MAX] {
             for filter in [BankFilter::all(), BankFilter::only([BankId(1), BankId(90_000)])] {
-                self.check(queries, radius, usize::from(radius) % 100, &filter);
+                self.check(queries, radius, radius as usize % 100, &filter);
             }
         }
     }
@@ -378,7 +378,7 @@ proptest! {
                 }
                 Step::Check { queries, radius, k, banks } => {
                     let only = |banks: Vec<u32>| BankFilter::only(banks.into_iter().map(BankId));
-                    trio.check(&queries, radius, k, &banks.map_or(BankFilter::all(), only));
+                    trio.check(&queries, radius.into(), k, &banks.map_or(BankFilter::all(), only));
                 }
             }
         }

@@ -27,7 +27,7 @@ fn check(case: &str, search: impl FnOnce(&Cancellation, &mut dyn FnMut()) -> Res
     assert!((1..=MORE_MAX).contains(&hits), "{case}: {hits} hits were handed over");
 }
 
-fn check_all(rows: &[([u8; 32], Entry)], radii: &[u16]) {
+fn check_all(rows: &[([u8; 32], Entry)], radii: &[u32]) {
     let (radius, equality) = (RadiusIndex::<32>::new(), EqualityIndex::<32>::new());
     let (all, queries) = (BankFilter::all(), [[0x5a; 32]; 4]);
     let check_both = |place: &str| {

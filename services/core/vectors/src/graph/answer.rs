@@ -10,6 +10,16 @@ use vigie_index::Entry;
 pub(crate) struct Found {
     pub(crate) distance: f32,
     pub(crate) entry: Entry,
+    pub(crate) place: Place,
+}
+
+/// Where the vector of a row is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Place {
+    /// The number of the rows in the view.
+    pub(crate) rows: u32,
+    /// The node among these.
+    pub(crate) node: u32,
 }
 
 impl Ord for Found {
@@ -39,6 +49,8 @@ pub(crate) enum Wanted {
     Within(f32),
     /// So many of the nearest.
     Nearest(usize),
+    /// So many of the nearest, and none farther than this.
+    Near { most: usize, radius: f32 },
 }
 
 /// The rows wanted, of those that were offered.
@@ -63,16 +75,22 @@ impl Answer {
         match self.wanted {
             Wanted::Within(radius) => radius,
             Wanted::Nearest(k) if self.found.len() < k => f32::INFINITY,
-            Wanted::Nearest(_) => self.found.peek().map_or(-1.0, |worst| worst.distance),
+            Wanted::Near { most, radius } if self.found.len() < most => radius,
+            Wanted::Nearest(_) | Wanted::Near { .. } => {
+                self.found.peek().map_or(-1.0, |worst| worst.distance)
+            }
         }
     }
 
     pub(crate) fn offer(&mut self, found: Found) {
         match self.wanted {
             Wanted::Within(radius) if found.distance > radius => {}
+            Wanted::Near { radius, .. } if found.distance > radius => {}
             Wanted::Within(_) => self.found.push(found),
-            Wanted::Nearest(k) if self.found.len() < k => self.found.push(found),
-            Wanted::Nearest(_) => {
+            Wanted::Nearest(most) | Wanted::Near { most, .. } if self.found.len() < most => {
+                self.found.push(found)
+            }
+            Wanted::Nearest(_) | Wanted::Near { .. } => {
                 if let Some(mut worst) = self.found.peek_mut()
                     && found < *worst
                 {
@@ -105,9 +123,9 @@ mod tests {
             let entry = |item| Entry { item: ItemId(item), bank: BankId(0) };
             let mut all: Vec<Found> = offered
                 .into_iter()
-                .map(|(distance, item)| Found { distance: f32::from(distance), entry: entry(item) })
+                .map(|(distance, item)| Found { distance: f32::from(distance), entry: entry(item), place: Place::default() })
                 .collect();
-            for wanted in [Wanted::Nearest(k), Wanted::Within(3.0)] {
+            for wanted in [Wanted::Nearest(k), Wanted::Within(3.0), Wanted::Near { most: k, radius: 3.0 }] {
                 let mut answer = Answer::new(wanted);
                 for found in &all {
                     if found.distance <= answer.reach() {
@@ -117,6 +135,9 @@ mod tests {
                 all.sort_unstable();
                 let expected: Vec<Found> = match wanted {
                     Wanted::Nearest(k) => all.iter().copied().take(k).collect(),
+                    Wanted::Near { most, radius } => {
+                        all.iter().copied().filter(|found| found.distance <= radius).take(most).collect()
+                    }
                     Wanted::Within(radius) => {
                         all.iter().copied().filter(|found| found.distance <= radius).collect()
                     }

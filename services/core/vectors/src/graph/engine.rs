@@ -25,6 +25,9 @@ use crate::config::HnswConfig;
 /// How often replaced segments are looked at, whether somebody still reads them.
 const RETIRED_CHECK: Duration = Duration::from_millis(200);
 
+/// How often a clearing looks whether it has come to its end.
+const CLEARING_CHECK: Duration = Duration::from_millis(10);
+
 /// See the module.
 pub(crate) struct Engine<M: Metric>(Arc<Shared<M>>);
 
@@ -94,6 +97,22 @@ impl<M: Metric> Engine<M> {
         drop(writer);
         changed.notify_one();
         outcome
+    }
+}
+
+impl<M: Metric> Engine<M> {
+    /// Builds everything anew that holds rows which are dead now, until `stop` says otherwise.
+    pub(crate) fn clear_dead(&self, stop: &dyn Fn() -> bool) {
+        let Shared { view, changed, builder_gone, .. } = &*self.0;
+        let mut writer = self.0.lock();
+        let begun = writer.begin_clearing();
+        writer.publish(view);
+        drop(writer);
+        changed.notify_one();
+        while !stop() && !builder_gone.load(Relaxed) && !self.0.lock().is_cleared(begun) {
+            thread::sleep(CLEARING_CHECK);
+        }
+        self.0.lock().end_clearing();
     }
 }
 

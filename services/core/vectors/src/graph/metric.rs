@@ -8,11 +8,12 @@ use std::cmp::Ordering;
 
 use rand::RngExt;
 use rand::rngs::SmallRng;
+use vigie_model::VectorMetric;
 
 use hnsw_rs::anndists::dist::distances::Distance as GraphDistance;
 
 /// What a vector is made of.
-pub trait Element: Copy + Send + Sync + 'static {
+pub(crate) trait Element: Copy + Send + Sync + 'static {
     /// A total order of vectors of the same length, whichever. Equal are those whose bits are equal.
     fn order(one: &[Self], other: &[Self]) -> Ordering;
 }
@@ -36,7 +37,7 @@ impl Element for f32 {
 }
 
 /// A distance between vectors of one length.
-pub trait Metric: Clone + Send + Sync + 'static {
+pub(crate) trait Metric: Clone + Send + Sync + 'static {
     type Element: Element;
 
     /// Not negative and not NaN for all vectors that the index lets in.
@@ -87,21 +88,9 @@ const fn small_count(word: u64) -> u16 {
     word.count_ones() as u16
 }
 
-/// The longest vector. The embeddings in use have up to 4,096 numbers.
-pub const LENGTH_MAX: usize = 4_096;
-
-/// How vectors of numbers are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum VectorMetric {
-    /// One less the cosine of the angle: 0 for the same direction, 2 for the opposite one.
-    Cosine,
-    /// The length of the difference (Euclidean).
-    L2,
-}
-
 /// Numbers compared by a [`VectorMetric`].
 #[derive(Debug, Clone, Copy)]
-pub struct Dense(pub(crate) VectorMetric);
+pub(crate) struct Dense(pub(crate) VectorMetric);
 
 /// Sums kept side by side, so that the compiler may use the processor's wide registers: it does not reorder
 /// additions of floats by itself.
@@ -155,12 +144,12 @@ impl Metric for Dense {
 
 /// Bytes compared by a [`VectorMetric`].
 #[derive(Debug, Clone, Copy)]
-pub struct DenseBytes(pub(crate) VectorMetric);
+pub(crate) struct DenseBytes(pub(crate) VectorMetric);
 
 impl Metric for DenseBytes {
     type Element = u8;
 
-    /// Whole numbers up to the end: the sums of [`LENGTH_MAX`] squares fit into 32 bits.
+    /// Whole numbers up to the end: the sums of 4,096 squares fit into 32 bits.
     #[expect(clippy::cast_possible_truncation, reason = "an f32 is precise enough for an answer")]
     fn distance(&self, one: &[u8], other: &[u8]) -> f32 {
         let pairs = one.iter().zip(other).map(|(&one, &other)| (u32::from(one), u32::from(other)));
@@ -192,6 +181,8 @@ impl Metric for DenseBytes {
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::VECTOR_ELEMENTS_MAX;
+
     use super::*;
 
     #[test]
@@ -220,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_longest_byte_vectors_do_not_overflow() {
-        let (low, high) = ([0; LENGTH_MAX], [255; LENGTH_MAX]);
+        let (low, high) = ([0; VECTOR_ELEMENTS_MAX], [255; VECTOR_ELEMENTS_MAX]);
         assert_eq!(DenseBytes(VectorMetric::L2).distance(&low, &high), 255.0 * 64.0);
         assert_eq!(DenseBytes(VectorMetric::Cosine).distance(&high, &high), 0.0);
     }

@@ -7,7 +7,7 @@ use vigie_model::Recall;
 
 use super::answer::Wanted;
 use super::metric::Metric;
-use super::view::View;
+use super::view::{Manner, View};
 
 /// Neighbours that are looked for. The usual figure of the field is the recall at 10.
 const K: usize = 10;
@@ -42,7 +42,7 @@ impl<M: Metric> View<M> {
 
     /// How many neighbours were found no farther than the true ones lie, and how many true ones there are.
     fn compare(&self, query: &[M::Element], cancel: &Cancellation) -> Result<(u32, u32), Cancelled> {
-        let truth = self.scan_one(query, Wanted::Nearest(K), cancel)?;
+        let truth = self.search_one(query, Wanted::Nearest(K), Manner::Scan, &BankFilter::all(), cancel)?;
         let farthest = truth.last().map_or(-1.0, |last| last.distance);
         let answers = self.search([query], Wanted::Nearest(K), &BankFilter::all(), cancel)?;
         let near = answers.iter().flatten().filter(|found| found.distance <= farthest);

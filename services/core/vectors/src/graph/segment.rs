@@ -25,7 +25,7 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use vigie_model::BankId;
 
-use super::answer::{Answer, Found, Wanted};
+use super::answer::{Answer, Found, Place, Wanted};
 use super::metric::{Metric, OfGraph};
 use super::rows::{Rows, index};
 use crate::config::HnswConfig;
@@ -65,6 +65,8 @@ pub(crate) struct Asked<'a, E> {
     pub(crate) removals: u64,
     pub(crate) ef_search: usize,
     pub(crate) scan_rows_per_ef: usize,
+    /// The number of the rows that are searched.
+    pub(crate) rows: u32,
 }
 
 impl<M: Metric> Segment<M> {
@@ -136,6 +138,7 @@ impl<M: Metric> Segment<M> {
         let mut nodes = match answer.wanted() {
             Wanted::Within(_) => NODES_AT_FIRST,
             Wanted::Nearest(k) => k,
+            Wanted::Near { most, .. } => most.clamp(1, NODES_AT_FIRST),
         };
         loop {
             let ef = nodes.max(asked.ef_search);
@@ -151,10 +154,14 @@ impl<M: Metric> Segment<M> {
                 return self.scan(asked, everything, metric, answer, checkpoint);
             }
             let farthest = found.last().map_or(f32::INFINITY, |&(_, distance)| distance);
-            if let Wanted::Within(radius) = answer.wanted()
-                && farthest <= radius
-            {
-                nodes *= 4;
+            let grown = match answer.wanted() {
+                Wanted::Within(radius) if farthest <= radius => nodes.saturating_mul(4),
+                // As many nodes have as many rows at least.
+                Wanted::Near { most, .. } if farthest <= answer.reach() => nodes.saturating_mul(4).min(most),
+                Wanted::Within(_) | Wanted::Near { .. } | Wanted::Nearest(_) => nodes,
+            };
+            if grown > nodes {
+                nodes = grown;
                 continue;
             }
             for (node, distance) in found {
@@ -239,7 +246,8 @@ fn offer_node<E: super::metric::Element>(
     for row in rows.rows_of(node) {
         let entry = rows.entry(row);
         if passes(entry.bank) && rows.lives_at(row, asked.removals) {
-            answer.offer(Found { distance, entry });
+            let place = Place { rows: asked.rows, node: index(node) };
+            answer.offer(Found { distance, entry, place });
         }
     }
 }

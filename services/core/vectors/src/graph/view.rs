@@ -3,12 +3,23 @@
 use std::sync::Arc;
 
 use super::answer::{Answer, Found, Wanted};
-use super::metric::Metric;
-use super::rows::Rows;
+use super::metric::{Element as _, Metric};
+use super::rows::{Rows, index};
 use super::segment::{Asked, Segment, scan};
 use crate::config::HnswConfig;
-use vigie_index::BankFilter;
-use vigie_index::{Cancellation, Cancelled, Checkpoint};
+use vigie_index::{AuditError, BankFilter, Cancellation, Cancelled, Checkpoint, Entry, Pace};
+
+/// How a search goes through what it looks through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// By graphs, where these are quicker.
+    Graphs,
+    /// By scans alone, which miss nothing.
+    Scan,
+}
+
+/// Nodes that an audit looks at between two looks at its pace.
+const NODES_AT_ONCE: usize = 4_096;
 
 /// Replaced as a whole by every write, and never changed: the rows that it speaks of do not either, but for stamps
 /// with numbers above its own.
@@ -34,48 +45,88 @@ impl<M: Metric> View<M> {
         cancel: &Cancellation,
     ) -> Result<Vec<Vec<Found>>, Cancelled> {
         let mut checkpoint = Checkpoint::begin(cancel)?;
-        let one =
-            |query| self.search_one(query, wanted, filter, self.config.scan_rows_per_ef, &mut checkpoint);
+        let one = |query| self.look(query, wanted, Manner::Graphs, filter, &mut checkpoint);
         queries.into_iter().map(one).collect()
     }
 
-    /// The same by scans alone.
-    pub(crate) fn scan_one(
+    /// What is wanted of one query, the best first.
+    pub(crate) fn search_one(
         &self,
         query: &[M::Element],
         wanted: Wanted,
+        manner: Manner,
+        filter: &BankFilter,
         cancel: &Cancellation,
     ) -> Result<Vec<Found>, Cancelled> {
-        let mut checkpoint = Checkpoint::begin(cancel)?;
-        self.search_one(query, wanted, &BankFilter::all(), usize::MAX, &mut checkpoint)
+        self.look(query, wanted, manner, filter, &mut Checkpoint::begin(cancel)?)
     }
 
-    fn search_one(
+    fn look(
         &self,
         query: &[M::Element],
         wanted: Wanted,
+        manner: Manner,
         filter: &BankFilter,
-        scan_rows_per_ef: usize,
         checkpoint: &mut Checkpoint<'_>,
     ) -> Result<Vec<Found>, Cancelled> {
-        let asked = Asked {
-            query,
-            filter,
-            removals: self.removals,
-            ef_search: self.config.ef_search,
-            scan_rows_per_ef,
+        let scan_rows_per_ef = match manner {
+            Manner::Graphs => self.config.scan_rows_per_ef,
+            Manner::Scan => usize::MAX,
         };
+        let (removals, ef_search) = (self.removals, self.config.ef_search);
+        let asked = |rows| Asked { query, filter, removals, ef_search, scan_rows_per_ef, rows: index(rows) };
         let mut answer = Answer::new(wanted);
-        if matches!(wanted, Wanted::Nearest(0)) {
+        if matches!(wanted, Wanted::Nearest(0) | Wanted::Near { most: 0, .. }) {
             return Ok(answer.into_sorted());
         }
-        for rows in &self.list {
-            scan(rows, &asked, &self.metric, &mut answer, checkpoint)?;
+        for (number, rows) in self.list.iter().enumerate() {
+            scan(rows, &asked(number), &self.metric, &mut answer, checkpoint)?;
         }
-        for segment in &self.segments {
-            segment.search(&asked, &self.metric, &mut answer, checkpoint)?;
+        for (number, segment) in (self.list.len()..).zip(&self.segments) {
+            segment.search(&asked(number), &self.metric, &mut answer, checkpoint)?;
         }
         Ok(answer.into_sorted())
+    }
+
+    /// The vector of a row that this view has found.
+    pub(crate) fn vector_of(&self, found: &Found) -> &[M::Element] {
+        let number = found.place.rows as usize;
+        let rows = match number.checked_sub(self.list.len()) {
+            None => &self.list[number],
+            Some(number) => &self.segments[number].rows,
+        };
+        rows.vector(found.place.node as usize)
+    }
+
+    /// Hands over every vector of this moment with its living rows, after checking that nodes are in order and lead to each row once. A node
+    /// has so many bytes.
+    ///
+    /// Scans reach these. Which of them a graph leads to is measured as its recall, and not proven here.
+    pub(crate) fn audit(
+        &self,
+        node_bytes: usize,
+        pace: &mut Pace<'_>,
+        take: &mut dyn FnMut(&[M::Element], &mut dyn Iterator<Item = Entry>),
+    ) -> Result<(), AuditError> {
+        let check = |holds, what| if holds { Ok(()) } else { Err(AuditError::Damaged(what)) };
+        for rows in self.all_rows() {
+            let mut reached = 0;
+            for node in 0..rows.node_count() {
+                let vector = rows.vector(node);
+                let is_after = |before: usize| M::Element::order(rows.vector(before), vector).is_lt();
+                check(node.checked_sub(1).is_none_or(is_after), "the nodes of a graph are not in order")?;
+                let of_node = rows.rows_of(node);
+                check(of_node.start == reached && of_node.end <= rows.row_count(), "a node has other rows")?;
+                reached = of_node.end;
+                let living = of_node.filter(|row| rows.lives_at(*row, self.removals));
+                take(vector, &mut living.map(|row| rows.entry(row)));
+                if node % NODES_AT_ONCE == NODES_AT_ONCE - 1 && !pace(NODES_AT_ONCE * node_bytes) {
+                    return Err(AuditError::Stopped);
+                }
+            }
+            check(reached == rows.row_count(), "rows belong to no node")?;
+        }
+        Ok(())
     }
 
     /// All rows, those that have died included.

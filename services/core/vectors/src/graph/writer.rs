@@ -73,6 +73,8 @@ pub(crate) struct Writer<M: Metric> {
     /// Rows were ended since the last publication; they bear the number after `removals`.
     ended: bool,
     live: usize,
+    /// Every segment with a dead row is to be built again.
+    clearing: bool,
 }
 
 /// What is to become one segment.
@@ -106,7 +108,27 @@ impl<M: Metric> Writer<M> {
             removals: 0,
             ended: false,
             live: 0,
+            clearing: false,
         }
+    }
+
+    /// Has everything built again that holds a dead row, and rewrites the list. Returns how many removals there have been.
+    pub(crate) fn begin_clearing(&mut self) -> u64 {
+        self.clearing = true;
+        if self.open.iter().any(|rows| rows.dead_count() > 0) {
+            self.merge_last(self.open.len());
+        }
+        self.removals
+    }
+
+    /// Whether no row is left that had died at so many removals.
+    pub(crate) fn is_cleared(&self, removals: u64) -> bool {
+        (0..self.place_count()).all(|place| self.rows_at(place).all_live_at(removals))
+    }
+
+    /// What has died since is left to the next time.
+    pub(crate) fn end_clearing(&mut self) {
+        self.clearing = false;
     }
 
     /// Says whether the pair was new.
@@ -205,8 +227,10 @@ impl<M: Metric> Writer<M> {
             }
             return Some(Job { list, segments });
         }
-        let dying =
-            |segment: &&Arc<Segment<M>>| segment.rows.dead_count() * DEAD_SHARE > segment.rows.row_count();
+        let dying = |segment: &&Arc<Segment<M>>| {
+            let dead = segment.rows.dead_count();
+            dead * DEAD_SHARE > segment.rows.row_count() || self.clearing && dead > 0
+        };
         let segment = self.segments.iter().find(dying)?;
         Some(Job { list: Vec::new(), segments: vec![Arc::clone(segment)] })
     }

@@ -6,7 +6,7 @@ use vigie_model::{BankId, Distance, ItemId};
 use super::{entry, graphs_only};
 use crate::{HnswConfig, hamming_index};
 
-fn found(snapshot: &dyn HashSnapshot, query: &[u8], radius: u16) -> Vec<Hit> {
+fn found(snapshot: &dyn HashSnapshot, query: &[u8], radius: u32) -> Vec<Hit> {
     let mut hits = Vec::new();
     let mut take = |query: usize, hit: Hit| {
         assert_eq!(query, 0);
