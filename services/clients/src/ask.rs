@@ -49,7 +49,7 @@ impl Ask {
         priority: Priority,
         deadline: Instant,
     ) -> Self {
-        let (hash_types, cost) = (hash_types(&queries), Cost::of(&queries, &options.max_distances));
+        let (hash_types, cost) = (hash_types(&queries), Cost::of(&queries, &options));
         let (answer_bytes, context) = (ANSWER_BYTES_MAX, trace::current());
         let put_together = 1;
         Self { queries, options, priority, deadline, answer_bytes, hash_types, put_together, cost, context }
@@ -115,7 +115,7 @@ impl Search for Ask {
 
     fn shared_queries_max(&self) -> usize {
         // What they find, and what they cost, is bounded for each call, however many share it.
-        let affordable = cost::queries_max(&self.hash_types, &self.options.max_distances);
+        let affordable = cost::queries_max(&self.hash_types, &self.options);
         Query::BATCH_MAX.min(Query::ANSWERS_MAX / self.options.limit.get()).min(affordable)
     }
 

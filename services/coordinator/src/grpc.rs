@@ -32,7 +32,7 @@ impl CoordinatorService for Grpc {
             // It may wait for a change to come, which is no load.
             call.not_load();
         }
-        let cost = Cost::of(&queries, &options.max_distances);
+        let cost = Cost::of(&queries, &options);
         if cost.slots() > 1 {
             call.not_load();
         }

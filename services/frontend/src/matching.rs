@@ -210,7 +210,7 @@ impl Matching {
         }
         // However few its contents are: many queries are bulk work.
         let each = queries.iter().map(|(.., query)| std::slice::from_ref(query));
-        let cost = each.clone().map(|query| Cost::of(query, &options.max_distances)).sum::<Cost>();
+        let cost = each.clone().map(|query| Cost::of(query, &options)).sum::<Cost>();
         let hash_types = each.flat_map(|query| hash_types(query).iter().collect::<Vec<_>>()).collect();
         let is_much = queries.len() > INTERACTIVE_QUERIES_MAX || cost.slots() > 1;
         let priority = if is_much { Priority::Bulk } else { urgency.priority };
@@ -313,7 +313,7 @@ impl Matching {
         for part in queries.chunks(queries_per_call(options, &hash_types(queries))) {
             let answer_bytes = little_bytes(part.len());
             rooms.take(self.bytes_of_a_call(part.len(), options.limit, answer_bytes), deadline).await?;
-            let _weight = rooms.weigh(Cost::of(part, &options.max_distances), deadline).await?;
+            let _weight = rooms.weigh(Cost::of(part, options), deadline).await?;
             let (asked, options) = (part.into(), options.clone());
             let searched = self.searcher.search(asked, options, answer_bytes, urgency, deadline).await;
             let answer = match searched {
@@ -428,7 +428,7 @@ impl Shareable {
             all.extend(hashes.iter().map(|one| one.hash.hash_type()));
         }
         let contents = call.contents.len();
-        let cost = all.iter().map(|hash_type| Cost::of_hash(*hash_type, &call.options.max_distances)).sum();
+        let cost = all.iter().map(|hash_type| Cost::of_hash(*hash_type, &call.options)).sum();
         Some(Self { hash_types: all.into_iter().collect(), contents, cost })
     }
 
@@ -463,6 +463,6 @@ fn found_of(searched: &Result<SearchAnswer, SearchFailure>) -> Option<&SearchAns
 
 /// So many queries that one call neither holds more than a call may, nor asks for more matches, nor costs more.
 fn queries_per_call(options: &SearchOptions, hash_types: &HashTypeSet) -> usize {
-    let affordable = cost::queries_max(hash_types, &options.max_distances);
+    let affordable = cost::queries_max(hash_types, options);
     Query::BATCH_MAX.min(Query::ANSWERS_MAX / options.limit.get()).min(affordable).max(1)
 }

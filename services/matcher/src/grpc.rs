@@ -43,7 +43,7 @@ impl Grpc {
             let _not_load = call.waiting();
             answers.room(most, deadline).await?
         };
-        let slots = Cost::of(&queries, &options.max_distances).slots();
+        let slots = Cost::of(&queries, &options).slots();
         if slots > 1 {
             call.not_load();
         }

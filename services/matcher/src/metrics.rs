@@ -450,13 +450,28 @@ pub(crate) fn register_replica<R: Observed>(registry: &mut Registry, replica: Ar
         "Bytes of the shard's files, which are read into memory",
         |replica| figure(replica.file_bytes()),
     );
-    let name = "vigie_matcher_hashes";
+    let (name, recalling) = ("vigie_matcher_hashes", Arc::clone(&replica));
     register_gauges(registry, name, "Hashes that the shard holds", "hash_type", move || {
         let (known, unknown): (Vec<_>, Vec<_>) =
             replica.hashes().into_iter().partition(|count| count.hash_type.is_known());
+        // A matcher may not know the names of vector types.
+        let (vectors, known): (Vec<_>, Vec<_>) =
+            known.into_iter().partition(|count| count.hash_type.vector_class().is_some());
+        let vectors = ("vectors", figure(vectors.iter().map(|count| count.hashes).sum()));
         let named = known.iter().filter_map(|count| Some((count.hash_type.name()?, figure(count.hashes))));
         // One sample for all types without a name: a sample is named once.
         let rest = (!unknown.is_empty()).then(|| unknown.iter().map(|count| count.hashes).sum());
-        named.chain(rest.map(|hashes| ("unknown", figure(hashes)))).collect()
+        named.chain([vectors]).chain(rest.map(|hashes| ("unknown", figure(hashes)))).collect()
+    });
+    let name = "vigie_matcher_recall";
+    let help = "The least recall of the approximate indexes, as it was last measured, by what they hold";
+    register_gauges(registry, name, help, "hash_type", move || {
+        let least = |is_vector: bool| {
+            let counts = recalling.hashes().into_iter();
+            let of_kind = counts.filter(move |count| count.hash_type.vector_class().is_some() == is_vector);
+            of_kind.filter_map(|count| count.recall).map(|recall| recall.value).reduce(f64::min)
+        };
+        let named = [("pdq", least(false)), ("vectors", least(true))];
+        named.into_iter().filter_map(|(name, recall)| Some((name, recall?))).collect()
     });
 }

@@ -35,10 +35,11 @@ mod service;
 mod snapshot;
 mod stopping;
 mod unknown_types;
+mod vectors;
 /// Videos: hashes that are lists of frames.
 mod video {
-    mod oracle;
-    mod world;
+    pub(super) mod oracle;
+    pub(super) mod world;
     mod agreement;
     mod life;
     mod stills;

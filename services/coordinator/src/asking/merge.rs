@@ -194,7 +194,7 @@ mod tests {
     proptest! {
         #[test]
         fn merging_is_sorting_everything_and_cutting_at_the_limit(
-            found in prop::collection::btree_map(0_u64..1_000, (0_u16..40, 0_u16..4), 0..60),
+            found in prop::collection::btree_map(0_u64..1_000, (0_u32..40, 0_u16..4), 0..60),
             limit in 1_u16..30,
         ) {
             let mut shards = vec![vec![]; 4];
@@ -218,7 +218,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_shards_left_out_is_never_passed_over(
-            found in prop::collection::btree_map(0_u64..1_000, (0_u16..40, 0_u16..4), 0..60),
+            found in prop::collection::btree_map(0_u64..1_000, (0_u32..40, 0_u16..4), 0..60),
             limit in 1_u16..50,
             kept in prop::array::uniform4(1_usize..20),
         ) {
@@ -254,7 +254,7 @@ mod tests {
 
     /// One of two is a video, of which so many thousandths of the time match.
     fn hash_or_video(item: u64, number: u16) -> Match {
-        let plain = one_match(item, number % 7);
+        let plain = one_match(item, u32::from(number % 7));
         if number.is_multiple_of(2) {
             return plain;
         }

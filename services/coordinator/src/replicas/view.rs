@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use vigie_model::{HashType, HashTypeSet, Sequence, ShardIdentity};
+use vigie_model::{HashType, HashTypeSet, Sequence, ShardIdentity, VectorClass};
 
 use crate::replicas::extra_calls::{Budget, Latencies};
 use crate::replicas::replica::Replica;
@@ -32,7 +32,10 @@ pub(crate) struct Candidate {
 impl Candidate {
     /// The first of these types that the replica cannot search: its version may not know it.
     pub(crate) fn lacks(&self, hash_types: &HashTypeSet) -> Option<HashType> {
-        self.searched.as_ref().and_then(|searched| hash_types.missing_in(searched))
+        let searched = self.searched.as_ref()?;
+        // A vector is searched where its class is, whatever the shard holds.
+        let needed = |hash_type: HashType| hash_type.vector_class().map_or(hash_type, VectorClass::marker);
+        hash_types.iter().find(|hash_type| !searched.contains(needed(*hash_type)))
     }
 }
 

@@ -159,7 +159,7 @@ fn found(query: &Query, identity: ShardIdentity, options: &SearchOptions) -> Que
 }
 
 /// A match of an item, at a distance.
-pub(crate) fn one_match(item: u64, distance: u16) -> Match {
+pub(crate) fn one_match(item: u64, distance: u32) -> Match {
     Match {
         video: None,
         item_time_ms: None,

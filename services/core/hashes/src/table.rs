@@ -102,6 +102,14 @@ impl HashType {
     }
 }
 
+impl Distance {
+    /// The differing bits, where it is of a hash of bits.
+    #[must_use]
+    pub fn bits(self) -> u16 {
+        u16::try_from(self.0).unwrap_or(u16::MAX)
+    }
+}
+
 impl Lengths {
     /// Whether a hash may have `len` bytes.
     #[must_use]

@@ -23,7 +23,7 @@ fn renditions(prepared: &Prepared) -> Vec<(u32, Way, usize)> {
     each.map(|(rendition, query)| (rendition.frame, rendition.way, query.hashes.len())).collect()
 }
 
-fn one_match(item: u64, distance: u16) -> Match {
+fn one_match(item: u64, distance: u32) -> Match {
     Match {
         video: None,
         item_time_ms: None,
@@ -233,7 +233,7 @@ fn of_many_items_the_nearest_are_kept() {
     let mut found = Found::new(limit);
     for query in 0..40_u64 {
         let matches =
-            vec![one_match(query * 2, 30), one_match(query * 2 + 1, u16::try_from(query % 29).unwrap())];
+            vec![one_match(query * 2, 30), one_match(query * 2 + 1, u32::try_from(query % 29).unwrap())];
         found.add(Rendition::default(), QueryMatches { matches, ..QueryMatches::default() });
         assert!(found.items.len() <= limit.get() * 4);
     }

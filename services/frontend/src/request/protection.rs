@@ -65,7 +65,7 @@ impl Repeats {
             self.anchors.len() - 1
         });
         self.distance = self.distance.max(repeat.anchor_distance);
-        let (item, distance) = (repeat.item, Distance(repeat.distance));
+        let (item, distance) = (repeat.item, Distance(repeat.distance.into()));
         self.repeats.push(OneRepeat { at, item, distance, rendition, variant, anchor });
     }
 }
@@ -73,7 +73,7 @@ impl Repeats {
 impl OfMember {
     /// Takes out what is shown to nobody but the owner, counts near queries, and returns what is to be answered otherwise.
     pub(super) fn protect(&self, answer: &mut Answer, options: &SearchOptions) -> Repeats {
-        let radius = options.max_distances.get(HashType::PDQ).0;
+        let radius = options.max_distances.get(HashType::PDQ).bits();
         let mut repeats = Repeats::default();
         let Answer { results, queries, .. } = answer;
         for (at, one) in results.iter_mut().flatten().enumerate() {
@@ -208,6 +208,10 @@ impl PdqHashes {
     fn seen(&self, found: &Match) -> Option<Seen> {
         let is_it = |at: &usize| self.of.get(*at) == Some(&(found.rendition, found.variant));
         let candidates: Vec<usize> = (0..self.bits.len()).filter(is_it).collect();
-        (!candidates.is_empty()).then_some(Seen { item: found.item, distance: found.distance.0, candidates })
+        (!candidates.is_empty()).then_some(Seen {
+            item: found.item,
+            distance: found.distance.bits(),
+            candidates,
+        })
     }
 }

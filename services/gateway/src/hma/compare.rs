@@ -68,7 +68,7 @@ fn compare_videos(query: &Hash, item: &Hash) -> Result<Value, Refusal> {
     }
     let side = |frames: &[Frame], others: &[Frame]| {
         let is_near = |frame: &&Frame| {
-            others.iter().any(|other| frame.distance(other) <= HashType::VPDQ.distance_default().0)
+            others.iter().any(|other| frame.distance(other) <= HashType::VPDQ.distance_default().bits())
         };
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let frames_matched = count(frames.iter().filter(is_near).count());

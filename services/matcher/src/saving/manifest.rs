@@ -84,7 +84,7 @@ pub(crate) struct Settings {
     pub(crate) shard_count: u16,
     pub(crate) pdq_engine: PdqEngine,
     /// The distance that the tables of the PDQ index are made for.
-    pub(crate) pdq_distance: u16,
+    pub(crate) pdq_distance: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +115,7 @@ pub(crate) struct IndexEntry {
     /// videos pass over indexes of types that they do not know, as long as entries have no other form.
     pub(crate) bytes: usize,
     /// The distance that the tables of the index are made for, in bits.
-    pub(crate) distance: u16,
+    pub(crate) distance: u32,
 }
 
 impl IndexEntry {

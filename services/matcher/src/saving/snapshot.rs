@@ -15,12 +15,12 @@
 //! hashes. What is not as it was saved is told by name, discarded as a whole, and loaded from the bank. After that the
 //! bank's digest has the last word, as always.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use vigie_index::{OpenError, SavedFile, SegmentError};
+use vigie_index::{Entry, HashRows, OpenError, SavedFile, SegmentError};
 use vigie_model::change::{Cursor, LogId};
 use vigie_model::{BankId, HashCount, HashType, ItemId, Sequence, SetDigest, ShardIdentity};
 
@@ -34,6 +34,7 @@ use crate::shard::beside::marks::Marks;
 use crate::shard::indexes::{IndexKey, IndexPlan, Indexes};
 use crate::shard::records::{RecordStore, SavedRecords};
 use crate::shard::removals::{self, Removals};
+use crate::shard::rows;
 use crate::shard::state::{Shard, ShardState, Still};
 use crate::shard::stores::{RECORDS, Stores};
 
@@ -137,7 +138,7 @@ fn save_still(folder: &Folder, still: &Still<'_>, checkpoint: Checkpoint<'_>) ->
         held: moment.marks.held().sorted().into_iter().map(|item| item.0).collect(),
         banks,
         records: saved.iter().map(record).collect(),
-        indexes: all.iter().map(|(key, _)| IndexEntry::of(*key)).collect(),
+        indexes: all.iter().filter(|(key, _)| key.is_saved()).map(|(key, _)| IndexEntry::of(*key)).collect(),
         files,
     };
     let beside = Sections {
@@ -176,6 +177,7 @@ pub(crate) fn restore(
     let tag = tag(manifest.number, Sequence(manifest.sequence));
     let indexes = Indexes::open(plan.clone(), &home, &keys, &tag)?;
     let (banks, marks, books) = count_anew(&manifest, &beside.standings, &records, plan).map_err(wrong)?;
+    load_unsaved(&indexes, &records)?;
     let counted = |hash_type| banks.values().map(|bank: &BankState| bank.hashes(hash_type)).sum::<u64>();
     let rows = indexes.counts();
     let whole = rows.iter().map(|count| count.hash_type).filter(|hash_type| *hash_type != HashType::VPDQ);
@@ -277,6 +279,29 @@ fn open_records(folder: &Path, manifest: &Manifest, dead: &[u64]) -> Result<Reco
     };
     let saved: Vec<SavedRecords> = manifest.records.iter().map(saved).collect();
     RecordStore::open(folder, &saved)
+}
+
+/// Rows of one index that are gathered before it takes them.
+const UNSAVED_AT_ONCE: usize = 1 << 12;
+
+/// Gives the indexes that are not saved their rows, from the records.
+fn load_unsaved(indexes: &Indexes, records: &RecordStore) -> Result<(), SegmentError> {
+    let mut gathered: BTreeMap<IndexKey, HashRows> = BTreeMap::new();
+    let mut loaded = Ok(());
+    records.each_living(|item, bank, hashes| {
+        rows::each(hashes, indexes.plan(), |key, row| {
+            if key.is_saved() || loaded.is_err() {
+                return;
+            }
+            let rows = gathered.entry(key).or_insert_with(|| HashRows::new(key.bytes));
+            rows.push(row, Entry { item, bank });
+            if rows.len() >= UNSAVED_AT_ONCE {
+                loaded = indexes.load(key, std::mem::replace(rows, HashRows::new(key.bytes)));
+            }
+        });
+    });
+    loaded?;
+    gathered.into_iter().try_for_each(|(key, rows)| indexes.load(key, rows))
 }
 
 /// The banks, with the hashes that their records bear, and the marks of items, which must come to what was saved.

@@ -71,7 +71,7 @@ impl Answering {
         until: Instant,
         finish: impl Fn(ShardAnswer, &Cancellation) -> Result<T, SearchError> + Send + 'static,
     ) -> Result<T, Status> {
-        let size = Size::of(&queries, &options, Cost::of(&queries, &options.max_distances));
+        let size = Size::of(&queries, &options, Cost::of(&queries, &options));
         let mut span = trace::child("search the index");
         span.set(QUERIES, i64::try_from(queries.len()).unwrap_or(i64::MAX));
         // Before the search, so that it is not younger than what is found.

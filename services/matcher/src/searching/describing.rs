@@ -101,7 +101,7 @@ impl Describing<'_> {
             hash_type,
             distance,
             variant,
-            exact: self.shard.plan().is_exact(hash_type),
+            exact: self.options.exact || self.shard.plan().is_exact(hash_type),
             other_matches: u32::try_from(matching.saturating_sub(1)).unwrap_or(u32::MAX),
             rendition: Rendition::default(),
             added_at,
@@ -117,7 +117,7 @@ impl Describing<'_> {
         let held = record.bytes_of_hashes().filter(|(hash_type, _)| *hash_type != HashType::VPDQ);
         // Checked when it was written.
         let held = held.filter_map(|(hash_type, bytes)| Hash::from_peer(hash_type, bytes).ok());
-        held.map(|held| asked.iter().filter(|asked| self.is_match(asked, &held)).count()).sum()
+        held.map(|held| asked.iter().filter(|asked| self.is_match(asked, &held, record.bank())).count()).sum()
     }
 
     /// When the first frame of an item is shown that is as near as this to an image; `None` where that is one of the item's images.
@@ -143,9 +143,9 @@ impl Describing<'_> {
         first.map(|frame| frame.time_ms)
     }
 
-    /// Whether two hashes are of one type and near.
-    fn is_match(&self, asked: &Hash, held: &Hash) -> bool {
-        let max = self.options.max_distances.get(asked.hash_type());
+    /// Whether two hashes are of one type and near, one of them in a bank.
+    fn is_match(&self, asked: &Hash, held: &Hash, bank: BankId) -> bool {
+        let max = self.options.max_distance_in(asked.hash_type(), bank);
         asked.distance(held).is_some_and(|distance| distance <= max)
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct Best {
 impl Best {
     /// The nearer of both, and its place.
     fn place(&self, item: ItemId) -> (Rank, Near) {
-        let of_hash = |near: &Near| (Rank::of_hash(near.0, item), *near);
+        let of_hash = |near: &Near| (Rank::of_hash(near.1, near.0, item), *near);
         let of_video = |video: &NearVideo| {
             let (rank, distance, variant) = video.order(item);
             (rank, (distance, HashType::VPDQ, variant))
@@ -91,8 +91,8 @@ impl Found {
 
     /// Whether a hash of an item is farther than all that are wanted.
     #[inline]
-    pub(crate) fn is_beyond(&self, distance: Distance, item: ItemId) -> bool {
-        self.last.is_some_and(|last| Rank::of_hash(distance, item) > last)
+    pub(crate) fn is_beyond(&self, hash_type: HashType, distance: Distance, item: ItemId) -> bool {
+        self.last.is_some_and(|last| Rank::of_hash(hash_type, distance, item) > last)
     }
 
     /// Notes that an item was left out, which is set aside.
@@ -107,7 +107,7 @@ impl Found {
 
     /// Takes in a hash of an item.
     pub(crate) fn note(&mut self, entry: Entry, near: Near) {
-        if self.is_beyond(near.0, entry.item) {
+        if self.is_beyond(near.1, near.0, entry.item) {
             return;
         }
         match self.items.entry(entry.item) {
@@ -180,7 +180,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_nearest_are_those_of_a_sort_of_everything(
-            hits in vec((0_u64..40, 0_u16..6, 0_usize..8), 0..200),
+            hits in vec((0_u64..40, 0_u32..6, 0_usize..8), 0..200),
             wanted in 1_usize..30,
         ) {
             let mut found = Found::new(wanted);

@@ -207,8 +207,9 @@ pub(crate) struct Size {
 
 /// Distances that are taken together.
 const CLASS_BITS: usize = 8;
-/// One for equality alone, and one for every eight bits of the distance; the last one for all farther ones.
-const CLASSES: usize = 10;
+/// One for equality alone, and one for every eight bits of the distance, of which the last one is for all farther ones; and one for vectors.
+const CLASSES: usize = 11;
+const VECTORS: usize = CLASSES - 1;
 
 impl Size {
     /// That of these queries.
@@ -216,10 +217,12 @@ impl Size {
         let is_compared =
             |hash_type: &HashType| hash_type.row().is_some_and(|row| row.metric != Metric::Equality);
         let compared = hash_types(queries).iter().filter(is_compared).collect::<HashTypeSet>();
-        let bits = compared.iter().map(|hash_type| usize::from(options.max_distances.get(hash_type).0)).max();
+        let bits = compared.iter().map(|hash_type| options.max_distances.get(hash_type).0 as usize).max();
+        let has_vectors = compared.iter().any(|hash_type| hash_type.vector_class().is_some());
+        let of_bits = bits.map_or(0, |bits| (1 + bits / CLASS_BITS).min(VECTORS - 1));
         Self {
             hashes: queries.iter().map(hashes_of).sum::<usize>().max(1),
-            class: bits.map_or(0, |bits| (1 + bits / CLASS_BITS).min(CLASSES - 1)),
+            class: if has_vectors { VECTORS } else { of_bits },
             is_costly: cost.slots() > 1,
         }
     }

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use vigie_index::{BankFilter, Cancellation, Cancelled, HashSnapshot};
+use vigie_index::{BankFilter, Cancellation, Cancelled, Entry, HashSnapshot};
 use vigie_model::{
-    AsOf, BankId, BankName, BankRef, Distance, HashType, MemberName, PdqHash, Query, SearchOptions, Sequence,
-    ShardAnswer, hash_types,
+    AsOf, BankId, BankName, BankRef, Distance, HashType, MemberId, MemberName, PdqHash, Query, SearchOptions,
+    Sequence, ShardAnswer, hash_types,
 };
 
 use crate::error::SearchError;
@@ -74,7 +74,7 @@ fn search_moment(
     }
     let describing = Describing { shard, moment, options, member: moment.member(options.member), cancel };
     let results = describing.answers(queries, nearest, answer_bytes)?;
-    let approximate = asked.iter().filter(|hash_type| !shard.plan().is_exact(*hash_type));
+    let approximate = asked.iter().filter(|hash_type| !options.exact && !shard.plan().is_exact(*hash_type));
     Ok(ShardAnswer {
         identity: shard.identity(),
         sequence: moment.sequence,
@@ -156,7 +156,7 @@ fn search_group(
             let (query, variant) = asked.origins[at];
             let (found, item) = (&mut found[query], hit.entry.item);
             // The cheaper look first: of a hash that a million items bear, few hits are of use.
-            if found.is_beyond(hit.distance, item) || moment.marks.is_held(item) {
+            if found.is_beyond(hash_type, hit.distance, item) || moment.marks.is_held(item) {
                 return;
             }
             if !options.with_aside && moment.marks.is_aside(item, member) {
@@ -171,7 +171,9 @@ fn search_group(
     for hash_type in asked_types.iter().filter(|hash_type| *hash_type != HashType::VPDQ) {
         let within = Within { radius: radius(hash_type), filter };
         for (key, index) in moment.indexes.of(hash_type) {
-            look(&hashes_of(queries, key), index, hash_type, within)?;
+            if !is_by_nearness(index, hash_type, options) {
+                look(&hashes_of(queries, key), index, hash_type, within)?;
+            }
         }
     }
     // A frame of a video is a picture with a PDQ hash: what is near one is near by PDQ.
@@ -192,7 +194,62 @@ fn search_group(
             look(&asked, index, HashType::PDQ, Within { radius: radius(HashType::VPDQ), filter: &filter })?;
         }
     }
+    for hash_type in asked_types.iter() {
+        for (key, index) in moment.indexes.of(hash_type) {
+            if is_by_nearness(index, hash_type, options) {
+                let nearness = Nearness { moment, options, member, filter, cancel };
+                nearness.look(&hashes_of(queries, key), index, hash_type, &mut found)?;
+            }
+        }
+    }
     Ok(found)
+}
+
+/// Whether an index is asked for the nearest hashes one after the other: where it is not searched for all that are within the distance,
+/// which of vectors may be most of them.
+fn is_by_nearness(index: &dyn HashSnapshot, hash_type: HashType, options: &SearchOptions) -> bool {
+    hash_type.vector_class().is_some() || options.exact && !index.is_exact()
+}
+
+/// A search for the nearest hashes.
+struct Nearness<'a> {
+    moment: &'a Moment,
+    options: &'a SearchOptions,
+    member: Option<MemberId>,
+    filter: &'a BankFilter,
+    cancel: &'a Cancellation,
+}
+
+impl Nearness<'_> {
+    /// Looks for each hash until one item more than is wanted has been found, within the distance that holds in its bank.
+    fn look(
+        &self,
+        asked: &Batch<'_>,
+        index: &dyn HashSnapshot,
+        hash_type: HashType,
+        found: &mut [Found],
+    ) -> Result<(), Cancelled> {
+        let Self { moment, options, member, filter, cancel } = *self;
+        let within = vigie_index::Within { radius: options.max_distance(hash_type), exact: options.exact };
+        for (hash, &(query, variant)) in asked.hashes.iter().zip(&asked.origins) {
+            let found = &mut found[query];
+            let mut items = HashSet::new();
+            index.nearest_first(hash, within, filter, cancel, &mut |hit| {
+                let Entry { item, bank } = hit.entry;
+                if hit.distance > options.max_distance_in(hash_type, bank) || moment.marks.is_held(item) {
+                    return true;
+                }
+                if !options.with_aside && moment.marks.is_aside(item, member) {
+                    found.set_aside();
+                    return true;
+                }
+                found.note(hit.entry, (hit.distance, hash_type, variant));
+                items.insert(item);
+                items.len() <= options.limit.get()
+            })?;
+        }
+        Ok(())
+    }
 }
 
 /// How far is looked, and in which banks.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vigie_model::{BankId, BankName, Hash, HashType, ItemId, SetDigest};
 
@@ -19,13 +19,17 @@ pub(crate) struct BankState {
     counts: Arc<HashCounts>,
 }
 
-/// Living hashes of the types that this build knows: a counter for each row of the table.
+/// Living hashes of the types that this build knows: a counter for each row of the table, and a map for vectors.
 #[derive(Debug)]
-pub(crate) struct KnownCounts(Box<[AtomicU64]>);
+pub(crate) struct KnownCounts {
+    of_table: Box<[AtomicU64]>,
+    vectors: Mutex<BTreeMap<HashType, u64>>,
+}
 
 impl Default for KnownCounts {
     fn default() -> Self {
-        Self(HashType::known().map(|_| AtomicU64::new(0)).collect())
+        let of_table = HashType::of_table().map(|_| AtomicU64::new(0)).collect();
+        Self { of_table, vectors: Mutex::default() }
     }
 }
 
@@ -33,27 +37,44 @@ impl KnownCounts {
     /// Adds, or with a negative number takes away. Hashes of a type without a row are not counted.
     pub(crate) fn change(&self, hash_type: HashType, by: i64) {
         if let Some(at) = hash_type.position() {
-            self.0[at].fetch_add(by.cast_unsigned(), Ordering::Relaxed);
+            self.of_table[at].fetch_add(by.cast_unsigned(), Ordering::Relaxed);
+        } else if hash_type.is_known() {
+            let mut vectors = self.lock();
+            let count = vectors.entry(hash_type).or_default();
+            *count = count.wrapping_add_signed(by);
         }
     }
 
     /// Adds what others count.
     pub(crate) fn add(&self, others: &Self) {
-        for (own, other) in self.0.iter().zip(&others.0) {
+        for (own, other) in self.of_table.iter().zip(&others.of_table) {
             own.fetch_add(other.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        for (hash_type, count) in others.lock().iter() {
+            self.change(*hash_type, count.cast_signed());
         }
     }
 
     /// The hashes of a type; 0 for one without a row.
     pub(crate) fn of(&self, hash_type: HashType) -> u64 {
-        hash_type.position().map_or(0, |at| self.0[at].load(Ordering::Relaxed))
+        match hash_type.position() {
+            Some(at) => self.of_table[at].load(Ordering::Relaxed),
+            None => self.lock().get(&hash_type).copied().unwrap_or_default(),
+        }
     }
 
     /// The bytes of memory that it takes beside itself.
     pub(crate) fn heap_bytes(&self) -> usize {
-        size_of_val(&*self.0)
+        size_of_val(&*self.of_table) + self.lock().len() * VECTOR_COUNT_BYTES
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<HashType, u64>> {
+        self.vectors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// About what a counter of a map takes.
+const VECTOR_COUNT_BYTES: usize = 32;
 
 /// Living hashes by type: those of known types, and a map for types without a row.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use vigie_index::{
     HashEdits, HashIndex, HashRows, HashShape, HashSnapshot, IndexOptions, OpenError, SegmentError,
 };
-use vigie_model::{BankId, Hash, HashCount, HashType, HashTypeSet, Metric, PdqHash};
+use vigie_model::{BankId, Hash, HashCount, HashType, HashTypeSet, Metric, PdqHash, VectorClass};
 use vigie_vectors::HnswConfig;
 
 use crate::shard::pdq::PdqEngine;
@@ -32,14 +32,20 @@ impl IndexPlan {
         hash_type.is_known() && !self.lacks.contains(hash_type)
     }
 
-    /// The types that it can search, ascending.
+    /// The types of the table that it can search, ascending.
     pub(crate) fn searched(&self) -> impl Iterator<Item = HashType> {
-        HashType::known().filter(|hash_type| self.searches(*hash_type))
+        HashType::of_table().filter(|hash_type| self.searches(*hash_type))
+    }
+
+    /// The marker of each class of vectors that it can search.
+    fn markers(&self) -> impl Iterator<Item = HashType> {
+        VectorClass::ALL.into_iter().map(VectorClass::marker).filter(|marker| self.searches(*marker))
     }
 
     /// Whether the index of a type finds everything.
     pub(crate) fn is_exact(&self, hash_type: HashType) -> bool {
-        hash_type != HashType::PDQ || self.pdq_engine == PdqEngine::Exact
+        let is_approximate_pdq = hash_type == HashType::PDQ && self.pdq_engine == PdqEngine::Hnsw;
+        !is_approximate_pdq && hash_type.vector_class().is_none()
     }
 
     fn make(
@@ -48,6 +54,9 @@ impl IndexPlan {
         shape: HashShape,
         folder: Option<&Path>,
     ) -> Result<Box<dyn HashIndex>, OpenError> {
+        if let Some(class) = key.hash_type.vector_class() {
+            return Ok(vigie_vectors::vector_index(class, key.bytes, self.hnsw)?);
+        }
         if !self.is_exact(key.hash_type) {
             return Ok(vigie_vectors::hamming_index(shape.bytes(), self.hnsw)?);
         }
@@ -97,8 +106,10 @@ impl IndexKey {
     /// The index's folder in the shard's: the name of the type, and the length or the part where the type has several.
     pub(crate) fn folder(self) -> String {
         let Self { hash_type, bytes, part } = self;
-        let has_one_length =
-            hash_type.row().is_some_and(|row| row.lengths.listed().is_none_or(|lengths| lengths.len() == 1));
+        let has_one_length = hash_type.vector_class().is_none()
+            && hash_type
+                .row()
+                .is_some_and(|row| row.lengths.listed().is_none_or(|lengths| lengths.len() == 1));
         match part {
             Part::Whole if has_one_length => hash_type.to_string(),
             Part::Whole => format!("{hash_type}-{bytes}"),
@@ -116,11 +127,16 @@ impl IndexKey {
 
     fn shape(self) -> Option<HashShape> {
         let bytes = self.bytes;
-        self.hash_type.row().map(|row| match row.metric {
-            Metric::Hamming => HashShape::Hamming { bytes },
+        Some(match self.hash_type.row()?.metric {
+            Metric::Hamming | Metric::Frames => HashShape::Hamming { bytes },
             Metric::Equality => HashShape::Equality { bytes },
-            Metric::Frames => HashShape::Hamming { bytes },
+            Metric::Vector => HashShape::Vector { class: self.hash_type.vector_class()?, bytes },
         })
+    }
+
+    /// Whether the index is saved. Graphs of vectors are built anew, from the records.
+    pub(crate) fn is_saved(self) -> bool {
+        self.hash_type.vector_class().is_none()
     }
 }
 
@@ -237,7 +253,8 @@ impl Indexes {
         self.unsaved().or_else(|| self.all().iter().find_map(|(_, index)| index.fault()))
     }
 
-    /// The living rows of each type that is searched, those of no row yet included. A hash is a row, but a video, which has many.
+    /// The living rows of each type that is searched: of the table, those of no row yet included; vectors of which there is one; and the
+    /// marker of each class of vectors. A hash is a row, but a video, which has many.
     pub(crate) fn counts(&self) -> Vec<HashCount> {
         let all = self.all();
         let count = |hash_type: HashType| {
@@ -250,7 +267,9 @@ impl Indexes {
                 recall: of_type().find_map(|index| index.recall()),
             }
         };
-        self.plan.searched().map(count).collect()
+        let vectors = all.iter().map(|(key, _)| key.hash_type).filter(|one| one.vector_class().is_some());
+        let types: HashTypeSet = self.plan.searched().chain(self.plan.markers()).chain(vectors).collect();
+        types.iter().map(count).collect()
     }
 
     /// All of them as they are now.
@@ -289,8 +308,9 @@ mod tests {
 
     #[test]
     fn every_row_of_the_table_has_an_index_of_each_of_its_lengths() {
-        for hash_type in HashType::known() {
-            let lengths = hash_type.row().unwrap().lengths.listed().unwrap_or_default();
+        let vectors = VectorClass::ALL.map(|class| class.hash_type(7));
+        for hash_type in HashType::of_table().chain(vectors) {
+            let lengths = hash_type.row().unwrap().lengths.listed().unwrap_or(&[384, 1_536]);
             let frames = [Part::Probe, Part::Rest].map(IndexKey::frames);
             let keys = lengths.iter().map(|&bytes| IndexKey::whole(hash_type, bytes)).chain(frames);
             let mut folders = HashSet::new();

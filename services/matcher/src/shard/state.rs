@@ -200,7 +200,7 @@ impl Shard {
         for count in counts.iter_mut().filter(|count| count.hash_type == HashType::VPDQ) {
             count.hashes = moment.banks.values().map(|bank| bank.hashes(HashType::VPDQ)).sum();
         }
-        let lacking = HashType::known().filter(|hash_type| !self.plan().searches(*hash_type));
+        let lacking = HashType::of_table().filter(|hash_type| !self.plan().searches(*hash_type));
         let unknown = moment.banks.values().flat_map(BankState::unknown_types);
         let not_searched: HashTypeSet = lacking.chain(unknown).collect();
         counts.extend(not_searched.iter().map(|hash_type| HashCount {

@@ -212,7 +212,11 @@ impl Replay {
             let distances: Vec<u16> =
                 pairs.filter_map(|(held, asked)| distance(held, asked, radius)).collect();
             if let (true, Some(nearest)) = (searched(bank), distances.iter().min()) {
-                answers.push((*item, Distance(*nearest), u32::try_from(distances.len()).unwrap() - 1));
+                answers.push((
+                    *item,
+                    Distance((*nearest).into()),
+                    u32::try_from(distances.len()).unwrap() - 1,
+                ));
             }
         }
         answers.sort_by_key(|(item, distance, _)| (*distance, *item));

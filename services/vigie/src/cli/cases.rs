@@ -79,7 +79,7 @@ pub(crate) struct ReportSubmitArgs {
     pub(crate) hash_type: Option<HashType>,
     /// Its distance
     #[arg(long, value_name = "BITS")]
-    pub(crate) distance: Option<u16>,
+    pub(crate) distance: Option<u32>,
     /// The verdict: allow, log, review, block or escalate
     #[arg(long, value_name = "VERDICT")]
     pub(crate) verdict: Option<Verdict>,

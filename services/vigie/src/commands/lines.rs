@@ -319,7 +319,7 @@ pub(crate) struct MatchObject {
     /// The type of the hash that matched.
     pub(crate) hash_type: String,
     /// Differing bits.
-    pub(crate) distance: u16,
+    pub(crate) distance: u32,
     /// Which way round the image was when it matched.
     pub(crate) variant: &'static str,
     /// Whether the index that found it finds everything.

@@ -269,7 +269,7 @@ fn video(frames: &[PdqHash]) -> Hash {
 }
 
 /// The distance of two hashes of one type: of videos that of the nearest two frames.
-fn nearest(one: &Hash, other: &Hash) -> u16 {
+fn nearest(one: &Hash, other: &Hash) -> u32 {
     let (Some(of_one), Some(of_other)) = (one.frames(), other.frames()) else {
         return one.distance(other).unwrap().0;
     };

@@ -86,7 +86,7 @@ struct RecordedMatchObject {
     /// The type of the hash that matched.
     hash_type: String,
     /// Differing bits.
-    distance: u16,
+    distance: u32,
     /// Which way round the content was when it matched.
     variant: String,
     /// The decision rests on it: the policy's bank rules and allow-lists let it count.

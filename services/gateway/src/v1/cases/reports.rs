@@ -52,7 +52,7 @@ pub(crate) struct ReportAsked {
     /// The type of the hash that matched.
     hash_type: Option<String>,
     /// Its distance; goes with `hash_type`.
-    distance: Option<u16>,
+    distance: Option<u32>,
     /// The verdict: `allow`, `log`, `review`, `block` or `escalate`.
     verdict: Option<String>,
     /// Whether a person looked at the whole content; a match alone is no view.
@@ -118,7 +118,7 @@ pub(crate) struct ReportObject {
     /// The type of the hash that matched; `null` where it is not known.
     hash_type: Option<String>,
     /// Its distance; `null` where it is not known.
-    distance: Option<u16>,
+    distance: Option<u32>,
     /// The verdict: `allow`, `log`, `review`, `block` or `escalate`; `null` where there was none.
     verdict: Option<String>,
     /// Whether a person looked at the whole content; `null` where that is not known.

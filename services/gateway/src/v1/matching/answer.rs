@@ -91,7 +91,7 @@ struct SearchedObject {
     /// Its name.
     hash_type: String,
     /// The largest distance that counted as a match.
-    max_distance: u16,
+    max_distance: u32,
     /// Whether the index finds everything within that distance.
     exact: bool,
 }
@@ -134,7 +134,7 @@ struct MatchObject {
     /// The type of the hash that matched.
     hash_type: String,
     /// Differing bits.
-    distance: u16,
+    distance: u32,
     /// Which way round the content was when it matched.
     variant: &'static str,
     /// Whether the index that found it finds everything.

@@ -53,7 +53,7 @@ pub(super) fn compare(
     let first_held = nearest.map_or(0, |(_, at)| at);
     let (query, item) = (pairs.asked.side(first), pairs.held.side(first_held));
     let rules = rules.that_hold(&query, &item);
-    let distance = Distance(u16::try_from(pairs.nearest).unwrap_or(u16::MAX));
+    let distance = Distance(pairs.nearest);
     Ok((!rules.is_empty()).then_some((distance, VideoEvidence { query, item, rules })))
 }
 

@@ -9,13 +9,13 @@ use vigie_model::{
 
 /// A hash, of a video its frames as they were made.
 #[derive(Debug, Clone)]
-pub(super) enum Sample {
+pub(in crate::tests) enum Sample {
     Video(Vec<Frame>),
     Other(Hash),
 }
 
 impl Sample {
-    pub(super) fn hash(&self) -> Hash {
+    pub(in crate::tests) fn hash(&self) -> Hash {
         match self {
             Self::Video(frames) => Hash::of_frames(frames).unwrap(),
             Self::Other(hash) => hash.clone(),
@@ -143,7 +143,7 @@ impl Asked<'_> {
         rules.sort_unstable();
         let pairs = query.0.iter().flat_map(|one| item.0.iter().map(|other| bits(&one.0, &other.0)));
         let distance = pairs.min()?;
-        (!rules.is_empty()).then(|| (Distance(u16::try_from(distance).unwrap()), sides.0, sides.1, rules))
+        (!rules.is_empty()).then(|| (Distance(distance), sides.0, sides.1, rules))
     }
 
     /// The answer: every item that matches, in the order of answers.

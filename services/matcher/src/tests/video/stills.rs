@@ -58,10 +58,7 @@ fn a_still_of_a_known_video_matches_where_a_bank_says_so() {
         let stills = Stills { frames_of: set(&known.banks[1..]), ..Stills::default() };
         let matches = known.ask(still(), Variant::FlipX, stills);
         let [one] = &matches[..] else { panic!("{matches:?}") };
-        assert_eq!(
-            (one.bank, one.hash_type, usize::from(one.distance.0)),
-            (known.banks[1], HashType::PDQ, bits)
-        );
+        assert_eq!((one.bank, one.hash_type, one.distance.0 as usize), (known.banks[1], HashType::PDQ, bits));
         assert_eq!((one.variant, one.video.as_ref(), one.other_matches), (Variant::FlipX, None, 0));
         assert_eq!(one.item_time_ms, Some(u32::try_from(second).unwrap() * 1_000));
     }

@@ -19,25 +19,31 @@ use crate::shard::audit::{Audited, audit};
 use crate::shard::indexes::IndexPlan;
 use crate::shard::loading::Loading;
 use crate::shard::state::Shard;
-use crate::tests::{LOG, exact, name, range};
+use crate::tests::{LOG, name, range};
 
-pub(super) struct World {
-    pub(super) shards: Vec<Shard>,
-    pub(super) banks: BTreeMap<BankId, bool>,
-    pub(super) items: BTreeMap<ItemId, (BankId, Vec<Sample>)>,
-    pub(super) sequence: u64,
+pub(in crate::tests) struct World {
+    pub(in crate::tests) shards: Vec<Shard>,
+    pub(in crate::tests) banks: BTreeMap<BankId, bool>,
+    pub(in crate::tests) items: BTreeMap<ItemId, (BankId, Vec<Sample>)>,
+    pub(in crate::tests) sequence: u64,
 }
 
 impl World {
     /// Empty shards in memory.
-    pub(super) fn of(shard_count: u32) -> Self {
+    pub(in crate::tests) fn of(shard_count: u32) -> Self {
+        Self::with_plan(shard_count, &IndexPlan::default())
+    }
+
+    /// The same with indexes as planned.
+    pub(in crate::tests) fn with_plan(shard_count: u32, plan: &IndexPlan) -> Self {
         let identity = |shard| ShardIdentity::new(shard, shard_count).unwrap();
-        let shards = (0..shard_count).map(|shard| Shard::empty(identity(shard), exact())).collect();
+        let stores = || StorePlan::new(plan.clone(), None).unwrap().in_memory();
+        let shards = (0..shard_count).map(|shard| Shard::empty(identity(shard), stores())).collect();
         Self { shards, banks: BTreeMap::new(), items: BTreeMap::new(), sequence: 0 }
     }
 
     /// Applies changes as one range, which the digest of what should be held must prove.
-    pub(super) fn apply(&mut self, kinds: impl IntoIterator<Item = ChangeKind>) {
+    pub(in crate::tests) fn apply(&mut self, kinds: impl IntoIterator<Item = ChangeKind>) {
         let after = Sequence(self.sequence);
         let mut changes = Vec::new();
         for kind in kinds {
@@ -76,7 +82,7 @@ impl World {
         digest
     }
 
-    pub(super) fn create_bank(&mut self) -> BankId {
+    pub(in crate::tests) fn create_bank(&mut self) -> BankId {
         let bank = BankId(u32::try_from(self.sequence + 1).unwrap());
         self.banks.insert(bank, true);
         let (owner, name) = (MemberId::HOST, name(&format!("bank-{}", bank.0)));
@@ -85,7 +91,7 @@ impl World {
     }
 
     /// Adds items with these hashes, each once, in one range.
-    pub(super) fn add(&mut self, bank: BankId, items: Vec<Vec<Sample>>) -> Vec<ItemId> {
+    pub(in crate::tests) fn add(&mut self, bank: BankId, items: Vec<Vec<Sample>>) -> Vec<ItemId> {
         let mut kinds = Vec::new();
         let mut ids = Vec::new();
         for (hashes, id) in items.into_iter().zip(self.sequence + 1..) {
@@ -97,19 +103,23 @@ impl World {
         ids
     }
 
-    pub(super) fn remove(&mut self, item: ItemId) {
+    pub(in crate::tests) fn remove(&mut self, item: ItemId) {
         let (bank, _) = self.items.remove(&item).unwrap();
         self.apply([ChangeKind::ItemRemoved { item, bank }]);
     }
 
-    pub(super) fn delete_bank(&mut self, bank: BankId) {
+    pub(in crate::tests) fn delete_bank(&mut self, bank: BankId) {
         self.banks.remove(&bank);
         self.items.retain(|_, (holder, _)| *holder != bank);
         self.apply([ChangeKind::BankDeleted { bank }]);
     }
 
     /// What all shards answer, merged by a sort.
-    pub(super) fn search(&self, query: &[(Sample, Variant)], options: &SearchOptions) -> QueryMatches {
+    pub(in crate::tests) fn search(
+        &self,
+        query: &[(Sample, Variant)],
+        options: &SearchOptions,
+    ) -> QueryMatches {
         let mut merged = QueryMatches::default();
         for shard in &self.shards {
             let one = searched(shard, query, options);
@@ -125,14 +135,14 @@ impl World {
     }
 
     /// Whether searches of every shard reach what they should.
-    pub(super) fn audit(&self) {
+    pub(in crate::tests) fn audit(&self) {
         for shard in &self.shards {
             assert_eq!(audit(shard, &mut |_| true), Ok(Audited::Whole));
         }
     }
 
     /// A shard that was loaded with all of it, in the place of the others.
-    pub(super) fn load(&self, plan: &StorePlan) -> Shard {
+    pub(in crate::tests) fn load(&self, plan: &StorePlan) -> Shard {
         let bank = |(id, enabled): (&BankId, &bool)| Bank {
             id: *id,
             owner: MemberId::HOST,
@@ -155,30 +165,34 @@ impl World {
     }
 }
 
-pub(super) fn plan(folder: &Path) -> StorePlan {
+pub(in crate::tests) fn plan(folder: &Path) -> StorePlan {
     StorePlan::new(IndexPlan::default(), Some(folder)).unwrap()
 }
 
-pub(super) fn query_of(query: &[(Sample, Variant)]) -> Query {
+pub(in crate::tests) fn query_of(query: &[(Sample, Variant)]) -> Query {
     let one = |(sample, variant): &(Sample, Variant)| QueryHash { hash: sample.hash(), variant: *variant };
     Query { hashes: query.iter().map(one).collect() }
 }
 
 /// What one shard answers.
-pub(super) fn searched(shard: &Shard, query: &[(Sample, Variant)], options: &SearchOptions) -> QueryMatches {
+pub(in crate::tests) fn searched(
+    shard: &Shard,
+    query: &[(Sample, Variant)],
+    options: &SearchOptions,
+) -> QueryMatches {
     let never = Cancellation::never();
     let answer = search(shard, &[query_of(query)], options, ANSWER_BYTES_MAX, &never).unwrap();
     answer.results.into_iter().next().unwrap()
 }
 
-pub(super) fn item(id: ItemId, bank: BankId, hashes: &[Sample]) -> Item {
+pub(in crate::tests) fn item(id: ItemId, bank: BankId, hashes: &[Sample]) -> Item {
     let hashes = hashes.iter().map(Sample::hash).collect();
     let content = ItemDraft { hashes, ..ItemDraft::default() }.try_into().unwrap();
     Item { id, bank, added_at: UnixMillis(0), contributor: MemberId::HOST, content }
 }
 
 /// A video of these hashes, a second each.
-pub(super) fn video(hashes: &[[u8; 32]]) -> Sample {
+pub(in crate::tests) fn video(hashes: &[[u8; 32]]) -> Sample {
     let frame = |(pdq, second): (&[u8; 32], u32)| Frame { pdq: *pdq, quality: 100, time_ms: second * 1_000 };
     Sample::Video(hashes.iter().zip(0..).map(frame).collect())
 }

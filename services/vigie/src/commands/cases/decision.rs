@@ -23,7 +23,7 @@ pub(super) struct Decision {
     pub(super) id: Option<[u8; 16]>,
     pub(super) decided_at: Option<UnixMillis>,
     pub(super) hash_type: Option<HashType>,
-    pub(super) distance: Option<u16>,
+    pub(super) distance: Option<u32>,
     pub(super) verdict: Option<Verdict>,
     pub(super) person_looked: Option<bool>,
     pub(super) classes: Vec<Class>,
@@ -85,7 +85,7 @@ impl Decision {
             bank: words(nearest, "bank")?,
             item: item.map(ItemId),
             hash_type: words(nearest, "hash_type")?,
-            distance: distance.map(u16::try_from).transpose().context("distance")?,
+            distance: distance.map(u32::try_from).transpose().context("distance")?,
             classes: classes.collect::<Result<_, _>>().map_err(anyhow::Error::msg)?,
             ..Self::of_both(object)?
         })

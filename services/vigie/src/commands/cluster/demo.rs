@@ -344,7 +344,7 @@ fn report(outcomes: &[Outcome], drawn: Duration, output: &mut Output) -> anyhow:
         let right = of_kind.iter().filter(|outcome| outcome.right).count();
         let wrong = of_kind.iter().filter(|outcome| outcome.wrong).count();
         let found: Vec<&Match> = of_kind.iter().filter_map(|outcome| outcome.nearest.as_ref()).collect();
-        let distances: Vec<u16> = found.iter().map(|found| found.distance.0).collect();
+        let distances: Vec<u32> = found.iter().map(|found| found.distance.0).collect();
         let mut variants: Vec<&str> = found.iter().map(|found| found.variant.name()).collect();
         variants.sort_unstable();
         variants.dedup();

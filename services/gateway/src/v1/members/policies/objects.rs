@@ -83,7 +83,7 @@ pub(crate) struct TriedMatch {
     /// The type of the hash that matched.
     hash_type: String,
     /// Differing bits.
-    distance: u16,
+    distance: u32,
     variant: Option<String>,
     exact: bool,
     other_matches: u32,

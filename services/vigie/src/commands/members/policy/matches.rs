@@ -62,7 +62,7 @@ struct Found {
     #[serde(default)]
     labels: Vec<String>,
     hash_type: String,
-    distance: u16,
+    distance: u32,
     #[serde(default)]
     variant: Option<String>,
     #[serde(default)]
