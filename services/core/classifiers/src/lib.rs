@@ -1,0 +1,26 @@
+//! Classifiers that an operator supplies: what goes into a model, what comes out of it, and how well that is known.
+//!
+//! Pure: pictures, conversations and tensors go in; tensors, scores and thresholds come out. The crate knows no file, no network and no
+//! clock, and runs no model. Engines run models on a [`Tensor`].
+//!
+//! Always true:
+//!
+//! - **A score is never a verdict.** No type of this crate names one.
+//! - **An input is computed from its declaration alone**: the same picture or conversation and the same declaration give the same tensor.
+//! - **The text of a conversation is in no debug output and in no error message.**
+//!
+//! Reading order:
+//!
+//! - [`fault`]: the faults of something that an operator declares;
+//! - [`tensor`]: the common currency with engines;
+//! - [`conversation`] and [`preprocessing`]: `picture`, `resize`, `image` and `join`.
+
+pub mod fault;
+pub mod tensor;
+pub mod conversation;
+pub mod preprocessing;
+
+pub use conversation::{Conversation, ConversationDraft, ConversationError, Message};
+pub use fault::{Fault, Faults};
+pub use preprocessing::{ConversationInput, ImageInput, InputError, RgbPicture};
+pub use tensor::{Tensor, TensorData, TensorError};
