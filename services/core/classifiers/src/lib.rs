@@ -15,7 +15,8 @@
 //! - [`fault`]: the faults of something that an operator declares; [`name`];
 //! - [`tensor`]: the common currency with engines;
 //! - [`conversation`] and [`preprocessing`]: `picture`, `resize`, `image` and `join`;
-//! - [`histogram`] and [`drift`]; [`calibration`]: how well a model separates the classes; [`threshold`]: thresholds by rate.
+//! - [`histogram`] and [`drift`]; [`calibration`]: how well a model separates the classes; [`threshold`]: thresholds by rate;
+//! - [`scores`]: `taxonomy`, `output`, `read`, `scored`; [`card`]: all of it for one model.
 
 pub mod fault;
 pub mod name;
@@ -26,6 +27,8 @@ pub mod histogram;
 pub mod drift;
 pub mod calibration;
 pub mod threshold;
+pub mod scores;
+pub mod card;
 
 pub use conversation::{Conversation, ConversationDraft, ConversationError, Message};
 pub use fault::{Fault, Faults};

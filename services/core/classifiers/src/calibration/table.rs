@@ -274,9 +274,7 @@ impl TryFrom<CalibrationDraft> for Calibration {
 
     fn try_from(draft: CalibrationDraft) -> Result<Self, Faults> {
         let mut findings = Findings::default();
-        findings.expect(is_line(&draft.source, Self::SOURCE_LEN_MAX), "source", || {
-            format!("1 to {} bytes without control characters", Self::SOURCE_LEN_MAX)
-        });
+        findings.expect_line(&draft.source, Self::SOURCE_LEN_MAX, "source");
         findings.expect((1..=Self::CLASSES_MAX).contains(&draft.classes.len()), "classes", || {
             format!("a calibration has 1 to {} classes, not {}", Self::CLASSES_MAX, draft.classes.len())
         });
@@ -291,9 +289,4 @@ impl From<Calibration> for CalibrationDraft {
     fn from(calibration: Calibration) -> Self {
         calibration.0
     }
-}
-
-/// Whether a text is 1 to `len_max` bytes without control characters.
-pub(crate) fn is_line(text: &str, len_max: usize) -> bool {
-    (1..=len_max).contains(&text.len()) && !text.chars().any(char::is_control)
 }
