@@ -52,7 +52,7 @@ pub struct TooFewScores {
 }
 
 /// Compares the distribution at calibration with a live one.
-pub fn drift(calibrated: &Histogram, live: &Histogram) -> Result<Drift, TooFewScores> {
+pub fn compare(calibrated: &Histogram, live: &Histogram) -> Result<Drift, TooFewScores> {
     let scores = calibrated.total().min(live.total());
     if scores < SAMPLE_MIN {
         return Err(TooFewScores { scores });
@@ -110,7 +110,7 @@ mod tests {
             ),
         ];
         for (then, now, expected, stability) in cases {
-            let found = drift(&then, &now).unwrap();
+            let found = compare(&then, &now).unwrap();
             assert!((found.index - expected).abs() < 1e-12, "{found:?}");
             assert_eq!(found.stability, stability);
         }
@@ -119,10 +119,10 @@ mod tests {
     #[test]
     fn nothing_is_stated_of_too_few() {
         let (enough, few) = (of(&[(3, SAMPLE_MIN)]), of(&[(3, SAMPLE_MIN - 1)]));
-        assert!(drift(&enough, &enough).is_ok());
-        assert_eq!(drift(&enough, &few), Err(TooFewScores { scores: 2_499 }));
+        assert!(compare(&enough, &enough).is_ok());
+        assert_eq!(compare(&enough, &few), Err(TooFewScores { scores: 2_499 }));
         assert_eq!(
-            drift(&few, &enough).unwrap_err().to_string(),
+            compare(&few, &enough).unwrap_err().to_string(),
             "2499 scores are too few to compare distributions; it takes 2500"
         );
     }
@@ -133,9 +133,9 @@ mod tests {
             left in prop::collection::vec(0_u64..2_000, 64), right in prop::collection::vec(0_u64..2_000, 64),
         ) {
             let (left, right) = (Histogram::try_from(left).unwrap(), Histogram::try_from(right).unwrap());
-            let (there, back) = (drift(&left, &right).unwrap(), drift(&right, &left).unwrap());
+            let (there, back) = (compare(&left, &right).unwrap(), compare(&right, &left).unwrap());
             prop_assert!((there.index - back.index).abs() < 1e-12 && there.index >= 0.0);
-            prop_assert_eq!(drift(&left, &left).unwrap().index, 0.0);
+            prop_assert_eq!(compare(&left, &left).unwrap().index, 0.0);
         }
     }
 }

@@ -30,7 +30,14 @@ pub mod threshold;
 pub mod scores;
 pub mod card;
 
+pub use calibration::{Calibration, ClassTable, Estimate, Label, Sample};
+pub use card::{Content, Kind, Mode, ModelCard, ModelCardDraft, State};
 pub use conversation::{Conversation, ConversationDraft, ConversationError, Message};
+pub use drift::{Drift, Stability};
 pub use fault::{Fault, Faults};
+pub use histogram::Histogram;
+pub use name::{Name, Sha256};
 pub use preprocessing::{ConversationInput, ImageInput, InputError, RgbPicture};
+pub use scores::{Output, ScoreError, Scored, Scores};
 pub use tensor::{Tensor, TensorData, TensorError};
+pub use threshold::{ChooseError, Chosen, Rate, choose};

@@ -160,6 +160,19 @@ mod tests {
         }
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn the_inverse_of_a_large_sample_is_the_inverse(a in 1_u32..10_000_000, is_rare: bool, p in prop::sample::select(vec![0.025, 0.95, 0.975])) {
+            let a = if is_rare { a.isqrt() } else { a };
+            let (a, b) = (f64::from(a), f64::from(10_000_001 - a));
+            let x = quantile(a, b, p);
+            prop_assert!((regularised(a, b, x) - p).abs() < 1e-7);
+            // The other tail is computed by the other fraction.
+            prop_assert!((regularised(b, a, 1.0 - x) - (1.0 - p)).abs() < 1e-6);
+        }
+    }
+
     #[test]
     fn the_ends_are_0_and_1() {
         assert_eq!([regularised(2.0, 3.0, 0.0), regularised(2.0, 3.0, 1.0)], [0.0, 1.0]);

@@ -13,9 +13,9 @@ pub const SAMPLE_MAX: u64 = 10_000_000;
 /// A rate that was counted, with its exact two-sided interval of 95 %.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
-    /// How many had the property.
+    /// The number with the property.
     pub count: u64,
-    /// Of how many.
+    /// The number of all.
     pub of: u64,
     /// The lower end of the interval.
     pub low: f64,

@@ -83,7 +83,7 @@ impl Sample {
         Ok(())
     }
 
-    /// What the sample shows of each threshold.
+    /// Measures what the sample shows of each threshold.
     pub fn table(self) -> Result<ClassTable, SampleError> {
         let of = |label| {
             self.scores.values().filter(move |(is, _)| *is == label).map(|(_, score)| *score).collect()

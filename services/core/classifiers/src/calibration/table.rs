@@ -9,7 +9,7 @@ use crate::fault::{Faults, Findings};
 use crate::histogram::Histogram;
 use crate::name::Name;
 
-/// The tables of a model's classes, and where they come from.
+/// The tables of a model's classes, with their source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "CalibrationDraft", into = "CalibrationDraft")]
 pub struct Calibration(CalibrationDraft);
@@ -18,7 +18,7 @@ pub struct Calibration(CalibrationDraft);
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalibrationDraft {
-    /// What was measured on, and who labelled it.
+    /// The content that was measured on, and who labelled it.
     pub source: String,
     /// When it was measured, in milliseconds since 1970, UTC.
     pub at: u64,
@@ -26,7 +26,7 @@ pub struct CalibrationDraft {
     pub classes: Vec<ClassTable>,
 }
 
-/// What a sample shows of the thresholds of one class.
+/// The thresholds of one class with the counts that a sample shows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "ClassTableDraft", into = "ClassTableDraft")]
 pub struct ClassTable(ClassTableDraft);
@@ -76,7 +76,7 @@ impl Calibration {
     /// Classes of one calibration.
     pub const CLASSES_MAX: usize = 64;
 
-    /// What was measured on, and who labelled it.
+    /// The content that was measured on, and who labelled it.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.0.source

@@ -1,5 +1,7 @@
 //! A card as it is written.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
@@ -22,13 +24,13 @@ pub struct ModelCardDraft {
     /// The version that an external server must name for the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_version: Option<String>,
-    /// What goes into the model.
+    /// The input of the model.
     pub input: InputDraft,
-    /// What comes out of it.
+    /// The output of the model.
     pub output: OutputDraft,
     /// The licence of the model.
     pub licence: String,
-    /// Who approved the use of the model.
+    /// The person or body that approved the use of the model.
     pub approved_by: String,
     /// When it was approved, in milliseconds since 1970, UTC.
     pub approved_at: u64,
@@ -51,17 +53,17 @@ pub struct ModelCardDraft {
     pub thresholds: Vec<ThresholdDraft>,
 }
 
-/// What goes into a model.
+/// The input of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputDraft {
     /// The tensor's name in the model.
     pub tensor: String,
-    /// What it is made of.
+    /// The content, and how it becomes the tensor.
     pub form: InputForm,
 }
 
-/// What the tensor of an input is made of, and how.
+/// The content of an input, and how it becomes the tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InputForm {
@@ -125,7 +127,8 @@ pub struct TestVectorDraft {
 }
 
 /// The input of a test vector. Nothing that a person or a platform has sent: cards are read by many.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The debug output shows no content.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TestInput {
     /// A picture that is drawn. It consists of blocks of 8 x 8 pixels, those at the right and the bottom being cut off. `SplitMix64` with the
@@ -150,6 +153,17 @@ pub enum TestInput {
     },
     /// A conversation.
     Conversation(ConversationDraft),
+}
+
+/// Sizes alone.
+impl fmt::Debug for TestInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drawn { seed, width, height } => write!(f, "Drawn({width} x {height} of {seed})"),
+            Self::Pixels { width, height, .. } => write!(f, "Pixels({width} x {height})"),
+            Self::Conversation(draft) => draft.fmt(f),
+        }
+    }
 }
 
 /// The score of a class that a test vector has.

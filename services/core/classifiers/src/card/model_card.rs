@@ -13,7 +13,7 @@ use crate::scores::{Output, ScoreError, Scored, Scores};
 use crate::tensor::Tensor;
 use crate::threshold::{ChooseError, Chosen, Rate, choose};
 
-/// What is known of a model, by whom it was approved, and how it is run. Every part is checked, and every threshold is the one that the
+/// The card of a model: which one it is, who approved it, how it is run and how well it is known. Every part is checked, and every threshold is the one that the
 /// calibration supports for its rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "ModelCardDraft", into = "ModelCardDraft")]
@@ -92,13 +92,13 @@ impl ModelCard {
         &self.draft.input.tensor
     }
 
-    /// What the tensor that goes in is made of.
+    /// The content that goes in, and how it becomes the tensor.
     #[must_use]
     pub fn input(&self) -> &InputForm {
         &self.draft.input.form
     }
 
-    /// What comes out.
+    /// The output of the model.
     #[must_use]
     pub const fn output(&self) -> &Output {
         &self.output
@@ -110,7 +110,7 @@ impl ModelCard {
         &self.draft.licence
     }
 
-    /// Who approved the use of the model.
+    /// The person or body that approved the use of the model.
     #[must_use]
     pub fn approved_by(&self) -> &str {
         &self.draft.approved_by

@@ -11,7 +11,7 @@ use crate::name::Name;
 use crate::preprocessing::RgbPicture;
 use crate::scores::{Output, Scores};
 
-/// What a model is asked about. Its debug output shows no content.
+/// A content that a model is asked about. Its debug output shows no content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// A picture.

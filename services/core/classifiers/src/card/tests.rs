@@ -369,7 +369,9 @@ fn the_json_form_reads_back_and_has_defaults() {
 }
 
 #[test]
-fn debug_shows_no_text_of_a_conversation() {
+fn debug_shows_no_content() {
     let card = ModelCard::try_from(conversation_draft()).unwrap();
     assert!(!format!("{card:?} {:?}", card.test_vector()).contains("secret"));
+    let inputs = [draft().test_vector.input, TestInput::Drawn { seed: 1, width: 2, height: 3 }];
+    assert_eq!(format!("{inputs:?}"), "[Pixels(2 x 1), Drawn(2 x 3 of 1)]");
 }

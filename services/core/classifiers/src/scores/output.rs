@@ -26,7 +26,7 @@ pub struct OutputDraft {
     pub tensor: String,
     /// The numbers of the tensor for one input; its shape is `[1, length]` or `[length]`.
     pub length: u32,
-    /// What makes scores of the numbers.
+    /// The function from numbers to scores.
     pub activation: Activation,
     /// The classes. Numbers without a class are not read, besides by softmax.
     pub classes: Vec<OutputClassDraft>,
@@ -56,7 +56,7 @@ pub struct OutputClass {
     pub stands_for: Option<TaxonomyClass>,
 }
 
-/// What makes scores from 0 to 1 of a model's numbers.
+/// The function from a model's numbers to scores from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
@@ -86,7 +86,7 @@ impl Output {
         self.length
     }
 
-    /// What makes scores of the numbers.
+    /// The function from numbers to scores.
     #[must_use]
     pub const fn activation(&self) -> Activation {
         self.activation

@@ -10,7 +10,7 @@ use crate::tensor::{Tensor, TensorData};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores(Box<[(Name, f32)]>);
 
-/// What a model returned holds no scores.
+/// The returned tensors hold no scores.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ScoreError {
     /// The tensor is not among those that were returned.

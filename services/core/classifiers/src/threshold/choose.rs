@@ -36,13 +36,14 @@ pub enum ChooseError {
     /// The sample is large enough, and the model takes too much of it for the class at every threshold.
     #[error(
         "at every threshold too many contents that are not of the class are above for a rate of at most {rate}: \
-         the lowest rate that the sample supports is {best:.3e}"
+         the sample supports {}",
+        best.map_or("no rate".into(), |best| format!("at most {best}"))
     )]
     TooManyFalsePositives {
         /// The rate that was asked.
         rate: Rate,
-        /// The lowest upper bound of any threshold.
-        best: f64,
+        /// The lowest rate 1 in N that the sample supports; `None` if it supports none.
+        best: Option<Rate>,
     },
 }
 
@@ -71,9 +72,20 @@ pub fn choose(table: &ClassTable, rate: Rate) -> Result<Chosen, ChooseError> {
         let bound = upper_bound(row.false_positives, negatives)?.min(rate.share());
         Some(Chosen { rate, measured: table.rates(row)?, bound })
     });
-    let fewest = table.rows().last().map_or(negatives, |row| row.false_positives);
-    let best = upper_bound(fewest, negatives).unwrap_or(1.0);
-    chosen.ok_or(ChooseError::TooManyFalsePositives { rate, best })
+    chosen.ok_or_else(|| ChooseError::TooManyFalsePositives { rate, best: best(table) })
+}
+
+/// The lowest rate 1 in N that the table supports.
+fn best(table: &ClassTable) -> Option<Rate> {
+    let fewest = table.rows().last()?.false_positives;
+    let is_good = |rate: &Rate| is_supported(fewest, table.negatives(), rate.share());
+    // Up to the largest N of a rate, by halves: a rate is supported where a lower one is.
+    let (mut good, mut bad) = (1_u32, 1_000_001_u32);
+    while bad - good > 1 {
+        let middle = u32::midpoint(good, bad);
+        if Rate::one_in(middle).ok().as_ref().is_some_and(is_good) { good = middle } else { bad = middle }
+    }
+    Rate::one_in(good).ok()
 }
 
 #[cfg(test)]
@@ -150,14 +162,16 @@ mod tests {
     fn a_model_with_too_many_false_positives_is_refused_with_the_rate_that_it_has() {
         let rate = Rate::one_in(100).unwrap();
         let refused = choose(&table(1_000, &[900, 50, 20]), rate).unwrap_err();
-        let best = upper_bound(20, 1_000).unwrap();
-        assert_eq!(refused, ChooseError::TooManyFalsePositives { rate, best });
-        assert!(
-            refused.to_string().ends_with("the lowest rate that the sample supports is 2.893e-2"),
-            "{refused}"
-        );
-        // The rate that is named is one that it supports.
-        assert!(choose(&table(1_000, &[900, 50, 20]), Rate::new(best * 1.000_001).unwrap()).is_ok());
+        // The upper bound of 20 in 1,000 is 0.02893, between 1 in 35 and 1 in 34.
+        let best = Rate::one_in(34).unwrap();
+        assert_eq!(refused, ChooseError::TooManyFalsePositives { rate, best: Some(best) });
+        assert!(refused.to_string().ends_with("the sample supports at most 1 in 34"), "{refused}");
+        // The rate that is named is one that it supports, and the next lower one is not.
+        assert!(choose(&table(1_000, &[900, 50, 20]), best).is_ok());
+        assert!(choose(&table(1_000, &[900, 50, 20]), Rate::one_in(35).unwrap()).is_err());
+        let useless = choose(&table(1_000, &[900]), rate).unwrap_err();
+        assert_eq!(useless, ChooseError::TooManyFalsePositives { rate, best: None });
+        assert!(useless.to_string().ends_with("the sample supports no rate"), "{useless}");
     }
 
     proptest! {
