@@ -213,6 +213,8 @@ fn no_card_claims_a_threshold_that_its_calibration_does_not_support() {
         forged(&|draft| draft.thresholds[0].threshold = 0.4),
         "thresholds[0]: the calibration has 0.498 for a rate of at most 1 in 100, not 0.4"
     );
+    let high = forged(&|draft| draft.thresholds[0].threshold = 0.6);
+    assert_eq!(high, "thresholds[0]: the calibration has 0.498 for a rate of at most 1 in 100, not 0.6");
     let low = forged(&|draft| draft.thresholds[0].rate = Rate::one_in(1_000).unwrap());
     assert!(low.starts_with("thresholds[0]: 1000 contents that are not of the class are too few"), "{low}");
     assert_eq!(
