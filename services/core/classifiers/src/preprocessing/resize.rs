@@ -7,7 +7,7 @@ use super::InputError;
 use super::image::{Filter, ImageInput, Resize};
 use super::picture::{RgbPicture, pixels_of};
 
-/// Bytes of a picture before it is cropped, and between its two passes: 64 MiB. A shorter side of 256 allows a longer one of 87,000.
+/// Bytes of a picture before it is cropped, and between its two passes: 64 MiB. A shorter side of 512 allows a longer one of 43,000.
 const BYTES_MAX: u64 = 64 << 20;
 
 impl ImageInput {
@@ -19,7 +19,8 @@ impl ImageInput {
             Resize::Stretch => Ok(self.resampled(picture, self.width, self.height)),
             Resize::CoverThenCrop { resize_to } => {
                 let (columns, rows) = covering(width, height, resize_to);
-                if u64::from(columns) * u64::from(rows) * 3 > BYTES_MAX {
+                let is_long = columns.max(rows) > RgbPicture::SIDE_MAX;
+                if is_long || u64::from(columns) * u64::from(rows) * 3 > BYTES_MAX {
                     return Err(InputError::Narrow(width, height));
                 }
                 let whole = self.resampled(picture, columns, rows);

@@ -178,11 +178,40 @@ fn a_tall_hair_is_stretched_without_growing_on_the_way() {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    /// By brute force over shapes that nobody draws: each gives the declared size, or is too narrow to be cropped.
+    #[test]
+    fn every_shape_gives_the_declared_size_or_is_too_narrow(
+        long in 1_u32..=65_535, short in 1_u32..6, is_tall: bool, resize_to in 16_u32..=2048, filter in prop::sample::select(FILTERS.to_vec()),
+    ) {
+        let (width, height) = if is_tall { (short, long) } else { (long, short) };
+        let bytes = usize::try_from(width * height * 3).unwrap();
+        let picture = RgbPicture::new(width, height, vec![7; bytes]).unwrap();
+        for resize in [Resize::Stretch, Resize::Fit { pad: [7; 3] }, Resize::CoverThenCrop { resize_to }] {
+            match input(16, 16, resize, filter).resize(&picture) {
+                Ok(resized) => prop_assert!(resized.width() == 16 && resized.height() == 16),
+                Err(error) => {
+                    prop_assert_eq!(error, InputError::Narrow(width, height));
+                    let shorter = width.min(height);
+                    let longer = u64::from(long.max(short)) * u64::from(resize_to) / u64::from(shorter);
+                    let is_too_large = longer > 65_535 || longer * u64::from(resize_to) * 3 > 64 << 20;
+                    let is_cropped = matches!(resize, Resize::CoverThenCrop { .. });
+                    prop_assert!(is_too_large && is_cropped);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn sizes_and_shapes_out_of_bounds_are_errors() {
     let declared = input(224, 224, Resize::CoverThenCrop { resize_to: 256 }, Filter::Bilinear);
     let hair = drawn(1, 65_535, |_, _, _| 0);
     assert_eq!(declared.resize(&hair), Err(InputError::Narrow(1, 65_535)));
+    // 16 x 80,000 pixels are few, and a side is too long.
+    let long = input(16, 16, Resize::CoverThenCrop { resize_to: 16 }, Filter::Bilinear);
+    assert_eq!(long.resize(&drawn(1, 5_000, |_, _, _| 0)), Err(InputError::Narrow(1, 5_000)));
     let small = drawn(20, 20, |_, _, _| 0);
     assert_eq!(declared.tensor("x", &small), Err(InputError::Size { expected: (224, 224), got: (20, 20) }));
     assert!(matches!(declared.prepare("", &small), Err(InputError::Tensor(_))));
