@@ -1,0 +1,48 @@
+//! From a picture or a conversation to the tensor that a model was trained on.
+//!
+//! Most wrong scores come from preprocessing that differs from that of the training. So it is declared with the model, computed here and
+//! nowhere else, and pinned by the card's test vector.
+//!
+//! Reading order: `picture`, `image` (the declaration), `resize`, `pixels` (from pixels to numbers); `join` (conversations).
+
+mod picture;
+mod image;
+mod resize;
+mod pixels;
+mod join;
+#[cfg(test)]
+mod tests;
+
+use thiserror::Error;
+
+use crate::fault::Faults;
+use crate::tensor::TensorError;
+
+pub use image::{Element, Filter, ImageInput, Layout, Order, Resize};
+pub use join::{ConversationForm, ConversationInput, DropFirst, Joined, Whole};
+pub use picture::{PictureError, RgbPicture};
+
+/// Why an input gives no tensor.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InputError {
+    /// The declaration is out of its bounds.
+    #[error("the declared input has faults")]
+    Declared(#[source] Faults),
+    /// The model reads content of the other kind.
+    #[error("the model reads content of another kind")]
+    Kind,
+    /// The picture does not have the size that the model reads.
+    #[error("the picture has {} x {} pixels; the model reads {} x {}", got.0, got.1, expected.0, expected.1)]
+    Size {
+        /// Width and height that the model reads.
+        expected: (u32, u32),
+        /// Width and height of the picture.
+        got: (u32, u32),
+    },
+    /// The picture is so narrow that it would have too many pixels before it is cropped.
+    #[error("a picture of {0} x {1} pixels is too narrow to be cropped to the model's input")]
+    Narrow(u32, u32),
+    /// The name or the bytes of the tensor are out of bounds.
+    #[error("the input makes no tensor")]
+    Tensor(#[source] TensorError),
+}

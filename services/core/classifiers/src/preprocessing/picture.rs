@@ -1,0 +1,134 @@
+//! Decoded pictures.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// A picture as red, green and blue bytes, row by row from the top. Its debug output shows no pixels.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RgbPicture {
+    width: u32,
+    height: u32,
+    pixels: Box<[u8]>,
+}
+
+/// The parts are no [`RgbPicture`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PictureError {
+    /// A side is 0 or too long.
+    #[error("a side of a picture has 1 to {max} pixels, not {0}", max = RgbPicture::SIDE_MAX)]
+    Side(u32),
+    /// The bytes are not three a pixel.
+    #[error("a picture of {width} x {height} pixels has {expected} bytes, not {bytes}")]
+    Bytes {
+        /// The width.
+        width: u32,
+        /// The height.
+        height: u32,
+        /// Three bytes a pixel.
+        expected: u64,
+        /// The bytes that were given.
+        bytes: usize,
+    },
+    /// Too many pixels.
+    #[error("a picture has at most {max} bytes, not {0}", max = RgbPicture::BYTES_MAX)]
+    TooLarge(u64),
+}
+
+impl RgbPicture {
+    /// Pixels of a side, as in JPEG.
+    pub const SIDE_MAX: u32 = 65_535;
+    /// Bytes: 256 MiB, which is 89 megapixels.
+    pub const BYTES_MAX: usize = 256 << 20;
+
+    /// Checks the sides and that there are three bytes a pixel.
+    pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Result<Self, PictureError> {
+        if let Some(side) = [width, height].into_iter().find(|side| !(1..=Self::SIDE_MAX).contains(side)) {
+            return Err(PictureError::Side(side));
+        }
+        let expected = u64::from(width) * u64::from(height) * 3;
+        match usize::try_from(expected) {
+            Ok(len) if len > Self::BYTES_MAX => Err(PictureError::TooLarge(expected)),
+            Ok(len) if len == pixels.len() => Ok(Self { width, height, pixels: pixels.into() }),
+            _ => Err(PictureError::Bytes { width, height, expected, bytes: pixels.len() }),
+        }
+    }
+
+    /// The width in pixels.
+    #[must_use]
+    pub const fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// The height in pixels.
+    #[must_use]
+    pub const fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Three bytes a pixel: red, green, blue; row by row from the top.
+    #[must_use]
+    pub const fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// The pixels from `left` and `top` on, as many as a smaller picture has. The caller keeps the part within the picture.
+    pub(super) fn part(&self, left: usize, top: usize, width: u32, height: u32) -> Self {
+        let (row, columns, rows) = (pixels_of(self.width) * 3, pixels_of(width), pixels_of(height));
+        let lines = self.pixels.chunks_exact(row).skip(top).take(rows);
+        let pixels = lines.flat_map(|line| line.iter().skip(left * 3).take(columns * 3)).copied().collect();
+        Self { width, height, pixels }
+    }
+
+    /// A picture of one colour, with another one laid on it. The caller keeps the other one within it.
+    pub(super) fn around(&self, colour: [u8; 3], left: usize, top: usize, width: u32, height: u32) -> Self {
+        let (columns, rows) = (pixels_of(width), pixels_of(height));
+        let mut pixels: Vec<u8> = colour.iter().copied().cycle().take(columns * rows * 3).collect();
+        let lines = pixels.chunks_exact_mut(columns * 3).skip(top);
+        for (line, laid) in lines.zip(self.pixels.chunks_exact(pixels_of(self.width) * 3)) {
+            line[left * 3..][..laid.len()].copy_from_slice(laid);
+        }
+        Self { width, height, pixels: pixels.into() }
+    }
+}
+
+/// A side as a number of elements.
+pub(super) fn pixels_of(side: u32) -> usize {
+    usize::try_from(side).expect("a side is at most 65,535")
+}
+
+/// The size alone.
+impl fmt::Debug for RgbPicture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RgbPicture({} x {})", self.width, self.height)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_has_three_bytes_a_pixel() {
+        let picture = RgbPicture::new(2, 1, vec![1, 2, 3, 4, 5, 6]).unwrap();
+        assert_eq!((picture.width(), picture.height(), picture.pixels()), (2, 1, &[1, 2, 3, 4, 5, 6][..]));
+        assert_eq!(format!("{picture:?}"), "RgbPicture(2 x 1)");
+        assert_eq!(
+            RgbPicture::new(2, 1, vec![0; 5]),
+            Err(PictureError::Bytes { width: 2, height: 1, expected: 6, bytes: 5 })
+        );
+        assert_eq!(RgbPicture::new(0, 1, vec![]), Err(PictureError::Side(0)));
+        assert_eq!(RgbPicture::new(1, 65_536, vec![]), Err(PictureError::Side(65_536)));
+        assert_eq!(RgbPicture::new(65_535, 65_535, vec![]), Err(PictureError::TooLarge(12_884_508_675)));
+    }
+
+    #[test]
+    fn parts_and_borders_are_at_their_offsets() {
+        let picture = RgbPicture::new(2, 2, (1..=12).collect()).unwrap();
+        assert_eq!(picture.part(1, 0, 1, 2).pixels(), [4, 5, 6, 10, 11, 12]);
+        assert_eq!(picture.part(0, 1, 2, 1).pixels(), [7, 8, 9, 10, 11, 12]);
+        let pixel = RgbPicture::new(1, 1, vec![1, 2, 3]).unwrap();
+        let bordered = pixel.around([7, 8, 9], 1, 0, 2, 2);
+        assert_eq!(bordered.pixels(), [7, 8, 9, 1, 2, 3, 7, 8, 9, 7, 8, 9]);
+    }
+}

@@ -1,0 +1,4 @@
+//! Pictures against Pillow, and against values computed by hand.
+
+mod pictures;
+mod conversations;
