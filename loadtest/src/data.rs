@@ -202,13 +202,13 @@ mod tests {
                 (0..).zip(&rows).map(|(row, hash)| (hash, Entry { item: ItemId(row), bank: BankId(1) }));
             edits.for_each(|(hash, entry)| assert!(oracle.insert(hash, entry)));
             for (level, &radius) in answers.radii.iter().enumerate() {
-                let expected = oracle.search(&queries[..50], Distance(radius), &BankFilter::all());
+                let expected = oracle.search(&queries[..50], Distance(radius.into()), &BankFilter::all());
                 for (answer, hits) in answers.answers.iter().zip(expected) {
                     let found: Vec<Found> = hits
                         .iter()
                         .map(|hit| Found {
                             row: u32::try_from(hit.entry.item.0).unwrap(),
-                            distance: hit.distance.0,
+                            distance: hit.distance.bits(),
                         })
                         .collect();
                     let mut total = crate::data::answers::Total::default();

@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &IndexArguments, out: &mut impl Write) -> anyhow::R
     let begin = Instant::now();
     let mut engine = engine::build(arguments.engine, rows, directory)?;
     let build_seconds = begin.elapsed().as_secs_f64();
-    let radius = Distance(arguments.radius);
+    let radius = Distance(arguments.radius.into());
     let open = match directory {
         Some(directory) => {
             drop(engine);

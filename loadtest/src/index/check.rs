@@ -42,7 +42,7 @@ pub(crate) fn check(
             for batch in [1, BATCH] {
                 let batches = queries[..answered].chunks(batch).zip(answers.answers.chunks(batch));
                 for (at, (queries, right)) in batches.enumerate() {
-                    let given = engine.search(queries, Distance(radius));
+                    let given = engine.search(queries, Distance(radius.into()));
                     ensure!(given.len() == queries.len(), "{} answers to {batch} queries", given.len());
                     for (within, (right, given)) in right.iter().zip(&given).enumerate() {
                         comparison.compare(at * batch + within, right, given, engine.is_exact())?;
@@ -116,7 +116,7 @@ impl Comparison {
 }
 
 fn found(hit: &Hit) -> anyhow::Result<Found> {
-    Ok(Found { row: u32::try_from(hit.entry.item.0)?, distance: hit.distance.0 })
+    Ok(Found { row: u32::try_from(hit.entry.item.0)?, distance: hit.distance.bits() })
 }
 
 #[cfg(test)]
@@ -132,7 +132,7 @@ mod tests {
 
     impl Search for Fixed {
         fn search(&self, queries: &[Hash], _: Distance) -> Vec<Vec<Hit>> {
-            let hit = |&(row, distance): &(u64, u16)| Hit { entry: entry(row), distance: Distance(distance) };
+            let hit = |&(row, distance): &(u64, u16)| Hit { entry: entry(row), distance: Distance(distance.into()) };
             queries.iter().map(|_| self.rows.iter().map(hit).collect()).collect()
         }
     }

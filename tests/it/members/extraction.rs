@@ -15,7 +15,7 @@ fn hash(bytes: impl IntoIterator<Item = usize>) -> Hash {
 }
 
 /// The distance of the only match, and whether the answer is a repetition.
-fn found(answer: &MatchAnswer) -> (Option<u16>, bool) {
+fn found(answer: &MatchAnswer) -> (Option<u32>, bool) {
     let matched = answer.results[0].as_ref().unwrap();
     assert!(matched.found.matches.len() <= 1);
     (matched.found.matches.first().map(|found| found.distance.0), matched.near_budget_spent)

@@ -118,7 +118,7 @@ async fn opine(consortium: &Consortium, by: &Client, item: ItemId, kind: Opinion
 }
 
 /// What is answered of each hash, without what is said of it.
-async fn sets(client: &Client, hashes: &[PdqHash], sequence: Sequence) -> Vec<Vec<(u64, u32, u16)>> {
+async fn sets(client: &Client, hashes: &[PdqHash], sequence: Sequence) -> Vec<Vec<(u64, u32, u32)>> {
     let mut sets = Vec::new();
     for hash in hashes {
         let answer = client.ask(Hash::pdq(*hash), as_of(sequence)).await.unwrap();

@@ -36,10 +36,10 @@ impl Search for Flat {
         let mut found = Vec::new();
         for (base, rows) in (0_u64..).step_by(TILE).zip(self.rows.chunks(TILE)) {
             for (query, answer) in queries.iter().zip(&mut answers) {
-                scan(rows, query, radius.0, &mut found);
+                scan(rows, query, radius.bits(), &mut found);
                 answer.extend(found.drain(..).map(|Found { row, distance }| Hit {
                     entry: entry(base + u64::from(row)),
-                    distance: Distance(distance),
+                    distance: Distance(distance.into()),
                 }));
             }
         }
