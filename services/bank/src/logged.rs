@@ -1,7 +1,9 @@
 //! Items compared with the changes that added them, as far as the log still keeps those.
+//!
+//! An item whose labels were replaced is compared without them: its record says which it has.
 
 use vigie_log::{ChangeRange, Slice, StoredChange, digest};
-use vigie_model::{ChangeKind, Item, ItemId, Sequence};
+use vigie_model::{ChangeKind, Item, ItemId, Labels, Sequence};
 use vigie_proto::bank::{LogChange, encode_item, encode_log_change};
 
 use crate::plan::step::Step;
@@ -19,7 +21,7 @@ pub(crate) struct Altered {
 }
 
 /// The items, by ascending id and of one slice of the log, that are not what their changes added. Those whose changes are no
-/// longer kept are not looked at.
+/// longer kept are not looked at. Those that are gone meanwhile are left out: the log says so where the reader goes on.
 pub(crate) async fn altered(
     store: &dyn Store,
     slice: Slice,
@@ -42,9 +44,32 @@ pub(crate) async fn altered(
         let logged = found.binary_search_by_key(&item.id.0, |change| change.sequence.0);
         let logged = logged.ok().map(|at| &found[at]);
         let differs = !logged.is_some_and(|change| adds(change, item));
-        differs.then(|| Altered { item: item.id, added: logged.and_then(proven_item) })
+        differs.then_some((item, logged))
     });
-    Ok(differing.collect())
+    let mut altered = Vec::new();
+    for (item, logged) in differing.collect::<Vec<_>>() {
+        if !is_relabelled(store, item, logged).await? {
+            altered.push(Altered { item: item.id, added: logged.and_then(proven_item) });
+        }
+    }
+    Ok(altered)
+}
+
+/// Whether an item that is not what its change added has other labels and differs by nothing else.
+async fn is_relabelled(
+    store: &dyn Store,
+    item: &Item,
+    logged: Option<&StoredChange>,
+) -> Result<bool, StoreError> {
+    let is_same_but_for_labels = logged.is_some_and(|change| adds_but_for_labels(change, item));
+    if !is_same_but_for_labels {
+        return Ok(false);
+    }
+    match store.records(&[item.id]).await?.first() {
+        Some(stored) if stored.record.labels.is_some() => Ok(true),
+        // Its record goes with the item; a living one without such a record has the labels with which it was added.
+        Some(_) | None => Ok(store.item(item.id).await?.value.is_none()),
+    }
 }
 
 /// Whether a change added an item. Where its bytes were purged or not read, those that it had are made anew from the item and compared
@@ -55,6 +80,12 @@ pub(crate) fn adds(change: &StoredChange, item: &Item) -> bool {
         return again.is_some_and(|bytes| digest(&bytes) == change.digest);
     }
     added_by(change).is_some_and(|added| encode_item(added) == encode_item(item.clone()))
+}
+
+/// Whether a change that still has its bytes added an item with whatever labels.
+pub(crate) fn adds_but_for_labels(change: &StoredChange, item: &Item) -> bool {
+    let without = |item: Item| Item { content: item.content.with_labels(Labels::default()), ..item };
+    added_by(change).is_some_and(|added| encode_item(without(added)) == encode_item(without(item.clone())))
 }
 
 /// The item that a change added, by bytes that are those of its digest.
