@@ -2,6 +2,8 @@
 //!
 //! An item whose labels were replaced is compared without them: its record says which it has.
 
+use std::collections::BTreeSet;
+
 use vigie_log::{ChangeRange, Slice, StoredChange, digest};
 use vigie_model::{ChangeKind, Item, ItemId, Labels, Sequence};
 use vigie_proto::bank::{LogChange, encode_item, encode_log_change};
@@ -46,30 +48,35 @@ pub(crate) async fn altered(
         let differs = !logged.is_some_and(|change| adds(change, item));
         differs.then_some((item, logged))
     });
-    let mut altered = Vec::new();
-    for (item, logged) in differing.collect::<Vec<_>>() {
-        if !is_relabelled(store, item, logged).await? {
-            altered.push(Altered { item: item.id, added: logged.and_then(proven_item) });
-        }
-    }
-    Ok(altered)
+    let differing: Vec<(&Item, Option<&StoredChange>)> = differing.collect();
+    let relabelled = relabelled(store, &differing).await?;
+    let altered = differing.into_iter().filter(|(item, _)| !relabelled.contains(&item.id));
+    Ok(altered.map(|(item, logged)| Altered { item: item.id, added: logged.and_then(proven_item) }).collect())
 }
 
-/// Whether an item that is not what its change added has other labels and differs by nothing else.
-async fn is_relabelled(
+/// Those of these items, none of which is what its change added, that have other labels and differ by nothing else; and those that went
+/// meanwhile, with the records that would say so.
+async fn relabelled(
     store: &dyn Store,
-    item: &Item,
-    logged: Option<&StoredChange>,
-) -> Result<bool, StoreError> {
-    let is_same_but_for_labels = logged.is_some_and(|change| adds_but_for_labels(change, item));
-    if !is_same_but_for_labels {
-        return Ok(false);
+    differing: &[(&Item, Option<&StoredChange>)],
+) -> Result<BTreeSet<ItemId>, StoreError> {
+    let (mut same, mut purged) = (Vec::new(), Vec::new());
+    for (item, logged) in differing {
+        match logged {
+            Some(change) if change.is_purged() => purged.push(item.id),
+            Some(change) if adds_but_for_labels(change, item) => same.push(item.id),
+            Some(_) | None => {}
+        }
     }
-    match store.records(&[item.id]).await?.first() {
-        Some(stored) if stored.record.labels.is_some() => Ok(true),
-        // Its record goes with the item; a living one without such a record has the labels with which it was added.
-        Some(_) | None => Ok(store.item(item.id).await?.value.is_none()),
+    let records = if same.is_empty() { Vec::new() } else { store.records(&same).await? };
+    let of_record = records.into_iter().filter(|stored| stored.record.labels.is_some());
+    let mut relabelled: BTreeSet<ItemId> = of_record.map(|stored| stored.item).collect();
+    for item in same.into_iter().chain(purged) {
+        if !relabelled.contains(&item) && store.item(item).await?.value.is_none() {
+            relabelled.insert(item);
+        }
     }
+    Ok(relabelled)
 }
 
 /// Whether a change added an item. Where its bytes were purged or not read, those that it had are made anew from the item and compared
@@ -83,7 +90,7 @@ pub(crate) fn adds(change: &StoredChange, item: &Item) -> bool {
 }
 
 /// Whether a change that still has its bytes added an item with whatever labels.
-pub(crate) fn adds_but_for_labels(change: &StoredChange, item: &Item) -> bool {
+fn adds_but_for_labels(change: &StoredChange, item: &Item) -> bool {
     let without = |item: Item| Item { content: item.content.with_labels(Labels::default()), ..item };
     added_by(change).is_some_and(|added| encode_item(without(added)) == encode_item(without(item.clone())))
 }
