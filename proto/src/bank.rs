@@ -6,7 +6,7 @@ mod log_change;
 mod opinion;
 mod record;
 
-pub use crate::model::standing::opinion_kind;
+pub use crate::model::standing::{labels_of, opinion_kind};
 pub use exchange::{
     ExchangePage, ForeignKey, ForeignRecord, exchange_config, exchange_interval, foreign_key, foreign_opinion,
 };

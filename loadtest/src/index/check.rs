@@ -132,7 +132,10 @@ mod tests {
 
     impl Search for Fixed {
         fn search(&self, queries: &[Hash], _: Distance) -> Vec<Vec<Hit>> {
-            let hit = |&(row, distance): &(u64, u16)| Hit { entry: entry(row), distance: Distance(distance.into()) };
+            let hit = |&(row, distance): &(u64, u16)| Hit {
+                entry: entry(row),
+                distance: Distance(distance.into()),
+            };
             queries.iter().map(|_| self.rows.iter().map(hit).collect()).collect()
         }
     }

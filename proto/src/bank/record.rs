@@ -9,7 +9,7 @@ use vigie_model::{Hash, ItemContent, MemberName, UnixMillis};
 use super::opinion::{class, resolution};
 use super::{item_content, member_from_wire, member_to_wire};
 use crate::invalid::{Invalid, check_len, each};
-use crate::model::standing::{standing_from_wire, standing_to_wire};
+use crate::model::standing::{labels_of, standing_from_wire, standing_to_wire};
 use crate::model::{Sender, hash};
 use crate::pb::bank::v1 as pb;
 use crate::pb::model::v1 as pb_model;
@@ -161,6 +161,7 @@ impl From<ItemRecord> for pb::ItemRecord {
             resolved,
             held_for,
             flood_lifts,
+            labels,
             standing,
         } = record;
         Self {
@@ -177,6 +178,7 @@ impl From<ItemRecord> for pb::ItemRecord {
             resolved_at_unix_ms: resolved.map_or(0, |(_, at)| at.0),
             held_for: held_for.into_iter().map(Into::into).collect(),
             flood_lifts: flood_lifts.into_iter().map(Into::into).collect(),
+            labels: labels.as_ref().map(Into::into),
             standing: standing_to_wire(&standing),
         }
     }
@@ -198,6 +200,7 @@ impl TryFrom<pb::ItemRecord> for ItemRecord {
             resolved_at_unix_ms,
             held_for,
             flood_lifts,
+            labels,
             standing,
         } = message;
         let length = |bytes: Vec<u8>| {
@@ -216,6 +219,7 @@ impl TryFrom<pb::ItemRecord> for ItemRecord {
             resolved: resolution("resolution", outcome)?.map(|one| (one, UnixMillis(resolved_at_unix_ms))),
             held_for: held_for.into_iter().map(Into::into).collect(),
             flood_lifts: flood_lifts.into_iter().map(Into::into).collect(),
+            labels: labels.map(|labels| labels_of("labels", labels)).transpose()?,
             standing: standing_from_wire(standing)?,
         })
     }
@@ -259,7 +263,7 @@ mod tests {
         Charter, Class, Dispute, FloodLift, ForeignOpinion, MemberHold, Opinion, OpinionReason, OpinionWords,
         Resolution,
     };
-    use vigie_model::{BankId, MemberId, OpinionKind, Sequence};
+    use vigie_model::{BankId, Labels, MemberId, OpinionKind, Sequence};
 
     use super::*;
 
@@ -321,6 +325,7 @@ mod tests {
         record.resolved = Some((Resolution::Reclassified, UnixMillis(10)));
         record.held_for = vec![MemberHold { member: MemberId(2), since: UnixMillis(1), flooded: true }];
         record.flood_lifts = vec![FloodLift { member: MemberId(3), at: UnixMillis(2) }];
+        record.labels = Labels::try_from(vec!["b".to_owned(), "a".to_owned()]).ok();
         record.standing = Arc::new(record.standing_under(&Charter::default()));
         assert_eq!(ItemRecord::try_from(pb::ItemRecord::from(record.clone())), Ok(record.clone()));
         // An earlier version wrote more of one member than are added now. More than these bounds no version wrote.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vigie_model::{Facts, MemberId, OpinionKind, Standing};
+use vigie_model::{Facts, Labels, MemberId, OpinionKind, Standing};
 
 use crate::invalid::{Invalid, check_len};
 use crate::pb::bank::v1 as bank;
@@ -114,7 +114,19 @@ pub(crate) fn standing_to_wire(standing: &Standing) -> Option<bank::ItemStanding
         seen_ids: of_kind(OpinionKind::Seen),
         held_for_ids: ids(&standing.held_for),
         classes: standing.classes.iter().map(|class| class.to_string()).collect(),
+        labels: standing.labels.as_ref().map(Into::into),
     })
+}
+
+impl From<&Labels> for bank::ItemLabels {
+    fn from(labels: &Labels) -> Self {
+        Self { labels: labels.iter().map(ToString::to_string).collect() }
+    }
+}
+
+/// Reads labels from the field called `field`.
+pub fn labels_of(field: &str, message: bank::ItemLabels) -> Result<Labels, Invalid> {
+    Labels::try_from(message.labels).map_err(|error| Invalid::new(format!("{field}.labels"), error))
 }
 
 /// Reads a standing; one that is left out is the default one.
@@ -129,6 +141,7 @@ pub(crate) fn standing_from_wire(message: Option<bank::ItemStanding>) -> Result<
         seen_ids,
         held_for_ids,
         classes,
+        labels,
     } = message;
     let mut opinions = Vec::new();
     let of_kinds = [("positive_ids", positive_ids), ("negative_ids", negative_ids), ("seen_ids", seen_ids)];
@@ -146,6 +159,7 @@ pub(crate) fn standing_from_wire(message: Option<bank::ItemStanding>) -> Result<
         opinions: opinions.into(),
         held_for: members("held_for_ids", held_for_ids)?,
         classes: classes_of(classes)?,
+        labels: labels.map(|labels| labels_of("labels", labels)).transpose()?,
     }))
 }
 
@@ -174,6 +188,7 @@ mod tests {
             .into(),
             held_for: [MemberId(7)].into(),
             classes: ["iwf/category=A".into()].into(),
+            labels: Labels::try_from(vec!["b".to_owned(), "a".to_owned()]).ok(),
         }
     }
 
@@ -182,6 +197,9 @@ mod tests {
         let read = standing_from_wire(standing_to_wire(&standing())).unwrap();
         assert_eq!(*read, standing());
         assert_eq!(standing_to_wire(&Standing::default()), None);
+        // No labels are something else than labels that never changed.
+        let unlabelled = Standing { labels: Some(Labels::default()), ..Standing::default() };
+        assert_eq!(*standing_from_wire(standing_to_wire(&unlabelled)).unwrap(), unlabelled);
         assert_eq!(*standing_from_wire(None).unwrap(), Standing::default());
         let facts = standing().facts(Some(MemberId(3)));
         assert_eq!(
@@ -193,11 +211,12 @@ mod tests {
 
     #[test]
     fn lists_that_contradict_each_other_are_refused() {
-        let faulty: [fn(&mut bank::ItemStanding); 4] = [
+        let faulty: [fn(&mut bank::ItemStanding); 5] = [
             |message| message.positive_ids.push(2),
             |message| message.contributor_ids.reverse(),
             |message| message.held_for_ids = (0..1_001).collect(),
             |message| message.classes = vec!["x".repeat(201)],
+            |message| message.labels = Some(bank::ItemLabels { labels: vec![String::new()] }),
         ];
         for edit in faulty {
             let mut message = standing_to_wire(&standing()).unwrap();

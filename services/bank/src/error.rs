@@ -55,6 +55,11 @@ pub(crate) enum Error {
     /// A hold would have ended before it begins.
     #[error("until_unix_ms: the hold would be over already; it must end later than now")]
     HoldIsOver,
+    /// Other labels would make the item a canary, or the canary another item.
+    #[error(
+        "labels: item {0} has the label of a canary only if it was added with it, and keeps it: add the item anew and remove this one"
+    )]
+    CanaryLabel(ItemId),
     /// A classification is not the bank's.
     #[error("{0}")]
     Class(ClassError),
@@ -186,6 +191,7 @@ impl Error {
             | Self::ExchangeNotFound(_)
             | Self::NoExchange(_) => Code::NotFound,
             Self::Class(_)
+            | Self::CanaryLabel(_)
             | Self::HoldIsOver
             | Self::TooManyOpinions(_)
             | Self::TooMuchRestored

@@ -1,10 +1,11 @@
 //! Reads the present state of a shard for a follower that does not begin with the log's first change.
 //!
 //! Nothing is locked and no long transaction is held: items are read a page at a time while writes go on. That comes
-//! to the state of one moment together with the log, since items never change and their ids are sequences: those up to
+//! to the state of one moment together with the log, since the hashes of items never change and their ids are sequences: those up to
 //! the head as of which the banks are read come by pages, those after it by the log. An item that is removed before
 //! its page is read is missing there, and its removal in the log then meets nothing; the last part says up to where
-//! that can be. Which items are held does change: a hold that was set or lifted before its page is read is told again by the log.
+//! that can be. Which items are held does change, and so do standings, with the labels that replaced an item's first ones: what changed
+//! before its page is read is sent again by the log.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -234,12 +234,15 @@ impl Application for BankLog {
     async fn look_up(&self, state: &State, writes: &[&Write]) -> Result<Known, StoreError> {
         let (mut items, mut content, mut deleted): (Vec<ItemId>, Vec<u64>, _) =
             (Vec::new(), Vec::new(), None);
-        let mut restored: Vec<ItemId> = Vec::new();
+        let (mut restored, mut relabelled): (Vec<ItemId>, Vec<ItemId>) = (Vec::new(), Vec::new());
         let (mut page, mut documents) = (LookedUp::default(), Vec::new());
         for write in writes {
             match &write.action {
                 Action::RemoveItems { items: removed, .. } => items.extend_from_slice(removed),
-                Action::UpdateItem { item, .. } => items.push(*item),
+                Action::UpdateItem { item, labels, .. } => {
+                    items.push(*item);
+                    relabelled.extend(labels.as_ref().map(|_| *item));
+                }
                 Action::SetItemHold { items: held, .. }
                 | Action::ReviewHolds { items: held, .. }
                 | Action::ListItems { items: held, .. } => {
@@ -302,9 +305,13 @@ impl Application for BankLog {
             Some(bank) => self.store.bank_digests(bank).await?,
             None => Vec::new(),
         };
+        let contents =
+            if relabelled.is_empty() { Vec::new() } else { self.store.contents(&relabelled).await? };
+        let contents = contents.into_iter().chain(page.contents).collect();
         let placements = placements.into_iter().chain(page.placements).collect();
         let records = records.into_iter().chain(page.records).collect();
         Ok(Known::new(placements, digests, records)
+            .with_contents(contents)
             .with_removed(removed)
             .with_page(page.page)
             .with_documents(documents))

@@ -1,7 +1,11 @@
 //! Items compared with the changes that added them, as far as the log still keeps those.
+//!
+//! An item whose labels were replaced is compared without them: its record says which it has.
+
+use std::collections::BTreeSet;
 
 use vigie_log::{ChangeRange, Slice, StoredChange, digest};
-use vigie_model::{ChangeKind, Item, ItemId, Sequence};
+use vigie_model::{ChangeKind, Item, ItemId, Labels, Sequence};
 use vigie_proto::bank::{LogChange, encode_item, encode_log_change};
 
 use crate::plan::step::Step;
@@ -19,7 +23,7 @@ pub(crate) struct Altered {
 }
 
 /// The items, by ascending id and of one slice of the log, that are not what their changes added. Those whose changes are no
-/// longer kept are not looked at.
+/// longer kept are not looked at. Those that are gone meanwhile are left out: the log says so where the reader goes on.
 pub(crate) async fn altered(
     store: &dyn Store,
     slice: Slice,
@@ -42,9 +46,37 @@ pub(crate) async fn altered(
         let logged = found.binary_search_by_key(&item.id.0, |change| change.sequence.0);
         let logged = logged.ok().map(|at| &found[at]);
         let differs = !logged.is_some_and(|change| adds(change, item));
-        differs.then(|| Altered { item: item.id, added: logged.and_then(proven_item) })
+        differs.then_some((item, logged))
     });
-    Ok(differing.collect())
+    let differing: Vec<(&Item, Option<&StoredChange>)> = differing.collect();
+    let relabelled = relabelled(store, &differing).await?;
+    let altered = differing.into_iter().filter(|(item, _)| !relabelled.contains(&item.id));
+    Ok(altered.map(|(item, logged)| Altered { item: item.id, added: logged.and_then(proven_item) }).collect())
+}
+
+/// Those of these items, none of which is what its change added, that have other labels and differ by nothing else; and those that went
+/// meanwhile, with the records that would say so.
+async fn relabelled(
+    store: &dyn Store,
+    differing: &[(&Item, Option<&StoredChange>)],
+) -> Result<BTreeSet<ItemId>, StoreError> {
+    let (mut same, mut purged) = (Vec::new(), Vec::new());
+    for (item, logged) in differing {
+        match logged {
+            Some(change) if change.is_purged() => purged.push(item.id),
+            Some(change) if adds_but_for_labels(change, item) => same.push(item.id),
+            Some(_) | None => {}
+        }
+    }
+    let records = if same.is_empty() { Vec::new() } else { store.records(&same).await? };
+    let of_record = records.into_iter().filter(|stored| stored.record.labels.is_some());
+    let mut relabelled: BTreeSet<ItemId> = of_record.map(|stored| stored.item).collect();
+    for item in same.into_iter().chain(purged) {
+        if !relabelled.contains(&item) && store.item(item).await?.value.is_none() {
+            relabelled.insert(item);
+        }
+    }
+    Ok(relabelled)
 }
 
 /// Whether a change added an item. Where its bytes were purged or not read, those that it had are made anew from the item and compared
@@ -55,6 +87,12 @@ pub(crate) fn adds(change: &StoredChange, item: &Item) -> bool {
         return again.is_some_and(|bytes| digest(&bytes) == change.digest);
     }
     added_by(change).is_some_and(|added| encode_item(added) == encode_item(item.clone()))
+}
+
+/// Whether a change that still has its bytes added an item with whatever labels.
+fn adds_but_for_labels(change: &StoredChange, item: &Item) -> bool {
+    let without = |item: Item| Item { content: item.content.with_labels(Labels::default()), ..item };
+    added_by(change).is_some_and(|added| encode_item(without(added)) == encode_item(without(item.clone())))
 }
 
 /// The item that a change added, by bytes that are those of its digest.

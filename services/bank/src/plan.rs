@@ -46,6 +46,7 @@ pub(crate) mod lists {
 }
 pub(crate) mod holds;
 mod items;
+mod updating;
 pub(crate) mod members;
 pub(crate) mod purge;
 pub(crate) mod records;
@@ -61,7 +62,9 @@ use std::sync::Arc;
 use tonic::Code;
 use vigie_consortium::{Change, Directory, Exchange, ExchangeId, ItemRecord, View};
 use vigie_log::{Draft, Planned};
-use vigie_model::{Bank, BankId, BankRef, ChangeKind, ItemId, Partition, Sequence, SetDigest, UnixMillis};
+use vigie_model::{
+    Bank, BankId, BankRef, ChangeKind, Item, ItemId, Partition, Sequence, SetDigest, UnixMillis,
+};
 use vigie_proto::bank::{LogChange, encode_log_change};
 
 use self::answer::Answer;
@@ -166,6 +169,8 @@ impl State {
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     items: HashMap<ItemId, Placement>,
+    /// Items that may get other labels, in full.
+    contents: HashMap<ItemId, Item>,
     /// The digests of banks that are to be deleted.
     digests: Vec<PartDigest>,
     records: Records,
@@ -200,6 +205,11 @@ impl Known {
         Self { documents, ..self }
     }
 
+    /// With items that may get other labels.
+    pub(crate) fn with_contents(self, items: Vec<Item>) -> Self {
+        Self { contents: items.into_iter().map(|item| (item.id, item)).collect(), ..self }
+    }
+
     /// With removed items that are to be brought back.
     pub(crate) fn with_removed(mut self, removed: RemovedItems) -> Self {
         self.removed_is_cut = removed.is_cut;
@@ -222,6 +232,8 @@ pub(crate) struct Planner<'a> {
     touched: BTreeSet<BankId>,
     removed: HashSet<ItemId>,
     items: Vec<StoredItem>,
+    /// The rows of items with other labels.
+    relabelled: BTreeMap<ItemId, StoredItem>,
     /// Records that changed.
     records: BTreeMap<ItemId, ItemRecord>,
     /// The latest changes of items that were there before the group, and of those that it removes.
@@ -263,6 +275,7 @@ impl<'a> Planner<'a> {
             touched: BTreeSet::new(),
             removed: HashSet::new(),
             items: Vec::new(),
+            relabelled: BTreeMap::new(),
             records: BTreeMap::new(),
             touched_items: BTreeMap::new(),
             undos: BTreeMap::new(),
@@ -332,6 +345,7 @@ impl vigie_log::Planner for Planner<'_> {
             banks_set: living.into_iter().filter_map(Result::ok).cloned().collect(),
             banks_deleted: gone.into_iter().filter_map(Result::err).collect(),
             items_added: self.items,
+            items_relabelled: self.relabelled.into_values().collect(),
             records_set: records.collect(),
             touched: self.touched_items.into_values().collect(),
             undos: self.undos.into_values().collect(),
@@ -359,7 +373,9 @@ impl Planner<'_> {
             Action::SetBankMatchRatio { name, ratio } => self.set_bank_match_ratio(by, name, *ratio),
             Action::DeleteBank { name } => self.delete_bank(write, name),
             Action::AddItems { bank, items } => self.add_items(by, bank, items),
-            Action::UpdateItem { item, details } => self.update_item(by, *item, details),
+            Action::UpdateItem { item, details, labels } => {
+                self.update_item(by, *item, details.as_deref(), labels.as_ref())
+            }
             Action::RestoreItems { items } => self.restore_items(by, items),
             Action::SetItemHold { items, holding } => self.set_item_hold(by, items, *holding),
             Action::ReviewHolds { items, followed } => self.review_holds(items, followed),

@@ -167,6 +167,9 @@ pub(crate) trait ReadItems {
     /// Reads where those of these items are that have a row, be their bank living or not. Does not wait for other readers.
     async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError>;
 
+    /// Reads those of these items that have a row, be their bank living or not. Does not wait for other readers.
+    async fn contents(&self, items: &[ItemId]) -> Result<Vec<Item>, StoreError>;
+
     /// Reads the records of those of these items that have one, and of items whose content has one of these keys. Does not wait for
     /// other readers.
     async fn known_records(&self, items: &[ItemId], content: &[u64])

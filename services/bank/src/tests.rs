@@ -6,6 +6,7 @@ mod members;
 mod audit;
 mod items;
 mod restore;
+mod labels;
 /// What is kept beside items.
 mod beside {
     pub(crate) mod statistics;
@@ -170,6 +171,13 @@ impl Served {
         Ok(self.bank.clone().list_items(request).await?.into_inner().items)
     }
 
+    /// Gives an item other labels.
+    async fn relabel(&self, item_id: u64, labels: &[&str]) -> Result<u64, Status> {
+        let labels = Some(item_labels(labels));
+        let request = pb::UpdateItemRequest { item_id, labels, ..Default::default() };
+        Ok(self.bank.clone().update_item(request).await?.into_inner().sequence)
+    }
+
     async fn head(&self) -> pb::GetLogHeadResponse {
         self.bank.clone().get_log_head(pb::GetLogHeadRequest {}).await.unwrap().into_inner()
     }
@@ -294,6 +302,10 @@ fn item(number: u64) -> pb::ItemContent {
         external_reference: format!("case-{number}"),
         ..Default::default()
     }
+}
+
+fn item_labels(labels: &[&str]) -> pb::ItemLabels {
+    pb::ItemLabels { labels: labels.iter().map(|label| (*label).to_owned()).collect() }
 }
 
 fn items(numbers: std::ops::Range<u64>) -> Vec<pb::ItemContent> {

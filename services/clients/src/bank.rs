@@ -6,7 +6,7 @@ mod items;
 mod listing;
 
 use tokio::time::Instant;
-use vigie_consortium::{Details, Expiry, ListChain, Origin};
+use vigie_consortium::{Expiry, ListChain, Origin};
 use vigie_model::{BankId, BankName, BankRef, Item, ItemContent, ItemId, LogHead, MatchRatio, UnixMillis};
 use vigie_net::{CallError, Channel, EndpointError, Network};
 use vigie_proto::Invalid;
@@ -18,7 +18,7 @@ use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 pub use self::changes::{BankEntry, ChangesFrom, ChangesPage, EntryContent, EntryState};
 use self::items::next_after;
 pub use self::items::{
-    AddedItems, DescribedItem, DescribedPage, FoundItems, ItemPage, ItemSearch, RemovedItem,
+    AddedItems, DescribedItem, DescribedPage, FoundItems, ItemPage, ItemSearch, ItemUpdate, RemovedItem,
 };
 pub use self::listing::{BankLabel, BankListing};
 pub use self::published::{ListEntry, ListPage, ListSays};
@@ -196,18 +196,20 @@ impl BankClient {
         self.bank.written(Ok(AddedItems { ids, known: answer.known_count }), answer.sequence)
     }
 
-    /// Says something else of an item.
+    /// Changes the details or the labels of an item, or both.
     pub async fn update_item(
         &self,
         item: ItemId,
-        details: Details,
+        update: impl Into<ItemUpdate>,
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<()>, CallError> {
+        let ItemUpdate { details, labels } = update.into();
         let request = pb::UpdateItemRequest {
             item_id: item.0,
-            details: Some(details.into()),
+            details: details.map(Into::into),
             idempotency_key: key.into_text(),
+            labels: labels.as_ref().map(Into::into),
         };
         let answer: pb::UpdateItemResponse = call!(self, deadline, update_item, UpdateItem, request)?;
         self.bank.written(Ok(()), answer.sequence)

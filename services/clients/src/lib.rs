@@ -26,8 +26,8 @@ pub use audit::{
 };
 pub use bank::{
     AddedItems, BankClient, BankEntry, BankLabel, BankListing, ChangesFrom, ChangesPage, DescribedItem,
-    DescribedPage, EntryContent, EntryState, FoundItems, ItemPage, ItemSearch, ListEntry, ListPage, ListSays,
-    RemovedItem,
+    DescribedPage, EntryContent, EntryState, FoundItems, ItemPage, ItemSearch, ItemUpdate, ListEntry,
+    ListPage, ListSays, RemovedItem,
 };
 pub use consortium::opinions::{
     DisputePage, ListedDispute, ListedOpinion, MemberHeldItem, NewOpinion, OpinionClient, OpinionPage,

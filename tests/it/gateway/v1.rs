@@ -121,6 +121,27 @@ async fn an_item_is_added_found_changed_held_removed_and_restored() {
         (&json!("n"), &json!("{\"k\":1}"), &json!(["FR"]))
     );
 
+    // Labels change alone or with details, and matches show them as of the change.
+    let patch = json!({ "labels": ["b", "new"] });
+    let changed = http.patch(&format!("/v1/items/{id}"), &patch).await.body(200);
+    let asked = json!({
+        "queries": [{ "hashes": [{ "type": "md5", "hash": md5(1) }] }], "min_sequence": changed["sequence"]
+    });
+    let answer = http.post("/v1/match", &asked).await.body(200);
+    assert_eq!(answer["results"][0]["matches"][0]["labels"], json!(["b", "new"]), "{answer}");
+    let shown = http.get(&format!("/v1/items/{id}")).await.body(200);
+    assert_eq!((&shown["labels"], &shown["details"]["note"]), (&json!(["b", "new"]), &json!("n")));
+    let patch = json!({ "labels": ["b"], "note": "m" });
+    http.patch(&format!("/v1/items/{id}"), &patch).await.body(200);
+    let shown = http.get(&format!("/v1/items/{id}")).await.body(200);
+    assert_eq!((&shown["labels"], &shown["details"]["note"]), (&json!(["b"]), &json!("m")));
+    for labels in [json!([""]), json!(["a\tb"]), json!(vec!["x"; 33])] {
+        let refused = http.patch(&format!("/v1/items/{id}"), &json!({ "labels": labels })).await;
+        refused.problem(400, "INVALID_ARGUMENT");
+    }
+    let canary = http.patch(&format!("/v1/items/{id}"), &json!({ "labels": ["vigie:canary"] })).await;
+    canary.problem(400, "INVALID_ARGUMENT");
+
     // Lists, and finding by hash, reference and label.
     let page = http.get("/v1/banks/known/items?limit=1").await.body(200);
     assert_eq!((&page["items"][0]["item_id"], &page["next_after"]), (&json!(id), &json!(id)));

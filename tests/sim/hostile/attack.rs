@@ -254,7 +254,8 @@ impl Attack {
             }
             Method::UpdateItem => {
                 let (item_id, details) = (with.item(), Some(with.details()));
-                let request = pb_bank::UpdateItemRequest { item_id, details, idempotency_key };
+                let labels = with.labels();
+                let request = pb_bank::UpdateItemRequest { item_id, details, idempotency_key, labels };
                 self.put::<pb_bank::UpdateItemResponse>(method, request).await
             }
             Method::SetItemHold => {

@@ -263,7 +263,7 @@ impl<'p> World<'p> {
             Step::Reclassify { slot, class } => {
                 let (item_id, of) = self.slot(slot)?;
                 let (details, idempotency_key) = (Some(details(CLASSES[class])), self.key());
-                let request = pb_bank::UpdateItemRequest { item_id, details, idempotency_key };
+                let request = pb_bank::UpdateItemRequest { item_id, details, idempotency_key, labels: None };
                 let caller = &self.honest[of.contributor];
                 let _: pb_bank::UpdateItemResponse = caller.send(Method::UpdateItem, request).await?;
                 Ok(())

@@ -8,8 +8,8 @@ use vigie_consortium::{Admitted, Expiry, ItemPlace, ItemRecord, Submission, View
 use vigie_model::{Bank, BankId, Item, ItemId, LogHead};
 use vigie_proto::Invalid;
 use vigie_proto::bank::{
-    answered_submission, contributed_items, details_of, item_ids, match_ratio, name, optional_match_ratio,
-    origin_of, page_size,
+    answered_submission, contributed_items, details_of, item_ids, labels_of, match_ratio, name,
+    optional_match_ratio, origin_of, page_size,
 };
 use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::bank::v1 as pb;
@@ -298,8 +298,15 @@ impl pb::bank_service_server::BankService for BankGrpc {
         request: Request<pb::UpdateItemRequest>,
     ) -> Result<Response<pb::UpdateItemResponse>, Status> {
         let action = |message: &pb::UpdateItemRequest| {
-            let details = details_of("details", message.details.clone().unwrap_or_default())?;
-            Ok(Action::UpdateItem { item: ItemId(message.item_id), details: Box::new(details) })
+            let item = ItemId(message.item_id);
+            let details = message.details.clone().map(|details| details_of("details", details));
+            let labels = message.labels.clone().map(|labels| labels_of("labels", labels));
+            let (details, labels) = (details.transpose()?.map(Box::new), labels.transpose()?);
+            if details.is_none() && labels.is_none() {
+                let why = "are missing, and so are the labels: name what is to change";
+                return Err(Invalid::new("details", why).into());
+            }
+            Ok(Action::UpdateItem { item, details, labels })
         };
         let (_, answer) = self.write(request, action, |message| message.idempotency_key).await?;
         let Answer::ItemUpdated { sequence, .. } = answer else { return Err(Error::Broken.into()) };

@@ -1,11 +1,11 @@
-//! Plans new items, submissions of items that are there, details, and removals.
+//! Plans new items, submissions of items that are there, and removals.
 //!
 //! An item with an origin lives by its submissions: whoever adds the same content from the same origin adds nothing, whoever adds it from
 //! another one submits it too, and the item goes with its last submission.
 
 use std::collections::{BTreeMap, HashMap};
 
-use vigie_consortium::{ContentDigest, Denied, Details, ItemPlace, ItemRecord, Origin, Submission, Whose};
+use vigie_consortium::{ContentDigest, ItemPlace, ItemRecord, Origin, Submission, Whose};
 use vigie_model::{BankId, BankRef, ChangeKind, Item, ItemContent, ItemId, MemberId, SetDigest, UnixMillis};
 use vigie_proto::bank::{ContributedItem, encode_item};
 use vigie_statistics::{ClassText, Measure};
@@ -192,34 +192,6 @@ impl Planner<'_> {
         })
     }
 
-    pub(super) fn update_item(
-        &mut self,
-        by: Author,
-        item: ItemId,
-        details: &Details,
-    ) -> Result<Answer, Error> {
-        let (placement, record) = {
-            let admitted = by.admitted(&self.state.view, self.now())?;
-            let member = admitted.member().ok_or(Error::Broken)?.id;
-            let placement = self.living(item);
-            admitted.item(item, placement.map(|placement| self.place(&placement, member)))?;
-            let placement = placement.ok_or(Error::Broken)?;
-            let bank = self.state.view.directory().bank(placement.bank).ok_or(Error::Broken)?;
-            // As with AddItems: whoever submits what another has submitted says nothing new of it.
-            let first = self.record_of(&placement).submissions.first().map(|one| one.member);
-            if bank.owner != member && first != Some(member) {
-                return Err(Denied::ItemOfAnother(item).into());
-            }
-            details.check(bank.charter.taxonomies()).map_err(Error::Class)?;
-            let record = ItemRecord { details: details.clone(), ..self.record_of(&placement) };
-            (placement, record)
-        };
-        if self.known.records.by_item.get(&item) != Some(&record) {
-            self.put_record(item, placement.bank, record)?;
-        }
-        Ok(Answer::ItemUpdated { item, sequence: to_model(self.draft.last()) })
-    }
-
     pub(super) fn remove_items(
         &mut self,
         write: &Write,
@@ -340,7 +312,7 @@ impl Planner<'_> {
     }
 
     /// Where an item is for a member: by its own submission the member is a contributor of the item.
-    fn place(&self, placement: &Placement, member: MemberId) -> ItemPlace {
+    pub(super) fn place(&self, placement: &Placement, member: MemberId) -> ItemPlace {
         let record = self.known.records.by_item.get(&placement.item);
         place_of(placement.bank, placement.contributor, record, member)
     }

@@ -55,7 +55,7 @@ impl Records {
 /// A removed item that can be brought back.
 #[derive(Debug, Clone)]
 pub(crate) struct RemovedItem {
-    /// The item as it was added.
+    /// The item as it was when it was removed.
     pub(crate) item: Item,
     /// Its record when it was removed.
     pub(crate) record: Option<ItemRecord>,
@@ -94,9 +94,13 @@ fn removed_item(KeptUndo { undo, payload, added }: KeptUndo) -> Result<Option<Re
         return Ok(item.map(|item| RemovedItem { item, record: undo.record, removed_by: undo.member }));
     };
     let is_removed = |item: &Item| {
+        let record = undo.record.as_ref();
+        let relabelled = record.and_then(|record| record.labels.as_deref());
+        // The log has an item with its first labels, and of the change no bytes were read: the rest is compared with the record.
+        let is_added = || added.as_ref().is_none_or(|change| adds(change, item));
         (item.id, item.bank) == (undo.item, undo.bank)
-            && added.as_ref().is_none_or(|change| adds(change, item))
-            && undo.record.as_ref().is_none_or(|record| record.content == Placement::of(item).content)
+            && relabelled.map_or_else(is_added, |labels| labels == item.content.labels())
+            && record.is_none_or(|record| record.content == Placement::of(item).content)
     };
     let item = decode_item(&payload).ok().filter(is_removed);
     let item = item.ok_or_else(|| StoreError::Corrupt { row: format!("removed item {}", undo.item) })?;

@@ -5,7 +5,7 @@ mod kept;
 use proptest::prelude::*;
 use vigie_consortium::{Expiry, Origin};
 use vigie_log::{Head, Planner as _};
-use vigie_model::{BankName, Hash, ItemContent, ItemDraft, MatchRatio, MemberId};
+use vigie_model::{BankName, Hash, ItemContent, ItemDraft, Labels, MatchRatio, MemberId};
 use vigie_proto::bank::{ContributedItem, decode_item};
 
 use self::kept::Kept;
@@ -71,7 +71,15 @@ fn action() -> impl Strategy<Value = Action> {
             let holding = if held { Holding::Held(Expiry::NEVER) } else { Holding::Lifted };
             Action::SetItemHold { items: items.into_iter().map(ItemId).collect(), holding }
         }),
+        (1..40_u64, 0..3_usize).prop_map(|(item, count)| {
+            Action::UpdateItem { item: ItemId(item), details: None, labels: Some(labels(count)) }
+        }),
     ]
+}
+
+/// Labels of this number; new items have none.
+fn labels(count: usize) -> Labels {
+    Labels::try_from((0..count).map(|number| format!("label {number}")).collect::<Vec<_>>()).unwrap()
 }
 
 /// An item of the model.
@@ -82,6 +90,8 @@ struct Held {
     /// The cases by which it lives; none where nobody said one.
     cases: Vec<Origin>,
     is_held: bool,
+    /// How many there are.
+    labels: usize,
 }
 
 /// What is true, in the plainest form: banks with their items in lists, searched from end to end.
@@ -173,7 +183,7 @@ impl Model {
                     let Some(origin) = item.origin.clone() else {
                         self.sequence += 1;
                         let id = ItemId(self.sequence);
-                        held.push(Held { id, hashes, cases: Vec::new(), is_held: false });
+                        held.push(Held { id, hashes, cases: Vec::new(), is_held: false, labels: 0 });
                         ids.push(id);
                         continue;
                     };
@@ -185,7 +195,7 @@ impl Model {
                     } else {
                         self.sequence += 1;
                         let id = ItemId(self.sequence);
-                        held.push(Held { id, hashes, cases: vec![origin], is_held: false });
+                        held.push(Held { id, hashes, cases: vec![origin], is_held: false, labels: 0 });
                         ids.push(id);
                     }
                 }
@@ -204,8 +214,23 @@ impl Model {
             | Action::Case(_) => {
                 unreachable!("not drawn")
             }
-            Action::UpdateItem { .. } | Action::ListItems { .. } | Action::ReviewHolds { .. } => {
+            Action::ListItems { .. } | Action::ReviewHolds { .. } => {
                 unreachable!("not drawn")
+            }
+            Action::UpdateItem { item, labels, .. } => {
+                let count = labels.as_ref().map_or(0, |labels| labels.len());
+                let all = self.banks.iter_mut().flat_map(|bank| &mut bank.1);
+                let mut found = all.filter(|held| held.id == *item);
+                let held = found.next().ok_or(Error::item_not_found(*item))?;
+                if held.labels != count {
+                    // A change of its record, and one of its shard.
+                    self.sequence += 2;
+                    held.labels = count;
+                    if held.cases.is_empty() {
+                        held.cases.push(Origin::default());
+                    }
+                }
+                Ok(Answer::ItemUpdated { item: *item, sequence: Sequence(self.sequence) })
             }
             Action::RestoreItems { items } => self.restore(items),
             Action::SetItemHold { items, holding } => {
@@ -276,6 +301,11 @@ impl Model {
                 let living = self.banks.iter().flat_map(|bank| &bank.1).map(|held| held.id).collect();
                 Action::SetItemHold { items: at(items, living), holding: *holding }
             }
+            Action::UpdateItem { item, details, labels } => {
+                let living = self.banks.iter().flat_map(|bank| &bank.1).map(|held| held.id).collect();
+                let (item, labels) = (at(&[*item], living)[0], labels.clone());
+                Action::UpdateItem { item, details: details.clone(), labels }
+            }
             Action::AddItems { bank, items } => {
                 let number = (0..3).find(|number| *bank == name(*number));
                 let living =
@@ -288,7 +318,6 @@ impl Model {
             | Action::SetBankEnabled { .. }
             | Action::SetBankMatchRatio { .. }
             | Action::DeleteBank { .. }
-            | Action::UpdateItem { .. }
             | Action::ReviewHolds { .. }
             | Action::ListItems { .. }
             | Action::Members(_)
@@ -364,7 +393,7 @@ proptest! {
             let digests = rows.parts.iter().collect();
             let records = rows.records.values().cloned().collect();
             let known = Known::new(rows.items.values().copied().collect(), digests, records);
-            let known = known.with_removed(RemovedItems { items: rows.removed(), is_cut: false });
+            let known = known.with_contents(rows.contents()).with_removed(RemovedItems { items: rows.removed(), is_cut: false });
             let mut planner = Planner::new(&mut state, known, draft(head), BANKS_MAX);
             for action in group {
                 let action = model.aimed(action);
@@ -399,6 +428,9 @@ proptest! {
             let (parts, by_partition) = rows.counted(&banks);
             prop_assert!(rows.parts.iter().eq(parts.iter()));
             prop_assert!(rows.totals.iter().eq(by_partition.iter()));
+            for held in model.banks.iter().flat_map(|bank| &bank.1) {
+                rows.check_labels(held.id, &labels(held.labels));
+            }
             // What a restart would load is what the writer goes on with.
             prop_assert_eq!(counts, state.counts);
             prop_assert!(banks.iter().eq(state.banks.values()));

@@ -3,6 +3,8 @@
 //! An item comes back as a new one. If the bank has a living item of the same content, as after its list was sent again, the submissions of
 //! the removed item become that one's, by the rules of adding: no content is there twice with an origin.
 //!
+//! Of labels the living item has its own, and one that comes back has those that it had when it was removed.
+//!
 //! A restoration is no addition, and opens no dispute: the statistics count neither a second time.
 
 use std::collections::{BTreeMap, HashMap};
@@ -111,8 +113,10 @@ impl Planner<'_> {
         let changed = changed.into_iter().map(|(item, (bank, record))| (item, bank, record));
         let (mut ids, mut records) = (Vec::with_capacity(new.len()), Vec::new());
         for RemovedItem { item, record, .. } in new {
-            // By its record it is known since when the item has been in the bank, and on whose word.
+            // By its record it is known since when the item has been in the bank, and on whose word. Its labels are those with which the new
+            // item is added.
             let record = record.unwrap_or_else(|| Placement::of(&item).record());
+            let record = ItemRecord { labels: None, ..record };
             let id = self.add_item(item.bank, item.contributor, item.content)?;
             records.push((id, item.bank, record));
             ids.push(id);

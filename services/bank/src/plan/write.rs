@@ -3,7 +3,7 @@
 use prost::Message as _;
 use vigie_consortium::{Admitted, Caller, Denied, Details, DocumentKey, Expiry, Method, Origin, View};
 use vigie_model::{
-    BankId, BankName, BankRef, Hash, Item, ItemContent, ItemId, MatchRatio, MemberId, UnixMillis,
+    BankId, BankName, BankRef, Hash, Item, ItemContent, ItemId, Labels, MatchRatio, MemberId, UnixMillis,
 };
 use vigie_proto::bank::{ContributedItem, encode_item};
 use vigie_proto::pb::bank::v1 as pb;
@@ -93,12 +93,14 @@ pub(crate) enum Action {
         /// One at least.
         items: Vec<ContributedItem>,
     },
-    /// Other details of an item.
+    /// Other details or labels of an item. One of them at least is given.
     UpdateItem {
         /// The item.
         item: ItemId,
-        /// What is said of it from now on.
-        details: Box<Details>,
+        /// Its details from now on; `None` for those that it has.
+        details: Option<Box<Details>>,
+        /// Its labels from now on; `None` for those that it has.
+        labels: Option<Labels>,
     },
     /// Removed items to be back.
     RestoreItems {
@@ -226,6 +228,8 @@ impl vigie_log::Write for Write {
 
     fn weight(&self) -> usize {
         const EACH: usize = 256;
+        /// An item with as many frames of videos as one holds.
+        const LARGEST_ITEM: usize = 256 << 10;
         match &self.action {
             Action::CreateBank { .. }
             | Action::RenameBank { .. }
@@ -235,7 +239,11 @@ impl vigie_log::Write for Write {
             // Texts and lists of a member or a principal, at their bounds.
             Action::Members(_) => 16 * EACH,
             Action::AddItems { items, .. } => items.iter().map(|item| 2 * EACH + item_weight(item)).sum(),
-            Action::UpdateItem { details, .. } => EACH + details_weight(details),
+            // With its content, which is looked up for new labels.
+            Action::UpdateItem { details, labels, .. } => {
+                let labels = labels.as_deref().map_or(0, |labels| LARGEST_ITEM + labels_weight(labels));
+                EACH + details.as_deref().map_or(0, details_weight) + labels
+            }
             Action::RemoveItems { items, .. } => 4 * EACH + items.len() * size_of::<ItemId>(),
             // With their contents or records, which are looked up.
             Action::RestoreItems { items }
@@ -290,8 +298,19 @@ impl vigie_log::Write for Write {
                 }
                 &mut parts
             }
-            Action::UpdateItem { item, details } => {
-                parts.add(b"update").add(&item.0.to_be_bytes()).add(&encoded(details))
+            Action::UpdateItem { item, details, labels } => {
+                // The word says which parts follow. One with details alone is that of builds whose labels never change.
+                match details {
+                    Some(details) => parts.add(b"update").add(&item.0.to_be_bytes()).add(&encoded(details)),
+                    None => parts.add(b"relabel").add(&item.0.to_be_bytes()),
+                };
+                if let Some(labels) = labels {
+                    parts.add(b"labels");
+                    for label in labels.iter() {
+                        parts.add(label.as_bytes());
+                    }
+                }
+                &mut parts
             }
             Action::RestoreItems { items } => {
                 parts.add(b"restore");
@@ -382,9 +401,12 @@ fn details_weight(details: &Details) -> usize {
 }
 
 fn content_weight(content: &ItemContent) -> usize {
-    let labels: usize = content.labels().iter().map(|label| label.len() + size_of::<Box<str>>()).sum();
     let hashes: usize = content.hashes().iter().map(|hash| size_of::<Hash>() + hash.as_bytes().len()).sum();
-    hashes + labels + content.external_reference().map_or(0, str::len)
+    hashes + labels_weight(content.labels()) + content.external_reference().map_or(0, str::len)
+}
+
+fn labels_weight(labels: &[Box<str>]) -> usize {
+    labels.iter().map(|label| label.len() + size_of::<Box<str>>()).sum()
 }
 
 #[cfg(test)]
@@ -395,6 +417,10 @@ mod tests {
 
     fn name(text: &str) -> BankRef {
         text.parse().unwrap()
+    }
+
+    fn labels(labels: &[&str]) -> Option<Labels> {
+        Labels::try_from(labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>()).ok()
     }
 
     fn new_name(text: &str) -> BankName {
@@ -425,8 +451,12 @@ mod tests {
                 items: vec![ItemId(1), ItemId(2)],
                 holding: Holding::Held(Expiry::at(UnixMillis(9))),
             },
-            Action::UpdateItem { item: ItemId(1), details: Box::default() },
-            Action::UpdateItem { item: ItemId(2), details: Box::default() },
+            Action::UpdateItem { item: ItemId(1), details: Some(Box::default()), labels: None },
+            Action::UpdateItem { item: ItemId(2), details: Some(Box::default()), labels: None },
+            Action::UpdateItem { item: ItemId(1), details: Some(Box::default()), labels: labels(&[]) },
+            Action::UpdateItem { item: ItemId(1), details: None, labels: labels(&[]) },
+            Action::UpdateItem { item: ItemId(1), details: None, labels: labels(&["ab"]) },
+            Action::UpdateItem { item: ItemId(1), details: None, labels: labels(&["a", "b"]) },
         ];
         let writes = actions.map(Action::by_everyone);
         for (i, one) in writes.iter().enumerate() {
@@ -434,5 +464,15 @@ mod tests {
                 assert_eq!(one.digest() == other.digest(), i == j, "{one:?} and {other:?}");
             }
         }
+    }
+
+    /// An answer is found by a repeated request, which an earlier build may have answered first.
+    #[test]
+    fn the_digest_of_new_details_alone_is_that_of_earlier_builds() {
+        let details = Some(Box::<Details>::default());
+        let update = Action::UpdateItem { item: ItemId(5), details, labels: None }.by_everyone();
+        let mut parts = Parts(blake3::Hasher::new());
+        parts.add(b"update").add(&5_u64.to_be_bytes()).add(&[]);
+        assert_eq!(update.digest(), *parts.0.finalize().as_bytes());
     }
 }

@@ -140,7 +140,8 @@ impl Contents {
         }
         let rows = &batch.rows;
         self.counts = rows.counts;
-        self.items.extend(rows.items_added.iter().map(|item| (item.placement.item, item.payload.clone())));
+        let written = rows.items_added.iter().chain(&rows.items_relabelled);
+        self.items.extend(written.map(|item| (item.placement.item, item.payload.clone())));
         self.set_undos(rows);
         self.set_exchanges(&rows.exchanges);
         self.set_documents(&rows.documents);
@@ -396,6 +397,11 @@ impl ReadItems for MemoryStore {
         let contents = self.disk.contents();
         let found = items.iter().filter_map(|item| contents.item(*item).transpose());
         found.map(|item| item.map(|item| Placement::of(&item))).collect()
+    }
+
+    async fn contents(&self, items: &[ItemId]) -> Result<Vec<Item>, StoreError> {
+        let contents = self.disk.contents();
+        items.iter().filter_map(|item| contents.item(*item).transpose()).collect()
     }
 
     async fn known_records(

@@ -366,7 +366,16 @@ impl ReadBanks for PostgresStore {
 #[async_trait]
 impl ReadItems for PostgresStore {
     async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError> {
-        self.writer().await.read(async |connection| lists::placements(connection, items).await).await
+        let read = async |connection: &mut PgConnection| {
+            lists::each_item(connection, items, |item| Placement::of(&item)).await
+        };
+        self.writer().await.read(read).await
+    }
+
+    async fn contents(&self, items: &[ItemId]) -> Result<Vec<Item>, StoreError> {
+        let read =
+            async |connection: &mut PgConnection| lists::each_item(connection, items, |item| item).await;
+        self.writer().await.read(read).await
     }
 
     async fn known_records(

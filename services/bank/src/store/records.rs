@@ -57,6 +57,8 @@ pub(crate) struct Rows {
     pub(crate) banks_deleted: Vec<BankId>,
     /// Items that are there from now on, unless `items_removed` names them too.
     pub(crate) items_added: Vec<StoredItem>,
+    /// Rows of items that have other labels from now on, each item once. `items_added` and `items_removed` may name them too.
+    pub(crate) items_relabelled: Vec<StoredItem>,
     /// Items that are no longer there, nor are their records.
     pub(crate) items_removed: Vec<ItemId>,
     /// Removed items that can be brought back from now on: `items_removed` names them, and their rows keep the bytes of the items.

@@ -380,7 +380,11 @@ impl ReadBanks for SqliteStore {
 #[async_trait]
 impl ReadItems for SqliteStore {
     async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError> {
-        lists::placements(&mut self.writer().await?.connection, items).await
+        lists::each_item(&mut self.writer().await?.connection, items, |item| Placement::of(&item)).await
+    }
+
+    async fn contents(&self, items: &[ItemId]) -> Result<Vec<Item>, StoreError> {
+        lists::each_item(&mut self.writer().await?.connection, items, |item| item).await
     }
 
     async fn known_records(

@@ -28,7 +28,7 @@ impl Served {
         ExchangeServiceClient::new(self.channel.clone())
     }
 
-    async fn add_exchange(&self, name: &str, bank: &str) -> pb::Exchange {
+    pub(super) async fn add_exchange(&self, name: &str, bank: &str) -> pb::Exchange {
         let request = pb::AddExchangeRequest {
             name: name.into(),
             api: "ncmec".into(),
@@ -43,7 +43,7 @@ impl Served {
         self.exchanges().acquire_exchange_lease(request).await.unwrap().into_inner().token
     }
 
-    async fn apply(
+    pub(super) async fn apply(
         &self,
         exchange: &pb::Exchange,
         (expected, new): (&str, &str),
@@ -69,7 +69,7 @@ impl Served {
     }
 }
 
-fn put(key: &str, number: u64) -> pb::ExchangeRecordPut {
+pub(super) fn put(key: &str, number: u64) -> pb::ExchangeRecordPut {
     let foreign_json = format!("{{\"key\": {number}}}");
     pb::ExchangeRecordPut {
         key: key.into(),

@@ -72,6 +72,13 @@ impl By {
         BankServiceClient::new(self.0.clone()).update_item(self.carried(request)).await.map(drop)
     }
 
+    /// Gives an item other labels.
+    pub(super) async fn relabel(&self, item_id: u64, labels: &[&str]) -> Result<(), Status> {
+        let labels = Some(item_labels(labels));
+        let request = pb::UpdateItemRequest { item_id, labels, ..Default::default() };
+        BankServiceClient::new(self.0.clone()).update_item(self.carried(request)).await.map(drop)
+    }
+
     pub(super) async fn item(&self, item_id: u64) -> Result<pb::Item, Status> {
         let request = self.carried(pb::GetItemRequest { item_id });
         let answer = BankServiceClient::new(self.0.clone()).get_item(request).await?.into_inner();

@@ -39,7 +39,7 @@ fn noted(item: pb::ItemContent, note: &str) -> pb::ItemContent {
 }
 
 impl Served {
-    async fn restore(&self, item_ids: &[u64]) -> Result<pb::RestoreItemsResponse, Status> {
+    pub(super) async fn restore(&self, item_ids: &[u64]) -> Result<pb::RestoreItemsResponse, Status> {
         let request = pb::RestoreItemsRequest { item_ids: item_ids.to_vec(), ..Default::default() };
         Ok(self.bank.clone().restore_items(request).await?.into_inner())
     }

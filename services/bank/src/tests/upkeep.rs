@@ -1,6 +1,6 @@
 //! Proofs, copies and migrations of a store.
 
-mod proof;
+pub(in crate::tests) mod proof;
 mod backup;
 mod migration;
 mod purge;

@@ -3,7 +3,7 @@
 //!
 //! The log is proven from its floor on ([`vigie_log::prove`]). A change whose bytes were purged is proven by its digest, and
 //! counted. Entries of the audit are compared with the hashes of their tree, and those with each other. An item is compared with the change that added it, where the log still keeps that, and all items of a bank and
-//! partition with their digest.
+//! partition with their digest. The labels of an item that has other ones than those with which it was added are those of its record, which the digest covers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
@@ -93,7 +93,7 @@ pub enum VerifyError {
     #[error("item {0} is not what was added: its row is damaged; {RESTORE}")]
     ItemAltered(ItemId),
     /// The record of an item is another item's.
-    #[error("the record of item {0} is not of its hashes or holds: its row is damaged; {RESTORE}")]
+    #[error("the record of item {0} is not of its hashes, labels or holds: its row is damaged; {RESTORE}")]
     RecordAltered(ItemId),
     /// The items of a bank and partition are not those that its digest says.
     #[error(
@@ -343,7 +343,7 @@ async fn items(store: &dyn Store) -> Result<LogHead, VerifyError> {
     Ok(head)
 }
 
-/// Compares the records of items with the hashes of the items; returns the records.
+/// Compares the records of items with the hashes of the items, and with the labels of those whose labels were replaced; returns the records.
 async fn check_records(
     store: &dyn Store,
     items: &[Item],
@@ -353,13 +353,19 @@ async fn check_records(
     for StoredRecord { item: id, record } in store.records(&ids).await? {
         let item = items.iter().find(|item| item.id == id);
         match item {
-            Some(item) if Placement::of(item).content == record.content => {
+            Some(item) if Placement::of(item).content == record.content && has_labels(item, &record) => {
                 records.insert(id, record);
             }
             Some(_) | None => return Err(VerifyError::RecordAltered(id)),
         }
     }
     Ok(records)
+}
+
+/// Whether an item has the labels of its record. What it has where they never changed is proven by the log.
+fn has_labels(item: &Item, record: &ItemRecord) -> bool {
+    let is_of_shard = record.labels == record.standing.labels;
+    is_of_shard && record.labels.as_deref().is_none_or(|labels| labels == item.content.labels())
 }
 
 /// Compares the items that the store takes for held ones, or for ones with a standing, with those whose records say so.

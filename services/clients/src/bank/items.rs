@@ -1,11 +1,27 @@
 //! Answers about items beyond what searches need: what is said of them, and removed ones.
 
 use vigie_consortium::{Details, Hold, Holds, MemberId, Submission};
-use vigie_model::{BankRef, Facts, Hash, Item, ItemId, Sequence, UnixMillis};
+use vigie_model::{BankRef, Facts, Hash, Item, ItemId, Labels, Sequence, UnixMillis};
 use vigie_proto::Invalid;
 use vigie_proto::bank::{answered_hash, details_of, member_from_wire};
 use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::bank::v1 as pb;
+
+/// The changes of an item. A request that changes nothing is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ItemUpdate {
+    /// All details from now on; `None` leaves them as they are.
+    pub details: Option<Details>,
+    /// All labels from now on; `None` leaves them as they are.
+    pub labels: Option<Labels>,
+}
+
+/// Only the details change.
+impl From<Details> for ItemUpdate {
+    fn from(details: Details) -> Self {
+        Self { details: Some(details), labels: None }
+    }
+}
 
 /// Items that were added.
 #[derive(Debug, Clone, PartialEq, Eq)]

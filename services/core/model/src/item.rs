@@ -5,6 +5,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::bank::BankId;
+use crate::labels::Labels;
 use crate::member::MemberId;
 use crate::sequence::UnixMillis;
 use vigie_hashes::{Frames, Hash};
@@ -23,7 +24,7 @@ impl fmt::Display for ItemId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemContent {
     hashes: Box<[Hash]>,
-    labels: Box<[Box<str>]>,
+    labels: Labels,
     external_reference: Option<Box<str>>,
 }
 
@@ -112,6 +113,24 @@ impl ItemContent {
         &self.labels
     }
 
+    /// The labels as a list that was checked.
+    #[must_use]
+    pub const fn checked_labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// Whether it is a canary: see [`Self::CANARY_LABEL`].
+    #[must_use]
+    pub fn is_canary(&self) -> bool {
+        self.labels.are_of_canary()
+    }
+
+    /// The same with other labels.
+    #[must_use]
+    pub fn with_labels(self, labels: Labels) -> Self {
+        Self { labels, ..self }
+    }
+
     /// The contributor's own name for the item.
     #[must_use]
     pub fn external_reference(&self) -> Option<&str> {
@@ -141,22 +160,16 @@ impl TryFrom<ItemDraft> for ItemContent {
         if vector_bytes > Self::VECTOR_BYTES_MAX {
             return Err(ItemContentError::TooManyVectors(vector_bytes));
         }
-        if labels.len() > Self::LABELS_MAX {
-            return Err(ItemContentError::TooManyLabels(labels.len()));
-        }
-        if let Some(label) = labels.iter().find(|label| label.is_empty() || label.len() > Self::LABEL_LEN_MAX)
-        {
-            return Err(ItemContentError::LabelLength(label.len()));
-        }
+        let labels = Labels::try_from(labels)?;
         if external_reference.len() > Self::EXTERNAL_REFERENCE_LEN_MAX {
             return Err(ItemContentError::ExternalReferenceLength(external_reference.len()));
         }
-        if labels.iter().chain([&external_reference]).any(|text| text.chars().any(char::is_control)) {
+        if external_reference.chars().any(char::is_control) {
             return Err(ItemContentError::ControlCharacter);
         }
         Ok(Self {
             hashes: hashes.into(),
-            labels: labels.into_iter().map(String::into_boxed_str).collect(),
+            labels,
             external_reference: (!external_reference.is_empty()).then(|| external_reference.into()),
         })
     }

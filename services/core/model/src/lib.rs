@@ -7,8 +7,8 @@
 //! A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the hash
 //! type alone, and the digits come only from [`Hash::to_text`].
 //!
-//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`], [`bank_set`], [`match_ratio`], [`item`],
-//! [`sequence`], [`shard`], [`digest`], [`change`], [`video`], [`query`], [`answer`], [`cost`], [`standing`], [`verdict`], [`coverage`], [`matching`], [`topology`].
+//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`], [`bank_set`], [`match_ratio`], [`labels`],
+//! [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`video`], [`query`], [`answer`], [`cost`], [`standing`], [`verdict`], [`coverage`], [`matching`], [`topology`].
 
 pub mod rendition;
 pub mod failure;
@@ -21,6 +21,7 @@ pub mod banks {
     pub mod bank_set;
     pub mod match_ratio;
 }
+pub mod labels;
 pub mod item;
 pub mod sequence;
 pub mod shard;
@@ -69,6 +70,7 @@ pub use fingerprint::{
     VideoFingerprint, VideoFrame, VideoPartial,
 };
 pub use item::{Item, ItemContent, ItemContentError, ItemDraft, ItemId};
+pub use labels::Labels;
 pub use match_ratio::{MatchRatio, MatchRatioError};
 pub use matching::{Content, Decoded, DecodedVideo, HashTypeSearch, MatchCall, Matched, SkipReason, Source};
 pub use member::{MemberId, MemberName, MemberNameError};

@@ -11,9 +11,9 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use vigie_clients::{ItemSearch, Written};
+use vigie_clients::{ItemSearch, ItemUpdate, Written};
 use vigie_consortium::Details;
-use vigie_model::ItemId;
+use vigie_model::{ItemId, Labels};
 use vigie_proto::bank::ContributedItem;
 
 use crate::problem::Problem;
@@ -56,7 +56,7 @@ pub(crate) struct AddedItems {
     sequence: u64,
 }
 
-/// What is to change of an item's details; what is not given stays.
+/// What is to change of an item; what is not given stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ItemPatch {
@@ -72,6 +72,10 @@ pub(crate) struct ItemPatch {
     note: Option<String>,
     /// An object of JSON, as text.
     metadata: Option<String>,
+    /// Its labels, in place of those that it has: at most 32 of 1 to 128 bytes.
+    #[serde(default, deserialize_with = "some_at_most::<_, _, 32>")]
+    #[schema(max_items = 32)]
+    labels: Option<Vec<String>>,
 }
 
 /// A write of one item.
@@ -185,13 +189,14 @@ pub(super) async fn show_item(call: Call, In(id): In<String>) -> Result<Json<Ite
     Ok(Json((&found.value).into()))
 }
 
-/// Changes the details of an item
+/// Changes the details and the labels of an item
 ///
 /// The details are read, changed and written: of two requests at once that change different ones, the later may undo the earlier.
+/// Matches have the new labels as of the change. A canary stays one, and no other item becomes one.
 #[utoipa::path(
     patch, path = "/items/{item_id}", tag = "items", params(("item_id" = u64, Path, description = "Its id"), Once),
     request_body = ItemPatch,
-    responses((status = 200, description = "The details were changed", body = WrittenItem))
+    responses((status = 200, description = "The item was changed", body = WrittenItem))
 )]
 pub(super) async fn change_item(
     call: Call,
@@ -199,7 +204,16 @@ pub(super) async fn change_item(
     sent: Sent<ItemPatch>,
 ) -> Result<Json<WrittenItem>, Problem> {
     let (id, deadline) = (item(&id)?, call.deadline());
-    let ItemPatch { classification, jurisdictions, note, metadata } = sent.asked;
+    let ItemPatch { classification, jurisdictions, note, metadata, labels } = sent.asked;
+    let labels = labels.map(|labels| Labels::try_from(labels).map_err(|why| Problem::field("labels", why)));
+    let labels = labels.transpose()?;
+    let changes_details =
+        classification.is_some() || jurisdictions.is_some() || note.is_some() || metadata.is_some();
+    if labels.is_some() && !changes_details {
+        let update = ItemUpdate { details: None, labels };
+        let updated = call.caller.banks().update_item(id, update, call.key(), deadline).await?;
+        return Ok(written(&call, id, &updated));
+    }
     let given = DetailsObject {
         classification: classification.clone().unwrap_or_default(),
         jurisdictions: jurisdictions.clone().unwrap_or_default(),
@@ -214,7 +228,8 @@ pub(super) async fn change_item(
         note: if note.is_some() { given.note } else { before.note },
         metadata: if metadata.is_some() { given.metadata } else { before.metadata },
     };
-    let updated = call.caller.banks().update_item(id, details, call.key(), deadline).await?;
+    let update = ItemUpdate { details: Some(details), labels };
+    let updated = call.caller.banks().update_item(id, update, call.key(), deadline).await?;
     Ok(written(&call, id, &updated))
 }
 

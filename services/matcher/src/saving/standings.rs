@@ -5,11 +5,12 @@
 //! | bytes | what |
 //! |---|---|
 //! | 4 | their number |
-//! | 1 each | 1 for probation, plus 2 for an open dispute |
+//! | 1 each | 1 for probation, plus 2 for an open dispute, plus 4 for new labels |
 //! | 2 + 4 each | its contributors: how many, and their ids |
 //! | 2 + 4 each | the members for whom it is held |
 //! | 2 + 5 each | its opinions: how many, and of each the member and 1 for positive, 2 for negative, 3 for seen |
 //! | 2 + (2 + length) each | its classes: how many, and of each the length and the text |
+//! | 2 + (2 + length) each | where it has new ones, its labels, in the same form |
 //!
 //! Then to the end, for each item that has one, 12 bytes: the item, and the number of its standing, counted from 0.
 //!
@@ -18,12 +19,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use vigie_model::{ItemId, MemberId, OpinionKind, Standing};
+use vigie_model::{ItemId, Labels, MemberId, OpinionKind, Standing};
 
 use crate::shard::fields::Fields;
 
 const PROBATION: u8 = 1;
 const DISPUTE_OPEN: u8 = 2;
+const RELABELLED: u8 = 4;
 
 /// Encodes the standings of items; nothing at all for none.
 pub(crate) fn encode<'a>(standings: impl Iterator<Item = (ItemId, &'a Arc<Standing>)>) -> Vec<u8> {
@@ -48,11 +50,12 @@ pub(crate) fn encode<'a>(standings: impl Iterator<Item = (ItemId, &'a Arc<Standi
 }
 
 fn encode_one(standing: &Standing, bytes: &mut Vec<u8>) {
-    let Standing { probation, dispute_open, contributors, opinions, held_for, classes } = standing;
+    let Standing { probation, dispute_open, contributors, opinions, held_for, classes, labels } = standing;
     let length = |bytes: &mut Vec<u8>, length: usize| {
         bytes.extend(u16::try_from(length).expect("a standing is bounded").to_le_bytes());
     };
-    bytes.push(u8::from(*probation) * PROBATION + u8::from(*dispute_open) * DISPUTE_OPEN);
+    let flags = [(*probation, PROBATION), (*dispute_open, DISPUTE_OPEN), (labels.is_some(), RELABELLED)];
+    bytes.push(flags.iter().map(|(is_set, flag)| u8::from(*is_set) * flag).sum());
     for members in [contributors, held_for] {
         length(bytes, members.len());
         members.iter().for_each(|member| bytes.extend(member.0.to_le_bytes()));
@@ -66,10 +69,12 @@ fn encode_one(standing: &Standing, bytes: &mut Vec<u8>) {
             OpinionKind::Seen => 3,
         });
     }
-    length(bytes, classes.len());
-    for class in classes {
-        length(bytes, class.len());
-        bytes.extend(class.as_bytes());
+    for texts in [Some(&classes[..]), labels.as_deref()].into_iter().flatten() {
+        length(bytes, texts.len());
+        for text in texts {
+            length(bytes, text.len());
+            bytes.extend(text.as_bytes());
+        }
     }
 }
 
@@ -90,7 +95,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Vec<(ItemId, Arc<Standing>)>> {
 }
 
 fn decode_one(fields: &mut Fields<'_>) -> Option<Standing> {
-    let flags = fields.byte().filter(|flags| *flags <= PROBATION + DISPUTE_OPEN)?;
+    let flags = fields.byte().filter(|flags| *flags <= PROBATION + DISPUTE_OPEN + RELABELLED)?;
     let contributors = each(fields, |fields| fields.u32().map(MemberId))?;
     let held_for = each(fields, |fields| fields.u32().map(MemberId))?;
     let opinions = each(fields, |fields| {
@@ -103,12 +108,19 @@ fn decode_one(fields: &mut Fields<'_>) -> Option<Standing> {
         };
         Some((member, kind))
     })?;
-    let classes = each(fields, |fields| {
+    let text = |fields: &mut Fields<'_>| {
         let length = fields.u16()?;
         fields.text(length.into())
-    })?;
+    };
+    let classes = each(fields, text)?;
+    let labels = if flags & RELABELLED == 0 {
+        None
+    } else {
+        let labels: Box<[Box<str>]> = each(fields, text)?;
+        Some(Labels::try_from(labels.into_iter().map(String::from).collect::<Vec<_>>()).ok()?)
+    };
     let (probation, dispute_open) = (flags & PROBATION != 0, flags & DISPUTE_OPEN != 0);
-    Some(Standing { probation, dispute_open, contributors, opinions, held_for, classes })
+    Some(Standing { probation, dispute_open, contributors, opinions, held_for, classes, labels })
 }
 
 /// A list behind its length.
@@ -119,6 +131,8 @@ fn each<T>(fields: &mut Fields<'_>, read: impl Fn(&mut Fields<'_>) -> Option<T>)
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::ItemContent;
+
     use super::*;
 
     fn some() -> Vec<(ItemId, Arc<Standing>)> {
@@ -134,6 +148,8 @@ mod tests {
             .into(),
             held_for: (0..1_000).map(MemberId).collect(),
             classes: vec!["é".repeat(Standing::CLASS_LEN_MAX / 2).into(); Standing::CLASSES_MAX].into(),
+            labels: Labels::try_from(vec!["l".repeat(ItemContent::LABEL_LEN_MAX); ItemContent::LABELS_MAX])
+                .ok(),
         });
         let disputed = Arc::new(Standing { dispute_open: true, ..Standing::default() });
         vec![
@@ -142,6 +158,7 @@ mod tests {
             (ItemId(u64::MAX), full),
             // Equal, and not shared.
             (ItemId(9), Arc::new(Standing::clone(&disputed))),
+            (ItemId(11), Arc::new(Standing { labels: Some(Labels::default()), ..Standing::default() })),
         ]
     }
 
@@ -162,14 +179,22 @@ mod tests {
     }
 
     #[test]
+    fn files_from_before_labels_changed_are_read() {
+        // One standing with an open dispute, of item 3.
+        let bytes = [&[1, 0, 0, 0, 2][..], &[0; 8], &[3, 0, 0, 0, 0, 0, 0, 0], &[0; 4]].concat();
+        let disputed = Arc::new(Standing { dispute_open: true, ..Standing::default() });
+        assert_eq!(decode(&bytes), Some(vec![(ItemId(3), disputed)]));
+    }
+
+    #[test]
     fn other_bytes_are_refused() {
         let bytes = encoded(&some());
-        let items = bytes.len() - 4 * 12;
+        let items = bytes.len() - some().len() * 12;
         let is_cut_between_items = |length: usize| length >= items && (length - items).is_multiple_of(12);
         for length in (1..bytes.len()).filter(|length| !is_cut_between_items(*length)) {
             assert_eq!(decode(&bytes[..length]), None, "{length}");
         }
-        for (at, byte) in [(4, 4), (bytes.len() - 4, 9)] {
+        for (at, byte) in [(4, 8), (bytes.len() - 4, 9)] {
             let mut bytes = bytes.clone();
             bytes[at] = byte;
             assert_eq!(decode(&bytes), None, "{at}");

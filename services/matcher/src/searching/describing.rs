@@ -90,6 +90,8 @@ impl Describing<'_> {
         let matching = hashes + usize::from(best.video.is_some());
         let Notes { labels, external_reference } = notes;
         let standing = self.moment.marks.standings().get(item);
+        let changed = standing.and_then(|standing| standing.labels.as_deref());
+        let labels = changed.map_or(labels, Into::into);
         Some(Match {
             video: best.video.as_ref().map(|video| Box::new(video.evidence)),
             item_time_ms,

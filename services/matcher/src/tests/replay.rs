@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use vigie_model::{
-    BankId, BankName, Change, ChangeKind, Distance, Facts, Hash, HashType, Item, ItemContent, ItemId,
+    BankId, BankName, Change, ChangeKind, Distance, Facts, Hash, HashType, Item, ItemContent, ItemId, Labels,
     MemberId, OpinionKind, Query, Sequence, SetDigest, ShardIdentity, Standing, UnixMillis,
 };
 
@@ -26,12 +26,16 @@ pub(super) fn item_of(id: ItemId, bank: BankId, content: ItemContent) -> Item {
 /// A few standings, among them the default one; in every call another allocation.
 pub(super) fn standing(kind: u8) -> Arc<Standing> {
     let members = |ids: &[u32]| ids.iter().copied().map(MemberId).collect();
-    Arc::new(match kind % 6 {
+    Arc::new(match kind % 7 {
         0 => Standing::default(),
         1 => Standing { opinions: [(MemberId(2), OpinionKind::Negative)].into(), ..Standing::default() },
         2 => Standing { probation: true, contributors: members(&[1]), ..Standing::default() },
         3 => Standing { probation: true, contributors: members(&[2, 3]), ..Standing::default() },
         4 => Standing { held_for: members(&[1]), ..Standing::default() },
+        5 => Standing {
+            labels: Labels::try_from(vec![format!("label of {kind}"); usize::from(kind % 3)]).ok(),
+            ..Standing::default()
+        },
         _ => Standing {
             opinions: [(MemberId(1), OpinionKind::Seen), (MemberId(3), OpinionKind::Positive)].into(),
             held_for: members(&[2]),
@@ -172,6 +176,12 @@ impl Replay {
     /// What a search answers of an item beside its content.
     pub(super) fn facts(&self, member: Option<MemberId>, item: ItemId) -> Option<Box<Facts>> {
         self.standings.get(&item).map(|standing| Box::new(standing.facts(member)))
+    }
+
+    /// The labels that a search answers of an item.
+    pub(super) fn labels(&self, item: ItemId) -> &[Box<str>] {
+        let changed = self.standings.get(&item).and_then(|standing| standing.labels.as_deref());
+        changed.unwrap_or(self.items[&item].1.labels())
     }
 
     /// Item, distance and count of other matches, in the order of answers to the host.

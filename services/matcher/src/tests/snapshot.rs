@@ -75,6 +75,7 @@ impl Log {
             assert_eq!(found, self.replay.search(asked, &[], 6));
             for one in &result.matches {
                 assert_eq!(one.facts, self.replay.facts(Some(MemberId::HOST), one.item));
+                assert_eq!(*one.labels, *self.replay.labels(one.item));
                 assert_eq!(one.added_at, Some(UnixMillis(1_000 * one.item.0)));
             }
         }

@@ -39,13 +39,19 @@ pub(crate) enum ItemCommand {
     },
     /// Find items by a hash, an external reference or a label
     Find(ItemFindArgs),
-    /// Say something else of an item: what is given replaces all that was said
+    /// Change an item: classes, countries, note and metadata that are given replace all of these, and labels all labels
     Update {
         /// Its id
         item: u64,
-        /// What is said of it
+        /// What is said of it; with labels alone it stays as it is
         #[command(flatten)]
         details: DetailsArgs,
+        /// A label in the place of those that the item has; may be given again
+        #[arg(long = "label", value_name = "LABEL")]
+        labels: Vec<String>,
+        /// Take all labels away
+        #[arg(long, conflicts_with = "labels")]
+        no_labels: bool,
         /// Where
         #[command(flatten)]
         address: BankAddressArgs,

@@ -217,6 +217,11 @@ impl Arguments {
         pb_bank::ItemDetails { classification, note: self.word("note"), ..Default::default() }
     }
 
+    pub(super) fn labels(&mut self) -> Option<pb_bank::ItemLabels> {
+        let labels = (0..self.rng.random_range(0..3)).map(|_| self.word("label")).collect();
+        self.rng.random_bool(0.5).then_some(pb_bank::ItemLabels { labels })
+    }
+
     pub(super) fn origin(&mut self) -> Option<pb_bank::Origin> {
         let (programme, case) = (self.word("programme"), String::new());
         let key = format!("honest-{}", self.rng.random_range(0..8));

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use vigie_consortium::{ContentDigest, Exchange, ItemRecord};
-use vigie_model::ItemId;
-use vigie_proto::bank::{ExchangePage, ForeignKey};
+use vigie_consortium::{ContentDigest, Exchange, ItemRecord, ListContent, Submission};
+use vigie_model::{Item, ItemId};
+use vigie_proto::bank::{ExchangePage, ForeignKey, ForeignRecord};
 
 use crate::store::exchanges::{KeyDigest, MappedRecord};
 use crate::store::{Placement, Store, StoreError, StoredRecord};
@@ -26,6 +26,8 @@ pub(crate) struct KnownPage {
 pub(crate) struct LookedUp {
     pub(crate) page: KnownPage,
     pub(crate) placements: Vec<Placement>,
+    /// Items whose records have other labels now.
+    pub(crate) contents: Vec<Item>,
     pub(crate) records: Vec<StoredRecord>,
 }
 
@@ -50,6 +52,8 @@ pub(crate) async fn look_up(
     let of_former = || records.iter().filter(|stored| former.contains(&stored.record.content));
     let items: Vec<ItemId> = records.iter().map(|stored| stored.item).collect();
     let placements = if items.is_empty() { Vec::new() } else { store.placements(&items).await? };
+    let relabelled = may_be_relabelled(exchange, page, &records, &placements);
+    let contents = if relabelled.is_empty() { Vec::new() } else { store.contents(&relabelled).await? };
     let mut others = HashMap::new();
     for stored in of_former() {
         let own = stored.record.members().filter(|member| *member == exchange.owner).count();
@@ -59,5 +63,39 @@ pub(crate) async fn look_up(
         }
     }
     let mapped = mapped.into_iter().map(|record| (record.key_digest, record)).collect();
-    Ok(LookedUp { page: KnownPage { mapped, others }, placements, records })
+    Ok(LookedUp { page: KnownPage { mapped, others }, placements, contents, records })
+}
+
+/// The items whose labels the page may replace.
+fn may_be_relabelled(
+    exchange: &Exchange,
+    page: &ExchangePage,
+    records: &[StoredRecord],
+    placements: &[Placement],
+) -> Vec<ItemId> {
+    let puts: HashMap<ContentDigest, Vec<&ForeignRecord>> =
+        page.puts.iter().fold(HashMap::new(), |mut all, put| {
+            all.entry(ContentDigest::of(exchange.bank, put.item.content.hashes())).or_default().push(put);
+            all
+        });
+    let followed = records.iter().filter(|stored| is_of_programme_alone(&stored.record, exchange));
+    let followed: HashSet<ItemId> = followed.map(|stored| stored.item).collect();
+    let is_other = |placement: &&Placement| {
+        let puts = puts.get(&placement.content).filter(|_| followed.contains(&placement.item));
+        puts.is_some_and(|puts| puts.iter().any(|put| differs(placement, put)))
+    };
+    placements.iter().filter(is_other).map(|placement| placement.item).collect()
+}
+
+/// Whether a bank has an item by the records of one exchange alone.
+pub(super) fn is_of_programme_alone(record: &ItemRecord, exchange: &Exchange) -> bool {
+    let is_its =
+        |one: &Submission| one.member == exchange.owner && one.origin.programme() == exchange.name.as_str();
+    record.submissions.iter().all(is_its)
+}
+
+/// Whether a record with the hashes of an item has other labels. A canary has none that a programme says, and a programme makes none.
+pub(super) fn differs(placement: &Placement, put: &ForeignRecord) -> bool {
+    let put = ListContent::of(&put.item.content);
+    placement.listed.zip(put).is_some_and(|(listed, put)| listed != put)
 }

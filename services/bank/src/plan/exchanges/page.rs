@@ -9,14 +9,17 @@
 //! A record says of an item that is there nothing but its classes, and those only where the item came by this record and its owner has resolved
 //! no dispute about it. The note, the jurisdictions and the metadata of an item that is there, and the classes of one that somebody else submitted
 //! first, are as they were.
+//!
+//! Labels follow the record where the item is the bank's by this programme alone: then the programme says what it is. A person's other labels of
+//! such an item last until the programme sends the record again.
 
 use std::collections::{BTreeMap, HashMap};
 
 use vigie_consortium::{ContentDigest, Exchange, ExchangeId, ItemRecord, Origin, Submission};
-use vigie_model::{ItemId, MemberId, UnixMillis};
+use vigie_model::{ItemId, Labels, MemberId, UnixMillis};
 use vigie_proto::bank::{ContributedItem, ExchangePage, ForeignKey, ForeignRecord};
 
-use super::known::KnownPage;
+use super::known::{KnownPage, differs, is_of_programme_alone};
 use crate::error::Error;
 use crate::plan::Planner;
 use crate::plan::answer::Answer;
@@ -24,13 +27,14 @@ use crate::plan::items::Target;
 use crate::plan::records::Records;
 use crate::plan::write::Author;
 use crate::store::exchanges::{KeyDigest, MappedRecord};
-use crate::store::to_model;
+use crate::store::{Placement, to_model};
 
 /// What a page comes to, before anything is done.
 struct Page<'a, 'k> {
     owner: MemberId,
     at: UnixMillis,
     records: &'k Records,
+    placements: &'k HashMap<ItemId, Placement>,
     known: &'k KnownPage,
     /// The names of exchanges, which are programmes of origins.
     names: HashMap<ExchangeId, String>,
@@ -110,6 +114,13 @@ impl<'a> Page<'a, '_> {
         record.submissions.first().is_some_and(is_first) && record.resolved.is_none()
     }
 
+    /// The labels of a record, where the item is to get them in the place of its own.
+    fn other_labels(&self, item: ItemId, record: &ItemRecord, put: &ForeignRecord) -> Option<Labels> {
+        let is_followed = is_of_programme_alone(record, self.exchange);
+        let placement = self.placements.get(&item).filter(|_| is_followed)?;
+        differs(placement, put).then(|| put.item.content.checked_labels().clone())
+    }
+
     fn content_of(&self, put: &ForeignRecord) -> ContentDigest {
         ContentDigest::of(self.exchange.bank, put.item.content.hashes())
     }
@@ -128,6 +139,7 @@ impl<'a> Page<'a, '_> {
             let mut with = record.with(submission).map_err(|_| Error::TooManySubmissions(item))?;
             if self.gives_classes(&with, &origin) {
                 with.details.classification = put.item.details.classification.clone();
+                with.labels = self.other_labels(item, &with, put).or(with.labels);
             }
             with = with.with_foreign(self.owner, &origin, put.opinion.as_ref());
             if with != *record {
@@ -179,7 +191,15 @@ impl Planner<'_> {
                     removed += 1;
                 }
                 Some(record) if self.known.records.by_item.get(&item) == Some(&record) => {}
-                Some(record) => self.put_record(item, exchange.bank, record)?,
+                Some(record) => {
+                    let former = self.known.records.by_item.get(&item);
+                    if let Some(labels) = record.labels.clone()
+                        && former.and_then(|former| former.labels.as_ref()) != Some(&labels)
+                    {
+                        self.relabel(item, &labels)?;
+                    }
+                    self.put_record(item, exchange.bank, record)?;
+                }
             }
         }
         self.count_added(exchange.owner, exchange.bank, new.iter().map(|(item, _)| *item))?;
@@ -236,6 +256,7 @@ impl Planner<'_> {
             owner: exchange.owner,
             at: self.now(),
             records: &self.known.records,
+            placements: &self.known.items,
             known: &self.known.page,
             names: names.collect(),
             exchange,

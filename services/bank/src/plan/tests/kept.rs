@@ -1,5 +1,7 @@
 //! The rows that groups of writes cause, gathered as a store gathers them.
 
+use vigie_consortium::ListContent;
+
 use super::*;
 
 /// The rows of the items and of the digests, as a store would have them after each batch.
@@ -16,9 +18,10 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn apply(&mut self, rows: &super::Rows, totals: &[(u16, SetDigest)]) {
-        self.items.extend(rows.items_added.iter().map(|item| (item.placement.item, item.placement)));
+        let written = || rows.items_added.iter().chain(&rows.items_relabelled);
+        self.items.extend(written().map(|item| (item.placement.item, item.placement)));
         self.items.retain(|item, _| !rows.items_removed.contains(item));
-        self.payloads.extend(rows.items_added.iter().map(|item| (item.placement.item, item.payload.clone())));
+        self.payloads.extend(written().map(|item| (item.placement.item, item.payload.clone())));
         self.undos.extend(rows.undos.iter().map(|undo| (undo.item, undo.clone())));
         self.undos.retain(|item, _| !rows.undone.contains(item));
         self.records.extend(rows.records_set.iter().map(|set| (set.item, set.clone())));
@@ -30,6 +33,22 @@ impl Kept {
         for (partition, digest) in totals {
             *self.totals.part(BankId(0), *partition) += *digest;
         }
+    }
+
+    /// The items that there are.
+    pub(super) fn contents(&self) -> Vec<Item> {
+        self.items.keys().map(|item| decode_item(&self.payloads[item]).unwrap()).collect()
+    }
+
+    /// Compares the row and the record of an item with the labels that it has.
+    pub(super) fn check_labels(&self, item: ItemId, labels: &Labels) {
+        let row = decode_item(&self.payloads[&item]).unwrap();
+        assert_eq!(row.content.checked_labels(), labels);
+        assert_eq!(self.items[&item].listed, ListContent::of(&row.content));
+        let record = self.records.get(&item).map(|stored| &stored.record);
+        let changed = record.and_then(|record| record.labels.as_ref());
+        assert!(changed.is_none_or(|changed| changed == labels));
+        assert_eq!(record.and_then(|record| record.standing.labels.as_ref()), changed);
     }
 
     pub(super) fn removed(&self) -> Vec<RemovedItem> {

@@ -22,6 +22,9 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
     if !state.items_added.is_empty() {
         add_items(connection, &state.items_added).await?;
     }
+    if !state.items_relabelled.is_empty() {
+        relabel_items(connection, &state.items_relabelled).await?;
+    }
     if !state.records_set.is_empty() {
         set_records(connection, &state.records_set).await?;
     }
@@ -225,6 +228,20 @@ async fn add_items(connection: &mut PgConnection, items: &[StoredItem]) -> Resul
     .await
     .map(drop)
     .map_err(failed("insert items"))
+}
+
+/// Replaces the payloads of items that are there.
+async fn relabel_items(connection: &mut PgConnection, items: &[StoredItem]) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE items SET payload = relabelled.payload \
+         FROM UNNEST($1::BIGINT[], $2::BYTEA[]) AS relabelled (id, payload) WHERE items.id = relabelled.id",
+    )
+    .bind(items.iter().map(|item| integer(item.placement.item.0)).collect::<Vec<_>>())
+    .bind(items.iter().map(|item| &item.payload[..]).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map(drop)
+    .map_err(failed("relabel items"))
 }
 
 /// Replaces the rows of the banks that changed. Where one of them may have taken another's name, all go before any

@@ -3,10 +3,9 @@
 use futures::TryStreamExt as _;
 use sqlx::postgres::PgConnection;
 use vigie_log::Recorded;
-use vigie_model::ItemId;
+use vigie_model::{Item, ItemId};
 
 use crate::store::error::failed;
-use crate::store::records::Placement;
 use crate::store::sql::find::{Statements, statements};
 use crate::store::sql::read::{Read, integer};
 use crate::store::sql::records::{ByLists, undos_by_list};
@@ -43,16 +42,21 @@ pub(super) const FIND: Statements = statements!(
     "position($8 IN items.payload) > 0"
 );
 
-pub(super) async fn placements(connection: &mut PgConnection, items: &[ItemId]) -> Read<Vec<Placement>> {
+/// Those of these items that have a row, each as it is `kept`.
+pub(super) async fn each_item<T>(
+    connection: &mut PgConnection,
+    items: &[ItemId],
+    kept: impl Fn(Item) -> T,
+) -> Read<Vec<T>> {
     let query = sqlx::query("SELECT id, payload FROM items WHERE id = ANY($1)");
     let ids: Vec<i64> = items.iter().map(|item| integer(item.0)).collect();
     // One after the other: the rows of many videos are large.
     let mut rows = query.bind(ids).fetch(connection);
-    let mut placements = Vec::with_capacity(items.len());
+    let mut found = Vec::with_capacity(items.len());
     while let Some(row) = rows.try_next().await.map_err(failed("find items"))? {
-        placements.push(Placement::of(&to_item(&row)?));
+        found.push(kept(to_item(&row)?));
     }
-    Ok(placements)
+    Ok(found)
 }
 
 pub(super) async fn recorded(connection: &mut PgConnection, keys: &[String]) -> Read<Vec<Recorded>> {

@@ -7,7 +7,7 @@ use vigie_model::Partition;
 use super::rows::{json, rows, rows_then};
 use super::{documents, exchanges, published, purges, touched};
 use crate::store::error::{StoreError, failed};
-use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry};
+use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry, StoredItem};
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain::RechainedBatch;
 
@@ -27,6 +27,11 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
             .push_bind(item.payload.clone());
     })
     .await?;
+    for StoredItem { placement, payload } in &state.items_relabelled {
+        let update = sqlx::query("UPDATE items SET payload = ? WHERE id = ?");
+        let update = update.bind(payload.clone()).bind(integer(placement.item.0));
+        update.execute(&mut *connection).await.map_err(failed("relabel items"))?;
+    }
     let records =
         "INSERT OR REPLACE INTO item_records (item_id, content_key, payload, hold_ends_ms, has_standing) ";
     rows(connection, records, &state.records_set, |mut row, set| {

@@ -4,11 +4,10 @@ use futures::TryStreamExt as _;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteConnection;
 use vigie_log::Recorded;
-use vigie_model::ItemId;
+use vigie_model::{Item, ItemId};
 
 use super::rows::json;
 use crate::store::error::failed;
-use crate::store::records::Placement;
 use crate::store::sql::find::{Statements, statements};
 use crate::store::sql::read::Read;
 use crate::store::sql::records::{ByLists, undos_by_list};
@@ -47,15 +46,20 @@ pub(super) const FIND: Statements = statements!(
     "instr(items.payload, $8) > 0"
 );
 
-pub(super) async fn placements(connection: &mut SqliteConnection, items: &[ItemId]) -> Read<Vec<Placement>> {
+/// Those of these items that have a row, each as it is `kept`.
+pub(super) async fn each_item<T>(
+    connection: &mut SqliteConnection,
+    items: &[ItemId],
+    kept: impl Fn(Item) -> T,
+) -> Read<Vec<T>> {
     let query = sqlx::query("SELECT id, payload FROM items WHERE id IN (SELECT value FROM json_each(?))");
     // One after the other: the rows of many videos are large.
     let mut rows = query.bind(json(items.iter().map(|item| item.0))).fetch(connection);
-    let mut placements = Vec::with_capacity(items.len());
+    let mut found = Vec::with_capacity(items.len());
     while let Some(row) = rows.try_next().await.map_err(failed("find items"))? {
-        placements.push(Placement::of(&to_item(&row)?));
+        found.push(kept(to_item(&row)?));
     }
-    Ok(placements)
+    Ok(found)
 }
 
 pub(super) async fn recorded(connection: &mut SqliteConnection, keys: &[String]) -> Read<Vec<Recorded>> {

@@ -325,6 +325,11 @@ impl ReadItems for Faulty {
         self.inner.placements(items).await
     }
 
+    async fn contents(&self, items: &[ItemId]) -> Result<Vec<Item>, StoreError> {
+        self.readable()?;
+        self.inner.contents(items).await
+    }
+
     async fn known_records(
         &self,
         items: &[ItemId],

@@ -23,7 +23,7 @@ on_both_stores! {
 /// One who follows a list, and proves what it is sent.
 #[derive(Debug, Default)]
 pub(in crate::tests) struct ListFollower {
-    number: u64,
+    pub(in crate::tests) number: u64,
     chain: ListChain,
     /// The items that are in the list, with the entries that put them.
     pub(in crate::tests) items: BTreeMap<[u8; 16], (pb::ItemContent, EntryDigest)>,

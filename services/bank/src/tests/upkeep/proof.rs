@@ -122,7 +122,7 @@ async fn a_log_is_proven_while_its_bank_runs(bed: Bed) {
 }
 
 /// The items that a follower is sent, or why it is sent none.
-async fn loaded(served: &Served) -> Result<Vec<vigie_model::Item>, tonic::Status> {
+pub(in crate::tests) async fn loaded(served: &Served) -> Result<Vec<vigie_model::Item>, tonic::Status> {
     let request = pb::LoadRequest { shard: 0, shard_count: 1 };
     let mut parts = served.feed.clone().load(request).await?.into_inner();
     let mut loaded = Vec::new();

@@ -58,9 +58,8 @@ impl ListContent {
     /// The digest of what an item has; `None` for a canary, which nobody but its bank knows of.
     #[must_use]
     pub fn of(content: &ItemContent) -> Option<Self> {
-        let labels = || content.labels().iter().map(|label| &**label);
-        let is_canary = labels().any(|label| label == ItemContent::CANARY_LABEL);
-        (!is_canary).then(|| Self::of_parts(content.hashes(), labels()))
+        let labels = content.labels().iter().map(|label| &**label);
+        (!content.is_canary()).then(|| Self::of_parts(content.hashes(), labels))
     }
 
     /// The digest of hashes and labels, in their order.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use thiserror::Error;
-use vigie_model::{BankId, Hash, MemberId, Standing, UnixMillis};
+use vigie_model::{BankId, Hash, Labels, MemberId, Standing, UnixMillis};
 
 use super::details::Details;
 use super::dispute::{Dispute, FloodLift, MemberHold, Resolution};
@@ -77,6 +77,8 @@ pub struct ItemRecord {
     pub held_for: Vec<MemberHold>,
     /// Holds by flood control that members have lifted, each member's last of a day.
     pub flood_lifts: Vec<FloodLift>,
+    /// The labels that replaced those with which the item was added; `None` where they never changed. The item's row has them too.
+    pub labels: Option<Labels>,
     /// The standing that its shard was sent last.
     pub standing: Arc<Standing>,
 }
@@ -108,6 +110,7 @@ impl ItemRecord {
             resolved: None,
             held_for: Vec::new(),
             flood_lifts: Vec::new(),
+            labels: None,
             standing: Arc::default(),
         }
     }
@@ -138,7 +141,8 @@ impl ItemRecord {
     }
 
     /// The record with the submissions of another one of the same content, by the bounds of [`Self::with`]. What is said of the item
-    /// stays; where that is nothing, it is what the other record says. Whoever held one of the two holds the item.
+    /// stays; where that is nothing, it is what the other record says. Whoever held one of the two holds the item. The labels stay: they
+    /// are those of the item's row, whatever the other item had.
     pub fn merged(&self, other: &Self) -> Result<Self, TooManySubmissions> {
         let mut record = self.clone();
         other.submissions.iter().try_for_each(|one| record.take(one.clone()))?;
@@ -280,6 +284,24 @@ mod tests {
         let none_of_two = record.without(MemberId(2), None).unwrap();
         assert!(!none_of_two.is_of(MemberId(2)));
         assert_eq!(none_of_two.without(MemberId(3), Some(&origin("a"))), None);
+    }
+
+    #[test]
+    fn a_merged_record_keeps_its_own_labels() {
+        let first = |case| Submission {
+            member: MemberId(2),
+            origin: Origin::new("", "", case).unwrap(),
+            at: UnixMillis(1),
+            foreign: None,
+        };
+        let content = ContentDigest::of(BankId(1), &[Hash::md5([1; 16])]);
+        let as_added = ItemRecord::new(content, Details::default(), first("a"));
+        let relabelled = ItemRecord {
+            labels: Some(Labels::default()),
+            ..ItemRecord::new(content, Details::default(), first("b"))
+        };
+        assert_eq!(as_added.merged(&relabelled).unwrap().labels, None);
+        assert_eq!(relabelled.merged(&as_added).unwrap().labels, Some(Labels::default()));
     }
 
     #[test]

@@ -45,6 +45,7 @@ impl ItemRecord {
             opinions: self.opinions.newest().into(),
             held_for: held_for.into_iter().collect(),
             classes: self.details.classification.iter().map(|class| class.to_string().into()).collect(),
+            labels: self.labels.clone(),
         };
         let of_nobody_else = Standing { contributors: standing.contributors.clone(), ..Standing::default() };
         if standing.contributors.len() < 2 && standing == of_nobody_else {
@@ -59,7 +60,7 @@ const _: () = assert!(Opinions::COUNT_MAX / Opinions::OF_MEMBER_MAX <= Standing:
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{BankId, Hash, Sequence};
+    use vigie_model::{BankId, Hash, Labels, Sequence};
 
     use super::*;
     use crate::banks::charter::CharterDraft;
@@ -99,6 +100,15 @@ mod tests {
         let two = record(&[3, 2]).standing_under(&Charter::default());
         assert_eq!(*two.contributors, [MemberId(2), MemberId(3)]);
         assert!(!two.is_aside());
+    }
+
+    #[test]
+    fn new_labels_give_an_item_a_standing_even_where_they_are_none() {
+        let mut relabelled = record(&[3]);
+        relabelled.labels = Some(Labels::default());
+        let standing = relabelled.standing_under(&Charter::default());
+        assert!(standing != Standing::default() && !standing.is_none());
+        assert_eq!(standing.labels, Some(Labels::default()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A shard holds the standing beside an item and answers with the [`Facts`] of it. The index knows nothing of it: an item that is set
 //! aside for a member stays in the index and is left out of that member's answers alone.
 
+use crate::labels::Labels;
 use crate::member::MemberId;
 
 /// What a member says of an item.
@@ -39,7 +40,7 @@ impl OpinionKind {
     }
 }
 
-/// The standing of one item. An item without opinions, classes and other members' submissions, which is aside for nobody, has none.
+/// The standing of one item. An item without opinions, classes, new labels and other members' submissions, which is aside for nobody, has none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Standing {
     /// The bank's charter asks for more confirmations than the item has: it matches for its contributors alone.
@@ -54,6 +55,8 @@ pub struct Standing {
     pub held_for: Box<[MemberId]>,
     /// The classes of the item as `taxonomy/dimension=value`, sorted.
     pub classes: Box<[Box<str>]>,
+    /// The labels that replaced those with which the item was added; `None` where they never changed.
+    pub labels: Option<Labels>,
 }
 
 impl Standing {
@@ -113,7 +116,7 @@ impl Standing {
     /// The bytes that a digest of a standing covers: lists behind their lengths, numbers big-endian.
     #[must_use]
     pub fn digest_bytes(&self) -> Vec<u8> {
-        let Self { probation, dispute_open, contributors, opinions, held_for, classes } = self;
+        let Self { probation, dispute_open, contributors, opinions, held_for, classes, labels } = self;
         let mut bytes = vec![u8::from(*probation), u8::from(*dispute_open)];
         let length = |bytes: &mut Vec<u8>, length: usize| bytes.extend((length as u64).to_be_bytes());
         for members in [contributors, held_for] {
@@ -129,6 +132,14 @@ impl Standing {
         for class in classes {
             length(&mut bytes, class.len());
             bytes.extend(class.as_bytes());
+        }
+        // Only where they changed: the digest of any other standing is that of builds without labels in it.
+        if let Some(labels) = labels {
+            length(&mut bytes, labels.len());
+            for label in labels.iter() {
+                length(&mut bytes, label.len());
+                bytes.extend(label.as_bytes());
+            }
         }
         bytes
     }
@@ -162,5 +173,37 @@ impl Facts {
     #[must_use]
     pub const fn is_disputed(&self) -> bool {
         self.positives > 0 && self.negatives > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_a_digest_are_fixed_and_labels_only_add_to_them() {
+        let standing = Standing {
+            probation: true,
+            dispute_open: false,
+            contributors: [MemberId(7)].into(),
+            opinions: [(MemberId(2), OpinionKind::Seen)].into(),
+            held_for: [].into(),
+            classes: ["ab".into()].into(),
+            labels: None,
+        };
+        let mut bytes = vec![1, 0];
+        bytes.extend([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 7]);
+        bytes.extend([0; 8]);
+        bytes.extend([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 3]);
+        bytes.extend([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
+        bytes.extend(b"ab");
+        assert_eq!(standing.digest_bytes(), bytes);
+        let labelled = |labels: &[&str]| {
+            let labels = labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>();
+            Standing { labels: Some(labels.try_into().unwrap()), ..standing.clone() }.digest_bytes()
+        };
+        assert_eq!(labelled(&[]), [&bytes[..], &[0; 8]].concat());
+        bytes.extend([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, b'c']);
+        assert_eq!(labelled(&["c"]), bytes);
     }
 }

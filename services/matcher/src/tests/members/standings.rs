@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use vigie_index::Cancellation;
 use vigie_model::{
-    ANSWER_BYTES_MAX, BankId, ChangeKind, FeedRange, Hash, HashType, ItemId, Limit, MaxDistances, MemberId,
-    OpinionKind, QueryMatches, SearchOptions, Standing,
+    ANSWER_BYTES_MAX, BankId, ChangeKind, FeedRange, Hash, HashType, ItemDraft, ItemId, Labels, Limit,
+    MaxDistances, MemberId, OpinionKind, QueryMatches, SearchOptions, Standing,
 };
 
 use vigie_index::container::Container;
@@ -180,6 +180,34 @@ fn opinions_change_the_facts_of_matches_and_nothing_else() {
         }
         assert_eq!(after, before);
     }
+}
+
+#[test]
+fn a_match_has_the_labels_that_replaced_others() {
+    let shard = empty_shard();
+    let labelled = |id: u64, labels: &[&str]| {
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+        let draft = ItemDraft { hashes: vec![crate::tests::hash(2)], labels, ..ItemDraft::default() };
+        change(id, ChangeKind::ItemAdded(item_of(ItemId(id), BankId(1), draft.try_into().unwrap())))
+    };
+    shard.apply(range(0, vec![created(1), labelled(2, &["a", "b"]), labelled(3, &["c"])])).unwrap();
+    let labels = |shard: &Shard| {
+        let found = ask(shard, &crate::tests::hash(2), &options(Some(OTHER), false));
+        found.matches.into_iter().map(|found| found.labels.join(" ")).collect::<Vec<_>>()
+    };
+    assert_eq!(labels(&shard), ["a b", "c"]);
+    let of = |labels: &[&str]| {
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>();
+        Standing { labels: Some(Labels::try_from(labels).unwrap()), ..Standing::default() }
+    };
+    shard.apply(range(3, vec![stands(4, 2, of(&["new"]))])).unwrap();
+    assert_eq!(labels(&shard), ["new", "c"]);
+    shard.apply(range(4, vec![stands(5, 3, of(&[])), stands(6, 2, of(&["a", "b", "c"]))])).unwrap();
+    assert_eq!(labels(&shard), ["a b c", ""]);
+    // Other words about the item leave its labels.
+    let disputed = Standing { dispute_open: true, ..of(&["a", "b", "c"]) };
+    shard.apply(range(6, vec![stands(7, 2, disputed)])).unwrap();
+    assert_eq!(labels(&shard), ["a b c", ""]);
 }
 
 #[test]

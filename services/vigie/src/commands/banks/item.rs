@@ -48,11 +48,11 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
             item_details::show(&item, output)?;
             Ok(Exit::Done)
         }
-        ItemCommand::Update { item, details, address } => {
-            let details = item_details::details_of(&details)?;
+        ItemCommand::Update { item, details, labels, no_labels, address } => {
+            let update = item_details::update_of(&details, labels, no_labels)?;
             let (client, deadline) = connect(&address, output)?;
-            let updated =
-                client.update_item(ItemId(item), details, IdempotencyKey::random(), deadline).await?;
+            let key = IdempotencyKey::random();
+            let updated = client.update_item(ItemId(item), update, key, deadline).await?;
             output.say(format!("updated item {item} (sequence {})", updated.sequence))?;
             output.object(&serde_json::json!({ "updated": item, "sequence": updated.sequence.0 }))?;
             Ok(Exit::Done)

@@ -1,12 +1,12 @@
 //! What the arguments of `vigie item` say of items, and how it is shown.
 
 use anyhow::Context as _;
-use vigie_clients::DescribedItem;
+use vigie_clients::{DescribedItem, ItemUpdate};
 use vigie_consortium::{
     Class, Classification, Details, ForeignOpinion, Hold, Jurisdictions, Metadata, OpinionReason, Origin,
     Submission, Text,
 };
-use vigie_model::{Facts, ItemContent, OpinionKind};
+use vigie_model::{Facts, ItemContent, Labels, OpinionKind};
 use vigie_proto::bank::ContributedItem;
 
 use crate::cli::{DetailsArgs, OriginArgs, class};
@@ -55,6 +55,23 @@ pub(crate) fn details_of(args: &DetailsArgs) -> anyhow::Result<Details> {
         note: Text::new(args.note.as_deref().unwrap_or_default()).context("--note")?,
         metadata: Metadata::new(args.metadata.as_deref().unwrap_or_default()).context("--metadata")?,
     })
+}
+
+/// The changes of an item that arguments name. Labels alone leave the details as they are; without labels these stay.
+pub(super) fn update_of(
+    details: &DetailsArgs,
+    labels: Vec<String>,
+    no_labels: bool,
+) -> anyhow::Result<ItemUpdate> {
+    let labels = if no_labels || !labels.is_empty() {
+        Some(Labels::try_from(labels).context("--label")?)
+    } else {
+        None
+    };
+    let DetailsArgs { classes, countries, note, metadata } = details;
+    let says_nothing = classes.is_empty() && countries.is_empty() && note.is_none() && metadata.is_none();
+    let details = if says_nothing && labels.is_some() { None } else { Some(details_of(details)?) };
+    Ok(ItemUpdate { details, labels })
 }
 
 /// Shows what is said of an item, a line for each kind.
@@ -208,5 +225,28 @@ mod tests {
         for bad in ["iwf", "iwf/category", "category=A", "iwf/category=Z"] {
             assert!(details_of(&args(bad)).unwrap_err().to_string().contains(bad));
         }
+    }
+
+    #[test]
+    fn labels_and_details_that_are_not_given_stay_where_the_others_are() {
+        let args = |note: Option<&str>| DetailsArgs {
+            classes: Vec::new(),
+            countries: Vec::new(),
+            note: note.map(str::to_owned),
+            metadata: None,
+        };
+        let check = |note: Option<&str>, labels: &[&str], no_labels: bool| {
+            let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+            let ItemUpdate { details, labels } = update_of(&args(note), labels, no_labels).unwrap();
+            (details.map(|details| details.note.to_string()), labels.map(|labels| labels.join(" ")))
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(check(None, &["a", "b"], false), (None, text("a b")));
+        assert_eq!(check(None, &[], true), (None, text("")));
+        assert_eq!(check(Some("n"), &[], false), (text("n"), None));
+        assert_eq!(check(Some("n"), &["a"], false), (text("n"), text("a")));
+        // Without any, all that was said is taken away, and labels stay.
+        assert_eq!(check(None, &[], false), (text(""), None));
+        assert!(update_of(&args(None), vec![String::new()], false).is_err());
     }
 }

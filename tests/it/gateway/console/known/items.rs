@@ -137,8 +137,38 @@ async fn what_is_said_of_an_item_is_edited_and_shown_as_text() {
         assert!(!shown.html.contains("<b onclick") && !shown.html.contains("<i>"), "{path}: {}", shown.html);
         assert!(shown.html.contains("&lt;b onclick"), "{path}: {}", shown.html);
     }
+    // The labels stay with an edit of other fields; a label a line replaces them.
+    assert_eq!(item(&http, id).await["labels"], json!([MARKUP]));
+    let page = browser.get(&edit).await.ok();
+    let labels = [("labels", "one, with a comma\r\n  two \r\n\r\n"), ("note", MARKUP)];
+    browser.send(&page, &edit, &labels).await.ok();
+    // Sent twice, it is one edit.
+    browser.send(&page, &edit, &labels).await.ok();
+    assert_eq!(item(&http, id).await["labels"], json!(["one, with a comma", "two"]));
+    let found = browser.get("/console/items?q=two").await.ok();
+    assert!(found.text().contains("1 item on this page."), "{}", found.text());
+    let page = browser.get(&edit).await.ok();
+    assert!(page.html.contains("one, with a comma\ntwo"), "{}", page.html);
+    browser.send(&page, &edit, &[("note", MARKUP)]).await.ok();
+    // Sent as they were shown, they change nothing of what another person makes of them meanwhile.
+    let page = browser.get(&edit).await.ok();
+    let others = json!({ "labels": ["two", "three"] });
+    http.patch(&format!("/v1/items/{id}"), &others).await.body(200);
+    let shown = ("labels", "one, with a comma\r\ntwo");
+    browser.send(&page, &edit, &[shown, ("note", MARKUP)]).await.ok();
+    assert_eq!(item(&http, id).await["labels"], json!(["two", "three"]));
+    let asked = json!({ "queries": [{ "hashes": [{ "type": "md5", "hash": md5(7) }] }] });
+    let answer = http.post("/v1/match", &asked).await.body(200);
+    assert_eq!(answer["results"][0]["matches"][0]["labels"], json!(["two", "three"]));
+    // A canary is none that an edit makes.
+    let refused = browser.send(&page, &edit, &[("labels", "vigie:canary")]).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.text().contains("the label of a canary"), "{}", refused.text());
     // The fault is shown at its field, the entered text is kept, and nothing is changed.
-    for (field, wrong) in [("classes", "iwf/category=Z"), ("countries", "France"), ("metadata", "[1]")] {
+    let long = "x".repeat(129);
+    for (field, wrong) in
+        [("classes", "iwf/category=Z"), ("countries", "France"), ("metadata", "[1]"), ("labels", &*long)]
+    {
         let refused = browser.send(&page, &edit, &[(field, wrong), ("note", "lost")]).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST);
         assert!(
