@@ -46,7 +46,6 @@ pub(crate) mod lists {
 }
 pub(crate) mod holds;
 mod items;
-mod updating;
 pub(crate) mod members;
 pub(crate) mod purge;
 pub(crate) mod records;

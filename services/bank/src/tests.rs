@@ -6,7 +6,6 @@ mod members;
 mod audit;
 mod items;
 mod restore;
-mod labels;
 /// What is kept beside items.
 mod beside {
     pub(crate) mod statistics;

@@ -3,6 +3,8 @@
 //! An item with an origin lives by its submissions: whoever adds the same content from the same origin adds nothing, whoever adds it from
 //! another one submits it too, and the item goes with its last submission.
 
+mod updating;
+
 use std::collections::{BTreeMap, HashMap};
 
 use vigie_consortium::{ContentDigest, ItemPlace, ItemRecord, Origin, Submission, Whose};

@@ -1,5 +1,7 @@
 //! Items with origins: lists that are sent again, submissions of several members, details, and withdrawals.
 
+mod labels;
+
 use vigie_proto::pb::consortium::v1 as members;
 
 use crate::tests::members::Consortium;

@@ -21,8 +21,11 @@ pub mod banks {
     pub mod bank_set;
     pub mod match_ratio;
 }
-pub mod labels;
-pub mod item;
+/// Items, and their labels.
+pub mod items {
+    pub mod labels;
+    pub mod item;
+}
 pub mod sequence;
 pub mod shard;
 pub mod digest;
@@ -54,6 +57,7 @@ pub use vigie_hashes::{
 
 pub use banks::{bank, bank_ref, bank_set, match_ratio, member};
 pub use bounds::{answer, cost};
+pub use items::{item, labels};
 pub use judgement::{standing, verdict};
 
 pub use answer::{ANSWER_BYTES_MAX, Filling, LITTLE_BYTES};
@@ -70,7 +74,7 @@ pub use fingerprint::{
     VideoFingerprint, VideoFrame, VideoPartial,
 };
 pub use item::{Item, ItemContent, ItemContentError, ItemDraft, ItemId};
-pub use labels::Labels;
+pub use labels::{Labels, LabelsError};
 pub use match_ratio::{MatchRatio, MatchRatioError};
 pub use matching::{Content, Decoded, DecodedVideo, HashTypeSearch, MatchCall, Matched, SkipReason, Source};
 pub use member::{MemberId, MemberName, MemberNameError};

@@ -7,14 +7,14 @@ use vigie_consortium::{Denied, Details, ListContent};
 use vigie_model::{Item, ItemId, Labels};
 use vigie_proto::bank::{decode_item, encode_item};
 
-use super::Planner;
-use super::answer::Answer;
-use super::write::Author;
 use crate::error::Error;
+use crate::plan::Planner;
+use crate::plan::answer::Answer;
+use crate::plan::write::Author;
 use crate::store::{Placement, StoredItem, to_model};
 
 impl Planner<'_> {
-    pub(super) fn update_item(
+    pub(in crate::plan) fn update_item(
         &mut self,
         by: Author,
         item: ItemId,
@@ -57,7 +57,7 @@ impl Planner<'_> {
     }
 
     /// Writes the row of a living item anew if it has other labels, before its record is put with these. Returns whether it had others.
-    pub(super) fn relabel(&mut self, item: ItemId, labels: &Labels) -> Result<bool, Error> {
+    pub(in crate::plan) fn relabel(&mut self, item: ItemId, labels: &Labels) -> Result<bool, Error> {
         let placement = self.living(item).ok_or(Error::Broken)?;
         let former = self.content(item)?;
         if former.content.checked_labels() == labels {

@@ -5,7 +5,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::bank::BankId;
-use crate::labels::Labels;
+use crate::labels::{Labels, LabelsError};
 use crate::member::MemberId;
 use crate::sequence::UnixMillis;
 use vigie_hashes::{Frames, Hash};
@@ -54,17 +54,14 @@ pub enum ItemContentError {
     /// Larger vectors than one item holds.
     #[error("an item holds at most {max} bytes of vectors, not {0}", max = ItemContent::VECTOR_BYTES_MAX)]
     TooManyVectors(usize),
-    /// More labels than one item holds.
-    #[error("an item holds at most {max} labels, not {0}", max = ItemContent::LABELS_MAX)]
-    TooManyLabels(usize),
-    /// A label is empty or too long.
-    #[error("a label has 1 to {max} bytes, not {0}", max = ItemContent::LABEL_LEN_MAX)]
-    LabelLength(usize),
+    /// The labels are none of an item.
+    #[error(transparent)]
+    Labels(LabelsError),
     /// The external reference is too long.
     #[error("an external reference has at most {max} bytes, not {0}", max = ItemContent::EXTERNAL_REFERENCE_LEN_MAX)]
     ExternalReferenceLength(usize),
-    /// A label or the external reference holds a control character, which would garble a terminal or a log.
-    #[error("labels and external references hold no control characters")]
+    /// The external reference holds a control character, which would garble a terminal or a log.
+    #[error("external references hold no control characters")]
     ControlCharacter,
 }
 
@@ -76,17 +73,15 @@ impl ItemContentError {
             Self::NoHashes | Self::TooManyHashes(_) | Self::TooManyFrames(_) | Self::TooManyVectors(_) => {
                 "hashes"
             }
-            Self::TooManyLabels(_) | Self::LabelLength(_) => "labels",
-            Self::ExternalReferenceLength(_) => "external_reference",
-            Self::ControlCharacter => "labels",
+            Self::Labels(_) => "labels",
+            Self::ExternalReferenceLength(_) | Self::ControlCharacter => "external_reference",
         }
     }
 }
 
 impl ItemContent {
-    /// The label of a canary: an item whose hash no picture has, so that a match of it is proof of probing or of a leaked list. Members other
-    /// than the bank's owner are never answered one.
-    pub const CANARY_LABEL: &str = "vigie:canary";
+    /// The label of a canary: see [`Labels::CANARY`].
+    pub const CANARY_LABEL: &str = Labels::CANARY;
 
     /// Hashes of one item: every rendition that a contributor would list, and no more.
     pub const HASHES_MAX: usize = 64;
@@ -95,9 +90,9 @@ impl ItemContent {
     /// Bytes of one item's vectors: two of the longest, or twenty of 384 numbers.
     pub const VECTOR_BYTES_MAX: usize = 2 * Hash::VECTOR_LEN_MAX;
     /// Labels of one item.
-    pub const LABELS_MAX: usize = 32;
+    pub const LABELS_MAX: usize = Labels::COUNT_MAX;
     /// Bytes of one label.
-    pub const LABEL_LEN_MAX: usize = 128;
+    pub const LABEL_LEN_MAX: usize = Labels::LEN_MAX;
     /// Bytes of an external reference.
     pub const EXTERNAL_REFERENCE_LEN_MAX: usize = 512;
 
@@ -160,7 +155,7 @@ impl TryFrom<ItemDraft> for ItemContent {
         if vector_bytes > Self::VECTOR_BYTES_MAX {
             return Err(ItemContentError::TooManyVectors(vector_bytes));
         }
-        let labels = Labels::try_from(labels)?;
+        let labels = Labels::try_from(labels).map_err(ItemContentError::Labels)?;
         if external_reference.len() > Self::EXTERNAL_REFERENCE_LEN_MAX {
             return Err(ItemContentError::ExternalReferenceLength(external_reference.len()));
         }
@@ -246,13 +241,20 @@ mod tests {
             },
             ItemContentError::TooManyVectors(9 * 4_096),
         );
-        check(|draft| draft.labels = vec!["x".into(); 33], ItemContentError::TooManyLabels(33));
-        check(|draft| draft.labels.push(String::new()), ItemContentError::LabelLength(0));
-        check(|draft| draft.labels.push("x".repeat(129)), ItemContentError::LabelLength(129));
+        check(
+            |draft| draft.labels = vec!["x".into(); 33],
+            ItemContentError::Labels(LabelsError::TooMany(33)),
+        );
+        check(|draft| draft.labels.push(String::new()), ItemContentError::Labels(LabelsError::Length(0)));
+        check(|draft| draft.labels.push("x".repeat(129)), ItemContentError::Labels(LabelsError::Length(129)));
         check(
             |draft| draft.external_reference = "x".repeat(513),
             ItemContentError::ExternalReferenceLength(513),
         );
-        check(|draft| draft.labels.push("\u{1b}[31m".into()), ItemContentError::ControlCharacter);
+        check(
+            |draft| draft.labels.push("\u{1b}[31m".into()),
+            ItemContentError::Labels(LabelsError::ControlCharacter),
+        );
+        check(|draft| draft.external_reference.push('\u{7}'), ItemContentError::ControlCharacter);
     }
 }
