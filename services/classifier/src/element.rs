@@ -1,38 +1,54 @@
 //! Types of elements, and elements as bytes: the form in which tensors reach processes and servers.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use vigie_classifiers::TensorData;
 
-/// The type of a tensor's elements, in a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The type of a tensor's elements, in a model. Written with the names of the Open Inference Protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ElementType {
     /// One byte, 0 or 1.
+    #[serde(rename = "BOOL")]
     Bool,
     /// 8 bits without a sign.
+    #[serde(rename = "UINT8")]
     U8,
     /// 16 bits without a sign.
+    #[serde(rename = "UINT16")]
     U16,
     /// 32 bits without a sign.
+    #[serde(rename = "UINT32")]
     U32,
     /// 64 bits without a sign.
+    #[serde(rename = "UINT64")]
     U64,
     /// 8 bits with a sign.
+    #[serde(rename = "INT8")]
     I8,
     /// 16 bits with a sign.
+    #[serde(rename = "INT16")]
     I16,
     /// 32 bits with a sign.
+    #[serde(rename = "INT32")]
     I32,
     /// 64 bits with a sign.
+    #[serde(rename = "INT64")]
     I64,
     /// IEEE 754, 16 bits.
+    #[serde(rename = "FP16")]
     F16,
     /// The upper 16 bits of IEEE 754 with 32.
+    #[serde(rename = "BF16")]
     Bf16,
     /// IEEE 754, 32 bits.
+    #[serde(rename = "FP32")]
     F32,
     /// IEEE 754, 64 bits.
+    #[serde(rename = "FP64")]
     F64,
     /// Text in UTF-8.
+    #[serde(rename = "BYTES")]
     Text,
 }
 
@@ -317,6 +333,9 @@ mod tests {
     fn names_are_those_of_the_protocol_and_each_is_found() {
         for element in ElementType::ALL {
             assert_eq!(ElementType::by_name(element.name()), Some(element));
+            let written = serde_json::to_value(element).unwrap();
+            assert_eq!(written, element.name());
+            assert_eq!(serde_json::from_value::<ElementType>(written).unwrap(), element);
         }
         assert_eq!(ElementType::by_name("STRING"), None);
     }

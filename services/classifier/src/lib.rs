@@ -8,7 +8,7 @@
 //! - An engine that is away, slow or wrong costs its callers no more than their deadline, and nobody else anything.
 //!
 //! Reading order: [`ElementType`], [`ModelShape`], [`EngineError`], `answer` (outputs that came from elsewhere), [`Engine`]; then `wire`, `worker` (the process), [`onnx`] (what watches it); then
-//! [`oip`] (servers), [`config`].
+//! [`oip`] (servers), [`Config`], [`Engines`].
 
 mod element;
 mod shape;
@@ -18,10 +18,16 @@ mod engine;
 mod wire;
 pub mod worker;
 pub mod onnx;
+pub mod oip;
+mod config;
+mod engines;
 
+pub use config::{Config, FileModelConfig, ServerConfig, ServerModelConfig};
 pub use element::ElementType;
 pub use engine::Engine;
+pub use engines::{Engines, EnginesError};
 pub use error::{EngineError, Lie, Refusal, WorkerEnd};
+pub use oip::{OipEngine, OipModel, OipSettings};
 pub use onnx::{OnnxEngine, OnnxModel, OnnxSettings, StartError, Trial};
 pub use shape::{Dimensions, ModelShape, ShapeFault, TensorShape};
 pub use worker::run_if_asked;
