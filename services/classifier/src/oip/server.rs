@@ -128,15 +128,17 @@ fn error(status: &Status, is_late: bool) -> EngineError {
     if causes.any(|cause| cause.is::<TimeoutExpired>()) {
         return EngineError::OutOfTime;
     }
-    match status.code() {
-        Code::OutOfRange if status.message().starts_with(TOO_LARGE) => EngineError::Lied(Lie::TooLarge),
-        Code::DeadlineExceeded => EngineError::OutOfTime,
-        Code::Cancelled if is_late => EngineError::OutOfTime,
-        Code::Unavailable if !is_of_the_connection => {
-            EngineError::unavailable("its server answers that it is not available")
-        }
-        _ if is_of_the_connection => EngineError::unavailable("its server cannot be reached"),
-        code => EngineError::Refused(Refusal::Server(code)),
+    let code = status.code();
+    if code == Code::OutOfRange && status.message().starts_with(TOO_LARGE) {
+        EngineError::Lied(Lie::TooLarge)
+    } else if code == Code::DeadlineExceeded || code == Code::Cancelled && is_late {
+        EngineError::OutOfTime
+    } else if is_of_the_connection {
+        EngineError::unavailable("its server cannot be reached")
+    } else if code == Code::Unavailable {
+        EngineError::unavailable("its server answers that it is not available")
+    } else {
+        EngineError::Refused(Refusal::Server(code))
     }
 }
 

@@ -142,11 +142,8 @@ impl Process {
                 let tensors = read(&self.shape, &outputs.tensors);
                 tensors.map_err(|lie| Failed::Run(EngineError::Lied(lie)))
             }
-            Some(pb::run_response::Outcome::Failure(failure)) => match failure.kind() {
-                pb::FailureKind::Run => Err(Failed::Run(EngineError::Refused(Refusal::Runtime))),
-                pb::FailureKind::Output => Err(Failed::Run(EngineError::Refused(Refusal::Outputs))),
-                _ => Err(malformed),
-            },
+            Some(pb::run_response::Outcome::Failure(failure)) => Err(refusal(failure.kind())
+                .map_or(malformed, |refusal| Failed::Run(EngineError::Refused(refusal)))),
             None => Err(malformed),
         }
     }
@@ -155,6 +152,12 @@ impl Process {
     pub(super) fn end(mut self, stopped: Stopped) -> WorkerEnd {
         self.running.end(stopped)
     }
+}
+
+/// The refusal that a failed run is. `None` for a failure that is none of a run.
+fn refusal(kind: pb::FailureKind) -> Option<Refusal> {
+    let refusals = [(pb::FailureKind::Run, Refusal::Runtime), (pb::FailureKind::Output, Refusal::Outputs)];
+    refusals.into_iter().find(|(known, _)| *known == kind).map(|(_, refusal)| refusal)
 }
 
 /// The outputs in an answer.

@@ -160,22 +160,24 @@ fn tensor_shape(outlet: &Outlet) -> Option<TensorShape> {
     Some(TensorShape { name: outlet.name().to_owned(), element: element(*ty)?, dimensions: shape.to_vec() })
 }
 
-const fn element(element: TensorElementType) -> Option<ElementType> {
-    match element {
-        TensorElementType::Bool => Some(ElementType::Bool),
-        TensorElementType::Uint8 => Some(ElementType::U8),
-        TensorElementType::Uint16 => Some(ElementType::U16),
-        TensorElementType::Uint32 => Some(ElementType::U32),
-        TensorElementType::Uint64 => Some(ElementType::U64),
-        TensorElementType::Int8 => Some(ElementType::I8),
-        TensorElementType::Int16 => Some(ElementType::I16),
-        TensorElementType::Int32 => Some(ElementType::I32),
-        TensorElementType::Int64 => Some(ElementType::I64),
-        TensorElementType::Float16 => Some(ElementType::F16),
-        TensorElementType::Bfloat16 => Some(ElementType::Bf16),
-        TensorElementType::Float32 => Some(ElementType::F32),
-        TensorElementType::Float64 => Some(ElementType::F64),
-        TensorElementType::String => Some(ElementType::Text),
-        _ => None,
-    }
+/// The types that are carried.
+const ELEMENTS: [(TensorElementType, ElementType); 14] = [
+    (TensorElementType::Bool, ElementType::Bool),
+    (TensorElementType::Uint8, ElementType::U8),
+    (TensorElementType::Uint16, ElementType::U16),
+    (TensorElementType::Uint32, ElementType::U32),
+    (TensorElementType::Uint64, ElementType::U64),
+    (TensorElementType::Int8, ElementType::I8),
+    (TensorElementType::Int16, ElementType::I16),
+    (TensorElementType::Int32, ElementType::I32),
+    (TensorElementType::Int64, ElementType::I64),
+    (TensorElementType::Float16, ElementType::F16),
+    (TensorElementType::Bfloat16, ElementType::Bf16),
+    (TensorElementType::Float32, ElementType::F32),
+    (TensorElementType::Float64, ElementType::F64),
+    (TensorElementType::String, ElementType::Text),
+];
+
+fn element(element: TensorElementType) -> Option<ElementType> {
+    ELEMENTS.iter().find(|(of_runtime, _)| *of_runtime == element).map(|&(_, own)| own)
 }
