@@ -28,8 +28,8 @@ const TENSOR_BYTES_MAX: usize = vigie_classifiers::Tensor::BYTES_MAX;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The library of ONNX Runtime, such as `libonnxruntime.so.1.32.0`, which runs models in files; the one that `ORT_DYLIB_PATH` names if it is
-    /// not set. Wants a build with the feature `onnx`.
+    /// The library of ONNX Runtime, such as `libonnxruntime.so.1.32.0`, which runs models in files; the one that `ORT_DYLIB_PATH` names
+    /// if it is not set. Wants a build with the feature `onnx`.
     #[schemars(extend("x-value" = "FILE"))]
     pub onnxruntime_library: Option<PathBuf>,
     /// The program of classifier processes, which is `vigie` of the same version; this process's own if it is not set.
@@ -47,14 +47,15 @@ pub struct Config {
     /// The largest model in a file, in bytes.
     #[schemars(range(min = 1))]
     pub model_bytes_max: u64,
-    /// Memory that a classifier process may take beside the library and the model's file, in bytes; at the bound the run fails. A model wants about
-    /// twice its file, and what it computes on.
+    /// Memory that a classifier process may take beside the library and the model's file, in bytes; at the bound the run fails. A model
+    /// wants about twice its file, and what it computes on.
     #[schemars(range(min = 67_108_864))]
     pub memory_bytes_max: u64,
     /// The inputs of one run together, and its outputs together, in bytes.
     #[schemars(range(min = 1, max = TENSOR_BYTES_MAX))]
     pub tensor_bytes_max: usize,
-    /// Time of one run in a classifier process, in milliseconds; there the process is killed. A caller leaves at its deadline, which may be sooner.
+    /// Time of one run in a classifier process, in milliseconds; there the process is killed. A caller leaves at its deadline, which may
+    /// be sooner.
     #[schemars(range(min = 1, max = 600_000))]
     pub run_ms_max: u64,
     /// Time from the start of a classifier process until it has loaded its model, in milliseconds; there it is killed.

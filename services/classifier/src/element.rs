@@ -8,7 +8,7 @@ use vigie_classifiers::TensorData;
 /// The type of a tensor's elements, in a model. Written with the names of the Open Inference Protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ElementType {
-    /// One byte, 0 or 1.
+    /// A byte that is 0 or 1.
     #[serde(rename = "BOOL")]
     Bool,
     /// 8 bits without a sign.

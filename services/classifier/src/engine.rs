@@ -1,4 +1,4 @@
-//! What every engine does.
+//! The interface of every engine.
 
 use std::fmt;
 
@@ -17,8 +17,8 @@ use crate::shape::ModelShape;
 /// Always true of an engine:
 /// - A call ends by its deadline, whatever the engine does then, with [`EngineError::OutOfTime`].
 /// - The waiting runs, the memory of a run and the bytes of an answer are bounded; a run beyond the bound fails at once.
-/// - Outputs have the names, types and dimensions of the model's description, as many elements as their dimensions, and no number that is not
-///   finite. What differs from that is an error.
+/// - Outputs have the names, types and dimensions of the model's description, as many elements as their dimensions, and only finite numbers.
+///   Any other output is an error.
 /// - An engine that failed is tried again by itself, after a while.
 #[async_trait]
 pub trait Engine: fmt::Debug + Send + Sync {

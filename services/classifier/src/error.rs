@@ -7,7 +7,7 @@ use tonic::Code;
 
 use crate::shape::ShapeFault;
 
-/// Why there are no outputs. No text of it holds an element of a tensor.
+/// The reason why there are no outputs. No text holds an element of a tensor.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EngineError {
     /// No model of this name is configured.
@@ -70,7 +70,7 @@ impl EngineError {
     }
 }
 
-/// Who refused the inputs. What a runtime or a server says about it is left out: it may quote them.
+/// The part that refused the inputs. The words of a runtime or a server are left out: they may quote the inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The runtime failed on them.
@@ -84,10 +84,10 @@ pub enum Refusal {
     Server(Code),
 }
 
-/// What is wrong with an answer.
+/// A fault of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Lie {
-    /// Its outputs are not those that the model is described with.
+    /// The outputs are not those that the model is described with.
     #[error("{0}")]
     Shape(ShapeFault),
     /// Elements and shape of an output disagree, or an element is not finite.
@@ -95,19 +95,19 @@ pub enum Lie {
     Elements {
         /// The output.
         name: String,
-        /// What it has.
+        /// The fault.
         fault: &'static str,
     },
-    /// More outputs in one form than in another, or outputs in both.
+    /// The outputs are in both forms, or more in one than in the other.
     #[error("its outputs are not in one form")]
     Form,
-    /// It is the answer of another model, of another version, or to another request.
+    /// The answer is that of another model or version, or to another request.
     #[error("it is another's: {0}")]
     Other(&'static str),
-    /// It is larger than an answer may be.
+    /// The answer is larger than it may be.
     #[error("it is larger than an answer may be")]
     TooLarge,
-    /// It is none of the protocol's messages.
+    /// The answer is none of the protocol's messages.
     #[error("it is no message of the protocol")]
     Malformed,
 }

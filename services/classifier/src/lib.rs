@@ -7,8 +7,8 @@
 //! - No element of a tensor is in a log, an error or a file.
 //! - An engine that is away, slow or wrong costs its callers no more than their deadline, and nobody else anything.
 //!
-//! Reading order: [`ElementType`], [`ModelShape`], [`EngineError`], `answer` (outputs that came from elsewhere), [`Engine`]; then `wire`, `worker` (the process), [`onnx`] (what watches it); then
-//! [`oip`] (servers), [`Config`], [`Engines`].
+//! Reading order: [`ElementType`], [`ModelShape`], [`EngineError`], `answer` (outputs that came from elsewhere), [`Engine`]; then `wire`,
+//! [`worker`] (the process), [`onnx`] (its parent); then [`oip`] (servers), [`Config`], [`Engines`].
 
 mod element;
 mod shape;

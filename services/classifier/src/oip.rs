@@ -8,8 +8,9 @@
 //!   +-- nothing of the answer is believed: model, version, request, names, types, dimensions, lengths, numbers
 //! ```
 //!
-//! The operator's configuration describes each model, and [`Engine::describe`] compares that with what the server says, so that a difference is
-//! found before the first picture. A server gets no credential of ours, and tensors rather than files: the hostile file was decoded here.
+//! The operator's configuration describes each model, and [`Engine::describe`] compares that with the server's description, so that a
+//! difference is found before the first picture. A server gets no credential of ours, and tensors rather than files: the hostile file
+//! was decoded here.
 //!
 //! Reading order: [`OipSettings`], `message` (requests and answers), `server` (one call), then [`OipEngine`].
 
@@ -30,7 +31,7 @@ use crate::error::EngineError;
 use crate::shape::ModelShape;
 use server::Server;
 
-/// One server and its bounds.
+/// A server and its bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OipSettings {
     /// Where it listens, such as `https://triton:8001`.

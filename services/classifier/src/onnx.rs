@@ -8,8 +8,8 @@
 //!   +-- the process died, hangs or breaks the protocol: it is ended, its run fails, and the thread starts another, after a pause
 //! ```
 //!
-//! Each model has threads of its own and each thread at most one process, with one session, which runs one set of inputs at a time: which run a
-//! death belongs to is never in doubt. A caller that leaves early does not end a process, since loading a model takes much longer than a run.
+//! Each model has threads of its own and each thread at most one process, with one session, which runs one set of inputs at a time: a death
+//! belongs to one run. A caller that leaves early does not end a process, since loading a model takes much longer than a run.
 //!
 //! Reading order: [`OnnxSettings`], [`StartError`], `process`, `pool`, then [`OnnxEngine`].
 

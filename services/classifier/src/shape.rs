@@ -18,7 +18,7 @@ pub struct ModelShape {
     pub outputs: Vec<TensorShape>,
 }
 
-/// One input or output of a model.
+/// An input or output of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TensorShape {
@@ -33,13 +33,13 @@ pub struct TensorShape {
 /// How tensors differ from those of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ShapeFault {
-    /// One is not there.
+    /// A tensor is missing.
     #[error("`{0}` is missing")]
     Missing(String),
-    /// One is there that the model does not have, or twice.
+    /// A tensor is there that the model does not have, or one is there twice.
     #[error("`{0}` is not one of them")]
     Unknown(String),
-    /// One is of another type.
+    /// A tensor is of another type.
     #[error("`{name}` is {found} and not {expected}")]
     Element {
         /// Its name.
@@ -49,7 +49,7 @@ pub enum ShapeFault {
         /// The model's.
         expected: &'static str,
     },
-    /// One has other dimensions.
+    /// A tensor has other dimensions.
     #[error("`{name}` is {found} and not {expected}")]
     Dimensions {
         /// Its name.
@@ -59,7 +59,7 @@ pub enum ShapeFault {
         /// The model's.
         expected: Dimensions,
     },
-    /// Together they are larger than they may be.
+    /// The tensors together are larger than they may be.
     #[error("they have {bytes} bytes; the most is {bytes_max}")]
     Bytes {
         /// Their bytes.

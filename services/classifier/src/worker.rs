@@ -8,10 +8,10 @@
 //! ```
 //!
 //! Always true:
-//! - It has given up its rights before it parses the first byte of the model, which is input too. The library is trusted: it was loaded with
-//!   the rights of `vigie`.
-//! - It writes nothing of a tensor anywhere but in its answer: panics are silent, the runtime's log goes nowhere, and of a failed run there is
-//!   a kind and no text.
+//! - The process has given up its rights before it parses the first byte of the model, which is input too. The library is trusted: it
+//!   was loaded with the rights of `vigie`.
+//! - The process writes nothing of a tensor anywhere but in its answer: panics are silent, the runtime's log is discarded, and a failed
+//!   run has a kind and no text.
 //! - An error of the protocol ends it. Its parent is of the same version.
 
 mod messages;
@@ -32,7 +32,7 @@ use vigie_proto::pb::classifier::v1 as pb;
 use crate::shape::ModelShape;
 use crate::wire::{BESIDE_BYTES_MAX, COMMAND, GREETING, tensor};
 
-/// What runs models in a classifier process.
+/// The library that runs models in a classifier process.
 pub trait Runtime {
     /// Opens the library, which must start no thread: the process is locked down next.
     ///
@@ -79,8 +79,8 @@ enum WorkerError {
     NoModel,
 }
 
-/// Runs this process as a classifier process if its arguments, without its name, say so. Called before anything else: nothing of the process
-/// has been started then, and it has one thread.
+/// Runs this process as a classifier process if its arguments, without its name, ask for that. Called before anything else: the process
+/// then has one thread.
 #[must_use]
 pub fn run_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     run_with::<Installed>(arguments)

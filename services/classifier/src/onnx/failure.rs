@@ -14,8 +14,8 @@ use crate::error::WorkerEnd;
 pub enum StartError {
     /// No library is configured.
     #[error(
-        "no ONNX Runtime: set `classifier.onnxruntime_library`, or ORT_DYLIB_PATH, to its library. `pip download --no-deps onnxruntime==1.32.0` fetches a \
-         file that `unzip` opens, with the library at onnxruntime/capi/libonnxruntime.so.1.32.0"
+        "no ONNX Runtime: set `classifier.onnxruntime_library`, or ORT_DYLIB_PATH, to its library. `pip download --no-deps \
+         onnxruntime==1.32.0` fetches a file that `unzip` opens, with the library at onnxruntime/capi/libonnxruntime.so.1.32.0"
     )]
     NoLibrary,
     /// A path that is not UTF-8.

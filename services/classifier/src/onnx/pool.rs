@@ -19,8 +19,8 @@ use crate::shape::ModelShape;
 /// and checks the model's file.
 const START_PAUSE_MIN: Duration = Duration::from_millis(100);
 const START_PAUSE_MAX: Duration = Duration::from_secs(30);
-/// The wait before the next process when one died before it had answered anything, doubled with each in a row: the inputs may be to blame, and
-/// others wait.
+/// The wait before the next process when one died before it had answered anything, doubled with each in a row. The longest is short: the
+/// inputs may be to blame, and other callers wait.
 const DEATH_PAUSE_MIN: Duration = Duration::from_millis(10);
 const DEATH_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How often a thread without a process looks whether others have one.
@@ -29,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Where the answer of one piece of work goes.
 type Reply<A> = oneshot::Sender<Result<A, EngineError>>;
 
-/// What is asked of a model's threads.
+/// A request to a model's threads.
 #[derive(Debug)]
 pub(super) enum Work {
     /// The model's inputs and outputs.
@@ -68,7 +68,7 @@ pub(super) struct Pool {
     _open: Sender<()>,
 }
 
-/// What the threads of one model know of each other.
+/// The state that the threads of one model share.
 #[derive(Debug)]
 struct Shared {
     /// Threads that have a process.

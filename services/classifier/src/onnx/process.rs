@@ -1,4 +1,4 @@
-//! One classifier process and its pipes.
+//! A classifier process and its pipes.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,8 @@ use crate::wire::{BESIDE_BYTES_MAX, COMMAND, GREETING, message, model_shape, out
 /// The most that is read of a process's standard error, in bytes.
 const LAST_WORDS_BYTES: usize = 4 << 10;
 
-/// Since 1.29 the builds of ONNX Runtime's makers send reports about models and runs to them, from a thread of their own, unless this variable
-/// is set when the library is opened (pull request 27379 of microsoft/onnxruntime).
+/// Since 1.29 the builds of ONNX Runtime's makers send them reports about models and runs, from a thread of their own, unless this
+/// variable is set when the library is opened (`findings/onnxruntime-telemetry.sh`).
 const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
 
 /// A running process with a model. It is killed and waited for when this is dropped.
@@ -39,20 +39,20 @@ pub(super) struct Process {
 /// Why there are no outputs, and whether the process is of further use.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// It is.
+    /// The run failed; the process is of further use.
     Run(EngineError),
-    /// It is not: it has to be ended.
+    /// The process has to be ended.
     Process(Stopped),
 }
 
 /// Why a process gives no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stopped {
-    /// It has gone, or is going.
+    /// The process has gone, or is going.
     Ended,
-    /// Its answer is none.
+    /// The answer is malformed.
     Malformed,
-    /// A bound of time was reached; it goes on.
+    /// A bound of time was reached; the process goes on.
     TooLate,
 }
 

@@ -13,7 +13,7 @@ pub struct OnnxSettings {
     pub library: Option<PathBuf>,
     /// The program `vigie`; `None` for this process's own.
     pub program: Option<PathBuf>,
-    /// The protection that a process must have. There is no way to run a model without a process: [`Requirement::Off`] asks for no more than
+    /// The protection that a process must have. There is no way to run a model without a process: [`Requirement::Off`] means
     /// [`Requirement::BestEffort`].
     pub requirement: Requirement,
     /// Processes of each model.

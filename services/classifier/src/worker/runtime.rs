@@ -46,7 +46,7 @@ impl Runtime for OnnxRuntime {
     }
 }
 
-/// One thread, which does not wait by spinning: there are as many processes as cores, and no thread can be started any more.
+/// Creates a session of one thread, which does not wait by spinning: there are as many processes as cores, and none can start a thread.
 fn session(environment: &Environment, model: &[u8]) -> ort::Result<ort::session::Session> {
     ort::session::Session::builder(environment)?
         .with_intra_threads(1)?

@@ -68,7 +68,7 @@ pub enum Profile {
     },
 }
 
-/// The number of this process's threads, where the system tells.
+/// Returns the number of this process's threads; `None` where the system has no list of them.
 #[must_use]
 pub fn thread_count() -> Option<usize> {
     std::fs::read_dir("/proc/self/task").ok().map(Iterator::count)
