@@ -188,7 +188,8 @@ for row in rows:
 #[tokio::test]
 async fn the_scores_of_open_nsfw_are_those_of_python() {
     let Some(library) = library() else { return };
-    let (Some(models), Some(python)) = (std::env::var_os("VIGIE_MODELS"), std::env::var_os("VIGIE_MODELS_PYTHON"))
+    let (Some(models), Some(python)) =
+        (std::env::var_os("VIGIE_MODELS"), std::env::var_os("VIGIE_MODELS_PYTHON"))
     else {
         println!("SKIPPED: VIGIE_MODELS and VIGIE_MODELS_PYTHON do not both name something");
         return;
@@ -215,7 +216,8 @@ async fn the_scores_of_open_nsfw_are_those_of_python() {
         .collect();
     assert_eq!(expected.len(), pictures.len());
     let two = vigie_classifier::OnnxSettings { workers: 2, ..settings(&library) };
-    let engine = engine(&two, vigie_classifier::OnnxModel { file: file.clone(), sha256: OPEN_NSFW, trial: None });
+    let engine =
+        engine(&two, vigie_classifier::OnnxModel { file: file.clone(), sha256: OPEN_NSFW, trial: None });
     let shape = engine.describe(MODEL, later()).await.unwrap();
     for (values, expected) in pictures.into_iter().zip(&expected) {
         let input = Tensor::new(&shape.inputs[0].name, &[1, 224, 224, 3], TensorData::F32(values)).unwrap();
