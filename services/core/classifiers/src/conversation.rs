@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Messages in their order, with the language if it is known, within bounds. Its debug output shows no text.
+///
+/// The errors of a reader of JSON may quote a value that has the wrong type, and so a text. Whoever reads conversations logs none of them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "ConversationDraft", into = "ConversationDraft")]
 pub struct Conversation {
@@ -33,7 +35,7 @@ pub struct Message {
     /// When the message was sent, in milliseconds since 1970, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<u64>,
-    /// What was written; may be empty.
+    /// The text; may be empty.
     pub text: String,
 }
 

@@ -34,12 +34,15 @@ impl Faults {
 
 /// Collects faults while a declaration is read.
 #[derive(Debug, Default)]
-pub(crate) struct Findings(Vec<Fault>);
+pub(crate) struct Findings {
+    prefix: &'static str,
+    found: Vec<Fault>,
+}
 
 impl Findings {
-    /// Notes a fault of `field`.
+    /// Notes a fault of `field`, below the prefix.
     pub(crate) fn add(&mut self, field: &str, problem: impl Into<String>) {
-        self.0.push(Fault { field: field.into(), problem: problem.into() });
+        self.found.push(Fault { field: format!("{}{field}", self.prefix), problem: problem.into() });
     }
 
     /// Notes a fault unless the condition holds.
@@ -49,8 +52,22 @@ impl Findings {
         }
     }
 
+    /// Notes a fault unless the text is 1 to `len_max` bytes without control characters.
+    pub(crate) fn expect_line(&mut self, text: &str, len_max: usize, field: &str) {
+        let is_line = (1..=len_max).contains(&text.len()) && !text.chars().any(char::is_control);
+        self.expect(is_line, field, || format!("1 to {len_max} bytes without control characters"));
+    }
+
+    /// Collects what `check` finds, with every field below `prefix`, which ends with its point.
+    pub(crate) fn within<T>(&mut self, prefix: &'static str, check: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.prefix, prefix);
+        let checked = check(self);
+        self.prefix = outer;
+        checked
+    }
+
     /// Fails if there are faults.
     pub(crate) fn finish(self) -> Result<(), Faults> {
-        if self.0.is_empty() { Ok(()) } else { Err(Faults(self.0.into())) }
+        if self.found.is_empty() { Ok(()) } else { Err(Faults(self.found.into())) }
     }
 }

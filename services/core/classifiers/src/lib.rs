@@ -7,20 +7,37 @@
 //!
 //! - **A score is never a verdict.** No type of this crate names one.
 //! - **An input is computed from its declaration alone**: the same picture or conversation and the same declaration give the same tensor.
+//! - **No rate is claimed that the sample does not support**: intervals are exact, and a threshold is refused with the size that would do.
 //! - **The text of a conversation is in no debug output and in no error message.**
 //!
 //! Reading order:
 //!
-//! - [`fault`]: the faults of something that an operator declares;
+//! - [`fault`]: the faults of something that an operator declares; [`name`];
 //! - [`tensor`]: the common currency with engines;
-//! - [`conversation`] and [`preprocessing`]: `picture`, `resize`, `image` and `join`.
+//! - [`conversation`] and [`preprocessing`]: `picture`, `resize`, `image` and `join`;
+//! - [`histogram`] and [`drift`]; [`calibration`]: how well a model separates the classes; [`threshold`]: thresholds by rate;
+//! - [`scores`]: `taxonomy`, `output`, `read`, `scored`; [`card`]: all of it for one model.
 
 pub mod fault;
+pub mod name;
 pub mod tensor;
 pub mod conversation;
 pub mod preprocessing;
+pub mod histogram;
+pub mod drift;
+pub mod calibration;
+pub mod threshold;
+pub mod scores;
+pub mod card;
 
+pub use calibration::{Calibration, ClassTable, Estimate, Label, Sample};
+pub use card::{Content, Kind, Mode, ModelCard, ModelCardDraft, State};
 pub use conversation::{Conversation, ConversationDraft, ConversationError, Message};
+pub use drift::{Drift, Stability};
 pub use fault::{Fault, Faults};
+pub use histogram::Histogram;
+pub use name::{Name, Sha256};
 pub use preprocessing::{ConversationInput, ImageInput, InputError, RgbPicture};
+pub use scores::{Output, ScoreError, Scored, Scores};
 pub use tensor::{Tensor, TensorData, TensorError};
+pub use threshold::{ChooseError, Chosen, Rate, choose};

@@ -28,6 +28,9 @@ pub enum InputError {
     /// The declaration is out of its bounds.
     #[error("the declared input has faults")]
     Declared(#[source] Faults),
+    /// The model reads content of the other kind.
+    #[error("the model reads content of another kind")]
+    Kind,
     /// The picture does not have the size that the model reads.
     #[error("the picture has {} x {} pixels; the model reads {} x {}", got.0, got.1, expected.0, expected.1)]
     Size {

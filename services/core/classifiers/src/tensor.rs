@@ -66,7 +66,7 @@ impl Tensor {
 
     /// Checks the parts. A shape without dimensions has one element; a dimension of 0 has none.
     pub fn new(name: &str, shape: &[usize], data: TensorData) -> Result<Self, TensorError> {
-        if !is_name(name) {
+        if !(1..=Self::NAME_LEN_MAX).contains(&name.len()) || name.chars().any(char::is_control) {
             return Err(TensorError::Name);
         }
         if shape.len() > Self::RANK_MAX {
@@ -153,11 +153,6 @@ impl TensorData {
             Self::Text(_) => "text",
         }
     }
-}
-
-/// Whether a text can name a tensor.
-pub(crate) fn is_name(text: &str) -> bool {
-    (1..=Tensor::NAME_LEN_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// Name, shape and type: the elements are content.

@@ -49,8 +49,10 @@ pub enum Resize {
 }
 
 /// How pixels are resampled. All are those of Pillow's `Image.resize`: a target pixel is the weighted mean of source pixels around the same
-/// relative position, and where the picture shrinks, the kernel is widened by the ratio (which is called antialiasing). Columns and rows are
-/// resampled apart, and bytes are rounded after each. Results differ from those of Pillow by at most 1 of 255.
+/// relative position, and where the picture shrinks, the kernel is widened by the ratio (which is called antialiasing). Columns are resampled
+/// before rows, and bytes are rounded after each; of pictures with more than 64 MiB between, rows come first.
+///
+/// Beside Pillow 13 fewer than 1 of 100 bytes differed, by 1 or 2 of 255 (pictures of noise, both smaller and larger).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {

@@ -7,7 +7,7 @@ use super::InputError;
 use super::image::{Filter, ImageInput, Resize};
 use super::picture::{RgbPicture, pixels_of};
 
-/// Bytes of a picture before it is cropped: 64 MiB. A shorter side of 256 allows a longer one of 87,000.
+/// Bytes of a picture before it is cropped, and between its two passes: 64 MiB. A shorter side of 512 allows a longer one of 43,000.
 const BYTES_MAX: u64 = 64 << 20;
 
 impl ImageInput {
@@ -19,7 +19,8 @@ impl ImageInput {
             Resize::Stretch => Ok(self.resampled(picture, self.width, self.height)),
             Resize::CoverThenCrop { resize_to } => {
                 let (columns, rows) = covering(width, height, resize_to);
-                if u64::from(columns) * u64::from(rows) * 3 > BYTES_MAX {
+                let is_long = columns.max(rows) > RgbPicture::SIDE_MAX;
+                if is_long || u64::from(columns) * u64::from(rows) * 3 > BYTES_MAX {
                     return Err(InputError::Narrow(width, height));
                 }
                 let whole = self.resampled(picture, columns, rows);
@@ -49,14 +50,27 @@ impl ImageInput {
             Filter::Nearest => ResizeAlg::Nearest,
         };
         let options = ResizeOptions::new().resize_alg(alg).use_alpha(false);
-        let source = ImageRef::new(picture.width(), picture.height(), picture.pixels(), PixelType::U8x3)
-            .expect("a picture has three bytes a pixel");
-        let mut target = Image::new(width, height, PixelType::U8x3);
-        Resizer::new()
-            .resize(&source, &mut target, &options)
-            .expect("both have the same type of pixels, and no crop is asked");
-        RgbPicture::new(width, height, target.into_vec()).expect("callers bound both sides")
+        let source = (picture.width(), picture.height());
+        // Columns before rows, as in Pillow: the library would begin with the rows. Where a byte is cut off at 0 or 255 on the way, the order
+        // shows in the result. A tall and narrow picture begins with the rows: else it would grow a thousandfold on the way.
+        let across = (width, picture.height());
+        let is_tall = u64::from(across.0) * u64::from(across.1) * 3 > BYTES_MAX;
+        let between = if is_tall { (picture.width(), height) } else { across };
+        let half = one_pass(picture.pixels(), source, between, &options);
+        let pixels = one_pass(&half, between, (width, height), &options);
+        RgbPicture::new(width, height, pixels).expect("callers bound both sides")
     }
+}
+
+/// Resamples columns or rows, whichever differ.
+fn one_pass(pixels: &[u8], from: (u32, u32), to: (u32, u32), options: &ResizeOptions) -> Vec<u8> {
+    let source =
+        ImageRef::new(from.0, from.1, pixels, PixelType::U8x3).expect("a picture has three bytes a pixel");
+    let mut target = Image::new(to.0, to.1, PixelType::U8x3);
+    Resizer::new()
+        .resize(&source, &mut target, options)
+        .expect("both have the same type of pixels, and no crop is asked");
+    target.into_vec()
 }
 
 /// The size in proportion whose shorter side is `shorter`; the longer one is rounded down.

@@ -1,0 +1,16 @@
+//! How well a model separates the classes, measured on labelled content.
+//!
+//! Reading order: `beta` and `interval` (the arithmetic), `sample` (from labelled scores), `table` (to what is known of each threshold).
+
+mod beta;
+mod interval;
+mod sample;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use interval::{Estimate, SAMPLE_MAX, upper_bound};
+pub use sample::{ContentDigest, Label, Sample, SampleError};
+pub use table::{Calibration, CalibrationDraft, ClassTable, ClassTableDraft, Measured, Row};
+
+pub(crate) use interval::is_supported;

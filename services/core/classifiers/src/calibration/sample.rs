@@ -1,0 +1,104 @@
+//! Labelled scores of one class.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use thiserror::Error;
+
+use super::interval::SAMPLE_MAX;
+use super::table::ClassTable;
+use crate::name::{Name, Sha256};
+
+/// The SHA-256 of labelled content, by which it counts once. No table keeps it.
+pub type ContentDigest = Sha256;
+
+/// Whether content is of the class, by a person's label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Label {
+    /// Content of the class.
+    Positive,
+    /// Other content.
+    Negative,
+}
+
+/// Labelled scores of one class, each content once. Its debug output shows counts alone.
+pub struct Sample {
+    class: Name,
+    scores: HashMap<ContentDigest, (Label, f32)>,
+}
+
+/// The content cannot be in the sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SampleError {
+    /// A score is not a number from 0 to 1.
+    #[error("the score of {0} is not a number from 0 to 1")]
+    Score(ContentDigest),
+    /// Somebody labelled the content so, and somebody otherwise.
+    #[error("{0} is labelled as content of the class and as other content")]
+    BothLabels(ContentDigest),
+    /// The model gave the same content two scores.
+    #[error("{0} has two scores that differ by more than {max}", max = Sample::TOLERANCE)]
+    TwoScores(ContentDigest),
+    /// Too much content.
+    #[error("a sample has at most {max} contents", max = SAMPLE_MAX)]
+    TooMany,
+    /// Nothing in the sample is negative, so nothing is known of false positives.
+    #[error(
+        "a sample needs content that is not of the class: without it no false-positive rate can be measured"
+    )]
+    NoNegatives,
+}
+
+impl Sample {
+    /// How far two scores of the same content may differ; the first one counts.
+    pub const TOLERANCE: f32 = 1e-4;
+
+    /// A sample without content.
+    #[must_use]
+    pub fn new(class: Name) -> Self {
+        Self { class, scores: HashMap::new() }
+    }
+
+    /// Adds a score. Content that is there already counts once.
+    pub fn add(&mut self, content: ContentDigest, label: Label, score: f32) -> Result<(), SampleError> {
+        if !(0.0..=1.0).contains(&score) {
+            return Err(SampleError::Score(content));
+        }
+        let is_full = u64::try_from(self.scores.len()).is_ok_and(|len| len >= SAMPLE_MAX);
+        match self.scores.entry(content) {
+            Entry::Occupied(known) => {
+                let (known_label, known_score) = *known.get();
+                if known_label != label {
+                    return Err(SampleError::BothLabels(content));
+                }
+                if (known_score - score).abs() > Self::TOLERANCE {
+                    return Err(SampleError::TwoScores(content));
+                }
+            }
+            Entry::Vacant(_) if is_full => return Err(SampleError::TooMany),
+            Entry::Vacant(new) => {
+                new.insert((label, score));
+            }
+        }
+        Ok(())
+    }
+
+    /// Measures what the sample shows of each threshold.
+    pub fn table(self) -> Result<ClassTable, SampleError> {
+        let of = |label| {
+            self.scores.values().filter(move |(is, _)| *is == label).map(|(_, score)| *score).collect()
+        };
+        let (negatives, positives): (Vec<f32>, Vec<f32>) = (of(Label::Negative), of(Label::Positive));
+        if negatives.is_empty() {
+            return Err(SampleError::NoNegatives);
+        }
+        Ok(ClassTable::measured(self.class, negatives, positives))
+    }
+}
+
+/// Counts alone.
+impl std::fmt::Debug for Sample {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sample({} of {})", self.scores.len(), self.class)
+    }
+}

@@ -1,0 +1,18 @@
+//! Model cards: what is known of a model, by whom it was approved, and how it is run.
+//!
+//! Reading order: `draft` (as it is written), `drawn` and `test_vector`, `checked` (from a draft to a card), `model_card`.
+
+mod draft;
+mod drawn;
+mod test_vector;
+mod checked;
+mod model_card;
+#[cfg(test)]
+mod tests;
+
+pub use draft::{
+    ExpectedScore, InputDraft, InputForm, Kind, Mode, ModelCardDraft, State, TestInput, TestVectorDraft,
+    ThresholdDraft,
+};
+pub use model_card::{ModelCard, Source, ThresholdError};
+pub use test_vector::{Content, TestMismatch, TestVector};

@@ -1,0 +1,189 @@
+//! A card as it is written.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::calibration::Calibration;
+use crate::conversation::ConversationDraft;
+use crate::preprocessing::{ConversationInput, ImageInput};
+use crate::scores::OutputDraft;
+use crate::threshold::Rate;
+
+/// A card before it is checked: the JSON form of a [`super::ModelCard`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelCardDraft {
+    /// The name, 1 to 64 of `a-z 0-9 - _`.
+    pub name: String,
+    /// The version, from 1 on. A changed card has a higher one.
+    pub version: u32,
+    /// The SHA-256 of the model's file, as 64 hexadecimal digits. Either this or `server_version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The version that an external server must name for the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_version: Option<String>,
+    /// The input of the model.
+    pub input: InputDraft,
+    /// The output of the model.
+    pub output: OutputDraft,
+    /// The licence of the model.
+    pub licence: String,
+    /// The person or body that approved the use of the model.
+    pub approved_by: String,
+    /// When it was approved, in milliseconds since 1970, UTC.
+    pub approved_at: u64,
+    /// Whatever else a person should know; may be empty.
+    #[serde(default)]
+    pub note: String,
+    /// An input whose scores are known, which pins the preprocessing and the model.
+    pub test_vector: TestVectorDraft,
+    /// Whether scores are answered.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Whether the model is used.
+    #[serde(default)]
+    pub state: State,
+    /// How well the model separates the classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// The thresholds of classes. They are those of the calibration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<ThresholdDraft>,
+}
+
+/// The input of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputDraft {
+    /// The tensor's name in the model.
+    pub tensor: String,
+    /// The content, and how it becomes the tensor.
+    pub form: InputForm,
+}
+
+/// The content of an input, and how it becomes the tensor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputForm {
+    /// A picture.
+    Image(ImageInput),
+    /// A conversation.
+    Conversation(ConversationInput),
+}
+
+/// The content that a model reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Pictures.
+    Image,
+    /// Conversations.
+    Conversation,
+}
+
+impl InputForm {
+    /// The content that the model reads.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Image(_) => Kind::Image,
+            Self::Conversation(_) => Kind::Conversation,
+        }
+    }
+}
+
+/// Whether scores are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Scores are counted and answered to nobody: how every model begins.
+    #[default]
+    Shadow,
+    /// Scores are answered. Takes a threshold, so a calibration.
+    Active,
+}
+
+/// Whether a model is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// The model is run.
+    #[default]
+    InUse,
+    /// The model is not run any more. The card stays, for answers name it.
+    Retired,
+}
+
+/// An input whose scores are known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestVectorDraft {
+    /// The input.
+    pub input: TestInput,
+    /// The score of each class.
+    pub expected: Vec<ExpectedScore>,
+}
+
+/// The input of a test vector. Nothing that a person or a platform has sent: cards are read by many.
+/// The debug output shows no content.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum TestInput {
+    /// A picture that is drawn. It consists of blocks of 8 x 8 pixels, those at the right and the bottom being cut off. `SplitMix64` with the
+    /// seed as its state gives a number for each block, row by row, whose low three bytes, the lowest first, are red, green and blue. To
+    /// each byte of the pixel at x and y, from 0 at the top left, 4 ((x + 2 y) mod 8) is added, modulo 256.
+    Drawn {
+        /// The seed.
+        seed: u32,
+        /// The width, 1 to 1024 pixels.
+        width: u32,
+        /// The height, 1 to 1024 pixels.
+        height: u32,
+    },
+    /// A picture.
+    Pixels {
+        /// The width.
+        width: u32,
+        /// The height.
+        height: u32,
+        /// Red, green and blue of each pixel as hexadecimal digits, row by row: at most 64 KiB.
+        rgb: String,
+    },
+    /// A conversation.
+    Conversation(ConversationDraft),
+}
+
+/// Sizes alone.
+impl fmt::Debug for TestInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drawn { seed, width, height } => write!(f, "Drawn({width} x {height} of {seed})"),
+            Self::Pixels { width, height, .. } => write!(f, "Pixels({width} x {height})"),
+            Self::Conversation(draft) => draft.fmt(f),
+        }
+    }
+}
+
+/// The score of a class that a test vector has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedScore {
+    /// The class.
+    pub class: String,
+    /// The score, met to within 1e-4.
+    pub score: f32,
+}
+
+/// The threshold of a class.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThresholdDraft {
+    /// The class.
+    pub class: String,
+    /// The false-positive rate that was asked.
+    pub rate: Rate,
+    /// The threshold that the calibration has for it.
+    pub threshold: f32,
+}
