@@ -10,11 +10,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .chain([("consortium", "directory"), ("consortium", "audit"), ("consortium", "opinion")])
         .chain([("consortium", "policy"), ("consortium", "policy_service"), ("consortium", "statistics")])
         .chain([("consortium", "case"), ("consortium", "decision")])
-        .chain([("bank", "exchange"), ("bank", "exchange_service")])
+        .chain([("bank", "exchange"), ("bank", "exchange_service"), ("classifier", "worker")])
         .map(|(package, file)| format!("vigie/{package}/v1/{file}.proto"))
         .collect::<Vec<_>>();
     println!("cargo::rerun-if-changed=vigie");
     println!("cargo::rerun-if-changed=google");
+    println!("cargo::rerun-if-changed=inference");
 
     let mut compiler = protox::Compiler::new([&root])?;
     compiler.include_source_info(true).include_imports(true).open_files(&files)?;
@@ -49,11 +50,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ".vigie.bank.v1.DocumentPut",
             ".vigie.consortium.v1.NewReferral",
             ".vigie.consortium.v1.NewReferral.target",
+            ".vigie.classifier.v1.Tensor",
         ])
         .bytes(".vigie.matching.v1")
         .bytes(".vigie.model.v1.PackedHashes.values")
         .compile_fds_with_config(descriptors, config)?;
-    check_all_documented(Path::new(&root), &files)
+    check_all_documented(Path::new(&root), &files)?;
+    inference_servers(&root)
+}
+
+/// Compiles the protocol of inference servers. No server here speaks it, so it is not among the descriptors that servers show.
+fn inference_servers(root: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let files = ["inference/inference.proto".to_owned()];
+    let mut compiler = protox::Compiler::new([root])?;
+    compiler.include_source_info(true).open_files(&files)?;
+    tonic_prost_build::configure()
+        // Sensitive: `src/pb.rs` gives these a `Debug` that shows no content.
+        .skip_debug([
+            ".inference.ModelInferRequest",
+            ".inference.ModelInferResponse",
+            ".inference.InferTensorContents",
+        ])
+        .compile_fds(compiler.file_descriptor_set())?;
+    check_all_documented(root, &files)
 }
 
 /// Refuses a field or method without a comment: the protocol files are the public documentation.

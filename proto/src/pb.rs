@@ -44,6 +44,19 @@ pub mod decoder {
     }
 }
 
+/// Package `vigie.classifier`.
+pub mod classifier {
+    /// Package `vigie.classifier.v1`.
+    pub mod v1 {
+        tonic::include_proto!("vigie.classifier.v1");
+    }
+}
+
+/// Package `inference`: the Open Inference Protocol, of servers that are none of ours.
+pub mod inference {
+    tonic::include_proto!("inference");
+}
+
 /// Package `vigie.bank`.
 pub mod bank {
     /// Package `vigie.bank.v1`.
@@ -81,6 +94,32 @@ impl std::fmt::Debug for model::v1::PackedHashes {
 impl std::fmt::Debug for model::v1::PictureHashes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "PictureHashes({:?}, quality {}, {} hashes)", self.way(), self.pdq_quality, self.pdq.len())
+    }
+}
+
+impl std::fmt::Debug for classifier::v1::Tensor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tensor({:?}, {} bytes)", self.shape, self.data.len())
+    }
+}
+
+impl std::fmt::Debug for inference::ModelInferRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes: usize = self.raw_input_contents.iter().map(Vec::len).sum();
+        write!(f, "ModelInferRequest({}, {} inputs, {bytes} bytes)", self.model_name, self.inputs.len())
+    }
+}
+
+impl std::fmt::Debug for inference::ModelInferResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes: usize = self.raw_output_contents.iter().map(Vec::len).sum();
+        write!(f, "ModelInferResponse({} outputs, {bytes} bytes)", self.outputs.len())
+    }
+}
+
+impl std::fmt::Debug for inference::InferTensorContents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("InferTensorContents(..)")
     }
 }
 

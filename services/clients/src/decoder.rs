@@ -23,13 +23,12 @@
 //! (`outside`). A video is decoded by that program too, and hashed by the calling thread: its frames are raw, and nothing of them is parsed
 //! (`video`).
 //!
-//! Reading order: `failure`, `settings`, `pipes` and `watch` (waiting within bounds), `child`, `process`, `ffmpeg`, `outside`, `metrics`, `video`, then
+//! Reading order: `failure`, `settings`, `watch` (waiting within bounds), `child`, `process`, `ffmpeg`, `outside`, `metrics`, `video`, then
 //! [`Decoder`], and [`Hashing`] for those that choose between processes and none.
 
 mod failure;
 mod settings;
 mod watch;
-mod pipes;
 mod child;
 mod process;
 mod ffmpeg;

@@ -1,4 +1,5 @@
-//! Is a decoder process if that is asked for; else reads the command line, sets up logs, runs the command, and exits with its code.
+//! Is a decoder or classifier process if that is asked for; else reads the command line, sets up logs, runs the command, and exits with
+//! its code.
 
 use std::process::ExitCode;
 
@@ -6,8 +7,11 @@ use clap::Parser as _;
 use vigie::{Cli, Exit, Output};
 
 fn main() -> ExitCode {
-    // Before anything else: a decoder process has one thread, and no more than that.
+    // Before anything else: such a process has one thread, and no more than that.
     if let Some(code) = vigie_decoder::run_if_asked(std::env::args_os().skip(1)) {
+        return code;
+    }
+    if let Some(code) = vigie_classifier::run_if_asked(std::env::args_os().skip(1)) {
         return code;
     }
     let cli = Cli::parse();

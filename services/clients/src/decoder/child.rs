@@ -2,35 +2,24 @@
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
 use vigie_proto::decoder::{GREETING, HELLO_BYTES_MAX, posture};
 use vigie_proto::pb::decoder::v1 as pb;
 use vigie_sandbox::Posture;
+use vigie_sandbox::child::{self, CommandError};
+use vigie_sandbox::pipes::{Halted, read_exact};
 
 use super::failure::{StartError, WorkerDeath};
-use super::pipes::{Halted, read_exact};
 use super::settings::DecoderSettings;
 use super::watch::{Bounds, Reached, Watch};
 
 /// How long a process may take from its start to its first bytes: milliseconds, if the machine is not busy.
 pub(super) const START_WITHIN: Duration = Duration::from_secs(10);
-/// The variable that marks a process as a decoder's, or as what was taken for one. Nobody so marked starts another.
-const MARK: &str = "VIGIE_DECODER";
-
-/// The whole environment of a process beside the mark. The allocator of `vigie` reserves a gigabyte of address space at its
-/// start by default, which counts against the limit on it; this much it takes at a time. Larger blocks come from the system,
-/// and go back to it, so that address space is not used up by blocks of the wrong size.
-const ENVIRONMENT: [(&str, &str); 2] =
-    [("MIMALLOC_ARENA_RESERVE", "65536"), ("MIMALLOC_ARENA_MAX_OBJECT_SIZE", "32768")];
-
-/// How long a process whose pipe has ended may take to be gone.
-const GONE_WITHIN: Duration = Duration::from_millis(200);
-
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stopped {
@@ -42,8 +31,8 @@ pub(super) enum Stopped {
     Reached(Reached),
 }
 
-impl From<Halted> for Stopped {
-    fn from(halted: Halted) -> Self {
+impl From<Halted<Reached>> for Stopped {
+    fn from(halted: Halted<Reached>) -> Self {
         match halted {
             Halted::Ended => Self::Ended,
             Halted::Reached(reached) => Self::Reached(reached),
@@ -56,13 +45,10 @@ pub(super) fn vigie(
     settings: &DecoderSettings,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<(PathBuf, Command), StartError> {
-    if std::env::var_os(MARK).is_some() {
-        return Err(StartError::Nested);
-    }
-    let program = settings.program.clone().map_or_else(own_program, Ok)?;
-    let mut command = Command::new(&program);
-    command.arg0("vigie").args(arguments).env_clear().envs(ENVIRONMENT).env(MARK, "1");
-    Ok((program, command))
+    child::vigie(settings.program.as_deref(), arguments).map_err(|error| match error {
+        CommandError::Nested => StartError::Nested,
+        CommandError::Unknown(source) => StartError::Program { program: "/proc/self/exe".into(), source },
+    })
 }
 
 /// Reads the first message of the process with this number: fixed bytes, and the process's protection.
@@ -97,36 +83,6 @@ pub(super) fn read_message(
     let mut message = vec![0; length];
     read_exact(&mut stdout, &mut message, watch)?;
     Ok(message)
-}
-
-/// This process's own program, by the link of the system, which leads to the program even when its file has been replaced.
-fn own_program() -> Result<PathBuf, StartError> {
-    let link = PathBuf::from("/proc/self/exe");
-    if link.exists() {
-        return Ok(link);
-    }
-    std::env::current_exe().map_err(|source| StartError::Program { program: link, source })
-}
-
-/// Kills a process and waits for it.
-pub(super) fn end(child: &mut Child) {
-    // An error means that the process has been waited for already.
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-/// The status of a process whose pipe has ended. `None`: the process only closed its pipe, and runs.
-pub(super) fn gone(child: &mut Child) -> Option<ExitStatus> {
-    let begun = Instant::now();
-    loop {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
-        }
-        if begun.elapsed() > GONE_WITHIN {
-            return None;
-        }
-        std::thread::sleep(Duration::from_micros(200));
-    }
 }
 
 /// The kind of a death by the status that the system gives.

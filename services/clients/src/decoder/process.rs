@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use vigie_proto::decoder::{ANSWER_BYTES_MAX, COMMAND};
 use vigie_sandbox::Posture;
+use vigie_sandbox::child::{end, gone};
+use vigie_sandbox::pipes::{unblock, write_all};
 
-use super::child::{Stopped, death, end, gone, greeting, read_message, vigie};
+use super::child::{Stopped, death, greeting, read_message, vigie};
 use super::failure::{StartError, WorkerDeath};
-use super::pipes::write_all;
 use super::settings::DecoderSettings;
 use super::watch::{Bounds, Reached, Watch};
 
@@ -66,10 +67,9 @@ impl Process {
     }
 
     fn unblock(&self) -> std::io::Result<()> {
-        rustix::io::ioctl_fionbio(&self.stdin, true)?;
-        rustix::io::ioctl_fionbio(&self.stdout, true)?;
-        rustix::io::ioctl_fionbio(&self.stderr, true)?;
-        Ok(())
+        unblock(&self.stdin)?;
+        unblock(&self.stdout)?;
+        unblock(&self.stderr)
     }
 
     pub(super) fn id(&self) -> u32 {

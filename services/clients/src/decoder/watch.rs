@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use vigie_sandbox::pipes::Clock;
+
 /// Bounds of one exchange.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
@@ -40,8 +42,24 @@ impl Watch {
         Self { process, bounds, begun: Instant::now(), first: None }
     }
 
-    /// How long to wait before looking again.
-    pub(super) fn wait(&mut self) -> Result<Duration, Reached> {
+    fn unwatched(&self) -> Duration {
+        UNWATCHED.min(self.bounds.processor_time_max / 2)
+    }
+
+    /// Processor time of this image, at most as much as has passed.
+    fn used(&mut self, passed: Duration) -> Duration {
+        // Where it cannot be measured it is the time that has passed.
+        let Some(total) = processor_time(self.process) else { return passed };
+        // Where this thread woke late, the time until then is not held against the image.
+        let (first, unwatched) = *self.first.get_or_insert((total, passed.min(self.unwatched())));
+        total.saturating_sub(first).saturating_add(unwatched).min(passed)
+    }
+}
+
+impl Clock for Watch {
+    type Reached = Reached;
+
+    fn wait(&mut self) -> Result<Duration, Reached> {
         let passed = self.begun.elapsed();
         let until_deadline = self.bounds.deadline.saturating_duration_since(Instant::now());
         if until_deadline.is_zero() {
@@ -58,19 +76,6 @@ impl Watch {
             return Err(Reached::ProcessorTime);
         }
         Ok(left.max(STEP).min(until_deadline))
-    }
-
-    fn unwatched(&self) -> Duration {
-        UNWATCHED.min(self.bounds.processor_time_max / 2)
-    }
-
-    /// Processor time of this image, at most as much as has passed.
-    fn used(&mut self, passed: Duration) -> Duration {
-        // Where it cannot be measured it is the time that has passed.
-        let Some(total) = processor_time(self.process) else { return passed };
-        // Where this thread woke late, the time until then is not held against the image.
-        let (first, unwatched) = *self.first.get_or_insert((total, passed.min(self.unwatched())));
-        total.saturating_sub(first).saturating_add(unwatched).min(passed)
     }
 }
 

@@ -19,13 +19,22 @@
 //! A program of others, which decodes what this one cannot, gets less of this: [`Profile::Ffmpeg`]. It needs threads, its
 //! libraries, and whatever calls its loader makes.
 //!
+//! A process that runs a classifier with ONNX Runtime opens that library first, and is then locked down as a decoder process is, before it
+//! parses the model: [`Profile::Classifier`].
+//!
+//! The process that starts such a process finds how in [`child`], and reads and writes its pipes by [`pipes`].
+//!
 //! Elsewhere than on Linux on x86-64 and 64-bit ARM nothing is taken, and the posture is [`Posture::None`].
 //!
-//! Reading order: [`posture`], then `linux`: `limits`, `landlock`, `seccomp` (`calls`).
+//! Reading order: [`posture`], then `linux`: `limits`, `landlock`, `seccomp` (`calls`); then [`child`], [`pipes`].
 
 pub mod posture;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod linux;
+#[cfg(unix)]
+pub mod child;
+#[cfg(unix)]
+pub mod pipes;
 
 use std::path::PathBuf;
 
@@ -40,6 +49,12 @@ pub enum Profile {
         /// Address space that the process may take beyond what it has when it is locked down, in bytes.
         memory_bytes_max: u64,
     },
+    /// Runs a model with a library that is loaded already, on what standard input brings, and answers on standard output: no file, no
+    /// network, no process, no further thread. Fails where the library has started threads.
+    Classifier {
+        /// Address space that the process may take beyond what it has when it is locked down, in bytes.
+        memory_bytes_max: u64,
+    },
     /// Is about to become the program `ffmpeg`, and computes on standard input and inherited descriptors: it may read and execute the
     /// program and the system's libraries, start threads, and write to descriptors that it has. No other file, no network, no
     /// process beside it.
@@ -51,6 +66,12 @@ pub enum Profile {
         /// Its processor time, in seconds, over its whole life.
         processor_time_s_max: u64,
     },
+}
+
+/// Returns the number of this process's threads; `None` where the system has no list of them.
+#[must_use]
+pub fn thread_count() -> Option<usize> {
+    std::fs::read_dir("/proc/self/task").ok().map(Iterator::count)
 }
 
 /// Gives up the rights that `profile` does not need, and returns which protection the process has from then on.

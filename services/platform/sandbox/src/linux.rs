@@ -43,6 +43,17 @@ fn steps(profile: Profile) -> Result<bool, Failed> {
             seccomp::computation_on_pipes()?;
             Ok(has_landlock)
         }
+        Profile::Classifier { memory_bytes_max } => {
+            // Landlock and the filter hold for one thread.
+            if crate::thread_count() != Some(1) {
+                return Err(Failed);
+            }
+            limits::address_space(memory_bytes_max)?;
+            let has_landlock = landlock::nothing();
+            limits::nothing_new()?;
+            seccomp::computation_on_pipes()?;
+            Ok(has_landlock)
+        }
         Profile::Ffmpeg { program, memory_bytes_max, processor_time_s_max } => {
             let has_landlock = landlock::program(&program);
             limits::of_program(memory_bytes_max, processor_time_s_max)?;

@@ -3,8 +3,9 @@
 use std::io::Read;
 use std::os::fd::AsFd;
 
+use vigie_sandbox::pipes::read_exact;
+
 use crate::decoder::child::Stopped;
-use crate::decoder::pipes::read_exact;
 use crate::decoder::watch::Watch;
 
 /// The longest head: two numbers of ten digits.

@@ -12,10 +12,11 @@ use vigie_media::Outside;
 use vigie_media::outside::Mosaic;
 use vigie_proto::decoder::ProgramOrder;
 use vigie_sandbox::Posture;
+use vigie_sandbox::child::end;
+use vigie_sandbox::pipes::{Clock as _, Halted, read_exact, read_some};
 
-use crate::decoder::child::{START_WITHIN, Stopped, death, end, greeting, vigie};
+use crate::decoder::child::{START_WITHIN, Stopped, death, greeting, vigie};
 use crate::decoder::failure::WorkerDeath;
-use crate::decoder::pipes::{Halted, read_exact, read_some};
 use crate::decoder::settings::DecoderSettings;
 use crate::decoder::watch::{Bounds, Reached, Watch};
 

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# ONNX Runtime: the makers' builds for Linux report to them, unless a variable forbids it.
+#
+# Expected: a library that runs models in a process does what it is called for. A program that imports it, and loads no model, has the
+# threads and files that it had before.
+#
+# Happens: when its environment is created (Python does so at the import), the library starts a thread, writes the folder
+# .cache/Microsoft/DeveloperTools/.onnxruntime in the user's home, with a number of the device and an SQLite database, and sends
+# reports about the process, models and runs over HTTPS. OrtApi::DisableTelemetryEvents, and `with_telemetry(false)` of the crate
+# `ort`, need the environment: they come after the first report. With ORT_DISABLE_TELEMETRY=1 set before the library is opened there
+# is no thread, no folder and no report.
+#
+# Source: onnxruntime 1.29.0 and later, seen with 1.32.0 of PyPI (https://github.com/microsoft/onnxruntime, pull requests 27379 and
+# 29843). Builds from source have none of it unless they are configured with --use_telemetry.
+#
+# Why it matters here: what a classifier process runs is nobody else's business, and a thread that the library starts keeps the rights
+# that the lock-down takes from the thread that asks for it. Classifier processes are started with the variable
+# (services/classifier/src/onnx/process.rs), and refuse a library that has started a thread all the same
+# (services/classifier/src/worker/load.rs). If this script fails, the variable may have another name, or be unnecessary.
+#
+# Needs python3 with venv, the package registry or its local cache, and `unshare`: the runs have no network. No Vigie code. Fails if
+# the behaviour has changed.
+set -euo pipefail
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+python3 -m venv "$folder/python"
+"$folder/python/bin/pip" install -q onnxruntime==1.32.0
+
+# Prints the files in the home of a program that imports the library. `CI` is among the variables that forbid reports.
+files_after_import() {
+    local home="$folder/home-$1"
+    mkdir "$home"
+    unshare --map-root-user --net env -u CI HOME="$home" "${@:2}" "$folder/python/bin/python" -c 'import onnxruntime'
+    (cd "$home" && find . -type f | sort)
+}
+
+plain=$(files_after_import plain A=B)
+forbidden=$(files_after_import forbidden ORT_DISABLE_TELEMETRY=1)
+echo "after the import: ${plain:-no file}"
+echo "with ORT_DISABLE_TELEMETRY=1: ${forbidden:-no file}"
+[[ "$plain" == *DeveloperTools/.onnxruntime/deviceid* ]] && [ -z "$forbidden" ]
+echo "as described"
