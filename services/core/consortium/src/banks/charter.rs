@@ -233,6 +233,16 @@ impl Charter {
         }
     }
 
+    /// Reads a distance of vectors as people write it: the name of the type, and a decimal number in its metric.
+    pub fn read_vector_distance(name: &str, distance: &str) -> Result<(HashType, Distance), String> {
+        let hash_type: HashType =
+            name.parse().map_err(|_| format!("{name} is no hash type that is declared here"))?;
+        let far = hash_type.distance_of_text(distance);
+        let far =
+            far.ok_or_else(|| format!("{distance} is no distance: a number such as 0.25 is expected"))?;
+        Ok((hash_type, far))
+    }
+
     /// Whether the charter says nothing of opinions, disputes, suppression, shadow, records, videos and vectors, as those of earlier versions.
     #[must_use]
     pub fn is_plain(&self) -> bool {

@@ -1,9 +1,10 @@
 //! Applies changes: each is checked as a whole before anything is touched.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use vigie_model::declared::DECLARED_MAX;
-use vigie_model::{BankId, BankName, Declaration, DeclarationError, Sequence};
+use vigie_model::{BankId, BankName, Declaration, DeclarationError, SearchOptions, Sequence};
 
 use super::Directory;
 use super::element::{Element, Used};
@@ -158,6 +159,7 @@ impl Directory {
     }
 
     fn put_charter(&mut self, bank: BankId, charter: &Charter) -> Result<(), Refusal> {
+        self.distances_are_few(bank, charter)?;
         self.edit_bank(bank, |bank| bank.charter = charter.clone())
     }
 
@@ -166,7 +168,11 @@ impl Directory {
         declaration.check()?;
         if let Some(before) = self.hash_type(declaration.hash_type) {
             let is_same = **before == *declaration;
-            return if is_same { Ok(()) } else { Err(DeclarationError::Conflict(declaration.name.clone()).into()) };
+            return if is_same {
+                Ok(())
+            } else {
+                Err(DeclarationError::Conflict(declaration.name.clone()).into())
+            };
         }
         if self.hash_type_called(&declaration.name).is_some() {
             return Err(DeclarationError::NameTaken(declaration.name.clone()).into());
@@ -176,6 +182,19 @@ impl Directory {
         }
         self.set_hash_type(Arc::new(declaration.clone()));
         Ok(())
+    }
+
+    /// Checks that a search of all banks has no more thresholds than it may have.
+    fn distances_are_few(&self, bank: BankId, charter: &Charter) -> Result<(), Refusal> {
+        if charter.vector_distances().is_empty() {
+            return Ok(());
+        }
+        let others = self.banks().iter().filter(|other| other.id != bank);
+        let all = others.flat_map(|other| other.charter.vector_distances()).chain(charter.vector_distances());
+        let all: BTreeSet<_> = all.collect();
+        let max = SearchOptions::THRESHOLDS_MAX;
+        let what = "different distances of vectors in charters";
+        if all.len() > max { Err(Refusal::TooMany { what, max }) } else { Ok(()) }
     }
 
     fn create_bank(&mut self, id: BankId, owner: MemberId, name: &BankName) -> Result<(), Refusal> {

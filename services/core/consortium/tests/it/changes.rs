@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use vigie_consortium::change::Refusal;
 use vigie_consortium::rights::MemberBanks;
 use vigie_consortium::{
     Amount, ApiKey, ApiKeys, Caller, Capabilities, Capability, Change, Charter, CharterDraft, Credential,
@@ -10,9 +11,7 @@ use vigie_consortium::{
     MemberState, Method, OwnedBank, Principal, PrincipalId, Quota, Reference, Role, Row, Text, TokenIssuers,
     TokenSubject, View,
 };
-use vigie_model::{
-    BankId, BankName, Declaration, Distance, HashType, Sequence, UnixMillis, VectorClass,
-};
+use vigie_model::{BankId, BankName, Declaration, Distance, HashType, Sequence, UnixMillis, VectorClass};
 
 use crate::naive::Naive;
 use crate::world;
@@ -289,6 +288,41 @@ fn check_callers(view: &View, naive: &Naive, now: UnixMillis, before: &mut Vec<(
         });
         assert_eq!(admitted, may, "{proven:?}");
     }
+}
+
+#[test]
+fn charters_have_no_more_different_distances_than_one_search() {
+    let mut directory = Directory::new();
+    let mut sequence = (1..).map(Sequence);
+    let mut apply = |change: Change| directory.apply(sequence.next().unwrap(), &change);
+    let charter = |bank: u32, distances: std::ops::Range<u8>| {
+        let of_serial = |serial: u8| (VectorClass::ALL[0].hash_type(serial + 1), Distance(bank));
+        let vector_distances = distances.map(of_serial).collect();
+        let charter = Charter::try_from(CharterDraft { vector_distances, ..CharterDraft::default() });
+        Change::CharterPut { bank: BankId(bank), charter: charter.unwrap() }
+    };
+    for bank in 1..=18 {
+        let name = format!("b{bank}").parse().unwrap();
+        apply(Change::BankCreated { bank: BankId(bank), owner: MemberId::HOST, name }).unwrap();
+    }
+    for bank in 1..=16 {
+        apply(charter(bank, 0..16)).unwrap();
+    }
+    assert!(matches!(apply(charter(17, 0..1)), Err(Refusal::TooMany { max: 256, .. })));
+    // A charter in the place of another, and the distances of another bank once more.
+    apply(charter(3, 0..16)).unwrap();
+    apply(charter(16, 0..15)).unwrap();
+    apply(charter(17, 0..1)).unwrap();
+    let same = Charter::try_from(CharterDraft {
+        vector_distances: vec![(VectorClass::ALL[0].hash_type(1), Distance(5))],
+        ..CharterDraft::default()
+    });
+    apply(Change::CharterPut { bank: BankId(18), charter: same.unwrap() }).unwrap();
+    let view = View::from(directory);
+    assert_eq!(view.thresholds().len(), 256);
+    let shared = view.thresholds().iter().find(|one| one.banks.len() == 2).unwrap();
+    assert_eq!(shared.banks.iter().collect::<Vec<_>>(), [BankId(5), BankId(18)]);
+    assert_eq!((shared.hash_type, shared.distance), (VectorClass::ALL[0].hash_type(1), Distance(5)));
 }
 
 /// How many sequences are tried: `VIGIE_SEEDS`, or 100.
