@@ -424,7 +424,8 @@ mod tests {
         let message = pb::Hash { hash_type: number.into(), value: vec![7; 9] };
         let refused = hash(message.clone(), Sender::Client).unwrap_err();
         assert_eq!(refused.field, "hash_type");
-        let declare = "1790 is no hash type that is declared here; declare it first with `vigie hash-type declare`";
+        let declare =
+            "1790 is no hash type that is declared here; declare it first with `vigie hash-type declare`";
         assert_eq!(refused.reason, declare);
         assert_eq!(pb::Hash::from(hash(message.clone(), Sender::Peer).unwrap()), message);
     }
