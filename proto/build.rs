@@ -9,6 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .into_iter()
         .chain([("consortium", "directory"), ("consortium", "audit"), ("consortium", "opinion")])
         .chain([("consortium", "policy"), ("consortium", "policy_service"), ("consortium", "statistics")])
+        .chain([("consortium", "hash_type"), ("consortium", "hash_type_service")])
         .chain([("consortium", "case"), ("consortium", "decision")])
         .chain([("bank", "exchange"), ("bank", "exchange_service"), ("classifier", "worker")])
         .map(|(package, file)| format!("vigie/{package}/v1/{file}.proto"))

@@ -332,6 +332,7 @@ impl TryFrom<pb::Change> for Change {
             | Kind::DocumentPut(_)
             | Kind::DocumentGone(_)
             | Kind::PoliciesPut(_)
+            | Kind::HashTypeDeclared(_)
             | Kind::ExchangePut(_)
             | Kind::ExchangeRemoved(_) => {
                 return Err(Invalid::new(

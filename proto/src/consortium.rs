@@ -2,11 +2,14 @@
 
 mod policy;
 mod principal;
+mod hash_type;
 mod rows;
 mod cases;
 
 pub use crate::model::bank_ref;
 pub use cases::{CASE_PAGE_MAX, case_page_size, decision_id, keep_days, query_digests};
+pub(crate) use hash_type::{declared_change, declared_to_wire};
+pub use hash_type::{vector_class, vector_elements};
 pub(crate) use policy::{policies_change, policies_to_wire};
 pub use policy::{verdict, verdict_to_wire};
 pub use principal::{answered_principal, certificate, role_numbers, roles, token_subject};
@@ -19,11 +22,12 @@ use vigie_consortium::{
     Amount, Capabilities, Capability, Charter, CharterDraft, Expiry, Flags, Grant, Jurisdictions, Member,
     MemberId, MemberName, MemberState, Quota, Text, TextError, TokenIssuers,
 };
-use vigie_model::{BankId, UnixMillis};
+use vigie_model::{BankId, Distance, HashType, UnixMillis};
 
-use crate::invalid::{Invalid, check_len};
-use crate::model::bank_name;
+use crate::invalid::{Invalid, check_len, each};
+use crate::model::{Sender, bank_name, hash_type, hash_type_number};
 use crate::pb::consortium::v1 as pb;
+use crate::pb::model::v1 as model;
 
 /// Reads a member's name from the field called `field`.
 pub fn member_name(field: &str, name: &str) -> Result<MemberName, Invalid> {
@@ -199,6 +203,11 @@ impl TryFrom<pb::Quota> for Quota {
 
 impl From<Charter> for pb::Charter {
     fn from(charter: Charter) -> Self {
+        let of_type = |(hash_type, distance): &(HashType, Distance)| model::MaxDistance {
+            hash_type: hash_type_number(*hash_type),
+            distance: distance.0,
+        };
+        let vector_distances = charter.vector_distances().iter().map(of_type);
         Self {
             taxonomies: charter.taxonomies().iter().map(|name| name.to_string()).collect(),
             two_person_items: charter.two_person_items().unwrap_or(0),
@@ -211,6 +220,7 @@ impl From<Charter> for pb::Charter {
             match_record_days: charter.match_record_days().unwrap_or(0).into(),
             frames_answer_images: charter.frames_answer_images(),
             images_answer_videos: charter.images_answer_videos(),
+            vector_distances: vector_distances.collect(),
         }
     }
 }
@@ -231,7 +241,11 @@ impl TryFrom<pb::Charter> for Charter {
             match_record_days,
             frames_answer_images,
             images_answer_videos,
+            vector_distances,
         } = message;
+        let vector_distances = each("vector_distances", vector_distances, |one| {
+            Ok((hash_type("hash_type", one.hash_type, Sender::Peer)?, Distance(one.distance)))
+        })?;
         let draft = CharterDraft {
             taxonomies,
             two_person_items,
@@ -244,6 +258,7 @@ impl TryFrom<pb::Charter> for Charter {
             match_record_days,
             frames_answer_images,
             images_answer_videos,
+            vector_distances,
         };
         Self::try_from(draft).map_err(|error| Invalid::new(error.field(), error))
     }
@@ -252,6 +267,8 @@ impl TryFrom<pb::Charter> for Charter {
 #[cfg(test)]
 mod tests {
     use std::fmt::Debug;
+
+    use vigie_model::VectorClass;
 
     use super::*;
 
@@ -311,6 +328,7 @@ mod tests {
             match_record_days: 180,
             frames_answer_images: true,
             images_answer_videos: true,
+            vector_distances: vec![(VectorClass::ALL[0].hash_type(7), Distance(200_000))],
         };
         returns::<_, pb::Charter>(&Charter::try_from(draft).unwrap());
     }

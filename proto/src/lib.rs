@@ -29,9 +29,9 @@ pub use search::Form;
 
 use pb::bank::v1::{bank_service_server, exchange_service_server, feed_service_server};
 use pb::consortium::v1::{
-    audit_service_server, consortium_service_server, decision_service_server, incident_service_server,
-    opinion_service_server, policy_service_server, referral_service_server, report_service_server,
-    statistics_service_server,
+    audit_service_server, consortium_service_server, decision_service_server, hash_type_service_server,
+    incident_service_server, opinion_service_server, policy_service_server, referral_service_server,
+    report_service_server, statistics_service_server,
 };
 use pb::coordinator::v1::coordinator_service_server;
 use pb::matcher::v1::matcher_service_server;
@@ -53,6 +53,7 @@ pub const ROLES: &[(&str, &str)] = &[
     (audit_service_server::SERVICE_NAME, "bank"),
     (opinion_service_server::SERVICE_NAME, "bank"),
     (policy_service_server::SERVICE_NAME, "bank"),
+    (hash_type_service_server::SERVICE_NAME, "bank"),
     (statistics_service_server::SERVICE_NAME, "bank"),
     (report_service_server::SERVICE_NAME, "bank"),
     (referral_service_server::SERVICE_NAME, "bank"),

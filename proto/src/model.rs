@@ -177,6 +177,13 @@ impl From<Hash> for pb::Hash {
 /// Reads a hash.
 pub(crate) fn hash(message: pb::Hash, sender: Sender) -> Result<Hash, Invalid> {
     let hash_type = hash_type("hash_type", message.hash_type, sender)?;
+    if sender == Sender::Client && hash_type.vector_class().is_some() && hash_type.name().is_none() {
+        let number = hash_type.number();
+        let reason = format!(
+            "{number} is no hash type that is declared here; declare it first with `vigie hash-type declare`"
+        );
+        return Err(Invalid::new("hash_type", reason));
+    }
     let read = match sender {
         Sender::Client => Hash::from_bytes(hash_type, &message.value),
         Sender::Peer => Hash::from_peer(hash_type, &message.value),
@@ -388,6 +395,8 @@ pub(crate) fn coverage(message: Option<pb::Coverage>) -> Result<Coverage, Invali
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::VectorClass;
+
     use super::*;
 
     #[test]
@@ -407,6 +416,18 @@ mod tests {
             let name = hash_type.to_string().to_uppercase();
             assert_eq!(named.as_str_name(), format!("HASH_TYPE_{name}"));
         }
+    }
+
+    #[test]
+    fn a_vector_of_no_declared_type_is_refused_from_clients_and_kept_from_peers() {
+        let number = VectorClass::ALL[2].hash_type(254).number();
+        let message = pb::Hash { hash_type: number.into(), value: vec![7; 9] };
+        let refused = hash(message.clone(), Sender::Client).unwrap_err();
+        assert_eq!(refused.field, "hash_type");
+        let declare =
+            "1790 is no hash type that is declared here; declare it first with `vigie hash-type declare`";
+        assert_eq!(refused.reason, declare);
+        assert_eq!(pb::Hash::from(hash(message.clone(), Sender::Peer).unwrap()), message);
     }
 
     #[test]

@@ -8,4 +8,5 @@ mod coverage;
 mod freshness;
 mod hash_types;
 mod streams;
+mod vectors;
 mod wrong_requests;

@@ -9,7 +9,7 @@ use vigie_consortium::{
 use vigie_model::{BankId, Change, ChangeKind, ItemId, MatchRatio, Partition, Sequence};
 
 use super::match_ratio;
-use crate::consortium::{policies_change, policies_to_wire};
+use crate::consortium::{declared_change, declared_to_wire, policies_change, policies_to_wire};
 use crate::invalid::Invalid;
 use crate::pb::bank::v1 as pb;
 use crate::pb::consortium::v1 as consortium;
@@ -20,7 +20,7 @@ use pb::change::Kind;
 pub enum LogChange {
     /// A change of a bank or an item, which shards follow.
     Shard(ChangeKind),
-    /// A change of members, principals, grants, quotas or charters, which shards are not sent.
+    /// A change of members, principals, grants, quotas, charters or hash types, which shards are not sent.
     Directory(DirectoryChange),
     /// Another record of an item, which shards are not sent.
     Record(ItemId, Box<ItemRecord>),
@@ -142,6 +142,9 @@ fn directory_kind(change: DirectoryChange) -> Option<Kind> {
         DirectoryChange::PoliciesPut { member, policies } => {
             Kind::PoliciesPut(policies_to_wire(member, &policies))
         }
+        DirectoryChange::HashTypeDeclared(declaration) => {
+            Kind::HashTypeDeclared(declared_to_wire(declaration))
+        }
         DirectoryChange::BankCreated { .. }
         | DirectoryChange::BankRenamed { .. }
         | DirectoryChange::BankEnabledSet { .. }
@@ -175,6 +178,7 @@ pub fn decode_log_change(stored: &[u8]) -> Result<LogChange, Invalid> {
             charter: put.charter.ok_or_else(missing("charter"))?.try_into()?,
         },
         Kind::PoliciesPut(put) => policies_change(put)?,
+        Kind::HashTypeDeclared(declared) => declared_change(declared)?,
         Kind::ItemRecordPut(put) => {
             let record = put.record.ok_or_else(missing("record"))?.try_into()?;
             return Ok(LogChange::Record(ItemId(put.item_id), Box::new(record)));
@@ -230,7 +234,9 @@ mod tests {
         Charter, Credential, Expiry, Flags, Grant, Member, MemberPolicies, Principal, Quota, Roles, Text,
     };
 
-    use vigie_model::{BankName, Hash, Item, ItemDraft, ItemId, Standing, UnixMillis};
+    use vigie_model::{
+        BankName, Declaration, Distance, Hash, Item, ItemDraft, ItemId, Standing, UnixMillis, VectorClass,
+    };
 
     use super::*;
 
@@ -282,6 +288,13 @@ mod tests {
                 quota: Quota { images_only: true, ..Quota::default() },
             },
             DirectoryChange::CharterPut { bank, charter: Charter::default() },
+            DirectoryChange::HashTypeDeclared(Declaration {
+                hash_type: VectorClass::ALL[1].hash_type(9),
+                name: "clip".into(),
+                elements: 384,
+                distance_default: Distance(0),
+                distance_max: Distance(u32::MAX - 1),
+            }),
             DirectoryChange::PoliciesPut { member: owner, policies: Arc::default() },
             DirectoryChange::PoliciesPut {
                 member: owner,

@@ -28,6 +28,7 @@ impl From<Row> for pb::DirectoryRow {
                 Wire::Quota(pb::QuotaPut { member_id: member.0, quota: Some(quota.into()) })
             }
             Row::Policies(member, policies) => Wire::Policies(policies_to_wire(member, &policies)),
+            Row::HashType(declaration) => Wire::HashType(Arc::unwrap_or_clone(declaration).into()),
             Row::Bank(bank) => Wire::Bank(pb::OwnedBank {
                 id: bank.id.0,
                 owner_id: bank.owner.0,
@@ -69,6 +70,7 @@ impl TryFrom<pb::DirectoryRow> for Row {
                 let (member, policies) = policies_of(put)?;
                 Self::Policies(member, policies)
             }
+            Wire::HashType(declared) => Self::HashType(Arc::new(declared.try_into()?)),
             Wire::UsedIds(used) => {
                 Self::Used { principal: PrincipalId(used.principal_id), bank: BankId(used.bank_id) }
             }
@@ -234,6 +236,7 @@ pub fn optional_member(field: &str, name: &str) -> Result<Option<MemberName>, In
 #[cfg(test)]
 mod tests {
     use vigie_consortium::{Amount, Charter, Directory, Expiry, Flags, Grant, Member, Quota};
+    use vigie_model::{Declaration, Distance, VectorClass};
 
     use super::*;
 
@@ -248,6 +251,13 @@ mod tests {
             Row::Bank(Arc::new(owned)),
             Row::Grant(Arc::new(grant)),
             Row::Quota(member, quota),
+            Row::HashType(Arc::new(Declaration {
+                hash_type: VectorClass::ALL[0].hash_type(3),
+                name: "clip".into(),
+                elements: 384,
+                distance_default: Distance(5),
+                distance_max: Distance(9),
+            })),
             Row::Used { principal: PrincipalId(3), bank },
         ];
         let gone = vec![

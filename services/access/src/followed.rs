@@ -19,6 +19,7 @@ use vigie_proto::consortium::{DirectoryAt, DirectoryPart, DirectoryRequest};
 use vigie_rpc::details;
 
 use crate::directories::Directories;
+use crate::hash_types::HashTypes;
 use crate::wall_clock::WallClock;
 
 /// The most banks that one server asks.
@@ -118,6 +119,7 @@ impl FollowedDirectory {
 
     async fn rounds(&self, bank: impl Bank) {
         let (mut held, mut is_lost) = (None::<(Directory, DirectoryAt)>, false);
+        let mut hash_types = HashTypes::default();
         loop {
             let asked = Instant::now();
             let have = held.as_ref().map(|(_, at)| *at);
@@ -131,6 +133,7 @@ impl FollowedDirectory {
             match parts.and_then(lead) {
                 Ok((directory, at)) => {
                     if have != Some(at) {
+                        hash_types.register(&directory);
                         self.view.store(Some(Arc::new(View::from(directory.clone()))));
                     }
                     held = Some((directory, at));

@@ -13,7 +13,7 @@
 //! Always true: a call whose rights cannot be checked is refused; a credential that is present and wrong fails the call, also where none
 //! is needed; no header names a member; texts of refusals repeat what the caller named and nothing else.
 //!
-//! Reading order: [`AccessConfig`], [`ClusterKey`] and `process`, [`WallClock`], [`Directories`], [`FollowedDirectory`], [`Tally`], `reporting` and [`Refusals`], [`Membership`], [`Access`], [`Called`], `refused`, `fetch`.
+//! Reading order: [`AccessConfig`], [`ClusterKey`] and `process`, [`WallClock`], [`Directories`], [`HashTypes`], [`FollowedDirectory`], [`Tally`], `reporting` and [`Refusals`], [`Membership`], [`Access`], [`Called`], `refused`, `fetch`.
 
 mod config;
 mod process;
@@ -23,6 +23,7 @@ mod tally;
 mod reporting;
 mod refusals;
 mod membership;
+mod hash_types;
 mod followed;
 mod access;
 mod called;
@@ -35,6 +36,7 @@ pub use config::{AccessConfig, ProcessesConfig};
 pub use directories::{Directories, NoMembers};
 pub use fetch::fetch_keys;
 pub use followed::{DirectoryConfig, FollowedDirectory};
+pub use hash_types::HashTypes;
 pub use membership::Membership;
 pub use process::{ClusterKey, ClusterKeyFault};
 pub use refusals::Refusals;

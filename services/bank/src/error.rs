@@ -11,7 +11,7 @@ use vigie_consortium::{
     ClassError, Denied, DeniedKind, Exchange, ExchangeId, ExchangeName, PrincipalId, Spent,
 };
 use vigie_log::{FollowError, StoreFault as _, WriteRefused};
-use vigie_model::{BankName, BankRef, ItemId, MemberName};
+use vigie_model::{BankName, BankRef, DeclarationError, Distance, HashType, ItemId, MemberName};
 use vigie_proto::{Invalid, status};
 use vigie_serving::TooManyStreams;
 
@@ -96,6 +96,23 @@ pub(crate) enum Error {
     /// The principal proves itself otherwise.
     #[error("principal {0} has no API key: its credential is a certificate or a token")]
     NoApiKey(PrincipalId),
+    /// A hash type cannot get a number of its class.
+    #[error("there are 255 hash types of such vectors already, and no more can be declared")]
+    NoHashTypeLeft,
+    /// A charter names a hash type that is not declared.
+    #[error("charter.vector_distances: {0} is no hash type that is declared here")]
+    NotDeclared(HashType),
+    /// A charter names a larger distance than the declaration of the type.
+    #[error(
+        "charter.vector_distances: the distance for {hash_type} must be 0 to {}",
+        hash_type.distance_text(*max)
+    )]
+    TooFar {
+        /// The type.
+        hash_type: HashType,
+        /// The largest distance of its declaration.
+        max: Distance,
+    },
     /// The directory refuses the change.
     #[error("{0}")]
     Directory(DirectoryRefusal),
@@ -192,6 +209,8 @@ impl Error {
             | Self::NoExchange(_) => Code::NotFound,
             Self::Class(_)
             | Self::CanaryLabel(_)
+            | Self::NotDeclared(_)
+            | Self::TooFar { .. }
             | Self::HoldIsOver
             | Self::TooManyOpinions(_)
             | Self::TooMuchRestored
@@ -201,6 +220,7 @@ impl Error {
             Self::StaleCursor => Code::Aborted,
             Self::TooManyBanks(_)
             | Self::TooManyExchanges
+            | Self::NoHashTypeLeft
             | Self::ExchangePaused(_)
             | Self::NoLease
             | Self::NoApiKey(_)
@@ -312,6 +332,11 @@ impl From<Refusal> for Error {
             Refusal::CredentialTaken(_) => {
                 DirectoryRefusal::Taken("another principal has this credential".to_owned())
             }
+            Refusal::HashType(DeclarationError::NameTaken(_) | DeclarationError::Conflict(_)) => {
+                DirectoryRefusal::Taken(text)
+            }
+            Refusal::HashType(DeclarationError::TooMany) => DirectoryRefusal::State(text),
+            Refusal::HashType(_) => DirectoryRefusal::Invalid(text),
             Refusal::NoOperatorLeft | Refusal::HostInactive | Refusal::TooMany { .. } => {
                 DirectoryRefusal::State(text)
             }

@@ -13,6 +13,7 @@ mod opinions;
 mod cases;
 mod page;
 mod policies;
+mod hash_types;
 mod published;
 mod statistics;
 

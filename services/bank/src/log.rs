@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::watch;
+use vigie_access::HashTypes;
 use vigie_audit::salt::Salts;
 use vigie_consortium::{ContentDigest, Directory, DocumentKind, ListSecret, MemberId, MemberState, View};
 use vigie_log::{Application, Draft, PurgeStep};
@@ -86,6 +87,7 @@ pub(crate) struct BankLog {
     salts: Arc<Salts>,
     eraser: Eraser,
     counted: Arc<Counted>,
+    hash_types: Mutex<HashTypes>,
     /// How often the set of quarantined members has changed since this bank began.
     quarantine_changes: AtomicU64,
     /// All exchanges as of the newest commit.
@@ -114,6 +116,7 @@ impl BankLog {
             salts,
             eraser,
             counted,
+            hash_types: Mutex::default(),
             quarantine_changes,
             exchanges,
             secret: OnceLock::new(),
@@ -223,6 +226,8 @@ impl Application for BankLog {
                 if !quarantined(shown.newest()).eq(quarantined(state.view().directory())) {
                     self.quarantine_changes.fetch_add(1, Ordering::AcqRel);
                 }
+                let mut hash_types = self.hash_types.lock().unwrap_or_else(PoisonError::into_inner);
+                hash_types.register(state.view().directory());
                 shown.add(Arc::clone(state.view()));
             }
             is_new

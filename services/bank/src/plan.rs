@@ -47,6 +47,7 @@ pub(crate) mod lists {
 pub(crate) mod holds;
 mod items;
 pub(crate) mod members;
+pub(crate) mod hash_types;
 pub(crate) mod purge;
 pub(crate) mod records;
 pub(crate) mod noted;
@@ -72,6 +73,7 @@ use self::beside::counters::Counters;
 use self::cases::known::KnownDocuments;
 use self::digests::{PartDigest, Parts};
 use self::exchanges::known::KnownPage;
+use self::hash_types::check_declared;
 use self::lists::state::{Before, Lists};
 use self::members::{MembersAction, Standing};
 use self::noted::{AddedItems, Committed, TwoPeople};
@@ -392,9 +394,17 @@ impl Planner<'_> {
 
     fn change_members(&mut self, write: &Write, action: &MembersAction) -> Result<Answer, Error> {
         let (view, now) = (&self.state.view, self.now());
-        let standing = Standing { admitted: write.by.admitted(view, now)?, directory: view.directory(), now };
+        let directory = view.directory();
+        let standing = Standing { admitted: write.by.admitted(view, now)?, directory, now };
         let change = standing.change(action)?;
+        if let Change::HashTypeDeclared(declaration) = &change
+            && directory.hash_type(declaration.hash_type).is_some_and(|known| **known == *declaration)
+        {
+            // It is declared already.
+            return Ok(Answer::Directory { change, sequence: to_model(self.draft.last()) });
+        }
         if let Change::CharterPut { bank, charter } = &change {
+            check_declared(directory, charter)?;
             self.check_charter(write, *bank, charter)?;
         }
         let asks_otherwise = self.asks_otherwise(&change);

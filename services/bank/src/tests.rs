@@ -28,6 +28,7 @@ mod opinions {
 mod idempotency;
 mod reads;
 mod changes;
+mod hash_types;
 mod exchanges;
 /// Reports, referrals, incidents and records of decisions.
 mod cases {

@@ -4,6 +4,7 @@
 mod principal;
 pub(crate) mod opinions;
 mod policies;
+mod hash_types;
 pub(crate) mod statistics;
 mod reports;
 mod decisions;
@@ -26,6 +27,7 @@ use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::consortium_service_client::ConsortiumServiceClient;
 
 pub use decisions::{DecisionClient, ExplainedDecision, NewDecision};
+pub use hash_types::{HashTypeClient, NewHashType};
 pub use incidents::{ClosedIncident, IncidentClient, IncidentListing, OpenedIncident};
 pub use policies::{
     PolicyClient, PolicyFault, PolicySource, ReadPolicy, TrialCount, TriedPolicy, TriedQuery,

@@ -36,10 +36,10 @@ pub use consortium::opinions::{
 pub use consortium::statistics::{CountedMatches, CountedTrial, StatisticsClient, StatisticsFormat};
 pub use consortium::{
     CasePage, CasesAfter, ClosedIncident, ConsortiumClient, DecisionClient, ExplainedDecision, GivenGrant,
-    IncidentClient, IncidentListing, KeyListing, MemberMeasure, MemberWords, NewCredential, NewDecision,
-    NewPrincipal, OpenedIncident, PolicyClient, PolicyFault, PolicySource, PrincipalCredential,
-    PrincipalListing, PrincipalWithKey, ReadPolicy, ReferralClient, ReferralListing, ReferralsListed,
-    ReportClient, ReportListing, TrialCount, TriedPolicy, TriedQuery, WhoAmI,
+    HashTypeClient, IncidentClient, IncidentListing, KeyListing, MemberMeasure, MemberWords, NewCredential,
+    NewDecision, NewHashType, NewPrincipal, OpenedIncident, PolicyClient, PolicyFault, PolicySource,
+    PrincipalCredential, PrincipalListing, PrincipalWithKey, ReadPolicy, ReferralClient, ReferralListing,
+    ReferralsListed, ReportClient, ReportListing, TrialCount, TriedPolicy, TriedQuery, WhoAmI,
 };
 pub use coordinator::{CoordinatorClient, partial_search};
 pub use directory::DirectoryClient;

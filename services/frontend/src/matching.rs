@@ -279,8 +279,7 @@ impl Matching {
         let mut found: Vec<QueryMatches> = found.into_iter().map(Found::finish).collect();
         cut(&mut found, ANSWER_BYTES_MAX);
         rooms.shrink(found.iter().map(QueryMatches::bytes).sum());
-        let searched =
-            Searched { max_distances: &options.max_distances, approximate: &approximate, quality_floor };
+        let searched = Searched { options: &options, approximate: &approximate, quality_floor };
         let mut found = found.into_iter();
         let mut answered = |content: Prepared| {
             let found = found.next().unwrap_or_default();

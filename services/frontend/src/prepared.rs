@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use vigie_model::answer::{Reach, cut};
 use vigie_model::{
-    DecodeFailure, Decoded, Hash, HashType, HashTypeSearch, ItemId, Limit, Match, Matched, MaxDistances,
-    PdqHash, PictureFingerprint, PictureHashes, Quality, Query, QueryHash, QueryMatches, Rendition,
+    DecodeFailure, Decoded, Hash, HashType, HashTypeSearch, ItemId, Limit, Match, Matched, PdqHash,
+    PictureFingerprint, PictureHashes, Quality, Query, QueryHash, QueryMatches, Rendition, SearchOptions,
     SkipReason, Source, Variant, Way,
 };
 
@@ -36,7 +36,7 @@ pub(crate) struct Prepared {
 /// How the queries were searched.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Searched<'a> {
-    pub(crate) max_distances: &'a MaxDistances,
+    pub(crate) options: &'a SearchOptions,
     /// Hash types whose index may have missed a match.
     pub(crate) approximate: &'a [HashType],
     pub(crate) quality_floor: Quality,
@@ -163,7 +163,7 @@ impl Prepared {
     pub(crate) fn answered(self, found: QueryMatches, searched: Searched<'_>) -> Matched {
         let searches = self.hash_types.into_iter().map(|(hash_type, skipped)| HashTypeSearch {
             hash_type,
-            max_distance: searched.max_distances.get(hash_type),
+            max_distance: searched.options.max_distance(hash_type),
             exact: !searched.approximate.contains(&hash_type),
             skipped,
         });

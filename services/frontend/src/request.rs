@@ -9,6 +9,7 @@ pub(crate) mod floods;
 pub(crate) mod policies;
 pub(crate) mod reports;
 pub(crate) mod rights;
+mod thresholds;
 pub(crate) mod protection;
 pub(crate) mod rooms;
 pub(crate) mod streaming;

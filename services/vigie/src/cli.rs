@@ -7,6 +7,7 @@ mod files;
 mod hash;
 mod matching;
 mod members;
+mod hash_types;
 mod policy;
 mod exchange;
 mod cases;
@@ -38,6 +39,7 @@ pub(crate) use decisions::{
 pub(crate) use exchange::{ExchangeAddArgs, ExchangeCommand, ExchangeFetchArgs, OneExchangeArgs};
 pub(crate) use files::{BankExportArgs, BankSyncArgs, HashFileArgs};
 pub(crate) use hash::HashArgs;
+pub(crate) use hash_types::{HashTypeCommand, HashTypeDeclareArgs, HashTypeName};
 pub(crate) use items::{DetailsArgs, ItemAddArgs, ItemCommand, ItemFindArgs, ItemRevertArgs, OriginArgs};
 pub(crate) use matching::MatchArgs;
 pub(crate) use members::{
@@ -144,6 +146,9 @@ pub(crate) enum Command {
     /// Set and show the limits of members
     #[command(subcommand)]
     Quota(QuotaCommand),
+    /// Declare and list hash types of vectors: embeddings, which a model computes elsewhere
+    #[command(subcommand)]
+    HashType(HashTypeCommand),
     /// Set, show and try the policy: rules from matches to a verdict
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -310,6 +310,7 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Principal(_)
         | Command::Grant(_)
         | Command::Quota(_)
+        | Command::HashType(_)
         | Command::Policy(_)
         | Command::Exchange(_)
         | Command::Report(_)

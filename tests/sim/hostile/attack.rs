@@ -328,6 +328,7 @@ impl Attack {
             | Method::ListGrants
             | Method::SetCharter
             | Method::GetCharter
+            | Method::ListHashTypes
             | Method::WhoAmI => self.member(method, idempotency_key).await,
             Method::HealthCheck => {
                 let request = pb_health::HealthCheckRequest::default();
@@ -362,6 +363,7 @@ impl Attack {
             | Method::SetMemberState
             | Method::SetTokenIssuers
             | Method::SetQuota
+            | Method::DeclareHashType
             | Method::ReportFloods
             | Method::RecordMatches
             | Method::RecordDecisions

@@ -82,7 +82,8 @@ members_request!(
     SetAliasRequest,
     SetQuotaRequest,
     SetPolicyRequest,
-    SetCharterRequest
+    SetCharterRequest,
+    DeclareHashTypeRequest
 );
 
 /// A new API key: what the caller is given once, and what the bank keeps.

@@ -116,6 +116,7 @@ const fn bank_of(change: &Change) -> Option<BankId> {
         | Change::PrincipalRevoked(_)
         | Change::QuotaPut { .. }
         | Change::PoliciesPut { .. }
+        | Change::HashTypeDeclared(_)
         | Change::BankCreated { .. }
         | Change::BankRenamed { .. }
         | Change::BankEnabledSet { .. }

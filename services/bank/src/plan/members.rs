@@ -1,4 +1,4 @@
-//! Plans changes of members, principals, grants, quotas and charters. [`vigie_consortium`] decides; here is the order of its questions.
+//! Plans changes of members, principals, grants, quotas, charters and hash types. [`vigie_consortium`] decides; here is the order of its questions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use vigie_consortium::{
 use vigie_model::{BankName, BankRef, MemberName, UnixMillis};
 
 use crate::error::Error;
+use crate::plan::hash_types::NewHashType;
 
 /// A change of the directory, and the digest of the request for it.
 #[derive(Debug, Clone)]
@@ -84,6 +85,8 @@ pub(crate) enum MembersAction {
     SetPolicy { policy: Arc<Policy>, is_trial: bool, expected: Option<u32> },
     /// Other limits of a member.
     SetQuota { member: MemberName, quota: Quota },
+    /// A new hash type of vectors.
+    DeclareHashType(NewHashType),
     /// Another charter of a bank.
     SetCharter { bank: BankRef, charter: Charter },
 }
@@ -192,6 +195,9 @@ impl Standing<'_> {
             }
             MembersAction::SetQuota { member, quota } => {
                 Change::QuotaPut { member: admitted.member_called(member)?.id, quota: *quota }
+            }
+            MembersAction::DeclareHashType(new) => {
+                Change::HashTypeDeclared(new.clone().declared(self.directory)?)
             }
             MembersAction::SetCharter { bank, charter } => {
                 Change::CharterPut { bank: admitted.bank(bank)?.id, charter: charter.clone() }

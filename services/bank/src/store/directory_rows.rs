@@ -1,4 +1,4 @@
-//! The directory in the store: one row for each member, principal, grant, quota and policy, for each charter that is not the default, and
+//! The directory in the store: one row for each member, principal, grant, quota, policy and declared hash type, for each charter that is not the default, and
 //! for the used ids. Banks as such have a table of their own.
 
 use std::sync::Arc;
@@ -38,6 +38,7 @@ impl DirectoryKey {
             Row::Policies(member, _) => Self::of_gone(RowKey::Policies(*member)),
             Row::Bank(bank) => Self::charter(bank.id),
             Row::Used { .. } => Self::new(6, 0, 0),
+            Row::HashType(declaration) => Self::new(8, declaration.hash_type.number().into(), 0),
         }
     }
 
@@ -97,6 +98,7 @@ impl From<Difference> for DirectoryRows {
                 | Row::Grant(_)
                 | Row::Quota(..)
                 | Row::Policies(..)
+                | Row::HashType(_)
                 | Row::Used { .. } => rows.set.push(DirectoryRow { key, row }),
             }
         }
@@ -125,6 +127,7 @@ pub(crate) fn directory_of(
                 | Row::Grant(_)
                 | Row::Quota(..)
                 | Row::Policies(..)
+                | Row::HashType(_)
                 | Row::Used { .. },
             )
             | None => Charter::default(),

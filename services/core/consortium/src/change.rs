@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use thiserror::Error;
-use vigie_model::{BankId, BankName, Sequence};
+use vigie_model::{BankId, BankName, Declaration, DeclarationError, Sequence};
 
 use crate::banks::charter::Charter;
 use crate::banks::grant::Grant;
@@ -12,7 +12,7 @@ use crate::members::principal::{Principal, PrincipalId};
 use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
-/// A change of members, principals, grants, quotas, policies, charters, or of a bank as such.
+/// A change of members, principals, grants, quotas, policies, charters, hash types, or of a bank as such.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A member is there, or is another one than before.
@@ -51,6 +51,8 @@ pub enum Change {
         /// The charter.
         charter: Charter,
     },
+    /// A hash type of vectors is declared, permanently.
+    HashTypeDeclared(Declaration),
     /// A bank began, enabled, with the default charter.
     BankCreated {
         /// Its id.
@@ -136,6 +138,9 @@ pub enum Refusal {
     /// A bank cannot be shared with its owner.
     #[error("bank {0} belongs to the member that it would be shared with")]
     GrantToOwner(BankId),
+    /// The hash type is not declared in this way.
+    #[error(transparent)]
+    HashType(#[from] DeclarationError),
     /// A limit of the directory is reached.
     #[error("there are {max} {what} already, and no more can be added")]
     TooMany {

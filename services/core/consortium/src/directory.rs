@@ -1,4 +1,4 @@
-//! The directory: members, principals, grants, quotas and banks as of one place in the log.
+//! The directory: members, principals, grants, quotas, banks and hash types as of one place in the log.
 
 mod table;
 mod orders;
@@ -10,7 +10,7 @@ pub use rows::{Difference, Row, RowKey};
 
 use std::sync::Arc;
 
-use vigie_model::{BankId, BankName, Sequence, SetDigest};
+use vigie_model::{BankId, BankName, Declaration, HashType, Sequence, SetDigest};
 
 use self::element::{Element, Used};
 use self::orders::{ByAlias, ByBank, ByCredential, ById, ByMember, ByName};
@@ -23,7 +23,7 @@ use crate::members::principal::{Principal, PrincipalId};
 use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
-/// Members, principals, grants, quotas and banks as of one place in the log.
+/// Members, principals, grants, quotas, banks and declared hash types as of one place in the log.
 ///
 /// A copy costs a few pointers and shares its rows with the original until one of the two changes: a reader keeps the copy that it
 /// was given. Rows are sorted vectors of pointers, for each order in which they are looked for.
@@ -36,6 +36,7 @@ pub struct Directory {
     member_names: Table<Arc<Member>, ByName>,
     quotas: Table<(MemberId, Quota), ById>,
     policies: Table<(MemberId, Arc<MemberPolicies>), ById>,
+    hash_types: Table<Arc<Declaration>, ById>,
     principals: Table<Arc<Principal>, ById>,
     principals_of: Table<Arc<Principal>, ByMember>,
     credentials: Table<(CredentialId, PrincipalId), ByCredential>,
@@ -67,6 +68,7 @@ impl Directory {
             member_names: Table::default(),
             quotas: Table::default(),
             policies: Table::default(),
+            hash_types: Table::default(),
             principals: Table::default(),
             principals_of: Table::default(),
             credentials: Table::default(),
@@ -132,6 +134,24 @@ impl Directory {
     #[must_use]
     pub fn policies(&self, member: MemberId) -> Option<&Arc<MemberPolicies>> {
         self.policies.find(|row| row.0.cmp(&member)).map(|row| &row.1)
+    }
+
+    /// A declared hash type.
+    #[must_use]
+    pub fn hash_type(&self, hash_type: HashType) -> Option<&Arc<Declaration>> {
+        self.hash_types.find(|row| row.hash_type.cmp(&hash_type))
+    }
+
+    /// The declared hash type of this name.
+    #[must_use]
+    pub fn hash_type_called(&self, name: &str) -> Option<&Arc<Declaration>> {
+        self.hash_types().iter().find(|row| &*row.name == name)
+    }
+
+    /// All declared hash types, by number.
+    #[must_use]
+    pub fn hash_types(&self) -> &[Arc<Declaration>] {
+        self.hash_types.rows()
     }
 
     /// A living principal.

@@ -23,6 +23,7 @@ use crate::request::policies::Policies;
 use crate::request::protection::Repeats;
 use crate::request::reports::{Counting, Recorded, Recording, Reports};
 use crate::request::rooms::Rooms;
+use crate::request::thresholds;
 use crate::searcher::Urgency;
 
 /// One request by one caller, as of one state of the directory.
@@ -56,12 +57,14 @@ impl Rights {
                 let banks = called.admitted(&view)?.search(&asked.options.banks).map_err(denied)?;
                 set_banks(asked, banks);
             }
+            asked.options.thresholds = thresholds::of(&view, asked);
             let deciding = Deciding::of(&view, MemberId::HOST, now, policies, &reports.trials, asked);
             let counting = Some((MemberId::HOST, reports.counts.clone()));
             let recording = Some(reports.records.of(&view, MemberId::HOST, now, &asked.surface));
             return Ok(Self { of: None, deciding, counting, recording });
         }
         let rights = Self::of_member(&view, &called.admitted(&view)?, now, meters, asked)?;
+        asked.options.thresholds = thresholds::of(&view, asked);
         let member = rights.of.as_ref().map(|of| of.member);
         let deciding =
             member.and_then(|member| Deciding::of(&view, member, now, policies, &reports.trials, asked));

@@ -9,10 +9,10 @@ use vigie_consortium::cases::{
     ReportOutcome,
 };
 use vigie_consortium::{MemberName, OpinionReason, Text, Verdict};
-use vigie_model::{BankName, BankRef, HashType};
+use vigie_model::{BankName, BankRef};
 
 use super::when::{Since, When};
-use super::{BankAddressArgs, DetailsArgs};
+use super::{BankAddressArgs, DetailsArgs, HashTypeName};
 
 /// What to do with reports.
 #[derive(Debug, Subcommand)]
@@ -76,7 +76,7 @@ pub(crate) struct ReportSubmitArgs {
     pub(crate) classes: Vec<String>,
     /// The type of the hash that matched, such as pdq
     #[arg(long, value_name = "TYPE")]
-    pub(crate) hash_type: Option<HashType>,
+    pub(crate) hash_type: Option<HashTypeName>,
     /// Its distance
     #[arg(long, value_name = "BITS")]
     pub(crate) distance: Option<u32>,

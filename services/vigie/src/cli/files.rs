@@ -7,9 +7,9 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use thiserror::Error;
 use vigie_formats::files::Format;
-use vigie_model::{BankRef, HashType};
+use vigie_model::BankRef;
 
-use super::BankAddressArgs;
+use super::{BankAddressArgs, HashTypeName};
 
 /// How a file of hashes is read.
 #[derive(Debug, Clone, Default, Args)]
@@ -19,7 +19,7 @@ pub(crate) struct HashFileArgs {
     pub(crate) format: Option<Format>,
     /// The type of hashes whose type the file does not name, such as pdq or sha256
     #[arg(long = "type", requires = "hashes", value_name = "TYPE")]
-    pub(crate) hash_type: Option<HashType>,
+    pub(crate) hash_type: Option<HashTypeName>,
     /// The names of a table's columns, for one without a header or instead of it: hash types, labels, external_reference, file,
     /// quality, hash and type; `-` for a column to leave out
     #[arg(long, requires = "hashes", value_name = "NAME,NAME,...", value_delimiter = ',')]
@@ -76,7 +76,7 @@ pub(crate) struct BankExportArgs {
     pub(crate) format: Format,
     /// Write hashes of this type alone; lists need it
     #[arg(long = "type", value_name = "TYPE")]
-    pub(crate) hash_type: Option<HashType>,
+    pub(crate) hash_type: Option<HashTypeName>,
     /// The file to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

@@ -21,6 +21,12 @@ pub(crate) struct MatchArgs {
     /// The largest distance of a match, of PDQ and of two frames of videos, 0 to 64 [default: 31]
     #[arg(long, value_name = "BITS")]
     pub(crate) max_distance: Option<u32>,
+    /// Compare vectors one by one, so that none is missed
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// The bank that knows the names of declared hash types, as in clip:BASE64; of several, separated by commas, the one that serves is found
+    #[arg(long = "bank-url", env = "VIGIE_BANK", value_name = "URL", value_delimiter = ',')]
+    pub(crate) bank_urls: Vec<String>,
     /// The rule by which a video matches: clip_of_known, contains_known or threatexchange; may be given again [default: the first two]
     #[arg(long = "video-rule", value_name = "RULE")]
     pub(crate) video_rules: Vec<VideoRuleKind>,

@@ -288,7 +288,7 @@ pub(crate) enum CharterCommand {
     /// Change them; what is not named stays
     #[command(override_usage = "vigie bank charter set <BANK> <TERMS>...", group = ArgGroup::new("terms").required(true).multiple(true).args([
         "taxonomies", "two_person_items", "purge_hours", "confirmations", "hold_on_negatives", "shadow", "suppresses",
-        "dispute_days", "record_days", "frames_answer_images", "images_answer_videos",
+        "dispute_days", "record_days", "frames_answer_images", "images_answer_videos", "vector_distances",
     ]))]
     Set(Box<CharterSetArgs>),
 }
@@ -331,6 +331,10 @@ pub(crate) struct CharterSetArgs {
     /// Whether a video with a frame that is near one of the bank's images matches that item
     #[arg(long, value_name = "on|off", value_parser = yes_or_no("on", "off"))]
     pub(crate) images_answer_videos: Option<bool>,
+    /// How far vectors of declared hash types may lie, such as clip=0.25, separated by commas, at most 16; "" for the default distances of
+    /// the types
+    #[arg(long, value_name = "TYPE=DISTANCE,...")]
+    pub(crate) vector_distances: Option<String>,
     /// Where
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,

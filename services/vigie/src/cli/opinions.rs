@@ -1,11 +1,14 @@
 //! The arguments of `vigie opinion` and `vigie dispute`.
 
+use std::fmt;
+use std::str::FromStr;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Subcommand};
 use vigie_consortium::{Class, OpinionReason, Resolution};
-use vigie_model::{BankRef, Hash, HashType};
+use vigie_model::{BankRef, Hash, HashError, HashType, UnknownHashType};
 
-use super::BankAddressArgs;
+use super::{BankAddressArgs, HashTypeName};
 
 /// What to do with opinions.
 #[derive(Debug, Subcommand)]
@@ -63,8 +66,8 @@ pub(crate) struct OpinionPutArgs {
     #[arg(long, value_name = "CLASS", value_parser = class)]
     pub(crate) proposed: Option<Class>,
     /// The hash of the item that the opinion is about [default: the whole item]
-    #[arg(long, value_name = "TYPE:HEX", value_parser = hash)]
-    pub(crate) hash: Option<Hash>,
+    #[arg(long, value_name = "TYPE:HEX")]
+    pub(crate) hash: Option<HashText>,
     /// Where
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
@@ -117,12 +120,42 @@ pub(crate) fn class(text: &str) -> Result<Class, String> {
     Class::new(taxonomy, dimension, value).map_err(|error| error.to_string())
 }
 
-/// Reads a hash behind the name of its type.
-fn hash(text: &str) -> Result<Hash, String> {
-    let (name, digits) =
-        text.split_once(':').ok_or("is not TYPE:HEX, such as md5:d41d8cd98f00b204e9800998ecf8427e")?;
-    let hash_type: HashType = name.parse().map_err(|error| format!("{error}"))?;
-    Hash::from_text(hash_type, digits).map_err(|error| error.to_string())
+/// A hash behind the name of its type, which may be a declared one.
+#[derive(Clone)]
+pub(crate) struct HashText {
+    /// The type.
+    pub(crate) name: HashTypeName,
+    digits: Box<str>,
+}
+
+impl HashText {
+    /// The hash, of the type that the name is of.
+    pub(crate) fn of(&self, hash_type: HashType) -> Result<Hash, HashError> {
+        Hash::from_text(hash_type, &self.digits)
+    }
+}
+
+/// A hash is sensitive: the type alone is shown.
+impl fmt::Debug for HashText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HashText").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl FromStr for HashText {
+    type Err = String;
+
+    /// Checks the hash where the type is known already.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, digits) =
+            text.split_once(':').ok_or("is not TYPE:HEX, such as md5:d41d8cd98f00b204e9800998ecf8427e")?;
+        let name: HashTypeName = name.parse().map_err(|error: UnknownHashType| error.to_string())?;
+        let read = Self { name, digits: digits.into() };
+        if let Ok(hash_type) = read.name.resolve() {
+            read.of(hash_type).map_err(|error| error.to_string())?;
+        }
+        Ok(read)
+    }
 }
 
 #[cfg(test)]

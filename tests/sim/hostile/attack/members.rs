@@ -101,6 +101,9 @@ impl Attack {
                 let request = pb::GetCharterRequest { bank: with.bank() };
                 self.put::<pb::GetCharterResponse>(method, request).await
             }
+            Method::ListHashTypes => {
+                self.put::<pb::ListHashTypesResponse>(method, pb::ListHashTypesRequest {}).await
+            }
             Method::WhoAmI => self.put::<pb::WhoAmIResponse>(method, pb::WhoAmIRequest {}).await,
             _ => panic!("{method} is no method of members"),
         }

@@ -1,7 +1,7 @@
 //! A charter: what a bank asks of its contributors, what it does by itself, and what it keeps.
 
 use thiserror::Error;
-use vigie_model::BankId;
+use vigie_model::{BankId, Distance, HashType};
 
 use crate::text::is_word;
 
@@ -19,6 +19,7 @@ pub struct Charter {
     match_record_days: u16,
     frames_answer_images: bool,
     images_answer_videos: bool,
+    vector_distances: Box<[(HashType, Distance)]>,
 }
 
 /// A charter before it is checked.
@@ -46,6 +47,8 @@ pub struct CharterDraft {
     pub frames_answer_images: bool,
     /// A video with a frame that is near one of the bank's images matches it.
     pub images_answer_videos: bool,
+    /// How far vectors of some types may lie in the bank, instead of the default distances of the types.
+    pub vector_distances: Vec<(HashType, Distance)>,
 }
 
 /// Why a [`CharterDraft`] is no charter.
@@ -71,6 +74,24 @@ pub enum CharterError {
     /// Too many suppressed banks.
     #[error("a bank suppresses at most {max} others, not {0}", max = Charter::SUPPRESSES_MAX)]
     TooManySuppressed(usize),
+    /// Too many types of vectors.
+    #[error("a charter names distances of at most {max} hash types, not {0}", max = Charter::VECTOR_DISTANCES_MAX)]
+    TooManyVectorDistances(usize),
+    /// A distance of a type that is none of vectors, or twice of one type.
+    #[error("a charter names a distance once for each type, and of types of vectors alone; {0} is otherwise")]
+    VectorType(HashType),
+    /// A distance beyond what the type accepts.
+    #[error(
+        "the distance for {hash_type} is {}; it must be 0 to {}",
+        hash_type.distance_text(*distance),
+        hash_type.distance_text(hash_type.distance_max())
+    )]
+    VectorDistance {
+        /// The type.
+        hash_type: HashType,
+        /// The distance that the draft names.
+        distance: Distance,
+    },
     /// Too many days.
     #[error("{field} is {days}; it must be at most {max}")]
     Days {
@@ -91,6 +112,9 @@ impl CharterError {
             Self::TooManyTaxonomies(_) | Self::TaxonomyName => "taxonomies",
             Self::PurgeHours(_) => "purge_hours",
             Self::TooManySuppressed(_) => "suppresses",
+            Self::TooManyVectorDistances(_) | Self::VectorType(_) | Self::VectorDistance { .. } => {
+                "vector_distances"
+            }
             Self::Members { field, .. } | Self::Days { field, .. } => field,
         }
     }
@@ -109,6 +133,8 @@ impl Charter {
     pub const MEMBERS_MAX: u16 = 1_000;
     /// Banks that one bank suppresses.
     pub const SUPPRESSES_MAX: usize = 64;
+    /// Types of vectors that a bank has distances of its own for.
+    pub const VECTOR_DISTANCES_MAX: usize = 16;
     /// Two weeks.
     pub const DISPUTE_DAYS_DEFAULT: u16 = 14;
     /// A quarter.
@@ -182,6 +208,12 @@ impl Charter {
         self.images_answer_videos
     }
 
+    /// How far vectors may lie in the bank, by ascending type; the default distance of a type that is not named.
+    #[must_use]
+    pub fn vector_distances(&self) -> &[(HashType, Distance)] {
+        &self.vector_distances
+    }
+
     /// The charter as a draft, to be changed.
     #[must_use]
     pub fn draft(&self) -> CharterDraft {
@@ -197,10 +229,21 @@ impl Charter {
             match_record_days: self.match_record_days.into(),
             frames_answer_images: self.frames_answer_images,
             images_answer_videos: self.images_answer_videos,
+            vector_distances: self.vector_distances.to_vec(),
         }
     }
 
-    /// Whether the charter says nothing of opinions, disputes, suppression, shadow, records and videos, as those of earlier versions.
+    /// Reads a distance of vectors as people write it: the name of the type, and a decimal number in its metric.
+    pub fn read_vector_distance(name: &str, distance: &str) -> Result<(HashType, Distance), String> {
+        let hash_type: HashType =
+            name.parse().map_err(|_| format!("{name} is no hash type that is declared here"))?;
+        let far = hash_type.distance_of_text(distance);
+        let far =
+            far.ok_or_else(|| format!("{distance} is no distance: a number such as 0.25 is expected"))?;
+        Ok((hash_type, far))
+    }
+
+    /// Whether the charter says nothing of opinions, disputes, suppression, shadow, records, videos and vectors, as those of earlier versions.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         let plain = Self::default();
@@ -223,6 +266,7 @@ impl Default for Charter {
             match_record_days: 0,
             frames_answer_images: false,
             images_answer_videos: false,
+            vector_distances: Box::default(),
         }
     }
 }
@@ -272,8 +316,30 @@ impl TryFrom<CharterDraft> for Charter {
             )?,
             frames_answer_images: draft.frames_answer_images,
             images_answer_videos: draft.images_answer_videos,
+            vector_distances: distances_of(draft.vector_distances)?,
         })
     }
+}
+
+/// The distances by ascending type. A type that this process has heard no declaration of accepts whatever its metric has: the bank, which has
+/// all declarations, has checked the charter.
+fn distances_of(
+    mut distances: Vec<(HashType, Distance)>,
+) -> Result<Box<[(HashType, Distance)]>, CharterError> {
+    if distances.len() > Charter::VECTOR_DISTANCES_MAX {
+        return Err(CharterError::TooManyVectorDistances(distances.len()));
+    }
+    distances.sort_unstable();
+    for (at, (hash_type, distance)) in distances.iter().copied().enumerate() {
+        let is_twice = at > 0 && distances[at - 1].0 == hash_type;
+        if is_twice || hash_type.vector_serial().is_none() {
+            return Err(CharterError::VectorType(hash_type));
+        }
+        if distance > hash_type.distance_max() {
+            return Err(CharterError::VectorDistance { hash_type, distance });
+        }
+    }
+    Ok(distances.into())
 }
 
 fn members_of(field: &'static str, members: u32) -> Result<u16, CharterError> {
@@ -288,7 +354,13 @@ fn days_of(field: &'static str, days: u32, max: u16) -> Result<u16, CharterError
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::VectorClass;
+
     use super::*;
+
+    fn vector(serial: u8, distance: u32) -> (HashType, Distance) {
+        (VectorClass::ALL[0].hash_type(serial), Distance(distance))
+    }
 
     /// Makes a draft wrong.
     type Edit = fn(&mut CharterDraft);
@@ -324,13 +396,31 @@ mod tests {
         assert_eq!((several.dispute_days(), several.match_record_days()), (14, Some(180)));
         assert!(!several.is_plain());
         assert_eq!(Charter::try_from(several.draft()), Ok(several));
+        let vectors = edited(|draft| {
+            draft.vector_distances = vec![vector(7, 200_000), vector(3, 0)];
+        });
+        let vectors = vectors.unwrap();
+        assert_eq!(vectors.vector_distances(), [vector(3, 0), vector(7, 200_000)]);
+        assert!(!vectors.is_plain());
+        assert_eq!(Charter::try_from(vectors.draft()), Ok(vectors));
         assert_eq!(edited(|draft| draft.confirmations_min = 1).unwrap().confirmations_min(), None);
-        let faults: [(Edit, &str); 5] = [
+        let faults: [(Edit, &str); 10] = [
             (|draft| draft.confirmations_min = 1_001, "confirmations_min"),
             (|draft| draft.hold_on_negatives = 70_000, "hold_on_negatives"),
             (|draft| draft.suppresses = (0..65).map(BankId).collect(), "suppresses"),
             (|draft| draft.dispute_days = 91, "dispute_days"),
             (|draft| draft.match_record_days = 731, "match_record_days"),
+            (
+                |draft| draft.vector_distances = (1..=17).map(|serial| vector(serial, 1)).collect(),
+                "vector_distances",
+            ),
+            (|draft| draft.vector_distances = vec![vector(1, 1), vector(1, 2)], "vector_distances"),
+            (|draft| draft.vector_distances = vec![vector(1, 2_000_001)], "vector_distances"),
+            (|draft| draft.vector_distances = vec![(HashType::PDQ, Distance(31))], "vector_distances"),
+            (
+                |draft| draft.vector_distances = vec![(VectorClass::ALL[0].marker(), Distance(1))],
+                "vector_distances",
+            ),
         ];
         for (edit, field) in faults {
             assert_eq!(edited(edit).unwrap_err().field(), field);

@@ -1,8 +1,10 @@
 //! Applies changes: each is checked as a whole before anything is touched.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use vigie_model::{BankId, BankName, Sequence};
+use vigie_model::declared::DECLARED_MAX;
+use vigie_model::{BankId, BankName, Declaration, DeclarationError, SearchOptions, Sequence};
 
 use super::Directory;
 use super::element::{Element, Used};
@@ -35,6 +37,7 @@ impl Directory {
             Change::QuotaPut { member, quota } => self.put_quota(*member, *quota),
             Change::PoliciesPut { member, policies } => self.put_policies(*member, policies),
             Change::CharterPut { bank, charter } => self.put_charter(*bank, charter),
+            Change::HashTypeDeclared(declaration) => self.declare(declaration),
             Change::BankCreated { bank, owner, name } => self.create_bank(*bank, *owner, name),
             Change::BankRenamed { bank, name } => self.rename_bank(*bank, name),
             Change::BankEnabledSet { bank, enabled } => self.edit_bank(*bank, |bank| bank.enabled = *enabled),
@@ -156,7 +159,42 @@ impl Directory {
     }
 
     fn put_charter(&mut self, bank: BankId, charter: &Charter) -> Result<(), Refusal> {
+        self.distances_are_few(bank, charter)?;
         self.edit_bank(bank, |bank| bank.charter = charter.clone())
+    }
+
+    /// A declaration is permanent: an equal one changes nothing, and another one of the same number or name is refused.
+    fn declare(&mut self, declaration: &Declaration) -> Result<(), Refusal> {
+        declaration.check()?;
+        if let Some(before) = self.hash_type(declaration.hash_type) {
+            let is_same = **before == *declaration;
+            return if is_same {
+                Ok(())
+            } else {
+                Err(DeclarationError::Conflict(declaration.name.clone()).into())
+            };
+        }
+        if self.hash_type_called(&declaration.name).is_some() {
+            return Err(DeclarationError::NameTaken(declaration.name.clone()).into());
+        }
+        if self.hash_types().len() >= DECLARED_MAX {
+            return Err(DeclarationError::TooMany.into());
+        }
+        self.set_hash_type(Arc::new(declaration.clone()));
+        Ok(())
+    }
+
+    /// Checks that a search of all banks has no more thresholds than it may have.
+    fn distances_are_few(&self, bank: BankId, charter: &Charter) -> Result<(), Refusal> {
+        if charter.vector_distances().is_empty() {
+            return Ok(());
+        }
+        let others = self.banks().iter().filter(|other| other.id != bank);
+        let all = others.flat_map(|other| other.charter.vector_distances()).chain(charter.vector_distances());
+        let all: BTreeSet<_> = all.collect();
+        let max = SearchOptions::THRESHOLDS_MAX;
+        let what = "different distances of vectors in charters";
+        if all.len() > max { Err(Refusal::TooMany { what, max }) } else { Ok(()) }
     }
 
     fn create_bank(&mut self, id: BankId, owner: MemberId, name: &BankName) -> Result<(), Refusal> {
@@ -252,6 +290,15 @@ impl Directory {
             self.digest += row.digest();
             self.policies.put(row);
         }
+    }
+
+    pub(super) fn set_hash_type(&mut self, declaration: Arc<Declaration>) {
+        if let Some(before) = self.hash_type(declaration.hash_type).cloned() {
+            self.digest -= before.digest();
+            self.hash_types.remove(&before);
+        }
+        self.digest += declaration.digest();
+        self.hash_types.put(declaration);
     }
 
     pub(super) fn set_principal(&mut self, principal: Arc<Principal>) {

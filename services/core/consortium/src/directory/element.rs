@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use vigie_model::{BankId, BankName, SetDigest};
+use vigie_model::{BankId, BankName, Declaration, SetDigest};
 
 use crate::banks::bank::OwnedBank;
 use crate::banks::grant::Grant;
@@ -117,8 +117,15 @@ impl Element for OwnedBank {
             }
             to.number(charter.dispute_days()).number(charter.match_record_days().unwrap_or(0));
             let (frames, images) = (charter.frames_answer_images(), charter.images_answer_videos());
-            if frames || images {
+            let vectors = charter.vector_distances();
+            if frames || images || !vectors.is_empty() {
                 to.number(u8::from(frames)).number(u8::from(images));
+            }
+            if !vectors.is_empty() {
+                to.number(vectors.len() as u64);
+                for (hash_type, distance) in vectors {
+                    to.number(hash_type.number()).number(distance.0);
+                }
             }
         }
     }
@@ -178,6 +185,14 @@ impl Element for (MemberId, Arc<MemberPolicies>) {
                 to.bytes(rule.verdict().name().as_bytes()).number(u8::from(rule.is_shadow()));
             }
         }
+    }
+}
+
+impl Element for Declaration {
+    fn write(&self, to: &mut Bytes) {
+        let Self { hash_type, name, elements, distance_default, distance_max } = self;
+        to.kind(8).number(hash_type.number()).bytes(name.as_bytes()).number(*elements);
+        to.number(distance_default.0).number(distance_max.0);
     }
 }
 

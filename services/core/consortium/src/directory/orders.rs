@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use vigie_model::Declaration;
+
 use super::table::Order;
 use crate::banks::bank::OwnedBank;
 use crate::banks::grant::Grant;
@@ -57,6 +59,12 @@ impl Order<(MemberId, Quota)> for ById {
 impl Order<(MemberId, Arc<MemberPolicies>)> for ById {
     fn compare(one: &(MemberId, Arc<MemberPolicies>), other: &(MemberId, Arc<MemberPolicies>)) -> Ordering {
         one.0.cmp(&other.0)
+    }
+}
+
+impl Order<Arc<Declaration>> for ById {
+    fn compare(one: &Arc<Declaration>, other: &Arc<Declaration>) -> Ordering {
+        one.hash_type.cmp(&other.hash_type)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use vigie_model::{BankId, Sequence, SetDigest};
+use vigie_model::{BankId, Declaration, Sequence, SetDigest};
 
 use super::Directory;
 use super::element::Used;
@@ -29,6 +29,8 @@ pub enum Row {
     Quota(MemberId, Quota),
     /// The policies of a member that has or had one.
     Policies(MemberId, Arc<MemberPolicies>),
+    /// A declared hash type.
+    HashType(Arc<Declaration>),
     /// The largest ids that were ever used; always one row.
     Used {
         /// Of principals.
@@ -38,7 +40,7 @@ pub enum Row {
     },
 }
 
-/// A row that may go. Members and used ids stay.
+/// A row that may go. Members, hash types and used ids stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowKey {
     /// A principal.
@@ -68,7 +70,7 @@ pub struct Difference {
 }
 
 impl Directory {
-    /// All rows: members, principals, banks, grants, quotas and policies by ascending id, and the used ids.
+    /// All rows: members, principals, banks, grants, quotas, policies and hash types by ascending id, and the used ids.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
         let members = self.members.rows().iter().map(|row| Row::Member(Arc::clone(row)));
         let principals = self.principals.rows().iter().map(|row| Row::Principal(Arc::clone(row)));
@@ -78,6 +80,8 @@ impl Directory {
         let policies = self.policies.rows().iter();
         let policies = policies.map(|(member, policies)| Row::Policies(*member, Arc::clone(policies)));
         let of_members = grants.chain(quotas).chain(policies);
+        let hash_types = self.hash_types.rows().iter().map(|row| Row::HashType(Arc::clone(row)));
+        let of_members = of_members.chain(hash_types);
         members.chain(principals).chain(banks).chain(of_members).chain([self.used_row()])
     }
 
@@ -134,6 +138,13 @@ impl Directory {
             |row| set.push(Row::Policies(row.0, Arc::clone(&row.1))),
             |row| gone.push(RowKey::Policies(row.0)),
         );
+        // Hash types stay.
+        compare(
+            (before.hash_types.rows(), self.hash_types.rows()),
+            |one, other| one.hash_type.cmp(&other.hash_type),
+            |row| set.push(Row::HashType(Arc::clone(row))),
+            |_| {},
+        );
         if self.used != before.used {
             set.push(self.used_row());
         }
@@ -149,6 +160,7 @@ impl Directory {
             Row::Grant(row) => self.set_grant(row),
             Row::Quota(member, quota) => self.set_quota(member, quota),
             Row::Policies(member, policies) => self.set_policies(member, policies),
+            Row::HashType(row) => self.set_hash_type(row),
             Row::Used { principal, bank } => self.set_used(Used { principal, bank }),
         }
     }

@@ -53,6 +53,7 @@ impl Method {
             | Self::SetAlias
             | Self::SetQuota
             | Self::SetCharter
+            | Self::DeclareHashType
             | Self::PutOpinions
             | Self::WithdrawOpinions
             | Self::ResolveDispute
@@ -105,6 +106,7 @@ impl Method {
             | Self::ListBanks
             | Self::GetLogHead
             | Self::WhoAmI
+            | Self::ListHashTypes
             | Self::CoordinatorSearch
             | Self::DescribeTopology
             | Self::MatcherSearch

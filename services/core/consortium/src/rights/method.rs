@@ -179,6 +179,10 @@ methods! {
     GetPolicy = "/vigie.consortium.v1.PolicyService/GetPolicy",
     /// Tries a policy on given matches.
     TryPolicy = "/vigie.consortium.v1.PolicyService/TryPolicy",
+    /// Declares a hash type of vectors.
+    DeclareHashType = "/vigie.consortium.v1.HashTypeService/DeclareHashType",
+    /// Lists declared hash types.
+    ListHashTypes = "/vigie.consortium.v1.HashTypeService/ListHashTypes",
     /// Answers statistics.
     GetStatistics = "/vigie.consortium.v1.StatisticsService/GetStatistics",
     /// Counts matches and verdicts.

@@ -180,6 +180,10 @@ pub(super) const fn row(method: Method) -> Row {
         Method::GetPolicy => roles([No, No, Free, Free, Free, No]),
         Method::TryPolicy => roles([No, No, Free, Free, No, No]),
 
+        // A type is permanent, and every member's: those declare it who run the deployment.
+        Method::DeclareHashType => roles([No, No, No, No, No, Free]),
+        Method::ListHashTypes => roles([Free; 6]),
+
         // Numbers alone, in which what is small of others is suppressed.
         Method::GetStatistics => roles([No, No, No, OwnMember, OwnMemberOrAllOfHost, EveryMember]),
         Method::RecordMatches | Method::RecordDecisions => processes(&[Frontend], NOBODY),

@@ -1,10 +1,11 @@
 //! A directory that is read by many calls: with each member's sets of banks, computed when they are first asked for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
-use vigie_model::{BankSet, Stills, UnixMillis};
+use vigie_model::{BankId, BankSet, Distance, HashType, Stills, Threshold, UnixMillis};
 
 use super::member_banks::{MemberBanks, Relation};
 use crate::banks::bank::{BankRef, OwnedBank};
@@ -24,6 +25,7 @@ pub struct View {
     /// The names of principals in logs, by their places in the directory.
     names: Box<[OnceLock<Arc<str>>]>,
     stills: Stills,
+    thresholds: Box<[Threshold]>,
 }
 
 impl From<Directory> for View {
@@ -39,7 +41,8 @@ impl From<Directory> for View {
             frames_of: of_charters(Charter::frames_answer_images),
             images_of: of_charters(Charter::images_answer_videos),
         };
-        Self { directory, sets, names, stills }
+        let thresholds = thresholds(&directory);
+        Self { directory, sets, names, stills, thresholds }
     }
 }
 
@@ -54,6 +57,12 @@ impl View {
     #[must_use]
     pub const fn stills(&self) -> &Stills {
         &self.stills
+    }
+
+    /// How far vectors may lie in banks whose charters say so, whoever may search them: each type and distance once, with its banks.
+    #[must_use]
+    pub const fn thresholds(&self) -> &[Threshold] {
+        &self.thresholds
     }
 
     /// The sets of banks of a member at `now`; empty ones for a member that is not there.
@@ -127,6 +136,20 @@ impl View {
             }
         }
     }
+}
+
+fn thresholds(directory: &Directory) -> Box<[Threshold]> {
+    let mut banks = BTreeMap::<(HashType, Distance), Vec<BankId>>::new();
+    for bank in directory.banks() {
+        for one in bank.charter.vector_distances() {
+            banks.entry(*one).or_default().push(bank.id);
+        }
+    }
+    let threshold = |((hash_type, distance), banks): (_, Vec<BankId>)| {
+        let banks = Arc::new(banks.into_iter().collect());
+        Threshold { hash_type, distance, banks }
+    };
+    banks.into_iter().map(threshold).collect()
 }
 
 impl fmt::Display for View {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use vigie_consortium::change::Refusal;
 use vigie_consortium::rights::MemberBanks;
 use vigie_consortium::{
     Amount, ApiKey, ApiKeys, Caller, Capabilities, Capability, Change, Charter, CharterDraft, Credential,
@@ -10,7 +11,7 @@ use vigie_consortium::{
     MemberState, Method, OwnedBank, Principal, PrincipalId, Quota, Reference, Role, Row, Text, TokenIssuers,
     TokenSubject, View,
 };
-use vigie_model::{BankId, BankName, Sequence, UnixMillis};
+use vigie_model::{BankId, BankName, Declaration, Distance, HashType, Sequence, UnixMillis, VectorClass};
 
 use crate::naive::Naive;
 use crate::world;
@@ -88,6 +89,22 @@ fn put_principal() -> impl Strategy<Value = Change> {
     })
 }
 
+fn vector(serial: u8) -> HashType {
+    VectorClass::ALL[usize::from(serial % 2)].hash_type(serial)
+}
+
+/// Declarations of few numbers and names, some of which are none.
+fn declaration() -> impl Strategy<Value = Declaration> {
+    let name = prop_oneof![Just("clip"), Just("dino"), Just("text"), Just("pdq"), Just("No")];
+    (1_u8..5, name, 1_u16..3, 0_u32..4).prop_map(|(serial, name, elements, distance)| Declaration {
+        hash_type: vector(serial),
+        name: name.into(),
+        elements,
+        distance_default: Distance(distance),
+        distance_max: Distance(2),
+    })
+}
+
 fn change() -> impl Strategy<Value = Change> {
     let grant = (bank(), member(), some::<Capability>(), prop::option::of(name()), expiry());
     let amount = |number| Amount::new(number).unwrap();
@@ -107,8 +124,16 @@ fn change() -> impl Strategy<Value = Change> {
             let policies = Arc::new((0..versions).fold(MemberPolicies::default(), with));
             Change::PoliciesPut { member, policies }
         }),
+        3 => declaration().prop_map(Change::HashTypeDeclared),
         1 => (bank(), 0_u32..3, 0_u32..3).prop_map(|(bank, two_person_items, confirmations_min)| {
-            let draft = CharterDraft { two_person_items, confirmations_min, ..CharterDraft::default() };
+            let distances = two_person_items.checked_sub(1).map(|far| (vector(1), Distance(far)));
+            let vector_distances = distances.into_iter().collect();
+            let draft = CharterDraft {
+                two_person_items,
+                confirmations_min,
+                vector_distances,
+                ..CharterDraft::default()
+            };
             Change::CharterPut { bank, charter: Charter::try_from(draft).unwrap() }
         }),
         5 => (bank(), member(), name()).prop_map(|(bank, owner, name)| Change::BankCreated { bank, owner, name }),
@@ -158,6 +183,12 @@ fn check_lookups(directory: &Directory, naive: &Naive) {
     }
     for member in naive.members.values() {
         assert_eq!(directory.member_called(&member.name).map(|row| &**row), Some(member));
+    }
+    let declared: Vec<_> = directory.hash_types().iter().map(|row| &**row).collect();
+    assert_eq!(declared, naive.hash_types.values().collect::<Vec<_>>());
+    for row in declared {
+        assert_eq!(directory.hash_type(row.hash_type).map(|row| &**row), Some(row));
+        assert_eq!(directory.hash_type_called(&row.name).map(|row| &**row), Some(row));
     }
     for bank in 0..15 {
         let grants: Vec<_> = naive.grants.values().filter(|row| row.bank.0 == bank).collect();
@@ -259,6 +290,41 @@ fn check_callers(view: &View, naive: &Naive, now: UnixMillis, before: &mut Vec<(
     }
 }
 
+#[test]
+fn charters_have_no_more_different_distances_than_one_search() {
+    let mut directory = Directory::new();
+    let mut sequence = (1..).map(Sequence);
+    let mut apply = |change: Change| directory.apply(sequence.next().unwrap(), &change);
+    let charter = |bank: u32, distances: std::ops::Range<u8>| {
+        let of_serial = |serial: u8| (VectorClass::ALL[0].hash_type(serial + 1), Distance(bank));
+        let vector_distances = distances.map(of_serial).collect();
+        let charter = Charter::try_from(CharterDraft { vector_distances, ..CharterDraft::default() });
+        Change::CharterPut { bank: BankId(bank), charter: charter.unwrap() }
+    };
+    for bank in 1..=18 {
+        let name = format!("b{bank}").parse().unwrap();
+        apply(Change::BankCreated { bank: BankId(bank), owner: MemberId::HOST, name }).unwrap();
+    }
+    for bank in 1..=16 {
+        apply(charter(bank, 0..16)).unwrap();
+    }
+    assert!(matches!(apply(charter(17, 0..1)), Err(Refusal::TooMany { max: 256, .. })));
+    // A charter in the place of another, and the distances of another bank once more.
+    apply(charter(3, 0..16)).unwrap();
+    apply(charter(16, 0..15)).unwrap();
+    apply(charter(17, 0..1)).unwrap();
+    let same = Charter::try_from(CharterDraft {
+        vector_distances: vec![(VectorClass::ALL[0].hash_type(1), Distance(5))],
+        ..CharterDraft::default()
+    });
+    apply(Change::CharterPut { bank: BankId(18), charter: same.unwrap() }).unwrap();
+    let view = View::from(directory);
+    assert_eq!(view.thresholds().len(), 256);
+    let shared = view.thresholds().iter().find(|one| one.banks.len() == 2).unwrap();
+    assert_eq!(shared.banks.iter().collect::<Vec<_>>(), [BankId(5), BankId(18)]);
+    assert_eq!((shared.hash_type, shared.distance), (VectorClass::ALL[0].hash_type(1), Distance(5)));
+}
+
 /// How many sequences are tried: `VIGIE_SEEDS`, or 100.
 fn sequences() -> u32 {
     std::env::var("VIGIE_SEEDS").map_or(100, |seeds| seeds.parse().unwrap())
@@ -311,6 +377,14 @@ proptest! {
         };
         let member = Member { created_at: UnixMillis(5), ..Member::local() };
         prop_assert!(with(Row::Member(Arc::new(member))).is_none());
+        let declared = Declaration {
+            hash_type: vector(9),
+            name: "other".into(),
+            elements: 9,
+            distance_default: Distance(1),
+            distance_max: Distance(2),
+        };
+        prop_assert!(with(Row::HashType(Arc::new(declared))).is_none());
         let with_used = with(Row::Used { principal: PrincipalId(77), bank: BankId(7_777) });
         prop_assert!(with_used.is_none());
         // A follower that is sent what lies between the states comes to the same, wherever it begins.

@@ -153,6 +153,8 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::ReportExchange
         | Method::CreateMember
         | Method::WhoAmI
+        | Method::DeclareHashType
+        | Method::ListHashTypes
         | Method::GetCheckpoint
         | Method::ProveConsistency
         | Method::HealthCheck

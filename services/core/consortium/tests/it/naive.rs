@@ -8,7 +8,8 @@ use vigie_consortium::{
     Change, Charter, Credential, Expiry, Grant, Member, MemberId, MemberPolicies, MemberState, OwnedBank,
     Principal, PrincipalId, Quota, Role, Row,
 };
-use vigie_model::{BankId, BankName};
+use vigie_model::declared::DECLARED_MAX;
+use vigie_model::{BankId, BankName, Declaration};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Naive {
@@ -18,6 +19,7 @@ pub(crate) struct Naive {
     pub(crate) principals: BTreeMap<u64, Principal>,
     pub(crate) banks: BTreeMap<u32, OwnedBank>,
     pub(crate) grants: BTreeMap<(u32, u32), Grant>,
+    pub(crate) hash_types: BTreeMap<u16, Declaration>,
     pub(crate) principal_used: u64,
     pub(crate) bank_used: u32,
 }
@@ -31,6 +33,7 @@ impl Naive {
             principals: BTreeMap::new(),
             banks: BTreeMap::new(),
             grants: BTreeMap::new(),
+            hash_types: BTreeMap::new(),
             principal_used: 0,
             bank_used: 0,
         }
@@ -74,6 +77,9 @@ impl Naive {
                 self.policies.insert(member.0, policies);
                 self.policies.retain(|_, policies| !policies.is_none());
             }
+            Change::HashTypeDeclared(declaration) => {
+                self.hash_types.insert(declaration.hash_type.number(), declaration);
+            }
             Change::CharterPut { bank, charter } => self.edit(bank, |bank| bank.charter = charter),
             Change::BankCreated { bank, owner, name } => {
                 self.bank_used = self.bank_used.max(bank.0);
@@ -112,6 +118,9 @@ impl Naive {
             && is_distinct(credentials)
             && is_distinct(self.members.values().flat_map(|member| member.token_issuers.iter()).collect())
             && is_distinct(names)
+            && is_distinct(self.hash_types.values().map(|one| &one.name).collect())
+            && self.hash_types.len() <= DECLARED_MAX
+            && self.hash_types.values().all(|one| one.check().is_ok())
             && self.members.keys().all(|id| of_member(*id) <= PRINCIPALS_PER_MEMBER_MAX)
             && self.principals.values().all(|one| is_known(one.member))
             && self.principals.values().all(|one| !is_operator(one) || one.member == MemberId::HOST)
@@ -142,6 +151,10 @@ impl Naive {
             Change::QuotaPut { member, .. } | Change::PoliciesPut { member, .. } => {
                 before.members.contains_key(&member.0)
             }
+            Change::HashTypeDeclared(declaration) => {
+                let known = before.hash_types.get(&declaration.hash_type.number());
+                known.is_none_or(|known| known == declaration)
+            }
             Change::BankCreated { bank, .. } => bank.0 > before.bank_used,
             Change::CharterPut { bank, .. }
             | Change::BankRenamed { bank, .. }
@@ -160,6 +173,7 @@ impl Naive {
         let policies = self.policies.iter();
         let policies =
             policies.map(|(member, policies)| Row::Policies(MemberId(*member), Arc::clone(policies)));
+        let hash_types = self.hash_types.values().map(|row| Row::HashType(Arc::new(row.clone())));
         let used = Row::Used { principal: PrincipalId(self.principal_used), bank: BankId(self.bank_used) };
         members
             .chain(principals)
@@ -167,6 +181,7 @@ impl Naive {
             .chain(grants)
             .chain(quotas)
             .chain(policies)
+            .chain(hash_types)
             .chain([used])
             .collect()
     }

@@ -1,11 +1,13 @@
 //! `/v1/members/{member}/quota`, `/v1/banks/{bank}/charter`: limits of members, and the terms of banks. Both are set as a whole, so that
 //! nothing is lifted by being forgotten.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vigie_consortium::{Charter, CharterDraft, CharterError, MemberName};
-use vigie_model::BankId;
+use vigie_model::{BankId, Distance, HashType, PARTS_OF_ONE};
 
 use crate::problem::Problem;
 use crate::v1::faults::at_most;
@@ -56,6 +58,9 @@ pub(crate) struct CharterObject {
     /// A video with a frame that is near one of the bank's images matches that item.
     #[serde(default)]
     images_answer_videos: bool,
+    /// How far vectors may lie in the bank, by the name of their declared hash type: numbers in its metric, at most 16.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    vector_distances: BTreeMap<String, f64>,
 }
 
 /// The charter of a bank.
@@ -83,12 +88,22 @@ impl From<&Charter> for CharterObject {
             match_record_days: charter.match_record_days().unwrap_or(0).into(),
             frames_answer_images: charter.frames_answer_images(),
             images_answer_videos: charter.images_answer_videos(),
+            vector_distances: charter.vector_distances().iter().map(shown_distance).collect(),
         }
     }
 }
 
+fn shown_distance((hash_type, distance): &(HashType, Distance)) -> (String, f64) {
+    (hash_type.to_string(), f64::from(distance.0) / f64::from(PARTS_OF_ONE))
+}
+
 impl CharterObject {
     fn read(self) -> Result<Charter, Problem> {
+        let read = |(name, distance): (String, f64)| {
+            let read = Charter::read_vector_distance(&name, &format!("{distance:.6}"));
+            read.map_err(|why| Problem::field("vector_distances", why))
+        };
+        let vector_distances = self.vector_distances.into_iter().map(read).collect::<Result<_, _>>()?;
         let draft = CharterDraft {
             taxonomies: self.taxonomies,
             two_person_items: self.two_person_items,
@@ -101,6 +116,7 @@ impl CharterObject {
             match_record_days: self.match_record_days,
             frames_answer_images: self.frames_answer_images,
             images_answer_videos: self.images_answer_videos,
+            vector_distances,
         };
         // The field of the banks says that it holds their ids.
         let field = |why: CharterError| match why.field() {
@@ -177,7 +193,22 @@ pub(crate) async fn set_charter(
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::{Declaration, VectorClass, declared};
+
     use super::*;
+
+    fn declared(name: &str) -> HashType {
+        let hash_type = VectorClass::ALL[0].hash_type(241);
+        let declaration = Declaration {
+            hash_type,
+            name: name.into(),
+            elements: 3,
+            distance_default: Distance(100_000),
+            distance_max: Distance(500_000),
+        };
+        declared::register(&declaration).unwrap();
+        hash_type
+    }
 
     #[test]
     fn a_charter_is_read_as_it_is_shown() {
@@ -194,6 +225,7 @@ mod tests {
             match_record_days: 30,
             frames_answer_images: true,
             images_answer_videos: true,
+            vector_distances: vec![(declared("v1_charter"), Distance(183_204))],
         };
         let charter = Charter::try_from(draft).unwrap();
         assert_eq!(CharterObject::from(&charter).read(), Ok(charter.clone()));
@@ -201,5 +233,10 @@ mod tests {
         assert_eq!(wrong.read().unwrap_err().field.as_deref(), Some("purge_hours"));
         let wrong = CharterObject { suppresses_bank_ids: (0..65).collect(), ..(&charter).into() };
         assert_eq!(wrong.read().unwrap_err().field.as_deref(), Some("suppresses_bank_ids"));
+        for (name, distance) in [("never_declared", 0.1), ("v1_charter", -0.1), ("v1_charter", 0.6)] {
+            let vector_distances = BTreeMap::from([(name.to_owned(), distance)]);
+            let wrong = CharterObject { vector_distances, ..(&charter).into() };
+            assert_eq!(wrong.read().unwrap_err().field.as_deref(), Some("vector_distances"), "{name}");
+        }
     }
 }

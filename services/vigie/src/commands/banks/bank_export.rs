@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use anyhow::Context as _;
 use vigie_clients::{BankClient, DescribedItem};
 use vigie_formats::files::{Counts, FileWriter, Written};
-use vigie_model::BankRef;
+use vigie_model::{BankRef, HashType};
 
-use crate::cli::BankExportArgs;
+use crate::cli::{BankExportArgs, HashTypeName};
 use crate::commands::bank_address::connect;
 use crate::commands::date::{now, to_the_second};
 use crate::commands::deadline::deadline as within;
+use crate::commands::declared_types;
 use crate::commands::new_file::NewFile;
 use crate::output::{Exit, Output, PrintError, counted, counted_as};
 
@@ -18,10 +19,12 @@ use crate::output::{Exit, Output, PrintError, counted, counted_as};
 const PAGE: u16 = 1_000;
 
 pub(crate) async fn run(args: BankExportArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    declared_types::hear(&args.address, output).await?;
+    let hash_type = args.hash_type.as_ref().map(HashTypeName::resolve).transpose()?;
     let (client, deadline) = connect(&args.address, output)?;
     // Before a file is created: a bank that is not there is reported at once.
     let held = client.get_bank(&args.bank, deadline).await?.value.item_count;
-    let export = Export { client: &client, args: &args, held };
+    let export = Export { client: &client, args: &args, hash_type, held };
     let Some(path) = &args.output else {
         let mut to = output.raw();
         let counts = export.write(&mut to, output).await.map_err(printing)?;
@@ -62,16 +65,17 @@ fn note_left_out(counts: &Counts, output: &Output) {
 struct Export<'a> {
     client: &'a BankClient,
     args: &'a BankExportArgs,
+    hash_type: Option<HashType>,
     held: u64,
 }
 
 impl Export<'_> {
     async fn write(&self, to: &mut (dyn Write + Send + '_), output: &Output) -> anyhow::Result<Counts> {
-        let Self { client, args, held } = self;
+        let Self { client, args, hash_type, held } = self;
         let failed = "cannot write the export";
         let progress = output.progress(*held, "writing");
         let present = format!("{}Z", to_the_second(now()));
-        let mut writer = FileWriter::begin(Box::new(to), args.format, args.hash_type, &present)?;
+        let mut writer = FileWriter::begin(Box::new(to), args.format, *hash_type, &present)?;
         let (bank, mut after): (&BankRef, _) = (&args.bank, None);
         loop {
             let page = client.describe_items(bank, after, PAGE, within(args.address.timeout_ms)).await?.value;

@@ -21,6 +21,7 @@ use crate::commands::banks::hash_source::{BadLines, HashSource, WholeFile, show_
 use crate::commands::banks::item_details::Said;
 use crate::commands::banks::sync_plan::SyncPlan;
 use crate::commands::deadline::deadline as within;
+use crate::commands::declared_types;
 use crate::commands::stop::StopRequests;
 use crate::output::{Exit, Output, counted};
 
@@ -46,7 +47,8 @@ pub(crate) async fn run(args: BankSyncArgs, output: &mut Output) -> anyhow::Resu
     let case = case.or_else(|| programme.is_none().then(|| FILE_CASE.to_owned()));
     let origin = OriginArgs { sync: true, programme, case };
     let said = Said::of(origin, &DetailsArgs::default())?;
-    let source = HashSource::new(&file, &reading, labels);
+    declared_types::hear(&address, output).await?;
+    let source = HashSource::new(&file, &reading, labels)?;
     ensure!(!source.is_standard_input(), "a sync reads the file twice, so it cannot be standard input");
     let (client, deadline) = connect(&address, output)?;
     let mut requests = StopRequests::listen();

@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use vigie_formats::files::{
     BadLine, Batch, FileReader, Format, LeftOut, ReadOptions, Survey, Unknown, file_name,
 };
-use vigie_model::ItemContent;
+use vigie_model::{ItemContent, UnknownHashType};
 
-use crate::cli::HashFileArgs;
+use crate::cli::{HashFileArgs, HashTypeName};
 use crate::output::{Output, Printed, counted};
 
 /// Bad lines that are reported one by one to a person.
@@ -35,18 +35,25 @@ pub(super) struct WholeFile {
 }
 
 impl HashSource {
-    pub(super) fn new(path: &Path, args: &HashFileArgs, labels: Vec<String>) -> Self {
+    /// # Errors
+    ///
+    /// The type that was typed is not known: a declared one is once the bank was asked.
+    pub(super) fn new(
+        path: &Path,
+        args: &HashFileArgs,
+        labels: Vec<String>,
+    ) -> Result<Self, UnknownHashType> {
         let is_named = path != Path::new("-");
         let options = ReadOptions {
             labels,
             name: if is_named { file_name(path) } else { String::new() },
             format: args.format,
-            hash_type: args.hash_type,
+            hash_type: args.hash_type.as_ref().map(HashTypeName::resolve).transpose()?,
             columns: args.columns.clone(),
             unknown: if args.ignore_unknown { Unknown::Ignored } else { Unknown::Refused },
             keeps_text: args.rejects.is_some(),
         };
-        Self { path: path.to_owned(), options }
+        Ok(Self { path: path.to_owned(), options })
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -19,6 +19,7 @@ use crate::commands::content::folders::{FoundFile, find_files, left_out};
 use crate::commands::content::image_hasher::ImageHasher;
 use crate::commands::date::date;
 use crate::commands::deadline::deadline;
+use crate::commands::declared_types;
 use crate::commands::lines::{FailedFileLine, ItemObject};
 use crate::commands::opinions::here;
 use crate::commands::stop::{STOPPING, StopRequests};
@@ -36,6 +37,7 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
         ItemCommand::Add(args) if args.hashes.is_some() => item_import::run(*args, output).await,
         ItemCommand::Add(args) => add_images(*args, output).await,
         ItemCommand::Show { item, address } => {
+            declared_types::hear(&address, output).await?;
             let (client, deadline) = connect(&address, output)?;
             let item = client.describe_item(ItemId(item), deadline).await?.value;
             output.object(&ShownItem { item: ItemObject::from(&item), said: item_details::object(&item) })?;
@@ -58,6 +60,7 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
             Ok(Exit::Done)
         }
         ItemCommand::List { bank, limit, after, address } => {
+            declared_types::hear(&address, output).await?;
             list(&bank, limit, ItemId(after), &address, output).await
         }
         ItemCommand::Find(args) => item_find::run(args, output).await,

@@ -10,6 +10,7 @@ use vigie_model::{Hash, Item, ItemContent, ItemId};
 use crate::cli::ItemFindArgs;
 use crate::commands::bank_address::connect;
 use crate::commands::deadline::deadline;
+use crate::commands::declared_types;
 use crate::commands::lines::ItemObject;
 use crate::hash_file::any_hash;
 use crate::output::{Exit, Output, counted};
@@ -22,6 +23,7 @@ pub(crate) async fn run(args: ItemFindArgs, output: &mut Output) -> anyhow::Resu
     let max = ItemContent::EXTERNAL_REFERENCE_LEN_MAX;
     ensure!(!what.is_empty() && what.len() <= max, "a hash, reference or label has 1 to {max} bytes");
     ensure!(limit > 0, "--limit is 0; it must be 1 or more");
+    declared_types::hear(&address, output).await?;
     let (client, begin) = connect(&address, output)?;
     // A reference may look like a hash: items that have either are found.
     let hashes: Vec<Hash> = any_hash(&what).unwrap_or_default();

@@ -9,13 +9,20 @@ use crate::commands::bank_address::connect;
 use crate::commands::banks::adding::{Adding, Done, add};
 use crate::commands::banks::hash_source::{BadLines, HashSource, show_left_out};
 use crate::commands::banks::item_details::Said;
+use crate::commands::declared_types;
 use crate::commands::stop::StopRequests;
 use crate::output::{Exit, Output, counted};
 
 pub(crate) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let path = args.hashes.context("--hashes is missing")?;
     let said = Said::of(args.origin, &args.details)?;
-    let source = HashSource::new(&path, &args.reading, args.labels);
+    match &args.reading.hash_type {
+        // The file is looked at here, but it may be of a type that only the bank knows.
+        Some(name) if args.dry_run => drop(declared_types::resolve(name, &args.address, output).await?),
+        None if args.dry_run => {}
+        Some(_) | None => declared_types::hear(&args.address, output).await?,
+    }
+    let source = HashSource::new(&path, &args.reading, args.labels)?;
     let mut bad_lines = BadLines::begin(args.reading.rejects.as_deref())?;
     if args.dry_run {
         return survey(&source, &mut bad_lines, output).await;

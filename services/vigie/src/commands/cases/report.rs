@@ -13,6 +13,7 @@ use crate::commands::cases::decision::Decision;
 use crate::commands::cases::{accuracy, explain, fragment};
 use crate::commands::date::{date, now};
 use crate::commands::deadline::deadline;
+use crate::commands::declared_types;
 use crate::output::{Exit, Output};
 
 pub(crate) async fn run(command: ReportCommand, output: &mut Output) -> anyhow::Result<Exit> {
@@ -59,7 +60,10 @@ async fn submit(args: ReportSubmitArgs, output: &mut Output) -> anyhow::Result<E
         details_of(&DetailsArgs { classes: args.classes, ..DetailsArgs::default() })?.classification
     };
     let distance = Distance(args.distance.or(decision.distance).unwrap_or_default());
-    let hash_type = args.hash_type.or(decision.hash_type);
+    let hash_type = match &args.hash_type {
+        Some(name) => Some(declared_types::resolve(name, &args.address, output).await?),
+        None => decision.hash_type,
+    };
     anyhow::ensure!(hash_type.is_some() || distance.0 == 0, "--distance needs --hash-type");
     let contents = ReportContents {
         item: args.item.map(vigie_model::ItemId).or(decision.item),

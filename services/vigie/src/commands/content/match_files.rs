@@ -4,6 +4,7 @@
 //! the call if it failed. After a failure that is not the input's, such as an unknown bank, no further one is asked.
 
 use std::error::Error as _;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
@@ -17,11 +18,12 @@ use vigie_model::{
     Way,
 };
 
-use crate::cli::MatchArgs;
+use crate::cli::{BankAddressArgs, FrontendArgs, HashTypeName, MatchArgs};
 use crate::commands::content::inputs::{Asked, Asking, Input, is_out_of_question, sources, stdin};
 use crate::commands::content::match_summary::{Outcome, Summary, gap, is_whole, undecoded};
 use crate::commands::content::media_file::{self, MediaFile};
 use crate::commands::deadline::deadline;
+use crate::commands::declared_types;
 use crate::commands::lines::{
     FramesObject, MatchLine, SkippedObject, Subject, UnmatchedLine, VideoObject, decision_words,
     decode_failure, likeness,
@@ -49,8 +51,15 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
         limit: Limit::new(args.limit).context("--limit")?,
         min_sequence: Sequence(args.min_sequence),
         min_coverage: MinCoverage::new(args.min_coverage).context("--min-coverage")?,
+        exact: args.exact,
         ..SearchOptions::default()
     };
+    if names_types(&args.inputs) && !args.bank_urls.is_empty() {
+        let FrontendArgs { timeout_ms, tls, .. } = args.frontend.clone();
+        let bank_urls = args.bank_urls.clone();
+        let address = BankAddressArgs { bank_urls, timeout_ms, connect_timeout_ms: 2_000, tls };
+        declared_types::hear(&address, output).await?;
+    }
     let frontend = &args.frontend.frontend;
     let network = args.frontend.tls.network(&[frontend])?.noticing(output.notice());
     let client = MatchClient::new_on(&[frontend], &network)?;
@@ -107,6 +116,13 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
     }
     output.say(summary.line())?;
     Ok(summary.exit(args.exit_code))
+}
+
+/// Whether an input may name a hash type that is not of the table: lines of standard input do, and hashes with a name before them.
+fn names_types(inputs: &[PathBuf]) -> bool {
+    let name = |input: &PathBuf| Some(input.to_str()?.split_once(':')?.0.parse::<HashTypeName>().ok()?);
+    let is_unknown = |input: &PathBuf| name(input).is_some_and(|name| name.resolve().is_err());
+    inputs.iter().any(|input| input.as_os_str() == "-" || is_unknown(input))
 }
 
 async fn ask(

@@ -1,18 +1,20 @@
 //! `vigie bank charter`: a bank's demands on contributors and its terms.
 
+use anyhow::Context as _;
 use vigie_clients::{BankListing, IdempotencyKey};
 use vigie_consortium::{BankRef, Charter, CharterDraft};
-use vigie_model::{BankId, Sequence};
+use vigie_model::{BankId, Distance, HashType, Sequence};
 
 use crate::cli::{BankAddressArgs, CharterCommand, CharterSetArgs, listed};
-use crate::commands::bank_address;
 use crate::commands::members::connect::{all_banks, connect};
-use crate::commands::members::lines::CharterObject;
+use crate::commands::members::lines::{CharterObject, vector_distances};
+use crate::commands::{bank_address, declared_types};
 use crate::output::{Exit, Output, counted};
 
 pub(crate) async fn run(command: CharterCommand, output: &mut Output) -> anyhow::Result<Exit> {
     match command {
         CharterCommand::Show { bank, address } => {
+            declared_types::hear(&address, output).await?;
             let (client, deadline) = connect(&address, output)?;
             let found = client.get_charter(&bank, deadline).await?;
             let suppressed = suppressed(&found.value, &address, output).await?;
@@ -26,6 +28,7 @@ async fn set(args: CharterSetArgs, output: &mut Output) -> anyhow::Result<Exit> 
     let CharterSetArgs { bank, address, .. } = &args;
     let (client, deadline) = connect(address, output)?;
     let before = client.get_charter(bank, deadline).await?.value;
+    declared_types::hear(address, output).await?;
     let suppresses = match &args.suppresses {
         Some(banks) => Some(banks_of(&listed(banks), address, output).await?),
         None => None,
@@ -50,6 +53,7 @@ fn changed(
     before: &Charter,
 ) -> anyhow::Result<Charter> {
     let before = before.draft();
+    let vector_distances = args.vector_distances.as_deref().map(distances_of).transpose()?;
     let taxonomies = args.taxonomies.as_deref();
     let taxonomies = taxonomies.map(|names| listed(names).into_iter().map(str::to_owned).collect());
     Ok(Charter::try_from(CharterDraft {
@@ -64,7 +68,17 @@ fn changed(
         match_record_days: args.record_days.unwrap_or(before.match_record_days),
         frames_answer_images: args.frames_answer_images.unwrap_or(before.frames_answer_images),
         images_answer_videos: args.images_answer_videos.unwrap_or(before.images_answer_videos),
+        vector_distances: vector_distances.unwrap_or(before.vector_distances),
     })?)
+}
+
+/// The distances that are typed as `clip=0.25,dino=0.3`.
+fn distances_of(text: &str) -> anyhow::Result<Vec<(HashType, Distance)>> {
+    let read = |one: &str| {
+        let (name, distance) = one.split_once('=').context("is not TYPE=DISTANCE, such as clip=0.25")?;
+        Charter::read_vector_distance(name, distance).map_err(anyhow::Error::msg)
+    };
+    listed(text).into_iter().map(|one| read(one).context("--vector-distances")).collect()
 }
 
 /// The ids of banks that are typed by name or id.
@@ -132,6 +146,9 @@ fn rows(charter: &Charter, suppressed: &[String]) -> Vec<Vec<String>> {
         None => none.to_owned(),
     };
     let suppressed = if suppressed.is_empty() { "no bank".to_owned() } else { suppressed.join(", ") };
+    let distances: Vec<String> =
+        vector_distances(charter).map(|(of, far)| format!("{of} within {far}")).collect();
+    let default = || "as far as their types say".to_owned();
     let recorded = charter.match_record_days();
     let recorded = recorded.map_or_else(|| "no time".to_owned(), |days| counted(days.into(), "day"));
     [
@@ -149,6 +166,7 @@ fn rows(charter: &Charter, suppressed: &[String]) -> Vec<Vec<String>> {
         ("matches are recorded for", recorded),
         ("frames of videos answer images", on_or_off(charter.frames_answer_images())),
         ("images answer videos", on_or_off(charter.images_answer_videos())),
+        ("vectors may lie", if distances.is_empty() { default() } else { distances.join(", ") }),
     ]
     .map(|(what, value)| vec![what.to_owned(), value])
     .into()

@@ -1,5 +1,7 @@
 //! Members, principals, grants, quotas and charters: as `--json` prints them, a contract with scripts, and as people read them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use vigie_clients::{KeyListing, PrincipalCredential, PrincipalListing};
 use vigie_consortium::{Amount, Charter, Expiry, Flag, Flags, Grant, Member, Quota};
@@ -178,6 +180,8 @@ pub(crate) struct CharterObject {
     match_record_days: u16,
     frames_answer_images: bool,
     images_answer_videos: bool,
+    /// By the name of the type, in its metric.
+    vector_distances: BTreeMap<String, String>,
 }
 
 impl From<&Charter> for CharterObject {
@@ -194,8 +198,15 @@ impl From<&Charter> for CharterObject {
             match_record_days: charter.match_record_days().unwrap_or(0),
             frames_answer_images: charter.frames_answer_images(),
             images_answer_videos: charter.images_answer_videos(),
+            vector_distances: vector_distances(charter).collect(),
         }
     }
+}
+
+/// How far vectors may lie by a charter: the name of each type, and its distance.
+pub(crate) fn vector_distances(charter: &Charter) -> impl Iterator<Item = (String, String)> {
+    let distances = charter.vector_distances().iter();
+    distances.map(|(hash_type, distance)| (hash_type.to_string(), hash_type.distance_text(*distance)))
 }
 
 fn moment(expiry: Expiry) -> Option<u64> {

@@ -9,6 +9,7 @@ use crate::cli::{BankAddressArgs, OpinionCommand, OpinionPutArgs};
 use crate::commands::banks::item_holds::each_once;
 use crate::commands::date::date;
 use crate::commands::deadline::deadline;
+use crate::commands::declared_types;
 use crate::commands::opinions::connect::connect;
 use crate::output::{Exit, Output, Printed, counted};
 
@@ -52,6 +53,10 @@ async fn put(args: OpinionPutArgs, output: &mut Output) -> anyhow::Result<Exit> 
         (false, false) => OpinionKind::Seen,
     };
     let words = OpinionWords { reason, disputes: dispute, proposed, foreign: Text::default() };
+    let hash = match hash {
+        Some(text) => Some(text.of(declared_types::resolve(&text.name, &address, output).await?)?),
+        None => None,
+    };
     let opinion = |item: &ItemId| NewOpinion { item: *item, hash: hash.clone(), kind, words: words.clone() };
     let opinions = ids.iter().map(opinion).collect();
     let (client, deadline) = connect(&address, output)?;

@@ -111,6 +111,7 @@ async fn a_charter_is_set_as_a_whole() {
         ("shadow", "yes"),
         ("frames_answer_images", "yes"),
         ("suppresses", "news\r\n"),
+        ("vector_distances", ""),
     ];
     let set = acme.send(&page, charter, &fields).await.ok();
     assert!(set.text().contains("The charter was set.") && set.html.contains("value=\"24\""), "{}", set.html);
@@ -126,6 +127,7 @@ async fn a_charter_is_set_as_a_whole() {
         (3, "91", "at most 90"),
         (5, "never", "whole number"),
         (9, "no-such-bank", "there is no bank called no-such-bank"),
+        (10, "nowhere 0.25", "nowhere is no hash type that is declared here"),
     ] {
         let mut fields = fields;
         fields[at].1 = wrong;

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use vigie_clients::Code;
 use vigie_consortium::rights::Method;
 use vigie_consortium::{Charter, CharterDraft};
-use vigie_model::{BankId, BankRef};
+use vigie_model::{BankId, BankRef, Distance, HashType};
 
 use super::bank_path;
 use crate::console::page::Failed;
@@ -37,6 +37,7 @@ const SWITCHES: [Switch; 3] = [
 ];
 const TAXONOMIES: &str = "taxonomies";
 const SUPPRESSES: &str = "suppresses";
+const DISTANCES: &str = "vector_distances";
 
 /// The person's names for banks.
 type Names = BTreeMap<BankId, BankRef>;
@@ -80,6 +81,7 @@ pub(super) fn part(
         (label(visit, name), html! { (visit.t(word)) })
     }));
     facts.push((label(visit, SUPPRESSES), html! { (none(suppressed.join(", "))) }));
+    facts.push((label(visit, DISTANCES), html! { (none(distances(&draft).join(", "))) }));
     parts::facts(facts)
 }
 
@@ -106,7 +108,8 @@ fn form(visit: &Visit, draft: &CharterDraft, suppressed: &str, entered: Entered<
             fault: entered.fault(name),
             ..Field::default()
         };
-        if name == SUPPRESSES { parts::area(&field, 3) } else { parts::field(&field) }
+        let is_list = [SUPPRESSES, DISTANCES].contains(&name);
+        if is_list { parts::area(&field, 3) } else { parts::field(&field) }
     };
     html! {
         (text(TAXONOMIES, &draft.taxonomies.join(", ")))
@@ -118,8 +121,17 @@ fn form(visit: &Visit, draft: &CharterDraft, suppressed: &str, entered: Entered<
             }
         }
         (text(SUPPRESSES, suppressed))
+        (text(DISTANCES, &distances(draft).join("\n")))
         (parts::button(visit.t("sharing.charter.submit"), None))
     }
+}
+
+/// The distances of vectors, each as a line of the form.
+fn distances(draft: &CharterDraft) -> Vec<String> {
+    let line = |(hash_type, distance): &(HashType, Distance)| {
+        format!("{hash_type} {}", hash_type.distance_text(*distance))
+    };
+    draft.vector_distances.iter().map(line).collect()
 }
 
 /// Parses the form, except for the banks that it names.
@@ -136,6 +148,13 @@ fn read(visit: &Visit, posted: &Posted) -> Result<CharterDraft, Refused> {
     }
     for (name, _, set) in SWITCHES {
         *set(&mut draft) = posted.field(name) == "yes";
+    }
+    let missing = || Refused::field(DISTANCES, visit.t("sharing.charter.missing"));
+    let lines = posted.fields(DISTANCES).next().ok_or_else(missing)?.lines().map(str::trim);
+    for line in lines.filter(|line| !line.is_empty()) {
+        let (name, distance) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let read = Charter::read_vector_distance(name, distance.trim());
+        draft.vector_distances.push(read.map_err(|why| Refused::field(DISTANCES, why))?);
     }
     Ok(draft)
 }
