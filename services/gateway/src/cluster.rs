@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vigie_access::WallClock;
 use vigie_clients::{CoordinatorClient, EndpointError, MatchClient, Network};
-use vigie_model::{HashType, ReplicaState, Topology, UnixMillis};
+use vigie_model::{HashType, Recall, ReplicaState, Topology, UnixMillis};
 
 use crate::config::Config;
 
@@ -45,10 +45,14 @@ struct Seen {
 }
 
 /// Hashes of one type that are searched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Indexed {
     /// How many.
     pub(crate) hashes: u64,
+    /// Whether every replica's index finds everything.
+    pub(crate) exact: bool,
+    /// The lowest recall that a replica measured of an approximate index; `None` where none did.
+    pub(crate) recall: Option<Recall>,
     /// When that was seen.
     pub(crate) at: UnixMillis,
 }
@@ -88,14 +92,22 @@ impl Cluster {
         let seen = self.seen();
         let seen = seen.as_ref().filter(|seen| seen.at.elapsed() <= self.age_max)?;
         let topology = seen.topology.as_ref()?;
-        let mut of_shards = BTreeMap::new();
-        for replica in &topology.replicas {
-            let Some(identity) = replica.identity else { continue };
-            let count = replica.hash_counts.iter().find(|count| count.hash_type == hash_type);
-            let most: &mut u64 = of_shards.entry(identity.shard()).or_default();
-            *most = (*most).max(count.map_or(0, |count| count.hashes));
-        }
-        Some(Indexed { hashes: of_shards.values().sum(), at: seen.wall })
+        Some(indexed_of(topology, hash_type, seen.wall))
+    }
+
+    /// The types of which a replica counts hashes, as they were last seen, and every known type.
+    pub(crate) fn types(&self) -> BTreeSet<HashType> {
+        let seen = self.seen();
+        let replicas =
+            seen.as_ref().and_then(|seen| seen.topology.as_ref()).map(|topology| &topology.replicas);
+        let counts = replicas.into_iter().flatten().flat_map(|replica| &replica.hash_counts);
+        let counted = counts.filter(|count| count.hashes > 0).map(|count| count.hash_type);
+        HashType::known().chain(counted).collect()
+    }
+
+    /// The lowest recall of a type's approximate index, as it was last seen.
+    pub(crate) fn recall(&self, hash_type: HashType) -> Option<Recall> {
+        self.indexed(hash_type)?.recall
     }
 
     /// The last good look; `None` where there was none.
@@ -160,6 +172,30 @@ impl Cluster {
     }
 }
 
+/// The index of a type in all shards, of each with its fullest replica.
+fn indexed_of(topology: &Topology, hash_type: HashType, at: UnixMillis) -> Indexed {
+    let mut of_shards = BTreeMap::new();
+    let (mut exact, mut recall) = (true, None);
+    for replica in &topology.replicas {
+        let Some(identity) = replica.identity else { continue };
+        let count = replica.hash_counts.iter().find(|count| count.hash_type == hash_type);
+        let most: &mut u64 = of_shards.entry(identity.shard()).or_default();
+        let Some(count) = count else { continue };
+        *most = (*most).max(count.hashes);
+        exact &= count.exact;
+        recall = lower(recall, count.recall);
+    }
+    Indexed { hashes: of_shards.values().sum(), exact, recall, at }
+}
+
+/// The lower of two measurements.
+pub(crate) fn lower(one: Option<Recall>, other: Option<Recall>) -> Option<Recall> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.value < one.value { other } else { one }),
+        (one, other) => one.or(other),
+    }
+}
+
 /// Whether every shard has a replica that answers.
 fn is_whole(topology: &Topology) -> bool {
     let Some(count) = topology.shard_count else { return false };
@@ -167,4 +203,47 @@ fn is_whole(topology: &Topology) -> bool {
     let shards: BTreeSet<_> =
         ready.filter_map(|replica| replica.identity).map(|identity| identity.shard()).collect();
     shards.len() == usize::from(count.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::{HashCount, ReplicaView, Sequence, ShardCount, ShardIdentity};
+
+    use super::*;
+
+    fn replica(shard: u16, hashes: u64, recall: Option<f64>) -> ReplicaView {
+        let recall = recall.map(|value| Recall { value, sample: 200, k: 10 });
+        let count = HashCount { hash_type: HashType::PDQ, hashes, is_searched: true, exact: false, recall };
+        ReplicaView {
+            endpoint: "http://a".to_owned(),
+            state: ReplicaState::Ready,
+            identity: ShardIdentity::new(shard.into(), 2).ok(),
+            sequence: Sequence(1),
+            head: Sequence(1),
+            items: hashes,
+            hashes,
+            hash_counts: vec![count],
+            reason: String::new(),
+            memory_bytes: 0,
+            process_id: 0,
+            latency_us: 0,
+            in_flight: 0,
+            ejected: false,
+        }
+    }
+
+    #[test]
+    fn the_lowest_recall_of_any_replica_is_that_of_the_type() {
+        let check = |recalls: &[Option<f64>], lowest: Option<f64>| {
+            let replicas = recalls.iter().zip([0, 0, 1]).map(|(recall, shard)| replica(shard, 5, *recall));
+            let topology = Topology { shard_count: ShardCount::new(2).ok(), replicas: replicas.collect() };
+            let indexed = indexed_of(&topology, HashType::PDQ, UnixMillis(3));
+            assert_eq!((indexed.hashes, indexed.exact), (10, false));
+            assert_eq!(indexed.recall.map(|recall| recall.value), lowest);
+            assert!(indexed_of(&topology, HashType::MD5, UnixMillis(3)).exact);
+        };
+        check(&[None, None, None], None);
+        check(&[Some(1.0), Some(0.996), None], Some(0.996));
+        check(&[Some(0.5), Some(0.996), Some(0.7)], Some(0.5));
+    }
 }

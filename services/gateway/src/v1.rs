@@ -8,7 +8,7 @@
 //!
 //! Reading order: `paths`, `request` (caller, time, options, bodies), `faults` and `values` (what is wrong with them, and what they mean), `image`,
 //! `matching`, `hashing`, `banks` (with the published lists that other deployments follow), `items`, `cases`, `members`, `audit`, `state`,
-//! `description` (OpenAPI).
+//! `hash_types`, `description` (OpenAPI).
 
 pub(crate) mod paths;
 mod request;
@@ -23,6 +23,7 @@ pub(crate) mod cases;
 pub(crate) mod members;
 mod audit;
 mod state;
+mod hash_types;
 mod description;
 
 use std::sync::LazyLock;
@@ -113,6 +114,7 @@ fn described() -> OpenApiRouter<Handlers> {
         .routes(routes!(audit::prove_consistency))
         .routes(routes!(state::show_log))
         .routes(routes!(state::show_cluster))
+        .routes(routes!(hash_types::list_hash_types))
         .routes(routes!(show_document))
 }
 

@@ -8,13 +8,13 @@
 //! - **A bad line costs itself.** It is an entry with its number and the reason, and reading goes on. In a document a bad value costs
 //!   itself and not its record; a document that is torn ends with an entry that says so.
 //! - **A type is certain or is refused.** 64 hexadecimal digits may be PDQ or SHA-256: where nothing names the type, opening the file
-//!   fails with the choice.
+//!   fails with the choice. Only a name makes a vector.
 //! - **What is left out is counted**: unknown types and columns, where the options allow them, and withdrawn entries.
 //! - **No reason repeats a value**, for it may be a hash.
 //! - **Bounded**: lines, records, elements, cells and names have a longest length; what is longer is a bad line.
 //!
 //! Reading order: [`Format`] (the table), `fault`, `left_out`, `options`, `recognise`; `lines` (`columns`, `table`, `words`,
-//! `item_json`) and `documents` (`records`, `hma`, `stop_ncii`, `ncmec`); `reader`, `batches`; `any_hash`; `write` (`lines`, `documents`).
+//! `json_hash`, `item_json`) and `documents` (`records`, `hma`, `stop_ncii`, `ncmec`); `reader`, `batches`; `any_hash`; `write` (`lines`, `documents`).
 
 mod format;
 mod fault;
@@ -38,6 +38,7 @@ pub use format::{Format, UnknownFormat};
 pub use left_out::LeftOut;
 pub use lines::frames::video_of_file;
 pub use lines::item_json::ItemJson;
+pub use lines::json_hash::JsonHash;
 pub use lines::parts::file_name;
 pub use lines::{LINE_BYTES_MAX, Line, Lines};
 pub use options::ReadOptions;

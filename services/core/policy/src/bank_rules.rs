@@ -79,7 +79,7 @@ pub(crate) fn counted(matches: &[MatchFacts], standings: &[Standing], with_shado
     let ordinary = present().filter(|(_, facts)| facts.suppresses.is_empty());
     let (suppressed, mut kept): (Vec<_>, Vec<_>) =
         ordinary.partition(|(_, facts)| taken.contains(&facts.bank_id));
-    kept.sort_by_key(|(_, facts)| facts.distance);
+    kept.sort_by_key(|(_, facts)| facts.nearness());
     let indices = |found: Vec<(usize, &MatchFacts)>| found.into_iter().map(|(index, _)| index).collect();
     Counted { indices: indices(kept), suppressed: indices(suppressed) }
 }
@@ -88,7 +88,8 @@ fn dropped(rule: &BankRule, facts: &MatchFacts, query: &QueryFacts) -> Option<&'
     if rule.ignored {
         return Some("the bank is ignored");
     }
-    if rule.max_distance.is_some_and(|max| facts.distance > max.into()) {
+    // A bank rule counts bits, which vectors do not have.
+    if facts.is_in_bits && rule.max_distance.is_some_and(|max| facts.distance > max.into()) {
         return Some("it is too far");
     }
     if facts.positives < rule.positives_min {

@@ -35,7 +35,8 @@ impl MatchFacts {
                 .unwrap_or_default(),
             owner: owner.map(|owner| owner.name.as_str().into()).unwrap_or_default(),
             bank_ref,
-            distance: found.distance.0.into(),
+            distance: found.distance.0,
+            is_in_bits: found.hash_type.vector_class().is_none(),
             hash_type: found.hash_type.name().unwrap_or("unknown"),
             exact: found.distance.0 == 0 && found.video.is_none(),
             query_share: found.video.as_ref().map_or(100, |video| (video.query.permille() / 10).into()),
@@ -76,6 +77,7 @@ mod tests {
     use vigie_consortium::{Change, Charter, CharterDraft, Directory, Member};
     use vigie_model::{BankId, Distance, Facts, HashType, ItemId, OpinionKind, Rendition, Sequence, Variant};
 
+    use vigie_model::vectors::VectorClass;
     use vigie_model::video::{VideoEvidence, VideoRuleSet, VideoSide};
 
     use super::*;
@@ -143,6 +145,17 @@ mod tests {
         assert_eq!((seen.query_share, seen.item_share, seen.exact), (89, 33, false));
         let picture = MatchFacts::of_match(&view(), OTHER, &found(2, None), UnixMillis(4 * DAY_MS));
         assert_eq!((picture.query_share, picture.item_share), (100, 100));
+    }
+
+    #[test]
+    fn the_distance_of_a_vector_is_described_in_millionths_and_is_no_number_of_bits() {
+        let hash_type = VectorClass::ALL[0].hash_type(77);
+        for (distance, exact) in [(183_204, false), (0, true)] {
+            let vector = Match { hash_type, distance: Distance(distance), ..found(2, None) };
+            let seen = MatchFacts::of_match(&view(), OTHER, &vector, UnixMillis(0));
+            assert_eq!((seen.distance, seen.is_in_bits, seen.exact), (distance, false, exact));
+        }
+        assert!(MatchFacts::of_match(&view(), OTHER, &found(2, None), UnixMillis(0)).is_in_bits);
     }
 
     #[test]

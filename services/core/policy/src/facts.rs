@@ -17,11 +17,13 @@ pub struct MatchFacts {
     pub alias: Box<str>,
     /// The name of the bank's owner.
     pub owner: Box<str>,
-    /// The distance, in the unit of the hash type.
+    /// The distance, in the unit of the hash type: differing bits, or of a vector millionths of its metric.
     pub distance: u32,
+    /// The distance is in bits. Only then a bank rule's largest distance is compared with it.
+    pub is_in_bits: bool,
     /// The name of the hash type that matched.
     pub hash_type: &'static str,
-    /// The hashes are equal. Of videos that is not said.
+    /// The hashes are equal, vectors to the millionth. Of videos that is not said.
     pub exact: bool,
     /// How much of the query's time matches, in percent, rounded down; 100 for anything but a video.
     pub query_share: u32,
@@ -58,6 +60,11 @@ pub struct MatchFacts {
 }
 
 impl MatchFacts {
+    /// Returns the order of matches by distance: bits beside thousandths of vectors, as in an answer.
+    pub(crate) const fn nearness(&self) -> (u32, u32) {
+        if self.is_in_bits { (self.distance, 0) } else { (self.distance / 1_000, self.distance % 1_000) }
+    }
+
     /// Returns a match of a bank at a distance, with nothing else known of it.
     #[must_use]
     pub fn of(bank_ref: BankRef, bank_id: u32, distance: u32) -> Self {
@@ -68,6 +75,7 @@ impl MatchFacts {
             owner: bank_ref.owner.as_ref().map(|owner| owner.as_str().into()).unwrap_or_default(),
             bank_ref,
             distance,
+            is_in_bits: true,
             hash_type: "pdq",
             exact: distance == 0,
             query_share: 100,

@@ -4,6 +4,7 @@ mod time;
 mod fields;
 mod table;
 mod entered;
+mod numbers;
 
 use maud::{Markup, html};
 
@@ -12,6 +13,7 @@ use crate::console::visit::Visit;
 
 pub(crate) use entered::{Entered, Refused, boxes, refusal};
 pub(crate) use fields::{Field, area, checkbox, choice, field};
+pub(crate) use numbers::{distance, measure, percent};
 pub(crate) use table::{Column, facts, pager, table};
 pub(crate) use time::{age, date, time};
 

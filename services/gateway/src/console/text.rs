@@ -163,6 +163,14 @@ impl Language {
         self.fill(&key, &[("count", &self.number(count))])
     }
 
+    /// Returns a decimal number, which has a point, as the language writes it.
+    pub(crate) fn decimal(self, text: &str) -> String {
+        match self {
+            Self::English => text.to_owned(),
+            Self::French => text.replace('.', ","),
+        }
+    }
+
     /// Formats a number with thousands separators.
     pub(crate) fn number(self, number: u64) -> String {
         let digits = number.to_string();

@@ -60,7 +60,7 @@ pub(crate) async fn index_status(
     let mut shown = Map::new();
     for hash_type in of.types()? {
         let state = match indexed(&shared, &caller, hash_type).await? {
-            Some(Indexed { hashes, at }) => {
+            Some(Indexed { hashes, at, .. }) => {
                 json!({ "built_to": at.0 / 1_000, "present": true, "size": hashes })
             }
             None => json!({ "built_to": -1, "present": false, "size": 0 }),
@@ -79,7 +79,8 @@ pub(crate) async fn signal_type_index(
     let mut shown = Map::new();
     for hash_type in of.types()? {
         let found = indexed(&shared, &caller, hash_type).await?;
-        let (size, at) = found.map_or((0, json!(-1)), |Indexed { hashes, at }| (hashes, json!(at.0 / 1_000)));
+        let (size, at) =
+            found.map_or((0, json!(-1)), |Indexed { hashes, at, .. }| (hashes, json!(at.0 / 1_000)));
         let state = json!({
             "db_size": size, "index_built_to": at, "index_out_of_date": false, "index_size": size, "newest_db_item": at
         });

@@ -21,7 +21,7 @@ pub(crate) fn begun() -> OpenApi {
         .title("Vigie")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Recognises known content by its fingerprints. Hashes are hexadecimal digits, times are milliseconds since 1970, and a bank of \
+            "Recognises known content by its fingerprints. Hashes are hexadecimal digits, vectors base64 or lists of numbers, times are milliseconds since 1970, and a bank of \
              another member is called `owner/name`. Fields that are not described here are refused. Failures are answered as \
              application/problem+json (RFC 9457).",
         ))

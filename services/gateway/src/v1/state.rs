@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
-use vigie_model::HashType;
+use vigie_model::{HashType, Recall};
 
 use crate::cluster;
 use crate::problem::Problem;
@@ -49,6 +49,28 @@ struct IndexedObject {
     hash_type: String,
     /// How many, of all banks.
     hashes: u64,
+    /// Whether the index finds everything within a distance.
+    exact: bool,
+    /// What an approximate index finds; left out where the index is exact, or nothing was measured yet: until then all of it is scanned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recall: Option<RecallObject>,
+}
+
+/// How much of the truth an approximate index was measured to find, at the replica where that is least.
+#[derive(Debug, Serialize, ToSchema)]
+struct RecallObject {
+    /// The share of the true nearest neighbours that it found, 0 to 1.
+    value: f64,
+    /// Queries of the measurement.
+    sample: u32,
+    /// Neighbours of each query.
+    k: u32,
+}
+
+impl From<Recall> for RecallObject {
+    fn from(Recall { value, sample, k }: Recall) -> Self {
+        Self { value, sample, k }
+    }
 }
 
 /// Shows how far the bank's log has come
@@ -84,7 +106,8 @@ pub(super) async fn show_cluster(
     let seen = cluster.last_seen();
     let indexed = |hash_type: HashType| {
         let indexed = cluster.indexed(hash_type)?;
-        Some(IndexedObject { hash_type: hash_type.to_string(), hashes: indexed.hashes })
+        let (hash_type, recall) = (hash_type.to_string(), indexed.recall.map(Into::into));
+        Some(IndexedObject { hash_type, hashes: indexed.hashes, exact: indexed.exact, recall })
     };
     Ok(Json(ClusterObject {
         state: match cluster.state() {
@@ -95,6 +118,6 @@ pub(super) async fn show_cluster(
         seen_unix_ms: seen.map(|seen| seen.at.0),
         shards: seen.and_then(|seen| seen.shards),
         replicas_ready: seen.and_then(|seen| seen.replicas_ready),
-        hashes: HashType::known().filter_map(indexed).collect(),
+        hashes: cluster.types().into_iter().filter_map(indexed).collect(),
     }))
 }

@@ -4,10 +4,13 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 use utoipa::ToSchema;
 use vigie_consortium::{DocumentKey, Expiry, Flag, Flags, PrincipalId, Text};
+use vigie_formats::files::JsonHash;
 use vigie_hashes::hex;
-use vigie_model::{BankRef, Hash, HashType, ItemId, UnixMillis};
+use vigie_model::vectors::PARTS_OF_ONE;
+use vigie_model::{BankRef, Distance, Hash, HashType, ItemId, UnixMillis};
 
 use crate::problem::Problem;
 
@@ -18,20 +21,32 @@ pub(crate) struct HashObject {
     /// The name of its type, such as `pdq`, `md5` or `sha256`. `type` is another name of this field in requests.
     #[serde(alias = "type")]
     pub(crate) hash_type: String,
-    /// Hexadecimal digits.
-    pub(crate) hash: String,
+    /// Hexadecimal digits. A vector of a declared type is base64; in requests also hexadecimal digits of its bytes, or the list of its elements.
+    #[schema(value_type = HashForm)]
+    pub(crate) hash: JsonHash,
+}
+
+/// The forms of a hash.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is read as another type")]
+pub(crate) enum HashForm {
+    /// A text.
+    Text(String),
+    /// The elements of a vector, in requests.
+    Elements(Vec<f64>),
 }
 
 impl From<&Hash> for HashObject {
     fn from(hash: &Hash) -> Self {
-        Self { hash_type: hash.hash_type().to_string(), hash: hash.to_text() }
+        Self { hash_type: hash.hash_type().to_string(), hash: JsonHash::of_text(hash.to_text()) }
     }
 }
 
 impl HashObject {
     /// The hash, which is in the field called `field`.
     pub(crate) fn read(&self, field: &str) -> Result<Hash, Problem> {
-        hash(field, &self.hash_type, &self.hash)
+        hash(field, &self.hash_type, self.hash.as_str())
     }
 }
 
@@ -44,6 +59,31 @@ pub(crate) fn hashes(field: &str, all: &[HashObject]) -> Result<Vec<Hash>, Probl
 pub(crate) fn hash(field: &str, name: &str, text: &str) -> Result<Hash, Problem> {
     let hash_type: HashType = value(&format!("{field}.hash_type"), name)?;
     Hash::from_text(hash_type, text).map_err(|why| Problem::field(format!("{field}.hash"), why))
+}
+
+/// The number of a distance as people write it: bits; of a vector the distance in its metric, such as 0.15.
+pub(crate) fn distance_number(hash_type: HashType, distance: Distance) -> Number {
+    metric_distance(hash_type, distance).and_then(Number::from_f64).unwrap_or_else(|| distance.0.into())
+}
+
+/// The distance of a vector in its metric; `None` for other types.
+pub(crate) fn metric_distance(hash_type: HashType, distance: Distance) -> Option<f64> {
+    hash_type.vector_class().map(|_| f64::from(distance.0) / f64::from(PARTS_OF_ONE))
+}
+
+/// Reads a distance: a whole number; of a vector a number of its metric, rounded to the millionth.
+pub(crate) fn distance(field: &str, hash_type: HashType, number: &Number) -> Result<Distance, Problem> {
+    if hash_type.vector_class().is_none() {
+        let bits = number.as_u64().and_then(|bits| u32::try_from(bits).ok());
+        return bits
+            .map(Distance)
+            .ok_or_else(|| Problem::field(field, format!("is a whole number from 0 on for {hash_type}")));
+    }
+    let parts = number.as_f64().map(|distance| (distance * f64::from(PARTS_OF_ONE)).round());
+    let parts = parts.filter(|parts| (0.0..=f64::from(u32::MAX)).contains(parts));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bounds are checked")]
+    let distance = parts.map(|parts| Distance(parts as u32));
+    distance.ok_or_else(|| Problem::field(field, format!("is a number from 0 to 4294 for {hash_type}")))
 }
 
 /// Reads a value whose error repeats nothing of it.

@@ -1,5 +1,7 @@
 //! Vectors beside exact hashes: against a scan written out here, through changes, restarts and loading.
 
+mod measure;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

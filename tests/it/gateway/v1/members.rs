@@ -73,7 +73,7 @@ async fn what_a_member_may_not_see_does_not_exist_for_it() {
         assert_eq!(wrong.headers["www-authenticate"], "Bearer");
         wrong.problem(401, "UNAUTHENTICATED");
     }
-    for path in ["/v1/whoami", "/v1/banks", "/v1/cluster", "/v1/log"] {
+    for path in ["/v1/whoami", "/v1/banks", "/v1/cluster", "/v1/hash-types", "/v1/log"] {
         nobody.get(path).await.problem(401, "UNAUTHENTICATED");
     }
     nobody.post("/v1/match", &lookup(1)).await.problem(401, "UNAUTHENTICATED");
@@ -209,5 +209,8 @@ async fn members_keys_limits_and_charters_are_kept_by_those_who_may() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert_eq!((&seen["shards"], &seen["replicas_ready"]), (&json!(2), &json!(2)));
+    let types = operator.get("/v1/hash-types").await.body(200);
+    let pdq = json!({ "name": "pdq", "number": 1, "metric": "hamming", "distance_default": 31, "distance_max": 64 });
+    assert_eq!(types["hash_types"][0], pdq);
     cluster.stop().await.unwrap();
 }

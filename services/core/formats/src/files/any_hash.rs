@@ -3,7 +3,7 @@
 use vigie_model::{Hash, HashType};
 
 /// Parses a hash. A prefix (`md5:...`) names its type; without one, returns a hash of every type with that text form: 64 hexadecimal
-/// digits can be a PDQ hash or a SHA-256 digest.
+/// digits can be a PDQ hash or a SHA-256 digest. A vector needs its name.
 ///
 /// # Errors
 ///
@@ -15,13 +15,13 @@ pub fn any_hash(text: &str) -> Result<Vec<Hash>, String> {
         return Hash::from_text(hash_type, hash).map(|hash| vec![hash]).map_err(|error| error.to_string());
     }
     let hashes: Vec<Hash> =
-        HashType::known().filter_map(|hash_type| Hash::from_text(hash_type, text).ok()).collect();
+        HashType::of_table().filter_map(|hash_type| Hash::from_text(hash_type, text).ok()).collect();
     if hashes.is_empty() { Err(format!("is no hash: {}", forms())) } else { Ok(hashes) }
 }
 
 /// A description of the text forms of hashes.
 fn forms() -> String {
-    let rows = HashType::known().filter_map(HashType::row);
+    let rows = HashType::of_table().filter_map(HashType::row);
     let listed = rows.filter_map(|row| Some((row.lengths.listed()?, row.name)));
     let digits = listed.flat_map(|(lengths, name)| lengths.iter().map(move |length| (2 * length, name)));
     let digits: Vec<String> = digits.map(|(digits, name)| format!("{name} has {digits}")).collect();

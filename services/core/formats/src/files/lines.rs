@@ -4,12 +4,14 @@ pub(super) mod parts;
 pub(super) mod columns;
 pub(super) mod table;
 pub(super) mod words;
+pub(super) mod json_hash;
 pub(super) mod item_json;
 pub(super) mod frames;
 
 use std::io::{self, BufRead as _, BufReader, Read};
 
-/// The longest line: an item at all its bounds, a video's 4,096 frames as `vigie hash --json` prints them, has two thirds of it.
+/// The longest line: an item at all its bounds, a video's 4,096 frames as `vigie hash --json` prints them, has two thirds of it. All vectors
+/// that an item may hold, as lists of numbers of 20 letters, have a fifth.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes of the beginning of a file that are looked at to recognise its format.

@@ -9,7 +9,7 @@ use super::format::Format;
 use super::left_out::LeftOut;
 use super::lines::columns::{Column, columns};
 use super::lines::frames::is_of_frames;
-use super::lines::parts::types_of;
+use super::lines::parts::{is_of, list_of, types_of};
 use super::lines::table::{Cells, Table, read_quality};
 use super::lines::words::{Sum, Words, signal};
 use super::lines::{BYTE_ORDER_MARK, HEAD_BYTES_MAX};
@@ -143,6 +143,11 @@ impl Head<'_> {
         if is_of_frames(self.text, self.is_whole) {
             return Ok((Format::Vpdq, Shape::Document, false));
         }
+        if first.starts_with('[')
+            && let Some(words) = self.vectors(first)
+        {
+            return Ok((words.0, Shape::Words(words.1), false));
+        }
         if first.starts_with(['{', '[']) {
             return Ok(self.json(first));
         }
@@ -240,20 +245,23 @@ impl Head<'_> {
             }
             let named = first.trim().parse::<HashType>().ok();
             let second = rest.split(',').next().unwrap_or_default();
-            if named.is_some_and(|named| types_of(second.trim().trim_matches('"')).contains(&named)) {
+            if named.is_some_and(|named| is_of(named, second.trim().trim_matches('"'))) {
                 return Some(Ok((Format::ThreatExchange, None)));
             }
         }
         if let Some((name, text)) = signal(line)
-            && name.parse().is_ok_and(|named| types_of(text).contains(&named))
+            && name.parse().is_ok_and(|named| is_of(named, text))
         {
             return form(Format::Tx, Words::Tx);
         }
         let word = line.trim_matches('"');
         if let Some((name, text)) = word.split_once(':')
-            && name.parse().is_ok_and(|named| types_of(text).contains(&named))
+            && name.parse().is_ok_and(|named| is_of(named, text))
         {
             return form(Format::List, Words::List(given));
+        }
+        if let Some((format, words)) = self.vectors(word) {
+            return form(format, words);
         }
         if is_hash(word) {
             return Some(self.type_of(word).map(|of| (Format::List, Some(Words::List(Some(of))))));
@@ -265,6 +273,20 @@ impl Head<'_> {
         }
         let has_hash = |delimiter: u8| cells(line, delimiter).iter().any(|cell| is_hash(cell));
         DELIMITERS.into_iter().any(has_hash).then_some(Err(FileError::NoHashColumn))
+    }
+
+    /// The format of a line that begins with a vector of the type that is given with the file.
+    fn vectors(&self, line: &str) -> Option<(Format, Words)> {
+        let hash_type = self.options.hash_type.filter(|hash_type| hash_type.vector_class().is_some())?;
+        let cut_at_space = || line.split_once(char::is_whitespace).filter(|_| !line.starts_with('['));
+        let (vector, name) = list_of(line).or_else(cut_at_space).unwrap_or((line, ""));
+        // Beyond the end of what was read of a line may be a name.
+        let is_line_whole = self.is_whole || self.lines.len() > 1;
+        let words = || match name.trim() {
+            "" if is_line_whole => (Format::List, Words::List(Some(hash_type))),
+            _ => (Format::Named, Words::Named(hash_type)),
+        };
+        is_of(hash_type, vector).then(words)
     }
 
     /// The type of a list; `None` if each line names its own.

@@ -5,6 +5,7 @@ mod lines;
 mod documents;
 mod certainty;
 mod round_trip;
+mod vectors;
 
 use std::io;
 

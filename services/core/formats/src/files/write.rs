@@ -43,6 +43,8 @@ pub struct FileWriter<'a> {
     to: Box<dyn Write + Send + 'a>,
     format: Format,
     hash_type: Option<HashType>,
+    /// The types with a name when the file began: a table's columns do not change after that.
+    types: Vec<HashType>,
     counts: Counts,
 }
 
@@ -53,7 +55,7 @@ impl std::fmt::Debug for FileWriter<'_> {
 }
 
 impl<'a> FileWriter<'a> {
-    /// Begins a file. `hash_type` is the only type of hashes in it; a list needs one. `now` is the present moment as text:
+    /// Begins a file. `hash_type` is the only type of hashes in it; a list needs one. Hashes of types that have no name yet are left out. `now` is the present moment as text:
     /// `2026-11-28T16:20:05Z`.
     ///
     /// # Errors
@@ -71,10 +73,11 @@ impl<'a> FileWriter<'a> {
         if matches!(format, Format::List | Format::Named) && hash_type.is_none() {
             return Err(FileError::UntypedList);
         }
-        let mut writer = Self { to, format, hash_type, counts: Counts::default() };
+        let types = HashType::known().collect();
+        let mut writer = Self { to, format, hash_type, types, counts: Counts::default() };
         match format {
             Format::Csv | Format::Tsv | Format::Semicolon | Format::ThreatExchange | Format::TxDataset => {
-                lines::header(&mut writer.to, format)?;
+                lines::header(&mut writer.to, format, &writer.types)?;
             }
             Format::StopNcii => documents::stop_ncii_begin(&mut writer.to)?,
             Format::Ncmec => documents::ncmec_begin(&mut writer.to, now)?,
@@ -119,7 +122,7 @@ impl<'a> FileWriter<'a> {
             | Format::ThreatExchange
             | Format::Tx
             | Format::TxDataset
-            | Format::Vpdq => lines::item(&mut self.to, self.format, item, &hashes)?,
+            | Format::Vpdq => lines::item(&mut self.to, (self.format, &self.types), item, &hashes)?,
         }
         self.counts.items += 1;
         self.counts.hashes += hashes.len() as u64;
@@ -156,7 +159,7 @@ impl<'a> FileWriter<'a> {
 
     /// Whether hashes of a type are written.
     fn holds(&self, hash_type: HashType) -> bool {
-        hash_type.is_known()
+        self.types.contains(&hash_type)
             && self.hash_type.is_none_or(|only| only == hash_type)
             && match self.format {
                 Format::Sums => lines::SUMS.contains(&hash_type),

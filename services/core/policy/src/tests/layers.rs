@@ -28,7 +28,7 @@ fn reference(
         let own = || rules.iter().filter(|rule| names(rule, facts));
         let is_dropped = own().any(|rule| {
             rule.ignored
-                || rule.max_distance.is_some_and(|max| facts.distance > u32::from(max))
+                || (facts.is_in_bits && rule.max_distance.is_some_and(|max| facts.distance > u32::from(max)))
                 || facts.positives < rule.positives_min
                 || (rule.ignore_disputed && facts.disputed)
                 || drawn(query.digest, &facts.bank) >= rule.ratio.get()
@@ -42,7 +42,11 @@ fn reference(
         present.iter().any(|other| matches[*other].suppresses.contains(&matches[*index].bank_id))
     };
     let mut counted: Vec<usize> = ordinary().filter(|index| !is_taken(index)).collect();
-    counted.sort_by_key(|index| (matches[*index].distance, *index));
+    let in_order = |facts: &MatchFacts| {
+        // A thousandth of a vector stands where a bit does.
+        u64::from(facts.distance) * if facts.is_in_bits { 1_000 } else { 1 }
+    };
+    counted.sort_by_key(|index| (in_order(&matches[*index]), *index));
     (counted, ordinary().filter(is_taken).count())
 }
 

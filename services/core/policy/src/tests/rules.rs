@@ -5,7 +5,7 @@ use std::cell::Cell;
 use vigie_consortium::{BankRule, Verdict};
 
 use super::support::{bank, compiled, found, policy};
-use crate::{Budget, CompiledPolicy, Decision, QueryFacts};
+use crate::{Budget, CompiledPolicy, Decision, MatchFacts, QueryFacts};
 
 fn decide(rules: &[(&str, &str, Verdict)], distances: &[u32]) -> Decision {
     let matches: Vec<_> = distances.iter().map(|distance| found("acme/known", *distance)).collect();
@@ -141,6 +141,32 @@ fn shadow_shows_what_would_be() {
     let decision = policy.decide(&[found("acme/known", 1)], &QueryFacts::default(), Budget::UNLIMITED);
     assert_eq!((decision.verdict, decision.shadow_verdict), (Verdict::Allow, Some(Verdict::Review)));
     assert_eq!(decision.counted, Vec::<usize>::new());
+}
+
+#[test]
+fn a_largest_distance_in_bits_drops_no_vector() {
+    let mut rule = BankRule::of(bank("acme/known"));
+    rule.max_distance = Some(31);
+    let rules =
+        [("near", "matches.exists(m, m.hash_type == 'clip' && m.distance <= 200000)", Verdict::Block)];
+    let policy = CompiledPolicy::compile(&policy(vec![rule], &rules)).unwrap();
+    let vector =
+        |distance, is_in_bits| MatchFacts { is_in_bits, hash_type: "clip", ..found("acme/known", distance) };
+    let decide = |facts| policy.decide(&[facts], &QueryFacts::default(), Budget::UNLIMITED);
+    let decision = decide(vector(183_204, false));
+    assert_eq!((decision.verdict, &decision.counted[..]), (Verdict::Block, &[0][..]));
+    assert_eq!(decide(vector(200_001, false)).verdict, Verdict::Review);
+    // Were they bits, the match would be too far.
+    assert_eq!(decide(vector(183_204, true)).counted, Vec::<usize>::new());
+}
+
+#[test]
+fn a_thousandth_of_a_vector_stands_where_a_bit_does() {
+    let policy = CompiledPolicy::compile(&policy(vec![], &[])).unwrap();
+    let vector = |distance| MatchFacts { is_in_bits: false, ..found("acme/known", distance) };
+    let matches = [vector(3_001), found("acme/known", 3), vector(2_999), vector(3_000)];
+    let decision = policy.decide(&matches, &QueryFacts::default(), Budget::UNLIMITED);
+    assert_eq!(decision.counted, [2, 1, 3, 0]);
 }
 
 #[test]

@@ -63,6 +63,10 @@ pub(super) fn random_match(numbers: &mut Numbers) -> MatchFacts {
     facts.seen = numbers.small(5);
     facts.disputed = facts.positives > 0 && facts.negatives > 0;
     facts.mine = numbers.pick(&["", "positive", "negative", "seen"]);
+    if numbers.one_in(4) {
+        (facts.is_in_bits, facts.hash_type) = (false, "clip");
+        facts.distance = numbers.small(40_000);
+    }
     facts.query_share = numbers.small(101);
     facts.item_share = numbers.small(101);
     facts.held = numbers.one_in(8);

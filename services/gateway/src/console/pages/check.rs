@@ -180,7 +180,7 @@ async fn check(visit: Visit, State(console): State<Console>, posted: Posted) -> 
         contents.push(content);
     }
     let outcomes = asking::ask(&visit, contents).await;
-    let answers = answers(&visit, console.clock.now(), &names, &outcomes);
+    let answers = answers(&visit, &console, &names, &outcomes);
     Ok(page(&visit, &console, &filled, answers))
 }
 

@@ -85,7 +85,7 @@ struct RecordedMatchObject {
     bank_id: u32,
     /// The type of the hash that matched.
     hash_type: String,
-    /// Differing bits.
+    /// Differing bits, or of vectors millionths of the metric.
     distance: u32,
     /// Which way round the content was when it matched.
     variant: String,

@@ -51,7 +51,7 @@ pub(crate) struct ReportAsked {
     classification: Vec<String>,
     /// The type of the hash that matched.
     hash_type: Option<String>,
-    /// Its distance; goes with `hash_type`.
+    /// Its distance, of vectors in millionths of the metric; goes with `hash_type`.
     distance: Option<u32>,
     /// The verdict: `allow`, `log`, `review`, `block` or `escalate`.
     verdict: Option<String>,
@@ -117,7 +117,7 @@ pub(crate) struct ReportObject {
     classification: Vec<String>,
     /// The type of the hash that matched; `null` where it is not known.
     hash_type: Option<String>,
-    /// Its distance; `null` where it is not known.
+    /// Its distance, of vectors in millionths of the metric; `null` where it is not known.
     distance: Option<u32>,
     /// The verdict: `allow`, `log`, `review`, `block` or `escalate`; `null` where there was none.
     verdict: Option<String>,

@@ -357,7 +357,8 @@ impl From<&RemovedItem> for RemovedItemObject {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use vigie_model::Hash;
+    use vigie_model::vectors::VectorClass;
+    use vigie_model::{Declaration, Distance, Hash, declared};
 
     use super::*;
 
@@ -384,6 +385,20 @@ mod tests {
         assert_eq!((&shown["jurisdictions"][0], &shown["metadata"]), (&"FR".into(), &"{\"k\":1}".into()));
         let bare = read(json!({ "hashes": [{ "type": "md5", "hash": "01".repeat(16) }] })).unwrap();
         assert_eq!((bare.origin, bare.details), (None, Details::default()));
+    }
+
+    #[test]
+    fn a_vector_arrives_by_its_elements_and_is_shown_as_base64() {
+        let hash_type = VectorClass::ALL[1].hash_type(64);
+        let (distance_default, distance_max, name) = (Distance(1), Distance(2), "gateway_items".into());
+        declared::register(&Declaration { hash_type, name, elements: 2, distance_default, distance_max })
+            .unwrap();
+        let item = read(json!({ "hashes": [{ "type": "gateway_items", "hash": [1.5, -2] }] })).unwrap();
+        let shown = serde_json::to_value(HashObject::from(&item.content.hashes()[0])).unwrap();
+        assert_eq!(shown, json!({ "hash_type": "gateway_items", "hash": "AADAPwAAAMA=" }));
+        assert_eq!(read(json!({ "hashes": [shown] })).unwrap().content.hashes(), item.content.hashes());
+        let refused = read(json!({ "hashes": [{ "type": "gateway_items", "hash": [1.5] }] })).unwrap_err();
+        assert_eq!(refused.field.as_deref(), Some("items[3].hashes[0].hash"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use vigie_rpc::code;
 use crate::v1::items::facts::FactsObject;
 use crate::v1::matching::decision::DecisionObject;
 use crate::v1::matching::video::{EvidenceObject, VideoObject};
+use crate::v1::values::metric_distance;
 
 /// The answer to a lookup.
 #[derive(Debug, Serialize, ToSchema)]
@@ -90,8 +91,11 @@ struct ErrorObject {
 struct SearchedObject {
     /// Its name.
     hash_type: String,
-    /// The largest distance that counted as a match.
+    /// The largest distance that counted as a match: differing bits, or of vectors millionths of the metric.
     max_distance: u32,
+    /// The same of vectors in their metric; left out for other types.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metric_distance: Option<f64>,
     /// Whether the index finds everything within that distance.
     exact: bool,
 }
@@ -133,8 +137,11 @@ struct MatchObject {
     labels: Vec<String>,
     /// The type of the hash that matched.
     hash_type: String,
-    /// Differing bits.
+    /// Differing bits, or of vectors millionths of the metric.
     distance: u32,
+    /// The distance of a vector in its metric: of the cosine 0 to 2, where 0 is the same direction; left out for other types.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metric_distance: Option<f64>,
     /// Which way round the content was when it matched.
     variant: &'static str,
     /// Whether the index that found it finds everything.
@@ -228,7 +235,8 @@ impl From<&Matched> for MatchedObject {
             match search.skipped {
                 None => {
                     let (max_distance, exact) = (search.max_distance.0, search.exact);
-                    searches.push(SearchedObject { hash_type, max_distance, exact });
+                    let metric_distance = metric_distance(search.hash_type, search.max_distance);
+                    searches.push(SearchedObject { hash_type, max_distance, metric_distance, exact });
                 }
                 Some(reason) => skipped.push(SkippedObject { hash_type, reason: reason_name(reason) }),
             }
@@ -288,6 +296,7 @@ impl From<&Match> for MatchObject {
             labels: found.labels.iter().map(ToString::to_string).collect(),
             hash_type: found.hash_type.to_string(),
             distance: found.distance.0,
+            metric_distance: metric_distance(found.hash_type, found.distance),
             variant: found.variant.name(),
             exact: found.exact,
             other_matches: found.other_matches,
@@ -323,9 +332,41 @@ impl From<&Coverage> for CoverageObject {
 #[cfg(test)]
 mod tests {
     use vigie_clients::Code;
-    use vigie_model::{Distance, HashType, HashTypeSearch, Quality, QueryMatches, Sequence};
+    use vigie_model::vectors::VectorClass;
+    use vigie_model::{
+        BankId, Distance, HashType, HashTypeSearch, ItemId, Quality, QueryMatches, Rendition, Sequence,
+        Variant,
+    };
 
     use super::*;
+
+    #[test]
+    fn the_distance_of_a_vector_has_its_number_in_the_metric_beside_it() {
+        let shown = |hash_type, distance| {
+            let found = Match {
+                video: None,
+                item_time_ms: None,
+                item: ItemId(9),
+                bank: BankId(1),
+                bank_name: "known".parse().unwrap(),
+                external_reference: None,
+                labels: [].into(),
+                hash_type,
+                distance: Distance(distance),
+                variant: Variant::Original,
+                exact: false,
+                other_matches: 0,
+                rendition: Rendition::default(),
+                added_at: None,
+                facts: None,
+            };
+            serde_json::to_value(MatchObject::from(&found)).unwrap()
+        };
+        let vector = shown(VectorClass::ALL[0].hash_type(63), 183_204);
+        assert_eq!((&vector["distance"], &vector["metric_distance"]), (&183_204.into(), &0.183_204.into()));
+        let pdq = shown(HashType::PDQ, 31);
+        assert_eq!((&pdq["distance"], pdq.get("metric_distance")), (&31.into(), None));
+    }
 
     #[test]
     fn a_partial_result_never_looks_complete() {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Number;
 use utoipa::{IntoParams, ToSchema};
+use vigie_formats::files::JsonHash;
 use vigie_model::{
     BankRef, Content, HashType, Limit, MatchCall, MaxDistances, MinCoverage, Quality, Query, QueryHash,
     SearchOptions, Sequence, Variant,
@@ -12,7 +14,7 @@ use vigie_model::{
 use crate::problem::Problem;
 use crate::v1::faults::{at_most, at_most_entries};
 use crate::v1::matching::video::{VideoRuleAsked, rules, usual_rules};
-use crate::v1::values::{hash, value};
+use crate::v1::values::{HashForm, distance, hash, value};
 
 /// Contents that are looked up by their hashes.
 #[derive(Deserialize, ToSchema)]
@@ -26,10 +28,15 @@ pub(crate) struct MatchAsked {
     #[serde(default, deserialize_with = "at_most::<_, _, 256>")]
     #[schema(max_items = 256)]
     banks: Vec<String>,
-    /// The largest distance of a match, by the name of its hash type, such as `{"pdq": 31}`. A type that is not named has its own
-    /// default.
+    /// The largest distance of a match, by the name of its hash type, such as `{"pdq": 31}`; of vectors a decimal number in their metric, such as
+    /// `{"clip": 0.15}`, rounded to the millionth. A type that is not named has its own default.
     #[serde(default, deserialize_with = "at_most_entries::<_, _, 64>")]
-    max_distance: BTreeMap<String, u32>,
+    #[schema(value_type = BTreeMap<String, f64>)]
+    max_distance: BTreeMap<String, Number>,
+    /// Vectors are compared one by one, so that none is missed; without it an index finds most of what is near. Hashes of other types are
+    /// always searched exactly, but where a deployment configures otherwise.
+    #[serde(default)]
+    exact: bool,
     /// When a video matches: if one of these rules holds, each at most once; `clip_of_known` and `contains_known` where there is none.
     #[serde(default, deserialize_with = "at_most::<_, _, 3>")]
     #[schema(max_items = 3)]
@@ -72,8 +79,10 @@ pub(crate) struct QueryHashAsked {
     /// The name of its type, such as `pdq`, `md5` or `sha256`. `type` is another name of this field.
     #[serde(alias = "type")]
     hash_type: String,
-    /// Hexadecimal digits; of `vpdq` the text of its frames, a line each: `number,quality,64 hexadecimal digits,seconds`.
-    hash: String,
+    /// Hexadecimal digits; of `vpdq` the text of its frames, a line each: `number,quality,64 hexadecimal digits,seconds`; of a vector base64, hexadecimal
+    /// digits of its bytes, or the list of its elements.
+    #[schema(value_type = HashForm)]
+    hash: JsonHash,
     /// Which way round the image was when this hash was taken of it: `original` where it is not given, or `rotate-90`, `rotate-180`,
     /// `rotate-270`, `flip-x`, `flip-y`, `flip-plus-1`, `flip-minus-1`.
     variant: Option<String>,
@@ -86,7 +95,7 @@ pub(crate) struct QueryHashAsked {
 pub(crate) struct ImageOptions {
     /// The banks to search, separated by commas; all that the caller may search where it is not given.
     banks: Option<String>,
-    /// The largest distances of a match, such as `pdq:31`, separated by commas. A type that is not named has its own default.
+    /// The largest distances of a match, such as `pdq:31`, separated by commas; of vectors decimal numbers. A type that is not named has its own default.
     max_distance: Option<String>,
     /// The rules by which a video matches, with their usual numbers, separated by commas: `clip_of_known`, `contains_known`, `threatexchange`. The
     /// first two where it is not given.
@@ -116,10 +125,12 @@ impl MatchAsked {
         let contents = self.queries.iter().enumerate();
         let contents =
             contents.map(|(at, query)| query.read(&format!("queries[{at}]"))).collect::<Result<_, _>>()?;
-        let max_distance = self.max_distance.iter().map(|(name, distance)| (name.as_str(), *distance));
         let options = SearchOptions {
             banks: banks(self.banks.iter().map(String::as_str))?,
-            max_distances: max_distances(max_distance)?,
+            max_distances: max_distances(
+                self.max_distance.iter().map(|(name, number)| (name.as_str(), number)),
+            )?,
+            exact: self.exact,
             video_rules: rules(&self.video_rules)?,
             limit: limit(self.limit)?,
             min_sequence: newest.max(Sequence(self.min_sequence)),
@@ -151,14 +162,15 @@ impl ImageOptions {
         }
         let distances = listed(&self.max_distance);
         let distances = distances.iter().map(|text| {
-            let parts =
-                text.split_once(':').and_then(|(name, distance)| Some((name, distance.parse().ok()?)));
+            let parts = text.split_once(':');
+            let parts = parts.and_then(|(name, number)| Some((name, number.parse::<Number>().ok()?)));
             parts.ok_or_else(|| Problem::field("max_distance", "is TYPE:DISTANCE, as in pdq:31"))
         });
         let distances = distances.collect::<Result<Vec<_>, _>>()?;
+        let distances = distances.iter().map(|(name, number)| (*name, number));
         let options = SearchOptions {
             banks: banks(named.iter().map(String::as_str))?,
-            max_distances: max_distances(distances.into_iter())?,
+            max_distances: max_distances(distances)?,
             video_rules: usual_rules(&listed(&self.video_rules))?,
             limit: limit(self.limit)?,
             min_sequence: newest.max(Sequence(self.min_sequence.unwrap_or(0))),
@@ -200,7 +212,7 @@ impl QueryHashAsked {
                 )
             })?,
         };
-        Ok(QueryHash { hash: hash(field, &self.hash_type, &self.hash)?, variant })
+        Ok(QueryHash { hash: hash(field, &self.hash_type, self.hash.as_str())?, variant })
     }
 }
 
@@ -208,11 +220,13 @@ fn banks<'t>(names: impl Iterator<Item = &'t str>) -> Result<Vec<BankRef>, Probl
     names.enumerate().map(|(at, name)| value(&format!("banks[{at}]"), name)).collect()
 }
 
-fn max_distances<'t>(asked: impl Iterator<Item = (&'t str, u32)>) -> Result<MaxDistances, Problem> {
+fn max_distances<'t>(asked: impl Iterator<Item = (&'t str, &'t Number)>) -> Result<MaxDistances, Problem> {
     let mut distances = MaxDistances::default();
-    for (name, distance) in asked {
+    for (name, number) in asked {
         let hash_type: HashType = value("max_distance", name)?;
-        distances = distances.with(hash_type, distance).map_err(|why| Problem::field("max_distance", why))?;
+        let distance = distance("max_distance", hash_type, number)?;
+        distances =
+            distances.with(hash_type, distance.0).map_err(|why| Problem::field("max_distance", why))?;
     }
     Ok(distances)
 }
@@ -241,7 +255,8 @@ fn quality(field: &str, score: Option<u8>) -> Result<Option<Quality>, Problem> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use vigie_model::{Distance, Hash};
+    use vigie_model::vectors::VectorClass;
+    use vigie_model::{Declaration, Distance, Hash, declared};
 
     use super::*;
 
@@ -278,6 +293,69 @@ mod tests {
         assert_eq!(max_distances.get(HashType::PDQ), Distance(12));
         assert_eq!((limit.get(), min_sequence, min_coverage.get()), (3, Sequence(9), 0.5));
         assert_eq!((call.quality_floor, &*call.surface), (Quality::new(40).ok(), "avatar"));
+    }
+
+    /// A type of 2 elements of `f32`, by the cosine, up to 0.5.
+    fn vector_type() -> HashType {
+        let hash_type = VectorClass::ALL[0].hash_type(62);
+        let (distance_default, distance_max) = (Distance(100_000), Distance(500_000));
+        let name = "gateway_asked".into();
+        let declaration = Declaration { hash_type, name, elements: 2, distance_default, distance_max };
+        declared::register(&declaration).unwrap();
+        hash_type
+    }
+
+    #[test]
+    fn a_vector_is_asked_about_by_its_elements_and_by_its_base64() {
+        let hash_type = vector_type();
+        let bytes: Vec<u8> = [0.6_f32, 0.8].iter().flat_map(|number| number.to_le_bytes()).collect();
+        let hash = Hash::from_bytes(hash_type, &bytes).unwrap();
+        let query =
+            |value: serde_json::Value| json!({ "hashes": [{ "type": "gateway_asked", "hash": value }] });
+        let text = hash.to_text();
+        let call = asked(json!({
+            "queries": [query(json!([3, 4.0])), query(json!(text)), query(json!("[3, 4]"))],
+            "max_distance": { "gateway_asked": 0.1832041, "pdq": 9 }, "exact": true
+        }))
+        .unwrap();
+        let expected = Content::Hashed {
+            hashes: vec![QueryHash { hash, variant: Variant::Original }],
+            pdq_quality: None,
+        };
+        assert_eq!(call.contents, vec![expected; 3]);
+        assert!(call.options.exact);
+        let distances = &call.options.max_distances;
+        assert_eq!(
+            (distances.get(hash_type), distances.get(HashType::PDQ)),
+            (Distance(183_204), Distance(9))
+        );
+        for wrong in [json!([3]), json!([0, 0]), json!([3, 1e99]), json!([]), json!("x")] {
+            let problem = asked(json!({ "queries": [query(wrong.clone())] })).unwrap_err();
+            assert_eq!(problem.field.as_deref(), Some("queries[0].hashes[0].hash"), "{wrong}");
+        }
+        let (options, _) =
+            serde_urlencoded::from_str::<ImageOptions>("max_distance=gateway_asked:0.25,pdq:3")
+                .unwrap()
+                .read(Sequence(0))
+                .unwrap();
+        assert_eq!(options.max_distances.get(hash_type), Distance(250_000));
+    }
+
+    #[test]
+    fn a_distance_in_the_wrong_unit_is_refused() {
+        vector_type();
+        let query = json!([{ "hashes": [{ "type": "md5", "hash": "01".repeat(16) }] }]);
+        for distances in [
+            json!({ "pdq": 0.5 }),
+            json!({ "pdq": -1 }),
+            json!({ "pdq": 5_000_000_000_u64 }),
+            json!({ "gateway_asked": -0.1 }),
+            json!({ "gateway_asked": 0.500001 }),
+            json!({ "gateway_asked": 1e300 }),
+        ] {
+            let problem = asked(json!({ "queries": query, "max_distance": distances })).unwrap_err();
+            assert_eq!(problem.field.as_deref(), Some("max_distance"), "{distances}");
+        }
     }
 
     #[test]

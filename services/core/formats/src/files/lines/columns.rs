@@ -70,15 +70,17 @@ const NAMES: &[(Column, &[&str])] = &[
 ];
 
 impl Column {
-    /// The column of a name.
+    /// The column of a name. The names of columns come before those of declared types: a declaration changes no file that was read before.
     pub(in crate::files) fn named(name: &str) -> Option<Self> {
         let name = name.trim();
-        if let Ok(hash_type) = name.parse() {
+        let of_type = name.parse::<HashType>().ok();
+        if let Some(hash_type) = of_type.filter(|hash_type| hash_type.vector_class().is_none()) {
             return Some(Self::Hash(hash_type));
         }
         let kept = |letter: &char| !matches!(letter, ' ' | '_' | '-');
         let name: String = name.chars().filter(kept).map(|letter| letter.to_ascii_lowercase()).collect();
-        NAMES.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(column, _)| *column)
+        let named = NAMES.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(column, _)| *column);
+        named.or_else(|| of_type.map(Self::Hash))
     }
 
     /// Whether hashes are in the column.

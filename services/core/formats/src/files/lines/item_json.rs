@@ -9,6 +9,7 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use vigie_model::{Frame, Hash, HashType, ItemDraft, Quality, QueryHash, Variant};
 
 use super::frames::of_frames;
+use super::json_hash::JsonHash;
 use super::parts::{TRUSTED, file_name, hash};
 use super::table::typed;
 use crate::files::fault::Unknown;
@@ -40,7 +41,7 @@ pub struct ItemJson {
 #[serde(deny_unknown_fields)]
 struct NamedHash {
     hash_type: String,
-    hash: String,
+    hash: JsonHash,
 }
 
 /// One frame of a hashed file. It has other fields, of pictures.
@@ -68,12 +69,13 @@ impl FrameJson {
 #[serde(untagged)]
 enum OneOrMany {
     None,
-    One(String),
-    Many(Vec<String>),
+    Many(Vec<JsonHash>),
+    // A list of numbers is one vector.
+    One(JsonHash),
 }
 
 impl OneOrMany {
-    fn as_slice(&self) -> &[String] {
+    fn as_slice(&self) -> &[JsonHash] {
         match self {
             Self::None => &[],
             Self::One(text) => std::slice::from_ref(text),
@@ -235,7 +237,7 @@ impl ItemJson {
         let mut hashes = Vec::new();
         for (hash_type, texts) in &self.by_type {
             for text in texts.as_slice() {
-                hashes.push((hash(*hash_type, text)?, !hash_type.has_quality_floor()));
+                hashes.push((hash(*hash_type, text.as_str())?, !hash_type.has_quality_floor()));
             }
         }
         if self.is_video && !self.frames.is_empty() {
@@ -244,7 +246,7 @@ impl ItemJson {
         }
         for NamedHash { hash_type, hash: text } in &self.hashes {
             if let Some(hash_type) = typed(Some(hash_type), None, unknown, left_out)? {
-                hashes.push((hash(hash_type, text)?, true));
+                hashes.push((hash(hash_type, text.as_str())?, true));
             }
         }
         Ok(hashes)

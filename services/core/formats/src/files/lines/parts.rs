@@ -17,13 +17,22 @@ pub(in crate::files) fn untrusted() -> String {
     format!("has a PDQ hash of too little detail: its quality is below {}", TRUSTED.get())
 }
 
-/// The types of which a text is a hash.
+/// The types of which a text is a hash. Vectors are none of them: almost any text is one of some length, so only a name makes a vector.
 pub(in crate::files) fn types_of(text: &str) -> Vec<HashType> {
     if begins_as_list(text) {
         // Its end may be beyond what was read of a file.
         return vec![HashType::VPDQ];
     }
-    HashType::known().filter(|hash_type| Hash::from_text(*hash_type, text).is_ok()).collect()
+    HashType::of_table().filter(|hash_type| Hash::from_text(*hash_type, text).is_ok()).collect()
+}
+
+/// Whether a text is a hash of a type that something names. Of a vector the form is enough: its end may be beyond what was read of a file.
+pub(in crate::files) fn is_of(hash_type: HashType, text: &str) -> bool {
+    if hash_type.vector_class().is_none() {
+        return types_of(text).contains(&hash_type);
+    }
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    text.starts_with('[') || !text.is_empty() && text.bytes().all(is_base64)
 }
 
 /// Whether a text begins as a JSON list of frames.

@@ -9,7 +9,7 @@ use super::*;
 use crate::files::{FileWriter, Written};
 
 fn hashes() -> impl Strategy<Value = Vec<Hash>> {
-    let types: Vec<HashType> = HashType::known().collect();
+    let types: Vec<HashType> = HashType::of_table().chain([vectors::small(), vectors::bytes()]).collect();
     let hash = (proptest::sample::select(types), any::<u64>())
         .prop_map(|(hash_type, seed)| Hash::sample(hash_type, seed));
     proptest::collection::vec(hash, 1..6)
@@ -87,7 +87,7 @@ proptest! {
             if !matches!(format, Format::List | Format::Named) {
                 check(&items, format, None);
             }
-            for hash_type in [HashType::PDQ, HashType::URL_MD5, HashType::TLSH, HashType::VPDQ] {
+            for hash_type in [HashType::PDQ, HashType::URL_MD5, HashType::TLSH, HashType::VPDQ, vectors::small()] {
                 check(&items, format, Some(hash_type));
             }
         }

@@ -22,8 +22,8 @@ fn indicator_type(hash_type: HashType) -> String {
     alias.map_or_else(|| hash_type.to_string(), |alias| (*alias).to_owned())
 }
 
-/// Writes the names of a table's columns.
-pub(super) fn header(to: &mut dyn Write, format: Format) -> io::Result<()> {
+/// Writes the names of a table's columns, one for each of these types.
+pub(super) fn header(to: &mut dyn Write, format: Format, types: &[HashType]) -> io::Result<()> {
     match format {
         Format::ThreatExchange => writeln!(to, "type,indicator"),
         Format::TxDataset => writeln!(to, "collab,signal_type,signal_str,category,tags"),
@@ -41,17 +41,17 @@ pub(super) fn header(to: &mut dyn Write, format: Format) -> io::Result<()> {
         | Format::Hma
         | Format::StopNcii
         | Format::Ncmec => {
-            let names = HashType::known().map(|hash_type| hash_type.to_string());
+            let names = types.iter().map(ToString::to_string);
             let names = names.chain(["labels", "external_reference"].map(str::to_owned));
             row(to, format, names)
         }
     }
 }
 
-/// Writes an item.
+/// Writes an item; of a table, in columns for these types.
 pub(super) fn item(
     to: &mut dyn Write,
-    format: Format,
+    (format, types): (Format, &[HashType]),
     item: &Written<'_>,
     hashes: &[&Hash],
 ) -> io::Result<()> {
@@ -59,14 +59,15 @@ pub(super) fn item(
         return json(to, item, hashes);
     }
     if matches!(format, Format::Csv | Format::Tsv | Format::Semicolon) {
-        let of_type = |hash_type| {
-            let texts = hashes.iter().filter(|hash| hash.hash_type() == hash_type).map(|hash| hash.to_line());
+        let of_type = |hash_type: &HashType| {
+            let texts =
+                hashes.iter().filter(|hash| hash.hash_type() == *hash_type).map(|hash| hash.to_line());
             texts.collect::<Vec<_>>().join(" ")
         };
         // A semicolon within a label would make two of it.
         let labels: Vec<String> = item.labels.iter().map(|label| label.replace(';', ",")).collect();
         let others = [labels.join(";"), item.external_reference.to_owned()];
-        return row(to, format, HashType::known().map(of_type).chain(others));
+        return row(to, format, types.iter().map(of_type).chain(others));
     }
     for hash in hashes {
         let (text, hash_type) = (hash.to_line(), hash.hash_type());

@@ -92,6 +92,7 @@ fn says(visit: &Visit, report: &ReportListing) -> Markup {
         facts.push((visit.t("cases.decided_at"), parts::time(visit, at)));
     }
     if let Some((hash_type, distance)) = contents.matched {
+        let distance = parts::measure(visit.language, hash_type, distance);
         let how = visit.fill("cases.matched", &[("hash_type", &hash_type), ("distance", &distance)]);
         facts.push((visit.t("cases.hash_type"), html! { (how) }));
     }

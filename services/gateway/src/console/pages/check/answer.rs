@@ -8,6 +8,7 @@ use crate::console::pages::check::gaps::{gaps, searched};
 use crate::console::pages::check::matched::{cut, item};
 use crate::console::pages::check::words::{seconds, type_name, type_names};
 use crate::console::parts::{self, Tone};
+use crate::console::state::Console;
 use crate::console::visit::Visit;
 
 /// The most bytes of all matches on a page. Further matches are counted and not shown.
@@ -87,11 +88,13 @@ impl Standing {
 }
 
 /// Renders all answers, under a heading that counts them.
-pub(super) fn answers(visit: &Visit, now: UnixMillis, names: &[Name], outcomes: &[Outcome]) -> Markup {
+pub(super) fn answers(visit: &Visit, console: &Console, names: &[Name], outcomes: &[Outcome]) -> Markup {
+    let now = console.clock.now();
+    let recall = |hash_type| console.cluster.recall(hash_type);
     let judged: Vec<(Vec<String>, Standing)> = outcomes
         .iter()
         .map(|outcome| {
-            let gaps = outcome.as_ref().map(|found| gaps(visit, &found.matched, &found.coverage));
+            let gaps = outcome.as_ref().map(|found| gaps(visit, recall, &found.matched, &found.coverage));
             let gaps = gaps.unwrap_or_default();
             let standing = Standing::of(outcome, &gaps);
             (gaps, standing)
@@ -254,10 +257,13 @@ fn searches<'v>(visit: &'v Visit, matched: &Matched, coverage: &Coverage) -> Vec
     let text = |text: String| html! { (text) };
     let number = |number: u64| visit.language.number(number);
     let mut rows = Vec::new();
-    let types = searched(matched).map(|search| match search.max_distance.0 {
-        0 => type_name(search.hash_type),
-        limit => {
-            visit.fill("check.type_within", &[("type", &type_name(search.hash_type)), ("limit", &limit)])
+    let types = searched(matched).map(|search| {
+        let (name, is_vector) = (type_name(search.hash_type), search.hash_type.vector_class().is_some());
+        let limit = parts::measure(visit.language, search.hash_type, search.max_distance);
+        let key = if is_vector { "check.type_within_number" } else { "check.type_within" };
+        match search.max_distance.0 {
+            0 => name,
+            _ => visit.fill(key, &[("type", &name), ("limit", &limit)]),
         }
     });
     let types = types.collect::<Vec<_>>().join(", ");

@@ -6,9 +6,10 @@
 //! | with the name of the type | `pdq:f8f8...`, `md5 d41d...`, `sha256=...` |
 //! | as digest programs print it | `d41d...  picture.jpg`, `MD5 (picture.jpg) = d41d...` |
 //! | as PDQ's programs print it | `f8f8...,87,picture.jpg`: the hash, its quality, the file |
+//! | of a vector | the name of its type, and base64 or the list of its elements: `clip:[0.12, ...]` |
 //! | of a video | lines of frames, or a list of them: the text forms of vPDQ |
 //!
-//! Digits without a type name may be hashes of several types: the search covers all of them.
+//! Digits without a type name may be hashes of several types: the search covers all of them. Only a name makes a vector.
 
 use vigie_hashes::frames::text::is_line;
 use vigie_model::{Content, Hash, HashType, Quality, QueryHash, Variant};
@@ -47,13 +48,14 @@ pub(super) fn read(text: &str) -> Result<Vec<Entered>, Fault> {
             return Err(Fault::TooMany);
         }
         let mut whole = first.to_owned();
-        // The hash of a video continues on the following lines.
+        let is_list = |text: &str| text.starts_with('[');
+        // The hash of a video and a list of elements continue on the following lines.
         if is_line(first) {
             while let Some((_, next)) = lines.next_if(|(_, next)| is_line(next)) {
                 whole.push('\n');
                 whole.push_str(next);
             }
-        } else if first.starts_with('[') {
+        } else if is_list(first) || named(first).is_some_and(|(_, rest)| is_list(rest)) {
             while !whole.ends_with(']')
                 && let Some((_, next)) = lines.next()
             {
@@ -83,12 +85,13 @@ fn hashes_of(text: &str) -> Option<(Vec<Hash>, Option<Quality>)> {
         return Hash::from_text(HashType::VPDQ, text).ok().map(|hash| (vec![hash], None));
     }
     if let Some((hash_type, rest)) = named(text) {
-        let digits = if hash_type == HashType::VPDQ { rest } else { first_word(rest) };
+        let is_whole = hash_type == HashType::VPDQ || rest.starts_with('[');
+        let digits = if is_whole { rest } else { first_word(rest) };
         let hash = Hash::from_text(hash_type, digits).ok()?;
         return Some((vec![hash], quality(rest)));
     }
     let digits = first_word(text);
-    let types = HashType::known().filter(|hash_type| *hash_type != HashType::VPDQ);
+    let types = HashType::of_table().filter(|hash_type| *hash_type != HashType::VPDQ);
     let hashes: Vec<Hash> = types.filter_map(|hash_type| Hash::from_text(hash_type, digits).ok()).collect();
     let is_any = !hashes.is_empty();
     is_any.then(|| (hashes, quality(text)))
@@ -122,6 +125,9 @@ fn quality(text: &str) -> Option<Quality> {
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::vectors::VectorClass;
+    use vigie_model::{Declaration, Distance, declared};
+
     use super::*;
 
     fn types(text: &str) -> Vec<Vec<HashType>> {
@@ -179,6 +185,28 @@ mod tests {
         let list = format!("[\"{}\",\n\"{}\"]", other(1), other(2));
         assert_eq!(types(&list), [[HashType::VPDQ]]);
         assert_eq!(types(&format!("vpdq:{}", list.replace('\n', ""))), [[HashType::VPDQ]]);
+    }
+
+    #[test]
+    fn only_a_name_makes_a_vector() {
+        let hash_type = VectorClass::ALL[0].hash_type(67);
+        let (distance_default, distance_max, name) = (Distance(1), Distance(2), "gateway_entered".into());
+        declared::register(&Declaration { hash_type, name, elements: 4, distance_default, distance_max })
+            .unwrap();
+        let md5 = "01".repeat(16);
+        let base64 = Hash::from_text(hash_type, "[1, 2, 3, 4]").unwrap().to_text();
+        let text = format!(
+            "gateway_entered:[1, 2, 3, 4]\ngateway_entered [1,\n2, 3, 4]\ngateway_entered:{base64}\n{md5}"
+        );
+        let entered = read(&text).unwrap();
+        assert_eq!(entered.iter().map(|one| one.line).collect::<Vec<_>>(), [1, 2, 4, 5]);
+        assert!(entered[..3].iter().all(|one| one.types == [hash_type] && one.content == entered[0].content));
+        // 16 bytes, as a vector of the type has.
+        assert_eq!(entered[3].types, [HashType::MD5, HashType::URL_MD5]);
+        assert_eq!(types(&base64), [[HashType::MD5, HashType::URL_MD5]]);
+        assert_eq!(read("[1, 2, 3, 4]"), Err(Fault::Lines(vec![1])));
+        assert_eq!(read("gateway_entered:[1, 2, 3]"), Err(Fault::Lines(vec![1])));
+        assert_eq!(read("gateway_entered:[1, 2"), Err(Fault::Lines(vec![1])));
     }
 
     #[test]

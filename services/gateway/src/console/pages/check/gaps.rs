@@ -1,15 +1,23 @@
 //! The gaps of a content's search, each as a sentence. If there is a gap, "nothing found" does not mean "not known".
 
-use vigie_model::{Coverage, Decoded, DecodedVideo, HashTypeSearch, Matched, SkipReason, Source};
+use vigie_model::{
+    Coverage, Decoded, DecodedVideo, HashType, HashTypeSearch, Matched, Recall, SkipReason, Source,
+};
 
 use crate::console::pages::check::words::{seconds, type_name, type_names};
+use crate::console::parts;
 use crate::console::visit::Visit;
 
 /// The most shards that are named.
 const SHARDS_SHOWN: usize = 8;
 
-/// Returns the gaps of a search; empty if it was complete.
-pub(super) fn gaps(visit: &Visit, matched: &Matched, coverage: &Coverage) -> Vec<String> {
+/// Returns the gaps of a search; empty if it was complete. `recall`: what is known of the approximate index of a type.
+pub(super) fn gaps(
+    visit: &Visit,
+    recall: impl Fn(HashType) -> Option<Recall>,
+    matched: &Matched,
+    coverage: &Coverage,
+) -> Vec<String> {
     let mut gaps = Vec::new();
     if !coverage.is_full() {
         gaps.push(shards(visit, coverage));
@@ -26,7 +34,14 @@ pub(super) fn gaps(visit: &Visit, matched: &Matched, coverage: &Coverage) -> Vec
     }
     gaps.extend(matched.searches.iter().filter_map(|search| skipped(visit, matched, search)));
     for search in searched(matched).filter(|search| !search.exact) {
-        gaps.push(visit.fill("check.gap.approximate", &[("type", &type_name(search.hash_type))]));
+        let name = type_name(search.hash_type);
+        gaps.push(match recall(search.hash_type) {
+            Some(recall) => {
+                let percent = parts::percent(visit.language, recall);
+                visit.fill("check.gap.approximate_measured", &[("type", &name), ("percent", &percent)])
+            }
+            None => visit.fill("check.gap.approximate", &[("type", &name)]),
+        });
     }
     if matched.found.common_frames > 0 {
         gaps.push(visit.count("check.gap.common_frames", matched.found.common_frames.into()));

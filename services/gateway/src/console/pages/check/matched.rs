@@ -152,6 +152,11 @@ fn numbers<'v>(
 ) -> Vec<(&'v str, Markup)> {
     let text = |text: String| html! { (text) };
     let mut numbers = vec![(visit.t("check.number.type"), text(type_name(found.hash_type)))];
+    if found.hash_type.vector_class().is_some() {
+        let of = |distance| text(parts::measure(visit.language, found.hash_type, distance));
+        numbers.push((visit.t("check.number.distance"), of(found.distance)));
+        numbers.push((visit.t("check.number.limit"), of(limit)));
+    }
     if let Some(bits) = bits(found.hash_type) {
         let distance =
             visit.fill("check.number.distance_of", &[("distance", &found.distance.0), ("bits", &bits)]);

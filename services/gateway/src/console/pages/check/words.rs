@@ -2,6 +2,7 @@
 
 use vigie_model::{Distance, HashType, Match, Variant, VideoSide, Way};
 
+use crate::console::parts;
 use crate::console::text::Language;
 use crate::console::visit::Visit;
 
@@ -28,9 +29,9 @@ pub(super) fn type_names(types: impl IntoIterator<Item = HashType>) -> String {
     types.into_iter().map(type_name).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the number of bits of a hash that is compared by bits; `None` for types that are compared for equality.
+/// Returns the number of bits of a hash that is compared by bits; `None` for types that are compared for equality, and for vectors.
 pub(super) fn bits(hash_type: HashType) -> Option<usize> {
-    if hash_type.distance_max() == Distance(0) {
+    if hash_type.distance_max() == Distance(0) || hash_type.vector_class().is_some() {
         return None;
     }
     // The distance of a video is the distance of two frames, which are PDQ hashes.
@@ -42,6 +43,12 @@ pub(super) fn bits(hash_type: HashType) -> Option<usize> {
 pub(super) fn nearness(visit: &Visit, found: &Match, limit: Distance) -> String {
     let (distance, hash_type) = (found.distance.0, found.hash_type);
     let name = type_name(hash_type);
+    if hash_type.vector_class().is_some() {
+        let of = |distance| parts::measure(visit.language, hash_type, distance);
+        let (distance, limit) = (of(found.distance), of(limit));
+        return visit
+            .fill("check.near.vector", &[("type", &name), ("distance", &distance), ("limit", &limit)]);
+    }
     let Some(bits) = bits(hash_type) else {
         let is_of_a_file =
             [HashType::MD5, HashType::SHA1, HashType::SHA256, HashType::SHA512].contains(&hash_type);
@@ -106,20 +113,18 @@ pub(super) fn seconds(visit: &Visit, ms: u32) -> String {
 }
 
 fn decimal(language: Language, number: f64) -> String {
-    let text = format!("{number:.1}");
-    match language {
-        Language::English => text,
-        Language::French => text.replace('.', ","),
-    }
+    language.decimal(&format!("{number:.1}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::vectors::VectorClass;
+
     use super::*;
 
     #[test]
     fn types_have_the_names_that_people_write_and_bits_where_they_are_counted() {
-        for hash_type in HashType::known() {
+        for hash_type in HashType::of_table() {
             assert!(type_name(hash_type).chars().any(char::is_uppercase), "{hash_type}");
         }
         assert_eq!(type_names([HashType::PDQ, HashType::SHA256]), "PDQ, SHA-256");
@@ -127,6 +132,7 @@ mod tests {
             (bits(HashType::PDQ), bits(HashType::VPDQ), bits(HashType::MD5)),
             (Some(256), Some(256), None)
         );
+        assert_eq!(bits(VectorClass::ALL[0].hash_type(66)), None);
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use vigie_clients::CallError;
 use vigie_consortium::rights::Method;
-use vigie_model::{HashCount, HashType, ReplicaState, ReplicaView, Topology};
+use vigie_model::{HashCount, HashType, Recall, ReplicaState, ReplicaView, Topology};
 
+use crate::cluster::lower;
 use crate::console::pages::health::away::away;
 use crate::console::pages::health::sentence::until;
 use crate::console::parts::{self, Column, Tone};
@@ -107,45 +108,60 @@ fn types(visit: &Visit, topology: &Topology) -> Markup {
         Column::words(visit.t("health.types.search")),
     ];
     let rows = totals.iter().map(|(hash_type, total)| {
-        let search = match (total.is_searched, total.exact) {
-            (false, _) => "health.types.not_searched",
-            (true, true) => "health.types.exact",
-            (true, false) => "health.types.approximate",
+        let search = match (total.is_searched, total.exact, total.recall) {
+            (false, _, _) => visit.t("health.types.not_searched").to_owned(),
+            (true, true, _) => visit.t("health.types.exact").to_owned(),
+            (true, false, None) => visit.t("health.types.approximate").to_owned(),
+            (true, false, Some(recall)) => {
+                let percent = parts::percent(visit.language, recall);
+                visit.fill(
+                    "health.types.approximate_measured",
+                    &[("percent", &percent), ("sample", &recall.sample)],
+                )
+            }
         };
         let hashes = visit.language.number(total.hashes);
-        vec![html! { (hash_type) }, html! { (hashes) }, html! { (visit.t(search)) }]
+        vec![html! { (hash_type) }, html! { (hashes) }, html! { (search) }]
     });
     parts::table(visit.t("health.types.title"), &columns, rows)
 }
 
 /// The total of a hash type over all shards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Total {
     hashes: u64,
     /// Whether every replica searches the type.
     is_searched: bool,
     /// Whether every replica's search is exact: it finds all hashes within the distance.
     exact: bool,
+    /// The lowest recall that a replica measured of an approximate index.
+    recall: Option<Recall>,
+}
+
+impl Total {
+    const NONE: Self = Self { hashes: 0, is_searched: true, exact: true, recall: None };
 }
 
 fn totals(replicas: &[ReplicaView]) -> BTreeMap<HashType, Total> {
     let mut of_parts: BTreeMap<(HashType, u16), Total> = BTreeMap::new();
     for replica in replicas {
         let Some(identity) = replica.identity else { continue };
-        for &HashCount { hash_type, hashes, is_searched, exact, .. } in &replica.hash_counts {
+        for &HashCount { hash_type, hashes, is_searched, exact, recall } in &replica.hash_counts {
             let total = of_parts.entry((hash_type, identity.shard().0));
-            let total = total.or_insert(Total { hashes: 0, is_searched: true, exact: true });
+            let total = total.or_insert(Total::NONE);
             total.hashes = total.hashes.max(hashes);
             total.is_searched &= is_searched;
             total.exact &= exact;
+            total.recall = lower(total.recall, recall);
         }
     }
     let mut totals: BTreeMap<HashType, Total> = BTreeMap::new();
     for ((hash_type, _), part) in of_parts {
-        let total = totals.entry(hash_type).or_insert(Total { hashes: 0, is_searched: true, exact: true });
+        let total = totals.entry(hash_type).or_insert(Total::NONE);
         total.hashes += part.hashes;
         total.is_searched &= part.is_searched;
         total.exact &= part.exact;
+        total.recall = lower(total.recall, part.recall);
     }
     totals.retain(|_, total| total.hashes > 0);
     totals
@@ -181,7 +197,20 @@ mod tests {
     #[test]
     fn replicas_of_a_part_are_counted_once_and_parts_together() {
         let totals = totals(&[replica(0, 5, true), replica(0, 4, true), replica(1, 7, false)]);
-        let pdq = Total { hashes: 12, is_searched: false, exact: true };
+        let pdq = Total { hashes: 12, is_searched: false, exact: true, recall: None };
         assert_eq!(totals, BTreeMap::from([(HashType::PDQ, pdq)]));
+    }
+
+    #[test]
+    fn the_lowest_recall_of_any_replica_is_shown() {
+        let measured = |shard, value| {
+            let mut replica = replica(shard, 5, true);
+            replica.hash_counts[0].exact = false;
+            replica.hash_counts[0].recall = Some(Recall { value, sample: 200, k: 10 });
+            replica
+        };
+        let totals = totals(&[measured(0, 0.999), measured(0, 0.996), replica(1, 7, true), measured(1, 1.0)]);
+        let pdq = totals[&HashType::PDQ];
+        assert_eq!((pdq.hashes, pdq.exact, pdq.recall.map(|recall| recall.value)), (12, false, Some(0.996)));
     }
 }

@@ -157,7 +157,7 @@ fn summary(visit: &Visit, case: &Case) -> String {
         .bank_name
         .as_ref()
         .map_or_else(|| visit.t("review.unseen_bank").to_owned(), ToString::to_string);
-    let near = visit.count("review.bits", found.distance.0.into());
+    let near = parts::distance(visit, found.hash_type, found.distance);
     let (hash, content) = (found.hash_type, content(visit, &record.kind));
     let values: [(&str, &dyn std::fmt::Display); 4] =
         [("content", &content), ("bank", &bank), ("hash", &hash), ("near", &near)];
@@ -213,7 +213,7 @@ fn matches(visit: &Visit, case: &Case) -> Markup {
             html! { (found.hash_type) },
             html! {
                 div {
-                    (visit.count("review.bits", found.distance.0.into()))
+                    (parts::distance(visit, found.hash_type, found.distance))
                     p.hint { (visit.t(&format!("review.variant.{variant}"))) }
                 }
             },

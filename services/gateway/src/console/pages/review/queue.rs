@@ -108,7 +108,7 @@ async fn decisions(visit: &Visit, after: &str) -> Result<Markup, Failed> {
         let matched = record.nearest().or(record.matches.first()).map(|found| {
             html! {
                 @if let Some(bank) = &found.bank_name { (bank) ", " }
-                (found.hash_type) ", " (visit.count("review.bits", found.distance.0.into()))
+                (found.hash_type) ", " (parts::distance(visit, found.hash_type, found.distance))
             }
         });
         let more = record.matches.len().saturating_sub(1);

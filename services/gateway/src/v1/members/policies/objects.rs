@@ -36,7 +36,7 @@ pub(crate) struct BankRuleObject {
     /// No match of the bank counts.
     #[serde(default)]
     ignored: bool,
-    /// The largest distance of a match that counts; that of the search where it is not given.
+    /// The largest distance of a match that counts, in bits; that of the search where it is not given. Vectors are not compared with it.
     max_distance: Option<u16>,
     /// Members that have to call the item positive before its matches count.
     #[serde(default)]

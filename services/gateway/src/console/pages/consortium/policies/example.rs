@@ -66,7 +66,7 @@ pub(super) fn fields(visit: &Visit, entered: Entered<'_>) -> Markup {
             legend { (visit.t("policies.example.match")) }
             (field("bank", "text"))
             (choice("hash_type", "pdq", &types))
-            (field("distance", "number"))
+            (field("distance", "text"))
             (field("labels", "text"))
             (tick("exact"))
             (choice("variant", "original", &variants))
@@ -119,6 +119,11 @@ pub(super) fn found(visit: &Visit, posted: &Posted) -> Result<Option<Match>, Ref
     }
     let bank_name: Result<BankRef, _> = bank.parse();
     let hash_type: Result<HashType, _> = posted.field("hash_type").parse();
+    let hash_type = hash_type.map_err(|why| Refused::field("hash_type", why.to_string()))?;
+    let distance = match posted.field("distance") {
+        "" => Some(Distance(0)),
+        text => hash_type.distance_of_text(text),
+    };
     let variant = Variant::ALL.into_iter().find(|variant| variant.name() == posted.field("variant"));
     Ok(Some(Match {
         item: ItemId(1),
@@ -126,8 +131,9 @@ pub(super) fn found(visit: &Visit, posted: &Posted) -> Result<Option<Match>, Ref
         bank_name: bank_name.map_err(|why| Refused::field("bank", why.to_string()))?,
         external_reference: None,
         labels: words(visit, posted, "labels")?.into_vec().into_iter().collect(),
-        hash_type: hash_type.map_err(|why| Refused::field("hash_type", why.to_string()))?,
-        distance: Distance(value(visit, posted, "distance")?),
+        hash_type,
+        distance: distance
+            .ok_or_else(|| Refused::field("distance", visit.t("policies.example.no_number")))?,
         variant: variant.unwrap_or(Variant::Original),
         exact: posted.field("exact") == "yes",
         other_matches: 0,

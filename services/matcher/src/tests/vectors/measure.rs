@@ -1,0 +1,163 @@
+//! What graphs find of the truth, and how long they take, at any size: by hand, in a release build.
+//!
+//! `VIGIE_VECTORS` (100,000) vectors of `VIGIE_ELEMENTS` (384) numbers, as embeddings are: points of 1,000 clusters in 48 latent
+//! dimensions, projected, with noise, of length 1.
+
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use vigie_model::{ChangeKind, Distance, Hash, ItemId, Variant, vectors};
+use vigie_vectors::HnswConfig;
+
+use super::{CLASS, Sample, World, options, scanned, vector_type};
+use crate::shard::indexes::IndexPlan;
+
+const SHARDS: u32 = 4;
+const CLUSTERS: usize = 1_000;
+const LATENT: usize = 48;
+/// Queries of one measurement, and those of them that are compared with a scan written out in the tests.
+const QUERIES: usize = 200;
+const QUERIES_SCANNED: usize = 3;
+const K: usize = 10;
+const RECALL_MIN: f64 = 0.995;
+/// No two vectors are farther apart.
+const ANY_DISTANCE: u32 = 2_000_000;
+
+/// A number of the environment.
+fn size(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |text| text.parse().unwrap())
+}
+
+/// Makes vectors.
+struct Embeddings {
+    random: SmallRng,
+    elements: usize,
+    middles: Vec<f32>,
+    projection: Vec<f32>,
+}
+
+/// A number with mean 0 and variance 1, from the sum of twelve.
+fn normal(random: &mut SmallRng) -> f32 {
+    (0..12).map(|_| random.random_range(0.0..1.0_f32)).sum::<f32>() - 6.0
+}
+
+impl Embeddings {
+    fn new(elements: usize) -> Self {
+        let mut random = SmallRng::seed_from_u64(7);
+        let middles = (0..CLUSTERS * LATENT).map(|_| normal(&mut random)).collect();
+        let projection = (0..elements * LATENT).map(|_| normal(&mut random)).collect();
+        Self { random, elements, middles, projection }
+    }
+
+    fn next(&mut self) -> Hash {
+        let cluster = self.random.random_range(0..CLUSTERS);
+        let middle = &self.middles[cluster * LATENT..][..LATENT];
+        let latent: Vec<f32> = middle.iter().map(|at| at + 0.5 * normal(&mut self.random)).collect();
+        let mut bytes = Vec::with_capacity(4 * self.elements);
+        for row in self.projection.chunks_exact(LATENT) {
+            let projected: f32 = row.iter().zip(&latent).map(|(one, other)| one * other).sum();
+            bytes.extend((projected + 0.5 * normal(&mut self.random)).to_le_bytes());
+        }
+        Hash::from_peer(vector_type(), &vectors::canonical(CLASS, &bytes).unwrap()).unwrap()
+    }
+
+    fn items(&mut self, count: usize) -> Vec<Vec<Sample>> {
+        (0..count).map(|_| vec![Sample::Other(self.next())]).collect()
+    }
+}
+
+/// The items by a search, the nearest first, with how far each is, and the time.
+fn timed(world: &World, asked: &Hash, exact: bool) -> (Vec<(Distance, ItemId)>, Duration) {
+    let begin = Instant::now();
+    let found = super::found(world, asked, &options(ANY_DISTANCE, i64::try_from(K).unwrap(), exact));
+    (found, begin.elapsed())
+}
+
+/// Microseconds of the median and of the 99th percentile.
+fn quantiles(mut times: Vec<Duration>) -> (u128, u128) {
+    times.sort_unstable();
+    (times[times.len() / 2].as_micros(), times[times.len() * 99 / 100].as_micros())
+}
+
+/// Compares graphs with the exact search, and a few answers of that with a scan; prints both, and returns the recall.
+fn measure(what: &str, world: &World, embeddings: &mut Embeddings) -> f64 {
+    let (mut by_graph, mut by_scan, mut found_of_true, mut true_count) = (Vec::new(), Vec::new(), 0, 0);
+    for at in 0..QUERIES {
+        let asked = embeddings.next();
+        let (truth, scan_time) = timed(world, &asked, true);
+        let (found, graph_time) = timed(world, &asked, false);
+        if at < QUERIES_SCANNED {
+            let mut all = scanned(world, &asked, |_| ANY_DISTANCE);
+            all.truncate(K);
+            assert_eq!(truth, all);
+        }
+        assert!(
+            found.iter().all(|(_, item)| world.items.contains_key(item)),
+            "{what}: a removed item is answered"
+        );
+        // Items at one distance stand for one another.
+        let farthest = truth.last().unwrap().0;
+        found_of_true += found.iter().filter(|(distance, _)| *distance <= farthest).count();
+        true_count += truth.len();
+        by_graph.push(graph_time);
+        by_scan.push(scan_time);
+    }
+    let recall = found_of_true as f64 / true_count as f64;
+    let ((graph, graph_p99), (scan, scan_p99)) = (quantiles(by_graph), quantiles(by_scan));
+    eprintln!(
+        "{what}: {} items; recall {recall:.4}; by graph median {graph} us, p99 {graph_p99} us; by scan median {scan} us, p99 {scan_p99} us",
+        world.items.len()
+    );
+    recall
+}
+
+/// Removes every nth item in one range.
+fn remove_each(world: &mut World, nth: usize) {
+    let gone: Vec<ItemId> = world.items.keys().copied().step_by(nth).collect();
+    let kinds: Vec<ChangeKind> = gone
+        .into_iter()
+        .map(|item| ChangeKind::ItemRemoved { item, bank: world.items.remove(&item).unwrap().0 })
+        .collect();
+    world.apply(kinds);
+}
+
+#[test]
+#[ignore = "a measurement: minutes in a release build"]
+fn what_graphs_find_of_many_vectors() {
+    let (rows, elements) = (size("VIGIE_VECTORS", 100_000), size("VIGIE_ELEMENTS", 384));
+    // Several builds and merges of each shard's graphs, and no scan in their place.
+    let list_rows_build = (rows / 16).clamp(100, 16_384);
+    let hnsw = HnswConfig { list_rows_build, scan_rows_per_ef: 0, ..HnswConfig::default() };
+    eprintln!("{rows} vectors of {elements} on {SHARDS} shards; k {K}, ef {}", hnsw.ef_search);
+    let mut world = World::with_plan(SHARDS, &IndexPlan { hnsw, ..IndexPlan::default() });
+    let bank = world.create_bank();
+    let mut embeddings = Embeddings::new(elements);
+    let mut recalls = Vec::new();
+    for round in 1..=4 {
+        for _ in 0..4 {
+            let items = embeddings.items(rows / 16);
+            world.add(bank, items);
+        }
+        remove_each(&mut world, 25);
+        recalls.push(measure(&format!("while graphs are built, round {round}"), &world, &mut embeddings));
+    }
+    let copied = embeddings.next();
+    let copies = vec![vec![Sample::Other(copied.clone())]; rows / 50];
+    world.add(bank, copies);
+    remove_each(&mut world, 50);
+    let begin = Instant::now();
+    for shard in &world.shards {
+        shard.clear_removed(&AtomicBool::new(false)).unwrap();
+    }
+    eprintln!("graphs without removed rows after {:.1} s", begin.elapsed().as_secs_f64());
+    recalls.push(measure("all in graphs, with copies of one vector", &world, &mut embeddings));
+    let query = [(Sample::Other(copied), Variant::Original)];
+    let of_copies = world.search(&query, &options(ANY_DISTANCE, 1_000, false)).matches;
+    assert!(of_copies.iter().take(rows / 100).all(|one| one.distance == Distance(0)), "copies are missing");
+    remove_each(&mut world, 10);
+    recalls.push(measure("after removals", &world, &mut embeddings));
+    world.audit();
+    assert!(recalls.iter().all(|recall| *recall >= RECALL_MIN), "{recalls:?}");
+}
