@@ -14,7 +14,8 @@
 //! - **Bounded**: lines, records, elements, cells and names have a longest length; what is longer is a bad line.
 //!
 //! Reading order: [`Format`] (the table), `fault`, `left_out`, `options`, `recognise`; `lines` (`columns`, `table`, `words`,
-//! `json_hash`, `item_json`) and `documents` (`records`, `hma`, `stop_ncii`, `ncmec`); `reader`, `batches`; `any_hash`; `write` (`lines`, `documents`).
+//! `json_hash`, `item_json`) and `documents` (`records`, `hma`, `stop_ncii`, `ncmec`); `reader`, `batches`; `any_hash`; `write` (`lines`,
+//! `documents`).
 
 mod format;
 mod fault;

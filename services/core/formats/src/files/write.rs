@@ -55,8 +55,8 @@ impl std::fmt::Debug for FileWriter<'_> {
 }
 
 impl<'a> FileWriter<'a> {
-    /// Begins a file. `hash_type` is the only type of hashes in it; a list needs one. Hashes of types that have no name yet are left out. `now` is the present moment as text:
-    /// `2026-11-28T16:20:05Z`.
+    /// Begins a file. `hash_type` is the only type of hashes in it; a list needs one. Hashes of types that have no name yet are left
+    /// out. `now` is the present moment as text: `2026-11-28T16:20:05Z`.
     ///
     /// # Errors
     ///

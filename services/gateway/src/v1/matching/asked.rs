@@ -95,7 +95,8 @@ pub(crate) struct QueryHashAsked {
 pub(crate) struct ImageOptions {
     /// The banks to search, separated by commas; all that the caller may search where it is not given.
     banks: Option<String>,
-    /// The largest distances of a match, such as `pdq:31`, separated by commas; of vectors decimal numbers. A type that is not named has its own default.
+    /// The largest distances of a match, such as `pdq:31`, separated by commas; of vectors decimal numbers. A type that is not named has its
+    /// own default.
     max_distance: Option<String>,
     /// The rules by which a video matches, with their usual numbers, separated by commas: `clip_of_known`, `contains_known`, `threatexchange`. The
     /// first two where it is not given.
