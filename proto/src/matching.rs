@@ -111,7 +111,7 @@ impl From<HashTypeSearch> for pb::HashTypeSearch {
         };
         Self {
             hash_type: hash_type_number(search.hash_type),
-            max_distance: search.max_distance.0.into(),
+            max_distance: search.max_distance.0,
             exact: search.exact,
             skip_reason: skip_reason.into(),
         }

@@ -257,7 +257,7 @@ impl From<Match> for pb::Match {
             external_reference: found.external_reference.map(String::from).unwrap_or_default(),
             labels: found.labels.into_iter().map(String::from).collect(),
             hash_type: hash_type_number(found.hash_type),
-            distance: found.distance.0.into(),
+            distance: found.distance.0,
             variant: pb::Variant::from(found.variant).into(),
             exact: found.exact,
             other_matches: found.other_matches,

@@ -165,7 +165,7 @@ impl Packing {
         message.label_counts.push(count(found.labels.len()));
         message.labels.extend(found.labels.into_iter().map(String::from));
         message.hash_types.push(hash_type_number(found.hash_type));
-        message.distances.push(found.distance.0.into());
+        message.distances.push(found.distance.0);
         message.variants.push(variant_byte(found.variant));
         message.other_matches.push(found.other_matches);
     }

@@ -146,8 +146,7 @@ async fn answers_equal_a_linear_scan_over_everything_that_is_banked() {
                 expected.sort_unstable();
                 let cut = expected.len() > usize::try_from(limit).unwrap();
                 expected.truncate(usize::try_from(limit).unwrap());
-                let shown: Vec<_> =
-                    found.matches.iter().map(|one| (u32::from(one.distance.0), one.item)).collect();
+                let shown: Vec<_> = found.matches.iter().map(|one| (one.distance.0, one.item)).collect();
                 assert_eq!(shown, expected, "radius {radius}, limit {limit}");
                 assert_eq!(found.limit_reached, cut);
             }

@@ -68,7 +68,7 @@ impl From<RecordedMatch> for pb::RecordedMatch {
             bank_id: found.bank.0,
             bank: found.bank_name.map(|name| name.to_string()).unwrap_or_default(),
             hash_type: hash_type_number(found.hash_type),
-            distance: found.distance.0.into(),
+            distance: found.distance.0,
             variant: model::Variant::from(found.variant).into(),
             counts: found.counts,
             facts: found.facts.map(|facts| (*facts).into()),

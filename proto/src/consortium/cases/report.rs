@@ -51,7 +51,7 @@ impl From<ReportContents> for pb::ReportContents {
             decided_at_unix_ms: moment_to_wire(contents.decided_at),
             classification: contents.classification.iter().cloned().map(Into::into).collect(),
             hash_type: contents.matched.map_or(0, |(hash_type, _)| hash_type_number(hash_type)),
-            distance: contents.matched.map_or(0, |(_, distance)| distance.0.into()),
+            distance: contents.matched.map_or(0, |(_, distance)| distance.0),
             verdict: contents.verdict.map(|verdict| verdict.name().to_ascii_lowercase()).unwrap_or_default(),
             person_looked: contents.person_looked,
             urgent: contents.urgent,

@@ -219,7 +219,7 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
 
 fn layout<const BYTES: usize>(options: IndexOptions) -> Layout {
     let IndexOptions { distance, compact, .. } = options;
-    Layout { keys: Keys::chunks_of(BYTES), seed: DEFAULT_SEED, distance: Some(distance.0.into()), compact }
+    Layout { keys: Keys::chunks_of(BYTES), seed: DEFAULT_SEED, distance: Some(distance.0), compact }
 }
 
 impl<const BYTES: usize> Default for RadiusIndex<BYTES> {

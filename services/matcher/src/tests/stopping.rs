@@ -55,8 +55,7 @@ fn request(kind: usize) -> (Vec<Query>, SearchOptions) {
         2 => full_batch(|_| vec![Hash::md5([7; 16])]),
         _ => full_batch(|_| vec![Hash::sha256([9; 32])]),
     };
-    let max_distances =
-        MaxDistances::default().with(HashType::PDQ, HashType::PDQ.distance_max().0.into()).unwrap();
+    let max_distances = MaxDistances::default().with(HashType::PDQ, HashType::PDQ.distance_max().0).unwrap();
     let limit = i64::try_from(Query::ANSWERS_MAX / queries.len()).unwrap().min(Limit::MAX.into());
     (queries, SearchOptions { max_distances, limit: Limit::new(limit).unwrap(), ..SearchOptions::default() })
 }

@@ -101,7 +101,7 @@ impl Scan {
             let differing =
                 hash.iter().zip(query).map(|(one, other)| (one ^ other).count_ones()).sum::<u32>();
             (differing <= radius)
-                .then(|| Hit { entry: Entry { item: *item, bank: *bank }, distance: Distance(differing) })
+                .then_some(Hit { entry: Entry { item: *item, bank: *bank }, distance: Distance(differing) })
         };
         let mut hits: Vec<Hit> = rows.filter_map(hit).collect();
         hits.sort_unstable();

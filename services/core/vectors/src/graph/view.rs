@@ -18,6 +18,9 @@ pub(crate) enum Manner {
     Scan,
 }
 
+/// Takes a vector and the living rows that bear it.
+pub(crate) type TakeNode<'a, E> = &'a mut dyn FnMut(&[E], &mut dyn Iterator<Item = Entry>);
+
 /// Nodes that an audit looks at between two looks at its pace.
 const NODES_AT_ONCE: usize = 4_096;
 
@@ -106,7 +109,7 @@ impl<M: Metric> View<M> {
         &self,
         node_bytes: usize,
         pace: &mut Pace<'_>,
-        take: &mut dyn FnMut(&[M::Element], &mut dyn Iterator<Item = Entry>),
+        take: TakeNode<'_, M::Element>,
     ) -> Result<(), AuditError> {
         let check = |holds, what| if holds { Ok(()) } else { Err(AuditError::Damaged(what)) };
         for rows in self.all_rows() {

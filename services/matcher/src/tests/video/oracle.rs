@@ -143,7 +143,7 @@ impl Asked<'_> {
         rules.sort_unstable();
         let pairs = query.0.iter().flat_map(|one| item.0.iter().map(|other| bits(&one.0, &other.0)));
         let distance = pairs.min()?;
-        (!rules.is_empty()).then(|| (Distance(distance), sides.0, sides.1, rules))
+        (!rules.is_empty()).then_some((Distance(distance), sides.0, sides.1, rules))
     }
 
     /// The answer: every item that matches, in the order of answers.

@@ -300,7 +300,7 @@ fn median<T: Ord + Copy + Default>(mut values: Vec<T>) -> T {
 
 /// A table of what is recognised, by the plain hash and by all ways.
 fn report_recall(outcomes: &[Outcome], output: &mut Output) -> anyhow::Result<()> {
-    let reach = u32::from(HashType::PDQ.distance_default().0);
+    let reach = HashType::PDQ.distance_default().0;
     let row = |kind: Option<&str>| {
         let of_kind: Vec<&Outcome> =
             outcomes.iter().filter(|outcome| outcome.alteration.as_deref() == kind).collect();

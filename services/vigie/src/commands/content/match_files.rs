@@ -120,7 +120,7 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
 
 /// Whether an input may name a hash type that is not of the table: lines of standard input do, and hashes with a name before them.
 fn names_types(inputs: &[PathBuf]) -> bool {
-    let name = |input: &PathBuf| Some(input.to_str()?.split_once(':')?.0.parse::<HashTypeName>().ok()?);
+    let name = |input: &PathBuf| input.to_str()?.split_once(':')?.0.parse::<HashTypeName>().ok();
     let is_unknown = |input: &PathBuf| name(input).is_some_and(|name| name.resolve().is_err());
     inputs.iter().any(|input| input.as_os_str() == "-" || is_unknown(input))
 }
