@@ -220,7 +220,7 @@ impl Deployment {
             }
         }
         let quality_floor = Quality::FLOOR_DEFAULT;
-        let searched = Searched { options: &options, approximate: &[], quality_floor };
+        let searched = Searched { options, approximate: &[], quality_floor };
         let answered = |(one, found): (Prepared, Found)| Ok(one.answered(found.finish(), searched));
         let results = prepared.into_iter().zip(found).map(answered).collect();
         Answer { results, coverage: Coverage::default(), results_omitted: false, queries }
