@@ -76,7 +76,7 @@ use self::exchanges::known::KnownPage;
 use self::hash_types::check_declared;
 use self::lists::state::{Before, Lists};
 use self::members::{MembersAction, Standing};
-use self::noted::{AddedItems, Committed, TwoPeople};
+use self::noted::{Counted, TwoPeople};
 use self::purge::{Purge, PurgeTimes, Removed};
 use self::records::{Records, RemovedItem, RemovedItems};
 use self::step::Step;
@@ -102,13 +102,6 @@ pub(crate) struct State {
     two_people: Arc<TwoPeople>,
     counted: Arc<Counted>,
     counters: Counters,
-}
-
-/// What is counted beside the log, and outlives a state that is loaded anew.
-#[derive(Debug, Default)]
-pub(crate) struct Counted {
-    added: AddedItems,
-    two_people: Committed,
 }
 
 impl State {

@@ -11,6 +11,13 @@ use std::time::Duration;
 use vigie_consortium::{Meter, PrincipalId, Quota, Spent};
 use vigie_model::{BankId, MemberId, UnixMillis};
 
+/// What is counted beside the log, and outlives a state that is loaded anew.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    pub(super) added: AddedItems,
+    pub(super) two_people: Committed,
+}
+
 /// How long the second person has, and over how long removals of one bank are added up, in milliseconds.
 pub(crate) const WITHIN_MS: u64 = 24 * 3_600_000;
 /// Requests that wait for a second person; the oldest goes.
