@@ -176,7 +176,7 @@ mod tests {
             ("{}", "neither"),
             (r#"{"matches":[]}"#, "nothing matched"),
             (r#"{"matches":[]} {"matches":[]}"#, "several"),
-            (r#"{"matches":[{"bank":"known","distance":70000}]}"#, "distance"),
+            (r#"{"matches":[{"bank":"known","distance":5000000000}]}"#, "distance"),
             (r#"{"matches":[{"bank":"known"}],"decision":{"verdict":"perhaps"}}"#, "verdict"),
         ] {
             let error = format!("{:#}", Decision::parse(text).unwrap_err());
