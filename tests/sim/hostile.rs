@@ -184,7 +184,7 @@ fn a_hostile_member_is_found_where_one_word_is_enough() {
     std::thread::scope(|scope| {
         for without in [Without::TwoNegatives, Without::TwoConfirmations, Without::TermsOfLures] {
             scope.spawn(move || {
-                let found = (0..8).find_map(|seed| {
+                let found = (0..64).find_map(|seed| {
                     let fault = format!("{:#}", compared(seed, without).err()?);
                     assert!(fault.starts_with("CHANGED: "), "{without:?}, seed {seed}: {fault}");
                     Some(fault)

@@ -19,7 +19,7 @@ use vigie_proto::consortium::{DirectoryAt, DirectoryPart, DirectoryRequest};
 use vigie_rpc::details;
 
 use crate::directories::Directories;
-use crate::hash_types::HashTypes;
+use crate::vectors::hash_types::HashTypes;
 use crate::wall_clock::WallClock;
 
 /// The most banks that one server asks.

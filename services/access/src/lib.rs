@@ -23,7 +23,10 @@ mod tally;
 mod reporting;
 mod refusals;
 mod membership;
-mod hash_types;
+/// Hash types of vectors, which a deployment declares.
+mod vectors {
+    pub(crate) mod hash_types;
+}
 mod followed;
 mod access;
 mod called;
@@ -36,10 +39,10 @@ pub use config::{AccessConfig, ProcessesConfig};
 pub use directories::{Directories, NoMembers};
 pub use fetch::fetch_keys;
 pub use followed::{DirectoryConfig, FollowedDirectory};
-pub use hash_types::HashTypes;
 pub use membership::Membership;
 pub use process::{ClusterKey, ClusterKeyFault};
 pub use refusals::Refusals;
 pub use refused::denied;
 pub use tally::{Counted, Counts, Event, Tally, Who};
+pub use vectors::hash_types::HashTypes;
 pub use wall_clock::WallClock;

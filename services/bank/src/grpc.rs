@@ -13,7 +13,10 @@ mod opinions;
 mod cases;
 mod page;
 mod policies;
-mod hash_types;
+/// Hash types of vectors, which a deployment declares.
+mod vectors {
+    mod hash_types;
+}
 mod published;
 mod statistics;
 

@@ -47,7 +47,10 @@ pub(crate) mod lists {
 pub(crate) mod holds;
 mod items;
 pub(crate) mod members;
-pub(crate) mod hash_types;
+/// Hash types of vectors, which a deployment declares.
+pub(crate) mod vectors {
+    pub(crate) mod hash_types;
+}
 pub(crate) mod purge;
 pub(crate) mod records;
 pub(crate) mod noted;
@@ -73,13 +76,13 @@ use self::beside::counters::Counters;
 use self::cases::known::KnownDocuments;
 use self::digests::{PartDigest, Parts};
 use self::exchanges::known::KnownPage;
-use self::hash_types::check_declared;
 use self::lists::state::{Before, Lists};
 use self::members::{MembersAction, Standing};
 use self::noted::{Counted, TwoPeople};
 use self::purge::{Purge, PurgeTimes, Removed};
 use self::records::{Records, RemovedItem, RemovedItems};
 use self::step::Step;
+use self::vectors::hash_types::check_declared;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
 use crate::store::documents::{DocumentRows, Documents};

@@ -28,7 +28,10 @@ mod opinions {
 mod idempotency;
 mod reads;
 mod changes;
-mod hash_types;
+/// Hash types of vectors, which a deployment declares.
+mod vectors {
+    mod hash_types;
+}
 mod exchanges;
 /// Reports, referrals, incidents and records of decisions.
 mod cases {

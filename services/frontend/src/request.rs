@@ -9,7 +9,10 @@ pub(crate) mod floods;
 pub(crate) mod policies;
 pub(crate) mod reports;
 pub(crate) mod rights;
-mod thresholds;
+/// Vectors: how far they may lie in banks.
+mod vectors {
+    pub(super) mod thresholds;
+}
 pub(crate) mod protection;
 pub(crate) mod rooms;
 pub(crate) mod streaming;

@@ -23,7 +23,10 @@ pub(crate) mod cases;
 pub(crate) mod members;
 mod audit;
 mod state;
-mod hash_types;
+/// Hash types of vectors, which a deployment declares.
+mod vectors {
+    pub(super) mod hash_types;
+}
 mod description;
 
 use std::sync::LazyLock;
@@ -114,7 +117,7 @@ fn described() -> OpenApiRouter<Handlers> {
         .routes(routes!(audit::prove_consistency))
         .routes(routes!(state::show_log))
         .routes(routes!(state::show_cluster))
-        .routes(routes!(hash_types::list_hash_types))
+        .routes(routes!(vectors::hash_types::list_hash_types))
         .routes(routes!(show_document))
 }
 

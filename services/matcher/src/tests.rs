@@ -35,7 +35,11 @@ mod service;
 mod snapshot;
 mod stopping;
 mod unknown_types;
-mod vectors;
+/// Vectors beside exact hashes.
+mod vectors {
+    mod answers;
+    mod measure;
+}
 /// Videos: hashes that are lists of frames.
 mod video {
     pub(super) mod oracle;

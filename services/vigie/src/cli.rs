@@ -7,7 +7,10 @@ mod files;
 mod hash;
 mod matching;
 mod members;
-mod hash_types;
+/// Hash types of vectors, which a deployment declares.
+mod vectors {
+    pub(super) mod hash_types;
+}
 mod policy;
 mod exchange;
 mod cases;
@@ -39,7 +42,6 @@ pub(crate) use decisions::{
 pub(crate) use exchange::{ExchangeAddArgs, ExchangeCommand, ExchangeFetchArgs, OneExchangeArgs};
 pub(crate) use files::{BankExportArgs, BankSyncArgs, HashFileArgs};
 pub(crate) use hash::HashArgs;
-pub(crate) use hash_types::{HashTypeCommand, HashTypeDeclareArgs, HashTypeName};
 pub(crate) use items::{DetailsArgs, ItemAddArgs, ItemCommand, ItemFindArgs, ItemRevertArgs, OriginArgs};
 pub(crate) use matching::MatchArgs;
 pub(crate) use members::{
@@ -53,6 +55,7 @@ pub(crate) use setup::{
     TlsCommand,
 };
 pub(crate) use statistics::{StatisticsArgs, StatisticsForm};
+pub(crate) use vectors::hash_types::{HashTypeCommand, HashTypeDeclareArgs, HashTypeName};
 pub(crate) use when::When;
 
 /// Vigie recognises known images, exactly.

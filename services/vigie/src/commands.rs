@@ -2,8 +2,11 @@
 
 mod bank_address;
 mod deadline;
-mod declared_types;
-mod hash_types;
+/// Hash types of vectors, which a deployment declares.
+mod vectors {
+    pub(crate) mod declared_types;
+    pub(crate) mod hash_types;
+}
 mod date;
 mod stop;
 mod new_file;
@@ -72,7 +75,7 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Principal(command) => traced(principal::run(command, output)).await,
         Command::Grant(command) => traced(grant::run(command, output)).await,
         Command::Quota(command) => traced(quota::run(command, output)).await,
-        Command::HashType(command) => traced(hash_types::run(command, output)).await,
+        Command::HashType(command) => traced(vectors::hash_types::run(command, output)).await,
         Command::Policy(command) => traced(policy::run(command, output)).await,
         Command::Exchange(command) => traced(exchange::run(command, output)).await,
         Command::Report(command) => traced(report::run(command, output)).await,

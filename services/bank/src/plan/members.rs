@@ -11,7 +11,7 @@ use vigie_consortium::{
 use vigie_model::{BankName, BankRef, MemberName, UnixMillis};
 
 use crate::error::Error;
-use crate::plan::hash_types::NewHashType;
+use crate::plan::vectors::hash_types::NewHashType;
 
 /// A change of the directory, and the digest of the request for it.
 #[derive(Debug, Clone)]

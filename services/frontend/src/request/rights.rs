@@ -23,7 +23,7 @@ use crate::request::policies::Policies;
 use crate::request::protection::Repeats;
 use crate::request::reports::{Counting, Recorded, Recording, Reports};
 use crate::request::rooms::Rooms;
-use crate::request::thresholds;
+use crate::request::vectors::thresholds;
 use crate::searcher::Urgency;
 
 /// One request by one caller, as of one state of the directory.

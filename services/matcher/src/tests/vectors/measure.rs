@@ -11,8 +11,10 @@ use rand::{RngExt, SeedableRng};
 use vigie_model::{ChangeKind, Distance, Hash, ItemId, Variant, vectors};
 use vigie_vectors::HnswConfig;
 
-use super::{CLASS, Sample, World, options, scanned, vector_type};
+use super::answers::{CLASS, options, scanned, vector_type};
 use crate::shard::indexes::IndexPlan;
+use crate::tests::video::oracle::Sample;
+use crate::tests::video::world::World;
 
 const SHARDS: u32 = 4;
 const CLUSTERS: usize = 1_000;
@@ -71,7 +73,7 @@ impl Embeddings {
 /// The items by a search, the nearest first, with how far each is, and the time.
 fn timed(world: &World, asked: &Hash, exact: bool) -> (Vec<(Distance, ItemId)>, Duration) {
     let begin = Instant::now();
-    let found = super::found(world, asked, &options(ANY_DISTANCE, i64::try_from(K).unwrap(), exact));
+    let found = super::answers::found(world, asked, &options(ANY_DISTANCE, i64::try_from(K).unwrap(), exact));
     (found, begin.elapsed())
 }
 

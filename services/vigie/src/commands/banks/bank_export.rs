@@ -11,8 +11,8 @@ use crate::cli::{BankExportArgs, HashTypeName};
 use crate::commands::bank_address::connect;
 use crate::commands::date::{now, to_the_second};
 use crate::commands::deadline::deadline as within;
-use crate::commands::declared_types;
 use crate::commands::new_file::NewFile;
+use crate::commands::vectors::declared_types;
 use crate::output::{Exit, Output, PrintError, counted, counted_as};
 
 /// Items of one page.

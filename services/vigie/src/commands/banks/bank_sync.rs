@@ -21,8 +21,8 @@ use crate::commands::banks::hash_source::{BadLines, HashSource, WholeFile, show_
 use crate::commands::banks::item_details::Said;
 use crate::commands::banks::sync_plan::SyncPlan;
 use crate::commands::deadline::deadline as within;
-use crate::commands::declared_types;
 use crate::commands::stop::StopRequests;
+use crate::commands::vectors::declared_types;
 use crate::output::{Exit, Output, counted};
 
 /// Items of one page.

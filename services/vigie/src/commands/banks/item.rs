@@ -19,10 +19,10 @@ use crate::commands::content::folders::{FoundFile, find_files, left_out};
 use crate::commands::content::image_hasher::ImageHasher;
 use crate::commands::date::date;
 use crate::commands::deadline::deadline;
-use crate::commands::declared_types;
 use crate::commands::lines::{FailedFileLine, ItemObject};
 use crate::commands::opinions::here;
 use crate::commands::stop::{STOPPING, StopRequests};
+use crate::commands::vectors::declared_types;
 use crate::output::{ErrorLine, Exit, Output, Printed, counted};
 
 /// Items of one page.

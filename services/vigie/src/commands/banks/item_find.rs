@@ -10,8 +10,8 @@ use vigie_model::{Hash, Item, ItemContent, ItemId};
 use crate::cli::ItemFindArgs;
 use crate::commands::bank_address::connect;
 use crate::commands::deadline::deadline;
-use crate::commands::declared_types;
 use crate::commands::lines::ItemObject;
+use crate::commands::vectors::declared_types;
 use crate::hash_file::any_hash;
 use crate::output::{Exit, Output, counted};
 

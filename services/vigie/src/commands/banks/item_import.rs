@@ -9,8 +9,8 @@ use crate::commands::bank_address::connect;
 use crate::commands::banks::adding::{Adding, Done, add};
 use crate::commands::banks::hash_source::{BadLines, HashSource, show_left_out};
 use crate::commands::banks::item_details::Said;
-use crate::commands::declared_types;
 use crate::commands::stop::StopRequests;
+use crate::commands::vectors::declared_types;
 use crate::output::{Exit, Output, counted};
 
 pub(crate) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Exit> {

@@ -13,7 +13,7 @@ use crate::commands::cases::decision::Decision;
 use crate::commands::cases::{accuracy, explain, fragment};
 use crate::commands::date::{date, now};
 use crate::commands::deadline::deadline;
-use crate::commands::declared_types;
+use crate::commands::vectors::declared_types;
 use crate::output::{Exit, Output};
 
 pub(crate) async fn run(command: ReportCommand, output: &mut Output) -> anyhow::Result<Exit> {

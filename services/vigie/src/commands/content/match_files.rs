@@ -23,11 +23,11 @@ use crate::commands::content::inputs::{Asked, Asking, Input, is_out_of_question,
 use crate::commands::content::match_summary::{Outcome, Summary, gap, is_whole, undecoded};
 use crate::commands::content::media_file::{self, MediaFile};
 use crate::commands::deadline::deadline;
-use crate::commands::declared_types;
 use crate::commands::lines::{
     FramesObject, MatchLine, SkippedObject, Subject, UnmatchedLine, VideoObject, decision_words,
     decode_failure, likeness,
 };
+use crate::commands::vectors::declared_types;
 use crate::hash_file::QueryHashes;
 use crate::output::{
     ErrorLine, Exit, Output, Printed, code_name, counted, exit_of_call, hint, sentence, style,

@@ -6,9 +6,10 @@ use vigie_consortium::{BankRef, Charter, CharterDraft};
 use vigie_model::{BankId, Distance, HashType, Sequence};
 
 use crate::cli::{BankAddressArgs, CharterCommand, CharterSetArgs, listed};
+use crate::commands::bank_address;
 use crate::commands::members::connect::{all_banks, connect};
 use crate::commands::members::lines::{CharterObject, vector_distances};
-use crate::commands::{bank_address, declared_types};
+use crate::commands::vectors::declared_types;
 use crate::output::{Exit, Output, counted};
 
 pub(crate) async fn run(command: CharterCommand, output: &mut Output) -> anyhow::Result<Exit> {

@@ -9,8 +9,8 @@ use crate::cli::{BankAddressArgs, OpinionCommand, OpinionPutArgs};
 use crate::commands::banks::item_holds::each_once;
 use crate::commands::date::date;
 use crate::commands::deadline::deadline;
-use crate::commands::declared_types;
 use crate::commands::opinions::connect::connect;
+use crate::commands::vectors::declared_types;
 use crate::output::{Exit, Output, Printed, counted};
 
 /// Items of one page.

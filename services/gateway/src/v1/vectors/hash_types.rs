@@ -71,7 +71,7 @@ impl HashTypeObject {
     get, path = "/hash-types", tag = "state",
     responses((status = 200, description = "The hash types that may be banked and looked up", body = HashTypesObject))
 )]
-pub(super) async fn list_hash_types(call: Call) -> Result<Json<HashTypesObject>, Problem> {
+pub(crate) async fn list_hash_types(call: Call) -> Result<Json<HashTypesObject>, Problem> {
     call.caller.members().who_am_i(call.deadline()).await?;
     Ok(Json(HashTypesObject { hash_types: HashType::known().filter_map(HashTypeObject::of).collect() }))
 }

@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use vigie_model::{HashType, UnknownHashType, VectorElement, VectorMetric};
 
-use super::BankAddressArgs;
+use crate::cli::BankAddressArgs;
 
 /// The name of a hash type, which may be one that is declared: such names are known once the bank was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]

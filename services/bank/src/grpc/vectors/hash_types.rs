@@ -6,10 +6,10 @@ use vigie_model::{Declaration, Distance};
 use vigie_proto::consortium::{vector_class, vector_elements};
 use vigie_proto::pb::consortium::v1 as pb;
 
-use super::BankGrpc;
 use crate::error::Error;
-use crate::plan::hash_types::NewHashType;
+use crate::grpc::BankGrpc;
 use crate::plan::members::MembersAction;
+use crate::plan::vectors::hash_types::NewHashType;
 
 #[tonic::async_trait]
 impl pb::hash_type_service_server::HashTypeService for BankGrpc {

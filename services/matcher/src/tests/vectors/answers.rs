@@ -1,7 +1,5 @@
 //! Vectors beside exact hashes: against a scan written out here, through changes, restarts and loading.
 
-mod measure;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,17 +13,18 @@ use vigie_model::{
 };
 use vigie_vectors::HnswConfig;
 
-use super::video::oracle::Sample;
-use super::video::world::{World, plan, query_of, searched};
 use crate::saving::manifest::Manifest;
 use crate::searching::search::search;
 use crate::shard::indexes::IndexPlan;
 use crate::shard::state::Shard;
+use crate::tests::video::oracle::Sample;
+use crate::tests::video::world::{World, plan, query_of, searched};
 use crate::tests::{identity, range};
 
-const CLASS: VectorClass = VectorClass { element: VectorElement::F32, metric: VectorMetric::Cosine };
+pub(super) const CLASS: VectorClass =
+    VectorClass { element: VectorElement::F32, metric: VectorMetric::Cosine };
 
-fn vector_type() -> HashType {
+pub(super) fn vector_type() -> HashType {
     CLASS.hash_type(3)
 }
 
@@ -44,14 +43,18 @@ fn graphs() -> IndexPlan {
     IndexPlan { hnsw, ..IndexPlan::default() }
 }
 
-fn options(distance: u32, limit: i64, exact: bool) -> SearchOptions {
+pub(super) fn options(distance: u32, limit: i64, exact: bool) -> SearchOptions {
     let options = SearchOptions { exact, limit: Limit::new(limit).unwrap(), ..SearchOptions::default() };
     let max_distances = options.max_distances.clone().with(vector_type(), distance).unwrap();
     SearchOptions { max_distances, ..options }
 }
 
 /// The items by a scan, the nearest first, with how far each is.
-fn scanned(world: &World, asked: &Hash, within: impl Fn(BankId) -> u32) -> Vec<(Distance, ItemId)> {
+pub(super) fn scanned(
+    world: &World,
+    asked: &Hash,
+    within: impl Fn(BankId) -> u32,
+) -> Vec<(Distance, ItemId)> {
     let far = |(item, (bank, held)): (&ItemId, &(BankId, Vec<Sample>))| {
         let distances = held.iter().filter_map(|sample| sample.hash().distance(asked));
         distances.min().filter(|distance| distance.0 <= within(*bank)).map(|distance| (distance, *item))
@@ -61,7 +64,7 @@ fn scanned(world: &World, asked: &Hash, within: impl Fn(BankId) -> u32) -> Vec<(
     found
 }
 
-fn found(shards: &World, asked: &Hash, options: &SearchOptions) -> Vec<(Distance, ItemId)> {
+pub(super) fn found(shards: &World, asked: &Hash, options: &SearchOptions) -> Vec<(Distance, ItemId)> {
     let query = [(Sample::Other(asked.clone()), Variant::Original)];
     let matches = shards.search(&query, options).matches;
     assert!(matches.iter().all(|one| one.exact == options.exact && one.hash_type == vector_type()));
@@ -139,8 +142,7 @@ fn each_bank_has_its_threshold() {
         let options = SearchOptions { thresholds: thresholds_of(), ..plain };
         let truth = scanned(&world, &asked, |bank| thresholds.get(&bank).copied().unwrap_or(0));
         assert_eq!(found(&world, &asked, &options), truth);
-        let nearer =
-            SearchOptions { thresholds: thresholds_of(), ..super::vectors::options(60_000, 1_000, true) };
+        let nearer = SearchOptions { thresholds: thresholds_of(), ..self::options(60_000, 1_000, true) };
         let truth =
             scanned(&world, &asked, |bank| thresholds.get(&bank).copied().unwrap_or(60_000).min(60_000));
         assert_eq!(found(&world, &asked, &nearer), truth);
