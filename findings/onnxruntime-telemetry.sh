@@ -10,7 +10,8 @@
 # `ort`, need the environment: they come after the first report. With ORT_DISABLE_TELEMETRY=1 set before the library is opened there
 # is no thread, no folder and no report.
 #
-# Source: onnxruntime 1.29.0 and later, seen with 1.32.0 of PyPI (https://github.com/microsoft/onnxruntime, pull requests 27379 and
+# Source: onnxruntime, version 1.32.0 of PyPI; by its sources the same since version 1.29.0
+# (https://github.com/microsoft/onnxruntime, pull requests 27379 and
 # 29843). Builds from source have none of it unless they are configured with --use_telemetry.
 #
 # Why it matters here: what a classifier process runs is nobody else's business, and a thread that the library starts keeps the rights
