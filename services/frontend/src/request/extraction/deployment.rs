@@ -274,7 +274,7 @@ fn nearest(one: &Hash, other: &Hash) -> u32 {
         return one.distance(other).unwrap().0;
     };
     let far = |frame: Frame| of_other.iter().map(move |other| distance(frame.pdq, other.pdq)).min();
-    of_one.iter().filter_map(far).min().unwrap().into()
+    of_one.iter().filter_map(far).min().unwrap()
 }
 
 fn query(hashes: &[Hash]) -> pb::MatchQuery {
