@@ -10,8 +10,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .chain([("consortium", "directory"), ("consortium", "audit"), ("consortium", "opinion")])
         .chain([("consortium", "policy"), ("consortium", "policy_service"), ("consortium", "statistics")])
         .chain([("consortium", "hash_type"), ("consortium", "hash_type_service")])
+        .chain([("consortium", "model_card"), ("consortium", "model_card_service"), ("matching", "scoring")])
         .chain([("consortium", "case"), ("consortium", "decision")])
-        .chain([("bank", "exchange"), ("bank", "exchange_service"), ("classifier", "worker")])
+        .chain([
+            ("bank", "exchange"),
+            ("bank", "exchange_service"),
+            ("classifier", "worker"),
+            ("classifier", "classifier"),
+        ])
         .map(|(package, file)| format!("vigie/{package}/v1/{file}.proto"))
         .collect::<Vec<_>>();
     println!("cargo::rerun-if-changed=vigie");
@@ -52,6 +58,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ".vigie.consortium.v1.NewReferral",
             ".vigie.consortium.v1.NewReferral.target",
             ".vigie.classifier.v1.Tensor",
+            ".vigie.classifier.v1.ScoreItem",
+            ".vigie.classifier.v1.ScoreItem.content",
+            ".vigie.classifier.v1.ConversationMessage",
+            ".vigie.matching.v1.MeasureScoresRequest",
+            ".vigie.matching.v1.MeasureScoresRequest.content",
+            ".vigie.decoder.v1.DecodeResponse",
         ])
         .bytes(".vigie.matching.v1")
         .bytes(".vigie.model.v1.PackedHashes.values")

@@ -149,6 +149,7 @@ pub fn request(content_bytes: usize, limits: &Limits, ways: Ways) -> pb::DecodeR
         limits: Some(limits.into()),
         ways: Some(pb::DecodeWays { scaled, unbordered, palette_indices }),
         pixels: None,
+        forms: Vec::new(),
     }
 }
 
@@ -193,7 +194,7 @@ pub fn response(outcome: Result<&Decoded, DecodeFailure>) -> pb::DecodeResponse 
             pb::decode_response::Outcome::Failure(failure.into())
         }
     };
-    pb::DecodeResponse { outcome: Some(outcome) }
+    pb::DecodeResponse { outcome: Some(outcome), pixels: Vec::new() }
 }
 
 /// The outcome that an answer holds.
@@ -325,7 +326,7 @@ mod tests {
         }
         let unknown = pb_model::DecodeFailure { kind: "no".to_owned(), message: "text".to_owned() };
         let outcome_of = |failure| Some(pb::decode_response::Outcome::Failure(failure));
-        assert!(outcome(pb::DecodeResponse { outcome: outcome_of(unknown) }).is_err());
+        assert!(outcome(pb::DecodeResponse { outcome: outcome_of(unknown), pixels: Vec::new() }).is_err());
         for later_fault in [DecodeFailureKind::Crashed, DecodeFailureKind::Unsupported] {
             let picture = PictureFingerprint { later_fault: Some(later_fault), ..picture() };
             assert!(outcome(response(Ok(&Decoded::Picture(picture)))).is_err());

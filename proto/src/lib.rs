@@ -28,14 +28,15 @@ pub use model::packed::Packing;
 pub use search::Form;
 
 use pb::bank::v1::{bank_service_server, exchange_service_server, feed_service_server};
+use pb::classifier::v1::classifier_service_server;
 use pb::consortium::v1::{
     audit_service_server, consortium_service_server, decision_service_server, hash_type_service_server,
-    incident_service_server, opinion_service_server, policy_service_server, referral_service_server,
-    report_service_server, statistics_service_server,
+    incident_service_server, model_card_service_server, opinion_service_server, policy_service_server,
+    referral_service_server, report_service_server, statistics_service_server,
 };
 use pb::coordinator::v1::coordinator_service_server;
 use pb::matcher::v1::matcher_service_server;
-use pb::matching::v1::match_service_server;
+use pb::matching::v1::{match_service_server, scoring_service_server};
 
 /// The encoded descriptors of every package with their comments, of `google.rpc` and of all that they import: a
 /// `google.protobuf.FileDescriptorSet` of which reflection answers and clients are generated.
@@ -44,6 +45,8 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 /// Every service, and the role that serves it.
 pub const ROLES: &[(&str, &str)] = &[
     (match_service_server::SERVICE_NAME, "frontend"),
+    (scoring_service_server::SERVICE_NAME, "frontend"),
+    (classifier_service_server::SERVICE_NAME, "classifier"),
     (coordinator_service_server::SERVICE_NAME, "coordinator"),
     (matcher_service_server::SERVICE_NAME, "matcher"),
     (bank_service_server::SERVICE_NAME, "bank"),
@@ -54,6 +57,7 @@ pub const ROLES: &[(&str, &str)] = &[
     (opinion_service_server::SERVICE_NAME, "bank"),
     (policy_service_server::SERVICE_NAME, "bank"),
     (hash_type_service_server::SERVICE_NAME, "bank"),
+    (model_card_service_server::SERVICE_NAME, "bank"),
     (statistics_service_server::SERVICE_NAME, "bank"),
     (report_service_server::SERVICE_NAME, "bank"),
     (referral_service_server::SERVICE_NAME, "bank"),

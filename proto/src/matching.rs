@@ -60,6 +60,7 @@ impl From<MatchCall> for pb::MatchRequest {
             options: Some(call.options.into()),
             quality_floor: call.quality_floor.map(|floor| floor.get().into()),
             surface: call.surface.into(),
+            classifiers: Vec::new(),
         }
     }
 }

@@ -103,6 +103,49 @@ impl std::fmt::Debug for classifier::v1::Tensor {
     }
 }
 
+impl std::fmt::Debug for classifier::v1::ScoreItem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ScoreItem({} version {}, {:?})", self.model, self.version, self.content)
+    }
+}
+
+impl std::fmt::Debug for classifier::v1::score_item::Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Pixels(bytes) => write!(f, "pixels, {} bytes", bytes.len()),
+            Self::Conversation(conversation) => write!(f, "{} messages", conversation.messages.len()),
+        }
+    }
+}
+
+impl std::fmt::Debug for classifier::v1::ConversationMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ConversationMessage({} bytes)", self.text.len())
+    }
+}
+
+impl std::fmt::Debug for decoder::v1::DecodeResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes: usize = self.pixels.iter().map(Vec::len).sum();
+        write!(f, "DecodeResponse({:?}, {bytes} bytes of pixels)", self.outcome)
+    }
+}
+
+impl std::fmt::Debug for matching::v1::MeasureScoresRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MeasureScoresRequest({}, {:?})", self.model, self.content)
+    }
+}
+
+impl std::fmt::Debug for matching::v1::measure_scores_request::Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Image(bytes) => write!(f, "image, {} bytes", bytes.len()),
+            Self::Conversation(conversation) => write!(f, "{} messages", conversation.messages.len()),
+        }
+    }
+}
+
 impl std::fmt::Debug for inference::ModelInferRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let bytes: usize = self.raw_input_contents.iter().map(Vec::len).sum();

@@ -51,7 +51,7 @@ fn query(hashes: impl IntoIterator<Item = PdqHash>) -> pb::MatchQuery {
 fn request(queries: Vec<pb::MatchQuery>, within: u32, limit: i32) -> pb::MatchRequest {
     let distance = model::MaxDistance { hash_type: model::HashType::Pdq.into(), distance: within };
     let options = model::SearchOptions { max_distance: vec![distance], limit, ..Default::default() };
-    pb::MatchRequest { queries, options: Some(options), quality_floor: None, surface: String::new() }
+    pb::MatchRequest { queries, options: Some(options), ..pb::MatchRequest::default() }
 }
 
 /// A cluster of processes with one bank, and what its quiet client looks for.

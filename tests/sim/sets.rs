@@ -183,7 +183,7 @@ impl Run {
             ratio: rng.random_bool(0.3).then(|| rng.random()),
             shadow: rng.random_bool(0.2),
         });
-        let policy = pb::Policy { banks: banks.collect(), rules };
+        let policy = pb::Policy { banks: banks.collect(), rules, scores: Vec::new() };
         let request = pb::SetPolicyRequest {
             source: Some(pb::set_policy_request::Source::Policy(policy)),
             trial: rng.random_bool(0.2),

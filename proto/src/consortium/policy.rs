@@ -92,6 +92,7 @@ impl From<&Policy> for pb::Policy {
         Self {
             banks: policy.banks().iter().cloned().map(Into::into).collect(),
             rules: policy.rules().iter().map(Into::into).collect(),
+            scores: Vec::new(),
         }
     }
 }
@@ -100,7 +101,7 @@ impl TryFrom<pb::Policy> for Policy {
     type Error = Invalid;
 
     fn try_from(message: pb::Policy) -> Result<Self, Invalid> {
-        let pb::Policy { banks, rules } = message;
+        let pb::Policy { banks, rules, scores: _ } = message;
         check_len("banks", banks.len(), 0, Self::BANKS_MAX)?;
         check_len("rules", rules.len(), 0, Self::RULES_MAX)?;
         let bank = |(at, rule): (usize, pb::BankRule)| {
@@ -148,6 +149,7 @@ impl From<Decided> for pb::Decision {
             failure: failure.map(String::from).unwrap_or_default(),
             suppressed_count: suppressed,
             decision_id: id.map(Vec::from).unwrap_or_default(),
+            by_score: false,
         }
     }
 }
@@ -223,7 +225,7 @@ mod tests {
             verdict: pb::Verdict::Block.into(),
             shadow: true,
         };
-        pb::Policy { banks: vec![bank], rules: vec![rule] }
+        pb::Policy { banks: vec![bank], rules: vec![rule], scores: Vec::new() }
     }
 
     #[test]

@@ -74,16 +74,20 @@ pub struct ProcessesConfig {
     /// The names in the certificates of exchange processes, at most 256.
     #[schemars(length(max = NAMES_MAX), extend("x-value" = "NAME"))]
     pub exchange_names: Vec<String>,
+    /// The names in the certificates of classifiers, at most 256.
+    #[schemars(length(max = NAMES_MAX), extend("x-value" = "NAME"))]
+    pub classifier_names: Vec<String>,
 }
 
 impl ProcessesConfig {
-    const fn names(&self) -> [(&'static str, Process, &Vec<String>); 5] {
+    const fn names(&self) -> [(&'static str, Process, &Vec<String>); 6] {
         [
             ("frontend_names", Process::Frontend, &self.frontend_names),
             ("coordinator_names", Process::Coordinator, &self.coordinator_names),
             ("matcher_names", Process::Matcher, &self.matcher_names),
             ("bank_names", Process::Bank, &self.bank_names),
             ("exchange_names", Process::Exchange, &self.exchange_names),
+            ("classifier_names", Process::Classifier, &self.classifier_names),
         ]
     }
 

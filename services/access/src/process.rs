@@ -86,6 +86,7 @@ const fn word(process: Process) -> &'static str {
         Process::Matcher => "matcher",
         Process::Bank => "bank",
         Process::Exchange => "exchange",
+        Process::Classifier => "classifier",
     }
 }
 

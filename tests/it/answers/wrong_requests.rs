@@ -27,12 +27,7 @@ fn hashed(hash_type: i32, value: Vec<u8>) -> pb::MatchQuery {
 }
 
 fn request(query: pb::MatchQuery, options: model::SearchOptions) -> pb::MatchRequest {
-    pb::MatchRequest {
-        queries: vec![query],
-        options: Some(options),
-        quality_floor: None,
-        surface: String::new(),
-    }
+    pb::MatchRequest { queries: vec![query], options: Some(options), ..pb::MatchRequest::default() }
 }
 
 /// A PNG of a few bytes that declares 60,000 x 60,000 pixels.
@@ -87,12 +82,8 @@ async fn every_wrong_match_request_is_refused_in_words() {
     let good = || hashed(1, vec![7; 32]);
     let nothing = pb::MatchRequest::default();
     let greedy = model::SearchOptions { limit: 1_000, ..options() };
-    let many = pb::MatchRequest {
-        queries: vec![good(); 26],
-        options: Some(greedy),
-        quality_floor: None,
-        surface: String::new(),
-    };
+    let many =
+        pb::MatchRequest { queries: vec![good(); 26], options: Some(greedy), ..pb::MatchRequest::default() };
 
     let invalid = Code::InvalidArgument;
     let cases = [

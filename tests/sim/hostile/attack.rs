@@ -20,6 +20,7 @@ use tonic_health::pb as pb_health;
 use tonic_reflection::pb::{v1 as reflection, v1alpha as reflection_alpha};
 use vigie_consortium::{Method, Role};
 use vigie_proto::pb::bank::v1 as pb_bank;
+use vigie_proto::pb::classifier::v1 as pb_classifier;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::matching::v1 as pb_matching;
 
@@ -177,6 +178,26 @@ impl Attack {
                 let request = pb_matching::DescribeDecodingRequest {};
                 self.put::<pb_matching::DescribeDecodingResponse>(method, request).await
             }
+            Method::ScoreConversation => {
+                let message = pb_classifier::ConversationMessage {
+                    role: "a".into(),
+                    sent_unix_ms: None,
+                    text: with.word("text"),
+                };
+                let conversation =
+                    pb_classifier::Conversation { messages: vec![message], language: String::new() };
+                let request = pb_matching::ScoreConversationRequest {
+                    conversation: Some(conversation),
+                    classifiers: vec![with.word("model")],
+                };
+                self.put::<pb_matching::ScoreConversationResponse>(method, request).await
+            }
+            Method::MeasureScores => {
+                use pb_matching::measure_scores_request::Content;
+                let content = Some(Content::Image(with.bytes().into()));
+                let request = pb_matching::MeasureScoresRequest { model: with.word("model"), content };
+                self.put::<pb_matching::MeasureScoresResponse>(method, request).await
+            }
             Method::CreateBank => {
                 let (name, match_ratio) = (with.den(), with.rng.random_bool(0.3).then_some(0.5));
                 let request = pb_bank::CreateBankRequest { name, idempotency_key, match_ratio };
@@ -329,6 +350,8 @@ impl Attack {
             | Method::SetCharter
             | Method::GetCharter
             | Method::ListHashTypes
+            | Method::GetModelCard
+            | Method::ListModelCards
             | Method::WhoAmI => self.member(method, idempotency_key).await,
             Method::HealthCheck => {
                 let request = pb_health::HealthCheckRequest::default();
@@ -364,6 +387,9 @@ impl Attack {
             | Method::SetTokenIssuers
             | Method::SetQuota
             | Method::DeclareHashType
+            | Method::PutModelCard
+            | Method::ClassifierScore
+            | Method::DescribeModels
             | Method::ReportFloods
             | Method::RecordMatches
             | Method::RecordDecisions

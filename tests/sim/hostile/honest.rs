@@ -95,7 +95,7 @@ fn policy(number: usize) -> pb::Policy {
             vec![rule("all", "matches.size() <= 3", pb::Verdict::Allow), any(pb::Verdict::Block)],
         ),
     };
-    pb::Policy { banks, rules }
+    pb::Policy { banks, rules, scores: Vec::new() }
 }
 
 /// What one member is answered of one query.

@@ -120,6 +120,7 @@ impl StatisticsClient {
             counts: counts.iter().map(counted).collect(),
             trials: trials.iter().map(tried).collect(),
             idempotency_key: key.into_text(),
+            scores: Vec::new(),
         };
         let _answer: pb::RecordMatchesResponse =
             call!(self, deadline, record_matches, RecordMatches, request)?;

@@ -91,7 +91,8 @@ pub(crate) fn asked(start: pb::MatchVideoStart, bytes_max: usize) -> Result<Matc
     let pb::MatchVideoStart { options, quality_floor, surface, content_bytes } = start;
     check_bytes(content_bytes, bytes_max)?;
     let video = pb::MatchQuery { content: Some(pb::match_query::Content::Video(Bytes::new())) };
-    let request = pb::MatchRequest { queries: vec![video], options, quality_floor, surface };
+    let request =
+        pb::MatchRequest { queries: vec![video], options, quality_floor, surface, classifiers: Vec::new() };
     Ok(MatchCall::try_from(request)?)
 }
 

@@ -251,7 +251,12 @@ impl Arguments {
         let banks = if self.rng.random_bool(0.2) { vec![self.bank()] } else { Vec::new() };
         let options = Some(pb_model::SearchOptions { banks, ..Default::default() });
         let surface = self.word("surface");
-        pb_matching::MatchRequest { queries: vec![query], options, quality_floor: None, surface }
+        pb_matching::MatchRequest {
+            queries: vec![query],
+            options,
+            surface,
+            ..pb_matching::MatchRequest::default()
+        }
     }
 
     /// The terms of a bank of its own. One that others are given asks for two members at least.
@@ -304,6 +309,6 @@ impl Arguments {
             ignore_disputed: self.rng.random(),
             ..Default::default()
         });
-        pb::Policy { banks: banks.collect(), rules }
+        pb::Policy { banks: banks.collect(), rules, scores: Vec::new() }
     }
 }

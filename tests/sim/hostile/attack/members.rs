@@ -104,6 +104,13 @@ impl Attack {
             Method::ListHashTypes => {
                 self.put::<pb::ListHashTypesResponse>(method, pb::ListHashTypesRequest {}).await
             }
+            Method::GetModelCard => {
+                let request = pb::GetModelCardRequest { name: with.word("model"), version: 0 };
+                self.put::<pb::GetModelCardResponse>(method, request).await
+            }
+            Method::ListModelCards => {
+                self.put::<pb::ListModelCardsResponse>(method, pb::ListModelCardsRequest {}).await
+            }
             Method::WhoAmI => self.put::<pb::WhoAmIResponse>(method, pb::WhoAmIRequest {}).await,
             _ => panic!("{method} is no method of members"),
         }

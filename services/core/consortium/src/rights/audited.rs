@@ -54,6 +54,7 @@ impl Method {
             | Self::SetQuota
             | Self::SetCharter
             | Self::DeclareHashType
+            | Self::PutModelCard
             | Self::PutOpinions
             | Self::WithdrawOpinions
             | Self::ResolveDispute
@@ -98,7 +99,9 @@ impl Method {
             | Self::ListEntries
             | Self::GetCheckpoint
             | Self::ProveInclusion
-            | Self::ProveConsistency => Audited::Counted,
+            | Self::ProveConsistency
+            | Self::ScoreConversation
+            | Self::MeasureScores => Audited::Counted,
             Self::Hash
             | Self::HashVideo
             | Self::DescribeDecoding
@@ -107,6 +110,10 @@ impl Method {
             | Self::GetLogHead
             | Self::WhoAmI
             | Self::ListHashTypes
+            | Self::GetModelCard
+            | Self::ListModelCards
+            | Self::ClassifierScore
+            | Self::DescribeModels
             | Self::CoordinatorSearch
             | Self::DescribeTopology
             | Self::MatcherSearch
@@ -145,7 +152,8 @@ mod tests {
         for method in Method::ALL {
             let administers = method.is_open_to(Role::Administrator) || method.is_open_to(Role::Operator);
             let is_open_to_others = others.into_iter().any(|role| method.is_open_to(role));
-            let is_described = matches!(method, Method::DescribeTopology | Method::MatcherDescribe);
+            let is_described =
+                matches!(method, Method::DescribeTopology | Method::MatcherDescribe | Method::DescribeModels);
             if administers && !is_open_to_others && !is_described {
                 assert_eq!(method.audited(), Audited::Written, "{method}");
             }

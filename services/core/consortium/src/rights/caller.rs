@@ -22,11 +22,14 @@ pub enum Process {
     Bank,
     /// The exchange process: follows programmes.
     Exchange,
+    /// A classifier: runs models.
+    Classifier,
 }
 
 impl Process {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Frontend, Self::Coordinator, Self::Matcher, Self::Bank, Self::Exchange];
+    pub const ALL: [Self; 6] =
+        [Self::Frontend, Self::Coordinator, Self::Matcher, Self::Bank, Self::Exchange, Self::Classifier];
 }
 
 /// A credential that was proven, by which its principal is found.

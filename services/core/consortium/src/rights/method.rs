@@ -183,6 +183,20 @@ methods! {
     DeclareHashType = "/vigie.consortium.v1.HashTypeService/DeclareHashType",
     /// Lists declared hash types.
     ListHashTypes = "/vigie.consortium.v1.HashTypeService/ListHashTypes",
+    /// Sets a model card.
+    PutModelCard = "/vigie.consortium.v1.ModelCardService/PutModelCard",
+    /// Reads a model card.
+    GetModelCard = "/vigie.consortium.v1.ModelCardService/GetModelCard",
+    /// Lists the models.
+    ListModelCards = "/vigie.consortium.v1.ModelCardService/ListModelCards",
+    /// Scores a conversation by classifiers.
+    ScoreConversation = "/vigie.matching.v1.ScoringService/ScoreConversation",
+    /// Scores a content for a calibration.
+    MeasureScores = "/vigie.matching.v1.ScoringService/MeasureScores",
+    /// Runs classifiers.
+    ClassifierScore = "/vigie.classifier.v1.ClassifierService/Score",
+    /// Describes the models of a classifier.
+    DescribeModels = "/vigie.classifier.v1.ClassifierService/DescribeModels",
     /// Answers statistics.
     GetStatistics = "/vigie.consortium.v1.StatisticsService/GetStatistics",
     /// Counts matches and verdicts.

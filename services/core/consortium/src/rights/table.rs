@@ -90,7 +90,7 @@ const fn anyone() -> Row {
 
 /// The row of a method.
 pub(super) const fn row(method: Method) -> Row {
-    use Process::{Bank, Coordinator, Exchange, Frontend, Matcher};
+    use Process::{Bank, Classifier, Coordinator, Exchange, Frontend, Matcher};
     use Scope::{
         Appointed, Contribute, Details, EveryItem, EveryMember, Everything, Free, Hashes, HostCases, Items,
         No, Opine, Own, OwnItems, OwnMember, OwnMemberOrAllOfHost, Search, Searched, Shared, Visible,
@@ -147,9 +147,9 @@ pub(super) const fn row(method: Method) -> Row {
         Method::FeedWatch | Method::FeedLoad => processes(&[Matcher], NOBODY),
 
         // Who follows it decides for others.
-        Method::ReadDirectory => processes(&[Frontend, Coordinator, Bank], NOBODY),
+        Method::ReadDirectory => processes(&[Frontend, Coordinator, Bank, Classifier], NOBODY),
         // Calls that a bank does not see. A matcher, which knows no members, reports refusals of nobody alone.
-        Method::RecordCalls => processes(&[Frontend, Coordinator, Matcher], NOBODY),
+        Method::RecordCalls => processes(&[Frontend, Coordinator, Matcher, Classifier], NOBODY),
 
         Method::CreateMember | Method::SetMemberState | Method::SetTokenIssuers | Method::SetQuota => {
             roles([No, No, No, No, No, EveryMember])
@@ -183,6 +183,14 @@ pub(super) const fn row(method: Method) -> Row {
         // A type is permanent, and every member's: those declare it who run the deployment.
         Method::DeclareHashType => roles([No, No, No, No, No, Free]),
         Method::ListHashTypes => roles([Free; 6]),
+
+        // Whoever runs the deployment answers for the models that it runs. Scores are asked as matches are.
+        Method::PutModelCard => roles([No, No, No, No, No, Free]),
+        Method::GetModelCard | Method::ListModelCards => roles([Free; 6]),
+        Method::ScoreConversation => roles([Free, Free, Free, No, No, No]),
+        Method::MeasureScores => roles([No, No, Free, No, No, Free]),
+        Method::ClassifierScore => processes(&[Frontend], NOBODY),
+        Method::DescribeModels => processes(&[Frontend], [No, No, No, No, No, Free]),
 
         // Numbers alone, in which what is small of others is suppressed.
         Method::GetStatistics => roles([No, No, No, OwnMember, OwnMemberOrAllOfHost, EveryMember]),

@@ -155,6 +155,13 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::WhoAmI
         | Method::DeclareHashType
         | Method::ListHashTypes
+        | Method::PutModelCard
+        | Method::GetModelCard
+        | Method::ListModelCards
+        | Method::ScoreConversation
+        | Method::MeasureScores
+        | Method::ClassifierScore
+        | Method::DescribeModels
         | Method::GetCheckpoint
         | Method::ProveConsistency
         | Method::HealthCheck
@@ -290,6 +297,7 @@ fn callers(world: &World) -> Vec<Shows> {
         ("process matcher", Process::Matcher),
         ("process bank", Process::Bank),
         ("process exchange", Process::Exchange),
+        ("process classifier", Process::Classifier),
     ] {
         all.push(Shows { process: Some(process), ..Shows::nothing(Who::Process(name)) });
     }
