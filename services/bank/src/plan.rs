@@ -396,7 +396,7 @@ impl Planner<'_> {
         if let Change::HashTypeDeclared(declaration) = &change
             && directory.hash_type(declaration.hash_type).is_some_and(|known| **known == *declaration)
         {
-            // It is declared already.
+            // The same declaration is in the log already: nothing is written.
             return Ok(Answer::Directory { change, sequence: to_model(self.draft.last()) });
         }
         if let Change::CharterPut { bank, charter } = &change {

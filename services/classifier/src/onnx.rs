@@ -94,7 +94,7 @@ impl Engine for OnnxEngine {
     ) -> Result<Vec<Tensor>, EngineError> {
         let (bytes, bytes_max) =
             (inputs.iter().map(|input| encoded_bytes(input.data())).sum(), self.tensor_bytes_max);
-        // What waits is bounded in bytes too.
+        // The runs that wait are bounded in bytes too.
         if bytes > bytes_max {
             return Err(EngineError::Inputs(ShapeFault::Bytes { bytes, bytes_max }));
         }

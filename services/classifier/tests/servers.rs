@@ -199,7 +199,7 @@ async fn a_slow_server_costs_the_deadline_and_a_bounded_number_of_calls() {
     let count = |error: &EngineError| outcomes.iter().filter(|one| one.as_ref() == Err(error)).count();
     assert_eq!(count(&EngineError::Busy { waiting_max: 1 }), 3, "{outcomes:?}");
     assert_eq!(count(&EngineError::OutOfTime), 3, "{outcomes:?}");
-    // One came before. The server may still be busy with a call that its caller has given up.
+    // The first of the two failures. The server may still be busy with a call that its caller has given up.
     assert!(server.calls.load(Ordering::Relaxed) <= 4);
     assert!(server.peak.load(Ordering::Relaxed) <= 3);
     assert_eq!(run(&engine, "raw").await, Ok(scores()));
@@ -235,7 +235,7 @@ async fn a_server_that_dies_in_a_call_fails_that_call_and_is_asked_again_when_it
     drop(server);
     let error = slow.await.unwrap().unwrap_err();
     assert_eq!(error.name(), "unavailable", "{error}");
-    // It is away: after some failures nothing is asked any more, and calls fail at once.
+    // The server is away: after some failures it is not asked any more, and calls fail at once.
     let mut left_out = false;
     for _ in 0..5 {
         let Err(EngineError::Unavailable { reason, .. }) = run(&engine, "raw").await else {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use vigie_consortium::{Meter, PrincipalId, Quota, Spent};
 use vigie_model::{BankId, MemberId, UnixMillis};
 
-/// What is counted beside the log, and outlives a state that is loaded anew.
+/// Counts that are kept beside the log. They stay when the state is loaded anew.
 #[derive(Debug, Default)]
 pub(crate) struct Counted {
     pub(super) added: AddedItems,

@@ -91,7 +91,7 @@ fn read<'a>(
     let elements = match (raw, &output.contents) {
         (Some(raw), None) => Elements::Bytes(raw),
         (Some(_), Some(_)) => return Err(Lie::Form),
-        // Of an unknown type nothing is read; the type itself is the fault.
+        // Elements of an unknown type cannot be read: the fault is the type.
         (None, contents) => match (element, contents) {
             (Some(element), Some(contents)) => Elements::Values(values(element, contents)?),
             (Some(_), None) | (None, _) => Elements::Bytes(&[]),

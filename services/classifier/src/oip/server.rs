@@ -23,7 +23,7 @@ const TOO_LARGE: &str = "Error, decoded message length too large";
 /// The generated client.
 type Client = GrpcInferenceServiceClient<Channel>;
 
-/// One server.
+/// The connection to one inference server, with its bounds and its breaker.
 #[derive(Debug)]
 pub(super) struct Server {
     endpoint: String,

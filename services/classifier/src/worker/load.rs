@@ -67,7 +67,7 @@ fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, pb::Failure> {
         return Err(too_large());
     }
     let mut content = Vec::with_capacity(usize::try_from(length).map_err(|_| too_large())?);
-    // It may have grown, or be a pipe.
+    // The file may have grown since its size was read, or it may be a pipe.
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut content).map_err(failed)?;
     if u64::try_from(content.len()).is_ok_and(|length| length <= bytes_max) {
         Ok(content)

@@ -144,7 +144,7 @@ fn bytes(value: &DynValue, element: ElementType) -> Option<Vec<u8>> {
             let (_, texts) = value.try_extract_strings().ok()?;
             encode_texts(texts.iter().map(String::as_bytes))
         }
-        // Of no type of the standard library: a model of halves ends with a cast to 32 bits.
+        // The standard library has no type for half-precision numbers: such a model has to cast its output to 32 bits.
         ElementType::F16 | ElementType::Bf16 => return None,
     })
 }

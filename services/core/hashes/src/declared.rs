@@ -18,6 +18,83 @@ pub const DECLARED_MAX: usize = 64;
 /// The most bytes of a name.
 pub const NAME_LEN_MAX: usize = 32;
 
+/// Names of columns and fields in the files that are read and written, without underscores: a type of that name could not be read from them.
+const NAMES_IN_FILES: &[&str] = &[
+    "addedatunixms",
+    "addedon",
+    "algorithm",
+    "bank",
+    "baseline",
+    "category",
+    "collab",
+    "confidence",
+    "delta",
+    "description",
+    "digest",
+    "durations",
+    "error",
+    "extension",
+    "externalreference",
+    "file",
+    "fileavailable",
+    "filename",
+    "filepath",
+    "frames",
+    "framesleftout",
+    "hash",
+    "hashdigest",
+    "hashes",
+    "hashtype",
+    "hashvalue",
+    "height",
+    "id",
+    "imageid",
+    "indicator",
+    "indicatortype",
+    "isdistributed",
+    "itemid",
+    "label",
+    "labels",
+    "lastupdated",
+    "mediatype",
+    "mimetype",
+    "name",
+    "norm",
+    "numberofsubmissions",
+    "offenderidentified",
+    "owner",
+    "partial",
+    "path",
+    "pdqquality",
+    "privacytype",
+    "quality",
+    "reference",
+    "reviewstatus",
+    "seriesname",
+    "set",
+    "severity",
+    "sharelevel",
+    "signal",
+    "signalstr",
+    "signaltype",
+    "signalvalue",
+    "size",
+    "status",
+    "tags",
+    "type",
+    "value",
+    "variants",
+    "victimidentified",
+    "ways",
+    "width",
+];
+
+/// Whether a name is one of a column or a field in files.
+#[must_use]
+pub fn is_name_in_files(name: &str) -> bool {
+    NAMES_IN_FILES.binary_search(&name.replace('_', "").as_str()).is_ok()
+}
+
 /// A hash type of vectors, as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declaration {
@@ -47,6 +124,11 @@ pub enum DeclarationError {
     /// The name is one of the table, or of another declaration.
     #[error("{0} is the name of another hash type")]
     NameTaken(Box<str>),
+    /// The name is that of a column or a field in files.
+    #[error(
+        "{0} is the name of a column or a field in files, so hashes of the type could not be found there"
+    )]
+    NameInFiles(Box<str>),
     /// The type has no element, or too many.
     #[error("a vector has 1 to {VECTOR_ELEMENTS_MAX} elements, not {0}")]
     Elements(u16),
@@ -83,6 +165,9 @@ impl Declaration {
         }
         if ROWS.iter().any(|row| row.is_called(&self.name)) {
             return Err(DeclarationError::NameTaken(self.name.clone()));
+        }
+        if is_name_in_files(&self.name) {
+            return Err(DeclarationError::NameInFiles(self.name.clone()));
         }
         if !(1..=VECTOR_ELEMENTS_MAX).contains(&usize::from(self.elements)) {
             return Err(DeclarationError::Elements(self.elements));
@@ -221,6 +306,10 @@ mod tests {
         }
         for name in ["pdq", "sha-256"] {
             assert!(register(&declaration(name, 204)).is_err(), "{name}");
+        }
+        assert!(NAMES_IN_FILES.is_sorted());
+        for name in ["labels", "external_reference", "quality", "hash_type"] {
+            assert_eq!(check(&|one| one.name = name.into()), DeclarationError::NameInFiles(name.into()));
         }
         assert_eq!(check(&|one| one.elements = 0), DeclarationError::Elements(0));
         assert_eq!(check(&|one| one.elements = 4_097), DeclarationError::Elements(4_097));

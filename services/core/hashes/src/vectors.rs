@@ -241,7 +241,8 @@ pub fn numbers_of(bytes: &[u8]) -> Vec<f32> {
 
 /// The vector scaled to length 1, unless it has that length; `None` for zero.
 #[expect(clippy::cast_possible_truncation, reason = "an element of a vector of length 1")]
-fn of_length_one(numbers: &[f32]) -> Option<Vec<f32>> {
+#[must_use]
+pub fn of_length_one(numbers: &[f32]) -> Option<Vec<f32>> {
     // Squares of small numbers vanish, so the largest becomes 1 first.
     let largest = numbers.iter().fold(0.0_f64, |most, number| most.max(f64::from(number.abs())));
     if largest == 0.0 {

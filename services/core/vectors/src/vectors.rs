@@ -226,17 +226,17 @@ impl<T: Number> VectorSnapshot<T> {
         let wanted = Wanted::Near { most, radius: reach + reach * FARTHER.0 + FARTHER.1 };
         let manner = if within.exact { Manner::Scan } else { Manner::Graphs };
         let mut hits = Vec::new();
-        let mut measured: Option<(f32, &[T], Distance)> = None;
+        let mut measured: Option<(&[T], Distance)> = None;
         let found = self.view.search_one(query, wanted, manner, filter, cancel)?;
         let has_more = found.len() >= most;
         for found in found {
             // Rows of one vector come one after the other.
             let vector = self.view.vector_of(&found);
             let distance = match measured {
-                Some((_, before, distance)) if std::ptr::eq(before, vector) => distance,
+                Some((before, distance)) if std::ptr::eq(before, vector) => distance,
                 Some(_) | None => T::distance(self.metric, query, vector),
             };
-            measured = Some((found.distance, vector, distance));
+            measured = Some((vector, distance));
             if distance <= within.radius {
                 hits.push(Hit { entry: found.entry, distance });
             }

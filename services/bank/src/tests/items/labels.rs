@@ -169,7 +169,7 @@ async fn the_published_list_has_the_new_labels(bed: Bed) {
     served.relabel(ids[0], &["new"]).await.unwrap();
     served.relabel(ids[2], &["new"]).await.unwrap();
     follower.follow(&served, "a", 0).await;
-    // One entry more, that of the bank's own item.
+    // The audit has one entry more: that of the bank's own item.
     assert_eq!(follower.number, before + 1);
     let labels = |follower: &ListFollower| {
         let mut labels: Vec<_> = follower.items.values().map(|(content, _)| content.labels.clone()).collect();

@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use vigie_model::VectorMetric;
+use vigie_model::vectors::of_length_one;
 
 use hnsw_rs::anndists::dist::distances::Distance as GraphDistance;
 
@@ -109,19 +110,12 @@ fn sum_floats(one: &[f32], other: &[f32], term: impl Fn(f32, f32) -> f32) -> f32
     sums.iter().sum::<f32>() + rest
 }
 
-/// Vectors have come through [`unit`] if the metric is the cosine.
+/// With the cosine both vectors have length 1.
 pub(crate) fn float_distance(metric: VectorMetric, one: &[f32], other: &[f32]) -> f32 {
     match metric {
         VectorMetric::Cosine => (1.0 - sum_floats(one, other, |one, other| one * other)).max(0.0),
         VectorMetric::L2 => sum_floats(one, other, |one, other| (one - other) * (one - other)).sqrt(),
     }
-}
-
-/// The vector at length 1; `None` if it has no direction.
-#[expect(clippy::cast_possible_truncation, reason = "a number of a unit vector is at most 1")]
-pub(crate) fn unit(vector: &[f32]) -> Option<Vec<f32>> {
-    let norm = vector.iter().map(|&number| f64::from(number) * f64::from(number)).sum::<f64>().sqrt();
-    (norm > 0.0).then(|| vector.iter().map(|&number| (f64::from(number) / norm) as f32).collect())
 }
 
 impl Metric for Dense {
@@ -136,7 +130,7 @@ impl Metric for Dense {
         let changed: Vec<f32> =
             vector.iter().map(|number| number * random.random_range(0.9_f32..1.1)).collect();
         match self.0 {
-            VectorMetric::Cosine => unit(&changed).unwrap_or(changed),
+            VectorMetric::Cosine => of_length_one(&changed).unwrap_or(changed),
             VectorMetric::L2 => changed,
         }
     }
@@ -200,7 +194,7 @@ mod tests {
             vector
         };
         close(Dense(VectorMetric::L2).distance(&ten(0), &ten(9)), 18_f32.sqrt());
-        let units = [unit(&ten(0)).unwrap(), unit(&ten(9)).unwrap()];
+        let units = [of_length_one(&ten(0)).unwrap(), of_length_one(&ten(9)).unwrap()];
         close(Dense(VectorMetric::Cosine).distance(&units[0], &units[1]), 1.0);
         close(Dense(VectorMetric::Cosine).distance(&units[0], &units[0]), 0.0);
         let opposite: Vec<f32> = units[0].iter().map(|number| -number).collect();
@@ -214,11 +208,5 @@ mod tests {
         let (low, high) = ([0; VECTOR_ELEMENTS_MAX], [255; VECTOR_ELEMENTS_MAX]);
         assert_eq!(DenseBytes(VectorMetric::L2).distance(&low, &high), 255.0 * 64.0);
         assert_eq!(DenseBytes(VectorMetric::Cosine).distance(&high, &high), 0.0);
-    }
-
-    #[test]
-    fn a_vector_without_a_direction_has_no_unit() {
-        assert_eq!(unit(&[0.0, -0.0]), None);
-        assert_eq!(unit(&[1e-30, 0.0]), Some(vec![1.0, 0.0]));
     }
 }

@@ -127,10 +127,19 @@ pub(in crate::files) fn columns<'a>(
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::declared;
+
     use super::*;
 
     fn check(names: &str, hash_type: Option<HashType>, unknown: Unknown) -> Result<Vec<Column>, FileError> {
         columns(names.split(','), hash_type, unknown, &mut LeftOut::default())
+    }
+
+    #[test]
+    fn no_hash_type_can_be_declared_under_the_name_of_a_column() {
+        for name in NAMES.iter().flat_map(|(_, names)| *names).filter(|name| !name.is_empty()) {
+            assert!(declared::is_name_in_files(name), "{name}");
+        }
     }
 
     #[test]

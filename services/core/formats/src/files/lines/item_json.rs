@@ -255,10 +255,20 @@ impl ItemJson {
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::declared;
+
     use super::*;
 
     fn read(text: &str) -> Result<Option<ItemDraft>, String> {
         ItemJson::read(text)?.into_draft(Unknown::Refused, &mut LeftOut::default())
+    }
+
+    #[test]
+    fn no_hash_type_can_be_declared_under_the_name_of_a_field() {
+        let read = ["hashes", "variants", "labels", "external_reference", "file", "quality", "frames"];
+        for name in read.into_iter().chain(["duration_s", "partial", "error"]).chain(IGNORED) {
+            assert!(declared::is_name_in_files(name), "{name}");
+        }
     }
 
     #[test]
