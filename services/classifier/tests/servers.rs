@@ -199,7 +199,7 @@ async fn a_slow_server_costs_the_deadline_and_a_bounded_number_of_calls() {
     let count = |error: &EngineError| outcomes.iter().filter(|one| one.as_ref() == Err(error)).count();
     assert_eq!(count(&EngineError::Busy { waiting_max: 1 }), 3, "{outcomes:?}");
     assert_eq!(count(&EngineError::OutOfTime), 3, "{outcomes:?}");
-    // The first of the two failures. The server may still be busy with a call that its caller has given up.
+    // One call came before these. The server may still be busy with a call that its caller has given up.
     assert!(server.calls.load(Ordering::Relaxed) <= 4);
     assert!(server.peak.load(Ordering::Relaxed) <= 3);
     assert_eq!(run(&engine, "raw").await, Ok(scores()));
