@@ -9,6 +9,8 @@
 )]
 #![cfg(feature = "onnx")]
 
+#[path = "support/near_duplicates.rs"]
+mod near_duplicates;
 mod support;
 
 use std::path::PathBuf;
