@@ -12,7 +12,7 @@
 //! - A gap in the feed is never skipped: the follower reconnects after the last change that it has.
 //! - A change that contradicts the state of the shard is a broken invariant, and so is a digest of the bank
 //!   that differs from the shard's own. In both cases the shard leaves readiness and is rebuilt.
-//! - A shard does not answer before such a digest has proved once that it holds what the bank holds.
+//! - A shard does not answer until a digest of the bank has proved once that it holds what the bank holds.
 //! - A removed item is in no file once `purge_hours` have passed.
 //! - A snapshot is used complete and unchanged, or not at all.
 //! - The hashes that searches reach are regularly compared with those that the shard should hold, and memory

@@ -160,7 +160,7 @@ struct DamageLabels {
     kind: &'static str,
 }
 
-/// The place in which a shard was found damaged.
+/// The part of a shard that was found damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Damage {
     /// A checksum of the searched memory differs.

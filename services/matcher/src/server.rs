@@ -161,7 +161,7 @@ async fn run_on(
     ended
 }
 
-/// How long a matcher waits for its folder, which the matcher before it may be about to release.
+/// The longest wait for the matcher's folder, which a previous matcher may be about to release.
 const IN_USE_MAX: Duration = Duration::from_secs(5);
 
 /// Takes the folder of the configuration, if it names one.

@@ -86,7 +86,7 @@ pub enum Step {
     Store(Page),
 }
 
-/// A page to be stored, with the place after it.
+/// A page to be stored, with the position after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
     /// The records, in the programme's order. Of those with the same key, the last counts.

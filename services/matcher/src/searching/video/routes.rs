@@ -1,15 +1,13 @@
 //! The choice of the frames of a query by which the items of each rule are found.
 //!
-//! - A rule that requires a share of the query: the part of the query that does not match weighs less than
-//!   the rest after that share. So frames are taken until the remaining ones weigh less than the share, and
-//!   then at least one of the taken frames matches. Of 60 equal frames and 80 percent, 13 are taken. The
-//!   weight of a frame is what the rule counts: the seconds in which it is shown, or one. These frames are
-//!   searched in both indexes.
+//! - A rule that requires a share of the query: if it holds, the matching frames weigh at least that share.
+//!   So frames are taken until the remaining ones weigh less than the share; then at least one of the taken
+//!   frames matches. Of 60 equal frames and 80 percent, 13 are taken. The weight of a frame is what the rule
+//!   counts: the seconds in which it is shown, or one. These frames are searched in both indexes.
 //! - A rule that only requires a share of the item's time, of [`Percent::PROBED`] or more: a probe frame of
 //!   the item matches a frame of the query. All frames of the query are searched, only in the index of probe
 //!   frames.
 //! - Any other rule that requires a share of the item: all frames are searched in both indexes.
-//! - Any other rule that asks for a share of the item: all frames are searched in both indexes.
 
 use smallvec::SmallVec;
 use vigie_model::{DistinctFrames, Percent, TimeLeft, VideoRule, VideoRules};
