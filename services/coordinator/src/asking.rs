@@ -1,4 +1,5 @@
-//! One search of the whole cluster: `ask` (one shard), `fan_out` (all shards), `merge` (one answer of many), `metrics`.
+//! One search of the whole cluster: `ask` (one shard), `fan_out` (all shards), `merge` (all shards' answers
+//! into one), `metrics`.
 
 pub(crate) mod ask;
 pub(crate) mod fan_out;

@@ -1,4 +1,4 @@
-//! A coordinator without its server: for the server, and for a frontend that runs one inside.
+//! The coordinator without its server. The server uses it, and so does a frontend that embeds a coordinator.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::replicas::directory::Directory;
 use crate::replicas::metrics::register_view;
 use crate::replicas::view::View;
 
-/// Answers for all matchers of a cluster, as one.
+/// Searches all matchers of a cluster as one.
 #[derive(Debug)]
 pub struct Coordinator {
     fan_out: FanOut,
@@ -35,7 +35,10 @@ impl Drop for Coordinator {
 }
 
 impl Coordinator {
-    /// Begins to watch the matchers, which are reached by `network`. What it counts goes to `registry`.
+    /// Starts to watch the matchers, which are reached through `network`, and registers the metrics in
+    /// `registry`.
+    ///
+    /// Errors: the configuration has faults, or the endpoint of a matcher is malformed.
     pub fn start(config: &Config, network: &Network, registry: &mut Registry) -> Result<Self, RunError> {
         let faults = config.faults();
         if !faults.is_empty() {
@@ -49,7 +52,8 @@ impl Coordinator {
         Ok(Self { fan_out, directory: tokio::spawn(directory.run()), is_of_neighbours })
     }
 
-    /// Searches every shard, and answers by `deadline`.
+    /// Searches every shard and answers by `deadline`. The answer has at most `ANSWER_BYTES_MAX` bytes of
+    /// matches.
     pub async fn search(
         &self,
         queries: impl Into<Arc<[Query]>>,
@@ -60,7 +64,8 @@ impl Coordinator {
         self.search_within(queries, options, ANSWER_BYTES_MAX, priority, deadline).await
     }
 
-    /// The same, with an answer of at most so many bytes of matches, but for the best match of each query.
+    /// Searches every shard like [`Self::search`], with at most `answer_bytes` bytes of matches. The best
+    /// match of each query is always included, even beyond that limit.
     pub async fn search_within(
         &self,
         queries: impl Into<Arc<[Query]>>,
@@ -72,7 +77,8 @@ impl Coordinator {
         self.fan_out.search(queries.into(), options, answer_bytes, priority, deadline).await
     }
 
-    /// The most bytes of matches that a search for so many queries takes at once: what all shards answer, and the answer.
+    /// Returns the most bytes of matches that one search with this number of queries holds in memory at once:
+    /// the answers of all shards plus the merged answer.
     #[must_use]
     pub fn bytes_of_a_search(&self, queries: usize, limit: Limit, answer_bytes: usize) -> usize {
         let shards = self.fan_out.view.load().shards.len();
@@ -80,7 +86,7 @@ impl Coordinator {
         shards * of_a_shard + bytes_at_most(queries, limit.get(), answer_bytes)
     }
 
-    /// The topology as it is known now.
+    /// Returns the current topology.
     #[must_use]
     pub fn topology(&self) -> Topology {
         let (view, now) = (self.fan_out.view.load(), Instant::now());
@@ -92,19 +98,20 @@ impl Coordinator {
         &self.fan_out.metrics
     }
 
-    /// Whether every matcher has been heard, or found silent, once.
+    /// Returns whether every matcher has either sent a description or been found silent at least once.
     #[must_use]
     pub fn has_looked_around(&self) -> bool {
         self.fan_out.view.load().is_complete
     }
 
-    /// Whether every matcher is called as a function of this process.
+    /// Returns whether every matcher is called as a function of this process.
     #[must_use]
     pub const fn is_of_neighbours(&self) -> bool {
         self.is_of_neighbours
     }
 
-    /// Why it does not answer yet, unless it does. One whose matchers are of its process starts with them, and is ready when they are.
+    /// Returns why this coordinator is not ready, or `None` if it is. A coordinator whose matchers run in its
+    /// own process starts together with them, and is ready only when every shard has a ready matcher.
     #[must_use]
     pub fn unready_reason(&self) -> Option<&'static str> {
         let view = self.fan_out.view.load();
@@ -115,12 +122,13 @@ impl Coordinator {
         (self.is_of_neighbours && lacks_one()).then_some("a matcher of this process is not ready")
     }
 
-    /// Watches the matchers no more. For one that nobody asks any more.
+    /// Stops watching the matchers. Call this when nobody uses the coordinator any more.
     pub fn stop(&self) {
         self.directory.abort();
     }
 
-    /// Whether the task that watches the matchers has ended, as it never should.
+    /// Returns whether the task that watches the matchers has ended. It ends only by a fault, or after
+    /// [`Self::stop`].
     #[must_use]
     pub fn is_blind(&self) -> bool {
         self.directory.is_finished()

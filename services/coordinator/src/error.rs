@@ -1,4 +1,4 @@
-//! The errors of a coordinator, and the code that the caller gets for each.
+//! The errors of a coordinator, and the gRPC code that the caller gets for each.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use vigie_model::SearchAnswer;
 use vigie_proto::pb::coordinator::v1::SearchResponse;
 use vigie_serving::ServeError;
 
-/// Why a coordinator could not run.
+/// Reasons why a coordinator could not run.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// The configuration has these faults.
     #[error("the configuration has faults: {}", .0.join("; "))]
     Config(Vec<String>),
-    /// A matcher's endpoint is none.
+    /// The endpoint of a matcher is malformed.
     #[error("cannot reach a matcher")]
     Matcher(#[from] EndpointError),
-    /// The watcher of the matchers ended by a fault of its own.
+    /// The task that watches the matchers ended by a fault of its own.
     #[error("the watcher of the matchers ended unexpectedly")]
     Watcher,
-    /// The follower of the directory ended by a fault of its own.
+    /// The task that follows the directory of members ended by a fault of its own.
     #[error("the follower of the directory of members ended unexpectedly")]
     Directory,
     /// The server failed.
@@ -29,25 +29,25 @@ pub enum RunError {
     Serve(#[from] ServeError),
 }
 
-/// Why a search was not answered.
+/// Reasons why a search was not answered.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum SearchError {
-    /// Every shard that answered says so; the text is a matcher's.
+    /// Every shard reports that a bank of the search is unknown. The text is a matcher's.
     #[error("{0}")]
     UnknownBank(String),
-    /// Every shard that answered refuses the search as it is: a bank that it names is disabled, or it names no set of banks and
+    /// Every shard refuses the search: a bank that it names is disabled, or it names no set of banks although
     /// the deployment has members. The text is a matcher's.
     #[error("{0}")]
     Refused(String),
-    /// Every shard that did not answer has too much to do.
+    /// Every shard that did not answer is overloaded.
     #[error("{0}")]
     Overloaded(String),
-    /// The cluster answered less than was asked for.
+    /// The answer covers less than the caller asked for. It contains the partial answer.
     #[error("{}", too_little(.0))]
     CoverageTooLow(Box<SearchAnswer>),
 }
 
-/// About as long as an overloaded matcher takes to have room again.
+/// The retry delay sent to the caller: an overloaded matcher has free capacity again after about this time.
 const OVERLOADED_RETRY_AFTER: Duration = Duration::from_millis(100);
 
 pub(crate) fn too_little(partial: &SearchAnswer) -> String {
@@ -56,7 +56,7 @@ pub(crate) fn too_little(partial: &SearchAnswer) -> String {
         0 => "no matcher has been reached yet".to_owned(),
         total => format!("{} of {total} shards answered", coverage.shards_answered),
     };
-    // The first few say enough for a person; all of them are in the details.
+    // The first three failures are enough for a person; the status details have all of them.
     for failure in coverage.failures.iter().take(3) {
         text.push_str(&format!("; shard {}: {}", failure.shard, failure.reason));
     }
@@ -64,7 +64,8 @@ pub(crate) fn too_little(partial: &SearchAnswer) -> String {
 }
 
 impl SearchError {
-    /// The status of a search. `is_of_a_set`: the search named its set of banks, which a partial answer must be of.
+    /// Converts the error to the gRPC status of a search. `is_of_a_set` is true if the search named its set
+    /// of banks; a partial answer is then marked as limited to that set.
     pub(crate) fn into_status(self, is_of_a_set: bool) -> Status {
         let text = self.to_string();
         match self {

@@ -29,7 +29,7 @@ impl CoordinatorService for Grpc {
         let priority = call.priority();
         let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
         if options.min_sequence > Sequence::ZERO {
-            // It may wait for a change to come, which is no load.
+            // The search may wait for a change to arrive, which is not load.
             call.not_load();
         }
         let cost = Cost::of(&queries, &options);
@@ -38,7 +38,8 @@ impl CoordinatorService for Grpc {
         }
         let queries: Arc<[Query]> = queries.into();
         let is_of_a_set = options.bank_set.is_some();
-        // Most searches find little. A caller that says how much it takes knows better.
+        // Most searches find little, so the first attempt has a small limit. A caller that sends its own
+        // limit knows better.
         let little = (queries.len() * LITTLE_BYTES).min(ANSWER_BYTES_MAX);
         let mut answer_bytes = asked_bytes.unwrap_or(little);
         deadline::within(deadline, async {

@@ -1,12 +1,14 @@
-//! The coordinator: many matchers as one answer.
+//! The coordinator presents many matchers as one search service.
 //!
-//! Always true: an answer accounts for every shard. A shard that did not answer is named as a failure with its reason,
-//! and an answer that covers less than the caller asked for fails with `UNAVAILABLE`, the partial answer in its
-//! details. A matcher that says another `shard_count` than the rest is never asked.
+//! Always true: an answer accounts for every shard. A shard that did not answer is listed as a failure with
+//! its reason. An answer that covers less than the caller asked for fails with `UNAVAILABLE`, with the
+//! partial answer in the status details. A matcher that reports another `shard_count` than the set in use is
+//! never asked.
 //!
-//! Stateless: what it knows of the topology it has from the matchers themselves.
+//! The coordinator is stateless: it learns the topology from the matchers themselves.
 //!
-//! Reading order: `config`, `replicas` (the matchers), `asking` (one search), `coordinator`, `grpc`, `error`, `server`.
+//! Reading order: `config`, `replicas` (the matchers), `asking` (one search), `coordinator`, `grpc`, `error`,
+//! `server`.
 
 mod config;
 mod server;

@@ -1,8 +1,9 @@
-//! The matchers: how they are named and found, what they say, and the way to each of them.
+//! The matchers: how they are named and found, what they report, and how each is called.
 //!
-//! `endpoint` (how matchers are named), `table` (who serves which shard), `extra_calls` (what hedges and retries may cost),
-//! `replica` (the way to one matcher), `view` (what searches see), `notices` (what is logged of the matchers), `directory`
-//! (finds and hears them), `metrics`.
+//! `endpoint` (how matchers are named), `table` (which matcher serves which shard), `extra_calls` (the budget
+//! of hedges and retries), `replica` (calls to one matcher), `view` (the topology that searches read),
+//! `notices` (log lines about matchers), `directory` (finds the matchers and receives their descriptions),
+//! `metrics`.
 
 pub(crate) mod endpoint;
 pub(crate) mod table;

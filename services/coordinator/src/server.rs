@@ -1,4 +1,4 @@
-//! Puts a coordinator behind its server.
+//! Runs a coordinator behind its gRPC server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,19 +16,19 @@ use crate::coordinator::Coordinator;
 use crate::error::RunError;
 use crate::grpc::Grpc;
 
-/// The largest request: a video of 4,096 frames in eight variants, which is 1.2 MB, or a batch of 256 queries of 64 hashes; and room for
-/// names.
+/// The largest request, in bytes. A video of 4,096 frames in eight variants takes 1.2 MB, and a batch of 256
+/// queries of 64 hashes each is also allowed. The rest is for the names of banks.
 const MESSAGE_BYTES_MAX: usize = 2 << 20;
-/// How often the state of the watching is looked at.
+/// The interval at which the server checks whether the matchers have been heard.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Fans searches out from `listener` until `shutdown`. See [`run_with`].
+/// Serves searches on `listener` until `shutdown`. See [`run_with`] for the details.
 pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
     run_with(config, listener, shutdown, &Network::tcp(), &Telemetry::default()).await
 }
 
-/// Fans searches out from `listener` to matchers that are reached by `network`, until `shutdown`; its metrics, and
-/// how it is, go to `telemetry`.
+/// Serves searches on `listener` until `shutdown`. The matchers are reached through `network`. Metrics and
+/// the health condition are reported to `telemetry`.
 ///
 /// Health is `SERVING` once every matcher has been heard or found silent.
 pub async fn run_with(
@@ -41,8 +41,8 @@ pub async fn run_with(
     boxed(config, AnyListener::new(listener), shutdown, network, telemetry).await
 }
 
-/// Boxes a coordinator here, on one type of listener: a future is compiled by the crate that first awaits or boxes it, and the crates
-/// that run a coordinator should not each compile one.
+/// Boxes the coordinator's future in this crate, for one type of listener. A future is compiled by the crate
+/// that first awaits or boxes it, and the crates that run a coordinator should not each compile one.
 fn boxed<'a>(
     config: Config,
     listener: AnyListener,
@@ -87,12 +87,13 @@ async fn run_on(
         () = members.run() => Err(RunError::Directory),
     };
     members.finish().await;
-    // Probes keep it for as long as the process lives.
+    // Probes hold the coordinator for the lifetime of the process, so it is stopped here, not by its drop.
     coordinator.stop();
     outcome
 }
 
-/// Who may call: processes of the deployment, and operators where there is a directory of members to follow.
+/// Returns the access rules: processes of the deployment may call, and operators too where a directory of
+/// members is followed.
 fn access(config: &Config, members: &Membership) -> Result<Access, RunError> {
     let processes = config.processes.clone();
     let access = match members.followed() {
@@ -105,7 +106,8 @@ fn access(config: &Config, members: &Membership) -> Result<Access, RunError> {
     Ok(access.map_err(RunError::Config)?.counting(members.tally()))
 }
 
-/// Says `SERVING` once the matchers have been looked at. Ends if they are looked at no more.
+/// Reports `SERVING` once every matcher has been heard or found silent. Returns only if the task that watches
+/// the matchers ends.
 async fn stand_by(coordinator: &Coordinator, health: Health, shutdown: Shutdown) -> RunError {
     while !coordinator.has_looked_around() && !shutdown.is_cancelled() {
         tokio::time::sleep(LOOK_EVERY).await;

@@ -1,4 +1,4 @@
-//! A coordinator over fake matchers.
+//! Tests of a coordinator over fake matchers.
 
 pub(crate) mod fake_matcher;
 mod videos;
@@ -78,7 +78,7 @@ async fn assert_exact(coordinator: &Coordinator, number: u64) {
     assert!(is_exact(&answer, number), "{answer:?}");
 }
 
-/// A coordinator's count of extra calls, and of all others.
+/// Returns the number of extra calls that the coordinator has made, and of searches of one shard.
 fn calls(coordinator: &Coordinator) -> (u64, u64) {
     let metrics = coordinator.metrics();
     (metrics.hedges.get() + metrics.retries.get(), metrics.asks.get())
@@ -95,7 +95,7 @@ async fn searches_that_wait_for_a_matcher_share_its_next_call_and_each_has_its_o
     assert!(matcher.calls() <= 4, "{} calls", matcher.calls());
     assert_eq!(matcher.asked.queries.load(std::sync::atomic::Ordering::Relaxed), 60);
 
-    // No call holds more queries than it may.
+    // A call never has more queries than `queries_per_call_max`.
     let before = matcher.calls();
     join_all((0..200).map(|number| assert_exact_later(&coordinator, number))).await;
     assert!(matcher.calls() - before >= 4, "{} calls", matcher.calls() - before);
@@ -150,7 +150,8 @@ async fn a_query_that_breaks_its_call_harms_no_other() {
         matcher.behave(|manner| (manner.delay, manner.refusal) = (Some(MS), None));
     };
     let (answers, ()) = tokio::join!(all, mend);
-    // The first went alone and the shared call broke: its searches were made again, each by itself.
+    // The first search had a call of its own. The shared call of the others failed, so each of them was made
+    // again alone.
     assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1, "{answers:?}");
     assert!(matcher.calls() >= 2 + 9, "{}", matcher.calls());
 }
@@ -191,9 +192,9 @@ async fn a_replica_that_hangs_costs_no_answer() {
 async fn extra_calls_stay_within_their_budget_however_slow_everything_is() {
     let replicas = [FakeMatcher::start(0, 1).await, FakeMatcher::start(0, 1).await];
     let coordinator = start(Config { hedge_after_ms_min: 0, ..over(&[&replicas[0], &replicas[1]]) }).await;
-    // On a busy machine timers are late, and fewer searches are hedged in a round.
+    // On a busy machine timers fire late, and fewer searches are hedged in a round.
     for round in 0..200 {
-        // Ever slower, so that every search outlasts what was known.
+        // Each round is slower, so every search lasts longer than the known percentile.
         replicas.iter().for_each(|one| one.behave(|manner| manner.delay = Some((2 + round) * MS)));
         join_all((0..50).map(|number| assert_exact_later(&coordinator, number))).await;
         if round >= 39 && calls(&coordinator).0 >= 16 {
@@ -202,7 +203,7 @@ async fn extra_calls_stay_within_their_budget_however_slow_everything_is() {
     }
     let (extra, all) = calls(&coordinator);
     assert!(extra <= 64 + all / 20, "{extra} extra calls of {all}");
-    // Otherwise it says nothing of a budget.
+    // With fewer extra calls, the test would prove nothing about the budget.
     assert!(extra >= 16, "{extra} extra calls");
 }
 
@@ -244,24 +245,26 @@ async fn when_the_caller_goes_the_call_is_cancelled_on_the_wire() {
     let matcher = FakeMatcher::start(0, 1).await;
     let coordinator = start(Config { calls_per_matcher_max: 2, ..over(&[&matcher]) }).await;
     matcher.behave(|manner| manner.delay = None);
-    // The first two have calls of their own; the others queue, and what is withdrawn before its turn is never sent.
+    // The first two searches have calls of their own. The others queue, and a search that is cancelled in the
+    // queue is never sent.
     let searches: Vec<_> = (0..10)
         .map(|number| {
             let coordinator = Arc::clone(&coordinator);
             tokio::spawn(async move { search(&coordinator, number).await })
         })
         .collect();
-    // More, where the others have queued for so long that they went out of turn.
+    // There are more than two calls if other searches have queued so long that they were sent beyond the
+    // limit.
     until(|| matcher.calls() >= 2).await;
     tokio::time::sleep(20 * MS).await;
     searches.iter().for_each(tokio::task::JoinHandle::abort);
-    // They end one after the other, so that one more may be sent for those that have not yet.
+    // The searches end one after the other, so another call may be sent for those that have not ended yet.
     until(|| matcher.cancelled() >= 2 && matcher.cancelled() == matcher.calls()).await;
     tokio::time::sleep(20 * MS).await;
     let before = matcher.calls();
     assert!(before <= 6, "{before} calls");
 
-    // A shared call goes on while anyone waits for it.
+    // A shared call continues while at least one search waits for it.
     let first = search_within(&coordinator, 0, SearchOptions::default(), 100 * MS);
     let second = search_within(&coordinator, 1, SearchOptions::default(), 100 * MS);
     let (first, second) = tokio::join!(first, second);
@@ -297,7 +300,7 @@ async fn a_silent_replica_is_the_last_resort_and_is_not_waited_for_long() {
     assert_exact(&coordinator, 0).await;
     let address = matcher.address;
     matcher.stop().await;
-    // Nobody accepts, and nobody refuses either.
+    // The port neither accepts nor refuses connections.
     let mute = std::net::TcpListener::bind(address).unwrap();
     until(|| coordinator.topology().ready_count() == 0).await;
     let begun = Instant::now();
@@ -310,7 +313,7 @@ async fn a_silent_replica_is_the_last_resort_and_is_not_waited_for_long() {
 async fn an_answer_that_is_too_old_is_none() {
     let (behind, ahead) = (FakeMatcher::start(0, 1).await, FakeMatcher::start(0, 1).await);
     ahead.behave(|manner| (manner.says, manner.answers_as_of) = (Sequence(9), Sequence(9)));
-    // On a busy machine one would be asked beside the other.
+    // On a busy machine, a hedge to the other replica would otherwise be possible.
     let patient = Config { hedge_after_ms_min: 10_000, ..over(&[&behind, &ahead]) };
     let coordinator = start(patient).await;
     let as_of = |sequence| SearchOptions { min_sequence: Sequence(sequence), ..SearchOptions::default() };
@@ -320,7 +323,7 @@ async fn an_answer_that_is_too_old_is_none() {
     }
     assert_eq!(behind.calls(), 0, "the one that had not come so far was asked");
 
-    // It says more than it knows.
+    // The replica reports a later sequence than it has.
     behind.behave(|manner| manner.says = Sequence(9));
     until(|| coordinator.topology().replicas.iter().all(|one| one.sequence == Sequence(9))).await;
     for number in 0..50 {
@@ -353,14 +356,14 @@ async fn another_shard_count_takes_over_without_an_incomplete_answer() {
             one.behave(|manner| manner.unready = None);
             tokio::time::sleep(20 * MS).await;
         }
-        // It says so and goes on answering, as a matcher does that is about to stop.
+        // An old matcher reports that it drains and still answers, like a matcher that is about to stop.
         old[0].behave(|manner| manner.unready = Some("draining"));
     };
     tokio::join!(searching, switching);
     assert_eq!(*totals.lock().unwrap(), [2, 3].into());
 }
 
-/// A network on which one name stands for what a test says.
+/// A network on which every name resolves to the addresses that the test sets.
 #[derive(Debug, Default)]
 struct Names(Arc<Mutex<Vec<SocketAddr>>>);
 
@@ -402,7 +405,7 @@ async fn matchers_come_and_go_with_the_addresses_of_their_name() {
     assert_exact(&coordinator, 1).await;
 }
 
-/// The description of a matcher that searches these types.
+/// The hash counts of a matcher that searches these types.
 fn counts(hash_types: &[HashType]) -> Vec<HashCount> {
     let count = |&hash_type| HashCount { hash_type, hashes: 1, is_searched: true, exact: true, recall: None };
     hash_types.iter().map(count).collect()
@@ -429,7 +432,7 @@ async fn a_replica_that_does_not_know_a_hash_type_is_not_asked_for_it() {
     }
     assert_eq!(old.calls(), 0);
 
-    // Where no replica knows the type, the shard is missing, and other types are searched all the same.
+    // If no replica knows the type, the shard is reported as missing. Other types are still searched.
     new.behave(|manner| manner.unready = Some("draining"));
     until(|| coordinator.topology().ready_count() == 1).await;
     let Err(SearchError::CoverageTooLow(partial)) = search_newest().await else {

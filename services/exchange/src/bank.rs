@@ -1,4 +1,4 @@
-//! The bank as exchanges need it: a trait, so that tests have one in memory.
+//! The operations of the bank that exchanges need. They are a trait, so that tests can use a bank in memory.
 
 mod own;
 mod said;
@@ -18,18 +18,19 @@ pub use self::own::{ChangePage, ItemChange, ItemState, Reader};
 pub use self::said::{OwnWord, RecordsOfItem, SaidOfItem, SaidPage};
 use crate::secret::Secret;
 
-/// The bank as exchanges need it.
+/// The operations of the bank that exchanges need.
 ///
-/// Always true: the records of a part, its withdrawals and its cursor are stored in one transaction. Withdrawals of a part are applied
-/// before its other records. A part that is applied again changes nothing.
+/// Always true: the records of a part, its withdrawals and its cursor are stored in one transaction.
+/// Withdrawals of a part are applied before its other records. Applying a part again changes nothing.
 pub trait Bank: Send + Sync + 'static {
-    /// Takes or renews the lease under which one process of the deployment follows all exchanges; `None` while another has it.
+    /// Takes or renews the lease under which one process of the deployment follows all exchanges. Returns
+    /// `None` while another process holds it.
     fn lease(&self, ttl: Duration) -> impl Future<Output = Result<Option<Lease>, BankError>> + Send;
 
-    /// The exchanges of the deployment, at most [`EXCHANGES_MAX`].
+    /// Returns the exchanges of the deployment, at most [`EXCHANGES_MAX`].
     fn exchanges(&self) -> impl Future<Output = Result<Vec<Exchange>, BankError>> + Send;
 
-    /// One exchange, with its present cursor.
+    /// Returns one exchange with its present cursor.
     fn exchange(&self, id: ExchangeId) -> impl Future<Output = Result<Exchange, BankError>> + Send;
 
     /// Stores a part of a page.
@@ -40,21 +41,23 @@ pub trait Bank: Send + Sync + 'static {
         part: Part,
     ) -> impl Future<Output = Result<Applied, BankError>> + Send;
 
-    /// The keys of the records that an exchange has stored, a page at a time, from a token of the page before.
+    /// Returns a page of the keys of the records that an exchange has stored. `after` is the token of the
+    /// previous page.
     fn keys(
         &self,
         exchange: ExchangeId,
         after: Option<Vec<u8>>,
     ) -> impl Future<Output = Result<KeyPage, BankError>> + Send;
 
-    /// What the programme said of the records that an exchange has stored ([`Put::foreign`]), a page at a time, from a token of the page before.
+    /// Returns a page of the programme's own texts ([`Put::foreign`]) of the records that an exchange has
+    /// stored. `after` is the token of the previous page.
     fn foreign(
         &self,
         exchange: ExchangeId,
         after: Option<Vec<u8>>,
     ) -> impl Future<Output = Result<ForeignPage, BankError>> + Send;
 
-    /// Stores how an exchange is.
+    /// Stores the report of an exchange.
     fn report(
         &self,
         exchange: ExchangeId,
@@ -62,14 +65,15 @@ pub trait Bank: Send + Sync + 'static {
         report: &Report,
     ) -> impl Future<Output = Result<(), BankError>> + Send;
 
-    /// The id of a reader's bank, which has to belong to the member whose exchange this is.
+    /// Returns the id of a reader's bank. The bank must belong to the member who owns the exchange.
     fn own_bank(
         &self,
         exchange: ExchangeId,
         reader: &Reader,
     ) -> impl Future<Output = Result<BankId, BankError>> + Send;
 
-    /// A page of the changes of a reader's bank after a sequence, of at most so many items, 1 to 1,000.
+    /// Returns a page of the changes of a reader's bank after a sequence, with at most `count_max` items, 1
+    /// to 1,000.
     fn changes(
         &self,
         reader: &Reader,
@@ -77,8 +81,9 @@ pub trait Bank: Send + Sync + 'static {
         count_max: u16,
     ) -> impl Future<Output = Result<ChangePage, BankError>> + Send;
 
-    /// A page of what the member of a key says of the items of an exchange's bank, after a sequence, of at most so many items, 1 to 1,000. Without
-    /// what it has by programmes. The member has to be the one whose exchange it is; an empty key is for banks without members.
+    /// Returns a page of the opinions of a key's member on the items of an exchange's bank, after a sequence,
+    /// with at most `count_max` items, 1 to 1,000. Opinions that came from programmes are left out. The
+    /// member must own the exchange; an empty key is for deployments without members.
     fn said(
         &self,
         exchange: ExchangeId,
@@ -87,7 +92,8 @@ pub trait Bank: Send + Sync + 'static {
         count_max: u16,
     ) -> impl Future<Output = Result<SaidPage, BankError>> + Send;
 
-    /// The records of an exchange that are an item, as the member of a key reads it; `None` where none is, and where the item is gone.
+    /// Returns the records of an exchange that are one item, as the member of a key may read it; `None` if
+    /// there is none, or if the item is gone.
     fn records_of(
         &self,
         exchange: ExchangeId,
@@ -95,7 +101,8 @@ pub trait Bank: Send + Sync + 'static {
         item: ItemId,
     ) -> impl Future<Output = Result<Option<RecordsOfItem>, BankError>> + Send;
 
-    /// The hashes of an item of a reader's bank that is its own, there and not held; `None` of another.
+    /// Returns the hashes of an item of a reader's bank if the item is the bank's own, exists and is not
+    /// held; otherwise `None`.
     fn own_item(
         &self,
         reader: &Reader,
@@ -103,13 +110,13 @@ pub trait Bank: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Vec<Hash>>, BankError>> + Send;
 }
 
-/// Exchanges of one deployment.
+/// The most exchanges of one deployment.
 pub const EXCHANGES_MAX: usize = 500;
 
-/// Records of one part.
+/// The most records of one part.
 pub const PART_RECORDS_MAX: usize = 1_000;
 
-/// The right to store what exchanges fetch. The bank refuses the one that was replaced.
+/// The right to store what exchanges fetch. The bank refuses a lease that has been replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease(pub u64);
 
@@ -117,12 +124,12 @@ pub struct Lease(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId(pub u64);
 
-/// One exchange, as the bank keeps it.
+/// One exchange, as the bank stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
     /// The id.
     pub id: ExchangeId,
-    /// The name, unique among the exchanges of a member. Origins of its items name it as their programme.
+    /// The name, unique among the exchanges of a member. The origins of its items have it as their programme.
     pub name: String,
     /// The member whose bank gets its items; `None` for the host.
     pub member: Option<String>,
@@ -130,20 +137,20 @@ pub struct Exchange {
     pub api: String,
     /// Settings of the interface, a JSON object without credentials.
     pub config: String,
-    /// Whether it is followed.
+    /// Whether the exchange is followed.
     pub enabled: bool,
     /// Seconds between rounds; `None` for the configuration's default.
     pub interval_s: Option<u64>,
     /// The stored cursor; empty at the beginning.
     pub cursor: Vec<u8>,
-    /// A number that grows when somebody asks for a round at once.
+    /// A number that grows with each request for an immediate round.
     pub fetch_requests: u64,
-    /// How it was when that was reported last.
+    /// The last report.
     pub report: Report,
 }
 
 impl Exchange {
-    /// The name in logs and metrics: with its member, where that is not the host.
+    /// Returns the name for logs and metrics. It includes the member, unless that is the host.
     #[must_use]
     pub fn label(&self) -> String {
         match &self.member {
@@ -156,19 +163,19 @@ impl Exchange {
 /// A part of a page: at most [`PART_RECORDS_MAX`] records.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// The cursor that the bank must have; a part on another is refused with [`BankError::Moved`].
+    /// The cursor that the bank must have stored; otherwise it refuses the part with [`BankError::Moved`].
     pub expected: Vec<u8>,
     /// The cursor after the part.
     pub cursor: Vec<u8>,
-    /// Keys of records to remove, known or not.
+    /// Keys of records to remove. They may be unknown.
     pub withdrawn: Vec<Key>,
     /// Records to add, or to replace by their keys.
     pub puts: Vec<Put>,
-    /// The programme's time up to which everything is stored with this part, where it has one.
+    /// The programme's time up to which everything is stored with this part, if it has one.
     pub checkpoint: Option<UnixMillis>,
 }
 
-/// What a part changed.
+/// The changes that a part made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Applied {
     /// Items that were added to the bank.
@@ -186,18 +193,18 @@ pub struct Put {
     pub content: ItemContent,
     /// Classification.
     pub details: Details,
-    /// Foreign words: a JSON object of at most 4,096 bytes.
+    /// The programme's own text: a JSON object of at most 4,096 bytes.
     pub foreign: String,
-    /// What the programme's members say of it; `None` where they say nothing.
+    /// The opinion of the programme's members; `None` if they have none.
     pub opinion: Option<ForeignOpinion>,
 }
 
-/// A page of what a programme said of records.
+/// A page of the programme's own texts of records.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ForeignPage {
     /// A JSON object for each record.
     pub foreign: Vec<String>,
-    /// Where the next page begins; `None` after the last.
+    /// The token of the next page; `None` after the last.
     pub next: Option<Vec<u8>>,
 }
 
@@ -206,46 +213,46 @@ pub struct ForeignPage {
 pub struct KeyPage {
     /// Keys of stored records.
     pub keys: Vec<Key>,
-    /// Where the next page begins; `None` after the last.
+    /// The token of the next page; `None` after the last.
     pub next: Option<Vec<u8>>,
 }
 
-/// How an exchange is, for those who look after it.
+/// The state of an exchange, for those who operate it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
-    /// When the round that runs began; `None` between rounds.
+    /// The beginning of the running round; `None` between rounds.
     pub running_since: Option<UnixMillis>,
-    /// When the last round ended.
+    /// The end of the last round.
     pub ended_at: Option<UnixMillis>,
     /// Whether the last round reached its end; `None` before the first one ends.
     pub succeeded: Option<bool>,
-    /// The request for a round at once that the last round answers.
+    /// The request for an immediate round that the last round answered.
     pub fetch_request: u64,
-    /// What a person has to look at; empty for nothing.
+    /// The alarm for a person; empty if there is none.
     pub alarm: String,
 }
 
 impl Report {
-    /// Bytes of an alarm.
+    /// The most bytes of an alarm.
     pub const ALARM_LEN_MAX: usize = 1_024;
 }
 
-/// Why the bank did not do what it was asked.
+/// Reasons why the bank did not carry out a call.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BankError {
-    /// The bank cannot be reached, or is busy: the same call may succeed later.
+    /// The bank cannot be reached, or is busy. The same call may succeed later.
     #[error("the bank does not answer: {0}")]
     Unavailable(String),
     /// Another process follows the exchanges.
     #[error("the lease is lost")]
     LeaseLost,
-    /// The stored cursor is another one: the round begins anew from it.
+    /// The stored cursor is another one. The round starts again from it.
     #[error("the stored cursor is another one")]
     Moved,
-    /// The exchange or its bank is no more.
+    /// The exchange or its bank no longer exists.
     #[error("the exchange is no longer there")]
     Gone,
-    /// The bank refuses the call as it is.
+    /// The bank refuses the call.
     #[error("the bank refuses: {0}")]
     Refused(String),
 }

@@ -1,4 +1,5 @@
-//! Credentials of exchanges, from a folder of files or from the environment. They are in no table and in no log.
+//! Credentials of exchanges, from a folder of files or from the environment. They are in no table and in no
+//! log.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,25 +11,26 @@ use thiserror::Error;
 use crate::secret::Secret;
 use crate::sources::settings::Api;
 
-/// Bytes of a file of credentials.
+/// The most bytes of a file of credentials.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
-/// The API key of a member's principal, with which write-back reads the bank. Needed where there are members.
+/// The API key of a member's principal, with which write-back reads the bank. Required if the deployment has
+/// members.
 pub(crate) const BANK_KEY: &str = "bank_key";
 
-/// The credentials of one exchange, by their fields.
+/// The credentials of one exchange, by field.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Credentials(BTreeMap<String, Secret>);
 
-/// Why there are no credentials. Holds none.
+/// Reasons why there are no credentials. No value is part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CredentialsError {
-    /// A field is nowhere.
+    /// A field is set nowhere.
     #[error("no credential {field}: {variable}write `{field}=...` into a file of the credentials' folder")]
     Missing {
         /// The field.
         field: &'static str,
-        /// The advice to set a variable, where one can hold it.
+        /// The advice to set a variable, if a variable can hold the field.
         variable: String,
     },
     /// A file cannot be read.
@@ -36,19 +38,19 @@ pub enum CredentialsError {
     File {
         /// The file.
         path: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }
 
 impl Credentials {
-    /// The value of a field; empty where an optional one is not set.
+    /// Returns the value of a field, or an empty text for an optional field that is not set.
     #[must_use]
     pub fn get(&self, field: &str) -> &str {
         self.0.get(field).map_or("", Secret::reveal)
     }
 
-    /// Credentials of these fields.
+    /// Returns credentials with these fields.
     pub fn of(fields: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         Self(fields.into_iter().map(|(field, value)| (field.to_owned(), Secret::new(value))).collect())
     }
@@ -57,7 +59,8 @@ impl Credentials {
 /// Returns the value of a variable.
 type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
-/// Where credentials lie. Read again for every round, so that new ones count without a restart.
+/// The places where credentials are stored. They are read again for every round, so that new ones apply
+/// without a restart.
 #[derive(Clone)]
 pub struct Vault {
     folder: Option<PathBuf>,
@@ -71,7 +74,7 @@ impl fmt::Debug for Vault {
 }
 
 impl Vault {
-    /// A folder with a file for each exchange or interface, and an environment.
+    /// Returns a vault for a folder, with a file for each exchange or interface, and an environment.
     pub fn new(
         folder: Option<PathBuf>,
         environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
@@ -79,11 +82,15 @@ impl Vault {
         Self { folder, environment: Arc::new(environment) }
     }
 
-    /// The credentials that an interface needs, and those that it can do without where they are set.
+    /// Returns the credentials that an interface needs, and its optional ones that are set.
     ///
-    /// Of an exchange of the host, a field is looked for in the file named like the exchange, the file named like its interface, and the
-    /// variables `VIGIE_EXCHANGE_<EXCHANGE>_<FIELD>` and `VIGIE_EXCHANGE_<INTERFACE>_<FIELD>`; the first one counts. Of another member's
-    /// exchange, only in the file `<MEMBER>/<EXCHANGE>`: no member's exchange gets the credentials of another's.
+    /// For an exchange of the host, a field is searched in the file with the exchange's name, in the file
+    /// with its interface's name, and in the variables `VIGIE_EXCHANGE_<EXCHANGE>_<FIELD>` and
+    /// `VIGIE_EXCHANGE_<INTERFACE>_<FIELD>`; the first value found counts. For an exchange of another member,
+    /// it is searched only in the file `<MEMBER>/<EXCHANGE>`, so that no member's exchange gets another's
+    /// credentials.
+    ///
+    /// Errors: a required field is set nowhere, or a file cannot be read.
     pub fn read(
         &self,
         member: Option<&str>,
@@ -93,9 +100,11 @@ impl Vault {
         self.find(member, exchange, api, api.credentials(), api.optional_credentials())
     }
 
-    /// The credentials that the write-back of an interface needs, and the API key with which it reads the bank, where that is set.
+    /// Returns the credentials for the write-back of an interface, and the API key with which it reads the
+    /// bank, if that is set.
     ///
-    /// They are looked for like the others, and read apart from them: an exchange follows its programme without them.
+    /// They are searched like the others, but read separately, because an exchange can follow its programme
+    /// without them.
     pub fn read_for_submission(
         &self,
         member: Option<&str>,
@@ -105,7 +114,8 @@ impl Vault {
         self.find(member, exchange, api, api.submit_credentials(), &[BANK_KEY])
     }
 
-    /// The credentials with which an interface takes opinions, and the API key with which the bank is read, where that is set.
+    /// Returns the credentials with which an interface accepts opinions, and the API key with which the bank
+    /// is read, if that is set.
     pub fn read_for_feedback(
         &self,
         member: Option<&str>,
@@ -151,10 +161,11 @@ impl Vault {
         Ok(Credentials(found))
     }
 
-    /// The fields of one file, `field=value` a line; none if it is not there.
+    /// Returns the fields of one file with lines `field=value`; no fields if the file does not exist.
     fn file(&self, name: &str) -> Result<BTreeMap<String, Secret>, CredentialsError> {
         let Some(folder) = &self.folder else { return Ok(BTreeMap::new()) };
-        // Names of members and exchanges are words; one that led out of the folder would be none.
+        // Names of members and exchanges are plain words. A name that leads out of the folder is treated as
+        // missing.
         let is_within = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
         if !is_within {
             return Ok(BTreeMap::new());
@@ -180,7 +191,7 @@ impl Vault {
     }
 }
 
-/// The name of a variable: upper-case letters, digits and `_`.
+/// Returns the name of a variable: upper-case letters, digits and `_`.
 fn variable(name: &str, field: &str) -> String {
     let fit = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     let name: String = name.chars().map(fit).collect();

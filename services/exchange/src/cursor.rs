@@ -1,73 +1,75 @@
-//! The cursor that the bank keeps for an exchange: opaque to the bank, JSON here.
+//! The cursor that the bank stores for an exchange. It is opaque to the bank, and JSON in this crate.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 use vigie_model::Sequence;
 
-/// How far an exchange has come. The bank stores it in the transaction that stores the records before it.
+/// The progress of an exchange. The bank stores it in the same transaction as the records before it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
-    /// The source's own place; `None` at the beginning.
+    /// The source's own position; `None` at the beginning.
     pub at: Option<Value>,
-    /// Parts of the page after that place which are stored. The page is read anew after a crash, and storing it twice changes nothing;
-    /// the number makes the cursor of each part another one.
+    /// The number of stored parts of the page after that position. After a crash the page is read again, and
+    /// storing it twice changes nothing. The number makes the cursor of each part different.
     #[serde(default)]
     pub part: u64,
-    /// Items of the bank that came by the exchange, about: the last part that was stored is not counted.
+    /// The approximate number of items in the bank that came from the exchange: the last stored part is not
+    /// counted.
     #[serde(default)]
     pub items: u64,
     /// Whether one round has been completed, so that the bank holds what the programme had.
     #[serde(default)]
     pub complete: bool,
-    /// How far write-back has come; `None` before it stored anything.
+    /// The progress of write-back; `None` before it stored anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out: Option<OutPlace>,
-    /// How far the owner's opinions have been told; `None` before any was.
+    /// The progress of sending the owner's opinions; `None` before any was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub said: Option<SaidPlace>,
 }
 
-/// How far write-back has come in a bank's changes.
+/// The progress of write-back in a bank's changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutPlace {
     /// The id of the bank whose items are submitted.
     pub bank: u32,
-    /// The sequence up to which the programme has every change.
+    /// The sequence up to which the programme has received every change.
     pub after: u64,
-    /// The sequence up to which items may have been submitted. It is stored before they are, so that an item that was submitted before a crash
-    /// is withdrawn once it is removed.
+    /// The sequence up to which items may have been submitted. It is stored before they are, so that an item
+    /// that was submitted before a crash is withdrawn when it is removed.
     pub through: u64,
-    /// The pass over the bank's changes that is not at its end.
+    /// The pass over the bank's changes that has not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pass: Option<Pass>,
-    /// Items that the programme refuses, by id, at most [`OutPlace::IDS_MAX`]. Each round submits them again.
+    /// The ids of items that the programme refuses, at most [`OutPlace::IDS_MAX`]. Each round submits them
+    /// again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<u64>,
-    /// Removed items whose withdrawal could not be sent, by id, at most [`OutPlace::IDS_MAX`].
+    /// The ids of removed items whose withdrawal could not be sent, at most [`OutPlace::IDS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsent: Vec<u64>,
-    /// How many more there are, which the log names.
+    /// The number of further such items. Their ids are only in the log.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unsent_more: u64,
 }
 
-/// How far opinions have been told to the programme, in the changes of the exchange's bank.
+/// The progress of sending opinions to the programme, in the changes of the exchange's bank.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SaidPlace {
-    /// The newest change when it began: what was taken back before was never told.
+    /// The newest change when sending began. An opinion that was withdrawn before that was never sent.
     pub since: u64,
-    /// The sequence after which the pass in progress goes on.
+    /// The sequence after which the running pass continues.
     pub after: u64,
-    /// The sequence up to which every opinion has been told: the end of the last whole pass.
+    /// The sequence up to which every opinion has been sent: the end of the last complete pass.
     pub known: u64,
-    /// Items whose opinion the programme refuses, by id, at most [`OutPlace::IDS_MAX`].
+    /// The ids of items whose opinion the programme refuses, at most [`OutPlace::IDS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<u64>,
-    /// How many more there are, which the log names.
+    /// The number of further such items. Their ids are only in the log.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more: u64,
 }
@@ -76,22 +78,23 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// A pass over a bank's changes, up to the newest one. It may take several rounds.
+/// A pass over a bank's changes, up to the newest one at its beginning. It may take several rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pass {
-    /// [`OutPlace::through`] when it began.
+    /// The value of [`OutPlace::through`] when the pass began.
     pub base: u64,
-    /// The newest change when it began.
+    /// The newest change when the pass began.
     pub head: u64,
 }
 
 impl OutPlace {
-    /// Ids of one list: both lists fit into a cursor and into the text of an alarm.
+    /// The most ids in one list. Both lists fit into a cursor and into the text of an alarm.
     pub const IDS_MAX: usize = 20;
 
-    /// Whether what an item has may have been submitted that a change takes from the programme: by this item, or by one that was removed and
-    /// brought back as it. In the first pass nothing was before it began.
+    /// Returns whether the hashes that this change withdraws may have been submitted: with this item, or with
+    /// a removed item that was brought back as this one. In the first pass, nothing was submitted before the
+    /// pass began.
     #[must_use]
     pub fn may_have_submitted(&self, change: Sequence) -> bool {
         match self.pass {
@@ -101,16 +104,16 @@ impl OutPlace {
     }
 }
 
-/// The stored bytes are no [`Cursor`].
+/// The error for stored bytes that are not a [`Cursor`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the stored cursor cannot be read")]
 pub struct BadCursor;
 
 impl Cursor {
-    /// Bytes of a cursor.
+    /// The most bytes of a cursor.
     pub const LEN_MAX: usize = 4_096;
 
-    /// Reads the bank's bytes; none are the beginning.
+    /// Reads the bank's bytes. No bytes are the beginning.
     pub fn parse(bytes: &[u8]) -> Result<Self, BadCursor> {
         if bytes.is_empty() {
             return Ok(Self::default());
@@ -118,7 +121,7 @@ impl Cursor {
         serde_json::from_slice(bytes).map_err(|_| BadCursor)
     }
 
-    /// The bytes to store; `None` if they are too many, which a source avoids.
+    /// Returns the bytes to store, or `None` if there are more than [`Self::LEN_MAX`], which sources avoid.
     #[must_use]
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
         if *self == Self::default() {

@@ -1,7 +1,8 @@
-//! Follows exchanges: when a round is due, what it asks and stores, and what stops it.
+//! Follows exchanges: decides when a round is due, what it requests and stores, and what stops it.
 //!
-//! Reading order: [`alarm`], `asking`, `parts` and `guard` (pure), `round` (one round), `changes` (pure) and `write_back` (the same outwards), `feedback` (opinions outwards),
-//! `follower` (one exchange, round after round), `supervisor` (all exchanges, under the lease).
+//! Reading order: [`alarm`], `asking`, `parts` and `guard` (pure), `round` (one round of fetching), `changes`
+//! (pure) and `write_back` (one round of submitting), `feedback` (sending opinions), `follower` (one
+//! exchange, round after round), `supervisor` (all exchanges, under the lease).
 
 pub(crate) mod alarm;
 mod asking;

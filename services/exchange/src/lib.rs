@@ -1,20 +1,25 @@
-//! The exchange: follows hash-sharing programmes, and stores what they share in banks. Where it is asked to, it submits own items.
+//! The exchange follows hash-sharing programmes and stores what they share in banks. If configured, it also
+//! submits a member's own items to the programmes.
 //!
 //! Always true:
 //!
-//! - **Cursor and items move together.** The bank stores the records of a page and the cursor after it in one transaction. After a crash
-//!   at any moment a round goes on from the stored cursor, and the bank ends with what the programme shares.
-//! - **Nothing is skipped.** A page that cannot be read, a checkpoint that goes back and a round that would remove too much stop the
-//!   exchange with an alarm, and leave the cursor where it is.
+//! - **Cursor and items move together.** The bank stores the records of a page and the cursor after it in one
+//!   transaction. After a crash at any time, a round continues from the stored cursor, and the bank ends with
+//!   what the programme shares.
+//! - **Nothing is skipped.** A page that cannot be read, a checkpoint that goes back, or a round that would
+//!   remove too much stops the exchange with an alarm, and leaves the cursor unchanged.
 //! - **Withdrawals come first**, within a page and within a call.
-//! - **Write-back is off by default**, sends each change at least once, and no item that came by a programme. The same holds for opinions of the
-//!   owner on items of the exchange: none that came by a programme is sent.
-//! - **One process follows**: the one that has the bank's lease.
-//! - **Requests are bounded** in bytes, time and redirects, and go to allowed origins alone.
-//! - **Credentials are in no table and no log**, and wiped from memory.
+//! - **Write-back is off by default.** It sends each change at least once, and never an item that came from a
+//!   programme. The same holds for opinions of the owner on items of the exchange: opinions that came from a
+//!   programme are never sent.
+//! - **One process follows**: the one that holds the bank's lease.
+//! - **Requests are bounded** in bytes, time and redirects, and go only to allowed origins.
+//! - **Credentials are in no table and no log**, and are wiped from memory.
 //!
-//! Reading order: `config`; `bank` (what exchanges need of it), `cursor`; `asking` (requests, the way to programmes, when they are made again);
-//! `secret`, `credentials`; [`sources`] (the programmes) and `targets` (those that take submissions and opinions); `following` (rounds); `server`, `metrics`, `error`.
+//! Reading order: `config`; `bank` (the operations of the bank that exchanges need), `cursor`; `asking`
+//! (requests, how they are sent, and when they are repeated); `secret`, `credentials`; [`sources`] (the
+//! programmes) and `targets` (the programmes that accept submissions and opinions); `following` (rounds);
+//! `server`, `metrics`, `error`.
 
 mod config;
 mod server;

@@ -1,4 +1,4 @@
-//! What exchanges count, by exchange. There are at most 500 of them.
+//! The metrics of exchanges, labelled by exchange. There are at most 500 exchanges.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -10,7 +10,7 @@ use vigie_model::UnixMillis;
 use crate::bank::Report;
 use crate::following::round::Done;
 
-/// What exchanges count.
+/// The counters and gauges of all exchanges. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Metrics {
     rounds: Family<Outcome, Counter>,
@@ -158,7 +158,7 @@ impl Metrics {
         self.alarms.get_or_create(&AlarmKind { exchange: exchange.to_owned(), reason }).inc();
     }
 
-    /// Forgets the gauges of an exchange that is not followed any more; its counters stay.
+    /// Removes the gauges of an exchange that is no longer followed. Its counters stay.
     pub(crate) fn forget(&self, exchange: &str) {
         let name = Name { exchange: exchange.to_owned() };
         for family in [&self.alarmed, &self.completed, &self.checkpoint] {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A credential, or text that holds one. Wiped when dropped; `Debug` shows nothing of it.
+/// A credential, or text that contains one. It is wiped when dropped, and `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
@@ -15,7 +15,7 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
-    /// The text, for the one place that sends it.
+    /// Returns the text, for the one function that sends it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! Puts an exchange process together.
+//! Assembles and runs an exchange process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +22,13 @@ use crate::following::follower::Shared;
 use crate::following::supervisor::{Standing, supervise};
 use crate::metrics::Metrics;
 
-/// Follows the exchanges of a bank that is reached by `network`, until `shutdown`; its metrics, and how it is, go to `telemetry`.
+/// Follows the exchanges of a bank until `shutdown`. The bank is reached through `network`. Metrics and the
+/// health condition are reported to `telemetry`.
 ///
-/// Ready once it has the lease and has listed the exchanges; another process that waits for the lease stands by.
+/// The process is ready once it holds the lease and has listed the exchanges. Another process that waits for
+/// the lease is a standby.
+///
+/// Errors: the configuration has faults, or a client cannot be made.
 pub async fn run_with(
     config: Config,
     shutdown: Shutdown,
@@ -36,7 +40,7 @@ pub async fn run_with(
         return Err(RunError::Config(faults));
     }
     let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
-    // Members' keys go without the proof of this process beside them.
+    // Calls with a member's key do not carry the credential of this process.
     let items = BankClient::among(&config.bank, network)?;
     let opinions = OpinionClient::among(&config.bank, network)?;
     let network = config.processes.network(network, Process::Exchange).map_err(own)?;
@@ -44,12 +48,15 @@ pub async fn run_with(
     let origins = Origins::new(&config.origins).map_err(|fault| RunError::Config(vec![fault]))?;
     let fetch = HttpFetch::new(origins, config.files_folder.clone(), config.bounds())?;
     let (vault, clock) = (config.vault(), WallClock::system());
-    // Boxed here, so that the crates that run an exchange process do not each compile one.
+    // The future is boxed in this crate, so that the crates that run an exchange process do not each compile
+    // one.
     let bank = RemoteBank::new(client, items, opinions);
     Box::pin(run_on(&config, bank, fetch, vault, clock, shutdown, telemetry)).await
 }
 
-/// Follows the exchanges of a bank, by a way to their programmes, until `shutdown`.
+/// Follows the exchanges of `bank` until `shutdown`. `fetch` sends the requests to the programmes.
+///
+/// Errors: the configuration has faults.
 pub async fn run_on<B: Bank, F: Fetch>(
     config: &Config,
     bank: B,

@@ -1,7 +1,7 @@
-//! The programmes: one file for each.
+//! The programmes that exchanges follow, one file for each.
 //!
-//! `source` says what all have in common; [`settings`], [`submit`] and [`feedback`] read what an exchange is told of its programme; [`open`] makes the
-//! source of one round.
+//! `source` has what all of them share. [`settings`], [`submit`] and [`feedback`] read the configuration of
+//! an exchange. [`open`] makes the source of one round.
 
 pub(crate) mod source;
 mod api;
@@ -26,7 +26,8 @@ pub use self::source::{Next, Page, Proof, Refusal, Source, Step, Trouble};
 pub(crate) use self::threat_exchange::app_of;
 use crate::credentials::Credentials;
 
-/// Opens the source of a round that goes on from a stored place, for the host or another member. A member's files lie in a folder of its own.
+/// Opens the source of a round that continues from a stored position. `member` is the owner of the exchange,
+/// `None` for the host; a member's files are in its own folder.
 pub fn open(
     settings: &Settings,
     member: Option<&str>,
@@ -58,7 +59,7 @@ pub fn open(
     })
 }
 
-/// The records of a file.
+/// Returns the records of a file.
 #[cfg(test)]
 pub(crate) fn test_lines(text: String) -> Vec<vigie_formats::programme::Record> {
     lines::records(text.into(), FileForm::default(), &mut Default::default()).unwrap().into()

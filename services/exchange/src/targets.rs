@@ -1,6 +1,6 @@
-//! The programmes that take submissions: one file for each. Those that take opinions are in [`feedback`].
+//! The programmes that accept submissions, one file for each. Those that accept opinions are in [`feedback`].
 //!
-//! `target` says what all have in common; [`open`] makes the target of one round.
+//! `target` has what all of them share; [`open`] makes the target of one round.
 
 pub(crate) mod target;
 pub(crate) mod feedback;
@@ -12,7 +12,7 @@ use crate::credentials::Credentials;
 use crate::sources::settings::{Settings, SettingsError};
 use crate::sources::submit::{Submit, SubmitWords};
 
-/// Opens the target of a round. `settings` are those of the same exchange.
+/// Opens the target of a round. `settings` must be those of the same exchange.
 pub(crate) fn open(
     settings: &Settings,
     submit: &Submit,
@@ -26,7 +26,7 @@ pub(crate) fn open(
         (Settings::StopNcii { base }, SubmitWords::StopNcii { tags }) => {
             Ok(Box::new(stop_ncii::StopNcii::open(base.clone(), tags.clone(), types, credentials)))
         }
-        // Settings are parsed together: words of another programme are none of these.
+        // Settings are parsed together, so they cannot be those of different programmes.
         (
             Settings::Ncmec { .. }
             | Settings::ThreatExchange { .. }

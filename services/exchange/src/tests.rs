@@ -1,4 +1,4 @@
-//! Exchanges against programmes that are played, and a bank in memory.
+//! Tests of exchanges with simulated programmes and a bank in memory.
 
 mod memory;
 mod model;

@@ -1,4 +1,4 @@
-//! What can go wrong in a matcher, and the code that the caller gets for it.
+//! The errors of a matcher, and the gRPC code that the caller gets for each.
 
 use thiserror::Error;
 use tonic::{Code, Status};
@@ -9,22 +9,22 @@ use vigie_serving::ServeError;
 
 use crate::saving::folder::FolderError;
 
-/// Why a matcher could not run.
+/// Reasons why a matcher could not run.
 #[derive(Debug, Error)]
 pub enum RunError {
-    /// The configuration has faults; all of them are told.
+    /// The configuration has these faults.
     #[error("the configuration has faults: {}", .0.join("; "))]
     Config(Vec<String>),
     /// The shard is not one of the cluster's.
     #[error("cannot tell which shard to serve")]
     Identity(#[from] ShardIdentityError),
-    /// The bank's endpoint is none.
+    /// The bank's endpoint is malformed.
     #[error("cannot reach the bank")]
     Bank(#[from] EndpointError),
     /// The folder of the shard cannot be used.
     #[error("cannot keep the shard on disk")]
     Folder(#[from] FolderError),
-    /// The follower of the log ended by a fault of its own.
+    /// The task that follows the log ended by a fault of its own.
     #[error("the follower of the bank's log ended unexpectedly")]
     Follower,
     /// The server failed.
@@ -32,7 +32,7 @@ pub enum RunError {
     Serve(#[from] ServeError),
 }
 
-/// Why a search was not answered.
+/// Reasons why a search was not answered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum SearchError {
     #[error("there is no bank named {name} as of sequence {sequence}")]

@@ -19,7 +19,7 @@ use crate::following::presence::{Presence, Watcher};
 use crate::metrics::{MatcherMetrics, SearchOutcome};
 use crate::searching::answering::Answering;
 
-/// Answers searches of one replica, and tells of it.
+/// Answers searches of one replica, and sends its descriptions.
 #[derive(Debug)]
 pub(crate) struct Grpc {
     pub(crate) answering: Arc<Answering>,
@@ -38,7 +38,7 @@ impl Grpc {
         let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
         let shard = self.answering.shard_at(options.min_sequence, deadline, || call.waiting()).await?;
         let most = answer_bytes_max(queries.len(), options.limit.get(), answer_bytes);
-        // Before anything is found: so much is never more than can be held.
+        // The memory is reserved before the search, so answers never take more of it than is available.
         let mut room = {
             let _not_load = call.waiting();
             answers.room(most, deadline).await?
@@ -62,7 +62,8 @@ impl Grpc {
     }
 }
 
-/// Watchers stay: a place becomes free when one is restarted.
+/// The retry delay sent to a refused watcher. Watchers stay for long: a slot becomes free when one of them
+/// restarts.
 const WATCH_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 #[tonic::async_trait]
@@ -95,7 +96,7 @@ impl MatcherService for Grpc {
             let text = "too many watch this replica already; ask now and then, or try again later";
             return Err(vigie_proto::status::resource_exhausted(text, WATCH_RETRY_AFTER));
         };
-        // Pulled: a slow watcher is told the newest when it has room for it.
+        // The stream is pulled, so a slow watcher gets the newest description when it can take one.
         let descriptions =
             unfold((watcher, place), |(mut watcher, place): (Watcher, LongStream)| async move {
                 watcher.next().await.map(|description| (Ok(description.into()), (watcher, place)))
@@ -104,7 +105,8 @@ impl MatcherService for Grpc {
     }
 }
 
-/// The answer as it is sent. Large ones are converted part by part, so that this stops, too.
+/// Converts an answer to its message. Checks `cancel` before each query's matches, so that a large conversion
+/// stops too.
 fn encode(
     mut answer: ShardAnswer,
     form: Form,

@@ -1,4 +1,4 @@
-//! A matcher as the other roles of its process see it: a function that searches, and what it says of itself.
+//! A matcher for the other roles of its process: it searches as a function and describes itself.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use crate::following::presence::{Presence, Watcher};
 use crate::metrics::{MatcherMetrics, SearchOutcome};
 use crate::searching::answering::Answering;
 
-/// One replica, for callers of its process. They have admitted the call and made room for its answer.
+/// One replica, for callers in its own process. The caller has already admitted the call and reserved memory
+/// for its answer.
 #[derive(Debug)]
 pub(crate) struct Here {
     pub(crate) answering: Arc<Answering>,

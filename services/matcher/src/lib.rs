@@ -1,28 +1,30 @@
-//! A matcher: one replica of one shard. It follows the bank's log and answers searches.
+//! A matcher is one replica of one shard. It follows the bank's log and answers searches.
 //!
-//! Disposable: what it holds can be rebuilt from the bank at any time, and is whenever there is a doubt. Snapshots in its
-//! folder only save time: after a restart it goes on from the last one. So do those in an object store, where one
-//! replica may publish them for another to begin with.
+//! A matcher is disposable: its data can be rebuilt from the bank at any time, and is rebuilt whenever it is
+//! in doubt. Snapshots only save time. After a restart, a matcher continues from the last snapshot in its
+//! folder. One replica may also publish its snapshots in an object store, and another replica then starts
+//! from them.
 //!
 //! Always true:
 //!
-//! - An answer is that of one moment, says as of which sequence it is, and holds every change of the shard up to that
-//!   one. A removed item does not match at or after its removal.
-//! - A gap in the feed is never stepped over: the follower reconnects after the last change that it has.
-//! - A change that contradicts what the shard holds is a broken invariant: the shard leaves readiness and is rebuilt. So
-//!   is a digest of the bank's that differs from the shard's own.
-//! - A shard that has never held, by that digest, what the bank holds does not answer.
-//! - What was removed is in no file once `purge_hours` are over.
-//! - What was saved is used whole, as it was saved, or not at all.
-//! - What searches reach is compared with what the shard should hold from time to time, and memory and files with their
-//!   checksums. A shard that differs leaves readiness and is rebuilt.
+//! - An answer is of one moment. It reports the sequence of that moment, and takes into account every change
+//!   of the shard up to it. A removed item does not match at or after its removal.
+//! - A gap in the feed is never skipped: the follower reconnects after the last change that it has.
+//! - A change that contradicts the state of the shard is a broken invariant, and so is a digest of the bank
+//!   that differs from the shard's own. In both cases the shard leaves readiness and is rebuilt.
+//! - A shard does not answer until a digest of the bank has proved once that it holds what the bank holds.
+//! - A removed item is in no file once `purge_hours` have passed.
+//! - A snapshot is used complete and unchanged, or not at all.
+//! - The hashes that searches reach are regularly compared with those that the shard should hold, and memory
+//!   and files with their checksums. A shard that differs leaves readiness and is rebuilt.
 //! - Readers never wait for the follower.
 //!
-//! Reading order: `config`; `shard` (what a replica holds: which PDQ engine, records, stores, the state and how a range of
-//! the log is applied, loading from the bank's present state); `saving` (a shard in the matcher's folder); `sharing` (snapshots in an
-//! object store, from here to there and from there to here); `searching` (one search over a shard, where it runs, and
-//! when it ends); `following` (keeps the state up with the log, saves and publishes it, and describes the replica); then
-//! `grpc` and `here` (the two ways to it), `error`, `metrics`, `server`.
+//! Reading order: `config`; `shard` (the data of a replica: the choice of the PDQ engine, records, stores,
+//! the state, applying a range of the log, loading from the bank's present state); `saving` (a shard in the
+//! matcher's folder); `sharing` (snapshots to and from an object store); `searching` (one search over a
+//! shard, its thread, and its end); `following` (keeps the state up to date with the log, saves and publishes
+//! it, and describes the replica); then `grpc` and `here` (the two ways to call a matcher), `error`,
+//! `metrics`, `server`.
 
 mod config;
 mod server;
@@ -30,7 +32,7 @@ mod grpc;
 mod here;
 mod error;
 mod metrics;
-/// What a shard is and holds.
+/// The data of a shard.
 mod shard {
     pub(crate) mod pdq;
     pub(crate) mod indexes;
@@ -51,7 +53,7 @@ mod shard {
     pub(crate) mod audit;
     pub(crate) mod loading;
 }
-/// A shard in the matcher's folder.
+/// A shard's files in the matcher's folder.
 mod saving {
     pub(crate) mod folder;
     pub(crate) mod standings;
@@ -78,7 +80,7 @@ mod searching {
     pub(crate) mod running;
     pub(crate) mod answering;
 }
-/// What keeps a shard up with the log, and what it says of itself.
+/// Keeps a shard up to date with the log, and reports its state.
 mod following {
     pub(crate) mod feed;
     pub(crate) mod replica;

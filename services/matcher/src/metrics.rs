@@ -1,4 +1,4 @@
-//! What a matcher counts.
+//! The metrics of a matcher.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use vigie_follow::Reason;
 use vigie_model::{HashCount, Sequence};
 use vigie_telemetry::{register_gauge, register_gauges};
 
-/// See the module.
+/// The counters and histograms of a matcher. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct MatcherMetrics {
     rebuilds: Family<RebuildLabels, Counter>,
@@ -32,12 +32,12 @@ pub(crate) struct MatcherMetrics {
     running: Gauge,
     waiting: Gauge,
     stop_delays: Histogram,
-    /// Every delay, and not only how many fall into each of the histogram's buckets.
+    /// Each delay, because the histogram only counts how many fall into each of its buckets.
     #[cfg(test)]
     delays: Arc<std::sync::Mutex<Vec<Duration>>>,
 }
 
-/// Seconds. Some tens of microseconds are usual, and 5 milliseconds are promised.
+/// Bucket bounds, in seconds. Some tens of microseconds are usual; the documented bound is 5 milliseconds.
 const STOP_DELAYS: [f64; 10] = [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0];
 
 impl Default for MatcherMetrics {
@@ -64,27 +64,28 @@ impl Default for MatcherMetrics {
     }
 }
 
-/// The label set has one value for each [`SearchOutcome`].
+/// Has one label value for each [`SearchOutcome`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SearchLabels {
     outcome: &'static str,
 }
 
-/// What became of a search.
+/// The outcome of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SearchOutcome {
     Answered,
-    /// Its caller went away.
+    /// The caller went away.
     Cancelled,
-    /// Its deadline passed.
+    /// The deadline passed.
     OutOfTime,
-    /// It was not begun: not ready, behind, a bank that is not searched, a wrong request.
+    /// The search was not started: the replica is not ready or behind, a bank is not searched, or the request
+    /// is invalid.
     Refused,
     Failed,
 }
 
 impl SearchOutcome {
-    /// The outcome of a search that was answered so.
+    /// Returns the outcome of a search with this result.
     pub(crate) fn of<T>(answered: &Result<T, Status>) -> Self {
         match answered.as_ref().map_err(Status::code) {
             Ok(_) => Self::Answered,
@@ -107,7 +108,7 @@ impl SearchOutcome {
     }
 }
 
-/// Counts one search when it is dropped: as cancelled, unless something else became of it before.
+/// Counts one search when it is dropped. It counts as cancelled unless another outcome was set before.
 #[derive(Debug)]
 pub(crate) struct CountedSearch<'a> {
     metrics: &'a MatcherMetrics,
@@ -126,7 +127,7 @@ pub(crate) fn figure(count: u64) -> f64 {
     count as f64
 }
 
-/// Counts one that is running until it is dropped, by a panic too.
+/// Counts one search as running or waiting until it is dropped, even by a panic.
 struct Running<'a>(&'a Gauge);
 
 impl Drop for Running<'_> {
@@ -135,7 +136,7 @@ impl Drop for Running<'_> {
     }
 }
 
-/// The label set has one value for each [`Reason`].
+/// Has one label value for each [`Reason`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RebuildLabels {
     reason: &'static str,
@@ -153,29 +154,29 @@ const fn labels(reason: Reason) -> RebuildLabels {
     RebuildLabels { reason }
 }
 
-/// The label set has one value for each [`Damage`].
+/// Has one label value for each [`Damage`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DamageLabels {
     kind: &'static str,
 }
 
-/// Where a shard was found damaged.
+/// The part of a shard that was found damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Damage {
-    /// A checksum of the memory that is searched.
+    /// A checksum of the searched memory differs.
     Memory,
     /// A file differs from that memory.
     File,
-    /// An audit: searches do not reach what they should.
+    /// An audit found that searches do not reach what they should.
     Index,
-    /// A search came upon an item that there is not.
+    /// A search found an index entry of an item that does not exist.
     Search,
 }
 
 impl Damage {
     const ALL: [Self; 4] = [Self::Memory, Self::File, Self::Index, Self::Search];
 
-    /// The word for people and scripts.
+    /// Returns the name for people and scripts.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -260,7 +261,7 @@ impl MatcherMetrics {
             "How long searches were worked on after their caller had gone or their deadline had passed",
             metrics.stop_delays.clone(),
         );
-        // Every label is there from the start, at zero: what begins at one has no rate.
+        // Every label exists from the start, at zero: a counter that begins at one shows no rate.
         for reason in REASONS {
             let _counter = metrics.rebuilds.get_or_create_owned(&labels(reason));
         }
@@ -273,26 +274,27 @@ impl MatcherMetrics {
         metrics
     }
 
-    /// Counts a search as one that waits for as long as `turn` takes, or is waited for.
+    /// Counts a search as waiting until `turn` completes or is dropped.
     pub(crate) async fn wait_for_thread<T>(&self, turn: impl Future<Output = T>) -> T {
         self.waiting.inc();
         let _waiting = Running(&self.waiting);
         turn.await
     }
 
-    /// A search that begins.
+    /// Counts a search that begins now, when the returned guard is dropped.
     pub(crate) const fn count_search(&self) -> CountedSearch<'_> {
         CountedSearch { metrics: self, outcome: SearchOutcome::Cancelled }
     }
 
-    /// Does the work of a search.
+    /// Runs the work of a search, and counts it as running meanwhile.
     pub(crate) fn run<T>(&self, work: impl FnOnce() -> T) -> T {
         self.running.inc();
         let _running = Running(&self.running);
         work()
     }
 
-    /// Takes in how long a search was worked on for nobody, if it was.
+    /// Records how long a search went on after its caller had gone or its deadline had passed. `None` records
+    /// nothing.
     pub(crate) fn observe_stop(&self, delay: Option<Duration>) {
         if let Some(delay) = delay {
             self.stop_delays.observe(delay.as_secs_f64());
@@ -343,7 +345,7 @@ impl MatcherMetrics {
         if is_used { &self.bootstraps } else { &self.failed_bootstraps }.inc();
     }
 
-    /// The delays so far.
+    /// Returns all delays so far.
     #[cfg(test)]
     pub(crate) fn stop_delays(&self) -> Vec<Duration> {
         self.delays.lock().unwrap().clone()
@@ -359,13 +361,13 @@ impl MatcherMetrics {
         self.running.get()
     }
 
-    /// Publications that succeeded and failed.
+    /// Returns the numbers of publications that succeeded and that failed.
     #[cfg(test)]
     pub(crate) fn publications(&self) -> (u64, u64) {
         (self.publications.get(), self.failed_publications.get())
     }
 
-    /// Bootstraps that succeeded and failed.
+    /// Returns the numbers of bootstraps that succeeded and that failed.
     #[cfg(test)]
     pub(crate) fn bootstraps(&self) -> (u64, u64) {
         (self.bootstraps.get(), self.failed_bootstraps.get())
@@ -392,25 +394,26 @@ impl MatcherMetrics {
     }
 }
 
-/// What is read of a replica whenever the metrics are.
+/// The values that are read from a replica whenever metrics are collected.
 pub(crate) trait Observed: Send + Sync + 'static {
-    /// How far it is behind the bank: changes that it knows of and has not applied, and the time since it last had all.
+    /// Returns how far the replica is behind the bank: the number of changes that it knows of and has not
+    /// applied, and the time since it was last up to date.
     fn feed_lag(&self) -> (u64, Duration);
-    /// The newest change that is applied.
+    /// Returns the newest change that is applied.
     fn sequence(&self) -> Sequence;
-    /// Whether it answers searches.
+    /// Returns whether the replica answers searches.
     fn is_ready(&self) -> bool;
     fn items(&self) -> u64;
-    /// Items that no search answers with.
+    /// Returns the number of items that are held, so that no search answers with them.
     fn held_items(&self) -> u64;
-    /// Items of which members have said something.
+    /// Returns the number of items that have a standing among the members.
     fn standing_items(&self) -> u64;
     fn hashes(&self) -> Vec<HashCount>;
-    /// Bytes of its files, which are read into memory.
+    /// Returns the bytes of the replica's files, which are read into memory.
     fn file_bytes(&self) -> u64;
 }
 
-/// Shows how a replica is: how far behind the bank, and how much it holds.
+/// Registers gauges of a replica: how far it is behind the bank, and how much it holds.
 pub(crate) fn register_replica<R: Observed>(registry: &mut Registry, replica: Arc<R>) {
     let gauge = |registry: &mut Registry, name, help, read: fn(&R) -> f64| {
         let replica = Arc::clone(&replica);
@@ -454,12 +457,12 @@ pub(crate) fn register_replica<R: Observed>(registry: &mut Registry, replica: Ar
     register_gauges(registry, name, "Hashes that the shard holds", "hash_type", move || {
         let (known, unknown): (Vec<_>, Vec<_>) =
             replica.hashes().into_iter().partition(|count| count.hash_type.is_known());
-        // A matcher may not know the names of vector types.
+        // A matcher may not know the names of vector types, so they share one sample.
         let (vectors, known): (Vec<_>, Vec<_>) =
             known.into_iter().partition(|count| count.hash_type.vector_class().is_some());
         let vectors = ("vectors", figure(vectors.iter().map(|count| count.hashes).sum()));
         let named = known.iter().filter_map(|count| Some((count.hash_type.name()?, figure(count.hashes))));
-        // One sample for all types without a name: a sample is named once.
+        // All types without a name share one sample, because each sample needs a name of its own.
         let rest = (!unknown.is_empty()).then(|| unknown.iter().map(|count| count.hashes).sum());
         named.chain([vectors]).chain(rest.map(|hashes| ("unknown", figure(hashes)))).collect()
     });

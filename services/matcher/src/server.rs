@@ -1,4 +1,4 @@
-//! Puts a matcher together and runs it.
+//! Assembles a matcher and runs it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,20 +31,21 @@ use crate::saving::plan::StorePlan;
 use crate::searching::answering::Answering;
 use crate::searching::running::Runner;
 
-/// The largest request: a video of 4,096 frames in eight variants, which is 1.2 MB, or a batch of 256 queries of 64 hashes; and room for
-/// names.
+/// The largest request, in bytes. A video of 4,096 frames in eight variants takes 1.2 MB, and a batch of 256
+/// queries of 64 hashes each is also allowed. The rest is for the names of banks.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 2 << 20;
 
-/// Follows the bank and answers searches on `listener` until `shutdown`. See [`run_with`].
+/// Follows the bank and answers searches on `listener` until `shutdown`. See [`run_with`] for the details.
 pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
     run_with(config, listener, shutdown, &Network::tcp(), &Telemetry::default()).await
 }
 
-/// Follows the bank, which it reaches by `network`, and answers searches on `listener` until `shutdown`; its metrics,
-/// and how it is, go to `telemetry`.
+/// Follows the bank and answers searches on `listener` until `shutdown`. The bank is reached through
+/// `network`. Metrics and the health condition are reported to `telemetry`.
 ///
-/// Health is `SERVING` once the shard holds what the bank had when the feed opened, and a digest has proved it. From
-/// `shutdown` on the replica says that it is not ready, and answers what comes all the same until it stops listening.
+/// Health is `SERVING` once the shard holds what the bank had when the feed opened, and a digest has proved
+/// it. After `shutdown` the replica reports that it is not ready, but still answers calls until it stops
+/// listening.
 pub async fn run_with(
     config: Config,
     listener: impl Listener,
@@ -55,8 +56,8 @@ pub async fn run_with(
     boxed(config, AnyListener::new(listener), shutdown, network, telemetry).await
 }
 
-/// Boxes a matcher here, on one type of listener: a future is compiled by the crate that first awaits or boxes it, and the crates
-/// that run a matcher should not each compile one.
+/// Boxes the matcher's future in this crate, for one type of listener. A future is compiled by the crate that
+/// first awaits or boxes it, and the crates that run a matcher should not each compile one.
 fn boxed<'a>(
     config: Config,
     listener: AnyListener,
@@ -90,7 +91,7 @@ async fn run_on(
     let metrics = telemetry.register(MatcherMetrics::register);
     let replica = Arc::new(Replica::new(identity, plan, metrics));
     let mut latencies = LatencyReports::new(Arc::clone(&replica.latencies), &config.bank, &network)?;
-    // However this ends, those who watch it hear no more of it.
+    // However this function ends, the replica's watchers get no further description.
     let shown = shutdown.child_token();
     let _shown = shown.clone().drop_guard();
     let here = here(&replica, &config, &shown);
@@ -134,13 +135,14 @@ async fn run_on(
         tokio::select! {
             served = &mut serving => {
                 if shutdown.is_cancelled() {
-                    // It saves the shard.
+                    // The follower saves the shard before it ends.
                     return follower.await.map_err(|_| RunError::Follower).and(Ok(served?));
                 }
                 follower.abort();
                 Ok(served?)
             }
-            // On shutdown the follower ends first, as it should; otherwise nobody would keep the shard up with the log.
+            // On shutdown the follower may end first. At any other time its end is an error, because nothing
+            // keeps the shard up to date with the log.
             _ = &mut follower => {
                 if !shutdown.is_cancelled() {
                     return Err(RunError::Follower);
@@ -151,7 +153,7 @@ async fn run_on(
     };
     let ended = tokio::select! {
         ended = ended => ended,
-        // It does not end.
+        // These two futures never end.
         () = refusals.run() => Ok(()),
         () = latencies.run() => Ok(()),
     };
@@ -159,10 +161,12 @@ async fn run_on(
     ended
 }
 
-/// How long a matcher waits for its folder: the one before it may be about to end.
+/// The longest wait for the matcher's folder, which a previous matcher may be about to release.
 const IN_USE_MAX: Duration = Duration::from_secs(5);
 
-/// Takes the folder of the settings, if they name one.
+/// Takes the folder of the configuration, if it names one.
+///
+/// Errors: the folder cannot be used, or another process has used it for longer than [`IN_USE_MAX`].
 async fn take_folder(config: &Config) -> Result<StorePlan, FolderError> {
     let give_up = tokio::time::Instant::now() + IN_USE_MAX;
     loop {
@@ -175,7 +179,7 @@ async fn take_folder(config: &Config) -> Result<StorePlan, FolderError> {
     }
 }
 
-/// A replica for callers of this process, whoever keeps it up.
+/// Returns a replica that roles of this process can call. The caller keeps the replica up to date.
 pub(crate) fn here(replica: &Arc<Replica>, config: &Config, shutdown: &Shutdown) -> Here {
     let metrics = replica.metrics.clone();
     let inline_max = Duration::from_micros(config.search_inline_us_max);
@@ -189,12 +193,13 @@ pub(crate) fn here(replica: &Arc<Replica>, config: &Config, shutdown: &Shutdown)
     Here { answering: Arc::new(answering), presence: Arc::new(presence), metrics }
 }
 
-/// What is served of a replica to callers elsewhere.
+/// Returns the gRPC routes through which other processes call the replica.
 pub(crate) fn routes(here: &Here, config: &Config) -> Result<Routes, ServeError> {
     let grpc = Grpc {
         answering: Arc::clone(&here.answering),
         presence: Arc::clone(&here.presence),
-        // Every coordinator of a cluster may have the same name, so a name may have three quarters.
+        // All coordinators of a cluster may have the same name, so one name may use three quarters of the
+        // slots.
         watchers: LongStreams::new(LongStreamLimits {
             what: "watchers",
             streams_max: config.watchers_max,

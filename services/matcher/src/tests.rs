@@ -1,4 +1,4 @@
-//! The shard against a plain replay of the same changes.
+//! Compares the shard with a plain replay of the same changes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,12 +35,12 @@ mod service;
 mod snapshot;
 mod stopping;
 mod unknown_types;
-/// Vectors beside exact hashes.
+/// Tests of vectors in shards that also have exact hashes.
 mod vectors {
     mod answers;
     mod measure;
 }
-/// Videos: hashes that are lists of frames.
+/// Tests of videos: hashes that are lists of frames.
 mod video {
     pub(super) mod oracle;
     pub(super) mod world;
@@ -51,7 +51,7 @@ mod video {
     mod unrelated;
 }
 
-/// That of `vigie`, so that what is measured of memory holds for its process.
+/// The allocator of `vigie`, so that memory measurements apply to its process.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -75,7 +75,7 @@ fn name(text: &str) -> BankName {
     text.parse().unwrap()
 }
 
-/// Few distinct hashes, a few bits apart, so that everything meets everything.
+/// Returns one of a few distinct hashes that are a few bits apart, so that many of them match each other.
 fn hash(number: u8) -> Hash {
     let mut pdq = [0; 32];
     pdq[usize::from(number % 7)] = number;
@@ -123,7 +123,7 @@ proptest! {
         asker in prop::option::of(1..4_u32),
         with_aside: bool,
     ) {
-        // A search that names no member is the host's, where there are no others.
+        // A search that names no member is made for the host if there are no other members.
         let named = asker.map(MemberId);
         let asker = Asker { member: named.or(Some(MemberId::HOST)), with_aside };
         let options = |banks, radius, limit| SearchOptions { member: named, with_aside, ..options(banks, radius, limit) };
@@ -141,7 +141,7 @@ proptest! {
 
             let enabled: Vec<_> = replay.banks.values().filter(|(_, enabled)| *enabled).map(|(name, _)| name.clone()).collect();
             for banks in [vec![], enabled.into_iter().take(1).collect::<Vec<_>>()] {
-                // Enough queries for several passes over the index.
+                // There are enough queries for several passes over the index.
                 let mut queries = vec![query(&asked), Query::default()];
                 queries.extend((0..40).map(|number| query(&[number * 5])));
                 let answer = search(&shard, &queries, &options(banks.clone(), radius, limit), ANSWER_BYTES_MAX, &Cancellation::never()).unwrap();
@@ -159,7 +159,7 @@ proptest! {
                         prop_assert_eq!(one.added_at, Some(item_of(one.item, one.bank, content(&[0])).added_at));
                     }
                 }
-                // The same as cutting the whole answer, which this never builds.
+                // The result equals cutting the complete answer, which the limited search never builds.
                 let bytes = answer.results.iter().map(QueryMatches::bytes).sum::<usize>() / 2;
                 let cut_one = search(&shard, &queries, &options(banks.clone(), radius, limit), bytes, &Cancellation::never()).unwrap();
                 let mut expected = answer.results;
@@ -288,7 +288,7 @@ fn another_log_is_never_taken_for_the_one_that_was_followed() {
     assert_eq!(shard.apply(foreign), Err(Contradiction::OtherLog { told }));
 }
 
-/// A hash that is banked at every sequence is found at every moment, however its items come and go.
+/// A hash that is banked at every sequence must be found at every moment, whatever happens to its items.
 #[test]
 fn a_hash_that_is_always_banked_is_always_found() {
     let shard = std::sync::Arc::new(empty_shard());
@@ -318,7 +318,7 @@ fn a_hash_that_is_always_banked_is_always_found() {
             })
         })
         .collect();
-    // The same hash in a new bank, then the old bank deleted, disabled, or its item removed.
+    // The same hash is added to a new bank. Then the old bank is deleted or disabled, or its item is removed.
     let mut sequence = 2;
     let mut held = (BankId(1), ItemId(2));
     for round in 0..2_000 {
@@ -345,7 +345,7 @@ fn a_hash_that_is_always_banked_is_always_found() {
         let changes = [created, ChangeKind::ItemAdded(item), gone];
         let changes: Vec<_> =
             changes.into_iter().zip(sequence + 1..).map(|(kind, at)| change(at, kind)).collect();
-        // In one range, or in three.
+        // The changes come in one range or in three.
         if round % 2 == 0 {
             shard.apply(range(sequence, changes)).unwrap();
         } else {

@@ -1,9 +1,10 @@
-//! Asks one shard: one of its replicas, and another where the first is slow or lost.
+//! Searches one shard through one of its replicas, and through another one if the first is slow or lost.
 //!
-//! The replica is the cheaper of two ([`vigie_net::balance`]). If it has not answered when 95 % of the shard's searches
-//! would have been, another one is asked beside it ("hedged requests", Dean and Barroso, The Tail at Scale, 2013). The
-//! first success wins, and the other search is withdrawn. A replica that cannot be reached or refuses is replaced by
-//! another once. Both kinds of extra calls come out of one budget.
+//! The first replica is the cheaper of two candidates ([`vigie_net::balance`]). If it has not answered within
+//! the 95th percentile of the shard's search latencies, another replica is asked as well ("hedged requests",
+//! Dean and Barroso, The Tail at Scale, 2013). The first success wins, and the other search is cancelled. A
+//! replica that cannot be reached or that refuses is replaced by another one, once. Hedges and retries are
+//! taken from one budget.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,31 +26,32 @@ use crate::asking::metrics::CallMetrics;
 use crate::replicas::replica::{Replica, options_for};
 use crate::replicas::view::{Candidate, Shard};
 
-/// On a span: the shard that is searched.
+/// Span attribute: the shard that is searched.
 const SHARD: &str = "vigie.shard";
-/// On a span: which of the calls to a shard's replicas gave the answer, from 0.
+/// Span attribute: the number of the call that gave the answer, counted from 0 over the calls to the shard's
+/// replicas.
 const ANSWERED_BY: &str = "vigie.answered_by";
 
-/// When another replica is asked, as far as that is configured.
+/// The configured delays before a hedge.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hedging {
-    /// Never before this.
+    /// The shortest delay.
     pub(crate) after_min: Duration,
-    /// While the shard's latencies are not known yet.
+    /// The delay while the 95th percentile of the shard's latencies is not known yet.
     pub(crate) after_first: Duration,
 }
 
-/// How long a replica is waited for that is no longer heard of: it may only be too busy to say that it lives.
+/// The longest call to a replica that no longer sends descriptions. It may only be too busy to send them.
 const SILENT_PATIENCE: Duration = Duration::from_millis(250);
 
-/// The replicas that are being asked.
+/// The calls to replicas of one shard for one search.
 struct Attempts<'a> {
     running: FuturesUnordered<Attempt<'a>>,
-    /// Each replica that was asked, in order, since when, and whether it has ended.
+    /// Each replica that was asked, in order: when its call began, and whether that call has ended.
     asked: Vec<(&'a Replica, Instant, bool)>,
 }
 
-/// Which attempt, and how it ended.
+/// One call: its number, and its result.
 type Attempt<'a> = Pin<Box<dyn Future<Output = (usize, Result<ShardAnswer, CallError>)> + Send + 'a>>;
 
 impl<'a> Attempts<'a> {
@@ -65,7 +67,7 @@ impl<'a> Attempts<'a> {
         self.running.push(Box::pin(async move { (number, replica.search(ask).await) }));
     }
 
-    /// The next that ends; for ever pending where none runs.
+    /// Returns the next call that ends. Stays pending forever if no call is running.
     async fn next(&mut self) -> (usize, Result<ShardAnswer, CallError>) {
         match self.running.next().await {
             Some((number, ended)) => {
@@ -76,7 +78,8 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// A replica has answered: those that were asked before it and have not are slow.
+    /// Records that the call `winner` has answered. Replicas whose calls began earlier and are still running
+    /// count as slow.
     fn answered_by(&self, winner: usize, now: Instant) {
         for (replica, begun, _) in self.asked[..winner].iter().filter(|(.., has_ended)| !has_ended) {
             if let Some(turn) = replica.load.outrun(*begun, now) {
@@ -87,7 +90,7 @@ impl<'a> Attempts<'a> {
 }
 
 impl Shard {
-    /// Searches the shard until the deadline of `ask`, as a part of its trace.
+    /// Searches the shard until the deadline of `ask`, in a child span of its trace.
     pub(crate) async fn search(
         &self,
         ask: Ask,
@@ -118,15 +121,15 @@ impl Shard {
         let mut attempts = Attempts::new();
         let ask = ask.under(span);
         attempts.begin(first, &ask);
-        // What waits for a change to come, or is much work, says nothing of how quick a replica is. Another one would do much work
-        // a second time.
+        // A search that waits for a change, or that is costly, is no measure of a replica's speed. A hedge
+        // would repeat the costly work.
         let is_costly = ask.is_costly();
         let waits = is_costly || ask.options.min_sequence > first.sequence;
         let known = self.record.latencies.p95().filter(|_| !waits);
         let hedge_after = known.unwrap_or(hedging.after_first).max(hedging.after_min);
         let mut hedge_at = Some(begun + hedge_after).filter(|_| !is_costly && !untried.is_empty());
         let mut may_retry = true;
-        // Every attempt ends by the deadline.
+        // Every call ends by the deadline, so the loop does too.
         loop {
             let hedge = async {
                 match hedge_at {
@@ -167,10 +170,12 @@ impl Shard {
             if !attempts.running.is_empty() {
                 continue;
             }
-            // Where there is no other replica, the same one is worth another call if only the connection was lost.
+            // If there is no other replica, the same replica is asked again, but only if just the connection
+            // was lost.
             let other = untried.take_cheapest(Instant::now()).or(lost_connection.then_some(first));
             match other {
-                // A replica that does not know a hash type has done no work, and each is asked once: no budget is needed.
+                // A replica that does not know a hash type has done no work, and each replica is asked once,
+                // so this needs no budget.
                 Some(other) if refusal.code == Code::Unimplemented => attempts.begin(other, &ask),
                 Some(other) if may_retry && retryable(refusal.code) && self.record.budget.take_retry() => {
                     may_retry = false;
@@ -183,8 +188,10 @@ impl Shard {
         }
     }
 
-    /// The replicas that may be asked, among those that can search every hash type of `ask`: those that have come far
-    /// enough, then the others that are ready; where none is, those that may only be too busy to report that they are.
+    /// Returns the replicas that may be asked, from those that can search every hash type of `ask`. First
+    /// come the ready replicas that have reached the wanted sequence, then the other ready ones. If no
+    /// replica is ready, it returns those that may only be too busy to send a description, and shortens the
+    /// deadline of `ask`.
     fn candidates(&self, mut ask: Ask, now: Instant) -> (Untried<'_>, Ask) {
         let wanted = ask.options.min_sequence;
         let is_able = |candidate: &&Candidate| candidate.lacks(ask.hash_types()).is_none();
@@ -202,7 +209,8 @@ impl Shard {
         (Untried { first, then: Vec::new() }, ask)
     }
 
-    /// Why no replica can be asked, if that is for a hash type that none of the ready ones knows.
+    /// Returns the reason why no replica can be asked, if the cause is a hash type that a replica does not
+    /// know.
     fn lacking(&self, ask: &Ask) -> Option<String> {
         let mut known = self.ready.iter().chain(&self.silent);
         let hash_type = known.find_map(|candidate| candidate.lacks(ask.hash_types()))?;
@@ -212,8 +220,9 @@ impl Shard {
         ))
     }
 
-    /// A matcher that has changed its shard since it was last heard, or counts otherwise, or has gone back, has not
-    /// answered for this one.
+    /// Checks that the answer is for this shard. An answer does not count if the matcher has changed its
+    /// shard since its last description, answers another number of queries, or has an older sequence than was
+    /// asked for.
     fn check(&self, answer: ShardAnswer, ask: &Ask) -> Result<ShardAnswer, ShardRefusal> {
         let unavailable = |message| Err(ShardRefusal { code: Code::Unavailable, message });
         if answer.identity != self.identity || answer.results.len() != ask.queries.len() {
@@ -227,7 +236,7 @@ impl Shard {
     }
 }
 
-/// Replicas that have not been asked: some first, and the others when those have all been.
+/// Replicas that have not been asked. Those in `then` are used only after all in `first`.
 struct Untried<'a> {
     first: Vec<&'a Candidate>,
     then: Vec<&'a Candidate>,
@@ -247,7 +256,7 @@ impl<'a> Untried<'a> {
 }
 
 fn refusal(error: &CallError) -> ShardRefusal {
-    // The caller gets what the matcher says of a bank as it is.
+    // The caller gets a matcher's message about a bank unchanged.
     let of_a_bank = matches!(error.code(), Code::NotFound | Code::FailedPrecondition);
     let message = if of_a_bank { error.message().to_owned() } else { error.to_string() };
     ShardRefusal { code: error.code(), message }

@@ -1,7 +1,7 @@
-//! Asks every shard at once, and gathers each shard's own outcome.
+//! Asks every shard at once, and collects each shard's own outcome.
 //!
-//! Never all-or-nothing: a lost shard is an outcome like any other, and [`crate::asking::merge`] accounts for it. One search sees
-//! one [`View`] from beginning to end, so all its shards are of one set.
+//! A search is never all-or-nothing: a lost shard is an outcome like any other, and [`crate::asking::merge`]
+//! accounts for it. One search uses one [`View`] from beginning to end, so all its shards belong to one set.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,11 @@ use crate::asking::metrics::CallMetrics;
 use crate::error::SearchError;
 use crate::replicas::view::View;
 
-/// The part of the caller's time that is kept to merge and answer: a tenth, within these bounds. A shard that does not
-/// answer in time then still leaves time to say so.
+/// The part of the caller's time that is reserved for merging and answering: a tenth of the time left, within
+/// these bounds (minimum, maximum). If a shard does not answer in time, there is still time to report that.
 const MERGE_MARGIN: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 
-/// Speaks to all matchers.
+/// Sends each search to all shards.
 #[derive(Debug)]
 pub(crate) struct FanOut {
     pub(crate) view: Arc<ArcSwap<View>>,
@@ -33,6 +33,8 @@ pub(crate) struct FanOut {
 
 impl FanOut {
     /// Searches every shard and merges the answers.
+    ///
+    /// Errors: see [`SearchError`].
     pub(crate) async fn search(
         &self,
         queries: Arc<[Query]>,
@@ -50,7 +52,7 @@ impl FanOut {
         let deadline = deadline - (left / 10).clamp(MERGE_MARGIN.0, MERGE_MARGIN.1).min(left);
         let (limit, min_coverage) = (options.limit, options.min_coverage);
         let is_of_a_set = options.bank_set.is_some();
-        // Of no meaning for one shard, and searches share calls only if their options are equal.
+        // One shard has no use for this option, and searches share calls only if their options are equal.
         let options = Arc::new(SearchOptions { min_coverage: MinCoverage::default(), ..options });
         let of_a_shard = shard_answer_bytes(answer_bytes, view.shards.len());
         let ask = Ask::new(queries, options, priority, deadline).within(of_a_shard);
@@ -73,8 +75,9 @@ impl FanOut {
     }
 }
 
-/// The bytes of matches that each of several shards may answer with. Items are spread over shards by a hash of their ids, so
-/// the nearest are too: twice an even part is rarely too little. Where it is, more is left out, and it is said.
+/// Returns the most bytes of matches that each of `shards` shards may answer with. Items are spread over the
+/// shards by a hash of their ids, so the nearest matches are spread too, and twice an even part is rarely too
+/// little. If it is too little, more matches are left out, and the answer reports that.
 pub(crate) fn shard_answer_bytes(answer_bytes: usize, shards: usize) -> usize {
     answer_bytes.min(2 * answer_bytes / shards.max(1))
 }

@@ -1,6 +1,7 @@
-//! Merges the shards' answers into one. Pure: the outcome of each shard is given.
+//! Merges the shards' answers into one. Pure: it takes the outcome of each shard.
 //!
-//! All hashes of an item lie on one shard, so answers of different shards have no item in common: merging is a sort.
+//! All hashes of an item are on one shard, so answers of different shards have no item in common, and merging
+//! is a sort.
 
 use vigie_clients::Code;
 use vigie_model::answer::{Reach, cut};
@@ -15,13 +16,13 @@ use crate::error::{SearchError, too_little};
 #[derive(Debug, Clone)]
 pub(crate) struct ShardOutcome {
     pub(crate) shard: ShardId,
-    /// Hashes that the shard was last known to hold, in case it did not answer. `None` in a search of a set of banks, whose
-    /// hashes a coordinator does not know.
+    /// The number of hashes that the shard was last known to hold, used if it did not answer. `None` in a
+    /// search of a set of banks, because a coordinator does not know how many hashes the set has.
     pub(crate) hashes_known: Option<u64>,
     pub(crate) outcome: Result<ShardAnswer, ShardRefusal>,
 }
 
-/// Why a shard gave no answer.
+/// The reason why a shard gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ShardRefusal {
     pub(crate) code: Code,
@@ -30,14 +31,19 @@ pub(crate) struct ShardRefusal {
 
 /// Merges the outcomes of all shards, in any order, into one answer to `query_count` queries.
 ///
-/// A bank is unknown or disabled if every shard says so. Where only some do it is a matter of age: they are not equally
-/// far, and those that did not search count as not having answered.
+/// A bank is unknown or disabled if every shard reports so. If only some shards report it, the shards are at
+/// different sequences: those that did not search count as shards that did not answer.
 ///
-/// Of a set of banks, the shards that did not answer are taken to hold as many hashes as the others do on average: an item's
-/// shard is drawn by a hash of its id. What they hold of other banks is not the caller's to know.
+/// In a search of a set of banks, each shard that did not answer is assumed to hold as many hashes as the
+/// other shards do on average, because an item's shard is a hash of its id. The number of hashes that the
+/// shard holds of other banks is not disclosed to the caller.
 ///
-/// The answer has at most `answer_bytes` bytes of matches, but for the best match of each query. Where a shard has left out matches of a
-/// query, what others have found beyond the last one that it gave is left out too: the answer has the nearest, without a gap.
+/// The answer has at most `answer_bytes` bytes of matches; the best match of each query is always included.
+/// If a shard has left out matches of a query, then the matches of other shards beyond the last one that this
+/// shard gave are left out too. So the answer is the nearest matches, without a gap.
+///
+/// Errors: every shard refuses the choice of banks, all shards that did not answer are overloaded, or the
+/// answer covers less than `min_coverage`.
 pub(crate) fn merge(
     outcomes: Vec<ShardOutcome>,
     query_count: usize,
@@ -69,7 +75,8 @@ pub(crate) fn merge(
                     result.matches.extend(found.matches);
                     result.limit_reached |= found.limit_reached;
                     result.set_aside |= found.set_aside;
-                    // Frames of one query: those that are common on one shard are so on others, more or less.
+                    // Frames of one query: frames that are common on one shard are about equally common on
+                    // the others.
                     result.common_frames = result.common_frames.max(found.common_frames);
                 }
                 merged.approximate.extend(answer.approximate);
@@ -100,14 +107,14 @@ pub(crate) fn merge(
     if merged.coverage.satisfies(min_coverage) {
         Ok(merged)
     } else if overloaded > 0 && overloaded == merged.coverage.failures.len() {
-        // Nothing is lost: whoever asks again after a while is answered in full.
+        // Nothing is lost: a caller that retries later gets a full answer.
         Err(SearchError::Overloaded(too_little(&merged)))
     } else {
         Err(SearchError::CoverageTooLow(Box::new(merged)))
     }
 }
 
-/// The fault in the search's choice of banks, if that is why the shard did not answer.
+/// Returns the fault in the search's choice of banks, if that is why the shard did not answer.
 fn about_a_bank(refusal: &ShardRefusal) -> Option<SearchError> {
     let text = || refusal.message.clone();
     if refusal.code == Code::NotFound {
@@ -131,7 +138,7 @@ fn finish(merged: &mut SearchAnswer, sequences: &[Sequence]) {
     }
 }
 
-/// The answer to a search that could not be sent to anyone.
+/// Returns the error for a search when no shard is known.
 pub(crate) fn nobody(query_count: usize) -> SearchError {
     SearchError::CoverageTooLow(Box::new(SearchAnswer {
         results: vec![QueryMatches::default(); query_count],
@@ -163,7 +170,8 @@ mod tests {
         ShardOutcome { shard: ShardId(shard), hashes_known: Some(7), outcome: Ok(answer) }
     }
 
-    /// Committed at a time like its sequence, and heard the later the smaller that is.
+    /// An age for this sequence: the commit time rises with the sequence, and the time of hearing falls with
+    /// it.
     fn as_of(sequence: u64) -> AsOf {
         AsOf { committed: Some(UnixMillis(sequence)), heard: Some(UnixMillis(10_000 - sequence)) }
     }
@@ -252,7 +260,8 @@ mod tests {
         }
     }
 
-    /// One of two is a video, of which so many thousandths of the time match.
+    /// A match of `item` whose rank depends on `number`: of a plain hash if `number` is even, of a video if
+    /// it is odd.
     fn hash_or_video(item: u64, number: u16) -> Match {
         let plain = one_match(item, u32::from(number % 7));
         if number.is_multiple_of(2) {

@@ -11,23 +11,23 @@ use prometheus_client::registry::Registry;
 use vigie_model::ShardId;
 use vigie_telemetry::names;
 
-/// Shards that have lines of their own; the others share one. Each has two dozen lines.
+/// Shards with a label of their own; all others share one. Each label has about two dozen lines of metrics.
 const SHARDS_MAX: u16 = 256;
 
-/// The metrics of the calls to matchers. Clones count together.
+/// The metrics of the calls to matchers. Clones share their counters.
 #[derive(Debug, Clone)]
 pub(crate) struct CallMetrics {
     /// Searches of one shard.
     pub(crate) asks: Counter,
     pub(crate) hedges: Counter,
     pub(crate) retries: Counter,
-    /// Answers that cover less than everything.
+    /// Answers that cover less than every shard.
     pub(crate) incomplete: Counter,
     durations: Family<OfShard, Histogram>,
     unanswered: Family<OfShard, Counter>,
 }
 
-/// Which shard, if it has lines of its own.
+/// The metric label of a shard; `None` for the shards that share a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct OfShard(Option<u16>);
 
@@ -92,10 +92,11 @@ impl CallMetrics {
         metrics
     }
 
-    /// A shard has answered, or not, after this time.
+    /// Records that a shard has answered, or failed to, after this time.
     pub(crate) fn observe(&self, shard: ShardId, took: Duration, is_answered: bool) {
         let shard = OfShard::new(shard);
-        // It is there from the shard's first search, at zero: what begins at one has no rate.
+        // The counter exists from the shard's first search on, at zero: a counter that begins at one shows no
+        // rate.
         let unanswered = self.unanswered.get_or_create_owned(&shard);
         if is_answered {
             self.durations.get_or_create_owned(&shard).observe(took.as_secs_f64());

@@ -1,9 +1,9 @@
-//! Finds the matchers and keeps up with what they say, in one task.
+//! Finds the matchers and follows their descriptions, in one task.
 //!
-//! A matcher is named by its endpoint, or with others by a DNS name that is looked up every few seconds, of which each
-//! address is one. Each is watched by a stream of its own: it says at once when it becomes ready or drains, and gives a
-//! sign of life every second. What they all say makes the [`Table`]; what can be asked by it is published as a [`View`],
-//! which searches read without waiting.
+//! A matcher is named by its own endpoint, or by a DNS name that is looked up every few seconds; each address
+//! of the name is one matcher. Each matcher is watched through its own stream. It sends a description at once
+//! when it becomes ready or drains, and a heartbeat every second. The descriptions make up the [`Table`]. The
+//! replicas that can be asked are published as a [`View`], which searches read without waiting.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,37 +25,37 @@ use crate::replicas::replica::Replica;
 use crate::replicas::table::Table;
 use crate::replicas::view::{Candidate, Shard, ShardRecord, View};
 
-/// A matcher that has no room for another watcher is asked this often.
+/// The polling interval for a matcher that accepts no further watcher.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
-/// A thousand matchers speak ten times a second each; the view is made anew at most this often.
+/// The shortest time between two views. A thousand matchers may each send ten descriptions a second.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(2);
 
-/// How matchers are found and heard.
+/// The settings for finding and watching matchers.
 #[derive(Debug, Clone)]
 pub(crate) struct Watching {
     pub(crate) endpoints: Vec<MatcherEndpoint>,
     pub(crate) network: Network,
-    /// The matchers, where they are of this process.
+    /// The matchers of this process, if the matchers run in it.
     pub(crate) neighbours: Option<Neighbours>,
     pub(crate) limits: LaneLimits,
-    /// How long a matcher may be silent.
+    /// The longest silence of a matcher before it counts as unreachable.
     pub(crate) patience: Duration,
-    /// How often names are looked up.
+    /// The interval between two lookups of a name.
     pub(crate) resolve_every: Duration,
-    /// Extra calls as a share of all.
+    /// The share of extra calls in all calls, 0 to 1.
     pub(crate) extra_calls_share: f64,
     /// The set to use as soon as it is complete.
     pub(crate) shard_count: Option<ShardCount>,
 }
 
-/// News from the directory's tasks.
+/// Reports from the directory's tasks.
 #[derive(Debug)]
 enum News {
-    /// A matcher says this, or nothing any more because of that.
+    /// A matcher's description, or the reason why it has gone silent.
     Said(Arc<str>, Result<ReplicaDescription, String>),
-    /// A name stands for these endpoints now.
+    /// The endpoints that a name resolves to now.
     Resolved(MatcherEndpoint, BTreeSet<Arc<str>>),
-    /// A name cannot be resolved.
+    /// A name that cannot be resolved.
     Unresolved(MatcherEndpoint),
 }
 
@@ -65,7 +65,7 @@ struct Watched {
     _watcher: Task,
 }
 
-/// A task that ends when this is dropped.
+/// A task that is aborted when this is dropped.
 #[derive(Debug)]
 struct Task(JoinHandle<()>);
 
@@ -75,7 +75,8 @@ impl Drop for Task {
     }
 }
 
-/// The task that finds the matchers and hears them. Everything that it has spawned ends with it.
+/// The task that finds the matchers and receives their descriptions. Every task that it has spawned ends with
+/// it.
 #[derive(Debug)]
 pub(crate) struct Directory {
     watching: Watching,
@@ -93,7 +94,9 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Begins to watch the matchers and to look names up.
+    /// Starts to watch the matchers and to look names up.
+    ///
+    /// Errors: an endpoint is malformed.
     pub(crate) fn start(watching: Watching, published: Arc<ArcSwap<View>>) -> Result<Self, EndpointError> {
         let (news, hearing) = mpsc::channel(256);
         let mut directory = Self {
@@ -123,7 +126,7 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Keeps the view up for ever.
+    /// Keeps the view current until the task is aborted.
     pub(crate) async fn run(mut self) {
         while let Some(news) = self.hearing.recv().await {
             self.take(news);
@@ -131,7 +134,7 @@ impl Directory {
                 self.take(news);
             }
             self.publish();
-            // What comes meanwhile is published together.
+            // Reports that arrive during the pause are published together.
             tokio::time::sleep(PUBLISH_PAUSE).await;
         }
     }
@@ -143,14 +146,14 @@ impl Directory {
                 self.resolved.insert(name, found);
                 self.follow_names();
             }
-            // It stands for what it did, or for nothing yet.
+            // The name keeps its last addresses, or has none yet.
             News::Unresolved(name) => {
                 self.resolved.entry(name).or_default();
             }
         }
     }
 
-    /// Watches those endpoints that are given or that names stand for, and no others.
+    /// Watches the endpoints that are configured or that names resolve to, and no others.
     fn follow_names(&mut self) {
         let given = self.watching.endpoints.iter().filter_map(|endpoint| match endpoint {
             MatcherEndpoint::Url(url) => Some(url),
@@ -175,7 +178,7 @@ impl Directory {
     fn add(&mut self, endpoint: Arc<str>) -> Result<(), EndpointError> {
         let Watching { network, neighbours, limits, patience, .. } = &self.watching;
         let network = match self.name_of(&endpoint) {
-            // The certificate is the name's: addresses come and go.
+            // The certificate is checked against the name, because addresses change.
             Some(name) => network.clone().expecting(name),
             None => network.clone(),
         };
@@ -186,7 +189,7 @@ impl Directory {
         Ok(())
     }
 
-    /// The host that stands for this endpoint, if one does.
+    /// Returns the DNS name that resolves to this endpoint, if one does.
     fn name_of(&self, endpoint: &Arc<str>) -> Option<&str> {
         self.resolved.iter().find_map(|(name, found)| match name {
             MatcherEndpoint::Name { host, .. } if found.contains(endpoint) => Some(host.as_str()),
@@ -237,7 +240,7 @@ impl Directory {
     }
 }
 
-/// Watches a matcher for ever, and reports its descriptions.
+/// Watches a matcher until the directory ends, and reports its descriptions.
 async fn watch(replica: Arc<Replica>, patience: Duration, news: mpsc::Sender<News>) {
     let mut backoff = reopening();
     loop {
@@ -262,7 +265,7 @@ const fn reopening() -> Backoff {
     Backoff::new(Duration::from_millis(50), Duration::from_secs(1))
 }
 
-/// Hears a matcher until its stream ends.
+/// Receives a matcher's descriptions until its stream ends.
 async fn hear(
     replica: &Replica,
     patience: Duration,
@@ -281,7 +284,7 @@ async fn hear(
         };
         if is_first {
             *backoff = reopening();
-            // What made it be left out lies before this.
+            // The failures for which the replica was left out happened before this description.
             if let Some(turn) = replica.load.revive() {
                 turn.log(&replica.endpoint, "");
             }
@@ -296,7 +299,8 @@ async fn hear(
     }
 }
 
-/// Resolves a name for ever, and reports its addresses. Where it cannot be resolved, the last addresses stay.
+/// Resolves a name until the directory ends, and reports its addresses. If it cannot be resolved, the last
+/// addresses stay in use.
 async fn resolve(name: MatcherEndpoint, watching: Watching, news: mpsc::Sender<News>) {
     let MatcherEndpoint::Name { scheme, host, port } = &name else { return };
     let mut looks = tokio::time::interval(watching.resolve_every);

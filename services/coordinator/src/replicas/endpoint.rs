@@ -1,4 +1,4 @@
-//! How matchers are named in the configuration.
+//! The forms in which the configuration names matchers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,16 +9,17 @@ use vigie_clients::MatcherClient;
 
 const NAME_PREFIX: &str = "dns+";
 
-/// A matcher, or a name for several.
+/// A matcher, or a DNS name of several.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum MatcherEndpoint {
-    /// `http://host:port`, or `https://`: one matcher. A host's name is looked up whenever a connection is made.
+    /// `http://host:port` or `https://host:port`: one matcher. Its host name is looked up whenever a
+    /// connection is made.
     Url(Arc<str>),
-    /// `dns+http://host:port`, or `dns+https://`: each address of the host is a matcher.
+    /// `dns+http://host:port` or `dns+https://host:port`: each address of the host is a matcher.
     Name { scheme: &'static str, host: String, port: u16 },
 }
 
-/// The text names no matcher.
+/// The error for a text that names no matcher.
 #[derive(Debug, Error)]
 #[error(
     "`{0}` is no endpoint; write one matcher as http://host:port, all addresses of a name as dns+http://host:port, and either with https"

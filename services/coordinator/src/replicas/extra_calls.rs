@@ -1,21 +1,22 @@
-//! The budget of calls beyond one for each search of a shard: hedges and retries.
+//! The budget of extra calls, beyond one for each search of a shard: hedges and retries.
 //!
-//! Without a bound, a cluster that is slow because it has too much to do would be asked for twice as much. Every search
-//! of a shard pays a share of a call into the budget, and each extra call takes a whole one out ("retry budget",
-//! Finagle): however bad things are, extra calls stay that share of all calls.
+//! Without a bound, an overloaded cluster would get twice as many calls. Every search of a shard pays a share
+//! of a call into the budget, and each extra call takes a whole one out ("retry budget", Finagle). So extra
+//! calls stay that share of all calls, however many searches are slow or fail.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// A call, in the budget's unit.
+/// One call, in the budget's unit.
 const CALL: u64 = 1_000_000;
-/// Extra calls that a quiet shard may make at once: the searches that are under way when a replica dies.
+/// The most extra calls that a quiet shard may make at once: the searches that are running when a replica
+/// dies.
 const SAVED_MAX: u64 = 64 * CALL;
-/// The part that hedges leave for retries.
+/// The part of the budget that hedges leave for retries.
 const KEPT_FOR_RETRIES: u64 = 32 * CALL;
 
-/// The extra calls that a shard may still make.
+/// The budget of extra calls of one shard.
 #[derive(Debug)]
 pub(crate) struct Budget {
     saved: AtomicU64,
@@ -23,26 +24,27 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// `share` is that of extra calls in all calls, 0 to 1. A shard begins with a full budget, unless the share is 0.
+    /// Returns a full budget, or an empty one if `share` is 0. `share` is the share of extra calls in all
+    /// calls, 0 to 1.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is 0 to 1")]
     pub(crate) fn new(share: f64) -> Self {
         let share = (share.clamp(0.0, 1.0) * CALL as f64) as u64;
         Self { saved: AtomicU64::new(if share == 0 { 0 } else { SAVED_MAX }), share }
     }
 
-    /// A search begins.
+    /// Pays the share of one search in. Called when a search begins.
     pub(crate) fn pay_in(&self) {
         let paid = |saved: u64| Some((saved + self.share).min(SAVED_MAX));
         let _ = self.saved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid);
     }
 
-    /// Takes a call for a retry, if there is one.
+    /// Takes a call for a retry. Returns false if none is left.
     pub(crate) fn take_retry(&self) -> bool {
         self.take_above(0)
     }
 
-    /// Takes a call for a hedge, if there is one that retries can do without: a search that is slow may still be answered,
-    /// one that has failed will not be.
+    /// Takes a call for a hedge. Returns false if only the part for retries is left: a slow search may still
+    /// be answered, a failed one will not be.
     pub(crate) fn take_hedge(&self) -> bool {
         self.take_above(KEPT_FOR_RETRIES)
     }
@@ -53,18 +55,18 @@ impl Budget {
     }
 }
 
-/// Latencies that are looked at.
+/// The number of latest latencies that the percentile is computed from.
 const WINDOW: usize = 256;
-/// The percentile is found anew after so many.
+/// The percentile is computed again after this many latencies.
 const RECKONED_EVERY: u64 = 32;
-/// Before so many it is not known.
+/// The percentile is unknown before this many latencies.
 const KNOWN_AFTER: u64 = 64;
 
-/// The 95th percentile of a shard's last latencies.
+/// The 95th percentile of a shard's latest latencies.
 #[derive(Debug)]
 pub(crate) struct Latencies {
     window: Mutex<Window>,
-    /// In microseconds; 0 while it is not known.
+    /// The percentile in microseconds; 0 while it is unknown.
     p95: AtomicU64,
 }
 
@@ -81,7 +83,7 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    /// A search of the shard took so long.
+    /// Records how long a search of the shard took.
     pub(crate) fn observe(&self, took: Duration) {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let place = usize::try_from(window.count % WINDOW as u64).unwrap_or(0);
@@ -95,7 +97,7 @@ impl Latencies {
         }
     }
 
-    /// The percentile, once enough is known.
+    /// Returns the percentile, or `None` before `KNOWN_AFTER` searches.
     pub(crate) fn p95(&self) -> Option<Duration> {
         let micros = self.p95.load(Ordering::Relaxed);
         (micros > 0).then(|| Duration::from_micros(micros))

@@ -10,7 +10,7 @@ use vigie_telemetry::{register_gauge, register_gauges};
 
 use crate::replicas::view::View;
 
-/// Registers the gauges of a view.
+/// Registers gauges that read the current view.
 pub(crate) fn register_view(registry: &mut Registry, view: &Arc<ArcSwap<View>>) {
     let gauge = |registry: &mut Registry, name, help, read: fn(&View) -> usize| {
         let view = Arc::clone(view);

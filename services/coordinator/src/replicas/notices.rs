@@ -1,6 +1,6 @@
-//! The log lines about matchers: each change that an operator must know of, once, with its reason.
+//! The log lines about matchers. Each change that an operator must know is logged once, with its reason.
 //!
-//! Pure: it compares what the table says now with what was logged before.
+//! Pure: it compares the table with what was logged before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,25 +8,25 @@ use vigie_model::{ReplicaState, ShardCount, ShardId};
 
 use crate::replicas::table::Table;
 
-/// A log line.
+/// A log line about a shard or a matcher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Notice {
-    /// A shard that was served has no ready replica any more: answers lack it.
+    /// A shard that was served has no ready replica any more, so answers lack it.
     ShardLost { shard: ShardId, reason: String },
     /// A shard has never been served yet.
     ShardNotYet { shard: ShardId, reason: String },
     /// A shard has a ready replica.
     ShardServed { shard: ShardId },
-    /// A matcher counts shards otherwise than the set in use, and is not asked.
+    /// A matcher reports another shard count than the set in use, and is not asked.
     Refused { endpoint: String, reason: String },
     /// A matcher that was ready does not answer, or is not ready.
     ReplicaLost { endpoint: String, reason: String },
-    /// A matcher of which one of these was logged is ready.
+    /// A matcher that was logged as refused or lost is ready.
     ReplicaBack { endpoint: String },
 }
 
 impl Notice {
-    /// Logs it.
+    /// Writes the log line.
     pub(crate) fn log(&self) {
         match self {
             Self::ShardLost { shard, reason } => {
@@ -45,15 +45,15 @@ impl Notice {
     }
 }
 
-/// The changes that have been logged.
+/// The states that have been logged.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
     count: Option<ShardCount>,
-    /// Shards of that count, and whether each was last logged as served.
+    /// The shards of that count, and whether each was served when it was last logged.
     shards: BTreeMap<ShardId, bool>,
-    /// Matchers that have been ready.
+    /// The matchers that have been ready at some time.
     once_ready: BTreeSet<String>,
-    /// Matchers that were logged as refused or lost, and as which.
+    /// The matchers that were last logged as refused or lost, with the state that was logged.
     logged: BTreeMap<String, ReplicaState>,
 }
 
@@ -105,7 +105,8 @@ impl Notices {
                     }
                 }
                 ReplicaState::NotReady | ReplicaState::Unreachable => {
-                    // One that has never been ready is starting; its shard says what is missing.
+                    // A matcher that has never been ready is starting; the notice about its shard gives the
+                    // reason.
                     if self.once_ready.contains(&endpoint) && !self.logged.contains_key(&endpoint) {
                         self.logged.insert(endpoint.clone(), state);
                         notices.push(Notice::ReplicaLost { endpoint, reason });
@@ -137,7 +138,7 @@ mod tests {
         })
     }
 
-    /// The lines that are logged for this description, and nothing for the same again.
+    /// Checks which lines are logged for this description, and that the same description logs nothing again.
     fn hear(
         table: &mut Table,
         notices: &mut Notices,

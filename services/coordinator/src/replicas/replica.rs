@@ -1,4 +1,4 @@
-//! A matcher as the coordinator sees it: its client, and its load.
+//! One matcher as the coordinator uses it: its client and its load.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use vigie_net::lane::{Carry, Lane, LaneLimits, LaneTraffic, Search as _};
 use vigie_net::{CallEnd, balance::Load};
 use vigie_telemetry::trace;
 
-/// A matcher: its calls, its load, and the searches that wait for it.
+/// A matcher: its endpoint, its load, and the way in which it is called.
 #[derive(Debug)]
 pub(crate) struct Replica {
     pub(crate) endpoint: Arc<str>,
@@ -25,26 +25,26 @@ pub(crate) struct Replica {
     network: Network,
 }
 
-/// How a matcher is called.
+/// The way in which a matcher is called.
 #[derive(Debug)]
 enum Way {
-    /// By a server of its own. Searches that wait for it share its calls.
+    /// Through the matcher's own server. Searches that wait for it share its calls.
     Calls(Lane<MatcherCalls>),
-    /// As a function of this process. A call costs nothing that searches could share.
+    /// As a function of this process. A call has no cost that searches could share.
     Functions(Neighbours),
 }
 
-/// The descriptions of a matcher, whenever it has changed.
+/// The stream of a matcher's descriptions. It yields one whenever the matcher changes.
 pub(crate) enum Descriptions {
-    /// By a stream.
+    /// A gRPC stream.
     Calls(Box<DescriptionStream>),
-    /// Within this process.
+    /// A stream within this process.
     Functions(BoxStream<'static, ReplicaDescription>),
 }
 
 impl Descriptions {
-    /// The next one; `None` once the matcher has stopped. It speaks at least every second: silence longer than `patience` is an error,
-    /// where it comes over a connection.
+    /// Returns the next description, or `None` once the matcher has stopped. A matcher sends at least one a
+    /// second. On a connection, silence for longer than `patience` is an error.
     pub(crate) async fn next(&mut self, patience: Duration) -> Result<Option<ReplicaDescription>, CallError> {
         match self {
             Self::Calls(stream) => stream.next(patience).await,
@@ -70,7 +70,8 @@ impl Replica {
         Ok(Self { way, endpoint, load: Load::default(), network })
     }
 
-    /// Opens the stream of the matcher's descriptions; `None` where the matcher has too many watchers, and has to be asked.
+    /// Opens the stream of the matcher's descriptions. Returns `None` if the matcher has too many watchers,
+    /// and must be polled instead.
     pub(crate) async fn watch(&self, patience: Duration) -> Result<Option<Descriptions>, CallError> {
         match &self.way {
             Way::Calls(lane) => match lane.carrier().client.load_full().watch(patience).await {
@@ -82,7 +83,7 @@ impl Replica {
         }
     }
 
-    /// Asks for the matcher's description.
+    /// Polls the matcher for its description.
     pub(crate) async fn describe(&self, deadline: Instant) -> Result<ReplicaDescription, CallError> {
         match &self.way {
             Way::Calls(lane) => lane.carrier().client.load_full().describe(deadline).await,
@@ -99,7 +100,7 @@ impl Replica {
         CallError::within_process("matcher", Arc::clone(&self.endpoint), status)
     }
 
-    /// Searches that wait for a call to the matcher, and calls under way.
+    /// Returns the number of searches that wait for a call to the matcher, and of calls that are running.
     pub(crate) fn traffic(&self) -> LaneTraffic {
         match &self.way {
             Way::Calls(lane) => lane.traffic(),
@@ -107,21 +108,22 @@ impl Replica {
         }
     }
 
-    /// Gives up a connection on which nothing comes any more: a new one may get through at once, where the old one would
-    /// only be found dead in time.
+    /// Replaces a connection on which nothing arrives any more. A new connection may work at once, while the
+    /// old one would be found dead only after a timeout.
     pub(crate) fn reconnect(&self) {
         let Way::Calls(lane) = &self.way else { return };
         match MatcherClient::new_on(&self.endpoint, &self.network) {
             Ok(client) => lane.carrier().client.store(Arc::new(client)),
-            // It was an endpoint before.
+            // The endpoint was valid before, so this cannot happen.
             Err(error) => tracing::error!(endpoint = %self.endpoint, %error, "cannot reconnect"),
         }
     }
 
-    /// Searches it once. Dropping the future withdraws the search.
+    /// Sends one search to the matcher. Dropping the future cancels the search.
     pub(crate) async fn search(&self, ask: Ask) -> Result<ShardAnswer, CallError> {
         if ask.options.min_sequence > Sequence::ZERO || ask.is_costly() {
-            // It waits for a change to come, or is much work: that says nothing of what the replica costs others.
+            // The search waits for a change to arrive, or is costly. Its duration is no measure of the
+            // replica's load.
             return self.ask(ask).await;
         }
         let call = self.load.begin(Instant::now());
@@ -145,7 +147,7 @@ impl Replica {
     }
 }
 
-/// Calls to a matcher.
+/// The carrier of the lane: it sends several searches as one gRPC call.
 #[derive(Debug)]
 struct MatcherCalls {
     client: ArcSwap<MatcherClient>,
@@ -195,7 +197,8 @@ impl Carry for MatcherCalls {
     }
 }
 
-/// The options of an ask to a matcher that has come as far as `reached`, which need not be waited for then.
+/// Returns the options for a matcher that has reached the sequence `reached`. If that is far enough, the
+/// options no longer ask it to wait.
 pub(crate) fn options_for(options: &Arc<SearchOptions>, reached: Sequence) -> Arc<SearchOptions> {
     if options.min_sequence == Sequence::ZERO || options.min_sequence > reached {
         return Arc::clone(options);

@@ -1,10 +1,11 @@
 //! The replicas of each shard, from the descriptions of the matchers.
 //!
-//! Pure: it takes each matcher's latest word and says whom to ask. Matchers that agree on `shard_count` are a set. One set
-//! is in use, as a whole, so every item is searched once; matchers of another count are not asked. A set is left for
-//! another only when that one is complete, each of its shards having a ready replica, and the one in use is not; or when
-//! the complete one is the one that the configuration wants. So a cluster is given another `shard_count` without a moment
-//! of less than full coverage: the new set is started beside the old, and the old is stopped when the new one is ready.
+//! Pure: it takes each matcher's latest description and returns which matchers to ask. Matchers with the same
+//! `shard_count` form a set. One whole set is in use at a time, so every item is searched once, and matchers
+//! with another count are not asked. A set is complete if each of its shards has a ready replica. The table
+//! changes to another set only if that set is complete, and either the set in use is not, or the
+//! configuration prefers the other one. So the `shard_count` of a cluster can be changed at full coverage:
+//! start the new set beside the old one, and stop the old one when the new one is ready.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,49 +13,49 @@ use std::sync::Arc;
 use vigie_model::{ReplicaDescription, ReplicaState, ReplicaView, Sequence, ShardCount, ShardId, Topology};
 use vigie_net::balance::LoadView;
 
-/// A matcher's latest word.
+/// The latest report about a matcher.
 #[derive(Debug, Clone)]
 enum Word {
     /// The matcher has not been asked yet.
     None,
     /// The matcher's last description.
     Said(ReplicaDescription),
-    /// The matcher does not answer, for this reason; its last description, if it ever answered.
+    /// The matcher does not answer. `reason` is why; `before` is its last description, if it ever answered.
     Silent { reason: String, before: Option<ReplicaDescription> },
 }
 
-/// Every matcher's latest word, and the `shard_count` of the set in use.
+/// The latest report about every matcher, and the `shard_count` of the set in use.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
     words: BTreeMap<Arc<str>, Word>,
-    /// Used as soon as it is complete.
+    /// The shard count whose set is used as soon as it is complete.
     wanted: Option<ShardCount>,
     shard_count: Option<ShardCount>,
 }
 
 impl Table {
-    /// A table without matchers, that is to use the set of `wanted` shards as soon as that is complete.
+    /// Returns a table without matchers. It uses the set of `wanted` shards as soon as that set is complete.
     pub(crate) fn new(wanted: Option<ShardCount>) -> Self {
         Self { wanted, ..Self::default() }
     }
 
-    /// Another matcher is to be heard.
+    /// Adds a matcher that has not been asked yet.
     pub(crate) fn add(&mut self, endpoint: Arc<str>) {
         self.words.entry(endpoint).or_insert(Word::None);
     }
 
-    /// A matcher is not to be heard any more.
+    /// Removes a matcher, and chooses the set in use again.
     pub(crate) fn remove(&mut self, endpoint: &str) {
         self.words.remove(endpoint);
         self.shard_count = self.chosen_count();
     }
 
-    /// Whether every matcher has been heard or found silent once.
+    /// Returns whether every matcher has been heard or found silent at least once.
     pub(crate) fn is_complete(&self) -> bool {
         self.words.values().all(|word| !matches!(word, Word::None))
     }
 
-    /// Takes in what a matcher says, or why it says nothing.
+    /// Records a matcher's description, or the reason why it is silent.
     pub(crate) fn observe(&mut self, endpoint: &str, said: Result<ReplicaDescription, String>) {
         let Some(word) = self.words.get_mut(endpoint) else { return };
         let before = match std::mem::replace(word, Word::None) {
@@ -69,9 +70,10 @@ impl Table {
         self.shard_count = self.chosen_count();
     }
 
-    /// The set to use, by its count of shards. Where none is complete, the one in use stays while any matcher says its
-    /// count, or none says anything; then the one that most say, or the smaller. A matcher that has fallen silent has no
-    /// vote: it may never come back.
+    /// Chooses the set to use, by its shard count. A complete set is chosen first: the preferred one, then
+    /// the one in use, then the one with the most matchers. If no set is complete, the set in use stays while
+    /// any matcher reports its count, or while no matcher reports any. Otherwise the count that most matchers
+    /// report is chosen, and the smaller one in a tie. A silent matcher has no vote: it may never return.
     fn chosen_count(&self) -> Option<ShardCount> {
         let mut votes: BTreeMap<ShardCount, usize> = BTreeMap::new();
         for word in self.words.values() {
@@ -93,7 +95,7 @@ impl Table {
             .or_else(|| most(&|_| true))
     }
 
-    /// Whether each shard of the set has a ready replica.
+    /// Returns whether each shard of the set has a ready replica.
     fn is_set_complete(&self, count: ShardCount) -> bool {
         let ready: BTreeSet<ShardId> = self
             .words
@@ -105,12 +107,12 @@ impl Table {
         ready.len() == usize::from(count.get())
     }
 
-    /// The count of shards, once a matcher has been heard.
+    /// Returns the shard count of the set in use, or `None` before any matcher has been heard.
     pub(crate) const fn shard_count(&self) -> Option<ShardCount> {
         self.shard_count
     }
 
-    /// The ready replicas of a shard, and how far each has come.
+    /// Returns the ready replicas of a shard, with their descriptions.
     pub(crate) fn ready(&self, shard: ShardId) -> impl Iterator<Item = (&Arc<str>, &ReplicaDescription)> {
         self.words.iter().filter_map(move |(endpoint, word)| {
             let said = ready(word).filter(|said| self.serves(said, shard))?;
@@ -118,7 +120,7 @@ impl Table {
         })
     }
 
-    /// The replicas of a shard that were ready when they were last heard, and have been silent since.
+    /// Returns the replicas of a shard that were ready at their last description and have been silent since.
     pub(crate) fn silent(&self, shard: ShardId) -> impl Iterator<Item = (&Arc<str>, &ReplicaDescription)> {
         self.words.iter().filter_map(move |(endpoint, word)| match word {
             Word::Silent { before: Some(said), .. }
@@ -134,7 +136,7 @@ impl Table {
         Some(description.identity.shard_count()) == self.shard_count && description.identity.shard() == shard
     }
 
-    /// Why a shard has no ready replica.
+    /// Returns the reasons why a shard has no ready replica, as text.
     pub(crate) fn why_none(&self, shard: ShardId) -> String {
         let serves = |word: &&Word| latest(word).is_some_and(|said| self.serves(said, shard));
         let reasons: Vec<String> =
@@ -142,14 +144,15 @@ impl Table {
         if reasons.is_empty() { "no matcher serves it".to_owned() } else { reasons.join("; ") }
     }
 
-    /// Hashes that a shard was last known to hold.
+    /// Returns the number of hashes that the shard was last known to hold: the largest number that one of its
+    /// replicas reported, 0 if none did.
     pub(crate) fn hashes_known(&self, shard: ShardId) -> u64 {
         let known = |description: &&ReplicaDescription| self.serves(description, shard);
         let counts = self.words.values().filter_map(latest).filter(known).map(ReplicaDescription::hash_count);
         counts.max().unwrap_or(0)
     }
 
-    /// The topology for people.
+    /// Returns the topology for people. `load_of` gives the load of the matcher at an endpoint.
     pub(crate) fn topology(&self, load_of: impl Fn(&str) -> Option<LoadView>) -> Topology {
         let view = |(endpoint, word): (&Arc<str>, &Word)| {
             let description = latest(word);
@@ -207,7 +210,7 @@ impl Table {
     }
 }
 
-/// The description of a matcher that is ready.
+/// Returns the description of a matcher that is ready, and `None` for any other.
 fn ready(word: &Word) -> Option<&ReplicaDescription> {
     match word {
         Word::Said(said) if said.unready_reason.is_none() => Some(said),

@@ -1,4 +1,4 @@
-//! A fake matcher that holds every item there is.
+//! A fake matcher that holds an item for every number.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -21,18 +21,19 @@ use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::{MatcherService, MatcherServiceServer};
 use vigie_serving::{Reflection, Routes, ServingConfig, Shutdown};
 
-/// How it behaves.
+/// The behaviour of a fake matcher.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Manner {
     pub(super) identity: ShardIdentity,
     pub(super) unready: Option<&'static str>,
-    /// The sequence that it says it has come to, and that its answers are of.
+    /// The sequence that the matcher reports in its descriptions.
     pub(super) says: Sequence,
     pub(super) answers_as_of: Sequence,
-    /// Each answer takes so long; for ever, if there is no time.
+    /// The delay of each answer; `None` means that it never answers.
     pub(super) delay: Option<Duration>,
     pub(super) refusal: Option<Refusal>,
-    /// The hashes that it reports; with none, coordinators do not know which types it searches.
+    /// The hash counts that the matcher reports. If there are none, coordinators do not know which types it
+    /// searches.
     pub(super) counts: Vec<HashCount>,
     /// Whether its version knows sets of banks.
     pub(super) knows_bank_sets: bool,
@@ -40,15 +41,15 @@ pub(super) struct Manner {
     pub(super) knows_packed: bool,
 }
 
-/// A code and a text: a status that can be compared.
+/// A status that can be compared: a code and a text.
 pub(super) type Refusal = (tonic::Code, &'static str);
 
-/// The searches that it was asked.
+/// Counts of the searches that the matcher has received.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     pub(super) calls: AtomicU64,
     pub(super) queries: AtomicU64,
-    /// Searches in a form that its version does not know.
+    /// Searches that were sent in the packed form, which the matcher's version does not know.
     pub(super) packed_in_vain: AtomicU64,
     /// Calls whose caller went away.
     pub(super) cancelled: AtomicU64,
@@ -114,7 +115,7 @@ impl FakeMatcher {
         self.asked.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Ends it, its connections with it.
+    /// Stops the matcher and closes its connections.
     pub(super) async fn stop(mut self) {
         self.shutdown.cancel();
         if let Some(serving) = self.serving.take() {
@@ -131,14 +132,15 @@ impl Drop for FakeMatcher {
     }
 }
 
-/// A query for the item with this number.
+/// Returns a query for the item with this number.
 pub(super) fn query(number: u64) -> Query {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&number.to_be_bytes());
     Query { hashes: vec![QueryHash { hash: Hash::pdq(bytes), variant: Variant::Original }] }
 }
 
-/// The answer names the member that is asked for, and when the item was added.
+/// Returns the match of the query if its item is on this shard. The match has the member of the search in its
+/// facts, and a time of adding that is computed from the item's number.
 fn found(query: &Query, identity: ShardIdentity, options: &SearchOptions) -> QueryMatches {
     let Some(QueryHash { hash, .. }) = query.hashes.first() else {
         return QueryMatches::default();
@@ -158,7 +160,7 @@ fn found(query: &Query, identity: ShardIdentity, options: &SearchOptions) -> Que
     QueryMatches { matches: vec![one], ..QueryMatches::default() }
 }
 
-/// A match of an item, at a distance.
+/// Returns a match of an item at a distance.
 pub(crate) fn one_match(item: u64, distance: u32) -> Match {
     Match {
         video: None,

@@ -1,4 +1,4 @@
-//! Videos on their way to the matchers.
+//! Tests that a large video reaches the matchers.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn the_longest_video_in_all_variants_reaches_every_matcher() {
         let frames: Vec<Frame> = (0..4_096).map(frame).collect();
         QueryHash { hash: Hash::of_frames(&frames).unwrap(), variant }
     };
-    // The fake finds an item by another hash.
+    // The fake matcher finds an item by its first hash only.
     let videos = Variant::ALL.into_iter().map(list);
     let asked = Query { hashes: query(5).hashes.into_iter().chain(videos).collect() };
     assert_eq!(asked.frames(), Query::FRAMES_MAX);
@@ -48,7 +48,7 @@ async fn the_longest_video_in_all_variants_reaches_every_matcher() {
                 assert_eq!(answer.results[0].matches[0].item.0, 5);
                 break;
             }
-            // It looks around.
+            // The coordinator has not heard all matchers yet.
             Err(error) => {
                 assert!(
                     error.code() == vigie_clients::Code::Unavailable && Instant::now() < deadline,

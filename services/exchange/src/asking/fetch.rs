@@ -1,4 +1,4 @@
-//! The way to a programme: a trait, so that tests script it.
+//! Sends requests to a programme: a trait, so that tests can script the answers.
 
 use std::future::Future;
 
@@ -6,28 +6,29 @@ use thiserror::Error;
 
 use super::request::{Request, Response};
 
-/// The way to programmes. An implementation bounds bytes, time and redirects, and asks allowed origins only.
+/// Sends requests to programmes. An implementation bounds bytes, time and redirects, and sends to allowed
+/// origins only.
 pub trait Fetch: Send + Sync + 'static {
     /// Sends the request and reads the whole answer, whatever its status.
     fn fetch(&self, request: &Request) -> impl Future<Output = Result<Response, FetchError>> + Send;
 }
 
-/// Why a request has no answer. Holds no URL: its query may hold a credential.
+/// Reasons why a request has no answer. The error has no URL, because the query may hold a credential.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FetchError {
-    /// The request leads to an origin that is not allowed.
+    /// The request goes to an origin that is not allowed.
     #[error("{0} is no allowed origin; add it to the configuration's `origins`")]
     Origin(String),
-    /// The connection failed, or broke before the answer was whole.
+    /// The connection failed, or broke before the answer was complete.
     #[error("the connection failed: {0}")]
     Connection(String),
     /// The answer took too long.
     #[error("no whole answer within {0} ms")]
     Slow(u128),
-    /// The answer is longer than what is read of one.
+    /// The answer is longer than the limit.
     #[error("an answer of more than {0} bytes")]
     TooLong(usize),
-    /// The server redirects too often, or to where the request must not go.
+    /// The server redirects too often, or to an address that the request must not go to.
     #[error("a redirect to another place")]
     Redirect,
     /// The file cannot be read.
@@ -36,7 +37,7 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// Whether the same request may succeed a little later.
+    /// Returns whether the same request may succeed a little later.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! Requests by HTTP, and files of one folder: bounded in bytes, time and redirects.
+//! Sends HTTP requests, and reads files of one folder, bounded in bytes, time and redirects.
 
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -14,21 +14,21 @@ use super::origins::Origins;
 use super::request::{Method, Request, Response, Target};
 use crate::secret::Secret;
 
-/// How long a connection may take.
+/// The time limit of opening a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// The bounds of one request.
 #[derive(Debug, Clone)]
 pub struct Bounds {
-    /// The whole request, answer included.
+    /// The time limit of the whole request with its answer, in milliseconds.
     pub request_ms_max: u64,
-    /// The body of an answer, or a file.
+    /// The most bytes of the body of an answer, or of a file.
     pub body_bytes_max: usize,
-    /// Redirects of one request.
+    /// The most redirects of one request.
     pub redirects_max: usize,
 }
 
-/// Asks by HTTP, and reads files of one folder.
+/// Sends HTTP requests, and reads files of one folder.
 #[derive(Debug, Clone)]
 pub struct HttpFetch {
     client: Client,
@@ -38,10 +38,10 @@ pub struct HttpFetch {
 }
 
 impl HttpFetch {
-    /// Asks these origins, and reads files of this folder.
+    /// Sends requests to these origins, and reads files of this folder.
     pub fn new(origins: Origins, files: Option<PathBuf>, bounds: Bounds) -> Result<Self, FetchError> {
-        // Of several cryptographies that may be linked, reqwest has to be told which to use. Another part of the process may have
-        // chosen already: the same one.
+        // Several cryptography libraries may be linked, so reqwest has to know which one to use. If another
+        // part of the process has chosen already, it has chosen the same one.
         let _chosen = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .redirect(redirect::Policy::none())
@@ -63,7 +63,8 @@ impl HttpFetch {
             if !matches!(status, 301 | 302 | 303 | 307 | 308) {
                 return self.read(answer).await;
             }
-            // A body is for the address that was asked alone, and what is deleted is named by it.
+            // A body must only go to the requested address, and a `DELETE` names its document by that
+            // address.
             if request.method != Method::Get {
                 return Err(FetchError::Redirect);
             }
@@ -88,7 +89,7 @@ impl HttpFetch {
                 .body(document.reveal().to_owned()),
             Method::Delete => self.client.delete(url.clone()),
         };
-        // Headers hold credentials, which are for the origin that was asked.
+        // Headers hold credentials, which are only for the requested origin.
         if url.origin() == first.origin() {
             for (name, value) in &request.headers {
                 builder = builder.header(*name, value.reveal());
@@ -148,14 +149,14 @@ impl Fetch for HttpFetch {
     }
 }
 
-/// The path of a file below a folder; `None` if the name leads out of it.
+/// Returns the path of a file below a folder, or `None` if the name leads out of it.
 fn below(folder: &Path, name: &str) -> Option<PathBuf> {
     let name = Path::new(name);
     let is_within = name.components().all(|component| matches!(component, Component::Normal(_)));
     (is_within && name.components().next().is_some()).then(|| folder.join(name))
 }
 
-/// The error without the URL, whose query may hold a credential.
+/// Converts an error without its URL, whose query may hold a credential.
 fn connection(error: reqwest::Error) -> FetchError {
     let error = error.without_url();
     let mut text = error.to_string();
@@ -167,7 +168,8 @@ fn connection(error: reqwest::Error) -> FetchError {
     FetchError::Connection(text)
 }
 
-/// The pause that the server asks for in seconds. A date is not read: the machine's clock may differ from the server's.
+/// Returns the pause that the server requests, if it is in seconds. A date is ignored, because the machine's
+/// clock may differ from the server's.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use url::{Host, Url};
 
-/// The origins that requests may go to: those of the programmes, and those that the configuration adds for mirrors and files.
+/// The origins that requests may go to: those of the programmes, and those that the configuration adds for
+/// mirrors and files.
 #[derive(Debug, Clone, Default)]
 pub struct Origins(BTreeSet<String>);
 
@@ -22,7 +23,9 @@ pub const OF_PROGRAMMES: &[&str] = &[
 ];
 
 impl Origins {
-    /// The programmes' origins and these.
+    /// Returns the programmes' origins together with `further` ones.
+    ///
+    /// Errors: a text that is not an origin.
     pub fn new(further: &[String]) -> Result<Self, String> {
         let mut origins: BTreeSet<String> = OF_PROGRAMMES.iter().map(|&origin| origin.to_owned()).collect();
         for origin in further {
@@ -31,14 +34,14 @@ impl Origins {
         Ok(Self(origins))
     }
 
-    /// Whether a request may go there.
+    /// Returns whether a request to this URL is allowed.
     #[must_use]
     pub fn allow(&self, url: &Url) -> bool {
         self.0.contains(&url.origin().ascii_serialization())
     }
 }
 
-/// The origin that a text names: `https://host`, or `http://` of a loopback host, with a port or without.
+/// Returns the origin of a text: `https://host`, or `http://` with a loopback host; the port is optional.
 fn check(text: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|error| format!("{text:?} is no URL: {error}"))?;
     let is_bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.username().is_empty();

@@ -1,17 +1,18 @@
-//! When a request is tried again.
+//! Decides when a request is repeated.
 
 use std::time::Duration;
 
 use vigie_net::retry::Backoff;
 
-/// The bounds of repeated attempts at one request.
+/// The limits of repeated attempts at one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// Attempts after the first.
+    /// The most attempts after the first.
     pub retries_max: u32,
-    /// The bound of the first pause; it doubles with each.
+    /// The bound of the first pause. It doubles with each further pause.
     pub pause_first: Duration,
-    /// The longest pause, one that a server asks for included. A server that asks for a longer one is left until the next round.
+    /// The longest pause, even if a server requests a longer one. In that case the request is left until the
+    /// next round.
     pub pause_max: Duration,
 }
 
@@ -23,12 +24,12 @@ pub(crate) struct Attempts {
     backoff: Backoff,
 }
 
-/// What follows a failed attempt.
+/// The decision after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Another attempt after this pause.
     After(Duration),
-    /// No further attempt. The server may have asked for this pause.
+    /// No further attempt. The pause is the one that the server requested, if it did.
     GiveUp(Option<Duration>),
 }
 
@@ -38,7 +39,7 @@ impl Attempts {
         Self { patience, left: patience.retries_max, backoff }
     }
 
-    /// What follows a failed attempt, after which the server asked for a pause or not.
+    /// Decides after a failed attempt. `retry_after` is the pause that the server requested, if it did.
     pub(crate) fn failed(&mut self, retry_after: Option<Duration>) -> Verdict {
         let too_long = retry_after.filter(|pause| *pause > self.patience.pause_max);
         if too_long.is_some() || self.left == 0 {
@@ -46,12 +47,13 @@ impl Attempts {
         }
         self.left -= 1;
         let pause = self.backoff.next_pause();
-        // A pause that the server asks for is kept, and lengthened at random so that callers do not come back together.
+        // A pause that the server requests is respected, and lengthened at random, so that callers do not
+        // return at the same time.
         Verdict::After(retry_after.map_or(pause, |asked| (asked + pause / 4).min(self.patience.pause_max)))
     }
 }
 
-/// Whether a status says that the same request may succeed a little later.
+/// Returns whether an answer with this status means that the same request may succeed a little later.
 pub(crate) const fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504)
 }

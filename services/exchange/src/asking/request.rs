@@ -1,4 +1,4 @@
-//! A request to a programme and its answer, as sources make and read them.
+//! A request to a programme and its answer, for the sources that make and read them.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,21 +8,21 @@ use url::Url;
 
 use crate::secret::Secret;
 
-/// A request to a programme. `Debug` shows its host alone: queries and headers hold credentials.
+/// A request to a programme. `Debug` shows only its host, because queries and headers hold credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
-    /// What is asked for.
+    /// The requested document or file.
     pub target: Target,
-    /// Headers, beside those of every request.
+    /// Headers, in addition to those of every request.
     pub headers: Vec<(&'static str, Secret)>,
-    /// What the request does, with its body.
+    /// The method, with its body.
     pub method: Method,
 }
 
-/// What a request does. Bodies hold credentials and hashes.
+/// The method of a request. Bodies hold credentials and hashes.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Method {
-    /// Reads.
+    /// `GET`.
     Get,
     /// `POST` of an encoded form.
     Form(Secret),
@@ -30,64 +30,64 @@ pub enum Method {
     Json(Secret),
     /// `PUT` of an XML document.
     PutXml(Secret),
-    /// Deletes.
+    /// `DELETE`.
     Delete,
 }
 
-/// What a request asks for.
+/// The object of a request.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A document by HTTP.
+    /// A document at a URL.
     Url(Url),
-    /// A file of the folder of files, by its name.
+    /// A file in the folder of files, by its name.
     File(String),
 }
 
 /// The answer to a request. `Debug` shows no content.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
-    /// The status by HTTP; 200 for a file.
+    /// The HTTP status; 200 for a file.
     pub status: u16,
-    /// The pause that the server asks for.
+    /// The pause that the server requests.
     pub retry_after: Option<Duration>,
     /// The version of the document, as the server names it.
     pub tag: Option<String>,
-    /// The body, whole.
+    /// The complete body.
     pub body: Bytes,
 }
 
 impl Request {
-    /// A `GET` of a document.
+    /// Returns a `GET` of a document.
     #[must_use]
     pub fn get(url: Url) -> Self {
         Self::of(Target::Url(url), Method::Get)
     }
 
-    /// A `POST` of an encoded form.
+    /// Returns a `POST` of an encoded form.
     #[must_use]
     pub fn form(url: Url, form: Secret) -> Self {
         Self::of(Target::Url(url), Method::Form(form))
     }
 
-    /// A `POST` of a JSON document.
+    /// Returns a `POST` of a JSON document.
     #[must_use]
     pub fn json(url: Url, document: Secret) -> Self {
         Self::of(Target::Url(url), Method::Json(document))
     }
 
-    /// A `PUT` of an XML document.
+    /// Returns a `PUT` of an XML document.
     #[must_use]
     pub fn put_xml(url: Url, document: Secret) -> Self {
         Self::of(Target::Url(url), Method::PutXml(document))
     }
 
-    /// A `DELETE`.
+    /// Returns a `DELETE` of a document.
     #[must_use]
     pub fn delete(url: Url) -> Self {
         Self::of(Target::Url(url), Method::Delete)
     }
 
-    /// A file of the folder of files.
+    /// Returns a request for a file in the folder of files.
     #[must_use]
     pub fn file(name: &str) -> Self {
         Self::of(Target::File(name.to_owned()), Method::Get)
@@ -97,7 +97,7 @@ impl Request {
         Self { target, headers: Vec::new(), method }
     }
 
-    /// The same with another header.
+    /// Adds a header.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: Secret) -> Self {
         self.headers.push((name, value));
@@ -106,13 +106,13 @@ impl Request {
 }
 
 impl Response {
-    /// The answer of a server that had the document.
+    /// Returns the answer of a server that has the document.
     #[must_use]
     pub fn ok(body: impl Into<Bytes>) -> Self {
         Self { status: 200, retry_after: None, tag: None, body: body.into() }
     }
 
-    /// An answer of this status without a body.
+    /// Returns an answer with this status and without a body.
     #[must_use]
     pub fn of_status(status: u16) -> Self {
         Self { status, ..Self::ok(Bytes::new()) }

@@ -1,28 +1,28 @@
-//! A bank's items and their changes, as write-back reads them.
+//! A bank's items and their changes, in the form that write-back reads.
 
 use vigie_model::{BankName, Hash, ItemId, Sequence, UnixMillis};
 
 use crate::secret::Secret;
 
-/// Who reads which bank.
+/// A bank, and the credential to read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reader {
     /// The bank.
     pub bank: BankName,
-    /// The API key of a principal of its owner; empty where there are no members.
+    /// The API key of a principal of the bank's owner; empty in a deployment without members.
     pub key: Secret,
 }
 
 /// A page of a bank's changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChangePage {
-    /// By sequence, each item once, at its latest change.
+    /// The changes by sequence: each item once, at its latest change.
     pub changes: Vec<ItemChange>,
     /// The newest change of the log.
     pub head: Sequence,
-    /// Where the next page begins.
+    /// The sequence after which the next page begins.
     pub next_after: Sequence,
-    /// Whether there is one.
+    /// Whether there is a next page.
     pub has_more: bool,
 }
 
@@ -33,25 +33,26 @@ pub struct ItemChange {
     pub item: ItemId,
     /// Its latest change.
     pub sequence: Sequence,
-    /// When that was.
+    /// The time of that change.
     pub changed_at: UnixMillis,
-    /// What it is since.
+    /// The state since that change.
     pub state: ItemState,
 }
 
 /// The state of an item, for write-back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemState {
-    /// It is there by the word of somebody who names no programme: the bank's own.
+    /// The item exists, and one of its submissions names no programme: it is the bank's own.
     Own(Vec<Hash>),
-    /// The same, and it is held.
+    /// The item is the bank's own, and is held.
     Held(Vec<Hash>),
-    /// It is there, held or not, and no longer the bank's own.
+    /// The item exists, held or not, and is no longer the bank's own.
     FormerlyOwn(Vec<Hash>),
-    /// It was removed, and was the bank's own, then or earlier. Its hashes, while the bank has them.
+    /// The item was removed, and was the bank's own then or earlier. With its hashes, as long as the bank has
+    /// them.
     Removed(Option<Vec<Hash>>),
-    /// It was removed and brought back as another item, which has a change of its own.
+    /// The item was removed and brought back as another item, which has its own change.
     BroughtBack,
-    /// Nobody else is to know of it by this bank: it came by programmes alone, or is a canary.
+    /// The item must not be disclosed through this bank: it came only from programmes, or it is a canary.
     NotOwn,
 }

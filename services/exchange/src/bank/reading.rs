@@ -10,30 +10,31 @@ use vigie_model::{BankId, BankName, BankRef, Hash, ItemContent, ItemId, MemberNa
 use super::{BankError, ChangePage, ItemChange, ItemState, Reader};
 use crate::secret::Secret;
 
-/// How long a call may take, attempts included.
+/// The time limit of a call, with all its attempts.
 const CALL_MAX: Duration = Duration::from_secs(30);
-/// The deadline of a call that begins now.
+/// Returns the deadline of a call that begins now.
 pub(super) fn deadline() -> Instant {
     Instant::now() + CALL_MAX
 }
 
-/// The calls of one reader.
+/// The calls for one reader.
 pub(super) struct Reading<'r> {
     client: BankClient,
     reader: &'r Reader,
 }
 
 impl<'r> Reading<'r> {
-    /// The calls of a reader, by a client without a credential.
+    /// Makes the calls of a reader with a client that has no credential yet.
     pub(super) fn new(client: &BankClient, reader: &'r Reader) -> Result<Self, BankError> {
         Ok(Self { client: client.bearing(bearer(&reader.key)?), reader })
     }
 
-    /// See [`Bank::own_bank`](super::Bank::own_bank). `owner` is the member whose exchange it is; `None` where there are no members.
+    /// See [`Bank::own_bank`](super::Bank::own_bank). `owner` is the member who owns the exchange; `None` in
+    /// a deployment without members.
     pub(super) async fn own_bank(&self, owner: Option<&MemberName>) -> Result<BankId, BankError> {
         let bank = self.client.get_bank(&self.reader.bank, deadline()).await;
         let bank = bank.map_err(|error| self.error(&error))?.value;
-        // A bank of another member is not this one's to give away, be it shared under any alias.
+        // A bank of another member must not be given away by this one, under whatever alias it is shared.
         if owner.is_some() && bank.owner.as_ref() != owner {
             let name = &self.reader.bank;
             return Err(BankError::Refused(format!("the bank {name} belongs to another member")));
@@ -80,14 +81,15 @@ impl<'r> Reading<'r> {
     }
 }
 
-/// The credential of a key; none where it is empty.
+/// Returns the credential of a key, or `None` if the key is empty.
 pub(super) fn bearer(key: &Secret) -> Result<Option<Bearer>, BankError> {
     let key = key.reveal();
     let bearer = (!key.is_empty()).then(|| Bearer::new(key, "bank_key")).transpose();
     bearer.map_err(|fault| BankError::Refused(format!("bank_key: {fault}")))
 }
 
-/// The error of a call about a bank. None of them ends the exchange: its own bank is another matter.
+/// Converts the error of a call about a reader's bank. It never ends the exchange, because the exchange's own
+/// bank may be another one.
 pub(super) fn refusal(error: &CallError, bank: &BankName) -> BankError {
     match error.code() {
         Code::NotFound => BankError::Refused(format!("there is no bank {bank} that bank_key reads")),
@@ -113,7 +115,8 @@ pub(super) fn refusal(error: &CallError, bank: &BankName) -> BankError {
     }
 }
 
-/// Whether a submission names no programme. An item without any lives by its contributor's word.
+/// Returns whether a submission of the item names no programme. An item without submissions exists by its
+/// contributor alone.
 fn is_own(item: &DescribedItem) -> bool {
     let submissions = &item.submissions;
     submissions.is_empty() || submissions.iter().any(|(_, one)| one.origin.programme().is_empty())

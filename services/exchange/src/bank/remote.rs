@@ -17,24 +17,25 @@ use super::{
 };
 use crate::secret::Secret;
 
-/// Exchanges of one call.
+/// The number of exchanges in one call.
 const LIST_PAGE: u16 = 100;
-/// Keys of one call.
+/// The number of keys in one call.
 const KEYS_PAGE: u16 = 1_000;
 
-/// The bank over gRPC, for the process of this name.
+/// The bank over gRPC, for a process with its own name.
 #[derive(Debug, Clone)]
 pub(crate) struct RemoteBank {
     client: ExchangeClient,
-    /// The bank for readers: without the credential of this process, which may not read items.
+    /// The bank for readers, without the credential of this process, which may not read items.
     items: BankClient,
-    /// The same for opinions.
+    /// The bank for opinions, without that credential either.
     opinions: OpinionClient,
     holder: String,
 }
 
 impl RemoteBank {
-    /// The bank of a client, for a process that draws a name for itself. `items` and `opinions` show no credential.
+    /// Uses the bank of a client, and draws a random name for this process. `items` and `opinions` must have
+    /// no credential.
     pub(crate) fn new(client: ExchangeClient, items: BankClient, opinions: OpinionClient) -> Self {
         Self { client, items, opinions, holder: format!("exchange-{:032x}", rand::random::<u128>()) }
     }
@@ -49,7 +50,7 @@ impl RemoteBank {
 impl Bank for RemoteBank {
     async fn lease(&self, ttl: Duration) -> Result<Option<Lease>, BankError> {
         let ttl_ms = u32::try_from(ttl.as_millis()).unwrap_or(u32::MAX);
-        // A late answer is of no use: the lease would be over.
+        // A late answer is useless, because the lease would have ended.
         let deadline = Instant::now() + ttl / 3;
         let lease = self.client.acquire_lease(&self.holder, ttl_ms, deadline).await.map_err(error)?;
         Ok(lease.token.map(Lease))
@@ -104,7 +105,7 @@ impl Bank for RemoteBank {
     }
 
     async fn report(&self, id: ExchangeId, lease: &Lease, report: &Report) -> Result<(), BankError> {
-        // The counts and the checkpoint are kept up by the parts that were applied.
+        // Applied parts update the counts and the checkpoint, so they are kept.
         let former = self.listing(id).await?.exchange.status;
         let status = ExchangeStatus {
             running_since: report.running_since,
@@ -121,7 +122,7 @@ impl Bank for RemoteBank {
     }
 
     async fn own_bank(&self, exchange: ExchangeId, reader: &Reader) -> Result<BankId, BankError> {
-        // Named with its owner where there are members.
+        // The listing has the bank's owner if the deployment has members.
         let owner = self.listing(exchange).await?.bank.owner;
         Reading::new(&self.items, reader)?.own_bank(owner.as_ref()).await
     }
@@ -196,7 +197,8 @@ fn key(key: &Key) -> Result<vigie_proto::bank::ForeignKey, BankError> {
     foreign_key("key", key.as_str()).map_err(|error| BankError::Refused(error.to_string()))
 }
 
-/// The error of a call. Of the codes of a page, `FAILED_PRECONDITION` is a lease that is over, or an exchange that was paused.
+/// Converts the error of a call. `FAILED_PRECONDITION` for a page means that the lease has ended, or that the
+/// exchange was paused.
 fn error(error: CallError) -> BankError {
     match error.code() {
         Code::Aborted => BankError::Moved,

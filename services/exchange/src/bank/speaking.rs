@@ -1,4 +1,4 @@
-//! Reads what a member says of the items of an exchange over gRPC, as a principal of that member.
+//! Reads a member's opinions on the items of an exchange over gRPC, as a principal of that member.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(super) struct Speaking<'l> {
 }
 
 impl<'l> Speaking<'l> {
-    /// The calls with a key, by clients without a credential.
+    /// Makes the calls with a key, from clients that have no credential yet.
     pub(super) fn new(
         items: &BankClient,
         opinions: &OpinionClient,
@@ -32,7 +32,7 @@ impl<'l> Speaking<'l> {
     /// See [`Bank::said`](super::Bank::said).
     pub(super) async fn said(&self, after: Sequence, count_max: u16) -> Result<SaidPage, BankError> {
         let bank = BankRef { owner: None, name: self.listing.bank.name.clone() };
-        // A key of another member would read a bank of that member's under the same name.
+        // With a key of another member, the same name could mean another bank.
         let found = self.items.get_bank(&bank.name, deadline()).await.map_err(|error| self.error(&error))?;
         if found.value.id != self.listing.exchange.bank {
             let reason = format!("the bank {bank} that bank_key reads is another one");
@@ -41,7 +41,8 @@ impl<'l> Speaking<'l> {
         let page = self.opinions.list_opinions(&bank, after, true, count_max, deadline()).await;
         let page = page.map_err(|error| self.error(&error))?;
         let head = page.sequence;
-        // The bank may be shared with the key's member under any name: what that one says is its own to tell.
+        // The bank may be shared with the key's member under any name, but the opinions of that member are
+        // not the owner's.
         let owner = self.listing.bank.owner.as_ref();
         if let Some(other) =
             page.value.opinions.iter().find(|one| owner.is_some_and(|owner| owner.as_str() != one.member))
@@ -69,7 +70,7 @@ impl<'l> Speaking<'l> {
             Err(error) => return Err(self.error(&error)),
         };
         let exchange = &self.listing.exchange;
-        // Another member may name any programme and any key.
+        // Another member may name any programme and any key, so only the owner's submissions count.
         let is_of = |member: MemberId| member == exchange.owner;
         let keys: Vec<String> = described
             .submissions

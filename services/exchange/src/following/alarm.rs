@@ -1,4 +1,4 @@
-//! Why a round ended before its end.
+//! Reasons why a round ended early.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::cursor::{BadCursor, OutPlace};
 use crate::sources::Trouble;
 use crate::sources::settings::SettingsError;
 
-/// What a person has to look at. The exchange stays where it is, and tries again at its next round.
+/// A problem for a person. The exchange keeps its position, and tries again at its next round.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Alarm {
     /// The exchange's settings cannot be used.
@@ -30,10 +30,10 @@ pub enum Alarm {
     /// The programme refuses the request.
     #[error("the programme refuses the request (status {0})")]
     Refused(u16),
-    /// The request cannot be made, or its answer not be taken.
+    /// The request cannot be made, or its answer cannot be accepted.
     #[error("{0}")]
     Fetch(FetchError),
-    /// The answer is no page to go on with.
+    /// The answer is not a page to continue from.
     #[error("{0}; nothing was skipped")]
     Trouble(Trouble),
     /// A round would remove too much.
@@ -48,21 +48,21 @@ pub enum Alarm {
         /// The share that it may remove, in percent.
         percent: u8,
     },
-    /// A round has more pages than any programme.
+    /// A round has more pages than any programme has.
     #[error("a round of more than {0} pages")]
     Pages(u64),
-    /// What is stored is not what the other deployment says that it has.
+    /// The stored records are not those that the other deployment reports.
     #[error("what is stored is not what the other deployment has: its list is read anew")]
     Differs,
-    /// The place after a page is too long to be stored.
+    /// The position after a page is too long to be stored.
     #[error("the programme's place is too long to be stored")]
     Place,
-    /// Write-back would go on with another bank than the one that it began with.
+    /// Write-back would continue with another bank than before.
     #[error(
         "submit names another bank than before: what was submitted of the former one is not withdrawn; remove the exchange and add it anew"
     )]
     OtherBank,
-    /// The programme refuses more items than are kept to be submitted again.
+    /// The programme refuses more items than can be kept for another submission.
     #[error(
         "the programme refuses item {item} (status {status}), and with it more than {max} items: nothing more is submitted until it takes some, or they are removed",
         max = OutPlace::IDS_MAX
@@ -73,37 +73,37 @@ pub enum Alarm {
         /// The status of the answer.
         status: u16,
     },
-    /// More withdrawals could not be sent than are kept.
+    /// More withdrawals could not be sent than can be kept.
     #[error("more than {max} withdrawals could not be sent, of items {}; ask for a round to go on", ids(.0), max = OutPlace::IDS_MAX)]
     ManyUnsent(Vec<u64>),
-    /// The round is complete, but for these items.
+    /// The round is complete except for these items.
     #[error("{}", left_over(.refused, .unsent, *.more))]
     LeftOver {
         /// Items that the programme refuses.
         refused: Vec<u64>,
         /// Removed items whose withdrawal could not be sent.
         unsent: Vec<u64>,
-        /// How many more of these there are.
+        /// The number of further items.
         more: u64,
     },
-    /// The round is complete, but for the opinions on these items.
+    /// The round is complete except for the opinions on these items.
     #[error("{}", unsaid(.refused, *.more))]
     Unsaid {
         /// Items whose opinion the programme refuses.
         refused: Vec<u64>,
-        /// How many more there are.
+        /// The number of further items.
         more: u64,
     },
-    /// Two rounds of one exchange, that of its own items and that of opinions, have something for a person to look at.
+    /// Both rounds of one exchange, that of own items and that of opinions, have an alarm.
     #[error("{0}; {1}")]
     Both(Box<Alarm>, Box<Alarm>),
-    /// The bank refuses what is stored.
+    /// The bank refuses what would be stored.
     #[error("{0}")]
     Bank(BankError),
 }
 
 impl Alarm {
-    /// A short word for metrics.
+    /// Returns a short name for metrics.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -128,13 +128,13 @@ impl Alarm {
         }
     }
 
-    /// Whether the alarm is about what the programme shares, so that write-back may go on.
+    /// Returns whether the alarm is about what the programme shares, so that write-back may continue.
     pub(crate) const fn is_of_pages(&self) -> bool {
         matches!(self, Self::Trouble(_) | Self::Removals { .. } | Self::Pages(_) | Self::Place)
     }
 }
 
-/// Ids of items, separated by commas.
+/// Returns the ids of items, separated by commas.
 fn ids(items: &[u64]) -> String {
     items.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -168,14 +168,14 @@ fn left_over(refused: &[u64], unsent: &[u64], more: u64) -> String {
     parts.join("; ")
 }
 
-/// Why a round ended before its end.
+/// Reasons why a round ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// A person has to look.
+    /// An alarm for a person.
     Alarm(Alarm),
-    /// The programme does not answer now, for this reason. It may have asked for a pause.
+    /// The programme does not answer now. With the reason, and the pause that it requested, if it did.
     Passing(String, Option<Duration>),
-    /// The bank does not take what is fetched now, or no longer from this process.
+    /// The bank cannot store now what is fetched, or no longer accepts it from this process.
     Bank(BankError),
 }
 

@@ -1,4 +1,4 @@
-//! Asks a programme until an answer is taken, or until the attempts are used up.
+//! Sends a request to a programme until its answer is accepted, or until the attempts are used up.
 
 use std::time::Duration;
 
@@ -8,25 +8,25 @@ use crate::asking::pacing::{Attempts, Patience, Verdict};
 use crate::asking::request::{Request, Response};
 use crate::sources::Trouble;
 
-/// Why an answer is not taken.
+/// Reasons why an answer is not accepted.
 #[derive(Debug)]
 pub(crate) enum Untaken {
-    /// The answer cannot be used. Another one may be better, where it was cut off or garbled on its way.
+    /// The answer cannot be used. Another one may be better if this one was damaged on its way.
     Trouble(Trouble),
     /// The same request may succeed later.
     Later,
-    /// A person has to look.
+    /// A problem for a person.
     Alarm(Alarm),
 }
 
-/// Why the last attempt failed.
+/// The reason why the last attempt failed.
 enum Reason {
     Trouble(Trouble),
     Status(u16),
     Connection(String),
 }
 
-/// Sends a request until `take` takes its answer. Counts the attempts after the first in `retries`.
+/// Sends a request until `take` accepts its answer. Adds the attempts after the first to `retries`.
 pub(crate) async fn ask<F: Fetch, T>(
     fetch: &F,
     patience: Patience,
@@ -56,7 +56,7 @@ pub(crate) async fn ask<F: Fetch, T>(
             }
             Verdict::GiveUp(asked) => {
                 return Err(match reason {
-                    // The answer is what it is: somebody has to look, and nothing is skipped.
+                    // The answer will stay the same: a person has to look at it, and nothing is skipped.
                     Reason::Trouble(trouble) => Alarm::Trouble(trouble).into(),
                     Reason::Status(status) => {
                         Failure::Passing(format!("the programme answers with status {status}"), asked)

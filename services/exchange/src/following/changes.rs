@@ -1,4 +1,4 @@
-//! The changes of a bank's items as what the programme has to get: withdrawals, and submissions.
+//! Converts the changes of a bank's items to what the programme has to receive: withdrawals and submissions.
 
 use std::collections::HashSet;
 
@@ -8,18 +8,20 @@ use crate::bank::{ItemChange, ItemState};
 use crate::cursor::OutPlace;
 use crate::targets::Submission;
 
-/// The changes of a page, sorted out.
+/// The changes of a page, by kind.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Sorted {
-    /// Hashes of items that may have been submitted and no longer belong to the programme, each hash once.
+    /// Hashes to withdraw, each once: their items may have been submitted, and must no longer be at the
+    /// programme.
     pub(crate) withdrawals: Vec<(ItemId, Hash)>,
     /// Removed items that may have been submitted, and whose hashes are purged.
     pub(crate) forgotten: Vec<ItemId>,
-    /// Own items, with those of their hashes that the programme takes.
+    /// Own items, with those of their hashes that the programme accepts.
     pub(crate) submissions: Vec<(ItemId, Vec<Submission>)>,
 }
 
-/// Sorts out changes. `takes` says which hashes the programme takes, of a picture or not.
+/// Sorts changes by kind. `takes` returns whether the programme accepts a hash; its second argument is
+/// whether the item is a picture.
 pub(crate) fn sort(changes: Vec<ItemChange>, out: &OutPlace, takes: impl Fn(&Hash, bool) -> bool) -> Sorted {
     let mut sorted = Sorted::default();
     let mut seen = HashSet::new();
@@ -52,13 +54,14 @@ pub(crate) fn sort(changes: Vec<ItemChange>, out: &OutPlace, takes: impl Fn(&Has
     sorted
 }
 
-/// Those of an item's hashes that the programme takes. An item with a perceptual hash of pictures is a picture.
+/// Returns those of an item's hashes that the programme accepts. An item with a perceptual hash of pictures
+/// is a picture.
 pub(crate) fn taken(hashes: Vec<Hash>, takes: impl Fn(&Hash, bool) -> bool) -> impl Iterator<Item = Hash> {
     let of_picture = hashes.iter().any(|hash| hash.hash_type() == HashType::PDQ);
     hashes.into_iter().filter(move |hash| takes(hash, of_picture))
 }
 
-/// Whether an item that may have been submitted was removed and purged.
+/// Returns whether an item that may have been submitted was removed and purged.
 pub(crate) fn is_purged(change: &ItemChange, out: &OutPlace) -> bool {
     change.state == ItemState::Removed(None) && out.may_have_submitted(change.sequence)
 }
@@ -103,7 +106,7 @@ mod tests {
         assert_eq!(sorted.forgotten, [ItemId(7), ItemId(13)]);
         let submitted = Submission { hash: hash(1), changed_at: UnixMillis(5_000) };
         assert_eq!(sorted.submissions, [(ItemId(1), vec![submitted])]);
-        // In the first pass only what was there when it began, and is gone since.
+        // In the first pass, only items that existed when it began and were removed since are withdrawn.
         let first = OutPlace { pass: Some(Pass { base: 0, head: 111 }), ..out };
         let sorted = sort(changes, &first, takes);
         assert_eq!((gone(&sorted), sorted.forgotten), (vec![(12, 8)], vec![ItemId(13)]));

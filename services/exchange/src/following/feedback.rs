@@ -1,15 +1,18 @@
-//! Opinions that go out: what the owner of an exchange says of its items by hand, told to the programme, from the stored place to the bank's newest
-//! change.
+//! Sends opinions: the opinions that the owner of an exchange has given by hand on its items are sent to the
+//! programme, from the stored position to the bank's newest change.
 //!
 //! Always true:
 //!
-//! - Only what the owner's own people say of items with records of this exchange is told, and none of what came from a programme.
-//! - The programme gets every opinion at least once. The place moves past a page only after the programme has taken it, and what is told again
-//!   changes nothing. Of several opinions on a hash the one that counts is told, as it is when it is told.
-//! - Nothing is skipped in silence, and no refusal holds up others: items whose opinion the programme refuses are kept by id, or named by the log
-//!   where these are too many. They are told again when something of them changes, and when a person asks for a round.
-//! - Only an object of the programme may be gone, and needs no opinion then. An endpoint that is not there ends the round with an alarm.
-//! - Following and write-back have their turn after a minute, whatever is left.
+//! - Only opinions of the owner's own people, on items with records of this exchange, are sent. Opinions that
+//!   came from a programme are never sent.
+//! - The programme receives every opinion at least once. The position moves past a page only after the
+//!   programme has accepted it, and sending an opinion again changes nothing. Of several opinions on one
+//!   hash, the one that counts is sent, in its state at the time of sending.
+//! - Nothing is skipped silently, and no refusal blocks other items. The ids of items whose opinion the
+//!   programme refuses are stored; if there are too many, the rest is only in the log. They are sent again
+//!   when one of their opinions changes, and when a person requests a round.
+//! - A missing object of the programme needs no opinion. A missing endpoint ends the round with an alarm.
+//! - After a minute the round ends, whatever is left, so that following continues.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,44 +33,44 @@ use crate::sources::Trouble;
 use crate::targets::Denial;
 use crate::targets::feedback::{Hearer, Saying};
 
-/// Items of one page: as many are told again after a crash.
+/// The most items of one page. After a crash, up to this many are sent again.
 pub(crate) const PAGE_ITEMS_MAX: u16 = 100;
-/// How long a round of opinions takes before following has its turn again.
+/// The time after which a round of opinions ends, so that following continues.
 const BUDGET: Duration = Duration::from_secs(60);
 
-/// What a round of opinions stands on.
+/// The parameters of a round of opinions.
 pub(crate) struct Telling<'a, B, F> {
     pub(crate) bank: &'a B,
     pub(crate) fetch: &'a F,
     pub(crate) lease: &'a Lease,
     pub(crate) exchange: ExchangeId,
-    /// The key of a principal of the owner; empty where there are no members.
+    /// The key of a principal of the owner; empty in a deployment without members.
     pub(crate) key: &'a Secret,
     pub(crate) hearer: &'a dyn Hearer,
     pub(crate) patience: Patience,
     pub(crate) page_items_max: u16,
-    /// Whether a person has asked for the round.
+    /// Whether a person has requested the round.
     pub(crate) is_asked: bool,
 }
 
 /// The state of a round.
 struct State {
-    /// As it is stored.
+    /// The stored cursor.
     cursor: Cursor,
     said: SaidPlace,
 }
 
-/// What the programme answered.
+/// The programme's answer.
 enum Told<T> {
     Taken(T),
-    /// What is said, or what it is about, is refused.
+    /// The opinion, or the hash that it is about, is refused.
     Refused,
-    /// What it is about is not there any more, by this status.
+    /// The object of the opinion no longer exists, by this status.
     Gone(u16),
 }
 
 impl<B: Bank, F: Fetch> Telling<'_, B, F> {
-    /// Runs the round to its end. Returns what it could not do.
+    /// Runs the round to its end. Returns an alarm if opinions are left over.
     pub(crate) async fn run(&self, done: &mut Done) -> Result<Option<Alarm>, Failure> {
         let exchange = self.bank.exchange(self.exchange).await?;
         let cursor = Cursor::parse(&exchange.cursor).map_err(Alarm::from)?;
@@ -75,7 +78,8 @@ impl<B: Bank, F: Fetch> Telling<'_, B, F> {
         let mut state = State { said: stored.unwrap_or_default(), cursor };
         let has_left = !state.said.refused.is_empty() || state.said.more > 0;
         if self.is_asked && has_left {
-            // Those that are kept are found anew from the beginning; of those that are not nobody knows which they are.
+            // Items whose ids are stored are found again by a pass from the beginning. The ids of further
+            // ones are unknown, so the pass then sends every opinion again.
             let known = if state.said.more > 0 { 0 } else { state.said.known };
             state.said = SaidPlace { after: 0, known, more: 0, ..state.said };
             self.store(&mut state).await?;
@@ -107,13 +111,13 @@ impl<B: Bank, F: Fetch> Telling<'_, B, F> {
         Ok((!refused.is_empty() || more > 0).then_some(Alarm::Unsaid { refused, more }))
     }
 
-    /// Tells a page of opinions.
+    /// Sends a page of opinions.
     async fn page(&self, items: Vec<SaidOfItem>, state: &mut State, done: &mut Done) -> Result<(), Failure> {
         let mut sayings = Vec::new();
         let mut told: BTreeSet<ItemId> = BTreeSet::new();
         for said in items {
             let was_refused = state.said.refused.contains(&said.item.0);
-            // An item that changed for another reason comes with opinions that have been told.
+            // The item changed for another reason, and its opinions have already been sent.
             if !was_refused && said.words.iter().all(|word| word.sequence.0 <= state.said.known) {
                 continue;
             }
@@ -143,7 +147,7 @@ impl<B: Bank, F: Fetch> Telling<'_, B, F> {
         Ok(())
     }
 
-    /// Tells opinions in batches, and returns the items of those that the programme refuses.
+    /// Sends opinions in batches. Returns the items of those that the programme refuses.
     async fn tell(&self, sayings: Vec<Saying>, done: &mut Done) -> Result<BTreeSet<ItemId>, Failure> {
         let mut refused = BTreeSet::new();
         let mut waiting: Vec<Vec<Saying>> =
@@ -160,7 +164,8 @@ impl<B: Bank, F: Fetch> Telling<'_, B, F> {
                         }
                     }
                 }
-                // No object of the programme is gone, but the endpoint itself. Everything waits until it is there.
+                // The endpoint itself is missing, not an object of the programme. Everything waits until it
+                // exists.
                 Told::Gone(status) if !self.hearer.says_to_one_object() => {
                     return Err(Alarm::Refused(status).into());
                 }
@@ -169,7 +174,7 @@ impl<B: Bank, F: Fetch> Telling<'_, B, F> {
                     waiting.extend([second, batch]);
                 }
                 Told::Refused => refused.extend(batch.iter().map(|one| one.item)),
-                // Of what the programme no longer has nobody says anything.
+                // An object that the programme no longer has needs no opinion.
                 Told::Gone(_) => {}
             }
         }
@@ -216,14 +221,15 @@ impl<B: Bank, F: Fetch> Telling<'_, B, F> {
     }
 }
 
-/// What is to be told of an item: of each of its records and hashes the word that counts. What was taken back is told where it may have been told
-/// before: after the change `since`.
+/// Returns the opinions to send for an item: for each of its records and hashes, the one that counts. A
+/// withdrawn opinion is included if it may have been sent before, which is the case after the change `since`.
 fn sayings_of(said: &SaidOfItem, records: &RecordsOfItem, since: u64) -> Vec<Saying> {
     let mut sayings = Vec::new();
     for (at, hash) in records.hashes.iter().enumerate() {
         let is_about = |word: &&OwnWord| word.hash.is_none_or(|place| usize::try_from(place) == Ok(at));
         let mut about: Vec<&OwnWord> = said.words.iter().filter(is_about).collect();
-        // A match that was seen is less than what a person said, whenever that was; and what was taken back is nothing.
+        // An opinion of a person counts more than a match that was seen, whichever is newer, and a withdrawn
+        // opinion counts least.
         about.sort_by_key(|word| (word.kind.is_some(), word.kind != Some(OpinionKind::Seen), word.sequence));
         let Some(counts) = about.last() else { continue };
         if counts.kind.is_none() && counts.sequence.0 <= since {
@@ -267,13 +273,14 @@ mod tests {
             both(1, first).into_iter().chain(both(2, second)).collect()
         };
         assert_eq!(told(vec![word(None, Some(Positive), 5)], 0), of(Some(Positive), Some(Positive)));
-        // The newer one of the item's and the hash's, but for a match that was seen.
+        // The newer one of the item's and the hash's opinions counts, except for a match that was seen.
         let words = |item, hash| vec![word(None, Some(Positive), item), word(Some(1), Some(Negative), hash)];
         assert_eq!(told(words(5, 6), 0), of(Some(Positive), Some(Negative)));
         assert_eq!(told(words(7, 6), 0), of(Some(Positive), Some(Positive)));
         let seen = vec![word(None, Some(Negative), 5), word(Some(0), Some(Seen), 6)];
         assert_eq!(told(seen, 0), of(Some(Negative), Some(Negative)));
-        // What is taken back leaves the other, and is told alone where it may have been told.
+        // After a withdrawal the other opinion counts. The withdrawal is only sent if the opinion may have
+        // been sent.
         let back = vec![word(None, Some(Seen), 5), word(Some(0), None, 6)];
         assert_eq!(told(back, 0), of(Some(Seen), Some(Seen)));
         assert_eq!(told(vec![word(None, None, 6)], 5), of(None, None));

@@ -1,4 +1,4 @@
-//! One exchange, round after round.
+//! Follows one exchange, round after round.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,59 +24,60 @@ use crate::sources::settings::{Api, Common, Settings};
 use crate::sources::submit::Submit;
 use crate::targets;
 
-/// Rounds that fail in a row, because the programme does not answer, before that is an alarm.
+/// The number of consecutive rounds that may fail because the programme does not answer, before this becomes
+/// an alarm.
 const PASSING_MAX: u32 = 3;
 
-/// The pause before a round that goes on with write-back.
+/// The pause before a round that continues write-back.
 const GO_ON_PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest pause that a programme may ask for.
+/// The longest pause that a programme may request.
 const ASKED_PAUSE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
-/// What all followers share.
+/// The state that all followers share.
 #[derive(Debug)]
 pub(crate) struct Shared<B, F> {
     pub(crate) bank: B,
     pub(crate) fetch: F,
     pub(crate) vault: Vault,
     pub(crate) patience: Patience,
-    /// Seconds between rounds, where an exchange says nothing else.
+    /// The time between rounds of an exchange without its own setting.
     pub(crate) interval: Duration,
     pub(crate) removal_percent_max: u8,
-    /// Rounds that run at once.
+    /// Permits for the rounds that run at once.
     pub(crate) rounds: Semaphore,
     pub(crate) metrics: Metrics,
     pub(crate) clock: WallClock,
 }
 
-/// One exchange, round after round.
+/// The follower of one exchange.
 pub(crate) struct Follower<B, F> {
     shared: Arc<Shared<B, F>>,
     id: ExchangeId,
     label: String,
     lease: watch::Receiver<Lease>,
     report: Report,
-    /// When the last round that was complete ended, for metrics.
+    /// The end of the last complete round, for metrics.
     completed_at: Option<UnixMillis>,
-    /// Credentials that the programme refused, with the status: no request is made with them again.
+    /// Credentials that the programme refused, with the status. No request is made with them again.
     refused: Option<(Credentials, u16)>,
-    /// The same of write-back, which has credentials of its own: the exchange goes on following without them.
+    /// The same for write-back, which has its own credentials. The exchange continues to follow without them.
     submission_refused: Option<(Credentials, u16)>,
-    /// The same of opinions.
+    /// The same for opinions.
     feedback_refused: Option<(Credentials, u16)>,
-    /// The end of a pause that the programme asked for when something was submitted or told.
+    /// The end of a pause that the programme requested in answer to a submission or an opinion.
     submit_from: Option<Instant>,
     failures: u32,
     backoff: Backoff,
 }
 
-/// What follows a round.
+/// The step after a round.
 enum After {
-    /// The next round, after this pause or when somebody asks for it.
+    /// The next round, after this pause or when a person requests it.
     Round(Duration),
-    /// The next round, after this pause: the bank does not take anything now.
+    /// The next round, after this pause: the bank cannot store anything now.
     Pause(Duration),
-    /// Nothing: the exchange is gone, or another process follows it.
+    /// No further round: the exchange is gone, or another process follows it.
     End,
 }
 
@@ -107,7 +108,8 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         Backoff::new(shared.patience.pause_first * 4, shared.patience.pause_max)
     }
 
-    /// Follows until the exchange is gone. `listed` is the exchange as it was last listed: a change of it may ask for a round at once.
+    /// Follows until the exchange is gone. `listed` is the exchange as last listed; a change of it may
+    /// request an immediate round.
     pub(crate) async fn run(mut self, mut listed: watch::Receiver<Exchange>) {
         loop {
             let due = match self.round().await {
@@ -127,7 +129,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         }
     }
 
-    /// Runs one round, and reports it.
+    /// Runs one round and reports it.
     async fn round(&mut self) -> After {
         let shared = Arc::clone(&self.shared);
         let Ok(_permit) = shared.rounds.acquire().await else { return After::End };
@@ -137,12 +139,13 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         };
         let interval = exchange.interval_s.map_or(shared.interval, Duration::from_secs);
         self.report.running_since = Some(shared.clock.now());
-        // A first round may take hours, and somebody waits for one that was asked for: for others one report is enough.
+        // The first round may take hours, and a person may wait for a requested round, so their beginning is
+        // reported too. For other rounds, one report at the end is enough.
         if self.completed_at.is_none() || exchange.fetch_requests > self.report.fetch_request {
             self.send_report().await;
         }
         let mut done = Done::default();
-        // Large: it holds a whole page.
+        // The future is large, because it holds a whole page.
         let outcome = Box::pin(self.attempt(&exchange, &mut done)).await;
         let ended = shared.clock.now();
         self.report.running_since = None;
@@ -171,7 +174,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
                     self.report.alarm =
                         cut(&format!("{} rounds in a row ended early: {reason}", self.failures));
                 }
-                // The programme's own pause counts, also where it is longer than the interval.
+                // The programme's own pause counts, even if it is longer than the interval.
                 After::Round(match asked {
                     Some(pause) => pause.min(ASKED_PAUSE_MAX),
                     None => self.backoff.next_pause().min(interval),
@@ -196,7 +199,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
     /// Puts an alarm into the report.
     fn raise(&mut self, alarm: &Alarm) {
         let text = cut(&alarm.to_string());
-        // Once: it stays in the report until a round is complete.
+        // An alarm is logged once. It stays in the report until a round is complete.
         if self.report.alarm != text {
             tracing::error!(exchange = self.label, kind = alarm.name(), %alarm, "exchange needs attention");
         }
@@ -204,10 +207,12 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         self.report.alarm = text;
     }
 
-    /// One round of following, and then what goes out where the settings ask for it. Returns what a complete round could not do.
+    /// Runs one round of following, then the outgoing rounds that the settings require. Returns the alarm of
+    /// a complete round that left something over.
     ///
-    /// Following comes first: what the programme withdraws is what protects the callers of this deployment. Write-back goes on after an alarm
-    /// about the programme's pages, which may last for weeks while own items are removed.
+    /// Following comes first, because the programme's withdrawals protect the callers of this deployment.
+    /// Write-back continues after an alarm about the programme's pages, because such an alarm may last for
+    /// weeks while own items are removed.
     async fn attempt(&mut self, exchange: &Exchange, done: &mut Done) -> Result<Option<Alarm>, Failure> {
         let api: Api = exchange.api.parse().map_err(Alarm::Settings)?;
         let (settings, common) = Settings::parse(api, &exchange.config).map_err(Alarm::Settings)?;
@@ -215,7 +220,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         match followed {
             Ok(()) => self.outward(exchange, api, (&settings, &common), true, done).await,
             Err(Failure::Alarm(alarm)) if alarm.is_of_pages() => {
-                // Its own alarm is not in the report, so nobody is taken to have read that.
+                // The alarm of write-back is not in the report here, so a person cannot have read it.
                 match self.outward(exchange, api, (&settings, &common), false, done).await {
                     Ok(None) => {}
                     Ok(Some(left_over)) => {
@@ -231,7 +236,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         }
     }
 
-    /// What goes out, where the settings ask for it: own items, and opinions. What stops one does not stop the other.
+    /// Sends what the settings require: own items, and opinions. A failure of one does not stop the other.
     async fn outward(
         &mut self,
         exchange: &Exchange,
@@ -244,7 +249,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
             Some(submit) => self.write_back(exchange, api, settings, submit, is_reported, done).await,
             None => Ok(None),
         };
-        // The lease and the exchange are those of both, and so is the pause of a programme that does not answer.
+        // Both share the lease and the exchange, and the pause of a programme that does not answer.
         if let Err(Failure::Bank(_) | Failure::Passing(..)) = submitted {
             return submitted;
         }
@@ -255,7 +260,8 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         joined(submitted, told)
     }
 
-    /// Whether write-back waits for the end of a pause that the programme asked for. Following does not wait with it.
+    /// Returns whether write-back waits for the end of a pause that the programme requested. Following does
+    /// not wait for it.
     fn waits_to_submit(&self) -> bool {
         self.submit_from.is_some_and(|from| Instant::now() < from)
     }
@@ -362,7 +368,8 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         self.paused(outcome)
     }
 
-    /// The outcome, with the pause that the programme asked for kept for what goes out alone.
+    /// Returns the outcome, and records a pause that the programme requested, so that only write-back and
+    /// opinions wait for it.
     fn paused<T>(&mut self, outcome: Result<T, Failure>) -> Result<T, Failure> {
         match outcome {
             Err(Failure::Passing(reason, Some(pause))) => {
@@ -376,7 +383,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
     fn bank_failed(&mut self, error: &BankError) -> After {
         match error {
             BankError::LeaseLost | BankError::Gone => After::End,
-            // Another process has stored a page meanwhile, or a call whose answer was lost has.
+            // Another process has stored a page meanwhile, or an earlier call has whose answer was lost.
             BankError::Moved | BankError::Unavailable(_) | BankError::Refused(_) => {
                 tracing::warn!(exchange = self.label, %error, "cannot store what was fetched");
                 After::Pause(self.backoff.next_pause())
@@ -385,7 +392,8 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
     }
 }
 
-/// The outcome of two rounds of what goes out: a failure that passes before alarms, and both alarms.
+/// Combines the outcomes of both outgoing rounds: a temporary failure comes before alarms, and two alarms
+/// become one.
 fn joined(
     first: Result<Option<Alarm>, Failure>,
     second: Result<Option<Alarm>, Failure>,
@@ -406,7 +414,7 @@ fn joined(
     }
 }
 
-/// The credentials of a round, if the programme refused them.
+/// Returns the credentials of a round if the programme refused them.
 fn refused<T>(outcome: &Result<T, Failure>, credentials: Credentials) -> Option<(Credentials, u16)> {
     match outcome {
         Err(Failure::Alarm(Alarm::Credentials(status))) => Some((credentials, *status)),
@@ -414,7 +422,7 @@ fn refused<T>(outcome: &Result<T, Failure>, credentials: Credentials) -> Option<
     }
 }
 
-/// Credentials that were refused are not shown again.
+/// Returns an error for credentials that were refused before, so that they are not sent again.
 fn check_refused(former: &Option<(Credentials, u16)>, credentials: &Credentials) -> Result<(), Alarm> {
     match former {
         Some((refused, status)) if refused == credentials => Err(Alarm::Credentials(*status)),
@@ -422,7 +430,7 @@ fn check_refused(former: &Option<(Credentials, u16)>, credentials: &Credentials)
     }
 }
 
-/// The first bytes of an alarm's text, as many as a report holds.
+/// Returns the first bytes of an alarm's text, as many as a report can hold.
 fn cut(text: &str) -> String {
     let mut end = text.len().min(Report::ALARM_LEN_MAX);
     while !text.is_char_boundary(end) {
@@ -431,7 +439,8 @@ fn cut(text: &str) -> String {
     text.get(..end).unwrap_or_default().to_owned()
 }
 
-/// An interval, lengthened or shortened at random by up to a tenth, so that deployments do not come all at once.
+/// Returns the interval, changed at random by up to a tenth, so that deployments do not all call at the same
+/// time.
 fn spread(interval: Duration) -> Duration {
     interval.mul_f64(0.9 + 0.2 * draw())
 }

@@ -1,13 +1,15 @@
-//! How much a round may remove.
+//! The limit of the removals of a round.
 
 use super::alarm::Alarm;
 
-/// Removals that are never too many, whatever their share: small lists change by much.
+/// Up to this many removals are always allowed, whatever their share, because small lists change a lot.
 const REMOVALS_FREE: u64 = 10;
 
-/// Stops a round that would remove too much: more likely a fault of the programme, or of its file, than what it means.
+/// Stops a round that would remove too much. This is more likely a fault of the programme or its file than
+/// intended.
 ///
-/// The round in which an exchange first reaches its end is not judged: programmes tell withdrawals of records that were never fetched.
+/// The first round of an exchange up to its end is not limited, because programmes send withdrawals of
+/// records that were never fetched.
 #[derive(Debug)]
 pub(crate) struct Guard {
     known: u64,
@@ -21,20 +23,22 @@ impl Guard {
         Self { known, percent, is_first, removed: 0 }
     }
 
-    /// Judges withdrawals that the programme tells, before they are applied.
+    /// Checks withdrawals that the programme sends, before they are applied. `count` is added to those of the
+    /// round so far.
     pub(crate) fn told(&mut self, count: u64) -> Result<(), Alarm> {
         self.removed = self.removed.saturating_add(count);
         let too_many = self.removed > self.allowed(self.known);
         self.refuse_if(!self.is_first && too_many, self.removed, self.known)
     }
 
-    /// Judges what a round would leave of the records, by the programme's own count.
+    /// Checks the number of records that a round would leave, by the programme's own count `total`.
     pub(crate) fn left(&self, total: u64) -> Result<(), Alarm> {
         let removed = self.known.saturating_sub(total);
         self.refuse_if(!self.is_first && removed > self.allowed(self.known), removed, self.known)
     }
 
-    /// Judges removals of what a full round did not show, before any is applied. A list that shows nothing at all is refused too.
+    /// Checks the removals of records that a full round did not show, before any is applied. An empty list is
+    /// refused too.
     pub(crate) fn unseen(&self, count: u64, known: u64) -> Result<(), Alarm> {
         let is_all = count == known && count > 0 && self.percent < 100;
         self.refuse_if(is_all || count > self.allowed(known), count, known)

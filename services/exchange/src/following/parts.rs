@@ -1,4 +1,5 @@
-//! The records of a page as parts for the bank: withdrawals first, each key once, each part within its bounds.
+//! Splits the records of a page into parts for the bank: withdrawals first, each key once, each part within
+//! its limits.
 
 use std::collections::HashSet;
 
@@ -9,29 +10,31 @@ use vigie_model::ItemContent;
 
 use crate::bank::Put;
 
-/// Bytes of one part, about: a call to the bank has 4 MiB at most.
+/// The approximate most bytes of one part: a call to the bank may have 4 MiB.
 const PART_BYTES_MAX: usize = 2 << 20;
 
-/// The records of a page, sorted out.
+/// The records of a page, by kind.
 #[derive(Debug, Default)]
 pub(crate) struct Sorted {
-    /// Keys of records to remove: those that the programme withdrew, and those without a hash that this build knows.
+    /// Keys of records to remove: those that the programme withdrew, and those without a hash that this build
+    /// knows.
     pub(crate) withdrawn: Vec<Key>,
     pub(crate) puts: Vec<Put>,
-    /// Records that the programme withdrew.
+    /// The number of records that the programme withdrew.
     pub(crate) told_withdrawn: u64,
-    /// Records without a hash that this build knows.
+    /// The number of records without a hash that this build knows.
     pub(crate) without_hash: u64,
 }
 
-/// Withdrawals and puts of one call.
+/// The withdrawals and puts of one call.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Batch {
     pub(crate) withdrawn: Vec<Key>,
     pub(crate) puts: Vec<Put>,
 }
 
-/// Sorts out the records of a page. Of records with one key the last counts. `own` is the programme's name for the member whose exchange it is.
+/// Sorts the records of a page by kind. Of records with the same key, the last counts. `own` is the
+/// programme's name for the member who owns the exchange.
 pub(crate) fn sort(records: Vec<Record>, own: Option<&str>) -> Sorted {
     let mut sorted = Sorted::default();
     let mut seen: HashSet<Key> = HashSet::with_capacity(records.len());
@@ -65,7 +68,7 @@ pub(crate) fn sort(records: Vec<Record>, own: Option<&str>) -> Sorted {
     sorted
 }
 
-/// Cuts sorted records into batches of at most so many records, withdrawals first.
+/// Splits sorted records into batches of at most `records_max` records each, withdrawals first.
 pub(crate) fn batches(withdrawn: Vec<Key>, puts: Vec<Put>, records_max: usize) -> Vec<Batch> {
     let mut batches = Vec::new();
     let mut batch = Batch::default();
@@ -92,7 +95,7 @@ pub(crate) fn batches(withdrawn: Vec<Key>, puts: Vec<Put>, records_max: usize) -
     batches
 }
 
-/// The bytes of a record in a call, about.
+/// Returns the approximate bytes of a record in a call.
 fn size(put: &Put) -> usize {
     let Put { key, content, details, foreign, opinion } = put;
     let hashes: usize = content.hashes().iter().map(|hash| hash.as_bytes().len() + 8).sum();

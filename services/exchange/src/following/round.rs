@@ -1,10 +1,12 @@
-//! One round: from the stored cursor to the programme's present.
+//! One round: from the stored cursor to the programme's present state.
 //!
 //! Always true:
 //!
-//! - The bank's cursor moves only together with the records before it, and past a page only with the page's last part.
-//! - A round that ends early, wherever it does, is gone on with from the stored cursor, and ends as one that did not.
-//! - No answer is skipped: one that cannot be used ends the round.
+//! - The bank's cursor moves only together with the records before it, and past a page only with the page's
+//!   last part.
+//! - Wherever a round ends early, the next one continues from the stored cursor, and ends with the same
+//!   result as an uninterrupted round.
+//! - No answer is skipped: an answer that cannot be used ends the round.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -27,10 +29,10 @@ use crate::credentials::Credentials;
 use crate::cursor::Cursor;
 use crate::sources::{Next, Page, Refusal, Source, Step};
 
-/// Pages of one round: a programme whose pages never end is stopped here.
+/// The most pages of one round. It stops a programme whose pages never end.
 const PAGES_MAX: u64 = 1_000_000;
 
-/// What a round stands on.
+/// The parameters of a round.
 #[derive(Debug)]
 pub(crate) struct Round<'a, B, F> {
     pub(crate) bank: &'a B,
@@ -38,16 +40,16 @@ pub(crate) struct Round<'a, B, F> {
     pub(crate) lease: &'a Lease,
     pub(crate) exchange: &'a Exchange,
     pub(crate) patience: Patience,
-    /// Records of one part, at most [`PART_RECORDS_MAX`](crate::bank::PART_RECORDS_MAX).
+    /// The most records of one part, up to [`PART_RECORDS_MAX`](crate::bank::PART_RECORDS_MAX).
     pub(crate) part_records_max: usize,
     /// The share of the records that the round may remove, in percent.
     pub(crate) removal_percent_max: u8,
-    /// The programme's name for the member whose exchange it is, where the settings have one.
+    /// The programme's name for the member who owns the exchange, if the settings have one.
     pub(crate) known_as: Option<&'a str>,
     pub(crate) clock: &'a WallClock,
 }
 
-/// What a round did, up to its end or its failure.
+/// The counts of a round, up to its end or its failure.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Done {
     pub(crate) pages: u64,
@@ -63,23 +65,24 @@ pub(crate) struct Done {
     pub(crate) taken_back: u64,
     /// Items that the programme refused.
     pub(crate) refused: u64,
-    /// Items whose opinion was told to the programme.
+    /// Items whose opinion was sent to the programme.
     pub(crate) told: u64,
     /// Items whose opinion the programme refused.
     pub(crate) untold: u64,
-    /// Write-back has more to do, and left it to the next round.
+    /// Whether write-back or opinions have more to do, and leave it to the next round.
     pub(crate) goes_on: bool,
 }
 
 /// The state of a round.
 struct State {
     cursor: Cursor,
-    /// Items of the bank that came by the exchange.
+    /// The number of items in the bank that came from the exchange.
     items: u64,
     /// The programme's time up to which everything is stored with the next part.
     checkpoint: Option<UnixMillis>,
     guard: Guard,
-    /// In a full round: the records that were shown, by a number of each key, and the place after the last page.
+    /// In a full round: the records that were shown, by a number computed from each key. `after` is the
+    /// position after the last page.
     shown: HashSet<u64>,
     numbers: RandomState,
     after: Option<Value>,
@@ -119,13 +122,13 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
         Ok(())
     }
 
-    /// Compares everything that is stored with what the programme says that it has.
+    /// Compares everything that is stored with the set that the programme reports.
     async fn prove(&self, source: &mut dyn Source, state: &mut State) -> Result<(), Failure> {
         let (mut stored, mut after) = (SetDigest::EMPTY, None);
         loop {
             let page = self.bank.foreign(self.exchange.id, after).await?;
             for foreign in &page.foreign {
-                // A record without one is none of the list's, so the sets differ.
+                // A record without such a text is not in the programme's list, so the sets will differ.
                 stored += entry_of(foreign).map_or(SetDigest::of_bytes(b"none"), |entry| entry.term());
             }
             match page.next {
@@ -139,7 +142,7 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
         if proof.is_proven { Ok(()) } else { Err(Alarm::Differs.into()) }
     }
 
-    /// Asks until an answer is taken, or until the attempts are used up.
+    /// Sends the request until an answer is accepted, or until the attempts are used up.
     async fn ask(
         &self,
         request: &Request,
@@ -161,7 +164,7 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
         ask(self.fetch, self.patience, request, &mut done.retries, take).await
     }
 
-    /// Stores a page, in as many parts as it needs.
+    /// Stores a page, in as many parts as necessary.
     async fn page(
         &self,
         page: Page,
@@ -194,7 +197,7 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
         } else {
             Some(page.at)
         };
-        // Of a full round nothing is complete before its end.
+        // A full round is complete only at its end.
         state.checkpoint = if source.is_full() { None } else { source.checkpoint() };
         let last = batches.len().saturating_sub(1);
         for (number, batch) in batches.into_iter().enumerate() {
@@ -202,7 +205,7 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
             self.store(state, batch, cursor).await?;
         }
         if state.cursor.at != place {
-            // A page without records.
+            // The page has no records.
             let cursor = after_page(state, place.as_ref());
             self.store(state, Batch::default(), cursor).await?;
         }
@@ -213,7 +216,7 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
         Ok(())
     }
 
-    /// At the end of a full round: removes what is stored and was not shown, and moves the cursor.
+    /// Ends a full round: removes the stored records that were not shown, and moves the cursor.
     async fn remove_unshown(&self, state: &mut State, done: &mut Done) -> Result<(), Failure> {
         let mut unshown: Vec<Key> = Vec::new();
         let mut known = 0;
@@ -229,7 +232,7 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
                 None => break,
             }
         }
-        // What was stored before this round, or in it: keys of both are listed.
+        // The listed keys are those of records that were stored before this round or in it.
         state.guard.unseen(count(unshown.len()), known)?;
         done.withdrawn += count(unshown.len());
         for batch in batches(unshown, Vec::new(), self.part_records_max) {
@@ -257,7 +260,7 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
     }
 }
 
-/// The cursor after the last part of a page, which ends at this place.
+/// Returns the cursor after the last part of a page that ends at this position.
 fn after_page(state: &State, place: Option<&Value>) -> Cursor {
     if state.cursor.at.as_ref() == place {
         return next_part(state);
@@ -265,7 +268,7 @@ fn after_page(state: &State, place: Option<&Value>) -> Cursor {
     Cursor { at: place.cloned(), part: 0, items: state.items, ..state.cursor.clone() }
 }
 
-/// The cursor within a page.
+/// Returns the cursor after a part within a page.
 fn next_part(state: &State) -> Cursor {
     Cursor { part: state.cursor.part.saturating_add(1), items: state.items, ..state.cursor.clone() }
 }

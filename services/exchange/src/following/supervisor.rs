@@ -1,4 +1,4 @@
-//! All exchanges of the deployment, followed by one process: the one that has the lease.
+//! Follows all exchanges of the deployment in one process: the one that holds the lease.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -15,7 +15,7 @@ use super::follower::{Follower, Shared};
 use crate::asking::fetch::Fetch;
 use crate::bank::{Bank, BankError, Exchange, ExchangeId, Lease};
 
-/// How a supervisor is, for probes.
+/// The state of a supervisor, for probes, and its reason.
 #[derive(Debug, Default)]
 pub(crate) struct Standing(AtomicU8, std::sync::Mutex<String>);
 
@@ -41,16 +41,16 @@ impl Standing {
     }
 }
 
-/// The pace of a supervisor.
+/// The intervals of a supervisor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    /// How long a lease lasts without being renewed. It is renewed three times as often.
+    /// The duration of a lease that is not renewed. It is renewed after each third of this time.
     pub(crate) lease: Duration,
-    /// How often the exchanges are listed.
+    /// The interval between two listings of the exchanges.
     pub(crate) list: Duration,
 }
 
-/// The followers of the exchanges, while this process has the lease.
+/// The followers of the exchanges, while this process holds the lease.
 struct Followers<B, F> {
     shared: Arc<Shared<B, F>>,
     lease: watch::Sender<Lease>,
@@ -63,7 +63,8 @@ struct Running {
     task: AbortHandle,
 }
 
-/// Follows all exchanges until `shutdown`. A follower that is stopped may be in the middle of a round: that is as safe as a crash.
+/// Follows all exchanges until `shutdown`. A follower may be stopped in the middle of a round, which is as
+/// safe as a crash.
 pub(crate) async fn supervise<B: Bank, F: Fetch>(
     shared: Arc<Shared<B, F>>,
     pace: Pace,
@@ -103,7 +104,7 @@ async fn lead<B: Bank, F: Fetch>(shared: &Arc<Shared<B, F>>, pace: Pace, standin
     for ticks in [&mut renew, &mut list] {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
-    // The first one is at once, and the lease is fresh.
+    // The first tick is immediate, and the lease is new.
     renew.tick().await;
     loop {
         tokio::select! {
@@ -113,7 +114,7 @@ async fn lead<B: Bank, F: Fetch>(shared: &Arc<Shared<B, F>>, pace: Pace, standin
                     followers.lease.send_if_modified(|held| std::mem::replace(held, lease.clone()) != lease);
                 }
                 Ok(None) | Err(BankError::LeaseLost) => break,
-                // Within the lease's time nobody else can have it.
+                // Nobody else can have the lease before it expires.
                 Err(error) if renewed.elapsed() < pace.lease => {
                     tracing::warn!(%error, "cannot renew the lease yet");
                 }
@@ -138,7 +139,7 @@ async fn lead<B: Bank, F: Fetch>(shared: &Arc<Shared<B, F>>, pace: Pace, standin
 }
 
 impl<B: Bank, F: Fetch> Followers<B, F> {
-    /// Follows these exchanges, and no others. A follower whose exchange has other settings is replaced.
+    /// Follows these exchanges, and no others. A follower whose exchange has new settings is replaced.
     fn keep(&mut self, exchanges: Vec<Exchange>) {
         let wanted: BTreeMap<ExchangeId, Exchange> = exchanges
             .into_iter()
@@ -169,7 +170,7 @@ impl<B: Bank, F: Fetch> Followers<B, F> {
         }
     }
 
-    /// Forgets followers that have ended, so that the next list starts them anew where they are still wanted.
+    /// Removes followers that have ended, so that the next listing starts them again if necessary.
     fn sweep(&mut self) {
         let metrics = &self.shared.metrics;
         self.running.retain(|_, running| {
@@ -181,7 +182,7 @@ impl<B: Bank, F: Fetch> Followers<B, F> {
         });
     }
 
-    /// Stops all followers. What they last showed of their exchanges is another process's to show from now on.
+    /// Stops all followers. Another process will report the metrics of their exchanges from now on.
     async fn stop(mut self) {
         self.tasks.shutdown().await;
         for running in self.running.values() {
@@ -190,7 +191,7 @@ impl<B: Bank, F: Fetch> Followers<B, F> {
     }
 }
 
-/// Whether a follower of one goes on as one of the other.
+/// Returns whether a follower of one exchange may continue with the other.
 fn is_same(one: &Exchange, other: &Exchange) -> bool {
     (&one.api, &one.config, one.interval_s) == (&other.api, &other.config, other.interval_s)
 }

@@ -1,15 +1,19 @@
-//! Write-back: submits a bank's own items to the programme, from the stored place to the bank's newest change.
+//! Write-back submits a bank's own items to the programme, from the stored position to the bank's newest
+//! change.
 //!
 //! Always true:
 //!
-//! - The programme gets every change at least once. The place moves past a page of changes only after the programme has taken it, and what is
-//!   sent again changes nothing.
-//! - An item is withdrawn if it may have been submitted: how far items may have been is stored before they are.
-//! - Withdrawals of a page go before its submissions. A hash that another own item of the bank still has is not withdrawn.
-//! - Nothing is skipped in silence. Items that the programme refuses are kept by id and submitted again in every round; where these are too
-//!   many, the place stays. Removals that cannot be sent are kept by id until a person has asked for a round; the log names those that are
-//!   too many, and where the bank has purged their hashes the place stays.
-//! - Following has its turn after a minute, whatever is left.
+//! - The programme receives every change at least once. The position moves past a page of changes only after
+//!   the programme has accepted it, and sending a change again changes nothing.
+//! - An item is withdrawn if it may have been submitted. The sequence up to which items may have been
+//!   submitted is stored before they are.
+//! - The withdrawals of a page come before its submissions. A hash that another own item of the bank still
+//!   has is not withdrawn.
+//! - Nothing is skipped silently. The ids of items that the programme refuses are stored, and every round
+//!   submits them again; if there are too many, the position stays. The ids of removals that cannot be sent
+//!   are stored until a person has requested a round. If there are too many, the rest is only in the log, but
+//!   if the bank has purged their hashes, the position stays.
+//! - After a minute the round ends, whatever is left, so that following continues.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
@@ -30,14 +34,14 @@ use crate::cursor::{Cursor, OutPlace, Pass};
 use crate::sources::Trouble;
 use crate::targets::{Denial, Submission, Target};
 
-/// Items of one page: as many are submitted again after a crash.
+/// The most items of one page. After a crash, up to this many are submitted again.
 pub(crate) const PAGE_ITEMS_MAX: u16 = 100;
-/// How long a round of write-back takes before following has its turn again.
+/// The time after which a round of write-back ends, so that following continues.
 const BUDGET: Duration = Duration::from_secs(60);
-/// Items of one page where a bank is looked through.
+/// The items of one page when a whole bank is searched.
 const SCAN_ITEMS_MAX: u16 = 1_000;
 
-/// What a round of write-back stands on.
+/// The parameters of a round of write-back.
 pub(crate) struct WriteBack<'a, B, F> {
     pub(crate) bank: &'a B,
     pub(crate) fetch: &'a F,
@@ -47,29 +51,29 @@ pub(crate) struct WriteBack<'a, B, F> {
     pub(crate) target: &'a dyn Target,
     pub(crate) patience: Patience,
     pub(crate) page_items_max: u16,
-    /// Whether a person has asked for the round.
+    /// Whether a person has requested the round.
     pub(crate) is_asked: bool,
     pub(crate) clock: &'a WallClock,
 }
 
 /// The state of a round.
 struct State {
-    /// As it is stored.
+    /// The stored cursor.
     cursor: Cursor,
     out: OutPlace,
 }
 
-/// What the programme answered.
+/// The programme's answer.
 enum Sent<T> {
     Taken(T),
-    /// One of the hashes is refused.
+    /// One of the hashes is refused, with this status.
     Refused(u16),
-    /// What is to be deleted is not there, or the endpoint is not.
+    /// The object to be deleted does not exist, or the endpoint does not.
     Gone(u16),
 }
 
 impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
-    /// Runs the round to its end. Returns what it could not do.
+    /// Runs the round to its end. Returns an alarm if something is left over.
     pub(crate) async fn run(&self, done: &mut Done) -> Result<Option<Alarm>, Failure> {
         let exchange = self.bank.exchange(self.exchange).await?;
         let cursor = Cursor::parse(&exchange.cursor).map_err(Alarm::from)?;
@@ -79,7 +83,7 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
             return Err(Alarm::OtherBank.into());
         }
         let mut state = State { cursor, out };
-        // Somebody has read which they are.
+        // The report has named all of them, and a person has requested a round after reading it.
         let named = numbers(&exchange.report.alarm);
         if self.is_asked
             && !state.out.unsent.is_empty()
@@ -106,7 +110,7 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
             }
             after = if is_cut { last.unwrap_or(after) } else { page.next_after.0 };
             if begun.elapsed() >= BUDGET {
-                // What the programme withdraws is not to wait: the next round goes on.
+                // The programme's withdrawals must not wait: the next round continues.
                 done.goes_on = true;
                 break;
             }
@@ -120,7 +124,8 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
         Ok((!is_whole).then_some(Alarm::LeftOver { refused, unsent, more }))
     }
 
-    /// As many of the changes as name no more purged items than can be kept, and whether these are not all.
+    /// Returns the first changes, as many as possible without more purged items than can be stored by id.
+    /// Also returns whether changes are left.
     fn within_bounds(
         &self,
         mut changes: Vec<ItemChange>,
@@ -159,8 +164,9 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
         self.store(state).await
     }
 
-    /// Those hashes that no own item of the bank has. Items that were never submitted do not count: if they still are there they will be, and
-    /// if they are removed before, nobody would withdraw the hash.
+    /// Returns those hashes that no own item of the bank has. Items that were never submitted do not count:
+    /// if they still exist they will be submitted, and if they are removed before that, nothing would
+    /// withdraw the hash.
     async fn without_living(
         &self,
         mut hashes: Vec<(ItemId, Hash)>,
@@ -208,7 +214,7 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
                         match self.send(&deletion, done, |answer| self.target.deleted(answer)).await? {
                             Sent::Taken(()) => taken_back.extend(items),
                             Sent::Gone(_) => {}
-                            // A deletion whose answer was lost may be refused when it is made again.
+                            // A deletion whose answer was lost may be refused when it is repeated.
                             Sent::Refused(status) => {
                                 let sent = self
                                     .send(&request, done, |answer| self.target.withdrawn(&hashes, answer));
@@ -227,13 +233,15 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
                     refused.extend(batch.iter().map(|(item, _)| (*item, status)));
                 }
                 Sent::Refused(_) => waiting.extend(halves(batch)),
-                // The call is for hashes, or a search, and no object that may be gone: the endpoint is not there.
+                // The call is for hashes, or a search, not for an object that may be gone. So the endpoint is
+                // missing.
                 Sent::Gone(status) => return Err(Alarm::Refused(status).into()),
             }
         }
         done.taken_back += count(taken_back.len());
         for (item, status) in refused {
-            // Removed items cannot be held or removed until the programme takes them, so the rest goes on.
+            // The ids of removed items cannot block the position until the programme accepts them, so the
+            // rest continues.
             if state.out.unsent.len() < OutPlace::IDS_MAX {
                 state.out.unsent.push(item.0);
             } else {
@@ -244,7 +252,7 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
         Ok(())
     }
 
-    /// Submits items, and keeps the ids of those that the programme refuses.
+    /// Submits items, and stores the ids of those that the programme refuses.
     async fn submit(
         &self,
         items: Vec<(ItemId, Vec<Submission>)>,
@@ -269,7 +277,7 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
         Ok(())
     }
 
-    /// Submits once more what the programme refused in earlier rounds, where it is still there.
+    /// Submits the items again that the programme refused in earlier rounds, if they still exist.
     async fn submit_refused(&self, state: &mut State, done: &mut Done) -> Result<(), Failure> {
         let changed_at = self.clock.now();
         for item in state.out.refused.clone() {
@@ -285,7 +293,8 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
         self.store(state).await
     }
 
-    /// Sends submissions in batches, and returns the items that the programme refuses with the statuses of its answers.
+    /// Sends submissions in batches. Returns the items that the programme refuses, with the statuses of its
+    /// answers.
     async fn send_items(
         &self,
         items: Vec<(ItemId, Vec<Submission>)>,
@@ -332,7 +341,7 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
         ask(self.fetch, self.patience, request, &mut done.retries, take).await
     }
 
-    /// Stores how far items may be submitted, and nothing else of what the page changes.
+    /// Stores the sequence up to which items may be submitted, and nothing else that the page changes.
     async fn store_through(&self, state: &mut State) -> Result<(), Failure> {
         let stored = state.cursor.out.clone();
         let stored = stored.unwrap_or(OutPlace { bank: state.out.bank, ..OutPlace::default() });
@@ -364,7 +373,7 @@ impl<B: Bank, F: Fetch> WriteBack<'_, B, F> {
     }
 }
 
-/// Cuts a list into batches, the last one first.
+/// Splits a list into batches, the last one first.
 fn batches<T>(list: Vec<T>, count_max: usize) -> Vec<Vec<T>> {
     let mut batches = Vec::new();
     let mut list = list.into_iter().peekable();
@@ -375,13 +384,13 @@ fn batches<T>(list: Vec<T>, count_max: usize) -> Vec<Vec<T>> {
     batches
 }
 
-/// The halves of a batch of at least two, the second one first.
+/// Returns the halves of a batch of at least two, the second one first.
 fn halves<T>(mut batch: Vec<T>) -> [Vec<T>; 2] {
     let second = batch.split_off(batch.len() / 2);
     [second, batch]
 }
 
-/// The numbers that a text names.
+/// Returns the numbers in a text.
 fn numbers(text: &str) -> HashSet<u64> {
     text.split(|one: char| !one.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }

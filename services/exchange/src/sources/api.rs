@@ -1,4 +1,4 @@
-//! The interfaces of programmes, and why the settings of an exchange are none.
+//! The interfaces of programmes, and the errors of an exchange's settings.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +19,7 @@ pub enum Api {
     Tat,
     /// A bank of another Vigie deployment.
     Vigie,
-    /// A file of the folder of files.
+    /// A file in the folder of files.
     LocalFile,
     /// A file by HTTP.
     HttpFile,
@@ -28,7 +28,7 @@ pub enum Api {
 }
 
 impl Api {
-    /// All of them.
+    /// All interfaces.
     pub const ALL: [Self; 8] = [
         Self::Ncmec,
         Self::ThreatExchange,
@@ -40,7 +40,7 @@ impl Api {
         Self::Sample,
     ];
 
-    /// The name in commands and in the bank.
+    /// Returns the name in commands and in the bank.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ impl Api {
         }
     }
 
-    /// The credentials that it needs.
+    /// Returns the fields of the required credentials.
     #[must_use]
     pub const fn credentials(self) -> &'static [&'static str] {
         match self {
@@ -66,7 +66,7 @@ impl Api {
         }
     }
 
-    /// The credentials that its write-back needs; none where it takes no submissions.
+    /// Returns the fields of the credentials for write-back; none if the interface accepts no submissions.
     #[must_use]
     pub const fn submit_credentials(self) -> &'static [&'static str] {
         match self {
@@ -76,7 +76,7 @@ impl Api {
         }
     }
 
-    /// The credentials with which it takes opinions; none where it takes none.
+    /// Returns the fields of the credentials for sending opinions; none if the interface accepts no opinions.
     #[must_use]
     pub const fn feedback_credentials(self) -> &'static [&'static str] {
         match self {
@@ -87,12 +87,12 @@ impl Api {
         }
     }
 
-    /// The credentials that it can do without.
+    /// Returns the fields of the optional credentials.
     #[must_use]
     pub const fn optional_credentials(self) -> &'static [&'static str] {
         match self {
             Self::HttpFile => &["authorization"],
-            // A deployment without members asks for none.
+            // A deployment without members requires none.
             Self::Vigie => &["key"],
             Self::Ncmec
             | Self::ThreatExchange
@@ -120,13 +120,13 @@ impl FromStr for Api {
     }
 }
 
-/// Why an exchange's settings are none.
+/// Reasons why an exchange's settings are invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SettingsError {
-    /// There is no such interface.
+    /// The interface does not exist.
     #[error("unknown interface; use {}", Api::ALL.map(Api::name).join(", "))]
     Api,
-    /// The settings are no JSON object of the interface's fields.
+    /// The settings are not a JSON object of the interface's fields.
     #[error("the settings are no JSON object of the interface's fields: {0}")]
     Fields(String),
     /// A field has an unusable value.
@@ -134,7 +134,7 @@ pub enum SettingsError {
     Value {
         /// The field.
         field: &'static str,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
 }
@@ -144,7 +144,7 @@ pub(super) fn read<T: serde::de::DeserializeOwned>(object: Value) -> Result<T, S
     serde_json::from_value(object).map_err(|error| SettingsError::Fields(error.to_string()))
 }
 
-/// The error of a field.
+/// Returns the error for a field.
 pub(super) fn wrong(field: &'static str, reason: &str) -> SettingsError {
     SettingsError::Value { field, reason: reason.to_owned() }
 }

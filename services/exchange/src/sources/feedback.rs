@@ -1,6 +1,7 @@
-//! What an exchange is told of opinions that go out: the object `feedback` of its settings.
+//! The configuration for sending opinions: the object `feedback` in the settings of an exchange.
 //!
-//! Without it no opinion is told to a programme. Programmes that take opinions in a known form are NCMEC, ThreatExchange and StopNCII.
+//! Without it, no opinion is sent to a programme. The programmes that accept opinions in a known form are
+//! NCMEC, ThreatExchange and StopNCII.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,11 @@ use vigie_consortium::{OpinionReason, OpinionWords};
 use super::api::{Api, SettingsError, read, wrong};
 use super::submit::checked_tags;
 
-/// The programme's words for the types of fingerprints, in the paths of its calls.
+/// The programme's names for the types of fingerprints, in the paths of its calls, with the numbers of the
+/// hash types.
 pub(crate) const NCMEC_TYPES: [(&str, u32); 4] = [("PDQ", 1), ("MD5", 2), ("SHA1", 4), ("PDNA", 6)];
 
-/// What an exchange tells a programme of the opinions of its owner.
+/// The settings for sending the owner's opinions to a programme.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Feedback {
     /// See [`Api::ThreatExchange`].
@@ -26,7 +28,8 @@ pub enum Feedback {
     },
     /// See [`Api::Ncmec`].
     Ncmec {
-        /// The ids of the environment's reasons, by the type of fingerprint and by the reason here. Negative opinions without one are not told.
+        /// The ids of the environment's reasons, by type of fingerprint and by the reason in this deployment.
+        /// A negative opinion without an id is not sent.
         reasons: BTreeMap<String, BTreeMap<OpinionReason, String>>,
     },
 }

@@ -1,6 +1,7 @@
-//! A file of hashes, of a folder or by HTTP, and the sample: everything that there is, in one document.
+//! A file of hashes, from a folder or by HTTP, and the sample. One document holds everything.
 //!
-//! A hash that is no longer in the file is withdrawn. A file that has not changed, by its tag or by its bytes, is left at that.
+//! A hash that is no longer in the file is withdrawn. If the file has not changed, by its tag or by its
+//! bytes, nothing is done.
 
 use std::collections::VecDeque;
 
@@ -33,11 +34,11 @@ pub(crate) struct File {
 
 #[derive(Debug)]
 struct Body {
-    /// Records that are not given out yet.
+    /// The records that have not been returned yet.
     records: VecDeque<Record>,
-    /// The counts of what was left out, until they are given out.
+    /// The counts of omitted entries, until they are returned.
     tally: Tally,
-    /// The place once all are stored.
+    /// The position after all records are stored.
     after: Place,
 }
 
@@ -47,17 +48,17 @@ struct Place {
     /// The version of the file, as its server names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tag: Option<String>,
-    /// The first 128 bits of BLAKE3 of the file.
+    /// The first 128 bits of the file's BLAKE3 digest.
     digest: String,
 }
 
 impl File {
-    /// A file of the folder of files.
+    /// Opens a file in the folder of files.
     pub(crate) fn local(name: &str, form: FileForm, at: Option<&Value>) -> Result<Self, Trouble> {
         Ok(Self::new(Some(Request::file(name)), form, place(at)?))
     }
 
-    /// A file by HTTP, with an optional `Authorization` header.
+    /// Opens a file by HTTP, with an optional `Authorization` header.
     pub(crate) fn http(
         url: Url,
         form: FileForm,
@@ -75,10 +76,10 @@ impl File {
         Ok(Self::new(Some(request), form, place))
     }
 
-    /// The sample.
+    /// Opens the sample.
     pub(crate) fn sample(at: Option<&Value>) -> Result<Self, Trouble> {
         let mut sample = Self::new(None, FileForm::default(), place(at)?);
-        // The lines before the hashes say where they are from.
+        // The lines before the hashes name their source.
         let lines: Vec<&str> = SAMPLE.lines().filter(|line| !line.starts_with('#')).collect();
         sample.open(Bytes::from(lines.join("\n")), None)?;
         Ok(sample)
@@ -88,7 +89,7 @@ impl File {
         Self { request, form, place, body: None, is_done: false }
     }
 
-    /// Takes the file, unless it is the one that is stored.
+    /// Reads the file, unless it is the one that is stored.
     fn open(&mut self, bytes: Bytes, tag: Option<String>) -> Result<(), Trouble> {
         let digest = blake3::hash(&bytes).to_hex().get(..32).unwrap_or_default().to_owned();
         let after = Place { tag: tag.filter(|tag| tag.len() <= LINK_LEN_MAX), digest };

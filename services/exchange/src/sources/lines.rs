@@ -1,4 +1,4 @@
-//! The items of a file of hashes, in any of the formats in which the field exchanges them.
+//! Reads the items of a file of hashes, in any of the formats that are common in the field.
 
 use std::collections::VecDeque;
 use std::io::Cursor;
@@ -10,19 +10,20 @@ use vigie_model::{Hash, HashType};
 
 use super::source::Trouble;
 
-/// A file is refused as a whole if more than one item in so many cannot be read: it is of another format, or damaged.
+/// A file is refused as a whole if more than one in this many items cannot be read: it has another format, or
+/// is damaged.
 const BAD_ITEMS_ONE_IN: u64 = 10;
 
-/// How a file is to be read.
+/// The settings for reading a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileForm {
-    /// The format; `None` for that which is recognised.
+    /// The format; `None` to recognise it.
     pub format: Option<Format>,
-    /// The type of hashes that nothing in the file names.
+    /// The type of hashes whose type the file does not name.
     pub hash_type: Option<HashType>,
 }
 
-/// Reads the records of a file, each keyed by its hashes. A file without anything in it has none.
+/// Reads the records of a file, each keyed by its hashes. An empty file has none.
 pub(crate) fn records(bytes: Bytes, form: FileForm, tally: &mut Tally) -> Result<VecDeque<Record>, Trouble> {
     let mut records = VecDeque::new();
     if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -40,7 +41,7 @@ pub(crate) fn records(bytes: Bytes, form: FileForm, tally: &mut Tally) -> Result
         match entry.map_err(|error| trouble(error.into()))?.item {
             Err(_) => bad += 1,
             Ok(item) => {
-                // All-zero values are fillers that lists have held, and no content's hashes.
+                // Lists have contained all-zero values as fillers, which are not the hash of any content.
                 let is_hash = |hash: &&Hash| hash.as_bytes().iter().any(|byte| *byte != 0);
                 let hashes: Vec<Hash> = item.hashes().iter().filter(is_hash).cloned().collect();
                 match Key::of_hashes(&hashes).ok().filter(|_| !hashes.is_empty()) {
@@ -62,7 +63,7 @@ pub(crate) fn records(bytes: Bytes, form: FileForm, tally: &mut Tally) -> Result
     Ok(records)
 }
 
-/// The error in the words of settings: the reader's are those of a command line.
+/// Converts the error to the terms of the settings; the reader's message is meant for a command line.
 fn trouble(error: FileError) -> Trouble {
     Trouble::File(match error {
         FileError::Unrecognised => "the file's format is not recognised: set `format`".to_owned(),

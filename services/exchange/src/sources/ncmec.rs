@@ -1,7 +1,8 @@
-//! NCMEC, version 2: ranges of time, the pages of a range, and ranges made narrower where they hold too much.
+//! NCMEC, version 2: ranges of time, the pages of a range, and narrower ranges if one holds too much.
 //!
-//! Entries of a range come in no order of time, so the end of a range is a place to go on from only once all its pages are stored.
-//! Within a range the link of the next page is one as well, for some hours and with the same range.
+//! The entries of a range are not ordered by time, so the end of a range is a position to continue from only
+//! once all its pages are stored. Within a range, the link of the next page is such a position too, for some
+//! hours and with the same range.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,15 +17,16 @@ use crate::asking::request::{Request, Response};
 use crate::credentials::Credentials;
 use crate::secret::Secret;
 
-/// Seconds between the end of a round's last range and the present: entries that are stamped in the running second could be missed.
+/// The seconds between the end of a round's last range and the present. Without them, entries with a time in
+/// the current second could be missed.
 const LAG_S: u64 = 5;
-/// A range with more entries is halved. The bound is that of python-threatexchange.
+/// A range with more entries is halved. The limit is that of python-threatexchange.
 const RANGE_ENTRIES_MAX: u64 = 400_000;
-/// A range is not made narrower than this.
+/// The shortest range, in seconds.
 const RANGE_S_MIN: u64 = 60;
-/// Links are good for about 12 hours.
+/// The time for which links are used; they are valid for about 12 hours.
 const LINK_GOOD_MS: u64 = 11 * 3_600 * 1_000;
-/// How often a range is begun anew because its link is refused, in one round.
+/// The number of times in one round that a range is started again because its link is refused.
 const RESTARTS_MAX: u32 = 3;
 
 /// Follows NCMEC.
@@ -32,17 +34,17 @@ const RESTARTS_MAX: u32 = 3;
 pub(crate) struct Ncmec {
     base: Url,
     authorization: Secret,
-    /// Members whose entries are taken; none for all.
+    /// The members whose entries are accepted; empty for all.
     members: Vec<u64>,
-    /// The end of the last range that is stored as a whole, in seconds.
+    /// The end of the last range that is completely stored, in seconds.
     end: u64,
-    /// The end of the round.
+    /// The end of the round, in seconds.
     until: u64,
-    /// The width of the next range.
+    /// The width of the next range, in seconds.
     width: u64,
-    /// The range in progress: its end, and the link of its next page.
+    /// The current range: its end, and the link of its next page.
     range: Option<(u64, Option<String>)>,
-    /// Entries of the range so far.
+    /// The number of entries of the range so far.
     entries: u64,
     restarts: u32,
 }
@@ -63,7 +65,7 @@ struct NextPage {
     got_ms: u64,
 }
 
-/// The header that shows the user and the password.
+/// Returns the header with the user and the password.
 pub(crate) fn basic(credentials: &Credentials) -> Secret {
     let (user, password) = (credentials.get("user"), credentials.get("password"));
     Secret::new(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
@@ -101,7 +103,7 @@ impl Ncmec {
         Ok(url)
     }
 
-    /// The base URL with this text after it.
+    /// Returns the base URL followed by this text.
     fn join(&self, link: &str) -> Result<Url, Trouble> {
         let text = format!("{}{link}", self.base.as_str().trim_end_matches('/'));
         let url = Url::parse(&text).map_err(|_| Trouble::Link)?;
@@ -177,7 +179,7 @@ impl Source for Ncmec {
         let has_link = matches!(self.range, Some((_, Some(_))));
         match answer.status {
             401 | 403 => Refusal::Credentials,
-            // The link is too old, or the server has forgotten it: the range begins anew.
+            // The link is too old, or the server no longer knows it: the range is started again.
             400 | 404 | 410 if has_link && self.restarts < RESTARTS_MAX => {
                 self.restarts += 1;
                 self.range = None;
@@ -192,7 +194,7 @@ impl Source for Ncmec {
     }
 }
 
-/// The entries after this page by its link: `max` less `start`.
+/// Returns the number of entries after this page, by its link: `max` minus `start`.
 fn left(next: Option<&str>) -> u64 {
     let number = |name: &str| {
         let (_, query) = next?.split_once('?')?;

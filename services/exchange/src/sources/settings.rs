@@ -1,4 +1,4 @@
-//! What an exchange is told of its programme: the interface, and a JSON object without credentials.
+//! The settings of an exchange: the interface of its programme, and a JSON object without credentials.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -13,14 +13,14 @@ use super::feedback::Feedback;
 use super::lines::FileForm;
 use super::submit::Submit;
 
-/// What an exchange is told of its programme.
+/// The settings of an interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settings {
     /// See [`Api::Ncmec`].
     Ncmec {
         /// The environment's base URL.
         base: Url,
-        /// Members whose entries are taken; none for all.
+        /// The members whose entries are accepted; empty for all.
         members: Vec<u64>,
     },
     /// See [`Api::ThreatExchange`].
@@ -29,7 +29,7 @@ pub enum Settings {
         base: Url,
         /// The privacy group, a number.
         group: String,
-        /// The programme's words for the types to ask for; none for all.
+        /// The programme's names of the types to request; empty for all.
         types: Vec<String>,
     },
     /// See [`Api::StopNcii`].
@@ -46,48 +46,50 @@ pub enum Settings {
     Vigie {
         /// The gateway's base URL.
         base: Url,
-        /// The bank, by the other deployment's name for the follower: its own, `owner/name` or an alias.
+        /// The bank, by the name that the other deployment uses for the follower: its own name, `owner/name`
+        /// or an alias.
         bank: String,
     },
     /// See [`Api::LocalFile`].
     LocalFile {
         /// The path below the folder of files.
         path: String,
-        /// How it is read.
+        /// The settings for reading the file.
         form: FileForm,
     },
     /// See [`Api::HttpFile`].
     HttpFile {
         /// The file's URL.
         url: Url,
-        /// How it is read.
+        /// The settings for reading the file.
         form: FileForm,
     },
     /// See [`Api::Sample`].
     Sample,
 }
 
-/// The version of the Graph API of python-threatexchange 1.2.17.
+/// The version of the Graph API in python-threatexchange 1.2.17.
 const GRAPH: &str = "https://graph.facebook.com/v26.0";
 const STOP_NCII: &str = "https://api.stopncii.org/v1";
 const TAT: &str = "https://app.terrorismanalytics.org";
 
-/// Settings of an exchange that no interface has for itself.
+/// The settings of an exchange that all interfaces share.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Common {
-    /// The share of the exchange's records that one round may remove, in percent; `None` for the configuration's.
+    /// The share of the exchange's records that one round may remove, in percent; `None` for the
+    /// configuration's value.
     pub removal_percent_max: Option<u8>,
-    /// The programme's name for the member whose exchange it is: what that one says is no word of others. `None` where the credentials tell, or
-    /// nobody does.
+    /// The programme's name for the member who owns the exchange. The opinions under this name are the
+    /// member's own, not those of others. `None` if the credentials contain the name, or if it is unknown.
     pub known_as: Option<String>,
-    /// What is submitted to the programme; `None` for nothing.
+    /// The settings of write-back; `None` for none.
     pub submit: Option<Submit>,
-    /// How opinions are told to the programme; `None` for not at all.
+    /// The settings for sending opinions; `None` for none.
     pub feedback: Option<Feedback>,
 }
 
 impl Settings {
-    /// Reads the settings of an interface, a JSON object; empty text is an empty object.
+    /// Reads the settings of an interface from a JSON object. Empty text is an empty object.
     pub fn parse(api: Api, text: &str) -> Result<(Self, Common), SettingsError> {
         let text = if text.trim().is_empty() { "{}" } else { text };
         let fields = |error: serde_json::Error| SettingsError::Fields(error.to_string());
@@ -231,7 +233,7 @@ struct HttpFile {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-/// A URL without credentials in it.
+/// Returns a URL, which must not contain credentials.
 fn url(field: &'static str, text: &str) -> Result<Url, SettingsError> {
     let url = Url::parse(text).map_err(|error| wrong(field, &error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {

@@ -1,4 +1,4 @@
-//! The source: a machine that makes requests and takes answers, without a network, a clock or a bank.
+//! A source is a state machine that makes requests and accepts answers, without a network, a clock or a bank.
 
 use serde_json::Value;
 use thiserror::Error;
@@ -7,136 +7,140 @@ use vigie_model::{SetDigest, UnixMillis};
 
 use crate::asking::request::{Request, Response};
 
-/// One round of one programme, from a stored place to the programme's present.
+/// One round of one programme, from a stored position to the programme's present state.
 ///
-/// Always true: an answer that is refused with a [`Trouble`] changes nothing, so the same request can be made again. A place is given out
-/// only with the page after which a follower may go on from there.
+/// Always true: an answer that is refused with a [`Trouble`] changes nothing, so the same request can be made
+/// again. A position is returned only with the page after which a follower may continue from it.
 pub trait Source: Send + Sync {
-    /// What the round needs next. Called again only after the request was answered and taken, or the page stored.
+    /// Returns what the round needs next. Call it again only after the request was answered and the answer
+    /// accepted, or the page stored.
     fn next(&mut self) -> Result<Next, Trouble>;
 
-    /// Takes the answer to the last request: one of success, or "not modified". `now` is the present time.
+    /// Accepts a successful or "not modified" answer to the last request. `now` is the present time.
     fn take(&mut self, answer: &Response, now: UnixMillis) -> Result<Step, Trouble>;
 
-    /// What follows an answer that is neither.
+    /// Decides after any other answer.
     fn refused(&mut self, answer: &Response) -> Refusal;
 
-    /// Whether the round is one of everything that the programme has: records that it does not show are gone. Asked after pages, and at
-    /// the end.
+    /// Returns whether the round shows everything that the programme has, so that records which it does not
+    /// show are gone. Called after pages, and at the end.
     fn is_full(&self) -> bool {
         false
     }
 
-    /// The programme's time up to which everything was given out, where it has one.
+    /// Returns the programme's time up to which everything was returned, if it has one.
     fn checkpoint(&self) -> Option<UnixMillis> {
         None
     }
 
-    /// How many records the programme has now, where it says so with its pages: a round is then judged by what it would leave, and not by each
-    /// withdrawal.
+    /// Returns the number of records that the programme has now, if its pages report it. The round is then
+    /// checked by what it would leave, not by each withdrawal.
     fn total(&self) -> Option<u64> {
         None
     }
 
-    /// The programme's name for the caller, where its credentials tell: what the caller says itself is no word of others.
+    /// Returns the programme's name for the caller, if it is in the credentials. Opinions under this name are
+    /// the caller's own.
     fn own_name(&self) -> Option<&str> {
         None
     }
 
-    /// Whether what is stored is to be compared with what the programme says that it has. Asked at the end of a round.
+    /// Returns whether the stored records have to be compared with the set that the programme reports. Called
+    /// at the end of a round.
     fn proof_is_due(&self) -> bool {
         false
     }
 
-    /// Compares the set of the entries that are stored with the programme's.
+    /// Compares the set of the stored entries with the programme's.
     fn prove(&mut self, _stored: &SetDigest) -> Proof {
         Proof { at: Value::Null, is_proven: true }
     }
 }
 
-/// What a comparison of everything came to.
+/// The result of comparing everything.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Proof {
-    /// The place from now on.
+    /// The position from now on.
     pub at: Value,
-    /// Whether what is stored is what the programme has.
+    /// Whether the stored records are those of the programme.
     pub is_proven: bool,
 }
 
-/// What a round needs next.
+/// The next step of a round.
 #[derive(Debug)]
 pub enum Next {
-    /// An answer to this request.
+    /// This request has to be answered.
     Ask(Request),
-    /// The page to be stored.
+    /// This page has to be stored.
     Store(Page),
-    /// Nothing: the round is complete.
+    /// The round is complete.
     Done,
 }
 
-/// What an answer was.
+/// The meaning of an answer.
 #[derive(Debug)]
 pub enum Step {
-    /// A step on the way, such as a login.
+    /// An intermediate step, such as a login.
     GoOn,
     /// A page to be stored.
     Store(Page),
 }
 
-/// A page to be stored, with the place after it.
+/// A page to be stored, with the position after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
-    /// The records, in the programme's order: of those with one key, the last counts.
+    /// The records, in the programme's order. Of those with the same key, the last counts.
     pub records: Vec<Record>,
-    /// Counts of what was left out.
+    /// Counts of what was omitted.
     pub tally: Tally,
-    /// In a full round: keys that pages before showed, and that are gone since.
+    /// In a full round: keys that earlier pages showed, and that have been removed since.
     pub gone: Vec<Key>,
-    /// The place after the page.
+    /// The position after the page.
     pub at: Value,
 }
 
-/// What follows a refusal.
+/// The decision after a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// The source goes another way: what it needs next may succeed.
+    /// The source changes its next request, which may succeed.
     Again,
     /// The same request may succeed later.
     Later,
     /// The credentials are refused.
     Credentials,
-    /// The request is refused, and nothing the source knows will change that.
+    /// The request is refused, and the source cannot change that.
     Stop,
 }
 
-/// Why an answer cannot be used.
+/// Reasons why an answer cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Trouble {
     /// The page cannot be read.
     #[error("{0}")]
     Page(#[from] Fault),
-    /// The checkpoint is older than the one before.
+    /// The checkpoint is older than the previous one.
     #[error("the programme's checkpoint went back")]
     Backward,
-    /// The page leads to itself.
+    /// The page links to itself.
     #[error("the programme's pages lead in a circle")]
     Circle,
-    /// The page leads to another origin, or the link is none.
+    /// The page links to another origin, or its link is invalid.
     #[error("the programme's page leads to another place")]
     Link,
-    /// The other deployment's list is not what it says of it.
+    /// The other deployment's list does not match its own proof.
     #[error("the list does not prove itself: {0}")]
     Proof(&'static str),
     /// The file cannot be read.
     #[error("{0}")]
     File(String),
-    /// The stored place is of another version, or damaged.
+    /// The stored position is from another version, or damaged.
     #[error("the stored place cannot be read")]
     Place,
 }
 
 impl Trouble {
-    /// Whether another answer to the same request may be better: an answer that was cut off or garbled on its way.
+    /// Returns whether another answer to the same request may be better, because this one may have been
+    /// damaged on its way.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
         match self {
@@ -148,7 +152,7 @@ impl Trouble {
     }
 }
 
-/// Reads a stored place; none is the default.
+/// Reads a stored position. A missing one is the default.
 pub(crate) fn place<T: serde::de::DeserializeOwned + Default>(at: Option<&Value>) -> Result<T, Trouble> {
     match at {
         None => Ok(T::default()),
@@ -156,11 +160,11 @@ pub(crate) fn place<T: serde::de::DeserializeOwned + Default>(at: Option<&Value>
     }
 }
 
-/// Writes a place.
+/// Converts a position to JSON.
 pub(crate) fn value<T: serde::Serialize>(place: &T) -> Value {
-    // A place is a struct of numbers and texts, which JSON can always hold.
+    // A position is a struct of numbers and texts, which JSON can always represent.
     serde_json::to_value(place).unwrap_or_default()
 }
 
-/// The longest link that a place keeps: with all else it fits into a cursor.
+/// The longest link in a position. With everything else, it fits into a cursor.
 pub(crate) const LINK_LEN_MAX: usize = 2_048;

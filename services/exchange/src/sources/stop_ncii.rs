@@ -1,8 +1,9 @@
-//! StopNCII: pages of `FetchHashes` from a start, by tokens that are good for a short time.
+//! StopNCII: pages of `FetchHashes` from a start time, by tokens that are valid for a short time.
 //!
-//! The next round starts at the greatest `nextSetTimestamp` of this one, once it is complete: that of a last page may be lower than those
-//! before. How long withdrawals are told is not known: a place that is older than 30 days begins anew, and what the programme no
-//! longer shows is withdrawn.
+//! The next round starts at the greatest `nextSetTimestamp` of this one, once it is complete: the last page
+//! may have a lower one than those before it. It is not known for how long the programme sends withdrawals.
+//! So a position that is older than 30 days is dropped and everything is read again; records that the
+//! programme no longer shows are withdrawn.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,13 +16,13 @@ use crate::asking::request::{Request, Response};
 use crate::credentials::Credentials;
 use crate::secret::Secret;
 
-/// The start of all, by the programme's clients: 10 and not 0.
+/// The start time for everything. The programme's clients use 10, not 0.
 const START: u64 = 10;
-/// Records of a page.
+/// The number of records of a page.
 const PAGE_SIZE: &str = "800";
-/// A place that is older is not gone on from.
+/// The greatest age of a position to continue from, in milliseconds.
 const PLACE_GOOD_MS: u64 = 30 * 24 * 3_600 * 1_000;
-/// How often a round is begun anew because its token is refused.
+/// The number of times that a round is started again because its token is refused.
 const RESTARTS_MAX: u32 = 3;
 
 /// Follows StopNCII.
@@ -39,14 +40,14 @@ pub(crate) struct StopNcii {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Place {
-    /// The start of the round, in seconds.
+    /// The start time of the round, in seconds.
     start: u64,
     /// The greatest `nextSetTimestamp` of this round.
     newest: u64,
     /// The token of the round's next page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<String>,
-    /// When the last page was got.
+    /// The time when the last page was received.
     got_ms: u64,
 }
 
@@ -106,7 +107,7 @@ impl Source for StopNcii {
     fn take(&mut self, answer: &Response, now: UnixMillis) -> Result<Step, Trouble> {
         let page = stop_ncii::parse(&answer.body)?;
         let token = page.next_page_token.clone().filter(|_| page.has_more_records);
-        // More records without a way to them, or by the way that was just taken.
+        // The page announces more records without a token, or with the token that was just used.
         if page.has_more_records && (token.is_none() || token == self.place.token) {
             return Err(Trouble::Circle);
         }
@@ -127,7 +128,7 @@ impl Source for StopNcii {
     fn refused(&mut self, answer: &Response) -> Refusal {
         match answer.status {
             401 | 403 => Refusal::Credentials,
-            // The token is too old: the round begins anew.
+            // The token is too old: the round is started again.
             400 | 404 | 410 if self.place.token.is_some() && self.restarts < RESTARTS_MAX => {
                 self.restarts += 1;
                 self.place.token = None;

@@ -1,6 +1,7 @@
-//! What an exchange is told of write-back: the object `submit` of its settings.
+//! The configuration of write-back: the object `submit` in the settings of an exchange.
 //!
-//! Without it an exchange only follows. Programmes that take submissions are ThreatExchange and StopNCII.
+//! Without it, an exchange only follows. The programmes that accept submissions are ThreatExchange and
+//! StopNCII.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,33 +11,33 @@ use vigie_model::BankName;
 
 use super::api::{Api, SettingsError, read, wrong};
 
-/// Bytes of a description, and of a tag.
+/// The most bytes of a description, and of a tag.
 const TEXT_LEN_MAX: usize = 256;
-/// Tags of a submission.
+/// The most tags of a submission.
 const TAGS_MAX: usize = 16;
 
-/// The description where the settings have none: the programme requires one.
+/// The description if the settings have none, because the programme requires one.
 const DESCRIPTION: &str = "known harmful content";
 
-/// What an exchange submits.
+/// The settings of write-back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submit {
-    /// The bank whose own items are submitted: one of the exchange's owner.
+    /// The bank whose own items are submitted. It must belong to the exchange's owner.
     pub bank: BankName,
-    /// The programme's words for the types of hashes that are submitted; none for all.
+    /// The programme's names of the types of hashes that are submitted; empty for all.
     pub signal_types: Vec<String>,
-    /// What the programme is told beside the hashes.
+    /// The information that is sent with the hashes.
     pub words: SubmitWords,
 }
 
-/// What a programme is told beside the hashes.
+/// The information that is sent to a programme with the hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubmitWords {
     /// See [`Api::ThreatExchange`].
     ThreatExchange(Sharing),
     /// See [`Api::StopNcii`].
     StopNcii {
-        /// Tags of the feedback that goes with each hash.
+        /// Tags of the feedback that is sent with each hash.
         tags: Vec<String>,
     },
 }
@@ -65,7 +66,7 @@ struct OfStopNcii {
 }
 
 impl Submit {
-    /// Reads the object for an exchange of an interface, and of a privacy group where it has one.
+    /// Reads the object for an exchange of an interface, and of a privacy group if it has one.
     pub(super) fn parse(api: Api, group: &str, object: Value) -> Result<Self, SettingsError> {
         match api {
             Api::ThreatExchange => {
@@ -110,7 +111,7 @@ impl Submit {
 }
 
 fn bank_name(text: &str) -> Result<BankName, SettingsError> {
-    // A name without an owner: only the owner's own banks are submitted.
+    // The name has no owner, because only the owner's own banks are submitted.
     text.parse().map_err(|_| wrong("submit.bank", "it is the name of a bank of the exchange's owner"))
 }
 

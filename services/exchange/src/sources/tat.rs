@@ -31,7 +31,7 @@ pub(crate) struct Tat {
 enum Token {
     /// A login is needed.
     None,
-    /// Got by a login that no page has confirmed yet.
+    /// Returned by a login, and not confirmed by a page yet.
     Fresh(Secret),
     /// Confirmed by a page.
     Good(Secret),
@@ -109,7 +109,7 @@ impl Source for Tat {
         if link.is_some() && link == self.link {
             return Err(Trouble::Circle);
         }
-        // A page may have no checkpoint: the one before stays.
+        // A page may have no checkpoint. Then the previous one stays.
         if let Some(checkpoint) = &page.checkpoint {
             if checkpoint.len() > LINK_LEN_MAX {
                 return Err(Trouble::Link);
@@ -129,7 +129,7 @@ impl Source for Tat {
 
     fn refused(&mut self, answer: &Response) -> Refusal {
         match (answer.status, &self.token) {
-            // A token that was good has expired.
+            // A token that was accepted before has expired.
             (401 | 403, Token::Good(_)) => {
                 self.token = Token::None;
                 Refusal::Again
@@ -146,7 +146,8 @@ impl Source for Tat {
     }
 }
 
-/// How two checkpoints are ordered: `1724856487.709035,10594` is a time in seconds and an id. `None` where one is written otherwise.
+/// Compares two checkpoints. `1724856487.709035,10594` is a time in seconds and an id. Returns `None` if one
+/// has another form.
 fn order(one: &str, other: &str) -> Option<Ordering> {
     let number = |text: &str| text.parse::<f64>().ok();
     let ((one, one_id), (other, other_id)) = (parts(one)?, parts(other)?);

@@ -1,8 +1,9 @@
-//! ThreatExchange: updates of a privacy group since a time, and their pages.
+//! ThreatExchange: the updates of a privacy group since a time, and their pages.
 //!
-//! Updates come in the order of their times, several of one second included. The round's next start is a second before the newest, so
-//! that no tie is missed; what is read twice changes nothing. Deletions are told for 90 days: a place that is older begins anew, and
-//! what the programme no longer shows is withdrawn.
+//! Updates are ordered by their times, and several may have the same second. The next round starts one second
+//! before the newest update, so that none of the same second is missed; reading an update twice changes
+//! nothing. The programme sends deletions for 90 days. So a position that is older is dropped and everything
+//! is read again; records that the programme no longer shows are withdrawn.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,15 +17,15 @@ use crate::asking::request::{Request, Response};
 use crate::credentials::Credentials;
 use crate::secret::Secret;
 
-/// The parameter of the token.
+/// The name of the token's parameter.
 const TOKEN: &str = "access_token";
-/// Updates of a page.
+/// The number of updates of a page.
 const PAGE_SIZE: &str = "100";
 const FIELDS: &str =
     "id,indicator,type,last_updated,should_delete,descriptors{id,reactions,owner{id},tags,status,added_on}";
-/// Deletions are told for 90 days.
+/// The greatest age of a position to continue from, in milliseconds. Deletions are sent for 90 days.
 const PLACE_GOOD_MS: u64 = 85 * 24 * 3_600 * 1_000;
-/// How often a round is begun anew because its link is refused.
+/// The number of times that a round is started again because its link is refused.
 const RESTARTS_MAX: u32 = 3;
 
 /// Follows ThreatExchange.
@@ -43,18 +44,18 @@ pub(crate) struct ThreatExchange {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Place {
-    /// The newest update of the rounds that are complete, in seconds.
+    /// The newest update of the complete rounds, in seconds.
     since: u64,
-    /// The newest update of this round.
+    /// The newest update of this round, in seconds.
     newest: u64,
     /// The next page of this round, without the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     link: Option<String>,
-    /// When the last page was got.
+    /// The time when the last page was received.
     got_ms: u64,
 }
 
-/// The app's id in a token `APP|SECRET`; `None` in a token of another form.
+/// Returns the app's id of a token `APP|SECRET`, or `None` for a token of another form.
 pub(crate) fn app_of(token: &str) -> Option<&str> {
     let end = token.find(|one: char| !one.is_ascii_digit())?;
     let (app, rest) = token.split_at(end);
@@ -95,7 +96,7 @@ impl ThreatExchange {
         Ok(url)
     }
 
-    /// A link of the programme's own origin, without its token.
+    /// Returns a link without its token. It must have the programme's own origin.
     fn link(&self, text: &str) -> Result<Url, Trouble> {
         let mut url = Url::parse(text).map_err(|_| Trouble::Link)?;
         if url.origin() != self.base.origin() {
@@ -143,7 +144,7 @@ impl Source for ThreatExchange {
     }
 
     fn refused(&mut self, answer: &Response) -> Refusal {
-        // The Graph API says with status 400 or 403 what is meant by a code of its own.
+        // With status 400 or 403, the Graph API gives the meaning in its own error code.
         match (answer.status, error_code(&answer.body)) {
             (_, Some(4 | 17 | 32 | 613)) => Refusal::Later,
             (401, _) | (400 | 403, Some(10 | 102 | 190 | 200..=299)) => Refusal::Credentials,

@@ -1,8 +1,10 @@
 //! Another Vigie deployment: the published list of one of its banks, entry by entry.
 //!
-//! Each page is proven by itself: its entries are numbered without a gap to the page before, and what they say comes to its chain. At the end of
-//! a round the list's set is that of everything that is stored, or else something was lost on the way: then the list is read anew. So it
-//! is where the other deployment says that its list does not go on from here, as after a restore from a backup.
+//! Each page proves itself: its entries continue the numbers of the previous page without a gap, and their
+//! digests lead to its chain. At the end of a round, the list's set must equal the set of everything that is
+//! stored; otherwise something was lost on the way, and the list is read again from the beginning. The same
+//! happens if the other deployment answers that its list does not continue from here, for example after a
+//! restore from a backup.
 
 use std::collections::HashSet;
 
@@ -19,11 +21,12 @@ use crate::asking::request::{Request, Response};
 use crate::credentials::Credentials;
 use crate::secret::Secret;
 
-/// Entries of a page.
+/// The number of entries of a page.
 const PAGE_SIZE: &str = "1000";
-/// How long what is stored is not compared with the list's set again, in milliseconds: everything stored is read for it.
+/// The interval, in milliseconds, between two comparisons of the stored records with the list's set. Each
+/// comparison reads all stored records.
 const PROOF_EVERY_MS: u64 = 3_600_000;
-/// How often a round is begun anew because the list does not go on.
+/// The number of times that a round is started again because the list does not continue.
 const RESTARTS_MAX: u32 = 2;
 
 /// Follows a bank of another deployment.
@@ -33,36 +36,36 @@ pub(crate) struct Vigie {
     bank: String,
     key: Option<Secret>,
     place: Place,
-    /// The list is read from its beginning, and what it does not show is gone.
+    /// Whether the list is read from its beginning, so that entries which it does not show are gone.
     is_full: bool,
-    /// In a full round: the items that were put in it and are not gone since.
+    /// In a full round: the items that the list has added and not removed since.
     put: HashSet<ListKey>,
     is_done: bool,
     restarts: u32,
-    /// How many items are in the list.
+    /// The number of items in the list.
     total: Option<u64>,
-    /// What is in the list, at its end.
+    /// The digest of the items in the list, once its end is reached.
     set: Option<SetDigest>,
     as_of: Option<UnixMillis>,
     now: UnixMillis,
 }
 
-/// How far the list was read.
+/// The position in the list.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Place {
-    /// The last entry.
+    /// The number of the last entry.
     number: u64,
-    /// The chain as of it, in hexadecimal digits; empty at the beginning.
+    /// The chain at that entry, in hexadecimal digits; empty at the beginning.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     chain: String,
-    /// The entry as of which what is stored was last proven to be the list.
+    /// The entry at which the stored records were last proved to equal the list.
     #[serde(default)]
     proven: u64,
-    /// When that was.
+    /// The time of that proof, in milliseconds.
     #[serde(default)]
     proven_ms: u64,
-    /// What is stored is not the list: it is read anew.
+    /// Whether the stored records differ from the list, so that it has to be read from the beginning.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     anew: bool,
 }
@@ -142,7 +145,8 @@ impl Source for Vigie {
         }
         let (mut entries, mut gone) = (page.entries, Vec::new());
         if self.is_full {
-            // What a list once had and no longer has is judged at the end, by what it does not show.
+            // Whether an entry that was once in the list still is there is decided at the end of the round,
+            // by the entries that it showed.
             entries.retain(|entry| match &entry.says {
                 Says::Put { key, .. } => {
                     self.put.insert(*key);
@@ -172,7 +176,8 @@ impl Source for Vigie {
     fn refused(&mut self, answer: &Response) -> Refusal {
         match answer.status {
             401 => Refusal::Credentials,
-            // The key is good and has not the right, or the bank is not shared: that may be mended there. Or the list does not go on from here.
+            // Other refusals need a change at the other deployment: the key is valid but lacks the right, or
+            // the bank is not shared. Status 410 means that the list does not continue from here.
             410 if self.place.number > 0 && self.restarts < RESTARTS_MAX => {
                 self.restarts += 1;
                 (self.place, self.is_full) = (Place::default(), true);

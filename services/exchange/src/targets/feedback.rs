@@ -1,6 +1,6 @@
-//! The programmes that take opinions: one file for each.
+//! The programmes that accept opinions, one file for each.
 //!
-//! `hearer` says what all have in common; [`open`] makes the hearer of one round.
+//! `hearer` has what all of them share; [`open`] makes the hearer of one round.
 
 mod hearer;
 mod threat_exchange;
@@ -12,7 +12,7 @@ use crate::credentials::Credentials;
 use crate::sources::feedback::Feedback;
 use crate::sources::settings::{Settings, SettingsError};
 
-/// Opens the side of a programme that takes opinions, for a round. `settings` are those of the same exchange.
+/// Opens the hearer of a programme for a round. `settings` must be those of the same exchange.
 pub(crate) fn open(
     settings: &Settings,
     feedback: &Feedback,
@@ -28,7 +28,7 @@ pub(crate) fn open(
         (Settings::Ncmec { base, .. }, Feedback::Ncmec { reasons }) => {
             Ok(Box::new(ncmec::Ncmec::open(base.clone(), reasons.clone(), credentials)))
         }
-        // Settings are parsed together: words of another programme are none of these.
+        // Settings are parsed together, so they cannot be those of different programmes.
         (
             Settings::Ncmec { .. }
             | Settings::ThreatExchange { .. }

@@ -1,8 +1,10 @@
-//! StopNCII: `SubmitHashes` with the feedback that a platform blocks the hash, and `SubmitFeedback` that takes it back.
+//! StopNCII: `SubmitHashes`, with the feedback that the platform blocks the hash, and `SubmitFeedback`, which
+//! withdraws it.
 //!
-//! The programme has no call that removes a submitted hash. A withdrawal is the platform's feedback `Withdrawn`: it concerns what the
-//! platform itself has said, and the hash goes on living by the cases of others. Feedback names no type; the values of the types that can be
-//! submitted differ in length, so a value is of one type alone. The programme does not say which hashes a platform has submitted.
+//! The programme has no call that removes a submitted hash. A withdrawal is the platform's feedback
+//! `Withdrawn`: it affects only the platform's own feedback, and the hash stays as long as others have cases
+//! with it. Feedback names no type, but the values of the types that can be submitted differ in length, so a
+//! value belongs to one type only. The programme does not report which hashes a platform has submitted.
 
 use url::Url;
 use vigie_formats::stop_ncii::submission::{
@@ -16,7 +18,7 @@ use crate::credentials::Credentials;
 use crate::secret::Secret;
 use crate::sources::Trouble;
 
-/// Hashes of one request. The programme states no bound; that of its pages is 800.
+/// The most hashes of one request. The programme states no limit; its pages have 800.
 pub(super) const BATCH_MAX: usize = 100;
 
 /// Submits to StopNCII.
@@ -44,7 +46,7 @@ impl StopNcii {
     fn post(&self, call: &str, key: &Secret, body: Vec<u8>) -> Result<Request, Trouble> {
         let text = format!("{}/{call}", self.base.as_str().trim_end_matches('/'));
         let url = Url::parse(&text).map_err(|_| Trouble::Link)?;
-        // The body is JSON that was just written, hence UTF-8.
+        // The body is JSON that was just written, so it is valid UTF-8.
         let body = Secret::new(String::from_utf8(body).unwrap_or_default());
         Ok(Request::json(url, body)
             .with("x-functions-key", key.clone())

@@ -1,4 +1,5 @@
-//! The target: makes the requests that tell a programme of hashes, and reads their answers, without a network, a clock or a bank.
+//! A target makes the requests that send hashes to a programme, and reads their answers, without a network, a
+//! clock or a bank.
 
 use vigie_model::{Hash, UnixMillis};
 
@@ -6,33 +7,37 @@ use crate::asking::pacing::is_passing;
 use crate::asking::request::{Request, Response};
 use crate::sources::Trouble;
 
-/// The side of a programme that takes submissions.
+/// A programme that accepts submissions.
 ///
-/// Always true: a request that is made again changes nothing more. Hashes are those that the target [takes](Self::takes).
+/// Always true: repeating a request changes nothing more. All hashes that are passed in are ones that the
+/// target [takes](Self::takes).
 pub(crate) trait Target: Send + Sync {
-    /// The most hashes of one request.
+    /// Returns the most hashes of one request.
     fn batch_max(&self) -> usize;
 
-    /// Whether the programme has a word for the hash, among those of the settings. Programmes have words for digests of videos: what a picture has
-    /// beside its perceptual hash is taken only where the settings name the word.
+    /// Returns whether the programme has a name for the hash's type, among those of the settings. The
+    /// programmes' names for digests mean videos, so a picture's other hashes are accepted only if the
+    /// settings name their type.
     fn takes(&self, hash: &Hash, of_picture: bool) -> bool;
 
-    /// Submits hashes, at most [`Self::batch_max`].
+    /// Returns the request that submits hashes, at most [`Self::batch_max`].
     fn submit(&self, hashes: &[Submission]) -> Result<Request, Trouble>;
 
-    /// Reads the answer of success to a submission.
+    /// Reads the successful answer to a submission.
     fn submitted(&self, answer: &Response) -> Result<(), Trouble>;
 
-    /// Withdraws hashes, at most [`Self::batch_max`], or asks for what is needed to do that.
+    /// Returns the request that withdraws hashes, at most [`Self::batch_max`], or that searches for what has
+    /// to be deleted.
     fn withdraw(&self, hashes: &[Hash]) -> Result<Request, Trouble>;
 
-    /// Reads the answer of success to [`Self::withdraw`]: the deletions that follow it, or `None` where the hashes are withdrawn with it.
+    /// Reads the successful answer to [`Self::withdraw`]. Returns the deletions that have to follow, or
+    /// `None` if the hashes are withdrawn already.
     fn withdrawn(&self, hashes: &[Hash], answer: &Response) -> Result<Option<Vec<Request>>, Trouble>;
 
-    /// Reads the answer of success to a deletion.
+    /// Reads the successful answer to a deletion.
     fn deleted(&self, answer: &Response) -> Result<(), Trouble>;
 
-    /// Judges an answer that is not one of success.
+    /// Classifies an answer without success.
     fn denied(&self, answer: &Response) -> Denial;
 }
 
@@ -41,26 +46,27 @@ pub(crate) trait Target: Send + Sync {
 pub(crate) struct Submission {
     /// The hash.
     pub(crate) hash: Hash,
-    /// When its item was last changed.
+    /// The time when its item was last changed.
     pub(crate) changed_at: UnixMillis,
 }
 
-/// Why a programme did not do what it was asked.
+/// Reasons why a programme did not carry out a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Denial {
     /// The same request may succeed later.
     Later,
     /// The credentials are refused.
     Credentials,
-    /// One of the hashes is refused, or what is said of it.
+    /// One of the hashes, or information about it, is refused.
     Content,
-    /// What the request is for is not there: one object of the programme, or the endpoint itself. Which of them it is depends on the request.
+    /// The object of the request does not exist: one object of the programme, or the endpoint itself,
+    /// depending on the request.
     Gone,
-    /// The request is refused, whatever it holds.
+    /// The request is refused, whatever it contains.
     Stop,
 }
 
-/// Judges an answer that is not one of success by its status.
+/// Classifies an answer without success by its status.
 pub(crate) fn by_status(answer: &Response) -> Denial {
     match answer.status {
         401 | 403 => Denial::Credentials,

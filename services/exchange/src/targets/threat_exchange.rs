@@ -1,7 +1,9 @@
-//! ThreatExchange: a descriptor of the app for each hash, created or replaced by `POST`, and deleted by its id.
+//! ThreatExchange: the app has a descriptor for each hash, which is created or replaced by `POST` and deleted
+//! by its id.
 //!
-//! No ids are kept. A descriptor that has to go is searched by its owner, its text and its type, and of what is found only the app's own
-//! descriptors of this very hash are deleted. So a hash that the app never submitted costs one search.
+//! No ids are stored. A descriptor to delete is searched by its owner, its text and its type, and only the
+//! app's own descriptors of exactly this hash are deleted. So a hash that the app never submitted costs one
+//! search.
 
 use url::{Url, form_urlencoded};
 use vigie_formats::threat_exchange::submission::{
@@ -17,7 +19,7 @@ use crate::secret::Secret;
 use crate::sources::settings::SettingsError;
 use crate::sources::{Trouble, app_of};
 
-/// Descriptors of one answer to a search. An app has one of a hash.
+/// The most descriptors in one answer to a search. An app has one for a hash.
 const FOUND_MAX: &str = "100";
 
 /// Submits to ThreatExchange.
@@ -46,7 +48,7 @@ impl ThreatExchange {
         Ok(Self { base, sharing, types, token: Secret::new(token.to_owned()), app })
     }
 
-    /// A call of this path, with the token.
+    /// Returns the URL of a call with the token.
     fn url(&self, path: &str) -> Result<Url, Trouble> {
         let text = format!("{}/{path}", self.base.as_str().trim_end_matches('/'));
         let mut url = Url::parse(&text).map_err(|_| Trouble::Link)?;
@@ -100,7 +102,8 @@ impl Target for ThreatExchange {
                 .any(|hash| one.is_of(&self.app, hash, signal_type(hash, &self.types).unwrap_or_default()))
         };
         let own: Vec<&Found> = found.iter().filter(is_own).collect();
-        // The search is by owner, text and type: an answer of others alone, and more of them, is no answer to it.
+        // The search is by owner, text and type. If an answer has only descriptors of others, and announces
+        // more, it does not answer the search.
         if own.is_empty() && has_more {
             return Err(Trouble::Link);
         }
@@ -120,7 +123,8 @@ impl Target for ThreatExchange {
     }
 }
 
-/// Judges an answer that is not one of success. The Graph API says with status 400 or 403 what is meant by a code of its own.
+/// Classifies an answer without success. With status 400 or 403, the Graph API gives the meaning in its own
+/// error code.
 pub(super) fn denied(answer: &Response) -> Denial {
     match (answer.status, error_code(&answer.body)) {
         (_, Some(4 | 17 | 32 | 613)) => Denial::Later,

@@ -1,4 +1,4 @@
-//! After a crash between any two requests or writes, the bank ends with what the programme shares.
+//! Tests that after a crash between any two requests or writes, the bank ends with what the programme shares.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,10 +15,11 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.enable_time().start_paused(true).build().unwrap().block_on(future)
 }
 
-/// A request that is not reached.
+/// A number that no request reaches.
 const NEVER: u64 = u64::MAX / 2;
 
-/// Follows a model through changes between rounds, with a crash at the given request and the given write of each of them.
+/// Follows a model through changes between rounds. Each round crashes at the given request and the given
+/// write.
 async fn follow(
     programme: Programme,
     stages: &[Vec<Change>],
@@ -56,7 +57,7 @@ async fn follow(
     *requests.lock().unwrap()
 }
 
-/// Three stages, of which the second changes and removes, and the third removes all but one.
+/// Returns three stages. The second changes and removes, and the third removes all but one.
 fn stages() -> Vec<Vec<Change>> {
     let puts = (0..10).flat_map(|number| [Change::Put(number), Change::Wait(u8::from(number % 3 == 0))]);
     let changes = [
@@ -135,7 +136,7 @@ fn a_follower_from_scratch_and_one_that_followed_have_the_same() {
 
 #[test]
 fn a_round_without_news_stores_no_record_anew() {
-    // Programmes whose places are times tell again what is as new as the place.
+    // If a programme's positions are times, it sends again whatever is as new as the position.
     for (programme, told_again) in
         [(Programme::Ncmec, 0), (Programme::Tat, 0), (Programme::HttpFile, 0), (Programme::ThreatExchange, 1)]
     {

@@ -1,4 +1,5 @@
-//! Another deployment is followed: lists that do not prove themselves stop the exchange, and what was lost is found and mended.
+//! Tests of following another deployment: lists with a wrong proof stop the exchange, and lost records are
+//! found and restored.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +14,7 @@ use crate::following::alarm::{Alarm, Failure};
 use crate::sources::Trouble;
 
 const VIGIE: Programme = Programme::Vigie;
-/// Settings that leave it to the configuration how much a round may remove: a fifth.
+/// Settings without a removal limit of their own, so that the configuration's limit applies: a fifth.
 const GUARDED: &str = r#"{"base_url": "https://other.example/sub", "bank": "acme/list"}"#;
 
 fn begun(changes: &[Change]) -> (Arc<Mutex<Model>>, MemoryBank) {
@@ -67,11 +68,11 @@ async fn a_list_that_was_restored_from_a_backup_is_read_anew() {
     let (model, bank) = begun(&puts);
     let fetch = Played::new(VIGIE, &model, |_, answer| Ok(answer));
     round(&bank, &fetch, &clock(&model), 0).await.unwrap();
-    // The list goes another way from its fifth entry on.
+    // The list differs from its fifth entry on.
     *model.lock().unwrap() = Model::of(&[&puts[..4], &[Change::Put(20), Change::Withdraw(0)]].concat());
     round(&bank, &fetch, &clock(&model), 0).await.unwrap();
     assert!(equal(&bank, &model));
-    // And once it is shorter than what is stored.
+    // Then it is shorter than the stored records.
     *model.lock().unwrap() = Model::of(&[Change::Put(3)]);
     round(&bank, &fetch, &clock(&model), 0).await.unwrap();
     assert!(equal(&bank, &model));
@@ -84,7 +85,7 @@ async fn what_was_lost_on_the_way_is_found_and_mended() {
     round(&bank, &fetch, &clock(&model), 0).await.unwrap();
     bank.lose("programme", "02".repeat(16).as_str());
     assert!(!equal(&bank, &model));
-    // Nothing new: nothing is proven. Within the hour neither.
+    // Without a new entry, nothing is proved. Within the hour neither.
     round(&bank, &fetch, &clock(&model), 0).await.unwrap();
     model.lock().unwrap().change(&[Change::Put(4)]);
     round(&bank, &fetch, &clock(&model), 0).await.unwrap();
@@ -108,7 +109,7 @@ async fn what_goes_while_the_list_is_read_anew_goes() {
     let (changing, mut answers) = (Arc::clone(&model), 0);
     let fetch = Played::new(VIGIE, &model, move |_, answer| {
         answers += 1;
-        // After the refusal and the first page, with entries 3 and 4.
+        // After the refusal and the first page, which has entries 3 and 4.
         if answers == 2 {
             changing.lock().unwrap().change(&[Change::Withdraw(0), Change::Withdraw(7)]);
         }
@@ -120,7 +121,7 @@ async fn what_goes_while_the_list_is_read_anew_goes() {
 
 #[tokio::test]
 async fn a_refused_key_stops_the_exchange() {
-    // A right that is missing may be given again: the same key is tried at the next round.
+    // A missing right may be granted later, so the same key is tried at the next round.
     for (status, alarm) in
         [(401, Alarm::Credentials(401)), (403, Alarm::Refused(403)), (404, Alarm::Refused(404))]
     {
@@ -138,12 +139,13 @@ async fn a_round_is_judged_by_what_it_would_leave_and_not_by_what_came_and_went(
     let bank = MemoryBank::with(VIGIE.api(), GUARDED);
     let fetch = Played::new(VIGIE, &model, |_, answer| Ok(answer));
     round(&bank, &fetch, &clock(&model), 0).await.unwrap();
-    // Twelve that nobody here has seen.
+    // Twelve items that this exchange has never stored.
     let passing = (30..42).flat_map(|number| [Change::Put(number), Change::Withdraw(number)]);
     model.lock().unwrap().change(&passing.collect::<Vec<_>>());
     round(&bank, &fetch, &clock(&model), 0).await.unwrap();
     assert!(equal(&bank, &model));
-    // Twelve that were held for a while, and are as they were: in a round from the beginning too.
+    // Twelve items that were held for a while, and are unchanged. A round from the beginning must accept this
+    // too.
     let held =
         (0..12).flat_map(|number| [Change::Withdraw(number), Change::Put(number), Change::Put(number)]);
     model.lock().unwrap().change(&held.collect::<Vec<_>>());
@@ -153,7 +155,7 @@ async fn a_round_is_judged_by_what_it_would_leave_and_not_by_what_came_and_went(
     model.lock().unwrap().journal = [&journal[1..], &journal[..1]].concat();
     round(&bank, &fetch, &clock(&model), 0).await.unwrap();
     assert!(equal(&bank, &model));
-    // Twelve of fifteen that go: somebody has to look.
+    // Twelve of fifteen are removed, which needs a person.
     model.lock().unwrap().change(&(0..12).map(Change::Withdraw).collect::<Vec<_>>());
     let failure = round(&bank, &fetch, &clock(&model), 0).await.unwrap_err();
     assert!(matches!(failure, Failure::Alarm(Alarm::Removals { removed: 12, known: 15, .. })), "{failure:?}");

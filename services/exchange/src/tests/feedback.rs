@@ -1,11 +1,13 @@
-//! What the members of played programmes say of what is shared, in the words of each, and what a bank makes of it.
+//! The opinions of the members of simulated programmes, in the words of each programme, and the opinions that
+//! a bank makes of them.
 
 use vigie_formats::{ncmec, stop_ncii, threat_exchange};
 use vigie_model::OpinionKind;
 
 use super::model::{Said, Thing};
 
-/// The opinion that a bank gets of a thing, with the programme's word for it. `words` are those for right, wrong and seen, where it has them.
+/// Returns the opinion that a bank gets about a thing, with the programme's word for it. `words` are the
+/// words for right, wrong and seen, if the programme has them.
 pub(crate) fn opinion(
     words: [Option<&'static str>; 3],
     thing: &Thing,
@@ -21,7 +23,7 @@ pub(crate) fn opinion(
     word.map(|word| (kind, word))
 }
 
-/// Adds what is said of a thing to its entries.
+/// Adds the opinions about a thing to its entries.
 pub(crate) fn of_entries(mut entries: Vec<ncmec::Entry>, said: Said) -> Vec<ncmec::Entry> {
     let feedback = |statement, id| ncmec::Feedback {
         kind: "Md5".to_owned(),
@@ -31,7 +33,7 @@ pub(crate) fn of_entries(mut entries: Vec<ncmec::Entry>, said: Said) -> Vec<ncme
     };
     let reason = || ncmec::Reason { guid: "g-1".to_owned(), name: "Not illegal".to_owned() };
     for entry in entries.iter_mut().filter(|entry| !entry.deleted) {
-        // The member that shares it says so too, which is no news.
+        // The member that shares the entry confirms it too, which adds nothing.
         entry.feedback.push(feedback(ncmec::Statement::Affirmative, entry.member.id));
         entry.feedback[0].members[0] = entry.member.clone();
         entry.feedback.extend(said.is_right().then(|| feedback(ncmec::Statement::Affirmative, 20)));
@@ -40,7 +42,7 @@ pub(crate) fn of_entries(mut entries: Vec<ncmec::Entry>, said: Said) -> Vec<ncme
     entries
 }
 
-/// Adds what is said of a thing to its updates.
+/// Adds the opinions about a thing to its updates.
 pub(crate) fn of_updates(
     mut updates: Vec<threat_exchange::Update>,
     said: Said,
@@ -61,7 +63,7 @@ pub(crate) fn of_updates(
     updates
 }
 
-/// Adds what is said of a thing to its records.
+/// Adds the opinions about a thing to its records.
 pub(crate) fn of_records(mut records: Vec<stop_ncii::HashRecord>, said: Said) -> Vec<stop_ncii::HashRecord> {
     let words = [
         (said.is_right(), "Blocked"),

@@ -1,4 +1,4 @@
-//! A real server of HTTP on loopback: bounds of bytes, time and redirects, and a whole round.
+//! Tests with a real HTTP server on loopback: limits of bytes, time and redirects, and a whole round.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -26,13 +26,13 @@ use crate::secret::Secret;
 struct Server {
     model: Arc<Mutex<Model>>,
     calls: Arc<AtomicUsize>,
-    /// Method, media type and body of the request to `/mirror`.
+    /// The method, media type and body of the request to `/mirror`.
     mirrored: Arc<Mutex<Vec<String>>>,
-    /// `Authorization` of the request to `/echo`.
+    /// The `Authorization` header of the request to `/echo`.
     echoed: Arc<Mutex<Option<String>>>,
 }
 
-/// Serves until the runtime of the test ends.
+/// Serves until the test's runtime ends.
 async fn serve(server: Server) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -53,13 +53,13 @@ async fn serve(server: Server) -> String {
     origin
 }
 
-/// A body whose second half does not come.
+/// Returns a body whose second half never arrives.
 async fn slow() -> Body {
     let half = futures::stream::iter([Ok::<_, std::io::Error>("half")]);
     Body::from_stream(futures::StreamExt::chain(half, futures::stream::pending()))
 }
 
-/// A body that breaks off before its announced length.
+/// Returns an answer whose body breaks off before its announced length.
 async fn torn() -> Answer {
     let parts = [Ok("half"), Err(std::io::Error::other("torn"))];
     let body = Body::from_stream(futures::stream::iter(parts));
@@ -80,7 +80,7 @@ async fn mirror(State(server): State<Server>, asked: Asked) -> &'static str {
     "mirrored"
 }
 
-/// StopNCII, which answers with 503 four times before it does anything else.
+/// Simulates StopNCII. Answers the first four requests with 503.
 async fn programme(State(server): State<Server>, asked: Asked) -> Answer {
     if server.calls.fetch_add(1, Ordering::Relaxed) < 4 {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
@@ -115,7 +115,7 @@ async fn bytes_time_redirects_and_origins_are_bounded() {
     let nobody = "http://127.0.0.1:1".to_owned();
     let elsewhere = Request::get(Url::parse(&format!("{nobody}/x?access_token=secret")).unwrap());
     assert_eq!(fetch.fetch(&elsewhere).await, Err(FetchError::Origin(nobody.clone())));
-    // A connection that fails does not show the query.
+    // The error of a failed connection does not contain the query.
     let bounds = Bounds { request_ms_max: 2_000, body_bytes_max: 1, redirects_max: 0 };
     let reaching = HttpFetch::new(Origins::new(&[nobody]).unwrap(), None, bounds).unwrap();
     let error = reaching.fetch(&elsewhere).await.unwrap_err();

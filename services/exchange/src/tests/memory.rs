@@ -15,29 +15,29 @@ use crate::bank::{
 };
 use crate::secret::Secret;
 
-/// How a write fails.
+/// The way in which a write fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failing {
-    /// Before anything is stored.
+    /// It fails before anything is stored.
     Before,
-    /// After everything is stored: the answer is lost.
+    /// It fails after everything is stored: the answer is lost.
     After,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) exchanges: BTreeMap<String, Stored>,
-    /// The lease's holder and its number; nobody else gets it.
+    /// The number of the lease, and whether another process holds it.
     pub(crate) lease: u64,
     pub(crate) is_leased_elsewhere: bool,
-    /// The writes until one fails, and how.
+    /// The number of writes until one fails, and how.
     pub(crate) fail: Option<(u64, Failing)>,
     pub(crate) is_away: bool,
     pub(crate) parts: Vec<(usize, usize)>,
-    /// What write-back reads, and the id of its bank.
+    /// The items that write-back reads, and the id of their bank.
     pub(crate) own: OwnItems,
     pub(crate) own_bank: u32,
-    /// What the owner's people say.
+    /// The opinions of the owner's people.
     pub(crate) said: SaidItems,
 }
 
@@ -54,12 +54,12 @@ impl State {
     }
 }
 
-/// Clones are handles of the same bank.
+/// A bank in memory. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MemoryBank(Arc<Mutex<State>>);
 
 impl MemoryBank {
-    /// A bank with one exchange, `programme`.
+    /// Returns a bank with one exchange, `programme`.
     pub(crate) fn with(api: &str, config: &str) -> Self {
         let bank = Self::default();
         bank.add("programme", api, config);
@@ -96,7 +96,7 @@ impl MemoryBank {
         self.lock().exchanges[name].reports.last().cloned()
     }
 
-    /// The records of an exchange: key, hashes, and what is said of them.
+    /// Returns the records of an exchange by key, with their hashes and a description of the rest.
     pub(crate) fn records(&self, name: &str) -> BTreeMap<String, String> {
         let describe = |put: &Put| {
             let hashes: Vec<String> = put.content.hashes().iter().map(vigie_model::Hash::to_text).collect();
@@ -108,7 +108,7 @@ impl MemoryBank {
         state.exchanges[name].records.iter().map(|(key, put)| (key.to_string(), describe(put))).collect()
     }
 
-    /// Loses a record of an exchange, as a fault would.
+    /// Loses a record of an exchange, like a fault would.
     pub(crate) fn lose(&self, name: &str, key: &str) {
         let mut state = self.lock();
         let stored = state.exchanges.get_mut(name).unwrap();

@@ -1,4 +1,4 @@
-//! What a programme shares, as it changes.
+//! The content that a programme shares, and its changes.
 
 use std::collections::BTreeMap;
 
@@ -6,27 +6,27 @@ use vigie_consortium::Class;
 use vigie_formats::programme::{Key, Record};
 use vigie_model::{Hash, UnixMillis};
 
-/// One shared thing. Its hash is made of its number.
+/// One shared thing. Its hash is computed from its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Thing {
-    /// When it last changed, in seconds.
+    /// The time of its last change, in seconds.
     pub(crate) at: u64,
     pub(crate) is_gone: bool,
-    /// What is said of it.
+    /// Whether it has the second classification.
     pub(crate) is_second_class: bool,
-    /// What others say of it.
+    /// The opinions of the programme's members.
     pub(crate) said: Said,
 }
 
-/// What the members of a programme say of a thing.
+/// The opinions of a programme's members about a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Said {
     Nothing,
     Right,
     Wrong,
-    /// The word for a match that was seen, where the programme has one; elsewhere nothing.
+    /// The word for a match that was seen, if the programme has one; otherwise nothing.
     Seen,
-    /// Some this and some that.
+    /// Some members have one opinion, and some the other.
     Both,
 }
 
@@ -41,7 +41,7 @@ impl Said {
         matches!(self, Self::Wrong | Self::Both)
     }
 
-    /// Another one for each change of a thing.
+    /// Returns another opinion for each change of a thing.
     fn after(former: Option<&Thing>, number: u8) -> Self {
         let at = former.map_or(usize::from(number), |thing| {
             1 + Self::ALL.iter().position(|one| *one == thing.said).unwrap()
@@ -50,12 +50,12 @@ impl Said {
     }
 }
 
-/// What a programme shares.
+/// The content of a programme.
 #[derive(Debug, Clone)]
 pub(crate) struct Model {
     pub(crate) now: u64,
     pub(crate) things: BTreeMap<u8, Thing>,
-    /// Every change of a thing, in order: what it was from then on, or that it was gone.
+    /// All changes of things, in order: the new state, or `None` if it was removed.
     pub(crate) journal: Vec<(u8, Option<Thing>)>,
 }
 
@@ -65,12 +65,12 @@ impl Default for Model {
     }
 }
 
-/// A change of what is shared.
+/// A change of the content.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Change {
     Put(u8),
     Withdraw(u8),
-    /// Seconds go by; without any, changes have one time.
+    /// Seconds pass. Without it, changes have the same time.
     Wait(u8),
 }
 
@@ -105,7 +105,7 @@ impl Model {
         }
     }
 
-    /// Time goes by, until a follower that keeps a distance from the present sees all.
+    /// Lets time pass, until a follower that stays behind the present sees everything.
     pub(crate) fn settle(&mut self) {
         self.now += 10;
     }
@@ -126,7 +126,7 @@ impl Model {
         }
     }
 
-    /// Everything, withdrawn things included, by time and then by number.
+    /// Returns everything, withdrawn things included, by time and then by number.
     pub(crate) fn by_time(&self) -> Vec<(u8, Thing)> {
         let mut list: Vec<(u8, Thing)> =
             self.things.iter().map(|(number, thing)| (*number, *thing)).collect();

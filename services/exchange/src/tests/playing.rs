@@ -1,4 +1,4 @@
-//! A programme, an exchange that follows it, and what may go wrong between any two steps.
+//! A simulated programme, an exchange that follows it, and faults between any two steps.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::following::alarm::Failure;
 use crate::following::round::{Done, Round, open};
 use crate::sources::settings::Settings;
 
-/// The answer of a script, which sees the request and the answer of the programme that is played.
+/// A script that replaces answers. It gets the request and the answer of the simulated programme.
 type Script = Box<dyn FnMut(&Request, Response) -> Result<Response, FetchError> + Send>;
 
-/// A way to a programme that is played.
+/// Sends requests to a simulated programme.
 pub(crate) struct Played {
     programme: Programme,
     model: Arc<Mutex<Model>>,
@@ -45,7 +45,7 @@ impl Fetch for Played {
     }
 }
 
-/// A clock that shows the model's time.
+/// Returns a clock that shows the model's time.
 pub(crate) fn clock(model: &Arc<Mutex<Model>>) -> WallClock {
     let model = Arc::clone(model);
     WallClock::new(move || UnixMillis(model.lock().unwrap().now * 1_000))
@@ -56,13 +56,13 @@ pub(crate) fn credentials() -> Credentials {
     Credentials::of(fields.map(|field| (field, field.to_owned())))
 }
 
-/// Attempts without pauses.
+/// Returns limits for attempts without pauses.
 pub(crate) fn patience(retries_max: u32) -> Patience {
     let pause = Duration::from_millis(1);
     Patience { retries_max, pause_first: pause, pause_max: Duration::from_secs(60) }
 }
 
-/// One round of the bank's only exchange, as a process that has just started runs it.
+/// Runs one round of the bank's only exchange, like a process that has just started.
 pub(crate) async fn round<F: Fetch>(
     bank: &MemoryBank,
     fetch: &F,
@@ -80,7 +80,7 @@ pub(crate) async fn round<F: Fetch>(
         lease: &lease,
         exchange: &exchange,
         patience: patience(retries_max),
-        // Fewer than a page has, so that pages have several parts.
+        // There are fewer than a page has, so that pages have several parts.
         part_records_max: 2,
         removal_percent_max: common.removal_percent_max.unwrap_or(20),
         known_as: common.known_as.as_deref(),

@@ -1,4 +1,4 @@
-//! Programmes that are played: each answers requests from a model, in its own format.
+//! Simulated programmes: each answers requests from a model, in its own format.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use super::model::{Model, Thing};
 use crate::asking::request::{Method, Request, Response, Target};
 use crate::secret::Secret;
 
-/// Records of a page, fewer than any real programme has.
+/// The number of records of a page, fewer than any real programme has.
 const PAGE: usize = 3;
 
-/// A programme that is played.
+/// A simulated programme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Programme {
     Ncmec,
@@ -54,7 +54,7 @@ impl Programme {
         }
     }
 
-    /// The answer to a request as of a model. Credentials are checked.
+    /// Returns the answer to a request, from the state of a model. Checks the credentials.
     pub(crate) fn answer(self, model: &Model, request: &Request) -> Response {
         let Target::Url(url) = &request.target else { panic!("no URL") };
         let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
@@ -80,13 +80,13 @@ impl Programme {
         }
     }
 
-    /// The records that a follower of a model has.
+    /// Returns the records that a follower of a model should have.
     pub(crate) fn living(self, model: &Model) -> BTreeMap<String, String> {
         let living = model.things.iter().filter(|(_, thing)| !thing.is_gone);
         living.map(|(number, thing)| self.describe(*number, thing)).collect()
     }
 
-    /// The words for right, wrong and seen, where the programme has them.
+    /// Returns the words for right, wrong and seen, if the programme has them.
     const fn words(self) -> [Option<&'static str>; 3] {
         match self {
             Self::Ncmec => [Some("affirmative"), Some("g-1"), None],
@@ -140,7 +140,7 @@ fn entry(number: u8, thing: &Thing) -> Vec<ncmec::Entry> {
     of_entries(entries, thing.said)
 }
 
-/// Entries of a range by their numbers, hence in no order of time.
+/// Returns the entries of a range by their numbers, so they are not ordered by time.
 fn ncmec(model: &Model, query: &BTreeMap<String, String>) -> Response {
     let time =
         |name: &str| utc::from_text(&query[name]).unwrap_or_else(|| panic!("{}", query[name])).0 / 1_000;
@@ -195,7 +195,7 @@ fn threat_exchange(model: &Model, url: &Url, query: &BTreeMap<String, String>) -
     Response::ok(threat_exchange::render(&threat_exchange::Page { updates, next, ..Default::default() }))
 }
 
-/// Pages whose last one has a lower `nextSetTimestamp` than the one before.
+/// Returns pages, of which the last has a lower `nextSetTimestamp` than the one before.
 fn stop_ncii(model: &Model, query: &BTreeMap<String, String>) -> Response {
     let start: u64 = query["startTimestamp"].parse().unwrap();
     let mut list = model.by_time();
@@ -224,7 +224,7 @@ fn stop_ncii(model: &Model, query: &BTreeMap<String, String>) -> Response {
     Response::ok(stop_ncii::render(&page))
 }
 
-/// A token is good for the second in which it was given.
+/// A token is valid only in the second in which it was issued.
 fn tat(
     model: &Model,
     url: &Url,
@@ -276,7 +276,7 @@ fn file(model: &Model, known: &str) -> Response {
     Response { tag: Some(tag), ..Response::ok(lines) }
 }
 
-/// An entry that puts a thing.
+/// Returns an entry that adds a thing.
 fn entry_of_list(entry: u64, number: u8, thing: &Thing) -> vigie::Entry {
     let record = Model::record(number, thing);
     let says = vigie::Says::Put {
@@ -288,7 +288,7 @@ fn entry_of_list(entry: u64, number: u8, thing: &Thing) -> vigie::Entry {
     vigie::Entry { number: entry, says }
 }
 
-/// A page of a published list. Who has another chain than the list is sent away.
+/// Returns a page of a published list. A follower with another chain than the list is refused.
 fn list(model: &Model, url: &Url, query: &BTreeMap<String, String>) -> Response {
     assert_eq!(url.path(), "/sub/v1/banks/acme%2Flist/list");
     let mut entries: Vec<vigie::Entry> = Vec::new();

@@ -1,4 +1,4 @@
-//! Exchanges that are followed round after round, under a lease.
+//! Tests of exchanges that are followed round after round, under a lease.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ struct Process {
     bank: MemoryBank,
     model: Arc<Mutex<Model>>,
     environment: Arc<Mutex<BTreeMap<String, String>>>,
-    /// The requests so far, and the status that the programme answers with instead of pages.
+    /// The number of requests so far, and the status that the programme answers with instead of pages.
     requests: Arc<Mutex<(u64, Option<u16>)>>,
     telemetry: Telemetry,
     shutdown: Shutdown,
@@ -53,7 +53,7 @@ fn start(bank: &MemoryBank) -> Process {
 }
 
 impl Process {
-    /// The last report, once it fits.
+    /// Waits for a report that fits, and returns it.
     async fn report(&self, fits: impl Fn(&Report) -> bool) -> Report {
         for _ in 0..100_000 {
             if let Some(report) = self.bank.last_report("programme").filter(&fits) {
@@ -98,7 +98,7 @@ async fn an_exchange_is_followed_round_after_round_and_at_once_when_asked() {
     let first = process.report(|report| report.succeeded == Some(true)).await;
     assert_eq!((first.alarm.as_str(), first.running_since), ("", None));
     assert!(first.ended_at.is_some());
-    // The first round was reported when it began.
+    // The beginning of the first round was reported.
     let began = process.bank.lock().exchanges["programme"].reports[0].clone();
     assert!(began.running_since.is_some() && began.succeeded.is_none());
     process.condition(|condition| *condition == Condition::Ready).await;
@@ -107,7 +107,7 @@ async fn an_exchange_is_followed_round_after_round_and_at_once_when_asked() {
     process.report(|report| report.ended_at > first.ended_at).await;
     assert!((500..=700).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     assert_eq!(process.bank.records("programme").len(), 3);
-    // Somebody asks for a round: it begins within the pace of listing.
+    // A person requests a round. It begins within the interval of listing.
     process.bank.lock().exchanges.get_mut("programme").unwrap().exchange.fetch_requests = 1;
     let began = tokio::time::Instant::now();
     process.report(|report| report.fetch_request == 1).await;
@@ -174,13 +174,13 @@ async fn only_the_process_with_the_lease_follows() {
     bank.lock().is_leased_elsewhere = false;
     process.report(|report| report.succeeded == Some(true)).await;
     process.condition(|condition| *condition == Condition::Ready).await;
-    // Another process takes over: this one stops asking.
+    // Another process takes over, and this one sends no more requests.
     bank.lock().is_leased_elsewhere = true;
     process.condition(|condition| matches!(condition, Condition::Standby(_))).await;
     let requests = process.requests();
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     assert_eq!(process.requests(), requests);
-    // How the exchange is, is the other one's to show; what was counted stays.
+    // The other process reports the state of the exchange now, but the counters stay.
     let metrics = process.telemetry.exposition().unwrap();
     assert!(metrics.contains("vigie_exchange_rounds_total{exchange=\"programme\",outcome=\"complete\"} 1"));
     for gauge in ["alarmed", "completed_timestamp_seconds", "checkpoint_timestamp_seconds"] {

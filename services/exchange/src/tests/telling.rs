@@ -1,4 +1,4 @@
-//! Opinions that go out to programmes that are played: `said` is the bank, `hearing` the programmes.
+//! Tests of sending opinions to simulated programmes: `said` is the bank, `hearing` the programmes.
 
 pub(crate) mod said;
 mod hearing;

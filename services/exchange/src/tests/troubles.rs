@@ -1,4 +1,4 @@
-//! What programmes do wrong, and what stops an exchange.
+//! Tests of faults of programmes, and of the reasons why an exchange stops.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ use crate::cursor::Cursor;
 use crate::following::alarm::{Alarm, Failure};
 use crate::sources::Trouble;
 
-/// A model of so many things.
+/// Returns a model with this number of things.
 fn things(count: u8) -> Arc<Mutex<Model>> {
     let mut model =
         Model::of(&(0..count).flat_map(|number| [Change::Put(number), Change::Wait(1)]).collect::<Vec<_>>());
@@ -26,7 +26,7 @@ fn things(count: u8) -> Arc<Mutex<Model>> {
     Arc::new(Mutex::new(model))
 }
 
-/// Answers to come before those of the programme: each spoils one of its answers, or replaces it.
+/// A function that spoils or replaces one answer of the programme.
 type Spoil = Box<dyn Fn(Response) -> Result<Response, FetchError> + Send>;
 
 fn spoiled(
@@ -70,13 +70,13 @@ async fn a_torn_page_is_asked_for_again_and_then_stops_the_exchange_where_it_is(
         assert_eq!(failure, Failure::Alarm(Alarm::Trouble(Trouble::Page(Fault::Torn))), "{programme:?}");
         assert_eq!((left.lock().unwrap().len(), bank.records("programme").len()), (0, 3), "{programme:?}");
         let stopped_at = bank.only().cursor;
-        // As long as the page stays torn, the exchange stays where it is.
+        // As long as the page stays damaged, the exchange keeps its position.
         let (still, _) = spoiled(programme, &model, (0..9).map(|_| torn()).collect());
         round(&bank, &still, &clock, 3).await.unwrap_err();
         assert_eq!(bank.only().cursor, stopped_at, "{programme:?}");
         round(&bank, &fetch, &clock, 3).await.unwrap();
         assert_eq!(bank.records("programme"), programme.living(&model.lock().unwrap()));
-        // A page that is torn once, or thrice, is no alarm.
+        // A page that is damaged once, or three times, is no alarm.
         let fresh = MemoryBank::with(programme.api(), programme.config());
         let (fetch, _) = spoiled(programme, &model, vec![torn(), torn(), torn()]);
         assert_eq!(round(&fresh, &fetch, &clock, 3).await.unwrap().retries, 3);
@@ -95,7 +95,7 @@ async fn four_503s_are_borne_and_so_is_a_lost_connection() {
         let done = round(&bank, &fetch, &clock, 4).await.unwrap();
         assert!(done.retries >= 4, "{programme:?}");
         assert_eq!(bank.records("programme"), programme.living(&model.lock().unwrap()), "{programme:?}");
-        // One more than is borne ends the round, and is no alarm yet.
+        // One failure more than allowed ends the round, but is no alarm yet.
         let (fetch, _) = spoiled(programme, &model, (0..5).map(|_| status(503, None)).collect());
         model.lock().unwrap().settle();
         let failure = round(&bank, &fetch, &clock, 4).await.unwrap_err();
@@ -145,7 +145,7 @@ async fn a_checkpoint_that_goes_back_stops_the_exchange() {
     let failure = round(&bank, &fetch, &clock, 3).await.unwrap_err();
     assert_eq!(failure, Failure::Alarm(Alarm::Trouble(Trouble::Backward)));
     assert_eq!((bank.only().cursor, bank.records("programme").len()), (before, 2));
-    // A page without a checkpoint leaves the one that is there.
+    // If a page has no checkpoint, the previous one stays.
     let none: Spoil = Box::new(|answer| {
         let page = tat::Page { checkpoint: None, ..tat::parse(&answer.body).unwrap() };
         Ok(Response::ok(tat::render(&page)))
@@ -210,14 +210,14 @@ async fn refused_credentials_stop_the_exchange_and_an_expired_token_does_not() {
         let failure = round(&bank, &fetch, &clock(&model), 9).await.unwrap_err();
         assert!(matches!(failure, Failure::Alarm(Alarm::Credentials(_))), "{programme:?} {failure:?}");
     }
-    // The token of the login is refused after the first page: the follower logs in again.
+    // The token of the login is refused after the first page, and the follower logs in again.
     let model = things(8);
     let bank = MemoryBank::with("tat", "{}");
     let spoils = vec![as_it_is(), as_it_is(), status(401, None)];
     let (fetch, _) = spoiled(Programme::Tat, &model, spoils);
     round(&bank, &fetch, &clock(&model), 0).await.unwrap();
     assert_eq!(bank.records("programme").len(), 8);
-    // A fresh token that is refused is another matter.
+    // A fresh token that is refused is an alarm.
     let (fetch, _) = spoiled(Programme::Tat, &model, vec![as_it_is(), status(401, None)]);
     let failure = round(&bank, &fetch, &clock(&model), 9).await.unwrap_err();
     assert_eq!(failure, Failure::Alarm(Alarm::Credentials(401)));
@@ -240,7 +240,7 @@ async fn a_link_or_token_that_is_too_old_begins_the_range_anew() {
         let (fetch, _) = spoiled(programme, &model, vec![as_it_is(), status(404, None)]);
         round(&bank, &fetch, &clock, 0).await.unwrap();
         assert_eq!(bank.records("programme"), programme.living(&model.lock().unwrap()), "{programme:?}");
-        // One that is refused for ever stops the exchange.
+        // A link that is always refused stops the exchange.
         let bank = MemoryBank::with(programme.api(), programme.config());
         let spoils = (0..9).map(|n| if n % 2 == 0 { as_it_is() } else { status(404, None) }).collect();
         let (fetch, _) = spoiled(programme, &model, spoils);
@@ -267,7 +267,7 @@ async fn a_round_that_would_remove_too_much_removes_nothing() {
         let failure = round(&bank, &fetch, &clock, 0).await.unwrap_err();
         assert!(matches!(failure, Failure::Alarm(Alarm::Removals { .. })), "{programme:?} {failure:?}");
         let left = bank.records("programme").len();
-        // A protocol told some of them before the bound was passed; a file is judged as a whole.
+        // A protocol sends some removals before the limit is passed; a file is checked as a whole.
         assert!(left >= 64 && (programme != Programme::HttpFile || left == 80), "{programme:?} {left}");
     }
 }
@@ -316,14 +316,14 @@ async fn a_place_that_is_too_old_begins_anew_and_what_is_not_shown_is_withdrawn(
         let (bank, clock) = (MemoryBank::with(programme.api(), programme.config()), clock(&model));
         let (fetch, _) = spoiled(programme, &model, Vec::new());
         round(&bank, &fetch, &clock, 0).await.unwrap();
-        // The programme has forgotten the deletion of three things when the follower comes back.
+        // The programme no longer sends the deletion of three things when the follower returns.
         {
             let mut model = model.lock().unwrap();
             model.now += days * 24 * 3_600;
             model.things.retain(|number, _| *number >= 3);
             model.change(&[Change::Put(20)]);
         }
-        // A crash within the round: it begins anew.
+        // After a crash within the round, the round starts again from the beginning.
         let lost: Spoil = Box::new(|_| Err(FetchError::Connection("crashed".to_owned())));
         let (crashing, _) = spoiled(programme, &model, vec![as_it_is(), as_it_is(), lost]);
         round(&bank, &crashing, &clock, 0).await.unwrap_err();
@@ -352,7 +352,7 @@ async fn updates_out_of_the_order_of_time_are_all_kept_after_a_crash() {
     let (fetch, _) = spoiled(Programme::ThreatExchange, &model, vec![late, lost]);
     let clock = clock(&model);
     round(&bank, &fetch, &clock, 0).await.unwrap_err();
-    // The newest is stored, and the older ones are still asked for.
+    // The newest record is stored, and the older ones are still requested.
     assert_eq!(bank.records("programme").len(), 1);
     round(&bank, &fetch, &clock, 0).await.unwrap();
     assert_eq!(bank.records("programme").len(), 3);
@@ -375,7 +375,7 @@ async fn a_range_that_holds_too_much_is_halved() {
     assert_eq!(bank.records("programme").len(), 3);
     let asked = asked.lock().unwrap();
     let to = |query: &str| query.split("to=").nth(1).unwrap().to_owned();
-    // The same start, and an eighth of the time in the fourth request.
+    // The start stays the same, and the fourth request has an eighth of the time.
     assert!(asked[..4].iter().all(|query| query.starts_with("from=1970-01-01T00%3A00%3A00Z")));
     assert_eq!(to(&asked[3]), "1976-09-25T11%3A46%3A41Z");
     assert!(asked.len() < 20, "{}", asked.len());

@@ -1,4 +1,5 @@
-//! Write-back to programmes that are played: `own` is the bank, `taking` the programmes, `bed` both together.
+//! Tests of write-back to simulated programmes: `own` is the bank, `taking` the programmes, `bed` both
+//! together.
 
 pub(crate) mod own;
 mod taking;

@@ -1,4 +1,4 @@
-//! The bank's feed and the bank's present state, as a follower asks for them.
+//! The bank's feed and the bank's present state, as sources for a follower.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use vigie_clients::{CallError, Code, FeedClient, FeedStream, StateStream};
 use vigie_follow::{LogId, Place, Position, Source, SourceError, Stream, Stretch};
 use vigie_model::{Cursor, FeedRange, Sequence, ShardIdentity, StatePart};
 
-/// The place of a cursor.
+/// Converts a cursor to the follower's type.
 pub(crate) fn place(cursor: Cursor) -> Place {
     let Cursor { log, sequence, chain } = cursor;
     Place { log: log_id(log), position: Position(sequence.0), chain }
@@ -19,7 +19,7 @@ fn cursor(place: Place) -> Cursor {
     Cursor { log, sequence: Sequence(position.0), chain }
 }
 
-/// What a range covers.
+/// Returns the part of the log that a range covers.
 pub(crate) fn stretch(range: &FeedRange) -> Stretch {
     let FeedRange { log, after, through, head, chain, .. } = range;
     let [after, through, head] = [after, through, head].map(|sequence| Position(sequence.0));
@@ -30,7 +30,7 @@ const fn log_id(log: vigie_model::LogId) -> LogId {
     LogId(u128::from_be_bytes(log.0))
 }
 
-/// What a bank says of one shard.
+/// The feed and the state of one shard at the bank.
 #[derive(Debug)]
 pub(crate) struct BankFeed {
     pub(crate) client: FeedClient,
@@ -41,7 +41,7 @@ pub(crate) struct BankFeed {
 #[derive(Debug)]
 pub(crate) struct Ranges(FeedStream);
 
-/// A state that is being sent.
+/// A state that the bank is sending.
 #[derive(Debug)]
 pub(crate) struct Parts(StateStream);
 

@@ -1,9 +1,10 @@
-//! Keeps a replica up with the bank's log.
+//! Keeps a replica up to date with the bank's log.
 //!
-//! [`vigie_follow`] resumes, proves and rebuilds. Here is what a matcher does beside it. A replica begins with the snapshot
-//! in its folder, if there is one; one that would be loaded begins with what was published in the object store, once in
-//! the matcher's life. Snapshots are saved and published from time to time, and saved at the end. Health is `SERVING` while the
-//! replica is ready. A replica that is dropped loses its snapshot too.
+//! [`vigie_follow`] resumes, proves and rebuilds; this module adds what is special to a matcher. A replica
+//! starts from the snapshot in its folder, if there is one. If it would have to be loaded, it starts from the
+//! newest snapshot in the object store instead; this is tried once in the lifetime of the process. Snapshots
+//! are saved and published regularly, and saved at the end. Health is `SERVING` while the replica is ready.
+//! When a replica's shard is dropped, its snapshot is deleted too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,15 +19,15 @@ use crate::following::feed::BankFeed;
 use crate::following::keeping::{Keeping, Schedule, Sharing};
 use crate::following::replica::Replica;
 
-/// How long a feed may take to open and stay silent.
+/// The limits of the feed: the time to open it, and its longest silence.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
     pub(crate) open: Duration,
     pub(crate) silence: Duration,
 }
 
-/// Follows the log until `shutdown`, and saves a last snapshot then. Saving is considered whenever the bank gives a
-/// sign of life; while it is away nothing changes.
+/// Follows the log until `shutdown`, and then saves a last snapshot. Whether a snapshot is due is checked at
+/// every message of the bank, heartbeats included. While the bank is unreachable, nothing changes.
 pub(crate) async fn follow(
     replica: Arc<Replica>,
     client: FeedClient,
@@ -37,7 +38,7 @@ pub(crate) async fn follow(
     shutdown: Shutdown,
 ) {
     let restoring = Arc::clone(&replica);
-    // A panic there was logged by the panic hook; the shard is loaded instead.
+    // The panic hook has logged a panic in there; the shard is then loaded instead.
     let restored = tokio::task::spawn_blocking(move || restoring.restore()).await.unwrap_or_default();
     let keeping = Keeping::begin(schedule, sharing, restored);
     let source = BankFeed { client, identity: replica.identity };
@@ -47,7 +48,7 @@ pub(crate) async fn follow(
     attendant.keeping.end(&replica).await;
 }
 
-/// What happens beside following: logs, health, metrics and snapshots.
+/// The work beside following: logs, health, metrics and snapshots.
 struct Attendant {
     replica: Arc<Replica>,
     keeping: Keeping,
@@ -64,8 +65,8 @@ impl Companion for Attendant {
         match &event {
             Event::Ready(_) => self.replica.note(None),
             Event::Lost(error) | Event::NotLoaded(error) => self.replica.note(Some(error.clone())),
-            // The bank's digest is kept beside its items: where a state that was just loaded comes to another one, an item
-            // is damaged there.
+            // The bank stores its digest separately from its items. If a state that was just loaded has
+            // another digest, an item is damaged in the bank.
             Event::Dropping(Reason::Digest, error) => self.replica.note(Some(format!(
                 "{error}; if this comes again after a rebuild, an item is damaged in the bank: run `vigie bank verify`"
             ))),
@@ -94,7 +95,7 @@ impl Companion for Attendant {
                     Reason::Log => {
                         tracing::error!(%shard, error, "rebuilding: the bank does not go on from here");
                     }
-                    // It was logged where it was found.
+                    // The damage was logged where it was found.
                     Reason::Damage => tracing::info!(%shard, "rebuilding from the bank"),
                     Reason::Change | Reason::Digest => {
                         tracing::error!(%shard, reason = error, "rebuilding: the feed contradicts what is held");

@@ -1,7 +1,7 @@
-//! When a shard is saved, published, purged, and begun with what another replica published.
+//! Decides when a shard is saved, published, purged, or started from another replica's published snapshot.
 //!
-//! A shard whose files hold what was removed is purged some time after the removal: its files are written anew, it is saved, and
-//! what is published of it replaces everything that was published before.
+//! A shard whose files hold removed items is purged some time after the removal: its files are rewritten, it
+//! is saved, and the next publication replaces everything that was published before.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,41 +19,41 @@ use crate::sharing::bootstrap::{BootstrapError, Bootstrapped, bootstrap};
 use crate::sharing::objects::Objects;
 use crate::sharing::publication::{Keep, PublishError, Staged};
 
-/// How often snapshots are saved.
+/// The schedule of snapshots and purges.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Schedule {
-    /// After so many changes of the log.
+    /// The number of changes of the log after which a snapshot is due.
     pub(crate) changes: u64,
-    /// After so long, if anything has changed.
+    /// The time after which a snapshot is due, if anything has changed.
     pub(crate) every: Duration,
-    /// So long after a removal its hashes are taken out of the files.
+    /// The time after a removal at which its hashes are removed from the files.
     pub(crate) purge_after: Duration,
 }
 
-/// Where snapshots are published.
+/// The object store for snapshots, and the interval of publications.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sharing {
     pub(crate) objects: Option<Arc<Objects>>,
-    /// How often; `None` for never.
+    /// The interval of publications; `None` for never.
     pub(crate) every: Option<Duration>,
 }
 
-/// When snapshots were saved and published, and are to be.
+/// Saves and publishes the snapshots of a replica when they are due.
 pub(crate) struct Keeping {
     schedule: Schedule,
-    /// How far the last one goes.
+    /// The sequence of the last snapshot.
     saved: Sequence,
-    /// When it was saved.
+    /// The time of the last attempt to save one.
     at: Instant,
-    /// After a failure: not to be tried before.
+    /// The earliest time of the next attempt, after a failure.
     not_before: Option<Instant>,
     clearing: Clearing,
     publisher: Option<Publisher>,
-    /// Until it was asked.
+    /// The store to start from; `None` once that has been tried.
     bootstraps_from: Option<Arc<Objects>>,
 }
 
-/// After a snapshot that could not be saved, or its files not be linked to.
+/// The pause after a snapshot could not be saved, or its files could not be linked.
 const RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 impl Keeping {
@@ -65,7 +65,7 @@ impl Keeping {
         Self { schedule, saved, at, not_before, clearing, publisher, bootstraps_from: objects }
     }
 
-    /// Thinks no more of a shard that was dropped.
+    /// Forgets a shard that was dropped.
     pub(crate) fn begin_anew(&mut self) {
         (self.saved, self.at, self.not_before) = (Sequence::ZERO, Instant::now(), None);
         self.clearing = Clearing::default();
@@ -74,7 +74,7 @@ impl Keeping {
         }
     }
 
-    /// Begins with what was published last, if it was not asked for before and is of use.
+    /// Starts from the newest published snapshot, if it can be used and this was not tried before.
     pub(crate) async fn bootstrap(&mut self, replica: &Arc<Replica>) {
         let Some(objects) = self.bootstraps_from.take() else { return };
         let Some(folder) = replica.plan.snapshot_folder() else { return };
@@ -106,11 +106,11 @@ impl Keeping {
             }
         }
         let folder = Arc::clone(folder);
-        // What stays goes at the next start.
+        // Files that remain are deleted at the next start.
         let _later = tokio::task::spawn_blocking(move || folder.end_bootstrapping()).await;
     }
 
-    /// Does what is due by now.
+    /// Does what is due.
     pub(crate) async fn tend(&mut self, replica: &Arc<Replica>, applied: Sequence) {
         self.clearing.tend(replica, self.schedule.purge_after).await;
         if self.is_due(applied) {
@@ -124,7 +124,7 @@ impl Keeping {
         }
     }
 
-    /// Saves what has come since the last time.
+    /// Saves the changes since the last snapshot, if there are any.
     pub(crate) async fn end(mut self, replica: &Arc<Replica>) {
         if replica.applied() > self.saved || self.clearing.is_unsaved {
             self.save(replica).await;
@@ -138,7 +138,7 @@ impl Keeping {
         is_time && self.not_before.is_none_or(|not_before| now >= not_before)
     }
 
-    /// Saves a shard that answers searches: what is not proven is not worth keeping.
+    /// Saves the shard if it answers searches. A shard that is not proved is not worth keeping.
     async fn save(&mut self, replica: &Arc<Replica>) {
         if !replica.plan.makes_snapshots() || !replica.is_ready() {
             return;
@@ -160,21 +160,21 @@ impl Keeping {
     }
 }
 
-/// Takes what was removed out of the files, in the background.
+/// Deletes removed items from the shard's files, in the background.
 #[derive(Default)]
 struct Clearing {
     running: Option<JoinHandle<bool>>,
     stop: Arc<AtomicBool>,
-    /// The files were written anew; those before go with the next snapshot.
+    /// Whether the files were rewritten since the last snapshot. The old files are deleted with the next one.
     is_unsaved: bool,
     not_before: Option<Instant>,
 }
 
 impl Clearing {
-    /// Takes note of what has ended, and begins what is due.
+    /// Handles a clearing that has ended, and starts one that is due.
     async fn tend(&mut self, replica: &Arc<Replica>, purge_after: Duration) {
         if let Some(ended) = self.running.take_if(|running| running.is_finished()) {
-            // A panic there was logged by the panic hook.
+            // The panic hook has logged a panic in there.
             if ended.await.unwrap_or_default() {
                 self.is_unsaved = replica.plan.makes_snapshots();
             } else {
@@ -194,7 +194,7 @@ impl Clearing {
     }
 }
 
-/// What runs stops between two files.
+/// A running clearing stops between two files.
 impl Drop for Clearing {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -206,16 +206,17 @@ struct Publisher {
     objects: Arc<Objects>,
     every: Duration,
     due_at: Instant,
-    /// The last one that was begun to be published.
+    /// The sequence of the snapshot whose publication was last started.
     begun: Option<Sequence>,
-    /// Files that are known to have been uploaded whole.
+    /// The files that are known to be uploaded completely.
     uploaded: Arc<Mutex<HashSet<String>>>,
-    /// The next one that is published replaces all before it. So does the first: a purge may have been cut off by a restart.
+    /// Whether the next publication replaces all earlier ones. The first one does too, because a restart may
+    /// have interrupted a purge.
     replaces_all: Arc<AtomicBool>,
     running: Option<JoinHandle<()>>,
 }
 
-/// For one snapshot; the next one is due some time later.
+/// The attempts to publish one snapshot. The next snapshot is due some time later.
 const ATTEMPTS: u32 = 6;
 
 impl Publisher {
@@ -225,20 +226,20 @@ impl Publisher {
         Self { objects, every, due_at, begun, uploaded: Arc::default(), replaces_all, running }
     }
 
-    /// What was published already, by another replica perhaps.
+    /// Records what is already published, perhaps by another replica.
     fn knows(&mut self, published: Sequence, files: HashSet<String>) {
         (self.begun, self.due_at) = (Some(published), Instant::now() + self.every);
         self.uploaded = Arc::new(Mutex::new(files));
     }
 
-    /// Has the next snapshot published soon, in the place of all before it.
+    /// Makes the next publication due at once, and lets it replace all earlier ones.
     fn replace_all(&mut self) {
         self.replaces_all.store(true, Ordering::Relaxed);
         (self.begun, self.due_at) = (None, Instant::now());
     }
 
-    /// Begins to publish what was saved last, if it is time and there is something new. The links to its files are made
-    /// before anything else can be saved.
+    /// Starts to publish the last snapshot, if it is due and new. The links to its files are made before
+    /// anything else can be saved.
     async fn tend(&mut self, replica: &Arc<Replica>, saved: Sequence) {
         let is_running = self.running.as_ref().is_some_and(|running| !running.is_finished());
         if is_running || Instant::now() < self.due_at || self.begun == Some(saved) {
@@ -263,10 +264,10 @@ impl Publisher {
         }
     }
 
-    /// What is being published is in doubt.
+    /// Aborts the running publication, because its content is in doubt.
     fn stop(&mut self) {
         self.begun = None;
-        // It may not have come so far.
+        // The aborted publication may not have replaced the earlier ones yet.
         self.replaces_all.store(true, Ordering::Relaxed);
         if let Some(running) = self.running.take() {
             running.abort();

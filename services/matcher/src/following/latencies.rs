@@ -1,8 +1,10 @@
-//! How long changes of the bank take until this replica searches by them, and the reports of that to the statistics of the bank.
+//! Measures how long changes of the bank take until searches of this replica use them, and reports this to
+//! the bank's statistics.
 //!
-//! A latency begins with the commit of a change, by the bank's clock, and ends when the replica has applied it, by this machine's; where the
-//! clocks differ, it is wrong by as much, and never below 0. The bank names the time of the first change of a range, so a latency is at most what it is
-//! said to be. What a replica applies while it is not ready is not counted: until then it answers no search, so nothing waits for it.
+//! A latency begins with the commit of a change, by the bank's clock, and ends when the replica has applied
+//! it, by this machine's clock. If the clocks differ, it is wrong by the difference, but never below 0. The
+//! bank sends only the time of the first change of a range, so a reported latency is an upper bound. Changes
+//! that are applied while the replica is not ready are not counted, because no search waits for them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,12 +16,12 @@ use vigie_clients::{EndpointError, IdempotencyKey, Network, StatisticsClient};
 use vigie_model::{ChangeKind, FeedRange, UnixMillis};
 use vigie_statistics::{Histogram, LatencyKind};
 
-/// How often latencies are reported.
+/// The interval between two reports.
 const EVERY: Duration = Duration::from_secs(10);
-/// How long a report may take.
+/// The time limit of one report.
 const REPORT_MAX: Duration = Duration::from_secs(3);
 
-/// Items that come and go in a range, and when the first of its changes was committed.
+/// The numbers of items that a range adds and removes, and the commit time of its first change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Timed {
     committed: Option<UnixMillis>,
@@ -46,7 +48,7 @@ impl Timed {
     }
 }
 
-/// The latencies that have been counted and not been taken yet.
+/// The latencies that have been counted and not taken yet.
 #[derive(Debug, Default)]
 pub(crate) struct Latencies(Mutex<BTreeMap<LatencyKind, Histogram>>);
 
@@ -58,7 +60,7 @@ impl Latencies {
             return;
         }
         let latency_ms = now.0.saturating_sub(committed.0);
-        // Nothing in there panics half way.
+        // No code panics while the lock is held.
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (kind, count) in [(LatencyKind::AddToMatchable, added), (LatencyKind::RemovalToGone, removed)] {
             if count > 0 {
@@ -72,18 +74,21 @@ impl Latencies {
     }
 }
 
-/// Reports of one replica.
+/// Reports the latencies of one replica.
 #[derive(Debug)]
 pub(crate) struct LatencyReports {
     latencies: Arc<Latencies>,
     bank: StatisticsClient,
-    /// A report that the bank has not confirmed. It keeps its key: one that was counted without a word is not counted twice.
+    /// A report that the bank has not confirmed. It keeps its idempotency key, so that it is not counted
+    /// twice if only the confirmation was lost.
     pending: Option<(IdempotencyKey, Vec<(LatencyKind, Histogram)>)>,
     is_lost: bool,
 }
 
 impl LatencyReports {
     /// Reports to the bank at this endpoint.
+    ///
+    /// Errors: the endpoint is malformed.
     pub(crate) fn new(
         latencies: Arc<Latencies>,
         bank: &str,
@@ -93,7 +98,7 @@ impl LatencyReports {
         Ok(Self { latencies, bank, pending: None, is_lost: false })
     }
 
-    /// Reports again and again, for as long as it is polled.
+    /// Reports every [`EVERY`], as long as the future is polled.
     pub(crate) async fn run(&mut self) {
         loop {
             tokio::time::sleep(EVERY).await;
@@ -101,7 +106,7 @@ impl LatencyReports {
         }
     }
 
-    /// Reports what is left, once.
+    /// Reports the rest, once.
     pub(crate) async fn finish(&mut self) {
         self.report(Instant::now() + REPORT_MAX).await;
         if self.pending.is_some() {
@@ -109,7 +114,8 @@ impl LatencyReports {
         }
     }
 
-    /// Reports once. What is sent stays in `pending` until there is an answer: a report that is dropped half way is sent again, with its key.
+    /// Sends one report. It stays in `pending` until the bank answers, so a report that is cancelled midway
+    /// is sent again with the same key.
     async fn report(&mut self, deadline: Instant) {
         if self.pending.is_none() {
             let taken = Some(self.latencies.take()).filter(|taken| !taken.is_empty());
@@ -121,7 +127,8 @@ impl LatencyReports {
                 self.pending = None;
                 self.is_lost = false;
             }
-            // A bank of an older version counts none, and what it will never take must not keep the rest back.
+            // A bank of an older version counts no latencies. A report that it will never accept must not
+            // block later ones.
             Err(error) if matches!(error.code(), Code::InvalidArgument | Code::Unimplemented) => {
                 self.pending = None;
                 if !std::mem::replace(&mut self.is_lost, true) {
@@ -170,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_report_that_is_dropped_half_way_is_sent_again_with_its_key() {
-        // It takes connections, and answers nothing.
+        // The server accepts connections and answers nothing.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let bank = format!("http://{}", silent.local_addr().unwrap());
         let latencies = Arc::new(Latencies::default());
@@ -199,7 +206,7 @@ mod tests {
         count(vec![removal(1), held(2), removal(3)], Some(1_000), 1_012);
         // The clock of the bank is ahead.
         count(vec![removal(4)], Some(1_000), 990);
-        // Nothing comes or goes; and nobody knows when.
+        // No item is added or removed; then one is removed at an unknown time.
         count(vec![held(5)], Some(1_000), 9_000);
         count(vec![removal(6)], None, 9_000);
         let mut expected = Histogram::default();

@@ -1,24 +1,24 @@
-//! How much memory the process holds.
+//! The memory that the process uses.
 //!
-//! The resident set as the kernel counts it, which is what a limit of a container is compared with: mapped files that are
-//! in memory count. Read at most once a second, however often it is asked for.
+//! This is the resident set as the kernel counts it, which a container's limit is compared with; it includes
+//! the resident pages of mapped files. It is read at most once a second, however often it is requested.
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How old a figure may be.
+/// The greatest age of a returned value.
 const AGE_MAX: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// The resident memory of the process, with a cached value.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     read: Mutex<Option<(Instant, u64)>>,
 }
 
 impl Memory {
-    /// Bytes that the process holds; 0 where the system does not tell.
+    /// Returns the resident bytes of the process; 0 if the system does not report them.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let now = Instant::now();
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,14 +34,15 @@ impl Memory {
     }
 }
 
-/// A number that this process drew when it was first asked for. Matchers of one process answer the same, so that its memory is counted
-/// once.
+/// Returns a random number that this process drew at the first call. Matchers of one process return the same
+/// number, so that their memory is counted once.
 pub(crate) fn process_id() -> u64 {
     static DRAWN: LazyLock<u64> = LazyLock::new(|| rand::random_range(1..=u64::MAX));
     *DRAWN
 }
 
-/// `VmRSS` of `/proc/self/status` (proc_pid_status(5)). Unlike `statm` it does not count in pages of unknown size.
+/// Returns `VmRSS` of `/proc/self/status` (proc_pid_status(5)), in bytes. `statm`, in contrast, counts pages
+/// of unknown size.
 fn resident(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
@@ -65,12 +66,12 @@ mod tests {
     async fn a_figure_is_read_again_after_a_second() {
         let memory = Memory::default();
         let first = memory.resident_bytes();
-        // A test process holds more than a megabyte and less than this machine's address space.
+        // A test process uses more than a megabyte and less than this machine's address space.
         assert!((1 << 20..1 << 46).contains(&first), "{first}");
         let held = vec![1_u8; 64 << 20];
         assert_eq!(memory.resident_bytes(), first);
         tokio::time::advance(AGE_MAX).await;
-        // Not how much more: other tests share the process.
+        // The difference is not checked, because other tests share the process.
         assert_ne!(memory.resident_bytes(), first, "{} bytes are held", held.len());
     }
 }

@@ -1,10 +1,11 @@
-//! What a replica says of itself, to those who choose whom to ask.
+//! Describes a replica to those who choose which replica to call.
 //!
-//! Once, or again whenever it has changed: a [`Watcher`] hears of readiness at once, of new changes at most every
-//! [`MOVED_EVERY`], and something at least every [`SIGN_OF_LIFE`], so that silence means that the replica is stuck or gone.
+//! It describes the replica once, or again whenever it changes. A [`Watcher`] is notified of readiness at
+//! once, of new changes at most every [`MOVED_EVERY`], and in any case every [`SIGN_OF_LIFE`], so that
+//! silence means that the replica is stuck or gone.
 //!
-//! From shutdown on a replica says that it is not ready, and why, while it still answers what comes: those who choose have
-//! to hear of it before it stops listening. A watcher's last word is always that.
+//! From shutdown on, a replica reports that it is not ready, and why, while it still answers calls: its
+//! callers have to know before it stops listening. This is always a watcher's last description.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +19,13 @@ use vigie_serving::Shutdown;
 use crate::following::memory::{Memory, process_id};
 use crate::following::replica::Replica;
 
-/// A feed moves many times a second; those who watch only need to know about how far it is.
+/// A feed applies changes many times a second; watchers only need an approximate sequence.
 const MOVED_EVERY: Duration = Duration::from_millis(100);
-/// So that a silence of some seconds is a certain sign.
+/// The interval of heartbeats. It is short enough that a silence of some seconds is a reliable sign of a
+/// failure.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// The descriptions of one replica, for a bounded number of watchers.
 #[derive(Debug)]
 pub(crate) struct Presence {
     replica: Arc<Replica>,
@@ -33,18 +35,18 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    /// That of `replica` until `shutdown`, for at most so many watchers at once.
+    /// Describes `replica` until `shutdown`, for at most `watchers_max` watchers at once.
     pub(crate) fn new(replica: Arc<Replica>, watchers_max: usize, shutdown: Shutdown) -> Self {
         let places = Arc::new(Semaphore::new(watchers_max.min(Semaphore::MAX_PERMITS)));
         Self { replica, memory: Arc::default(), shutdown, places }
     }
 
-    /// What it says now.
+    /// Returns the present description.
     pub(crate) fn describe(&self) -> ReplicaDescription {
         describe(&self.replica, &self.memory, self.shutdown.is_cancelled())
     }
 
-    /// One more who is told; `None` where there are too many.
+    /// Returns another watcher, or `None` if there are too many.
     pub(crate) fn watch(&self) -> Option<Watcher> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         Some(Watcher {
@@ -68,7 +70,7 @@ fn describe(replica: &Replica, memory: &Memory, is_draining: bool) -> ReplicaDes
     description
 }
 
-/// One who is told whenever the replica has changed.
+/// A watcher of the replica: it returns a description whenever the replica has changed.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     replica: Arc<Replica>,
@@ -79,7 +81,7 @@ pub(crate) struct Watcher {
     _place: OwnedSemaphorePermit,
 }
 
-/// What was told last.
+/// The last description: its time and content, as far as the next one depends on them.
 #[derive(Debug, Clone, Copy)]
 struct Told {
     at: Instant,
@@ -88,14 +90,15 @@ struct Told {
 }
 
 impl Watcher {
-    /// The next thing to tell, once there is one; `None` after the last word.
+    /// Waits for the next description and returns it. Returns `None` after the last one.
     pub(crate) async fn next(&mut self) -> Option<ReplicaDescription> {
         match self.told {
             None => {}
             Some(told) if told.draining => return None,
             Some(told) => self.until_due(told).await,
         }
-        // First of all: what changes meanwhile is told once too often, and never missed.
+        // Read before the description is made: a change in between may be reported twice, but is never
+        // missed.
         let progress = *self.progress.borrow_and_update();
         let draining = self.shutdown.is_cancelled();
         self.told = Some(Told { at: Instant::now(), progress, draining });
@@ -104,7 +107,7 @@ impl Watcher {
 
     async fn until_due(&mut self, told: Told) {
         let moved = async {
-            // The sender lives as long as the replica, which is held here.
+            // The sender lives as long as the replica, which this watcher holds.
             let moved = self.progress.wait_for(|now| *now != told.progress).await;
             let turned = moved.is_ok_and(|now| now.ready != told.progress.ready);
             if turned {

@@ -1,4 +1,4 @@
-//! A replica: the shard that the rest of the matcher sees, how far it has come, and whether it may answer.
+//! A replica: its shard for the rest of the matcher, its progress, and whether it may answer.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,17 +25,17 @@ use crate::shard::loading::{LoadError, Loading};
 use crate::shard::state::Shard;
 use crate::shard::stores::Stores;
 
-/// Changes of which the bank said when they were committed.
+/// The changes whose commit time the bank has sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Commits {
-    /// The newest that is applied.
+    /// The newest such change that is applied.
     held: Option<(Sequence, UnixMillis)>,
-    /// The oldest that is not: its time is the next that will be known.
+    /// The oldest such change that is not applied. Its time becomes known when it is.
     coming: Option<(Sequence, UnixMillis)>,
 }
 
 impl Commits {
-    /// Everything up to `applied` is, and the bank's newest change is `head`.
+    /// Records that everything up to `applied` is applied, and that the bank's newest change is `head`.
     fn note(&mut self, applied: Sequence, head: Option<(Sequence, UnixMillis)>) {
         if let Some(head) = head {
             self.coming.get_or_insert(head);
@@ -49,7 +49,7 @@ impl Commits {
     }
 }
 
-/// The shard as the rest of the matcher sees it: replaced when it is rebuilt.
+/// The shard for the rest of the matcher. It is replaced when it is rebuilt.
 #[derive(Debug)]
 pub(crate) struct Replica {
     shard: ArcSwap<Shard>,
@@ -57,19 +57,19 @@ pub(crate) struct Replica {
     pub(crate) plan: StorePlan,
     pub(crate) metrics: MatcherMetrics,
     standing: Standing,
-    /// What was found damaged, until the shard is dropped.
+    /// The damage that was found, until the shard is dropped.
     damage: watch::Sender<Option<String>>,
-    /// A search failed as it never should.
+    /// Notified when a search failed in a way that should never happen.
     suspicion: Notify,
-    /// What last went wrong between the replica and the bank, until it is ready.
+    /// The last problem between the replica and the bank, until the replica is ready.
     trouble: Mutex<Option<String>>,
     commits: Mutex<Commits>,
-    /// How long changes take until they are searched here.
+    /// The latencies of changes until they are searched here.
     pub(crate) latencies: Arc<Latencies>,
 }
 
 impl Replica {
-    /// A replica that holds nothing yet.
+    /// Returns a replica that holds nothing yet.
     pub(crate) fn new(identity: ShardIdentity, plan: StorePlan, metrics: MatcherMetrics) -> Self {
         Self {
             shard: ArcSwap::from_pointee(Shard::empty(identity, plan.in_memory())),
@@ -85,10 +85,10 @@ impl Replica {
         }
     }
 
-    /// The age of what is answered now.
+    /// Returns the age of the present answers.
     pub(crate) fn as_of(&self) -> AsOf {
         let committed = self.commits().held;
-        // It was ready, and so level, once it is asked.
+        // The replica was ready, and so up to date, before anybody asks this.
         let now = since_1970();
         let heard = now.saturating_sub(self.standing.lag().time).as_millis();
         let heard = u64::try_from(heard).ok().map(UnixMillis);
@@ -99,13 +99,13 @@ impl Replica {
         self.commits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The shard as it is now, ready or not.
+    /// Returns the present shard, ready or not.
     pub(crate) fn shard(&self) -> Arc<Shard> {
         self.shard.load_full()
     }
 
-    /// Takes the replica out of readiness because this shard is damaged, unless it has been replaced. The follower drops it
-    /// and loads it from the bank.
+    /// Takes the replica out of readiness because this shard is damaged, unless the shard has been replaced
+    /// already. The follower drops it and loads it from the bank.
     pub(crate) fn damage(&self, damaged: &Arc<Shard>, damage: Damage, what: String) {
         if !Arc::ptr_eq(damaged, &self.shard.load()) {
             return;
@@ -122,22 +122,22 @@ impl Replica {
         });
     }
 
-    /// What was found damaged, while the replica is not ready for that.
+    /// Returns the damage that was found, while the replica is not ready because of it.
     fn damage_found(&self) -> Option<String> {
         self.damage.borrow().as_ref().map(|what| format!("rebuilding, because of damage: {what}"))
     }
 
-    /// Has the shard compared with its checksums soon.
+    /// Requests that the shard is compared with its checksums soon.
     pub(crate) fn suspect(&self) {
         self.suspicion.notify_one();
     }
 
-    /// Completes when the shard is suspected.
+    /// Completes when such a comparison is requested.
     pub(crate) async fn suspected(&self) {
         self.suspicion.notified().await;
     }
 
-    /// Who it is, as far as the shard itself tells.
+    /// Returns the description of the replica, without the values of the process.
     pub(crate) fn describe(&self) -> ReplicaDescription {
         let shard = self.shard.load();
         let moment = shard.moment();
@@ -155,7 +155,7 @@ impl Replica {
         }
     }
 
-    /// Why it does not answer now, unless it does.
+    /// Returns why the replica does not answer now, or `None` if it does.
     pub(crate) fn unready_reason(&self) -> Option<String> {
         self.damage_found().or_else(|| {
             let unready = reason(self.standing.now().unready()?);
@@ -167,12 +167,14 @@ impl Replica {
         })
     }
 
-    /// Takes note of what went wrong between the replica and the bank, for as long as it is not ready.
+    /// Records a problem between the replica and the bank, which is reported while the replica is not ready.
     pub(crate) fn note(&self, trouble: Option<String>) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
-    /// The shard, if it holds every change up to `wanted` now.
+    /// Returns the shard if it holds every change up to `wanted` now.
+    ///
+    /// Errors: the replica is not ready.
     pub(crate) fn now_at_least(&self, wanted: Sequence) -> Result<Option<Arc<Shard>>, SearchError> {
         let now = self.standing.now();
         if let Some(unready) = self.unready_reason() {
@@ -182,7 +184,9 @@ impl Replica {
         Ok((shard.applied() >= wanted.max(Sequence(now.applied.0))).then_some(shard))
     }
 
-    /// The shard, once it holds every change up to `wanted`; waits for that until `deadline`.
+    /// Returns the shard once it holds every change up to `wanted`. Waits until `deadline`.
+    ///
+    /// Errors: the replica is not ready or behind.
     pub(crate) async fn at_least(
         &self,
         wanted: Sequence,
@@ -197,7 +201,7 @@ impl Replica {
             return Err(SearchError::NotReady(damage));
         }
         let shard = self.shard.load_full();
-        // A rebuild may have begun since: the shard it begins with must not answer.
+        // A rebuild may have started meanwhile, and its first shard must not answer.
         if shard.applied().0 < now.applied.0 {
             return Err(SearchError::NotReady("rebuilding".to_owned()));
         }
@@ -206,12 +210,12 @@ impl Replica {
 
     pub(crate) fn discard_snapshot(&self) {
         if let Err(error) = self.plan.discard_snapshot() {
-            // If it is found again, the bank's digest tells.
+            // If the snapshot is found again later, the bank's digest will show that it is wrong.
             tracing::error!(shard = %self.identity, %error, "cannot discard the snapshot");
         }
     }
 
-    /// Begins with the shard that was saved last, if it is of use, and says how far that has come.
+    /// Starts from the shard that was saved last, if it can be used. Returns its sequence, or zero.
     pub(crate) fn restore(&self) -> Sequence {
         let shard = self.identity;
         match self.plan.restore(self.identity) {
@@ -241,7 +245,7 @@ impl Replica {
         Sequence::ZERO
     }
 
-    /// Begins with a shard from elsewhere.
+    /// Starts from a shard of another origin.
     pub(crate) fn take(&self, shard: Shard) {
         self.shard.store(Arc::new(shard));
     }
@@ -254,7 +258,7 @@ impl Replica {
         self.shard.load().applied()
     }
 
-    /// Saves the shard, and says how far the snapshot goes.
+    /// Saves the shard. Returns the sequence of the snapshot, or `None` if it failed.
     pub(crate) fn save(&self) -> Option<Sequence> {
         let (shard, begun) = (self.identity, Instant::now());
         let saved = self.plan.save(&self.shard.load());
@@ -272,7 +276,7 @@ impl Replica {
         }
     }
 
-    /// Takes what was removed out of the shard's files; returns whether it came to the end.
+    /// Deletes removed items from the shard's files. Returns whether it was completed.
     pub(crate) fn clear_removed(&self, shard: &Shard, stop: &AtomicBool) -> bool {
         let (number, begun) = (self.identity, Instant::now());
         match shard.clear_removed(stop) {
@@ -290,7 +294,7 @@ impl Replica {
         }
     }
 
-    /// What a shard is to be loaded into.
+    /// Returns the stores into which a shard is loaded.
     fn begin(&self) -> Stores {
         self.plan.begin().unwrap_or_else(|error| {
             tracing::error!(shard = %self.identity, %error, "the shard is kept in memory");
@@ -298,7 +302,7 @@ impl Replica {
         })
     }
 
-    /// Takes a part of the bank's present state.
+    /// Adds a part of the bank's present state.
     fn load_part(&self, loading: Option<Loading>, part: StatePart) -> Result<Option<Loading>, LoadError> {
         Ok(match (part, loading) {
             (StatePart::Begin { cursor, banks, members_on }, _) => {
@@ -317,7 +321,7 @@ impl Replica {
     }
 }
 
-/// The time by this machine's clock.
+/// Returns the time since 1970 by this machine's clock.
 fn since_1970() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
@@ -383,7 +387,7 @@ impl State for Replica {
         }
     }
 
-    /// Drops the shard and its snapshot, and begins with an empty one.
+    /// Drops the shard and its snapshot, and starts with an empty shard.
     fn clear(&self) {
         self.discard_snapshot();
         self.take(Shard::empty(self.identity, self.plan.in_memory()));

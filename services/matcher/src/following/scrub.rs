@@ -1,9 +1,10 @@
-//! Compares, again and again, what searches read with what it should be.
+//! Regularly compares what searches read with what it should be.
 //!
-//! A pass audits the shard ([`crate::shard::audit`]), then compares every block of its memory and its files with the
-//! checksums that they were written with ([`vigie_index::Stored`]). Passes take four fifths of the period and follow each
-//! other, so that everything is compared at least once in every period, at a bounded number of bytes in a second; where
-//! that bound is too low for the period, a pass takes longer. A search that fails has the next pass begin at once.
+//! A pass audits the shard ([`crate::shard::audit`]), then compares every block of its memory and its files
+//! with the checksums that they were written with ([`vigie_index::Stored`]). A pass takes four fifths of the
+//! period, and passes follow each other, so that everything is compared at least once in every period. The
+//! number of bytes in a second is bounded; if that bound is too low for the period, a pass takes longer.
+//! After a search that failed, the next pass starts at once.
 //!
 //! A fault takes the replica out of readiness, and the follower drops the shard and loads it from the bank.
 
@@ -19,7 +20,7 @@ use crate::metrics::Damage;
 use crate::shard::audit::{Audited, audit};
 use crate::shard::state::Shard;
 
-/// How often and how fast.
+/// The period and the speed of scrubbing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scrubbing {
     /// The period; `None` for never.
@@ -27,7 +28,7 @@ pub(crate) struct Scrubbing {
     pub(crate) bytes_per_second_max: u64,
 }
 
-/// Scrubs the replica's shard for ever.
+/// Scrubs the replica's shard until the future is dropped.
 pub(crate) async fn scrub(replica: Arc<Replica>, scrubbing: Scrubbing) {
     let Some(every) = scrubbing.every else { return std::future::pending().await };
     let mut is_urgent = false;
@@ -51,7 +52,7 @@ pub(crate) async fn scrub(replica: Arc<Replica>, scrubbing: Scrubbing) {
     }
 }
 
-/// The share of bytes that was used up.
+/// The bytes that a pass has read, and its limit.
 struct Throttle {
     begun: Instant,
     bytes: u64,
@@ -63,7 +64,7 @@ impl Throttle {
         Self { begun: Instant::now(), bytes: 0, bytes_per_second_max }
     }
 
-    /// Takes bytes that were read, and returns when the next may be.
+    /// Records bytes that were read. Returns the time from which more may be read.
     fn take(&mut self, bytes: usize) -> Instant {
         self.bytes += bytes as u64;
         let micros = u128::from(self.bytes) * 1_000_000 / u128::from(self.bytes_per_second_max.max(1));
@@ -75,13 +76,13 @@ impl Throttle {
 struct Pass<'a> {
     replica: &'a Arc<Replica>,
     shard: Arc<Shard>,
-    /// When it should end, unless it is urgent.
+    /// The planned end of the pass, unless it is urgent.
     until: Instant,
     is_urgent: bool,
     throttle: Throttle,
 }
 
-/// Raised when the pass is given up.
+/// A flag that is set when the pass is dropped.
 #[derive(Default)]
 struct StopOnDrop(Arc<AtomicBool>);
 
@@ -92,7 +93,7 @@ impl Drop for StopOnDrop {
 }
 
 impl Pass<'_> {
-    /// Returns whether everything was compared and is whole.
+    /// Runs the pass. Returns whether everything was compared and is intact.
     async fn run(&mut self) -> bool {
         let is_whole = self.audit().await && self.compare().await;
         if is_whole {
@@ -101,7 +102,7 @@ impl Pass<'_> {
         is_whole
     }
 
-    /// Whether the shard is still to be scrubbed.
+    /// Returns whether the shard still has to be scrubbed.
     fn goes_on(&self) -> bool {
         Arc::ptr_eq(&self.shard, &self.replica.shard()) && self.replica.is_ready()
     }
@@ -111,7 +112,7 @@ impl Pass<'_> {
         false
     }
 
-    /// Audits the shard. Returns whether to go on.
+    /// Audits the shard. Returns whether to continue.
     async fn audit(&mut self) -> bool {
         let (shard, stop) = (Arc::clone(&self.shard), StopOnDrop::default());
         let (stopped, bytes_per_second_max) = (Arc::clone(&stop.0), self.throttle.bytes_per_second_max);
@@ -121,7 +122,7 @@ impl Pass<'_> {
                 bytes += more as u64;
                 let seconds = bytes as f64 / bytes_per_second_max.max(1) as f64;
                 let due = begun + Duration::from_secs_f64(seconds);
-                // In steps, so that it ends soon.
+                // Sleeps in short steps, so that it ends soon after it is stopped.
                 while !stopped.load(Ordering::Relaxed)
                     && let Some(wait) = due.checked_duration_since(std::time::Instant::now())
                     && !wait.is_zero()
@@ -134,12 +135,12 @@ impl Pass<'_> {
         match audited.await {
             Ok(Ok(Audited::Whole | Audited::Open)) => self.goes_on(),
             Ok(Err(fault)) => self.damaged(Damage::Index, fault),
-            // What it said went to the panic hook.
+            // The panic hook has logged the message.
             Err(panic) => self.damaged(Damage::Index, format!("the audit of the shard failed: {panic}")),
         }
     }
 
-    /// Compares all blocks with their checksums. Returns whether all are whole.
+    /// Compares all blocks with their checksums. Returns whether all are intact.
     async fn compare(&mut self) -> bool {
         let stored = self.shard.stored();
         let count = |one: &std::sync::Weak<dyn Stored>| one.upgrade().map_or(0, |one| one.block_count());
@@ -149,7 +150,7 @@ impl Pass<'_> {
         let share = window / u32::try_from(total).unwrap_or(u32::MAX).max(1);
         for one in stored {
             let mut block = 0;
-            // Held for one block at a time: what goes out of use meanwhile must not stay for this.
+            // Held for one block at a time, so that data which is no longer used can be freed.
             while let Some(one) = one.upgrade().filter(|one| block < one.block_count()) {
                 let verified = tokio::task::spawn_blocking(move || one.verify(block)).await;
                 let bytes = match verified {
@@ -175,7 +176,7 @@ impl Pass<'_> {
         true
     }
 
-    /// Waits for the rate, and unless it is urgent for the schedule.
+    /// Waits as the rate requires, and as the schedule requires if the pass is not urgent.
     async fn wait(&mut self, by_rate: Instant, by_schedule: Instant) {
         if !self.is_urgent {
             tokio::select! {
@@ -187,13 +188,13 @@ impl Pass<'_> {
     }
 }
 
-/// How often a replica that is not ready is looked at.
+/// The interval at which a replica that is not ready is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// How long an audit that is slowed down sleeps at once.
+/// The longest sleep of a throttled audit.
 const STEP: Duration = Duration::from_millis(50);
 
-/// What is damaged, unless only the system refused to look.
+/// Returns what is damaged, or `None` if the system only refused to read it.
 fn damage_of(error: &SegmentError) -> Option<Damage> {
     match error {
         SegmentError::Refused { fault: Fault::Memory { .. }, .. } => Some(Damage::Memory),

@@ -1,16 +1,16 @@
 //! The folder in which one matcher keeps its shard.
 //!
 //! ```text
-//! lock                     held while the matcher runs
+//! lock                     locked while the matcher runs
 //! manifest                 the snapshot, if there is one: see `manifest`
 //! shard-3/                 the files of one shard; a rebuilt shard gets another folder
-//!   pdq/ md5/ sha256/      an index each: segments, and its own manifests
+//!   pdq/ md5/ sha256/      one index each: segments, and its own manifests
 //!   records/               files of records
 //! publishing/              links to the files of a snapshot that is being published
-//! bootstrapping/           a published snapshot on its way in
+//! bootstrapping/           a published snapshot that is being downloaded
 //! ```
 //!
-//! Nothing else in it is ever touched.
+//! The matcher touches nothing else in the folder.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -20,38 +20,39 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 use vigie_index::OpenError;
 
-/// The folder cannot be taken into use.
+/// Reasons why the folder cannot be used.
 #[derive(Debug, Error)]
 pub enum FolderError {
-    /// The system refused.
+    /// The system refused an operation.
     #[error("cannot prepare {}", path.display())]
     Prepare {
-        /// The folder, or what is in it.
+        /// The folder, or an entry in it.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Another matcher runs on it.
+    /// Another matcher uses the folder.
     #[error("{} is in use by another matcher", path.display())]
     InUse {
         /// The folder.
         path: PathBuf,
     },
-    /// An index cannot be begun in it.
+    /// An index cannot be created in it.
     #[error(transparent)]
     Index(#[from] OpenError),
 }
 
-/// Only folders whose names begin like this are ever deleted.
+/// The prefix of the folders of shards. No other folder is ever deleted as a shard.
 const SHARD: &str = "shard-";
 pub(crate) const MANIFEST: &str = "manifest";
 const PUBLISHING: &str = "publishing";
 const BOOTSTRAPPING: &str = "bootstrapping";
 
-/// How deep the folder of a shard may be: each index has a folder, and may have folders in it.
+/// The greatest depth of a shard's folder: each index has a folder, which may have folders in it.
 const FOLDERS_DEEP_MAX: u32 = 4;
 
-/// What cannot be read has just been deleted, and counts nothing.
+/// Returns the bytes of all files in a folder. An entry that cannot be read has just been deleted, and counts
+/// as 0.
 fn bytes_in(folder: &Path, deep_max: u32) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {
@@ -62,29 +63,33 @@ fn bytes_in(folder: &Path, deep_max: u32) -> u64 {
     sizes.sum()
 }
 
-/// See the module.
+/// A matcher's folder, which this process has locked.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    /// Held, not read.
+    /// Held for its lock; never read.
     _lock: File,
-    /// The number of the next shard. Each has a folder of its own, since searches may still go on in the one before.
+    /// The number of the next shard. Each shard has its own folder, because searches may still use the
+    /// previous one.
     next_shard: AtomicU64,
     /// The number of the next snapshot.
     next_snapshot: AtomicU64,
-    /// The number of the next publication. One that was broken off may be gone a little later than the next begins.
+    /// The number of the next publication. The links of an aborted one may be deleted only after the next has
+    /// begun.
     next_publication: AtomicU64,
 }
 
 impl Folder {
-    /// Bytes of the files of its shards.
+    /// Returns the bytes of all files of its shards.
     pub(crate) fn shard_bytes(&self) -> u64 {
         let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
         let of_shards = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(SHARD));
         of_shards.map(|entry| bytes_in(&entry.path(), FOLDERS_DEEP_MAX)).sum()
     }
 
-    /// Takes the folder, and leaves in it what is there.
+    /// Locks the folder, and leaves the shards and the snapshot in it.
+    ///
+    /// Errors: the folder is in use, or the system refuses.
     pub(crate) fn take(path: &Path) -> Result<Self, FolderError> {
         let fault = |source| FolderError::Prepare { path: path.to_owned(), source };
         fs::create_dir_all(path).map_err(fault)?;
@@ -117,8 +122,8 @@ impl Folder {
         self.path.join(MANIFEST)
     }
 
-    /// Begins a folder for another shard, and answers its name. Those before lose their names, unless a snapshot stands;
-    /// what is mapped of them stays until the last search is done.
+    /// Creates a folder for another shard, and returns its name. Without a snapshot, the folders of earlier
+    /// shards are deleted; their mapped files stay until the last search is done.
     pub(crate) fn begin_shard(&self) -> Result<String, FolderError> {
         if !self.manifest().exists() {
             self.remove_shards_but(None);
@@ -129,12 +134,13 @@ impl Folder {
         Ok(name)
     }
 
-    /// The folder of a shard, if the name is one that [`Self::begin_shard`] gives.
+    /// Returns the folder of a shard, if the name is one that [`Self::begin_shard`] can return.
     pub(crate) fn shard(&self, name: &str) -> Option<PathBuf> {
         number_in(name).map(|_| self.path.join(name))
     }
 
-    /// Deletes the folders of other shards. What cannot be deleted now is tried again with the next shard.
+    /// Deletes the folders of other shards. A folder that cannot be deleted now is tried again with the next
+    /// shard.
     pub(crate) fn remove_shards_but(&self, kept: Option<&str>) {
         for name in shards_in(&self.path).unwrap_or_default() {
             if Some(&*name) != kept {
@@ -147,12 +153,12 @@ impl Folder {
         self.next_snapshot.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Counts on after a snapshot that was found.
+    /// Continues the numbers of snapshots after one that was found.
     pub(crate) fn count_from(&self, snapshot: u64) {
         self.next_snapshot.fetch_max(snapshot.saturating_add(1), Ordering::Relaxed);
     }
 
-    /// An empty folder for links to what is published.
+    /// Creates an empty folder for links to the files of a publication.
     pub(crate) fn begin_publishing(&self) -> io::Result<PathBuf> {
         let number = self.next_publication.fetch_add(1, Ordering::Relaxed);
         let path = self.path.join(PUBLISHING).join(number.to_string());
@@ -160,7 +166,7 @@ impl Folder {
         Ok(path)
     }
 
-    /// An empty folder for a snapshot from elsewhere.
+    /// Creates an empty folder for a snapshot from the object store.
     pub(crate) fn begin_bootstrapping(&self) -> io::Result<PathBuf> {
         self.end_bootstrapping()?;
         let path = self.path.join(BOOTSTRAPPING);
@@ -168,13 +174,13 @@ impl Folder {
         Ok(path)
     }
 
-    /// Deletes what has come of such a snapshot.
+    /// Deletes the folder of such a snapshot.
     pub(crate) fn end_bootstrapping(&self) -> io::Result<()> {
         remove(&self.path.join(BOOTSTRAPPING))
     }
 
-    /// Moves a snapshot in that lies complete in a folder beside, in the place of any that was there: its shard first,
-    /// then its manifest. What is in the way is of no shard that is in use.
+    /// Moves a complete snapshot from the folder `from` into this one, and replaces any earlier snapshot:
+    /// first the shard, then the manifest. No shard in use has files at the destination.
     pub(crate) fn adopt(&self, from: &Path, shard: &str) -> io::Result<()> {
         let number = number_in(shard).ok_or_else(|| io::Error::other("it is no folder of a shard"))?;
         remove(&self.manifest())?;
@@ -185,7 +191,7 @@ impl Folder {
         sync(&self.path)
     }
 
-    /// Disowns the snapshot, durably: without its manifest it is nothing.
+    /// Discards the snapshot durably, by deleting its manifest.
     pub(crate) fn discard_snapshot(&self) -> Result<(), FolderError> {
         let path = self.manifest();
         let removed = match fs::remove_file(&path) {
@@ -196,12 +202,12 @@ impl Folder {
     }
 }
 
-/// Flushes the names in a folder.
+/// Flushes the names in a folder to disk.
 pub(crate) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Deletes a file or a folder, if it is there.
+/// Deletes a file or a folder, if it exists.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {

@@ -1,12 +1,14 @@
-//! What a snapshot consists of, and what it is a snapshot of.
+//! The manifest of a snapshot: its files, and the state that they are a snapshot of.
 //!
-//! The manifest is the last file of a snapshot to be written, and appears at one instant by a renaming: with it the
-//! snapshot is there, without it there is none. It names every other file, with its length and checksum, relative to
-//! its own folder, so that a snapshot can be copied file by file, the manifest last, and be verified where it arrives.
+//! The manifest is the last file of a snapshot to be written, and appears atomically by a rename: a snapshot
+//! exists exactly if its manifest does. The manifest names every other file with its length and checksum,
+//! relative to its own folder. So a snapshot can be copied file by file, the manifest last, and be verified
+//! at its destination.
 //!
-//! In the container of segments (checksummed, versioned) it is one section of JSON, one of bits (the records that had died, file by
-//! file), and where items have standings one of these ([`super::standings`]). Without the last it is of the form that versions
-//! without standings know; with it those find that the digests of its banks are others, and refuse it.
+//! A manifest is a container like a segment (checksummed, versioned), with one section of JSON, one of bits
+//! (the dead records, file by file), and, if items have standings, one of these ([`super::standings`]).
+//! Without the last section, versions without standings can read it. With it, they find that the digests of
+//! its banks differ, and refuse it.
 
 use std::path::Path;
 
@@ -24,21 +26,21 @@ const DEAD: u32 = 2;
 const STANDINGS: u32 = 3;
 const NOTE: &[u8] = b"vigie snapshot";
 
-/// The version of what [`Manifest`] says.
+/// The version of the content of [`Manifest`].
 pub(crate) const FORMAT: u32 = 2;
-/// The version before it: without [`Manifest::indexes`].
+/// The version before it, without [`Manifest::indexes`].
 const FORMAT_OF_THREE_INDEXES: u32 = 1;
 
-/// See the module.
+/// The manifest of a snapshot. It is saved as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
     pub(crate) format: u32,
-    /// The number of the snapshot; with the sequence it is the tag of the indexes' checkpoints.
+    /// The number of the snapshot. Together with the sequence it is the tag of the indexes' checkpoints.
     pub(crate) number: u64,
-    /// What the files are good for.
+    /// The settings with which the files can be used.
     pub(crate) settings: Settings,
-    /// The place in the log.
+    /// The log's id; with `sequence` and `chain`, the position in the log.
     pub(crate) log: [u8; 16],
     pub(crate) sequence: u64,
     pub(crate) chain: Option<[u8; 32]>,
@@ -46,44 +48,45 @@ pub(crate) struct Manifest {
     pub(crate) settled: u64,
     /// The folder of the shard's files.
     pub(crate) folder: String,
-    /// See `Moment::members_on`. Absent while there are none, as in snapshots of versions that knew none.
+    /// See `Moment::members_on`. Absent while there are no members, as in snapshots of versions that knew
+    /// none.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) members_on: bool,
-    /// When the oldest removal was that the files may still hold, in milliseconds since 1970; 0 for none. Absent in snapshots of
-    /// versions that did not note it.
+    /// The time of the oldest removal that the files may still hold, in milliseconds since 1970; 0 for none.
+    /// Absent in snapshots of versions that did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) removed_since_ms: Option<u64>,
-    /// The items that are held, by id. Absent where none is.
+    /// The ids of the items that are held, ascending. Absent if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) held: Vec<u64>,
-    /// The living banks, by id.
+    /// The living banks, in ascending order of ids.
     pub(crate) banks: Vec<BankEntry>,
-    /// The files of records, in order, and the words of their dead bits.
+    /// The files of records, in order, and the number of words of dead bits of each.
     pub(crate) records: Vec<RecordsEntry>,
     /// The indexes. The first version had those of `pdq`, `md5` and `sha256`, and did not list them.
     #[serde(default = "three_indexes")]
     pub(crate) indexes: Vec<IndexEntry>,
-    /// Every file but this one.
+    /// Every file except this one.
     pub(crate) files: Vec<FileEntry>,
 }
 
-/// What lies beside a manifest in sections of its own.
+/// The other sections of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Sections {
     /// The dead bits of all files of records, one after the other.
     pub(crate) dead: Vec<u64>,
-    /// The standings of items, encoded; empty where none has one.
+    /// The encoded standings of items; empty if there are none.
     pub(crate) standings: Vec<u8>,
 }
 
-/// What a shard's files depend on: with others, they are of no use.
+/// The settings that a shard's files depend on. With other settings, the files are useless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) shard: u16,
     pub(crate) shard_count: u16,
     pub(crate) pdq_engine: PdqEngine,
-    /// The distance that the tables of the PDQ index are made for.
+    /// The distance for which the tables of the PDQ index are made, in bits.
     pub(crate) pdq_distance: u32,
 }
 
@@ -93,7 +96,7 @@ pub(crate) struct BankEntry {
     pub(crate) id: u32,
     pub(crate) name: String,
     pub(crate) enabled: bool,
-    /// The digest of its living hashes on this shard.
+    /// The digest of the bank on this shard: its living hashes, and the holds and standings of its items.
     pub(crate) sums: [u64; 4],
     pub(crate) hashes: u64,
 }
@@ -105,21 +108,22 @@ pub(crate) struct RecordsEntry {
     pub(crate) dead_words: usize,
 }
 
-/// An index of the shard.
+/// The manifest's entry of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IndexEntry {
     /// The number of the hash type.
     pub(crate) hash_type: u16,
-    /// The length of a hash; of videos, whose frames are in two indexes, which of them it is: [`PROBE`] or [`REST`]. Versions without
-    /// videos pass over indexes of types that they do not know, as long as entries have no other form.
+    /// The length of a hash in bytes. For videos, whose frames are in two indexes, it is [`PROBE`] or
+    /// [`REST`] instead. Versions without videos skip indexes of types that they do not know, as long as the
+    /// form of the entries stays the same.
     pub(crate) bytes: usize,
-    /// The distance that the tables of the index are made for, in bits.
+    /// The distance for which the tables of the index are made, in bits.
     pub(crate) distance: u32,
 }
 
 impl IndexEntry {
-    /// The entry of an index.
+    /// Returns the entry of an index.
     pub(crate) fn of(key: IndexKey) -> Self {
         let distance = key.options().distance.0;
         let bytes = match key.part {
@@ -130,7 +134,7 @@ impl IndexEntry {
         Self { hash_type: key.hash_type.number(), bytes, distance }
     }
 
-    /// The index, if its entry is sound.
+    /// Returns the key of the index, or `None` if the entry is invalid.
     pub(crate) fn key(&self) -> Option<IndexKey> {
         match (HashType::from_number(self.hash_type)?, self.bytes) {
             (HashType::VPDQ, PROBE) => Some(IndexKey::frames(Part::Probe)),
@@ -142,9 +146,9 @@ impl IndexEntry {
     }
 }
 
-/// The index of the probe frames of videos. The numbers are fixed: manifests hold them.
+/// The index of the probe frames of videos. Never change these numbers: existing manifests use them.
 const PROBE: usize = 1;
-/// The index of their other frames.
+/// The index of the other frames of videos.
 const REST: usize = 2;
 
 fn three_indexes() -> Vec<IndexEntry> {
@@ -158,17 +162,17 @@ fn three_indexes() -> Vec<IndexEntry> {
 pub(crate) struct FileEntry {
     pub(crate) name: String,
     pub(crate) bytes: u64,
-    /// The checksum of its header, which covers those of everything else.
+    /// The checksum of the file's header, which covers the checksums of everything else in it.
     pub(crate) checksum: u64,
 }
 
 impl Manifest {
-    /// Writes it, with what lies beside it.
+    /// Writes the manifest with its other sections.
     pub(crate) fn write(&self, path: &Path, beside: &Sections) -> Result<(), SegmentError> {
         Self::write_text(path, &serde_json::to_vec(self).expect("it is made of numbers and text"), beside)
     }
 
-    /// Writes it as the first version did.
+    /// Writes the manifest in the first version's form.
     #[cfg(test)]
     pub(crate) fn write_first_format(&self, path: &Path, beside: &Sections) {
         let mut text = serde_json::to_value(self).unwrap();
@@ -191,6 +195,8 @@ impl Manifest {
     }
 
     /// Reads what [`Self::write`] wrote.
+    ///
+    /// Errors: the file cannot be read, is damaged, or has an unknown form.
     pub(crate) fn read(path: &Path) -> Result<(Self, Sections), SegmentError> {
         let container = Container::open(path)?;
         if container.note() != NOTE {

@@ -1,4 +1,4 @@
-//! How the stores of a shard are made, saved and opened again: in memory or in a folder, and by which engine.
+//! Creates, saves and opens the stores of a shard: in memory or in a folder, with the configured engine.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::shard::records::RecordStore;
 use crate::shard::state::Shard;
 use crate::shard::stores::{RECORDS, Stores};
 
-/// How the stores of a shard are made. A shard that is rebuilt gets new ones.
+/// The settings of a shard's stores. A shard that is rebuilt gets new stores.
 #[derive(Debug)]
 pub(crate) struct StorePlan {
     indexes: IndexPlan,
@@ -22,17 +22,17 @@ pub(crate) struct StorePlan {
 }
 
 impl StorePlan {
-    /// Bytes of the shard's files; 0 where it has none.
+    /// Returns the bytes of the shard's files; 0 without files.
     pub(crate) fn file_bytes(&self) -> u64 {
         self.folder.as_ref().map_or(0, |folder| folder.shard_bytes())
     }
 
-    /// Takes the folder, if there is one.
+    /// Locks the folder, if there is one.
     pub(crate) fn new(indexes: IndexPlan, folder: Option<&Path>) -> Result<Self, FolderError> {
         Ok(Self { indexes, folder: folder.map(Folder::take).transpose()?.map(Arc::new) })
     }
 
-    /// Empty stores.
+    /// Returns empty stores, in the folder if there is one.
     pub(crate) fn begin(&self) -> Result<Stores, FolderError> {
         let Some(folder) = &self.folder else { return Ok(self.in_memory()) };
         let name = folder.begin_shard()?;
@@ -44,22 +44,24 @@ impl StorePlan {
         Ok(Stores { indexes, records: RecordStore::begin(&records), folder })
     }
 
-    /// Empty stores that need no folder.
+    /// Returns empty stores without files.
     pub(crate) fn in_memory(&self) -> Stores {
         Stores::in_memory(self.indexes.clone())
     }
 
-    /// Whether shards are in files, be they saved as a whole or not.
+    /// Returns whether shards are in files, whether or not snapshots are made of them.
     pub(crate) const fn keeps_files(&self) -> bool {
         self.folder.is_some()
     }
 
-    /// Whether shards can be saved and found again. The approximate engine has no files.
+    /// Returns whether shards can be saved and restored. The approximate engine has no files.
     pub(crate) fn makes_snapshots(&self) -> bool {
         self.folder.is_some() && self.indexes.pdq_engine == PdqEngine::Exact
     }
 
-    /// The shard that was saved last; `None` where none was, or none can be used.
+    /// Returns the shard that was saved last, or `None` if there is none.
+    ///
+    /// Errors: the snapshot cannot be used.
     pub(crate) fn restore(&self, identity: ShardIdentity) -> Result<Option<Shard>, RestoreError> {
         match &self.folder {
             Some(folder) => snapshot::restore(folder, identity, &self.indexes),
@@ -67,18 +69,18 @@ impl StorePlan {
         }
     }
 
-    /// Saves a shard, and answers its last change that is in the snapshot.
+    /// Saves a shard. Returns the last change that is in the snapshot.
     pub(crate) fn save(&self, shard: &Shard) -> Result<Sequence, SaveError> {
         let folder = self.folder.as_ref().ok_or(SaveError::NotKept)?;
         snapshot::save(folder, shard, &mut |_| Ok(()))
     }
 
-    /// Disowns what was saved.
+    /// Discards the snapshot.
     pub(crate) fn discard_snapshot(&self) -> Result<(), FolderError> {
         self.folder.as_ref().map_or(Ok(()), |folder| folder.discard_snapshot())
     }
 
-    /// Where snapshots are kept, if they can be made.
+    /// Returns the folder of snapshots, if snapshots can be made.
     pub(crate) fn snapshot_folder(&self) -> Option<&Arc<Folder>> {
         self.folder.as_ref().filter(|_| self.makes_snapshots())
     }

@@ -1,19 +1,22 @@
-//! Saves a shard to its folder, and finds it there again.
+//! Saves a shard to its folder, and restores it from there.
 //!
-//! A snapshot is the files of the indexes and records, and a manifest that names them and the place in the log. It is
-//! whole or not there: files are written under names of their own, the manifest comes last, and what only the snapshot
-//! before needed goes after that. Whenever the machine stops, one snapshot or the other can be opened.
+//! A snapshot is the files of the indexes and records, and a manifest that names them and the position in the
+//! log. It exists completely or not at all: files get new names, the manifest is written last, and files that
+//! only the previous snapshot needed are deleted after that. Whenever the machine stops, one of both
+//! snapshots can be opened.
 //!
-//! **Saving** holds the shard still: edits wait, searches do not. It writes what has come since the last time (the tails
-//! of the indexes, at most some 700,000 rows of each type, and the overlay of the records), the dead bits, and flushes
-//! each file. Measured (`tests::snapshot::measure`, two cores, one quiet disk), with a million items and with ten: 22 and
-//! 26 ms after 1,000 changes, 76 and 350 ms after 200,000. A busy disk takes longer. Where an index is just merging
-//! segments, saving waits for the end of that, some seconds for the largest.
+//! **Saving** blocks changes of the shard, but not searches. It writes what is new since the last snapshot
+//! (the tails of the indexes, at most about 700,000 rows of each type, and the overlay of the records) and
+//! the dead bits, and flushes each file. Measured (`tests::snapshot::measure`, two cores, one quiet disk)
+//! with one million items and with ten million: 22 and 26 ms after 1,000 changes, 76 and 350 ms after
+//! 200,000. A busy disk takes longer. If an index is merging segments, saving waits for the end of the merge,
+//! which takes some seconds for the largest.
 //!
-//! **Opening** trusts nothing: every file must be there with the length and checksum that the manifest says, and all of
-//! its blocks with theirs; the digest of every bank is counted anew from the records, and the indexes must hold as many
-//! hashes. What is not as it was saved is told by name, discarded as a whole, and loaded from the bank. After that the
-//! bank's digest has the last word, as always.
+//! **Opening** trusts nothing. Every file must have the length and checksum that the manifest names, and
+//! every block the checksum in its file. The digest of every bank is computed again from the records, and the
+//! indexes must have the same number of hashes. If anything differs, its name is reported, the whole snapshot
+//! is discarded, and the shard is loaded from the bank. Finally, the shard has to agree with the bank's
+//! digest, like any other.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -38,7 +41,7 @@ use crate::shard::rows;
 use crate::shard::state::{Shard, ShardState, Still};
 use crate::shard::stores::{RECORDS, Stores};
 
-/// A shard was not saved. The snapshot before stands.
+/// Reasons why a shard was not saved. The previous snapshot stays valid.
 #[derive(Debug, Error)]
 pub(crate) enum SaveError {
     #[error("the shard is not kept in files")]
@@ -53,7 +56,7 @@ pub(crate) enum SaveError {
     Segment(#[from] SegmentError),
 }
 
-/// What was saved cannot be used.
+/// Reasons why a snapshot cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum RestoreError {
     #[error("the snapshot was made with other settings: {saved:?}, and not {own:?}")]
@@ -70,10 +73,10 @@ pub(crate) enum RestoreError {
     Index(#[from] OpenError),
 }
 
-/// A point of saving that lies between two steps. Tests stop there.
+/// Called between two steps of saving. Tests stop there.
 pub(crate) type Checkpoint<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), SaveError>;
 
-/// What the files of a shard depend on.
+/// Returns the settings that the files of a shard depend on.
 pub(crate) fn settings(identity: ShardIdentity, plan: &IndexPlan) -> Settings {
     Settings {
         shard: identity.shard().0,
@@ -83,7 +86,7 @@ pub(crate) fn settings(identity: ShardIdentity, plan: &IndexPlan) -> Settings {
     }
 }
 
-/// Saves the shard as it is now, and answers the last change that is in the snapshot.
+/// Saves the present shard. Returns the last change that is in the snapshot.
 pub(crate) fn save(
     folder: &Folder,
     shard: &Shard,
@@ -155,7 +158,7 @@ fn save_still(folder: &Folder, still: &Still<'_>, checkpoint: Checkpoint<'_>) ->
     Ok(cursor.sequence)
 }
 
-/// The shard that was saved last; `None` where none was.
+/// Returns the shard that was saved last, or `None` if there is no snapshot.
 pub(crate) fn restore(
     folder: &Folder,
     identity: ShardIdentity,
@@ -205,14 +208,15 @@ pub(crate) fn restore(
         marks,
         members_on: manifest.members_on,
         books,
-        // What a version that did not note it has left is of unknown age.
+        // An older version did not record the age of removals, so they count as new.
         removals: Removals::since(manifest.removed_since_ms.unwrap_or_else(removals::now_ms)),
     };
     let stores = Stores { indexes, records, folder: Some(manifest.folder) };
     Ok(Some(Shard::of_state(identity, stores, state)))
 }
 
-/// The folder of the shard that a manifest names, if it is of these settings and names no files but the shard's.
+/// Returns the folder of the shard that a manifest names, if the manifest has these settings and names only
+/// files of the shard.
 pub(crate) fn check_manifest(
     folder: &Folder,
     path: &Path,
@@ -233,7 +237,7 @@ pub(crate) fn check_manifest(
     if names_are_plain(manifest) { Ok(home) } else { Err(wrong("it names files that are not the shard's")) }
 }
 
-/// By which the indexes' checkpoints of one snapshot are told from those of another.
+/// Returns the tag that identifies the checkpoints of the indexes of one snapshot.
 fn tag(number: u64, sequence: Sequence) -> [u8; 16] {
     let mut tag = [0; 16];
     tag[..8].copy_from_slice(&number.to_le_bytes());
@@ -246,8 +250,8 @@ fn entry(shard: &str, part: &str, file: &SavedFile) -> FileEntry {
     FileEntry { name: format!("{shard}/{part}/{name}"), bytes: *bytes, checksum: *checksum }
 }
 
-/// Whether every file lies in one of the shard's folders, and every file of records is among the files. A manifest may
-/// have come from elsewhere.
+/// Returns whether every file is in one of the shard's folders, and every file of records is among the files.
+/// The check is necessary because a manifest may come from an object store.
 fn names_are_plain(manifest: &Manifest) -> bool {
     let is_plain = |name: &str| {
         let parts: Vec<&str> = name.split('/').collect();
@@ -263,7 +267,7 @@ fn names_are_plain(manifest: &Manifest) -> bool {
     manifest.files.iter().all(|file| is_plain(&file.name)) && manifest.records.iter().all(is_listed)
 }
 
-/// Compares the length of a file and the checksum in its header with what was saved.
+/// Compares the length of a file and the checksum in its header with those of the manifest.
 fn check_file(folder: &Path, file: &FileEntry) -> Result<(), RestoreError> {
     let path = folder.join(&file.name);
     let found = SavedFile::look_at(&path)?;
@@ -281,10 +285,10 @@ fn open_records(folder: &Path, manifest: &Manifest, dead: &[u64]) -> Result<Reco
     RecordStore::open(folder, &saved)
 }
 
-/// Rows of one index that are gathered before it takes them.
+/// The number of rows of one index that are collected before they are loaded.
 const UNSAVED_AT_ONCE: usize = 1 << 12;
 
-/// Gives the indexes that are not saved their rows, from the records.
+/// Fills the indexes that are not saved, from the records.
 fn load_unsaved(indexes: &Indexes, records: &RecordStore) -> Result<(), SegmentError> {
     let mut gathered: BTreeMap<IndexKey, HashRows> = BTreeMap::new();
     let mut loaded = Ok(());
@@ -304,7 +308,8 @@ fn load_unsaved(indexes: &Indexes, records: &RecordStore) -> Result<(), SegmentE
     gathered.into_iter().try_for_each(|(key, rows)| indexes.load(key, rows))
 }
 
-/// The banks, with the hashes that their records bear, and the marks of items, which must come to what was saved.
+/// Computes the banks, their hashes and the marks of items from the records. Returns an error if the digests
+/// differ from the saved ones.
 fn count_anew(
     manifest: &Manifest,
     standings: &[u8],
@@ -318,7 +323,8 @@ fn count_anew(
     }
     let mut books = Books::default();
     let mut is_known = true;
-    // One look-up for a run of items of one bank would do; a map of a few banks is as quick.
+    // The lookup could be done once for a run of items of one bank, but in a map of a few banks it is as
+    // fast.
     records.each_living(|item, bank, hashes| match banks.get(&bank) {
         Some(state) => {
             hashes.iter().for_each(|hash| state.count(hash.hash_type(), 1));

@@ -1,20 +1,23 @@
-//! How the standings of a shard's items are saved: each distinct one once, since a million items have a few.
+//! The encoding of the standings of a shard's items. Each distinct standing is saved once, because a million
+//! items have only a few.
 //!
-//! Numbers are little-endian. First the standings:
+//! Numbers are little-endian. The standings come first:
 //!
-//! | bytes | what |
+//! | bytes | field |
 //! |---|---|
-//! | 4 | their number |
-//! | 1 each | 1 for probation, plus 2 for an open dispute, plus 4 for new labels |
-//! | 2 + 4 each | its contributors: how many, and their ids |
-//! | 2 + 4 each | the members for whom it is held |
-//! | 2 + 5 each | its opinions: how many, and of each the member and 1 for positive, 2 for negative, 3 for seen |
-//! | 2 + (2 + length) each | its classes: how many, and of each the length and the text |
-//! | 2 + (2 + length) each | where it has new ones, its labels, in the same form |
+//! | 4 | the number of standings |
+//! | 1 each | flags: 1 for probation, plus 2 for an open dispute, plus 4 for new labels |
+//! | 2 + 4 each | the contributors: their number, and their ids |
+//! | 2 + 4 each | the members for whom it is held: their number, and their ids |
+//! | 2 + 5 each | the opinions: their number; of each the member, and 1 positive, 2 negative, 3 seen |
+//! | 2 + (2 + length) each | the classes: their number; of each the length and the text |
+//! | 2 + (2 + length) each | the new labels, if the flags have them, in the same form |
 //!
-//! Then to the end, for each item that has one, 12 bytes: the item, and the number of its standing, counted from 0.
+//! The rest is 12 bytes for each item with a standing: the item's id, and the number of its standing, counted
+//! from 0.
 //!
-//! What is read is checked for its form alone: the digests of the banks, which are saved beside it, cover what it says.
+//! Reading checks only the form. The content is covered by the digests of the banks, which are saved in the
+//! same manifest.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,9 +30,10 @@ const PROBATION: u8 = 1;
 const DISPUTE_OPEN: u8 = 2;
 const RELABELLED: u8 = 4;
 
-/// Encodes the standings of items; nothing at all for none.
+/// Encodes the standings of items. Returns no bytes if there are none.
 pub(crate) fn encode<'a>(standings: impl Iterator<Item = (ItemId, &'a Arc<Standing>)>) -> Vec<u8> {
-    // Equal ones share their allocation, but for very many; one that does not is written twice.
+    // Equal standings share their allocation, unless there are very many. One that does not share it is
+    // written twice.
     let mut numbers = HashMap::new();
     let (mut table, mut items) = (vec![0; 4], Vec::new());
     for (item, standing) in standings {
@@ -78,7 +82,7 @@ fn encode_one(standing: &Standing, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Reads what [`encode`] wrote; `None` for other bytes.
+/// Reads what [`encode`] wrote. Returns `None` for other bytes.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Vec<(ItemId, Arc<Standing>)>> {
     if bytes.is_empty() {
         return Some(Vec::new());
@@ -123,7 +127,7 @@ fn decode_one(fields: &mut Fields<'_>) -> Option<Standing> {
     Some(Standing { probation, dispute_open, contributors, opinions, held_for, classes, labels })
 }
 
-/// A list behind its length.
+/// Reads a list that is preceded by its length.
 fn each<T>(fields: &mut Fields<'_>, read: impl Fn(&mut Fields<'_>) -> Option<T>) -> Option<Box<[T]>> {
     let count = fields.u16()?;
     (0..count).map(|_| read(fields)).collect()
@@ -156,7 +160,7 @@ mod tests {
             (ItemId(7), Arc::clone(&full)),
             (ItemId(3), Arc::clone(&disputed)),
             (ItemId(u64::MAX), full),
-            // Equal, and not shared.
+            // This one is equal to another, but not shared.
             (ItemId(9), Arc::new(Standing::clone(&disputed))),
             (ItemId(11), Arc::new(Standing { labels: Some(Labels::default()), ..Standing::default() })),
         ]

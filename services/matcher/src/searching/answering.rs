@@ -1,4 +1,5 @@
-//! Answers to searches of one replica, however they come: from the moment that is asked for to what was found.
+//! Answers searches of one replica, for both ways of calling it: waits for the requested sequence, then
+//! searches.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -19,9 +20,9 @@ use crate::searching::running::{Runner, Size};
 use crate::searching::search::search;
 use crate::shard::state::Shard;
 
-/// On a span: the queries of a search.
+/// Span attribute: the number of queries of a search.
 const QUERIES: &str = "vigie.queries";
-/// About as long as a matcher takes to get a new change.
+/// The retry delay sent to the caller: a matcher gets a new change in about this time.
 const WAIT_RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// Answers searches of one replica.
@@ -30,13 +31,15 @@ pub(crate) struct Answering {
     pub(crate) replica: Arc<Replica>,
     pub(crate) shutdown: Shutdown,
     pub(crate) runner: Runner,
-    /// Calls that wait for a sequence are no work, but each keeps a place of the server's.
+    /// Permits for calls that wait for a sequence. Such a call does no work, but it holds a slot of the
+    /// server.
     pub(crate) wait_permits: Semaphore,
 }
 
 impl Answering {
-    /// The shard as of a sequence at least. `waits` is made, and held, where that has to be waited for: the time until a change comes is
-    /// no load.
+    /// Returns the shard at `wanted` or a later sequence, and waits until `deadline` if it is not reached
+    /// yet. `waits` is called at the start of such a wait, and its value is held until the end, because this
+    /// time is no load.
     pub(crate) async fn shard_at<W>(
         &self,
         wanted: Sequence,
@@ -53,7 +56,7 @@ impl Answering {
         let _waits = waits();
         tokio::select! {
             reached = self.replica.at_least(wanted, deadline) => Ok(reached?),
-            // The follower has ended: another replica may get there.
+            // The follower has ended: another replica may reach the sequence.
             () = self.shutdown.cancelled() => {
                 let now = self.replica.now_at_least(wanted)?;
                 now.ok_or_else(|| SearchError::Behind { reached: self.replica.applied(), wanted }.into())
@@ -61,7 +64,8 @@ impl Answering {
         }
     }
 
-    /// Searches a shard, with an answer of at most `answer_bytes` bytes of matches, and hands it to `finish` where it was found.
+    /// Searches a shard. The answer has at most `answer_bytes` bytes of matches. `finish` converts it on the
+    /// thread that searched.
     pub(crate) async fn search<T: Send + 'static>(
         &self,
         shard: Arc<Shard>,
@@ -74,7 +78,7 @@ impl Answering {
         let size = Size::of(&queries, &options, Cost::of(&queries, &options));
         let mut span = trace::child("search the index");
         span.set(QUERIES, i64::try_from(queries.len()).unwrap_or(i64::MAX));
-        // Before the search, so that it is not younger than what is found.
+        // Read before the search, so that it is not newer than the result.
         let (searched, as_of) = (Arc::clone(&shard), self.replica.as_of());
         let work = move |cancel: &Cancellation| {
             let answer = search(&searched, &queries, &options, answer_bytes, cancel)?;
@@ -87,7 +91,8 @@ impl Answering {
         deadline::within(until, answered).await
     }
 
-    /// Has a shard rebuilt that a search found damaged, and one compared with its checksums in which a search failed.
+    /// Handles an error of a search. A shard that the search found damaged is rebuilt; after a search that
+    /// failed, the shard is compared with its checksums.
     fn doubt(&self, shard: &Arc<Shard>, error: &SearchError) {
         match error {
             SearchError::Damaged(_) => self.replica.damage(shard, Damage::Search, error.to_string()),

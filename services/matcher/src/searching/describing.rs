@@ -1,4 +1,4 @@
-//! From the items that were found to the matches of an answer, no more of them than the answer may hold.
+//! Converts found items to the matches of an answer, up to the size limit of the answer.
 
 use vigie_index::{Cancellation, Cancelled};
 use vigie_model::{
@@ -11,9 +11,9 @@ use crate::searching::found::{Best, Nearest};
 use crate::shard::records::{Notes, Record};
 use crate::shard::state::{Moment, Shard};
 
-/// Why a search of one moment has no answer.
+/// Reasons why a search of one moment has no answer.
 pub(super) enum Stopped {
-    /// An item that it found has been removed since.
+    /// An item that the search found has been removed meanwhile.
     Overtaken(ItemId),
     Failed(SearchError),
 }
@@ -35,21 +35,23 @@ pub(super) struct Describing<'a> {
     pub(super) shard: &'a Shard,
     pub(super) moment: &'a Moment,
     pub(super) options: &'a SearchOptions,
-    /// The member that is answered; `None` where it is not known.
+    /// The member that gets the answer; `None` if it is unknown.
     pub(super) member: Option<MemberId>,
     pub(super) cancel: &'a Cancellation,
 }
 
 impl Describing<'_> {
-    /// The answers to these queries, of at most `bytes_max` bytes but for the best match of each. A match that has no place is not
-    /// kept: the answer never takes more memory than that.
+    /// Returns the answers to these queries, with at most `bytes_max` bytes of matches; the best match of
+    /// each query is always included. A match that does not fit is dropped at once, so the answer never takes
+    /// more memory than that.
     pub(super) fn answers(
         &self,
         queries: &[Query],
         nearest: Vec<Nearest>,
         bytes_max: usize,
     ) -> Result<Vec<QueryMatches>, Stopped> {
-        // Of queries that have found something, each when it is described first.
+        // The distinct hashes of each query that has found something, computed when its first match is
+        // described.
         let mut asked: Vec<Option<Vec<Hash>>> = vec![None; queries.len()];
         let begun = |found: &Nearest| QueryMatches {
             limit_reached: found.has_more,
@@ -62,7 +64,7 @@ impl Describing<'_> {
         while let Some(query) = filling.next() {
             let (found, matches) = (&nearest[query].items, &mut results[query].matches);
             let Some((item, best)) = found.get(matches.len()) else { continue };
-            // An item's record may lie on a disk, and its hashes may be many.
+            // An item may have many hashes, so each step checks for cancellation.
             if self.cancel.is_cancelled() {
                 return Err(Cancelled.into());
             }
@@ -78,7 +80,7 @@ impl Describing<'_> {
         Ok(results)
     }
 
-    /// The match in full; `None` for an item that was removed while the search went on.
+    /// Returns the complete match, or `None` if the item was removed during the search.
     fn describe(&self, item: ItemId, best: &Best, asked: &[Hash]) -> Option<Match> {
         let bank_name = self.moment.banks.get(&best.bank)?.name.clone().into();
         let (distance, hash_type, variant) = best.nearest(item);
@@ -111,18 +113,20 @@ impl Describing<'_> {
         })
     }
 
-    /// The pairs of a hash that was asked for and one of an item that are of one type and near, but for videos.
+    /// Returns the number of pairs of a query hash and an item hash that have one type and are near. Videos
+    /// are not counted.
     fn matching(&self, record: &Record<'_>, asked: &[Hash]) -> usize {
         if asked.is_empty() {
             return 0;
         }
         let held = record.bytes_of_hashes().filter(|(hash_type, _)| *hash_type != HashType::VPDQ);
-        // Checked when it was written.
+        // The hash was checked when it was written.
         let held = held.filter_map(|(hash_type, bytes)| Hash::from_peer(hash_type, bytes).ok());
         held.map(|held| asked.iter().filter(|asked| self.is_match(asked, &held, record.bank())).count()).sum()
     }
 
-    /// When the first frame of an item is shown that is as near as this to an image; `None` where that is one of the item's images.
+    /// Returns the time of the first frame of an item that has this distance to the image; `None` if an image
+    /// of the item has it.
     fn frame_time(
         &self,
         record: &Record<'_>,
@@ -145,14 +149,14 @@ impl Describing<'_> {
         first.map(|frame| frame.time_ms)
     }
 
-    /// Whether two hashes are of one type and near, one of them in a bank.
+    /// Returns whether two hashes have one type and are near. `held` is in `bank`.
     fn is_match(&self, asked: &Hash, held: &Hash, bank: BankId) -> bool {
         let max = self.options.max_distance_in(asked.hash_type(), bank);
         asked.distance(held).is_some_and(|distance| distance <= max)
     }
 }
 
-/// The hashes of a query but its videos, each once.
+/// Returns the distinct hashes of a query, without its videos.
 fn distinct(query: &Query) -> Vec<Hash> {
     let is_compared = |hash: &&Hash| hash.hash_type() != HashType::VPDQ;
     let mut asked: Vec<Hash> =

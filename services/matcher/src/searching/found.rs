@@ -1,12 +1,13 @@
-//! What one query has found so far: the nearest items, and no more of them than are wanted.
+//! Collects what one query has found: the nearest items, and at most as many as are wanted.
 //!
-//! A bank may bear one hash a million times, and a query asks for some hundred items: what is kept is bounded by that, and
-//! so is the time that giving it up takes. Items are kept by their nearest hash. Where twice as many are there as are
-//! wanted, the farther half goes, and from then on nothing as far enters. An item's nearest hash only becomes nearer as the search goes
-//! on, so one that belongs to the answer enters at the latest with the hash that makes it so.
+//! A bank may have one hash a million times, while a query wants some hundred items. The number of items that
+//! are kept is bounded by the number wanted, and so is the time to drop them. Items are ordered by their
+//! nearest hash. Once there are twice as many as wanted, the farther half is dropped, and from then on no
+//! item that is farther than the rest enters. An item's nearest hash only becomes nearer during the search,
+//! so an item of the answer enters at the latest with its nearest hash.
 //!
-//! How many hashes of an item matched is not counted here, where some may have passed by before the item entered: its
-//! record has all of its hashes.
+//! The number of an item's matching hashes is not counted here, because some of them may come before the item
+//! enters. It is counted later from the item's record, which has all of its hashes.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
@@ -14,10 +15,11 @@ use std::collections::hash_map::Entry as Slot;
 use vigie_index::Entry;
 use vigie_model::{BankId, Distance, HashType, ItemId, Rank, Variant, VideoEvidence};
 
-/// A hash of an item that is near.
+/// A matching hash of an item: its distance, its type, and the query's variant.
 pub(crate) type Near = (Distance, HashType, Variant);
 
-/// How the query's video matches an item's: the distance of their nearest frames, and which way round the query was.
+/// A match of the query's video with an item's: the distance of their nearest frames, the query's variant,
+/// and the evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NearVideo {
     pub(crate) distance: Distance,
@@ -26,13 +28,13 @@ pub(crate) struct NearVideo {
 }
 
 impl NearVideo {
-    /// The order of the videos of one item: the least is the one that the answer names.
+    /// Returns the key that orders the videos of one item. The answer names the least.
     fn order(&self, item: ItemId) -> (Rank, Distance, Variant) {
         (Rank::of_video(&self.evidence, item), self.distance, self.variant)
     }
 }
 
-/// The best of what is found of an item: a hash, a video, or both.
+/// The best match of an item: a hash, a video, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Best {
     pub(crate) bank: BankId,
@@ -41,7 +43,7 @@ pub(crate) struct Best {
 }
 
 impl Best {
-    /// The nearer of both, and its place.
+    /// Returns the better of both, with its rank.
     fn place(&self, item: ItemId) -> (Rank, Near) {
         let of_hash = |near: &Near| (Rank::of_hash(near.1, near.0, item), *near);
         let of_video = |video: &NearVideo| {
@@ -52,60 +54,60 @@ impl Best {
         both.min().expect("an item is found by a hash or by its video")
     }
 
-    /// What the answer names.
+    /// Returns the match that the answer names.
     pub(crate) fn nearest(&self, item: ItemId) -> Near {
         self.place(item).1
     }
 }
 
-/// See the module.
+/// The items that one query has found so far.
 #[derive(Debug)]
 pub(crate) struct Found {
     wanted: usize,
     items: HashMap<ItemId, Best>,
-    /// The last place that is of use, once more items were found than are wanted.
+    /// The rank of the last item that can be in the answer, once more items were found than are wanted.
     last: Option<Rank>,
-    /// An item was left out that is set aside for whoever searches.
+    /// Whether an item was left out because it is set aside for the caller.
     has_aside: bool,
     /// See `QueryMatches::common_frames`.
     common_frames: u32,
 }
 
-/// The nearest items in the order of answers.
+/// The nearest items, in the order of answers.
 #[derive(Debug)]
 pub(crate) struct Nearest {
     pub(crate) items: Vec<(ItemId, Best)>,
-    /// There are more than were wanted.
+    /// Whether more items were found than are wanted.
     pub(crate) has_more: bool,
-    /// An item was left out that is set aside for whoever searches.
+    /// Whether an item was left out because it is set aside for the caller.
     pub(crate) has_aside: bool,
     /// See `QueryMatches::common_frames`.
     pub(crate) common_frames: u32,
 }
 
 impl Found {
-    /// Nothing yet, of at most so many items, at least one.
+    /// Returns an empty collection of at most `wanted` items, which must be at least one.
     pub(crate) fn new(wanted: usize) -> Self {
         Self { wanted, items: HashMap::new(), last: None, has_aside: false, common_frames: 0 }
     }
 
-    /// Whether a hash of an item is farther than all that are wanted.
+    /// Returns whether a hash of an item is too far to be in the answer.
     #[inline]
     pub(crate) fn is_beyond(&self, hash_type: HashType, distance: Distance, item: ItemId) -> bool {
         self.last.is_some_and(|last| Rank::of_hash(hash_type, distance, item) > last)
     }
 
-    /// Notes that an item was left out, which is set aside.
+    /// Records that an item was left out because it is set aside.
     pub(crate) fn set_aside(&mut self) {
         self.has_aside = true;
     }
 
-    /// Notes frames of the query that were not looked for in full.
+    /// Records the number of the query's frames that were not searched in full.
     pub(crate) fn set_common_frames(&mut self, frames: u32) {
         self.common_frames = self.common_frames.max(frames);
     }
 
-    /// Takes in a hash of an item.
+    /// Adds a matching hash of an item.
     pub(crate) fn note(&mut self, entry: Entry, near: Near) {
         if self.is_beyond(near.1, near.0, entry.item) {
             return;
@@ -122,7 +124,8 @@ impl Found {
         }
     }
 
-    /// Takes in a video of an item. Comes after all hashes, so that an item that is there by a hash keeps its evidence, however far that is.
+    /// Adds a matching video of an item. Call it after all hashes, so that an item that is already there by a
+    /// hash keeps its evidence, however far the video is.
     pub(crate) fn note_video(&mut self, entry: Entry, near: NearVideo) {
         let Entry { item, bank } = entry;
         match self.items.entry(item) {
@@ -147,7 +150,7 @@ impl Found {
         }
     }
 
-    /// Keeps the nearest that are wanted, where there are more.
+    /// Keeps only the nearest items, as many as are wanted.
     fn cut(&mut self) {
         let mut places: Vec<Rank> = self.items.iter().map(|(item, best)| best.place(*item).0).collect();
         let (_, last, _) = places.select_nth_unstable(self.wanted - 1);
@@ -156,7 +159,7 @@ impl Found {
         self.last = Some(last);
     }
 
-    /// The nearest items.
+    /// Returns the nearest items.
     pub(crate) fn into_nearest(mut self) -> Nearest {
         if self.items.len() > self.wanted {
             self.cut();

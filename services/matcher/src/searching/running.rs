@@ -1,17 +1,18 @@
-//! Where a search runs, and when it ends.
+//! Chooses the thread on which a search runs, and ends the search in time.
 //!
-//! Most searches take some microseconds, less than handing them to another thread and back. So a search that is expected
-//! to be short runs on the task that answers the call, with [`Runner::inline_max`] for its time: no other call of that
-//! thread waits longer for it. Where that was not enough it begins anew on a thread for long ones, of which so many run at once as
-//! there are permits; the others wait. What is short is learned from the searches before, in time of the processor: on a
-//! machine with more to do than it can, a thread that waits for its turn is not one that works.
+//! Most searches take some microseconds, less than passing them to another thread and back. So a search that
+//! is expected to be short runs on the task that answers the call, for at most [`Runner::inline_max`]: other
+//! calls of that thread wait no longer than this. If that is not enough, the search starts again on a thread
+//! for long ones. The number of those is limited by permits, and further searches wait for one. The expected
+//! duration is learned from earlier searches, in processor time: on an overloaded machine, elapsed time would
+//! include the time that a thread waits for a processor.
 //!
-//! A costly search ([`Cost::slots`]) runs on a thread of its own, to which the system gives what others leave of a processor. As many
-//! of them run at once as there are threads, and none waits among the others.
+//! A costly search ([`Cost::slots`]) runs on its own thread with lower priority. Such searches have as many
+//! permits of their own as there are threads, so they do not wait among the other searches.
 //!
-//! Always true: a search that waits for a thread is not begun once its caller has gone or its time is spent, and one that
-//! runs stops soon after. How soon is observed, from when it should have ended until its last work was done, what
-//! it has to give up included.
+//! Always true: a search that waits for a thread does not start once its caller has gone or its deadline has
+//! passed, and a running search stops soon after either. The delay is recorded: from the time when the search
+//! should have ended until its work, including the release of its memory, is done.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,35 +27,36 @@ use vigie_telemetry::trace;
 use crate::error::SearchError;
 use crate::metrics::MatcherMetrics;
 
-/// See the module.
+/// Runs searches, on the caller's thread or on another one.
 #[derive(Debug)]
 pub(crate) struct Runner {
-    /// One for each long search that runs.
+    /// One permit for each long search that runs.
     permits: Arc<Semaphore>,
-    /// One for each costly search that runs.
+    /// One permit for each costly search that runs.
     costly_permits: Arc<Semaphore>,
-    /// The longest that a search may keep the thread of its call; zero for never.
+    /// The longest time that a search may use the thread of its call; zero for never.
     inline_max: Duration,
     pace: Pace,
     metrics: MatcherMetrics,
 }
 
 impl Runner {
-    /// Long searches run on so many threads, short ones for so long where they are.
+    /// Returns a runner with at most `threads_max` long searches at once, and at most `inline_max` on the
+    /// caller's thread.
     pub(crate) fn new(threads_max: usize, inline_max: Duration, metrics: MatcherMetrics) -> Self {
         let permits = || Arc::new(Semaphore::new(threads_max.min(Semaphore::MAX_PERMITS)));
         Self { permits: permits(), costly_permits: permits(), inline_max, pace: Pace::default(), metrics }
     }
 
-    /// Runs `work` until the deadline, and for as long as the future lives. It is called a second time where the first
-    /// ran out of the time for short ones.
+    /// Runs `work` until the deadline, or until the returned future is dropped. `work` is called again if an
+    /// earlier call ran out of the time for short searches.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         size: Size,
         deadline: tokio::time::Instant,
         work: impl Fn(&Cancellation) -> Result<T, SearchError> + Send + 'static,
     ) -> Result<T, SearchError> {
-        // What is left, by the runtime's clock, which need not be the system's.
+        // The remaining time is measured by the runtime's clock, which may differ from the system's.
         let left = deadline.saturating_duration_since(tokio::time::Instant::now());
         let begun = Instant::now();
         let deadline = begun + left;
@@ -76,10 +78,10 @@ impl Runner {
                     self.pace.learn(size, 2 * self.inline_max, self.inline_max);
                     break;
                 }
-                // It hardly had the processor: that says nothing of the search.
+                // The search hardly had a processor, so its duration means nothing.
             }
         }
-        // Given up with the future: who waits here has begun nothing.
+        // This wait ends when the future is dropped. Nothing has started yet.
         let permits = if size.is_costly { &self.costly_permits } else { &self.permits };
         let permit = self.metrics.wait_for_thread(Arc::clone(permits).acquire_owned()).await;
         let waiting = Waiting::default();
@@ -92,14 +94,15 @@ impl Runner {
             let computed = thread_time();
             let begins = || if cancel.is_cancelled() { Err(SearchError::OutOfTime) } else { work(&cancel) };
             let work = || metrics.run(|| caught(begins));
-            // What is logged of it is of its trace.
+            // Log lines of the search belong to its trace.
             let outcome = match &context {
                 Some(context) => context.enter(work),
                 None => work(),
             };
             let computed = thread_time().saturating_sub(computed);
             let outcome = if gone.flag.load(Ordering::Relaxed) {
-                // Nobody takes it, and to give it up is work too.
+                // Nobody takes the outcome. Dropping it is work too, so it is dropped before the delay is
+                // measured.
                 drop(outcome);
                 Err(SearchError::OutOfTime)
             } else {
@@ -117,14 +120,14 @@ impl Runner {
     }
 }
 
-/// Begins work on another thread. The receiver fails if there is none for it, or if the work panics.
+/// Starts work on another thread. The receiver fails if no thread can be started, or if the work panics.
 fn begin<T: Send + 'static>(
     is_costly: bool,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> oneshot::Receiver<T> {
     let (done, ended) = oneshot::channel();
     let run = move |work: Box<dyn FnOnce() -> T + Send>| {
-        // Who waited may have gone.
+        // The receiver may be gone.
         let _ = done.send(work());
     };
     if is_costly {
@@ -142,42 +145,44 @@ fn begin<T: Send + 'static>(
     ended
 }
 
-/// The niceness of a costly search: the threads that answer calls get about nine tenths of a processor that both want.
+/// The niceness of a costly search. If a thread that answers calls and a costly search compete for a
+/// processor, the first gets about nine tenths of it.
 #[cfg(target_os = "linux")]
 const GIVING_WAY: i32 = 10;
 
-/// Lets all other threads of the process go before this one.
+/// Lowers the priority of this thread below that of all others of the process.
 fn give_way() {
-    // On Linux this is of the thread, and not of the process.
+    // On Linux this sets the priority of the thread, not of the process.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, GIVING_WAY) {
         tracing::debug!(%error, "a costly search cannot give way to others");
     }
 }
 
-/// Attempts of a search where it is, as long as it loses the processor to others.
+/// The number of attempts on the caller's thread, in case the thread loses its processor to others.
 const INLINE_ATTEMPTS: u32 = 2;
 
-/// How long this thread has had a processor.
+/// Returns the processor time that this thread has used.
 fn thread_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// A panic ends the search and nothing else.
+/// Runs `work`, and turns a panic into [`SearchError::Failed`], so that it ends only this search.
 fn caught<T>(work: impl FnOnce() -> Result<T, SearchError>) -> Result<T, SearchError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        // What it said went to the panic hook.
+        // The panic hook has logged the message.
         tracing::error!("a search failed");
         Err(SearchError::Failed)
     })
 }
 
-/// One who waits for a search on another thread; dropped when it has come, or when the caller has gone.
+/// A caller that waits for a search on another thread. It is dropped when the result has arrived, or when the
+/// caller has gone.
 #[derive(Debug, Default)]
 struct Waiting(Arc<Gone>);
 
-/// Whether and since when nobody waits any more.
+/// Whether the caller has stopped waiting, and since when.
 #[derive(Debug, Default)]
 struct Gone {
     flag: Arc<AtomicBool>,
@@ -197,7 +202,7 @@ impl Drop for Waiting {
     }
 }
 
-/// How much is asked for, as far as it tells how long that takes.
+/// The properties of a search from which its duration is estimated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
     hashes: usize,
@@ -205,14 +210,15 @@ pub(crate) struct Size {
     is_costly: bool,
 }
 
-/// Distances that are taken together.
+/// The number of distances, in bits, that share a class.
 const CLASS_BITS: usize = 8;
-/// One for equality alone, and one for every eight bits of the distance, of which the last one is for all farther ones; and one for vectors.
+/// The number of classes: one for equality only, one for every eight bits of the distance (the last one also
+/// for all farther distances), and one for vectors.
 const CLASSES: usize = 11;
 const VECTORS: usize = CLASSES - 1;
 
 impl Size {
-    /// That of these queries.
+    /// Returns the size of a search for these queries.
     pub(crate) fn of(queries: &[Query], options: &SearchOptions, cost: Cost) -> Self {
         let is_compared =
             |hash_type: &HashType| hash_type.row().is_some_and(|row| row.metric != Metric::Equality);
@@ -228,13 +234,13 @@ impl Size {
     }
 }
 
-/// The hashes of a query; of a video its frames.
+/// Returns the number of hashes of a query. A video counts as its frames.
 fn hashes_of(query: &Query) -> usize {
     let videos = query.hashes.iter().filter(|one| one.hash.hash_type() == HashType::VPDQ).count();
     query.hashes.len() - videos + query.frames()
 }
 
-/// How long a hash took of late, in nanoseconds: a moving average for each class, 0 where there was none yet.
+/// The recent time for one hash, in nanoseconds: a moving average for each class, 0 before the first search.
 #[derive(Debug, Default)]
 struct Pace([AtomicU64; CLASSES]);
 
@@ -244,13 +250,13 @@ impl Pace {
         Duration::from_nanos(each.saturating_mul(size.hashes as u64))
     }
 
-    /// Takes in one search. One that is far too long counts as if it were four times too long: a few among many short ones do
-    /// not send all to the threads, where they would wait behind the long ones.
+    /// Records the processor time of one search, limited to four times `inline_max`. So a few long searches
+    /// among many short ones do not send all of them to the threads, where they would wait behind long ones.
     fn learn(&self, size: Size, computed: Duration, inline_max: Duration) {
         let computed = computed.min(4 * inline_max);
         let each = u64::try_from(computed.as_nanos()).unwrap_or(u64::MAX) / size.hashes as u64;
         let cell = &self.0[size.class];
-        // A sample that is lost to another one does no harm.
+        // Losing a sample in a race does no harm.
         let before = cell.load(Ordering::Relaxed);
         let after = if before == 0 { each } else { before - before / 8 + each / 8 };
         cell.store(after.max(1), Ordering::Relaxed);
@@ -274,12 +280,13 @@ mod tests {
         Runner::new(1, inline_max, MatcherMetrics::default())
     }
 
-    /// Where work that takes no time runs.
+    /// Returns the thread on which work that takes no time runs.
     async fn where_short(runner: &Runner) -> ThreadId {
         runner.run(SIZE, deadline(), |_| Ok(thread::current().id())).await.unwrap()
     }
 
-    /// Where work that is too long for the caller's thread runs, and how often it was begun.
+    /// Returns the thread on which work that is too long for the caller's thread ends, and how often it was
+    /// started.
     async fn where_long(runner: &Runner) -> (ThreadId, usize) {
         let (own, begun) = (thread::current().id(), Arc::new(AtomicUsize::new(0)));
         let counted = Arc::clone(&begun);
@@ -290,7 +297,7 @@ mod tests {
                     return Err(SearchError::OutOfTime);
                 }
             }
-            // Work, and no sleep: what counts is the processor's time.
+            // The work computes instead of sleeping, because only processor time counts.
             let begins = thread_time();
             while thread_time() - begins < Duration::from_millis(5) {}
             Ok(thread::current().id())
@@ -305,7 +312,7 @@ mod tests {
         assert_eq!(where_short(&runner).await, own);
         let (elsewhere, begun) = where_long(&runner).await;
         assert_ne!(elsewhere, own);
-        // Twice where it is, if it hardly had the processor.
+        // The work starts twice on the caller's thread if the first attempt hardly had a processor.
         assert!((2..=3).contains(&begun), "{begun}");
         assert!(runner.metrics.stop_delays().is_empty(), "it was no search for nobody");
     }
@@ -346,7 +353,7 @@ mod tests {
             };
             first.run(costly, deadline(), work).await.unwrap()
         });
-        // One thread is for costly searches, and one for the others.
+        // One thread is for costly searches, and one for all others.
         let second = Arc::clone(&runner);
         let second =
             tokio::spawn(

@@ -22,13 +22,14 @@ use crate::shard::state::{Moment, Shard};
 
 /// Searches the shard for a batch of queries, at one moment. Never waits for the follower.
 ///
-/// Each item is answered once for a query, by its nearest hash, with its other matches counted; all hashes of an item
-/// lie on one shard, so nothing is left to fold when shards are merged.
+/// Each item is in the answer to a query at most once: with its nearest hash, and the number of its other
+/// matches. All hashes of an item are on one shard, so merging the shards' answers does not have to combine
+/// items.
 ///
-/// The answer has at most `answer_bytes` bytes of matches, but for the best match of each query.
+/// The answer has at most `answer_bytes` bytes of matches; the best match of each query is always included.
 ///
-/// Stops soon after `cancel` says so, wherever it is, and has little to give up then: what is kept of a query is bounded
-/// by its limit. The approximate engine alone may take some ten milliseconds.
+/// Stops soon after `cancel` is set, at any point, and then has little memory to release, because the results
+/// of a query are bounded by its limit. Only the approximate engine may take some ten milliseconds to stop.
 pub(crate) fn search(
     shard: &Shard,
     queries: &[Query],
@@ -36,9 +37,10 @@ pub(crate) fn search(
     answer_bytes: usize,
     cancel: &Cancellation,
 ) -> Result<ShardAnswer, SearchError> {
-    // A search is overtaken only by a removal of what it has found; then the next moment is asked. A record goes after the
-    // moment without its item is shown, so an item that lacks its record at a later moment still was not removed: the
-    // index is damaged. Otherwise each attempt is one removal, and the caller's deadline bounds how many.
+    // A search has to start again only if an item that it found was removed meanwhile. A record is removed
+    // after the moment without its item is published. So if the record of an item is still missing at a later
+    // moment, the item was not removed, and the index is damaged. Each other attempt is caused by one
+    // removal, and the caller's deadline bounds their number.
     let mut gone = HashSet::new();
     loop {
         match search_moment(shard, &shard.moment(), queries, options, answer_bytes, cancel) {
@@ -78,7 +80,7 @@ fn search_moment(
     Ok(ShardAnswer {
         identity: shard.identity(),
         sequence: moment.sequence,
-        // The replica knows it.
+        // The replica sets it.
         as_of: AsOf::default(),
         hashes_searched: asked.iter().map(|hash_type| selection.hashes(hash_type)).sum(),
         results,
@@ -86,8 +88,8 @@ fn search_moment(
     })
 }
 
-/// The banks that are searched: those of the set, those named, or all enabled ones. A bank of the set that is not there, not yet
-/// or no longer, is one that nothing is known of as of the answer's sequence.
+/// Returns the banks to search: those of the set, those named, or all enabled ones. A bank of the set that
+/// does not exist, not yet or no longer, is treated as empty at the answer's sequence.
 fn select(moment: &Moment, options: &SearchOptions) -> Result<Arc<Selection>, SearchError> {
     let banks = &moment.banks;
     match &options.bank_set {
@@ -101,12 +103,12 @@ fn select(moment: &Moment, options: &SearchOptions) -> Result<Arc<Selection>, Se
     }
 }
 
-/// The banks of these names, of a deployment without members: all banks are the host's.
+/// Returns the banks of these names. The deployment has no members, so all banks are the host's.
 fn named_banks(banks: &BankTable, named: &[BankRef], sequence: Sequence) -> Result<Vec<BankId>, SearchError> {
     let host = MemberName::of_host();
     let mut wanted: Vec<&BankName> = named.iter().map(|bank| &bank.name).collect();
     wanted.sort_unstable();
-    // One look at each bank, however many are named.
+    // Each bank is looked at once, however many are named.
     let mut there: Vec<_> =
         banks.iter().filter(|(_, bank)| wanted.binary_search(&&bank.name).is_ok()).collect();
     there.sort_unstable_by_key(|(_, bank)| &bank.name);
@@ -121,10 +123,11 @@ fn named_banks(banks: &BankTable, named: &[BankRef], sequence: Sequence) -> Resu
     named.iter().map(resolve).collect()
 }
 
-/// Hashes that are looked for in one pass over the index. More would save little time.
+/// The most hashes in one pass over the index. More would save little time.
 const HASHES_AT_ONCE: usize = 16;
 
-/// Runs of queries with at most [`HASHES_AT_ONCE`] hashes together, or one query that has more.
+/// Splits the queries into runs with at most [`HASHES_AT_ONCE`] hashes together. A query with more hashes is
+/// a run by itself.
 fn groups(mut queries: &[Query]) -> impl Iterator<Item = &[Query]> {
     std::iter::from_fn(move || {
         let mut hashes = queries.first()?.hashes.len();
@@ -138,7 +141,7 @@ fn groups(mut queries: &[Query]) -> impl Iterator<Item = &[Query]> {
     })
 }
 
-/// Finds the items of each query of a group, by all hashes but videos.
+/// Finds the items of each query of a group, by all hashes except videos.
 fn search_group(
     moment: &Moment,
     queries: &[Query],
@@ -155,7 +158,7 @@ fn search_group(
         index.each(&asked.hashes, within.radius, within.filter, cancel, &mut |at, hit| {
             let (query, variant) = asked.origins[at];
             let (found, item) = (&mut found[query], hit.entry.item);
-            // The cheaper look first: of a hash that a million items bear, few hits are of use.
+            // The cheaper check is first: if a million items have one hash, few of the hits are needed.
             if found.is_beyond(hash_type, hit.distance, item) || moment.marks.is_held(item) {
                 return;
             }
@@ -176,7 +179,7 @@ fn search_group(
             }
         }
     }
-    // A frame of a video is a picture with a PDQ hash: what is near one is near by PDQ.
+    // A frame of a video is a picture with a PDQ hash, so PDQ hashes can match it.
     if let Some(filter) = stills::among(options.stills.frames_of.as_deref(), filter)
         && asked_types.contains(HashType::PDQ)
     {
@@ -205,13 +208,13 @@ fn search_group(
     Ok(found)
 }
 
-/// Whether an index is asked for the nearest hashes one after the other: where it is not searched for all that are within the distance,
-/// which of vectors may be most of them.
+/// Returns whether an index is searched for the nearest hashes one after the other, instead of for all within
+/// the distance. For vectors, all within the distance may be most of them.
 fn is_by_nearness(index: &dyn HashSnapshot, hash_type: HashType, options: &SearchOptions) -> bool {
     hash_type.vector_class().is_some() || options.exact && !index.is_exact()
 }
 
-/// A search for the nearest hashes.
+/// A search that takes the nearest hashes one after the other.
 struct Nearness<'a> {
     moment: &'a Moment,
     options: &'a SearchOptions,
@@ -221,7 +224,8 @@ struct Nearness<'a> {
 }
 
 impl Nearness<'_> {
-    /// Looks for each hash until one item more than is wanted has been found, within the distance that holds in its bank.
+    /// Looks for each hash until one more item than wanted has been found, each within the distance that
+    /// applies to its bank.
     fn look(
         &self,
         asked: &Batch<'_>,
@@ -252,7 +256,7 @@ impl Nearness<'_> {
     }
 }
 
-/// How far is looked, and in which banks.
+/// The distance of a search, and the banks that it uses.
 #[derive(Clone, Copy)]
 struct Within<'a> {
     radius: Distance,

@@ -1,21 +1,21 @@
-//! Stills of known videos, and known pictures in videos: in the banks whose charters say so, frames of videos answer images, and images
-//! answer videos.
+//! Matches between images and videos. If a bank's charter allows it, frames of its videos answer searches for
+//! images, and its images answer searches for videos.
 //!
-//! Either is a search for PDQ hashes: in the indexes of frames for those of an image, and in the index of images for the usable frames of a
-//! video, in all its variants. One that is near is a match.
+//! Both are searches for PDQ hashes: an image's hashes are searched in the indexes of frames, and the usable
+//! frames of a video, in all its variants, in the index of images. Each near hash is a match.
 
 use vigie_index::BankFilter;
 use vigie_model::{BankSet, DistinctFrames, Frames, Query, Variant};
 
 use crate::searching::asked::Batch;
 
-/// Those of the banks that are searched which are in this set; `None` for none.
+/// Returns the searched banks that are also in this set; `None` if there is none.
 pub(super) fn among(set: Option<&BankSet>, searched: &BankFilter) -> Option<BankFilter> {
     let both: BankSet = set?.iter().filter(|bank| searched.contains(*bank)).collect();
     (!both.is_empty()).then(|| BankFilter::from(&both))
 }
 
-/// The videos of queries: of which query each is, which way round it is, and its usable frames.
+/// Returns the videos of the queries, each with the number of its query, its variant, and its usable frames.
 pub(super) fn frames_of(queries: &[Query]) -> Vec<(usize, Variant, DistinctFrames)> {
     let of_query = |(number, query): (usize, &Query)| {
         let videos = query
@@ -27,7 +27,7 @@ pub(super) fn frames_of(queries: &[Query]) -> Vec<(usize, Variant, DistinctFrame
     queries.iter().enumerate().flat_map(of_query).collect()
 }
 
-/// Their frames.
+/// Returns the frames of these videos as one batch.
 pub(super) fn batch(videos: &[(usize, Variant, DistinctFrames)]) -> Batch<'_> {
     let mut batch = Batch { hashes: Vec::new(), origins: Vec::new() };
     for (query, variant, frames) in videos {

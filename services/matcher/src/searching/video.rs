@@ -1,16 +1,21 @@
-//! The search for videos: items of which so much matches that a rule holds ([`VideoRules`]).
+//! The search for videos: finds the items that match a query's video by one of the rules of the search
+//! ([`VideoRules`]).
 //!
-//! An item is found in two steps. **Candidates** are items of which a frame is near one of some frames of the query, which
-//! the indexes say; `routes` chooses so few frames that no item for which a rule holds is missed. Each candidate is then **compared** with the
-//! query, all frames with all, by its record.
+//! An item is found in two steps. **Candidates** are items with a frame that is near one of some frames of
+//! the query, by the indexes. `routes` chooses these frames: as few as possible, but so that no item for
+//! which a rule holds is missed. Then each candidate is **compared** with the query, all frames with all,
+//! from its record.
 //!
-//! Frames that are near very many others (logos, title cards) would make candidates of all items that show them. Such a *common* frame is not
-//! searched: others are searched in its place, and it is compared in candidates that these find. Where too few others are left, an item may be
+//! A frame that is near very many others (a logo, a title card) would make all items that show it candidates.
+//! Such a *common* frame is not used to find candidates. Other frames are searched instead, and the common
+//! frame is only compared in the candidates that these find. If too few other frames are left, an item may be
 //! missed, and the answer has the number of common frames.
 //!
-//! Always true: without common frames, the answer is that of comparing every item. What is found does not depend on the order of rows.
+//! Always true: without common frames, the answer equals that of comparing every item. The result does not
+//! depend on the order of rows.
 //!
-//! Memory: for one list of frames at a time, a note for each candidate, of which there are as many as items at most, and the rows near 16 frames.
+//! Memory, for one list of frames at a time: a small entry for each candidate, of which there are at most as
+//! many as items, and the rows near 16 frames.
 //!
 //! [`VideoRules`]: vigie_model::VideoRules
 
@@ -30,7 +35,7 @@ use candidates::{Candidates, Searched};
 use compare::compare;
 use routes::Routes;
 
-/// What is searched, and how.
+/// The parameters of a search for videos.
 pub(super) struct Videos<'a> {
     pub(super) shard: &'a Shard,
     pub(super) moment: &'a Moment,
@@ -40,11 +45,11 @@ pub(super) struct Videos<'a> {
 }
 
 impl Videos<'_> {
-    /// Finds the items that match a video of the query.
+    /// Finds the items that match a video of the query, and adds them to `found`.
     pub(super) fn search(&self, query: &Query, found: &mut Found) -> Result<(), Stopped> {
         let mut lists: SmallVec<[(&Hash, Variant); 8]> = SmallVec::new();
         for one in query.hashes.iter().filter(|one| one.hash.hash_type() == HashType::VPDQ) {
-            // A video that is its own mirror image is looked for once.
+            // A video that is its own mirror image is searched once.
             if !lists.iter().any(|(hash, _)| **hash == one.hash) {
                 lists.push((&one.hash, one.variant));
             }
@@ -96,7 +101,8 @@ impl Videos<'_> {
     }
 }
 
-/// The videos of an item. They are taken out of the record, which may not be held for the time of a comparison.
+/// Returns the videos of an item. They are copied from the record, which may not be held for the time of a
+/// comparison.
 fn distinct_of(record: &Record<'_>) -> SmallVec<[DistinctFrames; 1]> {
     let videos = record.bytes_of_hashes().filter(|(hash_type, _)| *hash_type == HashType::VPDQ);
     videos.filter_map(|(_, bytes)| Frames::of_bytes(bytes)).map(Frames::distinct).collect()

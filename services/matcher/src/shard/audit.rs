@@ -1,7 +1,8 @@
-//! Compares what searches of a shard reach with what the shard should hold.
+//! Compares the hashes that searches of a shard reach with those that the shard should hold.
 //!
-//! What a shard should hold is known from its changes alone: a sum that each of them moves, and that the bank's digest has
-//! confirmed. What searches reach is read from the tables, columns and lists of every index, as a search would.
+//! The hashes that it should hold are known from the changes alone: each change updates a sum, and the bank's
+//! digest has confirmed the sum. The hashes that searches reach are read from the tables, columns and lists
+//! of every index, as a search would read them.
 
 use std::sync::Arc;
 
@@ -14,16 +15,16 @@ use crate::shard::indexes::IndexKey;
 use crate::shard::rows;
 use crate::shard::state::Shard;
 
-/// How an audit without a fault ended.
+/// The result of an audit without a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Audited {
-    /// Searches reach what they should.
+    /// Searches reach exactly what they should.
     Whole,
-    /// Its caller stopped it, or the shard changed so that nothing can be concluded.
+    /// Nothing can be concluded: the caller stopped the audit, or the shard changed during it.
     Open,
 }
 
-/// Searches may miss something, or find what there is not.
+/// A fault in an index: searches may miss something, or find something that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum AuditFault {
     #[error("the index of {hash_type} hashes is damaged: {what}")]
@@ -36,7 +37,7 @@ pub(crate) enum AuditFault {
     Banks,
 }
 
-/// Walks everything that searches of the present moment reach.
+/// Reads everything that searches of the present moment reach, and compares it with what they should reach.
 pub(crate) fn audit(shard: &Shard, pace: &mut Pace<'_>) -> Result<Audited, AuditFault> {
     let moment = shard.moment();
     let mut reached = Searched::default();
@@ -65,7 +66,7 @@ pub(crate) fn audit(shard: &Shard, pace: &mut Pace<'_>) -> Result<Audited, Audit
             Err(AuditError::Damaged(what)) => return Err(AuditFault::Index { hash_type, what }),
         }
         if let Some(item) = lost {
-            // Records are not kept for old moments: it may have been removed meanwhile.
+            // Records are not kept for old moments, so the item may have been removed during the audit.
             let is_same = Arc::ptr_eq(&moment, &shard.moment());
             return if is_same { Err(AuditFault::Record { hash_type, item }) } else { Ok(Audited::Open) };
         }

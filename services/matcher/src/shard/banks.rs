@@ -1,4 +1,4 @@
-//! The banks of a shard: their names, how many living hashes each has, and the digests of those.
+//! The banks of a shard: their names, the number of living hashes of each, and the digests of those hashes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,16 +10,18 @@ use crate::shard::beside::interning::Interned;
 use crate::shard::indexes::IndexPlan;
 use crate::shard::rows;
 
-/// One bank as searches need it.
+/// The data of one bank that searches need.
 #[derive(Debug, Clone)]
 pub(crate) struct BankState {
     pub(crate) name: BankName,
     pub(crate) enabled: bool,
-    /// Its living hashes on this shard, shared by all moments: a count to tell, not one to decide by.
+    /// The number of its living hashes on this shard. All moments share it, so it may be reported, but
+    /// nothing may be decided by it.
     counts: Arc<HashCounts>,
 }
 
-/// Living hashes of the types that this build knows: a counter for each row of the table, and a map for vectors.
+/// The numbers of living hashes of the types that this build knows: a counter for each row of the table of
+/// hash types, and a map for vector types.
 #[derive(Debug)]
 pub(crate) struct KnownCounts {
     of_table: Box<[AtomicU64]>,
@@ -34,7 +36,8 @@ impl Default for KnownCounts {
 }
 
 impl KnownCounts {
-    /// Adds, or with a negative number takes away. Hashes of a type without a row are not counted.
+    /// Adds `by`, which may be negative, to the count of a type. Types without a row that are not vectors are
+    /// not counted.
     pub(crate) fn change(&self, hash_type: HashType, by: i64) {
         if let Some(at) = hash_type.position() {
             self.of_table[at].fetch_add(by.cast_unsigned(), Ordering::Relaxed);
@@ -45,7 +48,7 @@ impl KnownCounts {
         }
     }
 
-    /// Adds what others count.
+    /// Adds the counts of `others`.
     pub(crate) fn add(&self, others: &Self) {
         for (own, other) in self.of_table.iter().zip(&others.of_table) {
             own.fetch_add(other.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -55,7 +58,7 @@ impl KnownCounts {
         }
     }
 
-    /// The hashes of a type; 0 for one without a row.
+    /// Returns the number of hashes of a type; 0 for a type that is not counted.
     pub(crate) fn of(&self, hash_type: HashType) -> u64 {
         match hash_type.position() {
             Some(at) => self.of_table[at].load(Ordering::Relaxed),
@@ -63,7 +66,7 @@ impl KnownCounts {
         }
     }
 
-    /// The bytes of memory that it takes beside itself.
+    /// Returns the bytes of heap memory that the counts take.
     pub(crate) fn heap_bytes(&self) -> usize {
         size_of_val(&*self.of_table) + self.lock().len() * VECTOR_COUNT_BYTES
     }
@@ -73,10 +76,10 @@ impl KnownCounts {
     }
 }
 
-/// About what a counter of a map takes.
+/// The approximate bytes that a counter of the map takes.
 const VECTOR_COUNT_BYTES: usize = 32;
 
-/// Living hashes by type: those of known types, and a map for types without a row.
+/// Living hashes by type: those of known types, and a map for types that this build does not know.
 #[derive(Debug, Default)]
 struct HashCounts {
     known: KnownCounts,
@@ -84,7 +87,7 @@ struct HashCounts {
 }
 
 impl HashCounts {
-    /// Adds, or with a negative number takes away.
+    /// Adds `by`, which may be negative, to the count of a type.
     fn change(&self, hash_type: HashType, by: i64) {
         if hash_type.is_known() {
             return self.known.change(hash_type, by);
@@ -102,7 +105,7 @@ impl HashCounts {
         unknown.get(&hash_type).copied().unwrap_or_default()
     }
 
-    /// The types without a row of which it holds any.
+    /// Returns the unknown types of which the bank has any hash.
     fn unknown(&self) -> Vec<HashType> {
         let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
         unknown.iter().filter(|(_, count)| **count > 0).map(|(hash_type, _)| *hash_type).collect()
@@ -110,41 +113,42 @@ impl HashCounts {
 }
 
 impl BankState {
-    /// A bank without an item.
+    /// Returns a bank without items.
     pub(crate) fn new(name: BankName, enabled: bool) -> Self {
         Self { name, enabled, counts: Arc::default() }
     }
 
-    /// Counts so many more of its hashes, or less where negative.
+    /// Adds `by`, which may be negative, to the count of the bank's hashes of a type.
     pub(crate) fn count(&self, hash_type: HashType, by: i64) {
         self.counts.change(hash_type, by);
     }
 
-    /// Its living hashes of the types that this build knows.
+    /// Returns the counts of the bank's living hashes of known types.
     pub(crate) fn known(&self) -> &KnownCounts {
         &self.counts.known
     }
 
-    /// The types without a row in this build of which it has living hashes.
+    /// Returns the types that this build does not know and of which the bank has living hashes.
     pub(crate) fn unknown_types(&self) -> Vec<HashType> {
         self.counts.unknown()
     }
 
-    /// Its living hashes of a type.
+    /// Returns the number of the bank's living hashes of a type.
     pub(crate) fn hashes(&self, hash_type: HashType) -> u64 {
         self.counts.of(hash_type)
     }
 }
 
-/// The living banks.
+/// The living banks by id.
 pub(crate) type BankTable = HashMap<BankId, BankState>;
 
-/// The digest of the living rows of all indexes ([`rows::digest`]), and of which bank each is. An audit computes the same from what
-/// searches reach.
+/// The digest of the living rows of all indexes ([`rows::digest`]), and of the bank of each row. An audit
+/// computes the same from the rows that searches reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Searched {
     pub(crate) digest: SetDigest,
-    /// For each bank a sum of its digest times a weight of its own, modulo 2^64: linear, so that a whole bank can go at once.
+    /// The sum over all banks of the bank's digest times the bank's weight, modulo 2^64. It is linear, so a
+    /// whole bank can be subtracted at once.
     placed: u64,
 }
 
@@ -160,16 +164,16 @@ impl Searched {
     }
 }
 
-/// Different for every bank, and odd. The multiplier is that of Fibonacci hashing.
+/// Returns a weight that differs for every bank and is odd. The multiplier is that of Fibonacci hashing.
 fn weight(bank: BankId) -> u64 {
     (u64::from(bank.0) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
 }
 
-/// Digests of the living hashes of a bank, and of the holds and standings of its items.
+/// The digests of a bank's living hashes, together with the holds and standings of its items.
 #[derive(Debug, Clone, Copy, Default)]
 struct Parts {
     whole: SetDigest,
-    /// The rows that indexes hold of them.
+    /// The rows that the indexes hold of them.
     searched: SetDigest,
 }
 
@@ -183,23 +187,23 @@ impl Parts {
     }
 }
 
-/// What only the one who applies needs to know.
+/// The state that only the writer needs.
 #[derive(Debug, Default)]
 pub(crate) struct Books {
-    /// Of each bank its living hashes, so that those of a deleted bank go at once.
+    /// The digests of each bank, so that those of a deleted bank can be subtracted at once.
     digests: HashMap<BankId, Parts>,
-    /// Of all banks.
+    /// The digest of all banks: living hashes, holds and standings.
     pub(crate) whole: SetDigest,
-    /// Of all banks, what indexes hold.
+    /// The digest of the rows that the indexes hold of all banks.
     pub(crate) searched: Searched,
     /// The distinct standings of items.
     pub(crate) interned: Interned,
-    /// Whether a range was begun and not ended: by a contradiction, or by a panic.
+    /// Whether a range was begun and not finished, because of a contradiction or a panic.
     pub(crate) is_broken: bool,
 }
 
 impl Books {
-    /// An item of a bank comes, in indexes as planned.
+    /// Adds an item of a bank. `plan` determines its rows.
     pub(crate) fn add(&mut self, bank: BankId, item: ItemId, hashes: &[Hash], plan: &IndexPlan) {
         let Parts { whole, searched } = Parts::of(item, hashes, plan);
         let parts = self.digests.entry(bank).or_default();
@@ -209,12 +213,12 @@ impl Books {
         self.searched.add(bank, searched);
     }
 
-    /// What the living hashes of a bank, and the holds and standings of its items, come to.
+    /// Returns the digest of a bank: its living hashes, and the holds and standings of its items.
     pub(crate) fn digest(&self, bank: BankId) -> SetDigest {
         self.digests.get(&bank).copied().unwrap_or_default().whole
     }
 
-    /// An item of a bank goes.
+    /// Subtracts an item of a bank.
     pub(crate) fn take(&mut self, bank: BankId, item: ItemId, hashes: &[Hash], plan: &IndexPlan) {
         let Parts { whole, searched } = Parts::of(item, hashes, plan);
         let parts = self.digests.entry(bank).or_default();
@@ -224,19 +228,19 @@ impl Books {
         self.searched.take(bank, searched);
     }
 
-    /// An item of a bank gets a mark, which counts beside its hashes: a hold, or a standing.
+    /// Adds a mark of an item of a bank, a hold or a standing, to the digests.
     pub(crate) fn mark(&mut self, bank: BankId, part: SetDigest) {
         self.digests.entry(bank).or_default().whole += part;
         self.whole += part;
     }
 
-    /// A mark of an item of a bank goes.
+    /// Subtracts a mark of an item of a bank.
     pub(crate) fn unmark(&mut self, bank: BankId, part: SetDigest) {
         self.digests.entry(bank).or_default().whole -= part;
         self.whole -= part;
     }
 
-    /// A bank goes with its items and their marks.
+    /// Subtracts a bank with its items and their marks.
     pub(crate) fn take_bank(&mut self, bank: BankId) {
         let Parts { whole, searched } = self.digests.remove(&bank).unwrap_or_default();
         self.whole -= whole;

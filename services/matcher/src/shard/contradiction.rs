@@ -1,9 +1,9 @@
-//! What makes a shard useless.
+//! The contradictions between feed and shard that make a shard useless.
 
 use thiserror::Error;
 use vigie_model::{LogId, Sequence, SetDigest};
 
-/// What the feed told contradicts what the shard holds. The shard is rebuilt.
+/// A change or digest of the feed contradicts the state of the shard. The shard is rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum Contradiction {
     #[error("change {0} names a bank that is not there")]

@@ -1,15 +1,17 @@
-//! Reads fields from bytes that this crate has written, and trusts none of them. Numbers are little-endian.
+//! Reads fields from bytes that this crate has written, without trusting any of them. Numbers are
+//! little-endian.
 
-/// Takes fields off the front; `None` where there are too few bytes, or they mean nothing.
+/// Takes fields from the front of some bytes. Every method returns `None` if too few bytes are left, or if
+/// they are not valid.
 pub(crate) struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// All fields of these bytes.
+    /// Returns a reader at the start of these bytes.
     pub(crate) const fn of(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// Whether all have been taken.
+    /// Returns whether all bytes have been taken.
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,7 +1,9 @@
-//! The indexes of a shard: one for each hash type and length, two for the frames of videos, made when the first such hash arrives.
+//! The indexes of a shard: one for each hash type and length, and two for the frames of videos. Each is made
+//! when the first such hash arrives.
 //!
-//! A hash whose type this build does not know has no index. It is kept in the records, counted and part of the digests, so that
-//! the shard equals the bank's; a search that asks for it is refused, and never answered with "no match".
+//! A hash whose type this build does not know has no index. It is kept in the records, counted, and part of
+//! the digests, so the shard still equals the bank's. A search for it is refused, never answered with "no
+//! match".
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,34 +17,35 @@ use vigie_vectors::HnswConfig;
 
 use crate::shard::pdq::PdqEngine;
 
-/// How the indexes of a shard are made.
+/// The settings from which the indexes of a shard are made.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IndexPlan {
-    /// What searches PDQ hashes.
+    /// The engine that searches PDQ hashes.
     pub(crate) pdq_engine: PdqEngine,
     /// The parameters of the approximate engine.
     pub(crate) hnsw: HnswConfig,
-    /// Types of the table that are treated as unknown: tests give a replica an older build's view this way.
+    /// Types of the table that are treated as unknown. Tests use this to make a replica behave like an older
+    /// build.
     pub(crate) lacks: HashTypeSet,
 }
 
 impl IndexPlan {
-    /// Whether this replica can search hashes of a type.
+    /// Returns whether this replica can search hashes of a type.
     pub(crate) fn searches(&self, hash_type: HashType) -> bool {
         hash_type.is_known() && !self.lacks.contains(hash_type)
     }
 
-    /// The types of the table that it can search, ascending.
+    /// Returns the types of the table that this replica can search, in ascending order.
     pub(crate) fn searched(&self) -> impl Iterator<Item = HashType> {
         HashType::of_table().filter(|hash_type| self.searches(*hash_type))
     }
 
-    /// The marker of each class of vectors that it can search.
+    /// Returns the marker of each class of vectors that this replica can search.
     fn markers(&self) -> impl Iterator<Item = HashType> {
         VectorClass::ALL.into_iter().map(VectorClass::marker).filter(|marker| self.searches(*marker))
     }
 
-    /// Whether the index of a type finds everything.
+    /// Returns whether the index of a type finds every match.
     pub(crate) fn is_exact(&self, hash_type: HashType) -> bool {
         let is_approximate_pdq = hash_type == HashType::PDQ && self.pdq_engine == PdqEngine::Hnsw;
         !is_approximate_pdq && hash_type.vector_class().is_none()
@@ -67,43 +70,44 @@ impl IndexPlan {
     }
 }
 
-/// Which rows an index holds.
+/// The key of an index: the rows that it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct IndexKey {
     pub(crate) hash_type: HashType,
-    /// The length of a row's hash.
+    /// The length in bytes of a row's hash.
     pub(crate) bytes: usize,
     pub(crate) part: Part,
 }
 
-/// Which of an item's rows an index holds. See [`super::rows`].
+/// The part of an item's rows that an index holds. See [`super::rows`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Part {
     /// Whole hashes.
     Whole,
-    /// Of a video the frames that last longest.
+    /// The frames of a video that last longest.
     Probe,
-    /// Its other frames.
+    /// The other frames of a video.
     Rest,
 }
 
 impl IndexKey {
-    /// The index of whole hashes of a type and length.
+    /// Returns the key of the index of whole hashes of a type and length in bytes.
     pub(crate) const fn whole(hash_type: HashType, bytes: usize) -> Self {
         Self { hash_type, bytes, part: Part::Whole }
     }
 
-    /// The index of these frames of videos.
+    /// Returns the key of the index of this part of the frames of videos.
     pub(crate) const fn frames(part: Part) -> Self {
         Self { hash_type: HashType::VPDQ, bytes: size_of::<PdqHash>(), part }
     }
 
-    /// The index that holds a hash whose type is compared as a whole.
+    /// Returns the key of the index that holds `hash`, whose type is compared as a whole.
     pub(crate) fn of(hash: &Hash) -> Self {
         Self::whole(hash.hash_type(), hash.as_bytes().len())
     }
 
-    /// The index's folder in the shard's: the name of the type, and the length or the part where the type has several.
+    /// Returns the name of the index's folder in the shard's folder: the name of the type, and the length or
+    /// the part if the type has several.
     pub(crate) fn folder(self) -> String {
         let Self { hash_type, bytes, part } = self;
         let has_one_length = hash_type.vector_class().is_none()
@@ -118,8 +122,9 @@ impl IndexKey {
         }
     }
 
-    /// The tables of an index are made for the distance that most searches ask for. Videos have many frames, of which a search looks for
-    /// few: their indexes take less memory and more time.
+    /// Returns the options of the index. Its tables are made for the distance that most searches ask for.
+    /// Videos have many frames, of which a search looks for few, so their indexes take less memory and more
+    /// time.
     pub(crate) fn options(self) -> IndexOptions {
         let (distance, compact) = (self.hash_type.distance_default(), self.part != Part::Whole);
         IndexOptions { distance, compact, ..IndexOptions::default() }
@@ -134,34 +139,36 @@ impl IndexKey {
         })
     }
 
-    /// Whether the index is saved. Graphs of vectors are built anew, from the records.
+    /// Returns whether the index is saved. Graphs of vectors are not; they are built again from the records.
     pub(crate) fn is_saved(self) -> bool {
         self.hash_type.vector_class().is_none()
     }
 }
 
-/// The indexes, which are searched while they are written to.
+/// The indexes of a shard. They can be searched while they are written to.
 #[derive(Debug)]
 pub(crate) struct Indexes {
     plan: IndexPlan,
-    /// The shard's folder; `None` in memory.
+    /// The shard's folder; `None` if the indexes are in memory only.
     home: Option<PathBuf>,
     by_key: RwLock<BTreeMap<IndexKey, Arc<dyn HashIndex>>>,
-    /// Why an index lies in memory though the shard has a folder. Nothing is lost by it, but nothing can be saved.
+    /// The reason why an index is in memory although the shard has a folder. No data is lost, but nothing can
+    /// be saved.
     unsaved: Mutex<Option<String>>,
 }
 
-/// Edits by index.
+/// The edits of each index.
 pub(crate) type EditsByIndex = BTreeMap<IndexKey, HashEdits>;
 
 impl Indexes {
-    /// No index yet; their files will be in `home`.
+    /// Returns a set without any index. Files will be in `home`, if there is one.
     pub(crate) fn new(plan: IndexPlan, home: Option<&Path>) -> Self {
         let (by_key, unsaved) = (RwLock::default(), Mutex::default());
         Self { plan, home: home.map(Path::to_owned), by_key, unsaved }
     }
 
-    /// The indexes that were saved under this tag in a shard's folder.
+    /// Opens the indexes that were saved under this tag in a shard's folder. Types that this replica does not
+    /// search are skipped.
     pub(crate) fn open(
         plan: IndexPlan,
         home: &Path,
@@ -178,18 +185,19 @@ impl Indexes {
         Ok(indexes)
     }
 
-    /// How they are made.
+    /// Returns the settings from which the indexes are made.
     pub(crate) const fn plan(&self) -> &IndexPlan {
         &self.plan
     }
 
-    /// Every index and what it holds, by type.
+    /// Returns every index with its key, ordered by type.
     pub(crate) fn all(&self) -> Vec<(IndexKey, Arc<dyn HashIndex>)> {
         let by_key = self.by_key.read().unwrap_or_else(PoisonError::into_inner);
         by_key.iter().map(|(key, index)| (*key, Arc::clone(index))).collect()
     }
 
-    /// The index of these hashes, made if there is none yet; `None` if their type is not searched.
+    /// Returns the index of these hashes, and makes it if it does not exist yet. Returns `None` if their type
+    /// is not searched.
     fn index(&self, key: IndexKey) -> Option<Arc<dyn HashIndex>> {
         if let Some(index) = self.by_key.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Some(Arc::clone(index));
@@ -201,13 +209,13 @@ impl Indexes {
             *unsaved = Some(format!("the index of {} hashes lies in memory: {error}", key.hash_type));
             self.plan.make(key, shape, None)
         });
-        // The table is tested to have no row that no index takes.
+        // A test checks that every row of the table has an index.
         let index: Arc<dyn HashIndex> = made.expect("an index in memory is made for every row").into();
         let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
         Some(Arc::clone(by_key.entry(key).or_insert(index)))
     }
 
-    /// Makes the edits of every index.
+    /// Applies the edits to every index.
     pub(crate) fn apply(&self, edits: &EditsByIndex) {
         for (key, edits) in edits {
             if let Some(index) = self.index(*key) {
@@ -216,7 +224,7 @@ impl Indexes {
         }
     }
 
-    /// Adds many hashes at once to the index that they belong to.
+    /// Adds many hashes at once to their index.
     pub(crate) fn load(&self, key: IndexKey, rows: HashRows) -> Result<(), SegmentError> {
         self.index(key).map_or(Ok(()), |index| index.load(rows))
     }
@@ -228,33 +236,34 @@ impl Indexes {
         }
     }
 
-    /// Makes one segment of each.
+    /// Merges the segments of each index into one.
     pub(crate) fn merge(&self) -> Result<(), SegmentError> {
         self.all().iter().try_for_each(|(_, index)| index.merge())
     }
 
-    /// Writes every file anew that holds removed hashes now, until `stop` says otherwise.
+    /// Rewrites every file that holds removed hashes now, until `stop` returns true.
     pub(crate) fn clear_dead(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
         self.all().iter().try_for_each(|(_, index)| index.clear_dead(stop))
     }
 
-    /// Why they cannot be saved, if they cannot.
+    /// Returns why the indexes cannot be saved, if they cannot.
     pub(crate) fn unsaved(&self) -> Option<String> {
         self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Gives up what was saved before this tag.
+    /// Drops what was saved before this tag.
     pub(crate) fn forget_before(&self, tag: &[u8]) {
         self.all().iter().for_each(|(_, index)| index.forget_before(tag));
     }
 
-    /// What last went wrong with their files. Nothing is lost by it.
+    /// Returns the last error with the files of the indexes. No data is lost by it.
     pub(crate) fn fault(&self) -> Option<String> {
         self.unsaved().or_else(|| self.all().iter().find_map(|(_, index)| index.fault()))
     }
 
-    /// The living rows of each type that is searched: of the table, those of no row yet included; vectors of which there is one; and the
-    /// marker of each class of vectors. A hash is a row, but a video, which has many.
+    /// Returns the number of living rows of each type that can be searched: every type of the table, even
+    /// without a row; every vector type that has an index; and the marker of each class of vectors. A hash
+    /// has one row, except a video, which has many.
     pub(crate) fn counts(&self) -> Vec<HashCount> {
         let all = self.all();
         let count = |hash_type: HashType| {
@@ -272,29 +281,29 @@ impl Indexes {
         types.iter().map(count).collect()
     }
 
-    /// All of them as they are now.
+    /// Returns all indexes as they are now.
     pub(crate) fn snapshot(&self) -> Snapshots {
         Snapshots(self.all().into_iter().map(|(key, index)| (key, index.snapshot())).collect())
     }
 }
 
-/// The indexes of a shard at one moment, by type.
+/// The indexes of a shard at one moment, ordered by type.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshots(Vec<(IndexKey, Arc<dyn HashSnapshot>)>);
 
 impl Snapshots {
-    /// Those of one type: one for each length that has arrived.
+    /// Returns the indexes of one type: one for each length that has arrived.
     pub(crate) fn of(&self, hash_type: HashType) -> impl Iterator<Item = (IndexKey, &dyn HashSnapshot)> {
         self.all().filter(move |(key, _)| key.hash_type == hash_type)
     }
 
-    /// One index; `None` where it holds nothing yet.
+    /// Returns one index, or `None` if it holds nothing yet.
     pub(crate) fn get(&self, key: IndexKey) -> Option<&dyn HashSnapshot> {
         let at = self.0.binary_search_by_key(&key, |(key, _)| *key).ok()?;
         Some(&*self.0[at].1)
     }
 
-    /// Those of all types.
+    /// Returns the indexes of all types.
     pub(crate) fn all(&self) -> impl Iterator<Item = (IndexKey, &dyn HashSnapshot)> {
         self.0.iter().map(|(key, one)| (*key, &**one))
     }

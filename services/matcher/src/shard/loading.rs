@@ -1,10 +1,10 @@
 //! Builds a shard from the state that the bank streams, instead of from its log.
 //!
-//! Synchronous: the parts are handed in one by one. Memory is bounded by [`BULK_ROWS`] of each hash type; what is more
-//! goes into segments of the indexes as it comes, which are made into one at the end.
+//! Synchronous: the parts are passed in one by one. Memory is bounded by [`BULK_ROWS`] of each hash type.
+//! Further rows go into segments of the indexes as they arrive, and the segments are merged at the end.
 //!
-//! The state is not of one moment. A shard that was built from it holds what the bank held, and no more, from
-//! [`Shard::settled`] on; until then digests prove nothing, and removals may be of items that were not in the state.
+//! The state is not of one moment. A shard that was built from it equals the bank from [`Shard::settled`] on.
+//! Before that, digests prove nothing, and a removal may be of an item that was not in the state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use crate::shard::rows;
 use crate::shard::state::{Shard, ShardState};
 use crate::shard::stores::Stores;
 
-/// Rows of one index that are gathered before they are made into a segment.
+/// The number of rows of one index that are collected before they become a segment.
 const BULK_ROWS: usize = 1 << 20;
-/// Bytes of their hashes, where these are long. With their entries, rows of the usual lengths take 48 MiB; up to three times as
-/// much while they are sorted.
+/// The most bytes of the hashes of these rows, which limits long hashes. Rows of the usual lengths take 48
+/// MiB with their entries, and up to three times as much while they are sorted.
 const BULK_BYTES: usize = 32 << 20;
 
-/// Why a state is no shard.
+/// Reasons why a shard cannot be made of a state.
 #[derive(Debug, Error)]
 pub(crate) enum LoadError {
     #[error("the state holds item {item} of bank {bank}, and no such bank")]
@@ -50,12 +50,13 @@ pub(crate) struct Loading {
     members_on: bool,
     books: Books,
     rows: BTreeMap<IndexKey, HashRows>,
-    /// Whether an index has got more than one segment.
+    /// Whether an index has more than one segment.
     is_split: bool,
 }
 
 impl Loading {
-    /// Begins with the banks as of a cursor, whether there are members, and empty stores.
+    /// Starts with empty stores and the bank table as of a cursor. `members_on` is whether the deployment has
+    /// members.
     pub(crate) fn begin(
         identity: ShardIdentity,
         stores: Stores,
@@ -77,12 +78,15 @@ impl Loading {
         }
     }
 
-    /// The place in the log that the banks and items are of.
+    /// Returns the position in the log of the banks and items.
     pub(crate) const fn cursor(&self) -> Cursor {
         self.cursor
     }
 
-    /// Takes items, which come by ascending id, some of them held, and some with a standing.
+    /// Adds items in ascending order of ids. `held` are the ids of those that are held, in ascending order;
+    /// `standings` are those of some of the items, in the same order.
+    ///
+    /// Errors: the bank of an item does not exist, or a file cannot be written.
     pub(crate) fn take(
         &mut self,
         items: Vec<Item>,
@@ -112,7 +116,7 @@ impl Loading {
         Ok(())
     }
 
-    /// Gives the gathered rows to each index for which `is_due` says so, and returns whether there was one.
+    /// Moves the collected rows to each index for which `is_due` returns true. Returns whether there was one.
     fn spill(&mut self, is_due: impl Fn(&HashRows) -> bool) -> Result<bool, SegmentError> {
         let mut has_spilled = false;
         for (key, rows) in &mut self.rows {
@@ -125,7 +129,8 @@ impl Loading {
         Ok(has_spilled)
     }
 
-    /// The shard, as of its cursor.
+    /// Completes the indexes and returns the shard as of its cursor. `settled` is the sequence from which it
+    /// equals the bank.
     pub(crate) fn finish(mut self, settled: Sequence) -> Result<Shard, LoadError> {
         self.spill(|rows| !rows.is_empty())?;
         if self.is_split {

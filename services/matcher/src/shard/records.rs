@@ -1,16 +1,16 @@
-//! What is known of each item: its bank, and what its contributor says of it.
+//! The records of items: the bank of each item, and what its contributor has submitted with it.
 //!
-//! Records lie in immutable *files*, read into memory, or in memory alone where there is no folder; those of the newest items lie in an
-//! *overlay* on the heap, which becomes a file when it is full or a snapshot is
-//! taken. Ids ascend, so files cover ranges of ids one after the
-//! other, and the overlay covers what is newer. A removed item is a bit beside its file. Neighbouring files are merged
-//! as `policy` says, whenever a file is written.
+//! Records are in immutable *files*, which are read into memory, or in memory only if there is no folder.
+//! Those of the newest items are in an *overlay* on the heap. The overlay becomes a file when it is full or
+//! when a snapshot is taken. Ids ascend, so the files cover consecutive ranges of ids, and the overlay covers
+//! the newest. A removed item is a bit that is kept beside its file. Whenever a file is written, neighbouring
+//! files are merged by the rules of `policy`.
 //!
-//! Readers take no lock that is held for longer than a step in the overlay: files are listed in an immutable list, swapped
-//! as a whole. A file that goes out of use stays in memory until the last reader has left it.
+//! Readers take no lock for longer than one step in the overlay: the list of files is immutable, and is
+//! replaced as a whole. A file that is no longer used stays in memory until its last reader has finished.
 //!
-//! There is one writer. It waits while it writes a full overlay (16 MiB or so) and merges files (128 MiB at most): some
-//! ten milliseconds to a second, once in [`OVERLAY_ITEMS_MAX`] items.
+//! There is one writer. It waits while it writes a full overlay (about 16 MiB) and merges files (128 MiB at
+//! most). This takes ten milliseconds to a second, once in [`OVERLAY_ITEMS_MAX`] items.
 
 mod encoding;
 mod file;
@@ -33,30 +33,30 @@ pub(crate) use encoding::{Notes, Record};
 use encoding::AddedAt;
 use file::RecordFile;
 
-/// Items of the overlay: as many as the tail of an index has rows.
+/// The most items of the overlay: as many as the tail of an index has rows.
 const OVERLAY_ITEMS_MAX: usize = 1 << 17;
 
-/// Bytes of their content, where it is long.
+/// The most bytes of the overlay's content, which limits items with long content.
 const OVERLAY_BYTES_MAX: usize = 64 << 20;
 
 const EXTENSION: &str = "records";
 
-/// The records of the living items. See the module.
+/// The records of the living items of a shard, in files and an overlay.
 #[derive(Debug)]
 pub(crate) struct RecordStore {
-    /// `None` in memory.
+    /// The folder of the files; `None` if records are in memory only.
     folder: Option<PathBuf>,
     next_number: AtomicU64,
     overlay: DashMap<ItemId, Overlaid>,
     overlay_bytes: AtomicUsize,
-    /// The overlay is not made into a file before it has so many items: after a failure, some more.
+    /// The number of items at which the overlay becomes a file. It is larger after a failure.
     flush_at: AtomicUsize,
-    /// By ascending ids.
+    /// The files, in ascending order of their ids.
     files: ArcSwap<Vec<Arc<RecordFile>>>,
     living: AtomicU64,
-    /// Files that a snapshot names: they are deleted only after the next.
+    /// The numbers of files that a snapshot names. They are deleted only after the next snapshot.
     kept: Mutex<HashSet<u64>>,
-    /// What last went wrong with the disk.
+    /// The last disk error.
     fault: Mutex<Option<String>>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct RecordStore {
 struct Overlaid {
     bank: BankId,
     added: AddedAt,
-    /// Shared with a file that is being written: contents are not copied for it.
+    /// The content is shared with a file that is being written, so it is not copied.
     content: Arc<[u8]>,
 }
 
@@ -74,7 +74,7 @@ impl Overlaid {
     }
 }
 
-/// A file of a snapshot, and which of its rows had died.
+/// A file of a snapshot, and the bits of its rows that had died by then.
 #[derive(Debug)]
 pub(crate) struct SavedRecords {
     pub(crate) file: SavedFile,
@@ -82,12 +82,12 @@ pub(crate) struct SavedRecords {
 }
 
 impl RecordStore {
-    /// Without a record, and without files.
+    /// Returns a store without records and without files.
     pub(crate) fn in_memory() -> Self {
         Self::new(None)
     }
 
-    /// Without a record; its files will be in this folder, which is there and empty.
+    /// Returns a store without records. Its files will be in `folder`, which must exist and be empty.
     pub(crate) fn begin(folder: &Path) -> Self {
         Self::new(Some(folder.to_owned()))
     }
@@ -106,8 +106,10 @@ impl RecordStore {
         }
     }
 
-    /// The records that a snapshot left in this folder. Reads all of it once. Files that the snapshot does not name are
-    /// deleted.
+    /// Opens the records that a snapshot left in this folder, and reads all of them once. Files that the
+    /// snapshot does not name are deleted.
+    ///
+    /// Errors: a file is damaged, or does not fit the others.
     pub(crate) fn open(folder: &Path, saved: &[SavedRecords]) -> Result<Self, SegmentError> {
         let mut files: Vec<Arc<RecordFile>> = Vec::new();
         for SavedRecords { file, dead } in saved {
@@ -133,23 +135,24 @@ impl RecordStore {
         Ok(store)
     }
 
-    /// What is known of an item, by `read`; `None` once it has been removed.
+    /// Passes the record of an item to `read`, and returns its result. Returns `None` if the item has been
+    /// removed or never existed.
     pub(crate) fn read<T>(&self, item: ItemId, read: impl FnOnce(&Record<'_>) -> T) -> Option<T> {
         if let Some(overlaid) = self.overlay.get(&item) {
             return Some(read(&overlaid.record()));
         }
-        // Looked at after the overlay: what has gone from there is here.
+        // Read after the overlay: a record that has just left the overlay is in the files.
         let files = self.files.load();
         let file = file_of(&files, item)?;
         file.get(item).map(|record| read(&record))
     }
 
-    /// Living items.
+    /// Returns the number of living items.
     pub(crate) fn count(&self) -> u64 {
         self.living.load(Ordering::Relaxed)
     }
 
-    /// Adds an item, whose id is greater than every one before.
+    /// Adds an item. Its id must be greater than every earlier one.
     pub(crate) fn insert(&self, item: ItemId, bank: BankId, added_at: UnixMillis, content: &ItemContent) {
         let content = Arc::<[u8]>::from(encoding::encode(content));
         self.overlay_bytes.fetch_add(content.len(), Ordering::Relaxed);
@@ -185,8 +188,9 @@ impl RecordStore {
         self.living.fetch_sub(gone as u64, Ordering::Relaxed);
     }
 
-    /// Writes the overlay down if it is full, and merges what is to be merged. After a failure, which [`Self::fault`]
-    /// tells, everything is as it was, and is tried again some thousand items later.
+    /// Writes the overlay to a file if it is full, and merges the files that are due. After a failure, which
+    /// [`Self::fault`] returns, everything stays as it was, and the next attempt follows some thousand items
+    /// later.
     pub(crate) fn tend(&self) {
         let flush_at = self.flush_at.load(Ordering::Relaxed);
         let is_long = self.overlay_bytes.load(Ordering::Relaxed) >= OVERLAY_BYTES_MAX;
@@ -201,7 +205,7 @@ impl RecordStore {
         *self.lock_fault() = tended.err().map(|error| error.to_string());
     }
 
-    /// What last went wrong with the files. Nothing is lost by it: what cannot be written stays in memory.
+    /// Returns the last error with the files. No data is lost by it: what cannot be written stays in memory.
     pub(crate) fn fault(&self) -> Option<String> {
         self.lock_fault().clone()
     }
@@ -210,12 +214,13 @@ impl RecordStore {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the overlay down, and merges what is to be merged.
+    /// Writes the overlay to a file, and merges the files that are due.
     pub(crate) fn flush(&self) -> Result<(), SegmentError> {
         if !self.overlay.is_empty() {
             let mut items: Vec<ItemId> = self.overlay.iter().map(|one| *one.key()).collect();
             items.sort_unstable();
-            // Only the writer, which is here, changes the overlay; what it holds is shared to be lent out.
+            // Only the writer, which runs here, changes the overlay. The rows are cloned cheaply, because
+            // content is shared.
             let rows: Vec<_> = items
                 .iter()
                 .filter_map(|item| self.overlay.get(item).map(|one| (*item, one.clone())))
@@ -223,7 +228,8 @@ impl RecordStore {
             let file = self.write(|| rows.iter().map(|(item, one)| (*item, one.record())))?;
             let mut files = Vec::clone(&self.files.load());
             files.push(Arc::new(file));
-            // First here and then not there: a reader that misses it there finds it here.
+            // The file is added before the overlay is cleared: a reader that misses a record in the overlay
+            // finds it in the file.
             self.files.store(Arc::new(files));
             self.overlay.clear();
             self.overlay_bytes.store(0, Ordering::Relaxed);
@@ -239,19 +245,19 @@ impl RecordStore {
         }
     }
 
-    /// The number of the next file: those that there are have lower ones.
+    /// Returns the number of the next file. All existing files have lower numbers.
     pub(crate) fn next_number(&self) -> u64 {
         self.next_number.load(Ordering::Relaxed)
     }
 
-    /// Writes one file anew without the records that have died, of those with a number before this one; returns whether there
-    /// was one.
+    /// Rewrites one file that has dead records, without them, among the files with a number below `before`.
+    /// Returns whether there was one.
     pub(crate) fn clear_dead(&self, before: u64) -> Result<bool, SegmentError> {
         let found = self.files.load().iter().position(|file| file.number < before && file.has_dead());
         found.map_or(Ok(false), |at| self.rewrite(at..at + 1).map(|()| true))
     }
 
-    /// Makes one file of what lives in neighbours.
+    /// Merges the living records of neighbouring files into one file.
     fn rewrite(&self, range: Range<usize>) -> Result<(), SegmentError> {
         let mut files = Vec::clone(&self.files.load());
         let sources = files[range.clone()].to_vec();
@@ -278,7 +284,7 @@ impl RecordStore {
         RecordFile::write(number, begin, rows)
     }
 
-    /// The files, as long as something uses them.
+    /// Returns the files, as weak references.
     pub(crate) fn stored(&self) -> Vec<Weak<dyn Stored>> {
         let weak = |file: &Arc<RecordFile>| {
             let weak: Weak<RecordFile> = Arc::downgrade(file);
@@ -287,7 +293,7 @@ impl RecordStore {
         self.files.load().iter().map(weak).collect()
     }
 
-    /// Hands over the living items of all files, and their hashes.
+    /// Passes the living items of all files and their hashes to `take`.
     pub(crate) fn each_living(&self, mut take: impl FnMut(ItemId, BankId, &[Hash])) {
         for file in &**self.files.load() {
             for (item, record) in file.living() {
@@ -296,8 +302,8 @@ impl RecordStore {
         }
     }
 
-    /// The files, and what has died in them. The overlay has been flushed. They are kept until [`Self::settle`], beside
-    /// those of the snapshot before.
+    /// Returns the files, and the bits of their dead rows. The overlay must have been flushed. The files are
+    /// kept until [`Self::settle`], together with those of the previous snapshot.
     pub(crate) fn saved(&self) -> Vec<SavedRecords> {
         let files = self.files.load();
         self.kept().extend(files.iter().map(|file| file.number));
@@ -307,13 +313,14 @@ impl RecordStore {
         files.iter().filter_map(saved).collect()
     }
 
-    /// From now on the files that are in use are those that a snapshot names; those of the one before go.
+    /// Records that the snapshot of the current files is complete. The files that only the previous snapshot
+    /// named are deleted.
     pub(crate) fn settle(&self) {
         let Some(folder) = &self.folder else { return };
         let named: HashSet<u64> = self.files.load().iter().map(|file| file.number).collect();
         let before = std::mem::replace(&mut *self.kept(), named.clone());
         for number in before.difference(&named) {
-            // What cannot be deleted now goes when the folder is opened next.
+            // A file that cannot be deleted now is deleted when the folder is next opened.
             let _later = std::fs::remove_file(folder.join(name_of(*number)));
         }
     }
@@ -323,7 +330,7 @@ impl RecordStore {
     }
 }
 
-/// The file whose range of ids the item lies in.
+/// Returns the file whose range of ids contains the item.
 fn file_of(files: &[Arc<RecordFile>], item: ItemId) -> Option<&RecordFile> {
     let at = files.partition_point(|file| file.last().is_some_and(|last| last < item));
     files.get(at).map(|file| &**file)
@@ -337,7 +344,7 @@ fn number_in(name: &str) -> Option<u64> {
     name.strip_suffix(EXTENSION)?.strip_suffix('.')?.parse().ok()
 }
 
-/// Deletes what a crash left: files that no snapshot names, whole or not. They do no harm beside taking room.
+/// Deletes the files that a crash left: those that no snapshot names, complete or not. They only waste space.
 fn remove_others(folder: &Path, kept: &HashSet<u64>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
@@ -367,7 +374,7 @@ mod tests {
         draft.try_into().unwrap()
     }
 
-    /// Of some items it is not known.
+    /// Returns the time when an item was added. It is unknown for every third item.
     fn added_at(number: u64) -> UnixMillis {
         UnixMillis(if number.is_multiple_of(3) { 0 } else { 1_000 * (1_700_000_000 + number) })
     }
@@ -393,7 +400,7 @@ mod tests {
         ]
     }
 
-    /// What a snapshot says.
+    /// Saves the store, and returns the content of the snapshot.
     fn save(store: &RecordStore) -> Vec<SavedRecords> {
         store.flush().unwrap();
         let saved = store.saved();
@@ -446,7 +453,7 @@ mod tests {
             }
         }
         if let Some(folder) = folder {
-            // Nothing is left lying about.
+            // No other file remains.
             save(&store);
             let left = std::fs::read_dir(folder).unwrap().count();
             assert_eq!(left, store.files.load().len());

@@ -1,17 +1,20 @@
-//! The rows of indexes that an item has: the one place from which they follow, for adding, removing, loading and the audit.
+//! The rows of indexes that an item has. Adding, removing, loading and the audit all use this module.
 //!
-//! A hash is one row of the index of its type and length. A video is a row for each distinct hash of its usable frames, in two indexes:
-//! its *probe* frames and the *rest*. Probe frames are those of the stretches that last longest ([`vigie_model::DistinctFrames`]), until the
-//! stretches with others last less than [`Percent::PROBED`] of the time of all. So an item of which such a share matches, by time, matches in a probe frame at least, and a search
-//! for that alone leaves the rest out.
+//! A hash is one row in the index of its type and length. A video has one row for each distinct hash of its
+//! usable frames, in one of two indexes: its *probe* frames and the *rest*. Probe frames are the frames that
+//! are shown longest ([`vigie_model::DistinctFrames`]), taken until the remaining ones last less than
+//! [`Percent::PROBED`] of the total time. So if at least that share of an item's time matches, then at least
+//! one probe frame matches, and a search that needs no smaller share skips the rest.
 //!
-//! What is a probe follows from the bytes of one hash. An item whose videos have a frame in common has one row for it in each index.
+//! Whether a frame is a probe depends only on the bytes of one hash. If several videos of an item have a
+//! frame in common, the item has one row for it in each index.
 
 use vigie_model::{Frames, Hash, HashType, ItemId, PdqHash, Percent, SetDigest};
 
 use crate::shard::indexes::{IndexKey, IndexPlan, Part};
 
-/// Hands over the rows of an item with these hashes, each once, as planned: hashes that no index takes have none.
+/// Passes the rows of an item with these hashes to `take`, each once. Hashes that no index of the plan takes
+/// have none.
 pub(crate) fn each(hashes: &[Hash], plan: &IndexPlan, mut take: impl FnMut(IndexKey, &[u8])) {
     let searched = || hashes.iter().filter(|hash| plan.searches(hash.hash_type()));
     let mut videos = searched().filter_map(Hash::frames);
@@ -41,7 +44,8 @@ fn add_rows(frames: Frames<'_>, rows: &mut Vec<(Part, PdqHash)>) {
     rows.extend(parts.zip(order).map(|(part, at)| (part, distinct.hashes()[at])));
 }
 
-/// What a row counts in the digest of what searches reach: a whole hash as in the digest of all, and a frame by itself.
+/// Returns the digest of one row for the digest of everything that searches reach. A whole hash has the same
+/// digest there as in the bank's; a frame has a digest of its own.
 pub(crate) fn digest(item: ItemId, key: IndexKey, row: &[u8]) -> Option<SetDigest> {
     let part: &[u8] = match key.part {
         Part::Whole => {
@@ -56,7 +60,7 @@ pub(crate) fn digest(item: ItemId, key: IndexKey, row: &[u8]) -> Option<SetDiges
     Some(SetDigest::of_bytes(&element))
 }
 
-/// What all rows of an item come to.
+/// Returns the sum of the digests of all rows of an item.
 pub(crate) fn digest_of_all(item: ItemId, hashes: &[Hash], plan: &IndexPlan) -> SetDigest {
     let mut all = SetDigest::EMPTY;
     each(hashes, plan, |key, row| {

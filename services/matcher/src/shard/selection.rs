@@ -1,13 +1,15 @@
-//! The banks of a shard between two changes of banks, and which of them searches look into.
+//! The banks of a shard between two changes of banks, and the selections of banks that searches use.
 //!
-//! A search looks into all enabled banks, into those of a set, or into banks that it names. The first two are asked for again
-//! and again, so what they select is kept: a filter and counts of hashes. Such a search makes no step for each bank.
+//! A search uses all enabled banks, those of a set, or those that it names. The first two kinds are requested
+//! again and again, so their selections are kept: a filter and counts of hashes. A search with a kept
+//! selection does no work for each bank.
 //!
-//! - When a bank changes, the next moment has other [`Banks`], which keep no selection yet.
-//! - When items change, the follower adds what came and went to the counts of each kept selection, once for each range of the
-//!   log, and so before the next range. A selection is only kept if it was summed up between two ranges.
+//! - When a bank changes, the next moment gets new [`Banks`], without any kept selection.
+//! - When items change, the follower updates the counts of each kept selection, once for each range of the
+//!   log and before the next range. A selection is only kept if it was summed between two ranges.
 //!
-//! Searches never wait for the follower: while it counts, a search whose selection is not kept sums up one for itself.
+//! Searches never wait for the follower. While the follower counts, a search without a kept selection sums
+//! one for itself.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -20,37 +22,38 @@ use vigie_model::{BankId, BankSet, HashType};
 
 use crate::shard::banks::{BankTable, KnownCounts};
 
-/// Sets of banks whose selections are kept at once: the follower takes some nanoseconds for each in every range.
+/// The most sets of banks whose selections are kept. The follower takes some nanoseconds for each of them in
+/// every range.
 const KEPT_SETS_MAX: usize = 4_096;
-/// The memory of kept sets and their selections.
+/// The most bytes of memory that kept sets and their selections take.
 const KEPT_BYTES_MAX: usize = 32 << 20;
 
-/// Hashes that came, or went where negative, by bank and type.
+/// The hashes that were added (positive) or removed (negative), by bank and type.
 pub(crate) type Moved = HashMap<(BankId, HashType), i64>;
 
-/// Banks that searches look into.
+/// A selection of banks for searches.
 #[derive(Debug)]
 pub(crate) struct Selection {
     filter: BankFilter,
-    /// Their living hashes on this shard.
+    /// The number of their living hashes on this shard.
     counts: KnownCounts,
-    /// Whether a search asked for it since the last time that room was made.
+    /// Whether a search has used the selection since the last eviction.
     is_recent: AtomicBool,
 }
 
 impl Selection {
-    /// Which banks they are.
+    /// Returns the filter of these banks.
     pub(crate) const fn filter(&self) -> &BankFilter {
         &self.filter
     }
 
-    /// Their living hashes of a type that this build knows.
+    /// Returns the number of their living hashes of a type that this build knows.
     pub(crate) fn hashes(&self, hash_type: HashType) -> u64 {
         self.counts.of(hash_type)
     }
 
     fn touch(&self) {
-        // Written once, and then only read: searches on many threads share it.
+        // Written once and then only read, because searches on many threads share it.
         if !self.is_recent.load(Ordering::Relaxed) {
             self.is_recent.store(true, Ordering::Relaxed);
         }
@@ -62,20 +65,21 @@ impl Selection {
         }
     }
 
-    /// The bytes that it and its set take.
+    /// Returns the bytes that the selection and its set take.
     fn bytes(&self, set: &BankSet) -> usize {
         size_of::<Self>() + self.counts.heap_bytes() + self.filter.heap_bytes() + set.heap_bytes()
     }
 }
 
-/// See the module.
+/// The banks of a shard, with the selections that are kept of them.
 #[derive(Debug, Default)]
 pub(crate) struct Banks {
     table: BankTable,
-    /// All enabled banks.
+    /// The selection of all enabled banks, once a search has used it.
     enabled: OnceLock<Arc<Selection>>,
     of_sets: DashMap<Arc<BankSet>, Arc<Selection>>,
-    /// Held while hashes are counted, and while a selection is summed up that is kept: the bytes of `of_sets`.
+    /// Locked while hashes are counted, and while a selection that will be kept is summed. The value is the
+    /// bytes of `of_sets`.
     counting: Mutex<usize>,
 }
 
@@ -85,7 +89,7 @@ impl From<BankTable> for Banks {
     }
 }
 
-/// The same banks before any of them changes: what was selected of the others is not.
+/// A clone has the same banks but no kept selections, because it is made to be changed.
 impl Clone for Banks {
     fn clone(&self) -> Self {
         Self::from(self.table.clone())
@@ -101,7 +105,7 @@ impl Deref for Banks {
 }
 
 impl Banks {
-    /// The banks, to change them.
+    /// Returns the banks for changing them, and drops all kept selections.
     pub(crate) fn table_mut(&mut self) -> &mut BankTable {
         let keeps_nothing =
             self.enabled.get().is_none() && self.counting.get_mut().is_ok_and(|bytes| *bytes == 0);
@@ -111,7 +115,7 @@ impl Banks {
         &mut self.table
     }
 
-    /// All enabled banks.
+    /// Returns the selection of all enabled banks.
     pub(crate) fn enabled(&self) -> Arc<Selection> {
         if let Some(kept) = self.enabled.get() {
             return Arc::clone(kept);
@@ -125,7 +129,7 @@ impl Banks {
         selection
     }
 
-    /// The banks of a set that are there and enabled.
+    /// Returns the selection of the banks of a set that exist and are enabled.
     pub(crate) fn of_set(&self, set: &Arc<BankSet>) -> Arc<Selection> {
         if let Some(kept) = self.of_sets.get(&**set) {
             kept.touch();
@@ -144,21 +148,21 @@ impl Banks {
         selection
     }
 
-    /// These banks, be they enabled or not.
+    /// Returns the selection of these banks, enabled or not.
     pub(crate) fn select(&self, banks: impl IntoIterator<Item = BankId>) -> Selection {
         let (banks, counts) = (banks.into_iter().collect::<BankSet>(), KnownCounts::default());
         banks.iter().filter_map(|bank| self.table.get(&bank)).for_each(|bank| counts.add(bank.known()));
         Selection { filter: BankFilter::from(&banks), counts, is_recent: AtomicBool::new(true) }
     }
 
-    /// Counts the hashes that came and went with the items of a range.
+    /// Updates the counts by the hashes that a range of the log has added and removed.
     pub(crate) fn count(&self, moved: &Moved) {
         if moved.is_empty() {
             return;
         }
         let _counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
         for (&(bank, hash_type), by) in moved {
-            // A bank that the same range has deleted is gone with its counts.
+            // A bank that the same range has deleted is gone, and its counts with it.
             if let Some(bank) = self.table.get(&bank) {
                 bank.count(hash_type, *by);
             }
@@ -180,8 +184,8 @@ impl Banks {
         }
     }
 
-    /// Gives up what no search has asked for since the last time; everything where that is too little, so that room is made
-    /// rarely.
+    /// Evicts the selections that no search has used since the last eviction. If that frees too little, it
+    /// evicts all, so that evictions are rare.
     fn make_room(&self, kept_bytes: &mut usize) {
         let bytes = || self.of_sets.iter().map(|kept| kept.bytes(kept.key())).sum();
         self.of_sets.retain(|_, selection| selection.is_recent.swap(false, Ordering::Relaxed));
@@ -202,7 +206,7 @@ mod tests {
         Arc::new(banks.into_iter().map(BankId).collect())
     }
 
-    /// Banks 1 to `count`, each with as many hashes as its number, the even ones disabled.
+    /// Banks 1 to `count`. Each has as many hashes as its number, and the even ones are disabled.
     fn banks(count: u32) -> Banks {
         let bank = |id: u32| {
             let state = BankState::new(format!("bank-{id}").parse().unwrap(), id % 2 == 1);
@@ -274,7 +278,7 @@ mod tests {
         }
         assert!(banks.of_sets.contains_key(&*busy));
         drop(kept);
-        // A word for each bank: 12 bytes.
+        // Each bank takes one word: 12 bytes.
         for id in 0..40 {
             banks.of_set(&set((0..100_000).map(|at| 64 * at + id)));
             let bytes: usize = banks.of_sets.iter().map(|kept| kept.bytes(kept.key())).sum();

@@ -1,14 +1,14 @@
 //! The state of one shard: banks, items, and the indexes of their hashes.
 //!
-//! Synchronous and without I/O: [`Shard::apply`] takes a range of the log, `crate::searching::search` reads. There is one
-//! caller of `apply`; there may be any number of searches at the same time, and none of them waits.
+//! Synchronous and without I/O: [`Shard::apply`] applies a range of the log, and `crate::searching::search`
+//! reads. `apply` has one caller. Any number of searches may run at the same time, and none of them waits.
 //!
-//! A search works on one [`Moment`]: banks and indexes as they were at one sequence, swapped as a whole once a range is
-//! applied. So a hash that was banked at every sequence is always found, even if the item that bore it was replaced by
-//! another one, in another bank, while the search went on.
+//! A search works on one [`Moment`]: the banks and indexes at one sequence, which is replaced as a whole
+//! after each range. So a hash that was banked at every sequence is always found, even if its item was
+//! replaced during the search by another one in another bank.
 //!
-//! Only the records of items are not kept for old moments. A search that finds a hash whose record is gone has been
-//! overtaken by a removal, and searches again at the newest moment.
+//! Only the records of items are not kept for old moments. If a search finds a hash whose record is gone, the
+//! item was removed during the search, and the search starts again at the newest moment.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +33,7 @@ use crate::shard::rows;
 use crate::shard::selection::{Banks, Moved};
 use crate::shard::stores::Stores;
 
-/// A shard that nothing is applied to.
+/// A shard to which nothing is applied meanwhile.
 pub(crate) struct Still<'a> {
     pub(crate) identity: ShardIdentity,
     pub(crate) stores: &'a Stores,
@@ -43,25 +43,26 @@ pub(crate) struct Still<'a> {
     pub(crate) removals: &'a Removals,
 }
 
-/// Everything that a search reads, as of one sequence.
+/// Everything that a search reads, at one sequence.
 #[derive(Debug)]
 pub(crate) struct Moment {
     pub(crate) sequence: Sequence,
-    /// The place in the bank's log; `None` before the first range.
+    /// The position in the bank's log; `None` before the first range.
     pub(crate) cursor: Option<Cursor>,
     pub(crate) banks: Arc<Banks>,
-    /// Items that not every search answers with, and what members say of items.
+    /// The items that are held, and the standings of items among the members.
     pub(crate) marks: Marks,
-    /// Whether the deployment has members, so that a search has to name its set of banks. Once it has, it always has.
+    /// Whether the deployment has members, so that a search must name its set of banks. This never becomes
+    /// false again.
     pub(crate) members_on: bool,
-    /// What the living hashes come to.
+    /// The digest of the living hashes, holds and standings.
     pub(crate) digest: SetDigest,
-    /// What searches of this moment must reach.
+    /// The digest of what searches of this moment must reach.
     pub(crate) searched: Searched,
     pub(crate) indexes: Snapshots,
 }
 
-/// See the module.
+/// One shard of a replica, which a follower changes while searches read it.
 #[derive(Debug)]
 pub(crate) struct Shard {
     identity: ShardIdentity,
@@ -73,11 +74,12 @@ pub(crate) struct Shard {
     removals: Removals,
 }
 
-/// Where a shard stands that does not begin with the log's first change, beside its indexes and records.
+/// The state of a shard that does not begin with the log's first change, except its indexes and records.
 #[derive(Debug)]
 pub(crate) struct ShardState {
     pub(crate) cursor: Cursor,
-    /// Before this, the shard need not be what the bank was: its state was read while items went.
+    /// Before this sequence the shard may differ from the bank, because its state was read while items were
+    /// removed.
     pub(crate) settled: Sequence,
     pub(crate) banks: Banks,
     pub(crate) marks: Marks,
@@ -88,14 +90,15 @@ pub(crate) struct ShardState {
 }
 
 impl Moment {
-    /// The member for whom a search is made: the one that it names, or the host where there are no others.
+    /// Returns the member for whom a search is made: the one that it names, or the host if the deployment has
+    /// no members.
     pub(crate) fn member(&self, named: Option<MemberId>) -> Option<MemberId> {
         named.or((!self.members_on).then_some(MemberId::HOST))
     }
 }
 
 impl Shard {
-    /// A shard that holds nothing, and stands before the log's first change.
+    /// Returns a shard that holds nothing, before the log's first change.
     pub(crate) fn empty(identity: ShardIdentity, stores: Stores) -> Self {
         let moment = Moment {
             sequence: Sequence::ZERO,
@@ -117,7 +120,7 @@ impl Shard {
         }
     }
 
-    /// A shard that holds these hashes and records.
+    /// Returns a shard with these stores and this state.
     pub(crate) fn of_state(identity: ShardIdentity, stores: Stores, state: ShardState) -> Self {
         let ShardState { cursor, settled, banks, marks, members_on, books, removals } = state;
         let moment = Moment {
@@ -143,22 +146,24 @@ impl Shard {
         &self.stores
     }
 
-    /// Before this, digests prove nothing: the state that the shard began with was read while items went.
+    /// Returns the sequence before which digests prove nothing, because the shard's first state was read
+    /// while items were removed.
     pub(crate) const fn settled(&self) -> Sequence {
         self.settled
     }
 
-    /// What a search that starts now sees.
+    /// Returns the moment that a search which starts now uses.
     pub(crate) fn moment(&self) -> Arc<Moment> {
         self.moment.load_full()
     }
 
-    /// The last change that searches see.
+    /// Returns the last change that searches see.
     pub(crate) fn applied(&self) -> Sequence {
         self.moment.load().sequence
     }
 
-    /// What is known of an item, by `read`; `None` once it has been removed.
+    /// Passes the record of an item to `read`, and returns its result. Returns `None` if the item has been
+    /// removed or never existed.
     pub(crate) fn item<T>(&self, item: ItemId, read: impl FnOnce(&Record<'_>) -> T) -> Option<T> {
         self.stores.records.read(item, read)
     }
@@ -167,19 +172,19 @@ impl Shard {
         self.stores.records.count()
     }
 
-    /// What last went wrong with the files of the shard. Nothing is lost by it.
+    /// Returns the last error with the files of the shard. No data is lost by it.
     pub(crate) fn fault(&self) -> Option<String> {
         self.stores.indexes.fault().or_else(|| self.stores.records.fault())
     }
 
-    /// What of it has checksums of its own, as long as something uses it.
+    /// Returns the parts of the shard that have their own checksums, as weak references.
     pub(crate) fn stored(&self) -> Vec<Weak<dyn Stored>> {
         let mut stored = self.stores.records.stored();
         stored.extend(self.moment().indexes.all().flat_map(|(_, index)| index.stored()));
         stored
     }
 
-    /// Where what is searched lies in memory, for tests that damage it there.
+    /// Returns the memory ranges of the searched data, for tests that damage it.
     #[cfg(test)]
     pub(crate) fn memory(&self) -> Vec<std::ops::Range<usize>> {
         let moment = self.moment();
@@ -188,12 +193,13 @@ impl Shard {
         tails.chain(stored.flat_map(|one| one.memory())).collect()
     }
 
-    /// How the indexes are made, and so which types can be searched.
+    /// Returns the settings of the indexes, which determine the types that can be searched.
     pub(crate) const fn plan(&self) -> &IndexPlan {
         self.stores.indexes.plan()
     }
 
-    /// The living hashes of every type that this build knows, and of every other that the shard holds. A video is one.
+    /// Returns the number of living hashes of every type that this build knows, and of every other type that
+    /// the shard holds. A video counts as one.
     pub(crate) fn hash_counts(&self) -> Vec<HashCount> {
         let mut counts = self.stores.indexes.counts();
         let moment = self.moment();
@@ -214,7 +220,8 @@ impl Shard {
         counts
     }
 
-    /// Lets nothing be applied while `read` looks at the shard; `None` if it was left half changed.
+    /// Passes the shard to `read`, and applies nothing meanwhile. Returns `None` if an earlier change was
+    /// applied only in part.
     pub(crate) fn hold_still<T>(&self, read: impl FnOnce(Still<'_>) -> T) -> Option<T> {
         let books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
         let Self { identity, stores, settled, removals, .. } = self;
@@ -222,13 +229,14 @@ impl Shard {
         (!books.is_broken).then(|| read(Still { identity, stores, moment, settled, books: &books, removals }))
     }
 
-    /// Since when files of the shard may hold what was removed.
+    /// Returns the time since which files of the shard may hold removed items.
     pub(crate) const fn removals(&self) -> &Removals {
         &self.removals
     }
 
-    /// Writes every file anew that holds what was removed before now, until `stop` is set. The files before go with the snapshots
-    /// that name them. Changes are applied meanwhile, but for the time of one file of records. Returns whether it came to the end.
+    /// Rewrites every file that holds items removed before now, until `stop` is set. The old files are
+    /// deleted with the snapshots that name them. Changes are still applied meanwhile, except while one file
+    /// of records is rewritten. Returns whether it was completed.
     pub(crate) fn clear_removed(&self, stop: &AtomicBool) -> Result<bool, SegmentError> {
         let begun = self.removals.begin_clearing();
         let is_stopped = || stop.load(Ordering::Relaxed);
@@ -241,7 +249,7 @@ impl Shard {
             match self.hold_still(|still| still.stores.records.clear_dead(before)).transpose()? {
                 Some(true) => {}
                 Some(false) => break,
-                // It was left half changed, and is dropped.
+                // A change was applied only in part, and the shard will be dropped.
                 None => return Ok(false),
             }
         }
@@ -249,9 +257,9 @@ impl Shard {
         Ok(true)
     }
 
-    /// Applies a range of the log and shows it to searches as a whole. Says whether the bank's digest came with it and
-    /// was equal to the shard's own: then the shard holds what the bank holds. After a contradiction the shard is of no
-    /// more use.
+    /// Applies a range of the log, and shows it to searches as a whole. Returns whether the range had a
+    /// digest of the bank that equals the shard's own, which proves that the shard holds what the bank holds.
+    /// After a contradiction the shard is useless.
     pub(crate) fn apply(&self, range: FeedRange) -> Result<Proof, Contradiction> {
         let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
         books.is_broken = true;
@@ -264,7 +272,7 @@ impl Shard {
         }
         let mut cursor = range.end();
         if range.through == before.sequence {
-            // A sign of life may not repeat the chain that is known already.
+            // A heartbeat may omit the chain that is already known.
             cursor.chain = cursor.chain.or(before.cursor.and_then(|cursor| cursor.chain));
         }
         let has_changes = !range.changes.is_empty();
@@ -293,7 +301,7 @@ impl Shard {
             searched: books.searched,
             indexes: self.stores.indexes.snapshot(),
         }));
-        // Nothing that a new search sees leads to these any more.
+        // No new search can reach these records any more.
         for item in &work.gone {
             self.stores.records.remove(*item);
         }
@@ -360,7 +368,7 @@ impl Shard {
         books: &mut Books,
     ) -> Result<(), Contradiction> {
         let Item { id, bank, added_at, content, .. } = item;
-        // So ids ascend, and none comes twice.
+        // This makes ids ascend, without duplicates.
         if id.0 != sequence.0 {
             return Err(Contradiction::OtherId(sequence));
         }
@@ -391,7 +399,7 @@ impl Shard {
     ) -> Result<(), Contradiction> {
         let Some((bank, hashes)) = self.stores.records.read(id, |record| (record.bank(), record.hashes()))
         else {
-            // It was gone when the state that the shard began with was read.
+            // The item was already removed when the shard's first state was read.
             let may_be_missing = sequence <= self.settled;
             return if may_be_missing { Ok(()) } else { Err(Contradiction::NoSuchItem(sequence)) };
         };
@@ -407,8 +415,9 @@ impl Shard {
         Ok(())
     }
 
-    /// The bank of an item that a change marks. `None` for one that was gone when the state that the shard began with was read; before
-    /// the shard is settled, that state may have the mark of the change, or a later one, already.
+    /// Returns the bank of an item that a change marks. Returns `None` for an item that was already removed
+    /// when the shard's first state was read. Before the shard is settled, that state may already have this
+    /// mark or a later one.
     fn bank_of(&self, id: ItemId, sequence: Sequence, work: &Work) -> Result<Option<BankId>, Contradiction> {
         let bank = self.stores.records.read(id, |record| record.bank()).filter(|_| !work.gone.contains(&id));
         let bank = bank.filter(|bank| work.banks.contains_key(bank));
@@ -418,27 +427,27 @@ impl Shard {
         Ok(bank)
     }
 
-    /// Makes the gathered edits. Searches do not see them before the next moment.
+    /// Applies the collected edits. Searches see them only in the next moment.
     fn flush(&self, work: &mut Work) {
         self.stores.indexes.apply(&std::mem::take(&mut work.edits));
     }
 }
 
-/// A range that is being applied.
+/// The collected work of a range that is being applied.
 #[derive(Debug, Default)]
 struct Work {
     banks: Arc<Banks>,
     marks: Marks,
     edits: EditsByIndex,
-    /// Hashes to be counted.
+    /// The hashes to add to the counts.
     moved: Moved,
-    /// Items and banks whose records go once no new search leads to them.
+    /// The items and banks whose records are removed once no new search can reach them.
     gone: HashSet<ItemId>,
     gone_banks: HashSet<BankId>,
 }
 
 impl Work {
-    /// The banks of the next moment: copied from those of the last when they first change.
+    /// Returns the banks of the next moment. They are copied from the last moment's on the first change.
     fn banks_mut(&mut self) -> &mut BankTable {
         Arc::make_mut(&mut self.banks).table_mut()
     }
@@ -448,7 +457,7 @@ impl Work {
     }
 }
 
-/// The edits of an index.
+/// Returns the edits of an index.
 fn edits_of(edits: &mut EditsByIndex, key: IndexKey) -> &mut HashEdits {
     edits.entry(key).or_insert_with(|| HashEdits::new(key.bytes))
 }

@@ -1,6 +1,6 @@
-//! What a shard holds its items in: indexes of their hashes, and records.
+//! The storage of a shard's items: the indexes of their hashes, and their records.
 //!
-//! Both lie in memory. With a folder, they are beside that in files, from which a matcher goes on after a restart.
+//! Both are in memory. With a folder they are also in files, from which a matcher continues after a restart.
 
 use crate::shard::indexes::{IndexPlan, Indexes};
 use crate::shard::records::RecordStore;
@@ -10,15 +10,15 @@ use crate::shard::records::RecordStore;
 pub(crate) struct Stores {
     pub(crate) indexes: Indexes,
     pub(crate) records: RecordStore,
-    /// The shard's folder in the matcher's; `None` where a snapshot cannot be made of them.
+    /// The shard's folder in the matcher's folder; `None` if no snapshot can be made of these stores.
     pub(crate) folder: Option<String>,
 }
 
-/// The folder of the records, beside those of the indexes, which are called as the hash types.
+/// The folder of the records. The folders of the indexes beside it are named by hash types.
 pub(crate) const RECORDS: &str = "records";
 
 impl Stores {
-    /// Empty stores without a folder.
+    /// Returns empty stores without a folder.
     pub(crate) fn in_memory(plan: IndexPlan) -> Self {
         Self { indexes: Indexes::new(plan, None), records: RecordStore::in_memory(), folder: None }
     }

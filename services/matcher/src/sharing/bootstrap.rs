@@ -1,12 +1,14 @@
-//! Begins a shard with a snapshot that another replica has published.
+//! Starts a shard from a snapshot that another replica has published.
 //!
-//! It is asked for once in a matcher's life, when the matcher would load the bank's state for the first time. Which log
-//! the bank has is not known by then, and need not be: of the logs in the store, the one that was published to last is
-//! taken. If it is another one, the bank does not go on from there, and the state is loaded.
+//! This is tried once in the lifetime of a matcher's process, when it would load the bank's state for the
+//! first time. The bank's log is not known at that time, and does not have to be: of the logs in the store,
+//! the one with the latest publication is used. If the bank has another log, it does not continue from there,
+//! and the state is loaded.
 //!
-//! Nothing in the store is trusted. Lengths and checksums are those that `latest` and the manifest say, every block of
-//! every file is compared with its own checksum, and only then the snapshot moves to its place, where it is opened like one
-//! of the matcher's own. After that the bank's digest has the last word.
+//! Nothing in the store is trusted. Lengths and checksums must equal those in `latest` and the manifest, and
+//! every block of every file is compared with its own checksum. Only then is the snapshot moved into the
+//! matcher's folder, and opened like one of the matcher's own. Finally, the shard has to agree with the
+//! bank's digest.
 
 use std::collections::HashSet;
 use std::fs;
@@ -27,7 +29,7 @@ use crate::shard::stores::RECORDS;
 use crate::sharing::objects::{Objects, StoreError, transfer};
 use crate::sharing::publication::{Place, Pointer, content_name};
 
-/// The snapshot in the store cannot be used.
+/// Reasons why the snapshot in the store cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum BootstrapError {
     #[error(transparent)]
@@ -40,17 +42,17 @@ pub(crate) enum BootstrapError {
     Folder(#[from] io::Error),
 }
 
-/// What was published.
+/// A shard from a published snapshot.
 #[derive(Debug)]
 pub(crate) struct Bootstrapped {
     pub(crate) shard: Shard,
     /// The object of the manifest.
     pub(crate) object: String,
-    /// The files in the store, which were found whole: by their content.
+    /// The files that are intact in the store, by their content names.
     pub(crate) files: HashSet<String>,
 }
 
-/// The shard that was published last; `None` where none was.
+/// Returns the shard that was published last, or `None` if nothing was published.
 pub(crate) async fn bootstrap(
     objects: &Objects,
     folder: &Arc<Folder>,
@@ -100,7 +102,7 @@ pub(crate) async fn bootstrap(
     Ok(shard.await?.map(|shard| Bootstrapped { shard, object, files }))
 }
 
-/// Where to find the snapshot of this shard that was published last.
+/// Returns the location of the shard's newest snapshot, and the pointer to it.
 async fn newest(
     objects: &Objects,
     identity: ShardIdentity,
@@ -120,7 +122,8 @@ async fn newest(
     Ok(place.read_latest(objects).await?.map(|pointer| (place, pointer)))
 }
 
-/// Compares all checksums of a file, and the one over them with what its object was published as.
+/// Compares all checksums of a file, and its header's checksum with that under which its object was
+/// published.
 fn check_content(object: &str, path: &Path, checksum: u64) -> Result<(), BootstrapError> {
     let container = Container::open(path).map_err(|error| damaged(object, &error))?;
     let is_it = container.saved().is_some_and(|found| found.checksum == checksum);
@@ -131,7 +134,7 @@ fn damaged(object: &str, reason: &dyn std::fmt::Display) -> BootstrapError {
     BootstrapError::Damaged { object: object.to_owned(), reason: reason.to_string() }
 }
 
-/// Reads files and writes them: not on the threads that answer calls.
+/// Runs work that reads and writes files, not on the threads that answer calls.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BootstrapError> + Send + 'static,
 ) -> Result<T, BootstrapError> {

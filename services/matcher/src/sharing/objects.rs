@@ -1,7 +1,7 @@
 //! The object store in which snapshots are published.
 //!
-//! A thin layer over the providers' clients: it bounds memory and concurrency, compares lengths, and makes errors that
-//! name the object and hold no credentials. It knows nothing of snapshots.
+//! A thin layer over the providers' clients. It bounds memory and concurrency, compares lengths, and returns
+//! errors that name the object and hold no credentials. It knows nothing of snapshots.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,28 +24,28 @@ use url::Url;
 
 use crate::sharing::store_config::{Provider, StoreOptions, StoreUrl};
 
-/// Transfers that are on their way at once, each with [`PIECE_BYTES`] of memory; twice that for an upload.
+/// The most concurrent transfers. Each takes [`PIECE_BYTES`] of memory, an upload twice that.
 pub(crate) const TRANSFERS_MAX: usize = 4;
 
-/// What is read or written by one request: large enough that its latency hardly counts, and above the 5 MiB that S3 asks
-/// of each part but the last.
+/// The bytes of one request. They are enough that its latency hardly matters, and above the 5 MiB that S3
+/// requires of each part except the last.
 const PIECE_BYTES: u64 = 8 << 20;
 
-/// S3 takes 10,000 parts of one object: a larger file is sent in larger pieces.
+/// S3 allows 10,000 parts in one object, so a larger file is sent in larger pieces.
 const PIECES_MAX: u64 = 9_000;
 
-/// A request to the store failed.
+/// The error of a failed request to the store.
 #[derive(Debug, Error)]
 #[error("cannot {doing} {object}: {reason}")]
 pub(crate) struct StoreError {
     doing: &'static str,
     object: String,
     reason: String,
-    /// Whether there is no such object.
+    /// Whether the object does not exist.
     pub(crate) is_missing: bool,
 }
 
-/// See the module.
+/// An object store and the prefix of the snapshots in it.
 pub(crate) struct Objects {
     store: Arc<dyn ObjectStore>,
     prefix: ObjectPath,
@@ -62,7 +62,9 @@ pub(crate) struct Transfer {
 }
 
 impl Objects {
-    /// The store at an URL, to which nothing is said yet; or every fault of what was given.
+    /// Opens the store at a URL, without any request yet.
+    ///
+    /// Errors: every fault of the URL and of the options.
     pub(crate) fn open(url: &StoreUrl, options: &StoreOptions) -> Result<Self, Vec<String>> {
         let (provider, parsed) = url.parse().map_err(|fault| vec![format!("snapshot_url: {fault}")])?;
         let secrets = Secrets::of(options);
@@ -77,7 +79,7 @@ impl Objects {
         Ok(Self { store, prefix, secrets, url: url.clone() })
     }
 
-    /// The names below the prefix that others begin with, up to their first slash.
+    /// Returns the names of the folders directly below the prefix.
     pub(crate) async fn folders(&self) -> Result<Vec<String>, StoreError> {
         let listed = self.store.list_with_delimiter(Some(&self.prefix)).await;
         let listed = listed.map_err(|error| self.failed("list", "", &error))?;
@@ -85,7 +87,7 @@ impl Objects {
         Ok(listed.common_prefixes.iter().filter_map(name).collect())
     }
 
-    /// The objects of a folder and their lengths.
+    /// Returns the names of the objects of a folder, and their lengths in bytes.
     pub(crate) async fn lengths(&self, folder: &str) -> Result<BTreeMap<String, u64>, StoreError> {
         let listed = self.store.list(Some(&self.path(folder)));
         let named = listed.try_filter_map(async |object| {
@@ -94,14 +96,14 @@ impl Objects {
         named.try_collect().await.map_err(|error| self.failed("list", folder, &error))
     }
 
-    /// When an object was written, in milliseconds since 1970.
+    /// Returns the time when an object was written, in milliseconds since 1970.
     pub(crate) async fn written_at(&self, object: &str) -> Result<i64, StoreError> {
         let head = self.store.head(&self.path(object)).await;
         let head = head.map_err(|error| self.failed("look at", object, &error))?;
         Ok(head.last_modified.timestamp_millis())
     }
 
-    /// A small object.
+    /// Reads a small object. An object of more than `bytes_max` bytes is an error.
     pub(crate) async fn read(&self, object: &str, bytes_max: u64) -> Result<Bytes, StoreError> {
         let failed = |error| self.failed("read", object, &error);
         let found = self.store.get(&self.path(object)).await.map_err(failed)?;
@@ -111,13 +113,13 @@ impl Objects {
         found.bytes().await.map_err(failed)
     }
 
-    /// Writes a small object at one instant, in the place of one that may be there.
+    /// Writes a small object atomically, and replaces an existing one.
     pub(crate) async fn write(&self, object: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
         let written = self.store.put(&self.path(object), bytes.into()).await;
         written.map(drop).map_err(|error| self.failed("write", object, &error))
     }
 
-    /// Writes a file. It appears complete, or not at all.
+    /// Uploads a file. The object appears complete, or not at all.
     ///
     /// A file larger than one piece is uploaded in parts, one at a time while the next is read.
     pub(crate) async fn upload(&self, transfer: &Transfer) -> Result<(), StoreError> {
@@ -137,7 +139,7 @@ impl Objects {
             let _later = writer.abort().await;
             return Err(error);
         }
-        // Aborts by itself if it fails.
+        // The writer aborts by itself if this fails.
         writer.shutdown().await.map_err(|error| self.told("write", object, error.to_string()))
     }
 
@@ -150,8 +152,8 @@ impl Objects {
         read.await.map_err(|error| self.told("read the file for", &transfer.object, error.to_string()))
     }
 
-    /// Reads objects into files, of which there is none before. Every object must have the length that is expected; more
-    /// is not looked at.
+    /// Downloads objects into files, which must not exist before. Every object must have the expected length;
+    /// nothing else is checked.
     pub(crate) async fn download(&self, transfers: Vec<Transfer>) -> Result<(), StoreError> {
         let of = |one: Transfer| pieces(one.bytes).map(move |range| (one.clone(), range));
         let all = futures::stream::iter(transfers.into_iter().flat_map(of).map(Ok));
@@ -179,7 +181,7 @@ impl Objects {
         written.await.map_err(|error| self.told("write the file of", &object, error.to_string()))
     }
 
-    /// Deletes objects of a folder. One that is not there is as good.
+    /// Deletes objects of a folder. An object that does not exist is no error.
     pub(crate) async fn delete(&self, folder: &str, names: Vec<String>) -> Result<(), StoreError> {
         let objects = names.into_iter().map(|name| format!("{folder}/{name}"));
         let each = futures::stream::iter(objects).map(async |object| {
@@ -191,7 +193,7 @@ impl Objects {
         each.buffer_unordered(TRANSFERS_MAX).try_collect().await
     }
 
-    /// The error that says what is wrong with what an object holds.
+    /// Returns the error for an object with invalid content.
     pub(crate) fn refuse(&self, object: &str, reason: impl Into<String>) -> StoreError {
         self.told("use", object, reason.into())
     }
@@ -223,7 +225,7 @@ fn piece_bytes(bytes: u64) -> u64 {
     PIECE_BYTES.max(bytes.div_ceil(PIECES_MAX))
 }
 
-/// Ranges of the same length, but for the last, that cover so many bytes.
+/// Returns the ranges of one piece each that cover so many bytes. The last one may be shorter.
 fn pieces(bytes: u64) -> impl Iterator<Item = Range<u64>> {
     let piece = piece_bytes(bytes);
     (0..bytes.div_ceil(piece)).map(move |number| number * piece..((number + 1) * piece).min(bytes))
@@ -233,7 +235,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
 }
 
-/// A snapshot in a folder is flushed before the pointer that names it.
+/// Opens a folder as a store. The files of a snapshot are flushed before the pointer that names it.
 fn folder(options: &StoreOptions) -> Result<Arc<dyn ObjectStore>, Vec<String>> {
     let unknown = options.iter().map(|(name, _)| format!("snapshot_options.{name}: a folder has no options"));
     let faults: Vec<String> = unknown.collect();
@@ -252,7 +254,8 @@ fn cloud(
     Err(vec![fault])
 }
 
-/// What the environment says by the provider's usual variables, and over it what the options say.
+/// Opens a provider's store with the provider's usual environment variables. The options take precedence over
+/// them.
 #[cfg(feature = "cloud")]
 fn cloud(
     provider: Provider,
@@ -265,13 +268,14 @@ fn cloud(
     use object_store::azure::MicrosoftAzureBuilder;
     use object_store::gcp::GoogleCloudStorageBuilder;
 
-    // A request that fails so often is the publication's or the bank's affair.
+    // If a request fails this often, the caller decides: the publication is tried again, or the state is
+    // loaded from the bank.
     let retry = RetryConfig {
         max_retries: 5,
         retry_timeout: std::time::Duration::from_secs(60),
         ..RetryConfig::default()
     };
-    // Of the process. Another one that was chosen before does as well.
+    // The default is for the whole process. If another one was installed before, it is used.
     let _chosen = rustls::crypto::ring::default_provider().install_default();
     macro_rules! build {
         ($builder:ty) => {{
@@ -302,14 +306,14 @@ fn cloud(
     })
 }
 
-/// Texts that are cut out of what a provider's client says.
+/// Texts that are removed from the messages of a provider's client.
 struct Secrets(Vec<String>);
 
-/// Parts of the names of options and variables that are about credentials.
+/// Parts of the names of options and variables with credentials.
 const SECRET_NAMES: [&str; 6] = ["key", "secret", "token", "credential", "password", "sas"];
-/// How the providers' variables begin.
+/// Prefixes of the providers' environment variables.
 const VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
-/// What is shorter is no secret, and part of other words.
+/// A shorter value is no secret, and may be a part of other words.
 const SECRET_BYTES_MIN: usize = 4;
 
 impl Secrets {
@@ -326,7 +330,7 @@ impl Secrets {
             (is_secret(&name) && value.len() >= SECRET_BYTES_MIN).then_some(value)
         };
         let mut secrets: Vec<String> = variables.chain(options).filter_map(secret).collect();
-        // One that holds another goes first.
+        // A secret that contains another one is replaced first.
         secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self(secrets)
     }
@@ -336,7 +340,7 @@ impl Secrets {
     }
 }
 
-/// What is at a path, and how long it is.
+/// Returns the transfer of an object of this length to or from a file.
 pub(crate) fn transfer(object: String, file: &Path, bytes: u64) -> Transfer {
     Transfer { object, file: file.to_owned(), bytes }
 }
@@ -355,7 +359,7 @@ mod tests {
         }
     }
 
-    /// Uploads a file of which so many bytes are promised, and returns the outcome and the names in the store.
+    /// Uploads a file whose length is given as `promised`. Returns the outcome and the names in the store.
     async fn upload(held: u64, promised: u64) -> (Result<(), StoreError>, Vec<String>) {
         let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let url = StoreUrl::new(format!("file://{}", there.path().display()));

@@ -1,21 +1,22 @@
-//! Publishes a snapshot to an object store, from where another replica can begin with it.
+//! Publishes a snapshot to an object store, so that another replica can start from it.
 //!
 //! ```text
 //! <log>/<shard>-of-<shard_count>/
-//!   latest                                        which snapshot is the newest, and the checksum of its manifest
-//!   snapshots/<sequence>-<number>-<checksum>      a manifest, as in a matcher's folder
-//!   files/<checksum>-<bytes>                      what manifests name, by content
+//!   latest                                   names the newest snapshot, and its manifest's checksum
+//!   snapshots/<sequence>-<number>-<checksum> a manifest, as in a matcher's folder
+//!   files/<checksum>-<bytes>                 the files that manifests name, by content
 //! ```
 //!
-//! All but `latest` are never changed. It is written last and at one instant, so that wherever publishing stops, what
-//! was published before can be had. Files that this matcher has uploaded before are not uploaded again. Then the
-//! snapshots go but for this one and the one that was the latest before, and the files that neither names: whoever was
-//! reading the one before has until the next publication.
+//! All objects except `latest` are never changed. `latest` is written last and atomically, so wherever a
+//! publication stops, the previous one can still be used. Files that this matcher has uploaded before are not
+//! uploaded again. After that, all snapshots are deleted except this one and the previous one, and the files
+//! that neither names. A replica that is reading the previous one has time until the next publication.
 //!
-//! What is uploaded are hard links to files that are never written to: the shard goes on, and may save and merge. Nothing
-//! here is trusted by who reads it: see `bootstrap`. After a purge the one before goes at once, since it holds what was removed:
-//! whoever was reading it loads the bank's state. One replica of a shard is enough to publish. Where two do, they
-//! may take files from each other, which is noticed before `latest` is written, or by the reader.
+//! The uploaded files are hard links to files that are never written to, so the shard may save and merge
+//! meanwhile. Readers trust nothing of it: see `bootstrap`. After a purge the previous snapshot is deleted at
+//! once, because it holds removed items; a replica that was reading it loads the bank's state instead. One
+//! publishing replica of a shard is enough. If two publish, each may delete files of the other. This is
+//! noticed before `latest` is written, or by the reader.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
@@ -33,7 +34,7 @@ use crate::saving::folder::{self, Folder};
 use crate::saving::manifest::{FileEntry, Manifest};
 use crate::sharing::objects::{Objects, StoreError, TRANSFERS_MAX, transfer};
 
-/// A snapshot was not published, or not tidied up after.
+/// Reasons why a snapshot was not published, or why old ones were not deleted.
 #[derive(Debug, Error)]
 pub(crate) enum PublishError {
     #[error("cannot keep hold of the snapshot's files: {0}")]
@@ -54,40 +55,40 @@ pub(crate) enum PublishError {
 /// The snapshots that stay in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
-    /// The one that is published and the one before it.
+    /// The published one and the one before it.
     NewestTwo,
-    /// The one that is published.
+    /// Only the published one.
     Newest,
 }
 
-/// A point of publishing that lies between two steps. Tests stop there.
+/// Called between two steps of a publication. Tests stop there.
 pub(crate) type Checkpoint<'a> = &'a mut (dyn FnMut(&'static str) -> Result<(), PublishError> + Send);
 
-/// The version of what [`Pointer`] says, and of the layout.
+/// The version of [`Pointer`] and of the layout.
 const FORMAT: u32 = 1;
 const POINTER_BYTES_MAX: u64 = 4_096;
 
-/// What `latest` says.
+/// The content of `latest`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pointer {
     format: u32,
     pub(crate) sequence: u64,
     pub(crate) number: u64,
-    /// Of the manifest, as of any file: see [`FileEntry`].
+    /// The length of the manifest in bytes; with `checksum`, as for any file: see [`FileEntry`].
     pub(crate) bytes: u64,
     pub(crate) checksum: u64,
 }
 
 impl Pointer {
-    /// The manifest's name among the snapshots.
+    /// Returns the manifest's name among the snapshots.
     fn name(&self) -> String {
         let Self { sequence, number, checksum, .. } = self;
         format!("{sequence}-{number}-{checksum:016x}")
     }
 }
 
-/// Where the snapshots of one shard of one log lie.
+/// The location of the snapshots of one shard of one log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place(String);
 
@@ -116,7 +117,9 @@ impl Place {
         format!("{}/{}", self.files(), content_name(file))
     }
 
-    /// What is the newest snapshot here; `None` where there is none, and the fault where it cannot be told.
+    /// Returns the pointer to the newest snapshot, or `None` if there is none.
+    ///
+    /// Errors: the pointer cannot be read, or has an unknown form.
     pub(crate) async fn read_latest(&self, objects: &Objects) -> Result<Option<Pointer>, StoreError> {
         let read = match objects.read(&self.latest(), POINTER_BYTES_MAX).await {
             Err(error) if error.is_missing => return Ok(None),
@@ -130,12 +133,12 @@ impl Place {
     }
 }
 
-/// Two files of the same length and checksum are the same file.
+/// Returns the name of a file by its content: files of the same length and checksum are the same file.
 pub(crate) fn content_name(file: &FileEntry) -> String {
     format!("{:016x}-{}", file.checksum, file.bytes)
 }
 
-/// Links to the files of a snapshot. Dropped, they go.
+/// Links to the files of a snapshot. They are deleted when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Staged {
     folder: PathBuf,
@@ -145,7 +148,8 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
-    /// Links to the snapshot that was saved last; `None` where none was. Nothing may be saved meanwhile; it is quick.
+    /// Links to the files of the snapshot that was saved last. Returns `None` if there is none. Nothing may
+    /// be saved meanwhile; this takes little time.
     pub(crate) fn take(folder: &Folder, identity: ShardIdentity) -> Result<Option<Self>, PublishError> {
         let path = folder.manifest();
         if !path.exists() {
@@ -167,7 +171,7 @@ impl Staged {
         fs::hard_link(&path, staged.folder.join(staged.pointer.name())).map_err(PublishError::Stage)?;
         for file in &staged.manifest.files {
             match fs::hard_link(folder.path().join(&file.name), staged.folder.join(content_name(file))) {
-                // Another file of the same content.
+                // The snapshot has another file with the same content.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 linked => linked.map_err(PublishError::Stage)?,
             }
@@ -179,12 +183,12 @@ impl Staged {
         Sequence(self.manifest.sequence)
     }
 
-    /// By their names in the store.
+    /// Returns the files by their names in the store, and their lengths in bytes.
     fn files(&self) -> BTreeMap<String, u64> {
         self.manifest.files.iter().map(|file| (content_name(file), file.bytes)).collect()
     }
 
-    /// Publishes it. `uploaded` are the files that this matcher knows to have uploaded whole.
+    /// Publishes the snapshot. `uploaded` are the files that this matcher knows to have uploaded completely.
     pub(crate) async fn publish(
         &self,
         objects: &Objects,
@@ -193,7 +197,7 @@ impl Staged {
         checkpoint: Checkpoint<'_>,
     ) -> Result<(), PublishError> {
         let Self { folder, place, pointer, .. } = self;
-        // One that cannot be read names nothing that is worth keeping.
+        // A pointer that cannot be read names nothing worth keeping.
         let before = match place.read_latest(objects).await {
             Err(error) => {
                 tracing::warn!(%error, "what was published before is given up");
@@ -227,19 +231,19 @@ impl Staged {
         objects.write(&place.latest(), latest).await?;
         checkpoint("latest")?;
         let forgotten = match (keep, before) {
-            // What holds a purged hash has to go, and that it does not is a failure.
+            // A purged hash has to be deleted from the store, so it is an error if this fails.
             (Keep::Newest, _) => return self.forget(objects, None, there, checkpoint).await,
             (Keep::NewestTwo, None) => Ok(()),
             (Keep::NewestTwo, Some(before)) => self.forget(objects, Some(&before), there, checkpoint).await,
         };
         if let Err(error) = forgotten {
-            // Published it is. What was left goes after the next.
+            // The snapshot is published. The rest is deleted after the next publication.
             tracing::warn!(%error, "cannot delete what was published earlier");
         }
         Ok(())
     }
 
-    /// Deletes the snapshots but for this one and the one before it, if that is to stay, and the files that neither names.
+    /// Deletes all snapshots except this one and `before`, and the files that neither names.
     async fn forget(
         &self,
         objects: &Objects,
@@ -260,7 +264,8 @@ impl Staged {
         Ok(objects.delete(&place.files(), garbage).await?)
     }
 
-    /// The files of the snapshot before, by their names in the store. One that is damaged or gone names none.
+    /// Returns the files of the previous snapshot by their names in the store. A damaged or missing snapshot
+    /// names none.
     async fn files_before(&self, objects: &Objects, before: &Pointer) -> Result<Vec<String>, PublishError> {
         let Self { folder, place, .. } = self;
         let copy = folder.join("before");
@@ -282,7 +287,7 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        // What stays goes at the next.
+        // Links that remain are deleted with the next publication.
         let _later = fs::remove_dir_all(&self.folder);
     }
 }

@@ -1,4 +1,4 @@
-//! Which of its shard's replicas a matcher is.
+//! The number of a matcher among the replicas of its shard.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,14 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// The number of a replica among those of its shard, from 0.
 ///
-/// In a configuration it is a number, or a name that ends in one, such as that of a pod of a StatefulSet, which is all
-/// that such a pod can be told: `vigie-matcher-a-3-1` is replica 1.
+/// In a configuration it is a number, or a name that ends in one. A pod of a StatefulSet only knows such a
+/// name: `vigie-matcher-a-3-1` is replica 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct ReplicaNumber(u32);
 
 impl ReplicaNumber {
-    /// The one of its shard that publishes snapshots.
+    /// Returns whether this is the replica of its shard that publishes snapshots.
     pub(crate) const fn is_first(self) -> bool {
         self.0 == 0
     }

@@ -1,4 +1,4 @@
-//! A bank's feed over loopback, with faults on demand.
+//! A fake bank: its feed over loopback, with faults on demand.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,10 +18,10 @@ use vigie_proto::pb::bank::v1::feed_service_server::{FeedService, FeedServiceSer
 
 use super::{LOG, Replay, Step, item_of};
 
-/// As often as a test would wait for a sign of life.
+/// The interval of heartbeats, short enough for tests that wait for one.
 const HEARTBEAT: Duration = Duration::from_millis(20);
 
-/// What a test changes while the bank runs.
+/// The state of the bank, which tests change while it runs.
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) log: LogId,
@@ -31,15 +31,15 @@ pub(crate) struct Held {
     pub(crate) floor: Sequence,
     /// Steps that are taken between the cursor of a state and its items.
     pub(crate) while_loading: Vec<Step>,
-    /// States that are refused, and those that break off before their end.
+    /// The number of next loads that are refused, and of those that break off before their end.
     pub(crate) refused_loads: u32,
     pub(crate) broken_loads: u32,
-    /// States that were asked for.
+    /// The number of loads that were requested.
     pub(crate) loads: u32,
-    /// Digests that are told wrongly, and whether any is told.
+    /// The number of next digests that are sent wrong, and whether digests are sent at all.
     pub(crate) wrong_digests: u32,
     pub(crate) tells_digests: bool,
-    /// Whether there is a member.
+    /// Whether the deployment has a member.
     pub(crate) members_on: bool,
 }
 
@@ -61,7 +61,7 @@ impl Held {
             self.wrong_digests -= 1;
             digest.sums[3] ^= 1;
         }
-        // A second after another.
+        // The commit times are one second apart.
         let head_committed = Some(UnixMillis(1_000 * through.0));
         FeedRange {
             log: self.log,
@@ -114,7 +114,7 @@ impl Held {
     }
 }
 
-/// See the module. It ends with the test's runtime.
+/// A fake bank on loopback. It ends with the test's runtime.
 #[derive(Debug, Clone)]
 pub(crate) struct FakeBank {
     held: Arc<Mutex<Held>>,
@@ -123,7 +123,7 @@ pub(crate) struct FakeBank {
 }
 
 impl FakeBank {
-    /// A bank that has taken these steps.
+    /// Starts a bank that has taken these steps.
     pub(crate) async fn start(steps: impl IntoIterator<Item = Step>) -> Self {
         let mut held = Held {
             log: LOG,
@@ -155,14 +155,14 @@ impl FakeBank {
         self.held.lock().unwrap()
     }
 
-    /// Takes steps and tells the followers.
+    /// Takes steps, and notifies the followers.
     pub(crate) fn take(&self, steps: impl IntoIterator<Item = Step>) {
         let mut held = self.held();
         steps.into_iter().for_each(|step| held.take(step));
         self.changed.send_replace(());
     }
 
-    /// Ends every stream, as a bank that is restarted does.
+    /// Ends every stream, like a bank that is restarted, and continues with this log.
     pub(crate) fn end_streams(&self, log: LogId) {
         self.held().log = log;
         self.changed.send_replace(());

@@ -1,4 +1,4 @@
-//! A replica that follows a bank.
+//! Tests of a replica that follows a bank.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use crate::searching::search::search;
 use crate::shard::indexes::IndexPlan;
 use crate::shard::pdq::PdqEngine;
 
-/// Longer than anything here takes.
+/// A time limit that no step of these tests reaches.
 const WITHIN: Duration = Duration::from_secs(20);
 
-/// A replica and the task that keeps it up.
+/// A replica, and the task that keeps it up to date.
 pub(super) struct Follower {
     replica: Arc<Replica>,
     pub(super) metrics: MatcherMetrics,
@@ -37,12 +37,12 @@ impl Follower {
         Self::start_on(bank, identity, StorePlan::new(IndexPlan::default(), None).unwrap(), 1_000)
     }
 
-    /// One that keeps its shard as planned, and saves it after so many changes.
+    /// Starts a replica with this plan, which saves its shard after this number of changes.
     fn start_on(bank: &FakeBank, identity: ShardIdentity, plan: StorePlan, changes: u64) -> Self {
         Self::start_sharing(bank, identity, plan, changes, Sharing::default())
     }
 
-    /// One that publishes its shard, or begins with what was published.
+    /// Starts a replica that also publishes its shard, or starts from a published one.
     pub(super) fn start_sharing(
         bank: &FakeBank,
         identity: ShardIdentity,
@@ -53,7 +53,7 @@ impl Follower {
         Self::start_purging(bank, identity, plan, changes, sharing, Duration::from_secs(3_600))
     }
 
-    /// One that purges its files so long after a removal.
+    /// Starts a replica that purges its files this long after a removal.
     pub(super) fn start_purging(
         bank: &FakeBank,
         identity: ShardIdentity,
@@ -92,7 +92,7 @@ impl Follower {
         }
     }
 
-    /// Waits until it has come up with the bank, and compares the two.
+    /// Waits until the replica is up to date with the bank, and compares both.
     pub(super) async fn check_equal(&self, bank: &FakeBank) {
         let head = Sequence(bank.held().replay.sequence);
         let ready = |one: &ReplicaDescription| one.unready_reason.is_none() && one.sequence >= head;
@@ -112,7 +112,8 @@ impl Follower {
         }
     }
 
-    /// Stops, and waits until its folder is free: a step of it may still go on on another thread.
+    /// Stops the replica, and waits until its folder is free, because another thread may still be working in
+    /// it.
     pub(super) async fn stop(self) {
         let Self { replica, shutdown, task, .. } = self;
         shutdown.cancel();
@@ -129,7 +130,7 @@ impl Follower {
     }
 }
 
-/// Two banks, items in both, some gone again.
+/// Returns steps that make two banks with items in both, some of them removed again.
 pub(super) fn some_steps() -> Vec<Step> {
     let mut steps = vec![Step::Create, Step::Create, Step::Rename(1)];
     steps.extend((0..60_u8).map(|number| Step::Add(number, vec![number * 4 + 2, number])));
@@ -147,7 +148,7 @@ pub(super) fn whole() -> ShardIdentity {
 async fn a_shard_loads_the_banks_state_and_follows_from_there() {
     for identity in [whole(), ShardIdentity::new(1, 3).unwrap()] {
         let bank = FakeBank::start(some_steps()).await;
-        // The log alone would not do.
+        // The log alone is not enough to build the shard.
         bank.held().floor = Sequence(30);
         let follower = Follower::start(&bank, identity);
         follower.check_equal(&bank).await;
@@ -173,13 +174,13 @@ async fn a_shard_loads_the_banks_state_and_follows_from_there() {
 async fn what_changes_while_the_state_is_read_is_told_by_the_log() {
     let bank = FakeBank::start(some_steps()).await;
     bank.held().while_loading = vec![
-        // Lifted, held, held and lifted again, held and removed.
+        // Items are released, held, held and released again, and held and then removed.
         Step::Hold(8, false),
         Step::Hold(2, true),
         Step::Hold(5, true),
         Step::Hold(5, false),
         Step::Hold(3, true),
-        // Given a standing, another one, and none again.
+        // Items get a standing, another one, and none again.
         Step::Stand(2, 3),
         Step::Stand(3, 1),
         Step::Stand(4, 2),
@@ -248,7 +249,7 @@ pub(super) fn plan(engine: PdqEngine, folder: &Path) -> StorePlan {
 async fn a_restarted_shard_goes_on_from_its_snapshot() {
     let (bank, folder) = (FakeBank::start(some_steps()).await, tempfile::tempdir().unwrap());
     for round in 0..4_u8 {
-        // The bank keeps no more of its log than it must.
+        // The bank keeps only the required part of its log.
         let head = Sequence(bank.held().replay.sequence);
         bank.held().floor = head;
         bank.take([Step::Add(round, vec![round * 8 + 2]), Step::Remove(round), Step::Create]);
@@ -288,20 +289,20 @@ async fn a_snapshot_that_cannot_be_used_is_discarded_and_the_state_loaded() {
         follower.stop().await;
     };
     check(start(whole(), PdqEngine::Exact), 1, 0).await;
-    // Damaged.
+    // The manifest is damaged.
     let mut bytes = std::fs::read(&manifest).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&manifest, bytes).unwrap();
     check(start(whole(), PdqEngine::Exact), 2, 1).await;
-    // Of another shard.
+    // The snapshot is of another shard.
     check(start(ShardIdentity::new(0, 2).unwrap(), PdqEngine::Exact), 3, 1).await;
-    // Of another engine, which makes none.
+    // The snapshot is of another engine, and the new engine makes none.
     check(start(ShardIdentity::new(0, 2).unwrap(), PdqEngine::Hnsw), 4, 1).await;
     assert!(!manifest.exists());
     check(start(whole(), PdqEngine::Hnsw), 5, 0).await;
     check(start(whole(), PdqEngine::Exact), 6, 0).await;
     check(start(whole(), PdqEngine::Exact), 6, 0).await;
-    // Of another log.
+    // The bank has another log.
     bank.end_streams(LogId([9; 16]));
     let follower = start(whole(), PdqEngine::Exact);
     follower.until("it is rebuilt", |_| follower.metrics.rebuilds(Reason::Log) == 1).await;

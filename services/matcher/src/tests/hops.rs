@@ -1,4 +1,5 @@
-//! What a call costs where its search runs on the thread that answers it, and where it is handed to another.
+//! Measures the cost of a call when its search runs on the thread that answers it, and when it is passed to
+//! another thread.
 
 use std::time::Duration;
 
@@ -9,16 +10,17 @@ use vigie_model::{Hash, SearchOptions};
 use super::loaded::{Loaded, bare, query_of, random_hashes};
 use crate::config::Config;
 
-/// Callers at once, each with one call after the other.
+/// The number of concurrent callers; each makes one call after the other.
 const CALLERS: usize = 64;
 const ROUND: Duration = Duration::from_secs(2);
 const WITHIN: Duration = Duration::from_secs(20);
 
-/// What came of some rounds.
+/// The results of some rounds.
 #[derive(Default)]
 struct Rounds {
     took: Vec<Duration>,
-    /// Time of the processor, of callers and matcher together: what others do on the machine does not count.
+    /// The processor time of callers and matcher together, so that other processes on the machine do not
+    /// count.
     computed: Duration,
     rounds: u32,
 }
@@ -50,7 +52,7 @@ impl std::fmt::Display for Rounds {
     }
 }
 
-/// How long each call of a round took.
+/// Runs a round, and returns the duration of each call.
 async fn round(client: &MatcherClient, hashes: usize) -> Vec<Duration> {
     let ends = Instant::now() + ROUND;
     let callers = (0..CALLERS as u64).map(|seed| {

@@ -1,4 +1,4 @@
-//! A matcher on a port of its own with a shard that nobody follows: full of hashes from the start.
+//! A matcher on its own port, with a shard that is full of hashes from the start and follows nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::shard::indexes::IndexPlan;
 use crate::shard::loading::Loading;
 use crate::shard::state::Shard;
 
-/// See the module. It ends with the test's runtime.
+/// A matcher with a loaded shard. It ends with the test's runtime.
 #[derive(Clone)]
 pub(super) struct Loaded {
     replica: Arc<Replica>,
@@ -33,7 +33,7 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// One whose items are these, of one bank.
+    /// Loads a shard with these items, all in one bank.
     pub(super) fn new(contents: impl Iterator<Item = ItemContent>) -> Self {
         let plan = StorePlan::new(IndexPlan::default(), None).unwrap();
         let metrics = MatcherMetrics::default();
@@ -44,7 +44,7 @@ impl Loaded {
         Self { replica: Arc::new(replica), metrics }
     }
 
-    /// A client of its own, on a connection of its own, of a server of its own.
+    /// Starts a server for the shard. Returns a client with its own connection to it.
     pub(super) async fn serve(&self, config: Config) -> MatcherClient {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = MatcherClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -87,18 +87,18 @@ fn shard_of(plan: &StorePlan, contents: impl Iterator<Item = ItemContent>) -> (S
     (loading.finish(head).unwrap(), head)
 }
 
-/// Content with these hashes and nothing else.
+/// Returns content with these hashes and nothing else.
 pub(super) fn bare(hashes: Vec<Hash>) -> ItemContent {
     ItemDraft { hashes, ..ItemDraft::default() }.try_into().unwrap()
 }
 
-/// Hashes that have nothing to do with each other.
+/// Returns unrelated random hashes.
 pub(super) fn random_hashes(seed: u64) -> impl Iterator<Item = [u8; 32]> {
     let mut random = SmallRng::seed_from_u64(seed);
     std::iter::repeat_with(move || random.random())
 }
 
-/// Hashes within so many bits of one.
+/// Returns hashes within `bits` bits of one hash.
 pub(super) fn neighbours(seed: u64, bits: usize) -> impl Iterator<Item = [u8; 32]> {
     let mut random = SmallRng::seed_from_u64(seed);
     std::iter::repeat_with(move || {
@@ -111,7 +111,7 @@ pub(super) fn neighbours(seed: u64, bits: usize) -> impl Iterator<Item = [u8; 32
     })
 }
 
-/// A query of these hashes.
+/// Returns a query for these hashes.
 pub(super) fn query_of(hashes: impl Iterator<Item = Hash>) -> Query {
     let variants = Variant::ALL.into_iter().cycle();
     Query { hashes: hashes.zip(variants).map(|(hash, variant)| QueryHash { hash, variant }).collect() }

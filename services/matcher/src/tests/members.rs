@@ -1,4 +1,4 @@
-//! A deployment with members: searches that do not name their set of banks are refused.
+//! Tests of a deployment with members: searches that do not name their set of banks are refused.
 
 mod bank_sets;
 mod standings;
@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::error::SearchError;
 use crate::searching::search::search;
 
-/// Options of a search of these banks.
+/// Returns the options of a search of these banks.
 pub(super) fn of_banks(banks: &[u32]) -> SearchOptions {
     let set = banks.iter().copied().map(BankId).collect();
     SearchOptions { bank_set: Some(Arc::new(set)), ..SearchOptions::default() }
@@ -37,7 +37,7 @@ fn members_stay_for_a_log_whatever_a_later_range_says() {
     }
     assert_eq!(ask(&of_banks(&[])), Ok(0));
     for members_on in [true, false] {
-        // In a sign of life, and in a range that an older bank sends.
+        // In a heartbeat, and in a range from an older bank.
         shard.apply(FeedRange { members_on, ..range(2, vec![]) }).unwrap();
         for options in [&SearchOptions::default(), &named] {
             assert_eq!(ask(options), Err(SearchError::NoBankSet));
@@ -60,7 +60,7 @@ fn a_snapshot_keeps_that_there_are_members() {
         drop(shard);
         let restored = plans.restore(identity()).unwrap().unwrap();
         assert_eq!(restored.moment().members_on, members_on);
-        // As files of a version without members, which those of a deployment without them still are.
+        // Without members, the files equal those of a version that knows no members.
         let text = std::fs::read(folder.path().join("manifest")).unwrap();
         let is_written = text.windows(10).any(|window| window == b"members_on");
         assert_eq!(is_written, members_on);

@@ -1,4 +1,4 @@
-//! What a replica says of itself, and when.
+//! Tests of the descriptions of a replica, and of their times.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ async fn search(
     client.search(&[query(&[2])], &options, Priority::Interactive, Instant::now() + within).await
 }
 
-/// A watcher of a replica that nothing follows, and the time of its beginning, which stands still.
+/// Returns a replica that nothing follows, a watcher of it, and the paused time of the beginning.
 fn watched(shutdown: &Shutdown) -> (Arc<Replica>, Watcher, Instant) {
     let plan = StorePlan::new(IndexPlan::default(), None).unwrap();
     let replica = Arc::new(Replica::new(whole(), plan, MatcherMetrics::default()));
@@ -48,9 +48,9 @@ async fn a_watcher_is_told_of_readiness_at_once_and_of_changes_now_and_then() {
     let shutdown = Shutdown::new();
     let (replica, mut watcher, begun) = watched(&shutdown);
     assert_eq!(told(&mut watcher, begun).await, (0, Sequence(0), false));
-    // Nothing happens.
+    // Nothing changes.
     assert_eq!(told(&mut watcher, begun).await, (1_000, Sequence(0), false));
-    // Changes come every 10 milliseconds, and among them readiness.
+    // A change arrives every 10 milliseconds, and the replica becomes ready in between.
     let moving = Arc::clone(&replica);
     tokio::spawn(async move {
         for change in 1..=50 {
@@ -85,7 +85,7 @@ async fn a_watchers_last_word_is_that_the_replica_is_draining() {
     let last = watcher.next().await.unwrap();
     assert_eq!((begun.elapsed().as_millis(), last.unready_reason.as_deref()), (7, Some("draining")));
     assert_eq!(watcher.next().await, None);
-    // One who comes too late hears the same.
+    // A watcher that comes too late gets the same description.
     let late = Presence::new(replica, 1, shutdown);
     let mut watcher = late.watch().unwrap();
     assert_eq!(watcher.next().await.unwrap().unready_reason.as_deref(), Some("draining"));
@@ -167,11 +167,11 @@ async fn watchers_are_bounded_and_no_load_keeps_one_out() {
         ServingConfig { calls_in_flight_min: 1, calls_in_flight_max: 1, ..ServingConfig::default() };
     let service = Service::start(&bank, Config { serving, watchers_max: 2, ..Config::default() }).await;
     let ready = service.until_ready().await;
-    // The one place is taken by a call that waits for a change that never comes.
+    // The only slot is used by a call that waits for a change that never comes.
     let options = SearchOptions { min_sequence: Sequence(ready.head.0 + 1), ..SearchOptions::default() };
     let client = service.client.clone();
     let waiting = tokio::spawn(async move {
-        // It may come while another call has the place.
+        // The call is repeated, because another call may still have the slot.
         while search(&client, options.clone(), 2 * WITHIN)
             .await
             .is_err_and(|error| error.code() == Code::ResourceExhausted)
@@ -208,7 +208,7 @@ async fn an_answer_says_how_old_it_is_in_time() {
     let answer = ask().await.unwrap();
     let (committed, heard) = (answer.as_of.committed.unwrap(), answer.as_of.heard.unwrap());
     assert_eq!(committed.0, 1_000 * answer.sequence.0, "the newest change that it holds");
-    // A sign of life came a moment ago.
+    // A heartbeat arrived a moment ago.
     assert!(heard.0.abs_diff(u64::try_from(begun.as_millis()).unwrap()) < 5_000, "{heard:?}");
     bank.take([Step::Add(0, vec![3])]);
     let wanted = Sequence(answer.sequence.0 + 1);

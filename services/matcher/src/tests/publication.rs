@@ -1,4 +1,4 @@
-//! Snapshots in an object store: published, begun with, interrupted and damaged.
+//! Tests of snapshots in an object store: published, used, interrupted and damaged.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
@@ -32,7 +32,7 @@ pub(super) fn objects_in(folder: &Path) -> Arc<Objects> {
     Arc::new(Objects::open(&url, &StoreOptions::default()).unwrap())
 }
 
-/// One that never publishes.
+/// Returns settings for a replica that reads the store and never publishes.
 fn reading(store: &Path) -> Sharing {
     Sharing { objects: Some(objects_in(store)), every: None }
 }
@@ -41,12 +41,12 @@ pub(super) fn publishing(store: &Path) -> Sharing {
     Sharing { every: Some(Duration::from_millis(1)), ..reading(store) }
 }
 
-/// A replica in a folder of its own.
+/// Starts a replica in its own folder.
 fn start(bank: &FakeBank, identity: ShardIdentity, folder: &TempDir, sharing: Sharing) -> Follower {
     Follower::start_sharing(bank, identity, follower_plan(PdqEngine::Exact, folder.path()), 5, sharing)
 }
 
-/// A bank, and a store to which its present state was published.
+/// Returns a bank, and a store to which its present state was published.
 async fn published() -> (FakeBank, TempDir) {
     let (bank, store) = (FakeBank::start(some_steps()).await, tempfile::tempdir().unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -56,15 +56,15 @@ async fn published() -> (FakeBank, TempDir) {
     (bank, store)
 }
 
-/// What a new replica comes to: it must be equal to the bank after so many loads more, and so many bootstraps that
-/// succeeded and failed.
+/// Starts a new replica. It must become equal to the bank after this number of further loads, and these
+/// numbers of successful and failed bootstraps.
 async fn check_new(bank: &FakeBank, store: &Path, loads: u32, bootstraps: (u64, u64), what: &str) {
     let (folder, before) = (tempfile::tempdir().unwrap(), bank.held().loads);
     let follower = start(bank, whole(), &folder, reading(store));
     follower.check_equal(bank).await;
     assert_eq!((bank.held().loads - before, follower.metrics.bootstraps()), (loads, bootstraps), "{what}");
     assert!(!folder.path().join("bootstrapping").exists(), "{what}");
-    // It is a replica like any other: it saves, and goes on from there.
+    // It is a replica like any other: it saves, and continues from its snapshot.
     bank.take([Step::Add(0, vec![6]), Step::Remove(0)]);
     follower.check_equal(bank).await;
     follower.stop().await;
@@ -83,7 +83,7 @@ async fn a_new_replica_begins_with_what_another_published() {
         publisher.check_equal(&bank).await;
         let is_published = || publisher.metrics.publications() == (round.into(), 0);
         publisher.until("it is published", |_| is_published()).await;
-        // The bank keeps no more of its log than it must, and goes on.
+        // The bank keeps only the required part of its log, and continues.
         let head = Sequence(bank.held().replay.sequence);
         bank.held().floor = head;
         let new = tempfile::tempdir().unwrap();
@@ -153,7 +153,7 @@ async fn any_object_that_is_not_as_it_was_published_is_refused_and_the_state_loa
             let found = (bank.held().loads - before, follower.metrics.bootstraps());
             assert_eq!(found, (1, bootstraps), "{what} {}", object.display());
             follower.stop().await;
-            // And it is told by name.
+            // The error names the object.
             if !is_none {
                 let error =
                     bootstrapped(&objects_in(copy.path()), &tempfile::tempdir().unwrap()).await.unwrap_err();
@@ -175,7 +175,7 @@ async fn a_snapshot_that_the_bank_does_not_go_on_from_is_dropped() {
     follower.check_equal(&bank).await;
     assert_eq!((bank.held().loads, follower.metrics.bootstraps()), (2, (0, 0)));
     follower.stop().await;
-    // It was of another.
+    // The snapshot is of another shard.
     let log = store.path().join(LOG.to_string());
     let copy = copy_of(&log.join("0-of-1"));
     fs::rename(copy.path(), log.join("1-of-2")).unwrap();
@@ -193,7 +193,7 @@ async fn a_snapshot_that_the_bank_does_not_go_on_from_is_dropped() {
     bank.end_streams(LogId([9; 16]));
     bank.held().floor = Sequence::ZERO;
     check_new(&bank, store.path(), 1, (1, 0), "another log").await;
-    // Which was published since.
+    // A snapshot of the new log has been published.
     let new = tempfile::tempdir().unwrap();
     let follower = start(&bank, whole(), &new, publishing(store.path()));
     follower.until("it is published", |_| follower.metrics.publications().0 > 0).await;
@@ -204,7 +204,7 @@ async fn a_snapshot_that_the_bank_does_not_go_on_from_is_dropped() {
 #[tokio::test]
 async fn a_published_snapshot_that_differs_from_the_bank_is_never_served() {
     let (bank, store) = published().await;
-    // As if the log had told of a removal, and the snapshot had missed it.
+    // The same state would result if the snapshot had missed a removal.
     let missed = bank.held().replay.items.pop_first().unwrap().0;
     bank.held().replay.held.remove(&missed);
     bank.held().replay.standings.remove(&missed);
@@ -214,7 +214,7 @@ async fn a_published_snapshot_that_differs_from_the_bank_is_never_served() {
 #[tokio::test]
 async fn a_store_that_cannot_be_reached_keeps_nobody_from_serving() {
     let bank = FakeBank::start(some_steps()).await;
-    // Not a folder.
+    // The store is not a folder.
     let store = tempfile::NamedTempFile::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let follower = start(&bank, whole(), &folder, publishing(&store.path().join("below")));
@@ -224,7 +224,7 @@ async fn a_store_that_cannot_be_reached_keeps_nobody_from_serving() {
     follower.stop().await;
 }
 
-/// The shard that a new matcher begins with, and how it is told where it does not.
+/// Returns the shard that a new matcher starts with, or the error text if it has none.
 pub(super) async fn bootstrapped(objects: &Objects, folder: &TempDir) -> Result<Option<Shard>, String> {
     let plan = plan(folder.path());
     let found = bootstrap(objects, plan.snapshot_folder().unwrap(), identity(), &IndexPlan::default()).await;
@@ -268,7 +268,7 @@ async fn wherever_publishing_stops_one_snapshot_or_the_other_can_be_had() {
         let found = bootstrapped(&objects_in(copy.path()), &new).await.unwrap().unwrap();
         assert_eq!(found.applied(), if is_last { last } else { expected }, "{stops_at}");
         log.bring_up(&found);
-        // Another attempt, of this matcher or of one that knows of nothing.
+        // The publication is repeated, by this matcher or by one that knows no uploaded files.
         for mut known in [known, HashSet::new()] {
             publish(&plans, copy.path(), &mut known, |_| false).await.unwrap();
             let new = tempfile::tempdir().unwrap();
@@ -279,7 +279,7 @@ async fn wherever_publishing_stops_one_snapshot_or_the_other_can_be_had() {
     }
 }
 
-/// The objects of the only shard in a store, below its place.
+/// Returns the objects of the only shard in a store, by name.
 fn objects_below(store: &Path) -> BTreeMap<String, SystemTime> {
     let place = store.join(LOG.to_string()).join("0-of-1");
     fs::create_dir_all(&place).unwrap();
@@ -325,7 +325,7 @@ async fn two_snapshots_are_kept_and_what_they_share_is_uploaded_once() {
         }
     }
     assert!(shared > 8, "{shared}");
-    // The same once more changes nothing, but that the pointer is written.
+    // Publishing the same snapshot again changes nothing except that the pointer is written again.
     let before = objects_below(store.path());
     publish(&plans, store.path(), &mut uploaded, |_| false).await.unwrap();
     assert!(objects_below(store.path()).keys().eq(before.keys()));
@@ -389,8 +389,8 @@ async fn what_a_configuration_says_of_the_store_is_checked_and_never_printed() {
     }
 }
 
-/// Against a real protocol: `VIGIE_S3_ENDPOINT` is where a server has the bucket `vigie-test`, which takes any
-/// credentials.
+/// Runs against a real server: `VIGIE_S3_ENDPOINT` must be an S3 server that has the bucket `vigie-test` and
+/// accepts any credentials.
 #[cfg(feature = "cloud")]
 #[tokio::test]
 #[ignore = "needs an S3 server at VIGIE_S3_ENDPOINT"]
@@ -430,7 +430,7 @@ async fn a_snapshot_goes_through_s3() {
     let snapshots = objects.lengths(&format!("{LOG}/0-of-1/snapshots")).await.unwrap();
     assert_eq!(snapshots.len(), 2);
 
-    // In several parts.
+    // The file is uploaded in several parts.
     let file = new.path().join("large");
     let bytes: Vec<u8> = (0..20_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
     fs::write(&file, &bytes).unwrap();
@@ -441,7 +441,7 @@ async fn a_snapshot_goes_through_s3() {
     assert!(fs::read(&copy).unwrap() == bytes);
     objects.download(back(bytes.len() - 1)).await.unwrap_err();
 
-    // What goes wrong is told without credentials.
+    // Errors contain no credentials.
     let missing = Objects::open(&url("no-such-bucket"), &options("swordfish")).unwrap();
     let error = missing.read("latest", 100).await.unwrap_err();
     let told = format!("{error} {error:?} {missing:?}");

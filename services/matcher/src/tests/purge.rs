@@ -1,4 +1,4 @@
-//! Removed items, whose hashes are in no file after a purge.
+//! Tests that the hashes of removed items are in no file after a purge.
 
 use std::fs;
 use std::path::Path;
@@ -23,21 +23,22 @@ use crate::shard::indexes::IndexPlan;
 use crate::shard::pdq::PdqEngine;
 use crate::shard::state::Shard;
 
-/// Bytes of a number that no other file has.
+/// Returns the bytes of a number, which occur in no other file.
 fn bytes<const LENGTH: usize>(number: u64) -> [u8; LENGTH] {
     let mut bytes = *b"\xd1hashes\xe7that\xc3are\xb5purged some day";
     bytes[8..16].copy_from_slice(&number.to_be_bytes());
     bytes[..LENGTH].try_into().unwrap()
 }
 
-/// An item of three hashes.
+/// Returns an item with three hashes.
 fn content(number: u64) -> ItemContent {
     let hashes =
         vec![Hash::pdq(bytes(number)), Hash::md5(bytes(number)), Hash::sha256(bytes(number ^ 0xffff))];
     ItemDraft { hashes, ..ItemDraft::default() }.try_into().unwrap()
 }
 
-/// What is looked for: the hashes as they are, and the one that an index keeps in another order of bits.
+/// Returns the byte sequences to search for: the hashes as they are, and the one that an index stores with
+/// another order of bits.
 fn needles(number: u64) -> [Vec<u8>; 4] {
     let mut permuted = [bytes::<32>(number)];
     permute(&mut permuted);
@@ -49,7 +50,7 @@ fn needles(number: u64) -> [Vec<u8>; 4] {
     ]
 }
 
-/// Everything in the files below a folder.
+/// Returns the content of all files below a folder.
 fn read_below(folder: &Path) -> Vec<u8> {
     files_below(folder).into_iter().flat_map(|file| fs::read(file).unwrap_or_default()).collect()
 }
@@ -58,12 +59,12 @@ fn holds(files: &[u8], needle: &[u8]) -> bool {
     memchr::memmem::find(files, needle).is_some()
 }
 
-/// How many of the needles of a number are in the files.
+/// Returns how many of the byte sequences of a number are in the files.
 fn found(files: &[u8], number: u64) -> usize {
     needles(number).iter().filter(|needle| holds(files, needle)).count()
 }
 
-/// A shard that takes changes one range after another.
+/// A shard that is given changes, one range after another.
 struct Fed {
     shard: Shard,
     sequence: u64,
@@ -92,7 +93,7 @@ impl Fed {
         }]);
     }
 
-    /// Adds items, whose numbers are their ids; returns those.
+    /// Adds items whose numbers are their ids, and returns the ids.
     fn add(&mut self, bank: u32, count: u64) -> Vec<u64> {
         let ids: Vec<u64> = (self.sequence + 1..=self.sequence + count).collect();
         self.take(ids.clone().into_iter().map(|id| {
@@ -125,13 +126,13 @@ fn what_was_removed_is_in_no_file_after_a_purge() {
     let removed: Vec<u64> = kept.iter().copied().filter(|id| id % 12 == 0).collect();
     fed.remove(&removed);
     fed.take([ChangeKind::BankDeleted { bank: BankId(2) }]);
-    // Added and removed before they come to a file, and others that stay.
+    // Some items are added and removed before they get into a file, and others stay.
     let passing = fed.add(1, 5);
     fed.remove(&passing);
     let later = fed.add(1, 5);
     plan.save(&fed.shard).unwrap();
 
-    // Saving alone leaves them where they are.
+    // Saving alone does not remove the hashes.
     let files = read_below(folder.path());
     assert!(removed.iter().chain(&gone).all(|id| found(&files, *id) == 4));
     assert!(passing.iter().all(|id| found(&files, *id) == 0));
@@ -149,7 +150,7 @@ fn what_was_removed_is_in_no_file_after_a_purge() {
     let living = || kept.iter().filter(|id| !removed.contains(id)).chain(&later);
     assert!(living().all(|id| found(&files, *id) == 4));
 
-    // What is left is a shard like any other.
+    // The remaining shard works like any other.
     let (count, digest) = (fed.shard.item_count(), fed.shard.moment().digest);
     assert_eq!(count, living().count() as u64);
     drop(fed);
@@ -190,7 +191,7 @@ fn a_purge_that_fails_is_counted() {
         Replica::new(identity(), StorePlan::new(IndexPlan::default(), None).unwrap(), metrics.clone());
     assert!(!replica.clear_removed(&fed.shard, &AtomicBool::new(true)));
     assert_eq!(metrics.failed_purges(), 0, "it was told to stop");
-    // There is nothing left to write to.
+    // The folder is gone, so nothing can be written.
     fs::remove_dir_all(folder.path()).unwrap();
     assert!(!replica.clear_removed(&fed.shard, &AtomicBool::new(false)));
     assert_eq!(metrics.failed_purges(), 1);
@@ -198,7 +199,7 @@ fn a_purge_that_fails_is_counted() {
 
 #[tokio::test]
 async fn a_replica_purges_its_folder_and_what_it_published() {
-    // SHA-256 digests of 31 and of 17 in every byte: see `super::hash`.
+    // SHA-256 digests with 31 and with 17 in every byte: see `super::hash`.
     let (removed, kept) = ([31; 32], [17; 32]);
     let steps = [Step::Create, Step::Add(0, vec![249]), Step::Add(0, vec![137])];
     let bank =

@@ -1,4 +1,4 @@
-//! A plain replay of a log: what a shard must come to.
+//! A plain replay of a log: the expected state of a shard.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use vigie_model::{
 
 use super::{content, identity, name};
 
-/// For whom a search is made.
+/// The member for whom a search is made.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asker {
     pub(super) member: Option<MemberId>,
     pub(super) with_aside: bool,
 }
 
-/// An item that was added at a time of its own.
+/// Returns an item whose time of adding is computed from its id.
 pub(super) fn item_of(id: ItemId, bank: BankId, content: ItemContent) -> Item {
     Item { id, bank, added_at: UnixMillis(1_000 * id.0), contributor: MemberId::HOST, content }
 }
 
-/// A few standings, among them the default one; in every call another allocation.
+/// Returns one of a few standings, among them the default one. Every call makes a new allocation.
 pub(super) fn standing(kind: u8) -> Arc<Standing> {
     let members = |ids: &[u32]| ids.iter().copied().map(MemberId).collect();
     Arc::new(match kind % 7 {
@@ -45,13 +45,13 @@ pub(super) fn standing(kind: u8) -> Arc<Standing> {
     })
 }
 
-/// What the bank would hold: the slow truth.
+/// The expected state of the bank, computed slowly.
 #[derive(Debug, Default)]
 pub(super) struct Replay {
     pub(super) banks: BTreeMap<BankId, (BankName, bool)>,
     pub(super) items: BTreeMap<ItemId, (BankId, ItemContent)>,
     pub(super) held: BTreeSet<ItemId>,
-    /// Standings other than the default one.
+    /// The standings that differ from the default one.
     pub(super) standings: BTreeMap<ItemId, Arc<Standing>>,
     pub(super) sequence: u64,
 }
@@ -64,9 +64,9 @@ pub(super) enum Step {
     Delete(u8),
     Add(u8, Vec<u8>),
     Remove(u8),
-    /// An item to be held, or no longer.
+    /// Holds an item, or releases it.
     Hold(u8, bool),
-    /// An item to have a standing: see [`standing`].
+    /// Gives an item a standing: see [`standing`].
     Stand(u8, u8),
 }
 
@@ -84,7 +84,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
 }
 
 impl Replay {
-    /// The change that the step makes, if it makes one, after it was replayed.
+    /// Replays the step, and returns the change that it makes, if it makes one.
     pub(super) fn take(&mut self, step: Step) -> Option<Change> {
         let sequence = Sequence(self.sequence + 1);
         let pick = |number: u8, count: usize| (count > 0).then(|| usize::from(number) % count.max(1));
@@ -154,7 +154,7 @@ impl Replay {
         Some(Change { sequence, kind })
     }
 
-    /// What the living hashes, the holds and the standings come to.
+    /// Returns the digest of the living hashes, the holds and the standings.
     pub(super) fn digest(&self) -> SetDigest {
         self.digest_of(identity())
     }
@@ -173,18 +173,18 @@ impl Replay {
         digest
     }
 
-    /// What a search answers of an item beside its content.
+    /// Returns the facts that a search answers about an item.
     pub(super) fn facts(&self, member: Option<MemberId>, item: ItemId) -> Option<Box<Facts>> {
         self.standings.get(&item).map(|standing| Box::new(standing.facts(member)))
     }
 
-    /// The labels that a search answers of an item.
+    /// Returns the labels that a search answers for an item.
     pub(super) fn labels(&self, item: ItemId) -> &[Box<str>] {
         let changed = self.standings.get(&item).and_then(|standing| standing.labels.as_deref());
         changed.unwrap_or(self.items[&item].1.labels())
     }
 
-    /// Item, distance and count of other matches, in the order of answers to the host.
+    /// Returns item, distance and number of other matches, in the order of answers to the host.
     pub(super) fn search(
         &self,
         query: &Query,
@@ -195,7 +195,7 @@ impl Replay {
         self.search_for(asker, query, banks, radius)
     }
 
-    /// The same of answers to any member.
+    /// Returns the same for answers to any member.
     pub(super) fn search_for(
         &self,
         asker: Asker,

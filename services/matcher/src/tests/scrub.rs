@@ -1,8 +1,9 @@
-//! Bits that flip under running matchers: in their files, and in the memory that they search.
+//! Flips bits under running matchers: in their files, and in the memory that they search.
 //!
-//! Many matchers follow one bank, each with a port of its own. One bit at a time flips at each of them, and all the while
-//! it is asked for items that the bank holds. An answer that misses one is a fault only from one period of the scrub after
-//! the flip on; by then the matcher has been rebuilt, or the bit is one that no search reads.
+//! Many matchers follow one bank, each on its own port. Bits are flipped at each of them, one at a time,
+//! while searches for items of the bank run. An answer without such an item is a fault only if it comes later
+//! than one period of the scrub after the flip. By then the matcher has been rebuilt, or no search reads the
+//! bit.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -36,18 +37,18 @@ use crate::saving::plan::StorePlan;
 use crate::server::{MESSAGE_BYTES_MAX, here, routes};
 use crate::shard::indexes::IndexPlan;
 
-/// Longer than anything here takes, of fifty matchers on a busy machine.
+/// A time limit that no step reaches, with fifty matchers on a busy machine.
 const WITHIN: Duration = Duration::from_secs(180);
-/// How long one search is waited for.
+/// The time limit of one search.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Enough PDQ hashes for tables.
+/// The number of items: enough PDQ hashes for tables.
 const ITEMS: u64 = 4_000;
 
-/// Items that are looked for once the period after a flip is over.
+/// The number of items that are searched after the period of a flip.
 const CHECKED: u64 = 400;
 
-/// A bank of items with random hashes, of which only the state is kept.
+/// Returns a bank of items with random hashes. It keeps only the state, not the log.
 async fn bank() -> FakeBank {
     let bank = FakeBank::start([Step::Create]).await;
     let mut held = bank.held();
@@ -76,7 +77,7 @@ fn content(item: u64) -> ItemContent {
         .unwrap()
 }
 
-/// A matcher that can be looked into.
+/// A matcher whose state the tests can read.
 struct Matcher {
     replica: Arc<Replica>,
     metrics: MatcherMetrics,
@@ -98,7 +99,7 @@ impl Matcher {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = MatcherClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let patience = Patience { open: WITHIN, silence: WITHIN };
-        // Never saved: a snapshot would only be there for the next start.
+        // The shard is never saved, because a snapshot would only be used at the next start.
         let hour = Duration::from_secs(3_600);
         let schedule = Schedule { changes: u64::MAX, every: hour, purge_after: hour };
         let (health, ends) = (routes.health(), shutdown.clone());
@@ -129,7 +130,7 @@ impl Matcher {
         }
     }
 
-    /// Whether all of these items are found by each of their hashes. An error is no answer.
+    /// Returns whether all these items are found by each of their hashes. An error is not an answer.
     async fn finds(&self, items: &[u64]) -> Result<bool, CallError> {
         let queries: Vec<Query> = items
             .iter()
@@ -165,7 +166,7 @@ impl Matcher {
 
     async fn stop(mut self) {
         self.shutdown.cancel();
-        // Scrubbing has no end of its own.
+        // The scrubbing task never ends by itself.
         self.tasks.pop().unwrap().abort();
         for task in self.tasks.drain(..) {
             task.await.unwrap();
@@ -180,12 +181,12 @@ fn flip(path: &Path, at: u64, bit: u8) {
     file.write_all_at(&[byte[0] ^ 1 << bit], at).unwrap();
 }
 
-/// Flips a bit of a file of the matcher, or of its memory. Returns whether there was one.
+/// Flips a bit in a file of the matcher or in its memory. Returns whether there was one.
 fn flip_somewhere(matcher: &Matcher, in_memory: bool, random: &mut SmallRng) -> bool {
     let bit = random.random_range(0..8);
     if in_memory {
         let shard = matcher.replica.shard();
-        // Keeps what is flipped from being freed meanwhile.
+        // Prevents the flipped memory from being freed meanwhile.
         let _moment = shard.moment();
         let memory: Vec<_> = shard.memory().into_iter().filter(|range| !range.is_empty()).collect();
         let Some(range) = memory.get(random.random_range(0..memory.len().max(1))) else { return false };
@@ -201,17 +202,17 @@ fn flip_somewhere(matcher: &Matcher, in_memory: bool, random: &mut SmallRng) -> 
     bytes > 0
 }
 
-/// What came of the flips.
+/// The counts of all flips.
 #[derive(Debug, Default)]
 struct Tally {
     flips: AtomicU64,
     /// Flips after which the matcher was rebuilt.
     noticed: AtomicU64,
-    /// Answers that claimed to be whole and were wrong, before the period was over.
+    /// Wrong answers that claimed to be complete, before the period had passed.
     wrong_in_time: AtomicU64,
 }
 
-/// Flips bits at one matcher, one after the other, and asks for items all the while.
+/// Flips bits at one matcher, one after the other, and searches for items meanwhile.
 async fn flip_at(matcher: &Matcher, flips: usize, period: Duration, seed: u64, tally: &Tally) {
     let mut random = SmallRng::seed_from_u64(seed);
     for number in 0..flips {
@@ -228,7 +229,7 @@ async fn flip_at(matcher: &Matcher, flips: usize, period: Duration, seed: u64, t
                 Ok(true) => {}
                 Ok(false) => drop(tally.wrong_in_time.fetch_add(1, Ordering::Relaxed)),
                 Err(error) => {
-                    // No answer is as good as any, and a search that fails says so.
+                    // A search without an answer is allowed, and its error must report that it failed.
                     let fails =
                         matches!(error.code(), Code::Unavailable | Code::Internal | Code::DeadlineExceeded);
                     assert!(fails, "seed {seed}, flip {number}: {error}");
@@ -240,7 +241,7 @@ async fn flip_at(matcher: &Matcher, flips: usize, period: Duration, seed: u64, t
             tally.noticed.fetch_add(1, Ordering::Relaxed);
             matcher.until_ready().await;
         }
-        // The period is over: every answer is right from here on.
+        // The period has passed: from now on, every answer must be right.
         let first = random.random_range(2..2 + ITEMS - CHECKED);
         let some: Vec<u64> = (first..first + CHECKED).collect();
         let found = matcher.finds(&some).await;
@@ -308,11 +309,12 @@ async fn files_that_are_cut_harm_no_search_and_the_shard_is_rebuilt() {
     matcher.stop().await;
 }
 
-/// An index that leads to an item without a record made searches ask again until their time was spent.
+/// Without this check, an index entry of an item without a record would make searches repeat until their
+/// deadline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_search_of_an_item_without_a_record_ends_and_has_the_shard_rebuilt() {
     let bank = bank().await;
-    // Never scrubbed: the search finds it.
+    // The shard is never scrubbed, so the search has to find the fault.
     let matcher = Matcher::start(&bank, 0).await;
     matcher.replica.shard().stores().records.remove(ItemId(77));
     let begun = Instant::now();
@@ -358,7 +360,7 @@ fn an_audit_follows_banks_and_types_that_are_not_searched() {
         let bytes = vec![9; index.shape().bytes()];
         edits.insert(&bytes, vigie_index::Entry { item: ItemId(3), bank: BankId(1) });
         index.apply(&edits);
-        // The moment is as it was; the next one shows it.
+        // The present moment is unchanged; the next one shows the fault.
         assert_eq!(audit(&shard, &mut |_| true), Ok(Audited::Whole));
         log.take_some(90);
         log.apply_to(&shard);

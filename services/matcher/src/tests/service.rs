@@ -1,4 +1,4 @@
-//! A whole matcher on a port of its own, as its callers see it.
+//! A whole matcher on its own port, as its callers see it.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::config::Config;
 use crate::error::RunError;
 use crate::server::run_with;
 
-/// Longer than anything here takes.
+/// A time limit that no step of these tests reaches.
 pub(super) const WITHIN: Duration = Duration::from_secs(20);
 
-/// See the module.
+/// A running matcher and a client of it.
 pub(super) struct Service {
     pub(super) client: MatcherClient,
     pub(super) shutdown: Shutdown,
@@ -24,7 +24,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// One that follows `bank`.
+    /// Starts a matcher that follows `bank`.
     pub(super) async fn start(bank: &FakeBank, config: Config) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = MatcherClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -36,7 +36,7 @@ impl Service {
         Self { client, shutdown, task }
     }
 
-    /// Waits until it says so of itself.
+    /// Waits until the matcher's description satisfies `is_so`.
     pub(super) async fn until(
         &self,
         what: &str,
@@ -57,7 +57,7 @@ impl Service {
         self.until("it is ready", |one| one.unready_reason.is_none()).await
     }
 
-    /// Waits for its end.
+    /// Waits until the matcher ends.
     pub(super) async fn ended(self) {
         tokio::time::timeout(WITHIN, self.task).await.unwrap().unwrap().unwrap();
     }

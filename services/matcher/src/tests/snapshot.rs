@@ -1,4 +1,4 @@
-//! Snapshots: saved, found again, interrupted and damaged.
+//! Tests of snapshots: saved, restored, interrupted and damaged.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +20,7 @@ use crate::shard::indexes::IndexPlan;
 use crate::shard::loading::Loading;
 use crate::shard::state::Shard;
 
-/// A log, and what it comes to.
+/// A log, and the state that results from it.
 #[derive(Default)]
 pub(super) struct Log {
     pub(super) replay: Replay,
@@ -35,7 +35,7 @@ impl Log {
         }
     }
 
-    /// Some changes of every kind.
+    /// Adds some changes of every kind.
     pub(super) fn take_some(&mut self, seed: u8) {
         self.take([Step::Create, Step::Create, Step::Rename(seed)]);
         self.take(
@@ -47,7 +47,7 @@ impl Log {
         self.take([Step::Enable(seed, false), Step::Delete(seed / 2)]);
     }
 
-    /// Applies what a shard lacks of the log, to which it must then be equal.
+    /// Applies the missing part of the log to a shard. The shard must then equal the replay.
     pub(super) fn apply_to(&self, shard: &Shard) {
         let (after, through) = (shard.applied(), Sequence(self.replay.sequence));
         let changes = self.changes.iter().filter(|change| change.sequence > after).cloned().collect();
@@ -62,7 +62,7 @@ impl Log {
         assert_eq!(shard.apply(range), Ok(Proof::Equal));
     }
 
-    /// Brings a shard up to the end of the log, and searches it.
+    /// Brings a shard to the end of the log, and searches it.
     pub(super) fn bring_up(&self, shard: &Shard) {
         self.apply_to(shard);
         let queries: Vec<_> = (0..=255).map(|number| query(&[number])).collect();
@@ -87,7 +87,7 @@ pub(super) fn plan(folder: &Path) -> StorePlan {
     StorePlan::new(IndexPlan::default(), Some(folder)).unwrap()
 }
 
-/// A shard of what the log comes to now.
+/// Loads a shard from the present state of the log.
 pub(super) fn loaded(plan: &StorePlan, log: &Log) -> Shard {
     let bank = |(id, (name, enabled)): (&_, &(_, _))| Bank {
         id: *id,
@@ -110,7 +110,7 @@ pub(super) fn loaded(plan: &StorePlan, log: &Log) -> Shard {
     loading.finish(sequence).unwrap()
 }
 
-/// The files below a folder, but for locks.
+/// Returns the files below a folder, except locks.
 pub(super) fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
     let mut files = BTreeSet::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -124,7 +124,7 @@ pub(super) fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
     files
 }
 
-/// What a crash would leave: every file as it is now.
+/// Copies every file in its present state, as a crash would leave it.
 pub(super) fn copy_of(folder: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for file in files_below(folder) {
@@ -142,7 +142,7 @@ fn a_shard_is_found_as_it_was_saved_and_goes_on() {
     log.take_some(1);
     let shard = loaded(&plan(folder.path()), &log);
     let (cursor, digest) = (shard.moment().cursor, shard.moment().digest);
-    // Its folder is free again; the shard stays.
+    // The folder is free again, but the shard's files stay.
     drop(shard);
     assert!(plan(folder.path()).restore(identity()).unwrap().is_none(), "it was not saved");
 
@@ -152,7 +152,7 @@ fn a_shard_is_found_as_it_was_saved_and_goes_on() {
         let saved = plans.save(&shard).unwrap();
         assert_eq!(saved, shard.applied());
         let (then, moment) = (shard.item_count(), shard.moment());
-        // What comes after is lost, and comes again.
+        // Later changes are lost, and applied again after the restart.
         log.take_some(round * 3 + 2);
         log.bring_up(&shard);
         drop((shard, plans));
@@ -216,7 +216,7 @@ fn a_crash_at_any_step_leaves_one_snapshot_or_the_other() {
         let expected = if matches!(step, "manifest" | "forgotten") { second } else { first };
         assert_eq!(found.applied(), expected, "{step}");
         log.bring_up(&found);
-        // It can be saved again, as if nothing had been, and found.
+        // The shard can be saved again as if nothing had happened, and restored.
         let saved = plans.save(&found).unwrap();
         drop((found, plans));
         let found = plan(folder.path()).restore(identity()).unwrap().unwrap();
@@ -234,7 +234,7 @@ fn a_snapshot_that_fails_leaves_the_one_before_and_can_be_tried_again() {
         let shard = loaded(&plans, &log);
         let first = plans.save(&shard).unwrap();
         let mut last = first;
-        // Twice, with merges in between: nothing that the first needs may go.
+        // The save fails twice, with merges in between. No file that the first snapshot needs may be deleted.
         for seed in [5, 9] {
             log.take_some(seed);
             log.bring_up(&shard);
@@ -315,7 +315,7 @@ fn any_file_that_is_not_as_it_was_saved_is_told_by_name() {
 fn a_file_of_another_snapshot_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let (mut log, plans) = (Log::default(), plan(folder.path()));
-    // Both, so that there are hashes of every type, and an index of each.
+    // Both calls are needed for hashes of every type and an index of each.
     log.take_some(1);
     log.take_some(2);
     let shard = Arc::new(loaded(&plans, &log));
@@ -327,7 +327,7 @@ fn a_file_of_another_snapshot_is_noticed() {
     plans.save(&shard).unwrap();
     drop((shard, plans));
     let new_manifest = Manifest::read(&folder.path().join("manifest")).unwrap().0;
-    // Whole, but another one, under the name that is expected.
+    // A file that is intact but different gets the expected name.
     let part = |manifest: &Manifest, part: &str| {
         let file = manifest.files.iter().find(|file| file.name.contains(part)).unwrap();
         file.name.clone()
@@ -344,9 +344,10 @@ fn a_file_of_another_snapshot_is_noticed() {
     }
 }
 
-/// How long a snapshot takes to save, which is as long as edits wait, to open, to publish and to begin with, and what
-/// loading takes without the bank and the network: `cargo test --release -p vigie-matcher measure -- --ignored
-/// --nocapture`, with `VIGIE_ITEMS` for other than a million.
+/// Measures the times of a snapshot: saving, which blocks changes for as long, opening, publishing, and
+/// starting from a published one; and the time of loading without the bank and the network. Run `cargo test
+/// --release -p vigie-matcher measure -- --ignored --nocapture`, with `VIGIE_ITEMS` for a number other than a
+/// million.
 #[tokio::test]
 #[ignore = "measures"]
 async fn measure() {

@@ -1,8 +1,9 @@
-//! Searches that nobody waits for any more: they stop, soon, and those that wait for a thread are never begun.
+//! Tests of searches for which nobody waits any more: running ones stop soon, and those that wait for a
+//! thread never start.
 //!
-//! What is asked would take seconds: the largest batches at the greatest distance, of hashes that agree in nearly
-//! all bits, that are all one, or of one digest that every item bears; and answers of as many matches as one call may
-//! have, with all that may be said of an item.
+//! The requested work would take seconds: the largest batches at the greatest distance, with hashes that
+//! agree in nearly all bits, that are all equal, or that are one digest of every item; and answers with as
+//! many matches as one call may have, with all possible information about an item.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,10 +21,11 @@ use super::loaded::{Loaded, bare, neighbours, query_of};
 use crate::config::Config;
 use crate::metrics::SearchOutcome;
 
-/// Longer than anything here takes.
+/// A time limit that no step of these tests reaches.
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// Items of each kind: neighbours of one hash, copies of one, bearers of one digest, and of long names and labels.
+/// Returns items of each kind: neighbours of one hash, copies of one hash, items with one common digest, and
+/// items with long names and labels.
 fn contents(each: usize) -> impl Iterator<Item = ItemContent> {
     let near = neighbours(1, 60).map(|hash| bare(vec![Hash::pdq(hash)]));
     let one = std::iter::repeat_with(|| bare(vec![Hash::pdq([0x33; 32]), Hash::md5([7; 16])]));
@@ -36,7 +38,7 @@ fn contents(each: usize) -> impl Iterator<Item = ItemContent> {
     near.take(each).chain(one.take(each)).chain(long.take(each / 10))
 }
 
-/// The kinds of requests.
+/// The number of kinds of requests.
 const KINDS: usize = 4;
 
 fn request(kind: usize) -> (Vec<Query>, SearchOptions) {
@@ -44,7 +46,7 @@ fn request(kind: usize) -> (Vec<Query>, SearchOptions) {
         (0..queries).map(|seed| query_of(hash(seed).into_iter())).collect()
     };
     let full_batch = |hash| batch(Query::BATCH_MAX as u64, hash);
-    // As many hashes as one call may look for within the greatest distance.
+    // As many hashes as one call may search for within the greatest distance.
     let costly_batch = |hash| batch(3, hash);
     let queries: Vec<Query> = match kind {
         0 => costly_batch(|seed| neighbours(seed, 30).take(Query::HASHES_MAX).map(Hash::pdq).collect()),
@@ -60,7 +62,7 @@ fn request(kind: usize) -> (Vec<Query>, SearchOptions) {
     (queries, SearchOptions { max_distances, limit: Limit::new(limit).unwrap(), ..SearchOptions::default() })
 }
 
-/// One of each kind, made before any clock is looked at.
+/// One request of each kind, made before any time is measured.
 static REQUESTS: LazyLock<[(Vec<Query>, SearchOptions); KINDS]> =
     LazyLock::new(|| std::array::from_fn(request));
 
@@ -69,7 +71,7 @@ async fn ask(client: &MatcherClient, kind: usize, patience: Duration) -> Result<
     client.search(queries, options, Priority::Interactive, Instant::now() + patience).await
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 async fn until(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + WITHIN;
     while !condition() {
@@ -83,33 +85,33 @@ async fn until_still(loaded: &Loaded) {
     until(|| loaded.metrics.running() == 0).await;
 }
 
-/// The kinds whose work is longer than anybody waits, on any machine.
+/// The kinds whose work takes longer than any caller waits, on any machine.
 const LONG_KINDS: [usize; 2] = [0, 1];
 
-/// How long the work of a kind takes where nothing stops it.
+/// Returns the time that the work of a kind takes if nothing stops it.
 async fn uncut(client: &MatcherClient, kind: usize) -> Duration {
     let begun = Instant::now();
     ask(client, kind, WITHIN).await.unwrap();
     begun.elapsed()
 }
 
-/// How long searches of each kind were worked on for nobody.
+/// The times for which searches of each kind went on after their caller had stopped waiting.
 #[derive(Default)]
 struct Delays(Vec<(Duration, usize)>);
 
 impl Delays {
-    /// Takes in what has come since the last time.
+    /// Adds the new delays since the last call.
     fn take(&mut self, kind: usize, loaded: &Loaded) {
         let delays = loaded.metrics.stop_delays();
         self.0.extend(delays[self.0.len()..].iter().map(|delay| (*delay, kind)));
     }
 
-    /// Those of one kind.
+    /// Returns the delays of one kind.
     fn of(&self, kind: usize) -> Self {
         Self(self.0.iter().copied().filter(|(_, one)| *one == kind).collect())
     }
 
-    /// That of rank `share`, 0 to 1.
+    /// Returns the quantile `share` of the delays, 0 to 1.
     fn at(&self, share: f64) -> Duration {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
@@ -118,8 +120,9 @@ impl Delays {
         sorted.get(place).map_or(Duration::ZERO, |(delay, _)| *delay)
     }
 
-    /// Checks that stopping took a small part of the work that it cut off. Both were measured in this run, so a busy machine slows
-    /// down the one as the other; but a costly search gives way to all other threads, and its last work waits for them.
+    /// Checks that stopping took a small part of the time of the interrupted work. Both were measured in the
+    /// same run, so a busy machine slows down both. But a costly search has lower priority than all other
+    /// threads, and its last work has to wait for them.
     fn check(&self, uncut: [Duration; LONG_KINDS.len()], count_min: usize) {
         println!("uncut {uncut:?}; {self}");
         for (kind, uncut) in LONG_KINDS.into_iter().zip(uncut) {
@@ -142,7 +145,8 @@ impl std::fmt::Display for Delays {
     }
 }
 
-/// So many calls whose caller goes away at most 45 milliseconds after the matcher has begun.
+/// Makes this number of calls, each cancelled by its caller at most 45 milliseconds after the matcher has
+/// started.
 async fn cancelled(client: &MatcherClient, loaded: &Loaded, calls: usize) -> Delays {
     LazyLock::force(&REQUESTS);
     let mut delays = Delays::default();
@@ -152,9 +156,9 @@ async fn cancelled(client: &MatcherClient, loaded: &Loaded, calls: usize) -> Del
         let asking = tokio::spawn(async move { ask(&asker, kind, WITHIN).await });
         until(|| asking.is_finished() || loaded.metrics.running() > 0).await;
         tokio::time::sleep(Duration::from_micros(random.random_range(0..45_000))).await;
-        // Only the small ones have an answer so soon.
+        // Only the small ones are answered so soon.
         assert!(!is_long || !asking.is_finished(), "kind {kind} was answered");
-        // Dropped, which resets the call's stream.
+        // The future is dropped, which resets the call's stream.
         asking.abort();
         until(|| !is_long || loaded.metrics.stop_delays().len() > delays.0.len()).await;
         until_still(loaded).await;
@@ -163,7 +167,7 @@ async fn cancelled(client: &MatcherClient, loaded: &Loaded, calls: usize) -> Del
     delays
 }
 
-/// So many calls with a deadline, which is `patience` of the call's kind.
+/// Makes this number of calls with a deadline, which is `patience` of the call's kind.
 async fn out_of_time(
     client: &MatcherClient,
     loaded: &Loaded,
@@ -184,12 +188,12 @@ async fn out_of_time(
     delays
 }
 
-/// Calls that have ended without an answer that anybody waited for.
+/// Returns the number of calls that have ended without an answer that anybody waited for.
 fn ended_for_nobody(loaded: &Loaded) -> u64 {
     [SearchOutcome::Cancelled, SearchOutcome::OutOfTime].map(|one| loaded.metrics.searches(one)).iter().sum()
 }
 
-/// How long the long kinds take where nothing stops them.
+/// Returns the times that the long kinds take if nothing stops them.
 async fn uncut_each(client: &MatcherClient) -> [Duration; LONG_KINDS.len()] {
     let [first, second] = LONG_KINDS;
     [uncut(client, first).await, uncut(client, second).await]
@@ -205,8 +209,9 @@ async fn a_search_stops_when_its_caller_goes() {
     assert!(loaded.metrics.searches(SearchOutcome::Cancelled) >= 20, "{delays}");
 }
 
-/// Calls of a kind with a deadline, until `count` of them were worked on when it passed. How long the work takes depends on what
-/// else the machine does: the deadline comes later where the work had not begun, and earlier where it was done.
+/// Makes calls of a kind with a deadline, until `count` of them were running when it passed. The time of the
+/// work depends on the load of the machine, so the deadline is extended if the work had not started, and
+/// shortened if it was done.
 async fn late(client: &MatcherClient, loaded: &Loaded, kind: usize, count: usize, delays: &mut Delays) {
     let mut patience = Duration::from_millis(20);
     let begun = Instant::now();
@@ -240,12 +245,13 @@ async fn a_search_stops_at_its_deadline() {
         late(&client, &loaded, kind, 4, &mut delays).await;
     }
     delays.check(uncut, 4);
-    // A large request takes some of its time to arrive, and then the transport's own clock may be first.
+    // A large request needs some of its time to arrive, and then the transport's own clock may be the first
+    // to stop it.
     assert!(ended_for_nobody(&loaded) >= 4, "{delays}");
 }
 
-/// The promise itself, on a machine that has nothing else to do:
-/// `cargo test --release -p vigie-matcher -- --ignored --nocapture stops_within`
+/// Checks the documented bound itself, on a machine without other load: `cargo test --release -p
+/// vigie-matcher -- --ignored --nocapture stops_within`
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement, for a release build and an idle machine"]
 async fn a_search_for_nobody_stops_within_five_milliseconds() {
@@ -271,7 +277,7 @@ async fn what_waits_for_a_thread_is_never_begun_for_nobody() {
     let holder = client.clone();
     let holding = tokio::spawn(async move { ask(&holder, 0, WITHIN).await });
     until(|| loaded.metrics.running() > 0).await;
-    // They wait behind it: some are given up, and some run out of time.
+    // The other calls wait for the first: some are cancelled, and some run out of time.
     let most = AtomicUsize::new(0);
     let waiting = futures::future::join_all((0..20).map(|number| {
         let (client, most, loaded) = (&client, &most, &loaded);
@@ -290,7 +296,7 @@ async fn what_waits_for_a_thread_is_never_begun_for_nobody() {
     }));
     waiting.await;
     assert_eq!(most.into_inner(), 1, "one at a time");
-    // The matcher hears of those that were given up, or of their deadlines, a moment after their callers.
+    // The matcher learns of cancelled calls and passed deadlines a moment later than their callers.
     until(|| ended_for_nobody(&loaded) >= 20).await;
     assert!(loaded.metrics.stop_delays().is_empty(), "nothing that was begun has been stopped yet");
     holding.abort();
@@ -298,7 +304,7 @@ async fn what_waits_for_a_thread_is_never_begun_for_nobody() {
     until(|| ended_for_nobody(&loaded) >= 21).await;
     until_still(&loaded).await;
     assert_eq!(loaded.metrics.stop_delays().len(), 1, "only the first was ever begun");
-    // And the thread is free again.
+    // The thread is free again.
     let (mut queries, options) = REQUESTS[2].clone();
     queries.truncate(1);
     let answer =

@@ -1,4 +1,5 @@
-//! Hash types that a replica does not know: kept, counted and proven, and never searched as if there were none.
+//! Tests of hash types that a replica does not know: their hashes are kept, counted and proved, and a search
+//! for them never answers that there are none.
 
 use std::path::Path;
 
@@ -33,7 +34,7 @@ fn count(shard: &Shard, hash_type: HashType) -> Option<HashCount> {
     shard.hash_counts().into_iter().find(|count| count.hash_type == hash_type)
 }
 
-/// Applies one change, which the bank's digest of these hashes must prove.
+/// Applies one change. The bank's digest of these hashes must prove it.
 fn apply(shard: &Shard, sequence: u64, kind: ChangeKind, living: &[(u64, &[Hash])]) {
     let mut digest = SetDigest::EMPTY;
     for (item, hashes) in living {
@@ -105,7 +106,7 @@ fn a_snapshot_of_a_version_that_lacked_a_type_is_of_use_to_that_version_alone() 
     let restored = lacking(same.path()).restore(identity()).unwrap().unwrap();
     assert_eq!((restored.moment().digest, count(&restored, HashType::MD5)), (digest, Some(md5)));
 
-    // A newer version has no index of these hashes, so it loads the bank's state.
+    // A newer version has no index of these hashes, so it has to load the bank's state.
     let newer = copy_of(folder.path());
     let error = plan(newer.path()).restore(identity()).unwrap_err();
     assert!(error.to_string().contains("did not know a hash type of the records"), "{error}");
@@ -128,7 +129,7 @@ fn a_snapshot_with_an_index_of_an_unknown_type_is_opened_without_it() {
     assert_eq!(restored.moment().digest, digest);
     assert_eq!(found(&restored, &Hash::md5([0; 16])), Err(SearchError::UnknownHashType(HashType::MD5)));
     assert!(found(&restored, &Hash::pdq([0; 32])).is_ok());
-    // What it saves, it can open again.
+    // The matcher can open what it saves.
     plans.save(&restored).unwrap();
     drop((restored, plans));
     assert!(lacking(older.path()).restore(identity()).unwrap().is_some());

@@ -1,4 +1,5 @@
-//! The hearer: makes the requests that tell a programme of opinions, and reads their answers, without a network, a clock or a bank.
+//! A hearer makes the requests that send opinions to a programme, and reads their answers, without a network,
+//! a clock or a bank.
 
 use vigie_consortium::OpinionReason;
 use vigie_model::{Hash, ItemId, OpinionKind};
@@ -7,27 +8,31 @@ use crate::asking::request::{Request, Response};
 use crate::sources::Trouble;
 use crate::targets::target::Denial;
 
-/// The side of a programme that takes opinions.
+/// A programme that accepts opinions.
 ///
-/// Always true: a request that is made again changes nothing more. Sayings are those that it [hears](Self::hears).
+/// Always true: repeating a request changes nothing more. All sayings that are passed in are ones that the
+/// hearer [hears](Self::hears).
 pub(crate) trait Hearer: Send + Sync {
-    /// The most sayings of one request.
+    /// Returns the most sayings of one request.
     fn batch_max(&self) -> usize;
 
-    /// Whether the programme has a word for it.
+    /// Returns whether the programme has a word for the saying.
     fn hears(&self, saying: &Saying) -> bool;
 
-    /// Tells the programme of opinions, at most [`Self::batch_max`], or asks for what is needed to do that.
+    /// Returns the request that sends opinions, at most [`Self::batch_max`], or that searches for what is
+    /// needed to send them.
     fn say(&self, sayings: &[Saying]) -> Result<Request, Trouble>;
 
-    /// Whether [`Self::say`] asks for one object of the programme, which may be gone. Elsewhere a status that says so means that the endpoint is not
-    /// there: the address is wrong, or the programme is down. The requests of [`Self::said`] are all for one object.
+    /// Returns whether the request of [`Self::say`] is for one object of the programme, which may be gone.
+    /// For any other request, such a status means that the endpoint is missing: the address is wrong, or the
+    /// programme is down. The requests of [`Self::said`] are always for one object.
     fn says_to_one_object(&self) -> bool;
 
-    /// Reads the answer of success to [`Self::say`]: the requests that follow it, none where everything is said.
+    /// Reads the successful answer to [`Self::say`]. Returns the requests that have to follow; none if
+    /// everything is sent.
     fn said(&self, sayings: &[Saying], answer: &Response) -> Result<Vec<Request>, Trouble>;
 
-    /// Judges an answer that is not one of success.
+    /// Classifies an answer without success.
     fn denied(&self, answer: &Response) -> Denial;
 }
 
@@ -40,16 +45,17 @@ pub(crate) struct Saying {
     pub(crate) key: String,
     /// The hash.
     pub(crate) hash: Hash,
-    /// The opinion; `None` where it was taken back.
+    /// The opinion; `None` if it was withdrawn.
     pub(crate) kind: Option<OpinionKind>,
-    /// Why, of a negative opinion.
+    /// The reason of a negative opinion.
     pub(crate) reason: Option<OpinionReason>,
-    /// The word that the member gave itself for it, in the words of a programme; empty for none.
+    /// The word that the member chose for it in a programme's vocabulary; empty for none.
     pub(crate) word: String,
 }
 
 impl Saying {
-    /// The programme's word for the type, with which the key of a record begins that its hash identifies.
+    /// Returns the programme's name for the type. The key of a record that its hash identifies begins with
+    /// it.
     pub(super) fn kind_of_key(&self) -> &str {
         self.key.split_once(':').map_or("", |(kind, _)| kind)
     }

@@ -1,7 +1,7 @@
 //! NCMEC: a `PUT` of feedback for each fingerprint of an entry.
 //!
-//! The programme has feedback that is affirmative, and feedback that is negative for reasons of its environment. It has no word for a match that was
-//! seen, and no form is known in which feedback is taken back: neither is told.
+//! The programme accepts affirmative feedback, and negative feedback for reasons of its environment. It has
+//! no word for a match that was seen, and no form is known for withdrawing feedback, so neither is sent.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::sources::feedback::NCMEC_TYPES;
 use crate::sources::{Trouble, basic};
 use crate::targets::target::{Denial, by_status};
 
-/// Tells NCMEC of opinions.
+/// Sends opinions to NCMEC.
 #[derive(Debug)]
 pub(crate) struct Ncmec {
     base: Url,
@@ -35,14 +35,15 @@ impl Ncmec {
         Self { base, reasons, authorization: basic(credentials) }
     }
 
-    /// What is given of an opinion; `None` where the programme has no word for it, or the settings no reason.
+    /// Returns the feedback for an opinion, or `None` if the programme has no word for it or the settings no
+    /// reason.
     fn given(&self, saying: &Saying) -> Option<FeedbackGiven> {
         match saying.kind? {
             OpinionKind::Positive => Some(FeedbackGiven::Affirmative),
             OpinionKind::Negative => {
                 let ids = self.reasons.get(type_of(saying)?)?;
                 let reason = saying.reason.unwrap_or(OpinionReason::Other);
-                // The id that the member gave itself, where the settings know it.
+                // The id that the member chose, if the settings know it.
                 let own = ids.values().find(|id| **id == saying.word);
                 let id = own.or_else(|| ids.get(&reason)).or_else(|| ids.get(&OpinionReason::Other))?;
                 Some(FeedbackGiven::Negative(vec![id.clone()]))
@@ -52,17 +53,17 @@ impl Ncmec {
     }
 }
 
-/// The programme's word for the type of the fingerprint.
+/// Returns the programme's name for the type of the fingerprint.
 fn type_of(saying: &Saying) -> Option<&'static str> {
     let number = u32::from(saying.hash.hash_type().number());
     NCMEC_TYPES.iter().find(|(_, of)| *of == number).map(|(word, _)| *word)
 }
 
-/// The member and the entry of a record's key.
+/// Returns the member and the entry of a record's key.
 fn entry_of(key: &str) -> Option<(&str, &str)> {
     let (member, entry) = key.split_once('-')?;
     let is_number = !member.is_empty() && member.bytes().all(|byte| byte.is_ascii_digit());
-    // Parts of a path that lead elsewhere are no ids.
+    // Path segments that lead elsewhere are not ids.
     (is_number && !matches!(entry, "" | "." | "..")).then_some((member, entry))
 }
 
@@ -86,13 +87,13 @@ impl Hearer for Ncmec {
             .map_err(|()| Trouble::Link)?
             .pop_if_empty()
             .extend(["v2", "entries", &member, &entry, kind, "feedback"]);
-        // The document was just written, hence UTF-8.
+        // The document was just written, so it is valid UTF-8.
         let document = Secret::new(String::from_utf8(feedback(&given)).unwrap_or_default());
         Ok(Request::put_xml(url, document).with("Authorization", self.authorization.clone()))
     }
 
     fn says_to_one_object(&self) -> bool {
-        // An entry.
+        // The request is for an entry.
         true
     }
 

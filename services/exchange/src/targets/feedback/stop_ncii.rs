@@ -1,4 +1,5 @@
-//! StopNCII: `SubmitFeedback`. The newest feedback of a platform on a hash counts, and `Withdrawn` takes it back.
+//! StopNCII: `SubmitFeedback`. The newest feedback of a platform on a hash counts, and `Withdrawn` cancels
+//! it.
 
 use url::Url;
 use vigie_formats::stop_ncii::FeedbackValue;
@@ -13,7 +14,7 @@ use crate::sources::Trouble;
 use crate::targets::stop_ncii::BATCH_MAX;
 use crate::targets::target::{Denial, by_status};
 
-/// Tells StopNCII of opinions.
+/// Sends opinions to StopNCII.
 #[derive(Debug)]
 pub(crate) struct StopNcii {
     base: Url,
@@ -34,7 +35,7 @@ impl StopNcii {
     }
 }
 
-/// The programme's word for an opinion.
+/// Returns the programme's word for an opinion.
 pub(super) const fn word_for(kind: Option<OpinionKind>) -> FeedbackValue {
     match kind {
         Some(OpinionKind::Positive) => FeedbackValue::Blocked,
@@ -55,14 +56,14 @@ impl Hearer for StopNcii {
 
     fn say(&self, sayings: &[Saying]) -> Result<Request, Trouble> {
         let feedback = |one: &Saying| {
-            // What is taken back has no tags.
+            // A withdrawal has no tags.
             let tags = if one.kind.is_some() { &self.tags[..] } else { &[] };
             SubmittedFeedback::of(&one.hash, word_for(one.kind), tags)
         };
         let feedback: Vec<SubmittedFeedback> = sayings.iter().map(feedback).collect();
         let text = format!("{}/SubmitFeedback", self.base.as_str().trim_end_matches('/'));
         let url = Url::parse(&text).map_err(|_| Trouble::Link)?;
-        // The body is JSON that was just written, hence UTF-8.
+        // The body is JSON that was just written, so it is valid UTF-8.
         let body = Secret::new(String::from_utf8(render_feedback(&feedback)).unwrap_or_default());
         Ok(Request::json(url, body)
             .with("x-functions-key", self.feedback_key.clone())
@@ -70,7 +71,7 @@ impl Hearer for StopNcii {
     }
 
     fn says_to_one_object(&self) -> bool {
-        // One call for all hashes.
+        // The call is for all hashes.
         false
     }
 

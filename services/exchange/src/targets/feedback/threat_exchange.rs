@@ -1,7 +1,8 @@
 //! ThreatExchange: reactions to the descriptors of others.
 //!
-//! The descriptors of a hash are searched by its text and type, with their reactions: so the app's former words are taken away where they are, and
-//! its word is given where it is not. An app's own descriptors say by their status what it thinks, and get no reaction.
+//! The descriptors of a hash are searched by its text and type, with their reactions. The app's former words
+//! are then removed where they exist, and its present word is added where it is missing. An app's own
+//! descriptors express its opinion by their status, and get no reaction.
 
 use url::Url;
 use vigie_consortium::OpinionReason;
@@ -17,10 +18,11 @@ use crate::sources::{Trouble, app_of};
 use crate::targets::target::Denial;
 use crate::targets::threat_exchange::denied;
 
-/// Descriptors of one answer to a search: those of as many apps with one hash get a reaction.
+/// The most descriptors in one answer to a search, so at most this many apps with the same hash get a
+/// reaction.
 const FOUND_MAX: &str = "100";
 
-/// The words that are opinions. An app's other reactions stay as they are.
+/// The words that are opinions. An app's other reactions are not changed.
 const WORDS: [(&str, OpinionKind); 4] = [
     ("HELPFUL", OpinionKind::Positive),
     ("NOT_HELPFUL", OpinionKind::Negative),
@@ -28,7 +30,7 @@ const WORDS: [(&str, OpinionKind); 4] = [
     ("SAW_THIS_TOO", OpinionKind::Seen),
 ];
 
-/// Tells ThreatExchange of opinions.
+/// Sends opinions to ThreatExchange.
 #[derive(Debug)]
 pub(crate) struct ThreatExchange {
     base: Url,
@@ -46,7 +48,7 @@ impl ThreatExchange {
         Ok(Self { base, app: app.to_owned(), token: Secret::new(token.to_owned()) })
     }
 
-    /// A call of this path, with the token.
+    /// Returns the URL of a call with the token.
     fn url(&self, path: &str) -> Result<Url, Trouble> {
         let text = format!("{}/{path}", self.base.as_str().trim_end_matches('/'));
         let mut url = Url::parse(&text).map_err(|_| Trouble::Link)?;
@@ -54,7 +56,7 @@ impl ThreatExchange {
         Ok(url)
     }
 
-    /// The request that gives or takes away a reaction.
+    /// Returns the request that adds or removes a reaction.
     fn reaction(&self, id: &str, parameter: &str, word: &str) -> Result<Request, Trouble> {
         let mut url = self.url(&format!("{id}/"))?;
         url.query_pairs_mut().append_pair(parameter, word);
@@ -62,7 +64,8 @@ impl ThreatExchange {
     }
 }
 
-/// The programme's word for an opinion: the one that the member gave itself, where it is one for such an opinion.
+/// Returns the programme's word for an opinion. The word that the member chose is used if it fits such an
+/// opinion.
 pub(super) fn word_for(saying: &Saying) -> Option<&'static str> {
     let kind = saying.kind?;
     let given = WORDS.iter().find(|(word, of)| *word == saying.word && *of == kind);
@@ -100,7 +103,7 @@ impl Hearer for ThreatExchange {
     }
 
     fn says_to_one_object(&self) -> bool {
-        // A search. What is not there is not found by it.
+        // The request is a search, which just finds nothing if the object is gone.
         false
     }
 
@@ -117,7 +120,7 @@ impl Hearer for ThreatExchange {
                     return Err(Trouble::Link);
                 }
                 let given: Vec<&str> = one.reactions_of(&self.app).collect();
-                // The former word goes first: in between the app says nothing.
+                // The former word is removed first. In between, the app has no word.
                 for (former, _) in WORDS.iter().filter(|(one, _)| Some(*one) != word && given.contains(one)) {
                     requests.push(self.reaction(&one.id, "reactions_to_remove", former)?);
                 }

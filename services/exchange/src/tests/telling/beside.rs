@@ -1,4 +1,4 @@
-//! Opinions beside following, round after round.
+//! Tests of sending opinions together with following, round after round.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -49,11 +49,11 @@ async fn opinions_are_told_in_the_rounds_of_the_exchange_and_refusals_are_report
         run_on(&process, of_bank, bed, vault, clock, stop, &told).await.unwrap();
     });
 
-    // Without the key of opinions the exchange follows, and says which one is missing.
+    // Without the key for opinions, the exchange follows, and reports which key is missing.
     let missing = report(&bank, |report| report.alarm.contains("feedback_key")).await;
     assert_eq!((missing.succeeded, heard.lock().unwrap().words.len()), (Some(false), 0));
 
-    // With it what can be told is told, and the round is a good one.
+    // With the key, the accepted opinions are sent, and the round succeeds.
     set("FEEDBACK_KEY", "feedback_key");
     let named = report(&bank, |report| report.succeeded == Some(true)).await;
     assert!(named.alarm.contains("refuses the opinion on items 2;"), "{}", named.alarm);
@@ -67,7 +67,7 @@ async fn opinions_are_told_in_the_rounds_of_the_exchange_and_refusals_are_report
         assert!(metrics.contains(line), "{metrics}");
     }
 
-    // A person who asks for a round has it told again.
+    // If a person requests a round, the refused opinion is sent again.
     heard.lock().unwrap().refuses.clear();
     bank.lock().exchanges.get_mut("programme").unwrap().exchange.fetch_requests += 1;
     report(&bank, |report| report.succeeded == Some(true) && report.alarm.is_empty()).await;

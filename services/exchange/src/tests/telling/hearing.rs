@@ -1,4 +1,4 @@
-//! Programmes that take opinions, played.
+//! Simulated programmes that accept opinions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -28,19 +28,19 @@ use crate::tests::servers::Programme;
 
 pub(super) const HEARERS: [Programme; 3] = [Programme::Ncmec, Programme::ThreatExchange, Programme::StopNcii];
 
-/// What a programme has heard of this deployment's member.
+/// The opinions that a programme has received from this deployment's member.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     /// The words, by the numbers of hashes.
     pub(super) words: BTreeMap<u8, String>,
-    /// Numbers that it refuses to hear of.
+    /// The numbers whose opinions it refuses.
     pub(super) refuses: BTreeSet<u8>,
-    /// Numbers that it no longer has.
+    /// The numbers that it no longer has.
     pub(super) gone: BTreeSet<u8>,
     pub(super) requests: u64,
 }
 
-/// Answers in place of the programme's. `After` has the programme hear, and loses its answer.
+/// A fault in place of an answer. With `After`, the programme accepts the opinion, and its answer is lost.
 pub(super) enum Spoiled {
     Before(Result<Response, FetchError>),
     After,
@@ -48,7 +48,7 @@ pub(super) enum Spoiled {
 
 type Script = Box<dyn FnMut(u64, &Request) -> Option<Spoiled> + Send>;
 
-/// A bank, and the way to a programme that hears.
+/// A bank, and a simulated programme that accepts opinions.
 pub(super) struct Bed {
     pub(super) programme: Programme,
     pub(super) bank: MemoryBank,
@@ -60,7 +60,7 @@ fn number_of(text: &str) -> u8 {
     (0..=u8::MAX).find(|number| Model::hash(*number).to_text() == text).unwrap()
 }
 
-/// The words of a programme, as opinions.
+/// Returns the opinion of a programme's word.
 pub(super) fn kind_of(word: &str) -> OpinionKind {
     match word {
         "Blocked" | "HELPFUL" | "affirmative" => OpinionKind::Positive,
@@ -97,7 +97,7 @@ impl Bed {
         changes.iter().for_each(|change| self.bank.lock().said.change(*change));
     }
 
-    /// One round, as a process that has just started runs it.
+    /// Runs one round, like a process that has just started.
     pub(super) async fn tell(&self, is_asked: bool) -> Result<(Done, Option<Alarm>), Failure> {
         let exchange = self.bank.only();
         let (settings, common) = Settings::parse(exchange.api.parse().unwrap(), &exchange.config).unwrap();
@@ -115,7 +115,7 @@ impl Bed {
             key: &key,
             hearer: hearer.as_ref(),
             patience: patience(0),
-            // Few, so that there are several pages.
+            // The pages are small, so that there are several.
             page_items_max: 3,
             is_asked,
         };
@@ -127,7 +127,7 @@ impl Bed {
         Cursor::parse(&self.bank.only().cursor).unwrap().said.unwrap()
     }
 
-    /// Compares what the programme has heard with what is said.
+    /// Compares the opinions that the programme has received with those of the bank.
     pub(super) fn check(&self, context: &str) {
         let bank = self.bank.lock();
         let heard = self.heard.lock().unwrap();
@@ -153,7 +153,7 @@ impl Bed {
                 let (feedback, bad) = parse_feedback(body.reveal().as_bytes()).unwrap();
                 assert!(bad == 0 && (1..=100).contains(&feedback.len()));
                 let numbers = feedback.iter().map(|one| number_of(one.hash_value.as_str()));
-                // One bad hash costs the whole request.
+                // One refused hash makes the whole request fail.
                 if let Some(status) = heard.status_of(numbers) {
                     return Response::of_status(status);
                 }
@@ -223,7 +223,7 @@ impl Bed {
         }
         match (query.get("reactions"), query.get("reactions_to_remove")) {
             (Some(word), None) => {
-                // One word of opinion at a time.
+                // The programme has only one word of opinion at a time.
                 assert_eq!(heard.words.insert(number, word.clone()), None);
             }
             (None, Some(word)) => assert_eq!(heard.words.remove(&number).as_ref(), Some(word)),

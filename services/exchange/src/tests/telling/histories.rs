@@ -1,4 +1,5 @@
-//! After a crash at any request or write, the programme has heard what is said, and nothing else.
+//! Tests that after a crash at any request or write, the programme has received the bank's opinions and
+//! nothing else.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +14,7 @@ use crate::tests::memory::Failing;
 use crate::tests::servers::Programme;
 use crate::tests::write_back::block_on;
 
-/// What NCMEC has a word for: nothing is seen or taken back there.
+/// Returns whether the programme has a word for the change. NCMEC has none for seen and withdrawn opinions.
 fn is_heard(programme: Programme, change: &Says) -> bool {
     let is_kind = |kind: OpinionKind| kind != Seen;
     programme != Programme::Ncmec
@@ -24,14 +25,15 @@ fn is_heard(programme: Programme, change: &Says) -> bool {
         }
 }
 
-/// Where a run crashes: at the request of this number after a stage began, with or without its having been heard, and at a write.
+/// The places of a crash: at a request, counted from the beginning of a stage, with or without its effect at
+/// the programme, and at a write.
 #[derive(Debug, Clone, Copy, Default)]
 struct Crash {
     request: Option<(u64, bool)>,
     write: Option<(u64, Failing)>,
 }
 
-/// Tells a programme of changes between rounds, with a crash in each. Returns the requests of all.
+/// Sends the changes of each stage to a programme, with a crash in each. Returns the number of all requests.
 fn tell(programme: Programme, stages: &[Vec<Says>], crash: Crash) -> u64 {
     let crash_at: Arc<Mutex<Option<(u64, bool)>>> = Arc::default();
     let at = Arc::clone(&crash_at);
@@ -65,7 +67,7 @@ fn tell(programme: Programme, stages: &[Vec<Says>], crash: Crash) -> u64 {
         bed.check(&format!("{crash:?}"));
     }
     let requests = bed.heard.lock().unwrap().requests;
-    // Nothing is told again without news, and nothing stored.
+    // Without news, nothing is sent again, and nothing is stored.
     let before = bed.bank.lock().parts.len();
     block_on(bed.tell(false)).unwrap();
     assert_eq!((bed.heard.lock().unwrap().requests, bed.bank.lock().parts.len()), (requests, before));
@@ -119,7 +121,7 @@ fn a_crash_at_any_request_or_write_changes_nothing_in_the_end() {
     }
 }
 
-/// At each request of a round something changes: whatever moves meanwhile is told in this round or in the next one.
+/// Changes something at each request of a round: every change is sent in this round or in the next one.
 #[test]
 fn changes_while_a_round_runs_are_not_missed() {
     for programme in HEARERS {
@@ -131,7 +133,7 @@ fn changes_while_a_round_runs_are_not_missed() {
                 if count == at {
                     let changed = changed.lock().unwrap();
                     let mut state = changed.as_ref().unwrap().lock();
-                    // Those that were read, are being read, and are still to be read.
+                    // The items that were read, that are being read, and that still have to be read.
                     let changes =
                         [Item(1, Negative), Touch(2), Touch(5), Item(5, Positive), Item(8, Negative)];
                     changes.into_iter().for_each(|change| state.said.change(change));
@@ -174,7 +176,7 @@ proptest! {
         write in proptest::option::of((0_u64..6, any::<bool>())),
     ) {
         let write = write.map(|(at, is_before)| (at, if is_before { Failing::Before } else { Failing::After }));
-        // What was taken back before the first round was never told.
+        // An opinion that was withdrawn before the first round was never sent.
         let mut stages = stages;
         stages.insert(0, Vec::new());
         tell(programme, &stages, Crash { request, write });

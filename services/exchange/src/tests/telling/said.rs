@@ -1,4 +1,4 @@
-//! What the owner of an exchange says of items in memory, as rounds read it.
+//! The opinions of an exchange's owner on items in memory, as rounds read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,14 @@ use crate::bank::{OwnWord, RecordsOfItem, SaidOfItem, SaidPage};
 use crate::tests::model::Model;
 use crate::tests::servers::Programme;
 
-/// Items of a bank, and what is said of them.
+/// The items of a bank, and the opinions on them.
 #[derive(Debug, Default)]
 pub(crate) struct SaidItems {
     /// The newest change of the log.
     pub(crate) head: u64,
     pub(crate) programme: Option<Programme>,
     items: BTreeMap<u64, Item>,
-    /// Numbers of items that were removed: what a programme was told of them last nobody says.
+    /// The numbers of removed items. Nothing changes the last opinion about them at the programme.
     removed: BTreeSet<u8>,
 }
 
@@ -24,7 +24,7 @@ pub(crate) struct SaidItems {
 struct Item {
     number: u8,
     is_of_exchange: bool,
-    /// Its latest change.
+    /// The sequence of its latest change.
     sequence: u64,
     words: BTreeMap<Option<u32>, OwnWord>,
 }
@@ -32,17 +32,17 @@ struct Item {
 /// A change of a bank. Items are named by the numbers of their hashes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Says {
-    /// A record of the exchange.
+    /// Adds an item that is a record of the exchange.
     Add(u8),
-    /// An item that the exchange did not bring.
+    /// Adds an item that did not come from the exchange.
     AddOther(u8),
-    /// An opinion on the item.
+    /// Sets an opinion on the item.
     Item(u8, OpinionKind),
-    /// An opinion on its hash.
+    /// Sets an opinion on its hash.
     Hash(u8, OpinionKind),
-    /// Everything is taken back.
+    /// Withdraws all opinions on the item.
     Back(u8),
-    /// Something else of the item changes.
+    /// Changes something else of the item.
     Touch(u8),
     Remove(u8),
 }
@@ -133,12 +133,12 @@ impl SaidItems {
         Some(RecordsOfItem { keys: vec![key], hashes: vec![hash] })
     }
 
-    /// The id of an item.
+    /// Returns the id of an item.
     pub(crate) fn id_of(&self, number: u8) -> u64 {
         *self.items.iter().find(|(_, item)| item.number == number).unwrap().0
     }
 
-    /// What a programme has to have heard, by the numbers of hashes.
+    /// Returns the opinions that a programme must have received, by the numbers of hashes.
     pub(crate) fn expected(&self) -> BTreeMap<u8, OpinionKind> {
         let counts = |item: &Item| {
             let words = item.words.values().filter(|word| word.kind.is_some());

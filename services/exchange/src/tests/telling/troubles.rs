@@ -1,4 +1,4 @@
-//! Refusals, pauses and what comes from elsewhere.
+//! Tests of refusals, pauses and opinions of other origin.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,11 +26,12 @@ fn a_refused_opinion_is_named_and_holds_nobody_up() {
         assert_eq!(alarm, Some(Alarm::Unsaid { refused: ids.to_vec(), more: 0 }), "{programme:?}");
         let text = alarm.unwrap().to_string();
         assert!(text.contains(&format!("items {}, {};", ids[0], ids[1])), "{text}");
-        // It is not told again without a reason, and stays named.
+        // The opinion is not sent again without a reason, and the alarm still names the item.
         let requests = bed.heard.lock().unwrap().requests;
         let (_, alarm) = block_on(bed.tell(false)).unwrap();
         assert!(alarm.is_some() && bed.heard.lock().unwrap().requests == requests);
-        // When something of the item changes, it is; the other when a person asks.
+        // When something of the item changes, its opinion is sent again. The other one is sent when a person
+        // requests a round.
         bed.heard.lock().unwrap().refuses.clear();
         bed.change(&[Touch(2)]);
         let (_, alarm) = block_on(bed.tell(false)).unwrap();
@@ -58,7 +59,7 @@ fn more_refusals_than_are_kept_are_counted_and_told_when_somebody_asks() {
 
 #[test]
 fn what_a_programme_no_longer_has_needs_no_opinion() {
-    // StopNCII has one call for all hashes, and says of no hash that it is gone.
+    // StopNCII has one call for all hashes, and never reports that a hash is gone.
     for programme in [Programme::Ncmec, Programme::ThreatExchange] {
         let bed = Bed::new(programme);
         bed.change(&[Add(1), Add(2), Item(1, Positive), Item(2, Negative)]);
@@ -67,7 +68,7 @@ fn what_a_programme_no_longer_has_needs_no_opinion() {
         assert_eq!(alarm, None, "{programme:?}");
         assert_eq!(bed.heard.lock().unwrap().words.keys().copied().collect::<Vec<_>>(), [2]);
     }
-    // A descriptor that goes between the search and the reaction.
+    // A descriptor is deleted between the search and the reaction.
     let bed = Bed::with(Programme::ThreatExchange, |count, request| {
         let is_first_reaction = matches!(request.method, Method::Form(_)) && count == 1;
         is_first_reaction.then(|| Spoiled::Before(Ok(Response::of_status(404))))
@@ -96,7 +97,7 @@ fn an_endpoint_that_is_not_there_is_an_alarm_and_loses_no_opinion() {
                 assert_eq!((bed.place().after, bed.place().known), (0, 0), "{programme:?}");
             }
         }
-        // Once for each round: a request of many is not cut into those of one.
+        // Each round sends one request: a request for many is not split into requests for one.
         assert_eq!(bed.heard.lock().unwrap().requests, 4, "{programme:?}");
         *status.lock().unwrap() = None;
         let (done, alarm) = block_on(bed.tell(false)).unwrap();
@@ -115,7 +116,7 @@ fn an_item_that_changes_otherwise_is_not_told_again() {
         bed.change(&[Touch(1), Touch(2)]);
         let (done, _) = block_on(bed.tell(false)).unwrap();
         assert_eq!((done.told, bed.heard.lock().unwrap().requests), (0, requests), "{programme:?}");
-        // With an opinion that is new it is, once.
+        // A new opinion is sent, once.
         bed.change(&[Item(1, Negative), Touch(2)]);
         assert_eq!(block_on(bed.tell(false)).unwrap().0.told, 1, "{programme:?}");
         bed.check("a new opinion");

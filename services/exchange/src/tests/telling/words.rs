@@ -1,4 +1,4 @@
-//! Every opinion in the words of each programme.
+//! Tests of every opinion in the words of each programme.
 
 use url::Url;
 use vigie_consortium::OpinionReason;
@@ -50,7 +50,7 @@ fn stop_ncii_hears_its_own_words() {
         assert_eq!((feedback[0].feedback_value.as_str(), feedback.len()), (word, 1));
         assert_eq!(feedback[0].tags.len(), usize::from(kind.is_some()));
     }
-    // A record of a type without a word, and a key that is none of the programme's.
+    // A record of a type without a name, and a key that the programme does not have.
     for key in ["VideoTMK:x", "7-image", ""] {
         assert!(!hearer.hears(&saying(key, Hash::pdq([7; 32]), Some(Positive), None, "")), "{key}");
     }
@@ -83,7 +83,7 @@ fn threat_exchange_hears_reactions_and_forgets_former_ones() {
         (Some(Negative), None, "", "NOT_HELPFUL"),
         (Some(Negative), Some(other), "", "NOT_HELPFUL"),
         (Some(Negative), Some(OpinionReason::WrongClassification), "", "DISAGREE_WITH_TAGS"),
-        // The word that the member gave is kept where it is one for such an opinion, and translated otherwise.
+        // The word that the member chose is used if it fits such an opinion; otherwise it is translated.
         (Some(Negative), Some(other), "DISAGREE_WITH_TAGS", "DISAGREE_WITH_TAGS"),
         (Some(Negative), Some(OpinionReason::WrongClassification), "NOT_HELPFUL", "NOT_HELPFUL"),
         (Some(Positive), None, "NOT_HELPFUL", "HELPFUL"),
@@ -131,7 +131,8 @@ fn ncmec_hears_what_it_has_a_word_for() {
     assert_eq!(reason(Some(OpinionReason::Duplicate), ""), of("g-1"));
     assert_eq!(reason(None, "g-2"), of("g-2"));
     assert_eq!(reason(None, "g-9"), of("g-1"));
-    // Of PDQ the settings know one reason alone, and of SHA-1 none; what was seen or taken back has no word.
+    // The settings have one reason for PDQ only, and none for SHA-1. Seen and withdrawn opinions have no
+    // word.
     let hears = |hash: Hash, kind, reason| hearer.hears(&saying("7-a", hash, kind, reason, ""));
     assert!(hears(Hash::pdq([1; 32]), Some(Negative), Some(OpinionReason::PoorHash)));
     assert!(!hears(Hash::pdq([1; 32]), Some(Negative), None));

@@ -1,4 +1,4 @@
-//! A bank that submits to a programme that is played.
+//! A bank that submits to a simulated programme.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -67,7 +67,8 @@ impl Bed {
     }
 }
 
-/// Changes between rounds: additions, shared hashes, removals, holds, and an item that is gone before it was ever read.
+/// Returns changes between rounds: additions, shared hashes, removals, holds, and an item that is removed
+/// before it is ever read.
 pub(crate) fn stages() -> Vec<Vec<OwnChange>> {
     vec![
         vec![

@@ -1,4 +1,4 @@
-//! Write-back beside following, round after round: what stops one does not stop the other.
+//! Tests of write-back together with following, round after round: a failure of one does not stop the other.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -37,7 +37,7 @@ async fn following_and_write_back_stop_apart_and_both_are_reported() {
     bank.lock().own.change(&Add(vec![1]), 5);
     bank.lock().own.change(&Add(vec![2]), 5);
     given.lock().unwrap().refuses.insert(2);
-    // Whether pages are cut short, and whether submissions are answered with a pause of a day.
+    // Whether pages are cut off, and whether submissions are answered with a pause of a day.
     let torn = Arc::new(Mutex::new(false));
     let paused = Arc::new(Mutex::new(false));
     let (is_torn, is_paused) = (Arc::clone(&torn), Arc::clone(&paused));
@@ -67,12 +67,12 @@ async fn following_and_write_back_stop_apart_and_both_are_reported() {
         run_on(&process, of_bank, fetch, vault, clock, stop, &told).await.unwrap();
     });
 
-    // Without the keys of write-back the exchange follows, and says which key is missing.
+    // Without the keys of write-back, the exchange follows, and reports which key is missing.
     let missing = report(&bank, |report| report.alarm.contains("submit_key")).await;
     assert_eq!((missing.succeeded, bank.records("programme").len()), (Some(false), 1));
     assert_eq!(given.lock().unwrap().owners.len(), 0);
 
-    // With them a refused item is named, and the round is a good one.
+    // With the keys, the alarm names a refused item, and the round succeeds.
     set("SUBMIT_KEY", "submit_key");
     set("FEEDBACK_KEY", "feedback_key");
     let named = report(&bank, |report| report.succeeded == Some(true)).await;
@@ -88,7 +88,7 @@ async fn following_and_write_back_stop_apart_and_both_are_reported() {
         assert!(metrics.contains(line), "{metrics}");
     }
 
-    // Pages that cannot be read stop following, and write-back goes on.
+    // Pages that cannot be read stop following, but write-back continues.
     given.lock().unwrap().refuses.clear();
     *torn.lock().unwrap() = true;
     let stopped = report(&bank, |report| report.succeeded == Some(false)).await;
@@ -97,7 +97,8 @@ async fn following_and_write_back_stop_apart_and_both_are_reported() {
     *torn.lock().unwrap() = false;
     report(&bank, |report| report.succeeded == Some(true) && report.alarm.is_empty()).await;
 
-    // A programme that asks for a pause of submissions is followed meanwhile, and takes what waits once the pause is over.
+    // While the programme requests a pause of submissions, it is still followed. After the pause it accepts
+    // what has waited.
     *paused.lock().unwrap() = true;
     bank.lock().own.change(&Add(vec![3]), 5);
     report(&bank, |report| report.succeeded == Some(false)).await;

@@ -1,4 +1,4 @@
-//! What came by a programme does not go back to it.
+//! Tests that items which came from a programme are not sent back to it.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -13,12 +13,12 @@ use crate::tests::servers::Programme;
 
 #[tokio::test(start_paused = true)]
 async fn items_of_programmes_are_not_sent_back() {
-    // An own item and one of the programme with the same hash: the own one counts.
+    // An own item and one of the programme have the same hash: the own one counts.
     let bed = Bed::new(Programme::ThreatExchange);
     bed.change(&[AddOfProgramme(1), Add(vec![2]), AddOfProgramme(2), AddOfProgramme(3)]);
     bed.run().await;
     assert_eq!(bed.submitted(), BTreeSet::from([2]));
-    // What the programme withdraws is removed here, and nothing of it is the app's to withdraw there.
+    // A withdrawal by the programme removes the item here. The app has nothing of it to withdraw there.
     bed.given.lock().unwrap().owners.insert(3, BTreeSet::from(["999".to_owned()]));
     bed.change(&[Remove(3), Remove(0)]);
     let deleted = Arc::new(Mutex::new(0));
@@ -29,14 +29,16 @@ async fn items_of_programmes_are_not_sent_back() {
     });
     write_back(&bed.bank, &fetch, 0, false).await.unwrap();
     assert_eq!((*deleted.lock().unwrap(), bed.given.lock().unwrap().of("999").len()), (0, 1));
-    // The own submission of an item that a programme shares too is withdrawn: the item goes from the programme.
+    // The own submission of an item that a programme shares too is withdrawn, so the item is withdrawn from
+    // the programme.
     bed.change(&[Claim(1, true)]);
     bed.run().await;
     bed.change(&[Claim(1, false), Remove(0)]);
     bed.run().await;
     assert_eq!(bed.submitted(), BTreeSet::new());
 
-    // StopNCII does not say whose a submission is. What a programme alone has is told nothing of, when it goes neither.
+    // StopNCII does not report who submitted a hash. So nothing is sent about an item that came only from a
+    // programme, even when it is removed.
     let bed = Bed::new(Programme::StopNcii);
     bed.change(&[Add(vec![2]), AddOfProgramme(1)]);
     bed.run().await;
@@ -67,7 +69,7 @@ async fn two_deployments_that_follow_each_other_send_nothing_back() {
         for turn in 0..6 {
             for (at, (bed, fetch)) in beds.iter().enumerate() {
                 round(&bed.bank, fetch, &clock, 0).await.unwrap();
-                // ThreatExchange: what the other shares lies in the same bank.
+                // With ThreatExchange, the items that the other one shares are in the same bank.
                 let records = bed.bank.records("programme");
                 for (key, record) in records.iter().filter(|_| programme == Programme::ThreatExchange) {
                     let is_of = |number: &u8| record.contains(&Model::hash(*number).to_text());
@@ -83,7 +85,7 @@ async fn two_deployments_that_follow_each_other_send_nothing_back() {
             assert_eq!((of("111"), of("222")), (BTreeSet::from([1, 2]), BTreeSet::from([2, 3])), "{turn}");
         }
         assert!(beds.iter().all(|(bed, _)| bed.bank.records("programme").len() == 3), "{programme:?}");
-        // What one takes back stays as long as the other has it.
+        // An item that one member withdraws stays as long as the other has it.
         beds[0].0.change(&[Remove(0), Remove(0)]);
         write_back(&beds[0].0.bank, &beds[0].1, 0, false).await.unwrap();
         given.lock().unwrap().model.lock().unwrap().settle();

@@ -1,4 +1,4 @@
-//! Whatever changes, and wherever rounds end, the programme has the bank's own living items.
+//! Tests that after any changes, and wherever rounds end, the programme has the bank's own living items.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use super::taking::{Spoiled, Taking, write_back};
 use crate::tests::memory::Failing;
 use crate::tests::servers::Programme;
 
-/// Follows a bank through its stages, with a crash at the given request, before or after the programme did what it was asked, and the given
-/// write of each stage. Returns the requests.
+/// Follows a bank through its stages. In each stage, it crashes at the given request, before or after the
+/// programme has carried it out, and at the given write. Returns the number of requests.
 async fn follow(
     programme: Programme,
     stages: &[Vec<OwnChange>],
@@ -110,7 +110,7 @@ proptest! {
     }
 }
 
-/// Rounds in which the bank changes between two requests, each followed by one in which it does not.
+/// Runs rounds in which the bank changes between two requests, each followed by one without changes.
 async fn follow_meanwhile(programme: Programme, stages: &[Vec<OwnChange>], request: u64) {
     let bed = Bed::new(programme);
     for pair in stages.chunks(2) {

@@ -7,7 +7,7 @@ use vigie_model::{Hash, ItemId, Sequence, UnixMillis};
 use crate::bank::{ChangePage, ItemChange, ItemState};
 use crate::tests::model::Model;
 
-/// What is in a bank, and what was.
+/// The present and former items of a bank.
 #[derive(Debug, Default)]
 pub(crate) struct OwnItems {
     /// The newest change of the log.
@@ -29,22 +29,22 @@ struct Item {
     changed_at: u64,
 }
 
-/// A change of a bank. Items are named by their number among those that are there.
+/// A change of a bank. Items are named by their index among the present ones.
 #[derive(Debug, Clone)]
 pub(crate) enum OwnChange {
-    /// An own item with the hashes of these numbers.
+    /// Adds an own item with the hashes of these numbers.
     Add(Vec<u8>),
-    /// An item that came by a programme.
+    /// Adds an item that came from a programme.
     AddOfProgramme(u8),
     AddCanary(u8),
     Remove(usize),
-    /// The one of this number among those that were removed comes back as another one.
+    /// Brings back the removed item with this index, as another item.
     Restore(usize),
     Hold(usize),
     Lift(usize),
-    /// Somebody submits the item without a programme, or withdraws that.
+    /// Adds a submission of the item without a programme, or withdraws it.
     Claim(usize, bool),
-    /// Nothing of the item is other than before.
+    /// Adds a change that leaves the item unchanged.
     Touch(usize),
 }
 
@@ -111,18 +111,18 @@ impl OwnItems {
         let count = gone.len().max(1);
         let Some(item) = gone.get_mut(at % count) else { return };
         let back = Item { is_removed: false, sequence, changed_at, ..item.clone() };
-        // Its own change comes after that of the item that it is now.
+        // The change of the former item comes after that of the new one.
         (item.is_back, item.sequence, item.changed_at) = (true, sequence + 1, changed_at);
         self.head += 1;
         self.items.insert(sequence, back);
     }
 
-    /// Forgets the hashes of removed items.
+    /// Purges the hashes of removed items.
     pub(crate) fn purge(&mut self) {
         self.items.values_mut().filter(|item| item.is_removed).for_each(|item| item.is_purged = true);
     }
 
-    /// The numbers of the hashes that belong to the programme.
+    /// Returns the numbers of the hashes that the programme must have.
     pub(crate) fn shared(&self) -> BTreeSet<u8> {
         self.items.values().filter(|item| item.is_shared()).flat_map(|item| item.numbers.clone()).collect()
     }

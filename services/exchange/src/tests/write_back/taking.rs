@@ -1,4 +1,4 @@
-//! Programmes that take submissions, played: what is submitted is what they share with everybody.
+//! Simulated programmes that accept submissions: they share what is submitted with everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -23,8 +23,8 @@ use crate::tests::model::{Change, Model};
 use crate::tests::playing::{clock, patience};
 use crate::tests::servers::Programme;
 
-/// Answers in place of the programme; `None` for the programme's own. The number counts requests from 0. `After` has the programme do what it
-/// is asked, and loses its answer.
+/// A fault in place of the programme's answer; `None` for its own answer. The number counts requests from 0.
+/// With `After`, the programme carries out the request, and its answer is lost.
 pub(crate) enum Spoiled {
     Before(Result<Response, FetchError>),
     After(FetchError),
@@ -32,19 +32,19 @@ pub(crate) enum Spoiled {
 
 type Script = Box<dyn FnMut(u64, &Request) -> Option<Spoiled> + Send>;
 
-/// What a programme was given, by all who submit to it.
+/// The submissions that a programme has received, from all who submit to it.
 #[derive(Default)]
 pub(crate) struct Given {
-    /// What it shares.
+    /// The content that it shares.
     pub(crate) model: Arc<Mutex<Model>>,
     /// The apps that submitted a number's hash.
     pub(crate) owners: BTreeMap<u8, BTreeSet<String>>,
-    /// Numbers whose hashes it refuses.
+    /// The numbers whose hashes it refuses.
     pub(crate) refuses: BTreeSet<u8>,
 }
 
 impl Given {
-    /// The numbers that an app has submitted.
+    /// Returns the numbers that an app has submitted.
     pub(crate) fn of(&self, app: &str) -> BTreeSet<u8> {
         self.owners.iter().filter(|(_, apps)| apps.contains(app)).map(|(number, _)| *number).collect()
     }
@@ -65,7 +65,7 @@ impl Given {
     }
 }
 
-/// The way of one app to a programme.
+/// Sends requests to a simulated programme for one app.
 pub(crate) struct Taking {
     pub(crate) programme: Programme,
     pub(crate) app: &'static str,
@@ -99,7 +99,7 @@ impl Taking {
                 let (hashes, bad) = parse_hashes(body.reveal().as_bytes()).unwrap();
                 assert!(bad == 0 && !hashes.is_empty() && hashes.len() <= 100);
                 let numbers: Vec<u8> = hashes.iter().map(|one| number(one.hash_value.as_str())).collect();
-                // One bad hash costs the whole request.
+                // One refused hash makes the whole request fail.
                 if numbers.iter().any(|number| given.refuses.contains(number)) {
                     return Response::of_status(400);
                 }
@@ -155,7 +155,7 @@ impl Taking {
             Method::Get if path.ends_with("/threat_descriptors") => {
                 assert!(is_known && query["owner"] == self.app);
                 let number = number(&query["text"]);
-                // A search that also finds what others have submitted.
+                // The search also finds the submissions of others.
                 let apps = given.owners.get(&number).cloned().unwrap_or_default();
                 let found = |app: &String| {
                     json!({"id": format!("{app}{number:03}"), "raw_indicator": query["text"],
@@ -201,7 +201,7 @@ impl Fetch for Taking {
     }
 }
 
-/// Settings with write-back of the bank `own-list`.
+/// Returns settings with write-back of the bank `own-list`.
 pub(crate) const fn config(programme: Programme) -> &'static str {
     match programme {
         Programme::ThreatExchange => {
@@ -213,7 +213,7 @@ pub(crate) const fn config(programme: Programme) -> &'static str {
     }
 }
 
-/// One round of write-back of the bank's only exchange, as a process that has just started runs it.
+/// Runs one round of write-back of the bank's only exchange, like a process that has just started.
 pub(crate) async fn write_back(
     bank: &MemoryBank,
     fetch: &Taking,
@@ -238,7 +238,7 @@ pub(crate) async fn write_back(
         reader: &reader,
         target: target.as_ref(),
         patience: patience(retries_max),
-        // Few, so that there are several pages.
+        // The pages are small, so that there are several.
         page_items_max: 3,
         is_asked,
         clock: &clock,
@@ -250,7 +250,7 @@ pub(crate) async fn write_back(
         Err(Failure::Alarm(alarm)) => Some(alarm),
         Err(_) => None,
     };
-    // As a follower reports it.
+    // The alarm is stored in the report, as a follower does it.
     let text = alarm.map(ToString::to_string).unwrap_or_default();
     bank.lock().exchanges.get_mut("programme").unwrap().exchange.report.alarm = text;
     outcome.map(|left_over| (done, left_over))

@@ -1,4 +1,4 @@
-//! What stops write-back, what does not, and what is named to a person.
+//! Tests of failures that stop write-back, of those that do not, and of the alarms for a person.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn nothing_is_stored_or_sent_without_news() {
         bed.change(&stages()[0]);
         bed.run().await;
         let (cursor, writes) = (bed.bank.only().cursor, bed.bank.lock().parts.len());
-        // The log goes on with other banks' changes.
+        // The log continues with changes of other banks.
         bed.bank.lock().own.head += 50;
         let app = bed.app();
         let (done, _) = write_back(&bed.bank, &app, 0, false).await.unwrap();
@@ -95,14 +95,14 @@ async fn a_refused_item_is_named_and_tried_again_and_holds_nobody_up() {
         assert_eq!(left_over, Some(Alarm::LeftOver { refused: vec![2], unsent: vec![], more: 0 }));
         assert_eq!(bed.submitted(), BTreeSet::from([1, 2, 4, 5, 6, 7]));
         assert!(!left_over.unwrap().to_string().contains(&Model::hash(3).to_text()));
-        // As long as it is refused it stays named, and is counted once.
+        // As long as the item is refused, the alarm names it. It is counted once.
         let (done, left_over) = write_back(&bed.bank, &bed.app(), 0, false).await.unwrap();
         assert_eq!((done.refused, left_over.is_some()), (0, true));
         bed.given.lock().unwrap().refuses.clear();
         let (done, left_over) = write_back(&bed.bank, &bed.app(), 0, false).await.unwrap();
         assert_eq!((done.submitted, left_over), (1, None));
         bed.check("taken at last");
-        // One that is removed is no longer tried.
+        // An item that is removed is no longer submitted.
         bed.given.lock().unwrap().refuses.insert(20);
         bed.change(&[Add(vec![20])]);
         assert!(bed.run().await.is_some());
@@ -132,11 +132,13 @@ async fn a_removal_whose_hashes_are_purged_is_named_until_somebody_asks_for_a_ro
     for programme in BOTH {
         let bed = Bed::new(programme);
         bed.change(&[Add(vec![1]), Add(vec![2]), Remove(0)]);
-        // Removed and purged before anything was ever read: nothing was submitted, and nobody has to look.
+        // The item was removed and purged before anything was ever read. Nothing was submitted, so no person
+        // is needed.
         bed.bank.lock().own.purge();
         bed.wait(100 * 3_600);
         assert_eq!(bed.run().await, None);
-        // Brought back as another item: the bank has no hashes of the former one, however long ago that was.
+        // The item was brought back as another item. The bank has no hashes of the former one, however long
+        // ago it was removed.
         bed.change(&[Remove(0), Restore(0)]);
         bed.bank.lock().own.purge();
         bed.wait(100 * 3_600);
@@ -162,7 +164,7 @@ async fn removals_from_before_write_back_began_concern_nobody() {
         bed.bank.lock().own.purge();
         bed.change(&[Remove(0)]);
         bed.wait(100 * 3_600);
-        // The first pass ends early, and another round goes on with it.
+        // The first pass ends early, and another round continues it.
         let fetch = Taking::new(programme, "111", &bed.given, |count, request| {
             let is_withdrawal = matches!(&request.target, Target::Url(url) if !url.path().ends_with("/"))
                 && !matches!(&request.target, Target::Url(url) if url.path().ends_with("SubmitHashes"));
@@ -181,7 +183,7 @@ async fn a_hash_is_withdrawn_although_an_item_that_was_never_submitted_had_it_fo
         let bed = Bed::new(programme);
         bed.change(&[Add(vec![1])]);
         bed.run().await;
-        // The other item with the hash lies in the next page, and is removed before that is read.
+        // The other item with the hash is in the next page, and is removed before that page is read.
         bed.change(&[Remove(0), Add(vec![5]), Add(vec![6]), Add(vec![1])]);
         let bank = bed.bank.clone();
         let mut is_removed = false;
@@ -237,7 +239,7 @@ async fn what_was_brought_back_and_goes_before_the_next_round_is_withdrawn() {
         let bed = Bed::new(programme);
         bed.change(&[Add(vec![1]), Add(vec![2])]);
         assert_eq!(bed.run().await, None);
-        // The item that it is now was never submitted; its hash was.
+        // The new item was never submitted, but its hash was.
         bed.change(&[Remove(0), Restore(0), Remove(1)]);
         assert_eq!(bed.run().await, None);
         bed.check("removed");
@@ -260,7 +262,7 @@ async fn refused_withdrawals_are_named_and_hold_nobody_up() {
         let (done, left_over) = write_back(&bed.bank, &refusing, 0, false).await.unwrap();
         let named = Alarm::LeftOver { refused: vec![], unsent: (1..=20).collect(), more: 10 };
         assert_eq!((done.taken_back, left_over), (0, Some(named)), "{programme:?}");
-        // The rest goes on, and who has read the alarm ends it.
+        // The rest continues. A person who has read the alarm ends it by requesting a round.
         bed.change(&[Add(vec![40])]);
         assert!(bed.run().await.is_some());
         assert!(bed.submitted().contains(&40));

@@ -1,4 +1,4 @@
-//! Items of which a frame is near a frame of the query.
+//! The candidates of a search: items with a frame that is near a frame of the query.
 
 use std::collections::HashMap;
 
@@ -8,16 +8,17 @@ use vigie_model::{BankId, Distance, DistinctFrames, ItemId};
 use super::routes::{Left, Route, Routes, Weights};
 use crate::shard::indexes::{IndexKey, Part, Snapshots};
 
-/// Rows near one frame in one index: beyond so many the frame is common.
+/// A frame is common if more rows than this are near it in one index.
 pub(super) const ROWS_MAX: usize = 10_000;
 
-/// Frames that are looked for in one pass over an index.
+/// The frames that are searched in one pass over an index.
 const FRAMES_AT_ONCE: usize = 16;
 
-/// More candidates than this take longer to compare than some more frames to search, which leave fewer.
+/// With more candidates than this, comparing them takes longer than searching more frames, which leaves fewer
+/// candidates.
 const MANY: usize = 512;
 
-/// What is searched.
+/// The indexes that are searched, and how.
 #[derive(Clone, Copy)]
 pub(super) struct Searched<'a> {
     pub(super) indexes: &'a Snapshots,
@@ -26,7 +27,7 @@ pub(super) struct Searched<'a> {
     pub(super) cancel: &'a Cancellation,
 }
 
-/// How far a frame of the query has been searched in one index.
+/// The progress of one frame of the query in one index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum State {
     #[default]
@@ -35,17 +36,17 @@ enum State {
     Common,
 }
 
-/// What the indexes say of an item.
+/// The information about an item that the indexes have given.
 #[derive(Debug)]
 struct Candidate {
     bank: BankId,
-    /// The frames that were searched in both indexes and are near one of the item's.
+    /// The total weight of the frames that were searched in both indexes and are near a frame of the item.
     near: Weights,
     /// Whether a probe frame of the item is near a frame.
     is_probed: bool,
 }
 
-/// See the module.
+/// The items found so far, and the progress of each frame.
 #[derive(Debug)]
 pub(super) struct Candidates<'a> {
     items: HashMap<ItemId, Candidate>,
@@ -55,7 +56,7 @@ pub(super) struct Candidates<'a> {
     left: Left<'a>,
 }
 
-/// A row near a frame.
+/// A row that is near a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
     frame: usize,
@@ -65,7 +66,7 @@ struct Row {
 }
 
 impl<'a> Candidates<'a> {
-    /// Searches as many frames as the routes want, those that last longest first.
+    /// Searches as many frames as the routes need, beginning with those that are shown longest.
     pub(super) fn find(
         searched: Searched<'_>,
         asked: &'a DistinctFrames,
@@ -97,7 +98,8 @@ impl<'a> Candidates<'a> {
         Ok(candidates)
     }
 
-    /// Searches the next frames that would be enough if none of them were common, and returns those after them.
+    /// Searches the next frames, as many as would be enough if none of them were common. Returns the frames
+    /// after them.
     fn search_next<'o>(
         &mut self,
         searched: Searched<'_>,
@@ -117,7 +119,7 @@ impl<'a> Candidates<'a> {
         Ok(later)
     }
 
-    /// Searches some frames in some indexes.
+    /// Searches some frames in the indexes of some parts.
     fn search(
         &mut self,
         searched: Searched<'_>,
@@ -155,7 +157,8 @@ impl<'a> Candidates<'a> {
         Ok(())
     }
 
-    /// Notes the rows of one item that are near one frame, but for those of an index where the frame is common.
+    /// Records the rows of one item that are near one frame. Rows of an index in which the frame is common
+    /// are ignored.
     fn note(&mut self, asked: &DistinctFrames, rows: &[Row]) {
         let Row { frame, item, bank, .. } = rows[0];
         let has = |part, states: &[State]| {
@@ -174,12 +177,12 @@ impl<'a> Candidates<'a> {
         }
     }
 
-    /// Whether a frame was searched in both indexes.
+    /// Returns whether a frame was searched in both indexes.
     fn is_searched(&self, at: usize) -> bool {
         self.probe[at] == State::Searched && self.rest[at] == State::Searched
     }
 
-    /// The items for which the rule of a route may hold, by what the indexes say.
+    /// Returns the items for which the rule of a route may hold, as far as the indexes show.
     pub(super) fn that_may_match(&self, routes: &Routes) -> impl Iterator<Item = Entry> {
         let left = self.left.weights();
         let may_match = move |candidate: &Candidate| {
@@ -193,7 +196,7 @@ impl<'a> Candidates<'a> {
         items.map(|(item, candidate)| Entry { item: *item, bank: candidate.bank })
     }
 
-    /// The common frames for which an item may have been missed.
+    /// Returns the number of common frames because of which an item may have been missed.
     pub(super) fn common_frames(&self, routes: &Routes) -> u32 {
         let left = self.left.weights();
         let is_missed = |at: usize| {

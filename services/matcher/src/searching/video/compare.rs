@@ -1,4 +1,4 @@
-//! One video of an item compared with the query, all frames with all.
+//! Compares one video of an item with the query's video, all frames with all.
 
 use smallvec::SmallVec;
 use vigie_index::{Cancelled, Checkpoint, near_pairs};
@@ -6,20 +6,21 @@ use vigie_model::{Distance, DistinctFrames, Percent, VideoEvidence, VideoRule, V
 
 use super::routes::{Left, Weight, Weights};
 
-/// Frames of one side that are compared with all of the other, before it is asked whether a rule can still hold.
+/// The number of frames of one side that are compared with all of the other before checking whether a rule
+/// can still hold.
 const FRAMES_AT_ONCE: usize = 8;
 
-/// Some rules of a search.
+/// Some of the rules of a search.
 type Rules<'r> = SmallVec<[&'r VideoRule; 3]>;
 
-/// The frames of one side that match.
+/// The frames of one side, and which of them match.
 #[derive(Debug)]
 struct Side<'a> {
     frames: &'a DistinctFrames,
     matches: Vec<bool>,
 }
 
-/// All pairs that are near.
+/// The matches of both sides, and the least distance of a near pair.
 #[derive(Debug)]
 struct Pairs<'a> {
     asked: Side<'a>,
@@ -27,8 +28,8 @@ struct Pairs<'a> {
     nearest: u32,
 }
 
-/// How the query matches the video of an item, and how far their nearest frames are apart; `None` where no rule holds. Stops early where none
-/// can.
+/// Returns the distance of the nearest frames and the evidence of the match, or `None` if no rule holds.
+/// Stops early if no rule can hold.
 pub(super) fn compare(
     asked: &DistinctFrames,
     held: &DistinctFrames,
@@ -39,13 +40,14 @@ pub(super) fn compare(
     let (of_query, of_item): (Rules<'_>, Rules<'_>) =
         rules.iter().partition(|rule| rule.query_share.get() > 0);
     let mut pairs = Pairs { asked: Side::of(asked), held: Side::of(held), nearest: u32::MAX };
-    // Whoever ends has compared all pairs.
+    // A pass that completes has compared all pairs.
     let is_whole =
         pairs.by_query(&of_query, radius, checkpoint)? || pairs.by_item(&of_item, radius, checkpoint)?;
     let Some(first) = pairs.asked.matches.iter().position(|matches| *matches).filter(|_| is_whole) else {
         return Ok(None);
     };
-    // The nearest to the first that matches, and of equally near ones the first.
+    // The item's frame that is nearest to the first matching frame of the query; the first one, if several
+    // are equally near.
     let mut nearest: Option<(u32, usize)> = None;
     near_pairs(held.hashes(), &asked.hashes()[first..=first], radius, checkpoint, &mut |at, _, distance| {
         nearest = Some(nearest.map_or((distance, at), |nearest| nearest.min((distance, at))));
@@ -58,8 +60,8 @@ pub(super) fn compare(
 }
 
 impl Pairs<'_> {
-    /// Compares frame after frame of the query with the item. Ends early, and returns false, as soon as none of these rules can hold by its
-    /// share of the query.
+    /// Compares the query's frames one after the other with the item. Stops early and returns false once none
+    /// of these rules can hold by its share of the query.
     fn by_query(
         &mut self,
         rules: &[&VideoRule],
@@ -74,7 +76,8 @@ impl Pairs<'_> {
         })
     }
 
-    /// The same, frame after frame of the item with the query, by the share of the item.
+    /// Compares the item's frames one after the other with the query. Stops early and returns false once none
+    /// of these rules can hold by its share of the item.
     fn by_item(
         &mut self,
         rules: &[&VideoRule],
@@ -90,13 +93,13 @@ impl Pairs<'_> {
     }
 }
 
-/// The least shares of a side that rules ask for, and what these count.
+/// Returns the least shares of a side that the rules require, with the weight by which each is measured.
 fn limits(rules: &[&VideoRule], share: impl Fn(&VideoRule) -> Percent) -> SmallVec<[(Weight, Percent); 3]> {
     rules.iter().map(|rule| (Weight::of(rule), share(rule))).collect()
 }
 
-/// Compares the frames of a side, those that last longest first, with all of another. Ends early, and returns false, as soon as what does not
-/// match is more than each of these shares leaves.
+/// Compares the frames of one side, those that are shown longest first, with all of the other. Stops early
+/// and returns false once the frames that do not match exceed what every limit allows.
 fn each_of(
     side: &mut Side<'_>,
     others: &DistinctFrames,
@@ -107,7 +110,7 @@ fn each_of(
 ) -> Result<bool, Cancelled> {
     let frames = side.frames;
     let whole = Weights::of_all(frames);
-    // All but the frames that do not match.
+    // All frames except those that are known not to match.
     let mut left = Left::all(frames);
     let may_hold = |left: Weights| {
         limits.iter().any(|(weight, share)| {
@@ -152,7 +155,7 @@ impl<'a> Side<'a> {
     }
 }
 
-/// A list has at most 4,096 frames.
+/// Converts a number of frames. A list has at most 4,096 of them.
 fn count(frames: usize) -> u32 {
     u32::try_from(frames).unwrap_or(u32::MAX)
 }

@@ -1,27 +1,30 @@
-//! By which frames of a query the items are found for which a rule holds.
+//! The choice of the frames of a query by which the items of each rule are found.
 //!
-//! - A rule that asks for a share of the query: what of the query does not match weighs less than what the share leaves. So frames are taken
-//!   until those that are left weigh less than the share, and one that was taken matches. Of 60 equal frames and 80 percent these are 13. What
-//!   frames weigh is what the rule counts: the seconds in which they are, or one each. They are searched in both indexes.
-//! - A rule that asks for a share of the item's time alone, of [`Percent::PROBED`] or more: a probe frame of the item matches some frame of the query.
-//!   All frames of the query are searched in the index of probe frames alone.
-//! - Any other rule that asks for a share of the item: all frames are searched in both indexes.
+//! - A rule that requires a share of the query: if it holds, the matching frames weigh at least that share.
+//!   So frames are taken until the remaining ones weigh less than the share; then at least one of the taken
+//!   frames matches. Of 60 equal frames and 80 percent, 13 are taken. The weight of a frame is what the rule
+//!   counts: the seconds in which it is shown, or one. These frames are searched in both indexes.
+//! - A rule that only requires a share of the item's time, of [`Percent::PROBED`] or more: a probe frame of
+//!   the item matches a frame of the query. All frames of the query are searched, only in the index of probe
+//!   frames.
+//! - Any other rule that requires a share of the item: all frames are searched in both indexes.
 
 use smallvec::SmallVec;
 use vigie_model::{DistinctFrames, Percent, TimeLeft, VideoRule, VideoRules};
 
-/// How the items are found for which one rule holds.
+/// The way in which the items are found for which one rule holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
-    /// By frames of the query such that the others weigh less than `least`, at least 1: that much of the query matches.
+    /// By so many frames of the query that the others weigh less than `least`, which is at least 1. An item
+    /// matches only if that much of the query does.
     Share { weight: Weight, least: u64 },
-    /// By all frames of the query, in the probe frames of the item.
+    /// By all frames of the query, in the index of probe frames.
     Probes,
-    /// By all frames of the query.
+    /// By all frames of the query, in both indexes.
     All,
 }
 
-/// What a frame counts.
+/// The measure by which a frame is weighed: its time, or one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weight {
     Time,
@@ -32,7 +35,7 @@ pub(super) enum Weight {
 #[derive(Debug)]
 pub(super) struct Routes(SmallVec<[Route; 3]>);
 
-/// A weight of some frames, by both measures.
+/// The weight of some frames, by both measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Weights {
     pub(super) time_ms: u64,
@@ -40,14 +43,15 @@ pub(super) struct Weights {
 }
 
 impl Weight {
-    /// What a rule counts.
+    /// Returns the measure of a rule.
     pub(super) const fn of(rule: &VideoRule) -> Self {
         if rule.kind.counts_time() { Self::Time } else { Self::One }
     }
 }
 
 impl Weights {
-    /// What a frame counts by itself; of its time more than that where other frames of the same second match too.
+    /// Returns the weight of one frame by itself. Its time can be less if other frames of the same second
+    /// match too.
     pub(super) fn of(asked: &DistinctFrames, at: usize) -> Self {
         Self { time_ms: asked.shown_ms(at).into(), count: 1 }
     }
@@ -69,7 +73,8 @@ impl Weights {
     }
 }
 
-/// Frames that are taken one after the other, and what those weigh that are left: of time, all seconds of which a frame is left.
+/// Frames that are taken one after the other, and the weight of the remaining ones. Their time is that of all
+/// seconds in which a frame remains.
 #[derive(Debug, Clone)]
 pub(super) struct Left<'a> {
     time: TimeLeft<'a>,
@@ -77,25 +82,25 @@ pub(super) struct Left<'a> {
 }
 
 impl<'a> Left<'a> {
-    /// All frames.
+    /// Returns all frames.
     pub(super) fn all(asked: &'a DistinctFrames) -> Self {
         Self { time: asked.time_left(), count: asked.len() as u64 }
     }
 
-    /// Takes a frame, which was not taken before.
+    /// Takes a frame, which must not have been taken before.
     pub(super) fn take(&mut self, at: usize) {
         self.time.take(at);
         self.count -= 1;
     }
 
-    /// What is left.
+    /// Returns the weight of the remaining frames.
     pub(super) fn weights(&self) -> Weights {
         Weights { time_ms: self.time.ms().into(), count: self.count }
     }
 }
 
 impl Route {
-    /// `None` for a rule that cannot hold: its share is of nothing.
+    /// Returns the route of a rule, or `None` if the rule cannot hold because its share is of nothing.
     fn of(rule: &VideoRule, asked: &DistinctFrames) -> Option<Self> {
         let weight = Weight::of(rule);
         let whole = Weights::of_all(asked).get(weight);
@@ -120,7 +125,8 @@ impl Routes {
         self.0.iter().copied()
     }
 
-    /// Whether frames have to be searched in both indexes, while those that have not been weigh so much.
+    /// Returns whether more frames have to be searched in both indexes, if those that have not been searched
+    /// weigh this much.
     pub(super) fn want_both(&self, left: Weights) -> bool {
         self.iter().any(|route| match route {
             Route::Share { weight, least } => left.get(weight) >= least,
@@ -129,12 +135,12 @@ impl Routes {
         })
     }
 
-    /// Whether all frames have to be searched in the index of probe frames.
+    /// Returns whether all frames have to be searched in the index of probe frames.
     pub(super) fn want_probes(&self) -> bool {
         self.iter().any(|route| route == Route::Probes)
     }
 
-    /// Whether more frames than are wanted would leave less candidates.
+    /// Returns whether searching more frames than necessary would leave fewer candidates.
     pub(super) fn can_narrow(&self) -> bool {
         self.iter().all(|route| matches!(route, Route::Share { .. }))
     }

@@ -1,19 +1,20 @@
-//! A map of few of a shard's items: those that are held, or those with a standing among the members.
+//! A map for a few of a shard's items: those that are held, or those with a standing among the members.
 //!
-//! A search looks an item up here only when it has found it, so that marks cost nothing where there are none. A moment has a map of
-//! its own: the next one shares with it every bucket in which no mark came or went.
+//! A search looks an item up only after it has found it, so marks cost nothing where there are none. Each
+//! moment has its own map, and shares with the next one every bucket that does not change.
 
 use std::sync::Arc;
 
 use vigie_model::{BankId, ItemId};
 
-/// The parts of the map: changing one item copies a part, and a step of the log at most all pointers to them.
+/// The number of buckets. A change of one item copies one bucket; a range of the log also copies at most the
+/// list of pointers to them.
 const BUCKETS: usize = 1 << 12;
 
-/// Marks of items, at most one each, with the bank of each item.
+/// Marks of items, at most one for each item, with the item's bank.
 #[derive(Debug, Clone)]
 pub(crate) struct ByItem<T> {
-    /// Each by ascending id; none at all before the first mark.
+    /// Buckets in ascending order of ids; the list is empty before the first mark.
     buckets: Vec<Arc<Vec<Mark<T>>>>,
     count: usize,
 }
@@ -32,13 +33,13 @@ impl<T> Default for ByItem<T> {
 }
 
 impl<T> ByItem<T> {
-    /// Whether an item has a mark.
+    /// Returns whether an item has a mark.
     #[inline]
     pub(crate) fn contains(&self, item: ItemId) -> bool {
         self.get(item).is_some()
     }
 
-    /// The mark of an item.
+    /// Returns the mark of an item.
     #[inline]
     pub(crate) fn get(&self, item: ItemId) -> Option<&T> {
         if self.count == 0 {
@@ -48,17 +49,17 @@ impl<T> ByItem<T> {
         slot(bucket, item).ok().map(|at| &bucket[at].value)
     }
 
-    /// How many items have one.
+    /// Returns the number of items that have a mark.
     pub(crate) const fn count(&self) -> usize {
         self.count
     }
 
-    /// The marks, bucket by bucket: an order in which they are quickly put in again.
+    /// Returns the marks bucket by bucket, an order in which they can be inserted quickly.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ItemId, &T)> {
         self.buckets.iter().flat_map(|bucket| bucket.iter().map(|mark| (mark.item, &mark.value)))
     }
 
-    /// The items, by id.
+    /// Returns the items in ascending order of ids.
     pub(crate) fn sorted(&self) -> Vec<ItemId> {
         let mut items: Vec<ItemId> = self.iter().map(|(item, _)| item).collect();
         items.sort_unstable();
@@ -67,7 +68,7 @@ impl<T> ByItem<T> {
 }
 
 impl<T: Clone> ByItem<T> {
-    /// Marks an item of a bank; returns its mark before.
+    /// Marks an item of a bank. Returns its previous mark.
     pub(crate) fn insert(&mut self, item: ItemId, bank: BankId, value: T) -> Option<T> {
         if self.buckets.is_empty() {
             self.buckets = vec![Arc::default(); BUCKETS];
@@ -94,7 +95,7 @@ impl<T: Clone> ByItem<T> {
         Some(Arc::make_mut(bucket).remove(at).value)
     }
 
-    /// Removes the marks of the items of a bank that is gone.
+    /// Removes the marks of the items of a deleted bank.
     pub(crate) fn remove_bank(&mut self, gone: BankId) {
         if self.count == 0 {
             return;
@@ -109,7 +110,8 @@ impl<T: Clone> ByItem<T> {
     }
 }
 
-/// Ids are sequences: neighbours go to different buckets, and no caller chooses where its items go.
+/// Returns the bucket of an item. Ids are sequences, so neighbours get different buckets, and no caller can
+/// choose the buckets of its items.
 #[expect(clippy::cast_possible_truncation, reason = "the remainder is small")]
 const fn bucket(item: ItemId) -> usize {
     (item.0 % BUCKETS as u64) as usize
@@ -135,7 +137,7 @@ mod tests {
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        // Few ids, and some that share a bucket.
+        // There are few ids, and some share a bucket.
         let item = || (0..6_u64, 0..3_u64).prop_map(|(low, high)| 1 + low + high * BUCKETS as u64);
         prop_oneof![
             8 => (item(), any::<u8>()).prop_map(|(item, value)| Step::Insert(item, value)),
@@ -147,7 +149,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_marks_are_those_of_a_map(steps in prop::collection::vec(step(), 0..60)) {
-            // An item's bank never changes.
+            // The bank of an item never changes.
             let bank_of = |item: u64| 1 + u32::try_from(item % 3).unwrap();
             let (mut marks, mut expected) = (ByItem::default(), BTreeMap::new());
             for step in steps {
@@ -167,7 +169,7 @@ mod tests {
                         marks.remove_bank(BankId(bank));
                     }
                 }
-                // What an older moment has stays as it was.
+                // The map of an older moment stays unchanged.
                 for (marks, expected) in [before, (marks.clone(), expected.clone())] {
                     prop_assert_eq!(marks.count(), expected.len());
                     prop_assert_eq!(marks.sorted(), expected.keys().copied().map(ItemId).collect::<Vec<_>>());

@@ -1,26 +1,26 @@
-//! Equal standings share one allocation: most items of a bank have one of a few.
+//! Shares one allocation between equal standings: most items of a bank have one of a few standings.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use vigie_model::Standing;
 
-/// Distinct standings that are shared. Beyond it the table begins anew: the standings that it knew stay with their items, and later
-/// ones are shared among themselves.
+/// The most distinct standings in the table. Beyond it the table is emptied: the standings in it stay with
+/// their items, and later ones are shared only among themselves.
 const SHARED_MAX: usize = 1 << 16;
-/// As many are kept without a look at whether an item still has them.
+/// A table with fewer standings is not searched for unused ones.
 const SHARED_MIN: usize = 64;
 
-/// The distinct standings, by which the writer gives equal ones one allocation.
+/// The table of distinct standings, through which the writer gives equal standings one allocation.
 #[derive(Debug, Default)]
 pub(crate) struct Interned {
     known: HashSet<Arc<Standing>>,
-    /// Those that no item has go once there are so many.
+    /// The size of the table at which unused standings are removed.
     sweep_at: usize,
 }
 
 impl Interned {
-    /// The allocation that all items with this standing share.
+    /// Returns the allocation that all items with this standing share.
     pub(crate) fn intern(&mut self, standing: Arc<Standing>) -> Arc<Standing> {
         if let Some(known) = self.known.get(&standing) {
             return Arc::clone(known);
@@ -32,7 +32,8 @@ impl Interned {
         standing
     }
 
-    /// Drops what no item of any moment has. As many come before the next time as stay now, so each pays for a few.
+    /// Removes the standings that no item of any moment has. The next sweep is due when the table has
+    /// doubled, so the cost of each insertion stays small on average.
     fn sweep(&mut self) {
         self.known.retain(|standing| Arc::strong_count(standing) > 1);
         if self.known.len() > SHARED_MAX / 2 {
@@ -59,7 +60,7 @@ mod tests {
         let (one, same, other) =
             (interned.intern(standing(1)), interned.intern(standing(1)), interned.intern(standing(2)));
         assert!(Arc::ptr_eq(&one, &same) && !Arc::ptr_eq(&one, &other));
-        // Of these, no item has one for longer than a moment.
+        // No item keeps these standings.
         (3..1_000).for_each(|member| drop(interned.intern(standing(member))));
         assert!(interned.known.len() <= SHARED_MIN, "{}", interned.known.len());
         assert!(Arc::ptr_eq(&one, &interned.intern(standing(1))));

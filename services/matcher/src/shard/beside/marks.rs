@@ -1,6 +1,6 @@
-//! What a shard has noted beside its items: which are held, and their standings among the members.
+//! The marks of a shard's items: which items are held, and their standings among the members.
 //!
-//! Marked items stay in the indexes. A search leaves out those that its member is not to be answered.
+//! Marked items stay in the indexes. A search leaves out those that its member must not get.
 
 use std::sync::Arc;
 
@@ -9,39 +9,39 @@ use vigie_model::{BankId, ItemId, MemberId, SetDigest, Standing};
 use crate::shard::banks::Books;
 use crate::shard::beside::by_item::ByItem;
 
-/// The marks of one moment. Clones share what does not change.
+/// The marks of one moment. Clones share unchanged parts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Marks {
-    /// Items that no search answers with.
+    /// The items that are held: no search answers with them.
     held: Arc<ByItem<()>>,
-    /// Standings other than the default one.
+    /// The standings that differ from the default one.
     standings: Arc<ByItem<Arc<Standing>>>,
 }
 
 impl Marks {
-    /// The items that are held.
+    /// Returns the items that are held.
     pub(crate) fn held(&self) -> &ByItem<()> {
         &self.held
     }
 
-    /// The items with a standing, and their standings.
+    /// Returns the items that have a standing, with their standings.
     pub(crate) fn standings(&self) -> &ByItem<Arc<Standing>> {
         &self.standings
     }
 
-    /// Whether no search answers with an item.
+    /// Returns whether an item is held, so that no search answers with it.
     #[inline]
     pub(crate) fn is_held(&self, item: ItemId) -> bool {
         self.held.contains(item)
     }
 
-    /// Whether an item is set aside for a member.
+    /// Returns whether an item is set aside for a member.
     #[inline]
     pub(crate) fn is_aside(&self, item: ItemId, member: Option<MemberId>) -> bool {
         self.standings.get(item).is_some_and(|standing| standing.is_aside_for(member))
     }
 
-    /// Holds an item of a bank, or lifts its hold.
+    /// Holds an item of a bank, or releases it.
     pub(crate) fn set_held(&mut self, item: ItemId, bank: BankId, held: bool, books: &mut Books) {
         if self.held.contains(item) == held {
             return;
@@ -56,7 +56,7 @@ impl Marks {
         }
     }
 
-    /// Gives an item of a bank another standing; the default one removes the one that it had.
+    /// Sets the standing of an item of a bank. The default standing removes the one that it had.
     pub(crate) fn set_standing(
         &mut self,
         item: ItemId,
@@ -81,13 +81,13 @@ impl Marks {
         }
     }
 
-    /// Removes what is noted of an item that goes.
+    /// Removes the marks of an item that is removed.
     pub(crate) fn remove(&mut self, item: ItemId, bank: BankId, books: &mut Books) {
         self.set_held(item, bank, false, books);
         self.set_standing(item, bank, Arc::default(), books);
     }
 
-    /// Removes what is noted of the items of a bank that goes; the books drop it with the bank.
+    /// Removes the marks of the items of a bank that is deleted. The books drop their digests with the bank.
     pub(crate) fn remove_bank(&mut self, bank: BankId) {
         if self.held.count() > 0 {
             Arc::make_mut(&mut self.held).remove_bank(bank);

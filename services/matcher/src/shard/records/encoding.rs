@@ -1,25 +1,29 @@
-//! How an item's content is written down: no field names, and lengths of one byte for what is short.
+//! The encoding of an item's content: no field names, and one byte for each short length.
 //!
-//! A hash is read without the table of hash types, so a record survives in a build that does not know a type of it.
+//! A hash is decoded without the table of hash types, so a record survives in a build that does not know a
+//! type of it.
 //!
-//! | bytes | what |
+//! | bytes | field |
 //! |---|---|
 //! | 1 | number of hashes |
-//! | 1 + 32, 16 or 32 | a hash of type `pdq`, `md5` or `sha256`: the number of the type (1, 2 or 3) and its bytes |
-//! | 5 + length | any other hash: 0, the number of its type and its length, 2 bytes each, little-endian, and its bytes |
-//! | 7 + length | one of more than 65,535 bytes, which is a long video: 255, the number of its type in 2 bytes and its length in 4, and its bytes. A version that does not know it refuses the file |
+//! | 1 + 32, 16, 32 | a hash of type `pdq`, `md5` or `sha256`: the type's number (1, 2, 3), and the bytes |
+//! | 5 + length | any other hash: 0, the type's number and the length in 2 bytes each, and the bytes |
+//! | 7 + length | a longer hash: 255, the type's number in 2 bytes, the length in 4, and the bytes |
 //! | 1 | number of labels |
 //! | 1 + length each | a label: its length and its text |
-//! | 2 + length | the external reference: its length, little-endian, and its text; 0 for none |
+//! | 2 + length | the external reference: its length and its text; length 0 for none |
 //!
-//! When an item was added is no part of it: it stands in a column of its own ([`super::file`]), which a version that does not know it
-//! passes over.
+//! Numbers are little-endian. A longer hash has more than 65,535 bytes, and is a long video. A version that
+//! does not know this form refuses the file.
+//!
+//! The time when an item was added is not part of the content. It has its own column ([`super::file`]), which
+//! a version that does not know it skips.
 
 use vigie_model::{BankId, Hash, HashType, ItemContent, UnixMillis};
 
 use crate::shard::fields::Fields;
 
-/// An item's bank and content, as they are written down.
+/// The bank and the encoded content of an item.
 #[derive(Clone, Copy)]
 pub(crate) struct Record<'a> {
     pub(super) bank: BankId,
@@ -27,25 +31,25 @@ pub(crate) struct Record<'a> {
     pub(super) content: &'a [u8],
 }
 
-/// When an item was added: seconds since 1970, 0 where that is not known.
+/// The time when an item was added: seconds since 1970, 0 if unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct AddedAt(pub(super) u32);
 
 impl From<UnixMillis> for AddedAt {
-    /// Rounds down; a time that 32 bits do not hold is not known.
+    /// Rounds down. A time that does not fit into 32 bits becomes unknown.
     fn from(at: UnixMillis) -> Self {
         Self(u32::try_from(at.0 / 1_000).unwrap_or_default())
     }
 }
 
-/// What a match is answered with, beside the bank.
+/// The parts of a record that a match contains, except the bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Notes {
     pub(crate) labels: Box<[Box<str>]>,
     pub(crate) external_reference: Option<Box<str>>,
 }
 
-/// Without content: it holds hashes.
+/// Omits the content, because it has hashes.
 impl std::fmt::Debug for Record<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Record").field("bank", &self.bank).finish_non_exhaustive()
@@ -59,7 +63,7 @@ impl Record<'_> {
         self.bank
     }
 
-    /// When the item was added, to a second; `None` where that is not known.
+    /// Returns the time when the item was added, rounded to a second; `None` if it is unknown.
     pub(crate) fn added_at(&self) -> Option<UnixMillis> {
         let AddedAt(seconds) = self.added;
         (seconds > 0).then(|| UnixMillis(1_000 * u64::from(seconds)))
@@ -69,7 +73,7 @@ impl Record<'_> {
         hashes(&mut Fields::of(self.content)).expect(NO_CONTENT)
     }
 
-    /// The types of its hashes and their bytes, where they lie.
+    /// Returns the types and bytes of its hashes, without copying the bytes.
     pub(crate) fn bytes_of_hashes(&self) -> impl Iterator<Item = (HashType, &[u8])> {
         let mut fields = Fields::of(self.content);
         let count = fields.byte().expect(NO_CONTENT);
@@ -84,7 +88,7 @@ impl Record<'_> {
         pass_hashes(&mut fields).and_then(|()| notes(&mut fields)).expect(NO_CONTENT)
     }
 
-    /// Whether the content is of this form, to its end.
+    /// Returns whether the content is valid to its last byte.
     pub(super) fn is_whole(&self) -> bool {
         let mut fields = Fields::of(self.content);
         hashes(&mut fields).is_some() && notes(&mut fields).is_some() && fields.is_empty()
@@ -125,11 +129,11 @@ pub(super) fn encode(content: &ItemContent) -> Vec<u8> {
     bytes
 }
 
-/// The types that are written as one byte, and the length of their hashes. Fixed permanently: files hold them.
+/// The types whose tag is one byte, and the length of their hashes. Never change it: existing files use it.
 const SHORT: [(u8, usize); 3] = [(1, 32), (2, 16), (3, 32)];
-/// A hash whose type and length follow.
+/// The tag of a hash whose type and 2-byte length follow.
 const LONG: u8 = 0;
-/// The same, with a length of 4 bytes.
+/// The tag of a hash whose type and 4-byte length follow.
 const LONGEST: u8 = 255;
 
 fn hashes(fields: &mut Fields<'_>) -> Option<Vec<Hash>> {
@@ -141,7 +145,7 @@ fn hashes(fields: &mut Fields<'_>) -> Option<Vec<Hash>> {
     (0..count).map(hash).collect()
 }
 
-/// The number of a hash's type, and its bytes.
+/// Returns the number of the next hash's type, and its bytes.
 fn hash<'a>(fields: &mut Fields<'a>) -> Option<(u16, &'a [u8])> {
     let tag = fields.byte()?;
     if tag == LONG {
@@ -244,7 +248,7 @@ mod tests {
             assert!(record(&bytes).is_whole());
             let cut = [1, 2, 17, 20, 24, bytes.len() - 3];
             assert!(cut.iter().all(|length| !record(&bytes[..*length]).is_whole()), "{count}");
-            // What versions before videos know, as long as it is short enough for them.
+            // A short video has the form that versions before videos know.
             assert_eq!(bytes[18], if count <= 1_820 { LONG } else { LONGEST });
         }
     }

@@ -1,14 +1,17 @@
-//! An immutable file of records, read into memory, or the same without a file.
+//! An immutable file of records, which is read into memory; or the same data without a file.
 //!
-//! | section | bytes for an item | what |
+//! | section | bytes for an item | content |
 //! |---|---|---|
 //! | 1 | 8 | the items' ids, ascending |
 //! | 2 | 4 | their banks |
-//! | 3 | 4 | where the content of each begins, and where the last one ends |
+//! | 3 | 4 | the start of each item's content, and the end of the last one |
 //! | 4 | | the content: see [`super::encoding`] |
-//! | 5 | 4 | when each was added, in seconds since 1970, and 0 where that is not known. Absent where it is known of none, as in files of versions that did not keep it; those pass over the section |
+//! | 5 | 4 | the time when each was added, in seconds since 1970; 0 if unknown |
 //!
-//! Rows that have died since are bits beside it.
+//! Section 5 is absent if no time is known, as in files of versions that did not keep it. Those versions skip
+//! the section.
+//!
+//! Rows that have died later are bits that are kept beside the file.
 
 use std::collections::HashSet;
 
@@ -26,29 +29,30 @@ const STARTS: u32 = 3;
 const CONTENT: u32 = 4;
 const ADDED: u32 = 5;
 
-/// What a record file says of itself.
+/// The format note of a record file.
 const NOTE: &[u8] = b"vigie records 1";
 
-/// Written at a time: less is slow, more is no quicker.
+/// The bytes of one write. Smaller writes are slow, and larger ones are no faster.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// See the module.
+/// A file of records, with the bits of its dead rows.
 #[derive(Debug)]
 pub(super) struct RecordFile {
-    /// What its name says; of no meaning in memory.
+    /// The number in the file's name; unused in memory.
     pub(super) number: u64,
     container: Container,
     rows: usize,
-    /// Banks that have, or had, an item in it.
+    /// The banks that have, or had, an item in the file.
     banks: Box<[BankId]>,
     dead: DeadRows,
 }
 
-/// One record that is to be written, and its item.
+/// A record to be written, and its item.
 pub(super) type Row<'a> = (ItemId, Record<'a>);
 
 impl RecordFile {
-    /// Writes rows, which come by ascending id, and twice alike.
+    /// Writes rows. `rows` must return them in ascending order of ids, and the same rows in both of its
+    /// calls.
     pub(super) fn write<'a, I: Iterator<Item = Row<'a>>>(
         number: u64,
         begin: impl FnOnce(&[(u32, usize)]) -> Result<ContainerWriter, SegmentError>,
@@ -85,7 +89,7 @@ impl RecordFile {
         Ok(Self::of(number, writer.finish(NOTE)?, count, DeadRows::none_of(count)))
     }
 
-    /// Takes a file that was opened, and checks that its parts fit together.
+    /// Reads an opened file, and checks that its sections are consistent.
     pub(super) fn open(number: u64, container: Container, dead: &[u64]) -> Result<Self, SegmentError> {
         let length = |section| container.section(section).map(<[u8]>::len);
         let rows = length(IDS).unwrap_or_default() / 8;
@@ -133,7 +137,7 @@ impl RecordFile {
         cast_slice(self.container.section(STARTS).unwrap_or_default())
     }
 
-    /// Empty where it is known of none.
+    /// Empty if no time is known.
     fn added(&self) -> &[u32] {
         self.container.section(ADDED).map_or(&[], cast_slice)
     }
@@ -149,7 +153,7 @@ impl RecordFile {
         Record { bank: BankId(self.bank_column()[row]), added, content }
     }
 
-    /// The greatest id in it.
+    /// Returns the greatest id of the file.
     pub(super) fn last(&self) -> Option<ItemId> {
         self.ids().last().map(|&id| ItemId(id))
     }
@@ -158,7 +162,7 @@ impl RecordFile {
         self.ids().first().map(|&id| ItemId(id))
     }
 
-    /// The row of a living item.
+    /// Returns the row of a living item.
     fn row_of(&self, item: ItemId) -> Option<usize> {
         self.ids().binary_search(&item.0).ok().filter(|&row| !self.dead.contains(row))
     }
@@ -167,12 +171,12 @@ impl RecordFile {
         self.row_of(item).map(|row| self.record(row))
     }
 
-    /// Ends a living item, and says whether there was one.
+    /// Marks a living item as dead. Returns whether there was one.
     pub(super) fn remove(&self, item: ItemId) -> bool {
         self.row_of(item).is_some_and(|row| self.dead.insert(row))
     }
 
-    /// Ends the living items of some banks, and says how many they were.
+    /// Marks the living items of some banks as dead. Returns their number.
     pub(super) fn remove_banks(&self, is_gone: impl Fn(BankId) -> bool) -> usize {
         if !self.banks.iter().any(|bank| is_gone(*bank)) {
             return 0;
@@ -182,7 +186,7 @@ impl RecordFile {
         gone.filter(|(row, _)| self.dead.insert(*row)).count()
     }
 
-    /// What lives, by ascending id.
+    /// Returns the living records, in ascending order of ids.
     pub(super) fn living(&self) -> impl Iterator<Item = (ItemId, Record<'_>)> {
         let rows = self.ids().iter().enumerate().filter(|(row, _)| !self.dead.contains(*row));
         rows.map(|(row, id)| (ItemId(*id), self.record(row)))
@@ -198,12 +202,12 @@ impl RecordFile {
 
     pub(super) fn extent(&self) -> Extent {
         let (rows, living) = (self.rows as u64, self.living_count() as u64);
-        // As if all records were of one length.
+        // An estimate, as if all records had the same length.
         let content = self.content().len() as u64 * living / rows.max(1);
         Extent { living, dead: rows - living, bytes: content + 20 * living }
     }
 
-    /// The bits of the rows that have died.
+    /// Returns the bits of the dead rows.
     pub(super) fn dead_words(&self) -> Vec<u64> {
         self.dead.words()
     }
@@ -227,12 +231,12 @@ impl Stored for RecordFile {
     }
 }
 
-/// A place in the content, of which a file has less than 4 GiB: see [`super::policy::FILE_BYTES_MAX`].
+/// Returns a position in the content, which is below 4 GiB: see [`super::policy::FILE_BYTES_MAX`].
 fn position(bytes: usize) -> u32 {
     u32::try_from(bytes).expect("a file of records is bounded")
 }
 
-/// Gathers small pieces of a section.
+/// Collects small pieces of a section into larger writes.
 struct Gather<'a> {
     writer: &'a ContainerWriter,
     section: u32,
@@ -262,11 +266,11 @@ impl Gather<'_> {
 mod tests {
     use super::*;
 
-    /// Rows of one byte of content, with these times.
+    /// Checks rows with four bytes of content each and these times.
     fn check(added: &[u32], sections: &[usize]) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        // No hash, no label and no reference.
+        // No hashes, no labels and no reference.
         let record = |added| Record { bank: BankId(7), added: AddedAt(added), content: &[0, 0, 0, 0] };
         let rows = || added.iter().zip(1..).map(|(added, id)| (ItemId(id), record(*added)));
         let written =
@@ -284,7 +288,7 @@ mod tests {
     #[test]
     fn times_are_a_section_of_their_own_beside_those_of_older_versions() {
         check(&[5, 0, 1_700_000_000], &[24, 12, 16, 12, 12]);
-        // To the byte the file of a version that does not keep them.
+        // Equal to the file of a version that does not keep times, byte for byte.
         check(&[0, 0], &[16, 8, 12, 8]);
     }
 }

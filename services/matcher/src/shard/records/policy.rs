@@ -1,33 +1,35 @@
-//! Which record files are made into one.
+//! The choice of the record files that are merged.
 //!
-//! The index has a policy of its own: its segments may be merged in any choice, and are measured in rows, which all have the
-//! same length. Files of records lie side by side in the order of their items, so only neighbours are merged, and are measured
-//! in bytes:
+//! The index has its own policy: its segments may be merged in any combination, and are measured in rows,
+//! which all have the same length. Files of records are in the order of their items, so only neighbours are
+//! merged, and they are measured in bytes:
 //!
-//! - **Half dead.** A file of which at least half has died is written anew without it. That rewrites a living record
-//!   for a dead one that goes.
-//! - **Alike.** Neighbours of which neither is more than twice the other's size are made into one, and with it those
-//!   before them that are at most twice what has gathered, up to [`FILE_BYTES_MAX`]. So a record's file grows by half
-//!   at least whenever it is rewritten: from 16 MiB on (see [`super::OVERLAY_ITEMS_MAX`]) 6 times at most, and a record
-//!   of a snapshot's smallest file some 30 times in its life.
+//! - **Half dead.** A file in which at least half of the records are dead is rewritten without them. Each
+//!   removed record costs at most one rewritten record.
+//! - **Similar.** Two neighbours are merged if neither is larger than twice the other. The files before them
+//!   join in as long as each is at most twice the size collected so far, up to [`FILE_BYTES_MAX`]. So the
+//!   file of a record grows by at least half whenever it is rewritten: a record is rewritten at most 6 times
+//!   from 16 MiB on (see [`super::OVERLAY_ITEMS_MAX`]), and about 30 times if it begins in a snapshot's
+//!   smallest file.
 //!
-//! Sizes that fall by more than half from file to file are left alone: some ten of them.
+//! Files whose sizes fall by more than half from one to the next are left alone: about ten of them.
 
 use std::ops::Range;
 
-/// Files are not merged beyond this, which bounds how long the follower waits for one merge: under a second.
+/// Merged files are never larger than this. It bounds the time that the follower waits for one merge to less
+/// than a second.
 pub(super) const FILE_BYTES_MAX: u64 = 128 << 20;
 
-/// What there is of one file.
+/// The size of one file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extent {
     pub(super) living: u64,
     pub(super) dead: u64,
-    /// Of what lives.
+    /// The bytes of the living records.
     pub(super) bytes: u64,
 }
 
-/// The files to be made into one; `None` where they are well as they are.
+/// Returns the files to merge next, or `None` if no merge is due.
 pub(super) fn next_merge(files: &[Extent]) -> Option<Range<usize>> {
     if let Some(at) = files.iter().position(|one| one.dead > 0 && one.dead >= one.living) {
         return Some(at..at + 1);

@@ -1,4 +1,4 @@
-//! A search of a set of banks against the search of a deployment that holds those banks and no others.
+//! Compares a search of a set of banks with the search of a deployment that has only those banks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Deployment {
         }
     }
 
-    /// The merged answers, and the hashes that were searched.
+    /// Returns the merged answers, and the number of hashes that were searched.
     fn search(&self, queries: &[Query], options: &SearchOptions) -> (Vec<QueryMatches>, u64) {
         let answer =
             |shard| search(shard, queries, options, ANSWER_BYTES_MAX, &Cancellation::never()).unwrap();
@@ -61,7 +61,7 @@ impl Deployment {
     }
 }
 
-/// Ids and sequences of the whole deployment, and those of one that holds the banks of a set only.
+/// The mapping of ids and sequences from the whole deployment to the one that has only the banks of a set.
 struct Renaming {
     set: Arc<BankSet>,
     banks: BTreeMap<BankId, BankId>,
@@ -74,7 +74,7 @@ impl Renaming {
         Self { set, banks: BTreeMap::new(), items: BTreeMap::new(), sequence: 0 }
     }
 
-    /// The change as the smaller deployment has it; `None` where it has none.
+    /// Returns the change with the ids of the smaller deployment; `None` if it does not have the change.
     fn change(&mut self, change: &Change) -> Option<Change> {
         let bank = match &change.kind {
             ChangeKind::BankCreated { bank, .. }
@@ -127,7 +127,7 @@ impl Renaming {
     }
 }
 
-/// A step of any kind, of which most add items.
+/// Returns a step of any kind; most of them add items.
 fn step(random: &mut SmallRng) -> Step {
     let number = random.random();
     match random.random_range(0..20) {
@@ -144,7 +144,8 @@ fn step(random: &mut SmallRng) -> Step {
     }
 }
 
-/// Banks of the set that are there and enabled, and their hashes of these types, by the plain replay.
+/// Returns the number of hashes of these types in the banks of the set that exist and are enabled, by the
+/// plain replay.
 fn hashes_of(replay: &Replay, set: &BankSet, asked: &HashTypeSet) -> u64 {
     let is_searched = |bank: &BankId| set.contains(*bank) && replay.banks[bank].1;
     let searched = replay.items.values().filter(|(bank, _)| is_searched(bank));
@@ -152,9 +153,9 @@ fn hashes_of(replay: &Replay, set: &BankSet, asked: &HashTypeSet) -> u64 {
     hashes.filter(|hash| asked.contains(hash.hash_type())).count() as u64
 }
 
-/// One sequence of changes, drawn from a seed, and searches of several sets between its ranges. The banks' ids are the sequences of
-/// their creation, so a set drawn from small numbers has banks that are there, deleted, disabled, renamed, or not there yet. Returns how
-/// many items were found.
+/// Runs one sequence of changes that is drawn from a seed, with searches of several sets between its ranges.
+/// The banks' ids are the sequences of their creation, so a set of small numbers has banks that exist, are
+/// deleted, disabled or renamed, or do not exist yet. Returns the number of items that were found.
 fn trial(seed: u64) -> usize {
     let mut count = 0_usize;
     let random = &mut SmallRng::seed_from_u64(seed);
@@ -189,7 +190,7 @@ fn trial(seed: u64) -> usize {
             let changes: Vec<Change> = changes.iter().filter_map(|change| renaming.change(change)).collect();
             deployment.apply(after, Sequence(renaming.sequence), &changes);
 
-            // Each search has a set of its own, as from the wire.
+            // Each search has its own copy of the set, as if it came from the wire.
             let bank_set = Some(Arc::new(BankSet::clone(&renaming.set)));
             let of_set = SearchOptions { bank_set, ..options(vec![], radius, limit) };
             let (found, searched) = whole.search(&queries, &of_set);
@@ -203,7 +204,7 @@ fn trial(seed: u64) -> usize {
     count
 }
 
-/// `VIGIE_SEEDS` tries other than 200 seeds, `VIGIE_SEED` one of them.
+/// `VIGIE_SEEDS` sets another number of seeds than 200, and `VIGIE_SEED` tries one seed only.
 #[test]
 fn a_search_of_a_set_is_that_of_a_deployment_with_its_banks_alone() {
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
@@ -217,13 +218,13 @@ fn a_search_of_a_set_is_that_of_a_deployment_with_its_banks_alone() {
     }
 }
 
-/// While items come and go, and sets are searched that were not searched before.
+/// Checks the counts while items are added and removed, and while sets are searched for the first time.
 #[test]
 fn hashes_are_counted_right_after_searches_and_changes_at_once() {
     let shard = Arc::new(empty_shard());
     shard.apply(range(0, vec![created(1)])).unwrap();
     let done = Arc::new(AtomicBool::new(false));
-    // Each holds the one bank, and another that is never there.
+    // Each set has the one bank, and another one that never exists.
     let of_set = |other: u32| {
         let set = [1, other].map(BankId).into_iter().collect();
         SearchOptions { bank_set: Some(Arc::new(set)), ..options(vec![], 0, 1) }
@@ -266,7 +267,7 @@ fn hashes_are_counted_right_after_searches_and_changes_at_once() {
     assert_eq!(wrong, BTreeSet::new());
 }
 
-/// The mean time of a search for one hash that is found, the best of five rounds.
+/// Returns the mean time of a search for one hash that is found, the best of five rounds.
 fn time_of(shard: &Shard, hash: &Hash, options: &SearchOptions) -> Duration {
     const SEARCHES: u32 = 20_000;
     let queries = [query_of(std::iter::once(hash.clone()))];
@@ -281,8 +282,8 @@ fn time_of(shard: &Shard, hash: &Hash, options: &SearchOptions) -> Duration {
     (0..5).map(round).min().unwrap()
 }
 
-/// The time of a search of a set of banks and of all banks, in deployments that hold the same 200,000 hashes in more banks or fewer:
-/// `cargo test --release -p vigie-matcher search_of_a_set_takes -- --ignored --nocapture`.
+/// Measures a search of a set of banks and of all banks, in deployments with the same 200,000 hashes in more
+/// banks or fewer: `cargo test --release -p vigie-matcher search_of_a_set_takes -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures"]
 fn a_search_of_a_set_takes_no_longer_where_there_are_more_banks() {
@@ -311,7 +312,7 @@ fn a_search_of_a_set_takes_no_longer_where_there_are_more_banks() {
         let kinds = (0..banks).map(bank).chain(hashes.iter().zip(0..).map(item));
         let shard = empty_shard();
         shard.apply(range(0, kinds.zip(1..).map(|(kind, at)| change(at, kind)).collect())).unwrap();
-        // Far from each other, so that few share a word.
+        // The ids are far apart, so that few share a word of the filter.
         let set: Vec<u32> = (0..seen).map(|at| 1 + at * (banks / seen)).collect();
         let all = time_of(&shard, &hashes[0], &SearchOptions::default());
         let of_set = time_of(&shard, &hashes[0], &of_banks(&set));

@@ -1,4 +1,4 @@
-//! Standings: for whom an item is left out, and what is answered of it.
+//! Tests of standings: the members for whom an item is left out, and the answers about it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,7 +27,7 @@ fn stands(sequence: u64, item: u64, standing: Standing) -> vigie_model::Change {
     change(sequence, ChangeKind::ItemStandingSet { item, bank: BankId(1), standing })
 }
 
-/// In probation on the word of one member.
+/// A standing in probation, contributed by one member.
 fn on_probation() -> Standing {
     Standing { probation: true, contributors: [OWN].into(), ..Standing::default() }
 }
@@ -36,7 +36,7 @@ fn options(member: Option<MemberId>, with_aside: bool) -> SearchOptions {
     SearchOptions { member, with_aside, ..of_banks(&[1]) }
 }
 
-/// What one hash finds.
+/// Returns what a search for one hash finds.
 fn ask(shard: &Shard, hash: &Hash, options: &SearchOptions) -> QueryMatches {
     let query = query_of(std::iter::once(hash.clone()));
     let answer = search(shard, &[query], options, ANSWER_BYTES_MAX, &Cancellation::never());
@@ -47,7 +47,7 @@ fn items(result: &QueryMatches) -> Vec<u64> {
     result.matches.iter().map(|found| found.item.0).collect()
 }
 
-/// A hash so many bits from zero.
+/// Returns a hash this many bits from zero.
 fn at_distance(bits: usize) -> Hash {
     let mut bytes = [0; 32];
     (0..bits).for_each(|bit| bytes[bit / 8] |= 1 << (bit % 8));
@@ -65,7 +65,7 @@ fn an_item_in_probation_is_found_by_its_contributor_alone() {
         let aside = |found: &vigie_model::Match| found.facts.as_ref().map(|facts| facts.is_aside);
         let told: Vec<_> = result.matches.iter().map(|found| (found.item.0, aside(found))).collect();
         assert_eq!(told, expected, "{member:?} {with_aside}");
-        // What is left out is noticed.
+        // The answer reports that items were left out.
         let is_there = !with_aside && expected.len() < 2;
         assert_eq!(result.set_aside, is_there, "{member:?} {with_aside}");
         assert!(!ask(&shard, &at_distance(128), &options(member, with_aside)).set_aside);
@@ -77,7 +77,7 @@ fn an_item_in_probation_is_found_by_its_contributor_alone() {
         check(member, false, &[(3, None)]);
         check(member, true, &[(2, Some(true)), (3, None)]);
     }
-    // Held for its contributor too, and then confirmed.
+    // The item is held for its contributor too, and then confirmed.
     let held = Standing { held_for: [OWN].into(), ..on_probation() };
     shard.apply(range(4, vec![stands(5, 2, held)])).unwrap();
     check(Some(OWN), false, &[(3, None)]);
@@ -144,7 +144,7 @@ fn items_in_probation_push_no_match_out_of_another_members_answer() {
         assert_eq!((result.matches.len(), result.limit_reached), (10, true));
         assert!(result.matches.iter().all(|found| found.distance.0 == 0));
     }
-    // All of them share one standing.
+    // All items share one standing.
     let moment = shard.moment();
     let distinct: std::collections::HashSet<_> =
         moment.marks.standings().iter().map(|(_, standing)| Arc::as_ptr(standing)).collect();
@@ -204,7 +204,7 @@ fn a_match_has_the_labels_that_replaced_others() {
     assert_eq!(labels(&shard), ["new", "c"]);
     shard.apply(range(4, vec![stands(5, 3, of(&[])), stands(6, 2, of(&["a", "b", "c"]))])).unwrap();
     assert_eq!(labels(&shard), ["a b c", ""]);
-    // Other words about the item leave its labels.
+    // Other changes of the standing do not change the item's labels.
     let disputed = Standing { dispute_open: true, ..of(&["a", "b", "c"]) };
     shard.apply(range(6, vec![stands(7, 2, disputed)])).unwrap();
     assert_eq!(labels(&shard), ["a b c", ""]);
@@ -218,7 +218,7 @@ fn a_snapshot_keeps_standings_and_without_any_is_of_the_form_before_them() {
         let mut log = Log::default();
         log.take([Step::Create]);
         log.take((0..20).map(|number| Step::Add(0, vec![number])));
-        // None stays of what was given and taken away.
+        // A standing that was given and taken away leaves nothing behind.
         log.take([Step::Stand(3, 1), Step::Stand(3, 0)]);
         if has_standings {
             log.take((0..20).map(|number| Step::Stand(number, number % 4)));
@@ -234,7 +234,7 @@ fn a_snapshot_keeps_standings_and_without_any_is_of_the_form_before_them() {
         assert_eq!(restored.moment().marks.standings().count(), if has_standings { 15 } else { 0 });
         drop(restored);
 
-        // As a version reads it that knows no standings.
+        // Without the section, the manifest is in the form that a version without standings reads.
         let (manifest, beside) = Manifest::read(&path).unwrap();
         manifest.write(&path, &Sections { standings: Vec::new(), ..beside }).unwrap();
         match plans.restore(identity()) {
@@ -244,9 +244,9 @@ fn a_snapshot_keeps_standings_and_without_any_is_of_the_form_before_them() {
     }
 }
 
-/// The time of a search for a hash that few items have, and of one for a hash that 200,000 have, where no item has a standing, where
-/// one has, where all have, and where all are aside: `cargo test --release -p vigie-matcher what_standings_cost -- --ignored
-/// --nocapture`.
+/// Measures searches for a hash that few items have, and for one that 200,000 items have, if no item has a
+/// standing, one has, all have, and all are set aside: `cargo test --release -p vigie-matcher
+/// what_standings_cost -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures"]
 fn what_standings_cost_a_search() {
@@ -261,7 +261,7 @@ fn what_standings_cost_a_search() {
     for (what, count, standing) in cases {
         let shard = empty_shard();
         let item = |(id, hash): (u64, [u8; 32])| {
-            // Half have hashes of their own, and the others one hash.
+            // Half of the items have different hashes, and the other half have one common hash.
             let hash = if id.is_multiple_of(2) { at_distance(0) } else { Hash::pdq(hash) };
             change(id, ChangeKind::ItemAdded(item_of(ItemId(id), BankId(1), bare(vec![hash]))))
         };

@@ -1,4 +1,5 @@
-//! Vectors beside exact hashes: against a scan written out here, through changes, restarts and loading.
+//! Compares searches of vectors in shards that also have exact hashes with a scan, through changes, restarts
+//! and loading.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub(super) fn vector_type() -> HashType {
     CLASS.hash_type(3)
 }
 
-/// A vector near one of some middles.
+/// Returns a vector near one of some centres.
 fn vector(random: &mut SmallRng, middle: usize) -> Hash {
     let mut of_middle = SmallRng::seed_from_u64(middle as u64);
     let number = |at: f32, random: &mut SmallRng| at + random.random_range(-0.2..0.2_f32);
@@ -37,7 +38,7 @@ fn vector(random: &mut SmallRng, middle: usize) -> Hash {
     Hash::from_peer(vector_type(), &vectors::canonical(CLASS, &bytes).unwrap()).unwrap()
 }
 
-/// Graphs after some hundred rows, and searched even where a scan would be quicker.
+/// Returns a plan with graphs after about a hundred rows, which are searched even if a scan would be faster.
 fn graphs() -> IndexPlan {
     let hnsw = HnswConfig { list_rows_build: 100, scan_rows_per_ef: 0, ..HnswConfig::default() };
     IndexPlan { hnsw, ..IndexPlan::default() }
@@ -49,7 +50,7 @@ pub(super) fn options(distance: u32, limit: i64, exact: bool) -> SearchOptions {
     SearchOptions { max_distances, ..options }
 }
 
-/// The items by a scan, the nearest first, with how far each is.
+/// Returns the items found by a scan, with their distances, the nearest first.
 pub(super) fn scanned(
     world: &World,
     asked: &Hash,
@@ -78,7 +79,7 @@ fn exact_answers_are_those_of_a_scan_and_approximate_ones_a_part_of_them() {
     let banks = [world.create_bank(), world.create_bank()];
     for round in 0..6 {
         for bank in banks {
-            // Some items have two vectors, and a digest beside them.
+            // Some items have two vectors, and a digest too.
             let item = |at: u8, random: &mut SmallRng| {
                 let mut hashes = vec![Sample::Other(vector(random, usize::from(at % 15)))];
                 if at.is_multiple_of(5) {
@@ -136,7 +137,7 @@ fn each_bank_has_its_threshold() {
     let thresholds_of = || thresholds.iter().map(threshold).collect::<Vec<_>>();
     for middle in 0..8 {
         let asked = vector(&mut random, middle);
-        // Nothing is asked for: no distance but 0 in the third bank, which has none.
+        // The options set no distance, so the third bank, which has no threshold, matches at distance 0 only.
         let plain =
             SearchOptions { exact: true, limit: Limit::new(1_000).unwrap(), ..SearchOptions::default() };
         let options = SearchOptions { thresholds: thresholds_of(), ..plain };
@@ -157,7 +158,7 @@ fn held_items_do_not_hide_those_behind_them() {
     let mut world = World::with_plan(1, &graphs());
     let bank = world.create_bank();
     let asked = vector(&mut random, 0);
-    // Two hundred copies of what is asked for are held, and others lie behind them.
+    // Two hundred copies of the query's vector are held, and other vectors are farther away.
     let copies = world.add(bank, vec![vec![Sample::Other(asked.clone())]; 200]);
     let behind = world.add(bank, (0..30).map(|_| vec![Sample::Other(vector(&mut random, 0))]).collect());
     let held = |item: &ItemId| ChangeKind::ItemHeldSet { item: *item, bank, held: true };

@@ -1,7 +1,7 @@
-//! What graphs find of the truth, and how long they take, at any size: by hand, in a release build.
+//! Measures the recall and the time of graphs at any size: run by hand, in a release build.
 //!
-//! `VIGIE_VECTORS` (100,000) vectors of `VIGIE_ELEMENTS` (384) numbers, as embeddings are: points of 1,000 clusters in 48 latent
-//! dimensions, projected, with noise, of length 1.
+//! The data are `VIGIE_VECTORS` (100,000) vectors of `VIGIE_ELEMENTS` (384) numbers that resemble embeddings:
+//! points of 1,000 clusters in 48 latent dimensions, projected, with noise, and of length 1.
 
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -19,20 +19,20 @@ use crate::tests::video::world::World;
 const SHARDS: u32 = 4;
 const CLUSTERS: usize = 1_000;
 const LATENT: usize = 48;
-/// Queries of one measurement, and those of them that are compared with a scan written out in the tests.
+/// The number of queries of one measurement, and of those that are also compared with a scan in the tests.
 const QUERIES: usize = 200;
 const QUERIES_SCANNED: usize = 3;
 const K: usize = 10;
 const RECALL_MIN: f64 = 0.995;
-/// No two vectors are farther apart.
+/// A distance that no two vectors exceed.
 const ANY_DISTANCE: u32 = 2_000_000;
 
-/// A number of the environment.
+/// Returns a number from the environment, or `usual`.
 fn size(name: &str, usual: usize) -> usize {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap())
 }
 
-/// Makes vectors.
+/// A generator of vectors.
 struct Embeddings {
     random: SmallRng,
     elements: usize,
@@ -40,7 +40,7 @@ struct Embeddings {
     projection: Vec<f32>,
 }
 
-/// A number with mean 0 and variance 1, from the sum of twelve.
+/// Returns a number with mean 0 and variance 1, from the sum of twelve.
 fn normal(random: &mut SmallRng) -> f32 {
     (0..12).map(|_| random.random_range(0.0..1.0_f32)).sum::<f32>() - 6.0
 }
@@ -70,20 +70,21 @@ impl Embeddings {
     }
 }
 
-/// The items by a search, the nearest first, with how far each is, and the time.
+/// Searches, and returns the items with their distances, the nearest first, and the time.
 fn timed(world: &World, asked: &Hash, exact: bool) -> (Vec<(Distance, ItemId)>, Duration) {
     let begin = Instant::now();
     let found = super::answers::found(world, asked, &options(ANY_DISTANCE, i64::try_from(K).unwrap(), exact));
     (found, begin.elapsed())
 }
 
-/// Microseconds of the median and of the 99th percentile.
+/// Returns the median and the 99th percentile in microseconds.
 fn quantiles(mut times: Vec<Duration>) -> (u128, u128) {
     times.sort_unstable();
     (times[times.len() / 2].as_micros(), times[times.len() * 99 / 100].as_micros())
 }
 
-/// Compares graphs with the exact search, and a few answers of that with a scan; prints both, and returns the recall.
+/// Compares graphs with the exact search, and a few of its answers with a scan. Prints both, and returns the
+/// recall.
 fn measure(what: &str, world: &World, embeddings: &mut Embeddings) -> f64 {
     let (mut by_graph, mut by_scan, mut found_of_true, mut true_count) = (Vec::new(), Vec::new(), 0, 0);
     for at in 0..QUERIES {
@@ -99,7 +100,7 @@ fn measure(what: &str, world: &World, embeddings: &mut Embeddings) -> f64 {
             found.iter().all(|(_, item)| world.items.contains_key(item)),
             "{what}: a removed item is answered"
         );
-        // Items at one distance stand for one another.
+        // Items at the same distance are interchangeable.
         let farthest = truth.last().unwrap().0;
         found_of_true += found.iter().filter(|(distance, _)| *distance <= farthest).count();
         true_count += truth.len();
@@ -129,7 +130,7 @@ fn remove_each(world: &mut World, nth: usize) {
 #[ignore = "a measurement: minutes in a release build"]
 fn what_graphs_find_of_many_vectors() {
     let (rows, elements) = (size("VIGIE_VECTORS", 100_000), size("VIGIE_ELEMENTS", 384));
-    // Several builds and merges of each shard's graphs, and no scan in their place.
+    // Each shard builds and merges its graphs several times, and never scans instead.
     let list_rows_build = (rows / 16).clamp(100, 16_384);
     let hnsw = HnswConfig { list_rows_build, scan_rows_per_ef: 0, ..HnswConfig::default() };
     eprintln!("{rows} vectors of {elements} on {SHARDS} shards; k {K}, ef {}", hnsw.ef_search);

@@ -1,4 +1,4 @@
-//! Searches for videos against the oracle, on several shards, while items come and go.
+//! Compares searches for videos with the oracle, on several shards, while items are added and removed.
 
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
@@ -11,7 +11,7 @@ use vigie_model::{
 use super::oracle::{Asked, Expected, Sample, threatexchange};
 use super::world::World;
 
-/// Draws cases whose frames meet: near, equal, repeated, poor, and of all lengths of time.
+/// A generator of cases whose frames match: near, equal, repeated, of poor quality, and of any duration.
 struct Draw {
     random: SmallRng,
     pool: Vec<[u8; 32]>,
@@ -24,7 +24,7 @@ impl Draw {
         Self { random, pool }
     }
 
-    /// A hash some bits off one of the pool.
+    /// Returns a hash that is some bits away from one of the pool.
     fn pdq(&mut self) -> [u8; 32] {
         let mut pdq = *self.pool.choose(&mut self.random).unwrap();
         let flips = *[0, 0, 1, 8, 15, 16, 20, 31, 32].choose(&mut self.random).unwrap();
@@ -54,7 +54,7 @@ impl Draw {
         Sample::Other(if self.random.random() { Hash::md5([byte; 16]) } else { Hash::sha256([byte; 32]) })
     }
 
-    /// One to some hashes, each once.
+    /// Returns one or more hashes, each once.
     fn samples(&mut self, videos_max: usize) -> Vec<Sample> {
         let mut samples: Vec<Sample> = Vec::new();
         for _ in 0..self.random.random_range(1..=videos_max) {
@@ -77,7 +77,7 @@ impl Draw {
         self.samples(videos_max).into_iter().zip(Variant::ALL.into_iter().cycle()).collect()
     }
 
-    /// A part of an item's video, and frames of others around it.
+    /// Returns a query with a part of an item's video, and other frames around it.
     fn query_of(&mut self, items: &[Vec<Sample>]) -> Vec<(Sample, Variant)> {
         let videos: Vec<&Vec<Frame>> = items
             .iter()
@@ -119,7 +119,8 @@ impl Draw {
     }
 }
 
-/// Compares answers with the oracle at some moments of a random history; returns how many items were answered.
+/// Compares answers with the oracle at some moments of a random history. Returns the number of items that
+/// were answered.
 fn check(seed: u64) -> usize {
     let mut draw = Draw::new(seed);
     let mut world = World::of(draw.random.random_range(1..4));
@@ -174,7 +175,7 @@ fn check(seed: u64) -> usize {
     answered
 }
 
-/// The rule that is called after threatexchange, against what that does.
+/// Compares the rule that is named after threatexchange with threatexchange's result.
 fn check_threatexchange(world: &World, query: &[(Sample, Variant)], seed: u64) {
     let (Sample::Video(asked), variant) = &query[0] else { return };
     let expected: Vec<ItemId> = world
@@ -195,7 +196,7 @@ fn check_threatexchange(world: &World, query: &[(Sample, Variant)], seed: u64) {
     assert_eq!(told, expected, "seed {seed}");
 }
 
-/// Checks so many cases from a seed on; most must have something to find.
+/// Checks the cases of these seeds. Most of them must find something.
 fn check_many(seeds: std::ops::Range<u64>) {
     let cases = seeds.end - seeds.start;
     let answered: usize = seeds.map(check).sum();
@@ -207,7 +208,7 @@ fn videos_are_answered_as_by_comparing_everything() {
     check_many(0..60);
 }
 
-/// The same for as many cases as `VIGIE_VIDEO_CASES` says, 1,000 without it.
+/// Runs the same for `VIGIE_VIDEO_CASES` cases, 1,000 by default.
 #[test]
 #[ignore = "a minute: see TESTING.md"]
 fn videos_are_answered_as_by_comparing_everything_in_many_cases() {

@@ -1,4 +1,5 @@
-//! Videos that come and go: removed, deleted with their bank, loaded, saved and found again, audited, and unknown to a replica.
+//! Tests of changing videos: removed, deleted with their bank, loaded, saved and restored, audited, and of a
+//! type that a replica does not know.
 
 use std::fs;
 use std::sync::atomic::AtomicBool;
@@ -26,7 +27,7 @@ fn hashes(random: &mut SmallRng, count: usize) -> Vec<[u8; 32]> {
     (0..count).map(|_| random.random()).collect()
 }
 
-/// A bank of so many videos of ten frames, with an MD5 digest each.
+/// Returns a bank of this number of videos with ten frames each, each item with an MD5 digest too.
 fn world(items: usize) -> (World, BankId, Vec<Vec<[u8; 32]>>) {
     let mut random = SmallRng::seed_from_u64(7);
     let mut world = World::of(1);
@@ -83,7 +84,8 @@ fn videos_of_an_item_that_share_frames_have_each_row_once() {
     let frames = hashes(&mut random, 12);
     let mut world = World::of(1);
     let bank = world.create_bank();
-    // The second begins in the middle of the first, so its probe frames are others of the rest.
+    // The second video begins in the middle of the first, so some of its probe frames are rest frames of the
+    // first.
     let item = world.add(bank, vec![vec![video(&frames[..8]), video(&frames[4..])]])[0];
     let both: usize = rows(&world.shards[0]).iter().sum();
     assert!((12..16).contains(&both), "{both}");
@@ -127,7 +129,7 @@ fn videos_are_found_again_after_a_restart() {
     drop(shard);
     let restored = plans.restore(identity()).unwrap().unwrap();
     assert_eq!((rows(&restored), count(&restored)), (vec![60, 140], 20));
-    // It goes on: what is removed then is found in both indexes.
+    // The shard continues: a later removal is found in both indexes.
     world.shards = vec![restored];
     world.remove(gone);
     let expected: Vec<Vec<u64>> = world.items.keys().map(|item| vec![item.0]).collect();
@@ -159,7 +161,7 @@ fn a_snapshot_without_videos_is_taken_by_a_version_that_knows_them_and_one_with_
     let digest = world.shards[0].moment().digest;
     let (manifest, _) = Manifest::read(&plans.snapshot_folder().unwrap().manifest()).unwrap();
     let of_videos = manifest.indexes.iter().filter(|index| index.hash_type == HashType::VPDQ.number());
-    // Of a form that versions without videos read, and pass over.
+    // The entries have a form that versions without videos can read and skip.
     assert_eq!(of_videos.map(|index| (index.bytes, index.distance)).collect::<Vec<_>>(), [(1, 31), (2, 31)]);
     drop(plans);
     world.shards.clear();
@@ -194,7 +196,7 @@ fn what_a_purge_leaves_of_a_removed_video_is_nothing() {
         let all = hashes.iter().chain(&permuted);
         all.filter(|hash| memchr::memmem::find(&files, &hash[..]).is_some()).count()
     };
-    // In the records as they are, and in an index in another order of bits.
+    // The hashes are in the records as they are, and in an index with another order of bits.
     assert_eq!(holds(&videos[3]), 20);
     world.remove(*world.items.keys().nth(3).unwrap());
     assert!(world.shards[0].clear_removed(&AtomicBool::new(false)).unwrap());
@@ -217,7 +219,7 @@ fn an_audit_finds_a_frame_that_is_missing_or_under_another_bank() {
                 edits.remove(&videos[2][at], item);
             }
             assert_eq!(index.apply(&edits), usize::from(!is_moved));
-            // The moment is as it was; the next one shows it.
+            // The present moment is unchanged; the next one shows the fault.
             world.add(bank, vec![vec![Sample::Other(Hash::md5([99; 16]))]]);
             let fault = audit(&world.shards[0], &mut |_| true).unwrap_err();
             assert!(matches!(
@@ -241,7 +243,7 @@ fn held_and_set_aside_videos_are_left_out_as_other_items_are() {
         shard.apply(crate::tests::range(after, changes)).unwrap();
     };
     let options = SearchOptions::default();
-    // In probation, for all but contributors of theirs.
+    // The first item is in probation, for all members except its contributors.
     set(ChangeKind::ItemStandingSet { item: items[0], bank, standing: standing(3) });
     let answer = searched(shard, &asked(&videos[0]), &options);
     assert!(answer.matches.is_empty() && answer.set_aside);
@@ -264,7 +266,7 @@ fn a_file_that_is_known_by_its_digest_and_as_a_video_is_answered_once() {
     let item = *world.items.keys().nth(1).unwrap();
     let other = hashes(&mut SmallRng::seed_from_u64(1), 90);
     let digest = (Sample::Other(Hash::md5([1; 16])), Variant::Original);
-    // A tenth of the query: what is known of it is whole.
+    // The known part is a tenth of the query, and it is a complete item.
     let longer = [&videos[1][..], &other].concat();
     let query = vec![(video(&longer), Variant::FlipX), digest.clone()];
     let one = |answer: Vec<Match>| {
@@ -283,7 +285,7 @@ fn a_file_that_is_known_by_its_digest_and_as_a_video_is_answered_once() {
     assert_eq!((digest.hash_type, digest.video), (HashType::MD5, None));
 }
 
-/// A logo in more videos than are looked at for one frame.
+/// Tests a logo that is in more videos than are looked at for one frame.
 #[test]
 fn common_frames_are_replaced_and_reported_where_that_is_not_enough() {
     const LOGO: [u8; 32] = [0x5a; 32];
@@ -291,7 +293,7 @@ fn common_frames_are_replaced_and_reported_where_that_is_not_enough() {
     let mut world = World::of(1);
     let bank = world.create_bank();
     let own = hashes(&mut random, 10);
-    // The logo first and long, and frames of their own.
+    // Each video begins with a long logo, and then has its own frames.
     let of = |logo: &[[u8; 32]], own: &[[u8; 32]]| {
         let mut sample = video(&[logo, own].concat());
         if let Sample::Video(frames) = &mut sample {
@@ -312,15 +314,15 @@ fn common_frames_are_replaced_and_reported_where_that_is_not_enough() {
     };
     let item = 7_000 + 2;
     let clip = VideoRule::usual(VideoRuleKind::ClipOfKnown);
-    // Of 12 seconds the logo has two: others are searched in its place, and it is compared.
+    // The logo has two of 12 seconds. Other frames are searched instead, and the logo is only compared.
     let (found, common) = shown(&[clip], of(&[LOGO], &own));
     assert_eq!((found, common), (vec![item], 0));
     let answer = world.search(&[(of(&[LOGO], &own), Variant::Original)], &SearchOptions::default());
     assert_eq!(answer.matches[0].video.as_ref().unwrap().query.frames_matched, 11);
-    // What is in a longer upload might match in its logo alone.
+    // An item that is part of a longer upload might match by its logo alone.
     assert_eq!(answer.common_frames, 1);
     assert_eq!(answer.matches[0].item.0, item);
-    // Of three seconds: whoever shows the logo alone is missed.
+    // The logo has two of three seconds. Items that show only the logo are missed.
     let (found, common) = shown(&[clip], of(&[LOGO], &own[..1]));
     assert_eq!((found, common), (vec![item], 0));
     let half = VideoRule { query_share: vigie_model::Percent::new(50).unwrap(), frames_min: 1, ..clip };

@@ -1,4 +1,4 @@
-//! What a search for a video takes, and what a frame takes in memory: TESTING.md has the command.
+//! Measures the time of a search for a video, and the memory of a frame: TESTING.md has the command.
 
 use std::time::{Duration, Instant};
 
@@ -20,16 +20,16 @@ use crate::shard::stores::Stores;
 use crate::tests::{LOG, exact, identity, name};
 
 const FRAMES: usize = 60;
-/// Searches of each kind.
+/// The number of searches of each kind.
 const SEARCHES: u64 = 400;
 
-/// Random frames of a video, a second each.
+/// Returns random frames of a video, one for each second.
 fn frames(number: u64) -> Vec<[u8; 32]> {
     let mut random = SmallRng::seed_from_u64(number);
     (0..FRAMES).map(|_| random.random()).collect()
 }
 
-/// The same with some bits flipped in each.
+/// Returns the same frames with some bits flipped in each.
 fn altered(number: u64, bits: usize) -> Vec<[u8; 32]> {
     let mut random = SmallRng::seed_from_u64(!number);
     let mut frames = frames(number);
@@ -63,14 +63,14 @@ fn loaded(videos: u64, stores: Stores) -> Shard {
     loading.finish(Sequence(videos)).unwrap()
 }
 
-/// The bytes of the process in memory.
+/// Returns the resident bytes of the process.
 fn resident() -> u64 {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
     line.trim().strip_suffix(" kB").unwrap().trim().parse::<u64>().unwrap() * 1_024
 }
 
-/// Median and 99th percentile of searches, and how many found their item.
+/// Returns the median and the 99th percentile of searches, and the number of those that found their item.
 fn measure(shard: &Shard, asked: impl Fn(u64) -> (Vec<[u8; 32]>, Option<u64>)) -> (Duration, Duration, u64) {
     let (mut times, mut found) = (Vec::new(), 0);
     for number in 0..SEARCHES {
@@ -90,13 +90,14 @@ fn measure(shard: &Shard, asked: impl Fn(u64) -> (Vec<[u8; 32]>, Option<u64>)) -
     (times[times.len() / 2], times[times.len() * 99 / 100], found)
 }
 
-/// The bytes of the files of indexes and records as they lie in memory.
+/// Returns the bytes of the files of indexes and records in memory.
 fn accounted(shard: &Shard) -> usize {
     shard.memory().iter().map(ExactSizeIterator::len).sum()
 }
 
-/// `VIGIE_VIDEOS` videos, 100,000 without it. With `VIGIE_VIDEOS_FOLDER` they are saved there, and found there by the next run, whose memory is
-/// that of a matcher which was restarted: without what loading has left in the allocator.
+/// Uses `VIGIE_VIDEOS` videos, 100,000 by default. With `VIGIE_VIDEOS_FOLDER` they are saved there, and the
+/// next run restores them. Its memory is then that of a matcher after a restart, without what loading leaves
+/// in the allocator.
 #[test]
 #[ignore = "a measurement, for a release build and an idle machine"]
 fn what_a_search_for_a_video_takes() {

@@ -1,5 +1,5 @@
-//! What a search for videos has to answer, by comparing everything with everything. It shares no code with the search, but for the words of
-//! the answer.
+//! Computes the expected answer of a search for videos, by comparing everything with everything. It shares no
+//! code with the search, except the types of the answer.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use vigie_model::{
     BankId, Distance, Frame, Hash, HashType, ItemId, Variant, VideoRule, VideoRuleKind, VideoSide,
 };
 
-/// A hash, of a video its frames as they were made.
+/// A hash; for a video, the frames from which it is made.
 #[derive(Debug, Clone)]
 pub(in crate::tests) enum Sample {
     Video(Vec<Frame>),
@@ -23,7 +23,7 @@ impl Sample {
     }
 }
 
-/// One item of an answer.
+/// One expected item of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Expected {
     pub(super) item: ItemId,
@@ -31,24 +31,25 @@ pub(super) struct Expected {
     pub(super) distance: Distance,
     pub(super) variant: Variant,
     pub(super) other_matches: u32,
-    /// The sides of the query and of the item, and the kinds that hold.
+    /// The sides of the query and of the item, and the kinds of the rules that hold.
     pub(super) video: Option<(VideoSide, VideoSide, Vec<VideoRuleKind>)>,
 }
 
-/// What is asked of a video.
+/// The parameters of a search for videos.
 pub(super) struct Asked<'a> {
     pub(super) query: &'a [(Sample, Variant)],
     pub(super) rules: &'a [VideoRule],
     pub(super) radius: u32,
 }
 
-/// A distinct hash: itself, and when it is first shown.
+/// A distinct hash, and the time when it is first shown.
 type Distinct = ([u8; 32], u64);
 
-/// How long the usable frames of a second last, and their hashes.
+/// The duration of the usable frames of a second, and their hashes.
 type Second = (u64, Vec<[u8; 32]>);
 
-/// The distinct hashes of a video, and its seconds: how long the usable frames last that begin in each, and their hashes.
+/// Returns the distinct hashes of a video, and its seconds. Each second has the duration of the usable frames
+/// that begin in it, and their hashes.
 fn distinct(frames: &[Frame]) -> (Vec<Distinct>, BTreeMap<u32, Second>) {
     let (mut all, mut seconds) = (Vec::<Distinct>::new(), BTreeMap::<u32, (u64, Vec<[u8; 32]>)>::new());
     for (at, frame) in frames.iter().enumerate() {
@@ -107,8 +108,8 @@ fn holds(rule: &VideoRule, query: &VideoSide, item: &VideoSide) -> bool {
         && item.frames_matched >= least
 }
 
-/// By threatexchange's own words: the shares of the distinct frames of quality 50 and more that have one within 31 bits on the other side
-/// are at least 80 and 0 percent.
+/// Decides by threatexchange's own definition: of the distinct frames with quality 50 or more, at least 80
+/// percent of the query's and 0 percent of the item's have one within 31 bits on the other side.
 pub(super) fn threatexchange(query: &[Frame], item: &[Frame]) -> bool {
     let clean = |frames: &[Frame]| {
         let mut kept: Vec<[u8; 32]> =
@@ -123,7 +124,7 @@ pub(super) fn threatexchange(query: &[Frame], item: &[Frame]) -> bool {
 }
 
 impl Asked<'_> {
-    /// How one video matches another.
+    /// Returns how one video matches another.
     fn video(
         &self,
         query: &[Frame],
@@ -146,13 +147,13 @@ impl Asked<'_> {
         (!rules.is_empty()).then_some((Distance(distance), sides.0, sides.1, rules))
     }
 
-    /// The answer: every item that matches, in the order of answers.
+    /// Returns the answer: every matching item, in the order of answers.
     pub(super) fn answer(&self, items: &BTreeMap<ItemId, (BankId, Vec<Sample>)>) -> Vec<Expected> {
-        // Each with its place: what is missing, the number of frames, the item.
+        // Each item has its sort key: the missing share, the number of frames, the item.
         let mut answer: Vec<((u32, i64, ItemId), Expected)> = Vec::new();
         for (item, (_, held)) in items {
             let (mut ways, mut best_video, mut pairs) = (Vec::new(), None, Vec::new());
-            // Of equally good videos of an item the answer names the first by their bytes.
+            // If several videos of an item match equally well, the answer names the first one by its bytes.
             let mut held = held.clone();
             held.sort_by_key(Sample::hash);
             for (asked, variant) in self.query {

@@ -1,4 +1,5 @@
-//! Frames of videos answer images, and images videos, in the banks that are named for it and in no others.
+//! Tests that frames of videos answer images and images answer videos, only in the banks that are named for
+//! it.
 
 use std::sync::Arc;
 
@@ -11,13 +12,13 @@ use super::world::{World, searched, video};
 
 struct Known {
     world: World,
-    /// Each with a video, and then an image.
+    /// Each bank has an item with a video, and then one with an image.
     banks: [BankId; 2],
     frames: Vec<[u8; 32]>,
     image: [u8; 32],
 }
 
-/// Two banks that hold the same video of ten frames, a second each, and the same image.
+/// Returns two banks that both have the same video, with ten frames of a second each, and the same image.
 fn known() -> Known {
     let mut random = SmallRng::seed_from_u64(11);
     let mut world = World::of(1);
@@ -65,7 +66,7 @@ fn a_still_of_a_known_video_matches_where_a_bank_says_so() {
     let far = Sample::Other(Hash::pdq(near(known.frames[3], 32)));
     let stills = Stills { frames_of: set(&known.banks), ..Stills::default() };
     assert!(known.ask(far, Variant::Original, stills.clone()).is_empty());
-    // An image is an image, though the bank's frames answer as well.
+    // A match of an image has no frame time, although the bank's frames may answer too.
     let matches = known.ask(Sample::Other(Hash::pdq(known.image)), Variant::Original, stills);
     assert_eq!(matches.iter().map(|one| one.item_time_ms).collect::<Vec<_>>(), [None, None]);
 }
@@ -82,7 +83,7 @@ fn a_video_with_a_known_picture_matches_where_a_bank_says_so() {
     let [one] = &matches[..] else { panic!("{matches:?}") };
     assert_eq!((one.bank, one.hash_type, one.distance.0), (known.banks[0], HashType::PDQ, 20));
     assert_eq!((one.variant, one.item_time_ms, one.video.as_ref()), (Variant::Rotate90, None, None));
-    // The video itself matches as ever, by its rules.
+    // The video itself still matches by its rules.
     let matches = known.ask(video(&known.frames), Variant::Original, stills);
     assert!(matches.len() == 2 && matches.iter().all(|one| one.video.is_some()));
 }

@@ -1,4 +1,4 @@
-//! Clips that have nothing in common, each asked against all.
+//! Compares unrelated clips, each with all others.
 
 use std::thread;
 
@@ -8,15 +8,15 @@ use vigie_model::{Frame, SearchOptions, Variant};
 use super::oracle::Sample;
 use super::world::World;
 
-/// Pictures of a clip; the camera moves over each.
+/// The number of pictures of a clip; the camera moves over each.
 const SCENES: u64 = 2;
-/// Frames of each picture, half a second apart.
+/// The number of frames of each picture, half a second apart.
 const FRAMES: u32 = 4;
-/// What is drawn, and what of it the camera shows.
+/// The sizes of a drawn picture, and of the part that the camera shows.
 const DRAWN_PX: u32 = 128;
 const SHOWN_PX: u32 = 96;
 
-/// The clip of a number: no other shows its pictures.
+/// Returns the clip with this number. No other clip shows its pictures.
 fn clip(number: u64) -> Sample {
     let mut frames = Vec::new();
     for scene in 0..SCENES {
@@ -47,7 +47,7 @@ fn clips(count: u64) -> Vec<Sample> {
     })
 }
 
-/// Each clip is found by itself, and finds nothing else.
+/// Checks that each clip finds itself and nothing else.
 fn check(count: u64) {
     let clips = clips(count);
     let usable = clips.iter().filter(|clip| {

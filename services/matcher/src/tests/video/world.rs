@@ -1,4 +1,4 @@
-//! Shards that hold videos, and what they should hold.
+//! Shards with videos, and their expected content.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,12 +29,12 @@ pub(in crate::tests) struct World {
 }
 
 impl World {
-    /// Empty shards in memory.
+    /// Returns empty shards in memory.
     pub(in crate::tests) fn of(shard_count: u32) -> Self {
         Self::with_plan(shard_count, &IndexPlan::default())
     }
 
-    /// The same with indexes as planned.
+    /// Returns empty shards in memory, with indexes by this plan.
     pub(in crate::tests) fn with_plan(shard_count: u32, plan: &IndexPlan) -> Self {
         let identity = |shard| ShardIdentity::new(shard, shard_count).unwrap();
         let stores = || StorePlan::new(plan.clone(), None).unwrap().in_memory();
@@ -42,7 +42,7 @@ impl World {
         Self { shards, banks: BTreeMap::new(), items: BTreeMap::new(), sequence: 0 }
     }
 
-    /// Applies changes as one range, which the digest of what should be held must prove.
+    /// Applies changes as one range. The digest of the expected content must prove it.
     pub(in crate::tests) fn apply(&mut self, kinds: impl IntoIterator<Item = ChangeKind>) {
         let after = Sequence(self.sequence);
         let mut changes = Vec::new();
@@ -90,7 +90,7 @@ impl World {
         bank
     }
 
-    /// Adds items with these hashes, each once, in one range.
+    /// Adds items with these hashes in one range.
     pub(in crate::tests) fn add(&mut self, bank: BankId, items: Vec<Vec<Sample>>) -> Vec<ItemId> {
         let mut kinds = Vec::new();
         let mut ids = Vec::new();
@@ -114,7 +114,7 @@ impl World {
         self.apply([ChangeKind::BankDeleted { bank }]);
     }
 
-    /// What all shards answer, merged by a sort.
+    /// Searches all shards, and merges their answers by a sort.
     pub(in crate::tests) fn search(
         &self,
         query: &[(Sample, Variant)],
@@ -134,14 +134,14 @@ impl World {
         merged
     }
 
-    /// Whether searches of every shard reach what they should.
+    /// Checks that searches of every shard reach what they should.
     pub(in crate::tests) fn audit(&self) {
         for shard in &self.shards {
             assert_eq!(audit(shard, &mut |_| true), Ok(Audited::Whole));
         }
     }
 
-    /// A shard that was loaded with all of it, in the place of the others.
+    /// Returns one shard that is loaded with the content of all of them.
     pub(in crate::tests) fn load(&self, plan: &StorePlan) -> Shard {
         let bank = |(id, enabled): (&BankId, &bool)| Bank {
             id: *id,
@@ -174,7 +174,7 @@ pub(in crate::tests) fn query_of(query: &[(Sample, Variant)]) -> Query {
     Query { hashes: query.iter().map(one).collect() }
 }
 
-/// What one shard answers.
+/// Returns the answer of one shard.
 pub(in crate::tests) fn searched(
     shard: &Shard,
     query: &[(Sample, Variant)],
@@ -191,7 +191,7 @@ pub(in crate::tests) fn item(id: ItemId, bank: BankId, hashes: &[Sample]) -> Ite
     Item { id, bank, added_at: UnixMillis(0), contributor: MemberId::HOST, content }
 }
 
-/// A video of these hashes, a second each.
+/// Returns a video of these hashes, one second each.
 pub(in crate::tests) fn video(hashes: &[[u8; 32]]) -> Sample {
     let frame = |(pdq, second): (&[u8; 32], u32)| Frame { pdq: *pdq, quality: 100, time_ms: second * 1_000 };
     Sample::Video(hashes.iter().zip(0..).map(frame).collect())
