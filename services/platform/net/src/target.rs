@@ -139,8 +139,8 @@ impl Target {
     ) -> Result<A, CallError> {
         match outcome {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
-            // tonic's server sends this to a call that exceeded the timeout it was given: a caller that
-            // cancels does not listen.
+            // tonic's server answers `CANCELLED` to a call that exceeds the timeout passed on to it. No
+            // caller here cancels a call and then reads its status.
             Ok(Err(status)) if status.code() == Code::Cancelled && Instant::now() >= passed_on => {
                 Err(self.failed(too_late()))
             }
