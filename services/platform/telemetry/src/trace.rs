@@ -1,7 +1,7 @@
 //! Traces: the time of a call in all services that it passed, as a tree of spans.
 //!
 //! ```text
-//! headers --serve--> Span (this process) --scope--> Context --child, client--> Span --headers--> next service
+//! headers --serve--> Span (this process) --scope--> Context --child, client--> Span --headers--> a service
 //!                      |                                                         |
 //!                      +--- Recording: ended spans, until it is decided whether they are kept --> export
 //! ```
