@@ -31,7 +31,7 @@ pub struct Lag {
 /// The reasons for which a state does not hold the requested position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotThere {
-    /// It is not ready.
+    /// The state is not ready.
     NotReady(Unready),
     /// The state is ready, but did not reach the position in time.
     Behind {

@@ -49,7 +49,7 @@ pub trait State: Send + Sync + 'static {
     /// A state that is being loaded.
     type Loading: Send + 'static;
 
-    /// Returns the place where the follower's progress is shown.
+    /// Returns the [`Standing`] that shows the follower's progress to others.
     fn standing(&self) -> &Standing;
 
     /// Returns the extent of a range.

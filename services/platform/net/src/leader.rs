@@ -3,7 +3,7 @@
 //! Calls go to the endpoint that answered last. If that one cannot be reached or is not available, the next
 //! is tried at once; when all have been tried, they are tried again after a pause.
 //!
-//! One endpoint may stand for several servers: a name with an address for each. If a server answers that it
+//! One endpoint may belong to several servers: a name with an address for each. If a server answers that it
 //! does not serve, the next attempt opens a new connection, to any address of the name.
 
 use std::future::Future;
@@ -360,7 +360,7 @@ mod tests {
         assert_eq!((leader.endpoint(), leader.handle()), ("2", 2));
     }
 
-    /// Connections to one endpoint that stands for two banks: one serves, and one is a standby.
+    /// Connections to one endpoint of two banks: one serves, and one is a standby.
     #[tokio::test(start_paused = true)]
     async fn a_server_that_does_not_serve_is_left_for_another_of_the_same_name() {
         let made = Arc::new(AtomicUsize::new(0));

@@ -17,7 +17,7 @@ pub(super) fn nothing() -> bool {
     is_enforced(&handled().and_then(RulesetCreated::restrict_self))
 }
 
-/// The places of a system's libraries, the files that its loader reads, and devices without content that
+/// The folders of a system's libraries, the files that its loader reads, and devices without content that
 /// libraries open at their start. A missing one needs no rule.
 const READABLE: [&str; 10] = [
     "/usr",

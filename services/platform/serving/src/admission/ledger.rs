@@ -98,7 +98,7 @@ pub(crate) enum Shortage {
 pub(crate) struct Portion {
     client: Client,
     bytes: usize,
-    /// How many of the bytes are overdrawn.
+    /// The number of these bytes that are overdrawn.
     overdrawn: usize,
 }
 

@@ -41,16 +41,16 @@ use crate::load::Load;
 use crate::random::splitmix;
 use crate::refusal_log::{Reason, RefusalLog};
 
-/// How many calls of one connection may be reset before they are accepted; beyond that the connection is
+/// The most calls of one connection that may be reset before they are accepted; beyond that the connection is
 /// closed.
 const PENDING_RESETS_MAX: usize = 4_096;
 /// The most bytes of a call's headers.
 const HEADERS_BYTES_MAX: u32 = 16 << 10;
-/// How long a connection without calls stays open after its GOAWAY, so that calls which the client had
-/// already begun arrive, and the end of the last answer is sent.
+/// The time for which a connection without calls stays open after its GOAWAY, so that calls which the client
+/// had already begun arrive, and the end of the last answer is sent.
 const LINGER: Duration = Duration::from_secs(1);
-/// How long a client must have had free streams before a connection counts as too old. Longer than a round
-/// trip.
+/// The time for which a client must have had free streams before a connection counts as too old. Longer than
+/// a round trip.
 const ROOM: Duration = Duration::from_secs(1);
 /// The pause after `accept` failed for lack of files or memory: without it the loop would use a processor for
 /// nothing.
@@ -58,9 +58,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The interval at which the server checks whether the calls of its own process have ended.
 const WITHIN_PAUSE: Duration = Duration::from_millis(10);
 
-/// How long the head of a request of HTTP/1.1 may take to arrive.
+/// The longest time in which the head of an HTTP/1.1 request may arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
-/// The most headers of a request of HTTP/1.1.
+/// The most headers of an HTTP/1.1 request.
 const HEADERS_MAX: usize = 100;
 
 /// The protocol of every connection of a server.

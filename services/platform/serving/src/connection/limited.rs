@@ -16,7 +16,7 @@ use crate::connection::counts::{Counts, Entered, Host, host_of};
 use crate::load::{Counted, Load};
 use crate::refusal_log::{Reason, RefusalLog};
 
-/// How many connections a server may have.
+/// The limits of a server's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) all: usize,
