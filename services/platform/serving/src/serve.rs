@@ -51,7 +51,7 @@ pub enum ServeError {
     Descriptors(#[from] prost::DecodeError),
 }
 
-/// Sets whether the services answer, as reported to gRPC health checks.
+/// The handle with which a service sets the health that gRPC health checks report.
 ///
 /// A service without a state of its own is serving from the start. A service that has to load data first
 /// calls [`Health::set`] when it has done so.

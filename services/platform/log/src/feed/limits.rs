@@ -17,7 +17,7 @@ pub struct FeedLimits {
     pub recent_changes_max: usize,
     /// The most bytes of those changes; the oldest are dropped first.
     pub recent_bytes_max: usize,
-    /// The time for which the log keeps the changes that a follower needs which has gone.
+    /// The time for which the log keeps the changes that a departed follower needs.
     pub claim_kept: Duration,
     /// The lifetime of a follower's stream, give or take a quarter; then the follower reconnects.
     pub lifetime: Duration,

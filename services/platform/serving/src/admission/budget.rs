@@ -93,7 +93,7 @@ impl Budget {
             next.push(one);
         }
         drop(ledger);
-        // Without the lock: sending to a receiver that has gone drops the bytes, which returns here.
+        // Without the lock: sending to a receiver that has gone drops the bytes, which takes the lock again.
         for (tell, portion) in next {
             drop(tell.send(self.held(portion)));
         }

@@ -199,7 +199,7 @@ impl<T> Gate<T> {
         }
     }
 
-    /// Removes the next waiter from the queue, if it may go on. Called whenever a slot is returned.
+    /// Removes the next waiter from the queue, if it may go on. Called whenever a slot is released.
     pub(crate) fn next(&mut self, now: Duration) -> Option<(T, Held)> {
         let candidates = self.waiting.iter().take(CHOSEN_FROM).enumerate();
         let (at, own) = candidates
@@ -236,7 +236,7 @@ impl<T> Gate<T> {
         Some(waiter)
     }
 
-    /// Returns a slot. `took` is the call's class and latency, if they are evidence of the load.
+    /// Takes a slot back. `took` is the call's class and latency, if they are evidence of the load.
     pub(crate) fn leave(&mut self, now: Duration, held: Held, took: Option<(Class, Duration)>) {
         if let Some((class, took)) = took {
             self.limit.record(now, class, took, held.evidence, self.in_flight);

@@ -1,6 +1,6 @@
 //! The slots of a server: the shell around [`Gate`], with its lock, clock and waiting.
 //!
-//! A [`Slot`] is returned when it is dropped, whether its call was answered, failed or was cancelled. So are
+//! A [`Slot`] is released when it is dropped, whether its call was answered, failed or was cancelled. So are
 //! [`HeldBytes`].
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -184,7 +184,7 @@ impl Slots {
         }
         inner.show(&gate);
         drop(gate);
-        // Without the lock: sending to a receiver that has gone drops the slot, which returns here.
+        // Without the lock: sending to a receiver that has gone drops the slot, which takes the lock again.
         for (tell, held) in next {
             drop(tell.send(self.slot(held)));
         }
@@ -213,7 +213,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Returns the slot, with the call's class and latency.
+    /// Releases the slot, and reports the call's class and latency.
     pub(crate) fn leave(mut self, class: Class, took: Duration) {
         if let Some(held) = self.held.take() {
             self.slots.leave(held, Some((class, took)));

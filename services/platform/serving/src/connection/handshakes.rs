@@ -64,7 +64,7 @@ impl<S, Io> Handshakes<S, Io> {
     }
 }
 
-// Sound: the only field that must not move is boxed.
+// The only field that must not move is boxed.
 impl<S, Io> Unpin for Handshakes<S, Io> {}
 
 impl<S, Io> Stream for Handshakes<S, Io>
