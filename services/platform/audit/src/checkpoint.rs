@@ -39,19 +39,20 @@ pub struct Opened {
 pub struct Cosignature {
     /// The name of the witness's key.
     pub name: String,
-    /// When, by the witness's clock. It may lie in the future: compare it with a clock where the time matters.
+    /// The time by the witness's clock. It may be in the future: compare it with a clock where the time
+    /// matters.
     pub at: UnixSeconds,
 }
 
 impl Checkpoint {
-    /// A checkpoint of a log.
+    /// Returns the checkpoint of a log.
     ///
     /// An extension is a line that readers do not interpret. Witnesses do not vouch for extensions.
     ///
     /// # Errors
     ///
-    /// When the origin or an extension cannot be a line or is too long, there are too many extensions, or the tree is without
-    /// entries and its root is not that of such a tree.
+    /// If the origin or an extension cannot be a line or is too long, there are too many extensions, or the
+    /// tree has no entries and its root is not that of an empty tree.
     pub fn new(origin: &str, tree: TreeHead, extensions: &[String]) -> Result<Self, CheckpointError> {
         if !is_line(origin) || origin.len() > ORIGIN_BYTES_MAX {
             return Err(CheckpointError::Origin);
@@ -69,51 +70,52 @@ impl Checkpoint {
         Ok(Self { origin: origin.to_owned(), tree, extensions: extensions.to_owned() })
     }
 
-    /// The name of the log.
+    /// Returns the name of the log.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The size and root.
+    /// Returns the size and root.
     #[must_use]
     pub const fn tree(&self) -> &TreeHead {
         &self.tree
     }
 
-    /// The extension lines, without their ends.
+    /// Returns the extension lines, without their line ends.
     #[must_use]
     pub fn extensions(&self) -> &[String] {
         &self.extensions
     }
 
-    /// Signs the checkpoint with the keys of the log: all of them, while one replaces another.
+    /// Signs the checkpoint with the keys of the log: with all of them, while one replaces another.
     ///
-    /// A log must not sign two checkpoints of which one does not continue the other.
+    /// A log must not sign two checkpoints unless one continues the other.
     ///
     /// # Errors
     ///
-    /// When there is no key, or a key is not a log's.
+    /// If there is no key, or a key is not a log's.
     pub fn sign(&self, keys: &[&SignerKey]) -> Result<Note, SignError> {
         Note::sign(self.to_string(), keys)
     }
 
-    /// Reads the checkpoint of a note, of which nobody checks the signatures: for whoever compares it with others, or keeps it to be checked later.
+    /// Reads the checkpoint of a note without checking its signatures, for a caller that compares it with
+    /// others or checks it later.
     ///
     /// # Errors
     ///
-    /// When the bytes are no note or no checkpoint.
+    /// If the bytes are no note or no checkpoint.
     pub fn unverified(note: &[u8]) -> Result<Self, OpenError> {
         Ok(Note::parse(note)?.text().parse()?)
     }
 
-    /// Reads a signed checkpoint of the log of this name. At least one key of a log among the known ones has to have signed it; a
-    /// witness's is not enough.
+    /// Reads a signed checkpoint of the log named `origin`. At least one known key of kind log must have
+    /// signed it; the signature of a witness is not enough.
     ///
     /// # Errors
     ///
-    /// When the bytes are no note or no checkpoint, a signature is not that of the known key whose it is said to be, no key of
-    /// the log has signed, or the checkpoint is of another log.
+    /// If the bytes are no note or no checkpoint, a signature in the name of a known key is not by that key,
+    /// no key of the log has signed, or the checkpoint is of another log.
     pub fn open(note: &[u8], origin: &str, keys: &KnownKeys) -> Result<Opened, OpenError> {
         let note = Note::parse(note)?;
         let verified = note.verify(keys)?;
@@ -151,7 +153,7 @@ impl FromStr for Checkpoint {
         let (origin, size, root) = (next()?, next()?, next()?);
         let size = decimal(size).and_then(Size::new).ok_or(CheckpointError::Size)?;
         let root = root.parse().map_err(|_| CheckpointError::Root)?;
-        // One more than is allowed is enough to refuse them.
+        // One more than is allowed is enough to refuse the checkpoint.
         let extensions: Vec<String> = lines.take(EXTENSIONS_MAX + 1).map(str::to_owned).collect();
         Self::new(origin, TreeHead { size, root }, &extensions)
     }
@@ -167,7 +169,7 @@ fn is_line(text: &str) -> bool {
     !text.is_empty() && !text.contains(|letter| letter < ' ')
 }
 
-/// Why a text is no checkpoint.
+/// The reasons for which a text is no checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CheckpointError {
     /// A line is missing, or the end of the last one.
@@ -184,7 +186,7 @@ pub enum CheckpointError {
     /// The third line is no root.
     #[error("the third line of a checkpoint is its root, 32 bytes in Base64")]
     Root,
-    /// The tree is without entries, and its root is not.
+    /// The tree has no entries, but its root is not that of an empty tree.
     #[error("the root of a log without entries is {}, and the checkpoint has {root}", NodeHash::EMPTY)]
     EmptyRoot {
         /// The root.
@@ -206,16 +208,16 @@ pub enum CheckpointError {
     },
 }
 
-/// Why a signed checkpoint is not accepted.
+/// The reasons for which a signed checkpoint is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OpenError {
     /// The bytes are no note.
     #[error("the checkpoint is no signed note")]
     Note(#[from] NoteError),
-    /// The signatures do not prove whose it is.
+    /// The signatures do not verify.
     #[error("the checkpoint's signatures do not hold")]
     Signatures(#[from] VerifyError),
-    /// Witnesses have signed, and the log has not.
+    /// Only witnesses have signed, and not the log.
     #[error("no known key of the log has signed the checkpoint, only keys of witnesses")]
     NotOfTheLog,
     /// The text of the note is no checkpoint.

@@ -1,4 +1,4 @@
-//! Checks of a whole log: its entries, in order, against a checkpoint.
+//! Checks a whole log: its entries, in order, against a checkpoint.
 
 use std::iter;
 
@@ -6,29 +6,30 @@ use thiserror::Error;
 
 use crate::tree::{Frontier, Full, LeafIndex, NodeHash, Size, StoredIndex, TreeHead};
 
-/// The entries of a log and the hashes of its leaves, in order. Each may be read several times, from the beginning: once where
-/// nothing is at fault.
+/// The entries of a log and the hashes of its leaves, in order. Each list is read once if there is no fault,
+/// and several times from its beginning otherwise.
 pub trait Export {
-    /// Why it cannot be read.
+    /// The error of a read.
     type Error;
     /// The bytes of an entry.
     type Entry: AsRef<[u8]>;
 
-    /// The first entry whose bytes are there. Those before it were removed because of their age; the hashes of their leaves
-    /// stand for them.
+    /// Returns the first entry whose bytes are available. Earlier entries were removed because of their age,
+    /// and are represented by the hashes of their leaves.
     fn first(&self) -> LeafIndex {
         LeafIndex(0)
     }
 
-    /// The entries, from the first whose bytes are there.
+    /// Returns the entries, from the first whose bytes are available.
     fn entries(&self) -> impl Iterator<Item = Result<Self::Entry, Self::Error>>;
 
-    /// The hashes of all leaves, from that of entry 0; none if they were not stored. They are what names an entry at fault, so
-    /// they have to come from elsewhere than the entries: from the stored hashes of the tree.
+    /// Returns the hashes of all leaves, from that of entry 0; none if they were not stored. They identify an
+    /// entry at fault, so they must come from another source than the entries: from the stored hashes of the
+    /// tree.
     fn leaves(&self) -> impl Iterator<Item = Result<NodeHash, Self::Error>>;
 }
 
-/// The fault of the entries of a log. Places are counted like indexes, from 0 and with the entries that were removed.
+/// The fault in the entries of a log. Places are counted from 0 and include the entries that were removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Fault {
     /// The bytes of one entry are not those that were logged.
@@ -40,54 +41,55 @@ pub enum Fault {
     /// Entries are missing.
     #[error("{}", dropped(*index, *count))]
     Dropped {
-        /// The first that is missing.
+        /// The first missing entry.
         index: LeafIndex,
-        /// How many are missing, one after the other.
+        /// The number of missing entries, which are consecutive.
         count: u64,
     },
-    /// An entry is there twice.
+    /// An entry occurs twice.
     #[error("entry {index} is there twice: again at place {place}")]
     Doubled {
         /// The entry.
         index: LeafIndex,
-        /// Where it should not be.
+        /// The place of its second occurrence.
         place: LeafIndex,
     },
-    /// Entries are there that were not logged.
+    /// Entries occur that were not logged.
     #[error("{}", added(*place, *count))]
     Added {
-        /// Where the first of them is.
+        /// The place of the first of them.
         place: LeafIndex,
-        /// How many there are, one after the other.
+        /// The number of these entries, which are consecutive.
         count: u64,
     },
-    /// An entry is at another place. Of two neighbours that changed places, either can be said to have moved.
+    /// An entry is at another place. If two neighbours changed places, either may be reported as moved.
     #[error("entry {index} was moved to place {place}")]
     Moved {
         /// The entry.
         index: LeafIndex,
-        /// Where it is.
+        /// The place at which it is.
         place: LeafIndex,
     },
-    /// More than one of these.
+    /// More than one of these faults.
     #[error("several entries are not what was logged, and entry {first} is the first of them")]
     Several {
         /// The first entry that is not what was logged.
         first: LeafIndex,
     },
-    /// The entries are not those of the checkpoint, and neither are the hashes of leaves, so nothing says which entry it is.
+    /// Neither the entries nor the hashes of leaves are those of the checkpoint, so the faulty entry cannot
+    /// be identified.
     #[error(
         "the {entries} entries are not the {size} of the checkpoint, and neither are the {leaves} hashes of leaves, so no entry can be named"
     )]
     Unnamed {
-        /// The number of entries, with those that were removed.
+        /// The number of entries, including those that were removed.
         entries: u64,
         /// The number of hashes of leaves.
         leaves: u64,
         /// The size of the checkpoint.
         size: Size,
     },
-    /// The entries are those of the checkpoint, and the hash of a leaf is not.
+    /// The entries are those of the checkpoint, but the hash of a leaf is not.
     #[error("all entries are what was logged, and the stored hash of entry {index} is not its hash")]
     Leaf {
         /// The entry.
@@ -109,7 +111,7 @@ fn added(place: LeafIndex, count: u64) -> String {
     }
 }
 
-/// Why a log is not proven.
+/// The reasons for which a log is not proven.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ExportError<E> {
     /// The export cannot be read.
@@ -123,23 +125,23 @@ pub enum ExportError<E> {
     Full(#[from] Full),
 }
 
-/// A log that holds.
+/// The result of a successful check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checked {
-    /// The entries whose bytes are those that were logged.
+    /// The number of entries whose bytes are those that were logged.
     pub entries: u64,
-    /// The entries before them, of which only the hashes are there. The export says how many those are, so a caller compares the
-    /// number with what its rules allow.
+    /// The number of entries before them, for which only hashes are available. The export determines this
+    /// number, so a caller compares it with what its rules allow.
     pub removed: u64,
 }
 
-/// Checks that the entries are those of a checkpoint, all of them and in order; that the log has signed it is for
-/// [`crate::checkpoint::Checkpoint::open`]. Memory does not grow with the log.
+/// Checks that the entries are those of a checkpoint, complete and in order. The signature of the log is
+/// checked by [`crate::checkpoint::Checkpoint::open`]. Memory does not grow with the log.
 ///
 /// # Errors
 ///
-/// When the export cannot be read, or the entries are others: the fault names the entry, as far as the hashes of the leaves are
-/// those of the checkpoint.
+/// If the export cannot be read, or the entries differ: the fault identifies the entry, as far as the hashes
+/// of the leaves are those of the checkpoint.
 pub fn check_export<X: Export>(tree: &TreeHead, export: &X) -> Result<Checked, ExportError<X::Error>> {
     // Entries beyond the log cannot have been removed from it.
     let first = export.first().0.min(tree.size.get());
@@ -149,7 +151,7 @@ pub fn check_export<X: Export>(tree: &TreeHead, export: &X) -> Result<Checked, E
     let leaves_hold = read.leaves.size() == tree.size && read.leaves.root() == tree.root;
     let fault = match (entries_hold, leaves_hold) {
         (true, true) => return Ok(checked),
-        // Not one hash is there: they were not stored.
+        // There are no hashes at all: they were not stored.
         (true, false) if read.leaves.size() == Size::ZERO => return Ok(checked),
         (true, false) => Fault::Leaf { index: LeafIndex(read.differs) },
         (false, true) => {
@@ -200,13 +202,13 @@ impl Read {
     }
 }
 
-/// The search for the fault of entries whose leaves are known. Each question reads the export again.
+/// Finds the fault of entries whose leaves are known. Each step reads the export again.
 struct Named<'a, X> {
     export: &'a X,
     read: &'a Read,
-    /// The first entry whose bytes are there.
+    /// The first entry whose bytes are available.
     first: u64,
-    /// The first place at which they differ.
+    /// The first place at which entries and leaves differ.
     place: u64,
 }
 
@@ -232,7 +234,7 @@ impl<X: Export> Named<'_, X> {
         Ok(fault.unwrap_or(Fault::Several { first }))
     }
 
-    /// The entry of which the one at the first differing place is a copy.
+    /// Returns the entry of which the one at the first differing place is a copy.
     fn original(&self) -> Result<Option<LeafIndex>, X::Error> {
         let copy = self.entries(self.place)?.next().transpose()?;
         for (index, leaf) in (0..).zip(self.export.leaves()) {
@@ -254,7 +256,7 @@ impl<X: Export> Named<'_, X> {
         Ok(earlier.map(|steps| Fault::Moved { index: away(steps), place: here }))
     }
 
-    /// The hashes of the entries from a place on.
+    /// Returns the hashes of the entries from a place on.
     fn entries(&self, place: u64) -> Result<impl Iterator<Item = Result<NodeHash, X::Error>>, X::Error> {
         let entries = self.export.entries().map(|entry| entry.map(|entry| hash(&entry)));
         from(entries, place - self.first.min(place))
@@ -265,8 +267,8 @@ impl<X: Export> Named<'_, X> {
     }
 }
 
-/// Whether one list is the other with its first element taken out and put in further on: how much further, and `None` if it is
-/// not.
+/// Checks whether one list is the other with its first element moved towards the end. Returns by how many
+/// places, or `None` if it is not.
 fn gap<E>(
     with_it_later: impl Iterator<Item = Result<NodeHash, E>>,
     with_it_first: impl Iterator<Item = Result<NodeHash, E>>,
@@ -284,7 +286,7 @@ fn gap<E>(
     Ok(None)
 }
 
-/// Whether two lists are the same to their ends.
+/// Returns whether two lists are the same to their ends.
 fn same<E>(
     mut one: impl Iterator<Item = Result<NodeHash, E>>,
     mut other: impl Iterator<Item = Result<NodeHash, E>>,
@@ -298,7 +300,7 @@ fn same<E>(
     }
 }
 
-/// Leaves out so many elements, or all.
+/// Skips `count` elements, or all.
 fn from<T, E, I: Iterator<Item = Result<T, E>>>(mut all: I, count: u64) -> Result<I, E> {
     for _ in 0..count {
         if all.next().transpose()?.is_none() {
@@ -312,10 +314,10 @@ fn hash(entry: &impl AsRef<[u8]>) -> NodeHash {
     NodeHash::of_entry(entry.as_ref())
 }
 
-/// Why the stored hashes are not those of the tree.
+/// The reasons for which the stored hashes are not those of the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoredError<E> {
-    /// They cannot be read.
+    /// The hashes cannot be read.
     #[error("cannot read the stored hashes of the tree")]
     Read(#[source] E),
     /// A hash is missing.
@@ -337,12 +339,13 @@ pub enum StoredError<E> {
     },
 }
 
-/// Checks that the stored hashes of a tree, in the order of their positions, are those of its leaves, and its root theirs. With
-/// [`check_export`] this proves all that a log has stored.
+/// Checks that the stored hashes of a tree, in the order of their positions, follow from its leaves, and its
+/// root from them. With [`check_export`] this proves all that a log has stored.
 ///
 /// # Errors
 ///
-/// When the hashes cannot be read, one of them is missing or is not that of the two below it, or the root is another.
+/// If the hashes cannot be read, one of them is missing or is not that of the two below it, or the root
+/// differs.
 pub fn check_stored<E>(
     tree: &TreeHead,
     stored: impl IntoIterator<Item = Result<NodeHash, E>>,

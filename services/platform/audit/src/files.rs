@@ -1,4 +1,4 @@
-//! Proofs as files: for an auditor who checks them without the log, and for a witness.
+//! Proofs as files, for an auditor who checks them without the log, and for a witness.
 
 use std::fmt;
 
@@ -17,7 +17,8 @@ pub const FILE_BYTES_MAX: usize = NOTE_BYTES_MAX + (32 << 10);
 /// The first line of a proof of inclusion.
 const PROOF: &str = "c2sp.org/tlog-proof@v1";
 
-/// A proof that an entry is in a log, with the checkpoint: C2SP `tlog-proof`. Files of it are named `*.tlog-proof`.
+/// A proof that an entry is in a log, with the checkpoint: C2SP `tlog-proof`. The files are named
+/// `*.tlog-proof`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InclusionFile {
     /// Bytes that no signature covers, at most [`EXTRA_BYTES_MAX`].
@@ -30,8 +31,8 @@ pub struct InclusionFile {
     pub checkpoint: String,
 }
 
-/// A checkpoint for a witness to cosign, with the proof that this checkpoint continues the last one: the body of `add-checkpoint` in C2SP
-/// `tlog-witness`.
+/// A checkpoint for a witness to cosign, with the proof that it continues the last one: the body of
+/// `add-checkpoint` in C2SP `tlog-witness`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CosignFile {
     /// The size of the last checkpoint that the witness has cosigned; 0 if there is none.
@@ -43,11 +44,11 @@ pub struct CosignFile {
 }
 
 impl InclusionFile {
-    /// Reads a file. Nothing of it is verified.
+    /// Reads a file without verifying it.
     ///
     /// # Errors
     ///
-    /// When it is too long or not of the form.
+    /// If the file is too long or malformed.
     pub fn parse(bytes: &[u8]) -> Result<Self, FileError> {
         let (lines, checkpoint) = split(bytes)?;
         let mut lines = lines.into_iter().peekable();
@@ -65,11 +66,11 @@ impl InclusionFile {
         Ok(Self { extra, index: LeafIndex(index), proof, checkpoint: checkpoint.to_owned() })
     }
 
-    /// Checks that a log of this name, whose keys are known, has this entry, and returns the checkpoint that says so.
+    /// Checks that this entry is in the log named `origin`, whose keys are known, and returns the checkpoint.
     ///
     /// # Errors
     ///
-    /// When the checkpoint is not the log's, or the proof does not lead from the entry to its root.
+    /// If the checkpoint is not the log's, or the proof does not lead from the entry to its root.
     pub fn verify(&self, entry: &[u8], origin: &str, keys: &KnownKeys) -> Result<Opened, InclusionError> {
         let opened = Checkpoint::open(self.checkpoint.as_bytes(), origin, keys)?;
         check_inclusion(&self.proof, self.index, &NodeHash::of_entry(entry), opened.checkpoint.tree())?;
@@ -89,11 +90,11 @@ impl fmt::Display for InclusionFile {
 }
 
 impl CosignFile {
-    /// Reads a file. Nothing of it is verified.
+    /// Reads a file without verifying it.
     ///
     /// # Errors
     ///
-    /// When it is too long or not of the form.
+    /// If the file is too long or malformed.
     pub fn parse(bytes: &[u8]) -> Result<Self, FileError> {
         let (lines, checkpoint) = split(bytes)?;
         let mut lines = lines.into_iter();
@@ -115,7 +116,7 @@ fn write(f: &mut fmt::Formatter<'_>, proof: &[NodeHash], checkpoint: &str) -> fm
     write!(f, "\n{checkpoint}")
 }
 
-/// The lines before the first blank one, and the checkpoint after it.
+/// Splits a file into the lines before the first blank line, and the checkpoint after it.
 fn split(bytes: &[u8]) -> Result<(Vec<&str>, &str), FileError> {
     if bytes.len() > FILE_BYTES_MAX {
         return Err(FileError::TooLong { bytes: bytes.len() });
@@ -143,7 +144,7 @@ fn hashes<'a>(lines: impl Iterator<Item = &'a str>, before: usize) -> Result<Vec
     Ok(hashes)
 }
 
-/// Why bytes are no proof.
+/// The reasons for which bytes are no proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FileError {
     /// There are too many bytes.
@@ -152,7 +153,7 @@ pub enum FileError {
         /// The number of bytes.
         bytes: usize,
     },
-    /// The bytes are no text.
+    /// The bytes are not UTF-8.
     #[error("the proof is not UTF-8")]
     NotUtf8,
     /// No blank line ends the proof.
@@ -163,7 +164,7 @@ pub enum FileError {
     Line {
         /// The line, from 1.
         number: usize,
-        /// Its form, as the message names it.
+        /// Its expected form, as in the message.
         is: &'static str,
     },
     /// There are too many hashes.
@@ -171,7 +172,7 @@ pub enum FileError {
     TooManyHashes,
 }
 
-/// Why a proof does not prove that an entry is in a log.
+/// The reasons for which a proof does not prove that an entry is in a log.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InclusionError {
     /// The checkpoint is not the log's.

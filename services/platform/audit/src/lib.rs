@@ -1,9 +1,9 @@
-//! A log that others can check: the audit, as far as it is bytes.
+//! A log that others can check: the audit's log as bytes.
 //!
-//! Entries are bytes, whose meaning this crate does not know. They are the leaves of a Merkle tree (RFC 6962), whose root a
-//! log signs from time to time in a checkpoint (C2SP `tlog-checkpoint`, `signed-note`). Whoever has two checkpoints can check that
-//! the newer log begins with the older one; whoever has one can check that an entry is in it; and a witness signs what it has
-//! checked (C2SP `tlog-cosignature`).
+//! Entries are bytes, which this crate does not interpret. They are the leaves of a Merkle tree (RFC 6962),
+//! whose root a log signs at intervals in a checkpoint (C2SP `tlog-checkpoint`, `signed-note`). With two
+//! checkpoints, anybody can check that the newer log begins with the older one; with one, that an entry is in
+//! the log. A witness signs checkpoints that it has checked (C2SP `tlog-cosignature`).
 //!
 //! ```text
 //! entry -> Frontier::append -> hashes to store, in the transaction of the entry
@@ -16,11 +16,12 @@
 //!
 //! Always true:
 //!
-//! - Nothing here waits, reads a clock, or holds a file: a caller reads stored hashes and gives them to a [`tree::Query`].
-//! - Stored hashes are only appended, in the order of Go's `golang.org/x/mod/sumdb/tlog`. Appending reads nothing but the
-//!   frontier, at most 62 hashes.
-//! - No input makes it panic: notes, keys, checkpoints and proofs come from others. Each has a bound, and is refused at it
-//!   before any work is done.
+//! - Nothing here waits, reads a clock, or holds a file: a caller reads stored hashes and passes them to a
+//!   [`tree::Query`].
+//! - Stored hashes are only appended, in the order of Go's `golang.org/x/mod/sumdb/tlog`. Appending reads
+//!   nothing but the frontier, at most 62 hashes.
+//! - No input makes it panic: notes, keys, checkpoints and proofs come from others. Each has a bound, and is
+//!   refused beyond it before any work is done.
 //! - No private key is in an error or in the output of `Debug`.
 //!
 //! ```
@@ -39,7 +40,7 @@
 //! let head = TreeHead { size: frontier.size(), root: frontier.root() };
 //! let note = Checkpoint::new("vigie.example/audit", head, &[])?.sign(&[&key])?.to_string();
 //!
-//! // An auditor: is this entry in the log?
+//! // An auditor checks that this entry is in the log.
 //! let keys = KnownKeys::new([key.public().clone()])?;
 //! let opened = Checkpoint::open(note.as_bytes(), "vigie.example/audit", &keys)?;
 //! let query = tree::inclusion(LeafIndex(1), opened.checkpoint.tree().size)?;
@@ -47,7 +48,7 @@
 //! let leaf = NodeHash::of_entry(b"a bank was created");
 //! tree::check_inclusion(&query.answer(&hashes)?, LeafIndex(1), &leaf, opened.checkpoint.tree())?;
 //!
-//! // A witness sees the log for the first time.
+//! // A witness cosigns the log for the first time.
 //! let witness = SignerKey::generate("acme.example/witness", KeyKind::Witness)?;
 //! let witness = Witness::new(witness, "vigie.example/audit", keys)?;
 //! let cosigned = witness.cosign(None, note.as_bytes(), &[], UnixSeconds(1_795_000_000))?;
@@ -55,8 +56,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Reading order: `tree` (`hash`, `position`, `query`, `frontier`, `proof`), `note` (`key`, `signer`, `known`, `signature`),
-//! `checkpoint`, `witness`, `export`, `files`.
+//! Reading order: `tree` (`hash`, `position`, `query`, `frontier`, `proof`), `note` (`key`, `signer`,
+//! `known`, `signature`), `checkpoint`, `witness`, `export`, `files`.
 
 pub mod tree;
 pub mod salt;

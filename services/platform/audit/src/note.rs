@@ -16,14 +16,15 @@ pub use signer::SignerKey;
 
 use key::is_control;
 
-/// The longest note, in bytes: room for [`SIGNATURES_MAX`] signatures, and for the 16 of up to 5 KB that a reader has to take.
+/// The longest note, in bytes: enough for [`SIGNATURES_MAX`] signatures, and for the 16 of up to 5 KB that a
+/// reader must accept.
 pub const NOTE_BYTES_MAX: usize = 256 << 10;
-/// The most signatures of a note: as many as Go's reader takes.
+/// The most signatures of a note: as many as Go's reader accepts.
 pub const SIGNATURES_MAX: usize = 100;
 
-/// A text with signatures: at least one, and none of them verified by itself.
+/// A text with at least one signature. The signatures are not verified yet.
 ///
-/// The text ends with an end of line, and has no control character below U+0020 but those.
+/// The text ends with a line end, and has no other control character below U+0020.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     text: String,
@@ -35,16 +36,17 @@ pub struct Note {
 pub struct Verified<'a> {
     /// The key.
     pub key: &'a VerifierKey,
-    /// When a witness cosigned, by its own clock.
+    /// The time at which a witness cosigned, by its own clock.
     pub cosigned_at: Option<UnixSeconds>,
 }
 
 impl Note {
-    /// Signs a text with the keys of a log: all of them, while one replaces another.
+    /// Signs a text with the keys of a log: with all of them, while one replaces another.
     ///
     /// # Errors
     ///
-    /// When the text cannot be that of a note, there is no key, a key is not a log's, or the note would be too long.
+    /// If the text cannot be that of a note, there is no key, a key is not a log's, or the note would be too
+    /// long.
     pub fn sign(text: String, keys: &[&SignerKey]) -> Result<Self, SignError> {
         if !text.ends_with('\n') {
             return Err(NoteError::NoEnd.into());
@@ -68,9 +70,9 @@ impl Note {
     ///
     /// # Errors
     ///
-    /// When it is too long, has too many signatures, or is not of the form.
+    /// If it is too long, has too many signatures, or is malformed.
     pub fn parse(bytes: &[u8]) -> Result<Self, NoteError> {
-        // Before anything else, so that the work is bounded.
+        // Checked first, so that the work is bounded.
         if bytes.len() > NOTE_BYTES_MAX {
             return Err(NoteError::TooLong { bytes: bytes.len() });
         }
@@ -86,27 +88,27 @@ impl Note {
         Ok(Self { text: text.to_owned(), signatures })
     }
 
-    /// The text, with the end of its last line. Nothing may be believed of it before [`Self::verify`].
+    /// Returns the text, with the end of its last line. It must not be trusted before [`Self::verify`].
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The signatures, of known and unknown keys.
+    /// Returns the signatures, of known and unknown keys.
     #[must_use]
     pub fn signatures(&self) -> &[Signature] {
         &self.signatures
     }
 
-    /// Verifies every signature that is said to be of a known key, and returns them in the order of the note. Those of unknown
-    /// keys are ignored.
+    /// Verifies every signature in the name of a known key, and returns them in the order of the note.
+    /// Signatures of unknown keys are ignored.
     ///
-    /// Go's reader verifies the first signature of a key and ignores others of the same key. Here each is verified, as the
-    /// specification asks.
+    /// Go's reader verifies the first signature of a key and ignores others of the same key. Here each is
+    /// verified, as the specification requires.
     ///
     /// # Errors
     ///
-    /// When one of them does not verify, or there is none.
+    /// If one of them does not verify, or there is none.
     pub fn verify<'a>(&self, keys: &'a KnownKeys) -> Result<Vec<Verified<'a>>, VerifyError> {
         let verified = verify(&self.text, &self.signatures, keys)?;
         if verified.is_empty() {
@@ -115,13 +117,13 @@ impl Note {
         Ok(verified.into_iter().map(|(_, verified)| verified).collect())
     }
 
-    /// Adds the signatures that a witness has returned, as lines, and returns how many of them were added. Those of unknown keys are
-    /// left out; one of a key that has signed before replaces the earlier one.
+    /// Adds the signatures that a witness has returned, as lines, and returns how many were added. Those of
+    /// unknown keys are left out; a new signature of a key replaces an earlier one.
     ///
     /// # Errors
     ///
-    /// When a line is none of a signature, one of a known key does not verify, or the note would be too long. Nothing is added
-    /// then.
+    /// If a line is not a signature, a signature of a known key does not verify, or the note would be too
+    /// long. Then nothing is added.
     pub fn add_signatures(&mut self, text: &str, keys: &KnownKeys) -> Result<usize, AddError> {
         if text.len() > NOTE_BYTES_MAX {
             return Err(NoteError::TooLong { bytes: text.len() }.into());
@@ -137,7 +139,7 @@ impl Note {
         Ok(verified.len())
     }
 
-    /// Adds a signature, after the others; one of the same key goes.
+    /// Adds a signature after the others, and removes one of the same key.
     pub(crate) fn put(&mut self, signature: Signature) -> Result<(), NoteError> {
         let others = self.signatures.iter().filter(|other| !other.is_of_the_key_of(&signature));
         let count = others.clone().count() + 1;
@@ -170,7 +172,7 @@ fn check(text: &str) -> Result<(), NoteError> {
     }
 }
 
-/// Reads lines of signatures, each with its end.
+/// Reads signature lines, each with its line end.
 fn lines(text: &str) -> Result<Vec<Signature>, NoteError> {
     let mut signatures = Vec::new();
     for (before, line) in text.split_inclusive('\n').enumerate() {
@@ -200,7 +202,7 @@ fn verify<'s, 'k>(
     Ok(verified)
 }
 
-/// Why bytes are not a signed note.
+/// The reasons for which bytes are not a signed note.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NoteError {
     /// There are too many bytes.
@@ -212,28 +214,28 @@ pub enum NoteError {
     /// There are too many signatures.
     #[error("the note has more than {SIGNATURES_MAX} signatures")]
     TooManySignatures,
-    /// The bytes are no text.
+    /// The bytes are not UTF-8.
     #[error("the note is not UTF-8 from byte {at} on")]
     NotUtf8 {
-        /// The first byte that is none.
+        /// The first invalid byte.
         at: usize,
     },
     /// The text has a control character.
     #[error("the note has a control character at byte {at}")]
     Control {
-        /// Its first byte.
+        /// The position of its first byte.
         at: usize,
     },
-    /// The text does not end with an end of line.
+    /// The text does not end with a line end.
     #[error("the text of a note has to end with an end of line")]
     NoEnd,
-    /// No blank line is between a text and signatures.
+    /// There is no blank line between the text and the signatures.
     #[error("the note has no blank line between its text and its signatures")]
     NoBlankLine,
     /// There is no signature.
     #[error("the note has no signature")]
     NoSignature,
-    /// A line is none of a signature.
+    /// A line is not a signature.
     #[error(
         "line {line} of the signatures is none: an em dash, a space, a name, a space and Base64, with an end of line"
     )]
@@ -243,13 +245,13 @@ pub enum NoteError {
     },
 }
 
-/// Why the signatures of a note do not prove who wrote the text.
+/// The reasons for which the signatures of a note do not prove the author of the text.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum VerifyError {
     /// No known key has signed.
     #[error("no known key has signed the note")]
     NoKnownKey,
-    /// A signature is said to be of a known key and is not.
+    /// A signature in the name of a known key is not by that key.
     #[error(
         "a signature is not that of {name}+{id}, whose it is said to be: the note was changed, or another wrote it"
     )]
@@ -261,10 +263,10 @@ pub enum VerifyError {
     },
 }
 
-/// Why a note is not signed.
+/// The reasons for which a note is not signed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SignError {
-    /// The note would not be one.
+    /// The note would not be valid.
     #[error("cannot sign the note")]
     Note(#[from] NoteError),
     /// A key cannot be used.
@@ -272,10 +274,10 @@ pub enum SignError {
     Key(#[from] KeyError),
 }
 
-/// Why signatures are not added to a note.
+/// The reasons for which signatures are not added to a note.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AddError {
-    /// The lines are no signatures, or too many.
+    /// The lines are not signatures, or too many.
     #[error("cannot add the signatures to the note")]
     Note(#[from] NoteError),
     /// A signature of a known key does not verify.

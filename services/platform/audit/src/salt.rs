@@ -1,4 +1,4 @@
-//! Salts of entries: bytes that nobody can guess, so that the hash of an entry says nothing of it.
+//! Salts of entries: bytes that cannot be guessed, so that the hash of an entry reveals nothing about it.
 
 use std::fmt;
 
@@ -11,7 +11,8 @@ use crate::tree::LeafIndex;
 /// The length of a salt, in bytes.
 pub const SALT_BYTES: usize = 16;
 
-/// Makes the salts of entries from one random key, which lives as long as the process: no entry has to wait for random bytes.
+/// Makes the salts of entries from one random key, which exists as long as the process: no entry has to wait
+/// for random bytes.
 pub struct Salts(Key);
 
 impl Salts {
@@ -19,12 +20,12 @@ impl Salts {
     ///
     /// # Errors
     ///
-    /// When the system gives no random bytes.
+    /// If the system gives no random bytes.
     pub fn new() -> Result<Self, KeyError> {
         Key::generate(HMAC_SHA256, &SystemRandom::new()).map(Self).map_err(|_| KeyError::Randomness)
     }
 
-    /// The salt of an entry: the first bytes of the HMAC-SHA-256 of its index.
+    /// Returns the salt of an entry: the first bytes of the HMAC-SHA-256 of its index.
     #[must_use]
     pub fn of(&self, index: LeafIndex) -> [u8; SALT_BYTES] {
         let tag = sign(&self.0, &index.0.to_be_bytes());

@@ -1,4 +1,5 @@
-//! The log against a slow second implementation, published examples, Go's libraries, and anything at all.
+//! Compares the log with a slow second implementation, published examples and Go's libraries, and gives it
+//! arbitrary input.
 
 mod rfc;
 mod tree;
@@ -20,7 +21,7 @@ struct Log {
     entries: Vec<Vec<u8>>,
     stored: Vec<NodeHash>,
     frontier: Frontier,
-    /// The most positions of one read.
+    /// The most positions of one read so far.
     read_max: usize,
 }
 
@@ -32,7 +33,7 @@ impl Log {
         log
     }
 
-    /// A log of entries of different lengths, no two of which are equal.
+    /// Returns a log of entries of different lengths, no two of which are equal.
     fn of_size(count: usize) -> Self {
         Self::of((0..count).map(|index| format!("entry {index}{}", ".".repeat(index % 7)).into_bytes()))
     }
@@ -53,7 +54,7 @@ impl Log {
         TreeHead { size: self.size(), root: self.frontier.root() }
     }
 
-    /// The head as of an earlier size.
+    /// Returns the head as of an earlier size.
     fn head_at(&mut self, size: usize) -> TreeHead {
         let size = size_of(size);
         TreeHead { size, root: root(size).read(self).unwrap() }
@@ -91,7 +92,7 @@ fn size_of(entries: usize) -> Size {
 
 const ORIGIN: &str = "vigie.example/audit";
 
-/// The key of a seed that no deployment has.
+/// Returns the key of a seed that no deployment has.
 fn key(name: &str, kind: KeyKind, seed: u8) -> SignerKey {
     SignerKey::from_seed(name, kind, [seed; 32]).unwrap()
 }
@@ -108,7 +109,7 @@ fn known(keys: &[&SignerKey]) -> KnownKeys {
     KnownKeys::new(keys.iter().map(|key| key.public().clone())).unwrap()
 }
 
-/// The signed checkpoint of a tree, as text.
+/// Returns the signed checkpoint of a tree, as text.
 fn signed(tree: TreeHead) -> String {
     Checkpoint::new(ORIGIN, tree, &[]).unwrap().sign(&[&log_key()]).unwrap().to_string()
 }

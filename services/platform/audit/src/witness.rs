@@ -1,4 +1,4 @@
-//! Witnesses: who sees a log's checkpoints one after the other and vouches that each continues the last.
+//! Witnesses, which see a log's checkpoints one after the other and vouch that each continues the last.
 
 use thiserror::Error;
 
@@ -10,9 +10,10 @@ use crate::tree::{NodeHash, ProofError, Size, check_consistency};
 
 /// A witness of one log: C2SP `tlog-cosignature`, `cosignature/v1`.
 ///
-/// The caller keeps the last checkpoint that the witness has cosigned, and replaces it by the new one before it hands out the
-/// cosignature, so that two calls at once cannot both continue one checkpoint. A witness that has lost it has to take a new
-/// name: it could sign a history beside the one that it has signed before.
+/// The caller keeps the last checkpoint that the witness has cosigned, and replaces it by the new one before
+/// it hands out the cosignature, so that two concurrent calls cannot both continue one checkpoint. A witness
+/// that has lost its last checkpoint must take a new name: it could sign a second history beside the one that
+/// it has signed before.
 #[derive(Debug)]
 pub struct Witness {
     key: SignerKey,
@@ -23,20 +24,20 @@ pub struct Witness {
 /// A checkpoint with the witness's cosignature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cosigned {
-    /// The checkpoint, to be kept in the place of the last one.
+    /// The checkpoint, which the caller keeps in place of the last one.
     pub checkpoint: Checkpoint,
-    /// The cosignature: as text, the line that is sent to the log.
+    /// The cosignature. Its text is the line that is sent to the log.
     pub signature: Signature,
     /// The checkpoint as a note, with the signatures that it had and the cosignature.
     pub note: Note,
 }
 
 impl Witness {
-    /// A witness of the log of this name, whose keys are these.
+    /// Returns a witness of the log named `origin`, which has the keys `log`.
     ///
     /// # Errors
     ///
-    /// When the key is not a witness's, or none of the log's keys is a log's.
+    /// If `key` is not a witness's, or none of the log's keys is a log's.
     pub fn new(key: SignerKey, origin: &str, log: KnownKeys) -> Result<Self, KeyError> {
         let wrong = |key: &VerifierKey| KeyError::WrongKind { name: key.name().to_owned(), kind: key.kind() };
         if key.public().kind() != KeyKind::Witness {
@@ -48,16 +49,17 @@ impl Witness {
         Ok(Self { key, origin: origin.to_owned(), log })
     }
 
-    /// Cosigns a checkpoint that continues the last one that this witness has cosigned; `None` for the first. The proof of consistency
-    /// is from the last one's size to the new one's ([`crate::tree::consistency`]), and without hashes for the first.
+    /// Cosigns a checkpoint that continues the last one that this witness has cosigned; `last` is `None` for
+    /// the first. The proof of consistency is from the last one's size to the new one's
+    /// ([`crate::tree::consistency`]), and has no hashes for the first.
     ///
     /// The same checkpoint may be cosigned again, with another time.
     ///
     /// # Errors
     ///
-    /// When the checkpoint is not the log's, is smaller than the last one, has another root at the same size, or the proof does
-    /// not prove that it continues the last one. In each of these cases two notes, the last one and this, are worth keeping: both
-    /// are signed by the log.
+    /// If the checkpoint is not the log's, is smaller than the last one, has another root at the same size,
+    /// or the proof does not prove that it continues the last one. In each of these cases, keep both notes,
+    /// the last one and this one: the log has signed both.
     pub fn cosign(
         &self,
         last: Option<&Checkpoint>,
@@ -97,7 +99,7 @@ impl Witness {
     }
 }
 
-/// Why a witness does not cosign.
+/// The reasons for which a witness does not cosign.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CosignError {
     /// The checkpoint is not the log's.
@@ -126,7 +128,7 @@ pub enum CosignError {
     /// The proof does not prove that the log continues what was cosigned.
     #[error("nothing proves that the checkpoint continues the last one that was cosigned")]
     Inconsistent(#[from] ProofError),
-    /// There is a proof, and nothing that it could prove.
+    /// The first checkpoint came with a proof, although there is nothing to prove.
     #[error("the first checkpoint that a witness cosigns has no proof, and {given} hashes came with it")]
     ProofOfTheFirst {
         /// The number of hashes.
@@ -140,13 +142,13 @@ pub enum CosignError {
         /// The log in the last checkpoint.
         given: String,
     },
-    /// The time cannot be signed.
+    /// The time is outside the range of cosignatures.
     #[error("{at} s cannot be the time of a cosignature: it is 1 to 2^63 - 1 s since 1970")]
     Time {
         /// The time.
         at: u64,
     },
-    /// The note takes no more signatures.
+    /// The note cannot take a further signature.
     #[error("the checkpoint takes no cosignature")]
     Note(#[from] NoteError),
 }

@@ -1,4 +1,4 @@
-//! The limit of failed attempts, by host.
+//! The limit of failed attempts, for each host.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Hosts that share a part of the table, of which one has to go when a ninth comes.
+/// The number of hosts in one part of the table, of which one is dropped when a ninth comes.
 const WAYS: usize = 8;
 
-/// Returns the host at this address. Of IPv6 that is the /64: hosts have as many addresses below it as they like.
+/// Returns the key of the host at this address. For IPv6 it is the /64 prefix, because a host has as many
+/// addresses below it as it likes.
 #[must_use]
 pub fn host(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -22,28 +23,29 @@ pub fn host(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A token bucket for each host: a failed attempt takes one, and while there is none every attempt fails before it is looked at.
+/// A token bucket for each host: a failed attempt takes a token, and while there is none every attempt fails
+/// without being checked.
 ///
-/// Secrets of 256 bits are not guessed. The limit keeps guesses from costing processor time and lines in the log, and shows
-/// who is set up wrongly. An attempt that is under way when the last token goes is still looked at, so a host may fail as often as
-/// it has calls at once, and no more.
+/// Secrets of 256 bits cannot be guessed. The limit keeps guesses from costing processor time and log lines,
+/// and shows which clients are misconfigured. An attempt in progress when the last token is taken is still
+/// checked, so a host may fail as often as it has concurrent calls, and no more.
 ///
-/// Memory is fixed. In a full table the host that would soonest have all its tokens again makes room: who comes from very many
-/// hosts passes the limit, and locks nobody out.
+/// Memory is fixed. In a full table, the host that would soonest have all its tokens back is dropped. An
+/// attacker with very many hosts therefore passes the limit, but cannot lock out others.
 #[derive(Debug)]
 pub struct FailedAttempts {
-    /// The time in which one token comes back.
+    /// The time in which one token is added.
     interval: Duration,
-    /// The time in which all do.
+    /// The time in which all tokens are added.
     window: Duration,
     parts: Box<[Mutex<Part>]>,
-    /// Drawn for each process, so that nobody can choose addresses that meet in one part.
+    /// Drawn at random for each process, so that nobody can choose addresses that fall into one part.
     hashes: RandomState,
 }
 
 type Part = [Option<Bucket>; WAYS];
 
-/// A bucket, as the moment at which it is full again (the generic cell rate algorithm).
+/// A bucket, stored as the instant at which it is full again (the generic cell rate algorithm).
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     host: IpAddr,
@@ -51,8 +53,8 @@ struct Bucket {
 }
 
 impl FailedAttempts {
-    /// Makes a limit of `burst` failed attempts at once and `per_minute` in the long run, for `hosts_max` hosts or a few more. Zeros
-    /// count as 1.
+    /// Returns a limit of `burst` failed attempts at once and `per_minute` in the long run, for `hosts_max`
+    /// hosts or a few more. Zero counts as 1.
     #[must_use]
     pub fn new(burst: u32, per_minute: u32, hosts_max: usize) -> Self {
         let interval = Duration::from_secs(60) / per_minute.max(1);
@@ -74,7 +76,8 @@ impl FailedAttempts {
         let (host, now) = (host(address), Instant::now());
         let part = self.part(host);
         let Some(bucket) = part.iter().flatten().find(|bucket| bucket.host == host) else { return Ok(()) };
-        // Of the time until all tokens are back, all but the last interval may be left for the first.
+        // The first token is there one interval after the bucket is empty, which is `window - interval`
+        // before it is full.
         let full_in = bucket.full_at.saturating_duration_since(now);
         let first_token_in = full_in.saturating_sub(self.window - self.interval);
         if first_token_in.is_zero() { Ok(()) } else { Err(first_token_in) }
@@ -84,7 +87,8 @@ impl FailedAttempts {
     pub fn failed(&self, address: IpAddr) {
         let (host, now) = (host(address), Instant::now());
         let mut part = self.part(host);
-        // Its own slot, or an empty one, or that of the bucket which is full soonest: an array of eight has a least.
+        // The host's own slot, otherwise an empty one, otherwise that of the bucket that is full soonest. An
+        // array of eight has a minimum.
         let is_own = |slot: &Option<Bucket>| slot.is_some_and(|bucket| bucket.host == host);
         let order = |slot: &&mut Option<Bucket>| (!is_own(slot), slot.map(|bucket| bucket.full_at));
         let Some(slot) = part.iter_mut().min_by_key(order) else { return };
@@ -130,7 +134,7 @@ mod tests {
         attempts.failed(one);
         assert_eq!(attempts.check(one), Err(Duration::from_secs(2)));
 
-        // All of them in ten, and not more than all.
+        // All tokens are back after ten seconds, and never more than all.
         tokio::time::advance(Duration::from_secs(1_000)).await;
         for _ in 0..5 {
             assert_eq!(attempts.check(one), Ok(()));

@@ -1,4 +1,4 @@
-//! The one place that decides who a caller is.
+//! Identifies callers. No other type does.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::rejected::Rejected;
 use crate::spiffe::{CertificateName, MemberSpiffeId};
 use crate::verified::{PrincipalReference, Verified, VerifiedBearer};
 
-/// The host of calls that have no address.
+/// The host of calls without an address.
 const NO_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// Proves the credentials of calls.
+/// Checks the credentials of calls.
 #[derive(Debug)]
 pub struct Authenticator {
     trust_domains: Vec<String>,
@@ -26,7 +26,7 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// Makes an authenticator of a configuration without faults. `fetch` gets the keys of issuers.
+    /// Returns an authenticator for a configuration without faults. `fetch` gets the keys of issuers.
     #[must_use]
     pub fn new(config: &CredentialsConfig, pepper: Pepper, fetch: &Arc<dyn FetchKeys>) -> Self {
         let (burst, per_minute) = (config.failed_attempts_burst, config.failed_attempts_per_minute);
@@ -38,19 +38,20 @@ impl Authenticator {
         }
     }
 
-    /// The issuers of tokens: for fetching their keys at the start, and for metrics.
+    /// Returns the issuers of tokens, to fetch their keys at the start, and for metrics.
     #[must_use]
     pub const fn issuers(&self) -> &Issuers {
         &self.issuers
     }
 
-    /// Proves what a call carries. `stored` finds an API key in the directory.
+    /// Checks the credentials of a call. `stored` finds an API key in the directory.
     ///
-    /// Calls that carry no `Authorization` are not limited: a certificate was proven by the handshake, and costs nothing here.
+    /// Calls without the header `Authorization` are not limited: the handshake has proven the certificate,
+    /// which costs nothing here.
     ///
     /// # Errors
     ///
-    /// A credential is present and wrong, cannot be checked, or the host failed too often.
+    /// A credential is wrong or cannot be checked, or the host failed too often.
     pub async fn verify(
         &self,
         carried: &Carried<'_>,
@@ -68,13 +69,14 @@ impl Authenticator {
         proven
     }
 
-    /// Finds the principal of a call in a directory: the one of the API key or token, or else the one of the certificate; none
-    /// where the call carries neither. `find` looks up one reference and returns the principal with its member's name.
+    /// Finds the principal of a call in a directory: that of the API key or token, otherwise that of the
+    /// certificate; `None` if the call has neither. `find` looks up one reference and returns the principal
+    /// with its member's name.
     ///
     /// # Errors
     ///
-    /// A credential has no principal, the certificate names another member than its principal's, or the two credentials are of
-    /// different members.
+    /// A credential has no principal, the certificate names another member than its principal's, or the two
+    /// credentials belong to different members.
     pub fn resolve<P, M: AsRef<str>>(
         &self,
         address: Option<IpAddr>,
@@ -121,7 +123,7 @@ impl Authenticator {
         }
     }
 
-    /// Counts a failed attempt, if the caller is to blame.
+    /// Counts a failed attempt, if the caller is at fault.
     fn count<T>(&self, address: IpAddr, outcome: &Result<T, Rejected>) {
         if outcome.as_ref().is_err_and(Rejected::is_a_failed_attempt) {
             self.attempts.failed(address);

@@ -1,4 +1,4 @@
-//! The credentials that a call carries, before any of them is proven.
+//! The credentials of a call, before any of them is verified.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,15 +9,17 @@ use crate::api_key::{self, ApiKey};
 use crate::rejected::Rejected;
 use crate::spiffe::CertificateName;
 
-/// The only scheme of `Authorization` that there is (RFC 6750). Schemes are the same in capitals.
+/// The only supported scheme of `Authorization` (RFC 6750). Schemes are compared without regard to case.
 const BEARER: &[u8] = b"bearer";
 
-/// The parts of a call that say who it is of: the connection's address and certificate, and the header `Authorization`.
+/// The parts of a call that identify its caller: the connection's address and certificate, and the header
+/// `Authorization`.
 #[derive(Debug, Clone, Copy)]
 pub struct Carried<'a> {
-    /// The address of the connection; none where the network has no addresses.
+    /// The address of the connection; `None` where the network has no addresses.
     pub address: Option<IpAddr>,
-    /// The name in the client's certificate, which the handshake has checked, as [`vigie_tls::peer_name`] returns it.
+    /// The name in the client's certificate, which the handshake has checked, as [`vigie_tls::peer_name`]
+    /// returns it.
     pub certificate_name: Option<&'a str>,
     /// The call's headers `Authorization`.
     pub authorization: Authorization<'a>,
@@ -28,14 +30,14 @@ pub struct Carried<'a> {
 pub enum Authorization<'a> {
     /// There is no such header.
     Absent,
-    /// Its value.
+    /// The value of the only header.
     One(&'a [u8]),
     /// More than one, which is refused: servers and proxies differ in which of them counts.
     Several,
 }
 
 impl<'a> Authorization<'a> {
-    /// Takes the values of all headers of that name.
+    /// Takes the values of all headers named `Authorization`.
     pub fn of(values: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut values = values.into_iter();
         match (values.next(), values.next()) {
@@ -61,7 +63,7 @@ impl fmt::Debug for Authorization<'_> {
     }
 }
 
-/// The text of a token. It is not shown, and its memory is wiped.
+/// The text of a token. It is never displayed, and its memory is wiped.
 #[derive(Clone)]
 pub struct TokenText(Zeroizing<String>);
 
@@ -83,7 +85,7 @@ impl fmt::Debug for TokenText {
     }
 }
 
-/// The credentials of a call, read and not proven.
+/// The credentials of a call, read but not verified.
 #[derive(Debug, Clone)]
 pub(crate) struct Presented {
     pub(crate) certificate: Option<CertificateName>,
@@ -109,7 +111,8 @@ impl Presented {
     }
 }
 
-/// Whether a text has the form of a bearer credential (RFC 6750, section 2.1): one or more of `A-Z a-z 0-9 - . _ ~ + / =`.
+/// Returns whether a text has the form of a bearer credential (RFC 6750, section 2.1): one or more of `A-Z
+/// a-z 0-9 - . _ ~ + / =`.
 #[must_use]
 pub fn is_bearer_credential(text: &str) -> bool {
     let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
@@ -122,7 +125,7 @@ impl Bearer {
         if !scheme.eq_ignore_ascii_case(BEARER) {
             return Err(Rejected::NotBearer);
         }
-        // A header's bytes are ASCII, where they are a credential.
+        // The bytes of a credential are ASCII.
         let credential = str::from_utf8(&value[scheme.len()..]).map_err(|_| Rejected::MalformedBearer)?;
         let credential = credential.trim_matches(' ');
         if !is_bearer_credential(credential) {

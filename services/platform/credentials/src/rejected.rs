@@ -1,4 +1,4 @@
-//! Why a call's credentials are refused, and what its caller gets to know of it.
+//! The reasons for which a call's credentials are refused, and the answers to the caller.
 
 use std::time::Duration;
 
@@ -8,59 +8,59 @@ use crate::api_key::{KeyFault, KeyRefused};
 use crate::jwt::TokenRefused;
 use crate::spiffe::CertificateFault;
 
-/// The text for every credential that is present and wrong, whatever is wrong with it.
+/// The text for every present but wrong credential, whatever its fault.
 pub const UNAUTHENTICATED: &str = "the call's credentials are not valid: the server's log has the reason";
 
-/// Why the credentials of a call are refused: for the log and for metrics, never for the caller. No part of a credential is in it
-/// but the public id of an API key.
+/// The reasons for which the credentials of a call are refused: for the log and for metrics, never for the
+/// caller. They contain no part of a credential except the public id of an API key.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Rejected {
-    /// The host failed so often that nothing was looked at.
+    /// The host failed so often that no credential was checked.
     #[error("its host has failed to authenticate too often, and may try again in {retry_after:?}")]
     TooManyFailures {
         /// The time until it may try once.
         retry_after: Duration,
     },
-    /// The call has more than one such header.
+    /// The call has more than one header `Authorization`.
     #[error("the call has several Authorization headers")]
     SeveralAuthorizations,
-    /// The scheme is another, or there is none.
+    /// The scheme is not `Bearer`, or there is none.
     #[error("the Authorization header is not of the scheme Bearer")]
     NotBearer,
-    /// The scheme is right, and what follows has characters of no token, or is empty.
+    /// After the scheme there is no token, or one with invalid characters.
     #[error("the Authorization header has no token after Bearer, or characters that no token has")]
     MalformedBearer,
-    /// The certificate's name is that of no member.
+    /// The certificate's name begins like a member's, but is not valid.
     #[error(transparent)]
     Certificate(#[from] CertificateFault),
-    /// The certificate is of a member elsewhere.
+    /// The certificate is of a trust domain that is not configured.
     #[error("the certificate's SPIFFE ID is of a trust domain that is not among trust_domains")]
     TrustDomain,
     /// The text of an API key is damaged.
     #[error(transparent)]
     ApiKey(#[from] KeyFault),
-    /// An API key is not good.
+    /// An API key is not valid.
     #[error(transparent)]
     ApiKeyRefused(#[from] KeyRefused),
-    /// A token is not good, or cannot be checked now.
+    /// A token is not valid, or cannot be checked now.
     #[error(transparent)]
     Token(#[from] TokenRefused),
-    /// The credential is good, and no principal has it.
+    /// The credential is valid, but no principal has it.
     #[error("no principal has this {credential}")]
     NoPrincipal {
         /// The kind of the credential.
         credential: &'static str,
     },
-    /// A principal has a certificate whose name is another member's.
+    /// A principal has a certificate with the name of another member.
     #[error("the certificate's SPIFFE ID names another member than its principal's")]
     CertificateOfAnother,
-    /// Two credentials, two members.
+    /// The two credentials belong to two members.
     #[error("the certificate and the Authorization header are of different members")]
     DifferentMembers,
 }
 
 impl Rejected {
-    /// The reason as a word, one for each kind, for the label of a metric.
+    /// Returns the reason as a word, one for each kind, for the label of a metric.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl Rejected {
         }
     }
 
-    /// The answer to the caller.
+    /// Returns the answer to the caller.
     #[must_use]
     pub fn answer(&self) -> Answer {
         match self {
@@ -101,7 +101,7 @@ impl Rejected {
         }
     }
 
-    /// Whether the caller failed to authenticate, and not the server to find out.
+    /// Returns whether the caller failed to authenticate, and not the server to check.
     pub(crate) fn is_a_failed_attempt(&self) -> bool {
         self.answer() == Answer::Unauthenticated
     }
@@ -112,17 +112,18 @@ impl Rejected {
 pub enum Answer {
     /// `UNAUTHENTICATED` with the text [`UNAUTHENTICATED`]. The caller gives up.
     Unauthenticated,
-    /// `RESOURCE_EXHAUSTED` with `RetryInfo`: no credential was looked at, so good ones fail too, and come back.
+    /// `RESOURCE_EXHAUSTED` with `RetryInfo`: no credential was checked, so calls with valid ones fail too.
+    /// The caller retries later.
     TooManyFailures {
         /// The time after which to try again.
         retry_after: Duration,
     },
-    /// `UNAVAILABLE`: the keys of the token's issuer are not here, and the token may be good.
+    /// `UNAVAILABLE`: the keys of the token's issuer are missing, and the token may be valid.
     CannotCheck,
 }
 
 impl Answer {
-    /// The text for the caller.
+    /// Returns the text for the caller.
     #[must_use]
     pub const fn text(&self) -> &'static str {
         match self {

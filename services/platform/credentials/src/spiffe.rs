@@ -1,4 +1,4 @@
-//! Certificates of members, by their SPIFFE IDs.
+//! The SPIFFE IDs in the certificates of members.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,16 +17,17 @@ const MEMBER_NAME_BYTES_MAX: usize = 32;
 pub enum CertificateName {
     /// The certificate of a member's workload.
     Member(MemberSpiffeId),
-    /// A certificate of the deployment itself: a DNS name, or a SPIFFE ID outside of `/member/`. No credential of a member.
+    /// The certificate of the deployment itself: a DNS name, or a SPIFFE ID outside of `/member/`. Not a
+    /// credential of a member.
     Deployment(Arc<str>),
 }
 
 impl CertificateName {
-    /// Reads a name as [`vigie_tls::peer_name`] returns it.
+    /// Reads a name in the form that [`vigie_tls::peer_name`] returns.
     ///
     /// # Errors
     ///
-    /// The name begins like one of a member, and is none. It is never taken for one of the deployment.
+    /// The name begins like a member's, but is not valid. Such a name never counts as one of the deployment.
     pub fn read(name: &str) -> Result<Self, CertificateFault> {
         let Some(rest) = name.strip_prefix(SCHEME) else { return Ok(Self::Deployment(name.into())) };
         if !vigie_tls::is_spiffe(name) {
@@ -50,8 +51,8 @@ impl CertificateName {
     }
 }
 
-/// A member's SPIFFE ID, `spiffe://<domain>/member/<name>/<workload>`. Compared as a whole: a directory never looks for a part of
-/// it.
+/// A member's SPIFFE ID, `spiffe://<domain>/member/<name>/<workload>`. It is compared as a whole: a directory
+/// never searches for a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MemberSpiffeId {
     text: Arc<str>,
@@ -60,35 +61,35 @@ pub struct MemberSpiffeId {
 }
 
 impl MemberSpiffeId {
-    /// The whole SPIFFE ID.
+    /// Returns the whole SPIFFE ID.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The trust domain.
+    /// Returns the trust domain.
     #[must_use]
     pub fn trust_domain(&self) -> &str {
         &self.text[self.domain.clone()]
     }
 
-    /// The member that the ID names.
+    /// Returns the member that the ID names.
     #[must_use]
     pub fn member(&self) -> &str {
         &self.text[self.member.clone()]
     }
 }
 
-/// Why the name in a certificate is not one of a member, though it begins like one.
+/// The reasons for which a certificate's name is not a member's, though it begins like one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CertificateFault {
-    /// The rules of SPIFFE IDs are not kept: length, characters, empty or dot segments.
+    /// The name breaks the rules of SPIFFE IDs: length, characters, empty or dot segments.
     #[error("the certificate's name is not a SPIFFE ID")]
     NotSpiffe,
-    /// There is no workload, or more after it.
+    /// The workload is missing, or further segments follow it.
     #[error("the certificate's SPIFFE ID has not the form spiffe://<domain>/member/<name>/<workload>")]
     Segments,
-    /// The member's name cannot be one.
+    /// The member's name is not valid.
     #[error(
         "the certificate's SPIFFE ID names a member by other than 1 to 32 of a-z 0-9 -, beginning with a letter"
     )]

@@ -1,4 +1,4 @@
-//! Credentials that are proven, and the principal that has them.
+//! Verified credentials, and their principal.
 
 use std::time::SystemTime;
 
@@ -7,19 +7,19 @@ use crate::jwt::VerifiedToken;
 use crate::rejected::Rejected;
 use crate::spiffe::MemberSpiffeId;
 
-/// A proven credential, by which a directory finds its principal.
+/// A verified credential, by which a directory finds its principal.
 #[derive(Debug, Clone, Copy)]
 pub enum PrincipalReference<'a> {
     /// A certificate: the whole SPIFFE ID.
     Certificate(&'a MemberSpiffeId),
     /// An API key.
     ApiKey(KeyId),
-    /// A token: issuer and subject, and the groups that the issuer says the subject is in.
+    /// A token: issuer and subject, and the groups of the subject according to the issuer.
     Token(&'a VerifiedToken),
 }
 
 impl PrincipalReference<'_> {
-    /// The kind of the credential.
+    /// Returns the kind of the credential.
     const fn credential(&self) -> &'static str {
         match self {
             Self::Certificate(_) => "certificate",
@@ -29,21 +29,21 @@ impl PrincipalReference<'_> {
     }
 }
 
-/// The proven credentials of one call: a certificate, an API key or token, both, or neither.
+/// The verified credentials of one call: a certificate, an API key or token, both, or neither.
 #[derive(Debug, Clone, Default)]
 pub struct Verified {
     pub(crate) certificate: Option<MemberSpiffeId>,
     pub(crate) bearer: Option<VerifiedBearer>,
 }
 
-/// The proven credential of the header `Authorization`.
+/// The verified credential in the header `Authorization`.
 #[derive(Debug, Clone)]
 pub enum VerifiedBearer {
     /// An API key.
     ApiKey {
         /// The public part.
         id: KeyId,
-        /// The first moment at which it is no longer good.
+        /// The first moment at which the key is no longer valid.
         expires: Option<SystemTime>,
     },
     /// A token.
@@ -51,25 +51,26 @@ pub enum VerifiedBearer {
 }
 
 impl Verified {
-    /// The member's certificate.
+    /// Returns the member's certificate.
     #[must_use]
     pub const fn certificate(&self) -> Option<&MemberSpiffeId> {
         self.certificate.as_ref()
     }
 
-    /// The API key or token.
+    /// Returns the API key or token.
     #[must_use]
     pub const fn bearer(&self) -> Option<&VerifiedBearer> {
         self.bearer.as_ref()
     }
 
-    /// Whether the call carries no credential of a member.
+    /// Returns whether the call has no credential of a member.
     #[must_use]
     pub const fn is_anonymous(&self) -> bool {
         self.certificate.is_none() && self.bearer.is_none()
     }
 
-    /// The first moment at which the API key or token is no longer good: a stream that is open then has to end.
+    /// Returns the first moment at which the API key or token is no longer valid: a stream that is open then
+    /// has to end.
     #[must_use]
     pub fn expires(&self) -> Option<SystemTime> {
         match &self.bearer {
@@ -79,13 +80,14 @@ impl Verified {
         }
     }
 
-    /// Finds the principal of the call: the one of the API key or token, or else the one of the certificate; none where the call
-    /// carries neither. `find` looks up one reference and returns the principal with its member's name.
+    /// Finds the principal of the call: that of the API key or token, otherwise that of the certificate;
+    /// `None` if the call has neither. `find` looks up one reference and returns the principal with its
+    /// member's name.
     ///
     /// # Errors
     ///
-    /// A credential has no principal, the certificate names another member than its principal's, or the two credentials are of
-    /// different members.
+    /// A credential has no principal, the certificate names another member than its principal's, or the two
+    /// credentials belong to different members.
     pub(crate) fn resolve<P, M: AsRef<str>>(
         &self,
         mut find: impl FnMut(PrincipalReference<'_>) -> Option<(P, M)>,

@@ -1,4 +1,4 @@
-//! What a follower does next. Pure: it is driven by what happened, and knows neither time nor tasks.
+//! Decides the next step of a follower. Pure: it is driven by events, and knows neither time nor tasks.
 
 use std::time::Duration;
 
@@ -6,32 +6,32 @@ use crate::pauses::{Growth, Pauses};
 use crate::place::{Disjoint, Place, Position, Reached, Stretch};
 use crate::progress::Progress;
 
-/// What a range of the log proved.
+/// The evidence in a range of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
-    /// Nothing.
+    /// No evidence.
     None,
     /// The state is equal to the source's as of the end of the range.
     Equal,
 }
 
-/// Why a state is dropped and loaded anew.
+/// The reasons for which a state is dropped and loaded again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// The source's log does not continue from where the state was.
+    /// The source's log does not continue the state.
     Log,
-    /// A change contradicts what the state holds.
+    /// A change contradicts the state.
     Change,
     /// The state's digest differs from the source's.
     Digest,
-    /// The state was found damaged where it is kept.
+    /// The stored state was found damaged.
     Damage,
 }
 
-/// How an attempt to follow ended.
+/// The outcomes of an attempt to follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// The source was lost. The state is good.
+    /// The source was lost. The state is intact.
     Lost,
     /// The state cannot be continued.
     Unusable(Reason),
@@ -39,40 +39,40 @@ pub enum Failure {
     NotLoaded,
 }
 
-/// What follows from a failure.
+/// The decision after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
-    /// Whether the state is to be dropped, and why.
+    /// The reason to drop the state, if it must be dropped.
     pub drops: Option<Reason>,
-    /// How long to wait before the next attempt.
+    /// The pause before the next attempt.
     pub pause: Duration,
 }
 
 /// The course of one follower, over all its attempts.
 ///
-/// For each attempt: [`begin`](Self::begin), then [`loading`](Self::loading) and [`loaded`](Self::loaded) if the state held
-/// nothing, then [`opened`](Self::opened), then [`received`](Self::received) and [`applied`](Self::applied) for each range, and
-/// at the end [`failed`](Self::failed).
+/// For each attempt: [`begin`](Self::begin), then [`loading`](Self::loading) and [`loaded`](Self::loaded) if
+/// the state held nothing, then [`opened`](Self::opened), then [`received`](Self::received) and
+/// [`applied`](Self::applied) for each range, and at the end [`failed`](Self::failed).
 #[derive(Debug)]
 pub struct Course {
     progress: Progress,
-    /// Where the attempt began, and how far it has come.
+    /// The position at which the attempt began; `at` is the position that it has reached.
     began_at: Position,
     at: Position,
     /// Whether the state was ready at any time of the attempt.
     was_ready: bool,
     feed: Feed,
     lost: Pauses,
-    /// Loading is work for the source: a state that is dropped again and again asks for it ever more rarely, until it has
-    /// been ready once.
+    /// Loading is work for the source: a state that is dropped repeatedly requests it at growing intervals,
+    /// until the state has been ready once.
     rebuilds: Pauses,
 }
 
-/// A feed that is open.
+/// The state of an open feed.
 #[derive(Debug, Default)]
 struct Feed {
     reached: Reached,
-    /// Before this position digests prove nothing.
+    /// The position before which digests prove nothing.
     settled: Position,
     /// The position from which on an equal digest makes the state ready; the first stretch sets it.
     ready_from: Option<Position>,
@@ -80,7 +80,7 @@ struct Feed {
 }
 
 impl Course {
-    /// A course that has not begun. `draw` gives random numbers from 0 to 1.
+    /// Returns a course that has not begun. `draw` returns random numbers from 0 to 1.
     #[must_use]
     pub fn new(lost: Growth, rebuilds: Growth, draw: fn() -> f64) -> Self {
         Self {
@@ -94,27 +94,27 @@ impl Course {
         }
     }
 
-    /// How far the state is.
+    /// Returns the progress of the state.
     #[must_use]
     pub const fn progress(&self) -> Progress {
         self.progress
     }
 
-    /// Begins an attempt with the state at a place.
+    /// Begins an attempt with the state at `place`.
     pub fn begin(&mut self, place: Option<Place>) {
         self.at = position(place);
         self.began_at = self.at;
         self.was_ready = self.progress.ready;
-        // Nothing says that the state holds all that the source has before a range of this attempt does.
+        // Unknown until a range of this attempt confirms it.
         self.progress.level = false;
     }
 
-    /// The source's state is being loaded, as of a position.
+    /// Notes that the source's state is being loaded, as of a position.
     pub const fn loading(&mut self, through: Position) {
         self.progress = Progress { applied: Position::ZERO, head: through, ready: false, level: false };
     }
 
-    /// The state was begun with something that is at this place: the source's state, or one that was kept.
+    /// Notes that the state now has contents as of `place`: the source's state, or one that was kept.
     pub fn loaded(&mut self, place: Option<Place>) {
         self.at = position(place);
         if !self.progress.ready && self.progress.head > Position::ZERO {
@@ -123,25 +123,26 @@ impl Course {
         }
     }
 
-    /// The feed is open from a place. Before `settled` digests prove nothing.
+    /// Notes that the feed is open from a place. Before `settled`, digests prove nothing.
     pub fn opened(&mut self, from: Option<Place>, settled: Position) {
         self.feed = Feed { reached: from.into(), settled, ..Feed::default() };
     }
 
-    /// Takes note of a range before it is applied, unless it does not continue the one before.
+    /// Notes a range before it is applied. Refuses it if it does not continue the one before.
     pub fn received(&mut self, stretch: &Stretch) -> Result<(), Disjoint> {
         self.feed.reached.take(stretch)?;
         self.feed.ready_from.get_or_insert(stretch.head.max(self.feed.settled));
         Ok(())
     }
 
-    /// A range takes too long to apply: the state is behind, and must not answer as if it were not.
+    /// Notes that a range takes too long to apply: the state is behind, and must not answer as if it were
+    /// not.
     pub const fn stalled(&mut self) {
         self.progress.ready = false;
         self.progress.level = false;
     }
 
-    /// A range was applied. Returns whether the state became ready.
+    /// Notes that a range was applied. Returns whether the state became ready.
     pub fn applied(&mut self, stretch: &Stretch, proof: Proof) -> bool {
         let (applied, told) = (stretch.through, stretch.head);
         let is_from = self.feed.ready_from.is_some_and(|ready_from| applied >= ready_from);
@@ -154,7 +155,7 @@ impl Course {
         became_ready
     }
 
-    /// The attempt ended.
+    /// Notes that the attempt ended. Returns the decision about the state and the next attempt.
     pub fn failed(&mut self, failure: Failure) -> Decision {
         if self.was_ready {
             self.rebuilds.reset();

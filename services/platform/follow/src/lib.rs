@@ -1,20 +1,22 @@
-//! The follower's side of a numbered, chained log: keeps a state equal to what the log's owner holds.
+//! The follower's side of a numbered, chained log: keeps a state equal to the state of the log's owner.
 //!
-//! Knows neither what the changes are nor how they travel. Its user gives a [`State`] (apply a range of the log, load the
-//! owner's present state, drop everything), a [`Source`] of ranges and of the parts of a state, and a [`Companion`] that
-//! hears what happens. [`follow`] does the rest.
+//! This crate knows neither what the changes are nor how they travel. Its user implements a [`State`]
+//! (applies a range of the log, loads the owner's present state, drops everything), a [`Source`] of ranges
+//! and of the parts of a state, and a [`Companion`] that is notified of events. [`follow`] does the rest.
 //!
 //! Always true:
 //!
-//! - A gap in the feed is never stepped over: the feed is opened again after the last change that was applied.
-//! - A state is ready only after it has held everything that the source had when the feed opened and, at or after that, a
-//!   digest of the source was equal to its own. It stays ready while the source is away, and its age is known.
-//! - A state that the log does not continue, that a change contradicts, whose digest differs or that is found damaged leaves
-//!   readiness, is dropped and loaded anew.
+//! - A gap in the feed is never skipped: the feed is opened again after the last change that was applied.
+//! - A state becomes ready only after two conditions: it has held everything that the source had when the
+//!   feed opened, and at or after that point a digest of the source was equal to its own. It stays ready
+//!   while the source is away, and its age is known.
+//! - A state leaves readiness, is dropped and loaded again if the log does not continue it, if a change
+//!   contradicts it, if its digest differs, or if it is found damaged.
 //! - Every wait has a limit, and the pauses between attempts grow at random up to a bound.
 //!
-//! Reading order: `place` (points and stretches of a log, and how they join), `pauses`, `progress`, `course` (what a follower does
-//! next: pure), `standing` (how far it is, for those who wait for it), `user` (what the user gives), `run` (the task).
+//! Reading order: `place` (points and stretches of a log, and how they join), `pauses`, `progress`, `course`
+//! (decides the next step: pure), `standing` (the progress, for those who wait for it), `user` (the traits of
+//! the user), `run` (the task).
 
 mod place;
 mod pauses;

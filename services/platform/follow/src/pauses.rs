@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// How pauses grow: drawn at random below `first`, then below twice that, up to `bound_max` ("full jitter"), so that
-/// followers that failed together do not come back together.
+/// The growth of pauses: each is drawn at random below a bound, which begins at `first` and doubles up to
+/// `bound_max` ("full jitter"), so that followers that failed together do not come back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Growth {
     /// The bound of the first pause.
@@ -17,7 +17,7 @@ pub struct Growth {
 pub(crate) struct Pauses {
     growth: Growth,
     bound: Duration,
-    /// Draws a share of a bound, from 0 to 1.
+    /// Draws a fraction of a bound, from 0 to 1.
     draw: fn() -> f64,
 }
 

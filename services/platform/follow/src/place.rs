@@ -9,7 +9,7 @@ use thiserror::Error;
 pub struct Position(pub u64);
 
 impl Position {
-    /// Before the first change.
+    /// The position before the first change.
     pub const ZERO: Self = Self(0);
 }
 
@@ -19,11 +19,12 @@ impl fmt::Display for Position {
     }
 }
 
-/// Identity of a log. Positions cannot tell two logs apart: a new log passes every number that an old one had.
+/// The identity of a log. Positions do not distinguish two logs: a new log passes every number that an old
+/// one had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LogId(pub u128);
 
-/// As 32 hexadecimal digits.
+/// Formats the id as 32 hexadecimal digits.
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
@@ -37,27 +38,27 @@ pub struct Place {
     pub log: LogId,
     /// The last change.
     pub position: Position,
-    /// The log's chain as of the last change, where it is known. It tells a log from one that was restored from a backup
-    /// and has continued differently.
+    /// The log's chain as of the last change, if it is known. It distinguishes a log from one that was
+    /// restored from a backup and has continued differently.
     pub chain: Option<[u8; 32]>,
 }
 
-/// What a range of a log covers, whatever its changes are.
+/// The extent of a range of a log, without its changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stretch {
     /// The log.
     pub log: LogId,
     /// The range begins after this change.
     pub after: Position,
-    /// The range ends with this change; equal to `after` in a sign of life.
+    /// The range ends with this change; equal to `after` in a heartbeat.
     pub through: Position,
     /// The newest change of the log when the range was sent.
     pub head: Position,
-    /// The log's chain as of `through`, where it is known.
+    /// The log's chain as of `through`, if it is known.
     pub chain: Option<[u8; 32]>,
 }
 
-/// A stretch does not continue what was reached.
+/// The reasons for which a stretch does not continue the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Disjoint {
     /// The stretch is of another log.
@@ -68,20 +69,20 @@ pub enum Disjoint {
         /// The log of the stretch.
         told: LogId,
     },
-    /// Changes are missing, or come twice.
+    /// Changes are missing, or occur twice.
     #[error("the feed continues after {after}, but {reached} was reached")]
     Gap {
-        /// Where the stretch begins.
+        /// The beginning of the stretch.
         after: Position,
-        /// Where the one before ended.
+        /// The end of the stretch before it.
         reached: Position,
     },
     /// The stretch ends before it begins.
     #[error("the feed goes back from {after} to {through}")]
     Backwards {
-        /// Where the stretch begins.
+        /// The beginning of the stretch.
         after: Position,
-        /// Where it ends.
+        /// The end of the stretch.
         through: Position,
     },
     /// The log has another chain at the same position.
@@ -93,7 +94,7 @@ pub enum Disjoint {
 }
 
 impl Disjoint {
-    /// Whether the log will never continue what was reached: what was built from it is to be dropped.
+    /// Returns whether the log will never continue the state, so that the state must be dropped.
     #[must_use]
     pub const fn is_final(&self) -> bool {
         match self {
@@ -103,10 +104,10 @@ impl Disjoint {
     }
 }
 
-/// How far a feed has come: checks that each stretch continues the one before.
+/// The position that a feed has reached. Checks that each stretch continues the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reached {
-    /// The log; without a beginning the first stretch names it.
+    /// The log; `None` until the first stretch names it.
     log: Option<LogId>,
     position: Position,
     chain: Option<[u8; 32]>,
@@ -120,7 +121,7 @@ impl From<Option<Place>> for Reached {
 }
 
 impl Reached {
-    /// Moves to the end of a stretch, if it continues what was reached.
+    /// Moves to the end of a stretch, if the stretch continues this position.
     pub fn take(&mut self, stretch: &Stretch) -> Result<(), Disjoint> {
         let Self { log, position, chain } = *self;
         let Stretch { log: told, after, through, chain: told_chain, .. } = *stretch;
@@ -138,7 +139,7 @@ impl Reached {
             if chain.zip(told_chain).is_some_and(|(known, told)| known != told) {
                 return Err(Disjoint::OtherChain { at: position });
             }
-            // A sign of life may leave out the chain that is known already.
+            // A heartbeat may omit a chain that is known already.
             next = told_chain.or(chain);
         }
         *self = Self { log: Some(told), position: through, chain: next };
@@ -203,7 +204,7 @@ mod tests {
     fn another_chain_at_the_same_position_is_refused() {
         let other = Disjoint::OtherChain { at: Position(4) };
         check(place(4, Some(9)), &[stretch(1, 4, 4, Some(8))], Err(other));
-        // Also after a sign of life without a chain.
+        // The same after a heartbeat without a chain.
         check(place(4, Some(9)), &[stretch(1, 4, 4, None), stretch(1, 4, 4, Some(8))], Err(other));
         assert!(other.is_final());
     }

@@ -1,8 +1,8 @@
-//! How far a follower is.
+//! The progress of a follower.
 
 use crate::place::Position;
 
-/// How far a follower is, and whether its state may be used.
+/// The progress of a follower, and whether its state may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
     /// The last change that was applied since the feed was first opened.
@@ -11,14 +11,14 @@ pub struct Progress {
     pub head: Position,
     /// Whether the state has been proven equal to the source's, and not doubted since.
     pub ready: bool,
-    /// Whether this says that the state holds everything that the source has.
+    /// Whether the state is known to hold everything that the source has.
     pub level: bool,
 }
 
-/// Why a state is not ready.
+/// The reasons for which a state is not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unready {
-    /// Nothing has been heard of the source.
+    /// Nothing has been received from the source.
     Unheard,
     /// Changes are missing.
     Behind {
@@ -32,13 +32,13 @@ pub enum Unready {
 }
 
 impl Progress {
-    /// The progress of a state that is ready and holds everything up to a position.
+    /// Returns the progress of a state that is ready and holds everything up to a position.
     #[must_use]
     pub const fn ready_at(position: Position) -> Self {
         Self { applied: position, head: position, ready: true, level: true }
     }
 
-    /// Why the state is not ready, unless it is.
+    /// Returns why the state is not ready; `None` if it is.
     #[must_use]
     pub fn unready(&self) -> Option<Unready> {
         let Self { applied, head, ready, .. } = *self;

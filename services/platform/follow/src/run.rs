@@ -1,4 +1,5 @@
-//! The task of a follower: asks the source, applies what comes on threads that may block, and tells the course.
+//! The task of a follower: reads from the source, applies ranges on blocking threads, and reports to the
+//! course.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,25 +16,26 @@ use crate::user::{
     Companion, Contradiction, Event, Loaded, NotLoaded, Source, SourceError, State, Stream as _,
 };
 
-/// Limits of a follower.
+/// The limits of a follower.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How long the source may take to open a feed or a state.
+    /// The time that the source may take to open a feed or a state.
     pub open_max: Duration,
-    /// How long either may be silent.
+    /// The longest silence of an open feed or state.
     pub silence_max: Duration,
-    /// How long a range may take to apply before the state leaves readiness: it waits for a disk, and falls behind.
+    /// The time that a range may take to apply before the state leaves readiness: it waits for a disk, and
+    /// falls behind.
     pub apply_max: Duration,
-    /// Pauses after the source was lost.
+    /// The pauses after the source was lost.
     pub lost: Growth,
-    /// Pauses after the state was dropped or could not be loaded.
+    /// The pauses after the state was dropped or could not be loaded.
     pub rebuilds: Growth,
-    /// Draws a random number from 0 to 1, by which a pause is shortened.
+    /// Draws a random number from 0 to 1, with which a pause is multiplied.
     pub draw: fn() -> f64,
 }
 
 impl Limits {
-    /// The usual limits beside these.
+    /// Returns limits with these values and the usual ones otherwise.
     #[must_use]
     pub const fn new(open_max: Duration, silence_max: Duration, draw: fn() -> f64) -> Self {
         let first = Duration::from_millis(50);
@@ -48,7 +50,7 @@ impl Limits {
     }
 }
 
-/// Keeps a state up with a source until `stop`. Afterwards nothing works on the state any more.
+/// Follows a source until `stop`. When this returns, no task works on the state any more.
 pub async fn follow<S, F, C>(
     state: Arc<S>,
     source: F,
@@ -69,11 +71,11 @@ pub async fn follow<S, F, C>(
         never = follower.attempts() => match never {},
     }
     drop(follower);
-    // A range that was being applied is not interrupted.
+    // A range that is being applied is not interrupted: wait for its end.
     let _done = turn.lock().await;
 }
 
-/// Why an attempt ended.
+/// The reasons for which an attempt ended.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
     #[error(transparent)]
@@ -103,10 +105,11 @@ impl Broken {
     }
 }
 
-/// Work on a state takes milliseconds at least: it is done on threads that may block, and not on those that answer calls.
+/// Runs work on a state. That takes milliseconds at least, so it is done on threads that may block, and not
+/// on those that answer calls.
 struct Work<S> {
     state: Arc<S>,
-    /// Held while something works on the state, even if nobody waits for it any longer.
+    /// Held while a thread works on the state, even if its caller has stopped waiting.
     turn: Arc<Mutex<()>>,
 }
 
@@ -116,7 +119,7 @@ impl<S: State> Work<S> {
         let state = Arc::clone(&self.state);
         tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            // Dropped before the turn, after a panic too.
+            // Dropped before the guard, even after a panic.
             let state = state;
             work(&state)
         })
@@ -156,7 +159,7 @@ where
                     self.show();
                     self.companion.hear(Event::Dropping(reason, text)).await;
                     let cleared = self.work.start(S::clear).await.await;
-                    // A state that cannot be dropped must not be used.
+                    // A state that cannot be cleared must not be used.
                     if let Some(panic) = cleared.err().and_then(|error| error.try_into_panic().ok()) {
                         std::panic::resume_unwind(panic);
                     }
@@ -175,7 +178,7 @@ where
         }
     }
 
-    /// Follows until something breaks.
+    /// Follows until an error occurs.
     async fn attempt(&mut self) -> Result<Infallible, Broken> {
         self.course.begin(self.state().place());
         if self.state().place().is_none() {
@@ -233,7 +236,7 @@ where
         Ok(applied.map_err(panicked)??)
     }
 
-    /// Builds the state from the source's present one.
+    /// Builds the state from the source's present state.
     async fn load(&mut self) -> Result<(), Broken> {
         let mut parts = self.source.load(Instant::now() + self.limits.open_max).await?;
         let mut loading = None;

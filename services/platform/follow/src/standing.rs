@@ -1,4 +1,4 @@
-//! How far a follower is, for those who wait for it.
+//! The progress of a follower, for those who wait for it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,29 +9,31 @@ use tokio::time::Instant;
 use crate::place::Position;
 use crate::progress::{Progress, Unready};
 
-/// The follower's progress as others watch it.
+/// The follower's progress, which others can watch.
 #[derive(Debug)]
 pub struct Standing {
     progress: watch::Sender<Progress>,
-    /// When the state last held everything that the source had; before that, when the standing was made.
+    /// The last time at which the state held everything that the source had; until then, the time of
+    /// creation.
     level_at: Mutex<Instant>,
 }
 
-/// How far a state is behind its source.
+/// The lag of a state behind its source.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lag {
-    /// Changes that the source is known to have and that are not applied.
+    /// The number of changes that the source is known to have and that are not applied.
     pub changes: u64,
-    /// Time since the state was last known to hold everything. It grows while nothing is heard of the source.
+    /// The time since the state was last known to hold everything. It grows while nothing is received from
+    /// the source.
     pub time: Duration,
 }
 
-/// A state does not hold what it was asked for.
+/// The reasons for which a state does not hold the requested position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotThere {
-    /// It is not ready.
+    /// The state is not ready.
     NotReady(Unready),
-    /// It is ready, and was not far enough in time.
+    /// The state is ready, but did not reach the position in time.
     Behind {
         /// The last change that it holds.
         reached: Position,
@@ -45,7 +47,7 @@ impl Default for Standing {
 }
 
 impl Standing {
-    /// Shows a progress to those who watch.
+    /// Sets the progress that others see.
     pub fn show(&self, progress: Progress) {
         if progress.level {
             *self.level_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -53,19 +55,19 @@ impl Standing {
         self.progress.send_replace(progress);
     }
 
-    /// The progress now.
+    /// Returns the present progress.
     #[must_use]
     pub fn now(&self) -> Progress {
         *self.progress.borrow()
     }
 
-    /// The progress now and whenever it changes.
+    /// Returns a receiver of the present progress and of every change of it.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
     }
 
-    /// How far the state is behind its source.
+    /// Returns the lag behind the source.
     #[must_use]
     pub fn lag(&self) -> Lag {
         let Progress { applied, head, .. } = self.now();
@@ -73,7 +75,8 @@ impl Standing {
         Lag { changes: head.0.saturating_sub(applied.0), time: level_at.elapsed() }
     }
 
-    /// Waits until the state holds every change up to `wanted`, or is not ready, or `deadline`.
+    /// Waits until the state holds every change up to `wanted`, but no longer than until it is not ready or
+    /// `deadline` has passed.
     pub async fn at_least(&self, wanted: Position, deadline: Instant) -> Result<Progress, NotThere> {
         let mut progress = self.progress.subscribe();
         let reached = progress.wait_for(|now| !now.ready || now.applied >= wanted);

@@ -1,4 +1,4 @@
-//! A follower of a fake source: numbers that are summed.
+//! Tests a follower of a fake source: numbers that are summed.
 
 mod course;
 mod fake;

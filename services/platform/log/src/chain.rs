@@ -4,19 +4,22 @@
 //! digest(change) = BLAKE3-256(stored bytes)
 //! chain(batch)   = BLAKE3-256 in key derivation mode, context "vigie log 2026-11-28 chain of digests",
 //!                  over: chain(previous batch), 32 bytes;
-//!                        then for each change of the batch: its sequence, 8 bytes big-endian; its digest, 32 bytes
+//!                        then for each change of the batch:
+//!                        its sequence, 8 bytes big-endian; its digest, 32 bytes
 //! ```
 //!
-//! Before the first batch the chain is 32 zero bytes. Whoever holds the newest chain can prove that no change before it was
-//! altered, left out, inserted or reordered. Because the chain covers digests, the bytes of a change can be removed: its
-//! digest stays, and the chain holds. A change whose bytes are there and do not have its digest was altered.
+//! Before the first batch the chain is 32 zero bytes. The holder of the newest chain can prove that no change
+//! before it was altered, left out, inserted or reordered. Because the chain covers digests, the bytes of a
+//! change can be removed: its digest stays, and the chain remains valid. A change whose bytes are present but
+//! do not match its digest was altered.
 //!
-//! Key derivation mode with a context of its own separates the chain from the digests, from any other use of BLAKE3 and
-//! from the former chain. Every part has a fixed length, so no two batches are the same sequence of bytes.
+//! Key derivation mode with its own context separates the chain from the digests, from any other use of
+//! BLAKE3 and from the former chain. Every part has a fixed length, so no two batches are the same sequence
+//! of bytes.
 
 use crate::position::{Chain, Digest, Sequence};
 
-/// Fixed: another context would disown every log that there is.
+/// Fixed: another context would make every existing log invalid.
 const CONTEXT: &str = "vigie log 2026-11-28 chain of digests";
 
 /// Returns the digest of the stored bytes of a change.
@@ -50,11 +53,11 @@ impl Link {
     }
 }
 
-/// The chain by its former definition, over bytes instead of digests:
-/// `BLAKE3(previous chain, for each change: sequence, length, stored bytes)`, the sequence as 64-bit and the length as 32-bit
-/// big-endian.
+/// The chain by its former definition, over bytes instead of digests: `BLAKE3(previous chain, for each
+/// change: sequence, length, stored bytes)`, the sequence as 64-bit and the length as 32-bit big-endian.
 ///
-/// Logs from before November 2026 had it. It remains to check them, and to know followers that come with a value of it.
+/// Logs from before November 2026 use it. It is kept to check such logs, and to recognise followers that come
+/// with a value of it.
 #[derive(Debug)]
 pub struct FormerLink(blake3::Hasher);
 
@@ -94,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_chain_is_fixed() {
-        // Recomputed from the definition: any change of it would disown every log that there is.
+        // Recomputed from the definition: a change of the definition would make every existing log invalid.
         let mut input = vec![0; 32];
         input.extend(7_u64.to_be_bytes());
         input.extend(blake3::hash(&[0xaa, 0xbb]).as_bytes());

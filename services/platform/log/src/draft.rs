@@ -9,17 +9,17 @@ use crate::store::{Batch, Head, Recorded, StoredChange};
 /// A change on its way to the followers.
 #[derive(Debug)]
 pub(crate) struct Logged<C> {
-    /// Its position.
+    /// The change's position.
     pub(crate) sequence: Sequence,
     /// The partition that it concerns.
     pub(crate) partition: Option<u16>,
     /// The change.
     pub(crate) change: Arc<C>,
-    /// The chain as of it, where it ends its batch.
+    /// The chain as of the change, if the change ends its batch.
     pub(crate) chain: Option<Chain>,
     /// The number of its stored bytes.
     pub(crate) bytes: usize,
-    /// The stamp of its group.
+    /// The commit time of its group.
     pub(crate) committed_at: UnixMillis,
 }
 
@@ -35,45 +35,46 @@ pub struct Draft<C> {
 }
 
 impl<C> Draft<C> {
-    /// An empty group after `head`, planned and stamped at a time.
+    /// Returns an empty group after `head`, planned and stamped at `now`.
     #[must_use]
     pub const fn new(head: Head, now: UnixMillis) -> Self {
         Self { expected: head, last: head.sequence, now, stamp: now, logged: Vec::new(), stored: Vec::new() }
     }
 
-    /// The same group with another stamp.
+    /// Returns the same group with another stamp.
     #[must_use]
     pub fn stamped(mut self, stamp: UnixMillis) -> Self {
         self.logged.iter_mut().for_each(|logged| logged.committed_at = stamp);
         Self { stamp, ..self }
     }
 
-    /// The clock's time when the group is planned, for decisions about what has expired.
+    /// Returns the clock's time at which the group is planned, for decisions about expiry.
     #[must_use]
     pub const fn now(&self) -> UnixMillis {
         self.now
     }
 
-    /// The time with which the group is stamped: never earlier than that of the group before, even where the clock has stepped back.
+    /// Returns the time with which the group is stamped: never earlier than that of the group before, even if
+    /// the clock has stepped back.
     #[must_use]
     pub const fn stamp(&self) -> UnixMillis {
         self.stamp
     }
 
-    /// The newest change, of this group or before it.
+    /// Returns the sequence of the newest change, of this group or before it.
     #[must_use]
     pub const fn last(&self) -> Sequence {
         self.last
     }
 
-    /// Whether the group has no changes.
+    /// Returns whether the group has no changes.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.stored.is_empty()
     }
 
-    /// Numbers a change, made from its number, and appends it with its stored form. `partition` is the one that it concerns,
-    /// or `None` where it concerns every slice.
+    /// Numbers a change, builds it from its number, and appends it with its stored form. `partition` is the
+    /// partition that it concerns, or `None` if it concerns every slice.
     pub fn append(
         &mut self,
         partition: Option<u16>,
@@ -89,12 +90,12 @@ impl<C> Draft<C> {
         sequence
     }
 
-    /// Ends the group: what to commit.
+    /// Ends the group, and returns the batch to commit.
     pub fn seal<R>(self, rows: R, recorded: Vec<Recorded>) -> Batch<R> {
         self.seal_logged(rows, recorded).0
     }
 
-    /// Ends the group: what to commit, and what to give to followers afterwards.
+    /// Ends the group, and returns the batch to commit and the changes to give to followers afterwards.
     pub(crate) fn seal_logged<R>(mut self, rows: R, recorded: Vec<Recorded>) -> (Batch<R>, Vec<Logged<C>>) {
         let mut link = Link::after(&self.expected.chain);
         for change in &self.stored {

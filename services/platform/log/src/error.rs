@@ -1,10 +1,11 @@
-//! Why the log refuses a write or a follower, and why it stops serving.
+//! The errors of writes and of followers, and the reasons why a log stops serving.
 
 use thiserror::Error;
 
 use crate::position::{LogId, Sequence};
 
-/// Why the log refuses a write, whatever the write is. The store's errors are logged where they are handled, once.
+/// The reasons why the log itself refuses a write. The store's errors are logged once, where they are
+/// handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum WriteRefused {
     /// The key was used before, with another request.
@@ -19,10 +20,10 @@ pub enum WriteRefused {
     /// Other writers moved the head at every attempt.
     #[error("other writers moved the log each time this write was tried; nothing was written")]
     Contended,
-    /// The store refused, and nothing of the write is there.
+    /// The store refused, and nothing of the write was stored.
     #[error("the store cannot take writes now; nothing was written")]
     NotWritten,
-    /// The store failed while it was committing.
+    /// The store failed during the commit.
     #[error(
         "the store failed while it committed: the write may be done or not; repeat it with the same idempotency key"
     )]
@@ -30,12 +31,12 @@ pub enum WriteRefused {
     /// The log accepts no more writes.
     #[error("the log is stopping; nothing was written")]
     Stopping,
-    /// The writer has ended by a fault of its own.
+    /// The writer ended because of a fault of its own.
     #[error("the log is at fault")]
     Broken,
 }
 
-/// Why a follower is refused or cut off.
+/// The reasons why a follower is refused or cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FollowError {
     /// The follower has changes that were never made in this log.
@@ -48,14 +49,14 @@ pub enum FollowError {
         /// The newest change.
         head: Sequence,
     },
-    /// The log no longer keeps what comes after the cursor.
+    /// The log no longer keeps the changes after the cursor.
     #[error(
         "the log keeps only what follows {floor}, and the cursor is {cursor}: load the state, and go on from there"
     )]
     CursorBeforeFloor {
         /// The follower's position.
         cursor: Sequence,
-        /// The last change that is gone.
+        /// The last change that was removed.
         floor: Sequence,
     },
     /// The follower needs a change whose bytes were purged.
@@ -93,21 +94,21 @@ pub enum FollowError {
     /// The log is closing.
     #[error("the log is stopping")]
     Stopping,
-    /// An invariant does not hold: the store is damaged, or a task has ended by a fault.
+    /// An invariant does not hold: the store is damaged, or a task ended because of a fault.
     #[error("the log is at fault")]
     Broken,
 }
 
-/// Why the log stopped serving.
+/// The reasons why the log stopped serving.
 #[derive(Debug, Error)]
 pub enum LeadError<E: std::error::Error + 'static> {
     /// The store could not be read at the start.
     #[error("cannot read the store")]
     Store(#[source] E),
-    /// The writer ended by a fault of its own.
+    /// The writer ended because of a fault of its own.
     #[error("the writer of the log ended unexpectedly")]
     Writer,
-    /// The sweeper ended by a fault of its own.
+    /// The sweeper ended because of a fault of its own.
     #[error("the sweeper ended unexpectedly")]
     Sweeper,
     /// Another process has taken over.

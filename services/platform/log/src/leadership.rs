@@ -1,17 +1,20 @@
-//! Which of several processes on one store serves, and the others stand by.
+//! Decides which of several processes on one store serves, while the others stand by.
 //!
-//! A process asks its store again and again whether it leads. While it does, a [`Term`] is under way: a log that takes writes and
-//! a feed that has followers, begun with what the store holds then. When another one leads, the term ends, its followers'
-//! streams with it, and the application refuses every call until the next one begins. A process that cannot reach its store
-//! goes on for a little: it can neither write nor read, and the store may be back and say who leads. Then its term ends too,
-//! for another process may lead, and followers must not take the silence for the end of the log.
+//! A process asks its store at intervals whether it leads. While it does, it has a [`Term`]: a log that takes
+//! writes and a feed that has followers, which begin with the contents of the store. When another process
+//! leads, the term ends, and its followers' streams with it; the application refuses every call until the
+//! next term begins. A process that cannot reach its store keeps its term for a short time: it can neither
+//! write nor read, but the store may return and confirm the leader. Then its term ends too, because another
+//! process may lead, and followers must not take the silence for the end of the log.
 //!
-//! A process that has served, and learns that another one does, ends with [`LeadError::Superseded`]: nothing else makes its
-//! clients let go of their connections and find the other one. Whoever runs it starts it again, to stand by.
+//! A process that has served, and learns that another one leads, ends with [`LeadError::Superseded`]: nothing
+//! else makes its clients drop their connections and find the other process. Its supervisor restarts it, as a
+//! standby.
 //!
-//! Nothing that is always true of the log depends on this. Two processes that both take themselves for the leader still never
-//! number two changes alike: the store's compare-and-swap of the head prevents it ([`crate::LogStore::commit`]). What the lead
-//! adds is that followers get every write at once, and that writers do not hinder each other.
+//! No invariant of the log depends on leadership. Two processes that both assume that they lead still never
+//! give two changes the same number: the store's compare-and-swap of the head prevents it
+//! ([`crate::LogStore::commit`]). Leadership adds that followers get every write at once, and that writers do
+//! not hinder each other.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,27 +36,28 @@ use crate::store::{LogRead, LogStore};
 use crate::sweep::{Keep, Sweeper};
 use crate::write::{Log, WriteLimits, Writer};
 
-/// How often the store is asked who leads: a process that stands by serves about so long after the other has gone.
+/// The interval at which the store is asked who leads. A standby serves about this long after the leader has
+/// gone.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long a term goes on while the store does not say who leads: as long as the store keeps the lock of a process that
-/// it does not hear of.
+/// The time for which a term continues while the store does not answer who leads: the time for which the
+/// store keeps the lock of a process that it does not hear from.
 const SIGHT_MAX: Duration = Duration::from_secs(10);
 
-/// A time during which this process serves.
+/// A period in which this process serves.
 #[derive(Debug)]
 pub struct Term<A: Application> {
     /// The user of the log.
     pub application: Arc<A>,
-    /// Where writes go.
+    /// The queue of writes.
     pub log: Log<A>,
-    /// What is streamed.
+    /// The feed of changes.
     pub feed: Arc<Feed<A>>,
-    /// Ends every stream.
+    /// Cancelled to end every stream of the term.
     pub ended: Shutdown,
 }
 
-/// The term that is under way, if one is, and whether the store is in reach.
+/// The current term, if there is one, and whether the store is in reach.
 #[derive(Debug)]
 pub struct CurrentTerm<A: Application> {
     term: watch::Sender<Option<Arc<Term<A>>>>,
@@ -67,29 +71,30 @@ impl<A: Application> Clone for CurrentTerm<A> {
 }
 
 impl<A: Application> CurrentTerm<A> {
-    /// None is.
+    /// Returns the state without a term.
     #[must_use]
     pub fn none() -> Self {
         Self { term: watch::Sender::new(None), in_reach: Arc::default() }
     }
 
-    /// The term, for one call; `None` while the process stands by.
+    /// Returns the term, for one call; `None` while the process stands by.
     #[must_use]
     pub fn get(&self) -> Option<Arc<Term<A>>> {
         self.term.borrow().clone()
     }
 
-    /// Whether the store has answered who leads, and has not been silent since for longer than a term lasts without it.
+    /// Returns whether the store has answered who leads, and has not been silent since for longer than a term
+    /// continues without it.
     #[must_use]
     pub fn is_in_reach(&self) -> bool {
         self.in_reach.load(Ordering::Relaxed)
     }
 }
 
-/// Takes note of the beginning and the end of terms.
+/// Is notified of the beginning and the end of terms.
 #[async_trait]
 pub trait Announce: fmt::Debug + Send + Sync + 'static {
-    /// A term has begun, or is about to end.
+    /// Called with true after a term has begun, and with false before one ends.
     async fn serves(&self, serves: bool);
 }
 
@@ -100,9 +105,9 @@ pub struct Limits {
     pub write: WriteLimits,
     /// The limits of its feed.
     pub feed: FeedLimits,
-    /// What the sweeper keeps.
+    /// The retention that the sweeper keeps to.
     pub keep: Keep,
-    /// Rows of one step of the sweeper.
+    /// The most rows in one step of the sweeper.
     pub sweep_rows_max: u32,
 }
 
@@ -111,23 +116,23 @@ pub struct Limits {
 pub struct Leadership<A: Application> {
     /// The user of the log.
     pub application: Arc<A>,
-    /// Knows who leads.
+    /// The store, which decides who leads.
     pub store: Arc<dyn LogStore<A::Rows, Error = A::StoreError>>,
-    /// Stamps changes.
+    /// The clock that stamps changes.
     pub clock: Arc<dyn Clock>,
     /// The limits of a term.
     pub limits: Limits,
-    /// Where calls find the term.
+    /// The current term, where calls find it.
     pub current: CurrentTerm<A>,
-    /// Takes note of terms.
+    /// Notified of terms.
     pub announce: Arc<dyn Announce>,
-    /// Ends the streams of every term.
+    /// Cancelled to end the streams of every term.
     pub shutdown: Shutdown,
 }
 
 impl<A: Application> Leadership<A> {
-    /// Begins the first term, if this process leads already. A store that cannot be read now is an error: the process has
-    /// not promised anything to anybody yet.
+    /// Begins the first term, if this process leads already. Fails if the store cannot be read now: nothing
+    /// depends on this process yet.
     pub async fn begin(self) -> Result<Leader<A>, LeadError<A::StoreError>> {
         let leads = self.store.lead().await.map_err(LeadError::Store)?.is_some();
         self.current.in_reach.store(true, Ordering::Relaxed);
@@ -165,7 +170,7 @@ impl<A: Application> Leadership<A> {
             wake: sweep,
             clock,
             keep: self.limits.keep,
-            // The followers of the term before come back first.
+            // The followers of the term before get time to return first.
             cut_from: Instant::now() + self.limits.feed.claim_kept,
             rows_max: self.limits.sweep_rows_max,
         };
@@ -185,27 +190,28 @@ impl<A: Application> Leadership<A> {
     }
 }
 
-/// A process that knows whether it leads.
+/// A process that leads or stands by.
 #[derive(Debug)]
 pub struct Leader<A: Application> {
     leadership: Leadership<A>,
     term: Option<Tasks<A>>,
-    /// It has had a term.
+    /// Whether it has had a term.
     has_served: bool,
-    /// When the store last said who leads.
+    /// The last time at which the store answered who leads.
     heard_at: Instant,
-    /// The store did not say it when it was last asked.
+    /// Whether the store failed to answer when it was last asked.
     lost_sight: bool,
 }
 
 impl<A: Application> Leader<A> {
-    /// Leads or stands by until `stop`, then ends the term: what its log has accepted is written and answered.
+    /// Leads or stands by until `stop`, then ends the term: the writes that its log has accepted are
+    /// committed and answered.
     pub async fn run(mut self, stop: Shutdown) -> Result<(), LeadError<A::StoreError>> {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(INTERVAL) => {}
-                // Each ends only when it is told to, or by a fault of its own.
+                // Each task ends only when it is stopped, or because of a fault of its own.
                 fault = Tasks::fault(self.term.as_mut()) => {
                     self.end_term().await.ok();
                     return Err(fault);
@@ -228,7 +234,7 @@ impl<A: Application> Leader<A> {
         if !lost_sight {
             self.heard_at = Instant::now();
         }
-        // Before a term is ended, which takes as long as the writer waits for the store.
+        // Set before a term is ended, which takes as long as the writer waits for the store.
         let in_reach = self.heard_at.elapsed() < SIGHT_MAX;
         self.leadership.current.in_reach.store(in_reach, Ordering::Relaxed);
         match (leads, &self.term) {
@@ -274,19 +280,19 @@ impl<A: Application> Leader<A> {
     }
 }
 
-/// What runs during a term.
+/// The tasks of a term.
 #[derive(Debug)]
 struct Tasks<A: Application> {
     term: Arc<Term<A>>,
     stop: Shutdown,
     look: Arc<Notify>,
-    /// One task each, which does not outlive this.
+    /// One task each. Dropping the set aborts it.
     writer: JoinSet<()>,
     sweeper: JoinSet<()>,
 }
 
 impl<A: Application> Tasks<A> {
-    /// Passes on changes that were written by a process that no longer leads, or does not know it yet.
+    /// Passes on changes that were written by a process that no longer leads, or has not learned it yet.
     fn look(&self, newest: Sequence) {
         if newest > self.term.feed.head() {
             self.term.feed.advance(newest);
@@ -294,7 +300,7 @@ impl<A: Application> Tasks<A> {
         }
     }
 
-    /// Which of the tasks has ended, though nobody told it to.
+    /// Waits until a task has ended that was not stopped, and returns the fault.
     async fn fault(tasks: Option<&mut Self>) -> LeadError<A::StoreError> {
         let Some(Self { writer, sweeper, .. }) = tasks else { return std::future::pending().await };
         tokio::select! {

@@ -1,9 +1,9 @@
 //! A numbered, chained, durable log, and the feed by which others follow it.
 //!
-//! The log numbers changes and does not know what they mean. Its user gives it an [`Application`]: the types of its
-//! writes, answers, changes and rows, how a group of writes is planned, and how a stored change is read. The log queues the
-//! writes, numbers the changes, extends the chain, commits changes and rows in one transaction, answers, and streams the
-//! changes to followers.
+//! The log numbers changes and does not interpret them. Its user implements [`Application`]: the types of its
+//! writes, answers, changes and rows, the planning of a group of writes, and the reading of a stored change.
+//! The log queues the writes, numbers the changes, extends the chain, commits changes and rows in one
+//! transaction, answers, and streams the changes to followers.
 //!
 //! ```text
 //! write -> queue -> group -> look up -> plan (the application's, pure) -> commit (the store's) -> answer
@@ -14,19 +14,23 @@
 //! Always true:
 //!
 //! - An acknowledged write is committed and flushed.
-//! - Sequences are 1, 2, 3 and so on without a gap, in the order of commits, so a follower can prove that it has missed
-//!   nothing.
-//! - A write is done as a whole or not at all. With an idempotency key it is done once, however often it is sent.
-//! - The chain covers the digest of every change ([`Link`]), so the bytes of one change can be removed while the proof of
-//!   all others holds ([`LogStore::purge`], [`prove`]).
-//! - Queues, groups, pages, followers and the changes in memory are bounded, and followers never hold up writes.
+//! - Sequences are 1, 2, 3 and so on without a gap, in the order of commits, so a follower can prove that it
+//!   has missed nothing.
+//! - A write is done as a whole or not at all. With an idempotency key it is done once, however often it is
+//!   sent.
+//! - The chain covers the digest of every change ([`Link`]), so the bytes of one change can be removed while
+//!   the proof of all others holds ([`LogStore::purge`], [`prove`]).
+//! - Queues, groups, pages, followers and the changes in memory are bounded, and followers never delay
+//!   writes.
 //!
-//! What is not here: SQL. A change and the rows that it causes are committed in one transaction, in one schema that belongs
-//! to the application, so the statements stay with it. This crate has the two traits that a store implements, [`LogRead`] and
-//! [`LogStore`], and a log in memory ([`MemoryLog`]) for tests and simulations.
+//! SQL is not in this crate. A change and the rows that it causes are committed in one transaction, in one
+//! schema that belongs to the application, so the statements stay with it. This crate has the two traits that
+//! a store implements, [`LogRead`] and [`LogStore`], and a log in memory ([`MemoryLog`]) for tests and
+//! simulations.
 //!
-//! Reading order: [`Sequence`] and its neighbours in `position`; [`Application`]; `chain`; [`LogRead`] and [`LogStore`]; [`Draft`] and a write's
-//! way through `write`; a change's way through `feed`; `leadership` and `sweep`; `proof`.
+//! Reading order: [`Sequence`] and its neighbours in `position`; [`Application`]; `chain`; [`LogRead`] and
+//! [`LogStore`]; [`Draft`] and the path of a write through `write`; the path of a change through `feed`;
+//! `leadership` and `sweep`; `proof`.
 
 mod position;
 mod clock;

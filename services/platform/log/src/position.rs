@@ -1,4 +1,4 @@
-//! Positions in a log, and what identifies a log and a state of it.
+//! Positions in a log, and the identifiers of a log and of its state.
 
 use std::fmt;
 
@@ -35,7 +35,8 @@ impl fmt::Display for Sequence {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LogId(pub [u8; 16]);
 
-/// A value of the chain: it depends on every change up to the end of one batch. See [`crate::Link`].
+/// A value of the chain, which depends on every change up to the end of one batch. [`crate::Link`] computes
+/// it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Chain(pub [u8; 32]);
 
@@ -74,13 +75,13 @@ pub struct Cursor {
     pub log: LogId,
     /// The last change.
     pub sequence: Sequence,
-    /// The chain as of it, where it is known: it is for the ends of batches. It distinguishes a log from one that was
-    /// restored from a backup and has continued differently.
+    /// The chain as of the last change, if it is known, which it is at the ends of batches. It distinguishes
+    /// a log from one that was restored from a backup and has continued differently.
     pub chain: Option<Chain>,
 }
 
-/// The part of the changes that a follower asks for: those whose partition has a given remainder, and those of no
-/// partition, which concern everybody.
+/// The part of the changes that a follower asks for: those whose partition has a given remainder, and those
+/// without a partition, which concern every slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slice {
     number: u16,
@@ -91,25 +92,26 @@ impl Slice {
     /// Every change.
     pub const ALL: Self = Self { number: 0, count: 1 };
 
-    /// The partitions with `partition % count == number`; `None` unless `number < count`.
+    /// Returns the slice of the partitions with `partition % count == number`; `None` unless `number <
+    /// count`.
     #[must_use]
     pub const fn new(number: u16, count: u16) -> Option<Self> {
         if number < count { Some(Self { number, count }) } else { None }
     }
 
-    /// The remainder.
+    /// Returns the remainder.
     #[must_use]
     pub const fn number(self) -> u16 {
         self.number
     }
 
-    /// The divisor, at least 1.
+    /// Returns the divisor, at least 1.
     #[must_use]
     pub const fn count(self) -> u16 {
         self.count
     }
 
-    /// Whether a change of this partition is in the slice.
+    /// Returns whether a change of this partition is in the slice.
     #[must_use]
     pub fn has(self, partition: Option<u16>) -> bool {
         partition.is_none_or(|partition| partition % self.count == self.number)

@@ -1,4 +1,4 @@
-//! The proof that a log is whole: its chain, and the digests of its changes.
+//! The proof that a log is complete and unaltered: its chain, and the digests of its changes.
 
 mod prove;
 mod purged;

@@ -1,7 +1,9 @@
-//! Removes what need not be kept: idempotency keys past their time, old changes, and what the application has to sweep or purge.
+//! Removes data that need not be kept: expired idempotency keys, old changes, and what the application has to
+//! sweep or purge.
 //!
-//! Each step is one bounded transaction, with room for writes in between. What is left to do is in the store, so a restart
-//! continues it. A change is kept while it is young, or among the newest, or needed by a follower.
+//! Each step is one bounded transaction, with a pause for writes in between. The remaining work is in the
+//! store, so a restart continues it. A change is kept while it is recent, or among the newest, or needed by a
+//! follower.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,39 +19,40 @@ use crate::feed::Feed;
 use crate::position::{Sequence, UnixMillis};
 use crate::store::LogStore;
 
-/// How often keys past their time are looked for, and how soon a failed sweep is tried again.
+/// The interval at which expired keys are looked for, and after which a failed sweep is tried again.
 const INTERVAL: Duration = Duration::from_secs(60);
-/// The pause between two steps: about as long as a step takes, so that sweeping has at most half of the disk.
+/// The pause between two steps: about as long as a step takes, so that sweeping uses at most half of the
+/// disk's time.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// What is kept at least.
+/// The least retention.
 #[derive(Debug, Clone, Copy)]
 pub struct Keep {
-    /// How long a key is kept.
+    /// The time for which a key is kept.
     pub keys: Duration,
-    /// How long a change is kept.
+    /// The time for which a change is kept.
     pub changes: Duration,
     /// The number of newest changes that are kept, however old they are.
     pub changes_min: u64,
 }
 
-/// The task that sweeps.
+/// The task that removes old data.
 pub struct Sweeper<A: Application> {
     /// The application's own sweep.
     pub application: Arc<A>,
-    /// What is swept.
+    /// The store to sweep.
     pub store: Arc<dyn LogStore<A::Rows, Error = A::StoreError>>,
-    /// Knows what followers need.
+    /// The feed, which knows the changes that followers need.
     pub feed: Arc<Feed<A>>,
     /// Notified when there is something to sweep.
     pub wake: Arc<Notify>,
-    /// By which the age of keys and changes is judged.
+    /// The clock by which the age of keys and changes is computed.
     pub clock: Arc<dyn Clock>,
-    /// What is kept.
+    /// The retention.
     pub keep: Keep,
-    /// The log is not cut before.
+    /// The instant before which no changes are removed.
     pub cut_from: Instant,
-    /// Rows of one step.
+    /// The most rows in one step.
     pub rows_max: u32,
 }
 
@@ -64,7 +67,7 @@ impl<A: Application> Sweeper<A> {
     pub async fn run(self, stop: Shutdown) {
         while !stop.is_cancelled() {
             match self.step().await {
-                // Between two steps, never inside one, the sweeper may stop.
+                // The sweeper stops only between two steps, never inside one.
                 Ok(true) => tokio::time::sleep(PAUSE).await,
                 Ok(false) => self.rest(&stop).await,
                 Err(error) => {
@@ -92,7 +95,7 @@ impl<A: Application> Sweeper<A> {
         Ok(rows || keys || purged || changes)
     }
 
-    /// Purges changes, in memory too.
+    /// Purges changes, including those in memory.
     async fn purge(&self) -> Result<bool, A::StoreError> {
         let PurgeStep { through, more } = self.application.purge(self.clock.now(), self.rows_max).await?;
         if let Some(through) = through {
@@ -111,7 +114,7 @@ impl<A: Application> Sweeper<A> {
         };
         let head = self.store.head().await?.sequence;
         let many = Sequence(head.0.saturating_sub(self.keep.changes_min));
-        // Asked last: a follower that begins later finds the floor where it is put now.
+        // Read last: a follower that begins later finds the new floor.
         let needed = self.feed.all_have().unwrap_or(head);
         self.store.cut(old.min(many).min(needed), self.rows_max).await
     }

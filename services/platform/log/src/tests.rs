@@ -1,4 +1,4 @@
-//! The log of a small application, of which nobody but these tests knows: named counters, in memory.
+//! Tests the log with a small application of their own: named counters, in memory.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::*;
 
-/// Counters, and a counter that must not pass ten.
+/// A request to add to a counter, which must not pass ten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Add {
     name: String,
@@ -76,7 +76,7 @@ impl StoreFault for Failed {
     }
 }
 
-/// The sum of all counters: what followers are shown.
+/// The sum of all counters: the proof for followers.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sum(u64);
 
@@ -119,7 +119,7 @@ impl Planner for Plan<'_> {
         }
         *counter += u64::from(*by);
         for _ in 0..*by {
-            // The first letter says which partition is concerned; `*` is for all.
+            // The first letter is the partition; `*` concerns all.
             let partition = name.bytes().next().filter(|first| *first != b'*').map(u16::from);
             self.draft.append(partition, name.clone().into_bytes(), |_| name.clone());
         }
@@ -312,7 +312,7 @@ impl Running {
         self.log.write(Add { name: name.into(), by }, key.map(str::to_owned), deadline).await
     }
 
-    /// Everything that a follower gets from a cursor to the head, and its last proof.
+    /// Returns all changes that a follower gets from a cursor to the head, and its cursor there.
     async fn follow(&self, from: Option<Cursor>, slice: Slice) -> Result<(Vec<String>, Cursor), FollowError> {
         let mut follower = self.feed.watch(from, slice, Shutdown::new()).await?;
         let head = self.store.kept().log.head().sequence;
@@ -381,7 +381,7 @@ async fn a_follower_gets_its_slice_from_memory_or_from_the_store_and_a_proof() {
         running.add(name, 1).await.unwrap();
     }
     let odd = Slice::new(1, 2).unwrap();
-    // `a` and `c` are odd, and `*` is for all. The first three lie in the store alone.
+    // `a` and `c` are odd, and `*` is for all. The first three changes are only in the store.
     let (changes, cursor) = running.follow(None, odd).await.unwrap();
     assert_eq!(changes, ["a", "*", "a", "c", "a"]);
     running.add("b", 1).await.unwrap();
@@ -405,7 +405,7 @@ async fn a_range_says_when_its_first_change_was_committed_wherever_it_comes_from
     for name in ["a", "b", "a", "b", "a", "b", "a"] {
         running.add(name, 1).await.unwrap();
     }
-    // The first three lie in the store alone.
+    // The first three changes are only in the store.
     let mut follower = running.feed.watch(None, Slice::ALL, Shutdown::new()).await.unwrap();
     let mut firsts = Vec::new();
     while firsts.last() < Some(&Sequence(4)) {
@@ -464,7 +464,7 @@ async fn a_purged_change_is_proven_and_sends_only_those_away_who_need_it() {
     running.end().await;
 }
 
-/// A clock that goes back and forth.
+/// A clock that jumps forward and back.
 #[derive(Debug, Default)]
 struct Restless(AtomicU64);
 

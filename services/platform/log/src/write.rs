@@ -1,4 +1,4 @@
-//! A write's way: into the queue, into a group, planned, committed, answered.
+//! The path of a write: it is queued, grouped, planned, committed and answered.
 
 mod keys;
 mod queue;

@@ -1,4 +1,4 @@
-//! Arguments of commands that say how servers are reached, and as whom.
+//! Command-line arguments for the TLS and the credential of connections to servers.
 
 mod credential;
 
@@ -33,30 +33,31 @@ pub struct TlsArgs {
     pub credential: CredentialArgs,
 }
 
-/// Why servers cannot be reached as the arguments say.
+/// The reasons for which servers cannot be reached with the given arguments.
 #[derive(Debug, Error)]
 pub enum TlsArgsError {
-    /// The rule about plain text.
+    /// The endpoint breaks the rule about plain text.
     #[error(
         "{0} is on another machine, and would be called in plain text: write https:// (and --ca, --certificate and --key as \
          it needs), or --allow-plaintext where everybody on the way may read and change what is said"
     )]
     PlaintextOffLoopback(String),
-    /// The credential.
+    /// The credential cannot be read or used.
     #[error(transparent)]
     Credential(#[from] CredentialError),
-    /// The files.
+    /// The TLS files have these faults.
     #[error("TLS has faults: --{}", .0.join("; --"))]
     Faults(Vec<String>),
 }
 
 impl TlsArgs {
-    /// The network on which a command reaches these endpoints with its credential, and which keeps the rule about plain text; within
-    /// a runtime.
+    /// Returns the network on which a command reaches these endpoints with its credential. Must be called
+    /// within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// An endpoint would be called in plain text off this machine, the credential is none, or the files have faults.
+    /// An endpoint would be called in plain text off this machine, the credential is invalid, or the files
+    /// have faults.
     pub fn network(&self, endpoints: &[impl AsRef<str>]) -> Result<Network, TlsArgsError> {
         let mut endpoints = endpoints.iter().map(AsRef::as_ref);
         if !self.allow_plaintext

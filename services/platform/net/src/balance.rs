@@ -1,13 +1,13 @@
-//! Which of several endpoints gets the next call: the cost of a call at each, and which are left out.
+//! Chooses the endpoint of the next call: the cost of a call at each, and the endpoints that are left out.
 //!
-//! The cost is the expected latency times the number of calls under way. The expected latency follows a peak at once and
-//! forgets it in time ("peak EWMA", of Finagle's load balancer); a call that has not come back yet counts with its age, so an
-//! endpoint that hangs becomes expensive while it hangs and not only when it answers. Of two endpoints drawn at random the
-//! cheaper one is taken ("power of two choices", Mitzenmacher 2001), so that callers do not all choose the endpoint that was
-//! best a moment ago.
+//! The cost is the expected latency times the number of calls in flight. The expected latency follows a peak
+//! at once and forgets it in time ("peak EWMA", of Finagle's load balancer). A call that has not returned yet
+//! counts with its age, so an endpoint that hangs becomes expensive while it hangs and not only when it
+//! answers. Of two endpoints drawn at random the cheaper one is taken ("power of two choices", Mitzenmacher
+//! 2001), so that callers do not all choose the endpoint that was best a moment ago.
 //!
-//! An endpoint that fails several times in a row, or is outrun by another that was asked later, is left out for a
-//! while, longer each time. After that it gets one call at a time, until one is answered.
+//! An endpoint that fails several times in a row, or is outrun by another that was asked later, is left out
+//! for a while, longer each time. After that it gets one call at a time, until one is answered.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,45 +17,45 @@ use rand::seq::IteratorRandom as _;
 use tokio::time::Instant;
 use vigie_rpc::CallEnd;
 
-/// After this time, 63 % of a peak is forgotten.
+/// The time after which 63 % of a peak is forgotten.
 const FORGETTING: Duration = Duration::from_secs(3);
-/// This many failures in a row leave an endpoint out.
+/// The number of failures in a row after which an endpoint is left out.
 const FAILURES_MAX: u32 = 3;
-/// How long it is left out the first time; then twice as long each time.
+/// The first time for which an endpoint is left out; it doubles each time.
 const LEFT_OUT_FIRST: Duration = Duration::from_secs(1);
-/// And never for longer than this.
+/// The longest time for which an endpoint is left out.
 const LEFT_OUT_MAX: Duration = Duration::from_secs(30);
-/// A trial that takes longer is no trial any more: another call may be made.
+/// The longest time that a trial keeps other calls away from the endpoint.
 const TRIAL_MAX: Duration = Duration::from_secs(1);
 /// The expected latency of an endpoint that was never called.
 const EXPECTED_FIRST: Duration = Duration::from_millis(1);
 
-/// The load of one endpoint: its expected latency, its calls under way, its failures.
+/// The load of one endpoint: its expected latency, its calls in flight, its failures.
 #[derive(Debug)]
 pub struct Load(Mutex<State>);
 
 /// The figures of a [`Load`] that are shown to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadView {
-    /// The latency that is expected of the next call.
+    /// The expected latency of the next call.
     pub latency: Duration,
-    /// Calls under way.
+    /// The number of calls in flight.
     pub in_flight: u32,
-    /// Whether it is left out for the time being.
+    /// Whether the endpoint is left out at present.
     pub is_left_out: bool,
 }
 
-/// What a call changed in whether an endpoint is left out: told once each time.
+/// A change of whether an endpoint is left out. Each change is returned once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// It failed too often in a row, and is left out from now on.
+    /// The endpoint failed too often in a row, and is left out from now on.
     LeftOut,
-    /// It answers again.
+    /// The endpoint answers again.
     Back,
 }
 
 impl Turn {
-    /// Logs the turn of an endpoint, with the reason of the last failure.
+    /// Logs the change for an endpoint, with the reason of the last failure.
     pub fn log(self, endpoint: &str, reason: &str) {
         match self {
             Self::LeftOut => tracing::warn!(endpoint, reason, "left out for a while: its calls fail"),
@@ -66,13 +66,13 @@ impl Turn {
 
 #[derive(Debug)]
 struct State {
-    /// Seconds, as of `at`.
+    /// The expected latency at the instant `at`, in seconds.
     expected: f64,
     at: Instant,
     under_way: UnderWay,
     failures: u32,
     left_out: Option<LeftOut>,
-    /// When the call began that tries an endpoint which was left out.
+    /// The beginning of the trial call, which tests an endpoint that was left out.
     trial: Option<Instant>,
 }
 
@@ -82,11 +82,12 @@ struct LeftOut {
     next: Duration,
 }
 
-/// The beginning of each call that has not ended, oldest first. Ended calls are kept until they are the oldest.
+/// The beginning of each call in flight, oldest first. The entry of an ended call stays until it is the
+/// oldest.
 #[derive(Debug, Default)]
 struct UnderWay {
     calls: VecDeque<Option<Instant>>,
-    /// The number of the first of `calls`.
+    /// The number of the first call in `calls`.
     first: u64,
     count: u32,
 }
@@ -115,14 +116,14 @@ impl UnderWay {
 }
 
 impl State {
-    /// Seconds.
+    /// Returns the expected latency, in seconds.
     fn expected(&self, now: Instant) -> f64 {
         let oldest =
             self.under_way.oldest().map_or(0.0, |begun| now.saturating_duration_since(begun).as_secs_f64());
         (self.expected * self.kept(now)).max(oldest)
     }
 
-    /// The share of the expected latency that is not forgotten yet.
+    /// Returns the fraction of the expected latency that is not forgotten yet.
     fn kept(&self, now: Instant) -> f64 {
         (-now.saturating_duration_since(self.at).as_secs_f64() / FORGETTING.as_secs_f64()).exp()
     }
@@ -141,7 +142,7 @@ impl State {
 
     fn fail(&mut self, now: Instant) -> Option<Turn> {
         self.failures = self.failures.saturating_add(1);
-        // Calls that began before it was left out say nothing new.
+        // Calls that began before the endpoint was left out are no new evidence.
         if self.failures < FAILURES_MAX || self.pauses(now) {
             return None;
         }
@@ -179,7 +180,7 @@ impl Default for Load {
 }
 
 impl Load {
-    /// Begins a call, which ends with [`Call::end`], or abandoned where that is dropped.
+    /// Begins a call. It ends with [`Call::end`], or as abandoned when the returned value is dropped.
     pub fn begin(&self, now: Instant) -> Call<'_> {
         let mut state = self.state();
         if state.left_out.is_some() && !state.pauses(now) {
@@ -188,20 +189,20 @@ impl Load {
         Call { load: self, number: Some(state.under_way.begin(now)) }
     }
 
-    /// Notes that the endpoint lives: it is not left out any longer.
+    /// Notes that the endpoint is alive: it is no longer left out.
     pub fn revive(&self) -> Option<Turn> {
         self.state().come_back()
     }
 
-    /// Notes that another endpoint was asked later and answered sooner. How long the call that began at `begun` would have taken
-    /// will never be known: it counts as twice its age, and as a failure.
+    /// Notes that another endpoint was asked later and answered sooner. The latency of the call that began at
+    /// `begun` will never be known: the call counts with twice its age, and as a failure.
     pub fn outrun(&self, begun: Instant, now: Instant) -> Option<Turn> {
         let mut state = self.state();
         state.observe(now.saturating_duration_since(begun) * 2, now);
         state.fail(now)
     }
 
-    /// The figures of this moment.
+    /// Returns the figures at `now`.
     #[must_use]
     pub fn view(&self, now: Instant) -> LoadView {
         let state = self.state();
@@ -226,7 +227,8 @@ impl Load {
             }
             // A quick failure must not make an endpoint look quick.
             CallEnd::Failed => state.fail(now),
-            // What was expected is not forgotten meanwhile.
+            // The expected latency is not forgotten meanwhile: refusals must not make an endpoint look quick
+            // either.
             CallEnd::Refused => {
                 state.expected = state.expected.max(took.as_secs_f64());
                 state.at = now;
@@ -246,7 +248,7 @@ impl Load {
     }
 }
 
-/// A call under way. Dropped before its end, it counts as abandoned.
+/// A call in flight. Dropped before its end, it counts as abandoned.
 #[derive(Debug)]
 pub struct Call<'a> {
     load: &'a Load,
@@ -254,7 +256,7 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Ends the call. Returns whether the endpoint is left out from now on, or no longer.
+    /// Ends the call. Returns the change, if the endpoint is left out from now on, or no longer.
     pub fn end(mut self, end: CallEnd, now: Instant) -> Option<Turn> {
         self.number.take().and_then(|number| self.load.end(number, end, now))
     }
@@ -263,14 +265,14 @@ impl Call<'_> {
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number.take() {
-            // An abandoned call makes no turn.
+            // An abandoned call never changes whether an endpoint is left out.
             let _none = self.load.end(number, CallEnd::Abandoned, Instant::now());
         }
     }
 }
 
-/// Returns the cheaper of two of `candidates` drawn at random, among those that are not left out if there are any. `None`
-/// where there is no candidate.
+/// Returns the cheaper of two of `candidates` drawn at random, among those that are not left out if there are
+/// any. `None` if there is no candidate.
 pub fn choose<'a, T>(
     candidates: impl IntoIterator<Item = &'a T>,
     load: impl Fn(&'a T) -> &'a Load,

@@ -13,28 +13,28 @@ use zeroize::Zeroizing;
 
 const SCHEME: &str = "Bearer ";
 
-/// A bearer credential. Clones share its text, which is shown by nothing and wiped when the last clone is dropped. Copies that a
-/// connection makes in its buffers are not wiped.
+/// A bearer credential. Clones share its text, which is never displayed and is wiped when the last clone is
+/// dropped. Copies that a connection makes in its buffers are not wiped.
 #[derive(Clone)]
 pub struct Bearer {
     value: HeaderValue,
     name: Arc<str>,
 }
 
-/// Why a text is no bearer credential. Repeats no part of it.
+/// The reasons for which a text is no bearer credential. The messages repeat no part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BearerFault {
-    /// A text that begins as an API key does, and is none.
+    /// The text begins as an API key does, but is not valid.
     #[error(transparent)]
     ApiKey(#[from] KeyFault),
-    /// No token.
+    /// The text is not a token.
     #[error("a token is 1 to {TOKEN_BYTES_MAX} of A-Z a-z 0-9 - . _ ~ + / =, in one line")]
     Token,
 }
 
 impl Bearer {
-    /// Checks a credential: an API key, `vgk_...`, in full; a token by its length and characters. `source` says in messages where it is
-    /// from, such as `VIGIE_API_KEY`.
+    /// Checks a credential: an API key, `vgk_...`, in full; a token by its length and characters. `source` is
+    /// the name of the credential's origin in messages, such as `VIGIE_API_KEY`.
     ///
     /// # Errors
     ///
@@ -57,7 +57,8 @@ impl Bearer {
         Ok(Self { value, name: name.into() })
     }
 
-    /// The credential for messages, such as `API key abcdefghijklmnop of VIGIE_API_KEY`: the id of a key is public.
+    /// Returns the name of the credential in messages, such as `API key abcdefghijklmnop of VIGIE_API_KEY`.
+    /// The id of a key is public.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -69,7 +70,8 @@ impl Bearer {
     }
 }
 
-/// Whether two credentials are the same text. Compare only credentials that were checked: the time that it takes depends on the text.
+/// Compares the text of two credentials. Compare only checked credentials: the comparison does not take
+/// constant time.
 impl PartialEq for Bearer {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value
@@ -78,7 +80,7 @@ impl PartialEq for Bearer {
 
 impl Eq for Bearer {}
 
-/// Shows the name alone.
+/// Shows only the name.
 impl fmt::Debug for Bearer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Bearer({})", self.name)

@@ -1,4 +1,4 @@
-//! The channel of every call to a service: what a network's calls carry is added here, where no caller can forget it.
+//! The channel of every call to a service. It adds the network's credential, so that no caller can forget it.
 
 mod direct;
 
@@ -19,15 +19,16 @@ use crate::bearer::Bearer;
 
 pub use direct::DirectChannel;
 
-/// A connection to an endpoint, for generated clients; every call on it, streams too, carries the network's credential. Where the
-/// endpoint is that of a server of this process, the server is called as a function. A clone is a handle of the same connection.
+/// A connection to an endpoint, for generated clients. Every call on it, including streams, carries the
+/// network's credential. If the endpoint is a server of this process, the server is called as a function.
+/// Clones share the connection.
 #[derive(Debug, Clone)]
 pub struct Channel {
     connection: transport::Channel,
     bearer: Option<Bearer>,
     /// The servers of this process, and the endpoint of this channel.
     local: Option<(LocalServers, Arc<str>)>,
-    /// The server of this process that the next call goes to.
+    /// The server of this process that gets the next call.
     ready: Option<Arc<dyn LocalServer>>,
 }
 
@@ -65,7 +66,7 @@ impl Service<Request<Body>> for Channel {
     }
 }
 
-/// The answer to a call: of a server of this process, or over a connection.
+/// The future of an answer, from a server of this process or over a connection.
 pub struct ChannelFuture(Either<LocalAnswer, <transport::Channel as Service<Request<Body>>>::Future>);
 
 impl Future for ChannelFuture {

@@ -6,29 +6,31 @@ use std::time::Duration;
 use thiserror::Error;
 use tonic::transport::Endpoint;
 
-/// The longest time that a connection may take. On a local network one that takes longer will not come.
+/// The longest time for making a connection. On a local network, a connection that takes longer will not
+/// succeed.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// An idle connection is probed this often, so that a vanished peer is noticed.
+/// The interval at which an idle connection is probed, so that a vanished peer is noticed.
 pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// And given up when a probe stays unanswered this long.
+/// The time without an answer to a probe after which the connection is given up.
 pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Windows that hold a whole image or a page of the feed: the default of 64 KiB costs a round trip for each.
+/// Windows that hold a whole image or a page of the feed: the default of 64 KiB costs a round trip for each
+/// 64 KiB.
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
-/// A text that is no endpoint.
+/// The error for a text that is no endpoint.
 #[derive(Debug, Error)]
 #[error("`{0}` is no endpoint; write it as http://host:port or https://host:port")]
 pub struct EndpointError(String);
 
 impl EndpointError {
-    /// The error where no endpoint was named at all.
+    /// Returns the error for the case that no endpoint was given.
     pub(crate) const fn none() -> Self {
         Self(String::new())
     }
 }
 
-/// Returns how connections to `endpoint` are made.
+/// Returns the settings of connections to `endpoint`.
 pub(crate) fn settings(endpoint: &str) -> Result<Endpoint, EndpointError> {
     Ok(parse(endpoint)?
         .connect_timeout(CONNECT_TIMEOUT)
@@ -39,7 +41,7 @@ pub(crate) fn settings(endpoint: &str) -> Result<Endpoint, EndpointError> {
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES))
 }
 
-/// Fails where `endpoint` is none.
+/// Checks that `endpoint` is a valid endpoint.
 ///
 /// # Errors
 ///
@@ -52,14 +54,14 @@ fn parse(endpoint: &str) -> Result<Endpoint, EndpointError> {
     let wrong = || EndpointError(endpoint.to_owned());
     let parsed = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| wrong())?;
     let uri = parsed.uri();
-    // A port that is left out would be 80 or 443, where no role listens.
+    // Without a port it would be 80 or 443, where no role listens.
     let has_port = uri.host().is_some() && uri.port_u16().is_some();
     let is_endpoint = matches!(uri.scheme_str(), Some("http" | "https")) && has_port;
     if is_endpoint && matches!(uri.path(), "" | "/") { Ok(parsed) } else { Err(wrong()) }
 }
 
-/// Returns whether a call to this endpoint would leave the machine in plain text: `http://`, and anything but a loopback
-/// address or `localhost`. Every other name counts as another machine.
+/// Returns whether a call to this endpoint would leave the machine in plain text: `http://` with anything but
+/// a loopback address or `localhost`. Every other name counts as another machine.
 #[must_use]
 pub fn is_plaintext_off_loopback(endpoint: &str) -> bool {
     let Ok(uri) = endpoint.parse::<http::Uri>() else { return false };

@@ -1,4 +1,4 @@
-//! A call that failed.
+//! The error of a failed call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use prost::Name;
 use tonic::{Code, Status};
 use vigie_rpc::{CallEnd, code, details};
 
-/// A call that failed: which service, at which endpoint, and what it answered.
+/// A failed call: the service, the endpoint, and the status that it answered.
 #[derive(Debug, Clone)]
 pub struct CallError {
     service: &'static str,
@@ -28,7 +28,7 @@ impl CallError {
         Self { service, endpoint, status, is_of_the_connection, is_for_good, is_after_another, credentials }
     }
 
-    /// The failure of a call within this process, which went over no connection.
+    /// Returns the error of a failed call within this process, which used no connection.
     #[must_use]
     pub fn within_process(service: &'static str, endpoint: Arc<str>, status: Status) -> Self {
         Self::new(service, endpoint, status)
@@ -46,7 +46,7 @@ impl CallError {
         Self { is_after_another: true, ..self }
     }
 
-    /// Adds the error of the attempt before, to one that the deadline ended.
+    /// Adds the error of the attempt before to the error of an attempt that the deadline ended.
     pub(crate) fn after(self, last: &Self) -> Self {
         let message = format!("{}; the last attempt: {}", self.message(), with_causes(last));
         self.with_message(message)
@@ -62,76 +62,78 @@ impl CallError {
         self.with_message(format!("{own}; {}", others.join("; ")))
     }
 
-    /// The same error with another text, in place of the text and the cause that it has.
+    /// Returns the same error with another text, which replaces its text and its cause.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         *self.status = Status::new(self.code(), message);
         self
     }
 
-    /// The service that was called.
+    /// Returns the name of the called service.
     #[must_use]
     pub const fn service(&self) -> &'static str {
         self.service
     }
 
-    /// The credentials that the call carried, for messages, such as `API key abcdefghijklmnop of VIGIE_API_KEY`; `None` where there
-    /// were none.
+    /// Returns the name of the credentials that the call carried, such as `API key abcdefghijklmnop of
+    /// VIGIE_API_KEY`; `None` if it carried none.
     #[must_use]
     pub fn credentials(&self) -> Option<&str> {
         self.credentials.as_deref()
     }
 
-    /// Whether the service could not be reached, or the connection broke under the call; the service answered nothing.
+    /// Returns whether the service could not be reached, or the connection broke during the call; the service
+    /// answered nothing.
     #[must_use]
     pub const fn is_of_the_connection(&self) -> bool {
         self.is_of_the_connection
     }
 
-    /// Whether every connection to the service fails like this one until somebody changes a certificate or an address:
-    /// another attempt is of no use.
+    /// Returns whether every connection to the service will fail in the same way until somebody changes a
+    /// certificate or an address, so that another attempt is of no use.
     #[must_use]
     pub const fn is_for_good(&self) -> bool {
         self.is_for_good
     }
 
-    /// Whether an attempt before this one failed in another way: whatever this error says, that one may have been carried out.
+    /// Returns whether an earlier attempt failed in another way. That attempt may have been carried out,
+    /// whatever this error is.
     #[must_use]
     pub const fn is_after_another(&self) -> bool {
         self.is_after_another
     }
 
-    /// How the call ended, as far as the endpoint is concerned.
+    /// Returns the outcome of the call as evidence about the endpoint.
     #[must_use]
     pub fn call_end(&self) -> CallEnd {
         if self.is_of_the_connection { CallEnd::Failed } else { code::end(self.code()) }
     }
 
-    /// The gRPC code.
+    /// Returns the gRPC code.
     #[must_use]
     pub fn code(&self) -> Code {
         self.status.code()
     }
 
-    /// The text that the service answered.
+    /// Returns the text that the service answered.
     #[must_use]
     pub fn message(&self) -> &str {
         self.status.message()
     }
 
-    /// The time after which the service asks to be called again.
+    /// Returns the time after which the service asks to be called again.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         details::retry_after(&self.status)
     }
 
-    /// The message of this type among the details of the error, if there is one.
+    /// Returns the message of this type among the details of the error, if there is one.
     #[must_use]
     pub fn detail<M: prost::Message + Name + Default>(&self) -> Option<M> {
         details::message(&self.status)
     }
 
-    /// The status itself, for a service that passes it on.
+    /// Returns the status itself, for a service that passes it on.
     #[must_use]
     pub fn into_status(self) -> Status {
         *self.status
@@ -142,7 +144,8 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { service, endpoint, status, .. } = self;
         match std::error::Error::source(&**status) {
-            // The text of the transport's error ("tcp connect error") says more than that of the status.
+            // The text of the transport's error ("tcp connect error") is more precise than that of the
+            // status.
             Some(_) => write!(f, "cannot reach the {service} at {endpoint}"),
             None => write!(f, "{service} at {endpoint}: {}", status.message()),
         }

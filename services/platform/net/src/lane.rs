@@ -1,22 +1,25 @@
-//! The way to one service: searches that wait for it share its next call.
+//! Carries searches to one service: searches that wait for it share its next call.
 //!
-//! A service is sent a few calls at once. While they are out, further searches queue; when one comes back, the queued searches
-//! that are alike go out together as the next call ("natural batching"). A service with little to do keeps nobody waiting; on a
-//! busy one, many searches share the cost of a call, and its calls begin at intervals (`pace`). Interactive searches go before bulk, but every eighth call is for bulk.
-//! Where the oldest search has queued for some time, the queue is served out of turn: the calls that are out may be stuck.
+//! A service gets only a few calls at once. While they are out, further searches queue; when one returns, the
+//! queued searches that are alike go out together as the next call ("natural batching"). With little load, no
+//! search waits. On a busy service, many searches share the cost of a call, and its calls begin at intervals
+//! (`pace`). Interactive searches go before bulk, but every eighth call is for bulk. If the oldest search has
+//! queued for some time, a further call is made out of turn: the calls that are out may be stuck.
 //!
-//! A service of this process answers before another search comes, so that calls to it would be shared by nobody. A lane that gathers
-//! ([`LaneLimits::gathers`]) has each of its calls wait until the tasks that are ready now have run: the searches that those bring share it.
+//! A service of this process answers before another search arrives, so its calls would not be shared. A lane
+//! that gathers ([`LaneLimits::gathers`]) therefore delays each call until the tasks that are ready now have
+//! run: their searches share it.
 //!
-//! Searches share a call only where that changes no answer: they are alike ([`Search::is_alike`]), and their deadlines are
-//! similar, because a shared call uses the shortest deadline of its searches. A search whose caller has gone, or whose deadline
-//! has passed, is never sent; a call that nobody waits for any more is cancelled on the wire.
+//! Searches share a call only where that changes no answer: they are alike ([`Search::is_alike`]), and their
+//! deadlines are similar, because a shared call uses the shortest deadline of its searches. A search whose
+//! caller has gone, or whose deadline has passed, is never sent; a call that no caller waits for is cancelled
+//! on the wire.
 //!
-//! A costly search ([`Search::is_costly`]) shares no call, and waits for others of its kind only: it would keep the calls from quick
-//! ones.
+//! A costly search ([`Search::is_costly`]) shares no call, and waits only for others of its kind: otherwise
+//! it would take the calls from quick searches.
 //!
-//! In traces a shared call is under one of its searches, a chosen one if there is any, and is linked to the others; each of
-//! those has a span that is linked to the call.
+//! In traces a shared call is a child of one of its searches, a sampled one if there is any, and is linked to
+//! the others; each of those has a span that is linked to the call.
 
 mod carry;
 mod pace;
@@ -36,43 +39,44 @@ pub use carry::{Carry, Reply, Search};
 use pace::Load;
 use queue::{Pending, Queue};
 
-/// The most searches that queue for one service; servers limit their calls below it.
+/// The most searches that queue for one service. Servers limit their calls to fewer.
 const QUEUED_MAX: usize = 8_192;
-/// The most searches that wait in one service for a change to come.
+/// The most searches that wait in one service for a change.
 const WAITING_MAX: usize = 256;
-/// How long a search that gathers others keeps another from being begun.
+/// The longest time that a call which gathers searches keeps another from beginning.
 const GATHERING_MAX: Duration = Duration::from_micros(200);
-/// How long a search queues before the queue is served out of turn. Longer than most calls take.
+/// The time in the queue after which a search goes out of turn. Longer than most calls take.
 const PATIENCE: Duration = Duration::from_millis(5);
-/// With the calls out of turn, at most this many times the calls that are out at once.
+/// The limit of calls in flight including those out of turn, as a multiple of the limit of calls.
 const OUT_OF_TURN: usize = 8;
 
-/// On the span of a shared call: the searches that share it.
+/// Attribute of the span of a shared call: the number of searches that share it.
 const SEARCHES: &str = "vigie.searches";
-/// On the span of a search: the milliseconds that it waited for its call.
+/// Attribute of the span of a search: the milliseconds that it waited for its call.
 const QUEUED_MS: &str = "vigie.queued_ms";
 
 /// The limits of a [`Lane`].
 #[derive(Debug, Clone, Copy)]
 pub struct LaneLimits {
-    /// The most calls that are out at once.
+    /// The most calls in flight at once.
     pub calls: usize,
     /// The most queries of a shared call.
     pub queries: usize,
-    /// Whether a call first waits for the tasks that are ready: for callers who read their requests in tasks of this runtime.
+    /// Whether a call first waits for the tasks that are ready. For callers that read their requests in tasks
+    /// of this runtime.
     pub gathers: bool,
 }
 
-/// The work of a [`Lane`] at one moment.
+/// The load of a [`Lane`] at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LaneTraffic {
-    /// Searches that wait for a call.
+    /// The number of searches that wait for a call.
     pub queued: usize,
-    /// Calls that are out; those that wait for a change to come are not counted.
+    /// The number of calls in flight, without those that wait for a change.
     pub calls: usize,
 }
 
-/// The way to one service. A clone is a handle of the same lane.
+/// The calls to one service, with a queue of searches. Clones share the state.
 #[derive(Debug)]
 pub struct Lane<C: Carry>(Arc<Shared<C>>);
 
@@ -87,22 +91,22 @@ struct Shared<C: Carry> {
     carrier: C,
     limits: LaneLimits,
     queue: Mutex<Queue<C>>,
-    /// For searches that wait for a change: they are no work, and must not keep others from it.
+    /// Limits the searches that wait for a change. They are no work, and must not keep others from it.
     waits: Semaphore,
-    /// For costly searches, half as many as other calls.
+    /// Limits costly searches to half of the number of other calls.
     costly: Semaphore,
 }
 
-/// How a search gets to its service.
+/// The decision about how a search is sent.
 enum Way<'a, C: Carry> {
-    /// In a call of its own, now.
+    /// At once, in its own call.
     Now(Slot<'a, C>),
-    /// In a call that others share, later.
+    /// Later, in a call that others share.
     Shared(oneshot::Receiver<Reply<C>>),
 }
 
 impl<C: Carry> Lane<C> {
-    /// A lane to the service that `carrier` calls.
+    /// Returns a lane to the service that `carrier` calls.
     #[must_use]
     pub fn new(carrier: C, limits: LaneLimits) -> Self {
         Self(Arc::new(Shared {
@@ -114,29 +118,31 @@ impl<C: Carry> Lane<C> {
         }))
     }
 
-    /// The work of this moment.
+    /// Returns the load at this moment.
     #[must_use]
     pub fn traffic(&self) -> LaneTraffic {
         let queue = self.0.queue();
         LaneTraffic { queued: queue.len(), calls: queue.out }
     }
 
-    /// Until when a caller may gather searches before it brings them as one: alone they would queue here for longer. `None`: they had
-    /// better come now.
+    /// Returns until when a caller may gather searches before it passes them on as one: until then they would
+    /// only queue here. `None` if they should be passed on at once.
     #[must_use]
     pub fn gather_until(&self) -> Option<Instant> {
         self.0.queue().pace.gather_until(Instant::now())
     }
 
-    /// The maker of the calls.
+    /// Returns the maker of the calls.
     #[must_use]
     pub fn carrier(&self) -> &C {
         &self.0.carrier
     }
 
-    /// Searches, in a call of its own where a slot is free, or else in a shared one. Dropping the future withdraws the search.
+    /// Searches, in its own call if one is free, otherwise in a shared one. Dropping the future withdraws the
+    /// search.
     ///
-    /// `RESOURCE_EXHAUSTED`: too many searches queue. `DEADLINE_EXCEEDED`: no call, or no answer, came in time.
+    /// `RESOURCE_EXHAUSTED` if too many searches queue. `DEADLINE_EXCEEDED` if it got no call, or no answer,
+    /// in time.
     pub async fn search(&self, search: C::Search) -> Reply<C> {
         let (shared, one) = (&self.0, std::slice::from_ref(&search));
         if search.waits_for_change() {
@@ -169,7 +175,7 @@ impl<C: Carry> Shared<C> {
         let now = Instant::now();
         let mut queue = self.queue();
         let has_room = queue.out < self.limits.calls;
-        // One that has little time does not wait with others for an interval to end.
+        // A search with little time left does not wait with others for the end of an interval.
         let is_free = queue.is_empty() || self.due(&queue, now).is_some();
         let goes_alone = has_room && is_free && !self.limits.gathers;
         if goes_alone && queue.pace.due(now, search.deadline(), now).is_none() {
@@ -192,14 +198,15 @@ impl<C: Carry> Shared<C> {
         Ok(Way::Shared(answer))
     }
 
-    /// When the searches that queue may go; `None` for at once. A lane that gathers has no use for intervals.
+    /// Returns when the queued searches may go; `None` for at once. A lane that gathers uses no intervals.
     fn due(&self, queue: &Queue<C>, now: Instant) -> Option<Instant> {
         if self.limits.gathers { None } else { queue.due(self.limits.queries, now) }
     }
 
-    /// Begins to work off a queue for which there is room, or has that done when it is time.
+    /// Begins to make calls for a queue for which a call is free, or schedules that for the end of the
+    /// interval.
     fn go_on(self: &Arc<Self>, queue: &mut Queue<C>, now: Instant) {
-        // One that gathers waits for what else its thread has to do, which may take long.
+        // A gathering call waits for the other tasks of its thread, which may take long.
         if queue.gathering_since.is_some_and(|since| now < since + GATHERING_MAX) {
             return;
         }
@@ -274,7 +281,7 @@ impl<C: Carry> Shared<C> {
         drop(slot);
     }
 
-    /// The searches of the next call, if it is time for one. What is left goes in another call, if there is room.
+    /// Returns the searches of the next call, if it is due. The rest goes in another call, if one is free.
     fn next_batch(self: &Arc<Self>) -> Option<Vec<Pending<C>>> {
         let now = Instant::now();
         let mut queue = self.queue();
@@ -292,7 +299,7 @@ impl<C: Carry> Shared<C> {
         Some(batch)
     }
 
-    /// Makes a call of its own for one search.
+    /// Makes a call for one search alone.
     async fn carry(&self, one: &[C::Search], deadline: Instant) -> Reply<C> {
         let context = one.first().and_then(|search| search.context().cloned());
         trace::scope(context, self.carrier.carry(one, deadline)).await
@@ -301,7 +308,7 @@ impl<C: Carry> Shared<C> {
     async fn call_for(&self, mut batch: Vec<Pending<C>>) {
         let searches: Vec<C::Search> = batch.iter().map(|pending| pending.search.clone()).collect();
         let deadline = searches.iter().map(Search::deadline).min().unwrap_or_else(Instant::now);
-        // They end before anybody is answered.
+        // The spans end before any search is answered.
         let spans = shared_spans(&batch, Instant::now());
         let call = trace::scope(
             spans.first().and_then(Span::context).cloned(),
@@ -318,7 +325,7 @@ impl<C: Carry> Shared<C> {
             && self.carrier.may_be_of_one(error)
         {
             let mut queue = self.queue();
-            // They have waited for long, and go first.
+            // These searches have waited for long, and go first.
             for pending in batch.into_iter().rev() {
                 queue.put_back(Pending { alone: true, ..pending });
             }
@@ -331,13 +338,13 @@ impl<C: Carry> Shared<C> {
             self.carrier.share_out(outcome, &query_counts)
         };
         for (pending, part) in batch.into_iter().zip(parts) {
-            // Its caller may have gone.
+            // The caller may have gone.
             let _ = pending.reply.send(part);
         }
     }
 }
 
-/// The spans of a call that begins now: one under each search, the one that the call is under first.
+/// Returns the spans of a call that begins now: one for each search. The first is the parent of the call.
 fn shared_spans<C: Carry>(batch: &[Pending<C>], now: Instant) -> Vec<Span> {
     let contexts = batch.iter().filter_map(|pending| Some((pending.search.context()?, pending.since)));
     let mut contexts: Vec<_> = contexts.collect();
@@ -365,7 +372,7 @@ fn shared_spans<C: Carry>(batch: &[Pending<C>], now: Instant) -> Vec<Span> {
     spans
 }
 
-/// Ends when every reply has lost its receiver.
+/// Completes when every reply has lost its receiver.
 async fn all_gone<C: Carry>(batch: &mut [Pending<C>]) {
     let mut gone = 0;
     poll_fn(|context| {
@@ -380,14 +387,14 @@ async fn all_gone<C: Carry>(batch: &mut [Pending<C>]) {
     .await;
 }
 
-/// A slot for a call. When it is given back it goes to the queue, unless its call was out of turn.
+/// A slot for a call. When it is dropped, the queue gets it, unless its call was out of turn.
 #[derive(Debug)]
 struct Slot<'a, C: Carry>(&'a Arc<Shared<C>>);
 
 impl<C: Carry> Drop for Slot<'_, C> {
     fn drop(&mut self) {
         let mut queue = self.0.queue();
-        // Without a runtime the process is ending, and nobody waits.
+        // Without a runtime the process is ending, and no search waits.
         match tokio::runtime::Handle::try_current() {
             Ok(_) if !queue.is_empty() && queue.out <= self.0.limits.calls => {
                 queue.out -= 1;

@@ -1,10 +1,10 @@
-//! Several endpoints of one service of which one serves, such as a bank and those that stand by for it.
+//! Calls to a service that has several endpoints, of which one serves, such as a bank and its standbys.
 //!
-//! Calls go to the endpoint that answered last. Where that one cannot be reached or is not available, the next is tried, at once;
-//! when all have been tried, again after a pause.
+//! Calls go to the endpoint that answered last. If that one cannot be reached or is not available, the next
+//! is tried at once; when all have been tried, they are tried again after a pause.
 //!
-//! One endpoint may name several servers: a name with an address for each. A server that answers that it does not serve is left: the
-//! next attempt opens a new connection, to any address of the name.
+//! One endpoint may belong to several servers: a name with an address for each. If a server answers that it
+//! does not serve, the next attempt opens a new connection, to any address of the name.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,19 +21,19 @@ use crate::network::Network;
 use crate::notice::{Notice, Wait};
 use crate::retry::Backoff;
 
-/// How long a call is tried again.
+/// The time for which a failed call is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
     /// Until its deadline.
     Deadline,
     /// Until its deadline, but no longer than this while nothing at any endpoint has ever answered.
     Connecting(Duration),
-    /// Each endpoint once.
+    /// One attempt at each endpoint.
     Once,
 }
 
-/// The endpoints of a service of which one serves. `T` is the handle of one, which has a connection and is cheap to clone. A clone of
-/// the leader goes to the same endpoint.
+/// The endpoints of a service of which one serves. `T` is the handle of one endpoint, which has a connection
+/// and is cheap to clone. Clones of the leader use the same endpoint.
 #[derive(Debug, Clone)]
 pub struct Leader<T> {
     service: &'static str,
@@ -48,7 +48,7 @@ struct Members<T> {
     connect: Box<Connect<T>>,
 }
 
-/// Makes the handle of an endpoint, on a connection of its own.
+/// Makes the handle of an endpoint, on its own connection.
 type Connect<T> = dyn Fn(&str) -> Result<T, EndpointError> + Send + Sync;
 
 #[derive(Debug)]
@@ -57,7 +57,7 @@ struct Member<T> {
     connected: Mutex<Connected<T>>,
 }
 
-/// A handle, and how many there were before it.
+/// A handle, and the number of handles before it.
 #[derive(Debug, Clone)]
 struct Connected<T> {
     handle: T,
@@ -75,7 +75,7 @@ impl<T: Clone> Member<T> {
         self.lock().clone()
     }
 
-    /// Replaces the handle of this number, unless another call has.
+    /// Replaces the handle with this number, unless another call has done so.
     fn connect_anew(&self, number: u64, connect: &Connect<T>) {
         let mut connected = self.lock();
         if connected.number == number
@@ -90,17 +90,18 @@ impl<T: Clone> Member<T> {
     }
 }
 
-/// What calls have found out.
+/// The state that calls share.
 #[derive(Debug, Default)]
 struct Known {
     /// The index of the endpoint to call.
     current: AtomicUsize,
-    /// Whether anything has answered since the client was made.
+    /// Whether any endpoint has answered since the leader was created.
     is_reached: AtomicBool,
 }
 
 impl<T: Clone> Leader<T> {
-    /// The `service`, as errors call it, at one of these endpoints, of which there has to be one at least.
+    /// Returns a leader for `service`, which is the name in errors, at these endpoints. At least one is
+    /// needed.
     ///
     /// # Errors
     ///
@@ -128,19 +129,19 @@ impl<T: Clone> Leader<T> {
         })
     }
 
-    /// The same endpoints, on which calls are tried again as long as this.
+    /// Returns a leader of the same endpoints whose calls are repeated according to `patience`.
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { patience, ..self }
     }
 
-    /// The endpoint that is called next.
+    /// Returns the endpoint of the next call.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.members.all[self.index()].endpoint
     }
 
-    /// The handle of the endpoint that is called next.
+    /// Returns the handle of the endpoint of the next call.
     #[must_use]
     pub fn handle(&self) -> T {
         self.members.all[self.index()].connected().handle
@@ -150,9 +151,9 @@ impl<T: Clone> Leader<T> {
         self.known.current.load(Ordering::Relaxed) % self.members.all.len()
     }
 
-    /// Makes attempts until one succeeds, one fails permanently, or neither the deadline nor the patience leaves time for another.
-    /// The error of an attempt that the deadline ended names the error before it; where several endpoints failed, the error names
-    /// each.
+    /// Makes attempts until one succeeds, one fails permanently, or neither the deadline nor the patience
+    /// leaves time for another. If the deadline ended the last attempt, its error includes the error before
+    /// it; if several endpoints failed, the error includes each.
     ///
     /// Only for calls that may be made twice: reads, and writes with an idempotency key.
     pub async fn call<A, F>(&self, deadline: Instant, attempt: impl FnMut(T) -> F) -> Result<A, CallError>
@@ -218,7 +219,7 @@ impl<T: Clone> Leader<T> {
                     member.connect_anew(number, &*self.members.connect);
                 }
                 let next = (index + 1) % self.members.all.len();
-                // Another call may have moved on already.
+                // Another call may already have moved on.
                 let _ =
                     self.known.current.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
             }
@@ -240,7 +241,8 @@ impl<T: Clone> Leader<T> {
         }
     }
 
-    /// When no further attempt is made after a round of failures, in which no endpoint could be reached or some answered.
+    /// Returns the instant after which no further attempt is made, following a round of failures in which no
+    /// endpoint could be reached (`is_unreachable`) or some answered.
     fn until(&self, begun: Instant, deadline: Instant, is_unreachable: bool) -> Instant {
         match self.patience {
             Patience::Once => begun,
@@ -270,7 +272,7 @@ mod tests {
         error(Code::Unavailable).of_the_connection(false)
     }
 
-    /// A leader of so many endpoints, of which each handle is its number.
+    /// Returns a leader of `count` endpoints. The handle of each is its number.
     fn leader(count: usize) -> Leader<usize> {
         let names: Vec<String> = (0..count).map(|number| number.to_string()).collect();
         let handle = |name: &str| Ok(name.parse().unwrap());
@@ -358,7 +360,7 @@ mod tests {
         assert_eq!((leader.endpoint(), leader.handle()), ("2", 2));
     }
 
-    /// Connections of one endpoint that names a bank that serves, and one that stands by.
+    /// Connections to one endpoint of two banks: one serves, and one is a standby.
     #[tokio::test(start_paused = true)]
     async fn a_server_that_does_not_serve_is_left_for_another_of_the_same_name() {
         let made = Arc::new(AtomicUsize::new(0));
@@ -375,7 +377,7 @@ mod tests {
         let waits = Cell::new(0);
         let first = leader.call(in_30_s(), async |connection: usize| {
             waits.set(waits.get() + 1);
-            // What cannot be reached connects again by itself.
+            // A connection that cannot be reached connects again by itself.
             let connection = if waits.get() > 2 { connection + 1 } else { connection };
             ask(connection).await
         });
@@ -386,7 +388,7 @@ mod tests {
             1
         );
 
-        // However many calls find out at once, there is one new connection.
+        // However many calls find out at once, one new connection is made.
         let calls = (0..8).map(|_| {
             leader.call(in_30_s(), async |connection: usize| {
                 tokio::task::yield_now().await;

@@ -1,13 +1,15 @@
-//! Calls to services, whichever they are.
+//! Client side of calls to services.
 //!
-//! Always true: a call never outlasts its deadline, which travels with it; what breaks a connection is told from what a service
-//! answers; every queue has a bound; what a network's calls carry ([`Bearer`]) is on every call to a service of ours, and in no log
-//! and no error.
+//! Always true: a call never outlasts its deadline, which travels with it; an error of the connection is
+//! distinguished from an answer of the service; every queue has a bound; the credential of a network
+//! ([`Bearer`]) is on every call to a service of ours, and in no log and no error.
 //!
-//! Reading order: [`is_plaintext_off_loopback`] and [`EndpointError`] (addresses), [`Bearer`] (the credential of calls), [`Network`] (how
-//! connections are made, and which servers are of this process), [`Channel`], [`DirectChannel`] (for calls of one message),
-//! [`CallError`], [`Notice`] (of calls that take long), [`Target`] (one endpoint and the calls to it), [`retry`], [`balance`] (which
-//! of several endpoints), [`Pool`] (several endpoints as one), [`Leader`] (several of which one serves), [`lane`] (many requests in one call), [`TlsArgs`].
+//! Reading order: [`is_plaintext_off_loopback`] and [`EndpointError`] (addresses), [`Bearer`] (the credential
+//! of calls), [`Network`] (how connections are made, and which servers run in this process), [`Channel`],
+//! [`DirectChannel`] (for calls of one message), [`CallError`], [`Notice`] (reports of long calls),
+//! [`Target`] (one endpoint and the calls to it), [`retry`], [`balance`] (the choice between several
+//! endpoints), [`Pool`] (several endpoints as one), [`Leader`] (several endpoints, of which one serves),
+//! [`lane`] (many requests in one call), [`TlsArgs`].
 
 mod endpoint;
 mod bearer;

@@ -1,4 +1,5 @@
-//! How connections are made: by TCP or by a simulation; in plain text or over TLS, as the endpoint's scheme says.
+//! Makes connections: over TCP or in a simulation; in plain text or over TLS, according to the endpoint's
+//! scheme.
 
 use std::fmt::Debug;
 use std::io;
@@ -25,7 +26,7 @@ use crate::channel::Channel;
 use crate::endpoint::{self, EndpointError};
 use crate::notice::Notice;
 
-/// A connection.
+/// The traits of a connection.
 pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
@@ -35,7 +36,7 @@ pub trait Connect: Debug + Send + Sync + 'static {
     /// Connects to a host and port.
     fn connect(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Box<dyn Connection>>>;
 
-    /// Looks up every address of a host. By default there are no names.
+    /// Looks up every address of a host. The default implementation fails with `Unsupported`.
     fn resolve(&self, _host: &str, _port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         Box::pin(std::future::ready(Err(io::Error::from(io::ErrorKind::Unsupported))))
     }
@@ -46,72 +47,76 @@ pub trait Connect: Debug + Send + Sync + 'static {
 /// `http://` endpoints are reached in plain text, `https://` endpoints over the network's TLS.
 #[derive(Debug, Clone, Default)]
 pub struct Network {
-    /// TCP, unless there is another.
+    /// Makes the connections. `None` for TCP.
     connect: Option<Arc<dyn Connect>>,
     tls: Option<Tls>,
-    /// The name in the servers' certificates, where that is not the host of the endpoint.
+    /// The name that the servers' certificates must have, if it is not the host of the endpoint.
     server_name: Option<Arc<str>>,
-    /// Reports calls that take long, if anybody waits to read that.
+    /// Reports calls that take long, if somebody reads such reports.
     notice: Option<Notice>,
-    /// Carried by every call to a service of ours.
+    /// The credential on every call to a service of ours.
     bearer: Option<Bearer>,
     /// The servers of this process that are called as functions.
     local: Option<LocalServers>,
 }
 
 impl Network {
-    /// TCP by the system's resolver.
+    /// Returns a network over TCP, with the system's resolver.
     #[must_use]
     pub const fn tcp() -> Self {
         Self { connect: None, tls: None, server_name: None, notice: None, bearer: None, local: None }
     }
 
-    /// A network on which `connect` makes the connections.
+    /// Returns a network on which `connect` makes the connections.
     #[must_use]
     pub fn of(connect: impl Connect) -> Self {
         Self { connect: Some(Arc::new(connect)), ..Self::tcp() }
     }
 
-    /// The same network, on which `https://` endpoints are reached by this TLS.
+    /// Returns the same network, on which `https://` endpoints use this TLS.
     #[must_use]
     pub fn with_tls(self, tls: Option<Tls>) -> Self {
         Self { tls, ..self }
     }
 
-    /// The same network, on which the certificate of a server has to be for `name`, whatever its address: for addresses that
-    /// were found by that name.
+    /// Returns the same network, on which the certificate of a server must be for `name`, whatever its
+    /// address: for addresses that were found by that name.
     #[must_use]
     pub fn expecting(self, name: &str) -> Self {
         Self { server_name: Some(name.into()), ..self }
     }
 
-    /// The same network, on which calls that take long are reported.
+    /// Returns the same network, on which calls that take long are reported.
     #[must_use]
     pub fn noticing(self, notice: Notice) -> Self {
         Self { notice: Some(notice), ..self }
     }
 
-    /// The same network, on which every call carries this credential. Whoever sets it sees to it that endpoints in plain text are on
-    /// this machine ([`is_plaintext_off_loopback`](crate::is_plaintext_off_loopback)), or that others may read it.
+    /// Returns the same network, on which every call carries this credential. The caller ensures that
+    /// endpoints in plain text are on this machine
+    /// ([`is_plaintext_off_loopback`](crate::is_plaintext_off_loopback)), or that others may read the
+    /// credential.
     #[must_use]
     pub fn bearing(self, bearer: Option<Bearer>) -> Self {
         Self { bearer, ..self }
     }
 
-    /// The same network, on which the servers of this process are called as functions, by the endpoints at which they listen. While a
-    /// server is not among them, calls to its endpoint go over a connection.
+    /// Returns the same network, on which the servers of this process are called as functions, by the
+    /// endpoints at which they listen. While a server is not among `servers`, calls to its endpoint use a
+    /// connection.
     #[must_use]
     pub fn with_local(self, servers: LocalServers) -> Self {
         Self { local: Some(servers), ..self }
     }
 
-    /// The credential that calls carry, for a caller that makes its own on [`Network::connect`].
+    /// Returns the credential that calls carry, for a caller that uses [`Network::connect`] itself.
     #[must_use]
     pub const fn bearer(&self) -> Option<&Bearer> {
         self.bearer.as_ref()
     }
 
-    /// The credentials of a call to this endpoint, for messages; `None` where it carries none.
+    /// Returns the name of the credentials of a call to this endpoint, for messages; `None` if it carries
+    /// none.
     pub(crate) fn credentials(&self, endpoint: &Uri) -> Option<Arc<str>> {
         let tls = self.tls.as_ref().filter(|_| is_secure(endpoint));
         let certificate = tls.and_then(|tls| tls.config().certificate.as_ref());
@@ -123,7 +128,7 @@ impl Network {
         }
     }
 
-    /// Where calls that take long are reported.
+    /// Returns the reports of calls that take long.
     pub(crate) const fn notice(&self) -> Option<&Notice> {
         self.notice.as_ref()
     }
@@ -136,8 +141,8 @@ impl Network {
         }
     }
 
-    /// Returns a channel to a service that is none of ours, such as a collector, and gets no credential of ours. A call on it is
-    /// given up after `timeout`.
+    /// Returns a channel to a foreign service, such as a collector, which gets no credential of ours. A call
+    /// on it fails after `timeout`.
     ///
     /// # Errors
     ///
@@ -162,8 +167,8 @@ impl Network {
         }))
     }
 
-    /// Makes one connection to an endpoint, for a caller that keeps it itself. TCP may take as long as `timeout`; TLS follows
-    /// where the endpoint asks for it.
+    /// Makes one connection to an endpoint, for a caller that manages it itself. TCP may take as long as
+    /// `timeout`; TLS follows if the endpoint's scheme is `https`.
     pub async fn connect(&self, uri: &Uri, timeout: Option<Duration>) -> io::Result<Box<dyn Connection>> {
         let host = uri.host().unwrap_or_default();
         let secure = is_secure(uri);
@@ -192,8 +197,8 @@ impl Network {
     }
 }
 
-/// Looks names up, and returns their addresses in an order drawn at random: the system's is always the same, so that every
-/// connection would be to the first of several servers behind one name.
+/// Looks up names, and returns their addresses in random order. The system's order is always the same, so
+/// every connection would be to the first of several servers behind one name.
 #[derive(Debug, Clone, Copy)]
 struct AnyOrder;
 
@@ -208,7 +213,7 @@ impl Service<Name> for AnyOrder {
 
     fn call(&mut self, name: Name) -> Self::Future {
         Box::pin(async move {
-            // The connector puts in the port.
+            // The connector sets the port.
             let mut addresses: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             addresses.shuffle(&mut rand::rng());
             Ok(addresses.into_iter())

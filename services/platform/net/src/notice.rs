@@ -9,17 +9,17 @@ use std::time::Duration;
 /// A call that has not ended yet.
 #[derive(Debug)]
 pub struct Wait<'a> {
-    /// The service, as errors call it.
+    /// The name of the service, as in errors.
     pub service: &'static str,
-    /// The endpoint that is tried now.
+    /// The endpoint of the current attempt.
     pub endpoint: &'a str,
     /// The time until the call is given up.
     pub left: Duration,
-    /// The failure of the attempt before, with its causes; `None` during the first attempt.
+    /// The failure of the previous attempt, with its causes; `None` during the first attempt.
     pub failure: Option<String>,
 }
 
-/// Reports each call that takes longer than a time, once in each such time.
+/// Reports each call that takes longer than a period, once in each period.
 #[derive(Clone)]
 pub struct Notice {
     every: Duration,
@@ -33,13 +33,13 @@ impl fmt::Debug for Notice {
 }
 
 impl Notice {
-    /// Calls `report` for each call that has not ended, every so often.
+    /// Calls `report` once in each period of `every`, for each call that has not ended.
     #[must_use]
     pub fn new(every: Duration, report: impl Fn(&Wait<'_>) + Send + Sync + 'static) -> Self {
         Self { every, report: Arc::new(report) }
     }
 
-    /// Waits for `call`, and reports it with what `wait` returns as long as that takes.
+    /// Waits for `call`. Reports it with the result of `wait` while it has not ended.
     pub(crate) async fn over<'a, F: Future>(&self, call: F, wait: impl Fn() -> Wait<'a>) -> F::Output {
         let mut call = pin!(call);
         loop {

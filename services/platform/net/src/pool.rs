@@ -1,8 +1,9 @@
-//! Several endpoints of one stateless service, as one.
+//! Several endpoints of one stateless service, used as one.
 //!
-//! Each call goes to the cheaper of two endpoints ([`crate::balance`]). Where the connection breaks under a call, the call is
-//! made once more, at another endpoint if there is one, so that the restart of an endpoint is not noticed. The same holds where
-//! the endpoint answers that it is not available, if another one is not known to be in trouble.
+//! Each call goes to the cheaper of two endpoints ([`crate::balance`]). If the connection breaks during a
+//! call, the call is made once more, at another endpoint if there is one, so that the restart of an endpoint
+//! is not noticed. The same holds if the endpoint answers that it is not available, provided that another one
+//! is not left out.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,20 +16,21 @@ use crate::balance::{self, Load};
 use crate::endpoint::EndpointError;
 use crate::error::CallError;
 
-/// The endpoints of a service. `T` is the handle of one endpoint, which is cheap to clone. A clone is a handle of the same pool.
+/// The endpoints of a service. `T` is the handle of one endpoint, which is cheap to clone. Clones of the pool
+/// share the state.
 #[derive(Debug, Clone)]
 pub struct Pool<T>(Arc<[Member<T>]>);
 
 #[derive(Debug)]
 struct Member<T> {
-    /// As it was given.
+    /// The endpoint as configured.
     name: String,
     endpoint: T,
     load: Load,
 }
 
 impl<T: Clone> Pool<T> {
-    /// A pool of the handles of these endpoints, of which there has to be one at least.
+    /// Returns a pool of the handles of these endpoints. At least one is needed.
     ///
     /// # Errors
     ///
@@ -47,12 +49,12 @@ impl<T: Clone> Pool<T> {
         Ok(Self(members.collect::<Result<_, _>>()?))
     }
 
-    /// Every endpoint.
+    /// Iterates over the handles of all endpoints.
     pub fn endpoints(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|member| &member.endpoint)
     }
 
-    /// The cheapest endpoint, for something that is no call, such as a stream.
+    /// Returns the handle of the cheapest endpoint, for a use other than a call, such as a stream.
     #[must_use]
     pub fn pick(&self) -> T {
         self.choose(None).endpoint.clone()
@@ -74,7 +76,7 @@ impl<T: Clone> Pool<T> {
         }
     }
 
-    /// Another endpoint than `first` that is not left out.
+    /// Returns an endpoint other than `first` that is not left out.
     fn another_in(&self, first: &Member<T>) -> Option<&Member<T>> {
         let now = Instant::now();
         let mut others = self.0.iter().filter(|member| !std::ptr::eq(*member, first));

@@ -1,4 +1,5 @@
-//! The pauses between attempts. Which failures are worth another one is a column of the table in [`vigie_rpc::code`].
+//! The pauses between attempts. The table in [`vigie_rpc::code`] lists which failures are worth another
+//! attempt.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -6,8 +7,8 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-/// Growing pauses between attempts, each drawn at random below a bound that doubles ("full jitter"), so that many
-/// clients that failed together do not come back together.
+/// Growing pauses between attempts, each drawn at random below a bound that doubles ("full jitter"), so that
+/// many clients that failed together do not come back together.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     bound: Duration,
@@ -15,13 +16,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Pauses below `first`, then below twice that, up to `bound_max`.
+    /// Returns pauses below `first`, then below twice that, and so on up to `bound_max`.
     #[must_use]
     pub const fn new(first: Duration, bound_max: Duration) -> Self {
         Self { bound: first, bound_max }
     }
 
-    /// The next pause.
+    /// Returns the next pause.
     pub fn next_pause(&mut self) -> Duration {
         let pause = self.bound.mul_f64(draw());
         self.bound = (self.bound * 2).min(self.bound_max);
@@ -29,7 +30,7 @@ impl Backoff {
     }
 }
 
-/// Draws a share of a bound at random.
+/// Draws a random fraction of a bound, from 0.2 to 1.
 #[must_use]
 pub fn draw() -> f64 {
     SEEDED.with_borrow_mut(|seeded| match seeded {

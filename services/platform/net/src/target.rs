@@ -1,4 +1,4 @@
-//! One endpoint of a service, and calls to it that keep their deadline.
+//! One endpoint of a service, and calls to it with deadlines.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -18,22 +18,22 @@ use crate::error::{CallError, with_causes};
 use crate::network::Network;
 use crate::notice::{Notice, Wait};
 
-/// One service at one endpoint, connected when it is first called and again whenever the connection is lost.
+/// One service at one endpoint. It connects at the first call, and again whenever the connection is lost.
 #[derive(Debug, Clone)]
 pub struct Target {
     service: &'static str,
     endpoint: Arc<str>,
     channel: Channel,
     direct: DirectChannel,
-    /// What calls prove their caller by, for messages.
+    /// The name of the credentials of calls, for messages.
     credentials: Option<Arc<str>>,
-    /// The credential of whoever calls are made for, where the network has none.
+    /// The credential of the party for whom calls are made, if the network has none.
     bearer: Option<Bearer>,
     notice: Option<Notice>,
 }
 
 impl Target {
-    /// The `service`, as errors call it, at `endpoint` on a network.
+    /// Returns the target for `service`, which is the name in errors, at `endpoint` on a network.
     ///
     /// # Errors
     ///
@@ -48,31 +48,33 @@ impl Target {
         Ok(Self { service, endpoint, channel, direct, credentials, bearer, notice })
     }
 
-    /// The same endpoint and connection, on which calls of one message carry this credential, unless the network has its own.
+    /// Returns the same endpoint and connection, on which calls of one message carry this credential, unless
+    /// the network has its own.
     #[must_use]
     pub fn bearing(self, bearer: Option<Bearer>) -> Self {
         Self { bearer, ..self }
     }
 
-    /// The endpoint's address.
+    /// Returns the endpoint's address.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// The channel, for the service's generated client.
+    /// Returns the channel, for the service's generated client.
     #[must_use]
     pub fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
-    /// Another channel, for calls of one message each: they cost much less there.
+    /// Returns another channel, for calls of one message each, on which they cost much less.
     #[must_use]
     pub fn direct_channel(&self) -> DirectChannel {
         self.direct.clone()
     }
 
-    /// Sends `message` to a method, such as `package.Service/Method`, and waits for the answer until `deadline`.
+    /// Sends `message` to a method, such as `package.Service/Method`, and waits for the answer until
+    /// `deadline`.
     pub async fn call<Q, A, F>(
         &self,
         method: &'static str,
@@ -86,7 +88,8 @@ impl Target {
         self.call_as(method, Priority::Interactive, deadline, message, send).await
     }
 
-    /// The same for a call of any priority. Within a trace the call has a span, whose context is sent to the service.
+    /// Sends a call as [`Target::call`] does, with any priority. Within a trace the call has a span, whose
+    /// context is sent to the service.
     pub async fn call_as<Q, A, F>(
         &self,
         method: &'static str,
@@ -128,7 +131,7 @@ impl Target {
         Wait { service: self.service, endpoint: &self.endpoint, left, failure: None }
     }
 
-    /// The outcome of a call whose service had time until `passed_on`.
+    /// Returns the outcome of a call whose service had time until `passed_on`.
     fn ended<A>(
         &self,
         outcome: Result<Result<Response<A>, Status>, Elapsed>,
@@ -136,7 +139,8 @@ impl Target {
     ) -> Result<A, CallError> {
         match outcome {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
-            // tonic's server answers so to a call that outlasted the time passed on: nobody here cancels a call and listens.
+            // tonic's server answers `CANCELLED` to a call that exceeds the timeout passed on to it. No
+            // caller here cancels a call and then reads its status.
             Ok(Err(status)) if status.code() == Code::Cancelled && Instant::now() >= passed_on => {
                 Err(self.failed(too_late()))
             }
@@ -145,11 +149,11 @@ impl Target {
         }
     }
 
-    /// The error of a call that ended with `status`.
+    /// Returns the error of a call that ended with `status`.
     ///
-    /// A connection that broke under the call is an outage, whatever code tonic gives it (unknown, internal or
-    /// cancelled): the caller may try elsewhere, or again. Where its own copy of the timeout ran out, tonic's code is
-    /// "cancelled" too.
+    /// A connection that broke during the call is an outage, whatever code tonic gives it (unknown, internal
+    /// or cancelled): the caller may try elsewhere, or again. tonic also uses "cancelled" when its own copy
+    /// of the timeout ran out, which is a deadline that has passed.
     #[must_use]
     pub fn failed(&self, status: Status) -> CallError {
         let source = std::error::Error::source(&status);
@@ -167,20 +171,20 @@ impl Target {
         if broke { error.of_the_connection(for_good) } else { error }
     }
 
-    /// The error of a call that was not made.
+    /// Returns the error of a call that was not made.
     #[must_use]
     pub fn refused(&self, code: Code, message: &str) -> CallError {
         self.failed(Status::new(code, message))
     }
 
-    /// The error of an answer that breaks the contract in this way.
+    /// Returns the error of an answer that breaks the contract in this way.
     #[must_use]
     pub fn unreadable(&self, fault: &dyn Display) -> CallError {
         self.failed(Status::internal(format!("the answer breaks the contract: {fault}")))
     }
 }
 
-/// Whether the channel's own timer ran out: the transport's error may be wrapped around its error.
+/// Returns whether the channel's own timer ran out. The transport's error may wrap the timer's error.
 fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
     causes.any(|cause| cause.is::<TimeoutExpired>())
@@ -222,7 +226,8 @@ mod tests {
         }
     }
 
-    /// Which clock is first, the server's, the channel's or the caller's, is a matter of chance.
+    /// Checks that late calls end with `DEADLINE_EXCEEDED`. It is random which timer ends first: the
+    /// server's, the channel's or the caller's.
     async fn check_late(at: SocketAddr) {
         let target = Target::new("service", &format!("http://{at}"), &Network::tcp()).unwrap();
         for _ in 0..20 {

@@ -1,18 +1,19 @@
-//! What each gRPC code means: one table, from which all code that distinguishes codes in the same way derives.
+//! The meaning of each gRPC code: one table, from which all code that distinguishes codes in the same way
+//! derives.
 
 use tonic::Code;
 
-/// How a call ended, as far as the endpoint that was called is concerned.
+/// The outcome of a call as evidence about the endpoint that was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallEnd {
-    /// The endpoint answered; an error that is the caller's is an answer.
+    /// The endpoint answered; an error of the caller counts as an answer.
     Answered,
-    /// The endpoint did not answer, and is to blame.
+    /// The endpoint did not answer, and is at fault.
     Failed,
-    /// The caller stopped waiting. The time until then is all that is known of the endpoint's latency.
+    /// The caller stopped waiting. The time until then is the only evidence of the endpoint's latency.
     Abandoned,
-    /// The endpoint refused the call for lack of capacity, or does not know what is asked. A refusal is quick, which must not
-    /// make the endpoint look quick.
+    /// The endpoint refused the call for lack of capacity, or does not have the method. A refusal is quick,
+    /// which must not make the endpoint look quick.
     Refused,
 }
 
@@ -32,8 +33,8 @@ const fn row(word: &'static str, is_retryable: bool, is_fault: bool, end: CallEn
     Meaning { word, is_retryable, is_fault, end }
 }
 
-/// The table. A deadline may have been too short, so it does not blame the endpoint; a spent deadline leaves no time for
-/// another attempt; an unknown failure may repeat for ever.
+/// Returns the row of a code. A deadline may have been too short, so it is no evidence against the endpoint;
+/// a spent deadline leaves no time for another attempt; an unknown failure may repeat for ever.
 #[rustfmt::skip]
 const fn meaning(code: Code) -> Meaning {
     use CallEnd::{Abandoned, Answered, Failed, Refused};
@@ -71,13 +72,14 @@ pub const fn retryable(code: Code) -> bool {
     meaning(code).is_retryable
 }
 
-/// Returns whether the server is to blame, and not its caller or the load (OpenTelemetry's semantic conventions for gRPC).
+/// Returns whether the server is at fault, and not its caller or the load (OpenTelemetry's semantic
+/// conventions for gRPC).
 #[must_use]
 pub const fn is_fault(code: Code) -> bool {
     meaning(code).is_fault
 }
 
-/// Returns what a call that ended with this code says of its endpoint.
+/// Returns the outcome of a call with this code as evidence about its endpoint.
 #[must_use]
 pub const fn end(code: Code) -> CallEnd {
     meaning(code).end
@@ -91,7 +93,7 @@ mod tests {
     fn the_words_are_those_of_grpc() {
         let codes = (0..17).map(Code::from_i32);
         for code in codes {
-            // `DeadlineExceeded` and `DEADLINE_EXCEEDED`.
+            // Compares `DEADLINE_EXCEEDED` with `DeadlineExceeded`.
             let letters = format!("{code:?}").to_uppercase();
             assert_eq!(word(code).replace('_', ""), letters);
         }

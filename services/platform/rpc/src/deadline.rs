@@ -1,8 +1,10 @@
-//! The time that a call has left: read from its headers, kept while it is worked on, and passed on to the next service.
+//! The deadline of a call: read from its headers, kept while the call is worked on, and passed on to the next
+//! service.
 //!
-//! tonic's server ends a call at its `grpc-timeout` and answers `CANCELLED`, as if the caller had gone. So each side keeps a
-//! deadline of its own. A service's is a little earlier than its caller's, so that it answers `DEADLINE_EXCEEDED` itself; a
-//! caller passes on a little less than it has, so that the answer has time to come back.
+//! tonic's server ends a call at its `grpc-timeout` and answers `CANCELLED`, as if the caller had gone. So
+//! each side keeps its own deadline. A service's deadline is a little earlier than its caller's, so that it
+//! answers `DEADLINE_EXCEEDED` itself; a caller passes on a little less time than it has, so that the answer
+//! has time to return.
 
 use std::future::Future;
 use std::time::Duration;
@@ -11,28 +13,30 @@ use http::HeaderMap;
 use tokio::time::Instant;
 use tonic::Status;
 
-/// The header of gRPC.
+/// gRPC's header for timeouts.
 const HEADER: &str = "grpc-timeout";
-/// What a service keeps back of a call's time, to get the answer to its caller: a tenth, at most this.
+/// The margin that a service reserves for the way of its answer to the caller: a tenth of the time, at most
+/// this.
 const SERVER_MARGIN_MAX: Duration = Duration::from_millis(20);
-/// What a caller keeps back of the time that it passes on, for the answer to come back: a tenth, at most this.
+/// The margin that a caller reserves for the way of the answer from the service: a tenth of the time, at most
+/// this.
 const CLIENT_MARGIN_MAX: Duration = Duration::from_millis(2);
 
-/// Returns when the call with these headers has to be answered. A call without a deadline gets `default`; no call gets more
-/// than `longest`.
+/// Returns the instant by which the call with these headers has to be answered. A call without a deadline
+/// gets `default`; no call gets more than `longest`.
 #[must_use]
 pub fn read(headers: &HeaderMap, default: Duration, longest: Duration) -> Instant {
     let given = asked(headers).unwrap_or(default).min(longest);
     Instant::now() + (given - SERVER_MARGIN_MAX.min(given / 10))
 }
 
-/// Returns the time that the caller of a call with these headers gives it.
+/// Returns the timeout that the caller set in these headers, if it is valid.
 #[must_use]
 pub fn asked(headers: &HeaderMap) -> Option<Duration> {
     parse(headers.get(HEADER)?.as_bytes())
 }
 
-/// Returns what a caller who has this much time left passes on to the service that it calls.
+/// Returns the time that a caller with `left` of its own time passes on to the service that it calls.
 #[must_use]
 pub fn passed_on(left: Duration) -> Duration {
     left - CLIENT_MARGIN_MAX.min(left / 10)

@@ -1,4 +1,5 @@
-//! What travels in a status beside its code and text: when to retry, and messages, as `google.rpc.Status` carries them.
+//! The details of a status beside its code and text: the time after which to retry, and messages, in the form
+//! of `google.rpc.Status`.
 
 use std::time::Duration;
 
@@ -6,9 +7,10 @@ use prost::{Message as _, Name};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-/// The most bytes of a message in a status: it travels in HTTP/2 trailers, base64, where many gRPC stacks accept 8 KiB in all.
+/// The most bytes of a message in a status. It is sent in HTTP/2 trailers, in base64, of which many gRPC
+/// stacks accept 8 KiB in all.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 10;
-/// The most bytes of a status's text beside a message, for the same reason.
+/// The most bytes of a status's text when it carries a message, for the same reason.
 const TEXT_BYTES_MAX: usize = 1 << 10;
 
 /// Returns a refusal for lack of capacity, with the time after which to try again.
@@ -29,8 +31,8 @@ pub fn retry_after(status: &Status) -> Option<Duration> {
     status.get_details_retry_info().and_then(|info| info.retry_delay)
 }
 
-/// Returns a status that carries a message, which has to be small enough for trailers ([`MESSAGE_BYTES_MAX`]). A long text is
-/// cut.
+/// Returns a status that carries a message, which must be small enough for trailers ([`MESSAGE_BYTES_MAX`]).
+/// A long text is cut.
 #[must_use]
 pub fn with_message<M: prost::Message + Name>(code: Code, text: &str, message: &M) -> Status {
     let text = cut(text, TEXT_BYTES_MAX);
@@ -48,7 +50,7 @@ pub fn message<M: prost::Message + Name + Default>(status: &Status) -> Option<M>
     M::decode(carried.value.as_slice()).ok()
 }
 
-/// Returns the text up to this many bytes, in whole characters.
+/// Returns at most the first `bytes_max` bytes of a text, in whole characters.
 #[must_use]
 pub fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]

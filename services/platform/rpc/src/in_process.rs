@@ -1,6 +1,7 @@
-//! Parts of this process that others of it call as functions, by the endpoint at which anybody else reaches them.
+//! Parts of this process that other parts call as functions, under the endpoint at which others reach them.
 //!
-//! A caller knows such a part by the endpoint of its settings, as it does others: so what it logs of the part reads the same.
+//! A caller uses the endpoint of its configuration for such a part, as for any other, so its logs are the
+//! same in both cases.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,19 +11,19 @@ use std::sync::{Arc, PoisonError, RwLock};
 use http::{Request, Response};
 use tonic::body::Body;
 
-/// Parts of this process, by endpoint. A clone is a handle of the same ones.
+/// Parts of this process, by endpoint. Clones share the state.
 pub struct InProcess<T: ?Sized>(Arc<RwLock<ByEndpoint<T>>>);
 
 type ByEndpoint<T> = BTreeMap<Arc<str>, Arc<T>>;
 
 impl<T: ?Sized> InProcess<T> {
-    /// The part at an endpoint, while it runs.
+    /// Returns the part at an endpoint, while it runs.
     #[must_use]
     pub fn at(&self, endpoint: &str) -> Option<Arc<T>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(endpoint).map(Arc::clone)
     }
 
-    /// Adds a part, for as long as what is returned lives.
+    /// Adds a part until the returned value is dropped.
     #[must_use]
     pub fn add(&self, endpoint: &str, part: Arc<T>) -> Stay<T> {
         let endpoint: Arc<str> = endpoint.into();
@@ -44,7 +45,7 @@ impl<T: ?Sized> Default for InProcess<T> {
     }
 }
 
-/// Shows the endpoints alone.
+/// Shows only the endpoints.
 impl<T: ?Sized> fmt::Debug for InProcess<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -52,7 +53,7 @@ impl<T: ?Sized> fmt::Debug for InProcess<T> {
     }
 }
 
-/// Two handles are equal if they are of the same parts.
+/// Two handles are equal if they share the same state.
 impl<T: ?Sized> PartialEq for InProcess<T> {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -61,7 +62,7 @@ impl<T: ?Sized> PartialEq for InProcess<T> {
 
 impl<T: ?Sized> Eq for InProcess<T> {}
 
-/// The stay of a part among the others.
+/// The registration of a part. Dropping it removes the part.
 #[derive(Debug)]
 pub struct Stay<T: ?Sized> {
     all: InProcess<T>,
@@ -72,7 +73,7 @@ pub struct Stay<T: ?Sized> {
 impl<T: ?Sized> Drop for Stay<T> {
     fn drop(&mut self) {
         let mut all = self.all.0.write().unwrap_or_else(PoisonError::into_inner);
-        // A part that was started again may have taken the endpoint.
+        // A restarted part may have taken the endpoint meanwhile.
         if all.get(&self.endpoint).is_some_and(|there| Arc::ptr_eq(there, &self.part)) {
             all.remove(&self.endpoint);
         }
@@ -85,9 +86,10 @@ pub type LocalServers = InProcess<dyn LocalServer>;
 /// The answer of a [`LocalServer`].
 pub type LocalAnswer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
-/// A server of this process, which takes calls without a connection. They pass every layer that the calls of connections pass.
+/// A server of this process, which takes calls without a connection. They pass the same layers as the calls
+/// of connections.
 pub trait LocalServer: fmt::Debug + Send + Sync {
-    /// Answers a call, for as long as the future lives, and after that the body of the answer.
+    /// Answers a call. The call lasts as long as the future, and then as long as the body of the answer.
     fn call(&self, request: Request<Body>) -> LocalAnswer;
 }
 

@@ -1,8 +1,9 @@
-//! What travels with a gRPC call beside its message, and what it means to both sides; and calls that do not travel.
+//! The headers and codes of gRPC calls, with the same meaning for both sides; and calls within a process.
 //!
 //! Always true: [`code`] is the only table of gRPC's codes; no header is written or read anywhere else.
 //!
-//! Reading order: [`code`], [`Priority`] and [`priority`], [`deadline`], [`details`], [`in_process`] (parts of one process that call each other as functions).
+//! Reading order: [`code`], [`Priority`] and [`priority`], [`deadline`], [`details`], [`in_process`] (parts
+//! of one process that call each other as functions).
 
 pub mod code;
 pub mod priority;

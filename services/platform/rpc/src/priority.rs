@@ -1,16 +1,16 @@
-//! How urgent a call is, and the header in which that travels beside the request.
+//! The priority of a call, and the header that carries it.
 
 use http::HeaderMap;
 use tonic::metadata::{MetadataMap, MetadataValue};
 
-/// How urgent a call is. It travels with the call to every service behind.
+/// The priority of a call. It goes with the call to every service behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Priority {
-    /// Somebody waits for the answer.
+    /// A person or program waits for this answer.
     #[default]
     Interactive,
-    /// Much is asked at once, and somebody waits for the whole of it: streams and large batches. It goes on while
-    /// interactive calls leave capacity.
+    /// Many requests are made together, and the caller waits for all of them: streams and large batches. Bulk
+    /// calls run while interactive calls leave capacity.
     Bulk,
 }
 
@@ -18,7 +18,7 @@ pub enum Priority {
 pub const HEADER: &str = "vigie-priority";
 const BULK: &str = "bulk";
 
-/// Writes the priority of a call that is to be made. An interactive call, the common one, has no header.
+/// Writes the priority of a call. An interactive call, the common kind, has no header.
 pub fn write(priority: Priority, metadata: &mut MetadataMap) {
     match priority {
         Priority::Interactive => {}
@@ -28,7 +28,8 @@ pub fn write(priority: Priority, metadata: &mut MetadataMap) {
     }
 }
 
-/// Reads the priority of a call that came with these headers. A call without the header, or with another value, is interactive.
+/// Reads the priority of a call with these headers. A call without the header, or with another value, is
+/// interactive.
 #[must_use]
 pub fn read(headers: &HeaderMap) -> Priority {
     match headers.get(HEADER) {

@@ -1,4 +1,4 @@
-//! Children that are `vigie` again: how they are started, and how they end.
+//! Starts and ends child processes that run `vigie` again.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -8,30 +8,33 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-/// The variable that marks a process as a worker, or as what was taken for one. Nobody so marked starts another.
+/// The variable that marks a process as a worker, or as a program that was taken for one. A marked process
+/// starts no other.
 const MARK: &str = "VIGIE_DECODER";
 
-/// The whole environment of a process beside the mark. The allocator of `vigie` reserves a gigabyte of address space at its
-/// start by default, which counts against the limit on it; this much it takes at a time. Larger blocks come from the system,
-/// and go back to it, so that address space is not used up by blocks of the wrong size.
+/// The whole environment of a child beside the mark. By default the allocator of `vigie` reserves a gigabyte
+/// of address space at its start, which counts against the limit; here it reserves this much at a time.
+/// Larger blocks are taken from the system and returned to it, so that address space is not used up by blocks
+/// of the wrong size.
 const ENVIRONMENT: [(&str, &str); 2] =
     [("MIMALLOC_ARENA_RESERVE", "65536"), ("MIMALLOC_ARENA_MAX_OBJECT_SIZE", "32768")];
 
-/// How long a process whose pipe has ended may take to be gone.
+/// The longest time that a process may take to end after its pipe has ended.
 const GONE_WITHIN: Duration = Duration::from_millis(200);
 
-/// Why there is no command.
+/// The reasons for which there is no command.
 #[derive(Debug, Error)]
 pub enum CommandError {
-    /// This process was itself started as a worker, by one that took its program for `vigie`.
+    /// This process was itself started as a worker, by a process that took its program for `vigie`.
     #[error("this process was itself started as a worker")]
     Nested,
-    /// This process's own program is not known.
+    /// The path of this process's own program is not known.
     #[error("cannot find this process's own program")]
     Unknown(#[source] std::io::Error),
 }
 
-/// Returns the command that runs `vigie`, or this process's own program, with these arguments, and the program's path.
+/// Returns the command that runs `vigie`, or this process's own program, with these arguments, and the
+/// program's path.
 ///
 /// # Errors
 /// [`CommandError`].
@@ -49,7 +52,8 @@ pub fn vigie(
     Ok((program, command))
 }
 
-/// This process's own program, by the link of the system, which leads to the program even when its file has been replaced.
+/// Returns this process's own program, by the system's link, which leads to the program even if its file has
+/// been replaced.
 fn own_program() -> std::io::Result<PathBuf> {
     let link = PathBuf::from("/proc/self/exe");
     if link.exists() { Ok(link) } else { std::env::current_exe() }
@@ -62,7 +66,8 @@ pub fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Returns the status of a process whose pipe has ended. `None`: the process only closed its pipe, and runs.
+/// Returns the status of a process whose pipe has ended. `None` if the process only closed its pipe, and
+/// still runs.
 pub fn gone(child: &mut Child) -> Option<ExitStatus> {
     let begun = Instant::now();
     loop {

@@ -9,7 +9,7 @@ use rustix::process::{DumpableBehavior, Signal};
 
 use crate::{Posture, Profile};
 
-/// What failed is not named: the process that asks has no log, and its parent needs the posture.
+/// The failed step is not named: the process that asks has no log, and its parent needs only the posture.
 type Step = Result<(), Failed>;
 
 /// A step that the kernel refused.
@@ -31,7 +31,7 @@ pub(crate) fn lock_down(profile: Profile) -> Posture {
     }
 }
 
-/// Takes every step; returns whether Landlock is among what holds.
+/// Takes every step. Returns whether Landlock is enforced.
 fn steps(profile: Profile) -> Result<bool, Failed> {
     limits::first_to_go();
     give_up_privileges()?;
@@ -44,7 +44,7 @@ fn steps(profile: Profile) -> Result<bool, Failed> {
             Ok(has_landlock)
         }
         Profile::Classifier { memory_bytes_max } => {
-            // Landlock and the filter hold for one thread.
+            // Landlock and the filter apply to one thread.
             if crate::thread_count() != Some(1) {
                 return Err(Failed);
             }
@@ -65,10 +65,10 @@ fn steps(profile: Profile) -> Result<bool, Failed> {
 
 fn give_up_privileges() -> Step {
     rustix::thread::set_no_new_privs(true)?;
-    // Neither a core file nor a debugger of the same user sees the content.
+    // Prevents a core file, or a debugger of the same user, from reading the content.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    // The signal comes when the thread ends that started this process. A parent that has gone before is noticed by the end of
-    // standard input.
+    // The signal is sent when the thread that started this process ends. A parent that has ended before is
+    // noticed by the end of standard input.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Reads and writes pipes that do not block, for as long as a clock allows: the side of a process that started another.
+//! Reads and writes non-blocking pipes for as long as a clock allows: the parent's side of a child process.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// The time that an exchange may take.
+/// The time limit of an exchange.
 pub trait Clock {
-    /// A bound that was reached.
+    /// The bound that was reached.
     type Reached;
 
-    /// Returns how long to wait before looking again.
+    /// Returns how long to wait before the next check.
     ///
     /// # Errors
     /// The bound that was reached.
@@ -28,14 +28,14 @@ impl Clock for Instant {
     }
 }
 
-/// The deadline has passed.
+/// The error of a deadline that has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLate;
 
-/// Why bytes did not pass.
+/// The reasons for which bytes could not be read or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Halted<R> {
-    /// The other end has gone.
+    /// The other end has closed the pipe.
     Ended,
     /// A bound was reached first.
     Reached(R),
@@ -44,7 +44,7 @@ pub enum Halted<R> {
 /// Makes a pipe's reads and writes return at once.
 ///
 /// # Errors
-/// The system's.
+/// The system's error.
 pub fn unblock(pipe: impl AsFd) -> std::io::Result<()> {
     Ok(rustix::io::ioctl_fionbio(pipe, true)?)
 }
@@ -67,7 +67,7 @@ pub fn write_all<C: Clock>(
     Ok(())
 }
 
-/// Fills `buffer` as far as something is there, with a byte at least.
+/// Reads the available bytes into `buffer`; waits for at least one.
 ///
 /// # Errors
 /// [`Halted`].
@@ -101,7 +101,7 @@ pub fn read_exact<C: Clock>(
     Ok(())
 }
 
-/// Waits until the pipe is ready, if it is not.
+/// Waits until the pipe is ready, if the error is that it is not.
 fn pass<C: Clock>(
     error: &std::io::Error,
     pipe: impl AsFd,
@@ -111,7 +111,7 @@ fn pass<C: Clock>(
     if error.kind() == ErrorKind::Interrupted {
         return Ok(());
     }
-    // Else a broken pipe, or what no pipe should say.
+    // Otherwise the pipe is broken, or failed in a way that pipes should not.
     if error.kind() != ErrorKind::WouldBlock {
         return Err(Halted::Ended);
     }

@@ -11,11 +11,11 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 
 use vigie_sandbox::{Posture, Profile, lock_down};
 
-/// Names the deed of a process that this test started.
+/// Names the action of a process that this test started.
 const DEED: &str = "VIGIE_SANDBOX_TEST_DEED";
 const MEMORY_BYTES_MAX: u64 = 256 << 20;
 
-/// The process's part. Run as a test without the variable it does nothing.
+/// The child process's part. Run as a test, without the variable, it does nothing.
 #[test]
 fn child() {
     let Ok(deed) = std::env::var(DEED) else { return };
@@ -25,7 +25,7 @@ fn child() {
     stdout.flush().unwrap();
     match deed.as_str() {
         "compute" => {
-            // Several megabytes, given back and taken again.
+            // Several megabytes, released and allocated again.
             let sum: usize = (1..100).map(|round| std::hint::black_box(vec![1_u8; round << 16]).len()).sum();
             let caught = std::panic::catch_unwind(|| panic!("on purpose"));
             assert!(caught.is_err() && sum > 0);
@@ -38,7 +38,7 @@ fn child() {
         "execute" => drop(Command::new("/bin/true").spawn()),
         "thread" => drop(std::thread::Builder::new().spawn(|| ())),
         "signal" => drop(rustix::process::test_kill_process(rustix::process::getppid().unwrap())),
-        // Until its parent has looked at it.
+        // Waits until its parent has examined it.
         "wait" => assert_eq!(std::io::stdin().read(&mut [0]).unwrap(), 0),
         "sleep" => std::thread::sleep(std::time::Duration::from_millis(1)),
         other => panic!("no deed {other}"),
@@ -79,9 +79,10 @@ fn an_abort_is_seen_as_one() {
     check("abort", |status| status.signal() == Some(SIGABRT));
 }
 
-/// The score by which the kernel chooses a process to end when memory is short, of a locked-down process that runs as `user`.
+/// Returns the score by which the kernel chooses a process to end when memory is short, of a locked-down
+/// process that runs as `user`.
 fn oom_score_of(user: Option<u32>) -> String {
-    // Another user may have no way to the folder of this program.
+    // Another user may have no access to the folder of this program.
     let folder = std::env::temp_dir().join(format!("vigie-sandbox-{}-{user:?}", std::process::id()));
     fs::create_dir(&folder).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
@@ -110,7 +111,7 @@ fn a_process_ends_before_its_parent_when_memory_is_short() {
     assert_eq!(oom_score_of(None), "1000\n");
 }
 
-/// A service in a container seldom runs as the superuser. Only the superuser can try that.
+/// A service in a container seldom runs as the superuser. Only the superuser can test that.
 #[test]
 fn a_process_of_another_user_ends_before_its_parent_too() {
     if !rustix::process::geteuid().is_root() {

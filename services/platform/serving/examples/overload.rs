@@ -1,12 +1,14 @@
-//! Measures a server under overload, over loopback: goodput, how soon refusals come, and what accepted calls take.
+//! Measures a server under overload, over loopback: goodput, the latency of refusals, and the latency of
+//! accepted calls.
 //!
 //! `cargo run --release -p vigie-serving --example overload -- [microseconds of work] [pool|inline]`
 //!
-//! The server's handler computes for so long: on as many threads as there are cores (`pool`, as matchers and the
-//! hashing pool of frontends do), or where calls are answered (`inline`, to see why not to: calls then queue before they
-//! are seen, and none is refused). The load is an open loop: calls begin at the
-//! times of a Poisson process whether the server answers or not, and latency counts from the intended beginning, so a
-//! generator that falls behind is counted against the server, not for it. Both share the machine.
+//! The server's handler computes for the given time: on as many threads as there are cores (`pool`, as
+//! matchers and the hashing pool of frontends do), or on the threads that answer calls (`inline`, which shows
+//! why not to: calls then queue before they are seen, and none is refused). The load is an open loop: calls
+//! begin at the times of a Poisson process whether the server answers or not. Latency counts from the
+//! intended beginning, so a generator that falls behind counts against the server, not for it. Generator and
+//! server share the machine.
 
 #![expect(clippy::print_stdout, reason = "a report for people")]
 
@@ -26,11 +28,11 @@ use blobs::{Answers, Blob, BlobClient, BlobServer, Blobs};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Connections of the generator.
+/// The connections of the generator.
 const CONNECTIONS: usize = 8;
-/// Times that the loads are compared.
+/// The number of times that the loads are compared.
 const ROUNDS: usize = 3;
-/// What callers give each call.
+/// The deadline of each call.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 struct Spin {
@@ -107,12 +109,12 @@ async fn measure(endpoint: String, load: Load, work: Duration, cores: usize) -> 
         let report = run("search", &clients, &load, ideal * part, second * 2).await;
         peak = peak.max(report.goodput);
     }
-    // The machine is not the same from one second to the next: what is compared is measured in turn.
+    // The machine changes from one second to the next, so the compared loads are measured in turn.
     let (mut goodputs, mut refusals, mut latencies) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let healthy = run("0.8", &clients, &load, peak * 0.8, second * 3).await;
         let full = run("1", &clients, &load, peak, second * 2).await;
-        // What is learned is learned from overload.
+        // A first period under overload, in which the server learns its limit.
         run("2, at first", &clients, &load, peak * 2.0, second * 2).await;
         let overload = run("2", &clients, &load, peak * 2.0, second * 3).await;
         goodputs.push(overload.goodput / full.goodput.max(healthy.goodput));
@@ -150,7 +152,8 @@ async fn run(name: &str, clients: &[BlobClient], load: &Load, rate: f64, time: D
     while intended < time {
         let now = begun.elapsed();
         if now < intended {
-            // Timers of the runtime have a millisecond; what came due meanwhile is sent at once.
+            // Timers of the runtime have a resolution of a millisecond; calls that became due meanwhile are
+            // sent at once.
             tokio::time::sleep((intended - now).max(Duration::from_micros(500))).await;
             continue;
         }
@@ -210,7 +213,7 @@ fn quantile(values: &mut [Duration], q: f64) -> Duration {
     values.get(at).copied().unwrap_or_default()
 }
 
-/// From 0 to 1: SplitMix64.
+/// Returns a random number from 0 to 1: SplitMix64.
 fn uniform(state: &mut u64) -> f64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut z = *state;

@@ -1,23 +1,26 @@
-//! Who gets a slot for a call, and when.
+//! Decides which calls get a slot, and when.
 //!
-//! Refusing is better than queueing: the caller learns in microseconds that it should go elsewhere or come back later, and the
-//! calls that were accepted keep their latency. A call passes these files in this order:
+//! Refusing is better than queueing: the caller learns in microseconds that it should go elsewhere or come
+//! back later, and the accepted calls keep their latency. A call passes these files in this order:
 //!
-//! 1. `call/in_flight` asks [`slots`] for a slot. `slots` is the shell of this folder: it has the lock, the clock and the waiting;
-//!    everything below it is synchronous and is given the time.
-//! 2. [`gate`] decides. Interactive calls get a slot while the limit allows it, and a little beyond for clients with less than
-//!    their share; bulk calls get the first three quarters only; bulk work of streams may wait, in a bounded queue.
-//! 3. For that, `gate` asks [`shares`] what the client's fair share is, and [`limit`] how many calls may be in flight: a number
-//!    from the configuration, or the one that [`adaptive`] has learned.
-//! 4. A call that gets no slot is answered by `refusal`: `RESOURCE_EXHAUSTED`, and when to come back.
-//! 5. When the call ends, its slot comes back through `slots` and `gate`, and its latency goes to [`adaptive`]. That compares what
-//!    calls take with what they take on an idle server (`measures`), in windows of some dozen calls, and moves the limit by the
-//!    rule of `tuning`, where every constant is.
+//! 1. `call/in_flight` asks [`slots`] for a slot. `slots` is the shell of this folder: it has the lock, the
+//!    clock and the waiting; everything below it is synchronous and gets the time as a parameter.
+//! 2. [`gate`] decides. Interactive calls get a slot within the limit, and a little beyond it for clients
+//!    with less than their share; bulk calls get only the first three quarters; bulk work of streams may
+//!    wait, in a bounded queue.
+//! 3. To decide, `gate` asks [`shares`] for the client's fair share, and [`limit`] how many calls may be in
+//!    flight: a number from the configuration, or the one that [`adaptive`] has learned.
+//! 4. A call that gets no slot is answered by `refusal`: `RESOURCE_EXHAUSTED`, with the time after which to
+//!    retry.
+//! 5. When the call ends, its slot returns through `slots` and `gate`, and its latency goes to [`adaptive`].
+//!    That compares the latencies of calls with those on an idle server (`measures`), in windows of some
+//!    dozen calls, and moves the limit by the rule of `tuning`, which holds every constant.
 //!
-//! Bytes go another way, those of requests and those of answers alike: [`budget`] is the shell, and [`ledger`] decides, by the same
-//! fair shares.
+//! Bytes, of requests and of answers alike, take another path: [`budget`] is the shell, and [`ledger`]
+//! decides by the same fair shares.
 //!
-//! `simulation` runs all of this against a server with workers and queues, event by event: the tests of `gate` and `adaptive`.
+//! `simulation` runs all of this against a server with workers and queues, event by event, for the tests of
+//! `gate` and `adaptive`.
 
 pub(crate) mod slots;
 pub(crate) mod gate;

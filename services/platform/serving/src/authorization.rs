@@ -1,4 +1,4 @@
-//! Who calls, and whether the call may go on.
+//! The caller's identity, and the decision whether a call may go on.
 
 pub(crate) mod guard;
 pub(crate) mod identity;

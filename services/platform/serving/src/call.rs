@@ -1,7 +1,9 @@
-//! What each call passes, in this order: `observed` and `methods` (how it went), `absent` (methods of other roles), `in_flight` (a
-//! slot or a refusal), `handle` (what a handler sees of it), `message_limit` (bytes) and `pace` (how fast they arrive), `inflate`
-//! (compressed messages), `answers` (bytes of what is sent), `deadline`, and `health_watch` (the end of health streams).
-//! `long_streams` bounds those that a handler keeps open; `answered` is the future of layers that answer by themselves.
+//! The layers of each call, in this order: `observed` and `methods` (records how calls ended), `absent`
+//! (methods of other roles), `in_flight` (a slot or a refusal), `handle` (the call as its handler sees it),
+//! `message_limit` (bytes) and `pace` (the rate at which they arrive), `inflate` (compressed messages),
+//! `answers` (bytes of answers), `deadline`, and `health_watch` (the end of health streams). `long_streams`
+//! bounds the streams that a handler keeps open; `answered` is the future of layers that answer by
+//! themselves.
 
 pub(crate) mod observed;
 pub(crate) mod methods;

@@ -1,9 +1,10 @@
-//! What each connection passes, from the listener to its end.
+//! The stages of each connection, from the listener to its end.
 //!
-//! `listener` (where connections come from) and `any` (a listener of any kind), `peer` (the other end), `limited` (how many there
-//! may be, in all and of a host), `handshakes` (TLS, many at once), `counts` (how many of each host and identity), `socket` (a
-//! connection that can carry calls), `carry` (accepts connections and carries their calls until they are idle or the server
-//! ends), `open_calls` (which calls are under way), `within` (calls of the server's own process, which come by no connection).
+//! `listener` (the source of connections) and `any` (a listener of any kind), `peer` (the other end),
+//! `limited` (how many connections there may be, in all and for each host), `handshakes` (TLS, many at once),
+//! `counts` (how many connections each host and identity has), `socket` (a connection that can carry calls),
+//! `carry` (accepts connections and carries their calls until they are idle or the server ends), `open_calls`
+//! (the calls that are open), `within` (calls from the server's own process, which use no connection).
 
 pub(crate) mod listener;
 pub(crate) mod any;

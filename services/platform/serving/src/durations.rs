@@ -1,5 +1,6 @@
-//! How long each method's calls take, and how they end: rate, errors and duration in one histogram. The requests within a stream
-//! end by codes of their own, inside its messages, while the stream itself ends well: they are counted apart.
+//! Counts each method's calls, their durations and their codes, in one histogram: rate, errors and duration.
+//! Requests within a stream have their own codes, inside the stream's messages, while the stream itself ends
+//! with `OK`; they are counted separately.
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ impl EncodeLabelSet for Labels {
         let method = (names::RPC_METHOD, &*self.method);
         let word = (names::RPC_RESPONSE_STATUS_CODE, code::word(self.code));
         if code::is_fault(self.code) {
-            // The conventions want it where a call failed, and nowhere else.
+            // The conventions require this label for failed calls and only for those.
             [system, method, word, (names::ERROR_TYPE, word.1)].encode(encoder)
         } else {
             [system, method, word].encode(encoder)
@@ -67,7 +68,7 @@ impl CallDurations {
         );
     }
 
-    /// Shows the requests of this method's streams before there are any.
+    /// Creates the counter for the requests of this method's streams, at zero.
     pub(crate) fn expect_stream_requests(&self, method: &Arc<str>) {
         drop(
             self.stream_requests.get_or_create_owned(&Labels { method: Arc::clone(method), code: Code::Ok }),
@@ -85,7 +86,7 @@ impl CallDurations {
     }
 }
 
-/// Counts the requests of one stream by how they end. A clone counts for the same.
+/// Counts the requests of one stream by their codes. Clones share the counters.
 #[derive(Debug, Clone, Default)]
 pub struct StreamRequests {
     of: Option<Counted>,
@@ -98,7 +99,8 @@ struct Counted {
 }
 
 impl StreamRequests {
-    /// Those of a stream from a client. Of any other call, or outside a server: one that counts nothing.
+    /// Returns the counter of a call that takes a stream of requests. For any other call, and outside a
+    /// server, it counts nothing.
     #[must_use]
     pub fn of<T>(request: &tonic::Request<T>) -> Self {
         request.extensions().get::<Self>().cloned().unwrap_or_default()

@@ -1,15 +1,18 @@
-//! From a listener to a clean shutdown: admission, limits, deadlines, health, reflection.
+//! Runs a server from its listener to a clean shutdown: admission, limits, deadlines, health, reflection.
 //!
-//! What every service of the cluster does alike lives here and knows no domain. A service builds its [`Routes`],
-//! hands them over with its listener, and gets back when the last call has been answered.
+//! This crate holds the parts that all services of the cluster share, and knows no domain. A service builds
+//! its [`Routes`] and passes them to [`serve`] with its listener; the call returns when the last call has
+//! been answered.
 //!
-//! Always true: a call beyond the limits is refused at once with a code that says what to do; bulk work and clients that
-//! have their share are refused before others; queued work whose deadline has passed is never begun; on shutdown the
-//! service says `NOT_SERVING` before it stops listening, and calls that were accepted are answered.
+//! Always true: a call beyond the limits is refused at once, with a code that says what the caller can do;
+//! bulk work and clients that already have their share are refused before others; queued work whose deadline
+//! has passed is never begun; on shutdown the service reports `NOT_SERVING` before it stops listening, and
+//! accepted calls are answered.
 //!
-//! Reading order: [`ServingConfig`], [`serve`] and [`serve_http`], then `connection` (what each connection passes), `authorization` (who calls),
-//! `admission` (who gets a slot, and when), `call` (what each call passes), `durations`, [`Load`] and `refusal_log` (what there
-//! is to see).
+//! Reading order: [`ServingConfig`], [`serve`] and [`serve_http`], then `connection` (the stages of each
+//! connection), `authorization` (the caller's identity and permission), `admission` (which call gets a slot,
+//! and when), `call` (the layers of each call), then what is measured and logged: `durations`, [`Load`] and
+//! `refusal_log`.
 
 mod config;
 mod serve;

@@ -1,4 +1,4 @@
-//! The load of a server and what it refused: for metrics, and for code that steers by it.
+//! The load of a server and the number of its refusals, for metrics and for code that adapts to load.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -8,7 +8,7 @@ use prometheus_client::registry::Registry;
 
 use crate::durations::CallDurations;
 
-/// The load of one server. Clones are handles of the same numbers.
+/// The load of one server. Clones share the numbers.
 #[derive(Debug, Clone, Default)]
 pub struct Load {
     limit: Gauge,
@@ -28,14 +28,14 @@ struct Reason {
     reason: &'static str,
 }
 
-/// Why a call gets no slot.
+/// The reasons for which a call gets no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The limit is reached.
     Full,
-    /// What is left is kept for interactive calls.
+    /// The remaining slots are kept for interactive calls.
     Bulk,
-    /// The client has its share, and others want theirs.
+    /// The client has its share, and other clients are active.
     Share,
     /// The queue is full.
     Waiting,
@@ -52,28 +52,28 @@ impl Refusal {
     }
 }
 
-/// The calls and connections that a server refused, by reason.
+/// The numbers of calls and connections that a server refused, by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Refused {
-    /// Calls: the limit of calls in flight was reached.
+    /// Calls that found the limit of calls in flight reached.
     pub full: u64,
-    /// Bulk calls: the rest of the limit was kept for interactive ones.
+    /// Bulk calls refused because the rest of the limit is kept for interactive calls.
     pub bulk: u64,
-    /// Calls of clients that had their share while others wanted theirs.
+    /// Calls of clients that had their share while other clients were active.
     pub share: u64,
-    /// Bulk work: too much of it waited.
+    /// Bulk work refused because too much of it was waiting.
     pub waiting: u64,
-    /// Calls: there was no memory for their bodies.
+    /// Calls refused because there was no memory for their bodies.
     pub bytes: u64,
-    /// Calls whose bodies arrived too slowly: they were ended.
+    /// Calls that were ended because their bodies arrived too slowly.
     pub slow: u64,
-    /// Connections: their limit was reached.
+    /// Connections refused because the limit of connections was reached.
     pub connections: u64,
-    /// Connections of hosts that had as many as one may have.
+    /// Connections of hosts that had as many as one host may have.
     pub connections_of_host: u64,
-    /// Connections of clients that had as many as one name in certificates may have.
+    /// Connections of clients that had as many as one certificate name may have.
     pub connections_of_identity: u64,
-    /// Connections whose TLS handshake failed.
+    /// Connections whose TLS handshake failed or was refused.
     pub handshakes: u64,
 }
 
@@ -85,7 +85,8 @@ const CONNECTIONS_OF_IDENTITY: &str = "connections_of_identity";
 const HANDSHAKES: &str = "handshakes";
 
 impl Load {
-    /// Shows these numbers in a registry, as `vigie_serving_*`, and how long calls took, as OpenTelemetry names that.
+    /// Registers these numbers as `vigie_serving_*`, and the durations of calls under OpenTelemetry's name
+    /// for them.
     pub fn register(&self, registry: &mut Registry) {
         self.durations.register(registry);
         let registry = registry.sub_registry_with_prefix("vigie_serving");
@@ -106,53 +107,53 @@ impl Load {
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("calls_accepted", "Calls that were accepted", self.accepted.clone());
         registry.register("refused", "Calls and connections refused, by reason", self.refused.clone());
-        // Every reason is there from the start, at zero: what begins at one has no rate.
+        // Creates every reason at zero from the start: a counter that appears with the value one has no rate.
         let _every_reason = self.refused();
     }
 
-    /// Calls that may be in flight: fixed, or as learned from how long they take.
+    /// Returns how many calls may be in flight: a fixed number, or the one learned from latencies.
     #[must_use]
     pub fn limit(&self) -> usize {
         read(&self.limit)
     }
 
-    /// Calls being worked on.
+    /// Returns the number of calls being worked on.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         read(&self.in_flight)
     }
 
-    /// Bulk work that waits for a slot.
+    /// Returns how many pieces of bulk work wait for a slot.
     #[must_use]
     pub fn waiting(&self) -> usize {
         read(&self.waiting)
     }
 
-    /// Bytes of requests that are being read or worked on.
+    /// Returns the bytes of requests that are being read or worked on.
     #[must_use]
     pub fn bytes(&self) -> usize {
         read(&self.bytes)
     }
 
-    /// Bytes of answers that are being built or sent, and room for them.
+    /// Returns the bytes of answers that are being built or sent, including what is reserved for them.
     #[must_use]
     pub fn answer_bytes(&self) -> usize {
         read(&self.answer_bytes)
     }
 
-    /// Open connections.
+    /// Returns the number of open connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         read(&self.connections)
     }
 
-    /// Calls accepted since the start.
+    /// Returns the number of calls accepted since the start.
     #[must_use]
     pub fn accepted(&self) -> u64 {
         self.accepted.get()
     }
 
-    /// What was refused since the start.
+    /// Returns the numbers of refusals since the start.
     #[must_use]
     pub fn refused(&self) -> Refused {
         let of = |reason| self.refused.get_or_create_owned(&Reason { reason }).get();
@@ -225,7 +226,7 @@ impl Load {
     }
 }
 
-/// Part of a gauge, until it is dropped.
+/// An amount that is counted in a gauge until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Counted {
     gauge: Gauge,
@@ -238,14 +239,14 @@ impl Counted {
         Self { gauge: gauge.clone(), amount }
     }
 
-    /// Takes so much of it.
+    /// Splits off `amount`, or all of it if there is less.
     pub(crate) fn split(&mut self, amount: usize) -> Self {
         let amount = number(amount).min(self.amount);
         self.amount -= amount;
         Self { gauge: self.gauge.clone(), amount }
     }
 
-    /// Takes all of another one.
+    /// Takes over the whole amount of another one.
     pub(crate) fn merge(&mut self, other: &mut Self) {
         self.amount += std::mem::take(&mut other.amount);
     }

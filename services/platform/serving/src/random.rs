@@ -1,6 +1,6 @@
-//! Random parts of pauses and ages: even, and the same again in a simulation.
+//! Random parts of pauses and ages: uniform, and reproducible in a simulation.
 
-/// A number from 0 to 1 for each value of a counter: SplitMix64 (Steele, Lea and Flood, 2014).
+/// Returns a number from 0 to 1 for each value of a counter: SplitMix64 (Steele, Lea and Flood, 2014).
 pub(crate) fn splitmix(count: u64) -> f64 {
     let mut z = count.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

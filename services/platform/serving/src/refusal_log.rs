@@ -1,6 +1,6 @@
-//! Logs what a server refuses, in a bounded number of lines, so that nobody fills a disk by connecting.
+//! Logs refusals, in a bounded number of lines, so that nobody can fill a disk by connecting.
 //!
-//! Each reason has lines of its own: many refusals of one kind do not keep another out of the log.
+//! Each reason has its own lines: many refusals of one kind do not keep another kind out of the log.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,11 +14,11 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use vigie_tls::Refused;
 
-/// Lines for each reason in one [`WINDOW`]: enough to see what is wrong.
+/// The most lines for each reason in one [`WINDOW`]: enough to see what is wrong.
 const LINES_MAX: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Why a server refused or ended something. Names the limit.
+/// The reasons for which a server refuses or ends something. Each names its limit.
 #[derive(Debug, Error)]
 pub(crate) enum Reason {
     #[error(transparent)]
@@ -40,7 +40,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    /// What was refused.
+    /// Returns the log message, which names what was refused.
     const fn message(&self) -> &'static str {
         match self {
             Self::Handshake(_) => "refused a handshake",
@@ -61,7 +61,7 @@ impl Reason {
 
 type Kind = (Discriminant<Reason>, Option<Discriminant<Refused>>);
 
-/// The log lines of refusals. A clone is a handle of the same.
+/// The log of refusals. Clones share the state.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RefusalLog {
     inner: Arc<Inner>,
@@ -70,11 +70,11 @@ pub(crate) struct RefusalLog {
 #[derive(Debug, Default)]
 struct Inner {
     windows: Mutex<Windows>,
-    /// A refusal was left out.
+    /// Notified when a refusal was left out.
     left_out: Notify,
 }
 
-/// One for each reason at most.
+/// The current window of each reason.
 #[derive(Debug, Default)]
 struct Windows(HashMap<Kind, Window>);
 
@@ -119,11 +119,11 @@ impl RefusalLog {
         window.last = Some((peer, reason));
     }
 
-    /// Logs how many were left out when that is due, for as long as this is polled.
+    /// Logs how many refusals were left out when their window ends, for as long as this is polled.
     pub(crate) async fn tell_left_out(&self) {
         loop {
             self.inner.left_out.notified().await;
-            // One that is left out meanwhile, of another window, notifies once more.
+            // A refusal of another window that is left out meanwhile notifies once more.
             tokio::time::sleep(WINDOW).await;
             self.lock().end(Instant::now());
         }
@@ -185,7 +185,7 @@ mod tests {
         assert!(of_host[0].contains("peer=192.0.2.1:7"), "{of_host:?}");
         assert!(log.lines("left_out").is_empty());
 
-        // Nothing more comes, and it is told all the same.
+        // No further refusal comes, and the number is logged all the same.
         let begun = Instant::now();
         let ended = async {
             while log.lines("left_out").is_empty() {
@@ -205,7 +205,7 @@ mod tests {
             "{left_out:?}"
         );
 
-        // The next second has its own, and the end of the server keeps nothing back.
+        // The next window has its own lines, and the end of the server logs what is left.
         for _ in 0..12 {
             told.add(None, Refused::NotTls);
         }

@@ -40,21 +40,21 @@ use crate::connection::listener::Listener;
 use crate::load::Load;
 use crate::refusal_log::RefusalLog;
 
-/// Why a server could not run.
+/// The reasons why a server could not run.
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// The descriptors for reflection do not decode.
     #[error("cannot offer reflection")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// The descriptors do not tell the methods.
+    /// The service descriptors, from which the list of methods is made, do not decode.
     #[error("cannot tell the methods of the server")]
     Descriptors(#[from] prost::DecodeError),
 }
 
-/// Whether the service answers, as gRPC health checks see it.
+/// The handle with which a service sets the health that gRPC health checks report.
 ///
-/// A service without a state of its own is serving from the start. One that has to load first says so with
-/// [`Health::set`].
+/// A service without a state of its own is serving from the start. A service that has to load data first
+/// calls [`Health::set`] when it has done so.
 #[derive(Debug, Clone)]
 pub struct Health {
     reporter: HealthReporter,
@@ -71,12 +71,12 @@ impl Health {
     }
 }
 
-/// The contract of the cluster, as each of its servers describes it.
+/// Describes the contract of the whole cluster. Each server gets the same description.
 #[derive(Debug, Clone, Copy)]
 pub struct Reflection {
-    /// The encoded descriptors of all that a call, or the details of its status, may carry.
+    /// The encoded descriptors of every message that a call, or the details of a status, may carry.
     pub descriptors: &'static [u8],
-    /// Each service of the cluster, and the role that serves it.
+    /// Each service of the cluster, with the role that serves it.
     pub roles: &'static [(&'static str, &'static str)],
 }
 
@@ -94,8 +94,8 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// Health and reflection (v1 and v1alpha), and no service yet. Health says `NOT_SERVING` until it is set. Fails if the
-    /// descriptors do not decode.
+    /// Returns routes with health and reflection (v1 and v1alpha), and no other service yet. Health reports
+    /// `NOT_SERVING` until [`Health::set`] is called. Fails if the descriptors do not decode.
     pub fn new(reflection: Reflection) -> Result<Self, ServeError> {
         prost_types::FileDescriptorSet::decode(reflection.descriptors)?;
         let reporter = HealthReporter::new();
@@ -127,40 +127,42 @@ impl Routes {
         self
     }
 
-    /// Never refuses this method for want of room: it is how others see that the service lives.
+    /// Exempts this method from refusal under load: other processes use it to see whether the service is
+    /// alive.
     #[must_use]
     pub fn never_refusing(mut self, service: &str, method: &str) -> Self {
         self.exceptions.never_refused.push(format!("/{service}/{method}"));
         self
     }
 
-    /// Takes every call of this method for bulk work, whatever its caller says.
+    /// Treats every call of this method as bulk work, whatever priority the caller gives it.
     #[must_use]
     pub fn bulk(mut self, service: &str, method: &str) -> Self {
         self.exceptions.bulk.push(format!("/{service}/{method}"));
         self
     }
 
-    /// Traces calls, but for those that ask whether the server lives.
+    /// Traces the calls of the added services with `tracer`; not those of health checks and reflection.
     #[must_use]
     pub fn traced_by(self, tracer: Tracer) -> Self {
         Self { tracer, ..self }
     }
 
-    /// Has each call decided on by a guard, health checks and reflection among them.
+    /// Asks `guard` to decide on each call, including health checks and reflection.
     #[must_use]
     pub fn guarded_by(self, guard: Arc<dyn Guard>) -> Self {
         Self { guard: Some(guard), ..self }
     }
 
-    /// Has the server among those that the rest of this process calls as functions, where there are such, until it drains. Its endpoint
-    /// there is `http://` and the address where it listens.
+    /// Registers the server in `local`, so that the rest of this process can call it as a function until it
+    /// drains. The server's endpoint there is `http://` and the address on which it listens. `None` registers
+    /// nothing.
     #[must_use]
     pub fn among(self, local: Option<LocalServers>) -> Self {
         Self { local, ..self }
     }
 
-    /// Adds reflection, which lists what is served here and describes all of the contract.
+    /// Adds reflection, which lists the services of this server and describes the whole contract.
     fn with_reflection(mut self) -> Result<Self, ServeError> {
         let described = || {
             let builder = self.descriptors().into_iter().fold(
@@ -175,51 +177,51 @@ impl Routes {
         Ok(self)
     }
 
-    /// The methods that are served.
+    /// Returns the methods that this server has.
     fn methods(&self) -> Result<Methods, ServeError> {
         Ok(Methods::of(&self.descriptors(), &self.health.services, &SHARED_SERVICES)?)
     }
 
-    /// The descriptors of the contract, and of what every server offers.
+    /// Returns the descriptors of the contract and of the services that every server has.
     fn descriptors(&self) -> [&'static [u8]; 4] {
         use tonic_reflection::pb::{v1, v1alpha};
         let health = tonic_health::pb::FILE_DESCRIPTOR_SET;
         [self.reflection.descriptors, health, v1::FILE_DESCRIPTOR_SET, v1alpha::FILE_DESCRIPTOR_SET]
     }
 
-    /// The handle that tells what the server has to do and what it refuses.
+    /// Returns the handle that reports how many calls the server has in hand, and how many it refuses.
     #[must_use]
     pub fn load(&self) -> Load {
         self.load.clone()
     }
 
-    /// The handle by which the service tells whether it answers.
+    /// Returns the handle with which the service reports whether it answers.
     #[must_use]
     pub fn health(&self) -> Health {
         self.health.clone()
     }
 }
 
-/// What every server offers.
+/// The services that every server has.
 const SHARED_SERVICES: [&str; 3] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
-/// A number that differs between servers, and not between runs of a simulation.
+/// Returns a number that differs between servers, but not between runs of a simulation.
 pub(crate) fn seed(address: Option<SocketAddr>) -> u64 {
-    // Its keys are fixed.
+    // `DefaultHasher::new` uses fixed keys.
     let mut hasher = DefaultHasher::new();
     address.hash(&mut hasher);
     hasher.finish()
 }
 
-/// Serves until `shutdown`, then says `NOT_SERVING`, waits the lame-duck time, stops listening, and answers what it
-/// had accepted for at most `drain_ms_max`. Connections without calls end at once.
+/// Serves until `shutdown`. Then reports `NOT_SERVING`, waits the lame-duck time, stops listening, and
+/// answers the accepted calls for at most `drain_ms_max`. Connections without calls end at once.
 ///
-/// Long streams are the handlers' own: they watch the same token and end. Health watchers are ended here. What outlasts
-/// the drain is cut off, and a warning says how many calls that were.
+/// The handlers of long streams watch the same token and end them. This function ends the streams of health
+/// watchers. Calls that outlast the drain time are cut off, and a warning logs their number.
 pub async fn serve(
     listener: impl Listener,
     routes: Routes,
@@ -230,8 +232,8 @@ pub async fn serve(
     boxed(AnyListener::new(listener), routes, message_bytes_max, config, shutdown).await
 }
 
-/// Boxes the server here: a future is compiled by the crate that first awaits or boxes it, and a server is the largest one
-/// there is.
+/// Boxes the server in this crate: a future is compiled by the crate that first awaits or boxes it, and a
+/// server is the largest future there is.
 fn boxed(
     listener: AnyListener,
     routes: Routes,
@@ -263,25 +265,26 @@ async fn serve_any(
     let incoming = limited(listener.incoming(), AnyListener::peer, limits, load.clone(), refusals.clone());
     let incoming =
         Handshakes::new(incoming, tls, Http::Two, load.clone(), AnyListener::peer, refusals.clone());
-    // Innermost, for one method only: its streams would hold the drain up.
+    // Innermost, and for one method only: the streams of health watchers would hold up the drain.
     let service = HealthWatchLayer { draining: draining.clone() }.layer(builder.routes().prepare());
-    // So that what was refused takes no part in it.
+    // Behind the refusing layers, so that a refused call takes no part in the budget of answers.
     let answers = AnswerBudget::new(config.answer_bytes_in_flight_max, load.clone());
     let service = AnswersLayer(answers).layer(service);
-    // So that what a message becomes is bounded by the same limits as what arrives of it.
+    // An inflated message is bounded by the same limits as the bytes that arrive.
     let service = InflateLayer::new(message_bytes_max, config).layer(service);
-    // So that a message too large, or one too many, is refused by its length before its bytes arrive, and one that does not
-    // arrive is ended.
+    // A message that is too large, or one too many, is refused by its length before its bytes arrive; a call
+    // whose message does not arrive is ended.
     let service = MessageLimitLayer::new(message_bytes_max, config, refusals.clone()).layer(service);
-    // So that a flood is refused before anything of it is read.
+    // A flood of calls is refused before any of their bodies is read.
     let service = InFlightLayer::new(slots, exceptions, config).layer(service);
-    // So that fair shares go by who calls, and a call that may not go on takes no slot.
+    // Fair shares are kept by caller, so the caller must be known first; and a call that is not permitted
+    // takes no slot.
     let service = GuardLayer(guard).layer(service);
-    // So that a caller who has the address of another role reads which one it needs, however busy this one is.
+    // A caller with the address of another role learns which role it needs, however busy this server is.
     let service = absent.layer(service);
-    // So that what is refused is told too.
+    // Outside the layers that refuse, so that refused calls are recorded too.
     let service = observed.layer(service);
-    // First, for those behind it go by who calls.
+    // Outermost, because the layers behind it depend on the caller's identity.
     let service = IdentityLayer.layer(service);
     let carried = Carried { protocol: Protocol::http2(config), seed, of_identity_max: limits.of_identity };
     let mut connections =
@@ -289,7 +292,8 @@ async fn serve_any(
     let within = Arc::new(connections.within());
     let serving = async move {
         {
-            // The port is closed at the end of this, and the rest of the process finds the server no more.
+            // At the end of this block the port is closed, and the rest of the process no longer finds the
+            // server.
             let _stay = local.zip(endpoint).map(|(local, endpoint)| local.add(&endpoint, within));
             let mut accepting = std::pin::pin!(connections.accept(incoming));
             tokio::select! {
@@ -312,7 +316,7 @@ async fn serve_any(
     Ok(())
 }
 
-/// Waits until the connections have ended, at most the drain time, and logs the calls that are cut off.
+/// Waits until the connections have ended, at most the drain time, and logs how many calls are then cut off.
 pub(crate) async fn drain<S>(connections: &mut Connections<S>, config: &ServingConfig)
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
@@ -328,7 +332,7 @@ where
     }
 }
 
-/// How many connections there may be. Says so if they are fewer than was configured.
+/// Returns how many connections the server may have. Logs a warning if they are fewer than configured.
 pub(crate) fn limits(config: &ServingConfig) -> Limits {
     let files = OpenFiles::now();
     let limits = Limits::new(config, files);

@@ -1,7 +1,8 @@
-//! Runs a server of HTTP/1.1 from its listener to its last answer, on the same bounded connections as the others.
+//! Runs an HTTP/1.1 server from its listener to its last answer, on the same bounded connections as a gRPC
+//! server.
 //!
-//! What a call is and which limits it has are its service's: this part bounds connections, their handshakes, the heads of requests and the
-//! drain at the end.
+//! This module bounds the connections, their handshakes, the heads of requests and the drain at the end. The
+//! service itself defines what a call is and which limits calls have.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -31,8 +32,9 @@ use crate::load::Load;
 use crate::refusal_log::RefusalLog;
 use crate::serve::{drain, limits, seed};
 
-/// Serves HTTP/1.1 until `shutdown`, waits the lame-duck time, stops listening, and answers what it had accepted for at most
-/// `drain_ms_max`. Each request has an [`Origin`] among its extensions. Of `config`, the limits of connections and the times count.
+/// Serves HTTP/1.1 until `shutdown`, waits the lame-duck time, stops listening, and answers the accepted
+/// requests for at most `drain_ms_max`. Each request has an [`Origin`] among its extensions. Only the limits
+/// of connections and the times of `config` are used.
 pub async fn serve_http<S>(
     listener: impl Listener,
     service: S,
@@ -75,7 +77,7 @@ pub async fn serve_http<S>(
     }
 }
 
-/// Counts each call as open until its answer has ended, and says where it came from.
+/// Counts each call as open until its answer has ended, and adds the call's [`Origin`] to its extensions.
 #[derive(Debug, Clone)]
 struct Counted<S> {
     inner: S,
@@ -111,7 +113,7 @@ where
 }
 
 pin_project! {
-    /// The body of an answer, whose call is open until the body has ended or is dropped.
+    /// The body of an answer. The call stays open until the body has ended or is dropped.
     struct CountedBody {
         #[pin]
         body: Body,

@@ -1,10 +1,13 @@
-//! Connections that reach their age while calls go on: a client opens the next one, and every call is answered.
+//! Connections that reach their age while calls go on: a client opens the next one, and every call is
+//! answered.
 //!
-//! tonic's client fails calls that it has not sent yet when the GOAWAY comes, those that it sends after its answer to it, and those
-//! that a server has refused because its limit of open calls was not known yet. They are repeated, and the server has seen each call
-//! once. A call of which tonic's client has sent the headers, and nothing more, when the GOAWAY comes can fail as if it had not been
-//! sent (hyper 1.12 asks whether the connection takes requests between a request's headers and its body): so a call counts once
-//! its message is there. The clients of grpcio and of grpc-go repeat such calls themselves: to their callers no call fails.
+//! tonic's client fails three kinds of calls: calls that it has not sent yet when the GOAWAY arrives, calls
+//! that it sends after its answer to the GOAWAY, and calls that a server refused because the client did not
+//! know its limit of open calls yet. They are repeated here, and the server has seen each call once. A call
+//! of which tonic's client has sent only the headers when the GOAWAY arrives can fail as if it had not been
+//! sent (hyper 1.12 asks whether the connection takes requests between a request's headers and its body): so
+//! a call counts once its message has arrived. The clients of grpcio and of grpc-go repeat such calls
+//! themselves: to their callers no call fails.
 
 #![expect(
     clippy::unwrap_used,
@@ -33,9 +36,9 @@ use blobs::BlobClient;
 use clients::{Language, Made, OtherClient};
 use server::{Server, blob};
 
-/// Calls that a connection may have open.
+/// The calls that a connection may have open.
 const STREAMS_MAX: u32 = 16;
-/// The least that may be configured.
+/// The lowest age that may be configured.
 const AGE: Duration = Duration::from_secs(1);
 
 async fn server(takes: Duration) -> Server {
@@ -53,7 +56,7 @@ async fn server(takes: Duration) -> Server {
 struct Relay {
     address: SocketAddr,
     opened: Arc<AtomicUsize>,
-    /// Ends with the test.
+    /// Dropped with the relay, which ends the copying.
     _running: JoinSet<()>,
 }
 
@@ -72,7 +75,7 @@ impl Relay {
                     let mut server = TcpStream::connect(to).await.unwrap();
                     client.set_nodelay(true).unwrap();
                     server.set_nodelay(true).unwrap();
-                    // Either end may go first.
+                    // Either end may close first.
                     let _ = copy_bidirectional(&mut client, &mut server).await;
                 });
             }
@@ -90,12 +93,13 @@ impl Relay {
     }
 }
 
-/// A call, which is repeated if the server has not seen it.
+/// Makes a call, and repeats it if the server has not seen it.
 async fn call(client: &mut BlobClient) {
     while let Err(status) = client.put(blob(100)).await {
         let mut causes = std::iter::successors(std::error::Error::source(&status), |error| error.source());
         let not_sent = causes.any(|cause| cause.downcast_ref().is_some_and(hyper::Error::is_canceled));
-        // Beyond the last stream of the GOAWAY, which names the streams that the server has seen.
+        // The stream is beyond the last stream of the GOAWAY, which names the streams that the server has
+        // seen.
         let words = format!("{status:?}");
         let not_seen =
             ["REFUSED_STREAM", "GoAway(b\"\", NO_ERROR, Remote)"].iter().any(|one| words.contains(one));
@@ -103,7 +107,8 @@ async fn call(client: &mut BlobClient) {
     }
 }
 
-/// Calls of so many callers, each one every `pause`, for this long. Each is answered. Returns how many there were.
+/// Makes calls for `time`, from `callers` callers, each of which calls every `pause`. Each call is answered.
+/// Returns how many there were.
 async fn calls(channel: &Channel, callers: usize, pause: Duration, time: Duration) -> usize {
     let (until, mut running) = (Instant::now() + time, JoinSet::new());
     for _ in 0..callers {
@@ -125,12 +130,12 @@ async fn calls(channel: &Channel, callers: usize, pause: Duration, time: Duratio
 const CALLERS: usize = 8;
 const PAUSE: Duration = Duration::from_millis(8);
 
-/// The server has seen each call once, and connections have been replaced.
+/// Checks that the server has seen each call once, and that connections have been replaced.
 fn check_ages(name: &str, ages: u32, server: &Server, relay: &Relay, made: u64) {
     let opened = relay.opened();
     println!("{name}: {made} calls on {opened} connections, none lost");
     assert_eq!(server.put(), made, "each call once");
-    // The oldest are a tenth older, and a busy machine is late.
+    // The oldest connections are a tenth older, and a busy machine is late.
     assert!(opened > usize::try_from(ages / 2).unwrap(), "{opened} connections");
 }
 
@@ -141,7 +146,7 @@ async fn check_no_call_is_lost(ages: u32) {
     check_ages("tonic", ages, &server, &relay, made as u64);
 }
 
-/// The same with a client that has to repeat by itself what the server has not seen.
+/// Checks that no call is lost with a client that repeats by itself the calls that the server has not seen.
 async fn check_no_call_of_another_is_lost(language: Language, ages: u32) {
     let Some(client) = OtherClient::prepare(language) else { return };
     let server = server(Duration::ZERO).await;
@@ -151,7 +156,7 @@ async fn check_no_call_of_another_is_lost(language: Language, ages: u32) {
     check_ages(&format!("{language:?}"), ages, &server, &relay, calls);
 }
 
-/// Calls wait in the client, and none of them is lost when its connection ends at last.
+/// Checks that calls which wait in the client are not lost when its connection ends at last.
 async fn check_no_waiting_call_of_another_is_lost(language: Language) {
     let Some(client) = OtherClient::prepare(language) else { return };
     let server = server(Duration::from_millis(20)).await;
@@ -199,11 +204,12 @@ async fn while_calls_wait_in_the_client_its_connection_grows_older() {
     let server = server(Duration::from_millis(20)).await;
     let relay = Relay::start(&server).await;
     let channel = relay.channel().await;
-    // Four times as many as the connection may have open: most are in the client, which would let them fail.
+    // Four times as many callers as the connection may have calls open: most calls wait in the client, which
+    // would fail them.
     let made = calls(&channel, 64, Duration::from_millis(1), AGE * 3).await;
     assert_eq!(server.put(), made as u64);
     assert_eq!(relay.opened(), 1);
-    // The crowd is gone, and others may have their turn at the client's next call.
+    // The crowd is gone, so the next call of the client opens a new connection.
     calls(&channel, 2, Duration::from_millis(10), AGE * 3).await;
     assert!(relay.opened() >= 2);
 }

@@ -1,7 +1,9 @@
-//! Two clients of one server: while one of them does its worst, the other is not refused, and its calls take what they took.
+//! Two clients of one server: while one of them does its worst, the other is not refused, and its latencies
+//! stay the same.
 //!
-//! Latencies are compared within one run: the well-behaved client alone, and the same with its neighbour. Its calls take some
-//! milliseconds of the server's time by themselves, so the noise of a busy machine is small beside them.
+//! Latencies are compared within one run: the well-behaved client alone, and beside its neighbour. Each of
+//! its calls takes some milliseconds of the server's time, so the noise of a busy machine is small in
+//! comparison.
 
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 
@@ -25,12 +27,12 @@ use server::{Server, blob, drip, until};
 
 /// The largest message.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
-/// What a call of the well-behaved client takes of the server.
+/// The server's time for a call of the well-behaved client.
 const TAKES: Duration = Duration::from_millis(30);
-/// A busy machine makes a call wait so long now and then, and in a short round that is the 99th percentile. A server that serves the
-/// neighbour first costs a call more.
+/// A busy machine makes a call wait this long now and then, and in a short round that is the 99th percentile.
+/// A server that serves the neighbour first delays a call more.
 const NOT_TOLD_APART: Duration = Duration::from_millis(60);
-/// In rounds of this length a few calls that had to wait do not count.
+/// In rounds of this length, a few calls that had to wait do not reach the 99th percentile.
 const LONG: Duration = Duration::from_secs(10);
 /// The host of the well-behaved client, and that of its neighbour.
 const GOOD: u8 = 1;
@@ -38,7 +40,7 @@ const BAD: u8 = 2;
 
 async fn server() -> Server {
     let config = ServingConfig {
-        // A third of it is kept: the neighbour has 6 MB at most, the announced length of six calls.
+        // A third is kept: the neighbour has at most 6 MB, the announced length of six calls.
         bytes_in_flight_max: 9 * MESSAGE_BYTES_MAX,
         connections_max: 40_000,
         ..ServingConfig::default().without_lame_duck()
@@ -48,7 +50,7 @@ async fn server() -> Server {
     server
 }
 
-/// The 99th percentile of calls of 200 KB, four at a time, for this long. None of them fails.
+/// Returns the 99th percentile of calls of 200 KB, four at a time, for `time`. None of them fails.
 async fn p99(server: &Server, time: Duration) -> Duration {
     let until = Instant::now() + time;
     let mut callers = JoinSet::new();
@@ -70,8 +72,9 @@ async fn p99(server: &Server, time: Duration) -> Duration {
     took[took.len() * 99 / 100]
 }
 
-/// Holds the well-behaved client to what it had alone. The neighbour goes when what it returns is dropped. Of several rounds the
-/// quietest counts, so that other programs of the machine do not.
+/// Compares the well-behaved client's latency beside the neighbour with its latency alone. The neighbour ends
+/// when the value that it returns is dropped. Only the quietest of several rounds counts, so that other
+/// programs on the machine do not.
 async fn check<G>(server: &Server, rounds: u32, time: Duration, neighbour: impl AsyncFn(&Server) -> G) {
     // The first calls are slower.
     p99(server, Duration::from_secs(1)).await;
@@ -88,8 +91,8 @@ async fn check<G>(server: &Server, rounds: u32, time: Duration, neighbour: impl 
     assert!(ratio <= 2.0 || !told_apart, "{alone:?} alone, {beside:?} beside a neighbour");
 }
 
-/// Calls that send so much of a large message, and then next to nothing; another one as soon as one ends. Counts those that have
-/// begun.
+/// Makes calls that send `sent` bytes of a large message and then next to nothing, and begins another as soon
+/// as one ends. Counts those that have begun.
 fn stall(channel: &Channel, server: &Server, sent: usize, calls: &Arc<AtomicUsize>) -> JoinSet<()> {
     let mut stalling = JoinSet::new();
     for _ in 0..18 {
@@ -117,7 +120,7 @@ async fn stalled(sent: usize, rounds: u32, time: Duration) {
     let calls = Arc::new(AtomicUsize::new(0));
     check(&server, rounds, time, async |server: &Server| {
         let stalling = stall(&server.channel_from(BAD).await, server, sent, &calls);
-        // All that it can have.
+        // The time until the neighbour holds all that it can have.
         tokio::time::sleep(Duration::from_millis(500)).await;
         stalling
     })
@@ -141,13 +144,14 @@ async fn eighteen_stalled_calls_for_100_seconds() {
     stalled(0, 1, Duration::from_secs(100)).await;
 }
 
-/// So many connections on which nothing is called.
+/// Opens this many connections, without any calls.
 async fn crowd(server: &Server, connections: usize) -> Vec<TcpStream> {
     use tokio::io::AsyncWriteExt as _;
     let mut kept = Vec::new();
     for _ in 0..connections {
         let mut tcp = server.tcp_from(BAD).await;
-        // One that was refused is closed already. Not all of those can be kept: they are files of this process too.
+        // A refused connection is closed already. Not all connections can be kept: they are files of this
+        // process too.
         let _either = tcp.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
         if kept.len() < 5_000 {
             kept.push(tcp);

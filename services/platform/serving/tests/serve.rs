@@ -62,7 +62,7 @@ async fn a_connection_on_which_nothing_is_said_is_closed_and_does_not_hold_the_d
     until("two connections", || server.load.connections() == 2).await;
     let closed = tokio::time::timeout(Duration::from_secs(6), silent.read_to_end(&mut Vec::new())).await;
     let _either = closed.expect("it is not closed");
-    // Who has spoken stays.
+    // A client that has sent its preface stays.
     spoken.check(HealthCheckRequest { service: String::new() }).await.unwrap();
     assert_eq!(server.load.connections(), 1);
 
@@ -72,21 +72,22 @@ async fn a_connection_on_which_nothing_is_said_is_closed_and_does_not_hold_the_d
     server.ends_within(Duration::from_secs(6)).await;
 }
 
-/// Logs go here while the guard lives: a test runs on one thread.
+/// Captures the log while the guard lives: a test runs on one thread.
 fn logged() -> (CapturedLog, tracing::subscriber::DefaultGuard) {
     let log = CapturedLog::default();
     let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
     (log, tracing::subscriber::set_default(lines))
 }
 
-/// HTTP/2 begins, and nothing is answered after that, as by a program that is not looking: not even that it will end.
+/// Opens an HTTP/2 connection and answers nothing after that, not even the GOAWAY, as a program that does not
+/// read.
 async fn deaf(server: &Server) -> TcpStream {
     let mut deaf = TcpStream::connect(server.address).await.unwrap();
     deaf.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
     deaf
 }
 
-/// Reads up to the end, and returns the types of the frames that came (RFC 9113, section 6).
+/// Reads up to the end, and returns the types of the frames that arrived (RFC 9113, section 6).
 async fn frames(mut from: TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
     let _either = from.read_to_end(&mut all).await;
@@ -131,7 +132,7 @@ async fn a_connection_without_calls_is_closed_after_a_while_and_one_with_a_call_
     until("one connection", || server.load.connections() == 1).await;
     assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
     assert!(frames(deaf).await.contains(&GOAWAY));
-    // The next call opens another one.
+    // The next call opens another connection.
     idle.ping().await.unwrap();
     server.gate.add_permits(1);
     call.await.unwrap().unwrap();
@@ -235,7 +236,7 @@ async fn a_full_server_refuses_at_once_and_answers_health_all_the_same() {
     call.await.unwrap().unwrap();
 }
 
-/// Room for one message at a time: the work takes over what its message had, and waits for no more.
+/// With memory for one message at a time, work takes over what its message had, and waits for no more.
 #[tokio::test]
 async fn streams_of_large_messages_do_not_wait_for_each_other_with_room_in_their_hands() {
     let bytes_in_flight_max = 2_000;
@@ -296,7 +297,7 @@ async fn a_stream_takes_a_place_for_each_request_and_none_between_them() {
 const CALLS: &str = "rpc_server_call_duration_seconds_count{";
 const OF_STREAMS: &str = "vigie_serving_stream_requests_total{";
 
-/// Calls so far, or requests of streams, by how they ended.
+/// Returns the numbers of calls so far, or of requests of streams, by code.
 fn codes(load: &Load, counted: &str) -> Vec<(String, u64)> {
     let mut registry = prometheus_client::registry::Registry::default();
     load.register(&mut registry);
@@ -324,7 +325,7 @@ async fn a_call_that_is_withdrawn_while_it_arrives_is_no_error_of_the_server() {
             call.await.unwrap();
             continue;
         }
-        // Withdrawn after so many steps, from before its head is sent until after it is answered.
+        // Withdrawn after this many steps, from before its head is sent until after it is answered.
         let mut call = std::pin::pin!(call);
         for _ in 0..number % 60 {
             let polled = std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await;
@@ -375,7 +376,7 @@ async fn a_body_that_does_not_arrive_ends_its_call_and_one_that_arrives_slowly_d
     let (status, took) = put(100, 100).await;
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
     assert!(took < Duration::from_secs(4), "{took:?}");
-    // 4,000 bytes a second: its message is no Blob, and all of it has come.
+    // 4,000 bytes a second: the message is no Blob, but all of it has arrived.
     let (status, took) = put(20, 400).await;
     assert_ne!(status.code(), Code::DeadlineExceeded, "{status}");
     assert!(took >= Duration::from_millis(1_900), "{took:?}");
@@ -409,7 +410,7 @@ async fn a_call_without_its_message_is_told_so() {
     }
 }
 
-/// What a server answers to a body that is sent to this path, with what it says of its encoding.
+/// Returns a server's answer to a body that is sent to this path, and the headers that name its encodings.
 async fn send(server: &Server, path: &str, encoding: &str, body: Vec<u8>) -> (Status, http::HeaderMap) {
     let uri = format!("http://{}{path}", server.address);
     let request = http::Request::post(uri).header("content-type", "application/grpc");
@@ -422,7 +423,7 @@ async fn send(server: &Server, path: &str, encoding: &str, body: Vec<u8>) -> (St
     (Status::from_header_map(&headers).unwrap(), headers)
 }
 
-/// A message of zeros that is compressed: of this length before, and of a thousandth of it after.
+/// Returns a compressed message of `length` zeros; it is a thousandth of that long.
 fn compressed_zeros(length: usize) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     std::io::Write::write_all(

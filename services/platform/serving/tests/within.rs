@@ -1,4 +1,5 @@
-//! A server that the rest of its process calls as a function: what holds for calls over connections holds for these.
+//! A server that the rest of its process calls as a function: the rules for calls over connections hold for
+//! these too.
 
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 
@@ -16,7 +17,7 @@ use vigie_serving::{Concurrency, ServingConfig};
 use blobs::{Blob, BlobClient, PUT};
 use server::{MESSAGE_BYTES_MAX, Server, blob, until};
 
-/// A call of `Put` as a function, up to the end of its answer.
+/// Calls `Put` as a function, up to the end of its answer.
 fn call(server: &Server, blob: &Blob) -> impl Future<Output = Code> + Send + use<> {
     let there = server.local.at(&format!("http://{}", server.address)).expect("the server is not there");
     let message = blob.encode_to_vec();
@@ -44,7 +45,7 @@ async fn the_limits_of_the_server_hold_and_no_connection_is_made() {
     until("a server within", || server.local.at(&format!("http://{}", server.address)).is_some()).await;
     let waiting = tokio::spawn(call(&server, &blob(1)));
     until("a call in flight", || server.load.in_flight() == 1).await;
-    // There is one slot for all calls, however they come.
+    // There is one slot for all calls, whether they use a connection or not.
     assert_eq!(call(&server, &blob(1)).await, Code::ResourceExhausted);
     assert_eq!(server.load.connections(), 0);
     let refused = BlobClient::new(server.channel().await).put(blob(1)).await.unwrap_err();

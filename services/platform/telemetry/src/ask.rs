@@ -12,34 +12,34 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// A reason is a line.
+/// The most bytes of an answer. A reason is one line.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// What a probe says.
+/// The answer of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
-    /// The process is ready, and says this beside it, in lines.
+    /// The process is ready. Contains its remarks, one a line.
     Ready(Vec<String>),
-    /// It is not, for this reason.
+    /// The process is not ready, for this reason.
     Unready(String),
 }
 
-/// Why a probe did not say anything.
+/// The reasons for which a probe gave no answer.
 #[derive(Debug, Error)]
 pub enum AskError {
-    /// The address is none.
+    /// The text is no address of a probe.
     #[error("{0} is no address of a probe, such as http://127.0.0.1:9464/readyz")]
     Address(String),
-    /// Nothing answers there in time.
+    /// No answer came in time.
     #[error("nothing answers at {0} in time")]
     TooLate(String),
     /// Nothing listens there.
     #[error("cannot reach {0}")]
     Connect(String, #[source] std::io::Error),
-    /// What answers there does not speak HTTP.
+    /// The server at the address does not speak HTTP.
     #[error("{0} does not answer by HTTP")]
     Http(String, #[source] hyper::Error),
-    /// What answers there is no probe.
+    /// The server at the address is no probe.
     #[error("{0} is no probe: it answers {1}")]
     NoProbe(String, StatusCode),
     /// The answer cannot be read.
@@ -47,7 +47,7 @@ pub enum AskError {
     Answer(String, #[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Asks the probe at `url` (`http://host:port/path`), and takes at most `within`.
+/// Asks the probe at `url` (`http://host:port/path`), for at most `within`.
 pub async fn ask(url: &str, within: Duration) -> Result<Readiness, AskError> {
     let asked = tokio::time::timeout(within, ask_now(url)).await;
     asked.map_err(|_| AskError::TooLate(url.to_owned()))?
@@ -66,7 +66,8 @@ async fn ask_now(url: &str) -> Result<Readiness, AskError> {
     let io = TcpStream::connect(address).await.map_err(|error| AskError::Connect(url.to_owned(), error))?;
     let http = |error| AskError::Http(url.to_owned(), error);
     let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(http)?;
-    // It ends with this, if not before; what went wrong there, the asker is told.
+    // The task of the connection ends with this call at the latest. Its errors are returned by the request as
+    // well.
     let _connection = JoinSet::from_iter([connection]);
     let (head, body) = sender.send_request(request).await.map_err(http)?.into_parts();
     let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;

@@ -1,11 +1,11 @@
-//! A log that is kept in memory, for tests of what is logged. One that is no text fails them.
+//! A log that is kept in memory, for tests of logging. Panics if the log is not UTF-8.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What has been logged. Clones are handles of the same.
+/// The captured log. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
@@ -16,19 +16,19 @@ impl CapturedLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All of it.
+    /// Returns the whole log.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8(self.bytes().clone()).expect(NOT_TEXT)
     }
 
-    /// All of it, which is forgotten.
+    /// Returns the whole log, and empties it.
     #[must_use]
     pub fn take(&self) -> String {
         String::from_utf8(std::mem::take(&mut *self.bytes())).expect(NOT_TEXT)
     }
 
-    /// The lines with this in them.
+    /// Returns the lines that contain `what`.
     #[must_use]
     pub fn lines(&self, what: &str) -> Vec<String> {
         self.text().lines().filter(|line| line.contains(what)).map(str::to_owned).collect()

@@ -1,4 +1,4 @@
-//! What a process is told of its telemetry.
+//! The configuration of a process's telemetry.
 
 use std::net::SocketAddr;
 
@@ -30,7 +30,7 @@ impl Default for TelemetryConfig {
 }
 
 impl TelemetryConfig {
-    /// Every fault of the values, each as `field: what is wrong`.
+    /// Returns every fault of the values, each as `field: what is wrong`.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -52,7 +52,7 @@ impl TelemetryConfig {
     }
 }
 
-/// Whether it is `http://host:port`, and nothing else.
+/// Returns whether the text is `http://host:port`, and nothing else.
 fn is_endpoint(text: &str) -> bool {
     let Ok(uri) = text.parse::<http::Uri>() else { return false };
     let is_bare = uri.path() == "/" && uri.query().is_none();

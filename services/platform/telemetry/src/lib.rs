@@ -1,12 +1,14 @@
-//! What an operator sees of a process: logs, metrics, traces, and whether it is well.
+//! The telemetry of a process for its operator: logs, metrics, traces, and readiness.
 //!
-//! Always true: no hash and no content in a log, a metric or a trace. Messages are lower-case fragments with fields; ERROR
-//! means that a person must look. What is served here is served in plain text, to whoever can reach the address, so that
-//! a probe needs no certificate: it tells numbers and reasons, and nothing that came with a call.
+//! Always true: no hash and no content is in a log, a metric or a trace. Messages are lower-case fragments
+//! with fields; ERROR means that a person must look. Metrics and probes are served in plain text to anybody
+//! who can reach the address, so that a probe needs no certificate: they contain numbers and reasons, and
+//! nothing that came with a call.
 //!
-//! Reading order: [`init_logs`], [`CapturedLog`]; [`Telemetry`], to which a role gives its metrics and the [`Condition`] it is in;
-//! [`TelemetryConfig`]; [`serve`], which shows both by HTTP, and [`Shown`], of one role or of several; [`names`] and [`register_gauge`]; `process` (memory, time and files
-//! of the process); [`OpenFiles`]; [`ask`], the other end of a probe; [`trace`].
+//! Reading order: [`init_logs`], [`CapturedLog`]; [`Telemetry`], to which a role gives its metrics and its
+//! [`Condition`]; [`TelemetryConfig`]; [`serve`], which serves both over HTTP, and [`Shown`], of one role or
+//! of several; [`names`] and [`register_gauge`]; `process` (memory, time and files of the process);
+//! [`OpenFiles`]; [`ask`], the client of a probe; [`trace`].
 
 mod logs;
 mod captured;

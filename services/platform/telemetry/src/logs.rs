@@ -1,4 +1,4 @@
-//! Where log lines go and what they look like.
+//! The destination and the format of log lines.
 
 use std::fmt;
 use std::io::IsTerminal as _;
@@ -11,17 +11,17 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::trace;
 
-/// What a log line looks like.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For a person at a terminal.
+    /// Text, for a person at a terminal.
     Text,
     /// One JSON object a line, for a collector.
     Json,
 }
 
 /// Sends logs to standard error, filtered by `filter` (in `tracing-subscriber`'s syntax, such as
-/// `info,vigie_bank=debug`). What is told of a call that has a trace has its `trace_id` and `span_id`.
+/// `info,vigie_bank=debug`). A line that is logged within a traced call has its `trace_id` and `span_id`.
 ///
 /// # Errors
 ///
@@ -29,7 +29,7 @@ pub enum LogFormat {
 pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let filter = EnvFilter::builder().parse(filter)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // At a terminal colours are the default, unless NO_COLOR is set; in a file they are noise.
+    // At a terminal, colours are the default unless NO_COLOR is set; in a file they are noise.
     let lines = if std::io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };
     match format {
         LogFormat::Text => lines.event_format(Traced(self::format().with_target(false))).try_init(),
@@ -41,7 +41,7 @@ fn json() -> Traced<Format<Json>> {
     Traced(format().json().flatten_event(true))
 }
 
-/// Lines of another format, with the ids of the trace that they are of.
+/// Adds the ids of the current trace to the lines of another format.
 struct Traced<F>(F);
 
 impl<S, N, F> FormatEvent<S, N> for Traced<F>
@@ -78,7 +78,7 @@ mod tests {
 
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-    /// Three lines: outside a trace, inside, and outside again.
+    /// Returns three lines: logged outside a trace, inside, and outside again.
     fn lines(format: LogFormat) -> Vec<String> {
         let log = CapturedLog::default();
         let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone());

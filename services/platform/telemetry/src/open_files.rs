@@ -1,11 +1,12 @@
-//! How many files and sockets this process may have open.
+//! The number of files and sockets that this process may have open.
 //!
-//! The soft limit is what the system enforces; a process may raise it up to the hard limit by itself. Shells and service managers
-//! often set 1,024 and a much higher hard limit, for the sake of programs that still use `select`. Vigie does not.
+//! The system enforces the soft limit; a process may itself raise it up to the hard limit. Shells and service
+//! managers often set a soft limit of 1,024 and a much higher hard limit, for programs that still use
+//! `select`. Vigie does not use it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The limits of open files. `None` stands for no limit.
+/// The limits of open files. `None` means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenFiles {
     /// The limit that is in force.
@@ -15,7 +16,7 @@ pub struct OpenFiles {
 }
 
 impl OpenFiles {
-    /// Returns the limits as they are.
+    /// Returns the present limits.
     #[must_use]
     pub fn now() -> Self {
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -26,15 +27,16 @@ impl OpenFiles {
     ///
     /// # Errors
     ///
-    /// The system refuses it, as some do where there is no hard limit. The soft limit stays as it was.
+    /// The system refuses it, as some do if there is no hard limit. The soft limit then stays as it was.
     pub fn raise() -> std::io::Result<()> {
         let Self { hard, .. } = Self::now();
         setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard })?;
         Ok(())
     }
 
-    /// Returns the connections that each of so many servers of this process can have: three quarters of the soft limit in all,
-    /// since stores, indexes, decoders and connections to others need files too; at least 64.
+    /// Returns how many connections each of `servers` servers of this process can have. Together they get
+    /// three quarters of the soft limit, because stores, indexes, decoders and outgoing connections need
+    /// files too; each gets at least 64.
     #[must_use]
     pub fn connections(&self, servers: usize) -> usize {
         let files = self.soft.map_or(usize::MAX, |soft| usize::try_from(soft).unwrap_or(usize::MAX));

@@ -1,5 +1,6 @@
-//! What the system says of this process, by the names that Prometheus' own client libraries give: memory, processor time,
-//! open files, and when it began. Linux only; elsewhere there is nothing to read and nothing is told.
+//! The system's figures of this process, under the names that Prometheus' own client libraries use: memory,
+//! processor time, open files, and the time of its start. On Linux only; elsewhere there is nothing to read
+//! and nothing is reported.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,7 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Metric, Registry};
 
-/// Shows the figures of this process, read at each scrape.
+/// Registers the figures of this process, which are read at each scrape.
 pub(crate) fn register(registry: &mut Registry) {
     registry.register_collector(Box::new(Process));
 }
@@ -18,7 +19,7 @@ pub(crate) fn register(registry: &mut Registry) {
 #[derive(Debug)]
 struct Process;
 
-/// The figures, as `/proc` tells them.
+/// The figures from `/proc`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Figures {
     cpu_seconds: f64,
@@ -53,7 +54,7 @@ impl Collector for Process {
     }
 }
 
-/// A metric that is made anew at each scrape.
+/// A metric that is created at each scrape.
 trait Figure {
     fn tell(&self, encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str) -> fmt::Result;
 }
@@ -73,9 +74,10 @@ impl Figures {
         Self::read(&stat, now, since_boot)
     }
 
-    /// What `/proc/self/stat` says (proc_pid_stat(5)), at this moment, so many seconds after the machine began.
+    /// Reads the line of `/proc/self/stat` (proc_pid_stat(5)). `now` is the time since 1970, and `since_boot`
+    /// the seconds since the machine started.
     fn read(stat: &str, now: Duration, since_boot: f64) -> Option<Self> {
-        // The program's name is in parentheses, and may hold any character.
+        // The program's name is in parentheses, and may contain any character.
         let (_, fields) = stat.rsplit_once(')')?;
         // The third field of the manual's list is the first of these.
         let field = |number: usize| fields.split_whitespace().nth(number - 3)?.parse::<u64>().ok();
@@ -93,7 +95,7 @@ impl Figures {
 }
 
 fn open_files() -> Option<u64> {
-    // One of them is the one by which they are counted.
+    // One of them is the open directory itself.
     let open = std::fs::read_dir("/proc/self/fd").ok()?.count();
     u64::try_from(open).ok()?.checked_sub(1)
 }

@@ -1,4 +1,5 @@
-//! Gauges and counters that are read when they are asked for, of what somebody else keeps: the length of a queue, the size of an index.
+//! Gauges and counters of values that are kept elsewhere, read at each scrape: the length of a queue, the
+//! size of an index.
 
 use std::fmt;
 
@@ -7,7 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-/// Registers a gauge whose value is what `read` gives at each scrape; it is quick.
+/// Registers a gauge whose value `read` returns at each scrape. `read` has to be quick.
 pub fn register_gauge(
     registry: &mut Registry,
     name: &'static str,
@@ -17,7 +18,7 @@ pub fn register_gauge(
     register_optional_gauge(registry, name, help, move || Some(read()));
 }
 
-/// The same of what may have no value.
+/// Registers a gauge that may have no value.
 pub fn register_optional_gauge(
     registry: &mut Registry,
     name: &'static str,
@@ -28,7 +29,7 @@ pub fn register_optional_gauge(
     registry.register_collector(Box::new(Sampled { name, help, kind: MetricType::Gauge, label: "", read }));
 }
 
-/// The same with a label, of which each value comes once.
+/// Registers a gauge with a label. `read` returns each value of the label once.
 pub fn register_gauges(
     registry: &mut Registry,
     name: &'static str,
@@ -40,7 +41,7 @@ pub fn register_gauges(
     registry.register_collector(Box::new(Sampled { name, help, kind, label, read: Box::new(read) }));
 }
 
-/// The same of what only grows: `_total` is added to the name.
+/// Registers counters with a label. `_total` is added to the name.
 pub fn register_counters(
     registry: &mut Registry,
     name: &'static str,
@@ -56,7 +57,7 @@ struct Sampled {
     name: &'static str,
     help: &'static str,
     kind: MetricType,
-    /// Empty for none.
+    /// Empty if there is no label.
     label: &'static str,
     read: Box<dyn Fn() -> Vec<(&'static str, f64)> + Send + Sync>,
 }
@@ -120,7 +121,7 @@ mod tests {
             assert!(told.contains(line), "{line} in {told}");
         }
         assert!(told.contains("# TYPE reloads counter\nreloads_total{outcome=\"ok\"} 5"), "{told}");
-        // It is known, and has no value.
+        // The metric is described, and has no value.
         assert!(told.contains("# TYPE end gauge\n") && !told.contains("\nend "), "{told}");
     }
 }

@@ -1,14 +1,14 @@
-//! Metrics and probes by plain HTTP.
+//! Metrics and probes over plain HTTP.
 //!
 //! | path | answer |
 //! |---|---|
 //! | `/metrics` | every metric, in the text format of OpenMetrics 1.0 |
 //! | `/livez` | 200: the runtime of the process answers |
 //! | `/readyz` | 200, or 503 with the reason, one line of text |
-//! | `/startupz` | 503 until the role has come to work once, then 200 for good |
+//! | `/startupz` | 503 until the role has started working once, then 200 permanently |
 //!
-//! Whoever asks gets one answer and the connection is closed: so the bound on connections is one on work, and nobody holds a
-//! place by doing nothing for longer than [`CONNECTION_MAX`].
+//! A client gets one answer and the connection is closed: so the bound on connections bounds the work, and no
+//! idle client holds a connection for longer than [`CONNECTION_MAX`].
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -29,24 +29,26 @@ use tokio::task::JoinSet;
 use crate::telemetry::Condition;
 use crate::together::Shown;
 
-/// Scrapers and probes are few, and short.
+/// The most connections at once. Scrapers and probes are few, and short.
 const CONNECTIONS_MAX: usize = 64;
-/// From the first byte of the request to the last of the answer.
+/// The longest time of a connection, from the first byte of the request to the last of the answer.
 const CONNECTION_MAX: Duration = Duration::from_secs(5);
-/// The least that is given here, and more than any scraper sends.
+/// The most bytes of a request's head: the least that hyper accepts as a limit, and more than any scraper
+/// sends.
 const HEAD_BYTES_MAX: usize = 8 << 10;
 const HEADERS_MAX: usize = 64;
-/// How long to wait when no connection can be accepted, for want of files most likely.
+/// The pause after a connection could not be accepted, most likely for lack of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Serves the metrics and conditions of one role, or of several, with the figures of the process, until it is dropped.
+/// Serves the metrics and conditions of one role, or of several, with the figures of the process, until the
+/// future is dropped.
 pub async fn serve(listener: TcpListener, shown: impl Into<Shown>) {
     let shown = shown.into();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    // They end with this.
+    // Dropping the set ends the connections.
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -58,7 +60,7 @@ pub async fn serve(listener: TcpListener, shown: impl Into<Shown>) {
                 continue;
             }
         };
-        // One more is closed as it comes: whoever asks sees that at once.
+        // One connection too many is closed as it comes: its client sees that at once.
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
         let shown = shown.clone();
         connections.spawn(async move {
@@ -77,7 +79,7 @@ async fn answer(io: TcpStream, shown: &Shown) -> hyper::Result<()> {
     });
     http1::Builder::new()
         .keep_alive(false)
-        // The time of the whole connection is limited.
+        // The time of the whole connection is limited instead.
         .header_read_timeout(None)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)

@@ -1,4 +1,4 @@
-//! What a role has to tell, for whoever shows it.
+//! The metrics, the condition and the traces of a role.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,31 +10,32 @@ use prometheus_client::registry::Registry;
 
 use crate::trace::Tracer;
 
-/// Whether a role does what it is there for.
+/// Whether a role does its work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// It does.
+    /// The role works.
     Ready,
-    /// Another process does, for this reason, and this one takes over when that one ends. As good as ready for whoever
-    /// replaces processes one by one; callers find the one that works by themselves.
+    /// Another process works, for this reason, and this one takes over when that one ends. Counts as ready
+    /// for a rollout that replaces processes one by one; callers find the working process by themselves.
     Standby(Cow<'static, str>),
-    /// Not yet, for this reason: it has not come so far since the process began.
+    /// The role does not work yet, for this reason, since the process began.
     Starting(Cow<'static, str>),
-    /// Not now, for this reason. The process itself is well and need not be started anew.
+    /// The role does not work at present, for this reason. The process itself is well and need not be
+    /// restarted.
     Unready(Cow<'static, str>),
 }
 
 impl Condition {
-    /// Ready, or else starting for this reason.
+    /// Returns ready, or starting for this reason.
     #[must_use]
     pub fn starting(unready: Option<impl Into<Cow<'static, str>>>) -> Self {
         unready.map_or(Self::Ready, |reason| Self::Starting(reason.into()))
     }
 }
 
-/// Where a role's metrics are registered, and what asks it how it is. Clones are handles of the same.
+/// The registry of a role's metrics, and the function that returns its condition. Clones share the state.
 ///
-/// It is passed to a role when that is put together. Nothing is shown of it until [`crate::serve`] does.
+/// It is passed to a role when the role is built. Nothing of it is visible until [`crate::serve`] serves it.
 #[derive(Clone, Default)]
 pub struct Telemetry {
     shared: Arc<Shared>,
@@ -57,46 +58,46 @@ impl fmt::Debug for Telemetry {
 }
 
 impl Telemetry {
-    /// The same, with traces.
+    /// Returns the same telemetry, with traces.
     #[must_use]
     pub fn with_tracer(self, tracer: Tracer) -> Self {
         Self { tracer, ..self }
     }
 
-    /// What records the calls of the role.
+    /// Returns the tracer, which records the calls of the role.
     #[must_use]
     pub fn tracer(&self) -> Tracer {
         self.tracer.clone()
     }
 
-    /// Lets `register` add metrics.
+    /// Calls `register`, which adds metrics to the registry.
     pub fn register<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
         register(&mut self.shared.registry.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tells how the role is from now on: `condition` is asked by every probe, and is quick.
+    /// Sets the function that returns the role's condition. Every probe calls it, so it has to be quick.
     pub fn tell_condition(&self, condition: impl Fn() -> Condition + Send + Sync + 'static) {
         let mut told = self.shared.condition.write().unwrap_or_else(PoisonError::into_inner);
         *told = Some(Box::new(condition));
     }
 
-    /// Adds a line to what a probe says of the role when it is ready: what it can do, or cannot.
+    /// Adds a line to the answer of a probe when the role is ready: an ability of the role, or a missing one.
     pub fn remark(&self, line: String) {
         self.shared.remarks.write().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 
-    /// The lines that were added.
+    /// Returns the added lines.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         self.shared.remarks.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Says that the process was told to stop: it is not ready any more, whatever the role says.
+    /// Notes that the process is stopping: it is not ready any more, whatever the role's condition is.
     pub fn stopping(&self) {
         self.shared.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// How the role is now.
+    /// Returns the present condition of the role.
     #[must_use]
     pub fn condition(&self) -> Condition {
         if self.shared.is_stopping.load(Ordering::Relaxed) {
@@ -110,7 +111,7 @@ impl Telemetry {
         condition
     }
 
-    /// Whether the role has come to work once, or to where it waits for its turn.
+    /// Returns whether the role has once left the condition of starting.
     #[must_use]
     pub(crate) fn has_started(&self) -> bool {
         // A probe may be the first to ask.
@@ -118,7 +119,7 @@ impl Telemetry {
         self.shared.has_started.load(Ordering::Relaxed)
     }
 
-    /// Every metric, in the text format of OpenMetrics 1.0.
+    /// Returns every metric, in the text format of OpenMetrics 1.0.
     ///
     /// # Errors
     ///

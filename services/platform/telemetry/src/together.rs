@@ -1,4 +1,4 @@
-//! Several roles in one process, shown at one address.
+//! Several roles in one process, served at one address.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -6,13 +6,13 @@ use std::fmt::{self, Write as _};
 use crate::process;
 use crate::telemetry::{Condition, Telemetry};
 
-/// What is shown at one address: one role, or several of one process.
+/// The telemetry served at one address: of one role, or of several roles of one process.
 ///
-/// Of several, every sample has the label `role`, and further ones where a role runs more than once; the figures of the process are
-/// there once. They are ready when all of them are.
+/// With several roles, every sample has the label `role`, and further labels if a role runs more than once;
+/// the figures of the process occur once. The process is ready when all roles are.
 #[derive(Debug, Clone)]
 pub struct Shown {
-    /// The labels of a role as they are written in a sample; empty for a role alone.
+    /// The labels of a role in the form in which samples have them; empty for a single role.
     parts: Vec<(String, Telemetry)>,
 }
 
@@ -24,7 +24,7 @@ impl From<Telemetry> for Shown {
 }
 
 impl Shown {
-    /// No role yet, and the figures of the process.
+    /// Returns the figures of the process, without any role yet.
     #[must_use]
     pub fn of_process() -> Self {
         let process = Telemetry::default();
@@ -32,7 +32,7 @@ impl Shown {
         Self::from(process)
     }
 
-    /// The same with a role, whose samples have these labels.
+    /// Adds a role, whose samples have these labels.
     #[must_use]
     pub fn with(mut self, labels: &[(&str, &str)], telemetry: Telemetry) -> Self {
         let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
@@ -40,7 +40,7 @@ impl Shown {
         self
     }
 
-    /// How all of them are: the first reason why one is not ready names it.
+    /// Returns the condition of all roles together: the first role that is not ready is named in the reason.
     pub(crate) fn condition(&self) -> Condition {
         let (mut unready, mut standby) = (None, None);
         for (labels, telemetry) in &self.parts {
@@ -62,17 +62,17 @@ impl Shown {
         unready.or(standby).unwrap_or(Condition::Ready)
     }
 
-    /// The remarks of all of them.
+    /// Returns the remarks of all roles.
     pub(crate) fn remarks(&self) -> Vec<String> {
         self.parts.iter().flat_map(|(_, telemetry)| telemetry.remarks()).collect()
     }
 
-    /// Whether each has come to work once.
+    /// Returns whether every role has started once.
     pub(crate) fn has_started(&self) -> bool {
         self.parts.iter().all(|(_, telemetry)| telemetry.has_started())
     }
 
-    /// Every metric of all of them, in the text format of OpenMetrics 1.0.
+    /// Returns every metric of all roles, in the text format of OpenMetrics 1.0.
     ///
     /// # Errors
     ///
@@ -96,10 +96,10 @@ impl Shown {
     }
 }
 
-/// One metric: a family is written once, whatever the number of roles that have it.
+/// One metric family. It is written once, however many roles have it.
 #[derive(Default)]
 struct Family {
-    /// `HELP`, `TYPE` and `UNIT`, of the first role that has it.
+    /// The lines `HELP`, `TYPE` and `UNIT` of the first role that has the family.
     description: String,
     samples: String,
 }
@@ -127,7 +127,7 @@ fn collect(exposition: &str, labels: &str, families: &mut BTreeMap<String, Famil
     }
 }
 
-/// A sample with further labels.
+/// Adds labels to a sample.
 fn labelled(sample: &str, labels: &str) -> String {
     let Some(end) = sample.find(['{', ' ']).filter(|_| !labels.is_empty()) else { return sample.to_owned() };
     let (name, rest) = sample.split_at(end);

@@ -1,23 +1,25 @@
-//! Traces: where the time of a call went, in all services that it passed, as a tree of spans.
+//! Traces: the time of a call in all services that it passed, as a tree of spans.
 //!
 //! ```text
-//! headers --serve--> Span (the part of this process) --scope--> Context --child, client--> Span ... --headers--> the next service
-//!                      |                                                                     |
-//!                      +--- Recording: the spans that have ended, until it is known whether they are kept --> export
+//! headers --serve--> Span (this process) --scope--> Context --child, client--> Span --headers--> a service
+//!                      |                                                         |
+//!                      +--- Recording: ended spans, until it is decided whether they are kept --> export
 //! ```
 //!
-//! Every call is recorded, in memory. When the part of this process has ended, it is kept if the trace was chosen (by the
-//! caller, or one in so many by its id), or if something in it failed, was incomplete or slow, and otherwise forgotten.
-//! Each process decides that for its own part: of a trace that was not chosen there is what was slow or failed, and not the
-//! services that were quick and well, even where they are between. That is why the spans are recorded here and not by
-//! `tracing-opentelemetry`, which has to know at the beginning; it has to cost next to nothing, too, for each
-//! lookup has a dozen spans. What is kept goes to OpenTelemetry's own exporter.
+//! Every call is recorded, in memory. When the part of this process has ended, it is kept if the trace was
+//! sampled (by the caller, or one in a given number by its id), or if something in it failed, was incomplete
+//! or slow; otherwise it is dropped. Each process decides that for its own part: of a trace that was not
+//! sampled, only the slow or failed parts are kept, and not the parts of services that were quick and
+//! successful, even if these are in between. That is why the spans are recorded here and not by
+//! `tracing-opentelemetry`, which has to decide at the beginning. Recording must also cost next to nothing,
+//! because each lookup has a dozen spans. The kept spans go to OpenTelemetry's own exporter.
 //!
-//! Context goes from service to service in the headers of W3C Trace Context (level 1, `w3.org/TR/trace-context-1`), and within a
-//! process with the task ([`scope`]). What is spawned has to take it along.
+//! The context goes from service to service in the headers of W3C Trace Context (level 1,
+//! `w3.org/TR/trace-context-1`), and within a process with the task ([`scope`]). A spawned task does not
+//! inherit it and has to be given it.
 //!
-//! Reading order: [`Tracer`], [`Context`], [`Span`], `recording` (the spans of one call), `record` (one span), `keeping` (which traces
-//! are kept), `headers`, `export`.
+//! Reading order: [`Tracer`], [`Context`], [`Span`], `recording` (the spans of one call), `record` (one
+//! span), `keeping` (selects the traces to keep), `headers`, `export`.
 
 mod headers;
 mod record;
@@ -44,15 +46,15 @@ use record::Name;
 use recording::Recording;
 pub use span::{Span, child};
 
-/// Records the spans of calls and sends those that are kept to a collector. Clones are handles of the same.
+/// Records the spans of calls and sends the kept ones to a collector. Clones share the state.
 ///
-/// By default it is off: it records nothing, and only passes on what callers send.
+/// By default it is off: it records nothing, and only passes on the headers that callers send.
 #[derive(Debug, Clone, Default)]
 pub struct Tracer(Option<Arc<Keeping>>);
 
 impl Tracer {
-    /// Sends what is kept over `collector`, by OTLP, as of this service. Has to be called in a runtime. The channel has to give
-    /// calls up after [`EXPORT_TIMEOUT`].
+    /// Starts sending kept spans over `collector`, by OTLP, in the name of `service`. Must be called within a
+    /// runtime. The channel has to end calls after [`EXPORT_TIMEOUT`].
     pub fn start(
         config: &TelemetryConfig,
         service: &'static str,
@@ -68,7 +70,7 @@ impl Tracer {
         Self(Some(Arc::new(Keeping { ratio: Ratio::new(config.trace_ratio), slow, export })))
     }
 
-    /// A tracer that gives what it keeps to `processor`, for tests.
+    /// Returns a tracer that passes kept spans to `processor`, for tests.
     #[cfg(test)]
     pub(crate) fn to(
         config: &TelemetryConfig,
@@ -77,7 +79,7 @@ impl Tracer {
         Self::new(config, Exported::to(processor, &mut Registry::default()))
     }
 
-    /// Begins the span of a call that came with these headers. A stream is not slow for being long.
+    /// Begins the span of a call that has these headers. A stream is not slow because it is long.
     #[must_use]
     pub fn serve(&self, method: &Arc<str>, headers: &HeaderMap, is_stream: bool) -> Span {
         let name = Name::Shared(Arc::clone(method));
@@ -88,7 +90,7 @@ impl Tracer {
         Span::root(Arc::new(recording), name, SpanKind::Server, Some(parent.span), is_stream)
     }
 
-    /// Sends what is left, for at most this long. It blocks.
+    /// Sends the remaining spans, for at most `within`. Blocks the thread.
     pub fn stop(&self, within: Duration) {
         if let Some(keeping) = &self.0 {
             keeping.export.stop(within);
@@ -96,7 +98,8 @@ impl Tracer {
     }
 }
 
-/// The context that the variables `TRACEPARENT` and `TRACESTATE` name, as OpenTelemetry has them for programs that others run.
+/// Returns the context in the variables `TRACEPARENT` and `TRACESTATE`, which OpenTelemetry defines for
+/// programs that other programs start.
 #[must_use]
 pub fn from_environment() -> Option<Context> {
     let mut headers = HeaderMap::new();

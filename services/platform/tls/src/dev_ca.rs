@@ -1,4 +1,5 @@
-//! A certificate authority for development and tests: its key lies in a file beside what it signs.
+//! A certificate authority for development and tests: its key is in a file beside the certificates that it
+//! signs.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -22,29 +23,30 @@ use webpki::EndEntityCert;
 use crate::name::is_spiffe;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long the authority is good.
+/// The validity of the authority, in days.
 const AUTHORITY_DAYS: u32 = 10 * 365;
-/// How long what it signs is good, unless something else is said.
+/// The validity of the certificates that it signs, in days, unless another is given.
 pub const LEAF_DAYS: u32 = 90;
-/// Clocks differ: a certificate is good from a little before it was made.
+/// Clocks differ, so a certificate is valid from an hour before it was made.
 const EARLIER: Duration = Duration::from_secs(60 * 60);
 
 /// The trust domain of clients' names.
 pub const TRUST_DOMAIN: &str = "spiffe://vigie.dev/";
 
-/// Why a certificate could not be made.
+/// The reasons for which a certificate could not be made.
 #[derive(Debug, Error)]
 pub enum DevCaError {
     /// A file cannot be read or written.
     #[error("cannot use {}", .0.display())]
     File(PathBuf, #[source] io::Error),
-    /// The authority's key is there and is none, or not the one of the certificate, or one of both is missing.
+    /// The authority's key file holds no key, or not the key of the certificate, or one of the two files is
+    /// missing.
     #[error("{}: {}", .0.display(), .1)]
     Authority(PathBuf, &'static str),
-    /// Two names of this run stand for the same file.
+    /// Two names of this run belong to the same file.
     #[error("{} was written already: two names stand for it", .0.display())]
     Twice(PathBuf),
-    /// The name is not one that a certificate can hold.
+    /// The name cannot be in a certificate.
     #[error("`{0}` is no name that a certificate can hold")]
     Name(String),
     /// The certificate cannot be made.
@@ -57,9 +59,9 @@ pub enum DevCaError {
 pub struct DevCa {
     folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
-    /// What it has signed since it was opened, by the names of the files.
+    /// The names of the files that it has written since it was opened.
     written: Mutex<HashSet<String>>,
-    /// It was not there before.
+    /// Whether the authority was created by [`DevCa::open`].
     pub is_new: bool,
 }
 
@@ -68,11 +70,11 @@ pub struct DevCa {
 pub struct Leaf {
     /// The certificate.
     pub certificate: PathBuf,
-    /// Its key.
+    /// The certificate's private key.
     pub key: PathBuf,
 }
 
-/// From when to when a certificate is good.
+/// The period of validity of a certificate.
 #[derive(Debug, Clone, Copy)]
 pub struct Validity {
     /// The first moment.
@@ -82,14 +84,14 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// From now on for so many days.
+    /// Returns a validity from now on for this many days.
     #[must_use]
     pub fn days(days: u32) -> Self {
         let now = SystemTime::now();
         Self { from: now - EARLIER, until: now + DAY * days }
     }
 
-    /// It was over an hour ago.
+    /// Returns a validity that ended an hour ago.
     #[must_use]
     pub fn expired() -> Self {
         let now = SystemTime::now();
@@ -98,7 +100,7 @@ impl Validity {
 }
 
 impl DevCa {
-    /// The authority in `folder`, which is made if there is none.
+    /// Opens the authority in `folder`, which is created if there is none.
     pub fn open(folder: &Path) -> Result<Self, DevCaError> {
         fs::create_dir_all(folder).map_err(|error| DevCaError::File(folder.to_owned(), error))?;
         let (certificate, key) = (folder.join("ca.crt"), folder.join("ca.key"));
@@ -122,14 +124,14 @@ impl DevCa {
         Ok(Self { folder, issuer, written: Mutex::default(), is_new })
     }
 
-    /// Its own certificate, by which others know what it signed.
+    /// Returns the file of its own certificate, with which others check the certificates that it signed.
     #[must_use]
     pub fn certificate(&self) -> PathBuf {
         self.folder.join("ca.crt")
     }
 
-    /// A certificate of a server of these names, which it also shows where it is a client: `NAME.crt` and `NAME.key`, of the
-    /// first name. Files of a former run are replaced, and those of this one are not.
+    /// Makes a certificate for a server with these names, which it also presents as a client: `NAME.crt` and
+    /// `NAME.key`, after the first name. Files of a former run are replaced, those of this run are not.
     pub fn server(&self, names: &[String], validity: Validity) -> Result<Leaf, DevCaError> {
         let first = names.first().ok_or_else(|| DevCaError::Name(String::new()))?;
         let names = names.iter().map(|name| host(name)).collect::<Result<_, _>>()?;
@@ -137,7 +139,8 @@ impl DevCa {
         self.leaf(&file_name(first)?, names, &uses, validity)
     }
 
-    /// A certificate of a client by the name of `spiffe://vigie.dev/NAME`: `client-NAME.crt` and `client-NAME.key`.
+    /// Makes a certificate for a client named `spiffe://vigie.dev/NAME`: `client-NAME.crt` and
+    /// `client-NAME.key`.
     pub fn client(&self, name: &str, validity: Validity) -> Result<Leaf, DevCaError> {
         let wrong = || DevCaError::Name(name.to_owned());
         let uri = format!("{TRUST_DOMAIN}{name}");
@@ -180,7 +183,8 @@ impl DevCa {
     }
 }
 
-/// Of the key alone, so that the authority's certificate need not be read to sign in its name.
+/// Returns the parameters of the authority, from its key alone, so that its certificate need not be read to
+/// sign with it.
 fn authority_params(pair: &KeyPair) -> CertificateParams {
     let mut params = CertificateParams::default();
     let digest = blake3::hash(pair.public_key_raw()).to_hex();
@@ -209,7 +213,7 @@ fn host(name: &str) -> Result<SanType, DevCaError> {
     Ok(SanType::DnsName(name.try_into().map_err(|_| wrong())?))
 }
 
-/// A name as the name of a file: colons of addresses, stars and slashes are none of it.
+/// Turns a name into a file name: colons, slashes and stars are replaced.
 fn file_name(name: &str) -> Result<String, DevCaError> {
     let file: String = name.replace('*', "any").replace([':', '/'], "_");
     if matches!(file.as_str(), "" | "." | ".." | "ca") {
@@ -221,13 +225,13 @@ fn file_name(name: &str) -> Result<String, DevCaError> {
 
 fn read_key(file: &Path) -> Result<KeyPair, DevCaError> {
     let pem = fs::read(file).map_err(|error| DevCaError::File(file.to_owned(), error))?;
-    // What the reader says may repeat what it read.
+    // The reader's error may repeat what it read.
     let wrong = || DevCaError::Authority(file.to_owned(), "holds no private key that can sign");
     let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| wrong())?;
     KeyPair::try_from(&der).map_err(|_| wrong())
 }
 
-/// Whether the certificate in this file is that of this key.
+/// Returns whether the certificate in this file is that of this key.
 fn is_of(file: &Path, pair: &KeyPair) -> Result<bool, DevCaError> {
     let pem = fs::read(file).map_err(|error| DevCaError::File(file.to_owned(), error))?;
     let wrong = || DevCaError::Authority(file.to_owned(), "holds no certificate");
@@ -244,13 +248,13 @@ fn write_key(file: &Path, pair: &KeyPair) -> Result<(), DevCaError> {
     write(file, 0o600, &pem("PRIVATE KEY", &pair.serialize_der()))
 }
 
-/// Writes a new file in the place of the one that is there, if there is one: nobody sees half of it, and rights that the
-/// old one had are not left over.
+/// Writes a new file in place of an existing one: no reader sees half of it, and the permissions of the old
+/// file are not kept.
 fn write(file: &Path, mode: u32, text: &str) -> Result<(), DevCaError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let new = file.with_added_extension("new");
     let write = || {
-        // What a run before left over may have other rights.
+        // A file left over from a former run may have other permissions.
         match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Err(_) | Ok(()) => {}
@@ -263,7 +267,7 @@ fn write(file: &Path, mode: u32, text: &str) -> Result<(), DevCaError> {
     write().map_err(|error| DevCaError::File(file.to_owned(), error))
 }
 
-/// The textual form (RFC 7468).
+/// Returns the textual form (RFC 7468).
 fn pem(label: &str, der: &[u8]) -> String {
     let encoded = STANDARD.encode(der);
     let mut text = format!("-----BEGIN {label}-----\n");

@@ -1,4 +1,4 @@
-//! What the files hold, and whether it fits together.
+//! Reads the files, and checks that their contents match.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,21 +19,22 @@ use thiserror::Error;
 use crate::config::{ClientCertificates, Sides, TlsConfig};
 use crate::in_time;
 
-/// The largest file: every authority of a system has room in it twice.
+/// The largest file: twice the size of all authorities of a system.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// Certificates of one chain. Longer ones are not followed by anybody.
+/// The most certificates of one chain. Peers do not follow longer chains.
 const CHAIN_MAX: usize = 16;
 
-/// The one protocol that is spoken over TLS (RFC 9113, section 3.2).
+/// HTTP/2 as ALPN names it (RFC 9113, section 3.2).
 pub(crate) const HTTP_2: &[u8] = b"h2";
 /// HTTP/1.1 as ALPN names it.
 pub(crate) const HTTP_1: &[u8] = b"http/1.1";
 
-/// Given to each builder, and never set for the whole process, in which others may have chosen another.
+/// Passed to each builder, and never set for the whole process, in which other code may have chosen another
+/// provider.
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
 
-/// What is wrong with the files. It never says what is in a key.
+/// A fault of a file. It never contains any part of a key.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[error("{field}: {file}: {fault}")]
 pub(crate) struct FileFault {
@@ -48,12 +49,13 @@ impl FileFault {
     }
 }
 
-/// What the files held at one moment.
+/// The contents of the files at one moment.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Files(BTreeMap<PathBuf, Vec<u8>>);
 
 impl Files {
-    /// The same for the same contents. A digest, so that what is kept to compare with is no second copy of a key.
+    /// Returns a digest that is equal for equal contents. A digest, so that no second copy of a key is kept
+    /// for the comparison.
     pub(crate) fn fingerprint(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
         for content in self.0.values() {
@@ -68,7 +70,7 @@ impl Files {
 }
 
 impl TlsConfig {
-    /// Every fault of these values and of the files that they name, each as `field: what is wrong`.
+    /// Returns every fault of these values and of the files that they name, each as `field: what is wrong`.
     #[must_use]
     pub fn faults(&self, sides: Sides) -> Vec<String> {
         let mut faults = self.faults_of_values(sides);
@@ -84,7 +86,7 @@ impl TlsConfig {
     }
 }
 
-/// The faults of each file by itself, so that all of them are found at once.
+/// Returns the faults of each file by itself, so that all of them are found at once.
 fn faults_of_files(config: &TlsConfig) -> Vec<FileFault> {
     let fault = |(field, file): (&'static str, &PathBuf)| {
         let content = match content(file) {
@@ -102,18 +104,18 @@ fn faults_of_files(config: &TlsConfig) -> Vec<FileFault> {
 
 const KEY: &str = "key";
 
-/// The files that are named, each with its field.
+/// Returns the configured files, each with its field.
 fn named(config: &TlsConfig) -> Vec<(&'static str, &PathBuf)> {
     let TlsConfig { certificate, key, ca, client_ca, .. } = config;
     let all = [("certificate", certificate), (KEY, key), ("ca", ca), ("client_ca", client_ca)];
     all.into_iter().filter_map(|(field, file)| Some((field, file.as_ref()?))).collect()
 }
 
-/// Reads every file that the configuration names, at one moment: where they are being replaced while they are read, they
-/// are read again. Blocks.
+/// Reads all configured files as of one moment: if they are being replaced meanwhile, they are read again.
+/// Blocks.
 pub(crate) fn read(config: &TlsConfig) -> Result<Files, FileFault> {
     let mut before = read_once(config)?;
-    // Who replaces them all the time is never at one moment; then what was read last has to fit together.
+    // If the files are replaced continuously, the last contents are used, which have to match.
     for _ in 0..3 {
         let now = read_once(config)?;
         if now == before {
@@ -142,19 +144,19 @@ fn content(file: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// What connections are made with.
+/// The TLS settings of connections.
 #[derive(Debug)]
 pub(crate) struct Material {
     pub(crate) fingerprint: blake3::Hash,
-    /// None where there is only a client.
+    /// `None` for a client only.
     pub(crate) server: Option<Arc<ServerConfig>>,
     pub(crate) client: Arc<ClientConfig>,
-    /// When the first certificate of the chain ends, in seconds since 1970.
+    /// The earliest end of a certificate in the chain, in seconds since 1970.
     pub(crate) not_after: Option<u64>,
 }
 
 impl Material {
-    /// Fails where anything in the files cannot be used, or does not fit to the rest.
+    /// Fails if anything in the files cannot be used or does not match the rest.
     pub(crate) fn new(files: &Files, config: &TlsConfig, sides: Sides) -> Result<Self, FileFault> {
         let own = match (&config.certificate, &config.key) {
             (Some(certificate), Some(key)) => Some(Own { certificate, key }),
@@ -207,7 +209,7 @@ impl<'a> Own<'a> {
     }
 }
 
-/// The private key in a file.
+/// Returns the private key in a file.
 fn signing(file: &Path, files: &Files) -> Result<Arc<dyn SigningKey>, FileFault> {
     // The reader's own error may repeat what it read.
     let secret = PrivateKeyDer::from_pem_slice(files.of(file)).map_err(|_| {
@@ -218,12 +220,12 @@ fn signing(file: &Path, files: &Files) -> Result<Arc<dyn SigningKey>, FileFault>
 }
 
 impl Pair<'_> {
-    /// Nobody takes a certificate whose time is over or has not come: the one before may be good still.
+    /// Peers refuse a certificate outside its validity, and the one before may still be valid.
     fn check_in_time(&self, files: &Files, config: &TlsConfig) -> Result<(), FileFault> {
         let authorities = config.ca.as_ref().map(|file| roots("ca", file, files)).transpose()?;
         let (chain, authorities) = match &authorities {
             Some(authorities) => (&self.certified.cert[..], &authorities.roots[..]),
-            // Which of the others are on the way to an authority, nobody knows here.
+            // Without authorities it is not known which of the others are on the path to one.
             None => (&self.certified.cert[..1], [].as_slice()),
         };
         let algorithms = PROVIDER.signature_verification_algorithms.all;
@@ -256,8 +258,8 @@ fn server(files: &Files, config: &TlsConfig, own: &Pair<'_>) -> Result<ServerCon
     let certificate = Arc::new(rustls::sign::SingleCertAndKey::from(Arc::clone(&own.certified)));
     let mut server = builder.with_client_cert_verifier(verifier).with_cert_resolver(certificate);
     server.alpn_protocols = vec![HTTP_2.to_vec()];
-    // A session that is resumed is not checked again: a certificate that has expired since, or whose authority has been
-    // taken away, would do. Connections are few and long.
+    // A resumed session is not checked again: a certificate that has expired since, or whose authority was
+    // removed, would be accepted. Connections are few and long, so resumption gains little.
     server.session_storage = Arc::new(NoServerSessionStorage {});
     server.send_tls13_tickets = 0;
     Ok(server)
@@ -284,7 +286,7 @@ fn client(files: &Files, config: &TlsConfig, own: Option<&Pair<'_>>) -> Result<C
     Ok(client)
 }
 
-/// The authorities of the system, as they were when they were first asked for.
+/// Returns the authorities of the system, as of the first call.
 fn system_roots() -> RootCertStore {
     static ROOTS: LazyLock<RootCertStore> = LazyLock::new(|| {
         let found = rustls_native_certs::load_native_certs();
@@ -306,7 +308,7 @@ fn roots(field: &'static str, file: &Path, files: &Files) -> Result<RootCertStor
     Ok(roots)
 }
 
-/// The certificates in a file, of which there has to be one at least.
+/// Returns the certificates in a file, of which there must be at least one.
 fn certificates(
     field: &'static str,
     file: &Path,

@@ -1,14 +1,14 @@
-//! Whether a chain of certificates is good at a moment.
+//! Checks the validity period of a chain of certificates.
 //!
-//! Everything else about the certificate of this process is for those to judge to whom it is shown: it may be of an
-//! authority that only they know.
+//! Everything else about the certificate of this process is for its peers to judge: it may be of an authority
+//! that only they know.
 
 use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter};
 
-/// Checks the first certificate, and the way from it to one of these authorities as far as it is known.
+/// Checks the first certificate, and the path from it to one of these authorities as far as it is known.
 pub(crate) fn check(
     chain: &[CertificateDer<'_>],
     authorities: &[TrustAnchor<'_>],
@@ -16,7 +16,7 @@ pub(crate) fn check(
     now: UnixTime,
 ) -> Result<(), &'static str> {
     let Some((first, others)) = chain.split_first() else { return Ok(()) };
-    // What cannot be read is found where it is used.
+    // A certificate that cannot be read is reported where it is used.
     let Ok(certificate) = EndEntityCert::try_from(first) else { return Ok(()) };
     let checked = certificate.verify_for_usage(algorithms, authorities, others, now, AnyUse, None, None);
     match checked {
@@ -26,12 +26,13 @@ pub(crate) fn check(
     }
 }
 
-/// When the first of these certificates ends, in seconds since 1970.
+/// Returns the earliest end of these certificates, in seconds since 1970.
 pub(crate) fn ends(
     chain: &[CertificateDer<'_>],
     algorithms: &[&dyn SignatureVerificationAlgorithm],
 ) -> Option<u64> {
-    // Its time is what the checker looks at first: at the end of time every certificate is over, and it says since when.
+    // The verifier checks the period first: at the end of time every certificate has expired, and the error
+    // contains its end.
     let end_of_time = UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX));
     let end = |certificate| {
         let certificate = EndEntityCert::try_from(certificate).ok()?;

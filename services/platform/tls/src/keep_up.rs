@@ -1,7 +1,7 @@
 //! Reads the files again when they change.
 //!
-//! They are looked at from time to time and compared by content: that notices every way of replacing them, a link swapped
-//! in one step as Kubernetes does with its secrets included, and takes a copy of the same for no change.
+//! The files are read at intervals and compared by content. That detects every way of replacing them,
+//! including the atomic swap of a link by which Kubernetes replaces secrets, and ignores identical copies.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use crate::config::{Sides, TlsConfig};
 use crate::files::{self, FileFault, Material};
 
-/// What lasts is told again so often: whoever reads the log of an hour sees it.
+/// The interval at which a lasting fault is logged again, so that any hour of the log contains it.
 const TELL_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// What all handles of one [`Tls`](crate::Tls) share.
+/// The state that all handles of one [`Tls`](crate::Tls) share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: TlsConfig,
@@ -24,16 +24,17 @@ pub(crate) struct Shared {
     pub(crate) reloads: Mutex<Reloads>,
 }
 
-/// How often changed files were read.
+/// The numbers of reads of changed files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reloads {
-    /// Their content is in use.
+    /// Reads whose content came into use.
     pub ok: u64,
-    /// They had a fault, and the content before stays in use. Each look at the same fault counts.
+    /// Reads that found a fault, after which the content before stays in use. Each check that finds the same
+    /// fault counts.
     pub failed: u64,
 }
 
-/// Goes on until nobody uses what it keeps up.
+/// Checks the files until the last handle of `shared` is dropped.
 pub(crate) async fn keep_up(shared: Weak<Shared>, every: Duration) {
     let note = |taken: bool| {
         let Some(shared) = shared.upgrade() else { return };
@@ -47,7 +48,7 @@ pub(crate) async fn keep_up(shared: Weak<Shared>, every: Duration) {
     repeat(every, || shared.upgrade().map(|shared| move || look(&shared)), note).await;
 }
 
-/// Looks again and again, until there is nothing to look at, and notes whether what is new was taken.
+/// Checks repeatedly, until `next` returns `None`, and notes whether new content was taken.
 async fn repeat<Look>(every: Duration, next: impl Fn() -> Option<Look>, note: impl Fn(bool))
 where
     Look: FnOnce() -> Result<bool, FileFault> + Send + 'static,
@@ -71,23 +72,23 @@ where
             }
             Err(error) if error.is_panic() => {
                 note(false);
-                // What it says may repeat what was read.
+                // The panic's message may repeat what was read.
                 if told.is_new(None) {
                     tracing::error!("reading the certificates panicked: those before stay in use");
                 }
             }
-            // The runtime ends.
+            // The runtime is ending.
             Err(_) => return,
         }
     }
 }
 
-/// What was told last, and when. The same at every look is one thing.
+/// The last fault that was logged, and the time. A fault that stays the same is not logged at every check.
 #[derive(Default)]
 struct Told(Option<(Option<FileFault>, Instant)>);
 
 impl Told {
-    /// Whether this fault, or without one a panic, is to be told now.
+    /// Returns whether this fault, or a panic if `None`, has to be logged now.
     fn is_new(&mut self, fault: Option<&FileFault>) -> bool {
         let now = Instant::now();
         if self.0.as_ref().is_some_and(|(last, at)| last.as_ref() == fault && now < *at + TELL_EVERY) {
@@ -98,7 +99,7 @@ impl Told {
     }
 }
 
-/// Whether there was something new. Blocks.
+/// Reads the files, and returns whether their content was new. Blocks.
 fn look(shared: &Arc<Shared>) -> Result<bool, FileFault> {
     let files = files::read(&shared.config)?;
     if files.fingerprint() == shared.current.load().fingerprint {
@@ -117,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    /// The lines about what so many looks, one a minute, come to.
+    /// Returns the log lines of this many checks, one a minute.
     async fn told(
         looks: u32,
         look: impl Fn(u32) -> Result<bool, FileFault> + Copy + Send + 'static,

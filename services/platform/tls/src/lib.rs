@@ -1,14 +1,16 @@
 //! TLS of servers and clients.
 //!
-//! One process has one certificate: with it, it answers those who call it, and by it, it is known to those whom it calls.
-//! The files are read again when they change, so that certificates are renewed without a restart.
+//! A process has one certificate: it presents this certificate to the clients that call it, and to the
+//! servers that it calls. The files are read again when they change, so certificates are renewed without a
+//! restart.
 //!
-//! Always true: TLS 1.2 or 1.3 and HTTP/2; what is read anew is taken as a whole or not at all, and while it has a fault
-//! the old stays in use; no session is resumed, so every connection proves its certificate; no key is in a log or an
-//! error.
+//! Always true: TLS 1.2 or 1.3, and HTTP/2 (HTTP/1.1 on servers that ask for it). Changed files are taken
+//! together or not at all; while they have a fault, the old ones stay in use. No session is resumed, so every
+//! connection proves its certificate. No key is in a log or an error.
 //!
-//! Reading order: [`TlsConfig`], [`Tls`] (both sides of a handshake), `files` (what is read, and how it is checked), `in_time`,
-//! `keep_up` (reading it again), [`Refused`] (why a handshake failed) and [`is_for_good`], [`peer_name`], [`dev_ca`].
+//! Reading order: [`TlsConfig`], [`Tls`] (both sides of a handshake), `files` (reads and checks the files),
+//! `in_time`, `keep_up` (reads the files again), [`Refused`] (the reasons of a failed handshake) and
+//! [`is_for_good`], [`peer_name`], [`dev_ca`].
 
 mod config;
 mod tls;

@@ -1,9 +1,9 @@
-//! The name that a certificate gives its holder.
+//! The name of the holder of a certificate.
 
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
-/// What every SPIFFE ID begins with (SPIFFE-ID, section 2).
+/// The scheme of every SPIFFE ID (SPIFFE-ID, section 2).
 const SPIFFE: &str = "spiffe://";
 /// The longest SPIFFE ID, in bytes (SPIFFE-ID, section 2.3).
 const SPIFFE_BYTES_MAX: usize = 2_048;
@@ -14,14 +14,14 @@ const DNS_BYTES_MAX: usize = 253;
 /// The longest trust domain, in bytes (SPIFFE-ID, section 2.1).
 const TRUST_DOMAIN_BYTES_MAX: usize = 255;
 
-/// The name of the peer whose chain of certificates this is, which has been checked: its SPIFFE ID, or else its first DNS
-/// name, in lower case.
+/// Returns the name of a peer from its chain of certificates, which has been checked: its SPIFFE ID, or
+/// otherwise its first DNS name, in lower case.
 ///
-/// A certificate with a SPIFFE ID has no other URI (X509-SVID, section 2). One that has, or whose ID is malformed, has no
-/// name at all: whoever takes it for somebody by another of its names is mistaken.
+/// A certificate with a SPIFFE ID has no other URI (X509-SVID, section 2). A certificate that has one, or
+/// whose ID is malformed, has no name at all, so that it is not accepted under another of its names.
 ///
-/// What an authority signed is trusted to be the peer's name, and nothing more: a name that holds anything that has no
-/// place in one is none, so it can be written to a log as it is.
+/// The authority is trusted to have signed the peer's own name, and for nothing more. A name with characters
+/// that are not allowed in names counts as none, so a name can be written to a log as it is.
 #[must_use]
 pub fn peer_name(chain: &[CertificateDer<'_>]) -> Option<String> {
     let certificate = EndEntityCert::try_from(chain.first()?).ok()?;
@@ -35,12 +35,12 @@ pub fn peer_name(chain: &[CertificateDer<'_>]) -> Option<String> {
     certificate.valid_dns_names().next().map(str::to_ascii_lowercase)
 }
 
-/// The scheme of a URI is the same in capitals.
+/// Compares the scheme, in which capitals do not matter.
 fn claims_to_be_spiffe(uri: &str) -> bool {
     uri.get(..SPIFFE.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SPIFFE))
 }
 
-/// Whether [`peer_name`] may say this of somebody.
+/// Returns whether [`peer_name`] can return this name.
 pub(crate) fn is_name(name: &str) -> bool {
     let is_label = |label: &str| {
         let is_fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
@@ -49,8 +49,8 @@ pub(crate) fn is_name(name: &str) -> bool {
     is_spiffe(name) || (name.len() <= DNS_BYTES_MAX && name.split('.').all(is_label))
 }
 
-/// Returns whether this is the SPIFFE ID of a workload (SPIFFE-ID, section 2): a trust domain of 1 to 255 bytes and a path whose
-/// segments are neither empty nor `.` nor `..`, of 2,048 bytes together at most.
+/// Returns whether this is the SPIFFE ID of a workload (SPIFFE-ID, section 2): a trust domain of 1 to 255
+/// bytes, and a path whose segments are neither empty nor `.` nor `..`; at most 2,048 bytes in all.
 #[must_use]
 pub fn is_spiffe(uri: &str) -> bool {
     let Some((domain, path)) = uri.strip_prefix(SPIFFE).and_then(|rest| rest.split_once('/')) else {

@@ -1,4 +1,4 @@
-//! Why a handshake failed, in words for whoever operates the server.
+//! The reasons of a failed handshake, in words for the operator of the server.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "the enums of errors are other crates' own, and grow")]
 
@@ -8,13 +8,14 @@ use std::io;
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 use thiserror::Error;
 
-/// Whether a connection that failed so fails in the same way however often it is tried: until a certificate, an authority or
-/// an address is another one. For who has a deadline and a person that waits.
+/// Returns whether a connection that failed with this error will fail in the same way however often it is
+/// tried, until a certificate, an authority or an address is changed. For callers with a deadline and a
+/// person who waits.
 #[must_use]
 pub fn is_for_good(error: &(dyn StdError + 'static)) -> bool {
     let mut causes = std::iter::successors(Some(error), |&error| error.source());
     causes.any(|cause| {
-        // What an error of IO holds is not among its causes, only what that one stands on.
+        // The error inside an `io::Error` is not among its causes; only the causes of that error are.
         let held = cause.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
         let tls = cause.downcast_ref::<Error>().or_else(|| held?.downcast_ref());
         match tls {
@@ -25,8 +26,9 @@ pub fn is_for_good(error: &(dyn StdError + 'static)) -> bool {
             Some(Error::InvalidMessage(_)) => true,
             Some(Error::AlertReceived(alert)) => LASTING.contains(alert),
             Some(_) => false,
-            // In TLS 1.3 a server looks at the client's certificate when the handshake is over for the client: what it says then
-            // is read by HTTP/2, which keeps the words of an error and not the error.
+            // In TLS 1.3 a server checks the client's certificate after the handshake has ended for the
+            // client. The server's alert is then read by HTTP/2, which keeps the text of an error and not the
+            // error.
             None => {
                 let text = cause.to_string();
                 LASTING.iter().any(|alert| text.contains(&Error::AlertReceived(*alert).to_string()))
@@ -35,7 +37,7 @@ pub fn is_for_good(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-/// What a server says to a client that it will never take as it is.
+/// The alerts that a server sends to a client that it will never accept as it is.
 const LASTING: [AlertDescription; 12] = [
     AlertDescription::NoCertificate,
     AlertDescription::BadCertificate,
@@ -51,64 +53,64 @@ const LASTING: [AlertDescription; 12] = [
     AlertDescription::NoApplicationProtocol,
 ];
 
-/// Why a server did not take a connection.
+/// The reasons for which a server refused a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refused {
-    /// It showed none, and has to.
+    /// The client presented no certificate, although one is required.
     #[error("the client shows no certificate")]
     NoCertificate,
-    /// No authority that is trusted has signed it.
+    /// No trusted authority has signed the client's certificate.
     #[error("the client's certificate is of an unknown authority")]
     UnknownAuthority,
-    /// Its time is over.
+    /// The client's certificate has expired.
     #[error("the client's certificate has expired")]
     Expired,
-    /// Its time has not come.
+    /// The client's certificate is not valid yet.
     #[error("the client's certificate is not valid yet")]
     NotValidYet,
-    /// Something else is wrong with it.
+    /// The client's certificate has another fault.
     #[error("the client's certificate is not good: {0}")]
     BadCertificate(String),
-    /// It is good, and whose it is may not connect.
+    /// The certificate is valid, but its holder may not connect.
     #[error("the client is not among client_names: its certificate says {0}")]
     NotAmongNames(String),
-    /// TLS 1.1 or older.
+    /// The client offers only TLS 1.1 or older.
     #[error("the client speaks no version of TLS from 1.2 on")]
     OldVersion,
-    /// No HTTP/2 (ALPN `h2`): it offers other protocols, or none.
+    /// The client does not offer HTTP/2 (ALPN `h2`): it offers other protocols, or none.
     #[error("the client does not offer HTTP/2")]
     NoHttp2,
-    /// What it sent is nothing of the kind: plain text, for example.
+    /// The client did not send TLS, but plain text, for example.
     #[error("the client does not speak TLS")]
     NotTls,
-    /// It broke the handshake off, and said this.
+    /// The client ended the handshake with this alert.
     #[error("the client refuses this server: {0}")]
     ByClient(&'static str),
-    /// It went away in the middle.
+    /// The client closed the connection during the handshake.
     #[error("the client closed the connection during the handshake")]
     Gone,
-    /// It took too long.
+    /// The handshake took too long.
     #[error("the handshake took longer than {ms} ms")]
     TooSlow {
-        /// The longest that it may take.
+        /// The limit, in milliseconds.
         ms: u64,
     },
-    /// As many as may be are under way.
+    /// The limit of handshakes in progress is reached.
     #[error("too many handshakes are under way")]
     TooMany,
-    /// As many as one host may have are under way.
+    /// The limit of handshakes in progress of one host is reached.
     #[error("too many handshakes of its host are under way")]
     TooManyOfHost,
-    /// There is no certificate to answer with.
+    /// This process has no certificate with which to answer.
     #[error("this process is a client only")]
     NoServer,
-    /// Something else.
+    /// Another error.
     #[error("the handshake failed: {0}")]
     Other(String),
 }
 
 impl Refused {
-    /// What this error of a handshake means.
+    /// Returns the reason for an error of a handshake.
     pub(crate) fn by(error: &io::Error) -> Self {
         let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
             return match error.kind() {
@@ -126,7 +128,7 @@ impl Refused {
                 PeerIncompatible::Tls12NotOffered
                 | PeerIncompatible::Tls12NotOfferedOrEnabled
                 | PeerIncompatible::SupportedVersionsExtensionRequired
-                // It is looked for before the version is, and only what is older than TLS 1.2 comes without it.
+                // This is checked before the version, and only clients older than TLS 1.2 lack the extension.
                 | PeerIncompatible::SignatureAlgorithmsExtensionRequired,
             ) => Self::OldVersion,
             Error::NoApplicationProtocol => Self::NoHttp2,
@@ -138,19 +140,19 @@ impl Refused {
 
     fn by_certificate(fault: &CertificateError) -> Self {
         match fault {
-            // Where an authority's name is known and its key another, the signature is what is wrong.
+            // If an authority has a known name but another key, the signature is the fault.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownAuthority,
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotValidYet,
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
                 Self::BadCertificate("it is not one for clients".to_owned())
             }
-            // The texts of the others say which rule was broken; of the certificate itself they hold nothing.
+            // The texts of the others name the broken rule; they contain nothing of the certificate itself.
             other => Self::BadCertificate(other.to_string()),
         }
     }
 
-    /// Whether a peer looked by and went, as balancers do that want to know whether a port is open.
+    /// Returns whether a peer only connected and left, as load balancers do to check that a port is open.
     #[must_use]
     pub const fn is_a_visit(&self) -> bool {
         matches!(self, Self::Gone)

@@ -1,4 +1,4 @@
-//! Both sides of a handshake, with what the files hold now.
+//! Both sides of a handshake, with the present contents of the files.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use crate::keep_up::{Reloads, Shared, keep_up};
 use crate::name::peer_name;
 use crate::refused::Refused;
 
-/// The version of HTTP that is spoken on a connection.
+/// The version of HTTP on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Http {
     /// HTTP/1.1.
@@ -30,18 +30,18 @@ pub type ServerStream<Io> = tokio_rustls::server::TlsStream<Io>;
 /// A connection of a client.
 pub type ClientStream<Io> = tokio_rustls::client::TlsStream<Io>;
 
-/// How long a peer that was refused may take to read why.
+/// The longest time in which a refused peer may read the reason.
 const PARTING_MAX: Duration = Duration::from_millis(500);
-/// How much of what it had sent already is read and thrown away for that.
+/// The most bytes of a refused peer that are read and dropped for that.
 const PARTING_BYTES_MAX: u64 = 64 << 10;
 
-/// TLS as it is configured, with what the files hold now. Clones are handles of the same; with the last one, the reading
-/// of the files ends.
+/// The configured TLS, with the present contents of the files. Clones share the state; when the last one is
+/// dropped, the files are no longer read.
 #[derive(Debug, Clone)]
 pub struct Tls(Arc<Shared>);
 
 impl Tls {
-    /// Reads the files, and from then on again whenever they change; within a runtime.
+    /// Reads the files, and reads them again whenever they change. Must be called within a runtime.
     ///
     /// # Errors
     ///
@@ -61,27 +61,27 @@ impl Tls {
         Ok(Self(shared))
     }
 
-    /// What it was told.
+    /// Returns the configuration.
     #[must_use]
     pub fn config(&self) -> &TlsConfig {
         &self.0.config
     }
 
-    /// How often what the files hold was to be taken anew since the start.
+    /// Returns how often changed files were read since the start.
     #[must_use]
     pub fn reloads(&self) -> Reloads {
         *self.0.reloads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When the certificate in use ends, or one between it and its authority, in seconds since 1970. None without a
-    /// certificate.
+    /// Returns the earliest end of the certificate in use and of those between it and its authority, in
+    /// seconds since 1970. `None` without a certificate.
     #[must_use]
     pub fn certificate_not_after(&self) -> Option<u64> {
         self.0.current.load().not_after
     }
 
-    /// The server's side of a handshake for HTTP/2, in the time that it may take. A peer that is refused is told why, as far as
-    /// TLS has words for it.
+    /// Performs the server's side of a handshake for HTTP/2, within its time limit. A refused peer is sent
+    /// the reason, as far as TLS has an alert for it.
     pub async fn accept<Io>(&self, io: Io) -> Result<ServerStream<Io>, Refused>
     where
         Io: AsyncRead + AsyncWrite + Unpin,
@@ -89,7 +89,8 @@ impl Tls {
         self.accept_for(Http::Two, io).await
     }
 
-    /// The server's side of a handshake for one version of HTTP. A client that names no protocol at all speaks HTTP/1.1.
+    /// Performs the server's side of a handshake for one version of HTTP. A client that offers no protocol at
+    /// all uses HTTP/1.1.
     pub async fn accept_for<Io>(&self, http: Http, io: Io) -> Result<ServerStream<Io>, Refused>
     where
         Io: AsyncRead + AsyncWrite + Unpin,
@@ -98,7 +99,7 @@ impl Tls {
         let until = Instant::now() + self.config().handshake_max();
         let server = match http {
             Http::Two => server,
-            // Most of it is shared, so a copy costs little beside a handshake.
+            // Most of the configuration is shared, so a copy costs little compared with a handshake.
             Http::One => {
                 let mut server = (*server).clone();
                 server.alpn_protocols = vec![HTTP_1.to_vec()];
@@ -122,10 +123,10 @@ impl Tls {
         }
     }
 
-    /// What a handshake leaves open.
+    /// Checks what the handshake does not.
     fn check<Io>(&self, http: Http, stream: &ServerStream<Io>) -> Result<(), Refused> {
         let (_, connection) = stream.get_ref();
-        // Who offers no protocol at all is let through by the handshake.
+        // The handshake accepts a client that offers no protocol at all.
         if http == Http::Two && connection.alpn_protocol() != Some(HTTP_2) {
             return Err(Refused::NoHttp2);
         }
@@ -139,12 +140,12 @@ impl Tls {
         Ok(())
     }
 
-    /// The client's side of a handshake with the server of this name, in the time that it may take.
+    /// Performs the client's side of a handshake with the server of this name, within its time limit.
     pub async fn connect<Io>(&self, name: &str, io: Io) -> io::Result<ClientStream<Io>>
     where
         Io: AsyncRead + AsyncWrite + Unpin,
     {
-        // An IPv6 address stands in brackets in a URL.
+        // In a URL an IPv6 address is in brackets.
         let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
         let server = ServerName::try_from(bare).map_err(|_| {
             io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is no host's name"))
@@ -163,13 +164,14 @@ impl Tls {
     }
 }
 
-/// Closes a connection so that the peer gets to read what was sent to it: where bytes of its own are left unread, closing
-/// would reset the connection, and what is on its way to it be lost. It ends by then, whatever the peer does.
+/// Closes a connection so that the peer can read what was sent to it: if bytes from the peer are left unread,
+/// closing would reset the connection, and what is on its way to the peer would be lost. Ends by `until`,
+/// whatever the peer does.
 async fn part<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io, until: Instant) {
     let parting = async {
         io.shutdown().await?;
         tokio::io::copy(&mut io.take(PARTING_BYTES_MAX), &mut tokio::io::sink()).await
     };
-    // It has been refused already.
+    // The peer has been refused already.
     let _ = timeout_at(until.min(Instant::now() + PARTING_MAX), parting).await;
 }

@@ -1,4 +1,4 @@
-//! The authority for development: what is kept, what is renewed, and what is refused.
+//! The development authority: the files it keeps, the files it renews, and the names it refuses.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

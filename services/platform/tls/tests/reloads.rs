@@ -1,4 +1,4 @@
-//! What is told of the files: when the certificate in use ends, and whether what is new was taken.
+//! The reports about the files: the end of the certificate in use, and whether new files were taken.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ async fn wait_until(what: &str, holds: impl Fn() -> bool) {
 async fn the_end_of_the_certificate_in_use_is_told_and_what_became_of_those_after_it() {
     let folder = tempfile::tempdir().unwrap();
     let names = ["localhost".to_owned()];
-    // Each authority writes a file once.
+    // Each authority writes a file only once.
     let make = |days: u32| -> (DevCa, Leaf) {
         let ca = DevCa::open(folder.path()).unwrap();
         let leaf = ca.server(&names, Validity::days(days)).unwrap();
@@ -46,7 +46,7 @@ async fn the_end_of_the_certificate_in_use_is_told_and_what_became_of_those_afte
     wait_until("the fault is told at each look", || tls.reloads().failed > before.failed + 1).await;
     assert_eq!((days_left(&tls), tls.reloads().ok), (30, before.ok));
 
-    // The first that ends is what counts: an authority on the way, for example.
+    // The certificate that ends first counts: an authority in the chain, for example.
     let (_, short) = make(2);
     let chain = [std::fs::read(&short.certificate).unwrap(), std::fs::read(ca.certificate()).unwrap()];
     std::fs::write(&short.certificate, chain.concat()).unwrap();

@@ -14,7 +14,7 @@ pub const KEY_NAME_BYTES_MAX: usize = 255;
 /// The bytes of a public key of Ed25519, and of the seed of a private one.
 pub(crate) const KEY_BYTES: usize = 32;
 
-/// The short id of a key. Name and id name the key of a signature. The text form is 8 hexadecimal digits.
+/// The short id of a key. A signature names its key by name and id. The text form is 8 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub u32);
 
@@ -27,14 +27,15 @@ impl fmt::Display for KeyId {
 /// The use of a key. Its number is the signature type of C2SP `signed-note`, and a part of the key's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyKind {
-    /// 0x01: the text of a note, by Ed25519. The key of a log.
+    /// 0x01: signs the text of a note with Ed25519. The key of a log.
     Log,
-    /// 0x04: a checkpoint and a time, by Ed25519, as C2SP `tlog-cosignature` says. The key of a witness.
+    /// 0x04: signs a checkpoint and a time with Ed25519, according to C2SP `tlog-cosignature`. The key of a
+    /// witness.
     Witness,
 }
 
 impl KeyKind {
-    /// The number of the type.
+    /// Returns the number of the type.
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {
@@ -63,8 +64,8 @@ impl fmt::Display for KeyKind {
 
 /// A public key, which checks signatures.
 ///
-/// Its text form is that of C2SP `signed-note` ("vkey") and of Go's `golang.org/x/mod/sumdb/note`: name, id and the Base64 of
-/// the kind's number and the key, with a plus between. Go reads only keys of logs.
+/// Its text form is that of C2SP `signed-note` ("vkey") and of Go's `golang.org/x/mod/sumdb/note`: the name,
+/// the id, and the Base64 of the kind's number and the key, joined by plus signs. Go reads only keys of logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifierKey {
     name: String,
@@ -74,11 +75,11 @@ pub struct VerifierKey {
 }
 
 impl VerifierKey {
-    /// A key by its parts; its id follows from them.
+    /// Builds a key from its parts, and computes its id.
     ///
     /// # Errors
     ///
-    /// When the name is not one.
+    /// If the name is not valid.
     pub fn new(name: &str, kind: KeyKind, public: [u8; KEY_BYTES]) -> Result<Self, KeyError> {
         if !is_name(name) || name.len() > KEY_NAME_BYTES_MAX || name.contains(is_control) {
             return Err(KeyError::Name);
@@ -86,25 +87,25 @@ impl VerifierKey {
         Ok(Self { name: name.to_owned(), kind, id: id_of(name, kind, &public), public })
     }
 
-    /// The name: usually an address without a scheme, such as `vigie.example/audit`.
+    /// Returns the name: usually an address without a scheme, such as `vigie.example/audit`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The use of the key.
+    /// Returns the use of the key.
     #[must_use]
     pub const fn kind(&self) -> KeyKind {
         self.kind
     }
 
-    /// The short id.
+    /// Returns the short id.
     #[must_use]
     pub const fn id(&self) -> KeyId {
         self.id
     }
 
-    /// Whether these 64 bytes are the signature of a message by this key.
+    /// Returns whether these 64 bytes are the signature of a message by this key.
     pub(crate) fn accepts(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ED25519, &self.public).verify(message, signature).is_ok()
     }
@@ -135,7 +136,7 @@ pub(crate) struct KeyText<'a> {
     bytes: Vec<u8>,
 }
 
-/// Splits the text of a key at its pluses; `None` if it is not of that form.
+/// Splits the text of a key at its plus signs; `None` if it is malformed.
 pub(crate) fn parse(text: &str) -> Option<KeyText<'_>> {
     if text.len() > KEY_NAME_BYTES_MAX + 128 {
         return None;
@@ -158,29 +159,29 @@ impl KeyText<'_> {
         self.bytes.as_slice().try_into().map_err(|_| KeyError::Length { bytes: self.bytes.len() })
     }
 
-    /// Whether the id that the text has is that of the key.
+    /// Checks that the id in the text is that of the key.
     pub(crate) fn check(&self, computed: KeyId) -> Result<(), KeyError> {
         if self.id == computed { Ok(()) } else { Err(KeyError::Id { given: self.id, computed }) }
     }
 }
 
-/// The text of a key, or what follows `PRIVATE+KEY+` in that of a private one.
+/// Returns the text of a public key, or the part after `PRIVATE+KEY+` of a private key's text.
 pub(crate) fn text_of(name: &str, id: KeyId, kind: KeyKind, bytes: &[u8; KEY_BYTES]) -> String {
     let numbered: Vec<u8> = std::iter::once(kind.number()).chain(*bytes).collect();
     format!("{name}+{id}+{}", BASE64_STANDARD.encode(numbered))
 }
 
-/// Whether notes can have a key of this name: not empty, without spaces of Unicode and pluses.
+/// Returns whether notes can have a key of this name: not empty, without Unicode white space and plus signs.
 pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|letter: char| letter.is_whitespace() || letter == '+')
 }
 
-/// Whether notes cannot have this character, but for the ends of their lines.
+/// Returns whether a character is not allowed in notes, apart from line ends.
 pub(crate) fn is_control(letter: char) -> bool {
     letter < ' '
 }
 
-/// The first 4 bytes of the SHA-256 of name, end of line, kind and key.
+/// Returns the first 4 bytes of the SHA-256 of name, line end, kind and key.
 fn id_of(name: &str, kind: KeyKind, public: &[u8; KEY_BYTES]) -> KeyId {
     let mut context = Context::new(&SHA256);
     context.update(name.as_bytes());
@@ -190,7 +191,7 @@ fn id_of(name: &str, kind: KeyKind, public: &[u8; KEY_BYTES]) -> KeyId {
     KeyId(digest.as_ref().iter().take(4).fold(0, |id, byte| id << 8 | u32::from(*byte)))
 }
 
-/// Why a key cannot be used. No message repeats a private key.
+/// The reasons for which a key cannot be used. No message repeats a private key.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum KeyError {
     /// The text is not that of a public key.
@@ -203,7 +204,7 @@ pub enum KeyError {
         "the text is not that of a private key, `PRIVATE+KEY+NAME+ID+KEY`, with an id of 8 hexadecimal digits and a key in Base64"
     )]
     PrivateForm,
-    /// The name is not one.
+    /// The name is not valid.
     #[error("the name of a key has 1 to {KEY_NAME_BYTES_MAX} bytes, and no space, plus or control character")]
     Name,
     /// The kind is unknown.
@@ -233,7 +234,7 @@ pub enum KeyError {
         /// Its kind.
         kind: KeyKind,
     },
-    /// Two keys have one name and id, so no signature names one of them.
+    /// Two keys have one name and id, so a signature does not identify its key.
     #[error("two of the keys are {name}+{id}")]
     Doubled {
         /// The name of both.
@@ -246,7 +247,7 @@ pub enum KeyError {
     TooMany {
         /// The number of keys.
         given: usize,
-        /// The most.
+        /// The limit.
         max: usize,
     },
     /// The system gave no random bytes.

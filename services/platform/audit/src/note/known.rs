@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::note::key::{KeyError, KeyId, VerifierKey};
 
-/// The most keys that can be known at once: those of a log and its witnesses, old ones while they are being replaced.
+/// The most keys that can be known at once: those of a log and its witnesses, including old ones while they
+/// are replaced.
 pub const KNOWN_KEYS_MAX: usize = 1_024;
 
 /// The keys that a reader of notes trusts, each under its own name and id.
@@ -18,7 +19,7 @@ impl KnownKeys {
     ///
     /// # Errors
     ///
-    /// When two have one name and id, or there are more than [`KNOWN_KEYS_MAX`].
+    /// If two have one name and id, or there are more than [`KNOWN_KEYS_MAX`].
     pub fn new(keys: impl IntoIterator<Item = VerifierKey>) -> Result<Self, KeyError> {
         let mut known = Self::default();
         for key in keys {
@@ -33,12 +34,12 @@ impl KnownKeys {
         Ok(known)
     }
 
-    /// The keys, in the order of their names.
+    /// Iterates over the keys, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &VerifierKey> {
         self.keys.values()
     }
 
-    /// The key that a signature is said to be of.
+    /// Returns the key that a signature names.
     pub(crate) fn find(&self, name: &str, id: KeyId) -> Option<&VerifierKey> {
         self.keys.get(&(name.to_owned(), id))
     }

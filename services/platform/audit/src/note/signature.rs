@@ -10,19 +10,21 @@ use base64::prelude::BASE64_STANDARD;
 use crate::note::key::{KeyId, KeyKind, VerifierKey, is_name};
 use crate::note::signer::SignerKey;
 
-/// How a line with a signature begins: an em dash and a space.
+/// The beginning of a signature line: an em dash and a space.
 const BEGINNING: &str = "\u{2014} ";
 /// The first line of a cosigned message.
 const COSIGNATURE: &str = "cosignature/v1";
-/// Base64 as Go reads it: the unused bits of the last character may be anything. Nobody's signature is refused for them.
+/// Base64 as Go decodes it: the unused bits of the last character may have any value. No signature is refused
+/// because of them.
 const LENIENT: GeneralPurpose =
     GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
-/// A moment in whole seconds since 1970-01-01T00:00:00Z.
+/// A time in whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixSeconds(pub u64);
 
-/// A signature of a note, of a known or an unknown key. Only a note that is verified shows whether the key made it.
+/// A signature of a note, in the name of a known or an unknown key. Only verifying the note shows whether
+/// that key made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     name: String,
@@ -32,19 +34,19 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// The name of the key that is said to have made it.
+    /// Returns the name of the key that the signature claims.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The id of that key.
+    /// Returns the id of that key.
     #[must_use]
     pub const fn id(&self) -> KeyId {
         self.id
     }
 
-    /// Reads a line without its end; `None` if it is none of a signature.
+    /// Reads a line without its line end; `None` if it is not a signature.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let (name, bytes) = line.strip_prefix(BEGINNING)?.split_once(' ')?;
         let bytes = LENIENT.decode(bytes).ok()?;
@@ -72,7 +74,7 @@ impl Signature {
         Self { name: key.public().name().to_owned(), id: key.public().id(), bytes }
     }
 
-    /// Whether a key made it for a text.
+    /// Returns whether `key` made the signature for a text.
     pub(crate) fn is_of(&self, key: &VerifierKey, text: &str) -> bool {
         match key.kind() {
             KeyKind::Log => key.accepts(text.as_bytes(), &self.bytes),
@@ -82,7 +84,7 @@ impl Signature {
         }
     }
 
-    /// The time of a cosignature, if it is one.
+    /// Returns the time of a cosignature, if it is one.
     pub(crate) fn cosigned_at(&self) -> Option<UnixSeconds> {
         self.timestamped().map(|(at, _)| at)
     }
@@ -92,18 +94,18 @@ impl Signature {
         Some((UnixSeconds(u64::from_be_bytes(*at)), signature))
     }
 
-    /// Whether both are said to be of one key.
+    /// Returns whether both claim the same key.
     pub(crate) fn is_of_the_key_of(&self, other: &Self) -> bool {
         (&self.name, self.id) == (&other.name, other.id)
     }
 
-    /// The bytes of the line, its end included.
+    /// Returns the bytes of the line, including its line end.
     pub(crate) fn line_bytes(&self) -> usize {
         BEGINNING.len() + self.name.len() + 2 + (4 + self.bytes.len()).div_ceil(3) * 4
     }
 }
 
-/// The line, with its end.
+/// The line, with its line end.
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes: Vec<u8> = self.id.0.to_be_bytes().iter().chain(&self.bytes).copied().collect();

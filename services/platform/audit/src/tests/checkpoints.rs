@@ -21,7 +21,7 @@ fn a_checkpoint_is_read_as_it_was_signed() {
     assert_eq!((&opened.checkpoint, opened.note.to_string()), (&checkpoint, note));
     assert_eq!((opened.checkpoint.tree(), opened.checkpoint.extensions()), (&head(), &extensions[..]));
     assert!(opened.cosignatures.is_empty());
-    // Whoever does not check the signatures reads the same.
+    // Reading without checking the signatures gives the same.
     assert_eq!(Checkpoint::unverified(opened.note.to_string().as_bytes()), Ok(checkpoint));
     assert!(matches!(Checkpoint::unverified(b"nothing"), Err(OpenError::Note(_))));
 }
@@ -41,7 +41,7 @@ fn a_checkpoint_is_the_logs_or_is_refused() {
     assert!(matches!(open("", ORIGIN, &log), OpenError::Note(_)));
     let other = Note::sign("something else\n".to_owned(), &[&log_key()]).unwrap().to_string();
     assert_eq!(open(&other, ORIGIN, &log), OpenError::Checkpoint(CheckpointError::TooShort));
-    // A witness alone cannot say what the log is.
+    // The signature of a witness alone is not enough.
     let mut note = Note::parse(note.as_bytes()).unwrap();
     let cosignature = Signature::of_witness(&witness_key(), note.text(), UnixSeconds(1_795_000_000));
     note.put(cosignature).unwrap();

@@ -1,4 +1,5 @@
-//! A log of which an entry was changed, dropped, doubled or moved: found, and named.
+//! A log of which an entry was changed, dropped, doubled or moved: the fault is found, and the entry
+//! identified.
 
 use std::cell::Cell;
 use std::sync::LazyLock;
@@ -69,14 +70,14 @@ static HEADS: LazyLock<Vec<TreeHead>> = LazyLock::new(|| {
     (0..=SIZE_MAX).map(|size| log.head_at(size)).collect()
 });
 
-/// The fault of a log of a size whose entries were changed.
+/// Returns the fault of a log of a size whose entries were changed.
 fn fault_of(size: usize, change: impl FnOnce(&mut Vec<Vec<u8>>)) -> Option<Fault> {
     let mut entries = ALL.entries[..size].to_vec();
     change(&mut entries);
     Exported::of(entries, LEAVES[..size].to_vec()).check(&HEADS[size])
 }
 
-/// A size, and a place in a log of that size.
+/// Returns a size, and a place in a log of that size.
 fn place() -> impl Strategy<Value = (usize, usize)> {
     (1..=SIZE_MAX).prop_flat_map(|size| (Just(size), 0..size))
 }
@@ -103,7 +104,7 @@ proptest! {
     fn a_thousand_doubled_entries_are_found_and_named((size, index) in place(), to in any::<prop::sample::Index>()) {
         let place = to.index(size + 1);
         let fault = fault_of(size, |entries| entries.insert(place, entries[index].clone()));
-        // Of a copy just before the entry, either is the copy.
+        // If the copy is just before the entry, either may count as the copy.
         let place = if place == index { place + 1 } else { place };
         prop_assert_eq!(fault, Some(Fault::Doubled { index: at(index), place: at(place) }));
     }
@@ -118,13 +119,13 @@ proptest! {
             let entry = entries.remove(index);
             entries.insert(place, entry);
         });
-        // Of two neighbours that changed places, the first is named.
+        // If two neighbours changed places, the first is reported.
         let (index, place) = if place + 1 == index { (place, index) } else { (index, place) };
         prop_assert_eq!(fault, Some(Fault::Moved { index: at(index), place: at(place) }));
     }
 
-    /// Entries of which many are equal, with up to three changes: a fault that is named is all that is wrong, and several
-    /// faults are named only where no single one would do.
+    /// Entries of which many are equal, with up to three changes: a single reported fault explains all
+    /// differences, and several faults are reported only if no single one would.
     #[test]
     fn a_named_fault_is_all_that_is_wrong(
         logged in prop::collection::vec(prop::collection::vec(0_u8..3, 0..2), 1..12),
@@ -163,7 +164,7 @@ proptest! {
     }
 }
 
-/// Whether these entries are a log with this fault and no other.
+/// Returns whether these entries are a log with this fault and no other.
 fn explains(fault: Fault, logged: &[Vec<u8>], found: &[Vec<u8>]) -> bool {
     let mut mended = found.to_vec();
     let at = |index: LeafIndex| small(index.0);
@@ -188,7 +189,8 @@ fn explains(fault: Fault, logged: &[Vec<u8>], found: &[Vec<u8>]) -> bool {
     mended == logged && found != logged
 }
 
-/// Every fault of a single kind that a log of this size can have, where so many entries are found.
+/// Iterates over the faults of a single kind that a log of `logged` entries can have if `found` entries are
+/// found.
 fn single_faults(logged: usize, found: usize) -> impl Iterator<Item = Fault> {
     let (missing, extra) = (logged.saturating_sub(found), found.saturating_sub(logged));
     let of_place = move |place| -> Vec<Fault> {
@@ -213,7 +215,7 @@ fn a_log_that_holds_is_read_once() {
         assert_eq!(export.check(&log.head()), None);
         assert_eq!(export.reads.get(), 1);
         assert_eq!(log.head().root, rfc::mth(&log.entries));
-        // The root says all, if nothing has to be named.
+        // The root is enough, if no entry has to be identified.
         assert_eq!(Exported::of(log.entries.clone(), vec![]).check(&log.head()), None);
     }
 }
@@ -245,7 +247,7 @@ fn without_hashes_of_leaves_a_fault_is_found_and_not_named() {
     let mut entries = log.entries.clone();
     entries[20][0] ^= 1;
     let other: Vec<NodeHash> = entries.iter().map(|entry| NodeHash::of_entry(entry)).collect();
-    // Hashes that were changed with the entries prove nothing either.
+    // Hashes that were changed together with the entries prove nothing either.
     for leaves in [vec![], other.clone(), log.leaves()[1..].to_vec()] {
         let count = leaves.len() as u64;
         let fault = Exported::of(entries.clone(), leaves).check(&log.head()).unwrap();
@@ -270,7 +272,7 @@ fn entries_removed_because_of_their_age_are_proven_by_their_hashes() {
     export.entries.insert(33, log.entries[20].clone());
     export.entries.insert(34, log.entries[33].clone());
     assert_eq!(export.check(&log.head()), Some(Fault::Doubled { index: at(20), place: at(33) }));
-    // Nothing hides behind entries that are said to be removed.
+    // Entries that are claimed to be removed cannot hide others.
     let mut beyond = Exported::of(vec![b"forged".to_vec(); 70], log.leaves());
     beyond.first = 60;
     assert_eq!(beyond.check(&log.head()), Some(Fault::Added { place: at(50), count: 10 }));

@@ -1,6 +1,7 @@
-//! Our notes, checkpoints, stored hashes and proofs by Go's own libraries, and Go's by ours.
+//! Checks our notes, checkpoints, stored hashes and proofs with Go's own libraries, and Go's with ours.
 //!
-//! The program is `peers/main.go`, with `golang.org/x/mod` at the version of `peers/go.mod`. Go fetches that module once.
+//! The Go program is `peers/main.go`, with `golang.org/x/mod` at the version of `peers/go.mod`. Go fetches
+//! that module once.
 
 use std::io::Write;
 use std::path::Path;
@@ -16,12 +17,12 @@ use crate::note::{KeyKind, KnownKeys, Note, SignerKey, UnixSeconds, VerifierKey,
 use crate::tree::*;
 use crate::witness::Witness;
 
-/// The size of the log, and up to where every proof is checked.
+/// The size of the log, and the size up to which every proof is checked (`PROOFS`).
 const ENTRIES: usize = 300;
 const PROOFS: usize = 33;
 const AT: UnixSeconds = UnixSeconds(1_795_000_000);
 
-/// Runs Go in the folder of the program; `None`, with a line that says what to do, where Go is missing.
+/// Runs Go in the folder of the program; `None`, with a line that explains what to do, if Go is missing.
 fn go(arguments: &[&str], input: &str) -> Option<Output> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
     let mut command = Command::new("go");
@@ -36,7 +37,7 @@ fn go(arguments: &[&str], input: &str) -> Option<Output> {
             return None;
         }
     };
-    // A program that ends before it has read all says why at its end.
+    // A program that ends before it has read all input reports the reason at its end.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     Some(child.wait_with_output().unwrap())
 }
@@ -45,7 +46,8 @@ fn skipped(why: &str) {
     eprintln!("SKIPPED: the audit was not checked by Go's sumdb/note and sumdb/tlog: {why}");
 }
 
-/// Whether Go is there, with the module. A module that cannot be fetched is a fault in CI, and a reason to skip elsewhere.
+/// Returns whether Go and the module are available. A module that cannot be fetched is a fault in CI, and a
+/// reason to skip elsewhere.
 fn is_there() -> bool {
     let Some(output) = go(&["build", "-o", "/dev/null", "."], "") else { return false };
     let said = String::from_utf8_lossy(&output.stderr);
@@ -65,7 +67,7 @@ fn other_key() -> SignerKey {
     key(ORIGIN, KeyKind::Log, 3)
 }
 
-/// The log's signed and cosigned checkpoint.
+/// Returns the log's signed and cosigned checkpoint.
 fn cosigned(log: &Log) -> String {
     let checkpoint = Checkpoint::new(ORIGIN, log.head(), &["an extension".to_owned()]).unwrap();
     let note = checkpoint.sign(&[&log_key(), &other_key()]).unwrap().to_string();
@@ -73,7 +75,8 @@ fn cosigned(log: &Log) -> String {
     witness.cosign(None, note.as_bytes(), &[], AT).unwrap().note.to_string()
 }
 
-/// The note with one byte changed, taken out or put in, at every place; and with what readers like to differ about.
+/// Returns the note with one byte changed, removed or inserted, at every place; and variants on which readers
+/// tend to differ.
 fn notes(right: &str) -> Vec<Vec<u8>> {
     let mut notes = vec![right.as_bytes().to_vec()];
     for at in 0..right.len() {
@@ -172,7 +175,7 @@ fn go_agrees() {
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     let text = |name: &str| answer[name].as_str().unwrap();
 
-    // Both judge each note alike.
+    // Both implementations judge each note alike.
     let keys = known(&[&log_key(), &witness_key()]);
     let verdicts = answer["verdicts"].as_array().unwrap();
     assert_eq!(verdicts.len(), notes.len());
@@ -183,14 +186,14 @@ fn go_agrees() {
         assert!(verdicts.iter().any(|verdict| verdict == expected), "no note is {expected}");
     }
 
-    // What Go has written is read here.
+    // Text that Go has written is read here.
     let private: SignerKey = text("private_key").parse().unwrap();
     let public: VerifierKey = text("public_key").parse().unwrap();
     assert_eq!((private.public(), private.to_secret_text().as_str()), (&public, text("private_key")));
     let keys = KnownKeys::new([public, log_key().public().clone(), witness_key().public().clone()]).unwrap();
     let opened = Checkpoint::open(text("note").as_bytes(), "go.example/log", &keys).unwrap();
     assert_eq!((opened.checkpoint.tree(), opened.cosignatures[0].at), (&log.head(), AT));
-    // The signatures of Ed25519 are the same bytes, whoever makes them.
+    // Ed25519 signatures are deterministic: both implementations make the same bytes.
     let mut again = Note::sign(opened.checkpoint.to_string(), &[&private, &log_key()]).unwrap();
     assert_eq!(again.add_signatures(text("cosignature"), &keys).unwrap(), 1);
     assert_eq!(again.to_string(), text("note"));

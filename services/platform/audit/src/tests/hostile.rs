@@ -1,4 +1,4 @@
-//! Anything at all, in the place of notes, keys, checkpoints and proofs: an error, and never a panic.
+//! Arbitrary input in place of notes, keys, checkpoints and proofs: an error, and never a panic.
 
 use std::sync::LazyLock;
 
@@ -19,7 +19,7 @@ static SAMPLES: LazyLock<Vec<String>> = LazyLock::new(samples);
 fn read_all(bytes: &[u8]) {
     let keys = &*KEYS;
     if let Ok(note) = Note::parse(bytes) {
-        // What is read is written as it was, but for the unused bits of Base64.
+        // A note that was read is written as it was, apart from the unused bits of Base64.
         let again = Note::parse(note.to_string().as_bytes());
         assert_eq!(again.as_ref(), Ok(&note));
         let _ = note.verify(keys);
@@ -47,7 +47,7 @@ fn read_all(bytes: &[u8]) {
     let _ = note.add_signatures(text, keys);
 }
 
-/// Texts that are right, a checkpoint first.
+/// Returns valid texts, a checkpoint first.
 fn samples() -> Vec<String> {
     let mut log = Log::of_size(9);
     let (proof, consistency) = (log.inclusion(4, 9), log.consistency(3, 9));

@@ -1,4 +1,4 @@
-//! Keys and notes: what is read, what is verified, and what is refused at which bound.
+//! Keys and notes: reading, verification, and refusal at each bound.
 
 use super::{ORIGIN, key, known, log_key, witness_key};
 use crate::note::*;
@@ -15,7 +15,7 @@ fn a_note_is_read_as_it_was_written() {
     let note = Note::sign(TEXT.to_owned(), &[&old, &new]).unwrap();
     let read = parse(&note.to_string()).unwrap();
     assert_eq!((read.text(), &read), (TEXT, &note));
-    // While one key replaces another, readers of either are served.
+    // While one key replaces another, readers with either can verify.
     for keys in [known(&[&old]), known(&[&new]), known(&[&old, &new])] {
         assert_eq!(read.verify(&keys).unwrap().len(), keys.iter().count());
     }
@@ -74,7 +74,7 @@ fn what_is_no_note_is_refused() {
     assert_eq!(Note::parse(b"text\xff\n\n"), Err(NoteError::NotUtf8 { at: 4 }));
     let many = format!("text\n\n{}", "\u{2014} a AAAAAAA=\n".repeat(SIGNATURES_MAX));
     assert_eq!(parse(&many).unwrap().signatures().len(), SIGNATURES_MAX);
-    // 16 signatures of 5 KB each have to be read.
+    // A reader must accept 16 signatures of 5 KB each.
     let long = format!("text\n\n{}", format!("\u{2014} a {}\n", "A".repeat(7_000)).repeat(16));
     assert_eq!(parse(&long).unwrap().signatures().len(), 16);
 }
@@ -104,7 +104,7 @@ fn signatures_of_witnesses_are_added_once_each_and_only_known_ones() {
     assert_eq!(note.signatures().len(), 2);
     let times: Vec<_> = note.verify(&keys).unwrap().iter().map(|one| one.cosigned_at).collect();
     assert_eq!(times, [None, Some(UnixSeconds(200))]);
-    // Nothing is added of lines one of which is forged.
+    // If one line is forged, none is added.
     let before = note.clone();
     let other = Signature::of_witness(&witness_key(), "other\n", UnixSeconds(300)).to_string();
     assert!(matches!(note.add_signatures(&format!("{}{other}", line(400)), &keys), Err(AddError::Forged(_))));
@@ -131,7 +131,7 @@ fn keys_are_read_as_they_were_written() {
         SignerKey::generate("a", KeyKind::Log).unwrap().public(),
         SignerKey::generate("a", KeyKind::Log).unwrap().public()
     );
-    // One key of both kinds has two ids.
+    // One key used for both kinds has two ids.
     assert_ne!(key("a", KeyKind::Log, 1).public().id(), key("a", KeyKind::Witness, 1).public().id());
 }
 
@@ -157,7 +157,7 @@ fn what_is_no_key_is_refused() {
     assert_eq!(public("a+00000000+AVFR"), KeyError::Length { bytes: 2 });
     assert!(matches!(public(&good.replacen("vigie", "Vigie", 1)), KeyError::Id { .. }));
     assert_eq!(public(&"x".repeat(1_000)), KeyError::PublicForm);
-    // Neither a private key for a public one, nor the other way round.
+    // A private key is not read as a public one, nor a public one as private.
     assert!(log_key().to_secret_text().parse::<VerifierKey>().is_err());
     assert_eq!(good.parse::<SignerKey>().unwrap_err(), KeyError::PrivateForm);
     let secret = log_key().to_secret_text();

@@ -1,8 +1,8 @@
-//! The tree as RFC 6962 defines it, word for word and slowly.
+//! The tree as RFC 6962 defines it, implemented literally and slowly.
 
 use crate::tree::NodeHash;
 
-/// The largest power of two that is smaller than `n`.
+/// Returns the largest power of two that is smaller than `n`.
 fn k(n: usize) -> usize {
     let mut k = 1;
     while k * 2 < n {

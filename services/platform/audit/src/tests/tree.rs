@@ -10,7 +10,7 @@ use crate::tree::*;
 const SIZES: usize = 300;
 const PROOFS: usize = 70;
 
-/// A tree of a size that a test need not build.
+/// Returns the head of a tree of this size, which a test does not have to build.
 fn head(size: u64) -> TreeHead {
     TreeHead { size: Size::new(size).unwrap(), root: NodeHash([7; 32]) }
 }
@@ -119,7 +119,7 @@ fn a_tree_without_entries_has_one_root_only() {
     assert!(matches!(check_consistency(&proof, &empty, &head(5)), Err(ProofError::Length { needed: 0, .. })));
 }
 
-/// Level and number of each stored hash: each leaf, and the nodes that it completes.
+/// Returns the level and the number of each stored hash: each leaf, and the nodes that it completes.
 fn nodes(size: u64) -> Vec<(u32, u64)> {
     let added = |index: u64| (0..=index.trailing_ones()).map(move |level| (level, index >> level));
     (0..size).flat_map(added).collect()
@@ -154,7 +154,7 @@ fn the_largest_tree_has_positions_and_proofs() {
         assert!(query.positions().len() < 128, "{}", query.positions().len());
         let proof = query.clone().answer(&vec![NodeHash::EMPTY; query.positions().len()]).unwrap();
         assert!(proof.len() <= PROOF_HASHES_MAX);
-        // It has the length that the check asks for.
+        // The proof has the length that the check requires.
         let error = check_inclusion(&proof, LeafIndex(index), &NodeHash::EMPTY, &head(entries)).unwrap_err();
         assert!(matches!(error, ProofError::Inclusion { .. }), "{error}");
     }
@@ -213,7 +213,8 @@ fn a_stored_hash_that_was_changed_is_named() {
     for position in 0..log.stored.len() {
         let mut stored = log.stored.clone();
         stored[position].0[position % 32] ^= 0x10;
-        // A node is named itself, a leaf by the node above it, and one that has none yet by the root alone.
+        // A changed node is itself reported, a changed leaf by the node above it, and one without such a node
+        // only by the root.
         let (level, number) = nodes[position];
         let named = if level == 0 {
             Node::new(1, number / 2).unwrap().stored()
@@ -239,7 +240,7 @@ fn a_stored_hash_that_was_changed_is_named() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Entries of any bytes, equal ones too.
+    /// Entries of any bytes, including equal ones.
     #[test]
     fn any_log_has_the_proofs_of_the_rfc(
         entries in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..4), 1..200),

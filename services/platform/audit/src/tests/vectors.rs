@@ -14,12 +14,13 @@ fn hash(text: &str) -> NodeHash {
     NodeHash(unhex(text).try_into().unwrap())
 }
 
-/// The entries of the reference implementation of Certificate Transparency, `cpp/merkletree/merkle_tree_test.cc`; now in
-/// `github.com/transparency-dev/merkle`, `proof/verify_test.go`, as are the roots and proofs below.
+/// The entries of the reference implementation of Certificate Transparency,
+/// `cpp/merkletree/merkle_tree_test.cc`. They are now in `github.com/transparency-dev/merkle`,
+/// `proof/verify_test.go`, as are the roots and proofs below.
 const ENTRIES: [&str; 8] =
     ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
 
-/// The roots of the first 0 to 8 of them.
+/// The roots of the first 0 to 8 entries.
 const ROOTS: [&str; 9] = [
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
@@ -76,7 +77,8 @@ fn roots_and_proofs_are_those_of_certificate_transparency() {
     }
 }
 
-/// RFC 6962, section 2.1.3: the tree of 7 entries, d0 to d6, with its leaves a b c d e f j and its nodes g h i k l.
+/// RFC 6962, section 2.1.3: the tree of 7 entries, d0 to d6, with its leaves a b c d e f j and its nodes g h
+/// i k l.
 #[test]
 fn proofs_of_seven_entries_are_those_of_the_rfc() {
     let mut log = Log::of_size(7);
@@ -94,8 +96,9 @@ fn proofs_of_seven_entries_are_those_of_the_rfc() {
     assert_eq!(log.consistency(6, 7), [i, j, k]);
 }
 
-/// Answers of Google's log Argon 2020 for Certificate Transparency, with 961,984,013 entries: `get-sth`, `get-proof-by-hash` of
-/// entry 10,000 and `get-sth-consistency` from 3,654,490, as `golang.org/x/mod/sumdb/tlog/testdata/argon2020` has them.
+/// Answers of Google's log Argon 2020 for Certificate Transparency, with 961,984,013 entries: `get-sth`,
+/// `get-proof-by-hash` of entry 10,000 and `get-sth-consistency` from 3,654,490, from
+/// `golang.org/x/mod/sumdb/tlog/testdata/argon2020`.
 #[test]
 fn proofs_of_a_public_log_hold() {
     let lines = |text: &str| -> Vec<NodeHash> { text.lines().map(|line| line.parse().unwrap()).collect() };
@@ -144,7 +147,7 @@ fn notes_and_cosignatures_are_those_of_the_specifications() {
     let parsed = Note::parse(note.as_bytes()).unwrap();
     assert_eq!(parsed.verify(&KnownKeys::new([key]).unwrap()).unwrap().len(), 1);
 
-    // The keys of this one are not published, so it is read and not verified.
+    // The keys of this note are not published, so it is read and not verified.
     let text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
     let note = format!(
         "{text}\n\u{2014} example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n\

@@ -34,7 +34,7 @@ fn a_log_that_grows_is_cosigned_each_time() {
             proof: log.consistency(before, size),
             checkpoint: signed(log.head_at(size)),
         };
-        // As it is sent.
+        // Encoded and decoded, as it is sent.
         let request = CosignFile::parse(request.to_string().as_bytes()).unwrap();
         let cosigned =
             witness().cosign(last.as_ref(), request.checkpoint.as_bytes(), &request.proof, AT).unwrap();
@@ -104,8 +104,8 @@ fn only_the_log_is_cosigned_at_a_time_that_can_be_signed() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Two logs that have their first entries in common: whatever order their checkpoints come in, with whichever of the
-    /// proofs, a witness signs a history that each of its cosignatures continues.
+    /// Two logs with the same first entries: in whatever order their checkpoints come, with either of the
+    /// proofs, a witness signs one history that each of its cosignatures continues.
     #[test]
     fn a_witness_signs_one_history_only(
         common in 0_usize..20,
@@ -125,7 +125,7 @@ proptest! {
                 last = Some(cosigned.checkpoint);
             }
         }
-        // Beyond what both have in common, checkpoints of one of them only.
+        // Beyond the common entries, only checkpoints of one of the logs.
         let beyond = |sizes: &[usize]| sizes.iter().any(|size| *size > common);
         prop_assert!(!(beyond(&signed_of[0]) && beyond(&signed_of[1])), "{signed_of:?} of {common}");
         prop_assert!(signed_of.iter().all(|sizes| sizes.is_sorted()));

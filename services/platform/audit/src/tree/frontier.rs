@@ -1,4 +1,4 @@
-//! The part of a tree that appending to it needs.
+//! The part of a tree that is needed to append to it.
 
 use thiserror::Error;
 
@@ -6,50 +6,50 @@ use crate::tree::hash::NodeHash;
 use crate::tree::position::{LeafIndex, SIZE_MAX, Size, StoredIndex};
 use crate::tree::query::{Query, fold};
 
-/// The hashes of a tree's complete subtrees, from the left: one for each binary 1 of the size, so at most 62. They are all that
-/// appending needs, and the root is made of them.
+/// The hashes of a tree's complete subtrees, from the left: one for each binary 1 of the size, so at most 62.
+/// Appending needs only these hashes, and the root is computed from them.
 ///
-/// A log keeps it in memory, stores [`Self::encode`] beside its head, or reads it back by [`Self::query`]: one read of at
-/// most 62 hashes. Between an append and the next nothing needs to be read.
+/// A log keeps it in memory, stores [`Self::encode`] beside its head, or reads it back with [`Self::query`]:
+/// one read of at most 62 hashes. Between two appends nothing has to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frontier {
     size: Size,
-    /// As many as the size has ones.
+    /// The subtrees' hashes, one for each binary 1 of the size.
     subtrees: Vec<NodeHash>,
 }
 
 /// The hashes that an entry adds to a stored tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appended {
-    /// The entry's place.
+    /// The entry's index.
     pub index: LeafIndex,
-    /// The position of the first of the new hashes; the others follow it.
+    /// The position of the first new hash; the others follow it.
     pub first: StoredIndex,
-    /// The hashes to store, in the transaction of the entry: its leaf's, and those of the nodes that it completes. Between 1
-    /// and 63, and fewer than two on average.
+    /// The hashes to store, in the transaction of the entry: that of its leaf, and those of the nodes that it
+    /// completes. Between 1 and 63, and fewer than two on average.
     pub hashes: Vec<NodeHash>,
 }
 
 impl Frontier {
-    /// The frontier of a tree without entries.
+    /// Returns the frontier of a tree without entries.
     #[must_use]
     pub const fn empty() -> Self {
         Self { size: Size::ZERO, subtrees: Vec::new() }
     }
 
-    /// Asks a store for the frontier of the tree as of a size.
+    /// Returns the query for the frontier of the tree as of a size.
     #[must_use]
     pub fn query(size: Size) -> Query<Self> {
         Query::of_subtrees(size, |size, subtrees| Self { size, subtrees })
     }
 
-    /// The number of entries.
+    /// Returns the number of entries.
     #[must_use]
     pub const fn size(&self) -> Size {
         self.size
     }
 
-    /// The root of the tree: RFC 6962, section 2.1, `MTH`.
+    /// Returns the root of the tree: RFC 6962, section 2.1, `MTH`.
     #[must_use]
     pub fn root(&self) -> NodeHash {
         fold(&self.subtrees).unwrap_or(NodeHash::EMPTY)
@@ -59,7 +59,7 @@ impl Frontier {
     ///
     /// # Errors
     ///
-    /// When the tree has [`SIZE_MAX`] entries; it is then unchanged.
+    /// If the tree has [`SIZE_MAX`] entries; it is then unchanged.
     pub fn append(&mut self, entry: &[u8]) -> Result<Appended, Full> {
         self.append_leaf(NodeHash::of_entry(entry))
     }
@@ -68,11 +68,11 @@ impl Frontier {
     ///
     /// # Errors
     ///
-    /// When the tree has [`SIZE_MAX`] entries; it is then unchanged.
+    /// If the tree has [`SIZE_MAX`] entries; it is then unchanged.
     pub fn append_leaf(&mut self, leaf: NodeHash) -> Result<Appended, Full> {
         let size = self.size.next().ok_or(Full)?;
         let index = self.size.get();
-        // Each trailing 1 is a subtree that this leaf makes one with its right neighbour.
+        // Each trailing 1 is a subtree that the new leaf completes to a larger one.
         let kept = self.subtrees.len().saturating_sub(index.trailing_ones() as usize);
         let mut hashes = vec![leaf];
         let mut right = leaf;
@@ -93,11 +93,11 @@ impl Frontier {
         size.iter().chain(self.subtrees.iter().flat_map(|hash| &hash.0)).copied().collect()
     }
 
-    /// Reads what [`Self::encode`] made.
+    /// Decodes the form of [`Self::encode`].
     ///
     /// # Errors
     ///
-    /// When the size is too large, or the number of hashes is not that of the size.
+    /// If the size is too large, or the number of hashes does not match the size.
     pub fn decode(bytes: &[u8]) -> Result<Self, NotAFrontier> {
         let fault = NotAFrontier { bytes: bytes.len() };
         let (size, hashes) = bytes.split_first_chunk().ok_or(fault)?;
@@ -110,12 +110,12 @@ impl Frontier {
     }
 }
 
-/// A tree takes no more entries.
+/// The error of appending to a full tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the log has {SIZE_MAX} entries and takes no more")]
 pub struct Full;
 
-/// Bytes are not the frontier of a tree.
+/// The error of decoding bytes that are no frontier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{bytes} bytes are not the frontier of a log: its size, and a hash for each binary 1 of the size")]
 pub struct NotAFrontier {

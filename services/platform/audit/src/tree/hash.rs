@@ -8,23 +8,25 @@ use base64::prelude::BASE64_STANDARD;
 use ring::digest::{Context, Digest, SHA256};
 use thiserror::Error;
 
-/// The first byte of what is hashed for a leaf. It differs from that of a node, so no entry can pass for two subtrees.
+/// The first byte of the hashed data of a leaf. It differs from that of a node, so no entry can pass for two
+/// subtrees.
 const LEAF: u8 = 0x00;
-/// The first byte of what is hashed for a node.
+/// The first byte of the hashed data of a node.
 const NODE: u8 = 0x01;
 
-/// The SHA-256 of a leaf, of a subtree, or of a whole tree: 32 bytes. Its text form is standard Base64, 44 characters.
+/// The SHA-256 of a leaf, of a subtree, or of a whole tree: 32 bytes. Its text form is standard Base64, 44
+/// characters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeHash(pub [u8; 32]);
 
 impl NodeHash {
-    /// The root of a tree without entries: the SHA-256 of nothing.
+    /// The root of a tree without entries: the SHA-256 of an empty string.
     pub const EMPTY: Self = Self([
         0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27,
         0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
     ]);
 
-    /// The hash of the leaf that holds an entry: `SHA-256(0x00 || entry)`.
+    /// Returns the hash of the leaf that holds an entry: `SHA-256(0x00 || entry)`.
     #[must_use]
     pub fn of_entry(entry: &[u8]) -> Self {
         let mut context = Context::new(&SHA256);
@@ -33,7 +35,7 @@ impl NodeHash {
         Self::from_digest(&context.finish())
     }
 
-    /// The hash of the node above two others: `SHA-256(0x01 || left || right)`.
+    /// Returns the hash of the node above two others: `SHA-256(0x01 || left || right)`.
     #[must_use]
     pub fn of_children(left: &Self, right: &Self) -> Self {
         let mut context = Context::new(&SHA256);
@@ -62,7 +64,7 @@ impl fmt::Debug for NodeHash {
     }
 }
 
-/// A text is not a hash.
+/// The error of reading a text that is no hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("is not the Base64 of a hash of 32 bytes: 44 characters, the last of which is `=`")]
 pub struct NotAHash;

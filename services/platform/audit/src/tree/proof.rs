@@ -1,7 +1,7 @@
-//! Checks of proofs that come from others.
+//! Checks proofs that come from others.
 //!
-//! The shapes of trees determine how many hashes a proof has. So a proof of another length is refused before anything is
-//! hashed, and a check hashes at most twice for each level of the tree.
+//! The shape of a tree determines how many hashes a proof has. So a proof of another length is refused before
+//! anything is hashed, and a check hashes at most twice for each level of the tree.
 
 use thiserror::Error;
 
@@ -9,10 +9,10 @@ use crate::tree::hash::NodeHash;
 use crate::tree::position::{LeafIndex, Size};
 use crate::tree::query::{NoSuchEntry, Shrinks};
 
-/// The most hashes of a proof, whatever the size of the tree: an honest sender never needs more.
+/// The most hashes of a proof, for a tree of any size.
 pub const PROOF_HASHES_MAX: usize = 63;
 
-/// A tree as of one size.
+/// The size and root of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TreeHead {
     /// The number of entries.
@@ -21,7 +21,7 @@ pub struct TreeHead {
     pub root: NodeHash,
 }
 
-/// Why a proof proves nothing.
+/// The reasons for which a proof is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ProofError {
     /// The tree has no such entry.
@@ -30,12 +30,12 @@ pub enum ProofError {
     /// The newer tree is smaller than the older one.
     #[error(transparent)]
     Shrinks(#[from] Shrinks),
-    /// The proof has another number of hashes than the sizes ask for.
+    /// The number of hashes does not match the sizes of the trees.
     #[error("the proof has {given} hashes, and trees of these sizes need {needed}")]
     Length {
         /// The number of hashes in the proof.
         given: usize,
-        /// The number that proves.
+        /// The number of hashes needed.
         needed: usize,
     },
     /// The entry is not the one at this index of the tree, or the proof is of another tree.
@@ -70,11 +70,12 @@ pub enum ProofError {
     },
 }
 
-/// Checks that the tree has this leaf at this index: RFC 9162, section 2.1.3.2, which is about the tree of RFC 6962.
+/// Checks that the tree has this leaf at this index: RFC 9162, section 2.1.3.2, which covers the tree of RFC
+/// 6962.
 ///
 /// # Errors
 ///
-/// When the tree has no such entry, the proof is too long or too short, or leads to another root.
+/// If the tree has no such entry, or the proof is too long or too short, or leads to another root.
 pub fn check_inclusion(
     proof: &[NodeHash],
     index: LeafIndex,
@@ -93,12 +94,12 @@ pub fn check_inclusion(
     Ok(())
 }
 
-/// Checks that the newer tree begins with the older one: RFC 9162, section 2.1.4.2, which is about the tree of RFC 6962. A tree
-/// without entries begins every other.
+/// Checks that the newer tree begins with the older one: RFC 9162, section 2.1.4.2, which covers the tree of
+/// RFC 6962. Every tree begins with the empty one.
 ///
 /// # Errors
 ///
-/// When the newer tree is smaller, the proof is too long or too short, or leads to another root.
+/// If the newer tree is smaller, or the proof is too long or too short, or leads to another root.
 pub fn check_consistency(proof: &[NodeHash], old: &TreeHead, new: &TreeHead) -> Result<(), ProofError> {
     if old.size > new.size {
         return Err(Shrinks { old: old.size, new: new.size }.into());
@@ -113,7 +114,8 @@ pub fn check_consistency(proof: &[NodeHash], old: &TreeHead, new: &TreeHead) -> 
         }
         return Ok(());
     }
-    // The way up begins at the largest subtree that ends with the old tree. If that is all of it, its hash is the old root.
+    // The path up begins at the largest subtree that ends with the old tree. If that is the whole old tree,
+    // its hash is the old root.
     let last = old.size.get() - 1;
     let complete = old.size.get().trailing_zeros();
     let (inner, border) = levels(last, new.size);
@@ -139,15 +141,15 @@ pub fn check_consistency(proof: &[NodeHash], old: &TreeHead, new: &TreeHead) -> 
     Ok(())
 }
 
-/// The number of hashes beside the way from a leaf to the root: below the level where that way joins the way from the last
-/// leaf, and above it, where only left neighbours are beside it.
+/// Returns the numbers of hashes beside the path from a leaf to the root: below the level where that path
+/// joins the path from the last leaf, and above it, where the path has only left neighbours.
 fn levels(index: u64, size: Size) -> (usize, usize) {
     let inner = u64::BITS - (index ^ (size.get() - 1)).leading_zeros();
     // No size is above 2^62, so this shifts by less than 64.
     (inner as usize, (index >> inner).count_ones() as usize)
 }
 
-/// Splits a proof in the two parts, if it is as long as both.
+/// Splits a proof into these two parts, if it has their length.
 fn parts(proof: &[NodeHash], inner: usize, border: usize) -> Result<(&[NodeHash], &[NodeHash]), ProofError> {
     if proof.len() != inner + border {
         return Err(ProofError::Length { given: proof.len(), needed: inner + border });
@@ -155,7 +157,8 @@ fn parts(proof: &[NodeHash], inner: usize, border: usize) -> Result<(&[NodeHash]
     Ok(proof.split_at(inner))
 }
 
-/// Goes up from a node, whose number has a 1 for each level at which its neighbour is to the left.
+/// Computes the hash at the top of a path from a node. The node's number has a 1 for each level at which the
+/// neighbour is to the left.
 fn climb(start: NodeHash, beside: &[NodeHash], number: u64) -> NodeHash {
     beside.iter().enumerate().fold(start, |node, (level, other)| {
         if number >> level & 1 == 1 {
@@ -166,7 +169,7 @@ fn climb(start: NodeHash, beside: &[NodeHash], number: u64) -> NodeHash {
     })
 }
 
-/// As [`climb`], in the tree that has nothing to the right.
+/// Computes as [`climb`] does, where nothing is to the right of the path.
 fn climb_right(start: NodeHash, beside: &[NodeHash], number: u64) -> NodeHash {
     let left = beside.iter().enumerate().filter(|(level, _)| number >> level & 1 == 1);
     left.fold(start, |node, (_, other)| NodeHash::of_children(other, &node))

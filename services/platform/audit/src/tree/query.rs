@@ -1,39 +1,39 @@
-//! Questions to a stored tree: which hashes to read, and the answer from them.
+//! Queries of a stored tree: the hashes to read, and the answer computed from them.
 
 use thiserror::Error;
 
 use crate::tree::hash::NodeHash;
 use crate::tree::position::{LeafIndex, Size, StoredIndex, cover, split};
 
-/// Stored hashes, by their positions.
+/// Reads stored hashes by their positions.
 pub trait ReadHashes {
-    /// Why they cannot be read.
+    /// The error of a read.
     type Error;
 
-    /// Reads the hashes at these positions, in the order of the positions. A query asks once, for fewer than 128 positions,
-    /// whatever the size of the tree.
+    /// Reads the hashes at these positions, in the order of the positions. A query reads once, fewer than 128
+    /// positions, whatever the size of the tree.
     ///
     /// # Errors
     ///
-    /// When one of them is not there, or the store fails.
+    /// If one of them is missing, or the store fails.
     fn read(&mut self, positions: &[StoredIndex]) -> Result<Vec<NodeHash>, Self::Error>;
 }
 
-/// A question whose answer is an `A`.
+/// A query whose answer is an `A`.
 ///
-/// A synchronous caller calls [`Self::read`]. An asynchronous one reads the hashes at [`Self::positions`] by itself and calls
-/// [`Self::answer`]. All positions are known beforehand, so a question costs one read.
+/// A synchronous caller calls [`Self::read`]. An asynchronous one reads the hashes at [`Self::positions`]
+/// itself and calls [`Self::answer`]. All positions are known in advance, so a query costs one read.
 #[derive(Debug, Clone)]
 pub struct Query<A> {
     size: Size,
     positions: Vec<StoredIndex>,
-    /// How many of the positions make each hash of the answer.
+    /// The number of positions from which each hash of the answer is computed.
     parts: Vec<usize>,
     finish: fn(Size, Vec<NodeHash>) -> A,
 }
 
 impl<A> Query<A> {
-    /// Asks for the hashes of these ranges of leaves, in a tree of this size.
+    /// Queries the hashes of these ranges of leaves, in a tree of this size.
     fn of(
         size: Size,
         ranges: impl IntoIterator<Item = (u64, u64)>,
@@ -48,24 +48,24 @@ impl<A> Query<A> {
         query
     }
 
-    /// Asks for the complete subtrees of a tree of this size, from the left.
+    /// Queries the complete subtrees of a tree of this size, from the left.
     pub(crate) fn of_subtrees(size: Size, finish: fn(Size, Vec<NodeHash>) -> A) -> Self {
         let positions: Vec<StoredIndex> = cover(0, size.get()).map(|node| node.stored()).collect();
         let parts = vec![1; positions.len()];
         Self { size, positions, parts, finish }
     }
 
-    /// The positions of the hashes that the answer is made of.
+    /// Returns the positions of the hashes from which the answer is computed.
     #[must_use]
     pub fn positions(&self) -> &[StoredIndex] {
         &self.positions
     }
 
-    /// Makes the answer from the hashes at [`Self::positions`], in that order.
+    /// Computes the answer from the hashes at [`Self::positions`], in that order.
     ///
     /// # Errors
     ///
-    /// When there are more or fewer hashes than positions.
+    /// If there are more or fewer hashes than positions.
     pub fn answer(self, hashes: &[NodeHash]) -> Result<A, WrongCount> {
         if hashes.len() != self.positions.len() {
             return Err(WrongCount { asked: self.positions.len(), given: hashes.len() });
@@ -80,30 +80,30 @@ impl<A> Query<A> {
         Ok((self.finish)(self.size, folded))
     }
 
-    /// Reads the hashes and makes the answer.
+    /// Reads the hashes and computes the answer.
     ///
     /// # Errors
     ///
-    /// When they cannot be read, or another number of them is returned.
+    /// If they cannot be read, or another number of them is returned.
     pub fn read<R: ReadHashes>(self, store: &mut R) -> Result<A, QueryError<R::Error>> {
         let hashes = store.read(&self.positions).map_err(QueryError::Store)?;
         Ok(self.answer(&hashes)?)
     }
 }
 
-/// Asks for the root of the tree as of a size: [`NodeHash::EMPTY`] for none.
+/// Queries the root of the tree as of a size; [`NodeHash::EMPTY`] for size 0.
 #[must_use]
 pub fn root(size: Size) -> Query<NodeHash> {
     let whole = (size > Size::ZERO).then_some((0, size.get()));
     Query::of(size, whole, |_, hashes| hashes.first().copied().unwrap_or(NodeHash::EMPTY))
 }
 
-/// Asks for the proof that an entry is at its index in the tree of a size: RFC 6962, section 2.1.1, `PATH`. The hashes are those
-/// beside the way from the leaf to the root, the lowest first.
+/// Queries the proof that an entry is at its index in the tree of a size: RFC 6962, section 2.1.1, `PATH`.
+/// The hashes are those beside the path from the leaf to the root, the lowest first.
 ///
 /// # Errors
 ///
-/// When the tree has no such entry.
+/// If the tree has no such entry.
 pub fn inclusion(index: LeafIndex, size: Size) -> Result<Query<Vec<NodeHash>>, NoSuchEntry> {
     if index.0 >= size.get() {
         return Err(NoSuchEntry { index, size });
@@ -123,12 +123,12 @@ pub fn inclusion(index: LeafIndex, size: Size) -> Result<Query<Vec<NodeHash>>, N
     Ok(Query::of(size, beside.into_iter().rev(), |_, hashes| hashes))
 }
 
-/// Asks for the proof that the tree of a size begins with that of a smaller one: RFC 6962, section 2.1.2, `PROOF`. There are no
-/// hashes in it when the sizes are equal or the old one is 0.
+/// Queries the proof that the tree of a size begins with that of a smaller one: RFC 6962, section 2.1.2,
+/// `PROOF`. It has no hashes if the sizes are equal or the old one is 0.
 ///
 /// # Errors
 ///
-/// When the old tree is the larger one.
+/// If the old tree is the larger one.
 pub fn consistency(old: Size, new: Size) -> Result<Query<Vec<NodeHash>>, Shrinks> {
     if old > new {
         return Err(Shrinks { old, new });
@@ -150,13 +150,13 @@ pub fn consistency(old: Size, new: Size) -> Result<Query<Vec<NodeHash>>, Shrinks
     Ok(Query::of(new, last.into_iter().chain(beside.into_iter().rev()), |_, hashes| hashes))
 }
 
-/// The hash of neighbouring subtrees, each larger than the next: the smallest two first.
+/// Returns the hash of neighbouring subtrees, each larger than the next, by combining the smallest two first.
 pub(crate) fn fold(subtrees: &[NodeHash]) -> Option<NodeHash> {
     let (last, others) = subtrees.split_last()?;
     Some(others.iter().rev().fold(*last, |right, left| NodeHash::of_children(left, &right)))
 }
 
-/// A store returned another number of hashes than it was asked for.
+/// The error of a store that returned another number of hashes than requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{asked} stored hashes were asked for, and {given} came")]
 pub struct WrongCount {
@@ -166,18 +166,18 @@ pub struct WrongCount {
     pub given: usize,
 }
 
-/// Why a query has no answer.
+/// The reasons for which a query has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum QueryError<E> {
     /// The store failed.
     #[error("cannot read the stored hashes of the tree")]
     Store(#[source] E),
-    /// The store returned another number of hashes than it was asked for.
+    /// The store returned another number of hashes than requested.
     #[error(transparent)]
     WrongCount(#[from] WrongCount),
 }
 
-/// A tree has no such entry.
+/// The error for an entry that the tree does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("there is no entry {index} in a log of {size} entries")]
 pub struct NoSuchEntry {
@@ -187,12 +187,12 @@ pub struct NoSuchEntry {
     pub size: Size,
 }
 
-/// A tree does not begin with a larger one.
+/// The error for an older tree that is larger than the newer one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a log of {new} entries cannot continue one of {old}")]
 pub struct Shrinks {
-    /// The size that is said to be older.
+    /// The size of the supposedly older tree.
     pub old: Size,
-    /// The size that is said to be newer.
+    /// The size of the supposedly newer tree.
     pub new: Size,
 }

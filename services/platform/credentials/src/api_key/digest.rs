@@ -1,4 +1,4 @@
-//! Keys as a server keeps them, and their proof.
+//! The stored form of keys, and the proof of a key.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -8,11 +8,11 @@ use zeroize::Zeroizing;
 
 use crate::api_key::text::{ApiKey, KeyId};
 
-/// Separates these digests from any other use of the pepper, and one version of them from the next.
+/// Separates these digests from any other use of the pepper, and from other versions of these digests.
 const CONTEXT: &[u8] = b"vigie api key 1";
 
-/// The server's own key of digests: 32 random bytes, kept apart from the store that holds the digests. With another pepper no
-/// stored key is right any more.
+/// The server's secret key for digests: 32 random bytes, kept apart from the store that holds the digests.
+/// With another pepper no stored key is valid any more.
 #[derive(Clone)]
 pub struct Pepper(Zeroizing<[u8; 32]>);
 
@@ -23,8 +23,8 @@ impl Pepper {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The digest of a key, by which a server knows it again. The id is part of it, so a digest is worth nothing under
-    /// another id.
+    /// Returns the digest of a key, by which a server recognises it. The id is part of the digest, so the
+    /// digest is useless under another id.
     #[must_use]
     pub fn digest(&self, key: &ApiKey) -> KeyDigest {
         let id = key.id();
@@ -33,7 +33,7 @@ impl Pepper {
         KeyDigest(hasher.finalize())
     }
 
-    /// A key for digests of another kind, named by a context that nothing else uses.
+    /// Returns a key for digests of another kind. `context` must not be used for anything else.
     #[must_use]
     pub fn key_for(&self, context: &[u8]) -> Zeroizing<[u8; 32]> {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
@@ -48,7 +48,7 @@ impl fmt::Debug for Pepper {
     }
 }
 
-/// The digest of a key. Two are compared in constant time: `blake3::Hash` guarantees that.
+/// The digest of a key. Two are compared in constant time, which `blake3::Hash` guarantees.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeyDigest(blake3::Hash);
 
@@ -59,7 +59,7 @@ impl KeyDigest {
         Self(bytes.into())
     }
 
-    /// The bytes to store.
+    /// Returns the bytes to store.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
@@ -72,25 +72,26 @@ impl fmt::Debug for KeyDigest {
     }
 }
 
-/// A key as a directory holds it.
+/// A key in the form in which a directory holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredKey {
-    /// The public part.
+    /// The public id.
     pub id: KeyId,
-    /// The digest of the whole.
+    /// The digest of id and secret.
     pub digest: KeyDigest,
-    /// The first moment at which the key is no longer good; none for no end.
+    /// The first moment at which the key is no longer valid; `None` if it does not expire.
     pub expires: Option<SystemTime>,
 }
 
 impl StoredKey {
-    /// Whether the key has not expired.
+    /// Returns whether the key has not expired.
     #[must_use]
     pub fn is_live(&self, now: SystemTime) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
 
-    /// Proves a key. The work is the same whether the key is stored or not, so its time says nothing of which ids there are.
+    /// Verifies a key. The work is the same whether the key is stored or not, so its duration does not reveal
+    /// which ids exist.
     ///
     /// # Errors
     ///
@@ -114,25 +115,25 @@ impl StoredKey {
     }
 }
 
-/// Why a key is refused. For the log: the caller gets one text for all.
+/// The reasons for which a key is refused, for the log. The caller gets the same text for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum KeyRefused {
     /// No key has this id, or it was revoked.
     #[error("there is no API key {id}")]
     Unknown {
-        /// The public part.
+        /// The public id.
         id: KeyId,
     },
-    /// The key of this id has another secret.
+    /// The key with this id has another secret.
     #[error("the secret of the API key {id} is another")]
     Secret {
-        /// The public part.
+        /// The public id.
         id: KeyId,
     },
-    /// The key and its secret are right, and its time is over.
+    /// The key and its secret are right, but it has expired.
     #[error("the API key {id} has expired")]
     Expired {
-        /// The public part.
+        /// The public id.
         id: KeyId,
     },
 }
@@ -170,12 +171,12 @@ mod tests {
             StoredKey::prove(Some(&other_secret), &key, &pepper, at(0)),
             Err(KeyRefused::Secret { id })
         );
-        // A directory that answers with another key than the one asked for.
+        // A directory that returns another key than the requested one.
         let other_id = StoredKey { id: ApiKey::generate().unwrap().id(), ..stored };
         assert_eq!(StoredKey::prove(Some(&other_id), &key, &pepper, at(0)), Err(KeyRefused::Secret { id }));
     }
 
-    /// A stored digest stays good for years: the order of its parts is part of the stored format.
+    /// Stored digests must stay valid for years: the order of their parts belongs to the stored format.
     #[test]
     fn a_digest_is_bound_to_id_secret_and_pepper() {
         let pepper = Pepper::new([3; 32]);

@@ -1,4 +1,4 @@
-//! The keys of one principal: two at most that are live, so that one replaces the other without a gap.
+//! The keys of one principal: at most two are live, so that one replaces the other without a gap.
 
 use std::time::SystemTime;
 
@@ -15,11 +15,11 @@ pub const LIVE_KEYS_MAX: usize = 2;
 pub struct LiveKeys(Vec<StoredKey>);
 
 impl LiveKeys {
-    /// Adds a key and forgets the expired ones.
+    /// Adds a key, and removes the expired ones.
     ///
     /// # Errors
     ///
-    /// Two keys are live already, or one of this id is. Nothing is changed but that expired ones are gone.
+    /// Two keys are live already, or there is one with this id. Then only the expired ones are removed.
     pub fn add(&mut self, key: StoredKey, now: SystemTime) -> Result<(), NotAdded> {
         self.0.retain(|held| held.is_live(now));
         if self.get(key.id).is_some() {
@@ -32,39 +32,39 @@ impl LiveKeys {
         Ok(())
     }
 
-    /// Ends a key at a moment, unless it ends before. Returns whether there is such a key.
+    /// Sets the end of a key, unless it ends earlier. Returns whether there is such a key.
     pub fn end(&mut self, id: KeyId, at: SystemTime) -> bool {
         let Some(key) = self.0.iter_mut().find(|key| key.id == id) else { return false };
         key.expires = Some(key.expires.map_or(at, |expires| expires.min(at)));
         true
     }
 
-    /// Takes a key out at once. Returns whether there was such a key.
+    /// Removes a key at once. Returns whether there was such a key.
     pub fn revoke(&mut self, id: KeyId) -> bool {
         let before = self.0.len();
         self.0.retain(|key| key.id != id);
         self.0.len() < before
     }
 
-    /// The key of this id, expired or not.
+    /// Returns the key with this id, expired or not.
     #[must_use]
     pub fn get(&self, id: KeyId) -> Option<&StoredKey> {
         self.0.iter().find(|key| key.id == id)
     }
 
-    /// The keys that are good now.
+    /// Iterates over the keys that are valid now.
     pub fn live(&self, now: SystemTime) -> impl Iterator<Item = &StoredKey> {
         self.0.iter().filter(move |key| key.is_live(now))
     }
 }
 
-/// Why a key is not added to those of a principal.
+/// The reasons for which a key is not added to those of a principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NotAdded {
-    /// As many as there may be.
+    /// The principal has as many live keys as it may have.
     #[error("there are {LIVE_KEYS_MAX} live API keys of this principal: revoke one before a new one is made")]
     TooMany,
-    /// The key is there already.
+    /// The principal has a key with this id already.
     #[error("the principal has an API key of this id")]
     SameId,
 }
@@ -95,7 +95,7 @@ mod tests {
             assert_eq!(StoredKey::prove(keys.get(key.id()), key, &pepper, at(1)), Ok(()));
         }
 
-        // The old one ends in ten seconds, and a later end does not prolong it.
+        // The old key ends in ten seconds, and a later end does not prolong it.
         assert!(keys.end(old.id(), at(10)) && keys.end(old.id(), at(20)) && !keys.end(third.id(), at(10)));
         assert_eq!(keys.live(at(9)).count(), 2);
         assert_eq!(keys.live(at(10)).map(|key| key.id).collect::<Vec<_>>(), [new.id()]);

@@ -1,4 +1,4 @@
-//! The text of keys: made, read, checked.
+//! The text form of keys: generated, read and checked.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,25 +21,25 @@ const SECRET_START: usize = PREFIX.len() + ID_CHARS + 1;
 const CHECK_START: usize = SECRET_START + SECRET_CHARS;
 const KEY_CHARS: usize = CHECK_START + CHECK_CHARS;
 
-/// Base32 of RFC 4648, section 6, in lower case and without padding. Bits beyond the last byte have to be 0.
+/// Base32 of RFC 4648, section 6, in lower case and without padding. Bits beyond the last byte must be 0.
 static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
     let mut specification = Specification::new();
     specification.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");
     specification.encoding().expect("32 different symbols are an alphabet")
 });
 
-/// The public part of a key, which names it.
+/// The public id of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId([u8; ID_BYTES]);
 
 impl KeyId {
-    /// Its bytes.
+    /// Returns its bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; ID_BYTES] {
         &self.0
     }
 
-    /// Its characters, in ASCII.
+    /// Returns its characters, in ASCII.
     #[must_use]
     pub fn characters(&self) -> [u8; ID_CHARS] {
         let mut characters = [0; ID_CHARS];
@@ -49,7 +49,7 @@ impl KeyId {
     }
 }
 
-/// 16 characters of base32.
+/// Formats the id as 16 characters of base32.
 impl fmt::Display for KeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&BASE32.encode(&self.0))
@@ -74,7 +74,7 @@ impl FromStr for KeyId {
     }
 }
 
-/// A whole key, with its secret. It is never shown but by [`ApiKey::reveal`], and its memory is wiped.
+/// A whole key, with its secret. Only [`ApiKey::reveal`] shows it, and its memory is wiped.
 #[derive(Clone)]
 pub struct ApiKey {
     id: KeyId,
@@ -123,13 +123,13 @@ impl ApiKey {
         Ok(Self { id, secret })
     }
 
-    /// The public part.
+    /// Returns the public id.
     #[must_use]
     pub const fn id(&self) -> KeyId {
         self.id
     }
 
-    /// The whole text, to be shown once to the key's owner.
+    /// Returns the whole text, to be shown once to the key's owner.
     #[must_use]
     pub fn reveal(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(KEY_CHARS));
@@ -147,48 +147,48 @@ impl ApiKey {
     }
 }
 
-/// Shows the id alone.
+/// Shows only the id.
 impl fmt::Debug for ApiKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "ApiKey({PREFIX}{}_..)", self.id)
     }
 }
 
-/// Why a text is no key. Positions count bytes from 1.
+/// The reasons for which a text is no key. Positions count bytes from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum KeyFault {
-    /// Another beginning.
+    /// The text does not begin with the prefix.
     #[error("an API key begins with {PREFIX}")]
     Prefix,
-    /// Too short or too long.
+    /// The text is too short or too long.
     #[error("an API key has {KEY_CHARS} characters, and this has {bytes}: copy the whole of it")]
     Length {
-        /// The bytes that there are.
+        /// The number of bytes.
         bytes: usize,
     },
-    /// An id alone is too short or too long.
+    /// The text of an id is too short or too long.
     #[error("the id of an API key has {ID_CHARS} characters, and this has {bytes}")]
     IdLength {
-        /// The bytes that there are.
+        /// The number of bytes.
         bytes: usize,
     },
-    /// A byte that is not of the alphabet.
+    /// A byte is not of the alphabet, or not the underscore where one belongs.
     #[error("character {position} of the API key is none of a-z and 2-7, or no _ where one belongs")]
     Character {
         /// Its position.
         position: usize,
     },
-    /// The check does not fit the rest.
+    /// The check does not match the rest.
     #[error(
         "the check at the end of the API key does not fit the rest: a character is wrong or two are exchanged"
     )]
     Check,
-    /// The last character of id or secret has bits that mean nothing.
+    /// The last character of the id or secret has unused bits that are set.
     #[error("the API key was not made by Vigie: unused bits are set")]
     UnusedBits,
 }
 
-/// The system gave no random bytes.
+/// The error if the system gives no random bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the system gave no random bytes for a key")]
 pub struct NoRandomness;
@@ -199,7 +199,7 @@ fn check_characters(bytes: &[u8], from: usize) -> Result<(), KeyFault> {
     wrong.map_or(Ok(()), |index| Err(KeyFault::Character { position: from + index + 1 }))
 }
 
-/// Decodes characters that have been checked, and as many as the bytes need.
+/// Decodes checked characters, whose number matches `BYTES`.
 fn decode<const BYTES: usize>(text: &[u8]) -> Result<[u8; BYTES], KeyFault> {
     let mut bytes = [0; BYTES];
     match BASE32.decode_mut(text, &mut bytes) {
@@ -208,11 +208,11 @@ fn decode<const BYTES: usize>(text: &[u8]) -> Result<[u8; BYTES], KeyFault> {
     }
 }
 
-/// The check of what is before it: the low 30 bits of CRC-32, in 6 characters.
+/// Returns the check of `body`: the low 30 bits of CRC-32, in 6 characters.
 fn check(body: &[u8]) -> String {
     let mut crc = crc32fast::Hasher::new();
     crc.update(body);
-    // 30 bits at the top of 32, which are 6 characters and two bits of a seventh.
+    // The 30 bits are the highest of 32, which gives 6 characters and two bits of a seventh.
     let mut text = BASE32.encode(&(crc.finalize() << 2).to_be_bytes());
     text.truncate(CHECK_CHARS);
     text
@@ -273,7 +273,8 @@ mod tests {
         }
     }
 
-    /// A key of the right check whose secret's last character has bits that no byte needs is a second text of one secret.
+    /// A key with a valid check, whose secret's last character has unused bits set, would be a second text of
+    /// one secret.
     #[test]
     fn there_is_one_text_for_each_key() {
         let text = key_of([7; ID_BYTES], [0; SECRET_BYTES]).reveal();
@@ -283,8 +284,9 @@ mod tests {
         assert_eq!(ApiKey::parse(&other).err(), Some(KeyFault::UnusedBits));
     }
 
-    /// The CRC of two texts of one length differs by a number that depends on their difference alone. So one key stands for all:
-    /// every byte at every position, and every exchange of neighbours, that is a difference of 16 bits.
+    /// The CRCs of two texts of one length differ by a value that depends only on the difference of the
+    /// texts. So one key represents all: every byte at every position, and every exchange of neighbours,
+    /// which is a difference of 16 bits.
     #[test]
     fn no_change_of_a_character_and_no_exchange_of_two_passes_the_check() {
         let text = key_of([0x5a; ID_BYTES], [0xc3; SECRET_BYTES]).reveal();

@@ -1,4 +1,4 @@
-//! The claims of a token whose signature is right.
+//! The claims of a token whose signature has been verified.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,9 +8,9 @@ use serde_json::Value;
 use crate::jwt::object::Object;
 use crate::jwt::refused::TokenRefused;
 
-/// The difference of clocks that is allowed, in seconds.
+/// The tolerated difference of clocks, in seconds.
 const SKEW_SECONDS: f64 = 60.0;
-/// The longest time from `iat` to `exp`, in seconds: a token cannot be taken back before it expires.
+/// The longest time from `iat` to `exp`, in seconds: a token cannot be revoked before it expires.
 const LIFETIME_SECONDS_MAX: u64 = 3_600;
 /// The end of the year 9999, in seconds since 1970.
 const TIME_MAX: f64 = 253_402_300_799.0;
@@ -18,7 +18,7 @@ const TIME_MAX: f64 = 253_402_300_799.0;
 const NAME_BYTES_MAX: usize = 255;
 const GROUPS_MAX: usize = 64;
 
-/// The subject of a good token.
+/// The issuer, subject and groups of a valid token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedToken {
     issuer: Arc<str>,
@@ -28,37 +28,38 @@ pub struct VerifiedToken {
 }
 
 impl VerifiedToken {
-    /// The issuer.
+    /// Returns the issuer.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The subject: 1 to 255 bytes without control characters, unique at its issuer.
+    /// Returns the subject: 1 to 255 bytes without control characters, unique at its issuer.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The groups of the subject, at most 64 of at most 255 bytes; none if the issuer has no claim of groups.
+    /// Returns the groups of the subject, at most 64 of at most 255 bytes; none if the issuer has no claim of
+    /// groups.
     #[must_use]
     pub fn groups(&self) -> &[String] {
         &self.groups
     }
 
-    /// The first moment at which the token is refused: `exp` and the difference of clocks that is allowed.
+    /// Returns the first moment at which the token is refused: `exp` plus the tolerated difference of clocks.
     #[must_use]
     pub const fn expires(&self) -> SystemTime {
         self.expires
     }
 }
 
-/// The issuer that the claims name; still unproven.
+/// Returns the issuer that the claims name, which is not verified yet.
 pub(super) fn issuer(claims: &Object) -> Result<&str, TokenRefused> {
     string(claims, "iss")
 }
 
-/// Checks all but `iss`.
+/// Checks all claims except `iss`.
 pub(super) fn check(
     claims: &Object,
     issuer: &Arc<str>,
@@ -106,7 +107,7 @@ fn check_times(claims: &Object, now: SystemTime) -> Result<SystemTime, TokenRefu
     if now + SKEW_SECONDS < issued {
         return Err(TokenRefused::IssuedInFuture);
     }
-    // One that expires before it is issued has no lifetime, and is caught by its two times.
+    // A token that expires before it is issued counts as lifetime 0; the checks of its two times refuse it.
     let lifetime = Duration::try_from_secs_f64(expires - issued).unwrap_or_default();
     if lifetime > Duration::from_secs(LIFETIME_SECONDS_MAX) {
         let (seconds, max_seconds) = (lifetime.as_secs(), LIFETIME_SECONDS_MAX);
@@ -115,7 +116,7 @@ fn check_times(claims: &Object, now: SystemTime) -> Result<SystemTime, TokenRefu
     Ok(SystemTime::UNIX_EPOCH + Duration::from_secs_f64(expires + SKEW_SECONDS))
 }
 
-/// A list of names, or one name alone.
+/// Reads a list of names, or a single name.
 fn groups(value: &Value) -> Result<Vec<String>, TokenRefused> {
     let names = match value {
         Value::String(_) => std::slice::from_ref(value),
@@ -127,7 +128,7 @@ fn groups(value: &Value) -> Result<Vec<String>, TokenRefused> {
     names.filter(|names| names.len() <= GROUPS_MAX).ok_or(TokenRefused::ClaimMalformed { claim: "of groups" })
 }
 
-/// Whether a text may name a subject or a group. It may be written to a log.
+/// Returns whether a text is valid as the name of a subject or a group. Such a text may be written to a log.
 fn is_name(text: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_control)
 }
@@ -137,7 +138,7 @@ fn string<'a>(claims: &'a Object, claim: &'static str) -> Result<&'a str, TokenR
     value.as_str().ok_or(TokenRefused::ClaimMalformed { claim })
 }
 
-/// Seconds since 1970, with fractions (RFC 7519, section 2).
+/// Reads seconds since 1970, with fractions (RFC 7519, section 2).
 fn time(claims: &Object, claim: &'static str) -> Result<Option<f64>, TokenRefused> {
     let Some(value) = claims.get(claim) else { return Ok(None) };
     let seconds = value.as_f64().filter(|seconds| (0.0..=TIME_MAX).contains(seconds));

@@ -1,4 +1,4 @@
-//! The compact form of a token (RFC 7515, section 7.1), read and not verified.
+//! The compact form of a token (RFC 7515, section 7.1), read but not verified.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,13 +8,13 @@ use crate::jwt::algorithm::Algorithm;
 use crate::jwt::object::Object;
 use crate::jwt::refused::{Part, TokenRefused};
 
-/// The longest token, in bytes: servers commonly take no longer headers.
+/// The longest token, in bytes: servers commonly accept no longer headers.
 pub const TOKEN_BYTES_MAX: usize = 8 << 10;
 
-/// A token in its parts.
+/// The parts of a token.
 #[derive(Debug)]
 pub(super) struct Compact<'a> {
-    /// The bytes that are signed: header, point, claims.
+    /// The signed bytes: header, dot, claims.
     pub(super) signed: &'a [u8],
     pub(super) algorithm: Algorithm,
     pub(super) key_id: Option<String>,
@@ -52,8 +52,8 @@ impl<'a> Compact<'a> {
     }
 }
 
-/// Whether a token of this `typ` is one of access (RFC 7519, section 5.1; RFC 9068, section 2.1). A media type without its
-/// `application/`, in any case.
+/// Returns whether a token of this `typ` is an access token (RFC 7519, section 5.1; RFC 9068, section 2.1). A
+/// media type with or without its `application/`, in any case.
 fn is_type(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     matches!(name.strip_prefix("application/").unwrap_or(&name), "jwt" | "at+jwt")
@@ -67,7 +67,7 @@ fn string<'a>(header: &'a Object, name: &str) -> Result<Option<&'a str>, TokenRe
     }
 }
 
-/// Base64url without padding, of which each text has one form: bits that no byte needs are 0.
+/// Decodes base64url without padding. Each value has one text: unused bits must be 0.
 fn decode(text: &str, part: Part) -> Result<Vec<u8>, TokenRefused> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenRefused::Malformed { part })
 }

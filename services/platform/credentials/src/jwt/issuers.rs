@@ -1,4 +1,4 @@
-//! The issuers whose tokens are taken, and the whole check of a token.
+//! The configured issuers, and the whole check of a token.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ use crate::jwt::jwks::KeyMissing;
 use crate::jwt::key_cache::{FetchKeys, KeyCache};
 use crate::jwt::refused::TokenRefused;
 
-/// The issuers whose tokens are taken.
+/// The issuers whose tokens are accepted.
 #[derive(Debug)]
 pub struct Issuers(Vec<Issuer>);
 
@@ -25,7 +25,7 @@ struct Issuer {
 }
 
 impl Issuers {
-    /// Takes issuers of a configuration without faults. Fetches nothing yet.
+    /// Takes the issuers of a configuration without faults. Fetches nothing yet.
     #[must_use]
     pub fn new(configs: &[IssuerConfig], fetch: &Arc<dyn FetchKeys>) -> Self {
         let issuer = |config: &IssuerConfig| Issuer {
@@ -38,8 +38,8 @@ impl Issuers {
         Self(configs.iter().map(issuer).collect())
     }
 
-    /// Fetches the keys of all issuers at once, before there are calls. Takes 5 s at most. A failure is logged, and the first token
-    /// of that issuer fetches again. Has to be called within a runtime of tokio.
+    /// Fetches the keys of all issuers at once, before there are calls. Takes at most 5 s. A failure is
+    /// logged, and the first token of that issuer fetches again. Must be called within a tokio runtime.
     pub async fn fetch_keys(&self) {
         let fetches: Vec<_> = self.0.iter().map(|issuer| issuer.keys.fetch()).collect();
         for fetch in fetches {
@@ -47,17 +47,17 @@ impl Issuers {
         }
     }
 
-    /// The age of each issuer's keys; none where there are none, or they are too old to be used.
+    /// Returns the age of each issuer's keys; `None` if there are none, or they are too old to be used.
     pub fn key_ages(&self) -> impl Iterator<Item = (&str, Option<Duration>)> {
         self.0.iter().map(|issuer| (&*issuer.issuer, issuer.keys.age()))
     }
 
-    /// Checks a token. Fetches the keys of its issuer where they are due or one is missing: that is waited for, 5 s at most, if
-    /// the token cannot be checked without. Has to be called within a runtime of tokio.
+    /// Checks a token. Fetches the keys of its issuer if they are due or one is missing, and waits for that,
+    /// at most 5 s, if the token cannot be checked without it. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// The token is not good, or its issuer's keys are missing.
+    /// The token is not valid, or its issuer's keys are missing.
     pub async fn verify(&self, text: &str, now: SystemTime) -> Result<VerifiedToken, TokenRefused> {
         let token = Compact::read(text)?;
         let name = claims::issuer(&token.claims)?;

@@ -10,19 +10,19 @@ use thiserror::Error;
 
 use crate::jwt::algorithm::{Algorithm, PublicKey};
 
-/// The largest set, in bytes. The large providers' are below 20 KiB.
+/// The largest set, in bytes. Those of large providers are below 20 KiB.
 pub const JWKS_BYTES_MAX: usize = 256 << 10;
-/// The most keys of a set: they are looked through one by one.
+/// The most keys of a set: they are compared one by one.
 const KEYS_MAX: usize = 64;
 /// The longest name of a key, in bytes.
 const KEY_ID_BYTES_MAX: usize = 256;
 const RSA_BITS_MIN: usize = 2_048;
 const RSA_BITS_MAX: usize = 8_192;
-/// The least exponent (FIPS 186-5, section 5.1), and the longest that `ring` takes, of 33 bits.
+/// The smallest exponent (FIPS 186-5, section 5.1), and the largest that `ring` accepts, of 33 bits.
 const RSA_EXPONENT_MIN: u64 = 65_537;
 const RSA_EXPONENT_MAX: u64 = (1 << 33) - 1;
 
-/// The keys of an issuer. Those that cannot be used are kept by name, so that a token of one is refused with the reason.
+/// The keys of an issuer. Unusable keys are kept by name, so that a token of one is refused with the reason.
 #[derive(Debug)]
 pub struct JwkSet(Vec<Entry>);
 
@@ -32,7 +32,7 @@ struct Entry {
     key: Result<Arc<PublicKey>, UnusableKey>,
 }
 
-/// Why a set is not taken at all. The keys before it stay in use.
+/// The reasons for which a whole set is refused. The former keys then stay in use.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum JwksFault {
     /// The set is larger than the limit, and is not read.
@@ -41,10 +41,10 @@ pub enum JwksFault {
         /// Its size.
         bytes: usize,
     },
-    /// The set is not an object of JSON with a list `keys`.
+    /// The set is not a JSON object with a list `keys`.
     #[error("the set of keys is not an object of JSON with a list of keys")]
     Malformed,
-    /// The set has too many keys to look through.
+    /// The set has too many keys.
     #[error("the set has {keys} keys, more than {KEYS_MAX}")]
     TooManyKeys {
         /// The number of keys.
@@ -55,25 +55,25 @@ pub enum JwksFault {
     SameName,
 }
 
-/// Why a key of a set cannot be used.
+/// The reasons for which a key of a set cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum UnusableKey {
     /// A member is missing, of another type, not base64url, or of the wrong length.
     #[error("it is malformed")]
     Malformed,
-    /// The type of key, the curve or the `alg` is not offered.
+    /// The type of key, the curve or the `alg` is not supported.
     #[error("its type or its algorithm is not offered")]
     Kind,
-    /// The key is a secret or private one: whoever reads the set can sign with it.
+    /// The key is a secret or private one: everybody who reads the set can sign with it.
     #[error("it is a secret key, and public now: the issuer has to replace it")]
     Secret,
-    /// The key is for something else, such as encryption.
+    /// The key is for another use, such as encryption.
     #[error("it is not for verifying signatures")]
     Use,
     /// The modulus is too short to be safe, or too long to verify with.
     #[error("its RSA modulus has {bits} bits, and not {RSA_BITS_MIN} to {RSA_BITS_MAX}")]
     RsaBits {
-        /// The bits that there are.
+        /// The number of bits.
         bits: usize,
     },
     /// The exponent is too small, even, or too large.
@@ -81,7 +81,7 @@ pub enum UnusableKey {
     RsaExponent,
 }
 
-/// Why a set gives no key for a token.
+/// The reasons for which a set has no key for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyMissing {
     /// There is no set.
@@ -93,7 +93,7 @@ pub(super) enum KeyMissing {
 }
 
 impl JwkSet {
-    /// Reads a set. Keys that cannot be used are no fault of it (RFC 7517, section 5).
+    /// Reads a set. Unusable keys are not a fault of the set (RFC 7517, section 5).
     ///
     /// # Errors
     ///
@@ -119,17 +119,17 @@ impl JwkSet {
         Ok(Self(entries))
     }
 
-    /// The names of the keys that can be used.
+    /// Iterates over the names of the usable keys.
     pub(super) fn key_ids(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter(|entry| entry.key.is_ok()).filter_map(|entry| entry.key_id.as_deref())
     }
 
-    /// The keys that cannot be used, by name and reason.
+    /// Iterates over the unusable keys, with name and reason.
     pub(super) fn unusable(&self) -> impl Iterator<Item = (Option<&str>, UnusableKey)> {
         self.0.iter().filter_map(|entry| Some((entry.key_id.as_deref(), *entry.key.as_ref().err()?)))
     }
 
-    /// The key of this name and this algorithm; without a name the only one that there is.
+    /// Returns the key with this name and algorithm; without a name, the only key of the set.
     pub(super) fn find(
         &self,
         key_id: Option<&str>,
@@ -158,7 +158,7 @@ struct RawSet {
     keys: Vec<Value>,
 }
 
-/// The members that count (RFC 7517, section 4; RFC 7518, section 6; RFC 8037, section 2).
+/// The members of a key that are read (RFC 7517, section 4; RFC 7518, section 6; RFC 8037, section 2).
 #[derive(Deserialize)]
 struct RawKey {
     kty: String,
@@ -237,7 +237,7 @@ fn of_length<const BYTES: usize>(text: Option<&String>) -> Result<[u8; BYTES], U
     bytes(text)?.try_into().map_err(|_| UnusableKey::Malformed)
 }
 
-/// A big-endian number without the zeros that some issuers put in front.
+/// Decodes a big-endian number, without the zeros that some issuers put in front.
 fn number(text: Option<&String>) -> Result<Vec<u8>, UnusableKey> {
     let bytes = bytes(text)?;
     Ok(bytes.into_iter().skip_while(|byte| *byte == 0).collect())

@@ -1,9 +1,10 @@
 //! The keys of one issuer, fetched when they are due.
 //!
-//! - Keys of the age `keys_refresh_ms` are fetched again, while calls go on with those that are here.
+//! - Keys older than `keys_refresh_ms` are fetched again, while calls go on with the present ones.
 //! - A token whose key is unknown waits for a fetch: the issuer may have a new key.
-//! - There is one fetch at a time, and one in a minute at most, whatever tokens say; one in 5 s while there are no keys.
-//! - Of the calls that wait for one fetch there are 4,096 at most. A further one fails as if the issuer were away.
+//! - There is one fetch at a time, and at most one in a minute, whatever keys tokens name; one in 5 s while
+//!   there are no keys.
+//! - At most 4,096 calls wait for one fetch. A further one fails as if the issuer could not be reached.
 //! - A fetch that fails changes nothing, until the keys reach the age `keys_age_ms_max`.
 
 use std::fmt;
@@ -22,30 +23,32 @@ use crate::jwt::jwks::{JWKS_BYTES_MAX, JwkSet, JwksFault, KeyMissing};
 
 /// The longest time that a fetch may take.
 const FETCH_MAX: Duration = Duration::from_secs(5);
-/// The least time from one fetch to the next.
+/// The shortest time from one fetch to the next.
 const BETWEEN_FETCHES: Duration = Duration::from_secs(60);
-/// The same while there are no keys, so that one failure at the start costs no minute.
+/// The shortest time between fetches while there are no keys, so that one failure at the start does not cost
+/// a minute.
 const BETWEEN_FETCHES_WITHOUT_KEYS: Duration = Duration::from_secs(5);
 
 /// The most calls that wait for one fetch.
 const WAITERS_MAX: usize = 4_096;
 
-/// A fetch under way.
+/// The future of a fetch.
 pub type Fetched = Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchFailed>> + Send>>;
 
-/// Gets sets of keys from issuers. Implemented over the HTTPS client of whoever has one.
+/// Gets sets of keys from issuers. Implemented over the HTTPS client of the program.
 pub trait FetchKeys: fmt::Debug + Send + Sync + 'static {
-    /// Gets the body of a successful answer at `url`, of `bytes_max` bytes at most: it reads no more than that and then fails. It
-    /// checks the server's certificate and follows no redirects. It is dropped after 5 s.
+    /// Gets the body of a successful answer at `url`, of at most `bytes_max` bytes: it reads no more than
+    /// that and then fails. It checks the server's certificate and follows no redirects. The future is
+    /// dropped after 5 s.
     fn fetch(&self, url: &str, bytes_max: usize) -> Fetched;
 }
 
-/// Keys could not be fetched.
+/// The error of a failed fetch.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct FetchFailed(pub String);
 
-/// The keys of one issuer. A clone is a handle of the same.
+/// The keys of one issuer. Clones share the state.
 #[derive(Debug, Clone)]
 pub(super) struct KeyCache(Arc<Inner>);
 
@@ -58,7 +61,7 @@ struct Inner {
     fetch: Arc<dyn FetchKeys>,
     held: ArcSwapOption<Held>,
     fetches: Mutex<Fetches>,
-    /// Changes whenever a fetch has ended.
+    /// Notified whenever a fetch has ended.
     ended: watch::Sender<()>,
 }
 
@@ -107,7 +110,7 @@ impl KeyCache {
         let held = self.0.held();
         let found = held.as_ref().map_or(Err(KeyMissing::NoKeys), |held| held.keys.find(key_id, algorithm));
         match found {
-            // Those that wait are the receivers.
+            // Each waiting call has a receiver.
             Err(KeyMissing::NoKeys | KeyMissing::Unknown) if self.0.ended.receiver_count() >= WAITERS_MAX => {
                 return Err(KeyMissing::NoKeys);
             }
@@ -123,25 +126,26 @@ impl KeyCache {
         self.0.held().map_or(Err(KeyMissing::NoKeys), |held| held.keys.find(key_id, algorithm))
     }
 
-    /// Begins a fetch, if one may begin, and returns the end of the one that is under way.
+    /// Begins a fetch, if one may begin, and returns a future of the end of the fetch in progress.
     pub(super) fn fetch(&self) -> impl Future<Output = ()> + use<> {
-        // From before it begins, so that its end is not missed.
+        // Subscribed before the fetch begins, so that its end is not missed.
         let mut ended = self.0.ended.subscribe();
         let is_under_way = self.begin();
         async move {
             if is_under_way {
-                // A fetch ends by itself in this time. Whether it did is seen by the keys.
+                // A fetch ends by itself within this time. The keys show whether it succeeded.
                 let _ = timeout(FETCH_MAX, ended.changed()).await;
             }
         }
     }
 
-    /// The age of the keys, if there are any that can be used.
+    /// Returns the age of the keys, if there are usable ones.
     pub(super) fn age(&self) -> Option<Duration> {
         self.0.held().map(|held| held.at.elapsed())
     }
 
-    /// Begins a fetch, unless one is under way or the last was just now. Returns whether one is under way.
+    /// Begins a fetch, unless one is in progress or the last was too recent. Returns whether one is in
+    /// progress.
     fn begin(&self) -> bool {
         let between = if self.0.held().is_some() { BETWEEN_FETCHES } else { BETWEEN_FETCHES_WITHOUT_KEYS };
         let mut fetches = self.0.fetches();
@@ -153,13 +157,13 @@ impl KeyCache {
         }
         *fetches = Fetches { begun: Some(Instant::now()), is_under_way: true };
         let under_way = UnderWay(self.0.clone());
-        // A task of its own: a caller that goes away does not end it.
+        // A separate task: a caller that goes away does not end it.
         tokio::spawn(async move { under_way.0.refresh().await });
         true
     }
 }
 
-/// A fetch that is under way, until this is dropped: also if it panics, or its runtime ends.
+/// A fetch in progress, until this is dropped: also if it panics, or its runtime ends.
 #[derive(Debug)]
 struct UnderWay(Arc<Inner>);
 
@@ -171,7 +175,7 @@ impl Drop for UnderWay {
 }
 
 impl Inner {
-    /// The keys, if they are not too old to be used.
+    /// Returns the keys, if they are not too old to be used.
     fn held(&self) -> Option<Arc<Held>> {
         self.held.load_full().filter(|held| held.at.elapsed() < self.age_max)
     }
@@ -182,7 +186,7 @@ impl Inner {
 
     async fn refresh(&self) {
         let issuer = &self.issuer;
-        // Keys are as old as the question for them: what the issuer changes meanwhile may be missing.
+        // The age of keys counts from the request: changes that the issuer makes meanwhile may be missing.
         let at = Instant::now();
         match self.get().await {
             Ok(keys) => {

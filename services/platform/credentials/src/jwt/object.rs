@@ -1,4 +1,4 @@
-//! An object of JSON in which no name is there twice.
+//! A JSON object in which no name occurs twice.
 
 use std::collections::HashMap;
 use std::fmt;

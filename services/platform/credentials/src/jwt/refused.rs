@@ -1,4 +1,4 @@
-//! Why a token is refused.
+//! The reasons for which a token is refused.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,54 +7,56 @@ use thiserror::Error;
 
 use crate::jwt::jwks::UnusableKey;
 
-/// Why a token is refused. No part of the token is in it: issuers are named as the configuration has them.
+/// The reasons for which a token is refused. They contain no part of the token: issuers are named as in the
+/// configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TokenRefused {
-    /// The token is too long, and nothing of it is read.
+    /// The token is too long, and none of it is read.
     #[error("the token has {bytes} bytes, more than {max}")]
     TooLong {
-        /// Its length.
+        /// The token's length, in bytes.
         bytes: usize,
         /// The limit.
         max: usize,
     },
-    /// A part is not of the compact form, not base64url, or no object of JSON, or a field of the header has another type.
+    /// A part is not of the compact form, not base64url, or not a JSON object, or a field of the header has
+    /// another type.
     #[error("the token's {part} is malformed")]
     Malformed {
         /// The part with the fault.
         part: Part,
     },
-    /// A name is there twice, and readers differ in which of the two counts.
+    /// A name occurs twice, and readers differ in which of the two counts.
     #[error("the token's {part} has a name twice")]
     NameTwice {
         /// The part with the fault.
         part: Part,
     },
-    /// The algorithm is `none`, HMAC, another that is not offered, or one that this issuer may not use.
+    /// The algorithm is `none`, HMAC, another that is not supported, or one that this issuer may not use.
     #[error("the token's algorithm is not among those that are allowed")]
     Algorithm,
     /// The token is for another purpose.
     #[error("the token's typ is neither JWT nor at+jwt")]
     Type,
-    /// The header names extensions that have to be understood, and are not.
+    /// The header names extensions that a reader must understand. None is supported.
     #[error("the token's header has crit")]
     Critical,
-    /// A required claim is not there.
+    /// A required claim is missing.
     #[error("the token has no claim {claim}")]
     ClaimMissing {
-        /// Its name.
+        /// The claim's name.
         claim: &'static str,
     },
     /// A claim has another type, or is out of its bounds.
     #[error("the token's claim {claim} has the wrong type, or is too long or too large")]
     ClaimMalformed {
-        /// Its name.
+        /// The claim's name.
         claim: &'static str,
     },
     /// The issuer is not configured.
     #[error("the token's issuer is none of those that are configured")]
     Issuer,
-    /// The keys could not be fetched, or are too old. The token may be good.
+    /// The keys could not be fetched, or are too old. The token may be valid.
     #[error("there are no keys of {issuer} to check the token with")]
     NoKeys {
         /// The issuer.
@@ -66,19 +68,19 @@ pub enum TokenRefused {
         /// The issuer.
         issuer: Arc<str>,
     },
-    /// The header names no key, and the issuer has not exactly one.
+    /// The header names no key, and the issuer does not have exactly one.
     #[error("the token names no key, and {issuer} has not exactly one")]
     KeyNotNamed {
         /// The issuer.
         issuer: Arc<str>,
     },
-    /// The key of this name is of another algorithm than the header's.
+    /// The key with this name is of another algorithm than the header's.
     #[error("the token's algorithm is not the one of its key of {issuer}")]
     KeyOfOtherAlgorithm {
         /// The issuer.
         issuer: Arc<str>,
     },
-    /// The issuer has this key, and it cannot be used.
+    /// The issuer has this key, but it cannot be used.
     #[error("the token's key of {issuer} cannot be used: {why}")]
     KeyUnusable {
         /// The issuer.
@@ -92,22 +94,22 @@ pub enum TokenRefused {
         /// The issuer.
         issuer: Arc<str>,
     },
-    /// The token is for somebody else.
+    /// The token is for another audience.
     #[error("the token is for another audience")]
     Audience,
-    /// The time `exp` is over.
+    /// The time `exp` has passed.
     #[error("the token has expired")]
     Expired,
-    /// The time `nbf` has not come.
+    /// The time `nbf` has not been reached.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// The time `iat` has not come, so one of the two clocks is wrong.
+    /// The time `iat` has not been reached, so one of the two clocks is wrong.
     #[error("the token is issued in the future: compare the clocks of this server and the issuer")]
     IssuedInFuture,
-    /// The token is good for longer than an hour.
+    /// The token is valid for longer than an hour.
     #[error("the token is good for {seconds} s, more than {max_seconds} s")]
     LifetimeTooLong {
-        /// From `iat` to `exp`.
+        /// The time from `iat` to `exp`, in seconds.
         seconds: u64,
         /// The limit.
         max_seconds: u64,
@@ -115,7 +117,7 @@ pub enum TokenRefused {
 }
 
 impl TokenRefused {
-    /// The reason as a word, for the label of a metric.
+    /// Returns the reason as a word, for the label of a metric.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -140,13 +142,13 @@ impl TokenRefused {
 /// A part of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// The three parts and the points between them.
+    /// The three parts and the dots between them.
     Form,
-    /// The first.
+    /// The first part.
     Header,
-    /// The second.
+    /// The second part.
     Claims,
-    /// The third.
+    /// The third part.
     Signature,
 }
 

@@ -1,4 +1,4 @@
-//! Whole calls: what they carry, who they are, what the caller and the log get to know.
+//! Whole calls: their credentials, their principals, the answers to the caller and the log.
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
@@ -19,13 +19,13 @@ const ACME: &str = "spiffe://vigie.example/member/acme/uploads";
 const OTHER: &str = "spiffe://vigie.example/member/other/uploads";
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// A server with one issuer and one stored key, and a directory in which both are acme's.
+/// A server with one issuer and one stored key, and a directory in which both belong to acme.
 pub(crate) struct Server {
     authenticator: Authenticator,
     signer: Signer,
     key: ApiKey,
     stored: StoredKey,
-    /// How often a key was looked up.
+    /// The number of key lookups.
     lookups: Cell<u32>,
 }
 
@@ -84,14 +84,14 @@ impl Server {
         self.authenticator.verify(&carried, stored, now()).await
     }
 
-    /// The principal by the directory, as a word.
+    /// Returns the principal according to the directory, as a word.
     fn resolve(&self, address: IpAddr, verified: &Verified) -> Result<Option<&'static str>, Rejected> {
         self.authenticator.resolve(Some(address), verified, |reference| match reference {
             PrincipalReference::Certificate(id) if id.as_str() == ACME => Some(("workload", "acme")),
             PrincipalReference::Certificate(id) if id.as_str() == OTHER => {
                 Some(("other's workload", "other"))
             }
-            // Somebody registered the certificate of another member.
+            // A principal that was registered with the certificate of another member.
             PrincipalReference::Certificate(id) if id.member() == "stolen" => Some(("thief", "acme")),
             PrincipalReference::ApiKey(id) if id == self.stored.id => Some(("key", "acme")),
             PrincipalReference::Token(token) if token.subject() == "uploads" => Some(("person", "acme")),
@@ -157,7 +157,7 @@ async fn a_call_knows_until_when_its_credentials_are_good() {
     assert!(verified.is_anonymous() && verified.expires().is_none());
 }
 
-/// Every kind of wrong credential, each beside one that would be enough.
+/// Every kind of wrong credential, each beside one that would be sufficient.
 #[tokio::test]
 async fn a_wrong_credential_fails_the_call_with_one_text_and_its_own_reason() {
     let server = Server::new();
@@ -186,7 +186,7 @@ async fn a_wrong_credential_fails_the_call_with_one_text_and_its_own_reason() {
         (Some("spiffe://vigie.example/member/stolen/uploads"), vec![], "certificate_of_another"),
         (Some(OTHER), vec![token.as_str()], "different_members"),
     ];
-    // A host for each, so that none is refused for the failures before it.
+    // One host for each row, so that none is refused because of earlier failures.
     for (host, (certificate, authorization, reason)) in (1..).zip(rows) {
         let address = Ipv4Addr::from_bits(host).into();
         let refused = server.who_from(address, certificate, &authorization).await.unwrap_err();
@@ -221,7 +221,7 @@ async fn a_host_that_failed_too_often_is_refused_before_anything_is_computed() {
         assert_eq!(refused.answer(), Answer::TooManyFailures { retry_after: Duration::from_secs(10) });
     }
     assert_eq!(server.lookups.get(), 5, "nothing was looked up");
-    // Others, and calls with a certificate alone, go on.
+    // Other hosts, and calls with only a certificate, are not affected.
     assert!(server.verify_from(elsewhere, None, &[&key]).await.is_ok());
     assert!(server.verify_from(here, Some(ACME), &[]).await.is_ok());
     assert!(server.verify_from(here, None, &[]).await.is_ok());

@@ -1,4 +1,4 @@
-//! The cost of a call's credentials.
+//! Measures the cost of checking a call's credentials.
 
 use std::time::Instant;
 

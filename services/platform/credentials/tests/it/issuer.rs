@@ -1,4 +1,4 @@
-//! An issuer of tokens in this process: it signs with `ring` and publishes its keys.
+//! An issuer of tokens in this process, which signs with `ring` and publishes its keys.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use vigie_credentials::IssuerConfig;
 use vigie_credentials::jwt::{FetchFailed, FetchKeys, Fetched, Issuers, TokenRefused, VerifiedToken};
 
-/// The time of all tests, in seconds.
+/// The time in all tests, in seconds since 1970.
 pub(crate) const NOW: u64 = 1_800_000_000;
 pub(crate) const ISSUER: &str = "https://id.example";
 
@@ -23,7 +23,7 @@ pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Gives the same bytes for each fetch; none: the issuer is away.
+/// Returns the same bytes for each fetch; with `None`, the issuer cannot be reached.
 #[derive(Debug)]
 pub(crate) struct Published(pub(crate) Option<Vec<u8>>);
 
@@ -49,7 +49,7 @@ pub(crate) fn issuers(config: IssuerConfig, published: Option<Vec<u8>>) -> Issue
     Issuers::new(&[config], &fetch)
 }
 
-/// The claims of a good token.
+/// Returns the claims of a valid token.
 pub(crate) fn claims() -> Value {
     json!({ "iss": ISSUER, "aud": "vigie", "sub": "uploads", "iat": NOW, "exp": NOW + 600 })
 }
@@ -66,7 +66,7 @@ pub(crate) fn without(name: &str) -> Value {
     claims
 }
 
-/// Two keys: `ed` of Ed25519, `p256` of P-256.
+/// Two keys: `ed` for Ed25519, `p256` for P-256.
 pub(crate) struct Signer {
     ed: Ed25519KeyPair,
     p256: EcdsaKeyPair,
@@ -97,7 +97,7 @@ impl Signer {
         issuers(config(json!({})), Some(self.jwks()))
     }
 
-    /// Signs any text for a header and for claims, so that faults can be signed too.
+    /// Signs any text of a header and of claims, so that faulty ones can be signed too.
     pub(crate) fn sign_text(&self, header: &str, claims: &str) -> String {
         let signed = format!("{}.{}", encode(header), encode(claims));
         let signature = if header.contains("ES256") {

@@ -1,4 +1,4 @@
-//! Credentials from outside: what a call carries in, who it is out.
+//! Tests of credentials from outside: from what a call carries to its principal.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail like the test itself")]
 

@@ -1,6 +1,7 @@
-//! Tokens that PyJWT makes, which shares no code with Vigie: those in `testdata`, and new ones where Python has it.
+//! Tokens made by PyJWT, which shares no code with Vigie: those in `testdata`, and new ones if Python has it.
 //!
-//! With `VIGIE_REQUIRE_PYJWT` set, its absence is a failure. `VIGIE_PYTHON` names another interpreter than `python3`.
+//! With `VIGIE_REQUIRE_PYJWT` set, its absence is a failure. `VIGIE_PYTHON` names another interpreter than
+//! `python3`.
 
 use std::collections::BTreeMap;
 use std::env;

@@ -1,4 +1,4 @@
-//! Good tokens, and the attacks that are known.
+//! Valid tokens, and known attacks.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use vigie_credentials::jwt::{Part, TokenRefused};
 
 use crate::issuer::{ISSUER, NOW, Signer, claims, config, encode, issuers, now, verify, with, without};
 
-/// The issuer of tests that try much.
+/// The issuer of tests that make many attempts.
 static SIGNER: LazyLock<Signer> = LazyLock::new(Signer::new);
 
 async fn check(claims: &Value, expected: Result<(), TokenRefused>) {
@@ -118,7 +118,7 @@ async fn issuer_audience_and_subject_are_compared_byte_for_byte() {
         ("groups", json!(["a", 1]), claim("of groups")),
         ("groups", json!(["a\r\nb"]), claim("of groups")),
         ("groups", json!({ "a": 1 }), claim("of groups")),
-        // A claim that nobody configured gives no rights and is no fault.
+        // A claim that is not configured gives no rights and is no fault.
         ("member", json!("acme"), Ok(())),
     ] {
         check(&with(name, value), expected).await;
@@ -236,7 +236,7 @@ async fn the_form_has_one_spelling_and_a_bound() {
     assert!(verify(&issuers, &token).await.is_ok());
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let (header, payload) = signed.split_once('.').unwrap();
-    // The last character of 64 bytes has four bits that mean nothing.
+    // The last character of 64 bytes has four unused bits.
     let spelled = |last: char| format!("{signed}.{}{last}", &signature[..signature.len() - 1]);
     let right = signature.chars().next_back().unwrap();
     for last in ('A'..='Z').chain('a'..='z').chain('0'..='9').filter(|last| *last != right) {
@@ -270,7 +270,7 @@ async fn a_token_that_cannot_be_checked_is_not_called_wrong() {
     let away = issuers(config(json!({})), None);
     let refused = verify(&away, &signer.sign(&claims())).await.unwrap_err();
     assert_eq!(refused, TokenRefused::NoKeys { issuer: ISSUER.into() });
-    // What is wrong by itself is that without any key.
+    // A token that is wrong in itself is refused without any key.
     assert_eq!(verify(&away, &signer.sign(&with("iss", "x"))).await, Err(TokenRefused::Issuer));
 }
 

@@ -1,4 +1,4 @@
-//! The course alone, driven by hand.
+//! Tests of the course alone, driven directly.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn course() -> Course {
     Course::new(LOST, REBUILDS, || 1.0)
 }
 
-/// A course whose feed is open from a position.
+/// Returns a course whose feed is open from a position.
 fn opened(from: u64, settled: u64) -> Course {
     let mut course = course();
     course.begin(place(from));
@@ -23,7 +23,7 @@ fn opened(from: u64, settled: u64) -> Course {
     course
 }
 
-/// Hands in a stretch; returns whether the state became ready.
+/// Passes a stretch to the course. Returns whether the state became ready.
 fn take(course: &mut Course, after: u64, through: u64, head: u64, proof: Proof) -> bool {
     let stretch = stretch(LOG, after, through, head);
     course.received(&stretch).unwrap();
@@ -34,7 +34,7 @@ fn take(course: &mut Course, after: u64, through: u64, head: u64, proof: Proof) 
 fn a_state_is_ready_once_it_has_what_the_source_had_and_a_digest_proved_it() {
     let mut course = opened(3, 0);
     assert_eq!(course.progress().unready(), Some(Unready::Unheard));
-    // The source had 9 when the feed opened; what it got later is not waited for.
+    // The source had 9 when the feed opened; later changes are not waited for.
     assert!(!take(&mut course, 3, 6, 9, Proof::Equal), "proven before it had everything");
     let behind = Unready::Behind { applied: Position(6), head: Position(9) };
     assert_eq!(course.progress().unready(), Some(behind));
@@ -80,7 +80,7 @@ fn a_ready_state_stays_ready_while_the_source_is_lost() {
     let decision = course.failed(Failure::Lost);
     assert_eq!(decision, Decision { drops: None, pause: LOST.first });
     assert!(course.progress().ready);
-    // A later feed proves anew, which changes nothing.
+    // A later feed proves the state again, which changes nothing.
     course.begin(place(5));
     course.opened(place(5), Position::ZERO);
     assert!(!take(&mut course, 5, 7, 9, Proof::None));
@@ -135,7 +135,7 @@ fn a_state_that_is_dropped_again_and_again_is_loaded_ever_more_rarely() {
     let pauses = reasons.map(|reason| dropped(Proof::None, Failure::Unusable(reason)));
     assert_eq!(pauses, [(Some(Reason::Log), 10), (Some(Reason::Change), 20), (Some(Reason::Digest), 40)]);
     assert_eq!(dropped(Proof::None, Failure::NotLoaded), (None, 40));
-    // It was ready once.
+    // The state was ready once.
     assert_eq!(dropped(Proof::Equal, Failure::Unusable(Reason::Digest)), (Some(Reason::Digest), 10));
     assert_eq!(dropped(Proof::None, Failure::Unusable(Reason::Digest)), (Some(Reason::Digest), 20));
 }

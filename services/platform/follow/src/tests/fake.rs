@@ -14,7 +14,7 @@ use crate::user::{Companion, Contradiction, Event, Loaded, NotLoaded, Source, So
 
 pub(super) const LOG: u128 = 7;
 
-/// A change that contradicts every state, one at which applying panics, and one that takes a second.
+/// A change that contradicts every state, one at which applying panics, and one that takes 200 ms.
 pub(super) const WRONG: u64 = 13;
 pub(super) const PANIC: u64 = 66;
 pub(super) const SLOW: u64 = 1_000;
@@ -32,7 +32,7 @@ pub(super) fn place(position: u64) -> Option<Place> {
     (position > 0).then_some(Place { log: LogId(LOG), position: Position(position), chain: None })
 }
 
-/// Changes after a position, and the sum of all up to their end where the source tells it.
+/// Changes after a position, and the sum of all changes up to their end, if the source sends it.
 #[derive(Debug, Clone)]
 pub(super) struct Range {
     pub(super) log: u128,
@@ -52,7 +52,7 @@ pub(super) enum Part {
     End,
 }
 
-/// A whole state as of a position.
+/// Returns the parts of a whole state as of a position.
 pub(super) fn parts(at: u64, numbers: &[u64]) -> Vec<Part> {
     vec![Part::Begin { at, settled: at }, Part::Numbers(numbers.to_vec()), Part::End]
 }
@@ -64,7 +64,7 @@ pub(super) struct Sum {
     pub(super) sum: u64,
 }
 
-/// See the module.
+/// A state that is the sum of its changes.
 #[derive(Debug, Default)]
 pub(super) struct FakeState {
     standing: Standing,
@@ -83,7 +83,7 @@ impl FakeState {
         *self.clears.lock().unwrap()
     }
 
-    /// Begins with a sum as of a position.
+    /// Fills the state with a sum as of a position.
     pub(super) fn begin(&self, at: u64, sum: u64) {
         *self.held.lock().unwrap() = Sum { place: place(at), settled: Position::ZERO, sum };
     }
@@ -170,15 +170,15 @@ impl State for FakeState {
     }
 }
 
-/// What a stream gives before it ends; an end is a loss.
+/// The items of a stream before it ends; an end is a loss.
 pub(super) type Script<T> = Result<Vec<T>, SourceError>;
 
-/// See the module. When its scripts have been played it answers nothing more.
+/// A source that plays scripts. After the last one it does not answer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FakeSource {
     pub(super) feeds: Arc<Mutex<VecDeque<Script<Range>>>>,
     pub(super) states: Arc<Mutex<VecDeque<Script<Part>>>>,
-    /// Where the feeds were opened.
+    /// The positions at which the feeds were opened.
     pub(super) asked: Arc<Mutex<Vec<u64>>>,
 }
 
@@ -220,13 +220,14 @@ impl<T: Send> Stream for Played<T> {
     }
 }
 
-/// Writes down what it hears, and begins the state with a sum of its own if it has one.
+/// Records events, and fills the state with its own sum if it has one.
 #[derive(Debug, Default)]
 pub(super) struct Listener {
     pub(super) state: Arc<FakeState>,
     pub(super) kept: Option<(u64, u64)>,
     pub(super) heard: Arc<Mutex<Vec<Event>>>,
-    /// Whether the state was ready at each of these events. A watcher sees only the latest value, and may miss some.
+    /// Whether the state was ready at each of these events. A watcher sees only the latest value, and may
+    /// miss some.
     pub(super) ready: Arc<Mutex<Vec<bool>>>,
 }
 

@@ -1,4 +1,4 @@
-//! The task with a fake state and a fake source.
+//! Tests of the task with a fake state and a fake source.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn out_of_range<T>() -> Script<T> {
     Err(SourceError::OutOfRange("no longer kept".to_owned()))
 }
 
-/// A follower of these feeds and states.
+/// A follower that plays these feeds and states.
 struct Played {
     state: Arc<FakeState>,
     source: FakeSource,
@@ -40,7 +40,7 @@ impl Played {
         Self { state, source, listener }
     }
 
-    /// Follows until so much was heard, and compares it.
+    /// Follows until as many events as expected have occurred, and compares them.
     #[track_caller]
     fn check(&mut self, limits: Limits, expected: &[Event]) {
         let runtime =
@@ -58,8 +58,8 @@ impl Played {
     }
 }
 
-/// A follower that loads the numbers 1 and 2 as of position 4 first, and then hears this of its feeds, which it opens at
-/// these positions.
+/// Runs a follower that first loads the numbers 1 and 2 as of position 4, and then follows these feeds.
+/// Checks the events, and the positions at which it opens the feeds.
 #[track_caller]
 fn check(states: Vec<Script<Part>>, feeds: Vec<Script<Range>>, expected: &[Event], asked: &[u64]) -> Played {
     let mut all = vec![Ok(parts(4, &[1, 2]))];
@@ -221,7 +221,7 @@ fn a_state_that_takes_long_to_apply_is_not_ready_meanwhile() {
     played.state.begin(6, 9);
     *played.state.fault.lock().unwrap() = Some("no space".to_owned());
     let fault = Some("no space".to_owned());
-    // Real time: a paused clock stands while a thread is busy.
+    // In real time: a paused clock does not advance while a thread is busy.
     let limits = Limits { apply_max: Duration::from_millis(20), ..LIMITS };
     let heard = Arc::clone(&played.listener.heard);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -247,7 +247,7 @@ fn nothing_works_on_a_state_that_is_no_longer_followed() {
         let stop = tokio::time::sleep(Duration::from_millis(20));
         follow(played.state.clone(), played.source.clone(), &mut played.listener, LIMITS, stop).await;
     });
-    // Applied to its end, and not followed further.
+    // The range was applied to its end, and no further range followed.
     assert_eq!(played.state.held().sum, 9 + SLOW);
     assert!(played.listener.heard.lock().unwrap().is_empty());
     drop(played.listener);

@@ -1,4 +1,4 @@
-//! Waiting for a state, and its lag.
+//! Tests of waiting for a state, and of its lag.
 
 use std::sync::Arc;
 use std::time::Duration;

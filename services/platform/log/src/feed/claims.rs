@@ -1,8 +1,10 @@
-//! What followers claim of the log: the changes after the position that each has reached, which the log must keep.
+//! The claims of followers: for each follower, the log must keep the changes after the position that it has
+//! reached.
 //!
-//! A follower that is cut off comes back within seconds, or minutes after a restart. For that long its claim is
-//! remembered, so that it finds the log going on from there. One that stays away for longer loads the state anew. So does
-//! one that is there and has taken nothing for as long: a stalled reader must not make the log grow without bound.
+//! A follower that is cut off returns within seconds, or within minutes after a restart. For that long its
+//! claim is remembered, so that it can continue from there. A follower that stays away for longer loads the
+//! state again. So does one that is connected but has taken nothing for as long: a stalled reader must not
+//! make the log grow without bound.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,14 +14,15 @@ use tokio::time::Instant;
 
 use crate::position::Sequence;
 
-/// Claims of followers that have gone, remembered for each that may be there. Beyond it the longest gone are forgotten.
+/// The remembered claims of followers that have gone, for each possible follower. Beyond that number the
+/// oldest are forgotten.
 const GONE_EACH: usize = 4;
 
 /// The claims of all followers.
 #[derive(Debug)]
 pub(super) struct Claims {
     held: Mutex<Held>,
-    /// How long a claim is remembered.
+    /// The time for which a claim is remembered.
     remembered: Duration,
     gone_max: usize,
 }
@@ -36,12 +39,12 @@ struct Held {
 pub(super) struct Claim {
     claims: Arc<Claims>,
     number: u64,
-    /// Whether it is to be remembered: that of a refused follower is not.
+    /// Whether it is remembered; the claim of a refused follower is not.
     accepted: bool,
 }
 
 impl Claims {
-    /// For at most so many followers at once.
+    /// Returns the claims of at most `followers_max` followers at once.
     pub(super) fn new(followers_max: usize, remembered: Duration) -> Self {
         Self { held: Mutex::default(), remembered, gone_max: followers_max.saturating_mul(GONE_EACH) }
     }
@@ -56,7 +59,7 @@ impl Claims {
         Claim { claims: Arc::clone(self), number, accepted: false }
     }
 
-    /// The last change that all of them have; `None` where nobody is remembered.
+    /// Returns the last change that all of them have; `None` if no claim is remembered.
     pub(super) fn all_have(&self) -> Option<Sequence> {
         let mut held = self.held();
         let now = Instant::now();
@@ -66,7 +69,7 @@ impl Claims {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        // Every change of it is a single step.
+        // Every change under the lock is a single step.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -78,13 +81,13 @@ impl Held {
 }
 
 impl Claim {
-    /// Moves the claim to here, and has it remembered from now on.
+    /// Moves the claim to `reached`. From now on it will be remembered.
     pub(super) fn advance(&mut self, reached: Sequence) {
         self.accepted = true;
         self.claims.held().present.insert(self.number, (Instant::now(), reached));
     }
 
-    /// A number that others do not have.
+    /// Returns a number that no other claim has.
     pub(super) const fn number(&self) -> u64 {
         self.number
     }

@@ -1,4 +1,4 @@
-//! One follower: what it gets next, and when.
+//! One follower: the next range for it, and when it gets that.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,52 +15,53 @@ use crate::feed::recent::{Page, Proof};
 use crate::feed::shared::{Feed, unreadable};
 use crate::position::{Chain, Cursor, LogId, Sequence, Slice, UnixMillis};
 
-/// A stretch of the log as one slice has it: proof that nothing of it is missing.
+/// A stretch of the log for one slice. Consecutive ranges prove that nothing is missing.
 #[derive(Debug)]
 pub struct Range<A: Application> {
     /// The log.
     pub log: LogId,
-    /// The range begins after this sequence, where the one before it ended.
+    /// The range begins after this sequence, at which the range before it ended.
     pub after: Sequence,
     /// The range ends with this sequence.
     pub through: Sequence,
     /// The newest change of the whole log when the range was made.
     pub head: Sequence,
-    /// When that was committed, where it is known.
+    /// The commit time of that change, if it is known.
     pub head_committed_at: Option<UnixMillis>,
-    /// The chain as of `through`, where that is the end of a batch.
+    /// The chain as of `through`, if a batch ends there.
     pub chain: Option<Chain>,
     /// The slice's changes in the range, in order.
     pub changes: Vec<Arc<A::Change>>,
-    /// When the first of these was committed; `None` where there is none, and where that is not known.
+    /// The commit time of the first of these changes; `None` if there is none, or the time is not known.
     pub first_committed_at: Option<UnixMillis>,
-    /// The proof of the slice as of `through`, in every heartbeat of a follower that has caught up, and in the course of
-    /// changes about as often.
+    /// The proof of the slice as of `through`: in every heartbeat of a follower that has caught up, and about
+    /// as often while changes flow.
     pub proof: Option<Proof<A>>,
 }
 
-/// One that follows the log.
+/// A follower of the log.
 pub struct Follower<A: Application> {
     feed: Arc<Feed<A>>,
     slice: Slice,
     /// The last change that it got.
     cursor: Sequence,
-    /// The chain as of it, where a batch ends.
+    /// The chain as of that change, if a batch ends there.
     chain: Option<Chain>,
     head: watch::Receiver<Sequence>,
     shutdown: Shutdown,
-    /// When it last got anything.
+    /// The last time at which it got anything.
     spoke_at: Option<Instant>,
-    /// When it last got a proof.
+    /// The last time at which it got a proof.
     proved_at: Option<Instant>,
-    /// When its stream ends, and it is to come again.
+    /// The end of its stream, after which it has to reconnect.
     ends_at: Instant,
-    /// At most one task, which waits for its turn and reads from the store. A task of its own, so that it keeps its
-    /// position in the queue while heartbeats go out, and gives its turn up even if the client never takes the page.
+    /// At most one task, which waits for a permit and reads from the store. A separate task, so that it keeps
+    /// its position in the queue while heartbeats are sent, and releases its permit even if the client never
+    /// takes the page.
     reading: JoinSet<Result<Page<A>, FollowError>>,
     /// Keeps the log from the cursor on.
     claim: Claim,
-    /// Its slot among the followers, given up with it.
+    /// Its slot among the followers, released when it is dropped.
     _permit: OwnedSemaphorePermit,
 }
 
@@ -84,7 +85,7 @@ impl<A: Application> Feed<A> {
         let permit = self.permit()?;
         let head = self.head.subscribe();
         let cursor = from.map_or(Sequence::ZERO, |cursor| cursor.sequence);
-        // First of all: what is there when the floor is looked at stays.
+        // The claim first: changes that exist when the floor is read are then kept.
         let mut claim = self.claims.join(cursor);
         let floor = self.store.head().await.map_err(unreadable)?.floor;
         if cursor < floor {
@@ -98,14 +99,15 @@ impl<A: Application> Feed<A> {
         Ok(Follower::new(Arc::clone(self), slice, (cursor, chain), head, shutdown, (claim, permit)))
     }
 
-    /// Whether the log goes on from a cursor; returns the chain there by which the follower knows it, where a batch ends.
+    /// Checks that the log continues from a cursor. Returns the chain there under which the follower knows
+    /// it, if a batch ends there.
     async fn check(&self, cursor: &Cursor) -> Result<Option<Chain>, FollowError> {
         let (own, sequence) = (self.store.log_id(), cursor.sequence);
         if cursor.log != own {
             return Err(FollowError::AnotherLog { cursor: cursor.log, own });
         }
         if sequence > self.head() {
-            // Another writer of the same store may have moved it.
+            // Another writer of the same store may have moved the head.
             let stored = self.store.head().await.map_err(unreadable)?.sequence;
             if sequence > stored {
                 return Err(FollowError::CursorBeyondHead { cursor: sequence, head: stored });
@@ -115,12 +117,13 @@ impl<A: Application> Feed<A> {
         let (chain, former) = self.chains_at(sequence).await.map_err(unreadable)?;
         match cursor.chain {
             None => Ok(chain),
-            // A follower from before the chain had its present definition. It compares what it gets with what it knows, so
-            // at this position it gets the value that it came with; from the next batch on it gets the present chain.
+            // A follower from before the chain had its present definition. It compares what it gets with what
+            // it knows, so at this position it gets the value that it came with; from the next batch on it
+            // gets the present chain.
             Some(known) if former == Some(known) => Ok(former),
             Some(known) if chain == Some(known) => Ok(chain),
-            // No batch from the floor on is forgotten: where the follower knows of one, there is one, or the log is not
-            // the same.
+            // Batches from the floor on are never removed: if the follower knows the end of one here, the log
+            // has it too, or it is not the same log.
             Some(_) => Err(FollowError::Diverged { cursor: sequence }),
         }
     }
@@ -151,7 +154,8 @@ impl<A: Application> Follower<A> {
         }
     }
 
-    /// The next range, or a heartbeat after a silence; `None` on shutdown and at the end of its time. The first comes at once.
+    /// Returns the next range, or a heartbeat after a silence; `None` on shutdown and at the end of the
+    /// stream's lifetime. The first range is returned at once.
     pub async fn next(&mut self) -> Result<Option<Range<A>>, FollowError> {
         loop {
             if self.shutdown.is_cancelled() || Instant::now() >= self.ends_at {
@@ -198,7 +202,8 @@ impl<A: Application> Follower<A> {
     fn give(&mut self, head: Sequence, page: Page<A>) -> Range<A> {
         let Page { through, chain, changes, first_committed_at, proof } = page;
         let after = std::mem::replace(&mut self.cursor, through);
-        // What comes before was given, and may still be on its way: the follower comes back to it if it is cut off.
+        // The changes before `after` were passed on, but may not have arrived: a follower that is cut off
+        // returns to that position.
         self.claim.advance(after);
         self.chain = chain;
         self.spoke_at = Some(Instant::now());
@@ -211,8 +216,8 @@ impl<A: Application> Follower<A> {
     }
 }
 
-/// A factor from 0.75 to 1.25, so that streams that began together do not end together: the fractional part of the
-/// multiples of the golden ratio, which spreads consecutive numbers evenly.
+/// Returns a factor from 0.75 to 1.25, so that streams that began together do not end together: the
+/// fractional part of the multiples of the golden ratio, which spreads consecutive numbers evenly.
 fn jitter(number: u64) -> f64 {
     let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
     0.75 + 0.5 * (spread as f64 / 65_536.0)

@@ -5,22 +5,22 @@ use std::time::Duration;
 /// The limits of a feed.
 #[derive(Debug, Clone, Copy)]
 pub struct FeedLimits {
-    /// Followers at once; one more is refused.
+    /// The most followers at once; one more is refused.
     pub followers_max: usize,
-    /// The longest silence towards a follower; then it gets a heartbeat.
+    /// The longest silence towards a follower, after which it gets a heartbeat.
     pub heartbeat: Duration,
-    /// Changes of one range; the rest comes in the next.
+    /// The most changes in one range; the rest is in the next.
     pub changes_max: usize,
-    /// Bytes of the changes of one range, though always one change at least.
+    /// The most bytes of the changes in one range, but always at least one change.
     pub bytes_max: usize,
-    /// Newest changes kept in memory.
+    /// The most changes kept in memory.
     pub recent_changes_max: usize,
-    /// Bytes of those changes; the oldest go first.
+    /// The most bytes of those changes; the oldest are dropped first.
     pub recent_bytes_max: usize,
-    /// How long the log keeps what a follower needs that has gone.
+    /// The time for which the log keeps the changes that a departed follower needs.
     pub claim_kept: Duration,
-    /// How long a follower's stream lasts, give or take a quarter; then it comes again.
+    /// The lifetime of a follower's stream, give or take a quarter; then the follower reconnects.
     pub lifetime: Duration,
-    /// Followers that read from the store at once; the others wait.
+    /// The most followers that read from the store at once; the others wait.
     pub readers_max: usize,
 }

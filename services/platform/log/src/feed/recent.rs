@@ -10,28 +10,28 @@ use crate::position::{Chain, Sequence, Slice, UnixMillis};
 
 /// The proof of an application.
 pub(super) type Proof<A> = <<A as Application>::Summary as crate::Summary>::Proof;
-/// What a group of changes does to an application's summary.
+/// The effect of a group of changes on an application's summary.
 type Delta<A> = <<A as Application>::Summary as crate::Summary>::Delta;
 
-/// What follows a cursor, and how far it reaches.
+/// The changes after a cursor, and the sequence up to which they are complete.
 #[derive(Debug)]
 pub(super) struct Page<A: Application> {
     pub(super) through: Sequence,
-    /// The chain as of `through`, where a batch ends.
+    /// The chain as of `through`, if a batch ends there.
     pub(super) chain: Option<Chain>,
     pub(super) changes: Vec<Arc<A::Change>>,
-    /// When the first of these was committed, where that is known.
+    /// The commit time of the first of these changes, if it is known.
     pub(super) first_committed_at: Option<UnixMillis>,
-    /// The proof as of `through`, where that is known and due.
+    /// The proof as of `through`, if it is known and due.
     pub(super) proof: Option<Proof<A>>,
 }
 
-/// The newest changes, without a gap among them. Bounded in number and in bytes.
+/// The newest changes, without a gap, bounded in number and in bytes.
 #[derive(Debug)]
 pub(super) struct Recent<A: Application> {
     logged: VecDeque<Logged<A::Change>>,
     bytes: usize,
-    /// The summary as of a sequence; `None` before the log was loaded.
+    /// The summary, and the sequence as of which it is; `None` before the log was loaded.
     summary: Option<(Sequence, A::Summary)>,
 }
 
@@ -52,7 +52,7 @@ impl<A: Application> Recent<A> {
         let joins =
             self.logged.back().map(|last| last.sequence.next()) == logged.first().map(|first| first.sequence);
         if !joins {
-            // Another writer came in between; the store has what is missing.
+            // Another writer committed in between; the missing changes are in the store.
             (self.logged, self.bytes) = (VecDeque::new(), 0);
         }
         for entry in logged {
@@ -73,14 +73,14 @@ impl<A: Application> Recent<A> {
         }
     }
 
-    /// The proof of a slice at a sequence, if that is the newest.
+    /// Returns the proof of a slice at a sequence, if that is the newest.
     pub(super) fn proof_at(&self, sequence: Sequence, slice: Slice) -> Option<Proof<A>> {
         let (newest, summary) = self.summary.as_ref()?;
         (*newest == sequence).then(|| summary.of(slice))
     }
 
-    /// The changes of a slice after a cursor, and how far they reach; `None` where the cursor lies before the oldest change
-    /// or at the newest.
+    /// Returns the changes of a slice after a cursor, and the sequence up to which they are complete; `None`
+    /// if the cursor is before the oldest change in memory, or at the newest.
     pub(super) fn after(
         &self,
         cursor: Sequence,

@@ -1,4 +1,5 @@
-//! What all followers of a log share: the head, the newest changes in memory, and the reads from the store.
+//! The state that all followers of a log share: the head, the newest changes in memory, and the reads from
+//! the store.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,15 +15,15 @@ use crate::feed::recent::{Page, Recent};
 use crate::position::{Chain, LogId, Sequence, Slice, UnixMillis};
 use crate::store::{ChangePage, ChangeRange, LogRead, StoreFault};
 
-/// Changes of the log that one page from the store looks through at most, whatever part of them is in the slice.
+/// The most changes of the log that one page from the store scans, however many of them are in the slice.
 const SCAN_MAX: u64 = 32_768;
 
-/// The streams of one log.
+/// The feed of one log.
 pub struct Feed<A: Application> {
     pub(super) store: Arc<dyn LogRead<Error = A::StoreError>>,
     recent: Mutex<Recent<A>>,
     pub(super) head: watch::Sender<Sequence>,
-    /// A change and when it was committed: the newest, where that is known.
+    /// The newest change whose commit time is known, and that time.
     committed: Mutex<Option<(Sequence, UnixMillis)>>,
     pub(super) claims: Arc<Claims>,
     permits: Arc<Semaphore>,
@@ -37,7 +38,7 @@ impl<A: Application> fmt::Debug for Feed<A> {
 }
 
 impl<A: Application> Feed<A> {
-    /// A feed that knows of no change yet.
+    /// Returns a feed without any changes yet.
     pub fn new(store: Arc<dyn LogRead<Error = A::StoreError>>, limits: FeedLimits) -> Self {
         Self {
             store,
@@ -51,31 +52,32 @@ impl<A: Application> Feed<A> {
         }
     }
 
-    /// The newest change that followers know of.
+    /// Returns the newest change that followers know of.
     #[must_use]
     pub fn head(&self) -> Sequence {
         *self.head.borrow()
     }
 
-    /// Which log it is.
+    /// Returns the id of the log.
     #[must_use]
     pub fn log_id(&self) -> LogId {
         self.store.log_id()
     }
 
-    /// The last change that all followers have, of those that are there or may come back: the log is not cut beyond it.
+    /// Returns the last change that all followers have which are connected or may return: the log is not cut
+    /// beyond it.
     #[must_use]
     pub fn all_have(&self) -> Option<Sequence> {
         self.claims.all_have()
     }
 
-    /// How many entries one message holds at most, and their bytes.
+    /// Returns the most entries in one message, and the most bytes of them.
     #[must_use]
     pub const fn page_max(&self) -> (usize, usize) {
         (self.limits.changes_max, self.limits.bytes_max)
     }
 
-    /// Notes that the log has come as far as this, by whoever's writes.
+    /// Notes that the log has reached `head`, whichever process wrote it.
     pub fn advance(&self, head: Sequence) {
         self.head.send_if_modified(|known| {
             let newer = head > *known;
@@ -84,7 +86,7 @@ impl<A: Application> Feed<A> {
         });
     }
 
-    /// Takes changes that were just committed, when they were, and what they do to the summary.
+    /// Takes changes that were just committed, their commit time, and their effect on the summary.
     pub(crate) fn publish(
         &self,
         logged: Vec<Logged<A::Change>>,
@@ -97,24 +99,24 @@ impl<A: Application> Feed<A> {
         self.advance(last);
     }
 
-    /// Drops the changes in memory up to one that was purged. Followers that still need them read the store, and so learn of the
-    /// purge.
+    /// Drops the changes in memory up to one that was purged. Followers that still need them read the store,
+    /// and so learn of the purge.
     pub(crate) fn forget(&self, through: Sequence) {
         self.recent().forget(through);
     }
 
-    /// Takes note of when a change was committed.
+    /// Notes the commit time of a change.
     pub(crate) fn note_commit(&self, last: Sequence, committed_at: UnixMillis) {
         *self.committed.lock().unwrap_or_else(PoisonError::into_inner) = Some((last, committed_at));
     }
 
-    /// When a change was committed, if it is the newest one of which that is known.
+    /// Returns the commit time of a change, if it is the newest change whose time is known.
     pub(super) fn committed_at(&self, sequence: Sequence) -> Option<UnixMillis> {
         let committed = *self.committed.lock().unwrap_or_else(PoisonError::into_inner);
         committed.filter(|(last, _)| *last == sequence).map(|(_, committed_at)| committed_at)
     }
 
-    /// Takes the head of the log, and its summary there.
+    /// Sets the head of the log, and its summary there.
     pub(crate) fn reset(&self, head: Sequence, summary: A::Summary) {
         self.recent().reset(head, summary);
         self.advance(head);
@@ -124,7 +126,7 @@ impl<A: Application> Feed<A> {
         Arc::clone(&self.permits).try_acquire_owned().map_err(|_| FollowError::TooManyFollowers)
     }
 
-    /// The chain where a batch ends, and the former one; none elsewhere.
+    /// Returns the chain and the former chain at the end of a batch; `None` for both elsewhere.
     pub(super) async fn chains_at(
         &self,
         last: Sequence,
@@ -137,7 +139,7 @@ impl<A: Application> Feed<A> {
         Ok((batch.map(|batch| batch.chain), batch.and_then(|batch| batch.former)))
     }
 
-    /// Reads from the store what follows a cursor.
+    /// Reads the changes after a cursor from the store.
     pub(super) async fn read_stored(
         &self,
         after: Sequence,
@@ -155,13 +157,13 @@ impl<A: Application> Feed<A> {
         };
         let ChangePage { changes, through, floor } = self.store.changes(&range).await.map_err(unreadable)?;
         if after < floor {
-            // It began to follow just when the log was cut.
+            // The log was cut just when the follower began.
             return Err(FollowError::CursorBeforeFloor { cursor: after, floor });
         }
-        // The follower needs a change that nobody has any longer. It cannot skip it: the log does not know what it did, and
-        // a removal that is skipped leaves what was removed. The present state has everything that the change did and that
-        // still counts, so the follower is sent to load it, as for changes before the floor. A follower whose slice does not
-        // have the change goes on.
+        // The follower needs a change that no longer exists. It cannot skip it: the log does not know its
+        // effect, and skipping a removal would leave the removed data. The present state contains every
+        // effect of the change that still counts, so the follower has to load it, as for changes before the
+        // floor. A follower whose slice does not have the change continues.
         if let Some(purged) = changes.iter().find(|change| change.is_purged()) {
             return Err(FollowError::Purged { cursor: after, purged: purged.sequence });
         }
@@ -183,7 +185,7 @@ impl<A: Application> Feed<A> {
         Ok(Page { through, chain, changes: read, first_committed_at, proof: None })
     }
 
-    /// Reads when a change was committed; `None` where the store does not know.
+    /// Reads the commit time of a change; `None` if the store does not know it.
     async fn stored_commit_of(&self, sequence: Sequence) -> Result<Option<UnixMillis>, A::StoreError> {
         match self.store.batches(sequence.before(), 1).await?.first() {
             Some(batch) => self.store.committed_at(batch.last).await,
@@ -192,17 +194,17 @@ impl<A: Application> Feed<A> {
     }
 
     pub(super) async fn turn_to_read(&self) -> Option<SemaphorePermit<'_>> {
-        // Never closed, so it never fails; without a permit the read would be as good.
+        // The semaphore is never closed, so this never fails; a read without a permit would work too.
         self.readers.acquire().await.ok()
     }
 
     pub(super) fn recent(&self) -> MutexGuard<'_, Recent<A>> {
-        // Nothing in there can be half done: it is emptied and refilled by single steps.
+        // The state is emptied and refilled by single steps, so it is never left half done.
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns why a follower is refused when a read failed, and logs what the store reported.
+/// Logs a failed read of the store, and returns the refusal of the follower.
 pub(super) fn unreadable(error: impl StoreFault) -> FollowError {
     tracing::error!(error = &error as &dyn std::error::Error, "cannot read the store");
     if error.is_corrupt() { FollowError::Broken } else { FollowError::Unreadable }

@@ -1,4 +1,4 @@
-//! Recomputes the chain of a stored log, and names the first record at fault.
+//! Recomputes the chain of a stored log, and returns the first record at fault.
 
 use std::collections::VecDeque;
 
@@ -9,33 +9,33 @@ use crate::position::{Chain, Sequence, Slice};
 use crate::proof::purged::Purged;
 use crate::store::{ChangeRange, Head, LogRead, StoredBatch, StoredChange};
 
-/// Batches read at once.
+/// The number of batches read at once.
 const BATCHES: u16 = 1_000;
-/// Changes read at once, and their bytes.
+/// The most changes read at once, and the most of their bytes.
 const PAGE: (usize, usize) = (2_000, 4 << 20);
 
-/// A log that holds what its head says.
+/// The result of a proof: the log matches its head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
-    /// The head that is proven.
+    /// The head that was proven.
     pub head: Head,
     /// The changes whose bytes were removed. Their digests are proven.
     pub purged: Purged,
 }
 
-/// Why a log does not hold what its head says.
+/// The reasons why a log does not match its head.
 #[derive(Debug, Error)]
 pub enum ProofError<E: std::error::Error + 'static> {
     /// The store cannot be read.
     #[error("cannot read the log")]
     Store(#[source] E),
-    /// A change is not there.
+    /// A change is not stored.
     #[error("change {0} is missing")]
     Missing(Sequence),
-    /// A change is there twice.
+    /// A change is stored twice.
     #[error("change {0} is there twice")]
     Doubled(Sequence),
-    /// The bytes of a change are not those of its digest, or do not read back.
+    /// The bytes of a change do not match its digest, or cannot be decoded.
     #[error("change {0} is not what was written")]
     Altered(Sequence),
     /// The digests or the chain of a batch were replaced.
@@ -43,10 +43,10 @@ pub enum ProofError<E: std::error::Error + 'static> {
     BatchAltered {
         /// The first change of the batch.
         first: Sequence,
-        /// The last.
+        /// The last change of the batch.
         last: Sequence,
     },
-    /// The last batch does not end where the head is.
+    /// The last batch does not end at the head.
     #[error("the log ends at {end}, and its head says {head}")]
     HeadAltered {
         /// The end of the last batch.
@@ -56,15 +56,16 @@ pub enum ProofError<E: std::error::Error + 'static> {
     },
 }
 
-/// Recomputes the chain from the floor to the head, and for batches that have one the former chain too, as far as no bytes
-/// of the batch were purged. `reads` checks that the application can read a change whose bytes are there.
+/// Recomputes the chain from the floor to the head. For batches that have a former chain, that is recomputed
+/// too, unless bytes of the batch were purged. `reads` checks that the application can decode a change whose
+/// bytes are present.
 ///
-/// Memory is bounded by one page, whatever the log holds.
+/// Memory is bounded by one page, whatever the size of the log.
 pub async fn prove<S: LogRead + ?Sized>(
     store: &S,
     reads: impl Fn(&StoredChange) -> bool + Send,
 ) -> Result<Proof, ProofError<S::Error>> {
-    // The head first: what is committed while the log is read lies beyond it.
+    // The head first: changes committed while the log is read are beyond it.
     let head = store.head().await.map_err(ProofError::Store)?;
     let mut end = anchor(store, head.floor).await?;
     let mut changes = Changes::after(store, head.floor, head.sequence);
@@ -87,7 +88,7 @@ pub async fn prove<S: LogRead + ?Sized>(
             end = batch;
         }
         if end.last == before {
-            // No batch is left that ends at or before the head.
+            // There is no further batch that ends at or before the head.
             break;
         }
     }
@@ -100,7 +101,7 @@ pub async fn prove<S: LogRead + ?Sized>(
     }
 }
 
-/// The batch from which the chain goes on.
+/// Returns the batch at the floor, from which the chain continues.
 async fn anchor<S: LogRead + ?Sized>(
     store: &S,
     floor: Sequence,
@@ -125,7 +126,7 @@ impl Ends {
         Self { link: Link::after(&end.chain), former: end.former.as_ref().map(FormerLink::after) }
     }
 
-    /// Adds the change that ought to have a sequence.
+    /// Adds the change that must have this sequence.
     fn add<E: std::error::Error>(
         &mut self,
         sequence: Sequence,
@@ -160,12 +161,12 @@ impl Ends {
     }
 }
 
-/// Reads changes one by one, a page at a time. Each page begins with the last change of the one before it, so that a change
-/// that is there twice is seen wherever a page ends.
+/// Reads changes one by one, a page at a time. Each page begins with the last change of the one before it, so
+/// that a change that is stored twice is detected wherever a page ends.
 struct Changes<'a, S: LogRead + ?Sized> {
     store: &'a S,
     page: VecDeque<StoredChange>,
-    /// Up to where the store was read.
+    /// The last sequence that was read from the store.
     read: Sequence,
     end: Sequence,
     last: Option<Sequence>,
@@ -193,7 +194,7 @@ impl<'a, S: LogRead + ?Sized> Changes<'a, S> {
             let range = ChangeRange { after, through: self.end, slice: Slice::ALL, count_max, bytes_max };
             let page = self.store.changes(&range).await.map_err(ProofError::Store)?;
             if after < self.read && page.through <= self.read && page.changes.len() < 2 {
-                // The repeated change fills the page by itself.
+                // The repeated change alone fills the page.
                 after = self.read;
                 continue;
             }

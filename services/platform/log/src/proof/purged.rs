@@ -1,10 +1,10 @@
-//! Which changes were purged, in bounded space.
+//! The set of purged changes, in bounded memory.
 
 use std::fmt;
 
 use crate::position::Sequence;
 
-/// Stretches that are kept; the changes of later ones are only counted.
+/// The most stretches that are kept; the changes of later ones are only counted.
 const STRETCHES_MAX: usize = 100;
 
 /// The purged changes of a log.
@@ -16,13 +16,14 @@ pub struct Purged {
 }
 
 impl Purged {
-    /// The number of purged changes.
+    /// Returns the number of purged changes.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
-    /// The purged changes as stretches, each from its first to its last change. The first hundred stretches are kept.
+    /// Returns the purged changes as stretches, each from its first to its last change. The first hundred
+    /// stretches are kept.
     #[must_use]
     pub fn stretches(&self) -> &[(Sequence, Sequence)] {
         &self.stretches
@@ -41,7 +42,7 @@ impl Purged {
     }
 }
 
-/// Lists the changes: `5, 17 to 19`, with `and 12 more` where not all are kept.
+/// Lists the changes: `5, 17 to 19`, with `and 12 more` if not all are kept.
 impl fmt::Display for Purged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (first, last)) in self.stretches.iter().enumerate() {

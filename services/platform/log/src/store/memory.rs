@@ -1,7 +1,7 @@
-//! A log in memory, for tests and simulations: the plain data and what a store does to it.
+//! A log in memory, for tests and simulations: the data, and the operations of a store on it.
 //!
-//! It is no [`crate::LogStore`] by itself. A store in memory keeps it next to the application's rows and under the same lock, so
-//! that both change together.
+//! It is not itself a [`crate::LogStore`]. A store in memory keeps it next to the application's rows under
+//! the same lock, so that both change together.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -9,7 +9,7 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 use crate::position::{Sequence, UnixMillis};
 use crate::store::{Batch, ChangePage, ChangeRange, Head, Recorded, StoredBatch, StoredChange};
 
-/// See the module.
+/// The data of a log in memory.
 #[derive(Debug, Clone)]
 pub struct MemoryLog {
     head: Head,
@@ -30,13 +30,13 @@ impl Default for MemoryLog {
 }
 
 impl MemoryLog {
-    /// The head.
+    /// Returns the head.
     #[must_use]
     pub const fn head(&self) -> Head {
         self.head
     }
 
-    /// Appends a batch; returns `false`, and changes nothing, where the head is not where the batch expects it.
+    /// Appends a batch. Returns `false`, and changes nothing, if the head is not where the batch expects it.
     pub fn append<R>(&mut self, batch: &Batch<R>) -> bool {
         if (self.head.sequence, self.head.chain) != (batch.expected.sequence, batch.expected.chain) {
             return false;
@@ -51,7 +51,7 @@ impl MemoryLog {
         true
     }
 
-    /// Whether the batch that ends at `head` is there.
+    /// Returns whether the batch that ends at `head` is stored.
     #[must_use]
     pub fn has(&self, head: &Head) -> bool {
         self.batches.get(&head.sequence).is_some_and(|(found, _)| found.chain == head.chain)
@@ -96,18 +96,18 @@ impl MemoryLog {
         old.map(|(batch, _)| batch.last).max()
     }
 
-    /// Reads what is recorded under these keys.
+    /// Reads the records of these keys.
     #[must_use]
     pub fn recorded(&self, keys: &[String]) -> Vec<Recorded> {
         keys.iter().filter_map(|key| self.recorded.get(key).cloned()).collect()
     }
 
-    /// Removes the keys from before a time.
+    /// Removes the keys older than a time.
     pub fn sweep_keys(&mut self, before: UnixMillis) {
         self.recorded.retain(|_, record| record.created_at >= before);
     }
 
-    /// Removes the oldest changes; see [`crate::LogStore::cut`].
+    /// Removes the oldest changes, as [`crate::LogStore::cut`] does.
     pub fn cut(&mut self, through: Sequence, rows_max: u32) -> bool {
         let floor = self.head.floor;
         let beyond = || self.batches.keys().copied().filter(|last| *last > floor && *last <= through);

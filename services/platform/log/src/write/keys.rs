@@ -1,4 +1,4 @@
-//! Idempotency keys: a write that came before is answered as it was then.
+//! Idempotency keys: a repeated write gets the answer of the first.
 
 use std::collections::HashMap;
 
@@ -7,16 +7,16 @@ use crate::error::WriteRefused;
 use crate::position::UnixMillis;
 use crate::store::Recorded;
 
-/// A key, and the digest of the request that it came with.
+/// A key, and the digest of the request that carried it.
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
-    /// The caller's choice.
+    /// The text that the caller chose.
     pub(crate) text: String,
-    /// See [`crate::Write::digest`].
+    /// The digest of the request, from [`crate::Write::digest`].
     pub(crate) digest: [u8; 32],
 }
 
-/// The keys that are known to a group, those of the group itself among them.
+/// The keys that are known to a group, including those of the group itself.
 #[derive(Debug)]
 pub(crate) struct Keys<A> {
     known: HashMap<String, ([u8; 32], A)>,
@@ -25,7 +25,7 @@ pub(crate) struct Keys<A> {
 }
 
 impl<A: Answer> Keys<A> {
-    /// From what is stored; `None` where an answer does not read back.
+    /// Decodes the stored answers; `None` if one cannot be decoded.
     pub(crate) fn new(recorded: Vec<Recorded>, now: UnixMillis) -> Option<Self> {
         let known = recorded
             .into_iter()
@@ -34,8 +34,8 @@ impl<A: Answer> Keys<A> {
         Some(Self { known, new: Vec::new(), now })
     }
 
-    /// The answer to a write that came before under its key, or the refusal of one that reuses a key; `None` where the write
-    /// is to be done.
+    /// Returns the answer to a write that was done before under its key, or the refusal of a write that
+    /// reuses a key; `None` if the write has to be done.
     pub(crate) fn answer(&self, key: Option<&Key>) -> Option<Result<A, WriteRefused>> {
         let key = key?;
         let (digest, answer) = self.known.get(&key.text)?;
@@ -50,7 +50,7 @@ impl<A: Answer> Keys<A> {
         self.known.insert(text, (digest, answer.clone()));
     }
 
-    /// The answers to commit with the group.
+    /// Returns the answers to commit with the group.
     pub(crate) fn into_new(self) -> Vec<Recorded> {
         self.new
     }

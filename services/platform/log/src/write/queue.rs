@@ -1,4 +1,5 @@
-//! The queue before the writer: bounded in writes and in bytes. One more is refused at once.
+//! The queue in front of the writer, bounded in writes and in bytes. A write beyond a bound is refused at
+//! once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,15 +16,16 @@ use crate::write::stamps::Stamps;
 /// The limits of a log's writes.
 #[derive(Debug, Clone, Copy)]
 pub struct WriteLimits {
-    /// Changes of one transaction; what is beyond waits for the next. A single larger write still goes alone.
+    /// The most changes in one transaction; further writes wait for the next. A single larger write still
+    /// goes alone.
     pub group_changes_max: usize,
-    /// Writes that wait; one more is refused.
+    /// The most writes that wait; one more is refused.
     pub queue_max: usize,
-    /// Bytes of the writes that wait or are being written; refused beyond it likewise.
+    /// The most bytes of writes that wait or are being written; a write beyond that is refused.
     pub queue_bytes_max: usize,
 }
 
-/// Where writes are handed in.
+/// The handle to which writes are passed.
 pub struct Log<A: Application> {
     queue: mpsc::Sender<Queued<A>>,
     bytes: Arc<Semaphore>,
@@ -44,52 +46,52 @@ pub(super) struct Queued<A: Application> {
     pub(super) key: Option<Key>,
     pub(super) deadline: Instant,
     answer: oneshot::Sender<Result<A::Answer, A::Error>>,
-    /// Its share of the queue's bytes, given back when it is answered.
+    /// Its share of the queue's bytes, released when it is answered.
     _permit: OwnedSemaphorePermit,
 }
 
 impl<A: Application> Queued<A> {
-    /// Answers it.
+    /// Answers the write.
     pub(super) fn give(self, outcome: Result<A::Answer, A::Error>) {
-        // Nobody takes it where the caller has gone; the write is done all the same.
+        // If the caller has gone, the answer is dropped; the write is done all the same.
         self.answer.send(outcome).ok();
     }
 
-    /// Whether nobody waits for it any longer.
+    /// Returns whether its deadline has passed or its caller has gone.
     pub(super) fn is_late(&self, now: Instant) -> bool {
         self.deadline <= now || self.answer.is_closed()
     }
 }
 
 impl<A: Application> Log<A> {
-    /// A queue, and the end from which the writer takes.
+    /// Returns a queue, and the end from which the writer takes.
     pub(super) fn new(limits: &WriteLimits, stamps: Arc<Stamps>) -> (Self, mpsc::Receiver<Queued<A>>) {
         let (sender, receiver) = mpsc::channel(limits.queue_max);
         let bytes_max = limits.queue_bytes_max.min(Semaphore::MAX_PERMITS);
         (Self { queue: sender, bytes: Arc::new(Semaphore::new(bytes_max)), bytes_max, stamps }, receiver)
     }
 
-    /// Returns a time just before now, such that no change with a time up to it is committed after this call. A read of the store that
-    /// begins after it has all of them.
+    /// Returns a time just before now, such that no change with a time up to it is committed after this call.
+    /// A read of the store that begins afterwards has all changes up to that time.
     #[must_use]
     pub fn settled(&self) -> UnixMillis {
         self.stamps.settled()
     }
 
-    /// The number of writes that wait.
+    /// Returns the number of writes that wait.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.queue.max_capacity() - self.queue.capacity()
     }
 
-    /// Writes, and answers once the write is committed and flushed. Refuses at once where too many writes wait.
+    /// Writes, and returns once the write is committed and flushed. Refuses at once if too many writes wait.
     pub async fn write(
         &self,
         write: A::Write,
         key: Option<String>,
         deadline: Instant,
     ) -> Result<A::Answer, A::Error> {
-        // One write larger than the whole bound is let through when it is alone.
+        // A write larger than the whole bound is let through when it is alone.
         let weight = u32::try_from(write.weight().min(self.bytes_max)).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.bytes).try_acquire_many_owned(weight);
         let permit = permit.map_err(|_| WriteRefused::QueueFull)?;

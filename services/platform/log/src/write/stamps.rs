@@ -1,17 +1,19 @@
-//! The times with which commits are stamped: in the order of sequences, whatever the clock does.
+//! The times with which commits are stamped: ascending with the sequences, whatever the clock does.
 //!
-//! A group gets its stamp when it is planned and is committed later. So a reader cannot take the clock's time for a time up to which it
-//! has seen everything: [`Stamps::settled`] gives one. No group that is committed after it was asked has a stamp as early as its answer.
+//! A group gets its stamp when it is planned, and is committed later. So a reader cannot assume that it has
+//! seen all changes up to the clock's time. [`Stamps::settled`] returns a time up to which it has: no group
+//! that is committed afterwards has a stamp at or before that time.
 //!
-//! The rule holds for one process. Another process that writes later goes on from the newest stamp in the store, and where its clock is
-//! behind, it may stamp a group with a time that the former process has called settled.
+//! The rule holds for one process. Another process that writes later continues from the newest stamp in the
+//! store; if its clock is behind, it may stamp a group with a time that the former process has reported as
+//! settled.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Clock;
 use crate::position::UnixMillis;
 
-/// Stamps of one writer.
+/// The stamps of one writer.
 #[derive(Debug)]
 pub(crate) struct Stamps {
     clock: Arc<dyn Clock>,
@@ -20,13 +22,13 @@ pub(crate) struct Stamps {
 
 #[derive(Debug)]
 struct State {
-    /// No further stamp is earlier.
+    /// The earliest time of the next stamp.
     floor: UnixMillis,
     /// The stamp of the group that is being planned or committed.
     open: Option<UnixMillis>,
 }
 
-/// The stamp of a group, until the group is committed or given up.
+/// The stamp of a group, until the group is committed or abandoned.
 #[derive(Debug)]
 pub(super) struct Stamp<'a> {
     stamps: &'a Stamps,
@@ -45,7 +47,7 @@ impl Stamps {
         state.floor = state.floor.max(committed_at);
     }
 
-    /// Stamps the next group. There is one at a time.
+    /// Stamps the next group. Only one group is open at a time.
     pub(super) fn next(&self) -> Stamp<'_> {
         let mut state = self.state();
         let at = self.clock.now().max(state.floor);
@@ -53,7 +55,7 @@ impl Stamps {
         Stamp { stamps: self, at }
     }
 
-    /// A time just before now. Every group with a stamp up to it is committed or will never be.
+    /// Returns a time just before now. Every group with a stamp up to it is committed or will never be.
     pub(super) fn settled(&self) -> UnixMillis {
         let mut state = self.state();
         let next = match state.open {
@@ -65,7 +67,7 @@ impl Stamps {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in there panics half way.
+        // No code panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,10 +1,10 @@
-//! The writer: collects the writes that wait, and commits them as one.
+//! The writer: collects the writes that wait, and commits them together.
 //!
-//! It takes what has queued up while it committed the group before, plans it, commits one transaction, and only then answers.
-//! A lone write waits for nobody; under load one flush serves many.
+//! It takes the writes that queued while it committed the group before, plans them, commits one transaction,
+//! and only then answers. A single write does not wait for others; under load one flush serves many.
 //!
-//! Always true: an answered write is committed and flushed; a write that was refused left nothing behind, unless its error
-//! says that the outcome is unknown.
+//! Always true: an answered write is committed and flushed; a refused write had no effect, unless its error
+//! is that the outcome is unknown.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use crate::write::keys::Keys;
 use crate::write::queue::{Log, Queued, WriteLimits};
 use crate::write::stamps::Stamps;
 
-/// How often a group is planned anew because another writer was quicker.
+/// The most attempts to plan a group, if other writers move the head each time.
 const ATTEMPTS_MAX: usize = 5;
 
-/// The one task that writes.
+/// The only task that writes.
 pub struct Writer<A: Application> {
     application: Arc<A>,
     store: Arc<dyn LogStore<A::Rows, Error = A::StoreError>>,
@@ -36,9 +36,9 @@ pub struct Writer<A: Application> {
     stamps: Arc<Stamps>,
     changes_max: usize,
     queue: mpsc::Receiver<Queued<A>>,
-    /// Taken from the queue, but too large for the group before.
+    /// A write taken from the queue that was too large for the group before.
     held: Option<Queued<A>>,
-    /// `None` where it has to be loaded.
+    /// The head and the state; `None` if they have to be loaded.
     standing: Option<Standing<A>>,
     /// Notified when another writer may have moved the head.
     look: Arc<Notify>,
@@ -50,25 +50,26 @@ impl<A: Application> fmt::Debug for Writer<A> {
     }
 }
 
-/// What the writer plans on.
+/// The head and the state on which the writer plans.
 struct Standing<A: Application> {
     head: Head,
     state: A::State,
 }
 
-/// Why a group was not committed.
+/// The reasons why a group was not committed.
 enum Setback {
-    /// Another writer was quicker: plan anew.
+    /// Another writer moved the head first: plan again.
     Stale,
-    /// It cannot be done now.
+    /// The group cannot be written now.
     Failed(WriteRefused),
 }
 
-/// The outcomes of a group, in its order.
+/// The outcomes of the writes of a group, in its order.
 type Outcomes<A> = Vec<Result<<A as Application>::Answer, <A as Application>::Error>>;
 
 impl<A: Application> Writer<A> {
-    /// A log, and the writer that has to run for it. `sweep` is notified when a commit leaves something to sweep.
+    /// Returns a log, and the writer that has to run for it. `sweep` is notified when a commit leaves
+    /// something to sweep.
     pub fn new(
         application: Arc<A>,
         store: Arc<dyn LogStore<A::Rows, Error = A::StoreError>>,
@@ -87,7 +88,7 @@ impl<A: Application> Writer<A> {
         )
     }
 
-    /// Loads the state, so that the first write need not.
+    /// Loads the state, so that the first write does not have to.
     pub async fn load(&mut self) -> Result<(), A::StoreError> {
         if self.standing.is_none() {
             let Loaded { head, state, summary } = self.application.load().await?;
@@ -102,13 +103,14 @@ impl<A: Application> Writer<A> {
         Ok(())
     }
 
-    /// Wakes the writer to look whether another one has moved the head, so that followers get proofs of the new state.
+    /// Returns the notification that wakes the writer to check whether another writer has moved the head, so
+    /// that followers get proofs of the new state.
     #[must_use]
     pub fn look(&self) -> Arc<Notify> {
         Arc::clone(&self.look)
     }
 
-    /// Writes until `stop`, then what is still in the queue.
+    /// Writes until `stop`, then writes what is still in the queue.
     pub async fn run(mut self, stop: Shutdown) {
         while let Some(first) = self.next(&stop).await {
             let group = self.gather(first);
@@ -136,7 +138,7 @@ impl<A: Application> Writer<A> {
         self.queue.recv().await
     }
 
-    /// Adds to the first write what else has queued up.
+    /// Adds the writes that have queued to the first one.
     fn gather(&mut self, first: Queued<A>) -> Vec<Queued<A>> {
         let mut changes = first.write.change_count();
         let mut alone = first.write.goes_alone();
@@ -176,9 +178,9 @@ impl<A: Application> Writer<A> {
 
     /// Plans the group and commits it.
     async fn attempt(&mut self, group: &[Queued<A>]) -> Result<Outcomes<A>, Setback> {
-        // The state first: if another writer comes in between, the commit finds the head moved.
+        // The state first: if another writer commits in between, the commit finds the head moved.
         self.load().await.map_err(unprepared)?;
-        // Until this attempt is over.
+        // Held until this attempt is over.
         let stamps = Arc::clone(&self.stamps);
         let stamp = stamps.next();
         let now = self.clock.now();
@@ -193,7 +195,7 @@ impl<A: Application> Writer<A> {
             tracing::error!("a recorded answer does not read back");
             return Err(Setback::Failed(WriteRefused::NotWritten));
         };
-        // Just filled.
+        // Loaded above.
         let Some(Standing { head, state }) = &mut self.standing else {
             return Err(Setback::Failed(WriteRefused::Broken));
         };
@@ -224,7 +226,7 @@ impl<A: Application> Writer<A> {
         }
         let (batch, logged) = draft.seal_logged(rows, keys.into_new());
         if let Err(setback) = self.commit(&batch).await {
-            // The state in memory has run ahead of what is stored.
+            // The state in memory is ahead of what is stored.
             self.reload().await;
             return Err(setback);
         }
@@ -248,7 +250,7 @@ impl<A: Application> Writer<A> {
         }
     }
 
-    /// Checks that a group without a change was judged by the present state: a commit would have found out.
+    /// Checks that a group without changes was planned on the present state, as a commit would have checked.
     async fn confirm(&self) -> Result<(), Setback> {
         let newest = self.store.newest().await.map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "cannot confirm the head");
@@ -274,7 +276,7 @@ impl<A: Application> Writer<A> {
                 if batch.changes.is_empty() {
                     return Err(Setback::Failed(WriteRefused::OutcomeUnknown));
                 }
-                // If the chain is there, so is everything that it covers.
+                // If the chain is stored, so is everything that it covers.
                 match self.store.outcome(&batch.head).await {
                     Ok(Some(true)) => Ok(()),
                     Ok(Some(false)) => Err(Setback::Failed(WriteRefused::NotWritten)),
@@ -290,7 +292,7 @@ fn unprepared(error: impl std::error::Error + 'static) -> Setback {
     Setback::Failed(WriteRefused::NotWritten)
 }
 
-/// Answers and drops the writes whose deadline has passed or whose caller has gone.
+/// Refuses the writes whose deadline has passed or whose caller has gone, and returns the others.
 fn still_wanted<A: Application>(group: Vec<Queued<A>>) -> Vec<Queued<A>> {
     let now = Instant::now();
     let (late, wanted): (Vec<_>, Vec<_>) = group.into_iter().partition(|queued| queued.is_late(now));

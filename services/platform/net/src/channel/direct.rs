@@ -1,8 +1,10 @@
-//! A channel for calls of one message, of which a service makes thousands a second; the answer may be a stream.
+//! A channel for calls of one message, for services that get thousands of calls a second. The answer may be a
+//! stream.
 //!
-//! `tonic`'s own hands a request from task to task, and they send its head and its message one by one, so that the server is woken for
-//! each. Here the caller puts both into the buffers of the connection, which sends them in one piece; there is one task for each
-//! connection, and none for a call. Connections are made when they are first used, and again when they are lost.
+//! `tonic`'s own channel passes a request from task to task, and sends its head and its message separately,
+//! so that the server is woken for each. Here the caller writes both into the buffers of the connection,
+//! which sends them together; there is one task for each connection, and none for a call. Connections are
+//! made at the first use, and again after they are lost.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -27,30 +29,30 @@ use crate::endpoint::{
 };
 use crate::network::Network;
 
-/// Calls that are sent before the server has said how many it takes.
+/// The number of calls that may be sent before the server has announced its limit.
 const STREAMS_AT_FIRST: usize = 100;
-/// The most bytes of the head, and of the end, of an answer.
+/// The most bytes in the headers, and in the trailers, of an answer.
 const HEADER_LIST_BYTES_MAX: u32 = 16 << 10;
 
-/// See the module. A clone is a handle of the same connection.
+/// A channel for calls of one message. Clones share the connection.
 #[derive(Clone)]
 pub struct DirectChannel(Arc<Link>);
 
-/// The way to one endpoint, and its connection.
+/// One endpoint, and the connection to it.
 struct Link {
     endpoint: Uri,
     network: Network,
     connection: Mutex<Option<Making>>,
 }
 
-/// A connection that is being made, or was. Everybody who waits for it gets its outcome.
+/// A connection that is being made, or was made. All waiting calls get the same outcome.
 type Making = Shared<BoxFuture<'static, Result<Open, Arc<io::Error>>>>;
 
 /// An open connection.
 #[derive(Clone)]
 struct Open {
     requests: SendRequest<Bytes>,
-    /// Held by each call for as long as it is under way, and by the task of the connection.
+    /// Each call holds a reference while it is in flight, as does the task of the connection.
     in_use: Weak<()>,
 }
 
@@ -83,7 +85,7 @@ impl Service<Request<Body>> for DirectChannel {
 }
 
 impl Link {
-    /// Sends the request, and returns the answer as soon as its head is there.
+    /// Sends the request, and returns the answer as soon as its head has arrived.
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let (mut head, body) = request.into_parts();
         if let Some(bearer) = self.network.bearer() {
@@ -105,18 +107,19 @@ impl Link {
         Ok(Response::from_parts(head, Body::new(body)))
     }
 
-    /// The address of a method of the service.
+    /// Returns the URI of a method of the service.
     fn of(&self, method: Uri) -> Result<Uri, Status> {
         let mut parts = self.endpoint.clone().into_parts();
         parts.path_and_query = method.into_parts().path_and_query;
         Uri::from_parts(parts).map_err(|error| Status::internal(error.to_string()))
     }
 
-    /// A connection that takes a request now. One that has ended since its last call is replaced.
+    /// Returns a connection that can take a request now. A connection that has ended since its last call is
+    /// replaced.
     async fn open(&self) -> Result<Open, Status> {
         loop {
             let making = self.making();
-            // Nobody may have waited for it when it ended.
+            // The attempt may have ended while no call waited for it.
             let (is_old, made) = (making.clone().now_or_never().is_some(), making.clone().await);
             let failure = match made {
                 Ok(Open { requests, in_use }) => match requests.ready().await {
@@ -126,18 +129,18 @@ impl Link {
                 Err(error) => unreachable(error),
             };
             self.forget(&making);
-            // Of one that was just made, this is the outcome of this call.
+            // The failure of a new connection is the outcome of this call; an old connection is replaced.
             if !is_old {
                 return Err(failure);
             }
         }
     }
 
-    /// The connection there is, or a new one.
+    /// Returns the current connection, or starts a new one.
     fn making(&self) -> Making {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let making = connection.get_or_insert_with(|| {
-            // It goes on where those who wait for it give up.
+            // A task of its own, so that connecting goes on if the waiting calls give up.
             let connecting = tokio::spawn(connect(self.endpoint.clone(), self.network.clone()));
             let made =
                 connecting.map(|ended| ended.unwrap_or_else(|failed| Err(failed.into())).map_err(Arc::new));
@@ -146,14 +149,14 @@ impl Link {
         making.clone()
     }
 
-    /// The next call does not use this connection.
+    /// Forgets this connection, so that the next call does not use it.
     fn forget(&self, making: &Making) {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         connection.take_if(|kept| kept.ptr_eq(making));
     }
 }
 
-/// The bytes of a message, all of which are there.
+/// Reads the body of a request, all of which is there.
 async fn whole(body: Body) -> Result<Bytes, Status> {
     let mut body = pin!(body);
     let mut message = Bytes::new();
@@ -161,7 +164,7 @@ async fn whole(body: Body) -> Result<Bytes, Status> {
         match frame?.into_data() {
             Ok(data) if message.is_empty() => message = data,
             Ok(data) => message = [message, data].concat().into(),
-            // Trailers, which requests of gRPC do not have.
+            // Trailers, which gRPC requests do not have.
             Err(_) => {}
         }
     }
@@ -184,7 +187,7 @@ async fn connect(endpoint: Uri, network: Network) -> io::Result<Open> {
     let held = Arc::new(());
     let (pings, in_use) = (connection.ping_pong(), Arc::downgrade(&held));
     tokio::spawn(async move {
-        // A connection that ends tells each of its calls why.
+        // When the connection ends, h2 returns the reason to each of its calls.
         let lives = async {
             match pings {
                 Some(pings) => silent(pings, || Arc::strong_count(&held) > 1).await,
@@ -199,7 +202,7 @@ async fn connect(endpoint: Uri, network: Network) -> io::Result<Open> {
     Ok(Open { requests, in_use })
 }
 
-/// Ends when the peer does not answer a ping, where one is sent now and then while the connection is used.
+/// Sends pings while the connection is used, and completes when the peer does not answer one.
 async fn silent(mut pings: PingPong, is_used: impl Fn() -> bool) {
     loop {
         tokio::time::sleep(KEEP_ALIVE_INTERVAL).await;
@@ -231,7 +234,7 @@ impl http_body::Body for Answer {
         if this.has_data {
             match ready!(this.stream.poll_data(context)) {
                 Some(Ok(data)) => {
-                    // What is read makes room for as much.
+                    // Consumed bytes are returned to the flow-control window.
                     let released = this.stream.flow_control().release_capacity(data.len());
                     return Poll::Ready(Some(released.map(|()| Frame::data(data)).map_err(broken)));
                 }
@@ -248,7 +251,7 @@ impl http_body::Body for Answer {
     }
 }
 
-/// What became of a call whose connection broke, or whose stream the server reset.
+/// Returns the status of a call whose connection broke, or whose stream the server reset.
 fn broken(error: h2::Error) -> Status {
     Status::from_error(Box::new(error))
 }

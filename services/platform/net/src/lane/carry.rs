@@ -1,4 +1,4 @@
-//! What a lane carries, and who makes its calls.
+//! The traits of a search, and of the maker of a lane's calls.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -8,51 +8,51 @@ use tonic::Code;
 use vigie_rpc::Priority;
 use vigie_telemetry::trace::Context;
 
-/// One search, as far as a lane has to know it. A clone is cheap.
+/// A search, with the properties that a lane needs. A clone is cheap.
 pub trait Search: Clone + Debug + Send + Sync + 'static {
-    /// How urgent it is.
+    /// Returns the priority.
     fn priority(&self) -> Priority;
 
-    /// When it has to be answered.
+    /// Returns the instant by which it has to be answered.
     fn deadline(&self) -> Instant;
 
-    /// Where in a trace it is made.
+    /// Returns its context in a trace.
     fn context(&self) -> Option<&Context>;
 
-    /// Queries in it.
+    /// Returns the number of its queries.
     fn query_count(&self) -> usize;
 
-    /// How many searches it was put together from.
+    /// Returns the number of searches that were combined into it.
     fn put_together(&self) -> usize {
         1
     }
 
-    /// The most queries of a call that it shares.
+    /// Returns the most queries of a call that it shares.
     fn shared_queries_max(&self) -> usize;
 
-    /// Whether it waits for a change to come, which is no work of the service.
+    /// Returns whether it waits for a change, which is no work of the service.
     fn waits_for_change(&self) -> bool;
 
-    /// Whether it is so much work that it has a call of its own, and takes none of the calls of others.
+    /// Returns whether it is so much work that it has its own call, and takes none of the calls of others.
     fn is_costly(&self) -> bool {
         false
     }
 
-    /// Whether an answer to both is an answer to each, deadlines apart.
+    /// Returns whether an answer to both together is an answer to each, apart from the deadline.
     fn is_alike(&self, other: &Self) -> bool;
 }
 
 /// Makes the calls of a [`Lane`](super::Lane).
 pub trait Carry: Debug + Send + Sync + 'static {
-    /// A search.
+    /// The type of a search.
     type Search: Search;
     /// The answer to a search.
     type Answer: Debug + Send + 'static;
-    /// Why there is none.
+    /// The error of a search without an answer.
     type Error: Debug + Send + 'static;
 
-    /// Makes one call for the queries of all `searches`, of which there is at least one and which are alike. Dropping the
-    /// future withdraws the call.
+    /// Makes one call for the queries of all `searches`. There is at least one, and they are alike. Dropping
+    /// the future withdraws the call.
     fn carry(
         &self,
         searches: &[Self::Search],
@@ -62,10 +62,11 @@ pub trait Carry: Debug + Send + Sync + 'static {
     /// Divides the outcome of a call among its searches, which have this many queries each.
     fn share_out(&self, outcome: Reply<Self>, query_counts: &[usize]) -> Vec<Reply<Self>>;
 
-    /// Whether the call may have failed because of one of its queries, so that the others should not fail with it.
+    /// Returns whether the call may have failed because of one of its queries, so that the others should not
+    /// fail with it.
     fn may_be_of_one(&self, error: &Self::Error) -> bool;
 
-    /// The error of a search that was not sent.
+    /// Returns the error of a search that was not sent.
     fn refused(&self, code: Code, message: &str) -> Self::Error;
 }
 

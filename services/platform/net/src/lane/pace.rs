@@ -1,9 +1,11 @@
-//! When a lane's next calls begin: at once while there is little to do, at intervals while many searches come.
+//! Schedules a lane's next calls: at once under little load, at intervals when many searches come.
 //!
-//! A call costs far more than one more search in it. While one search or two are under way, nothing is gained by waiting, and none
-//! waits. Where more are, the lane is busy, and it tries intervals: calls begin at their ends, with all that has come meanwhile. How many searches come then tells what sort of callers there are. If as many come as before, nobody is kept from
-//! asking, and the next longer interval is tried. If fewer come, callers wait for their answers before they ask again, and the
-//! interval goes back. Now and then a shorter one is tried in the same way.
+//! A call costs far more than one more search in it. While one or two searches are in flight, waiting gains
+//! nothing, so none waits. With more, the lane is busy, and it tries intervals: each call begins at the end
+//! of an interval, with all searches that came meanwhile. The number of searches that then come shows how
+//! callers behave. If as many come as before, no caller is held back, and the next longer interval is tried.
+//! If fewer come, callers wait for their answers before they ask again, and the interval is shortened again.
+//! Now and then a shorter interval is tried in the same way.
 
 use std::time::Duration;
 
@@ -11,50 +13,51 @@ use tokio::time::Instant;
 
 use super::carry::Search;
 
-/// What intervals are multiples of: timers are no finer.
+/// The unit of intervals: timers have no finer resolution.
 const STEP: Duration = Duration::from_millis(1);
-/// The greatest interval, in steps. It is added to the time of a search at most, and on average half of it.
+/// The longest interval, in steps. A search waits at most this long, and on average half of it.
 const STEPS_MAX: u32 = 2;
-/// Searches of a call and calls that are out beside it, on average, from which on a lane is busy.
+/// The average number of searches in a call plus other calls in flight from which on a lane is busy.
 const BUSY: f64 = 3.0;
-/// The share of the last call in that average.
+/// The weight of the last call in that average.
 const SMOOTHING: f64 = 1.0 / 16.0;
-/// Calls and queries after which it is looked at how many came.
+/// The numbers of calls and of queries that end a window, once both are reached.
 const WINDOW: (u32, u32) = (16, 1_024);
-/// A trial ends early where its window takes so many times as long as the last one did.
+/// A trial fails early if its window takes this many times as long as at the rate before.
 const HALVED: f64 = 2.0;
-/// A longer interval is kept if at least this share of what came before comes still.
+/// A longer interval is kept if the rate is at least this fraction of the rate before.
 const KEPT: f64 = 0.95;
-/// A shorter one is kept if so many times as much comes.
+/// A shorter interval is kept if the rate is at least this many times the rate before.
 const GAINED: f64 = 1.05;
-/// The share of the last window in the rate that trials are compared with.
+/// The weight of the last window in the rate with which trials are compared.
 const RATE_SMOOTHING: f64 = 0.25;
-/// Windows from one trial to the next: at first, and at most where trials fail one after the other.
+/// The number of windows between trials: at first, and at most if trials fail one after the other.
 const PAUSE: (u32, u32) = (2, 256);
-/// A search waits for no interval that is more than this part of its remaining time.
+/// A search does not wait for an interval that is longer than one part in this many of its remaining time.
 const TIME_SHARE: u32 = 8;
 
-/// See the module.
+/// The interval at which a lane's calls begin, and the trials that adjust it.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// Searches of a call and calls that are out beside it, on average.
+    /// The average number of searches in a call plus other calls in flight.
     under_way: f64,
-    /// The interval; 0 where calls begin at once.
+    /// The interval in steps; 0 if calls begin at once.
     steps: u32,
-    /// When the last interval ended: what came before goes as soon as there is a call for it.
+    /// The end of the last interval: searches that came before it go as soon as a call is free.
     began: Option<Instant>,
     window: Window,
-    /// Queries a second, with this interval or, during a trial, the one before.
+    /// The rate in queries a second with this interval, or, during a trial, with the interval before it.
     rate: f64,
     trial: Option<Trial>,
-    /// Windows until the next trial, and from one that fails to the next.
+    /// The number of windows until the next trial, and the number from a failed trial to the next (`pause`).
     wait: u32,
     pause: u32,
-    /// The last trial was of a longer interval.
+    /// Whether the last trial was of a longer interval.
     was_longer: bool,
 }
 
-/// The load of a call: its searches, one that was put together from several counting as those, and their queries.
+/// The load of a call: its searches, where a combined search counts as those it was made of, and their
+/// queries.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Load {
     pub(super) searches: usize,
@@ -70,7 +73,7 @@ impl Load {
     }
 }
 
-/// Calls that are looked at together.
+/// The calls over which a rate is measured.
 #[derive(Debug, Default)]
 struct Window {
     since: Option<Instant>,
@@ -78,7 +81,7 @@ struct Window {
     queries: u32,
 }
 
-/// An interval that is being tried.
+/// A trial of another interval.
 #[derive(Debug)]
 struct Trial {
     steps_before: u32,
@@ -101,7 +104,8 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// When a search that has come at `since`, and has to be answered by `deadline`, may go; `None` for at once.
+    /// Returns when a search that came at `since`, and has to be answered by `deadline`, may go; `None` for
+    /// at once.
     pub(super) fn due(&self, since: Instant, deadline: Instant, now: Instant) -> Option<Instant> {
         let interval = STEP * self.steps;
         let due = self.began.filter(|began| since > *began)? + interval;
@@ -109,14 +113,15 @@ impl Pace {
         (has_time && due > now).then_some(due)
     }
 
-    /// Until when searches may be gathered elsewhere that would only queue here; `None` if there is no time for that. The last step of an
-    /// interval is kept for them to come.
+    /// Returns until when searches may be gathered elsewhere that would only queue here; `None` if there is
+    /// no time for that. The last step of an interval is reserved for their arrival.
     pub(super) fn gather_until(&self, now: Instant) -> Option<Instant> {
         let until = self.began? + STEP * self.steps.checked_sub(1)?;
         (until > now).then_some(until)
     }
 
-    /// A call begins, with others out beside it. If the oldest of its searches has come in this interval, that ends.
+    /// Notes that a call begins, with `beside` others in flight. If its oldest search came in this interval,
+    /// the interval ends.
     pub(super) fn note_call(&mut self, load: Load, beside: usize, oldest: Instant, now: Instant) {
         if self.began.is_none_or(|began| oldest > began) {
             self.began = Some(now);
@@ -166,7 +171,7 @@ impl Pace {
         self.wait = self.pause;
     }
 
-    /// Longer and shorter intervals in turns, as far as there are any.
+    /// Begins a trial, of a longer and of a shorter interval alternately, as far as there are any.
     fn begin_trial(&mut self) {
         self.trial = Some(Trial { steps_before: self.steps });
         self.was_longer = self.steps == 0 || (self.steps < STEPS_MAX && !self.was_longer);
@@ -184,7 +189,7 @@ mod tests {
 
     const FAR: Duration = Duration::from_secs(60);
 
-    /// So many searches of one query.
+    /// Returns the load of this many searches of one query.
     const fn alike(searches: usize) -> Load {
         Load { searches, queries: searches }
     }
@@ -203,7 +208,8 @@ mod tests {
         }
     }
 
-    /// Searches that come every 50 microseconds, and calls that take 300. How long each waited for its call.
+    /// Simulates searches that come every 50 microseconds, and calls that take 300. Returns how long each
+    /// search waited.
     fn open_loop(pace: &mut Pace, now: &mut Instant, calls: u32) -> Vec<Duration> {
         let mut waits = Vec::new();
         for _ in 0..calls {
@@ -245,7 +251,8 @@ mod tests {
         assert_eq!(pace.due(now, now + FAR, now), None, "there is little to do now");
     }
 
-    /// Sixteen callers who ask again as soon as they have their answers, after `takes`: how much longer 20,000 calls take than alone.
+    /// Simulates sixteen callers that ask again as soon as they have their answers, after `takes`. Returns
+    /// the time of 20,000 calls relative to calls without intervals.
     fn closed_loop(takes: Duration) -> f64 {
         let (mut pace, begun) = (Pace::default(), Instant::now());
         let mut now = begun;

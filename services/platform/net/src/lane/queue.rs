@@ -14,7 +14,7 @@ use super::pace::{Load, Pace};
 const BULK_TURN: u64 = 8;
 /// The least time between two sweeps of the whole queue.
 const SWEEP_EVERY: Duration = Duration::from_millis(5);
-/// Searches share a call if their remaining times differ by at most this part: an eighth.
+/// Searches share a call if their remaining times differ by at most one part in this many.
 const TIME_SHARE: u32 = 8;
 
 /// A search that queues.
@@ -22,9 +22,9 @@ const TIME_SHARE: u32 = 8;
 pub(super) struct Pending<C: Carry> {
     pub(super) search: C::Search,
     pub(super) reply: oneshot::Sender<Reply<C>>,
-    /// When it began to queue.
+    /// The instant at which it was queued.
     pub(super) since: Instant,
-    /// It shares no call: one of its queries may have broken the last one.
+    /// Whether the search shares no call, because one of its queries may have broken the last one.
     pub(super) alone: bool,
 }
 
@@ -33,7 +33,7 @@ impl<C: Carry> Pending<C> {
         !self.reply.is_closed() && self.search.deadline() > now
     }
 
-    /// Whether the two may share a call.
+    /// Returns whether the two may share a call.
     fn shares_with(&self, other: &Self, now: Instant) -> bool {
         let left = |pending: &Self| pending.search.deadline().saturating_duration_since(now);
         let (one, another) = (left(self), left(other));
@@ -45,11 +45,11 @@ impl<C: Carry> Pending<C> {
 pub(super) struct Queue<C: Carry> {
     interactive: VecDeque<Pending<C>>,
     bulk: VecDeque<Pending<C>>,
-    /// Calls that are out.
+    /// The number of calls in flight.
     pub(super) out: usize,
-    /// When the next ones begin.
+    /// Decides when the next calls begin.
     pub(super) pace: Pace,
-    /// Whether a task is about to make a call, and waits for those that are ready.
+    /// The instant since which a task waits for other tasks before it makes a call, if one does.
     pub(super) gathering_since: Option<Instant>,
     /// Whether a task waits for the end of an interval.
     pub(super) is_timed: bool,
@@ -81,16 +81,17 @@ impl<C: Carry> Queue<C> {
         self.interactive.len() + self.bulk.len()
     }
 
-    /// When the searches that queue may go, of which there are enough for a call with `queries_max`; `None` for at once.
+    /// Returns when the queued searches may go; `None` for at once, also if they fill a call of `queries_max`
+    /// queries.
     pub(super) fn due(&self, queries_max: usize, now: Instant) -> Option<Instant> {
         let oldest = [self.interactive.front(), self.bulk.front()].into_iter().flatten();
         let due = |pending: &Pending<C>| self.pace.due(pending.since, pending.search.deadline(), now);
-        // The least of these, and none of them if one may go.
+        // The earliest of both; `None` if either may go at once.
         let due = oldest.map(due).collect::<Option<Vec<_>>>()?.into_iter().min()?;
         (!self.fills(queries_max)).then_some(due)
     }
 
-    /// Whether there are enough queries for a call with so many.
+    /// Returns whether the queue has enough queries for a call of `queries_max`.
     fn fills(&self, queries_max: usize) -> bool {
         let mut queries = 0;
         let mut all = self.interactive.iter().chain(&self.bulk);
@@ -104,12 +105,12 @@ impl<C: Carry> Queue<C> {
         self.of(pending.search.priority()).push_back(pending);
     }
 
-    /// Before all others.
+    /// Puts a search before all others.
     pub(super) fn put_back(&mut self, pending: Pending<C>) {
         self.of(pending.search.priority()).push_front(pending);
     }
 
-    /// Forgets the searches that nobody waits for any more. It takes a while, so it is done now and then.
+    /// Removes the searches that no caller waits for. That takes a while, so it is done at intervals.
     pub(super) fn sweep(&mut self, now: Instant) {
         if self.swept.is_none_or(|swept| now >= swept + SWEEP_EVERY) {
             self.swept = Some(now);
@@ -118,7 +119,8 @@ impl<C: Carry> Queue<C> {
         }
     }
 
-    /// Takes the searches of a call out of turn: from the queue whose oldest has waited for `patience`, if there is one.
+    /// Takes the searches of a call out of turn, from a queue whose oldest search has waited for `patience`,
+    /// if there is one.
     pub(super) fn overdue(
         &mut self,
         queries_max: usize,
@@ -143,14 +145,14 @@ impl<C: Carry> Queue<C> {
         }
     }
 
-    /// Takes the searches of the next call; none where nobody waits.
+    /// Takes the searches of the next call; none if no search waits.
     pub(super) fn next(&mut self, queries_max: usize, now: Instant) -> Vec<Pending<C>> {
         let oldest = [self.interactive.front(), self.bulk.front()].into_iter().flatten();
         let oldest = oldest.map(|pending| pending.since).min().unwrap_or(now);
         let batch = self.take(queries_max, now);
         if !batch.is_empty() {
             let load = Load::of(batch.iter().map(|pending| &pending.search));
-            // This call is out already.
+            // This call is counted in `out` already.
             self.pace.note_call(load, self.out.saturating_sub(1), oldest, now);
         }
         batch
@@ -169,7 +171,7 @@ impl<C: Carry> Queue<C> {
     }
 }
 
-/// Takes the oldest search that somebody waits for, and those that can share its call, in order.
+/// Takes the oldest search whose caller still waits, and the searches that can share its call, in order.
 fn take_alike<C: Carry>(
     queue: &mut VecDeque<Pending<C>>,
     queries_max: usize,

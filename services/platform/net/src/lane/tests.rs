@@ -6,14 +6,14 @@ use vigie_telemetry::trace::Context;
 
 use super::*;
 
-/// Searches of this kind are much work.
+/// The kind of costly searches.
 const COSTLY: u8 = 99;
 
 /// A search for one byte.
 #[derive(Debug, Clone)]
 struct Ask {
     byte: u8,
-    /// Searches of other kinds are not alike.
+    /// The kind of search: only searches of one kind are alike.
     kind: u8,
     priority: Priority,
     deadline: Instant,
@@ -57,16 +57,16 @@ impl Search for Ask {
 #[derive(Debug)]
 struct Gated {
     gate: Semaphore,
-    /// How many asks each call was for.
+    /// The number of searches in each call.
     calls: Mutex<Vec<usize>>,
-    /// When each had to be answered.
+    /// The deadline of each call.
     deadlines: Mutex<Vec<Instant>>,
     under_way: AtomicUsize,
-    /// Calls for a query with this byte fail.
+    /// Calls that include this byte fail.
     breaks_at: Option<u8>,
 }
 
-/// Counts a call for as long as it is under way.
+/// Counts a call while it is in flight.
 struct UnderWay<'a>(&'a AtomicUsize);
 
 impl Drop for UnderWay<'_> {
@@ -133,7 +133,7 @@ fn search(lane: &Lane<Gated>, ask: Ask) -> JoinHandle<Result<Vec<u8>, Code>> {
     tokio::spawn(async move { lane.search(ask).await })
 }
 
-/// Lets everything run that can, in no time.
+/// Runs all tasks that are ready, without advancing time.
 async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
@@ -323,7 +323,7 @@ async fn bulk_waits_for_interactive_searches_but_not_for_ever() {
     let first = search(&lane, ask(0));
     settle().await;
     let bulk = search(&lane, Ask { priority: Priority::Bulk, ..ask(200) });
-    // Each goes alone, for no two are alike.
+    // Each search goes alone, because no two are alike.
     let others: Vec<_> = (1..12).map(|kind| search(&lane, Ask { kind, ..ask(1) })).collect();
     settle().await;
     lane.carrier().gate.add_permits(2);

@@ -1,9 +1,10 @@
-//! The system calls of a program of others: those of its loader, of threads, of memory, and of reading what it may open. There is none of
-//! sockets, of other processes, of mounts, of keys, of tracing, and none that changes a file's name or owner.
+//! The system calls of a foreign program: those of its loader, of threads, of memory, and of reading the
+//! files that it may open. None of them is about sockets, other processes, mounts, keys or tracing, and none
+//! changes a file's name or owner.
 
-/// Allowed with any arguments. What may be opened is for Landlock to say.
+/// The calls that are allowed with any arguments. Landlock decides which files may be opened.
 pub(super) const PROGRAM: &[libc::c_long] = &[
-    // Becoming the program. It may become another that it may execute, which has no more rights.
+    // To become the program. It may become another program that it may execute, which has no more rights.
     libc::SYS_execve,
     // Files.
     libc::SYS_close,
@@ -83,7 +84,7 @@ pub(super) const PROGRAM: &[libc::c_long] = &[
     libc::SYS_sysinfo,
     libc::SYS_times,
     libc::SYS_uname,
-    // Those that only this processor still has.
+    // Calls that only this processor still has.
     #[cfg(target_arch = "x86_64")]
     libc::SYS_access,
     #[cfg(target_arch = "x86_64")]
@@ -110,12 +111,12 @@ pub(super) const PROGRAM: &[libc::c_long] = &[
     libc::SYS_time,
 ];
 
-/// Names of threads and of memory. From `linux/prctl.h`: `PR_SET_NAME`, `PR_GET_NAME`, `PR_SET_VMA`.
+/// Sets names of threads and of memory. From `linux/prctl.h`: `PR_SET_NAME`, `PR_GET_NAME`, `PR_SET_VMA`.
 pub(super) const PROGRAM_PRCTL: [u64; 3] = [15, 16, 0x5356_4d41];
 
-/// Copies of descriptors and their flags: `F_DUPFD`, `F_GETFD`, `F_SETFD`, `F_GETFL`, `F_SETFL`, `F_DUPFD_CLOEXEC`. A descriptor's owner,
-/// to whom signals go, is not among them.
+/// Copies descriptors, and reads and sets their flags: `F_DUPFD`, `F_GETFD`, `F_SETFD`, `F_GETFL`, `F_SETFL`,
+/// `F_DUPFD_CLOEXEC`. The owner of a descriptor, which gets its signals, cannot be set.
 pub(super) const PROGRAM_FCNTL: [u64; 6] = [0, 1, 2, 3, 4, 1_030];
 
-/// Whether a descriptor is a terminal, and how much can be read: `TCGETS`, `TIOCGWINSZ`, `FIONREAD`.
+/// Asks whether a descriptor is a terminal, and how much can be read: `TCGETS`, `TIOCGWINSZ`, `FIONREAD`.
 pub(super) const PROGRAM_IOCTL: [u64; 3] = [0x5401, 0x5413, 0x541b];

@@ -7,16 +7,18 @@ use landlock::{
     RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 
-/// The newest version whose rights were looked at when this was written. An older kernel enforces what it knows of them.
+/// The newest version whose rights were reviewed. An older kernel enforces the rights that it knows.
 const VERSION: ABI = ABI::V6;
 
-/// Forbids every file, every TCP port, and signals and abstract sockets of other processes. Returns whether the kernel
-/// enforces it; one that knows only a part of these rights, but files among them, does.
+/// Forbids every file, every TCP port, and signals and abstract sockets of other processes. Returns whether
+/// the kernel enforces it. A kernel that knows only a part of these rights, including files, counts as
+/// enforcing it.
 pub(super) fn nothing() -> bool {
     is_enforced(&handled().and_then(RulesetCreated::restrict_self))
 }
 
-/// Where a system keeps its libraries, what its loader reads, and devices without content that libraries open at their start. What is not there needs no rule.
+/// The folders of a system's libraries, the files that its loader reads, and devices without content that
+/// libraries open at their start. A missing one needs no rule.
 const READABLE: [&str; 10] = [
     "/usr",
     "/lib",
@@ -30,11 +32,11 @@ const READABLE: [&str; 10] = [
     "/dev/urandom",
 ];
 
-/// The same, but the program and the system's libraries may be read and executed.
+/// Forbids the same as [`nothing`], but allows reading and executing the program and the system's libraries.
 pub(super) fn program(program: &Path) -> bool {
     let restricted = handled().and_then(|mut ruleset| {
         for path in READABLE.iter().map(PathBuf::from).chain(own_paths(program)) {
-            // One that is not there, or that this process may not open.
+            // The path is missing, or this process may not open it.
             let (Ok(opened), Ok(metadata)) = (PathFd::new(&path), path.metadata()) else { continue };
             let files: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::Execute;
             let allowed = if metadata.is_dir() { files | AccessFs::ReadDir } else { files };
@@ -45,7 +47,7 @@ pub(super) fn program(program: &Path) -> bool {
     is_enforced(&restricted)
 }
 
-/// The program, and libraries that were installed with it: `lib` beside the `bin` that it lies in.
+/// Returns the program, and the libraries that were installed with it: `lib` beside the program's `bin`.
 fn own_paths(program: &Path) -> Vec<PathBuf> {
     let program = program.canonicalize().unwrap_or_else(|_| program.to_owned());
     let folder = program.parent().filter(|folder| folder.ends_with("bin"));
@@ -53,7 +55,8 @@ fn own_paths(program: &Path) -> Vec<PathBuf> {
     [Some(program.clone()), libraries].into_iter().flatten().collect()
 }
 
-/// A set of rules that forbids every file, every TCP port, and signals and abstract sockets of other processes.
+/// Returns a set of rules that forbids every file, every TCP port, and signals and abstract sockets of other
+/// processes.
 fn handled() -> Result<RulesetCreated, RulesetError> {
     Ruleset::default()
         .handle_access(AccessFs::from_all(VERSION))?

@@ -1,7 +1,9 @@
-//! The filters of system calls: what a computation on two pipes needs, or a program of others, and nothing else.
+//! The filters of system calls: they allow what a computation on two pipes, or a foreign program, needs, and
+//! nothing else.
 //!
-//! In a decoder process a refused call ends the process at once, so that nobody can try one after the other. A program of others
-//! and its libraries try calls and do without them: there a refused call fails as on a kernel that does not have it.
+//! In a decoder process a refused call ends the process at once, so that hostile code cannot try one call
+//! after the other. A foreign program and its libraries try calls and can do without them: there a refused
+//! call fails as on a kernel that does not have it.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +15,8 @@ use seccompiler::{
 use super::calls::{PROGRAM, PROGRAM_FCNTL, PROGRAM_IOCTL, PROGRAM_PRCTL};
 use super::{Failed, Step};
 
-/// Allowed with any arguments: memory, time, randomness, the process's own signals and its end. Both processors have all of
-/// them; `getcpu` is what an allocator asks on machines with several memory nodes.
+/// The calls that are allowed with any arguments: memory, time, randomness, the process's own signals and its
+/// end. Both processors have all of them; an allocator uses `getcpu` on machines with several memory nodes.
 const ALLOWED: [libc::c_long; 18] = [
     libc::SYS_brk,
     libc::SYS_clock_gettime,
@@ -36,7 +38,8 @@ const ALLOWED: [libc::c_long; 18] = [
     libc::SYS_sigaltstack,
 ];
 
-/// Names a range of memory, which shows in `/proc`: allocators do it. From `linux/prctl.h`; any other `prctl` is refused.
+/// Names a range of memory, which `/proc` then shows: allocators do that. From `linux/prctl.h`; any other
+/// `prctl` is refused.
 const PR_SET_VMA: u64 = 0x5356_4d41;
 
 /// Standard input, standard output, standard error.
@@ -55,24 +58,26 @@ pub(super) fn computation_on_pipes() -> Step {
     seccompiler::apply_filter(&program).map_err(|_| Failed)
 }
 
-/// Applies the filter of a program of others to this thread, which is about to become it.
+/// Applies the filter of a foreign program to this thread, which is about to become that program.
 pub(super) fn program_on_descriptors() -> Step {
     let program = outside_program(own_number()?).map_err(|_| Failed)?;
     seccompiler::apply_filter(&program).map_err(|_| Failed)
 }
 
-/// The number of this process, which stays when it becomes another program.
+/// Returns the id of this process, which stays the same when it becomes another program.
 fn own_number() -> Result<u64, Failed> {
     u64::try_from(rustix::process::getpid().as_raw_nonzero().get()).map_err(|_| Failed)
 }
 
-/// The filter of a program of others in the process `own`.
+/// Returns the filter of a foreign program in the process `own`.
 fn outside_program(own: u64) -> Result<BpfProgram, seccompiler::BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = PROGRAM.iter().map(|&call| (call, Vec::new())).collect();
-    // Threads, and no processes. `clone3` hides its flags behind a pointer, so it is refused, and libraries fall back to this one.
+    // Threads are allowed, processes are not. `clone3` hides its flags behind a pointer, so it is refused,
+    // and libraries fall back to `clone`.
     let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
     rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![masked(0, thread, thread)?])?]);
-    // Signals to itself, as `abort` sends one; never to its parent, which has the same user. And limits of its own.
+    // Allows signals to itself, as `abort` sends one; never to its parent, which has the same user. Also its
+    // own limits.
     rules.insert(libc::SYS_tgkill, vec![equal(0, own)?]);
     rules.insert(libc::SYS_prlimit64, vec![equal(0, 0)?, equal(0, own)?]);
     for (call, argument, values) in [
@@ -87,14 +92,14 @@ fn outside_program(own: u64) -> Result<BpfProgram, seccompiler::BackendError> {
     SeccompFilter::new(rules, missing, SeccompAction::Allow, ARCH)?.try_into()
 }
 
-/// The filter of the process `own`.
+/// Returns the filter of a decoder process with the id `own`.
 fn program(own: u64) -> Result<BpfProgram, seccompiler::BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         ALLOWED.into_iter().map(|call| (call, Vec::new())).collect();
-    // Descriptors that the process inherited, by whatever fault, are of no use to it.
+    // Inherited descriptors, whatever the fault that left them open, cannot be used.
     rules.insert(libc::SYS_read, vec![equal(0, STDIN)?]);
     rules.insert(libc::SYS_write, vec![equal(0, STDOUT)?, equal(0, STDERR)?]);
-    // Signals to itself, as `abort` sends one; never to its parent, which has the same user.
+    // Allows signals to itself, as `abort` sends one; never to its parent, which has the same user.
     rules.insert(libc::SYS_tgkill, vec![equal(0, own)?]);
     rules.insert(libc::SYS_prctl, vec![equal(0, PR_SET_VMA)?]);
     let executable = u64::from(libc::PROT_EXEC.unsigned_abs());
@@ -108,13 +113,13 @@ fn program(own: u64) -> Result<BpfProgram, seccompiler::BackendError> {
     SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, ARCH)?.try_into()
 }
 
-/// Argument `number` equals `value`, in the 32 bits that the kernel looks at.
+/// Matches if argument `number` equals `value`, in the 32 bits that the kernel reads.
 fn equal(number: u8, value: u64) -> Result<SeccompRule, seccompiler::BackendError> {
     let condition = SeccompCondition::new(number, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?;
     SeccompRule::new(vec![condition])
 }
 
-/// Argument `number` has the bits of `mask` as in `value`.
+/// Matches if the bits of `mask` in argument `number` equal those of `value`.
 fn masked(number: u8, mask: u64, value: u64) -> Result<SeccompCondition, seccompiler::BackendError> {
     SeccompCondition::new(number, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(mask), value)
 }

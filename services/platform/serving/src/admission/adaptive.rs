@@ -1,28 +1,30 @@
-//! A limit that is learned from how long calls take.
+//! A limit that is learned from the latencies of calls.
 //!
-//! A gradient limit, after Netflix's [concurrency-limits] (`limit x RTTnoload / RTTactual + queueSize`) and Envoy's
-//! [adaptive concurrency] filter: while calls take about as long as they do on an idle server, nothing queues and the
-//! limit may grow; when they take longer, the excess is time in a queue, and the limit shrinks by that ratio. It differs from
-//! those two in four ways:
+//! A gradient limit, after Netflix's [concurrency-limits] (`limit x RTTnoload / RTTactual + queueSize`) and
+//! Envoy's [adaptive concurrency] filter: while calls take about as long as on an idle server, nothing queues
+//! and the limit may grow; when they take longer, the excess is time in a queue, and the limit shrinks by
+//! that ratio. It differs from those two in four ways:
 //!
-//! - **Mixed costs.** A lookup of 1 ms and a batch of 100 ms have no latency in common. Each [`Class`] (method and
-//!   size) has an idle time of its own, and what is compared is the *sum* of what the calls of a window took with the
-//!   sum of what they would have taken. A change of the mix changes both sums alike.
-//! - **Bursts.** Where costs vary, a healthy server has queues now and then. As in CoDel ([RFC 8289]) only a queue that
-//!   *stands* counts: a single good window within a second keeps the limit from shrinking. The slack for a queue also
-//!   grows with the spread of the costs.
-//! - **Short calls.** Four times 0.1 ms is no overload: a mean latency up to the target is always allowed (CoDel's
-//!   5 ms, by default).
-//! - **The idle server.** A least latency is no baseline where costs vary, and a mean drifts up with the overload that
-//!   it should show. The idle time is a moving mean of calls that were admitted while at most a quarter of the limit
-//!   was in use. Under lasting pressure there are no such calls, so every 20 seconds the limit is held to that quarter for
-//!   a moment, as BBR drains its pipe to see the round-trip time. An idle time that was learned in a queue is corrected by
-//!   that: a quarter of the calls queue a quarter of the time, which is less than twice the idle time.
+//! - **Mixed costs.** The latencies of a lookup of 1 ms and a batch of 100 ms cannot be compared. Each
+//!   [`Class`] (method and size) has its own idle time. The limit compares the *sum* of the latencies of the
+//!   calls in a window with the sum of their idle times. A change of the mix changes both sums alike.
+//! - **Bursts.** Where costs vary, a healthy server has queues now and then. As in CoDel ([RFC 8289]) only a
+//!   *standing* queue counts: a single good window within a second keeps the limit from shrinking. The slack
+//!   for a queue also grows with the spread of the costs.
+//! - **Short calls.** Four times 0.1 ms is no overload: a mean latency up to the target is always allowed
+//!   (CoDel's 5 ms, by default).
+//! - **The idle server.** The lowest latency is no baseline where costs vary, and a mean drifts up with the
+//!   overload that it should detect. The idle time is a moving mean of calls that were admitted while at most
+//!   a quarter of the limit was in use. Under lasting pressure there are no such calls, so every 20 seconds
+//!   the limit is held to that quarter for a moment, as BBR drains its pipe to measure the round-trip time.
+//!   This corrects an idle time that was learned in a queue: with a quarter of the calls, the time in the
+//!   queue is a quarter, so a call takes less than twice the idle time.
 //!
-//! The limit moves only where it is reached: a server with capacity to spare learns nothing about its end.
+//! The limit moves only when it is reached: a server with spare capacity learns nothing about its limit.
 //!
 //! [concurrency-limits]: https://github.com/Netflix/concurrency-limits
-//! [adaptive concurrency]: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/adaptive_concurrency_filter
+//! [adaptive concurrency]:
+//! https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/adaptive_concurrency_filter
 //! [RFC 8289]: https://www.rfc-editor.org/rfc/rfc8289
 
 use std::collections::{HashMap, VecDeque};
@@ -33,45 +35,48 @@ use vigie_rpc::Priority;
 use super::measures::{Closed, Latencies, Spread, Window};
 use super::tuning::Tuning;
 
-/// Calls that cost about the same: a method, and the order of magnitude of the request's size.
+/// A class of calls that cost about the same: a method, and the order of magnitude of the request's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Class(pub(crate) u32);
 
-/// What a call's latency says, by the state of the server when the call was admitted.
+/// The meaning of a call's latency, by the state of the server when the call was admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Evidence {
-    /// How long the class takes on an idle server.
+    /// A latency of the class on an idle server.
     Idle,
-    /// The same, of a server that the probe of this number holds idle. A call that outlasts the probe says nothing.
+    /// A latency on a server that the probe with this number holds idle. Ignored if the call outlasts the
+    /// probe.
     Probe(u32),
-    /// How loaded the server is.
+    /// A latency under the current load.
     Loaded,
-    /// Nothing: the limit is held down, or fixed.
+    /// No evidence: the limit is held down by a probe, or fixed.
     Nothing,
 }
 
-/// The range of the limit, and what it aims at.
+/// The range and the target of a learned limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Aim {
     pub(crate) limit_min: usize,
     pub(crate) limit_max: usize,
     pub(crate) limit_initial: usize,
-    /// A mean latency that is never too long.
+    /// A mean latency up to which calls are never too slow.
     pub(crate) latency_target: Duration,
 }
 
-/// How many calls may be in flight now.
+/// The numbers of calls that may be in flight now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Capacity {
-    /// For everybody.
+    /// The limit for calls of any client.
     pub(crate) slots: usize,
-    /// If one more is of a client that has less than its share: the others get none until this is made good.
+    /// The limit for a call whose client has less than its share. Other clients get no slot until fewer than
+    /// `slots` are used.
     pub(crate) within_share: usize,
-    /// If one more is of a client that has none. A probe does not hold it back: it would be refused for what others have.
+    /// The limit for a call whose client has none in flight. A probe does not lower it: otherwise such a call
+    /// would be refused because of the calls of others.
     pub(crate) first_of_client: usize,
 }
 
-/// A limit that is learned. Times are counted from any fixed moment.
+/// A limit that is learned. All times are durations since any fixed moment.
 #[derive(Debug)]
 pub(crate) struct AdaptiveLimit {
     limit: f64,
@@ -85,18 +90,18 @@ pub(crate) struct AdaptiveLimit {
     phase: Phase,
     probe_due: Duration,
     probes: u32,
-    /// What a call of the last window took on average, in seconds.
+    /// The mean latency of the calls in the last window, in seconds.
     mean: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// Latencies tell how loaded the server is.
+    /// Latencies show the load of the server.
     Steady,
     /// The limit is held to its idle share.
     Probing(Probe),
-    /// After a probe, until the limit has been reached again and the calls from before have ended. Those that end first
-    /// are the short ones: no fair sample.
+    /// The phase after a probe, until the limit has been reached again and the calls that were in flight then
+    /// have ended. The calls that end first are the short ones, which is no fair sample.
     Settling { begun: Duration, until: Option<Duration> },
 }
 
@@ -104,11 +109,11 @@ enum Phase {
 struct Probe {
     begun: Duration,
     until: Duration,
-    /// Interactive calls are held back too, because they were what reached the limit.
+    /// Whether interactive calls are held back too, because they had reached the limit.
     holds_all: bool,
     admitted: u32,
     ended: u32,
-    /// By how much idle times have moved, as a part of what they were.
+    /// The sum of the relative changes of idle times in this probe.
     moved: f64,
 }
 
@@ -140,7 +145,7 @@ impl AdaptiveLimit {
         }
     }
 
-    /// Calls that may be in flight now if one more of this priority is to be admitted.
+    /// Returns how many calls may be in flight now, counting one more call of this priority.
     pub(crate) fn at(&mut self, now: Duration, priority: Priority) -> Capacity {
         match self.phase {
             Phase::Probing(probe) if probe.is_over(now) => self.end_probe(now, probe),
@@ -153,7 +158,7 @@ impl AdaptiveLimit {
         match self.phase {
             Phase::Probing(probe) if probe.holds_all || priority == Priority::Bulk => {
                 let slots = self.idle_level();
-                // Those who have least are held back last.
+                // Clients with less than their share are held back only in the second half of a probe.
                 let lenient = now < probe.begun + probe.until.saturating_sub(probe.begun) / 2;
                 Capacity { slots, within_share: if lenient { within_share } else { slots }, ..all }
             }
@@ -161,7 +166,7 @@ impl AdaptiveLimit {
         }
     }
 
-    /// The limit, probes apart.
+    /// Returns the limit without the effect of a probe.
     pub(crate) fn learned(&self) -> usize {
         floor(self.limit)
     }
@@ -170,7 +175,7 @@ impl AdaptiveLimit {
         floor(self.limit * Tuning::IDLE_SHARE)
     }
 
-    /// What the latency of a call that is admitted now will tell. `in_flight` counts it.
+    /// Returns the meaning of the latency of a call that is admitted now. `in_flight` includes the call.
     pub(crate) fn admit(&mut self, in_flight: usize) -> Evidence {
         let idle = in_flight <= self.idle_level();
         match &mut self.phase {
@@ -184,7 +189,7 @@ impl AdaptiveLimit {
         }
     }
 
-    /// A call was refused or has to wait: the limit is reached.
+    /// Notes that a call was refused or has to wait: the limit is reached.
     pub(crate) fn reached(&mut self, now: Duration, priority: Priority) {
         self.window.reached = true;
         self.window.reached_by_interactive |= priority == Priority::Interactive;
@@ -193,7 +198,7 @@ impl AdaptiveLimit {
         }
     }
 
-    /// A call took this long. `in_flight` still counts it.
+    /// Records the latency of a call. `in_flight` still includes the call.
     pub(crate) fn record(
         &mut self,
         now: Duration,
@@ -207,7 +212,7 @@ impl AdaptiveLimit {
             Evidence::Nothing => return,
             Evidence::Probe(number) if probing != Some(number) => return,
             Evidence::Probe(_) => true,
-            // Unless the server has become busy under it.
+            // Counts as idle, unless the server has become busy meanwhile.
             Evidence::Idle => in_flight <= floor(self.limit / 2.0),
             Evidence::Loaded => false,
         };
@@ -232,7 +237,8 @@ impl AdaptiveLimit {
         }
     }
 
-    /// The class's idle time, and by what part of it this call moved it.
+    /// Adds a latency to the class. Returns the class's idle time in seconds, and the relative change of it
+    /// by this call.
     fn learn(&mut self, class: Class, took: f64, idle: bool) -> (f64, f64) {
         let known = self.classes.len() < Tuning::CLASSES_MAX || self.classes.contains_key(&class);
         let class = if known { class } else { Class(u32::MAX) };
@@ -292,7 +298,7 @@ impl AdaptiveLimit {
     }
 
     fn begin_probe(&mut self, now: Duration, holds_all: bool) {
-        // Calls in flight have to end first, then those of the probe.
+        // Calls in flight have to end first, then the calls of the probe.
         let slowest = self.classes.values().map(|class| class.latest.value).fold(self.mean, f64::max);
         let lasting = (slowest * Tuning::SETTLING_MEANS).min(Tuning::PROBE_MAX.as_secs_f64());
         let until = now + Duration::from_secs_f64(lasting).max(Tuning::PROBE_MIN);

@@ -1,7 +1,8 @@
-//! The bytes of requests, or of answers, that are in flight: the shell around [`Ledger`], with its lock, clock and waiting.
+//! The bytes of requests, or of answers, in flight: the shell around [`Ledger`], with its lock, clock and
+//! waiting.
 //!
-//! Both have the same clients, with the same shares. [`HeldBytes`] are given back when they are dropped, whatever happened to their
-//! call.
+//! Requests and answers have the same clients, with the same shares. [`HeldBytes`] are released when they are
+//! dropped, whatever happened to their call.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,10 +14,10 @@ use crate::admission::ledger::{Asked, Ledger, Portion, Shortage, Sizes};
 use crate::admission::shares::Client;
 use crate::load::Counted;
 
-/// Counts bytes among those that are shown.
+/// Counts bytes in a gauge of [`crate::Load`].
 type Count = Box<dyn Fn(usize) -> Counted + Send + Sync>;
 
-/// The room for the bytes of one server. A clone is a handle of the same.
+/// The memory for the bytes of one server. Clones share the state.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     inner: Arc<Inner>,
@@ -36,19 +37,20 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Budget {
-    /// `count` counts what is held of it.
+    /// Returns a budget of these sizes. `count` counts the held bytes in a gauge.
     pub(crate) fn new(sizes: Sizes, count: impl Fn(usize) -> Counted + Send + Sync + 'static) -> Self {
         let (ledger, count) = (Mutex::new(Ledger::new(sizes)), Box::new(count));
         Self { inner: Arc::new(Inner { ledger, sizes, begun: Instant::now(), count }) }
     }
 
-    /// Room for this many bytes at once.
+    /// Reserves `bytes` at once, or returns why it cannot.
     pub(crate) fn take(&self, client: &Client, bytes: usize) -> Result<HeldBytes, Shortage> {
         let taken = self.inner.lock().take(self.inner.now(), client, bytes);
         taken.map(|portion| self.held(portion))
     }
 
-    /// Room for this many bytes, as soon as there is. `overdraws` says that bytes of the same message are overdrawn.
+    /// Reserves `bytes` as soon as possible. `overdraws` means that bytes of the same message are overdrawn
+    /// already.
     pub(crate) async fn wait(&self, client: &Client, bytes: usize, overdraws: bool) -> HeldBytes {
         loop {
             let (sender, receiver) = oneshot::channel();
@@ -57,7 +59,7 @@ impl Budget {
                 Asked::Now(portion) => return self.held(portion),
                 Asked::Later(number) => {
                     let _request = Request { budget: self, number };
-                    // The sender is dropped with the request alone.
+                    // The sender is dropped only when the request is withdrawn.
                     if let Ok(bytes) = receiver.await {
                         return bytes;
                     }
@@ -66,13 +68,13 @@ impl Budget {
         }
     }
 
-    /// Notes the length of a message whose bytes are to come.
+    /// Notes the length of a message whose bytes will arrive.
     pub(crate) fn announce(&self, client: &Client, bytes: usize) -> Result<Announced, Shortage> {
         let client = self.inner.lock().announce(self.inner.now(), client, bytes)?;
         Ok(Announced { budget: self.clone(), client, bytes })
     }
 
-    /// Returns what counts of one message of this many bytes.
+    /// Returns how many bytes of a message of this length count.
     pub(crate) fn countable(&self, bytes: usize) -> usize {
         self.inner.sizes.countable(bytes)
     }
@@ -91,7 +93,7 @@ impl Budget {
             next.push(one);
         }
         drop(ledger);
-        // Without the lock: bytes that nobody takes any more come back here.
+        // Without the lock: sending to a receiver that has gone drops the bytes, which takes the lock again.
         for (tell, portion) in next {
             drop(tell.send(self.held(portion)));
         }
@@ -108,7 +110,7 @@ impl Inner {
     }
 }
 
-/// A request that waits for its room; withdrawn when it is dropped.
+/// A request that waits for memory. Dropping it withdraws it.
 struct Request<'a> {
     budget: &'a Budget,
     number: u64,
@@ -120,7 +122,7 @@ impl Drop for Request<'_> {
     }
 }
 
-/// Room for bytes, until it is dropped.
+/// Reserved bytes, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct HeldBytes {
     budget: Budget,
@@ -129,18 +131,18 @@ pub(crate) struct HeldBytes {
 }
 
 impl HeldBytes {
-    /// Takes so many of them, if there are.
+    /// Splits off `bytes`, or returns `None` if there are fewer.
     pub(crate) fn split(&mut self, bytes: usize) -> Option<Self> {
         let portion = self.portion.split(bytes)?;
         Some(Self { budget: self.budget.clone(), portion, counted: self.counted.split(bytes) })
     }
 
-    /// Gives back all but so many.
+    /// Releases all but `bytes`.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         drop(self.split(self.portion.bytes().saturating_sub(bytes)));
     }
 
-    /// Adds others of the same call.
+    /// Adds another reservation of the same call.
     pub(crate) fn merge(&mut self, mut other: Self) {
         let client = self.portion.client();
         if other.portion.client() != client {
@@ -150,7 +152,7 @@ impl HeldBytes {
         self.counted.merge(&mut other.counted);
     }
 
-    /// Whether some of them are beyond what there is for all.
+    /// Returns whether some of them exceed the total.
     pub(crate) fn is_overdrawn(&self) -> bool {
         self.portion.is_overdrawn()
     }
@@ -164,7 +166,7 @@ impl Drop for HeldBytes {
     }
 }
 
-/// The length of a message that arrives, until this is dropped.
+/// The length of a message that is arriving, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Announced {
     budget: Budget,

@@ -1,16 +1,19 @@
-//! Decides who gets a slot: the limit, priority and fairness together. It has no clock and never waits.
+//! Decides which calls get a slot, by the limit, the priority and the fair shares. It has no clock and never
+//! waits.
 //!
-//! - An **interactive** call gets a slot while one is free, and beyond that if its client has less than is due to it
-//!   (see `shares`): up to half the limit more in all. The other clients get none meanwhile, so that is soon made good, and
-//!   a client that sends little does not suffer for one that sends much.
-//! - A **bulk** call gets a slot while less than three quarters of the limit are in use, so that interactive calls find
-//!   capacity. Of the last eighth of that, a client that has its share gets nothing while there are others.
-//!   The part is that of the limit as it is now: where the limit has shrunk under bulk work that goes on, interactive calls
-//!   still find the last quarter.
-//! - A call of much work is bulk work of several slots, at most half of what bulk work may use. It gives up the slot that it has
-//!   while it waits for them.
-//! - Bulk work that may wait does so in a queue of bounded length: the first whose client has least in flight comes
-//!   next, and bulk work of a client that has as much comes after it. Interactive calls never wait.
+//! - An **interactive** call gets a slot while one is free, and beyond that if its client has less than its
+//!   due (see `shares`): up to half the limit more in all. The other clients get none until fewer than the
+//!   limit are in flight again, so a client that sends little does not suffer from one that sends much.
+//! - A **bulk** call gets a slot while less than three quarters of the limit are in use, so that interactive
+//!   calls find capacity. A client that has its share gets nothing of the last eighth of that while other
+//!   clients are active. Against an interactive call, bulk work counts with at most three quarters of the
+//!   current limit: if the limit has shrunk while bulk work goes on, interactive calls still find the last
+//!   quarter.
+//! - A costly call is bulk work of several slots, at most half of what bulk work may use. It gives up the
+//!   slot that it has while it waits for them.
+//! - Bulk work that may wait does so in a queue of bounded length. Next is the first waiter whose client has
+//!   the fewest slots in flight. New bulk work also waits if a client in the queue has no more in flight than
+//!   its own. Interactive calls never wait.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -26,9 +29,9 @@ use crate::load::Refusal;
 const BULK: (usize, usize) = (3, 4);
 /// The part of the bulk calls' share that is kept for clients with less than theirs: an eighth.
 const BULK_KEPT: usize = 8;
-/// The next to go on is chosen from this many of the waiting: a bound on the work of one choice.
+/// The number of waiters from which the next is chosen: a bound on the work of one choice.
 const CHOSEN_FROM: usize = 64;
-/// The share of refusals is that of about this many of the last decisions.
+/// The share of refusals is a moving mean over about this many decisions.
 const DECISIONS: f64 = 128.0;
 
 /// A slot that is in use.
@@ -43,9 +46,9 @@ pub(crate) struct Held {
 /// The slots that a piece of bulk work asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Want {
-    /// How many. No work gets more than half of what bulk work may use.
+    /// The number of slots. No work gets more than half of what bulk work may use.
     pub(crate) slots: usize,
-    /// The work's call holds one of them already.
+    /// Whether the work's call already holds one of them.
     pub(crate) has_one: bool,
 }
 
@@ -54,7 +57,7 @@ impl Want {
     pub(crate) const ONE: Self = Self { slots: 1, has_one: false };
 }
 
-/// Work that waits; `T` is how its slot is handed to it.
+/// Work that waits. `T` is the channel that delivers its slot.
 #[derive(Debug)]
 struct Waiter<T> {
     number: u64,
@@ -68,7 +71,7 @@ struct Waiter<T> {
 pub(crate) enum Asked {
     /// The slot.
     Now(Held),
-    /// The slot comes later; this number withdraws the request.
+    /// The slot will be delivered later; this number withdraws the request.
     Later(u64),
 }
 
@@ -78,12 +81,12 @@ pub(crate) struct Gate<T> {
     limit: Limit,
     clients: Clients,
     in_flight: usize,
-    /// Those of them that bulk work has.
+    /// The slots in flight that bulk work holds.
     bulk_in_flight: usize,
-    /// Whoever borrows, no more calls than this are in flight.
+    /// The most slots in flight, even for clients that may exceed the limit.
     in_flight_max: usize,
     waiting: VecDeque<Waiter<T>>,
-    /// How many of the waiting each client has.
+    /// The number of waiters of each client.
     waiting_of: HashMap<Client, usize>,
     waiting_max: usize,
     waiters: u64,
@@ -119,12 +122,12 @@ impl<T> Gate<T> {
         self.waiting.len()
     }
 
-    /// How much more is asked for than is accepted: 1 is all accepted, 2 is half.
+    /// Returns the ratio of requested to accepted calls: 1 if all are accepted, 2 if half are.
     pub(crate) fn overload(&self) -> f64 {
         1.0 / (1.0 - self.refused).max(0.01)
     }
 
-    /// Gives a slot now, or none.
+    /// Gives a slot at once, or returns why not.
     pub(crate) fn admit(
         &mut self,
         now: Duration,
@@ -144,7 +147,7 @@ impl<T> Gate<T> {
         }
     }
 
-    /// Whether work waits that comes before that of this client, which has `own` calls in flight.
+    /// Returns whether waiting work comes before that of this client, which has `own` slots in flight.
     fn waits_before(&self, client: &Client, own: usize) -> bool {
         if self.waiting_of.contains_key(client) {
             return true;
@@ -153,7 +156,7 @@ impl<T> Gate<T> {
         candidates.any(|waiter| self.clients.in_flight(&waiter.client) <= own)
     }
 
-    /// Gives the slots of bulk work, now or later.
+    /// Gives the slots of bulk work now, or queues it.
     pub(crate) fn ask(
         &mut self,
         now: Duration,
@@ -183,12 +186,12 @@ impl<T> Gate<T> {
         Ok(Asked::Later(self.waiters))
     }
 
-    /// The slots that the work gets.
+    /// Returns the number of slots that the work gets.
     fn most(&self, want: Want) -> usize {
         want.slots.min(bulk_part(self.limit.current()) / 2).max(1)
     }
 
-    /// The call of work that got nothing has its slot again.
+    /// Counts the call's own slot again, for work that got nothing.
     fn take_back(&mut self, client: &Client, want: Want) {
         if want.has_one {
             self.in_flight += 1;
@@ -196,7 +199,7 @@ impl<T> Gate<T> {
         }
     }
 
-    /// Takes the next of the waiting out of the queue, if it may go on. To be called whenever a slot is given back.
+    /// Removes the next waiter from the queue, if it may go on. Called whenever a slot is released.
     pub(crate) fn next(&mut self, now: Duration) -> Option<(T, Held)> {
         let candidates = self.waiting.iter().take(CHOSEN_FROM).enumerate();
         let (at, own) = candidates
@@ -209,7 +212,7 @@ impl<T> Gate<T> {
             return None;
         }
         let Waiter { tell, want, .. } = self.take_out(at)?;
-        // It may have been forgotten while it waited.
+        // The client may have been forgotten while it waited.
         let (client, _) = self.clients.meet(client, now);
         Some((tell, self.enter(client, want, Priority::Bulk)))
     }
@@ -233,7 +236,7 @@ impl<T> Gate<T> {
         Some(waiter)
     }
 
-    /// Takes a slot back. `took` is what its call says of the load: its class and latency, if anything.
+    /// Takes a slot back. `took` is the call's class and latency, if they are evidence of the load.
     pub(crate) fn leave(&mut self, now: Duration, held: Held, took: Option<(Class, Duration)>) {
         if let Some((class, took)) = took {
             self.limit.record(now, class, took, held.evidence, self.in_flight);
@@ -254,7 +257,7 @@ impl<T> Gate<T> {
         self.in_flight += slots;
         self.clients.enter(&client, slots);
         let (evidence, slots) = if want.has_one {
-            // Its call gives the first of them back, and tells of the load.
+            // The call itself returns the first slot, and reports its latency.
             (Evidence::Nothing, slots - 1)
         } else {
             (self.limit.admit(self.in_flight), slots)
@@ -265,7 +268,8 @@ impl<T> Gate<T> {
         Held { client, evidence, slots, priority }
     }
 
-    /// The slots in use that count against an interactive call where there are so many: bulk work counts with its part at most.
+    /// Returns the slots in use that count against an interactive call under a limit of `slots`: those of
+    /// bulk work count with its part at most.
     fn in_use_for_interactive(&self, slots: usize) -> usize {
         let of_bulk = self.bulk_in_flight.min(bulk_part(slots));
         self.in_flight - self.bulk_in_flight + of_bulk
@@ -299,7 +303,7 @@ impl<T> Gate<T> {
                 let bulk = bulk_part(slots);
                 let more = wanted - 1;
                 let has_share = several && own + more >= self.clients.share(bulk).max(1);
-                // Whatever is wanted, it may have it of an idle server.
+                // On an idle server, work gets its slots however many they are.
                 let in_flight = if self.in_flight == 0 { 0 } else { self.in_flight + more };
                 if in_flight >= bulk {
                     Some(Refusal::Bulk)
@@ -313,7 +317,7 @@ impl<T> Gate<T> {
     }
 }
 
-/// The part of so many slots that bulk work may use.
+/// Returns the part of `slots` that bulk work may use.
 fn bulk_part(slots: usize) -> usize {
     (slots * BULK.0 / BULK.1).max(1)
 }

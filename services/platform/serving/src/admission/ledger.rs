@@ -1,61 +1,66 @@
-//! Decides who gets room for bytes, of requests or of answers: limits and fairness together. It has no clock and never waits.
+//! Decides which client may reserve bytes, of requests or of answers, by limits and fair shares. It has no
+//! clock and never waits.
 //!
-//! Bytes of requests count when they have arrived, and not when a length prefix announces them: who announces much and sends
-//! nothing takes nothing from others. Bytes of answers count from before an answer is built until its client has taken it. The
-//! total of either is bounded in parts:
+//! Bytes of requests count when they have arrived, not when a length prefix announces them: a client that
+//! announces much and sends nothing takes nothing from others. Bytes of answers count from before an answer
+//! is built until its client has taken it. The total of either is divided into parts:
 //!
-//! - The **open** part is for everybody, as it comes: a client that is alone has all of it.
-//! - Beyond it, a client that has **less than its share** goes on: the open part divided by the clients that are active, and one
-//!   message of the largest size in any case. So a client within its share is not refused because others hold the rest.
-//! - **One message** of a request at a time may be overdrawn. Streams keep what has arrived of a message while they wait for more
-//!   room, and so many of them could hold all bytes and wait for each other. The one that overdraws always finishes, and gives its
-//!   bytes back.
+//! - The **open** part is for all clients, first come, first served: a client that is alone has all of it.
+//! - Beyond it, a client with **less than its share** may still reserve. The share is the open part divided
+//!   by the number of active clients, and at least one message of the largest size. So a client within its
+//!   share is not refused because others hold the rest.
+//! - **One message** of a request at a time may be overdrawn. Streams keep what has arrived of a message
+//!   while they wait for more memory, and so many of them could hold all bytes and wait for each other. The
+//!   one that overdraws always finishes, and releases its bytes.
 //!
-//! Requests arrive at a minimum rate, so their bytes come back. A client that reads none of its answers keeps theirs as long as it
-//! likes. Therefore the part of answers that is not open is never used up: of that a client that has any takes **no more than it leaves free**
-//! (the dynamic threshold of Choudhury and Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998).
-//! Large answers leave a further part to **small ones**, of the same client too: it may be a service that asks for many.
+//! Requests arrive at a minimum rate, so their bytes are released. A client that reads none of its answers
+//! keeps their bytes as long as it likes. Therefore the part of answers that is not open is never used up: a
+//! client that has bytes already may take **no more of it than it leaves free** (the dynamic threshold of
+//! Choudhury and Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998). Large
+//! answers leave a further part to **small ones**, including those of the same client: it may be a service
+//! that asks for many.
 //!
-//! What a client has announced and not sent yet counts against its own later messages alone: more than it can have at once is
-//! refused at its prefix, and not after most of it has been sent.
+//! The bytes that a client has announced and not yet sent count only against its own later messages: a
+//! message beyond what it can have at once is refused at its prefix, and not after most of it has been sent.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::admission::shares::{Client, Clients};
 
-/// The next to go on is chosen from this many kinds of the waiting: a bound on the work of one choice.
+/// The number of kinds of waiters from which the next is chosen: a bound on the work of one choice.
 const CHOSEN_FROM: usize = 64;
 /// An answer of more than this part of all bytes is large ...
 const LARGE: usize = 64;
 /// ... and leaves this part to small ones.
 const FOR_SMALL: usize = 16;
 
-/// The parts of all bytes.
+/// The parts of the total of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sizes {
-    /// For everybody.
+    /// The bytes that all clients may use.
     open: usize,
-    /// Up to here for clients within their share.
+    /// The bytes in use up to which clients within their share may reserve.
     within_share: usize,
-    /// The largest message, or answer: more is never asked for, and each client may have one.
+    /// The largest message or answer, in bytes. No reservation is larger, and each client may have one.
     message_max: usize,
-    /// So many bytes more may be overdrawn.
+    /// The bytes that may be overdrawn beyond these parts.
     overdrawn_max: usize,
     answers: Option<AnswerSizes>,
 }
 
-/// Further parts of the bytes of answers.
+/// Further parts of the total, for answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct AnswerSizes {
-    /// An answer with more is large.
+    /// An answer with more bytes than this is large.
     small_max: usize,
-    /// A large answer leaves this much of each part.
+    /// The bytes of each part that a large answer leaves to small ones.
     for_small: usize,
 }
 
 impl Sizes {
-    /// Divides the bytes of requests that may be in flight; there is always room for three messages of the largest size.
+    /// Divides the bytes of requests that may be in flight. The total is at least three messages of the
+    /// largest size.
     pub(crate) fn of_requests(bytes_in_flight_max: usize, message_bytes_max: usize) -> Self {
         let message_max = message_bytes_max.max(1);
         let total = bytes_in_flight_max.max(message_max.saturating_mul(3));
@@ -64,7 +69,7 @@ impl Sizes {
         Self { open, within_share, message_max, overdrawn_max: message_max, answers: None }
     }
 
-    /// Divides the bytes of answers that may be in flight. Half is open; the largest answer takes a quarter.
+    /// Divides the bytes of answers that may be in flight. Half is open; the largest answer has a quarter.
     pub(crate) const fn of_answers(bytes_in_flight_max: usize) -> Self {
         let total = bytes_in_flight_max;
         let answers = AnswerSizes { small_max: total / LARGE, for_small: total / FOR_SMALL };
@@ -72,27 +77,28 @@ impl Sizes {
         Self { open, within_share: total, message_max, overdrawn_max: 0, answers: Some(answers) }
     }
 
-    /// Returns what counts of one message of this many bytes: more than the largest would never be given.
+    /// Returns how many bytes of a message of this length count: at most the largest, because no more is ever
+    /// reserved.
     pub(crate) fn countable(&self, bytes: usize) -> usize {
         bytes.min(self.message_max)
     }
 }
 
-/// Why there is no room for bytes.
+/// The reasons for which bytes cannot be reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shortage {
-    /// All of it is in use.
+    /// All bytes are in use.
     Full,
-    /// The client has its share, and others want theirs.
+    /// The client has its share, and other clients are active.
     Share,
 }
 
-/// Bytes of one client.
+/// Reserved bytes of one client.
 #[derive(Debug)]
 pub(crate) struct Portion {
     client: Client,
     bytes: usize,
-    /// That part of them is overdrawn.
+    /// The number of these bytes that are overdrawn.
     overdrawn: usize,
 }
 
@@ -109,7 +115,7 @@ impl Portion {
         self.overdrawn > 0
     }
 
-    /// Takes so many of them, if there are.
+    /// Splits off `bytes`, or returns `None` if there are fewer.
     pub(crate) fn split(&mut self, bytes: usize) -> Option<Self> {
         let left = self.bytes.checked_sub(bytes)?;
         let overdrawn = self.overdrawn.min(bytes);
@@ -117,30 +123,30 @@ impl Portion {
         Some(Self { client: self.client.clone(), bytes, overdrawn })
     }
 
-    /// Adds those of another portion of the same client, which is left with none.
+    /// Takes over the bytes of another portion of the same client, which is left empty.
     pub(crate) fn merge(&mut self, other: &mut Self) {
         self.bytes += std::mem::take(&mut other.bytes);
         self.overdrawn += std::mem::take(&mut other.overdrawn);
     }
 }
 
-/// A message that waits for more room; `T` is how that is handed to it.
+/// A message that waits for memory. `T` is the channel that delivers it.
 #[derive(Debug)]
 struct Waiter<T> {
     number: u64,
     client: Client,
     bytes: usize,
-    /// Its message has overdrawn bytes already.
+    /// Whether the message has overdrawn bytes already.
     overdraws: bool,
     tell: T,
 }
 
-/// The outcome of asking for room that may be waited for.
+/// The outcome of asking for memory that may be waited for.
 #[derive(Debug)]
 pub(crate) enum Asked {
-    /// The room.
+    /// The memory.
     Now(Portion),
-    /// The room comes later; this number withdraws the request.
+    /// The memory will be delivered later; this number withdraws the request.
     Later(u64),
 }
 
@@ -149,9 +155,9 @@ pub(crate) enum Asked {
 pub(crate) struct Ledger<T> {
     sizes: Sizes,
     clients: Clients,
-    /// Lengths of large messages, by who has announced them. None of it is zero.
+    /// The announced lengths of large messages, by client. No stored length is zero.
     announced: HashMap<Client, usize>,
-    /// All bytes, but for those that are overdrawn.
+    /// All bytes in use, without the overdrawn ones.
     in_use: usize,
     overdrawn: usize,
     waiting: VecDeque<Waiter<T>>,
@@ -189,7 +195,7 @@ impl<T> Ledger<T> {
         Ok(client)
     }
 
-    /// The message has come, or will not.
+    /// Forgets an announced length: the message has arrived, or will not.
     pub(crate) fn forget(&mut self, client: &Client, bytes: usize) {
         if let Some(announced) = self.announced.get_mut(client) {
             *announced = announced.saturating_sub(bytes);
@@ -199,13 +205,14 @@ impl<T> Ledger<T> {
         }
     }
 
-    /// Gives room now, or none.
+    /// Reserves bytes at once, or returns why not.
     pub(crate) fn take(&mut self, now: Duration, client: &Client, bytes: usize) -> Result<Portion, Shortage> {
         let (client, own) = self.clients.meet(client.clone(), now);
         if self.fits(own, bytes) { Ok(self.enter(client, bytes, 0)) } else { Err(self.shortage()) }
     }
 
-    /// Gives room now or later. `overdraws` says that the same message has overdrawn bytes already.
+    /// Reserves bytes now, or queues the request. `overdraws` means that the same message has overdrawn bytes
+    /// already.
     pub(crate) fn ask(
         &mut self,
         now: Duration,
@@ -226,21 +233,23 @@ impl<T> Ledger<T> {
         Asked::Later(self.waiters)
     }
 
-    /// Takes the next of the waiting out of the queue, if there is room for it. To be called whenever bytes come back.
+    /// Removes the next waiter from the queue, if its bytes can be reserved. Called whenever bytes are
+    /// released.
     pub(crate) fn next(&mut self, now: Duration) -> Option<(T, Portion)> {
         let overdrawing = |waiter: &Waiter<T>| self.may_overdraw(waiter.bytes, waiter.overdraws);
         let fitting = self.first_that_fits();
         let at = fitting.or_else(|| self.waiting.iter().take(CHOSEN_FROM).position(overdrawing))?;
         let overdraws = fitting.is_none();
         let Waiter { client, bytes, tell, .. } = self.waiting.remove(at)?;
-        // It may have been forgotten while it waited.
+        // The client may have been forgotten while it waited.
         let (client, _) = self.clients.meet(client, now);
         Some((tell, self.enter(client, bytes, if overdraws { bytes } else { 0 })))
     }
 
-    /// The first of the waiting for which there is room. However many one client has waiting, those of others are found.
+    /// Returns the first waiter whose bytes can be reserved. However many waiters one client has, those of
+    /// others are found.
     fn first_that_fits(&self) -> Option<usize> {
-        // Where there is no room for one, there is none for a larger one of the same client.
+        // If one waiter does not fit, a larger one of the same client does not fit either.
         let mut without: Vec<&Waiter<T>> = Vec::new();
         for (at, waiter) in self.waiting.iter().enumerate() {
             if without.iter().any(|one| one.bytes <= waiter.bytes && one.client == waiter.client) {
@@ -264,14 +273,15 @@ impl<T> Ledger<T> {
         }
     }
 
-    /// Counts the bytes of a portion as those of another client: what its client is counted as has changed.
+    /// Counts the bytes of a portion for another client: the key under which its client is counted has
+    /// changed.
     pub(crate) fn transfer(&mut self, portion: &mut Portion, to: &Client) {
         self.clients.leave(&portion.client, portion.bytes);
         self.clients.enter(to, portion.bytes);
         portion.client = to.clone();
     }
 
-    /// Takes bytes back.
+    /// Releases the bytes of a portion.
     pub(crate) fn leave(&mut self, portion: &Portion) {
         self.clients.leave(&portion.client, portion.bytes);
         self.in_use = self.in_use.saturating_sub(portion.bytes - portion.overdrawn);
@@ -285,7 +295,7 @@ impl<T> Ledger<T> {
         Portion { client, bytes, overdrawn }
     }
 
-    /// Whether there is room for so many more bytes of a client that has `own`.
+    /// Returns whether `bytes` more can be reserved for a client that has `own` bytes.
     fn fits(&self, own: usize, bytes: usize) -> bool {
         let Sizes { open, within_share, answers, .. } = self.sizes;
         let for_small = match answers {
@@ -301,12 +311,12 @@ impl<T> Ledger<T> {
             || (own.saturating_add(more) <= self.due() && in_use <= within_share && leaves_enough())
     }
 
-    /// One message at a time does, and no more than the largest takes.
+    /// Returns whether a message may overdraw: one at a time, and no more bytes than the largest message has.
     fn may_overdraw(&self, bytes: usize, overdraws: bool) -> bool {
         (overdraws || self.overdrawn == 0) && self.overdrawn.saturating_add(bytes) <= self.sizes.overdrawn_max
     }
 
-    /// What each client may have though others want room too.
+    /// Returns the bytes that each client may have though other clients are active.
     fn due(&self) -> usize {
         let for_small = self.sizes.answers.map_or(0, |answers| answers.for_small);
         self.clients.share(self.sizes.open).max(self.sizes.message_max + for_small)

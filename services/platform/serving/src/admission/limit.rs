@@ -1,4 +1,4 @@
-//! How many calls may be in flight: a fixed number, or one that is learned.
+//! The number of calls that may be in flight: a fixed number, or one that is learned.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ pub(crate) use super::adaptive::{Aim, Capacity, Class, Evidence};
 /// The limit of one server.
 #[derive(Debug)]
 pub(crate) enum Limit {
-    /// This many calls, whatever they take.
+    /// A constant number of calls, whatever their latency.
     Fixed(usize),
-    /// As many as the latencies of calls allow.
+    /// A number that is learned from the latencies of calls.
     Adaptive(Box<AdaptiveLimit>),
 }
 
 impl Limit {
-    /// A limit that never moves: this many calls, at least one.
+    /// Returns a constant limit of `calls`, at least one.
     pub(crate) fn fixed(calls: usize) -> Self {
         Self::Fixed(calls.max(1))
     }
 
-    /// A limit that is learned from now on.
+    /// Returns a limit that is learned from now on.
     pub(crate) fn adaptive(aim: Aim, now: Duration) -> Self {
         Self::Adaptive(Box::new(AdaptiveLimit::new(aim, now)))
     }
 
-    /// Calls that may be in flight now if one more of this priority is to be admitted.
+    /// Returns how many calls may be in flight now, counting one more call of this priority.
     pub(crate) fn at(&mut self, now: Duration, priority: Priority) -> Capacity {
         match self {
             Self::Fixed(calls) => Capacity { slots: *calls, within_share: *calls, first_of_client: *calls },
@@ -35,7 +35,7 @@ impl Limit {
         }
     }
 
-    /// The limit as it is shown, and as shares are taken of it.
+    /// Returns the limit that metrics show and shares are computed from.
     pub(crate) fn current(&self) -> usize {
         match self {
             Self::Fixed(calls) => *calls,
@@ -43,7 +43,7 @@ impl Limit {
         }
     }
 
-    /// What the latency of a call that is admitted now will say. `in_flight` counts the call.
+    /// Returns the meaning of the latency of a call that is admitted now. `in_flight` includes the call.
     pub(crate) fn admit(&mut self, in_flight: usize) -> Evidence {
         match self {
             Self::Fixed(_) => Evidence::Nothing,
@@ -59,7 +59,7 @@ impl Limit {
         }
     }
 
-    /// Notes what a call took. `in_flight` still counts the call.
+    /// Records the latency of a call. `in_flight` still includes the call.
     pub(crate) fn record(
         &mut self,
         now: Duration,

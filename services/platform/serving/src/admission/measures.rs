@@ -1,10 +1,10 @@
-//! What is measured of calls: idle times, their spread, and the sums of a window.
+//! Measures of calls: idle times, their spread, and the sums of a window.
 
 use std::time::Duration;
 
 use super::tuning::Tuning;
 
-/// What calls of a class take, in seconds.
+/// The mean latencies of the calls of a class, in seconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Latencies {
     pub(super) idle: Mean,
@@ -12,7 +12,8 @@ pub(super) struct Latencies {
 }
 
 impl Latencies {
-    /// As long as no call has met an idle server, all that is known is a queue.
+    /// Returns the idle time of the class. If no call has met an idle server yet, the known latencies include
+    /// a queue, and a quarter of their mean is returned.
     pub(super) fn idle_seconds(&self) -> f64 {
         if self.idle.calls > 0.0 { self.idle.value } else { self.latest.value * Tuning::IDLE_SHARE }
     }
@@ -25,14 +26,14 @@ pub(super) struct Mean {
 }
 
 impl Mean {
-    /// Plain over the first `calls_max` values, exponential after that.
+    /// Adds a value. The mean is plain over the first `calls_max` values, and exponential after that.
     pub(super) fn add(&mut self, value: f64, calls_max: f64) {
         self.calls = (self.calls + 1.0).min(calls_max);
         self.value += (value - self.value) / self.calls;
     }
 }
 
-/// How much calls differ in what they take of an idle server.
+/// The spread of the latencies on an idle server.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Spread {
     pub(super) mean: Mean,
@@ -45,16 +46,16 @@ impl Spread {
         self.mean_square.add(seconds * seconds, Tuning::SPREAD_CALLS);
     }
 
-    /// By how much queues are longer than with exponential costs: `(1 + C^2) / 2` on average, where `C` is the
-    /// coefficient of variation (Pollaczek and Khinchine). The root of that: long queues weigh more in the average
-    /// than they last.
+    /// Returns the factor by which queues are longer than with exponential costs: `(1 + C^2) / 2` on average,
+    /// where `C` is the coefficient of variation (Pollaczek and Khinchine). The result is the root of that,
+    /// because long queues weigh more in the average than they last.
     pub(super) fn queue_factor(&self) -> f64 {
         let ratio = self.mean_square.value / (self.mean.value * self.mean.value).max(f64::MIN_POSITIVE);
         (ratio / 2.0).sqrt().clamp(1.0, Tuning::QUEUE_FACTOR_MAX)
     }
 }
 
-/// The calls that ended since `begun`, in seconds of all together.
+/// The calls that ended since `begun`. `taken` and `idle` are sums over all of them, in seconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Window {
     pub(super) begun: Duration,

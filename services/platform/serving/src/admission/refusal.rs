@@ -1,8 +1,8 @@
-//! What a refused caller is told: `RESOURCE_EXHAUSTED`, and when to come back.
+//! Answers refused calls: `RESOURCE_EXHAUSTED`, with the time after which to retry.
 //!
-//! Under overload most answers are refusals, so they are made beforehand, one for each reason and pause. The pause
-//! grows with the overload, so that those who come back are no more than can be worked on; and it is drawn at random
-//! around that, so that those who were refused together do not come back together.
+//! Under overload most answers are refusals, so they are built in advance, one for each reason and pause. The
+//! pause grows with the overload, so that no more calls come back than can be worked on. It is drawn at
+//! random around that value, so that callers refused together do not come back together.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,11 +16,11 @@ use crate::admission::ledger::Shortage;
 use crate::load::Refusal;
 use crate::random;
 
-/// The pause of a server that refuses nearly nothing: about what a full server takes to finish some calls.
+/// The pause when nearly nothing is refused: about the time in which a full server finishes some calls.
 const PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// Pauses are told in steps of this factor.
+/// The factor between two successive pauses.
 const STEP: f64 = 1.25;
 
 const REASONS: [Refusal; 4] = [Refusal::Full, Refusal::Bulk, Refusal::Share, Refusal::Waiting];
@@ -34,17 +34,17 @@ const fn text(refusal: Refusal) -> &'static str {
     }
 }
 
-/// The answers to refused calls, made in advance.
+/// The answers to refused calls, built in advance.
 #[derive(Debug)]
 pub(crate) struct Refusals {
     pauses: Vec<Duration>,
-    /// By reason, then by pause.
+    /// The headers of the answers, by reason, then by pause.
     heads: Vec<Vec<HeaderMap>>,
     drawn: AtomicU64,
 }
 
 impl Refusals {
-    /// `seed` begins the random pauses.
+    /// Builds all answers. `seed` begins the random pauses.
     pub(crate) fn new(seed: u64) -> Self {
         let longer = |pause: &Duration| Some(pause.mul_f64(STEP)).filter(|pause| *pause < PAUSE_MAX);
         let mut pauses: Vec<_> = std::iter::successors(Some(PAUSE / 2), longer).collect();
@@ -55,7 +55,7 @@ impl Refusals {
         Self { pauses, heads, drawn: AtomicU64::new(seed) }
     }
 
-    /// The answer to a call.
+    /// Returns the answer to a refused call.
     pub(crate) fn response(&self, refusal: Refusal, overload: f64) -> Response<Body> {
         let mut response = Response::new(Body::empty());
         let reason = REASONS.iter().position(|one| *one == refusal);
@@ -65,12 +65,12 @@ impl Refusals {
         response
     }
 
-    /// The answer to what is no call of its own.
+    /// Returns the status for refused work that is part of a call.
     pub(crate) fn status(&self, refusal: Refusal, overload: f64) -> Status {
         resource_exhausted(text(refusal), self.pause(overload))
     }
 
-    /// The answer to a call whose body has no room.
+    /// Returns the status for a call whose body finds no memory.
     pub(crate) fn no_bytes(&self, shortage: Shortage, overload: f64) -> Status {
         let text = match shortage {
             Shortage::Full => "too many bytes of requests in flight; try again later",
@@ -83,7 +83,7 @@ impl Refusals {
         self.pauses.get(self.draw(overload)).copied().unwrap_or(PAUSE_MAX)
     }
 
-    /// Which of the pauses: from half of what the overload asks for to one and a half of it.
+    /// Draws the index of a pause: from half of what the overload asks for to one and a half times it.
     fn draw(&self, overload: f64) -> usize {
         let random = random::splitmix(self.drawn.fetch_add(1, Ordering::Relaxed));
         let wanted = PAUSE.mul_f64(overload.clamp(1.0, 1_000.0) * (0.5 + random));

@@ -1,13 +1,15 @@
-//! What each client has in flight, calls or bytes, and the fair share of each.
+//! The slots or bytes that each client has in flight, and its fair share.
 //!
-//! The share is max-min: the limit divided by the clients that are active. A client within its share gets a slot though
-//! others have taken all of them; beyond its share it takes what is left. So a client that sends little is never pushed
-//! out by one that sends much, and one that is alone has everything.
+//! Shares are max-min fair: the limit divided by the number of active clients. A client within its share gets
+//! a slot though others have taken all of them; beyond its share it takes what is left. So a client that
+//! sends little is never pushed out by one that sends much, and a client that is alone has everything.
 //!
-//! A client is known by its identity ([`crate::authorization::identity`]), and otherwise by the host that it calls from. Behind a
-//! proxy all calls come from the proxy's address: without certificates all are one client.
+//! A client is identified by its identity ([`crate::authorization::identity`]), and otherwise by the host
+//! that it calls from. Behind a proxy all calls come from the proxy's address, so without certificates all
+//! are one client.
 //!
-//! Memory is bounded: clients beyond [`CLIENTS_MAX`] are told apart by [`BUCKETS`] values of a hash only, and share.
+//! Memory is bounded: clients beyond [`CLIENTS_MAX`] are distinguished only by [`BUCKETS`] values of a hash.
+//! Clients with the same value share.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
@@ -17,26 +19,26 @@ use std::time::Duration;
 use crate::authorization::identity::ClientIdentity;
 use crate::connection::peer::{Peer, host};
 
-/// The most clients that are told apart.
+/// The most clients that are counted one by one.
 const CLIENTS_MAX: usize = 1_024;
-/// The others are sorted into this many.
+/// The number of buckets for the other clients.
 const BUCKETS: u64 = 64;
 /// A client is active while it has calls in flight, and this long after its last one.
 const ACTIVE_FOR: Duration = Duration::from_secs(1);
-/// The average is that of about this many calls.
+/// The average is a moving mean over about this many calls.
 const AVERAGE_CALLS: f64 = 32.0;
-/// The part of its share that a client has on average if it has little.
+/// The part of its share below which a client's average counts as little.
 const LITTLE: f64 = 0.75;
-/// How often those that are no longer active are counted out.
+/// The interval at which inactive clients are removed.
 const COUNT_EVERY: Duration = Duration::from_millis(100);
 
-/// One client.
+/// The key under which a client is counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) enum Client {
     Named(ClientIdentity),
-    /// See [`host`].
+    /// The host that the client calls from, as [`host`] returns it.
     Peer(IpAddr),
-    /// The transport knows no address: all such calls are one client's.
+    /// A client whose address the transport does not give: all such calls count as one client's.
     #[default]
     Unknown,
     Bucket(u64),
@@ -58,7 +60,7 @@ fn count(calls: usize) -> f64 {
     u32::try_from(calls).map_or(f64::from(u32::MAX), f64::from)
 }
 
-/// All clients of one server.
+/// The clients of one server.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
     known: HashMap<Client, Known>,
@@ -69,13 +71,14 @@ pub(crate) struct Clients {
 #[derive(Debug, Clone, Copy)]
 struct Known {
     in_flight: usize,
-    /// The mean number of its own calls that its last calls found in flight.
+    /// The mean number of the client's calls in flight, as its last calls found it.
     average: f64,
     seen: Duration,
 }
 
 impl Clients {
-    /// Counts a request of the client; returns the client as it is counted here, and what it has in flight.
+    /// Counts a request of the client. Returns the key under which the client is counted, and what it has in
+    /// flight.
     pub(crate) fn meet(&mut self, client: Client, now: Duration) -> (Client, usize) {
         if now >= self.counted + COUNT_EVERY {
             self.counted = now;
@@ -101,20 +104,20 @@ impl Clients {
         self.known.get(client).map_or(0, |known| known.in_flight)
     }
 
-    /// The share of each client in `slots`.
+    /// Returns the share of each active client in `slots`.
     pub(crate) fn share(&self, slots: usize) -> usize {
         slots / self.active.max(1)
     }
 
-    /// The part of `slots` that the client may have though others want them too. A client with few calls on average sends them
-    /// in bursts: its part is half as much again.
+    /// Returns the part of `slots` that the client may have though others want them too. A client with few
+    /// calls on average sends them in bursts, so its part is half as much again.
     pub(crate) fn due(&self, client: &Client, slots: usize) -> usize {
         let share = self.share(slots);
         let little = |known: &Known| known.average < LITTLE * count(share);
         if self.known.get(client).is_some_and(little) { share + share / 2 } else { share }
     }
 
-    /// Whether there is more than one active client.
+    /// Returns whether more than one client is active.
     pub(crate) fn several(&self) -> bool {
         self.active > 1
     }

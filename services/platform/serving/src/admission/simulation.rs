@@ -1,4 +1,5 @@
-//! A server with workers, queues and clients, event by event: what admission decides about, without a clock.
+//! Simulates a server with workers, queues and clients, event by event and without a clock, to test
+//! admission.
 
 #![expect(clippy::cast_possible_truncation, reason = "counts of a simulation are small")]
 
@@ -35,14 +36,15 @@ impl Random {
     }
 }
 
-/// What a call takes of a worker, in seconds.
+/// The time that a call takes on a worker, in seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Cost {
     Fixed(f64),
     Exponential(f64),
-    /// Mean, and sigma of the logarithm: from 1.5 on the tail is heavy.
+    /// The mean, and sigma of the logarithm: from 1.5 on the tail is heavy.
     LogNormal(f64, f64),
-    /// Short ones, long ones, the share of long ones, and whether they are classes of their own.
+    /// The cost of short calls, the cost of long calls, the share of long calls, and whether they have their
+    /// own class.
     Mixed(f64, f64, f64, bool),
 }
 
@@ -70,14 +72,14 @@ impl Cost {
     }
 }
 
-/// Calls that come at random times, whether the server answers or not (an open loop).
+/// Calls that arrive at random times, whether the server answers or not (an open loop).
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     pub(crate) client: &'static str,
     pub(crate) priority: Priority,
-    /// Of what the server can do, the part that comes from here.
+    /// The load of this source, as a part of the server's capacity.
     pub(crate) load: f64,
-    /// It waits for its slots, as the work of a stream does: this many at a time.
+    /// The number of streams whose work waits for its slots. 0 for calls that do not wait.
     pub(crate) streams: usize,
 }
 
@@ -95,13 +97,13 @@ impl Source {
 pub(crate) struct Server {
     pub(crate) workers: usize,
     pub(crate) cost: Cost,
-    /// Costs are this many times larger from the first of these seconds to the second.
+    /// The factor by which costs are larger, and the seconds from which and until which they are.
     pub(crate) slower: Option<(f64, f64, f64)>,
     pub(crate) calls_max: usize,
-    /// The limit, where it is not learned.
+    /// The limit, if it is not learned.
     pub(crate) fixed: Option<usize>,
     pub(crate) seconds: f64,
-    /// Nothing is counted before this.
+    /// The seconds before which nothing is counted.
     pub(crate) warm_up: f64,
 }
 
@@ -111,7 +113,7 @@ impl Server {
     }
 }
 
-/// What became of the calls of one source.
+/// The outcomes of the calls of one source.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outcome {
     pub(crate) offered: u64,
@@ -134,9 +136,9 @@ impl Outcome {
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) outcomes: Vec<Outcome>,
-    /// Work done in the time that was counted, of what the workers could do.
+    /// The work done in the counted time, as a part of what the workers could do.
     pub(crate) goodput: f64,
-    /// The least limit in that time.
+    /// The lowest limit in the counted time.
     pub(crate) limit_least: usize,
     pub(crate) limit: usize,
 }
@@ -153,7 +155,7 @@ fn at(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// First come, first served by `workers`, behind the gate.
+/// Runs the simulation: `workers` serve calls first come, first served, behind the gate.
 pub(crate) fn run(server: &Server, sources: &[Source], seed: u64) -> Report {
     let mut random = Random(seed);
     let aim = Aim {

@@ -1,6 +1,7 @@
-//! The slots of a server, and what a call holds of them: the shell around [`Gate`], with its lock, clock and waiting.
+//! The slots of a server: the shell around [`Gate`], with its lock, clock and waiting.
 //!
-//! A [`Slot`] is given back when it is dropped, whatever happened: answered, failed, cancelled. So are [`HeldBytes`].
+//! A [`Slot`] is released when it is dropped, whether its call was answered, failed or was cancelled. So are
+//! [`HeldBytes`].
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,10 +22,11 @@ use crate::admission::shares::Client;
 use crate::config::{Concurrency, ServingConfig};
 use crate::load::Load;
 
-/// The most bulk work that waits for a slot. Each stream has one request waiting at most: it is read no further meanwhile.
+/// The most bulk work that waits for a slot. Each stream has at most one request waiting, and is not read
+/// meanwhile.
 const WAITING_MAX: usize = 4_096;
 
-/// The limit of calls in flight, from now on. A learned limit begins at a quarter of its most.
+/// Returns the limit of calls in flight. A learned limit begins at a quarter of its maximum.
 fn limit(config: &ServingConfig) -> Limit {
     match config.concurrency {
         Concurrency::Fixed(calls) => Limit::fixed(calls.min(config.calls_in_flight_max)),
@@ -40,7 +42,7 @@ fn limit(config: &ServingConfig) -> Limit {
     }
 }
 
-/// All slots of one server. A clone is a handle of the same.
+/// All slots of one server. Clones share the state.
 #[derive(Debug, Clone)]
 pub(crate) struct Slots {
     inner: Arc<Inner>,
@@ -56,7 +58,8 @@ struct Inner {
 }
 
 impl Slots {
-    /// `message_bytes_max` is the largest message: there is always room for one.
+    /// Returns the slots and the budget of bytes. `message_bytes_max` is the largest message: there is always
+    /// memory for one.
     pub(crate) fn new(config: &ServingConfig, message_bytes_max: usize, load: Load, seed: u64) -> Self {
         let gate = Gate::new(limit(config), config.calls_in_flight_max, WAITING_MAX);
         load.show(gate.limit(), 0, 0);
@@ -74,7 +77,7 @@ impl Slots {
         }
     }
 
-    /// A slot at once, or the answer of the refused call.
+    /// Takes a slot at once, or returns the answer to the refused call.
     pub(crate) fn take(&self, client: Client, priority: Priority) -> Result<Slot, Box<Response<Body>>> {
         let inner = &*self.inner;
         let mut gate = inner.lock();
@@ -94,7 +97,8 @@ impl Slots {
         }
     }
 
-    /// The slots of bulk work, as soon as there are and before the deadline.
+    /// Takes the slots of bulk work as soon as they are free. `DEADLINE_EXCEEDED` if that is not before the
+    /// deadline.
     pub(crate) async fn wait(&self, client: Client, want: Want, deadline: Instant) -> Result<Slot, Status> {
         let (sender, receiver) = oneshot::channel();
         let asked = {
@@ -104,7 +108,7 @@ impl Slots {
                 inner.load.refuse(refusal);
                 inner.refusals.status(refusal, gate.overload())
             });
-            // It may have given up a slot.
+            // The call may have given up a slot.
             self.hand_on(gate);
             asked?
         };
@@ -122,17 +126,17 @@ impl Slots {
         Ok(slot)
     }
 
-    /// Room for this many bytes at once.
+    /// Reserves `bytes` at once. `RESOURCE_EXHAUSTED` if it cannot.
     pub(crate) fn take_bytes(&self, client: &Client, bytes: usize) -> Result<HeldBytes, Status> {
         self.inner.bytes.take(client, bytes).map_err(|shortage| self.no_bytes(shortage))
     }
 
-    /// Notes the length of a message whose bytes are to come; refused if not all of them could.
+    /// Notes the length of a message whose bytes will arrive. Refused if not all of them can.
     pub(crate) fn announce_bytes(&self, client: &Client, bytes: usize) -> Result<Announced, Status> {
         self.inner.bytes.announce(client, bytes).map_err(|shortage| self.no_bytes(shortage))
     }
 
-    /// Room for this many bytes, as soon as there is and before the deadline.
+    /// Reserves `bytes` as soon as possible. `RESOURCE_EXHAUSTED` if that is not before the deadline.
     pub(crate) async fn wait_bytes(
         &self,
         client: &Client,
@@ -144,7 +148,7 @@ impl Slots {
         waited.map_err(|_| self.no_bytes(Shortage::Full))
     }
 
-    /// Returns what counts of a request of this many bytes.
+    /// Returns how many bytes of a request of this length count.
     pub(crate) fn countable(&self, bytes: usize) -> usize {
         self.inner.bytes.countable(bytes)
     }
@@ -171,7 +175,7 @@ impl Slots {
         self.hand_on(gate);
     }
 
-    /// Gives free slots to those who wait for them.
+    /// Gives free slots to waiting work.
     fn hand_on(&self, mut gate: MutexGuard<'_, Gate<oneshot::Sender<Slot>>>) {
         let inner = &*self.inner;
         let mut next = Vec::new();
@@ -180,7 +184,7 @@ impl Slots {
         }
         inner.show(&gate);
         drop(gate);
-        // Without the lock: a slot that nobody takes any more comes back here.
+        // Without the lock: sending to a receiver that has gone drops the slot, which takes the lock again.
         for (tell, held) in next {
             drop(tell.send(self.slot(held)));
         }
@@ -201,7 +205,7 @@ impl Inner {
     }
 }
 
-/// One slot of a server.
+/// One slot of a server, or several of a costly call.
 #[derive(Debug)]
 pub(crate) struct Slot {
     slots: Slots,
@@ -209,7 +213,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Gives the slot back, with what the call took.
+    /// Releases the slot, and reports the call's class and latency.
     pub(crate) fn leave(mut self, class: Class, took: Duration) {
         if let Some(held) = self.held.take() {
             self.slots.leave(held, Some((class, took)));
@@ -225,7 +229,7 @@ impl Drop for Slot {
     }
 }
 
-/// A request that waits for its slot; withdrawn when it is dropped.
+/// A request that waits for its slot. Dropping it withdraws it.
 struct Request<'a> {
     slots: &'a Slots,
     number: u64,

@@ -1,4 +1,5 @@
-//! Decides whether a call may go on, before anything of its body is read and before it has a slot. Who decides is the service's user.
+//! Decides whether a call may go on, before any of its body is read and before it has a slot. The service
+//! supplies the guard that decides.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,17 +15,17 @@ use tower::{Layer, Service};
 
 use crate::connection::peer::Peer;
 
-/// The other end of the connection that a call came by.
+/// The other end of the connection on which a call arrived.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
-    /// Its address; none where the network has no addresses.
+    /// The peer's address. `None` where the network has no addresses.
     pub address: Option<IpAddr>,
-    /// The name in its certificate, which the handshake has checked.
+    /// The name in the peer's certificate, which the handshake has checked.
     pub certificate_name: Option<Arc<str>>,
 }
 
 impl Origin {
-    /// The other end of a connection.
+    /// Returns the origin of the calls of a connection with this peer.
     pub(crate) fn of(peer: &Peer) -> Self {
         let address = peer.address.map(|address| address.ip());
         Self { address, certificate_name: peer.certificate_name.clone() }
@@ -39,8 +40,8 @@ pub type Decision<'a> = Pin<Box<dyn Future<Output = Result<Admission, Status>> +
 pub struct Admission(Option<Box<dyn FnOnce(Code) + Send>>);
 
 impl Admission {
-    /// Lets the call in. `told` is called when its answer begins, with the code of a call that fails there, and else with `OK`; not where
-    /// the caller goes before that.
+    /// Lets the call in, and has `told` called when its answer begins: with the code of a call that fails
+    /// there, otherwise with `OK`. `told` is not called if the caller has gone by then.
     #[must_use]
     pub fn telling(told: impl FnOnce(Code) + Send + 'static) -> Self {
         Self(Some(Box::new(told)))
@@ -55,8 +56,9 @@ impl fmt::Debug for Admission {
 
 /// Decides whether calls may go on.
 pub trait Guard: fmt::Debug + Send + Sync + 'static {
-    /// Decides on a call by its method, which is its path, and its headers. What is put into the extensions goes with the call to its
-    /// handler; a [`crate::ClientIdentity`] there takes the place of that of the connection, for fair shares and for logs.
+    /// Decides on a call by its path, which names the method, and its headers. The extensions that the guard
+    /// adds go with the call to its handler. A [`crate::ClientIdentity`] among them replaces the
+    /// connection's, for fair shares and logs.
     fn admit<'a>(&'a self, call: &'a mut Parts, origin: Origin) -> Decision<'a>;
 }
 
@@ -94,7 +96,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let Some(guard) = self.guard.clone() else { return Box::pin(self.inner.call(request)) };
-        // The one that is ready goes with the call.
+        // The service that is ready takes the call; its clone stays here.
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
         Box::pin(async move {

@@ -1,11 +1,11 @@
-//! Who calls: this file alone decides that.
+//! Identifies callers. No other file does.
 //!
-//! A caller that showed a certificate is identified by the name in it; the handshake has checked that. Any other caller is
-//! unknown, and told from others by its address alone. The identity goes with the call: fair shares are kept by it, the access
-//! log shows it, and a handler finds it in [`crate::Call::identity`].
+//! A caller with a client certificate is identified by the name in it, which the handshake has checked. Any
+//! other caller is unknown, and is distinguished by its address alone. The identity goes with the call: fair
+//! shares are kept by it, the access log shows it, and a handler finds it in [`crate::Call::identity`].
 //!
-//!
-//! Where a server has a guard ([`super::guard`]), that proves what the call itself carries, and may put another identity in this place.
+//! If a server has a guard ([`super::guard`]), the guard checks the credentials that the call itself carries,
+//! and may replace the identity.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,12 +15,12 @@ use tower::{Layer, Service};
 
 use crate::connection::peer::Peer;
 
-/// The caller, where it is known for certain: the SPIFFE ID or the DNS name in a client's certificate, or what a guard says. An extension of each
-/// request.
+/// The caller's proven identity: the SPIFFE ID or the DNS name in the client's certificate, or the identity
+/// that a guard has set. An extension of each request of a known caller.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClientIdentity(pub Arc<str>);
 
-/// Returns who makes the request with these extensions.
+/// Returns the caller's identity according to the extensions of its request.
 fn identify(extensions: &Extensions) -> Option<ClientIdentity> {
     let certificate_name = extensions.get::<Peer>()?.certificate_name.clone();
     certificate_name.map(ClientIdentity)

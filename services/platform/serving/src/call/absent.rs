@@ -1,5 +1,5 @@
-//! Answers calls of methods that the server does not have. The answer names the role of the cluster that has them: a client
-//! that is configured with the wrong address reads which one it needs.
+//! Answers calls of methods that the server does not have. The answer names the role that has the method, so
+//! that the user of a client with the wrong address reads which one it needs.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,7 +13,7 @@ use vigie_rpc::details::cut;
 use crate::call::answered::Answered;
 use crate::call::methods::Methods;
 
-/// The most bytes of a caller's own words in the answer.
+/// The most bytes of a caller's service name, and of its method name, that the answer repeats.
 const NAME_BYTES_MAX: usize = 120;
 
 /// A service of the cluster, and the role that serves it.
@@ -26,7 +26,7 @@ pub(crate) struct AbsentLayer {
     offer: Arc<Offer>,
 }
 
-/// What the server offers, and what others do.
+/// The services of this server, and the role of each service in the cluster.
 #[derive(Debug)]
 struct Offer {
     served: Vec<&'static str>,

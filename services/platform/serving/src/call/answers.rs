@@ -1,11 +1,13 @@
-//! The bytes of a call's answer, as its handler and its body see them.
+//! Bounds the bytes of answers.
 //!
-//! A handler takes room for an answer before it builds it, and says when the answer begins to be sent. The room is given back
-//! when the transport asks for more, which it does when it has sent what it has (it is held back by the client's flow
-//! control), or when the call ends. So whoever does not read holds its own room, and no more is produced.
+//! A handler reserves memory for an answer before it builds it, and marks the point at which the answer is
+//! sent. The reservation is released when the transport asks for the next part, or when the call ends. The
+//! transport asks once it has sent the last part; the client's flow control holds it back. So a client that
+//! does not read holds only its own reservation, and no more is produced for it.
 //!
-//! Room bounds memory, and says nothing of processors: to read, merge and write a large answer keeps a thread busy for
-//! milliseconds. So a handler takes a [`Turn`] for a large one, too. There are so few that small calls find a processor.
+//! The reservation bounds memory but not processor time: reading, merging and writing a large answer keeps a
+//! thread busy for milliseconds. So a handler also takes a [`Turn`] for a large answer. Turns are few, so
+//! small calls find a processor.
 
 use std::num::NonZero;
 use std::pin::Pin;
@@ -28,19 +30,19 @@ use crate::admission::shares::Client;
 use crate::admission::slots::too_late;
 use crate::load::Load;
 
-/// The longest that a turn is waited for: the largest answers take some tens of milliseconds each.
+/// The longest wait for a turn: the largest answers take some tens of milliseconds each.
 const TURN_WAIT_MAX: Duration = Duration::from_millis(500);
 
-/// The answers of one call. Clones are handles of the same.
+/// The answers of one call. Clones share the state.
 #[derive(Debug, Clone, Default)]
 pub struct Answers {
-    /// None outside a server, where answers have no bound.
+    /// `None` outside a server, where answers have no bound.
     of: Option<(AnswerBudget, Client)>,
-    /// What is being sent.
+    /// The reservations of answers that are being sent.
     sending: Arc<Mutex<Vec<HeldBytes>>>,
 }
 
-/// Room for the bytes of one answer, until this is dropped.
+/// Memory that is reserved for the bytes of one answer, until this is dropped.
 #[derive(Debug, Default)]
 pub struct AnswerRoom(Option<HeldBytes>);
 
@@ -51,7 +53,7 @@ pub struct Turn {
 }
 
 impl AnswerRoom {
-    /// Gives back what is more than this.
+    /// Releases the reservation beyond `bytes`.
     pub fn shrink(&mut self, bytes: usize) {
         if let Some(taken) = &mut self.0 {
             taken.shrink(bytes);
@@ -60,14 +62,15 @@ impl AnswerRoom {
 }
 
 impl Answers {
-    /// Those of a request's call. Outside a server, as in a handler's own tests, they have no bound.
+    /// Returns the answers of a request's call. Outside a server, as in a handler's own tests, they have no
+    /// bound.
     #[must_use]
     pub fn of<T>(request: &tonic::Request<T>) -> Self {
         request.extensions().get::<Self>().cloned().unwrap_or_default()
     }
 
-    /// Room for an answer of at most so many bytes: waits until the call's client may have it. `DEADLINE_EXCEEDED` if that is
-    /// not in time.
+    /// Reserves memory for an answer of at most `bytes` bytes. Waits until the call's client may have it, and
+    /// fails with `DEADLINE_EXCEEDED` if that is not before `deadline`.
     pub async fn room(&self, bytes: usize, deadline: Instant) -> Result<AnswerRoom, Status> {
         let Some((budget, client)) = &self.of else { return Ok(AnswerRoom::default()) };
         let room = budget.bytes.wait(client, budget.bytes.countable(bytes), false);
@@ -75,9 +78,10 @@ impl Answers {
         Ok(AnswerRoom(Some(room)))
     }
 
-    /// A turn to build a large answer, in the order in which turns are asked for. Those who ask have room already, so each client has few
-    /// that wait. One that waits for long goes on without: those before it wait for something, and use no processor. A call of several
-    /// slots needs none: it has those, and would keep others from their turns for long.
+    /// Waits for a turn to build a large answer, first come, first served. Callers have reserved memory
+    /// already, so each client has few calls that wait. After half a second the call goes on without a turn:
+    /// those before it are waiting for something else, and use no processor. A call of several slots gets an
+    /// empty turn: it has those slots, and would keep others from their turns for long.
     pub async fn turn(&self, slots: usize) -> Turn {
         let Some((budget, _)) = self.of.as_ref().filter(|_| slots == 1) else { return Turn::default() };
         let turn = Arc::clone(&budget.turns).acquire_owned();
@@ -86,7 +90,7 @@ impl Answers {
         Turn { _permit: permit.ok().and_then(Result::ok) }
     }
 
-    /// The answer that has this room is what the body of the call sends next.
+    /// Marks the answer with this reservation as the one that the body of the call sends next.
     pub fn send(&self, AnswerRoom(room): AnswerRoom) {
         self.sending().extend(room);
     }
@@ -96,7 +100,7 @@ impl Answers {
     }
 }
 
-/// The room for the answers of one server, and the turns for its large ones. A clone is a handle of the same.
+/// The memory for the answers of one server, and the turns for its large ones. Clones share the state.
 #[derive(Debug, Clone)]
 pub(crate) struct AnswerBudget {
     bytes: Budget,
@@ -104,7 +108,7 @@ pub(crate) struct AnswerBudget {
 }
 
 impl AnswerBudget {
-    /// Half of the processors build large answers.
+    /// Allows `bytes_max` bytes of answers, and as many turns as half of the processors, at least one.
     pub(crate) fn new(bytes_max: usize, load: Load) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
@@ -154,7 +158,7 @@ where
 }
 
 pin_project_lite::pin_project! {
-    /// The call, whose body then holds its answers' room.
+    /// The future of a call. The call's body then holds the reservations of its answers.
     #[derive(Debug)]
     pub(crate) struct AnswersFuture<F> {
         #[pin]
@@ -175,7 +179,7 @@ where
         let answers = this.answers.take().unwrap_or_default();
         Poll::Ready(answered.map(|response| {
             response.map(|body| {
-                // An error is its head alone.
+                // The answer of a failed call is its head alone.
                 if body.is_end_stream() {
                     body
                 } else {
@@ -186,11 +190,11 @@ where
     }
 }
 
-/// A body that gives back the room of what it has sent.
+/// A body that releases the reservations of the bytes that it has sent.
 struct SentBody {
     body: Body,
     answers: Answers,
-    /// The room of what was given to the transport last.
+    /// The reservations of the bytes that were given to the transport last.
     sent: Vec<HeldBytes>,
 }
 
@@ -203,7 +207,7 @@ impl http_body::Body for SentBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
-        // The transport has room again: what it had is on its way.
+        // The transport asks for more, so it has sent what it had.
         this.sent.clear();
         let polled = Pin::new(&mut this.body).poll_frame(context);
         this.sent.append(&mut this.answers.sending());

@@ -8,7 +8,7 @@ pub use vigie_rpc::deadline::within;
 
 use crate::config::ServingConfig;
 
-/// Returns when the call with these headers has to be answered.
+/// Returns the instant by which the call with these headers has to be answered.
 #[must_use]
 pub fn of(metadata: &MetadataMap, config: &ServingConfig) -> Instant {
     let default = Duration::from_millis(config.deadline_ms_default);

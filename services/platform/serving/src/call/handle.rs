@@ -1,4 +1,4 @@
-//! The call as its handler sees it: its priority and its caller, and what the handler reports of its load.
+//! The call as its handler sees it: its priority and its caller, and the handler's reports about its load.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,16 +19,16 @@ use crate::connection::peer::Peer;
 
 /// A call: its priority, its caller, and its part in the load.
 ///
-/// Every request carries one as an extension; [`Call::of`] finds it. Clones are handles of the same call.
+/// Every request carries one as an extension; [`Call::of`] finds it. Clones share the state.
 #[derive(Debug, Clone, Default)]
 pub struct Call {
     priority: Priority,
     caller: Caller,
-    /// None outside a server, and for calls that are never refused.
+    /// `None` outside a server, and for calls that are never refused.
     served: Option<Arc<Served>>,
 }
 
-/// Who makes a call.
+/// The caller of a call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Caller {
     pub(crate) client: Client,
@@ -51,36 +51,38 @@ struct Served {
     slots: Slots,
     client: Client,
     path: http::Uri,
-    /// Its requests are one message: all of it has been read when the answer begins.
+    /// The request is a single message, so all of it has been read when the answer begins.
     has_one_message: bool,
     bytes: AtomicU64,
     room: Mutex<Room>,
-    /// The first message, or the end of the body, has arrived.
+    /// Whether the first message, or the end of the body, has arrived.
     arrived: AtomicBool,
     not_load: AtomicBool,
-    /// The time that the call waited for something that is no load.
+    /// The time that the call waited for something other than the load of the server.
     waited_nanos: AtomicU64,
 }
 
-/// The memory that a call's body has reserved.
+/// The memory that is reserved for a call's body.
 #[derive(Debug)]
 enum Room {
-    /// The answer has not begun: whatever arrives is kept. A large message is announced until all of it has come.
+    /// The answer has not begun: whatever arrives is kept. A large message stays announced until all of it
+    /// has arrived.
     Kept(Option<HeldBytes>, Option<Announced>),
-    /// The answer has begun, or the call has ended: the reservation is that of the messages that a stream read last.
+    /// The answer has begun, or the call has ended: the reservation is that of the messages that a stream
+    /// read last.
     Given(Option<HeldBytes>),
 }
 
-/// The room for bytes that have arrived.
+/// The outcome of reserving memory for bytes that have arrived.
 #[derive(Debug)]
 pub(crate) enum Reserved {
-    /// There is enough.
+    /// The memory is reserved.
     Now,
-    /// The call is a stream that is being read: it has to wait for room.
+    /// The call is a stream that is being read, and has to wait for memory.
     Waits(RoomWaiter),
 }
 
-/// Waits for room for a stream.
+/// Waits for memory for a stream.
 #[derive(Debug)]
 pub(crate) struct RoomWaiter {
     slots: Slots,
@@ -90,7 +92,7 @@ pub(crate) struct RoomWaiter {
 }
 
 impl RoomWaiter {
-    /// `RESOURCE_EXHAUSTED` if there is none in time.
+    /// Waits at most `within`. `RESOURCE_EXHAUSTED` if there is no memory by then.
     pub(crate) async fn wait(self, within: Duration) -> Result<HeldBytes, Status> {
         let deadline = Instant::now() + within;
         self.slots.wait_bytes(&self.client, self.bytes, self.overdraws, deadline).await
@@ -123,19 +125,20 @@ impl Call {
         Self { priority, caller, served: None }
     }
 
-    /// The call of a request. Outside a server, as in a handler's own tests: one that is interactive and unbounded.
+    /// Returns the call of a request. Outside a server, as in a handler's own tests: an interactive and
+    /// unbounded one.
     #[must_use]
     pub fn of<T>(request: &tonic::Request<T>) -> Self {
         request.extensions().get::<Self>().cloned().unwrap_or_default()
     }
 
-    /// The priority that the caller gave it.
+    /// Returns the priority that the caller gave the call.
     #[must_use]
     pub const fn priority(&self) -> Priority {
         self.priority
     }
 
-    /// Who calls, if that is known for certain: by its certificate.
+    /// Returns the caller's proven identity, if there is one.
     #[must_use]
     pub const fn identity(&self) -> Option<&ClientIdentity> {
         self.caller.identity.as_ref()
@@ -145,29 +148,30 @@ impl Call {
         &self.caller
     }
 
-    /// Reports that the latency of this call says nothing of the load: it depends on something else.
+    /// Reports that the latency of this call is no evidence of the load, because it depends on something
+    /// else.
     pub fn not_load(&self) {
         if let Some(served) = &self.served {
             served.not_load.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Reports that the time until the guard is dropped is no load: the call waits for something else, a sequence to be
-    /// reached, for example.
+    /// Reports that the call waits for something other than the load until the guard is dropped: for example,
+    /// until a sequence is reached.
     #[must_use]
     pub fn waiting(&self) -> Waiting {
         Waiting { call: self.clone(), since: Instant::now() }
     }
 
-    /// A slot for one piece of bulk work that came by this call's stream: waits for it until `deadline`, and holds
-    /// room for `bytes` with it. `DEADLINE_EXCEEDED` if there is none in time; then the work is not to be begun.
+    /// Takes a slot for one piece of bulk work of this call's stream, and memory for `bytes`. Waits until
+    /// `deadline`, and then fails with `DEADLINE_EXCEEDED`; the work must not be begun then.
     pub async fn enter(&self, bytes: usize, deadline: Instant) -> Result<Work, Status> {
         let taken = self.served.as_ref().and_then(|served| served.take_room(bytes));
         self.enter_with(taken, bytes, deadline).await
     }
 
-    /// The same for work on messages after which the stream was read on: it takes room of its own, and leaves that of the message that
-    /// is being read.
+    /// Takes a slot as [`Call::enter`] does, for work on messages after which the stream was read further. It
+    /// reserves its own memory, and leaves the reservation of the message that is being read.
     pub async fn enter_apart(&self, bytes: usize, deadline: Instant) -> Result<Work, Status> {
         self.enter_with(None, bytes, deadline).await
     }
@@ -186,7 +190,7 @@ impl Call {
         };
         let room = match taken {
             Some(room) => room,
-            // It holds none while it waits.
+            // The call holds no slot while it waits for memory.
             None => {
                 let bytes = served.slots.countable(bytes);
                 served
@@ -205,17 +209,18 @@ impl Call {
         Ok(Work { call: self.clone(), held: Some((slot, room)), bytes, begun })
     }
 
-    /// The slots of a call that is worth so many of them. One that is worth more than one is bulk work from now on: it gives up
-    /// the slot that it has, and waits for all until `deadline`. `DEADLINE_EXCEEDED` if they are not there in time. How long
-    /// such a call takes says nothing of the load of others; its handler [reports that](Self::not_load).
+    /// Takes the slots of a call that costs as much as `slots` calls. With more than one, the call is bulk
+    /// work from now on: it gives up the slot that it has, and waits for all of them until `deadline`.
+    /// `DEADLINE_EXCEEDED` if it did not get them by then. The latency of such a call is no evidence of the
+    /// load; its handler [reports that](Self::not_load).
     pub async fn weigh(&self, slots: usize, deadline: Instant) -> Result<Weight, Status> {
         let Some(served) = self.served.as_ref().filter(|_| slots > 1) else { return Ok(Weight::default()) };
         let want = Want { slots, has_one: true };
         Ok(Weight { _more: Some(served.slots.wait(served.client.clone(), want, deadline).await?) })
     }
 
-    /// The answer has begun, or will not: what of the body was kept has been read or is dropped. What a stream keeps is given
-    /// back when it is read on.
+    /// Releases memory when the answer has begun, or will not begin: the kept part of the body has been read
+    /// or is dropped. A stream's reservation is released when the stream is read further.
     pub(crate) fn give_room(&self) {
         let Some(served) = &self.served else { return };
         let mut room = served.room();
@@ -229,7 +234,7 @@ impl Call {
         drop(dropped);
     }
 
-    /// Notes that a message of this length begins; refused if its client has announced so many that not all can arrive.
+    /// Notes that a message of this length begins. Refused if the client has announced more than can arrive.
     pub(crate) fn announce(&self, bytes: usize) -> Result<(), Status> {
         let Some(served) = &self.served else { return Ok(()) };
         let mut room = served.room();
@@ -242,14 +247,14 @@ impl Call {
         Ok(())
     }
 
-    /// Counts the bytes of messages that begin: the size of the call.
+    /// Adds the bytes of messages that begin to the size of the call.
     pub(crate) fn grow(&self, bytes: usize) {
         if let Some(served) = &self.served {
             served.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
     }
 
-    /// Reserves room for bytes that have arrived. Refused if there is none, and the answer has not begun.
+    /// Reserves memory for bytes that have arrived. Refused if there is none and the answer has not begun.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<Reserved, Status> {
         let Some(served) = &self.served else { return Ok(Reserved::Now) };
         let mut room = served.room();
@@ -278,7 +283,7 @@ impl Call {
         }
     }
 
-    /// There is room for a message of a stream that is being read.
+    /// Adds memory that a stream has waited for to the reservation of what it reads.
     pub(crate) fn has_room(&self, more: HeldBytes) {
         let Some(served) = &self.served else { return };
         if let Room::Given(reading) = &mut *served.room() {
@@ -289,7 +294,8 @@ impl Call {
         }
     }
 
-    /// The stream is read on: what of its room no work has taken over is not needed. False if it is no stream yet.
+    /// Releases the part of a stream's reservation that no work has taken over, because the stream is read
+    /// further. Returns false if the answer has not begun, or if the call has no bounds.
     pub(crate) fn read_on(&self) -> bool {
         let Some(served) = &self.served else { return false };
         let unused = match &mut *served.room() {
@@ -313,12 +319,14 @@ impl Call {
         }
     }
 
-    /// The class of this call, and what it took of `elapsed`, if that tells anything of the load.
+    /// Returns the class of this call, and its part of `elapsed` without waiting, if that is evidence of the
+    /// load.
     ///
-    /// A call that failed did not do what its class does: it tells nothing. One that ran out of time does.
+    /// A call that failed did not do the work of its class, so it is no evidence. A call that exceeded its
+    /// deadline is.
     pub(crate) fn took(&self, code: Code, elapsed: Duration) -> Option<(Class, Duration)> {
         let served = self.served.as_ref()?;
-        // A call that ran out of time before it had arrived was slow itself.
+        // A call whose deadline passed before it had arrived was slow itself.
         let never_came = code == Code::DeadlineExceeded && !served.arrived.load(Ordering::Relaxed);
         if !tells(code) || never_came || served.not_load.load(Ordering::Relaxed) {
             return None;
@@ -330,7 +338,8 @@ impl Call {
 }
 
 impl Served {
-    /// So much of the room of the messages that were read last. If that is not enough, it is given back.
+    /// Takes `bytes` from the reservation of the messages that were read last. If it is smaller than that,
+    /// all of it is released.
     fn take_room(&self, bytes: usize) -> Option<HeldBytes> {
         let mut room = self.room();
         let Room::Given(reading) = &mut *room else { return None };
@@ -350,8 +359,8 @@ const fn tells(code: Code) -> bool {
     matches!(code, Code::Ok | Code::DeadlineExceeded)
 }
 
-/// The class of a method and the order of magnitude of a size, in powers of four. Two methods with the same hash count as one,
-/// which does no harm.
+/// Returns a class made of the method and the order of magnitude of the size, in powers of four. Two methods
+/// with the same hash count as one, which does no harm.
 fn class(path: &str, bytes: u64, of_stream: bool) -> Class {
     let magnitude = (u64::BITS - bytes.leading_zeros()).div_ceil(2);
     // FNV-1a (Fowler, Noll and Vo): paths are short.
@@ -360,7 +369,7 @@ fn class(path: &str, bytes: u64, of_stream: bool) -> Class {
     Class((hash << 7) ^ (u32::from(of_stream) << 6) ^ magnitude)
 }
 
-/// The slots of a call beyond its own one, until they are dropped.
+/// The slots of a call that costs as much as several, until this is dropped.
 #[derive(Debug, Default)]
 pub struct Weight {
     _more: Option<Slot>,
@@ -389,7 +398,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// Ends the work with this outcome: what it took is evidence of the load.
+    /// Ends the work with this outcome. The time that it took is evidence of the load.
     pub fn end<T>(mut self, outcome: &Result<T, Status>) {
         let code = outcome.as_ref().err().map_or(Code::Ok, Status::code);
         let (Some((slot, _room)), Some(served)) = (self.held.take(), &self.call.served) else { return };

@@ -1,8 +1,8 @@
 //! Ends the streams of health watchers when a server drains.
 //!
-//! They never end by themselves, and a server waits for every stream before it ends. Its watchers have been told
-//! `NOT_SERVING` by then; now they are told `UNAVAILABLE`, the code on which a watcher asks again elsewhere (gRPC
-//! health checking protocol).
+//! These streams never end by themselves, and a server waits for every stream before it ends. The watchers
+//! have received `NOT_SERVING` by then. Now they receive `UNAVAILABLE`, the code on which a watcher asks
+//! again elsewhere (gRPC health checking protocol).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -102,7 +102,7 @@ impl http_body::Body for Watch {
         if self.ended {
             return Poll::Ready(None);
         }
-        // What there is to tell goes first.
+        // A pending status is sent first.
         if let Poll::Ready(told) = Pin::new(&mut self.body).poll_frame(context) {
             return Poll::Ready(told);
         }

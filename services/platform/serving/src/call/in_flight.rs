@@ -1,17 +1,18 @@
 //! The layer that gives each call a slot ([`crate::admission`]), or refuses it at once.
 //!
-//! A stream holds a slot until its answer begins; each piece of work that comes by it after that has to
-//! [enter](crate::Call::enter). Health, reflection and the methods by which others see that a service lives are never refused:
-//! a busy server is not a dead one.
+//! A stream holds a slot until its answer begins; each later piece of work of that stream has to
+//! [enter](crate::Call::enter). Health, reflection and the methods by which other processes see that a
+//! service is alive are never refused: a busy server is not a dead one.
 //!
-//! Calls that queue before this layer are not seen here. A handler that computes on the threads which answer calls
-//! makes the runtime's own queue the one that grows: no more calls are in flight than there are such threads, and none
-//! is refused, however late they are. So work that takes more than some hundred microseconds belongs on threads of its
-//! own, where it waits with a slot.
+//! Calls that queue before this layer are not seen here. If a handler computes on the threads that answer
+//! calls, the queue of the runtime grows instead: no more calls are in flight than there are such threads,
+//! and none is refused, however late they are. So work that takes more than some hundred microseconds belongs
+//! on its own threads, where it waits with a slot.
 //!
-//! A call of any method has to begin its answer within its deadline, the arrival of its body included: the one that its caller
-//! names, the server's default where it names none, and never more than the server's longest. A handler's own deadline
-//! ([`crate::deadline`]) is a little earlier, so this one shows only where a handler has none, or the body does not come.
+//! A call of any method has to begin its answer within its deadline, including the time in which its body
+//! arrives. The deadline is the caller's, or the server's default without one, and never more than the
+//! server's longest. A handler's own deadline ([`crate::deadline`]) is a little earlier, so this one takes
+//! effect only if a handler has none, or if the body does not arrive.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -31,7 +32,7 @@ use crate::call::handle::{Call, Caller};
 use crate::call::methods::HasOneMessage;
 use crate::config::ServingConfig;
 
-/// Methods that are treated otherwise, each by the beginning of its path.
+/// The methods that have special rules, each given by the beginning of its path.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Exceptions {
     pub(crate) never_refused: Vec<String>,
@@ -120,7 +121,7 @@ where
     }
 }
 
-/// A call's slot, given back when its answer begins or it is dropped.
+/// A call's slot. Released when the answer begins or this is dropped.
 #[derive(Debug)]
 pub(crate) struct HeldSlot {
     call: Call,
@@ -141,7 +142,8 @@ impl HeldSlot {
 
 impl Drop for HeldSlot {
     fn drop(&mut self) {
-        // Who leaves when the time is up leaves because it took too long; who leaves before has reasons of its own.
+        // A caller that goes at its deadline goes because the call took too long; one that goes earlier has
+        // its own reasons.
         let too_late = self.asked.is_some_and(|asked| self.begun.elapsed() >= asked.mul_f64(0.9));
         self.leave(if too_late { Code::DeadlineExceeded } else { Code::Cancelled });
     }
@@ -175,7 +177,7 @@ where
                 Poll::Ready(answered)
             }
             InFlightProjection::Refused { answer } => {
-                // Polled once, it is taken once.
+                // A future is polled to completion once, so the answer is there.
                 let answer = answer.take().map(|answer| *answer);
                 Poll::Ready(Ok(answer.unwrap_or_else(|| Status::resource_exhausted("").into_http())))
             }
@@ -183,7 +185,7 @@ where
     }
 }
 
-/// The code of an answer whose head tells it; an answer with a body is going well.
+/// Returns the code of an answer that has it in its head. An answer with a body has not failed so far: `OK`.
 fn code(response: &Response<Body>) -> Code {
     let status = response.headers().get(Status::GRPC_STATUS);
     status.map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()))

@@ -1,13 +1,15 @@
-//! Inflates the messages of a call that are compressed with gzip (gRPC over HTTP/2, "Compressed-Message"): all behind this
-//! layer see messages as their senders wrote them.
+//! Inflates the messages of a call that are compressed with gzip (gRPC over HTTP/2, "Compressed-Message"):
+//! all layers behind this one see messages as their senders wrote them.
 //!
-//! tonic can inflate too, but bounds only the size of each message, with a code of its own, and counts nothing of it among the
-//! bytes in flight: some kilobytes would become many megabytes that no budget knows. Here an inflated message is bounded as any
-//! other is ([`crate::call::message_limit`]): at most as large as an uncompressed one may be, and reserved in steps while it
-//! grows. The layer stands behind that one, which bounds the compressed bytes.
+//! tonic can inflate too, but it bounds only the size of each message, with its own code, and does not count
+//! the result among the bytes in flight: some kilobytes would become many megabytes outside any budget. Here
+//! an inflated message is bounded as any other is ([`crate::call::message_limit`]): it is at most as large as
+//! an uncompressed one may be, and its memory is reserved in steps while it grows. This layer is behind that
+//! one, which bounds the compressed bytes.
 //!
-//! Answers are not compressed. Measured with zlib at level 6: the answer to one query has 70 to 116 bytes and grows to 78 to 124,
-//! for 25 us, more than its lookup takes; one to 256 queries shrinks from 22.5 to 3.8 kB, for 350 us.
+//! Answers are not compressed. Measured with zlib at level 6: the answer to one query has 70 to 116 bytes and
+//! grows to 78 to 124, which takes 25 us, more than its lookup; the answer to 256 queries shrinks from 22.5
+//! to 3.8 kB in 350 us.
 
 use std::future::Future;
 use std::io::Read as _;
@@ -33,16 +35,17 @@ use crate::config::ServingConfig;
 const ENCODING: &str = "grpc-encoding";
 const ACCEPTED: &str = "grpc-accept-encoding";
 
-/// A message is read and reserved for in steps of so many bytes, or of an eighth of what there is of it.
+/// The step in which a message is inflated and its memory reserved, in bytes; or an eighth of its size so
+/// far, if larger.
 const STEP_BYTES: usize = 16 << 10;
-/// After so many bytes other calls of the thread get their turn: half a millisecond or less.
+/// The bytes after which the task yields to the other calls of its thread: half a millisecond or less.
 const TURN_BYTES: usize = 256 << 10;
 
 /// Inflates the messages of each call.
 #[derive(Debug, Clone)]
 pub(crate) struct InflateLayer {
     bytes_max: usize,
-    /// The longest time that a stream waits for room.
+    /// The longest time that a stream waits for memory.
     room_within: Duration,
 }
 
@@ -83,7 +86,7 @@ where
         let request = match is_gzip(request.headers()) {
             Ok(false) => request,
             Ok(true) => {
-                // What is behind finds no compressed message any more.
+                // The layers behind see no compressed message.
                 request.headers_mut().remove(ENCODING);
                 let call = request.extensions().get::<Call>().cloned().unwrap_or_default();
                 let limits = self.limits.clone();
@@ -95,7 +98,7 @@ where
     }
 }
 
-/// Whether messages may be compressed with gzip. `UNIMPLEMENTED` if they may be in another way.
+/// Returns whether messages may be compressed with gzip. `UNIMPLEMENTED` for any other compression.
 fn is_gzip(headers: &HeaderMap) -> Result<bool, Status> {
     match headers.get(ENCODING).map(HeaderValue::as_bytes) {
         None | Some(b"identity") => Ok(false),
@@ -110,17 +113,17 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Status> {
     }
 }
 
-/// A body of messages, of which some are compressed, as one of messages that are not.
+/// A body whose messages may be compressed, as a body of uncompressed messages.
 struct InflatedBody {
     body: Body,
     call: Call,
     limits: InflateLayer,
-    /// What came and has not been passed on: a prefix in part, or a compressed message in part.
+    /// Received bytes that have not been passed on: part of a prefix, or part of a compressed message.
     pending: BytesMut,
-    /// So many bytes of an uncompressed message are passed on as they come.
+    /// The number of bytes of an uncompressed message that are still to be passed on as they arrive.
     passing: usize,
     inflating: Option<Inflating>,
-    /// The body has ended, or failed.
+    /// Whether the body has ended or failed.
     ended: bool,
 }
 
@@ -129,9 +132,9 @@ type Room = Pin<Box<dyn Future<Output = Result<HeldBytes, Status>> + Send>>;
 /// A compressed message that has arrived.
 struct Inflating {
     decoder: GzDecoder<Reader<Bytes>>,
-    /// Behind a prefix, which is written last.
+    /// The inflated bytes so far, behind a prefix that is written last.
     message: BytesMut,
-    /// For so many of its bytes there is room.
+    /// The number of inflated bytes for which memory is reserved.
     reserved: usize,
     waiting: Option<Room>,
 }
@@ -141,7 +144,8 @@ impl InflatedBody {
         Self { body, call, limits, pending: BytesMut::new(), passing: 0, inflating: None, ended: false }
     }
 
-    /// The next part of what came that can be passed on. None if more has to come first.
+    /// Returns the next part of the received bytes that can be passed on, or `None` if more bytes have to
+    /// arrive first.
     fn next_part(&mut self) -> Option<Bytes> {
         if self.passing == 0 {
             let (prefix, _) = self.pending.split_first_chunk::<PREFIX_LEN>()?;
@@ -213,7 +217,8 @@ impl Inflating {
         }
     }
 
-    /// Reads on up to what is reserved, or one byte more of a message that has its largest size. 0 at its end.
+    /// Inflates up to the reserved size, or one byte more of a message that already has its largest size.
+    /// Returns the number of bytes; 0 at the end.
     fn read(&mut self) -> Result<usize, Status> {
         let begin = self.message.len();
         let room = (self.reserved + PREFIX_LEN - begin).clamp(1, STEP_BYTES);
@@ -265,7 +270,7 @@ impl http_body::Body for InflatedBody {
                 },
                 ended => {
                     body.ended = true;
-                    // What is left is a message in part, which the layer before this one has refused already.
+                    // The rest is part of a message, which the layer before this one has already refused.
                     return Poll::Ready(ended);
                 }
             }

@@ -1,9 +1,10 @@
-//! Bounds the long streams of one kind, such as the followers of a log: in all, and of one client, with some kept for those that
-//! the deployment needs itself.
+//! Bounds the long streams of one kind, such as the followers of a log: in all, and for each client. Some are
+//! kept for the clients that the deployment itself needs.
 //!
-//! A long stream holds no slot once its answer has begun, so nothing else keeps one client from taking all that there are. A
-//! quarter of them is kept: for clients with the names that the deployment gives its own services, which certificates prove; and
-//! where no names are given, for clients that have few. A client is its identity, and without certificates its host.
+//! A long stream holds no slot once its answer has begun, so without this bound one client could take all of
+//! them. A quarter is kept: for clients whose certificates have the names of the deployment's own services,
+//! or, where no such names are configured, for clients that have few streams. A client is its identity, and
+//! without certificates its host.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,37 +15,37 @@ use crate::admission::shares::Client;
 use crate::call::handle::{Call, Caller};
 use crate::refusal_log::{Reason, RefusalLog};
 
-/// A client has few streams below this number.
+/// A client with fewer streams than this has few.
 const FEW: usize = 4;
 
-/// How many long streams there may be.
+/// The limits of the long streams of one kind.
 #[derive(Debug, Clone)]
 pub struct LongStreamLimits {
-    /// The kind, in the plural, as logs name it: `"followers"`.
+    /// The kind of stream, in the plural, as logs name it: `"followers"`.
     pub what: &'static str,
-    /// In all.
+    /// The most streams in all.
     pub streams_max: usize,
-    /// Of one client, unless it is one of the deployment's own.
+    /// The most streams of one client, unless it is one of the deployment's own.
     pub per_client_max: usize,
     /// The names in the certificates of the deployment's own clients.
     pub own_names: Vec<String>,
 }
 
-/// Why a long stream is refused.
+/// The reasons for which a long stream is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TooManyStreams {
-    /// There are as many as there may be, but for those that are kept.
+    /// The limit in all is reached, apart from the streams that are kept for others.
     #[error("too many {what}; try again later")]
     InAll {
-        /// See [`LongStreamLimits::what`].
+        /// The kind of stream, as [`LongStreamLimits::what`].
         what: &'static str,
     },
-    /// Its client has as many as one may have.
+    /// The client has as many streams as one client may have.
     #[error("this client has {max} {what}, as many as one may have")]
     OfClient {
-        /// See [`LongStreamLimits::what`].
+        /// The kind of stream, as [`LongStreamLimits::what`].
         what: &'static str,
-        /// The limit.
+        /// The limit for each client.
         max: usize,
     },
 }
@@ -60,12 +61,12 @@ pub struct LongStreams {
 #[derive(Debug, Default)]
 struct Held {
     all: usize,
-    /// None of it is zero.
+    /// The number of streams of each client. No stored number is zero.
     by_client: HashMap<Client, usize>,
 }
 
 impl LongStreams {
-    /// None yet.
+    /// Returns a counter for streams of this kind, of which there are none yet.
     #[must_use]
     pub fn new(limits: LongStreamLimits) -> Self {
         Self { limits, held: Arc::default(), refusals: RefusalLog::default() }
@@ -75,7 +76,7 @@ impl LongStreams {
     ///
     /// # Errors
     ///
-    /// There are too many of them, in all or of this client.
+    /// There are too many streams of this kind, in all or of this client.
     pub fn enter(&self, call: &Call) -> Result<LongStream, TooManyStreams> {
         let Caller { client, identity, address } = call.caller();
         let name = identity.as_ref().map(|identity| &*identity.0);
@@ -99,7 +100,8 @@ impl LongStreams {
 }
 
 impl LongStreamLimits {
-    /// Why one more stream is refused where there are so many, of its client and in all.
+    /// Returns the reason to refuse one more stream, if its client has `of_client` streams and there are
+    /// `all` in all.
     fn refusal(&self, all: usize, of_client: usize, is_own: bool) -> Option<TooManyStreams> {
         let Self { what, streams_max, per_client_max, .. } = *self;
         let kept_for_it = is_own || (self.own_names.is_empty() && of_client < FEW);
@@ -112,7 +114,7 @@ impl LongStreamLimits {
     }
 }
 
-/// A long stream, until this is dropped.
+/// A long stream, which counts until this is dropped.
 #[derive(Debug)]
 pub struct LongStream {
     client: Client,
@@ -160,7 +162,7 @@ mod tests {
         Call::never_refused(caller, Priority::Interactive)
     }
 
-    /// As many as it gets, and why no more.
+    /// Opens as many streams as the client gets. Returns them, and the refusal of one more.
     fn all_of(streams: &LongStreams, name: &str) -> (Vec<LongStream>, TooManyStreams) {
         let mut held = Vec::new();
         loop {

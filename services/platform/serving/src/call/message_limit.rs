@@ -1,17 +1,19 @@
 //! Bounds the messages of a call: their size, the memory that they take, and the time in which they arrive.
 //!
-//! tonic's own limit of size answers `OUT_OF_RANGE`, which in this project means an old feed cursor. A message that is too
-//! large is a wrong argument: the caller gets `INVALID_ARGUMENT` and the limit, before its bytes arrive. A gRPC body is a run of
-//! messages, each behind five bytes: a compression flag and the length (gRPC over HTTP/2, "Length-Prefixed-Message"), so it is
-//! enough to follow the prefixes while the bytes pass through.
+//! tonic's own size limit answers `OUT_OF_RANGE`, which in this project means an old feed cursor. A message
+//! that is too large is a wrong argument: the caller gets `INVALID_ARGUMENT` and the limit, before its bytes
+//! arrive. A gRPC body is a sequence of messages. Each has a prefix of five bytes: a compression flag and the
+//! length (gRPC over HTTP/2, "Length-Prefixed-Message"), so it is enough to follow the prefixes while the
+//! bytes pass through.
 //!
-//! Each message reserves what has arrived of it, in steps, of the bytes that may be in flight ([`crate::admission`]). Until the
-//! call's answer begins, what it has reserved is kept, and a message that finds no room fails it with `RESOURCE_EXHAUSTED`. After
-//! that the call is a stream: it waits for room, which holds the sender back by flow control. The work that comes of a message takes
-//! its room over ([`Call::enter`]); what is not taken over is given back when the stream is read on.
+//! Each message reserves memory for the bytes that have arrived, in steps, out of the bytes that may be in
+//! flight ([`crate::admission`]). Until the call's answer begins, the reservation is kept, and a message that
+//! finds no memory fails the call with `RESOURCE_EXHAUSTED`. After that the call is a stream: it waits for
+//! memory, which holds the sender back by flow control. The work that a message starts takes over its
+//! reservation ([`Call::enter`]); the rest is released when the stream is read further.
 //!
-//! A message that does not arrive at a minimum rate ends its call with `DEADLINE_EXCEEDED`: so none of those that hold room
-//! holds it for ever.
+//! A message that arrives more slowly than the minimum rate ends its call with `DEADLINE_EXCEEDED`, so that
+//! no call holds its reservation for ever.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -37,7 +39,7 @@ use crate::refusal_log::{Reason, RefusalLog};
 pub(crate) struct MessageLimitLayer {
     bytes_max: usize,
     pace: PaceLimits,
-    /// The longest time that a stream waits for room.
+    /// The longest time that a stream waits for memory.
     room_within: Duration,
     refusals: RefusalLog,
 }
@@ -97,21 +99,22 @@ where
     }
 }
 
-/// A message is reserved for in steps of so many bytes, or of an eighth of what has arrived, so that not every frame asks.
+/// The step in which memory is reserved, in bytes; or an eighth of what has arrived, if larger. Steps keep
+/// frames from asking one by one.
 const STEP_BYTES: usize = 64 << 10;
 
 /// The bytes of the messages that a call keeps.
 #[derive(Debug, Default)]
 struct Arrival {
-    /// By their prefixes.
+    /// The sum of the lengths in the messages' prefixes.
     announced: usize,
     arrived: usize,
-    /// For so many there was room.
+    /// The number of bytes for which memory is reserved.
     reserved: usize,
 }
 
 impl Arrival {
-    /// Returns for how many more bytes there has to be room.
+    /// Returns how many more bytes have to be reserved, or `None` if what has arrived is reserved.
     fn wanted(&self) -> Option<usize> {
         let lacking = self.arrived.checked_sub(self.reserved).filter(|lacking| *lacking > 0)?;
         let step = STEP_BYTES.max(self.arrived / 8);
@@ -128,24 +131,24 @@ struct LimitedBody {
     room_within: Duration,
     refusals: RefusalLog,
     call: Call,
-    /// It is not the body of a stream, nor one of which nothing is known.
+    /// The request is known to be a single message: it is neither a stream nor of an unknown method.
     has_one_message: bool,
-    /// Something of a message has come.
+    /// Whether any byte of a message has arrived.
     has_begun: bool,
     arrival: Arrival,
-    /// It has ended, and should not have; that is told when it is asked once more.
+    /// The error of a body that must not end where it did. It is returned at the next poll.
     wrong_end: Option<Status>,
-    /// What came in one frame with the end of a message: the reader gets that message before there has to be room for the
-    /// next.
+    /// Bytes that arrived in the same frame behind the end of a message. The reader gets that message before
+    /// memory has to be reserved for the next.
     rest: Option<Bytes>,
-    /// A frame of a stream whose messages wait for room.
+    /// A frame of a stream that waits for memory.
     waiting: Option<(Waiting, Frame<Bytes>)>,
 }
 
 type Polled = Poll<Option<Result<Frame<Bytes>, Status>>>;
 
 impl LimitedBody {
-    /// The next frame, with the time that it took the sender.
+    /// Polls for the next frame, and counts the time that the sender took.
     fn poll_inner(&mut self, context: &mut Context<'_>) -> Polled {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if polled.is_pending() {
@@ -156,7 +159,7 @@ impl LimitedBody {
         polled
     }
 
-    /// Ready when what is waited for has taken too long. A stream may be silent between its messages.
+    /// Ready when the sender has taken too long. A stream may be silent between its messages.
     fn poll_too_slow(&mut self, context: &mut Context<'_>) -> Poll<Status> {
         if !self.has_one_message && self.prefixes.between_messages() {
             return Poll::Pending;
@@ -175,7 +178,7 @@ impl LimitedBody {
         ))
     }
 
-    /// Whether a body may end here.
+    /// Checks that a body may end here.
     fn check_end(&self) -> Result<(), Status> {
         if !self.prefixes.between_messages() {
             Err(Status::invalid_argument("the call ends within its message"))
@@ -212,7 +215,7 @@ impl http_body::Body for LimitedBody {
         if body.waiting.is_some() {
             return body.poll_room(context);
         }
-        // All that came so far has been read: the reader asks for more.
+        // All bytes so far have been read: the reader asks for more.
         if body.prefixes.between_messages() && body.call.read_on() {
             body.arrival = Arrival::default();
         }
@@ -233,7 +236,8 @@ impl http_body::Body for LimitedBody {
                     if wrong.is_none() {
                         return Poll::Ready(None);
                     }
-                    // A call that was withdrawn is dropped when this is left, before anything is made of its end.
+                    // If the call was withdrawn, it is dropped after this poll, and its wrong end is not
+                    // reported.
                     body.wrong_end = wrong;
                     context.waker().wake_by_ref();
                     return Poll::Pending;
@@ -288,7 +292,7 @@ impl http_body::Body for LimitedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        // Without its message it has to be read, to be refused.
+        // A body without its message has to be read, so that it is refused.
         let lacks_message = self.has_one_message && !self.has_begun;
         !lacks_message && self.waiting.is_none() && self.rest.is_none() && self.body.is_end_stream()
     }
@@ -319,12 +323,12 @@ impl Prefixes {
         self.prefix_len == 0 && self.payload_left == 0
     }
 
-    /// Where the message that is being read ends in `data`, if others follow it there.
+    /// Returns where in `data` the current message ends, if more bytes follow it there.
     const fn end_in(&self, data: &[u8]) -> Option<usize> {
         if self.payload_left > 0 && self.payload_left < data.len() { Some(self.payload_left) } else { None }
     }
 
-    /// Follows `data`.
+    /// Follows the prefixes in `data`. `INVALID_ARGUMENT` if one announces more than `bytes_max`.
     fn follow(&mut self, mut data: &[u8]) -> Result<Passed, Status> {
         let (mut begun, mut arrived) = (0_usize, 0_usize);
         while !data.is_empty() {
@@ -356,18 +360,18 @@ impl Prefixes {
     }
 }
 
-/// What passed of messages.
+/// The parts of messages in some bytes of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Passed {
-    /// The lengths of those that began.
+    /// The sum of the lengths of the messages that began.
     begun: usize,
-    /// The bytes of their payloads.
+    /// The number of bytes of payloads.
     arrived: usize,
 }
 
 impl Drop for LimitedBody {
     fn drop(&mut self) {
-        // What a stream has reserved and no work has taken over.
+        // Releases what a stream has reserved and no work has taken over.
         self.call.read_on();
     }
 }

@@ -1,5 +1,5 @@
-//! The methods of a server, by the path of a call. Whatever else callers ask for is one method, [`names::OTHER`]: so the labels
-//! of metrics and the names of spans are bounded.
+//! The methods of a server, by the path of a call. All other paths count as one method, [`names::OTHER`],
+//! which bounds the labels of metrics and the names of spans.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use vigie_telemetry::names;
 /// The methods of one server.
 #[derive(Debug, Clone)]
 pub(crate) struct Methods {
-    /// By path.
+    /// The methods, by path.
     known: Arc<HashMap<String, Method>>,
     other: Method,
 }
 
-/// What is known of a method.
+/// The properties of a method.
 #[derive(Debug, Clone)]
 pub(crate) struct Method {
     pub(crate) name: Arc<str>,
@@ -24,23 +24,25 @@ pub(crate) struct Method {
     pub(crate) has_one_message: HasOneMessage,
 }
 
-/// Whether its requests are one message, and not a stream of any number. An extension of each request.
+/// Whether a method's request is a single message, rather than a stream of any number. An extension of each
+/// request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HasOneMessage(pub(crate) bool);
 
-/// Whether its calls are traced.
+/// Whether and how the calls of a method are traced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Traced {
-    /// They are.
+    /// Traced as calls.
     AsCalls,
-    /// They are, and may last for as long as they like.
+    /// Traced as streams, which may last for any time.
     AsStreams,
-    /// Signs of life, and what is no method.
+    /// Not traced: health checks, reflection, and paths that are no method.
     Never,
 }
 
 impl Methods {
-    /// The methods that these descriptors tell of these services; calls of `untraced` services are not traced.
+    /// Returns the methods that these descriptors list for `services` and for `untraced`; calls of `untraced`
+    /// services are not traced.
     pub(crate) fn of(
         descriptors: &[&[u8]],
         services: &[&str],
@@ -77,18 +79,19 @@ impl Methods {
         Ok(Self { known: known.into(), other })
     }
 
-    /// Whether the server has a method of this path.
+    /// Returns whether the server has a method with this path.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.known.contains_key(path)
     }
 
-    /// The names of the methods whose requests come on streams, of services that are not shared by all servers.
+    /// Returns the names of the methods that take a stream of requests, without those of the services that
+    /// all servers share.
     pub(crate) fn of_streams(&self) -> impl Iterator<Item = &Arc<str>> {
         let of_streams = self.known.values().filter(|method| method.has_one_message == HasOneMessage(false));
         of_streams.filter(|method| method.traced != Traced::Never).map(|method| &method.name)
     }
 
-    /// What a call of this path is counted as.
+    /// Returns the method as which a call of this path is counted.
     pub(crate) fn at(&self, path: &str) -> &Method {
         self.known.get(path).unwrap_or(&self.other)
     }
@@ -122,7 +125,7 @@ mod tests {
             let known = methods.at(&format!("/{method}"));
             assert_eq!((&*known.name, known.traced), (method, traced));
         }
-        // Of another server, of nobody, and what is no path of a method.
+        // A method of another server, an unknown method, and paths that name none.
         for path in ["/vigie.bank.v1.BankService/AddItems", "/grpc.health.v1.Health/Nothing", "/", ""] {
             let other = methods.at(path);
             assert_eq!((&*other.name, other.traced), (names::OTHER, Traced::Never), "{path}");

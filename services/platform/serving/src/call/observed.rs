@@ -1,9 +1,9 @@
-//! Observes each call from its head to the end of its answer, and reports how it went: to the histogram of durations, to the
-//! call's trace and to the access log. Never what was asked.
+//! Observes each call from its head to the end of its answer, and records how it ended: in the histogram of
+//! durations, in the call's trace and in the access log. The content of requests is never recorded.
 //!
-//! The access log has one line for each call: the method, the caller and its address, how the call ended and how long it took.
-//! The lines have the level DEBUG and the target `access`: `--log info,access=debug` turns them on. While they are off they
-//! cost nothing.
+//! The access log has one line for each call: the method, the caller and its address, the code and the
+//! duration. The lines have the level DEBUG and the target `access`: `--log info,access=debug` turns them on.
+//! While they are off they cost nothing.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -28,7 +28,7 @@ use crate::connection::open_calls::{ConnectionCalls, OpenCall};
 use crate::connection::peer::Peer;
 use crate::durations::CallDurations;
 
-/// The target of the lines.
+/// The target of the access log's lines.
 const TARGET: &str = "access";
 
 /// Observes each call.
@@ -69,7 +69,7 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let method = self.to.methods.at(request.uri().path());
         let told = CallRecord::of(&request, method, &self.to);
-        // What reads the body has to know whether there must be a message in it.
+        // The layers that read the body have to know whether there must be a message in it.
         request.extensions_mut().insert(method.has_one_message);
         if method.has_one_message == HasOneMessage(false) {
             request.extensions_mut().insert(self.to.durations.stream_requests(&method.name));
@@ -79,24 +79,24 @@ where
     }
 }
 
-/// The report of a call. It is made when this is dropped, once.
+/// The record of a call. It is written once, when this is dropped.
 #[derive(Debug)]
 pub(crate) struct CallRecord {
     method: Arc<str>,
     durations: CallDurations,
     span: Span,
     begun: Instant,
-    /// How long the caller waits, if its headers say so.
+    /// The time until the caller's deadline, if the headers give one.
     asked: Option<Duration>,
-    /// None until the answer has ended.
+    /// `None` until the answer has ended.
     code: Option<Code>,
-    /// None while the access log is off.
+    /// `None` while the access log is off.
     caller: Option<Caller>,
-    /// Its connection has a call until its answer has ended. None outside a connection.
+    /// Counts the call as open on its connection until the answer has ended. `None` outside a connection.
     _open: Option<OpenCall>,
 }
 
-/// Who calls.
+/// The caller of a call, for the access log.
 #[derive(Debug)]
 struct Caller {
     client: Option<ClientIdentity>,
@@ -141,9 +141,9 @@ impl Drop for CallRecord {
         let took = self.begun.elapsed();
         let code = self.code.unwrap_or_else(|| match self.asked {
             _ if std::thread::panicking() => Code::Internal,
-            // The transport drops a call whose time is up, and leaves its end to be reported here.
+            // The transport drops a call whose deadline has passed, so its end is recorded here.
             Some(asked) if took >= asked.mul_f64(0.9) => Code::DeadlineExceeded,
-            // Its caller has gone.
+            // The caller has gone.
             Some(_) | None => Code::Cancelled,
         });
         self.span.ended_with(code);
@@ -159,7 +159,7 @@ impl Drop for CallRecord {
 }
 
 pin_project_lite::pin_project! {
-    /// The call, up to the head of its answer.
+    /// The future of a call, up to the head of its answer.
     #[derive(Debug)]
     pub(crate) struct ObservedFuture<F>
     where

@@ -1,8 +1,9 @@
-//! How fast a message arrives, and whether that is fast enough.
+//! Checks whether a message arrives fast enough.
 //!
-//! Only the time counts in which the server waits for the sender: a body that nobody reads is not slow. A message may be waited
-//! for during a grace time and as long as its bytes take at the least rate, and never longer than a call may take. The time that is
-//! left only grows while bytes come, so one timer that is set again when it fires is enough.
+//! Only time in which the server waits for the sender counts: a body that nobody reads is not slow. A message
+//! may take a grace time plus the time of its bytes at the minimum rate, and never longer than a call may
+//! take. The remaining time only grows as bytes arrive, so one timer is enough, which is set again when it
+//! fires.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -13,10 +14,10 @@ use tokio::time::{Instant, Sleep};
 
 use crate::config::ServingConfig;
 
-/// How fast messages have to arrive.
+/// The rate at which messages have to arrive.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PaceLimits {
-    /// 0 for any rate.
+    /// In bytes per second; 0 allows any rate.
     pub(crate) bytes_per_second_min: u32,
     grace: Duration,
     longest: Duration,
@@ -31,7 +32,7 @@ impl PaceLimits {
         }
     }
 
-    /// Returns how long a message may be waited for of which so many bytes have come.
+    /// Returns the longest waiting time for a message of which `arrived` bytes have arrived.
     fn allowed(&self, arrived: usize) -> Duration {
         let Some(rate) = Some(self.bytes_per_second_min).filter(|rate| *rate > 0) else {
             return self.longest;
@@ -41,14 +42,14 @@ impl PaceLimits {
     }
 }
 
-/// The arrival of one message, or of a whole body that holds one.
+/// The arrival of one message, or of a whole body that holds one message.
 #[derive(Debug)]
 pub(crate) struct Pace {
     limits: PaceLimits,
     arrived: usize,
-    /// The time that its sender has taken.
+    /// The time that the sender has taken so far.
     waited: Duration,
-    /// Its sender takes time since then.
+    /// The instant since which the server waits for the sender. `None` while it does not.
     since: Option<Instant>,
     alarm: Option<Pin<Box<Sleep>>>,
 }
@@ -66,29 +67,30 @@ impl Pace {
         Self { limits, arrived: 0, waited: Duration::ZERO, since: None, alarm: None }
     }
 
-    /// Another message begins.
+    /// Starts the time of another message.
     pub(crate) fn restart(&mut self) {
         (self.arrived, self.waited) = (0, Duration::ZERO);
     }
 
-    /// So much has come.
+    /// Counts bytes that have arrived.
     pub(crate) fn arrive(&mut self, bytes: usize) {
         self.arrived += bytes;
     }
 
-    /// Nothing has come: the sender takes time from now on, if it does not already.
+    /// Notes that nothing has arrived: the sender's time starts, unless it is running already.
     pub(crate) fn pause(&mut self) {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Something has come. Returns how long that took, if anybody had to wait.
+    /// Notes that something has arrived. Returns how long the server waited for it, or `None` if it did not
+    /// wait.
     pub(crate) fn resume(&mut self) -> Option<Duration> {
         let took = self.since.take()?.elapsed();
         self.waited += took;
         Some(took)
     }
 
-    /// Ready when the sender of a message that is waited for has taken too long.
+    /// Ready when the server has waited too long for the sender.
     pub(crate) fn poll_too_slow(&mut self, context: &mut Context<'_>) -> Poll<TooSlow> {
         let Some(since) = self.since else { return Poll::Pending };
         loop {
@@ -101,7 +103,7 @@ impl Pace {
             let until = Instant::now() + (allowed - waited);
             match &mut self.alarm {
                 None => self.alarm = Some(Box::pin(tokio::time::sleep_until(until))),
-                // Set when less had come: it fires early, and is set again.
+                // The timer was set when fewer bytes had arrived: it fires early, and is set again.
                 Some(alarm) if alarm.is_elapsed() => alarm.as_mut().reset(until),
                 Some(_) => {}
             }

@@ -12,7 +12,7 @@ use vigie_tls::Tls;
 
 use crate::connection::listener::Listener;
 
-/// A [`Listener`] whose kind is known at run time only.
+/// A [`Listener`] whose kind is known only at run time.
 pub struct AnyListener {
     address: Option<SocketAddr>,
     tls: Option<Tls>,
@@ -20,7 +20,7 @@ pub struct AnyListener {
 }
 
 impl AnyListener {
-    /// Accepts what `listener` accepts.
+    /// Wraps `listener`.
     #[must_use]
     pub fn new<L: Listener>(listener: L) -> Self {
         let (address, tls) = (listener.address(), listener.tls().cloned());
@@ -57,7 +57,7 @@ impl Listener for AnyListener {
     }
 }
 
-/// What a connection has to do.
+/// The traits that a connection needs.
 trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}

@@ -1,15 +1,17 @@
-//! Carries the calls of connections: HTTP/2 or HTTP/1.1 on each, until its client goes, it is idle or old, or the server ends.
+//! Carries the calls of connections: HTTP/2 or HTTP/1.1, until the client closes the connection, it is idle
+//! or too old, or the server ends.
 //!
-//! A connection that has had no call for a while is closed, one that has reached its age takes no more calls, and so is it with
-//! every one when the server drains. The client gets a GOAWAY first and opens another connection for its next call. One that
-//! answers goes as soon as its calls have ended; one that does not, as its program is not looking, is closed [`LINGER`] later, if
-//! it has no call.
+//! A connection is ended when it has had no call for a while, when it has reached its age, and when the
+//! server drains. The client gets a GOAWAY first and opens another connection for its next call. If the
+//! client answers the GOAWAY, the connection closes as soon as its calls have ended. If it does not answer,
+//! because its program is not reading, the connection is closed once it has had no call for [`LINGER`].
 //!
-//! A client may have calls in waiting, because it has as many open as a connection may have. Some HTTP/2 clients let those fail at
-//! the GOAWAY, so a connection grows older until there are none. What no server can prevent is that hyper's client (which tonic
-//! uses) fails the calls that its program begins in the moment of the GOAWAY. It has not sent them, or sends them after its answer to
-//! the GOAWAY, beyond the last stream that the server then names. No server has seen them, and they may be repeated; grpcio and
-//! grpc-go do so by themselves.
+//! A client may have calls waiting in its own queue, because it has as many open as a connection may have.
+//! Some HTTP/2 clients let those calls fail at the GOAWAY, so a connection that has reached its age is kept
+//! until the client has no such calls. One failure no server can prevent: hyper's client (which tonic uses)
+//! fails the calls that its program begins at the moment of the GOAWAY. It has not sent them, or it sends
+//! them after its answer to the GOAWAY, beyond the last stream that the server then names. No server has seen
+//! these calls, so they may be repeated; grpcio and grpc-go repeat them by themselves.
 
 use std::convert::Infallible;
 use std::io;
@@ -39,23 +41,26 @@ use crate::load::Load;
 use crate::random::splitmix;
 use crate::refusal_log::{Reason, RefusalLog};
 
-/// Calls of one connection that may be withdrawn before they are accepted; beyond it the connection is closed.
+/// The most calls of one connection that may be reset before they are accepted; beyond that the connection is
+/// closed.
 const PENDING_RESETS_MAX: usize = 4_096;
 /// The most bytes of a call's headers.
 const HEADERS_BYTES_MAX: u32 = 16 << 10;
-/// How long a connection without calls stays after its client was told that it ends: the calls that the client had begun by then
-/// arrive, and the end of the last answer is sent.
+/// The time for which a connection without calls stays open after its GOAWAY, so that calls which the client
+/// had already begun arrive, and the end of the last answer is sent.
 const LINGER: Duration = Duration::from_secs(1);
-/// How long a client must have had room for more calls before a connection is too old. Longer than a round trip.
+/// The time for which a client must have had free streams before a connection counts as too old. Longer than
+/// a round trip.
 const ROOM: Duration = Duration::from_secs(1);
-/// The pause after the system gave no connection, for want of files or memory: without one the loop would be busy for nothing.
+/// The pause after `accept` failed for lack of files or memory: without it the loop would use a processor for
+/// nothing.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often it is looked whether the calls of this process have ended.
+/// The interval at which the server checks whether the calls of its own process have ended.
 const WITHIN_PAUSE: Duration = Duration::from_millis(10);
 
-/// How long the head of a request of HTTP/1.1 may take to arrive.
+/// The longest time in which the head of an HTTP/1.1 request may arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
-/// The most headers of a request of HTTP/1.1.
+/// The most headers of an HTTP/1.1 request.
 const HEADERS_MAX: usize = 100;
 
 /// The protocol of every connection of a server.
@@ -87,7 +92,7 @@ impl Protocol {
 
 /// A connection of either protocol.
 trait Connection: Future + Send {
-    /// Takes no further call, and ends after those that are open.
+    /// Accepts no further call, and ends when the open calls have ended.
     fn end(self: Pin<&mut Self>);
 }
 
@@ -115,19 +120,21 @@ where
     }
 }
 
-/// The HTTP/2 of every connection.
+/// Returns the HTTP/2 settings of every connection.
 fn http2(config: &ServingConfig) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(config.streams_per_connection_max)
-        // Streams that were reset before they were accepted, beyond which the peer is taken for an attacker
-        // (CVE-2023-44487) and loses its connection with all calls on it: twenty by default, which a coordinator that
-        // withdraws what others have answered comes to.
+        // The number of streams that a client may reset before they are accepted. Beyond it hyper takes the
+        // peer for an attacker (CVE-2023-44487) and closes the connection with all its calls. The default of
+        // twenty is too low: a coordinator reaches it when it withdraws calls that other replicas have
+        // answered.
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
-        // Names and a deadline: some hundred bytes. Said here so that no other default comes by an upgrade.
+        // Names and a deadline need some hundred bytes. Set explicitly, so that an upgrade cannot change it.
         .max_header_list_size(HEADERS_BYTES_MAX)
-        // Windows that hold a whole image or a page of the feed: the default 64 KiB costs a round trip for each.
+        // Windows that hold a whole image or a page of the feed: the default of 64 KiB costs a round trip for
+        // each 64 KiB.
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
         .keep_alive_interval(Duration::from_secs(20))
@@ -135,13 +142,13 @@ fn http2(config: &ServingConfig) -> http2::Builder<TokioExecutor> {
     builder
 }
 
-/// What distinguishes the connections of one server.
+/// The settings that differ between servers.
 pub(crate) struct Carried {
-    /// The protocol that is spoken on them.
+    /// The protocol of the connections.
     pub(crate) protocol: Protocol,
     /// A number that differs between servers.
     pub(crate) seed: u64,
-    /// The most of one identity.
+    /// The most connections of one identity.
     pub(crate) of_identity_max: usize,
 }
 
@@ -154,12 +161,12 @@ pub(crate) struct Connections<S> {
     ages: Ages,
     streams_max: usize,
     calls: ServerCalls,
-    /// Those that come from this process and by no connection.
+    /// The calls that come from this process, without a connection.
     calls_within: ConnectionCalls,
     draining: Shutdown,
     load: Load,
     refusals: RefusalLog,
-    /// However the server ends, no connection outlives it.
+    /// The tasks of the connections. Dropping the set aborts them, so no connection outlives the server.
     running: JoinSet<()>,
 }
 
@@ -169,8 +176,9 @@ where
     S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    /// None yet. Of clients with the same name in their certificates there are at most `of_identity_max`; from `draining` on
-    /// all of them end. `seed` begins the random part of their ages.
+    /// Begins without connections. Clients with the same name in their certificates may have at most
+    /// `of_identity_max` connections. All connections end when `draining` is cancelled. `seed` begins the
+    /// random part of their ages.
     pub(crate) fn new(
         service: S,
         Carried { protocol, seed, of_identity_max }: Carried,
@@ -197,7 +205,7 @@ where
         }
     }
 
-    /// Carries all connections as they come, until no more do and all have ended.
+    /// Carries all incoming connections, until `incoming` has ended and all connections have ended.
     pub(crate) async fn accept<Io>(&mut self, incoming: impl Stream<Item = io::Result<Socket<Io>>>)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -216,25 +224,26 @@ where
         self.ended().await;
     }
 
-    /// The service as the rest of this process calls it.
+    /// Returns the service as the rest of this process calls it.
     pub(crate) fn within(&self) -> Within<S> {
         Within::new(self.service.clone(), self.calls_within.clone())
     }
 
-    /// Waits until all connections have ended, and the calls of this process.
+    /// Waits until all connections and the calls of this process have ended.
     pub(crate) async fn ended(&mut self) {
         while self.running.join_next().await.is_some() {}
         self.calls_within.ended(WITHIN_PAUSE).await;
     }
 
-    /// How many calls are open.
+    /// Returns the number of open calls.
     pub(crate) fn open_calls(&self) -> usize {
         self.calls.open()
     }
 
     async fn failed(&self, error: io::Error) {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-        // The client went away before it was accepted: that is its own affair, and the next may be there.
+        // The client closed the connection before it was accepted. The server needs no pause: the next may be
+        // there.
         if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
             self.refusals.add(None, Reason::Accept(error));
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -276,7 +285,7 @@ where
     }
 }
 
-/// How long a connection lives.
+/// The conditions on which a connection ends.
 struct Life {
     draining: Shutdown,
     idle_max: Duration,
@@ -284,7 +293,7 @@ struct Life {
 }
 
 impl Life {
-    /// Carries a connection to its end; `entered` counts it until then.
+    /// Carries a connection to its end. `entered` counts the connection until then.
     async fn of(
         self,
         connection: impl Connection,
@@ -307,7 +316,7 @@ impl Life {
     }
 }
 
-/// Waits until a connection has this age, and its client has no calls in waiting.
+/// Waits until a connection has this age and its client has no calls waiting. Waits for ever without an age.
 async fn old(calls: &ConnectionCalls, age: Option<Duration>) {
     match age {
         Some(age) => {
@@ -318,21 +327,22 @@ async fn old(calls: &ConnectionCalls, age: Option<Duration>) {
     }
 }
 
-/// The ages at which connections end.
+/// Draws the ages at which connections end.
 struct Ages {
     max: Option<Duration>,
     drawn: u64,
 }
 
 impl Ages {
-    /// That of the next connection: from nine tenths to eleven tenths of what is configured.
+    /// Returns the age of the next connection: from 0.9 to 1.1 times the configured age.
     fn draw(&mut self) -> Option<Duration> {
         self.drawn = self.drawn.wrapping_add(1);
         Some(self.max?.mul_f64(0.9 + 0.2 * splitmix(self.drawn)))
     }
 }
 
-/// The service of one connection: it says with each call whose it is.
+/// The service of one connection. It adds the connection's peer and open calls to the extensions of each
+/// request.
 #[derive(Clone)]
 struct CallService<S> {
     inner: S,

@@ -1,7 +1,8 @@
-//! How many of something each host or client has: a count for each key, bounded, and given back by a guard.
+//! Bounded counts for each key (a host, or a client's identity). A guard releases each count.
 //!
-//! It bounds handshakes and connections by host: a peer in its handshake has proved nothing yet but its address, and if one host could
-//! have all of them, it could keep everybody else out by saying nothing. It bounds connections by identity afterwards.
+//! Handshakes and connections are counted by host, because a peer in its handshake has proved nothing but its
+//! address: if one host could have all handshakes, it could keep all others out by sending nothing. After the
+//! handshake, connections are counted by identity.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::connection::peer::host;
 
-/// A host. Those of whom the network tells nothing are one.
+/// The key of a host. Peers whose address the network does not give share one key.
 pub(crate) type Host = Option<IpAddr>;
 
 /// Returns the key of the host at an address.
@@ -18,7 +19,7 @@ pub(crate) fn host_of(address: Option<SocketAddr>) -> Host {
     address.map(|address| host(address.ip()))
 }
 
-/// The counts, none of which is zero.
+/// The counts, by key. No stored count is zero.
 #[derive(Debug)]
 pub(crate) struct Counts<K> {
     each_max: usize,
@@ -26,7 +27,7 @@ pub(crate) struct Counts<K> {
 }
 
 impl<K: Hash + Eq + Clone> Counts<K> {
-    /// Each may have so many, and one at least.
+    /// Allows each key `each_max`, and at least one.
     pub(crate) fn new(each_max: usize) -> Self {
         Self { each_max: each_max.max(1), held: Arc::default() }
     }
@@ -35,7 +36,7 @@ impl<K: Hash + Eq + Clone> Counts<K> {
         self.each_max
     }
 
-    /// Counts one more; none where there are as many as there may be.
+    /// Counts one more for `key`. Returns `None` if the key already has `each_max`.
     pub(crate) fn enter(&self, key: K) -> Option<Entered<K>> {
         let mut held = lock(&self.held);
         let count = held.get(&key).map_or(0, |count| *count);
@@ -47,7 +48,7 @@ impl<K: Hash + Eq + Clone> Counts<K> {
     }
 }
 
-/// One that is counted, until this is dropped.
+/// One unit of a key's count, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Entered<K: Hash + Eq> {
     key: K,

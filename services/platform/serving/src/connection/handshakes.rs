@@ -1,8 +1,9 @@
 //! Performs the TLS handshakes of new connections, many at once, and logs those that are refused.
 //!
-//! A handshake waits for its peer, so each is a task of its own: neither a slow one nor a hostile one keeps others from
-//! being accepted. They are bounded in number, by host too, and in time. A connection counts from the moment it is accepted
-//! ([`crate::connection::limited`]), so one that never ends its handshake counts as a connection too.
+//! A handshake waits for its peer, so each is a task of its own: neither a slow peer nor a hostile one keeps
+//! others from being accepted. Handshakes are bounded in number, in all and for each host, and in time. A
+//! connection counts from the moment it is accepted ([`crate::connection::limited`]), so one that never ends
+//! its handshake counts as a connection too.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,19 +23,19 @@ use crate::connection::socket::Socket;
 use crate::load::Load;
 use crate::refusal_log::RefusalLog;
 
-/// The part of all handshakes that one host may have.
+/// The divisor of the limit for each host: one host may have an eighth of all handshakes.
 const PART_OF_HOST: usize = 8;
 
-/// The outcome of a handshake: a connection, or the peer and the reason.
+/// The outcome of a handshake: a connection, or the peer and the reason of the refusal.
 type Outcome<Io> = Result<Socket<Io>, (Option<SocketAddr>, Refused)>;
 
-/// The connections on which calls can be made.
+/// A stream of the connections on which calls can be made.
 pub(crate) struct Handshakes<S, Io> {
-    /// None once it has ended.
+    /// `None` once the stream has ended.
     incoming: Option<Pin<Box<S>>>,
     tls: Option<Tls>,
     http: Http,
-    /// How long it may take from a connection to the first bytes of HTTP/2 on it.
+    /// The longest time from accepting a connection to the first bytes of HTTP/2 on it.
     longest: Duration,
     load: Load,
     peer: fn(&Io) -> Option<SocketAddr>,
@@ -44,7 +45,8 @@ pub(crate) struct Handshakes<S, Io> {
 }
 
 impl<S, Io> Handshakes<S, Io> {
-    /// Those of `incoming` with which TLS could be agreed on; without `tls`, all of them as they come.
+    /// Yields the connections of `incoming` whose TLS handshake succeeded. Without `tls`, yields all of them
+    /// at once.
     pub(crate) fn new(
         incoming: S,
         tls: Option<Tls>,
@@ -62,7 +64,7 @@ impl<S, Io> Handshakes<S, Io> {
     }
 }
 
-// What would have to stay where it is lies in a box.
+// The only field that must not move is boxed.
 impl<S, Io> Unpin for Handshakes<S, Io> {}
 
 impl<S, Io> Stream for Handshakes<S, Io>
@@ -82,7 +84,7 @@ where
                         this.load.refuse_handshake();
                         this.log.add(peer, refused);
                     }
-                    // It was aborted with the runtime, or panicked: then its connection is closed.
+                    // The task was aborted with the runtime, or it panicked. Its connection is closed.
                     Err(error) => tracing::error!(%error, "a handshake did not end"),
                 }
             }

@@ -1,4 +1,4 @@
-//! Bounds the connections of a server: in all, and of one host.
+//! Bounds the connections of a server: in all, and for each host.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use crate::connection::counts::{Counts, Entered, Host, host_of};
 use crate::load::{Counted, Load};
 use crate::refusal_log::{Reason, RefusalLog};
 
-/// How many connections a server may have.
+/// The limits of a server's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) all: usize,
@@ -25,8 +25,8 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// The limits of the configuration, as far as the process may have so many files. Of more than three, neither a host nor an
-    /// identity has all.
+    /// Returns the configured limits, reduced to the number of files that the process may open. If there are
+    /// more than three connections, neither one host nor one identity can have all of them.
     pub(crate) fn new(config: &ServingConfig, files: OpenFiles) -> Self {
         let all = config.connections_max.min(files.connections(1)).min(Semaphore::MAX_PERMITS);
         let of_one = all - all / 4;
@@ -38,8 +38,9 @@ impl Limits {
     }
 }
 
-/// Those of `incoming` for which there is room. One more is closed as it comes: its client sees that at once, where a
-/// connection that nobody accepts would leave it waiting.
+/// Yields the connections of `incoming` that are within the limits. A connection beyond them is closed as it
+/// comes: its client sees that at once, whereas a connection that nobody accepts would leave the client
+/// waiting.
 pub(crate) fn limited<Io>(
     incoming: impl Stream<Item = io::Result<Io>> + Send,
     peer: fn(&Io) -> Option<SocketAddr>,
@@ -72,7 +73,7 @@ where
     })
 }
 
-/// A connection that is counted.
+/// A connection that counts towards the limits until it is dropped.
 pub(crate) struct Limited<Io> {
     io: Io,
     _host: Entered<Host>,

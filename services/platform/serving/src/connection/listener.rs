@@ -1,4 +1,4 @@
-//! Where connections come from: a TCP port, or a simulated network; in plain text or over TLS.
+//! Sources of connections: a TCP port or a simulated network, in plain text or over TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,20 +14,20 @@ pub trait Listener: Send + 'static {
     /// A connection.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Where it listens, for people to read.
+    /// Returns the address on which it listens, for people to read.
     fn address(&self) -> Option<SocketAddr>;
 
-    /// Who is at the other end of a connection, if the network tells.
+    /// Returns the address of the other end of a connection, or `None` if the network gives none.
     fn peer(_io: &Self::Io) -> Option<SocketAddr> {
         None
     }
 
-    /// The TLS that is spoken on its connections; by default they are plain text.
+    /// Returns the TLS settings of its connections. `None`, the default, means plain text.
     fn tls(&self) -> Option<&Tls> {
         None
     }
 
-    /// Every connection as it comes. One that fails to come does not end the stream.
+    /// Yields every connection as it comes. An error in accepting one does not end the stream.
     fn incoming(self) -> impl Stream<Item = io::Result<Self::Io>> + Send;
 }
 
@@ -47,7 +47,7 @@ impl Listener for TcpListener {
     }
 }
 
-/// Another listener, on whose connections TLS is spoken if there is any.
+/// A listener whose connections use TLS if `tls` is given.
 #[derive(Debug)]
 pub struct Secured<L> {
     listener: L,
@@ -55,7 +55,7 @@ pub struct Secured<L> {
 }
 
 impl<L> Secured<L> {
-    /// Speaks `tls` on the connections of `listener`; without it, plain text.
+    /// Uses `tls` on the connections of `listener`; without it, plain text.
     pub const fn new(listener: L, tls: Option<Tls>) -> Self {
         Self { listener, tls }
     }

@@ -1,7 +1,7 @@
-//! The calls of a connection that are open: from their head to the end of their answer.
+//! The open calls of a connection: from the head of the request to the end of the answer.
 //!
-//! A connection without any may be closed; one whose client has none in waiting may be given up in favour of another; and what is
-//! open when a server ends is cut off.
+//! A connection without open calls may be closed. A connection whose client has no calls waiting in its own
+//! queue may be replaced by a new one. Calls that are open when the server ends are cut off.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The open calls of a whole server. A clone is a handle of the same.
+/// The number of open calls of a whole server. Clones share the number.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ServerCalls {
     open: Arc<AtomicUsize>,
@@ -20,12 +20,13 @@ impl ServerCalls {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Those of a new connection, whose client may have `most` open at once and keeps further ones waiting.
+    /// Returns the calls of a new connection, whose client may have `most` calls open at once and keeps
+    /// further ones waiting.
     pub(crate) fn connection(&self, most: usize) -> ConnectionCalls {
         let inner = Inner {
             of_server: self.clone(),
             open: AtomicUsize::new(0),
-            // The client learns later than the server that a call has ended.
+            // The client learns of the end of a call later than the server does.
             crowd: (most - most / 4).max(1),
             begun: Instant::now(),
             quiet_since_ms: AtomicU64::new(0),
@@ -35,7 +36,7 @@ impl ServerCalls {
     }
 }
 
-/// The open calls of one connection. An extension of each request; a clone is a handle of the same.
+/// The open calls of one connection. An extension of each request; clones share the state.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionCalls {
     inner: Arc<Inner>,
@@ -45,12 +46,12 @@ pub(crate) struct ConnectionCalls {
 struct Inner {
     of_server: ServerCalls,
     open: AtomicUsize,
-    /// With so many open, the client may have others in waiting.
+    /// The number of open calls from which on the client may have other calls waiting.
     crowd: usize,
     begun: Instant,
-    /// When the last of them ended, in milliseconds since `begun`.
+    /// The end of the last call, in milliseconds since `begun`.
     quiet_since_ms: AtomicU64,
-    /// When there last was a crowd, in milliseconds since `begun`.
+    /// The last moment at which `crowd` calls or more were open, in milliseconds since `begun`.
     crowded_until_ms: AtomicU64,
 }
 
@@ -59,14 +60,14 @@ impl Inner {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The time from a moment, in milliseconds since `begun`, to now.
+    /// Returns the time from a moment, given in milliseconds since `begun`, to now.
     fn since(&self, moment_ms: &AtomicU64) -> Duration {
         (self.begun + Duration::from_millis(moment_ms.load(Ordering::Relaxed))).elapsed()
     }
 }
 
 impl ConnectionCalls {
-    /// Counts a call.
+    /// Counts a call as open until the returned guard is dropped.
     pub(crate) fn enter(&self) -> OpenCall {
         let inner = &*self.inner;
         if inner.open.fetch_add(1, Ordering::Relaxed) + 1 >= inner.crowd {
@@ -76,25 +77,25 @@ impl ConnectionCalls {
         OpenCall { calls: self.clone() }
     }
 
-    /// Waits until no call is open; looks again after each pause.
+    /// Waits until no call is open. Checks again after each `pause`.
     pub(crate) async fn ended(&self, pause: Duration) {
         while self.inner.open.load(Ordering::Relaxed) > 0 {
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// Waits until no call has been open for this long, counted from `from` at the earliest.
+    /// Waits until no call has been open for `time`, counted from `from` at the earliest.
     pub(crate) async fn quiet(&self, from: Instant, time: Duration) {
         self.fewer_than(1, time, |inner| inner.since(&inner.quiet_since_ms).min(from.elapsed())).await;
     }
 
-    /// Waits until the client has had room for more calls for this long. If that is longer than a round trip, it has none in
-    /// waiting: it would have begun them.
+    /// Waits until fewer than `crowd` calls have been open for `time`. If `time` is longer than a round trip,
+    /// the client has no calls waiting: it would have begun them.
     pub(crate) async fn roomy(&self, time: Duration) {
         self.fewer_than(self.inner.crowd, time, |inner| inner.since(&inner.crowded_until_ms)).await;
     }
 
-    /// Waits until there are fewer calls than this, and have been for so long as `lasted` returns.
+    /// Waits until fewer than `calls` calls are open, and `lasted` returns at least `time`.
     async fn fewer_than(&self, calls: usize, time: Duration, lasted: impl Fn(&Inner) -> Duration) {
         loop {
             let inner = &*self.inner;
@@ -111,7 +112,7 @@ impl ConnectionCalls {
     }
 }
 
-/// A call that is open, until this is dropped.
+/// An open call, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct OpenCall {
     calls: ConnectionCalls,
@@ -151,7 +152,7 @@ mod tests {
         calls.quiet(begun, seconds(3)).await;
         assert!(ended.elapsed() >= seconds(3) && ended.elapsed() <= seconds(6), "{:?}", ended.elapsed());
         assert_eq!(server.open(), 0);
-        // What was quiet before does not count.
+        // Time before `from` does not count.
         let from = Instant::now();
         calls.quiet(from, seconds(1)).await;
         assert_eq!(from.elapsed(), seconds(1));
@@ -168,7 +169,7 @@ mod tests {
         let since = Instant::now();
         calls.roomy(seconds(1)).await;
         assert_eq!(since.elapsed(), seconds(1), "others may be on their way");
-        // A crowd that came and went begins the time again.
+        // A crowd that came and went restarts the time.
         tokio::time::sleep(seconds(5)).await;
         drop(calls.enter());
         let since = Instant::now();

@@ -3,17 +3,17 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-/// The other end of a connection. An extension of each request that comes by it.
+/// The other end of a connection. An extension of each request on that connection.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Peer {
-    /// None where the network has no addresses.
+    /// `None` where the network has no addresses.
     pub(crate) address: Option<SocketAddr>,
-    /// The name in its certificate, which has been checked.
+    /// The name in the peer's certificate, which the handshake has checked.
     pub(crate) certificate_name: Option<Arc<str>>,
 }
 
-/// Returns the key of the host at this address, by which hosts are counted. Of IPv6 that is the /64: hosts have as many addresses below it
-/// as they like.
+/// Returns the key by which hosts are counted. For IPv6 the key is the /64 prefix, because a host has as many
+/// addresses below it as it likes.
 #[must_use]
 pub fn host(address: IpAddr) -> IpAddr {
     match address.to_canonical() {

@@ -1,8 +1,8 @@
 //! A connection on which calls can be made, in plain text or over TLS.
 //!
-//! HTTP/2 begins with some bytes that every client sends at once. Whoever connects and does not send them is cut off after
-//! the time that a handshake may take: otherwise it would keep its place for as long as it likes, and a server that ends
-//! would wait for it.
+//! HTTP/2 begins with some bytes that every client sends at once. A client that connects and does not send
+//! them within the time of a handshake is cut off. Otherwise it would keep its slot for as long as it likes,
+//! and a server that shuts down would wait for it.
 
 use std::future::Future as _;
 use std::io;
@@ -18,14 +18,14 @@ use vigie_tls::{ServerStream, peer_name};
 use crate::connection::limited::Limited;
 use crate::connection::peer::Peer;
 
-/// What a client sends first (RFC 9113, section 3.4).
+/// The length of the connection preface, which a client sends first (RFC 9113, section 3.4).
 const PREFACE_BYTES: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 
 /// A connection on which calls can be made.
 pub(crate) struct Socket<Io> {
     io: Wire<Io>,
     peer: Peer,
-    /// None once it has come.
+    /// `None` once the preface has arrived.
     preface: Option<Preface>,
 }
 
@@ -35,13 +35,13 @@ enum Wire<Io> {
 }
 
 impl<Io> Socket<Io> {
-    /// A connection in plain text, on which HTTP/2 has to begin by then.
+    /// Returns a connection in plain text. The HTTP/2 preface must have arrived by `until`.
     pub(crate) fn plain(io: Limited<Io>, address: Option<SocketAddr>, until: Instant) -> Self {
         let peer = Peer { address, certificate_name: None };
         Self { io: Wire::Plain(io), peer, preface: Some(Preface::new(until)) }
     }
 
-    /// A connection on which TLS has been agreed on, and on which HTTP/2 has to begin by then.
+    /// Returns a connection over TLS. The HTTP/2 preface must have arrived by `until`.
     pub(crate) fn secured(
         stream: ServerStream<Limited<Io>>,
         address: Option<SocketAddr>,
@@ -54,7 +54,7 @@ impl<Io> Socket<Io> {
     }
 }
 
-/// The first bytes of HTTP/2, which have not come yet.
+/// The part of the HTTP/2 preface that has not arrived yet.
 struct Preface {
     bytes_missing: usize,
     until: Pin<Box<Sleep>>,

@@ -1,4 +1,5 @@
-//! Calls of this process to a server of its own: they come by no connection, and pass every layer that the calls of connections pass.
+//! Calls from this process to its own server: they use no connection, and pass the same layers as all other
+//! calls.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -16,7 +17,7 @@ use vigie_rpc::in_process::{LocalAnswer, LocalServer};
 use crate::connection::open_calls::ConnectionCalls;
 use crate::connection::peer::Peer;
 
-/// The address of the callers, which is that of a caller over loopback.
+/// The address of these callers: that of a caller over loopback.
 const NEAR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A server as the rest of its process calls it.
@@ -26,7 +27,7 @@ pub(crate) struct Within<S> {
 }
 
 impl<S> Within<S> {
-    /// Calls to this service, which are open among these.
+    /// Calls `service`, and counts each call as open in `calls`.
     pub(crate) const fn new(service: S, calls: ConnectionCalls) -> Self {
         Self { service, calls }
     }
@@ -44,13 +45,14 @@ where
     S::Future: Send + 'static,
 {
     fn call(&self, mut request: Request<Body>) -> LocalAnswer {
-        // A connection carries none: who calls is proved by the headers alone.
+        // A connection would not carry the caller's extensions: only the headers prove who calls.
         *request.extensions_mut() = Extensions::new();
         request.extensions_mut().insert(Peer { address: Some(NEAR), certificate_name: None });
         request.extensions_mut().insert(self.calls.clone());
         let answer = self.service.clone().oneshot(request);
         Box::pin(async move {
-            // A fault of a handler ends its call, as it ends the stream of a connection, and not its caller.
+            // A panic of a handler ends its own call, as it would end one stream of a connection, and not its
+            // caller.
             match AssertUnwindSafe(answer).catch_unwind().await {
                 Ok(Ok(answer)) => answer,
                 Err(_) => Status::internal("the call ended by a fault of the server").into_http(),

@@ -1,4 +1,5 @@
-//! A service for the tests and examples of this crate, written by hand: a server knows no contract of the project.
+//! A service for the tests and examples of this crate, written by hand: a server knows no contract of the
+//! project.
 
 #![allow(dead_code, reason = "each program uses a part of it")]
 
@@ -21,7 +22,7 @@ use tonic::{IntoRequest, IntoStreamingRequest, Request, Response, Status, Stream
 use tonic_prost::ProstCodec;
 use vigie_serving::Reflection;
 
-/// The one message, of requests and answers.
+/// The one message, for requests and answers.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Blob {
     #[prost(uint64, tag = "1")]
@@ -35,12 +36,12 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) type Answers = Pin<Box<dyn Stream<Item = Result<Blob, Status>> + Send>>;
 
 const NAME: &str = "test.v1.BlobService";
-/// Answers at once.
+/// The method that answers at once.
 pub(crate) const PING: &str = "/test.v1.BlobService/Ping";
 pub(crate) const PUT: &str = "/test.v1.BlobService/Put";
 const PUT_ALL: &str = "/test.v1.BlobService/PutAll";
 
-/// The methods of the service, but Ping.
+/// The methods of the service, except Ping.
 #[tonic::async_trait]
 pub(crate) trait Blobs: Send + Sync + 'static {
     async fn put(&self, request: Request<Blob>) -> Result<Response<Blob>, Status>;
@@ -74,7 +75,7 @@ pub(crate) fn reflection() -> Reflection {
     Reflection { descriptors, roles: &[(NAME, "server of blobs"), ("test.v1.OtherService", "other server")] }
 }
 
-/// The server's side.
+/// The server of the service.
 pub(crate) struct BlobServer<B>(Arc<B>);
 
 impl<B> BlobServer<B> {
@@ -152,7 +153,7 @@ impl<B: Blobs> StreamingService<Blob> for PutAll<B> {
     }
 }
 
-/// The client's side.
+/// The client of the service.
 #[derive(Clone)]
 pub(crate) struct BlobClient(tonic::client::Grpc<Channel>);
 

@@ -1,6 +1,7 @@
-//! Clients in other languages, that make calls at a steady rate.
+//! Clients in other languages that make calls at a steady rate.
 //!
-//! They install their libraries from the registries of their languages, so they run only where `VIGIE_SDK_EXAMPLES` is set.
+//! They install their libraries from the registries of their languages, so they run only where
+//! `VIGIE_SDK_EXAMPLES` is set.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ pub(crate) struct OtherClient {
     arguments: Vec<PathBuf>,
 }
 
-/// Calls that a client has made, and of these the ones without an answer.
+/// The number of calls that a client has made, and how many of them had no answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Made {
     pub(crate) calls: u64,
@@ -27,14 +28,14 @@ pub(crate) struct Made {
 }
 
 impl OtherClient {
-    /// None, with a line that says so, where it is not asked for or its tool is missing.
+    /// Returns `None`, after printing a line that says so, if it is not requested or its tool is missing.
     pub(crate) fn prepare(language: Language) -> Option<Self> {
         if std::env::var_os("VIGIE_SDK_EXAMPLES").is_none() {
             eprintln!("SKIPPED: the client in {language:?} installs packages; VIGIE_SDK_EXAMPLES=1 runs it");
             return None;
         }
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-        // Kept: what was installed is not installed again.
+        // The folder is kept, so that packages are not installed again.
         let build = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
         std::fs::create_dir_all(&build).unwrap();
         let (tool, help) = match language {
@@ -66,7 +67,7 @@ impl OtherClient {
         })
     }
 
-    /// So many callers, each of which calls the server at `address` once every `pause`, for `seconds`.
+    /// Runs this many callers, each of which calls the server at `address` once every `pause`, for `seconds`.
     pub(crate) async fn run(
         self,
         address: SocketAddr,

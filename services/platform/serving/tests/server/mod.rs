@@ -28,7 +28,7 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 64 << 10;
 /// The number of a request of a stream that fails, inside its answer.
 pub(crate) const FAILS: u64 = 13;
 
-/// Answers when it is let to.
+/// Answers when the gate has a permit.
 struct Gated {
     gate: Arc<Semaphore>,
     takes: Duration,
@@ -51,7 +51,7 @@ impl Blobs for Gated {
             let (call, gate, counted) = (call.clone(), Arc::clone(&gate), counted.clone());
             async move {
                 let Blob { number, content } = incoming?;
-                // A request holds its content, or a little.
+                // A request counts as its content, or as 1,000 bytes if that is more.
                 let bytes = content.len().max(1_000);
                 let work = call.enter(bytes, Instant::now() + Duration::from_secs(5)).await?;
                 gate.acquire().await.map_err(|_| Status::internal("closed"))?.forget();
@@ -68,16 +68,16 @@ pub(crate) fn blob(bytes: usize) -> Blob {
     Blob { number: 0, content: vec![7; bytes].into() }
 }
 
-/// What is sent of a body that drips.
+/// Sends further parts of a body that arrives by drops.
 pub(crate) type Drops = mpsc::Sender<Bytes>;
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) gate: Arc<Semaphore>,
     pub(crate) load: Load,
-    /// Where the server is called as a function.
+    /// The servers of this process that are called as functions.
     pub(crate) local: LocalServers,
-    /// Calls of `Put` whose message has arrived.
+    /// The calls of `Put` whose message has arrived.
     put: Arc<AtomicU64>,
     pub(crate) shutdown: Shutdown,
     ended: JoinHandle<Result<(), ServeError>>,
@@ -88,7 +88,8 @@ impl Server {
         Self::with(config, MESSAGE_BYTES_MAX, Duration::ZERO).await
     }
 
-    /// One with messages of this size, whose calls take this long once they are let to.
+    /// Starts a server with messages of at most this size, whose calls take `takes` once the gate has a
+    /// permit for them.
     pub(crate) async fn with(config: ServingConfig, message_bytes_max: usize, takes: Duration) -> Self {
         let gate = Arc::new(Semaphore::new(0));
         let put = Arc::new(AtomicU64::new(0));
@@ -106,12 +107,13 @@ impl Server {
         Self { address, gate, load, local, put, shutdown, ended }
     }
 
-    /// Calls of `Put` whose message has arrived. [`Load::accepted`] counts those, too, whose client gave up before that.
+    /// Returns how many calls of `Put` had their message arrive. [`Load::accepted`] also counts calls whose
+    /// client gave up before that.
     pub(crate) fn put(&self) -> u64 {
         self.put.load(Ordering::Relaxed)
     }
 
-    /// A connection of the host `127.0.0.<host>`.
+    /// Opens a connection from the host `127.0.0.<host>`.
     pub(crate) async fn tcp_from(&self, host: u8) -> TcpStream {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((this_host(host), 0).into()).unwrap();
@@ -127,13 +129,14 @@ impl Server {
         endpoint.local_address(Some(this_host(host))).connect().await.unwrap()
     }
 
-    /// A call that waits for the gate.
+    /// Makes a call that waits for the gate.
     pub(crate) async fn call(&self, bytes: usize) -> JoinHandle<Result<Response<Blob>, Status>> {
         let mut client = BlobClient::new(self.channel().await);
         tokio::spawn(async move { client.put(blob(bytes)).await })
     }
 
-    /// A call of a host whose message has this length and comes by drops: only its prefix has been sent.
+    /// Makes a call of a host whose message has this length and arrives by drops: only its prefix has been
+    /// sent.
     pub(crate) async fn drip(
         &self,
         host: u8,
@@ -148,7 +151,7 @@ impl Server {
     }
 }
 
-/// See [`Server::drip`].
+/// Makes a call as [`Server::drip`] does, over a given channel.
 pub(crate) async fn drip(
     channel: Channel,
     address: SocketAddr,
@@ -170,12 +173,12 @@ pub(crate) async fn drip(
     (sender, answer)
 }
 
-/// One of the addresses of the machine itself, each a host of its own to a server.
+/// Returns a loopback address. A server counts each as a separate host.
 fn this_host(host: u8) -> IpAddr {
     [127, 0, 0, host].into()
 }
 
-/// Waits for what comes about by itself.
+/// Waits until `holds` returns true, at most ten seconds.
 pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !holds() {

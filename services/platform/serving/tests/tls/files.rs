@@ -19,15 +19,15 @@ async fn a_broken_new_certificate_leaves_the_old_one_in_use_and_is_told_once() {
     let certificate = server.leaf.certificate.display().to_string();
     let told = |fault: &str| logged(&certificate).iter().filter(|line| line.contains(fault)).count();
 
-    // A certificate of another key: the swap is half done.
+    // A certificate of another key: the replacement is half done.
     replace(&server.leaf.certificate, &std::fs::read(&leaf.certificate).unwrap());
     until("the warning", || told("does not belong to the certificate") == 1).await;
     server.takes(&client).await.0.unwrap();
-    // Another fault is told too.
+    // Another fault is logged too.
     replace(&server.leaf.certificate, b"nothing of the kind");
     until("the warning", || told("holds no certificate in PEM") == 1).await;
     server.takes(&client).await.0.unwrap();
-    // One whose time is over, and one whose time has not come.
+    // A certificate that has expired, and one that is not valid yet.
     let signed = |validity: Validity| {
         let leaf = ca(server.folder.path()).server(&["renewed".to_owned()], validity).unwrap();
         replace(&server.leaf.key, &std::fs::read(&leaf.key).unwrap());
@@ -43,7 +43,7 @@ async fn a_broken_new_certificate_leaves_the_old_one_in_use_and_is_told_once() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let all = [told("holds no certificate"), told("has expired"), told("not valid yet")];
     assert_eq!(all, [1, 1, 1], "at each look again");
-    // And what is good is taken.
+    // A valid certificate is taken.
     let renewed = ca(server.folder.path()).server(&["localhost".to_owned()], Validity::days(2)).unwrap();
     assert_eq!(renewed, server.leaf);
     let pem = std::fs::read(&renewed.certificate).unwrap();
@@ -59,7 +59,7 @@ async fn a_broken_new_certificate_leaves_the_old_one_in_use_and_is_told_once() {
     server.stop().await;
 }
 
-/// Nobody sees half of it.
+/// Replaces a file at once, so that no reader sees half of it.
 fn replace(file: &Path, content: &[u8]) {
     let new = file.with_extension("new");
     std::fs::write(&new, content).unwrap();
@@ -74,7 +74,7 @@ fn der(pem: &[u8]) -> Vec<u8> {
 async fn an_authority_that_is_taken_away_is_trusted_no_more() {
     let server = Server::strict().await;
     let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
-    // It goes on trusting the server.
+    // The client goes on trusting the server.
     let client = server.client(Some(&leaf));
     server.takes(&client).await.0.unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
@@ -128,7 +128,7 @@ fn faults_of_the_configuration_name_the_field_and_the_file() {
     check(expired(), "certificate", "has expired");
     let without_ca = TlsConfig { ca: None, client_ca: Some(ca.certificate()), ..expired() };
     check(without_ca, "certificate", "has expired");
-    // It may be of an authority that only its clients know.
+    // The certificate may be of an authority that only its clients know.
     let elsewhere = tempfile::tempdir().unwrap();
     let foreign = DevCa::open(elsewhere.path()).unwrap().certificate();
     assert_eq!(faults(TlsConfig { ca: Some(foreign.clone()), ..good() }), Vec::<String>::new());

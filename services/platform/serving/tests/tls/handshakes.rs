@@ -1,4 +1,4 @@
-//! The bounds of handshakes: their time, their number, and that of each host.
+//! The bounds of handshakes: their time, their number in all, and their number for each host.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -36,12 +36,12 @@ async fn a_client_that_says_nothing_after_its_handshake_is_cut_off_and_does_not_
     let client = server.client(Some(&leaf));
     let secured = async || client.connect("localhost", server.tcp().await.0).await.unwrap();
     let mut silent = secured().await;
-    // The server's settings come, and then the end.
+    // The server's settings arrive, and then the end.
     let closed = tokio::time::timeout(Duration::from_secs(5), silent.read_to_end(&mut Vec::new())).await;
     let _either = closed.expect("it is not closed");
     until("its place is free", || server.load.connections() == 0).await;
 
-    // One that lets its bytes drip has no more time.
+    // A client that sends its bytes by drops has no more time.
     let mut dripping = secured().await;
     let begun = Instant::now();
     let drip = async {

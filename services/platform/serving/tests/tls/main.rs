@@ -1,4 +1,4 @@
-//! A server that speaks TLS: whom it refuses, what it says of that, and what becomes of certificates that are replaced.
+//! A server with TLS: the clients that it refuses, the log of refusals, and certificates that are replaced.
 
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 

@@ -1,4 +1,4 @@
-//! Which clients are taken and which are refused, and what the log says of it.
+//! The clients that are accepted, the clients that are refused, and the log of refusals.
 
 use std::time::{Duration, SystemTime};
 
@@ -61,7 +61,7 @@ async fn who_is_not_among_the_names_of_clients_is_refused_and_the_log_says_so() 
         server.takes(&server.client(Some(&leaf))).await.0.unwrap();
     }
     assert_eq!(server.load.refused().handshakes, 0);
-    // Neither a longer name, nor one that is signed by the same authority for somebody else, nor none.
+    // Refused: a longer name, a certificate that the same authority signed for a host, and no certificate.
     let longer = server.ca.client("frontend/2", Validity::days(1)).unwrap();
     let host = server.ca.server(&["127.0.0.1".to_owned()], Validity::days(1)).unwrap();
     for (leaf, name) in [(longer, "spiffe://vigie.dev/frontend/2"), (host, "no name")] {
@@ -170,8 +170,8 @@ fn hello_of_tls_1_1(extensions: &[u8]) -> Vec<u8> {
 async fn a_client_that_speaks_tls_1_1_only_gets_an_alert_and_the_log_says_so() {
     const HANDSHAKE_FAILURE: u8 = 40;
     const PROTOCOL_VERSION: u8 = 70;
-    // The signature algorithms (RFC 5246, section 7.4.1.4.1) are what a client of TLS 1.1 does not know of, unless it has
-    // been told to speak no later version than that.
+    // A client of TLS 1.1 does not send signature algorithms (RFC 5246, section 7.4.1.4.1), unless it is a
+    // newer one that is configured to speak no later version than that.
     let signature_algorithms = [0, 13, 0, 4, 0, 2, 4, 3];
     let server = Server::strict().await;
     for (extensions, alert) in [([].as_slice(), HANDSHAKE_FAILURE), (&signature_algorithms, PROTOCOL_VERSION)]
@@ -181,7 +181,7 @@ async fn a_client_that_speaks_tls_1_1_only_gets_an_alert_and_the_log_says_so() {
         let mut answer = Vec::new();
         let read = tokio::time::timeout(Duration::from_secs(5), tcp.read_to_end(&mut answer)).await;
         read.expect("it is not closed").unwrap();
-        // A record of the type alert, and a fatal one.
+        // A record of the type alert, with a fatal alert.
         assert_eq!((answer[0], &answer[5..]), (21, [2, alert].as_slice()), "{answer:?}");
         server.check_logged(here, "no version of TLS from 1.2 on").await;
     }

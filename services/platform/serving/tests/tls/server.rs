@@ -1,4 +1,4 @@
-//! A server over TLS, and clients that show what ours do not.
+//! A server over TLS, and clients that present certificates which ours would not.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use vigie_telemetry::CapturedLog;
 use vigie_tls::dev_ca::{DevCa, Leaf, Validity};
 use vigie_tls::{Sides, Tls, TlsConfig};
 
-/// What all tests of this program have logged.
+/// The log of all tests of this program.
 pub(crate) static LOG: LazyLock<CapturedLog> = LazyLock::new(|| {
     let log = CapturedLog::default();
     let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);
@@ -28,12 +28,12 @@ pub(crate) static LOG: LazyLock<CapturedLog> = LazyLock::new(|| {
     log
 });
 
-/// The lines with this in them.
+/// Returns the log lines that contain `what`.
 pub(crate) fn logged(what: &str) -> Vec<String> {
     LOG.lines(what)
 }
 
-/// Waits for what comes about by itself.
+/// Waits until `holds` returns true, at most ten seconds.
 pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !holds() {
@@ -42,7 +42,8 @@ pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// A client that shows whatever it is told to, which ours do not, and trusts the authority as it was.
+/// A client that presents any given certificate, which ours does not, and trusts the authority as it was at
+/// its creation.
 pub(crate) struct Client(TlsConnector);
 
 impl Client {
@@ -74,8 +75,8 @@ impl Client {
     }
 }
 
-/// Whether the server takes a connection of this client: it then sends its HTTP/2 settings. With TLS 1.3 a client has
-/// finished its part before the server has seen its certificate.
+/// Checks that the server accepts a connection of this client: it then sends its HTTP/2 settings. With TLS
+/// 1.3 a client has finished its part before the server has seen its certificate.
 pub(crate) async fn greet(client: &Client, tcp: TcpStream) -> io::Result<()> {
     let greet = async {
         let mut stream = client.connect("localhost", tcp).await?;
@@ -142,7 +143,7 @@ impl Server {
         tokio::time::timeout(Duration::from_secs(5), self.ended).await.unwrap().unwrap().unwrap();
     }
 
-    /// A client that trusts the server and shows this.
+    /// Returns a client that trusts the server and presents `leaf`.
     pub(crate) fn client(&self, leaf: Option<&Leaf>) -> Client {
         Client::new(&self.ca, leaf, &[b"h2"])
     }
@@ -153,13 +154,14 @@ impl Server {
         (tcp, here)
     }
 
-    /// See [`greet`].
+    /// Connects a client and checks with [`greet`] that it is accepted.
     pub(crate) async fn takes(&self, client: &Client) -> (io::Result<()>, SocketAddr) {
         let (tcp, here) = self.tcp().await;
         (greet(client, tcp).await, here)
     }
 
-    /// The one line about the client at this address says that it was refused, and why.
+    /// Checks that the log has exactly one line about the client at this address, which contains the reason
+    /// of the refusal.
     pub(crate) async fn check_logged(&self, here: SocketAddr, reason: &str) {
         let peer = format!("peer={here} ");
         until(reason, || !logged(&peer).is_empty()).await;

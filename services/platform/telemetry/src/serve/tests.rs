@@ -28,7 +28,7 @@ async fn served() -> Served {
 impl Served {
     async fn send(&self, bytes: &[u8]) -> String {
         let mut io = TcpStream::connect(self.address).await.unwrap();
-        // It may be closed before all was sent.
+        // The server may close the connection before everything was sent.
         let _ = io.write_all(bytes).await;
         let mut said = Vec::new();
         let _ = io.read_to_end(&mut said).await;

@@ -1,4 +1,4 @@
-//! Where in a trace a piece of work is, and how that goes with its task and its calls.
+//! The position of work in a trace, and how it is passed to tasks and calls.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::headers;
 use super::record::Linked;
 use super::recording::Recording;
 
-/// The span that work is done under. Clones are cheap.
+/// The span under which work is done. Clones are cheap.
 #[derive(Debug, Clone)]
 pub struct Context {
     pub(super) recording: Arc<Recording>,
@@ -22,7 +22,7 @@ tokio::task_local! {
     static CURRENT: Option<Context>;
 }
 
-/// The context of what runs now, if it is of a trace.
+/// Returns the context of the present task, if it belongs to a trace.
 #[must_use]
 pub fn current() -> Option<Context> {
     CURRENT.try_with(Clone::clone).ok().flatten()
@@ -37,13 +37,13 @@ pub fn scope<F: Future>(context: Option<Context>, work: F) -> Scoped<F> {
 }
 
 impl Context {
-    /// Whether the trace is kept whatever becomes of it.
+    /// Returns whether the trace is sampled, so that it is kept whatever its outcome.
     #[must_use]
     pub fn is_chosen(&self) -> bool {
         self.recording.chosen
     }
 
-    /// Says that this trace has to be kept: its answer is not what it should be.
+    /// Marks this trace to be kept, because its answer is incomplete or wrong.
     pub fn keep(&self) {
         self.recording.keep();
     }
@@ -56,18 +56,18 @@ impl Context {
         }
     }
 
-    /// The `traceparent` of calls that are made under this span.
+    /// Returns the `traceparent` of calls that are made under this span.
     #[must_use]
     pub(super) fn traceparent(&self) -> HeaderValue {
         headers::traceparent(self.recording.trace, self.span, self.recording.chosen)
     }
 
-    /// Does `work`, which does not wait, in this context.
+    /// Runs `work`, which must not wait, in this context.
     pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
         CURRENT.sync_scope(Some(self.clone()), work)
     }
 
-    /// The ids of the trace and the span, as logs show them.
+    /// Returns the ids of the trace and the span, in the form that logs show.
     #[must_use]
     pub fn ids(&self) -> (String, String) {
         (self.recording.trace.to_string(), self.span.to_string())

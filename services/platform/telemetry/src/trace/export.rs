@@ -1,4 +1,4 @@
-//! Sends spans to a collector, in batches, from a thread of its own. What it has no room for is lost, and counted.
+//! Sends spans to a collector, in batches, from its own thread. Spans beyond the queue are lost, and counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,21 +23,22 @@ use tonic::transport::Channel;
 use super::record::Record;
 use crate::names;
 
-/// Spans that wait to be sent.
+/// The most spans that wait to be sent.
 const QUEUE_MAX: usize = 8_192;
-/// Spans of one message.
+/// The most spans of one message.
 const BATCH_MAX: usize = 512;
-/// Between two messages, unless there is a batch before.
+/// The time between two messages, unless a batch is full before.
 const EVERY: Duration = Duration::from_secs(1);
-/// A message that takes longer is lost. The channel to the collector has to keep to it: the exporter does not.
+/// The timeout of a message; after it the message is lost. The channel to the collector has to enforce it:
+/// the exporter does not.
 pub const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The exporter cannot be put together.
+/// The error of creating the exporter.
 #[derive(Debug, Error)]
 #[error("cannot send traces")]
 pub struct ExportError(#[from] ExporterBuildError);
 
-/// The way to the collector.
+/// The export to the collector.
 #[derive(Debug)]
 pub(super) struct Exported {
     processor: Box<dyn SpanProcessor>,
@@ -45,7 +46,7 @@ pub(super) struct Exported {
     sent: Arc<Sent>,
 }
 
-/// What has become of spans.
+/// The numbers of queued, sent and lost spans.
 #[derive(Debug, Default)]
 struct Sent {
     queued: AtomicUsize,
@@ -62,7 +63,7 @@ const SENT: Outcome = Outcome { outcome: "sent" };
 const LOST: Outcome = Outcome { outcome: "lost" };
 
 impl Exported {
-    /// By OTLP, as of `service`.
+    /// Exports by OTLP, in the name of `service`.
     pub(super) fn by_otlp(
         service: &'static str,
         collector: Channel,
@@ -122,7 +123,7 @@ impl Exported {
     }
 }
 
-/// Who sends.
+/// Returns the description of the sender.
 fn resource(service: &'static str) -> Resource {
     let instance = format!("{:032x}", rand::random::<u128>());
     let attributes = [
@@ -134,7 +135,7 @@ fn resource(service: &'static str) -> Resource {
     Resource::builder_empty().with_attributes(attributes).build()
 }
 
-/// An exporter that tells how it goes.
+/// An exporter that counts and logs its outcomes.
 #[derive(Debug)]
 struct Counted<E> {
     exporter: E,

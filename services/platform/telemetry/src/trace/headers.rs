@@ -1,16 +1,17 @@
 //! `traceparent` and `tracestate` (W3C Trace Context, level 1).
 //!
-//! The SDK's `TraceContextPropagator` is not used: it accepts identifiers of any length, signs, and a second `traceparent`,
-//! which the standard has us ignore; it sees one `tracestate` header only and does not bound it; and it allocates several strings
-//! and a context for each call, most of which are not sampled. A test holds it to that.
+//! The SDK's `TraceContextPropagator` is not used. It accepts identifiers of any length, signs, and a second
+//! `traceparent`, all of which the standard requires to be ignored. It reads only one `tracestate` header and
+//! does not bound it. And it allocates several strings and a context for each call, most of which are not
+//! sampled. A test checks that this is still so.
 
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 use opentelemetry::{SpanId, TraceId};
 
-/// `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits.
+/// The length of the form `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits.
 const LENGTH: usize = 55;
-/// A longer `tracestate` is dropped: the standard asks that 512 bytes are passed on.
+/// The longest `tracestate` that is passed on; the standard requires 512 bytes.
 const STATE_BYTES_MAX: usize = 512;
 
 /// The caller's span.
@@ -25,11 +26,11 @@ pub(super) struct Parent {
 pub(super) static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// The caller's context; none if it sent none, or one that is malformed.
+/// Returns the caller's context; `None` if it sent none, or a malformed one.
 pub(super) fn read(headers: &HeaderMap) -> Option<Parent> {
     let (head, rest) = only(headers, &TRACEPARENT)?.as_bytes().split_at_checked(LENGTH)?;
     let [version] = bytes(&head[..2])?;
-    // A later version may have more to say, behind another dash.
+    // A later version may have further fields, behind another dash.
     let is_well_formed = match version {
         0 => rest.is_empty(),
         0xff => false,
@@ -47,7 +48,8 @@ pub(super) fn read(headers: &HeaderMap) -> Option<Parent> {
     Some(Parent { trace, span, chosen: flags & 1 == 1, state: state(headers) })
 }
 
-/// The caller's `tracestate`: several headers are one list, in their order (section 3.3.1). Only several of them cost a copy.
+/// Returns the caller's `tracestate`: several headers are one list, in their order (section 3.3.1). Only
+/// several headers cost a copy.
 fn state(headers: &HeaderMap) -> Option<HeaderValue> {
     let values = || headers.get_all(&TRACESTATE).into_iter().filter(|value| !value.is_empty());
     let mut rest = values();
@@ -69,7 +71,7 @@ fn state(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&joined).ok()
 }
 
-/// The value of a header that occurs once.
+/// Returns the value of a header that occurs once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).into_iter();
     values.next().filter(|_| values.next().is_none())
@@ -87,7 +89,7 @@ fn bytes<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     are_digits.then_some(bytes)
 }
 
-/// The value of each digit; 16 for what is none.
+/// The value of each digit; 16 for bytes that are no digit.
 const VALUES: [u8; 256] = {
     let mut values = [16; 256];
     let mut value = 0;
@@ -134,7 +136,7 @@ mod tests {
         assert_eq!((parent.trace.to_string().as_str(), parent.span.to_string().as_str()), (TRACE, SPAN));
         assert!(parent.chosen);
         assert!(!of(&format!("00-{TRACE}-{SPAN}-00")).unwrap().chosen);
-        // Other flags are for others, and a later version may say more.
+        // Other flags are ignored, and a later version may have further fields.
         assert!(of(&format!("00-{TRACE}-{SPAN}-03")).unwrap().chosen);
         assert!(of(&format!("cc-{TRACE}-{SPAN}-01-what-the-future-says")).is_some());
     }

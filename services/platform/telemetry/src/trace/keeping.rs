@@ -1,4 +1,4 @@
-//! Which traces are kept, and where they are sent.
+//! The selection of traces to keep, and their destination.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use super::export::Exported;
 #[derive(Debug)]
 pub(super) struct Keeping {
     pub(super) ratio: Ratio,
-    /// A call that takes as long is kept.
+    /// The duration from which on a call counts as slow and is kept.
     pub(super) slow: Duration,
     pub(super) export: Exported,
 }
 
 impl Keeping {
-    /// Whether a trace is one of the share that is kept whatever becomes of it.
+    /// Returns whether a trace is sampled, so that it is kept whatever its outcome.
     pub(super) const fn chooses(&self, trace: TraceId) -> bool {
         self.ratio.chooses(trace)
     }
 }
 
-/// The share of traces that are chosen, by the lower seven bytes of their ids, which are random.
+/// The share of traces that are sampled, by the lower seven bytes of their ids, which are random.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ratio(u64);
 

@@ -14,9 +14,9 @@ use crate::names;
 /// The name of a span. There are few names: none contains anything that a caller sent.
 #[derive(Debug, Clone)]
 pub(super) enum Name {
-    /// One of ours.
+    /// A fixed name.
     Static(&'static str),
-    /// A method.
+    /// The name of a method.
     Shared(Arc<str>),
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Record {
     pub(super) name: Name,
     pub(super) began: Instant,
     pub(super) took: Duration,
-    /// How it ended.
+    /// The code with which it ended.
     pub(super) code: Option<Code>,
     pub(super) endpoint: Option<Arc<str>>,
     pub(super) attributes: Vec<KeyValue>,
@@ -54,7 +54,7 @@ pub(super) struct Record {
     pub(super) links: Vec<Linked>,
 }
 
-/// A span of another trace that has to do with this one.
+/// A span of another trace that is related to this one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Linked {
     pub(super) trace: TraceId,
@@ -79,13 +79,14 @@ impl Record {
             attributes.push(KeyValue::new(names::SPAN_RPC_METHOD, self.name.text().to_owned()));
             attributes.push(KeyValue::new(names::SPAN_RPC_RESPONSE_STATUS_CODE, code::word(code)));
         }
-        // To a client every code but OK is an error; not so what it has withdrawn itself, as a hedge that lost.
+        // For a client, every code but OK is an error. A call that the client withdrew itself, such as a
+        // hedge that lost, has no code.
         let is_error =
             |code: &Code| code::is_fault(*code) || (self.kind == SpanKind::Client && *code != Code::Ok);
         let status = match self.code.filter(is_error) {
             Some(code) => {
                 attributes.push(KeyValue::new(names::SPAN_ERROR_TYPE, code::word(code)));
-                // The message of an error may hold what a caller sent.
+                // The message of an error may contain what a caller sent.
                 Status::error("")
             }
             None => Status::Unset,
@@ -103,7 +104,7 @@ impl Record {
         let mut events = SpanEvents::default();
         events.events = self.events;
         SpanData {
-            // Whatever was decided first: it is kept.
+            // Whatever was decided at first, the span is kept now.
             span_context: SpanContext::new(trace, self.id, TraceFlags::SAMPLED, false, TraceState::default()),
             parent_span_id: self.parent,
             parent_span_is_remote: self.parent_is_remote,
@@ -121,7 +122,7 @@ impl Record {
     }
 }
 
-/// Of an endpoint such as `http://127.0.0.1:7740`.
+/// Returns the host and port of an endpoint such as `http://127.0.0.1:7740`.
 fn host_and_port(endpoint: &str) -> Option<(String, u16)> {
     let uri: http::Uri = endpoint.parse().ok()?;
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });

@@ -1,4 +1,4 @@
-//! The part of a trace that one call has in this process, until it is known whether it is kept.
+//! The spans of one call in this process, until it is decided whether they are kept.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,17 +10,17 @@ use opentelemetry::{TraceFlags, TraceId};
 use super::keeping::Keeping;
 use super::record::Record;
 
-/// A recording of more spans than this loses the rest.
+/// The most spans of a recording; further ones are lost.
 const SPANS_MAX: usize = 1_024;
 
 /// The recording of one call.
 #[derive(Debug)]
 pub(super) struct Recording {
     pub(super) trace: TraceId,
-    /// The trace is kept, here and by those who are called.
+    /// Whether the trace is sampled, so that it is kept here and by called services.
     pub(super) chosen: bool,
     pub(super) state: Option<HeaderValue>,
-    /// None where nothing is recorded, and the context only passed on.
+    /// `None` if nothing is recorded, and the context is only passed on.
     recorder: Option<Recorder>,
 }
 
@@ -29,7 +29,7 @@ struct Recorder {
     keeping: Arc<Keeping>,
     /// The same moment by both clocks: spans take the time by one of them.
     began: (Instant, SystemTime),
-    /// Something in it is worth it.
+    /// Whether something in the recording makes it worth keeping.
     worth_it: AtomicBool,
     spans: Mutex<Spans>,
 }
@@ -37,11 +37,11 @@ struct Recorder {
 /// The spans that have ended.
 #[derive(Debug)]
 enum Spans {
-    /// It goes on.
+    /// The call goes on.
     Open(Vec<Record>),
-    /// It has ended and is kept, and so is what ends later.
+    /// The call has ended and is kept; so are spans that end later.
     Kept,
-    /// It has ended and is not.
+    /// The call has ended and is not kept.
     Forgotten,
 }
 
@@ -65,7 +65,7 @@ impl Recording {
         self.recorder.as_ref().map(|recorder| &recorder.keeping)
     }
 
-    /// When it began, by the clock that spans are measured with; none where nothing is recorded.
+    /// Returns its beginning by the clock that measures spans; `None` if nothing is recorded.
     pub(super) fn began(&self) -> Option<Instant> {
         self.recorder.as_ref().map(|recorder| recorder.began.0)
     }
@@ -80,7 +80,7 @@ impl Recording {
         }
     }
 
-    /// A span below the one of this process has ended.
+    /// Adds a span below the root span of this process, which has ended.
     pub(super) fn ended(&self, record: Record) {
         let Some(recorder) = &self.recorder else { return };
         let mut spans = recorder.spans();
@@ -96,7 +96,7 @@ impl Recording {
         }
     }
 
-    /// The span of this process has ended, and with it the recording.
+    /// Ends the recording with the root span of this process.
     pub(super) fn all_ended(&self, root: Record, is_stream: bool) {
         let Some(recorder) = &self.recorder else { return };
         let is_slow = !is_stream && root.took >= recorder.keeping.slow;

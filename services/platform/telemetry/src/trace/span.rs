@@ -1,4 +1,4 @@
-//! A piece of work of a trace, from its beginning until it is dropped.
+//! A span: a piece of work of a trace, from its beginning until it is dropped.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,7 +16,7 @@ use super::recording::Recording;
 /// An open span. It ends when it is dropped, and costs nothing outside a trace.
 #[derive(Debug)]
 pub struct Span {
-    /// The context of the work that is done for it.
+    /// The context of the work under this span.
     context: Option<Context>,
     open: Option<Box<Open>>,
 }
@@ -27,7 +27,7 @@ struct Open {
     part: Part,
 }
 
-/// The part of the recording that a span is.
+/// Whether a span is the root span of this process or one below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Below,
@@ -35,7 +35,7 @@ enum Part {
 }
 
 impl Span {
-    /// No span: outside a trace.
+    /// Returns an empty span, for work outside a trace.
     #[must_use]
     pub const fn none() -> Self {
         Self { context: None, open: None }
@@ -52,7 +52,8 @@ impl Span {
         Self::begin(recording, name, kind, remote, Part::Whole { is_stream })
     }
 
-    /// Begins a trace that nobody else began, chosen or left to the ratio. Without `keeping`, nothing is recorded.
+    /// Begins a new trace, sampled if `chosen`, otherwise by the ratio. Without `keeping`, nothing is
+    /// recorded.
     pub(super) fn first(
         keeping: Option<&Arc<Keeping>>,
         name: Name,
@@ -75,7 +76,7 @@ impl Span {
         let Some(recording_began) = recording.began() else {
             return Self { context: Some(Context { recording, span: parent }), open: None };
         };
-        // The whole begins with its recording.
+        // The root span begins with its recording.
         let began = if part == Part::Below { Instant::now() } else { recording_began };
         let id = RandomIdGenerator::default().new_span_id();
         let record = Record {
@@ -96,34 +97,34 @@ impl Span {
         Self { context: Some(Context { recording, span: id }), open }
     }
 
-    /// The context of the work that is done for this span.
+    /// Returns the context of the work under this span.
     #[must_use]
     pub const fn context(&self) -> Option<&Context> {
         self.context.as_ref()
     }
 
-    /// Adds a figure or a word. Never a hash, nor anything that a caller sent.
+    /// Adds an attribute. Never a hash, nor anything that a caller sent.
     pub fn set(&mut self, key: &'static str, value: impl Into<Value>) {
         if let Some(open) = &mut self.open {
             open.record.attributes.push(KeyValue::new(key, value));
         }
     }
 
-    /// Notes that something happens now.
+    /// Adds an event that happens now.
     pub fn event(&mut self, name: &'static str) {
         if let Some(open) = &mut self.open {
             open.record.events.push(Event::new(name, SystemTime::now(), Vec::new(), 0));
         }
     }
 
-    /// Notes that another span has to do with this one.
+    /// Adds a link to another span that is related to this one.
     pub fn link(&mut self, to: &Context) {
         if let Some(open) = &mut self.open {
             open.record.links.push(to.linked());
         }
     }
 
-    /// How the work ended. A call without it was given up.
+    /// Sets the code with which the work ended. A call without one was abandoned.
     pub fn ended_with(&mut self, code: Code) {
         if let Some(open) = &mut self.open {
             open.record.code = Some(code);
@@ -167,8 +168,8 @@ impl Context {
         span
     }
 
-    /// Begins a trace of its own that is linked to this span: for one of many pieces of work that a long span brings. It is
-    /// chosen if this one is. Where nothing is recorded it is a part of this one.
+    /// Begins a new trace that is linked to this span: for one of many pieces of work that a long span
+    /// brings. It is sampled if this one is. If nothing is recorded, it is a child of this span.
     #[must_use]
     pub fn linked_root(&self, name: &'static str) -> Span {
         let Some(keeping) = self.recording.keeping() else { return self.child(name) };
@@ -179,7 +180,7 @@ impl Context {
     }
 }
 
-/// Begins a span under the one of what runs now; none outside a trace.
+/// Begins a span under the present task's one; an empty span outside a trace.
 #[must_use]
 pub fn child(name: &'static str) -> Span {
     current().map_or_else(Span::none, |context| context.child(name))

@@ -1,4 +1,4 @@
-//! What is kept of a trace, and what it looks like.
+//! Tests of which spans of a trace are kept, and of their data.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tonic::Code;
 
 use super::*;
 
-/// Keeps what it is given.
+/// Keeps the spans that it gets.
 #[derive(Debug, Clone, Default)]
 struct Kept(Arc<Mutex<Vec<SpanData>>>);
 
@@ -53,7 +53,7 @@ fn headers(flags: &str) -> HeaderMap {
     HeaderMap::from_iter([(HeaderName::from_static("traceparent"), parent)])
 }
 
-/// A call with a span below it. Both have ended so.
+/// Makes a call with a span below it. Both end with these codes.
 fn call(tracer: &Tracer, headers: &HeaderMap, codes: (Code, Code)) {
     let mut whole = tracer.serve(&METHOD.into(), headers, false);
     let mut below = whole.context().unwrap().client("a.B/C", &"http://127.0.0.1:7750".into());
@@ -94,7 +94,7 @@ fn of_those_that_nobody_chose_only_what_failed_or_was_slow_or_incomplete_is_kept
     let (tracer, kept) = tracer(0.0, 60_000);
     call(&tracer, &headers("00"), WELL);
     call(&tracer, &HeaderMap::new(), WELL);
-    // The caller is to blame, or the load.
+    // The caller is at fault, or the load.
     for code in [Code::InvalidArgument, Code::ResourceExhausted, Code::Cancelled] {
         call(&tracer, &headers("00"), (code, code));
     }
@@ -203,7 +203,7 @@ fn a_piece_of_a_streams_work_has_a_trace_of_its_own_that_links_to_the_stream() {
     assert_ne!(spans[0].span_context.trace_id().to_string(), TRACE);
     assert_eq!(spans[0].parent_span_id, SpanId::INVALID);
     assert_eq!(spans[0].links[0].span_context.trace_id().to_string(), TRACE);
-    // What its caller chose goes for each; and without a tracer all are of the caller's trace.
+    // The caller's decision applies to each piece; without a tracer all belong to the caller's trace.
     let (unwilling, kept) = self::tracer(0.0, 60_000);
     for (flags, expected) in [("01", 1), ("00", 0)] {
         let stream = unwilling.serve(&METHOD.into(), &headers(flags), true);
@@ -217,8 +217,8 @@ fn a_piece_of_a_streams_work_has_a_trace_of_its_own_that_links_to_the_stream() {
     assert_eq!(request.context().unwrap().ids().0, TRACE);
 }
 
-/// What a call pays for traces that nobody looks at:
-/// `cargo test --release -p vigie-telemetry --lib -- costs --ignored --nocapture`
+/// Measures the cost of traces for a call that is not sampled: `cargo test --release -p vigie-telemetry --lib
+/// -- costs --ignored --nocapture`
 #[test]
 #[ignore = "a measurement"]
 fn what_an_unchosen_call_costs() {

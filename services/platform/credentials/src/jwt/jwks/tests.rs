@@ -20,7 +20,8 @@ const RFC_8037_KEY: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 /// RFC 7515, appendix A.2.
 const RFC_7515_N: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
 
-/// The examples of the standards: RFC 7515, appendices A.2 (RS256) and A.3 (ES256), and RFC 8037, appendix A.4 (EdDSA).
+/// Checks the examples of the standards: RFC 7515, appendices A.2 (RS256) and A.3 (ES256), and RFC 8037,
+/// appendix A.4 (EdDSA).
 #[test]
 fn the_signatures_of_the_standards_are_right_and_no_others() {
     let keys = set(&json!([
@@ -56,7 +57,7 @@ fn the_signatures_of_the_standards_are_right_and_no_others() {
         assert!(key.has_signed(signed.as_bytes(), &signature), "{algorithm:?}");
         assert!(!key.has_signed(&signed.as_bytes()[1..], &signature), "{algorithm:?}");
         assert!(!key.has_signed(signed.as_bytes(), &[]), "{algorithm:?}");
-        // r and s of 0: right for every message where a library does not look (CVE-2022-21449).
+        // With r and s of 0, a library without a check accepts every message (CVE-2022-21449).
         assert!(!key.has_signed(signed.as_bytes(), &vec![0; signature.len()]), "{algorithm:?}");
         for index in 0..signature.len() {
             signature[index] ^= 1;

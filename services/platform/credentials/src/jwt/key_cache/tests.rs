@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 
-/// An issuer of a script: what it answers in its next fetches, the last for all further ones.
+/// An issuer that follows a script: its answers to the next fetches, the last of which is repeated.
 #[derive(Debug)]
 struct Script {
     answers: Mutex<VecDeque<Answer>>,
@@ -70,7 +70,7 @@ impl FetchKeys for Script {
 }
 
 fn jwks(ids: &[&str]) -> Vec<u8> {
-    // Any 32 bytes are a key of Ed25519 until one verifies by it.
+    // Any 32 bytes are accepted as an Ed25519 key until a signature is verified with it.
     let key = |id: &&str| json!({ "kty": "OKP", "crv": "Ed25519", "kid": id, "x": "A".repeat(43) });
     json!({ "keys": ids.iter().map(key).collect::<Vec<_>>() }).to_string().into_bytes()
 }
@@ -133,7 +133,7 @@ async fn an_unknown_key_is_looked_for_once_a_minute_by_one_fetch_for_all() {
     }
     assert_eq!(script.fetches(), 2);
 
-    // Whatever tokens name: of the ten minutes since the last fetch, each but the first sees one.
+    // Whatever keys tokens name: of the ten minutes since the last fetch, each but the first has one fetch.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(600) {
         assert_eq!(find(&cache, "c").await, Err(KeyMissing::Unknown));

@@ -14,27 +14,27 @@ use super::*;
 use crate::network::{Connect, Connection};
 use crate::{CallError, Target};
 
-/// How a server treats one connection.
+/// The behaviour of a server on one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
-    /// It answers every call.
+    /// Answers every call.
     Answers,
-    /// It ends the connection instead of an answer.
+    /// Ends the connection instead of answering.
     Breaks,
-    /// It takes no call after the first, and answers that.
+    /// Accepts no call after the first, and answers that.
     GoesAway,
-    /// It reads nothing after the first call came.
+    /// Reads nothing after the first call has arrived.
     FallsSilent,
-    /// Nobody listens.
+    /// Refuses connections.
     Refuses,
 }
 
-/// Connections to a server, each treated in its own manner, the last of these for ever.
+/// Connections to a server, each with its own behaviour; the last behaviour is repeated for ever.
 #[derive(Debug, Clone)]
 struct Server {
     manners: Arc<Mutex<VecDeque<Manner>>>,
     connections: Arc<AtomicUsize>,
-    /// Calls that were withdrawn.
+    /// The number of calls that were withdrawn.
     withdrawn: Arc<AtomicUsize>,
 }
 
@@ -81,7 +81,7 @@ impl Server {
     }
 }
 
-/// Answers a call with its own message, at once where that is small.
+/// Answers a call with its own message.
 async fn answer(mut asked: RecvStream, mut respond: SendResponse<Bytes>, withdrawn: Arc<AtomicUsize>) {
     let mut message = Vec::new();
     while let Some(Ok(part)) = asked.data().await {
@@ -96,7 +96,7 @@ async fn answer(mut asked: RecvStream, mut respond: SendResponse<Bytes>, withdra
     }
     let head = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
     let mut sending = respond.send_response(head, false).unwrap();
-    // No message at all, and as many bytes of it as were asked with: unknown fields are passed over.
+    // A status, and as many bytes as the request had, in an unknown field, which is skipped.
     let status = i32::try_from(asked.service.len() % 4).unwrap();
     let mut encoded = HealthCheckResponse { status }.encode_to_vec();
     let filling = HealthCheckRequest { service: asked.service };
@@ -125,7 +125,7 @@ const SOON: Duration = Duration::from_secs(30);
 async fn calls_of_all_sizes_share_one_connection() {
     let server = Server::new([Manner::Answers]);
     let target = server.target();
-    // The largest is many times what a connection may have under way.
+    // The largest is many times the connection's window.
     let sizes = [0, 1, 2, 3, 1_000, 100_001, 9_000_002].into_iter().cycle().take(40);
     let calls = sizes.map(|size| {
         let target = target.clone();

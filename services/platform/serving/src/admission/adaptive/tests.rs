@@ -1,4 +1,5 @@
-//! The limit before a server with workers. What is asserted holds for every seed that was tried; one is run.
+//! The limit in front of a simulated server. The assertions hold for every seed that was tried; one seed is
+//! run.
 
 use super::*;
 use crate::admission::simulation::{Cost, Report, Server, Source, run};
@@ -7,7 +8,7 @@ fn at_load(server: &Server, load: f64) -> Report {
     run(server, &[Source::interactive("a", load)], 7)
 }
 
-/// Goodput under overload stays, latency too, and what is healthy is left alone.
+/// Checks that goodput and latency hold under overload, and that a healthy server refuses almost nothing.
 fn check(name: &str, workers: usize, cost: Cost, seconds: f64) {
     let server = Server::new(workers, cost, seconds);
     let reports: Vec<_> =
@@ -32,7 +33,7 @@ fn check(name: &str, workers: usize, cost: Cost, seconds: f64) {
         }
         if *load >= 2.0 {
             assert!(report.goodput >= 0.9 * peak, "overload costs goodput: {context}");
-            // What the target allows is never too long.
+            // A latency within the target is never too long.
             assert!(p99 <= (3.0 * healthy).max(0.008), "overload costs latency: {context}");
         }
     }

@@ -175,19 +175,21 @@ fn interactive_calls_find_room_beside_bulk_streams_without_end() {
         );
         println!("{context}");
         assert!(interactive.accepted_share() >= 0.99, "{context}");
-        // And what is left is used.
+        // The remaining capacity is used.
         assert!(report.goodput > 0.9, "{context}");
     }
 }
 
-/// Whether interactive calls of one client, calls of two, or bulk work: no more than the limit, and it stays.
+/// Interactive calls of one client, calls of two clients, and bulk work: never more than the limit, and it
+/// stays.
 #[test]
 fn a_fixed_limit_is_kept_to_the_call_whatever_calls_take() {
     let mut gate = Gate::<&'static str>::new(Limit::fixed(12), 512, 2);
     let mut held = fill(&mut gate, "a", Priority::Interactive);
     assert_eq!(held.len(), 12);
     assert_eq!(gate.admit(NOW, named("a"), Priority::Interactive).unwrap_err(), Refusal::Full);
-    // A client with less than its share borrows from a learned limit, which finds its end again; not from this one.
+    // A client with less than its share may exceed a learned limit, which corrects itself, but not a fixed
+    // one.
     assert_eq!(gate.admit(NOW, named("b"), Priority::Interactive).unwrap_err(), Refusal::Full);
     assert!(matches!(gate.ask(NOW, named("b"), Want::ONE, "b1"), Ok(Asked::Later(_))));
     assert!(matches!(gate.ask(NOW, named("b"), Want::ONE, "b2"), Ok(Asked::Later(_))));
@@ -202,7 +204,7 @@ fn a_fixed_limit_is_kept_to_the_call_whatever_calls_take() {
         assert_eq!((gate.limit(), gate.in_flight()), (12, 12));
         assert!(gate.admit(now, named("a"), Priority::Interactive).is_err());
     }
-    // Of twelve, bulk work may have nine.
+    // Bulk work may have nine of twelve slots.
     for one in held.drain(..4) {
         gate.leave(now, one, None);
     }
@@ -276,7 +278,7 @@ fn bulk_work_that_outlasts_a_larger_limit_leaves_a_quarter_of_the_smaller_one() 
     let mut gate = Gate::<&'static str>::new(Limit::adaptive(aim, NOW), 64, 8);
     let bulk = fill(&mut gate, "greedy", Priority::Bulk);
     assert_eq!(bulk.len(), 48);
-    // Calls that take ever longer: the limit shrinks to nearly its least.
+    // Calls that take ever longer: the limit shrinks nearly to its minimum.
     let mut now = NOW;
     for call in 0..20_000_u64 {
         now += Duration::from_millis(10);
@@ -297,7 +299,8 @@ fn bulk_work_that_outlasts_a_larger_limit_leaves_a_quarter_of_the_smaller_one() 
     assert_eq!((gate.in_flight(), gate.bulk_in_flight), (0, 0));
 }
 
-/// Probes of the limit hold back those who ask for much. Where the calls of a client overlap now and then, a few of them have one before.
+/// Probes of the limit hold back clients that ask for much. A few calls of the modest client are refused,
+/// because its calls overlap now and then, and such a call has one before it.
 #[test]
 fn a_client_with_nothing_in_flight_is_never_refused_for_what_another_has() {
     let sources = [Source::interactive("greedy", 3.0), Source::interactive("modest", 0.01)];

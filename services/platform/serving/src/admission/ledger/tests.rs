@@ -9,7 +9,7 @@ fn named(name: &str) -> Client {
     Client::Named(ClientIdentity(name.into()))
 }
 
-/// Of 900 bytes, 600 are open to all; a message has 100 at most.
+/// Returns a ledger of 900 bytes, of which 600 are open to all; a message has at most 100.
 fn ledger() -> Ledger<u32> {
     Ledger::new(Sizes::of_requests(900, 100))
 }
@@ -59,7 +59,7 @@ fn what_is_announced_and_not_sent_counts_against_its_own_client_alone() {
 fn messages_that_hold_all_bytes_and_wait_for_more_finish_one_after_the_other() {
     let mut ledger = ledger();
     let streams: Vec<_> = (0..8).map(|number| named(&number.to_string())).collect();
-    // Each has 75 of 100 bytes.
+    // Each stream has 75 of its 100 bytes.
     let mut held: Vec<_> = streams.iter().map(|client| ledger.take(NOW, client, 75).unwrap()).collect();
     let mut finished = Vec::new();
     let mut waiting = 0;
@@ -136,7 +136,7 @@ proptest! {
             let total: usize = held.iter().map(Portion::bytes).sum();
             prop_assert_eq!(total, ledger.in_use + ledger.overdrawn);
             prop_assert!(total <= 900, "{}", total);
-            // Whoever waits waits for one that has overdrawn, and that one does not wait.
+            // A waiter waits for a message that has overdrawn, and that message does not wait.
             prop_assert!(ledger.waiting.is_empty() || ledger.overdrawn > 0);
         }
         held.iter().for_each(|portion| ledger.leave(portion));
@@ -147,7 +147,7 @@ proptest! {
     }
 }
 
-/// As much as a client gets, in answers of so many bytes.
+/// Reserves answers of `bytes` until one is refused. Returns their sum in bytes.
 fn answers_of(ledger: &mut Ledger<u32>, client: &str, bytes: usize) -> usize {
     (0..).take_while(|_| ledger.take(NOW, &named(client), bytes).is_ok()).count() * bytes
 }

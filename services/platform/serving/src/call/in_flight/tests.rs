@@ -41,7 +41,7 @@ fn bulk_stream(layer: &InFlightLayer) -> Call {
     Call::new(layer.slots.clone(), Caller::default(), Priority::Bulk, "/a".parse().unwrap(), false)
 }
 
-/// Messages of 100 bytes at most.
+/// Accepts messages of at most 100 bytes.
 fn message_limit(config: &ServingConfig) -> MessageLimitLayer {
     MessageLimitLayer::new(100, config, RefusalLog::default())
 }
@@ -141,7 +141,7 @@ async fn bulk_calls_are_refused_first_and_handlers_see_what_a_call_is() {
         request.headers_mut().insert(vigie_rpc::priority::HEADER, "bulk".parse().unwrap());
         request
     };
-    // The limit begins at the least of it: 8.
+    // The limit begins at its minimum: 8.
     let accepted: Vec<_> = (0..6).map(|_| service.call(bulk())).collect();
     assert!(accepted.iter().all(is_accepted));
     assert!(!is_accepted(&service.call(bulk())));
@@ -178,7 +178,8 @@ async fn clients_are_told_apart_by_their_identity() {
     assert_eq!(load.refused().share, 1);
 }
 
-/// Whether a server that can do two calls at once learns so from calls that are handled and end like this.
+/// Returns whether a server that can do two calls at once learns that from calls that are handled and end
+/// like this.
 async fn is_learned(handle: fn(&Call), code: Code) -> bool {
     let Limited { layer, load } = calls_max(64);
     let workers = Arc::new(tokio::sync::Semaphore::new(2));
@@ -273,13 +274,13 @@ async fn a_place_that_came_to_one_who_has_gone_goes_to_the_next() {
     assert!(std::future::poll_fn(|context| Poll::Ready(gone.as_mut().poll(context))).await.is_pending());
     assert!(std::future::poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await.is_pending());
     drop(first);
-    // It has been told, and is dropped before it looks.
+    // Its slot has been sent to it, but it is dropped before it receives the slot.
     drop(gone);
     assert!(next.await.is_ok());
     assert_eq!((load.in_flight(), load.bytes()), (0, 0));
 }
 
-/// A gRPC message of this length.
+/// Returns a gRPC message of this length.
 fn message(length: usize) -> bytes::Bytes {
     let mut bytes = vec![0];
     bytes.extend(u32::try_from(length).unwrap().to_be_bytes());
@@ -295,7 +296,7 @@ async fn a_call_without_a_deadline_has_the_default_one_and_nobody_has_more_than_
         pending::<()>().await;
         answered()
     }));
-    // One that is never refused has a deadline too.
+    // A call that is never refused has a deadline too.
     for path in [CALL, "/grpc.health.v1.Health/Check"] {
         for (timeout, expected_ms) in [(None, 3_000), (Some("500m"), 500), (Some("1H"), 7_000)] {
             let mut request = request(path);
@@ -311,7 +312,7 @@ async fn a_call_without_a_deadline_has_the_default_one_and_nobody_has_more_than_
     assert_eq!(load.in_flight(), 0);
 }
 
-/// What happens to one call: its messages, whether its body breaks off, and when it is dropped.
+/// The course of one call: its messages, whether its body breaks off, and when it is dropped.
 #[derive(Debug, Clone)]
 struct Fate {
     messages: Vec<usize>,
@@ -347,7 +348,8 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 proptest! {
-    /// Bodies that end, break, are too large, find no room, are left half read: nothing stays behind.
+    /// Bodies that end, break off, are too large, find no memory, or are half read: no slot and no byte stays
+    /// reserved.
     #[test]
     fn no_place_and_no_byte_is_lost_whatever_becomes_of_calls(fates in prop::collection::vec(fate(), 1..12)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -370,7 +372,7 @@ proptest! {
                             None => break,
                         }
                     }
-                    // The answer begins; the body is read on with it, as a stream's is.
+                    // The answer begins; the body is read further with it, as that of a stream is.
                     Ok(Response::new(body))
                 });
                 layer.layer(message_limit(&ServingConfig::default()).layer(handler))
@@ -404,7 +406,7 @@ proptest! {
             }
             drop(alive);
             prop_assert_eq!((load.in_flight(), load.bytes(), load.waiting()), (0, 0, 0));
-            // And all the room is there again.
+            // All the memory is free again.
             let whole = layer.slots.take_bytes(&Client::Unknown, 100);
             prop_assert!(whole.is_ok());
             Ok(())
@@ -443,7 +445,7 @@ async fn a_body_without_room_is_refused_and_told_when_to_return() {
 #[tokio::test]
 async fn the_end_of_one_message_is_read_before_there_is_room_for_the_next() {
     let Limited { layer, load } = limited(ServingConfig { bytes_in_flight_max: 100, ..Default::default() });
-    // One other stream finishes beyond what there is for all, and no second one may.
+    // Another stream overdraws the total, and no second one may.
     let _overdrawn = {
         let _all = layer.slots.take_bytes(&Client::Unknown, 100).unwrap();
         let soon = Instant::now() + Duration::from_secs(1);
