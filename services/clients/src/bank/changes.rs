@@ -60,7 +60,7 @@ pub enum EntryState {
     Held(Box<EntryContent>),
     /// The item was removed, and restored as another item, which has an entry of its own.
     BroughtBack,
-    /// It was removed.
+    /// The item was removed.
     Removed {
         /// Its hashes; `None` if the bank has none of them any more.
         hashes: Option<Vec<Hash>>,
