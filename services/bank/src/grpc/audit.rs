@@ -88,7 +88,7 @@ impl BankGrpc {
 }
 
 impl Reading {
-    /// Reads the entry at an index, and the member that may read it.
+    /// Reads the entry at an index, and the member whose call it records.
     async fn entry(&self, index: u64) -> Result<Option<(FoundEntry, Option<MemberId>)>, Status> {
         let range = EntryRange { from: index, member: None, count_max: 1, bytes_max: usize::MAX };
         let page = self.read(self.store.audit_entries(&range)).await?;

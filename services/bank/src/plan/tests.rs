@@ -223,7 +223,7 @@ impl Model {
                 let mut found = all.filter(|held| held.id == *item);
                 let held = found.next().ok_or(Error::item_not_found(*item))?;
                 if held.labels != count {
-                    // A change of its record, and one of its shard.
+                    // One change of its record, and one for its shard.
                     self.sequence += 2;
                     held.labels = count;
                     if held.cases.is_empty() {
@@ -241,7 +241,7 @@ impl Model {
                 }
                 for held in self.banks.iter_mut().flat_map(|bank| &mut bank.1) {
                     if items.contains(&held.id) && held.is_held != is_held {
-                        // A change of its record, and one of its shard.
+                        // One change of its record, and one for its shard.
                         self.sequence += 2;
                         held.is_held = is_held;
                         if held.cases.is_empty() {

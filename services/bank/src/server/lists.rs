@@ -1,4 +1,5 @@
-//! Adds to published lists the items that an earlier version left out, page by page, while the bank serves.
+//! Adds to the published lists the items that banks got from an earlier version, page by page, while the bank
+//! serves.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -99,7 +99,7 @@ impl Rows {
 pub(crate) struct StoredEntry {
     /// The entry's index in the tree.
     pub(crate) index: u64,
-    /// The member that may read the entry; 0 for no member.
+    /// The member whose call the entry records; 0 for no member.
     pub(crate) member: u32,
     /// The bytes of the leaf: an encoded `vigie.consortium.v1.AuditEntry`.
     pub(crate) payload: Vec<u8>,

@@ -10,7 +10,7 @@ use crate::store::sql::read;
 
 /// The longest wait for the server's answer on who leads.
 pub(super) const LEAD_MAX: Duration = Duration::from_secs(5);
-/// The time for which the server keeps the lock of a bank that has stopped asking: 10,000 milliseconds.
+/// Sets the time for which the server keeps the lock of a bank that has stopped asking: 10,000 milliseconds.
 pub(super) const LEAD_IDLE: &str = "SET idle_session_timeout = 10000";
 
 /// A session that holds the log's lock for as long as it is open, or tries to get it.

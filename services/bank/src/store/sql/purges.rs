@@ -7,7 +7,7 @@ use crate::store::records::PurgedPage;
 use crate::store::sql::read::{Read, Reader, Value, all, first};
 use crate::store::sql::rows::StoredRow as _;
 
-/// An item whose bytes are due to be purged, and the time by which the freed space must be cleared.
+/// An item whose bytes are due to be purged, and the time at which the freed space is due to be cleared.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Due {
     pub(in crate::store) item: u64,
@@ -20,7 +20,8 @@ pub(in crate::store) fn page_of(due: &[Due], rows_max: u32) -> PurgedPage {
     PurgedPage { through, more: through.is_some() && due.len() == rows_max as usize }
 }
 
-/// Returns the time by which the space freed by these items must be cleared, in milliseconds since 1970.
+/// Returns the time at which the space freed by these items is due to be cleared, in milliseconds since 1970:
+/// the earliest of their times.
 pub(in crate::store) fn erase_at_ms(due: &[Due]) -> u64 {
     due.iter().map(|one| one.erase_at_ms).min().unwrap_or_default()
 }

@@ -52,7 +52,7 @@ async fn an_item_has_its_new_labels_wherever_it_is_read(bed: Bed) {
     served.create_bank("a").await.unwrap();
     let ids = served.add("a", items(1..4)).await.unwrap().item_ids;
     let head = served.head().await;
-    // A change of its record, and one of its shard.
+    // One change of its record, and one for its shard.
     assert_eq!(served.relabel(ids[1], &["new", "second"]).await.unwrap(), head.sequence + 2);
     assert_eq!((served.head().await.item_count, served.head().await.hash_count), (3, 6));
     let check = async |served: &Served| {
