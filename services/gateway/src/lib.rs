@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! request -> entry (slashes, limits, cross-site checks, credential) -> routes
-//!              hma   the REST API of Meta's Hasher-Matcher-Actioner, for clients that are there
+//!              hma   the REST API of Meta's Hasher-Matcher-Actioner, for existing clients
 //!              v1    our own REST API
 //!              feeds banks in the formats of sharing programmes
 //!              console pages in a browser
