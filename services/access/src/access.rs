@@ -1,4 +1,4 @@
-//! The guard of a server.
+//! The guard of a server: authenticates each call and checks the caller's rights.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -24,27 +24,28 @@ use crate::process::{self, ClusterKey};
 use crate::refused::{denied, rejected};
 use crate::tally::{Tally, Who, is_refusal};
 
-/// Lets calls in by their credentials and by the rights of their callers.
+/// The guard: admits calls by their credentials and by the rights of their callers.
 #[derive(Debug)]
 pub struct Access {
     processes: ProcessesConfig,
     authenticator: Authenticator,
     cluster_key: Option<ClusterKey>,
     directories: Arc<dyn Directories>,
-    /// By which processes are let in while the directory is not there; `None` where they wait for it like everybody.
+    /// The view that admits processes while the directory is not available; `None` if they wait for it like
+    /// everybody.
     apart: Option<ProcessesOnly>,
-    /// Where calls are counted for the audit; `None` where there is none.
+    /// The tally that counts calls for the audit; `None` if there is none.
     tally: Option<Arc<Tally>>,
 }
 
-/// The proof of a call's caller, and until when its credential says that it is good.
+/// The proof of a call's caller, and the time at which its credential expires.
 struct Known {
     proof: Proof,
     expires: Option<SystemTime>,
 }
 
 impl Access {
-    /// Reads the secrets of the configuration. `fetch` gets the keys of identity providers.
+    /// Reads the secrets of the configuration. `fetch` fetches the keys of identity providers.
     ///
     /// # Errors
     ///
@@ -67,8 +68,8 @@ impl Access {
         Self { tally: Some(Arc::clone(tally)), ..self }
     }
 
-    /// Lets in processes of the deployment, and nobody else but whoever asks for health; or everybody, where processes cannot prove
-    /// themselves.
+    /// Makes a guard that admits only processes of the deployment and health probes; or every caller, if
+    /// processes cannot prove themselves.
     ///
     /// # Errors
     ///
@@ -78,7 +79,8 @@ impl Access {
         Self::new(&AccessConfig::default(), processes, &fetch_keys(), directories)
     }
 
-    /// Lets in processes of the deployment whether or not the directory is there, and principals by it.
+    /// Makes a guard that admits processes of the deployment even without the directory, and principals
+    /// according to it.
     ///
     /// # Errors
     ///
@@ -92,7 +94,7 @@ impl Access {
         Ok(Self { apart, ..Self::new(config, processes, &fetch_keys(), directories)? })
     }
 
-    /// The view by which this call is decided.
+    /// Returns the view by which this call is decided.
     fn view_for(&self, call: &Parts, origin: &Origin) -> Result<Arc<View>, Status> {
         self.directories.view().or_else(|status| match &self.apart {
             Some(apart) if self.is_of_process(call, origin) => apart.view(),
@@ -113,7 +115,7 @@ impl Access {
         };
         let view = match self.view_for(call, &origin) {
             Ok(view) => view,
-            // Probes are answered while the directory is not there.
+            // Probes are answered even without the directory.
             Err(_) if method.is_for_anyone() && !call.headers.contains_key(AUTHORIZATION) => {
                 self.pass(call, Proof::default(), method, None);
                 return Ok(Admission::default());
@@ -122,7 +124,7 @@ impl Access {
         };
         let known = self.caller(call, &origin, &view).await;
         let known = known.inspect_err(|status| self.count(&view, Who::default(), method, status.code()))?;
-        // Anew: a token may have waited for the keys of its issuer.
+        // Read again: a token may have waited for the keys of its issuer.
         let view = self.view_for(call, &origin)?;
         let who = known.proof.who(&view);
         let admitted = view.admit(known.proof.caller(&view), method, self.directories.now());
@@ -142,8 +144,8 @@ impl Access {
         }
     }
 
-    /// Counts the call when its answer begins, if it is one to be counted. A refused call of a process of the deployment is
-    /// not counted: it says nothing of a member or a stranger.
+    /// Counts the call when its answer begins, if calls of its method are counted. A refused call of a
+    /// process of the deployment is not counted, because it says nothing about a member or a stranger.
     fn admission(&self, view: &View, who: Who, method: Method, is_process: bool) -> Admission {
         let tally = self.tally.as_ref().filter(|_| view.directory().is_on());
         let Some(tally) = tally.filter(|_| method.audited() != Audited::Never).cloned() else {
@@ -186,7 +188,7 @@ impl Access {
         });
         let proven = match found {
             Ok(proven) => proven,
-            // Certificates mean what they meant before there were members.
+            // Certificates keep the meaning that they had before there were members.
             Err(_) if !view.directory().is_on() && verified.bearer().is_none() => None,
             Err(refused) => return Err(rejected(&refused, origin.address)),
         };
@@ -194,7 +196,7 @@ impl Access {
         Ok(Known { proof: Proof { proven, process }, expires: verified.expires() })
     }
 
-    /// Whether the call carries the bearer of a process.
+    /// Returns whether the call carries the bearer of a process.
     fn process_of_bearer(
         &self,
         authorization: &Authorization<'_>,
@@ -214,14 +216,14 @@ impl Access {
     }
 }
 
-/// Whether a bearer is that of a process of the deployment.
+/// The result of checking a bearer against the deployment's processes.
 enum OfProcess {
     /// The bearer proves this process.
     Proven(Process),
-    /// The bearer is that of a process, and this server has no key to check it by. It counts for nothing, so that a deployment can be
-    /// given a key one process after the other.
+    /// The bearer is that of a process, and this server has no key to check it. It is ignored, so that the
+    /// processes of a deployment can be given a key one after the other.
     Unchecked,
-    /// The bearer is no process's.
+    /// The bearer belongs to no process.
     No,
 }
 
@@ -241,7 +243,7 @@ fn stored_key(view: &View, id: api_key::KeyId) -> Option<StoredKey> {
     Some(StoredKey { id, digest: KeyDigest::from_bytes(key.digest.0), expires })
 }
 
-/// The id as the directory lists it.
+/// Returns the id in the directory's form.
 fn listed(id: api_key::KeyId) -> Option<KeyId> {
     id.characters().try_into().ok()
 }

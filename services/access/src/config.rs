@@ -1,4 +1,4 @@
-//! The settings of access.
+//! The configuration of access: credentials of members and processes.
 
 use std::path::{Path, PathBuf};
 
@@ -21,21 +21,23 @@ const NAMES_MAX: usize = 256;
 pub struct AccessConfig {
     /// Certificates, tokens of identity providers, and the limit of failed attempts.
     pub credentials: CredentialsConfig,
-    /// A file with a secret of 32 to 1,024 bytes, by which digests of API keys are keyed: the same for the bank and all frontends, and
-    /// never another once there are keys. Without it a copy of the bank's store is enough to check a guessed key, which has 256 bits.
+    /// A file with a secret of 32 to 1,024 bytes, by which digests of API keys are keyed: the same for the
+    /// bank and all frontends, and never another once there are keys. Without it a copy of the bank's store
+    /// is enough to check a guessed key, which has 256 bits.
     #[schemars(extend("x-value" = "FILE"))]
     pub pepper: Option<PathBuf>,
 }
 
 impl AccessConfig {
-    /// Every fault of the values, each beginning with its key. Reads the file.
+    /// Returns every fault of the values, each beginning with its key. Reads the file.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let credentials = self.credentials.faults().into_iter().map(|fault| format!("credentials.{fault}"));
         credentials.chain(self.pepper().err()).collect()
     }
 
-    /// The pepper of the file. Without one it is a constant: digests are then no more secret than the store is.
+    /// Returns the pepper of the file. Without a file it is a constant: digests are then no more secret than
+    /// the store is.
     ///
     /// # Errors
     ///
@@ -49,14 +51,16 @@ impl AccessConfig {
     }
 }
 
-/// The processes of one deployment, as they know each other: by a key that they share, by the names in their certificates, or both.
+/// The processes of one deployment, as they know each other: by a key that they share, by the names in their
+/// certificates, or both.
 ///
-/// Where nothing is set, a process takes every caller for one of its own, as far as its certificates let it in.
+/// Where nothing is set, a process takes every caller for one of its own, as far as its certificates let it
+/// in.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProcessesConfig {
-    /// A file with a secret of 32 to 1,024 bytes that all processes of the deployment share: `openssl rand -hex 32`. Needed where there
-    /// are members and processes show no certificates.
+    /// A file with a secret of 32 to 1,024 bytes that all processes of the deployment share: `openssl rand
+    /// -hex 32`. Needed where there are members and processes show no certificates.
     #[schemars(extend("x-value" = "FILE"))]
     pub cluster_key: Option<PathBuf>,
     /// The names in the certificates of frontends and gateways, whole, at most 256.
@@ -91,7 +95,7 @@ impl ProcessesConfig {
         ]
     }
 
-    /// Every fault of the values, each beginning with its key. Reads the file.
+    /// Returns every fault of the values, each beginning with its key. Reads the file.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -107,25 +111,25 @@ impl ProcessesConfig {
         faults
     }
 
-    /// The key of the file.
+    /// Reads the key from its file, if one is configured.
     pub(crate) fn key(&self) -> Result<Option<ClusterKey>, String> {
         self.cluster_key.as_ref().map(|path| read("cluster_key", path)).transpose()
     }
 
-    /// The process that has a certificate of this name.
+    /// Returns the process that has a certificate of this name.
     pub(crate) fn process_called(&self, name: &str) -> Option<Process> {
         let lists = self.names();
         let mut found = lists.into_iter().filter(|(.., names)| names.iter().any(|listed| listed == name));
         found.next().map(|(_, process, _)| process)
     }
 
-    /// Whether processes of the deployment can prove themselves at all.
+    /// Returns whether processes of the deployment can prove themselves at all.
     #[must_use]
     pub fn is_set(&self) -> bool {
         self.cluster_key.is_some() || self.names().iter().any(|(.., names)| !names.is_empty())
     }
 
-    /// The same network, on which calls carry the proof of a process of this kind, where there is a key.
+    /// Returns a network on which calls carry the proof of a process of this kind, if there is a key.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Where the present state of the directory is.
+//! The sources of a server's present directory.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,14 +11,15 @@ use crate::wall_clock::WallClock;
 
 /// The source of a server's directory.
 pub trait Directories: fmt::Debug + Send + Sync + 'static {
-    /// The present view, or why there is none that may be used: then no call that needs rights is let in.
+    /// Returns the present view. On an error there is no usable view, and no call that needs rights is
+    /// admitted.
     fn view(&self) -> Result<Arc<View>, Status>;
 
-    /// The time by which rights expire: milliseconds since 1970.
+    /// Returns the time by which rights expire, in milliseconds since 1970.
     fn now(&self) -> UnixMillis;
 }
 
-/// The directory of a server that is told nothing of members: the consortium is off, and stays so.
+/// The directory of a server without members: the consortium is permanently off.
 #[derive(Debug)]
 pub struct NoMembers(Arc<View>);
 
@@ -33,13 +34,13 @@ impl Directories for NoMembers {
         Ok(Arc::clone(&self.0))
     }
 
-    /// Nothing expires here.
+    /// Always 0: nothing expires here.
     fn now(&self) -> UnixMillis {
         UnixMillis(0)
     }
 }
 
-/// The directory of a server that serves processes alone: there are members, and none of them calls here.
+/// The directory of a server that serves only processes: there are members, and none of them may call here.
 #[derive(Debug)]
 pub(crate) struct ProcessesOnly {
     view: Arc<View>,
@@ -47,7 +48,8 @@ pub(crate) struct ProcessesOnly {
 }
 
 impl ProcessesOnly {
-    /// Where processes cannot prove themselves (`is_set`), everybody is taken for one.
+    /// Makes the directory. If processes cannot prove themselves (`is_set` is false), every caller counts as
+    /// one.
     pub(crate) fn new(is_set: bool) -> Self {
         let mut directory = Directory::new();
         if is_set {
@@ -62,7 +64,7 @@ impl Directories for ProcessesOnly {
         Ok(Arc::clone(&self.view))
     }
 
-    /// By which refused calls are counted. Nothing expires here.
+    /// Returns the time for counts of refused calls. Nothing expires here.
     fn now(&self) -> UnixMillis {
         self.clock.now()
     }

@@ -1,4 +1,4 @@
-//! Gets the keys of identity providers over HTTPS.
+//! Fetches the keys of identity providers over HTTPS.
 
 use std::error::Error;
 use std::time::Duration;
@@ -12,14 +12,15 @@ use vigie_credentials::jwt::{FetchFailed, FetchKeys, Fetched};
 use vigie_net::Network;
 use vigie_tls::{Sides, Tls, TlsConfig};
 
-/// The longest time to connect. The whole is given up a little later by whoever asks.
+/// The most time to connect. The caller gives up the whole request a little later.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 
-/// A client of identity providers: one connection for each set of keys, checked against the system's authorities.
+/// A client of identity providers: one connection for each set of keys, checked against the system's
+/// authorities.
 #[derive(Debug)]
 struct HttpsKeys;
 
-/// The client of identity providers.
+/// Returns the client of identity providers.
 #[must_use]
 pub fn fetch_keys() -> Arc<dyn FetchKeys> {
     Arc::new(HttpsKeys)
@@ -36,7 +37,7 @@ async fn fetch(url: &str, bytes_max: usize) -> Result<Vec<u8>, Box<dyn Error + S
     let uri: Uri = url.parse()?;
     let authority = uri.authority().ok_or("the address names no host")?.clone();
     let network = if uri.scheme_str() == Some("https") {
-        // Read anew each time: authorities are renewed, and keys are fetched once in ten minutes.
+        // Read again each time: authorities are renewed, and keys are fetched once in ten minutes.
         let tls = Tls::start(TlsConfig::default(), Sides::Client).map_err(|faults| faults.join("; "))?;
         Network::tcp().with_tls(Some(tls))
     } else {
@@ -49,7 +50,7 @@ async fn fetch(url: &str, bytes_max: usize) -> Result<Vec<u8>, Box<dyn Error + S
         .header(header::HOST, authority.as_str())
         .header(header::ACCEPT, "application/json")
         .body(Empty::<Bytes>::new())?;
-    // The connection is driven beside the answer, and dropped with it.
+    // The connection is polled beside the answer, and dropped with it.
     let asking = async move {
         let answer = sender.send_request(request).await?;
         if answer.status() != StatusCode::OK {

@@ -1,7 +1,9 @@
-//! The directory of a server that is no bank: read from the bank again and again, and used no longer than it is proven to be fresh.
+//! The directory of a server other than a bank: read from the bank repeatedly, and used only while it is
+//! proven to be fresh.
 //!
-//! The age of a directory counts from the moment at which the request was sent that confirmed it: whatever the network does, a
-//! revocation that was acknowledged works here after [`DirectoryConfig::age_ms_max`], or no call does.
+//! The age of a directory counts from the sending of the request that confirmed it. So a revocation that was
+//! acknowledged takes effect here within [`DirectoryConfig::age_ms_max`], whatever the network does, or every
+//! call is refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,29 +24,31 @@ use crate::directories::Directories;
 use crate::vectors::hash_types::HashTypes;
 use crate::wall_clock::WallClock;
 
-/// The most banks that one server asks.
+/// The most banks that one server may list.
 const BANKS_MAX: usize = 64;
-/// How long the bank waits for another directory before it answers that there is none.
+/// The time that the bank waits for a newer directory before it answers that there is none.
 const WAIT: Duration = Duration::from_secs(1);
-/// How long an answer may take beyond that: one that is lost does not make the directory too old by itself, by the default age.
+/// The time that an answer may take beyond that. With the default age, one lost answer does not make the
+/// directory too old.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_millis(200);
-/// When a refused caller is to come back: about as long as a failover takes.
+/// The time after which a refused caller should retry: about as long as a failover takes.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Marks that nothing has been read yet.
+/// Marks that nothing was read yet.
 const NEVER: u64 = u64::MAX;
 
 /// Where the directory of members comes from, and how old it may be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DirectoryConfig {
-    /// The banks, such as `http://127.0.0.1:7742`, at most 64, of which one serves. None: this server knows no members, and answers every
-    /// caller; a deployment with members does not serve it.
+    /// The banks, such as `http://127.0.0.1:7742`, at most 64, of which one serves. None: this server knows
+    /// no members, and answers every caller; a deployment with members does not serve it.
     #[schemars(length(max = BANKS_MAX), extend("x-value" = "URL"))]
     pub bank: Vec<String>,
-    /// The longest time since the request that confirmed the directory, in milliseconds. With an older one every call is refused with
-    /// `UNAVAILABLE`, so nothing that was revoked works longer. Without members there is no such limit.
+    /// The longest time since the request that confirmed the directory, in milliseconds. With an older one
+    /// every call is refused with `UNAVAILABLE`, so nothing that was revoked works longer. Without members
+    /// there is no such limit.
     #[schemars(range(min = 1_000, max = 60_000))]
     pub age_ms_max: u64,
 }
@@ -56,7 +60,7 @@ impl Default for DirectoryConfig {
 }
 
 impl DirectoryConfig {
-    /// Every fault of the values, each beginning with its key.
+    /// Returns every fault of the values, each beginning with its key.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -72,11 +76,11 @@ impl DirectoryConfig {
     }
 }
 
-/// The directory as it was last read.
+/// The directory as it was last read from the bank.
 #[derive(Debug)]
 pub struct FollowedDirectory {
     view: ArcSwapOption<View>,
-    /// When the request was sent that confirmed the view, in milliseconds since `begun`.
+    /// The time at which the request that confirmed the view was sent, in milliseconds since `begun`.
     confirmed: AtomicU64,
     begun: Instant,
     age_max: Duration,
@@ -84,7 +88,7 @@ pub struct FollowedDirectory {
 }
 
 impl FollowedDirectory {
-    /// A directory that has not been read yet, whose rights expire by `clock`.
+    /// Makes a directory that was not read yet, whose rights expire by `clock`.
     #[must_use]
     pub fn new(config: &DirectoryConfig, clock: WallClock) -> Arc<Self> {
         Arc::new(Self {
@@ -96,11 +100,11 @@ impl FollowedDirectory {
         })
     }
 
-    /// Reads it from these banks, again and again, for as long as it is polled.
+    /// Reads the directory from these banks repeatedly, for as long as it is polled.
     ///
     /// # Errors
     ///
-    /// An endpoint is none.
+    /// An endpoint is invalid.
     pub fn follow(
         self: &Arc<Self>,
         config: &DirectoryConfig,
@@ -111,7 +115,7 @@ impl FollowedDirectory {
         Ok(async move { this.rounds(client).await })
     }
 
-    /// Why no call can be answered, if none can.
+    /// Returns why no call can be answered, if none can.
     #[must_use]
     pub fn unready_reason(&self) -> Option<&'static str> {
         self.view.load().is_none().then_some("waiting for the directory of members, which the bank has")
@@ -123,7 +127,7 @@ impl FollowedDirectory {
         loop {
             let asked = Instant::now();
             let have = held.as_ref().map(|(_, at)| *at);
-            // After a failure the age has grown, and what is there counts at once.
+            // After a failure the age has grown, so the bank's present state is needed at once.
             let wait = if have.is_some() && !is_lost { WAIT } else { Duration::ZERO };
             let parts = bank.read(DirectoryRequest { have, wait }, asked + wait + ANSWER_MAX).await;
             let lead = |parts| {
@@ -137,7 +141,7 @@ impl FollowedDirectory {
                         self.view.store(Some(Arc::new(View::from(directory.clone()))));
                     }
                     held = Some((directory, at));
-                    // After the view: whoever reads this first has a view that is at least as new.
+                    // Stored after the view: a reader of this time has a view that is at least as new.
                     let asked = asked.saturating_duration_since(self.begun).as_millis();
                     self.confirmed.store(u64::try_from(asked).unwrap_or(NEVER - 1), Ordering::Release);
                     if std::mem::take(&mut is_lost) {
@@ -155,9 +159,10 @@ impl FollowedDirectory {
     }
 }
 
-/// Where a directory is read from.
+/// The source of the directory.
 trait Bank: Send + Sync {
-    /// The parts that lead from what the request has to the bank's state at some moment after this was called; or why not.
+    /// Reads the parts that lead from the request's state to the bank's state at some time after the call; or
+    /// returns why that failed.
     fn read(
         &self,
         request: DirectoryRequest,
@@ -171,7 +176,7 @@ impl Bank for DirectoryClient {
     }
 }
 
-/// The directory after these parts; `None` where they do not lead to the state that they name.
+/// Applies these parts; `None` if they do not lead to the state that they name.
 fn apply(
     held: Option<(Directory, DirectoryAt)>,
     parts: Vec<DirectoryPart>,
@@ -251,7 +256,7 @@ mod tests {
         assert_eq!(digest(apply(None, vec![whole(&old)])), Some(old.digest()));
         assert_eq!(digest(apply(held(), vec![step.clone()])), Some(new.digest()));
         assert_eq!(digest(apply(held(), vec![whole(&new)])), Some(new.digest()));
-        // A step without what it is a step from, another digest, no last part, nothing.
+        // A step without its base, another digest, no last part, no parts.
         assert_eq!(digest(apply(None, vec![step.clone()])), None);
         let forged = DirectoryPart { completes: Some(at(&old)), ..step.clone() };
         assert_eq!(digest(apply(held(), vec![forged])), None);

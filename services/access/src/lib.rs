@@ -1,4 +1,4 @@
-//! Decides on each call of a server: who makes it, and whether the caller may call the method at all.
+//! Authenticates the caller of each call of a server, and decides whether the caller may call the method.
 //!
 //! ```text
 //! call -> Access (a guard of the server) -> Called (an extension of the request) -> handler
@@ -7,13 +7,15 @@
 //!          |  member, roles, rights: vigie-consortium, by the present view of the directory
 //! ```
 //!
-//! A handler asks [`Called`] again for each request of a stream, and for what the request names: so a credential that is revoked while a
-//! stream is open ends it.
+//! A handler checks [`Called`] again for each request of a stream, and for the objects that a request names.
+//! So revoking a credential ends its open streams.
 //!
-//! Always true: a call whose rights cannot be checked is refused; a credential that is present and wrong fails the call, also where none
-//! is needed; no header names a member; texts of refusals repeat what the caller named and nothing else.
+//! Always true: a call whose rights cannot be checked is refused; a wrong credential fails the call, even
+//! where none is needed; no header names a member; texts of refusals repeat only what the caller named.
 //!
-//! Reading order: [`AccessConfig`], [`ClusterKey`] and `process`, [`WallClock`], [`Directories`], [`HashTypes`], [`FollowedDirectory`], [`Tally`], `reporting` and [`Refusals`], [`Membership`], [`Access`], [`Called`], `refused`, `fetch`.
+//! Reading order: [`AccessConfig`], [`ClusterKey`] and `process`, [`WallClock`], [`Directories`],
+//! [`HashTypes`], [`FollowedDirectory`], [`Tally`], `reporting` and [`Refusals`], [`Membership`], [`Access`],
+//! [`Called`], `refused`, `fetch`.
 
 mod config;
 mod process;

@@ -1,4 +1,5 @@
-//! What a server that is no bank knows of members: the directory that it reads from the bank, and the calls that it reports to it.
+//! The members as known to a server other than a bank: the directory that it reads from the bank, and the
+//! counted calls that it reports.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::reporting::Reporting;
 use crate::tally::Tally;
 use crate::wall_clock::WallClock;
 
-/// The members as a server sees them.
+/// The directory of members, and the reporting of calls, of one server.
 pub struct Membership {
     followed: Option<Arc<FollowedDirectory>>,
     tally: Arc<Tally>,
@@ -20,11 +21,12 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Begins to follow the banks of these settings; rights expire by `clock`. Without banks, the server knows no members.
+    /// Starts following the banks of these settings; rights expire by `clock`. Without banks, the server
+    /// knows no members.
     ///
     /// # Errors
     ///
-    /// An endpoint is none.
+    /// An endpoint is invalid.
     pub fn start(
         config: &DirectoryConfig,
         network: &Network,
@@ -41,13 +43,13 @@ impl Membership {
         Ok(Self { followed: Some(followed), tally, following, reporting: Some(reporting) })
     }
 
-    /// The directory; `None` where there are no members.
+    /// Returns the directory; `None` if the server knows no members.
     #[must_use]
     pub const fn followed(&self) -> Option<&Arc<FollowedDirectory>> {
         self.followed.as_ref()
     }
 
-    /// The source of the directory.
+    /// Returns the source of the directory.
     #[must_use]
     pub fn source(&self) -> Arc<dyn Directories> {
         match &self.followed {
@@ -56,13 +58,14 @@ impl Membership {
         }
     }
 
-    /// Where calls are counted.
+    /// Returns the tally that counts calls.
     #[must_use]
     pub const fn tally(&self) -> &Arc<Tally> {
         &self.tally
     }
 
-    /// Reads the directory and reports calls, for as long as it is polled. It ends only by a fault of its own.
+    /// Reads the directory and reports calls, for as long as it is polled. It ends only by a failure of its
+    /// own.
     pub async fn run(&mut self) {
         let Self { following, reporting, .. } = self;
         let Some(reporting) = reporting else { return following.as_mut().await };
@@ -72,7 +75,7 @@ impl Membership {
         }
     }
 
-    /// Reports the calls that are left, when the server has ended.
+    /// Reports the remaining calls, after the server has ended.
     pub async fn finish(&mut self) {
         if let Some(reporting) = &mut self.reporting {
             reporting.finish().await;

@@ -1,4 +1,5 @@
-//! The deployment's own processes: by the names in their certificates, or by a key that they share.
+//! Authenticates the deployment's own processes: by the names in their certificates, or by a key that they
+//! share.
 
 use std::fmt;
 use std::path::Path;
@@ -7,18 +8,19 @@ use thiserror::Error;
 use vigie_consortium::Process;
 use zeroize::Zeroizing;
 
-/// The beginning of every bearer of a process.
+/// The prefix of every bearer of a process.
 pub(crate) const PREFIX: &[u8] = b"vgc_";
-/// The shortest text of a key, in bytes: 128 bits as hexadecimal digits.
+/// The minimum length of a key's text, in bytes: 128 bits as hexadecimal digits.
 const TEXT_BYTES_MIN: usize = 32;
-/// The longest text of a key, in bytes.
+/// The maximum length of a key's text, in bytes.
 const TEXT_BYTES_MAX: usize = 1_024;
 
-/// The key that the processes of one deployment share. From it follows one bearer for each kind of process.
+/// The key that the processes of one deployment share. One bearer for each kind of process is derived from
+/// it.
 #[derive(Clone)]
 pub struct ClusterKey(Zeroizing<[u8; 32]>);
 
-/// The text is no key of a deployment.
+/// The reasons why a text is not a deployment's key.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ClusterKeyFault {
     /// The file cannot be read.
@@ -32,7 +34,7 @@ pub enum ClusterKeyFault {
 }
 
 impl ClusterKey {
-    /// The key of a text. Spaces and line ends around it do not count.
+    /// Makes a key from a text. White space around it is ignored.
     pub fn new(text: &str) -> Result<Self, ClusterKeyFault> {
         let text = text.trim();
         if !(TEXT_BYTES_MIN..=TEXT_BYTES_MAX).contains(&text.len()) {
@@ -41,19 +43,19 @@ impl ClusterKey {
         Ok(Self(Zeroizing::new(blake3::derive_key("vigie 2026 cluster key", text.as_bytes()))))
     }
 
-    /// The key in a file.
+    /// Reads the key from a file.
     pub fn read(path: &Path) -> Result<Self, ClusterKeyFault> {
         let text = std::fs::read_to_string(path).map(Zeroizing::new);
         Self::new(&text.map_err(|error| ClusterKeyFault::Unreadable(error.to_string()))?)
     }
 
-    /// The bearer of a process of this kind, `vgc_<kind>_<64 hexadecimal digits>`.
+    /// Returns the bearer of a process of this kind, `vgc_<kind>_<64 hexadecimal digits>`.
     #[must_use]
     pub fn bearer(&self, process: Process) -> Zeroizing<String> {
         Zeroizing::new(format!("vgc_{}_{}", word(process), self.proof(process).to_hex()))
     }
 
-    /// The process whose bearer this is, after `vgc_`. The comparison takes the same time wherever the two differ.
+    /// Returns the process with this bearer, given without `vgc_`. The comparison takes constant time.
     pub(crate) fn process_of(&self, rest: &[u8]) -> Option<Process> {
         let process = Process::ALL.into_iter().find(|process| {
             rest.strip_prefix(word(*process).as_bytes()).is_some_and(|rest| rest.first() == Some(&b'_'))
@@ -63,7 +65,7 @@ impl ClusterKey {
         (given == self.proof(process)).then_some(process)
     }
 
-    /// The bytes of the key, for what is derived from it.
+    /// Returns the bytes of the key, to derive other values from.
     pub(crate) fn material(&self) -> Zeroizing<[u8; 32]> {
         self.0.clone()
     }
@@ -112,7 +114,7 @@ mod tests {
             }
             assert_eq!(key("a").process_of(&rest[..rest.len() - 1]), None);
         }
-        // The proof of one kind is none of another.
+        // The proof of one kind is not valid for another.
         let frontend = key("a").bearer(Process::Frontend);
         let as_bank = frontend.replace("vgc_frontend", "bank");
         assert_eq!(key("a").process_of(as_bank.as_bytes()), None);

@@ -1,11 +1,11 @@
-//! Refusals as callers get them.
+//! Refusals in the form that callers get.
 
 use tonic::{Code, Status};
 use vigie_consortium::{Denied, DeniedKind};
 use vigie_credentials::{Answer, Rejected};
 use vigie_rpc::details;
 
-/// The status of a denied call.
+/// Returns the status of a denied call.
 #[must_use]
 #[expect(clippy::needless_pass_by_value, reason = "used as a function of a result's error")]
 pub fn denied(denied: Denied) -> Status {
@@ -18,7 +18,8 @@ pub fn denied(denied: Denied) -> Status {
     Status::new(code, denied.to_string())
 }
 
-/// The status of a call whose credentials are refused. The reason is logged; the caller gets one text for all wrong ones.
+/// Returns the status of a call whose credentials are refused. The reason is logged; the caller gets the same
+/// text for all wrong credentials.
 pub(crate) fn rejected(rejected: &Rejected, address: Option<std::net::IpAddr>) -> Status {
     tracing::info!(reason = rejected.reason(), ?address, "credentials are refused: {rejected}");
     let answer = rejected.answer();

@@ -10,22 +10,23 @@ use vigie_clients::{AuditClient, CountedCalls, EndpointError, IdempotencyKey, Ne
 use crate::tally::{Counted, Event, Tally, Who};
 use crate::wall_clock::WallClock;
 
-/// How long a refused call waits until it is reported.
+/// The interval between two reports of refused calls.
 const EVERY: Duration = Duration::from_secs(5);
-/// How often searches are reported.
+/// The interval between two reports of searches, in milliseconds.
 const HOUR_MS: u64 = 3_600_000;
-/// How long a report may take.
+/// The most time of one report.
 const REPORT_MAX: Duration = Duration::from_secs(3);
-/// Counts of one report.
+/// The most counts of one report.
 const COUNTS_MAX: usize = 1_000;
 
-/// Reports of one server.
+/// The reports of one server.
 #[derive(Debug)]
 pub(crate) struct Reporting {
     tally: Arc<Tally>,
     clock: WallClock,
     bank: AuditClient,
-    /// Reports that the bank has not confirmed. Each keeps its key: one that was recorded without a word is not recorded twice.
+    /// Reports that the bank has not confirmed. Each keeps its idempotency key, so that a report whose answer
+    /// was lost is not recorded twice.
     pending: Vec<(IdempotencyKey, Vec<Counted>)>,
     is_lost: bool,
 }
@@ -41,7 +42,7 @@ impl Reporting {
         Ok(Self { tally, clock, bank, pending: Vec::new(), is_lost: false })
     }
 
-    /// Reports again and again, for as long as it is polled.
+    /// Reports periodically, for as long as it is polled.
     pub(crate) async fn run(&mut self) {
         let mut hour = self.hour();
         loop {
@@ -56,7 +57,7 @@ impl Reporting {
         }
     }
 
-    /// Reports what is left, once.
+    /// Reports the remaining counts, once.
     pub(crate) async fn finish(&mut self) {
         self.add(self.tally.take_all());
         self.report(Instant::now() + REPORT_MAX).await;
@@ -86,7 +87,8 @@ impl Reporting {
                         tracing::info!("calls are reported to the audit again");
                     }
                 }
-                // A bank of an older version may not know a method: what it will never take must not keep the rest back.
+                // A bank of an older version may not know a method. A report that it will never accept must
+                // not block the others.
                 Err(error) if error.code() == Code::InvalidArgument => {
                     tracing::error!(%error, counts = counts.len(), "the bank refuses a report of calls, which is dropped");
                     self.pending.pop();

@@ -1,7 +1,8 @@
 //! Counts of calls on their way into the audit.
 //!
-//! A refusal, a search, or a read of members is not worth a transaction of its own. It is counted here, with others of the same caller,
-//! method and code, and taken from here some seconds later; searches once an hour.
+//! A refusal, a search, or a read of members is not worth a transaction of its own. It is counted here
+//! together with equal calls of the same caller, and reported some seconds later; searches are reported once
+//! an hour.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,42 +14,42 @@ use vigie_consortium::rights::Audited;
 use vigie_consortium::{Method, PrincipalId};
 use vigie_model::{BankId, ItemId, MemberId, UnixMillis};
 
-/// Counts that are kept; calls beyond are counted without their callers.
+/// The most counts that are kept; further calls are counted without their callers.
 const COUNTS_MAX: usize = 10_000;
 
-/// The member and the principal that made a call, where they are known.
+/// The member and the principal of a call, if they are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Who {
-    /// For whom; `None` for no member.
+    /// The member; `None` for no member.
     pub member: Option<MemberId>,
-    /// By whom; `None` where the caller is not known, and for processes of the deployment.
+    /// The principal; `None` for an unknown caller, and for processes of the deployment.
     pub principal: Option<PrincipalId>,
 }
 
-/// The event that a count counts.
+/// The event that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Counts {
     /// Calls of a method that ended with a code.
     Calls(Method, Code),
-    /// Signs of this kind that the list is extracted, of one item, whose bank may be known.
+    /// Signs of this kind of an extraction of the list, about one item, whose bank may be known.
     Alarms(Sign, ItemId, Option<BankId>),
 }
 
-/// A counted event as the audit has it.
+/// A counted event in the audit's form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event {
     /// The path of the method, or the name of the alarm.
     pub action: &'static str,
     /// The code that the calls ended with.
     pub code: Code,
-    /// The item that it is about.
+    /// The item that the alarm is about.
     pub item: Option<ItemId>,
     /// The bank of the item.
     pub bank: Option<BankId>,
 }
 
 impl Counts {
-    /// The event as the audit has it.
+    /// Returns the event in the audit's form.
     #[must_use]
     pub const fn event(self) -> Event {
         match self {
@@ -60,7 +61,7 @@ impl Counts {
     }
 }
 
-/// The key of a count: equal calls of one caller share one.
+/// The key of a count: equal events of one caller share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Kind {
     who: Who,
@@ -74,15 +75,15 @@ pub struct Counted {
     pub who: Who,
     /// The event that was counted.
     pub counts: Counts,
-    /// Their number.
+    /// Number of calls or alarms.
     pub calls: u64,
-    /// The items that they were answered with.
+    /// Number of items in the answers.
     pub items: u64,
-    /// When the first of them came.
+    /// The time of the first of them.
     pub since: UnixMillis,
 }
 
-/// Calls that have been counted and not been taken yet.
+/// Counts of calls that were not taken yet.
 #[derive(Default)]
 pub struct Tally(Mutex<HashMap<Kind, Counted>>);
 
@@ -95,7 +96,7 @@ impl Tally {
         self.add(Kind { who, counts: Counts::Calls(method, code) }, items, now);
     }
 
-    /// Counts a sign that a caller extracts the list.
+    /// Counts a sign of an extraction of the list by a caller.
     pub fn alarm(&self, who: Who, sign: Sign, item: ItemId, bank: Option<BankId>, now: UnixMillis) {
         self.add(Kind { who, counts: Counts::Alarms(sign, item, bank) }, 1, now);
     }
@@ -117,37 +118,37 @@ impl Tally {
         counted.items += items;
     }
 
-    /// Takes what is recorded within seconds: everything but answered searches.
+    /// Takes the counts that are recorded within seconds: all except answered searches.
     #[must_use]
     pub fn take(&self) -> Vec<Counted> {
         self.held().extract_if(|kind, _| !is_search(kind)).map(|(_, counted)| counted).collect()
     }
 
-    /// Takes everything.
+    /// Takes all counts.
     #[must_use]
     pub fn take_all(&self) -> Vec<Counted> {
         self.held().drain().map(|(_, counted)| counted).collect()
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<Kind, Counted>> {
-        // Nothing in there panics half way.
+        // Nothing that holds this lock panics halfway.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether these are answered searches.
+/// Returns whether these are answered searches.
 fn is_search(kind: &Kind) -> bool {
     matches!(kind.counts, Counts::Calls(method, Code::Ok) if method.audited() == Audited::Searched)
 }
 
-/// Shows how many counts there are.
+/// Shows the number of counts.
 impl fmt::Debug for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Tally({} counts)", self.held().len())
     }
 }
 
-/// Whether a call that ended with this code was refused.
+/// Returns whether a call that ended with this code was refused.
 pub(crate) const fn is_refusal(code: Code) -> bool {
     matches!(code, Code::Unauthenticated | Code::PermissionDenied | Code::NotFound | Code::ResourceExhausted)
 }

@@ -11,7 +11,7 @@ use vigie_model::UnixMillis;
 pub struct WallClock(Arc<dyn Fn() -> UnixMillis + Send + Sync>);
 
 impl WallClock {
-    /// The machine's clock. A time before 1970 counts as 1970.
+    /// Returns the machine's clock. A time before 1970 counts as 1970.
     #[must_use]
     pub fn system() -> Self {
         Self::new(|| {
@@ -20,13 +20,13 @@ impl WallClock {
         })
     }
 
-    /// A clock that returns what `now` does.
+    /// Returns a clock that calls `now`.
     #[must_use]
     pub fn new(now: impl Fn() -> UnixMillis + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// The present time.
+    /// Returns the present time.
     #[must_use]
     pub fn now(&self) -> UnixMillis {
         (self.0)()

@@ -1,9 +1,10 @@
 //! Measures durable writes through gRPC: `write_throughput [sqlite|postgres|both] [seconds] [directory]`.
 //!
-//! Runs a bank on a new store of each kind, loads it in four ways for some seconds each, and prints what was
-//! acknowledged, hence committed and flushed, and how long a flush alone takes. A file of SQLite lies in the directory
-//! (a temporary one by default); PostgreSQL is a server of its own in the temporary folder (`TMPDIR`), with its own
-//! settings, `fsync` among them. Clients, bank and server share the machine and its cores.
+//! Runs a bank on a new store of each kind, and loads it in four ways for some seconds each. Prints the
+//! acknowledged (hence committed and flushed) writes, and the time of one flush. The SQLite file is in the
+//! directory (a temporary one by default). PostgreSQL is a server of its own in the temporary folder
+//! (`TMPDIR`), with its own settings, including `fsync`. Clients, bank and server share the machine and its
+//! cores.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,8 @@ use vigie_test_postgres::Server;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// A load: so many writers, each of which sends so many items and waits for the answer before it sends more.
+/// A load: a number of writers, each of which sends a number of items and waits for the answer before it
+/// sends more.
 struct Load {
     writers: u64,
     items: u64,
@@ -62,7 +64,7 @@ fn loads() -> [Load; 4] {
     ]
 }
 
-/// How long one flush of a little takes, the median of many.
+/// Measures the time of one small flush: the median of many.
 fn flush(directory: &Path) -> Result<Duration, Failure> {
     let mut file = tempfile::tempfile_in(directory)?;
     let mut times = Vec::new();
@@ -115,7 +117,7 @@ async fn measure(name: &str, load: &Load, store: String, seconds: u64) -> Result
     Ok(())
 }
 
-/// One writer; answers how long each of its writes took.
+/// Runs one writer; returns the time of each of its writes.
 async fn write(
     mut client: BankServiceClient<Channel>,
     mut number: u64,
@@ -133,9 +135,9 @@ async fn write(
     Ok(latencies)
 }
 
-/// An item with two hashes that no other number has.
+/// Returns an item with two hashes that differ for each number.
 fn item(number: u64) -> ItemContent {
-    // An odd multiplier spreads the numbers as hashes would be.
+    // An odd multiplier spreads the numbers as hashes are spread.
     let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
     let hash = |hash_type: HashType, value| Hash { hash_type: hash_type.into(), value };
     ItemContent {

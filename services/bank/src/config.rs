@@ -1,4 +1,4 @@
-//! What a bank is told before it starts: where it keeps its data, and its limits.
+//! The configuration of a bank: the location of its data, and its limits.
 
 mod audit;
 mod location;
@@ -15,18 +15,18 @@ pub use self::location::StoreUrl;
 pub(crate) use self::database::DatabaseUrl;
 pub(crate) use self::location::Location;
 
-/// A matcher gives a feed up after 5 seconds of silence: two signs of life may come late.
+/// A matcher gives a feed up after 5 seconds of silence: two heartbeats may be late.
 const HEARTBEAT_MS_MAX: u64 = 2_000;
-/// A follower accepts messages of 8 MiB. The stored changes have half of them, and what numbers and frames the changes
+/// A follower accepts messages of 8 MiB. The stored changes take half of that, and their numbers and framing
 /// on the wire, less than 32 bytes each, a quarter.
 const FEED_BYTES_MAX: u64 = 4 << 20;
-/// See [`FEED_BYTES_MAX`].
+/// At 32 bytes of framing each, a quarter of a message ([`FEED_BYTES_MAX`]).
 const FEED_CHANGES_MAX: u64 = 65_536;
-/// The largest write, 1,000 items with everything that they may hold, is below it.
+/// Above the size of the largest write: 1,000 items at their bounds.
 const MESSAGE_BYTES_MAX: u64 = 16 << 20;
 /// A state begins with all banks in one message of 8 MiB, some 120 bytes each.
 const BANKS_MAX: u64 = 50_000;
-/// More would wait for longer than any caller does.
+/// Further writes would wait longer than any caller does.
 const WRITE_QUEUE_MAX: u64 = 1 << 20;
 
 /// The settings of a bank. Each has a default that suits a small machine.
@@ -34,16 +34,17 @@ const WRITE_QUEUE_MAX: u64 = 1 << 20;
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where the bank keeps everything: `sqlite:<path>`, `sqlite::memory:` for a bank that forgets, or
-    /// `postgres://<user>:<password>@<host>:<port>/<database>`. One bank at a time runs on a file; another one refuses
-    /// to start. Of the banks on a database one serves, and the others stand by. `?sslmode=verify-full&sslrootcert=<file>`
-    /// after a database's URL encrypts the connections and checks the server.
+    /// `postgres://<user>:<password>@<host>:<port>/<database>`. One bank at a time runs on a file; another
+    /// one refuses to start. Of the banks on a database one serves, and the others stand by.
+    /// `?sslmode=verify-full&sslrootcert=<file>` after a database's URL encrypts the connections and checks
+    /// the server.
     #[schemars(extend("x-value" = "URL"))]
     pub store: StoreUrl,
-    /// Runs on a PostgreSQL server, too, that acknowledges commits before they are flushed. A crash of such a server
-    /// loses acknowledged writes: for tests alone.
+    /// Runs on a PostgreSQL server, too, that acknowledges commits before they are flushed. A crash of such a
+    /// server loses acknowledged writes: for tests alone.
     pub allow_unflushed: bool,
-    /// Connections that read; one more read waits for one of them. Writes have a connection of their own, and so has
-    /// the lock of a bank on PostgreSQL.
+    /// Connections that read; one more read waits for one of them. Writes have a connection of their own, and
+    /// so has the lock of a bank on PostgreSQL.
     #[schemars(range(min = 1))]
     pub read_connections_max: u32,
     /// Changes of one transaction; what is beyond waits for the next. A single larger write still goes alone.
@@ -52,7 +53,8 @@ pub struct Config {
     /// Writes that wait for their transaction; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
     #[schemars(range(min = 1, max = WRITE_QUEUE_MAX))]
     pub write_queue_max: usize,
-    /// Bytes of the writes that wait or are being written; a write beyond it is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    /// Bytes of the writes that wait or are being written; a write beyond it is refused with
+    /// `RESOURCE_EXHAUSTED` and `RetryInfo`.
     #[schemars(range(min = 1))]
     pub write_queue_bytes_max: usize,
     /// Living banks; one more is refused with `FAILED_PRECONDITION`.
@@ -65,48 +67,51 @@ pub struct Config {
     pub log_hours: u32,
     /// Newest changes that the log keeps at least, however old they are.
     pub log_changes: u64,
-    /// How long the log keeps what a follower needs that has gone, in minutes; then it has to load the state anew. What
-    /// a follower needs that is there is always kept.
+    /// How long the log keeps what a follower needs that has gone, in minutes; then it has to load the state
+    /// anew. What a follower needs that is there is always kept.
     pub follower_minutes: u32,
-    /// How long a follower's stream lasts, in minutes, give or take a quarter; then it comes again, and so finds its way
-    /// to another bank or a new address. At least 1.
+    /// How long a follower's stream lasts, in minutes, give or take a quarter; then it comes again, and so
+    /// finds its way to another bank or a new address. At least 1.
     #[schemars(range(min = 1))]
     pub stream_minutes: u32,
     /// Rows that one sweep of deleted data takes away in one transaction, between which writes go on.
     #[schemars(range(min = 1))]
     pub sweep_rows_max: u32,
-    /// Rewrites the database's tables of items and changes before the end of `purge_hours` of what was removed. Only that clears
-    /// the copies of removed rows in the free space of their pages. Writes wait meanwhile, some 15 seconds a gigabyte, and the disk
-    /// needs room for a second copy; searches go on. With `false` that is left to the operator.
+    /// Rewrites the database's tables of items and changes before the end of `purge_hours` of what was
+    /// removed. Only that clears the copies of removed rows in the free space of their pages. Writes wait
+    /// meanwhile, some 15 seconds a gigabyte, and the disk needs room for a second copy; searches go on. With
+    /// `false` that is left to the operator.
     pub purge_rewrites: bool,
-    /// Followers of the log; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`. A quarter is kept for
-    /// the names in `matcher_names`; if there are none, for clients with fewer than four followers.
+    /// Followers of the log; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`. A quarter is kept
+    /// for the names in `matcher_names`; if there are none, for clients with fewer than four followers.
     #[schemars(range(min = 1))]
     pub followers_max: usize,
-    /// Followers of one client: of one name in certificates, and of one host where clients show no certificates. One more is
-    /// refused with `RESOURCE_EXHAUSTED` and `RetryInfo`, unless its name is one of `matcher_names`.
+    /// Followers of one client: of one name in certificates, and of one host where clients show no
+    /// certificates. One more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`, unless its name is one of
+    /// `matcher_names`.
     #[schemars(range(min = 1))]
     pub followers_per_client_max: usize,
-    /// The names in the certificates of the deployment's own matchers, whole, such as `spiffe://vigie.dev/matcher`. Of no
-    /// meaning without TLS, where nothing proves who follows.
+    /// The names in the certificates of the deployment's own matchers, whole, such as
+    /// `spiffe://vigie.dev/matcher`. Of no meaning without TLS, where nothing proves who follows.
     #[schemars(extend("x-value" = "NAME"))]
     pub matcher_names: Vec<String>,
-    /// The longest silence towards a follower, in milliseconds; then it gets a sign of life. At most 2,000: a matcher
-    /// gives a feed up after 5 seconds of silence.
+    /// The longest silence towards a follower, in milliseconds; then it gets a sign of life. At most 2,000: a
+    /// matcher gives a feed up after 5 seconds of silence.
     #[schemars(range(min = 1, max = HEARTBEAT_MS_MAX))]
     pub heartbeat_ms: u64,
     /// Changes of one message to a follower; the rest comes in the next.
     #[schemars(range(min = 1, max = FEED_CHANGES_MAX))]
     pub feed_changes_max: usize,
-    /// Bytes of the changes of one message to a follower, though always one change at least. At most 4 MiB: followers
-    /// accept messages of 8 MiB.
+    /// Bytes of the changes of one message to a follower, though always one change at least. At most 4 MiB:
+    /// followers accept messages of 8 MiB.
     #[schemars(range(min = 1, max = FEED_BYTES_MAX))]
     pub feed_bytes_max: usize,
     /// Newest changes kept in memory for the followers; one that is farther behind reads from the store.
     pub recent_changes_max: usize,
     /// Bytes of the newest changes in memory; the oldest go first.
     pub recent_bytes_max: usize,
-    /// Bytes of one request; a larger one is refused with `INVALID_ARGUMENT`. 1,000 items of 64 hashes are 2.5 MB.
+    /// Bytes of one request; a larger one is refused with `INVALID_ARGUMENT`. 1,000 items of 64 hashes are
+    /// 2.5 MB.
     #[schemars(range(min = 1, max = MESSAGE_BYTES_MAX))]
     pub message_bytes_max: usize,
     /// The limits that every server keeps.
@@ -154,14 +159,14 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The processes of the deployment: matchers by the names of `matcher_names` too.
+    /// Returns the processes of the deployment: matchers by the names of `matcher_names` too.
     pub(crate) fn processes(&self) -> ProcessesConfig {
         let mut processes = self.processes.clone();
         processes.matcher_names.extend(self.matcher_names.iter().cloned());
         processes
     }
 
-    /// Every fault of these values, each as `field: what is wrong`.
+    /// Returns every fault of these values, each as `field: what is wrong`.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();

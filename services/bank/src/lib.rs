@@ -1,21 +1,23 @@
-//! The one durable truth: banks, items and the log of their changes.
+//! The bank service keeps the only durable copy of banks, items and the log of their changes.
 //!
-//! Every change gets a number, 1, 2, 3 and so on, in the order in which it is committed. Callers write and read;
-//! matchers follow the log from any number on and so come to the same state.
+//! Every change has a sequence: 1, 2, 3 and so on, in commit order. Callers write and read; matchers follow
+//! the log from any sequence and so reach the same state.
 //!
 //! Always true:
 //!
-//! - What was acknowledged is committed and flushed.
-//! - Sequences are dense and in the order of commits, so a follower can prove that it has missed nothing.
-//! - A write is done as a whole or not at all; with an idempotency key it is done once, however often it is sent.
-//! - Changes of one transaction are covered by one link of a chain of hashes ([`verify()`]).
-//! - Queues, groups, pages, followers and what is kept in memory are bounded, and reads never wait for writes.
+//! - An acknowledged write is committed and flushed.
+//! - Sequences are dense and in commit order, so a follower can prove that it has missed nothing.
+//! - A write is done as a whole or not at all. With an idempotency key it is done once, however often it is
+//!   sent.
+//! - One link of a hash chain ([`verify()`]) covers the changes of one transaction.
+//! - Queues, groups, pages, followers and caches are bounded, and reads never wait for writes.
 //!
-//! The log itself, its feed and the question who serves are the crate `vigie-log`. Here is what it does not know: banks and
-//! items, how writes to them are planned, where they are stored, and how a follower loads the present state.
+//! The crate `vigie-log` holds the log itself, its feed and leader election. This crate holds banks and
+//! items: how writes to them are planned, where they are stored, and how a follower loads the present state.
 //!
-//! Reading order: [`Config`], `server` and what it waits for, `grpc`, `error`; then a write's way through `log`, `plan` and `store`, and what becomes of a removed item in `plan/purge`; then `load`;
-//! and `upkeep`, which proves, copies and purges stores.
+//! Reading order: [`Config`], `server` and `server/waiting`, `grpc`, `error`; then the path of a write
+//! through `log`, `plan` and `store`, and the purge of removed items in `plan/purge`; then `load`; and
+//! `upkeep`, which proves, copies and purges stores.
 
 mod config;
 mod server;
@@ -52,10 +54,10 @@ use crate::simulated::SimulatedClock;
 use crate::store::Source;
 use crate::store::memory::MemoryStore;
 
-/// Why a bank could not run.
+/// The reasons why a bank could not run.
 #[derive(Debug, Error)]
 pub enum RunError {
-    /// The settings have faults; all of them are told.
+    /// The settings have faults; all of them are listed.
     #[error("the bank's settings have faults: {}", .0.join("; "))]
     Config(Vec<String>),
     /// The store cannot be opened or read.
@@ -64,31 +66,31 @@ pub enum RunError {
     /// The server failed.
     #[error("cannot run the bank's server")]
     Serve(#[from] ServeError),
-    /// The system gives no random bytes.
+    /// The operating system returned no random bytes.
     #[error("the system gives no random bytes for the audit")]
     Randomness,
-    /// The writer of the log ended by a fault of its own.
+    /// The task that writes the log ended unexpectedly.
     #[error("the writer of the log ended unexpectedly")]
     Writer,
-    /// Another bank has taken over.
+    /// Another bank has taken over the store.
     #[error("another bank on the same store serves now; start this one again, and it stands by")]
     Superseded,
-    /// The sweeper ended by a fault of its own.
+    /// The task that sweeps deleted data ended unexpectedly.
     #[error("the sweeper ended unexpectedly")]
     Sweeper,
 }
 
 /// Runs a bank until `shutdown`.
 ///
-/// It is healthy once its store is open and the head of its log is known, and while no other bank serves on the same
-/// store: until then it stands by, and answers every call with `UNAVAILABLE`. A database that is out of reach at the start is
-/// waited for. On shutdown it answers what it has accepted
-/// and ends the streams of its followers.
+/// The bank is healthy once its store is open, the head of its log is known, and no other bank serves on the
+/// same store. Until then it is a standby and answers every call with `UNAVAILABLE`. It waits for a database
+/// that is out of reach at the start. On shutdown it answers the calls that it has accepted and ends the
+/// streams of its followers.
 pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
     run_with(config, listener, shutdown, &Telemetry::default()).await
 }
 
-/// Runs a bank until `shutdown`, as [`run`] does; its metrics, and how it is, go to `telemetry`.
+/// Runs a bank until `shutdown`, as [`run`] does, and reports its metrics and its health to `telemetry`.
 pub async fn run_with(
     config: Config,
     listener: impl Listener,
@@ -98,8 +100,8 @@ pub async fn run_with(
     boxed(config, AnyListener::new(listener), shutdown, telemetry).await
 }
 
-/// Boxes a bank here, on one type of listener: a future is compiled by the crate that first awaits or boxes it, and the crates
-/// that run a bank should not each compile one.
+/// Boxes the bank's future in this crate, for one type of listener. A future is compiled by the crate that
+/// first awaits or boxes it, and the crates that run a bank should not each compile one.
 fn boxed(
     config: Config,
     listener: AnyListener,
@@ -119,7 +121,7 @@ async fn run_on(
     server::run(config, source, listener, shutdown, Arc::new(SystemClock), telemetry).await
 }
 
-/// Runs a bank on a simulated disk, with a clock that tells milliseconds since 1970.
+/// Runs a bank on a simulated disk, with a clock that returns milliseconds since 1970.
 #[doc(hidden)]
 pub async fn run_simulated(
     config: Config,
@@ -133,7 +135,7 @@ pub async fn run_simulated(
     server::run(config, Source::Open(store), listener, shutdown, clock, &Telemetry::default()).await
 }
 
-/// Creates the store that the settings name, or brings its schema up to date, and leaves it at that.
+/// Creates the store that the settings name, or brings its schema up to date; runs no bank.
 pub fn migrate(config: &Config) -> BoxFuture<'_, Result<(), RunError>> {
     Box::pin(migrate_store(config))
 }
@@ -144,7 +146,7 @@ async fn migrate_store(config: &Config) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Where the store is, of settings without a fault.
+/// Returns the store's location, if the settings have no fault.
 fn location(config: &Config) -> Result<Location, RunError> {
     let faults = config.faults();
     let location = Location::parse(&config.store).filter(|_| faults.is_empty());

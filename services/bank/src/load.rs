@@ -1,11 +1,12 @@
-//! Reads the present state of a shard for a follower that does not begin with the log's first change.
+//! Reads the present state of a shard, for a follower that does not begin at the first change of the log.
 //!
-//! Nothing is locked and no long transaction is held: items are read a page at a time while writes go on. That comes
-//! to the state of one moment together with the log, since the hashes of items never change and their ids are sequences: those up to
-//! the head as of which the banks are read come by pages, those after it by the log. An item that is removed before
-//! its page is read is missing there, and its removal in the log then meets nothing; the last part says up to where
-//! that can be. Which items are held does change, and so do standings, with the labels that replaced an item's first ones: what changed
-//! before its page is read is sent again by the log.
+//! Nothing is locked and no long transaction is held: items are read page by page while writes go on.
+//! Together with the log, the pages give the state of one moment, because the hashes of an item never change
+//! and its id is a sequence. Items up to the head at which the banks are read come from the pages, later
+//! items from the log. An item that is removed before its page is read is missing from the pages, and its
+//! removal in the log has no effect; the last part names the sequence up to which this can happen. Holds and
+//! standings (with the labels that replaced an item's first ones) do change: the log sends again each such
+//! change that was made before the item's page was read.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,23 +21,23 @@ use crate::logged::{Altered, altered};
 use crate::plan::digests::slice_of;
 use crate::store::{HeadRow, HeldRange, ItemRange, Store, id_to_model, to_model};
 
-/// Items that one page looks through at most, whatever part of them is the shard's.
+/// The most items that one page scans, whatever part of them belongs to the shard.
 const SCAN_MAX: u64 = 65_536;
 
-/// One that reads the state of a shard, a part at a time.
+/// Reads the state of a shard, one part at a time.
 #[derive(Debug)]
 pub(crate) struct Loader {
     store: Arc<dyn Store>,
-    /// Its slot among the followers, and its claim on the log.
+    /// The follower's slot, and its claim on the log.
     admission: Admission<BankLog>,
     shard: ShardIdentity,
-    /// There is a principal, so that every search has to name its set of banks.
+    /// True if there is a principal, so that every search must name its set of banks.
     members_on: bool,
     shutdown: Shutdown,
     next: Next,
 }
 
-/// What comes next.
+/// The next part to read.
 #[derive(Debug)]
 enum Next {
     Begin,
@@ -46,7 +47,7 @@ enum Next {
 }
 
 impl Loader {
-    /// Nothing is read yet.
+    /// Makes a loader that has read nothing yet.
     pub(crate) fn new(
         store: Arc<dyn Store>,
         admission: Result<Admission<BankLog>, FollowError>,
@@ -57,7 +58,7 @@ impl Loader {
         Ok(Self { store, admission: admission?, shard, members_on, shutdown, next: Next::Begin })
     }
 
-    /// The next part; `None` after the last one, and on shutdown.
+    /// Returns the next part; `None` after the last one, and on shutdown.
     pub(crate) async fn next(&mut self) -> Result<Option<StatePart>, Error> {
         if self.shutdown.is_cancelled() {
             return Ok(None);
@@ -74,7 +75,7 @@ impl Loader {
     }
 
     async fn begin(&mut self) -> Result<StatePart, Error> {
-        // Claimed from before the head is read: what follows it is not cut.
+        // Claimed before the head is read, so that the changes after the head are not cut.
         self.admission.claim();
         let read = self.store.head_and_banks().await;
         let (HeadRow { head, .. }, banks) = read.map_err(|error| Error::from_read(&error))?;
@@ -87,8 +88,8 @@ impl Loader {
         Ok(StatePart::Begin { cursor, banks, members_on: self.members_on })
     }
 
-    /// Puts what the log proves to have been added in the place of items whose rows are damaged. With one damaged item the
-    /// shard would come to another digest than the bank's, and never become ready.
+    /// Replaces items whose rows are damaged by what the log proves was added. With one damaged item the
+    /// shard's digest would differ from the bank's, and the shard would never become ready.
     async fn mend(&self, items: &mut [Item]) -> Result<(), Error> {
         let altered = altered(&*self.store, slice_of(self.shard), items).await;
         for Altered { item, added } in altered.map_err(|error| Error::from_read(&error))? {
@@ -116,10 +117,10 @@ impl Loader {
         let turn = self.admission.turn_to_read().await;
         let page = self.store.item_page(&range).await.map_err(|error| Error::from_load(&error))?;
         let mut items: Vec<Item> = page.items;
-        // Those of banks that were deleted before wait to be swept.
+        // Items of banks that were deleted earlier are still stored until they are swept.
         items.retain(|item| banks.contains(&item.bank));
         self.mend(&mut items).await?;
-        // After the items: each is as held as it was when it was read, or as it became since, which the log tells again.
+        // Holds are read after the items. A hold that changes between the two reads is sent again by the log.
         let range = HeldRange { after, through: page.through, count_max: u32::MAX };
         let mut held = self.store.held_items(range).await.map_err(|error| Error::from_load(&error))?;
         held.retain(|id| items.binary_search_by_key(id, |item| item.id).is_ok());

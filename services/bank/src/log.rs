@@ -1,4 +1,4 @@
-//! The bank as the user of a log: its types, and what the log asks of it.
+//! Connects the bank to the log: the bank's types, and its implementation of `vigie_log::Application`.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,22 +33,22 @@ use crate::upkeep::erase::Eraser;
 
 /// The term of a bank's log.
 pub(crate) type Term = vigie_log::Term<BankLog>;
-/// The term that is under way, if one is.
+/// The current term, if there is one.
 pub(crate) type CurrentTerm = vigie_log::CurrentTerm<BankLog>;
-/// The term under way, for one call.
+/// Returns the current term, for one call; fails with [`Error::Standby`] if there is none.
 pub(crate) fn term(current: &CurrentTerm) -> Result<Arc<Term>, Error> {
     current.get().ok_or(Error::Standby)
 }
 
-/// One that follows a bank's log.
+/// A follower of a bank's log.
 pub(crate) type Follower = vigie_log::Follower<BankLog>;
 
-/// The newest states of the directory: a follower that has one of them is sent what differs.
+/// The newest states of the directory. A follower that has one of them is sent only the difference.
 #[derive(Debug, Clone)]
 pub(crate) struct States(VecDeque<Arc<View>>);
 
 impl States {
-    /// States that are kept. They share their rows: one costs about what it changed.
+    /// Number of states that are kept. States share rows, so one costs about as much as its changes.
     const KEPT: usize = 64;
 
     fn new() -> Self {
@@ -56,7 +56,7 @@ impl States {
     }
 
     fn newest_view(&self) -> &Arc<View> {
-        // There is always one.
+        // The queue is never empty.
         &self.0[0]
     }
 
@@ -65,7 +65,7 @@ impl States {
         self.newest_view().directory()
     }
 
-    /// The state with this digest, if it is kept.
+    /// Returns the state with this digest, if it is kept.
     pub(crate) fn with_digest(&self, digest: SetDigest) -> Option<&Directory> {
         self.0.iter().map(|view| view.directory()).find(|directory| directory.digest() == digest)
     }
@@ -76,29 +76,29 @@ impl States {
     }
 }
 
-/// The user of the log.
+/// The bank's side of the log: the log calls it to load, plan and show state.
 #[derive(Debug)]
 pub(crate) struct BankLog {
     store: Arc<dyn Store>,
-    /// See [`crate::Config::banks_max`].
+    /// The most living banks ([`crate::Config::banks_max`]).
     banks_max: usize,
-    /// The directory as of the newest commit, and before.
+    /// The directory as of the newest commit, and the states before it.
     states: watch::Sender<States>,
     clock: Arc<dyn vigie_log::Clock>,
     salts: Arc<Salts>,
     eraser: Eraser,
     counted: Arc<Counted>,
     hash_types: Mutex<HashTypes>,
-    /// How often the set of quarantined members has changed since this bank began.
+    /// Number of changes of the set of quarantined members since this bank began.
     quarantine_changes: AtomicU64,
     /// All exchanges as of the newest commit.
     exchanges: watch::Sender<Arc<Exchanges>>,
-    /// The secret of the store, once it was read.
+    /// The store's secret, once it is read.
     secret: OnceLock<ListSecret>,
 }
 
 impl BankLog {
-    /// On a store, with at most so many living banks.
+    /// Makes the log's user on a store, with at most `banks_max` living banks.
     pub(crate) fn new(
         store: Arc<dyn Store>,
         banks_max: usize,
@@ -124,37 +124,37 @@ impl BankLog {
         }
     }
 
-    /// The directory as of the newest commit, with what callers may see of it.
+    /// Returns the directory as of the newest commit, and what each caller may see of it.
     pub(crate) fn view(&self) -> Arc<View> {
         Arc::clone(self.states.borrow().newest_view())
     }
 
-    /// The newest states of the directory, and those to come.
+    /// Returns a receiver of the newest states of the directory, present and future.
     pub(crate) fn history(&self) -> watch::Receiver<States> {
         self.states.subscribe()
     }
 
-    /// The time by which rights expire: that of the bank's commits.
+    /// Returns the time by which rights expire: the time of the bank's commits.
     pub(crate) fn now(&self) -> UnixMillis {
         UnixMillis(self.clock.now().0)
     }
 
-    /// How often the set of quarantined members has changed since this bank began.
+    /// Returns how often the set of quarantined members has changed since this bank began.
     pub(crate) fn quarantine_changes(&self) -> u64 {
         self.quarantine_changes.load(Ordering::Acquire)
     }
 
-    /// All exchanges as of the newest commit.
+    /// Returns all exchanges as of the newest commit.
     pub(crate) fn exchanges(&self) -> Arc<Exchanges> {
         Arc::clone(&self.exchanges.borrow())
     }
 
-    /// The store of the log and the state.
+    /// Returns the store of the log and the state.
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)
     }
 
-    /// The secret of the store: random, and the same for as long as the store lives.
+    /// Returns the store's secret: random, and the same for the lifetime of the store.
     pub(crate) fn secret(&self) -> ListSecret {
         self.secret.get().cloned().unwrap_or_default()
     }
@@ -165,7 +165,7 @@ impl BankLog {
     async fn counters(&self) -> Result<Counters, StoreError> {
         let after = latencies_from(self.now());
         let range = DocumentRange { kind: DocumentKind::Latency, after, before: None, limit: 1_000 };
-        // Two of a month, and of months that the clock has not come to there are none.
+        // There are two documents a month, and none of a month later than the clock.
         let documents = self.store.document_range(&range).await?;
         let latencies = documents.iter().filter_map(read_latency).collect();
         Ok(Counters::new(self.counts().await?, latencies, self.now()))
@@ -235,8 +235,9 @@ impl Application for BankLog {
         });
     }
 
-    /// Reads where the items are that the group removes or updates, their records and those of content that it adds or brings back, the
-    /// removed items that it brings back, and the digests of the bank that it deletes.
+    /// Reads what the group's writes need: the placements of the items that they remove or update; the
+    /// records of these items and of the content that they add or restore; the removed items that they
+    /// restore; and the digests of the bank that they delete.
     async fn look_up(&self, state: &State, writes: &[&Write]) -> Result<Known, StoreError> {
         let (mut items, mut content, mut deleted): (Vec<ItemId>, Vec<u64>, _) =
             (Vec::new(), Vec::new(), None);
@@ -288,7 +289,7 @@ impl Application for BankLog {
                 Action::Exchange(write) => {
                     let ExchangeAction::Apply(asked) = &write.action else { continue };
                     let Some(exchange) = state.exchanges().get(&asked.exchange) else { continue };
-                    // It goes alone.
+                    // Such a write is alone in its group.
                     page = look_up(&*self.store, exchange, asked).await?;
                 }
             }
@@ -302,7 +303,7 @@ impl Application for BankLog {
         } else {
             self.store.known_records(&items, &content).await?
         };
-        // The items of records that are known by their content may change too.
+        // Items whose records were found by content may change too.
         items.extend(records.iter().map(|stored| stored.item));
         items.sort_unstable();
         items.dedup();
@@ -332,7 +333,7 @@ impl Application for BankLog {
     }
 
     fn stand_alone(rows: &Rows) -> bool {
-        // Removed items that are brought back to items that are there need not change anything else.
+        // Restoring removed items onto existing items need not change anything else.
         !rows.audit.is_empty()
             || !rows.undone.is_empty()
             || !rows.lists.heads.is_empty()
@@ -356,13 +357,13 @@ impl Application for BankLog {
     }
 }
 
-/// The members that are quarantined.
+/// Returns the quarantined members.
 pub(crate) fn quarantined(directory: &Directory) -> impl Iterator<Item = MemberId> {
     let members = directory.members().iter();
     members.filter(|member| member.state == MemberState::Quarantined).map(|member| member.id)
 }
 
-/// A cursor as the log has it.
+/// Converts a cursor of the model to one of the log.
 pub(crate) fn cursor(cursor: vigie_model::change::Cursor) -> vigie_log::Cursor {
     let vigie_model::change::Cursor { log, sequence, chain } = cursor;
     vigie_log::Cursor {
@@ -372,7 +373,8 @@ pub(crate) fn cursor(cursor: vigie_model::change::Cursor) -> vigie_log::Cursor {
     }
 }
 
-/// A range as the model has it; `members_on`: there is a principal, so that every search has to name its set of banks.
+/// Converts a range of the log to one of the model. `members_on` is true if there is a principal, so that
+/// every search must name its set of banks.
 pub(crate) fn feed_range(range: vigie_log::Range<BankLog>, members_on: bool) -> FeedRange {
     FeedRange {
         log: id_to_model(range.log),

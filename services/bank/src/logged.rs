@@ -1,6 +1,6 @@
 //! Items compared with the changes that added them, as far as the log still keeps those.
 //!
-//! An item whose labels were replaced is compared without them: its record says which it has.
+//! An item whose labels were replaced is compared without its labels: its record has the present ones.
 
 use std::collections::BTreeSet;
 
@@ -11,19 +11,20 @@ use vigie_proto::bank::{LogChange, encode_item, encode_log_change};
 use crate::plan::step::Step;
 use crate::store::{Store, StoreError, to_model};
 
-/// Changes that are read at once, and their bytes.
+/// The most changes of one read, and the most bytes of them.
 const PAGE: (usize, usize) = (2_000, 4 << 20);
 
-/// An item that is not what its change added.
+/// An item that differs from what its change added.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Altered {
     pub(crate) item: ItemId,
-    /// What was added, where the log keeps that and can prove it.
+    /// The item that was added, if the log keeps it and can prove it.
     pub(crate) added: Option<Item>,
 }
 
-/// The items, by ascending id and of one slice of the log, that are not what their changes added. Those whose changes are no
-/// longer kept are not looked at. Those that are gone meanwhile are left out: the log says so where the reader goes on.
+/// Returns the items that differ from what their changes added. `items` are in ascending order of id, and of
+/// one slice of the log. An item is not checked if its change is no longer kept. An item that was removed
+/// meanwhile is left out: the log has its removal after the reader's position.
 pub(crate) async fn altered(
     store: &dyn Store,
     slice: Slice,
@@ -54,8 +55,8 @@ pub(crate) async fn altered(
     Ok(altered.map(|(item, logged)| Altered { item: item.id, added: logged.and_then(proven_item) }).collect())
 }
 
-/// Those of these items, none of which is what its change added, that have other labels and differ by nothing else; and those that went
-/// meanwhile, with the records that would say so.
+/// Returns the ids of those `differing` items that need not be reported: items whose labels were replaced and
+/// that differ in nothing else, and items that were removed meanwhile together with their records.
 async fn relabelled(
     store: &dyn Store,
     differing: &[(&Item, Option<&StoredChange>)],
@@ -79,8 +80,8 @@ async fn relabelled(
     Ok(relabelled)
 }
 
-/// Whether a change added an item. Where its bytes were purged or not read, those that it had are made anew from the item and compared
-/// with the digest.
+/// Returns whether `change` added `item`. If the bytes of the change were purged or not read, they are
+/// encoded again from the item and compared with the digest.
 pub(crate) fn adds(change: &StoredChange, item: &Item) -> bool {
     if change.is_purged() {
         let again = encode_log_change(LogChange::Shard(ChangeKind::ItemAdded(item.clone())));
@@ -89,13 +90,13 @@ pub(crate) fn adds(change: &StoredChange, item: &Item) -> bool {
     added_by(change).is_some_and(|added| encode_item(added) == encode_item(item.clone()))
 }
 
-/// Whether a change that still has its bytes added an item with whatever labels.
+/// Returns whether a change that still has its bytes added this item, apart from its labels.
 fn adds_but_for_labels(change: &StoredChange, item: &Item) -> bool {
     let without = |item: Item| Item { content: item.content.with_labels(Labels::default()), ..item };
     added_by(change).is_some_and(|added| encode_item(without(added)) == encode_item(without(item.clone())))
 }
 
-/// The item that a change added, by bytes that are those of its digest.
+/// Returns the item that a change added, if the bytes of the change match its digest.
 pub(crate) fn proven_item(change: &StoredChange) -> Option<Item> {
     change.proven_bytes()?;
     added_by(change)

@@ -1,4 +1,4 @@
-//! Puts the bank together and runs it: the store, who leads on it, the server.
+//! Assembles the bank and runs it: the store, leader election, the server.
 
 mod holds;
 mod cases;
@@ -44,7 +44,7 @@ use holds::HoldKeeper;
 use recorder::Recorder;
 use waiting::{Opening, Waiting};
 
-/// Runs a bank on a store, which it closes, whatever happens.
+/// Runs a bank on a store, and closes the store in every case.
 pub(crate) async fn run(
     config: Config,
     source: Source,
@@ -136,12 +136,12 @@ pub(crate) async fn run(
     telemetry.tell_condition(move || condition(&current, &waiting));
     tracing::info!(address = ?listener.address(), "the bank answers");
 
-    // The term outlives the server: what was accepted is written and answered before it ends.
+    // The term outlives the server: accepted writes are committed and answered before it ends.
     let stop = Shutdown::new();
     let mut led = pin!(maybe_done(Box::pin(opening.run(begun, stop.clone()))));
     let served = tokio::select! {
         served = serve(listener, routes, message_bytes_max, &serving, shutdown) => served,
-        // It ends only when it is told to, or by a fault of its own.
+        // The term ends only when it is stopped, or by its own failure.
         () = &mut led => Ok(()),
         () = recorder.run() => Ok(()),
         () = holds.run() => Ok(()),
@@ -159,7 +159,7 @@ pub(crate) async fn run(
     led
 }
 
-/// Passes on to the health service whether this bank serves.
+/// Reports to the health service whether this bank serves.
 #[derive(Debug)]
 struct Announced(Health);
 
@@ -170,14 +170,14 @@ impl Announce for Announced {
     }
 }
 
-/// How the bank is: it serves, stands by, or waits for its store.
+/// Returns the bank's condition: it serves, is a standby, or waits for its store.
 fn condition(current: &CurrentTerm, waiting: &Waiting) -> Condition {
     if current.get().is_some() {
         return Condition::Ready;
     }
     match waiting.reason() {
-        // A bank that has never reached its store may have been given a wrong address: whoever replaces banks one by one is
-        // not to take it for one that works.
+        // A bank that has never reached its store may have a wrong address. A rolling update must not take it
+        // for a working one.
         Some(reason) => Condition::Unready(format!("waiting for the store: {reason}").into()),
         None if current.is_in_reach() => Condition::Standby("standing by: another bank serves".into()),
         None => Condition::Unready("standing by: the store is out of reach".into()),
@@ -195,7 +195,8 @@ impl From<LeadError<StoreError>> for RunError {
     }
 }
 
-/// The hours after which the hash of a removed item has to be gone from every file, by the strictest charter.
+/// Returns the shortest time, in hours, after which the hash of a removed item must be gone from every file,
+/// over all charters.
 fn least_purge_hours(term: &Term) -> f64 {
     let view = term.application.view();
     let hours = view.directory().banks().iter().map(|bank| bank.charter.purge_hours());
@@ -252,7 +253,7 @@ pub(crate) fn feed_limits(config: &Config) -> FeedLimits {
         recent_bytes_max: config.recent_bytes_max,
         lifetime: Duration::from_secs(u64::from(config.stream_minutes) * 60),
         claim_kept: Duration::from_secs(u64::from(config.follower_minutes) * 60),
-        // A connection stays free of followers, for the writer's questions and for those who read an item.
+        // One connection stays free of followers, for the writer's queries and for callers that read an item.
         readers_max: config.read_connections_max.saturating_sub(1).max(1) as usize,
     }
 }

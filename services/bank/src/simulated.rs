@@ -1,4 +1,4 @@
-//! What a simulation gives a bank.
+//! The parts of a bank that a simulation replaces: its disk and its clock.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;

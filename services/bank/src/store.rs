@@ -1,7 +1,7 @@
-//! What the bank asks of a database. The rest of the crate knows no SQL.
+//! The interface that the bank requires of a database. The rest of the crate knows no SQL.
 //!
-//! A store keeps the log ([`vigie_log::LogStore`]) and the state that follows from it. It decides nothing: a [`Batch`]
-//! holds every row as it is to be. There is one trait for each family of records that are read.
+//! A store keeps the log ([`vigie_log::LogStore`]) and the state that results from it. It decides nothing: a
+//! [`Batch`] holds every row in its final form. There is one trait for each family of records that are read.
 
 mod error;
 mod records;
@@ -46,7 +46,8 @@ pub(crate) use self::records::{
     StoredRecord, Undo, id_to_model, to_model,
 };
 
-/// Opens the store that the settings name, for a bank. Creates what is not there yet, and brings it up to date.
+/// Opens, for a bank, the store that the settings name. Creates what is missing, and migrates an older
+/// schema.
 pub(crate) async fn open(location: &Location, config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     let readers = config.read_connections_max;
     Ok(match location {
@@ -55,17 +56,17 @@ pub(crate) async fn open(location: &Location, config: &Config) -> Result<Arc<dyn
     })
 }
 
-/// Where a bank gets its store.
+/// The source of a bank's store.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// The settings name it.
+    /// The store at this location, opened when the bank begins.
     At(Location),
-    /// It is open.
+    /// A store that is already open.
     Open(Arc<dyn Store>),
 }
 
 impl Source {
-    /// Opens it, as often as it is asked.
+    /// Opens the store, on each call.
     pub(crate) async fn open(&self, config: &Config) -> Result<Arc<dyn Store>, StoreError> {
         match self {
             Self::At(location) => open(location, config).await,
@@ -74,7 +75,8 @@ impl Source {
     }
 }
 
-/// Opens a store that is there, only to read it; a bank may run on it. `None` for one that ends with its bank.
+/// Opens an existing store for reading only, while a bank may run on it. `None` for a store that ends with
+/// its bank.
 pub(crate) async fn open_to_read(location: &Location) -> Result<Option<Arc<dyn Store>>, StoreError> {
     Ok(match location {
         Location::File(path) => Some(Arc::new(SqliteStore::open_to_read(path).await?)),
@@ -99,49 +101,51 @@ pub(crate) trait Store:
     + ReadAudit
     + Purging
 {
-    /// Removes at most `rows_max` items of deleted banks, or records of removed exchanges. Returns whether more may be there.
+    /// Removes at most `rows_max` items of deleted banks, or records of removed exchanges. Returns whether
+    /// more may be there.
     async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError>;
 
-    /// Has the database check its own structures: indexes, pages, tables. Takes as long as reading everything.
+    /// Runs the database's own check of its structures: indexes, pages, tables. Takes as long as reading
+    /// everything.
     async fn integrity(&self) -> Result<Integrity, StoreError> {
         Ok(Integrity::Unchecked("this store has none".to_owned()))
     }
 }
 
-/// Purges what was removed.
+/// Purges removed data.
 #[async_trait]
 pub(crate) trait Purging {
-    /// Removes the bytes of at most `rows_max` changes of the log that are due by now.
+    /// Removes the bytes of at most `rows_max` changes of the log that are due at `now`.
     async fn purge_due(&self, now: UnixMillis, rows_max: u32) -> Result<PurgedPage, StoreError>;
 
-    /// Whether free space of the files is to be cleared by now.
+    /// Returns whether free space of the files must be cleared at `now`.
     async fn erase_is_due(&self, now: UnixMillis) -> Result<bool, StoreError>;
 
-    /// Clears the free space of the files of what was purged: completely where it may rewrite them, which writes wait for, and
-    /// as far as the database does by itself otherwise.
+    /// Clears purged data from the free space of the files: completely if `rewrite` is set, which blocks
+    /// writes meanwhile; otherwise as far as the database does by itself.
     async fn erase(&self, rewrite: bool) -> Result<(), StoreError>;
 }
 
-/// What a database says of its own structures.
+/// The result of a database's check of its own structures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Integrity {
-    /// They are whole.
+    /// The structures are sound.
     Whole,
-    /// They are broken.
+    /// The structures are damaged.
     Damaged {
-        /// How, at most [`FAULTS_MAX`] of it, without any content.
+        /// The faults, at most [`FAULTS_MAX`] of them, without any content.
         faults: Vec<String>,
-        /// What to do about it.
+        /// The recommended repair.
         way_out: &'static str,
     },
-    /// They were not checked.
+    /// The structures were not checked, for this reason.
     Unchecked(String),
 }
 
-/// Faults that are told of one database.
+/// The most faults that are reported of one database.
 pub(crate) const FAULTS_MAX: usize = 10;
 
-/// Reads what belongs to the whole bank.
+/// Reads the state of the whole bank.
 #[async_trait]
 pub(crate) trait ReadState {
     /// Reads everything that the writer keeps in memory, as of one moment. Does not wait for other readers.
@@ -157,40 +161,43 @@ pub(crate) trait ReadState {
 /// Reads banks.
 #[async_trait]
 pub(crate) trait ReadBanks {
-    /// Reads those of these banks that are living, by id.
+    /// Reads the living ones of these banks, by id.
     async fn banks(&self, ids: &[BankId]) -> Result<AsOf<Vec<Bank>>, StoreError>;
 }
 
 /// Reads items.
 #[async_trait]
 pub(crate) trait ReadItems {
-    /// Reads where those of these items are that have a row, be their bank living or not. Does not wait for other readers.
+    /// Reads the placements of those of these items that have a row, even if their bank is deleted. Does not
+    /// wait for other readers.
     async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError>;
 
-    /// Reads those of these items that have a row, be their bank living or not. Does not wait for other readers.
+    /// Reads those of these items that have a row, even if their bank is deleted. Does not wait for other
+    /// readers.
     async fn contents(&self, items: &[ItemId]) -> Result<Vec<Item>, StoreError>;
 
-    /// Reads the records of those of these items that have one, and of items whose content has one of these keys. Does not wait for
-    /// other readers.
+    /// Reads the records of these items, and of the items whose content has one of these keys. Items without
+    /// a record are left out. Does not wait for other readers.
     async fn known_records(&self, items: &[ItemId], content: &[u64])
     -> Result<Vec<StoredRecord>, StoreError>;
 
-    /// Reads the rows of those of these removed items that were not purged and not brought back, in one query, by id; no more once they have
-    /// so many bytes together, though always one. Tells whether that bound was reached.
+    /// Reads the rows of these removed items in one query, by id. Purged and restored items are left out.
+    /// Stops once the rows have `bytes_max` bytes together, though it returns at least one. Returns the rows,
+    /// and whether the bound was reached.
     async fn undos(&self, items: &[ItemId], bytes_max: usize) -> Result<(Vec<KeptUndo>, bool), StoreError>;
 
-    /// Reads the removed items of a bank after an id that can be brought back, at most `limit`, by id: those whose rows have their bytes, and
-    /// those whose changes the log still has.
+    /// Reads the restorable removed items of a bank after an id, at most `limit`, by id: items whose rows
+    /// have their bytes, and items whose changes the log still has.
     async fn undos_of(&self, bank: BankId, after: ItemId, limit: u16) -> Result<Vec<Undo>, StoreError>;
 
-    /// Reads the records of those of these items that have one, by item.
+    /// Reads the records of these items, by item. Items without a record are left out.
     async fn records(&self, items: &[ItemId]) -> Result<Vec<StoredRecord>, StoreError>;
 
     /// Reads an item of a living bank.
     async fn item(&self, item: ItemId) -> Result<AsOf<Option<Item>>, StoreError>;
 
-    /// Reads the items of a living bank after an id, by id: at most so many of them and of bytes of their payloads, though always one. `None`:
-    /// there is no such bank.
+    /// Reads the items of a living bank after an id, by id. `bounds` are the most items and the most bytes of
+    /// their payloads, though it returns at least one item. `None`: there is no such bank.
     async fn items(
         &self,
         bank: BankId,
@@ -201,7 +208,7 @@ pub(crate) trait ReadItems {
     /// Finds items of living banks, by id.
     async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<FoundPage>, StoreError>;
 
-    /// Reads items by id, be their bank living or not.
+    /// Reads items by id, even if their bank is deleted.
     async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError>;
 }
 
@@ -225,7 +232,7 @@ pub(crate) trait ReadLists {
 /// Reads the records of programmes. Does not wait for other readers.
 #[async_trait]
 pub(crate) trait ReadExchanges {
-    /// Reads those of these records of an exchange that are there.
+    /// Reads these records of an exchange. Missing ones are left out.
     async fn exchange_records(
         &self,
         exchange: ExchangeId,
@@ -240,7 +247,7 @@ pub(crate) trait ReadExchanges {
         limit: u16,
     ) -> Result<Vec<MappedRecord>, StoreError>;
 
-    /// Reads records of all exchanges that have some content, at most `limit`.
+    /// Reads the records of all exchanges with this content, at most `limit`.
     async fn exchange_records_of(
         &self,
         content: ContentDigest,
@@ -251,10 +258,10 @@ pub(crate) trait ReadExchanges {
 /// Reads documents.
 #[async_trait]
 pub(crate) trait ReadDocuments {
-    /// Reads those of these documents that are there. Does not wait for other readers.
+    /// Reads these documents. Missing ones are left out. Does not wait for other readers.
     async fn documents(&self, ids: &[DocumentId]) -> Result<Vec<Document>, StoreError>;
 
-    /// The same as readers see it: waits for other readers, and for no writer.
+    /// Reads these documents on a reader's connection: waits for other readers, but for no writer.
     async fn documents_seen(&self, ids: &[DocumentId]) -> Result<Vec<Document>, StoreError> {
         self.documents(ids).await
     }
@@ -266,13 +273,14 @@ pub(crate) trait ReadDocuments {
 /// Reads which items are held, and their standings.
 #[async_trait]
 pub(crate) trait ReadHolds {
-    /// Reads the held items of a range, by id, be their bank living or not.
+    /// Reads the held items of a range, by id, even if their bank is deleted.
     async fn held_items(&self, range: HeldRange) -> Result<Vec<ItemId>, StoreError>;
 
-    /// Reads the standings of items of a range that have one, by id, be their bank living or not.
+    /// Reads the standings in a range of items, by id, even if their bank is deleted. Items without a
+    /// standing are left out.
     async fn standings(&self, range: HeldRange) -> Result<Vec<(ItemId, Arc<Standing>)>, StoreError>;
 
-    /// Reads items of which a hold has ended by itself, at most `count_max`.
+    /// Reads items with a hold that has expired, at most `count_max`.
     async fn ended_holds(&self, now: UnixMillis, count_max: u32) -> Result<Vec<ItemId>, StoreError>;
 }
 
@@ -282,20 +290,21 @@ pub(crate) trait ReadDigests {
     /// Reads a bank's digests, by partition. Does not wait for other readers.
     async fn bank_digests(&self, bank: BankId) -> Result<Vec<PartDigest>, StoreError>;
 
-    /// Reads the digests of living banks after a bank and partition, at most `limit`, by both.
+    /// Reads the digests of living banks after a bank and partition, at most `limit`, ordered by bank and
+    /// partition.
     async fn digests(&self, after: (BankId, u16), limit: u16) -> Result<Vec<PartDigest>, StoreError>;
 }
 
 /// Reads the audit.
 #[async_trait]
 pub(crate) trait ReadAudit {
-    /// Reads the tree, and the head of the log as of the same moment.
+    /// Reads the tree, and the head of the log, as of one moment.
     async fn audit_head(&self) -> Result<AuditHead, StoreError>;
 
     /// Reads entries, by index.
     async fn audit_entries(&self, range: &EntryRange) -> Result<EntryPage, StoreError>;
 
-    /// Reads the hashes at these positions, at most 128, in their order.
+    /// Reads the hashes at these positions, at most 128, in the order of `positions`.
     async fn audit_hashes(&self, positions: &[StoredIndex]) -> Result<Vec<NodeHash>, StoreError>;
 
     /// Reads the hashes from a position on, at most `limit`, with their positions.

@@ -1,12 +1,12 @@
-//! The bank through its gRPC services, on a loopback port and a store of its own: on both kinds of store, except where a
-//! test is about the file of one.
+//! Tests of the bank through its gRPC services, on a loopback port and with a store of its own: on both kinds
+//! of store, except where a test is about the file of one.
 
 mod writes;
 mod members;
 mod audit;
 mod items;
 mod restore;
-/// What is kept beside items.
+/// Statistics.
 mod beside {
     pub(crate) mod statistics;
 }
@@ -84,12 +84,12 @@ impl Clock for SetClock {
 
 const NOW: u64 = 1_700_000_000_000;
 
-/// A bank that runs.
+/// A running bank and clients of its services.
 struct Served {
     bank: BankServiceClient<Channel>,
     feed: FeedServiceClient<Channel>,
     channel: Channel,
-    /// The credential of a matcher, where the deployment's processes have a key.
+    /// The credential of a matcher, if the deployment's processes have a key.
     matcher: Option<String>,
     clock: Arc<SetClock>,
     shutdown: Shutdown,
@@ -122,7 +122,7 @@ impl Served {
         Self { bank, feed, channel, matcher, clock, shutdown, task }
     }
 
-    /// A request of a matcher.
+    /// Makes a request of a matcher.
     fn of_matcher<T>(&self, message: T) -> tonic::Request<T> {
         let mut request = tonic::Request::new(message);
         if let Some(bearer) = &self.matcher {
@@ -174,7 +174,7 @@ impl Served {
         Ok(self.bank.clone().list_items(request).await?.into_inner().items)
     }
 
-    /// Gives an item other labels.
+    /// Replaces the labels of an item.
     async fn relabel(&self, item_id: u64, labels: &[&str]) -> Result<u64, Status> {
         let labels = Some(item_labels(labels));
         let request = pb::UpdateItemRequest { item_id, labels, ..Default::default() };
@@ -186,7 +186,7 @@ impl Served {
     }
 }
 
-/// Where the bank of a test keeps its data: gone with the test.
+/// The place where the bank of a test keeps its data, deleted with the test.
 #[derive(Debug)]
 enum Bed {
     Sqlite(TempDir),
@@ -198,12 +198,12 @@ impl Bed {
         Self::Sqlite(tempfile::tempdir().unwrap())
     }
 
-    /// A database of its own; `None` where there is no PostgreSQL, which was said.
+    /// Makes a new database; `None` if there is no PostgreSQL, which was reported.
     fn postgres() -> Option<Self> {
         Some(Self::Postgres(Server::shared()?.database()))
     }
 
-    /// An empty one of the same kind.
+    /// Makes an empty place of the same kind.
     fn another(&self) -> Self {
         match self {
             Self::Sqlite(_) => Self::sqlite(),
@@ -211,7 +211,7 @@ impl Bed {
         }
     }
 
-    /// The settings of a bank in it.
+    /// Returns the settings of a bank in it.
     fn config(&self) -> Config {
         let store = match self {
             Self::Sqlite(directory) => format!("sqlite:{}", directory.path().join("bank.db").display()),
@@ -226,7 +226,8 @@ impl Bed {
     }
 }
 
-/// Makes tests of functions that take a [`Bed`]: each runs on both stores. Those after `threads:` have two.
+/// Makes tests of functions that take a [`Bed`]: each runs on both stores. Those after `threads:` have two
+/// worker threads.
 macro_rules! on_both_stores {
     ($($test:ident),* $(,)? $(; threads: $($threaded:ident),* $(,)?)?) => {
         mod on_sqlite {
@@ -262,7 +263,7 @@ macro_rules! on_both_stores {
 }
 use on_both_stores;
 
-/// A directory, and the settings of a bank on SQLite in it.
+/// Returns a directory, and the settings of a bank on SQLite in it.
 fn on_file() -> (TempDir, Config) {
     let bed = Bed::sqlite();
     let config = bed.config();
@@ -272,19 +273,20 @@ fn on_file() -> (TempDir, Config) {
     }
 }
 
-/// The store of a bank that is alone on it.
+/// Opens the store of a bank, exclusively.
 async fn open(config: &Config) -> Arc<dyn Store> {
     let location = Location::parse(&config.store).unwrap();
     loop {
         match store::open(&location, config).await {
-            // Another test has just started a process, which holds every file until it becomes the program it is to be.
+            // Another test has just started a process, which holds every open file until it executes its
+            // program.
             Err(StoreError::InUse { .. }) => tokio::task::yield_now().await,
             opened => break opened.unwrap(),
         }
     }
 }
 
-/// The store of a bank beside which there are others.
+/// Opens the store of a bank beside a running bank.
 async fn open_beside(config: &Config) -> Arc<dyn Store> {
     match Location::parse(&config.store).unwrap() {
         Location::Postgres(_) => open(config).await,
@@ -294,7 +296,7 @@ async fn open_beside(config: &Config) -> Arc<dyn Store> {
     }
 }
 
-/// An item with two hashes that no other number has.
+/// Returns an item with two hashes that differ for each number.
 fn item(number: u64) -> pb::ItemContent {
     let pdq = [number.to_be_bytes(); 4].concat();
     let md5 = [number.to_be_bytes(); 2].concat();
@@ -323,7 +325,7 @@ fn refused<T: std::fmt::Debug>(outcome: Result<T, Status>, code: Code, text: &st
     status
 }
 
-/// The batch that writes come to on a store that has no banks.
+/// Returns the batch of these writes on a store without banks.
 pub(crate) fn batch_of(HeadRow { head, counts }: HeadRow, writes: &[Write]) -> Batch {
     let mut state = State::new(counts, Vec::new(), Directory::new(), Audit::empty());
     let draft = Draft::new(head, UnixMillis(NOW));

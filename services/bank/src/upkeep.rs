@@ -1,4 +1,4 @@
-//! Looks after stores: proves them, copies them, makes stores of copies, and has them rid of what was purged.
+//! Maintains stores: proves them, copies them, restores copies, and clears purged data from their files.
 
 pub(crate) mod lists;
 pub(crate) mod verify;

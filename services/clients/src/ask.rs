@@ -1,4 +1,4 @@
-//! One search as clients hand it on: queries that several callers may ask in one call.
+//! A search, as clients pass it on; its queries may come from several callers and share one call.
 
 mod forms;
 
@@ -13,35 +13,35 @@ use vigie_telemetry::trace::{self, Context, Span};
 
 pub(crate) use forms::Forms;
 
-/// An answer that was not restricted to the set of banks that was asked for is used by nobody.
+/// An answer that was not restricted to the requested set of banks must not be used.
 pub(crate) const BANK_SET_UNKNOWN: &str = "its version does not know sets of banks, and has searched all of them: its answer is dropped; upgrade it";
 
-/// A search. Searches share a call ([`vigie_net::lane`]) if they have the same options, of which one is the set of banks, and ask for
-/// the same hash types, which an answer counts.
+/// A search. Searches share a call ([`vigie_net::lane`]) if they have the same options, which include the set
+/// of banks, and the same hash types, because an answer counts by hash type.
 #[derive(Debug, Clone)]
 pub struct Ask {
-    /// What is looked for.
+    /// The queries.
     pub queries: Arc<[Query]>,
-    /// How.
+    /// The options of the search.
     pub options: Arc<SearchOptions>,
-    /// How urgent it is.
+    /// The priority of the call.
     pub priority: Priority,
-    /// When there has to be an answer.
+    /// The deadline of the answer.
     pub deadline: Instant,
-    /// Bytes of matches that the answer may hold. Those of searches that share a call are added up.
+    /// The most bytes of matches in the answer. The bounds of searches that share a call are added up.
     pub answer_bytes: usize,
-    /// The types of its hashes, which an answer counts.
+    /// The types of its hashes, by which an answer counts.
     hash_types: HashTypeSet,
-    /// How many searches it was put together from.
+    /// The number of searches that it was combined from.
     put_together: usize,
-    /// How much work it is.
+    /// The estimated work.
     cost: Cost,
-    /// Where in a trace it is made.
+    /// The trace context in which it is made.
     context: Option<Context>,
 }
 
 impl Ask {
-    /// A search, in the trace of what runs now.
+    /// Makes a search, in the current trace context.
     #[must_use]
     pub fn new(
         queries: Arc<[Query]>,
@@ -55,37 +55,37 @@ impl Ask {
         Self { queries, options, priority, deadline, answer_bytes, hash_types, put_together, cost, context }
     }
 
-    /// The same search with an answer of at most so many bytes of matches.
+    /// Limits the answer to this many bytes of matches.
     #[must_use]
     pub fn within(self, answer_bytes: usize) -> Self {
         Self { answer_bytes, ..self }
     }
 
-    /// The same search, which was put together from so many.
+    /// Records that the search was combined from this many searches.
     #[must_use]
     pub fn put_together_from(self, searches: usize) -> Self {
         Self { put_together: searches, ..self }
     }
 
-    /// The bytes of matches that the answer to all these searches may hold.
+    /// Returns the bytes of matches that the answer to all these searches may hold.
     #[must_use]
     pub fn answer_bytes_of(asks: &[Self]) -> usize {
         asks.iter().map(|ask| ask.answer_bytes).fold(0, usize::saturating_add).min(ANSWER_BYTES_MAX)
     }
 
-    /// The types of its hashes.
+    /// Returns the types of its hashes.
     #[must_use]
     pub const fn hash_types(&self) -> &HashTypeSet {
         &self.hash_types
     }
 
-    /// The same search with other options.
+    /// Returns the same search with other options.
     #[must_use]
     pub fn with_options(&self, options: Arc<SearchOptions>) -> Self {
         Self { options, ..self.clone() }
     }
 
-    /// The same search as a part of this span's work.
+    /// Returns the same search as a child of this span.
     #[must_use]
     pub fn under(&self, span: &Span) -> Self {
         Self { context: span.context().cloned(), ..self.clone() }
@@ -114,7 +114,7 @@ impl Search for Ask {
     }
 
     fn shared_queries_max(&self) -> usize {
-        // What they find, and what they cost, is bounded for each call, however many share it.
+        // The matches and the cost of each call are bounded, however many searches share it.
         let affordable = cost::queries_max(&self.hash_types, &self.options);
         Query::BATCH_MAX.min(Query::ANSWERS_MAX / self.options.limit.get()).min(affordable)
     }
@@ -180,7 +180,7 @@ mod tests {
         let sets = [None, Some(&[][..]), Some(&[1]), Some(&[2]), Some(&[1, 2]), Some(&[65])];
         for (at, one) in sets.iter().enumerate() {
             for (other_at, other) in sets.iter().enumerate() {
-                // Equal sets are alike, whether they are held once or twice.
+                // Equal sets are alike, whether they share one allocation or not.
                 assert_eq!(of_set(*one).is_alike(&of_set(*other)), at == other_at, "{one:?} {other:?}");
             }
         }

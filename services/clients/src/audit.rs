@@ -13,49 +13,49 @@ use vigie_proto::pb::consortium::v1::audit_service_client::AuditServiceClient;
 
 use crate::leading_bank::{IdempotencyKey, LeadingBank, among_banks, call};
 
-/// The largest answer: 1,000 entries at their bounds.
+/// The most bytes of an answer: 1,000 entries at their bounds.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// An entry of the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// Its place in the tree.
+    /// The entry's index in the tree.
     pub index: LeafIndex,
-    /// When.
+    /// The time of the entry.
     pub at: UnixMillis,
-    /// For whom; `None` for a call that no member made.
+    /// The member; `None` for a call that no member made.
     pub member: Option<MemberId>,
-    /// By whom; `None` for what the deployment does by itself, and for a call whose caller is not known.
+    /// The principal; `None` for an action of the deployment itself, and for an unknown caller.
     pub principal: Option<PrincipalId>,
     /// The path of a method, or the name of an event.
     pub action: String,
-    /// The code that it ended with.
+    /// The gRPC code of the call.
     pub code: Code,
-    /// The banks that it is about.
+    /// The banks that the entry is about.
     pub banks: Vec<BankId>,
-    /// The first item that it is about, if there is one.
+    /// The first item that the entry is about, if there is one.
     pub first_item: Option<ItemId>,
     /// The number of items.
     pub item_count: u64,
-    /// The last change that it made, if there is one.
+    /// The last change that the call made, if there is one.
     pub sequence: Option<Sequence>,
-    /// The calls that the entry stands for.
+    /// Number of calls that the entry counts.
     pub calls: u64,
-    /// When the first of several calls came, at the earliest; `None` where the entry stands for one.
+    /// The time before which none of several calls came; `None` if the entry is one call.
     pub since: Option<UnixMillis>,
 }
 
 /// A leaf of the audit's tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditLeaf {
-    /// Its bytes, of which the leaf's hash is made.
+    /// The leaf's bytes, from which its hash is computed.
     pub bytes: Vec<u8>,
     /// The entry that they encode.
     pub entry: AuditEntry,
 }
 
 impl AuditLeaf {
-    /// The hash of the leaf.
+    /// Returns the hash of the leaf.
     #[must_use]
     pub fn hash(&self) -> NodeHash {
         NodeHash::of_entry(&self.bytes)
@@ -65,34 +65,34 @@ impl AuditLeaf {
 /// A page of entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditPage {
-    /// By index. There may be none although there are more.
+    /// The entries, by index. May be empty although there are more.
     pub leaves: Vec<AuditLeaf>,
-    /// Where the next page begins; `None` where everything has been read.
+    /// The index at which the next page begins; `None` if everything has been read.
     pub next: Option<LeafIndex>,
-    /// Entries of the tree.
+    /// The size of the tree.
     pub tree_size: Size,
 }
 
 /// Calls of one principal, of one method, that ended with one code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountedCalls {
-    /// For whom; `None` for calls that no member made.
+    /// The member; `None` for calls that no member made.
     pub member: Option<MemberId>,
-    /// By whom; `None` where the caller is not known.
+    /// The principal; `None` for an unknown caller.
     pub principal: Option<PrincipalId>,
     /// The path of the method, or the name of an alarm.
     pub method: String,
-    /// The code that they ended with.
+    /// The gRPC code of the calls.
     pub code: Code,
-    /// Their number.
+    /// Number of the calls.
     pub calls: u64,
-    /// The items that they were answered with as matches.
+    /// Number of items that were answered as matches.
     pub item_count: u64,
-    /// When the first of them came, at the earliest.
+    /// The time before which none of the calls came.
     pub since: UnixMillis,
     /// The item that an alarm is about.
     pub item: Option<ItemId>,
-    /// The bank of that item, where it is known.
+    /// The bank of that item, if it is known.
     pub bank: Option<BankId>,
 }
 
@@ -107,16 +107,16 @@ pub struct InclusionProof {
     pub tree_size: Size,
 }
 
-/// A proof that a tree goes on from another, for [`vigie_audit::tree::check_consistency`].
+/// A proof that a tree continues another one, for [`vigie_audit::tree::check_consistency`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsistencyProof {
-    /// The hashes.
+    /// The hashes of the proof.
     pub path: Vec<NodeHash>,
     /// The size of the larger tree.
     pub new_size: Size,
 }
 
-/// Reads the audit of the bank, or of that one of several on one database which serves.
+/// Reads the audit from the bank, or from the serving one of several banks on one database.
 #[derive(Debug, Clone)]
 pub struct AuditClient {
     bank: LeadingBank<AuditServiceClient<Channel>>,
@@ -125,7 +125,7 @@ pub struct AuditClient {
 impl AuditClient {
     among_banks!(AuditServiceClient, ANSWER_BYTES_MAX);
 
-    /// Lists up to `page_size` entries from an index on, of a member or of all whom the caller may read.
+    /// Lists up to `page_size` entries from an index on, of one member or of all that the caller may read.
     pub async fn list_entries(
         &self,
         from: LeafIndex,
@@ -142,7 +142,8 @@ impl AuditClient {
         self.bank.checked(answer.try_into())
     }
 
-    /// Reads the newest checkpoint, a signed note, which [`vigie_audit::checkpoint::Checkpoint::open`] checks.
+    /// Reads the newest checkpoint, a signed note, which [`vigie_audit::checkpoint::Checkpoint::open`]
+    /// checks.
     ///
     /// `FAILED_PRECONDITION`: the bank has no key to sign with.
     pub async fn get_checkpoint(&self, deadline: Instant) -> Result<String, CallError> {
@@ -152,7 +153,7 @@ impl AuditClient {
         Ok(answer.signed_note)
     }
 
-    /// Asks for the proof that an entry is in the tree of a size, or of the newest checkpoint.
+    /// Requests the proof that an entry is in the tree of a size, or of the newest checkpoint.
     pub async fn prove_inclusion(
         &self,
         index: LeafIndex,
@@ -165,7 +166,7 @@ impl AuditClient {
         self.bank.checked(answer.try_into())
     }
 
-    /// Asks for the proof that the tree of a size, or of the newest checkpoint, goes on from a smaller one.
+    /// Requests the proof that the tree of a size, or of the newest checkpoint, continues a smaller one.
     pub async fn prove_consistency(
         &self,
         old_size: Size,
@@ -179,7 +180,7 @@ impl AuditClient {
         self.bank.checked(answer.try_into())
     }
 
-    /// Records calls, 1 to 1000 counts of them, for a process of the deployment.
+    /// Records 1 to 1,000 counts of calls, for a process of the deployment.
     pub async fn record_calls(
         &self,
         calls: Vec<CountedCalls>,
@@ -242,7 +243,7 @@ impl TryFrom<pb::ProveConsistencyResponse> for ConsistencyProof {
     }
 }
 
-/// Reads an encoded entry: of an answer, or of a file.
+/// Reads an encoded entry, from an answer or from a file.
 impl TryFrom<Vec<u8>> for AuditLeaf {
     type Error = Invalid;
 

@@ -24,30 +24,30 @@ pub use self::listing::{BankLabel, BankListing};
 pub use self::published::{ListEntry, ListPage, ListSays};
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
-/// The largest answer: a page of items at their bounds.
+/// The most bytes of an answer: a page of items at their bounds.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
-/// Speaks to the bank, or to that one of several on one database which serves. Every write carries an idempotency key, so writes
-/// are retried within their deadline like reads.
+/// Calls the bank, or the serving one of several banks on one database. Every write carries an idempotency
+/// key, so writes are retried within their deadline like reads.
 #[derive(Debug, Clone)]
 pub struct BankClient {
     bank: LeadingBank<BankServiceClient<Channel>>,
 }
 
 impl BankClient {
-    /// The bank at `endpoint`, such as `http://127.0.0.1:7742`.
+    /// Makes a client of the bank at `endpoint`, such as `http://127.0.0.1:7742`.
     pub fn new(endpoint: &str) -> Result<Self, EndpointError> {
         Self::new_on(endpoint, &Network::tcp())
     }
 
-    /// The same on another network.
+    /// Makes a client of the bank at `endpoint`, on another network.
     pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
         Self::among(&[endpoint], network)
     }
 
     among_banks!(BankServiceClient, ANSWER_BYTES_MAX);
 
-    /// The endpoint of the bank that answered last, or of the first.
+    /// Returns the endpoint of the bank that answered last, or the first one.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.bank.endpoint()
@@ -63,7 +63,7 @@ impl BankClient {
         self.create_bank_with_ratio(name, MatchRatio::ALWAYS, key, deadline).await
     }
 
-    /// The same, with a share of lookups in which the bank takes part.
+    /// Creates an empty, enabled bank, with a share of lookups in which it takes part.
     pub async fn create_bank_with_ratio(
         &self,
         name: &impl BankLabel,
@@ -105,7 +105,7 @@ impl BankClient {
         self.bank.written(banks, answer.sequence)
     }
 
-    /// Gives a bank another name.
+    /// Renames a bank.
     pub async fn rename_bank(
         &self,
         name: &impl BankLabel,
@@ -122,7 +122,7 @@ impl BankClient {
         self.bank_written(answer.bank, answer.sequence)
     }
 
-    /// Lets a bank be searched, or no longer.
+    /// Enables or disables a bank: a disabled bank is not searched.
     pub async fn set_bank_enabled(
         &self,
         name: &impl BankLabel,
@@ -152,7 +152,7 @@ impl BankClient {
         self.bank_written(answer.bank, answer.sequence)
     }
 
-    /// Deletes a bank and its items; tells how many items there were.
+    /// Deletes a bank and its items; returns the number of its items.
     pub async fn delete_bank(
         &self,
         name: &impl BankLabel,
@@ -164,7 +164,7 @@ impl BankClient {
         self.bank.written(Ok(answer.item_count), answer.sequence)
     }
 
-    /// Adds up to 1,000 items: all of them or none. Their ids come in the order of `items`.
+    /// Adds up to 1,000 items: all of them or none. Returns their ids in the order of `items`.
     pub async fn add_items(
         &self,
         bank: &impl BankLabel,
@@ -177,8 +177,8 @@ impl BankClient {
         Ok(Written { value: value.ids, sequence })
     }
 
-    /// Adds up to 1,000 items with what is said of them, all or none; those that are there from the same origin are answered, and not
-    /// added again.
+    /// Adds up to 1,000 items with their details and origins, all or none. Items that exist from the same
+    /// origin are returned, and not added again.
     pub async fn contribute_items(
         &self,
         bank: &impl BankLabel,
@@ -215,7 +215,7 @@ impl BankClient {
         self.bank.written(Ok(()), answer.sequence)
     }
 
-    /// Reads an item with all that is said of it.
+    /// Reads an item with its details, submissions, holds and facts.
     pub async fn describe_item(
         &self,
         item: ItemId,
@@ -259,7 +259,7 @@ impl BankClient {
         Ok(ItemPage { items, sequence, next_after })
     }
 
-    /// Finds items by id, a page at a time; see [`FoundItems::next_after`].
+    /// Finds items, by id, one page at a time; see [`FoundItems::next_after`].
     pub async fn find_items(
         &self,
         search: &ItemSearch,
@@ -279,7 +279,8 @@ impl BankClient {
         self.bank.written(FoundItems::try_from(answer), sequence)
     }
 
-    /// Lists up to `page_size` items of a bank after `after`, by id, with all that is said of them; see [`DescribedPage::next_after`].
+    /// Lists up to `page_size` items of a bank after `after`, by id, with their details and facts; see
+    /// [`DescribedPage::next_after`].
     pub async fn describe_items(
         &self,
         bank: &BankRef,
@@ -308,7 +309,8 @@ impl BankClient {
         call!(self, deadline, list_items, ListItems, request)
     }
 
-    /// Holds up to 1,000 items, which then match for nobody: all of them or none. Returns how many are held now.
+    /// Holds up to 1,000 items, which then match for nobody: all of them or none. Returns the number of items
+    /// that are held now.
     pub async fn hold_items(
         &self,
         items: &[ItemId],
@@ -319,7 +321,8 @@ impl BankClient {
         self.set_item_hold(items, true, until, key, deadline).await
     }
 
-    /// Lifts the caller's holds of up to 1,000 items: all of them or none. Returns how many another one still holds.
+    /// Lifts the caller's holds of up to 1,000 items: all of them or none. Returns the number of items that
+    /// another holder still holds.
     pub async fn lift_holds(
         &self,
         items: &[ItemId],
@@ -357,8 +360,8 @@ impl BankClient {
         self.remove(items, None, key, deadline).await
     }
 
-    /// Withdraws the submissions of up to 1,000 items that the caller's member made from an origin: all or none. An item goes with its last
-    /// one.
+    /// Withdraws the submissions of up to 1,000 items that the caller's member made from an origin: all or
+    /// none. An item is removed with its last submission.
     pub async fn withdraw_items(
         &self,
         items: &[ItemId],
@@ -385,8 +388,8 @@ impl BankClient {
         self.bank.written(Ok(()), answer.sequence)
     }
 
-    /// Brings up to 1,000 removed items back, all of them or none. Their ids, new ones or those of items that were
-    /// added again since, come in the order of `items`.
+    /// Restores up to 1,000 removed items, all of them or none. Returns their ids in the order of `items`:
+    /// new ids, or the ids of items that were added again since.
     pub async fn restore_items(
         &self,
         items: &[ItemId],
@@ -399,7 +402,7 @@ impl BankClient {
         self.bank.written(Ok(answer.item_ids.into_iter().map(ItemId).collect()), answer.sequence)
     }
 
-    /// Lists up to `page_size` removed items of a bank after `after` that can be brought back, by id.
+    /// Lists up to `page_size` restorable removed items of a bank after `after`, by id.
     pub async fn list_removed_items(
         &self,
         bank: &impl BankLabel,
@@ -417,9 +420,11 @@ impl BankClient {
         Ok(answer.items.into_iter().map(RemovedItem::from).collect())
     }
 
-    /// Reads up to `page_size` changes of a bank, and those up to `through` alone where that is given. A page of large items has fewer.
+    /// Reads up to `page_size` changes of a bank, only those up to `through` if it is given. A page of large
+    /// items has fewer.
     ///
-    /// `OUT_OF_RANGE`: the bank was restored from a backup and does not reach the cursor. Begin anew.
+    /// `OUT_OF_RANGE`: the bank was restored from a backup and does not reach the cursor; the caller must
+    /// start again.
     pub async fn bank_changes(
         &self,
         bank: &impl BankLabel,
@@ -439,9 +444,10 @@ impl BankClient {
         self.bank.checked(answer.try_into())
     }
 
-    /// Reads up to `page_size` entries of a bank's published list after a number, where the caller has this chain.
+    /// Reads up to `page_size` entries of a bank's published list after a number, at which the caller has
+    /// this chain.
     ///
-    /// `OUT_OF_RANGE`: the list does not go on from there. Begin anew.
+    /// `OUT_OF_RANGE`: the list does not continue from there; the caller must start again.
     pub async fn published_list(
         &self,
         bank: &impl BankLabel,
@@ -461,7 +467,7 @@ impl BankClient {
         self.bank.checked(answer.try_into())
     }
 
-    /// Asks how far the log has come.
+    /// Reads the head of the log.
     pub async fn log_head(&self, deadline: Instant) -> Result<LogHead, CallError> {
         let answer: pb::GetLogHeadResponse =
             call!(self, deadline, get_log_head, GetLogHead, pb::GetLogHeadRequest {})?;

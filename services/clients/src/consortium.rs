@@ -1,5 +1,5 @@
-//! Client of the bank's service of members, principals, grants, quotas and charters. Each module but `principal` is the client of
-//! another service of the consortium.
+//! Client of the bank's service of members, principals, grants, quotas and charters. Each module except
+//! `principal` is the client of another service of the consortium.
 
 mod principal;
 pub(crate) mod opinions;
@@ -40,17 +40,17 @@ pub use reports::{CasePage, CasesAfter, ReportClient, ReportListing};
 
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
-/// The largest answer: a page of principals with their keys.
+/// The most bytes of an answer: a page of principals with their keys.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
-/// What is said of a member, beside its name.
+/// The texts and settings of a member, apart from its name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemberWords {
     /// Its name for people; may be empty.
     pub display_name: Text<{ Member::DISPLAY_NAME_LEN_MAX }>,
     /// The countries whose law it applies.
     pub jurisdictions: Jurisdictions,
-    /// Whether others may know that an opinion is its own; `None` leaves it as it is.
+    /// Whether others may know which opinions are its own; `None` leaves it unchanged.
     pub is_named: Option<bool>,
 }
 
@@ -65,7 +65,8 @@ impl MemberWords {
 pub struct GivenGrant {
     /// The grant.
     pub grant: Grant,
-    /// The name of the member that the bank is shared with. `None`: the bank's program is older than this field.
+    /// The name of the member that the bank is shared with. `None`: the bank's program is older than this
+    /// field.
     pub member: Option<MemberName>,
 }
 
@@ -79,7 +80,7 @@ impl TryFrom<pb::Grant> for GivenGrant {
     }
 }
 
-/// Who a caller is.
+/// The identity of a caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WhoAmI {
     /// The member for whom it acts.
@@ -90,8 +91,8 @@ pub struct WhoAmI {
     pub quota: Quota,
 }
 
-/// Speaks to the bank, or to that one of several on one database which serves. Every write carries an idempotency key, so writes
-/// are retried within their deadline like reads.
+/// Calls the bank, or the serving one of several banks on one database. Every write carries an idempotency
+/// key, so writes are retried within their deadline like reads.
 #[derive(Debug, Clone)]
 pub struct ConsortiumClient {
     bank: LeadingBank<ConsortiumServiceClient<Channel>>,
@@ -144,7 +145,7 @@ impl ConsortiumClient {
         self.bank.written(members, answer.sequence)
     }
 
-    /// Replaces what is said of a member.
+    /// Replaces the texts and settings of a member.
     pub async fn update_member(
         &self,
         name: &MemberName,
@@ -163,7 +164,7 @@ impl ConsortiumClient {
         self.member_written(answer.member, answer.sequence)
     }
 
-    /// Suspends or quarantines a member, or lets it work again.
+    /// Suspends or quarantines a member, or reactivates it.
     pub async fn set_member_state(
         &self,
         name: &MemberName,
@@ -238,8 +239,8 @@ impl ConsortiumClient {
         self.bank.written(principals, answer.sequence)
     }
 
-    /// Adds an API key to a principal that has one or two: the caller's own one, or one that the bank makes. The newest of those before
-    /// works for `overlap` yet, at most 30 days, of which whole seconds count.
+    /// Adds an API key to a principal that has one or two: the caller's own key, or one that the bank makes.
+    /// The newest existing key stays valid for `overlap`, at most 30 days, in whole seconds.
     pub async fn rotate_key(
         &self,
         principal: PrincipalId,
@@ -272,7 +273,7 @@ impl ConsortiumClient {
         self.bank.written(Ok(()), answer.sequence)
     }
 
-    /// Sets what another member may do with a bank of the caller's member.
+    /// Sets the capabilities of another member on a bank of the caller's member.
     pub async fn put_grant(
         &self,
         bank: &BankRef,
@@ -293,7 +294,7 @@ impl ConsortiumClient {
         self.grant_written(answer.grant, answer.sequence)
     }
 
-    /// Takes a grant back.
+    /// Revokes a grant.
     pub async fn revoke_grant(
         &self,
         bank: &BankRef,
@@ -310,7 +311,7 @@ impl ConsortiumClient {
         self.bank.written(Ok(()), answer.sequence)
     }
 
-    /// Sets the caller's member's own name for a bank that is shared with it, or takes it away.
+    /// Sets or removes the alias of the caller's member for a bank that is shared with it.
     pub async fn set_alias(
         &self,
         bank: &BankRef,
@@ -327,7 +328,8 @@ impl ConsortiumClient {
         self.grant_written(answer.grant, answer.sequence)
     }
 
-    /// Lists up to `page_size` grants of a bank of the caller's member to members after `after`, by member, with their names.
+    /// Lists up to `page_size` grants of a bank of the caller's member, to members after `after`, by member,
+    /// with the members' names.
     pub async fn list_grants_of(
         &self,
         bank: &BankRef,
@@ -339,7 +341,7 @@ impl ConsortiumClient {
         self.list_grants(bank.to_string(), after_id, page_size, deadline).await
     }
 
-    /// Lists up to `page_size` grants that the caller's member has received of banks after `after`, by bank.
+    /// Lists up to `page_size` grants that the caller's member has received, of banks after `after`, by bank.
     pub async fn list_received_grants(
         &self,
         after: Option<BankId>,
@@ -407,7 +409,7 @@ impl ConsortiumClient {
         self.bank.written(charter, answer.sequence)
     }
 
-    /// Asks who the caller is.
+    /// Reads the identity of the caller.
     pub async fn who_am_i(&self, deadline: Instant) -> Result<Written<WhoAmI>, CallError> {
         let answer: pb::WhoAmIResponse = call!(self, deadline, who_am_i, WhoAmI, pb::WhoAmIRequest {})?;
         let sequence = answer.sequence;
@@ -444,12 +446,12 @@ fn member(member: Option<pb::Member>) -> Result<Member, Invalid> {
     member.ok_or_else(|| Invalid::missing("member"))?.try_into()
 }
 
-/// A quota that is left out has no limit.
+/// Reads a quota. A missing quota has no limit.
 fn quota(quota: Option<pb::Quota>) -> Result<Quota, Invalid> {
     quota.unwrap_or_default().try_into()
 }
 
-/// A name, or nothing for none.
+/// Returns the text of a name; empty for none.
 fn named(name: Option<&impl ToString>) -> String {
     name.map(ToString::to_string).unwrap_or_default()
 }

@@ -11,20 +11,21 @@ use vigie_rpc::Priority;
 use crate::ask::{BANK_SET_UNKNOWN, Forms};
 use crate::wrong_service::explained;
 
-/// The largest answer, of a coordinator of a version that cuts none: as many matches as one call may ask for, each of an item at
-/// all its bounds.
+/// The most bytes of an answer, from a coordinator of a version that truncates none: as many matches as one
+/// call may ask for, each of an item at all its bounds.
 const MESSAGE_BYTES_MAX: usize = 128 << 20;
 
 const SEARCH: &str = "vigie.coordinator.v1.CoordinatorService/Search";
 const DESCRIBE_TOPOLOGY: &str = "vigie.coordinator.v1.CoordinatorService/DescribeTopology";
 
-/// Returns the partial answer of a coordinator whose coverage was less than asked for, if the error carries one.
+/// Returns the partial answer of a coordinator whose coverage was less than asked for, if the error carries
+/// one.
 #[must_use]
 pub fn partial_search(error: &CallError) -> Option<SearchAnswer> {
     error.detail::<pb::SearchResponse>()?.try_into().ok()
 }
 
-/// Speaks to the coordinators of a cluster, of which any one answers for all of it.
+/// Calls the coordinators of a cluster; any one of them answers for the whole cluster.
 #[derive(Debug, Clone)]
 pub struct CoordinatorClient {
     pool: Pool<Endpoint>,
@@ -38,13 +39,13 @@ struct Endpoint {
 }
 
 impl CoordinatorClient {
-    /// The coordinator at `endpoint`, such as `http://127.0.0.1:7741`.
+    /// Makes a client of the coordinator at `endpoint`, such as `http://127.0.0.1:7741`.
     pub fn new(endpoint: &str) -> Result<Self, EndpointError> {
         Self::new_on(&[endpoint], &Network::tcp())
     }
 
-    /// The coordinators at these endpoints, at least one, on a network. Calls go where they are answered soonest, and
-    /// elsewhere when a connection breaks.
+    /// Makes a client of the coordinators at these endpoints, at least one, on a network. Calls go to the
+    /// endpoint that answers soonest, and to another when a connection breaks.
     pub fn new_on(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
         let endpoint = |endpoint: &str| {
             let target = Target::new("coordinator", endpoint, network)?;
@@ -55,17 +56,18 @@ impl CoordinatorClient {
         Ok(Self { pool: Pool::new(endpoints, endpoint)? })
     }
 
-    /// Fails where `endpoint` is none.
+    /// Fails if `endpoint` is invalid.
     pub fn check_endpoint(endpoint: &str) -> Result<(), EndpointError> {
         vigie_net::check_endpoint(endpoint)
     }
 
-    /// Where they are.
+    /// Returns the endpoints.
     pub fn endpoints(&self) -> impl Iterator<Item = &str> {
         self.pool.endpoints().map(|endpoint| endpoint.target.endpoint())
     }
 
-    /// Searches all shards. One attempt, but for a connection that breaks: the coordinator makes its own.
+    /// Searches all shards. Makes one attempt, except if a connection breaks, because the coordinator makes
+    /// its own attempts.
     pub async fn search<'a>(
         &self,
         queries: impl IntoIterator<Item = &'a Query> + Clone,
@@ -76,7 +78,7 @@ impl CoordinatorClient {
         self.search_within(queries, options, ANSWER_BYTES_MAX, priority, deadline).await
     }
 
-    /// The same, with an answer of at most so many bytes of matches.
+    /// Searches all shards, with an answer of at most `answer_bytes` bytes of matches.
     pub async fn search_within<'a>(
         &self,
         queries: impl IntoIterator<Item = &'a Query> + Clone,
@@ -100,7 +102,7 @@ impl CoordinatorClient {
         self.pool.call(search).await
     }
 
-    /// Asks for the topology as a coordinator sees it. One attempt.
+    /// Reads the topology as a coordinator sees it. Makes one attempt.
     pub async fn describe_topology(&self, deadline: Instant) -> Result<Topology, CallError> {
         let Endpoint { target, mut stub, .. } = self.pool.pick();
         let message = pb::DescribeTopologyRequest {};
@@ -111,7 +113,8 @@ impl CoordinatorClient {
     }
 }
 
-/// The answer to a search, if it is of the set of banks that was asked for, where one was. So is a partial one in an error.
+/// Reads the answer to a search, and checks that it is of the requested set of banks, if one was. A partial
+/// answer in an error is checked too.
 fn read(
     target: &Target,
     searched: Result<pb::SearchResponse, CallError>,

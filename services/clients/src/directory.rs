@@ -9,12 +9,12 @@ use vigie_proto::consortium::{DirectoryPart, DirectoryRequest};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
 
-/// The largest message: about 1 MiB of rows, and keys of rows that are gone.
+/// The most bytes of a message: about 1 MiB of rows, and keys of deleted rows.
 const PART_BYTES_MAX: usize = 8 << 20;
 /// The most parts of one answer: 1 GiB of rows, more than any directory has.
 const PARTS_MAX: usize = 1_024;
 
-/// Reads the directory from the bank, or from that one of several on one database which serves.
+/// Reads the directory from the bank, or from the serving one of several banks on one database.
 #[derive(Debug, Clone)]
 pub struct DirectoryClient {
     banks: Leader<Endpoint>,
@@ -27,7 +27,7 @@ struct Endpoint {
 }
 
 impl DirectoryClient {
-    /// The banks at these endpoints, at least one, on a network.
+    /// Makes a client of the banks at these endpoints, at least one, on a network.
     pub fn new_on(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
         let on = network.clone();
         let connect = move |endpoint: &str| {
@@ -35,12 +35,12 @@ impl DirectoryClient {
             let stub = FeedServiceClient::new(target.channel()).max_decoding_message_size(PART_BYTES_MAX);
             Ok(Endpoint { target, stub })
         };
-        // Each round counts the age of what it got from its own beginning.
+        // Each round counts the age of its answer from the round's own beginning.
         Ok(Self { banks: Leader::new("bank", endpoints, network, connect)?.with_patience(Patience::Once) })
     }
 
-    /// Asks for a directory other than the one that the caller has, and waits for it as long as the request says; the answer has to be
-    /// there by `deadline`.
+    /// Reads a directory newer than the caller's, and waits for one as long as the request says. The answer
+    /// must arrive by `deadline`.
     pub async fn read(
         &self,
         request: DirectoryRequest,

@@ -13,7 +13,7 @@ use vigie_proto::pb::bank::v1::exchange_service_client::ExchangeServiceClient;
 use crate::bank::BankLabel;
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
-/// The largest answer: a page of exchanges has 3 MiB.
+/// The most bytes of an answer: a page of exchanges has 3 MiB.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// An exchange as its reader sees it.
@@ -21,7 +21,7 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 pub struct ExchangeListing {
     /// The exchange. Its cursor is empty for all but the deployment's own processes.
     pub exchange: Exchange,
-    /// The reader's name for its bank; `owner/name` for the deployment's own processes where there are members.
+    /// The reader's name for its bank; `owner/name` for the deployment's own processes if there are members.
     pub bank: vigie_model::BankRef,
 }
 
@@ -46,14 +46,14 @@ pub struct NewExchange {
     pub interval_seconds: u32,
 }
 
-/// Who has the lease of the work on exchanges.
+/// The holder of the lease of the work on exchanges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExchangeLease {
-    /// The token, where the caller has it.
+    /// The token, if the caller has the lease.
     pub token: Option<u64>,
-    /// The process that has it.
+    /// The process that has the lease.
     pub holder: String,
-    /// How long it still lasts, in milliseconds.
+    /// The remaining time of the lease, in milliseconds.
     pub remaining_ms: u32,
 }
 
@@ -64,28 +64,28 @@ pub struct NewPage {
     pub expected: Vec<u8>,
     /// The cursor after it.
     pub next: Vec<u8>,
-    /// Records that are new or other ones; with `withdrawn` at most 1,000.
+    /// New and changed records; together with `withdrawn` at most 1,000.
     pub puts: Vec<ForeignRecord>,
     /// Keys of records that are withdrawn.
     pub withdrawn: Vec<ForeignKey>,
-    /// The programme's own time of the new cursor, if it has another one.
+    /// The programme's own time of the new cursor, if it differs.
     pub checkpoint: Option<UnixMillis>,
-    /// Items that were fetched with the page.
+    /// Number of items that were fetched with the page.
     pub fetched_items: u64,
 }
 
-/// A page that was applied.
+/// The result of applying a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AppliedPage {
-    /// Items that were added.
+    /// Number of items that were added.
     pub added: u32,
-    /// Items that were removed.
+    /// Number of items that were removed.
     pub removed: u32,
-    /// The page had been applied before.
+    /// Whether the page had been applied before.
     pub was_applied: bool,
 }
 
-/// Speaks to the exchanges of the bank, or of that one of several on one database which serves.
+/// Calls the exchange service of the bank, or of the serving one of several banks on one database.
 #[derive(Debug, Clone)]
 pub struct ExchangeClient {
     bank: LeadingBank<ExchangeServiceClient<Channel>>,
@@ -125,7 +125,7 @@ impl ExchangeClient {
         self.bank.checked(listing(answer.exchange))
     }
 
-    /// Lists up to `page_size` exchanges after `after`, by id; tells whether there are more.
+    /// Lists up to `page_size` exchanges after `after`, by id; returns them and whether there are more.
     pub async fn list_exchanges(
         &self,
         after: Option<ExchangeId>,
@@ -140,7 +140,7 @@ impl ExchangeClient {
         Ok((self.bank.checked(exchanges.collect())?, answer.has_more))
     }
 
-    /// Pauses an exchange, or goes on with it.
+    /// Pauses or resumes an exchange.
     pub async fn set_exchange_enabled(
         &self,
         name: &ExchangeName,
@@ -168,7 +168,8 @@ impl ExchangeClient {
         self.bank.written(Ok(()), answer.sequence)
     }
 
-    /// Asks for a round now. It is answered once the exchange's `answered_rounds` is the `requested_rounds` of this answer or more.
+    /// Requests a round now. The request is answered once the exchange's `answered_rounds` is at least the
+    /// `requested_rounds` of this answer.
     pub async fn fetch_exchange_now(
         &self,
         name: &ExchangeName,
@@ -201,7 +202,8 @@ impl ExchangeClient {
 
     /// Applies a page: its items and its cursor in one transaction. A page may be sent again.
     ///
-    /// `ABORTED`: the stored cursor is another one. `FAILED_PRECONDITION`: the lease is over, or the exchange is paused.
+    /// `ABORTED`: the stored cursor is another one. `FAILED_PRECONDITION`: the lease has expired, or the
+    /// exchange is paused.
     pub async fn apply_page(
         &self,
         exchange: ExchangeId,
@@ -234,8 +236,8 @@ impl ExchangeClient {
         self.bank.written(Ok(AppliedPage { added, removed, was_applied }), answer.sequence)
     }
 
-    /// Lists the keys of an exchange's records, up to `page_size` after the token of the page before. The token of the next page is empty
-    /// after the last one.
+    /// Lists the keys of an exchange's records, up to `page_size` after the previous page's token. After the
+    /// last page the token is empty.
     pub async fn list_records(
         &self,
         exchange: ExchangeId,
@@ -247,7 +249,7 @@ impl ExchangeClient {
         Ok((answer.keys, answer.next_after))
     }
 
-    /// Lists what the programme said of an exchange's records, as [`Self::list_records`] does their keys.
+    /// Lists the programme's opinions on an exchange's records, paged like [`Self::list_records`].
     pub async fn list_foreign(
         &self,
         exchange: ExchangeId,
@@ -277,7 +279,7 @@ impl ExchangeClient {
         call!(self, deadline, list_exchange_records, ListExchangeRecords, request)
     }
 
-    /// Reports how the rounds of an exchange went.
+    /// Reports the status of an exchange's rounds.
     pub async fn report(
         &self,
         exchange: ExchangeId,

@@ -14,14 +14,14 @@ use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
 
 pub use self::state::StateStream;
 
-/// The largest message of the feed: one change is never cut, and an item has at most 64 hashes and 32 labels. A state
-/// begins with all banks, at most 320 bytes each: 16 MB for 50,000 banks.
+/// The most bytes of a feed message. A change is never split, and an item has at most 64 hashes and 32
+/// labels. A state begins with all banks, at most 320 bytes each: 16 MB for 50,000 banks.
 const RANGE_BYTES_MAX: usize = 20 << 20;
 
 /// Follows a bank's log.
 ///
-/// Each stream has a connection of its own, which is made when the stream is opened. So a follower whose endpoint names several
-/// banks leaves one that stands by: its next attempt goes to another of the name's addresses.
+/// Each stream has a connection of its own, opened with the stream. So a follower whose endpoint names
+/// several banks leaves a standby: its next attempt goes to another of the name's addresses.
 #[derive(Debug, Clone)]
 pub struct FeedClient {
     target: Target,
@@ -29,31 +29,31 @@ pub struct FeedClient {
 }
 
 impl FeedClient {
-    /// The bank at `endpoint`, such as `http://127.0.0.1:7742`.
+    /// Makes a client of the bank at `endpoint`, such as `http://127.0.0.1:7742`.
     pub fn new(endpoint: &str) -> Result<Self, EndpointError> {
         Self::new_on(endpoint, &Network::tcp())
     }
 
-    /// The same on another network.
+    /// Makes a client of the bank at `endpoint`, on another network.
     pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
         let target = Target::new("bank", endpoint, network)?;
         Ok(Self { target, network: network.clone() })
     }
 
-    /// The endpoint on a new connection.
+    /// Returns the endpoint on a new connection.
     fn connected_anew(&self) -> (Target, FeedServiceClient<Channel>) {
-        // The endpoint was accepted before.
+        // The endpoint was valid before.
         let anew = Target::new("bank", self.target.endpoint(), &self.network);
         let target = anew.unwrap_or_else(|_| self.target.clone());
         let stub = FeedServiceClient::new(target.channel()).max_decoding_message_size(RANGE_BYTES_MAX);
         (target, stub)
     }
 
-    /// Opens the stream of a shard's changes after a cursor, or of all; it has to open by `deadline` and then goes on
-    /// for ever.
+    /// Opens the stream of a shard's changes after a cursor, or of all changes. It must open by `deadline`,
+    /// and then continues without limit.
     ///
-    /// `OUT_OF_RANGE`, from here or from the stream: the bank's log does not go on from the cursor. Drop what was
-    /// built from it, and begin anew.
+    /// `OUT_OF_RANGE`, from this call or from the stream: the bank's log does not continue from the cursor.
+    /// The follower must drop its state and start again.
     pub async fn watch(
         &self,
         from: Option<Cursor>,
@@ -74,10 +74,10 @@ impl FeedClient {
         Err(self.target.failed(status))
     }
 
-    /// Opens the stream of a shard's present state, which has to open by `deadline`. The shard then watches from the
-    /// cursor that it begins with.
+    /// Opens the stream of a shard's present state, which must open by `deadline`. The shard then watches
+    /// from the cursor at its beginning.
     ///
-    /// `UNIMPLEMENTED`: the bank is of a version that has no such stream.
+    /// `UNIMPLEMENTED`: the bank's version has no such stream.
     pub async fn load(&self, identity: ShardIdentity, deadline: Instant) -> Result<StateStream, CallError> {
         let (target, mut stub) = self.connected_anew();
         let opened = tokio::time::timeout_at(deadline, stub.load(pb::LoadRequest::from(identity))).await;
@@ -91,7 +91,7 @@ impl FeedClient {
     }
 }
 
-/// An open stream of changes. Whoever follows it checks that the ranges join.
+/// An open stream of changes. Its follower must check that the ranges are contiguous.
 #[derive(Debug)]
 pub struct FeedStream {
     target: Target,
@@ -99,7 +99,7 @@ pub struct FeedStream {
 }
 
 impl FeedStream {
-    /// The next range of the log, or a failure if none comes within `silence_max`.
+    /// Returns the next range of the log, or an error if none arrives within `silence_max`.
     pub async fn next_within(&mut self, silence_max: Duration) -> Result<FeedRange, CallError> {
         match tokio::time::timeout(silence_max, self.next()).await {
             Ok(next) => next,
@@ -107,7 +107,8 @@ impl FeedStream {
         }
     }
 
-    /// The next range of the log. An end of the stream is an error like any other: reconnect after the last range.
+    /// Returns the next range of the log. The end of the stream is an error too: the follower should
+    /// reconnect after the last range.
     pub async fn next(&mut self) -> Result<FeedRange, CallError> {
         let message = match self.stream.message().await {
             Ok(Some(message)) => message,

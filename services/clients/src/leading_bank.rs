@@ -1,4 +1,4 @@
-//! Calls to the services of the bank: one bank, or that one of several on one database which serves.
+//! Calls the services of the bank: of one bank, or of the serving one of several banks on one database.
 
 use std::fmt;
 use std::future::Future;
@@ -13,18 +13,18 @@ use vigie_proto::Invalid;
 
 use crate::wrong_service::explained;
 
-/// Names one write, so that it is done once however often it is sent.
+/// The key of one write, so that it is done once however often it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// A key that nobody else draws: 128 random bits.
+    /// Makes a key that nobody else draws: 128 random bits.
     #[must_use]
     pub fn random() -> Self {
         Self(format!("{:032x}", rand::rng().random::<u128>()))
     }
 
-    /// A key of the caller's own, such as the name of an import and the number of its batch.
+    /// Makes a key of the caller's own, such as the name of an import and the number of its batch.
     #[must_use]
     pub fn named(name: impl fmt::Display) -> Self {
         Self(name.to_string())
@@ -38,14 +38,14 @@ impl IdempotencyKey {
 /// A write that is committed and flushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written<T> {
-    /// What it made.
+    /// The result of the write.
     pub value: T,
-    /// A search that asks for this sequence sees the write.
+    /// A search with this minimum sequence sees the write.
     pub sequence: Sequence,
 }
 
-/// The bank that serves, by the generated client `S` of one of its services. Reads, and writes with an idempotency key, are retried
-/// within their deadline.
+/// The serving bank, called through the generated client `S` of one of its services. Reads, and writes with
+/// an idempotency key, are retried within their deadline.
 #[derive(Debug, Clone)]
 pub(crate) struct LeadingBank<S> {
     banks: Leader<Endpoint<S>>,
@@ -59,7 +59,7 @@ struct Endpoint<S> {
 }
 
 impl<S: Clone> LeadingBank<S> {
-    /// The one that serves of the banks at these endpoints, at least one, on a network.
+    /// Finds the serving one of the banks at these endpoints, at least one, on a network.
     pub(crate) fn among(
         endpoints: &[impl AsRef<str>],
         network: &Network,
@@ -78,12 +78,12 @@ impl<S: Clone> LeadingBank<S> {
         Self { banks: self.banks.with_patience(patience), ..self }
     }
 
-    /// The same banks and connections, for a caller with this credential.
+    /// Returns the same banks and connections, for a caller with this credential.
     pub(crate) fn bearing(&self, bearer: Option<Bearer>) -> Self {
         Self { banks: self.banks.clone(), bearer }
     }
 
-    /// The endpoint of the bank that answered last, or of the first.
+    /// Returns the endpoint of the bank that answered last, or the first one.
     pub(crate) fn endpoint(&self) -> &str {
         self.banks.endpoint()
     }
@@ -103,7 +103,7 @@ impl<S: Clone> LeadingBank<S> {
         self.banks
             .call(deadline, |Endpoint { target, stub }| {
                 let (target, request) = (target.bearing(self.bearer.clone()), request.clone());
-                // Boxed: the machinery of attempts would hold it several times.
+                // Boxed: otherwise the state of the attempts would contain the future several times.
                 Box::pin(async move {
                     let call = target.call(path, deadline, request, |request| send(stub, request));
                     explained(&target, call.await).await
@@ -112,7 +112,7 @@ impl<S: Clone> LeadingBank<S> {
             .await
     }
 
-    /// The checked answer of a call.
+    /// Returns the checked result of a write.
     pub(crate) fn written<T>(
         &self,
         value: Result<T, Invalid>,
@@ -121,13 +121,13 @@ impl<S: Clone> LeadingBank<S> {
         Ok(Written { value: self.checked(value)?, sequence: Sequence(sequence) })
     }
 
-    /// A part of an answer, which breaks the contract where it is invalid.
+    /// Checks a part of an answer: an invalid one breaks the contract.
     pub(crate) fn checked<T>(&self, value: Result<T, Invalid>) -> Result<T, CallError> {
         value.map_err(|invalid| self.banks.handle().target.unreadable(&invalid))
     }
 }
 
-/// Makes one retried call of a client that has its [`LeadingBank`] in `bank`.
+/// Makes one retried call of a client that has its [`LeadingBank`] in the field `bank`.
 macro_rules! call {
     ($self:ident, $deadline:ident, $stub:ident, $method:ident, $request:expr) => {
         $self
@@ -139,10 +139,11 @@ macro_rules! call {
     };
 }
 
-/// How each client of the bank is made: `$stub` is the client that is generated, and `$bytes_max` the size of its largest answer.
+/// Makes the constructors of a client of the bank: `$stub` is the generated client, and `$bytes_max` the most
+/// bytes of an answer.
 macro_rules! among_banks {
     ($stub:ident, $bytes_max:expr) => {
-        /// The one that serves of the banks at these endpoints, at least one, on a network.
+        /// Makes a client of the serving one of the banks at these endpoints, at least one, on a network.
         pub fn among(
             endpoints: &[impl AsRef<str>],
             network: &vigie_net::Network,
@@ -151,13 +152,13 @@ macro_rules! among_banks {
             Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
         }
 
-        /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
+        /// Limits the time for which calls are retried. The default is their deadline.
         #[must_use]
         pub fn with_patience(self, patience: vigie_net::Patience) -> Self {
             Self { bank: self.bank.with_patience(patience) }
         }
 
-        /// The same banks and connections, for a caller with this credential.
+        /// Returns the same banks and connections, for a caller with this credential.
         #[must_use]
         pub fn bearing(&self, bearer: Option<vigie_net::Bearer>) -> Self {
             Self { bank: self.bank.bearing(bearer) }

@@ -1,9 +1,11 @@
-//! Typed clients of every service, in one file for each.
+//! Typed clients of every service, in one file each.
 //!
-//! A client speaks in model types; the wire format stays inside. How calls are made, kept in time, retried and spread over
-//! endpoints is `vigie-net`'s; the types of it that a client's functions take and return are exported here as well.
+//! A client uses model types; the wire format stays inside. `vigie-net` makes calls, keeps their deadlines,
+//! retries them and spreads them over endpoints; its types that a client's functions take and return are
+//! exported here too.
 //!
-//! Reading order: [`Ask`], `wrong_service`, `leading_bank`, then one module for each service; [`Neighbours`] are called without any.
+//! Reading order: [`Ask`], `wrong_service`, `leading_bank`, then one module for each service. [`Neighbours`]
+//! are called without any network.
 
 mod ask;
 mod wrong_service;

@@ -1,4 +1,4 @@
-//! Client of a matcher, and matchers of this process.
+//! Client of a matcher, and matchers in this process.
 
 mod neighbours;
 
@@ -16,14 +16,14 @@ pub use neighbours::{Neighbour, Neighbours};
 
 use crate::ask::{BANK_SET_UNKNOWN, Forms};
 
-/// The largest answer, of a matcher of a version that cuts none: as many matches as one call may ask for, each of an item at all
-/// its bounds.
+/// The most bytes of an answer, from a matcher of a version that truncates none: as many matches as one call
+/// may ask for, each of an item at all its bounds.
 const MESSAGE_BYTES_MAX: usize = 128 << 20;
 
 const SEARCH: &str = "vigie.matcher.v1.MatcherService/Search";
 const DESCRIBE: &str = "vigie.matcher.v1.MatcherService/Describe";
 
-/// Speaks to one matcher.
+/// Calls one matcher.
 #[derive(Debug, Clone)]
 pub struct MatcherClient {
     target: Target,
@@ -32,12 +32,12 @@ pub struct MatcherClient {
 }
 
 impl MatcherClient {
-    /// The matcher at `endpoint`, such as `http://127.0.0.1:7750`.
+    /// Makes a client of the matcher at `endpoint`, such as `http://127.0.0.1:7750`.
     pub fn new(endpoint: &str) -> Result<Self, EndpointError> {
         Self::new_on(endpoint, &Network::tcp())
     }
 
-    /// The same on another network.
+    /// Makes a client of the matcher at `endpoint`, on another network.
     pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
         let target = Target::new("matcher", endpoint, network)?;
         let stub =
@@ -45,18 +45,18 @@ impl MatcherClient {
         Ok(Self { target, stub, forms: Forms::default() })
     }
 
-    /// Fails where `endpoint` is none.
+    /// Fails if `endpoint` is invalid.
     pub fn check_endpoint(endpoint: &str) -> Result<(), EndpointError> {
         vigie_net::check_endpoint(endpoint)
     }
 
-    /// Where it is.
+    /// Returns the endpoint.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.target.endpoint()
     }
 
-    /// Searches its shard. One attempt.
+    /// Searches its shard. Makes one attempt.
     pub async fn search<'a>(
         &self,
         queries: impl IntoIterator<Item = &'a Query> + Clone,
@@ -67,7 +67,7 @@ impl MatcherClient {
         self.search_within(queries, options, ANSWER_BYTES_MAX, priority, deadline).await
     }
 
-    /// The same, with an answer of at most so many bytes of matches.
+    /// Searches its shard, with an answer of at most `answer_bytes` bytes of matches.
     pub async fn search_within<'a>(
         &self,
         queries: impl IntoIterator<Item = &'a Query> + Clone,
@@ -90,13 +90,13 @@ impl MatcherClient {
         answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
     }
 
-    /// The error of a search that was not sent.
+    /// Returns the error of a search that was not sent.
     #[must_use]
     pub fn refused(&self, code: Code, message: &str) -> CallError {
         self.target.refused(code, message)
     }
 
-    /// Asks who it is. One attempt.
+    /// Reads the matcher's description. Makes one attempt.
     pub async fn describe(&self, deadline: Instant) -> Result<ReplicaDescription, CallError> {
         let mut stub = self.stub.clone();
         let message = pb::DescribeRequest {};
@@ -104,11 +104,11 @@ impl MatcherClient {
         answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
     }
 
-    /// Opens the stream of what it says of itself, which has to open within `open_within` and then goes on until the
-    /// matcher is stopped.
+    /// Opens the stream of the matcher's descriptions, which must open within `open_within` and then
+    /// continues until the matcher is stopped.
     ///
-    /// `RESOURCE_EXHAUSTED`: it has too many watchers; ask it now and then instead. `UNIMPLEMENTED`: it is of a version
-    /// that has no such stream.
+    /// `RESOURCE_EXHAUSTED`: it has too many watchers; call [`Self::describe`] periodically instead.
+    /// `UNIMPLEMENTED`: its version has no such stream.
     pub async fn watch(&self, open_within: Duration) -> Result<DescriptionStream, CallError> {
         let mut stub = self.stub.clone();
         // A timeout of the request would end the stream, so only the opening is bounded.
@@ -124,7 +124,7 @@ impl MatcherClient {
     }
 }
 
-/// What a matcher says of itself, whenever that changes.
+/// The descriptions of a matcher, sent whenever they change.
 #[derive(Debug)]
 pub struct DescriptionStream {
     target: Target,
@@ -132,8 +132,9 @@ pub struct DescriptionStream {
 }
 
 impl DescriptionStream {
-    /// The next description; `None` once the matcher has ended the stream, as it does when it is stopped. It speaks at
-    /// least every second: silence longer than `patience` is `DEADLINE_EXCEEDED`, and the stream is of no more use.
+    /// Returns the next description; `None` once the matcher has ended the stream, for example when it is
+    /// stopped. The matcher sends one at least every second: a silence longer than `patience` is
+    /// `DEADLINE_EXCEEDED`, and the stream must not be used again.
     pub async fn next(&mut self, patience: Duration) -> Result<Option<ReplicaDescription>, CallError> {
         let status = match tokio::time::timeout(patience, self.stream.message()).await {
             Ok(Ok(None)) => return Ok(None),

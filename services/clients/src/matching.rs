@@ -1,4 +1,4 @@
-//! Client of a frontend: what a platform uses.
+//! Client of a frontend, for platforms.
 
 mod videos;
 
@@ -20,34 +20,35 @@ use crate::wrong_service::explained;
 
 pub use videos::{Decoding, HashedVideo};
 
-/// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
+/// The most bytes of an answer: as many matches as one call may ask for, each of an item at all its bounds.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 
-/// One query of a batch that could not be answered.
+/// The failure of one query of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryFailure {
     /// The gRPC code that the query would have failed with on its own.
     pub code: Code,
-    /// What was wrong.
+    /// The error message.
     pub message: String,
 }
 
 /// The answer to a call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatchAnswer {
-    /// One for each content, in the order of the call.
+    /// The results, one for each content, in the order of the call.
     pub results: Vec<Result<Matched, QueryFailure>>,
-    /// What was searched.
+    /// The shards that were searched.
     pub coverage: Coverage,
     /// The answer holds every change up to this one.
     pub sequence: Sequence,
-    /// The state of the directory of members that decided what was searched and shown; 0 without members.
+    /// The state of the directory of members by which the search and the answer were decided; 0 without
+    /// members.
     pub directory: Sequence,
-    /// A partial answer came without its results, because they were too many for a status.
+    /// Whether a partial answer came without its results, because they were too large for a status.
     pub results_omitted: bool,
 }
 
-/// The answer to one call of a stream: the caller's id, and what came of it.
+/// The answer to one call of a stream: the caller's id, and the result.
 pub type MatchStreamAnswer = (u64, Result<MatchAnswer, CallError>);
 
 impl TryFrom<pb::MatchResponse> for MatchAnswer {
@@ -80,7 +81,7 @@ pub fn partial_match(error: &CallError) -> Option<MatchAnswer> {
 const MATCH: &str = "vigie.matching.v1.MatchService/Match";
 const HASH: &str = "vigie.matching.v1.MatchService/Hash";
 
-/// Speaks to the frontends of a cluster, of which any one answers for all of it.
+/// Calls the frontends of a cluster; any one of them answers for the whole cluster.
 #[derive(Debug, Clone)]
 pub struct MatchClient {
     pool: Pool<Endpoint>,
@@ -94,13 +95,14 @@ struct Endpoint {
 }
 
 impl MatchClient {
-    /// The frontend at `endpoint`, such as `http://127.0.0.1:7740`.
+    /// Makes a client of the frontend at `endpoint`, such as `http://127.0.0.1:7740`.
     pub fn new(endpoint: &str) -> Result<Self, EndpointError> {
         Self::new_on(&[endpoint], &Network::tcp())
     }
 
-    /// The frontends at these endpoints, at least one, on a network. Calls go where they are answered soonest, and
-    /// elsewhere when a connection breaks; a stream stays where it began.
+    /// Makes a client of the frontends at these endpoints, at least one, on a network. Calls go to the
+    /// endpoint that answers soonest, and to another when a connection breaks; a stream stays on its
+    /// endpoint.
     pub fn new_on(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
         let endpoint = |endpoint: &str| {
             let target = Target::new("frontend", endpoint, network)?;
@@ -110,20 +112,20 @@ impl MatchClient {
         Ok(Self { pool: Pool::new(endpoints, endpoint)?, bearer: None })
     }
 
-    /// The same frontends and connections, for a caller with this credential. Its streams carry none.
+    /// Returns the same frontends and connections, for a caller with this credential. Its streams carry none.
     #[must_use]
     pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
         Self { pool: self.pool.clone(), bearer }
     }
 
-    /// The error of a call that is not made.
+    /// Returns the error of a call that was not made.
     #[must_use]
     pub fn refused(&self, code: Code, message: &str) -> CallError {
         self.pool.pick().target.refused(code, message)
     }
 
-    /// Asks about a batch of content. One attempt, but for a connection that breaks: whether to ask again is the
-    /// platform's to say.
+    /// Matches a batch of content. Makes one attempt, except if a connection breaks: the platform decides
+    /// about retries.
     pub async fn match_content(&self, call: MatchCall, deadline: Instant) -> Result<MatchAnswer, CallError> {
         let message = &pb::MatchRequest::from(call);
         let ask = |Endpoint { target, mut stub }: Endpoint| async move {
@@ -135,7 +137,7 @@ impl MatchClient {
         self.pool.call(ask).await
     }
 
-    /// Asks one of the frontends whether it serves, by its health service.
+    /// Returns whether one of the frontends serves, according to its health service.
     pub async fn is_serving(&self, deadline: Instant) -> bool {
         let mut health = HealthClient::new(self.pool.pick().target.channel());
         let asked = health.check(HealthCheckRequest { service: String::new() });
@@ -145,7 +147,7 @@ impl MatchClient {
         })
     }
 
-    /// Computes the fingerprints of an image and looks nothing up.
+    /// Computes the fingerprints of an image, without a search.
     pub async fn hash(&self, image: Bytes, deadline: Instant) -> Result<ImageFingerprint, CallError> {
         let message = &pb::HashRequest { image };
         let hash = |Endpoint { target, mut stub }: Endpoint| async move {
@@ -157,9 +159,10 @@ impl MatchClient {
         self.pool.call(hash).await
     }
 
-    /// Sends calls as a stream; the answers come as they are ready, each with the id of its call.
+    /// Sends calls as a stream. The answers come as they are ready, each with the id of its call.
     ///
-    /// The stream ends when `calls` does and every answer is in. An error of the stream itself ends it early.
+    /// The stream ends when `calls` has ended and every answer has arrived. An error of the stream itself
+    /// ends it early.
     pub async fn match_stream<S>(
         &self,
         calls: S,

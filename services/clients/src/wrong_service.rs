@@ -1,7 +1,7 @@
-//! Names the service that answers at an endpoint at which another one was expected.
+//! Names the service that answers at an endpoint where another one was expected.
 //!
-//! A server answers a call of a service that it has not with UNIMPLEMENTED; one of an earlier version, or of somebody else, with no
-//! text. Its health service, which every role has, knows the services that it has.
+//! A server answers a call of a service that it does not have with UNIMPLEMENTED; an earlier version, or
+//! foreign software, adds no text. Its health service, which every role has, knows the services that it has.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tonic_health::pb::health_client::HealthClient;
 use vigie_net::{CallError, Target};
 use vigie_rpc::Code;
 
-/// The services of each role, by which its health service knows it.
+/// The service of each role that its health service knows.
 const ROLES: [(&str, &str); 4] = [
     ("frontend", "vigie.matching.v1.MatchService"),
     ("coordinator", "vigie.coordinator.v1.CoordinatorService"),
@@ -20,10 +20,10 @@ const ROLES: [(&str, &str); 4] = [
     ("bank", "vigie.bank.v1.BankService"),
 ];
 
-/// How long the question may take, beyond the call that has failed.
+/// The most time of the question, beyond the failed call.
 const ASKED_WITHIN: Duration = Duration::from_secs(1);
 
-/// Adds to the error of a call to `target` which role answers there, where that is not the one that was called.
+/// Adds to the error of a call to `target` the role that answers there, if it is not the expected one.
 pub(crate) async fn explained<A>(target: &Target, ended: Result<A, CallError>) -> Result<A, CallError> {
     let error = match ended {
         Err(error) if error.code() == Code::Unimplemented => error,
@@ -45,7 +45,8 @@ async fn role_at(target: &Target) -> Option<&'static str> {
         async move {
             let request = Request::new(HealthCheckRequest { service: service.to_owned() });
             let answer = tokio::time::timeout(ASKED_WITHIN, health.check(request)).await;
-            // A service that the server has not is NOT_FOUND; one that is not ready has a status too.
+            // The health service answers NOT_FOUND for a service that the server does not have; a service
+            // that is not ready has a status too.
             matches!(answer, Ok(Ok(_))).then_some(role)
         }
     });

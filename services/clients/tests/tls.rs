@@ -1,4 +1,5 @@
-//! Clients and a server over TLS: who each is for the other, and certificates that are replaced under load.
+//! Tests of clients and a server over TLS: the identity of each, and certificates that are replaced under
+//! load.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "it is a test, and it measures")]
 
@@ -25,7 +26,7 @@ use vigie_telemetry::CapturedLog;
 use vigie_tls::dev_ca::{DevCa, Leaf, Validity};
 use vigie_tls::{Sides, Tls, TlsConfig};
 
-/// What all tests of this file have logged.
+/// The log of all tests of this file.
 static LOG: LazyLock<CapturedLog> = LazyLock::new(|| {
     let log = CapturedLog::default();
     let lines = tracing_subscriber::fmt().with_env_filter("access=debug,vigie_serving=warn,vigie_tls=warn");
@@ -33,12 +34,12 @@ static LOG: LazyLock<CapturedLog> = LazyLock::new(|| {
     log
 });
 
-/// The lines with this in them.
+/// Returns the log lines that contain this text.
 fn logged(what: &str) -> Vec<String> {
     LOG.lines(what)
 }
 
-/// A matcher that tells its callers who they are.
+/// A matcher that answers its callers with their identity.
 struct Mirror;
 
 #[tonic::async_trait]
@@ -137,11 +138,11 @@ async fn the_name_in_the_certificate_reaches_the_handler_and_the_access_log() {
     let client = server.client(&network(&ca, &platform));
     let told = client.describe(soon()).await.unwrap().unready_reason.unwrap();
     assert_eq!(told, "spiffe://vigie.dev/the-first-platform");
-    // A service shows the certificate that it serves with.
+    // A service uses the certificate that it serves with as its client certificate.
     let service = server.client(&network(&ca, &leaf));
     assert_eq!(service.describe(soon()).await.unwrap().unready_reason.unwrap(), "localhost");
 
-    // What fails is told as well.
+    // A failed call is logged too.
     let options = vigie_model::SearchOptions::default();
     let failed = client.search([], &options, Default::default(), soon()).await.unwrap_err();
     assert_eq!(failed.code(), Code::Aborted);
@@ -203,7 +204,7 @@ async fn a_certificate_that_is_not_trusted_is_told_at_once_and_not_at_the_deadli
     }
 }
 
-/// Refuses the first connections, and leaves who comes later waiting.
+/// Refuses the first two connections, and leaves later ones waiting.
 #[derive(Debug)]
 struct Closing(AtomicU64);
 
@@ -238,8 +239,8 @@ async fn a_server_that_is_not_there_is_told_with_the_last_attempt() {
     }
 }
 
-/// Certificates as Kubernetes gives them: `tls.crt` and the others lead through the link `..data` into a folder, and the
-/// link is replaced in one step.
+/// Certificates mounted as Kubernetes does it: `tls.crt` and the other files lead through the link `..data`
+/// into a folder, and the link is replaced in one step.
 struct Mounted {
     authority: PathBuf,
     folder: PathBuf,
@@ -257,7 +258,7 @@ impl Mounted {
         mounted
     }
 
-    /// A new certificate with a new key.
+    /// Writes a new certificate with a new key.
     fn rotate(&mut self) {
         self.generation += 1;
         let at = |generation: u64| self.folder.join(format!("..{generation}"));
@@ -294,7 +295,7 @@ impl Mounted {
     }
 }
 
-/// What the callers have done so far.
+/// Counts of the callers' calls so far.
 #[derive(Default)]
 struct Answered {
     lasting: AtomicU64,
@@ -302,7 +303,7 @@ struct Answered {
     ends: AtomicBool,
 }
 
-/// Calls every so often, on one connection or on a new one each time, until it is told to end.
+/// Calls periodically, on one connection or on a new one each time, until it is stopped.
 async fn call(
     at: u16,
     network: Network,
@@ -350,7 +351,7 @@ async fn check_rotations(rotations: u32, every: Duration) {
         served.rotate();
         shown.rotate();
         let swapped = Instant::now();
-        // Each has to be taken, so that none is left out.
+        // Each certificate has to be taken into use, so that none is skipped.
         loop {
             let tcp = TcpStream::connect(server.address).await.unwrap();
             let stream = client_tls.connect("localhost", tcp).await.unwrap();

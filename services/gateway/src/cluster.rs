@@ -11,32 +11,32 @@ use vigie_model::{HashType, Recall, ReplicaState, Topology, UnixMillis};
 
 use crate::config::Config;
 
-/// The pause between two looks.
+/// The pause between two checks.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The pause until every shard has been seen once.
+/// The pause between checks until every shard has been seen once.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// How long one look may take.
+/// The most time of one check.
 const LOOK_MAX: Duration = Duration::from_secs(3);
 
-/// What is known of the cluster.
+/// The state of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     /// Every shard answers.
     Ready,
-    /// The gateway has never seen that.
+    /// The gateway has never seen every shard answer.
     NeverReady,
-    /// Every shard answered once, longer ago than is allowed.
+    /// The last time that every shard answered is too long ago.
     Stale,
 }
 
-/// The last good look at the cluster. A clone is a handle of the same.
+/// The last successful check of the cluster. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Cluster {
     seen: Arc<Mutex<Option<Seen>>>,
     age_max: Duration,
 }
 
-/// A good look.
+/// A successful check.
 #[derive(Debug, Clone)]
 struct Seen {
     at: Instant,
@@ -44,27 +44,27 @@ struct Seen {
     wall: UnixMillis,
 }
 
-/// Hashes of one type that are searched.
+/// The searched hashes of one type.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Indexed {
-    /// How many.
+    /// Number of hashes.
     pub(crate) hashes: u64,
-    /// Whether every replica's index finds everything.
+    /// Whether every replica's index is exact.
     pub(crate) exact: bool,
-    /// The lowest recall that a replica measured of an approximate index; `None` where none did.
+    /// The lowest recall that a replica measured of an approximate index; `None` if none was measured.
     pub(crate) recall: Option<Recall>,
-    /// When that was seen.
+    /// The time of the check.
     pub(crate) at: UnixMillis,
 }
 
-/// The last good look in numbers.
+/// The figures of the last successful check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LastSeen {
-    /// When that was.
+    /// The time of the check.
     pub(crate) at: UnixMillis,
-    /// Shards of the cluster; `None` where no coordinator tells.
+    /// Number of shards of the cluster; `None` if no coordinator reports it.
     pub(crate) shards: Option<u16>,
-    /// Replicas of the shards that answered; `None` where no coordinator tells.
+    /// Number of replicas of the shards that answered; `None` if no coordinator reports it.
     pub(crate) replicas_ready: Option<usize>,
 }
 
@@ -73,7 +73,7 @@ impl Cluster {
         Self { seen: Arc::default(), age_max: Duration::from_millis(config.status_age_ms_max) }
     }
 
-    /// What is known now.
+    /// Returns the present state.
     pub(crate) fn state(&self) -> State {
         match self.seen().as_ref().map(|seen| seen.at.elapsed()) {
             None => State::NeverReady,
@@ -82,12 +82,12 @@ impl Cluster {
         }
     }
 
-    /// Why the gateway is not ready, until every shard has been seen once.
+    /// Returns why the gateway is not ready, until every shard has been seen once.
     pub(crate) fn unready_reason(&self) -> Option<&'static str> {
         (self.state() == State::NeverReady).then_some("waiting until every shard answers")
     }
 
-    /// The index of a type, as it was last seen; `None` where no coordinator tells.
+    /// Returns the index of a type, as it was last seen; `None` if no coordinator reports it.
     pub(crate) fn indexed(&self, hash_type: HashType) -> Option<Indexed> {
         let seen = self.seen();
         let seen = seen.as_ref().filter(|seen| seen.at.elapsed() <= self.age_max)?;
@@ -95,7 +95,7 @@ impl Cluster {
         Some(indexed_of(topology, hash_type, seen.wall))
     }
 
-    /// The types of which a replica counts hashes, as they were last seen, and every known type.
+    /// Returns the types of which a replica counted hashes in the last check, and every known type.
     pub(crate) fn types(&self) -> BTreeSet<HashType> {
         let seen = self.seen();
         let replicas =
@@ -105,12 +105,12 @@ impl Cluster {
         HashType::known().chain(counted).collect()
     }
 
-    /// The lowest recall of a type's approximate index, as it was last seen.
+    /// Returns the lowest recall of a type's approximate index, as it was last seen.
     pub(crate) fn recall(&self, hash_type: HashType) -> Option<Recall> {
         self.indexed(hash_type)?.recall
     }
 
-    /// The last good look; `None` where there was none.
+    /// Returns the figures of the last successful check; `None` if there was none.
     pub(crate) fn last_seen(&self) -> Option<LastSeen> {
         let seen = self.seen();
         let Seen { topology, wall, .. } = seen.as_ref()?;
@@ -130,11 +130,11 @@ impl Cluster {
         *self.seen() = Some(Seen { at: Instant::now(), topology, wall });
     }
 
-    /// Looks again and again, for as long as it is polled.
+    /// Checks periodically, for as long as it is polled.
     ///
     /// # Errors
     ///
-    /// An endpoint is none.
+    /// An endpoint is invalid.
     pub(crate) fn watch(
         &self,
         config: &Config,
@@ -172,7 +172,7 @@ impl Cluster {
     }
 }
 
-/// The index of a type in all shards, of each with its fullest replica.
+/// Returns the index of a type over all shards, taking the fullest replica of each shard.
 fn indexed_of(topology: &Topology, hash_type: HashType, at: UnixMillis) -> Indexed {
     let mut of_shards = BTreeMap::new();
     let (mut exact, mut recall) = (true, None);
@@ -188,7 +188,7 @@ fn indexed_of(topology: &Topology, hash_type: HashType, at: UnixMillis) -> Index
     Indexed { hashes: of_shards.values().sum(), exact, recall, at }
 }
 
-/// The lower of two measurements.
+/// Returns the lower of two measurements.
 pub(crate) fn lower(one: Option<Recall>, other: Option<Recall>) -> Option<Recall> {
     match (one, other) {
         (Some(one), Some(other)) => Some(if other.value < one.value { other } else { one }),
@@ -196,7 +196,7 @@ pub(crate) fn lower(one: Option<Recall>, other: Option<Recall>) -> Option<Recall
     }
 }
 
-/// Whether every shard has a replica that answers.
+/// Returns whether every shard has a replica that answers.
 fn is_whole(topology: &Topology) -> bool {
     let Some(count) = topology.shard_count else { return false };
     let ready = topology.replicas.iter().filter(|replica| replica.state == ReplicaState::Ready);

@@ -19,7 +19,7 @@ pub use fetch::FetchConfig;
 
 /// The most endpoints of one service.
 const ENDPOINTS_MAX: usize = 64;
-/// The most names of hosts.
+/// The most host names.
 const HOSTS_MAX: usize = 256;
 
 /// Configuration of a gateway.
@@ -29,40 +29,46 @@ pub struct Config {
     /// The frontends, such as `http://127.0.0.1:7740`, 1 to 64, of which any one answers.
     #[schemars(length(min = 1, max = ENDPOINTS_MAX), extend("x-value" = "URL"))]
     pub frontend: Vec<String>,
-    /// The coordinators, such as `http://127.0.0.1:7741`, at most 64: `/status` and the sizes of indexes are read there. Without one
-    /// `/status` goes by the health of the frontends alone.
+    /// The coordinators, such as `http://127.0.0.1:7741`, at most 64: `/status` and the sizes of indexes are
+    /// read there. Without one `/status` goes by the health of the frontends alone.
     #[schemars(length(max = ENDPOINTS_MAX), extend("x-value" = "URL"))]
     pub coordinator: Vec<String>,
-    /// A file with an API key. Requests without a credential act for its principal: for clients that can send none. The gateway then
-    /// listens on a loopback address, or asks for certificates of clients, so that nobody else gets these rights.
+    /// A file with an API key. Requests without a credential act for its principal: for clients that can send
+    /// none. The gateway then listens on a loopback address, or asks for certificates of clients, so that
+    /// nobody else gets these rights.
     #[schemars(extend("x-value" = "FILE"))]
     pub api_key_file: Option<PathBuf>,
-    /// Names by which clients without a credential may address the gateway, at most 256, such as `vigie-gateway` or `match.example:7780`;
-    /// `localhost` and IP addresses always may. Another name is refused: a web page could lead a browser here by it.
+    /// Names by which clients without a credential may address the gateway, at most 256, such as
+    /// `vigie-gateway` or `match.example:7780`; `localhost` and IP addresses always may. Another name is
+    /// refused: a web page could lead a browser here by it.
     #[schemars(length(max = HOSTS_MAX), extend("x-value" = "HOST"))]
     pub hosts: Vec<String>,
-    /// The URL by which clients reach the gateway, such as `https://match.example`, for links in answers, and for the way back from an
-    /// identity provider. Its host counts as one of `hosts`. Without it links have the `Host` of the request.
+    /// The URL by which clients reach the gateway, such as `https://match.example`, for links in answers, and
+    /// for the way back from an identity provider. Its host counts as one of `hosts`. Without it links have
+    /// the `Host` of the request.
     #[schemars(extend("x-value" = "URL"))]
     pub public_url: Option<String>,
-    /// A folder for credentials of hash-sharing programmes that are set over HMA's API: the one that the exchange process reads. Without
-    /// it, such requests are answered with 501.
+    /// A folder for credentials of hash-sharing programmes that are set over HMA's API: the one that the
+    /// exchange process reads. Without it, such requests are answered with 501.
     #[schemars(extend("x-value" = "DIR"))]
     pub credentials_folder: Option<PathBuf>,
-    /// Whether feeds in the formats of programmes also have what a bank knows from programmes alone. Without it they have the bank's own items,
-    /// those with a submission that names no programme: so deployments that follow each other send nothing back.
+    /// Whether feeds in the formats of programmes also have what a bank knows from programmes alone. Without
+    /// it they have the bank's own items, those with a submission that names no programme: so deployments
+    /// that follow each other send nothing back.
     pub feeds_pass_on: bool,
     /// The largest body of a request, in bytes: a picture or a video.
     #[schemars(range(min = 65_536))]
     pub body_bytes_max: usize,
-    /// Bytes of all bodies that have arrived and are read or worked on; one client gets half of them, so no body may be larger than that
-    /// either. A request beyond it is refused with 503 and `Retry-After`.
+    /// Bytes of all bodies that have arrived and are read or worked on; one client gets half of them, so no
+    /// body may be larger than that either. A request beyond it is refused with 503 and `Retry-After`.
     #[schemars(range(min = 262_144))]
     pub bodies_bytes_max: usize,
-    /// The rate at which a body has to arrive, in bytes a second, after 5 seconds. A slower one is refused with 408.
+    /// The rate at which a body has to arrive, in bytes a second, after 5 seconds. A slower one is refused
+    /// with 408.
     #[schemars(range(min = 1))]
     pub body_bytes_per_second_min: u32,
-    /// Requests that are worked on at once; one more is refused with 503 and `Retry-After`. One client gets three quarters of them.
+    /// Requests that are worked on at once; one more is refused with 503 and `Retry-After`. One client gets
+    /// three quarters of them.
     #[schemars(range(min = 4))]
     pub requests_in_flight_max: usize,
     /// The time that a request gets, in milliseconds, from the end of its body to its answer.
@@ -75,7 +81,8 @@ pub struct Config {
     pub fetch: FetchConfig,
     /// The console: pages in a browser, at `/console/`.
     pub console: ConsoleConfig,
-    /// Limits of connections and the times of a shutdown. Its limits of calls and bytes are of no meaning here.
+    /// Limits of connections and the times of a shutdown. Its limits of calls and bytes are of no meaning
+    /// here.
     pub serving: ServingConfig,
     /// The directory of members. Its banks are also those that the gateway calls; at least one.
     pub directory: DirectoryConfig,
@@ -112,13 +119,13 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The time that a request gets.
+    /// Returns the time limit of a request.
     #[must_use]
     pub const fn deadline(&self) -> Duration {
         Duration::from_millis(self.deadline_ms)
     }
 
-    /// The names by which clients without a credential may address the gateway.
+    /// Returns the names by which clients without a credential may address the gateway.
     pub(crate) fn own_hosts(&self) -> Vec<String> {
         let url = self.public_url.as_deref().and_then(|text| url::Url::parse(text).ok());
         let authority = url.and_then(|url| {
@@ -128,7 +135,7 @@ impl Config {
         self.hosts.iter().cloned().chain(authority).collect()
     }
 
-    /// The credential of requests that carry none.
+    /// Returns the credential of requests that carry none.
     ///
     /// # Errors
     ///
@@ -144,7 +151,7 @@ impl Config {
             .map_err(|fault| cannot(format!("has no API key: {fault}")))
     }
 
-    /// Every fault of the values, each beginning with its key. Reads the files.
+    /// Returns every fault of the values, each beginning with its key. Reads the files.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -183,7 +190,7 @@ impl Config {
         least("requests_in_flight_max", self.requests_in_flight_max as u64, 4..=u64::MAX);
         least("deadline_ms", self.deadline_ms, 100..=600_000);
         least("status_age_ms_max", self.status_age_ms_max, 1_000..=600_000);
-        // These name their table themselves.
+        // These faults begin with the name of their table.
         faults.extend(self.serving.faults());
         let inner = [
             ("fetch", self.fetch.faults()),
@@ -198,7 +205,7 @@ impl Config {
         faults
     }
 
-    /// The fault of a gateway that gives whoever reaches it the rights of a principal, if it is one.
+    /// Returns the fault of a gateway that gives every client the rights of a principal, if it is one.
     #[must_use]
     pub fn open_to_all(&self, listen: SocketAddr, asks_for_certificates: bool) -> Option<String> {
         let is_open = self.api_key_file.is_some()

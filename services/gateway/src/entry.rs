@@ -1,4 +1,5 @@
-//! The steps before routing, in this order: doubled slashes, a slot, cross-site checks, the caller's credential.
+//! The steps before routing, in this order: doubled slashes, a slot, cross-site checks, the caller's
+//! credential.
 
 pub(crate) mod client;
 mod cross_site;
@@ -82,7 +83,8 @@ impl Service<Request<Body>> for Gateway {
                 Err(answer) => answer,
             };
             if answer.status() == StatusCode::NOT_FOUND {
-                // The router adds `Allow` if the path has other methods. The header would reveal that the path exists.
+                // The router adds `Allow` if the path has other methods. The header would reveal that the
+                // path exists.
                 answer.headers_mut().remove(header::ALLOW);
             }
             // An answer is for one caller at one time, so nothing may cache it.
@@ -92,7 +94,8 @@ impl Service<Request<Body>> for Gateway {
     }
 }
 
-/// Returns whether a path needs no credential: the liveness and status of the server, its descriptions, and the login of a follower.
+/// Returns whether a path needs no credential: the liveness and status of the server, its descriptions, and
+/// the login of a follower.
 fn is_open(path: &str) -> bool {
     const OPEN: [&str; 6] =
         ["/", "/status", "/status/live", "/site-map", "/openapi/openapi.json", "/v1/openapi.json"];
@@ -151,7 +154,8 @@ impl Entry {
         Ok((request, slot))
     }
 
-    /// Finds the session of a request to the console, adds it as an extension for the frame, and returns the session's credential.
+    /// Finds the session of a request to the console, adds it as an extension for the frame, and returns the
+    /// session's credential.
     fn arrive(&self, console: &Console, request: &mut Request<Body>) -> Option<Bearer> {
         let arrived = console.sessions.of(request.headers(), console.clock.now());
         let bearer = arrived.session.signed_in.as_ref().and_then(|signed_in| signed_in.bearer());

@@ -1,17 +1,19 @@
-//! Banks as feeds in the formats of sharing programmes, so that clients of those programmes follow a deployment unchanged.
+//! Banks as feeds in the formats of sharing programmes, so that clients of those programmes follow a
+//! deployment unchanged.
 //!
 //! | base URL of a client | format | credential |
 //! |---|---|---|
 //! | `/feeds/ncmec/BANK` | NCMEC hash sharing, version 2 | HTTP Basic; the password is an API key |
-//! | `/feeds/threat_exchange/BANK` | ThreatExchange `threat_updates`, any privacy group | `access_token=APP|KEY` |
+//! | `/feeds/threat_exchange/BANK` | `threat_updates`, any privacy group | `access_token=APP|KEY` |
 //! | `/feeds/stop_ncii/BANK` | StopNCII, version 1 | `x-functions-key` |
 //! | `/feeds/tat/BANK/` | Tech Against Terrorism, version 2 | the password of the login is an API key |
 //!
-//! A key that is no API key of ours counts as none: clients of a deployment without members have to send something.
+//! A key that is not an API key of this project counts as none, because clients of a deployment without
+//! members have to send something.
 //!
-//! Always true: whoever reads all pages, and later goes on from a checkpoint, has the bank's matching items; a page that cannot be
-//! whole is an error; a follower that was away for longer than removed hashes are kept, and might keep one for ever, is told to begin anew
-//! (410).
+//! Always true: a client that reads all pages, and later continues from a checkpoint, has the bank's matching
+//! items. A page that cannot be complete is an error. A follower that was away for longer than removed hashes
+//! are kept, and so might keep one permanently, gets 410 and must start again.
 //!
 //! Reading order: `source`, `values`, then one format.
 
@@ -28,13 +30,13 @@ use axum::routing::{get, post};
 
 use crate::shared::Shared;
 
-/// Where all feeds are.
+/// The path prefix of all feeds.
 pub(crate) const PREFIX: &str = "/feeds/";
 
-/// The end of the path of a login, whose password is checked when it is used.
+/// The end of the path of a login. Its password is checked when it is used.
 pub(crate) const LOGIN: &str = "/token-auth/tcap/";
 
-/// Every route.
+/// Returns every route.
 pub(crate) fn routes() -> Router<Shared> {
     let routes = [
         ("/feeds/ncmec/{bank}/v2/status", get(ncmec::status)),

@@ -1,13 +1,16 @@
 //! The REST API of Hasher-Matcher-Actioner (HMA) 1.1.7, so that its clients can be pointed here unchanged.
 //!
-//! Paths, methods, status codes, shapes and the words that clients look for are HMA's. What is better here: what was added or removed
-//! matches, or does no more, at once; content is read and changed by its own bank only; pictures that cannot be decoded are the caller's
-//! fault (400); ratios beyond 0 to 1 are refused; a server that cannot know answers 503.
+//! Paths, methods, status codes, shapes and the texts that clients look for are HMA's. Improvements: an added
+//! item matches at once, and a removed one stops at once; content is read and changed only through its own
+//! bank; a picture that cannot be decoded is the caller's fault (400); ratios outside 0 to 1 are refused; a
+//! server that cannot know the answer answers 503.
 //!
-//! HMA's format has no place for opinions, so answers have none unless a lookup asks for them (`include_opinions`).
+//! HMA's format has no field for opinions, so answers have none unless a lookup asks for them
+//! (`include_opinions`).
 //!
-//! Reading order: `refusal` and `json` (failures and bodies), `signals`, `input` (pictures that are sent or named), `status`, `hashing`,
-//! `matching`, `compare`, `banks`, `content`, `exchanges`, `types`, `description`.
+//! Reading order: `refusal` and `json` (failures and bodies), `signals`, `input` (pictures that are sent or
+//! named by URL), `status`, `hashing`, `matching`, `compare`, `banks`, `content`, `exchanges`, `types`,
+//! `description`.
 
 mod refusal;
 pub(crate) mod json;
@@ -32,7 +35,7 @@ use crate::shared::Shared;
 
 pub(crate) use refusal::Refusal;
 
-/// Every route, with its template as `/site-map` lists it.
+/// Returns every route, with its template as in `/site-map`.
 pub(crate) fn routes() -> Router<Shared> {
     let routes = [
         ("/", get(status::root)),
@@ -63,13 +66,13 @@ pub(crate) fn routes() -> Router<Shared> {
     routes.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods))
 }
 
-/// The answer to an unknown path: a page, as HMA gives it.
+/// Answers an unknown path with an HTML page, as HMA does.
 pub(crate) async fn no_such_page() -> Response {
     let page = "<!doctype html>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n<p>There is no such page here.</p>\n";
     (StatusCode::NOT_FOUND, Html(page)).into_response()
 }
 
-/// The answer to an unknown method of a path.
+/// Answers an unknown method of a path.
 pub(crate) async fn no_such_method() -> Response {
     let page = "<!doctype html>\n<title>405 Method Not Allowed</title>\n<h1>Method Not Allowed</h1>\n<p>This path does not take \
                 that method.</p>\n";

@@ -1,8 +1,8 @@
-//! The gateway: HTTP for everybody who does not speak gRPC.
+//! The gateway: HTTP for clients that do not use gRPC.
 //!
 //! ```text
 //! request -> entry (slashes, limits, cross-site checks, credential) -> routes
-//!              hma   the REST API of Meta's Hasher-Matcher-Actioner, for clients that are there
+//!              hma   the REST API of Meta's Hasher-Matcher-Actioner, for existing clients
 //!              v1    our own REST API
 //!              feeds banks in the formats of sharing programmes
 //!              console pages in a browser
@@ -11,14 +11,16 @@
 //!
 //! Always true:
 //!
-//! - The gateway keeps nothing: no content on disk or in a log, and no hash, name or credential in a log, a metric or an error text.
-//! - Rights are decided by the services behind it, with the credential of the caller. Here only a credential that is wrong is refused.
-//! - A web page cannot drive a gateway that asks for no credential: requests of other sites are refused.
-//! - A gateway that cannot know answers 503, never "not known" and never "not there".
+//! - The gateway keeps nothing: no content on disk or in a log, and no hash, name or credential in a log, a
+//!   metric or an error text.
+//! - The services behind the gateway decide rights, with the caller's credential. The gateway itself refuses
+//!   only invalid credentials.
+//! - A web page cannot use a gateway that asks for no credential: requests from other sites are refused.
+//! - A gateway that cannot know the answer answers 503, never "not known" and never "not there".
 //! - Every body, answer, fetch and wait has a bound.
 //!
-//! Reading order: `config`, `shared`, `server`, `entry`, `upstream`, `cluster`, `metrics`, `media` (bodies, multipart, fetching), `problem`, then `hma`, `v1`, `feeds` and
-//! `console`.
+//! Reading order: `config`, `shared`, `server`, `entry`, `upstream`, `cluster`, `metrics`, `media` (bodies,
+//! multipart, fetching), `problem`, then `hma`, `v1`, `feeds` and `console`.
 
 mod config;
 mod shared;

@@ -1,4 +1,4 @@
-//! What a gateway shows of its requests: by route and status, never what was asked.
+//! The metrics of a gateway's requests: by route and status, never by content.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ const BOUNDS: [f64; 14] =
 /// The route of requests to unknown paths.
 const NO_ROUTE: &str = "none";
 
-/// The metrics of a gateway. Clones are handles of the same numbers.
+/// The metrics of a gateway. Clones share the same counters.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     requests: Family<Labels, Histogram>,
@@ -45,14 +45,14 @@ struct Outcome {
     outcome: &'static str,
 }
 
-/// Why the entry refuses a request.
+/// The reason why the entry refuses a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RefusedFor {
-    /// Too many requests were worked on.
+    /// Too many concurrent requests.
     Slots,
-    /// A page of another site asked, or the name of the server is none of its own.
+    /// A page of another site sent the request, or its host name is not one of the gateway's.
     Site,
-    /// The credential is wrong.
+    /// The credential is invalid.
     Credential,
 }
 
@@ -68,7 +68,7 @@ impl RefusedFor {
     }
 }
 
-/// The method as a label; others than these are refused.
+/// Returns the method as a label; other methods are refused.
 const fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -89,14 +89,14 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// Those of a request that has been routed.
+    /// Returns the route and method of a request after routing.
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
         Self { path: request.extensions().get().cloned(), method: method_name(request.method()) }
     }
 }
 
 impl Metrics {
-    /// Adds them to a registry, with the state of the cluster.
+    /// Registers the metrics, including the state of the cluster.
     pub(crate) fn register(registry: &mut Registry, cluster: &Cluster) -> Self {
         let metrics = Self {
             requests: Family::new_with_constructor(|| Histogram::new(BOUNDS)),
@@ -154,7 +154,7 @@ impl Metrics {
     }
 }
 
-/// Measures each request that has been routed.
+/// Measures each request after routing.
 pub(crate) async fn measure(
     axum::extract::State(metrics): axum::extract::State<Arc<Metrics>>,
     request: axum::extract::Request,

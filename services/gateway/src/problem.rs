@@ -1,4 +1,5 @@
-//! The failure of a request: before it takes the form of an API, and in the form of RFC 9457 (`application/problem+json`).
+//! The failure of a request: independent of an API's form, and in the form of RFC 9457
+//! (`application/problem+json`).
 
 use std::time::Duration;
 
@@ -11,24 +12,24 @@ use utoipa::ToSchema;
 use vigie_clients::{CallError, Code};
 use vigie_rpc::code;
 
-/// Why a request is refused or failed.
+/// The reason why a request is refused or failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     /// The status of the answer.
     pub(crate) status: StatusCode,
     /// The gRPC code.
     pub(crate) code: Code,
-    /// For a person to read. Repeats nothing of a credential or a hash.
+    /// A message for people. Repeats nothing of a credential or a hash.
     pub(crate) message: String,
-    /// When the caller may come again.
+    /// The time after which the caller may retry.
     pub(crate) retry_after: Option<Duration>,
-    /// The field of the request that is at fault, if one is.
+    /// The field of the request at fault, if one is.
     pub(crate) field: Option<String>,
-    /// The answer of a lookup that covers less than was asked for.
+    /// The answer of a lookup with less coverage than requested.
     pub(crate) partial: Option<Box<Value>>,
 }
 
-/// When a caller that was refused for want of room comes again.
+/// The time after which a caller that was refused for lack of capacity should retry.
 const AGAIN: Duration = Duration::from_secs(1);
 
 impl Problem {
@@ -37,12 +38,12 @@ impl Problem {
         Self { status, code, message, retry_after: None, field: None, partial: None }
     }
 
-    /// A request that its caller has to change.
+    /// A request that its caller must change.
     pub(crate) fn bad(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// A field of a request that does not fit, and why.
+    /// A field of a request that does not fit, with the reason.
     pub(crate) fn field(field: impl Into<String>, why: impl std::fmt::Display) -> Self {
         let field = field.into();
         Self { message: format!("{field}: {why}"), field: Some(field), ..Self::bad("") }
@@ -52,7 +53,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
-    /// A request that is refused for now.
+    /// A request that is refused temporarily.
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self { retry_after: Some(AGAIN), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
     }
@@ -65,7 +66,7 @@ impl Problem {
     }
 }
 
-/// The status of each code, in one table.
+/// Returns the HTTP status of each code.
 const fn status_of(code: Code) -> StatusCode {
     match code {
         Code::Ok => StatusCode::OK,
@@ -81,7 +82,7 @@ const fn status_of(code: Code) -> StatusCode {
     }
 }
 
-/// The code of a failure that no service answered.
+/// Returns the code of a failure that no service answered.
 const fn code_of(status: StatusCode) -> Code {
     match status {
         StatusCode::UNAUTHORIZED => Code::Unauthenticated,
@@ -97,7 +98,7 @@ const fn code_of(status: StatusCode) -> Code {
     }
 }
 
-/// A failed call to a service, without the addresses of the deployment.
+/// Converts a failed call to a service, without the addresses of the deployment.
 impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
         let status = status_of(error.code());

@@ -1,4 +1,4 @@
-//! Puts a gateway together and runs it.
+//! Assembles a gateway and runs it.
 
 use std::sync::Arc;
 
@@ -28,13 +28,13 @@ use crate::shared::Shared;
 use crate::upstream::Upstream;
 use crate::v1;
 
-/// Why a gateway could not run.
+/// The reasons why a gateway could not run.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// The configuration has faults, each beginning with its key.
     #[error("the configuration has faults: {}", .0.join("; "))]
     Config(Vec<String>),
-    /// An endpoint is none.
+    /// An endpoint is invalid.
     #[error("an endpoint cannot be called")]
     Endpoint(#[from] EndpointError),
     /// URLs cannot be fetched.
@@ -45,11 +45,12 @@ pub enum RunError {
     Directory,
 }
 
-/// Answers HTTP on `listener` until `shutdown`, and reaches the cluster by `network`; its metrics, and how it is, go to `telemetry`.
+/// Answers HTTP on `listener` until `shutdown`, and calls the cluster on `network`; reports its metrics and
+/// health to `telemetry`.
 ///
 /// # Errors
 ///
-/// The configuration has faults, or a part that has to run ended.
+/// The configuration has faults, or a required part ended.
 pub async fn run_with(
     config: Config,
     listener: impl Listener,
@@ -63,7 +64,8 @@ pub async fn run_with(
     }
     let fault = |table: &'static str| move |fault: String| RunError::Config(vec![format!("{table}{fault}")]);
     let bound_to = config.bound_to().map_err(fault(""))?;
-    // Calls for callers carry their credentials; only the gateway's own are those of a process of the deployment.
+    // Calls on behalf of callers carry the callers' credentials; only the gateway's own calls carry that of a
+    // process of the deployment.
     let own = config.processes.network(network, Process::Frontend).map_err(fault("processes."))?;
     let mut members = Membership::start(&config.directory, &own, WallClock::system())?;
     let access = Access::new(&config.access, config.processes.clone(), &fetch_keys(), members.source());
@@ -112,7 +114,7 @@ pub async fn run_with(
     outcome
 }
 
-/// The console of a gateway.
+/// Makes the console of a gateway.
 fn console(
     config: &Config,
     shared: &Shared,
@@ -142,7 +144,7 @@ fn console(
     })
 }
 
-/// Every route, with the answers to what is not there.
+/// Returns every route, and the answers to unknown paths and methods.
 fn routes(shared: Shared, console: Option<Console>, metrics: Arc<Metrics>) -> Router {
     let pages = console.map_or_else(Router::new, console::routes);
     hma::routes()

@@ -1,4 +1,4 @@
-//! The services behind the gateway, as one caller uses them.
+//! The services behind the gateway, for one caller.
 
 mod lookups;
 
@@ -16,9 +16,10 @@ use vigie_model::{Content, SearchOptions, Sequence};
 use crate::config::Config;
 use crate::upstream::lookups::{Lookup, Lookups};
 
-/// How long a bank that cannot be reached is tried. A client that waits longer has given up.
+/// The time for which an unreachable bank is retried. A client that waits longer has given up.
 const CONNECTING: Duration = Duration::from_secs(2);
-/// How long lookups ask for the newest write that went through this gateway. Such lookups share no calls; matchers lag by milliseconds.
+/// The time for which lookups ask for the newest write through this gateway. Such lookups share no calls;
+/// matchers lag by milliseconds.
 const WRITES_REMEMBERED: Duration = Duration::from_secs(10);
 
 /// The clients that all callers share.
@@ -41,12 +42,12 @@ pub(crate) struct Upstream {
     within: Duration,
 }
 
-/// The services for one caller: calls carry its credential. A clone is a handle of the same caller.
+/// The services for one caller: calls carry its credential. Clones act for the same caller.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     upstream: Arc<Upstream>,
     bearer: Option<Bearer>,
-    /// When the answer has to be there; `None` until that is first asked.
+    /// The deadline of the answer; `None` until it is first needed.
     until: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -73,96 +74,96 @@ impl Upstream {
         })
     }
 
-    /// The same for a caller.
+    /// Returns the services for a caller.
     pub(crate) fn of(self: &Arc<Self>, bearer: Option<Bearer>) -> Caller {
         Caller { upstream: Arc::clone(self), bearer, until: Arc::default() }
     }
 }
 
 impl Caller {
-    /// A client of the frontends.
+    /// Returns a client of the frontends.
     pub(crate) fn frontends(&self) -> MatchClient {
         self.upstream.frontends.bearing(self.bearer.clone())
     }
 
-    /// A client of the banks.
+    /// Returns a client of the banks.
     pub(crate) fn banks(&self) -> BankClient {
         self.upstream.banks.bearing(self.bearer.clone())
     }
 
-    /// A client for the members, principals, grants, quotas and charters of the banks.
+    /// Returns a client for the members, principals, grants, quotas and charters of the banks.
     pub(crate) fn members(&self) -> ConsortiumClient {
         self.upstream.members.bearing(self.bearer.clone())
     }
 
-    /// A client for the opinions and disputes of the banks.
+    /// Returns a client for the opinions and disputes of the banks.
     pub(crate) fn opinions(&self) -> OpinionClient {
         self.upstream.opinions.bearing(self.bearer.clone())
     }
 
-    /// A client for the policies of the banks.
+    /// Returns a client for the policies of the banks.
     pub(crate) fn policies(&self) -> PolicyClient {
         self.upstream.policies.bearing(self.bearer.clone())
     }
 
-    /// A client for the reports of the banks.
+    /// Returns a client for the reports of the banks.
     pub(crate) fn reports(&self) -> ReportClient {
         self.upstream.reports.bearing(self.bearer.clone())
     }
 
-    /// A client for the referrals of the banks.
+    /// Returns a client for the referrals of the banks.
     pub(crate) fn referrals(&self) -> ReferralClient {
         self.upstream.referrals.bearing(self.bearer.clone())
     }
 
-    /// A client for the incidents of the banks.
+    /// Returns a client for the incidents of the banks.
     pub(crate) fn incidents(&self) -> IncidentClient {
         self.upstream.incidents.bearing(self.bearer.clone())
     }
 
-    /// A client for the records of decisions of the banks.
+    /// Returns a client for the records of decisions of the banks.
     pub(crate) fn decisions(&self) -> DecisionClient {
         self.upstream.decisions.bearing(self.bearer.clone())
     }
 
-    /// A client for the audit of the banks.
+    /// Returns a client for the audit of the banks.
     pub(crate) fn audit(&self) -> AuditClient {
         self.upstream.audit.bearing(self.bearer.clone())
     }
 
-    /// A client for the statistics of the banks.
+    /// Returns a client for the statistics of the banks.
     pub(crate) fn statistics(&self) -> StatisticsClient {
         self.upstream.statistics.bearing(self.bearer.clone())
     }
 
-    /// A client for the exchanges of the banks.
+    /// Returns a client for the exchanges of the banks.
     pub(crate) fn exchanges(&self) -> ExchangeClient {
         self.upstream.exchanges.bearing(self.bearer.clone())
     }
 
-    /// The newest write, whoever made it.
+    /// Returns the newest write of any caller.
     pub(crate) fn newest(&self) -> &Newest {
         &self.upstream.newest
     }
 
-    /// When the answer has to be there. The time begins with the first call to a service.
+    /// Returns the deadline of the answer. The time limit starts with the first call to a service.
     pub(crate) fn deadline(&self) -> Instant {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         *until.get_or_insert_with(|| Instant::now() + self.upstream.within)
     }
 
-    /// Begins the time anew, after something that has a bound of its own, such as a fetch.
+    /// Restarts the time limit, after a step with a limit of its own, such as a fetch.
     pub(crate) fn begin_anew(&self) {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The same for a caller that waits no longer than this.
+    /// Returns the deadline for a caller that waits no longer than `asked`.
     pub(crate) fn deadline_within(&self, asked: Option<Duration>) -> Instant {
         let until = self.deadline();
         asked.map_or(until, |asked| until.min(Instant::now() + asked))
     }
 
-    /// Looks hashes up, in a call that others of the same caller may share.
+    /// Looks up hashes, in a call that may be shared with other lookups of the same caller.
     pub(crate) async fn look_up(
         &self,
         contents: Vec<Content>,
@@ -174,12 +175,12 @@ impl Caller {
     }
 }
 
-/// The newest write that went through this gateway. Lookups ask for it, so that what was added is found by the next of them.
+/// The newest write through this gateway. Lookups ask for it, so that the next lookup finds what was added.
 #[derive(Debug, Default)]
 pub(crate) struct Newest(Mutex<Option<(Sequence, Instant)>>);
 
 impl Newest {
-    /// Remembers a write.
+    /// Records a write.
     pub(crate) fn wrote(&self, sequence: Sequence) {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -189,7 +190,7 @@ impl Newest {
         }
     }
 
-    /// The sequence that a lookup asks for.
+    /// Returns the sequence that a lookup must include.
     pub(crate) fn sequence(&self) -> Sequence {
         let newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         newest.filter(|(_, at)| at.elapsed() <= WRITES_REMEMBERED).map_or(Sequence(0), |(known, _)| known)

@@ -1,6 +1,8 @@
-//! A directory whose bank changes, behind a network that delays, loses and cuts off as a seed says, in paused time.
+//! Simulates a directory whose bank changes, behind a network that delays, loses and cuts off messages by a
+//! seed, in paused time.
 //!
-//! Always true: whenever the directory may be used, it has every change that was acknowledged longer ago than it may be old.
+//! Always true: a usable directory has every change that was acknowledged longer ago than the directory's
+//! greatest age.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,12 +14,12 @@ use vigie_model::{BankId, Sequence};
 
 use super::*;
 
-/// How long one simulation runs.
+/// The duration of one simulation.
 const LASTS: Duration = Duration::from_secs(60);
-/// How often the directory is looked at.
+/// The interval between two checks of the directory.
 const LOOK_EVERY: Duration = Duration::from_millis(37);
 
-/// The bank: each state with the moment from which on it was acknowledged.
+/// The bank's states, each with the time at which it was acknowledged.
 #[derive(Debug)]
 struct Log {
     states: Vec<(Instant, Directory)>,
@@ -29,16 +31,16 @@ impl Log {
     }
 }
 
-/// The bank behind its network.
+/// The bank behind a simulated network.
 struct Far {
     log: Arc<Mutex<Log>>,
     rng: Mutex<SmallRng>,
-    /// Until when nothing comes through.
+    /// The time until which no message is delivered.
     cut_off_until: Mutex<Instant>,
 }
 
 impl Far {
-    /// The time that a message takes; `None` for one that is lost.
+    /// Draws the delay of a message; `None` for a lost one.
     fn way(&self) -> Option<Duration> {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         if *self.cut_off_until.lock().unwrap_or_else(PoisonError::into_inner) > Instant::now() {
@@ -46,7 +48,7 @@ impl Far {
         }
         match rng.random_range(0..20) {
             0 => None,
-            // Held somewhere, and delivered long after.
+            // Delayed, and delivered long after.
             1 | 2 => Some(Duration::from_millis(rng.random_range(0..9_000))),
             _ => Some(Duration::from_millis(rng.random_range(0..30))),
         }
@@ -74,7 +76,7 @@ impl Bank for &Far {
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             };
-            // As of now, however long the answer is on its way.
+            // The state at this moment, however long the answer is delayed.
             tokio::time::sleep(self.way().ok_or_else(lost)?).await;
             let (sequence, digest) = (directory.sequence(), directory.digest());
             let completes = Some(DirectoryAt { log: LogId([1; 16]), sequence, digest });
@@ -88,7 +90,7 @@ impl Bank for &Far {
     }
 }
 
-/// The next state: the host has another name, and the sequence tells it.
+/// Returns the next state: the host's name includes the sequence.
 fn next(directory: &Directory) -> Directory {
     let sequence = Sequence(directory.sequence().0 + 1);
     let mut next = directory.clone();
@@ -98,7 +100,7 @@ fn next(directory: &Directory) -> Directory {
     next
 }
 
-/// Simulates one seed. Returns how often the directory was used, and refused.
+/// Simulates one seed. Returns how often the directory was used, and how often it was refused.
 async fn simulate(seed: u64) -> (u32, u32) {
     let mut rng = SmallRng::seed_from_u64(seed);
     let mut first = Directory::new();

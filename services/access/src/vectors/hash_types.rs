@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use vigie_consortium::Directory;
 use vigie_model::{HashType, declared};
 
-/// The declared hash types that this process has heard of: their names, lengths and distances are known from then on.
+/// The declared hash types that this process has registered: their names, lengths and distances are known
+/// from then on.
 #[derive(Debug, Default)]
 pub struct HashTypes {
     heard: BTreeSet<HashType>,
 }
 
 impl HashTypes {
-    /// Registers the types that the directory declares and that are new. One that cannot be registered stays unknown in this process, and is
-    /// logged once.
+    /// Registers the directory's declared types that are new. A type that cannot be registered stays unknown
+    /// in this process, and is logged once.
     pub fn register(&mut self, directory: &Directory) {
         for declaration in directory.hash_types() {
             if !self.heard.insert(declaration.hash_type) {
@@ -49,7 +50,7 @@ mod tests {
         assert_eq!(hash_type.name(), None);
         known.register(&directory);
         assert_eq!(hash_type.name(), Some("access_followed"));
-        // Another deployment's declaration of the number changes nothing here.
+        // Another deployment's declaration of the same number has no effect here.
         let (mut other, elements) = (Directory::new(), 4);
         other
             .apply(Sequence(1), &Change::HashTypeDeclared(Declaration { elements, ..declaration.clone() }))

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vigie_audit::note::{KeyKind, SignerKey};
 
-/// The most keys: one, and another that replaces it.
+/// The most keys: one, and one that replaces it.
 const KEYS_MAX: usize = 2;
 /// The most time between two checkpoints.
 const CHECKPOINT_SECONDS_MAX: u32 = 3_600;
@@ -15,9 +15,10 @@ const CHECKPOINT_SECONDS_MAX: u32 = 3_600;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditConfig {
-    /// Files with the private keys that sign checkpoints of the audit, as `vigie audit key new` makes them: one, or two while one
-    /// replaces the other. Both have one name, which is the origin in each checkpoint. All banks on one database have the same. None:
-    /// no checkpoint is signed, so that nobody can prove that the audit was not replaced as a whole.
+    /// Files with the private keys that sign checkpoints of the audit, as `vigie audit key new` makes them:
+    /// one, or two while one replaces the other. Both have one name, which is the origin in each checkpoint.
+    /// All banks on one database have the same. None: no checkpoint is signed, so that nobody can prove that
+    /// the audit was not replaced as a whole.
     #[schemars(length(max = KEYS_MAX), extend("x-value" = "FILE"))]
     pub signing_keys: Vec<PathBuf>,
     /// The least time between two checkpoints, in seconds: proofs of newer entries wait for the next one.
@@ -32,7 +33,7 @@ impl Default for AuditConfig {
 }
 
 impl AuditConfig {
-    /// Every fault of the values, each beginning with its key. Reads the files.
+    /// Returns every fault of the values, each beginning with its key. Reads the key files.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -44,7 +45,7 @@ impl AuditConfig {
         faults
     }
 
-    /// The keys of the files; the fault of one begins with its setting.
+    /// Reads the keys from their files. A fault begins with the name of the setting.
     pub(crate) fn keys(&self) -> Result<Vec<SignerKey>, String> {
         let paths = &self.signing_keys;
         if paths.len() > KEYS_MAX {

@@ -1,16 +1,17 @@
-//! The URL of a PostgreSQL database: how to connect, and what TLS has to hold.
+//! The URL of a PostgreSQL database: how to connect, and what TLS must guarantee.
 //!
 //! | `sslmode` | connections |
 //! |---|---|
 //! | `disable` | are in clear text |
-//! | `prefer`, the default | are encrypted where the server offers it, and in clear text where it does not; nothing is checked |
+//! | `prefer`, the default | are encrypted if the server offers it, else in clear text; nothing is checked |
 //! | `require` | are encrypted; who answers is not checked |
 //! | `verify-ca` | are encrypted, to a server with a certificate of `sslrootcert`, whatever its name |
 //! | `verify-full` | are encrypted, to a server with a certificate for the host of the URL |
 //!
-//! The files are read again for each new connection, and so is the file of passwords (`PGPASSFILE`): whoever replaces them
-//! need not restart the bank. sqlx trusts the authorities of the system beside `sslrootcert`. `SSL_CERT_FILE` replaces them,
-//! and `verify-ca` asks for it: with a public authority it would accept a certificate that anybody can get.
+//! The files, and the file of passwords (`PGPASSFILE`), are read again for each new connection, so replacing
+//! them needs no restart of the bank. sqlx trusts the system's authorities in addition to `sslrootcert`.
+//! `SSL_CERT_FILE` replaces the system's authorities, and `verify-ca` requires it: with a public authority
+//! `verify-ca` would accept a certificate that anybody can get.
 
 use std::fmt;
 use std::path::Path;
@@ -20,7 +21,8 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 use vigie_tls::{Sides, TlsConfig};
 
-/// The parameters that may follow the `?` of the URL. sqlx logs any other with its value, which could be a password.
+/// The parameters that may follow the `?` of the URL. sqlx logs any other with its value, which could be a
+/// password.
 const PARAMETERS: [&str; 13] = [
     "sslmode",
     "sslrootcert",
@@ -37,7 +39,7 @@ const PARAMETERS: [&str; 13] = [
     "options",
 ];
 
-/// Parameters of PostgreSQL's own clients that sqlx would ignore, each with what to do instead.
+/// Parameters of PostgreSQL's own clients that sqlx would ignore, each with the alternative.
 const UNSUPPORTED: [(&str, &str); 14] = [
     ("passfile", "name the file in the variable PGPASSFILE"),
     ("channel_binding", "sslmode=verify-full proves who answers"),
@@ -55,12 +57,13 @@ const UNSUPPORTED: [(&str, &str); 14] = [
     ("target_session_attrs", "a server that takes no writes is refused anyway: leave it out"),
 ];
 
-/// Whether a store's URL is meant for a database.
+/// Returns whether a store's URL names a database.
 pub(super) fn is_url(store: &str) -> bool {
     store.starts_with("postgres://") || store.starts_with("postgresql://")
 }
 
-/// Why [`DatabaseUrl::parse`] refuses this URL, where a reason can be named without repeating a secret.
+/// Returns why [`DatabaseUrl::parse`] refuses this URL, if the reason can be named without repeating a
+/// secret.
 pub(super) fn refusal(store: &str) -> Option<String> {
     let url = Url::parse(store).ok().filter(|_| is_url(store))?;
     let mut refusals = url.query_pairs().filter_map(|(name, value)| {
@@ -78,7 +81,7 @@ pub(super) fn refusal(store: &str) -> Option<String> {
 
 const MODES: &str = "must be disable, prefer, require, verify-ca or verify-full";
 
-/// The URL of a database. It may hold a password and is shown without.
+/// The URL of a database. It may hold a password, so it is shown without one.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct DatabaseUrl(String);
 
@@ -90,13 +93,15 @@ impl DatabaseUrl {
         (all_known && url.options().is_ok()).then_some(url)
     }
 
-    /// How to connect, as of now. What the URL does not say, the password among it, comes from where PostgreSQL's own
-    /// clients have it: `PGPASSWORD` and the like, and a file of passwords, which is read each time.
+    /// Returns the present connection options. Values that are missing from the URL, such as the password,
+    /// come from the same sources as in PostgreSQL's own clients: `PGPASSWORD` and similar variables, and a
+    /// file of passwords, which is read each time.
     pub(crate) fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
         PgConnectOptions::from_str(&self.0)
     }
 
-    /// Every fault of what is said of TLS, and of the files that it names. Blocks while it reads them.
+    /// Returns every fault of the TLS parameters and of the files that they name. Blocks while it reads the
+    /// files.
     pub(super) fn faults(&self) -> Vec<String> {
         let Ok(options) = self.options() else { return vec!["cannot be read".to_owned()] };
         let Ok(url) = Url::parse(&self.0) else { return vec!["cannot be read".to_owned()] };
@@ -118,7 +123,7 @@ impl DatabaseUrl {
     }
 }
 
-/// What the URL and the environment say of TLS.
+/// The TLS parameters of the URL and of the environment.
 struct Said {
     mode: PgSslMode,
     /// `PGSSLMODE`.
@@ -126,7 +131,7 @@ struct Said {
     root: Option<String>,
     certificate: Option<String>,
     key: Option<String>,
-    /// The file of authorities that replaces those of the system.
+    /// The file of authorities that replaces the system's.
     system: Option<String>,
     is_on_socket: bool,
 }
@@ -140,7 +145,7 @@ impl Said {
             }
         };
         let name = name(self.mode);
-        // sqlx takes one that it does not know for none, and would go on in clear text.
+        // sqlx treats an unknown mode as none, and would connect in clear text.
         let is_mode = self.variable.as_ref().is_none_or(|mode| PgSslMode::from_str(mode).is_ok());
         check(is_mode, format!("the variable PGSSLMODE {MODES}"));
         check(
@@ -198,7 +203,7 @@ impl Said {
         ]
     }
 
-    /// What is wrong with the files, by the same rules as for the files of `[tls]`.
+    /// Returns the faults of the files, by the same rules as for the files of `[tls]`.
     fn file_faults(&self) -> impl Iterator<Item = String> + use<> {
         let [ca, certificate, key] =
             self.files().map(|(_, file)| file.map(|file| Path::new(file).to_owned()));
@@ -260,7 +265,7 @@ mod tests {
         assert_eq!(Location::parse(&"postgres://vigie@db:port/known".into()), None);
     }
 
-    /// The faults of a store, without the field's name.
+    /// Returns the faults of a store, without the field's name.
     fn faults(store: &str) -> Vec<String> {
         let config = Config { store: store.into(), ..Config::default() };
         let faults = config.faults();
@@ -296,7 +301,7 @@ mod tests {
             check(&format!("sslmode=require&{parameter}=x"), instead);
         }
         check("sslmode=require&pasword=hush", "a parameter after the ? is none of sslmode, ");
-        // The text of a key, in the place of its path, is not repeated.
+        // The text of a key, given instead of its path, is not repeated.
         check("sslmode=require&sslkey=-----BEGIN+hush", "sslkey: must be the path of a file");
         let repeated = faults("postgres://vigie@db/known?pasword=hush&sslkey=-----BEGIN+hush").concat();
         assert!(!repeated.contains("hush"), "{repeated}");

@@ -1,4 +1,4 @@
-//! Where a bank keeps its data, as its settings say it.
+//! The location of a bank's data, as parsed from its settings.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -28,12 +28,12 @@ impl fmt::Debug for StoreUrl {
     }
 }
 
-/// Where the data is.
+/// The location of the data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Location {
     /// In this file, the two that SQLite keeps beside it, and one that is locked while a bank runs.
     File(PathBuf),
-    /// In memory, gone with the process.
+    /// In memory; lost when the process ends.
     Memory,
     /// In this database of a PostgreSQL server.
     Postgres(DatabaseUrl),
@@ -50,7 +50,7 @@ impl fmt::Display for Location {
 }
 
 impl Location {
-    /// Reads [`Config::store`]; `None` where it names no store that this bank knows.
+    /// Parses [`Config::store`]; `None` if it names no store that this bank supports.
     pub(crate) fn parse(store: &StoreUrl) -> Option<Self> {
         let StoreUrl(store) = store;
         if database::is_url(store) {
@@ -67,7 +67,7 @@ impl Location {
 }
 
 impl StoreUrl {
-    /// Every fault of the URL and of the files that it names. Blocks while it reads them.
+    /// Returns every fault of the URL and of the files that it names. Blocks while it reads the files.
     pub(super) fn faults(&self) -> Vec<String> {
         match Location::parse(self) {
             Some(Location::File(_) | Location::Memory) => Vec::new(),

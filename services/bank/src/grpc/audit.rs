@@ -1,4 +1,4 @@
-//! The service that keeps the audit: entries as their readers may list them, and proofs of the tree.
+//! The audit service: lists entries for their readers, and proves the tree.
 
 use prost::Message as _;
 use tonic::{Code, Request, Response, Status};
@@ -25,11 +25,12 @@ use crate::store::{EntryRange, FoundEntry};
 
 /// The most counts of one report.
 const COUNTS_MAX: usize = 1_000;
-/// The most bytes of an entry that one page is expected to hold many of.
+/// The most bytes of an entry of usual size: the memory to reserve for a page is a multiple of it.
 const ENTRY_BYTES: usize = 2 << 10;
 
 impl BankGrpc {
-    /// Records that hashes of these items are about to be answered: an answer that is not recorded is not given.
+    /// Records that hashes of these items are about to be answered. An answer that cannot be recorded is not
+    /// given.
     pub(super) async fn record_read(
         &self,
         reading: &Reading,
@@ -63,8 +64,8 @@ impl BankGrpc {
         })
     }
 
-    /// The size that a request for a proof names: at most that of the tree. That of the newest checkpoint where it names none, and that
-    /// of the tree where none is signed.
+    /// Returns the tree size that a request for a proof names, at most the size of the present tree. For 0 it
+    /// is the size of the newest checkpoint, or of the present tree if checkpoints are not signed.
     async fn size(&self, reading: &Reading, field: &str, named: u64) -> Result<Size, Status> {
         if named == 0 && self.checkpoints.are_signed() {
             return Ok(self.checkpoint(reading).await?.size);
@@ -87,7 +88,7 @@ impl BankGrpc {
 }
 
 impl Reading {
-    /// The entry at an index, and the member that it is for.
+    /// Reads the entry at an index, and the member whose call it records.
     async fn entry(&self, index: u64) -> Result<Option<(FoundEntry, Option<MemberId>)>, Status> {
         let range = EntryRange { from: index, member: None, count_max: 1, bytes_max: usize::MAX };
         let page = self.read(self.store.audit_entries(&range)).await?;
@@ -99,7 +100,7 @@ impl Reading {
     }
 }
 
-/// An entry of a report.
+/// Converts a counted call of a report to an entry.
 fn reported(number: usize, counted: &pb::CountedCalls) -> Result<NewEntry, Invalid> {
     let field = |name: &str| format!("calls[{number}].{name}");
     let method = Method::from_path(&counted.method).map(Method::path);

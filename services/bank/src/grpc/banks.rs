@@ -1,4 +1,4 @@
-//! The service that keeps banks and items: names in, what the caller may see out.
+//! The bank service: converts names to ids, and answers only what the caller may see.
 
 use std::collections::HashMap;
 
@@ -23,12 +23,13 @@ use crate::plan::answer::Answer;
 use crate::plan::write::{Action, Holding};
 use crate::store::{FoundPage, ItemRows, ItemSearch, Undo};
 
-/// Items that are read for one page of a search without an index: some tens of milliseconds.
+/// The most items that one page of a search without an index reads; they take some tens of milliseconds.
 const FIND_READ_MAX: u32 = 100_000;
-/// The bytes of these items; those of 100,000 pictures are a quarter of it.
+/// The most bytes of these items; 100,000 pictures have a quarter of this.
 const FIND_READ_BYTES_MAX: u64 = 64 << 20;
 
-/// A bank as the caller sees it: by its own name for it. A bank that it does not see is no bank.
+/// Returns a bank as the caller sees it, under the caller's name for it; `None` if the caller does not see
+/// it.
 fn shown(view: &View, admitted: &Admitted<'_>, now: vigie_model::UnixMillis, bank: Bank) -> Option<pb::Bank> {
     let owned = view.directory().bank(bank.id)?;
     let name = match admitted.member() {
@@ -39,14 +40,14 @@ fn shown(view: &View, admitted: &Admitted<'_>, now: vigie_model::UnixMillis, ban
     Some(pb::Bank { name, owner, ..bank.into() })
 }
 
-/// Adds to the content of an item what its record says: its details, and the origin of its first submission.
+/// Adds an item's details, and the origin of its first submission, from its record.
 pub(super) fn describe(content: &mut pb::ItemContent, record: &ItemRecord) {
     content.details = (!record.details.is_empty()).then(|| record.details.clone().into());
     let origin = record.submissions.first().map(|first| first.origin.clone());
     content.origin = origin.filter(|origin| !origin.is_empty()).map(Into::into);
 }
 
-/// The ids of the banks of a list.
+/// Returns the ids of the banks of a list.
 fn ids(view: &View, banks: &ListedBanks) -> Vec<BankId> {
     match banks {
         ListedBanks::Every => view.directory().banks().iter().map(|bank| bank.id).collect(),
@@ -54,7 +55,7 @@ fn ids(view: &View, banks: &ListedBanks) -> Vec<BankId> {
     }
 }
 
-/// Reads whether a caller holds items, and until when, or lifts its holds.
+/// Reads from a request whether a caller holds items, and until when, or lifts its holds.
 fn holding(message: &pb::SetItemHoldRequest) -> Result<Holding, Status> {
     match (message.held, message.until_unix_ms) {
         (true, until) => Ok(Holding::Held(Expiry::from_wire(until))),
@@ -64,7 +65,7 @@ fn holding(message: &pb::SetItemHoldRequest) -> Result<Holding, Status> {
 }
 
 impl BankGrpc {
-    /// The answer to a write of a bank, with the bank as its author sees it.
+    /// Writes a change of a bank, and returns the bank as the author sees it.
     async fn write_bank<T>(
         &self,
         request: Request<T>,
@@ -77,7 +78,7 @@ impl BankGrpc {
         let admitted = called.admitted(&view)?;
         let bank = match shown(&view, &admitted, called.now(), bank.clone()) {
             Some(shown) => shown,
-            // Deleted since, or an answer that was recorded before that.
+            // The bank was deleted since, or the answer was recorded before its deletion.
             None => bank.into(),
         };
         Ok((Some(bank), sequence.0))
@@ -229,9 +230,9 @@ impl pb::bank_service_server::BankService for BankGrpc {
         let message = request.into_inner();
         let (name, limit) = (bank_ref("bank", &message.bank)?, page_size(message.page_size)?);
         let bank = reading.admitted()?.bank(&name).map_err(refused)?.id;
-        // A caller that does not know of it takes a page that was cut for the last one.
+        // A caller that does not know the flag would take a truncated page for the last one.
         let bytes_max = if message.may_truncate { PAGE_BYTES_MAX } else { WHOLE_PAGE_BYTES_MAX };
-        // Before they are read: the page is cut when its items are known.
+        // Memory is reserved before the read: the page is truncated only when its items are known.
         let mut room = answers.room(room_of(limit, bytes_max), reading.deadline).await?;
         let bounds = (limit, bytes_max);
         let page = reading.read(reading.store.items(bank, ItemId(message.after_id), bounds)).await?;
@@ -420,7 +421,7 @@ impl pb::bank_service_server::BankService for BankGrpc {
 }
 
 impl Reading {
-    /// The name by which the caller knows a bank; `None` where it does not see it.
+    /// Returns the caller's name for a bank; `None` if the caller does not see it.
     fn bank_name(&self, admitted: &Admitted<'_>, bank: BankId) -> Option<String> {
         let owned = self.view.directory().bank(bank)?;
         let name = match admitted.member() {
@@ -430,7 +431,7 @@ impl Reading {
         Some(name.to_string())
     }
 
-    /// The items, each with what its record says.
+    /// Converts items, adding the data of their records.
     async fn with_records(&self, items: Vec<Item>) -> Result<Vec<pb::Item>, Status> {
         let ids: Vec<ItemId> = items.iter().map(|item| item.id).collect();
         let caller = self.admitted()?.member().map(|member| member.id);
@@ -456,7 +457,7 @@ impl Reading {
         Ok(items.into_iter().map(with_record).collect())
     }
 
-    /// Whether these are all banks that there are.
+    /// Returns whether these are all banks.
     fn sees_all(&self, banks: &vigie_model::BankSet) -> bool {
         banks.len() == self.view.directory().banks().len()
     }

@@ -1,4 +1,4 @@
-//! What the services of reports, referrals, incidents and decisions share.
+//! The common parts of the services of reports, referrals, incidents and decisions.
 
 mod reports;
 mod referrals;
@@ -21,11 +21,11 @@ use crate::plan::cases::write::{CaseAction, CaseWrite};
 use crate::plan::write::Action;
 use crate::store::documents::DocumentRange;
 
-/// Documents that one call looks at: a member's own among those of others.
+/// The most documents that one call reads: a member's own are among those of others.
 const SCANNED_MAX: u16 = 1_000;
 
 impl BankGrpc {
-    /// Has a change of a case written.
+    /// Writes a change of a case.
     async fn write_case<T: Message>(
         &self,
         request: Request<T>,
@@ -44,17 +44,18 @@ impl BankGrpc {
     }
 }
 
-/// The number of a case that a change is about: cases are numbered by sequences, so none has 0.
+/// Returns the number of a case in a request. Cases are numbered by sequences, so 0 is refused.
 fn case_number(number: u64) -> Result<u64, Invalid> {
     if number == 0 { Err(Invalid::missing("number")) } else { Ok(number) }
 }
 
-/// A page of cases that is being filled. Few are shown among many, so the number that one call looks at is bounded too.
+/// A page of cases that is being filled. Few documents of many may be shown, so one call reads a bounded
+/// number.
 struct CasePage<M> {
     limit: usize,
     shown: Vec<M>,
     bytes: usize,
-    /// The key of the last document that was looked at; `None` once all were.
+    /// The key of the last document that was read; `None` once all were.
     last: Option<DocumentKey>,
 }
 
@@ -65,7 +66,7 @@ impl<M: Message> CasePage<M> {
         Self { limit: limit.into(), shown: Vec::new(), bytes: 0, last }
     }
 
-    /// Takes what is shown of a document. Returns whether the page is full.
+    /// Adds the shown form of a document. Returns whether the page is full.
     fn add(&mut self, shown: M, key: &DocumentKey) -> bool {
         self.bytes += shown.encoded_len() + 5;
         self.shown.push(shown);
@@ -76,19 +77,19 @@ impl<M: Message> CasePage<M> {
         is_full
     }
 
-    /// The page, and the key after which the next one begins; empty for none.
+    /// Returns the page, and the key after which the next one begins; empty for no further page.
     fn end(self) -> (Vec<M>, Vec<u8>) {
         (self.shown, self.last.map(|last| last.as_bytes().to_vec()).unwrap_or_default())
     }
 }
 
 impl Reading {
-    /// The members whose cases the caller may read.
+    /// Returns the members whose cases the caller may read.
     fn case_members(&self) -> Result<Members, Status> {
         self.admitted()?.members().map_err(refused)
     }
 
-    /// Documents of cases for one page, up to the stage `before`.
+    /// Reads documents of cases for one page, up to the stage `before`.
     async fn case_documents(
         &self,
         kind: DocumentKind,
@@ -100,7 +101,7 @@ impl Reading {
         self.read(self.store.document_range(&range)).await
     }
 
-    /// The caller's name for a bank; empty where it does not see it.
+    /// Returns the caller's name for a bank; empty if the caller does not see it.
     fn case_bank(&self, bank: u32) -> Result<String, Status> {
         let admitted = self.admitted()?;
         let (Some(member), Some(owned)) = (admitted.member(), self.view.directory().bank(BankId(bank)))

@@ -20,7 +20,7 @@ use crate::log::term;
 use crate::store::changes::{ChangedItem, ChangedState, ChangesQuery, Start};
 
 impl BankGrpc {
-    /// Answers with a page of changes. The settled time is asked for first: the read then has every change up to it.
+    /// Answers a page of changes. The settled time is read first, so that the page has every change up to it.
     pub(super) async fn changes_page(
         &self,
         request: Request<pb::ReadBankChangesRequest>,
@@ -66,7 +66,7 @@ impl BankGrpc {
     }
 }
 
-/// An item as the caller reads it.
+/// Converts an item to the form that the caller reads.
 fn entry(changed: ChangedItem, record: Option<&ItemRecord>) -> pb::BankEntry {
     let ChangedItem { item: id, sequence, at, state } = changed;
     let whose = whose_of(&state, record);
@@ -102,7 +102,7 @@ fn entry(changed: ChangedItem, record: Option<&ItemRecord>) -> pb::BankEntry {
     }
 }
 
-/// Whose an item is, or was when it was removed.
+/// Returns the owner class of an item, at present or at its removal.
 fn whose_of(state: &ChangedState, record: Option<&ItemRecord>) -> pb::EntryWhose {
     let is_canary = |item: &Item| ListContent::of(&item.content).is_none();
     let whose = match state {

@@ -13,7 +13,7 @@ use vigie_audit::tree::{Size, TreeHead};
 use crate::config::AuditConfig;
 use crate::store::{AuditHead, Store, StoreError};
 
-/// Signs checkpoints: a new one once there are more entries and the last one has its age.
+/// Signs checkpoints: a new one once the audit has grown and the last checkpoint is old enough.
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
     keys: Vec<SignerKey>,
@@ -28,11 +28,11 @@ pub(crate) struct Signed {
     pub(crate) size: Size,
     /// The signed note.
     pub(crate) note: Arc<str>,
-    /// Until when no other one is signed.
+    /// The earliest time at which another one is signed.
     good_until: Instant,
 }
 
-/// Why there is no checkpoint.
+/// The reasons why there is no checkpoint.
 #[derive(Debug, Error)]
 pub(crate) enum NoCheckpoint {
     #[error("the bank has no key to sign checkpoints of the audit with: `audit.signing_keys` names none")]
@@ -46,16 +46,16 @@ pub(crate) enum NoCheckpoint {
 }
 
 impl Checkpoints {
-    /// Reads the keys; the fault of one begins with its setting.
+    /// Reads the keys. A fault begins with the name of the setting.
     pub(crate) fn new(config: &AuditConfig) -> Result<Self, String> {
         let every = Duration::from_secs(config.checkpoint_seconds.into());
         Ok(Self { keys: config.keys()?, every, last: Mutex::default() })
     }
 
-    /// The newest checkpoint of the audit in this store.
+    /// Returns the newest checkpoint of the audit in this store.
     pub(crate) async fn newest(&self, store: &dyn Store) -> Result<Signed, NoCheckpoint> {
         let origin = self.keys.first().ok_or(NoCheckpoint::NoKey)?.public().name();
-        // Whoever asks at the same time waits for the same one.
+        // Concurrent callers wait for the same checkpoint.
         let mut last = self.last.lock().await;
         let now = Instant::now();
         if let Some(good) = last.as_ref().filter(|last| now < last.good_until) {
@@ -76,7 +76,7 @@ impl Checkpoints {
         Ok(last.insert(signed).clone())
     }
 
-    /// Whether checkpoints are signed at all.
+    /// Returns whether checkpoints are signed at all.
     pub(crate) const fn are_signed(&self) -> bool {
         !self.keys.is_empty()
     }

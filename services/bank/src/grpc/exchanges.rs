@@ -1,4 +1,4 @@
-//! The service that keeps exchanges.
+//! The service of exchanges.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::plan::exchanges::write::{ExchangeAction, ExchangeWrite, NewExchange};
 use crate::plan::write::Action;
 use crate::store::exchanges::KeyDigest;
 
-/// How long a lease may last.
+/// The allowed duration of a lease, in milliseconds.
 const TTL_MS: std::ops::RangeInclusive<u32> = 1_000..=600_000;
 
 fn name_of(name: &str) -> Result<ExchangeName, Status> {
@@ -28,7 +28,7 @@ fn name_of(name: &str) -> Result<ExchangeName, Status> {
 }
 
 impl BankGrpc {
-    /// The answer to a write of exchanges.
+    /// Writes a change of exchanges and returns the answer.
     async fn write_exchange<T: Message>(
         &self,
         request: Request<T>,
@@ -39,7 +39,7 @@ impl BankGrpc {
             let mut hasher = blake3::Hasher::new();
             hasher.update(std::any::type_name::<T>().as_bytes());
             let action = action(message)?;
-            // A page has no key, and its bytes need not be hashed.
+            // A page has no idempotency key, so its bytes need not be hashed.
             if !matches!(action, ExchangeAction::Apply(_)) {
                 hasher.update(&message.encode_to_vec());
             }
@@ -50,7 +50,7 @@ impl BankGrpc {
         Ok((reading, answer))
     }
 
-    /// The exchange of an answer, as its reader sees it.
+    /// Returns the exchange of an answer, as its reader sees it.
     async fn changed_exchange<T: Message>(
         &self,
         request: Request<T>,
@@ -67,7 +67,8 @@ impl BankGrpc {
     }
 }
 
-/// An exchange as the caller sees it: the deployment's own processes with its cursor, and members with their name for its bank.
+/// Returns an exchange as the caller sees it: with its cursor for the deployment's own processes, and with
+/// the member's name for its bank for members.
 fn shown(reading: &Reading, admitted: &Admitted<'_>, exchange: Exchange) -> pb::Exchange {
     let directory = reading.view.directory();
     let of_bank = directory.bank(exchange.bank).map(|bank| match admitted.member() {
@@ -84,7 +85,8 @@ fn shown(reading: &Reading, admitted: &Admitted<'_>, exchange: Exchange) -> pb::
     message
 }
 
-/// Whether a caller sees an exchange: the deployment's own processes see all, and members those of the banks with which they may do it.
+/// Returns whether a caller sees an exchange. The deployment's own processes see all; members see the
+/// exchanges of the banks on which they may call this method.
 fn sees(reading: &Reading, admitted: &Admitted<'_>, exchange: &Exchange) -> bool {
     let Some(member) = admitted.member() else { return true };
     let bank = reading.view.directory().bank(exchange.bank).filter(|_| exchange.owner == member.id);
@@ -210,7 +212,7 @@ impl pb::exchange_service_server::ExchangeService for BankGrpc {
         self.check_lease(request.get_ref().lease_token)?;
         let (metadata, extensions, message) = request.into_parts();
         let page = Box::new(ExchangePage::try_from(message)?);
-        // The rest of the request is of no more use.
+        // The page was taken out of the request, and the rest is not needed.
         let request = Request::from_parts(metadata, extensions, pb::ApplyExchangePageRequest::default());
         let action = |_: &pb::ApplyExchangePageRequest| Ok(ExchangeAction::Apply(page));
         let (_, answer) = self.write_exchange(request, action, |_| String::new()).await?;

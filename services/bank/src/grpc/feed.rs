@@ -1,4 +1,4 @@
-//! The service that streams the log, and answers with the directory.
+//! The feed service: streams the log, and answers the directory.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ use crate::log::{CurrentTerm, Follower, Term, cursor, feed_range, term};
 use crate::plan::digests::slice_of;
 use crate::store::id_to_model;
 
-/// The service that streams the log.
+/// The feed service.
 #[derive(Debug)]
 pub(crate) struct FeedGrpc {
-    /// What is streamed, and what ends every stream.
+    /// The current term, whose log is streamed and whose end ends every stream.
     pub(crate) current: CurrentTerm,
-    /// Those who follow, and those who load the state in order to follow.
+    /// The slots of followers, and of clients that load the state in order to follow.
     pub(crate) followers: LongStreams,
-    /// How long the state may take to be loaded.
+    /// The most time of loading the state.
     pub(crate) load_max: Duration,
 }
 
@@ -42,7 +42,7 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
         let place = self.followers.enter(&call).map_err(Error::Followers)?;
         let watched = term.feed.watch(from.map(cursor), slice_of(shard), term.ended.clone()).await;
         let follower = watched.map_err(Error::from)?;
-        // Pulled: the next range is read when the client has room for it.
+        // Pulled by the client: the next range is read when the client can take it.
         let ranges = try_unfold(
             (follower, place, called),
             |(mut follower, place, called): (Follower, LongStream, Called)| async move {
@@ -84,11 +84,11 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
         let term = term(&self.current)?;
         let log = id_to_model(term.feed.log_id());
         let mut history = term.application.history();
-        // A change that another one has undone leaves the rows as they were, and the sequence not.
+        // A change that was undone by a later one leaves the rows unchanged, but not the sequence.
         let state =
             |newest: &Directory| DirectoryAt { log, sequence: newest.sequence(), digest: newest.digest() };
         let is_new = |newest: &Directory| have != Some(state(newest));
-        // Both are about the same: nobody is there any more, or another bank leads.
+        // A stopped term and a timeout mean about the same: the bank stops, or another bank leads.
         let waited = tokio::time::timeout(wait, history.wait_for(|states| is_new(states.newest())));
         tokio::select! {
             biased;
@@ -109,13 +109,13 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
     }
 }
 
-/// How long a bank that serves may need to show what it has committed.
+/// The longest wait until a serving bank shows what it has committed.
 const CATCH_UP_MAX: Duration = Duration::from_secs(1);
-/// How often that is looked at.
+/// The interval between two checks.
 const CATCH_UP_EVERY: Duration = Duration::from_millis(5);
 
-/// Waits until this bank shows everything that is in the store at this moment. A bank that another one has superseded without its knowledge
-/// never does: its directory must not be taken for a fresh one.
+/// Waits until this bank shows everything that is in the store now. A bank that was superseded without its
+/// knowledge never does: its directory must not be taken for a fresh one.
 async fn caught_up(term: &Term) -> Result<(), Error> {
     let stored = term.application.store().head().await.map_err(|error| Error::from_read(&error))?.sequence;
     let until = Instant::now() + CATCH_UP_MAX;
@@ -128,7 +128,8 @@ async fn caught_up(term: &Term) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether there are members, if the caller may still have the log; or a refusal: a stream outlives the rights with which it began.
+/// Returns whether there are members, if the caller may still follow the log; otherwise a refusal. A stream
+/// outlives the rights with which it began.
 fn still_allowed(called: &Called) -> Result<bool, Status> {
     let view = called.view()?;
     called.admitted(&view)?;

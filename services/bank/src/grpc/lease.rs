@@ -1,20 +1,20 @@
-//! The lease of the work on exchanges: one process has it at a time.
+//! The lease of the work on exchanges: one process holds it at a time.
 //!
-//! It is in the memory of the bank that serves, and keeps two processes from doing the same work. That no page is applied twice
-//! follows from cursors alone.
+//! The lease is in the memory of the bank that serves, and keeps two processes from doing the same work. It
+//! is not needed for correctness: cursors alone ensure that no page is applied twice.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The lease.
+/// The lease, held by at most one process.
 #[derive(Debug)]
 pub(crate) struct Lease(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// The last token that was given: 0 is none.
+    /// The last token that was given; 0 for none.
     token: u64,
     held: Option<Held>,
 }
@@ -25,24 +25,25 @@ struct Held {
     until: Instant,
 }
 
-/// Who has the lease after a process has asked for it.
+/// The answer to a process that asked for the lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Acquired {
-    /// The token, where the process has it.
+    /// The token, if the process got the lease.
     pub(crate) token: Option<u64>,
-    /// The process that has it.
+    /// The process that holds the lease.
     pub(crate) holder: String,
-    /// How long it still lasts.
+    /// The remaining time of the lease.
     pub(crate) remaining: Duration,
 }
 
 impl Lease {
-    /// A lease that nobody has. Tokens go on from a number that no bank has given before: the time in milliseconds, say.
+    /// Makes a lease that nobody holds. Tokens continue from a number that no bank has given before, such as
+    /// the time in milliseconds.
     pub(crate) const fn new(from: u64) -> Self {
         Self(Mutex::new(State { token: from, held: None }))
     }
 
-    /// Gives the lease to a process or extends its lease, unless another one has it.
+    /// Gives the lease to a process, or extends its lease, unless another process holds it.
     pub(crate) fn acquire(&self, holder: &str, ttl: Duration) -> Acquired {
         let now = Instant::now();
         let mut state = self.state();
@@ -60,14 +61,14 @@ impl Lease {
         Acquired { token: Some(state.token), holder: holder.to_owned(), remaining: ttl }
     }
 
-    /// Whether a token is that of the lease.
+    /// Returns whether a token is the lease's, and the lease has not expired.
     pub(crate) fn is_held_by(&self, token: u64) -> bool {
         let state = self.state();
         state.token == token && state.held.as_ref().is_some_and(|held| held.until > Instant::now())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in there panics half way.
+        // Nothing that holds this lock panics halfway.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -86,7 +87,7 @@ mod tests {
         let refused = lease.acquire("b", ttl);
         assert_eq!((refused.token, refused.holder.as_str()), (None, "a"));
         assert_eq!(refused.remaining, Duration::from_secs(4));
-        // Extended, it keeps its token.
+        // An extended lease keeps its token.
         assert_eq!(lease.acquire("a", ttl).token, Some(first));
         tokio::time::advance(Duration::from_secs(6)).await;
         assert!(lease.is_held_by(first));

@@ -1,4 +1,4 @@
-//! The service that keeps members, principals, grants, quotas and charters. Reads are of the directory alone.
+//! The service of members, principals, grants, quotas and charters. Reads use only the directory.
 
 use std::time::Duration;
 
@@ -29,10 +29,10 @@ const OVERLAP_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// A request that changes the directory.
 pub(super) trait MembersRequest: Message + Clone + Default {
-    /// Takes the idempotency key out.
+    /// Takes the idempotency key out of the request.
     fn take_key(&mut self) -> String;
 
-    /// Takes the API key out that the caller has made, if there is one.
+    /// Takes out the API key that the caller has made, if there is one.
     fn take_secret(&mut self) -> Zeroizing<String> {
         Zeroizing::default()
     }
@@ -86,14 +86,14 @@ members_request!(
     DeclareHashTypeRequest
 );
 
-/// A new API key: what the caller is given once, and what the bank keeps.
+/// A new API key: the text that the caller gets once, and the digest that the bank keeps.
 struct MadeKey {
     text: Zeroizing<String>,
     kept: NewKey,
 }
 
 impl BankGrpc {
-    /// Makes a change of the directory of a request and has it done.
+    /// Converts a request to a change of the directory, and writes it.
     pub(super) async fn change<T: MembersRequest>(
         &self,
         request: Request<T>,
@@ -106,7 +106,7 @@ impl BankGrpc {
             let mut hasher = blake3::Hasher::new();
             let secret = keyless.take_secret();
             hasher.update(method.path().as_bytes()).update(&[0]).update(&keyless.encode_to_vec());
-            // The store has nothing of a key that can be checked without the pepper.
+            // The digest must hold nothing of a key that could be checked without the pepper.
             if !secret.is_empty() {
                 hasher.update(&self.kept_of(&secret)?.digest.0);
             }
@@ -129,7 +129,7 @@ impl BankGrpc {
         Ok((Some(member.into()), sequence))
     }
 
-    /// The answer to a change of a principal: with the key, where the change made that one.
+    /// Returns the answer to a change of a principal, with the API key if this change made it.
     async fn change_principal<T: MembersRequest>(
         &self,
         request: Request<T>,
@@ -139,7 +139,7 @@ impl BankGrpc {
         let (Change::PrincipalPut(principal), sequence) = self.change(request, action).await? else {
             return Err(Error::Broken.into());
         };
-        // A request that was sent again is answered with the principal of the first, whose key is another.
+        // A repeated request is answered with the principal of the first one, which has another key.
         let is_made = |made: &MadeKey| match &principal.credential {
             Credential::ApiKeys(keys) => keys.get(made.kept.id).is_some(),
             Credential::Certificate(_) | Credential::Token(_) => false,
@@ -156,19 +156,19 @@ impl BankGrpc {
         Ok(MadeKey { kept: self.kept(&key)?, text: key.reveal() })
     }
 
-    /// The id of a key and its digest by the pepper, which the bank keeps.
+    /// Returns the id of a key and its digest by the pepper, which the bank keeps.
     fn kept(&self, key: &ApiKey) -> Result<NewKey, Status> {
         let id = key.id().characters().try_into().map_err(|_| Error::Broken)?;
         Ok(NewKey { id, digest: vigie_consortium::KeyDigest(*self.pepper.digest(key).as_bytes()) })
     }
 
-    /// The same of the text of a key that a caller has made.
+    /// Returns the same for the text of a key that a caller has made.
     fn kept_of(&self, text: &str) -> Result<NewKey, Status> {
         self.kept(&ApiKey::parse(text).map_err(|fault| Invalid::new("api_key", fault))?)
     }
 }
 
-/// A read of the directory.
+/// A read of the directory by one caller.
 struct Look {
     called: Called,
     view: std::sync::Arc<View>,
@@ -186,7 +186,7 @@ impl Look {
         sequence
     }
 
-    /// Living principals of these members after an id.
+    /// Returns the living principals of these members after an id.
     fn principals(&self, of: Members, after: PrincipalId) -> impl Iterator<Item = &Principal> {
         let directory = self.view.directory();
         let all = match of {
@@ -425,7 +425,8 @@ impl pb::consortium_service_server::ConsortiumService for BankGrpc {
             let bank = admitted.bank(&bank_ref("bank", &message.bank)?).map_err(refused)?.id;
             let given = directory.grants_of(bank).iter();
             let after = given.filter(|grant| grant.member > MemberId(message.after_id));
-            // The alias is the other member's. Its name is known to whoever shared the bank with it.
+            // The alias belongs to the other member. The other member's name is known to the member that
+            // shared the bank with it.
             let given = |grant: &Grant| pb::Grant {
                 member_name: name_of_member(directory, grant.member),
                 ..Grant { alias: None, ..grant.clone() }.into()

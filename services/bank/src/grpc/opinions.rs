@@ -1,4 +1,4 @@
-//! The service that keeps opinions and disputes.
+//! The service of opinions and disputes.
 
 use std::collections::HashMap;
 
@@ -27,13 +27,14 @@ use crate::plan::write::Action;
 use crate::store::changes::{ChangedState, ChangesQuery, Start};
 use crate::store::documents::DocumentRange;
 
-/// The window in which the matches of a flood were counted, where a frontend does not name it.
+/// The window in which the matches of a flood were counted, in milliseconds, if the frontend names none.
 const FLOOD_WINDOW_MS: u64 = 600_000;
-/// Opinions or floods of one request.
+/// The most opinions or floods of one request.
 const COUNT_MAX: usize = vigie_proto::bank::WRITE_ITEMS_MAX;
 
 impl BankGrpc {
-    /// Has opinions, outcomes or holds for one member written. Returns how many items changed, and the last change.
+    /// Writes opinions, outcomes or holds for one member. Returns the number of changed items, and the last
+    /// change.
     async fn write_opinions<T: Message>(
         &self,
         request: Request<T>,
@@ -60,7 +61,7 @@ impl BankGrpc {
         Ok(answer)
     }
 
-    /// The opinions of a request, with the places of their hashes.
+    /// Converts the opinions of a request, and finds the index of each hash in its item.
     async fn opinions_of(
         &self,
         request: &Request<pb::PutOpinionsRequest>,
@@ -90,7 +91,7 @@ impl BankGrpc {
     }
 }
 
-/// An opinion without the place of its hash.
+/// Converts an opinion, without the index of its hash.
 fn new_opinion(message: &pb::NewOpinion) -> Result<NewOpinion, Invalid> {
     let kind =
         vigie_proto::bank::opinion_kind("kind", message.kind)?.ok_or_else(|| Invalid::missing("kind"))?;
@@ -108,8 +109,8 @@ fn new_opinion(message: &pb::NewOpinion) -> Result<NewOpinion, Invalid> {
 }
 
 impl Reading {
-    /// The place of a hash among those of an item. The plan decides whether the caller may speak of the item at all: one that it may not
-    /// see has no hash for it either.
+    /// Returns the index of a hash in an item. The plan decides whether the caller may give an opinion on the
+    /// item at all; an item that the caller may not see has no hash for it either.
     async fn place_of_hash(
         &self,
         known: &mut HashMap<ItemId, Vec<Hash>>,
@@ -132,16 +133,19 @@ impl Reading {
         Ok(place.ok_or_else(|| Invalid::new(field, "is no hash of the item"))?)
     }
 
-    /// The name of the member of an opinion, where the caller may know it: it is the caller's, or the member has agreed to be named.
+    /// Returns the name of an opinion's member if the caller may know it: it is the caller's own member, or
+    /// the member has agreed to be named.
     fn named(&self, caller: MemberId, member: MemberId) -> String {
         let directory = self.view.directory();
         let is_named = directory.member(member).is_some_and(|member| member.is_named);
         if caller == member || is_named { name_of_member(directory, member) } else { String::new() }
     }
 
-    /// The opinions on an item that the caller may see: all of them to the owner of the bank and to those who contributed the item.
+    /// Returns the opinions on an item that the caller may see: all of them for the owner of the bank and for
+    /// contributors of the item.
     ///
-    /// Older ones than the page's first change are among them: an item that changed otherwise since they were put is in no earlier page.
+    /// Opinions from before the page's first change are included: if the item has changed otherwise since, it
+    /// is in no earlier page.
     fn shown_opinions(
         &self,
         caller: MemberId,
@@ -168,7 +172,8 @@ impl Reading {
         record.opinions.iter().filter(is_shown).map(shown).collect()
     }
 
-    /// A dispute as the caller sees it; `None` for one of a bank of another that another member opened.
+    /// Returns a dispute as the caller sees it; `None` if neither the bank is the caller's nor the caller
+    /// opened the dispute.
     fn shown_dispute(&self, caller: MemberId, stored: &pb::StoredDispute) -> Option<pb::Dispute> {
         let bank = self.view.directory().bank(BankId(stored.bank_id))?;
         let opened_by = MemberId(stored.opened_by_member_id);
@@ -186,7 +191,7 @@ impl Reading {
         })
     }
 
-    /// The member for whom the caller reads.
+    /// Returns the member for whom the caller reads.
     pub(super) fn reader(&self) -> Result<MemberId, Status> {
         let member = self.admitted()?.member().map(|member| member.id);
         Ok(member.ok_or(Error::Broken)?)
@@ -384,13 +389,13 @@ impl pb::opinion_service_server::OpinionService for BankGrpc {
     }
 }
 
-/// The facts of an item as its reader sees them; `None` where nobody says anything.
+/// Returns the facts of an item as its reader sees them; `None` if the item has no standing.
 pub(super) fn facts_of(record: &ItemRecord, caller: Option<MemberId>) -> Option<pb_model::Facts> {
     let standing = &record.standing;
     (!standing.is_none()).then(|| standing.facts(caller).into())
 }
 
-/// The dispute about an item, for its readers.
+/// Returns the dispute about an item, for its readers.
 pub(super) fn dispute_of(record: &ItemRecord) -> Option<pb_bank::ItemDispute> {
     let dispute = record.dispute?;
     Some(pb_bank::ItemDispute { opened_by_member_id: 0, ..dispute.into() })

@@ -17,7 +17,7 @@ use crate::log::term;
 use crate::store::published::{FoundListed, ListPage, ListQuery};
 
 impl BankGrpc {
-    /// Answers with a page of a list. The settled time is asked for first: the read then has every change up to it.
+    /// Answers a page of a list. The settled time is read first, so that the page has every change up to it.
     pub(super) async fn list_page(
         &self,
         request: Request<pb::ReadPublishedListRequest>,
@@ -63,7 +63,7 @@ impl BankGrpc {
     }
 }
 
-/// An entry as a follower reads it: whole if its item is still as it says, or gone.
+/// Converts an entry for a follower. The entry is complete if its item still matches it or is gone.
 fn entry(key: ListKey, found: FoundListed) -> pb::PublishedEntry {
     let FoundListed { entry, item, record } = found;
     let shown = pb::PublishedEntry { number: entry.number, key: key.0.to_vec(), ..Default::default() };
@@ -72,7 +72,7 @@ fn entry(key: ListKey, found: FoundListed) -> pb::PublishedEntry {
     match content.filter(|_| now == Some(entry.digest)) {
         Some(content) => {
             let pb::ItemContent { hashes, labels, .. } = content.into();
-            // Followers get the classification alone, and no other detail of the item.
+            // Followers get only the classification, and no other detail of the item.
             let details = record.map(|record| {
                 let classification = record.details.classification;
                 Details { classification, ..Details::default() }
@@ -81,7 +81,7 @@ fn entry(key: ListKey, found: FoundListed) -> pb::PublishedEntry {
             let content = pb::ItemContent { hashes, labels, details, ..Default::default() };
             pb::PublishedEntry { content: Some(content), ..shown }
         }
-        // An item that is in the list now came back later, and a later entry says so.
+        // If the item is in the list now, it came back later, and a later entry says so.
         None if now.is_none() && entry.digest == EntryDigest::gone(key) => {
             pb::PublishedEntry { gone: true, ..shown }
         }
@@ -89,7 +89,7 @@ fn entry(key: ListKey, found: FoundListed) -> pb::PublishedEntry {
     }
 }
 
-/// A chain; none where there are no bytes.
+/// Reads a chain; `None` if there are no bytes.
 fn chain(field: &'static str, bytes: &[u8]) -> Result<Option<ListChain>, Invalid> {
     if bytes.is_empty() {
         return Ok(None);
@@ -98,7 +98,7 @@ fn chain(field: &'static str, bytes: &[u8]) -> Result<Option<ListChain>, Invalid
     Ok(Some(ListChain(chain)))
 }
 
-/// The sums of a set, one after another.
+/// Returns the sums of a set, concatenated.
 fn sums(set: &SetDigest) -> Vec<u8> {
     set.sums.iter().flat_map(|sum| sum.to_be_bytes()).collect()
 }

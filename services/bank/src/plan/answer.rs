@@ -1,4 +1,4 @@
-//! The answers to writes, and how they are stored under their keys.
+//! The answers to writes, and their stored form under idempotency keys.
 
 use prost::Message as _;
 use vigie_consortium::{Change as DirectoryChange, Exchange};
@@ -10,102 +10,102 @@ use vigie_proto::pb::consortium::v1 as pb_members;
 /// The answer to a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The bank after its creation or a change of it.
+    /// A bank was created or changed.
     Bank {
-        /// The bank.
+        /// The bank in its new state.
         bank: Bank,
         /// The change.
         sequence: Sequence,
     },
-    /// The bank is gone.
+    /// The bank was deleted.
     BankDeleted {
         /// The change.
         sequence: Sequence,
-        /// Items that went with it.
+        /// Number of items that were deleted with it.
         item_count: u64,
     },
-    /// The items are there.
+    /// The items were added.
     ItemsAdded {
-        /// In the order of the request.
+        /// The items' ids, in the order of the request.
         items: Vec<ItemId>,
-        /// How many were there before.
+        /// Number of items that existed before.
         known: u32,
-        /// The last change, or the newest of all where nothing changed.
+        /// The last change; the newest change of the log if nothing changed.
         sequence: Sequence,
     },
-    /// The item has other details.
+    /// The item's details or labels were updated.
     ItemUpdated {
         /// The item.
         item: ItemId,
-        /// The change, or the newest of all where nothing changed.
+        /// The change; the newest change of the log if nothing changed.
         sequence: Sequence,
     },
-    /// The items are gone.
+    /// The items were removed.
     ItemsRemoved {
         /// The last change.
         sequence: Sequence,
     },
-    /// The holds are set or lifted.
+    /// The holds were set or lifted.
     HoldsSet {
-        /// Items that are held now.
+        /// Number of these items that are held now.
         held: u32,
-        /// The last change, or the newest of all where nothing changed.
+        /// The last change; the newest change of the log if nothing changed.
         sequence: Sequence,
     },
-    /// The exchange after a change of it.
+    /// An exchange was added or changed.
     Exchange {
-        /// The exchange.
+        /// The exchange in its new state.
         exchange: Box<Exchange>,
-        /// The change, or the newest of all where nothing changed.
+        /// The change; the newest change of the log if nothing changed.
         sequence: Sequence,
     },
-    /// The exchange is gone.
+    /// The exchange was removed.
     ExchangeRemoved {
         /// The change.
         sequence: Sequence,
     },
-    /// A page of a programme is applied.
+    /// A page of a programme was applied.
     PageApplied {
-        /// The last change, or the newest of all where nothing changed.
+        /// The last change; the newest change of the log if nothing changed.
         sequence: Sequence,
-        /// Items that were added.
+        /// Number of items that were added.
         added: u32,
-        /// Items that were removed.
+        /// Number of items that were removed.
         removed: u32,
-        /// It had been applied before.
+        /// True if the page had been applied before.
         was_applied: bool,
     },
-    /// Items have entered the list of their bank.
+    /// Items were added to the published list of their bank.
     ItemsListed {
-        /// The newest change of all.
+        /// The newest change of the log.
         sequence: Sequence,
     },
-    /// Items or documents have changed.
+    /// Items or documents were changed.
     Noted {
-        /// How many.
+        /// Number of them.
         changed: u32,
-        /// The last change, or the newest of all where nothing changed.
+        /// The last change; the newest change of the log if nothing changed.
         sequence: Sequence,
     },
     /// Floods were reported.
     FloodsHeld {
-        /// Those that are held now.
+        /// The members and items whose holds exist now.
         held: Vec<(MemberId, ItemId)>,
-        /// The last change, or the newest of all where nothing changed.
+        /// The last change; the newest change of the log if nothing changed.
         sequence: Sequence,
     },
-    /// A case is there, or has changed.
+    /// A case was created or changed.
     Case(CaseAnswer),
     /// Entries were appended to the audit.
     Recorded {
-        /// The entries that it has now.
+        /// Number of entries of the audit now.
         entries: u64,
     },
-    /// The directory has changed.
+    /// The directory was changed.
     Directory {
-        /// The change, of another kind than those of banks as such.
+        /// The change; changes of banks have other answers.
         change: DirectoryChange,
-        /// Its position.
+        /// The sequence of the change.
         sequence: Sequence,
     },
 }
@@ -113,15 +113,15 @@ pub(crate) enum Answer {
 /// The answer to a write of a case.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct CaseAnswer {
-    /// The number of the case; 0 where it has none.
+    /// The number of the case; 0 if it has none.
     pub(crate) number: u64,
-    /// Members, opinions or incidents that the write is about.
+    /// Number of members, opinions or incidents that the write concerns.
     pub(crate) count: u32,
     /// The bank of the case.
     pub(crate) bank: Option<BankId>,
-    /// The name of a bank that was created.
+    /// The name of the bank, if one was created.
     pub(crate) name: Option<BankName>,
-    /// The last change, or the newest of all where nothing changed.
+    /// The last change; the newest change of the log if nothing changed.
     pub(crate) sequence: Sequence,
 }
 
@@ -150,7 +150,7 @@ impl CaseAnswer {
 }
 
 impl vigie_log::Answer for Answer {
-    /// A byte for the variant, then the message that the wire has for it.
+    /// Encodes one byte for the variant, and the variant's protobuf message.
     fn encode(&self) -> Vec<u8> {
         let (tag, message) = match self.clone() {
             Self::Bank { bank, sequence } => {
@@ -171,7 +171,7 @@ impl vigie_log::Answer for Answer {
                 (4, pb::RemoveItemsResponse { sequence: sequence.0 }.encode_to_vec())
             }
             Self::Directory { change, sequence } => {
-                // The log has each of these changes in this form.
+                // The log stores each of these changes in this form.
                 let change = encode_log_change(LogChange::Directory(change)).unwrap_or_default();
                 (5, [&sequence.0.to_be_bytes()[..], &change].concat())
             }
@@ -228,7 +228,7 @@ impl vigie_log::Answer for Answer {
                 Some(Self::BankDeleted { sequence, item_count: message.item_count })
             }
             3 => {
-                // As older builds wrote it: the first and the last of ids without a gap.
+                // Format of older builds: the first and the last of consecutive ids.
                 let message = pb::AddItemsResponse::decode(message).ok()?;
                 let ids = *message.item_ids.first()?..=message.sequence;
                 let items = ids.map(ItemId).collect();
@@ -343,7 +343,7 @@ mod tests {
         for answer in answers {
             assert_eq!(Answer::decode(&answer.encode()), Some(answer));
         }
-        // Of an older build.
+        // Written by an older build.
         let older = pb::AddItemsResponse { item_ids: vec![4], sequence: 6, known_count: 0 };
         let older = [vec![3], older.encode_to_vec()].concat();
         let items = [4, 5, 6].map(ItemId).to_vec();

@@ -1,8 +1,10 @@
-//! What the living hashes come to, by partition: the bank's side of the proof that a follower has them all.
+//! The digests of the living hashes, by partition: the bank's side of the proof that a follower has all
+//! hashes.
 //!
-//! The store keeps a [`SetDigest`] for each bank and partition, changed in the transaction that changes the items.
-//! Banks are told apart so that a deleted one's part can be taken away without a look at its items. The feed keeps
-//! only the [`Totals`] over all banks, 160 KiB whatever the bank holds, and sums them up for any shard.
+//! The store keeps a [`SetDigest`] for each bank and partition, updated in the transaction that changes the
+//! items. Banks have separate digests so that a deleted bank's part can be subtracted without reading its
+//! items. The feed keeps only the [`Totals`] over all banks, 160 KiB whatever the size of the bank, and sums
+//! them for any shard.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,14 +12,14 @@ use std::fmt;
 use vigie_log::{Slice, Summary};
 use vigie_model::{BankId, Item, ItemId, Partition, SetDigest, ShardIdentity, Standing};
 
-/// A part of what the living hashes come to, or of how that changes.
+/// The digest of a bank's living hashes in one partition, or the difference by which it changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PartDigest {
     /// The bank.
     pub(crate) bank: BankId,
     /// The partition.
     pub(crate) partition: u16,
-    /// The digest, or what is to be added to it.
+    /// The digest, or the difference to add to it.
     pub(crate) digest: SetDigest,
 }
 
@@ -26,38 +28,38 @@ pub(crate) struct PartDigest {
 pub(crate) struct Parts(BTreeMap<(BankId, u16), SetDigest>);
 
 impl Parts {
-    /// Counts an item in.
+    /// Adds an item.
     pub(crate) fn add(&mut self, item: &Item) {
         *self.part(item.bank, Partition::of(item.id).get()) +=
             SetDigest::of_item(item.id, item.content.hashes());
     }
 
-    /// Counts the hold of an item in.
+    /// Adds the hold of an item.
     pub(crate) fn hold(&mut self, bank: BankId, item: ItemId) {
         *self.part(bank, Partition::of(item).get()) += SetDigest::of_hold(item);
     }
 
-    /// Counts the standing of an item in.
+    /// Adds the standing of an item.
     pub(crate) fn stand(&mut self, bank: BankId, item: ItemId, standing: &Standing) {
         *self.part(bank, Partition::of(item).get()) += SetDigest::of_standing(item, standing);
     }
 
-    /// The digest of one part; the empty set's where nothing is known of it.
+    /// Returns the digest of one part; initially that of the empty set.
     pub(crate) fn part(&mut self, bank: BankId, partition: u16) -> &mut SetDigest {
         self.0.entry((bank, partition)).or_default()
     }
 
-    /// Everything of a bank.
+    /// Returns all parts of a bank.
     pub(crate) fn of(&self, bank: BankId) -> impl Iterator<Item = PartDigest> {
         self.0.range((bank, 0)..=(bank, u16::MAX)).map(to_part)
     }
 
-    /// Forgets everything of a bank.
+    /// Removes all parts of a bank.
     pub(crate) fn remove(&mut self, bank: BankId) {
         self.0.retain(|(other, _), _| *other != bank);
     }
 
-    /// All that is not empty, by bank and partition.
+    /// Returns all parts that are not empty, by bank and partition.
     pub(crate) fn iter(&self) -> impl Iterator<Item = PartDigest> {
         self.0.iter().map(to_part).filter(|part| part.digest != SetDigest::EMPTY)
     }
@@ -72,17 +74,17 @@ fn to_part((&(bank, partition), &digest): (&(BankId, u16), &SetDigest)) -> PartD
 pub(crate) struct Totals(Vec<SetDigest>);
 
 impl Totals {
-    /// Of an empty bank.
+    /// Returns the totals of an empty bank.
     pub(crate) fn empty() -> Self {
         Self(vec![SetDigest::EMPTY; Partition::COUNT.into()])
     }
 
-    /// The digest of a partition, below [`Partition::COUNT`].
+    /// Returns the digest of a partition, which must be below [`Partition::COUNT`].
     pub(crate) fn partition_mut(&mut self, partition: u16) -> Option<&mut SetDigest> {
         self.0.get_mut(usize::from(partition))
     }
 
-    /// Adds digests of partitions, or what they change by.
+    /// Adds digests of partitions, or differences of them.
     pub(crate) fn add(&mut self, deltas: &[(u16, SetDigest)]) {
         for (partition, delta) in deltas {
             if let Some(digest) = self.partition_mut(*partition) {
@@ -92,7 +94,7 @@ impl Totals {
     }
 }
 
-/// What followers are shown as proof: the digest of their shard's hashes.
+/// Sends followers their proof: the digest of their shard's hashes.
 impl Summary for Totals {
     type Delta = Vec<(u16, SetDigest)>;
     type Proof = SetDigest;
@@ -109,9 +111,9 @@ impl Summary for Totals {
     }
 }
 
-/// The slice of the log that a shard follows, as [`vigie_model::ShardCount::shard_of`] has it.
+/// Returns the slice of the log that a shard follows, according to [`vigie_model::ShardCount::shard_of`].
 pub(crate) fn slice_of(shard: ShardIdentity) -> Slice {
-    // A shard's number is below the count of shards.
+    // A shard's number is below the shard count.
     Slice::new(shard.shard().0, shard.shard_count().get()).unwrap_or(Slice::ALL)
 }
 

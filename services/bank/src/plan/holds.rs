@@ -1,8 +1,9 @@
-//! Plans holds: by whose will items match for nobody.
+//! Plans holds: an item that is held matches for nobody.
 //!
-//! The holds of an item are in its record, and so is what its bank's charter makes of opinions. A shard is told of the first hold of an item, and of the end of the last one. The hold of a
-//! quarantine is the bank's own: each record that is put has it or not by the directory of that moment, and the bank looks through
-//! its records when a member is quarantined or works again (`server/holds`).
+//! The holds of an item are in its record, and so are the effects of its bank's charter on opinions. A shard
+//! is notified of an item's first hold, and of the end of its last one. The hold of a quarantine is the
+//! bank's own: each record that is put has it or not according to the directory at that moment. The bank
+//! reviews its records when a member is quarantined or a quarantine ends (`server/holds`).
 
 use std::sync::Arc;
 
@@ -61,7 +62,7 @@ impl Planner<'_> {
                     holders.iter().for_each(|holder| record.holds = record.holds.without(*holder));
                 }
             }
-            // A caller that does not see the item is told of its own hold alone.
+            // A caller that does not see the item is answered only its own hold.
             let is_told = |hold: Hold| holders.contains(&Holder::Owner) || holders.contains(&hold.holder);
             held += u32::from(record.holds.iter().any(is_told));
             self.put_if_new(&placement, record)?;
@@ -69,8 +70,9 @@ impl Planner<'_> {
         Ok(Answer::HoldsSet { held, sequence: to_model(self.draft.last()) })
     }
 
-    /// Ends holds whose time is over, and brings those of quarantines and charters, and standings, up to the present directory and time. Items
-    /// that are gone are passed over. The charters' documents that are named have been followed.
+    /// Ends expired holds, and updates holds of quarantines and charters, and standings, to the present
+    /// directory and time. Skips items that no longer exist. Deletes the named documents of charter changes,
+    /// which have been followed.
     pub(super) fn review_holds(
         &mut self,
         items: &[ItemId],
@@ -90,7 +92,8 @@ impl Planner<'_> {
         Ok(Answer::HoldsSet { held, sequence: to_model(self.draft.last()) })
     }
 
-    /// The bank of a charter that asks for other opinions than the one before; `None` for other changes.
+    /// Returns the bank of a new charter that asks for other opinions than the one before; `None` for other
+    /// changes.
     pub(super) fn asks_otherwise(&self, change: &Change) -> Option<BankId> {
         let Change::CharterPut { bank, charter } = change else { return None };
         let asked = |charter: &Charter| (charter.confirmations_min(), charter.hold_on_negatives());
@@ -98,14 +101,15 @@ impl Planner<'_> {
         (before != Some(asked(charter))).then_some(*bank)
     }
 
-    /// Notes that the items of a bank are to be brought up to a charter that has changed. The bank does so afterwards, and takes the
-    /// note out then.
+    /// Records that the items of a bank must be updated to a changed charter. The bank does so afterwards,
+    /// and then deletes the record.
     pub(super) fn note_charter_change(&mut self, bank: BankId, sequence: Sequence) -> Result<(), Error> {
         let key = DocumentKey::of_numbers(&[bank.0.into(), sequence.0]);
         self.put_document(DocumentKind::CharterChange, key, Vec::new())
     }
 
-    /// Sets the record of an item of a bank, and tells its shard whether the item is held where that has changed.
+    /// Sets the record of an item of a bank, and notifies its shard if the item becomes held or is held no
+    /// longer.
     pub(super) fn put_record(&mut self, item: ItemId, bank: BankId, record: ItemRecord) -> Result<(), Error> {
         let former = record.dispute;
         let record = self.settled(item, bank, record);
@@ -113,11 +117,12 @@ impl Planner<'_> {
         self.put_settled(item, bank, record, opens)
     }
 
-    /// The record as it is put: with the opinions that its submissions of programmes bring, the holds and the dispute that the directory and the bank's charter make of it now, and the standing
-    /// that follows.
+    /// Returns the record in the form to put: with the opinions from its programmes' submissions, the holds
+    /// and the dispute that follow from the present directory and the bank's charter, and the resulting
+    /// standing.
     fn settled(&self, item: ItemId, bank: BankId, record: ItemRecord) -> ItemRecord {
         let record = self.quarantined(bank, record);
-        // The change that puts the record is the next one.
+        // The change that puts the record has the next sequence.
         let record = record.with_foreign_opinions(self.now(), to_model(self.draft.last().next()));
         let owned = self.state.view.directory().bank(bank);
         let mut record = match owned {
@@ -132,7 +137,7 @@ impl Planner<'_> {
         record
     }
 
-    /// `opens` says that the charter has just opened the record's dispute, if it has one.
+    /// Puts the record. `opens`: the charter has just opened the record's dispute, if it has one.
     fn put_settled(
         &mut self,
         item: ItemId,
@@ -170,30 +175,31 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Whether an item was its bank's own before, now or earlier. One without a record is; a new one was nothing before.
+    /// Returns whether an item has ever been its bank's own. An item without a record has; a new item has
+    /// not.
     fn was_own(&self, item: ItemId) -> bool {
         let record = self.known.records.by_item.get(&item);
         record.map_or(item.0 <= self.begins_after.0, |record| record.was_own || record.is_own())
     }
 
-    /// Whether an item is held, as far as its record is known.
+    /// Returns whether an item is held, as far as its record is known.
     pub(super) fn is_held(&self, item: ItemId) -> bool {
         self.known.records.by_item.get(&item).is_some_and(|record| !record.holds.is_empty())
     }
 
-    /// Takes a hold into the digests, or out of them.
+    /// Adds a hold to the digests, or subtracts it.
     pub(super) fn count_hold(&mut self, item: ItemId, bank: BankId, is_held: bool) {
         let hold = SetDigest::of_hold(item);
         self.count(item, bank, |sum| if is_held { *sum += hold } else { *sum -= hold });
     }
 
-    /// The record of an item; for one that has none, the record that says what is known without it.
+    /// Returns the record of an item, or for an item without one a record made from its placement.
     pub(super) fn record_of(&self, placement: &Placement) -> ItemRecord {
         let known = self.known.records.by_item.get(&placement.item);
         known.cloned().unwrap_or_else(|| placement.record())
     }
 
-    /// Puts the record of an item unless it has that already. Returns whether it has changed.
+    /// Puts the record of an item unless it has that record already. Returns whether it has changed.
     pub(super) fn put_if_new(&mut self, placement: &Placement, record: ItemRecord) -> Result<bool, Error> {
         let Placement { item, bank, .. } = *placement;
         let former = record.dispute;
@@ -206,7 +212,7 @@ impl Planner<'_> {
         Ok(true)
     }
 
-    /// The record with the hold of the quarantine that there is, or without one.
+    /// Returns the record with or without the hold of a quarantine, according to the directory.
     fn quarantined(&self, bank: BankId, record: ItemRecord) -> ItemRecord {
         let directory = self.state.view.directory();
         let holds = if !are_quarantined(directory, bank, record.members()) {
@@ -221,10 +227,11 @@ impl Planner<'_> {
     }
 }
 
-/// The record with the hold and the dispute that the charter of its bank asks for at a time, or without them.
+/// Returns the record with or without the hold and the dispute that its bank's charter asks for at a time.
 ///
-/// Enough members that call the item wrong hold it and open a dispute. A dispute that is not resolved in time holds the item too: where the
-/// charter asks for several members, only if two at least call the item wrong; elsewhere for one.
+/// If enough members call the item wrong, it is held and a dispute is opened. A dispute that is not resolved
+/// in time holds the item too. If the charter asks for several members, at least two must call the item wrong
+/// for that; otherwise one is enough.
 fn under_charter(charter: &Charter, record: ItemRecord, now: UnixMillis) -> ItemRecord {
     let (negatives, min) = (record.negatives(), charter.hold_on_negatives().map_or(0, usize::from));
     let are_enough = min > 0 && negatives >= min;
@@ -232,7 +239,7 @@ fn under_charter(charter: &Charter, record: ItemRecord, now: UnixMillis) -> Item
     let explicit = record.opinions.iter().filter(|opinion| {
         opinion.kind == Some(OpinionKind::Negative) && opinion.at > resolved_at && opinion.words.disputes
     });
-    // Of a member that nobody counts as one that calls the item wrong there is no dispute, unless it asked for one.
+    // A member whose negative opinion does not count opens a dispute only by asking for one.
     let counting = record.opinions.counting_negatives_after(resolved_at).filter(|_| are_enough);
     let disputing = explicit.chain(counting);
     let opened_by = disputing.min_by_key(|opinion| opinion.sequence).map(|opinion| opinion.member);
@@ -253,7 +260,8 @@ fn under_charter(charter: &Charter, record: ItemRecord, now: UnixMillis) -> Item
     ItemRecord { dispute, holds, ..record }
 }
 
-/// Whether a bank is to hold an item of these members: all of them are quarantined, and none is the bank's owner.
+/// Returns whether a bank must hold an item of these members: all of them are quarantined, and none is the
+/// bank's owner.
 pub(crate) fn are_quarantined(
     directory: &Directory,
     bank: BankId,

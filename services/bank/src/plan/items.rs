@@ -1,7 +1,8 @@
-//! Plans new items, submissions of items that are there, and removals.
+//! Plans new items, submissions of existing items, and removals.
 //!
-//! An item with an origin lives by its submissions: whoever adds the same content from the same origin adds nothing, whoever adds it from
-//! another one submits it too, and the item goes with its last submission.
+//! An item with an origin exists as long as it has a submission. Adding the same content from the same origin
+//! again has no effect; from another origin it adds a submission; and the item is removed with its last
+//! submission.
 
 mod updating;
 
@@ -22,17 +23,17 @@ use crate::error::Error;
 use crate::store::touched::Touch;
 use crate::store::{Placement, StoredItem, Undo, to_model};
 
-/// Where an item of a request ends up.
+/// The item to which an item of a request leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
-    /// An item that is there.
+    /// An existing item.
     Known(ItemId),
-    /// The new item of this number in the request.
+    /// The new item with this index among the new items of the request.
     New(usize),
 }
 
 impl Target {
-    /// The ids of all, given those of the new ones.
+    /// Returns the ids of all targets, given the ids of the new items.
     pub(super) fn ids(targets: &[Self], new: &[ItemId]) -> Vec<ItemId> {
         let id_of = |target: &Self| match target {
             Self::Known(id) => *id,
@@ -41,42 +42,42 @@ impl Target {
         targets.iter().map(id_of).collect()
     }
 
-    /// How many were there before.
+    /// Returns the number of targets that existed before.
     pub(super) fn known(targets: &[Self]) -> u32 {
         let known = targets.iter().filter(|target| matches!(target, Self::Known(_))).count();
         u32::try_from(known).unwrap_or(u32::MAX)
     }
 }
 
-/// What the items of one request come to, before anything is done.
+/// The effects of the items of one request, before anything is done.
 #[derive(Debug, Default)]
 struct Additions<'a> {
     targets: Vec<Target>,
     new: Vec<(&'a ContributedItem, Option<ItemRecord>)>,
-    /// Records of items that are there, as they are to be.
+    /// Records of existing items, in their new state.
     changed: BTreeMap<ItemId, ItemRecord>,
-    /// New items by content.
+    /// Indexes of new items, by content.
     new_by_content: HashMap<ContentDigest, usize>,
 }
 
-/// Who adds items to which bank, and when.
+/// The bank, the author and the time of new items.
 #[derive(Debug, Clone, Copy)]
 struct Adding {
     bank: BankId,
     contributor: MemberId,
     at: UnixMillis,
     has_members: bool,
-    /// Members have to confirm items of the bank, so each has a record.
+    /// Members must confirm items of the bank, so each item has a record.
     is_confirmed: bool,
 }
 
 impl<'a> Additions<'a> {
-    /// Takes the next item of the request.
+    /// Adds the next item of the request.
     fn add(&mut self, adding: Adding, records: &Records, item: &'a ContributedItem) -> Result<(), Error> {
         let content = ContentDigest::of(adding.bank, item.content.hashes());
         let origin = item.origin_of_submission(adding.has_members);
         let Some(origin) = &origin else {
-            // Nobody can say the same again.
+            // An item without an origin never merges with another one.
             let of_details = || {
                 let first = adding.submission(Origin::default());
                 ItemRecord::new(content, item.details.clone(), first)
@@ -109,7 +110,7 @@ impl<'a> Additions<'a> {
             self.targets.push(Target::Known(id));
         } else if let Some(number) = self.new_by_content.get(&content).copied() {
             let record = self.new[number].1.as_mut().ok_or(Error::Broken)?;
-            // All of them are of one member.
+            // All of these submissions belong to one member.
             *record = record.with(adding.submission(origin.clone())).map_err(|_| Error::Broken)?;
             self.targets.push(Target::New(number));
         } else {
@@ -128,7 +129,8 @@ impl Adding {
     }
 }
 
-/// Where an item is for a member: a contributor is who has a submission of it, or who added an item that has no record.
+/// Returns a member's relation to an item. A contributor has a submission of the item, or added it if it has
+/// no record.
 pub(super) fn place_of(
     bank: BankId,
     added_by: MemberId,
@@ -143,11 +145,11 @@ pub(super) fn place_of(
     ItemPlace { bank, contributor }
 }
 
-/// What becomes of an item that is to be removed.
+/// The effect of a removal on one item.
 enum Removal {
-    /// It goes.
+    /// The item is removed.
     Whole(Placement),
-    /// It loses submissions.
+    /// The item loses submissions and stays.
     Withdrawn(Placement, Box<ItemRecord>),
 }
 
@@ -182,7 +184,7 @@ impl Planner<'_> {
             records.extend(record.map(|record| (id, record)));
             ids.push(id);
         }
-        // Of a bank that got nothing new, too: a write that names a bank finds it.
+        // Done even if the bank got nothing new: a write that names a bank shows it.
         self.touch(adding.bank, |_| {})?;
         let all = records.into_iter().chain(changed);
         all.into_iter().try_for_each(|(item, record)| self.put_record(item, adding.bank, record))?;
@@ -214,7 +216,8 @@ impl Planner<'_> {
         let mut removed = BTreeMap::new();
         for removal in &removals {
             let Removal::Whole(Placement { bank, .. }) = removal else { continue };
-            // What another member withdraws is its own word, and none of the owner's.
+            // A submission that another member withdraws is that member's own, so it is not counted as a
+            // removal by the owner.
             if self.state.banks.get(bank).is_some_and(|owned| owned.owner == member) {
                 *removed.entry(*bank).or_default() += 1;
             }
@@ -231,8 +234,8 @@ impl Planner<'_> {
         Ok(Answer::ItemsRemoved { sequence: to_model(self.draft.last()) })
     }
 
-    /// Counts new items of a member, whoever sent them: its people, or a programme that it follows. What is restored was counted when it was new,
-    /// and is not counted again.
+    /// Counts new items of a member, from its people or from a programme that it follows. Restored items were
+    /// counted when they were new, and are not counted again.
     pub(super) fn count_added<'a>(
         &mut self,
         member: MemberId,
@@ -278,7 +281,7 @@ impl Planner<'_> {
         Ok(id)
     }
 
-    /// What becomes of an item that a member removes, or whose submissions of one origin it withdraws.
+    /// Returns the effect of removing an item, or of withdrawing its submissions of one origin, by a member.
     fn removal(
         &self,
         placement: Placement,
@@ -307,13 +310,13 @@ impl Planner<'_> {
         }
     }
 
-    /// Where an item of a living bank is; `None` if there is no such item.
+    /// Returns the placement of an item of a living bank; `None` if there is no such item.
     pub(super) fn living(&self, item: ItemId) -> Option<Placement> {
         let placement = self.known.items.get(&item).copied();
         placement.filter(|of| self.state.banks.contains_key(&of.bank))
     }
 
-    /// Where an item is for a member: by its own submission the member is a contributor of the item.
+    /// Returns a member's relation to an item: with a submission of its own the member is a contributor.
     pub(super) fn place(&self, placement: &Placement, member: MemberId) -> ItemPlace {
         let record = self.known.records.by_item.get(&placement.item);
         place_of(placement.bank, placement.contributor, record, member)
@@ -332,7 +335,7 @@ impl Planner<'_> {
             let standing = SetDigest::of_standing(item, &record.standing);
             self.count(item, bank, |sum| *sum -= standing);
         }
-        // Without a digest for a list it is a canary.
+        // An item without a list digest is a canary.
         let whose = match (listed, &record) {
             (None, _) => Whose::Canary,
             (Some(_), None) => Whose::Own,

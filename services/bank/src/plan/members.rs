@@ -1,4 +1,5 @@
-//! Plans changes of members, principals, grants, quotas, charters and hash types. [`vigie_consortium`] decides; here is the order of its questions.
+//! Plans changes of members, principals, grants, quotas, charters and hash types. [`vigie_consortium`]
+//! decides; this module only orders its checks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub(crate) struct MembersWrite {
     pub(crate) request_digest: [u8; 32],
 }
 
-/// The credential that a new principal is to have.
+/// The credential of a new principal.
 #[derive(Debug, Clone)]
 pub(crate) enum NewCredential {
     /// A new API key.
@@ -50,20 +51,20 @@ pub(crate) type Note = Text<{ Principal::NOTE_LEN_MAX }>;
 /// A change of the directory that a caller asks for.
 #[derive(Debug, Clone)]
 pub(crate) enum MembersAction {
-    /// A new member.
+    /// Creates a member.
     CreateMember { name: MemberName, display_name: DisplayName, jurisdictions: Jurisdictions },
-    /// Other words about a member.
+    /// Changes the texts of a member.
     UpdateMember {
         name: MemberName,
         display_name: DisplayName,
         jurisdictions: Jurisdictions,
         is_named: Option<bool>,
     },
-    /// Another state of a member.
+    /// Changes the state of a member.
     SetMemberState { name: MemberName, state: MemberState },
-    /// Other identity providers of a member.
+    /// Replaces the identity providers of a member.
     SetTokenIssuers { name: MemberName, issuers: TokenIssuers },
-    /// A new principal; of the caller's member where none is named.
+    /// Creates a principal; of the caller's member if no member is named.
     CreatePrincipal {
         member: Option<MemberName>,
         roles: Roles,
@@ -71,30 +72,30 @@ pub(crate) enum MembersAction {
         expiry: Expiry,
         note: Note,
     },
-    /// A second API key of a principal, beside which the newest one lives for a while.
+    /// Adds a second API key to a principal; the newest existing key stays valid for `overlap`.
     RotateKey { principal: PrincipalId, key: NewKey, overlap: Duration },
-    /// A principal to be gone.
+    /// Revokes a principal.
     RevokePrincipal { principal: PrincipalId },
-    /// A bank to be shared.
+    /// Shares a bank.
     PutGrant { bank: BankRef, member: MemberName, capabilities: Capabilities, expiry: Expiry },
-    /// A bank to be shared no longer.
+    /// Ends the sharing of a bank.
     RevokeGrant { bank: BankRef, member: MemberName },
-    /// A name of the caller's own for a bank that is shared with it.
+    /// Sets the caller's own name for a bank that is shared with it.
     SetAlias { bank: BankRef, alias: Option<BankName> },
-    /// Another policy of the caller's member.
+    /// Replaces the policy of the caller's member.
     SetPolicy { policy: Arc<Policy>, is_trial: bool, expected: Option<u32> },
-    /// Other limits of a member.
+    /// Replaces the quota of a member.
     SetQuota { member: MemberName, quota: Quota },
-    /// A new hash type of vectors.
+    /// Declares a hash type of vectors.
     DeclareHashType(NewHashType),
-    /// Another charter of a bank.
+    /// Replaces the charter of a bank.
     SetCharter { bank: BankRef, charter: Charter },
 }
 
-/// The present state, as far as it decides on ids and rows.
+/// The present state, as far as it determines ids and rows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing<'v> {
-    /// The caller with its rights.
+    /// The caller and its rights.
     pub(crate) admitted: Admitted<'v>,
     /// The directory.
     pub(crate) directory: &'v vigie_consortium::Directory,
@@ -103,7 +104,8 @@ pub(crate) struct Standing<'v> {
 }
 
 impl Standing<'_> {
-    /// The change that an action comes to, if the caller may ask for it. The directory checks the rest when it is applied.
+    /// Returns the change that an action makes, if the caller may request it. The directory checks the rest
+    /// when the change is applied.
     pub(crate) fn change(&self, action: &MembersAction) -> Result<Change, Error> {
         let admitted = &self.admitted;
         Ok(match action {
@@ -167,7 +169,7 @@ impl Standing<'_> {
             }
             MembersAction::PutGrant { bank, member, capabilities, expiry } => {
                 let (bank, member) = (admitted.bank(bank)?.id, admitted.grantee(member)?.id);
-                // The alias is the other member's.
+                // The alias belongs to the other member, and stays.
                 let alias = self.directory.grant(bank, member).and_then(|grant| grant.alias.clone());
                 Change::GrantPut(Grant { bank, member, capabilities: *capabilities, alias, expiry: *expiry })
             }

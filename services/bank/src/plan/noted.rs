@@ -1,8 +1,9 @@
-//! What the bank notes beside the log: requests that wait for a second person, and the items that members add in a day.
+//! Notes that the bank keeps outside the log: requests that wait for a second person, and the items that
+//! members add in a day.
 //!
-//! A note of a request counts once the group of writes that made it is committed: a group is planned on a copy of the notes, and
-//! [`Committed`] takes the copy over with the commit. Notes do not survive the bank: after a failover the first person asks again, and a
-//! day's quota begins anew.
+//! A note of a request counts once the group of writes that made it is committed: a group is planned on a
+//! copy of the notes, and the commit puts the copy into [`Committed`]. Notes do not survive the bank: after a
+//! failover the first person must ask again, and a day's quota starts again.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,16 +12,17 @@ use std::time::Duration;
 use vigie_consortium::{Meter, PrincipalId, Quota, Spent};
 use vigie_model::{BankId, MemberId, UnixMillis};
 
-/// Counts that are kept beside the log. They stay when the state is loaded anew.
+/// The counts that the bank keeps outside the log, and that survive a reload of the state.
 #[derive(Debug, Default)]
 pub(crate) struct Counted {
     pub(super) added: AddedItems,
     pub(super) two_people: Committed,
 }
 
-/// How long the second person has, and over how long removals of one bank are added up, in milliseconds.
+/// The time that the second person has, and the period over which removals of one bank are summed, in
+/// milliseconds.
 pub(crate) const WITHIN_MS: u64 = 24 * 3_600_000;
-/// Requests that wait for a second person; the oldest goes.
+/// The most requests that wait for a second person; beyond it the oldest is dropped.
 const ASKED_MAX: usize = 1_000;
 
 /// The notes as of the newest commit.
@@ -28,33 +30,34 @@ const ASKED_MAX: usize = 1_000;
 pub(super) struct Committed(Mutex<Arc<TwoPeople>>);
 
 impl Committed {
-    /// The notes, to plan on.
+    /// Returns the notes, to plan on.
     pub(super) fn get(&self) -> Arc<TwoPeople> {
         Arc::clone(&self.held())
     }
 
-    /// Takes over the notes of a group that is committed.
+    /// Replaces the notes by those of a committed group.
     pub(super) fn set(&self, notes: &Arc<TwoPeople>) {
         *self.held() = Arc::clone(notes);
     }
 
     fn held(&self) -> MutexGuard<'_, Arc<TwoPeople>> {
-        // Nothing in there panics half way.
+        // Nothing that holds this lock panics halfway.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The requests that wait, and what was removed lately.
+/// The waiting requests, and recent removals.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TwoPeople {
-    /// By the digest of the request: who asked, and when.
+    /// The digest of each waiting request, its principal, and its time.
     asked: VecDeque<([u8; 32], PrincipalId, UnixMillis)>,
-    /// By bank: how many items one person alone removed, and when.
+    /// For each bank, the times of removals by one person alone, and their numbers of items.
     removed: HashMap<BankId, VecDeque<(UnixMillis, u64)>>,
 }
 
 impl TwoPeople {
-    /// Whether one person may remove so many more items of a bank whose charter lets one person remove fewer than `limit`.
+    /// Returns whether one person alone may remove so many more items of a bank whose charter lets one person
+    /// remove fewer than `limit`.
     pub(super) fn one_may_remove(&self, bank: BankId, items: u64, limit: u32, now: UnixMillis) -> bool {
         let removed = self.removed.get(&bank).into_iter().flatten();
         let sum: u64 = removed.filter(|(at, _)| is_recent(*at, now)).map(|(_, items)| items).sum();
@@ -68,10 +71,11 @@ impl TwoPeople {
         removed.push_back((now, items));
     }
 
-    /// Whether somebody else has asked for the same before; if not, it is noted that this person does. `known_at` is whether the
-    /// person was there as it is now at a moment: whoever could make a second person, or a key of one, is no second person with it.
+    /// Returns whether another person has made the same request before; if not, notes the request. `known_at`
+    /// returns whether the person had its present credentials at a given time: a first person who could
+    /// create a second person, or a key of one, must not be able to act as both.
     ///
-    /// The notes of a request that two people have made are gone with it: the same request later is a new one.
+    /// A request that two people have made is no longer noted: the same request later is a new one.
     pub(super) fn is_second(
         &mut self,
         request: [u8; 32],
@@ -96,8 +100,8 @@ impl TwoPeople {
     }
 }
 
-/// The items that members have added since this bank began to serve. Counts do not survive the bank: after a failover a day's quota
-/// begins anew.
+/// The items that members have added since this bank began to serve. The counts do not survive the bank:
+/// after a failover a day's quota starts again.
 #[derive(Debug, Default)]
 pub(crate) struct AddedItems(Mutex<HashMap<MemberId, Meter>>);
 
@@ -139,9 +143,9 @@ mod tests {
         assert!(!is_second(&mut two, 1, ONE, 0));
         // The same person again, and another request.
         assert!(!is_second(&mut two, 1, ONE, 5) && !is_second(&mut two, 2, OTHER, 5));
-        // A person that the first one may have made.
+        // A person that the first one may have created.
         assert!(!two.is_second([1; 32], PrincipalId(3), |at| at < UnixMillis(5), UnixMillis(6)));
-        // Once, unless it is planned again on the notes from before.
+        // Only once, unless it is planned again on the earlier notes.
         assert!(is_second(&mut two.clone(), 1, OTHER, 6) && is_second(&mut two, 1, OTHER, 7));
         assert!(!is_second(&mut two, 1, ONE, 8));
         assert!(!is_second(&mut two, 1, OTHER, 8 + WITHIN_MS));

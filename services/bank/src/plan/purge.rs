@@ -1,17 +1,20 @@
-//! When the bytes of a removed item leave the log and the files.
+//! The schedule by which the bytes of a removed item are deleted from the log and the files.
 //!
-//! A bank's charter names the hours until the hash of a withdrawn item is in no file any more (`purge_hours`). The transaction
-//! that removes an item records two times, by the charter as it is then, and the sweeper does what is due by the bank's clock:
+//! A bank's charter names the hours after which the hash of a withdrawn item must be in no file
+//! (`purge_hours`). The transaction that removes an item records two times, by the charter of that moment,
+//! and the sweeper does what is due by the bank's clock:
 //!
-//! - **At half of the hours** the bytes of the change that added the item are removed from the log, and the row by which it could be
-//!   brought back, which has them too. The change's digest stays, so the
-//!   chain holds and `verify` counts it. Until then a follower that is behind goes on from where it is.
-//! - **At three quarters** the database rewrites its tables of items, removed items and changes. Both databases leave copies of removed rows in
-//!   the free space of their pages, and nothing but a rewrite clears it. Waiting makes one rewrite serve the removals of a
-//!   quarter of the hours; the last quarter is for banks that are away and for rewrites that fail.
+//! - **At half of the hours** the bytes of the change that added the item are removed from the log, and so is
+//!   the row from which it could be restored, which has the bytes too. The change's digest stays, so the
+//!   chain remains valid and `verify` counts the change. Until then a follower that is behind continues from
+//!   its position.
+//! - **At three quarters** the database rewrites its tables of items, removed items and changes. Both
+//!   databases leave copies of removed rows in the free space of their pages, and only a rewrite clears it.
+//!   Because of the wait, one rewrite serves the removals of a quarter of the hours. The last quarter is for
+//!   banks that are down and for rewrites that fail.
 //!
-//! Both are recorded in the store until they are done, so a restart or another bank continues them. The statements are in
-//! `store/sqlite/purges.rs` and `store/postgres/purges.rs`, and `upkeep/erase.rs` has the rewrites done.
+//! Both times are stored until the work is done, so a restarted or another bank continues it. The statements
+//! are in `store/sqlite/purges.rs` and `store/postgres/purges.rs`, and `upkeep/erase.rs` runs the rewrites.
 
 use vigie_consortium::{Charter, Directory};
 use vigie_log::UnixMillis;
@@ -19,17 +22,18 @@ use vigie_model::{BankId, ItemId};
 
 const HOUR_MS: u64 = 3_600_000;
 
-/// When bytes are to go.
+/// The times at which bytes are due to be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PurgeTimes {
-    /// From the log.
+    /// The time for the log.
     pub(crate) purge_at: UnixMillis,
-    /// From the free space of the files.
+    /// The time for the free space of the files.
     pub(crate) erase_at: UnixMillis,
 }
 
 impl PurgeTimes {
-    /// The times of what is removed now from a bank. A bank that the directory does not have has the default charter.
+    /// Returns the times for a removal from a bank now. A bank that is not in the directory has the default
+    /// charter.
     pub(crate) fn of(directory: &Directory, bank: BankId, now: vigie_model::UnixMillis) -> Self {
         let hours =
             directory.bank(bank).map_or(Charter::PURGE_HOURS_DEFAULT, |bank| bank.charter.purge_hours());
@@ -39,7 +43,7 @@ impl PurgeTimes {
     }
 }
 
-/// What was removed.
+/// The object of a removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Removed {
     /// An item.
@@ -48,19 +52,19 @@ pub(crate) enum Removed {
     Bank(BankId),
 }
 
-/// What was removed, and when its bytes are to go.
+/// A removal, and the times at which its bytes are due to be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Purge {
-    /// What was removed.
+    /// The removed object.
     pub(crate) of: Removed,
-    /// When its bytes are to go.
+    /// The times at which its bytes are due.
     pub(crate) times: PurgeTimes,
 }
 
 /// Ids, each with its times.
 pub(crate) type Timed = Vec<(u64, PurgeTimes)>;
 
-/// The items and the banks of purges.
+/// Splits purges into those of items and those of banks.
 pub(crate) fn by_kind(purges: &[Purge]) -> (Timed, Timed) {
     let (mut items, mut banks) = (Vec::new(), Vec::new());
     for Purge { of, times } in purges {

@@ -1,4 +1,4 @@
-//! The planner against a slow model, and what a group sees of itself.
+//! Tests of the planner against a slow model, and of a group's view of its own writes.
 
 mod kept;
 
@@ -37,7 +37,7 @@ fn content(hashes: u8) -> ContributedItem {
     ItemContent::try_from(ItemDraft { hashes, ..ItemDraft::default() }).unwrap().into()
 }
 
-/// An item of a case; of none for 0.
+/// Returns an item of a case; without a case for 0.
 fn of_case((hashes, case): (u8, u8)) -> ContributedItem {
     ContributedItem { origin: origin(case), ..content(hashes) }
 }
@@ -77,7 +77,7 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-/// Labels of this number; new items have none.
+/// Returns this many labels; new items have none.
 fn labels(count: usize) -> Labels {
     Labels::try_from((0..count).map(|number| format!("label {number}")).collect::<Vec<_>>()).unwrap()
 }
@@ -87,20 +87,20 @@ fn labels(count: usize) -> Labels {
 struct Held {
     id: ItemId,
     hashes: u64,
-    /// The cases by which it lives; none where nobody said one.
+    /// The cases of its submissions; none if it has no origin.
     cases: Vec<Origin>,
     is_held: bool,
-    /// How many there are.
+    /// Number of its labels.
     labels: usize,
 }
 
-/// What is true, in the plainest form: banks with their items in lists, searched from end to end.
+/// A simple model of the state: banks with their items in lists, searched linearly.
 #[derive(Debug, Default)]
 struct Model {
     banks: Vec<(Bank, Vec<Held>)>,
-    /// Items that can be brought back, with their banks: those that were removed before the group,
+    /// Restorable items that were removed before the group, with their banks.
     removed: Vec<(BankId, Held)>,
-    /// and those that it removes.
+    /// Restorable items that the group removes.
     removed_now: Vec<(BankId, Held)>,
     banks_created: u32,
     sequence: u64,
@@ -199,7 +199,7 @@ impl Model {
                         ids.push(id);
                     }
                 }
-                // One change for each record that is new or another one.
+                // One change for each record that is new or differs.
                 let is_changed = |held: &&Held| !held.cases.is_empty() && !before.contains(held);
                 self.sequence += self.banks[index].1.iter().filter(is_changed).count() as u64;
                 let is_known = |id: &&ItemId| before.iter().any(|held| held.id == **id);
@@ -223,7 +223,7 @@ impl Model {
                 let mut found = all.filter(|held| held.id == *item);
                 let held = found.next().ok_or(Error::item_not_found(*item))?;
                 if held.labels != count {
-                    // A change of its record, and one of its shard.
+                    // One change of its record, and one for its shard.
                     self.sequence += 2;
                     held.labels = count;
                     if held.cases.is_empty() {
@@ -241,7 +241,7 @@ impl Model {
                 }
                 for held in self.banks.iter_mut().flat_map(|bank| &mut bank.1) {
                     if items.contains(&held.id) && held.is_held != is_held {
-                        // A change of its record, and one of its shard.
+                        // One change of its record, and one for its shard.
                         self.sequence += 2;
                         held.is_held = is_held;
                         if held.cases.is_empty() {
@@ -279,7 +279,7 @@ impl Model {
 }
 
 impl Model {
-    /// The action on banks and items that there are, where it names some of the first that are drawn: few others would be found.
+    /// Redirects most drawn ids to existing banks and items; random ids would rarely exist.
     fn aimed(&self, action: &Action) -> Action {
         let at = |drawn: &[ItemId], ids: Vec<ItemId>| -> Vec<ItemId> {
             let aim = |id: ItemId| match usize::try_from(id.0) {
@@ -354,7 +354,7 @@ impl Model {
                 ids.push(living.id);
             } else {
                 let id = ItemId(self.sequence + 1);
-                // The change of its shard comes after all records.
+                // The change of its shard follows after all records.
                 new_holds += u64::from(former.is_held);
                 self.sequence += 1;
                 let no_word = former.cases.is_empty().then(Origin::default);
@@ -373,7 +373,7 @@ impl Model {
     }
 }
 
-/// The item that has one of these cases, or else the first one that has a case, of the same content.
+/// Returns the item of the same content that has one of these cases, or else the first one that has a case.
 fn same(items: &[Held], hashes: u64, cases: &[Origin]) -> Option<usize> {
     let has_origin = |held: &Held| held.cases.iter().any(|case| !case.is_empty());
     let of_content = |held: &Held| held.hashes == hashes && has_origin(held);
@@ -431,7 +431,7 @@ proptest! {
             for held in model.banks.iter().flat_map(|bank| &bank.1) {
                 rows.check_labels(held.id, &labels(held.labels));
             }
-            // What a restart would load is what the writer goes on with.
+            // The writer's state must equal the state that a restart would load.
             prop_assert_eq!(counts, state.counts);
             prop_assert!(banks.iter().eq(state.banks.values()));
             let loaded = directory_of(&[], &banks, counts.next_bank, to_model(head.sequence));

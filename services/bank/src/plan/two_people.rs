@@ -1,6 +1,8 @@
-//! Changes that need two people of a bank's owner: large removals, the deletion of a bank with many items, and charters that ask for less.
+//! Changes that need two people of a bank's owner: large removals, the deletion of a bank with many items,
+//! and charters with weaker requirements.
 //!
-//! The first person's request is refused and noted; the same request by another principal of the member is done.
+//! The first person's request is refused and noted; the same request by another principal of the member is
+//! carried out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +15,8 @@ use super::write::Write;
 use crate::error::Error;
 
 impl Planner<'_> {
-    /// Checks that two people ask for removals that the banks' charters leave to two: so many items of each bank, of the caller's member.
+    /// Checks that two people request removals for which the banks' charters require two. `removed` is the
+    /// number of items of each bank, by the caller's member.
     pub(super) fn check_removals(
         &mut self,
         write: &Write,
@@ -37,7 +40,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Checks that two people ask for a charter that asks for two people less often.
+    /// Checks that two people request a charter that requires two people less often.
     pub(super) fn check_charter(
         &mut self,
         write: &Write,
@@ -51,7 +54,8 @@ impl Planner<'_> {
         if is_weaker { self.check_second(write, &person, limit, [bank]) } else { Ok(()) }
     }
 
-    /// Checks that another principal of the member has asked for the same of the same banks, which may be called otherwise by now.
+    /// Checks that another principal of the member has made the same request for the same banks, which may
+    /// have been renamed since.
     fn check_second(
         &mut self,
         write: &Write,
@@ -77,7 +81,8 @@ impl Planner<'_> {
         if is_second { Ok(()) } else { Err(Error::SecondPerson { limit }) }
     }
 
-    /// The principal that asks; `None` where there are no members, so that nobody can be told from another.
+    /// Returns the principal that asks; `None` if there are no members, so that people cannot be
+    /// distinguished.
     fn person(&self, write: &Write) -> Result<Option<Principal>, Error> {
         let admitted = write.by.admitted(&self.state.view, self.now())?;
         Ok(admitted.principal().cloned())

@@ -1,11 +1,12 @@
-//! Removed items that can be brought back, until their bytes are purged.
+//! Removed items that can be restored, until their bytes are purged.
 //!
-//! An item comes back as a new one. If the bank has a living item of the same content, as after its list was sent again, the submissions of
-//! the removed item become that one's, by the rules of adding: no content is there twice with an origin.
+//! A restored item gets a new id. If the bank has a living item of the same content (for example because a
+//! list was sent again), the removed item's submissions are added to that item by the rules of adding: no
+//! content exists twice with an origin.
 //!
-//! Of labels the living item has its own, and one that comes back has those that it had when it was removed.
+//! The living item keeps its own labels; a restored item has the labels that it had at its removal.
 //!
-//! A restoration is no addition, and opens no dispute: the statistics count neither a second time.
+//! A restoration is not an addition, and opens no dispute: the statistics count neither again.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,19 +23,19 @@ use crate::error::Error;
 use crate::store::touched::Touch;
 use crate::store::{Placement, to_model};
 
-/// What the items of one request come to, before anything is done.
+/// The effects of the items of one request, before anything is done.
 #[derive(Debug, Default)]
 struct Restoration {
     targets: Vec<Target>,
     new: Vec<RemovedItem>,
-    /// Records of items that are there, as they are to be, with their banks.
+    /// Records of existing items in their new state, with their banks.
     changed: BTreeMap<ItemId, (BankId, ItemRecord)>,
-    /// New items by content.
+    /// Indexes of new items, by content.
     new_by_content: HashMap<ContentDigest, usize>,
 }
 
 impl Restoration {
-    /// Takes the next item of the request.
+    /// Adds the next item of the request.
     fn add(&mut self, records: &Records, removed: RemovedItem) -> Result<(), Error> {
         let Some(record) = removed.record.as_ref().filter(|record| record.has_origin()) else {
             self.targets.push(Target::New(self.new.len()));
@@ -54,7 +55,7 @@ impl Restoration {
             let living = record_of(&id).ok_or(Error::Broken)?;
             let merged = living.merged(record).map_err(|_| Error::TooManySubmissions(id))?;
             if merged != *living {
-                // Content is of its bank.
+                // A content digest includes the bank.
                 self.changed.insert(id, (removed.item.bank, merged));
             }
             self.targets.push(Target::Known(id));
@@ -89,7 +90,7 @@ impl Planner<'_> {
                 });
                 admitted.item(*id, place)?;
                 let found = found.ok_or(Error::Broken)?;
-                // What the owner removed comes back by the owner's word alone.
+                // An item that the owner removed is restored only at the owner's request.
                 let is_owner =
                     self.state.banks.get(&found.item.bank).is_some_and(|bank| bank.owner == member);
                 if !is_owner && found.removed_by != member {
@@ -113,8 +114,8 @@ impl Planner<'_> {
         let changed = changed.into_iter().map(|(item, (bank, record))| (item, bank, record));
         let (mut ids, mut records) = (Vec::with_capacity(new.len()), Vec::new());
         for RemovedItem { item, record, .. } in new {
-            // By its record it is known since when the item has been in the bank, and on whose word. Its labels are those with which the new
-            // item is added.
+            // The record keeps since when the item has been in the bank, and who submitted it. The labels go
+            // with the new item, and not into the record.
             let record = record.unwrap_or_else(|| Placement::of(&item).record());
             let record = ItemRecord { labels: None, ..record };
             let id = self.add_item(item.bank, item.contributor, item.content)?;

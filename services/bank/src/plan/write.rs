@@ -1,4 +1,4 @@
-//! The writes that callers ask of the log.
+//! The writes that callers request of the log.
 
 use prost::Message as _;
 use vigie_consortium::{Admitted, Caller, Denied, Details, DocumentKey, Expiry, Method, Origin, View};
@@ -16,16 +16,17 @@ use crate::plan::cases::write::CaseWrite;
 use crate::plan::exchanges::write::ExchangeWrite;
 use crate::plan::members::MembersWrite;
 
-/// A write, checked as far as it can be without knowing the state.
+/// A write, checked as far as possible without the state.
 #[derive(Debug, Clone)]
 pub(crate) struct Write {
-    /// Who asks for it.
+    /// The caller that requests it.
     pub(crate) by: Author,
-    /// What is asked for.
+    /// The requested change.
     pub(crate) action: Action,
 }
 
-/// The caller of a write, as it was proven when the call came. The rights are decided when the write is planned.
+/// The caller of a write, as authenticated when the call arrived. Rights are decided when the write is
+/// planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Author {
     /// The caller.
@@ -35,126 +36,127 @@ pub(crate) struct Author {
 }
 
 impl Author {
-    /// The caller with its rights in a state of the directory.
+    /// Returns the caller with its rights in a state of the directory.
     pub(crate) fn admitted(self, view: &View, now: UnixMillis) -> Result<Admitted<'_>, Denied> {
         view.admit(self.caller, self.method, now)
     }
 }
 
-/// Whether a caller holds items, or lifts its holds.
+/// Sets the caller's holds of items, or lifts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Holding {
-    /// Items are held until then.
+    /// Items are held until this time.
     Held(Expiry),
     /// The caller's holds are lifted.
     Lifted,
 }
 
-/// The change that a write asks for.
+/// The change that a write requests.
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
-    /// A new bank.
+    /// Creates a bank.
     CreateBank {
         /// Its name.
         name: BankRef,
         /// The share of lookups in which it takes part.
         match_ratio: MatchRatio,
     },
-    /// Another name.
+    /// Renames a bank.
     RenameBank {
         /// The present one.
         name: BankRef,
         /// The new one.
         new_name: BankName,
     },
-    /// To be searched, or no longer.
+    /// Enables or disables a bank: a disabled bank is not searched.
     SetBankEnabled {
         /// The bank.
         name: BankRef,
-        /// Whether.
+        /// Whether the bank is searched from now on.
         enabled: bool,
     },
-    /// Another share of lookups of a bank.
+    /// Changes the share of lookups in which a bank takes part.
     SetBankMatchRatio {
         /// The bank.
         name: BankRef,
         /// The share.
         ratio: MatchRatio,
     },
-    /// A bank and its items to be gone.
+    /// Deletes a bank and its items.
     DeleteBank {
         /// The bank.
         name: BankRef,
     },
-    /// New items, or new submissions of items that are there.
+    /// Adds items, or submissions of existing items.
     AddItems {
         /// Their bank.
         bank: BankRef,
-        /// One at least.
+        /// The items, at least one.
         items: Vec<ContributedItem>,
     },
-    /// Other details or labels of an item. One of them at least is given.
+    /// Replaces the details or the labels of an item; at least one of them is given.
     UpdateItem {
         /// The item.
         item: ItemId,
-        /// Its details from now on; `None` for those that it has.
+        /// The new details; `None` keeps the present ones.
         details: Option<Box<Details>>,
-        /// Its labels from now on; `None` for those that it has.
+        /// The new labels; `None` keeps the present ones.
         labels: Option<Labels>,
     },
-    /// Removed items to be back.
+    /// Restores removed items.
     RestoreItems {
-        /// One at least, each once.
+        /// The items, at least one, each once.
         items: Vec<ItemId>,
     },
-    /// Items to match for nobody, or to match again.
+    /// Holds items, so that they match for nobody, or lifts the caller's holds.
     SetItemHold {
-        /// One at least, each once.
+        /// The items, at least one, each once.
         items: Vec<ItemId>,
         /// Whether the caller holds them, or lifts its holds.
         holding: Holding,
     },
-    /// Holds to end by themselves, and those of quarantines and charters to come and go. Of the bank itself.
+    /// Ends expired holds, and updates those of quarantines and charters. Only the bank itself requests it.
     ReviewHolds {
-        /// Each once.
+        /// The items, each once.
         items: Vec<ItemId>,
-        /// The documents of charters to which all items of their banks have been brought.
+        /// The documents of charter changes that all items of their banks now follow.
         followed: Vec<DocumentKey>,
     },
-    /// Items that an earlier version added to enter the list of their bank. Of the bank itself.
+    /// Adds items of an earlier version to the published list of their bank. Only the bank itself requests
+    /// it.
     ListItems {
         /// The bank.
         bank: BankId,
         /// All of its items up to `through` that are not listed yet.
         items: Vec<ItemId>,
-        /// How far the list comes.
+        /// The last item that the list then covers.
         through: ItemId,
     },
-    /// Items to be gone, or submissions of them.
+    /// Removes items, or submissions of them.
     RemoveItems {
-        /// One at least, each once.
+        /// The items, at least one, each once.
         items: Vec<ItemId>,
-        /// The origin of the submissions that are withdrawn; `None` for all.
+        /// The origin of the submissions to withdraw; `None` for all.
         origin: Option<Origin>,
     },
-    /// A change of members, principals, grants, quotas or charters.
+    /// Changes members, principals, grants, quotas or charters.
     Members(MembersWrite),
-    /// A change of exchanges, or a page of a programme.
+    /// Changes exchanges, or applies a page of a programme.
     Exchange(ExchangeWrite),
-    /// Opinions, outcomes of disputes, or holds for one member.
+    /// Changes opinions, outcomes of disputes, or holds for one member.
     Opinions(OpinionWrite),
-    /// Matches and verdicts to be counted.
+    /// Counts matches and verdicts.
     CountMatches(MatchCounts),
-    /// Latencies to be counted, each kind once, of a request with this digest.
+    /// Counts latencies, each kind once, of a request with this digest.
     CountLatencies(Vec<(LatencyKind, Histogram)>, [u8; 32]),
-    /// A report, a referral, an incident, or a change of one.
+    /// Creates or changes a report, a referral or an incident.
     Case(CaseWrite),
-    /// Entries of the audit, at least one, and no change of anything else.
+    /// Adds entries to the audit, at least one, and changes nothing else.
     Record(Vec<NewEntry>),
 }
 
 impl Action {
-    /// Whether it is the deletion of a bank.
+    /// Returns whether the action deletes a bank.
     pub(crate) const fn deletes_bank(&self) -> bool {
         matches!(self, Self::DeleteBank { .. }) || matches!(self, Self::Case(case) if case.deletes_bank())
     }
@@ -162,7 +164,7 @@ impl Action {
 
 #[cfg(test)]
 impl Action {
-    /// The same as a write of a bank without members.
+    /// Makes this action a write of a bank without members.
     pub(crate) fn by_everyone(self) -> Write {
         let method = match &self {
             Self::CreateBank { .. } => Method::CreateBank,
@@ -192,7 +194,7 @@ impl Action {
 impl vigie_log::Write for Write {
     fn change_count(&self) -> usize {
         match &self.action {
-            // The second one is of the ratio.
+            // The second change is of the ratio.
             Action::CreateBank { match_ratio, .. } => 1 + usize::from(*match_ratio != MatchRatio::ALWAYS),
             Action::RenameBank { .. }
             | Action::SetBankEnabled { .. }
@@ -212,14 +214,15 @@ impl vigie_log::Write for Write {
             Action::Opinions(opinions) => 4 * opinions.items().len(),
             Action::Case(case) => case.change_count(),
             Action::Record(entries) => entries.len(),
-            // No change of the log, and as many rows.
+            // No change of the log, but as many rows.
             Action::CountMatches(counts) => counts.len(),
             Action::CountLatencies(counted, _) => counted.len(),
         }
     }
 
-    /// A deletion goes alone: what is looked up for it is of the bank as it was before the group. So does a page of a programme, and what
-    /// brings items back, whose bytes are bounded for one write.
+    /// Returns whether the write is alone in its group. A deletion is, because its bank is looked up as of
+    /// the moment before the group. So is a page of a programme, and a restoration of items, whose bytes are
+    /// bounded for one write.
     fn goes_alone(&self) -> bool {
         self.action.deletes_bank()
             || matches!(&self.action, Action::RestoreItems { .. })
@@ -228,7 +231,7 @@ impl vigie_log::Write for Write {
 
     fn weight(&self) -> usize {
         const EACH: usize = 256;
-        /// An item with as many frames of videos as one holds.
+        /// The size of an item with the most frames of videos.
         const LARGEST_ITEM: usize = 256 << 10;
         match &self.action {
             Action::CreateBank { .. }
@@ -239,13 +242,13 @@ impl vigie_log::Write for Write {
             // Texts and lists of a member or a principal, at their bounds.
             Action::Members(_) => 16 * EACH,
             Action::AddItems { items, .. } => items.iter().map(|item| 2 * EACH + item_weight(item)).sum(),
-            // With its content, which is looked up for new labels.
+            // Includes the item's content, which is looked up for new labels.
             Action::UpdateItem { details, labels, .. } => {
                 let labels = labels.as_deref().map_or(0, |labels| LARGEST_ITEM + labels_weight(labels));
                 EACH + details.as_deref().map_or(0, details_weight) + labels
             }
             Action::RemoveItems { items, .. } => 4 * EACH + items.len() * size_of::<ItemId>(),
-            // With their contents or records, which are looked up.
+            // Includes their contents or records, which are looked up.
             Action::RestoreItems { items }
             | Action::SetItemHold { items, .. }
             | Action::ReviewHolds { items, .. }
@@ -259,13 +262,13 @@ impl vigie_log::Write for Write {
         }
     }
 
-    /// BLAKE3 of the request.
+    /// Returns BLAKE3 of the request.
     fn digest(&self) -> [u8; 32] {
         let mut parts = Parts(blake3::Hasher::new());
         match &self.action {
             Action::CreateBank { name, match_ratio } => {
                 parts.add(b"create").add(name.to_string().as_bytes());
-                // Of what an older build knew nothing, only what is there.
+                // A field that older builds did not have is hashed only if it is present.
                 if *match_ratio != MatchRatio::ALWAYS {
                     parts.add(b"ratio").add(&match_ratio.get().to_be_bytes());
                 }
@@ -284,11 +287,11 @@ impl vigie_log::Write for Write {
             Action::AddItems { bank, items } => {
                 parts.add(b"add").add(bank.to_string().as_bytes());
                 for item in items {
-                    // In the store's form of an item, without what the bank adds to it.
+                    // In the store's form of an item, without the fields that the bank adds.
                     let (id, bank, added_at) = (ItemId(0), BankId(0), UnixMillis(0));
                     let (contributor, content) = (MemberId::HOST, item.content.clone());
                     parts.add(&encode_item(Item { id, bank, added_at, contributor, content }));
-                    // Of what an older build knew nothing, only what is there.
+                    // A field that older builds did not have is hashed only if it is present.
                     if let Some(origin) = &item.origin {
                         parts.add(b"origin").add(&pb::Origin::from(origin.clone()).encode_to_vec());
                     }
@@ -299,7 +302,8 @@ impl vigie_log::Write for Write {
                 &mut parts
             }
             Action::UpdateItem { item, details, labels } => {
-                // The word says which parts follow. One with details alone is that of builds whose labels never change.
+                // The first word says which parts follow. The form with details alone is that of builds whose
+                // labels never changed.
                 match details {
                     Some(details) => parts.add(b"update").add(&item.0.to_be_bytes()).add(&encoded(details)),
                     None => parts.add(b"relabel").add(&item.0.to_be_bytes()),
@@ -371,7 +375,7 @@ impl vigie_log::Write for Write {
     }
 }
 
-/// Parts behind their lengths, so that no two lists of parts run together to the same bytes.
+/// Hashes parts with their lengths, so that no two lists of parts give the same bytes.
 struct Parts(blake3::Hasher);
 
 impl Parts {
@@ -466,7 +470,7 @@ mod tests {
         }
     }
 
-    /// An answer is found by a repeated request, which an earlier build may have answered first.
+    /// A repeated request finds its answer by digest, and an earlier build may have answered the first one.
     #[test]
     fn the_digest_of_new_details_alone_is_that_of_earlier_builds() {
         let details = Some(Box::<Details>::default());

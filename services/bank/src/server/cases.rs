@@ -1,4 +1,5 @@
-//! Ends what cases keep for a time only: the banks of closed incidents, reports of more than a year, and records of decisions.
+//! Ends what cases keep for a limited time: banks of closed incidents, reports older than a year, and records
+//! of decisions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,33 +19,34 @@ use crate::plan::write::{Action, Author, Write};
 use crate::store::documents::DocumentRange;
 use crate::store::{Store, StoreError};
 
-/// How often cases are looked at.
+/// The interval between two rounds.
 const EVERY: Duration = Duration::from_secs(2);
-/// How long it waits after a fault.
+/// The pause after a failed round.
 const AFTER_A_FAULT: Duration = Duration::from_secs(10);
-/// How long one write may take: the deletion of a bank is swept later.
+/// The most time of one write. A bank's deletion is short: its items are swept later.
 const WRITE_MAX: Duration = Duration::from_secs(10);
-/// How long a report is kept: 12 months at most (COM(2022) 209, Article 22).
+/// The longest time that a report is kept: 12 months (COM(2022) 209, Article 22).
 const REPORT_KEPT_MS: u64 = 365 * 24 * 60 * 60 * 1_000;
-/// Documents of one read.
+/// The most documents of one read.
 const PAGE: u16 = 100;
-/// Parts of records that one write takes out.
+/// The most parts of records that one write removes.
 const PARTS_PAGE: u16 = 200;
-/// Parts of records that one round compares with the present charters.
+/// The most parts of records that one round compares with the present charters.
 const SWEPT_PAGE: u16 = 1_000;
-/// Such writes of one round: other writes come in between, and what is left waits for the next round.
+/// The most such writes of one round. Other writes run between them, and the rest waits for the next round.
 const PARTS_WRITES_MAX: usize = 50;
 
-/// Looks at cases, and has the bank write what is due.
+/// Finds cases with something due, and has the bank write it.
 #[derive(Debug)]
 pub(crate) struct CaseKeeper {
     current: CurrentTerm,
     clock: Arc<dyn Clock>,
-    /// The last part of a record that was compared with its bank's present charter; the next page begins behind it.
+    /// The last part of a record that was compared with its bank's present charter; the next page begins
+    /// after it.
     swept: DocumentKey,
 }
 
-/// A round was not ended. The next one begins it anew.
+/// The reason why a round did not finish. The next round starts again.
 enum Stopped {
     Read(StoreError),
     Write(Error),
@@ -55,7 +57,7 @@ impl CaseKeeper {
         Self { current, clock, swept: DocumentKey::default() }
     }
 
-    /// Looks at cases again and again, for as long as it is polled.
+    /// Runs rounds for as long as it is polled.
     pub(crate) async fn run(&mut self) {
         loop {
             tokio::time::sleep(EVERY).await;
@@ -72,7 +74,7 @@ impl CaseKeeper {
         }
     }
 
-    /// Does what is due. What fails does not keep the rest from its turn.
+    /// Does what is due. A failure of one kind does not delay the other kinds.
     async fn tend(&mut self, term: &Term) -> Result<(), Stopped> {
         let outcomes =
             [self.tend_incidents(term).await, self.tend_reports(term).await, self.tend_decisions(term).await];
@@ -98,7 +100,7 @@ impl CaseKeeper {
         Ok(())
     }
 
-    /// Ends records whose days are over, and a page of those whose banks have another charter since, or are gone.
+    /// Ends expired records, and a page of the records whose banks have changed their charter or are gone.
     async fn tend_decisions(&mut self, term: &Term) -> Result<(), Stopped> {
         let (store, now) = (term.application.store(), self.clock.now().0);
         for _ in 0..PARTS_WRITES_MAX {
@@ -127,7 +129,7 @@ impl CaseKeeper {
     }
 }
 
-/// Closed incidents whose bank is kept until `now` at most.
+/// Returns closed incidents whose bank is kept until `now` at most.
 async fn closed_until(store: &dyn Store, now: u64) -> Result<Vec<Document>, Stopped> {
     let range = DocumentRange {
         kind: DocumentKind::Incident,
@@ -138,7 +140,7 @@ async fn closed_until(store: &dyn Store, now: u64) -> Result<Vec<Document>, Stop
     store.document_range(&range).await.map_err(Stopped::Read)
 }
 
-/// The oldest reports of a stage that came before a moment. Numbers are in the order of time.
+/// Returns the oldest reports of a stage that were received before a time. Report numbers ascend with time.
 async fn old_reports(store: &dyn Store, stage: Stage, before: u64) -> Result<Vec<DocumentKey>, Stopped> {
     let end = Some(stage.end());
     let range = DocumentRange { kind: DocumentKind::Report, after: stage.begin(), before: end, limit: PAGE };
@@ -149,7 +151,7 @@ async fn old_reports(store: &dyn Store, stage: Stage, before: u64) -> Result<Vec
     Ok(oldest.into_iter().take_while(is_old).map(|document| document.key).collect())
 }
 
-/// Parts of records of decisions whose days are over.
+/// Returns expired parts of records of decisions.
 async fn parts_until(store: &dyn Store, now: u64) -> Result<Vec<DocumentKey>, Stopped> {
     let range = DocumentRange {
         kind: DocumentKind::MatchRecord,

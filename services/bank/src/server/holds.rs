@@ -1,9 +1,10 @@
-//! Ends holds whose time is over, holds the items of quarantined members in banks of others and of disputes that nobody resolved, and
-//! brings items up to a charter that has changed.
+//! Ends expired holds, holds the items of quarantined members in other members' banks, holds items whose
+//! disputes nobody resolved, and updates items after a charter has changed.
 //!
-//! Who is quarantined is in the directory; which items are there on whose word is in their records, of which no index tells the members.
-//! So the bank looks through its items when a member is quarantined, and once when it begins to serve and one is; and through the held
-//! items when a member works again. What it finds it writes as any caller's change is written, and the plan decides anew.
+//! The directory says which members are quarantined. The records of items say which members contributed them,
+//! but no index maps a member to its items. So the bank scans all its items when a member is quarantined, and
+//! once when it begins to serve while a member is quarantined; it scans the held items when a quarantine
+//! ends. It writes what it finds like any caller's change, and the plan decides again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
@@ -21,29 +22,29 @@ use crate::plan::write::{Action, Author, Write};
 use crate::store::documents::DocumentRange;
 use crate::store::{HeldRange, ItemRange, Store, StoreError};
 
-/// How often holds are looked at.
+/// The interval between two rounds.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long it waits after a fault: a round that looks through all items is not begun again at once.
+/// The pause after a failed round: a round that scans all items is not restarted at once.
 const AFTER_A_FAULT: Duration = Duration::from_secs(10);
-/// How long one write may take.
+/// The most time of one write.
 const WRITE_MAX: Duration = Duration::from_secs(3);
-/// Items of one write, and of one page that is looked through.
+/// The most items of one write, and of one page of a scan.
 const ITEMS: u32 = 1_000;
-/// Bytes of such a page.
+/// The most bytes of such a page.
 const PAGE_BYTES: usize = 4 << 20;
 
-/// See the module.
+/// Runs the rounds that keep holds up to date with the clock, the directory and the charters.
 #[derive(Debug)]
 pub(crate) struct HoldKeeper {
     current: CurrentTerm,
     clock: Arc<dyn Clock>,
-    /// The term that is under way, and the number of quarantines that had begun or ended when its items were last looked through.
+    /// The current term, and the number of quarantine changes when its items were last scanned.
     followed: Option<(Weak<Term>, u64)>,
-    /// Disputes that were due up to then are held where they are to be, in the term that is followed.
+    /// Disputes that became due up to this time have been handled, in the followed term.
     disputes_through: UnixMillis,
 }
 
-/// A round was not ended. The next one begins it anew.
+/// The reason why a round did not finish. The next round starts again.
 enum Stopped {
     Read(StoreError),
     Write(Error),
@@ -54,7 +55,7 @@ impl HoldKeeper {
         Self { current, clock, followed: None, disputes_through: UnixMillis(0) }
     }
 
-    /// Looks at holds again and again, for as long as it is polled.
+    /// Runs rounds for as long as it is polled.
     pub(crate) async fn run(&mut self) {
         loop {
             tokio::time::sleep(EVERY).await;
@@ -71,11 +72,11 @@ impl HoldKeeper {
         }
     }
 
-    /// Brings holds up to the clock and to the directory.
+    /// Brings holds up to date with the clock and the directory.
     async fn tend(&mut self, term: &Arc<Term>) -> Result<(), Stopped> {
         let store = term.application.store();
         self.end_holds(term, &*store).await?;
-        // Before the directory is looked at: what changes meanwhile is seen in the next round.
+        // Read before the directory: a change in between is seen in the next round.
         let changes = term.application.quarantine_changes();
         let view = term.application.view();
         let directory = view.directory();
@@ -86,7 +87,7 @@ impl HoldKeeper {
         self.hold_disputed(term, &*store).await?;
         self.follow_charters(term, &*store).await?;
         if self.followed.take_if(|(of, then)| is_of_term(of) && *then == changes).is_none() {
-            // What another bank has followed is not known.
+            // It is unknown what another bank has followed.
             self.lift(term, &*store, directory).await?;
             if quarantined(directory).next().is_some() {
                 self.hold(term, &*store, directory).await?;
@@ -96,12 +97,12 @@ impl HoldKeeper {
         Ok(())
     }
 
-    /// Ends holds whose time is over, page by page.
+    /// Ends expired holds, page by page.
     async fn end_holds(&self, term: &Term, store: &dyn Store) -> Result<(), Stopped> {
         let mut before = Vec::new();
         loop {
             let ended = store.ended_holds(self.clock.now(), ITEMS).await.map_err(Stopped::Read)?;
-            // Items of deleted banks stay among them until they are swept.
+            // Items of deleted banks stay in the result until they are swept.
             if ended.is_empty() || ended == before {
                 return Ok(());
             }
@@ -110,7 +111,7 @@ impl HoldKeeper {
         }
     }
 
-    /// Has the items decided anew whose disputes have become due.
+    /// Reviews the items whose disputes have become due.
     async fn hold_disputed(&mut self, term: &Term, store: &dyn Store) -> Result<(), Stopped> {
         let now = UnixMillis(self.clock.now().0);
         let mut after = DocumentKey::of_numbers(&[self.disputes_through.0]);
@@ -128,8 +129,8 @@ impl HoldKeeper {
         Ok(())
     }
 
-    /// Looks through the items of banks whose charters ask for other opinions than before. A charter that changes meanwhile is followed in the
-    /// next round.
+    /// Reviews the items of banks whose charters now require other opinions. A charter that changes meanwhile
+    /// is followed in the next round.
     async fn follow_charters(&self, term: &Term, store: &dyn Store) -> Result<(), Stopped> {
         let limit = u16::try_from(ITEMS).unwrap_or(u16::MAX);
         let changed = DocumentRange::all(DocumentKind::CharterChange, limit);
@@ -154,7 +155,7 @@ impl HoldKeeper {
         Ok(())
     }
 
-    /// Lifts holds of quarantines that are over.
+    /// Lifts the holds of quarantines that have ended.
     async fn lift(&self, term: &Term, store: &dyn Store, directory: &Directory) -> Result<(), Stopped> {
         let mut after = ItemId(0);
         loop {
@@ -178,7 +179,8 @@ impl HoldKeeper {
 
     /// Holds items of quarantined members.
     async fn hold(&self, term: &Term, store: &dyn Store, directory: &Directory) -> Result<(), Stopped> {
-        // After the directory was looked at: what a quarantined member has added is up to here.
+        // Read after the directory: everything that a quarantined member has added is at or before this
+        // sequence.
         let through = ItemId(store.head().await.map_err(Stopped::Read)?.sequence.0);
         let mut after = ItemId(0);
         while after < through {
@@ -207,7 +209,7 @@ async fn records_of(store: &dyn Store, items: &[ItemId]) -> Result<HashMap<ItemI
     Ok(stored.into_iter().map(|stored| (stored.item, stored.record)).collect())
 }
 
-/// Has the holds of items decided anew.
+/// Has the bank decide again whether these items are held.
 async fn review(term: &Term, items: Vec<ItemId>) -> Result<(), Stopped> {
     if items.is_empty() {
         return Ok(());

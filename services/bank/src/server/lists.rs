@@ -1,4 +1,5 @@
-//! Lists the items that an earlier version added, page by page, while the bank serves.
+//! Adds to the published lists the items that banks got from an earlier version, page by page, while the bank
+//! serves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,26 +14,27 @@ use crate::plan::write::{Action, Author, Write};
 use crate::store::published::StoredList;
 use crate::store::{ItemRows, Store, StoreError};
 
-/// How often lists are looked at, until all are whole.
+/// The interval between two attempts, until all lists are whole.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long it waits after a fault.
+/// The pause after a failure.
 const AFTER_A_FAULT: Duration = Duration::from_secs(10);
-/// How long one write may take.
+/// The most time of one write.
 const WRITE_MAX: Duration = Duration::from_secs(10);
-/// Items of one write.
+/// The most items of one write.
 const ITEMS: u16 = if cfg!(test) { 7 } else { 500 };
-/// Bytes of these items.
+/// The most bytes of these items.
 const ITEM_BYTES_MAX: usize = 4 << 20;
 /// The pause between two writes, which leaves most of the time to others.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Why a round was not ended.
+/// The reason why a round did not finish.
 enum Stopped {
     Read(StoreError),
     Write(Error),
 }
 
-/// Completes lists, until all are whole; then it waits for as long as it is polled. A new term has no other lists to complete than the one before.
+/// Completes the lists, then waits for as long as it is polled. A new term has no other lists to complete
+/// than the term before.
 pub(crate) async fn complete(current: CurrentTerm) {
     let mut pause = EVERY;
     loop {
@@ -63,7 +65,7 @@ async fn complete_one(term: &Term, store: &dyn Store, list: StoredList) -> Resul
     let StoredList { bank, listed_through: mut after, unlisted_through: end, .. } = list;
     while after < end {
         let page = store.items(bank, after, (ITEMS, ITEM_BYTES_MAX)).await.map_err(Stopped::Read)?;
-        // The bank is gone.
+        // The bank was deleted.
         let Some(ItemRows { items, is_cut }) = page.value else { return Ok(()) };
         let last = items.last().map_or(end, |item| item.id);
         let through = if is_cut { last.min(end) } else { end };

@@ -1,4 +1,4 @@
-//! Records the calls that the bank has counted itself in its audit.
+//! Records in the audit the calls that this bank itself has counted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,22 +13,22 @@ use crate::log::{CurrentTerm, term};
 use crate::plan::audit::{About, NewEntry};
 use crate::plan::write::{Action, Author, Write};
 
-/// How long a counted call waits until it is recorded.
+/// The interval between two records.
 const RECORD_EVERY: Duration = Duration::from_secs(5);
-/// How long that may take.
+/// The most time of one write.
 const RECORD_MAX: Duration = Duration::from_secs(3);
-/// Counts that are recorded in one write.
+/// The most counts of one write.
 const COUNTS_MAX: usize = 1_000;
 
-/// Records the calls that the bank has counted itself.
+/// Records the calls that this bank itself has counted.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     tally: Arc<Tally>,
     current: CurrentTerm,
     salts: Arc<Salts>,
-    /// Writes so far: each has a key of its own.
+    /// Number of writes so far: each has its own idempotency key.
     writes: u64,
-    /// Counts that are not known to be recorded, and the key of the write.
+    /// Counts that are not known to be recorded, each group with the key of its write.
     pending: Vec<(String, Vec<NewEntry>)>,
 }
 
@@ -37,7 +37,7 @@ impl Recorder {
         Self { tally, current, salts, writes: 0, pending: Vec::new() }
     }
 
-    /// Records again and again, for as long as it is polled.
+    /// Records periodically, for as long as it is polled.
     pub(crate) async fn run(&mut self) {
         loop {
             tokio::time::sleep(RECORD_EVERY).await;
@@ -45,13 +45,13 @@ impl Recorder {
         }
     }
 
-    /// Records what has been counted, if this bank serves.
+    /// Records the present counts, if this bank serves.
     pub(crate) async fn record(&mut self) {
-        // While a report is pending, the tally keeps newer counts, within its own bound.
+        // While counts are pending, the tally keeps newer ones, within its own bound.
         if self.pending.is_empty() {
             for counts in self.tally.take_all().chunks(COUNTS_MAX) {
                 self.writes += 1;
-                // With a space: no caller's key has one.
+                // The space keeps it apart: no caller's key has one.
                 let random = u128::from_be_bytes(self.salts.of(LeafIndex(u64::MAX - self.writes)));
                 let key = format!("recorder {random:032x}");
                 self.pending.push((key, counts.iter().map(entry).collect()));

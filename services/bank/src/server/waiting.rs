@@ -1,7 +1,8 @@
-//! Opens the store and finds out who leads on it, however long the store is away.
+//! Opens the store and finds out which bank leads on it, however long the store is out of reach.
 //!
-//! A bank that starts before its database does not end: it answers probes, refuses calls with "standby", and tries again with
-//! a pause that grows to [`PAUSE_MAX`]. A fault that only a person can mend ends it ([`StoreError::is_away`]).
+//! A bank that starts before its database keeps running: it answers probes, refuses calls as a standby, and
+//! tries again with a pause that grows to [`PAUSE_MAX`]. A fault that only a person can repair ends it
+//! ([`StoreError::is_away`]).
 
 use std::error::Error;
 use std::fmt;
@@ -18,17 +19,17 @@ use crate::log::{BankLog, CurrentTerm};
 use crate::store::{Source, Store, StoreError};
 use crate::upkeep::erase::Eraser;
 
-/// The pause after the first failure; each next one is twice as long.
+/// The pause after the first failure; each further pause is twice as long.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 /// The longest pause. A database that is back is used within about this time.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Why the bank waits, as probes show it; `None` while it does not.
+/// The reason why the bank waits, for probes; `None` while it does not wait.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Waiting(Arc<Mutex<Option<String>>>);
 
 impl Waiting {
-    /// The reason.
+    /// Returns the reason.
     pub(crate) fn reason(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -40,7 +41,7 @@ impl Waiting {
         is_new
     }
 
-    /// Takes note of a failure. Logs it once, and again only when the reason becomes another one.
+    /// Records a failure. Logs it once, and again only when the reason changes.
     fn note(&self, error: &StoreError) {
         if self.set(Some(Causes(error).to_string())) {
             tracing::warn!(error = error as &dyn Error, "waiting for the store");
@@ -48,7 +49,7 @@ impl Waiting {
     }
 }
 
-/// An error with what caused it, in one line. A cause that its error repeats is left out.
+/// Formats an error and its causes in one line. A cause that its error already repeats is left out.
 pub(crate) struct Causes<'a>(pub(crate) &'a (dyn Error + 'static));
 
 impl fmt::Display for Causes<'_> {
@@ -64,7 +65,7 @@ impl fmt::Display for Causes<'_> {
     }
 }
 
-/// What it takes to begin on a store.
+/// The inputs for starting a bank on a store.
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) config: Config,
@@ -77,7 +78,7 @@ pub(crate) struct Opening {
     pub(crate) shutdown: Shutdown,
     pub(crate) waiting: Waiting,
     pub(crate) salts: Arc<Salts>,
-    /// Counts attempts to clear free space that failed.
+    /// Number of failed attempts to clear free space.
     pub(crate) erase_failures: Arc<AtomicU64>,
 }
 
@@ -88,7 +89,7 @@ pub(crate) struct Begun {
 }
 
 impl Opening {
-    /// Opens the store and begins. `None` where the store is away, which is noted.
+    /// Opens the store and begins. Returns `None`, and records the reason, if the store is out of reach.
     pub(crate) async fn begin(&self) -> Result<Option<Begun>, RunError> {
         match self.try_begin().await {
             Ok(begun) => {
@@ -131,8 +132,8 @@ impl Opening {
         }
     }
 
-    /// Leads or stands by until `stop`, and closes the store, whatever happens. Waits for the store first where nothing has
-    /// begun.
+    /// Leads or is a standby until `stop`, then closes the store in every case. Without a `begun` store it
+    /// waits for the store first.
     pub(crate) async fn run(self, begun: Option<Begun>, stop: Shutdown) -> Result<(), RunError> {
         let begun = match begun {
             Some(begun) => Some(begun),

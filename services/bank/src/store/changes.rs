@@ -1,7 +1,7 @@
 //! The changes of one bank's items: each item once, at its latest change, in the order of sequences.
 //!
-//! An item that nothing has happened to since it was added needs no row for this: its id is the sequence of its latest change. All others
-//! have a row of their own ([`Touched`]). A page merges the two.
+//! An item that has not changed since it was added needs no row of its own: its id is the sequence of its
+//! latest change. Every other item has such a row ([`Touched`]). A page merges the two.
 
 use vigie_consortium::Whose;
 use vigie_log::{Sequence, UnixMillis};
@@ -10,7 +10,7 @@ use vigie_model::{BankId, Item, ItemId};
 use crate::store::records::StoredRecord;
 use crate::store::touched::{Touch, Touched};
 
-/// Where a read of changes begins.
+/// The position at which a read of changes begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Start {
     /// After this change.
@@ -19,18 +19,18 @@ pub(crate) enum Start {
     AfterTime(UnixMillis),
 }
 
-/// Which changes to read.
+/// The query for a part of a bank's changes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChangesQuery {
-    /// Of this bank,
+    /// The bank.
     pub(crate) bank: BankId,
-    /// from here on,
+    /// The position at which the read begins.
     pub(crate) start: Start,
-    /// up to this time, if there is one,
+    /// The last time of a change, if the read is bounded by time.
     pub(crate) through: Option<UnixMillis>,
-    /// at most this many,
+    /// The most items.
     pub(crate) count_max: u16,
-    /// and no more once their payloads have about this many bytes together.
+    /// The most bytes of payloads, approximately: no further item is read after that.
     pub(crate) bytes_max: usize,
 }
 
@@ -41,41 +41,42 @@ pub(crate) struct ChangedItem {
     pub(crate) item: ItemId,
     /// Its latest change.
     pub(crate) sequence: Sequence,
-    /// When.
+    /// The time of the change.
     pub(crate) at: UnixMillis,
-    /// What it is since.
+    /// The state of the item since then.
     pub(crate) state: ChangedState,
 }
 
-/// What an item is since its latest change.
+/// The state of an item since its latest change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ChangedState {
-    /// It is there.
+    /// The item exists.
     Living(Box<Item>),
-    /// It was removed.
+    /// The item was removed.
     Removed {
-        /// When it had been added.
+        /// The time at which it had been added.
         added_at: UnixMillis,
-        /// Whose it was.
+        /// The owner class of the item: own, of programmes, or a canary.
         whose: Whose,
-        /// The item, while it can be brought back.
+        /// The item, while it can be restored.
         item: Option<Box<Item>>,
     },
-    /// The item was removed, and brought back as another item.
+    /// The item was removed, and restored as another item.
     BroughtBack {
-        /// When it had been added.
+        /// The time at which it had been added.
         added_at: UnixMillis,
     },
 }
 
 impl ChangedItem {
-    /// An item that nothing has happened to since it was added.
+    /// Makes the entry of an item that has not changed since it was added.
     pub(crate) fn added(item: Item) -> Self {
         let (id, at) = (item.id, UnixMillis(item.added_at.0));
         Self { item: id, sequence: Sequence(id.0), at, state: ChangedState::Living(Box::new(item)) }
     }
 
-    /// An item with a row of its own. `None` where the row says that it is there, and it is not.
+    /// Makes the entry of an item with a row of its own. `None` if the row says that the item exists, and it
+    /// does not.
     pub(crate) fn touched(touched: &Touched, item: Option<Item>) -> Option<Self> {
         let item = item.map(Box::new);
         let state = match touched.touch {
@@ -87,39 +88,40 @@ impl ChangedItem {
     }
 }
 
-/// Rows that were read in order, up to a bound or to the end of a range.
+/// Rows that were read in order, up to a bound or the end of a range.
 #[derive(Debug)]
 pub(crate) struct Rows<T> {
     /// The rows.
     pub(crate) rows: Vec<T>,
-    /// Where they end: the sequence of the last one, if a bound was reached.
+    /// The sequence of the last row, if a bound was reached.
     pub(crate) cut_at: Option<Sequence>,
 }
 
 /// A part of a bank's changes, as of one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChangesPage {
-    /// By sequence. There may be none although there are more.
+    /// The items, by sequence. May be empty although there are more.
     pub(crate) items: Vec<ChangedItem>,
-    /// The records of those that are there and have one.
+    /// The records of the living items that have one.
     pub(crate) records: Vec<StoredRecord>,
-    /// Where the page begins.
+    /// The sequence after which the page begins.
     pub(crate) after: Sequence,
-    /// Every change from there up to this one is in the page.
+    /// The last sequence of the page: it covers every change from `after` to here.
     pub(crate) through: Sequence,
-    /// Whether the range that was asked for goes on.
+    /// Whether the requested range continues after this page.
     pub(crate) has_more: bool,
     /// The newest change of the log.
     pub(crate) head: Sequence,
 }
 
 impl ChangesPage {
-    /// A page without changes, where a range ends.
+    /// Returns a page without changes, at the end of a range.
     pub(crate) fn empty(after: Sequence, head: Sequence) -> Self {
         Self { items: Vec::new(), records: Vec::new(), after, through: after, has_more: false, head }
     }
 
-    /// Merges what was read of the range from `after` to `through`. Of items that were added, those with a row of their own are `None`.
+    /// Merges the rows that were read of the range from `after` to `through`. In `added`, `None` is an item
+    /// that has a row of its own in `touched`.
     pub(crate) fn merged(
         added: Rows<Option<ChangedItem>>,
         touched: Rows<ChangedItem>,
@@ -138,33 +140,35 @@ impl ChangesPage {
         Self { items, records: Vec::new(), after, through: read_to, has_more: read_to < through, head }
     }
 
-    /// The items that are there, whose records are to be read.
+    /// Returns the living items, whose records are to be read.
     pub(crate) fn living(&self) -> Vec<ItemId> {
         let is_living = |changed: &&ChangedItem| matches!(changed.state, ChangedState::Living(_));
         self.items.iter().filter(is_living).map(|changed| changed.item).collect()
     }
 }
 
-/// The last sequence up to which every change has a time up to another one, found by halves: times ascend with sequences. `next` reads the
-/// first row after a sequence and up to another one, if there is one, as its sequence and its time.
+/// A binary search for the last change up to a given time; times ascend with sequences. For each step the
+/// caller reads the first row in the range that [`Self::next`] returns, and passes it to [`Self::take`].
 pub(crate) struct Halves {
     low: Sequence,
     high: Sequence,
 }
 
 impl Halves {
-    /// Looks among changes up to `high`.
+    /// Begins a search among changes up to `high`.
     pub(crate) const fn up_to(high: Sequence) -> Self {
         Self { low: Sequence::ZERO, high }
     }
 
-    /// The range of which the first row is asked for next: after the one, up to the other. `None` where the place is found.
+    /// Returns the next range to read: after the first sequence, up to and including the second. `None` when
+    /// the search has ended.
     pub(crate) fn next(&self) -> Option<(Sequence, Sequence)> {
         let middle = Sequence(self.low.0 + (self.high.0 - self.low.0) / 2);
         (self.low < self.high).then_some((middle, self.high))
     }
 
-    /// Takes the first row of the range, if there is one, and whether its time is one of those that are looked for.
+    /// Takes the first row of the range, if there is one: its sequence, and whether its time is within the
+    /// searched times.
     pub(crate) fn take(&mut self, found: Option<(Sequence, bool)>) {
         let middle = Sequence(self.low.0 + (self.high.0 - self.low.0) / 2);
         match found {
@@ -173,7 +177,7 @@ impl Halves {
         }
     }
 
-    /// The place.
+    /// Returns the sequence that was found.
     pub(crate) const fn found(&self) -> Sequence {
         self.low
     }

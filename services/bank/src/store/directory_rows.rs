@@ -1,5 +1,6 @@
-//! The directory in the store: one row for each member, principal, grant, quota, policy and declared hash type, for each charter that is not the default, and
-//! for the used ids. Banks as such have a table of their own.
+//! The directory in the store: one row for each member, principal, grant, quota, policy and declared hash
+//! type; one for each charter that is not the default; and one for the used ids. Banks themselves have a
+//! table of their own.
 
 use std::sync::Arc;
 
@@ -9,14 +10,14 @@ use vigie_proto::consortium::{decode_row, encode_row};
 
 use crate::store::error::{StoreError, corrupt};
 
-/// The key of a row: the kind, and one or two ids.
+/// The key of a row: its kind, and one or two ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DirectoryKey {
-    /// See the functions that make keys.
+    /// The number of the row's kind.
     pub(crate) kind: u8,
-    /// The first id of the kind.
+    /// The first id of the key.
     pub(crate) first: u64,
-    /// The second id, where the kind has two, or 0.
+    /// The second id, if the kind has two; otherwise 0.
     pub(crate) second: u64,
 }
 
@@ -63,7 +64,7 @@ pub(crate) struct DirectoryRow {
 }
 
 impl DirectoryRow {
-    /// The bytes to store.
+    /// Returns the bytes to store.
     pub(crate) fn payload(&self) -> Vec<u8> {
         encode_row(self.row.clone())
     }
@@ -76,12 +77,12 @@ impl DirectoryRow {
     }
 }
 
-/// The rows that one commit sets and takes out.
+/// The rows that one commit sets and deletes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DirectoryRows {
-    /// Rows as they are from now on.
+    /// Rows in their new state.
     pub(crate) set: Vec<DirectoryRow>,
-    /// Keys of rows that are no longer there, if they ever were.
+    /// Keys of deleted rows, whether or not they ever existed.
     pub(crate) gone: Vec<DirectoryKey>,
 }
 
@@ -107,8 +108,8 @@ impl From<Difference> for DirectoryRows {
     }
 }
 
-/// The directory of stored rows and banks, as of a sequence. A store from before there were members has none of these rows: all of
-/// its banks are the host's.
+/// Returns the directory of stored rows and banks, as of a sequence. A store from before there were members
+/// has none of these rows: all its banks belong to the host.
 pub(crate) fn directory_of(
     rows: &[DirectoryRow],
     banks: &[Bank],
@@ -120,7 +121,7 @@ pub(crate) fn directory_of(
         let found = rows.binary_search_by_key(&key, |row| row.key).ok().map(|at| &rows[at].row);
         match found {
             Some(Row::Bank(bank)) => bank.charter.clone(),
-            // The key says which kind it is.
+            // The key determines the kind.
             Some(
                 Row::Member(_)
                 | Row::Principal(_)
@@ -139,7 +140,7 @@ pub(crate) fn directory_of(
     });
     let others = rows.iter().map(|row| row.row.clone()).filter(|row| !matches!(row, Row::Bank(_)));
     let mut directory = Directory::from_rows(others.chain(owned), sequence);
-    // The head has it too, since before there were members.
+    // The head stores it too, since before there were members.
     let bank = BankId(next_bank.saturating_sub(1));
     directory.set_row(Row::Used { principal: directory.principal_used(), bank });
     directory

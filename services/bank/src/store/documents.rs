@@ -5,42 +5,42 @@ use std::collections::BTreeMap;
 use vigie_consortium::{Document, DocumentId, DocumentKey, DocumentKind};
 use vigie_model::Sequence;
 
-/// Documents, by kind and key; `None` for those that are not there.
+/// Documents by kind and key; `None` for a document that does not exist.
 pub(crate) type Documents = BTreeMap<DocumentId, Option<Document>>;
 
-/// Which documents of a kind to read.
+/// The query for documents of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DocumentRange {
     /// The kind.
     pub(crate) kind: DocumentKind,
-    /// Keys after this one. The empty key comes before all.
+    /// The key after which the range begins. The empty key is before all others.
     pub(crate) after: DocumentKey,
-    /// Keys before this one alone; `None` for all.
+    /// The key before which the range ends; `None` for no end.
     pub(crate) before: Option<DocumentKey>,
-    /// The most documents.
+    /// The most documents that are returned.
     pub(crate) limit: u16,
 }
 
 impl DocumentRange {
-    /// All documents of a kind, at most so many.
+    /// Returns the range of all documents of a kind, with a limit.
     pub(crate) fn all(kind: DocumentKind, limit: u16) -> Self {
         Self { kind, after: DocumentKey::default(), before: None, limit }
     }
 }
 
-/// The rows of documents that one commit sets and takes out.
+/// The rows of documents that one commit sets and deletes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DocumentRows {
-    /// Documents as they are from now on.
+    /// Documents in their new state.
     pub(crate) set: Vec<Document>,
-    /// Documents that are no longer there.
+    /// Deleted documents.
     pub(crate) gone: Vec<DocumentId>,
     /// The newest change of the log.
     pub(crate) sequence: Sequence,
 }
 
 impl DocumentRows {
-    /// The rows of documents that changed; `None` for those that are gone.
+    /// Makes the rows of changed documents; `None` for a deleted one.
     pub(crate) fn of(changed: Documents, sequence: Sequence) -> Self {
         let mut rows = Self { sequence, ..Self::default() };
         for (id, document) in changed {
@@ -52,7 +52,7 @@ impl DocumentRows {
         rows
     }
 
-    /// Whether nothing changes.
+    /// Returns whether there is no change.
     pub(crate) fn is_empty(&self) -> bool {
         self.set.is_empty() && self.gone.is_empty()
     }

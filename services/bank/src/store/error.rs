@@ -1,4 +1,4 @@
-//! Why a store did not do what it was asked.
+//! The errors of a store.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "the enums of errors are other crates' own, and grow")]
 
@@ -8,21 +8,21 @@ use sqlx::migrate::MigrateError;
 use thiserror::Error;
 use vigie_log::{ProofError, StoreFault};
 
-/// Why a batch was not committed.
+/// The reasons why a batch was not committed.
 pub(crate) type CommitError = vigie_log::CommitError<StoreError>;
 
-/// Why the store did not do what it was asked. Nothing was changed.
+/// The reasons why the store refused an operation. Nothing was changed.
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
     /// The database failed.
     #[error("the database failed while it was asked to {attempt}")]
     Database {
-        /// What was attempted.
+        /// The operation that failed.
         attempt: &'static str,
         /// The database's error.
         source: sqlx::Error,
     },
-    /// The folder of the database is not there and cannot be made.
+    /// The folder of the database does not exist and cannot be created.
     #[error("cannot create the folder {path}")]
     Folder {
         /// The folder.
@@ -38,7 +38,7 @@ pub(crate) enum StoreError {
         /// The file that it has locked.
         lock: PathBuf,
     },
-    /// The file that keeps other banks away cannot be locked.
+    /// The file that locks the database for one bank cannot be locked.
     #[error("cannot lock {path}")]
     Lock {
         /// The file.
@@ -49,7 +49,7 @@ pub(crate) enum StoreError {
     /// The database cannot be opened.
     #[error("cannot open the database {location}")]
     Open {
-        /// Its path, or its URL without the password.
+        /// The database's path, or its URL without the password.
         location: String,
         /// The database's error.
         source: sqlx::Error,
@@ -70,12 +70,12 @@ pub(crate) enum StoreError {
         /// The database.
         location: String,
     },
-    /// The schema could not be brought up to date.
+    /// The schema could not be migrated.
     #[error("cannot bring the schema of {location} up to date")]
     Migrate {
         /// The database's path, or its URL without the password.
         location: String,
-        /// Why not.
+        /// The cause.
         source: MigrateError,
     },
     /// The store of an older build does not hold what its head says, and was not migrated.
@@ -85,7 +85,7 @@ pub(crate) enum StoreError {
     Unproven {
         /// The database's path, or its URL without the password.
         location: String,
-        /// What is wrong.
+        /// The fault.
         source: Box<ProofError<Self>>,
     },
     /// The store was written by an older build, and can be read only after its migration.
@@ -96,16 +96,16 @@ pub(crate) enum StoreError {
         /// The database's path, or its URL without the password.
         location: String,
     },
-    /// Stored data does not read back.
+    /// Stored data cannot be decoded.
     #[error("{row} does not read back")]
     Corrupt {
-        /// Which row: its table and its key, and nothing of its content.
+        /// The row: its table and its key, without any content.
         row: String,
     },
-    /// A simulation made it fail.
+    /// A simulation injected the failure.
     #[error("simulated")]
     Simulated,
-    /// A test made it fail.
+    /// A test injected the failure.
     #[cfg(test)]
     #[error("injected")]
     Injected,
@@ -133,9 +133,9 @@ impl StoreFault for StoreError {
 }
 
 impl StoreError {
-    /// Whether the database is out of reach, and may be back without anybody changing the settings: its server is down,
-    /// starting, full of connections or a replica that may be promoted. A password, a name or a certificate that is refused
-    /// stays so until a person changes it.
+    /// Returns whether the database is out of reach and may return without a change of the settings: its
+    /// server is down, starting, full of connections, or a replica that may be promoted. A refused password,
+    /// name or certificate stays refused until a person changes it.
     pub(crate) fn is_away(&self) -> bool {
         match self {
             Self::ReadOnly { .. } => true,
@@ -158,7 +158,7 @@ impl StoreError {
     }
 }
 
-/// Codes of PostgreSQL: ended by an administrator, ended by a crash, starting or stopping, no connection left.
+/// PostgreSQL's codes: ended by an administrator, ended by a crash, starting or stopping, no connection left.
 const AWAY: [&str; 4] = ["57P01", "57P02", "57P03", "53300"];
 
 fn is_away(error: &sqlx::Error) -> bool {
@@ -172,12 +172,12 @@ fn is_away(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Makes a [`StoreError`] of the database's error.
+/// Converts the database's error to a [`StoreError`].
 pub(super) fn failed(attempt: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |source| StoreError::Database { attempt, source }
 }
 
-/// Data that cannot be read, named without its content.
+/// Returns the error for undecodable data, which it names without its content.
 pub(super) fn corrupt(row: &str) -> StoreError {
     StoreError::Corrupt { row: row.to_owned() }
 }

@@ -15,13 +15,13 @@ use crate::store::error::{StoreError, corrupt};
 pub(crate) struct KeyDigest(pub(crate) [u8; 32]);
 
 impl KeyDigest {
-    /// The digest of a key.
+    /// Returns the digest of a key.
     pub(crate) fn of(key: &ForeignKey) -> Self {
         Self(blake3::hash(key.as_str().as_bytes()).into())
     }
 }
 
-/// A record of a programme, and the item that it is.
+/// A record of a programme, mapped to its item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MappedRecord {
     /// The exchange.
@@ -30,18 +30,18 @@ pub(crate) struct MappedRecord {
     pub(crate) key_digest: KeyDigest,
     /// The digest of the bank and the item's hashes.
     pub(crate) content: ContentDigest,
-    /// The item, as of when the record was written.
+    /// The item, as of the time when the record was written.
     pub(crate) item: ItemId,
     /// The programme's key.
     pub(crate) key: ForeignKey,
     /// The record as the programme sent it.
     pub(crate) foreign: Metadata,
-    /// What the programme's members say of it.
+    /// The opinion of the programme's members on it.
     pub(crate) opinion: Option<ForeignOpinion>,
 }
 
 impl MappedRecord {
-    /// The bytes to store.
+    /// Returns the bytes to store.
     pub(crate) fn payload(&self) -> Vec<u8> {
         let message = pb::ExchangeRecord {
             key: self.key.to_string(),
@@ -79,21 +79,21 @@ impl MappedRecord {
     }
 }
 
-/// The rows of exchanges that one commit sets and takes out.
+/// The rows of exchanges that one commit sets and deletes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ExchangeRows {
-    /// Exchanges as they are from now on.
+    /// Exchanges in their new state.
     pub(crate) set: Vec<Exchange>,
-    /// Exchanges that are no longer there. Their records are swept.
+    /// Removed exchanges. Their records are swept later.
     pub(crate) removed: Vec<ExchangeId>,
-    /// Records as they are from now on.
+    /// Records in their new state.
     pub(crate) records_set: Vec<MappedRecord>,
-    /// Records that are no longer there.
+    /// Removed records.
     pub(crate) records_removed: Vec<(ExchangeId, KeyDigest)>,
 }
 
 impl ExchangeRows {
-    /// The rows of exchanges and records that changed; `None` for those that are gone.
+    /// Makes the rows of changed exchanges and records; `None` for a removed one.
     pub(crate) fn of(
         exchanges: BTreeMap<ExchangeId, Option<Exchange>>,
         records: BTreeMap<(ExchangeId, KeyDigest), Option<MappedRecord>>,
@@ -115,7 +115,7 @@ impl ExchangeRows {
     }
 }
 
-/// The bytes to store of an exchange.
+/// Returns the bytes of an exchange, to store them.
 pub(crate) fn payload(exchange: &Exchange) -> Vec<u8> {
     pb::Exchange::from(exchange.clone()).encode_to_vec()
 }

@@ -1,7 +1,7 @@
-//! A store in memory, for simulated banks: what is committed survives the bank, as long as its [`Disk`] is kept.
+//! A store in memory, for simulated banks: committed data survives the bank as long as its [`Disk`] is kept.
 //!
-//! Everything happens at once and in one thread, so that a run can be had again, and its commits can be made slow, or
-//! to fail with or without having been done.
+//! All operations are immediate and run in one thread, so that a run is reproducible. Commits can be made
+//! slow, or can be made to fail with or without effect.
 
 mod audit;
 mod changes;
@@ -41,23 +41,23 @@ use crate::store::records::{
 use crate::store::touched::Touched;
 use crate::store::{ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
-/// What befalls a commit.
+/// The outcome of a simulated commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitFate {
-    /// It is done after a while.
+    /// The commit succeeds after this time.
     Done(Duration),
-    /// It fails before anything is written.
+    /// The commit fails before anything is written.
     Refused,
-    /// It is done, and the news of it is lost.
+    /// The commit succeeds, and its acknowledgement is lost.
     DoneUnseen,
-    /// It is not done, and nobody can tell.
+    /// The commit does not happen, and the writer cannot know that.
     NotDoneUnseen,
 }
 
-/// Draws what befalls the next commit.
+/// Draws the outcome of the next commit.
 pub type DrawFate = dyn FnMut() -> CommitFate + Send;
 
-/// What outlives a bank.
+/// The data of a simulated bank, which outlives the bank.
 #[derive(Clone)]
 pub struct Disk {
     contents: Arc<Mutex<Contents>>,
@@ -65,7 +65,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// An empty disk, whose log has this id.
+    /// Returns an empty disk for a log with this id.
     pub fn new(log_id: [u8; 16], fates: Box<DrawFate>) -> Self {
         let contents = Contents {
             log_id: LogId(log_id),
@@ -92,7 +92,7 @@ impl Disk {
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents> {
-        // Nothing in there panics half way.
+        // Nothing that holds this lock panics halfway.
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -101,7 +101,7 @@ impl Disk {
     }
 }
 
-/// Shows how far the log has come.
+/// Shows the sequence of the log's head.
 impl fmt::Debug for Disk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Disk(at {})", self.contents().log.head().sequence)
@@ -121,13 +121,13 @@ struct Contents {
     exchange_records: BTreeMap<(ExchangeId, KeyDigest), MappedRecord>,
     documents: BTreeMap<DocumentId, Document>,
     lists: BTreeMap<BankId, StoredList>,
-    /// By bank and number.
+    /// Entries of the lists, by bank and number.
     list_entries: BTreeMap<(BankId, u64), ListEntry>,
     parts: Parts,
     directory: BTreeMap<DirectoryKey, DirectoryRow>,
-    /// Of the audit, by index.
+    /// Entries of the audit, by index.
     entries: Vec<StoredEntry>,
-    /// Of the audit's tree, by position.
+    /// Hashes of the audit's tree, by position.
     nodes: Vec<NodeHash>,
     purges: BTreeMap<ItemId, PurgeTimes>,
     bank_purges: BTreeMap<BankId, PurgeTimes>,
@@ -189,7 +189,7 @@ impl Contents {
         self.log.head().sequence
     }
 
-    /// The hashes of the audit's tree at these positions.
+    /// Returns the hashes of the audit's tree at these positions.
     fn nodes(&self, positions: &[StoredIndex]) -> Result<Vec<NodeHash>, StoreError> {
         let node = |position: &StoredIndex| {
             let at = usize::try_from(position.0).ok();
@@ -213,7 +213,7 @@ fn read(id: ItemId, payload: &[u8]) -> Result<Item, StoreError> {
     decode_item(payload).map_err(|_| StoreError::Corrupt { row: format!("item {id}") })
 }
 
-/// Takes entries until one of the bounds is reached; tells whether it was.
+/// Takes entries until one of the bounds is reached; returns them and whether that happened.
 fn page<T>(
     entries: impl Iterator<Item = T>,
     count_max: usize,
@@ -231,7 +231,7 @@ fn page<T>(
     (taken, false)
 }
 
-/// See the module.
+/// The store of a simulated bank, in memory.
 #[derive(Debug)]
 pub(crate) struct MemoryStore {
     disk: Disk,
@@ -239,7 +239,7 @@ pub(crate) struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// What is on a disk.
+    /// Opens the store on a disk.
     pub(crate) fn open(disk: Disk) -> Self {
         let log_id = disk.contents().log_id;
         Self { disk, log_id }

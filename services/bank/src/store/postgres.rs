@@ -1,19 +1,20 @@
-//! The store on PostgreSQL: one database, which banks on several machines may share, one of them at a time serving.
+//! The store on PostgreSQL: one database, which banks on several machines may share; one of them at a time
+//! serves.
 //!
-//! One connection writes, a pool of others reads, and one more holds the lock by which a bank leads. Each is made anew
-//! when it is lost, so a restart of the server needs none of the bank.
+//! One connection writes, a pool of connections reads, and one more holds the lock by which a bank leads. A
+//! lost connection is opened again, so a restart of the server needs no restart of the bank.
 //!
-//! A commit begins with the head's row. Whoever holds it is the only one that numbers changes until its transaction
-//! has ended, so sequences are dense and in the order of commits, however many banks write. A connection that is lost
-//! before `COMMIT` was sent has written nothing. One that is lost while it is waiting for the answer leaves a
-//! transaction that still holds the head or has ended: who then gets to lock the head knows that it has ended, and
-//! sees how ([`PostgresStore::outcome`]).
+//! A commit begins by locking the head's row. Only the transaction that holds this lock numbers changes,
+//! until it ends, so sequences are dense and in commit order however many banks write. A connection that is
+//! lost before `COMMIT` was sent has written nothing. One that is lost while it waits for the answer leaves a
+//! transaction that either still holds the head or has ended. A later transaction that locks the head
+//! therefore knows that the first one has ended, and reads the outcome ([`PostgresStore::outcome`]).
 //!
-//! Each new connection reads the certificates and the file of passwords again ([`Connector`]), so both are replaced without a
-//! restart of the bank; connections that are open go on with what they began with.
+//! Each new connection reads the certificates and the file of passwords again ([`Connector`]), so both can be
+//! replaced without a restart of the bank. Open connections keep using the ones that they began with.
 //!
-//! Connections speak to the server itself, or to a pooler that keeps a session to a connection: the lock is of the
-//! session.
+//! Connections go to the server itself, or to a pooler that assigns each session its own server connection:
+//! the lock belongs to the session.
 
 mod connect;
 mod exchanges;
@@ -69,17 +70,18 @@ use crate::store::{
     ReadState, Store,
 };
 
-/// How long it is tried to learn what became of a commit: longer than the server leaves a lost transaction open.
+/// The most time spent on finding the outcome of a commit: longer than the server keeps a lost transaction
+/// open.
 const OUTCOME_MAX: Duration = Duration::from_secs(20);
-/// The pause before that is tried again.
+/// The pause between two attempts to find the outcome.
 const OUTCOME_PAUSE: Duration = Duration::from_millis(200);
 
-/// See the module.
+/// A bank's store on a PostgreSQL database.
 pub(crate) struct PostgresStore {
     connector: Connector,
     writer: Mutex<Writer>,
     readers: PgPool,
-    /// Holds the lock, or tries to get it.
+    /// The session that holds the leader's lock, or tries to get it.
     lead: Mutex<Option<Session>>,
     log_id: LogId,
 }
@@ -102,12 +104,12 @@ impl PostgresStore {
         let connector = Connector::new(url, allow_unflushed);
         let mut connection = connector.connect().await?;
         migrate::bring_up_to_date(&mut connection, connector.location()).await?;
-        // Its settings are not those of a writer.
+        // This connection does not have the settings of a writer.
         connection.close().await.map_err(failed("migrate"))?;
         Self::new(connector, read_connections_max).await
     }
 
-    /// Opens a store that is there, only to read it; a bank may run on it.
+    /// Opens an existing store for reading only, while a bank may run on it.
     pub(crate) async fn open_to_read(url: &DatabaseUrl) -> Result<Self, StoreError> {
         let connector = Connector::new(url, true);
         let location = connector.location().to_owned();
@@ -131,7 +133,7 @@ impl PostgresStore {
 
     async fn reader(&self) -> Result<PoolConnection<Postgres>, StoreError> {
         match self.readers.acquire().await {
-            // The pool has the password of the bank's start, and another one may be in its file now.
+            // The pool has the password as of the bank's start; its file may hold a newer one.
             Err(refused) if is_password_refused(&refused) => {
                 self.readers.set_connect_options(self.connector.read_only()?);
                 acquire(&self.readers).await
@@ -144,12 +146,12 @@ impl PostgresStore {
         self.writer.lock().await
     }
 
-    /// Whether a batch is there, once its transaction has ended.
+    /// Returns whether a batch is stored, once its transaction has ended.
     async fn settled(&self, head: &Head) -> Result<Option<bool>, StoreError> {
         let Head { sequence, chain, .. } = *head;
         let mut connection = self.connector.connect().await?;
         begin(&mut connection).await?;
-        // Whoever has moved the head and not ended yet still has it.
+        // A transaction that has moved the head and has not ended yet still holds this lock.
         let floor: i64 = sqlx::query_scalar("SELECT floor FROM head WHERE id = 1 FOR UPDATE")
             .fetch_one(&mut connection)
             .await
@@ -157,13 +159,13 @@ impl PostgresStore {
         let found = read::batches(&mut connection, sequence.before(), 1).await?;
         roll_back(&mut connection).await?;
         let there = found.first().is_some_and(|found| (found.last, found.chain) == (sequence, chain));
-        // A batch that the log no longer keeps may have been there.
+        // A batch that the log no longer keeps may have been stored.
         Ok(if there { Some(true) } else { (floor < integer(sequence.0)).then_some(false) })
     }
 
-    /// Asks by the session that is kept, or else by a new one.
+    /// Asks on the kept session, or on a new one.
     async fn ask(&self, kept: &mut Option<Session>) -> Result<Option<Sequence>, StoreError> {
-        // Taken out meanwhile: a session that was left in the middle of something is not used again.
+        // Taken out for the duration: a session whose call was interrupted is not used again.
         if let Some(mut session) = kept.take() {
             match session.lead(self.log_id).await {
                 Ok(newest) => {
@@ -187,7 +189,8 @@ impl PostgresStore {
     }
 }
 
-/// Whether the server refused the user or the password: classes of errors by the SQL standard and PostgreSQL.
+/// Returns whether the server refused the user or the password, by the error classes of the SQL standard and
+/// PostgreSQL.
 fn is_password_refused(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code == "28P01" || code == "28000")
@@ -197,8 +200,8 @@ async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, StoreError> 
     pool.acquire().await.map_err(failed("take a connection"))
 }
 
-/// Reads with a connection of the pool, in bounded time: a server that has gone without a word must not hold up those who
-/// read. A connection that did not answer is closed and not put back.
+/// Reads on a connection of the pool, in bounded time: a server that has stopped responding must not block
+/// readers. A connection that did not answer is closed and not returned to the pool.
 macro_rules! read {
     ($self:ident, |$connection:ident| $read:expr) => {{
         let mut pooled = $self.reader().await?;
@@ -297,7 +300,7 @@ impl LogStore<Rows> for PostgresStore {
         let written = self.writer.lock().await.connection.take().map(|(connection, _)| connection);
         let led = self.lead.lock().await.take().map(|session| session.connection);
         for connection in [written, led].into_iter().flatten() {
-            // So that the next bank need not wait until the server notices.
+            // The next bank then need not wait until the server notices.
             if let Err(error) = connection.close().await {
                 tracing::debug!(%error, "a connection did not close");
             }
@@ -332,7 +335,7 @@ impl Purging for PostgresStore {
     }
 
     async fn erase(&self, rewrite: bool) -> Result<(), StoreError> {
-        // Writes wait here: at the tables they would be refused after a while.
+        // Writes wait at this lock. At the tables they would be refused after a while.
         let _writer = self.writer().await;
         let mut connection = self.connector.connect().await?;
         let erased = purges::erase(&mut connection, rewrite).await;

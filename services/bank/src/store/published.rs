@@ -3,31 +3,31 @@
 use vigie_consortium::{EntryDigest, ItemRecord, ListChain, ListHead, ListSecret};
 use vigie_model::{BankId, Item, ItemId};
 
-/// The list of a bank, and how much of the bank is in it.
+/// The published list of a bank, and how much of the bank is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoredList {
     /// The bank.
     pub(crate) bank: BankId,
-    /// How far the list has come.
+    /// The head of the list: its last number and chain.
     pub(crate) head: ListHead,
-    /// Items up to this one are listed,
+    /// Items up to and including this one are listed.
     pub(crate) listed_through: ItemId,
-    /// and those after this one: an earlier version added what is between.
+    /// Items after this one are listed. An earlier version added the items in between.
     pub(crate) unlisted_through: ItemId,
 }
 
 impl StoredList {
-    /// The list of a bank that begins.
+    /// Returns the list of a new bank.
     pub(crate) fn new(bank: BankId) -> Self {
         Self { bank, head: ListHead::default(), listed_through: ItemId(0), unlisted_through: ItemId(0) }
     }
 
-    /// Whether it has come to an item.
+    /// Returns whether the list covers an item.
     pub(crate) fn lists(&self, item: ItemId) -> bool {
         item <= self.listed_through || item > self.unlisted_through
     }
 
-    /// Whether it has come to all items.
+    /// Returns whether the list covers all items.
     pub(crate) fn is_whole(&self) -> bool {
         self.listed_through >= self.unlisted_through
     }
@@ -38,44 +38,44 @@ impl StoredList {
 pub(crate) struct ListEntry {
     /// The bank.
     pub(crate) bank: BankId,
-    /// Its number in the list of that bank.
+    /// The entry's number in the list of that bank.
     pub(crate) number: u64,
     /// The item.
     pub(crate) item: ItemId,
-    /// The digest.
+    /// The digest of the entry.
     pub(crate) digest: EntryDigest,
-    /// The chain after it, where it is stored: for the last entry of a commit.
+    /// The chain after this entry, stored only for the last entry of a commit.
     pub(crate) chain: Option<ListChain>,
 }
 
 /// The rows of lists that one commit sets.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ListRows {
-    /// Lists as they are from now on.
+    /// Lists in their new state.
     pub(crate) heads: Vec<StoredList>,
     /// New entries.
     pub(crate) entries: Vec<ListEntry>,
 }
 
-/// Which entries to read.
+/// The query for a part of a list.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ListQuery {
-    /// Rows of this bank,
+    /// The bank.
     pub(crate) bank: BankId,
-    /// after this number,
+    /// The number after which the part begins.
     pub(crate) after: u64,
-    /// at most this many,
+    /// The most entries.
     pub(crate) count_max: u16,
-    /// and no more once the payloads of their items have about this many bytes together.
+    /// The most bytes of the items' payloads, approximately: no further entry is read after that.
     pub(crate) bytes_max: usize,
 }
 
-/// An entry, and its item as it is now.
+/// An entry, and its item in its present state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FoundListed {
     /// The entry.
     pub(crate) entry: ListEntry,
-    /// The item, where it is there.
+    /// The item, if it exists.
     pub(crate) item: Option<Item>,
     /// Its record, if it has one.
     pub(crate) record: Option<ItemRecord>,
@@ -86,10 +86,10 @@ pub(crate) struct FoundListed {
 pub(crate) struct ListPage {
     /// The list.
     pub(crate) list: StoredList,
-    /// See [`ListSecret`].
+    /// The secret from which the keys of entries are made.
     pub(crate) secret: ListSecret,
-    /// The chain as of the entry after which the page begins; zeros where that lies beyond the list.
+    /// The chain as of the entry before the page; zeros if the page begins after the end of the list.
     pub(crate) chain: ListChain,
-    /// By number.
+    /// The entries, by number.
     pub(crate) entries: Vec<FoundListed>,
 }

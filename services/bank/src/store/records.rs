@@ -1,4 +1,4 @@
-//! The rows of a bank, beside those of its log.
+//! The rows of a bank, apart from those of its log.
 
 use std::fmt::{self, Debug};
 
@@ -26,67 +26,69 @@ use crate::store::touched::Touched;
 /// A batch of the bank's log.
 pub(crate) type Batch = vigie_log::Batch<Rows>;
 
-/// What the head row has beside the head of the log.
+/// The values of the head row, apart from the head of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// The id of the next bank.
     pub(crate) next_bank: u32,
-    /// Living banks.
+    /// Number of living banks.
     pub(crate) banks: u64,
-    /// Living items.
+    /// Number of living items.
     pub(crate) items: u64,
-    /// Their hashes.
+    /// Number of hashes of living items.
     pub(crate) hashes: u64,
-    /// Entries of the audit.
+    /// Number of entries of the audit.
     pub(crate) audited: u64,
 }
 
 impl Counts {
-    /// The counts of a bank that has just begun.
+    /// The counts of a new bank.
     pub(crate) const EMPTY: Self = Self { next_bank: 1, banks: 0, items: 0, hashes: 0, audited: 0 };
 }
 
 /// The rows that are committed together with changes.
 #[derive(Debug, Clone)]
 pub(crate) struct Rows {
-    /// The counts from now on.
+    /// The counts in their new state.
     pub(crate) counts: Counts,
-    /// Banks as they are from now on.
+    /// Banks in their new state.
     pub(crate) banks_set: Vec<Bank>,
-    /// Banks that are no longer there.
+    /// Deleted banks.
     pub(crate) banks_deleted: Vec<BankId>,
-    /// Items that are there from now on, unless `items_removed` names them too.
+    /// Added items. `items_removed` may name them too: they are then removed.
     pub(crate) items_added: Vec<StoredItem>,
-    /// Rows of items that have other labels from now on, each item once. `items_added` and `items_removed` may name them too.
+    /// Rows of items with new labels, each item once. `items_added` and `items_removed` may name them too.
     pub(crate) items_relabelled: Vec<StoredItem>,
-    /// Items that are no longer there, nor are their records.
+    /// Removed items; their records go too.
     pub(crate) items_removed: Vec<ItemId>,
-    /// Removed items that can be brought back from now on: `items_removed` names them, and their rows keep the bytes of the items.
+    /// Removed items that can be restored from now on: `items_removed` names them, and their rows keep the
+    /// items' bytes.
     pub(crate) undos: Vec<Undo>,
-    /// Removed items that were brought back.
+    /// Removed items that were restored.
     pub(crate) undone: Vec<ItemId>,
-    /// Records of items as they are from now on, unless `items_removed` names the item.
+    /// Records of items in their new state, unless `items_removed` names the item.
     pub(crate) records_set: Vec<StoredRecord>,
-    /// The latest changes of items that were removed, or whose records changed after they were added: each item once.
+    /// The latest changes of items that were removed, or whose records changed after the items were added:
+    /// each item once.
     pub(crate) touched: Vec<Touched>,
-    /// What is to be added to the digests of banks that are there. Those of `banks_deleted` go.
+    /// Differences to add to the digests of existing banks. The digests of `banks_deleted` are deleted.
     pub(crate) digests: Vec<PartDigest>,
-    /// Exchanges and records of programmes that are new or gone.
+    /// New and removed exchanges and records of programmes.
     pub(crate) exchanges: ExchangeRows,
-    /// Documents that are new or gone.
+    /// New and deleted documents.
     pub(crate) documents: DocumentRows,
     /// Published lists, and their new entries.
     pub(crate) lists: ListRows,
-    /// Rows of the directory that are new or gone.
+    /// New and deleted rows of the directory.
     pub(crate) directory: DirectoryRows,
-    /// New entries of the audit, by index, the last of them just before `counts.audited`.
+    /// New entries of the audit, by index. The last one has the index `counts.audited - 1`.
     pub(crate) audit: Vec<StoredEntry>,
-    /// What was removed, and when its bytes are to go.
+    /// Removed items and banks, and when their bytes are due to be purged.
     pub(crate) purges: Vec<Purge>,
 }
 
 impl Rows {
-    /// Entries of the audit before these.
+    /// Returns the number of entries of the audit before these.
     pub(crate) const fn audited_before(&self) -> u64 {
         self.counts.audited - self.audit.len() as u64
     }
@@ -95,53 +97,53 @@ impl Rows {
 /// An entry of the audit as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredEntry {
-    /// Its place in the tree.
+    /// The entry's index in the tree.
     pub(crate) index: u64,
-    /// For whom it is; 0 for no member.
+    /// The member whose call the entry records; 0 for no member.
     pub(crate) member: u32,
     /// The bytes of the leaf: an encoded `vigie.consortium.v1.AuditEntry`.
     pub(crate) payload: Vec<u8>,
-    /// The hashes that it adds to the tree.
+    /// The hashes that the entry adds to the tree.
     pub(crate) tree: Appended,
 }
 
 impl StoredEntry {
-    /// The hashes that it adds, with their positions.
+    /// Returns the hashes that the entry adds, with their positions.
     pub(crate) fn hashes(&self) -> impl Iterator<Item = (StoredIndex, NodeHash)> {
         (self.tree.first.0..).map(StoredIndex).zip(self.tree.hashes.iter().copied())
     }
 }
 
-/// Which entries of the audit to read.
+/// The query for entries of the audit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EntryRange {
-    /// From this one on,
+    /// The first index.
     pub(crate) from: u64,
-    /// those of this member, or all,
+    /// The member whose entries are read; `None` for all entries.
     pub(crate) member: Option<MemberId>,
-    /// at most this many,
+    /// The most entries.
     pub(crate) count_max: usize,
-    /// and no more once they have this many bytes together.
+    /// The most bytes of entries together.
     pub(crate) bytes_max: usize,
 }
 
-/// An entry of the audit that was read.
+/// An entry of the audit, as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FoundEntry {
-    /// Its place in the tree.
+    /// The entry's index in the tree.
     pub(crate) index: u64,
     /// The bytes of the leaf.
     pub(crate) payload: Vec<u8>,
 }
 
-/// Entries of the audit that were read.
+/// Entries of the audit, as they were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EntryPage {
-    /// By index.
+    /// The entries, by index.
     pub(crate) entries: Vec<FoundEntry>,
-    /// A bound was reached: there may be more.
+    /// True if a bound was reached: there may be more.
     pub(crate) cut: bool,
-    /// Entries of the tree, as of the same moment.
+    /// The size of the tree, as of the same moment.
     pub(crate) size: Size,
 }
 
@@ -154,7 +156,7 @@ pub(crate) struct AuditHead {
     pub(crate) log: Head,
 }
 
-/// What the writer keeps in memory.
+/// The state that the writer keeps in memory.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     /// The head of the log.
@@ -165,7 +167,7 @@ pub(crate) struct Loaded {
     pub(crate) banks: Vec<Bank>,
     /// The digests of their hashes, by partition.
     pub(crate) totals: Totals,
-    /// The rows of the directory, without those of banks as such.
+    /// The rows of the directory, without the banks themselves.
     pub(crate) directory: Vec<DirectoryRow>,
     /// The tree of the audit.
     pub(crate) audit: Frontier,
@@ -173,21 +175,21 @@ pub(crate) struct Loaded {
     pub(crate) exchanges: Vec<Exchange>,
     /// The published lists of living banks.
     pub(crate) lists: Vec<StoredList>,
-    /// From which the keys of their items are made.
+    /// The secret from which the keys of their items are made.
     pub(crate) list_secret: ListSecret,
 }
 
 impl Loaded {
-    /// The directory of these rows.
+    /// Returns the directory of these rows.
     pub(crate) fn directory(&self) -> Directory {
         directory_of(&self.directory, &self.banks, self.counts.next_bank, to_model(self.head.sequence))
     }
 }
 
-/// A page of the log that was purged.
+/// The result of purging a page of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct PurgedPage {
-    /// The last change whose bytes are gone, if there is one.
+    /// The last change whose bytes were removed, if there is one.
     pub(crate) through: Option<Sequence>,
     /// Whether more may be due.
     pub(crate) more: bool,
@@ -215,42 +217,42 @@ impl From<HeadRow> for LogHead {
     }
 }
 
-/// The model's type of a sequence.
+/// Converts a sequence of the log to the model's type.
 pub(crate) const fn to_model(sequence: Sequence) -> vigie_model::Sequence {
     vigie_model::Sequence(sequence.0)
 }
 
-/// The model's type of a log's id.
+/// Converts a log's id to the model's type.
 pub(crate) const fn id_to_model(log: LogId) -> vigie_model::change::LogId {
     vigie_model::change::LogId(log.0)
 }
 
-/// A value, and the sequence up to which it holds every change.
+/// A value, and the sequence as of which it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AsOf<T> {
     /// The value.
     pub(crate) value: T,
-    /// It holds every change up to this one, and none after it.
+    /// The value includes every change up to this sequence, and none after it.
     pub(crate) sequence: Sequence,
 }
 
 /// The row of one item.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct StoredItem {
-    /// Where it is.
+    /// The item's bank, digests and contributor.
     pub(crate) placement: Placement,
-    /// What [`vigie_proto::bank::encode_item`] made.
+    /// The bytes of [`vigie_proto::bank::encode_item`].
     pub(crate) payload: Vec<u8>,
 }
 
-/// Does not show the payload, which holds hashes.
+/// Hides the payload, which holds hashes.
 impl Debug for StoredItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StoredItem({:?}, {} bytes)", self.placement, self.payload.len())
     }
 }
 
-/// A removed item that can be brought back.
+/// A removed item that can be restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Undo {
     /// The item.
@@ -259,49 +261,49 @@ pub(crate) struct Undo {
     pub(crate) bank: BankId,
     /// The member that removed it.
     pub(crate) member: MemberId,
-    /// When.
+    /// The time of the removal.
     pub(crate) removed_at: UnixMillis,
-    /// When its bytes are purged.
+    /// The time at which its bytes are purged.
     pub(crate) until: UnixMillis,
     /// Its record, if it had one.
     pub(crate) record: Option<ItemRecord>,
 }
 
 impl Undo {
-    /// The bytes of the record.
+    /// Returns the bytes of the record.
     pub(crate) fn payload(&self) -> Option<Vec<u8>> {
         let record = self.record.clone()?;
         Some(StoredRecord { item: self.item, record }.payload())
     }
 }
 
-/// The row of a removed item that can be brought back, with what it can be brought back from.
+/// The row of a removed item that can be restored, with the data to restore it from.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct KeptUndo {
-    /// What was removed, when and by whom.
+    /// The removal: the item, its time and the member.
     pub(crate) undo: Undo,
-    /// The bytes of the item, as [`StoredItem`] has them; `None` where an older build removed it.
+    /// The bytes of the item, as in [`StoredItem`]; `None` if an older build removed it.
     pub(crate) payload: Option<Vec<u8>>,
-    /// The change that added it, where the log still has it: without bytes where `payload` is there.
+    /// The change that added the item, if the log still has it. Its bytes are left out if `payload` is there.
     pub(crate) added: Option<StoredChange>,
 }
 
 impl KeptUndo {
-    /// The bytes of the item that were read.
+    /// Returns the number of bytes of the item that were read.
     pub(crate) fn bytes(&self) -> usize {
         let added = self.added.as_ref().and_then(|change| change.bytes.as_ref()).map_or(0, Vec::len);
         self.payload.as_ref().map_or(0, Vec::len) + added
     }
 }
 
-/// Does not show the payload, which holds hashes.
+/// Hides the payload, which holds hashes.
 impl Debug for KeptUndo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeptUndo").field("undo", &self.undo).finish_non_exhaustive()
     }
 }
 
-/// The record of an item, with its item.
+/// The record of an item, with the item's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredRecord {
     /// The item.
@@ -311,18 +313,19 @@ pub(crate) struct StoredRecord {
 }
 
 impl StoredRecord {
-    /// The bytes to store.
+    /// Returns the bytes to store.
     pub(crate) fn payload(&self) -> Vec<u8> {
         pb::ItemRecord::from(self.record.clone()).encode_to_vec()
     }
 
-    /// When the first hold of the item ends, the largest number where none ends by itself; `None` where the item is not held.
+    /// Returns the end of the item's first hold to expire, in milliseconds since 1970; `u64::MAX` if no hold
+    /// expires; `None` if the item is not held.
     pub(crate) fn hold_ends(&self) -> Option<u64> {
         let holds = &self.record.holds;
         (!holds.is_empty()).then(|| holds.first_end().moment().map_or(u64::MAX, |end| end.0))
     }
 
-    /// Whether the item has a standing among the members.
+    /// Returns whether members' opinions have given the item a standing.
     pub(crate) fn has_standing(&self) -> bool {
         !self.record.standing.is_none()
     }
@@ -335,18 +338,18 @@ impl StoredRecord {
     }
 }
 
-/// Which held items to read.
+/// The query for held items.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeldRange {
-    /// After this one,
+    /// The item after which the range begins.
     pub(crate) after: ItemId,
-    /// up to and with this one,
+    /// The last item of the range.
     pub(crate) through: ItemId,
-    /// at most this many.
+    /// The most items.
     pub(crate) count_max: u32,
 }
 
-/// The bank that holds an item, and the digest of the item's hashes.
+/// The placement of an item: its bank and the digests of its hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Placement {
     /// The item.
@@ -355,7 +358,7 @@ pub(crate) struct Placement {
     pub(crate) bank: BankId,
     /// The member that added it.
     pub(crate) contributor: MemberId,
-    /// When.
+    /// The time at which it was added.
     pub(crate) added_at: UnixMillis,
     /// The digest of its hashes.
     pub(crate) digest: SetDigest,
@@ -366,7 +369,7 @@ pub(crate) struct Placement {
 }
 
 impl Placement {
-    /// The placement of an item.
+    /// Returns the placement of an item.
     pub(crate) fn of(item: &Item) -> Self {
         let digest = SetDigest::of_item(item.id, item.content.hashes());
         let content = ContentDigest::of(item.bank, item.content.hashes());
@@ -375,7 +378,7 @@ impl Placement {
         Self { item: id, bank, contributor, added_at, digest, content, listed }
     }
 
-    /// The record of an item that has none: what is known of it without one.
+    /// Returns the record of an item that has no stored one, made from its placement.
     pub(crate) fn record(&self) -> ItemRecord {
         let (member, at) = (self.contributor, self.added_at);
         let first = Submission { member, origin: Origin::default(), at, foreign: None };
@@ -383,65 +386,66 @@ impl Placement {
     }
 }
 
-/// Which items to read.
+/// The query for items by id.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ItemRange {
-    /// After this one,
+    /// The item after which the range begins.
     pub(crate) after: ItemId,
-    /// up to and with this one,
+    /// The last item of the range.
     pub(crate) through: ItemId,
-    /// those of this shard, or all,
+    /// The shard whose items are read; `None` for all items.
     pub(crate) shard: Option<ShardIdentity>,
-    /// at most this many,
+    /// The most items.
     pub(crate) count_max: usize,
-    /// and no more once their payloads have this many bytes together.
+    /// The most bytes of payloads together.
     pub(crate) bytes_max: usize,
 }
 
-/// Items that were read.
+/// A page of items.
 #[derive(Debug)]
 pub(crate) struct ItemPage {
-    /// By id.
+    /// The items, by id.
     pub(crate) items: Vec<Item>,
-    /// Every item of the range up to this one is among them; the end of the range unless a bound was reached.
+    /// The page covers the range up to and including this item. It is the end of the range unless a bound was
+    /// reached.
     pub(crate) through: ItemId,
 }
 
-/// Items of one bank that were read.
+/// A page of the items of one bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ItemRows {
-    /// By id.
+    /// The items, by id.
     pub(crate) items: Vec<Item>,
-    /// A bound was reached: the bank may have more.
+    /// True if a bound was reached: the bank may have more.
     pub(crate) is_cut: bool,
 }
 
-/// Which items to find, and how much to read for that.
+/// A search for items, and the bounds of its reads.
 #[derive(Debug, Clone)]
 pub(crate) struct ItemSearch {
-    /// What they have.
+    /// The properties to search for.
     pub(crate) query: ItemQuery,
-    /// The banks that are looked through; `None` for all.
+    /// The banks to search; `None` for all.
     pub(crate) banks: Option<Vec<BankId>>,
-    /// Items after this one,
+    /// The item after which the search begins.
     pub(crate) after: ItemId,
-    /// at most this many that are found,
+    /// The most items found.
     pub(crate) found_max: u16,
-    /// and no more that are found once their payloads have this many bytes together,
+    /// The most bytes of payloads of the items found.
     pub(crate) found_bytes_max: usize,
-    /// at most this many that are read,
+    /// The most items read.
     pub(crate) read_max: u32,
-    /// and no more that are read once their payloads have this many bytes together.
+    /// The most bytes of payloads of the items read.
     pub(crate) read_bytes_max: u64,
 }
 
-/// Items that were found.
+/// A page of the items found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FoundPage {
-    /// By id.
+    /// The items, by id.
     pub(crate) items: Vec<Item>,
-    /// Where to go on; `None` where all items have been read.
+    /// The item after which the next page begins; `None` if all items have been read.
     pub(crate) next_after: Option<ItemId>,
-    /// Items that were read.
+    /// Number of items that were read.
     pub(crate) read: u64,
 }

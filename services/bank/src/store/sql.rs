@@ -1,4 +1,5 @@
-//! What the two SQL databases have in common: the statements that read and that find items, how rows read back, and the migration of logs.
+//! The common part of the two SQL databases: statements that read and find items, the decoding of rows, and
+//! the migration of logs.
 
 pub(super) mod rows;
 pub(super) mod read;

@@ -1,13 +1,14 @@
 //! The store on SQLite: one file, a log written ahead (WAL), every commit flushed (`synchronous = FULL`).
 //!
-//! One connection writes and a few others read; in WAL mode neither waits for the other. A bank in memory has one
-//! connection for both, since SQLite's shared cache would make readers and writers lock each other out.
+//! One connection writes and a few others read; in WAL mode neither waits for the other. A bank in memory has
+//! one connection for both, because SQLite's shared cache would make readers and writers lock each other out.
 //!
-//! One bank at a time runs on a file: it locks another file beside it. SQLite itself would keep two apart, but neither
-//! would tell its followers of what the other writes. Who only reads needs no lock.
+//! One bank at a time runs on a file: it locks another file beside it. SQLite itself would serialize two
+//! banks, but neither would notify its followers of the other's writes. A process that only reads needs no
+//! lock.
 //!
-//! Transactions are spelled out as statements: SQLite itself rolls back on a full disk or a failed write, of which
-//! sqlx's count of open transactions learns nothing.
+//! Transactions are explicit statements, because SQLite rolls back by itself on a full disk or a failed
+//! write, and sqlx's count of open transactions does not notice.
 
 mod connection;
 mod holds;
@@ -58,21 +59,22 @@ use crate::store::{
     FAULTS_MAX, Integrity, Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store,
 };
 
-/// How long a write waits for another process that has the file.
+/// The longest wait of a write for another process that has locked the file.
 const BUSY_MAX: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Pages that the write-ahead log gathers before they are moved to the file. Each move costs a flush of its own, and
-/// four times SQLite's default keeps that a small part of the writing.
+/// Pages that the write-ahead log gathers before they are moved to the file. Each move costs a flush; four
+/// times SQLite's default keeps that a small part of the writing.
 const CHECKPOINT_PAGES: &str = "4000";
 
-/// An index can be made anew from its table; a table cannot.
+/// An index can be rebuilt from its table; a table cannot be rebuilt.
 const WAY_OUT: &str = "stop the bank, and where only indexes are named run `sqlite3 FILE REINDEX` and verify again; else restore \
                        the newest backup that `vigie bank verify` accepts";
 
-/// See the module.
+/// A bank's store in a SQLite database.
 pub(crate) struct SqliteStore {
     writer: Mutex<Writer>,
-    /// `None` where the writer reads: for a bank in memory, and where nothing is written.
+    /// `None` if reads use the writer's connection: for a bank in memory, and for a store opened for reading
+    /// only.
     readers: Option<SqlitePool>,
     log_id: LogId,
 }
@@ -90,10 +92,10 @@ fn options() -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-        // Deleted rows are overwritten with zeros at once. What this leaves, `purges` clears.
+        // Deleted rows are overwritten with zeros at once. `purges` clears what this leaves.
         .pragma("secure_delete", "ON")
         .busy_timeout(BUSY_MAX)
-        // The thread of a connection would otherwise hand over row by row.
+        // By default the thread of a connection hands over one row at a time.
         .row_buffer_size(256)
         .disable_statement_logging()
 }
@@ -103,7 +105,8 @@ fn create_folder(database: &Path) -> Result<(), StoreError> {
     std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { path: folder.to_owned(), source })
 }
 
-/// Locks the file beside the database. It stays there: to remove it would let two banks lock two files of one name.
+/// Locks the file beside the database. The file is never deleted: two banks could otherwise lock two files of
+/// one name.
 fn lock(database: &Path) -> Result<File, StoreError> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
@@ -120,7 +123,7 @@ fn lock(database: &Path) -> Result<File, StoreError> {
 }
 
 impl SqliteStore {
-    /// Opens the store for a bank, which has it for itself until it is closed. Creates what is not there yet.
+    /// Opens the store for a bank, exclusively until it is closed. Creates what is missing.
     pub(crate) async fn open(location: &Location, read_connections_max: u32) -> Result<Self, StoreError> {
         let lock = match location {
             Location::File(path) => {
@@ -134,7 +137,7 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Opens the store, whoever else has it.
+    /// Opens the store without locking it.
     pub(crate) async fn open_unlocked(
         location: &Location,
         read_connections_max: u32,
@@ -152,7 +155,7 @@ impl SqliteStore {
         let readers = match location {
             Location::File(_) => {
                 let readers = SqlitePoolOptions::new().max_connections(read_connections_max);
-                // They close with the pool only: to open one anew costs more than to keep it.
+                // They close only with the pool: opening one again costs more than keeping it.
                 let readers = readers.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
                 Some(readers.connect_with(options.read_only(true)).await.map_err(failed_to_open)?)
             }
@@ -163,10 +166,10 @@ impl SqliteStore {
         Ok(Self { writer: Mutex::new(writer), readers, log_id })
     }
 
-    /// Opens a store that is there, only to read it; a bank may run on it.
+    /// Opens an existing store for reading only, while a bank may run on it.
     pub(crate) async fn open_to_read(path: &Path) -> Result<Self, StoreError> {
         let failed_to_open = |source| StoreError::Open { location: path.display().to_string(), source };
-        // Its journal is as it is: a copy of a store has none.
+        // The journal mode is left unchanged: a copy of a store has no journal.
         let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_MAX);
         let mut connection = options.connect().await.map_err(failed_to_open)?;
         if rechain::is_outdated(&mut connection).await? {
@@ -177,19 +180,20 @@ impl SqliteStore {
         Ok(Self { writer: Mutex::new(writer), readers: None, log_id })
     }
 
-    /// Brings a copy of a store up to date, which no bank runs on. Its journal stays as it is: a finished copy is one file.
+    /// Migrates a copy of a store, on which no bank runs. Its journal mode is unchanged: a finished copy is
+    /// one file.
     pub(crate) async fn bring_copy_up_to_date(path: &Path) -> Result<(), StoreError> {
         let failed_to_open = |source| StoreError::Open { location: path.display().to_string(), source };
         let options = SqliteConnectOptions::new().filename(path).disable_statement_logging();
         let mut connection = options.connect().await.map_err(failed_to_open)?;
         let brought = migrate::bring_up_to_date(&mut connection, &path.display().to_string()).await;
-        // Closed after a failure too: until then its journal lies beside the copy.
+        // Closed after a failure too: until then its journal is beside the copy.
         let closed = connection.close().await.map_err(failed("close the copy"));
         brought?;
         closed
     }
 
-    /// A connection to read with.
+    /// Returns a connection for reading.
     async fn reader(&self) -> Result<Reader<'_>, StoreError> {
         match &self.readers {
             Some(pool) => Ok(Reader::Pooled(pool.acquire().await.map_err(failed("take a connection"))?)),
@@ -197,7 +201,7 @@ impl SqliteStore {
         }
     }
 
-    /// The connection to write with, outside of any transaction.
+    /// Returns the connection for writing, outside any transaction.
     async fn writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
         let mut writer = self.writer.lock().await;
         writer.roll_back_if_open().await;
@@ -237,7 +241,7 @@ impl LogRead for SqliteStore {
 #[async_trait]
 impl LogStore<Rows> for SqliteStore {
     async fn lead(&self) -> Result<Option<Sequence>, StoreError> {
-        // Whoever has opened it has it alone.
+        // A bank that has opened the file has it exclusively.
         Ok(Some(Sequence::ZERO))
     }
 
@@ -265,7 +269,7 @@ impl LogStore<Rows> for SqliteStore {
         let Head { sequence, chain, .. } = *head;
         let batches = read::batches(&mut self.writer().await?.connection, sequence.before(), 1).await?;
         let there = batches.first().is_some_and(|found| (found.last, found.chain) == (sequence, chain));
-        // If it is not there, a crash can still bring back what a failed flush left.
+        // If it is not stored now, a crash can still bring back what a failed flush left.
         Ok(there.then_some(true))
     }
 
@@ -295,14 +299,14 @@ impl LogStore<Rows> for SqliteStore {
             readers.close().await;
         }
         if writer.lock.is_some() {
-            // So that the one file holds everything, for those who copy it.
+            // The one file then holds everything, for users who copy it.
             writer.roll_back_if_open().await;
             let moved = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut writer.connection).await;
             if let Err(error) = moved {
                 tracing::warn!(%error, "the write-ahead log stays as it is");
             }
         }
-        // The next bank may come.
+        // Now the next bank may open the file.
         writer.lock = None;
     }
 }
@@ -316,7 +320,8 @@ impl Store for SqliteStore {
         writer.end(swept).await
     }
 
-    /// `PRAGMA integrity_check`: pages, the order of tables and indexes, and whether each index holds the rows of its table.
+    /// Runs `PRAGMA integrity_check`: pages, the order of tables and indexes, and whether each index holds
+    /// the rows of its table.
     async fn integrity(&self) -> Result<Integrity, StoreError> {
         let mut reader = self.reader().await?;
         let check = format!("PRAGMA integrity_check({FAULTS_MAX})");

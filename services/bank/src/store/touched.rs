@@ -4,7 +4,7 @@ use vigie_consortium::Whose;
 use vigie_log::{Sequence, UnixMillis};
 use vigie_model::{BankId, ItemId};
 
-/// The latest change of an item, other than the one that added it.
+/// The latest change of an item, other than the change that added it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Touched {
     /// The item.
@@ -13,33 +13,33 @@ pub(crate) struct Touched {
     pub(crate) bank: BankId,
     /// The change.
     pub(crate) sequence: Sequence,
-    /// When.
+    /// The time of the change.
     pub(crate) at: UnixMillis,
     /// The change's kind.
     pub(crate) touch: Touch,
 }
 
-/// What happened to an item.
+/// The kinds of changes of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Touch {
-    /// Its record changed.
+    /// The item's record changed.
     Changed,
-    /// It was removed.
+    /// The item was removed.
     Removed {
-        /// When it had been added.
+        /// The time at which it had been added.
         added_at: UnixMillis,
-        /// Whose it was.
+        /// The owner class of the item: own, of programmes, or a canary.
         whose: Whose,
     },
-    /// The item was removed, and brought back as another item.
+    /// The item was removed, and restored as another item.
     BroughtBack {
-        /// When it had been added.
+        /// The time at which it had been added.
         added_at: UnixMillis,
     },
 }
 
 impl Touch {
-    /// The number that is stored for it.
+    /// Returns the number that is stored for this kind.
     pub(crate) const fn kind(self) -> u8 {
         match self {
             Self::Changed => 1,
@@ -51,7 +51,7 @@ impl Touch {
         }
     }
 
-    /// When the item had been added, where that is stored.
+    /// Returns the time at which the item had been added, if it is stored.
     pub(crate) const fn added_at(self) -> Option<UnixMillis> {
         match self {
             Self::Changed => None,
@@ -59,7 +59,7 @@ impl Touch {
         }
     }
 
-    /// What [`Self::kind`] and [`Self::added_at`] stored.
+    /// Reads the values that [`Self::kind`] and [`Self::added_at`] returned; `None` for any others.
     pub(crate) const fn read(kind: u8, added_at: Option<UnixMillis>) -> Option<Self> {
         match (kind, added_at) {
             (1, None) => Some(Self::Changed),

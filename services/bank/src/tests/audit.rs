@@ -1,4 +1,4 @@
-//! The audit of members: what leaves entries, who reads them, and what proves them.
+//! Tests of the audit of members: the calls that add entries, the readers of entries, and the proofs.
 
 use sqlx::Connection as _;
 use vigie_access::ClusterKey;
@@ -22,7 +22,7 @@ on_both_stores! {
     without_members_nothing_is_recorded,
 }
 
-/// Method, member, principal, banks, first item, items, sequence.
+/// The method, member, principal, banks, first item, items and sequence of an entry.
 type Figures = (String, u32, u64, Vec<u32>, u64, u64, u64);
 
 fn figures(entry: &members::AuditEntry) -> Figures {
@@ -39,7 +39,7 @@ async fn whatever_members_do_leaves_an_entry(bed: Bed) {
     assert_eq!(contributor.list_items("known").await.unwrap(), 3);
     contributor.remove(vec![added[1]]).await.unwrap();
     refused(contributor.create_bank("other").await, Code::PermissionDenied, "");
-    // Sent again, it is done and recorded once.
+    // A repeated request is done and recorded once.
     for _ in 0..2 {
         let request = pb::DeleteBankRequest { name: "known".into(), idempotency_key: "deletes".into() };
         let mut client = BankServiceClient::new(administrator.0.clone());
@@ -66,7 +66,7 @@ async fn whatever_members_do_leaves_an_entry(bed: Bed) {
         assert_eq!(entry.salt.len(), 16);
     }
     consortium.served.stop().await;
-    // The refused call and the reading of the audit were recorded at the end.
+    // The refused call and the read of the audit were recorded at the end.
     assert_eq!(verify(&bed.config()).await.unwrap().audited, entries.len() as u64 + 2);
 }
 
@@ -82,7 +82,7 @@ async fn entries_are_listed_and_proven_to_those_who_may_know_of_them(bed: Bed) {
     let named = auditor.audit().list_entries(auditor.carried(request("acme"))).await.unwrap().into_inner();
     assert_eq!((named.entries.len(), named.next_index, named.tree_size), (2, 0, 6));
     let mut audit = administrator.audit();
-    // Another member, and one that never was.
+    // Another member, and one that never existed.
     for name in ["local", "nobody"] {
         let refusal = audit.list_entries(administrator.carried(request(name))).await;
         refused(refusal, Code::NotFound, &format!("no member called {name}"));
@@ -131,7 +131,7 @@ async fn entries_are_listed_and_proven_to_those_who_may_know_of_them(bed: Bed) {
         Code::InvalidArgument,
         "new_size: is 7; the audit has 6 entries",
     );
-    // The member's own, another's, and one that is not there yet.
+    // The member's own entry, another's, and one that does not exist yet.
     let mut prove_own =
         async |index| audit.prove_inclusion(administrator.carried(prove(index, 6))).await.map(drop);
     prove_own(5).await.unwrap();
@@ -166,7 +166,7 @@ async fn a_checkpoint_is_signed_and_the_next_one_continues_it(bed: Bed) {
     let words: Vec<&str> = extension.split(' ').collect();
     assert_eq!((words[0], words[1].len(), words[2], words[3].len()), ("bank", 32, "5", 64));
     operator.member("other").await;
-    // No other one for a second.
+    // No new checkpoint is signed within a second.
     let begun = tokio::time::Instant::now();
     let next = loop {
         let next = open(&auditor.checkpoint().await.unwrap());
@@ -214,7 +214,7 @@ async fn processes_report_calls_once(bed: Bed) {
     assert_eq!((entry.calls, entry.since_unix_ms, entry.code), (1_000, NOW - 5, 0));
 
     refused(report(&consortium.operator, searches(), "").await, Code::PermissionDenied, "");
-    // A matcher knows no members, and names none.
+    // A matcher may not name members, because it does not know them.
     let bearer = ClusterKey::read(&path).unwrap().bearer(vigie_consortium::Process::Matcher);
     let matcher = By(consortium.served.channel.clone(), bearer.to_string());
     let of_nobody = |code: Code| members::CountedCalls {
@@ -299,7 +299,7 @@ async fn an_altered_audit_is_found_and_the_entry_named(bed: Bed) {
         (
             "INSERT INTO audit_entries SELECT entry_index + 9, member_id, payload FROM audit_entries \
              WHERE entry_index = 0",
-            // The tree has no place for it.
+            // The tree has no node for it.
             |error| matches!(error, VerifyError::AuditTree(_)),
         ),
         // The node above the first two leaves.
@@ -334,7 +334,7 @@ async fn without_members_nothing_is_recorded(bed: Bed) {
     assert_eq!(verify(&bed.config()).await.unwrap().audited, 0);
 }
 
-/// A read that cannot be recorded is not answered, and a record of which nobody knows whether it is there does no harm.
+/// A read that cannot be recorded is not answered; a record whose outcome is unknown does no harm.
 #[tokio::test]
 async fn hashes_are_answered_only_when_that_is_recorded() {
     let bed = Bed::sqlite();

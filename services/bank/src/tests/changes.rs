@@ -1,4 +1,5 @@
-//! The changes of one bank: against an oracle that knows every write, page by page, and while writes go on.
+//! Tests of the changes of one bank: against an oracle that knows every write, page by page, and while writes
+//! go on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -40,7 +41,7 @@ const fn since(time: u64) -> Option<pb::read_bank_changes_request::Start> {
     Some(pb::read_bank_changes_request::Start::AfterUnixMs(time))
 }
 
-/// All changes after a start, in pages of one size.
+/// Reads all changes after a start, in pages of one size.
 async fn all(
     served: &Served,
     start: Option<pb::read_bank_changes_request::Start>,
@@ -55,17 +56,17 @@ async fn all(
     entries
 }
 
-/// One who follows a bank by its pages.
+/// A client that follows a bank by its pages.
 #[derive(Debug, Default)]
 struct Follower {
     cursor: u64,
-    /// The items that are there: whether each is held, and its note.
+    /// The living items: whether each is held, and its note.
     living: BTreeMap<u64, (bool, String)>,
     time: u64,
 }
 
 impl Follower {
-    /// Takes one page. Entries ascend, and so do their times.
+    /// Applies one page. Entries ascend, and so do their times.
     fn take(&mut self, answer: &pb::ReadBankChangesResponse) {
         for entry in &answer.entries {
             assert!(entry.sequence > self.cursor && entry.sequence <= answer.next_after_sequence);
@@ -87,7 +88,7 @@ impl Follower {
         self.cursor = answer.next_after_sequence;
     }
 
-    /// Reads to the end, in pages of random sizes, from the beginning again now and then.
+    /// Reads to the end, in pages of random sizes; sometimes from the beginning again.
     async fn follow(&mut self, served: &Served, random: &mut StdRng) {
         if random.random_bool(0.2) {
             *self = Self::default();
@@ -104,8 +105,8 @@ impl Follower {
     }
 }
 
-/// Random writes: items with and without an origin, removals, holds, notes, restorations, and another bank beside it. The clock goes
-/// forward and back.
+/// Random writes: items with and without an origin, removals, holds, notes and restorations, with another
+/// bank beside it. The clock goes forward and back.
 async fn a_follower_has_what_the_bank_has_whatever_is_written(bed: Bed) {
     for seed in 0..4 {
         let bed = bed.another();
@@ -205,12 +206,12 @@ async fn follow_writes(seed: u64, served: Served) {
     anew.follow(&served, "a", 7).await;
     list.follow(&served, "a", 7).await;
     assert_eq!((&anew.hashes(), &list.hashes()), (&hashes, &hashes), "seed {seed}");
-    // From the beginning, each item comes once.
+    // From the beginning, each item appears once.
     let entries = all(&served, None, None).await;
     let ids: BTreeSet<u64> = entries.iter().map(|entry| entry.item_id).collect();
     assert_eq!(ids.len(), entries.len());
     assert!(living.keys().chain(&removed).all(|id| ids.contains(id)));
-    // Any range of times has what was changed in it.
+    // Each range of times returns the changes made in it.
     let times: Vec<u64> = entries.iter().map(|entry| entry.changed_unix_ms).collect();
     for _ in 0..10 {
         let mut time = || times[random.random_range(0..times.len())] - random.random_range(0..2_u64);
@@ -267,7 +268,7 @@ async fn an_entry_tells_what_happened_to_its_item(bed: Bed) {
     assert_eq!((answer.next_after_sequence, answer.has_more, answer.sequence), (8, false, 8));
     assert_eq!(answer.as_of_unix_ms, NOW + 4_999);
 
-    // Purged, its hashes are gone, and its removal is still reported.
+    // After a purge its hashes are gone, and its removal is still reported.
     served.stop().await;
     let store = open(&config).await;
     let purged = store.purge_due(UnixMillis(NOW + 80 * 3_600_000), 100).await.unwrap();
@@ -291,7 +292,7 @@ async fn an_entry_tells_whose_its_item_is(bed: Bed) {
     let said = |number| pb::ItemContent { origin: origin(""), ..item(number) };
     let canary = pb::ItemContent { labels: vec![vigie_model::ItemContent::CANARY_LABEL.into()], ..item(5) };
     let ids = served.add("a", vec![item(1), foreign(2), foreign(3), said(4), canary]).await.unwrap().item_ids;
-    // The third becomes the bank's own for a while, the fourth stops being that.
+    // The third becomes the bank's own for a while; the fourth stops being its own.
     served.add("a", vec![said(3), foreign(4)]).await.unwrap();
     let mut bank = served.bank.clone();
     for item in [ids[2], ids[3]] {
@@ -307,7 +308,7 @@ async fn an_entry_tells_whose_its_item_is(bed: Bed) {
     };
     let expected = [Own, Programmes, FormerlyOwn, FormerlyOwn, Canary];
     assert_eq!(told().await, expected);
-    // New details, a hold and its end, and a removal do not change whose an item is.
+    // New details, a hold and its end, and a removal do not change the owner class of an item.
     for item in &ids {
         let details = Some(pb::ItemDetails { note: "n".into(), ..Default::default() });
         bank.update_item(pb::UpdateItemRequest { item_id: *item, details, ..Default::default() })
@@ -351,7 +352,7 @@ async fn changes_are_found_by_time_even_before_what_the_log_keeps(bed: Bed) {
     };
     check(&served).await;
     served.clock.0.store(NOW + 2 * 3_600_000, Ordering::Relaxed);
-    // The log is cut when nobody may come back to it.
+    // The log is cut when no follower may still need it.
     served.stop().await;
     let store = open(&config).await;
     while store.cut(vigie_log::Sequence(8), 100).await.unwrap() {}
@@ -370,7 +371,7 @@ async fn a_cursor_beyond_the_log_and_an_unknown_bank_are_refused(bed: Bed) {
     assert!(page(&served, after(1), None, 0).await.unwrap().entries.is_empty());
     refused(page(&served, after(2), None, 0).await, Code::OutOfRange, "the log ends at 1");
     refused(page(&served, None, None, 1_001).await, Code::InvalidArgument, "page_size");
-    // A time to come is no cursor: what is written later than now comes with the next one.
+    // A future time is no cursor: later writes come with the next one.
     let answer = page(&served, since(u64::MAX), Some(u64::MAX), 0).await.unwrap();
     assert_eq!((answer.next_after_sequence, answer.has_more), (1, false));
     served.stop().await;
@@ -400,7 +401,7 @@ async fn the_changes_of_a_deleted_bank_are_swept(bed: Bed) {
     served.stop().await;
 }
 
-/// A writer and a follower at once: at the end the follower has everything.
+/// A writer and a follower run at once: at the end the follower has everything.
 async fn no_change_is_missed_while_writes_go_on(bed: Bed) {
     let served = Arc::new(Served::start(bed.config()).await);
     served.create_bank("a").await.unwrap();
@@ -433,7 +434,7 @@ async fn no_change_is_missed_while_writes_go_on(bed: Bed) {
                 break;
             }
         }
-        // By times alone, each range up to a time that is settled.
+        // By times alone: each range ends at a settled time.
         served.clock.0.fetch_add(1, Ordering::Relaxed);
         let until = page(&served, after(by_cursor.cursor), None, 1).await.unwrap().as_of_unix_ms;
         for entry in all(&served, since(settled), Some(until)).await {

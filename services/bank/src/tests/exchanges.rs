@@ -1,4 +1,5 @@
-//! Exchanges: their settings, their lease, and pages of a source that changes at random, with a store that fails between any two writes.
+//! Tests of exchanges: their settings, their lease, and pages of a randomly changing source, with a store
+//! that fails between any two writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -107,7 +108,7 @@ async fn keys_are_listed_page_by_page(bed: Bed) {
     found.sort();
     let expected: Vec<String> = keys.into_iter().filter(|key| key != "key-3").collect();
     assert_eq!(found, expected);
-    // A page with the words of programmes has at most 3 MiB: 1,000 records of 4 KiB take two pages.
+    // A page with the programmes' opinions has at most 3 MiB: 1,000 records of 4 KiB take two pages.
     let long = format!("{{\"x\": \"{}\"}}", "y".repeat(4_000));
     let many = (0..1_000).map(|number| pb::ExchangeRecordPut {
         foreign_json: long.clone(),
@@ -163,7 +164,7 @@ async fn an_exchange_is_added_paused_fetched_and_removed(bed: Bed) {
     let fetched = client.fetch_exchange_now(fetch).await.unwrap().into_inner().exchange.unwrap();
     assert_eq!(fetched.requested_rounds, 1);
 
-    // Without the lease nothing is done.
+    // Without the lease the call is refused.
     let report = |lease_token| pb::ReportExchangeRequest {
         exchange_id: exchange.id,
         lease_token,
@@ -182,7 +183,7 @@ async fn an_exchange_is_added_paused_fetched_and_removed(bed: Bed) {
     served.apply(&exchange, ("", "1"), vec![put("k", 1)], &[]).await.unwrap();
     served.stop().await;
 
-    // All of it is there after a restart; what the exchange brought stays when it goes.
+    // Everything is kept across a restart; the exchange's items stay when the exchange is removed.
     let served = Served::start(config).await;
     let found = served.exchange("_X").await.unwrap();
     let status = found.status.clone().unwrap();
@@ -203,17 +204,17 @@ async fn an_exchange_is_added_paused_fetched_and_removed(bed: Bed) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(bed.rows("SELECT CAST(count(*) AS TEXT) FROM exchange_records").await, ["0"]);
-    // An exchange goes with its bank.
+    // An exchange is removed with its bank.
     served.add_exchange("Y", "a").await;
     served.delete_bank("a").await.unwrap();
     refused(served.exchange("Y").await, Code::NotFound, "Y");
     served.stop().await;
 }
 
-/// What the members of a programme say of a record: none, or one of the three kinds, or that they disagree.
+/// The opinion of a programme's members on a record: none, one of the three kinds, or disagreement.
 type Voice = Option<i32>;
 
-/// Two sources as programmes have them: keys with content, and with what is said of them.
+/// A simulated source of a programme: keys with their content and opinions.
 #[derive(Debug, Default)]
 struct Source {
     live: BTreeMap<String, (u64, Voice)>,
@@ -221,7 +222,7 @@ struct Source {
 }
 
 impl Source {
-    /// Changes at random; gives the page that tells it.
+    /// Changes the source at random; returns the page that describes the changes.
     fn page(&mut self, random: &mut StdRng) -> (Vec<pb::ExchangeRecordPut>, Vec<String>) {
         let (mut puts, mut withdrawn) = (Vec::new(), Vec::new());
         for _ in 0..random.random_range(0..8) {
@@ -229,7 +230,7 @@ impl Source {
             let key = format!("k{}", random.random_range(0..25));
             if random.random_bool(0.4) {
                 self.live.remove(&key);
-                // Withdrawals come first: a key that is put in the same page is there afterwards.
+                // Withdrawals are applied first: a key that is put in the same page exists afterwards.
                 puts.retain(|put: &pb::ExchangeRecordPut| put.key != key);
                 withdrawn.push(key);
             } else {
@@ -244,12 +245,12 @@ impl Source {
     }
 }
 
-/// An opinion of a programme's members, with a word of its kind.
+/// Returns an opinion of a programme's members, with a value of its kind.
 fn said(kind: i32) -> pb::ForeignOpinion {
     pb::ForeignOpinion { kind, reason: if kind == 2 { 7 } else { 0 }, foreign_value: format!("word {kind}") }
 }
 
-/// Compares what is kept of the words of programmes with what the sources say now, and the opinion of the owner with those.
+/// Compares the stored opinions of programmes with those of the sources, and the owner's opinion with both.
 async fn check_voices(served: &Served, sources: &[(pb::Exchange, Source)]) {
     for item in served.list_items("a").await.unwrap() {
         let found = served.item(item.id).await.unwrap().item.unwrap();
@@ -262,7 +263,7 @@ async fn check_voices(served: &Served, sources: &[(pb::Exchange, Source)]) {
             kinds.extend(voice);
         }
         let expected = match &kinds {
-            // Wrong and right is no opinion.
+            // Both wrong and right give no opinion.
             kinds if kinds.contains(&0) || kinds.contains(&1) && kinds.contains(&2) => 0,
             kinds => [1, 2, 3].into_iter().find(|kind| kinds.contains(kind)).unwrap_or(0),
         };
@@ -273,7 +274,7 @@ async fn check_voices(served: &Served, sources: &[(pb::Exchange, Source)]) {
     }
 }
 
-/// The content that a bank has, by its external reference.
+/// Returns the content that a bank has, by its external reference.
 async fn contents(served: &Served) -> BTreeSet<String> {
     let items = served.list_items("a").await.unwrap();
     let count = items.len();
@@ -283,7 +284,7 @@ async fn contents(served: &Served) -> BTreeSet<String> {
     references
 }
 
-/// Applies pages of two sources until each is committed, whatever becomes of a call.
+/// Applies pages of two sources until each is committed, despite failing calls.
 async fn follow_sources(served: &Served, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     served_anew(async || served.create_bank("a").await).await;
@@ -312,7 +313,7 @@ async fn follow_sources(served: &Served, seed: u64) {
         let withdrawn: Vec<&str> = withdrawn.iter().map(String::as_str).collect();
         let cursors = (before.to_string(), source.cursor.to_string());
         let expected = if before == 0 { "" } else { &cursors.0 };
-        // As the exchange process does: the same page again until it is answered.
+        // The exchange process too repeats a page until it is answered.
         for attempt in 0.. {
             match served.apply(exchange, (expected, &cursors.1), puts.clone(), &withdrawn).await {
                 Ok(_) => break,
@@ -329,7 +330,7 @@ async fn follow_sources(served: &Served, seed: u64) {
     }
 }
 
-/// Tries a call until the bank has done it.
+/// Repeats a call until the bank has done it.
 async fn served_anew<T, F: Future<Output = Result<T, Status>>>(call: impl Fn() -> F) {
     for _ in 0..200 {
         match call().await {
@@ -350,7 +351,7 @@ async fn the_bank_has_what_the_sources_have_whatever_they_send(bed: Bed) {
     }
 }
 
-/// Commits are refused, lost, or done without an answer, again and again.
+/// Commits are refused, lost, or done without an answer, repeatedly.
 #[tokio::test]
 async fn the_bank_has_what_the_sources_have_whatever_becomes_of_commits() {
     for seed in 0..8 {
@@ -369,7 +370,7 @@ async fn the_bank_has_what_the_sources_have_whatever_becomes_of_commits() {
     }
 }
 
-/// An item keeps 8 submissions of a member: the records beyond are not forgotten.
+/// An item keeps 8 submissions of a member; records beyond that are still stored.
 async fn an_item_goes_with_the_last_of_many_records_that_have_it(bed: Bed) {
     let served = Served::start(bed.config()).await;
     served.create_bank("a").await.unwrap();
@@ -398,11 +399,12 @@ async fn a_page_is_applied_once_and_only_after_its_cursor(bed: Bed) {
     assert_eq!(served.head().await.sequence, head);
     refused(served.apply(&exchange, ("", "2"), vec![], &["k"]).await, Code::Aborted, "expected_cursor");
     refused(served.apply(&exchange, ("2", "3"), vec![], &["k"]).await, Code::Aborted, "expected_cursor");
-    // The record moves to other content: its former item goes, as nobody else has it. A key is withdrawn before it is put.
+    // The record moves to other content, and its former item is removed, because no other record has it. A
+    // key is withdrawn before it is put.
     let moved = served.apply(&exchange, ("1", "2"), vec![put("k", 2)], &["k"]).await.unwrap();
     assert_eq!((moved.added_count, moved.removed_count), (1, 1));
     assert_eq!(contents(&served).await, BTreeSet::from(["case-2".to_owned()]));
-    // Classes follow the source without another item; a note is not the source's.
+    // Classes follow the source without a new item; a note does not belong to the source.
     let mut classed = put("k", 2);
     let class = pb_model::Class { taxonomy: "t".into(), dimension: "d".into(), value: "v".into() };
     let details = pb::ItemDetails { classification: vec![class], note: "new".into(), ..Default::default() };
@@ -414,7 +416,7 @@ async fn a_page_is_applied_once_and_only_after_its_cursor(bed: Bed) {
     let origin = content.origin.unwrap();
     let classes = pb::ItemDetails { note: String::new(), ..details.clone() };
     assert_eq!((content.details.unwrap(), origin.programme, origin.key), (classes, "X".into(), "k".into()));
-    // A class that the source says no more goes; the note that somebody wrote stays.
+    // A class that the source no longer has is removed; a note that a person wrote stays.
     let update = pb::UpdateItemRequest { item_id: items[0].id, details: Some(details), ..Default::default() };
     served.bank.clone().update_item(update).await.unwrap();
     served.apply(&exchange, ("3", "4"), vec![put("k", 2)], &[]).await.unwrap();
@@ -462,7 +464,7 @@ async fn what_a_page_adds_is_counted_once(bed: Bed) {
     assert_eq!(figures().await, [3, hashes, 0], "they are there");
     served.apply(&exchange, ("2", "3"), vec![], &["k"]).await.unwrap();
     assert_eq!(figures().await, [3, hashes, 1]);
-    // What comes back is not new.
+    // A restored item is not counted as new.
     let id = served.list_items("a").await.unwrap()[0].id;
     served.remove(vec![id]).await.unwrap();
     let restore = pb::RestoreItemsRequest { item_ids: vec![id], ..Default::default() };

@@ -1,4 +1,4 @@
-//! Stores that fail, and banks that take over from each other.
+//! Tests with failing stores, and of banks that take over from each other.
 
 pub(in crate::tests) mod faulty;
 mod faults;

@@ -1,4 +1,4 @@
-//! Followers: what they get, and what the log keeps for them.
+//! Tests of followers: the messages that they get, and the changes that the log keeps for them.
 
 pub(in crate::tests) mod follow;
 pub(in crate::tests) mod digest;

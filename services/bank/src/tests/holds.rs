@@ -1,4 +1,4 @@
-//! Holds: who holds items and lifts holds, how holds end, and that items of quarantined members are held.
+//! Tests of holds: who sets and lifts them, how they end, and that items of quarantined members are held.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ on_both_stores! {
     a_hold_that_the_store_does_not_know_is_found,
 }
 
-/// How long the bank may take to look at its holds.
+/// The most time that the bank may take to check its holds.
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// The holders of an item, as the wire has them.
+/// Returns the holders of an item, from its message.
 fn holders(item: &pb::Item) -> Vec<pb::Holder> {
     item.holds.iter().map(|hold| hold.holder()).collect()
 }
@@ -48,11 +48,11 @@ async fn each_holder_lifts_its_own_hold(bed: Bed) {
     let ids = contributor.add("known", items(0..3)).await.unwrap();
     let held = |holders: &[pb::Holder]| holders.to_vec();
 
-    // The operator holds what it cannot read, and learns of a missing item no more than that it is missing.
+    // The operator may hold items that it cannot read; of a missing item it learns only that it is missing.
     assert_eq!(operator.hold(&ids[..2]).await.unwrap().held_count, 2);
     refused(operator.item(ids[0]).await, Code::PermissionDenied, "");
     refused(operator.hold(&[ids[0], 9_999]).await, Code::NotFound, "no item 9999");
-    // A contributor holds nothing, and nobody holds what it does not see.
+    // A contributor may hold nothing, and nobody may hold an item that it does not see.
     refused(contributor.hold(&ids).await, Code::PermissionDenied, "");
     let unseen = stranger.hold(&ids).await.unwrap_err();
     let missing = stranger.hold(&[9_999]).await.unwrap_err();
@@ -62,14 +62,14 @@ async fn each_holder_lifts_its_own_hold(bed: Bed) {
     administrator.share("known", "other", &sees).await;
     refused(stranger.hold(&ids).await, Code::PermissionDenied, "another member's");
 
-    // All of them or none; what is held already stays as it is.
+    // A request holds all of its items or none; an existing hold stays unchanged.
     let sequence = administrator.hold(&ids[..1]).await.unwrap().sequence;
     assert_eq!(administrator.hold(&ids[..1]).await.unwrap().sequence, sequence);
     let both = [pb::Holder::Owner, pb::Holder::Operator];
     assert_eq!(holders(&administrator.item(ids[0]).await.unwrap()), both);
     assert_eq!(administrator.lift(&ids).await.unwrap().held_count, 2);
     assert_eq!(holders(&administrator.item(ids[0]).await.unwrap()), held(&[pb::Holder::Operator]));
-    // The operator is told of no hold of others.
+    // The operator is shown no hold of others.
     administrator.hold(&ids[..1]).await.unwrap();
     assert_eq!(operator.lift(&ids).await.unwrap().held_count, 0);
     administrator.lift(&ids[..1]).await.unwrap();
@@ -98,7 +98,7 @@ async fn a_hold_is_asked_for_in_one_way(bed: Bed) {
     refused(request(false, NOW + 1, &ids).await, Code::InvalidArgument, "until_unix_ms: is given");
     refused(request(true, 0, &[]).await, Code::InvalidArgument, "item_ids");
     refused(request(true, 0, &[ids[0], ids[0]]).await, Code::InvalidArgument, "item_ids");
-    // The same request with the same key is answered as it was.
+    // The same request with the same key gets the same answer.
     let keyed = |held| pb::SetItemHoldRequest {
         item_ids: ids.clone(),
         held,
@@ -125,7 +125,7 @@ async fn a_hold_ends_by_itself(bed: Bed) {
     };
     hold(ids[0], NOW + 5_000).await;
     hold(ids[1], NOW + 5_000).await;
-    // Later than it was to be, and for good.
+    // One hold is extended, and another has no end.
     hold(ids[1], NOW + 60_000).await;
     hold(ids[2], 0).await;
     let sequence = served.head().await.sequence;
@@ -167,7 +167,7 @@ async fn items_of_quarantined_members_are_held_in_banks_of_others(bed: Bed) {
         workers.push(consortium.contributor_of(member, "known").await);
     }
     let [one, two] = &workers[..] else { panic!() };
-    // Of one alone, with and without an origin; of both; of the other; of the owner and one.
+    // Items of one member, with and without an origin; of both members; of the other; of the owner and one.
     let of_case = |number: u64| {
         let origin = Some(pb::Origin { case: "case".into(), ..Default::default() });
         pb::ItemContent { origin, external_reference: String::new(), ..item(number) }
@@ -188,21 +188,21 @@ async fn items_of_quarantined_members_are_held_in_banks_of_others(bed: Bed) {
     for item in [of_both, of_two, of_owner] {
         until_held_by(administrator, item, &[]).await;
     }
-    // Whoever takes back its own word leaves that of the quarantined member alone.
+    // Another member's withdrawal leaves only the submission of the quarantined member.
     let case = pb::Origin { case: "case".into(), ..Default::default() };
     two.withdraw(of_both, Some(case.clone())).await.unwrap();
     until_held_by(administrator, of_both, &quarantine).await;
-    // And by another's word the item matches again.
+    // With another member's submission the item matches again.
     two.add("acme/known", vec![of_case(1)]).await.unwrap();
     until_held_by(administrator, of_one[0], &[]).await;
     two.withdraw(of_one[0], Some(case)).await.unwrap();
-    // The owner's hold is another one.
+    // The owner's hold is separate.
     administrator.hold(&of_one[..1]).await.unwrap();
     let both = [pb::Holder::Owner, pb::Holder::Quarantine];
     until_held_by(administrator, of_one[0], &both).await;
     assert_eq!(administrator.lift(&of_one[..1]).await.unwrap().held_count, 1);
 
-    // Two at once, and the first works again: also where another bank takes over meanwhile.
+    // Two members at once, and the first quarantine ends: also if another bank takes over meanwhile.
     operator.state("two", members::MemberState::Quarantined).await;
     until_held_by(administrator, of_two, &quarantine).await;
     operator.state("one", members::MemberState::Active).await;
@@ -213,7 +213,7 @@ async fn items_of_quarantined_members_are_held_in_banks_of_others(bed: Bed) {
     let keys = [operator.1.clone(), administrator.1.clone()];
     operator.state("one", members::MemberState::Quarantined).await;
     until_held_by(administrator, of_one[0], &quarantine).await;
-    // A quarantine that ended and began again between two looks: what was written meanwhile is held all the same.
+    // A quarantine that ended and began again between two checks: items written meanwhile are held too.
     operator.state("one", members::MemberState::Active).await;
     administrator.update(of_one[0], "written meanwhile").await.unwrap();
     operator.state("one", members::MemberState::Quarantined).await;

@@ -1,4 +1,4 @@
-//! Keys: a write is done once, however often it is sent.
+//! Tests of idempotency keys: a write is done once, however often it is sent.
 
 use super::failures::faulty::Faulty;
 use super::writes::{BareLog, create, in_a_minute};
@@ -57,7 +57,7 @@ async fn a_key_sent_twice_at_once_does_its_work_once(bed: Bed) {
     let first = bare.log.write(create("a"), None, in_a_minute());
     let rest = async {
         gate.commit_waits().await;
-        // Both are in the queue by the time the commit above may go on, and so come into one group.
+        // Both are queued before the commit above continues, and so are in one group.
         let send = || bare.log.write(create("b"), Some("k".into()), in_a_minute());
         let (one, two, ()) = tokio::join!(send(), send(), async { drop(closed) });
         assert_eq!(one.unwrap(), two.unwrap());
@@ -78,7 +78,7 @@ async fn a_refused_write_leaves_its_key_free(bed: Bed) {
     served.stop().await;
 }
 
-/// What a bank remembers of its keys, and a sweeper that keeps them for an hour.
+/// Returns the keys that a bank still has, with a sweeper that keeps them for an hour.
 async fn swept(bed: Bed, step_ms: u64) -> Vec<String> {
     let config = Config { idempotency_hours: 1, sweep_rows_max: 1, ..bed.config() };
     let store = open(&config).await;

@@ -1,4 +1,5 @@
-//! Items with origins: lists that are sent again, submissions of several members, details, and withdrawals.
+//! Tests of items with origins: lists that are sent again, submissions of several members, details, and
+//! withdrawals.
 
 mod labels;
 
@@ -39,7 +40,7 @@ async fn a_list_that_is_sent_again_changes_nothing(bed: Bed) {
     assert_eq!((first.item_ids.len(), first.known_count), (9, 0));
     let mut again = served.add("a", list()).await.unwrap();
     assert_eq!((&again.item_ids, again.known_count, again.sequence), (&first.item_ids, 9, first.sequence));
-    // Also in another order, in parts, in one request twice, and after a restart.
+    // Also in another order, in parts, twice in one request, and after a restart.
     let turned = list().into_iter().rev().chain(list()).collect();
     again = served.add("a", turned).await.unwrap();
     let expected: Vec<u64> = first.item_ids.iter().rev().chain(&first.item_ids).copied().collect();
@@ -51,13 +52,13 @@ async fn a_list_that_is_sent_again_changes_nothing(bed: Bed) {
     again = served.add("a", longer).await.unwrap();
     assert_eq!((&again.item_ids[..9], again.known_count), (&first.item_ids[..], 9));
     assert_eq!(served.list_items("a").await.unwrap().len(), 10);
-    // The same content in another bank, or without a word of where it is from, is another item.
+    // The same content in another bank, or without an origin, is another item.
     served.create_bank("b").await.unwrap();
     assert_eq!(served.add("b", list()).await.unwrap().known_count, 0);
     let nameless = || items(30..31);
     let one = served.add("a", nameless()).await.unwrap();
     assert_ne!(served.add("a", nameless()).await.unwrap().item_ids, one.item_ids);
-    // An item that was removed is added anew.
+    // An item that was removed is added as a new item.
     served.remove(vec![first.item_ids[0]]).await.unwrap();
     let anew = served.add("a", vec![of_case(0, "")]).await.unwrap();
     assert!(anew.known_count == 0 && anew.item_ids[0] > first.item_ids[8]);
@@ -71,7 +72,7 @@ async fn an_item_lives_while_one_submission_does(bed: Bed) {
     administrator.create_bank("known").await.unwrap();
     let worker = consortium.contributor_of("other", "known").await;
 
-    // Two cases of the owner's, one of another member.
+    // Two cases of the owner, and one of another member.
     let [id] = contributor.add("known", vec![of_case(1, "a")]).await.unwrap()[..] else { panic!() };
     assert_eq!(contributor.add("known", vec![of_case(1, "b")]).await.unwrap(), [id]);
     assert_eq!(worker.add("acme/known", vec![of_case(1, "a")]).await.unwrap(), [id]);
@@ -85,7 +86,7 @@ async fn an_item_lives_while_one_submission_does(bed: Bed) {
     };
     assert_eq!(names().await, ["acme:a", "acme:b", "other:a"]);
     let origin = |case: &str| of_case(1, case).origin;
-    // Another's is not the caller's to withdraw.
+    // A caller cannot withdraw another member's submission.
     refused(worker.withdraw(id, origin("b")).await, Code::NotFound, "has no such submission");
     contributor.withdraw(id, origin("a")).await.unwrap();
     assert_eq!(names().await, ["acme:b", "other:a"]);
@@ -95,7 +96,7 @@ async fn an_item_lives_while_one_submission_does(bed: Bed) {
     contributor.withdraw(id, origin("b")).await.unwrap();
     refused(contributor.item(id).await, Code::NotFound, "no item");
 
-    // What another member added stays that member's, and the owner removes it whole.
+    // An item that another member added stays that member's; the owner removes it as a whole.
     let [id] = worker.add("acme/known", vec![of_case(2, "")]).await.unwrap()[..] else { panic!() };
     contributor.add("known", vec![of_case(2, "")]).await.unwrap();
     worker.remove(vec![id]).await.unwrap();
@@ -112,7 +113,8 @@ async fn no_member_keeps_another_from_submitting(bed: Bed) {
     let Consortium { administrator, contributor, .. } = &consortium;
     administrator.create_bank("known").await.unwrap();
     let worker = consortium.contributor_of("other", "known").await;
-    // A hundred cases of one member, in one request and in others: its first eight are recorded, and no request fails.
+    // A hundred cases of one member, in one request and in several: the first eight are recorded, and no
+    // request fails.
     let cases =
         |range: std::ops::Range<u64>| range.map(|case| of_case(1, &case.to_string())).collect::<Vec<_>>();
     let ids = worker.add("acme/known", cases(0..70)).await.unwrap();
@@ -127,11 +129,11 @@ async fn no_member_keeps_another_from_submitting(bed: Bed) {
     let before = contributor.item(id).await.unwrap();
     assert_eq!(worker.add("acme/known", cases(60..100)).await.unwrap(), [id; 40]);
     assert_eq!(contributor.item(id).await.unwrap(), before);
-    // The owner's batch, which has the item too.
+    // The owner's batch contains the item too.
     let list = vec![of_case(2, "x"), of_case(1, "x"), of_case(3, "x")];
     assert_eq!(contributor.add("known", list).await.unwrap()[1], id);
     assert_eq!(submitted().await, (8, 1));
-    // What was not recorded cannot be withdrawn; what is withdrawn leaves room.
+    // A submission that was not recorded cannot be withdrawn; a withdrawn one makes space for another.
     let origin = |case: &str| of_case(1, case).origin;
     refused(worker.withdraw(id, origin("9")).await, Code::NotFound, "has no such submission");
     worker.withdraw(id, origin("3")).await.unwrap();
@@ -153,7 +155,7 @@ async fn details_change_without_an_index_and_are_kept(bed: Bed) {
         details.map(|details| details.note).unwrap_or_default()
     };
     assert_eq!((note(added[0]).await, note(added[1]).await), ("first".into(), String::new()));
-    // By the next sync, and by a call.
+    // Details change by the next synchronization, and by a call.
     contributor.add("known", vec![noted(of_case(1, ""), "second")]).await.unwrap();
     assert_eq!(note(added[0]).await, "second");
     contributor.add("known", vec![of_case(1, "")]).await.unwrap();
@@ -178,14 +180,14 @@ async fn details_are_of_the_first_contributor_and_the_owner(bed: Bed) {
         let details = contributor.item(id).await.unwrap().content.unwrap().details;
         details.map(|details| details.note).unwrap_or_default()
     };
-    // Who submits what another has submitted cannot say otherwise of it, by the next list or by a call.
+    // A later submitter of the same content cannot change its details, by the next list or by a call.
     let first = contributor.add("known", vec![noted(of_case(1, "a"), "first")]).await.unwrap()[0];
     for _ in 0..2 {
         assert_eq!(worker.add("acme/known", vec![noted(of_case(1, "b"), "mine")]).await.unwrap(), [first]);
     }
     refused(worker.update(first, "mine").await, Code::PermissionDenied, "another member's to change");
     assert_eq!(note(first).await, "first");
-    // An own item is its own to describe, and the owner's.
+    // The details of a member's own item are set by that member, and by the owner.
     let own = worker.add("acme/known", vec![noted(of_case(2, "b"), "mine")]).await.unwrap()[0];
     contributor.add("known", vec![of_case(2, "a")]).await.unwrap();
     worker.update(own, "still mine").await.unwrap();
@@ -222,7 +224,7 @@ async fn new_items_are_counted_against_the_quota(bed: Bed) {
     administrator.create_bank("known").await.unwrap();
     operator.quota("acme", members::Quota { items_added_per_day: 3, ..Default::default() }).await;
     contributor.add("known", items(0..2)).await.unwrap();
-    // What is there already costs nothing.
+    // Existing items cost nothing.
     contributor.add("known", items(0..2)).await.unwrap();
     contributor.add("known", items(0..3)).await.unwrap();
     let refusal =
@@ -254,7 +256,7 @@ async fn removed_items_come_back_until_they_are_purged(bed: Bed) {
     let item_0 = contributor.item(back[1]).await.unwrap();
     let content = item_0.content.unwrap();
     assert_eq!((content.details.unwrap().note.as_str(), item_0.submissions.len()), ("kept", 1));
-    // Once, and with what tells a list that is sent again from a new one.
+    // It is restored once, and with its origins, which distinguish a repeated list from a new one.
     refused(contributor.restore(vec![added[2], added[0]]).await, Code::NotFound, "no item");
     assert_eq!(
         contributor.add("known", vec![of_case(1, "a"), of_case(2, "")]).await.unwrap(),
@@ -265,11 +267,11 @@ async fn removed_items_come_back_until_they_are_purged(bed: Bed) {
     let entries = auditor.entries().await;
     assert!(entries.iter().any(|entry| entry.action.ends_with("/RestoreItems") && entry.item_count == 2));
 
-    // Purged, it cannot come back.
+    // After its purge it cannot be restored.
     served.clock.0.fetch_add(37 * 3_600_000, Ordering::Relaxed);
     let begun = tokio::time::Instant::now();
     while !administrator.removed("known").await.unwrap().is_empty() {
-        // The sweeper wakes by itself, and after a write that leaves something to sweep.
+        // The sweeper wakes periodically, and after a write that leaves something to sweep.
         administrator.create_bank("other").await.ok();
         administrator.delete_bank("other").await.ok();
         assert!(begun.elapsed() < std::time::Duration::from_secs(60));
@@ -291,30 +293,30 @@ async fn large_removals_need_two_people(bed: Bed) {
     let first =
         refused(contributor.remove(added[..3].to_vec()).await, Code::FailedPrecondition, "two people");
     assert!(first.message().contains("3 items or more"));
-    // The same person again, and another request, are no second person.
+    // The same person again does not count as a second person, and neither does another request.
     refused(contributor.remove(added[..3].to_vec()).await, Code::FailedPrecondition, "two people");
     refused(second.remove(added[..4].to_vec()).await, Code::FailedPrecondition, "two people");
     second.remove(added[..3].to_vec()).await.unwrap();
-    // Small ones add up, whoever makes them.
+    // Small removals are summed, whoever makes them.
     contributor.remove(vec![added[3]]).await.unwrap();
     second.remove(vec![added[4]]).await.unwrap();
     refused(contributor.remove(vec![added[5]]).await, Code::FailedPrecondition, "two people");
-    // Neither can one person lower the bar, nor delete the bank.
+    // One person can neither lower the limit nor delete the bank.
     refused(administrator.two_people("known", 0).await, Code::FailedPrecondition, "two people");
     administrator.two_people("known", 2).await.unwrap();
     refused(administrator.delete_bank("known").await, Code::FailedPrecondition, "two people");
-    // Who asked first is in the audit.
+    // The audit names the person that asked first.
     let asked = auditor.entries().await.into_iter().filter(|entry| {
         entry.action.ends_with("/RemoveItems") && entry.code == Code::FailedPrecondition as i32
     });
     let asked: Vec<_> =
         asked.map(|entry| (entry.principal_id, entry.first_item_id, entry.item_count)).collect();
     assert_eq!(asked, [(4, added[0], 3), (4, added[0], 3), (6, added[0], 4), (4, added[5], 1)]);
-    // A person that was made afterwards is none of the two.
+    // A person that was created afterwards does not count.
     served.clock.0.fetch_add(1, Ordering::Relaxed);
     let made = administrator.principal("", members::Role::Administrator).await;
     refused(made.delete_bank("known").await, Code::FailedPrecondition, "two people");
-    // What was asked for is this bank, whatever it is called.
+    // The request is for this bank, whatever its name is.
     administrator.create_bank("other").await.unwrap();
     contributor.add("other", items(20..24)).await.unwrap();
     administrator.two_people("other", 2).await.unwrap();

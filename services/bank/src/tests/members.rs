@@ -1,4 +1,4 @@
-//! A bank with members, and its callers by their API keys.
+//! A bank with members, and callers with API keys, for tests.
 
 use prost::Message as _;
 use tonic::Request;
@@ -10,7 +10,7 @@ use vigie_proto::pb::consortium::v1::consortium_service_client::ConsortiumServic
 
 use crate::tests::*;
 
-/// A caller by its API key.
+/// A caller with its channel and its API key.
 #[derive(Clone)]
 pub(super) struct By(pub(super) Channel, pub(super) String);
 
@@ -65,14 +65,14 @@ impl By {
         BankServiceClient::new(self.0.clone()).remove_items(self.carried(request)).await.map(drop)
     }
 
-    /// Says something else of an item.
+    /// Replaces the details of an item by a note.
     pub(super) async fn update(&self, item_id: u64, note: &str) -> Result<(), Status> {
         let details = Some(pb::ItemDetails { note: note.into(), ..Default::default() });
         let request = pb::UpdateItemRequest { item_id, details, ..Default::default() };
         BankServiceClient::new(self.0.clone()).update_item(self.carried(request)).await.map(drop)
     }
 
-    /// Gives an item other labels.
+    /// Replaces the labels of an item.
     pub(super) async fn relabel(&self, item_id: u64, labels: &[&str]) -> Result<(), Status> {
         let labels = Some(item_labels(labels));
         let request = pb::UpdateItemRequest { item_id, labels, ..Default::default() };
@@ -153,7 +153,7 @@ impl By {
         AuditServiceClient::new(self.0.clone())
     }
 
-    /// All leaves that the caller may list, a page of `page_size` at a time.
+    /// Returns all leaves that the caller may list, `page_size` at a time.
     pub(super) async fn leaves(&self, page_size: i32) -> Vec<Vec<u8>> {
         let (mut leaves, mut from_index) = (Vec::new(), 0);
         loop {
@@ -187,7 +187,8 @@ pub(super) fn hashes(path: Vec<Vec<u8>>) -> Vec<NodeHash> {
     path.into_iter().map(|hash| NodeHash(hash.try_into().unwrap())).collect()
 }
 
-/// A bank with an operator, an auditor of the host, and the member `acme` with an administrator and a contributor.
+/// A bank with an operator, an auditor of the host, and the member `acme` with an administrator and a
+/// contributor.
 pub(super) struct Consortium {
     pub(super) served: Served,
     pub(super) operator: By,
@@ -212,7 +213,7 @@ impl Consortium {
         Self { served, operator, auditor, administrator, contributor }
     }
 
-    /// A contributor of a new member, to which a bank of `acme` is shared for contributing.
+    /// Makes a contributor of a new member, with which a bank of `acme` is shared for contributing.
     pub(super) async fn contributor_of(&self, member: &str, bank: &str) -> By {
         self.operator.member(member).await;
         let others = self.operator.principal(member, members::Role::Administrator).await;
@@ -220,7 +221,7 @@ impl Consortium {
         others.principal("", members::Role::Contributor).await
     }
 
-    /// Entries of what was done so far, by [`Self::start`] alone.
+    /// Number of audit entries that [`Self::start`] alone makes.
     pub(super) const BEGUN: usize = 5;
 }
 

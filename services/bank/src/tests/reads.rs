@@ -1,4 +1,4 @@
-//! Reads: single rows, pages, and what is refused.
+//! Tests of reads: single rows, pages, and refused requests.
 
 use prost::Message as _;
 use vigie_model::{BankId, ItemId};
@@ -73,7 +73,7 @@ async fn a_page_of_large_items_is_cut_and_says_so(bed: Bed) {
     loop {
         let bank = "a".into();
         let request = pb::ListItemsRequest { bank, after_id, page_size: 1_000, may_truncate: true };
-        // By a client that accepts 4 MiB, which is the default.
+        // The client accepts 4 MiB, which is the default.
         let page = served.bank.clone().list_items(request).await.unwrap().into_inner();
         assert!(page.encoded_len() < 4_000_000, "{}", page.encoded_len());
         ids.extend(page.items.iter().map(|item| item.id));
@@ -87,7 +87,7 @@ async fn a_page_of_large_items_is_cut_and_says_so(bed: Bed) {
     assert_eq!(ids, (2..902).collect::<Vec<_>>());
     assert_eq!(cut, 1);
 
-    // A client of an older version goes on as long as pages are full, and accepts 16 MiB.
+    // A client of an older version continues as long as pages are full, and accepts 16 MiB.
     let (mut ids, mut after_id) = (Vec::new(), 0);
     let mut older = served.bank.clone().max_decoding_message_size(16 << 20);
     loop {
@@ -102,7 +102,7 @@ async fn a_page_of_large_items_is_cut_and_says_so(bed: Bed) {
         }
     }
     assert_eq!(ids, (2..902).collect::<Vec<_>>());
-    // Which sets no page size needs no more than the default.
+    // A client that sets no page size needs no more than the default.
     let request = pb::ListItemsRequest { bank: "a".into(), ..Default::default() };
     let page = served.bank.clone().list_items(request).await.unwrap().into_inner();
     assert_eq!(page.items.len(), 100);
@@ -139,7 +139,7 @@ async fn a_bank_is_read_as_it_was_written(bed: Bed) {
     served.stop().await;
 }
 
-/// Before and after a restart: what is set is stored, and no shard is sent it.
+/// Checked before and after a restart: the values are stored, and no shard is sent them.
 async fn a_bank_keeps_its_name_and_its_share_of_lookups(bed: Bed) {
     let config = bed.config();
     let served = Served::start(config.clone()).await;
@@ -314,7 +314,7 @@ async fn items_are_found_by_hash_reference_and_label(bed: Bed) {
     let (found, _) = find(pb::FindItemsRequest { bank: "b".into(), ..request }).await;
     assert_eq!(names(&found), [case("b", 7)]);
 
-    // A hash of another type with the same bytes, and a text that is a part of another, are not it.
+    // A hash of another type with the same bytes does not match, and neither does a part of a text.
     let hashes = |numbers: &[u64]| numbers.iter().map(|number| item(*number).hashes[0].clone()).collect();
     let request = pb::FindItemsRequest { bank: "a".into(), hashes: hashes(&[3, 5]), ..Default::default() };
     assert_eq!(names(&find(request).await.0), [case("a", 3), case("a", 5)]);

@@ -1,4 +1,5 @@
-//! Removed items that are brought back: beside a list that was sent again, without the change that added them, and from rows of an older build.
+//! Tests of restored removed items: with a list that was sent again, without the change that added them, and
+//! from rows of an older build.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ on_both_stores! {
     an_altered_row_of_a_removed_item_is_not_brought_back,
 }
 
-/// The settings of a bank on a store in memory, and the store.
+/// Returns the settings of a bank on a store in memory, and the store.
 fn in_memory() -> (Config, Arc<dyn Store>) {
     let disk = Disk::new([7; 16], Box::new(|| CommitFate::Done(Duration::ZERO)));
     let serving = vigie_serving::ServingConfig::default().without_lame_duck();
@@ -73,7 +74,7 @@ async fn added_again(config: Config, store: Arc<dyn Store>) {
         contributor.item(id).await.unwrap().submissions.iter().map(name).collect::<Vec<_>>()
     };
 
-    // Two members, and details; then the owner removes the items, and its list is sent again.
+    // Two members, and details; then the owner removes the items and sends its list again.
     let first =
         contributor.add("known", vec![noted(of_case(1, "a"), "kept"), of_case(2, "a")]).await.unwrap();
     worker.add("acme/known", vec![of_case(1, "b")]).await.unwrap();
@@ -85,12 +86,12 @@ async fn added_again(config: Config, store: Arc<dyn Store>) {
     assert_eq!(submissions(again[0]).await, ["acme:a", "other:b"]);
     let content = contributor.item(again[0]).await.unwrap().content.unwrap();
     assert_eq!(content.details.unwrap().note, "kept");
-    // They are brought back once, also where nothing changed by it.
+    // They are restored once, even if nothing changed by it.
     assert!(administrator.removed("known").await.unwrap().is_empty());
     refused(contributor.restore(vec![first[1]]).await, Code::NotFound, "no item");
     assert_eq!(contributor.add("known", list()).await.unwrap(), again);
 
-    // Removed twice: one item comes back, with the submissions of both, and their details by the first.
+    // Removed twice: one item is restored, with the submissions of both, and the details of the first.
     contributor.remove(vec![again[0]]).await.unwrap();
     let third = contributor.add("known", vec![noted(of_case(1, "c"), "third")]).await.unwrap();
     contributor.remove(third.clone()).await.unwrap();
@@ -99,14 +100,15 @@ async fn added_again(config: Config, store: Arc<dyn Store>) {
     assert_eq!(submissions(back[0]).await, ["acme:c", "acme:a", "other:b"]);
     let content = contributor.item(back[0]).await.unwrap().content.unwrap();
     assert_eq!(content.details.unwrap().note, "third");
-    // Another member's item of the same content is joined too, and goes with its last submission as ever.
+    // Another member's item of the same content gets the submissions too, and is removed with its last one as
+    // usual.
     contributor.remove(vec![back[0]]).await.unwrap();
     let others_item = worker.add("acme/known", vec![of_case(1, "b")]).await.unwrap();
     assert_eq!(contributor.restore(vec![back[0]]).await.unwrap(), others_item);
     worker.remove(others_item.clone()).await.unwrap();
     assert_eq!(submissions(others_item[0]).await, ["acme:c", "acme:a"]);
 
-    // Without an origin nobody can say the same again: such an item comes back beside others.
+    // Items without an origin never merge: such an item is restored beside others.
     let plain = pb::ItemContent { external_reference: String::new(), ..item(3) };
     let plain = contributor.add("known", vec![noted(plain, "plain")]).await.unwrap();
     contributor.remove(plain.clone()).await.unwrap();
@@ -126,7 +128,7 @@ async fn an_item_that_is_there_already_is_brought_back_once_in_memory() {
     there_already(config, store).await;
 }
 
-/// Nothing changes but that the removed item is the one that is there.
+/// The only change: the removed item is merged into the existing one.
 async fn there_already(config: Config, store: Arc<dyn Store>) {
     let served = Served::start_on(config, store).await;
     served.create_bank("a").await.unwrap();
@@ -146,7 +148,7 @@ async fn what_the_owner_removed_is_brought_back_by_the_owner_alone(bed: Bed) {
     let Consortium { administrator, contributor, .. } = &consortium;
     administrator.create_bank("known").await.unwrap();
     let worker = consortium.contributor_of("other", "known").await;
-    // One that the other member submitted too, and one that is its own.
+    // One item that the other member submitted too, and one that is its own.
     let both = contributor.add("known", vec![of_case(1, "a")]).await.unwrap()[0];
     worker.add("acme/known", vec![of_case(1, "b")]).await.unwrap();
     let own = worker.add("acme/known", vec![of_case(2, "b")]).await.unwrap()[0];
@@ -157,7 +159,7 @@ async fn what_the_owner_removed_is_brought_back_by_the_owner_alone(bed: Bed) {
     }
     assert!(contributor.listed("known").await.is_empty());
     assert_eq!(contributor.restore(vec![both, own]).await.unwrap().len(), 2);
-    // What it withdrew itself it brings back.
+    // A member can restore an item that it withdrew itself.
     let own = contributor.listed("known").await[1].id;
     worker.remove(vec![own]).await.unwrap();
     assert_eq!(contributor.listed("known").await.len(), 1);
@@ -201,11 +203,11 @@ async fn a_thousand_removed_items_are_looked_up_at_once(bed: Bed) {
     served.create_bank("a").await.unwrap();
     let added = served.add("a", items(0..1_000)).await.unwrap().item_ids;
     served.remove(added.clone()).await.unwrap();
-    // Whoever reads pages of the log waits.
+    // Reads of pages of the log wait.
     gate.set(Fault::SlowReads);
     let restored = tokio::time::timeout(Duration::from_secs(60), served.restore(&added)).await;
     assert_eq!(restored.unwrap().unwrap().item_ids.len(), 1_000);
-    // Nor are they needed for rows of an older build.
+    // Rows of an older build do not need them either.
     served.remove(served.list_items("a").await.unwrap().iter().map(|item| item.id).collect()).await.unwrap();
     bed.alter("UPDATE undos SET payload = NULL").await;
     let removed: Vec<u64> = (0..1_000).map(|at| added[999] + 1_001 + at).collect();
@@ -226,7 +228,7 @@ async fn rows_of_an_older_build_are_brought_back_from_the_log(bed: Bed) {
     let back = served.restore(&added[..2]).await.unwrap().item_ids;
     assert_eq!(served.item(back[0]).await.unwrap().item.unwrap().content.unwrap(), of_case(1, ""));
     assert_eq!(served.item(back[1]).await.unwrap().item.unwrap().content.unwrap(), item(2));
-    // Without their changes they are gone.
+    // Without their changes they cannot be restored.
     assert_eq!(served.removed("a").await, added[2..]);
     while store.cut(Sequence(served.head().await.sequence), 1_000).await.unwrap() {}
     assert!(served.removed("a").await.is_empty());
@@ -242,7 +244,7 @@ async fn an_altered_row_of_a_removed_item_is_not_brought_back(bed: Bed) {
     list.push(of_case(3, ""));
     let added = served.add("a", list).await.unwrap().item_ids;
     served.remove(added.clone()).await.unwrap();
-    // One byte of a hash, which the log proves or else the record, and the bytes of another item.
+    // Altered: one byte of a hash (found by the log, or else by the record), and the bytes of another item.
     let (one, other, third, fourth) = (added[0], added[1], added[2], added[3]);
     let altered = bed.altered_payload();
     bed.alter(&format!("UPDATE undos SET payload = {altered} WHERE item_id = {one}")).await;

@@ -1,4 +1,4 @@
-//! Requests that need two people, on a store whose commits fail.
+//! Tests of requests that need two people, on a store whose commits fail.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::store::memory::MemoryStore;
 use crate::tests::members::Consortium;
 use crate::tests::*;
 
-/// A consortium on a store in memory, which refuses commits while the flag is set.
+/// Starts a consortium on a store in memory that refuses commits while the flag is set.
 async fn consortium() -> (Consortium, Arc<AtomicBool>) {
     let refuses = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&refuses);
@@ -48,7 +48,7 @@ async fn a_request_that_was_not_committed_is_not_noted() {
     refused(second.remove(added.clone()).await, Code::FailedPrecondition, "two people");
     assert_eq!(asked().await, 1);
 
-    // The second person's request that is not committed leaves the first one's note.
+    // A second person's request that is not committed keeps the note of the first one.
     refuses.store(true, Ordering::Relaxed);
     refused(contributor.remove(added.clone()).await, Code::Unavailable, "");
     refuses.store(false, Ordering::Relaxed);
@@ -82,7 +82,7 @@ async fn two_people_lower_a_bar_once() {
     administrator.two_people("known", 3).await.unwrap();
     refused(administrator.two_people("known", 0).await, Code::FailedPrecondition, "two people");
     other.two_people("known", 0).await.unwrap();
-    // The bar is back, and the requests from before do not lower it again.
+    // The limit is restored, and the earlier requests do not lower it again.
     other.two_people("known", 3).await.unwrap();
     refused(other.two_people("known", 0).await, Code::FailedPrecondition, "two people");
     administrator.two_people("known", 0).await.unwrap();

@@ -1,4 +1,4 @@
-//! Proofs, copies and migrations of a store.
+//! Tests of proofs, copies and migrations of a store.
 
 pub(in crate::tests) mod proof;
 mod backup;

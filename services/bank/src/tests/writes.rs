@@ -1,4 +1,4 @@
-//! Writes: what they answer, what outlives a restart, how many at once.
+//! Tests of writes: their answers, what survives a restart, and their concurrency.
 
 use std::time::Duration;
 
@@ -105,7 +105,7 @@ async fn two_writers_on_one_file_never_number_two_changes_alike(bed: Bed) {
                 let name = format!("{writer}-{}", sequences.len());
                 match log.write(create(&name), None, in_a_minute()).await {
                     Ok(Answer::Bank { sequence, .. }) => sequences.push(sequence.0),
-                    // The other was quicker each time: as the code says, try again.
+                    // The other was quicker each time; the code asks for a retry.
                     other => assert_eq!(other, Err(Error::Log(WriteRefused::Contended))),
                 }
             }
@@ -186,7 +186,7 @@ async fn a_full_queue_refuses_at_once_and_says_when_to_come_back(bed: Bed) {
     served.stop().await;
 }
 
-/// A log without a server before it.
+/// A log without a server.
 pub(super) struct BareLog {
     pub(super) log: Log<BankLog>,
     pub(super) feed: Arc<Feed<BankLog>>,
@@ -224,7 +224,7 @@ impl BareLog {
         Arc::clone(store) as _
     }
 
-    /// What sweeps beside it, by these settings.
+    /// Returns a sweeper for the store, with these settings.
     pub(super) fn sweeper(&self, store: &Arc<dyn Store>, config: &Config) -> Sweeper<BankLog> {
         Sweeper {
             application: Arc::clone(&self.application),

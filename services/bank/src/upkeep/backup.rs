@@ -1,11 +1,12 @@
-//! Copies the embedded store to a file while its bank runs, and makes a store of such a file.
+//! Copies the embedded store to a file while its bank runs, and restores a store from such a file.
 //!
-//! A copy is of one moment: SQLite writes it within one read transaction (`VACUUM INTO`), which the bank does not wait
-//! for. It is brought up to date, if an older build wrote it, and proven ([`crate::verify()`]) before it gets its name, and again before it becomes a store. Neither ever
-//! replaces a file that is there. PostgreSQL has its own tools: `pg_dump`, `pg_restore`, and archives of its log.
+//! A copy has the state of one moment: SQLite writes it in one read transaction (`VACUUM INTO`), which does
+//! not block the bank. A copy by an older build is migrated. Each copy is proven ([`crate::verify()`]) before
+//! it gets its final name, and again before it becomes a store. Neither step ever replaces an existing file.
+//! PostgreSQL has its own tools: `pg_dump`, `pg_restore`, and archives of its log.
 //!
-//! A restored log has the id of the one that it was copied from. Followers that came further in that one find out: the
-//! chain at their cursor is another, or is not there.
+//! A restored log has the id of the log that it was copied from. A follower whose cursor is after the copy
+//! notices: the chain at its cursor is different or missing.
 
 use std::fs::{self, File};
 use std::io;
@@ -22,16 +23,16 @@ use crate::store::StoreError;
 use crate::store::sqlite::SqliteStore;
 use crate::upkeep::verify::{VerifyError, verify};
 
-/// The end of the name of a file that is not finished.
+/// The suffix of an unfinished file's name.
 const PARTIAL: &str = ".partial";
 
-/// Why there is no copy, or no store made of one. Nothing that was there was touched.
+/// The reasons why a copy or a restored store was not made. Existing files are unchanged.
 #[derive(Debug, Error)]
 pub enum BackupError {
     /// The store is not a file.
     #[error("store: must be sqlite:<path>; a PostgreSQL database is copied by pg_dump and pg_restore")]
     NotEmbedded,
-    /// There is a file of that name already.
+    /// A file of that name exists.
     #[error("{0} is there already and is not replaced")]
     Exists(PathBuf),
     /// The file to restore is a store that was in use.
@@ -44,17 +45,17 @@ pub enum BackupError {
     Copy {
         /// The store.
         path: PathBuf,
-        /// What it said.
+        /// The database's error.
         source: sqlx::Error,
     },
     /// A file or folder failed.
     #[error("cannot {attempt} {path}")]
     File {
-        /// What was attempted.
+        /// The operation that failed.
         attempt: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The copy does not hold what its head says.
@@ -62,7 +63,7 @@ pub enum BackupError {
     Unsound(#[from] VerifyError),
 }
 
-/// Copies the store to a new file; a bank may run on it. Answers the head of the copy.
+/// Copies the store to a new file, while a bank may run on it. Returns the head of the copy.
 pub fn backup<'a>(config: &'a Config, to: &'a Path) -> BoxFuture<'a, Result<LogHead, BackupError>> {
     Box::pin(backup_store(config, to))
 }
@@ -83,18 +84,19 @@ async fn backup_store(config: &Config, to: &Path) -> Result<LogHead, BackupError
     copied
 }
 
-/// Makes a store, where there is none, of a file that [`backup`] wrote. Answers its head.
+/// Restores a store from a file that [`backup`] wrote, if there is no store yet. Returns its head.
 pub fn restore<'a>(config: &'a Config, from: &'a Path) -> BoxFuture<'a, Result<LogHead, BackupError>> {
     Box::pin(restore_store(config, from))
 }
 
 async fn restore_store(config: &Config, from: &Path) -> Result<LogHead, BackupError> {
     let store = embedded(config)?;
-    // The first of these may be gone while another still holds what was written last.
+    // The database file may be gone while its write-ahead log still holds the latest writes.
     for suffix in ["", "-wal"] {
         refuse_existing(&with_suffix(&store, suffix))?;
     }
-    // A file beside it would hold its newest writes: it is a store that was in use, and not a finished copy.
+    // A write-ahead log beside the file would hold its newest writes: the file is a store that was in use,
+    // not a finished copy.
     let unfinished = with_suffix(from, "-wal");
     if unfinished.exists() {
         return Err(BackupError::Unfinished(unfinished));
@@ -122,14 +124,14 @@ fn embedded(config: &Config) -> Result<PathBuf, BackupError> {
     }
 }
 
-/// Proves a copy, which may be of an older build and is then brought up to date first. Returns its head.
+/// Proves a copy, after migrating it if an older build wrote it. Returns its head.
 async fn prove(copy: &Path) -> Result<LogHead, BackupError> {
     let outdated = SqliteStore::bring_copy_up_to_date(copy).await;
     outdated.map_err(|error: StoreError| BackupError::Unsound(error.into()))?;
     Ok(verify(&on(copy)).await?.head)
 }
 
-/// The settings by which a file is proven.
+/// Returns the settings of a bank on this file, to prove the file.
 fn on(path: &Path) -> Config {
     Config { store: format!("sqlite:{}", path.display()).into(), ..Config::default() }
 }
@@ -146,7 +148,7 @@ async fn copy(store: &Path, to: &Path) -> Result<(), BackupError> {
     connection.close().await.map_err(failed)
 }
 
-/// Gives a finished file its name, unless the name is taken, such that neither is lost in a crash.
+/// Renames a finished file, unless the name is taken, so that a crash loses neither file.
 fn put(partial: &Path, to: &Path) -> Result<(), BackupError> {
     File::open(partial).and_then(|file| file.sync_all()).map_err(failed("flush", partial))?;
     match fs::hard_link(partial, to) {
@@ -167,7 +169,7 @@ fn refuse_existing(path: &Path) -> Result<(), BackupError> {
     }
 }
 
-/// Removes what an attempt has left behind, if there is anything.
+/// Removes the partial file of an attempt, if there is one.
 fn remove(partial: &Path) -> Result<(), BackupError> {
     match fs::remove_file(partial) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", partial)(error)),

@@ -1,4 +1,4 @@
-//! Has free space of the store cleared of what was purged.
+//! Clears purged data from the free space of the store's files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,27 +7,28 @@ use vigie_log::UnixMillis;
 
 use crate::store::{Store, StoreError};
 
-/// The pause after free space could not be cleared: each attempt makes others wait.
+/// The pause after a failed attempt, in milliseconds: each attempt blocks other work.
 const RETRY_MS: u64 = 600_000;
 
-/// Clears free space when that is due.
+/// Clears free space when it is due.
 #[derive(Debug)]
 pub(crate) struct Eraser {
-    /// See [`crate::Config::purge_rewrites`].
+    /// Whether tables may be rewritten ([`crate::Config::purge_rewrites`]).
     rewrites: bool,
-    /// After a failure: not to be tried before.
+    /// The earliest time of the next attempt after a failure, in milliseconds.
     not_before_ms: AtomicU64,
-    /// Attempts that failed, of this eraser and those before it.
+    /// Number of failed attempts, by this eraser and those before it.
     failures: Arc<AtomicU64>,
 }
 
 impl Eraser {
-    /// An eraser that may rewrite tables or not, and counts its failures in `failures`.
+    /// Makes an eraser that counts its failures in `failures`.
     pub(crate) const fn new(rewrites: bool, failures: Arc<AtomicU64>) -> Self {
         Self { rewrites, not_before_ms: AtomicU64::new(0), failures }
     }
 
-    /// Does what is due by now. A failure is logged and counted, and the work is tried again after a pause.
+    /// Clears free space if that is due at `now`. A failure is logged and counted, and the work is tried
+    /// again after a pause.
     pub(crate) async fn tend(&self, store: &dyn Store, now: UnixMillis) -> Result<(), StoreError> {
         if now.0 < self.not_before_ms.load(Ordering::Relaxed) || !store.erase_is_due(now).await? {
             return Ok(());

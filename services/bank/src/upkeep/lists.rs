@@ -1,4 +1,5 @@
-//! Proves the published lists of banks: their numbers and chains, and that what is in them is what the banks have.
+//! Proves the published lists of banks: their numbers and chains, and that their content matches the banks'
+//! items.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +10,10 @@ use vigie_model::{Bank, BankId, Item, SetDigest};
 use crate::store::published::{ListQuery, StoredList};
 use crate::store::{Store, StoreError};
 
-/// Entries read at once, and the bytes of their items.
+/// The most entries of one read, and the most bytes of their items.
 const PAGE: (u16, usize) = (2_000, 4 << 20);
 
-/// The lists of all living banks, and the items that belong in them as they are read.
+/// The lists of all living banks, and the digest of the items that belong in each, as they are read.
 #[derive(Debug)]
 pub(super) struct Lists(BTreeMap<BankId, Proving>);
 
@@ -20,17 +21,17 @@ pub(super) struct Lists(BTreeMap<BankId, Proving>);
 struct Proving {
     list: StoredList,
     secret: ListSecret,
-    /// What the bank has.
+    /// The digest of the entries that the bank's items should have.
     set: SetDigest,
 }
 
 impl Lists {
-    /// Reads how far the lists have come.
+    /// Reads the heads of the lists.
     pub(super) async fn read(store: &dyn Store, banks: &[Bank]) -> Result<Self, StoreError> {
         let mut lists = BTreeMap::new();
         for Bank { id: bank, .. } in banks {
             let query = ListQuery { bank: *bank, after: 0, count_max: 1, bytes_max: 1 };
-            // `None`: it was deleted meanwhile.
+            // `None`: the bank was deleted meanwhile.
             if let Some(page) = store.list_page(&query).await? {
                 let proving = Proving { list: page.list, secret: page.secret, set: SetDigest::EMPTY };
                 lists.insert(*bank, proving);
@@ -39,7 +40,7 @@ impl Lists {
         Ok(Self(lists))
     }
 
-    /// Counts an item in that its bank has.
+    /// Adds an item of a bank to that bank's digest.
     pub(super) fn add(&mut self, item: &Item, record: Option<&ItemRecord>) {
         let Some(Proving { list, secret, set }) = self.0.get_mut(&item.bank) else { return };
         let key = secret.key(item.bank, item.id);
@@ -49,7 +50,7 @@ impl Lists {
         }
     }
 
-    /// The first bank whose list is not proven; `None` where all are.
+    /// Returns the first bank whose list is not proven; `None` if all are.
     pub(super) async fn fault(&self, store: &dyn Store) -> Result<Option<BankId>, StoreError> {
         for (bank, Proving { list, set, .. }) in &self.0 {
             let ends = folded(store, *bank).await?;
@@ -61,7 +62,8 @@ impl Lists {
     }
 }
 
-/// The last number and the chain that the entries come to; `None` where they have a gap, or a stored chain is none of theirs.
+/// Returns the last number and the chain that the entries give; `None` if the entries have a gap or a stored
+/// chain is wrong.
 async fn folded(store: &dyn Store, bank: BankId) -> Result<Option<(u64, ListChain)>, StoreError> {
     let ListHead { mut number, mut chain, .. } = ListHead::default();
     loop {

@@ -1,9 +1,11 @@
-//! Proves what a store holds: has the database check its own structures, recomputes the chain of the log and the digests of
-//! the items, and names the first record at fault.
+//! Proves the contents of a store: runs the database's own check of its structures, recomputes the chain of
+//! the log and the digests of the items, and names the first record at fault.
 //!
-//! The log is proven from its floor on ([`vigie_log::prove`]). A change whose bytes were purged is proven by its digest, and
-//! counted. Entries of the audit are compared with the hashes of their tree, and those with each other. An item is compared with the change that added it, where the log still keeps that, and all items of a bank and
-//! partition with their digest. The labels of an item that has other ones than those with which it was added are those of its record, which the digest covers.
+//! The log is proven from its floor on ([`vigie_log::prove`]). A change whose bytes were purged is proven by
+//! its digest, and counted. Entries of the audit are compared with the hashes of their tree, and the hashes
+//! with each other. An item is compared with the change that added it, while the log keeps that change. All
+//! items of a bank and partition are compared with their digest. If an item's labels were replaced, they are
+//! compared with the labels of its record, which the digest covers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
@@ -29,14 +31,14 @@ use crate::store::{
     StoredRecord, to_model,
 };
 
-/// How often a store is read that is written to meanwhile.
+/// The most attempts to read a store that is being written.
 const ATTEMPTS: usize = 3;
-/// Batches or digests read at once.
+/// The most batches or digests of one read.
 const ROWS: u16 = 1_000;
-/// Items read at once, and their bytes.
+/// The most items of one read, and the most bytes of them.
 const PAGE: (usize, usize) = (2_000, 4 << 20);
 
-/// Why a store does not hold what its head says.
+/// The reasons why a store is not proven.
 #[derive(Debug, Error)]
 pub enum VerifyError {
     /// The setting names no store that outlives its bank.
@@ -45,18 +47,18 @@ pub enum VerifyError {
     /// The store cannot be read.
     #[error("cannot read the store")]
     Store(#[source] StoreFailure),
-    /// The bank wrote whenever the store was read.
+    /// The bank wrote during every attempt.
     #[error(
         "the bank writes meanwhile, so nothing is proven: try again when it is quieter, or prove a backup"
     )]
     Busy,
-    /// A change is not there.
+    /// A change is missing.
     #[error("change {0} is missing")]
     Missing(Sequence),
-    /// A change is there twice.
+    /// A change is stored twice.
     #[error("change {0} is there twice")]
     Doubled(Sequence),
-    /// A change is not what was written.
+    /// A change differs from what was written.
     #[error("change {0} is not what was written")]
     Altered(Sequence),
     /// Changes were replaced together with their checksums.
@@ -67,35 +69,35 @@ pub enum VerifyError {
         /// The last.
         last: Sequence,
     },
-    /// The last batch does not end where the head is.
+    /// The last batch does not end at the head.
     #[error("the log ends at {end}, and its head says {head}")]
     HeadAltered {
-        /// The end of the last batch.
+        /// The sequence at the end of the last batch.
         end: Sequence,
-        /// What the head says.
+        /// The sequence of the head.
         head: Sequence,
     },
     /// The database's own check found its structures broken.
     #[error("the database is damaged: {}; {}", faults.join("; "), way_out)]
     Damaged {
-        /// What the check reported, some of it where that is much.
+        /// The faults that the check reported, the first of them if there are many.
         faults: Vec<String>,
-        /// What to do about it.
+        /// The recommended repair.
         way_out: &'static str,
     },
     /// A record cannot be read back.
     #[error("{row} does not read back: it is damaged; {RESTORE}")]
     Unreadable {
-        /// Which one: its table and its key.
+        /// The row: its table and its key.
         row: String,
     },
-    /// An item is not what its change says.
+    /// An item differs from what its change added.
     #[error("item {0} is not what was added: its row is damaged; {RESTORE}")]
     ItemAltered(ItemId),
-    /// The record of an item is another item's.
+    /// The record of an item belongs to another item.
     #[error("the record of item {0} is not of its hashes, labels or holds: its row is damaged; {RESTORE}")]
     RecordAltered(ItemId),
-    /// The items of a bank and partition are not those that its digest says.
+    /// The items of a bank and partition do not match their digest.
     #[error(
         "the items of bank {} in partition {partition} are not those that were added and not removed, so their shard \
          cannot become ready; {RESTORE}",
@@ -107,35 +109,35 @@ pub enum VerifyError {
         /// The partition.
         partition: u16,
     },
-    /// The published list of a bank is not what its entries or its items come to.
+    /// The published list of a bank does not match its entries or its items.
     #[error("the published list of bank {} is not the one of its entries and its items; {RESTORE}", .0.0)]
     ListAltered(BankId),
-    /// An entry of the audit is not there.
+    /// An entry of the audit is missing.
     #[error("entry {0} of the audit is missing; {RESTORE}")]
     EntryMissing(u64),
-    /// An entry of the audit is not what was recorded.
+    /// An entry of the audit differs from what was recorded.
     #[error("entry {0} of the audit is not what was recorded; {RESTORE}")]
     EntryAltered(u64),
-    /// An entry of the audit is another one's, at this place.
+    /// An entry of the audit is stored at the index of another entry.
     #[error("entry {entry} of the audit is at the place of entry {place}; {RESTORE}")]
     EntryMoved {
-        /// The entry.
+        /// The index in the entry.
         entry: u64,
-        /// Its place.
+        /// The index at which it is stored.
         place: u64,
     },
-    /// A hash of the audit's tree is not that of what is below it.
+    /// A hash of the audit's tree does not match the hashes below it.
     #[error("the hash {0} of the audit's tree is not the one of what is below it; {RESTORE}")]
     AuditTree(u64),
-    /// The audit goes on behind its end.
+    /// The audit has entries after its end.
     #[error("the audit has more than the {0} entries that its head says; {RESTORE}")]
     AuditCount(u64),
-    /// The counts of the head are not those of the items.
+    /// The counts of the head differ from those of the items.
     #[error("there are {items} items with {hashes} hashes, and the head says otherwise")]
     CountsAltered {
-        /// The items that there are.
+        /// Number of items.
         items: u64,
-        /// Their hashes.
+        /// Number of their hashes.
         hashes: u64,
     },
 }
@@ -167,23 +169,24 @@ impl From<ProofError<StoreError>> for VerifyError {
     }
 }
 
-/// A store that holds what its head says.
+/// The result for a store that holds what its head says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// The head that is proven. Whoever has kept an older chain compares it with the one of that sequence.
+    /// The proven head. A reader that has kept an older chain compares it with the chain at that sequence.
     pub head: LogHead,
     /// The changes whose bytes were removed. Their digests are proven.
     pub purged: Purged,
-    /// The entries of the audit. They are proven against the hashes of their tree, and not against a checkpoint, which somebody else
-    /// keeps.
+    /// Number of entries of the audit. They are proven against the hashes of their tree, and not against a
+    /// checkpoint, which is kept elsewhere.
     pub audited: u64,
-    /// Why the database's own check of its structures was not made, where it was not.
+    /// The reason why the database's own check of its structures was not made, if it was not.
     pub structure_unchecked: Option<String>,
 }
 
 /// Reads the whole store of a bank, and recomputes the log's chain and the items' digests. Changes nothing.
 ///
-/// The bank may run meanwhile. If it writes whenever the store is read, nothing is proven, and the error says so.
+/// The bank may run meanwhile. If it writes during every attempt, nothing is proven, and the error is
+/// [`VerifyError::Busy`].
 pub fn verify(config: &Config) -> BoxFuture<'_, Result<Verified, VerifyError>> {
     Box::pin(verify_store(config))
 }
@@ -196,7 +199,8 @@ async fn verify_store(config: &Config) -> Result<Verified, VerifyError> {
     verified
 }
 
-/// The database's own check first: what is read through a broken structure need not be what is there.
+/// Runs the database's own check first: data that is read through a broken structure may differ from the
+/// stored data.
 async fn structure_and_all(store: &dyn Store) -> Result<Verified, VerifyError> {
     let structure_unchecked = match store.integrity().await? {
         Integrity::Whole => None,
@@ -208,10 +212,10 @@ async fn structure_and_all(store: &dyn Store) -> Result<Verified, VerifyError> {
 
 async fn all(store: &dyn Store) -> Result<Verified, VerifyError> {
     for _ in 0..ATTEMPTS {
-        // Items of an earlier version are listed without a move of the head.
+        // Completing a list (items of an earlier version) does not move the head.
         let before = (store.head_row().await?, store.lists().await?);
         let proven = once(store).await;
-        // What was read is of one moment, or else it says nothing.
+        // The result holds only if all reads are of one state.
         if before == (store.head_row().await?, store.lists().await?) {
             return proven;
         }
@@ -226,7 +230,8 @@ async fn once(store: &dyn Store) -> Result<Verified, VerifyError> {
     Ok(Verified { head, purged: proof.purged, audited, structure_unchecked: None })
 }
 
-/// Compares every entry of the audit with the hash of its leaf, and each hash of the tree with those below it; returns their number.
+/// Compares every entry of the audit with the hash of its leaf, and each hash of the tree with those below
+/// it; returns the number of entries.
 async fn audit(store: &dyn Store) -> Result<u64, VerifyError> {
     let counted = store.head_row().await?.counts.audited;
     let (mut tree, mut hashes) = (Frontier::empty(), Hashes { store, read: VecDeque::new(), next: 0 });
@@ -265,7 +270,7 @@ async fn audit(store: &dyn Store) -> Result<u64, VerifyError> {
     Ok(counted)
 }
 
-/// The fault of an entry that is not the one that was recorded at its place.
+/// Returns the fault of an entry that is not the one recorded at its index.
 fn misplaced(place: u64, payload: &[u8]) -> VerifyError {
     match AuditEntry::decode(payload) {
         Ok(entry) if entry.index != place => VerifyError::EntryMoved { entry: entry.index, place },
@@ -273,11 +278,11 @@ fn misplaced(place: u64, payload: &[u8]) -> VerifyError {
     }
 }
 
-/// The stored hashes of the audit's tree, by position.
+/// Reads the stored hashes of the audit's tree, by position.
 struct Hashes<'a> {
     store: &'a dyn Store,
     read: VecDeque<(StoredIndex, NodeHash)>,
-    /// The first position that has not been read.
+    /// The first position that was not read yet.
     next: u64,
 }
 
@@ -291,7 +296,7 @@ impl Hashes<'_> {
     }
 }
 
-/// Whether a change whose bytes are there can be read.
+/// Returns whether a change can be decoded, if its bytes are there.
 fn reads(change: &StoredChange) -> bool {
     change
         .bytes
@@ -343,7 +348,8 @@ async fn items(store: &dyn Store) -> Result<LogHead, VerifyError> {
     Ok(head)
 }
 
-/// Compares the records of items with the hashes of the items, and with the labels of those whose labels were replaced; returns the records.
+/// Compares the records of items with the hashes of the items, and with the labels of items whose labels were
+/// replaced; returns the records.
 async fn check_records(
     store: &dyn Store,
     items: &[Item],
@@ -362,13 +368,14 @@ async fn check_records(
     Ok(records)
 }
 
-/// Whether an item has the labels of its record. What it has where they never changed is proven by the log.
+/// Returns whether an item has the labels of its record. Labels that never changed are proven by the log.
 fn has_labels(item: &Item, record: &ItemRecord) -> bool {
     let is_of_shard = record.labels == record.standing.labels;
     is_of_shard && record.labels.as_deref().is_none_or(|labels| labels == item.content.labels())
 }
 
-/// Compares the items that the store takes for held ones, or for ones with a standing, with those whose records say so.
+/// Compares the items that the store lists as held, or as having a standing, with the items whose records say
+/// so.
 async fn check_held(
     store: &dyn Store,
     (after, through): (ItemId, ItemId),

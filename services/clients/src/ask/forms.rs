@@ -1,4 +1,4 @@
-//! In which form a server is asked to search: packed, or plain where its version knows no other.
+//! Chooses the form of a search request: packed, or plain if the server's version supports no other.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,21 +8,22 @@ use tonic::Code;
 use vigie_net::CallError;
 use vigie_proto::Form;
 
-/// How long a server is asked in the plain form after it has shown that it knows no other: behind its address there may be another
-/// version by then.
+/// The time for which a server gets plain requests after it has shown that it supports no other form. Another
+/// version may answer at its address after that.
 const PLAIN_FOR: Duration = Duration::from_secs(10);
 
-/// The forms that one server has shown to know. Clones share that.
+/// The request forms that one server is known to support. Clones share this knowledge.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Forms {
     plain_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Forms {
-    /// Makes a search: `call` sends it in the form that it is given.
+    /// Makes a search: `call` sends it in the given form.
     ///
-    /// An older server finds no queries in a packed request, and refuses it before it does anything. It is asked once more, in
-    /// plain; so is one that has found something else wrong, which then says it again.
+    /// An older server finds no queries in a packed request, and refuses it before it does anything. It is
+    /// asked once more with a plain request. A server that refuses for another reason is asked again too, and
+    /// refuses again.
     pub(crate) async fn search<A, F>(&self, call: impl Fn(Form) -> F) -> Result<A, CallError>
     where
         F: Future<Output = Result<A, CallError>>,

@@ -7,7 +7,7 @@ use vigie_proto::bank::{answered_hash, details_of, origin_of};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::read_bank_changes_request::Start;
 
-/// Where a page of changes begins.
+/// The position at which a page of changes begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangesFrom {
     /// With the first change.
@@ -21,11 +21,12 @@ pub enum ChangesFrom {
 /// A page of a bank's changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangesPage {
-    /// By sequence, each item once, at its latest change. There may be none although there are more.
+    /// The items by sequence, each once, at its latest change. May be empty although there are more.
     pub entries: Vec<BankEntry>,
-    /// Where the next page begins. Every change of the range up to it was in the pages so far.
+    /// The sequence after which the next page begins. The pages so far have every change of the range up to
+    /// it.
     pub next_after: Sequence,
-    /// Whether the range goes on.
+    /// Whether the range continues after this page.
     pub has_more: bool,
     /// The newest change of the log.
     pub sequence: Sequence,
@@ -40,44 +41,44 @@ pub struct BankEntry {
     pub item: ItemId,
     /// Its latest change.
     pub sequence: Sequence,
-    /// When that was.
+    /// The time of that change.
     pub changed_at: UnixMillis,
-    /// When it was added.
+    /// The time at which it was added.
     pub added_at: UnixMillis,
-    /// What it is since.
+    /// The item's state since then.
     pub state: EntryState,
-    /// Whose it is, or was when it was removed.
+    /// The owner class of the item: own, of programmes, or a canary; at its removal if it was removed.
     pub whose: Whose,
 }
 
 /// The state of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryState {
-    /// It is there.
+    /// The item exists.
     Living(Box<EntryContent>),
-    /// It is there and matches for nobody.
+    /// The item exists and matches for nobody.
     Held(Box<EntryContent>),
-    /// The item was removed, and brought back as another item, which has an entry of its own.
+    /// The item was removed, and restored as another item, which has an entry of its own.
     BroughtBack,
-    /// It was removed.
+    /// The item was removed.
     Removed {
-        /// Its hashes; `None` where the bank has none of it any more.
+        /// Its hashes; `None` if the bank has none of them any more.
         hashes: Option<Vec<Hash>>,
     },
 }
 
-/// Everything that is said of an item.
+/// The content of an item with its origin and details.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryContent {
     /// Its hashes.
     pub hashes: Vec<Hash>,
     /// Its labels.
     pub labels: Vec<String>,
-    /// Its contributor's own name for it; empty for none.
+    /// The contributor's own name for the item; empty for none.
     pub external_reference: String,
-    /// Where its first submission is from.
+    /// The origin of its first submission.
     pub origin: Option<Origin>,
-    /// What else is said of it.
+    /// Its details.
     pub details: Details,
 }
 
@@ -98,7 +99,7 @@ impl TryFrom<pb::ReadBankChangesResponse> for ChangesPage {
         let entries: Vec<BankEntry> =
             message.entries.into_iter().map(BankEntry::try_from).collect::<Result<_, _>>()?;
         let next_after = Sequence(message.next_after_sequence);
-        // A cursor that lies before an entry would bring it again for ever.
+        // A cursor before an entry would return the entry again endlessly.
         let ascend = entries.is_sorted_by(|one, next| one.sequence < next.sequence);
         if !ascend || entries.last().is_some_and(|last| last.sequence > next_after) {
             return Err(Invalid::new("next_after_sequence", "does not follow the entries in order"));
@@ -144,7 +145,7 @@ impl TryFrom<pb::BankEntry> for BankEntry {
                 Ok(pb::EntryWhose::FormerlyOwn) => Whose::FormerlyOwn,
                 Ok(pb::EntryWhose::Programmes) => Whose::Programmes,
                 Ok(pb::EntryWhose::Canary) => Whose::Canary,
-                // Of an earlier version all are taken for the bank's own.
+                // All items of a bank of an earlier version count as its own.
                 Ok(pb::EntryWhose::Own | pb::EntryWhose::Unspecified) | Err(_) => Whose::Own,
             },
         })

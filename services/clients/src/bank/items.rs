@@ -1,4 +1,4 @@
-//! Answers about items beyond what searches need: what is said of them, and removed ones.
+//! Answers about items that searches do not need: details, and removed items.
 
 use vigie_consortium::{Details, Hold, Holds, MemberId, Submission};
 use vigie_model::{BankRef, Facts, Hash, Item, ItemId, Labels, Sequence, UnixMillis};
@@ -10,9 +10,9 @@ use vigie_proto::pb::bank::v1 as pb;
 /// The changes of an item. A request that changes nothing is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ItemUpdate {
-    /// All details from now on; `None` leaves them as they are.
+    /// The new details; `None` keeps the present ones.
     pub details: Option<Details>,
-    /// All labels from now on; `None` leaves them as they are.
+    /// The new labels; `None` keeps the present ones.
     pub labels: Option<Labels>,
 }
 
@@ -26,16 +26,16 @@ impl From<Details> for ItemUpdate {
 /// Items that were added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddedItems {
-    /// In the order of the request.
+    /// The ids, in the order of the request.
     pub ids: Vec<ItemId>,
-    /// How many of them were there already.
+    /// Number of items that existed already.
     pub known: u32,
 }
 
 /// A page of items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemPage {
-    /// By id.
+    /// The items, by id.
     pub items: Vec<Item>,
     /// The page holds every change up to this one.
     pub sequence: Sequence,
@@ -43,7 +43,8 @@ pub struct ItemPage {
     pub next_after: Option<ItemId>,
 }
 
-/// Which items to find: those that have one of the hashes, or whose external reference or one of whose labels is the text.
+/// The items to find: those that have one of the hashes, or whose external reference or one of whose labels
+/// equals the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ItemSearch {
     /// The bank, or `None` for all.
@@ -54,14 +55,14 @@ pub struct ItemSearch {
     pub text: String,
 }
 
-/// A part of the items that are found.
+/// A page of the items found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundItems {
-    /// By id, each with the caller's name for its bank. There may be none although there are more.
+    /// The items by id, each with the caller's name for its bank. May be empty although there are more.
     pub items: Vec<(Item, BankRef)>,
-    /// Where the next part begins; `None` where this is the last one.
+    /// The item after which the next page begins; `None` after the last one.
     pub next_after: Option<ItemId>,
-    /// Items that the bank read for this part.
+    /// Number of items that the bank read for this page.
     pub read: u64,
 }
 
@@ -81,34 +82,34 @@ impl TryFrom<pb::FindItemsResponse> for FoundItems {
     }
 }
 
-/// An item with all that is said of it.
+/// An item with its details, submissions, holds and facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribedItem {
     /// Its id.
     pub id: ItemId,
     /// The caller's name for its bank.
     pub bank: BankRef,
-    /// The name of the member that added it; empty where that is not known, and in lists.
+    /// The name of the member that added it; empty if it is not known, and in lists.
     pub contributor: String,
-    /// That member.
+    /// The id of that member.
     pub contributor_id: MemberId,
     /// When it was added.
     pub added_at: UnixMillis,
-    /// Its hashes; none where the caller may not read them.
+    /// Its hashes; empty if the caller may not read them.
     pub hashes: Vec<Hash>,
     /// Its labels.
     pub labels: Vec<String>,
-    /// Its contributor's own name for it; empty for none.
+    /// The contributor's own name for the item; empty for none.
     pub external_reference: String,
-    /// What is said of it.
+    /// Its details.
     pub details: Details,
-    /// The submissions by which it lives, with the names of their members.
+    /// Its submissions, with the names of their members.
     pub submissions: Vec<(String, Submission)>,
-    /// By which it matches for nobody; none for an item that matches.
+    /// Its holds; empty for an item that matches.
     pub holds: Holds,
-    /// What the members say of it; `None` where they say nothing.
+    /// The facts of the members' opinions; `None` if there are none.
     pub facts: Option<Facts>,
-    /// When the dispute about it was opened, and when it should be resolved; `None` where there is none.
+    /// The times at which the dispute about it was opened and is due; `None` if there is none.
     pub dispute: Option<(UnixMillis, UnixMillis)>,
 }
 
@@ -146,7 +147,8 @@ impl DescribedItem {
     }
 }
 
-/// Where to go on after a page of a list: after its last item, if the page was cut or is full.
+/// Returns the item after which the next page of a list begins: the last item, if the page was truncated or
+/// is full.
 pub(super) fn next_after(
     truncated: bool,
     page_size: u16,
@@ -156,12 +158,12 @@ pub(super) fn next_after(
     last.filter(|_| truncated || count >= usize::from(page_size))
 }
 
-/// Items of a bank with all that is said of them.
+/// A page of items of a bank with their details and facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribedPage {
-    /// By id.
+    /// The items, by id.
     pub items: Vec<DescribedItem>,
-    /// The item after which to go on; `None` after the last page.
+    /// The item after which the next page begins; `None` after the last one.
     pub next_after: Option<ItemId>,
 }
 
@@ -179,7 +181,7 @@ impl DescribedPage {
     }
 }
 
-/// A removed item that can be brought back.
+/// A removed item that can be restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemovedItem {
     /// Its id.
@@ -188,9 +190,9 @@ pub struct RemovedItem {
     pub removed_at: UnixMillis,
     /// The name of the member that removed it.
     pub removed_by: String,
-    /// Until when it can be brought back.
+    /// The time until which it can be restored.
     pub until: UnixMillis,
-    /// When it was first submitted; `None` where its id alone tells when it was added.
+    /// The time of its first submission; `None` if only its id shows when it was added.
     pub submitted_at: Option<UnixMillis>,
 }
 

@@ -1,4 +1,4 @@
-//! Banks as their callers name and see them.
+//! Banks, with their callers' names for them.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use vigie_proto::bank::optional_match_ratio;
 use vigie_proto::consortium::{bank_ref, optional_member};
 use vigie_proto::pb::bank::v1 as pb;
 
-/// A caller's name for a bank: a flat one, or one with the owner's.
+/// A caller's name for a bank: flat, or with the owner's name.
 pub trait BankLabel: fmt::Display + Sync {}
 
 impl BankLabel for BankName {}
@@ -20,17 +20,18 @@ impl BankLabel for BankRef {}
 pub struct BankListing {
     /// Its id.
     pub id: BankId,
-    /// The caller's name for it: of a bank of its own member, or an alias, a flat one; of another's bank, `owner/name`.
+    /// The caller's name for it: flat for a bank of its own member or an alias; `owner/name` for another
+    /// member's bank.
     pub name: BankRef,
-    /// The member that it belongs to; `None` where the bank is of a version that knows none.
+    /// The member that owns it; `None` if the bank service's version knows no members.
     pub owner: Option<MemberName>,
     /// Whether its items are searched.
     pub enabled: bool,
     /// When it was created, by the bank's clock.
     pub created_at: UnixMillis,
-    /// Living items.
+    /// Number of living items.
     pub item_count: u64,
-    /// Their hashes.
+    /// Number of their hashes.
     pub hash_count: u64,
     /// The share of lookups over the HMA-compatible API in which it takes part.
     pub match_ratio: MatchRatio,

@@ -10,19 +10,19 @@ use super::changes::EntryContent;
 /// A page of a published list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListPage {
-    /// By number, without gaps.
+    /// The entries, by number, without gaps.
     pub entries: Vec<ListEntry>,
     /// The chain after the last of them.
     pub chain: ListChain,
-    /// Whether the list goes on.
+    /// Whether the list continues after this page.
     pub has_more: bool,
     /// The newest entry of the list.
     pub head: u64,
-    /// What is in the list as of that: `hashes` counts the items.
+    /// The digest of the list's items as of `head`; its `hashes` counts the items.
     pub set: SetDigest,
-    /// Whether every item of the bank that belongs in the list is in it.
+    /// Whether the list has every item of the bank that belongs in it.
     pub is_whole: bool,
-    /// Every change with a time up to this one is in the list.
+    /// The list includes every change up to this time.
     pub as_of: UnixMillis,
 }
 
@@ -31,23 +31,23 @@ pub struct ListPage {
 pub struct ListEntry {
     /// Its number.
     pub number: u64,
-    /// What it says.
+    /// The content of the entry.
     pub says: ListSays,
 }
 
-/// What an entry of a list says.
+/// The content of an entry of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListSays {
-    /// The item is in the list from here on, or is another one than before.
+    /// The item is in the list from here on, or has changed.
     Put(ListKey, Box<EntryContent>),
     /// The item is no longer in the list.
     Gone(ListKey),
-    /// A later entry says more of the item.
+    /// A later entry replaces this one.
     Superseded(EntryDigest),
 }
 
 impl ListEntry {
-    /// The digest of the entry, of what it says.
+    /// Returns the digest of the entry, computed from its content.
     #[must_use]
     pub fn digest(&self) -> EntryDigest {
         match &self.says {

@@ -11,13 +11,13 @@ use vigie_proto::pb::consortium::v1::decision_service_client::DecisionServiceCli
 use super::reports::{CasePage, CasesAfter};
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
-/// The largest answer: a page of records.
+/// The most bytes of an answer: a page of records.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
 
-/// A decision that a frontend has taken.
+/// A decision that a frontend has made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDecision {
-    /// The member for which it was taken.
+    /// The member for which it was made.
     pub member: MemberId,
     /// The record.
     pub record: RecordedDecision,
@@ -28,15 +28,16 @@ pub struct NewDecision {
 /// A decision, explained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExplainedDecision {
-    /// What is recorded.
+    /// The record.
     pub listing: DecisionListing,
-    /// Whether the decision was about a content with one of the digests that were asked for; `None` where none was.
+    /// Whether the decision was about content with one of the requested digests; `None` if none was
+    /// requested.
     pub same_query: Option<bool>,
-    /// The condition of the rule that decided, in the version of that time; empty where none did.
+    /// The condition of the deciding rule, in the policy's version of that time; empty if no rule decided.
     pub rule_condition: String,
 }
 
-/// Records, explains and lists decisions, and sets what became of them.
+/// Records, explains and lists decisions, and sets their outcomes.
 #[derive(Debug, Clone)]
 pub struct DecisionClient {
     bank: LeadingBank<DecisionServiceClient<Channel>>,
@@ -64,7 +65,7 @@ impl DecisionClient {
         Ok(())
     }
 
-    /// Explains a decision, and says whether it was about a content with one of these digests.
+    /// Explains a decision, and returns whether it was about content with one of these digests.
     pub async fn explain(
         &self,
         id: [u8; 16],
@@ -79,7 +80,7 @@ impl DecisionClient {
         Ok(ExplainedDecision { listing, same_query, rule_condition })
     }
 
-    /// Lists a page of decisions of the caller's member that were taken in a time.
+    /// Lists a page of the decisions of the caller's member in a period.
     pub async fn list(
         &self,
         after: impl Into<CasesAfter>,
@@ -96,8 +97,8 @@ impl DecisionClient {
         .await
     }
 
-    /// Lists a page of the member's decisions that wait for a person, oldest first: those with the verdict REVIEW and without an outcome. `from`
-    /// excludes decisions made before that time.
+    /// Lists a page of the member's decisions that wait for a person, oldest first: those with the verdict
+    /// REVIEW and without an outcome. `from` excludes decisions made before that time.
     pub async fn list_waiting(
         &self,
         after: impl Into<CasesAfter>,
@@ -127,8 +128,8 @@ impl DecisionClient {
         Ok((self.bank.checked(decisions)?, answer.next_key))
     }
 
-    /// Sets what became of a decision: where it was last set at the `expected` time, if one is given (0 for never). Returns the number of items on
-    /// which a negative opinion was put.
+    /// Sets the outcome of a decision. If an `expected` time is given, the outcome must have been set last at
+    /// that time (0 for never). Returns the number of items on which a negative opinion was put.
     pub async fn set_outcome(
         &self,
         id: [u8; 16],

@@ -9,26 +9,26 @@ use vigie_proto::pb::consortium::v1::hash_type_service_client::HashTypeServiceCl
 
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
-/// The largest answer: 64 types.
+/// The most bytes of an answer: 64 types.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// A hash type of vectors to be declared. The bank chooses its number.
+/// A hash type of vectors to declare. The bank chooses its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewHashType {
     /// Its name.
     pub name: String,
     /// The form of the elements, and the metric.
     pub class: VectorClass,
-    /// Elements of each vector.
+    /// Number of elements of each vector.
     pub elements: u16,
-    /// The distance used where neither the caller nor the bank names one.
+    /// The distance that is used if neither the caller nor the bank names one.
     pub distance_default: Distance,
     /// The largest distance that a search accepts.
     pub distance_max: Distance,
 }
 
-/// Speaks to the bank, or to that one of several on one database which serves, about declared hash types. Calls are retried within their
-/// deadline.
+/// Calls the bank's service of hash types, on the serving one of several banks on one database. Calls are
+/// retried within their deadline.
 #[derive(Debug, Clone)]
 pub struct HashTypeClient {
     bank: LeadingBank<HashTypeServiceClient<Channel>>,
@@ -37,7 +37,8 @@ pub struct HashTypeClient {
 impl HashTypeClient {
     among_banks!(HashTypeServiceClient, ANSWER_BYTES_MAX);
 
-    /// Declares a hash type, permanently. One that is declared already in the same way is answered as it is.
+    /// Declares a hash type, permanently. A type that is declared already in the same way is returned
+    /// unchanged.
     pub async fn declare(
         &self,
         new: NewHashType,

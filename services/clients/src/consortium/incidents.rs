@@ -13,7 +13,7 @@ use vigie_proto::pb::consortium::v1::incident_service_client::IncidentServiceCli
 use super::reports::{CasePage, CasesAfter};
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
-/// The largest answer: a page of incidents.
+/// The most bytes of an answer: a page of incidents.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// An incident as it is listed.
@@ -29,24 +29,24 @@ pub struct IncidentListing {
     pub opened_at: UnixMillis,
     /// Why it was opened.
     pub opened_reason: String,
-    /// When and why it was closed, and until when its bank is kept; `None` while it is open.
+    /// The end of the incident; `None` while it is open.
     pub closed: Option<ClosedIncident>,
-    /// The caller's name for its bank; `None` where it does not see it.
+    /// The caller's name for its bank; `None` if the caller does not see it.
     pub bank: Option<BankRef>,
-    /// Items of the bank now, or when it was deleted.
+    /// Number of items of the bank, now or when it was deleted.
     pub items: u64,
 }
 
 /// The end of an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClosedIncident {
-    /// When.
+    /// The time at which it was closed.
     pub at: UnixMillis,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// When its bank is deleted.
+    /// The time at which its bank is deleted.
     pub bank_until: UnixMillis,
-    /// The bank is deleted.
+    /// Whether the bank is deleted.
     pub is_bank_deleted: bool,
 }
 
@@ -57,7 +57,7 @@ pub struct OpenedIncident {
     pub number: u64,
     /// The name of its bank, which belongs to the caller's member.
     pub bank: BankRef,
-    /// Members with which the bank is shared.
+    /// Number of members with which the bank is shared.
     pub members: u32,
 }
 
@@ -94,7 +94,7 @@ pub struct IncidentClient {
 impl IncidentClient {
     among_banks!(IncidentServiceClient, ANSWER_BYTES_MAX);
 
-    /// Opens an incident with a bank of this name; of its number for `None`.
+    /// Opens an incident with a bank of this name; `None` for a name made from the incident's number.
     pub async fn open(
         &self,
         words: IncidentWords,
@@ -115,7 +115,7 @@ impl IncidentClient {
         self.bank.written(opened, answer.sequence)
     }
 
-    /// Lists a page of incidents, and what the caller's member subscribes to.
+    /// Lists a page of incidents, and the subscription of the caller's member.
     pub async fn list(
         &self,
         after: impl Into<CasesAfter>,
@@ -134,7 +134,7 @@ impl IncidentClient {
         Ok(((self.bank.checked(incidents)?, answer.next_key), types))
     }
 
-    /// Closes an incident. Its bank is kept for `keep_days`; 30 for `None`.
+    /// Closes an incident. Its bank is kept for `keep_days` days; `None` for 30 days.
     pub async fn close(
         &self,
         number: u64,
@@ -154,7 +154,8 @@ impl IncidentClient {
         self.bank.written(Ok(()), answer.sequence)
     }
 
-    /// Sets what the caller's member subscribes to. Returns the number of open incidents that it searches because of it.
+    /// Sets the subscription of the caller's member. Returns the number of open incidents whose banks it may
+    /// search because of it.
     pub async fn subscribe(
         &self,
         types: IncidentTypes,

@@ -15,7 +15,7 @@ use vigie_proto::pb::model::v1 as pb_model;
 
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
-/// The largest answer: a page of opinions of items that many members have said something of.
+/// The most bytes of an answer: a page of opinions on items with many opinions.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// An opinion that a member puts.
@@ -27,7 +27,7 @@ pub struct NewOpinion {
     pub hash: Option<Hash>,
     /// The opinion.
     pub kind: OpinionKind,
-    /// What the member says beside it. A reason and a dispute go with negative opinions alone.
+    /// The opinion's texts. Only negative opinions have a reason and a dispute.
     pub words: OpinionWords,
 }
 
@@ -52,19 +52,19 @@ impl From<NewOpinion> for pb::NewOpinion {
 pub struct ListedOpinion {
     /// The item.
     pub item: ItemId,
-    /// The place of the hash that it is about among the item's hashes; `None` for the item.
+    /// The index of the hash that it is about among the item's hashes; `None` for the whole item.
     pub hash: Option<u32>,
-    /// The opinion; `None` for one that was taken back.
+    /// The opinion; `None` for a withdrawn one.
     pub kind: Option<OpinionKind>,
-    /// What the member says beside it.
+    /// The opinion's texts.
     pub words: OpinionWords,
-    /// The name of the member; empty where the caller may not know it.
+    /// The name of the member; empty if the caller may not know it.
     pub member: String,
     /// When it was put.
     pub at: UnixMillis,
-    /// The change by which the item has it.
+    /// The change that put it on the item.
     pub sequence: Sequence,
-    /// The member has it by the records of programmes, and not by its own people.
+    /// Whether it comes from the records of programmes, and not from the member's own people.
     pub of_programme: bool,
 }
 
@@ -94,7 +94,7 @@ impl TryFrom<pb::Opinion> for ListedOpinion {
 /// A page of opinions on items of a bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpinionPage {
-    /// By the latest changes of their items.
+    /// The opinions, by the latest changes of their items.
     pub opinions: Vec<ListedOpinion>,
     /// The change after which the next page begins.
     pub next_after: Sequence,
@@ -126,9 +126,9 @@ pub struct ListedDispute {
     pub opened_at: UnixMillis,
     /// When it should be resolved.
     pub due_at: UnixMillis,
-    /// The name of the member whose opinion opened it; empty where the caller may not know it.
+    /// The name of the member whose opinion opened it; empty if the caller may not know it.
     pub opened_by: String,
-    /// Its outcome and when it was resolved; `None` while it is open.
+    /// Its outcome and the time of its resolution; `None` while it is open.
     pub resolved: Option<(Resolution, UnixMillis)>,
 }
 
@@ -151,9 +151,9 @@ impl TryFrom<pb::Dispute> for ListedDispute {
 /// A page of disputes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisputePage {
-    /// Open ones by when they are due, resolved ones by when they were resolved. There may be none although there are more.
+    /// Open disputes by due time, resolved ones by time of resolution. May be empty although there are more.
     pub disputes: Vec<ListedDispute>,
-    /// Where the next page begins; `None` after the last page.
+    /// The key after which the next page begins; `None` after the last page.
     pub next: Option<DocumentKey>,
 }
 
@@ -173,9 +173,9 @@ impl TryFrom<pb::ListDisputesResponse> for DisputePage {
 /// The outcome that the owner of a bank gives to a dispute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The item stays as it is.
+    /// The item stays unchanged.
     Kept,
-    /// The item goes.
+    /// The item is removed.
     Removed,
     /// The item stays, with these classes.
     Reclassified(Classification),
@@ -188,9 +188,9 @@ pub struct MemberHeldItem {
     pub item: ItemId,
     /// The caller's name for its bank.
     pub bank: BankRef,
-    /// Since when.
+    /// The time since which it is held.
     pub since: UnixMillis,
-    /// By flood control, because it matched far too often, and not by the member itself.
+    /// Whether flood control holds it because it matched far too often, and not the member itself.
     pub flooded: bool,
 }
 
@@ -207,8 +207,8 @@ impl TryFrom<pb::MemberHeldItem> for MemberHeldItem {
     }
 }
 
-/// Speaks to the bank, or to that one of several on one database which serves. Every write carries an idempotency key, so writes
-/// are retried within their deadline like reads.
+/// Calls the bank, or the serving one of several banks on one database. Every write carries an idempotency
+/// key, so writes are retried within their deadline like reads.
 #[derive(Debug, Clone)]
 pub struct OpinionClient {
     bank: LeadingBank<OpinionServiceClient<Channel>>,
@@ -217,7 +217,8 @@ pub struct OpinionClient {
 impl OpinionClient {
     among_banks!(OpinionServiceClient, ANSWER_BYTES_MAX);
 
-    /// Puts 1 to 1,000 opinions of the caller's member, all or none. Returns how many items have other opinions by it.
+    /// Puts 1 to 1,000 opinions of the caller's member, all or none. Returns the number of items whose
+    /// opinions changed.
     pub async fn put_opinions(
         &self,
         opinions: Vec<NewOpinion>,
@@ -232,7 +233,7 @@ impl OpinionClient {
         self.bank.written(Ok(answer.changed_count), answer.sequence)
     }
 
-    /// Takes all opinions of the caller's member on items back. Returns of how many items there were any.
+    /// Withdraws all opinions of the caller's member on items. Returns the number of items that had any.
     pub async fn withdraw_opinions(
         &self,
         items: &[ItemId],
@@ -245,7 +246,8 @@ impl OpinionClient {
         self.bank.written(Ok(answer.changed_count), answer.sequence)
     }
 
-    /// Lists opinions on items of a bank that changed after a change: on up to `page_size` items, and the caller's own alone where `mine`.
+    /// Lists opinions on items of a bank that changed after a change: on up to `page_size` items, and only
+    /// the caller's own if `mine`.
     pub async fn list_opinions(
         &self,
         bank: &BankRef,
@@ -279,7 +281,7 @@ impl OpinionClient {
         Ok(self.bank.checked(OpinionPage::try_from(answer))?.opinions)
     }
 
-    /// Lists disputes, those that are open or those that are resolved.
+    /// Lists disputes: the resolved ones, or the open ones.
     pub async fn list_disputes(
         &self,
         resolved: bool,
@@ -319,7 +321,7 @@ impl OpinionClient {
         self.bank.written(Ok(()), answer.sequence)
     }
 
-    /// Holds items for the caller's member alone, or no longer. Returns how many changed.
+    /// Holds items for the caller's member alone, or lifts these holds. Returns the number of changed items.
     pub async fn set_member_hold(
         &self,
         items: &[ItemId],
@@ -348,8 +350,9 @@ impl OpinionClient {
         self.bank.checked(answer.items.into_iter().map(MemberHeldItem::try_from).collect())
     }
 
-    /// Holds items for members at which they match far too often in a window of up to a day. For frontends. The call has no key: what is held already stays so.
-    /// Returns those that are held now; the others were passed over.
+    /// Holds items for members at which they match far too often in a window of up to a day. For frontends.
+    /// The call has no idempotency key, because an existing hold stays unchanged. Returns the members and
+    /// items that are held now; the others were skipped.
     pub async fn report_floods(
         &self,
         floods: &[(MemberId, ItemId)],

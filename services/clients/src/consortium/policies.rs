@@ -12,43 +12,43 @@ use vigie_rpc::Code;
 
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
-/// The largest answer: the trace of a policy of 16 rules over 1,000 matches.
+/// The most bytes of an answer: the trace of a policy of 16 rules over 1,000 matches.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
-/// The rules of a new version of a policy.
+/// The source of the rules of a new version of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicySource<'a> {
     /// These rules.
     Given(&'a Policy),
-    /// Those of a stored version; 0 for the current one.
+    /// The rules of a stored version; 0 for the current one.
     Stored(u32),
 }
 
-/// A version of a member's policy, and which versions there are.
+/// A version of a member's policy, and the numbers of the other versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadPolicy {
-    /// The version that was asked for.
+    /// The requested version.
     pub version: PolicyVersion,
     /// The version that decides.
     pub current: Option<u32>,
-    /// The version that is tried beside it.
+    /// The version on trial beside it.
     pub trial: Option<u32>,
     /// The newest version.
     pub newest: u32,
-    /// Decisions by what was answered and what the version that is tried says, each pair once.
+    /// Counts of decisions by the answered verdict and the verdict of the version on trial, each pair once.
     pub trial_counts: Vec<TrialCount>,
-    /// When the first of them was counted.
+    /// The time at which the first of them was counted.
     pub trial_since: Option<UnixMillis>,
 }
 
-/// Decisions that were answered in one way, and that the version that is tried decides in one way.
+/// The number of decisions with one answered verdict and one verdict of the version on trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrialCount {
     /// The verdict that was answered.
     pub verdict: Verdict,
-    /// The verdict of the version that is tried.
+    /// The verdict of the version on trial.
     pub trial: Verdict,
-    /// Decisions.
+    /// Number of decisions.
     pub decisions: u64,
 }
 
@@ -65,43 +65,43 @@ impl TryFrom<pb::TrialCount> for TrialCount {
     }
 }
 
-/// What a policy knows of the query that it is tried on.
+/// The properties of the query that a policy is tried on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TriedQuery {
     /// PDQ's quality, 0 to 100, if it is known.
     pub quality: Option<u8>,
     /// `image`, `video`, `hashes` or `undecoded`; empty for `image`.
     pub kind: String,
-    /// Where the content comes from, at most 64 bytes; may be empty.
+    /// The source of the content, at most 64 bytes; may be empty.
     pub surface: String,
-    /// Bytes of the image; 0 where hashes were sent.
+    /// Number of bytes of the image; 0 if hashes were sent.
     pub size: u64,
 }
 
-/// What a policy says of given matches.
+/// The result of trying a policy on given matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TriedPolicy {
     /// The decision.
     pub decision: Decided,
-    /// A line for each step.
+    /// One line for each step.
     pub trace: Vec<String>,
 }
 
-/// A part of a policy that its author has to change, as the bank names it.
+/// A part of a policy that its author must change, as named by the bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyFault {
     /// The list that has the part: `banks` or `rules`.
     pub list: String,
-    /// The part's place in the list, from 0; `None` for a fault of the whole list.
+    /// The index of the part in the list; `None` for a fault of the whole list.
     pub index: Option<usize>,
     /// The field of the part, such as `condition`; empty for a fault of the whole part.
     pub field: String,
-    /// What is wrong.
+    /// The reason.
     pub reason: String,
 }
 
 impl PolicyFault {
-    /// Returns the part that a refused call names; `None` where the call failed for another reason.
+    /// Returns the part that a refused call names; `None` if the call failed for another reason.
     #[must_use]
     pub fn of(error: &CallError) -> Option<Self> {
         if error.code() != Code::InvalidArgument { None } else { Self::read(error.message()) }
@@ -113,7 +113,7 @@ impl PolicyFault {
         Self::within(path, reason.to_owned())
     }
 
-    /// Returns the part of a path within a policy, such as `rules[2].condition`; `None` for what is no path.
+    /// Parses a path within a policy, such as `rules[2].condition`; `None` if it is not one.
     #[must_use]
     pub fn within(path: &str, reason: String) -> Option<Self> {
         let (part, field) = path.split_once('.').unwrap_or((path, ""));
@@ -125,8 +125,8 @@ impl PolicyFault {
     }
 }
 
-/// Speaks to the bank, or to that one of several on one database which serves, about the policy of the caller's member. Calls are retried
-/// within their deadline.
+/// Calls the bank's service of policies for the caller's member, on the serving one of several banks on one
+/// database. Calls are retried within their deadline.
 #[derive(Debug, Clone)]
 pub struct PolicyClient {
     bank: LeadingBank<PolicyServiceClient<Channel>>,
@@ -135,8 +135,9 @@ pub struct PolicyClient {
 impl PolicyClient {
     among_banks!(PolicyServiceClient, ANSWER_BYTES_MAX);
 
-    /// Sets the policy as a new version, whose number is answered. A version `is_trial` is tried beside the current one. The call fails with
-    /// `FAILED_PRECONDITION` where the newest version is not the `expected` one, if one is given.
+    /// Sets the policy as a new version, and returns its number. A version `is_trial` is on trial beside the
+    /// current one. The call fails with `FAILED_PRECONDITION` if an `expected` version is given and is not
+    /// the newest one.
     pub async fn set_policy(
         &self,
         source: PolicySource<'_>,
@@ -186,7 +187,7 @@ impl PolicyClient {
         self.bank.written(read, answer.sequence)
     }
 
-    /// Asks what a policy says of matches, at most 1,000. Nothing is changed or counted.
+    /// Tries a policy on up to 1,000 matches. Nothing is changed or counted.
     pub async fn try_policy(
         &self,
         source: PolicySource<'_>,

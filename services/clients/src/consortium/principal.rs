@@ -1,4 +1,4 @@
-//! Principals as the bank answers them: without the digests of their keys, which are in the log alone.
+//! Principals in the bank's answers: without the digests of their keys, which are only in the log.
 
 use vigie_consortium::{
     Expiry, KeyId, MemberId, MemberName, Principal, PrincipalId, Roles, SpiffeId, Text, TokenSubject,
@@ -19,17 +19,17 @@ pub struct PrincipalListing {
     pub member: MemberId,
     /// Its roles.
     pub roles: Roles,
-    /// How it proves who it is.
+    /// The credential with which it authenticates.
     pub credential: PrincipalCredential,
     /// When it was created, by the bank's clock.
     pub created_at: UnixMillis,
-    /// From when on it is refused.
+    /// The time from which it is refused.
     pub expiry: Expiry,
-    /// For people who read a list; may be empty.
+    /// A note for people who read a list; may be empty.
     pub note: Text<{ Principal::NOTE_LEN_MAX }>,
 }
 
-/// A principal's proof of who it is.
+/// A principal's credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PrincipalCredential {
     /// A client certificate.
@@ -47,17 +47,17 @@ pub struct KeyListing {
     pub id: KeyId,
     /// When it was created.
     pub created_at: UnixMillis,
-    /// From when on it is refused.
+    /// The time from which it is refused.
     pub expiry: Expiry,
 }
 
-/// A principal, and the API key that was made for it just now.
+/// A principal, and the API key that was just made for it.
 #[derive(Debug, Clone)]
 pub struct PrincipalWithKey {
     /// The principal.
     pub principal: PrincipalListing,
-    /// The key that the bank made, which no other answer has. `None` where it was asked for none, and where the answer that had it was
-    /// lost and the request was sent again: then a rotation makes another one.
+    /// The key that the bank made; no other answer has it. `None` if no key was requested, or if the first
+    /// answer was lost and the request was sent again; a rotation then makes another key.
     pub key: Option<ApiKey>,
 }
 
@@ -68,11 +68,11 @@ pub struct NewPrincipal {
     pub member: Option<MemberName>,
     /// Its roles.
     pub roles: Roles,
-    /// How it is to prove who it is.
+    /// The credential with which it will authenticate.
     pub credential: NewCredential,
-    /// From when on it is refused.
+    /// The time from which it is refused.
     pub expiry: Expiry,
-    /// For people who read a list; may be empty.
+    /// A note for people who read a list; may be empty.
     pub note: Text<{ Principal::NOTE_LEN_MAX }>,
 }
 
@@ -81,7 +81,7 @@ pub struct NewPrincipal {
 pub enum NewCredential {
     /// A client certificate.
     Certificate(SpiffeId),
-    /// An API key that the bank makes. A lost answer is lost with it.
+    /// An API key that the bank makes. If the answer is lost, so is the key.
     ApiKey,
     /// An API key that the caller has made.
     OwnKey(ApiKey),

@@ -11,15 +11,15 @@ use vigie_proto::pb::consortium::v1::referral_service_client::ReferralServiceCli
 use super::reports::{CasePage, CasesAfter};
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
-/// The largest answer: a page of referrals, each with the outcomes of 1,000 members at most.
+/// The most bytes of an answer: a page of referrals, each with the outcomes of 1,000 members at most.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
 
-/// What a member did about a referral.
+/// The outcome of a referral at a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberMeasure {
     /// The name of the member.
     pub member: String,
-    /// What it did; `None` while it has done nothing.
+    /// The outcome; `None` while there is none.
     pub measure: Option<Measure>,
 }
 
@@ -28,13 +28,13 @@ pub struct MemberMeasure {
 pub struct ReferralListing {
     /// Its number.
     pub number: u64,
-    /// What it says.
+    /// The contents of the referral.
     pub words: ReferralWords,
     /// When it was added.
     pub added_at: UnixMillis,
-    /// What each member that the caller may know of did, by member.
+    /// The outcome at each member that the caller may see, by member.
     pub members: Vec<MemberMeasure>,
-    /// The deadline is over, and a member that the caller may know of has given no outcome.
+    /// Whether the deadline has passed while a member that the caller may see has given no outcome.
     pub overdue: bool,
 }
 
@@ -56,14 +56,14 @@ impl TryFrom<pb::Referral> for ReferralListing {
     }
 }
 
-/// The referrals that a list has.
+/// The referrals to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReferralsListed {
-    /// All.
+    /// All referrals.
     All,
-    /// Those with a pending outcome.
+    /// Referrals with a pending outcome.
     Open,
-    /// Removal orders whose deadline is over without an outcome.
+    /// Removal orders whose deadline has passed without an outcome.
     Overdue,
 }
 
@@ -76,7 +76,7 @@ pub struct ReferralClient {
 impl ReferralClient {
     among_banks!(ReferralServiceClient, ANSWER_BYTES_MAX);
 
-    /// Adds a referral to the members of these names; to all for none. Returns its number.
+    /// Adds a referral to the members with these names; to all members if there are none. Returns its number.
     pub async fn add(
         &self,
         words: ReferralWords,
@@ -107,7 +107,7 @@ impl ReferralClient {
         Ok((self.bank.checked(referrals)?, answer.next_key))
     }
 
-    /// Sets what the caller's member did about a referral.
+    /// Sets the outcome of a referral at the caller's member.
     pub async fn set_outcome(
         &self,
         number: u64,

@@ -12,7 +12,7 @@ use vigie_proto::pb::consortium::v1::report_service_client::ReportServiceClient;
 
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
-/// The largest answer: a page of reports.
+/// The most bytes of an answer: a page of reports.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
 
 /// A report as it is listed.
@@ -22,15 +22,15 @@ pub struct ReportListing {
     pub number: u64,
     /// The name of the member that sent it.
     pub member: String,
-    /// The caller's name for the bank that matched; `None` where it does not see it.
+    /// The caller's name for the bank that matched; `None` if the caller does not see it.
     pub bank: Option<BankRef>,
     /// That bank's id.
     pub bank_id: BankId,
-    /// What it says.
+    /// The contents of the report.
     pub contents: ReportContents,
-    /// When it came.
+    /// The time at which it was received.
     pub submitted_at: UnixMillis,
-    /// What the reviewers say, and when they said so.
+    /// The reviewers' decision, and its time.
     pub review: Option<(ReportReview, UnixMillis)>,
 }
 
@@ -54,7 +54,7 @@ impl TryFrom<pb::Report> for ReportListing {
 /// A page of cases, and the key after which the next one begins; empty for none.
 pub type CasePage<T> = (Vec<T>, Vec<u8>);
 
-/// The part of a list of cases that is one page. From a key alone: a page of the bank's own size.
+/// The position and size of a page of a list of cases. Made from a key alone, it has the bank's default size.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CasesAfter {
     /// The key after which the page begins; empty for the first page.
@@ -70,7 +70,7 @@ impl From<Vec<u8>> for CasesAfter {
 }
 
 impl CasesAfter {
-    /// The key and the size as the wire has them.
+    /// Returns the key and the size in the wire's form.
     pub(super) fn into_wire(self) -> (Vec<u8>, i32) {
         (self.key, self.limit.map_or(0, i32::from))
     }
@@ -85,7 +85,7 @@ pub struct ReportClient {
 impl ReportClient {
     among_banks!(ReportServiceClient, ANSWER_BYTES_MAX);
 
-    /// Sends a report. Returns its number.
+    /// Submits a report. Returns its number.
     pub async fn submit(
         &self,
         bank: &BankRef,
@@ -102,7 +102,7 @@ impl ReportClient {
         self.bank.written(Ok(answer.number), answer.sequence)
     }
 
-    /// Lists a page of reports: those alone that wait, or all.
+    /// Lists a page of reports: all, or only the waiting ones.
     pub async fn list(
         &self,
         after: impl Into<CasesAfter>,
@@ -116,14 +116,14 @@ impl ReportClient {
         Ok((self.bank.checked(reports)?, answer.next_key))
     }
 
-    /// The report of a number; `None` where there is none for the caller.
+    /// Reads the report with a number; `None` if the caller may see none.
     pub async fn get(&self, number: u64, deadline: Instant) -> Result<Option<ReportListing>, CallError> {
         let request = pb::ListReportsRequest { number, ..Default::default() };
         let answer: pb::ListReportsResponse = call!(self, deadline, list_reports, ListReports, request)?;
         self.bank.checked(answer.reports.into_iter().next().map(ReportListing::try_from).transpose())
     }
 
-    /// Decides on a report. Returns whether that put a negative opinion on the item.
+    /// Decides on a report. Returns whether the decision put a negative opinion on the item.
     pub async fn review(
         &self,
         number: u64,

@@ -1,4 +1,4 @@
-//! The stream of a shard's present state, for a follower that begins with it.
+//! The stream of a shard's present state, for a follower that starts from it.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use vigie_model::{ItemId, Sequence, ShardIdentity, StatePart};
 use vigie_net::{CallError, Target};
 use vigie_proto::pb::bank::v1 as pb;
 
-/// An open stream of a shard's state, whose parts are proven to come in order and to belong to the shard.
+/// An open stream of a shard's state. The order of its parts is checked, and that they belong to the shard.
 ///
-/// See [`StatePart`] for what the parts come to. Nothing is to be asked for after [`StatePart::End`].
+/// [`StatePart`] describes the state that the parts form. No part may be requested after [`StatePart::End`].
 #[derive(Debug)]
 pub struct StateStream {
     target: Target,
@@ -26,8 +26,8 @@ impl StateStream {
         Self { target, stream, order: Order { identity, place: Place::Beginning } }
     }
 
-    /// The next part, or a failure if none comes within `silence_max`. An end of the stream before the end of the
-    /// state is a failure like any other: what came is dropped, and loaded anew.
+    /// Returns the next part, or an error if none arrives within `silence_max`. The end of the stream before
+    /// the end of the state is an error too: the parts so far must be dropped, and the state loaded again.
     pub async fn next_within(&mut self, silence_max: Duration) -> Result<StatePart, CallError> {
         match tokio::time::timeout(silence_max, self.next()).await {
             Ok(next) => next,
@@ -47,7 +47,7 @@ impl StateStream {
     }
 }
 
-/// How far a state has come.
+/// The position in a state.
 #[derive(Debug)]
 struct Order {
     identity: ShardIdentity,
@@ -57,7 +57,7 @@ struct Order {
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Beginning,
-    /// Items up to the sequence may follow, with greater ids than the last one.
+    /// Items up to the sequence may follow, with ids greater than the last one's.
     Items {
         through: Sequence,
         last: ItemId,
@@ -66,7 +66,7 @@ enum Place {
 }
 
 impl Order {
-    /// Goes on by a part, if it is its turn.
+    /// Takes a part, if it may follow the parts before.
     fn take(&mut self, part: &StatePart) -> Result<(), &'static str> {
         self.place = match (self.place, part) {
             (Place::Beginning, StatePart::Begin { cursor, banks, .. }) => {

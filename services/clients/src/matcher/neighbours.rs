@@ -1,6 +1,6 @@
-//! Matchers of this process, which are called as functions: no socket, no protocol, no second admission.
+//! Matchers in this process, which are called as functions: no socket, no protocol, no second admission.
 //!
-//! A coordinator that has neighbours asks them and nobody else.
+//! A coordinator that has neighbours calls only them.
 
 use std::fmt;
 
@@ -12,17 +12,18 @@ use vigie_rpc::in_process::InProcess;
 
 use crate::ask::Ask;
 
-/// A matcher of this process.
+/// A matcher in this process.
 pub trait Neighbour: fmt::Debug + Send + Sync {
-    /// Searches its shard until the deadline of `ask`, and for as long as the future lives.
+    /// Searches its shard until the deadline of `ask`, unless the future is dropped before.
     fn search(&self, ask: Ask) -> BoxFuture<'_, Result<ShardAnswer, Status>>;
 
-    /// The matcher's description, again each time it has changed; `None` where the matcher has too many watchers.
+    /// Returns the matcher's description, again each time it changes; `None` if the matcher has too many
+    /// watchers.
     fn watch(&self) -> Option<BoxStream<'static, ReplicaDescription>>;
 
-    /// The matcher's present description.
+    /// Returns the matcher's present description.
     fn describe(&self) -> ReplicaDescription;
 }
 
-/// The matchers of this process, by endpoint. A clone is a handle of the same ones.
+/// The matchers in this process, by endpoint. A clone refers to the same matchers.
 pub type Neighbours = InProcess<dyn Neighbour>;

@@ -16,38 +16,38 @@ const HASH_VIDEO: &str = "vigie.matching.v1.MatchService/HashVideo";
 
 const DESCRIBE_DECODING: &str = "vigie.matching.v1.MatchService/DescribeDecoding";
 
-/// Bytes of one part of a file.
+/// Number of bytes of one part of a file.
 const PART_BYTES: usize = 1 << 20;
 
 /// The hashes of a video.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HashedVideo {
-    /// What was decoded.
+    /// The properties of the decoded video.
     pub decoded: DecodedVideo,
-    /// The frames as they are; then without black bars, where there are any; then digests of the file.
+    /// The frames as they are; then without black bars, if there are any; then digests of the file.
     pub hashes: Vec<Hash>,
 }
 
-/// What a frontend decodes by the program ffmpeg.
+/// The capability of a frontend to decode with the program ffmpeg.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoding {
-    /// Why videos are not decoded; `None` where they are.
+    /// The reason why videos are not decoded; `None` if they are.
     pub no_videos: Option<String>,
-    /// The version of ffmpeg; `None` where there is none.
+    /// The version of ffmpeg; `None` if there is none.
     pub ffmpeg: Option<String>,
     /// The protection of the processes that decode: `full`, `seccomp_only` or `none`.
     pub protection: String,
 }
 
-/// The parts of a file, which share its memory.
+/// Returns the parts of a file, which share its memory.
 fn parts(file: &Bytes) -> impl Iterator<Item = Bytes> + Send + use<> {
     let file = file.clone();
     (0..file.len()).step_by(PART_BYTES).map(move |at| file.slice(at..file.len().min(at + PART_BYTES)))
 }
 
 impl MatchClient {
-    /// Asks about one video, of any size that the frontend takes. `call` is the same as for [`Self::match_content`], and has one content,
-    /// the video.
+    /// Matches one video, of any size that the frontend accepts. `call` is the same as for
+    /// [`Self::match_content`], and has one content, the video.
     pub async fn match_video(&self, call: MatchCall, deadline: Instant) -> Result<MatchAnswer, CallError> {
         use pb::match_video_request::Part;
         let MatchCall { contents, options, quality_floor, surface } = call;
@@ -80,7 +80,8 @@ impl MatchClient {
         self.pool.call(ask).await
     }
 
-    /// Computes the fingerprints of a video and looks nothing up: of one frame a second, or, if `dense`, of every frame that is another.
+    /// Computes the fingerprints of a video, without a search: of one frame a second, or, if `dense`, of
+    /// every frame that differs.
     pub async fn hash_video(
         &self,
         file: Bytes,
@@ -110,7 +111,7 @@ impl MatchClient {
         self.pool.call(ask).await
     }
 
-    /// Asks one of the frontends what it decodes.
+    /// Reads what one of the frontends can decode.
     pub async fn decoding(&self, deadline: Instant) -> Result<Decoding, CallError> {
         let ask = |Endpoint { target, mut stub }: Endpoint| async move {
             let target = target.bearing(self.bearer.clone());

@@ -23,8 +23,9 @@ const KEY_BYTES_MAX: usize = 4_096;
 pub struct ConsoleConfig {
     /// Whether there is a console, at `/console/`.
     pub enabled: bool,
-    /// A file with at least 32 random bytes, by which sessions are sealed. Gateways behind one address need the same one. Without it each
-    /// gateway makes a key when it starts, so that people sign in again after a restart.
+    /// A file with at least 32 random bytes, by which sessions are sealed. Gateways behind one address need
+    /// the same one. Without it each gateway makes a key when it starts, so that people sign in again after a
+    /// restart.
     #[schemars(extend("x-value" = "FILE"))]
     pub session_key_file: Option<PathBuf>,
     /// How long a session lasts at most, in minutes.
@@ -41,7 +42,7 @@ impl Default for ConsoleConfig {
 }
 
 impl ConsoleConfig {
-    /// The longest lifetime of a session.
+    /// Returns the longest lifetime of a session.
     #[must_use]
     pub const fn session_lifetime(&self) -> Duration {
         Duration::from_secs(self.session_minutes as u64 * 60)
@@ -66,8 +67,9 @@ impl ConsoleConfig {
         Ok(bytes)
     }
 
-    /// Returns every fault of the values, each prefixed with its configuration key. Reads the files. `credentials`: the issuers whose
-    /// tokens the gateway accepts. `public_url`: the URL by which browsers reach the console.
+    /// Returns every fault of the values, each prefixed with its configuration key. Reads the files.
+    /// `credentials`: the issuers whose tokens the gateway accepts. `public_url`: the URL by which browsers
+    /// reach the console.
     #[must_use]
     pub fn faults(&self, credentials: &CredentialsConfig, public_url: Option<&str>) -> Vec<String> {
         let mut faults = Vec::new();

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Host;
 
-/// The most names of hosts.
+/// The most host names.
 const HOSTS_MAX: usize = 256;
 
 /// Fetching of pictures by their URLs.
@@ -15,12 +15,12 @@ const HOSTS_MAX: usize = 256;
 pub struct FetchConfig {
     /// Whether pictures are fetched at all.
     pub enabled: bool,
-    /// Hosts that may be fetched from, at most 256: a name stands for itself and all names below it. None stands for every host of the public
-    /// network.
+    /// Hosts that may be fetched from, at most 256: a name stands for itself and all names below it. None
+    /// stands for every host of the public network.
     #[schemars(length(max = HOSTS_MAX), extend("x-value" = "HOST"))]
     pub hosts: Vec<String>,
-    /// Hosts that may have addresses of this machine or of a local network, at most 256; names as for `hosts`, or addresses. Any other
-    /// host with such an address is refused.
+    /// Hosts that may have addresses of this machine or of a local network, at most 256; names as for
+    /// `hosts`, or addresses. Any other host with such an address is refused.
     #[schemars(length(max = HOSTS_MAX), extend("x-value" = "HOST"))]
     pub private_hosts: Vec<String>,
     /// The largest file, in bytes.
@@ -48,7 +48,7 @@ impl Default for FetchConfig {
 }
 
 impl FetchConfig {
-    /// Every fault of the values, each beginning with its key.
+    /// Returns every fault of the values, each beginning with its key.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();

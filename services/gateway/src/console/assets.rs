@@ -1,5 +1,5 @@
-//! Files that pages load: styles, scripts, the icon. The binary contains them. Their URLs contain a digest of the content, so browsers
-//! cache them for a year and load a new version at once.
+//! Files that pages load: styles, scripts, the icon. The binary contains them. Their URLs contain a digest of
+//! the content, so browsers cache them for a year and load a new version at once.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -15,7 +15,8 @@ use ring::digest::{SHA256, digest};
 use crate::console::paths::STATIC;
 use crate::console::state::Console;
 
-/// The name, content type and content of each file. `htmx.min.js` is htmx 2.0.11, unchanged; a test compares its digest.
+/// The name, content type and content of each file. `htmx.min.js` is htmx 2.0.11, unchanged; a test compares
+/// its digest.
 const FILES: [(&str, &str, &str); 8] = [
     ("console.css", "text/css; charset=utf-8", include_str!("assets/console.css")),
     ("console.js", "text/javascript; charset=utf-8", include_str!("assets/console.js")),

@@ -1,4 +1,5 @@
-//! The frame around every page: the person's identity, access to the page, navigation, and headers that protect against other sites.
+//! The frame around every page: the person's identity, access to the page, navigation, and headers that
+//! protect against other sites.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,16 +23,17 @@ use crate::console::{assets, parts};
 use crate::problem::Problem;
 use crate::upstream::Caller;
 
-/// The content security policy: pages load from this server only, no script or style is inline, no other site may frame a page, and forms
-/// are sent to this server only.
+/// The content security policy: pages load from this server only, no script or style is inline, no other site
+/// may frame a page, and forms are sent to this server only.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; \
                       connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// The settings of `htmx`: no inline style, no evaluated text, requests to this server only, and no page in the browser's storage.
+/// The settings of `htmx`: no inline style, no evaluated text, requests to this server only, and no page in
+/// the browser's storage.
 const HTMX: &str = r#"{"includeIndicatorStyles":false,"allowEval":false,"allowScriptTags":false,"selfRequestsOnly":true,"historyCacheSize":0,"refreshOnHistoryMiss":true}"#;
 
-/// The deadline of the call that asks the bank for the person's identity. Short, so that pages without bank data are fast while the bank
-/// is down.
+/// The deadline of the call that asks the bank for the person's identity. Short, so that pages without bank
+/// data are fast while the bank is down.
 const WHO_WITHIN: Duration = Duration::from_secs(2);
 
 /// The pages of a group, each with the key of its words and its path.
@@ -126,7 +128,8 @@ pub(super) async fn frame(State(console): State<Console>, mut request: Request, 
     answer
 }
 
-/// Returns the person's identity; `None` if the bank does not answer, so that pages without bank data still work.
+/// Returns the person's identity; `None` if the bank does not answer, so that pages without bank data still
+/// work.
 async fn who(caller: &Caller) -> Result<Option<WhoAmI>, Problem> {
     match caller.members().who_am_i(caller.deadline_within(Some(WHO_WITHIN))).await {
         Ok(who) => Ok(Some(who.value)),
@@ -135,14 +138,16 @@ async fn who(caller: &Caller) -> Result<Option<WhoAmI>, Problem> {
     }
 }
 
-/// Returns whether the page exists for the person: the path is a page, and one of the person's roles may read or change its data.
+/// Returns whether the page exists for the person: the path is a page, and one of the person's roles may read
+/// or change its data.
 fn exists(visit: &Visit, request: &Request) -> bool {
     let Some(path) = request.extensions().get::<MatchedPath>() else { return true };
     let reads = matches!(*request.method(), HttpMethod::GET | HttpMethod::HEAD);
     routes::rights(path.as_str(), reads).is_some_and(|methods| visit.may_any(methods))
 }
 
-/// Sets the session's cookie if the browser does not have it, unless the handler has set the cookie of another session.
+/// Sets the session's cookie if the browser does not have it, unless the handler has set the cookie of
+/// another session.
 fn keep(console: &Console, arrived: &Arrived, answer: &mut Response) {
     if arrived.is_new
         && !answer.headers().contains_key(header::SET_COOKIE)
@@ -169,8 +174,9 @@ fn protect(headers: &mut HeaderMap) {
     }
 }
 
-/// Answers a request that was refused before routing: redirects to the sign-in page if the request lacks a valid credential, and returns a
-/// page without navigation otherwise. `path`: the path and query of the request.
+/// Answers a request that was refused before routing: redirects to the sign-in page if the request lacks a
+/// valid credential, and returns a page without navigation otherwise. `path`: the path and query of the
+/// request.
 pub(crate) fn refused(console: &Console, headers: &HeaderMap, path: &str, problem: &Problem) -> Response {
     let language = Language::of(headers);
     let mut answer = if problem.status == StatusCode::UNAUTHORIZED {
@@ -178,7 +184,8 @@ pub(crate) fn refused(console: &Console, headers: &HeaderMap, path: &str, proble
         let location = HeaderValue::from_str(&format!("{}?{query}", paths::SIGN_IN));
         let location = location.unwrap_or_else(|_| HeaderValue::from_static(paths::SIGN_IN));
         let mut answer = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
-        // The session's credential is no longer valid. A session without a credential is kept, since one of its forms may be open.
+        // The session's credential is no longer valid. A session without a credential is kept, since one of
+        // its forms may be open.
         let has_credential = console.sessions.of(headers, console.clock.now()).session.signed_in.is_some();
         if has_credential && let Ok(cookie) = console.sessions.cookie(&Session::new(None)) {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
@@ -198,7 +205,8 @@ fn bare(language: Language, problem: &Problem) -> Response {
     (problem.status, Html(document.into_string())).into_response()
 }
 
-/// Renders a failure as the content of a page. A page that the person may not see looks the same as a page that does not exist.
+/// Renders a failure as the content of a page. A page that the person may not see looks the same as a page
+/// that does not exist.
 fn failure(visit: &Visit, failed: &Failed) -> Page {
     let main = explained(visit.language, &failed.problem, failed.is_cross_site);
     Page::new(visit.t("failed.title"), main).with_status(failed.problem.status)
@@ -214,7 +222,8 @@ fn explained(language: Language, problem: &Problem, is_cross_site: bool) -> Mark
         status if status.is_server_error() => "failed.server",
         _ => "failed.refused",
     };
-    // A 404 gives no reason, so that it does not reveal whether the person may not see the page or it does not exist.
+    // A 404 gives no reason, so that it does not reveal whether the person may not see the page or it does
+    // not exist.
     let says_why = !is_cross_site && problem.status != StatusCode::NOT_FOUND;
     html! {
         section.failed role="alert" {
@@ -245,8 +254,8 @@ fn document(visit: &Visit, page: &Page, with_navigation: bool) -> Markup {
     skeleton(visit.language, &page.title, Some(&visit.csrf), body)
 }
 
-/// Renders the result of the form that redirected here: the text whose key is the `done` value of the query. Unknown keys are ignored, so
-/// a link from another site cannot show a text of its own.
+/// Renders the result of the form that redirected here: the text whose key is the `done` value of the query.
+/// Unknown keys are ignored, so a link from another site cannot show a text of its own.
 fn said(visit: &Visit) -> Markup {
     let mut query = form_urlencoded::parse(visit.query.as_bytes());
     let done = query.find(|(name, _)| name == "done").map(|(_, done)| format!("done.{done}"));

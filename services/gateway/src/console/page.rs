@@ -1,4 +1,5 @@
-//! The answers of a handler: the content of a page, a redirect, or a failure. The frame adds navigation and headers.
+//! The answers of a handler: the content of a page, a redirect, or a failure. The frame adds navigation and
+//! headers.
 
 use std::sync::Arc;
 
@@ -50,7 +51,8 @@ pub(crate) struct Failed {
 }
 
 impl Failed {
-    /// The failure for a form whose CSRF token does not belong to the session: another site sent the form, or the session has ended.
+    /// The failure for a form whose CSRF token does not belong to the session: another site sent the form, or
+    /// the session has ended.
     pub(crate) fn cross_site() -> Self {
         let problem = Problem::new(StatusCode::FORBIDDEN, "the form is not of this session");
         Self { problem, is_cross_site: true }

@@ -48,7 +48,8 @@ impl Posted {
         self.form.fields.iter().filter(move |(field, _)| field == name).map(|(_, text)| text.trim())
     }
 
-    /// Returns the files that were chosen for a field. Without a choice a browser sends an empty file, which is left out.
+    /// Returns the files that were chosen for a field. Without a choice a browser sends an empty file, which
+    /// is left out.
     pub(crate) fn files(&self, name: &str) -> impl Iterator<Item = &FormFile> {
         self.form.files.iter().filter(move |file| file.part == name && !file.bytes.is_empty())
     }
@@ -81,8 +82,8 @@ impl Posted {
     }
 }
 
-/// The query of a page. A bad value is an error that names its field; an unknown field is ignored, since links from elsewhere may add
-/// some.
+/// The query of a page. A bad value is an error that names its field; an unknown field is ignored, since
+/// links from elsewhere may add some.
 #[derive(Debug)]
 pub(crate) struct Asked<T>(pub(crate) T);
 

@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! begin  -> the provider's page, and a sealed cookie with state, nonce, verifier and the page to return to
-//! finish -> code -> tokens -> ID token checked (issuer, audience, signature, times, nonce) -> the credential of a session
+//! finish -> code -> tokens -> ID token checked (issuer, audience, signature, times, nonce)
+//!        -> the credential of a session
 //! ```
 //!
-//! - The provider's metadata and keys are fetched on demand, kept for ten minutes, and used for up to a day while the provider does not
-//!   answer.
-//! - Each answer of the provider is limited in bytes and in time, and the number of concurrent requests to it is limited.
-//! - This module proves that the provider has signed somebody in. Each service maps the token to a principal by itself.
+//! - The provider's metadata and keys are fetched on demand, kept for ten minutes, and used for up to a day
+//!   while the provider does not answer.
+//! - Each answer of the provider is limited in bytes and in time, and the number of concurrent requests to it
+//!   is limited.
+//! - This module proves that the provider has signed somebody in. Each service maps the token to a principal
+//!   by itself.
 
 mod attempt;
 mod fault;
@@ -125,7 +128,8 @@ impl Provider {
         self.issuer.url().host_str().unwrap_or_default()
     }
 
-    /// Returns the URL of the provider's sign-in page, and the attempt that the browser keeps until it returns to `redirect`.
+    /// Returns the URL of the provider's sign-in page, and the attempt that the browser keeps until it
+    /// returns to `redirect`.
     pub(crate) async fn begin(&self, redirect: &Url, next: &str) -> Result<(Url, Attempt), Fault> {
         let metadata = self.metadata(FRESH_FOR).await?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
@@ -210,7 +214,8 @@ impl Provider {
         client.set_auth_type(auth).set_redirect_uri(RedirectUrl::from_url(redirect.clone()))
     }
 
-    /// Returns the provider's metadata with its keys. The metadata is no older than `age_max`, unless the provider does not answer.
+    /// Returns the provider's metadata with its keys. The metadata is no older than `age_max`, unless the
+    /// provider does not answer.
     async fn metadata(&self, age_max: Duration) -> Result<Arc<CoreProviderMetadata>, Fault> {
         let known = tokio::time::timeout(DESCRIBED_WITHIN, self.known.lock()).await;
         let mut known = known.map_err(|_| Fault::Unreachable)?;
@@ -241,8 +246,8 @@ impl Provider {
     async fn described(&self) -> Result<CoreProviderMetadata, Fault> {
         let found = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http).await;
         let metadata = found.map_err(Fault::of_discovery)?;
-        // The addresses of tokens and keys are checked by each request to them. This address is checked here, since it is sent to
-        // browsers.
+        // The addresses of tokens and keys are checked by each request to them. This address is checked here,
+        // since it is sent to browsers.
         if !is_safe_address(metadata.authorization_endpoint().as_str()) {
             return Err(Fault::unsound("sends people to an address that is not https"));
         }

@@ -1,5 +1,5 @@
-//! Every page with its handlers and with the service methods that grant access to it. A person whose roles allow none of the methods gets
-//! the answer for a page that does not exist.
+//! Every page with its handlers and with the service methods that grant access to it. A person whose roles
+//! allow none of the methods gets the answer for a page that does not exist.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

@@ -1,8 +1,9 @@
 //! Sessions: a sealed cookie that holds the credential of a signed-in person. The server stores no session.
 //!
-//! The cookie is encrypted and authenticated (ChaCha20-Poly1305, RFC 8439). Its key is derived (HKDF, RFC 5869) from the configured
-//! secret, or from a random one that is lost when the process ends. The cookie holds a random id, the credential and the end of the
-//! session. Sign-in and sign-out create a new id, so an old id is worthless. The CSRF token is an HMAC of the id.
+//! The cookie is encrypted and authenticated (ChaCha20-Poly1305, RFC 8439). Its key is derived (HKDF,
+//! RFC 5869) from the configured secret, or from a random one that is lost when the process ends. The cookie
+//! holds a random id, the credential and the end of the session. Sign-in and sign-out create a new id, so an
+//! old id is worthless. The CSRF token is an HMAC of the id.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -16,9 +17,11 @@ use vigie_clients::Bearer;
 use vigie_model::UnixMillis;
 use zeroize::Zeroizing;
 
-/// The longest value of the cookie, in bytes. Browsers keep at most 4,096 bytes, with the name and the attributes (RFC 6265, section 6.1).
+/// The longest value of the cookie, in bytes. Browsers keep at most 4,096 bytes, with the name and the
+/// attributes (RFC 6265, section 6.1).
 const COOKIE_BYTES_MAX: usize = 3_900;
-/// The cookie's name over TLS. Browsers refuse the prefix `__Host-` without `Secure` and `Path=/`, or with a domain.
+/// The cookie's name over TLS. Browsers refuse the prefix `__Host-` without `Secure` and `Path=/`, or with a
+/// domain.
 const NAME_SECURE: &str = "__Host-vigie-session";
 /// The cookie's name without TLS.
 const NAME: &str = "vigie-session";
@@ -62,7 +65,8 @@ pub(crate) struct Session {
     pub(crate) signed_in: Option<SignedIn>,
 }
 
-/// The session of a request, and whether the browser has its cookie. An extension of each request to the console.
+/// The session of a request, and whether the browser has its cookie. An extension of each request to the
+/// console.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrived {
     /// The session.
@@ -94,7 +98,8 @@ impl SignedIn {
         Self { credential, by, until }
     }
 
-    /// Returns the credential for calls. `None` means that the format of credentials has changed: each was checked before it was sealed.
+    /// Returns the credential for calls. `None` means that the format of credentials has changed: each was
+    /// checked before it was sealed.
     pub(crate) fn bearer(&self) -> Option<Bearer> {
         Bearer::new(&self.credential, "the session").ok()
     }
@@ -116,7 +121,8 @@ impl hkdf::KeyType for KeyLength {
 }
 
 impl Sessions {
-    /// Returns sessions under this secret of at least 32 bytes. `is_secure`: browsers reach the console by HTTPS only.
+    /// Returns sessions under this secret of at least 32 bytes. `is_secure`: browsers reach the console by
+    /// HTTPS only.
     ///
     /// # Panics
     ///
@@ -164,7 +170,8 @@ impl Sessions {
         }
     }
 
-    /// Returns the header that sets the cookie. The browser keeps it until the browser is closed or the session ends.
+    /// Returns the header that sets the cookie. The browser keeps it until the browser is closed or the
+    /// session ends.
     pub(crate) fn cookie(&self, session: &Session) -> Result<HeaderValue, TooLong> {
         let value = self.seal(session);
         let secure = if self.is_secure { "; Secure" } else { "" };

@@ -1,8 +1,8 @@
-//! Texts of pages, by language, from the files in `text/`. The key of a text is the file name and the path in the file:
-//! `check.known.title`.
+//! Texts of pages, by language, from the files in `text/`. The key of a text is the file name and the path in
+//! the file: `check.known.title`.
 //!
-//! The files of all languages have the same keys, and the same `{names}` in each text. A test compares them, and reports keys that pages
-//! use and no file has, and keys that no page uses.
+//! The files of all languages have the same keys, and the same `{names}` in each text. A test compares them,
+//! and reports keys that pages use and no file has, and keys that no page uses.
 
 use std::collections::HashMap;
 use std::fmt::{Display, Write as _};
@@ -108,7 +108,8 @@ impl Language {
         Self::ALL.into_iter().find(|language| language.code() == code)
     }
 
-    /// Returns the language of a request: the chosen one, or the one that the browser prefers among those of the console.
+    /// Returns the language of a request: the chosen one, or the one that the browser prefers among those of
+    /// the console.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs =
@@ -189,7 +190,8 @@ impl Language {
     }
 }
 
-/// Returns the language with the greatest weight in an `Accept-Language` header (RFC 9110, section 12.5.4) that the console has.
+/// Returns the language with the greatest weight in an `Accept-Language` header (RFC 9110, section 12.5.4)
+/// that the console has.
 fn accepted(header: &str) -> Option<Language> {
     let mut best: Option<(f32, Language)> = None;
     for one in header.split(',').take(32) {

@@ -1,7 +1,8 @@
 //! The credential of a request: an API key or a token as `Authorization: Bearer`.
 //!
-//! The gateway refuses an invalid credential itself, so that failed attempts count against the client's host and not against the gateway.
-//! The services, which get the credential with each call, decide what the caller may do.
+//! The gateway refuses an invalid credential itself, so that failed attempts count against the client's host
+//! and not against the gateway. The services, which get the credential with each call, decide what the caller
+//! may do.
 
 use data_encoding::BASE64;
 use http::{HeaderMap, Request, StatusCode, Uri, header};
@@ -38,8 +39,8 @@ pub(super) fn of(headers: &HeaderMap) -> Result<Option<Bearer>, Problem> {
     Bearer::new(credential.trim(), "the request").map(Some).map_err(|_| wrong())
 }
 
-/// Returns the credential of a feed's follower, from the header or parameter that clients of the programme use. A value that is no API key
-/// of this project counts as none.
+/// Returns the credential of a feed's follower, from the header or parameter that clients of the programme
+/// use. A value that is no API key of this project counts as none.
 pub(super) fn of_follower(uri: &Uri, headers: &HeaderMap) -> Option<Bearer> {
     let key =
         |text: &str| text.starts_with(PREFIX).then(|| Bearer::new(text.trim(), "the request").ok()).flatten();
@@ -69,8 +70,8 @@ impl Admission {
         Self(access)
     }
 
-    /// Refuses an invalid credential and, in a deployment with members, a missing one. The check is made here, since a gateway fetches and
-    /// hashes before it calls a service.
+    /// Refuses an invalid credential and, in a deployment with members, a missing one. The check is made
+    /// here, since a gateway fetches and hashes before it calls a service.
     pub(crate) async fn check(&self, bearer: Option<&Bearer>, origin: &Origin) -> Result<(), Problem> {
         let (mut call, ()) = Request::new(()).into_parts();
         call.uri = http::Uri::from_static(CHECKED_BY);

@@ -1,10 +1,11 @@
 //! Protects a gateway that asks for no credential against requests by other sites' web pages.
 //!
-//! A web page can make a browser send requests to any address that the browser reaches, including this machine. Three headers that no page
-//! can forge reveal these requests. `Host` is the name by which the browser found the gateway (after DNS rebinding, a name that the page's
-//! owner controls). `Origin` is the site of the page. `Sec-Fetch-Site` is the relation of that site to the gateway (W3C Fetch Metadata).
-//! Requests with a credential in a header need no such check: a page can add that header only after a CORS preflight request, which the
-//! gateway never allows.
+//! A web page can make a browser send requests to any address that the browser reaches, including this
+//! machine. Three headers that no page can forge reveal these requests. `Host` is the name by which the
+//! browser found the gateway (after DNS rebinding, a name that the page's owner controls). `Origin` is the
+//! site of the page. `Sec-Fetch-Site` is the relation of that site to the gateway (W3C Fetch Metadata).
+//! Requests with a credential in a header need no such check: a page can add that header only after a CORS
+//! preflight request, which the gateway never allows.
 
 use std::net::IpAddr;
 
@@ -51,9 +52,10 @@ impl Hosts {
         }
     }
 
-    /// Refuses a request to the console that another site's page may have caused. A link from another site may lead to a page, since a
-    /// read changes nothing and the other site cannot see the answer. `has_session`: the request carries a session's cookie. A browser
-    /// sends the cookie only to the name that set it, so every host name is allowed then.
+    /// Refuses a request to the console that another site's page may have caused. A link from another site
+    /// may lead to a page, since a read changes nothing and the other site cannot see the answer.
+    /// `has_session`: the request carries a session's cookie. A browser sends the cookie only to the name
+    /// that set it, so every host name is allowed then.
     pub(super) fn check_page(
         &self,
         method: &Method,
@@ -93,7 +95,8 @@ fn one<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Option<&'h str>
     values.next().is_none().then_some(value)
 }
 
-/// Returns whether the browser reports a page of this server, or a typed address, as the source of the request.
+/// Returns whether the browser reports a page of this server, or a typed address, as the source of the
+/// request.
 fn is_of_same_site(headers: &HeaderMap) -> bool {
     let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
     let Some(host) = one(headers, &header::HOST) else { return false };

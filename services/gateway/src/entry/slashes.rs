@@ -1,4 +1,5 @@
-//! Doubled slashes. Leading ones count as one, as in HMA: a client's base URL may end in a slash. Inner ones cause a redirect.
+//! Doubled slashes. Leading ones count as one, as in HMA: a client's base URL may end in a slash. Inner ones
+//! cause a redirect.
 
 use axum::response::{IntoResponse as _, Response};
 use http::uri::{PathAndQuery, Uri};

@@ -6,7 +6,7 @@ use http::header::HOST;
 use crate::problem::Problem;
 use crate::shared::Shared;
 
-/// The URL of a path and query of this gateway, as the caller reaches it.
+/// Returns the URL of a path and query of this gateway, as the caller reaches it.
 pub(super) fn to(shared: &Shared, headers: &HeaderMap, path_and_query: &str) -> Result<String, Problem> {
     if let Some(base) = &shared.public_url {
         return Ok(format!("{}{path_and_query}", base.trim_end_matches('/')));

@@ -1,8 +1,8 @@
 //! A bank as NCMEC hash sharing, version 2.
 //!
-//! The bank is the one member of its environment, with the bank's id, and the id of an entry is that of its item. A range of times
-//! is read in pages by the links that each page has; as its times are past when it is asked for, nothing new comes into it, and what
-//! changes meanwhile moves out of it into a later one.
+//! The bank is the one member of its environment, with the bank's id; the id of an entry is that of its item.
+//! A range of times is read in pages, by the links in each page. The range is in the past when it is
+//! requested, so nothing new is added to it, and items that change meanwhile move to a later range.
 
 use axum::Extension;
 use axum::extract::{Path, Query, State};
@@ -21,19 +21,19 @@ use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::upstream::Caller;
 
-/// Entries of a page, as many as the programme's own have.
+/// The most entries of a page, as in the programme itself.
 const SIZE: u16 = PAGE_MAX;
 
 fn xml(document: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/xml; charset=utf-8")], document).into_response()
 }
 
-/// The bank as a member of the programme.
+/// Returns the bank as a member of the programme.
 fn member(bank: &BankListing) -> Member {
     Member { id: bank.id.0.into(), name: bank.name.to_string() }
 }
 
-/// Says who asks.
+/// Answers the caller's identity.
 pub(crate) async fn status(
     Extension(caller): Extension<Caller>,
     Extension(ClientAddress(address)): Extension<ClientAddress>,
@@ -44,7 +44,7 @@ pub(crate) async fn status(
     Ok(xml(about::status(&address, "follower", &member(&bank))))
 }
 
-/// Lists the members: the bank alone.
+/// Lists the members: only the bank.
 pub(crate) async fn members(
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
@@ -52,7 +52,7 @@ pub(crate) async fn members(
     Ok(xml(about::members(&[member(&bank(&caller, &name).await?)])))
 }
 
-/// Lists the reasons for negative feedback, of which there are none: feedback is not taken here.
+/// Lists the reasons for negative feedback: none, because feedback is not accepted here.
 pub(crate) async fn reasons(
     Extension(caller): Extension<Caller>,
     Path((name, kind)): Path<(String, String)>,
@@ -61,7 +61,7 @@ pub(crate) async fn reasons(
     Ok(xml(about::reasons(&kind, &[])))
 }
 
-/// A range of times, and the place in it.
+/// The query: a range of times, and the position in it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Asked {
@@ -71,7 +71,7 @@ pub(crate) struct Asked {
     after: Option<String>,
 }
 
-/// A time of a query, to the second.
+/// Reads a time of the query, rounded down to the second.
 fn second(name: &str, text: Option<&str>) -> Result<Option<UnixMillis>, Refusal> {
     let parsed = text.map(|text| {
         utc::from_text(text)
@@ -80,7 +80,7 @@ fn second(name: &str, text: Option<&str>) -> Result<Option<UnixMillis>, Refusal>
     Ok(parsed.transpose()?.map(|at| UnixMillis(at.0 / 1_000 * 1_000)))
 }
 
-/// A page of entries that were changed after `from` and up to `to`.
+/// Answers a page of entries that were changed after `from` and up to `to`.
 pub(crate) async fn entries(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
@@ -93,7 +93,7 @@ pub(crate) async fn entries(
     let since = from.filter(|from| from.0 > 0).map(end_of_second);
     let begin = match (place, since) {
         (Some(place), _) => ChangesFrom::After(place.after),
-        // The second of `from` is told again: an entry replaces itself.
+        // The second of `from` is sent again: an entry replaces itself.
         (None, Some(_)) => {
             ChangesFrom::AfterTime(UnixMillis(from.unwrap_or(UnixMillis(0)).0.saturating_sub(1)))
         }
@@ -103,7 +103,7 @@ pub(crate) async fn entries(
         Follower { gets_all: shared.feeds_pass_on, by: By::Id, since, begun: place.map(|place| place.begun) };
     let range = Range { from: begin, through: to.map(end_of_second), size: SIZE, follower };
     let page = page(&caller, &bank.name, range).await?;
-    // More may come into a range that has not ended, and the follower would not ask for it again.
+    // Entries may be added to a range that has not ended, and the follower would not ask for it again.
     if to.is_some_and(|to| end_of_second(to) > page.as_of) {
         return Err(
             Problem::busy("the range has not ended yet: ask for one that ends some seconds ago").into()
@@ -115,7 +115,7 @@ pub(crate) async fn entries(
         let time = |name: &str, at: Option<UnixMillis>| {
             at.map(|at| format!("{name}={}&", utc::to_text(at))).unwrap_or_default()
         };
-        // What is left is not counted; clients take the number for an estimate.
+        // The remaining entries are not counted; clients use the number as an estimate.
         let (size, max) = (SIZE, start + u64::from(SIZE) + 1);
         format!(
             "/v2/entries?{}{}start={start}&size={size}&max={max}&after={place}",

@@ -17,55 +17,55 @@ use crate::upstream::Caller;
 /// The most changes of one page.
 pub(super) const PAGE_MAX: u16 = 1_000;
 
-/// A part of a bank's changes.
+/// The query for a part of a bank's changes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Range {
-    /// Where it begins.
+    /// The position at which it begins.
     pub(super) from: ChangesFrom,
-    /// Where it ends; `None` where it has no end.
+    /// The time at which it ends; `None` for no end.
     pub(super) through: Option<UnixMillis>,
-    /// How many changes of it.
+    /// The most changes to read.
     pub(super) size: u16,
-    /// Who reads it.
+    /// The follower that reads it.
     pub(super) follower: Follower,
 }
 
-/// What is known of a follower.
+/// The known properties of a follower.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Follower {
-    /// How it identifies an item.
+    /// The key by which it identifies an item.
     pub(super) by: By,
-    /// Whether it also gets what the bank knows from programmes alone.
+    /// Whether it also gets the items that the bank has only from programmes.
     pub(super) gets_all: bool,
-    /// It has what there was at this time; `None` where it begins anew.
+    /// The time up to which it has the state; `None` if it starts from the beginning.
     pub(super) since: Option<UnixMillis>,
-    /// The newest change when it asked for the first page of this round; `None` for the first page.
+    /// The newest change when it requested the first page of this round; `None` for the first page.
     pub(super) begun: Option<Sequence>,
 }
 
-/// What a follower identifies an item by.
+/// The key by which a follower identifies an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
-    /// An id of ours.
+    /// The gateway's own id.
     Id,
     /// The hash itself.
     Value,
 }
 
 impl Follower {
-    /// Whether it may have an item that was added then and removed by this change: it has what there was at its checkpoint, and what was
-    /// there in the course of this round.
+    /// Returns whether it may have an item that was added at `added_at` and removed by this change: it has
+    /// the items of its checkpoint, and the items that existed during this round.
     fn may_have(&self, added_at: UnixMillis, removed_by: Sequence, begun: Sequence) -> bool {
         self.since.is_some_and(|since| added_at <= since) || removed_by > begun
     }
 }
 
-/// The place of a page in a round: after this change, in a round that begun with another. As text for tokens and links.
+/// The position of a page in a round. Its text form is used in tokens and links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     /// The last change of the page before.
     pub(super) after: Sequence,
-    /// See [`Follower::begun`].
+    /// The newest change at the beginning of the round ([`Follower::begun`]).
     pub(super) begun: Sequence,
 }
 
@@ -86,7 +86,7 @@ impl FromStr for Place {
     }
 }
 
-/// The last millisecond of a second.
+/// Returns the last millisecond of a second.
 pub(super) const fn end_of_second(second: UnixMillis) -> UnixMillis {
     UnixMillis(second.0.saturating_add(999))
 }
@@ -94,19 +94,19 @@ pub(super) const fn end_of_second(second: UnixMillis) -> UnixMillis {
 /// A page of records.
 #[derive(Debug)]
 pub(super) struct RecordPage {
-    /// Each item once, at its latest change. There is at least one where the range goes on.
+    /// Each item once, at its latest change. At least one if the range continues.
     pub(super) records: Vec<(ItemId, Record)>,
-    /// Where the range goes on, if it does.
+    /// The position of the next page, if the range continues.
     pub(super) next: Option<Place>,
-    /// The last change that it covers.
+    /// The last change that the page covers.
     pub(super) covers: Sequence,
-    /// When the last item of the range so far was changed, be it shown or not; `None` where the page has none.
+    /// The time of the last change of the range so far, shown or not; `None` if the page has none.
     pub(super) newest: Option<UnixMillis>,
-    /// Every change with a time up to this one was there when the page was read.
+    /// Every change with a time up to this one was committed when the page was read.
     pub(super) as_of: UnixMillis,
 }
 
-/// The bank of a path.
+/// Returns the bank of a path.
 pub(super) async fn bank(caller: &Caller, name: &str) -> Result<BankListing, Refusal> {
     banks::of_path(caller, name).await
 }
@@ -137,7 +137,7 @@ pub(super) async fn page(caller: &Caller, bank: &BankRef, range: Range) -> Resul
     }
 }
 
-/// The record of a change; `None` for an item that is gone and that the follower never had.
+/// Returns the record of a change; `None` for a removed item that the follower never had.
 fn record(
     entry: BankEntry,
     follower: &Follower,
@@ -160,7 +160,7 @@ fn record(
             fill(&mut record, *content);
             return Ok(Some((item, record)));
         }
-        // Its hashes are those of another item.
+        // Another item has its hashes now.
         EntryState::BroughtBack if follower.by == By::Value => return Ok(None),
         EntryState::Living(_)
         | EntryState::Held(_)
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(told(&since(50), 51, known()), Ok(None));
         let anew = Follower { gets_all: false, by: By::Value, since: None, begun: None };
         assert_eq!(told(&anew, 50, known()), Ok(None));
-        // Removed in the course of the round, after the follower may have got it.
+        // Removed during the round, after the follower may have received it.
         let later = record(entry(50, known()), &anew, Sequence(8)).unwrap();
         assert!(later.is_some_and(|(_, record)| record.withdrawn));
     }
@@ -245,7 +245,8 @@ mod tests {
         let held = record(entry(1, EntryState::Held(Box::new(content.clone()))), &follower, Sequence(9));
         let held = held.unwrap().unwrap().1;
         assert!(held.withdrawn && held.hashes == [hash.clone()]);
-        // What is no longer the bank's own is withdrawn too; what never was, and a canary, are not even that.
+        // An item that is no longer the bank's own is withdrawn too; an item that never was, and a canary,
+        // are not even withdrawn.
         let gets = |whose, gets_all| {
             let living = EntryState::Living(Box::new(content.clone()));
             let follower = Follower { gets_all, ..follower };

@@ -14,12 +14,12 @@ use crate::hma::Refusal;
 use crate::shared::Shared;
 use crate::upstream::Caller;
 
-/// Records of a page, unless another number is asked for.
+/// The default number of records of a page.
 const SIZE_DEFAULT: u16 = 800;
-/// The first start of every client.
+/// The start of every client's first request.
 const FIRST_START: u64 = 10;
 
-/// Which records are asked for.
+/// The query for records.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Asked {
@@ -28,7 +28,7 @@ pub(crate) struct Asked {
     next_page_token: Option<String>,
 }
 
-/// A page of records, the earliest first.
+/// Answers a page of records, the earliest first.
 pub(crate) async fn fetch_hashes(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
@@ -42,7 +42,7 @@ pub(crate) async fn fetch_hashes(
     let place = token.map(str::parse::<Place>).transpose()?;
     let from = match (place, since) {
         (Some(place), _) => ChangesFrom::After(place.after),
-        // The first second is asked for again: more may have been changed in it.
+        // The first second is read again: more items may have changed in it.
         (None, Some(since)) => ChangesFrom::AfterTime(UnixMillis(since.0 - 1)),
         (None, None) => ChangesFrom::Beginning,
     };
@@ -53,8 +53,9 @@ pub(crate) async fn fetch_hashes(
     let page = page(&caller, &bank.name, Range { from, through: None, size, follower }).await?;
     let case = format!("00000000-0000-4000-8000-{:012x}", bank.id.0);
     let records = page.records.iter().flat_map(|(_, record)| hash_records(record, &case)).collect();
-    // The next round begins with the first second that is not over, or not told whole. A second is not told again without need: clients
-    // of version 1.2.17 of python-threatexchange take the withdrawal of what they do not have for a new hash.
+    // The next round begins with the first second that has not ended or was not sent completely. A second is
+    // not repeated without need: clients of version 1.2.17 of python-threatexchange treat the withdrawal of a
+    // hash that they do not have as a new hash.
     let next_start = match page.next {
         Some(_) => page.newest.map_or(0, |at| at.0 / 1_000),
         None => (page.as_of.0 + 1) / 1_000,

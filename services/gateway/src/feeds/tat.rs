@@ -19,7 +19,7 @@ use crate::hma::{Refusal, json as read_json};
 use crate::shared::Shared;
 use crate::upstream::Caller;
 
-/// The longest form of a login, in bytes.
+/// The most bytes of a login's form.
 const FORM_BYTES_MAX: usize = 16 << 10;
 
 /// Answers a login with its password as the token: an API key needs no session.
@@ -37,8 +37,8 @@ pub(crate) async fn login(State(shared): State<Shared>, request: Request<Body>) 
     }
 }
 
-/// The parameters after the last question mark, without words that have no value: a client of the programme writes URLs into
-/// queries.
+/// Returns a parameter of the part after the last question mark, skipping words without a value: a client of
+/// the programme writes URLs into queries.
 fn parameter(uri: &Uri, wanted: &str) -> Option<String> {
     let query = uri.query().unwrap_or_default();
     let own = query.rsplit_once('?').map_or(query, |(_, own)| own);
@@ -48,7 +48,7 @@ fn parameter(uri: &Uri, wanted: &str) -> Option<String> {
     value.filter(|value| !value.is_empty())
 }
 
-/// The time and the sequence of a checkpoint.
+/// Parses a checkpoint into its time and sequence.
 fn checkpoint(text: &str) -> Option<(UnixMillis, Sequence)> {
     let (time, sequence) = text.split_once(',')?;
     let (seconds, fraction) = time.split_once('.').unwrap_or((time, "0"));
@@ -58,13 +58,13 @@ fn checkpoint(text: &str) -> Option<(UnixMillis, Sequence)> {
     Some((UnixMillis(at), Sequence(sequence.parse().ok()?)))
 }
 
-/// The checkpoint after a page; `None` for an empty one.
+/// Returns the checkpoint after a page; `None` for an empty page.
 fn checkpoint_after(page: &RecordPage) -> Option<String> {
     let at = page.newest?;
     Some(format!("{}.{:03}000,{}", at.0 / 1_000, at.0 % 1_000, page.covers))
 }
 
-/// A page of the list, the earliest first.
+/// Answers a page of the list, the earliest first.
 pub(crate) async fn all(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
@@ -78,7 +78,7 @@ pub(crate) async fn all(
         .as_deref()
         .map(|after| checkpoint(after).ok_or_else(|| Refusal::bad("after is no checkpoint of ours")));
     let known = known.transpose()?;
-    // The place of a page goes before the checkpoint, which the client sends with every page.
+    // The position of a page takes precedence over the checkpoint, which the client sends with every page.
     let place = parameter(&uri, "page").map(|page| page.parse::<Place>()).transpose()?;
     let from = match (place, known) {
         (Some(place), _) => ChangesFrom::After(place.after),

@@ -1,4 +1,4 @@
-//! A bank as ThreatExchange `threat_updates`. Every privacy group is the bank.
+//! A bank as ThreatExchange `threat_updates`. Every privacy group stands for the bank.
 
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
@@ -17,10 +17,10 @@ use crate::hma::Refusal;
 use crate::shared::Shared;
 use crate::upstream::Caller;
 
-/// Updates of a page, unless another number is asked for.
+/// The default number of updates of a page.
 const LIMIT_DEFAULT: u16 = 100;
 
-/// Which updates are asked for.
+/// The query for updates.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Asked {
@@ -31,7 +31,7 @@ pub(crate) struct Asked {
     after: Option<String>,
 }
 
-/// A page of updates, the earliest first.
+/// Answers a page of updates, the earliest first.
 pub(crate) async fn updates(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
@@ -41,7 +41,7 @@ pub(crate) async fn updates(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let bank = bank(&caller, &name).await?;
-    // The first second is asked for again: more may have been changed in it.
+    // The first second is read again: more items may have changed in it.
     let since =
         asked.start_time.filter(|since| *since > 0).map(|since| UnixMillis(since.saturating_mul(1_000)));
     let place = asked.after.as_deref().map(str::parse::<Place>).transpose()?;
@@ -67,7 +67,7 @@ pub(crate) async fn updates(
         let found =
             page.records.iter().flat_map(|(item, record)| updates_of(record, item.0, bank.id.0.into()));
         let found: Vec<_> = found.filter(|update| is_wanted(&update.kind)).collect();
-        // Clients fail at an empty page, so a page names another one only where that has an update.
+        // Clients fail at an empty page, so a page links to another one only if that has an update.
         if !updates.is_empty() && !found.is_empty() {
             break Some(Place {
                 after: range_start(&range),
@@ -84,7 +84,7 @@ pub(crate) async fn updates(
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-/// The change after which a page that is not the first of its request begins.
+/// Returns the change after which a later page of a request begins.
 const fn range_start(range: &Range) -> Sequence {
     match range.from {
         ChangesFrom::After(after) => after,
@@ -92,7 +92,8 @@ const fn range_start(range: &Range) -> Sequence {
     }
 }
 
-/// The link of the next page: the same request, from another place on. It carries the caller's token, as clients add nothing to it.
+/// Returns the link of the next page: the same request at another position. It carries the caller's token,
+/// because clients add nothing to it.
 fn next(shared: &Shared, headers: &HeaderMap, uri: &Uri, place: Place) -> Result<NextLink, Refusal> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
@@ -104,7 +105,7 @@ fn next(shared: &Shared, headers: &HeaderMap, uri: &Uri, place: Place) -> Result
     Ok(NextLink(link::to(shared, headers, &format!("{}?{}", uri.path(), query.finish()))?))
 }
 
-/// Lists the privacy groups of an app: the bank.
+/// Lists the privacy groups of an app: only the bank.
 pub(crate) async fn groups(
     Extension(caller): Extension<Caller>,
     Path((name, _)): Path<(String, String)>,

@@ -1,4 +1,5 @@
-//! Which hashes of withdrawn items are gone: clients that know an item by its hash are told of those alone that no other item of the feed has.
+//! Finds the hashes of withdrawn items that are really gone. Clients that identify an item by its hash are
+//! only sent the withdrawals of hashes that no other item of the feed has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +16,15 @@ use crate::hma::Refusal;
 use crate::problem::Problem;
 use crate::upstream::Caller;
 
-/// The most items of one hash that are looked at.
+/// The most items of one hash that are checked.
 const ITEMS_OF_HASH_MAX: u16 = 64;
-/// The most hashes that the bank finds at once by reading.
+/// The most hashes that the bank finds in one read.
 const FIND_HASHES_MAX: usize = 4;
-/// Items of a page that is read.
+/// The most items of one page.
 const PAGE: u16 = 1_000;
 
-/// Leaves only those hashes in withdrawn records that no other item of the feed has, and no record without hashes.
+/// Keeps in withdrawn records only the hashes that no other item of the feed has, and drops records without
+/// hashes.
 pub(super) async fn keep_values_that_are_gone(
     caller: &Caller,
     bank: &BankRef,
@@ -33,7 +35,7 @@ pub(super) async fn keep_values_that_are_gone(
 ) -> Result<(), Refusal> {
     let gone = records.iter().filter(|(_, record)| record.withdrawn).flat_map(|(_, record)| &record.hashes);
     let gone: BTreeSet<Hash> = gone.cloned().collect();
-    // A search finds videos that share frames, of which none need have the same.
+    // A search finds videos that share frames; none of them needs to have all frames.
     let (videos, gone): (Vec<Hash>, Vec<Hash>) =
         gone.into_iter().partition(|hash| hash.hash_type() == HashType::VPDQ);
     let mut living = BTreeSet::new();
@@ -52,14 +54,15 @@ pub(super) async fn keep_values_that_are_gone(
     Ok(())
 }
 
-/// Hashes with items of the bank that have them and match.
+/// Hashes, each with items of the bank that have it and match.
 type Found = Vec<(Hash, Vec<ItemId>)>;
 
 fn hashes_of(found: Found) -> Vec<Hash> {
     found.into_iter().map(|(hash, _)| hash).collect()
 }
 
-/// Those of the hashes that an item of the bank's own has. One that more items have than are looked at counts as one of them.
+/// Returns the hashes that an item of the bank's own has. A hash with more items than are checked counts as
+/// one of them.
 async fn with_own(caller: &Caller, found: Found, deadline: Instant) -> Result<Vec<Hash>, Refusal> {
     let (banks, mut known) = (caller.banks(), BTreeMap::<ItemId, bool>::new());
     let mut own = Vec::new();
@@ -88,13 +91,14 @@ async fn is_own_item(banks: &BankClient, item: ItemId, deadline: Instant) -> Res
             let is_own = |(_, one): &(_, Submission)| one.origin.programme().is_empty();
             Ok(holds.is_empty() && !is_canary && (submissions.is_empty() || submissions.iter().any(is_own)))
         }
-        // Removed meanwhile.
+        // The item was removed meanwhile.
         Err(error) if error.code() == Code::NotFound => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Those of these hashes that an item of the bank has, with one such item, or with as many as are looked at.
+/// Returns the hashes that an item of the bank has, each with one such item or, if `with_all`, with as many
+/// as are checked.
 async fn among(
     caller: &Caller,
     bank: &BankRef,
@@ -125,7 +129,7 @@ async fn among(
     };
     let answer = match caller.frontends().match_content(call, deadline).await {
         Ok(answer) => answer,
-        // The follower may read the bank and not search it, or the bank is disabled.
+        // The follower may read the bank but not search it, or the bank is disabled.
         Err(error) if cannot_search(error.code()) => {
             return read_through(caller, bank, hashes, deadline).await;
         }
@@ -154,7 +158,7 @@ const fn cannot_search(code: Code) -> bool {
     matches!(code, Code::PermissionDenied | Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument)
 }
 
-/// The same by reading the bank, which takes long where it is large.
+/// Finds the same by reading the bank, which is slow for a large bank.
 async fn read_through(
     caller: &Caller,
     bank: &BankRef,

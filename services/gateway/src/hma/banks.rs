@@ -15,22 +15,22 @@ use crate::hma::refusal::Refusal;
 use crate::shared::Shared;
 use crate::upstream::Caller;
 
-/// Banks of one page of the bank's list.
+/// The most banks of one page of the bank service's list.
 const PAGE: u16 = 1_000;
 /// The most banks that are listed.
 const LISTED_MAX: usize = 100_000;
 
-/// A bank as HMA shows it.
+/// Returns a bank in HMA's form.
 pub(crate) fn shown(bank: &BankListing) -> Value {
     json!({ "matching_enabled_ratio": ratio_of(bank), "name": bank.name.to_string() })
 }
 
-/// A bank that is disabled takes part in nothing.
+/// Returns the ratio of a bank: 0 for a disabled bank, which takes part in no lookup.
 fn ratio_of(bank: &BankListing) -> f64 {
     if bank.enabled { bank.match_ratio.get() } else { 0.0 }
 }
 
-/// Up to so many banks that the caller sees.
+/// Lists up to `max` banks that the caller sees.
 pub(crate) async fn all(caller: &Caller, max: usize) -> Result<Vec<BankListing>, Refusal> {
     let mut all = Vec::new();
     let mut after = None;
@@ -47,7 +47,7 @@ pub(crate) async fn all(caller: &Caller, max: usize) -> Result<Vec<BankListing>,
     Ok(all)
 }
 
-/// The bank of a path. A name that no bank can have is that of none.
+/// Finds the bank of a path. A name that no bank can have is answered as a missing bank.
 pub(crate) async fn of_path(caller: &Caller, name: &str) -> Result<BankListing, Refusal> {
     let none = || Refusal::not_found("bank not found");
     let name: BankRef = name.parse().map_err(|_| none())?;
@@ -71,7 +71,7 @@ pub(crate) async fn show(
     Ok(Json(shown(&of_path(&caller, &name).await?)))
 }
 
-/// A name as HMA takes it for a new bank.
+/// Checks a name by HMA's rules for a new bank.
 pub(crate) fn new_name(text: &str) -> Result<BankName, Refusal> {
     let begins = text.as_bytes().first().is_some_and(|first| first.is_ascii_uppercase() || *first == b'_');
     let inner = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
@@ -79,7 +79,7 @@ pub(crate) fn new_name(text: &str) -> Result<BankName, Refusal> {
     name.ok_or_else(|| Refusal::bad("a bank's name is 1 to 255 of A-Z 0-9 _ and begins with a letter or _"))
 }
 
-/// A ratio: a number, or a text of one.
+/// Reads a ratio: a number, or a text of one.
 fn ratio(value: &Value) -> Result<MatchRatio, Refusal> {
     let wrong = || Refusal::body("enabled_ratio", "is no number");
     let ratio: f64 = match value {
@@ -90,7 +90,7 @@ fn ratio(value: &Value) -> Result<MatchRatio, Refusal> {
     ratio.try_into().map_err(|_| Refusal::bad("a ratio is 0.0 to 1.0"))
 }
 
-/// A switch: a boolean, or a text or number of one.
+/// Reads a switch: a boolean, or a text or number of one.
 pub(crate) fn enabled(value: &Value) -> Result<bool, Refusal> {
     let enabled = match value {
         Value::Bool(enabled) => Some(*enabled),
@@ -102,7 +102,7 @@ pub(crate) fn enabled(value: &Value) -> Result<bool, Refusal> {
     enabled.ok_or_else(|| Refusal::body("enabled", "is no boolean"))
 }
 
-/// The ratio of a new bank. `enabled` counts only where the ratio is given as nothing, as in HMA.
+/// Reads the ratio of a new bank. `enabled` counts only if the ratio is given as null, as in HMA.
 fn ratio_of_new(asked: &Map<String, Value>) -> Result<MatchRatio, Refusal> {
     match asked.get("enabled_ratio") {
         None => Ok(MatchRatio::ALWAYS),
@@ -115,12 +115,12 @@ fn ratio_of_new(asked: &Map<String, Value>) -> Result<MatchRatio, Refusal> {
     }
 }
 
-/// The ratio of a bank that is on or off.
+/// Returns the ratio of an enabled or disabled bank.
 const fn switched(is_on: bool) -> MatchRatio {
     if is_on { MatchRatio::ALWAYS } else { MatchRatio::NEVER }
 }
 
-/// HMA's answer where a name is taken, by whose words clients know it.
+/// Returns HMA's refusal of a taken name, with the text that clients look for.
 fn taken(error: CallError) -> Refusal {
     if error.code() == Code::AlreadyExists {
         return Refusal::forbidden("a bank of that name already exists");
@@ -157,7 +157,7 @@ pub(crate) async fn create_bank(
     Ok(created.value)
 }
 
-/// Renames a bank, or gives it another ratio.
+/// Renames a bank, or changes its ratio.
 pub(crate) async fn change(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
@@ -201,7 +201,7 @@ pub(crate) async fn change(
     Ok(Json(answer))
 }
 
-/// Deletes a bank, whether or not it is there.
+/// Deletes a bank, whether or not it exists.
 pub(crate) async fn delete(
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,

@@ -1,5 +1,5 @@
-//! `/m/compare`: how far two hashes of a type are apart. Of two videos the shares of frames of either that are near a frame of the other are
-//! compared, as threatexchange does.
+//! `/m/compare`: the distance of two hashes of a type. For two videos it compares the shares of frames of
+//! each that are near a frame of the other, as threatexchange does.
 
 use std::collections::HashSet;
 
@@ -20,7 +20,7 @@ use crate::shared::Shared;
 /// The most types of one comparison.
 const TYPES_MAX: usize = 64;
 
-/// Compares two hashes of each type that is named.
+/// Compares two hashes of each named type.
 pub(crate) async fn compare(
     State(shared): State<Shared>,
     request: Request<Body>,
@@ -31,7 +31,7 @@ pub(crate) async fn compare(
     if pairs.len() > TYPES_MAX {
         return Err(Refusal::bad(format!("at most {TYPES_MAX} types are compared at once")));
     }
-    // Of the longest videos all pairs of frames take some tens of milliseconds.
+    // Comparing all pairs of frames of the longest videos takes some tens of milliseconds.
     let compared = tokio::task::spawn_blocking(move || {
         let compared = pairs.into_iter().map(|(name, pair)| {
             let verdict = compare_two(&name, &pair)?;
@@ -60,7 +60,7 @@ fn compare_two(name: &str, pair: &Value) -> Result<Value, Refusal> {
     Ok(json!([is_match, { "distance": distance }]))
 }
 
-/// The first video is the query. Shares are of distinct hashes of frames that may be trusted.
+/// Compares two videos; the first is the query. Shares count distinct frame hashes of sufficient quality.
 fn compare_videos(query: &Hash, item: &Hash) -> Result<Value, Refusal> {
     let (query, item) = (usable(query), usable(item));
     if query.is_empty() || item.is_empty() {
@@ -80,7 +80,7 @@ fn compare_videos(query: &Hash, item: &Hash) -> Result<Value, Refusal> {
     Ok(json!([is_match, shares]))
 }
 
-/// The frames of a video that may be trusted, each hash once.
+/// Returns the frames of a video with sufficient quality, each hash once.
 fn usable(hash: &Hash) -> Vec<Frame> {
     let mut seen = HashSet::new();
     let frames = hash.frames().into_iter().flat_map(Frames::iter);
@@ -117,7 +117,7 @@ mod tests {
             |query: f64, item: f64| json!({ "query_match_percent": query, "compared_match_percent": item });
         assert_eq!(compared(&[frame(31, 50)], &item).unwrap(), json!([true, shares(100.0, 100.0 / 3.0)]));
         assert_eq!(compared(&[frame(32, 50)], &item).unwrap(), json!([false, shares(0.0, 0.0)]));
-        // A frame that may not be trusted does not count, nor does one that comes again.
+        // A frame of low quality does not count, and neither does a repeated one.
         let query = [frame(0, 100), frame(0, 100), frame(90, 49), far(3), far(5), far(9), far(10)];
         assert_eq!(compared(&query, &item).unwrap(), json!([false, shares(60.0, 100.0)]));
         assert!(compared(&[frame(0, 49)], &item).is_err());

@@ -1,7 +1,7 @@
-//! `/c/bank/NAME/content` and `/signal`: what is banked.
+//! `/c/bank/NAME/content` and `/signal`: the banked content.
 //!
-//! A content id is an item's id. A note and metadata are details of the item; a time until which content is disabled is a hold by the
-//! bank's owner.
+//! A content id is an item's id. A note and metadata are details of the item. The time until which content is
+//! disabled is a hold by the bank's owner.
 
 pub(super) mod metadata;
 
@@ -27,14 +27,14 @@ use crate::upstream::Caller;
 
 /// The longest note, in characters.
 const NOTE_LEN_MAX: usize = 255;
-/// The latest time until which content may be disabled, in seconds from now: five years.
+/// The longest time for which content may be disabled, in seconds: five years.
 const DISABLED_SECONDS_MAX: u64 = 5 * 365 * 86_400;
-/// Disabled permanently, in HMA's numbers.
+/// HMA's number for permanently disabled content.
 const DISABLED: u64 = 0;
-/// Enabled, in HMA's numbers.
+/// HMA's number for enabled content.
 const ENABLED: u64 = 1;
 
-/// A note of at most 255 characters, without line breaks and the like.
+/// Reads a note of at most 255 characters, without control characters such as line breaks.
 fn note(value: &Value) -> Result<Text<{ Details::NOTE_LEN_MAX }>, Refusal> {
     let text = match value {
         Value::Null => "",
@@ -49,7 +49,7 @@ fn note(value: &Value) -> Result<Text<{ Details::NOTE_LEN_MAX }>, Refusal> {
     Text::new(text).map_err(|error| Refusal::bad(format!("note: {error}")))
 }
 
-/// What is said of new content.
+/// Reads the details of new content.
 fn details(said: &Map<String, Value>) -> Result<Details, Refusal> {
     let mut details = Details::default();
     if let Some(value) = said.get("metadata").filter(|value| !value.is_null()) {
@@ -61,7 +61,7 @@ fn details(said: &Map<String, Value>) -> Result<Details, Refusal> {
     Ok(details)
 }
 
-/// Adds content: the file of a form, or what is at a URL.
+/// Adds content: the file of a form, or the file at a URL.
 pub(crate) async fn add(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
@@ -157,7 +157,7 @@ fn signals(hashes: &[Hash]) -> Map<String, Value> {
     hashes.iter().map(|hash| (name_of(hash.hash_type()), Value::String(text_of(hash)))).collect()
 }
 
-/// The content of a path, which has to be of the bank of the path.
+/// Finds the content of a path, which must belong to the bank of the path.
 async fn of_path(caller: &Caller, bank: &str, id: &str) -> Result<(Value, DescribedItem), Refusal> {
     let Ok(id) = id.parse::<u64>() else { return Err(Refusal::NoSuchPage) };
     let bank = banks::of_path(caller, bank).await?;
@@ -170,7 +170,7 @@ async fn of_path(caller: &Caller, bank: &str, id: &str) -> Result<(Value, Descri
     }
 }
 
-/// Until when content is disabled, in HMA's numbers.
+/// Returns the time until which content is disabled, in HMA's numbers.
 fn disable_until(item: &DescribedItem) -> u64 {
     match item
         .holds
@@ -219,7 +219,7 @@ pub(crate) async fn show(
     Ok(Json(answer))
 }
 
-/// What becomes of disabled content.
+/// The requested change of disabled content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Disabling {
     Lifted,
@@ -240,7 +240,7 @@ fn disabling(value: &Value, now: UnixMillis) -> Result<Disabling, Refusal> {
     match seconds {
         DISABLED => Ok(Disabling::Until(Expiry::NEVER)),
         ENABLED => Ok(Disabling::Lifted),
-        // The time is over: HMA takes such content for enabled.
+        // The time is in the past: HMA treats such content as enabled.
         past if past <= now_seconds => Ok(Disabling::Lifted),
         later if later <= now_seconds + DISABLED_SECONDS_MAX => {
             Ok(Disabling::Until(Expiry::at(UnixMillis(later * 1_000))))
@@ -249,14 +249,14 @@ fn disabling(value: &Value, now: UnixMillis) -> Result<Disabling, Refusal> {
     }
 }
 
-/// A number without a fraction, that an integer holds exactly.
+/// Converts a number without a fraction, if an integer holds it exactly.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
 fn whole(number: f64) -> Option<u64> {
     let is_whole = number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number);
     is_whole.then_some(number as u64)
 }
 
-/// Disables or enables content, or gives it another note.
+/// Disables or enables content, or changes its note.
 pub(crate) async fn change(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
@@ -318,7 +318,7 @@ pub(crate) async fn delete(
             caller.newest().wrote(removed.sequence);
             deleted(1)
         }
-        // Another request was quicker.
+        // Another request removed it first.
         Err(error) if error.code() == Code::NotFound => deleted(0),
         Err(error) => Err(error.into()),
     }

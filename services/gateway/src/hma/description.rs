@@ -1,4 +1,4 @@
-//! `/openapi/openapi.json` and `/site-map`: what there is, for programs.
+//! `/openapi/openapi.json` and `/site-map`: the list of paths, for programs.
 
 use axum::Json;
 use serde_json::{Map, Value, json};

@@ -1,7 +1,7 @@
-//! `/c/exchanges`: programmes that banks follow. An exchange has a bank of its own, of the same name.
+//! `/c/exchanges`: the programmes that banks follow. Each exchange has a bank of its own, with the same name.
 //!
-//! What is fetched, and when, is the exchange process's; here exchanges are kept, and their states shown. Credentials are files of that
-//! process and no part of an exchange.
+//! The exchange process decides what is fetched and when; this module manages exchanges and shows their
+//! states. Credentials are files of that process, and not part of an exchange.
 
 pub(crate) mod credentials;
 pub(crate) mod schema;
@@ -25,7 +25,7 @@ use crate::upstream::Caller;
 
 /// The most exchanges that are listed.
 const LISTED_MAX: usize = 10_000;
-/// Exchanges of one page of the bank's list.
+/// The most exchanges of one page of the bank service's list.
 const PAGE: u16 = 100;
 
 fn api_named(name: &str) -> Result<Api, Refusal> {
@@ -37,7 +37,7 @@ pub(crate) async fn apis() -> Json<Vec<&'static str>> {
     Json(APIS.map(|api| api.name).to_vec())
 }
 
-/// Whether a programme has credentials. The keys are spelled as in HMA.
+/// Returns whether a programme has credentials. The keys are spelled as in HMA.
 fn authentication(shared: &Shared, api: Api) -> Json<Value> {
     Json(json!({
         "has_set_authentification": shared.credentials.has(api),
@@ -53,7 +53,8 @@ pub(crate) async fn show_api(
     Ok(authentication(&shared, api_named(&name)?))
 }
 
-/// Credentials of a programme are those of all exchanges of the host: with members, its operators set them.
+/// Checks the right to set credentials. A programme's credentials serve all exchanges of the host, so with
+/// members only operators may set them.
 async fn check_right(caller: &Caller) -> Result<(), Refusal> {
     let who = caller.members().who_am_i(caller.deadline()).await?.value;
     let is_operator = who.principal.is_none_or(|principal| principal.roles.contains(Role::Operator));
@@ -101,7 +102,7 @@ pub(crate) async fn list(Extension(caller): Extension<Caller>) -> Result<Json<Ve
     Ok(Json(names))
 }
 
-/// A name as HMA takes it for an exchange, which its bank has too.
+/// Checks a name by HMA's rules for an exchange; its bank gets the same name.
 fn new_name(text: &str) -> Result<BankName, Refusal> {
     let is_fit = !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
@@ -149,7 +150,7 @@ pub(crate) async fn create(
     match added {
         Ok(added) => caller.newest().wrote(added.sequence),
         Err(error) => {
-            // The bank is of no use without its exchange.
+            // The bank has no use without its exchange.
             let deleted =
                 caller.banks().delete_bank(&bank.name, IdempotencyKey::random(), caller.deadline()).await;
             if let Err(failed) = deleted {
@@ -161,10 +162,10 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(json!({ "message": "Created successfully" }))).into_response())
 }
 
-/// The exchange of a path.
+/// Finds the exchange of a path.
 async fn of_path(caller: &Caller, name: &str) -> Result<ExchangeListing, Refusal> {
     let none = || Refusal::not_found("exchange not found");
-    // A name that no exchange can have is that of none.
+    // A name that no exchange can have is answered as a missing exchange.
     let name: ExchangeName = name.parse().map_err(|_| none())?;
     match caller.exchanges().get_exchange(&name, caller.deadline()).await {
         Ok(exchange) => Ok(exchange),
@@ -173,7 +174,7 @@ async fn of_path(caller: &Caller, name: &str) -> Result<ExchangeListing, Refusal
     }
 }
 
-/// An exchange as HMA shows it: with the settings of its programme.
+/// Returns an exchange in HMA's form, with the settings of its programme.
 fn shown(listing: &ExchangeListing) -> Value {
     let exchange = &listing.exchange;
     let settings: Map<String, Value> = serde_json::from_str(exchange.config.as_str()).unwrap_or_default();
@@ -195,7 +196,7 @@ pub(crate) async fn show(
     Ok(Json(shown(&of_path(&caller, &name).await?)))
 }
 
-/// Shows what an exchange has fetched. Times are in seconds.
+/// Shows the progress of an exchange. Times are in seconds.
 pub(crate) async fn status(
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
@@ -232,7 +233,7 @@ pub(crate) async fn change(
     Ok(Json(shown(&set.value)))
 }
 
-/// Deletes an exchange and its bank, whether or not they are there.
+/// Deletes an exchange and its bank, whether or not they exist.
 pub(crate) async fn delete(
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
@@ -243,7 +244,7 @@ pub(crate) async fn delete(
         Err(Refusal::Problem(problem)) if problem.status == StatusCode::NOT_FOUND => return deleted(),
         Err(refusal) => return Err(refusal),
     };
-    // First the bank, where it is the exchange's own: what fails in between is done by the next attempt.
+    // The bank first, if it belongs to the exchange: if a step fails, the next attempt completes it.
     if exchange.bank.to_string() == exchange.exchange.name.as_str() {
         let bank: BankRef = exchange.bank.clone();
         match caller.banks().delete_bank(&bank, IdempotencyKey::random(), caller.deadline()).await {

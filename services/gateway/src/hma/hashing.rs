@@ -1,4 +1,4 @@
-//! `/h/hash`: computes hashes and looks nothing up.
+//! `/h/hash`: computes hashes without a search.
 
 use axum::body::Body;
 use axum::extract::{Query, State};
@@ -12,7 +12,7 @@ use crate::hma::refusal::Refusal;
 use crate::shared::Shared;
 use crate::upstream::Caller;
 
-/// Of a URL.
+/// Computes the hashes of the content at a URL.
 pub(crate) async fn of_url(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
@@ -24,14 +24,14 @@ pub(crate) async fn of_url(
     Ok(Json(by_type(&computed)))
 }
 
-/// The query of a file that is sent.
+/// The query of a request with a file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Wanted {
     types: Option<String>,
 }
 
-/// Of a file that is sent.
+/// Computes the hashes of a sent file.
 pub(crate) async fn of_file(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
@@ -43,7 +43,7 @@ pub(crate) async fn of_file(
     Ok(Json(by_type(&computed)))
 }
 
-/// One key for each type.
+/// Returns the hashes as an object with one key for each type.
 fn by_type(computed: &[Computed]) -> Map<String, Value> {
     let entry = |one: &Computed| (super::signals::name_of(one.hash_type), Value::String(one.text()));
     computed.iter().map(entry).collect()

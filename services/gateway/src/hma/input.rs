@@ -23,42 +23,42 @@ use crate::upstream::Caller;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ByUrl {
-    /// Where it is.
+    /// The URL of the content.
     pub(crate) url: Option<String>,
-    /// What it is, where its host does not say so.
+    /// The kind of content, for hosts that do not state it.
     pub(crate) content_type: Option<String>,
-    /// The types that are wanted, separated by commas.
+    /// The requested types, separated by commas.
     pub(crate) types: Option<String>,
 }
 
-/// A file and what it is.
+/// A file and its kind.
 #[derive(Debug)]
 pub(crate) struct Media {
-    /// What it is.
+    /// The kind of content.
     pub(crate) content_type: ContentType,
-    /// Its bytes.
+    /// The file's bytes.
     pub(crate) bytes: Bytes,
     _held: Held,
 }
 
-/// Counts the bytes of a file until they are no longer needed.
+/// Reserves the bytes of a file until they are no longer needed.
 #[derive(Debug)]
 enum Held {
     Body { _body: ReadBody },
     Fetch { _place: OwnedSemaphorePermit },
 }
 
-/// A hash that was computed of a file.
+/// A hash that was computed from a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Computed {
     /// Its type.
     pub(crate) hash_type: HashType,
-    /// The hash; `None` where the picture has too little detail for one.
+    /// The hash; `None` if the picture has too little detail for one.
     pub(crate) hash: Option<Hash>,
 }
 
 impl Computed {
-    /// The hash as text; empty where there is none.
+    /// Returns the hash as text; empty if there is none.
     pub(crate) fn text(&self) -> String {
         self.hash.as_ref().map(text_of).unwrap_or_default()
     }
@@ -78,7 +78,7 @@ impl ByUrl {
     }
 }
 
-/// Reads the form of a request, whose one file is the content; the part's name says what it is.
+/// Reads the form of a request. Its one file is the content; the name of the part states the kind.
 pub(crate) async fn of_form(
     shared: &Shared,
     request: Request<Body>,
@@ -88,7 +88,7 @@ pub(crate) async fn of_form(
     Ok((head, form, media))
 }
 
-/// The same of a body that is there.
+/// Reads a form from a body that has been read.
 pub(crate) async fn form_of(head: &Parts, body: ReadBody) -> Result<(Form, Media), Refusal> {
     const ONE: &str = "send exactly one file, in a part named photo or video";
     if !is_form(&head.headers) {
@@ -103,17 +103,17 @@ pub(crate) async fn form_of(head: &Parts, body: ReadBody) -> Result<(Form, Media
     Ok((form, media))
 }
 
-/// How the frames of a video are sampled.
+/// The sampling of a video's frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sampled {
-    /// One a second, to look them up.
+    /// One frame a second, for lookups.
     Sparsely,
-    /// Every frame that differs from the one before, to bank them.
+    /// Every frame that differs from the one before, for banking.
     Densely,
 }
 
-/// Computes the hashes of content that are wanted, all where `types` is not given: of a video without its frames where these cannot be
-/// decoded.
+/// Computes the requested hashes of content; all types if `types` is not given. If a video's frames cannot be
+/// decoded, its frame hashes are left out.
 pub(crate) async fn hashes(
     caller: &Caller,
     media: &Media,
@@ -121,7 +121,7 @@ pub(crate) async fn hashes(
     sampled: Sampled,
 ) -> Result<Vec<Computed>, Refusal> {
     let wanted = wanted(media.content_type, types)?;
-    // Fetching and reading have bounds of their own.
+    // Fetching and reading have limits of their own, so the deadline starts here.
     caller.begin_anew();
     let mut computed = Vec::with_capacity(wanted.len());
     for hash_type in wanted {
@@ -143,7 +143,7 @@ pub(crate) async fn hashes(
     Ok(computed)
 }
 
-/// The types that are computed of content of this kind: those that are named, or all that it has.
+/// Returns the types to compute for content of this kind: the named ones, or all of the kind.
 fn wanted(content_type: ContentType, types: Option<&str>) -> Result<Vec<HashType>, Refusal> {
     let (of_kind, kind) = (content_type.hash_types(), content_type.name());
     let Some(types) = types else { return Ok(of_kind.to_vec()) };
@@ -161,7 +161,7 @@ fn wanted(content_type: ContentType, types: Option<&str>) -> Result<Vec<HashType
     Ok(wanted)
 }
 
-/// The frames of a video as they are.
+/// Computes the frame hashes of a video, without variants of the frames.
 async fn vpdq(caller: &Caller, video: Bytes, sampled: Sampled) -> Result<Hash, CallError> {
     let frontends = caller.frontends();
     let hashed = frontends.hash_video(video, sampled == Sampled::Densely, caller.deadline()).await?;
@@ -171,7 +171,7 @@ async fn vpdq(caller: &Caller, video: Bytes, sampled: Sampled) -> Result<Hash, C
         .ok_or_else(|| frontends.refused(Code::InvalidArgument, "it has more frames than a hash may have"))
 }
 
-/// Whether the video cannot be decoded, or nothing decodes videos there.
+/// Returns whether the video cannot be decoded, or the frontend decodes no videos.
 fn is_without_frames(error: &CallError) -> bool {
     matches!(error.code(), Code::InvalidArgument | Code::Unimplemented)
 }
@@ -183,7 +183,7 @@ async fn pdq(caller: &Caller, image: Bytes) -> Result<Option<Hash>, Refusal> {
     Ok(is_trusted.then(|| Hash::pdq(picture.first.plain.pdq[0])))
 }
 
-/// A picture or a video that cannot be decoded is the caller's fault.
+/// Converts an error of decoding: a picture or video that cannot be decoded is the caller's fault.
 fn undecodable(what: &str, error: CallError) -> Refusal {
     if error.code() == Code::InvalidArgument {
         return Refusal::bad(format!("the {what} cannot be hashed: {}", error.message()));
@@ -191,7 +191,7 @@ fn undecodable(what: &str, error: CallError) -> Refusal {
     error.into()
 }
 
-/// A boolean in the words that HMA's schemas read; `None` for other words.
+/// Reads a boolean in the words that HMA's schemas accept; `None` for other words.
 pub(super) fn boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "on" | "t" | "y" | "yes" => Some(true),

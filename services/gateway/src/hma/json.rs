@@ -1,4 +1,4 @@
-//! Bodies in JSON, with the answers that HMA gives to others.
+//! Bodies in JSON, and HMA's answers to other bodies.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -15,12 +15,12 @@ use crate::shared::Shared;
 /// The most bytes of a body in JSON.
 const JSON_BYTES_MAX: usize = 1 << 20;
 
-/// The head and the body of a request. The body counts as held until it is dropped.
+/// Reads the head and the body of a request. The body counts as held until it is dropped.
 pub(crate) async fn read(shared: &Shared, request: Request<Body>) -> Result<(Parts, ReadBody), Refusal> {
     read_at_most(shared, request, usize::MAX).await
 }
 
-/// The same, of at most `max` bytes.
+/// Reads the head and the body of a request, of at most `max` bytes.
 pub(crate) async fn read_at_most(
     shared: &Shared,
     request: Request<Body>,
@@ -32,7 +32,7 @@ pub(crate) async fn read_at_most(
     Ok((head, body))
 }
 
-/// Whether the body is announced as JSON.
+/// Returns whether the body's content type is JSON.
 pub(crate) fn is_json(head: &Parts) -> bool {
     let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     kind.is_some_and(|kind| {
@@ -41,7 +41,7 @@ pub(crate) fn is_json(head: &Parts) -> bool {
     })
 }
 
-/// The body of a call that reads JSON itself: 415 for anything else.
+/// Reads the body of a call that parses JSON itself: 415 for any other content type.
 pub(crate) async fn value(shared: &Shared, request: Request<Body>) -> Result<Value, Refusal> {
     let (head, body) = read_at_most(shared, request, JSON_BYTES_MAX).await?;
     if !is_json(&head) {
@@ -51,7 +51,7 @@ pub(crate) async fn value(shared: &Shared, request: Request<Body>) -> Result<Val
     parsed(body.bytes())
 }
 
-/// The body of a call that has a schema: 422 for anything that is no object of JSON.
+/// Reads the body of a call with a schema: 422 for anything but a JSON object.
 pub(crate) async fn object(shared: &Shared, request: Request<Body>) -> Result<Map<String, Value>, Refusal> {
     let (_, body) = read_at_most(shared, request, JSON_BYTES_MAX).await?;
     match serde_json::from_slice(body.bytes()) {

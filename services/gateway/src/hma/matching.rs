@@ -1,10 +1,12 @@
 //! `/m/lookup` and `/m/raw_lookup`: whether content is known.
 //!
-//! An answer is whole or there is none: a lookup that not every shard answers, or whose matches are more than one answer holds, would
-//! look like "not known" for the banks that are missing. The first is 503; of the second each bank is asked alone.
+//! A lookup has a complete answer or fails: an incomplete one would look like "not known" for the missing
+//! banks. If not every shard answers, the answer is 503. If one answer cannot hold all matches, each bank is
+//! searched alone.
 //!
-//! Beyond HMA, where a request asks for it: `max_distance`, `numeric_distance`, `include_labels`, `include_metadata`, `include_opinions`,
-//! `include_coverage` (headers), and many signals in one `POST /m/lookup` of JSON.
+//! Beyond HMA, if a request asks for it: `max_distance`, `numeric_distance`, `include_labels`,
+//! `include_metadata`, `include_opinions`, `include_coverage` (headers), and many signals in one `POST
+//! /m/lookup` of JSON.
 //!
 //! Reading order: `asked`, `find`, `ratio`, `shown`.
 
@@ -32,7 +34,7 @@ use crate::hma::signals::{hash, name_of, type_named};
 use crate::shared::Shared;
 use crate::upstream::Caller;
 
-/// By hash, or by the URL of content.
+/// Looks up a hash, or the content at a URL.
 pub(crate) async fn lookup(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
@@ -62,7 +64,7 @@ pub(crate) async fn lookup(
     }
 }
 
-/// By a file that is sent, or by many signals in JSON.
+/// Looks up a sent file, or many signals in JSON.
 pub(crate) async fn lookup_sent(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
@@ -79,7 +81,7 @@ pub(crate) async fn lookup_sent(
     Ok(Json(look_up_all(&caller, &computed, &asked.wish()?, &draw).await?).into_response())
 }
 
-/// Many signals at once: one answer for each, in their order.
+/// Looks up many signals: one answer for each, in their order.
 async fn look_up_batch(caller: &Caller, asked: &Lookup, body: &Value) -> Result<Response, Refusal> {
     let Batch { hashes, banks } = Batch::of(body)?;
     let wish = asked.wish()?;
@@ -97,7 +99,7 @@ async fn look_up_batch(caller: &Caller, asked: &Lookup, body: &Value) -> Result<
     })
 }
 
-/// The matches of each type, by bank.
+/// Returns the matches of each type, by bank.
 async fn look_up_all(
     caller: &Caller,
     computed: &[Computed],
@@ -115,7 +117,7 @@ async fn look_up_all(
     Ok(by_type)
 }
 
-/// Every match of a hash, whatever the ratio of its bank.
+/// Returns every match of a hash, regardless of the banks' ratios.
 pub(crate) async fn raw_lookup(
     Extension(caller): Extension<Caller>,
     Query(asked): Query<Lookup>,

@@ -13,26 +13,26 @@ use crate::problem::Problem;
 pub(crate) enum Refusal {
     /// `{"message": ...}` with a status.
     Problem(Problem),
-    /// 422 with a list: a value that does not fit the schema, by its place and name, and why.
+    /// 422 with a list: a value that does not fit the schema, with its location, its name and the reason.
     Schema {
-        /// `query`, `body` or nothing.
+        /// `query`, `body` or empty.
         place: &'static str,
         /// The name of the value.
         name: String,
-        /// Why it does not fit.
+        /// The reason.
         why: String,
     },
-    /// A page that is not there, in HTML.
+    /// A page that does not exist, as HTML.
     NoSuchPage,
 }
 
 impl Refusal {
-    /// A value of the query that does not fit.
+    /// Refuses a value of the query that does not fit.
     pub(crate) fn query(name: &str, why: impl Into<String>) -> Self {
         Self::Schema { place: "query", name: name.to_owned(), why: why.into() }
     }
 
-    /// A value of the body that does not fit.
+    /// Refuses a value of the body that does not fit.
     pub(crate) fn body(name: &str, why: impl Into<String>) -> Self {
         Self::Schema { place: "body", name: name.to_owned(), why: why.into() }
     }

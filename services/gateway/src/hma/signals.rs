@@ -1,17 +1,17 @@
-//! HMA's names for hash types, and hashes as its clients write them.
+//! HMA's names for hash types, and hashes in its clients' form.
 
 use vigie_model::video::{VideoEvidence, VideoSide};
 use vigie_model::{Distance, Hash, HashType, Match};
 
 use crate::hma::refusal::Refusal;
 
-/// HMA's name for MD5, which its clients know for videos.
+/// HMA's name for MD5, which its clients use for videos.
 const VIDEO_MD5: &str = "video_md5";
 
-/// The types that HMA has where threatexchange's extension `vpdq` is on.
+/// The types of HMA with threatexchange's extension `vpdq`.
 pub(crate) const TYPES: [HashType; 3] = [HashType::PDQ, HashType::MD5, HashType::VPDQ];
 
-/// Kinds of content, each with the hash types that HMA has of it.
+/// The kinds of content, each with its hash types in HMA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ContentType {
     /// A picture: PDQ.
@@ -21,7 +21,7 @@ pub(crate) enum ContentType {
 }
 
 impl ContentType {
-    /// All of them.
+    /// All kinds.
     pub(crate) const ALL: [Self; 2] = [Self::Photo, Self::Video];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -31,7 +31,7 @@ impl ContentType {
         }
     }
 
-    /// The types that it has.
+    /// Returns the hash types of this kind.
     pub(crate) const fn hash_types(self) -> &'static [HashType] {
         match self {
             Self::Photo => &[HashType::PDQ],
@@ -39,13 +39,13 @@ impl ContentType {
         }
     }
 
-    /// The kind of this name.
+    /// Returns the kind with this name.
     pub(crate) fn named(name: &str) -> Result<Self, Refusal> {
         let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
         found.ok_or_else(|| Refusal::bad("no such content type; there are photo and video"))
     }
 
-    /// The kind of a file that a host calls this.
+    /// Returns the kind of a media type.
     pub(crate) fn of_media_type(media_type: &str) -> Option<Self> {
         match media_type.trim_start().to_ascii_lowercase() {
             kind if kind.starts_with("image") => Some(Self::Photo),
@@ -55,24 +55,24 @@ impl ContentType {
     }
 }
 
-/// The name of a type in answers.
+/// Returns the name of a type in answers.
 pub(crate) fn name_of(hash_type: HashType) -> String {
     if hash_type == HashType::MD5 { VIDEO_MD5.to_owned() } else { hash_type.to_string() }
 }
 
-/// The type of this name.
+/// Returns the type with this name.
 pub(crate) fn type_named(name: &str) -> Result<HashType, Refusal> {
     name.parse().map_err(|_| Refusal::bad("no such signal type"))
 }
 
-/// A hash as a client writes it. Spaces around it and upper case are taken.
+/// Reads a hash in a client's form. White space around it and upper case are accepted.
 pub(crate) fn hash(hash_type: HashType, text: &str) -> Result<Hash, Refusal> {
     Hash::from_text(hash_type, text.trim())
         .map_err(|error| Refusal::bad(format!("invalid signal for {}: {error}", name_of(hash_type))))
 }
 
-/// The distance of a match as HMA writes it: a number for types that have one, `-` for those that are equal or not, and of a video the shares
-/// of the query's and of the item's frames that match.
+/// Returns the distance of a match in HMA's form: a number for types with distances, `-` for types that
+/// compare for equality, and for videos the shares of the query's and of the item's frames that match.
 pub(crate) fn distance(found: &Match) -> String {
     match &found.video {
         Some(evidence) => shares(evidence),
@@ -84,17 +84,17 @@ fn distance_of(hash_type: HashType, distance: Distance) -> String {
     if hash_type.distance_max() == Distance(0) { "-".to_owned() } else { distance.0.to_string() }
 }
 
-/// As threatexchange writes them: `100%[33%]`.
+/// Formats the shares as threatexchange does: `100%[33%]`.
 fn shares(VideoEvidence { query, item, .. }: &VideoEvidence) -> String {
     format!("{:.0}%[{:.0}%]", percent(query), percent(item))
 }
 
-/// The share of a side's distinct frames that match, in percent; 0 where it has none.
+/// Returns the share of a side's distinct frames that match, in percent; 0 if it has none.
 pub(crate) fn percent(side: &VideoSide) -> f64 {
     if side.frames == 0 { 0.0 } else { f64::from(side.frames_matched) * 100.0 / f64::from(side.frames) }
 }
 
-/// A hash as HMA writes it.
+/// Returns a hash in HMA's form.
 pub(crate) fn text_of(hash: &Hash) -> String {
     hash.to_line()
 }

@@ -1,4 +1,4 @@
-//! `/`, `/status`: bare words, never JSON.
+//! `/` and `/status`: plain words, never JSON.
 
 use axum::extract::State;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
@@ -9,14 +9,14 @@ use crate::shared::Shared;
 
 const ALIVE: &str = "I-AM-ALIVE";
 
-/// Leads to the status, and a browser to the console.
+/// Redirects to the status, and a browser to the console.
 pub(crate) async fn root(headers: HeaderMap) -> Response {
     let is_browser = headers.get("sec-fetch-dest").is_some_and(|of| of.as_bytes() == b"document");
     let to = if is_browser { "/console/" } else { "/status" };
     (StatusCode::FOUND, Redirect::to(to)).into_response()
 }
 
-/// Says whether every shard answers.
+/// Answers whether every shard answers.
 pub(crate) async fn status(State(shared): State<Shared>) -> Response {
     let (status, word) = match shared.cluster.state() {
         cluster::State::Ready => (StatusCode::OK, ALIVE),
@@ -26,7 +26,7 @@ pub(crate) async fn status(State(shared): State<Shared>) -> Response {
     (status, Html(word)).into_response()
 }
 
-/// Says that the gateway runs.
+/// Answers that the gateway runs.
 pub(crate) async fn live() -> Response {
     Html(ALIVE).into_response()
 }

@@ -1,4 +1,5 @@
-//! Types of signals and of content, and the states of indexes. An index is always live: what is banked is in it.
+//! Types of signals and of content, and the states of indexes. An index is always live: it contains
+//! everything that is banked.
 
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
@@ -25,7 +26,7 @@ pub(crate) async fn content_types() -> Json<Value> {
     Json(Value::from(types.to_vec()))
 }
 
-/// Which type is asked about.
+/// The type that a request names.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct OfType {
@@ -33,7 +34,7 @@ pub(crate) struct OfType {
 }
 
 impl OfType {
-    /// The type that is named, or all of HMA's.
+    /// Returns the named type, or all of HMA's.
     fn types(&self) -> Result<Vec<HashType>, Refusal> {
         match self.signal_type.as_deref().filter(|name| !name.is_empty()) {
             Some(name) => Ok(vec![type_named(name)?]),
@@ -42,16 +43,16 @@ impl OfType {
     }
 }
 
-/// The index of a type, as a coordinator shows it; `None` for an empty one.
+/// Returns the index of a type as a coordinator reports it; `None` for an empty one.
 async fn indexed(shared: &Shared, caller: &Caller, hash_type: HashType) -> Result<Option<Indexed>, Refusal> {
-    // Whoever may list banks may know how much is searched.
+    // A caller that may list banks may know how much is searched.
     caller.banks().list_banks(None, 1, caller.deadline()).await?;
     let indexed = shared.cluster.indexed(hash_type);
     let indexed = indexed.ok_or_else(|| Problem::busy("the state of the index is not known"))?;
     Ok(Some(indexed).filter(|indexed| indexed.hashes > 0))
 }
 
-/// Shows what is searched of each type.
+/// Shows the searched hashes of each type.
 pub(crate) async fn index_status(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
@@ -70,7 +71,7 @@ pub(crate) async fn index_status(
     Ok(Json(shown))
 }
 
-/// Shows what is banked and what is searched of each type.
+/// Shows the banked and the searched hashes of each type.
 pub(crate) async fn signal_type_index(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,

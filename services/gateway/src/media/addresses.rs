@@ -1,10 +1,12 @@
-//! Which addresses are of the public network. Others are reached by nobody who merely names a URL.
+//! Distinguishes addresses of the public network. A caller that merely names a URL cannot make the gateway
+//! connect to any other address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address is of the public network: not of this machine, of a local network, reserved, or a group.
+/// Returns whether an address is of the public network: not of this machine or a local network, not reserved,
+/// not multicast.
 ///
-/// By the registries of special addresses of IANA (RFC 6890 and those that it names).
+/// Follows IANA's registries of special-purpose addresses (RFC 6890 and those that it names).
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => is_public_v4(address),
@@ -29,7 +31,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
             | (198, 18..=19, _)
             | (198, 51, 100)
             | (203, 0, 113)
-            // Groups, reserved, broadcast.
+            // Multicast, reserved, broadcast.
             | (224..=255, ..)
     );
     !is_special
@@ -38,7 +40,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     let [first, second, ..] = segments;
-    // Global unicast alone (2000::/3), without what is special in it. Addresses that hold one of IPv4 are judged by that.
+    // Only global unicast (2000::/3), without its special ranges. An address that embeds an IPv4 address is
+    // judged by the latter.
     let is_global = first & 0xe000 == 0x2000;
     let is_special = match first {
         // Teredo, benchmarks, documentation and others of 2001::/23; 2001:db8::/32.

@@ -1,6 +1,8 @@
-//! Reads bodies: bounded in bytes, each and all together and of one client, and in time.
+//! Reads bodies with bounds on their bytes (each body, the bodies of one client, all bodies together) and on
+//! their time.
 //!
-//! Bytes count when they have arrived, not when they are announced: a client that announces much and sends nothing takes nothing from others.
+//! Bytes count when they have arrived, not when they are announced: a client that announces much and sends
+//! nothing takes no capacity from others.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,7 +20,7 @@ use vigie_serving::host;
 use crate::config::Config;
 use crate::problem::Problem;
 
-/// How long a body may take before its rate counts.
+/// The time after which a body's rate is checked.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The budget of bytes of all bodies.
@@ -36,11 +38,11 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Held {
     bytes: usize,
-    /// By host.
+    /// Bytes by client host.
     of_clients: HashMap<Option<IpAddr>, usize>,
 }
 
-/// A body, whose bytes count until this is dropped.
+/// A body that was read; its bytes count until it is dropped.
 #[derive(Debug)]
 pub(crate) struct ReadBody {
     bytes: Bytes,
@@ -56,7 +58,7 @@ struct Share {
 }
 
 impl ReadBody {
-    /// The body.
+    /// Returns the bytes of the body.
     pub(crate) const fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -72,7 +74,7 @@ impl Bodies {
         }))
     }
 
-    /// Reads the body of a request of a client, at most `max` bytes.
+    /// Reads the body of a client's request, at most `max` bytes.
     pub(crate) async fn read(
         &self,
         client: Option<IpAddr>,
@@ -90,7 +92,7 @@ impl Bodies {
         let (begun, mut body) = (Instant::now(), pin!(body));
         let mut bytes = BytesMut::new();
         loop {
-            // The time by which so many bytes are there at the least rate.
+            // The time by which this many bytes must have arrived at the lowest rate.
             let arrived = Duration::from_secs_f64(bytes.len() as f64 / f64::from(self.0.rate_min));
             let Ok(frame) = tokio::time::timeout_at(begun + GRACE + arrived, body.frame()).await else {
                 return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body arrives too slowly"));
@@ -107,7 +109,7 @@ impl Bodies {
         Ok(ReadBody { bytes: bytes.freeze(), _share: share })
     }
 
-    /// Nothing yet of the budget, for a client.
+    /// Returns an empty share of the budget, for a client.
     fn share(&self, client: Option<IpAddr>) -> Share {
         Share { of: self.clone(), client: client.map(host), bytes: 0 }
     }
@@ -118,7 +120,7 @@ impl Bodies {
 }
 
 impl Share {
-    /// Takes further bytes.
+    /// Adds bytes to the share.
     fn take(&mut self, bytes: usize) -> Result<(), Problem> {
         let mut held = self.of.held();
         let of_client = held.of_clients.get(&self.client).copied().unwrap_or_default();

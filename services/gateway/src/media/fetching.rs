@@ -1,7 +1,8 @@
-//! Fetches pictures and videos by their URLs, from hosts that are allowed, into memory.
+//! Fetches pictures and videos by their URLs, from allowed hosts, into memory.
 //!
-//! Each step is checked: the scheme, the host, and every address that a name has, also after a redirect. The connection goes to an address
-//! that was checked, so a name that changes between the check and the connection changes nothing.
+//! Each step is checked, also after a redirect: the scheme, the host, and every address of a name. The
+//! connection goes to a checked address, so a name that changes between the check and the connection has no
+//! effect.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -25,14 +26,15 @@ const REDIRECTS_MAX: usize = 5;
 /// The longest URL, in bytes.
 const URL_BYTES_MAX: usize = 8 << 10;
 
-/// A file that was fetched.
+/// A fetched file.
 #[derive(Debug)]
 pub(crate) struct Fetched {
     /// The file.
     pub(crate) bytes: Bytes,
     /// The type that its host states.
     pub(crate) content_type: Option<String>,
-    /// Held until the file is no longer needed, so that no more files are in memory than are fetched at once.
+    /// Held until the file is no longer needed, so that the number of files in memory is bounded like that of
+    /// concurrent fetches.
     pub(crate) place: OwnedSemaphorePermit,
 }
 
@@ -47,7 +49,7 @@ pub(crate) struct Fetcher {
     metrics: Arc<Metrics>,
 }
 
-/// Which hosts may be fetched from.
+/// The rules for the hosts that may be fetched from.
 #[derive(Debug)]
 struct Rules {
     enabled: bool,
@@ -55,7 +57,7 @@ struct Rules {
     private_hosts: Vec<String>,
 }
 
-/// Names as URLs have them, and addresses without brackets.
+/// Returns names in the form of URLs, and addresses without brackets.
 fn bare(hosts: &[String]) -> Vec<String> {
     let bare = |host: &String| match Host::parse(host) {
         Ok(Host::Domain(name)) => name,
@@ -66,7 +68,7 @@ fn bare(hosts: &[String]) -> Vec<String> {
     hosts.iter().map(bare).collect()
 }
 
-/// Whether a host is one of these names, or below one of them.
+/// Returns whether a host is one of these names, or a subdomain of one.
 fn is_among(hosts: &[String], host: &str) -> bool {
     let host = host.trim_end_matches('.');
     hosts.iter().any(|allowed| {
@@ -105,7 +107,7 @@ impl Rules {
     }
 }
 
-/// Resolves names, without addresses that a name may not have.
+/// Resolves names, and removes addresses that a name may not have.
 #[derive(Debug)]
 struct Checked(Arc<Rules>);
 
@@ -125,7 +127,7 @@ impl Resolve for Checked {
 }
 
 impl Fetcher {
-    /// A fetcher with these limits.
+    /// Makes a fetcher with these limits.
     ///
     /// # Errors
     ///
@@ -137,7 +139,7 @@ impl Fetcher {
             private_hosts: bare(&config.private_hosts),
         });
         let within = Duration::from_millis(config.ms_max);
-        // The cryptography of all of TLS here; another part of the process may have chosen it already.
+        // The TLS cryptography of the whole process; another part of it may have chosen it already.
         let _chosen = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .redirect(Policy::none())
@@ -152,12 +154,12 @@ impl Fetcher {
         Ok(Self { client, rules, bytes_max: config.bytes_max, within, places, metrics })
     }
 
-    /// Whether anything is fetched here at all.
+    /// Returns whether anything is fetched at all.
     pub(crate) fn is_enabled(&self) -> bool {
         self.rules.enabled
     }
 
-    /// Fetches a file, at most `bytes_max` of it.
+    /// Fetches a file of at most `bytes_max` bytes.
     pub(crate) async fn fetch(&self, url: &str) -> Result<Fetched, Problem> {
         if url.len() > URL_BYTES_MAX {
             return Err(Problem::bad(format!("invalid url: it has more than {URL_BYTES_MAX} bytes")));
@@ -176,7 +178,7 @@ impl Fetcher {
         for _ in 0..=REDIRECTS_MAX {
             self.rules.check(&url)?;
             let sent = self.client.get(url.clone()).send().await;
-            // The error's own text would repeat the URL, which may carry a secret.
+            // The error's own text would repeat the URL, which may contain a secret.
             let answer = sent.map_err(|error| {
                 let why = if error.is_timeout() { "it took too long" } else { "its host cannot be reached" };
                 Problem::bad(format!("the url could not be fetched: {why}"))

@@ -9,13 +9,13 @@ use crate::problem::Problem;
 
 /// The most parts of a form: the files of a page of the console, and its fields.
 const PARTS_MAX: usize = 24;
-/// The most bytes of a field that is no file: the text of the longest video hash.
+/// The most bytes of a field other than a file: the text of the longest video hash.
 const FIELD_BYTES_MAX: usize = 512 << 10;
 
 /// A file of a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FormFile {
-    /// The name of its part.
+    /// The name of the part.
     pub(crate) part: String,
     /// The name that the client gives the file; may be empty.
     pub(crate) name: String,
@@ -23,7 +23,7 @@ pub(crate) struct FormFile {
     pub(crate) bytes: Bytes,
 }
 
-/// A form that has been read.
+/// A form that was read.
 #[derive(Debug, Default)]
 pub(crate) struct Form {
     /// Its files.
@@ -32,20 +32,20 @@ pub(crate) struct Form {
     pub(crate) fields: Vec<(String, String)>,
 }
 
-/// Whether the body is announced as a form with files.
+/// Returns whether the body's content type is a form with files.
 pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data"))
 }
 
 impl Form {
-    /// Takes a form out of a body that is there.
+    /// Parses a form from a body that was read.
     pub(crate) async fn parse(headers: &HeaderMap, body: Bytes) -> Result<Self, Problem> {
         let mut request = Request::new(Body::from(body));
         if let Some(kind) = headers.get(header::CONTENT_TYPE) {
             request.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
         }
-        // The body has been bounded already, in bytes of its own.
+        // The body is already bounded in bytes.
         DefaultBodyLimit::disable().apply(&mut request);
         let malformed = |_| Problem::bad("the form is malformed");
         let parts = Multipart::from_request(request, &()).await;
@@ -70,7 +70,7 @@ impl Form {
         Ok(form)
     }
 
-    /// The text of a field.
+    /// Returns the text of a field.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, text)| text.as_str())
     }

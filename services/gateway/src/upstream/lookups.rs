@@ -1,4 +1,4 @@
-//! Lookups that are under way at once share calls to the frontends, where they are of one caller and ask alike ([`vigie_net::lane`]).
+//! Concurrent lookups of one caller with the same options share calls to the frontends ([`vigie_net::lane`]).
 
 use std::sync::Arc;
 
@@ -8,15 +8,16 @@ use vigie_model::{Content, MatchCall, Query, SearchOptions, Sequence};
 use vigie_net::lane::{Carry, Lane, LaneLimits, Reply, Search};
 use vigie_telemetry::trace::{self, Context};
 
-/// Lookups of one call. The frontend takes a call of more for bulk work, which waits behind all that somebody waits for.
+/// The most lookups of one call. The frontend treats larger calls as bulk work, which waits behind
+/// interactive work.
 const SHARED_MAX: usize = 16;
-/// Calls that are out at once.
+/// The most concurrent calls.
 const CALLS: usize = 8;
 
-/// The way of lookups to the frontends. A clone is a handle of the same.
+/// The shared queue of lookups to the frontends. Clones share it.
 pub(crate) type Lookups = Lane<Frontends>;
 
-/// A lane to these frontends.
+/// Makes a lane to these frontends.
 pub(super) fn lane(frontends: MatchClient) -> Lookups {
     // Requests arrive in tasks of this runtime.
     let limits = LaneLimits { calls: CALLS, queries: SHARED_MAX, gathers: true };
@@ -26,15 +27,15 @@ pub(super) fn lane(frontends: MatchClient) -> Lookups {
 /// One lookup of hashes.
 #[derive(Debug, Clone)]
 pub(crate) struct Lookup {
-    /// Whose call it is.
+    /// The credential of the caller.
     pub(super) bearer: Option<Bearer>,
-    /// What is looked up.
+    /// The content to look up.
     pub(super) contents: Arc<[Content]>,
-    /// How.
+    /// The options of the search.
     pub(super) options: Arc<SearchOptions>,
-    /// When the answer has to be there.
+    /// The deadline of the answer.
     pub(super) deadline: Instant,
-    /// Where in a trace it is made.
+    /// The trace context in which it is made.
     pub(super) context: Option<Context>,
 }
 
@@ -80,7 +81,8 @@ impl Search for Lookup {
         self.options.min_sequence > Sequence::ZERO
     }
 
-    /// The services decide by the credential what a caller sees, so nobody shares a call with another.
+    /// Returns whether two lookups may share a call. The services decide by the credential what a caller
+    /// sees, so different callers never share one.
     fn is_alike(&self, other: &Self) -> bool {
         self.bearer == other.bearer && self.options == other.options
     }

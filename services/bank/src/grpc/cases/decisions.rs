@@ -1,4 +1,4 @@
-//! The service that keeps records of decisions.
+//! The service of records of decisions.
 
 use tonic::{Request, Response, Status};
 use vigie_consortium::cases::QueryDigest;
@@ -17,11 +17,12 @@ use crate::plan::cases::recorded::{self, ByTime, NewDecision};
 use crate::plan::cases::write::CaseAction;
 use crate::store::documents::DocumentRange;
 
-/// Decisions of one report.
+/// The most decisions of one request.
 const DECISIONS_MAX: usize = 100;
 
 impl BankGrpc {
-    /// What digests of queries are keyed with: a secret of the store, and the pepper, which without a file is a constant.
+    /// Returns the key for digests of queries: made from a secret of the store, and from the pepper, which is
+    /// a constant if no file is configured.
     fn digest_key(&self) -> Result<DigestKey, Status> {
         let secret = term(&self.current)?.application.secret();
         let pepper = self.pepper.key_for(b"records of decisions");
@@ -32,13 +33,13 @@ impl BankGrpc {
 struct DigestKey(Zeroizing<[u8; 32]>);
 
 impl DigestKey {
-    /// By which a record knows whether its digests are keyed with this.
+    /// Returns the key's id, by which a record names the key of its digests.
     fn id(&self) -> [u8; 4] {
         let [a, b, c, d, ..] = *blake3::hash(&*self.0).as_bytes();
         [a, b, c, d]
     }
 
-    /// Digests of a query's hashes as they are stored.
+    /// Returns the digests of a query's hashes in their stored form.
     fn stored(&self, digests: &[QueryDigest]) -> Vec<Vec<u8>> {
         digests.iter().map(|digest| digest.stored(&self.0)).collect()
     }
@@ -53,7 +54,7 @@ impl DigestKey {
 }
 
 impl Reading {
-    /// A record as its member sees it: items and opinions of banks alone whose details it sees.
+    /// Returns a record as its member sees it: only items and opinions of banks whose details it sees.
     fn shown_decision(
         &self,
         member: MemberId,
@@ -77,7 +78,8 @@ impl Reading {
         bank.is_some_and(|bank| self.view.sees_details(member, bank, self.called.now()))
     }
 
-    /// The condition of the rule that decided, in the version of that time; empty where none did.
+    /// Returns the condition of the deciding rule, in the policy's version of that time; empty if no rule
+    /// decided.
     async fn condition(&self, member: MemberId, decision: Option<&pb::Decision>) -> Result<String, Status> {
         let Some(decision) = decision.filter(|decision| !decision.rule.is_empty()) else {
             return Ok(String::new());
@@ -185,7 +187,7 @@ impl pb::decision_service_server::DecisionService for BankGrpc {
 }
 
 impl Reading {
-    /// The decisions of these ids, in their order. One whose record ended in between is left out.
+    /// Reads the decisions with these ids, in this order. A record that ended in between is left out.
     async fn decisions(
         &self,
         member: MemberId,
@@ -210,7 +212,8 @@ impl Reading {
         Ok(shown)
     }
 
-    /// The record of a decision of a member, of those parts of it that are kept, and until when the last of them is.
+    /// Returns the record of a member's decision, joined from the parts that are kept, and the time until
+    /// which the last part is kept.
     fn whole(&self, member: MemberId, id: [u8; 16], parts: &[Document]) -> Option<(pb::StoredDecision, u64)> {
         let (directory, now) = (self.view.directory(), self.called.now());
         let own = parts.iter().filter(|part| recorded::id_of(&part.key) == id);

@@ -1,4 +1,4 @@
-//! The service that keeps incidents.
+//! The service of incidents.
 
 use tonic::{Request, Response, Status};
 use vigie_consortium::{Document, DocumentKind, Text};
@@ -15,7 +15,7 @@ use crate::plan::cases::known::{decode, subscription_id};
 use crate::plan::cases::write::CaseAction;
 
 impl Reading {
-    /// An incident as the caller sees it.
+    /// Returns an incident as the caller sees it.
     async fn shown_incident(&self, document: &Document) -> Result<pb::Incident, Status> {
         let stored = decode::<pb::StoredIncident>(document).ok_or(Error::Broken)?;
         let mut incident = stored.incident.ok_or(Error::Broken)?;
@@ -27,7 +27,7 @@ impl Reading {
         Ok(incident)
     }
 
-    /// What the caller's member subscribes to.
+    /// Reads the subscription of the caller's member.
     async fn subscription(&self) -> Result<pb::StoredIncidentSubscription, Status> {
         let member = self.admitted()?.member().map(|member| member.id);
         let Some(member) = member else { return Ok(pb::StoredIncidentSubscription::default()) };

@@ -1,4 +1,4 @@
-//! The service that keeps referrals.
+//! The service of referrals.
 
 use std::collections::HashMap;
 
@@ -19,10 +19,10 @@ use crate::plan::cases::stage::Stage;
 use crate::plan::cases::write::CaseAction;
 use crate::store::documents::DocumentRange;
 
-/// Outcomes of one referral: one for each member.
+/// The most outcomes of one referral: one for each member.
 const OUTCOMES_MAX: u16 = 1_000;
 
-/// Which referrals a call lists.
+/// The referrals that a call lists.
 #[derive(Clone, Copy)]
 struct Listed {
     members: Members,
@@ -31,7 +31,7 @@ struct Listed {
 }
 
 impl Reading {
-    /// What the members that the caller may know of did about a referral, by member.
+    /// Reads the outcomes of a referral at the members that the caller may see, by member.
     async fn measures(
         &self,
         number: u64,
@@ -56,7 +56,7 @@ impl Reading {
         Ok(documents.iter().filter_map(of).collect())
     }
 
-    /// A referral as the caller sees it; `None` for one that it may not know of or did not ask for.
+    /// Returns a referral as the caller sees it; `None` if the caller may not see it or did not ask for it.
     async fn shown_referral(
         &self,
         listed: Listed,
@@ -71,7 +71,7 @@ impl Reading {
         let deadline = stored.referral.as_ref().and_then(pb::NewReferral::deadline);
         let now: UnixMillis = self.called.now();
         let is_late = deadline.is_some_and(|deadline| deadline <= now);
-        // Nothing is read of what is passed over anyway.
+        // A referral that is left out anyway needs no further read.
         if listed.overdue && !is_late {
             return Ok(None);
         }

@@ -1,4 +1,4 @@
-//! The service that keeps reports.
+//! The service of reports.
 
 use tonic::{Request, Response, Status};
 use vigie_consortium::rights::Members;
@@ -15,7 +15,7 @@ use crate::plan::cases::stage::Stage;
 use crate::plan::cases::write::CaseAction;
 
 impl Reading {
-    /// A report as the caller sees it; `None` for one of a member that it may not know of.
+    /// Returns a report as the caller sees it; `None` for a report of a member that the caller may not see.
     fn shown_report(&self, members: Members, document: &Document) -> Result<Option<pb::Report>, Status> {
         let stored = decode::<pb::StoredReport>(document).ok_or(Error::Broken)?;
         let member = MemberId(stored.member_id);

@@ -1,4 +1,4 @@
-//! The service that keeps the declared hash types.
+//! The service of declared hash types.
 
 use tonic::{Request, Response, Status};
 use vigie_consortium::Change;

@@ -1,4 +1,4 @@
-//! Leaves entries in the audit, and counts the calls that they tell of.
+//! Adds entries to the audit, and counts the calls that the entries cover.
 
 use tonic::Code;
 use vigie_access::Who;
@@ -14,7 +14,7 @@ use crate::plan::beside::counters::Of;
 use crate::plan::write::{Action, Author, Write};
 
 impl Planner<'_> {
-    /// Who asks for a write.
+    /// Returns the caller of a write.
     pub(in crate::plan) fn who(&self, by: Author) -> Who {
         let admitted = by.admitted(&self.state.view, self.now());
         let of = |admitted: Admitted<'_>| Who {
@@ -24,7 +24,7 @@ impl Planner<'_> {
         admitted.map(of).unwrap_or_default()
     }
 
-    /// What of the present state a write is about.
+    /// Returns the banks and items that a write concerns, in the present state.
     pub(in crate::plan) fn about(&self, write: &Write) -> About {
         match &write.action {
             Action::DeleteBank { name } | Action::AddItems { bank: name, .. } => {
@@ -81,7 +81,7 @@ impl Planner<'_> {
         Ok(Answer::Recorded { entries: self.state.audit.count() })
     }
 
-    /// Takes an entry of the audit into the group.
+    /// Adds an entry of the audit to the group.
     pub(in crate::plan) fn record(&mut self, entry: NewEntry) -> Result<(), Error> {
         let now = self.now();
         let stored = self.state.audit.append(entry, now).map_err(|_| Error::Broken)?;

@@ -1,4 +1,4 @@
-//! Plans what people ask of banks as such: to begin, to change, to end.
+//! Plans changes of banks: creation, settings, deletion.
 
 use vigie_model::{Bank, BankId, BankName, BankRef, ChangeKind, MatchRatio, MemberId, Sequence};
 use vigie_proto::bank::LogChange;
@@ -42,7 +42,7 @@ impl Planner<'_> {
             hash_count: 0,
             match_ratio: ratio,
         };
-        // 4,294,967,295 banks in a lifetime: one each second for 136 years.
+        // 4,294,967,295 banks in the lifetime of a log: one each second for 136 years.
         let next = id.0.checked_add(1).ok_or(Error::Broken)?;
         let (name, created_at) = (bank.name.clone(), bank.created_at);
         let mut sequence = self.log(ChangeKind::BankCreated { bank: id, owner, name, created_at })?;

@@ -1,4 +1,4 @@
-//! Sets documents and takes them out, and keeps those that follow from other changes.
+//! Sets and deletes documents, and keeps those that result from other changes.
 
 use prost::Message as _;
 use vigie_consortium::{Document, DocumentKey, DocumentKind, MemberId, MemberPolicies};
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::plan::Planner;
 
 impl Planner<'_> {
-    /// Sets a document, and logs it where its kind is in the log.
+    /// Sets a document, and logs it if documents of its kind are in the log.
     pub(in crate::plan) fn put_document(
         &mut self,
         kind: DocumentKind,
@@ -24,7 +24,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Takes a document out, and logs that where its kind is in the log.
+    /// Deletes a document, and logs that if documents of its kind are in the log.
     pub(in crate::plan) fn take_document(
         &mut self,
         kind: DocumentKind,
@@ -37,7 +37,8 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Keeps the newest version of a member's policy, so that it can be read when another one decides.
+    /// Stores the newest version of a member's policy, so that it can be read after another version replaces
+    /// it.
     pub(in crate::plan) fn keep_policy(
         &mut self,
         member: MemberId,

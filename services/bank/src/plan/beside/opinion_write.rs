@@ -6,36 +6,36 @@ use vigie_model::{ItemId, MemberId, OpinionKind};
 /// A write of opinions.
 #[derive(Debug, Clone)]
 pub(crate) struct OpinionWrite {
-    /// The change that is asked for.
+    /// The requested change.
     pub(crate) action: OpinionAction,
     /// A digest of the request.
     pub(crate) request_digest: [u8; 32],
 }
 
-/// The change that a write asks for.
+/// The change that a write requests.
 #[derive(Debug, Clone)]
 pub(crate) enum OpinionAction {
-    /// Opinions of the caller's member.
+    /// Puts opinions of the caller's member.
     Put(Vec<NewOpinion>),
-    /// The opinions of the caller's member on items to be taken back.
+    /// Withdraws the opinions of the caller's member on these items.
     Withdraw(Vec<ItemId>),
-    /// The dispute about an item to be resolved.
+    /// Resolves the dispute about an item.
     Resolve {
         /// The item.
         item: ItemId,
         /// The outcome.
         resolution: Resolution,
-        /// Its classes from now on, where it is reclassified.
+        /// The item's new classes, if it is reclassified.
         classification: Option<Classification>,
     },
-    /// Items to be held for the caller's member, or no longer.
+    /// Holds items for the caller's member, or lifts these holds.
     HoldHere {
         /// The items.
         items: Vec<ItemId>,
-        /// Whether.
+        /// Whether they are held from now on.
         held: bool,
     },
-    /// Items to be held for members at which they match too often.
+    /// Holds items for members at which they match too often.
     Flooded {
         /// The members and the items.
         floods: Vec<(MemberId, ItemId)>,
@@ -44,21 +44,21 @@ pub(crate) enum OpinionAction {
     },
 }
 
-/// An opinion that is put.
+/// A new opinion.
 #[derive(Debug, Clone)]
 pub(crate) struct NewOpinion {
     /// The item.
     pub(crate) item: ItemId,
-    /// The place of the hash among the item's; `None` for the item.
+    /// The index of the hash in the item; `None` for the whole item.
     pub(crate) hash: Option<u8>,
     /// The opinion.
     pub(crate) kind: OpinionKind,
-    /// What is said beside it.
+    /// The opinion's texts.
     pub(crate) words: OpinionWords,
 }
 
 impl OpinionWrite {
-    /// The items whose records are looked up.
+    /// Returns the items whose records are looked up.
     pub(crate) fn items(&self) -> Vec<ItemId> {
         match &self.action {
             OpinionAction::Put(opinions) => opinions.iter().map(|opinion| opinion.item).collect(),

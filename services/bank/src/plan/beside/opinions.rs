@@ -1,5 +1,5 @@
-//! Plans opinions, disputes, and holds for one member. They are in the records of items; what a charter makes of them is decided where a
-//! record is put.
+//! Plans opinions, disputes, and holds for one member. They are stored in the records of items; the effects
+//! of a bank's charter on them are decided when a record is put.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,8 @@ use crate::plan::answer::Answer;
 use crate::plan::write::{Author, Write};
 use crate::store::{Placement, to_model};
 
-/// The sequence of an opinion whose change has none yet: each item of a request has a change of its own.
+/// The sequence of an opinion whose change has no sequence yet: each item of a request has a change of its
+/// own.
 const UNSET: Sequence = Sequence(u64::MAX);
 
 impl Planner<'_> {
@@ -101,7 +102,7 @@ impl Planner<'_> {
         for item in items {
             let (member, placement) = self.word_on(by, *item)?;
             let mut record = self.record_of(&placement);
-            // What the records of programmes say is not this member's to take back.
+            // Opinions from programmes' records are not this member's to withdraw.
             let own = record.opinions.iter().filter(|one| one.member == member && !one.of_programme);
             let own: Vec<Opinion> = own.cloned().collect();
             for opinion in own.into_iter().filter(|one| one.kind.is_some()) {
@@ -144,7 +145,7 @@ impl Planner<'_> {
         Ok(Answer::Noted { changed: 1, sequence: to_model(self.draft.last()) })
     }
 
-    /// Holds items for the members that ask for it, or lets them match there again. What is held already stays as it is.
+    /// Holds items for these members, or lifts these holds. A hold that exists stays unchanged.
     fn hold_here(&mut self, here: &[(MemberId, ItemId)], held: bool) -> Result<Answer, Error> {
         let at = self.now();
         self.change_holds(here, |record, member, _| match (place_of(record, member), held) {
@@ -160,7 +161,8 @@ impl Planner<'_> {
         })
     }
 
-    /// Holds items for members at which they flood, but for those that lifted such a hold within the window.
+    /// Holds items for members at which they flood, except for members that lifted such a hold within the
+    /// window.
     fn hold_flooded(&mut self, floods: &[(MemberId, ItemId)], window_ms: u64) -> Result<Answer, Error> {
         let since = self.now();
         let mut held = Vec::new();
@@ -176,7 +178,7 @@ impl Planner<'_> {
         Ok(Answer::FloodsHeld { held, sequence })
     }
 
-    /// Changes the holds of items for members. Items that are gone are passed over.
+    /// Changes the holds of items for members. Skips items that no longer exist.
     fn change_holds(
         &mut self,
         here: &[(MemberId, ItemId)],
@@ -200,7 +202,7 @@ impl Planner<'_> {
         Ok(Answer::Noted { changed: count, sequence: to_model(self.draft.last()) })
     }
 
-    /// The member that says or changes something of an item, and where the item is.
+    /// Returns the member that gives an opinion on an item or changes one, and the item's placement.
     pub(in crate::plan) fn word_on(&self, by: Author, item: ItemId) -> Result<(MemberId, Placement), Error> {
         let placement = self.living(item);
         let place = placement.map(|of| ItemPlace { bank: of.bank, contributor: of.contributor });
@@ -208,7 +210,8 @@ impl Planner<'_> {
         Ok((member, placement.ok_or(Error::Broken)?))
     }
 
-    /// Keeps the documents of what changed between two records of an item: `None` for no record before, or for an item that goes.
+    /// Updates the documents that depend on an item's disputes and holds, after its record changed. `None` is
+    /// no record before, or a removed item after.
     pub(in crate::plan) fn note_disputes(
         &mut self,
         item: ItemId,
@@ -262,7 +265,7 @@ impl Planner<'_> {
     }
 }
 
-/// The place of the hold for a member, or where it would be.
+/// Returns the index of the hold for a member, or the index at which to insert one.
 fn place_of(record: &ItemRecord, member: MemberId) -> Result<usize, usize> {
     record.held_for.binary_search_by_key(&member, |hold| hold.member)
 }

@@ -1,4 +1,4 @@
-//! Plans writes of cases: which function plans which, and how a case's document changes.
+//! Plans writes of cases: dispatches each kind, and updates the documents of cases.
 
 use prost::Message;
 use vigie_consortium::{Document, DocumentId, DocumentKey, DocumentKind};
@@ -38,7 +38,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The answer, as of the newest change.
+    /// Returns the answer, as of the newest change.
     pub(super) fn case_answer(&self, answer: CaseAnswer) -> Answer {
         Answer::Case(CaseAnswer { sequence: to_model(self.draft.last()), ..answer })
     }
@@ -53,7 +53,7 @@ impl Planner<'_> {
         self.put_document(kind, key, says.encode_to_vec())
     }
 
-    /// Sets the document of a case that may have gone to another stage.
+    /// Sets the document of a case that may have moved to another stage.
     pub(super) fn move_case(
         &mut self,
         kind: DocumentKind,
@@ -67,7 +67,7 @@ impl Planner<'_> {
         self.put_case(kind, to, says)
     }
 
-    /// A document as of the writes before.
+    /// Returns a document in the state after the group's earlier writes.
     pub(in crate::plan) fn document(&self, id: &DocumentId) -> Option<&Document> {
         match self.documents.get(id) {
             Some(changed) => changed.as_ref(),
@@ -75,7 +75,7 @@ impl Planner<'_> {
         }
     }
 
-    /// What the first of these documents that is there says, and its key.
+    /// Returns the key and the decoded content of the first of these documents that exists.
     pub(super) fn first_document<T: Message + Default>(
         &self,
         ids: &[DocumentId],
@@ -84,7 +84,7 @@ impl Planner<'_> {
         Some((document.key.clone(), decode(document)?))
     }
 
-    /// The documents of a kind that were looked up or changed, by key.
+    /// Returns the documents of a kind that were looked up or changed, by key.
     pub(super) fn documents_of(&self, kind: DocumentKind) -> impl Iterator<Item = &Document> {
         let is_of = move |id: &&DocumentId| id.0 == kind;
         let changed =

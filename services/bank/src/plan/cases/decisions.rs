@@ -1,4 +1,4 @@
-//! Plans records of decisions: what is kept of each, and what became of it.
+//! Plans records of decisions: the data that is kept of each, and its outcome.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ use crate::plan::beside::counters::Of;
 use crate::plan::write::Author;
 
 impl Planner<'_> {
-    /// Records decisions: of each the matches in banks whose charter asks for that, until their days are over.
+    /// Records decisions: for each, the matches in banks whose charter asks for records, until these expire.
     pub(super) fn record_decisions(&mut self, decisions: &[NewDecision]) -> Result<Answer, Error> {
         let mut count = 0;
         for decision in decisions {
@@ -30,11 +30,11 @@ impl Planner<'_> {
         Ok(self.case_answer(CaseAnswer { count, ..CaseAnswer::default() }))
     }
 
-    /// Returns whether there was anything to record.
+    /// Records a decision; returns whether there was anything to record.
     fn record_decision(&mut self, decision: &NewDecision) -> Result<bool, Error> {
         let NewDecision { member, record, digests, digest_key_id } = decision;
         let now = self.now();
-        // The clock of a frontend may be ahead.
+        // The clock of a frontend may be ahead of the bank's.
         let decided_at = UnixMillis(record.decided_at.0.min(now.0));
         let mut parts: BTreeMap<BankId, (u64, RecordedDecision)> = BTreeMap::new();
         for found in &record.matches {
@@ -82,7 +82,8 @@ impl Planner<'_> {
         Ok(true)
     }
 
-    /// Sets what became of a decision of the caller's member, counts what is new, and puts opinions where a complaint was upheld.
+    /// Sets the outcome of a decision of the caller's member, counts what is new, and puts opinions if a
+    /// complaint was upheld.
     pub(super) fn set_decision_outcome(
         &mut self,
         by: Author,
@@ -143,7 +144,8 @@ impl Planner<'_> {
         Ok(self.case_answer(CaseAnswer { count, ..CaseAnswer::default() }))
     }
 
-    /// Puts a negative opinion of the caller's member on each item on which a decision rests. Returns on how many.
+    /// Puts a negative opinion of the caller's member on each item on which a decision is based. Returns the
+    /// number of items.
     fn put_appeals(&mut self, by: Author, record: &pb::RecordedDecision) -> Result<u32, Error> {
         let mark: Mark = Text::new(APPEAL).map_err(|_| Error::Broken)?;
         let counting = record.matches.iter().filter(|found| found.counts);
@@ -156,7 +158,7 @@ impl Planner<'_> {
         Ok(count)
     }
 
-    /// The parts of the record of a decision of a member.
+    /// Returns the parts of the record of a member's decision.
     fn stored_parts(&self, member: MemberId, id: [u8; 16]) -> Vec<(DocumentKey, pb::StoredDecision)> {
         let of_kind = self.documents_of(DocumentKind::MatchRecord);
         let parts = of_kind.filter(|document| recorded::id_of(&document.key) == id);
@@ -165,7 +167,8 @@ impl Planner<'_> {
         parts.filter(|(_, part)| part.member_id == member.0).collect()
     }
 
-    /// Takes parts of records out, and what leads to them with the last part of each. Those that are gone are passed over.
+    /// Deletes parts of records, and with the last part of a record the documents that refer to it. Skips
+    /// parts that no longer exist.
     pub(super) fn forget_decisions(&mut self, keys: &[DocumentKey]) -> Result<Answer, Error> {
         for key in keys {
             let Some(part) = self.document(&(DocumentKind::MatchRecord, key.clone())) else { continue };
@@ -197,7 +200,8 @@ impl Planner<'_> {
     }
 }
 
-/// When the platform acted: as it says, as it said before of the same action, when a verdict that blocks was given, or now.
+/// Returns when the platform acted: the time that it reports, the time that it reported before for the same
+/// action, the time of the verdict if that blocks, or now.
 fn acted_at(
     outcome: &DecisionOutcome,
     before: Option<DecisionOutcome>,
@@ -212,7 +216,8 @@ fn acted_at(
     Some(outcome.acted_at.or(said_before).unwrap_or(if acts { decided_at } else { now }))
 }
 
-/// What counters of a decision are of: the bank and the first class of the nearest match on which it rests.
+/// Returns the dimensions under which a decision is counted: the member, the verdict, and the bank and first
+/// class of the nearest counting match.
 fn of_decision(member: MemberId, record: &pb::RecordedDecision, verdict: Option<Verdict>) -> Of {
     let nearest = record.matches.iter().find(|found| found.counts);
     let class = nearest.and_then(|found| found.facts.as_ref()?.classes.first());
@@ -224,7 +229,7 @@ fn of_decision(member: MemberId, record: &pb::RecordedDecision, verdict: Option<
     }
 }
 
-/// What an outcome is counted as.
+/// Returns the measures that count an outcome.
 fn measures(outcome: &DecisionOutcome, verdict: Option<Verdict>) -> Vec<Measure> {
     let verdict_acts = verdict.is_some_and(|verdict| verdict >= Verdict::Block);
     let action = outcome.action.map(|action| match action {

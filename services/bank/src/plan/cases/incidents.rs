@@ -1,4 +1,4 @@
-//! Plans incidents: their banks, with whom these are shared, and their end.
+//! Plans incidents: their banks, the members that these are shared with, and their end.
 
 use vigie_consortium::cases::{CaseNote, IncidentType, IncidentTypes, IncidentWords};
 use vigie_consortium::change::bounds::GRANTS_PER_BANK_MAX;
@@ -20,12 +20,12 @@ use crate::plan::write::Author;
 
 const KIND: DocumentKind = DocumentKind::Incident;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
-/// What a subscription gives.
+/// The capabilities that a subscription grants.
 const GIVEN: [Capability; 2] = [Capability::Match, Capability::SeeDetails];
 
 impl Planner<'_> {
-    /// Opens an incident in one write: its bank, shared with every member that subscribes to its type. The default charter asks for no
-    /// confirmations, so whatever is added matches at once.
+    /// Opens an incident in one write: creates its bank and shares it with every member that subscribes to
+    /// its type. The default charter asks for no confirmations, so an item matches as soon as it is added.
     pub(super) fn open_incident(
         &mut self,
         by: Author,
@@ -41,7 +41,7 @@ impl Planner<'_> {
             Some(name) => name.clone(),
             None => format!("incident-{number}").parse().map_err(|_| Error::Broken)?,
         };
-        // The bank's creation has the number; it is refused before anything is done.
+        // The sequence of the bank's creation is the incident's number. A refusal leaves nothing done.
         let (bank, _) = self.begin_bank(host, &name, MatchRatio::ALWAYS)?;
         let incident = pb::Incident {
             number,
@@ -67,7 +67,7 @@ impl Planner<'_> {
         }))
     }
 
-    /// Ends an incident: from this write on its bank is searched by nobody.
+    /// Closes an incident: from this write on its bank is not searched.
     pub(super) fn close_incident(
         &mut self,
         by: Author,
@@ -85,7 +85,7 @@ impl Planner<'_> {
         incident.closed_at_unix_ms = now;
         incident.closed_reason = reason.to_string();
         incident.bank_until_unix_ms = until;
-        // An administrator may have deleted it, or disabled it before.
+        // An administrator may have deleted or disabled the bank before.
         if self.state.banks.get(&bank).is_some_and(|bank| bank.enabled) {
             self.log(ChangeKind::BankEnabledSet { bank, enabled: false })?;
             self.touch(bank, |bank| bank.enabled = false)?;
@@ -100,7 +100,8 @@ impl Planner<'_> {
         Ok(self.case_answer(CaseAnswer { number, count, bank: Some(bank), ..CaseAnswer::default() }))
     }
 
-    /// Deletes the bank of a closed incident, which was decided when it was closed. One that is gone is passed over.
+    /// Deletes the bank of a closed incident, as decided when the incident was closed. Does nothing if the
+    /// incident's document no longer exists.
     pub(super) fn end_incident(&mut self, key: &DocumentKey) -> Result<Answer, Error> {
         let found = self.first_document::<pb::StoredIncident>(&[(KIND, key.clone())]);
         let Some((_, mut stored)) = found else { return Ok(self.case_answer(CaseAnswer::default())) };
@@ -115,7 +116,8 @@ impl Planner<'_> {
         Ok(self.case_answer(CaseAnswer { number, bank: Some(bank), ..CaseAnswer::default() }))
     }
 
-    /// Sets what the caller's member subscribes to, and shares the banks of open incidents with it accordingly.
+    /// Sets the subscription of the caller's member, and shares the banks of open incidents with it
+    /// accordingly.
     pub(super) fn subscribe(&mut self, by: Author, types: &IncidentTypes) -> Result<Answer, Error> {
         let member = self.own_member(by)?;
         let (kind, key) = subscription_id(member);
@@ -137,7 +139,7 @@ impl Planner<'_> {
         Ok(self.case_answer(CaseAnswer { count, ..CaseAnswer::default() }))
     }
 
-    /// The banks and types of open incidents.
+    /// Returns the banks and types of open incidents.
     fn open_incidents(&self) -> impl Iterator<Item = (BankId, IncidentType)> {
         let open = self.documents_of(KIND).filter(|one| Stage::of(&one.key) == Some(Stage::First));
         open.filter_map(|document| {
@@ -147,7 +149,7 @@ impl Planner<'_> {
         })
     }
 
-    /// The members that subscribe to a type: as many as a bank is shared with at most.
+    /// Returns the members that subscribe to a type, at most as many as a bank may be shared with.
     fn subscribers(&self, of: &IncidentType) -> Vec<MemberId> {
         let subscribed = self.documents_of(DocumentKind::IncidentSubscription).filter_map(|document| {
             let types = IncidentTypes::try_from(decode::<pb::StoredIncidentSubscription>(document)?).ok()?;
@@ -157,8 +159,9 @@ impl Planner<'_> {
         subscribed.take(GRANTS_PER_BANK_MAX).collect()
     }
 
-    /// Shares a bank with a subscriber, beside what it may do already. Returns whether the member may search it: its owner may, and a
-    /// directory that is full of grants gives no more.
+    /// Shares a bank with a subscriber, in addition to the capabilities that it has. Returns whether the
+    /// member may search the bank. The owner always may; if the directory is full of grants, no grant is
+    /// added.
     fn give(&mut self, bank: BankId, member: MemberId) -> bool {
         let directory = self.state.view.directory();
         let Some(owned) = directory.bank(bank) else { return false };
@@ -176,7 +179,8 @@ impl Planner<'_> {
         self.append(LogChange::Directory(Change::GrantPut(grant))).is_ok()
     }
 
-    /// Takes from a member what a subscription gives. What the host shares beside that stays.
+    /// Revokes the capabilities that a subscription gives a member. Other capabilities, granted by the host,
+    /// stay.
     fn take_back(&mut self, bank: BankId, member: MemberId) -> Result<(), Error> {
         let Some(before) = self.state.view.directory().grant(bank, member).cloned() else { return Ok(()) };
         let rest = before.capabilities.iter().filter(|one| !GIVEN.contains(one));

@@ -1,4 +1,4 @@
-//! What the store knows of the cases that a group of writes names.
+//! Looks up the stored documents of the cases that a group of writes names.
 
 use std::collections::BTreeMap;
 
@@ -15,21 +15,21 @@ use super::write::CaseAction;
 use crate::store::documents::DocumentRange;
 use crate::store::{Store, StoreError};
 
-/// Documents that are there, by kind and key.
+/// Existing documents, by kind and key.
 pub(crate) type KnownDocuments = BTreeMap<DocumentId, Document>;
 
-/// What is looked up for a write of a case.
+/// The data that is looked up for a write of a case.
 #[derive(Debug, Default)]
 pub(crate) struct LookedUpCases {
-    /// The documents that it may change or depends on.
+    /// The documents that the write may change or depends on.
     pub(crate) documents: Vec<Document>,
-    /// The items on which an unfounded report or an upheld complaint is an opinion.
+    /// The items that get an opinion from an unfounded report or an upheld complaint.
     pub(crate) items: Vec<ItemId>,
-    /// The bank that is to be deleted.
+    /// The bank that the write deletes.
     pub(crate) deleted: Option<BankId>,
 }
 
-/// Looks up what a write of a case needs.
+/// Looks up the data that a write of a case needs.
 pub(crate) async fn look_up_cases(
     store: &dyn Store,
     member: Option<MemberId>,
@@ -78,7 +78,7 @@ pub(crate) async fn look_up_cases(
             let incident = found.documents.first().and_then(decode::<pb::StoredIncident>);
             found.deleted = incident.map(|incident| BankId(incident.bank_id));
         }
-        // An id is never used twice.
+        // No lookup is needed: an id is never used twice.
         CaseAction::RecordDecisions(_) => {}
         CaseAction::SetDecisionOutcome { id, .. } => {
             found.documents = parts_of(store, *id).await?;
@@ -98,24 +98,24 @@ pub(crate) async fn look_up_cases(
     Ok(found)
 }
 
-/// What a document says.
+/// Decodes a document.
 pub(crate) fn decode<T: Message + Default>(document: &Document) -> Option<T> {
     T::decode(&*document.payload).ok()
 }
 
-/// The outcome of a referral at a member.
+/// Returns the id of the document with a referral's outcome at a member.
 pub(crate) fn outcome_id(referral: u64, member: MemberId) -> DocumentId {
     (DocumentKind::ReferralOutcome, DocumentKey::of_numbers(&[referral, member.0.into()]))
 }
 
-/// The subscription of a member.
+/// Returns the id of the document with a member's subscription.
 pub(crate) fn subscription_id(member: MemberId) -> DocumentId {
     (DocumentKind::IncidentSubscription, DocumentKey::of_numbers(&[member.0.into()]))
 }
 
-/// The parts of the record of a decision.
+/// Reads the parts of the record of a decision.
 pub(crate) async fn parts_of(store: &dyn Store, id: [u8; 16]) -> Result<Vec<Document>, StoreError> {
-    // Of the writer too: what is decided on is what it sees.
+    // On the writer's connection: the decision must be based on the writer's state.
     let keys = store.documents(&[recorded::by_id(id)]).await?;
     let parts =
         keys.iter().filter_map(decode::<pb::StoredDecisionKey>).flat_map(|key| recorded::parts(id, key));

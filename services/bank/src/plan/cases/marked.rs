@@ -1,4 +1,4 @@
-//! Opinions that follow from cases: each bears the mark of its case, by which it is found again.
+//! Opinions that result from cases. Each has a mark that names its case, by which it is found again.
 
 use vigie_consortium::{Method, Opinion, OpinionReason, OpinionWords, Text};
 use vigie_model::{BankId, ItemId, OpinionKind};
@@ -9,22 +9,23 @@ use crate::plan::beside::opinion_write::NewOpinion;
 use crate::plan::write::Author;
 use crate::store::to_model;
 
-/// The word of opinions that upheld complaints put. It is the same for all: the id of a decision is published in statements of reasons, and
-/// would name the member's statement to whoever reads the opinion.
+/// The mark of opinions from upheld complaints. It is the same for all: the id of a decision is published in
+/// statements of reasons, and would identify the member's statement to readers of the opinion.
 pub(super) const APPEAL: &str = "appeal";
-/// How the words of opinions begin that reviews of reports put.
+/// The prefix of marks of opinions from reviews of reports.
 pub(super) const REPORT: &str = "report ";
 
 fn is_mark(word: &str) -> bool {
     word == APPEAL || word.starts_with(REPORT)
 }
 
-/// The word by which an opinion is known as that of a case.
+/// The text in an opinion that marks it as that of a case.
 pub(super) type Mark = Text<{ OpinionWords::FOREIGN_LEN_MAX }>;
 
 impl Planner<'_> {
-    /// Puts a negative opinion of the caller's member on an item of a case. Returns whether it is put: the item may be gone, or not shared with
-    /// the member for opinions, or its people may have a negative opinion on it already, which stays as it is.
+    /// Puts a negative opinion of the caller's member on an item of a case. Returns whether it was put. It is
+    /// not put if the item is gone, if the item is not shared with the member for opinions, or if the
+    /// member's people have a negative opinion on it already, which stays unchanged.
     pub(super) fn put_marked(
         &mut self,
         by: Author,
@@ -53,7 +54,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Takes back the opinion that a case put on an item.
+    /// Withdraws the opinion that a case put on an item.
     pub(super) fn withdraw_marked(
         &mut self,
         by: Author,
@@ -81,7 +82,7 @@ impl Planner<'_> {
         self.put_if_new(&placement, record).map(drop)
     }
 
-    /// Whether the item is in the bank of its case, and the caller may say something of it.
+    /// Returns whether the item is in the bank of its case, and the caller may give an opinion on it.
     fn may_opine(&self, by: Author, item: ItemId, bank: BankId) -> bool {
         let is_there = self.living(item).is_some_and(|placement| placement.bank == bank);
         is_there && self.word_on(by, item).is_ok()

@@ -1,4 +1,4 @@
-//! Plans referrals, and what members did about them.
+//! Plans referrals, and their outcomes at members.
 
 use vigie_consortium::cases::{Measure, MeasureOutcome, ReferralWords};
 use vigie_consortium::rights::Members;
@@ -85,7 +85,8 @@ impl Planner<'_> {
         Ok(self.case_answer(CaseAnswer { number, count: 1, ..CaseAnswer::default() }))
     }
 
-    /// The members of these names; for none every active one but the host, or the host where it is alone. Ascending.
+    /// Returns the members with these names, in ascending order. Without names: every active member but the
+    /// host, or the host if it is alone.
     fn addressed(&self, names: &[MemberName]) -> Result<Vec<MemberId>, Error> {
         let directory = self.state.view.directory();
         if names.is_empty() {
@@ -104,7 +105,7 @@ impl Planner<'_> {
         Ok(members)
     }
 
-    /// The caller's member, of which the call changes something.
+    /// Returns the caller's member, whose data the call changes.
     pub(super) fn own_member(&self, by: Author) -> Result<MemberId, Error> {
         match by.admitted(&self.state.view, self.now())?.members()? {
             Members::Only(member) => Ok(member),
@@ -113,7 +114,7 @@ impl Planner<'_> {
     }
 }
 
-/// What an outcome of a referral or a removal order is counted as.
+/// Returns the measures that count an outcome of a referral or a removal order.
 const fn counted(outcome: MeasureOutcome, is_order: bool) -> &'static [Counted] {
     match (outcome, is_order) {
         (MeasureOutcome::Removed, false) => &[Counted::ReferralsActedOn, Counted::ActionsRemoved],
@@ -128,7 +129,7 @@ const fn counted(outcome: MeasureOutcome, is_order: bool) -> &'static [Counted] 
     }
 }
 
-/// The number of members with an outcome.
+/// Returns the count of members with an outcome.
 pub(crate) const fn count_of(counts: &mut pb::MeasureCounts, outcome: pb::MeasureOutcome) -> &mut u32 {
     match outcome {
         pb::MeasureOutcome::Unspecified => &mut counts.pending,

@@ -90,7 +90,7 @@ impl Planner<'_> {
         Ok(self.case_answer(CaseAnswer { number, count, bank: Some(bank), ..CaseAnswer::default() }))
     }
 
-    /// Takes old reports out. Those that are gone are passed over.
+    /// Deletes old reports. Skips reports that no longer exist.
     pub(super) fn forget_reports(&mut self, keys: &[DocumentKey]) -> Result<Answer, Error> {
         for key in keys {
             if self.document(&(KIND, key.clone())).is_some() {
@@ -101,7 +101,7 @@ impl Planner<'_> {
     }
 }
 
-/// What a decision on a report is counted as.
+/// Returns the measure that counts a decision on a report.
 const fn measure(outcome: ReportOutcome) -> Option<Measure> {
     match outcome {
         ReportOutcome::Founded => Some(Measure::ReportsFounded),
@@ -111,7 +111,7 @@ const fn measure(outcome: ReportOutcome) -> Option<Measure> {
     }
 }
 
-/// The word by which an opinion is known as that of a review.
+/// Returns the mark of the opinion that a review puts.
 fn mark(number: u64) -> Result<Mark, Error> {
     Text::new(&format!("{REPORT}{number}")).map_err(|_| Error::Broken)
 }

@@ -1,4 +1,4 @@
-//! The stages of cases, which are the first part of their keys: a range of keys is one stage.
+//! The stages of cases. A stage is the first number of a case's key, so that each stage is a range of keys.
 
 use vigie_consortium::{DocumentId, DocumentKey, DocumentKind};
 
@@ -7,9 +7,9 @@ use vigie_consortium::{DocumentId, DocumentKey, DocumentKind};
 pub(crate) enum Stage {
     /// A report about a threat to life that waits for a review; an open referral; an open incident.
     First,
-    /// Another report that waits; a referral of which every outcome is known; a closed incident whose bank is kept.
+    /// Another report that waits; a referral with all outcomes known; a closed incident whose bank is kept.
     Second,
-    /// A report that is decided on; an incident whose bank is gone.
+    /// A decided report; an incident whose bank is deleted.
     Third,
 }
 
@@ -25,32 +25,32 @@ impl Stage {
         }
     }
 
-    /// The key of a case by its number.
+    /// Returns the key of a case, by its number.
     pub(crate) fn key(self, number: u64) -> DocumentKey {
         DocumentKey::of_numbers(&[self.number(), number])
     }
 
-    /// The key of a closed incident whose bank is kept until a moment.
+    /// Returns the key of a closed incident whose bank is kept until a time.
     pub(crate) fn key_until(self, until_unix_ms: u64, number: u64) -> DocumentKey {
         DocumentKey::of_numbers(&[self.number(), until_unix_ms, number])
     }
 
-    /// A key that comes before every key of the stage.
+    /// Returns a key that sorts before every key of the stage.
     pub(crate) fn begin(self) -> DocumentKey {
         DocumentKey::of_numbers(&[self.number()])
     }
 
-    /// A key that comes after every key of the stage.
+    /// Returns a key that sorts after every key of the stage.
     pub(crate) fn end(self) -> DocumentKey {
         DocumentKey::of_numbers(&[self.number() + 1])
     }
 
-    /// The stage of a key.
+    /// Returns the stage of a key.
     pub(crate) fn of(key: &DocumentKey) -> Option<Self> {
         Self::ALL.into_iter().find(|stage| stage.number() == key.number(0))
     }
 
-    /// The document of a case in each stage: one of them is there.
+    /// Returns the ids of a case's document in each stage: one of them exists.
     pub(crate) fn ids(kind: DocumentKind, number: u64) -> [DocumentId; 3] {
         Self::ALL.map(|stage| (kind, stage.key(number)))
     }

@@ -13,92 +13,93 @@ use super::recorded::NewDecision;
 /// A write of a case.
 #[derive(Debug, Clone)]
 pub(crate) struct CaseWrite {
-    /// The change that is asked for.
+    /// The requested change.
     pub(crate) action: CaseAction,
     /// A digest of the request.
     pub(crate) request_digest: [u8; 32],
 }
 
-/// The change that a write asks for.
+/// The change that a write requests.
 #[derive(Debug, Clone)]
 pub(crate) enum CaseAction {
-    /// A report to the reviewers.
+    /// Submits a report to the reviewers.
     SubmitReport {
         /// The bank that matched.
         bank: BankRef,
-        /// What it says.
+        /// The contents of the report.
         contents: Box<ReportContents>,
     },
-    /// A decision on a report.
+    /// Decides on a report.
     ReviewReport {
         /// The report.
         number: u64,
         /// The decision.
         review: Box<ReportReview>,
     },
-    /// Old reports to be gone. Of the bank itself.
+    /// Deletes old reports. Only the bank itself requests it.
     ForgetReports(Vec<DocumentKey>),
-    /// A referral.
+    /// Adds a referral.
     AddReferral {
-        /// What it says.
+        /// The contents of the referral.
         words: Box<ReferralWords>,
         /// The members that it is addressed to; none for all.
         members: Vec<MemberName>,
     },
-    /// The outcome of a referral at the caller's member.
+    /// Sets the outcome of a referral at the caller's member.
     SetOutcome {
         /// The referral.
         number: u64,
-        /// What the member did.
+        /// The action of the member.
         measure: Box<Measure>,
     },
-    /// An incident with its bank.
+    /// Opens an incident, with its bank.
     OpenIncident {
-        /// What is said of it.
+        /// The texts and the type of the incident.
         words: Box<IncidentWords>,
-        /// The name of its bank; `None` for one of its number.
+        /// The name of its bank; `None` for a name made from the incident's number.
         bank: Option<BankName>,
     },
-    /// The end of an incident.
+    /// Closes an incident.
     CloseIncident {
         /// The incident.
         number: u64,
-        /// Why.
+        /// The reason.
         reason: CaseNote,
-        /// Days for which its bank is kept.
+        /// Number of days for which its bank is kept.
         keep_days: u16,
     },
-    /// The types that the caller's member subscribes to.
+    /// Sets the types that the caller's member subscribes to.
     Subscribe(IncidentTypes),
-    /// The bank of a closed incident to be gone. Of the bank itself.
+    /// Deletes the bank of a closed incident. Only the bank itself requests it.
     EndIncident(DocumentKey),
-    /// Decisions to be recorded.
+    /// Records decisions.
     RecordDecisions(Vec<NewDecision>),
-    /// What became of a decision.
+    /// Sets the outcome of a decision.
     SetDecisionOutcome {
         /// The decision.
         id: [u8; 16],
-        /// What became of it.
+        /// The outcome.
         outcome: Box<DecisionOutcome>,
-        /// When the outcome was last set, as far as the caller knows.
+        /// The time at which the outcome was last set, as known to the caller.
         expected_at: Option<UnixMillis>,
     },
-    /// Parts of records whose days are over to be gone. Of the bank itself.
+    /// Deletes expired parts of records. Only the bank itself requests it.
     ForgetDecisions(Vec<DocumentKey>),
 }
 
 impl CaseWrite {
-    /// Changes of the log, at most.
+    /// Returns the most changes of the log that the write makes.
     pub(crate) const fn change_count(&self) -> usize {
         match &self.action {
             CaseAction::SubmitReport { .. } => 1,
-            // The report in its old and new stage; the opinion with the changes of its item.
+            // The report in its old and new stage, and the opinion with the changes of its item.
             CaseAction::ReviewReport { .. } => 6,
             CaseAction::ForgetReports(keys) => keys.len(),
             CaseAction::AddReferral { .. } | CaseAction::SetOutcome { .. } | CaseAction::EndIncident(_) => 3,
             CaseAction::OpenIncident { .. } | CaseAction::CloseIncident { .. } => 3 + GRANTS_PER_BANK_MAX,
             CaseAction::Subscribe(_) => 1 + IncidentWords::OPEN_MAX as usize,
-            // Documents only: a part of the record and its three keys, and one more part for each further term. The log does not change.
+            // Documents only: a part of the record and its three keys, and one more part for each further
+            // retention period. The log does not change.
             CaseAction::RecordDecisions(decisions) => 5 * decisions.len(),
             CaseAction::ForgetDecisions(keys) => 4 * keys.len(),
             // The opinion on each item, with the changes of its item.
@@ -106,12 +107,13 @@ impl CaseWrite {
         }
     }
 
-    /// Whether it is the deletion of a bank.
+    /// Returns whether the write deletes a bank.
     pub(crate) const fn deletes_bank(&self) -> bool {
         matches!(self.action, CaseAction::EndIncident(_))
     }
 
-    /// Whether the audit has no entry of it: what is old goes by itself, and records come from searches, which are counted.
+    /// Returns whether the audit gets no entry of the write. Expired data is deleted automatically, and
+    /// records come from searches, which are counted.
     pub(crate) const fn is_silent(&self) -> bool {
         matches!(
             self.action,
@@ -119,17 +121,17 @@ impl CaseWrite {
         )
     }
 
-    /// Bytes in the queue, about.
+    /// Returns the approximate size in the queue, in bytes.
     pub(crate) const fn weight(&self) -> usize {
         const EACH: usize = 256;
         match &self.action {
             CaseAction::ForgetReports(keys) => EACH * (1 + keys.len()),
-            // With their matches, and with the documents that are looked up.
+            // Includes their matches, and the documents that are looked up.
             CaseAction::RecordDecisions(decisions) => 8 * EACH * (1 + decisions.len()),
             CaseAction::ForgetDecisions(keys) => 8 * EACH * (1 + keys.len()),
             CaseAction::SetDecisionOutcome { .. } => 8 * EACH * RecordedMatch::MATCHES_MAX,
             CaseAction::AddReferral { members, .. } => 12 * EACH + 64 * members.len(),
-            // With the documents that are looked up.
+            // Includes the documents that are looked up.
             CaseAction::OpenIncident { .. } | CaseAction::Subscribe(_) => 64 * EACH,
             CaseAction::SubmitReport { .. }
             | CaseAction::ReviewReport { .. }

@@ -1,4 +1,4 @@
-//! What the store knows of a page of a programme.
+//! Looks up the stored data that a page of a programme concerns.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,34 +9,35 @@ use vigie_proto::bank::{ExchangePage, ForeignKey, ForeignRecord};
 use crate::store::exchanges::{KeyDigest, MappedRecord};
 use crate::store::{Placement, Store, StoreError, StoredRecord};
 
-/// Records of other keys that are read for one content: more than a page can withdraw.
+/// The most records of other keys that are read for one content: more than a page can withdraw.
 const OTHERS_MAX: u16 = 1_100;
 
 /// The records of a programme that a page names, and those that share their items.
 #[derive(Debug, Default)]
 pub(crate) struct KnownPage {
-    /// By the digests of keys that the page names.
+    /// Records by the digests of the keys that the page names.
     pub(super) mapped: HashMap<KeyDigest, MappedRecord>,
-    /// Of content that has as many submissions of the owner as are kept: the records of all exchanges that have it.
+    /// For content that has the most submissions that are kept of one owner: the records of all exchanges
+    /// with that content.
     pub(super) others: HashMap<ContentDigest, Vec<MappedRecord>>,
 }
 
-/// What is looked up for a page.
+/// The data that is looked up for a page.
 #[derive(Debug, Default)]
 pub(crate) struct LookedUp {
     pub(crate) page: KnownPage,
     pub(crate) placements: Vec<Placement>,
-    /// Items whose records have other labels now.
+    /// Items whose records now have other labels.
     pub(crate) contents: Vec<Item>,
     pub(crate) records: Vec<StoredRecord>,
 }
 
-/// The keys that a page names.
+/// Returns the keys that a page names.
 pub(super) fn keys(page: &ExchangePage) -> impl Iterator<Item = &ForeignKey> {
     page.puts.iter().map(|put| &put.key).chain(&page.withdrawn)
 }
 
-/// Reads what is known of a page of an exchange.
+/// Looks up the stored data for a page of an exchange.
 pub(crate) async fn look_up(
     store: &dyn Store,
     exchange: &Exchange,
@@ -66,7 +67,7 @@ pub(crate) async fn look_up(
     Ok(LookedUp { page: KnownPage { mapped, others }, placements, contents, records })
 }
 
-/// The items whose labels the page may replace.
+/// Returns the items whose labels the page may replace.
 fn may_be_relabelled(
     exchange: &Exchange,
     page: &ExchangePage,
@@ -87,14 +88,15 @@ fn may_be_relabelled(
     placements.iter().filter(is_other).map(|placement| placement.item).collect()
 }
 
-/// Whether a bank has an item by the records of one exchange alone.
+/// Returns whether all submissions of an item come from this exchange.
 pub(super) fn is_of_programme_alone(record: &ItemRecord, exchange: &Exchange) -> bool {
     let is_its =
         |one: &Submission| one.member == exchange.owner && one.origin.programme() == exchange.name.as_str();
     record.submissions.iter().all(is_its)
 }
 
-/// Whether a record with the hashes of an item has other labels. A canary has none that a programme says, and a programme makes none.
+/// Returns whether a record with the hashes of an item has other labels. A canary's labels never come from a
+/// programme, and a programme adds no canary.
 pub(super) fn differs(placement: &Placement, put: &ForeignRecord) -> bool {
     let put = ListContent::of(&put.item.content);
     placement.listed.zip(put).is_some_and(|(listed, put)| listed != put)

@@ -1,16 +1,18 @@
-//! Plans a page of a programme: withdrawals first, then records, and the cursor, all in one.
+//! Plans a page of a programme: withdrawals first, then records, then the cursor, in one transaction.
 //!
-//! A record's key leads to content, and the content to the item that has the record's submission: so a record is found too whose item was
-//! removed and brought back with another id. An item keeps at most 8 submissions of one member. Where one of them is withdrawn, the
-//! submission of another record of the same content takes its place, so that the item goes with the last record that has it.
+//! A record's key leads to its content, and the content to the item that has the record's submission. So a
+//! record is found even if its item was removed and restored with another id. An item keeps at most 8
+//! submissions of one member. When one of them is withdrawn, the submission of another record with the same
+//! content replaces it, so that the item is removed only with the last record that has its content.
 //!
-//! What the programme's members say of a record is kept with its submission, and goes with it.
+//! The opinion of the programme's members on a record is stored with its submission, and removed with it.
 //!
-//! A record says of an item that is there nothing but its classes, and those only where the item came by this record and its owner has resolved
-//! no dispute about it. The note, the jurisdictions and the metadata of an item that is there, and the classes of one that somebody else submitted
-//! first, are as they were.
+//! A record changes nothing of an existing item but its classes, and those only if the item was first
+//! submitted by this record and its owner has resolved no dispute about it. The note, the jurisdictions and
+//! the metadata of an existing item stay unchanged, and so do the classes of an item that was first submitted
+//! by somebody else.
 //!
-//! Labels follow the record where the item is the bank's by this programme alone: then the programme says what it is. A person's other labels of
+//! Labels follow the record if the item comes from this programme alone. Other labels that a person gives
 //! such an item last until the programme sends the record again.
 
 use std::collections::{BTreeMap, HashMap};
@@ -29,19 +31,19 @@ use crate::plan::write::Author;
 use crate::store::exchanges::{KeyDigest, MappedRecord};
 use crate::store::{Placement, to_model};
 
-/// What a page comes to, before anything is done.
+/// The effects of a page, before anything is done.
 struct Page<'a, 'k> {
     owner: MemberId,
     at: UnixMillis,
     records: &'k Records,
     placements: &'k HashMap<ItemId, Placement>,
     known: &'k KnownPage,
-    /// The names of exchanges, which are programmes of origins.
+    /// The names of exchanges, which are the programmes in origins.
     names: HashMap<ExchangeId, String>,
     exchange: &'k Exchange,
-    /// By key: the record that counts, or none for a withdrawal.
+    /// The record that counts for each key, or `None` for a withdrawal.
     steps: BTreeMap<KeyDigest, (&'a ForeignKey, Option<&'a ForeignRecord>)>,
-    /// Records of items as they are to be; `None` for an item that goes.
+    /// Records of items in their new state; `None` for a removed item.
     changed: BTreeMap<ItemId, Option<ItemRecord>>,
     new: Vec<(&'a ContributedItem, ItemRecord)>,
     new_by_content: HashMap<ContentDigest, usize>,
@@ -52,7 +54,7 @@ impl<'a> Page<'a, '_> {
         Origin::new(self.names.get(&exchange)?, key.as_str(), "").ok()
     }
 
-    /// The record of an item as the page has left it.
+    /// Returns the record of an item after the page's steps so far.
     fn record_of(&self, item: ItemId) -> Option<&ItemRecord> {
         match self.changed.get(&item) {
             Some(changed) => changed.as_ref(),
@@ -60,14 +62,14 @@ impl<'a> Page<'a, '_> {
         }
     }
 
-    /// The items of some content that are still there, in order.
+    /// Returns the items of some content that still exist, in order.
     fn living(&self, content: &ContentDigest) -> Vec<ItemId> {
         let mut items = self.records.with_origin(content);
         items.retain(|item| self.record_of(*item).is_some());
         items
     }
 
-    /// Takes the submission of a record from its item.
+    /// Removes the submission of a record from its item.
     fn withdraw(&mut self, mapped: &MappedRecord) -> Result<(), Error> {
         let origin = self.origin(mapped.exchange, &mapped.key).ok_or(Error::Broken)?;
         for item in self.living(&mapped.content) {
@@ -88,7 +90,8 @@ impl<'a> Page<'a, '_> {
         Ok(())
     }
 
-    /// The submission of a record that has the same content, was not recorded because of the bound, and stays.
+    /// Returns the submission of another record with the same content that stays and that the bound has kept
+    /// out so far.
     fn successor(&self, record: &ItemRecord, mapped: &MappedRecord) -> Option<Submission> {
         let others = self.known.others.get(&mapped.content)?;
         let stays = |other: &&MappedRecord| {
@@ -107,14 +110,15 @@ impl<'a> Page<'a, '_> {
         Some(Submission { member: self.owner, origin, at: self.at, foreign: opinion.clone() })
     }
 
-    /// Whether the classes of an item are those of the record with this origin: the item's first submission is this record, and its owner has
-    /// resolved no dispute about it, by which the classes are the owner's. All other details are people's.
+    /// Returns whether the item's classes follow the record with this origin: the item's first submission is
+    /// this record, and its owner has resolved no dispute about it (which would make the classes the
+    /// owner's). All other details are set by people.
     fn gives_classes(&self, record: &ItemRecord, origin: &Origin) -> bool {
         let is_first = |first: &Submission| first.member == self.owner && first.origin == *origin;
         record.submissions.first().is_some_and(is_first) && record.resolved.is_none()
     }
 
-    /// The labels of a record, where the item is to get them in the place of its own.
+    /// Returns the labels of a record if they replace the item's own.
     fn other_labels(&self, item: ItemId, record: &ItemRecord, put: &ForeignRecord) -> Option<Labels> {
         let is_followed = is_of_programme_alone(record, self.exchange);
         let placement = self.placements.get(&item).filter(|_| is_followed)?;
@@ -125,7 +129,7 @@ impl<'a> Page<'a, '_> {
         ContentDigest::of(self.exchange.bank, put.item.content.hashes())
     }
 
-    /// Submits a record, to an item that is there or to a new one.
+    /// Submits a record, to an existing item or a new one.
     fn put(&mut self, put: &'a ForeignRecord) -> Result<Target, Error> {
         let content = self.content_of(put);
         let origin = self.origin(self.exchange.id, &put.key).ok_or(Error::Broken)?;
@@ -234,7 +238,7 @@ impl Planner<'_> {
         Ok(Answer::PageApplied { sequence, added, removed, was_applied: false })
     }
 
-    /// What a page comes to: records of items, new items, and the records of the programme by their keys.
+    /// Returns the effects of a page: records of items, new items, and the programme's records by key.
     #[expect(clippy::type_complexity, reason = "three lists that one caller takes apart at once")]
     fn plan_page<'a>(
         &self,

@@ -1,4 +1,4 @@
-//! Plans what people ask of exchanges: to begin, to pause, to fetch, to end.
+//! Plans changes of exchanges: adding, pausing, fetching, removing.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use crate::plan::{Planner, State};
 use crate::store::to_model;
 
 impl State {
-    /// The exchange with an id.
+    /// Returns the exchange with an id.
     pub(in crate::plan) fn exchange(&self, id: ExchangeId) -> Result<&Exchange, Error> {
         self.exchanges.get(&id).ok_or(Error::NoExchange(id))
     }
 
-    /// The exchange of a member's that has a name.
+    /// Returns a member's exchange with a name.
     fn exchange_called(&self, owner: MemberId, name: &ExchangeName) -> Option<&Exchange> {
         self.exchanges.values().find(|exchange| exchange.owner == owner && exchange.name == *name)
     }
@@ -93,7 +93,7 @@ impl Planner<'_> {
         self.answer_exchange(Exchange { status: status.clone(), ..exchange })
     }
 
-    /// The exchange that a caller means, if it may do with the exchange's bank what it asks for.
+    /// Returns the exchange that a caller names, if the caller may call this method on the exchange's bank.
     fn own_exchange(&self, by: Author, name: &ExchangeName) -> Result<Exchange, Error> {
         let admitted = by.admitted(&self.state.view, self.now())?;
         let owner = admitted.member().ok_or(Error::Broken)?.id;
@@ -124,7 +124,7 @@ impl Planner<'_> {
         Ok(sequence)
     }
 
-    /// Removes the exchanges of a bank that goes.
+    /// Removes the exchanges of a deleted bank.
     pub(in crate::plan) fn remove_exchanges_of(&mut self, bank: BankId) -> Result<(), Error> {
         let of_bank = self.state.exchanges.values().filter(|exchange| exchange.bank == bank);
         let ids: Vec<ExchangeId> = of_bank.map(|exchange| exchange.id).collect();

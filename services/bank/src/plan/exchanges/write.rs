@@ -1,4 +1,4 @@
-//! The writes of exchanges, and their answers.
+//! The writes of exchanges.
 
 use vigie_consortium::{ExchangeApi, ExchangeConfig, ExchangeId, ExchangeName, ExchangeStatus};
 use vigie_model::BankRef;
@@ -7,37 +7,37 @@ use vigie_proto::bank::ExchangePage;
 /// A write of exchanges.
 #[derive(Debug, Clone)]
 pub(crate) struct ExchangeWrite {
-    /// The change that is asked for.
+    /// The requested change.
     pub(crate) action: ExchangeAction,
     /// A digest of the request.
     pub(crate) request_digest: [u8; 32],
 }
 
-/// The change that a write asks for.
+/// The change that a write requests.
 #[derive(Debug, Clone)]
 pub(crate) enum ExchangeAction {
-    /// A new exchange.
+    /// Adds an exchange.
     Add(Box<NewExchange>),
-    /// An exchange to be followed, or not.
+    /// Enables or disables an exchange.
     SetEnabled {
         /// The exchange.
         name: ExchangeName,
-        /// Whether.
+        /// Whether the exchange is followed from now on.
         enabled: bool,
     },
-    /// An exchange to be gone.
+    /// Removes an exchange.
     Remove {
         /// The exchange.
         name: ExchangeName,
     },
-    /// A round to be made.
+    /// Requests a round now.
     FetchNow {
         /// The exchange.
         name: ExchangeName,
     },
-    /// A page of a programme.
+    /// Applies a page of a programme.
     Apply(Box<ExchangePage>),
-    /// How rounds went.
+    /// Reports the status of rounds.
     Report {
         /// The exchange.
         exchange: ExchangeId,
@@ -62,7 +62,7 @@ pub(crate) struct NewExchange {
 }
 
 impl ExchangeWrite {
-    /// The changes that it makes: of a page two for each record, at most, and one for the cursor.
+    /// Returns the most changes of the log: for a page, two for each record and one for the cursor.
     pub(crate) fn change_count(&self) -> usize {
         match &self.action {
             ExchangeAction::Apply(page) => 1 + 2 * (page.puts.len() + page.withdrawn.len()),
@@ -74,7 +74,7 @@ impl ExchangeWrite {
         }
     }
 
-    /// About how many bytes it holds while it waits, with what is looked up for it.
+    /// Returns the approximate size of a waiting write, including the data looked up for it, in bytes.
     pub(crate) fn weight(&self, item_weight: impl Fn(&vigie_proto::bank::ContributedItem) -> usize) -> usize {
         const EACH: usize = 2_048;
         match &self.action {
@@ -90,7 +90,8 @@ impl ExchangeWrite {
         }
     }
 
-    /// Whether it is a page, which is planned alone: what is looked up for it is as of the moment before it.
+    /// Returns whether the write is a page. A page is alone in its group, because its data is looked up as of
+    /// the moment before it.
     pub(crate) const fn is_page(&self) -> bool {
         matches!(self.action, ExchangeAction::Apply(_))
     }

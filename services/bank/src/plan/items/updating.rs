@@ -1,7 +1,8 @@
-//! Plans other details and other labels of items.
+//! Plans new details and new labels of items.
 //!
-//! An item is logged with the labels with which it was added. Other ones are in its record, and in the standing that its shard is sent; and
-//! its row is written anew with them, so that whoever reads items reads them with their present labels.
+//! The log keeps an item with its first labels. Replaced labels are in its record, and in the standing that
+//! its shard is sent. The item's row is written again with them, so that readers of items see the present
+//! labels.
 
 use vigie_consortium::{Denied, Details, ListContent};
 use vigie_model::{Item, ItemId, Labels};
@@ -28,7 +29,7 @@ impl Planner<'_> {
             admitted.item(item, placement.map(|placement| self.place(&placement, member)))?;
             let placement = placement.ok_or(Error::Broken)?;
             let bank = self.state.view.directory().bank(placement.bank).ok_or(Error::Broken)?;
-            // As with AddItems: whoever submits what another has submitted says nothing new of it.
+            // As with AddItems: a later submitter of the same content does not change the details.
             let record = self.record_of(&placement);
             let first = record.submissions.first().map(|one| one.member);
             if bank.owner != member && first != Some(member) {
@@ -56,14 +57,16 @@ impl Planner<'_> {
         Ok(Answer::ItemUpdated { item, sequence: to_model(self.draft.last()) })
     }
 
-    /// Writes the row of a living item anew if it has other labels, before its record is put with these. Returns whether it had others.
+    /// Replaces the row of a living item if it has other labels, before its record is put with them. Returns
+    /// whether they differ.
     pub(in crate::plan) fn relabel(&mut self, item: ItemId, labels: &Labels) -> Result<bool, Error> {
         let placement = self.living(item).ok_or(Error::Broken)?;
         let former = self.content(item)?;
         if former.content.checked_labels() == labels {
             return Ok(false);
         }
-        // A member that was never answered the item would be, or the other way round, and lists do not say when a canary goes.
+        // Otherwise a member that was never answered the item would be, or the reverse; and lists do not show
+        // when a canary is removed.
         if former.content.is_canary() != labels.are_of_canary() {
             return Err(Error::CanaryLabel(item));
         }
@@ -75,7 +78,7 @@ impl Planner<'_> {
         Ok(true)
     }
 
-    /// An item as the group has left it.
+    /// Returns an item in the state after the group's writes so far.
     fn content(&self, item: ItemId) -> Result<Item, Error> {
         let added = || self.items.iter().find(|stored| stored.placement.item == item);
         let written = match (self.relabelled.get(&item), self.known.contents.get(&item)) {

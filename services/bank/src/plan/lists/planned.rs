@@ -1,10 +1,11 @@
-//! The published lists of banks as a group of writes changes them.
+//! The changes of published lists by a group of writes.
 //!
-//! An item that the group touches has one entry, whatever the group does with it, and none where nothing has changed that the list shows. So
-//! the group notes by which entry each item was in its list before, and compares at its end.
+//! An item that the group touches gets one entry, whatever the group does with it, and none if nothing that
+//! the list shows has changed. So the group notes the entry that each item had in its list before, and
+//! compares at its end.
 //!
-//! Banks of an earlier version have items that are in no list yet. They are listed page by page, by the bank itself
-//! (`server/lists`); until its page comes, such an item is in no list, whatever befalls it.
+//! Banks of an earlier version have items that are in no list yet. The bank itself lists them page by page
+//! (`server/lists`). Until its page comes, such an item is in no list, whatever happens to it.
 
 use vigie_consortium::items::published::entry_of;
 use vigie_consortium::{EntryDigest, ItemRecord, ListHead};
@@ -23,7 +24,7 @@ impl Planner<'_> {
         self.listed.insert(item, Before { bank, entry: None });
     }
 
-    /// Notes how an item is in its list, before it changes.
+    /// Notes the entry of an item in its list, before the item changes.
     pub(in crate::plan) fn note_listed(&mut self, placement: &Placement) {
         let Placement { item, bank, .. } = *placement;
         if !self.listed.contains_key(&item) {
@@ -32,7 +33,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Lists items of a bank that an earlier version added: those up to `through`.
+    /// Lists items of a bank that an earlier version added, up to `through`.
     pub(in crate::plan) fn list_items(
         &mut self,
         bank: BankId,
@@ -46,7 +47,7 @@ impl Planner<'_> {
                 if placement.bank != bank {
                     return Err(Error::Broken);
                 }
-                // Before the list has come so far: it is in no list.
+                // Noted before the list reaches them: they are in no list yet.
                 self.note_listed(&placement);
             }
             self.state.lists_mut().of.insert(bank, StoredList { listed_through: through, ..list });
@@ -55,7 +56,7 @@ impl Planner<'_> {
         Ok(Answer::ItemsListed { sequence: to_model(self.draft.last()) })
     }
 
-    /// The rows of lists that the group has changed; the lists are as of its end then.
+    /// Returns the rows of lists that the group has changed, as of the end of the group.
     pub(in crate::plan) fn finish_lists(&mut self) -> ListRows {
         let listed = std::mem::take(&mut self.listed);
         let mut changed: Vec<_> = listed
@@ -68,7 +69,7 @@ impl Planner<'_> {
                 (before.entry != after).then_some((item, before, after))
             })
             .collect();
-        // In the order of their changes; an item that was only added has none but its addition.
+        // In the order of their changes; an item that was only added has its id as its last change.
         changed.sort_by_key(|(item, ..)| {
             self.touched_items.get(item).map_or(item.0, |touched| touched.sequence.0)
         });
@@ -79,7 +80,7 @@ impl Planner<'_> {
             let list = lists.of.entry(bank).or_insert_with(|| StoredList::new(bank));
             let digest = list.head.append(key, before.as_ref(), after.as_ref());
             let ListHead { number, chain, .. } = list.head;
-            // The chain of the last one is enough: others are computed from the one before.
+            // Only the last chain of a commit is stored: the others are computed from the chain before.
             if let Some(last) = self.lists.entry(bank).or_default().replace(rows.entries.len()) {
                 rows.entries[last].chain = None;
             }
@@ -89,7 +90,7 @@ impl Planner<'_> {
         rows
     }
 
-    /// By which entry an item is in its list, with this record.
+    /// Returns the entry of an item in its list, with this record.
     fn entry(&self, placement: &Placement, record: Option<&ItemRecord>) -> Option<EntryDigest> {
         let Placement { item, bank, listed, .. } = *placement;
         if !self.state.lists.of(bank).lists(item) {

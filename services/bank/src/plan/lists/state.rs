@@ -1,4 +1,4 @@
-//! The published lists of banks, as the writer keeps them in memory.
+//! The published lists of banks, in the writer's memory.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use vigie_model::BankId;
 
 use crate::store::published::StoredList;
 
-/// The lists of all banks, as the writer keeps them in memory.
+/// The lists of all banks, in the writer's memory.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lists {
     pub(crate) secret: ListSecret,
-    /// A bank without any is a new one.
+    /// Lists by bank. A bank without a list is new.
     pub(crate) of: BTreeMap<BankId, StoredList>,
 }
 
@@ -22,7 +22,7 @@ impl Lists {
     }
 }
 
-/// By which entry an item was in the list of its bank before the group.
+/// The entry that an item had in the list of its bank before the group.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Before {
     pub(crate) bank: BankId,

@@ -1,15 +1,15 @@
-//! The rows that groups of writes cause, gathered as a store gathers them.
+//! Applies the rows of groups of writes, as a store does.
 
 use vigie_consortium::ListContent;
 
 use super::*;
 
-/// The rows of the items and of the digests, as a store would have them after each batch.
+/// The rows of the items and of the digests, as a store has them after each batch.
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) items: HashMap<ItemId, Placement>,
     pub(super) records: BTreeMap<ItemId, StoredRecord>,
-    /// The bytes of all items that there ever were.
+    /// The bytes of all items that ever existed.
     pub(super) payloads: HashMap<ItemId, Vec<u8>>,
     pub(super) undos: BTreeMap<ItemId, Undo>,
     pub(super) parts: Parts,
@@ -35,12 +35,12 @@ impl Kept {
         }
     }
 
-    /// The items that there are.
+    /// Returns the present items.
     pub(super) fn contents(&self) -> Vec<Item> {
         self.items.keys().map(|item| decode_item(&self.payloads[item]).unwrap()).collect()
     }
 
-    /// Compares the row and the record of an item with the labels that it has.
+    /// Compares the row and the record of an item with its labels.
     pub(super) fn check_labels(&self, item: ItemId, labels: &Labels) {
         let row = decode_item(&self.payloads[&item]).unwrap();
         assert_eq!(row.content.checked_labels(), labels);
@@ -59,7 +59,7 @@ impl Kept {
         self.undos.values().map(removed).collect()
     }
 
-    /// The digests counted anew: by bank and partition, and by partition.
+    /// Computes the digests again: by bank and partition, and by partition.
     pub(super) fn counted(&self, banks: &[Bank]) -> (Parts, Parts) {
         let (mut parts, mut totals) = (Parts::default(), Parts::default());
         for placement in self.items.values() {

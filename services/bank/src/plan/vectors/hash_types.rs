@@ -1,4 +1,4 @@
-//! Plans declarations of hash types: the number of a new one, and what charters say of them.
+//! Plans declarations of hash types: the number of a new one, and the checks of charters that name them.
 
 use vigie_consortium::{Charter, Directory};
 use vigie_model::{Declaration, Distance, VectorClass};
@@ -14,16 +14,18 @@ pub(crate) struct NewHashType {
     pub(crate) class: VectorClass,
     /// Elements of each vector.
     pub(crate) elements: u16,
-    /// The distance used where none is named.
+    /// The distance that a search uses if it names none.
     pub(crate) distance_default: Distance,
     /// The largest distance that a search accepts.
     pub(crate) distance_max: Distance,
 }
 
 impl NewHashType {
-    /// The declaration: under the number that its name has where it is declared already with the same class, or else under a free one.
+    /// Returns the declaration. Its number is the existing one if the name is declared with the same class,
+    /// and otherwise a free one.
     ///
-    /// The search for a free number begins at one that the name decides: deployments that declare the same types tend to number them alike.
+    /// The search for a free number begins at a number derived from the name, so that deployments that
+    /// declare the same types tend to number them alike.
     pub(crate) fn declared(self, directory: &Directory) -> Result<Declaration, Error> {
         let Self { name, class, elements, distance_default, distance_max } = self;
         let known = directory.hash_type_called(&name).filter(|known| known.class() == Some(class));
@@ -41,15 +43,16 @@ impl NewHashType {
     }
 }
 
-/// The serial number, 1 to 255, at which the search for a free one begins.
+/// Returns the serial number, 1 to 255, at which the search for a free one begins.
 fn begin_of(name: &str) -> u8 {
     let [a, b, c, d, ..] = *blake3::hash(name.as_bytes()).as_bytes();
     let below = u32::from_be_bytes([a, b, c, d]) % u32::from(u8::MAX);
-    // Below 255, so that one more is at most that.
+    // Below 255, so `below + 1` is at most 255.
     u8::try_from(below).map_or(1, |below| below + 1)
 }
 
-/// Checks that the hash types which a charter names are declared. The charter itself has checked the distances.
+/// Checks that the hash types that a charter names are declared and their distances allowed. The charter
+/// itself has checked the distances' form.
 pub(crate) fn check_declared(directory: &Directory, charter: &Charter) -> Result<(), Error> {
     for (hash_type, distance) in charter.vector_distances() {
         let declared = directory.hash_type(*hash_type).ok_or(Error::NotDeclared(*hash_type))?;
@@ -90,7 +93,7 @@ mod tests {
         }
         assert_eq!(new("one_more", 1).declared(&directory), Err(Error::NoHashTypeLeft));
         assert!(new("one_more", 0).declared(&directory).is_ok());
-        // The name decides, whatever else there is.
+        // The number depends only on the name.
         assert_eq!(new("clip", 0).declared(&directory), new("clip", 0).declared(&Directory::new()));
     }
 }

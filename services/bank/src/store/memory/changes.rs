@@ -43,7 +43,7 @@ impl ReadChanges for MemoryStore {
 }
 
 impl Contents {
-    /// Every item of a bank that is there, or was, at its latest change.
+    /// Returns every item that a bank has or had, at its latest change.
     fn changed_items(&self, bank: BankId) -> Result<Vec<ChangedItem>, StoreError> {
         let item = |id: &ItemId, payload: &Vec<u8>| {
             let item = read(*id, payload)?;

@@ -30,7 +30,7 @@ impl ReadDocuments for MemoryStore {
 }
 
 impl Contents {
-    /// Sets and takes out documents.
+    /// Sets and deletes documents.
     pub(super) fn set_documents(&mut self, rows: &DocumentRows) {
         rows.gone.iter().for_each(|id| drop(self.documents.remove(id)));
         self.documents.extend(rows.set.iter().map(|document| (document.id(), document.clone())));

@@ -46,7 +46,7 @@ impl ReadExchanges for MemoryStore {
 }
 
 impl Contents {
-    /// Sets and takes out exchanges and records.
+    /// Sets and deletes exchanges and records.
     pub(super) fn set_exchanges(&mut self, rows: &ExchangeRows) {
         self.exchanges.extend(rows.set.iter().map(|exchange| (exchange.id, exchange.clone())));
         rows.removed.iter().for_each(|id| drop(self.exchanges.remove(id)));
@@ -55,7 +55,7 @@ impl Contents {
         self.exchange_records.extend(set);
     }
 
-    /// Takes away the records of removed exchanges.
+    /// Deletes the records of removed exchanges.
     pub(super) fn sweep_exchanges(&mut self) {
         let Self { exchanges, exchange_records, .. } = self;
         exchange_records.retain(|(exchange, _), _| exchanges.contains_key(exchange));

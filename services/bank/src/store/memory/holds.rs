@@ -1,4 +1,4 @@
-//! Which items are held.
+//! Held items and standings, in memory.
 
 use std::ops::Bound::{Excluded, Included};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Pages of items in memory: those of a bank, and those that a search finds.
+//! Pages of items in memory: the items of a bank, and the items that a search finds.
 
 use std::ops::Bound::{Excluded, Unbounded};
 
@@ -9,7 +9,7 @@ use crate::store::error::StoreError;
 use crate::store::records::{AsOf, FoundPage, ItemRows, ItemSearch};
 
 impl Contents {
-    /// A page of the items of a living bank.
+    /// Returns a page of the items of a living bank.
     pub(super) fn items_of(
         &self,
         bank: BankId,
@@ -37,7 +37,7 @@ impl Contents {
         Ok(AsOf { value: Some(page), sequence })
     }
 
-    /// A page of the items of living banks that a search finds.
+    /// Returns a page of the items of living banks that a search finds.
     pub(super) fn found(&self, search: &ItemSearch) -> Result<AsOf<FoundPage>, StoreError> {
         let mut page = FoundPage { items: Vec::new(), next_after: None, read: 0 };
         let (mut found_bytes, mut read_bytes) = (0, 0);

@@ -36,7 +36,7 @@ impl ReadLists for MemoryStore {
 }
 
 impl Contents {
-    /// From which keys are made: a simulated one.
+    /// Returns the secret from which keys are made: a simulated one.
     pub(super) fn list_secret(&self) -> ListSecret {
         ListSecret(blake3::hash(&self.log_id.0).into())
     }
@@ -47,7 +47,7 @@ impl Contents {
         self.list_entries.extend(rows.entries.iter().map(|entry| ((entry.bank, entry.number), *entry)));
     }
 
-    /// Takes away the lists of deleted banks.
+    /// Deletes the lists of deleted banks.
     pub(super) fn sweep_lists(&mut self) {
         let Self { banks, lists, list_entries, .. } = self;
         lists.retain(|bank, _| banks.contains_key(bank));

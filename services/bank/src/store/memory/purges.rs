@@ -9,7 +9,7 @@ use crate::store::Purging;
 use crate::store::error::StoreError;
 use crate::store::records::PurgedPage;
 
-/// It has no free space.
+/// A store in memory has no free space to clear.
 #[async_trait]
 impl Purging for MemoryStore {
     async fn purge_due(&self, now: UnixMillis, rows_max: u32) -> Result<PurgedPage, StoreError> {

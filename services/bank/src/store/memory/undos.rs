@@ -1,4 +1,4 @@
-//! Removed items in memory that can be brought back.
+//! Removed items in memory that can be restored.
 
 use std::ops::Bound::{Excluded, Unbounded};
 
@@ -9,14 +9,15 @@ use super::Contents;
 use crate::store::records::{KeptUndo, Rows, Undo};
 
 impl Contents {
-    /// Records removed items, with the bytes of their rows, which are still there; and forgets those that were brought back.
+    /// Records removed items, with the bytes of their rows, which still exist; deletes the rows of restored
+    /// items.
     pub(super) fn set_undos(&mut self, rows: &Rows) {
         let kept = |undo: &Undo| (undo.item, (undo.clone(), self.items.get(&undo.item).cloned()));
         self.undos.extend(rows.undos.iter().map(kept));
         rows.undone.iter().for_each(|item| drop(self.undos.remove(item)));
     }
 
-    /// The rows of removed items with these ids.
+    /// Returns the rows of removed items with these ids.
     pub(super) fn kept_undos(&self, items: &[ItemId]) -> Vec<KeptUndo> {
         let kept = |item: &ItemId| {
             let (undo, payload) = self.undos.get(item)?.clone();
@@ -32,7 +33,7 @@ impl Contents {
         items.iter().filter_map(kept).collect()
     }
 
-    /// The removed items of a bank after an id, by id.
+    /// Returns the removed items of a bank after an id, by id.
     pub(super) fn undos_of(&self, bank: BankId, after: ItemId) -> impl Iterator<Item = Undo> {
         let beyond = self.undos.range((Excluded(after), Unbounded)).map(|(_, (undo, _))| undo.clone());
         beyond.filter(move |undo| undo.bank == bank)

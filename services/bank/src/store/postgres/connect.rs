@@ -1,4 +1,4 @@
-//! Connections to the server: the settings of each, and what a server must promise before anything is written to it.
+//! Connections to the server: their settings, and the server's guarantees that are checked before a write.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use tokio::time::timeout;
 use crate::config::DatabaseUrl;
 use crate::store::error::{StoreError, failed};
 
-/// How long the server may take for one statement. A hung server or disk is told from a slow one by it.
+/// The most time of one statement on the server. It distinguishes a hung server or disk from a slow one.
 const STATEMENT_MAX: Duration = Duration::from_secs(20);
-/// How long a statement may wait for a row that another transaction holds, the head's above all.
+/// The longest wait of a statement for a row that another transaction has locked, above all the head.
 pub(super) const LOCK_MAX: Duration = Duration::from_secs(10);
-/// How long a transaction may lie open without a statement before the server ends its connection. A bank that hangs
-/// holds the head for no longer. Less than what others wait for the head.
+/// The longest time that a transaction may be open without a statement before the server ends its connection.
+/// A bank that hangs holds the head no longer than this. Less than the time that others wait for the head.
 const IDLE_MAX: Duration = Duration::from_secs(5);
-/// How long a connection may take to be made.
+/// The most time for opening a connection.
 pub(super) const CONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// Makes connections. Each takes the password and the certificates as their files are at that moment.
+/// Opens connections. Each reads the password and the certificates from their files again.
 #[derive(Clone)]
 pub(super) struct Connector {
     url: DatabaseUrl,
@@ -28,12 +28,12 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// To this database.
+    /// Makes a connector for this database.
     pub(super) fn new(url: &DatabaseUrl, allow_unflushed: bool) -> Self {
         Self { url: url.clone(), location: url.to_string(), allow_unflushed }
     }
 
-    /// What errors and logs say instead of the URL.
+    /// Returns the name that errors and logs use instead of the URL.
     pub(super) fn location(&self) -> &str {
         &self.location
     }
@@ -44,9 +44,9 @@ impl Connector {
             ("statement_timeout", millis(STATEMENT_MAX)),
             ("lock_timeout", millis(LOCK_MAX)),
             ("idle_in_transaction_session_timeout", millis(IDLE_MAX)),
-            // What is read together is of one moment. Writers say otherwise themselves.
+            // Reads of one transaction see one snapshot. Writers choose another level themselves.
             ("default_transaction_isolation", "repeatable read".to_owned()),
-            // The server notices within half a minute that a bank's machine is gone, and gives up its locks.
+            // The server notices within half a minute that a bank's machine is gone, and releases its locks.
             ("tcp_keepalives_idle", "10".to_owned()),
             ("tcp_keepalives_interval", "5".to_owned()),
             ("tcp_keepalives_count", "3".to_owned()),
@@ -54,7 +54,7 @@ impl Connector {
         ]))
     }
 
-    /// For connections that only read.
+    /// Returns the options of connections that only read.
     pub(super) fn read_only(&self) -> Result<PgConnectOptions, StoreError> {
         Ok(self.options()?.options([("default_transaction_read_only", "on")]))
     }
@@ -68,19 +68,19 @@ impl Connector {
         connecting.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(|source| self.failed_to_open(source))
     }
 
-    /// A connection to write with, to a server that keeps what it has acknowledged.
+    /// Opens a connection for writing, to a server that flushes what it acknowledges.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
         let mut connection = self.connect_with(&self.options()?).await?;
         self.check(&mut connection).await?;
         Ok(connection)
     }
 
-    /// A connection to look at a store that is there.
+    /// Opens a connection for reading an existing store.
     pub(super) async fn connect_to_read(&self) -> Result<PgConnection, StoreError> {
         self.connect_with(&self.read_only()?).await
     }
 
-    /// Refuses a server that acknowledges commits before they are flushed, or that takes none.
+    /// Refuses a server that acknowledges commits before they are flushed, or that takes no writes.
     async fn check(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         let row = sqlx::query(
             "SELECT current_setting('synchronous_commit'), current_setting('fsync'), \

@@ -1,4 +1,4 @@
-//! Documents.
+//! Documents on PostgreSQL.
 
 use async_trait::async_trait;
 use sqlx::postgres::PgConnection;
@@ -27,7 +27,7 @@ impl ReadDocuments for PostgresStore {
     }
 }
 
-/// Sets and takes out documents.
+/// Sets and deletes documents.
 pub(super) async fn set(connection: &mut PgConnection, state: &DocumentRows) -> Result<(), StoreError> {
     if !state.gone.is_empty() {
         let (kinds, keys): (Vec<_>, Vec<_>) =

@@ -1,4 +1,4 @@
-//! Exchanges and the records of programmes.
+//! Exchanges and the records of programmes on PostgreSQL.
 
 use async_trait::async_trait;
 use sqlx::postgres::PgConnection;
@@ -11,7 +11,7 @@ use crate::store::sql::exchanges as sql_exchanges;
 use crate::store::sql::read::integer;
 use crate::store::{KeyDigest, ReadExchanges};
 
-/// Sets and takes out exchanges and records.
+/// Sets and deletes exchanges and records.
 pub(super) async fn set(connection: &mut PgConnection, state: &ExchangeRows) -> Result<(), StoreError> {
     if !state.set.is_empty() {
         sqlx::query(
@@ -70,7 +70,8 @@ pub(super) async fn set(connection: &mut PgConnection, state: &ExchangeRows) -> 
     .map_err(failed("set records of exchanges"))
 }
 
-/// Takes away records of the first removed exchange that has any left; `false` when no exchange is left to sweep.
+/// Deletes records of the first removed exchange that has any left; returns `false` when no exchange is left
+/// to sweep.
 pub(super) async fn sweep(connection: &mut PgConnection, rows_max: u32) -> Result<bool, StoreError> {
     let select = "SELECT exchange_id FROM exchange_sweeps ORDER BY exchange_id LIMIT 1";
     let exchange: Option<i64> = sqlx::query_scalar(select)

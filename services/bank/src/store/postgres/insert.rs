@@ -11,9 +11,9 @@ use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry, StoredItem,
 use crate::store::sql::read::integer;
 use crate::store::sql::rechain::RechainedBatch;
 
-/// Writes every row of the batch; `false` where the head is not where the batch expects it.
+/// Writes every row of the batch; returns `false` if the head is not the one that the batch expects.
 pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Result<bool, StoreError> {
-    // First of all: from here on until the end of the transaction nobody else numbers changes.
+    // This is first: from here to the end of the transaction nobody else numbers changes.
     if !move_head(connection, batch).await? {
         return Ok(false);
     }
@@ -59,8 +59,8 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
     Ok(true)
 }
 
-/// The compare-and-swap that lets two writers share a store. It waits for a writer that came before, and then sees
-/// where that one left the head.
+/// Moves the head by compare-and-swap, which lets two writers share a store. It waits for an earlier writer,
+/// and then sees the head as that writer left it.
 async fn move_head(connection: &mut PgConnection, batch: &Batch) -> Result<bool, StoreError> {
     let (from, to, counts) = (&batch.expected, &batch.head, &batch.rows.counts);
     let moved: i64 = sqlx::query_scalar(
@@ -149,7 +149,8 @@ async fn set_records(connection: &mut PgConnection, records: &[StoredRecord]) ->
     .map_err(failed("set records of items"))
 }
 
-/// Records removed items that can be brought back, with the bytes of their rows, which are still there; and forgets those that were.
+/// Records removed items that can be restored, with the bytes of their rows, which still exist; deletes the
+/// rows of restored items.
 async fn set_undos(connection: &mut PgConnection, state: &Rows) -> Result<(), StoreError> {
     if !state.undos.is_empty() {
         let column =
@@ -230,7 +231,7 @@ async fn add_items(connection: &mut PgConnection, items: &[StoredItem]) -> Resul
     .map_err(failed("insert items"))
 }
 
-/// Replaces the payloads of items that are there.
+/// Replaces the payloads of existing items.
 async fn relabel_items(connection: &mut PgConnection, items: &[StoredItem]) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE items SET payload = relabelled.payload \
@@ -244,8 +245,8 @@ async fn relabel_items(connection: &mut PgConnection, items: &[StoredItem]) -> R
     .map_err(failed("relabel items"))
 }
 
-/// Replaces the rows of the banks that changed. Where one of them may have taken another's name, all go before any
-/// comes.
+/// Replaces the rows of changed banks. If one of them may have taken another's name, all old rows are deleted
+/// before any new row is inserted.
 async fn set_banks(connection: &mut PgConnection, state: &Rows) -> Result<(), StoreError> {
     let (set, deleted) = (&state.banks_set, &state.banks_deleted);
     let touched: Vec<i64> =
@@ -288,7 +289,7 @@ async fn set_banks(connection: &mut PgConnection, state: &Rows) -> Result<(), St
     Ok(())
 }
 
-/// Replaces rows of the directory, and takes out those that are gone.
+/// Replaces rows of the directory, and deletes those that are gone.
 async fn set_directory(connection: &mut PgConnection, state: &DirectoryRows) -> Result<(), StoreError> {
     for key in &state.gone {
         sqlx::query("DELETE FROM directory WHERE kind = $1 AND first_id = $2 AND second_id = $3")
@@ -317,7 +318,7 @@ async fn set_directory(connection: &mut PgConnection, state: &DirectoryRows) -> 
     .map_err(failed("set rows of the directory"))
 }
 
-/// Adds to the digests of banks that are there.
+/// Adds to the digests of existing banks.
 async fn add_digests(connection: &mut PgConnection, parts: &[PartDigest]) -> Result<(), StoreError> {
     let column = |value: &dyn Fn(&PartDigest) -> i64| parts.iter().map(value).collect::<Vec<_>>();
     let mut insert = sqlx::query(
@@ -330,7 +331,7 @@ async fn add_digests(connection: &mut PgConnection, parts: &[PartDigest]) -> Res
     )
     .bind(column(&|part| part.bank.0.into()))
     .bind(column(&|part| part.partition.into()))
-    // Differences, which may be negative, of numbers that wrap around.
+    // Differences of wrapping numbers, which may be negative.
     .bind(column(&|part| part.digest.hashes.cast_signed()));
     for index in 0..4 {
         insert = insert.bind(column(&|part| part.digest.sums[index].cast_signed()));
@@ -356,8 +357,8 @@ async fn record(connection: &mut PgConnection, recorded: &[Recorded]) -> Result<
     .map_err(failed("record answers"))
 }
 
-/// Takes away items of the first deleted bank that has any left, and then records of removed exchanges; `false` when nothing is left to
-/// sweep.
+/// Deletes items of the first deleted bank that has any left, and then records of removed exchanges; returns
+/// `false` when nothing is left to sweep.
 pub(super) async fn sweep_items(connection: &mut PgConnection, rows_max: u32) -> Result<bool, StoreError> {
     let bank: Option<i64> = sqlx::query_scalar("SELECT bank_id FROM sweeps ORDER BY bank_id LIMIT 1")
         .fetch_optional(&mut *connection)
@@ -394,7 +395,7 @@ pub(super) async fn sweep_items(connection: &mut PgConnection, rows_max: u32) ->
     Ok(true)
 }
 
-/// Forgets old keys; `false` when none is left to forget.
+/// Deletes old idempotency keys; returns `false` when none is left to delete.
 pub(super) async fn sweep_keys(
     connection: &mut PgConnection,
     before: UnixMillis,
@@ -412,7 +413,7 @@ pub(super) async fn sweep_keys(
     Ok(swept.rows_affected() == u64::from(rows_max))
 }
 
-/// Forgets the oldest changes; `false` where none is left to forget.
+/// Deletes the oldest changes; returns `false` when none is left to delete.
 pub(super) async fn cut(
     connection: &mut PgConnection,
     through: Sequence,
@@ -422,7 +423,7 @@ pub(super) async fn cut(
         .fetch_one(&mut *connection)
         .await
         .map_err(failed("lock the head"))?;
-    // The last batch within the bounds, or else the next one, which may be larger than a step.
+    // The last batch within the bounds; otherwise the next one, which may be larger than a step.
     let end: Option<i64> = sqlx::query_scalar(
         "SELECT coalesce( \
          (SELECT max(last_sequence) FROM batches WHERE last_sequence > $1 AND last_sequence <= least($2, $1 + $3)), \
@@ -438,7 +439,7 @@ pub(super) async fn cut(
     let statements = [
         "UPDATE head SET floor = $1 WHERE id = 1",
         "DELETE FROM changes WHERE sequence <= $1",
-        // The batch that ends at the floor stays: the chain goes on from it.
+        // The batch that ends at the floor is kept: the chain continues from it.
         "DELETE FROM batches WHERE last_sequence < $1",
     ];
     for statement in statements {

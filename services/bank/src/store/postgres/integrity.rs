@@ -1,4 +1,4 @@
-//! The check of the server's own structures, by its extension `amcheck`.
+//! Checks the server's own structures with its extension `amcheck`.
 
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -6,11 +6,12 @@ use sqlx::{AssertSqlSafe, Row as _};
 use crate::store::error::{StoreError, failed};
 use crate::store::{FAULTS_MAX, Integrity};
 
-/// `REINDEX` makes an index anew from its table; a table cannot be made anew.
+/// `REINDEX` rebuilds an index from its table; a table cannot be rebuilt.
 const WAY_OUT: &str = "stop the bank, run `REINDEX DATABASE` where an index is named and verify again; else restore the newest \
                        backup that `vigie bank verify` accepts";
 
-/// B-tree indexes of the bank's tables, each with whether every row of its table is found in it.
+/// Lists the B-tree indexes of the bank's tables, each with the statement that checks it and that every row
+/// of its table is in it.
 const INDEXES: &str = "SELECT c.relname::text AS name, \
     format('SELECT bt_index_check(index => %s::oid::regclass, heapallindexed => true)', c.oid) AS checking \
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam \
@@ -18,13 +19,13 @@ const INDEXES: &str = "SELECT c.relname::text AS name, \
     WHERE a.amname = 'btree' AND t.relnamespace = current_schema()::regnamespace AND i.indisvalid \
     ORDER BY c.relname";
 
-/// The bank's tables, since PostgreSQL 14.
+/// Lists the bank's tables, each with the statement that checks it (PostgreSQL 14 and later).
 const TABLES: &str = "SELECT c.relname::text AS name, \
     format('SELECT msg FROM verify_heapam(%s::oid::regclass, on_error_stop => false) LIMIT 1', c.oid) AS checking \
     FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace \
     AND EXISTS (SELECT 1 FROM pg_proc WHERE proname = 'verify_heapam') ORDER BY c.relname";
 
-/// Checks what the extension can.
+/// Runs the checks that the extension offers.
 pub(super) async fn check(connection: &mut PgConnection) -> Result<Integrity, StoreError> {
     const ATTEMPT: &str = "check its structures";
     let has: bool =
@@ -37,7 +38,7 @@ pub(super) async fn check(connection: &mut PgConnection) -> Result<Integrity, St
             "the database has no extension amcheck; a superuser adds it by `CREATE EXTENSION amcheck`";
         return Ok(Integrity::Unchecked(reason.to_owned()));
     }
-    // A large index takes longer than any other statement may.
+    // The check of a large index exceeds the usual limit of a statement.
     sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await.map_err(failed(ATTEMPT))?;
     let mut faults = Vec::new();
     for list in [INDEXES, TABLES] {

@@ -1,4 +1,4 @@
-//! The session whose lock says which bank leads.
+//! The session whose lock determines which bank leads.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use vigie_log::{LogId, Sequence};
 use crate::store::error::{StoreError, failed};
 use crate::store::sql::read;
 
-/// How long the server may take to say who leads.
+/// The longest wait for the server's answer on who leads.
 pub(super) const LEAD_MAX: Duration = Duration::from_secs(5);
-/// How long the lock of a bank that has stopped asking for it is kept, in milliseconds.
+/// Sets the time for which the server keeps the lock of a bank that has stopped asking: 10,000 milliseconds.
 pub(super) const LEAD_IDLE: &str = "SET idle_session_timeout = 10000";
 
-/// A session that has the lock of the log, for as long as it lives, or tries to get it.
+/// A session that holds the log's lock for as long as it is open, or tries to get it.
 pub(super) struct Session {
     pub(super) connection: PgConnection,
     pub(super) leads: bool,
@@ -28,13 +28,13 @@ impl Session {
                 .await
                 .map_err(failed("lock the log"))?;
         }
-        // Asked even by who knows the answer: it shows that the session lives.
+        // The leader asks too: the answer shows that its session is alive.
         let newest = read::sequence(&mut self.connection).await?;
         Ok(self.leads.then_some(newest))
     }
 }
 
-/// The number of a log's lock: the first half of its id.
+/// Returns the number of a log's lock: the first half of its id.
 fn lock_of(log: LogId) -> i64 {
     let mut first = [0; 8];
     first.copy_from_slice(&log.0[..8]);

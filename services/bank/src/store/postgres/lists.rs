@@ -1,4 +1,4 @@
-//! The statements that read rows by lists of keys, which are arrays here.
+//! The statements that read rows by lists of keys, which are arrays on PostgreSQL.
 
 use futures::TryStreamExt as _;
 use sqlx::postgres::PgConnection;
@@ -31,7 +31,7 @@ pub(super) const UNDOS: &str =
 pub(super) const NODES: &str = "SELECT position, hash FROM audit_hashes \
                                 WHERE position = ANY(string_to_array(trim(BOTH '[]' FROM $1), ',')::BIGINT[]) ORDER BY position";
 
-/// Finds items whose encodings hold some bytes.
+/// Finds items whose encodings contain given bytes.
 pub(super) const FIND: Statements = statements!(
     "items.bank_id = ANY(string_to_array(trim(BOTH '[]' FROM $9), ',')::BIGINT[])",
     "bank_id = ANY(string_to_array(trim(BOTH '[]' FROM $4), ',')::BIGINT[])",
@@ -42,7 +42,7 @@ pub(super) const FIND: Statements = statements!(
     "position($8 IN items.payload) > 0"
 );
 
-/// Those of these items that have a row, each as it is `kept`.
+/// Reads these items and maps each with `kept`; items without a row are left out.
 pub(super) async fn each_item<T>(
     connection: &mut PgConnection,
     items: &[ItemId],
@@ -50,7 +50,7 @@ pub(super) async fn each_item<T>(
 ) -> Read<Vec<T>> {
     let query = sqlx::query("SELECT id, payload FROM items WHERE id = ANY($1)");
     let ids: Vec<i64> = items.iter().map(|item| integer(item.0)).collect();
-    // One after the other: the rows of many videos are large.
+    // One at a time: the rows of many videos are large.
     let mut rows = query.bind(ids).fetch(connection);
     let mut found = Vec::with_capacity(items.len());
     while let Some(row) = rows.try_next().await.map_err(failed("find items"))? {

@@ -1,4 +1,4 @@
-//! Creates the schema or brings it up to date.
+//! Creates the schema or migrates it to the present version.
 
 use sqlx::migrate::{Migrate, MigrateError, Migration};
 use sqlx::postgres::PgConnection;
@@ -32,16 +32,17 @@ const SCHEMA: Schema = Schema {
     documents: include_str!("../../../migrations/postgres/0014_documents.sql"),
 };
 
-/// A migration takes as long as it takes: its statements wait for locks, and pause while the bank computes.
+/// The statements of a migration have no time limit: they wait for locks, and pause while the bank computes.
 const PATIENCE: &str =
     "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
-/// Each statement sees what others have committed before the lock of the head was had.
+/// Each statement sees what others committed before the head's lock was taken.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-/// First of all, as in every transaction that writes. A bank of an older build that still runs on the database writes nothing
-/// afterwards: its inserts name a column that is gone, and its transactions fail as a whole.
+/// The first statement, as in every transaction that writes. A bank of an older build that still runs on the
+/// database cannot write afterwards: its inserts name a column that is gone, and its transactions fail as a
+/// whole.
 const LOCK_HEAD: &str = "SELECT 1 FROM head WHERE id = 1 FOR UPDATE";
 
-/// Brings the schema up to date, whatever it is now, on a connection that is not used for anything else.
+/// Migrates the schema from any version, on a connection that is not used for anything else.
 pub(super) async fn bring_up_to_date(
     connection: &mut PgConnection,
     location: &str,
@@ -49,7 +50,7 @@ pub(super) async fn bring_up_to_date(
     let unmigrated = |source: MigrateError| StoreError::Migrate { location: location.to_owned(), source };
     connection.run(PATIENCE).await?;
     if is_due(connection).await? {
-        // Two banks that start at once take turns: the second finds it done.
+        // Of two banks that start at once, the second waits and finds the migration done.
         connection.lock().await.map_err(unmigrated)?;
         connection.run(BEGIN).await?;
         connection.run(LOCK_HEAD).await?;
@@ -57,7 +58,7 @@ pub(super) async fn bring_up_to_date(
         connection.run("COMMIT").await?;
         connection.unlock().await.map_err(unmigrated)?;
     }
-    // Here too: sqlx locks the database meanwhile.
+    // Two banks wait for each other here too: sqlx locks the database.
     SCHEMA.migrator().run_direct(None, connection, false).await.map_err(unmigrated)
 }
 

@@ -1,4 +1,4 @@
-//! The published lists of banks.
+//! The published lists of banks on PostgreSQL.
 
 use sqlx::postgres::PgConnection;
 
@@ -6,8 +6,8 @@ use crate::store::error::{StoreError, failed};
 use crate::store::published::{ListEntry, ListRows, StoredList};
 use crate::store::sql::read::integer;
 
-/// Sets lists, and appends entries; `false` where a list has come further than the batch knows. The head of the log alone does not tell: a
-/// batch that only lists items of an earlier version leaves it as it is.
+/// Sets lists, and appends entries; returns `false` if a stored list is ahead of the batch. The head of the
+/// log does not show that: a batch that only lists items of an earlier version does not move the head.
 pub(super) async fn set(connection: &mut PgConnection, state: &ListRows) -> Result<bool, StoreError> {
     if !state.heads.is_empty() && !set_heads(connection, &state.heads).await? {
         return Ok(false);
@@ -64,7 +64,7 @@ async fn set_heads(connection: &mut PgConnection, heads: &[StoredList]) -> Resul
     .map_err(failed("set lists"))
 }
 
-/// Takes away entries of a deleted bank, and then its list; returns how many entries.
+/// Deletes entries of a deleted bank, and then its list; returns the number of deleted entries.
 pub(super) async fn sweep(
     connection: &mut PgConnection,
     bank: i64,

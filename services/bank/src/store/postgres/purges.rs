@@ -1,11 +1,13 @@
-//! Purges on PostgreSQL: the rows that say what is due, and the rewriting of the tables.
+//! Purges on PostgreSQL: the rows that record what is due, and the rewriting of the tables.
 //!
-//! A deleted row stays in its page until `VACUUM`, and that marks its bytes as free without overwriting them: they stay in the file
-//! until a new row takes their place. `VACUUM FULL` writes a table anew, and cuts its old files to nothing at its end. It holds the
-//! table meanwhile, so writes wait for it in the bank, and reads for as long as a statement may wait for a lock. Rows that a
-//! transaction still sees which is older than their removal are copied too; it has a quarter of `purge_hours` to end.
+//! A deleted row stays in its page until `VACUUM`, which only marks its bytes as free: they stay in the file
+//! until a new row overwrites them. `VACUUM FULL` writes a table again, and truncates its old files at its
+//! end. It locks the table meanwhile, so the bank's writes wait for it, and reads wait at most the lock
+//! timeout of a statement. Rows that an older transaction still sees are copied too; such a transaction must
+//! end within a quarter of `purge_hours`.
 //!
-//! The server's own write-ahead log is not touched: it is recycled as its settings say, and archives of it are the operator's.
+//! The server's own write-ahead log is not cleared: the server recycles it by its settings, and archives of
+//! it are the operator's responsibility.
 
 use sqlx::postgres::PgConnection;
 
@@ -14,10 +16,10 @@ use crate::store::error::{StoreError, failed};
 use crate::store::sql::purges::{Due, erase_at_ms, last_erasure};
 use crate::store::sql::read::integer;
 
-/// A rewrite takes as long as it takes, but does not wait for long: what comes after it waits behind it.
+/// A rewrite has no time limit, but waits only briefly for its lock: later statements queue behind it.
 const PATIENCE: &str = "SET statement_timeout = 0; SET lock_timeout = 5000";
 
-/// The tables whose rows hold hashes, and what is done to each.
+/// The tables whose rows hold hashes, and the two statements for each: without and with a rewrite.
 const TABLES: [(&str, &str, &str); 4] = [
     ("items", "VACUUM items", "VACUUM (FULL) items"),
     ("undos", "VACUUM undos", "VACUUM (FULL) undos"),
@@ -25,7 +27,7 @@ const TABLES: [(&str, &str, &str); 4] = [
     ("exchange_records", "VACUUM exchange_records", "VACUUM (FULL) exchange_records"),
 ];
 
-/// Records what was removed.
+/// Records removed items and banks.
 pub(super) async fn add(connection: &mut PgConnection, purges: &[Purge]) -> Result<(), StoreError> {
     let (items, banks) = by_kind(purges);
     let column = |rows: &[(u64, PurgeTimes)], value: fn(&(u64, PurgeTimes)) -> u64| {
@@ -68,13 +70,13 @@ pub(super) async fn add_swept(
     insert.map(drop).map_err(failed("record purges"))
 }
 
-/// Forgets the times of a bank that has been swept.
+/// Deletes the purge times of a bank that has been swept.
 pub(super) async fn end_bank(connection: &mut PgConnection, bank: i64) -> Result<(), StoreError> {
     let delete = sqlx::query("DELETE FROM bank_purges WHERE bank_id = $1").bind(bank);
     delete.execute(connection).await.map(drop).map_err(failed("end a sweep"))
 }
 
-/// Removes from the log what is due, and the rows that keep the bytes of removed items, inside a transaction.
+/// Removes due bytes from the log, and the rows that keep the bytes of removed items, in a transaction.
 pub(super) async fn purge_items(connection: &mut PgConnection, due: &[Due]) -> Result<(), StoreError> {
     let list: Vec<i64> = due.iter().map(|one| integer(one.item)).collect();
     for statement in [
@@ -100,7 +102,7 @@ pub(super) async fn erase(connection: &mut PgConnection, rewrite: bool) -> Resul
         let statement = if rewrite { vacuum_full } else { vacuum };
         let done = sqlx::raw_sql(statement).execute(&mut *connection).await;
         done.map_err(failed("rewrite a table"))?;
-        // A role that does not own the table gets a warning, and not an error.
+        // A role that does not own the table gets a warning instead of an error.
         if rewrite && file_of(connection, table).await? == before {
             let refused = format!("the bank's role may not rewrite the table {table}");
             return Err(failed("rewrite a table")(sqlx::Error::Protocol(refused)));
@@ -110,7 +112,7 @@ pub(super) async fn erase(connection: &mut PgConnection, rewrite: bool) -> Resul
     done.execute(connection).await.map(drop).map_err(failed("end an erasure"))
 }
 
-/// The number of a table's file.
+/// Returns the number of a table's file.
 async fn file_of(connection: &mut PgConnection, table: &str) -> Result<i64, StoreError> {
     let file = sqlx::query_scalar("SELECT pg_relation_filenode($1::regclass)::BIGINT").bind(table);
     file.fetch_one(connection).await.map_err(failed("look at a table's file"))

@@ -1,4 +1,4 @@
-//! The latest changes of items.
+//! The latest changes of items on PostgreSQL.
 
 use sqlx::postgres::PgConnection;
 
@@ -32,7 +32,7 @@ pub(super) async fn set(connection: &mut PgConnection, touched: &[Touched]) -> R
     .map_err(failed("set changes of items"))
 }
 
-/// Takes away rows of a deleted bank; returns how many.
+/// Deletes rows of a deleted bank; returns the number of deleted rows.
 pub(super) async fn sweep(
     connection: &mut PgConnection,
     bank: i64,

@@ -1,4 +1,4 @@
-//! The connection that writes: transactions in bounded time, tried again where nothing was written.
+//! The connection that writes: transactions in bounded time, repeated if nothing was written.
 
 use std::time::Duration;
 
@@ -13,11 +13,12 @@ use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::Batch;
 use crate::store::sql::purges::Due;
 
-/// How long a transaction may take, as the bank sees it: longer than the server lets any of its statements take.
+/// The most time of a transaction as seen by the bank: longer than the server allows any of its statements.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
-/// How often a transaction is tried in which nothing was written because of its connection or of another transaction.
+/// The most attempts of a transaction that wrote nothing because its connection was lost or another
+/// transaction interfered.
 const ATTEMPTS_MAX: u32 = 3;
-/// A connection that has lain idle for longer is asked whether it lives before it is used.
+/// A connection that has been idle for longer is checked before it is used.
 const TRUSTED: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(
@@ -27,7 +28,8 @@ pub(super) async fn run(
     sqlx::query(statement).execute(connection).await
 }
 
-/// Begins a transaction whose statements each see what is committed, as the wait for the head needs it.
+/// Begins a transaction in which each statement sees everything committed so far, as the wait for the head
+/// requires.
 pub(super) async fn begin(connection: &mut PgConnection) -> Result<(), StoreError> {
     run(connection, "BEGIN ISOLATION LEVEL READ COMMITTED").await.map(drop).map_err(failed("begin"))
 }
@@ -36,7 +38,7 @@ pub(super) async fn roll_back(connection: &mut PgConnection) -> Result<(), Store
     run(connection, "ROLLBACK").await.map(drop).map_err(failed("roll back"))
 }
 
-/// The connection that writes. It is made when it is needed, and dropped when it may be in any state but the one
+/// The connection that writes. It is opened when it is needed, and dropped if its state may be anything but
 /// between two transactions.
 pub(super) struct Writer {
     connector: Connector,
@@ -48,8 +50,8 @@ impl Writer {
         Self { connector, connection: None }
     }
 
-    /// The connection, to be put back where all went well. What is dropped is ended by the server, its transaction
-    /// with it.
+    /// Takes the connection, which the caller puts back on success. The server ends a dropped connection and
+    /// its transaction.
     async fn take(&mut self) -> Result<PgConnection, StoreError> {
         if let Some((mut connection, used_at)) = self.connection.take() {
             let lives = used_at.elapsed() < TRUSTED
@@ -65,7 +67,7 @@ impl Writer {
         self.connection = Some((connection, Instant::now()));
     }
 
-    /// Reads with it.
+    /// Reads on the writer's connection.
     pub(super) async fn read<T>(
         &mut self,
         read: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
@@ -85,7 +87,7 @@ impl Writer {
                 Ok(Some(done)) => Ok(Some(done)),
                 Ok(None) => roll_back(&mut connection).await.map(|()| None),
                 Err(error) => {
-                    // The first error is the one to tell; a connection that does not roll back is dropped.
+                    // The first error is reported; a connection that does not roll back is dropped.
                     roll_back(&mut connection).await.ok();
                     Err(error)
                 }
@@ -107,7 +109,7 @@ impl Writer {
         Ok(written)
     }
 
-    /// Writes, and again where nothing was written and another attempt may go through.
+    /// Writes, and repeats the attempt if nothing was written and another attempt may succeed.
     pub(super) async fn write(&mut self, work: Work<'_>) -> Result<Option<bool>, CommitError> {
         for _ in 1..ATTEMPTS_MAX {
             match self.write_once(work).await {
@@ -120,8 +122,8 @@ impl Writer {
         self.write_once(work).await
     }
 
-    /// Sweeps in one transaction; tells whether there may be more to do. Whoever asks again finds what is left to do,
-    /// and need not know what became of the step before.
+    /// Sweeps in one transaction; returns whether more may be left. A repeated call finds the rest, so the
+    /// outcome of the previous step need not be known.
     pub(super) async fn sweep(&mut self, work: Work<'_>) -> Result<bool, StoreError> {
         match self.write(work).await {
             Ok(more) => Ok(more.unwrap_or_default()),
@@ -131,7 +133,7 @@ impl Writer {
     }
 }
 
-/// What is done in one transaction.
+/// The work of one transaction.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Work<'a> {
     Batch(&'a Batch),
@@ -143,7 +145,7 @@ pub(super) enum Work<'a> {
 }
 
 impl Work<'_> {
-    /// Whether there may be more to do; `None` where there is nothing to commit.
+    /// Does the work; returns whether more may be left, or `None` if there is nothing to commit.
     async fn run(self, connection: &mut PgConnection) -> Result<Option<bool>, StoreError> {
         match self {
             Self::Batch(batch) => Ok(insert::batch(connection, batch).await?.then_some(false)),
@@ -166,14 +168,14 @@ pub(super) fn late() -> StoreError {
     failed("answer in time")(sqlx::Error::PoolTimedOut)
 }
 
-/// Whether the server itself says that it did not commit, and goes on. It may end a connection with an error too, and
-/// that says nothing of the commit.
+/// Returns whether the server itself reports that it did not commit, and keeps the connection. An error that
+/// ends the connection says nothing about the commit.
 fn is_refusal(error: &sqlx::Error) -> bool {
     let database = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
     database.is_some_and(|error| matches!(error.severity(), PgSeverity::Error))
 }
 
-/// Whether nothing was written for a reason that may be gone: a connection that was lost, or another transaction.
+/// Returns whether nothing was written for a temporary reason: a lost connection, or another transaction.
 fn is_passing(error: &StoreError) -> bool {
     let StoreError::Database { source, .. } = error else { return false };
     match source.as_database_error().and_then(|error| error.code()) {

@@ -11,7 +11,7 @@ fn size(counts: Counts) -> Result<Size, StoreError> {
     Size::new(counts.audited).ok_or_else(|| corrupt("the head"))
 }
 
-/// The tree as of these counts.
+/// Reads the tree as of these counts.
 pub(super) async fn frontier<C: Reader>(
     transaction: &mut C,
     nodes: &'static str,
@@ -29,7 +29,8 @@ pub(in crate::store) async fn head<C: Reader>(connection: &mut C, nodes: &'stati
     })
 }
 
-/// The hashes at these positions, in their order. `nodes` reads them, in the words of the database.
+/// Reads the hashes at these positions, in the order of the positions. `nodes` is the statement, in the
+/// database's SQL.
 pub(in crate::store) async fn hashes<C: Reader>(
     connection: &mut C,
     nodes: &'static str,

@@ -11,7 +11,8 @@ use crate::store::sql::records::{ByLists, of_items};
 use crate::store::sql::rows::{Column, StoredRow, to_item};
 use crate::store::touched::{Touch, Touched};
 
-/// A page of changes; `None`: there is no such bank. `records` reads records of items, in the words of the database.
+/// Reads a page of changes; `None`: there is no such bank. `records` is the statement that reads records of
+/// items, in the database's SQL.
 pub(in crate::store) async fn bank_changes<C: Reader>(
     connection: &mut C,
     query: &ChangesQuery,
@@ -62,7 +63,7 @@ async fn read_page<C: Reader>(connection: &mut C, query: &ChangesQuery) -> Read<
     Ok(ChangesPage::merged(added, touched, (after, through), usize::from(query.count_max), head_sequence))
 }
 
-/// The last change with a time up to this one, as far as the bank's changes are concerned.
+/// Returns the last change with a time up to this one, at least among the bank's changes.
 async fn last_until<C: Reader>(
     connection: &mut C,
     bank: BankId,
@@ -72,7 +73,7 @@ async fn last_until<C: Reader>(
     if let Some(last) = last_before(connection, UnixMillis(time.0.saturating_add(1))).await? {
         return Ok(last);
     }
-    // Before what the log keeps, the bank's own rows tell their times.
+    // Before the log's floor, the times come from the bank's own rows.
     let added =
         "SELECT id, payload FROM items WHERE bank_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT 1";
     let touched = "SELECT sequence, changed_at_ms FROM touched \
@@ -109,7 +110,7 @@ fn to_time(row: &impl StoredRow) -> Read<(Sequence, UnixMillis)> {
     read().map_err(|_| corrupt("a change of an item"))
 }
 
-/// From `id, payload`; the payload is NULL for an item with a row in `touched`.
+/// Decodes `id, payload`; the payload is NULL for an item with a row in `touched`.
 fn to_added(row: &impl StoredRow) -> Read<(ItemId, Option<ChangedItem>)> {
     let id = row.number(0).map(ItemId).map_err(|_| corrupt("an item"))?;
     let has_payload = row.bytes_if_any(1).map_err(|_| corrupt("an item"))?.is_some();
@@ -117,7 +118,7 @@ fn to_added(row: &impl StoredRow) -> Read<(ItemId, Option<ChangedItem>)> {
     Ok((id, added))
 }
 
-/// From `item_id, bank_id, sequence, changed_at_ms, added_at_ms, kind, payload`.
+/// Decodes `item_id, bank_id, sequence, changed_at_ms, added_at_ms, kind, payload`.
 fn to_changed(row: &impl StoredRow) -> Read<ChangedItem> {
     let read = || -> Column<Option<Touched>> {
         let has_added_at = row.number_if_any(4)?.is_some();

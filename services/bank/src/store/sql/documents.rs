@@ -7,7 +7,8 @@ use crate::store::error::corrupt;
 use crate::store::sql::read::{Read, Reader, Value, all, first};
 use crate::store::sql::rows::{Column, StoredRow};
 
-/// Those of these documents that are there. PostgreSQL keeps the kind in two bytes, and rows are read as numbers of eight.
+/// Reads these documents; missing ones are left out. PostgreSQL stores the kind in two bytes, while rows are
+/// read as eight-byte numbers.
 pub(in crate::store) async fn documents<C: Reader>(
     connection: &mut C,
     ids: &[DocumentId],
@@ -22,7 +23,7 @@ pub(in crate::store) async fn documents<C: Reader>(
     Ok(found)
 }
 
-/// Documents of a range, by key.
+/// Reads documents of a range, by key.
 pub(in crate::store) async fn document_range<C: Reader>(
     connection: &mut C,
     range: &DocumentRange,

@@ -8,13 +8,13 @@ use crate::store::exchanges::{self, KeyDigest, MappedRecord};
 use crate::store::sql::read::{Read, Reader, Value, all, first};
 use crate::store::sql::rows::{Column, StoredRow};
 
-/// All exchanges, by id.
+/// Reads all exchanges, by id.
 pub(in crate::store) async fn all_exchanges<C: Reader>(connection: &mut C) -> Read<Vec<Exchange>> {
     let select = "SELECT id, payload FROM exchanges ORDER BY id";
     all(connection, "load exchanges", select, &[], to_exchange).await
 }
 
-/// Those of these records of an exchange that are there.
+/// Reads these records of an exchange; missing ones are left out.
 pub(in crate::store) async fn records<C: Reader>(
     connection: &mut C,
     exchange: ExchangeId,
@@ -31,7 +31,7 @@ pub(in crate::store) async fn records<C: Reader>(
     Ok(found)
 }
 
-/// Records of an exchange after a key, at most `limit`.
+/// Reads the records of an exchange after a key, at most `limit`.
 pub(in crate::store) async fn records_after<C: Reader>(
     connection: &mut C,
     exchange: ExchangeId,
@@ -40,13 +40,13 @@ pub(in crate::store) async fn records_after<C: Reader>(
 ) -> Read<Vec<MappedRecord>> {
     let select = "SELECT exchange_id, key_digest, item_id, payload FROM exchange_records \
                   WHERE exchange_id = $1 AND key_digest > $2 ORDER BY key_digest LIMIT $3";
-    // No bytes come before all digests.
+    // The empty byte string sorts before all digests.
     let after = after.as_ref().map_or(&[][..], |key| &key.0);
     let values = [Value::Number(exchange.0), Value::Bytes(Some(after)), Value::Number(limit.into())];
     all(connection, "list records of an exchange", select, &values, to_record).await
 }
 
-/// Records of all exchanges that have some content, at most `limit`.
+/// Reads the records of all exchanges with this content, at most `limit`.
 pub(in crate::store) async fn records_of<C: Reader>(
     connection: &mut C,
     content: ContentDigest,
@@ -56,7 +56,7 @@ pub(in crate::store) async fn records_of<C: Reader>(
                   WHERE content_key = $1 ORDER BY exchange_id, key_digest LIMIT $2";
     let values = [content.key(), limit.into()].map(Value::Number);
     let mut found = all(connection, "read records of exchanges", select, &values, to_record).await?;
-    // Others may have the same first bits.
+    // Other contents may have the same first bits.
     found.retain(|record: &MappedRecord| record.content == content);
     Ok(found)
 }

@@ -1,5 +1,5 @@
-//! Finds items by what their encodings hold. There is no index of hashes, references or labels: a bounded number of rows and of bytes is
-//! read, of which the database passes on those that hold the bytes looked for.
+//! Finds items by their encoded content. There is no index of hashes, references or labels: a search reads a
+//! bounded number of rows and bytes, and the database returns those that contain the searched bytes.
 
 use vigie_model::{Item, ItemId};
 use vigie_proto::bank::FIND_HASHES_MAX;
@@ -9,11 +9,13 @@ use crate::store::records::{AsOf, FoundPage, ItemSearch};
 use crate::store::sql::read::{Read, Reader, Value, first, id_list, page as rows_of, sequence, snapshot};
 use crate::store::sql::rows::{StoredRow as _, to_item};
 
-/// Byte strings of which a row holds one: those that a statement has parameters for.
+/// Number of searched byte strings that a statement has parameters for; a row matches if it holds one of
+/// them.
 const NEEDLES: usize = FIND_HASHES_MAX + 1;
 
-/// The statements that find items and bound the search for them, of all banks and of some. Their parameters are the bounds of the ids, a
-/// limit, the needles, and the banks; and for the bounds an id, a limit of rows, a limit of bytes and the banks.
+/// The statements that find items and those that bound the search, each for all banks and for some. The
+/// parameters of a search are the bounds of the ids, a limit, the needles, and the banks. The parameters of a
+/// bound are an id, a limit of rows, a limit of bytes, and the banks.
 #[derive(Debug)]
 pub(in crate::store) struct Statements {
     pub(in crate::store) in_all: &'static str,
@@ -22,8 +24,8 @@ pub(in crate::store) struct Statements {
     pub(in crate::store) bound_in_banks: &'static str,
 }
 
-/// Makes [`Statements`] of how the database says that `items.bank_id` is in the list of the parameter `$9` and of `$4`, and that a
-/// payload holds the parameter of each number.
+/// Makes [`Statements`] from the database's expressions for: `items.bank_id` is in the list of parameter `$9`
+/// (or `$4` in a bound), and a payload holds the parameter of each number.
 macro_rules! statements {
     ($of_banks:literal, $of_bound:literal, $($holds:literal),*) => {
         $crate::store::sql::find::Statements {
@@ -46,8 +48,8 @@ macro_rules! statements {
 }
 pub(in crate::store) use statements;
 
-/// Makes the statement for the last of the items that a search reads, and how many they are: up to a number of rows and of bytes of their
-/// payloads, though always one. Neither database reads a payload for its length.
+/// Makes the statement that returns the last item of a search's reads and their number, up to a number of
+/// rows and of payload bytes, though at least one row. Neither database reads a payload to get its length.
 macro_rules! bound_statement {
     ($of_bound:literal) => {
         concat!(
@@ -84,7 +86,7 @@ async fn page<C: Reader>(
     let limit = search.found_max;
     let mut values =
         vec![Value::Number(search.after.0), Value::Number(through.0), Value::Number(limit.into())];
-    // NULL, which no payload holds, fills up what the statement asks for. Hashes of several types may have the same bytes.
+    // Unused parameters are NULL, which no payload holds. Hashes of several types may have the same bytes.
     let mut needles: Vec<&[u8]> = search.query.needles().collect();
     needles.sort_unstable();
     needles.dedup();
@@ -95,14 +97,14 @@ async fn page<C: Reader>(
     let (held, is_cut): (Vec<Item>, bool) =
         rows_of(connection, "find items", statement, &values, bounds, 1, to_item).await?;
     let last = held.last().map(|item| item.id).filter(|_| is_cut);
-    // The bytes may lie in another field.
+    // The bytes may be in another field.
     let items = held.into_iter().filter(|item| search.query.asks_for(&item.content)).collect();
     let may_end = last.is_none() && read < u64::from(search.read_max);
     let is_end = may_end && is_last(connection, statements, search, banks, through).await?;
     Ok(FoundPage { items, next_after: (!is_end).then_some(last.unwrap_or(through)), read })
 }
 
-/// Whether no item comes after those that were read.
+/// Returns whether no item follows those that were read.
 async fn is_last<C: Reader>(
     connection: &mut C,
     statements: &Statements,
@@ -114,7 +116,7 @@ async fn is_last<C: Reader>(
     Ok(bound(connection, statements, &next, banks).await?.is_none())
 }
 
-/// The last of the rows that one call reads, and how many they are; `None` for none.
+/// Returns the last of the rows that one call reads, and their number; `None` if there are none.
 async fn bound<C: Reader>(
     connection: &mut C,
     statements: &Statements,

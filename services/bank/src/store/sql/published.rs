@@ -9,7 +9,7 @@ use crate::store::records::StoredRecord;
 use crate::store::sql::read::{Read, Reader, Value, all, first, is_living, page, snapshot};
 use crate::store::sql::rows::{Column, StoredRow};
 
-/// A page of a list; `None`: there is no such bank.
+/// Reads a page of a list; `None`: there is no such bank.
 pub(in crate::store) async fn list_page<C: Reader>(
     connection: &mut C,
     query: &ListQuery,
@@ -46,7 +46,7 @@ async fn read_page<C: Reader>(connection: &mut C, query: &ListQuery) -> Read<Lis
     Ok(ListPage { list, secret, chain, entries })
 }
 
-/// The chain as of an entry: that of the last one before it, or with it, for which it is stored, and the digests since.
+/// Computes the chain as of an entry: from the last stored chain at or before it, and the digests since.
 async fn chain_as_of<C: Reader>(connection: &mut C, bank: BankId, number: u64) -> Read<ListChain> {
     let select = "SELECT number, chain FROM list_entries \
                   WHERE bank_id = $1 AND number <= $2 AND chain IS NOT NULL ORDER BY number DESC LIMIT 1";
@@ -66,14 +66,14 @@ async fn chain_as_of<C: Reader>(connection: &mut C, bank: BankId, number: u64) -
         .fold(ListChain(chain), |chain, (number, digest)| chain.after(number, &EntryDigest(digest))))
 }
 
-/// The lists of living banks that have a row.
+/// Reads the lists of living banks that have a row.
 pub(in crate::store) async fn lists<C: Reader>(connection: &mut C) -> Read<Vec<StoredList>> {
     let select = "SELECT bank_id, number, chain, item_count, sum_0, sum_1, sum_2, sum_3, listed_through, \
                   unlisted_through FROM lists ORDER BY bank_id";
     all(connection, "load the lists", select, &[], to_list).await
 }
 
-/// From which keys are made.
+/// Reads the secret from which keys are made.
 pub(in crate::store) async fn secret<C: Reader>(connection: &mut C) -> Read<ListSecret> {
     let read = |row: &C::Row| row.array(0).map(ListSecret).map_err(|_| corrupt("the secret of lists"));
     let select = "SELECT secret FROM list_secret WHERE id = 1";
@@ -81,7 +81,8 @@ pub(in crate::store) async fn secret<C: Reader>(connection: &mut C) -> Read<List
     secret.ok_or_else(|| corrupt("the secret of lists"))
 }
 
-/// From `bank_id, number, chain, item_count, sum_0, sum_1, sum_2, sum_3, listed_through, unlisted_through`.
+/// Decodes `bank_id, number, chain, item_count, sum_0, sum_1, sum_2, sum_3, listed_through,
+/// unlisted_through`.
 fn to_list(row: &impl StoredRow) -> Read<StoredList> {
     let read = || -> Column<StoredList> {
         let sums = [row.number(4)?, row.number(5)?, row.number(6)?, row.number(7)?];
@@ -96,7 +97,7 @@ fn to_list(row: &impl StoredRow) -> Read<StoredList> {
     read().map_err(|_| corrupt("a list"))
 }
 
-/// A [`FoundListed`], but for its bank.
+/// A [`FoundListed`] without its bank.
 struct Found {
     number: u64,
     id: ItemId,
@@ -112,7 +113,7 @@ impl Found {
     }
 }
 
-/// From `number, item_id, digest, payload, payload` of an entry, its item and the record of that.
+/// Decodes `number, item_id, digest, payload, payload`: an entry, its item, and the item's record.
 fn to_found(row: &impl StoredRow) -> Read<Found> {
     let keys = || -> Column<_> { Ok((row.number(0)?, ItemId(row.number(1)?), EntryDigest(row.array(2)?))) };
     let fault = |_| corrupt("an entry of a list");

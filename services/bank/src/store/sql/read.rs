@@ -1,6 +1,6 @@
-//! The statements that read rows, in the SQL that both databases understand.
+//! The statements that read rows, in the SQL that both databases support.
 //!
-//! What belongs together is read in one transaction, hence as of one sequence.
+//! Reads that belong together run in one transaction, and so return the state at one sequence.
 
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -20,28 +20,29 @@ use crate::store::sql::rows::{
 
 pub(in crate::store) type Read<T> = Result<T, StoreError>;
 
-/// The databases' integers are signed. What does not fit is beyond anything that is ever stored.
+/// Converts to the databases' signed integers. A value that does not fit is greater than any stored value.
 pub(in crate::store) fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// What a statement is given for `$1`, `$2` and so on.
+/// A parameter of a statement: `$1`, `$2` and so on.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) enum Value<'a> {
     Number(u64),
     Text(&'a str),
-    /// `None` for NULL.
+    /// Bytes; `None` for NULL.
     Bytes(Option<&'a [u8]>),
 }
 
-/// A connection to either database, whose transactions see one moment unless they say otherwise.
+/// A connection to either database. Its transactions read one snapshot unless they choose another isolation
+/// level.
 pub(in crate::store) trait Reader:
     sqlx::Connection<Database: Database<Connection = Self>> + Sized
 {
-    /// What it reads.
+    /// The type of the rows.
     type Row: StoredRow;
 
-    /// The rows of a statement, as they come.
+    /// Returns a stream of the rows of a statement.
     fn stream(
         &mut self,
         statement: &'static str,
@@ -78,7 +79,7 @@ macro_rules! reader {
 }
 pub(in crate::store) use reader;
 
-/// Runs a few reads as of one moment.
+/// Runs several reads in one snapshot.
 macro_rules! snapshot {
     ($connection:expr, |$transaction:ident| $reads:expr) => {{
         let mut begun = $connection.begin().await.map_err($crate::store::error::failed("begin to read"))?;
@@ -111,12 +112,13 @@ pub(super) async fn first<C: Reader, T>(
 ) -> Read<Option<T>> {
     let mut rows = connection.stream(statement, values);
     let row = rows.try_next().await.map_err(failed(attempt))?;
-    // To its end, so that nothing is left to read for who comes next.
+    // Read to the end, so that no row is left for the next user of the connection.
     while rows.next().await.is_some() {}
     row.as_ref().map(read).transpose()
 }
 
-/// Rows up to a number of them and of bytes, though always one; tells whether a bound was reached.
+/// Reads rows up to a number of rows and of bytes, though at least one; returns them and whether a bound was
+/// reached.
 pub(super) async fn page<C: Reader, T>(
     connection: &mut C,
     attempt: &'static str,
@@ -139,12 +141,13 @@ pub(super) async fn page<C: Reader, T>(
     Ok((page, full))
 }
 
-/// The divisor and the remainder that the partitions of a slice have.
+/// Returns the divisor, and the remainder of the partitions of a slice.
 fn modulus(slice: Slice) -> (Value<'static>, Value<'static>) {
     (Value::Number(slice.count().into()), Value::Number(slice.number().into()))
 }
 
-/// Everything that the writer keeps. `nodes` reads hashes of the audit by their positions, in the words of the database.
+/// Reads the state that the writer keeps in memory. `nodes` is the statement that reads hashes of the audit
+/// by position, in the database's SQL.
 pub(in crate::store) async fn load<C: Reader>(connection: &mut C, nodes: &'static str) -> Read<Loaded> {
     snapshot!(connection, |transaction| {
         let (HeadRow { head, counts }, banks) = rows_of_head_and_banks(transaction).await?;
@@ -167,14 +170,14 @@ async fn rows_of_head_and_banks<C: Reader>(transaction: &mut C) -> Read<(HeadRow
     Ok((head, all(transaction, "load the banks", select, &[], to_bank).await?))
 }
 
-/// The rows of the directory, by key.
+/// Reads the rows of the directory, by key.
 async fn directory<C: Reader>(connection: &mut C) -> Read<Vec<DirectoryRow>> {
     let select =
         "SELECT kind, first_id, second_id, payload FROM directory ORDER BY kind, first_id, second_id";
     all(connection, "load the directory", select, &[], to_directory_row).await
 }
 
-/// What the living hashes come to, by partition.
+/// Reads the totals of the living hashes, by partition.
 async fn totals<C: Reader>(connection: &mut C) -> Read<Totals> {
     let select = "SELECT CAST(0 AS BIGINT), partition, CAST(sum(hash_count) AS BIGINT), \
                   CAST(sum(sum_0) AS BIGINT), CAST(sum(sum_1) AS BIGINT), \
@@ -214,7 +217,7 @@ pub(in crate::store) async fn head_row<C: Reader>(connection: &mut C) -> Read<He
     head.ok_or_else(|| corrupt("the head"))
 }
 
-/// Which log it is.
+/// Reads the log's id.
 pub(in crate::store) async fn log_id<C: Reader>(connection: &mut C) -> Read<LogId> {
     let read = |row: &C::Row| {
         let id = row.bytes(0).ok().and_then(|id| id.try_into().ok());
@@ -231,7 +234,7 @@ pub(in crate::store) async fn sequence<C: Reader>(connection: &mut C) -> Read<Se
     sequence.ok_or_else(|| corrupt("the head"))
 }
 
-/// The banks with these ids, by id. `statement` reads them, in the words of the database.
+/// Reads the banks with these ids, by id. `statement` is in the database's SQL.
 pub(in crate::store) async fn banks<C: Reader>(
     connection: &mut C,
     statement: &'static str,
@@ -245,12 +248,12 @@ pub(in crate::store) async fn banks<C: Reader>(
     })
 }
 
-/// Ids of banks as one value of a statement: a JSON array.
+/// Encodes ids of banks as one value of a statement: a JSON array.
 pub(super) fn id_list(ids: &[BankId]) -> String {
     number_list(ids.iter().map(|id| id.0.into()))
 }
 
-/// Numbers as one value of a statement: a JSON array.
+/// Encodes numbers as one value of a statement: a JSON array.
 pub(in crate::store) fn number_list(numbers: impl Iterator<Item = u64>) -> String {
     let numbers: Vec<_> = numbers.map(|number| integer(number).to_string()).collect();
     format!("[{}]", numbers.join(","))
@@ -266,14 +269,15 @@ pub(in crate::store) async fn item<C: Reader>(connection: &mut C, id: ItemId) ->
     })
 }
 
-/// Whether a bank is living.
+/// Returns whether a bank is living.
 pub(super) async fn is_living<C: Reader>(connection: &mut C, bank: BankId) -> Read<bool> {
     let read = |row: &C::Row| row.number::<u32>(0).map_err(|_| corrupt("a bank"));
     let select = "SELECT id FROM banks WHERE id = $1";
     Ok(first(connection, "find a bank", select, &[Value::Number(bank.0.into())], read).await?.is_some())
 }
 
-/// A page of a bank's items, at most so many of them and of their bytes, though always one; tells whether a bound was reached.
+/// Reads a page of a bank's items, bounded by number and bytes, though at least one item; returns it and
+/// whether a bound was reached.
 pub(in crate::store) async fn items<C: Reader>(
     connection: &mut C,
     bank: BankId,
@@ -339,7 +343,8 @@ pub(in crate::store) async fn batches<C: Reader>(
     all(connection, "read the batches", select, &values, to_batch).await
 }
 
-/// When the batch that ends with a change was committed; 0 stands for a time that an older build did not keep.
+/// Reads the time at which the batch that ends with a change was committed; 0 is a time that an older build
+/// did not store.
 pub(in crate::store) async fn committed_at<C: Reader>(
     connection: &mut C,
     last: Sequence,
@@ -349,12 +354,13 @@ pub(in crate::store) async fn committed_at<C: Reader>(
     first(connection, "find a batch", select, &[Value::Number(last.0)], read).await
 }
 
-/// A batch that was committed before a time, such that all before it were too, as far as the clock went forward.
+/// Returns a batch that was committed before a time, such that all batches before it were too, as far as the
+/// clock never went back.
 pub(in crate::store) async fn last_before<C: Reader>(
     connection: &mut C,
     time: UnixMillis,
 ) -> Read<Option<Sequence>> {
-    // By the index of times, from its end: the newest batches, of which there are many, are not looked at.
+    // Reads the index of times backwards from `$1`, so that the many newer batches are not read.
     let select = "SELECT last_sequence FROM batches WHERE committed_at_ms < $1 \
                   ORDER BY committed_at_ms DESC, last_sequence DESC LIMIT 1";
     let read = |row: &C::Row| row.number(0).map(Sequence).map_err(|_| corrupt("a batch"));

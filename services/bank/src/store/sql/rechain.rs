@@ -1,15 +1,17 @@
-//! The migration of a log from the chain over bytes to the chain over digests.
+//! Migrates a log from the chain over bytes to the chain over digests.
 //!
-//! Everything happens in one transaction: the new tables are made, the rows are copied a page at a time, the old tables go, and
-//! the step is recorded as done. A bank that is killed in the middle leaves the store as it was. Memory holds one page of
-//! changes and one of batches, whatever the log holds; the disk needs room for a second copy of the log meanwhile.
+//! The migration is one transaction: it creates the new tables, copies the rows a page at a time, drops the
+//! old tables, and records the step as done. A bank that is killed in the middle leaves the store unchanged.
+//! Memory holds one page of changes and one of batches, whatever the size of the log. The disk needs space
+//! for a second copy of the log meanwhile.
 //!
-//! The old chain is recomputed while the rows are copied. A log that it does not prove is refused, and the transaction rolled
-//! back: a new chain over altered changes would make them look committed.
+//! The old chain is recomputed while the rows are copied. If it does not prove the log, the migration is
+//! refused and rolled back: a new chain over altered changes would make them look committed.
 //!
-//! The chain of the batch at the floor stays what it was, since nothing before it is known; the new chain goes on from it. Each
-//! batch keeps its old chain as `former_chain`, so that followers that come with it go on ([`vigie_log::StoredBatch`]).
-//! Sequences, the log's id, items and digests of items stay, so followers need not load anything anew.
+//! The batch at the floor keeps its old chain, because nothing before it is known; the new chain continues
+//! from it. Each batch keeps its old chain as `former_chain`, so that followers whose cursor has the old
+//! chain can continue ([`vigie_log::StoredBatch`]). Sequences, the log's id, items and digests of items are
+//! unchanged, so followers need not load anything again.
 
 use std::collections::VecDeque;
 
@@ -21,11 +23,11 @@ use crate::store::error::{StoreError, corrupt};
 use crate::store::sql::read::{Read, Reader, Value, all, first, page};
 use crate::store::sql::rows::StoredRow;
 
-/// Changes read and written at once, and their bytes.
+/// The most changes of one page, and the most bytes of them.
 const PAGE: (usize, usize) = (2_000, 4 << 20);
-/// Batches read and written at once.
+/// The most batches of one page.
 const BATCHES: u64 = 1_000;
-/// How often progress is logged, in changes.
+/// Number of changes between two progress messages in the log.
 const PROGRESS: u64 = 1_000_000;
 
 /// The versions of the schema before and after the migration.
@@ -41,21 +43,21 @@ const UNDO_PAYLOADS: i64 = 9;
 const MATCH_RATIOS: i64 = 10;
 const TOUCHED: i64 = 11;
 const EXCHANGES: i64 = 12;
-/// The version that this build reads.
+/// The lowest schema version that this build reads; an older store is outdated.
 const LISTS: i64 = 13;
 const DOCUMENTS: i64 = 14;
 
-/// The texts of the schema's steps, for one kind of database. A step that has been released is never edited: the next one
-/// changes what it made.
+/// The SQL of the schema's steps, for one kind of database. A released step is never edited: a later step
+/// changes its result.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Schema {
     /// Step 1.
     pub(in crate::store) log_and_state: &'static str,
-    /// Step 2, up to where rows are copied.
+    /// Step 2, up to the copying of rows.
     pub(in crate::store) digests_begin: &'static str,
     /// The rest of step 2.
     pub(in crate::store) digests_end: &'static str,
-    /// Both in one.
+    /// Step 2 as a whole, for a store without rows to copy.
     pub(in crate::store) digests: &'static str,
     /// Step 3.
     pub(in crate::store) members: &'static str,
@@ -84,7 +86,7 @@ pub(in crate::store) struct Schema {
 }
 
 impl Schema {
-    /// The steps, for a store that has nothing to copy.
+    /// Returns the steps, for a store that has no rows to copy.
     pub(in crate::store) fn migrator(&self) -> Migrator {
         Migrator::with_migrations(vec![
             step(BYTES, "log and state", self.log_and_state),
@@ -109,7 +111,7 @@ fn step(version: i64, name: &'static str, sql: &'static str) -> Migration {
     Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
 }
 
-/// A batch on its way into the new table.
+/// A batch that is being copied to the new table.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct RechainedBatch {
     /// Its last change.
@@ -118,16 +120,16 @@ pub(in crate::store) struct RechainedBatch {
     pub(in crate::store) chain: Chain,
     /// The chain over bytes.
     pub(in crate::store) former: Chain,
-    /// When it was committed.
+    /// The time of its commit.
     pub(in crate::store) committed_at_ms: u64,
 }
 
-/// A connection that can write what was rechained.
+/// A connection that can write a rechained log.
 pub(in crate::store) trait Rechain: Reader {
     /// Runs statements.
     fn run(&mut self, statements: &'static str) -> impl Future<Output = Read<()>> + Send;
 
-    /// Whether the table of the schema's versions is there.
+    /// Returns whether the table of the schema's versions exists.
     fn has_versions(&mut self) -> impl Future<Output = Read<bool>> + Send;
 
     /// Inserts changes.
@@ -143,7 +145,7 @@ pub(in crate::store) trait Rechain: Reader {
     fn record(&mut self, step: &Migration) -> impl Future<Output = Read<()>> + Send;
 }
 
-/// The version of the schema; 0 for a store that has none yet.
+/// Returns the schema version; 0 for a store without a schema.
 pub(in crate::store) async fn version<C: Rechain>(connection: &mut C) -> Read<i64> {
     if !connection.has_versions().await? {
         return Ok(0);
@@ -154,24 +156,24 @@ pub(in crate::store) async fn version<C: Rechain>(connection: &mut C) -> Read<i6
     Ok(version.flatten().unwrap_or_default())
 }
 
-/// Whether a store is of an older build.
+/// Returns whether a store must be migrated before this build can read it.
 pub(in crate::store) async fn is_outdated<C: Rechain>(connection: &mut C) -> Read<bool> {
     Ok(version(connection).await? < LISTS)
 }
 
-/// Whether a log has to be rechained before the schema's steps are run.
+/// Returns whether a log must be rechained before the schema's steps are run.
 pub(in crate::store) async fn is_due<C: Rechain>(connection: &mut C) -> Read<bool> {
     Ok(version(connection).await? == BYTES)
 }
 
-/// Rechains a log, inside a transaction that the caller began, in which nobody else writes, and which the caller commits where
-/// this succeeds and rolls back where it fails.
+/// Rechains a log in a transaction that the caller has begun, and in which nobody else writes. The caller
+/// commits if this succeeds and rolls back if it fails.
 pub(in crate::store) async fn rechain<C: Rechain>(
     connection: &mut C,
     schema: &Schema,
     location: &str,
 ) -> Read<()> {
-    // Another bank may have done it just now.
+    // Another bank may have finished it just now.
     if !is_due(connection).await? {
         return Ok(());
     }
@@ -247,7 +249,7 @@ async fn copy<C: Rechain>(connection: &mut C, head: Head) -> Proven<Chain> {
     }
 }
 
-/// Copies the batch at the floor, from which the chain goes on.
+/// Copies the batch at the floor, from which the chain continues.
 async fn anchor<C: Rechain>(connection: &mut C, floor: Sequence) -> Proven<RechainedBatch> {
     if floor == Sequence::ZERO {
         let (chain, former) = (Chain::GENESIS, Chain::GENESIS);
@@ -260,7 +262,7 @@ async fn anchor<C: Rechain>(connection: &mut C, floor: Sequence) -> Proven<Recha
     Ok(anchor)
 }
 
-/// Reads batches as they were, with the old chain in the place of the new one too.
+/// Reads the old batches, with the old chain also as the new one.
 async fn old_batches<C: Rechain>(
     connection: &mut C,
     after: Sequence,
@@ -293,7 +295,7 @@ async fn old_head<C: Rechain>(connection: &mut C) -> Read<Head> {
     head.ok_or_else(|| corrupt("the head"))
 }
 
-/// A change as it was.
+/// A change of the old log.
 #[derive(Debug)]
 struct OldChange {
     sequence: Sequence,
@@ -302,17 +304,17 @@ struct OldChange {
     payload: Vec<u8>,
 }
 
-/// Reads the changes one by one, a page at a time.
+/// Reads the old changes one by one, a page at a time.
 #[derive(Debug)]
 struct OldChanges {
     page: VecDeque<OldChange>,
-    /// Up to where the store was read.
+    /// The sequence up to which the store was read.
     read: Sequence,
     end: Sequence,
 }
 
 impl OldChanges {
-    /// The change that has to have this sequence.
+    /// Returns the next change, which must have this sequence.
     async fn next<C: Rechain>(&mut self, connection: &mut C, sequence: Sequence) -> Proven<OldChange> {
         let found = self.next_if_any(connection).await.map_err(ProofError::Store)?;
         let found = found.ok_or(ProofError::Missing(sequence))?;
@@ -355,7 +357,8 @@ impl OldChanges {
     }
 }
 
-/// The former checksum of a change: the first 64 bits of BLAKE3 over the sequence and the stored bytes.
+/// Returns the former checksum of a change: the first 64 bits of BLAKE3 over the sequence and the stored
+/// bytes.
 fn checksum(sequence: Sequence, payload: &[u8]) -> i64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&sequence.0.to_be_bytes()).update(payload);

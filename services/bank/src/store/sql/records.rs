@@ -1,4 +1,4 @@
-//! The statements that read records of items, which of them are held, and removed items.
+//! The statements that read records of items, held items, standings and removed items.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::store::records::{HeldRange, KeptUndo, StoredRecord, Undo};
 use crate::store::sql::read::{Read, Reader, Value, all, number_list};
 use crate::store::sql::rows::{StoredRow, to_kept_undo, to_record, to_undo};
 
-/// Makes the statement of [`undos`] of how the database says that `undos.item_id` is in the list of the parameter `$1`. A change that the row
-/// does not need is read without its bytes.
+/// Makes the statement of [`undos`] from the database's expression for: `undos.item_id` is in the list of
+/// parameter `$1`. The bytes of a change are read only if the row needs them.
 macro_rules! undos_by_list {
     ($listed:literal) => {
         concat!(
@@ -27,8 +27,8 @@ macro_rules! undos_by_list {
 }
 pub(in crate::store) use undos_by_list;
 
-/// The rows of removed items with these ids, up to a number of bytes, though always one; and whether that was reached. `statement` reads
-/// them, in the words of the database.
+/// Reads the rows of removed items with these ids, up to a number of bytes, though at least one; returns them
+/// and whether the bound was reached. `statement` is in the database's SQL.
 pub(in crate::store) async fn undos<C: Reader>(
     connection: &mut C,
     statement: &'static str,
@@ -50,7 +50,7 @@ pub(in crate::store) async fn undos<C: Reader>(
     Ok((kept, false))
 }
 
-/// The removed items of a bank that can be brought back.
+/// Reads the removed items of a bank that can be restored.
 pub(in crate::store) async fn undos_of<C: Reader>(
     connection: &mut C,
     bank: BankId,
@@ -65,7 +65,7 @@ pub(in crate::store) async fn undos_of<C: Reader>(
     all(connection, "read removed items", select, &values, to_undo).await
 }
 
-/// The statements that read records by a list of items, and by a list of keys, in the words of a database.
+/// The statements that read records by a list of items and by a list of content keys, in the database's SQL.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct ByLists {
     pub(in crate::store) items: &'static str,
@@ -100,7 +100,7 @@ async fn by_list<C: Reader>(
     all(connection, "read records of items", statement, &[Value::Text(&list)], to_record).await
 }
 
-/// The held items of a range, by id.
+/// Reads the held items of a range, by id.
 pub(in crate::store) async fn held_items<C: Reader>(
     connection: &mut C,
     range: HeldRange,
@@ -111,7 +111,7 @@ pub(in crate::store) async fn held_items<C: Reader>(
     all(connection, "read held items", select, &values, to_id).await
 }
 
-/// The standings of items of a range that have one, by id.
+/// Reads the standings of a range of items, by id.
 pub(in crate::store) async fn standings<C: Reader>(
     connection: &mut C,
     range: HeldRange,
@@ -123,7 +123,7 @@ pub(in crate::store) async fn standings<C: Reader>(
     Ok(stored.into_iter().map(|StoredRecord { item, record }| (item, record.standing)).collect())
 }
 
-/// Items of which a hold has ended.
+/// Reads items with an expired hold.
 pub(in crate::store) async fn ended_holds<C: Reader>(
     connection: &mut C,
     now: UnixMillis,

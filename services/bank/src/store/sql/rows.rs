@@ -1,4 +1,4 @@
-//! How a row reads back, whichever database it comes from.
+//! Decodes the rows of both databases.
 
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -14,49 +14,49 @@ use crate::store::records::{
     Counts, DirectoryKey, DirectoryRow, FoundEntry, HeadRow, KeptUndo, StoredRecord, Undo,
 };
 
-/// A column that does not read as it should.
+/// The value of a column, or the error that it cannot be decoded.
 pub(in crate::store) type Column<T> = Result<T, sqlx::Error>;
 
-/// What a row can hold. Both databases keep numbers as signed 64-bit integers.
+/// The column types of a row. Both databases store numbers as signed 64-bit integers.
 pub(in crate::store) trait StoredRow: Send + Unpin {
-    /// A number, or none.
+    /// Returns a number, if the column is not NULL.
     fn number_if_any(&self, column: usize) -> Column<Option<i64>>;
-    /// Bytes, or none.
+    /// Returns bytes, if the column is not NULL.
     fn bytes_if_any(&self, column: usize) -> Column<Option<&[u8]>>;
-    /// Text.
+    /// Returns a text.
     fn text(&self, column: usize) -> Column<&str>;
-    /// Yes or no.
+    /// Returns a boolean.
     fn flag(&self, column: usize) -> Column<bool>;
-    /// A number with a fraction.
+    /// Returns a floating-point number.
     fn real(&self, column: usize) -> Column<f64>;
 
-    /// A number, of the kind that is asked for.
+    /// Returns a number that fits the requested type.
     fn number<T: TryFrom<i64>>(&self, column: usize) -> Column<T> {
         let number = self.number_if_any(column)?.and_then(|number| T::try_from(number).ok());
         number.ok_or_else(|| sqlx::Error::Decode("no number of this kind".into()))
     }
 
-    /// Bytes.
+    /// Returns bytes.
     fn bytes(&self, column: usize) -> Column<&[u8]> {
         self.bytes_if_any(column)?.ok_or_else(|| sqlx::Error::Decode("no bytes".into()))
     }
 
-    /// A partition, or none.
+    /// Returns a partition, if the column is not NULL.
     fn partition(&self, column: usize) -> Column<Option<u16>> {
         self.number_if_any(column)?.is_some().then(|| self.number(column)).transpose()
     }
 
-    /// A chain or a digest.
+    /// Returns a chain or a digest: 32 bytes.
     fn array(&self, column: usize) -> Column<[u8; 32]> {
         self.bytes(column)?.try_into().map_err(|source| sqlx::Error::Decode(Box::new(source)))
     }
 
-    /// The share of lookups in which a bank takes part.
+    /// Returns a bank's match ratio: the share of lookups in which the bank takes part.
     fn ratio(&self, column: usize) -> Column<MatchRatio> {
         self.real(column)?.try_into().map_err(|source| sqlx::Error::Decode(Box::new(source)))
     }
 
-    /// The name of a bank.
+    /// Returns the name of a bank.
     fn name(&self, column: usize) -> Column<BankName> {
         self.text(column)?.parse().map_err(|source| sqlx::Error::Decode(Box::new(source)))
     }
@@ -90,7 +90,7 @@ macro_rules! stored_row {
 
 stored_row!(SqliteRow, PgRow);
 
-/// From `sequence, chain, next_bank_id, bank_count, item_count, hash_count, floor, audit_count`.
+/// Decodes `sequence, chain, next_bank_id, bank_count, item_count, hash_count, floor, audit_count`.
 pub(in crate::store) fn to_head(row: &impl StoredRow) -> Result<HeadRow, StoreError> {
     let read = || -> Column<HeadRow> {
         Ok(HeadRow {
@@ -111,7 +111,7 @@ pub(in crate::store) fn to_head(row: &impl StoredRow) -> Result<HeadRow, StoreEr
     read().map_err(|_| corrupt("the head"))
 }
 
-/// From `id, owner_id, name, enabled, created_at_ms, item_count, hash_count, match_ratio`.
+/// Decodes `id, owner_id, name, enabled, created_at_ms, item_count, hash_count, match_ratio`.
 pub(in crate::store) fn to_bank(row: &impl StoredRow) -> Result<Bank, StoreError> {
     let read = || -> Column<Bank> {
         Ok(Bank {
@@ -128,7 +128,7 @@ pub(in crate::store) fn to_bank(row: &impl StoredRow) -> Result<Bank, StoreError
     read().map_err(|_| corrupt("a bank"))
 }
 
-/// From `kind, first_id, second_id, payload`.
+/// Decodes `kind, first_id, second_id, payload`.
 pub(in crate::store) fn to_directory_row(row: &impl StoredRow) -> Result<DirectoryRow, StoreError> {
     let key = || -> Column<DirectoryKey> {
         Ok(DirectoryKey { kind: row.number(0)?, first: row.number(1)?, second: row.number(2)? })
@@ -137,7 +137,7 @@ pub(in crate::store) fn to_directory_row(row: &impl StoredRow) -> Result<Directo
     DirectoryRow::read(key().map_err(fault)?, row.bytes(3).map_err(fault)?)
 }
 
-/// From `bank_id, partition, hash_count, sum_0, sum_1, sum_2, sum_3`.
+/// Decodes `bank_id, partition, hash_count, sum_0, sum_1, sum_2, sum_3`.
 pub(in crate::store) fn to_part(row: &impl StoredRow) -> Result<PartDigest, StoreError> {
     let read = || -> Column<PartDigest> {
         let sums = [row.number(3)?, row.number(4)?, row.number(5)?, row.number(6)?];
@@ -147,7 +147,7 @@ pub(in crate::store) fn to_part(row: &impl StoredRow) -> Result<PartDigest, Stor
     read().map_err(|_| corrupt("a digest"))
 }
 
-/// From `id, payload`.
+/// Decodes `id, payload`.
 pub(in crate::store) fn to_item(row: &impl StoredRow) -> Result<Item, StoreError> {
     let id: Option<u64> = row.number(0).ok();
     let item = row.bytes(1).ok().and_then(|payload| decode_item(payload).ok());
@@ -155,7 +155,7 @@ pub(in crate::store) fn to_item(row: &impl StoredRow) -> Result<Item, StoreError
         .ok_or_else(|| StoreError::Corrupt { row: format!("item {}", id.unwrap_or_default()) })
 }
 
-/// From `sequence, partition, digest, payload`.
+/// Decodes `sequence, partition, digest, payload`.
 pub(in crate::store) fn to_change(row: &impl StoredRow) -> Result<StoredChange, StoreError> {
     let read = || -> Column<StoredChange> {
         let (sequence, digest) = (Sequence(row.number(0)?), Digest(row.array(2)?));
@@ -165,7 +165,7 @@ pub(in crate::store) fn to_change(row: &impl StoredRow) -> Result<StoredChange, 
     read().map_err(|_| corrupt("a change"))
 }
 
-/// From `last_sequence, chain, former_chain`.
+/// Decodes `last_sequence, chain, former_chain`.
 pub(in crate::store) fn to_batch(row: &impl StoredRow) -> Result<StoredBatch, StoreError> {
     let read = || -> Column<StoredBatch> {
         let former = row.bytes_if_any(2)?.is_some().then(|| row.array(2)).transpose()?;
@@ -178,7 +178,7 @@ pub(in crate::store) fn to_batch(row: &impl StoredRow) -> Result<StoredBatch, St
     read().map_err(|_| corrupt("a batch"))
 }
 
-/// From `key, request_digest, response, created_at_ms`.
+/// Decodes `key, request_digest, response, created_at_ms`.
 pub(in crate::store) fn to_recorded(row: &impl StoredRow) -> Result<Recorded, StoreError> {
     let read = || -> Column<Recorded> {
         Ok(Recorded {
@@ -191,7 +191,7 @@ pub(in crate::store) fn to_recorded(row: &impl StoredRow) -> Result<Recorded, St
     read().map_err(|_| corrupt("a key"))
 }
 
-/// From `entry_index, payload`.
+/// Decodes `entry_index, payload`.
 pub(in crate::store) fn to_entry(row: &impl StoredRow) -> Result<FoundEntry, StoreError> {
     let read = || -> Column<FoundEntry> {
         Ok(FoundEntry { index: row.number(0)?, payload: row.bytes(1)?.to_vec() })
@@ -199,19 +199,19 @@ pub(in crate::store) fn to_entry(row: &impl StoredRow) -> Result<FoundEntry, Sto
     read().map_err(|_| corrupt("an entry of the audit"))
 }
 
-/// From `position, hash`.
+/// Decodes `position, hash`.
 pub(in crate::store) fn to_node(row: &impl StoredRow) -> Result<(StoredIndex, NodeHash), StoreError> {
     let read = || -> Column<_> { Ok((StoredIndex(row.number(0)?), NodeHash(row.array(1)?))) };
     read().map_err(|_| corrupt("a hash of the audit"))
 }
 
-/// From `item_id, payload`.
+/// Decodes `item_id, payload`.
 pub(in crate::store) fn to_record(row: &impl StoredRow) -> Result<StoredRecord, StoreError> {
     let fault = |_| corrupt("the record of an item");
     StoredRecord::read(ItemId(row.number(0).map_err(fault)?), row.bytes(1).map_err(fault)?)
 }
 
-/// From `item_id, bank_id, member_id, removed_at_ms, until_ms, record`.
+/// Decodes `item_id, bank_id, member_id, removed_at_ms, until_ms, record`.
 pub(in crate::store) fn to_undo(row: &impl StoredRow) -> Result<Undo, StoreError> {
     let fault = |_| corrupt("a removed item");
     let item = ItemId(row.number(0).map_err(fault)?);
@@ -230,7 +230,8 @@ pub(in crate::store) fn to_undo(row: &impl StoredRow) -> Result<Undo, StoreError
     read().map_err(fault)
 }
 
-/// From those of [`to_undo`], `payload`, and `sequence, partition, digest, payload` of the change that added the item, if it is there.
+/// Decodes the columns of [`to_undo`], `payload`, and `sequence, partition, digest, payload` of the change
+/// that added the item, if it exists.
 pub(in crate::store) fn to_kept_undo(row: &impl StoredRow) -> Result<KeptUndo, StoreError> {
     let undo = to_undo(row)?;
     let read = || -> Column<KeptUndo> {

@@ -1,4 +1,4 @@
-//! The connection that writes, with its transactions, and what reads.
+//! The connection that writes, with its transactions, and the connections that read.
 
 use std::fs::File;
 use std::ops::{Deref, DerefMut};
@@ -12,16 +12,17 @@ use crate::store::error::{StoreError, failed};
 
 pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
-    /// A transaction was begun and its end was not seen: the future that ran it was dropped.
+    /// True if a transaction was begun and its end was not seen, because the future that ran it was dropped.
     pub(super) open: bool,
-    /// Keeps other banks away until it is dropped.
+    /// Locks out other banks until it is dropped.
     pub(super) lock: Option<File>,
 }
 
 impl Writer {
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
         self.open = true;
-        // Takes the write lock at once: a transaction that read first could find it taken when it comes to write.
+        // Takes the write lock at once: a transaction that reads first could fail to get the lock at its
+        // first write.
         let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await;
         if begun.is_err() {
             self.open = false;
@@ -43,7 +44,7 @@ impl Writer {
         }
     }
 
-    /// Commits what succeeded, and leaves no trace of what did not.
+    /// Commits on success, and rolls back on failure.
     pub(super) async fn end<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         match outcome {
             Ok(value) => self.commit().await.map(|()| value),
@@ -54,7 +55,7 @@ impl Writer {
         }
     }
 
-    /// Ends what was begun by a future that was then dropped.
+    /// Rolls back the transaction of a future that was dropped.
     pub(super) async fn roll_back_if_open(&mut self) {
         if self.open {
             self.roll_back().await;
@@ -62,7 +63,7 @@ impl Writer {
     }
 
     pub(super) async fn roll_back(&mut self) {
-        // Fails where SQLite has rolled back by itself, and that is as good.
+        // Fails if SQLite has rolled back by itself, which has the same effect.
         let rolled_back = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
         if let Err(error) = rolled_back {
             tracing::debug!(%error, "no transaction was left to roll back");

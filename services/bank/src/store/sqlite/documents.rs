@@ -1,4 +1,4 @@
-//! Documents.
+//! Documents on SQLite.
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
@@ -27,7 +27,7 @@ impl ReadDocuments for SqliteStore {
     }
 }
 
-/// Sets and takes out documents.
+/// Sets and deletes documents.
 pub(super) async fn set(connection: &mut SqliteConnection, state: &DocumentRows) -> Result<(), StoreError> {
     for (kind, key) in &state.gone {
         let delete = sqlx::query("DELETE FROM documents WHERE kind = ? AND key = ?");

@@ -1,4 +1,4 @@
-//! Exchanges and the records of programmes.
+//! Exchanges and the records of programmes on SQLite.
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
@@ -40,7 +40,7 @@ impl ReadExchanges for SqliteStore {
     }
 }
 
-/// Sets and takes out exchanges and records.
+/// Sets and deletes exchanges and records.
 pub(super) async fn set(connection: &mut SqliteConnection, state: &ExchangeRows) -> Result<(), StoreError> {
     rows(connection, "INSERT OR REPLACE INTO exchanges (id, payload) ", &state.set, |mut row, exchange| {
         row.push_bind(integer(exchange.id.0)).push_bind(payload(exchange));
@@ -73,7 +73,8 @@ pub(super) async fn set(connection: &mut SqliteConnection, state: &ExchangeRows)
     .await
 }
 
-/// Takes away records of the first removed exchange that has any left; `false` when no exchange is left to sweep.
+/// Deletes records of the first removed exchange that has any left; returns `false` when no exchange is left
+/// to sweep.
 pub(super) async fn sweep(connection: &mut SqliteConnection, rows_max: u32) -> Result<bool, StoreError> {
     let select = "SELECT exchange_id FROM exchange_sweeps ORDER BY exchange_id LIMIT 1";
     let exchange: Option<i64> = sqlx::query_scalar(select)

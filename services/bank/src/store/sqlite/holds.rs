@@ -1,4 +1,4 @@
-//! Reads which items are held.
+//! Reads held items and standings.
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry, StoredItem}
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain::RechainedBatch;
 
-/// Writes every row of the batch; `false` where the head is not where the batch expects it.
+/// Writes every row of the batch; returns `false` if the head is not the one that the batch expects.
 pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> Result<bool, StoreError> {
     if !move_head(connection, batch).await? {
         return Ok(false);
@@ -110,7 +110,7 @@ pub(super) async fn purge(connection: &mut SqliteConnection, sequence: Sequence)
     Ok(purged.map_err(failed("purge a change"))?.rows_affected() == 1)
 }
 
-/// The compare-and-swap that lets two writers share a store.
+/// Moves the head by compare-and-swap, which lets two writers share a store.
 async fn move_head(connection: &mut SqliteConnection, batch: &Batch) -> Result<bool, StoreError> {
     let (from, to, counts) = (&batch.expected, &batch.head, &batch.rows.counts);
     let moved = sqlx::query(
@@ -146,7 +146,8 @@ async fn move_head(connection: &mut SqliteConnection, batch: &Batch) -> Result<b
     Ok(true)
 }
 
-/// Replaces the rows of the banks that changed. All go before any comes, since two of them may have swapped names.
+/// Replaces the rows of changed banks. All old rows are deleted before any new row is inserted, because two
+/// banks may have swapped names.
 async fn set_banks(connection: &mut SqliteConnection, state: &Rows) -> Result<(), StoreError> {
     let set = state.banks_set.iter().map(|bank| bank.id);
     let touched = json(set.chain(state.banks_deleted.iter().copied()).map(|bank| bank.0));
@@ -173,7 +174,8 @@ async fn set_banks(connection: &mut SqliteConnection, state: &Rows) -> Result<()
     .await
 }
 
-/// Records removed items that can be brought back, with the bytes of their rows, which are still there; and forgets those that were.
+/// Records removed items that can be restored, with the bytes of their rows, which still exist; deletes the
+/// rows of restored items.
 async fn set_undos(connection: &mut SqliteConnection, state: &Rows) -> Result<(), StoreError> {
     let insert = "INSERT INTO undos (item_id, bank_id, member_id, removed_at_ms, until_ms, record, payload) ";
     rows(connection, insert, &state.undos, |mut row, undo| {
@@ -210,7 +212,7 @@ async fn add_entries(connection: &mut SqliteConnection, entries: &[StoredEntry])
     .await
 }
 
-/// Replaces rows of the directory, and takes out those that are gone.
+/// Replaces rows of the directory, and deletes those that are gone.
 async fn set_directory(connection: &mut SqliteConnection, state: &DirectoryRows) -> Result<(), StoreError> {
     for key in &state.gone {
         sqlx::query("DELETE FROM directory WHERE kind = ? AND first_id = ? AND second_id = ?")
@@ -231,7 +233,7 @@ async fn set_directory(connection: &mut SqliteConnection, state: &DirectoryRows)
     .await
 }
 
-/// Adds to the digests of banks that are there, and forgets those of banks that are not.
+/// Adds to the digests of existing banks, and deletes those of deleted banks.
 async fn add_digests(connection: &mut SqliteConnection, state: &Rows) -> Result<(), StoreError> {
     if !state.banks_deleted.is_empty() {
         sqlx::query("DELETE FROM digests WHERE bank_id IN (SELECT value FROM json_each(?))")
@@ -253,13 +255,13 @@ async fn add_digests(connection: &mut SqliteConnection, state: &Rows) -> Result<
     .await
 }
 
-/// A difference that may be negative, of numbers that wrap around.
+/// Converts a difference of wrapping numbers to a signed number.
 const fn difference(value: u64) -> i64 {
     value.cast_signed()
 }
 
-/// Takes away items of the first deleted bank that has any left, and then records of removed exchanges; `false` when nothing is left to
-/// sweep.
+/// Deletes items of the first deleted bank that has any left, and then records of removed exchanges; returns
+/// `false` when nothing is left to sweep.
 pub(super) async fn sweep_items(
     connection: &mut SqliteConnection,
     rows_max: u32,
@@ -299,7 +301,7 @@ pub(super) async fn sweep_items(
     Ok(true)
 }
 
-/// Forgets old keys; `false` when none is left to forget.
+/// Deletes old idempotency keys; returns `false` when none is left to delete.
 pub(super) async fn sweep_keys(
     connection: &mut SqliteConnection,
     before: UnixMillis,
@@ -317,14 +319,14 @@ pub(super) async fn sweep_keys(
     Ok(swept.rows_affected() == u64::from(rows_max))
 }
 
-/// Forgets the oldest changes; `false` where none is left to forget.
+/// Deletes the oldest changes; returns `false` when none is left to delete.
 pub(super) async fn cut(
     connection: &mut SqliteConnection,
     through: Sequence,
     rows_max: u32,
 ) -> Result<bool, StoreError> {
     let floor = read::head_row(connection).await?.head.floor;
-    // The last batch within the bounds, or else the next one, which may be larger than a step.
+    // The last batch within the bounds; otherwise the next one, which may be larger than a step.
     let end: Option<i64> = sqlx::query_scalar(
         "SELECT coalesce( \
          (SELECT max(last_sequence) FROM batches WHERE last_sequence > ?1 AND last_sequence <= min(?2, ?1 + ?3)), \
@@ -340,7 +342,7 @@ pub(super) async fn cut(
     let statements = [
         "UPDATE head SET floor = ? WHERE id = 1",
         "DELETE FROM changes WHERE sequence <= ?",
-        // The batch that ends at the floor stays: the chain goes on from it.
+        // The batch that ends at the floor is kept: the chain continues from it.
         "DELETE FROM batches WHERE last_sequence < ?",
     ];
     for statement in statements {

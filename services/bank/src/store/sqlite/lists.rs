@@ -13,7 +13,7 @@ use crate::store::sql::read::Read;
 use crate::store::sql::records::{ByLists, undos_by_list};
 use crate::store::sql::rows::{to_item, to_recorded};
 
-/// Keys asked for in one statement.
+/// The most keys of one statement.
 const KEYS: usize = 64;
 
 /// Reads banks by their ids.
@@ -35,7 +35,7 @@ pub(super) const UNDOS: &str = undos_by_list!("undos.item_id IN (SELECT value FR
 pub(super) const NODES: &str = "SELECT position, hash FROM audit_hashes \
                                 WHERE position IN (SELECT value FROM json_each($1)) ORDER BY position";
 
-/// Finds items whose encodings hold some bytes.
+/// Finds items whose encodings contain given bytes.
 pub(super) const FIND: Statements = statements!(
     "items.bank_id IN (SELECT value FROM json_each($9))",
     "bank_id IN (SELECT value FROM json_each($4))",
@@ -46,14 +46,14 @@ pub(super) const FIND: Statements = statements!(
     "instr(items.payload, $8) > 0"
 );
 
-/// Those of these items that have a row, each as it is `kept`.
+/// Reads these items and maps each with `kept`; items without a row are left out.
 pub(super) async fn each_item<T>(
     connection: &mut SqliteConnection,
     items: &[ItemId],
     kept: impl Fn(Item) -> T,
 ) -> Read<Vec<T>> {
     let query = sqlx::query("SELECT id, payload FROM items WHERE id IN (SELECT value FROM json_each(?))");
-    // One after the other: the rows of many videos are large.
+    // One at a time: the rows of many videos are large.
     let mut rows = query.bind(json(items.iter().map(|item| item.0))).fetch(connection);
     let mut found = Vec::with_capacity(items.len());
     while let Some(row) = rows.try_next().await.map_err(failed("find items"))? {
@@ -69,7 +69,8 @@ pub(super) async fn recorded(connection: &mut SqliteConnection, keys: &[String])
         let mut query = QueryBuilder::new(select);
         let mut list = query.separated(", ");
         for index in 0..KEYS {
-            // The statement is always the same and stays prepared: the last key fills it up.
+            // The statement always has the same text and stays prepared: the last key fills the unused
+            // parameters.
             list.push_bind(keys.get(index).or(keys.last()).cloned());
         }
         query.push(")");

@@ -1,4 +1,4 @@
-//! Creates the schema or brings it up to date.
+//! Creates the schema or migrates it to the present version.
 
 use sqlx::migrate::Migration;
 use sqlx::sqlite::SqliteConnection;
@@ -32,13 +32,13 @@ const SCHEMA: Schema = Schema {
     documents: include_str!("../../../migrations/sqlite/0014_documents.sql"),
 };
 
-/// Brings the schema up to date, whatever it is now. A connection on which this fails is not used again.
+/// Migrates the schema from any version. A connection on which this fails must not be used again.
 pub(super) async fn bring_up_to_date(
     connection: &mut SqliteConnection,
     location: &str,
 ) -> Result<(), StoreError> {
     if is_due(connection).await? {
-        // Takes the write lock at once, and looks again: nobody else writes until the end.
+        // Takes the write lock at once; `rechain` then checks again, and nobody else writes until the end.
         connection.run("BEGIN IMMEDIATE").await?;
         rechain(connection, &SCHEMA, location).await?;
         connection.run("COMMIT").await?;

@@ -1,4 +1,4 @@
-//! The published lists of banks.
+//! The published lists of banks on SQLite.
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
@@ -48,7 +48,7 @@ pub(super) async fn set(connection: &mut SqliteConnection, state: &ListRows) -> 
     .await
 }
 
-/// Takes away entries of a deleted bank, and then its list; returns how many entries.
+/// Deletes entries of a deleted bank, and then its list; returns the number of deleted entries.
 pub(super) async fn sweep(
     connection: &mut SqliteConnection,
     bank: u32,

@@ -1,8 +1,9 @@
-//! Purges on SQLite: the rows that say what is due, and the rewriting of the file.
+//! Purges on SQLite: the rows that record what is due, and the rewriting of the file.
 //!
-//! With `secure_delete` SQLite overwrites a deleted row with zeros. That is not enough: when it moves rows between pages, it may
-//! leave copies of living ones behind, which nothing overwrites when those are deleted later. `VACUUM` writes every page anew,
-//! through the write-ahead log, which is then moved to the file and cut to nothing.
+//! With `secure_delete` SQLite overwrites a deleted row with zeros. That is not enough: when SQLite moves
+//! rows between pages, it may leave copies of living rows behind, and nothing overwrites the copies when the
+//! rows are deleted later. `VACUUM` writes every page again through the write-ahead log, which is then moved
+//! to the file and truncated.
 
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
@@ -14,7 +15,7 @@ use crate::store::records::PurgedPage;
 use crate::store::sql::purges::{due, erase_at_ms, last_erasure, page_of};
 use crate::store::sql::read::{integer, number_list};
 
-/// Records what was removed.
+/// Records removed items and banks.
 pub(super) async fn add(connection: &mut SqliteConnection, purges: &[Purge]) -> Result<(), StoreError> {
     let (items, banks) = by_kind(purges);
     for (statement, rows) in [
@@ -43,13 +44,13 @@ pub(super) async fn add_swept(
     insert.map(drop).map_err(failed("record purges"))
 }
 
-/// Forgets the times of a bank that has been swept.
+/// Deletes the purge times of a bank that has been swept.
 pub(super) async fn end_bank(connection: &mut SqliteConnection, bank: u32) -> Result<(), StoreError> {
     let delete = sqlx::query("DELETE FROM bank_purges WHERE bank_id = ?").bind(bank);
     delete.execute(connection).await.map(drop).map_err(failed("end a sweep"))
 }
 
-/// Removes from the log what is due, and the rows that keep the bytes of removed items, inside a transaction.
+/// Removes due bytes from the log, and the rows that keep the bytes of removed items, in a transaction.
 pub(super) async fn purge_due(
     connection: &mut SqliteConnection,
     now: UnixMillis,
@@ -86,7 +87,7 @@ pub(super) async fn erase(connection: &mut SqliteConnection, rewrite: bool) -> R
     let is_busy: i64 =
         checkpoint.and_then(|row| row.try_get(0)).map_err(failed("move the write-ahead log"))?;
     if is_busy != 0 {
-        // Somebody reads the file as it was before.
+        // A reader still uses an older state of the file.
         return Err(failed("move the write-ahead log")(sqlx::Error::PoolTimedOut));
     }
     let done = sqlx::query("DELETE FROM erasures WHERE erase_at_ms <= ?").bind(integer(last));

@@ -7,8 +7,8 @@ use sqlx::{QueryBuilder, Sqlite};
 use crate::store::error::{StoreError, failed};
 use crate::store::sql::read::integer;
 
-/// Rows of one INSERT. A few fixed sizes make a few statements, which stay prepared; SQLite takes 32,766 values in a
-/// statement, and more than some hundred rows gain nothing.
+/// Numbers of rows of one INSERT. A few fixed sizes make a few statements, which stay prepared. SQLite takes
+/// 32,766 values in a statement, and more than some hundred rows gain nothing.
 const ROWS: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// Inserts rows, many to a statement.
@@ -21,7 +21,7 @@ pub(super) async fn rows<T>(
     rows_then(connection, insert, "", rows, bind).await
 }
 
-/// Inserts rows, many to a statement, each with what is to be done about those that are there.
+/// Inserts rows, many in one statement; `then` is the clause for rows that exist already.
 pub(super) async fn rows_then<T>(
     connection: &mut SqliteConnection,
     insert: &'static str,
@@ -40,7 +40,7 @@ pub(super) async fn rows_then<T>(
     Ok(())
 }
 
-/// A list of numbers as the one value of a statement, whatever its length.
+/// Encodes numbers as one value of a statement, whatever their number: a JSON array.
 pub(super) fn json(numbers: impl Iterator<Item = impl Into<u64>>) -> String {
     let numbers: Vec<_> = numbers.map(|number| integer(number.into()).to_string()).collect();
     format!("[{}]", numbers.join(","))

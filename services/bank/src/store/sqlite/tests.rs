@@ -6,7 +6,7 @@ use super::*;
 use crate::plan::write::Action;
 use crate::tests::batch_of;
 
-/// A batch that adds a bank and `count` items to it.
+/// Returns a batch that adds a bank and `count` items to it.
 fn batch(head: HeadRow, count: u8) -> Batch {
     let name: BankRef = format!("bank-{}", head.counts.next_bank).parse().unwrap();
     let draft = |byte| ItemDraft { hashes: vec![Hash::md5([byte; 16])], ..ItemDraft::default() };
@@ -46,7 +46,7 @@ async fn a_full_disk_refuses_the_batch_and_the_next_one_goes_through() {
     let directory = tempfile::tempdir().unwrap();
     let location = Location::File(directory.path().join("bank.db"));
     let store = SqliteStore::open(&location, 1).await.unwrap();
-    // No page beyond those that there are.
+    // The database may not grow by a page.
     pages_max(&store, 1).await;
     let mut head = store.head_row().await.unwrap();
     assert!(store.load().await.unwrap().banks.is_empty());
@@ -94,7 +94,7 @@ async fn the_writer_does_not_wait_for_those_who_read() {
         assert_eq!(store.newest().await.unwrap(), Sequence(4));
         assert_eq!(store.outcome(&batch(head, 3).head).await.unwrap(), Some(true));
     };
-    // Less than a read waits for a connection before it gives up.
+    // Less than a read's wait for a connection.
     tokio::time::timeout(BUSY_MAX, work).await.unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! The latest changes of items.
+//! The latest changes of items on SQLite.
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
@@ -35,7 +35,7 @@ pub(super) async fn set(connection: &mut SqliteConnection, touched: &[Touched]) 
     .await
 }
 
-/// Takes away rows of a deleted bank; returns how many.
+/// Deletes rows of a deleted bank; returns the number of deleted rows.
 pub(super) async fn sweep(
     connection: &mut SqliteConnection,
     bank: u32,

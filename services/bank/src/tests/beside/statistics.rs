@@ -1,4 +1,5 @@
-//! Counters of what is published: committed with what they count, kept across restarts, and read in full by nobody but their member.
+//! Tests of the counters of published statistics: committed with the events that they count, kept across
+//! restarts, and readable in full only by their member.
 
 use vigie_proto::pb::consortium::v1 as members;
 use vigie_proto::pb::consortium::v1::policy_service_client::PolicyServiceClient;
@@ -31,18 +32,19 @@ async fn read(served: &Served, from: &str, to: &str) -> Result<String, Status> {
     Ok(client.get_statistics(asked(from, to)).await?.into_inner().text)
 }
 
-/// The reader's own number of a measure, as statistics have it.
+/// Returns the reader's own number of a measure from the statistics' text.
 fn number_of(text: &str, measure: &str) -> Option<u64> {
     let of_it = |line: &&str| line.starts_with(&format!("own,{measure},all,"));
     text.lines().find(of_it)?.rsplit(',').next()?.parse().ok()
 }
 
-/// The host's own number of a measure in the month of the test's clock; `None` where there is no row of it.
+/// Returns the host's own number of a measure in the month of the test's clock; `None` if there is no row of
+/// it.
 pub(crate) async fn own(served: &Served, measure: &str) -> Option<u64> {
     number_of(&read(served, "2023-11", "2023-11").await.unwrap(), measure)
 }
 
-/// The number of a member, as its administrator reads it; see [`own`].
+/// Returns the number of a member, read by its administrator; compare [`own`].
 pub(crate) async fn own_of(administrator: &By, measure: &str) -> Option<u64> {
     let mut client = StatisticsServiceClient::new(administrator.0.clone());
     let request = administrator.carried(asked("2023-11", "2023-11"));
@@ -80,7 +82,7 @@ async fn what_a_bank_does_is_counted_with_it_and_goes_on_after_a_restart(bed: Be
     };
     assert_eq!(figures(&served).await, (Some(3), Some(hashes as u64), Some(1)));
     served.stop().await;
-    // Sent twice with one key, the items are there once, and are counted once.
+    // Items that are sent twice with one key are added once and counted once.
     let served = Served::start(bed.config()).await;
     for _ in 0..2 {
         served.add_with_key("known", items(5..7), "key").await.unwrap();
@@ -88,7 +90,7 @@ async fn what_a_bank_does_is_counted_with_it_and_goes_on_after_a_restart(bed: Be
     assert_eq!(own(&served, "items_added").await, Some(5));
     refused(served.add("nothing", items(0..1)).await, Code::NotFound, "");
     assert_eq!(own(&served, "items_added").await, Some(5));
-    // Of another month there is nothing, and the next begins from nothing.
+    // There is nothing for another month, and the next month starts at zero.
     assert!(!read(&served, "2023-10", "2023-10").await.unwrap().contains("own,items_added,all,,,shown,5"));
     served.clock.0.store(NOW + 40 * 86_400_000, Ordering::SeqCst);
     served.add("known", items(9..10)).await.unwrap();
@@ -112,7 +114,7 @@ async fn matches_of_frontends_are_counted_once(bed: Bed) {
     assert_eq!(numbers, (Some(7), Some(4)));
     let text = read(&served, "2023-11", "2023-11").await.unwrap();
     assert!(text.lines().any(|line| line.starts_with("own,decisions,verdict,block,")), "{text}");
-    // Each month counts by itself, and the one before goes on after the next has begun.
+    // Each month is counted separately, and a past month can still be counted after the next has begun.
     for (key, day, exact) in [("a", 40, 10), ("b", 70, 20), ("c", 40, 5), ("d", 100, 40), ("e", 0, 9)] {
         served.clock.0.store(NOW + day * 86_400_000, Ordering::SeqCst);
         count(&served, key, exact).await.unwrap();
@@ -127,14 +129,14 @@ async fn matches_of_frontends_are_counted_once(bed: Bed) {
         }
         numbers
     };
-    // What is of a month long ago is not counted.
+    // Matches of a month long ago are not counted.
     assert_eq!(all(&served).await, ["7", "15", "20", "40"]);
     // The log does not grow with searches.
     assert_eq!(served.head().await.sequence, 1);
     served.stop().await;
 }
 
-/// The median and the 99th percentile of a latency in a month, as they are written.
+/// Returns the median and the 99th percentile of a latency in a month, as text.
 async fn latency(served: &Served, name: &str, month: &str) -> (String, String) {
     let text = read(served, month, month).await.unwrap();
     let of = |percentile: &str| {
@@ -169,7 +171,7 @@ async fn latencies_of_matchers_are_counted_once_and_outlive_a_restart(bed: Bed) 
             .await
             .unwrap();
     }
-    // Fewer than ten are not shown.
+    // Figures over fewer than ten are suppressed.
     let suppressed = ("suppressed,".to_owned(), "suppressed,".to_owned());
     for name in ["add_to_matchable", "removal_to_gone"] {
         assert_eq!(latency(&served, name, "2023-11").await, suppressed);
@@ -230,7 +232,8 @@ async fn a_version_that_is_tried_is_counted_while_it_is(bed: Bed) {
         let mut client = StatisticsServiceClient::new(served.channel.clone());
         client.record_matches(request).await.map(drop)
     };
-    // Sent twice under one key, decisions count once; those of a version that is not tried count nothing.
+    // Decisions that are sent twice under one key count once; those of a version that is not on trial are not
+    // counted.
     for (key, version, trial, decisions) in
         [("a", 2, allow, 5), ("a", 2, allow, 5), ("b", 2, allow, 1), ("c", 2, block, 7), ("d", 1, allow, 9)]
     {
@@ -248,7 +251,7 @@ async fn a_version_that_is_tried_is_counted_while_it_is(bed: Bed) {
     assert_eq!(counts().await, (expected, NOW));
     let none = report("e", 2, members::Verdict::Unspecified, 1).await;
     refused(none, Code::InvalidArgument, "trials[0].trial_verdict");
-    // Another version begins from nothing, and so does one that decides.
+    // The counts start at zero for another trial version, and for a version that decides.
     assert_eq!(set(true).await, 3);
     assert_eq!(counts().await, (Vec::new(), 0));
     report("f", 3, allow, 2).await.unwrap();

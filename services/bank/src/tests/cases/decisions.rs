@@ -1,4 +1,4 @@
-//! Records of decisions: what is kept of each, for whom and for how long, and what is said of it later.
+//! Tests of records of decisions: their contents, readers, retention, and later outcomes.
 
 use vigie_consortium::DocumentKind;
 use vigie_proto::pb::consortium::v1 as cases;
@@ -50,7 +50,7 @@ async fn a_decision_is_explained_to_its_member_alone(bed: Bed) {
     // `acme` is the member 2, with the banks 1 and 2.
     let asked = new(2, [7; 16], NOW - 5, vec![found(item, 1, 4), found(99, 2, 1)]);
     assert_eq!(frontend.record(vec![asked.clone()]).await.unwrap(), 1);
-    // Nothing is recorded of a bank whose charter does not ask for it.
+    // A bank whose charter asks for no records has none.
     let silent = new(2, [8; 16], NOW, vec![found(99, 2, 1)]);
     assert_eq!(frontend.record(vec![silent]).await.unwrap(), 0);
     refused(reviewer.explain([8; 16]).await, Code::NotFound, "nothing is recorded");
@@ -75,11 +75,11 @@ async fn a_decision_is_explained_to_its_member_alone(bed: Bed) {
     refused(other.became([7; 16], outcome).await, Code::NotFound, "nothing is recorded");
     refused(auditor.became([7; 16], outcome).await, Code::PermissionDenied, "roles");
 
-    // Whether it was this picture: by its hashes, of which the bank is sent digests alone.
+    // A picture is compared by its hashes, of which the bank is sent only digests.
     assert_eq!(reviewer.is_about([7; 16], vec![vec![1; 32], vec![3; 32]]).await, Some(true));
     assert_eq!(reviewer.is_about([7; 16], vec![vec![3; 32]]).await, Some(false));
 
-    // A member that does not see the details of a bank does not get them by way of a record.
+    // A member that may not see the details of a bank does not get them from a record.
     administrator.share("known", "other", &[cases::Capability::Match]).await;
     frontend.record(vec![new(3, [9; 16], NOW, vec![found(item, 1, 4)])]).await.unwrap();
     let seen = async || other.explain([9; 16]).await.unwrap().decision.unwrap().record.unwrap().matches;
@@ -88,7 +88,7 @@ async fn a_decision_is_explained_to_its_member_alone(bed: Bed) {
     let both = [cases::Capability::Match, cases::Capability::SeeDetails];
     administrator.share("known", "other", &both).await;
     assert_eq!(seen().await[0].item_id, item);
-    // Nor after its grant is over.
+    // The same holds after its grant has expired.
     let request = cases::PutGrantRequest {
         bank: "known".into(),
         member: "other".into(),
@@ -136,7 +136,7 @@ async fn parts_of_a_record_end_with_the_days_of_their_banks(bed: Bed) {
     served.clock.0.store(NOW + 180 * DAY, Ordering::Relaxed);
     until(async || matches().await.is_none()).await;
     until(async || everyone.decisions(0, 0).await.is_empty()).await;
-    // Nothing of it is left, nor what leads to it.
+    // No part of the record is left, and no document that refers to it.
     let store = open_beside(&bed.config()).await;
     for kind in [DocumentKind::MatchRecord, DocumentKind::DecisionKey] {
         let range = DocumentRange::all(kind, 10);
@@ -160,13 +160,13 @@ async fn a_record_ends_with_a_charter_that_asks_for_less_and_with_its_bank(bed: 
         (record.matches.iter().map(|found| found.item_id).collect::<Vec<_>>(), record.counting)
     };
     assert_eq!(items().await, (vec![1, 2, 3, 4], 4));
-    // It is shown no more at once.
+    // The part is hidden at once.
     everyone.records("nothing", 0).await;
     everyone.records("less", 10).await;
     everyone.delete_bank("gone").await.unwrap();
     assert_eq!(items().await, (vec![1, 4], 4));
     served.clock.0.store(NOW + 10 * DAY, Ordering::Relaxed);
-    // A longer term brings nothing back, and lengthens nothing.
+    // A longer retention restores no part, and extends none.
     everyone.records("kept", 700).await;
     assert_eq!(items().await, (vec![4], 4));
     let store = open_beside(&bed.config()).await;
@@ -212,7 +212,7 @@ async fn what_became_of_a_decision_is_counted_once(bed: Bed) {
         "decisions_partly_automated",
     ];
     assert_eq!(figures(&names).await, [1, 1, 1, 1, 0, 0, 0]);
-    // What is said later counts as well, and nothing twice.
+    // Later outcomes are counted as well, and nothing is counted twice.
     let later = cases::DecisionOutcome {
         action: cases::Action::Disabled.into(),
         person_looked: Some(true),
@@ -253,7 +253,8 @@ async fn an_outcome_that_somebody_else_set_is_not_overwritten(bed: Bed) {
     refused(set(cases::Complaint::Upheld, Some(0)).await, Code::FailedPrecondition, "since it was read");
     set(cases::Complaint::Upheld, Some(NOW)).await.unwrap();
     set(cases::Complaint::Rejected, None).await.unwrap();
-    // When the platform acted: as it says; a block acted when it was given, and a later word does not move that.
+    // The platform's own time of its action is used. A block acted when the verdict was given, and a later
+    // outcome does not change that.
     let acted = async |outcome: cases::DecisionOutcome| {
         everyone.became([7; 16], outcome).await.unwrap();
         everyone.explain([7; 16]).await.unwrap().decision.unwrap().outcome.unwrap().acted_at_unix_ms
@@ -275,10 +276,10 @@ async fn an_upheld_complaint_is_an_opinion_on_what_counted(bed: Bed) {
     served.create_bank("known").await.unwrap();
     everyone.records("known", 30).await;
     let ids = served.add("known", items(0..4)).await.unwrap().item_ids;
-    // One item is gone in the meantime, and one did not count by the policy.
+    // One item has been removed in the meantime, and one did not count by the policy.
     let aside = cases::RecordedMatch { counts: false, ..found(ids[2], 1, 1) };
     let matches = vec![found(ids[0], 1, 4), found(ids[1], 1, 9), found(99, 1, 9), aside, found(ids[3], 1, 9)];
-    // Of one item the member's people have said so before, and ask its owner to look again.
+    // On one item the member's people have put this opinion before, and asked its owner to look again.
     let said = cases::NewOpinion {
         item_id: ids[3],
         kind: pb_model::OpinionKind::Negative.into(),
@@ -311,7 +312,7 @@ async fn an_upheld_complaint_is_an_opinion_on_what_counted(bed: Bed) {
     assert_eq!(all().await, [1, 1, 0, 1]);
     assert_eq!(own(&served, "appeals_upheld").await, Some(2));
     assert!(everyone.item(ids[3]).await.unwrap().facts.unwrap().dispute_open);
-    // Another complaint may rest on the opinions, so no later outcome takes them back.
+    // Another complaint may rely on the opinions, so no later outcome withdraws them.
     everyone.became([7; 16], outcome(cases::Complaint::Rejected)).await.unwrap();
     assert_eq!(all().await, [1, 1, 0, 1]);
     served.stop().await;
@@ -329,12 +330,12 @@ async fn what_is_no_record_is_refused(bed: Bed) {
     refused(everyone.record(vec![good(), bad]).await, Code::InvalidArgument, "decisions[1].query_digests");
     let bad = new(1, [7; 16], NOW, vec![found(5, 1, 4); 17]);
     refused(everyone.record(vec![bad]).await, Code::InvalidArgument, "decisions[0].record.matches");
-    // Nothing of a report that is refused is recorded.
+    // A refused request records nothing.
     refused(everyone.explain([7; 16]).await, Code::NotFound, "nothing is recorded");
     let mut client = DecisionServiceClient::new(served.channel.clone());
     let bad = cases::GetDecisionRequest { decision_id: vec![7; 15], ..Default::default() };
     refused(client.get_decision(bad).await, Code::InvalidArgument, "decision_id");
-    // Sent twice under one key, it is recorded once, and what was said in between stays.
+    // A decision that is sent twice under one key is recorded once, and an outcome set in between stays.
     let request = cases::RecordDecisionsRequest { decisions: vec![good()], idempotency_key: "k".into() };
     client.record_decisions(request.clone()).await.unwrap();
     let outcome = cases::DecisionOutcome { person_looked: Some(true), ..Default::default() };
@@ -345,7 +346,7 @@ async fn what_is_no_record_is_refused(bed: Bed) {
     verify(&bed.config()).await.unwrap();
 }
 
-/// A deployment without members.
+/// Starts a deployment without members.
 pub(super) async fn alone(bed: &Bed) -> (Served, By) {
     let served = Served::start(bed.config()).await;
     let everyone = By(served.channel.clone(), String::new());
@@ -451,12 +452,13 @@ impl By {
         Ok(self.decision_service().set_decision_outcome(self.carried(request)).await?.into_inner())
     }
 
-    /// Ids and times of all decisions of a time, two to a page.
+    /// Returns the ids and times of all decisions in a period, read two to a page.
     pub(super) async fn decisions(&self, from_unix_ms: u64, before_unix_ms: u64) -> Vec<(Vec<u8>, u64)> {
         self.decisions_of((from_unix_ms, before_unix_ms), false).await
     }
 
-    /// Ids and times of all decisions of a time, or of those that wait for a person; two to a page.
+    /// Returns the ids and times of all decisions in a period, or only of those that wait for a person; read
+    /// two to a page.
     pub(super) async fn decisions_of(
         &self,
         (from_unix_ms, before_unix_ms): (u64, u64),

@@ -1,4 +1,5 @@
-//! Incidents: a bank that subscribers search from the first moment, and that ends with its incident.
+//! Tests of incidents: subscribers may search an incident's bank at once, and the bank ends with its
+//! incident.
 
 use vigie_proto::pb::consortium::v1 as cases;
 use vigie_proto::pb::consortium::v1::incident_service_client::IncidentServiceClient;
@@ -38,14 +39,14 @@ async fn an_incident_opens_in_one_write_for_its_subscribers(bed: Bed) {
     let mut members = cases::consortium_service_client::ConsortiumServiceClient::new(served.channel.clone());
     let charter = members.get_charter(administrator.carried(charter)).await.unwrap().into_inner();
     assert_eq!(charter.charter.unwrap().confirmations_min, 0);
-    // An item that is added is in probation for nobody, and a subscriber sees its details without hashes.
+    // An added item is in probation for nobody, and a subscriber sees its details without hashes.
     let item = host.add(&opened.bank, items(0..1)).await.unwrap()[0];
     let seen = administrator.item(item).await.unwrap();
     assert!(seen.holds.is_empty() && seen.content.unwrap().hashes.is_empty());
     refused(administrator.list_items(&bank).await, Code::PermissionDenied, "");
     refused(other.item(item).await, Code::NotFound, "no item");
 
-    // Every member learns of the incident; its bank is named to those who see it.
+    // Every member sees the incident; the bank's name is shown to members that see the bank.
     let listed = administrator.incidents().await;
     assert_eq!((listed.incidents.len(), listed.subscribed_types), (1, vec!["perpetrator-content".into()]));
     let incident = &listed.incidents[0];
@@ -76,7 +77,7 @@ async fn a_subscription_takes_effect_on_open_incidents(bed: Bed) {
     assert_eq!(seen().await, ["local/first", ""]);
     assert_eq!(administrator.subscribe(&[], true).await.unwrap(), 2);
     assert_eq!(seen().await, ["local/first", "local/second"]);
-    // What the host shares beside that stays.
+    // Other capabilities, granted by the host, stay.
     host.share("second", "acme", &[cases::Capability::Match, cases::Capability::Opine]).await;
     assert_eq!(administrator.subscribe(&[], false).await.unwrap(), 0);
     assert_eq!(seen().await, ["", "local/second"]);
@@ -102,13 +103,13 @@ async fn a_closed_incident_is_searched_by_nobody_and_its_bank_goes_when_due(bed:
     host.close(short.number, Some(0)).await.unwrap();
     refused(host.close(kept.number, None).await, Code::NotFound, "no open incident");
 
-    // The host keeps the bank for the after-action report; it is disabled, and nobody else sees it.
+    // The host keeps the bank for the after-action report: it is disabled, and nobody else sees it.
     assert_eq!(host.list_items("kept").await.unwrap(), 3);
     let get = pb::GetBankRequest { name: "kept".into() };
     let bank = served.bank.clone().get_bank(host.carried(get)).await.unwrap().into_inner().bank.unwrap();
     assert!(!bank.enabled);
     refused(administrator.list_items("local/kept").await, Code::NotFound, "no bank");
-    // One that is kept for no day goes at once.
+    // A bank that is kept for no day is deleted at once.
     let of = async |number| {
         let listed = host.incidents().await.incidents;
         listed.into_iter().find(|incident| incident.number == number).unwrap()
@@ -137,7 +138,7 @@ async fn the_name_of_an_incidents_bank_is_free_or_nothing_is_opened(bed: Bed) {
     refused(everyone.open("A", "free").await, Code::InvalidArgument, "incident_type");
     assert_eq!(served.head().await, head);
     assert!(everyone.incidents().await.incidents.is_empty());
-    // A bank that an administrator deletes is missed by nothing.
+    // If an administrator deletes the bank, nothing else is affected.
     let opened = everyone.open("a", "free").await.unwrap();
     served.delete_bank("free").await.unwrap();
     everyone.close(opened.number, Some(0)).await.unwrap();
@@ -151,7 +152,7 @@ async fn the_name_of_an_incidents_bank_is_free_or_nothing_is_opened(bed: Bed) {
     verify(&bed.config()).await.unwrap();
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     let begun = std::time::Instant::now();
     while !is_so().await {

@@ -1,4 +1,4 @@
-//! Lists of decisions: all, and those that wait for a person.
+//! Tests of lists of decisions: all decisions, and those that wait for a person.
 
 use vigie_consortium::DocumentKind;
 use vigie_proto::pb::consortium::v1 as cases;

@@ -1,4 +1,5 @@
-//! Referrals and removal orders: each is tracked to its outcome at every member that it is addressed to.
+//! Tests of referrals and removal orders: each is tracked to its outcome at every member that it is addressed
+//! to.
 
 use vigie_proto::pb::consortium::v1 as cases;
 use vigie_proto::pb::consortium::v1::new_referral::Target;
@@ -32,7 +33,7 @@ async fn a_referral_is_tracked_to_its_outcome_at_each_member(bed: Bed) {
     refused(administrator.refer(referral(&[])).await, Code::PermissionDenied, "roles");
     refused(matcher.list_referrals(false, false).await, Code::PermissionDenied, "roles");
 
-    // A member reads what is addressed to it, and of the outcomes its own.
+    // A member reads the referrals that are addressed to it, and only its own outcomes.
     let numbers = |listed: &[cases::Referral]| listed.iter().map(|one| one.number).collect::<Vec<_>>();
     assert_eq!(numbers(&administrator.referrals(false).await), [to_all]);
     assert_eq!(numbers(&other.referrals(false).await), [to_all, to_other]);
@@ -46,7 +47,8 @@ async fn a_referral_is_tracked_to_its_outcome_at_each_member(bed: Bed) {
     assert_eq!(listed.members.len(), 1);
     assert!(administrator.referrals(true).await.is_empty());
 
-    // The host reads all, and the referral is done with the last outcome. A later one takes the place of an earlier one.
+    // The host reads all, and the referral is done with the last outcome. A later outcome replaces an earlier
+    // one.
     let of_host = async |open| {
         let listed = host.referrals(open).await;
         listed.into_iter().find(|one| one.number == to_all)
@@ -99,7 +101,7 @@ async fn a_removal_order_is_overdue_an_hour_after_receipt(bed: Bed) {
     assert!(everyone.list_referrals(false, true).await.unwrap().is_empty());
     let late = cases::Measure { taken_at_unix_ms: NOW + 9, ..measure(cases::MeasureOutcome::Removed, "") };
     refused(everyone.measure(number, late).await, Code::InvalidArgument, "taken_at_unix_ms");
-    // What was received and done is counted; the same outcome once more counts nothing.
+    // Received orders and outcomes are counted; a repeated outcome counts nothing.
     for _ in 0..2 {
         everyone.measure(number, measure(cases::MeasureOutcome::Disabled, "")).await.unwrap();
     }

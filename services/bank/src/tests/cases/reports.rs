@@ -1,4 +1,4 @@
-//! Reports: who sends, reads and decides on them, and what an unfounded one leads to.
+//! Tests of reports: their senders, readers and reviewers, and the opinion from an unfounded report.
 
 use vigie_proto::pb::consortium::v1 as cases;
 use vigie_proto::pb::consortium::v1::report_service_client::ReportServiceClient;
@@ -37,7 +37,7 @@ async fn a_member_learns_the_outcome_of_its_report(bed: Bed) {
     let bad = cases::ReportContents { decision_id: vec![7; 3], ..contents.clone() };
     refused(matcher.report("known", bad).await, Code::InvalidArgument, "contents.decision_id");
 
-    // The host reads all, the member its own, another member nothing.
+    // The host reads all reports, the member its own, and another member none.
     let [report] = &reviewer.reports(false).await[..] else { panic!() };
     assert_eq!((report.number, report.member.as_str(), report.bank.as_str()), (number, "acme", ""));
     assert_eq!(report.contents.as_ref(), Some(&contents));
@@ -46,7 +46,7 @@ async fn a_member_learns_the_outcome_of_its_report(bed: Bed) {
     assert!(stranger.reports(false).await.is_empty());
     assert!(stranger.report_of(number).await.is_none());
 
-    // Reviewers of the host decide, and nobody else.
+    // Only reviewers of the host decide.
     let forwarded = review(cases::ReportOutcome::Forwarded, "to the police");
     refused(own_reviewer.review(number, forwarded.clone()).await, Code::PermissionDenied, "roles");
     refused(host.review(number, forwarded.clone()).await, Code::PermissionDenied, "roles");
@@ -60,7 +60,7 @@ async fn a_member_learns_the_outcome_of_its_report(bed: Bed) {
     let why = review(cases::ReportOutcome::MoreInformation, "");
     refused(reviewer.review(number, why).await, Code::InvalidArgument, "review.reason");
 
-    // More is asked for and sent: the first one waits on.
+    // The reviewer asks for more information and the member sends it: the first report keeps waiting.
     let more = review(cases::ReportOutcome::MoreInformation, "which upload?");
     reviewer.review(number, more.clone()).await.unwrap();
     assert_eq!(own_reviewer.report_of(number).await.unwrap().review, Some(more));
@@ -109,7 +109,7 @@ async fn an_unfounded_report_is_an_opinion_until_it_is_decided_otherwise(bed: Be
         ..review(cases::ReportOutcome::Unfounded, "another picture")
     };
 
-    // The host may put no opinions on the bank: the decision stands without one.
+    // The host may put no opinions on the bank: the decision is stored without one.
     let number = matcher.report("known", of(items[0])).await.unwrap();
     assert!(!reviewer.review(number, unfounded.clone()).await.unwrap().opinion_put);
     assert_eq!(negatives(&administrator.item(items[0]).await.unwrap()), 0);
@@ -117,13 +117,13 @@ async fn an_unfounded_report_is_an_opinion_until_it_is_decided_otherwise(bed: Be
     administrator.share("known", "local", &[cases::Capability::Opine]).await;
     assert!(reviewer.review(number, unfounded.clone()).await.unwrap().opinion_put);
     assert_eq!(negatives(&administrator.item(items[0]).await.unwrap()), 1);
-    // An item of another bank than the one that was named, or one that is gone, has no opinion.
+    // An item of another bank than the named one, or a removed item, gets no opinion.
     let elsewhere = matcher.report("other", of(items[1])).await.unwrap();
     assert!(!reviewer.review(elsewhere, unfounded.clone()).await.unwrap().opinion_put);
     let nowhere = matcher.report("known", of(9_999)).await.unwrap();
     assert!(!reviewer.review(nowhere, unfounded.clone()).await.unwrap().opinion_put);
 
-    // A later decision takes its own opinion back.
+    // A later decision withdraws its own opinion.
     reviewer.review(number, review(cases::ReportOutcome::Founded, "")).await.unwrap();
     assert_eq!(negatives(&administrator.item(items[0]).await.unwrap()), 0);
     assert_eq!(negatives(&administrator.item(items[1]).await.unwrap()), 0);
@@ -199,7 +199,7 @@ async fn without_members_everybody_reports_and_reviews(bed: Bed) {
     let unfounded = review(cases::ReportOutcome::Unfounded, "no");
     assert!(everyone.review(first.number, unfounded.clone()).await.unwrap().opinion_put);
     assert_eq!(negatives(&everyone.item(item).await.unwrap()), 1);
-    // Counted once, also where it is decided on twice in the same way; another decision counts as well.
+    // Counted once, even if it is decided twice in the same way; another decision counts as well.
     everyone.review(first.number, unfounded).await.unwrap();
     let figures = async || (own(&served, "reports_submitted").await, own(&served, "reports_unfounded").await);
     assert_eq!(figures().await, (Some(1), Some(1)));

@@ -1,4 +1,5 @@
-//! PostgreSQL is away: when a bank starts, and for a while under writers. And what probes see of banks that stand by.
+//! Tests with PostgreSQL out of reach, at a bank's start and for a while under writers; and of the probes of
+//! standby banks.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::tests::failures::disasters::{check, write};
 use crate::tests::failures::standby::served_by;
 use crate::tests::*;
 
-/// A bank on the store that the settings name, with what probes see of it.
+/// Starts a bank on the configured store, with the telemetry that its probes read.
 async fn start(bed: &Bed) -> (Served, Telemetry) {
     let telemetry = Telemetry::default();
     let source = Source::At(Location::parse(&bed.config().store).unwrap());
@@ -42,7 +43,7 @@ async fn a_bank_that_starts_before_its_server_says_so_and_serves_once_it_is_ther
     assert!(reason.starts_with("waiting for the store: cannot open the database postgres://"), "{reason}");
     assert!(reason.contains("No such file") || reason.contains("refused"), "{reason}");
     refused(served.create_bank("a").await, Code::Unavailable, "standby: ");
-    // The pauses between its attempts have grown by now, and it has not ended.
+    // The pauses between its attempts have grown by now, and the bank is still running.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(!served.task.is_finished());
     tokio::task::spawn_blocking(|| server.start_again()).await.unwrap();
@@ -96,7 +97,7 @@ async fn a_server_that_is_away_for_a_while_under_writers_loses_nothing_and_the_b
     let bed = Bed::Postgres(server.database());
     let (served, telemetry) = start(&bed).await;
     served.create_bank("a").await.unwrap();
-    // Longer than a term goes on without the store. `VIGIE_OUTAGE_SECONDS=120` is the long form.
+    // Longer than a term continues without the store. `VIGIE_OUTAGE_SECONDS=120` is the long form.
     let seconds = std::env::var("VIGIE_OUTAGE_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let away = Duration::from_secs(seconds.unwrap_or(12));
     let until = Instant::now() + away + Duration::from_secs(4);

@@ -1,4 +1,5 @@
-//! PostgreSQL restarts, loses connections, runs full, and has many writers: what was acknowledged stays, once.
+//! Tests with PostgreSQL that restarts, loses connections, runs out of disk space, and has many writers:
+//! every acknowledged write is kept, once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,10 +14,10 @@ use crate::tests::failures::standby::terminate;
 use crate::tests::writes::create;
 use crate::tests::*;
 
-/// What writers sent, and the ids that they were answered: `None` where the answer did not come.
+/// The items that writers sent, and the ids in the answers: `None` if no answer arrived.
 pub(super) type Ledger = BTreeMap<u64, Option<u64>>;
 
-/// Adds items one by one, each with a number of its own, until `until`; refusals are no reason to stop.
+/// Adds items one by one, each with its own number, until `until`; continues after refusals.
 pub(super) async fn write(served: &Served, writer: u64, until: Instant) -> Ledger {
     let mut ledger = Ledger::new();
     for number in writer * 1_000_000.. {
@@ -37,9 +38,10 @@ pub(super) async fn write(served: &Served, writer: u64, until: Instant) -> Ledge
     ledger
 }
 
-/// Compares what is there with what was acknowledged: that, once each, and beyond it only what got no answer.
+/// Compares the stored items with the acknowledged ones: each of these is stored once, and any others are
+/// ones without an answer.
 pub(super) async fn check(bed: &Bed, served: Served, ledgers: Vec<Ledger>, acknowledged_min: u32) {
-    // Commits that were under way have their end before anything else is numbered.
+    // Commits that were under way have ended before anything else is numbered.
     crate::tests::failures::standby::served_by(&served, "last").await;
     let (mut kept, mut after_id) = (BTreeMap::new(), 0);
     loop {
@@ -70,7 +72,7 @@ pub(super) async fn check(bed: &Bed, served: Served, ledgers: Vec<Ledger>, ackno
     println!("{acknowledged} acknowledged, {unanswered} unanswered");
     assert!(acknowledged >= acknowledged_min, "{acknowledged}");
     served.stop().await;
-    // Dense, in order, and each item is what its change says.
+    // The log is dense and in order, and each item matches its change.
     crate::verify(&bed.config()).await.unwrap();
 }
 
@@ -111,7 +113,7 @@ async fn connections_that_end_in_the_middle_of_commits_lose_nothing() {
     check(&bed, served, ledgers, 51).await;
 }
 
-/// The next batch of a writer that plans by itself: a new bank.
+/// Plans the next batch of a writer by itself: a new bank.
 fn plan(loaded: Loaded, name: &str) -> Batch {
     let directory = loaded.directory();
     let mut state = State::new(loaded.counts, loaded.banks, directory, Audit::empty());
@@ -130,7 +132,8 @@ async fn who_polls_the_log_of_many_writers_misses_no_change() {
     let config = Config { read_connections_max: 1, ..bed.config() };
     let reader = open(&config).await;
     let Bed::Postgres(database) = &bed else { return };
-    // The pause between the numbering of the changes and the commit, different each time: the race of those who poll.
+    // A pause between the numbering of the changes and the commit, different each time: a client that polls
+    // could miss a change here.
     database.sql(
         "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS \
          $$ BEGIN PERFORM pg_sleep(random() * 0.02); RETURN NULL; END $$; \
@@ -179,7 +182,7 @@ async fn a_full_disk_refuses_writes_and_the_next_ones_go_through() {
     let served = Served::start(bed.config()).await;
     served.create_bank("a").await.unwrap();
     let before = served.head().await;
-    // As PostgreSQL itself says it when a file cannot grow.
+    // The error that PostgreSQL reports when a file cannot grow.
     database.sql(
         "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS \
          $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$; \

@@ -1,5 +1,5 @@
-//! PostgreSQL that accepts connections over TLS alone: every `sslmode`, certificates that are wrong, expired or replaced, and
-//! passwords that are replaced.
+//! Tests with PostgreSQL that accepts only TLS connections: every `sslmode`; certificates that are wrong,
+//! expired or replaced; and passwords that are replaced.
 
 use std::fs;
 use std::io::Write as _;
@@ -60,7 +60,7 @@ fn parameters(mode: &str, ca: Option<&Path>, leaf: Option<&Leaf>) -> String {
     parameters
 }
 
-/// Opens the store, and gives why it does not open, with its causes.
+/// Opens the store; on failure returns the error with its causes, and whether it is retried.
 async fn opened(url: &str) -> Result<Arc<dyn Store>, (String, bool)> {
     let location = Location::parse(&url.into()).unwrap();
     let opened = store::open(&location, &Config::default()).await;
@@ -71,7 +71,7 @@ async fn opens(url: &str) {
     opened(url).await.unwrap_or_else(|(error, _)| panic!("{url}: {error}")).close().await;
 }
 
-/// It is refused in words, and not waited for.
+/// Checks that opening fails with this message and is not retried.
 async fn is_refused(url: &str, part: &str) {
     let (words, is_away) = opened(url).await.map(drop).expect_err(url);
     assert!(words.contains(part), "{words:?} does not say {part:?}");
@@ -98,7 +98,7 @@ async fn every_mode_does_what_it_says_and_a_wrong_server_is_refused() {
     opens(&at("127.0.0.1", "verify-ca", Some(&right))).await;
     is_refused(&at("127.0.0.1", "verify-full", Some(&right)), "certificate not valid for name \"127.0.0.1\"")
         .await;
-    // What a server without TLS does about those that ask for it.
+    // The behaviour of a server without TLS towards clients that ask for it.
     let plain = Server::shared().unwrap().database();
     opens(&format!("{}?sslmode=prefer", plain.url())).await;
     is_refused(&format!("{}?sslmode=require", plain.url()), "server does not support TLS").await;
@@ -108,7 +108,7 @@ async fn every_mode_does_what_it_says_and_a_wrong_server_is_refused() {
     server.replace_certificates(Files { certificate: &expired.certificate, key: &expired.key, ca: &ca });
     let url = at("127.0.0.1", "verify-full", Some(&right));
     for _ in 0..100 {
-        // The server reads its files a moment after it is asked to.
+        // The server rereads its files a moment after the request to do so.
         match opened(&url).await {
             Err((words, _)) if words.contains("expired") => break,
             _ => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -144,7 +144,7 @@ async fn certificates_and_authorities_are_replaced_under_writers_and_no_write_is
     let Some(server) = old.started(&old_server, "trust clientcert=verify-ca") else { return };
     let database = server.database();
 
-    // The bank's own files, which its URL names.
+    // The bank's own files, named in its URL.
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("both.crt");
     fs::write(&bundle, [fs::read(old.file()).unwrap(), fs::read(new.file()).unwrap()].concat()).unwrap();
@@ -167,7 +167,8 @@ async fn certificates_and_authorities_are_replaced_under_writers_and_no_write_is
 
     let until = Instant::now() + Duration::from_secs(7);
     let rotation = async {
-        // First both sides trust both authorities, then they show the new certificates, then they trust the new authority alone.
+        // First both sides trust both authorities, then they show the new certificates, then they trust only
+        // the new authority.
         let steps = [
             (bundle.as_path(), &old_client, &old_server),
             (bundle.as_path(), &new_client, &new_server),
@@ -182,7 +183,7 @@ async fn certificates_and_authorities_are_replaced_under_writers_and_no_write_is
                 ca: authorities,
             });
             tokio::time::sleep(Duration::from_millis(500)).await;
-            // Every connection is made anew, with what is there now.
+            // Every connection is opened again, with the present files.
             terminate(&bed, "application_name = 'vigie-bank'").await;
         }
     };
@@ -192,7 +193,7 @@ async fn certificates_and_authorities_are_replaced_under_writers_and_no_write_is
                      WHERE application_name = 'vigie-bank'";
     let Bed::Postgres(database) = &bed else { unreachable!() };
     assert_eq!(database.sql(encrypted), "t", "the writer and the session of the lead");
-    // The old certificates are of no use any more: the connections of now were made with the new ones.
+    // The old certificates are refused now: the present connections were made with the new ones.
     is_refused(
         &database.url_over_tls("localhost", &parameters("verify-full", Some(&old.file()), Some(&old_client))),
         "invalid peer certificate: UnknownIssuer",
@@ -211,10 +212,10 @@ fn lay_password(file: &Path, password: &str) {
     fs::rename(beside, file).unwrap();
 }
 
-/// The variable by which a process knows that its file of passwords is one of a test.
+/// The variable that marks a child process whose file of passwords belongs to a test.
 const CHILD: &str = "VIGIE_TEST_PASSWORD_CHILD";
 
-/// This process again, with a file of passwords in its environment and this test alone.
+/// Runs this test alone in a child process, with a file of passwords in its environment.
 fn run_with_password_file(test: &str) {
     let folder = tempfile::tempdir().unwrap();
     let output = std::process::Command::new(std::env::current_exe().unwrap())
@@ -256,7 +257,8 @@ async fn the_password_is_replaced_in_its_file_under_writers_and_no_write_is_lost
         for password in ["second", "third"] {
             tokio::time::sleep(Duration::from_millis(500)).await;
             lay_password(&file, password);
-            // The server does not know it yet. Connections that end now are made again until it does.
+            // The server does not know the new password yet. Connections that end now are retried until it
+            // does.
             terminate(&bed, "application_name = 'vigie-bank'").await;
             tokio::time::sleep(Duration::from_secs(1)).await;
             database.sql(&set_role(password));

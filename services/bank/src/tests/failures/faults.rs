@@ -1,4 +1,4 @@
-//! A store that fails: what callers are told, and that nothing is half there.
+//! Tests with a failing store: the errors of callers, and that no write is half done.
 
 use crate::tests::failures::faulty::{Fault, Faulty};
 use crate::tests::*;
@@ -25,7 +25,7 @@ async fn a_sweeper_that_dies_ends_the_bank_at_once_and_the_store_is_closed(bed: 
     let served = Served::start_on(config, store).await;
     served.create_bank("a").await.unwrap();
     gate.set(Fault::SweepPanics);
-    // It may wake and die before the answer is out.
+    // The sweeper may panic before the answer is sent.
     served.delete_bank("a").await.ok();
     let Served { task, shutdown: _told, .. } = served;
     let ended = tokio::time::timeout(std::time::Duration::from_secs(30), task).await.unwrap();
@@ -99,7 +99,7 @@ async fn a_commit_whose_news_was_lost_is_found_to_be_done(bed: Bed) {
 async fn an_outcome_that_stays_unknown_is_said_to_be_and_the_key_settles_it(bed: Bed) {
     let told = match &bed {
         Bed::Sqlite(_) => "done or not",
-        // Here it can be told for certain.
+        // PostgreSQL knows the outcome for certain.
         Bed::Postgres(_) => "nothing was written",
     };
     let config = bed.config();
@@ -158,7 +158,7 @@ async fn a_commit_that_fails_half_way_leaves_nothing_and_the_connection_goes_on(
         let writes: Vec<_> = names.iter().map(|name| create(name)).collect();
         batch_of(head, &writes)
     };
-    // The head, the batch and the changes are written by the time the two banks collide.
+    // The head, the batch and the changes are written before the two banks collide.
     let mut colliding = batch_of(&["a", "b"]);
     colliding.rows.banks_set[1].name = "a".parse().unwrap();
     assert!(matches!(store.commit(&colliding).await, Err(CommitError::Refused(_))));

@@ -1,4 +1,4 @@
-//! A store that fails on demand, and a gate before its commits.
+//! A store that fails on demand, with a gate before its commits.
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -23,20 +23,20 @@ use crate::store::{
 };
 use crate::tests::*;
 
-/// What goes wrong with the next commits.
+/// The fault of the next commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::tests) enum Fault {
-    /// Nothing.
+    /// No fault.
     None,
-    /// They fail before they begin.
+    /// Commits fail before they begin.
     Refused,
-    /// They fail while they commit, and leave nothing.
+    /// Commits fail while they run, and write nothing.
     UnknownNotDone,
-    /// They are done, and the news of it is lost.
+    /// Commits succeed, and their acknowledgement is lost.
     UnknownDone,
-    /// They are done, the news of it is lost, and nothing can be read.
+    /// Commits succeed, their acknowledgement is lost, and reads fail.
     Unreadable,
-    /// The sweeper dies.
+    /// The sweeper panics.
     SweepPanics,
     /// Followers that read from the store wait until another fault is set.
     SlowReads,
@@ -52,17 +52,17 @@ pub(in crate::tests) struct Faulty {
     closed: AtomicBool,
 }
 
-/// Holds up commits.
+/// Blocks commits.
 pub(in crate::tests) struct Gate(Arc<Faulty>);
 
 impl Gate {
-    /// From now on commits wait until the guard is dropped.
+    /// Blocks commits until the guard is dropped.
     pub(in crate::tests) async fn close(&self) -> OwnedRwLockWriteGuard<()> {
         self.0.commits.send_replace(0);
         Arc::clone(&self.0.gate).write_owned().await
     }
 
-    /// Waits until a commit has come to the closed gate.
+    /// Waits until a commit has reached the closed gate.
     pub(in crate::tests) async fn commit_waits(&self) {
         self.0.commits.subscribe().wait_for(|commits| *commits > 0).await.unwrap();
     }
@@ -73,7 +73,7 @@ impl Gate {
 }
 
 impl Gate {
-    /// How many keys were looked up for each group.
+    /// Returns the number of keys that were looked up for each group.
     pub(in crate::tests) fn lookups(&self) -> Vec<usize> {
         self.0.lookups.lock().unwrap().clone()
     }

@@ -1,4 +1,4 @@
-//! Two banks on one database: one serves, the other stands by and takes over.
+//! Tests of two banks on one database: one serves, and the other is a standby and takes over.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use vigie_proto::pb::bank::v1::WatchRequest;
 
 use crate::tests::*;
 
-/// Two banks on one database, of which the first serves.
+/// Starts two banks on one database, of which the first serves.
 async fn two() -> Option<(Bed, Served, Served)> {
     let bed = Bed::postgres()?;
     let first = Served::start(bed.config()).await;
@@ -15,7 +15,7 @@ async fn two() -> Option<(Bed, Served, Served)> {
     Some((bed, first, second))
 }
 
-/// Ends those connections to the database for which a condition holds.
+/// Ends the connections to the database for which a condition holds.
 pub(in crate::tests) async fn terminate(bed: &Bed, what: &str) {
     let Bed::Postgres(database) = bed else { return };
     database.sql(&format!(
@@ -94,7 +94,7 @@ async fn a_standby_serves_when_the_other_is_cut_off_and_nothing_acknowledged_is_
     };
     let abort = async {
         count.subscribe().wait_for(|count| *count >= 20).await.unwrap();
-        // Nothing of it is told to end: it is gone in the middle of whatever it was doing.
+        // The bank is not asked to stop: it is aborted in the middle of its work.
         first.task.abort();
     };
     let (acknowledged, ()) = tokio::join!(writes, abort);
@@ -119,9 +119,9 @@ async fn a_bank_that_loses_its_connections_gets_the_lead_back_or_ends() {
             streams.extend(watch(served).await.ok());
         }
         assert_eq!(streams.len(), 1, "one of them serves in round {round}, and no other");
-        // The lock above all.
+        // Above all the session with the lock.
         terminate(&bed, "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')").await;
-        // Whoever leads now takes a write, and the other refuses it.
+        // The leading bank takes a write, and the other refuses it.
         let name = format!("round-{round}");
         let sequence = loop {
             match (first.create_bank(&name).await, second.create_bank(&name).await) {
@@ -131,8 +131,8 @@ async fn a_bank_that_loses_its_connections_gets_the_lead_back_or_ends() {
             }
         };
         assert_eq!(sequence, 2 + round);
-        // Within the next looks the one that does not lead knows it. One look alone may be of the moment before the other
-        // takes over, and so it has to stay for longer than two looks are apart.
+        // Within the next checks the other bank notices that it does not lead. One check alone may see the
+        // moment before the takeover, so the state must last longer than the interval between two checks.
         let (mut serving, mut since) = (Vec::new(), 0);
         for _ in 0..100 {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -148,7 +148,7 @@ async fn a_bank_that_loses_its_connections_gets_the_lead_back_or_ends() {
         }
         assert_eq!(serving.iter().filter(|serves| **serves).count(), 1);
         if serving[0] != before {
-            // The streams of the one that has ended do not go on.
+            // The streams of the bank that ended do not continue.
             for stream in &mut streams {
                 while let Ok(Some(_)) = stream.message().await {}
             }
@@ -171,7 +171,7 @@ async fn a_bank_whose_server_is_away_stands_by_and_serves_when_it_is_back() {
     served.create_bank("a").await.unwrap();
     let mut stream = watch(&served).await.unwrap();
     tokio::task::spawn_blocking(|| server.stop()).await.unwrap();
-    // Its stream ends, rather than telling of a head that may long be another.
+    // Its stream ends, and does not report a head that may be outdated.
     let ended = async { while let Ok(Some(_)) = stream.message().await {} };
     tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap();
     refused(served.create_bank("b").await, Code::Unavailable, "standby: ");

@@ -1,4 +1,4 @@
-//! What followers are told that their shard comes to.
+//! Tests of the digests that followers get of their shards.
 
 use vigie_model::{FeedRange, Item, SetDigest, ShardIdentity};
 
@@ -18,7 +18,7 @@ pub(in crate::tests) async fn ranges(
     served.feed.clone().watch(served.of_matcher(request)).await.unwrap().into_inner()
 }
 
-/// The next proof as of a sequence or later, and that sequence.
+/// Returns the next proof at a sequence or later, and its sequence.
 pub(in crate::tests) async fn proof(
     ranges: &mut tonic::Streaming<pb::WatchResponse>,
     from: u64,
@@ -31,7 +31,7 @@ pub(in crate::tests) async fn proof(
     }
 }
 
-/// What a shard comes to, counted from the items.
+/// Computes the digest of a shard from its items.
 async fn counted(served: &Served, banks: &[&str], shard: ShardIdentity) -> SetDigest {
     let mut digest = SetDigest::EMPTY;
     for bank in banks {
@@ -83,7 +83,7 @@ async fn every_shard_is_told_what_its_items_come_to_after_every_kind_of_change(b
     served.stop().await;
     crate::verify(&config).await.unwrap();
 
-    // What was kept in memory comes from the store again.
+    // The state that was in memory is read from the store again.
     let second = Served::start(config).await;
     check(&second, &["a"]).await;
     second.delete_bank("a").await.unwrap();
@@ -97,7 +97,7 @@ async fn a_follower_gets_proofs_in_the_course_of_changes_too(bed: Bed) {
     served.create_bank("a").await.unwrap();
     let mut ranges = ranges(&served, 0, 1).await;
     let writes = async {
-        // Never a silence of a heartbeat, 20 ms.
+        // The writes leave no gap of a heartbeat (20 ms).
         for number in 0..200 {
             served.add("a", items(number..number + 1)).await.unwrap();
         }

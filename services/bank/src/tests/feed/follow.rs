@@ -1,4 +1,4 @@
-//! Followers: every change once, in order, from any cursor.
+//! Tests of followers: every change once, in order, from any cursor.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ impl Served {
         Ok(Followed { ranges, cursor: Sequence(after) })
     }
 
-    /// Goes on from where a follower has come to.
+    /// Continues from a follower's cursor.
     async fn go_on(&self, from: Cursor) -> Result<Followed, Status> {
         let request = pb::WatchRequest::from((Some(from), ShardIdentity::new(0, 1).unwrap()));
         let ranges = self.feed.clone().watch(request).await?.into_inner();
@@ -51,7 +51,7 @@ impl Served {
         ranges.message().await.unwrap().unwrap().log_id
     }
 
-    /// A follower of everything that has caught up.
+    /// Returns the cursor of a follower of everything that has caught up.
     async fn caught_up(&self) -> Cursor {
         let head = self.head().await;
         let mut followed = self.watch(0, 0, 1).await.unwrap();
@@ -66,7 +66,7 @@ impl Served {
 }
 
 impl Followed {
-    /// The next message, which has to join the one before it.
+    /// Returns the next message, which must continue the one before.
     async fn next(&mut self) -> Option<FeedRange> {
         let range: FeedRange = self.ranges.message().await.unwrap()?.try_into().unwrap();
         assert_eq!(range.after, self.cursor);
@@ -75,7 +75,7 @@ impl Followed {
         Some(range)
     }
 
-    /// Everything up to a sequence.
+    /// Returns all changes up to a sequence.
     async fn until(&mut self, through: u64) -> Vec<vigie_model::Change> {
         let mut changes = Vec::new();
         while self.cursor < Sequence(through) {
@@ -85,7 +85,7 @@ impl Followed {
     }
 }
 
-/// Followers of all shards, from the beginning, while writers write.
+/// Runs followers of all shards from the beginning, while writers write.
 async fn check(bed: &Bed, config: Config, shard_count: u32) {
     let at = bed.another().config();
     let config = Config { store: at.store, heartbeat_ms: at.heartbeat_ms, ..config };
@@ -253,10 +253,10 @@ async fn a_log_restored_from_a_backup_refuses_those_who_followed_it_further() {
     restored.add("c", items(0..3)).await.unwrap();
     assert_eq!(restored.caught_up().await.log, cursor.log);
     refused(restored.go_on(cursor).await.map(drop), Code::OutOfRange, "another chain at 2");
-    // Where a batch ended in the log that is lost, none ends here.
+    // A batch ended here in the lost log, but none does in the restored one.
     let inside = Cursor { sequence: Sequence(4), ..cursor };
     refused(restored.go_on(inside).await.map(drop), Code::OutOfRange, "another chain at 4");
-    // What both have in common goes on.
+    // A follower at a cursor that both logs have continues.
     assert_eq!(restored.go_on(shared).await.unwrap().until(5).await.len(), 4);
     restored.stop().await;
 }
@@ -268,7 +268,7 @@ async fn a_follower_that_waits_for_its_turn_hears_signs_of_life(bed: Bed) {
     let served = Served::start_on(config, store).await;
     served.create_bank("a").await.unwrap();
     gate.set(Fault::SlowReads);
-    // More of them than may read at once.
+    // More followers than may read at once.
     let mut followers = Vec::new();
     for _ in 0..6 {
         followers.push(served.watch(0, 0, 1).await.unwrap());
@@ -307,7 +307,7 @@ async fn one_client_does_not_have_all_followers(bed: Bed) {
     let (one, _two) = (watch().await.unwrap(), watch().await.unwrap());
     let refusal = refused(watch().await.map(drop), Code::ResourceExhausted, "this client has 2 followers");
     assert!(vigie_proto::status::retry_after(&refusal).is_some());
-    // Whoever loads the state counts too.
+    // A client that loads the state counts as a follower too.
     let load = pb::LoadRequest { shard: 0, shard_count: 1 };
     refused(served.feed.clone().load(load).await.map(drop), Code::ResourceExhausted, "2 followers");
     drop(one);

@@ -1,4 +1,4 @@
-//! The state of a shard, read while it changes, comes to the truth together with the log.
+//! Tests that the state of a shard, read while it changes, is right together with the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ on_both_stores! {
     those_who_load_count_as_followers,
 }
 
-/// A follower in its plainest form.
+/// A simple model of a follower.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::tests) struct Known {
     pub(in crate::tests) banks: BTreeSet<BankId>,
@@ -57,7 +57,7 @@ impl Known {
     }
 }
 
-/// Loads a shard, and follows the log to a sequence that `work` comes to meanwhile.
+/// Loads a shard while `work` runs, and follows the log to the sequence that `work` returns.
 pub(in crate::tests) async fn load_during(
     served: &Served,
     shard: ShardIdentity,
@@ -103,7 +103,7 @@ pub(in crate::tests) async fn load_during(
     (known, pages)
 }
 
-/// The items of a shard, and those of them that are held.
+/// Returns the items of a shard, and the held ones among them.
 async fn truth(
     served: &Served,
     shard: ShardIdentity,
@@ -135,7 +135,8 @@ async fn a_state_loaded_under_writes_and_its_log_come_to_the_truth(bed: Bed) {
         let work = async {
             for turn in 0..20_usize {
                 let at = usize::try_from(number).unwrap() * 20 + turn;
-                // From the end, where the pages have not come to yet, and from the beginning, where they were.
+                // Items at the end, which the pages have not reached yet, and at the beginning, which they
+                // have passed.
                 served.remove(vec![early[199 - at], early[at]]).await.unwrap();
                 let hold = |held, item_ids| pb::SetItemHoldRequest { item_ids, held, ..Default::default() };
                 let (first, second) = (early[198 - at], early[61 + at]);
@@ -168,7 +169,7 @@ async fn an_empty_bank_loads_to_nothing(bed: Bed) {
 async fn those_who_load_count_as_followers(bed: Bed) {
     let config = bed.config();
     let served = Served::start(Config { followers_max: 1, ..config }).await;
-    // More than is sent before anybody reads, so that the load goes on.
+    // More bytes than are sent before the client reads, so that the load stays open.
     served.create_bank("a").await.unwrap();
     for first in (0..6_000).step_by(1_000) {
         served.add("a", items(first..first + 1_000)).await.unwrap();

@@ -1,4 +1,5 @@
-//! Published lists: a follower that proves every page has what the bank has, and is told nothing else.
+//! Tests of published lists: a follower that proves every page has the bank's items, and gets no other
+//! information.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,12 +21,12 @@ on_both_stores! {
     an_altered_list_is_found,
 }
 
-/// One who follows a list, and proves what it is sent.
+/// A follower of a list that proves what it is sent.
 #[derive(Debug, Default)]
 pub(in crate::tests) struct ListFollower {
     pub(in crate::tests) number: u64,
     chain: ListChain,
-    /// The items that are in the list, with the entries that put them.
+    /// The items in the list, with the entries that put them.
     pub(in crate::tests) items: BTreeMap<[u8; 16], (pb::ItemContent, EntryDigest)>,
 }
 
@@ -41,7 +42,7 @@ pub(in crate::tests) async fn page(
     Ok(served.bank.clone().read_published_list(request).await?.into_inner())
 }
 
-/// The digest of an entry, of what it says alone.
+/// Computes the digest of an entry from its content.
 fn digest(entry: &pb::PublishedEntry) -> EntryDigest {
     let key = || ListKey(entry.key.clone().try_into().unwrap());
     match (&entry.content, entry.gone) {
@@ -63,7 +64,7 @@ fn digest(entry: &pb::PublishedEntry) -> EntryDigest {
 }
 
 impl ListFollower {
-    /// Takes one page, which goes on where the last one ended.
+    /// Applies one page, which continues the last one.
     fn take(&mut self, answer: &pb::ReadPublishedListResponse) {
         for entry in &answer.entries {
             self.number += 1;
@@ -100,7 +101,7 @@ impl ListFollower {
         }
     }
 
-    /// The hashes of what is in the list.
+    /// Returns the hashes of the items in the list.
     pub(in crate::tests) fn hashes(&self) -> Vec<Vec<pb_model::Hash>> {
         let mut hashes: Vec<_> = self.items.values().map(|(content, _)| content.hashes.clone()).collect();
         hashes.sort_by_key(by_value);
@@ -108,7 +109,7 @@ impl ListFollower {
     }
 }
 
-/// The values of hashes, to sort by.
+/// Returns the values of hashes, to sort by.
 #[expect(clippy::ptr_arg, reason = "a key of lists")]
 pub(in crate::tests) fn by_value(hashes: &Vec<pb_model::Hash>) -> Vec<Vec<u8>> {
     hashes.iter().map(|hash| hash.value.clone()).collect()
@@ -142,7 +143,7 @@ async fn an_item_is_listed_while_it_is_the_banks_own_and_matches(bed: Bed) {
     assert!(shown.clone().any(|content| content.labels == ["x"]));
     assert!(shown.clone().all(|content| content.external_reference.is_empty() && content.origin.is_none()));
 
-    // A note is nobody else's, a class is everybody's.
+    // A note is not published; a class is.
     let class = pb_model::Class { taxonomy: "t".into(), dimension: "d".into(), value: "v".into() };
     for details in [
         pb::ItemDetails { note: "own".into(), ..Default::default() },
@@ -157,7 +158,7 @@ async fn an_item_is_listed_while_it_is_the_banks_own_and_matches(bed: Bed) {
         follower.items.values().filter_map(|(content, _)| content.details.clone()).collect();
     assert_eq!(details, [pb::ItemDetails { classification: vec![class], ..Default::default() }]);
 
-    // Held, it is in no list; the entries that put it are of the past for who comes later.
+    // A held item is in no list; for a later follower the entries that put it are superseded.
     let held = pb::SetItemHoldRequest { item_ids: vec![ids[0]], held: true, ..Default::default() };
     served.bank.clone().set_item_hold(held.clone()).await.unwrap();
     follower.follow(&served, "a", 0).await;
@@ -169,7 +170,7 @@ async fn an_item_is_listed_while_it_is_the_banks_own_and_matches(bed: Bed) {
     follower.follow(&served, "a", 0).await;
     assert_eq!((follower.hashes(), follower.number), (sorted([1, 2]), 5));
 
-    // What a programme has too is the bank's own once the bank says so itself.
+    // An item that a programme has too is the bank's own once the bank submits it itself.
     let own = pb::Origin { key: "own".into(), ..Default::default() };
     let said = pb::ItemContent { origin: Some(own), ..item(3) };
     assert_eq!(served.add("a", vec![said]).await.unwrap().known_count, 1);
@@ -184,7 +185,8 @@ async fn an_item_is_listed_while_it_is_the_banks_own_and_matches(bed: Bed) {
     verify(&config).await.unwrap();
 }
 
-/// Two banks with the same items in the same order, one of them among the writes of others: their lists differ in keys alone.
+/// Two banks have the same items in the same order, one of them among other writes: their lists differ only
+/// in keys.
 async fn a_list_tells_nothing_of_other_banks(bed: Bed) {
     let served = Served::start(bed.config()).await;
     for bank in ["a", "b", "c"] {
@@ -208,7 +210,7 @@ async fn a_list_tells_nothing_of_other_banks(bed: Bed) {
     let ((of_a, a), (of_b, b)) = (said("a").await, said("b").await);
     assert_eq!(a, b);
     assert!(of_a.iter().all(|key| key.len() == 16 && !of_b.contains(key)));
-    // No number of the deployment's log is in it.
+    // The list holds no sequence of the deployment's log.
     let numbers: Vec<u64> = a.entries.iter().map(|entry| entry.number).collect();
     assert_eq!(numbers, [1, 2, 3, 4, 5]);
     served.stop().await;
@@ -241,7 +243,7 @@ async fn the_items_of_an_older_build_are_listed(bed: Bed) {
     let bed = bed.with_old();
     let config = bed.config();
     let served = Served::start(config.clone()).await;
-    // While the bank lists them, others write.
+    // Other callers write while the bank lists the items.
     let ids: Vec<u64> = served.list_items("first").await.unwrap().iter().map(|item| item.id).collect();
     served.remove(vec![ids[0], ids[40]]).await.unwrap();
     let added = served.add("first", items(500..502)).await.unwrap().item_ids;

@@ -1,4 +1,4 @@
-//! The log is cut where nobody needs it, and nowhere else.
+//! Tests of retention: the log is cut only where no follower needs it.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ on_both_stores! {
     a_page_that_was_cut_under_its_reader_is_refused,
 }
 
-/// A log of ten batches of one change, a second after another, and the settings of a bank that keeps two hours of it.
+/// A log of ten batches of one change, one a second, and the settings of a bank that keeps two hours of it.
 struct Old {
     _bed: Bed,
     config: Config,
@@ -38,7 +38,7 @@ impl Old {
         Self { _bed: bed, config, store, bare }
     }
 
-    /// Sweeps when the log's beginning is so old.
+    /// Sweeps when the beginning of the log has this age, in milliseconds.
     async fn swept_at(&self, milliseconds: u64) -> LogHead {
         self.bare.clock.0.store(NOW + milliseconds, Ordering::Relaxed);
         let sweeper = self.bare.sweeper(&self.store, &self.config);
@@ -84,7 +84,7 @@ async fn what_a_follower_needs_is_never_cut(bed: Bed) {
     let mut slow = old.follow(4).await.unwrap();
     assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor.0, (4));
     slow.next().await.unwrap();
-    // It was told of what comes next, and may not have got it.
+    // The next range was sent to it, but it may not have received it.
     assert_eq!(slow.next().await.unwrap().unwrap().through, Sequence(10));
     assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor.0, (4));
     slow.next().await.unwrap();
@@ -122,9 +122,9 @@ async fn a_page_that_was_cut_under_its_reader_is_refused(bed: Bed) {
     let old = Old::new(bed, |config| Config { recent_changes_max: 0, ..config }).await;
     let mut follower = old.follow(2).await.unwrap();
     follower.next().await.unwrap();
-    // As if the sweeper had looked for followers just before this one came.
+    // As if the sweeper had looked for followers just before this one arrived.
     while old.store.cut(Sequence(5), 3).await.unwrap() {}
-    // Signs of life may come first, while the store is read.
+    // Heartbeats may come first, while the store is read.
     let refusal = loop {
         match follower.next().await {
             Ok(range) => assert!(range.unwrap().changes.is_empty()),

@@ -1,4 +1,5 @@
-//! Labels of items that are replaced: whoever reads the item, its list or its shard has the new ones, and the log proves the rest.
+//! Tests of replaced labels: readers of the item, its list or its shard see the new ones, and the log proves
+//! the rest.
 
 use vigie_model::{
     BankId, FeedRange, Item, ItemContent, ItemId, Labels, Sequence, SetDigest, ShardIdentity, Standing,
@@ -38,7 +39,7 @@ impl Served {
         labels_of(self.item(item).await.unwrap().item.unwrap())
     }
 
-    /// The items that have a text as a label.
+    /// Finds the items that have a text as a label.
     async fn found(&self, text: &str) -> Vec<u64> {
         let request = pb::FindItemsRequest { text: text.into(), ..Default::default() };
         let found = self.bank.clone().find_items(request).await.unwrap().into_inner();
@@ -51,7 +52,7 @@ async fn an_item_has_its_new_labels_wherever_it_is_read(bed: Bed) {
     served.create_bank("a").await.unwrap();
     let ids = served.add("a", items(1..4)).await.unwrap().item_ids;
     let head = served.head().await;
-    // A change of its record, and one of its shard.
+    // One change of its record, and one for its shard.
     assert_eq!(served.relabel(ids[1], &["new", "second"]).await.unwrap(), head.sequence + 2);
     assert_eq!((served.head().await.item_count, served.head().await.hash_count), (3, 6));
     let check = async |served: &Served| {
@@ -60,7 +61,7 @@ async fn an_item_has_its_new_labels_wherever_it_is_read(bed: Bed) {
         assert_eq!(listed.collect::<Vec<_>>(), [vec!["known"], vec!["new", "second"], vec!["known"]]);
         assert_eq!(served.found("new").await, [ids[1]]);
         assert_eq!(served.found("known").await, [ids[0], ids[2]]);
-        // Everything else is as it was.
+        // All other content is unchanged.
         let content = served.item(ids[1]).await.unwrap().item.unwrap().content.unwrap();
         assert_eq!(pb::ItemContent { labels: item(2).labels, ..content }, item(2));
     };
@@ -69,7 +70,7 @@ async fn an_item_has_its_new_labels_wherever_it_is_read(bed: Bed) {
     verify(&bed.config()).await.unwrap();
     let served = Served::start(bed.config()).await;
     check(&served).await;
-    // The same ones change nothing, and those with which it was added are new ones again.
+    // The same labels change nothing; setting the first labels again is a change.
     let head = served.head().await.sequence;
     assert_eq!(served.relabel(ids[1], &["new", "second"]).await.unwrap(), head);
     assert_eq!(served.relabel(ids[0], &["known"]).await.unwrap(), head);
@@ -147,7 +148,7 @@ async fn no_edit_makes_a_canary_or_ends_one(bed: Bed) {
     refused(served.relabel(ids[0], &["x", CANARY]).await, Code::InvalidArgument, "label of a canary");
     refused(served.relabel(ids[1], &["x"]).await, Code::InvalidArgument, "label of a canary");
     assert_eq!(served.head().await.sequence, head);
-    // Its other labels are its owner's to change.
+    // The owner may change its other labels.
     served.relabel(ids[1], &["x", CANARY]).await.unwrap();
     assert_eq!(served.labels(ids[1]).await, ["x", CANARY]);
     let mut follower = ListFollower::default();
@@ -169,7 +170,7 @@ async fn the_published_list_has_the_new_labels(bed: Bed) {
     served.relabel(ids[0], &["new"]).await.unwrap();
     served.relabel(ids[2], &["new"]).await.unwrap();
     follower.follow(&served, "a", 0).await;
-    // The audit has one entry more: that of the bank's own item.
+    // One more entry: that of the bank's own item.
     assert_eq!(follower.number, before + 1);
     let labels = |follower: &ListFollower| {
         let mut labels: Vec<_> = follower.items.values().map(|(content, _)| content.labels.clone()).collect();
@@ -193,12 +194,12 @@ async fn a_relabelled_item_is_brought_back_with_its_labels(bed: Bed) {
     served.remove(vec![id]).await.unwrap();
     let back = served.restore(&[id]).await.unwrap().item_ids[0];
     assert_eq!(served.labels(back).await, ["new"]);
-    // Its new change has these labels, and others replace them as ever.
+    // Its new change has these labels, and they can be replaced again.
     served.relabel(back, &["newer"]).await.unwrap();
     served.remove(vec![back]).await.unwrap();
     let again = served.restore(&[back]).await.unwrap().item_ids[0];
     assert_eq!((served.labels(again).await, served.found("new").await), (vec!["newer".to_owned()], vec![]));
-    // A row with other labels than those of its record is not brought back.
+    // A row whose labels differ from those of its record is not restored.
     let other = served.add("a", items(2..3)).await.unwrap().item_ids[0];
     bed.alter(&format!("CREATE TABLE second AS SELECT payload FROM items WHERE id = {other}")).await;
     served.relabel(other, &["new"]).await.unwrap();
@@ -223,7 +224,7 @@ async fn an_item_of_the_same_content_keeps_its_labels_when_another_is_brought_ba
     let second = served.add("a", of_case()).await.unwrap().item_ids[0];
     assert_eq!(served.restore(&[first]).await.unwrap().item_ids, [second]);
     assert_eq!(served.labels(second).await, ["known"]);
-    // And the other way round: a relabelled one stays that.
+    // The reverse: a relabelled item keeps its labels.
     served.remove(vec![second]).await.unwrap();
     let third = served.add("a", of_case()).await.unwrap().item_ids[0];
     served.relabel(third, &["third"]).await.unwrap();
@@ -268,14 +269,14 @@ async fn other_labels_than_those_of_the_record_are_found(bed: Bed) {
         }
         verify(&bed.config()).await.unwrap_err()
     };
-    // The row alone, the row and its record, the record alone.
+    // Altered: the row alone, the row and its record, the record alone.
     let error = altered(&[FIRST]).await;
     assert!(matches!(error, VerifyError::RecordAltered(ItemId(2))), "{error}");
     let error = altered(&[FIRST, "DELETE FROM item_records WHERE item_id = 2"]).await;
     assert!(matches!(error, VerifyError::DigestAltered { bank: BankId(1), .. }), "{error}");
     let error = altered(&["DELETE FROM item_records WHERE item_id = 2"]).await;
     assert!(matches!(error, VerifyError::ItemAltered(ItemId(2))), "{error}");
-    // Its hashes are still those that were added.
+    // Its hashes still match the added ones.
     let bytes = format!("UPDATE items SET payload = {} WHERE id = 2", bed.altered_payload());
     let error = altered(&[&bytes]).await;
     assert!(matches!(error, VerifyError::ItemAltered(ItemId(2))), "{error}");
@@ -320,10 +321,10 @@ async fn whoever_loads_and_whoever_follows_have_the_new_labels(bed: Bed) {
     let labels = |item: u64| loaded.standings.get(&ItemId(item)).and_then(|known| known.labels.clone());
     let of = |labels: &[&str]| Labels::try_from(item_labels(labels).labels).ok();
     assert_eq!((labels(ids[1]), labels(ids[2]), labels(ids[3])), (of(&["y"]), None, of(&[])));
-    // Items that nobody relabelled have no standing.
+    // Items that were never relabelled have no standing.
     assert_eq!(loaded.standings.len(), 2);
     assert!(loaded.standings.values().all(|standing| **standing != Standing::default()));
-    // The digest that the feed proves counts the new labels.
+    // The digest that the feed proves includes the new labels.
     let mut digest = SetDigest::EMPTY;
     for item in served.list_items("a").await.unwrap() {
         let item: Item = item.try_into().unwrap();
@@ -370,14 +371,14 @@ async fn labels_follow_the_programme_that_alone_has_the_item(bed: Bed) {
     let listed = served.list_items("a").await.unwrap();
     let (id, shared) = (listed[0].id, listed[1].id);
     let head = served.head().await.sequence;
-    // Another programme has the second item too, so neither says what its labels are.
+    // Another programme has the second item too, so neither determines its labels.
     served.apply(&other, ("", "1"), vec![record("m", 2, &["other"])], &[]).await.unwrap();
     let puts = vec![record("k", 1, &["new", "words"]), record("l", 2, &["new"])];
     served.apply(&first, ("1", "2"), puts.clone(), &[]).await.unwrap();
     assert_eq!(served.labels(id).await, ["new", "words"]);
     assert_eq!(served.labels(shared).await, ["old"]);
     assert!(served.head().await.sequence > head);
-    // The same record again makes no change of the item; a person's labels last until it comes.
+    // The same record again does not change the item; a person's labels last until the record is sent again.
     let changes = async || {
         let request = pb::ReadBankChangesRequest { bank: "a".into(), ..Default::default() };
         let entries = served.bank.clone().read_bank_changes(request).await.unwrap().into_inner().entries;
@@ -391,7 +392,7 @@ async fn labels_follow_the_programme_that_alone_has_the_item(bed: Bed) {
     served.apply(&first, ("3", "4"), puts.clone(), &[]).await.unwrap();
     assert_eq!(served.labels(id).await, ["new", "words"]);
     assert_eq!(served.labels(shared).await, ["by hand"]);
-    // Once the bank says so itself, the labels are its own.
+    // Once the bank submits the item itself, the labels are its own.
     let own = pb::Origin { key: "own".into(), ..Default::default() };
     let said = pb::ItemContent { origin: Some(own), ..item(1) };
     assert_eq!(served.add("a", vec![said]).await.unwrap().item_ids, [id]);

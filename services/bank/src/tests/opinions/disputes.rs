@@ -1,4 +1,4 @@
-//! Items that members call wrong: holds, the disputes that open, and how they are resolved.
+//! Tests of items that members call wrong: holds, the disputes that open, and their resolution.
 
 use pb_model::OpinionKind::{Negative, Positive};
 use vigie_proto::pb::consortium::v1 as members;
@@ -46,11 +46,11 @@ async fn enough_negatives_hold_an_item_and_open_a_dispute(bed: Bed) {
     };
     let (id, bank, opened, due, resolution, resolved) = of(dispute);
     assert_eq!((id, &*bank, opened, due, resolution, resolved), expected);
-    // The first of those who call it wrong opened it.
+    // The first member that called it wrong opened it.
     assert_eq!(one.disputes(false).await.len(), 1);
     assert_eq!(one.disputes(false).await[0].bank, "acme/known");
     assert_eq!(two.disputes(false).await, []);
-    // A negative opinion that is taken back lifts the hold, and so does another opinion.
+    // Withdrawing a negative opinion lifts the hold, and so does changing it.
     two.takes_back(&[item]).await.unwrap();
     assert_eq!(state().await, (false, false, false));
     assert_eq!(people.owner.disputes(false).await, []);
@@ -58,7 +58,7 @@ async fn enough_negatives_hold_an_item_and_open_a_dispute(bed: Bed) {
     assert_eq!(state().await, (true, true, true));
     one.says(item, Positive).await;
     assert_eq!(state().await, (false, false, false));
-    // The holds of others stay.
+    // Holds of other kinds stay.
     two.says(item, Negative).await;
     people.consortium.administrator.update(item, "another note").await.unwrap();
     assert_eq!(state().await, (true, true, true));
@@ -66,7 +66,7 @@ async fn enough_negatives_hold_an_item_and_open_a_dispute(bed: Bed) {
     verify(&bed.config()).await.unwrap();
 }
 
-/// Everything that a member can do with its opinions, for an item of the owner and one of another member.
+/// A member's every action with its opinions, on an item of the owner and one of another member.
 async fn one_member_holds_no_item_of_others_where_two_are_asked_for(bed: Bed) {
     let people = People::start(bed.config()).await;
     let [one, two, ..] = &people.others[..] else { panic!() };
@@ -90,7 +90,7 @@ async fn one_member_holds_no_item_of_others_where_two_are_asked_for(bed: Bed) {
         one.hold_here(&[item], true).await.unwrap();
     }
     is_whole().await;
-    // Nor by waiting, in a bank that asks for two.
+    // Waiting does not help either, in a bank that requires two.
     people.later(15 * DAY_MS);
     People::settle().await;
     is_whole().await;
@@ -116,7 +116,7 @@ async fn a_dispute_that_is_resolved_counts_no_earlier_negative(bed: Bed) {
     );
     one.says(item, Negative).await;
     two.put(vec![disputing(item)]).await.unwrap();
-    // Only the owner resolves it, and in one way.
+    // Only the owner may resolve it, and with one outcome.
     refused(two.resolve(item, pb_model::Resolution::Kept).await, Code::PermissionDenied, "");
     refused(
         people.consortium.contributor.resolve(item, pb_model::Resolution::Kept).await,
@@ -145,11 +145,11 @@ async fn a_dispute_that_is_resolved_counts_no_earlier_negative(bed: Bed) {
         (1, pb_model::Resolution::Kept, NOW + 10)
     );
     assert_eq!(one.disputes(true).await.len(), 1, "who opened it learns of the outcome");
-    // One more is one, and not three.
+    // One more opinion counts as one, and not as three.
     people.later(11);
     three.says(item, Negative).await;
     assert!(!is_held(&people.owner.item(item).await.unwrap()));
-    // The same words once more are none that are new; what is taken back and said again is.
+    // A repeated opinion is not new; one that was withdrawn and put again is.
     assert_eq!(two.put(vec![disputing(item)]).await.unwrap().changed_count, 0);
     two.takes_back(&[item]).await.unwrap();
     two.put(vec![disputing(item)]).await.unwrap();
@@ -158,7 +158,7 @@ async fn a_dispute_that_is_resolved_counts_no_earlier_negative(bed: Bed) {
     people.later(12);
     people.consortium.administrator.resolve(item, pb_model::Resolution::Kept).await.unwrap();
     assert_eq!(people.owner.disputes(true).await.len(), 2);
-    // A charter that asks for fewer brings no earlier negative back.
+    // A charter that requires fewer does not revive earlier negative opinions.
     people.charter(0, 1).await;
     one.says(ids[1], Negative).await;
     people.until(ids[1], is_held).await;
@@ -209,7 +209,7 @@ async fn a_dispute_ends_with_its_item(bed: Bed) {
     assert_eq!(people.owner.disputes(true).await.iter().map(outcome).collect::<Vec<_>>(), removed);
     assert_eq!(one.disputes(true).await.iter().map(outcome).collect::<Vec<_>>(), removed);
     refused(one.put(vec![opinion(ids[0], Positive)]).await, Code::NotFound, "no item");
-    // With its bank, the disputes about its items are in no list.
+    // After its bank is deleted, no list has the disputes about its items.
     people.consortium.administrator.delete_bank("known").await.unwrap();
     for by in [&people.owner, one] {
         assert_eq!((by.disputes(false).await, by.disputes(true).await), (vec![], vec![]));
@@ -241,14 +241,14 @@ async fn a_removed_item_comes_back_with_what_was_said_of_it(bed: Bed) {
     assert_eq!(own_of(&administrator, "disputes_opened").await, Some(1), "it is the same dispute");
     assert!(facts(&people.owner.item(back[2]).await.unwrap()).probation);
     assert_eq!(one.held_here(0, 0).await.unwrap()[0].item_id, back[2]);
-    // What was resolved stays resolved.
+    // A resolved dispute stays resolved.
     people.later(7);
     people.owner.resolve(back[1], pb_model::Resolution::Kept).await.unwrap();
     people.consortium.contributor.remove(back[1..2].to_vec()).await.unwrap();
     let again = people.consortium.contributor.restore(back[1..2].to_vec()).await.unwrap()[0];
     let found = people.owner.item(again).await.unwrap();
     assert!(!is_held(&found) && found.dispute.is_none());
-    // A dispute that opens anew is another one.
+    // A dispute that opens later is another one.
     people.later(8);
     one.takes_back(&[again]).await.unwrap();
     one.put(vec![disputing(again)]).await.unwrap();

@@ -1,4 +1,5 @@
-//! Followers of opinions: one that loads a shard and one that has followed it from its beginning know the same.
+//! Tests of followers of opinions: one that loads a shard and one that follows it from its beginning have the
+//! same state.
 
 use pb_model::OpinionKind::{Negative, Positive, Seen};
 use vigie_model::{FeedRange, Item, Sequence, SetDigest, ShardIdentity, Standing};
@@ -13,7 +14,7 @@ on_both_stores! {
     whoever_loads_and_whoever_follows_know_the_same,
 }
 
-/// What a follower knows that has followed from the first change.
+/// Returns the state of a follower that has followed from the first change.
 async fn followed(served: &Served, shard: ShardIdentity, through: u64) -> Known {
     let mut feed = ranges(served, shard.shard().0.into(), shard.shard_count().get().into()).await;
     let (mut known, mut reached) = (Known::default(), 0);
@@ -25,7 +26,7 @@ async fn followed(served: &Served, shard: ShardIdentity, through: u64) -> Known 
     known
 }
 
-/// What a follower's knowledge amounts to.
+/// Computes the digest of a follower's state.
 async fn digest(people: &People, shard: ShardIdentity, known: &Known) -> SetDigest {
     let mut digest = SetDigest::EMPTY;
     for item in people.owner.listed("known").await {

@@ -1,4 +1,4 @@
-//! Opinions as they are listed: who sees which, under whose names, and that whoever follows misses none.
+//! Tests of listed opinions: their readers, the names shown, and that a follower misses none.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ on_both_stores! {
     whoever_follows_a_page_at_a_time_misses_no_opinion,
 }
 
-/// The members' names and items of opinions, sorted.
+/// Returns the members' names and items of opinions, sorted.
 fn said(opinions: &[members::Opinion]) -> BTreeSet<(String, u64)> {
     opinions.iter().map(|one| (one.member.clone(), one.item_id)).collect()
 }
@@ -37,18 +37,18 @@ async fn each_sees_the_opinions_that_concern_it(bed: Bed) {
     let everything: BTreeSet<_> =
         expected(&[("two", own), ("three", own), ("one", own), ("two", of_one), ("three", of_one)]);
     assert_eq!(said(&people.owner.listed_opinions("known", 0, false).await), everything);
-    // A contributor sees those on its items, and its own.
+    // A contributor sees the opinions on its items, and its own.
     let of_contributor: BTreeSet<_> = expected(&[("one", own), ("two", of_one), ("three", of_one)]);
     assert_eq!(said(&one.listed_opinions("acme/known", 0, false).await), of_contributor);
     assert_eq!(said(&contributor.listed_opinions("acme/known", 1, false).await), of_contributor);
     assert_eq!(said(&one.listed_opinions("acme/known", 0, true).await), expected(&[("one", own)]));
-    // Others see their own alone.
+    // Other members see only their own.
     assert_eq!(
         said(&two.listed_opinions("acme/known", 0, false).await),
         expected(&[("two", own), ("two", of_one)])
     );
     assert_eq!(said(&people.owner.listed_opinions("known", 0, true).await), BTreeSet::new());
-    // The dispute is in the item, without who opened it.
+    // The item shows the dispute, but not who opened it.
     let dispute = one.item(of_one).await.unwrap().dispute.unwrap();
     assert_eq!((dispute.opened_at_unix_ms, dispute.opened_by_member_id), (NOW, 0));
     people.consortium.served.stop().await;
@@ -79,7 +79,7 @@ async fn a_member_is_named_where_it_has_agreed_to_it(bed: Bed) {
     people.consortium.served.stop().await;
 }
 
-/// A follower reads pages of one item while items change otherwise, which moves them behind its cursor's page.
+/// A follower reads pages of one item while items change otherwise, which moves them to later pages.
 async fn whoever_follows_a_page_at_a_time_misses_no_opinion(bed: Bed) {
     let people = People::start(bed.config()).await;
     let [one, two, three] = &people.others[..] else { panic!() };
@@ -97,7 +97,7 @@ async fn whoever_follows_a_page_at_a_time_misses_no_opinion(bed: Bed) {
         let listed = people.owner.listed_opinions("known", page_size, false).await;
         assert_eq!(listed.len(), 12 + 12 + 4, "by pages of {page_size}");
     }
-    // Nothing comes twice where nothing changed, and what changes comes after the cursor.
+    // Nothing is repeated if nothing changed, and changes come after the cursor.
     let page = |after_sequence| members::ListOpinionsRequest {
         bank: "known".into(),
         after_sequence,
@@ -112,7 +112,7 @@ async fn whoever_follows_a_page_at_a_time_misses_no_opinion(bed: Bed) {
     let newest = news.opinions.iter().max_by_key(|one| one.sequence).unwrap();
     assert_eq!((newest.item_id, newest.kind()), (ids[1], Positive));
     assert!(newest.sequence > none.sequence && news.next_after_sequence >= newest.sequence);
-    // The change by which each item has its opinion is its own.
+    // Each item's opinion has a change of its own.
     let put = two.put(all(Positive)).await.unwrap();
     let listed = people.owner.listed_opinions("known", 0, false).await;
     let of_two: BTreeSet<u64> =

@@ -1,4 +1,4 @@
-//! Items that are held for one member alone.
+//! Tests of items that are held for one member alone.
 
 use vigie_access::ClusterKey;
 use vigie_consortium::Process;
@@ -31,7 +31,7 @@ async fn a_member_holds_items_for_itself_alone(bed: Bed) {
     assert_eq!((here(two, 0, 0).await, here(&people.owner, 0, 0).await), (vec![], ids[..1].to_vec()));
     let first = &one.held_here(0, 1).await.unwrap()[0];
     assert_eq!((first.bank.as_str(), first.since_unix_ms), ("acme/known", NOW));
-    // It is aside there, and held for nobody else.
+    // The item is set aside for this member, and held for nobody else.
     let aside = async |by: &By, item| facts(&by.item(item).await.unwrap()).is_aside;
     assert_eq!((aside(one, ids[1]).await, aside(two, ids[1]).await), (true, false));
     assert!(people.owner.item(ids[1]).await.unwrap().holds.is_empty());
@@ -39,7 +39,7 @@ async fn a_member_holds_items_for_itself_alone(bed: Bed) {
     assert_eq!((here(one, 0, 0).await, aside(one, ids[1]).await), (ids[..1].to_vec(), false));
     assert!(aside(&people.owner, ids[0]).await);
 
-    // Who may not search the bank finds no item there.
+    // A caller that may not search the bank finds no item there.
     let stranger = People::reviewer(consortium, "stranger", &[]).await;
     let unseen = stranger.hold_here(&ids[..1], true).await.unwrap_err();
     let missing = stranger.hold_here(&[9_999], true).await.unwrap_err();
@@ -52,7 +52,7 @@ async fn a_member_holds_items_for_itself_alone(bed: Bed) {
     let sees = [members::Capability::Match];
     let matcher = People::reviewer(consortium, "matcher", &sees).await;
     assert_eq!(matcher.hold_here(&ids[..1], true).await.unwrap().changed_count, 1);
-    // With an item its holds go.
+    // A removed item's holds are removed too.
     consortium.contributor.remove(ids[..1].to_vec()).await.unwrap();
     for by in [one, &matcher, &people.owner] {
         assert!(here(by, 0, 0).await.is_empty());
@@ -61,7 +61,7 @@ async fn a_member_holds_items_for_itself_alone(bed: Bed) {
     verify(&bed.config()).await.unwrap();
 }
 
-/// A frontend and a matcher of the deployment.
+/// Starts people with a frontend and a matcher of the deployment.
 async fn with_processes(bed: &Bed) -> (People, [By; 2]) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cluster.key");
@@ -90,7 +90,7 @@ async fn a_hold_by_flood_control_that_was_lifted_comes_back_after_the_window_alo
     frontend.floods(&floods).await.unwrap();
     one.hold_here(&ids[1..2], true).await.unwrap();
     assert_eq!(here(one).await, [(ids[0], NOW, true), (ids[1], NOW, false)]);
-    // What a member holds itself stays its own, and so does what flood control holds.
+    // A member's own hold stays its own, and so does one of flood control.
     people.later(5);
     frontend.floods(&[(3, ids[1])]).await.unwrap();
     assert_eq!(one.hold_here(&ids[..1], true).await.unwrap().changed_count, 0);
@@ -101,13 +101,14 @@ async fn a_hold_by_flood_control_that_was_lifted_comes_back_after_the_window_alo
     assert_eq!(frontend.floods(&floods).await.unwrap().0, floods[1..]);
     assert_eq!(frontend.floods_within(600_000, &floods).await.unwrap().0, floods[1..]);
     assert_eq!((here(one).await, here(two).await), (vec![], vec![(ids[0], NOW, true)]));
-    // The member may always do so itself; and that lift is none of flood control.
+    // The member itself may always hold the item; lifting that hold does not count as lifting one of flood
+    // control.
     one.hold_here(&ids[..1], true).await.unwrap();
     one.hold_here(&ids[..1], false).await.unwrap();
     people.later(600_005);
     frontend.floods(&floods).await.unwrap();
     assert_eq!(here(one).await, [(ids[0], NOW + 600_005, true)]);
-    // What was never held by flood control is held at once, and a shorter window ends sooner.
+    // An item that flood control never held is held at once, and a shorter window ends sooner.
     frontend.floods(&[(3, ids[1])]).await.unwrap();
     one.hold_here(&ids[..2], false).await.unwrap();
     people.later(601_004);
@@ -125,12 +126,12 @@ async fn items_that_match_far_too_often_are_held_where_they_do(bed: Bed) {
     let (people, [frontend, matcher]) = with_processes(&bed).await;
     let one = &people.others[0];
     let ids = people.add(0..2).await;
-    // Members have no word in it.
+    // Members may not report floods.
     refused(one.floods(&[(3, ids[0])]).await, Code::PermissionDenied, "");
     refused(people.consortium.operator.floods(&[(3, ids[0])]).await, Code::PermissionDenied, "");
     refused(matcher.floods(&[(3, ids[0])]).await, Code::PermissionDenied, "");
     refused(frontend.floods(&[]).await, Code::InvalidArgument, "floods");
-    // `acme` is the member 2, and `one` the member 3. What is gone is passed over, and so is what is held already.
+    // `acme` is the member 2, and `one` the member 3. Missing items and existing holds are skipped.
     let floods = [(3, ids[0]), (3, ids[1]), (2, ids[1]), (3, 9_999)];
     let (held, sequence) = frontend.floods(&floods).await.unwrap();
     assert_eq!(held, floods[..3]);
@@ -141,7 +142,7 @@ async fn items_that_match_far_too_often_are_held_where_they_do(bed: Bed) {
     assert_eq!(here(one).await, ids);
     assert_eq!(here(&people.owner).await, ids[1..]);
     assert!(here(&people.others[1]).await.is_empty());
-    // The member lifts it, for itself alone.
+    // The member lifts the hold, for itself alone.
     one.hold_here(&ids[1..], false).await.unwrap();
     assert_eq!(here(one).await, ids[..1]);
     assert_eq!(here(&people.owner).await, ids[1..]);

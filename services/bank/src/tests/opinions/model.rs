@@ -1,4 +1,4 @@
-//! Random opinions of five members against a plain map, which decides by the sentences of the protocol.
+//! Random opinions of five members against a simple map, which decides by the sentences of the protocol.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +13,10 @@ on_both_stores! {
     random_opinions_come_to_what_the_sentences_say,
 }
 
-/// Steps with each charter.
+/// Number of steps with each charter.
 const STEPS: u64 = 60;
 
-/// What is said of one item. Members are numbers, of which 0 is the owner and contributor.
+/// The opinions on one item. Members are numbers, of which 0 is the owner and contributor.
 #[derive(Debug, Default)]
 struct Said {
     /// Opinions by member and by whether they are on a hash, with the step of each.
@@ -27,7 +27,7 @@ struct Said {
 impl Said {
     fn put(&mut self, by: usize, on_hash: bool, kind: pb_model::OpinionKind, disputes: bool, step: u64) {
         let known = self.opinions.get(&(by, on_hash));
-        // One that was seen takes the place of no other, and the same once more is no news.
+        // "Seen" replaces no other opinion, and a repeated opinion is not new.
         let is_news = match known {
             Some((known, known_disputes, _)) => {
                 kind != pb_model::OpinionKind::Seen && (*known, *known_disputes) != (kind, disputes)
@@ -39,7 +39,7 @@ impl Said {
         }
     }
 
-    /// The newest opinion of a person, or that the item was seen.
+    /// Returns the newest opinion of a person, or that the item was seen.
     fn newest(&self, by: usize) -> Option<pb_model::OpinionKind> {
         let of_member = [false, true].into_iter().filter_map(|on_hash| self.opinions.get(&(by, on_hash)));
         let newest = of_member.max_by_key(|(kind, _, step)| (*kind != pb_model::OpinionKind::Seen, *step));
@@ -50,7 +50,7 @@ impl Said {
         (0..5).filter(|by| self.newest(*by) == Some(kind)).collect()
     }
 
-    /// Members that call the item wrong, and have said so since a dispute was last resolved.
+    /// Counts the members that call the item wrong with an opinion put after the last resolution.
     fn negatives(&self) -> usize {
         let has_said = |by: &usize| {
             let mut of_member = self.opinions.iter().filter(|((member, _), _)| member == by);
@@ -61,7 +61,7 @@ impl Said {
         self.who(pb_model::OpinionKind::Negative).iter().filter(|by| has_said(by)).count()
     }
 
-    /// Probation, hold and dispute under a charter.
+    /// Returns the expected probation, hold and dispute under a charter.
     fn expected(&self, confirmations_min: usize, hold_on_negatives: usize) -> (bool, bool, bool) {
         let mut confirming = self.who(pb_model::OpinionKind::Positive);
         confirming.insert(0);
@@ -72,12 +72,12 @@ impl Said {
             let is_new = *kind == pb_model::OpinionKind::Negative && *step > self.resolved_at;
             is_new && (*disputes || is_held)
         });
-        // One confirmation is that of the contributor: as many as are there at once.
+        // One confirmation is the contributor's own, which every new item has.
         (confirmations_min > 1 && confirmed < confirmations_min, is_held, is_disputed)
     }
 }
 
-/// Numbers that look random (Knuth's constants for a linear congruential generator).
+/// Pseudo-random numbers (Knuth's constants for a linear congruential generator).
 struct Numbers(u64);
 
 impl Numbers {

@@ -27,7 +27,7 @@ async fn a_dispute_that_is_not_resolved_in_time_holds_its_item(bed: Bed) {
         if negatives == 2 {
             people.others[1].says(ids[0], Negative).await;
         }
-        // One that disputes nothing is no dispute, whatever the time.
+        // A negative opinion that opens no dispute never becomes overdue.
         if hold_on_negatives != 1 {
             people.others[0].says(ids[1], Negative).await;
         }
@@ -43,7 +43,7 @@ async fn a_dispute_that_is_not_resolved_in_time_holds_its_item(bed: Bed) {
             assert!(!is_held(&people.owner.item(ids[0]).await.unwrap()), "{case:?}");
         }
         assert!(!is_held(&people.owner.item(ids[1]).await.unwrap()), "{case:?}");
-        // It is still open, and by its resolution the hold ends.
+        // The dispute is still open, and its resolution ends the hold.
         assert_eq!(people.owner.disputes(false).await.len(), 1);
         people.owner.resolve(ids[0], pb_model::Resolution::Kept).await.unwrap();
         assert!(!is_held(&people.owner.item(ids[0]).await.unwrap()));

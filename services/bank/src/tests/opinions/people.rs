@@ -1,4 +1,4 @@
-//! A bank of one member that others have opinions about.
+//! A bank of one member, and other members with opinions on it, for tests.
 
 use std::time::Duration;
 
@@ -9,12 +9,13 @@ use vigie_proto::pb::consortium::v1::opinion_service_client::OpinionServiceClien
 use crate::tests::members::{By, Consortium};
 use crate::tests::*;
 
-/// How long the bank may take to look at its items.
+/// The most time that the bank may take to check its items.
 const WITHIN: Duration = Duration::from_secs(30);
-/// One day.
+/// One day, in milliseconds.
 pub(super) const DAY_MS: u64 = 86_400_000;
 
-/// The bank `known` of `acme`, a reviewer of `acme`, and one of each of the members `one`, `two` and `three`.
+/// The bank `known` of `acme`, a reviewer of `acme`, and a reviewer of each of the members `one`, `two` and
+/// `three`.
 ///
 /// A reviewer of another member reads the bank as `acme/known`.
 pub(super) struct People {
@@ -23,7 +24,7 @@ pub(super) struct People {
     pub(super) others: Vec<By>,
 }
 
-/// What the other members may do with the bank.
+/// The capabilities of the other members on the bank.
 pub(super) const EVERYTHING: [members::Capability; 5] = [
     members::Capability::Match,
     members::Capability::SeeHashes,
@@ -44,7 +45,7 @@ impl People {
         Self { consortium, owner, others }
     }
 
-    /// A reviewer of a new member, with which the bank is shared.
+    /// Makes a reviewer of a new member, with which the bank is shared.
     pub(super) async fn reviewer(consortium: &Consortium, member: &str, sees: &[members::Capability]) -> By {
         consortium.operator.member(member).await;
         let administrator = consortium.operator.principal(member, members::Role::Administrator).await;
@@ -59,31 +60,31 @@ impl People {
         self.consortium.contributor.add("known", items(numbers)).await.unwrap()
     }
 
-    /// A contributor of one of the other members.
+    /// Makes a contributor of one of the other members.
     pub(super) async fn contributor_of(&self, member: &str) -> By {
         let administrator = self.consortium.operator.principal(member, members::Role::Administrator).await;
         administrator.principal("", members::Role::Contributor).await
     }
 
-    /// The newest change.
+    /// Returns the newest change.
     pub(super) async fn head(&self) -> u64 {
         let request = self.consortium.operator.carried(pb::GetLogHeadRequest {});
         let mut client = BankServiceClient::new(self.consortium.served.channel.clone());
         client.get_log_head(request).await.unwrap().into_inner().sequence
     }
 
-    /// Sets the clock so long after the beginning.
+    /// Sets the clock to `ms` milliseconds after the beginning.
     pub(super) fn later(&self, ms: u64) {
         self.consortium.served.clock.0.store(NOW + ms, Ordering::Relaxed);
     }
 
-    /// Sets what the charter of the bank makes of opinions.
+    /// Sets the bank's charter: its numbers of confirmations and of negative opinions.
     pub(super) async fn charter(&self, confirmations_min: u32, hold_on_negatives: u32) {
         let charter = members::Charter { confirmations_min, hold_on_negatives, ..Default::default() };
         self.consortium.administrator.set_charter(charter).await.unwrap();
     }
 
-    /// Waits until an item is as it is to be, for its owner.
+    /// Waits until a condition holds for an item, as its owner sees it.
     pub(super) async fn until(&self, item: u64, is_so: impl Fn(&pb::Item) -> bool) -> pb::Item {
         let begun = std::time::Instant::now();
         loop {
@@ -96,33 +97,33 @@ impl People {
         }
     }
 
-    /// Waits until the bank has looked twice at its holds: what would happen has happened then.
+    /// Waits until the bank has checked its holds twice, so that anything due has happened.
     pub(super) async fn settle() {
         tokio::time::sleep(Duration::from_millis(2_300)).await;
     }
 }
 
-/// The facts of an item; those of nothing where nobody says anything.
+/// Returns the facts of an item; default ones if it has no opinion.
 pub(super) fn facts(item: &pb::Item) -> pb_model::Facts {
     item.facts.clone().unwrap_or_default()
 }
 
-/// Whether the charter holds an item.
+/// Returns whether the charter holds an item.
 pub(super) fn is_held(item: &pb::Item) -> bool {
     item.holds.iter().any(|hold| hold.holder() == pb::Holder::Charter)
 }
 
-/// An opinion on an item.
+/// Returns an opinion on an item.
 pub(super) fn opinion(item_id: u64, kind: pb_model::OpinionKind) -> members::NewOpinion {
     members::NewOpinion { item_id, kind: kind.into(), ..Default::default() }
 }
 
-/// A negative opinion that asks the owner to look again.
+/// Returns a negative opinion that asks the owner to look again.
 pub(super) fn disputing(item_id: u64) -> members::NewOpinion {
     members::NewOpinion { disputes: true, ..opinion(item_id, pb_model::OpinionKind::Negative) }
 }
 
-/// The members and items of a report that are held, and the last change.
+/// The held members and items of a report, and the last change.
 pub(super) type Held = (Vec<(u32, u64)>, u64);
 
 impl By {
@@ -146,7 +147,7 @@ impl By {
         Ok(self.opinions().put_opinions(self.carried(request)).await?.into_inner())
     }
 
-    /// Says one thing of one item. Returns how many items changed.
+    /// Puts one opinion on one item. Returns the number of changed items.
     pub(super) async fn says(&self, item: u64, kind: pb_model::OpinionKind) -> u32 {
         self.put(vec![opinion(item, kind)]).await.unwrap().changed_count
     }
@@ -166,7 +167,7 @@ impl By {
         Ok(self.opinions().list_opinions(self.carried(request)).await?.into_inner())
     }
 
-    /// Every opinion on items of a bank that the caller may see, page by page.
+    /// Returns every opinion on items of a bank that the caller may see, read page by page.
     pub(super) async fn listed_opinions(
         &self,
         bank: &str,
@@ -246,7 +247,7 @@ impl By {
         self.floods_within(0, floods).await
     }
 
-    /// Reports members and items, counted in a window of milliseconds; 0 for the default.
+    /// Reports members and items, counted in a window of `window_ms` milliseconds; 0 for the default.
     pub(super) async fn floods_within(&self, window_ms: u32, floods: &[(u32, u64)]) -> Result<Held, Status> {
         let floods = floods
             .iter()

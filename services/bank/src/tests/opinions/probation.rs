@@ -1,4 +1,4 @@
-//! Probation: items that wait for confirmations, by the charter of now.
+//! Tests of probation: items that wait for confirmations, by the present charter.
 
 use pb_model::OpinionKind::{Negative, Positive, Seen};
 
@@ -23,14 +23,14 @@ async fn an_item_is_in_probation_until_enough_members_confirm_it(bed: Bed) {
     people.charter(3, 0).await;
     let item = people.add(0..1).await[0];
     assert!(in_probation(&people, item).await);
-    // Its contributor counts once, and a match that nobody has looked at not at all.
+    // The contributor counts once, and a match that nobody has reviewed does not count.
     people.owner.says(item, Positive).await;
     one.says(item, Seen).await;
     two.says(item, Positive).await;
     assert!(in_probation(&people, item).await);
     one.says(item, Positive).await;
     assert!(!in_probation(&people, item).await);
-    // A contributor that thinks otherwise confirms nothing, and another member takes its place.
+    // A contributor with another opinion confirms nothing, and another member confirms instead.
     people.owner.says(item, Negative).await;
     assert!(in_probation(&people, item).await);
     three.says(item, Positive).await;
@@ -74,7 +74,7 @@ async fn a_charter_that_changes_brings_its_items_up_to_it(bed: Bed) {
     for item in &ids {
         people.until(*item, |item| !facts(item).probation && item.holds.is_empty()).await;
     }
-    // The opinion that disputes nothing opens no dispute any more.
+    // The opinion that disputes nothing no longer opens a dispute.
     assert_eq!(people.owner.disputes(false).await, []);
     people.consortium.served.stop().await;
     verify(&bed.config()).await.unwrap();

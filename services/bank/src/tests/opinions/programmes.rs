@@ -1,4 +1,5 @@
-//! Opinions that a member has by the programmes that its exchanges follow: one voice, and less than that of its people.
+//! Tests of the opinions that a member has from the programmes that its exchanges follow: together they count
+//! as one opinion, and less than that of the member's people.
 
 use pb_model::OpinionKind::{Negative, Positive, Seen};
 use vigie_proto::pb::bank::v1::exchange_service_client::ExchangeServiceClient;
@@ -27,7 +28,7 @@ struct Followed {
     _folder: TempDir,
 }
 
-/// What the members of a programme say.
+/// Returns an opinion of the members of a programme.
 fn said(kind: pb_model::OpinionKind, word: &str) -> Option<pb::ForeignOpinion> {
     Some(pb::ForeignOpinion { kind: kind.into(), reason: 0, foreign_value: word.into() })
 }
@@ -60,7 +61,7 @@ impl Followed {
         self.client().add_exchange(request).await.unwrap().into_inner().exchange.unwrap().id
     }
 
-    /// Applies a page, and returns the items of the bank by their numbers.
+    /// Applies a page of records and withdrawals.
     async fn page(&self, exchange_id: u64, puts: Vec<pb::ExchangeRecordPut>, withdrawn: &[&str]) {
         let lease = pb::AcquireExchangeLeaseRequest { holder: "test".into(), ttl_ms: 600_000 };
         let lease = self.client().acquire_exchange_lease(self.process.carried(lease)).await.unwrap();
@@ -101,7 +102,8 @@ async fn a_programme_is_one_voice_however_many_speak_in_it(bed: Bed) {
     let followed = Followed::start(bed.config()).await;
     let (first, second) = (followed.add_exchange("X").await, followed.add_exchange("Y").await);
     followed.people.charter(2, 2).await;
-    // Ten records of two programmes call the same content right: they confirm nothing that their exchange does not.
+    // Ten records of two programmes call the same content right: they count as one confirmation, the member's
+    // own.
     let many = |of: &str, kind, word: &str| -> Vec<pb::ExchangeRecordPut> {
         (0..5).map(|at| record(&format!("{of}{at}"), 1, said(kind, word))).collect()
     };
@@ -113,18 +115,18 @@ async fn a_programme_is_one_voice_however_many_speak_in_it(bed: Bed) {
     assert_eq!(followed.counts(item).await, (1, 0, 0));
     let other = followed.people.others[0].item(item).await;
     assert_eq!(other.unwrap().facts.unwrap().positives, 1);
-    // Ten that call it wrong are one of two that would hold it.
+    // Ten records that call it wrong count as one of the two opinions that would hold it.
     followed.page(first, many("x", Negative, "NotBlocked"), &[]).await;
-    // One of the two programmes against the other is no opinion at all.
+    // If one programme contradicts the other, there is no opinion at all.
     assert_eq!(followed.counts(item).await, (0, 0, 0));
     followed.page(second, many("y", Negative, "NOT_HELPFUL"), &[]).await;
     assert_eq!(followed.counts(item).await, (0, 1, 0));
     assert!(!is_held(&followed.people.owner.item(item).await.unwrap()));
-    // The owner's own people saying the same are not another voice.
+    // The same opinion of the owner's own people does not count again.
     followed.people.owner.says(item, Negative).await;
     assert_eq!(followed.counts(item).await, (0, 1, 0));
     assert!(!is_held(&followed.people.owner.item(item).await.unwrap()));
-    // Another member's is.
+    // Another member's opinion does.
     followed.people.others[0].says(item, Negative).await;
     assert!(is_held(&followed.people.owner.item(item).await.unwrap()));
     followed.stop(bed).await;
@@ -140,7 +142,7 @@ async fn a_person_counts_before_a_programme(bed: Bed) {
     owner.says(item, Positive).await;
     followed.page(exchange, vec![record("a", 1, said(Negative, "NotBlocked"))], &[]).await;
     assert_eq!(followed.counts(item).await, (1, 0, 0));
-    // Both are listed, to the owner alone as whose they are.
+    // Both are listed; only the owner sees whose they are.
     let listed = owner.listed_opinions("known", 10, true).await;
     let shown: Vec<_> =
         listed.iter().map(|one| (one.of_programme, one.kind(), &*one.foreign_value)).collect();
@@ -149,7 +151,7 @@ async fn a_person_counts_before_a_programme(bed: Bed) {
     assert!(of_another.is_empty(), "{of_another:?}");
     let submission = owner.item(item).await.unwrap().submissions.remove(0);
     assert_eq!(submission.foreign_opinion, said(Negative, "NotBlocked"));
-    // A match that was seen is no word of a person, and the same page again is no news.
+    // A "seen" match is not a person's opinion, and the same page again is not new.
     owner.takes_back(&[item]).await.unwrap();
     assert_eq!(followed.counts(item).await, (0, 1, 0));
     owner.says(item, Seen).await;
@@ -158,7 +160,7 @@ async fn a_person_counts_before_a_programme(bed: Bed) {
     followed.people.later(1);
     followed.page(exchange, vec![record("a", 1, said(Negative, "NotBlocked"))], &[]).await;
     assert_eq!(owner.listed_opinions("known", 10, true).await, before);
-    // What a programme says is not the member's to take back.
+    // A member cannot withdraw an opinion that comes from a programme.
     owner.takes_back(&[item]).await.unwrap();
     assert_eq!(followed.counts(item).await, (0, 1, 0));
     followed.stop(bed).await;
@@ -175,17 +177,17 @@ async fn a_programme_takes_nothing_from_what_the_owner_added_by_hand(bed: Bed) {
         (facts(&found).probation, is_held(&found), found.dispute.is_some())
     };
     assert_eq!(state(item).await, (false, false, false));
-    // Whoever joins the programme calls it wrong there.
+    // A member that joins the programme calls the item wrong there.
     followed.page(exchange, vec![record("a", 1, said(Negative, "NOT_HELPFUL"))], &[]).await;
     assert_eq!(followed.id_of(1).await, item);
     assert_eq!((state(item).await, followed.counts(item).await), ((false, false, false), (1, 0, 0)));
     let other = followed.people.others[1].item(item).await.unwrap();
     assert!(!facts(&other).probation && other.facts.unwrap().negatives == 0);
-    // What the member has from the programme alone is what the programme says of it.
+    // An item that comes from the programme alone has the programme's opinion.
     followed.page(exchange, vec![record("b", 2, said(Negative, "NOT_HELPFUL"))], &[]).await;
     let of_programme = followed.id_of(2).await;
     assert_eq!(state(of_programme).await, (true, true, true));
-    // Its people submit it, too, and from then on it is theirs.
+    // The member's people submit it too, and from then on it is their own.
     assert_eq!(followed.people.add(2..3).await, [of_programme]);
     assert_eq!(state(of_programme).await, (true, false, false));
     assert_eq!(followed.counts(of_programme).await, (0, 0, 0));
@@ -197,7 +199,8 @@ async fn who_opens_a_dispute_is_one_that_calls_the_item_wrong(bed: Bed) {
     let exchange = followed.add_exchange("X").await;
     let [one, two, three] = &followed.people.others[..] else { panic!() };
     followed.people.charter(0, 2).await;
-    // The programme says so first, and the owner's people overrule it; then a member of one hash, of which it thinks better.
+    // The programme says so first, and the owner's people overrule it. Then a member says so of one hash, and
+    // later changes its opinion.
     followed.page(exchange, vec![record("a", 1, said(Negative, "NotBlocked"))], &[]).await;
     let item = followed.id_of(1).await;
     followed.people.owner.says(item, Positive).await;
@@ -210,7 +213,7 @@ async fn who_opens_a_dispute_is_one_that_calls_the_item_wrong(bed: Bed) {
     assert!(!is_held(&followed.people.owner.item(item).await.unwrap()));
     three.says(item, Negative).await;
     assert!(is_held(&followed.people.owner.item(item).await.unwrap()));
-    // Each member sees the disputes that it opened: of the others nobody has one.
+    // Each member sees the disputes that it opened: only one of these members has one.
     let opened = [one.disputes(false).await, two.disputes(false).await, three.disputes(false).await];
     assert_eq!(opened.map(|disputes| disputes.len()), [0, 1, 0]);
     followed.stop(bed).await;
@@ -223,23 +226,23 @@ async fn what_a_programme_no_longer_says_is_taken_back(bed: Bed) {
     followed.page(second, vec![record("b", 1, said(Seen, "SAW_THIS_TOO"))], &[]).await;
     let item = followed.id_of(1).await;
     assert_eq!(followed.counts(item).await, (0, 1, 0));
-    // The record goes, and with it its word; the item stays by the other.
+    // A removed record's opinion is removed too; the item stays because of the other record.
     followed.page(first, vec![], &["a"]).await;
     assert_eq!((followed.id_of(1).await, followed.counts(item).await), (item, (0, 0, 1)));
-    // The record stays, and says nothing any more: whoever follows opinions learns of it.
+    // The record stays, without an opinion: followers of opinions are sent that.
     followed.page(second, vec![record("b", 1, None)], &[]).await;
     assert_eq!(followed.counts(item).await, (0, 0, 0));
     let listed = followed.people.owner.listed_opinions("known", 10, true).await;
     assert_eq!(listed.len(), 1);
     assert!(listed[0].of_programme && listed[0].kind == 0);
-    // The record moves to other content, and takes its word with it.
+    // A record that moves to other content takes its opinion along.
     followed.page(second, vec![record("b", 1, said(Negative, "NOT_HELPFUL"))], &[]).await;
     followed.page(first, vec![record("a", 1, None)], &[]).await;
     assert_eq!(followed.counts(item).await, (0, 1, 0));
     followed.page(second, vec![record("b", 2, said(Negative, "NOT_HELPFUL"))], &[]).await;
     let moved = followed.id_of(2).await;
     assert_eq!((followed.counts(item).await, followed.counts(moved).await), ((0, 0, 0), (0, 1, 0)));
-    // An item that is brought back has it again, with its record.
+    // A restored item has the opinion again, with its record.
     followed.people.consortium.administrator.remove(vec![moved]).await.unwrap();
     let restored = followed.people.consortium.administrator.restore(vec![moved]).await.unwrap()[0];
     assert_eq!(followed.counts(restored).await, (0, 1, 0));
@@ -267,7 +270,7 @@ async fn a_page_changes_no_details_that_people_gave(bed: Bed) {
         content.details.unwrap_or_default()
     };
     let classes = async |item| details(item).await.classification;
-    // The class of an item follows the record by which it came, and that one alone.
+    // The classes of an item follow only the record that first added it.
     followed.page(first, vec![classed("a", 1, "A")], &[]).await;
     followed.page(first, vec![classed("b", 1, "B")], &[]).await;
     followed.page(second, vec![classed("a", 1, "B")], &[]).await;
@@ -275,7 +278,8 @@ async fn a_page_changes_no_details_that_people_gave(bed: Bed) {
     assert_eq!(classes(item).await, [class("A")]);
     followed.page(first, vec![classed("b", 1, "B"), classed("a", 1, "C")], &[]).await;
     assert_eq!(classes(item).await, [class("C")]);
-    // The owner resolves a dispute about it: whatever the programmes say from then on, the class is the owner's.
+    // After the owner resolves a dispute about it, the classes are the owner's, whatever the programmes send
+    // later.
     let (owner, one) = (&followed.people.owner, &followed.people.others[0]);
     one.put(vec![crate::tests::opinions::people::disputing(item)]).await.unwrap();
     followed.people.later(1);
@@ -288,7 +292,7 @@ async fn a_page_changes_no_details_that_people_gave(bed: Bed) {
     owner.resolve(item, pb_model::Resolution::Kept).await.unwrap();
     followed.page(first, vec![record("a", 1, None)], &[]).await;
     assert_eq!(classes(item).await, [class("B")]);
-    // What was added by hand is as its people describe it.
+    // An item that was added by hand keeps the details that people gave it.
     let described = pb::ItemDetails {
         classification: vec![class("A")],
         jurisdictions: vec!["NL".into()],
@@ -305,7 +309,8 @@ async fn a_page_changes_no_details_that_people_gave(bed: Bed) {
 async fn nobody_but_an_exchange_speaks_for_a_programme(bed: Bed) {
     let followed = Followed::start(bed.config()).await;
     let exchange = followed.add_exchange("X").await;
-    // A contributor with the same origin has its own submission, which a programme's word does not touch; and a word put by hand is by hand.
+    // A contributor with the same origin has its own submission, which is not affected by a programme's
+    // opinion; and an opinion put by hand counts as by hand.
     let origin = pb::Origin { programme: "X".into(), key: "a".into(), case: String::new() };
     let contributed = pb::ItemContent { origin: Some(origin), ..item(1) };
     let contributor = followed.people.contributor_of("one").await;
@@ -325,7 +330,7 @@ async fn nobody_but_an_exchange_speaks_for_a_programme(bed: Bed) {
     let listed = followed.people.owner.listed_opinions("known", 10, false).await;
     let shown: Vec<_> = listed.iter().map(|one| (one.of_programme, one.kind())).collect();
     assert_eq!(shown, [(true, Negative), (false, Positive)]);
-    // Nobody but the exchange process applies pages.
+    // Only the exchange process may apply pages.
     let request = pb::ApplyExchangePageRequest { exchange_id: exchange, ..Default::default() };
     let refusal = followed.client().apply_exchange_page(followed.people.owner.carried(request)).await;
     refused(refusal, Code::PermissionDenied, "");

@@ -1,4 +1,4 @@
-//! Opinions that are put and taken back: which of them count, and who may.
+//! Tests of putting and withdrawing opinions: which opinions count, and who may put them.
 
 use pb_model::OpinionKind::{Negative, Positive, Seen};
 use vigie_proto::pb::consortium::v1 as members;
@@ -36,16 +36,16 @@ async fn the_newest_opinion_of_each_member_counts(bed: Bed) {
         assert_eq!(by.says(item, kind).await, 1);
         assert_eq!(counts(&people, item).await, expected);
     }
-    // The same once more is no news, and no change.
+    // A repeated opinion is not new, and no change.
     let before = people.head().await;
     assert_eq!(two.says(item, Negative).await, 0);
     assert_eq!(people.head().await, before);
-    // One on a hash is of the same member: the newest of the two counts.
+    // An opinion on a hash belongs to the same member: the newest of the two counts.
     let hash = people.owner.item(item).await.unwrap().content.unwrap().hashes[1].clone();
     let on_hash = members::NewOpinion { hash: Some(hash), ..opinion(item, Positive) };
     assert_eq!(two.put(vec![on_hash]).await.unwrap().changed_count, 1);
     assert_eq!(counts(&people, item).await, (3, 1, 0));
-    // Each sees its own.
+    // Each member sees its own opinion.
     let mine = async |by: &crate::tests::members::By| facts(&by.item(item).await.unwrap()).mine();
     assert_eq!((mine(one).await, mine(three).await), (Positive, Negative));
     people.consortium.served.stop().await;
@@ -56,7 +56,7 @@ async fn a_match_that_was_seen_counts_once_a_day(bed: Bed) {
     let people = People::start(bed.config()).await;
     let [one, two, ..] = &people.others[..] else { panic!() };
     let item = people.add(0..1).await[0];
-    // The day of the clock's beginning ends within a day.
+    // The day on which the clock begins ends within a day.
     let next = DAY_MS - NOW % DAY_MS;
     assert_eq!(one.says(item, Seen).await, 1);
     people.later(next - 1);
@@ -64,7 +64,7 @@ async fn a_match_that_was_seen_counts_once_a_day(bed: Bed) {
     people.later(next);
     assert_eq!(one.says(item, Seen).await, 1);
     assert_eq!(counts(&people, item).await, (0, 0, 1));
-    // It takes the place of no opinion of a person.
+    // It does not replace the opinion of a person.
     assert_eq!(two.says(item, Positive).await, 1);
     people.later(next + 5 * DAY_MS);
     assert_eq!(two.says(item, Seen).await, 0);
@@ -81,13 +81,13 @@ async fn what_is_taken_back_counts_no_more(bed: Bed) {
         one.says(*item, Positive).await;
         two.says(*item, Negative).await;
     }
-    // Of an item without an opinion nothing is taken back.
+    // Withdrawing from an item without an opinion changes nothing.
     assert_eq!(one.takes_back(&ids).await.unwrap().changed_count, 2);
     assert_eq!(one.takes_back(&ids).await.unwrap().changed_count, 0);
     assert_eq!(counts(&people, ids[0]).await, (0, 1, 0));
     two.takes_back(&ids[1..2]).await.unwrap();
     assert_eq!(people.owner.item(ids[1]).await.unwrap().facts, None, "nobody says anything any more");
-    // Who follows learns that it was taken back.
+    // A follower is sent the withdrawal.
     let listed = one.listed_opinions("acme/known", 0, true).await;
     let kinds: Vec<_> = listed.iter().map(|one| (one.item_id, one.kind())).collect();
     assert_eq!(
@@ -121,7 +121,7 @@ async fn nobody_speaks_of_what_it_may_not_see(bed: Bed) {
             assert_eq!(of.message().replace(&item.to_string(), "9999"), of_missing.message());
             assert_eq!(of.details().len(), of_missing.details().len());
         }
-        // A right hash and a wrong one make no difference.
+        // A right hash and a wrong one get the same answer.
         let with = |hash: &pb_model::Hash| {
             vec![members::NewOpinion { hash: Some(hash.clone()), ..opinion(item, Positive) }]
         };
@@ -130,10 +130,10 @@ async fn nobody_speaks_of_what_it_may_not_see(bed: Bed) {
             (by.put(with(&hash)).await.unwrap_err(), by.put(with(&other)).await.unwrap_err());
         assert_eq!((right.code(), right.message()), (wrong.code(), wrong.message()));
     }
-    // Who reads the item knows that it is there.
+    // A caller that may read the item knows that it exists.
     refused(reader.put(vec![opinion(item, Positive)]).await, Code::PermissionDenied, "");
     refused(reader.put(vec![opinion(9_999, Positive)]).await, Code::NotFound, "no item");
-    // Only reviewers have opinions, and all of a request are put or none.
+    // Only reviewers may put opinions, and a request puts all or none.
     for by in [&consortium.contributor, &consortium.administrator, &consortium.operator, &consortium.auditor]
     {
         refused(by.put(vec![opinion(item, Positive)]).await, Code::PermissionDenied, "");
@@ -158,7 +158,7 @@ async fn nobody_speaks_of_what_it_may_not_see(bed: Bed) {
     let (unseen, missing) = (unseen.unwrap_err(), missing.unwrap_err());
     assert_eq!((unseen.code(), missing.code()), (Code::NotFound, Code::NotFound));
     assert_eq!(unseen.message().replace("known", "nowhere"), missing.message());
-    // Calls that were refused and calls that were done are in the audit.
+    // Refused and completed calls are in the audit.
     people.others[0].says(item, Positive).await;
     let entries = consortium.auditor.entries().await;
     let mut of_opinions = entries.iter().filter(|entry| entry.action.ends_with("PutOpinions"));
@@ -189,7 +189,7 @@ async fn an_opinion_is_put_in_one_way(bed: Bed) {
     refused(one.put(Vec::new()).await, Code::InvalidArgument, "opinions");
     refused(one.put(vec![opinion(ids[0], Positive); 1_001]).await, Code::InvalidArgument, "opinions");
     refused(one.takes_back(&[ids[0], ids[0]]).await, Code::InvalidArgument, "item_ids");
-    // A charter's taxonomies are those of opinions too.
+    // Opinions too may only use the charter's taxonomies.
     let charter = members::Charter { taxonomies: vec!["iwf".into()], ..Default::default() };
     people.consortium.administrator.set_charter(charter).await.unwrap();
     let class = |taxonomy: &str, dimension: &str, value: &str| pb_model::Class {
@@ -208,7 +208,7 @@ async fn an_opinion_is_put_in_one_way(bed: Bed) {
     };
     let put = one.put_once(vec![whole.clone()], "key").await.unwrap();
     one.takes_back(&ids[..1]).await.unwrap();
-    // The same request with the same key is answered as it was, and another one is refused.
+    // The same request with the same key gets the same answer, and another request is refused.
     assert_eq!(one.put_once(vec![whole.clone()], "key").await.unwrap(), put);
     assert_eq!(people.owner.item(ids[0]).await.unwrap().facts, None);
     refused(one.put_once(vec![opinion(ids[0], Seen)], "key").await, Code::InvalidArgument, "idempotency_key");

@@ -1,4 +1,4 @@
-//! Copies of a store: of one moment, proven, and a log that goes on.
+//! Tests of copies of a store: they have the state of one moment, are proven, and their log continues.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ fn embedded(path: &Path) -> Config {
     }
 }
 
-/// Follows everything from a cursor on, until as far as the head.
+/// Follows everything from a cursor to the head.
 async fn follow(served: &Served, from: Option<Cursor>) -> Result<(Cursor, usize), Status> {
     let head = served.head().await.sequence;
     let request = pb::WatchRequest::from((from, ShardIdentity::new(0, 1).unwrap()));

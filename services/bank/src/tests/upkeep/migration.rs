@@ -1,4 +1,5 @@
-//! Stores that an older build wrote (`testdata/README.md`), whose chain covers bytes: they are migrated, or refused.
+//! Tests of stores that an older build wrote (`testdata/README.md`), whose chain covers bytes: they are
+//! migrated or refused.
 
 use std::process::Command;
 
@@ -22,7 +23,7 @@ on_both_stores! {
     a_migration_that_is_cut_off_leaves_the_store_as_it_was_and_can_be_repeated,
 }
 
-/// A store of an older build: its name, its head, its floor, its banks, items and hashes.
+/// A store of an older build: its name, its head, its floor, and its numbers of banks, items and hashes.
 #[derive(Debug, Clone, Copy)]
 struct Old(&'static str, u64, u64, [u64; 3]);
 
@@ -38,12 +39,12 @@ const FILES: [(&str, &[u8], &str); 2] = [
 ];
 
 impl Bed {
-    /// Another one, with a store of an older build that keeps all of its log.
+    /// Makes another place, with a store of an older build that keeps all of its log.
     pub(in crate::tests) fn with_old(&self) -> Self {
         self.with(OLD)
     }
 
-    /// Another one, with a store of an older build in it.
+    /// Makes another place, with this store of an older build.
     fn with(&self, old: Old) -> Self {
         let (_, file, dump) = FILES.into_iter().find(|(name, _, _)| *name == old.0).unwrap();
         let bed = self.another();
@@ -54,7 +55,7 @@ impl Bed {
         bed
     }
 
-    /// The rows of a statement that selects one column of text.
+    /// Returns the rows of a statement that selects one column of text.
     pub(in crate::tests) async fn rows(&self, select: &str) -> Vec<String> {
         match self {
             Self::Sqlite(directory) => {
@@ -69,7 +70,7 @@ impl Bed {
         }
     }
 
-    /// What shows bytes as hexadecimal digits.
+    /// Returns an expression that shows bytes as hexadecimal digits.
     fn hex(&self, column: &str) -> String {
         match self {
             Self::Sqlite(_) => format!("lower(hex({column}))"),
@@ -77,7 +78,7 @@ impl Bed {
         }
     }
 
-    /// Bytes as a statement has them.
+    /// Returns bytes as a literal of a statement.
     fn literal(&self, bytes: &[u8]) -> String {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         match self {
@@ -86,7 +87,7 @@ impl Bed {
         }
     }
 
-    /// Everything but the tables of the log.
+    /// Returns all rows except those of the log's tables.
     async fn state(&self) -> Vec<String> {
         let mut rows = Vec::new();
         let (payload, response) = (self.hex("payload"), self.hex("response"));
@@ -105,7 +106,7 @@ impl Bed {
         rows
     }
 
-    /// The log of an older build: chains, changes and the head's chain, and the version of the schema.
+    /// Returns the log of an older build: chains, changes, the head's chain, and the schema version.
     async fn old_log(&self) -> Vec<String> {
         let (chain, payload) = (self.hex("chain"), self.hex("payload"));
         let mut rows = self.rows(VERSION).await;
@@ -119,7 +120,7 @@ impl Bed {
         rows
     }
 
-    /// The cursors that followers of an older build may have.
+    /// Returns the cursors that followers of an older build may have.
     async fn old_cursors(&self) -> Vec<Cursor> {
         let log = self.rows(&format!("SELECT {} FROM head", self.hex("log_id"))).await;
         let log = LogId(bytes(&log[0]).try_into().unwrap());
@@ -145,7 +146,7 @@ async fn a_store_of_an_older_build_keeps_everything(bed: Bed) {
         let (config, before) = (bed.config(), bed.state().await);
         migrate(&config).await.unwrap();
         assert_eq!(bed.state().await, before);
-        // Once more, which changes nothing.
+        // A second migration changes nothing.
         migrate(&config).await.unwrap();
         assert_eq!(bed.state().await, before);
 
@@ -182,7 +183,8 @@ async fn a_follower_of_an_older_build_goes_on_without_loading_anything(bed: Bed)
         for cursor in cursors {
             let request = pb::WatchRequest::from((Some(cursor), ShardIdentity::new(0, 1).unwrap()));
             let mut ranges = served.feed.clone().watch(request).await.unwrap().into_inner();
-            // As followers check it: the first message has the chain that they know, or they would begin anew.
+            // As followers check it: the first message must have the chain that they know, or they would
+            // start again.
             let mut range: FeedRange = ranges.message().await.unwrap().unwrap().try_into().unwrap();
             assert_eq!((range.through, range.chain), (cursor.sequence, cursor.chain));
             let mut changes = 0;
@@ -191,7 +193,7 @@ async fn a_follower_of_an_older_build_goes_on_without_loading_anything(bed: Bed)
                 changes += range.changes.len() as u64;
             }
             assert_eq!(changes, head - cursor.sequence.0);
-            // The chain of the head is the new one, unless the follower was there already, and both are known.
+            // The head has the new chain, unless the follower was there already; both are known.
             let reached = range.end();
             let request = pb::WatchRequest::from((Some(reached), ShardIdentity::new(0, 1).unwrap()));
             assert!(served.feed.clone().watch(request).await.is_ok());
@@ -207,7 +209,7 @@ async fn a_follower_of_an_older_build_goes_on_without_loading_anything(bed: Bed)
 
 async fn a_key_of_an_older_build_is_answered_as_it_was(bed: Bed) {
     let bed = bed.with(OLD);
-    // The first write of all.
+    // The very first write.
     let key = bed.rows("SELECT key FROM idempotency ORDER BY created_at_ms LIMIT 1").await.remove(0);
     let served = Served::start(bed.config()).await;
     let request = pb::CreateBankRequest { name: "first".into(), idempotency_key: key, ..Default::default() };
@@ -282,7 +284,7 @@ async fn a_store_of_an_older_build_is_not_read_before_its_migration(bed: Bed) {
     let bed = bed.with(OLD);
     let error = with_causes(&verify(&bed.config()).await.unwrap_err());
     assert!(error.contains("was written by an older build: bring it up to date first"), "{error}");
-    // Several banks that start at once: on a database they take turns, on a file one has it.
+    // Several banks start at once: on a database they wait for each other, on a file only one gets it.
     let config = bed.config();
     let outcomes = futures::future::join_all((0..3).map(|_| migrate(&config))).await;
     match &bed {
@@ -317,7 +319,7 @@ async fn prolong(bed: &Bed, batches: u64) {
     }
 }
 
-/// The checksum that the older build kept of a change.
+/// Returns the checksum that the older build stored of a change.
 fn checksum(sequence: u64, payload: &[u8]) -> i64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&sequence.to_be_bytes()).update(payload);
@@ -326,7 +328,7 @@ fn checksum(sequence: u64, payload: &[u8]) -> i64 {
 
 const CHILD: &str = "VIGIE_TEST_MIGRATES";
 
-/// Migrates the store of its parent, which kills it. By itself it does nothing.
+/// Migrates the store of its parent process, which kills it. Run alone it does nothing.
 #[tokio::test]
 async fn a_child_migrates_for_its_parent() {
     let Ok(store) = std::env::var(CHILD) else { return };
@@ -353,7 +355,7 @@ async fn a_migration_that_is_cut_off_leaves_the_store_as_it_was_and_can_be_repea
         child.kill().unwrap();
         let ended = child.wait().unwrap();
         if let Bed::Postgres(database) = &bed {
-            // The server has to notice that its client has gone.
+            // The server must notice that its client is gone.
             let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
             while database.sql(others) != "0" {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -382,7 +384,7 @@ async fn a_backup_of_an_older_build_is_restored_and_a_copy_of_an_older_store_is_
     assert_eq!(verify(&other.config()).await.unwrap().head.items, 62);
     let copy = elsewhere.path().join("copy.db");
     assert_eq!(backup(&bed.config(), &copy).await.unwrap().sequence, Sequence(86));
-    // What was copied from is as it was.
+    // The source of the copy is unchanged.
     assert_eq!(bed.old_log().await, before);
     let names = std::fs::read_dir(elsewhere.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let names: std::collections::BTreeSet<_> = names.map(|name| name.into_string().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! The proof of the log: what is altered is found, and named.
+//! Tests of the proof of the log: alterations are found and named.
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
@@ -22,7 +22,7 @@ on_both_stores! {
 }
 
 impl Bed {
-    /// Alters what is stored.
+    /// Alters stored data.
     pub(in crate::tests) async fn alter(&self, statement: &str) {
         match self {
             Self::Sqlite(directory) => {
@@ -35,7 +35,7 @@ impl Bed {
         }
     }
 
-    /// A payload of which one byte is another.
+    /// Returns an expression of a payload with one byte changed.
     pub(in crate::tests) const fn altered_payload(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "CAST(substr(payload, 1, 30) || x'ff' || substr(payload, 32) AS BLOB)",
@@ -44,7 +44,7 @@ impl Bed {
     }
 }
 
-/// A log of 1 + 40 + 1 + 1 changes in four batches, altered by a statement.
+/// Runs a log of 1 + 40 + 1 + 1 changes in four batches, alters it by a statement, and returns the error.
 async fn altered(bed: &Bed, statement: &str) -> VerifyError {
     let bed = bed.another();
     let config = bed.config();
@@ -121,7 +121,7 @@ async fn a_log_is_proven_while_its_bank_runs(bed: Bed) {
     assert_eq!(verify(&config).await.unwrap().head.sequence, Sequence(11));
 }
 
-/// The items that a follower is sent, or why it is sent none.
+/// Returns the items that a follower is sent, or the refusal.
 pub(in crate::tests) async fn loaded(served: &Served) -> Result<Vec<vigie_model::Item>, tonic::Status> {
     let request = pb::LoadRequest { shard: 0, shard_count: 1 };
     let mut parts = served.feed.clone().load(request).await?.into_inner();
@@ -148,7 +148,7 @@ async fn a_damaged_item_that_nothing_proves_is_named_to_its_followers(bed: Bed) 
     let served = Served::start(bed.config()).await;
     served.create_bank("a").await.unwrap();
     served.add("a", items(0..30)).await.unwrap();
-    // Its change is damaged alike.
+    // Its change is damaged too.
     for table in ["items SET payload = {} WHERE id = 17", "changes SET payload = {} WHERE sequence = 17"] {
         bed.alter(&format!("UPDATE {}", table.replace("{}", bed.altered_payload()))).await;
     }
@@ -159,7 +159,7 @@ async fn a_damaged_item_that_nothing_proves_is_named_to_its_followers(bed: Bed) 
     served.stop().await;
 }
 
-/// An index of SQLite whose entries are no longer those of its table: reads that go by it miss rows.
+/// A SQLite index whose entries differ from its table: reads through it miss rows.
 #[tokio::test]
 async fn a_broken_index_of_the_database_is_named() {
     let (directory, config) = on_file();
@@ -169,7 +169,7 @@ async fn a_broken_index_of_the_database_is_named() {
     served.stop().await;
     assert_eq!(verify(&config).await.unwrap().structure_unchecked, None);
     let bed = Bed::Sqlite(directory);
-    // The schema says the index is over other columns than it was built for.
+    // The schema names other columns for the index than it was built for.
     bed.alter(
         "PRAGMA writable_schema = ON; \
          UPDATE sqlite_schema SET sql = 'CREATE INDEX items_by_bank ON items (partition, id)' \
@@ -197,7 +197,7 @@ async fn a_damaged_change_stops_its_followers_and_not_the_bank(bed: Bed) {
 
     let request = pb::WatchRequest { shard_count: 1, ..Default::default() };
     let mut ranges = served.feed.clone().watch(request).await.unwrap().into_inner();
-    // Signs of life may come first, while the store is read.
+    // Heartbeats may come first, while the store is read.
     let failure = loop {
         match ranges.message().await {
             Ok(range) => assert!(range.unwrap().changes.is_empty()),

@@ -1,4 +1,4 @@
-//! Purged changes: the bytes are gone, the proof holds, and followers that need them load the state.
+//! Tests of purged changes: the bytes are gone, the proof holds, and followers that need them load the state.
 
 use vigie_log::Sequence as LogSequence;
 use vigie_model::{FeedRange, Partition, Sequence, ShardIdentity};
@@ -13,8 +13,8 @@ on_both_stores! {
     a_purge_disturbs_nothing_else,
 }
 
-/// A log of 1 + 40 + 1 changes: a bank, items, and the removal of item 17. Two changes are purged: the addition of item 17, and
-/// that of item 20, which is still there.
+/// Runs a log of 1 + 40 + 1 changes: a bank, items, and the removal of item 17. Two changes are purged: the
+/// addition of item 17, and that of item 20, which still exists.
 async fn purged(bed: &Bed) -> (Bed, Config) {
     let bed = bed.another();
     let config = bed.config();
@@ -77,7 +77,7 @@ async fn a_purge_is_told_from_a_forgery(bed: Bed) {
 }
 
 async fn a_change_that_is_there_twice_is_found(bed: Bed) {
-    // SQLite's key is the row itself and cannot be there twice.
+    // SQLite's key is the row itself, which cannot exist twice.
     if matches!(bed, Bed::Sqlite(_)) {
         return;
     }
@@ -122,7 +122,7 @@ async fn a_follower_that_needs_a_purged_change_is_sent_to_load_the_state(bed: Be
     for after in [20, 41, 42] {
         assert_eq!(watch(&served, after, all).await.unwrap(), 42);
     }
-    // Of two shards each needs its own changes, and none that the other alone needs.
+    // Of two shards each needs only its own changes.
     for number in 0..2 {
         let shard = ShardIdentity::new(number, 2).unwrap();
         let needs = [17, 20].map(|id| shard.holds(vigie_model::ItemId(id)));
@@ -140,12 +140,12 @@ async fn a_follower_that_needs_a_purged_change_is_sent_to_load_the_state(bed: Be
 async fn a_purge_disturbs_nothing_else(bed: Bed) {
     let (_at, config) = purged(&bed).await;
     let served = Served::start(config.clone()).await;
-    // The key of the write whose change was purged, the item that is there, the one that is gone.
+    // The key of the write whose change was purged, the existing item, the removed one.
     assert_eq!(served.add_with_key("a", items(0..40), "k").await.unwrap().sequence, 41);
     assert_eq!(served.item(20).await.unwrap().item.unwrap().content.unwrap(), item(18));
     refused(served.item(17).await, Code::NotFound, "no item 17");
     refused(served.remove(vec![17]).await, Code::NotFound, "no item 17");
-    // The state has what the purged changes did.
+    // The loaded state includes the purged changes.
     let all = ShardIdentity::new(0, 1).unwrap();
     let mut parts = served.feed.clone().load(pb::LoadRequest::from(all)).await.unwrap().into_inner();
     let mut loaded = 0;

@@ -1,4 +1,4 @@
-//! Removed items, whose bytes are in no file when their bank's `purge_hours` are over.
+//! Tests of removed items: their bytes are in no file after their bank's `purge_hours`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,10 +24,10 @@ on_both_stores! {
 
 const HOUR: u64 = 3_600_000;
 
-/// The first half of every hash of these tests, which nothing else has.
+/// The first half of every hash of these tests, which occurs nowhere else.
 const MARK: [u8; 16] = *b"\xd1mark\xe7of\xc3purges\xb5";
 
-/// The hash of a number.
+/// Returns the hash of a number.
 fn hash(number: u64) -> Hash {
     let mut bytes = [0; 32];
     bytes[..16].copy_from_slice(&MARK);
@@ -36,7 +36,7 @@ fn hash(number: u64) -> Hash {
     Hash::pdq(bytes)
 }
 
-/// An item with that hash. Items are of different lengths, and some are longer than what a page has room for.
+/// Returns an item with that hash. Items have different lengths, and some are longer than a page.
 fn content(number: u64) -> ItemContent {
     let more = [0, 1, 3, 0, 62][usize::try_from(number % 5).unwrap()];
     let filling = (0..more).map(|at| Hash::sha256([number.to_le_bytes()[0] ^ at; 32]));
@@ -45,7 +45,7 @@ fn content(number: u64) -> ItemContent {
     draft.try_into().unwrap()
 }
 
-/// The numbers whose hashes are in files below a folder, but for those in folders of these names.
+/// Finds the numbers whose hashes are in files below a folder, except in subfolders with the names in `but`.
 fn numbers_below(folder: &Path, but: &[&str], found: &mut BTreeSet<u64>) {
     for entry in fs::read_dir(folder).unwrap().flatten() {
         let (path, name) = (entry.path(), entry.file_name());
@@ -55,7 +55,7 @@ fn numbers_below(folder: &Path, but: &[&str], found: &mut BTreeSet<u64>) {
             }
             continue;
         }
-        // A file may go while the folder is read.
+        // A file may be deleted while the folder is read.
         let bytes = fs::read(&path).unwrap_or_default();
         for at in memchr::memmem::find_iter(&bytes, &MARK) {
             let number =
@@ -67,8 +67,8 @@ fn numbers_below(folder: &Path, but: &[&str], found: &mut BTreeSet<u64>) {
 }
 
 impl Bed {
-    /// The numbers whose hashes are in a file of the store. On PostgreSQL in any file of the server, but for its write-ahead log and
-    /// the other databases of the tests.
+    /// Returns the numbers whose hashes are in a file of the store. On PostgreSQL it reads every file of the
+    /// server, except its write-ahead log and the other databases of the tests.
     fn numbers_in_files(&self) -> BTreeSet<u64> {
         let mut found = BTreeSet::new();
         match self {
@@ -122,7 +122,7 @@ impl Marked {
         self.write(Action::RemoveItems { items, origin: None }).await;
     }
 
-    /// Sweeps at so many hours after the beginning.
+    /// Sweeps at this many hours after the beginning.
     async fn sweep_at(&self, hours: u64) {
         self.bare.clock.0.store(NOW + hours * HOUR, Ordering::Relaxed);
         let sweeper = self.bare.sweeper(&self.store, &self.config);
@@ -143,7 +143,8 @@ fn bank_ref(name: &str) -> vigie_model::BankRef {
     name.parse::<BankName>().unwrap().into()
 }
 
-/// A log of 600 items, of which every third and those of a deleted bank are removed; the numbers that are removed, and the others.
+/// Runs a log of 600 items, of which every third and those of a deleted bank are removed; returns the removed
+/// numbers, and the others.
 async fn removed(config: Config) -> (Marked, BTreeSet<u64>, BTreeSet<u64>) {
     let marked = Marked::open(Config { sweep_rows_max: 40, ..config }).await;
     marked.create("kept").await;
@@ -170,7 +171,7 @@ async fn a_purged_hash_is_in_no_file(bed: Bed) {
     if let Bed::Postgres(database) = &bed {
         database.sql("ANALYZE");
     }
-    // Before, there is something to be found.
+    // Before the purge the hashes are found.
     marked.sweep_at(0).await;
     assert_eq!(bed.numbers_in_files(), all);
     marked.sweep_at(35).await;
@@ -179,7 +180,7 @@ async fn a_purged_hash_is_in_no_file(bed: Bed) {
     assert_eq!(marked.purged().await, removed.len() as u64);
     marked.sweep_at(54).await;
     assert_eq!(bed.numbers_in_files(), kept);
-    // Nor is it in what is copied from then on.
+    // Later copies do not contain them either.
     if let Bed::Sqlite(directory) = &bed {
         let copy = directory.path().join("copy").join("bank.db");
         fs::create_dir(copy.parent().unwrap()).unwrap();
@@ -188,7 +189,7 @@ async fn a_purged_hash_is_in_no_file(bed: Bed) {
         numbers_below(copy.parent().unwrap(), &[], &mut copied);
         assert_eq!(copied, kept);
     }
-    // What is removed later goes later.
+    // An item that is removed later is purged later.
     let ids = marked.add("kept", 600..602).await;
     marked.remove(vec![ids[0]]).await;
     marked.sweep_at(100).await;
@@ -205,9 +206,9 @@ async fn a_removed_hash_that_the_log_has_forgotten_is_kept_and_purged_alike(bed:
     let head = marked.store.head().await.unwrap().sequence;
     while marked.store.cut(head, 1_000).await.unwrap() {}
     let with_bytes = async || bed.rows("SELECT count(*) || '' FROM undos WHERE payload IS NOT NULL").await;
-    // Of the items that were removed by themselves: those of a deleted bank do not come back.
+    // Items that were removed individually: those of a deleted bank cannot be restored.
     let (count, none) = (format!("{}", removed.len() - 100), ["0".to_owned()]);
-    // What the log had is cleared now, and what the rows of removed items have is not.
+    // The bytes in the log are cleared now, and those in the rows of removed items are not.
     marked.sweep_at(35).await;
     marked.store.erase(true).await.unwrap();
     assert_eq!(
@@ -224,7 +225,8 @@ async fn a_removed_hash_that_the_log_has_forgotten_is_kept_and_purged_alike(bed:
 async fn what_is_due_survives_a_restart(bed: Bed) {
     let (marked, removed, kept) = removed(bed.config()).await;
     let config = marked.config.clone();
-    // The bank stops before the deleted bank is swept, before the log is purged, and before the files are cleared.
+    // The bank stops before the deleted bank is swept, before the log is purged, and before the files are
+    // cleared.
     marked.stop().await;
     for (hours, purged) in [(1, 0), (40, removed.len())] {
         let marked = Marked::open(config.clone()).await;
@@ -266,7 +268,8 @@ async fn followers_that_are_current_go_on_and_others_load_the_state(bed: Bed) {
     let head = store.head().await.unwrap().sequence;
     let (mut current, mut behind) = (follow(head).await, follow(Sequence(1)).await);
     assert_eq!(current.next().await.unwrap().unwrap().through, head);
-    // The first is a sign of life. It takes the next from memory, which has the whole log as yet.
+    // The first message is a heartbeat. The follower takes the next from memory, which still has the whole
+    // log.
     behind.next().await.unwrap();
     marked.sweep_at(36).await;
     let refusal = loop {
@@ -310,7 +313,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What there should be: banks with the ids and numbers of their items, and when each removed item was removed.
+/// The expected state: banks with the ids and numbers of their items, and the time of each removal.
 #[derive(Debug, Default)]
 struct Model {
     banks: Vec<(String, Vec<(ItemId, u64)>)>,
@@ -320,7 +323,7 @@ struct Model {
     hours: u64,
 }
 
-/// Takes steps on a bank and on a model, and compares them after every sweep.
+/// Applies steps to a bank and to a model, and compares them after every sweep.
 async fn check(steps: Vec<Step>) {
     let bed = Bed::sqlite();
     let mut marked = Marked::open(Config { sweep_rows_max: 20, ..bed.config() }).await;
@@ -386,7 +389,7 @@ async fn compare(bed: &Bed, marked: &Marked, model: &Model) {
     assert_eq!(lost, None);
 }
 
-/// As many cases as the environment says, or a few.
+/// Returns the number of cases that the environment sets, or a few.
 fn cases() -> ProptestConfig {
     let more = std::env::var_os("PROPTEST_CASES").is_some();
     if more { ProptestConfig::default() } else { ProptestConfig { cases: 24, ..ProptestConfig::default() } }

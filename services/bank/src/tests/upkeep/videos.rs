@@ -1,4 +1,5 @@
-//! Items of videos of 4,096 frames: their bytes bound every page, and one of them is a change like any other.
+//! Tests of items of videos with 4,096 frames: their bytes bound every page, and one of them is an ordinary
+//! change.
 
 use vigie_log::Sequence as LogSequence;
 use vigie_model::{FeedRange, Frame, Hash, Sequence, ShardIdentity, StatePart};
@@ -13,12 +14,12 @@ on_both_stores! {
     what_is_found_and_brought_back_is_bounded_by_bytes,
 }
 
-/// Messages of the feed that a follower accepts.
+/// The most bytes of a feed message that a follower accepts.
 const FEED_MESSAGE_BYTES_MAX: usize = 8 << 20;
-/// What clients of gRPC accept by default.
+/// The most bytes that gRPC clients accept by default.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
-/// The frames of a video, as no other number has them.
+/// Returns the frames of a video, different for each number.
 fn video(number: u64) -> Hash {
     let frame = |at: u32| {
         let mut pdq = [0; 32];
@@ -68,13 +69,13 @@ async fn a_video_of_the_most_frames_is_one_change_through_everything(bed: Bed) {
     let head = served.head().await;
     assert_eq!((head.item_count, head.hash_count), (1, 3), "the frames of a video are one hash");
 
-    // A frame more is refused, with the bound.
+    // One more frame is refused, with the bound.
     let mut two = item_of(3);
     let one = Hash::of_frames(&[video(9).frames().unwrap().iter().next().unwrap()]).unwrap();
     two.hashes.push(one.into());
     refused(served.add("a", vec![two]).await, Code::InvalidArgument, "at most 4096 frames");
 
-    // It is found by all its frames, and not by one.
+    // The item is found by all its frames, and not by one.
     let find = async |hash: &Hash| {
         let request = pb::FindItemsRequest { hashes: vec![hash.clone().into()], ..Default::default() };
         let found = served.bank.clone().find_items(request).await.unwrap().into_inner();
@@ -87,7 +88,7 @@ async fn a_video_of_the_most_frames_is_one_change_through_everything(bed: Bed) {
         Vec::<u64>::new()
     );
 
-    // A follower is sent the change, and one that loads the state the item.
+    // A follower is sent the change, and a client that loads the state is sent the item.
     let all = ShardIdentity::new(0, 1).unwrap();
     let mut ranges =
         served.feed.clone().watch(pb::WatchRequest::from((None, all))).await.unwrap().into_inner();
@@ -110,7 +111,7 @@ async fn a_video_of_the_most_frames_is_one_change_through_everything(bed: Bed) {
     }
     assert_eq!(loaded, watched);
 
-    // Removed, it is found no more; brought back it is whole; and purged it leaves a proof.
+    // After its removal it is not found; restored, it is complete; purged, it leaves a proof.
     served.remove(vec![id]).await.unwrap();
     assert_eq!(find(&video(1)).await, Vec::<u64>::new());
     let request = pb::RestoreItemsRequest { item_ids: vec![id], ..Default::default() };
@@ -144,7 +145,7 @@ async fn pages_of_videos_are_bounded_by_their_bytes(bed: Bed) {
     }
     assert_eq!(listed.iter().map(|item| item.id).collect::<Vec<_>>(), ids);
     assert_eq!((hash_of(&listed[99]), pages), (video(99), 5));
-    // A caller that does not know of pages that are cut is not given one.
+    // A caller that does not support truncated pages is not sent one.
     let whole = async |page_size| {
         let request = pb::ListItemsRequest { bank: "a".into(), page_size, ..Default::default() };
         let mut client = served.bank.clone().max_decoding_message_size(64 << 20);

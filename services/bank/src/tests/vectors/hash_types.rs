@@ -1,4 +1,5 @@
-//! Hash types of vectors: declared once and permanently, known after a restart, asked for by items and charters.
+//! Tests of hash types of vectors: declared once and permanently, known after a restart, required by items
+//! and charters.
 
 use vigie_proto::pb::consortium::v1 as members;
 use vigie_proto::pb::consortium::v1::consortium_service_client::ConsortiumServiceClient;
@@ -13,7 +14,7 @@ on_both_stores!(
     an_operator_declares_and_everybody_lists,
 );
 
-/// A type of three numbers by the cosine.
+/// Returns a type of three elements with the cosine metric.
 fn wanted(name: &str) -> members::DeclareHashTypeRequest {
     members::DeclareHashTypeRequest {
         name: name.into(),
@@ -57,7 +58,7 @@ async fn a_declared_type_outlives_a_restart_and_others_do_not_take_its_place(bed
     assert_eq!((clip.hash_type / 256, clip.hash_type % 256 > 0), (4, true));
     let expected = members::DeclaredHashType { hash_type: clip.hash_type, ..declared("bank_clip") };
     assert_eq!(clip, expected);
-    // The same once more changes nothing.
+    // The same declaration again changes nothing.
     assert_eq!(declare(&everyone, wanted("bank_clip")).await.unwrap(), (clip.clone(), first));
     assert_eq!(served.head().await.sequence, first);
     let l2 = members::VectorMetric::L2.into();
@@ -127,7 +128,7 @@ async fn an_item_has_vectors_of_declared_types_alone(bed: Bed) {
     refused(undeclared, Code::InvalidArgument, "declare it first with `vigie hash-type declare`");
     let (clip, _) = declare(&of_everyone(&served), wanted("bank_items")).await.unwrap();
     let added = served.add("known", vec![vector(clip.hash_type, &[3.0, 0.0, 4.0])]).await.unwrap();
-    // As it is compared: of length 1.
+    // In its compared form: of length 1.
     let banked = served.item(added.item_ids[0]).await.unwrap().item.unwrap().content.unwrap();
     assert_eq!(banked.hashes, vector(clip.hash_type, &[0.6, 0.0, 0.8]).hashes);
     for (elements, says) in [

@@ -20,16 +20,18 @@ const SCOPE_BYTES_MAX: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OidcConfig {
-    /// The identity provider, such as `https://id.example`: the claim `iss` of its tokens, byte for byte. It is found by its discovery
-    /// document, and has to be one of `access.credentials.issuers`. Without it people sign in by API keys.
+    /// The identity provider, such as `https://id.example`: the claim `iss` of its tokens, byte for byte. It
+    /// is found by its discovery document, and has to be one of `access.credentials.issuers`. Without it
+    /// people sign in by API keys.
     #[schemars(extend("x-value" = "URL"))]
     pub issuer: Option<String>,
-    /// The name of the console at the provider. Where the issuer's `audience` is the same, a person's ID token is the credential of the
-    /// session; where it is another, the access token is, which then has to be a JWT.
+    /// The name of the console at the provider. Where the issuer's `audience` is the same, a person's ID
+    /// token is the credential of the session; where it is another, the access token is, which then has to be
+    /// a JWT.
     #[schemars(extend("x-value" = "NAME"))]
     pub client_id: Option<String>,
-    /// A file with the secret that the provider has given to the console, of at most 1,024 bytes. Without it the console is a public
-    /// client, which PKCE protects.
+    /// A file with the secret that the provider has given to the console, of at most 1,024 bytes. Without it
+    /// the console is a public client, which PKCE protects.
     #[schemars(extend("x-value" = "FILE"))]
     pub client_secret_file: Option<PathBuf>,
     /// What is asked of the provider beside `openid`, at most 16, such as `groups`.
@@ -66,8 +68,9 @@ impl OidcConfig {
         credentials.issuers.iter().find(|known| known.issuer == issuer)
     }
 
-    /// Returns every fault of the values, each prefixed with its configuration key. Reads the file. `credentials`: the issuers whose
-    /// tokens the gateway accepts. `public_url`: the URL to which the provider sends browsers back.
+    /// Returns every fault of the values, each prefixed with its configuration key. Reads the file.
+    /// `credentials`: the issuers whose tokens the gateway accepts. `public_url`: the URL to which the
+    /// provider sends browsers back.
     pub(crate) fn faults(&self, credentials: &CredentialsConfig, public_url: Option<&str>) -> Vec<String> {
         let mut faults = Vec::new();
         let mut check = |holds: bool, fault: String| {

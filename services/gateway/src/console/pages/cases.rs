@@ -1,4 +1,5 @@
-//! Cases: incidents, referrals of authorised bodies, and reports to the reviewers, one tab each; statistics; and the audit.
+//! Cases: incidents, referrals of authorised bodies, and reports to the reviewers, one tab each; statistics;
+//! and the audit.
 
 pub(crate) mod reports;
 pub(crate) mod audit;

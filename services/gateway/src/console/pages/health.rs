@@ -1,6 +1,7 @@
 //! The health page: whether all shards are searched, how fresh they are, and the numbers behind both.
 //!
-//! The page shows which services answer and which do not. It does not depend on the bank, since it is needed most while the bank is down.
+//! The page shows which services answer and which do not. It does not depend on the bank, since it is needed
+//! most while the bank is down.
 
 mod away;
 mod sentence;

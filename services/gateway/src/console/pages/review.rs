@@ -1,6 +1,8 @@
-//! The review pages: a queue of open tasks with a tab for each kind, and a page for each task, with keyboard shortcuts to decide.
+//! The review pages: a queue of open tasks with a tab for each kind, and a page for each task, with keyboard
+//! shortcuts to decide.
 //!
-//! Only the person's own browser has the content: a picture that is chosen there is shown there, and never sent.
+//! Only the person's own browser has the content: a picture that is chosen there is shown there, and never
+//! sent.
 
 mod calls;
 mod settings;

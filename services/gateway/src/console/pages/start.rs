@@ -64,7 +64,8 @@ async fn choose_language(posted: Posted) -> Result<Response, Failed> {
     Ok(answer)
 }
 
-/// Returns the path to redirect to: the requested one, or the first page if the requested one would leave the console.
+/// Returns the path to redirect to: the requested one, or the first page if the requested one would leave the
+/// console.
 pub(super) fn local(path: &str) -> &str {
     let is_local =
         path.strip_prefix("/console").is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));

@@ -23,8 +23,8 @@ impl Refused {
         Self { field: Some(field.to_owned()), why: why.into(), status: StatusCode::BAD_REQUEST }
     }
 
-    /// Converts a failure that the person can correct in the form. Other failures get a page of their own: a thing that does not exist or
-    /// that the person may not change, and a service that does not answer.
+    /// Converts a failure that the person can correct in the form. Other failures get a page of their own: a
+    /// thing that does not exist or that the person may not change, and a service that does not answer.
     ///
     /// # Errors
     ///
@@ -87,7 +87,8 @@ pub(crate) fn refusal(problem: impl Into<Problem>) -> Result<Problem, Failed> {
     }
 }
 
-/// Returns the form field for a field of a request: without the parent object, the list index, and the unit of a timestamp.
+/// Returns the form field for a field of a request: without the parent object, the list index, and the unit
+/// of a timestamp.
 fn of_form(field: &str) -> &str {
     let own = field.rsplit('.').next().unwrap_or(field);
     let own = own.split('[').next().unwrap_or(own);

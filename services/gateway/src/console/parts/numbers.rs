@@ -22,7 +22,8 @@ pub(crate) fn measure(language: Language, hash_type: HashType, distance: Distanc
     }
 }
 
-/// Returns a measured recall as percent with two decimals, rounded down: the index is never called better than it was measured.
+/// Returns a measured recall as percent with two decimals, rounded down: the index is never called better
+/// than it was measured.
 pub(crate) fn percent(language: Language, recall: Recall) -> String {
     // A little more than the number, which has no exact form: 0.29 is 29 %.
     let hundredths = (recall.value.clamp(0.0, 1.0) * 10_000.0 + 1e-6).floor();

@@ -25,7 +25,8 @@ impl<'a> Column<'a> {
     }
 }
 
-/// Renders a table. On a narrow screen each row becomes a list of its cells, each with the heading of its column.
+/// Renders a table. On a narrow screen each row becomes a list of its cells, each with the heading of its
+/// column.
 pub(crate) fn table(
     caption: &str,
     columns: &[Column<'_>],

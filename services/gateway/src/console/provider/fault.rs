@@ -1,4 +1,5 @@
-//! The reasons for which a sign-in fails. Each is logged here once, without any part of a token, code or secret.
+//! The reasons for which a sign-in fails. Each is logged here once, without any part of a token, code or
+//! secret.
 
 use openidconnect::core::CoreErrorResponseType;
 use openidconnect::{
@@ -30,7 +31,8 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Logs and returns the fault of an invalid answer. `why`: the rest of a sentence whose subject is the provider.
+    /// Logs and returns the fault of an invalid answer. `why`: the rest of a sentence whose subject is the
+    /// provider.
     pub(super) fn unsound(why: &str) -> Self {
         tracing::warn!("sign-in at the identity provider: it {why}");
         Self::Unsound { is_of_keys: false }

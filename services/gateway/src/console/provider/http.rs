@@ -1,4 +1,5 @@
-//! The HTTP client for requests to the provider: limited in time, bytes and concurrency, over HTTPS or loopback, without redirects.
+//! The HTTP client for requests to the provider: limited in time, bytes and concurrency, over HTTPS or
+//! loopback, without redirects.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -51,7 +52,8 @@ impl Http {
     ///
     /// TLS cannot be set up.
     pub(super) fn new() -> Result<Self, reqwest::Error> {
-        // Selects the cryptography of all TLS in this process. Another part may have selected it already, which is no error.
+        // Selects the cryptography of all TLS in this process. Another part may have selected it already,
+        // which is no error.
         let _chosen = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .redirect(Policy::none())

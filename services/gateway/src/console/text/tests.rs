@@ -9,7 +9,7 @@ fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/console")
 }
 
-/// The texts of a language, each with the names that are filled in.
+/// Returns the texts of a language, each with the names that are filled in.
 fn names(language: Language) -> BTreeMap<String, BTreeSet<String>> {
     let of = |text: &String| {
         text.split('{')
@@ -20,7 +20,7 @@ fn names(language: Language) -> BTreeMap<String, BTreeSet<String>> {
     TEXTS[language as usize].iter().map(|(key, text)| (key.clone(), of(text))).collect()
 }
 
-/// The sources of the console without its tests.
+/// Finds the sources of the console without its tests.
 fn sources(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -61,7 +61,7 @@ fn the_languages_have_the_same_texts_with_the_same_names() {
     }
 }
 
-/// Keys stand in the sources as they are, or their beginning does where the rest is computed: `"done.{key}"`.
+/// The sources contain each key, or its beginning if the rest is computed: `"done.{key}"`.
 #[test]
 fn pages_use_texts_that_exist_and_all_of_them() {
     let mut found = Vec::new();
@@ -99,7 +99,7 @@ fn pages_use_texts_that_exist_and_all_of_them() {
     assert!(unused.is_empty(), "no page uses {unused:?}");
 }
 
-/// A form that was carried out leads to a page that says so.
+/// A form that was carried out redirects to a page that shows the result.
 #[test]
 fn what_is_done_is_said() {
     let mut found = Vec::new();

@@ -1,6 +1,7 @@
-//! HMA's metadata of content: three keys that callers may set, and one that exchanges do.
+//! HMA's metadata of content: three keys that callers may set, and one that exchanges set.
 //!
-//! The caller's keys are kept in the item's metadata under [`KEPT_UNDER`], so that what other systems keep there stays.
+//! The caller's keys are stored in the item's metadata under [`KEPT_UNDER`], so that other systems' data
+//! there is kept.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +12,14 @@ use vigie_consortium::Metadata;
 use crate::hma::refusal::Refusal;
 use crate::hma::signals::{name_of, text_of};
 
-/// The key of the item's metadata.
+/// The key in the item's metadata.
 const KEPT_UNDER: &str = "hma";
 /// The keys that a caller may set.
 const OF_USER: [&str; 3] = ["content_id", "content_uri", "json"];
 /// The key that exchanges set, which is dropped from requests.
 const OF_EXCHANGES: &str = "collab";
 
-/// The metadata of a request.
+/// Reads the metadata of a request.
 pub(super) fn of_request(value: &Value) -> Result<Metadata, Refusal> {
     let given = value.as_object().ok_or_else(|| Refusal::bad("metadata is no object"))?;
     if given.keys().any(|key| !OF_USER.contains(&key.as_str()) && *key != OF_EXCHANGES) {
@@ -35,7 +36,7 @@ pub(super) fn of_request(value: &Value) -> Result<Metadata, Refusal> {
     Metadata::new(&text).map_err(|error| Refusal::bad(error.to_string()))
 }
 
-/// The caller's keys of an item, those that are not set as nothing; `None` where none is set.
+/// Returns the caller's keys of an item, with null for missing ones; `None` if none is set.
 pub(super) fn of_user(item: &DescribedItem) -> Option<Value> {
     let metadata: Map<String, Value> = serde_json::from_str(item.details.metadata.as_str()).ok()?;
     let kept = metadata.get(KEPT_UNDER)?.as_object()?;
@@ -43,7 +44,7 @@ pub(super) fn of_user(item: &DescribedItem) -> Option<Value> {
     Some(Value::Object(all.into_iter().collect()))
 }
 
-/// The exchanges that an item is from, each with its hashes as HMA writes them.
+/// Returns the exchanges that an item comes from, each with the item's hashes in HMA's form.
 pub(super) fn collab(item: &DescribedItem) -> Option<Value> {
     let mut exchanges: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (_, submission) in &item.submissions {
@@ -59,7 +60,7 @@ pub(super) fn collab(item: &DescribedItem) -> Option<Value> {
     (!exchanges.is_empty()).then(|| json!(exchanges))
 }
 
-/// The metadata of an item as it is shown; `None` where there is none.
+/// Returns the metadata of an item to show; `None` if there is none.
 pub(in crate::hma) fn shown(item: &DescribedItem) -> Option<Value> {
     let (user, collab) = (of_user(item), collab(item));
     if user.is_none() && collab.is_none() {

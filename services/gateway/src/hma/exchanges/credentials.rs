@@ -1,4 +1,5 @@
-//! Credentials of programmes, as files that the exchange process reads. They are written here, and never shown.
+//! Credentials of programmes, as files that the exchange process reads. They are written here, and never
+//! shown.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use crate::hma::exchanges::schema::Api;
 use crate::hma::refusal::Refusal;
 use crate::problem::Problem;
 
-/// The folder of credentials; `None` where the gateway keeps none.
+/// The folder of credentials; `None` if the gateway stores none.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Folder(pub(crate) Option<PathBuf>);
 
@@ -20,16 +21,16 @@ const VALUE_BYTES_MAX: usize = 4_096;
 
 impl Folder {
     fn path(&self, api: Api) -> Option<PathBuf> {
-        // Names of programmes are ours, so none leads out of the folder.
+        // The names of programmes are constants, so no path leads out of the folder.
         self.0.as_ref().map(|folder| folder.join(api.name))
     }
 
-    /// Whether there are credentials for a programme.
+    /// Returns whether there are credentials for a programme.
     pub(crate) fn has(&self, api: Api) -> bool {
         self.path(api).is_some_and(|path| path.exists())
     }
 
-    /// Replaces the credentials of a programme by those of a request; none removes them.
+    /// Replaces the credentials of a programme by those of a request; null removes them.
     pub(crate) fn set(&self, api: Api, given: &Value) -> Result<(), Refusal> {
         let fields = api.credentials.ok_or_else(|| Refusal::bad("this api has no credentials"))?;
         let given = given.as_object().ok_or_else(|| Refusal::bad("credential_json is no object"))?;
@@ -86,11 +87,11 @@ fn removed(outcome: std::io::Result<()>) -> Result<(), Refusal> {
     }
 }
 
-/// Writes a file that its owner alone may read, whole or not at all.
+/// Writes a file that only its owner may read, as a whole or not at all.
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    // Temporary files are their owner's alone.
+    // Temporary files are readable only by their owner.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;

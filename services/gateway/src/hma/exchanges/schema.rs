@@ -1,18 +1,18 @@
-//! The programmes that exchanges follow, with the fields by which HMA's clients draw forms.
+//! The programmes that exchanges follow, with the fields from which HMA's clients draw forms.
 
 use serde_json::{Map, Value, json};
 use vigie_formats::ncmec::ENVIRONMENTS;
 
 use crate::hma::refusal::Refusal;
 
-/// A programme as HMA names it.
+/// A programme with its name and fields in HMA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Api {
-    /// HMA's name, by which exchanges have it too.
+    /// HMA's name, which exchanges use too.
     pub(crate) name: &'static str,
     /// The settings of an exchange.
     pub(crate) config: &'static [Field],
-    /// Its credentials; `None` where it has none.
+    /// Its credentials; `None` if it has none.
     pub(crate) credentials: Option<&'static [Field]>,
 }
 
@@ -21,14 +21,14 @@ pub(crate) struct Api {
 pub(crate) struct Field {
     /// The name in HMA's requests.
     pub(crate) name: &'static str,
-    /// The name in our settings and credentials.
+    /// The name in Vigie's settings and credentials.
     pub(crate) own: &'static str,
     pub(crate) kind: Kind,
     pub(crate) required: bool,
     help: &'static str,
 }
 
-/// What a field holds.
+/// The type of a field's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A text.
@@ -101,18 +101,18 @@ pub(crate) const APIS: [Api; 5] = [
 ];
 
 impl Api {
-    /// The programme of this name.
+    /// Returns the programme with this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         APIS.into_iter().find(|api| api.name == name)
     }
 
-    /// The schema, from which clients draw forms.
+    /// Returns the schema from which clients draw forms.
     pub(crate) fn schema(self) -> Value {
         let fields = |fields: &[Field]| json!({ "fields": fields.iter().map(|field| field.shown()).collect::<Vec<_>>() });
         json!({ "config_schema": fields(self.config), "credentials_schema": self.credentials.map(fields) })
     }
 
-    /// The settings of a request in our words. Unknown keys are ignored, as HMA does.
+    /// Converts the settings of a request to Vigie's names. Unknown keys are ignored, as in HMA.
     pub(crate) fn settings(self, given: &Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
         let mut settings = Map::new();
         for field in self.config {
@@ -130,7 +130,7 @@ impl Api {
         Ok(settings)
     }
 
-    /// Our settings in HMA's words.
+    /// Converts Vigie's settings to HMA's names.
     pub(crate) fn shown(self, settings: &Map<String, Value>) -> Map<String, Value> {
         let known = |field: &Field| Some((field.name.to_owned(), settings.get(field.own)?.clone()));
         self.config.iter().filter_map(known).collect()
@@ -151,7 +151,7 @@ impl Field {
         })
     }
 
-    /// Whether a value has the field's type.
+    /// Returns whether a value has the field's type.
     pub(crate) fn takes(self, value: &Value) -> bool {
         match self.kind {
             Kind::Text => value.is_string(),

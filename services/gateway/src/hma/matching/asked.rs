@@ -1,4 +1,4 @@
-//! What a lookup asks for.
+//! The parameters of a lookup.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -29,29 +29,29 @@ pub(in crate::hma) struct Lookup {
     types: Option<String>,
 }
 
-/// What is shown beyond HMA.
+/// The extensions beyond HMA to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Shown {
     /// Distances as numbers.
     pub(super) numbers: bool,
-    /// Labels, the contributor's reference, the hash type and whether the index is exact.
+    /// Labels, the contributor's reference, the hash type, and whether the index is exact.
     pub(super) labels: bool,
     /// Metadata and the note.
     pub(super) metadata: bool,
-    /// Headers with what was searched.
+    /// Headers with the coverage.
     pub(super) coverage: bool,
-    /// What members say of the item.
+    /// The members' opinions on the item.
     pub(super) opinions: bool,
 }
 
-/// How to search, and what to show.
+/// The options of the search and of the answer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wish {
-    /// The banks that are named; `None` for all.
+    /// The named banks; `None` for all.
     pub(super) banks: Option<Vec<BankRef>>,
-    /// The largest distances; HMA's unless others are asked for.
+    /// The largest distances; HMA's by default.
     pub(super) max_distances: MaxDistances,
-    /// What to show beyond HMA.
+    /// The extensions beyond HMA to show.
     pub(super) shown: Shown,
 }
 
@@ -60,14 +60,14 @@ impl Lookup {
         self.signal.as_deref().filter(|signal| !signal.is_empty())
     }
 
-    /// The content that is named by its URL, and the URL, if there is one.
+    /// Returns the content named by its URL, and the URL, if there is one.
     pub(super) fn by_url(&self) -> Option<(ByUrl, &str)> {
         let url = self.url.as_deref().filter(|url| !url.is_empty())?;
         let (content_type, types) = (self.content_type.clone(), self.types.clone());
         Some((ByUrl { url: None, content_type, types }, url))
     }
 
-    /// The types that are wanted of a file.
+    /// Returns the requested types of a file.
     pub(super) fn types(&self) -> Option<&str> {
         self.types.as_deref()
     }
@@ -81,7 +81,7 @@ impl Lookup {
     }
 
     pub(super) fn wish(&self) -> Result<Wish, Refusal> {
-        // A name that no bank can have names no bank; an empty text names none, and asks all as HMA does.
+        // A name that no bank can have is dropped; an empty text searches all banks, as in HMA.
         let banks = self.banks.as_deref().filter(|names| !names.is_empty());
         let banks = banks.map(|names| names.split(',').filter_map(|name| name.trim().parse().ok()).collect());
         let mut max_distances = MaxDistances::default();
@@ -102,18 +102,18 @@ impl Lookup {
     }
 }
 
-/// A switch as HMA's schema reads it; off where it is not given.
+/// Reads a switch as HMA's schema does; off if it is not given.
 fn switch(name: &str, text: Option<&str>) -> Result<bool, Refusal> {
     let Some(text) = text else { return Ok(false) };
     boolean(text).ok_or_else(|| Refusal::query(name, "is no boolean"))
 }
 
-/// Many signals of one request.
+/// The signals of one request.
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// At least one.
+    /// The hashes, at least one.
     pub(super) hashes: Vec<Hash>,
-    /// The banks that are named; `None` for all.
+    /// The named banks; `None` for all.
     pub(super) banks: Option<Vec<BankRef>>,
 }
 

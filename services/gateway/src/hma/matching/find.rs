@@ -1,4 +1,4 @@
-//! Searches whose answers are whole.
+//! Searches with complete answers.
 
 use std::collections::BTreeSet;
 
@@ -15,33 +15,33 @@ use crate::hma::refusal::Refusal;
 use crate::problem::Problem;
 use crate::upstream::Caller;
 
-/// The most banks that are asked alone because one answer could not hold all matches.
+/// The most banks that are searched alone because one answer could not hold all matches.
 const BANKS_ASKED_ALONE_MAX: usize = 256;
 
-/// Everything that matches one hash.
+/// All matches of one hash.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// The nearest first.
+    /// The matches, nearest first.
     pub(super) matches: Vec<Match>,
-    /// What was searched; `None` where no bank was left to search.
+    /// The coverage; `None` if no bank was left to search.
     pub(super) coverage: Option<Coverage>,
     /// The answer holds every change up to this one.
     pub(super) sequence: Sequence,
 }
 
-/// Finds what matches a hash.
+/// Finds the matches of a hash.
 pub(super) async fn find_one(caller: &Caller, hash: Hash, wish: &Wish) -> Result<Found, Refusal> {
     let found = find_all(caller, &[hash], wish).await?;
     found.into_iter().next().ok_or_else(|| not_ready().into())
 }
 
-/// Finds what matches each of these hashes, at most as many as one call may have.
+/// Finds the matches of each of these hashes, at most as many as one call may have.
 pub(super) async fn find_all(caller: &Caller, hashes: &[Hash], wish: &Wish) -> Result<Vec<Found>, Refusal> {
     let banks = match &wish.banks {
         None => Vec::new(),
         Some(named) => {
             let there = there(caller, named).await?;
-            // A search that names no bank would be of all.
+            // A search without banks would search all of them.
             if there.is_empty() {
                 return Ok(hashes.iter().map(|_| Found::default()).collect());
             }
@@ -60,12 +60,12 @@ pub(super) async fn find_all(caller: &Caller, hashes: &[Hash], wish: &Wish) -> R
     Ok(found)
 }
 
-/// Whether an item matches that is not given.
+/// Returns whether there are matches that were left out.
 const fn is_cut(matched: &Matched) -> bool {
     matched.found.limit_reached || matched.found.left_out > 0
 }
 
-/// Finds as many items as one answer can hold, and some of each bank that matches beyond.
+/// Finds as many items as one answer can hold, and some of each bank with further matches.
 async fn find_more(
     caller: &Caller,
     hash: &Hash,
@@ -103,7 +103,7 @@ async fn find_more(
     Ok(matches)
 }
 
-/// Those of these banks that are there. An unknown name is no failure.
+/// Returns the named banks that exist. An unknown name is not an error.
 async fn there(caller: &Caller, named: &[BankRef]) -> Result<Vec<BankRef>, Refusal> {
     let mut there = Vec::new();
     if named.len() > SearchOptions::BANKS_MAX {
@@ -120,7 +120,7 @@ async fn there(caller: &Caller, named: &[BankRef]) -> Result<Vec<BankRef>, Refus
     Ok(there)
 }
 
-/// Videos match as threatexchange decides: 80 percent of the query's frames.
+/// Returns the rule by which threatexchange matches videos: 80 percent of the query's frames.
 fn as_threatexchange() -> VideoRules {
     [VideoRule::usual(VideoRuleKind::ThreatExchange)].as_slice().into()
 }
@@ -129,7 +129,7 @@ fn not_ready() -> Problem {
     Problem::busy("index not yet ready")
 }
 
-/// One search, that every shard has to answer.
+/// Makes one search, which every shard must answer.
 async fn search(
     caller: &Caller,
     hashes: &[Hash],
@@ -153,7 +153,7 @@ async fn search(
     let answer = caller.look_up(hashes.iter().map(content).collect(), options, caller.deadline()).await;
     let MatchAnswer { results, coverage, sequence, .. } = answer.map_err(|error| {
         let is_late = matches!(error.code(), Code::Unavailable | Code::DeadlineExceeded);
-        // HMA's clients know a server whose index is not there by these words.
+        // HMA's clients recognize a server without a loaded index by this text.
         if is_late && !error.is_of_the_connection() { not_ready() } else { error.into() }
     })?;
     if results.len() != hashes.len() {

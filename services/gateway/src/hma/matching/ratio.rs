@@ -1,4 +1,4 @@
-//! Ratios of banks: a bank takes part in a lookup if its ratio is at least a number that is drawn for the lookup.
+//! Ratios of banks: a bank takes part in a lookup if its ratio is at least the number drawn for the lookup.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -9,34 +9,34 @@ use vigie_model::BankRef;
 use crate::hma::refusal::Refusal;
 use crate::upstream::Caller;
 
-/// The number that is drawn for a lookup, 0 to 1. Every bank takes part at 0.
+/// The number drawn for a lookup, 0 to 1. At 0 every bank takes part.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Draw(f64);
 
 impl Draw {
-    /// 0 where the draw is bypassed; the same number for the same seed; else at random.
+    /// Draws a number: 0 if the draw is bypassed, the same number for the same seed, and otherwise at random.
     pub(super) fn of(seed: Option<&str>, bypassed: bool) -> Self {
         match (bypassed, seed) {
             (true, _) => Self(0.0),
             (false, Some(seed)) => {
-                // Its keys are fixed.
+                // The hasher's keys are fixed.
                 let mut hasher = DefaultHasher::new();
                 seed.hash(&mut hasher);
-                // 53 bits, of which each is exact.
+                // 53 bits, which a `f64` holds exactly.
                 Self((hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64)
             }
             (false, None) => Self(rand::rng().random()),
         }
     }
 
-    /// Whether a bank takes part.
+    /// Returns whether a bank takes part.
     pub(super) async fn takes_part(self, caller: &Caller, bank: &BankRef) -> Result<bool, Refusal> {
         if self.0 == 0.0 {
             return Ok(true);
         }
         match caller.banks().get_bank(bank, caller.deadline()).await {
             Ok(bank) => Ok(bank.value.enabled && bank.value.match_ratio.takes_part(self.0)),
-            // A bank that was deleted since the search, or whose settings this caller may not read.
+            // The bank was deleted since the search, or this caller may not read its settings.
             Err(error) if matches!(error.code(), Code::NotFound | Code::PermissionDenied) => Ok(true),
             Err(error) => Err(error.into()),
         }

@@ -1,4 +1,4 @@
-//! Matches as they are shown: as HMA does, and with more where a request asks for it.
+//! Matches in HMA's form, with extensions if a request asks for them.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ use crate::upstream::Caller;
 
 /// The share of shards that answered, 0 to 1.
 const COVERAGE: HeaderName = HeaderName::from_static("x-vigie-coverage");
-/// The change up to which the answer holds all.
+/// The last change that the answer includes.
 const SEQUENCE: HeaderName = HeaderName::from_static("x-vigie-sequence");
 
-/// A match.
+/// Returns a match as a JSON object.
 pub(super) async fn object(shown: Shown, caller: &Caller, found: &Match) -> Result<Value, Refusal> {
     let far = match shown.numbers {
         true => json!(found.distance.0),
@@ -37,14 +37,14 @@ pub(super) async fn object(shown: Shown, caller: &Caller, found: &Match) -> Resu
     if shown.opinions {
         object["opinions"] = opinions(found.facts.as_deref());
     }
-    // An item without an id is of a bank whose details the caller may not read.
+    // An item without an id belongs to a bank whose details the caller may not read.
     if shown.metadata && found.item.0 > 0 {
         match caller.banks().describe_item(found.item, caller.deadline()).await {
             Ok(item) => {
                 object["metadata"] = metadata::shown(&item.value).unwrap_or(Value::Null);
                 object["note"] = json!(item.value.details.note.as_str());
             }
-            // It was removed since, or may not be read.
+            // The item was removed since, or may not be read.
             Err(error) if matches!(error.code(), Code::NotFound | Code::PermissionDenied) => {}
             Err(error) => return Err(error.into()),
         }
@@ -52,7 +52,7 @@ pub(super) async fn object(shown: Shown, caller: &Caller, found: &Match) -> Resu
     Ok(object)
 }
 
-/// What members say of an item; `null` where they say nothing, or the caller may not know.
+/// Returns the members' opinions on an item; null if there are none or the caller may not see them.
 fn opinions(facts: Option<&Facts>) -> Value {
     let Some(facts) = facts else { return Value::Null };
     json!({
@@ -64,7 +64,7 @@ fn opinions(facts: Option<&Facts>) -> Value {
     })
 }
 
-/// The matches of the banks that take part, by bank.
+/// Returns the matches of the banks that take part, by bank.
 pub(super) async fn by_bank(
     caller: &Caller,
     found: &Found,
@@ -89,7 +89,7 @@ pub(super) async fn by_bank(
     Ok(taking_part)
 }
 
-/// The answer, with headers of what was searched where they are asked for.
+/// Adds headers with the coverage to the answer, if they were requested.
 pub(super) fn with_coverage(mut answer: Response, found: &Found, shown: Shown) -> Response {
     if shown.coverage {
         if let Some(coverage) = &found.coverage {

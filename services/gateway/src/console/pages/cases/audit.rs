@@ -1,7 +1,7 @@
 //! The audit: each call's principal, action, objects, time and outcome; and the proof of the log.
 //!
-//! A person can check the entries shown: `verifying` checks the signed checkpoint, its consistency with the one that this browser remembers,
-//! and the entries themselves.
+//! A person can check the entries shown: `verifying` checks the signed checkpoint, its consistency with the
+//! one that this browser remembers, and the entries themselves.
 
 mod saved;
 mod entry;
@@ -31,10 +31,10 @@ use crate::console::state::Console;
 use crate::console::visit::Visit;
 use crate::v1::values::value;
 
-/// Entries of one page.
+/// The most entries of one page.
 const PAGE: usize = 100;
-/// The entries scanned in the first search for a page's newest ones, the factor by which each further search grows, and the most searches.
-/// The entries of one member may be far apart.
+/// The entries scanned in the first search for a page's newest ones, the factor by which each further search
+/// grows, and the most searches. The entries of one member may be far apart.
 const LOOK: u64 = 100;
 const LOOK_FACTOR: u64 = 8;
 const LOOKS_MAX: u32 = 8;
@@ -148,7 +148,8 @@ impl Newest {
             let most = u16::try_from(look).unwrap_or(ANSWER_MAX).min(ANSWER_MAX);
             let (mut found, mut next) = before_end(list(begin, most).await?, end);
             let is_cut = next.is_some();
-            // If a search finds more than one answer holds, and an earlier search found some entries, it is abandoned.
+            // If a search finds more than one answer holds, and an earlier search found some entries, it is
+            // abandoned.
             if is_cut && !leaves.is_empty() {
                 break;
             }

@@ -139,7 +139,8 @@ fn closing(visit: &Visit, number: u64, listed: &[IncidentListing], entered: Ente
     )
 }
 
-/// The choice of subscriptions: the types that the member subscribes to, and the types of the incidents on the page.
+/// The choice of subscriptions: the types that the member subscribes to, and the types of the incidents on
+/// the page.
 fn subscription(
     visit: &Visit,
     subscribed: &IncidentTypes,

@@ -1,6 +1,7 @@
 //! Referrals and removal orders of authorised bodies, overdue ones first; and the measures of each member.
 //!
-//! A URL is shown as text, not as a link, so that nobody opens it by mistake. No URL of the console contains it.
+//! A URL is shown as text, not as a link, so that nobody opens it by mistake. No URL of the console contains
+//! it.
 
 use maud::{Markup, html};
 use serde_json::json;
@@ -21,9 +22,9 @@ use crate::v1::cases::referrals::ReferralAsked;
 
 /// The path of the form that adds a referral.
 pub(super) const ADD: &str = "/console/cases/referrals";
-/// Members of a referral whose outcomes are shown individually.
+/// The most members of a referral whose outcomes are shown individually.
 const MEMBERS_SHOWN: usize = 8;
-/// Referrals of one page.
+/// The most referrals of one page.
 const PAGE: u16 = 50;
 
 /// The tab of referrals.

@@ -1,4 +1,5 @@
-//! Statistics and the monthly report: the numbers of a period as tables, and as the same files as those of the command line.
+//! Statistics and the monthly report: the numbers of a period as tables, and as the same files as those of
+//! the command line.
 //!
 //! The bank computes the numbers and suppresses small numbers of other members; this module adds nothing up.
 

@@ -5,7 +5,8 @@ use maud::Markup;
 use crate::console::parts::{self, Field, Tone};
 use crate::console::visit::Visit;
 
-/// A choice of words, each labelled by its text below `group`. If `none` is a key, the first option is an empty one with that text.
+/// A choice of words, each labelled by its text below `group`. If `none` is a key, the first option is an
+/// empty one with that text.
 pub(super) fn choice(
     visit: &Visit,
     field: &Field<'_>,

@@ -8,7 +8,8 @@ use crate::console::parts;
 use crate::console::parts::Refused;
 use crate::console::visit::Visit;
 
-/// Parses the day of a field. The right expires at the start of the day (UTC). An empty field means no expiry.
+/// Parses the day of a field. The right expires at the start of the day (UTC). An empty field means no
+/// expiry.
 pub(super) fn read(visit: &Visit, field: &str, text: &str) -> Result<Expiry, Refused> {
     if text.is_empty() {
         return Ok(Expiry::NEVER);

@@ -1,10 +1,11 @@
 //! Members, their limits, their principals and the principals' keys.
 //!
-//! A new key appears only in the answer to the form that created it: not on other pages, in URLs or in logs. A repeated form, as from a
-//! browser that reloads the page, is the same write and returns no key again.
+//! A new key appears only in the answer to the form that created it: not on other pages, in URLs or in logs.
+//! A repeated form, as from a browser that reloads the page, is the same write and returns no key again.
 //!
-//! Reading order: `facts` (shared parts of pages), `list` (and the invitation), `one` (a member, with `words` and `limits`), `keys`
-//! (principals), `credential` (the form of a new principal), `new_key` (the page with a key), `ending` (further keys, removing a principal).
+//! Reading order: `facts` (shared parts of pages), `list` (and the invitation), `one` (a member, with `words`
+//! and `limits`), `keys` (principals), `credential` (the form of a new principal), `new_key` (the page with a
+//! key), `ending` (further keys, removing a principal).
 
 mod facts;
 mod list;

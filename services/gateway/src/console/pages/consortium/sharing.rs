@@ -1,6 +1,8 @@
-//! Shared banks: the grants and the charter of a bank, and the banks that others share with the person's member.
+//! Shared banks: the grants and the charter of a bank, and the banks that others share with the person's
+//! member.
 //!
-//! Reading order: `bank` (the page of a bank), `grants` and `charter` (its two forms), `received` (banks of others).
+//! Reading order: `bank` (the page of a bank), `grants` and `charter` (its two forms), `received` (banks of
+//! others).
 
 mod bank;
 mod grants;
@@ -64,7 +66,8 @@ fn bank_name(text: &str) -> Result<BankRef, Failed> {
     text.parse().map_err(|_| Failed::not_there())
 }
 
-/// The person's names for banks by id: one page, after the given bank. Pages show banks that are not in it by id.
+/// The person's names for banks by id: one page, after the given bank. Pages show banks that are not in it by
+/// id.
 async fn names(visit: &Visit, after: Option<BankId>) -> Result<BTreeMap<BankId, BankRef>, Failed> {
     if !visit.may(Method::ListBanks) {
         return Ok(BTreeMap::new());

@@ -18,9 +18,9 @@ use crate::problem::Problem;
 /// The most replicas that are shown.
 const REPLICAS_SHOWN: usize = 100;
 
-/// Returns whether the person may see addresses and machines: the person's roles may describe the topology, or the deployment has no
-/// members. The call uses the gateway's own credential, so no service checks the person's rights. False while the bank cannot identify the
-/// person.
+/// Returns whether the person may see addresses and machines: the person's roles may describe the topology,
+/// or the deployment has no members. The call uses the gateway's own credential, so no service checks the
+/// person's rights. False while the bank cannot identify the person.
 pub(super) fn is_shown_to(visit: &Visit) -> bool {
     visit.who.is_some() && visit.may(Method::DescribeTopology)
 }
@@ -95,8 +95,8 @@ fn row(visit: &Visit, replica: &ReplicaView) -> Vec<Markup> {
     ]
 }
 
-/// Renders the number of hashes of each type. Each shard counts once, with its fullest replica, since the replicas of a shard hold the
-/// same hashes.
+/// Renders the number of hashes of each type. Each shard counts once, with its fullest replica, since the
+/// replicas of a shard hold the same hashes.
 fn types(visit: &Visit, topology: &Topology) -> Markup {
     let totals = totals(&topology.replicas);
     if totals.is_empty() {

@@ -1,7 +1,8 @@
 //! The state of the cluster as a sentence, which every signed-in person may read.
 //!
-//! A search of no bank goes to every shard. Its answer names the shards that answered, and each shard's position in the bank's log. The
-//! call uses the gateway's own credential, so it counts against no caller's quota.
+//! A search of no bank goes to every shard. Its answer names the shards that answered, and each shard's
+//! position in the bank's log. The call uses the gateway's own credential, so it counts against no caller's
+//! quota.
 
 use std::time::Duration;
 
@@ -24,14 +25,16 @@ pub(super) const PATH: &str = "/console/health";
 pub(super) const NOW: &str = "/console/health/now";
 /// The deadline of a call to a service. Short, so that the health page is fast even if no service answers.
 const WITHIN: Duration = Duration::from_millis(1_500);
-/// The age from which the searched data is called old, in milliseconds. Followers get changes from the bank every few seconds.
+/// The age from which the searched data is called old, in milliseconds. Followers get changes from the bank
+/// every few seconds.
 const OLD_MS: u64 = 60_000;
 /// The most shards that are named.
 const PARTS_SHOWN: usize = 8;
 
 /// Returns the deadline of a call that begins now.
 pub(super) fn until() -> Instant {
-    // Each service has its full time, whatever the earlier calls took: a service that is down does not make the others look down.
+    // Each service has its full time, whatever the earlier calls took: a service that is down does not make
+    // the others look down.
     Instant::now() + WITHIN
 }
 

@@ -1,6 +1,8 @@
-//! Exchanges: the programmes that banks follow. Shows the state and error of each; adds, fetches, pauses and removes exchanges.
+//! Exchanges: the programmes that banks follow. Shows the state and error of each; adds, fetches, pauses and
+//! removes exchanges.
 //!
-//! The exchange process fetches on its own schedule. Credentials are files of that process and appear on no page.
+//! The exchange process fetches on its own schedule. Credentials are files of that process and appear on no
+//! page.
 
 mod adding;
 mod one;
@@ -21,7 +23,7 @@ use crate::console::posted::{Asked, Posted};
 use crate::console::route::Route;
 use crate::console::visit::Visit;
 
-/// Exchanges of one page.
+/// The most exchanges of one page.
 const PAGE: u16 = 100;
 
 pub(crate) fn routes() -> Vec<Route> {

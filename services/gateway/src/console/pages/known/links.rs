@@ -10,9 +10,9 @@ use crate::console::parts::{self, Tone};
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-/// Labels shown for an item in a list. The item's page has all labels.
+/// The most labels shown for an item in a list. The item's page has all labels.
 const LABELS_SHOWN: usize = 4;
-/// Characters shown of a text in a list.
+/// The most characters shown of a text in a list.
 const LETTERS_SHOWN: usize = 60;
 
 /// The path of a bank's page.
@@ -36,7 +36,8 @@ pub(super) fn item_of(text: &str) -> Result<ItemId, Failed> {
     text.parse().ok().filter(|id| *id > 0).map(ItemId).ok_or_else(Failed::not_there)
 }
 
-/// Converts the error of a call about a bank or item: one that the person may not see is answered as not found.
+/// Converts the error of a call about a bank or item: one that the person may not see is answered as not
+/// found.
 pub(super) fn gone(error: CallError) -> Failed {
     let is_hidden = matches!(error.code(), Code::NotFound | Code::PermissionDenied);
     if is_hidden { Failed::not_there() } else { error.into() }

@@ -18,7 +18,8 @@ pub(super) fn decision_of(text: &str) -> Option<[u8; 16]> {
     hex::decode(text).and_then(|id| id.try_into().ok())
 }
 
-/// Converts the failure of a call about the subject of a path. "Not allowed" and "does not exist" get the same answer.
+/// Converts the failure of a call about the subject of a path. "Not allowed" and "does not exist" get the
+/// same answer.
 pub(super) fn unseen(error: CallError) -> Failed {
     match error.code() {
         Code::NotFound | Code::PermissionDenied => Failed::not_there(),
@@ -40,7 +41,8 @@ pub(super) fn unseen(error: CallError) -> Failed {
     }
 }
 
-/// Returns the problem of a form, to show beside it; other failures are returned as errors and get pages of their own.
+/// Returns the problem of a form, to show beside it; other failures are returned as errors and get pages of
+/// their own.
 pub(super) fn fault(error: CallError) -> Result<Problem, Failed> {
     let failed = unseen(error);
     match failed.problem.status {

@@ -1,4 +1,5 @@
-//! The form of a decision: its outcome, and the opinion of the person's member on the item that follows from it.
+//! The form of a decision: its outcome, and the opinion of the person's member on the item that follows from
+//! it.
 
 use maud::{Markup, html};
 use vigie_consortium::cases::{Action, Basis, Complaint, DecisionListing, DecisionOutcome, Review};
@@ -31,8 +32,8 @@ pub(super) struct Saying {
 }
 
 impl Entered {
-    /// Returns the initial values of the form, from the earlier outcome and the member's present opinion on the item. A decision does not
-    /// withdraw a dispute that the member has opened.
+    /// Returns the initial values of the form, from the earlier outcome and the member's present opinion on
+    /// the item. A decision does not withdraw a dispute that the member has opened.
     pub(super) fn before(
         outcome: Option<&(DecisionOutcome, UnixMillis)>,
         own: Option<&OpinionWords>,
@@ -64,8 +65,8 @@ impl Entered {
         }
     }
 
-    /// Returns the outcome for the pressed button, and the opinion on the item that follows from it. Values that the form does not ask for
-    /// stay unchanged.
+    /// Returns the outcome for the pressed button, and the opinion on the item that follows from it. Values
+    /// that the form does not ask for stay unchanged.
     ///
     /// # Errors
     ///

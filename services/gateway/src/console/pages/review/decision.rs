@@ -1,4 +1,5 @@
-//! `GET /console/review/decisions/{id}`: the basis of a decision, the members' opinions on the item, and the form that decides.
+//! `GET /console/review/decisions/{id}`: the basis of a decision, the members' opinions on the item, and the
+//! form that decides.
 
 use axum::extract::Path;
 use futures::future::join;
@@ -60,7 +61,8 @@ fn nearest(matches: &[RecordedMatch]) -> Option<(ItemId, &BankRef)> {
     matches.iter().find_map(|found| Some((found.item?, found.bank_name.as_ref()?)))
 }
 
-/// Reads the present state of the item and the opinions on it; empty if the person can no longer see the item.
+/// Reads the present state of the item and the opinions on it; empty if the person can no longer see the
+/// item.
 async fn item_of(
     visit: &Visit,
     item: ItemId,

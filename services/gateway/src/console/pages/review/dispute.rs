@@ -1,4 +1,5 @@
-//! `/console/review/disputes/{item}`: a member disputes that an item belongs in a bank, and the bank's owner answers.
+//! `/console/review/disputes/{item}`: a member disputes that an item belongs in a bank, and the bank's owner
+//! answers.
 
 use axum::extract::Path;
 use futures::future::try_join;

@@ -1,4 +1,5 @@
-//! Opinions on an item: those of the members, that of the person's own member, and whether the item matches for that member.
+//! Opinions on an item: those of the members, that of the person's own member, and whether the item matches
+//! for that member.
 
 use axum::extract::Path;
 use axum::routing::{get, post};
@@ -95,7 +96,8 @@ pub(super) fn class_of(text: &str) -> Option<Class> {
     Class::new(taxonomy, dimension, value).ok()
 }
 
-/// Renders the members' opinions on an item, and the forms of the person's own member: a section of the item's page.
+/// Renders the members' opinions on an item, and the forms of the person's own member: a section of the
+/// item's page.
 ///
 /// # Errors
 ///

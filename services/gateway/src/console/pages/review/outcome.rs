@@ -1,5 +1,5 @@
-//! `POST /console/review/decisions/{id}`: sets the outcome of a decision, gives the opinion on the item, and redirects to the next open
-//! decision.
+//! `POST /console/review/decisions/{id}`: sets the outcome of a decision, gives the opinion on the item, and
+//! redirects to the next open decision.
 
 use axum::extract::Path;
 use serde::Deserialize;
@@ -64,7 +64,8 @@ pub(super) async fn decide(
     Ok(Answer::Done(Done::saying(&path, done, &[(values.0, &values.1)])))
 }
 
-/// Gives the opinion on the item. Returns the key of the text for the next page: the outcome is set even if this call fails.
+/// Gives the opinion on the item. Returns the key of the text for the next page: the outcome is set even if
+/// this call fails.
 async fn say(visit: &Visit, item: ItemId, saying: Saying, posted: &Posted) -> &'static str {
     let Saying { kind, words } = saying;
     let opinion = NewOpinion { item, hash: None, kind, words };

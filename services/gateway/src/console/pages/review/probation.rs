@@ -1,4 +1,5 @@
-//! Items in probation: they have fewer confirmations than the charter of their bank requires, so they match for their contributors alone.
+//! Items in probation: they have fewer confirmations than the charter of their bank requires, so they match
+//! for their contributors alone.
 //!
 //! The bank keeps no list of them. A page searches a number of items of one bank, and links to the next page.
 

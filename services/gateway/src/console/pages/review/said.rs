@@ -93,8 +93,8 @@ fn row(visit: &Visit, opinion: &ListedOpinion) -> Vec<Markup> {
     ]
 }
 
-/// Returns the opinion of the person's own member, if there is one, without those of programmes. An opinion on the whole item takes
-/// precedence over one on a single hash.
+/// Returns the opinion of the person's own member, if there is one, without those of programmes. An opinion
+/// on the whole item takes precedence over one on a single hash.
 pub(super) fn own<'a>(visit: &Visit, opinions: &'a [ListedOpinion]) -> Option<&'a ListedOpinion> {
     let name = visit.who.as_ref().map(|who| who.member.name.to_string())?;
     let own = opinions.iter().filter(|one| one.kind.is_some() && !one.of_programme && one.member == name);

@@ -1,4 +1,5 @@
-//! Settings for the person's own wellbeing: the initial display of a picture, and the time until a break is suggested. Stored in a cookie.
+//! Settings for the person's own wellbeing: the initial display of a picture, and the time until a break is
+//! suggested. Stored in a cookie.
 
 use std::convert::Infallible;
 
@@ -193,7 +194,8 @@ pub(super) async fn keep(
     answer
 }
 
-/// Renders the personal tools of a case page: the comparison with a picture of the person's own, and the suggestion of a break.
+/// Renders the personal tools of a case page: the comparison with a picture of the person's own, and the
+/// suggestion of a break.
 ///
 /// The browser shows the picture from its own memory. Nothing of it is sent.
 pub(super) fn compare(visit: &Visit, settings: Settings) -> Markup {

@@ -105,8 +105,8 @@ impl Waiting {
     }
 }
 
-/// Returns the open tasks of each kind that is counted and that the person may see. Makes a few short calls concurrently. If the bank does
-/// not answer, counts are missing and the page is still shown.
+/// Returns the open tasks of each kind that is counted and that the person may see. Makes a few short calls
+/// concurrently. If the bank does not answer, counts are missing and the page is still shown.
 pub(crate) async fn waiting(visit: &Visit) -> Vec<Waiting> {
     let counted = [Kind::Decisions, Kind::Disputes, Kind::Held];
     let open = counted.into_iter().filter(|kind| kind.is_open(visit));
@@ -156,8 +156,9 @@ pub(super) async fn disputes(
     Ok((found, after))
 }
 
-/// Returns whether a dispute is about an item of a bank of the person's own member, by the name of the bank. The name of a bank that
-/// another member shares includes its owner, unless the person's member has given it another name.
+/// Returns whether a dispute is about an item of a bank of the person's own member, by the name of the bank.
+/// The name of a bank that another member shares includes its owner, unless the person's member has given it
+/// another name.
 pub(super) fn is_own(visit: &Visit, dispute: &ListedDispute) -> bool {
     let own = visit.who.as_ref().map(|who| &who.member.name);
     dispute.bank.owner.as_ref().is_none_or(|owner| Some(owner) == own)

@@ -24,7 +24,7 @@ use crate::problem::Problem;
 pub(super) const PATH: &str = "/console/audit/{index}";
 /// The path of the proof of an entry.
 pub(super) const PROOF_PATH: &str = "/console/audit/{index}/proof";
-/// Members whose names are looked up.
+/// The most members whose names are looked up.
 const MEMBERS_MAX: u16 = 1_000;
 
 /// The path of an entry's page.

@@ -1,6 +1,7 @@
 //! The checkpoint that a browser remembers: the size and root hash of the log, in a cookie of its own.
 //!
-//! The next check detects any change to the entries of that checkpoint, because the bank cannot change the browser's cookie.
+//! The next check detects any change to the entries of that checkpoint, because the bank cannot change the
+//! browser's cookie.
 
 use http::{HeaderMap, HeaderValue, header};
 use vigie_audit::tree::{NodeHash, Size, TreeHead};

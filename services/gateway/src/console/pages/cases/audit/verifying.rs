@@ -1,8 +1,9 @@
-//! The proof of the audit: that the signed checkpoint is consistent with the one that the person kept, and that the entries which the
-//! person may read are those of the checkpoint.
+//! The proof of the audit: that the signed checkpoint is consistent with the one that the person kept, and
+//! that the entries which the person may read are those of the checkpoint.
 //!
-//! A request reads at most [`ENTRIES_MAX`] entries, or asks for [`PROOFS_MAX`] proofs, and takes about [`TIME_MAX`]. The next one continues.
-//! The state between requests is in the page only: a person who changes it deceives only themselves.
+//! A request reads at most [`ENTRIES_MAX`] entries, or asks for [`PROOFS_MAX`] proofs, and takes about
+//! [`TIME_MAX`]. The next one continues. The state between requests is in the page only: a person who changes
+//! it deceives only themselves.
 
 use std::time::Duration;
 
@@ -31,9 +32,9 @@ pub(super) const ENTRIES_MAX: u64 = 20_000;
 pub(super) const PROOFS_MAX: u16 = 200;
 /// The time for which one request reads; the call that is running then is completed.
 const TIME_MAX: Duration = Duration::from_secs(5);
-/// Entries of one call.
+/// The most entries of one call.
 const PAGE: u16 = 1_000;
-/// Concurrent requests for proofs.
+/// The most concurrent requests for proofs.
 const PROOFS_AT_ONCE: usize = 8;
 
 /// The request for a proof.
@@ -252,7 +253,8 @@ async fn last_of(visit: &Visit, tree: TreeHead) -> Result<Option<UnixMillis>, Fa
     Ok(page.leaves.first().filter(|leaf| leaf.entry.index.0 == last).map(|leaf| leaf.entry.at))
 }
 
-/// Whether the bank lists every entry to the person: to auditors of the host, and to everybody while members are off.
+/// Whether the bank lists every entry to the person: to auditors of the host, and to everybody while members
+/// are off.
 fn reads_every_entry(visit: &Visit) -> bool {
     visit.who.as_ref().is_some_and(|who| {
         let is_auditor =

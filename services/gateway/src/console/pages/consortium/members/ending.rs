@@ -1,4 +1,5 @@
-//! A further key for a principal, and the removal of a principal. Both ask for confirmation and show the consequences.
+//! A further key for a principal, and the removal of a principal. Both ask for confirmation and show the
+//! consequences.
 
 use std::time::Duration;
 

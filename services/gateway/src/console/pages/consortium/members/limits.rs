@@ -1,4 +1,5 @@
-//! The limits of a member, each explained. The form sets all limits at once, so that an omitted field cannot lift a limit.
+//! The limits of a member, each explained. The form sets all limits at once, so that an omitted field cannot
+//! lift a limit.
 
 use maud::{Markup, html};
 use vigie_consortium::rights::Method;

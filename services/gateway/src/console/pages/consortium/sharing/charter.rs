@@ -1,4 +1,5 @@
-//! The charter of a bank, with each term explained. The form sets it as a whole, so that an omitted field cannot lift a term.
+//! The charter of a bank, with each term explained. The form sets it as a whole, so that an omitted field
+//! cannot lift a term.
 
 use std::collections::BTreeMap;
 

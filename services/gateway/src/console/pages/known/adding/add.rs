@@ -1,6 +1,7 @@
 //! `/console/banks/{bank}/add`: adds pictures, videos and lines of hashes.
 //!
-//! A script sends the files of a folder one by one, each in its own form, and collects the rows of the answers.
+//! A script sends the files of a folder one by one, each in its own form, and collects the rows of the
+//! answers.
 
 use axum::extract::Path;
 use futures::{StreamExt as _, stream};
@@ -19,9 +20,9 @@ use crate::console::visit::Visit;
 use crate::media::form::FormFile;
 use crate::problem::Problem;
 
-/// Concurrent writes, so that the bank can commit them together.
+/// The most concurrent writes; the bank can commit them together.
 const AT_ONCE: usize = 8;
-/// Files in one form, which has at most 16 parts.
+/// The most files in one form, which has at most 16 parts.
 const FILES_MAX: usize = 6;
 
 pub(super) async fn show(visit: Visit, Path(bank): Path<String>) -> Result<Page, Failed> {

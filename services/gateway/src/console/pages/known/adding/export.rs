@@ -1,7 +1,7 @@
 //! `/console/banks/{bank}/export`: the items of a bank as a file, in each format that can hold them.
 //!
-//! The file is written page by page as the browser reads it. If a page fails, the connection is broken, so that a truncated file is not
-//! mistaken for a complete one.
+//! The file is written page by page as the browser reads it. If a page fails, the connection is broken, so
+//! that a truncated file is not mistaken for a complete one.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +26,7 @@ use crate::console::posted::Asked;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-/// Items of one page.
+/// The most items of one page.
 const SIZE: u16 = 1_000;
 
 pub(super) async fn show(visit: Visit, Path(bank): Path<String>) -> Result<Page, Failed> {
@@ -90,7 +90,8 @@ pub(super) async fn file(
         }
     })?;
     let mut export = Export { visit, bank, target, writer: Some(writer), after: None };
-    // The first page is read before the answer begins, so that a bank that the person may not read is an error, not a broken file.
+    // The first page is read before the answer begins, so that a bank that the person may not read is an
+    // error, not a broken file.
     let first = export.page().await?;
     let name = export.bank.to_string().replace('/', "-");
     let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{name}.{}\"", end_of(format)));

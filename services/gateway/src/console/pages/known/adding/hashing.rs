@@ -13,7 +13,7 @@ use crate::media::form::FormFile;
 use crate::problem::Problem;
 use crate::upstream::Caller;
 
-/// Lines of hashes in one form. An import accepts more.
+/// The most lines of hashes in one form. An import accepts more.
 pub(super) const LINES_MAX: usize = 500;
 /// File extensions of videos. They only decide which decoder is tried first.
 const VIDEOS: [&str; 14] =
@@ -44,7 +44,8 @@ pub(super) async fn item_of(caller: &Caller, file: &FormFile, labels: &[String])
     let end = name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase()).unwrap_or_default();
     let first = if VIDEOS.contains(&&*end) { Kind::Video } else { Kind::Picture };
     let (hashes, is_plain) = match hashed(caller, first, &file.bytes).await {
-        // A wrong file name costs a second attempt. If both fail, the first error is returned, for the kind that the name implies.
+        // A wrong file name costs a second attempt. If both fail, the first error is returned, for the kind
+        // that the name implies.
         Err(error) if is_of_content(&error) => match hashed(caller, first.other(), &file.bytes).await {
             Err(other) if is_of_content(&other) => return Err(error.into()),
             other => other?,

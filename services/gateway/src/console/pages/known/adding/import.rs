@@ -1,6 +1,7 @@
 //! `/console/banks/{bank}/import`: a list of hashes, tried first, then added.
 //!
-//! The server keeps no state between the two requests: the second form has the file again, and the digest of the list that was tried.
+//! The server keeps no state between the two requests: the second form has the file again, and the digest of
+//! the list that was tried.
 
 use axum::extract::Path;
 use maud::{Markup, html};
@@ -19,7 +20,8 @@ use crate::problem::Problem;
 
 /// The result of a form.
 enum Came {
-    /// The list was read; nothing was added. `is_other`: the person asked to add another list than the one that was tried.
+    /// The list was read; nothing was added. `is_other`: the person asked to add another list than the one
+    /// that was tried.
     Tried { read: Read, digest: String, is_other: bool },
     /// The list was added.
     Added(Imported),

@@ -1,4 +1,5 @@
-//! An uploaded list of hashes: its summary, and its items in batches. Both are read on threads for blocking work.
+//! An uploaded list of hashes: its summary, and its items in batches. Both are read on threads for blocking
+//! work.
 
 use std::io::Cursor;
 
@@ -13,7 +14,7 @@ use crate::console::posted::Posted;
 use crate::media::form::FormFile;
 use crate::problem::Problem;
 
-/// Bad lines that a page shows.
+/// The most bad lines that a page shows.
 const BAD_SHOWN: usize = 200;
 
 /// A list and its read options.

@@ -15,7 +15,7 @@ use crate::problem::Problem;
 
 /// The path of the page.
 pub(super) const PATH: &str = "/console/banks";
-/// Banks of a page.
+/// The most banks of a page.
 const SIZE: u16 = 100;
 
 #[derive(Debug, Default, Deserialize)]

@@ -16,7 +16,7 @@ use crate::console::parts::{self, Column};
 use crate::console::posted::Asked;
 use crate::console::visit::Visit;
 
-/// Items of a page.
+/// The most items of a page.
 const SIZE: u16 = 100;
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,4 +1,5 @@
-//! `/console/banks/{bank}/settings`: the name, on or off, the share of lookups, and deletion.
+//! `/console/banks/{bank}/settings`: the name, whether the bank is searched, the share of lookups, and
+//! deletion.
 
 use axum::extract::Path;
 use http::StatusCode;

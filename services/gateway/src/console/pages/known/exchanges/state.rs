@@ -90,8 +90,8 @@ pub(super) fn next(visit: &Visit, exchange: &Exchange) -> Markup {
     html! { (visit.t(key)) }
 }
 
-/// The key of the advice for an error, by the exchange process's text for it (its `Alarm`). An unknown text gets the general
-/// advice.
+/// The key of the advice for an error, by the exchange process's text for it (its `Alarm`). An unknown text
+/// gets the general advice.
 pub(super) fn advice(alarm: &str) -> &'static str {
     const KNOWN: [(&str, &str); 8] = [
         ("refuses the credentials", "exchanges.advice.credentials"),

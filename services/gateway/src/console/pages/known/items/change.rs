@@ -1,4 +1,5 @@
-//! Forms that hold, lift, remove and restore an item. Each redirects to the item's page, which offers to undo the change.
+//! Forms that hold, lift, remove and restore an item. Each redirects to the item's page, which offers to undo
+//! the change.
 
 use axum::extract::Path;
 use vigie_consortium::Expiry;

@@ -17,7 +17,7 @@ use crate::problem::Problem;
 
 /// The path of the page.
 pub(super) const PATH: &str = "/console/items";
-/// Banks in the choice. The pages of other banks link to a search that names them.
+/// The most banks in the choice. The pages of other banks link to a search that names them.
 const BANKS_SHOWN: u16 = 200;
 
 /// The search form with one text field, for the start page.

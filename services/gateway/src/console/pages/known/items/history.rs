@@ -17,13 +17,13 @@ use crate::console::parts::{self, Column};
 use crate::console::posted::Asked;
 use crate::console::visit::Visit;
 
-/// Audit entries that one page reads.
+/// The most audit entries that one page reads.
 const READ: u64 = 1_000;
-/// Calls that read them: an answer may have fewer entries than requested.
+/// The most calls that read them: an answer may have fewer entries than requested.
 const CALLS_MAX: usize = 4;
-/// Entries shown on a page.
+/// The most entries shown on a page.
 const SHOWN: usize = 100;
-/// Members and principals whose names are looked up.
+/// The most members and principals whose names are looked up.
 const NAMES: u16 = 500;
 
 #[derive(Debug, Default, Deserialize)]
@@ -80,8 +80,8 @@ pub(super) async fn show(
     Ok(Page::new(visit.fill("items.history_of", &[("item", &id)]), main))
 }
 
-/// Whether an entry is about an item: its first item is this one, or it is the call that added it. An item's id is the number of the
-/// change that added it, and the changes of a call are consecutive.
+/// Whether an entry is about an item: its first item is this one, or it is the call that added it. An item's
+/// id is the number of the change that added it, and the changes of a call are consecutive.
 fn is_about(entry: &AuditEntry, item: ItemId) -> bool {
     let is_adding = entry.action == Method::AddItems.path() && entry.code == Code::Ok;
     let added = |last: u64| (last.saturating_sub(entry.item_count) + 1..=last).contains(&item.0);

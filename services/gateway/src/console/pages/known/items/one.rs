@@ -16,11 +16,11 @@ use crate::console::parts::{self, Column, Field, Tone};
 use crate::console::posted::Asked;
 use crate::console::visit::Visit;
 
-/// Submissions that the page shows.
+/// The most submissions that the page shows.
 const SUBMISSIONS_SHOWN: usize = 40;
-/// Banks that are searched for a removed item if the link does not name its bank.
+/// The most banks that are searched for a removed item if the link does not name its bank.
 const BANKS_SEARCHED: u16 = 32;
-/// Milliseconds of a day.
+/// A day, in milliseconds.
 const DAY: u64 = 86_400_000;
 
 #[derive(Debug, Default, Deserialize)]
@@ -105,7 +105,8 @@ pub(super) fn actions(visit: &Visit, item: &DescribedItem) -> Markup {
     }
 }
 
-/// The form that holds an item. Its choices of expiry are fixed times, so that a repeated form makes the same request.
+/// The form that holds an item. Its choices of expiry are fixed times, so that a repeated form makes the same
+/// request.
 fn hold(visit: &Visit, item: ItemId) -> Markup {
     let ends = [1, 7, 30].map(|days| (visit.now.0 + days * DAY).to_string());
     let options = [

@@ -13,15 +13,15 @@ use crate::console::pages::known::links::gone;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-/// Items of a page.
+/// The most items of a page.
 const SIZE: u16 = 100;
-/// Items read per page from a bank that is filtered by contributor and time.
+/// The most items read per page from a bank that is filtered by contributor and time.
 const LISTED: u16 = 1_000;
 /// The time within which one page may read further parts of the banks.
 const READ_FOR: Duration = Duration::from_millis(300);
-/// Probes for the first item after a time; a sequence has 64 bits.
+/// The most probes for the first item after a time; a sequence has 64 bits.
 const PROBES_MAX: usize = 64;
-/// Milliseconds of a day.
+/// A day, in milliseconds.
 const DAY: u64 = 86_400_000;
 
 /// The fields of the form.
@@ -55,7 +55,7 @@ pub(super) struct Wanted {
 /// The items found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// In the order of ids, each with the name of its bank.
+    /// The items in the order of ids, each with the name of its bank.
     pub(super) items: Vec<(Item, BankRef)>,
     /// The id after which the next page begins; `None` after the last page.
     pub(super) next: Option<ItemId>,
@@ -202,8 +202,8 @@ impl Wanted {
     }
 }
 
-/// The id after which the bank's items were added at this time or later; `None` if all were. An id is the number of
-/// a change, so it increases with time, and a binary search finds it.
+/// The id after which the bank's items were added at this time or later; `None` if all were. An id is the
+/// number of a change, so it increases with time, and a binary search finds it.
 async fn before(
     banks: &BankClient,
     bank: &BankRef,

@@ -7,7 +7,7 @@ use vigie_model::{Frames, Hash};
 use crate::console::parts::{self, Column, Tone};
 use crate::console::visit::Visit;
 
-/// Characters of a hash shown on a page. An export has the complete hash.
+/// The most characters of a hash shown on a page. An export has the complete hash.
 const LETTERS_MAX: usize = 512;
 
 /// The names of the types of hashes, each once.
