@@ -99,8 +99,7 @@ impl Builder {
         self
     }
 
-    /// Names matchers that the coordinator reaches through a link that can delay. The cluster must then be
-    /// built within a runtime.
+    /// Puts a link that can delay before the named matchers. The cluster must then be built within a runtime.
     #[must_use]
     pub fn slow(mut self, matchers: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.slow.extend(matchers.into_iter().map(Into::into));
@@ -114,8 +113,7 @@ impl Builder {
         self
     }
 
-    /// Makes all processes use mutual TLS, with the certificates that `vigie tls dev-ca` has made in this
-    /// folder.
+    /// Makes all processes use mutual TLS, with the certificates that `vigie tls dev-ca` made in this folder.
     #[must_use]
     pub fn certificates(mut self, folder: impl Into<PathBuf>) -> Self {
         self.certificates = Some(folder.into());
@@ -143,8 +141,7 @@ impl Builder {
         self
     }
 
-    /// Starts the processes in a group of their own, so that an interrupt at the terminal does not reach
-    /// them; the owner handles it.
+    /// Gives the processes a group of their own: only the owner handles an interrupt at the terminal.
     #[must_use]
     pub const fn own_group(mut self) -> Self {
         self.own_group = true;
@@ -336,8 +333,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Returns the builder of a cluster of this program: one shard, one replica, free addresses of this
-    /// machine, plain text.
+    /// Returns a builder: one shard, one replica, free addresses of this machine, plain text.
     #[must_use]
     pub fn of(vigie: impl Into<PathBuf>) -> Builder {
         Builder {
@@ -416,8 +412,7 @@ impl Cluster {
         Ok(CoordinatorClient::new(&self.coordinator_url)?)
     }
 
-    /// Returns the environment variables with which client commands reach the cluster; for TLS only the
-    /// certificate authority.
+    /// Returns the environment variables of client commands; for TLS only the certificate authority.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         let mut environment = vec![
