@@ -77,7 +77,7 @@ async fn without_a_single_matcher_nothing_is_answered() {
     assert_eq!(error.code(), Code::Unavailable, "{error}");
 }
 
-/// Partial answers travel in trailers, where there is little room.
+/// Partial answers are sent in trailers, which have little space.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_shard_is_told_however_large_the_partial_answer_is() {
     let mut rng = generator(6);

@@ -110,7 +110,7 @@ async fn a_decision_is_recorded_by_the_charter_of_its_bank_and_explained() {
     let key = IdempotencyKey::random();
     umbra.decisions(&consortium).set_outcome(id, outcome, None, key, soon()).await.unwrap();
     let [listed] = &umbra.listed(&consortium).await.unwrap()[..] else { panic!() };
-    // The block acted when it was given.
+    // A block takes effect at the time of the decision.
     let expected = DecisionOutcome { acted_at: Some(listed.record.decided_at), ..outcome };
     assert_eq!(listed.outcome.map(|(outcome, _)| outcome), Some(expected));
     consortium.cluster.stop().await.unwrap();
@@ -138,7 +138,7 @@ async fn a_version_that_is_tried_is_compared_with_the_one_that_decides() {
     let begun = Instant::now();
     loop {
         let read = policies.get_policy(0, soon()).await.unwrap().value;
-        // Lookups by which the worker noticed the trial may be counted among those that are equal.
+        // The lookups that waited for the trial may be counted too, with equal verdicts.
         let (equal, others): (Vec<_>, Vec<_>) =
             read.trial_counts.into_iter().partition(|count| count.verdict == count.trial);
         let is_equal = matches!(&equal[..], [count] if count.verdict == Verdict::Allow);
