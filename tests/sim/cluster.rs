@@ -28,7 +28,7 @@ pub(crate) const MATCHERS: [(&str, u32); 4] =
 /// none.
 pub(crate) const FRONTENDS: [&str; 2] = ["frontend-a", "frontend-b"];
 
-/// The begin of simulated time, 2023-11-14, in milliseconds since 1970.
+/// The start of simulated time, 2023-11-14, in milliseconds since 1970.
 const EPOCH_MS: u64 = 1_700_000_000_000;
 
 /// The state that the hosts share with the run.
@@ -175,7 +175,7 @@ pub(crate) fn now() -> UnixMillis {
     UnixMillis(EPOCH_MS + u64::try_from(elapsed().as_millis()).expect("a run lasts minutes"))
 }
 
-/// Returns the simulated time since the begin of the run.
+/// Returns the simulated time since the start of the run.
 pub(crate) fn elapsed() -> Duration {
     turmoil::sim_elapsed().unwrap_or_default()
 }

@@ -99,7 +99,7 @@ impl Evidence {
 #[derive(Debug, Clone)]
 pub(crate) struct Footage {
     hashes: Vec<Hash>,
-    /// The begin and the duration of each frame, in milliseconds.
+    /// The start and the duration of each frame, in milliseconds.
     times: Vec<(u32, u32)>,
 }
 

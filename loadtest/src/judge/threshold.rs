@@ -2,7 +2,7 @@
 //! 0.1%`.
 //!
 //! A condition may apply to a part of the run: `errors from 20s == 0%`, `p99 from 8s to 16s < 100ms`. Seconds
-//! count from the begin of the warm-up, as the times of faults do, and a request belongs to the second of its
+//! count from the start of the warm-up, as the times of faults do, and a request belongs to the second of its
 //! intended start.
 
 use std::fmt;
@@ -29,7 +29,7 @@ pub(crate) struct Threshold {
     text: String,
 }
 
-/// A range of whole seconds, counted from the begin of the warm-up; the end is exclusive.
+/// A range of whole seconds, counted from the start of the warm-up; the end is exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window {
     pub(crate) from_s: u64,

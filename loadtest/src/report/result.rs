@@ -191,7 +191,7 @@ impl From<&Hist> for Times {
 /// An action or event at a moment of the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Mark {
-    /// Seconds after the begin of the warm-up.
+    /// Seconds after the start of the warm-up.
     pub(crate) at_s: f64,
     /// The action, in words.
     pub(crate) what: String,

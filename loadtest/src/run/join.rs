@@ -5,7 +5,7 @@
 //! own: histograms are merged, never percentiles. Since every lane computes the whole schedule and keeps its
 //! share, the arrivals of all processes together equal those of a single one.
 //!
-//! The processes speak JSON, one message a line, over TCP. The begin of the run is sent as a time from now,
+//! The processes speak JSON, one message a line, over TCP. The start of the run is sent as a time from now,
 //! so clocks need not agree; it is off by the message's transit time, which is recorded as lag like any
 //! other.
 

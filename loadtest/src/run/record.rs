@@ -184,7 +184,7 @@ fn least(one: Option<f64>, other: Option<f64>) -> Option<f64> {
 pub(crate) struct Record {
     /// Totals without the warm-up.
     pub(crate) totals: Totals,
-    /// Seconds by number, from the begin of the warm-up; a request counts in the second of its intended
+    /// Seconds by number, from the start of the warm-up; a request counts in the second of its intended
     /// start.
     pub(crate) seconds: BTreeMap<u64, Second>,
 }

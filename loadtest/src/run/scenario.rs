@@ -156,7 +156,7 @@ pub(crate) struct Arrivals {
     pub(crate) rate: Option<f64>,
     /// Stages in sequence; the duration of the run is the sum of theirs.
     pub(crate) stages: Vec<StagePlan>,
-    /// A file with one arrival per line: seconds from the begin, then optionally a kind of request.
+    /// A file with one arrival per line: seconds from the start, then optionally a kind of request.
     pub(crate) trace: Option<PathBuf>,
     /// Number of requests under way at all times: each begins when another has ended. This closed loop
     /// measures the highest rate of that many callers. Its latencies do not include the requests that a stall
@@ -170,9 +170,9 @@ pub(crate) struct Arrivals {
 pub(crate) struct StagePlan {
     /// The duration.
     pub(crate) over: Span,
-    /// The rate in requests per second, constant or at the begin.
+    /// The rate in requests per second, constant or at the start.
     pub(crate) rate: f64,
-    /// The rate in requests per second at the end; by default that of the begin.
+    /// The rate in requests per second at the end; by default that of the start.
     #[serde(default)]
     pub(crate) to: Option<f64>,
 }
@@ -181,7 +181,7 @@ pub(crate) struct StagePlan {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Drive {
-    /// The time at the begin of the run that the figures leave out.
+    /// The time at the start of the run that the figures leave out.
     pub(crate) warm_up: Span,
     /// The length of the measurement, also for a trace and a closed loop. It is ignored where the arrivals
     /// have stages.
@@ -227,7 +227,7 @@ impl Default for Drive {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Probes {
-    /// The interval between the begins of probes.
+    /// The interval between the starts of probes.
     pub(crate) every: Span,
     /// The time limit for a write to become visible; after it the probe has failed.
     pub(crate) within: Span,
@@ -262,7 +262,7 @@ impl Default for ClusterPlan {
 /// An action on the cluster at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fault {
-    /// Time after the begin of the run, warm-up included.
+    /// Time after the start of the run, warm-up included.
     pub(crate) at: Span,
     /// The action.
     #[serde(flatten)]
@@ -344,7 +344,7 @@ impl Scenario {
         Ok(())
     }
 
-    /// Returns the stages from the begin of the warm-up to the end; used where there is no trace.
+    /// Returns the stages from the start of the warm-up to the end; used where there is no trace.
     #[must_use]
     pub(crate) fn stages(&self) -> Vec<Stage> {
         let Arrivals { rate, stages, .. } = &self.arrivals;

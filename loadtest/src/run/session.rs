@@ -1,4 +1,4 @@
-//! One run of this process: starts the lanes, gives them a common begin, and collects their records.
+//! One run of this process: starts the lanes, gives them a common start, and collects their records.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,7 +27,7 @@ use crate::run::target::call::{Asked, Call};
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 /// The interval of messages while the run waits for a target.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Time from the moment at which all lanes are ready to the begin of the run.
+/// Time from the moment at which all lanes are ready to the start of the run.
 pub(crate) const LEAD: Duration = Duration::from_millis(200);
 
 /// Waits until every target gives complete answers as of `sequence`.
@@ -79,7 +79,7 @@ pub(crate) struct Ended {
     pub(crate) measured: Duration,
 }
 
-/// A run whose lanes are connected and wait for its begin.
+/// A run whose lanes are connected and wait for its start.
 #[derive(Debug)]
 pub(crate) struct Session {
     scenario: Scenario,

@@ -95,7 +95,7 @@ impl Host {
         IpAddr::V4(self.address)
     }
 
-    /// Returns the begin of a command line that runs the rest of it on this host, in the same process.
+    /// Returns the start of a command line that runs the rest of it on this host, in the same process.
     #[must_use]
     pub fn launcher(&self) -> Vec<String> {
         ["ip", "netns", "exec", &self.name].map(str::to_owned).into()

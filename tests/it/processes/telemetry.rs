@@ -31,7 +31,7 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 trait Seen {
     /// Returns status and body, if there is an answer.
     fn get(&self, path: &str) -> Option<(u16, String)>;
-    /// Waits until the probe answers with this status, and a text with this begin.
+    /// Waits until the probe answers with this status, and a text with this start.
     fn wait_for(&mut self, path: &str, status: u16, text: &str);
     /// Returns the result of `vigie health`.
     fn health(&self) -> Finished;

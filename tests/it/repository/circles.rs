@@ -165,7 +165,7 @@ fn paths(text: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// Parses a path at the begin of a text, which may end in braces with further paths; returns the remaining
+/// Parses a path at the start of a text, which may end in braces with further paths; returns the remaining
 /// text.
 fn expand<'a>(mut prefix: Vec<String>, mut text: &'a str, found: &mut Vec<Vec<String>>) -> &'a str {
     loop {

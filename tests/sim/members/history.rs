@@ -110,7 +110,7 @@ pub(super) struct Asked {
     /// The only bank that it names, if it names one.
     pub(super) bank: Option<usize>,
     pub(super) min_sequence: Sequence,
-    /// Begin and end of the call, and the time of the frontends' clocks at both.
+    /// Start and end of the call, and the time of the frontends' clocks at both.
     pub(super) during: (Duration, Duration),
     pub(super) clock: (UnixMillis, UnixMillis),
 }

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Stage {
     /// The duration.
     pub(crate) over: Duration,
-    /// The rate at its begin, in requests per second.
+    /// The rate at its start, in requests per second.
     pub(crate) from: f64,
     /// The rate at its end, in requests per second.
     pub(crate) to: f64,
@@ -44,7 +44,7 @@ impl Stage {
         self.over.as_secs_f64() * (self.from + self.to) / 2.0
     }
 
-    /// Returns the seconds from the begin of the stage after which `due` requests are due; `due` is at most
+    /// Returns the seconds from the start of the stage after which `due` requests are due; `due` is at most
     /// [`Self::due`].
     fn when(&self, due: f64) -> f64 {
         let slope = (self.to - self.from) / self.over.as_secs_f64();
@@ -77,7 +77,7 @@ pub(crate) struct Place {
 pub(crate) struct Arrival {
     /// The number, from 0.
     pub(crate) number: u64,
-    /// Time after the begin of the run.
+    /// Time after the start of the run.
     pub(crate) at: Duration,
 }
 
@@ -88,7 +88,7 @@ pub(crate) struct Schedule {
     spacing: Spacing,
     rng: Xoshiro256PlusPlus,
     number: u64,
-    /// The number of requests due since the begin of the stage at which the next arrival comes.
+    /// The number of requests due since the start of the stage at which the next arrival comes.
     mark: f64,
     stage: usize,
     stage_began: Duration,

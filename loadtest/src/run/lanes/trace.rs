@@ -1,6 +1,6 @@
 //! A recorded sequence of arrivals, which is replayed.
 //!
-//! Each line is one arrival: seconds from the begin, then optionally a comma and the kind of request. Lines
+//! Each line is one arrival: seconds from the start, then optionally a comma and the kind of request. Lines
 //! are sorted by time; empty lines and those that begin with `#` are ignored. The warm-up is the first part
 //! of the trace.
 

@@ -22,7 +22,7 @@ pub(crate) enum Outcome {
     Unsent,
 }
 
-/// The result of one request. Times count from the begin of the run.
+/// The result of one request. Times count from the start of the run.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
     pub(crate) kind: Kind,

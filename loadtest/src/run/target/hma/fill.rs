@@ -131,7 +131,7 @@ async fn wait_found(connections: &Connections, hash: &Hash, contents: &Contents)
     }
 }
 
-/// Returns the begin of an answer's text, for an error.
+/// Returns the start of an answer's text, for an error.
 fn shown(response: &Response) -> String {
     String::from_utf8_lossy(&response.body).chars().take(SHOWN_MAX).collect()
 }
