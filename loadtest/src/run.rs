@@ -8,7 +8,7 @@
 //! - **The generator is measured like the service.** The delay with which each request was sent is recorded;
 //!   if more than 1 % were over 10 ms late, or not sent at all, no threshold on a latency holds.
 //! - **No answer is trusted.** Each is compared with the known right answer to its question.
-//! - **Averages are not averaged.** Histograms of lanes, seconds and processes are added up.
+//! - **Percentiles are never averaged.** Histograms of lanes, seconds and processes are added up.
 //!
 //! Reading order: [`scenario`] describes a run; `lanes` schedules and sends requests; `target` has the
 //! protocols of the service under load. `record` keeps the results. `session` is the run of this process,

@@ -22,8 +22,8 @@
 //! 32  BLAKE3 of everything before
 //! ```
 //!
-//! The digest of a set of rows is the sum modulo 2^64 of SplitMix64's output function of `row * 65,536 +
-//! distance`, so it does not depend on their order.
+//! The digest of a set of rows is the sum modulo 2^64 of SplitMix64's output function of
+//! `row * 65,536 + distance`, so it does not depend on their order.
 
 use std::path::Path;
 

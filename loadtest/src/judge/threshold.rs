@@ -1,5 +1,5 @@
-//! The conditions of a run: `p99 < 20ms`, `missed == 0`, `lookup.p99.9 < 50ms`, `rate >= 5000`, `errors <
-//! 0.1%`.
+//! The conditions of a run: `p99 < 20ms`, `missed == 0`, `lookup.p99.9 < 50ms`, `rate >= 5000`,
+//! `errors < 0.1%`.
 //!
 //! A condition may apply to a part of the run: `errors from 20s == 0%`, `p99 from 8s to 16s < 100ms`. Seconds
 //! count from the start of the warm-up, as the times of faults do, and a request belongs to the second of its

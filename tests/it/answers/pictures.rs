@@ -98,7 +98,7 @@ async fn an_animation_of_more_frames_than_are_decoded_says_how_many_were_left_ou
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_of_many_animations_searches_all_first_frames_and_says_what_it_left_out() {
-    // More hashes of first frames and of unaltered frames than the lowest query limit that a frontend allows.
+    // The plain hashes of all frames are more than 1,280, the lowest query limit that a frontend accepts.
     const FILES: usize = 22;
     let cluster = Cluster::start_with(|config| config.frontend.call_queries_max = 1_280).await.unwrap();
     let bank = cluster.create_bank("pictures").await.unwrap();

@@ -15,7 +15,7 @@ fn hash(bytes: impl IntoIterator<Item = usize>) -> Hash {
     Hash::pdq(hash)
 }
 
-/// Returns the distance of the only match, and whether the budget of near queries is spent.
+/// Returns the distance of the only match, and whether the answer repeats one because the budget is spent.
 fn found(answer: &MatchAnswer) -> (Option<u32>, bool) {
     let matched = answer.results[0].as_ref().unwrap();
     assert!(matched.found.matches.len() <= 1);

@@ -243,8 +243,8 @@ fn only_the_arrows_of_the_design_are_open() {
     }
 }
 
-/// Parses the role's table as the binary does. URLs are changed from https, which the binary refuses without
-/// certificates.
+/// Parses the role's table as the binary does. Its https URLs are changed to http, because the binary refuses
+/// them without certificates, and its s3 URLs to file.
 pub(crate) fn read<C: DeserializeOwned>(table: &toml::Table, role: &str) -> C {
     let written = toml::to_string(&table[role]).unwrap().replace("https://", "http://");
     toml::from_str(&written.replace("s3://", "file:///")).unwrap()

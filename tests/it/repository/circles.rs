@@ -1,7 +1,7 @@
 //! No file imports one that imports it back, directly or through others.
 //!
-//! An import is a path that begins with `crate`, `super` or `self`, in a `use` or inline. A declaration `mod
-//! child;` does not count. Test modules are left out.
+//! An import is a path that begins with `crate`, `super` or `self`, in a `use` or inline. A declaration
+//! `mod child;` does not count. Test modules are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -66,8 +66,8 @@ fn lay(files: Files<'_>, user: Option<&User>, folder: &Path) -> io::Result<()> {
 
 impl Server {
     /// Starts a separate server with these certificates, which accepts no TCP connection without TLS.
-    /// `access` is the method and the options of the only line for TCP in `pg_hba.conf`, such as `trust
-    /// clientcert=verify-ca`. `None` where PostgreSQL is not installed.
+    /// `access` is the method and the options of the only line for TCP in `pg_hba.conf`, such as
+    /// `trust clientcert=verify-ca`. `None` where PostgreSQL is not installed.
     ///
     /// # Panics
     ///
