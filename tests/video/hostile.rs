@@ -1,4 +1,4 @@
-//! Videos that should do harm, and programs that misbehave on order: each gets one answer, and nothing is
+//! Videos made to do harm, and programs that misbehave on order: each gets one answer, and nothing is
 //! left behind.
 
 use std::os::unix::fs::symlink;

@@ -36,7 +36,7 @@ pub(super) fn policy(banks: Vec<BankRule>, rules: &[(&str, &str, Verdict)]) -> P
     Policy::try_from(PolicyDraft { banks, rules: rules.collect() }).unwrap()
 }
 
-/// Returns a hash of a picture at this even distance: half of the bits are cleared and as many are set.
+/// Returns a hash of a picture at this even distance: half of the changed bits are cleared, half are set.
 pub(super) fn near(hash: &PdqHash, distance: usize) -> PdqHash {
     let mut near = *hash;
     let bit = |hash: &PdqHash, at: usize| hash[at / 8] & (1 << (at % 8)) != 0;

@@ -1,4 +1,4 @@
-//! A whole cluster of processes with images that should harm it. The decoder processes of its frontend are
+//! A whole cluster of processes with images made to harm it. The decoder processes of its frontend are
 //! the tests' stand-in, which also misbehaves on order; no file here exploits a library.
 
 use std::io::{Read as _, Write as _};
