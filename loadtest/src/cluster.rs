@@ -1,6 +1,6 @@
 //! The cluster of a scenario: processes of the real binary that end with the run.
 //!
-//! Matchers that a fault will slow down are reached by the coordinator through a proxy that can delay.
+//! The coordinator reaches matchers that a fault will slow down through a proxy that can add a delay.
 
 pub(crate) mod fault;
 pub(crate) mod processors;
@@ -14,11 +14,11 @@ use vigie_model::Sequence;
 
 use crate::run::scenario::{Action, Scenario};
 
-/// How long the processes may take to find each other.
+/// The time within which the processes have to find each other.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// Starts the processes of a scenario's cluster, with further settings, and waits until every matcher is ready, unless there are to be
-/// members.
+/// Starts the processes of a scenario's cluster with further settings, and waits until every matcher is
+/// ready. It does not wait where the scenario has members.
 pub(crate) async fn start(scenario: &Scenario, vigie: &Path, further: &[String]) -> anyhow::Result<Cluster> {
     let plan = &scenario.cluster;
     let slowed = scenario.faults.iter().filter_map(|fault| {
@@ -35,14 +35,15 @@ pub(crate) async fn start(scenario: &Scenario, vigie: &Path, further: &[String])
         .log("warn", "text")
         .own_group()
         .start()?;
-    // Matchers with a key answer the deployment's processes alone; then the frontends are asked, when there is data.
+    // With members, matchers have a key and answer only processes of the deployment. In that case readiness
+    // is checked through the frontends, once there is data.
     if scenario.consortium.is_none() {
         cluster.wait_ready(Sequence::ZERO, READY_WITHIN).await?;
     }
     Ok(cluster)
 }
 
-/// Does to the cluster what a fault says. Commands and imports are not the cluster's.
+/// Applies a fault to the cluster. Commands and imports are not handled here.
 pub(crate) async fn inflict(cluster: &mut Cluster, action: &Action) -> anyhow::Result<()> {
     match action {
         Action::Stop(name) => cluster.process(name)?.signal(Signal::STOP),

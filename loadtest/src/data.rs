@@ -1,7 +1,8 @@
 //! The `data` command: rows, queries and right answers in one pass.
 //!
-//! Each thread draws a chunk of rows and compares it with all queries while it is warm; then the chunks are
-//! written in their order, and the next ones are drawn. Memory is a chunk for each thread and the answers.
+//! Each thread draws a chunk of rows and compares it with all queries while it is in the cache; then the
+//! chunks are written in order, and the next ones are drawn. The memory used is one chunk per thread, and the
+//! answers.
 
 pub(crate) mod draw;
 pub(crate) mod shape;
@@ -31,10 +32,10 @@ use crate::data::shape::{Shape, shape};
 /// Rows that a thread draws before they are written: 2 MiB.
 const CHUNK: usize = 65_536;
 
-/// Rows compared with all queries before the next ones: 32 KiB, the nearest cache.
+/// Rows that are compared with all queries before the next ones: 32 KiB, the size of the first-level cache.
 const TILE: usize = 1_024;
 
-/// The greatest distance of two hashes.
+/// The largest possible distance between two hashes, in bits.
 const RADIUS_MAX: u16 = 256;
 
 pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Result<()> {
@@ -100,7 +101,7 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
     Ok(())
 }
 
-/// One thread's rows, and what it has found so far.
+/// The rows of one thread, and the answers that it has found so far.
 struct Worker<'a> {
     shape: &'a dyn Shape,
     queries: &'a [Hash],
@@ -132,7 +133,7 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// The file of rows, and its digest so far.
+/// The file of rows, and the digest of the rows written so far.
 struct Sink {
     file: BufWriter<File>,
     digest: blake3::Hasher,

@@ -25,7 +25,7 @@ use crate::index::memory::Resident;
 use crate::index::report::{Memory, Opened, Report};
 use crate::report::machine::Machine;
 
-/// Rows that updates remove and insert again: enough that they lie all over an index.
+/// Rows that updates remove and insert again: enough to be spread over the whole index.
 const HELD: usize = 4_096;
 
 pub(crate) fn run(arguments: &IndexArguments, out: &mut impl Write) -> anyhow::Result<()> {
@@ -121,7 +121,7 @@ pub(crate) fn run(arguments: &IndexArguments, out: &mut impl Write) -> anyhow::R
     if arguments.json { report.write_json(out) } else { report.write_table(out) }
 }
 
-/// The queries to use, and the answers, which are those of these files.
+/// Returns the queries to use and the answers, after checking that the answers belong to these files.
 fn read_questions(arguments: &IndexArguments) -> anyhow::Result<(Vec<Hash>, Answers)> {
     let path = hash_file::queries_path(&arguments.data);
     let mut queries = hash_file::read(&path, None)?;
@@ -149,7 +149,7 @@ fn read_rows(data: &Path, answers: &Answers) -> anyhow::Result<Vec<(Hash, Entry)
     Ok((0..).zip(rows).map(|(row, hash)| (hash, entry(row))).collect())
 }
 
-/// Makes the folder, which must not hold anything.
+/// Creates the folder; fails if it is not empty.
 fn prepare(directory: &Path) -> anyhow::Result<()> {
     let name = directory.display();
     std::fs::create_dir_all(directory).with_context(|| format!("cannot create {name}"))?;

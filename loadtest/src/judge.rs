@@ -1,7 +1,8 @@
-//! What is true of questions and answers, and whether a run was good enough.
+//! The right answers to questions, the check of each answer, and the check of a whole run.
 //!
-//! Reading order: [`truth`] (questions, and what is true of each), [`ledger`] (what this run has written), [`oracle`] (judges an
-//! answer), [`evidence`] and [`videos`] (the same of videos), [`threshold`] (what has to hold of a run), [`judgement`] (whether it does).
+//! Reading order: [`truth`] (questions and their right answers), [`ledger`] (the writes of this run),
+//! [`oracle`] (judges an answer), [`evidence`] and [`videos`] (the same for videos), [`threshold`] (the
+//! conditions of a run), [`judgement`] (whether they hold).
 
 pub(crate) mod truth;
 pub(crate) mod ledger;

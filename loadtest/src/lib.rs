@@ -1,25 +1,26 @@
-//! Makes data with known answers, and measures against it.
+//! Makes data with known answers, and measures with it.
 //!
-//! `vigie-loadtest data` writes hashes of a stated shape, queries, and the right answers by a
-//! linear scan. `vigie-loadtest index` builds an index of these hashes, compares its answers with the right
-//! ones, and only then measures. `peers/index_peers.py` runs other libraries on the same files.
+//! `vigie-loadtest data` writes hashes of a given shape, queries, and the right answers from a linear scan.
+//! `vigie-loadtest index` builds an index of these hashes, compares its answers with the right ones, and only
+//! then measures. `peers/index_peers.py` runs other libraries on the same files.
 //!
 //! Always true:
 //!
-//! - **The same files for the same arguments**, on every machine: each row depends on the seed and its number
-//!   alone.
-//! - **No figure without answers.** An exact engine that answers wrongly ends the run; an approximate one has
-//!   its recall beside its figures.
-//! - **What is compared alternates.** Quiet and busy, one thread and two, are measured in turn in short slices,
-//!   so a noisy neighbour disturbs both alike.
-//! - **Files are bounded in memory while they are made**: rows come in chunks, and of the answers to a query
-//!   only the nearest thousand or so are listed; all are counted.
+//! - **The same arguments give the same files** on every machine: each row depends only on the seed and its
+//!   number.
+//! - **No figure without answers.** A wrong answer of an exact engine ends the run; the figures of an
+//!   approximate engine include its recall.
+//! - **Compared conditions alternate.** Idle and busy, one thread and two, are measured in alternation in
+//!   short slices, so that other load on the machine affects both equally.
+//! - **Memory is bounded while files are written**: rows are made in chunks, and the answers to a query list
+//!   only the nearest thousand or so; all are counted.
 //!
-//! The other commands put a cluster under load, and look at every answer: [`run`] has their rules and reading order.
+//! The other commands put a cluster under load and check every answer; [`run`] has their rules and reading
+//! order.
 //!
-//! Reading order: `cli`; `data` (drawn rows, queries and right answers), `index` (the index benchmark), `run` (schedules,
-//! lanes, sessions, targets), `judge` (what is true of a question, and thresholds), `report` (results, for each reader), `cluster`
-//! (processes of an own cluster, and faults).
+//! Reading order: `cli`; `data` (drawn rows, queries and right answers), `index` (the index benchmark), `run`
+//! (schedules, lanes, sessions, targets), `judge` (the right answers to questions, and thresholds), `report`
+//! (results, for each reader), `cluster` (the processes of the run's own cluster, and faults).
 
 mod cli;
 mod data;
@@ -60,17 +61,18 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// How a command ended that did not fail.
+/// The outcome of a command that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// It did what it was told, and all that had to hold does.
+    /// The command has done its work, and every condition that it checks holds.
     Done,
     /// A threshold does not hold.
     ThresholdMissed,
-    /// The generator, or the machine that it shares, was the limit, and not the target: this says nothing of the target.
+    /// The generator, or the machine that it shares with the target, was the limit: the run gives no result
+    /// about the target.
     NotMeasurable,
-    /// The command line is wrong, in a way that its grammar does not see.
+    /// The command line is wrong in a way that its grammar does not detect.
     WrongCommandLine,
-    /// It was asked to end before it was done.
+    /// The program was asked to end (Ctrl-C or SIGTERM) before the command was done.
     Interrupted,
 }

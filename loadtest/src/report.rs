@@ -1,5 +1,5 @@
-//! Files about a run, each for another reader: a page for people, a summary for a pull request, JUnit for a build, and
-//! histograms for the tools of HdrHistogram.
+//! Files about a run, one for each kind of reader: a page for people, a summary for a pull request, JUnit for
+//! a build, and histograms for the tools of HdrHistogram.
 
 pub(crate) mod machine;
 pub(crate) mod rounding;

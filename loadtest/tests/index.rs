@@ -1,4 +1,5 @@
-//! The binary from end to end: data is made, an index is measured on it, and damage is refused.
+//! Tests of the binary from end to end: data is made, an index is measured on it, and damaged files are
+//! refused.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ fn refusal(arguments: &[&str]) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// A small data set in `folder`.
+/// Creates a small data set in `folder`.
 fn data(folder: &Path, shape: &str) -> PathBuf {
     let path = folder.join(shape);
     let out = path.to_str().unwrap();

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 /// The commands that install the missing parts.
 const INSTALL: &str = "apt-get install chromium nodejs npm, then npm ci in tests/console/browser";
 
-/// A browser and the program that drives it.
+/// A browser, and the scripts that control it.
 #[derive(Debug)]
 pub(crate) struct Node {
     chromium: PathBuf,

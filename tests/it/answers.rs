@@ -1,4 +1,4 @@
-//! What is answered is right, whole, and as fresh as was asked for.
+//! Answers are right, complete, and as fresh as requested.
 
 mod matching;
 mod pictures;

@@ -1,4 +1,5 @@
-//! Two clients of one cluster: one does its worst, and the other does not notice. And what the roles take of memory meanwhile.
+//! Two clients of one cluster: one sends as much load as it can, and the other must not be slowed down. The
+//! memory of the roles is checked meanwhile.
 #![allow(clippy::print_stdout, reason = "measurements are printed")]
 
 mod answers;
@@ -25,11 +26,11 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::repository::source::root;
 
-/// Those of whom no certificate is known are told apart by their addresses.
+/// Clients without a certificate are distinguished by their addresses.
 const QUIET: [u8; 4] = [127, 0, 0, 2];
 const GREEDY: [u8; 4] = [127, 0, 0, 3];
 
-/// The 99th percentile of fewer calls says nothing.
+/// The least number of calls from which a 99th percentile is computed.
 const CALLS_MIN: usize = 20;
 
 type Client = MatchServiceClient<Channel>;
@@ -54,7 +55,7 @@ fn request(queries: Vec<pb::MatchQuery>, within: u32, limit: i32) -> pb::MatchRe
     pb::MatchRequest { queries, options: Some(options), ..pb::MatchRequest::default() }
 }
 
-/// A cluster of processes with one bank, and what its quiet client looks for.
+/// A cluster of processes with one bank, and the hashes that its quiet client searches.
 struct Ground {
     cluster: Cluster,
     known: Arc<[PdqHash]>,
@@ -62,7 +63,7 @@ struct Ground {
 }
 
 impl Ground {
-    /// Two shards, and some items that the quiet client asks for.
+    /// Starts two shards with some items that the quiet client searches.
     async fn start(edit: impl FnOnce(Builder) -> Builder) -> Self {
         let mut cluster = edit(Cluster::of(vigie_binary()).shards(2)).start().unwrap();
         cluster.wait_ready(Sequence::ZERO, Duration::from_secs(60)).await.unwrap();
@@ -86,7 +87,7 @@ impl Ground {
         &self.cluster.frontend_urls()[0]
     }
 
-    /// Waits until a search finds so many items.
+    /// Waits until a search finds this number of items.
     async fn wait_for(&self, asked: pb::MatchRequest, items: usize) {
         let mut client = client(self.url(), QUIET).await;
         let until = Instant::now() + Duration::from_secs(60);
@@ -101,8 +102,9 @@ impl Ground {
         }
     }
 
-    /// One that asks for known items, one after the other, until it is stopped. It has a thread of its own: what the greedy client
-    /// does with its answers is no work of the cluster, and does not delay it.
+    /// Starts the quiet client, which searches known items one after the other until it is stopped. It has a
+    /// thread of its own, so that the greedy client's handling of answers, which is not the cluster's work,
+    /// does not delay it.
     fn quiet(&self) -> Quiet {
         let (url, known) = (self.url().to_owned(), Arc::clone(&self.known));
         let (stop, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -128,7 +130,7 @@ impl Ground {
         Quiet { stop, calls, asking }
     }
 
-    /// The most memory that each process has had, against the limit of its role in the chart.
+    /// Compares the peak memory of each process with the limit of its role in the chart.
     fn check_memory(&self) {
         let values = std::fs::read_to_string(root().join("helm/vigie/values.yaml")).unwrap();
         let values = YamlLoader::load_from_str(&values).unwrap();
@@ -145,23 +147,24 @@ impl Ground {
     }
 }
 
-/// An amount as Kubernetes writes it.
+/// Parses an amount in Kubernetes notation, in bytes.
 fn bytes(amount: &Yaml) -> u64 {
     let amount = amount.as_str().unwrap();
     let (number, unit) = amount.split_at(amount.len() - 2);
     number.parse::<u64>().unwrap() << if unit == "Gi" { 30 } else { 20 }
 }
 
-/// The quiet client at work.
+/// The running quiet client.
 struct Quiet {
     stop: Arc<AtomicBool>,
-    /// Answered so far.
+    /// Number of answered calls so far.
     calls: Arc<AtomicUsize>,
     asking: std::thread::JoinHandle<Vec<Duration>>,
 }
 
 impl Quiet {
-    /// The latency that 99 of 100 of its calls had at most, after `lasts`, and longer on a machine that has much else to do.
+    /// Returns the 99th percentile of its latencies, after at least `lasts` and [`CALLS_MIN`] calls; a busy
+    /// machine takes longer.
     async fn p99(self, lasts: Duration) -> Duration {
         tokio::time::sleep(lasts).await;
         let until = Instant::now() + Duration::from_secs(120);
@@ -178,15 +181,16 @@ impl Quiet {
     }
 }
 
-/// What the quiet client is held against.
+/// The bounds for the latency of the quiet client.
 #[derive(Debug, Clone, Copy)]
 struct Measure {
-    /// Its p99 alone, in the same run.
+    /// Its 99th percentile in the same run, without the greedy client.
     alone: Duration,
-    /// Times below this are taken for it: those of the machine, not of the cluster.
+    /// The lower bound of `alone`: shorter times measure the machine, not the cluster.
     noise: Duration,
-    /// A busy machine makes every call beside others wait, however fair the cluster is. In a short run a quarter of what the greedy
-    /// client's answers take is accepted too: a call that waits behind those takes as long as they.
+    /// The median time of the greedy client's answers; set in short runs only. On a busy machine every call
+    /// waits for others, however fair the cluster is. A quarter of this time is therefore accepted too: a
+    /// call that queues behind the greedy client's calls takes as long as they do.
     of_greedy: Option<Duration>,
 }
 
@@ -199,12 +203,12 @@ impl Measure {
     }
 }
 
-/// A runtime whose threads get what the cluster and the quiet client leave of the processors: a greedy client reads its answers on a
-/// machine of its own.
+/// Returns a runtime whose threads have the lowest priority, below the cluster and the quiet client. So the
+/// greedy client reads its answers as if it were on another machine.
 fn elsewhere() -> tokio::runtime::Runtime {
     const LAST: i32 = 19;
     let give_way = || {
-        // On Linux this is of the thread, and not of the process.
+        // On Linux this sets the priority of the thread, not of the process.
         #[cfg(target_os = "linux")]
         rustix::process::setpriority_process(None, LAST).expect("a thread may give way to others");
     };
@@ -212,7 +216,7 @@ fn elsewhere() -> tokio::runtime::Runtime {
     runtime.worker_threads(2).on_thread_start(give_way).enable_all().build().unwrap()
 }
 
-/// The greedy client at work: calls of this many tasks, one after the other, until it is stopped.
+/// The running greedy client: each task sends one call after the other until it is stopped.
 struct Greedy {
     stop: Arc<AtomicBool>,
     asking: Vec<tokio::task::JoinHandle<Vec<Duration>>>,
@@ -220,7 +224,7 @@ struct Greedy {
 }
 
 impl Greedy {
-    /// `check` is given each answer; whatever else comes only says to wait.
+    /// Starts the greedy client. `check` gets each answer; every failure has to be a request to wait.
     fn start(url: &str, at_once: usize, asked: &pb::MatchRequest, check: fn(&pb::MatchResponse)) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let runtime = elsewhere();
@@ -247,7 +251,7 @@ impl Greedy {
         Self { stop, asking, runtime }
     }
 
-    /// How long its answers took in the middle.
+    /// Stops it, and returns the median time of its answers.
     async fn end(self) -> Duration {
         self.stop.store(true, Ordering::Relaxed);
         let mut times = Vec::new();
@@ -273,7 +277,7 @@ fn matched(answer: &pb::MatchResponse) -> impl Iterator<Item = &pb::Matched> {
     })
 }
 
-/// Whether the greedy client was only told to wait.
+/// Returns whether a failure only asks the greedy client to wait.
 fn is_held_back(code: Code) -> bool {
     matches!(code, Code::ResourceExhausted | Code::DeadlineExceeded | Code::Unavailable | Code::Cancelled)
 }

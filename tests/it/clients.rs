@@ -1,4 +1,4 @@
-//! Other people's clients, unmodified, against our servers.
+//! Clients of other projects, unmodified, against our servers.
 
 mod follow;
 mod reference;

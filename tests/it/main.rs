@@ -1,4 +1,4 @@
-//! The whole cluster under test. One binary: every test shares one build.
+//! Tests of the whole cluster, in one binary, so that all tests share one build.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 mod answers;

@@ -1,4 +1,4 @@
-//! Measurements of a release build; short forms of some run with every test.
+//! Measurements of a release build; short forms of some run with the other tests.
 
 mod figures;
 mod cost;

@@ -1,4 +1,4 @@
-//! Several members on one cluster: what each sees, and how long what was taken back still works.
+//! Several members on one cluster: what each sees, and how long a revoked right still works.
 
 mod as_functions;
 mod audit;
@@ -29,7 +29,7 @@ struct Consortium {
     operator: Client,
 }
 
-/// A principal's clients.
+/// The clients of a principal.
 #[derive(Clone)]
 struct Client {
     id: PrincipalId,
@@ -55,7 +55,7 @@ impl Client {
         }
     }
 
-    /// Creates a principal with a key.
+    /// Creates a principal with a key, and returns its clients.
     async fn create(&self, cluster: &Cluster, member: Option<&str>, roles: &[Role]) -> Self {
         let new = NewPrincipal {
             member: member.map(|name| name.parse().unwrap()),
@@ -73,7 +73,7 @@ impl Client {
         self.bank.create_bank(name, IdempotencyKey::random(), soon()).await.unwrap().sequence
     }
 
-    /// Adds an item of one hash.
+    /// Adds an item with one hash.
     async fn add(&self, bank: &impl BankLabel, hash: Hash) -> (ItemId, Sequence) {
         let items = vec![item([hash]).unwrap()];
         let added = self.bank.add_items(bank, items, IdempotencyKey::random(), soon()).await.unwrap();
@@ -94,7 +94,7 @@ impl Client {
         self.matching.match_content(call, soon()).await
     }
 
-    /// The banks in which a hash is found, by the caller's names, as of a sequence.
+    /// Returns the banks in which a hash is found as of a sequence, by the caller's names for them.
     async fn finds(&self, hash: Hash, sequence: Sequence) -> Vec<String> {
         let answer = self.ask(hash, as_of(sequence)).await.unwrap();
         let matched = answer.results[0].as_ref().unwrap();
@@ -105,7 +105,7 @@ impl Client {
 }
 
 impl Consortium {
-    /// A cluster whose members are on, with these members beside the host.
+    /// Starts a cluster with these members in addition to the host.
     async fn start(members: &[&str]) -> Self {
         Self::on(Cluster::start_with(|config| config.shard_count = 2).await.unwrap(), members).await
     }
@@ -121,7 +121,7 @@ impl Consortium {
         Self { cluster, operator }
     }
 
-    /// An administrator of a member who also contributes and matches.
+    /// Creates an administrator of a member, and a worker who contributes and matches.
     async fn team(&self, member: &str) -> (Client, Client) {
         let administrator = self.operator.create(&self.cluster, Some(member), &[Role::Administrator]).await;
         let worker = administrator.create(&self.cluster, None, &[Role::Contributor, Role::Matcher]).await;
@@ -129,7 +129,8 @@ impl Consortium {
     }
 }
 
-/// Waits until the frontend's directory has the change at `sequence`, which is one of the directory.
+/// Waits until the frontend's directory includes the change at `sequence`, which is a change of the
+/// directory.
 async fn until_known(client: &Client, sequence: Sequence) {
     let probe = Hash::md5([255; 16]);
     for _ in 0..200 {

@@ -1,4 +1,4 @@
-//! What operators do to a cluster and see of it.
+//! What operators do to a cluster, and what they see of it.
 
 mod serving;
 mod cli;

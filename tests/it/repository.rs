@@ -1,4 +1,4 @@
-//! Rules of the repository, and files beside the code that have to agree with it.
+//! Rules of the repository, and checks of files that have to agree with the code.
 
 pub(crate) mod source;
 mod rules;

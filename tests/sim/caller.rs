@@ -1,4 +1,5 @@
-//! A principal, and its calls of any method by the protocol's own messages: hostile arguments pass no check of a client.
+//! A principal that calls any method with the protocol's own messages, so that no client checks hostile
+//! arguments.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use vigie_proto::pb::consortium::v1 as pb;
 use crate::cluster::{BANK, ONLY_FRONTEND};
 use crate::network::{endpoint, network};
 
-/// A call takes far less; one that does not is stuck.
+/// The time limit of a call; beyond it the call counts as stuck.
 const WITHIN: Duration = Duration::from_secs(60);
 
 /// The credential of a principal, and its connections.
@@ -25,7 +26,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 pub(crate) struct Caller {
     bank: Channel,
     frontend: Channel,
-    /// The header; none for whoever has no credential.
+    /// The authorization header; `None` without a credential.
     bearer: Option<MetadataValue<tonic::metadata::Ascii>>,
     network: Network,
 }
@@ -35,7 +36,7 @@ pub(crate) fn soon() -> Deadline {
 }
 
 impl Caller {
-    /// By its API key; empty for none.
+    /// Returns a caller with this API key; without a credential if it is empty.
     pub(crate) fn new(key: &str) -> anyhow::Result<Self> {
         let channel = |host| -> anyhow::Result<Channel> {
             Ok(Target::new("a simulated host", &endpoint(host), &network())?.channel())
@@ -49,7 +50,7 @@ impl Caller {
         Ok(Self { bank: channel(BANK)?, frontend: channel(ONLY_FRONTEND)?, bearer, network })
     }
 
-    /// A client of the frontend with this credential.
+    /// Returns a client of the frontend with this credential.
     pub(crate) fn matching(&self) -> anyhow::Result<MatchClient> {
         Ok(MatchClient::new_on(&[endpoint(ONLY_FRONTEND)], &self.network)?)
     }
@@ -66,7 +67,7 @@ impl Caller {
         Ok(answer.into_inner())
     }
 
-    /// Calls a method whose answer is a stream, and takes the first message of it.
+    /// Calls a method whose answer is a stream, and waits for its first message.
     pub(crate) async fn open<Q, A>(&self, method: Method, request: Q) -> Result<(), Status>
     where
         Q: Message + 'static,
@@ -96,7 +97,7 @@ impl Caller {
         request
     }
 
-    /// Creates a principal with a key, of the caller's member where none is named.
+    /// Creates a principal with a key; a principal of the caller's member if `member` is empty.
     pub(crate) async fn create(&self, member: &str, roles: &[pb::Role]) -> anyhow::Result<Self> {
         let request = || pb::CreatePrincipalRequest {
             member: member.to_owned(),
@@ -104,7 +105,7 @@ impl Caller {
             credential: Some(pb::create_principal_request::Credential::NewApiKey(true)),
             ..Default::default()
         };
-        // The first call of all comes before the bank listens.
+        // The very first call comes before the bank listens.
         for _ in 0..100 {
             match self.send::<_, pb::CreatePrincipalResponse>(Method::CreatePrincipal, request()).await {
                 Ok(made) => return Self::new(&made.api_key),

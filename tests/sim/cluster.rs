@@ -21,30 +21,32 @@ use crate::network::{SimulatedListener, endpoint, network};
 
 pub(crate) const BANK: &str = "bank";
 pub(crate) const COORDINATOR: &str = "coordinator";
-/// Two replicas of each of two shards.
+/// Two replicas for each of two shards.
 pub(crate) const MATCHERS: [(&str, u32); 4] =
     [("matcher-0-a", 0), ("matcher-0-b", 0), ("matcher-1-a", 1), ("matcher-1-b", 1)];
-/// The first asks the coordinator, the second is its own. There are none without members.
+/// The frontends. The first uses the coordinator, the second has an embedded one. Without members there are
+/// none.
 pub(crate) const FRONTENDS: [&str; 2] = ["frontend-a", "frontend-b"];
 
-/// 2023-11-14.
+/// The start of simulated time, 2023-11-14, in milliseconds since 1970.
 const EPOCH_MS: u64 = 1_700_000_000_000;
 
-/// What the hosts share with the run.
+/// The state that the hosts share with the run.
 #[derive(Debug, Default)]
 pub(crate) struct Surroundings {
-    /// How wrong the bank's clock is.
+    /// The error of the bank's clock, in milliseconds.
     pub(crate) skew_ms: AtomicI64,
-    /// Commits fail from time to time.
+    /// Whether commits sometimes fail.
     pub(crate) commits_fail: std::sync::atomic::AtomicBool,
 }
 
-/// How a cluster is set up.
+/// The configuration of a simulated cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
     /// The file with the cluster key; `None` without members.
     pub(crate) cluster_key: Option<PathBuf>,
-    /// One replica of each shard, and one frontend, which is its own coordinator. Commits take no time.
+    /// Whether the cluster is small: one replica per shard, and one frontend with an embedded coordinator.
+    /// Commits then take no time.
     pub(crate) is_small: bool,
 }
 
@@ -52,7 +54,7 @@ pub(crate) struct Setup {
 pub(crate) const ONLY_FRONTEND: &str = FRONTENDS[1];
 
 impl Setup {
-    /// The hosts among which things go wrong.
+    /// Returns the hosts that can get faults.
     pub(crate) fn hosts(&self) -> Vec<&'static str> {
         let frontends = FRONTENDS.into_iter().filter(|_| self.cluster_key.is_some());
         [BANK, COORDINATOR].into_iter().chain(MATCHERS.map(|matcher| matcher.0)).chain(frontends).collect()
@@ -107,7 +109,7 @@ impl Setup {
 
     fn start_bank(&self, sim: &mut Sim<'_>, disk: &Disk, surroundings: &Arc<Surroundings>) {
         let (disk, surroundings) = (disk.clone(), Arc::clone(surroundings));
-        // The log is cut as far as followers let it, whenever the clock leaps.
+        // The log is truncated as far as its followers allow, whenever the clock jumps.
         let config = vigie_bank::Config {
             log_hours: 1,
             log_changes: 10,
@@ -168,17 +170,17 @@ fn start_coordinator(sim: &mut Sim<'_>, config: &vigie_coordinator::Config) {
     });
 }
 
-/// The time by clocks that are right.
+/// Returns the time of correct clocks.
 pub(crate) fn now() -> UnixMillis {
     UnixMillis(EPOCH_MS + u64::try_from(elapsed().as_millis()).expect("a run lasts minutes"))
 }
 
-/// Simulated time since the beginning of the run.
+/// Returns the simulated time since the start of the run.
 pub(crate) fn elapsed() -> Duration {
     turmoil::sim_elapsed().unwrap_or_default()
 }
 
-/// Draws what befalls each commit.
+/// Returns a function that draws the fate of each commit.
 fn fates(surroundings: &Arc<Surroundings>, mut rng: SmallRng) -> Box<dyn FnMut() -> CommitFate + Send> {
     let surroundings = Arc::clone(surroundings);
     Box::new(move || {

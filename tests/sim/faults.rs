@@ -1,4 +1,4 @@
-//! What goes wrong in a run.
+//! The faults of a run.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use turmoil::Sim;
 use crate::cluster::{BANK, FRONTENDS, Surroundings};
 
 const HOUR_MS: i64 = 3_600_000;
-/// What was held has arrived after so long.
+/// The time after which released messages have arrived.
 const ARRIVED_WITHIN: Duration = Duration::from_millis(30);
 
-/// What goes wrong, and when it is mended.
+/// The present faults, and the times at which they end.
 pub(crate) struct Faults {
     hosts: Vec<&'static str>,
     next: Duration,
@@ -22,35 +22,35 @@ pub(crate) struct Faults {
     pub(crate) count: u32,
 }
 
-/// Something that is wrong.
+/// A fault that is present.
 #[derive(Clone, Copy)]
 enum Open {
-    /// No message passes.
+    /// All messages between two hosts are dropped.
     Cut(&'static str, &'static str),
-    /// Messages wait.
+    /// Messages between two hosts are held back.
     Held(&'static str, &'static str),
-    /// Messages take long.
+    /// Messages between two hosts are slow.
     Slow(&'static str, &'static str),
-    /// It is down.
+    /// A host is down.
     Down(&'static str),
-    /// It is down, and will come up and go down again so many times.
+    /// A host is down; it will come up and go down again this many times.
     Flapping(&'static str, u32),
-    /// It is up between two times.
+    /// A host is up for a moment, before it goes down again.
     Up(&'static str, u32),
-    /// Messages wait, arrive late, and then none passes for so long.
+    /// Messages are held back, arrive late, and then all are dropped for this long.
     HeldBeforeCut(&'static str, &'static str, Duration),
-    /// What was held arrives.
+    /// Held messages arrive; after that all are dropped for this long.
     Arriving(&'static str, &'static str, Duration),
 }
 
 impl Faults {
-    /// The faults of these hosts, of which the first comes some time after `now`.
+    /// Returns the faults of these hosts; the first comes some time after `now`.
     pub(crate) fn new(hosts: Vec<&'static str>, now: Duration, rng: &mut SmallRng) -> Self {
         let next = now + Duration::from_millis(rng.random_range(500..3_000));
         Self { hosts, next, open: Vec::new(), count: 0 }
     }
 
-    /// Mends what is due, and breaks something if it is time.
+    /// Ends the faults that are due, and begins a new one when its time has come.
     pub(crate) fn step(&mut self, sim: &mut Sim<'_>, surroundings: &Surroundings, rng: &mut SmallRng) {
         let now = sim.elapsed();
         let (due, open): (Vec<_>, Vec<_>) = self.open.drain(..).partition(|(until, _)| *until <= now);
@@ -58,7 +58,7 @@ impl Faults {
         for (_, fault) in due {
             fault.mend(sim);
             if let Open::Flapping(host, times @ 1..) = fault {
-                // It was up for a moment, long enough to be found and asked.
+                // The host was up for a moment, long enough to be discovered and called.
                 self.open.push((
                     now + Duration::from_millis(rng.random_range(300..2_000)),
                     Open::Up(host, times - 1),
@@ -121,7 +121,7 @@ impl Faults {
                 surroundings.skew_ms.store(leap, Ordering::Relaxed);
             }
             kind => {
-                // Long enough for a directory to become too old.
+                // Long enough for a directory to exceed its maximal age.
                 let lasts = Duration::from_millis(rng.random_range(2_000..14_000));
                 let held = Duration::from_millis(rng.random_range(1_000..3_500));
                 for frontend in FRONTENDS.into_iter().filter(|_| rng.random_bool(0.7)) {
@@ -129,7 +129,7 @@ impl Faults {
                         sim.partition(frontend, BANK);
                         self.open.push((now + lasts, Open::Cut(frontend, BANK)));
                     } else {
-                        // A directory arrives that was the newest some seconds ago.
+                        // The directory that then arrives was the newest some seconds ago.
                         sim.hold(frontend, BANK);
                         self.open.push((now + held, Open::HeldBeforeCut(frontend, BANK, lasts)));
                     }
@@ -149,7 +149,7 @@ impl Faults {
         })
     }
 
-    /// Mends everything.
+    /// Ends all faults.
     pub(crate) fn mend(&mut self, sim: &mut Sim<'_>) {
         self.open.drain(..).for_each(|(_, fault)| fault.mend(sim));
     }

@@ -1,13 +1,16 @@
-//! One member against three others: whatever it does, others' verdicts stay as they are, and their items where they are.
+//! One hostile member against three honest ones: whatever it does, their verdicts stay the same, and their
+//! items stay where they are.
 //!
-//! A seed is run twice on a cluster in which nothing goes wrong, with the hostile member and without it. The honest members do the same
-//! both times; after each step they ask the same queries. Every verdict and every honest item that matches has to be the same.
+//! Each seed is run twice on a cluster without faults, with the hostile member and without it. The honest
+//! members do the same both times; after each step they send the same queries. Every verdict and every honest
+//! item that matches has to be equal.
 //!
-//! Real are the bank with its plan and its log, the feed, the shards' indexes, the frontend with its directory of members, its rights and the
-//! evaluation of policies, and the protocol between them; the network, the bank's disk and its clock are simulated. No process follows
-//! exchanges. Incidents are for the host to open, which is none of the members here.
+//! Real are the bank with its plan and its log, the feed, the shards' indexes, the frontend with its
+//! directory of members, its rights and the evaluation of policies, and the protocol between them; the
+//! network, the bank's disk and its clock are simulated. No process follows exchanges. Only the host may open
+//! incidents, and it is none of the members here.
 //!
-//! Reading order: `plan` (what honest members do), `honest`, `attack`.
+//! Reading order: `plan` (the steps of the honest members), `honest`, `attack`.
 
 mod plan;
 mod honest;
@@ -27,12 +30,13 @@ pub(crate) use crate::hostile::plan::near;
 use crate::hostile::plan::{HONEST, Plan};
 use crate::{quiet, seeds};
 
-/// Seeds of a short run.
+/// Number of seeds in a short run.
 const SEEDS: u64 = 6;
 /// Calls of the hostile member after each step of the honest ones.
 const BURST: usize = 24;
 
-/// Methods for roles that every member has, on what is the host's alone. There is no referral to set the outcome of.
+/// Methods whose roles every member has, but whose objects belong to the host alone. There is no referral
+/// whose outcome could be set.
 const HOSTS: [Method; 5] = [
     Method::ReviewReport,
     Method::AddReferral,
@@ -40,30 +44,32 @@ const HOSTS: [Method; 5] = [
     Method::OpenIncident,
     Method::CloseIncident,
 ];
-/// What is hashed is no picture, the audit of this bank has no key, and what is sent of reflection asks for nothing.
+/// Methods without a successful answer here: the content for hashing is not a picture, this bank's audit has
+/// no key, and the reflection requests are empty.
 const UNANSWERED: [Method; 4] =
     [Method::Hash, Method::GetCheckpoint, Method::Reflection, Method::ReflectionAlpha];
 
-/// What a run leaves out of what protects its honest members. A test that changes nothing there would prove nothing.
+/// The protection of honest members that a run leaves out. Without it a test has to find differences;
+/// otherwise it would prove nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Without {
-    /// Everything is as it should be.
+    /// All protections are in place.
     Nothing,
-    /// One member that calls an item wrong holds it.
+    /// The negative opinion of one member is enough to hold an item.
     TwoNegatives,
-    /// What one member adds matches for all.
+    /// An item of a single member matches for all.
     TwoConfirmations,
-    /// The same in banks that the hostile member shares.
+    /// Banks that the hostile member shares may have terms that accept a single member.
     TermsOfLures,
 }
 
-/// What honest members were answered after each step, and what the hostile one did.
+/// The answers of honest members after each step, and the counts of the hostile member's calls.
 struct Ran {
     looks: Vec<Look>,
     tally: Tally,
 }
 
-/// What a seed came to.
+/// The result of a seed.
 struct Compared {
     answers: usize,
     matches: usize,
@@ -119,7 +125,7 @@ async fn members(
     Ok(Ran { looks, tally: attack.map(|attack| attack.tally).unwrap_or_default() })
 }
 
-/// Runs a seed with the hostile member and without it, and compares.
+/// Runs a seed with the hostile member and without it, and compares the answers.
 fn compared(seed: u64, without: Without) -> anyhow::Result<Compared> {
     let mut plan = Plan::new(seed);
     for terms in plan.terms.iter_mut().flatten() {
@@ -161,11 +167,12 @@ fn a_hostile_member_changes_no_verdict_and_no_item_of_others() {
     for (method, (did, refused)) in &tally {
         println!("{method}: {did} done, {refused} refused");
     }
-    // What is the host's is refused, however often it is tried.
+    // Objects of the host are refused, however often they are tried.
     for method in HOSTS {
         assert!(tally.get(&method).is_none_or(|(did, _)| *did == 0), "{method} was done");
     }
-    // A long enough run has called every method, and has done whatever a member may do here.
+    // A run that is long enough has called every method, and has succeeded with each that a member may call
+    // here.
     let calls: u32 = tally.values().map(|(did, refused)| did + refused).sum();
     if calls >= 3_000 {
         for method in attack::open_to_members() {
@@ -178,7 +185,8 @@ fn a_hostile_member_changes_no_verdict_and_no_item_of_others() {
     assert!(compared.iter().map(|one| one.matches).sum::<usize>() > 0, "nothing matched");
 }
 
-/// Where one word is enough, the same calls change what others are answered: the comparison finds that.
+/// Where one opinion or one submission is enough, the same calls change the answers of others, and the
+/// comparison detects it.
 #[test]
 fn a_hostile_member_is_found_where_one_word_is_enough() {
     std::thread::scope(|scope| {

@@ -8,13 +8,14 @@
 //! VIGIE_SEED=17 cargo test --package vigie-tests --test sim -- whatever_the_network_does --nocapture
 //! ```
 //!
-//! Bank, matchers (two replicas of each of two shards) and coordinator are the real ones; their network, the bank's
-//! disk and its clock are simulated. Under a workload of writers and readers, things go wrong for a while; then all is
-//! mended, and everything that was acknowledged has to be there, on every replica, and nothing else.
+//! Bank, matchers (two replicas of each of two shards) and coordinator are the real ones; their network, the
+//! bank's disk and its clock are simulated. Under a workload of writers and readers there are faults for a
+//! while; then all faults end, and everything that was acknowledged has to be on every replica, and nothing
+//! else.
 //!
-//! Odd seeds have members: two frontends, and three organisations who bank, share, revoke and search (`members`). On a cluster in which
-//! nothing goes wrong, one member does all that it may to three others
-//! (`hostile`), and opinions and policies change no set of matches (`sets`).
+//! Odd seeds have members: two frontends, and three organisations that bank, share, revoke and search
+//! (`members`). On a cluster without faults, one member attacks three others with everything that it may do
+//! (`hostile`), and opinions and policies must change no set of matches (`sets`).
 
 mod network;
 mod cluster;
@@ -27,7 +28,7 @@ mod caller;
 mod hostile;
 mod sets;
 
-/// Seeds of a short run.
+/// Number of seeds in a short run.
 const SEEDS: u64 = 4;
 
 #[test]

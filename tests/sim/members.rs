@@ -1,16 +1,22 @@
-//! A consortium on the simulated cluster: members who bank, share, revoke and search while things go wrong.
+//! A consortium on the simulated cluster: members that bank, share, revoke and search while there are faults.
 //!
-//! Always true, whatever goes wrong:
+//! Always true, whatever the faults:
 //!
-//! - A search is decided by a state of the directory that has every change which was acknowledged longer ago than a directory may be old.
-//! - It finds what the banks that are visible by that state hold, and nothing else; its coverage counts their hashes alone.
+//! - A search is decided by a state of the directory that includes every change which was acknowledged longer
+//!   ago than the maximal age of a directory.
+//! - It finds the items of the banks that are visible in that state, and nothing else; its coverage counts
+//!   only their hashes.
 //! - A refusal follows from a state by which the call may have been decided.
-//! - An item of a bank that asks for confirmations matches for others once a second member calls it right, and no longer than that.
-//! - A verdict is that of the policy which the member has by that state, of what was found; a member without a policy has none.
-//! - What was acknowledged is there when all is mended: items, grants, principals, states of members.
+//! - An item of a bank that requires confirmations matches for others while a second member has a positive
+//!   opinion of it, and not otherwise.
+//! - A verdict follows from the member's policy in that state and from the matches; a member without a policy
+//!   gets none.
+//! - Everything that was acknowledged is there after the faults: items, grants, principals, states of
+//!   members.
 //!
-//! Reading order: `material` (members, banks, hashes), `sent`, `words` (opinions and policies), `history` (what was done, and what may be answered), `credentials`, `founding`,
-//! `curators` and `readers` (who do and ask), `judge`.
+//! Reading order: `material` (members, banks, hashes), `sent`, `words` (opinions and policies), `history`
+//! (the changes, and which answers they allow), `credentials`, `founding`, `curators` and `readers` (who
+//! write and search), `judge`.
 
 mod material;
 mod sent;
@@ -37,15 +43,15 @@ use crate::members::credentials::Team;
 use crate::members::history::History;
 use crate::members::material::{MEMBERS, Material};
 
-/// The number of members beside the host.
+/// Number of members in addition to the host.
 pub(crate) const COUNT: usize = MEMBERS.len();
 
-/// One call to the bank waits so long for what is down; then it is made again.
+/// The deadline of one call to the bank; a call that fails because the bank is down is then made again.
 const CALL_WITHIN: Duration = Duration::from_secs(5);
-/// Each curator and reader rests so long between two calls.
+/// The pause of each curator and reader between two calls.
 const REST: Duration = Duration::from_millis(100);
 
-/// The members of a run, and everything that they did.
+/// The members of a run, and all their changes and answers.
 #[derive(Debug)]
 pub(crate) struct Consortium {
     material: Material,
@@ -56,14 +62,14 @@ pub(crate) struct Consortium {
     writing: RwLock<()>,
     is_prepared: AtomicBool,
     is_over: AtomicBool,
-    /// What is down longer than this is stuck.
+    /// The time after which an outage counts as permanent.
     whole_within: Duration,
     answers: AtomicU64,
     denied: AtomicU64,
     unanswered: AtomicU64,
 }
 
-/// What a run came to.
+/// Counts of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tally {
     added: usize,
@@ -103,7 +109,7 @@ impl Consortium {
         }
     }
 
-    /// Whether the members are there, so that things may go wrong.
+    /// Returns whether the members exist, so that faults may begin.
     pub(crate) fn is_prepared(&self) -> bool {
         self.is_prepared.load(Ordering::Relaxed)
     }
@@ -127,7 +133,7 @@ impl Consortium {
         self.teams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The network on which calls carry the operator's key.
+    /// Returns the network whose calls carry the operator's key.
     fn operator(&self) -> anyhow::Result<Network> {
         self.operator.get().cloned().context("there is no operator yet")
     }
@@ -138,7 +144,7 @@ impl Consortium {
         }
     }
 
-    /// Makes a call until it is answered, or refused because there is nothing to do it to: `None`.
+    /// Makes a call until it is answered; returns `None` if it is refused because its object does not exist.
     async fn until_decided<T, F>(&self, mut call: impl FnMut(Deadline) -> F) -> anyhow::Result<Option<T>>
     where
         F: Future<Output = Result<T, CallError>>,
@@ -155,7 +161,8 @@ impl Consortium {
         .await
     }
 
-    /// Makes a call until it is answered. What an outage explains is tried again, and what is refused while the member is suspended.
+    /// Makes a call until it is answered. Failures that an outage explains are retried, and refusals while
+    /// the member is suspended.
     async fn until_answered<T, F>(&self, mut call: impl FnMut(Deadline) -> F) -> anyhow::Result<T>
     where
         F: Future<Output = Result<T, CallError>>,

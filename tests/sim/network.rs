@@ -1,4 +1,4 @@
-//! The simulated network, as services listen on it and clients connect through it.
+//! The simulated network, for listeners of services and for connections of clients.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,15 +14,15 @@ use vigie_clients::Network;
 use vigie_net::{Connect, Connection};
 use vigie_serving::Listener;
 
-/// Where every service listens, each on a host of its own.
+/// The port of every service; each has a host of its own.
 const PORT: u16 = 7_740;
 
-/// The endpoint of the service on a host.
+/// Returns the endpoint of the service on a host.
 pub(crate) fn endpoint(host: &str) -> String {
     format!("http://{host}:{PORT}")
 }
 
-/// The network of the host that runs.
+/// Returns the network of the running host.
 pub(crate) fn network() -> Network {
     Network::of(Simulated)
 }
@@ -37,7 +37,7 @@ impl Connect for Simulated {
     }
 }
 
-/// A port of the host that runs.
+/// A listening port of the running host.
 pub(crate) struct SimulatedListener(TcpListener);
 
 impl SimulatedListener {

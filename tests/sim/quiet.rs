@@ -1,4 +1,4 @@
-//! A small cluster with members, in which nothing goes wrong.
+//! A small cluster with members and without faults.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use vigie_tests::material::generator;
 use crate::cluster::{Setup, Surroundings};
 use crate::scenario::{CLUSTER_KEY, secrets, told};
 
-/// Simulated time of one run; most take a few seconds of it.
+/// The limit on simulated time of one run; most take a few seconds.
 const RUN_MAX: Duration = Duration::from_secs(900);
 const TICK: Duration = Duration::from_millis(5);
 
-/// Runs what members do, on a cluster of its own, and returns what it came to.
+/// Runs the work of members on a cluster of its own, and returns its result.
 pub(crate) fn run<T, F>(
     seed: u64,
     members: impl FnOnce(SmallRng, Arc<Surroundings>) -> F,

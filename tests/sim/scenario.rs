@@ -1,4 +1,4 @@
-//! One run: a cluster, a workload, and what goes wrong.
+//! One run: a cluster, a workload, and faults.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,18 +25,18 @@ use crate::network::{endpoint, network};
 const WRITERS: usize = 2;
 const READERS: usize = 2;
 
-/// Simulated time in which members are made and nothing goes wrong.
+/// The limit on simulated time for creating the members, before the faults.
 const PREPARED_WITHIN: Duration = Duration::from_secs(30);
-/// Simulated time in which things go wrong.
+/// Simulated time with faults.
 const TROUBLE: Duration = Duration::from_secs(40);
-/// The same with members, whose hosts are twice as many.
+/// Simulated time with faults where there are members, because they need twice as many hosts.
 const TROUBLE_OF_MEMBERS: Duration = Duration::from_secs(25);
-/// Whatever is mended has to be whole again within this much simulated time.
+/// The limit on simulated time for the cluster to be complete after the faults.
 const WHOLE_WITHIN: Duration = Duration::from_secs(90);
-/// A simulated second has so many steps of the simulation.
+/// The length of one step of the simulation.
 const TICK: Duration = Duration::from_millis(5);
 
-/// What a run came to.
+/// The result of a run.
 pub(crate) struct Ran {
     work: String,
     faults: u32,
@@ -49,21 +49,21 @@ impl fmt::Display for Ran {
     }
 }
 
-/// What the clients do.
+/// The work of the clients.
 enum Work {
-    /// There are no members.
+    /// The workload of a cluster without members.
     Unbound(Workload),
     Members(Box<Consortium>),
 }
 
-/// What the hosts share with the run.
+/// The state that the hosts share with the run.
 struct World {
     work: Work,
     surroundings: Arc<Surroundings>,
     mended: AtomicBool,
 }
 
-/// Runs a seed. Those that are odd have members.
+/// Runs a seed. Odd seeds have members.
 pub(crate) fn run(seed: u64) -> anyhow::Result<Ran> {
     let mut rng = generator(seed);
     retry::seed(rng.random());
@@ -84,7 +84,7 @@ pub(crate) fn run(seed: u64) -> anyhow::Result<Ran> {
     let world = Arc::new(World { work, surroundings: Arc::default(), mended: AtomicBool::new(false) });
     let setup = Setup { cluster_key, is_small: false };
     setup.start(&mut sim, &world.surroundings, &mut rng);
-    // The judge calls as a process of the cluster does.
+    // The judge makes its calls as a process of the cluster.
     let of_process = setup.processes().network(&network(), Process::Frontend).map_err(anyhow::Error::msg)?;
     start_clients(&mut sim, &world, of_process, &mut rng);
 
@@ -115,10 +115,10 @@ pub(crate) fn run(seed: u64) -> anyhow::Result<Ran> {
     Ok(Ran { work: world.work.to_string(), faults: faults.count, simulated: sim.elapsed() })
 }
 
-/// The file with the cluster key, in the folder of secrets.
+/// The name of the file with the cluster key, in the folder of secrets.
 pub(crate) const CLUSTER_KEY: &str = "cluster-key";
 
-/// A folder with a cluster key, which goes when it is dropped.
+/// Creates a folder with a cluster key, which is removed on drop.
 pub(crate) fn secrets() -> anyhow::Result<TempDir> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join(CLUSTER_KEY), "0".repeat(64))?;
@@ -186,12 +186,12 @@ fn start_members(sim: &mut Sim<'_>, world: &Arc<World>, rng: &mut SmallRng) {
     }
 }
 
-/// With all its causes.
+/// Returns an error as text, with all its causes.
 pub(crate) fn told(error: anyhow::Error) -> Box<dyn std::error::Error> {
     format!("{error:#}").into()
 }
 
-/// Waits until everything is mended, and compares.
+/// Waits until all faults have ended, and compares.
 async fn judge(world: &World, of_process: &Network, rng: &mut SmallRng) -> anyhow::Result<()> {
     while !world.mended.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -216,7 +216,8 @@ async fn judge(world: &World, of_process: &Network, rng: &mut SmallRng) -> anyho
     Ok(())
 }
 
-/// Waits until every replica is ready and has come to `sequence`, and the coordinator knows.
+/// Waits until every replica is ready and has applied the log up to `sequence`, and the coordinator knows of
+/// it.
 async fn whole(
     coordinator: &CoordinatorClient,
     of_process: &Network,

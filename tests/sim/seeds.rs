@@ -1,4 +1,4 @@
-//! Seeds of a run: a few, as many as `VIGIE_SEEDS` says, or the one of `VIGIE_SEED`.
+//! The seeds of a test: a few, as many as `VIGIE_SEEDS` says, or the one of `VIGIE_SEED`.
 
 #![allow(clippy::print_stdout, reason = "seeds are printed")]
 
@@ -6,7 +6,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Runs each seed, on as many threads as there are processors, and fails if one failed. Returns what the seeds came to.
+/// Runs each seed, on as many threads as there are processors, and fails if one failed. Returns the results
+/// of the seeds.
 pub(crate) fn over<T: fmt::Display + Send>(
     short: u64,
     run: impl Fn(u64) -> anyhow::Result<T> + Sync,
@@ -42,7 +43,7 @@ pub(crate) fn over<T: fmt::Display + Send>(
     std::mem::take(&mut *locked(&ended))
 }
 
-/// Whoever panicked held nothing half done.
+/// Locks a mutex; a panic elsewhere leaves no incomplete state in it.
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,9 @@
-//! Opinions and policies change no set of matches.
+//! Opinions and policies must change no set of matches.
 //!
-//! Three members share plain banks, whose charters ask for no confirmations and hold nothing. They put and take back random opinions, and set
-//! random policies. After each change every member's matches of every query are what they were before the first: the same items of the same banks
-//! at the same distances in the same order, by digest; also where a limit cuts them off, and in one bank alone.
+//! Three members share plain banks, whose charters require no confirmations and hold nothing. They record and
+//! withdraw random opinions, and set random policies. After each change every member's matches of every query
+//! have to be the same as before the first one: the same items of the same banks at the same distances in the
+//! same order, compared by digest. The queries are also sent with a limit that cuts, and for one bank alone.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,9 +27,9 @@ use crate::caller::{Caller, soon};
 use crate::hostile::near;
 use crate::{quiet, seeds};
 
-/// Seeds of a short run.
+/// Number of seeds in a short run.
 const SEEDS: u64 = 4;
-/// Changes of a run.
+/// Number of changes in a run.
 const CHANGES: usize = 24;
 const MEMBERS: [&str; 3] = ["acme", "boreal", "cirrus"];
 const ITEMS: usize = 12;
@@ -36,7 +37,7 @@ const WORKER: [pb::Role; 4] =
     [pb::Role::Matcher, pb::Role::Contributor, pb::Role::Reviewer, pb::Role::Administrator];
 const SHARED: [pb::Capability; 3] =
     [pb::Capability::Match, pb::Capability::SeeDetails, pb::Capability::Opine];
-/// Conditions that hold, that do not, and that fail.
+/// Conditions that hold, that do not hold, and that fail.
 const CONDITIONS: [&str; 8] = [
     "",
     "matches.size() == 0",
@@ -48,7 +49,7 @@ const CONDITIONS: [&str; 8] = [
     "query.surface == 'avatar'",
 ];
 
-/// What a seed came to.
+/// The result of a seed.
 struct Ran {
     digests: usize,
     matches: usize,
@@ -67,7 +68,7 @@ impl fmt::Display for Ran {
     }
 }
 
-/// The digests of what each member finds, and how many matches and which verdicts there were.
+/// Digests of the matches of each member, the number of matches, and the verdicts.
 #[derive(Debug, Default)]
 struct Look {
     digests: Vec<u64>,
@@ -110,7 +111,7 @@ impl Run {
                 let _: pb::PutGrantResponse = caller.send(Method::PutGrant, request).await?;
             }
         }
-        // Some are copies and some near each other, so that an order is to be kept and a limit cuts.
+        // Some are copies and some are near each other, so that the order matters and a limit cuts.
         let base: Vec<PdqHash> = (0..3).map(|_| pdq_of_a_picture(&mut rng)).collect();
         let mut hashes = Vec::new();
         for at in 0..ITEMS {
@@ -135,7 +136,7 @@ impl Run {
         Ok(run)
     }
 
-    /// Puts, disputes or takes back an opinion.
+    /// Records, disputes or withdraws an opinion.
     async fn say(&mut self) -> anyhow::Result<()> {
         let member = self.rng.random_range(0..3);
         let at = self.rng.random_range(0..ITEMS);
@@ -163,7 +164,7 @@ impl Run {
         Ok(())
     }
 
-    /// Sets a policy, or tries one beside it.
+    /// Sets a policy, or sets one on trial.
     async fn set_policy(&mut self) -> anyhow::Result<()> {
         let rng = &mut self.rng;
         let rules = (0..rng.random_range(0..4)).map(|number| pb::VerdictRule {
@@ -191,13 +192,13 @@ impl Run {
         };
         let member = rng.random_range(0..3);
         match self.members[member].send::<_, pb::SetPolicyResponse>(Method::SetPolicy, request).await {
-            // A version is tried beside one that decides.
+            // A trial needs a policy that decides.
             Err(status) if status.code() == Code::FailedPrecondition => Ok(()),
             set => Ok(set.map(drop)?),
         }
     }
 
-    /// What every member finds now, as of everything that was written.
+    /// Returns the matches of every member now, as of all writes.
     async fn look(&self) -> anyhow::Result<Look> {
         let request = pb::UpdateMemberRequest { name: MEMBERS[0].to_owned(), ..Default::default() };
         let updated: pb::UpdateMemberResponse = self.operator.send(Method::UpdateMember, request).await?;
@@ -281,12 +282,12 @@ fn ran(seed: u64, confirmations_min: u32) -> anyhow::Result<Ran> {
 #[test]
 fn opinions_and_policies_leave_the_sets_of_matches_as_they_are() {
     let ran = seeds::over(SEEDS, |seed| ran(seed, 0));
-    // Verdicts did change meanwhile.
+    // The verdicts must have changed meanwhile.
     let kinds = ran.iter().map(|one| one.verdicts).max();
     assert!(kinds.is_some_and(|kinds| kinds >= 3), "{kinds:?} kinds of verdicts");
 }
 
-/// Where a charter asks for confirmations, opinions do change what matches: the digests tell.
+/// Where a charter requires confirmations, opinions do change the matches, and the digests differ.
 #[test]
 fn digests_differ_where_a_charter_asks_for_opinions() {
     let changed = (0..4).find_map(|seed| Some(format!("{:#}", ran(seed, 2).err()?)));

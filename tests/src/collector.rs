@@ -1,4 +1,4 @@
-//! A collector of traces: what OTLP brings is decoded and kept.
+//! A collector of traces, which receives OTLP and keeps the decoded spans.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -30,43 +30,44 @@ use vigie_hashes::hex;
 pub struct Collector {
     address: SocketAddr,
     received: Received,
-    /// Taken when it ends: a runtime cannot be dropped where others run.
+    /// Taken on drop, because a runtime cannot be dropped inside an asynchronous context.
     runtime: Option<Runtime>,
 }
 
-/// The messages as they came: they are decoded when somebody looks, so that a measurement is not one of the collector.
+/// The received messages, still encoded. They are decoded when they are read, so that a measurement does not
+/// include the collector's work.
 #[derive(Debug, Clone, Default)]
 struct Received(Arc<Mutex<Vec<Bytes>>>);
 
-/// A span as it came.
+/// A received span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeenSpan {
-    /// `service.name` of who sent it.
+    /// The `service.name` of the sender.
     pub service: String,
-    /// The trace, in hexadecimal digits, as all ids.
+    /// The id of the trace, in hexadecimal digits like all ids.
     pub trace: String,
-    /// The span.
+    /// The id of the span.
     pub id: String,
-    /// What it is under; empty for a root.
+    /// The id of the parent span; empty for a root.
     pub parent: String,
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// 1 internal, 2 server, 3 client.
+    /// The kind of OTLP: 1 internal, 2 server, 3 client.
     pub kind: i32,
-    /// When it began and ended, in nanoseconds since 1970.
+    /// Start and end, in nanoseconds since 1970.
     pub times: (u64, u64),
-    /// Its attributes, as text.
+    /// The attributes, as text.
     pub attributes: BTreeMap<String, String>,
-    /// What happened in it.
+    /// The names of the span's events.
     pub events: Vec<String>,
-    /// Trace and span of each that it is linked to.
+    /// Trace and span id of each link.
     pub links: Vec<(String, String)>,
-    /// Whether it is an error.
+    /// Whether its status is an error.
     pub is_error: bool,
 }
 
 impl SeenSpan {
-    /// An attribute; empty if there is none.
+    /// Returns an attribute; empty if there is none.
     #[must_use]
     pub fn attribute(&self, key: &str) -> &str {
         self.attributes.get(key).map_or("", String::as_str)
@@ -92,7 +93,7 @@ impl Service<http::Request<Body>> for Received {
             if let Ok(body) = request.into_body().collect().await {
                 received.messages().push(body.to_bytes());
             }
-            // An answer without a field.
+            // An empty message.
             let answer = http_body_util::Full::new(Bytes::from_static(&[0; PREFIX_LEN]));
             let trailers = HeaderMap::from_iter([(Status::GRPC_STATUS, HeaderValue::from_static("0"))]);
             let answer = answer.with_trailers(std::future::ready(Some(Ok(trailers))));
@@ -102,7 +103,7 @@ impl Service<http::Request<Body>> for Received {
     }
 }
 
-/// What each message of gRPC begins with.
+/// The length of the prefix of each gRPC message, in bytes.
 const PREFIX_LEN: usize = 5;
 
 impl Received {
@@ -163,7 +164,7 @@ fn text(value: Option<&AnyValue>) -> String {
 }
 
 impl Collector {
-    /// Listens on a free port.
+    /// Starts a collector on a free port.
     pub fn start() -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let received = Received::default();
@@ -178,19 +179,20 @@ impl Collector {
         Ok(Self { address, received, runtime: Some(runtime) })
     }
 
-    /// Where it is.
+    /// Returns the endpoint.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// All that has come.
+    /// Returns all spans received so far.
     #[must_use]
     pub fn spans(&self) -> Vec<SeenSpan> {
         self.received.spans()
     }
 
-    /// All that has come, byte by byte, and each message as a text: for what should not be there.
+    /// Returns everything received so far, as raw bytes and as the debug text of each message, for searches
+    /// of what must not be there.
     #[must_use]
     pub fn raw(&self) -> Vec<u8> {
         let mut raw = self.received.messages().concat();
@@ -200,7 +202,8 @@ impl Collector {
         raw
     }
 
-    /// Waits until nothing more has come for a while, longer than anybody holds anything back.
+    /// Waits until no span has arrived for three seconds, longer than any exporter's delay, and returns all
+    /// spans.
     pub fn settled(&self) -> Vec<SeenSpan> {
         let mut seen = 0;
         loop {
@@ -213,13 +216,13 @@ impl Collector {
         }
     }
 
-    /// The spans of a trace.
+    /// Returns the spans of a trace.
     #[must_use]
     pub fn trace(&self, trace: &str) -> Vec<SeenSpan> {
         self.spans().into_iter().filter(|span| span.trace == trace).collect()
     }
 
-    /// Waits until what has come is as it should be, and gives it; an error if it never is.
+    /// Waits until the received spans satisfy a condition, and returns them; fails after 30 seconds.
     pub fn wait_for(&self, is_there: impl Fn(&[SeenSpan]) -> bool) -> anyhow::Result<Vec<SeenSpan>> {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {

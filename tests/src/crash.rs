@@ -1,5 +1,5 @@
-//! The crash rig: processes of a real cluster are killed at random moments under a [`Workload`], and nothing that was
-//! acknowledged may be lost, done twice, or answered wrongly.
+//! The crash rig: processes of a real cluster are killed at random moments under a [`Workload`]. Nothing that
+//! was acknowledged may be lost, applied twice, or answered wrongly.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,55 +16,55 @@ use vigie_model::Sequence;
 use crate::material::generator;
 use crate::workload::{Tally, Workload};
 
-/// A cluster that takes longer than this to be whole again is stuck.
+/// The time limit for the cluster to be complete again; beyond it the cluster counts as stuck.
 const WHOLE_WITHIN: Duration = Duration::from_secs(120);
 
 /// The name of the bank's process.
 const BANK: &str = "bank";
 
-/// What a run does.
+/// The settings of a run.
 #[derive(Debug, Clone)]
 pub struct CrashPlan {
-    /// The binary.
+    /// The path of the binary.
     pub vigie: PathBuf,
-    /// Where the processes keep their data and logs.
+    /// The folder for data and logs of the processes.
     pub folder: PathBuf,
     /// The bank's store.
     pub store: String,
-    /// Shards.
+    /// Number of shards.
     pub shard_count: u16,
-    /// Tasks that write.
+    /// Number of tasks that write.
     pub writers: u64,
-    /// Tasks that read.
+    /// Number of tasks that read.
     pub readers: u64,
-    /// Kills in all.
+    /// Number of kills.
     pub kills: u64,
-    /// Kills between two comparisons of everything.
+    /// Number of kills between two comparisons of everything.
     pub kills_between_checks: u64,
     /// The longest pause between two kills.
     pub pause_max: Duration,
-    /// Draws victims, moments and hashes.
+    /// The seed of victims, moments and hashes.
     pub seed: u64,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CrashReport {
-    /// Kills of the bank.
+    /// Number of kills of the bank.
     pub bank_kills: u64,
-    /// Kills of matchers.
+    /// Number of kills of matchers.
     pub matcher_kills: u64,
-    /// What was acknowledged and answered.
+    /// Counts of acknowledged writes and of answers.
     pub tally: Tally,
-    /// Comparisons of everything.
+    /// Number of comparisons of everything.
     pub checks: u64,
-    /// The longest time until the cluster was whole again.
+    /// The longest time until the cluster was complete again.
     pub whole_after_max: Duration,
-    /// How long it took.
+    /// The duration of the run.
     pub took: Duration,
 }
 
-/// Runs a plan to its end; an error is a broken promise.
+/// Runs a plan to its end; fails if a guarantee is broken.
 pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashReport> {
     let began = Instant::now();
     let mut rng = generator(plan.seed);
@@ -73,7 +73,7 @@ pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashR
         .store(&plan.store)
         .shards(plan.shard_count)
         .frontends(0)
-        // Often, so that many kills hit a snapshot that is being saved.
+        // Frequent snapshots, so that many kills happen while one is saved.
         .set(["matcher.snapshot_changes=300"])
         .start()?;
     let (bank, coordinator) = (cluster.bank_client()?, cluster.coordinator_client()?);
@@ -98,7 +98,7 @@ pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashR
         fail_if_one_ended(&mut tasks).await?;
         cluster.check_running()?;
         cluster.process(&victim)?.kill()?;
-        // A process that comes back at once, and one that stays away for a while.
+        // A short pause restarts the process at once, a long one keeps it away for a while.
         pause(plan.pause_max / 3, &mut rng).await;
         cluster.process(&victim)?.start()?;
         if victim == BANK {
@@ -118,7 +118,7 @@ pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashR
     while let Some(ended) = tasks.join_next().await {
         ended??;
     }
-    // Writers went on after the last comparison.
+    // Writers have written since the last comparison.
     check(&mut cluster, &workload, &bank, &coordinator).await.context("at the end")?;
     drop(cluster);
     let store = vigie_bank::Config { store: plan.store.clone().into(), ..vigie_bank::Config::default() };
@@ -128,7 +128,8 @@ pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashR
     Ok(report)
 }
 
-/// The bank as often as all matchers together: it is the one that must not lose anything.
+/// Draws a victim. The bank is as likely as all matchers together, because it is the process that must not
+/// lose anything.
 fn draw_victim(shard_count: u16, rng: &mut SmallRng) -> String {
     if rng.random() {
         return BANK.to_owned();
@@ -136,7 +137,7 @@ fn draw_victim(shard_count: u16, rng: &mut SmallRng) -> String {
     Replica { shard: rng.random_range(0..shard_count), replica: 0 }.to_string()
 }
 
-/// The moment of a kill is what the rig draws; this waits for nothing.
+/// Waits a random time up to `max`. Random moments are the purpose of the rig; nothing is awaited here.
 async fn pause(max: Duration, rng: &mut SmallRng) {
     tokio::time::sleep(max.mul_f64(rng.random_range(0.0..1.0))).await;
 }
@@ -151,7 +152,7 @@ async fn fail_if_one_ended(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::R
     }
 }
 
-/// Lets the writers pause, and compares everything; tells how long the cluster took to be whole.
+/// Pauses the writers and compares everything; returns the time until the cluster was complete.
 async fn check(
     cluster: &mut Cluster,
     workload: &Workload,

@@ -1,6 +1,6 @@
-//! The fault rig: replicas and whole shards of a real cluster are stopped, killed and cut off, in random subsets, under
-//! lookups that never pause. Every answer is either complete and right, or says what is missing and is right about the
-//! rest.
+//! The fault rig: random subsets of the replicas of a real cluster, also whole shards, are stopped, killed
+//! and cut off while lookups continue. Every answer is either complete and right, or names what is missing
+//! and is right about the rest.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,75 +20,76 @@ use vigie_model::{Sequence, ShardCount};
 use crate::material::generator;
 use crate::workload::{LookupTally, Lookups, Workload};
 
-/// A cluster that takes longer than this to be whole again is stuck.
+/// The time limit for the cluster to be complete again; beyond it the cluster counts as stuck.
 const WHOLE_WITHIN: Duration = Duration::from_secs(120);
-/// A round that brings no answer for so long is stuck: lookups have a second each.
+/// The time limit for an answer in a round; beyond it the cluster counts as stuck. A lookup has a second.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-/// Lookups rest between two calls, so that the cluster itself has some of the machine.
+/// The pause between two lookups, so that the cluster itself gets processor time.
 const REST: Duration = Duration::from_millis(2);
 
-/// What is done to a matcher.
+/// A fault of a matcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// SIGSTOP: its connections stay open, and nobody answers.
+    /// SIGSTOP: its connections stay open, and it does not answer.
     Stopped,
     /// SIGKILL: its connections are reset, and new ones refused.
     Killed,
-    /// No packet comes in or out. The matcher goes on working.
+    /// All its packets are dropped in both directions. The matcher itself keeps running.
     CutOff,
 }
 
-/// What a run does.
+/// The settings of a run.
 #[derive(Debug, Clone)]
 pub struct FaultPlan {
-    /// The binary.
+    /// The path of the binary.
     pub vigie: PathBuf,
-    /// Where the processes keep their data and logs.
+    /// The folder for data and logs of the processes.
     pub folder: PathBuf,
-    /// Shards.
+    /// Number of shards.
     pub shard_count: u16,
-    /// Matchers of each.
+    /// Number of matchers per shard.
     pub replica_count: u16,
-    /// Where matchers have hosts of their own, so that they can be cut off, too.
+    /// The network on which matchers have hosts of their own, so that they can be cut off; `None` without
+    /// that fault.
     pub network: Option<Arc<Network>>,
-    /// Tasks that look up.
+    /// Number of tasks that look up.
     pub readers: u64,
-    /// Answers that are held against the ledger while something is away, at least.
+    /// The least number of answers that have to be checked against the ledger while a replica is away.
     pub answers: u64,
-    /// Rounds of faults between two comparisons of everything.
+    /// Number of rounds of faults between two comparisons of everything.
     pub rounds_between_checks: u64,
-    /// The longest that faults stay.
+    /// The longest duration of a round's faults.
     pub pause_max: Duration,
-    /// Draws victims, faults and moments.
+    /// The seed of victims, faults and moments.
     pub seed: u64,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, Default)]
 pub struct FaultReport {
-    /// What was answered.
+    /// Counts of the answers.
     pub lookups: LookupTally,
-    /// Of these, answers while something was away.
+    /// Number of answers while a replica was away.
     pub answers_under_faults: u64,
-    /// Matchers that were stopped.
+    /// Number of times that a matcher was stopped.
     pub stopped: u64,
-    /// Matchers that were killed.
+    /// Number of times that a matcher was killed.
     pub killed: u64,
-    /// Matchers that were cut off.
+    /// Number of times that a matcher was cut off.
     pub cut_off: u64,
-    /// Rounds in which a shard had no matcher left.
+    /// Number of rounds in which a shard had no matcher left.
     pub rounds_without_a_shard: u64,
-    /// Rounds in all.
+    /// Number of rounds.
     pub rounds: u64,
-    /// Comparisons of everything.
+    /// Number of comparisons of everything.
     pub checks: u64,
-    /// The longest time until the cluster was whole again.
+    /// The longest time until the cluster was complete again.
     pub whole_after_max: Duration,
-    /// How long it took.
+    /// The duration of the run.
     pub took: Duration,
 }
 
-/// Runs a plan to its end; an error is a broken promise.
+/// Runs a plan to its end; fails if a guarantee is broken.
 pub async fn run(plan: &FaultPlan, tell: impl Fn(&str)) -> anyhow::Result<FaultReport> {
     let began = Instant::now();
     let mut rng = generator(plan.seed);
@@ -134,7 +135,7 @@ pub async fn run(plan: &FaultPlan, tell: impl Fn(&str)) -> anyhow::Result<FaultR
         for (replica, fault) in &struck {
             heal(&mut cluster, *replica, *fault).with_context(|| format!("{replica:?}, {fault:?}"))?;
         }
-        // Sometimes the next ones are struck before these are back.
+        // After a short wait the next faults come before these matchers are back.
         wait(plan.pause_max / 2, &lookups, &mut rng, &mut tasks).await?;
         cluster.check_running()?;
         if report.rounds.is_multiple_of(plan.rounds_between_checks) {
@@ -156,7 +157,8 @@ pub async fn run(plan: &FaultPlan, tell: impl Fn(&str)) -> anyhow::Result<FaultR
     Ok(report)
 }
 
-/// A few matchers, all of one shard, or each with the same chance; each gets a fault of its own.
+/// Draws the faults of a round: for one matcher, for all of one shard, for one of each shard, or for each
+/// matcher with the same probability. Each of them gets a fault of its own.
 fn draw_faults(plan: &FaultPlan, all: &[Replica], rng: &mut SmallRng) -> BTreeMap<Replica, Fault> {
     let faults: &[Fault] = match plan.network {
         Some(_) => &[Fault::Stopped, Fault::Killed, Fault::CutOff],
@@ -170,7 +172,7 @@ fn draw_faults(plan: &FaultPlan, all: &[Replica], rng: &mut SmallRng) -> BTreeMa
         let is_struck = match kind {
             0 => replica == one,
             1 => replica.shard == one.shard,
-            // One of each shard: nothing is missing.
+            // One matcher of each shard, so that nothing is missing.
             2 => replica.replica == one.replica && plan.replica_count > 1,
             _ => rng.random_bool(share),
         };
@@ -203,7 +205,7 @@ fn strike(
     Ok(())
 }
 
-/// Ends what was done to a matcher.
+/// Ends the fault of a matcher.
 fn heal(cluster: &mut Cluster, replica: Replica, fault: Fault) -> anyhow::Result<()> {
     let process = cluster.process(&replica.to_string())?;
     match fault {
@@ -213,7 +215,7 @@ fn heal(cluster: &mut Cluster, replica: Replica, fault: Fault) -> anyhow::Result
     }
 }
 
-/// Lets a while pass that the rig draws; and fails if nothing is answered any more, or something was answered wrongly.
+/// Waits a random time up to `max`; fails if no lookup is answered any more, or if an answer was wrong.
 async fn wait(
     max: Duration,
     lookups: &Lookups,
@@ -239,7 +241,7 @@ async fn wait(
     }
 }
 
-/// Lets the writer pause, waits until the cluster is whole, and compares everything.
+/// Pauses the writer, waits until the cluster is complete, and compares everything.
 async fn check(
     cluster: &mut Cluster,
     workload: &Workload,

@@ -1,8 +1,10 @@
-//! The whole cluster as the tests see it: started by the harness, fed and asked through its own clients.
+//! The fixtures of the tests of whole clusters, which the harness starts and the tests use through the
+//! cluster's own clients.
 //!
-//! Reading order: [`material`] (hashes and pictures to bank and ask for), [`workload`] (writers and readers that hold a cluster
-//! to what it acknowledged), [`crash`] (kills processes under it), [`faults`] (replicas that die, stop, and are cut off under it),
-//! [`metrics`] (what a process reports of itself), [`collector`] (of traces).
+//! Reading order: [`material`] (hashes and pictures for banks and queries), [`workload`] (writers and readers
+//! that check a cluster against what it acknowledged), [`crash`] (kills processes under it), [`faults`]
+//! (replicas that die, stop, and are cut off under it), [`metrics`] (the metrics of a process), [`collector`]
+//! (of traces).
 
 pub mod material;
 pub mod workload;

@@ -1,26 +1,26 @@
-//! Hashes and pictures to bank and to ask for.
+//! Hashes and pictures for banks and queries.
 
 use rand::{Rng, RngExt as _, SeedableRng as _, rngs::SmallRng};
 use vigie_media::Limits;
 use vigie_model::{Content, Hash, HashType, ItemContent, ItemDraft, PdqHash, QueryHash, Variant};
 
-/// A generator whose seed is given, so that a failure can be had again.
+/// Returns a generator with a given seed, so that a failure can be reproduced.
 #[must_use]
 pub fn generator(seed: u64) -> SmallRng {
     SmallRng::seed_from_u64(seed)
 }
 
-/// A hash drawn at random: far from every other.
+/// Returns a random hash, which is far from every other.
 pub fn random_pdq(rng: &mut impl Rng) -> PdqHash {
     rng.random()
 }
 
-/// A hash drawn at random that a picture may have: half of its bits are set.
+/// Returns a random hash that a picture may have: half of its bits are set.
 pub fn pdq_of_a_picture(rng: &mut impl Rng) -> PdqHash {
     flipped(&[0; 32], 128, rng)
 }
 
-/// `hash` with `bits` of its bits flipped.
+/// Returns `hash` with `bits` of its bits flipped.
 pub fn flipped(hash: &PdqHash, bits: usize, rng: &mut impl Rng) -> PdqHash {
     let mut flipped = *hash;
     for bit in rand::seq::index::sample(rng, 256, bits) {
@@ -29,42 +29,42 @@ pub fn flipped(hash: &PdqHash, bits: usize, rng: &mut impl Rng) -> PdqHash {
     flipped
 }
 
-/// Differing bits.
+/// Returns the number of differing bits.
 #[must_use]
 pub fn distance(one: &PdqHash, other: &PdqHash) -> u32 {
     one.iter().zip(other).map(|(one, other)| (one ^ other).count_ones()).sum()
 }
 
-/// An item of these hashes.
+/// Returns an item with these hashes.
 pub fn item(hashes: impl Into<Vec<Hash>>) -> anyhow::Result<ItemContent> {
     Ok(ItemDraft { hashes: hashes.into(), ..ItemDraft::default() }.try_into()?)
 }
 
-/// An item of the fingerprints of an image file.
+/// Returns an item with the fingerprints of an image file.
 pub fn image_item(file: &[u8]) -> anyhow::Result<ItemContent> {
     item(vigie_media::fingerprint(file, &Limits::default())?.banked_hashes())
 }
 
-/// The hash types of the digests that are computed of every file.
+/// Returns the hash types of the digests that are computed of every file.
 #[must_use]
 pub fn digest_types() -> Vec<HashType> {
     vigie_media::digest::digests(b"").iter().map(Hash::hash_type).collect()
 }
 
-/// The hashes under which a picture with enough detail is banked: PDQ and every digest.
+/// Returns the number of hashes under which a picture with enough detail is banked: PDQ and every digest.
 #[must_use]
 pub fn hashes_of_a_picture() -> usize {
     1 + digest_types().len()
 }
 
-/// A question about hashes.
+/// Returns a query of these hashes.
 #[must_use]
 pub fn hashed(hashes: impl IntoIterator<Item = Hash>) -> Content {
     let hashes = hashes.into_iter().map(|hash| QueryHash { hash, variant: Variant::Original }).collect();
     Content::Hashed { hashes, pdq_quality: None }
 }
 
-/// A question about one PDQ hash.
+/// Returns a query of one PDQ hash.
 #[must_use]
 pub fn pdq(hash: PdqHash) -> Content {
     hashed([Hash::pdq(hash)])

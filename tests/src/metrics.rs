@@ -1,40 +1,41 @@
-//! Reads what a process tells at `/metrics`, strictly: what does not fit the format of OpenMetrics is an error.
+//! Parses the metrics of a process at `/metrics` strictly: any deviation from the OpenMetrics format is an
+//! error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail, ensure};
 
-/// One line.
+/// One line of a metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// Its name, suffixes included.
+    /// The name with its suffix.
     pub name: String,
-    /// Its labels.
+    /// The labels.
     pub labels: BTreeMap<String, String>,
-    /// Its value.
+    /// The value.
     pub value: f64,
 }
 
 /// All lines of one metric.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Family {
-    /// `counter`, `gauge` and so on.
+    /// The type: `counter`, `gauge` and so on.
     pub kind: String,
-    /// What it is, for people.
+    /// The help text.
     pub help: String,
-    /// Its lines.
+    /// The lines.
     pub samples: Vec<Sample>,
 }
 
-/// What was told, by the metric's name.
+/// A whole exposition, by metric name.
 #[derive(Debug, Clone, Default)]
 pub struct Exposition {
-    /// The metrics.
+    /// The metrics by name.
     pub families: BTreeMap<String, Family>,
 }
 
 impl Exposition {
-    /// Reads a whole exposition.
+    /// Parses a whole exposition.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let body = text.strip_suffix("# EOF\n").context("it does not end with # EOF")?;
         let mut families = BTreeMap::<String, Family>::new();
@@ -74,7 +75,7 @@ impl Exposition {
         Ok(Self { families })
     }
 
-    /// The sum of the samples of this name (suffixes included) that have these labels.
+    /// Returns the sum of the samples with this name (suffix included) that have these labels.
     #[must_use]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let all = self.families.values().flat_map(|family| &family.samples);
@@ -85,7 +86,7 @@ impl Exposition {
         all.filter(fits).map(|one| one.value).sum()
     }
 
-    /// Whether there is a metric whose samples have this name.
+    /// Returns whether there is a metric whose samples have this name.
     #[must_use]
     pub fn knows(&self, name: &str) -> bool {
         self.families.iter().any(|(family, told)| {
@@ -93,7 +94,7 @@ impl Exposition {
         })
     }
 
-    /// The same as classic tools read it, which know no `_total` apart from the name.
+    /// Returns the metrics in the older Prometheus text format, where `_total` is a part of a counter's name.
     #[must_use]
     pub fn classic(&self) -> String {
         let mut text = String::new();
@@ -135,7 +136,7 @@ fn sample(line: &str) -> anyhow::Result<Sample> {
     };
     ensure!(is_word(name), "has no name");
     let mut read = BTreeMap::new();
-    // None of our values holds a quotation mark or a comma; one that does is an error here.
+    // Values of our labels contain no quotation mark and no comma; one that does is an error here.
     for label in labels.split(',').filter(|label| !label.is_empty()) {
         let (name, value) = label.split_once('=').context("has a label without a value")?;
         let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));

@@ -1,9 +1,9 @@
-//! Writers and readers that keep a ledger of what they were told, and hold the cluster to it.
+//! Writers and readers that record the answers they got in a ledger, and check the cluster against it.
 //!
-//! Writers send every write with an idempotency key until it is acknowledged, whatever dies meanwhile. Readers ask for
-//! what is in the ledger, all the time: an answer that covers everything has to agree with it; an error is no answer.
-//! While the writers pause, everything can be compared: every item that was added and not removed matches, every
-//! removed one does not, and each matcher's digest is that of the ledger.
+//! Writers send every write with an idempotency key until it is acknowledged, whatever fails meanwhile.
+//! Readers continually search for entries of the ledger: an answer with full coverage has to agree with it;
+//! an error is not an answer. While the writers pause, everything can be compared: every item that was added
+//! and not removed matches, every removed one does not, and each matcher's digest equals that of the ledger.
 
 mod ledger;
 mod writers;

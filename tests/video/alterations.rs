@@ -1,7 +1,7 @@
-//! Alterations of drawn videos: which share of a query's frames is found in the source, where the source is banked densely and the query asks
-//! one frame a second.
+//! Alterations of drawn videos: the share of a query's frames that is found in the source, where the source
+//! is banked densely and the query has one frame a second.
 //!
-//! The short form runs always; the long one is a measurement, whose table is in BENCHMARKS.md.
+//! The short form always runs; the long one is a measurement, whose table is in BENCHMARKS.md.
 
 use std::env;
 
@@ -10,20 +10,21 @@ use vigie_model::{Hash, PdqHash, Variant, VideoFingerprint, Way};
 
 use crate::studio::{Studio, distance};
 
-/// A frame within so many bits is found.
+/// A frame is found if it is within this many bits.
 const BITS_MAX: u32 = 31;
-/// Frames of a lower quality are not asked about, nor banked.
+/// Frames of a lower quality are neither searched nor banked.
 const QUALITY_MIN: u8 = 50;
 
-/// How a copy is made of a source.
+/// The way in which a copy is made from a source.
 struct Alteration {
     name: &'static str,
-    /// Before the input, and after it.
+    /// The arguments of `ffmpeg` before the input; `after` has those after it.
     before: &'static str,
     after: &'static str,
-    /// Without it, H.264 of usual quality.
+    /// The arguments of the encoder; by default H.264 of usual quality.
     coder: Option<&'static str>,
-    /// Whether every frame is to be found by its plain hash, for each source; else in some way or variant.
+    /// Whether every frame has to be found by its plain hash, for each source; otherwise by some way or
+    /// variant.
     plainly: bool,
 }
 
@@ -71,7 +72,7 @@ const ALTERATIONS: [Alteration; 27] = [
     otherwise("watched-on-a-phone", "-vf scale=480:-2,fps=24,pad=iw:ih*1.2:0:(oh-ih)/2"),
 ];
 
-/// Drawn sources of so many seconds.
+/// Draws a source of this length in seconds.
 fn source(studio: &Studio, name: &str, seconds: u32) -> Option<Vec<u8>> {
     for number in [3, 6, 11, 12, 13, 14] {
         studio.picture(number, 1_280, 720);
@@ -102,12 +103,12 @@ fn source(studio: &Studio, name: &str, seconds: u32) -> Option<Vec<u8>> {
     studio.try_make(&line.split_ascii_whitespace().collect::<Vec<_>>())
 }
 
-/// How many of a query's frames are found, of how many.
+/// The numbers of a query's frames that are found, and of all its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Share {
-    /// By the plain hash.
+    /// Frames found by the plain hash.
     plainly: usize,
-    /// By the best of ways and variants, one for all frames.
+    /// Frames found by the best way and variant, the same one for all frames.
     somehow: usize,
     frames: usize,
 }
@@ -129,7 +130,7 @@ fn share(query: &VideoFingerprint, item: &Hash) -> Share {
     Share { plainly: found(Way::Plain, Variant::Original), somehow, frames }
 }
 
-/// The share of each alteration's frames. `None` for one that this build of the program cannot make.
+/// Measures one alteration. `None` for one that this build of the program cannot make.
 fn measure(studio: &Studio, source: &str, item: &Hash, alteration: &Alteration) -> Option<Share> {
     let Alteration { name, before, after, coder, .. } = alteration;
     let coder = coder.unwrap_or(H264);
@@ -159,7 +160,8 @@ fn a_copy_of_another_rate_and_one_cut_between_seconds_are_found() {
     }
 }
 
-/// The whole table: minutes for each source. `VIGIE_SOURCE` names one, and only its part is printed.
+/// Measures the whole table, which takes minutes for each source. `VIGIE_SOURCE` names one source, and only
+/// its part is printed.
 #[test]
 #[ignore = "a measurement"]
 fn every_alteration_of_three_sources_is_found() {

@@ -1,4 +1,4 @@
-//! A cluster of processes that is asked about videos: from a file to an answer.
+//! A cluster of processes with queries by video: from a file to an answer.
 
 use std::fs;
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Asked {
         MatchCall { contents, options, quality_floor: None, surface: Box::default() }
     }
 
-    /// Sends a video in parts.
+    /// Sends a video in parts, and returns the answer.
     async fn ask(&self, video: &[u8]) -> Matched {
         let call = self.call(Content::Video(Bytes::copy_from_slice(video)));
         let answer = self.client.match_video(call, Deadline::now() + ANSWERED_WITHIN).await.unwrap();
@@ -69,7 +69,7 @@ impl Asked {
         answer.results.into_iter().next().unwrap().unwrap()
     }
 
-    /// Sends it in one message.
+    /// Sends a content in one message, and returns the answer.
     async fn ask_at_once(&self, content: Content) -> Matched {
         let call = self.call(content);
         let answer = self.client.match_content(call, Deadline::now() + ANSWERED_WITHIN).await.unwrap();
@@ -87,7 +87,7 @@ fn failure(matched: &Matched) -> DecodeFailureKind {
     failure.kind
 }
 
-/// A camera that moves over a drawn picture.
+/// Makes a video of a camera that moves over a drawn picture.
 fn pan(studio: &Studio, number: u64, name: &str) -> Vec<u8> {
     studio.picture(number, 1_280, 720);
     let crop = "crop=w=320:h=180:x=(iw-320)*t/6:y=(ih-180)*t/6";
@@ -109,7 +109,7 @@ async fn copies_of_a_known_video_are_known_and_what_was_not_searched_is_said() {
     assert_eq!(hashes[0].frames().unwrap().len(), decoded.frames_seen as usize);
     let known_digests = digests(&known);
     assert_eq!(&hashes[1..], &known_digests[..], "there are no black bars");
-    // By its frames alone, so that no digest finds it.
+    // Banked by its frames only, so that no digest matches.
     let item = asked.add(vec![hashes[0].clone()]).await;
 
     let same = asked.ask(&known).await;
@@ -134,7 +134,7 @@ async fn copies_of_a_known_video_are_known_and_what_was_not_searched_is_said() {
     assert_eq!((only(&mirrored).item, only(&mirrored).variant), (item, Variant::FlipY));
     let barred = asked.ask(&made("-vf pad=iw:ih*3/2:0:ih/4", "barred.avi")).await;
     assert_eq!((only(&barred).item, only(&barred).rendition.way), (item, Way::Unbordered));
-    // A longer upload that has it in its middle.
+    // A longer video that contains the known one in its middle.
     pan(&studio, 5, "other.avi");
     let list = "[0:v][1:v][0:v]concat=n=3:v=1";
     let longer = studio.make(&format!("-i other.avi -i known.avi -filter_complex {list} {CODER} longer.avi"));
@@ -161,7 +161,7 @@ async fn without_ffmpeg_a_known_file_is_found_by_its_digests_and_the_answer_says
     let mut asked = Asked::start(&["frontend.ffmpeg=\"\"", "frontend.video_bytes_max=2000000"]).await;
     let reason = asked.client.decoding(soon()).await.unwrap().no_videos.unwrap();
     assert!(reason.contains("ffmpeg"), "{reason}");
-    // The head of an MP4 file, and nothing that anybody could decode.
+    // The header of an MP4 file, followed by content that cannot be decoded.
     let mut file = b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2".to_vec();
     file.resize(1_500_000, 7);
     let item = asked.add(digests(&file)).await;
@@ -222,7 +222,7 @@ async fn a_still_of_a_known_video_is_known_once_the_charter_says_so() {
     let draft = CharterDraft { frames_answer_images: true, ..CharterDraft::default() };
     let (bank_ref, charter) = (name.into(), Charter::try_from(draft).unwrap());
     consortium.set_charter(&bank_ref, charter, IdempotencyKey::random(), soon()).await.unwrap();
-    // The frontend follows the directory.
+    // The frontend follows the directory with a delay.
     let until = Deadline::now() + READY_WITHIN;
     let found = loop {
         if let [found] = &ask().await[..] {

@@ -1,4 +1,4 @@
-//! Clips that are drawn and encoded here: times, streams, sizes, damage, bars, mirrors.
+//! Clips that are drawn and encoded by these tests: times, streams, sizes, damage, bars, mirrors.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,13 @@ use vigie_model::{DecodeFailureKind, PdqHash, VideoFingerprint, VideoFrame, Vide
 
 use crate::studio::{DECODER, Studio, distance, failure, settings, times};
 
-/// A coder that every build has.
+/// The arguments of an encoder that every build has.
 const CODER: &str = "-c:v mpeg4 -q:v 3 -threads 1 -map_metadata -1";
-/// Hashes so near are of the same picture.
+/// Hashes within this many bits are of the same picture.
 const BITS_MAX: u32 = 31;
 
-/// A camera that moves over a drawn picture for so many seconds, with 25 frames in each.
+/// Makes a video of a camera that moves over a drawn picture, of this length in seconds, with 25 frames a
+/// second.
 fn pan(studio: &Studio, name: &str, seconds: u32, more: &str) -> Vec<u8> {
     studio.picture(3, 1_280, 720);
     let crop = format!("crop=w=320:h=180:x=(iw-320)*t/{seconds}:y=(ih-180)*t/{seconds}");
@@ -25,7 +26,7 @@ fn nearest(frame: &PdqHash, video: &VideoFingerprint) -> u32 {
     video.frames.iter().map(|other| distance(frame, &other.plain.pdq[0])).min().unwrap()
 }
 
-/// How many frames have a hash, by this choice, near one of the plain hashes of the other video.
+/// Returns the number of frames whose hash, selected by `hash`, is near a plain hash of the other video.
 fn found<'a>(
     query: &'a VideoFingerprint,
     item: &VideoFingerprint,
@@ -50,7 +51,7 @@ fn frames_are_sampled_by_time_by_number_and_densely() {
     let dense = studio.hash(&clip, Sampling::Dense).unwrap();
     assert!((20..=100).contains(&dense.frames.len()), "{}", dense.frames.len());
     assert_eq!((dense.frames[0].number, dense.frames.last().unwrap().number), (0, 99));
-    // Each frame has the same hashes, however it was chosen.
+    // Each frame has the same hashes, whatever the sampling.
     for frame in by_time.frames.iter().chain(&by_number.frames).chain(&dense.frames) {
         assert_eq!(frame, &all.frames[frame.number as usize]);
     }
@@ -62,7 +63,7 @@ fn frames_are_sampled_by_time_by_number_and_densely() {
 fn frames_of_a_variable_rate_keep_their_times() {
     let Some(studio) = Studio::open() else { return };
     let whole = pan(&studio, "whole.avi", 6, "");
-    // Frames 0 to 24 as they are, of later ones each seventh.
+    // All frames from 0 to 24, and every seventh of the later ones.
     let fewer =
         "-i whole.avi -vf select='lt(n,25)+not(mod(n,7))' -vsync vfr -c:v mpeg4 -q:v 2 -threads 1 fewer.mkv";
     let fewer = studio.make(fewer);
@@ -75,7 +76,7 @@ fn frames_of_a_variable_rate_keep_their_times() {
         assert!(expected.contains(&frame), "{frame:?}");
     }
     let by_time = studio.hash(&fewer, Sampling::QUERY).unwrap();
-    // The first at or after each second: 1000, 2000, 3000 ms and so on.
+    // The first frame at or after each second: 1000, 2000, 3000 ms and so on.
     let first_of = |second: u32| *expected.iter().find(|(_, time_ms)| *time_ms >= second * 1_000).unwrap();
     assert_eq!(times(&by_time), (0..6).map(first_of).collect::<Vec<_>>());
     let whole = studio.hash(&whole, Sampling::ByCount(0.0)).unwrap();
@@ -90,7 +91,7 @@ fn a_rotation_in_metadata_is_left_and_a_variant_finds_it() {
     let Some(studio) = Studio::open() else { return };
     let plain = pan(&studio, "plain.mp4", 2, "");
     let turned = studio.try_make(&["-display_rotation", "90", "-i", "plain.mp4", "-c", "copy", "turned.mp4"]);
-    // An older program has no option for it.
+    // An older program does not have this option.
     let turned =
         turned.unwrap_or_else(|| studio.make("-i plain.mp4 -c copy -metadata:s:v rotate=90 turned.mp4"));
     assert_ne!(plain, turned);
@@ -109,7 +110,7 @@ fn a_cover_picture_is_no_video() {
     let Some(studio) = Studio::open() else { return };
     let plain = pan(&studio, "plain.mp4", 2, "");
     studio.picture(9, 200, 200);
-    // The cover comes first.
+    // The cover picture is the first stream.
     let covered = studio.make(
         "-i p009.png -i plain.mp4 -map 0:v -map 1:v -c:v:0 mjpeg -c:v:1 copy -disposition:v:0 attached_pic covered.mp4",
     );
@@ -127,7 +128,7 @@ fn a_cover_picture_is_no_video() {
     assert_eq!(kind, DecodeFailureKind::NoVideo, "{message}");
 }
 
-/// Frames of another size are brought to the first size, and numbers and times go on.
+/// Frames of another size are scaled to the first size, and numbers and times continue.
 #[test]
 fn a_change_of_size_is_no_end() {
     let Some(studio) = Studio::open() else { return };
@@ -139,7 +140,7 @@ fn a_change_of_size_is_no_end() {
     };
     let both = [part("320:180", "small.ts"), part("640:360", "large.ts")].concat();
     std::fs::write(studio.at("both.ts"), both).unwrap();
-    // One stream, whose sequence header changes.
+    // One stream with a change in its sequence header.
     let both = studio.make("-i both.ts -c copy -fflags +genpts both.mkv");
     let video = studio.hash(&both, Sampling::QUERY).unwrap();
     assert_eq!((video.width, video.height), (320, 180));
@@ -175,7 +176,7 @@ fn a_file_that_is_cut_off_is_hashed_in_part_or_not_at_all() {
     let clip = studio.make(&format!("-i whole.avi {CODER} -movflags +faststart early-index.mp4"));
     let part = studio.hash(&clip[..clip.len() * 6 / 10], Sampling::QUERY).unwrap();
     assert_eq!(part.partial, Some(VideoPartial::CutOff));
-    // A stream without an outermost structure: the length that it declares decides.
+    // FLV has no outer structure that declares its size, so the declared duration decides.
     let clip = studio.make("-i whole.avi -c:v flv -q:v 3 clip.flv");
     assert_eq!(studio.hash(&clip, Sampling::QUERY).unwrap().partial, None);
     let clip = pan(&studio, "long.avi", 12, "");
@@ -208,7 +209,7 @@ fn damage_is_passed_over_and_said() {
     assert!(damaged.frames.len() >= 3);
 }
 
-/// A copy with bars is far from its source as it is, and near it without them.
+/// A copy with bars is far from its source with them, and near it without them.
 #[test]
 fn bars_are_taken_away() {
     let Some(studio) = Studio::open() else { return };
@@ -327,7 +328,7 @@ fn without_the_programs_the_answer_says_what_to_install() {
     assert_eq!(Limits::default().frames_max, 64, "pictures have bounds of their own");
 }
 
-/// vPDQ's reference converts every video with one matrix, whatever its colours are said to mean.
+/// vPDQ's reference converts every video with the same matrix, whatever colour space the file declares.
 #[test]
 fn what_a_file_says_of_its_colours_changes_no_hash() {
     let Some(studio) = Studio::open() else { return };

@@ -13,7 +13,7 @@ const FIELDS: [&str; 9] =
     ["file", "width", "height", "duration_s", "partial", "frames", "md5", "sha1", "sha256"];
 const FRAME_FIELDS: [&str; 4] = ["frame", "time_s", "pdq", "quality"];
 
-/// What the command prints as JSON of one file.
+/// Returns the command's JSON output for one file.
 fn hashed(arguments: &[&str]) -> Value {
     let finished = run(&[&["--json", "hash"], arguments].concat(), &[]).unwrap();
     assert_eq!(finished.code, 0, "{}", finished.stderr);
@@ -56,7 +56,7 @@ fn the_command_prints_a_video_as_vpdq_samples_it() {
     assert!(dense["frames"].as_array().unwrap().len() > frames.len());
     let every = hashed(&["--seconds-per-hash", "0", &path]);
     assert_eq!(every["frames"].as_array().unwrap().len(), 90);
-    // A part of it, and no video at all.
+    // A file without video, and the video itself with the default sampling.
     fs::write(studio.at("sound.m4a"), studio.make("-f lavfi -i sine=duration=1 -c:a aac sound.m4a")).unwrap();
     let sound = studio.at("sound.m4a").display().to_string();
     let finished = run(&["--json", "hash", &sound, &path], &[]).unwrap();

@@ -1,4 +1,5 @@
-//! Videos that are meant to harm, and programs that misbehave on order: each ends in one answer, with nothing left behind.
+//! Videos made to do harm, and programs that misbehave on order: each gets one answer, and nothing is
+//! left behind.
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use crate::studio::{PATIENCE, Studio, failure, settings};
 
 const STAND_IN: &str = env!("CARGO_BIN_EXE_video-stand-in");
 
-/// The stand-in as both programs, with figures.
+/// The stand-in as both programs, with metrics.
 struct Played {
     hashing: Hashing,
     registry: Registry,
@@ -58,7 +59,7 @@ impl Played {
         text.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(' ')).unwrap().parse().unwrap()
     }
 
-    /// The deed ends in a failure of this kind, and the next video is hashed as if nothing had been.
+    /// Checks that the action ends in this failure, and that the next video is hashed normally.
     #[track_caller]
     fn check_failure(&self, deed: &str, expected: DecodeFailureKind) {
         let before = open_files();
@@ -71,7 +72,7 @@ impl Played {
         self.check_sound(deed, before);
     }
 
-    /// The deed leaves the frames before it, with this reason.
+    /// Checks that the action leaves the frames before it, with this reason.
     #[track_caller]
     fn check_partial(&self, deed: &str, expected: Option<VideoPartial>, frames: usize) {
         let before = open_files();
@@ -97,12 +98,13 @@ impl Played {
     }
 }
 
-/// Descriptors of this process. Other tests of it run at the same time, so these run one after the other.
+/// Returns the number of open file descriptors of this process. Other tests in the process would change it,
+/// so the tests that use it run alone.
 fn open_files() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Stand-ins that this process has started and that are there still, or were not waited for.
+/// Returns the stand-ins that this process has started and that still run, or were not waited for.
 fn running() -> Vec<PathBuf> {
     let own = std::process::id().to_string();
     let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| Some(entry.ok()?.path()));
@@ -111,7 +113,7 @@ fn running() -> Vec<PathBuf> {
         let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(1));
         let name =
             stat.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(name, _)| name.to_owned());
-        // The name of a process is that of its program, 15 bytes of it.
+        // The kernel limits a process's name to 15 bytes of its program's name.
         parent == Some(&own)
             && name.is_some_and(|name| {
                 name.starts_with("video-stand-in") || name == "ffmpeg" || name == "ffprobe"
@@ -120,7 +122,8 @@ fn running() -> Vec<PathBuf> {
     processes.filter(is_mine).collect()
 }
 
-/// One test, since it counts the descriptors and the children of this process. It starts this program again for itself alone.
+/// A single test, since it counts the descriptors and the children of this process. It starts this program
+/// again for itself alone.
 #[test]
 fn a_program_that_misbehaves_costs_one_video_and_leaves_nothing_behind() {
     if !is_alone("hostile::a_program_that_misbehaves_costs_one_video_and_leaves_nothing_behind") {
@@ -165,7 +168,7 @@ fn a_program_that_misbehaves_costs_one_video_and_leaves_nothing_behind() {
     }
     let backwards = played.hash("backwards", PATIENCE).unwrap();
     assert!(backwards.frames.iter().map(|frame| frame.time_ms).is_sorted(), "a hash needs ascending times");
-    // Without end: bounded by frames, by time, and by the caller.
+    // Endless videos: limited by frames, by time, and by the caller.
     let few = played.hash("endless", PATIENCE).unwrap();
     assert_eq!((few.frames.len(), few.partial), (4_096, Some(VideoPartial::TooManyFrames)));
     let limits = VideoLimits { frames_max: u32::MAX, ..VideoLimits::default() };
@@ -179,7 +182,7 @@ fn a_program_that_misbehaves_costs_one_video_and_leaves_nothing_behind() {
     assert_eq!(running(), Vec::<PathBuf>::new());
 }
 
-/// Whether this is the process for one test alone; where it is not, that is started, and must succeed.
+/// Returns whether this process runs only one test. If not, starts such a process, which has to succeed.
 fn is_alone(test: &str) -> bool {
     const ALONE: &str = "VIGIE_VIDEO_TEST_ALONE";
     if env::var_os(ALONE).is_some() {
@@ -192,7 +195,7 @@ fn is_alone(test: &str) -> bool {
     false
 }
 
-/// `VIGIE_MUTATIONS` many, `VIGIE_SEED` for the same ones again.
+/// `VIGIE_MUTATIONS` sets the number of videos, and `VIGIE_SEED` the seed.
 #[test]
 fn mutated_videos_are_hashed_in_part_or_refused() {
     if !is_alone("hostile::mutated_videos_are_hashed_in_part_or_refused") {
@@ -275,14 +278,14 @@ fn what_only_begins_as_a_video_is_refused() {
         let limits = VideoLimits { within: Duration::from_secs(10), ..VideoLimits::default() };
         let begun = Instant::now();
         match studio.hash_within(&[magic.clone(), garbage].concat(), &limits, Sampling::QUERY) {
-            // A picture of noise is one.
+            // A GIF with random content is still a picture.
             Ok(video) => assert!(magic.starts_with(b"GIF") && video.partial.is_some()),
             Err(DecoderError::Decode(failure)) => println!("{}: {}", magic[..4].escape_ascii(), failure.kind),
             Err(error) => panic!("{error}"),
         }
         assert!(begun.elapsed() < Duration::from_secs(20));
     }
-    // Playlists and scripts, which name other files, are no videos.
+    // Playlists and scripts, which name other files, are not videos.
     for script in ["ffconcat version 1.0\nfile '/etc/passwd'\n", "#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"]
     {
         let (kind, _) = failure(studio.hash(script.as_bytes(), Sampling::QUERY));
@@ -290,7 +293,7 @@ fn what_only_begins_as_a_video_is_refused() {
     }
 }
 
-/// A file of some kilobytes that shows one picture for a day.
+/// A file of some kilobytes that shows one picture for hours.
 #[test]
 fn a_video_that_hardly_ends_is_ended() {
     let Some(studio) = Studio::open() else { return };

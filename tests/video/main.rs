@@ -1,7 +1,8 @@
-//! Videos, decoded by the programs `ffprobe` and `ffmpeg` as they are installed, and by stand-ins that misbehave.
+//! Tests of videos, decoded by the installed programs `ffprobe` and `ffmpeg`, and by stand-ins that
+//! misbehave.
 //!
-//! `VIGIE_FFMPEG` names another `ffmpeg` than that of `PATH`, with `ffprobe` beside it. With `VIGIE_REQUIRE_FFMPEG` set their absence is a
-//! failure.
+//! `VIGIE_FFMPEG` names another `ffmpeg` than that of `PATH`, with `ffprobe` beside it. With
+//! `VIGIE_REQUIRE_FFMPEG` set their absence is a failure.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 #![allow(clippy::print_stdout, reason = "a measurement prints its table")]
 

@@ -7,7 +7,7 @@ use vigie_media::video::Sampling;
 
 use crate::studio::Studio;
 
-/// Processor time of this process and of those that it has waited for, in seconds.
+/// Returns the processor time of this process and of the children that it has waited for, in seconds.
 fn used() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<f64> = stat
@@ -24,7 +24,7 @@ fn used() -> f64 {
     fields.iter().sum::<f64>() / per_second
 }
 
-/// `VIGIE_CLIP` names a file; without one, 20 seconds are drawn.
+/// `VIGIE_CLIP` names a file; without it, a clip of 20 seconds is drawn.
 #[test]
 #[ignore = "a measurement"]
 fn processor_time_of_one_clip() {

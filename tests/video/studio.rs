@@ -1,4 +1,4 @@
-//! Clips that are drawn and encoded for a test, and how they are hashed.
+//! Clips that are drawn and encoded for a test, and their hashes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ use vigie_pictures::{Format, draw};
 
 /// The stand-in of `vigie`, which runs other programs as `vigie` does.
 pub(crate) const DECODER: &str = env!("CARGO_BIN_EXE_decoder-stand-in");
-/// Far more than a test's video takes.
+/// A time limit far longer than a test's video needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn settings(ffmpeg: impl Into<PathBuf>) -> DecoderSettings {
@@ -33,7 +33,7 @@ pub(crate) struct Studio {
 }
 
 impl Studio {
-    /// `None` where the programs are missing, which is said.
+    /// Finds the programs; returns `None`, and reports it, where they are missing.
     pub(crate) fn open() -> Option<Self> {
         let name = env::var("VIGIE_FFMPEG").unwrap_or_else(|_| DecoderSettings::FFMPEG.to_owned());
         let hashing = Hashing::prepare(settings(name), DecoderMetrics::default()).unwrap();
@@ -55,19 +55,20 @@ impl Studio {
         }
     }
 
-    /// Where a file of this name is, or would be.
+    /// Returns the path of a file with this name, whether or not it exists.
     pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A drawn picture as a file.
+    /// Draws a picture to a file, and returns its path.
     pub(crate) fn picture(&self, number: u64, width: u32, height: u32) -> PathBuf {
         let path = self.at(&format!("p{number:03}.png"));
         fs::write(&path, Format::Png.encode(&draw(number, width, height))).unwrap();
         path
     }
 
-    /// Runs `ffmpeg` in the folder with these words, the last of which names the file. `None` where it cannot, such as without an encoder.
+    /// Runs `ffmpeg` in the folder with these arguments, the last of which names the file, and returns the
+    /// file's content. `None` where it fails, such as without an encoder.
     pub(crate) fn try_make(&self, words: &[&str]) -> Option<Vec<u8>> {
         let made = Command::new(&self.ffmpeg)
             .current_dir(self.folder.path())
@@ -83,7 +84,7 @@ impl Studio {
         Some(fs::read(self.at(name)).unwrap())
     }
 
-    /// The same of words in one line.
+    /// Runs `ffmpeg` with the arguments in one line, and returns the file's content.
     #[track_caller]
     pub(crate) fn make(&self, line: &str) -> Vec<u8> {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -104,7 +105,7 @@ impl Studio {
     }
 }
 
-/// The folder of reference data with this name, where `VIGIE_REFERENCE_DATA` names any.
+/// Returns the path of reference data with this name, where `VIGIE_REFERENCE_DATA` names a folder.
 pub(crate) fn reference(name: &str) -> Option<PathBuf> {
     let Some(folder) = env::var_os("VIGIE_REFERENCE_DATA") else {
         eprintln!("SKIPPED: VIGIE_REFERENCE_DATA names no folder with the reference's data ({name})");
@@ -117,7 +118,7 @@ pub(crate) fn distance(one: &PdqHash, other: &PdqHash) -> u32 {
     one.iter().zip(other).map(|(one, other)| (one ^ other).count_ones()).sum()
 }
 
-/// The kind of a failure that is the file's.
+/// Returns kind and message of a failure that the file caused.
 #[track_caller]
 pub(crate) fn failure(outcome: Result<VideoFingerprint, DecoderError>) -> (DecodeFailureKind, String) {
     match outcome {
@@ -126,7 +127,7 @@ pub(crate) fn failure(outcome: Result<VideoFingerprint, DecoderError>) -> (Decod
     }
 }
 
-/// Numbers and times of the frames.
+/// Returns numbers and times of the frames; times are in milliseconds.
 pub(crate) fn times(video: &VideoFingerprint) -> Vec<(u32, u32)> {
     video.frames.iter().map(|frame| (frame.number, frame.time_ms)).collect()
 }

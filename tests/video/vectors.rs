@@ -1,4 +1,4 @@
-//! Hashes that PyPI's `vpdq` gives, where the reference's data is at hand.
+//! Comparison with the hashes of PyPI's `vpdq`, where the reference's data are available.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use vigie_model::{DecodeFailureKind, Hash, HashType, VideoPartial};
 
 use crate::studio::{Studio, failure, reference};
 
-/// A frame of the table.
+/// A frame of the reference table.
 struct Expected {
     number: u32,
     quality: u8,
@@ -18,7 +18,7 @@ struct Expected {
     time_s: String,
 }
 
-/// The lines of a table without its head, in cells. Quoted cells may hold commas.
+/// Returns the lines of a table without its header, as cells. Quoted cells may contain commas.
 fn table(path: &Path) -> Vec<Vec<String>> {
     let text = fs::read_to_string(path).unwrap();
     let cells = |line: &str| {
@@ -36,7 +36,7 @@ fn table(path: &Path) -> Vec<Vec<String>> {
     text.lines().skip(1).map(cells).collect()
 }
 
-/// The words of a command; what stands between single quotes is one.
+/// Splits a command into words; text between single quotes is one word.
 fn words(command: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut is_quoted = false;
@@ -54,7 +54,7 @@ fn md5(content: &[u8]) -> String {
     digests(content).into_iter().find(|one| one.hash_type() == HashType::MD5).unwrap().to_text()
 }
 
-/// A file of the table: of the folder, or made by its command.
+/// Returns a file of the table: from the folder, or made by its command.
 fn content(studio: &Studio, folder: &Path, file: &str, md5_expected: &str) -> Option<Vec<u8>> {
     let stored = folder.join("vpdq-videos").join(file.replace('/', "-"));
     if let Ok(content) = fs::read(stored) {
@@ -106,7 +106,7 @@ fn every_frame_has_the_hash_and_quality_that_vpdq_gives() {
     assert!(checked >= 100 && wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What PyPI's `vpdq` gets wrong, or hashes without a word.
+/// Files that PyPI's `vpdq` hashes wrongly, or hashes without reporting a fault.
 #[test]
 fn files_that_are_damaged_or_odd_are_answered_with_a_reason() {
     let Some(folder) = reference("vpdq") else { return };

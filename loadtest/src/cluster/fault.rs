@@ -1,4 +1,4 @@
-//! Does to the cluster what the scenario says, when it says so.
+//! Applies the scenario's faults at their times.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use crate::report::result::Mark;
 use crate::run::scenario::{Action, Fault};
 use crate::run::target::live_bank::LiveBank;
 
-/// Items of a batch of an import.
+/// Items in a batch of an import.
 const BATCH: u64 = 1_000;
-/// Batches of an import under way at once.
+/// Batches of an import that are sent at the same time.
 const AT_ONCE: usize = 4;
 
-/// How long an action may take: a run does not wait for it for ever.
+/// The time limit of an action, so that a run never waits for one without end.
 const ACT_WITHIN: Duration = Duration::from_secs(300);
 
-/// What faults act upon.
+/// The targets of faults.
 #[derive(Debug, Clone)]
 pub(crate) struct Victims {
     pub(crate) cluster: Option<Arc<Mutex<Cluster>>>,
@@ -31,8 +31,8 @@ pub(crate) struct Victims {
     pub(crate) live_seed: u64,
 }
 
-/// Carries out the faults in the order of their times and tells what was done; each that could not be done says why.
-/// An action that takes long holds up only those that act on the cluster too.
+/// Applies the faults in the order of their times and returns a mark for each; the mark of a fault that
+/// failed has the reason. An action that takes long delays only other actions on the cluster.
 pub(crate) async fn inflict(mut faults: Vec<Fault>, victims: Victims, start: Instant) -> Vec<Mark> {
     faults.sort_by_key(|fault| fault.at);
     let all = faults.into_iter().map(|fault| {
@@ -47,7 +47,7 @@ pub(crate) async fn inflict(mut faults: Vec<Fault>, victims: Victims, start: Ins
                 what: fault.action.to_string(),
                 failed: done.err().map(|error| format!("{error:#}")),
             }];
-            // What takes its time has an end to show.
+            // An action that takes more than a second gets a second mark, at its end.
             let done_s = start.elapsed().as_secs_f64();
             if done_s - at_s > 1.0 && marks.iter().all(|mark| mark.failed.is_none()) {
                 let what = format!("{}: done", fault.action);
@@ -85,7 +85,7 @@ async fn run(command: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Adds items whose hashes are near nothing that is asked for, in batches, as an import does.
+/// Adds items in batches, as an import does. Their hashes are near no question of the run.
 async fn import(victims: &Victims, items: u64) -> anyhow::Result<()> {
     let bank = victims.bank.as_ref().context("there is no bank to import to")?;
     stream::iter((0..items).step_by(usize::try_from(BATCH)?).map(anyhow::Ok))

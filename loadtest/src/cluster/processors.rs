@@ -1,4 +1,4 @@
-//! The processor time that each role of an own cluster uses while a run is measured.
+//! The processor time that each role of the run's own cluster uses during the measurement.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use vigie_harness::cluster::Cluster;
 
-/// Seconds of processor time by role: `bank`, `coordinator`, `frontend`, `matcher`. Empty where the system does not tell.
+/// Seconds of processor time by role: `bank`, `coordinator`, `frontend`, `matcher`. Empty where the system
+/// does not report it.
 pub(crate) type ByRole = BTreeMap<String, f64>;
 
-/// Reads the clocks of all processes `from` a moment on and `until` another; fails where a process does not run at both.
+/// Returns the processor time that all processes used between `from` and `until`; `None` if a process does
+/// not run at both moments.
 pub(crate) async fn used(cluster: Arc<Mutex<Cluster>>, from: Instant, until: Instant) -> Option<ByRole> {
     tokio::time::sleep_until(from.into()).await;
     let before = read(&*cluster.lock().await)?;
@@ -18,14 +20,14 @@ pub(crate) async fn used(cluster: Arc<Mutex<Cluster>>, from: Instant, until: Ins
     let after = read(&*cluster.lock().await)?;
     let mut by_role = ByRole::new();
     for ((name, id, before), (_, id_after, after)) in before.iter().zip(&after) {
-        // A process that was started again has a clock that began again.
+        // The clock of a restarted process begins at zero again.
         let used = after.checked_sub(*before).filter(|_| id == id_after)?;
         *by_role.entry(role(name).to_owned()).or_default() += used.as_secs_f64();
     }
     Some(by_role)
 }
 
-/// The name of each process, its number in the system, and its clock.
+/// Returns the name, the process id and the processor time of each process.
 fn read(cluster: &Cluster) -> Option<Vec<(String, u32, Duration)>> {
     let clock = |process: &vigie_harness::process::Process| {
         Some((process.name().to_owned(), process.id()?, process.processor_time()?))
@@ -33,7 +35,7 @@ fn read(cluster: &Cluster) -> Option<Vec<(String, u32, Duration)>> {
     cluster.processes().iter().map(clock).collect()
 }
 
-/// Names are of a role and perhaps numbers, such as `matcher-1-0`.
+/// Returns the role in a process name: the part before the first hyphen, as in `matcher-1-0`.
 fn role(name: &str) -> &str {
     name.split_once('-').map_or(name, |(role, _)| role)
 }

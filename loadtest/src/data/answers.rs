@@ -1,8 +1,8 @@
 //! Files of right answers.
 //!
-//! Of each query the file tells how many rows lie within each radius, a digest of which they are, and the
-//! nearest ones by name. The lists are bounded, because in skewed data one query finds a tenth of all rows;
-//! counts and digests are not, so equality is always checked.
+//! For each query the file holds the number of rows within each radius, a digest of those rows, and a list of
+//! the nearest. The lists are bounded, because in skewed data one query finds a tenth of all rows; counts and
+//! digests are complete, so equality is always checked.
 //!
 //! Layout, little-endian:
 //!
@@ -34,10 +34,10 @@ use crate::data::scan::Found;
 
 const MAGIC: &[u8; 8] = b"VIGANS01";
 
-/// Rows listed for a query at most. A radius that holds more is only counted.
+/// The most rows that are listed for a query. The rows of a larger radius are only counted.
 pub(crate) const LISTED_MAX: usize = 1_000;
 
-/// How many rows, and which.
+/// The number of rows within a radius, and a digest of which they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Total {
     pub(crate) count: u64,
@@ -60,21 +60,21 @@ impl Total {
 /// The answer to one query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// One for each radius.
+    /// One total for each radius.
     pub(crate) totals: Vec<Total>,
-    /// The rows within so many of the radii are listed.
+    /// How many of the radii, from the smallest, have their rows in `listed`.
     pub(crate) listed_radii: usize,
-    /// By distance, then by row, once the answer is finished.
+    /// The listed rows; sorted by distance, then by row, once the answer is finished.
     pub(crate) listed: Vec<Found>,
 }
 
 impl Answer {
-    /// Of no row.
+    /// Returns an answer without rows.
     pub(crate) fn empty(radii: &[u16]) -> Self {
         Self { totals: vec![Total::default(); radii.len()], listed_radii: radii.len(), listed: Vec::new() }
     }
 
-    /// Adds a row within the greatest radius.
+    /// Adds a row that lies within the largest radius.
     pub(crate) fn add(&mut self, found: Found, radii: &[u16]) {
         let within = radii.partition_point(|&radius| radius < found.distance);
         for total in &mut self.totals[within..] {
@@ -86,7 +86,7 @@ impl Answer {
         }
     }
 
-    /// Adds what was found in other rows.
+    /// Adds the answer that was found in other rows.
     pub(crate) fn merge(&mut self, other: Self, radii: &[u16]) {
         for (total, other) in self.totals.iter_mut().zip(other.totals) {
             total.merge(other);
@@ -96,7 +96,7 @@ impl Answer {
         self.shorten(radii);
     }
 
-    /// Puts the list in order.
+    /// Sorts the list by distance, then by row.
     pub(crate) fn finish(&mut self) {
         self.listed.sort_unstable_by_key(|found| (found.distance, found.row));
     }
@@ -114,15 +114,15 @@ impl Answer {
     }
 }
 
-/// Everything in an answers file.
+/// The content of an answers file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answers {
     pub(crate) rows: u64,
     pub(crate) rows_digest: [u8; 32],
     pub(crate) queries_digest: [u8; 32],
-    /// Ascending.
+    /// Radii in bits, ascending.
     pub(crate) radii: Vec<u16>,
-    /// Finished.
+    /// One finished answer for each answered query.
     pub(crate) answers: Vec<Answer>,
 }
 

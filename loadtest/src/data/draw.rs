@@ -1,4 +1,4 @@
-//! Random numbers that depend on a seed and a place, not on what was drawn before.
+//! Random numbers that depend only on a seed and an index, not on earlier draws.
 //!
 //! Each row has a generator of its own (xoshiro256++, Blackman and Vigna 2018), so rows can be drawn in any
 //! order, by any number of threads, and again when a query is planted near one of them.
@@ -9,10 +9,10 @@ use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::Hash;
 
-/// What numbers are drawn for. Each use has its own sequence.
+/// The purpose of the drawn numbers. Each purpose has its own sequence.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Stream {
-    /// What all rows of a shape have in common.
+    /// The parameters that all rows of a shape share.
     Shape,
     /// Originals, by number.
     Original,
@@ -22,7 +22,7 @@ pub(crate) enum Stream {
     Query,
     /// Hashes that are inserted and removed while searching, by number.
     Update,
-    /// What a request of a load test asks, by number.
+    /// The question of a load test's request, by number.
     Request,
     /// Videos, by number.
     Video,
@@ -30,11 +30,11 @@ pub(crate) enum Stream {
     VideoCopy,
     /// Title cards that videos share, by number.
     VideoTitle,
-    /// Videos that are asked about, by number.
+    /// Videos that requests ask about, by number.
     VideoQuery,
 }
 
-/// The generator of one place.
+/// The generator for one index of one stream.
 #[derive(Debug)]
 pub(crate) struct Draw(Xoshiro256PlusPlus);
 
@@ -44,12 +44,12 @@ impl Draw {
         Self(Xoshiro256PlusPlus::seed_from_u64(scramble(place)))
     }
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     pub(crate) fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
 
-    /// 256 random bits.
+    /// Returns 256 random bits.
     pub(crate) fn hash(&mut self) -> Hash {
         let mut hash = [0; 32];
         for word in hash.as_chunks_mut::<8>().0 {
@@ -58,31 +58,31 @@ impl Draw {
         hash
     }
 
-    /// A hash with half of its bits set, as every hash of a picture has.
+    /// Returns a hash with half of its bits set, as every hash of a picture has.
     pub(crate) fn hash_of_a_picture(&mut self) -> Hash {
         let mut hash = [0; 32];
         self.flip(&mut hash, 128);
         hash
     }
 
-    /// A number below `bound`, which is not 0. The bias of multiplying is below one in 2^32 for any bound used
-    /// here.
+    /// Returns a number below `bound`, which is not 0. The bias of the multiplication is below one in 2^32
+    /// for every bound used here.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.bits()) * u128::from(bound);
         u64::try_from(product >> 64).expect("the upper half of 128 bits")
     }
 
-    /// A number from 0 to 1, which it never is.
+    /// Returns a number in [0, 1).
     pub(crate) fn share(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// A position of a bit in a hash.
+    /// Returns the position of a bit in a hash, 0 to 255.
     pub(crate) fn position(&mut self) -> usize {
         (self.bits() >> 56) as usize
     }
 
-    /// A number from the standard normal distribution.
+    /// Returns a number from the standard normal distribution.
     pub(crate) fn normal(&mut self) -> f32 {
         StandardNormal.sample(&mut self.0)
     }
@@ -92,7 +92,8 @@ impl Draw {
         self.flip_where(hash, count, |_| true);
     }
 
-    /// Clears `count` bits that were set and sets `count` that were not: as many are set afterwards as before.
+    /// Clears `count` bits that were set and sets `count` that were not, so the number of set bits stays the
+    /// same.
     pub(crate) fn exchange(&mut self, hash: &mut Hash, count: u64) {
         let before = *hash;
         self.flip_where(hash, count, |position| is_set(&before, position));
@@ -113,8 +114,8 @@ impl Draw {
     }
 }
 
-/// The output function of SplitMix64 (Steele, Lea and Flood 2014): every bit of the input moves about half of
-/// those of the output.
+/// The output function of SplitMix64 (Steele, Lea and Flood 2014): each input bit changes about half of the
+/// output bits.
 pub(crate) const fn scramble(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,6 +1,6 @@
-//! `vigie-loadtest data --csv` and `--bank-url`: a data set as Vigie takes it.
+//! `vigie-loadtest data --csv` and `--bank-url`: a data set in the form that Vigie imports.
 //!
-//! Row number 7 has the external reference `r7`, by which a load test knows it again in an answer.
+//! Row number 7 has the external reference `r7`, by which a load test recognises it in an answer.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -22,9 +22,9 @@ use crate::run::scenario::Scenario;
 
 /// Rows that are drawn and written at a time.
 const CHUNK: u32 = 65_536;
-/// Items of one page of a bank.
+/// Items on one page of a bank's listing.
 const PAGE: u16 = 1_000;
-/// How long a page may take.
+/// The time limit for one page.
 const PAGE_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Result<()> {
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
             anyhow::Ok(filled)
         })?;
         if filled.items == 0 {
-            // Standard output may be the CSV.
+            // Standard output may be the CSV, so this line goes to standard error.
             say(&format!("{name} holds all {} items already", rows.items()));
             return Ok(());
         }
@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
     Ok(())
 }
 
-/// Writes the id of each row's item, which its external reference names, in the order of the ids.
+/// Writes the id of each row's item, in the order of the ids. The item's external reference names its row.
 async fn write_ids(path: &Path, bank: &BankClient, name: &BankName, rows: &Rows) -> anyhow::Result<()> {
     let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     let mut file = BufWriter::new(file);

@@ -1,8 +1,8 @@
 //! Puts a data set into a bank, at full speed.
 //!
-//! Rows are drawn on threads of their own and sent in batches, several at once over several connections, so that the bank
-//! can commit them together. Every batch has an idempotency key that says which rows it holds: sent twice, it is done
-//! once.
+//! Rows are drawn on threads of their own and sent in batches, several at once over several connections, so
+//! that the bank can commit them together. Every batch has an idempotency key that names its rows, so a batch
+//! that is sent twice is applied once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,17 +16,17 @@ use crate::data::rows::Rows;
 use crate::data::videos;
 use crate::judge::oracle::Identity;
 
-/// Items of one batch: the most that the bank takes at once.
+/// Items in one batch: the most that the bank accepts in a call.
 const BATCH: u32 = 1_000;
-/// Bytes of the videos of one batch, but for a single one that is longer.
+/// Bytes of videos in one batch. A batch with a single video may be larger.
 const VIDEO_BATCH_BYTES: usize = 1 << 20;
-/// Batches under way at once.
+/// Batches that are sent at the same time.
 const AT_ONCE: usize = 8;
 /// Connections to the bank.
 const CONNECTIONS: usize = 4;
-/// How long the bank may take to be reached: here it shows whether there is one.
+/// The time limit of the first call, which shows whether there is a bank.
 const FIRST_WITHIN: Duration = Duration::from_secs(10);
-/// How long a batch may take, retries and all.
+/// The time limit of a batch, including retries.
 const WITHIN: Duration = Duration::from_secs(60);
 
 /// A batch of the plan, named by its first row or video.
@@ -36,13 +36,13 @@ enum Part {
     Videos(u32),
 }
 
-/// What filling a bank came to.
+/// The result of filling a bank.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Filled {
-    /// Items that were added; none if the bank held them already.
+    /// Items that were added; 0 if the bank already held them.
     pub(crate) items: u64,
     pub(crate) took: Duration,
-    /// A search that holds the log up to here finds them all.
+    /// A search whose answer includes the log up to this sequence finds all of them.
     pub(crate) sequence: Sequence,
 }
 
@@ -61,13 +61,14 @@ pub(crate) async fn fill(
     let first = &clients[0];
     let deadline = || (Instant::now() + FIRST_WITHIN).into();
     let count = rows.items();
-    // Keys name the bank by its id: one of the same name that was deleted is another.
+    // Idempotency keys contain the bank's id, because a deleted bank of the same name has a different one.
     let id = match first.get_bank(name, deadline()).await {
         Ok(found) if found.value.item_count == count => {
             let sequence = found.sequence;
             return Ok(Filled { items: 0, took: begin.elapsed(), sequence });
         }
-        // A batch that was interrupted is not known; all of them are sent again, and those that are in are not doubled.
+        // It is not known which batches of an interrupted fill were committed. All batches are sent again;
+        // those that were committed are not added twice.
         Ok(found) if found.value.item_count > count => bail!(
             "the bank {name} holds {} items, and {count} should be all; delete it, or name another",
             found.value.item_count

@@ -1,7 +1,7 @@
 //! Files of hashes: 32-byte records and nothing else, so that every other program can read them.
 //!
-//! `FILE` holds the rows, `FILE.queries` the queries, and `FILE.answers` the right answers ([`crate::data::answers`]),
-//! which also hold a digest of both: these files have no place for one.
+//! `FILE` holds the rows, `FILE.queries` the queries, and `FILE.answers` the right answers
+//! ([`crate::data::answers`]), which also hold digests of the other two, because those contain only records.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,12 +12,12 @@ use anyhow::{Context as _, bail};
 
 use crate::Hash;
 
-/// Where the queries of a data file lie.
+/// Returns the path of the queries that belong to a data file.
 pub(crate) fn queries_path(data: &Path) -> PathBuf {
     beside(data, ".queries")
 }
 
-/// Where the answers of a data file lie.
+/// Returns the path of the answers that belong to a data file.
 pub(crate) fn answers_path(data: &Path) -> PathBuf {
     beside(data, ".answers")
 }
@@ -28,7 +28,7 @@ fn beside(data: &Path, ending: &str) -> PathBuf {
     path.into()
 }
 
-/// Reads every record, or only the first `at_most`.
+/// Reads every record, or only the first `at_most` records.
 pub(crate) fn read(path: &Path, at_most: Option<usize>) -> anyhow::Result<Vec<Hash>> {
     let mut file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let bytes = file.metadata().with_context(|| format!("cannot examine {}", path.display()))?.len();
@@ -45,7 +45,7 @@ pub(crate) fn read(path: &Path, at_most: Option<usize>) -> anyhow::Result<Vec<Ha
     Ok(hashes)
 }
 
-/// The BLAKE3 digest of records, as the answers file keeps it.
+/// Returns the BLAKE3 digest of records, as the answers file stores it.
 pub(crate) fn digest(hashes: &[Hash]) -> [u8; 32] {
     *blake3::hash(hashes.as_flattened()).as_bytes()
 }

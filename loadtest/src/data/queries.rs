@@ -1,15 +1,15 @@
-//! What is asked: every other query planted near a row, the rest fresh.
+//! Drawn queries: every other one is planted near a row, the rest are fresh.
 
 use crate::Hash;
 use crate::data::draw::{Draw, Stream};
 use crate::data::shape::Shape;
 
-/// A planted query differs from its row in fewer bits than this, each number being as likely as the next.
+/// A planted query differs from its row in fewer bits than this; each number of bits is equally likely.
 const FLIPS_END: u64 = 32;
 
-/// Queries number 0, 2, 4 ... are rows, drawn at random, with 0 to 31 bits flipped: the whole width of PDQ's
-/// usual threshold. Queries 1, 3, 5 ... are of the same shape and not among the rows. So any number of leading
-/// queries holds half of each.
+/// Draws queries. Numbers 0, 2, 4 ... are random rows with 0 to 31 bits flipped: the full range of PDQ's
+/// usual threshold. Numbers 1, 3, 5 ... have the same shape and are not among the rows. So the first queries,
+/// however many are used, are half planted and half fresh.
 pub(crate) fn draw(shape: &dyn Shape, seed: u64, rows: u32, count: u32) -> Vec<Hash> {
     (0..u64::from(count)).map(|number| draw_one(shape, seed, rows, number)).collect()
 }

@@ -1,5 +1,5 @@
-//! What the bank holds: hashes of a shape, then the hashes of pictures. Row 7 is the same wherever it is drawn, so nothing
-//! of a data set has to be kept, however large it is.
+//! The content of the bank: hashes of a shape, then the hashes of pictures. A row depends only on its number
+//! and the seed, so no part of a data set has to be stored, however large it is.
 
 use anyhow::Context as _;
 use vigie_media::Limits;
@@ -9,16 +9,16 @@ use crate::data::shape::{Shape, shape};
 use crate::data::videos::Videos;
 use crate::run::scenario::Scenario;
 
-/// Banked pictures are of this width and height.
+/// Width and height of banked pictures, in pixels.
 const PICTURE_SIDE: u32 = 512;
 
-/// What the bank holds: rows of a shape, then the hashes of pictures.
+/// The content of the bank: rows of a shape, then the hashes of pictures.
 pub(crate) struct Rows {
     pub(crate) shape: Box<dyn Shape>,
-    /// Rows before the pictures.
+    /// Number of rows before the pictures.
     pub(crate) hashes: u32,
     pictures: Vec<Hash>,
-    /// Items beside the rows.
+    /// Videos, which are items in addition to the rows.
     pub(crate) videos: Videos,
 }
 
@@ -50,7 +50,7 @@ impl Rows {
         Ok(Self { shape: shape(data.shape, scenario.seed), hashes: data.hashes, pictures, videos })
     }
 
-    /// Items of the bank: rows and videos.
+    /// Returns the number of items in the bank: rows and videos.
     pub(crate) fn items(&self) -> u64 {
         u64::from(self.count()) + u64::from(self.videos.count)
     }
@@ -66,7 +66,7 @@ impl Rows {
         self.pictures.get((row - self.hashes) as usize).copied()
     }
 
-    /// Row `first`, `first + 1` and so on, at most `count` of them.
+    /// Returns rows `first`, `first + 1` and so on, at most `count` of them.
     pub(crate) fn rows(&self, first: u32, count: u32) -> Vec<Hash> {
         let first = first.min(self.count());
         let end = first.saturating_add(count).min(self.count());
@@ -80,7 +80,8 @@ impl Rows {
     }
 }
 
-/// Pictures of different load tests differ, and none is one of a demonstration.
+/// Returns the seed of a picture. Different load tests have different pictures, and none is in the
+/// demonstration.
 pub(crate) const fn picture_seed(seed: u64, number: u64) -> u64 {
     crate::data::draw::scramble(seed ^ 0x7069_6374_7572_6573).wrapping_add(number)
 }

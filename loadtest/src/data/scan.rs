@@ -5,15 +5,15 @@
         reason = "calls the popcnt build of the scan after asking the processor for the feature"
     )
 )]
-//! The linear scan: the right answers, and the engine that others are compared with.
+//! The linear scan: the source of the right answers, and the baseline for other engines.
 //!
-//! Rows are compared as four words, ones of the XOR counted. The same source is compiled for the baseline
-//! and with `popcnt`, which x86-64's baseline lacks; both are exact.
+//! Rows are compared as four 64-bit words, by counting the ones of the XOR. The same source is compiled for
+//! the baseline and with `popcnt`, which x86-64's baseline lacks; both are exact.
 
 use crate::Hash;
 
-/// Up to this radius half of a hash tells unrelated rows: it differs in 64 bits, give or take 6. At greater ones
-/// too many rows would have to be looked at twice.
+/// The largest radius at which half of a hash is compared first. Unrelated rows differ in 64 bits of that
+/// half, give or take 6. At larger radii too many rows would need the second comparison as well.
 const HALF_DECIDES: u16 = 41;
 
 /// A row within the radius: its number in the slice that was scanned, and its distance.
@@ -23,7 +23,7 @@ pub(crate) struct Found {
     pub(crate) distance: u16,
 }
 
-/// The number of bits in which two hashes differ.
+/// Returns the number of bits in which two hashes differ.
 pub(crate) fn distance(one: &Hash, other: &Hash) -> u16 {
     let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
     let bits = words.map(|(one, other)| (u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other)).count_ones());
@@ -34,8 +34,8 @@ pub(crate) fn distance(one: &Hash, other: &Hash) -> u16 {
 pub(crate) fn scan(rows: &[Hash], query: &Hash, radius: u16, found: &mut Vec<Found>) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("popcnt") {
-        // SAFETY: `scan_popcnt` is a safe function but for the instruction that it is compiled to use, and
-        // the processor has just been found to have it.
+        // SAFETY: `scan_popcnt` is unsafe only because it is compiled to use the `popcnt` instruction, and
+        // the check above has just found that the processor has it.
         unsafe { scan_popcnt(rows, query, radius, found) };
         return;
     }
@@ -52,7 +52,8 @@ fn scan_portable(rows: &[Hash], query: &Hash, radius: u16, found: &mut Vec<Found
     scan_inline(rows, query, radius, found);
 }
 
-/// `inline(always)`, here and below, so that the code takes on the features of the function it is called from.
+/// The remaining code of a scan. `inline(always)`, here and below, compiles it with the features of the
+/// calling function.
 #[inline(always)]
 fn scan_inline(rows: &[Hash], query: &Hash, radius: u16, found: &mut Vec<Found>) {
     if radius <= HALF_DECIDES {
@@ -62,7 +63,7 @@ fn scan_inline(rows: &[Hash], query: &Hash, radius: u16, found: &mut Vec<Found>)
     }
 }
 
-/// Looks at the other words only where the first `HEAD` leave a row within the radius.
+/// Compares the remaining words only for rows that are within the radius after the first `HEAD` words.
 #[inline(always)]
 fn scan_with_head<const HEAD: usize>(rows: &[Hash], query: &Hash, radius: u16, found: &mut Vec<Found>) {
     let words = |hash: &Hash| -> [u64; 4] {

@@ -1,7 +1,7 @@
-//! What rows look like: three shapes.
+//! Three shapes of rows.
 //!
-//! A shape is a function from a row's number to the row. Queries are planted near rows by asking for the row
-//! again, so nothing needs to be kept.
+//! A shape is a function from a row's number to the row. A query is planted near a row by drawing that row
+//! again, so no rows are stored.
 
 mod uniform;
 pub(crate) mod pdq;
@@ -11,21 +11,21 @@ use crate::Hash;
 use crate::cli::ShapeName;
 use crate::data::draw::Draw;
 
-/// Where the rows of a data file come from.
+/// The source of the rows of a data file.
 pub(crate) trait Shape: Send + Sync {
     /// Writes row `first`, `first + 1` and so on.
     fn draw_rows(&self, first: u64, into: &mut [Hash]);
 
-    /// Draws hash number `index` of those that look like the rows and are not among them. (In a shape that
-    /// repeats itself they may equal one.)
+    /// Draws hash number `index` of the fresh hashes: they have the shape of the rows and are not among them.
+    /// (In a shape that repeats itself one may equal a row.)
     fn draw_fresh(&self, index: u64) -> Hash;
 
-    /// Makes a row a query that differs from it in `distance` bits.
+    /// Changes a row into a query that differs from it in `distance` bits.
     fn alter(&self, draw: &mut Draw, row: &mut Hash, distance: u16) {
         draw.flip(row, distance.into());
     }
 
-    /// One row.
+    /// Returns one row.
     fn draw_row(&self, row: u64) -> Hash {
         let mut hash = [[0; 32]];
         self.draw_rows(row, &mut hash);
@@ -33,10 +33,10 @@ pub(crate) trait Shape: Send + Sync {
     }
 }
 
-/// Numbers of fresh hashes begin here, above those of any row.
+/// Numbers of fresh hashes begin here, above the numbers of all rows.
 const FRESH: u64 = 1 << 40;
 
-/// The shape of that name.
+/// Returns the shape of that name.
 pub(crate) fn shape(name: ShapeName, seed: u64) -> Box<dyn Shape> {
     match name {
         ShapeName::Uniform => Box::new(uniform::Uniform { seed }),

@@ -1,7 +1,8 @@
-//! Videos as lists of drawn frames: those of the bank, and those that are asked about.
+//! Videos as lists of drawn frames: those of the bank, and those that requests ask about.
 //!
-//! A video depends on the seed and its number alone. What real videos have is in them: frames that stay, frames that hardly change, frames
-//! without detail, title cards that many videos share, uneven times, and copies of other videos, whole or in part.
+//! A video depends only on the seed and its number. The drawn videos have the features of real ones: frames
+//! that repeat, frames that hardly change, frames without detail, title cards that many videos share, uneven
+//! times, and copies of other videos, whole or in part.
 
 use crate::Hash;
 use crate::data::draw::{Draw, Stream};
@@ -11,45 +12,47 @@ use crate::data::shape::pdq::alter;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) pdq: Hash,
-    /// 0 to 100.
+    /// The quality, 0 to 100.
     pub(crate) quality: u8,
     pub(crate) time_ms: u32,
 }
 
-/// Without the hash.
+/// Omits the hash.
 impl std::fmt::Debug for Frame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Frame(quality {}, {} ms)", self.quality, self.time_ms)
     }
 }
 
-/// The fewest frames that a drawn video may be asked to have at most.
+/// The smallest limit on the number of frames of a drawn video.
 pub(crate) const FRAMES_LEAST: u32 = 8;
-/// The most: a video that holds another one is up to twice as long, and a hash has 4,096 frames.
+/// The largest such limit: a video that contains another one is up to twice as long, and a hash has at most
+/// 4,096 frames.
 pub(crate) const FRAMES_MOST: u32 = 2_048;
 
-/// A copy of an earlier video: one in this many videos.
+/// One in this many videos is a copy of an earlier video.
 const COPY_EVERY: u32 = 5;
-/// Originals that are copied, on average twice or more: one in this many.
+/// One in this many originals is copied, on average twice or more.
 const COPIED_SHARE: u32 = 8;
-/// Originals that begin with a title card: one in this many.
+/// One in this many originals begins with a title card.
 const TITLED_EVERY: u64 = 3;
-/// Title cards that there are.
+/// Number of different title cards.
 const TITLES: u64 = 4;
-/// Frames of a title card.
+/// Frames in a title card.
 const TITLE_FRAMES: usize = 2;
-/// Pauses between frames, in milliseconds: some longer than the second that the last frame of a video lasts at most.
+/// Pauses between frames, in milliseconds. Some are longer than one second, the longest that the last frame
+/// of a video counts.
 const PAUSES_MS: [u32; 6] = [40, 200, 250, 500, 1_000, 2_500];
-/// Numbers of videos that are in no bank begin here, above those of any that is.
+/// Numbers of videos that are in no bank begin here, above the numbers of all banked videos.
 const FRESH: u64 = 1 << 40;
 
 /// The drawn videos of a seed.
 #[derive(Debug, Clone)]
 pub(crate) struct Videos {
     seed: u64,
-    /// How many are banked.
+    /// Number of banked videos.
     pub(crate) count: u32,
-    /// The most frames of one: from half of it on.
+    /// The most frames of a video; each has at least half as many.
     frames: u32,
 }
 
@@ -58,18 +61,18 @@ impl Videos {
         Self { seed, count, frames }
     }
 
-    /// Bytes of the longest as a hash.
+    /// Returns the size of the longest video's hash, in bytes.
     pub(crate) fn bytes_max(&self) -> usize {
         self.frames as usize * FRAME_BYTES
     }
 
-    /// A video of the bank.
+    /// Returns a video of the bank.
     pub(crate) fn banked(&self, number: u32) -> Vec<Frame> {
         if number % COPY_EVERY != COPY_EVERY - 1 {
             return self.original(number.into());
         }
         let mut draw = Draw::new(self.seed, Stream::VideoCopy, number.into());
-        // An original before it, of those that are copied again and again.
+        // An earlier original, chosen from the small share that is copied repeatedly.
         let copied = ((number - number / COPY_EVERY) / COPIED_SHARE).max(1);
         let chosen = u32::try_from(draw.below(copied.into())).expect("below a number of 32 bits");
         let of = self.original((chosen + chosen / (COPY_EVERY - 1)).into());
@@ -90,7 +93,7 @@ impl Videos {
         copy
     }
 
-    /// A video that is in no bank, but for a title card.
+    /// Returns a video that is in no bank, except for a title card.
     fn fresh(&self, number: u64) -> Vec<Frame> {
         self.original(FRESH + number)
     }
@@ -111,7 +114,7 @@ impl Videos {
         }
         while frames.len() < length {
             let pdq = match (frames.last(), draw.below(10)) {
-                // The picture stays, or hardly changes.
+                // The picture stays the same, or hardly changes.
                 (Some(last), 0) => last.pdq,
                 (Some(last), 1..=3) => {
                     let mut pdq = last.pdq;
@@ -129,7 +132,8 @@ impl Videos {
         frames
     }
 
-    /// A video that is asked about. Every other one has to do with those of the bank; whether it matches them, the rules decide.
+    /// Returns a video for a request. If `is_of_known`, it is made from videos of the bank; the rules decide
+    /// whether it matches them.
     pub(crate) fn asked(&self, number: u64, is_of_known: bool, distances: &[u16]) -> Vec<Frame> {
         let mut draw = Draw::new(self.seed, Stream::VideoQuery, 2 * number + u64::from(is_of_known));
         if !is_of_known {
@@ -137,14 +141,15 @@ impl Videos {
         }
         let one = self.chosen(&mut draw);
         match number % 4 {
-            // A clip: a part, sampled more sparsely.
+            // A clip: a part of the video, sampled more sparsely.
             0 => altered(sparse(&cut(&one, &mut draw, 2), &mut draw), &mut draw, distances, 0.0),
-            // A clip of which up to two fifths are something else: about as often below the usual share as above it.
+            // A clip with up to two fifths replaced: its matching share is below the usual threshold about as
+            // often as above.
             1 => {
                 let replaced = 0.4 * draw.share();
                 altered(cut(&one, &mut draw, 2), &mut draw, distances, replaced)
             }
-            // Something longer that contains all of it, or nearly.
+            // A longer video that contains all, or nearly all, of the banked one.
             2 => {
                 let replaced = 0.4 * draw.share();
                 let known = altered(one, &mut draw, distances, replaced);
@@ -152,7 +157,7 @@ impl Videos {
                 let (before, after) = fresh.split_at(fresh.len() / 2);
                 joined([before.to_vec(), known, after.to_vec()])
             }
-            // Parts of two.
+            // A video joined from parts of two banked videos.
             _ => {
                 let two = self.chosen(&mut draw);
                 let parts = joined([cut(&one, &mut draw, 2), cut(&two, &mut draw, 2)]);
@@ -161,7 +166,7 @@ impl Videos {
         }
     }
 
-    /// A video of the bank; every other one is a copy, so that others are like it.
+    /// Returns a video of the bank; every other one is a copy, so that other videos are similar to it.
     fn chosen(&self, draw: &mut Draw) -> Vec<Frame> {
         let copies = self.count / COPY_EVERY;
         let below = |draw: &mut Draw, bound: u32| {
@@ -176,10 +181,11 @@ impl Videos {
     }
 }
 
-/// Bytes of a frame in a hash.
+/// Bytes of one frame in a hash.
 const FRAME_BYTES: usize = 36;
 
-/// The frames as the bytes of a hash of type `vpdq`: 32 of the hash, one of the quality, three of the time.
+/// Returns the frames as the bytes of a hash of type `vpdq`: for each frame 32 of the hash, one of the
+/// quality and three of the time.
 pub(crate) fn bytes(frames: &[Frame]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(frames.len() * FRAME_BYTES);
     for Frame { pdq, quality, time_ms } in frames {
@@ -194,7 +200,8 @@ fn pick<T: Copy>(of: &[T], draw: &mut Draw) -> T {
     of[usize::try_from(draw.below(of.len() as u64)).expect("below a length")]
 }
 
-/// A part that begins at 0, of a quarter of the frames up to all of them but `spared`; at least three.
+/// Returns a part of the video with times from 0: from a quarter of the frames up to all but `spared`; at
+/// least three.
 fn cut(frames: &[Frame], draw: &mut Draw, spared: usize) -> Vec<Frame> {
     let mut below = |bound: usize| usize::try_from(draw.below(bound.max(1) as u64)).expect("below a length");
     let most = frames.len().saturating_sub(spared).max(3).min(frames.len());
@@ -204,13 +211,13 @@ fn cut(frames: &[Frame], draw: &mut Draw, spared: usize) -> Vec<Frame> {
     at_zero(frames[from..from + length].to_vec())
 }
 
-/// Every frame, every other, or every third; at least three.
+/// Returns every frame, every second or every third one; at least three.
 fn sparse(frames: &[Frame], draw: &mut Draw) -> Vec<Frame> {
     let step = usize::try_from(1 + draw.below(3)).expect("at most 3").min((frames.len() / 3).max(1));
     at_zero(frames.iter().copied().step_by(step).collect())
 }
 
-/// Joins videos, one after the other, with a second between them.
+/// Joins videos in sequence, with a second between them.
 fn joined<const N: usize>(parts: [Vec<Frame>; N]) -> Vec<Frame> {
     let mut whole: Vec<Frame> = Vec::new();
     for part in parts {
@@ -227,7 +234,8 @@ fn at_zero(mut frames: Vec<Frame>) -> Vec<Frame> {
     frames
 }
 
-/// Each frame at one of the distances from what it was; the share `replaced` of them something else.
+/// Changes each frame by one of the distances, and replaces the share `replaced` of the frames by other
+/// hashes.
 fn altered(mut frames: Vec<Frame>, draw: &mut Draw, distances: &[u16], replaced: f64) -> Vec<Frame> {
     for frame in &mut frames {
         if draw.share() < replaced {

@@ -10,25 +10,26 @@ use crate::data::answers::{Answer, Answers, Total};
 use crate::data::scan::Found;
 use crate::index::engine::Engine;
 
-/// Queries asked at a time where batches are checked.
+/// Queries in one call when batches are checked.
 const BATCH: usize = 64;
 
-/// How the answers within one radius compared.
+/// The result of comparing the answers within one radius.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Checked {
     pub(crate) radius: u16,
     pub(crate) queries: usize,
     /// Rows in the right answers.
     pub(crate) rows: u64,
-    /// Whether every answer was the right one. An exact engine's always are: otherwise the run ends.
+    /// Whether every answer was right. For an exact engine this is always true, because otherwise the run
+    /// ends.
     pub(crate) equal: bool,
     /// The share of the listed right rows that were found.
     pub(crate) recall: f64,
 }
 
-/// Asks the answered queries, one by one and in batches, within each radius of the file.
+/// Searches the answered queries within each radius of the file, one by one and in batches.
 ///
-/// Fails at the first wrong answer of an exact engine, and if any engine finds what is not there.
+/// Fails at the first wrong answer of an exact engine, and if any engine returns a row that is not there.
 pub(crate) fn check(
     engine: &dyn Engine,
     queries: &[Hash],
@@ -110,7 +111,7 @@ impl Comparison {
 
     fn outcome(&self, queries: usize) -> Checked {
         let recall = if self.right == 0 { 1.0 } else { self.found as f64 / self.right as f64 };
-        // Each query was asked alone and in a batch.
+        // Each query was searched twice: alone and in a batch.
         Checked { radius: self.radius, queries, rows: self.rows / 2, equal: self.equal, recall }
     }
 }

@@ -1,4 +1,4 @@
-//! What is measured: one trait for every engine, a file for each.
+//! The engines that can be measured: one trait for all, one file for each.
 
 mod mih;
 mod hnsw;
@@ -12,33 +12,33 @@ use vigie_model::{BankId, Distance, ItemId};
 use crate::Hash;
 use crate::cli::EngineName;
 
-/// Answers queries. [`Hit::entry`] names the row as its item.
+/// Answers queries. The item of [`Hit::entry`] is the row's number.
 pub(crate) trait Search: Send + Sync {
-    /// Every row found within `radius` of each query, by distance, then by row.
+    /// Returns the rows found within `radius` of each query, by distance, then by row.
     fn search(&self, queries: &[Hash], radius: Distance) -> Vec<Vec<Hit>>;
 }
 
 /// An index of rows.
 pub(crate) trait Engine: Search {
-    /// Whether answers are those of a linear scan.
+    /// Whether the answers equal those of a linear scan.
     fn is_exact(&self) -> bool;
 
-    /// Hashes held.
+    /// Returns the number of hashes in the index.
     fn len(&self) -> usize;
 
-    /// The bytes that it says it takes, the hashes included; `None` if it does not say.
+    /// Returns the size that the engine itself reports, hashes included, in bytes; `None` if it reports none.
     fn account(&self) -> Option<u64>;
 
-    /// How it is written to; `None` if it is built once.
+    /// Returns the interface for writing; `None` if the index is built once and does not change.
     fn updates(&self) -> Option<&dyn Updates>;
 }
 
-/// The writing side of an [`Engine`], while it is searched.
+/// The interface for writing to an [`Engine`] while it is searched.
 pub(crate) trait Updates: Sync {
-    /// Makes the edits visible, all at once.
+    /// Applies the edits; all of them become visible at the same moment.
     fn apply(&self, edits: &[Edit<32>]);
 
-    /// The index as it is now: later edits do not show.
+    /// Returns the index in its present state; later edits do not change it.
     fn snapshot(&self) -> Box<dyn Search>;
 
     /// Whether [`Self::merge`] does anything.
@@ -70,7 +70,7 @@ pub(crate) fn open(name: EngineName, directory: &Path) -> anyhow::Result<Box<dyn
     })
 }
 
-/// What a row of the data file leads to.
+/// Returns the entry of a row of the data file.
 pub(crate) const fn entry(row: u64) -> Entry {
     Entry { item: ItemId(row), bank: BankId(1) }
 }

@@ -1,4 +1,4 @@
-//! How times are taken: short slices, in which conditions take turns, and histograms of single searches.
+//! Measurement of times: alternating short slices of each condition, and histograms of single searches.
 
 mod times;
 mod latency;

@@ -1,7 +1,8 @@
-//! What the process takes, as the kernel counts it.
+//! The memory of the process, as the kernel counts it.
 //!
-//! An index's own account may forget something; the resident set forgets nothing, file pages that are mapped
-//! and touched included. It holds the allocator's leftovers too: below about a million hashes they show.
+//! An index's own account may be incomplete; the resident set includes everything, also file pages that are
+//! mapped and touched. It includes memory that the allocator keeps, which matters below about a million
+//! hashes.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -9,25 +10,25 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::Serialize;
 
-/// Often enough to see a peak that lasts as long as a merge; reading takes some microseconds.
+/// The sampling interval: short enough to see a peak as long as a merge; a sample takes some microseconds.
 const BETWEEN_SAMPLES: Duration = Duration::from_millis(20);
 
-/// Pages of `/proc/self/statm`. Every Linux that this project runs on counts in these.
+/// The page size in `/proc/self/statm`, in bytes, on every Linux that this project runs on.
 const PAGE_BYTES: u64 = 4_096;
 
-/// Bytes of the process in memory.
+/// Resident bytes of the process.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(crate) struct Resident {
-    /// All of it.
+    /// All resident bytes.
     pub(crate) total: u64,
-    /// The part that is no file's.
+    /// The bytes that are not mapped from a file.
     pub(crate) anonymous: u64,
-    /// The part of `anonymous` in huge pages.
+    /// The part of `anonymous` that is in huge pages.
     pub(crate) huge: u64,
 }
 
 impl Resident {
-    /// By walking the page tables: exact, and milliseconds for each gigabyte.
+    /// Reads the sizes by a walk of the page tables: exact, and takes milliseconds per gigabyte.
     pub(crate) fn now() -> anyhow::Result<Self> {
         let path = "/proc/self/smaps_rollup";
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
@@ -39,7 +40,7 @@ impl Resident {
         Ok(Self { total: field("Rss:")?, anonymous: field("Anonymous:")?, huge: field("AnonHugePages:")? })
     }
 
-    /// What came on top of `before`.
+    /// Returns the increase from `before`; a decrease counts as 0.
     pub(crate) const fn since(self, before: Self) -> Self {
         Self {
             total: self.total.saturating_sub(before.total),
@@ -49,14 +50,14 @@ impl Resident {
     }
 }
 
-/// The resident set before `work` ran and the greatest one seen while it did, in bytes.
+/// The resident set before `work` ran, and the largest one seen while it ran, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peak {
     pub(crate) before: u64,
     pub(crate) greatest: u64,
 }
 
-/// Does the work, and watches the memory of the process meanwhile.
+/// Runs `work` and samples the memory of the process meanwhile.
 pub(crate) fn peak_during<T>(work: impl FnOnce() -> T) -> anyhow::Result<(T, Peak)> {
     let done = AtomicBool::new(false);
     let before = resident_pages()?;
@@ -94,7 +95,7 @@ mod tests {
         let before = Resident::now().unwrap();
         let (held, peak) = peak_during(|| vec![1_u8; BYTES]).unwrap();
         let since = Resident::now().unwrap().since(before);
-        // Half of it: other tests free memory of this process meanwhile.
+        // Only half of it, because other tests in this process free memory at the same time.
         assert!(since.total > BYTES as u64 / 2 && since.anonymous > BYTES as u64 / 2, "{since:?}");
         assert!(peak.greatest > BYTES as u64 / 2 && held.len() == BYTES);
     }

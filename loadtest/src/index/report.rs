@@ -1,4 +1,4 @@
-//! What a run of `index` found: one JSON object, or a table.
+//! The result of an `index` run, as one JSON object or a table.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use crate::index::measure::{Condition, Latency, TailCost, Throughput, UpdateCost
 use crate::index::memory::Resident;
 use crate::report::machine::Machine;
 
-/// Everything that was measured. What was not asked for, or does not apply to the engine, is `None`.
+/// All measurements. A part that was not requested, or does not apply to the engine, is `None`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) engine: &'static str,
@@ -22,7 +22,7 @@ pub(crate) struct Report {
     pub(crate) build_seconds: f64,
     pub(crate) open: Option<Opened>,
     pub(crate) memory: Memory,
-    /// One for each radius of the answers file.
+    /// The comparison for each radius of the answers file.
     pub(crate) answers: Vec<Checked>,
     pub(crate) latency: Option<Latency>,
     pub(crate) throughput: Option<Vec<Throughput>>,
@@ -32,20 +32,20 @@ pub(crate) struct Report {
     pub(crate) checked_after_updates: bool,
 }
 
-/// Opening from disk, the files being in the page cache.
+/// Times of opening an index from disk, with its files in the page cache.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Opened {
     pub(crate) open_milliseconds: f64,
     pub(crate) first_search_milliseconds: f64,
 }
 
-/// What the index takes.
+/// The memory that the index uses.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Memory {
-    /// By its own account.
+    /// The size that the engine reports.
     pub(crate) account_bytes: Option<u64>,
     pub(crate) account_bytes_per_hash: Option<f64>,
-    /// What the process took more after all answers were checked than before the index was built.
+    /// The increase of the process's memory from before the build until after all answers were checked.
     pub(crate) resident: Resident,
     pub(crate) resident_bytes_per_hash: f64,
 }

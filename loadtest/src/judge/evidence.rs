@@ -1,8 +1,9 @@
-//! How a video matches an item, worked out slowly: every frame is compared with every frame.
+//! How a video matches an item, computed by brute force: every frame is compared with every frame.
 //!
-//! It shares no code with what is judged. The rules are those of `vigie.model.v1.VideoRule`: frames of a quality below 50 count nowhere;
-//! equal hashes of one side are one; a frame lasts until the next of its list, whatever that one's quality, and the last as long as the
-//! one before it, at most a second. Frames that begin within the same second match together, as far as time is counted.
+//! It shares no code with what is judged. The rules are those of `vigie.model.v1.VideoRule`: frames of a
+//! quality below 50 never count; equal hashes of one side count as one; a frame lasts until the next of its
+//! list, whatever the quality of that one, and the last as long as the one before it, at most a second. When
+//! time is counted, a frame that begins in the same second as a matching frame counts as matching.
 
 use std::collections::HashSet;
 
@@ -12,13 +13,13 @@ use crate::Hash;
 use crate::data::scan::{Found, scan};
 use crate::data::videos::Frame;
 
-/// Frames of less are not to be trusted.
+/// The lowest quality that is trusted: frames below it are ignored.
 const QUALITY_LEAST: u8 = 50;
-/// How long the last frame lasts at most, and a frame that has none before it.
+/// The longest duration of the last frame, and the duration of an only frame.
 const LAST_MS_MAX: u32 = 1_000;
-/// The share of a side that the usual rules ask for, in percent.
+/// The share of a side that the usual rules require, in percent.
 const PERCENT: u64 = 80;
-/// A side with fewer distinct hashes is content with one that matches.
+/// With fewer distinct hashes than this on a side, one matching hash is enough.
 const FEW: u32 = 4;
 
 /// A rule by which a video matches, with its usual numbers.
@@ -37,12 +38,13 @@ pub(crate) enum Rule {
 /// The matching part of one side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Side {
-    /// Distinct hashes.
+    /// Number of distinct hashes.
     pub(crate) frames: u32,
     pub(crate) frames_matched: u32,
     pub(crate) time_ms: u32,
     pub(crate) time_matched_ms: u32,
-    /// When the first matching frame is shown; of the item the nearest to the query's.
+    /// The time of the first matching frame; on the item's side, the time of the frame nearest to the
+    /// query's.
     pub(crate) first_ms: u32,
 }
 
@@ -51,15 +53,15 @@ pub(crate) struct Side {
 pub(crate) struct Evidence {
     pub(crate) query: Side,
     pub(crate) item: Side,
-    /// The rules that hold, one bit each.
+    /// The rules that hold, one bit for each.
     pub(crate) rules: u8,
 }
 
 impl Rule {
-    /// All of them, in the order of their numbers in the protocol, which begin with 1.
+    /// All rules, in the order of their numbers in the protocol, which begin with 1.
     pub(crate) const ALL: [Self; 3] = [Self::ClipOfKnown, Self::ContainsKnown, Self::ThreatExchange];
 
-    /// Its bit.
+    /// Returns the rule's bit.
     pub(crate) const fn bit(self) -> u8 {
         match self {
             Self::ClipOfKnown => 1,
@@ -82,7 +84,8 @@ impl Rule {
 }
 
 impl Evidence {
-    /// Thousandths of the time that do not match, of the side of which more does: the least comes first in an answer.
+    /// Returns the thousandths of the time that do not match, for the side that matches better. An answer is
+    /// sorted by it, the lowest first.
     pub(crate) fn missing(&self) -> u32 {
         let matched = |side: &Side| {
             let share = u64::from(side.time_matched_ms) * 1_000;
@@ -96,7 +99,7 @@ impl Evidence {
 #[derive(Debug, Clone)]
 pub(crate) struct Footage {
     hashes: Vec<Hash>,
-    /// When each begins, and how long it lasts, in milliseconds.
+    /// The start and the duration of each frame, in milliseconds.
     times: Vec<(u32, u32)>,
 }
 
@@ -118,7 +121,7 @@ impl Footage {
         footage
     }
 
-    /// What matches, where these frames do.
+    /// Returns the matching part of this side, given which frames match.
     fn side(&self, matches: &[bool], first_ms: u32) -> Side {
         let (mut all, mut matched) = (HashSet::new(), HashSet::new());
         let second = |begins: u32| begins / 1_000;
@@ -140,7 +143,8 @@ impl Footage {
         side
     }
 
-    /// How this video matches an item: the distance of the nearest two frames, and what of both matches. `None` if no rule holds.
+    /// Returns how this video matches an item: the distance of the nearest two frames, and the evidence.
+    /// `None` if no rule holds.
     pub(crate) fn compare(
         &self,
         item: &Self,
@@ -151,7 +155,7 @@ impl Footage {
         let mut of_query = Vec::new();
         let mut of_item = Vec::new();
         let mut nearest = u16::MAX;
-        // Of the first frame that matches: when it is shown, and the frame of the item that is nearest to it.
+        // For the first frame that matches: its time, and the time of the item's nearest frame.
         let mut first: Option<(u32, u32)> = None;
         for (at, hash) in self.hashes.iter().enumerate() {
             scratch.clear();
@@ -177,11 +181,11 @@ impl Footage {
 mod tests {
     use super::*;
 
-    /// A frame of a hash that is far from those of other numbers, with `bits` of it changed.
+    /// Returns a frame whose hash is far from those of other numbers, with `bits` of it changed.
     fn frame(number: u8, bits: u16, quality: u8, time_ms: u32) -> Frame {
         let mut pdq = [0; 32];
         pdq[usize::from(number) * 3..][..3].fill(0xff);
-        // Bits that no number has.
+        // These bits are set in no other hash.
         (0..bits).for_each(|bit| pdq[24 + usize::from(bit) / 8] |= 1 << (bit % 8));
         Frame { pdq, quality, time_ms }
     }
@@ -203,7 +207,8 @@ mod tests {
 
     #[test]
     fn evidence_is_counted_as_the_rules_say() {
-        // The third has no detail and lasts 500 ms; the last lasts as long as the one before it, but no more than a second.
+        // The third frame has no detail and lasts 500 ms; the last lasts as long as the one before it, but at
+        // most a second.
         let item = [
             frame(0, 0, 90, 0),
             frame(1, 0, 50, 2_500),
@@ -211,7 +216,7 @@ mod tests {
             frame(1, 0, 90, 3_500),
             frame(3, 0, 90, 5_000),
         ];
-        // Its first matches nothing, the next two the second and fourth of the item.
+        // The first frame matches nothing; the next two match the second and the fourth frame of the item.
         let query =
             [frame(7, 0, 90, 0), frame(1, 31, 90, 1_000), frame(1, 4, 90, 1_200), frame(2, 0, 90, 2_000)];
         let matched = compare(&query, &item);
@@ -237,11 +242,11 @@ mod tests {
         (four_of_five[2].time_ms, four_of_five[3].time_ms) = (2_000, 3_001);
         let (_, evidence) = compare(&four_of_five, &five).unwrap();
         assert_eq!(evidence.rules, 6, "a millisecond less than four fifths of the query");
-        // In one second with a frame that matches it would count with it.
+        // In the same second as a matching frame, it counts as matching.
         four_of_five[2].time_ms = 1_999;
         let (_, evidence) = compare(&four_of_five, &five).unwrap();
         assert_eq!(evidence.query.time_matched_ms, evidence.query.time_ms);
-        // One frame in common: enough where there are fewer than four.
+        // One common frame is enough where a side has fewer than four.
         let long =
             [frame(0, 0, 90, 0), frame(5, 0, 90, 9_000), frame(6, 0, 90, 9_100), frame(7, 0, 90, 9_200)];
         assert_eq!(compare(&long, &five), None);

@@ -1,30 +1,30 @@
-//! Holds thresholds against what was measured.
+//! Compares thresholds with measurements.
 
 use serde::{Deserialize, Serialize};
 
 use crate::judge::threshold::{Metric, Threshold};
 use crate::run::record::{Record, Totals};
 
-/// How a threshold came out.
+/// The result for one threshold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Judgement {
     /// The condition.
     pub(crate) threshold: Threshold,
-    /// What was measured, in the metric's own unit; `null` where nothing was.
+    /// The measured value in the metric's own unit; `null` where there is none.
     pub(crate) value: Option<f64>,
-    /// The same for people.
+    /// The measured value as text for people.
     pub(crate) shown: String,
     /// Whether it holds.
     pub(crate) holds: bool,
-    /// Why it does not, where the value alone would not tell.
+    /// The reason why it does not hold, where the value does not show it.
     pub(crate) because: Option<String>,
-    /// Whether it does not hold because of the generator: then the run says nothing of the target.
+    /// Whether it fails because of the generator; then the run gives no result about the target.
     #[serde(default)]
     pub(crate) not_measurable: bool,
 }
 
 impl Judgement {
-    /// How it came out, in a word or two.
+    /// Returns the result in a word or two.
     pub(crate) const fn word(&self) -> &'static str {
         match (self.holds, self.not_measurable) {
             (true, _) => "holds",
@@ -34,22 +34,22 @@ impl Judgement {
     }
 }
 
-/// How far the generator kept its schedule.
+/// Whether the generator kept its schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Schedule {
     Kept,
-    /// Many requests were not sent, because too many were under way: the target was too slow for the rate.
+    /// Many requests were not sent because too many were under way: the target was too slow for the rate.
     Overrun,
-    /// The generator sent many requests late, or when they were past their deadline: it was too slow for the rate, or the
-    /// machine too busy.
+    /// The generator sent many requests late, or dropped them because their deadline had passed: it was too
+    /// slow for the rate, or the machine was too busy.
     Missed,
 }
 
-/// The largest share of requests that may be late or unsent; beyond it latencies are not reliable.
+/// The largest share of requests that may be late or unsent; above it latencies are not reliable.
 const LATE_SHARE_MAX: f64 = 0.01;
 
 impl Schedule {
-    /// Whether the generator kept to its schedule in a run with these totals.
+    /// Returns whether the generator kept its schedule in a run with these totals.
     pub(crate) fn of(totals: &Totals) -> Self {
         let due = (totals.all_kinds().sent + totals.unsent).max(1) as f64;
         if late_share(totals) > LATE_SHARE_MAX {
@@ -62,7 +62,7 @@ impl Schedule {
     }
 }
 
-/// Holds a threshold against what was measured. Unless the schedule was kept, no threshold of a latency holds.
+/// Compares a threshold with the measurements. No threshold on a latency holds unless the schedule was kept.
 pub(crate) fn judge(
     threshold: &Threshold,
     record: &Record,
@@ -80,9 +80,9 @@ pub(crate) fn judge(
     };
     let value = measure(threshold, totals, seconds);
     let distrusted = schedule != Schedule::Kept && threshold.metric.is_latency();
-    // "Nothing was missed" holds of nothing too, and says nothing.
+    // "Nothing was missed" also holds for an empty run, where it means nothing.
     let empty = totals.all_kinds().sent == 0;
-    // Where nobody was refused, every refusal was quick.
+    // A run without refusals meets every limit on the time of refusals.
     let nobody_refused = value.is_none() && matches!(threshold.metric, Metric::Refusal(_));
     let because = if distrusted {
         Some(match schedule {
@@ -111,8 +111,9 @@ pub(crate) fn judge(
     }
 }
 
-/// Whether the lag of the generator explains that a threshold fails, of which this was measured. A request that is sent late has
-/// less time until its deadline, so at most the late ones fail for that; errors of a part of the run are taken for the target's.
+/// Returns whether the generator's lag explains that a threshold fails with this measured value. A request
+/// that is sent late has less time until its deadline, so at most the late ones can fail because of it.
+/// Errors in a part of the run are attributed to the target.
 fn is_explained_by_lag(threshold: &Threshold, value: Option<f64>, totals: &Totals) -> bool {
     match threshold.metric {
         Metric::Rate | Metric::Unsent => true,
@@ -138,7 +139,7 @@ fn is_explained_by_lag(threshold: &Threshold, value: Option<f64>, totals: &Total
     }
 }
 
-/// The share of the requests that the generator sent late, or left unsent when they were due for long.
+/// Returns the share of requests that the generator sent late, or did not send because they were overdue.
 fn late_share(totals: &Totals) -> f64 {
     let due = totals.all_kinds().sent + totals.unsent;
     (totals.late + totals.unsent_late) as f64 / due.max(1) as f64
@@ -210,7 +211,7 @@ mod tests {
         let late = result(&[50; 200], 20, &["p99 < 1s", "rate >= 5000", "missed == 0"]);
         let marks: Vec<bool> = late.thresholds.iter().map(|judgement| judgement.not_measurable).collect();
         assert_eq!((marks, late.outcome), (vec![true, true, false], Outcome::NotMeasurable));
-        // Counts of the oracle are believed at any rate, and one that holds decides nothing.
+        // Counts of the oracle are valid at any rate, but one that holds does not decide the outcome.
         let failed = result(&[50; 200], 20, &["p99 < 1s", "stale == 1"]);
         assert_eq!(failed.outcome, Outcome::Failed);
         assert_eq!(result(&[50; 200], 20, &["missed == 0"]).outcome, Outcome::Passed);
@@ -256,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_part_of_a_run_is_held_to_its_own_bound() {
-        // Three seconds of which the second is slow.
+        // Three seconds, of which the second is slow.
         let mut latencies = vec![5; 300];
         latencies[100..200].fill(80);
         let thresholds =

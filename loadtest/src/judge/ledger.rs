@@ -1,7 +1,8 @@
-//! What this run has written to the bank, and what an answer therefore has to hold.
+//! The writes of this run, and which of them an answer has to contain.
 //!
-//! Each item that is added has a hash of 256 random bits, which is near nothing else, so its truth is its own: it has to
-//! be found by an answer that holds its addition, and not by one that holds its removal.
+//! Each added item has a random hash of a picture, which is near no other hash, so each item can be checked
+//! on its own: an answer that includes its addition has to contain it, and one that includes its removal must
+//! not.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,7 +15,7 @@ use crate::Hash;
 use crate::data::draw::{Draw, Stream};
 use crate::judge::oracle::{Identity, Presence};
 
-/// Removed items that are still asked for.
+/// The number of removed items that requests still ask for.
 const GONE_KEPT: usize = 1_000;
 
 /// An item that the run has added.
@@ -24,7 +25,7 @@ pub(crate) struct LiveItem {
     pub(crate) id: ItemId,
     added: Sequence,
     removal_begun: AtomicBool,
-    /// 0 while no removal is acknowledged.
+    /// The sequence of the acknowledged removal; 0 while there is none.
     removed: AtomicU64,
 }
 
@@ -37,7 +38,7 @@ impl LiveItem {
         Identity::Live(self.number)
     }
 
-    /// The hash under which an item of this number is banked.
+    /// Returns the hash under which the item with this number is banked.
     pub(crate) fn hash_of(seed: u64, number: u64) -> Hash {
         Draw::new(seed, Stream::Update, number).hash_of_a_picture()
     }
@@ -46,7 +47,8 @@ impl LiveItem {
         Self::hash_of(seed, self.number)
     }
 
-    /// Whether an answer that holds the log up to `sequence`, and has come by now, has to hold the item.
+    /// Returns whether an answer that includes the log up to `sequence`, and has arrived by now, has to
+    /// contain the item.
     pub(crate) fn presence(&self, sequence: Sequence) -> Presence {
         let removed = self.removed.load(Ordering::Acquire);
         if removed > 0 && sequence.0 >= removed {
@@ -59,7 +61,7 @@ impl LiveItem {
     }
 }
 
-/// See the module. One for each process that generates load.
+/// The items that a generator process has added and removed, and the sequences of its acknowledged writes.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     state: Mutex<State>,
@@ -70,17 +72,17 @@ pub(crate) struct Ledger {
 struct State {
     living: VecDeque<Arc<LiveItem>>,
     gone: VecDeque<Arc<LiveItem>>,
-    /// When which sequence was acknowledged, the newest last, each higher than the one before.
+    /// Times and sequences of acknowledged writes, oldest first, each sequence higher than the one before.
     acknowledgements: VecDeque<(Instant, Sequence)>,
 }
 
 impl Ledger {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        // Whoever panicked has left whole items.
+        // A panic elsewhere leaves no half-changed item.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what the bank had acknowledged before the run.
+    /// Records the sequence that the bank had acknowledged before the run.
     pub(crate) fn begin(&self, sequence: Sequence, now: Instant) {
         self.acknowledge(&mut self.state(), sequence, now);
     }
@@ -93,7 +95,7 @@ impl Ledger {
         item
     }
 
-    /// The item that has lived longest, which is no longer sure to be found from now on.
+    /// Returns the oldest live item. From now on an answer may contain it or not.
     pub(crate) fn begin_removal(&self) -> Option<Arc<LiveItem>> {
         let item = self.state().living.pop_front()?;
         item.removal_begun.store(true, Ordering::Release);
@@ -118,7 +120,8 @@ impl Ledger {
         }
     }
 
-    /// One of the items to ask for: of four, three that live and one that is gone, where there are such.
+    /// Picks an item to ask for: three in four are live and one in four is removed, where there are such
+    /// items.
     pub(crate) fn pick(&self, draw: &mut Draw) -> Option<Arc<LiveItem>> {
         let state = self.state();
         let gone = draw.below(4) == 0;
@@ -131,17 +134,17 @@ impl Ledger {
         items.get(usize::try_from(at).expect("below a length")).cloned()
     }
 
-    /// The newest write that was acknowledged.
+    /// Returns the highest acknowledged sequence.
     pub(crate) fn newest(&self) -> Sequence {
         Sequence(self.acknowledged.load(Ordering::Acquire))
     }
 
-    /// The newest write that was acknowledged at least `age` before `now`: an answer to a question sent then has to
-    /// hold it.
+    /// Returns the highest sequence that was acknowledged at least `age` before `now`. The answer to a
+    /// question that is sent at `now` has to include it.
     pub(crate) fn newest_before(&self, now: Instant, age: Duration) -> Sequence {
         let mut state = self.state();
         let mut found = Sequence(0);
-        // All but the newest of those that are old enough are of no more use.
+        // Of the acknowledgements that are old enough only the newest is needed.
         while let Some(&(at, sequence)) = state.acknowledgements.front() {
             if now.saturating_duration_since(at) < age {
                 return found;

@@ -1,9 +1,9 @@
-//! Judges an answer by what is known to be true.
+//! Judges an answer by the known right answer.
 //!
-//! The truth about a question is small: how many known items lie at each distance. An answer is the right one exactly if
-//! each of its matches is a known item at the distance it is said to be at, none comes twice, and there are as many at
-//! each distance as there should be, up to the limit. So the truth needs no list of all that matches, which may be a
-//! tenth of a data set, and ties at the limit may be broken in any way.
+//! The right answer to a question is stored compactly, as the number of known items at each distance. An
+//! answer is right exactly if each of its matches is a known item at the stated distance, no item is
+//! repeated, and each distance has the right number of matches, up to the limit. So there is no need to list
+//! all matches, which may be a tenth of a data set, and ties at the limit may be broken in any way.
 
 use std::ops::AddAssign;
 
@@ -11,17 +11,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::judge::evidence::Evidence;
 
-/// A match as an answer tells it.
+/// A match in an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hit {
     pub(crate) item: Identity,
-    /// `None` where the protocol does not tell it.
+    /// `None` where the protocol does not report it.
     pub(crate) distance: Option<u16>,
-    /// How a video matches; `None` where the hash of a picture matched, or the protocol does not tell it.
+    /// How a video matches; `None` where the hash of a picture matched, or the protocol does not report it.
     pub(crate) video: Option<Evidence>,
 }
 
-/// Which known item a match is.
+/// The known item that a match refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Identity {
     /// A row of the data set.
@@ -30,12 +30,12 @@ pub(crate) enum Identity {
     Video(u32),
     /// An item that a run has added, by its number.
     Live(u64),
-    /// None that the harness has put there.
+    /// An item that the harness did not add.
     Unknown,
 }
 
 impl Identity {
-    /// The identity that an external reference names.
+    /// Returns the identity that an external reference names.
     pub(crate) fn of_reference(reference: &str) -> Self {
         let Some((kind, digits)) = reference.split_at_checked(1) else { return Self::Unknown };
         let Ok(number) = digits.parse::<u64>() else { return Self::Unknown };
@@ -48,7 +48,7 @@ impl Identity {
         }
     }
 
-    /// The external reference under which it is banked.
+    /// Returns the external reference under which the item is banked.
     pub(crate) fn reference(self) -> String {
         match self {
             Self::Row(row) => format!("r{row}"),
@@ -59,37 +59,39 @@ impl Identity {
     }
 }
 
-/// What was wrong with answers, and how many were looked at.
+/// Counts of judged answers and of the faults found in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Verdict {
     /// Questions whose answers were judged.
     pub(crate) judged: u64,
-    /// Matches that were told and are right.
+    /// Right matches in answers.
     pub(crate) right: u64,
-    /// Matches that were not told, though the answer says that it is complete.
+    /// Matches that an answer lacks although it claims to be complete.
     pub(crate) missed: u64,
-    /// Matches that were told and are none: unknown items, removed ones, too far ones, and repetitions.
+    /// Wrong matches: unknown items, removed ones, too distant ones, and repetitions.
     #[serde(rename = "false")]
     pub(crate) false_matches: u64,
-    /// Right matches with another distance than theirs.
+    /// Right matches with a wrong distance.
     pub(crate) wrong_distance: u64,
-    /// Right matches of videos with other evidence than theirs.
+    /// Right matches of videos with wrong evidence.
     #[serde(default)]
     pub(crate) wrong_evidence: u64,
-    /// Answers that say themselves that they do not cover all shards, or that frames of a video are too common to have been searched.
+    /// Answers that report themselves that they do not cover all shards, or that frames of a video were too
+    /// common to be searched.
     pub(crate) incomplete: u64,
-    /// Answers that lack a write which they had to hold.
+    /// Answers that lack a write which they have to include.
     pub(crate) stale: u64,
     /// Verdicts of members' policies.
     #[serde(default)]
     pub(crate) decided: u64,
-    /// Verdicts that let a match through, are about nothing, or are missing or there against the member's policy.
+    /// Verdicts that are wrong: they allow a match, refer to nothing, are missing, or contradict the member's
+    /// policy.
     #[serde(default)]
     pub(crate) misjudged: u64,
 }
 
 impl Verdict {
-    /// Matches that are wrong in some way.
+    /// Returns the number of matches that are wrong in any way.
     pub(crate) const fn wrong(&self) -> u64 {
         self.missed + self.false_matches + self.wrong_distance + self.wrong_evidence
     }
@@ -110,17 +112,18 @@ impl AddAssign for Verdict {
     }
 }
 
-/// How many known items lie at each distance from a question, from 0 to the largest that is asked for.
+/// The number of known items at each distance from a question, from 0 to the largest requested distance.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Profile(pub(crate) Vec<u32>);
 
 impl Profile {
-    /// How many there are.
+    /// Returns the number of known items at all distances.
     pub(crate) fn total(&self) -> u64 {
         self.0.iter().map(|&count| u64::from(count)).sum()
     }
 
-    /// How many of each distance an answer of `limit` matches holds: the nearest.
+    /// Returns, for each distance, how many items an answer of at most `limit` matches holds: the nearest
+    /// come first.
     fn within(&self, limit: u64) -> impl Iterator<Item = u64> + '_ {
         self.0.iter().scan(limit, |left, &count| {
             let taken = u64::from(count).min(*left);
@@ -130,8 +133,8 @@ impl Profile {
     }
 }
 
-/// Judges the answer to one question about the data set. `distance_to` tells how far a row is from the question, if it
-/// is known and near enough to match.
+/// Judges the answer to one question about the data set. `distance_to` returns the distance of a row from the
+/// question, if the row is known and near enough to match.
 pub(crate) fn judge(
     profile: &Profile,
     limit: u16,
@@ -173,15 +176,15 @@ pub(crate) fn judge(
 /// Whether an item that this run has added may be in an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
-    /// It has to be.
+    /// The answer has to contain it.
     Must,
-    /// It may be: a write of it is under way, or the answer says that it is older.
+    /// The answer may contain it: a write of the item is under way, or the answer reports an older sequence.
     May,
-    /// It must not be.
+    /// The answer must not contain it.
     MustNot,
 }
 
-/// Judges the answer to a question about an item that this run has added, which is near nothing else.
+/// Judges the answer to a question about an item that this run has added, which is near no other item.
 pub(crate) fn judge_live(
     item: Identity,
     distance: u16,
@@ -211,14 +214,14 @@ mod tests {
 
     use super::*;
 
-    /// Rows by their distance from the question.
+    /// Returns the number of rows at each distance from the question.
     fn profile(rows: &[u16]) -> Profile {
         let mut profile = Profile(vec![0; 32]);
         rows.iter().filter(|&&distance| distance < 32).for_each(|&at| profile.0[usize::from(at)] += 1);
         profile
     }
 
-    /// What a service answers that makes no mistake.
+    /// Returns the answer of a service that makes no mistake.
     fn honest(rows: &[u16], limit: u16) -> Vec<Hit> {
         let mut hits: Vec<Hit> = (0..)
             .zip(rows)
@@ -277,7 +280,8 @@ mod tests {
                 wrong_distance = 1;
             }
             for number in 0..invented {
-                // A row that is too far, one that is not there, an item of nobody.
+                // A row that is too distant, one that does not exist, and an item that the harness did not
+                // add.
                 let far = rows.iter().position(|&distance| distance >= 32);
                 let far = far.and_then(|row| u32::try_from(row).ok()).unwrap_or(u32::MAX);
                 let item = match number {

@@ -1,7 +1,9 @@
-//! What has to hold of a run: `p99 < 20ms`, `missed == 0`, `lookup.p99.9 < 50ms`, `rate >= 5000`, `errors < 0.1%`.
+//! The conditions of a run: `p99 < 20ms`, `missed == 0`, `lookup.p99.9 < 50ms`, `rate >= 5000`,
+//! `errors < 0.1%`.
 //!
-//! A condition may be of a part of the run: `errors from 20s == 0%`, `p99 from 8s to 16s < 100ms`. Its seconds count from the
-//! beginning of the warm-up, as the times of faults do, and a request belongs to the second in which it was to be sent.
+//! A condition may apply to a part of the run: `errors from 20s == 0%`, `p99 from 8s to 16s < 100ms`. Seconds
+//! count from the start of the warm-up, as the times of faults do, and a request belongs to the second of its
+//! intended start.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,30 +15,30 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::run::lanes::kind::Kind;
 use crate::run::scenario::span::Span;
 
-/// One condition.
+/// One condition on one metric.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Threshold {
-    /// Of which kind of request; of all where none is named.
+    /// The kind of request that the condition applies to; all kinds where none is named.
     pub(crate) kind: Option<Kind>,
     pub(crate) metric: Metric,
-    /// The seconds of the run that it is about; all after the warm-up where none are named.
+    /// The seconds of the run that the condition applies to; all after the warm-up where none are named.
     pub(crate) window: Option<Window>,
     comparison: Comparison,
-    /// In milliseconds, a share, a rate or a count, as the metric is.
+    /// The bound: milliseconds, a share (0 to 1), a rate per second or a count, depending on the metric.
     bound: f64,
     text: String,
 }
 
-/// Seconds from one to before another, from the beginning of the warm-up.
+/// A range of whole seconds, counted from the start of the warm-up; the end is exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window {
     pub(crate) from_s: u64,
-    /// The end of the run where none is named.
+    /// The end; the end of the run where none is named.
     pub(crate) to_s: Option<u64>,
 }
 
 impl Window {
-    /// Reads what stands behind a metric: nothing, `from 20s`, or `from 20s to 30s`.
+    /// Reads the words after a metric: nothing, `from 20s`, or `from 20s to 30s`.
     fn read(words: &[&str]) -> anyhow::Result<Option<Self>> {
         let seconds = |text: &str| -> anyhow::Result<u64> {
             let span: Span = text.parse()?;
@@ -60,26 +62,27 @@ impl Window {
     }
 }
 
-/// What can be held to a bound.
+/// A quantity that a condition can bound.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Metric {
-    /// The latency from the intended start that this share of the requests does not exceed.
+    /// The quantile of the latency from the intended start, for this share (0 to 1) of the requests.
     Quantile(f64),
-    /// The longest such latency.
+    /// The longest latency from the intended start.
     Max,
-    /// Their mean.
+    /// The mean latency from the intended start.
     Mean,
-    /// Of the time from an acknowledged addition until it is found.
+    /// The quantile of the time from an acknowledged addition until it is found.
     AddFresh(f64),
-    /// Of the time from an acknowledged removal until it is no longer found.
+    /// The quantile of the time from an acknowledged removal until the item is no longer found.
     RemoveFresh(f64),
-    /// Requests answered in a second.
+    /// Requests answered per second.
     Rate,
     /// The share of requests that were not answered.
     Errors,
-    /// Of the time from the intended start until a request was refused or failed otherwise, but not at its deadline.
+    /// The quantile of the time from the intended start until a request was refused or failed before its
+    /// deadline.
     Refusal(f64),
-    /// As in the verdict, counts.
+    /// This and the following are counts of the verdict.
     Missed,
     False,
     WrongDistance,
@@ -91,12 +94,12 @@ pub(crate) enum Metric {
     Unsent,
     /// Probes that failed.
     ProbesFailed,
-    /// The least coverage of an answer, a share.
+    /// The lowest coverage of an answer, a share (0 to 1).
     Coverage,
 }
 
 impl Metric {
-    /// Whether it is a time that a generator which runs late would falsify.
+    /// Whether it is a time that is wrong if the generator runs late.
     pub(crate) const fn is_latency(self) -> bool {
         matches!(self, Self::Quantile(_) | Self::Max | Self::Mean | Self::Refusal(_))
     }
@@ -105,7 +108,7 @@ impl Metric {
         self.is_latency() || matches!(self, Self::AddFresh(_) | Self::RemoveFresh(_))
     }
 
-    /// Whether it is kept for each second too.
+    /// Whether it is also recorded for each second.
     const fn is_kept_by_second(self) -> bool {
         !matches!(self, Self::ProbesFailed | Self::Refusal(_))
     }
@@ -160,7 +163,7 @@ enum Comparison {
     Greater,
 }
 
-/// The longer ones first where one begins as another does.
+/// The comparison operators; a longer one comes before its own prefix.
 const COMPARISONS: [(&str, Comparison); 5] = [
     ("<=", Comparison::LessOrEqual),
     (">=", Comparison::GreaterOrEqual),
@@ -170,7 +173,7 @@ const COMPARISONS: [(&str, Comparison); 5] = [
 ];
 
 impl Threshold {
-    /// Whether it holds of this value.
+    /// Returns whether the condition holds for this value.
     #[must_use]
     pub(crate) fn holds(&self, value: f64) -> bool {
         match self.comparison {
@@ -182,7 +185,7 @@ impl Threshold {
         }
     }
 
-    /// A value of its metric, with the unit.
+    /// Returns a value of the condition's metric with its unit, for people.
     #[must_use]
     pub(crate) fn show(&self, value: f64) -> String {
         if self.metric.is_time() {

@@ -1,7 +1,7 @@
-//! Questions, and what is true of each.
+//! Questions and their right answers.
 //!
-//! Questions are drawn before the run, and every one is compared with every known hash: a linear scan, which knows
-//! nothing of indexes. A run asks the questions of this pool again and again, in an order drawn from the seed.
+//! Questions are drawn before the run, and each is compared with every known hash by a linear scan, which
+//! does not use an index. A run asks the questions of this pool repeatedly, in an order drawn from the seed.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -22,18 +22,19 @@ use crate::run::scenario::{Questions, Scenario};
 
 /// Rows that a thread draws at a time: 2 MiB.
 const CHUNK: usize = 65_536;
-/// Rows compared with all questions before the next ones: 32 KiB, the nearest cache.
+/// Rows that are compared with all questions before the next ones: 32 KiB, the size of the first-level cache.
 const TILE: usize = 1_024;
-/// Matches of a question that are listed; the rows of others are drawn again when they are told.
+/// Listed matches per question and thread. The distance of a row that is not listed is computed again when an
+/// answer contains it.
 const LISTED_MAX: usize = 1_000;
 
-/// What is asked about.
+/// The content of a question.
 #[derive(Clone)]
 pub(crate) enum Ask {
     Hash(Hash),
     Image {
         file: Bytes,
-        /// Of the file, in each variant; empty where its quality is too low to be searched.
+        /// The hashes of the file, in each variant; empty where its quality is too low to be searched.
         hashes: Vec<Hash>,
     },
 }
@@ -60,16 +61,16 @@ impl Ask {
     }
 }
 
-/// A question and the truth about it.
+/// A question and its right answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
     pub(crate) ask: Ask,
     pub(crate) profile: Profile,
-    /// Some of the rows that match, by number, with their distances.
+    /// Some of the matching rows, sorted by number, with their distances in bits.
     listed: Vec<(u32, u16)>,
 }
 
-/// All questions of a run, and the rows they are about.
+/// All questions of a run, and the rows that they search.
 #[derive(Debug)]
 pub(crate) struct Truth {
     pub(crate) rows: Arc<Rows>,
@@ -81,8 +82,8 @@ pub(crate) struct Truth {
 }
 
 impl Truth {
-    /// Draws the questions and finds out what is true of them. `progress` is told how many rows have been compared, from
-    /// several threads.
+    /// Draws the questions and computes their right answers. `progress` gets the number of rows compared so
+    /// far, from several threads.
     pub(crate) fn establish(scenario: &Scenario, progress: impl Fn(u32) + Sync) -> anyhow::Result<Self> {
         let rows = Rows::new(scenario)?;
         let plan = &scenario.questions;
@@ -101,27 +102,27 @@ impl Truth {
         Ok(Self { rows, planted: questions, clean, images_planted, images_clean, videos })
     }
 
-    /// The hash lookup that a request asks.
+    /// Picks the hash lookup of a request.
     pub(crate) fn lookup(&self, draw: &mut Draw, matching: bool) -> &Question {
         pick(if matching { &self.planted } else { &self.clean }, draw)
     }
 
-    /// The image that a request asks about.
+    /// Picks the image of a request.
     pub(crate) fn image(&self, draw: &mut Draw, matching: bool) -> &Question {
         pick(if matching { &self.images_planted } else { &self.images_clean }, draw)
     }
 
-    /// The video that a request asks about.
+    /// Picks the video of a request.
     pub(crate) fn video(&self, draw: &mut Draw, matching: bool) -> &VideoQuestion {
         self.videos.question(draw, matching)
     }
 
-    /// What is true of videos.
+    /// Returns the questions about videos, with their right answers.
     pub(crate) const fn videos(&self) -> &VideoTruth {
         &self.videos
     }
 
-    /// How far a row is from a question; `None` if there is no such row.
+    /// Returns the distance of a row from a question, in bits; `None` if there is no such row.
     pub(crate) fn distance(&self, question: &Question, row: u32) -> Option<u16> {
         match question.listed.binary_search_by_key(&row, |listed| listed.0) {
             Ok(at) => Some(question.listed[at].1),
@@ -129,7 +130,7 @@ impl Truth {
         }
     }
 
-    /// Every hash that is asked for, with the rows that match it.
+    /// Returns every hash of the pool, with the rows that match it.
     #[cfg(test)]
     pub(crate) fn listed(&self) -> Vec<(Hash, Vec<(u32, u16)>)> {
         let all = self.planted.iter().chain(&self.clean);
@@ -140,7 +141,7 @@ impl Truth {
         listed.collect()
     }
 
-    /// Matches of the whole pool, on average.
+    /// Returns the mean number of matches of the pool's questions.
     pub(crate) fn matches_mean(&self) -> f64 {
         let all = self.planted.iter().chain(&self.clean);
         let (count, total) =
@@ -154,7 +155,7 @@ fn pick<'a>(questions: &'a [Question], draw: &mut Draw) -> &'a Question {
     &questions[usize::try_from(at).expect("below a length")]
 }
 
-/// The planted hashes, then as many fresh ones, one less if the number is odd.
+/// Draws the planted hashes, then as many fresh ones, one less if the number is odd.
 fn lookups(rows: &Rows, plan: &Questions, seed: u64) -> Vec<Ask> {
     let planted = u64::from(plan.pool.div_ceil(2));
     let planted_asks = (0..planted).map(|number| {
@@ -170,7 +171,7 @@ fn lookups(rows: &Rows, plan: &Questions, seed: u64) -> Vec<Ask> {
     planted_asks.chain(fresh).collect()
 }
 
-/// All images, drawn on all cores: a large one takes a second.
+/// Draws all images on all cores; a large one takes a second.
 fn draw_images(scenario: &Scenario, count: u32) -> anyhow::Result<Vec<Ask>> {
     let threads = cores();
     let draw = |from: u64| -> anyhow::Result<Vec<Ask>> {
@@ -182,7 +183,7 @@ fn draw_images(scenario: &Scenario, count: u32) -> anyhow::Result<Vec<Ask>> {
         let drawn = drawing.into_iter().map(|one| one.join().expect("a picture is drawn without a panic"));
         drawn.collect::<anyhow::Result<_>>()
     })?;
-    // In their order again.
+    // Puts the images back in their order.
     let mut parts: Vec<_> = drawn.into_iter().map(Vec::into_iter).collect();
     let turns = 0..count as usize;
     Ok(turns.filter_map(|number| parts[number % threads].next()).collect())
@@ -192,7 +193,8 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// The first half of the images are altered copies of banked pictures, the others of pictures that are not.
+/// Draws an image. The first half are altered copies of banked pictures, the others of pictures that are not
+/// banked.
 fn image(scenario: &Scenario, number: u64) -> anyhow::Result<Ask> {
     const ALTERATIONS: [Alteration; 5] = [
         Alteration::Recompressed { quality: 60 },
@@ -211,13 +213,13 @@ fn image(scenario: &Scenario, number: u64) -> anyhow::Result<Ask> {
     let file = Bytes::from(ALTERATIONS[at % ALTERATIONS.len()].apply(&drawn));
     let printed = vigie_media::fingerprint(&file, &Limits::default());
     let printed = printed.context("a drawn picture cannot be hashed")?;
-    // A frontend searches every way of hashing that holds enough detail.
+    // A frontend searches the hashes of every way (see the glossary) with enough detail.
     let ways = printed.picture.first.ways().filter(|(_, hashes)| hashes.quality >= Quality::FLOOR_DEFAULT);
     let hashes = ways.flat_map(|(_, hashes)| hashes.pdq).collect();
     Ok(Ask::Image { file, hashes })
 }
 
-/// What one thread has found about one question.
+/// The matches that one thread has found for one question.
 #[derive(Clone)]
 struct Findings {
     profile: Vec<u32>,
@@ -279,7 +281,7 @@ fn compare(
         scan(rows, hash, max_distance, scratch);
     }
     if ask.hashes().len() > 1 {
-        // A row may match in several variants: the nearest counts.
+        // A row may match in several variants; its smallest distance counts.
         scratch.sort_unstable_by_key(|found| (found.row, found.distance));
         scratch.dedup_by_key(|found| found.row);
     }

@@ -1,4 +1,4 @@
-//! Questions about videos, what is true of each, and the judgement of an answer.
+//! Questions about videos, their right answers, and the judgement of an answer.
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use crate::run::scenario::Scenario;
 /// Videos that a thread draws and compares at a time.
 const CHUNK: u32 = 16;
 
-/// A match that an answer has to hold.
+/// A match that an answer has to contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) video: u32,
@@ -23,22 +23,22 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
-    /// Where it stands in an answer; items of one place come in the order of their ids.
+    /// The sort key of the match in an answer; items with equal keys are sorted by id.
     fn place(&self) -> (u32, std::cmp::Reverse<u32>) {
         (self.evidence.missing(), std::cmp::Reverse(self.evidence.query.frames_matched))
     }
 }
 
-/// A video that is asked about, and the truth about it.
+/// A video that requests ask about, and the right answer.
 #[derive(Clone)]
 pub(crate) struct VideoQuestion {
-    /// Its hash.
+    /// The hash of the video.
     pub(crate) hash: Bytes,
-    /// The videos of the bank that match it, the best first.
+    /// The banked videos that match it, in the order of an answer.
     pub(crate) expected: Vec<Expected>,
 }
 
-/// Without the hash.
+/// Omits the hash.
 impl std::fmt::Debug for VideoQuestion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "VideoQuestion({} bytes, {:?})", self.hash.len(), self.expected)
@@ -48,14 +48,14 @@ impl std::fmt::Debug for VideoQuestion {
 /// All videos that a run asks about.
 #[derive(Debug, Default)]
 pub(crate) struct VideoTruth {
-    /// Half of them: made of videos of the bank.
+    /// Half of the questions: videos made from banked ones.
     of_known: Vec<VideoQuestion>,
-    /// The others.
+    /// The other questions: videos that are not banked.
     unknown: Vec<VideoQuestion>,
 }
 
 impl VideoTruth {
-    /// Draws the videos and compares each with every one of the bank, frame by frame, on all cores.
+    /// Draws the videos and compares each with every banked video, frame by frame, on all cores.
     pub(crate) fn establish(scenario: &Scenario, banked: &Videos, progress: impl Fn(u32) + Sync) -> Self {
         if scenario.mix.video == 0 {
             return Self::default();
@@ -110,28 +110,29 @@ impl VideoTruth {
         Self { of_known: questions, unknown }
     }
 
-    /// The video that a request asks about.
+    /// Picks the video of a request.
     pub(crate) fn question(&self, draw: &mut Draw, matching: bool) -> &VideoQuestion {
         let questions = if matching { &self.of_known } else { &self.unknown };
         let at = draw.below(questions.len().max(1) as u64);
         &questions[usize::try_from(at).expect("below a length")]
     }
 
-    /// Questions, those of them that match something, and all matches.
+    /// Returns the number of questions, of questions with a match, and of all matches.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
         let all = || self.of_known.iter().chain(&self.unknown);
         let matching = all().filter(|question| !question.expected.is_empty()).count();
         (all().count(), matching, all().map(|question| question.expected.len()).sum())
     }
 
-    /// Every question.
+    /// Returns every question.
     #[cfg(test)]
     pub(crate) fn all(&self) -> impl Iterator<Item = &VideoQuestion> {
         self.of_known.iter().chain(&self.unknown)
     }
 }
 
-/// Judges the answer to a question about a video. `complete` is false where the answer says that it may miss something.
+/// Judges the answer to a question about a video. `complete` is false where the answer reports that it may
+/// lack something.
 pub(crate) fn judge(question: &VideoQuestion, limit: u16, hits: &[Hit], complete: bool) -> Verdict {
     let mut verdict = Verdict { judged: 1, ..Verdict::default() };
     let mut told = vec![false; question.expected.len()];
@@ -158,7 +159,8 @@ pub(crate) fn judge(question: &VideoQuestion, limit: u16, hits: &[Hit], complete
         verdict.incomplete = 1;
         return verdict;
     }
-    // Of those at the place of the last that the limit lets through, any may be told; of those before it, all have to be.
+    // Matches that sort before the last one within the limit all have to be in the answer. Of those with the
+    // same sort key as the last one, any may be, because the order of ties is not fixed.
     let limit = usize::from(limit).min(question.expected.len());
     let Some(last) = limit.checked_sub(1).map(|last| question.expected[last].place()) else { return verdict };
     let before = question.expected.partition_point(|one| one.place() < last);
@@ -219,7 +221,7 @@ mod tests {
             truth.all().map(|question| question.expected.clone()).collect()
         };
         let whole = expected(&truth());
-        // One by one, of the banked videos themselves.
+        // The same result, one comparison at a time, with the banked videos themselves.
         let (scenario, banked) = (scenario(), Videos::new(1, 150, 24));
         for (number, found) in whole.iter().take(41).enumerate() {
             let query = banked.asked(number as u64, true, &scenario.questions.distances);
@@ -264,7 +266,7 @@ mod tests {
                 bent[0].video = wrong;
                 assert_eq!((of(&bent).wrong_evidence, of(&bent).right), (1, right - 1));
             }
-            // The limit lets the best through.
+            // With a limit the best matches have to be in the answer.
             assert_eq!(judge(question, 1, &honest(question, 1), true).missed, 0);
             let is_tied = question.expected[0].place() == question.expected[1].place();
             let second = judge(question, 1, &whole[1..2], true);

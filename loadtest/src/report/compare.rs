@@ -1,14 +1,16 @@
-//! What changed from one run to another, and whether that is more than noise.
+//! Compares two runs: which figures changed, and whether a change is more than noise.
 //!
-//! A run's seconds differ among themselves, and by that much a figure of the run would differ if it were run again. The
-//! moving-block bootstrap (Künsch 1989) puts that to use: runs are put together again and again from blocks of their own
-//! seconds, drawn with replacement (blocks, because a bad second is seldom alone), and the figure is taken of each. Where
-//! 99 % of the ratios between such runs of B and of A lie on one side of 1, the change is more than the noise within the
-//! runs: 99 and not 95, for there are six figures, and one in twenty would be wrong too often. Changes below 2 % are called
-//! noise in any case: no two runs are as alike as that, and seconds are kept to two digits. Runs of a few seconds say
-//! nothing of their own noise, so of them nothing is said either.
+//! The seconds of a run differ from each other, and this spread shows how much a figure would differ if the
+//! run were repeated. The method is the moving-block bootstrap (Künsch 1989): many runs are resampled from
+//! blocks of a run's own seconds, drawn with replacement (blocks, because a bad second is seldom alone), and
+//! the figure of each is computed. Where 99 % of the ratios between such runs of B and of A lie on one side
+//! of 1, the change is more than the noise within the runs. The level is 99 and not 95, because there are six
+//! figures, and one in twenty would be wrong too often. Changes below 2 % always count as noise: no two runs
+//! are as similar as that, and seconds are recorded to two digits. Runs of a few seconds are too short to
+//! estimate their noise, so for them no verdict is given.
 //!
-//! What makes whole runs differ, such as another machine or another neighbour, is in no second, and is not seen here.
+//! Causes that differ between whole runs, such as another machine or other load on it, do not show in single
+//! seconds and are not detected here.
 
 pub(crate) mod differences;
 pub(crate) mod text;
@@ -23,18 +25,18 @@ use crate::report::rounding::whole;
 use crate::run::record::Second;
 use crate::run::record::hist::Hist;
 
-/// Runs that are put together.
+/// Number of resampled runs.
 const RESAMPLES: usize = 1_000;
-/// The share of them that lies on each side beyond the bounds that are told.
+/// The share of resampled runs below `low`, and the share above `high`.
 const TAIL: f64 = 0.005;
-/// A change below this is noise: of a ratio.
+/// A relative change below this is noise.
 const RELATIVE_MIN: f64 = 0.02;
-/// The same of a share, such as that of failures.
+/// A change of a share, such as that of failures, below this is noise.
 const SHARE_MIN: f64 = 0.001;
-/// Fewer measured seconds than this say nothing of their noise.
+/// A run with fewer measured seconds is too short to estimate its noise.
 const SECONDS_MIN: usize = 8;
 
-/// What a comparison came to.
+/// The result of a comparison.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Comparison {
     pub(crate) schema: &'static str,
@@ -43,15 +45,15 @@ pub(crate) struct Comparison {
     /// The differences that make the figures incomparable; such runs are compared with `--force` only.
     pub(crate) differences: Vec<Difference>,
     pub(crate) changes: Vec<Change>,
-    /// What should be nothing, or was refused.
+    /// Counts of wrong answers.
     pub(crate) counts: Vec<Count>,
-    /// Whether a figure is worse by more than noise, or answers are wrong of which there were fewer before.
+    /// Whether a figure is worse by more than noise, or a kind of wrong answer is more frequent in B.
     pub(crate) worse: bool,
-    /// Why it may mean less than it seems to.
+    /// Reasons why the comparison may be unreliable.
     pub(crate) reservations: Vec<String>,
 }
 
-/// Which run it is.
+/// The identity of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Run {
     pub(crate) scenario: String,
@@ -69,16 +71,17 @@ impl From<&RunResult> for Run {
     }
 }
 
-/// Of one figure.
+/// The change of one figure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Change {
     pub(crate) figure: &'static str,
     pub(crate) a: Option<f64>,
     pub(crate) b: Option<f64>,
-    /// By what `change`, `low` and `high` compare: `ratio` is B divided by A, `difference` B less A.
+    /// The kind of comparison in `change`, `low` and `high`: `ratio` is B divided by A, `difference` is B
+    /// minus A.
     pub(crate) by: Scale,
     pub(crate) change: Option<f64>,
-    /// Between which bounds the change lies, by the noise within the runs.
+    /// Bounds of the change, from the noise within the runs.
     pub(crate) low: Option<f64>,
     pub(crate) high: Option<f64>,
     pub(crate) verdict: Direction,
@@ -92,18 +95,18 @@ pub(crate) enum Scale {
     Difference,
 }
 
-/// What a change is.
+/// The verdict on a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Direction {
     Better,
     Worse,
     Noise,
-    /// One of the runs has no such figure, or is too short to say.
+    /// One of the runs lacks the figure, or is too short for a verdict.
     Unknown,
 }
 
-/// How often something happened in each run.
+/// The number of events of a kind in each run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Count {
     pub(crate) what: &'static str,
@@ -111,7 +114,7 @@ pub(crate) struct Count {
     pub(crate) b: u64,
 }
 
-/// One run's seconds after its warm-up, but not the last: it may be a part of one only.
+/// Returns the seconds of a run after its warm-up, without the last, which may be incomplete.
 fn measured(result: &RunResult) -> Vec<&Second> {
     let warm_up = result.scenario.drive.warm_up.0.as_secs();
     let end = warm_up + whole(result.measured_s) as u64;
@@ -148,10 +151,10 @@ const FIGURES: [Figure; 6] = [
     },
 ];
 
-/// Some seconds together.
+/// The sum of some seconds.
 struct Sum {
     seconds: f64,
-    /// Requests that were to be sent.
+    /// Requests that were due.
     due: u64,
     answered: u64,
     latency: Hist,
@@ -170,7 +173,7 @@ impl Sum {
     }
 }
 
-/// As many seconds as there are, in blocks drawn with replacement.
+/// Draws as many seconds as there are, in blocks with replacement.
 fn resample(seconds: &[&Second], rng: &mut Xoshiro256PlusPlus) -> Sum {
     let count = seconds.len();
     let block = whole((count as f64).sqrt()).max(1);
@@ -179,7 +182,7 @@ fn resample(seconds: &[&Second], rng: &mut Xoshiro256PlusPlus) -> Sum {
     Sum::of(drawn.take(count))
 }
 
-/// Every figure of both runs; `None` if there is not one whole second in both.
+/// Compares all figures of two runs; `None` if one of them has no whole second.
 pub(crate) fn compare(a: &RunResult, b: &RunResult) -> Option<Comparison> {
     let (seconds_a, seconds_b) = (measured(a), measured(b));
     let shorter = seconds_a.len().min(seconds_b.len());
@@ -225,7 +228,7 @@ pub(crate) fn compare(a: &RunResult, b: &RunResult) -> Option<Comparison> {
     })
 }
 
-/// Wrong answers: of them a single one is more than noise.
+/// Returns the counts of wrong answers; a single one is more than noise.
 fn counts(a: &RunResult, b: &RunResult) -> Vec<Count> {
     let of = |result: &RunResult| {
         let verdict = &result.record.totals.verdict;
@@ -287,7 +290,7 @@ mod tests {
     use super::*;
     use crate::report::result::tests::result;
 
-    /// Latencies with some spread, 100 of them a second.
+    /// Returns a run with 100 requests per second, whose latencies vary from `base_ms` to twice that.
     fn run(seconds: u64, base_ms: u64, seed: u64) -> RunResult {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let latencies: Vec<u64> =

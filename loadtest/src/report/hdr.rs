@@ -1,4 +1,5 @@
-//! Interval logs of HdrHistogram: what `HistogramLogProcessor` and the plotters of other tools read.
+//! Interval logs of HdrHistogram, the format that `HistogramLogProcessor` and the plotters of other tools
+//! read.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,10 +9,11 @@ use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 use crate::report::result::RunResult;
 use crate::run::record::hist::Hist;
 
-/// Values are microseconds; the log says by what to divide them for its greatest column, which is milliseconds.
+/// Values are microseconds. The log names the divisor of its column of maxima, which is in milliseconds.
 const MICROS_IN_MILLI: f64 = 1_000.0;
 
-/// Each file's name, and its log. The latency by the second, and the whole run's times in one interval each.
+/// Returns the name and the log of each file: the latency of each second, and the whole run's times as one
+/// interval each.
 pub(super) fn logs(result: &RunResult) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let warm_up = result.scenario.drive.warm_up.0;
     let whole = Duration::from_secs_f64(result.measured_s);

@@ -1,13 +1,13 @@
-//! The thresholds as test cases, in the XML that builds show.
+//! The thresholds as test cases, in the XML format that build servers display.
 
 use std::fmt::Write as _;
 
 use crate::report::result::RunResult;
 
-/// One suite with a case for each threshold.
+/// Returns one suite with a case for each threshold.
 pub(super) fn report(result: &RunResult) -> String {
     let bad = result.thresholds.iter().filter(|judgement| !judgement.holds);
-    // A build shows an error as what could not be tested.
+    // A JUnit error means that a case could not be tested.
     let errors = bad.clone().filter(|judgement| judgement.not_measurable).count();
     let failures = bad.count() - errors;
     let (name, time) = (escape(&result.scenario.name), result.measured_s);

@@ -1,12 +1,12 @@
-//! Facts of the machine: without them a figure says nothing.
+//! Facts of the machine, without which a figure has no meaning.
 
 use serde::{Deserialize, Serialize};
 
-/// Instruction sets that the kernels choose between.
+/// The instruction sets between which the kernels choose.
 const FEATURES: [&str; 8] =
     ["popcnt", "bmi2", "avx2", "avx512bw", "avx512_bitalg", "avx512_vpopcntdq", "asimd", "sve"];
 
-/// What the figures were measured on. Empty or 0 where the system does not tell.
+/// The machine of a measurement. Fields are empty or 0 where the system does not report them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
@@ -15,9 +15,9 @@ pub(crate) struct Machine {
     pub(crate) kernel: String,
     pub(crate) memory_bytes: u64,
     pub(crate) huge_pages: String,
-    /// Processes that wanted to run, on average over the last minute: before the run.
+    /// The load average of the last minute (processes that are ready to run) before the run.
     pub(crate) load_before: f64,
-    /// The same after the run. One for each busy thread of the run is its own.
+    /// The load average of the last minute after the run. Each busy thread of the run adds one.
     pub(crate) load_after: f64,
 }
 
@@ -42,7 +42,7 @@ impl Machine {
         }
     }
 
-    /// Notes the load at the end of the run.
+    /// Records the load at the end of the run.
     pub(crate) fn finish(&mut self) {
         self.load_after = load();
     }
@@ -52,7 +52,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-/// The value of the first line `name : value`.
+/// Returns the value of the first line `name : value`.
 fn value(text: &str, name: &str) -> Option<String> {
     text.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
@@ -60,7 +60,7 @@ fn value(text: &str, name: &str) -> Option<String> {
     })
 }
 
-/// The choice in brackets, of a line such as `always [madvise] never`.
+/// Returns the word in brackets in a line such as `always [madvise] never`.
 fn chosen(line: &str) -> String {
     line.split_once('[').and_then(|(_, rest)| rest.split_once(']')).unwrap_or_default().0.to_owned()
 }

@@ -1,11 +1,11 @@
-//! A summary for a pull request.
+//! The summary of a run for a pull request.
 
 use std::fmt::Write as _;
 
 use crate::report::result::RunResult;
 use crate::report::sheet::{COLUMNS, Row, Sheet};
 
-/// Headline, thresholds, times, and what was wrong.
+/// Returns headline, thresholds, times, and the faults of the answers.
 pub(super) fn summary(result: &RunResult) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.

@@ -1,5 +1,5 @@
-//! The result of a search for the highest rate, and its files: the answered rate, latencies and errors at every rate that
-//! was tried.
+//! The result of a search for the highest rate, and its files: answered rate, latencies and errors at every
+//! rate that was tried.
 
 pub(crate) mod text;
 mod markdown;
@@ -30,60 +30,60 @@ pub(crate) struct Maximum {
     pub(crate) began_unix_ms: u64,
     /// The version of this program.
     pub(crate) version: String,
-    /// The machine of this process, during the last step.
+    /// The machine of this process, as of the last step.
     pub(crate) machine: Machine,
     /// The condition that a rate has to hold.
     pub(crate) condition: String,
-    /// Requests a second; `null` where none held.
+    /// The highest rate that held, in requests per second; `null` where none held.
     pub(crate) highest_rate: Option<f64>,
     /// The limit that was reached above that rate.
     pub(crate) limit: Limit,
-    /// The same in words.
+    /// The reason for the limit, in words.
     pub(crate) because: String,
-    /// Whether it was stopped before its end.
+    /// Whether the search was stopped before its end.
     pub(crate) interrupted: bool,
-    /// In their order.
+    /// The steps, in the order in which they ran.
     pub(crate) tried: Vec<Step>,
 }
 
-/// What gave way at the rates above the highest that held.
+/// The cause of failure at rates above the highest one that held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Limit {
     Target,
-    /// The generator could not send in time, or its machine was too busy: the target may do more.
+    /// The generator could not send in time, or its machine was too busy; the target may be able to do more.
     Generator,
-    /// Nothing: no rate failed that was tried.
+    /// No tried rate failed.
     Search,
 }
 
 /// A rate that was tried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Step {
-    /// Requests a second that were to be sent.
+    /// The intended rate, in requests per second.
     pub(crate) rate: f64,
-    /// Whether it held.
+    /// Whether the conditions held at this rate.
     pub(crate) held: bool,
-    /// Why it did not; empty where it did.
+    /// The reason why they did not; empty where they did.
     pub(crate) because: String,
-    /// Whether it did not hold because of the generator.
+    /// Whether they failed because of the generator.
     pub(crate) not_measurable: bool,
-    /// Requests answered in a second.
+    /// Requests answered per second.
     pub(crate) answered_per_s: f64,
-    /// Percentiles from the intended start.
+    /// Percentiles of the latency from the intended start.
     pub(crate) p50_ms: Option<f64>,
     pub(crate) p99_ms: Option<f64>,
     pub(crate) p999_ms: Option<f64>,
-    /// The share of requests that were not answered.
+    /// The share of requests that were not answered, 0 to 1.
     pub(crate) errors: f64,
-    /// Answers that were wrong: missed and invented matches, and wrong distances.
+    /// Wrong matches: missed and invented ones, and wrong distances.
     pub(crate) wrong: u64,
-    /// The share of requests that were sent more than 10 ms late, or not at all.
+    /// The share of requests that were sent more than 10 ms late, or not at all, 0 to 1.
     pub(crate) late_or_unsent: f64,
 }
 
 impl Step {
-    /// How it came out, in a word or two.
+    /// Returns the result in a word or two.
     const fn outcome(&self) -> &'static str {
         match (self.held, self.not_measurable) {
             (true, _) => "holds",
@@ -112,7 +112,7 @@ impl Step {
     }
 }
 
-/// Requests a second; small numbers to a tenth, so that those of neighbouring steps differ.
+/// Returns a rate in requests per second; small rates to a tenth, so that neighbouring steps differ.
 pub(crate) fn rate_text(rate: f64) -> String {
     if rate < 100.0 { format!("{rate:.1}/s") } else { format!("{rate:.0}/s") }
 }
@@ -121,9 +121,9 @@ pub(crate) fn rate_text(rate: f64) -> String {
 pub(crate) fn limit(highest: Option<f64>, tried: &[Step]) -> (Limit, String) {
     let failed =
         || tried.iter().filter(|step| !step.held && highest.is_none_or(|highest| step.rate > highest));
-    // Of a rate that was tried again, the second try decided.
+    // If a rate was tried twice, the second try decides.
     let by_rate = |one: &&Step, other: &&Step| one.rate.total_cmp(&other.rate).then(Ordering::Greater);
-    // A rate so low that nothing was due says nothing.
+    // A rate so low that no request was due gives no information.
     let next =
         failed().filter(|step| step.p50_ms.is_some()).min_by(by_rate).or_else(|| failed().min_by(by_rate));
     match next {
@@ -136,7 +136,8 @@ pub(crate) fn limit(highest: Option<f64>, tried: &[Step]) -> (Limit, String) {
 }
 
 impl Maximum {
-    /// Whether a maximum of the target was found: none is where the generator gave way.
+    /// Returns whether the search found a maximum of the target; it found none if the generator was the
+    /// limit.
     pub(crate) fn outcome(&self) -> Outcome {
         match (self.limit, self.highest_rate) {
             (Limit::Generator, _) => Outcome::NotMeasurable,
@@ -145,7 +146,7 @@ impl Maximum {
         }
     }
 
-    /// What was found, in a sentence without its full stop.
+    /// Returns the result as a sentence without its full stop.
     fn headline(&self) -> String {
         match (self.highest_rate, self.limit) {
             _ if self.interrupted => "stopped before its end".to_owned(),
@@ -159,7 +160,7 @@ impl Maximum {
         }
     }
 
-    /// What it means that the limit is what it is.
+    /// Returns a sentence about the kind of the limit.
     fn explanation(&self) -> &'static str {
         match self.limit {
             Limit::Target => "The target was the limit",
@@ -171,7 +172,7 @@ impl Maximum {
         }
     }
 
-    /// Steps by rate, and those of one rate in their order: the curve.
+    /// Returns the steps by rate, and steps of one rate in their order: the curve.
     fn curve(&self) -> Vec<&Step> {
         let mut curve: Vec<&Step> = self.tried.iter().collect();
         curve.sort_by(|one, other| one.rate.total_cmp(&other.rate));

@@ -1,8 +1,8 @@
-//! A moment as people read it.
+//! Date and time for people.
 
 use time::OffsetDateTime;
 
-/// Date and time in UTC, such as `2026-11-28 19:20:57 UTC`, of milliseconds since 1970.
+/// Returns date and time in UTC, such as `2026-11-28 19:20:57 UTC`, of milliseconds since 1970.
 pub(crate) fn moment(unix_ms: u64) -> String {
     let seconds = i64::try_from(unix_ms / 1_000).ok();
     let Some(at) = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()) else {

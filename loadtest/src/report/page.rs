@@ -1,19 +1,19 @@
-//! Pages that a person likes to look at, with everything in them: they make no request to anything.
+//! Self-contained HTML pages for people: everything is in the page, and it makes no request.
 
 pub(crate) mod run;
 
 use serde::Serialize;
 
-/// Markup, styles and the drawing of charts. [`TITLE`], [`DATA`] and [`SCRIPT`] are put in, in this order.
+/// Markup, styles and the chart drawing. [`TITLE`], [`DATA`] and [`SCRIPT`] are replaced, in this order.
 const TEMPLATE: &str = include_str!("page/page.html");
 const TITLE: &str = "<!--TITLE-->";
 const DATA: &str = "/*DATA*/null";
 const SCRIPT: &str = "/*SCRIPT*/";
 
-/// A page of this title that `script` draws of `data`, which it finds as `D`.
+/// Returns a page with this title. `script` draws it from `data`, which it finds as `D`.
 pub(crate) fn page(title: &str, data: &impl Serialize, script: &str) -> anyhow::Result<String> {
     let title = title.replace('&', "&amp;").replace('<', "&lt;");
-    // Within a script nothing may look like its end.
+    // Inside a script element no text may look like its end tag.
     let data = serde_json::to_string(data)?.replace('<', "\\u003c");
     let mut page = String::with_capacity(TEMPLATE.len() + data.len() + script.len());
     let mut rest = TEMPLATE;
@@ -32,13 +32,13 @@ pub(crate) fn page(title: &str, data: &impl Serialize, script: &str) -> anyhow::
 pub(crate) mod tests {
     use super::*;
 
-    /// Fails if a browser that shows the page could ask anybody for anything.
+    /// Fails if a browser that shows the page could make any request.
     pub(crate) fn check_asks_nobody(page: &str) {
         assert_eq!(page.matches("</script>").count(), 1, "nothing in it ends the script");
         for asking in ["src=", "href=", "url(", "@import", "fetch(", "XMLHttpRequest", "refresh", "://"] {
             assert!(!page.contains(asking), "{asking}");
         }
-        // And what asked all the same would be refused by the browser.
+        // The browser would refuse a request in any case, because of the page's policy.
         assert!(page.contains("content=\"default-src 'none';"));
     }
 

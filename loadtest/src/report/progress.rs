@@ -1,11 +1,11 @@
-//! What is said while a run goes on: one plain line a second.
+//! Progress of a run as plain text, one line per second.
 
 use std::fmt::Write as _;
 
 use crate::run::record::{Record, Second};
 use crate::run::scenario::Scenario;
 
-/// The line of one second.
+/// Returns the line of one second.
 pub(crate) fn line(scenario: &Scenario, second: u64, of: &Second, in_flight: u32) -> String {
     let mut line = format!("{second:>4} s  {:>6} sent  {:>6} answered", of.sent, of.answered);
     let ms = |quantile| of.latency.quantile_ms(quantile).map_or("-".to_owned(), |ms| format!("{ms:.1}"));
@@ -45,7 +45,7 @@ pub(crate) fn line(scenario: &Scenario, second: u64, of: &Second, in_flight: u32
     line
 }
 
-/// The second before the last one, whose requests have had a second to be answered.
+/// Returns the second before the last one, whose requests have had a second to be answered.
 pub(crate) fn settled(record: &Record, now_s: u64) -> Option<(u64, &Second)> {
     let second = now_s.checked_sub(2)?;
     Some((second, record.seconds.get(&second)?))

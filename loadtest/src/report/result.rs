@@ -1,7 +1,7 @@
-//! What a run came to: the file that everything else is made from.
+//! The result of a run: `result.json`, from which all other files are made.
 //!
-//! `SCHEMA.md` beside the scenarios says what each field means. Fields may be added to a schema of one number; none
-//! changes its meaning.
+//! `SCHEMA.md` beside the scenarios describes each field. Fields may be added within a schema version; the
+//! meaning of a field does not change.
 
 use std::fmt;
 
@@ -18,54 +18,55 @@ use crate::run::scenario::Scenario;
 /// The schema that this program writes.
 pub(crate) const SCHEMA: &str = "vigie-loadtest/1";
 
-/// See the module.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunResult {
     /// [`SCHEMA`].
     pub(crate) schema: String,
-    /// What was run.
+    /// The scenario, as it was run.
     pub(crate) scenario: Scenario,
-    /// What it ran against.
+    /// The target of the requests.
     pub(crate) target: TargetFacts,
     /// When the warm-up began, in milliseconds since 1970.
     pub(crate) began_unix_ms: u64,
-    /// How long was measured, in seconds.
+    /// The length of the measurement, in seconds.
     pub(crate) measured_s: f64,
-    /// Whether it was stopped before its end.
+    /// Whether the run was stopped before its end.
     #[serde(default)]
     pub(crate) interrupted: bool,
-    /// What sent the requests.
+    /// The generator of the requests.
     pub(crate) generator: Generator,
-    /// The figures that people ask for first, of all kinds of request together.
+    /// The most important figures, of all kinds of request together.
     pub(crate) summary: Summary,
-    /// The same for each kind of request.
+    /// The same figures for each kind of request.
     pub(crate) by_kind: std::collections::BTreeMap<Kind, Summary>,
-    /// How the thresholds came out.
+    /// The result for each threshold.
     pub(crate) thresholds: Vec<Judgement>,
     /// Whether all of them hold.
     pub(crate) passed: bool,
-    /// The run in a word. Absent from files of earlier versions.
+    /// The outcome of the run. Absent from files of earlier versions.
     #[serde(default)]
     pub(crate) outcome: Outcome,
-    /// Processor time of an own cluster while it was measured, in seconds by role. Empty where that is not known.
+    /// Processor time of the run's own cluster during the measurement, in seconds by role. Empty where it is
+    /// not known.
     #[serde(default, skip_serializing_if = "ByRole::is_empty")]
     pub(crate) cluster_cpu_s: ByRole,
-    /// What was done to the cluster, and processes of an own one that ended by themselves.
+    /// Actions on the cluster, and processes of the run's own cluster that ended unexpectedly.
     pub(crate) faults: Vec<Mark>,
     /// Counts and histograms.
     pub(crate) record: Record,
 }
 
-/// A run in a word.
+/// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
     /// Every threshold holds.
     #[default]
     Passed,
-    /// A threshold does not hold of the target.
+    /// A threshold fails, and the cause is the target.
     Failed,
-    /// The generator was the limit, or the machine too busy, and not the target.
+    /// The limit was the generator, or a machine that was too busy, and not the target.
     NotMeasurable,
 }
 
@@ -85,12 +86,12 @@ impl Outcome {
 /// The name of HMA's protocol in results.
 pub(crate) const HMA: &str = "hma";
 
-/// What a run ran against.
+/// The target of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct TargetFacts {
     /// `vigie` or `hma`.
     pub(crate) protocol: String,
-    /// Where the requests went.
+    /// The endpoints that requests were sent to.
     pub(crate) endpoints: Vec<String>,
     /// Whether the harness started the cluster.
     pub(crate) own_cluster: bool,
@@ -107,14 +108,14 @@ impl fmt::Display for TargetFacts {
     }
 }
 
-/// What sent the requests.
+/// The generator of the requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Generator {
-    /// Of this program.
+    /// The version of this program.
     pub(crate) version: String,
-    /// Processes.
+    /// Number of generator processes.
     pub(crate) processes: u32,
-    /// Threads that sent, in all processes.
+    /// Number of threads that sent, in all processes.
     pub(crate) lanes: u32,
     /// Processor time of the lanes of this process, in seconds.
     pub(crate) cpu_s: f64,
@@ -122,54 +123,54 @@ pub(crate) struct Generator {
     pub(crate) machine: Machine,
     /// Requests that were sent more than 10 ms late, or not at all.
     pub(crate) late_or_unsent: u64,
-    /// Their share of all requests.
+    /// The share of such requests, 0 to 1.
     pub(crate) late_or_unsent_share: f64,
-    /// Whether that is too many.
+    /// Whether that share is too large for latencies to be reliable.
     pub(crate) ran_late: bool,
-    /// Whether it is too many even without those that were not sent because too many were under way.
+    /// Whether it is still too large without the requests that were not sent because too many were under way.
     #[serde(default)]
     pub(crate) too_slow: bool,
-    /// How long after its time a request was sent.
+    /// The delay from the intended to the actual start of requests.
     pub(crate) lag: Times,
 }
 
-/// Figures of requests.
+/// Figures of a group of requests.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Summary {
     /// Requests that were sent.
     pub(crate) sent: u64,
-    /// Those that were answered.
+    /// Requests that were answered.
     pub(crate) answered: u64,
-    /// Those that were not.
+    /// Requests that were not answered.
     pub(crate) failed: u64,
-    /// Requests sent in a second.
+    /// Requests sent per second.
     pub(crate) sent_per_s: f64,
-    /// Requests answered in a second.
+    /// Requests answered per second.
     pub(crate) answered_per_s: f64,
-    /// Questions answered in a second; a batch holds several.
+    /// Questions answered per second; a batch has several questions.
     pub(crate) questions_per_s: f64,
-    /// From the intended start.
+    /// Latency from the intended start.
     pub(crate) latency: Times,
-    /// From the actual start.
+    /// Latency from the actual start.
     pub(crate) latency_from_send: Times,
 }
 
-/// A histogram in a few figures: milliseconds, `null` where there were none.
+/// The main figures of a histogram, in milliseconds; `null` where it is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Times {
-    /// How many.
+    /// Number of values.
     pub(crate) count: u64,
     /// The mean.
     pub(crate) mean_ms: Option<f64>,
-    /// Half of them took no longer.
+    /// The median.
     pub(crate) p50_ms: Option<f64>,
-    /// 90 % of them.
+    /// The 90th percentile.
     pub(crate) p90_ms: Option<f64>,
-    /// 99 % of them.
+    /// The 99th percentile.
     pub(crate) p99_ms: Option<f64>,
-    /// 99.9 % of them.
+    /// The 99.9th percentile.
     pub(crate) p999_ms: Option<f64>,
-    /// The longest.
+    /// The longest time.
     pub(crate) max_ms: Option<f64>,
 }
 
@@ -187,18 +188,18 @@ impl From<&Hist> for Times {
     }
 }
 
-/// Something that was done at a moment.
+/// An action or event at a moment of the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Mark {
-    /// Seconds after the beginning of the warm-up.
+    /// Seconds after the start of the warm-up.
     pub(crate) at_s: f64,
-    /// What.
+    /// The action, in words.
     pub(crate) what: String,
-    /// Why it could not be done.
+    /// The reason why it failed.
     pub(crate) failed: Option<String>,
 }
 
-/// What a run is made a result of.
+/// The data from which a result is made.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) scenario: Scenario,
@@ -216,13 +217,14 @@ pub(crate) struct Ran {
 }
 
 impl RunResult {
-    /// What did not happen as the scenario says, or happened though it does not: then the run was not the one that the
-    /// thresholds are meant for.
+    /// Returns actions that failed, and events that the scenario does not have. With any of them the run was
+    /// not the one that the thresholds are meant for.
     pub(crate) fn unplanned(&self) -> impl Iterator<Item = &Mark> {
         self.faults.iter().filter(|mark| mark.failed.is_some())
     }
 
-    /// Microseconds of processor time of an own cluster for each question that was answered: of one role, or of all.
+    /// Returns the processor time of the run's own cluster per answered question, in microseconds: of one
+    /// role, or of all.
     pub(crate) fn cpu_us_a_question(&self, role: Option<&str>) -> Option<f64> {
         let questions = self.summary.questions_per_s * self.measured_s;
         let seconds: f64 = match role {
@@ -233,7 +235,7 @@ impl RunResult {
         (questions > 0.0).then_some(seconds * 1e6 / questions)
     }
 
-    /// Works the outcome out again: files of earlier versions have none.
+    /// Computes the outcome again, because files of earlier versions have none.
     pub(crate) fn with_outcome(mut self) -> Self {
         self.outcome = Outcome::of(&self.thresholds, self.generator.too_slow);
         self
@@ -310,7 +312,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::run::record::note::{Outcome, Sample};
 
-    /// A result of requests that took so many milliseconds each, sent `lag_ms` late, one every 10 ms.
+    /// Returns a result of requests with these latencies in milliseconds, sent `lag_ms` late, one every 10
+    /// ms.
     pub(crate) fn result(latencies_ms: &[u64], lag_ms: u64, thresholds: &[&str]) -> RunResult {
         let mut scenario = Scenario::parse("name = 'x'\n[arrivals]\nrate = 100\n").unwrap();
         scenario.thresholds = thresholds.iter().map(|text| text.parse().unwrap()).collect();

@@ -1,6 +1,6 @@
-//! From a fraction to a number of things.
+//! Conversion of fractions to counts.
 
-/// The whole part; nothing of what is negative or no number.
+/// Returns the whole part; 0 for a negative number or NaN.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -1,4 +1,4 @@
-//! What people are told of a run in words and rows, whatever these are written on: a terminal, or a summary.
+//! The result of a run as words and rows for people, independent of the format: a terminal, or a summary.
 
 use crate::judge::judgement::Judgement;
 use crate::judge::oracle::Verdict;
@@ -8,33 +8,33 @@ use crate::report::result::{Outcome, RunResult, Times};
 /// The names of the columns of [`Row::times_ms`].
 pub(crate) const COLUMNS: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
 
-/// See the module.
+/// The texts and rows about a run.
 #[derive(Debug)]
 pub(crate) struct Sheet<'a> {
     pub(crate) name: &'a str,
-    /// In a word or two: do all thresholds hold?
+    /// Whether all thresholds hold, in a word or two.
     pub(crate) outcome: &'static str,
-    /// When the run began, and against what.
+    /// When the run began, and its target.
     pub(crate) place: String,
     /// How long was measured, and how much was sent and answered.
     pub(crate) rates: String,
-    /// Why not all that follows can be believed.
+    /// Reasons why some of the following figures are unreliable.
     pub(crate) alarms: Vec<String>,
     pub(crate) times: Vec<Row>,
-    /// What the oracle says.
+    /// The findings of the oracle.
     pub(crate) verdict: String,
-    /// Codes of failures, and how often.
+    /// Codes of failures with their counts.
     pub(crate) failures: Vec<(String, u64)>,
-    /// What sending took.
+    /// The generator's cost of sending.
     pub(crate) generator: String,
-    /// The processor time that a cluster of the run's own took to answer.
+    /// The processor time that the run's own cluster used to answer.
     pub(crate) cluster: Option<String>,
-    /// What was done to the cluster, and when.
+    /// The actions on the cluster, with their times.
     pub(crate) faults: Vec<String>,
     pub(crate) thresholds: &'a [Judgement],
 }
 
-/// A histogram in a few figures.
+/// The main figures of a histogram.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) name: String,
@@ -150,7 +150,7 @@ fn times(result: &RunResult) -> Vec<Row> {
 fn generator(result: &RunResult) -> String {
     let RunResult { scenario, generator, record, .. } = result;
     let seconds = result.measured_s + scenario.drive.warm_up.0.as_secs_f64();
-    // Those of other processes have used other processors.
+    // Only the seconds of this process count, because other processes have processors of their own.
     let sent = record.seconds.values().map(|second| second.sent).sum::<u64>()
         / u64::from(generator.processes.max(1));
     format!(
@@ -172,7 +172,7 @@ fn cluster(result: &RunResult) -> Option<String> {
     Some(format!("the cluster used {all:.1} us of processor time a question: {}", roles.join(", ")))
 }
 
-/// The matches of videos with wrong evidence, where there were any.
+/// Returns the number of matches of videos with wrong evidence, as text; empty where there are none.
 fn with_wrong_evidence(verdict: &Verdict) -> String {
     match verdict.wrong_evidence {
         0 => String::new(),
@@ -180,7 +180,7 @@ fn with_wrong_evidence(verdict: &Verdict) -> String {
     }
 }
 
-/// The verdicts of members' policies, where there were any.
+/// Returns the number of verdicts of members' policies, as text; empty where there are none.
 fn decided(verdict: &Verdict) -> String {
     if verdict.decided + verdict.misjudged == 0 {
         return String::new();

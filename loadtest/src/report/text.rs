@@ -1,14 +1,14 @@
-//! The result in lines of text, for a terminal: no line is wider than 80 columns, unless a single word is.
+//! The result of a run as text for a terminal: no line is wider than 80 columns, unless a single word is.
 
 use std::fmt::Write as _;
 
 use crate::report::result::RunResult;
 use crate::report::sheet::{COLUMNS, Row, Sheet};
 
-/// The width that every terminal has.
+/// The width in columns that every terminal has.
 pub(crate) const WIDTH: usize = 80;
 
-/// The figures, what was wrong, and the thresholds.
+/// Returns the figures, the faults of the answers, and the thresholds.
 pub(crate) fn text(result: &RunResult) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
@@ -16,7 +16,7 @@ pub(crate) fn text(result: &RunResult) -> String {
     text
 }
 
-/// The words of a text in lines, the first of them behind `first`, the others behind as many spaces.
+/// Wraps a text into lines. The first begins with `first`, the others with as many spaces.
 pub(crate) fn wrapped(first: &str, text: &str) -> String {
     let indent = first.chars().count();
     let (mut out, mut width) = (first.to_owned(), indent);

@@ -1,4 +1,4 @@
-//! What is seen while a run goes on: a few lines that are drawn over again at a terminal, one line a second elsewhere.
+//! Progress during a run: a few lines that are redrawn at a terminal, or one line per second elsewhere.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
@@ -7,20 +7,19 @@ use crate::report::rounding::whole;
 use crate::run::record::{Record, Second};
 use crate::run::scenario::Scenario;
 
-/// Lines that are too long for the terminal are cut, so that there are as many of them as were written; and afterwards they
-/// are not.
+/// Terminal codes that turn line wrapping off, so that a long line takes one row only, and on again.
 const NO_WRAP: &str = "\x1b[?7l";
 const WRAP: &str = "\x1b[?7h";
-/// Seconds that a small chart shows.
+/// Number of seconds in a small chart.
 const SHOWN: usize = 60;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// See the module.
+/// The display of a run's progress.
 #[derive(Debug)]
 pub(crate) struct View {
     scenario: Scenario,
     record: Record,
-    /// Lines to go up before drawing; `None` where there is no terminal.
+    /// Number of lines to move up before redrawing; `None` where there is no terminal.
     drawn: Option<usize>,
 }
 
@@ -30,7 +29,7 @@ impl View {
         Self { scenario: scenario.clone(), record: Record::default(), drawn }
     }
 
-    /// Shows what has come.
+    /// Displays the part of the record that has arrived.
     pub(crate) fn tell(&mut self, part: &Record, line: Option<String>) {
         let Some(drawn) = self.drawn else {
             if let Some(line) = line {
@@ -51,19 +50,19 @@ impl View {
         }
         text.push_str(WRAP);
         self.drawn = Some(frame.len());
-        // A terminal that has gone sees nothing.
+        // An error is ignored: if the terminal is closed, nobody sees the display.
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
 }
 
-/// The lines of one moment.
+/// Returns the lines of the display for the present moment.
 fn frame(scenario: &Scenario, record: &Record) -> Vec<String> {
     let (warm_up_s, length_s) = (scenario.drive.warm_up.0.as_secs(), scenario.length().as_secs());
     let empty = Second::default();
     let last = record.seconds.keys().next_back().copied().unwrap_or_default();
     let first = (last + 1).saturating_sub(SHOWN as u64);
     let shown: Vec<&Second> = (first..=last).map(|at| record.seconds.get(&at).unwrap_or(&empty)).collect();
-    // The newest second is not over, and the one before may still wait for answers.
+    // The newest second is incomplete, and the one before may still lack answers.
     let settled = shown.len().checked_sub(2).and_then(|at| shown.get(at)).copied().unwrap_or(&empty);
     let phase = if last < warm_up_s { "  warm-up" } else { "" };
     let ms = |value: Option<f64>| value.map_or("-".to_owned(), |ms| format!("{ms:.1} ms"));
@@ -113,14 +112,14 @@ fn frame(scenario: &Scenario, record: &Record) -> Vec<String> {
     lines
 }
 
-/// The newest of what was done to the cluster by this second.
+/// Returns the newest fault by this second, as text.
 fn faults(scenario: &Scenario, second: u64) -> String {
     let past = scenario.faults.iter().filter(|fault| fault.at.0.as_secs() <= second);
     past.max_by_key(|fault| fault.at)
         .map_or(String::new(), |fault| format!("  at {}: {}", fault.at, fault.action))
 }
 
-/// Each value as a bar, the greatest at its full height.
+/// Returns each value as a bar; the largest has full height.
 fn bars(values: &[f64]) -> String {
     let max = values.iter().copied().fold(0.0, f64::max);
     let bar = |&value: &f64| {

@@ -1,4 +1,4 @@
-//! `vigie-loadtest run`, `report` and `compare`, and what the commands have in common.
+//! `vigie-loadtest run`, `report` and `compare`, and code that all commands share.
 
 pub(crate) mod find_max;
 mod search;
@@ -31,11 +31,12 @@ use crate::run::scenario::Scenario;
 use crate::run::scenario::builtin::{self, UnknownScenario};
 use crate::run::scenario::setting;
 
-/// How long threads that compare rows, or wait for a command, are waited for when all is given up.
+/// How long a cancelled command waits for its threads to end: some compare rows, some wait for a shell
+/// command.
 const GIVE_UP_WITHIN: Duration = Duration::from_millis(100);
 
-/// What `work` comes to; `None` if the program is asked to end meanwhile. What is left in a target then, or after a failure, is
-/// reported.
+/// Runs `work` and returns its result; `None` if the program was asked to end before that. In that case, and
+/// after a failure, reports the banks that are left in a target.
 pub(crate) fn block_on<T, F: Future<Output = anyhow::Result<T>>>(
     work: impl FnOnce(Interrupt) -> F,
 ) -> anyhow::Result<Option<T>> {
@@ -55,7 +56,7 @@ pub(crate) fn block_on<T, F: Future<Output = anyhow::Result<T>>>(
     done
 }
 
-/// How the program ends after a run that was the one of its scenario.
+/// Returns the exit of a run that went as its scenario describes.
 pub(crate) const fn exit(outcome: Outcome) -> Exit {
     match outcome {
         Outcome::Passed => Exit::Done,
@@ -64,7 +65,7 @@ pub(crate) const fn exit(outcome: Outcome) -> Exit {
     }
 }
 
-/// Shows what is wrong with a name of a scenario as an error of the command line; passes on all other errors.
+/// Prints an unknown scenario name as an error of the command line; returns all other errors unchanged.
 pub(crate) fn unless_unknown(error: anyhow::Error) -> anyhow::Result<Exit> {
     let unknown = error.downcast::<UnknownScenario>()?;
     say(&format!("vigie-loadtest: {unknown}"));
@@ -135,7 +136,7 @@ async fn run_prepared(
     prepared.run(scenario, others, |part, line| view.tell(part, line)).await
 }
 
-/// A result that a command has written.
+/// A result file of one of the commands.
 enum Written {
     Run(Box<RunResult>),
     Maximum(Box<Maximum>),
@@ -202,7 +203,8 @@ pub(crate) fn compare(arguments: &CompareArguments, out: &mut impl Write) -> any
     Ok(if compared.worse && arguments.strict { Exit::ThresholdMissed } else { Exit::Done })
 }
 
-/// The scenario of a file or of that name, with what the command line sets.
+/// Reads the scenario from a file, or takes the built-in one of that name, and applies the command line's
+/// settings.
 pub(crate) fn scenario(name: &str, set: &[String]) -> anyhow::Result<Scenario> {
     let path = Path::new(name);
     let mut table = if path.is_file() {
@@ -217,7 +219,7 @@ pub(crate) fn scenario(name: &str, set: &[String]) -> anyhow::Result<Scenario> {
     }
     let text = toml::to_string(&table)?;
     let mut scenario = Scenario::parse(&text).with_context(|| format!("{name} is no scenario"))?;
-    // A trace lies beside the scenario that names it.
+    // The path of a trace is relative to the scenario's file.
     if let (Some(trace), Some(folder)) = (&scenario.arrivals.trace, path.parent()) {
         scenario.arrivals.trace = Some(folder.join(trace));
     }

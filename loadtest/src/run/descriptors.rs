@@ -1,22 +1,22 @@
-//! How many connections this process and those that it starts may have open.
+//! The limit on open connections of this process and of the processes that it starts.
 
 use anyhow::ensure;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What a process has open besides connections.
+/// File descriptors that a process has open in addition to connections.
 const OTHERS: u64 = 100;
 
 /// Raises the limit to what the system allows this user; where that fails, the limit stays.
 pub(crate) fn raise() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, ..limit };
-    // It is checked when it is known how many are needed.
+    // An error is ignored here; `check` compares the limit with the required number.
     let _ = setrlimit(Resource::Nofile, raised);
 }
 
-/// Fails if `connections` cannot be open at once.
+/// Fails if the limit does not allow `connections` open connections.
 pub(crate) fn check(connections: u32) -> anyhow::Result<()> {
-    // No limit is told as none.
+    // The system reports no limit as none.
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let needed = u64::from(connections) + OTHERS;
     ensure!(

@@ -1,4 +1,4 @@
-//! Works out what is true of the questions of a scenario.
+//! Computes the right answers to the questions of a scenario.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use crate::judge::truth::Truth;
 use crate::run::say::say;
 use crate::run::scenario::Scenario;
 
-/// How often progress is reported.
+/// The interval of progress reports.
 const SAY_EVERY: Duration = Duration::from_secs(2);
 
-/// Works out what is true, and says how far it has come where that takes long.
+/// Computes the right answers, and reports progress while it takes long.
 pub(crate) async fn establish(scenario: &Scenario) -> anyhow::Result<Arc<Truth>> {
     say(&format!("{}: working out what is true of {} questions", scenario.name, scenario.questions.pool));
     let scenario = scenario.clone();
@@ -19,7 +19,7 @@ pub(crate) async fn establish(scenario: &Scenario) -> anyhow::Result<Arc<Truth>>
         let rows = f64::from(data.hashes) + f64::from(data.pictures) + f64::from(data.videos);
         let told = std::sync::Mutex::new(Instant::now());
         Truth::establish(&scenario, |compared| {
-            // Whoever finds it taken says nothing.
+            // A thread that finds the lock taken does not report.
             if let Ok(mut told) = told.try_lock()
                 && told.elapsed() > SAY_EVERY
             {

@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM: a run that is under way ends early and is reported; anything else is given up, and the processes
-//! of an own cluster with it. Asked a second time, a run is given up too.
+//! Ctrl-C and SIGTERM: a run that is under way ends early and is reported; any other work is cancelled,
+//! together with the processes of the run's own cluster. A second signal cancels a run too.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ pub(crate) struct Interrupt(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// What stops the run that is under way.
+    /// The token that stops the run that is under way.
     run: Mutex<Option<CancellationToken>>,
     given_up: CancellationToken,
     asked: AtomicBool,
@@ -23,7 +23,7 @@ struct State {
 }
 
 impl Interrupt {
-    /// Listens from now on, within a runtime.
+    /// Handles signals from now on; must be called within a runtime.
     pub(crate) fn listen() -> anyhow::Result<Self> {
         let interrupt = Self::default();
         let told = interrupt.clone();
@@ -48,17 +48,17 @@ impl Interrupt {
         }
     }
 
-    /// Whether the program has been asked to end, so far.
+    /// Returns whether the program has been asked to end so far.
     pub(crate) fn is_asked(&self) -> bool {
         self.0.asked.load(Ordering::Relaxed)
     }
 
-    /// What is in the target if all ends now.
+    /// Returns the banks that stay in the target if the program ends now.
     pub(crate) fn leftovers(&self) -> &Leftovers {
         &self.0.leftovers
     }
 
-    /// From now on the first request to end stops this run, until [`Self::run_ended`].
+    /// From now on the first signal stops this run, until [`Self::run_ended`].
     pub(crate) fn run_begins(&self, stop: CancellationToken) {
         *self.run() = Some(stop);
     }
@@ -71,7 +71,7 @@ impl Interrupt {
         self.0.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What `work` comes to; `None` if it is given up, and dropped, before it ends.
+    /// Runs `work` and returns its result; `None` if it is cancelled, and dropped, before it ends.
     pub(crate) async fn unless_given_up<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.0.given_up.run_until_cancelled(work).await
     }
@@ -106,7 +106,7 @@ impl Asked {
 
     async fn again(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
-            // It cannot be heard, so it never comes.
+            // The signal cannot be received, so this waits without end.
             std::future::pending::<()>().await;
         }
     }

@@ -1,12 +1,13 @@
-//! Several generator processes as one.
+//! Several generator processes that act as one.
 //!
-//! One leads: it listens, waits for the others, tells each what the run is and which lanes of it are its own, and says when
-//! it begins. The others send their records as they go, and the leader adds them to its own: histograms are merged, never
-//! percentiles. Since every lane works out the whole schedule and keeps its share, the arrivals of all processes together
-//! are those that one would have sent.
+//! One process is the leader: it listens, waits for the others, sends each the plan and its share of the
+//! lanes, and starts the run. The others send their records during the run, and the leader adds them to its
+//! own: histograms are merged, never percentiles. Since every lane computes the whole schedule and keeps its
+//! share, the arrivals of all processes together equal those of a single one.
 //!
-//! The processes speak JSON, one message a line, over TCP. The beginning is told as a time from now, so clocks need not
-//! agree; it differs by what the message takes, which is recorded as lag like any other.
+//! The processes speak JSON, one message a line, over TCP. The start of the run is sent as a time from now,
+//! so clocks need not agree; it is off by the message's transit time, which is recorded as lag like any
+//! other.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,26 +36,27 @@ use crate::run::session::Session;
 use crate::run::target::live_bank::LiveBank;
 use crate::run::target::{TargetPlan, Targets, reached};
 
-/// How long a follower tries to reach its leader, which may start later.
+/// How long a follower tries to connect to its leader, which may start later.
 const REACH_WITHIN: Duration = Duration::from_secs(120);
 
-/// How long whoever connects may take to say who it is.
+/// How long a new connection may take to send its first message.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
-/// The longest message: the record of a second takes some tens of kilobytes, that of a stall of minutes a megabyte.
+/// The longest message: the record of a second has some tens of kilobytes, that of a stall of minutes a
+/// megabyte.
 const MESSAGE_BYTES_MAX: u64 = 64 << 20;
 
-/// What the leader tells.
+/// A message from the leader.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum FromLeader {
     Plan(Box<Plan>),
-    /// The run begins in so many microseconds.
+    /// The run begins in this many microseconds.
     Begin(u64),
-    /// Nothing more is to be sent.
+    /// The follower must stop sending requests.
     Stop,
 }
 
-/// What a follower tells.
+/// A message from a follower.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum FromFollower {
@@ -65,7 +67,7 @@ enum FromFollower {
     Failed(String),
 }
 
-/// What a follower has to know.
+/// The plan that a follower needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Plan {
     scenario: Scenario,
@@ -143,12 +145,12 @@ async fn tell(to: &mut OwnedWriteHalf, message: &impl Serialize) -> anyhow::Resu
     Ok(to.write_all(&line).await?)
 }
 
-/// The other generators, as the leader has them.
+/// The connected followers of a leader.
 #[derive(Debug)]
 pub(crate) struct Followers(Vec<Peer>);
 
 impl Followers {
-    /// Waits until so many have come.
+    /// Waits until `count` followers have connected.
     pub(crate) async fn gather(listener: &TcpListener, count: u32) -> anyhow::Result<Self> {
         let mut peers = Vec::new();
         while peers.len() < count as usize {
@@ -161,7 +163,7 @@ impl Followers {
                     say(&format!("{} of {count} generators have joined", peers.len()));
                 }
                 Ok(Ok(FromFollower::Hello { version })) => bail!("{} is of version {version}", peer.name),
-                // Somebody else has found the port; the others are waited for all the same.
+                // Another program has connected to the port; the wait for the followers goes on.
                 Ok(_) | Err(_) => say(&format!("{} does not say that it is one", peer.name)),
             }
         }
@@ -172,7 +174,7 @@ impl Followers {
         u32::try_from(self.0.len()).unwrap_or(u32::MAX)
     }
 
-    /// Tells each its part and waits until all are ready.
+    /// Sends each follower its plan and waits until all are ready.
     pub(crate) async fn prepare(&mut self, plan: &Plan) -> anyhow::Result<()> {
         let lanes = u64::from(plan.scenario.drive.lanes);
         let of = lanes * (1 + self.0.len() as u64);
@@ -192,7 +194,8 @@ impl Followers {
         Ok(())
     }
 
-    /// Begins, and gathers records into `recorder` until all have ended; what came too late for it is given back.
+    /// Starts the run and collects records into `recorder` until all followers have ended. Returns what
+    /// arrived after the recorder was last read.
     pub(crate) async fn follow(
         self,
         begins_in: Duration,
@@ -207,13 +210,13 @@ impl Followers {
                 let Peer { name, mut from, mut to } = peer;
                 let stopping = async {
                     stop.cancelled().await;
-                    // If it has gone, its silence is heard below.
+                    // If the follower has gone, reading from it fails below.
                     let _ = tell(&mut to, &FromLeader::Stop).await;
                     std::future::pending::<()>().await;
                 };
                 let asked = stop.clone();
                 tokio::select! {
-                    // Whoever is asked to stop may be gone before it has said all.
+                    // A follower that was asked to stop may end before it has sent everything.
                     outcome = gather(&name, &mut from, recorder) =>
                         outcome.or_else(|error| if asked.is_cancelled() { Ok(()) } else { Err(error) }),
                     () = stopping => Ok(()),
@@ -225,8 +228,8 @@ impl Followers {
     }
 }
 
-/// Takes part in the run of the leader at this address, who tells which services are put under load; how they are reached is for
-/// each generator to say.
+/// Takes part in the run of the leader at this address. The leader sends the services under load; each
+/// generator has its own TLS arguments for reaching them.
 pub(crate) async fn follow(leader: &str, tls: &TlsArgs) -> anyhow::Result<()> {
     let deadline = Instant::now() + REACH_WITHIN;
     let stream = loop {
@@ -257,11 +260,11 @@ pub(crate) async fn follow(leader: &str, tls: &TlsArgs) -> anyhow::Result<()> {
     let Peer { mut from, mut to, .. } = peer;
     let listening = tokio::spawn(async move {
         let mut line = String::new();
-        // Told to stop, or left alone: either way there is nobody to send for.
+        // Whether the leader sends a stop or closes the connection, there is no reason to go on.
         let _ = from.read_line(&mut line).await;
         stop.cancel();
     });
-    // What the leader has not been told yet adds up here, so that a slow one makes nothing grow.
+    // Records that are not sent yet are merged here, so a slow leader does not make memory grow.
     let untold = Recorder::default();
     let (more, mut is_more) = watch::channel(());
     let telling = tokio::spawn({

@@ -1,8 +1,9 @@
 //! Lanes: threads that send requests when they are due.
 //!
-//! Reading order: [`schedule`] (when requests are due), [`trace`] (or a recorded sequence of them), [`kind`] (which kind comes
-//! next), [`pace`] (waits for a moment), [`drive`] (a lane), `closed` (the callers of a closed loop), [`request`] (one request),
-//! [`shared`] (what lanes share), [`probe`] (how soon writes are seen).
+//! Reading order: [`schedule`] (when requests are due), [`trace`] (a recorded schedule), [`kind`] (which kind
+//! comes next), [`pace`] (waits for a moment), [`drive`] (a lane), `closed` (the callers of a closed loop),
+//! [`request`] (one request), [`shared`] (the state that lanes share), [`probe`] (how soon writes become
+//! visible).
 
 pub(crate) mod schedule;
 pub(crate) mod trace;

@@ -1,10 +1,10 @@
-//! What a run has made in a target and not removed yet.
+//! Banks that a run has created in a target and not yet removed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::report::text::wrapped;
 
-/// Banks by name, and where they are; shared by a run and by what ends it.
+/// Names of banks, and the bank service that has them; shared by a run and by the code that ends it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Leftovers(Arc<Mutex<State>>);
 
@@ -15,26 +15,27 @@ struct State {
 }
 
 impl Leftovers {
-    /// Notes a bank before it is made: whatever happens next, it may be there.
+    /// Records a bank before it is created, because after a failure it may exist.
     pub(crate) fn made(&self, bank_url: &str, bank: impl Into<String>) {
         let mut state = self.state();
         bank_url.clone_into(&mut state.bank_url);
         state.banks.push(bank.into());
     }
 
-    /// Notes that a bank is gone.
+    /// Records that a bank has been removed.
     pub(crate) fn settled(&self, bank: &str) {
         self.state().banks.retain(|name| name != bank);
     }
 
-    /// What is left and the command that removes it, for a person; nothing where nothing is left.
+    /// Returns, for people, the banks that are left and the command that removes them; `None` if there are
+    /// none.
     pub(crate) fn advice(&self) -> Option<String> {
         let State { bank_url, banks } = &*self.state();
         if banks.is_empty() {
             return None;
         }
         let names = banks.join(" ");
-        // A command is copied whole, so it is a line of its own.
+        // The command has a line of its own, so that it can be copied whole.
         let left = wrapped("", &format!("left in the bank at {bank_url}: {names}. To remove that:"));
         Some(format!("{left}  vigie-loadtest cleanup --bank-url {bank_url} --remove {names}"))
     }

@@ -1,4 +1,4 @@
-//! Everything that a run needs and that outlives it: the truth, the cluster, the data in the bank.
+//! The environment of a run, which also outlives it: right answers, cluster, and data in the bank.
 
 mod consortium;
 
@@ -45,13 +45,13 @@ use crate::run::target::live_bank::LiveBank;
 use crate::run::target::vigie::Options;
 use crate::run::target::{Targets, reached};
 
-/// How long a cluster may take to hold the data after the bank does.
+/// How long a cluster may take to include the data after the bank has it.
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
-/// How often progress is told.
+/// The interval of progress reports.
 const SAY_EVERY: Duration = Duration::from_secs(2);
 
-/// See the module.
+/// A prepared environment for runs.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) truth: Arc<Truth>,
@@ -63,21 +63,22 @@ pub(crate) struct Prepared {
     facts: TargetFacts,
     leftovers: Leftovers,
     consortium: Option<Consortium>,
-    /// The folder of secrets.
+    /// The folder of secrets, removed on drop.
     _secrets: Option<TempDir>,
 }
 
-/// Who else has a part in a run.
+/// Other participants of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Others {
-    /// Generators elsewhere.
+    /// Generators in other processes.
     pub(crate) followers: Option<Followers>,
-    /// Whoever may want it to end early.
+    /// The signals that end a run early.
     pub(crate) interrupt: Interrupt,
 }
 
 impl Prepared {
-    /// Fills the bank and waits until the target holds the data. `leftovers` hears of the banks that are made.
+    /// Fills the bank and waits until the target includes the data. Banks that are created are recorded in
+    /// `leftovers`.
     pub(crate) async fn new(
         scenario: &Scenario,
         target: &TargetArguments,
@@ -126,7 +127,8 @@ impl Prepared {
         let name: BankName = scenario.bank().parse()?;
         let mut banks = vec![name.to_string()];
         let mut sequence = Sequence(0);
-        // A cluster of the run's own goes with all that is in it, and a bank that the scenario names is not the run's.
+        // Only banks of runs in a given target are left over: the run's own cluster is removed with
+        // everything in it, and a bank that the scenario names does not belong to the run.
         let made = |url: &str, bank: &BankName| {
             if cluster.is_none() && RunBank::named(bank.as_str()).is_some() {
                 leftovers.made(url, bank.to_string());
@@ -160,7 +162,7 @@ impl Prepared {
             bank = Some(LiveBank { client, live });
         }
         if consortium.is_some() {
-            // As those with whom they are shared name them.
+            // The names by which the members address the host's shared banks.
             banks = banks.iter().map(|bank| format!("{}/{bank}", MemberName::of_host())).collect();
         }
         let members = consortium.as_ref().map(|consortium| consortium.searching.clone());
@@ -197,7 +199,7 @@ impl Prepared {
         if scenario.writes() || mix.batch > 0 || mix.stream > 0 || mix.image > 0 || mix.video > 0 {
             bail!("with --protocol hma there are lookups only; set the other weights of the mix to 0");
         }
-        // A credential is sent in plain text, so the rule about that has to be kept.
+        // This also checks the rule about credentials in plain text.
         let network = target.tls.network(&target.target)?;
         let contents = contents(target, &network, &truth).await?;
         let facts =
@@ -217,11 +219,12 @@ impl Prepared {
         })
     }
 
-    /// The parts that lanes share, anew for each run: what one has written is not the next one's to know.
+    /// Returns the state that lanes share. It is new for each run, so that the writes of one run are unknown
+    /// to the next.
     fn shared(&self, scenario: &Scenario) -> Arc<Shared> {
         let mut scenario = scenario.clone();
         if self.facts.protocol == HMA {
-            // HMA knows no limit: every match has to be in its answers.
+            // HMA has no limit: its answers have to contain every match.
             scenario.questions.limit = u16::MAX;
         }
         let shared = Shared {
@@ -236,7 +239,8 @@ impl Prepared {
         Arc::new(shared)
     }
 
-    /// One run. `tell` gets what was recorded since the last time, and a line for people.
+    /// Runs the scenario once. `tell` gets the part that was recorded since its last call, and a line for
+    /// people.
     pub(crate) async fn run(
         &self,
         scenario: &Scenario,
@@ -339,7 +343,7 @@ impl Prepared {
         }))
     }
 
-    /// Takes away what was made for the run. The cluster's folder is kept where that is asked for.
+    /// Removes what was created for the run. The cluster's folder is kept if `keep` is set.
     pub(crate) async fn finish(self, keep: bool) -> anyhow::Result<()> {
         if let (Some(bank), None) = (&self.bank, &self.cluster) {
             let deadline = Instant::now() + Duration::from_secs(30);
@@ -361,7 +365,8 @@ impl Prepared {
     }
 }
 
-/// The content ids of a target that speaks HMA's protocol, which is filled if the arguments say so.
+/// Returns the content ids of a target that speaks HMA's protocol, and fills it first if the arguments ask
+/// for that.
 async fn contents(target: &TargetArguments, network: &Network, truth: &Truth) -> anyhow::Result<Contents> {
     let ids = target.hma.ids.as_deref();
     match (&target.hma.fill, ids) {

@@ -1,8 +1,8 @@
-//! What is kept of every request: counts and histograms, for each second and for the whole run.
+//! The record of requests: counts and histograms, for each second and for the whole run.
 //!
-//! A request belongs to the second in which it was to be sent, whenever its answer came: so a stall shows in the
-//! requests that it made wait, where it began. Everything here adds up, so the records of lanes and of generators can be
-//! summed in any order.
+//! A request belongs to the second of its intended start, whenever its answer arrived: so a stall shows in
+//! the requests that it delayed, in the second in which it began. All parts are sums, so the records of lanes
+//! and of generators can be added in any order.
 
 pub(crate) mod hist;
 pub(crate) mod note;
@@ -16,12 +16,12 @@ use crate::judge::oracle::Verdict;
 use crate::run::lanes::kind::Kind;
 use crate::run::record::hist::Hist;
 
-/// Requests of one kind.
+/// Totals of one kind of request.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct KindTotals {
     /// Requests that were sent.
     pub(crate) sent: u64,
-    /// Those that were answered.
+    /// Requests that were answered.
     pub(crate) answered: u64,
     /// Attempts beyond the first.
     pub(crate) retries: u64,
@@ -29,16 +29,16 @@ pub(crate) struct KindTotals {
     pub(crate) questions: u64,
     /// Requests that failed, by code.
     pub(crate) failures: BTreeMap<String, u64>,
-    /// From the intended start to the answer, or to the deadline where there was none by then.
+    /// Time from the intended start to the answer, or to the deadline if there was no answer by then.
     pub(crate) latency: Hist,
-    /// From the actual start.
+    /// Time from the actual start.
     pub(crate) latency_from_send: Hist,
-    /// From the intended start to a refusal or another failure.
+    /// Time from the intended start to a refusal or another failure.
     pub(crate) latency_of_failures: Hist,
 }
 
 impl KindTotals {
-    /// Adds other requests.
+    /// Adds the totals of other requests.
     pub(crate) fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.answered += other.answered;
@@ -51,34 +51,35 @@ impl KindTotals {
     }
 }
 
-/// The whole run, without its warm-up.
+/// Totals of the whole run, without its warm-up.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Totals {
-    /// By kind of request.
+    /// Totals by kind of request.
     pub(crate) kinds: BTreeMap<Kind, KindTotals>,
-    /// Requests that were not sent, because too many were under way or their deadline had passed before.
+    /// Requests that were not sent, because too many were under way or their deadline had already passed.
     pub(crate) unsent: u64,
-    /// Of those, the ones whose time had passed by more than 10 ms: the generator was late, whatever was under way.
+    /// The number of unsent requests that were overdue by more than 10 ms: there the generator itself was
+    /// late.
     #[serde(default)]
     pub(crate) unsent_late: u64,
-    /// Requests that were sent more than 10 ms after their time.
+    /// Requests that were sent more than 10 ms late.
     pub(crate) late: u64,
-    /// How long after its time each request was sent.
+    /// Delay from the intended to the actual start of each request.
     pub(crate) lag: Hist,
-    /// What was wrong with the answers.
+    /// The faults of the answers.
     pub(crate) verdict: Verdict,
-    /// The least coverage of an answer; `null` where none told it.
+    /// The lowest coverage of an answer, a share (0 to 1); `null` where none reported it.
     pub(crate) coverage_min: Option<f64>,
-    /// From an acknowledged addition until it was found.
+    /// Time from an acknowledged addition until it was found.
     pub(crate) add_to_match: Hist,
-    /// From an acknowledged removal until it was no longer found.
+    /// Time from an acknowledged removal until the item was no longer found.
     pub(crate) remove_to_gone: Hist,
-    /// Probes that were not seen to succeed in time.
+    /// Probes that did not succeed in time.
     pub(crate) probes_failed: u64,
 }
 
 impl Totals {
-    /// All kinds of request together.
+    /// Returns the sum over all kinds of request.
     #[must_use]
     pub(crate) fn all_kinds(&self) -> KindTotals {
         let mut sum = KindTotals::default();
@@ -103,30 +104,30 @@ impl Totals {
     }
 }
 
-/// One second of the run.
+/// The record of one second of the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Second {
-    /// Requests that were to be sent in it and were.
+    /// Requests that were due in this second and were sent.
     pub(crate) sent: u64,
-    /// Those of them that were answered.
+    /// Those of the sent requests that were answered.
     pub(crate) answered: u64,
-    /// Those that were not sent.
+    /// Requests that were due in this second and were not sent.
     pub(crate) unsent: u64,
-    /// Those that failed, by code.
+    /// Those of the sent requests that failed, by code.
     pub(crate) failures: BTreeMap<String, u64>,
-    /// As in the totals; to two digits.
+    /// Latency from the intended start, to two digits.
     pub(crate) latency: Hist,
-    /// The greatest lag, in milliseconds.
+    /// The largest lag, in milliseconds.
     pub(crate) lag_max_ms: f64,
-    /// What was wrong with the answers.
+    /// The faults of the answers.
     pub(crate) verdict: Verdict,
-    /// The least coverage of an answer.
+    /// The lowest coverage of an answer, a share (0 to 1).
     pub(crate) coverage_min: Option<f64>,
-    /// Coverage summed up over the answers that told it, and how many these were.
+    /// The sum of the coverage of the answers that reported it, and their number.
     pub(crate) coverage_sum: (f64, u64),
-    /// Probes of additions.
+    /// Times of the probes of additions.
     pub(crate) add_to_match: Hist,
-    /// Probes of removals.
+    /// Times of the probes of removals.
     pub(crate) remove_to_gone: Hist,
 }
 
@@ -178,18 +179,19 @@ fn least(one: Option<f64>, other: Option<f64>) -> Option<f64> {
     }
 }
 
-/// Part of what happened in a run.
+/// A part of the record of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// Without the warm-up.
+    /// Totals without the warm-up.
     pub(crate) totals: Totals,
-    /// By the second of the intended start, from the beginning of the warm-up.
+    /// Seconds by number, from the start of the warm-up; a request counts in the second of its intended
+    /// start.
     pub(crate) seconds: BTreeMap<u64, Second>,
 }
 
 impl Record {
-    /// What the seconds from `from_s` to before `to_s` come to, as far as it is kept by the second, and how many of them
-    /// there were. Latencies are to two digits, and all kinds of request are one.
+    /// Returns the sum of the seconds from `from_s` to before `to_s`, and their number. It has only what is
+    /// recorded by the second; latencies have two digits, and all kinds of request are one.
     pub(crate) fn part(&self, from_s: u64, to_s: Option<u64>) -> (Totals, u64) {
         let sent = self.seconds.iter().rev().find(|(_, second)| second.sent + second.unsent > 0);
         let end = sent.map_or(0, |(at, _)| at + 1).min(to_s.unwrap_or(u64::MAX)).max(from_s);
@@ -206,7 +208,7 @@ impl Record {
             totals.add_to_match.add(&second.add_to_match);
             totals.remove_to_gone.add(&second.remove_to_gone);
         }
-        // Whichever it is: only their sum is asked for.
+        // The choice of the kind does not matter: only the sum over all kinds is used.
         totals.kinds.insert(Kind::Lookup, all);
         (totals, end - from_s)
     }

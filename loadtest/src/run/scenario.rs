@@ -1,7 +1,7 @@
-//! What a load test does, as a file says it.
+//! The description of a load test, as a TOML file.
 //!
-//! Every table and key has a default but the arrivals; an unknown key is refused. [`Scenario::mistakes`] tells all that
-//! is wrong with the values at once.
+//! Every table and key has a default except the arrivals; an unknown key is refused. [`Scenario::mistakes`]
+//! reports all wrong values at once.
 
 pub(crate) mod span;
 pub(crate) mod builtin;
@@ -26,45 +26,46 @@ use crate::run::scenario::consortium::ConsortiumPlan;
 use crate::run::scenario::run_bank::RunBank;
 use crate::run::scenario::span::Span;
 
-/// See the module.
+/// A load test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scenario {
-    /// What it is called.
+    /// The name.
     pub(crate) name: String,
-    /// What it is for, in a sentence or two.
+    /// The purpose, in a sentence or two.
     #[serde(default)]
     pub(crate) about: String,
-    /// Arrivals, questions and data are the same for the same seed.
+    /// The seed. The same seed gives the same arrivals, questions and data.
     #[serde(default = "one")]
     pub(crate) seed: u64,
-    /// What the bank holds.
+    /// The content of the bank.
     #[serde(default)]
     pub(crate) data: DataPlan,
-    /// What is asked.
+    /// The questions that requests ask.
     #[serde(default)]
     pub(crate) questions: Questions,
-    /// When it is asked.
+    /// The times at which requests are due.
     pub(crate) arrivals: Arrivals,
-    /// How often each kind of request comes.
+    /// The weight of each kind of request.
     #[serde(default)]
     pub(crate) mix: Mix,
-    /// How requests are made.
+    /// The settings of sending.
     #[serde(default)]
     pub(crate) drive: Drive,
-    /// Probes of how soon a write is seen.
+    /// Probes that measure how soon a write becomes visible.
     #[serde(default)]
     pub(crate) probes: Option<Probes>,
-    /// The members as which the run asks, in a cluster of its own; everybody may do everything where there are none.
+    /// The members whose credentials requests use, in the run's own cluster. Without it the cluster has no
+    /// members, and every caller may do everything.
     #[serde(default)]
     pub(crate) consortium: Option<ConsortiumPlan>,
     /// The cluster that is started where no target is given.
     #[serde(default)]
     pub(crate) cluster: ClusterPlan,
-    /// What is done to that cluster, and when.
+    /// The actions on that cluster, with their times.
     #[serde(default)]
     pub(crate) faults: Vec<Fault>,
-    /// What has to hold, such as `p99 < 20ms`, `missed == 0`, `rate >= 5000`.
+    /// The conditions of the run, such as `p99 < 20ms`, `missed == 0`, `rate >= 5000`.
     #[serde(default)]
     pub(crate) thresholds: Vec<Threshold>,
 }
@@ -73,21 +74,21 @@ const fn one() -> u64 {
     1
 }
 
-/// What the bank holds.
+/// The content of the bank.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DataPlan {
-    /// What the hashes look like.
+    /// The shape of the hashes.
     pub(crate) shape: ShapeName,
-    /// How many there are, each an item of its own.
+    /// Number of hashes; each is an item of its own.
     pub(crate) hashes: u32,
-    /// Drawn pictures that are banked beside them.
+    /// Number of drawn pictures that are also banked.
     pub(crate) pictures: u32,
-    /// Videos of drawn frames that are banked beside them, each an item with one hash.
+    /// Number of videos of drawn frames that are also banked; each is an item with one hash.
     pub(crate) videos: u32,
-    /// The most frames of a video, 8 to 2048: each has half of that to all of it.
+    /// The most frames of a video, 8 to 2048; each has at least half as many.
     pub(crate) video_frames: u32,
-    /// The bank's name; by default one that tells shape, number and seed, so that an equal one is used again.
+    /// The bank's name; by default it is made of shape, number and seed, so that equal data are reused.
     pub(crate) bank: Option<String>,
 }
 
@@ -97,31 +98,33 @@ impl Default for DataPlan {
     }
 }
 
-/// What is asked.
+/// The questions that requests ask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Questions {
-    /// Distinct questions, whose right answers are worked out before the run by a linear scan.
+    /// Number of distinct questions. Their right answers are computed before the run by a linear scan.
     pub(crate) pool: u32,
-    /// The share of requests that ask for something known, 0 to 1.
+    /// The share of requests that ask for known content, 0 to 1.
     pub(crate) matching: f64,
-    /// In how many bits a planted question differs from what is known; each is as likely as the next. Hashes of pictures differ in an
-    /// even number: of the shape `pdq`, a question at an odd distance has more or fewer than 128 set bits, and frontends with members refuse it.
+    /// Numbers of bits in which a planted question differs from a known hash; each is equally likely. Hashes
+    /// of pictures differ in an even number of bits: with the shape `pdq`, a question at an odd distance does
+    /// not have 128 set bits, and frontends with members refuse it.
     pub(crate) distances: Vec<u16>,
-    /// Of the matching questions, the share that asks for what this very run has added or removed.
+    /// The share of the matching questions that ask for items which this run has added or removed, 0 to 1.
     pub(crate) live: f64,
-    /// The largest distance of a match, 0 to 64.
+    /// The largest distance of a match in bits, 0 to 64.
     pub(crate) max_distance: u16,
-    /// The most matches of one answer, 1 to 1000.
+    /// The most matches in one answer, 1 to 1000.
     pub(crate) limit: u16,
-    /// Distinct images; half of them altered copies of banked pictures.
+    /// Number of distinct images; half of them are altered copies of banked pictures.
     pub(crate) images: u32,
-    /// Sides of the images in pixels, taken in turn.
+    /// Side lengths of the images in pixels, used in rotation.
     pub(crate) image_sides: Vec<u32>,
-    /// Distinct videos: half of them clips of banked ones, altered in `distances`, or longer ones that contain one; the others unknown. Whether
-    /// one matches is worked out frame by frame.
+    /// Number of distinct videos: half of them are clips of banked ones, altered by `distances`, or longer
+    /// videos that contain one; the others are unknown. The right answers are computed frame by frame.
     pub(crate) videos: u32,
-    /// By which a video matches, with their usual numbers: `clip_of_known`, `contains_known`, `threatexchange`.
+    /// The rules by which videos match, with their usual numbers: `clip_of_known`, `contains_known`,
+    /// `threatexchange`.
     pub(crate) video_rules: Vec<Rule>,
 }
 
@@ -142,20 +145,22 @@ impl Default for Questions {
     }
 }
 
-/// When requests are made: at one rate, in stages, as a trace says, or each when another has ended.
+/// The times of requests: at one rate, in stages, from a trace, or each when another has ended. Set exactly
+/// one.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Arrivals {
-    /// How arrivals lie within a stage.
+    /// The distribution of arrivals within a stage.
     pub(crate) spacing: Spacing,
-    /// Requests a second throughout.
+    /// A constant rate, in requests per second.
     pub(crate) rate: Option<f64>,
-    /// One after the other; then the duration is the sum of theirs.
+    /// Stages in sequence; the duration of the run is the sum of theirs.
     pub(crate) stages: Vec<StagePlan>,
-    /// A file with one arrival a line: seconds from the beginning, then perhaps a kind of request.
+    /// A file with one arrival per line: seconds from the start, then optionally a kind of request.
     pub(crate) trace: Option<PathBuf>,
-    /// Requests under way at all times: each begins when another has ended. This closed loop measures the highest rate of so many callers.
-    /// Its latencies leave out the requests that a stall keeps from being made.
+    /// Number of requests under way at all times: each begins when another has ended. This closed loop
+    /// measures the highest rate of that many callers. Its latencies do not include the requests that a stall
+    /// prevents.
     pub(crate) closed: Option<u32>,
 }
 
@@ -163,38 +168,40 @@ pub(crate) struct Arrivals {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StagePlan {
-    /// How long it lasts.
+    /// The duration.
     pub(crate) over: Span,
-    /// Requests a second, throughout or at the beginning.
+    /// The rate in requests per second, constant or at the start.
     pub(crate) rate: f64,
-    /// Requests a second at the end; by default those of the beginning.
+    /// The rate in requests per second at the end; by default that of the start.
     #[serde(default)]
     pub(crate) to: Option<f64>,
 }
 
-/// How requests are made.
+/// The settings of sending.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Drive {
-    /// What is left out of the figures at the beginning.
+    /// The time at the start of the run that the figures leave out.
     pub(crate) warm_up: Span,
-    /// How long is measured, of a trace and a closed loop too; not said where the arrivals are stages.
+    /// The length of the measurement, also for a trace and a closed loop. It is ignored where the arrivals
+    /// have stages.
     pub(crate) duration: Span,
-    /// How long a request may take, from its intended start, retries and all.
+    /// The deadline of a request, from its intended start, retries included.
     pub(crate) deadline: Span,
-    /// How often a request is made again after a failure that may pass.
+    /// Number of retries after a failure that may be temporary.
     pub(crate) retries: u32,
-    /// Connections to the frontends, in all.
+    /// Number of connections to the frontends, in all.
     pub(crate) connections: u32,
-    /// Threads that send; each has its share of the connections.
+    /// Number of threads that send; the connections are shared out between them.
     pub(crate) lanes: u16,
-    /// Requests under way at once, in all. One more is not sent, and counted as such.
+    /// The most requests under way, in all. A request above it is not sent, and counted as unsent.
     pub(crate) in_flight_max: u32,
-    /// The least share of shards to take an answer from.
+    /// The lowest share of shards (0 to 1) with which an answer is accepted.
     pub(crate) min_coverage: f64,
-    /// Ask for answers that hold every write of this run that was acknowledged when the question was sent.
+    /// Whether to request answers that include every write of this run that was acknowledged when the
+    /// question was sent.
     pub(crate) read_your_writes: bool,
-    /// An answer that lacks a write acknowledged longer ago than this is stale.
+    /// An answer is stale if it lacks a write that was acknowledged longer ago than this.
     pub(crate) stale_after: Span,
 }
 
@@ -215,14 +222,14 @@ impl Default for Drive {
     }
 }
 
-/// Probes of how soon a write is seen: an item is added and asked for until it is found, then removed and asked for until
-/// it is not.
+/// Probes that measure how soon a write becomes visible: an item is added and searched until it is found,
+/// then removed and searched until it is no longer found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Probes {
-    /// How often one begins.
+    /// The interval between the starts of probes.
     pub(crate) every: Span,
-    /// How long a write may take to be seen; then the probe has failed.
+    /// The time limit for a write to become visible; after it the probe has failed.
     pub(crate) within: Span,
 }
 
@@ -236,11 +243,11 @@ impl Default for Probes {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ClusterPlan {
-    /// Shards.
+    /// Number of shards.
     pub(crate) shards: u16,
-    /// Matchers of each shard.
+    /// Number of matchers per shard.
     pub(crate) replicas: u16,
-    /// Frontends.
+    /// Number of frontends.
     pub(crate) frontends: u16,
     /// Further settings, such as `matcher.searches_at_once_max=1`.
     pub(crate) set: Vec<String>,
@@ -252,44 +259,44 @@ impl Default for ClusterPlan {
     }
 }
 
-/// What is done to the cluster at one moment.
+/// An action on the cluster at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fault {
-    /// After the beginning of the run, warm-up included.
+    /// Time after the start of the run, warm-up included.
     pub(crate) at: Span,
-    /// What is done.
+    /// The action.
     #[serde(flatten)]
     pub(crate) action: Action,
 }
 
-/// What can be done. A process is named by its role and number: `bank`, `coordinator`, `frontend-0`, and `matcher-1-0`
-/// for the first replica of shard 1.
+/// An action on the cluster. A process is named by its role and number: `bank`, `coordinator`, `frontend-0`,
+/// and `matcher-1-0` for the first replica of shard 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Action {
-    /// Halts a process, which keeps its connections (SIGSTOP).
+    /// Pauses a process, which keeps its connections (SIGSTOP).
     Stop(String),
-    /// Lets it go on (SIGCONT).
+    /// Resumes a process (SIGCONT).
     Continue(String),
-    /// Ends it at once (SIGKILL).
+    /// Kills a process (SIGKILL).
     Kill(String),
-    /// Asks it to end (SIGTERM), waits, and starts it again.
+    /// Terminates a process (SIGTERM), waits for its end, and starts it again.
     Restart(String),
     /// Starts a process that was killed.
     Start(String),
-    /// Delays everything that goes to a matcher and comes from it; without a delay, no longer.
+    /// Delays all traffic to and from a matcher; a delay of zero ends that.
     Slow {
         /// The matcher.
         process: String,
-        /// In each direction.
+        /// The delay in each direction.
         #[serde(default)]
         by: Span,
     },
-    /// Runs a command of the shell, also where the cluster is not the harness's own.
+    /// Runs a shell command; this also works where the cluster is not the harness's own.
     Command(String),
-    /// Adds items in batches, as fast as the bank takes them.
+    /// Adds items in batches, as fast as the bank accepts them.
     Import {
-        /// How many.
+        /// Number of items.
         items: u64,
     },
 }
@@ -321,14 +328,14 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// Whether the bank is written to while it is asked.
+    /// Returns whether the run writes to the bank while it is searched.
     #[must_use]
     pub(crate) fn writes(&self) -> bool {
         let imports = self.faults.iter().any(|fault| matches!(fault.action, Action::Import { .. }));
         self.mix.writes() || self.probes.is_some() || imports
     }
 
-    /// Fails with all that is wrong.
+    /// Fails with a list of all mistakes.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let mistakes = self.mistakes();
         if !mistakes.is_empty() {
@@ -337,7 +344,7 @@ impl Scenario {
         Ok(())
     }
 
-    /// The rates from the beginning of the warm-up to the end, where no trace says otherwise.
+    /// Returns the stages from the start of the warm-up to the end; used where there is no trace.
     #[must_use]
     pub(crate) fn stages(&self) -> Vec<Stage> {
         let Arrivals { rate, stages, .. } = &self.arrivals;
@@ -354,7 +361,7 @@ impl Scenario {
         planned
     }
 
-    /// How long requests are sent for, warm-up included.
+    /// Returns how long requests are sent, warm-up included.
     #[must_use]
     pub(crate) fn length(&self) -> Duration {
         if self.arrivals.trace.is_some() || self.arrivals.closed.is_some() {
@@ -363,7 +370,7 @@ impl Scenario {
         self.stages().iter().map(|stage| stage.over).sum()
     }
 
-    /// The bank that holds the data.
+    /// Returns the name of the bank that has the data.
     #[must_use]
     pub(crate) fn bank(&self) -> String {
         let DataPlan { shape, hashes, pictures, videos, video_frames, bank } = self.data.clone();

@@ -1,4 +1,4 @@
-//! One run from its beginning to its record: lanes are started, fed with a common beginning, and collected.
+//! One run of this process: starts the lanes, gives them a common start, and collects their records.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,14 +23,14 @@ use crate::run::scenario::Scenario;
 use crate::run::target::Targets;
 use crate::run::target::call::{Asked, Call};
 
-/// How long connections may take to open.
+/// The time limit for opening connections.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
-/// How often it is told that a target is waited for.
+/// The interval of messages while the run waits for a target.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// From the moment at which all is ready to the first arrival.
+/// Time from the moment at which all lanes are ready to the start of the run.
 pub(crate) const LEAD: Duration = Duration::from_millis(200);
 
-/// Waits until every target answers completely, as of `sequence`.
+/// Waits until every target gives complete answers as of `sequence`.
 pub(crate) async fn wait_ready(
     targets: &Targets,
     sequence: Sequence,
@@ -69,7 +69,7 @@ pub(crate) async fn wait_ready(
     Ok(())
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) record: Record,
@@ -79,7 +79,7 @@ pub(crate) struct Ended {
     pub(crate) measured: Duration,
 }
 
-/// A run whose lanes are connected and wait for its beginning.
+/// A run whose lanes are connected and wait for its start.
 #[derive(Debug)]
 pub(crate) struct Session {
     scenario: Scenario,
@@ -91,7 +91,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Starts the lanes of this process, of which there are `first..first + scenario.drive.lanes` among `of`.
+    /// Starts the lanes of this process: numbers `first..first + scenario.drive.lanes` of `of` lanes in all
+    /// processes.
     pub(crate) async fn ready(
         shared: &Arc<Shared>,
         targets: &Targets,
@@ -108,7 +109,7 @@ impl Session {
         for lane in 0..lanes {
             let recorder = Recorder::default();
             let flying = Arc::new(AtomicU32::new(0));
-            // Of what is said for all lanes of all processes, this one's.
+            // This lane's share of the limits, which are for all lanes of all processes.
             let number = first + u64::from(lane);
             let before = |whole: u32, lane: u64| u64::from(whole) * lane / of;
             let share = |whole: u32| (before(whole, number + 1) - before(whole, number)).max(1);
@@ -165,19 +166,19 @@ impl Session {
         Ok(session)
     }
 
-    /// Another recorder whose record is collected with those of the lanes.
+    /// Returns another recorder, whose record is collected with those of the lanes.
     pub(crate) fn recorder(&mut self) -> Recorder {
         let recorder = Recorder::default();
         self.recorders.push(recorder.clone());
         recorder
     }
 
-    /// A moment soon.
+    /// Returns a moment shortly after now.
     pub(crate) fn soon() -> Instant {
         Instant::now() + LEAD
     }
 
-    /// Runs to the end. `tell` gets what was recorded since the last time, and a line for people.
+    /// Runs to the end. `tell` gets the part that was recorded since its last call, and a line for people.
     pub(crate) async fn run(
         self,
         start: Instant,
@@ -227,7 +228,7 @@ impl Session {
         sum
     }
 
-    /// Waits for the lanes, and tells the processor time that they used.
+    /// Waits for the lanes, and returns the processor time that they used, in seconds.
     async fn join(self) -> anyhow::Result<f64> {
         let mut cpu_s = 0.0;
         for thread in self.threads {
@@ -250,7 +251,7 @@ fn arrivals(scenario: &Scenario) -> anyhow::Result<Arrivals> {
     Ok(Arrivals::Open(Box::new(schedule.map(|arrival| (arrival, None)))))
 }
 
-/// Processor time that this thread has used, in seconds: a lane is one thread.
+/// Returns the processor time of this thread in seconds; a lane is one thread.
 fn cpu_s() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9

@@ -1,4 +1,4 @@
-//! What is put under load: it is asked, and answers or refuses.
+//! The service under load, which answers or refuses requests.
 
 pub(crate) mod call;
 pub(crate) mod hma;
@@ -23,22 +23,22 @@ use crate::run::target::hma::Lookups;
 use crate::run::target::hma::contents::Contents;
 use crate::run::target::vigie::{Frontend, Options};
 
-/// A member as which a run asks.
+/// A member in whose name a run sends requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Searching {
-    /// The network on which calls carry its credential.
+    /// The network whose calls carry the member's credential.
     pub(crate) network: Network,
-    /// Its answers come with verdicts.
+    /// Whether the member has a policy, so that its answers contain verdicts.
     pub(crate) has_policy: bool,
 }
 
-/// Where the lanes of a run send.
+/// The services that the lanes of a run send to.
 #[derive(Debug, Clone)]
 pub(crate) struct Targets {
     pub(crate) endpoints: Vec<Uri>,
     protocol: Protocol,
     network: Network,
-    /// The members whose turn it is, connection by connection; none where there are no members.
+    /// The members, which are assigned to connections in rotation; empty where there are no members.
     members: Vec<Searching>,
     plan: TargetPlan,
 }
@@ -49,13 +49,13 @@ enum Protocol {
     Hma(HmaCall, Arc<Contents>),
 }
 
-/// The same in a form that travels to other generators.
+/// The targets in a form that can be sent to other generators.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct TargetPlan {
     endpoints: Vec<String>,
-    /// The banks that are asked, of a target that speaks Vigie's protocol.
+    /// The banks to search, for a target that speaks Vigie's protocol.
     banks: Option<Vec<String>>,
-    /// The call of a target that speaks HMA's protocol, and its content ids.
+    /// The call and the content ids, for a target that speaks HMA's protocol.
     hma: Option<(HmaCall, Contents)>,
 }
 
@@ -95,7 +95,7 @@ impl Targets {
         })
     }
 
-    /// The same, asked by these members.
+    /// Returns the same targets, with requests in the names of these members.
     pub(crate) fn by(self, members: Vec<Searching>) -> Self {
         Self { members, ..self }
     }
@@ -116,7 +116,8 @@ impl Targets {
         }
     }
 
-    /// Begins to open `connections`, the first of which is number `first` of all, on the event loop of this thread.
+    /// Starts to open `connections` on the event loop of this thread. The first is number `first` of all
+    /// connections.
     pub(crate) fn open(&self, first: usize, connections: usize) -> anyhow::Result<Vec<Endpoint>> {
         match &self.protocol {
             Protocol::Vigie(options) => (first..first + connections)
@@ -128,7 +129,8 @@ impl Targets {
                     Ok(Endpoint::Vigie(Box::new(frontend.of(member.map(|member| member.has_policy)))))
                 })
                 .collect(),
-            // Their connections carry one request at a time, so they are shared by all requests of a lane.
+            // An HMA connection carries one request at a time, so all requests of a lane share the lane's
+            // connections.
             Protocol::Hma(call, contents) => {
                 let endpoint = &self.endpoints[first % self.endpoints.len()];
                 let contents = Arc::clone(contents);
@@ -138,13 +140,13 @@ impl Targets {
         }
     }
 
-    /// One connection to the first of them.
+    /// Opens one connection to the first target.
     pub(crate) fn open_one(&self) -> anyhow::Result<Endpoint> {
         self.open(0, 1)?.pop().context("there is nothing to send to")
     }
 }
 
-/// Every service that a run reaches: its targets, and the bank if there is one.
+/// Returns every service that a run reaches: its targets, and the bank if there is one.
 pub(crate) fn reached<'a>(targets: &'a [String], bank: Option<&'a str>) -> Vec<&'a str> {
     targets.iter().map(String::as_str).chain(bank).collect()
 }

@@ -1,4 +1,5 @@
-//! The harness against services that are built to catch it out: one that stalls, one that lies, one of another protocol.
+//! The harness against services that should expose its mistakes: one that stalls, one that lies, one of
+//! another protocol.
 
 mod service;
 mod stall;
@@ -23,7 +24,7 @@ use crate::run::scenario::Scenario;
 use crate::run::session::Session;
 use crate::run::target::Targets;
 
-/// Runs a scenario against a service, which is told to hold the log up to `sequence`.
+/// Runs a scenario against a service, with a ledger that expects the log up to `sequence`.
 async fn run(scenario: &Scenario, truth: Arc<Truth>, targets: &Targets, sequence: u64) -> RunResult {
     let shared = Arc::new(Shared {
         truth,

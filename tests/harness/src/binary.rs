@@ -1,4 +1,4 @@
-//! The programs `vigie` and `vigie-loadtest`: found beside this one or built, and run to their end.
+//! The programs `vigie` and `vigie-loadtest`: found next to this program or built, and run to their end.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -6,13 +6,13 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, ensure};
 
-/// Further variables that cargo sets for one package.
+/// Variables that cargo sets for one package, in addition to those that begin with `CARGO_PKG_`.
 const OF_A_PACKAGE: [&str; 3] = ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_MANIFEST_LINKS"];
 
 /// The variable that names a folder with the programs to test, such as those of a release.
 const FOLDER: &str = "VIGIE_BINARIES";
 
-/// Finds `vigie` beside this program, or one folder above, where it is for tests.
+/// Finds `vigie` in the folder of this program, or in the folder above, where it is for tests.
 pub fn find_vigie() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("cannot find this program")?;
     let name = format!("vigie{}", std::env::consts::EXE_SUFFIX);
@@ -23,12 +23,12 @@ pub fn find_vigie() -> anyhow::Result<PathBuf> {
     })
 }
 
-/// The path of the binary `vigie`, of the profile that the tests were built with.
+/// Returns the path of the binary `vigie`, built with the profile of the tests.
 pub fn vigie_binary() -> &'static Path {
     &binaries().vigie
 }
 
-/// The path of the binary `vigie-loadtest`, of the same.
+/// Returns the path of the binary `vigie-loadtest`, built with the profile of the tests.
 pub fn loadtest_binary() -> &'static Path {
     &binaries().loadtest
 }
@@ -43,7 +43,8 @@ fn binaries() -> &'static Binaries {
     BINARIES.get_or_init(|| build().expect("the binaries can be built"))
 }
 
-/// The programs of the folder that a variable names, if it is set; or else those of the workspace.
+/// Returns the programs in the folder that the variable names, if it is set; otherwise builds those of the
+/// workspace.
 fn build() -> anyhow::Result<Binaries> {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return build_workspace() };
     let named = |name: &str| {
@@ -54,16 +55,17 @@ fn build() -> anyhow::Result<Binaries> {
     Ok(Binaries { vigie: named("vigie")?, loadtest: named("vigie-loadtest")? })
 }
 
-/// Asks for the tests of the whole workspace, which use the binary: `cargo test --workspace` has built all of it with
-/// the same features already, whereas `--package vigie` would choose other features and build much of it again.
+/// Builds the tests of the whole workspace, which include the binaries: `cargo test --workspace` has already
+/// built all of it with the same features, whereas `--package vigie` would choose other features and rebuild
+/// much of it.
 fn build_workspace() -> anyhow::Result<Binaries> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["test", "--workspace", "--no-run", "--quiet", "--message-format", "json"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
-    // What cargo tells a test of its own package. Build scripts that look at such variables would run again, and all that
-    // stands on them be built again.
+    // Cargo sets these variables for a test of its own package. Build scripts that read them would run again,
+    // and everything that depends on them would be rebuilt.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CARGO_PKG_") || OF_A_PACKAGE.iter().any(|one| name == *one) {
             cargo.env_remove(name);
@@ -77,7 +79,7 @@ fn build_workspace() -> anyhow::Result<Binaries> {
             let message: serde_json::Value = serde_json::from_str(line).ok()?;
             let target = &message["target"];
             let is_binary = target["name"] == name && target["kind"][0] == "bin";
-            // The unit tests of the binary are an executable too.
+            // The unit tests of the binary are an executable with the same name.
             let is_tests = message["profile"]["test"] == true;
             message["executable"].as_str().filter(|_| is_binary && !is_tests).map(PathBuf::from)
         });
@@ -86,12 +88,12 @@ fn build_workspace() -> anyhow::Result<Binaries> {
     Ok(Binaries { vigie: executable("vigie")?, loadtest: executable("vigie-loadtest")? })
 }
 
-/// Runs the binary `vigie` to its end: its exit code, what it printed as lines, and what it said on standard error.
+/// Runs the binary `vigie` to its end; returns exit code, standard output as lines, and standard error.
 pub fn run(args: &[&str], environment: &[(String, String)]) -> anyhow::Result<Finished> {
     run_of(vigie_binary(), args, environment)
 }
 
-/// The same of another binary.
+/// Runs another binary to its end.
 pub fn run_of(binary: &Path, args: &[&str], environment: &[(String, String)]) -> anyhow::Result<Finished> {
     let environment = environment.iter().map(|(name, value)| (name, value));
     let output = Command::new(binary).args(args).envs(environment).stdin(Stdio::null()).output()?;
@@ -103,19 +105,19 @@ pub fn run_of(binary: &Path, args: &[&str], environment: &[(String, String)]) ->
     })
 }
 
-/// A run of the binary that has ended.
+/// The result of a binary's run.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its exit code.
+    /// The exit code.
     pub code: i32,
-    /// Lines of standard output.
+    /// The lines of standard output.
     pub lines: Vec<String>,
-    /// Standard error.
+    /// The text of standard error.
     pub stderr: String,
 }
 
 impl Finished {
-    /// The lines, each read as JSON.
+    /// Returns the lines of standard output, each parsed as JSON.
     pub fn json(&self) -> anyhow::Result<Vec<serde_json::Value>> {
         self.lines
             .iter()

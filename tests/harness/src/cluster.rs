@@ -1,9 +1,9 @@
-//! A cluster of processes of the real binary, one for each role, on addresses of this machine.
+//! A cluster of processes of the real binary, one process for each role, on addresses of this machine.
 //!
-//! The processes are those that a deployment has: a bank, matchers (shards times replicas), a coordinator and some frontends.
-//! They are named by role and number: `bank`, `matcher-1-0` for the first replica of shard 1, `coordinator`, `frontend-0`. Each
-//! can be killed, stopped and started again where it was. Matchers can also be reached through a link that delays, or run on
-//! hosts of their own that can be cut off.
+//! The processes are those of a deployment: a bank, matchers (shards times replicas), a coordinator and some
+//! frontends. They are named by role and number: `bank`, `matcher-1-0` for the first replica of shard 1,
+//! `coordinator`, `frontend-0`. Each can be killed, stopped, and started again at the same address. A matcher
+//! can also be reached through a link that delays, or run on a host of its own that can be cut off.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -21,12 +21,12 @@ use crate::delay::DelayProxy;
 use crate::isolation::{Host, Network};
 use crate::process::{Process, Program};
 
-/// One matcher of a cluster. Its text is the name of its process.
+/// One matcher of a cluster. Its display form is the name of its process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Replica {
-    /// Its shard.
+    /// The number of its shard.
     pub shard: u16,
-    /// Its number among the shard's matchers.
+    /// The number among the shard's matchers.
     pub replica: u16,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Replica {
     }
 }
 
-/// What a cluster is to be.
+/// The configuration of a cluster to start.
 #[derive(Debug, Clone)]
 pub struct Builder {
     vigie: PathBuf,
@@ -56,50 +56,50 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The number of shards. By default 1.
+    /// Sets the number of shards. The default is 1.
     #[must_use]
     pub const fn shards(mut self, shards: u16) -> Self {
         self.shards = shards;
         self
     }
 
-    /// The number of matchers of each shard. By default 1.
+    /// Sets the number of matchers per shard. The default is 1.
     #[must_use]
     pub const fn replicas(mut self, replicas: u16) -> Self {
         self.replicas = replicas;
         self
     }
 
-    /// The number of frontends. By default 1.
+    /// Sets the number of frontends. The default is 1.
     #[must_use]
     pub const fn frontends(mut self, frontends: u16) -> Self {
         self.frontends = frontends;
         self
     }
 
-    /// Where data and logs are kept. By default a temporary folder that goes with the cluster.
+    /// Sets the folder for data and logs. The default is a temporary folder that is removed with the cluster.
     #[must_use]
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
         self
     }
 
-    /// The bank's store, as its settings name it. By default a SQLite file in the folder.
+    /// Sets the bank's store, in the form of its setting. The default is a SQLite file in the folder.
     #[must_use]
     pub fn store(mut self, store: impl Into<String>) -> Self {
         self.store = Some(store.into());
         self
     }
 
-    /// Further settings, such as `matcher.searches_at_once_max=1`. A setting is passed to the processes of its role; one
-    /// of `telemetry` to all.
+    /// Adds settings, such as `matcher.searches_at_once_max=1`. A setting is passed to the processes of its
+    /// role; one of `telemetry` to all processes.
     #[must_use]
     pub fn set(mut self, settings: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.settings.extend(settings.into_iter().map(Into::into));
         self
     }
 
-    /// Matchers, by name, that the coordinator reaches through a link that can delay. Building takes a runtime then.
+    /// Puts a link that can delay before the named matchers. The cluster must then be built within a runtime.
     #[must_use]
     pub fn slow(mut self, matchers: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.slow.extend(matchers.into_iter().map(Into::into));
@@ -113,21 +113,21 @@ impl Builder {
         self
     }
 
-    /// Makes all processes speak mutual TLS, with the certificates that `vigie tls dev-ca` has made in this folder.
+    /// Makes all processes use mutual TLS, with the certificates that `vigie tls dev-ca` made in this folder.
     #[must_use]
     pub fn certificates(mut self, folder: impl Into<PathBuf>) -> Self {
         self.certificates = Some(folder.into());
         self
     }
 
-    /// What is logged, and in which format (`text` or `json`).
+    /// Sets the log filter and the log format (`text` or `json`).
     #[must_use]
     pub fn log(mut self, filter: impl Into<String>, format: &'static str) -> Self {
         self.log = Some((filter.into(), format));
         self
     }
 
-    /// Writes the settings of each process to a file of its own, instead of its command line.
+    /// Passes the settings of each process in a configuration file instead of on the command line.
     #[must_use]
     pub const fn config_files(mut self) -> Self {
         self.config_files = true;
@@ -141,7 +141,7 @@ impl Builder {
         self
     }
 
-    /// Keeps interrupts at the terminal from the processes: the owner handles them.
+    /// Gives the processes a group of their own: only the owner handles an interrupt at the terminal.
     #[must_use]
     pub const fn own_group(mut self) -> Self {
         self.own_group = true;
@@ -157,7 +157,7 @@ impl Builder {
         Ok(cluster)
     }
 
-    /// Builds the cluster; none of its processes runs.
+    /// Builds the cluster without starting its processes.
     pub fn build(self) -> anyhow::Result<Cluster> {
         let (folder, temporary) = match &self.folder {
             Some(folder) => (folder.clone(), None),
@@ -170,7 +170,7 @@ impl Builder {
         let matchers: Vec<Replica> = (0..self.shards)
             .flat_map(|shard| (0..self.replicas).map(move |replica| Replica { shard, replica }))
             .collect();
-        // For each process, and as many again for telemetry.
+        // Two addresses per process: one for its role and one for telemetry.
         let count = 2 + matchers.len() + usize::from(self.frontends);
         let free = free_addresses(here, 2 * count)?;
         let addresses = free[..count].iter().copied();
@@ -194,7 +194,7 @@ impl Builder {
                 None => None,
             };
             if let Some(host) = &host {
-                // Nobody else is there.
+                // The host has no other process, so the port is free.
                 at.0 = SocketAddr::new(host.address(), 7750);
             }
             let set = vec![
@@ -243,14 +243,14 @@ impl Builder {
 
     fn url(&self, address: SocketAddr) -> String {
         match self.certificates {
-            // The certificates are for this name.
+            // The certificates are for the name `localhost`.
             Some(_) => format!("https://localhost:{}", address.port()),
             None => format!("http://{address}"),
         }
     }
 }
 
-/// Makes processes of one cluster.
+/// Makes the processes of one cluster.
 struct Make<'a> {
     of: &'a Builder,
     folder: &'a Path,
@@ -273,7 +273,7 @@ impl Make<'_> {
             set.push(format!("telemetry.listen={telemetry}"));
         }
         if self.of.network.is_some() {
-            // The hosts are on this machine, which their addresses do not show.
+            // The hosts are on this machine although their addresses are not loopback addresses.
             set.push("allow_plaintext=true".to_owned());
         }
         if let Some(certificates) = &self.of.certificates {
@@ -307,7 +307,7 @@ impl Make<'_> {
     }
 }
 
-/// The settings of a role in the form of a configuration file.
+/// Returns the settings of a role as the text of a configuration file.
 fn as_file(listen: SocketAddr, set: &[String]) -> String {
     let lines = set.iter().filter_map(|setting| setting.split_once('=')).map(|(key, value)| {
         let is_text =
@@ -317,10 +317,10 @@ fn as_file(listen: SocketAddr, set: &[String]) -> String {
     format!("listen = '{listen}'\n") + &lines.collect::<String>()
 }
 
-/// A cluster of processes. They end with it.
+/// A cluster of processes, which end with it.
 #[derive(Debug)]
 pub struct Cluster {
-    /// In the order in which they are started.
+    /// The processes, in the order in which they are started.
     processes: Vec<Process>,
     proxies: BTreeMap<String, DelayProxy>,
     matchers: Vec<Replica>,
@@ -333,7 +333,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster of this program, of one shard and one replica on free addresses of this machine, in plain text.
+    /// Returns a builder: one shard, one replica, free addresses of this machine, plain text.
     #[must_use]
     pub fn of(vigie: impl Into<PathBuf>) -> Builder {
         Builder {
@@ -354,7 +354,7 @@ impl Cluster {
         }
     }
 
-    /// The process of this name.
+    /// Returns the process of this name.
     pub fn process(&mut self, name: &str) -> anyhow::Result<&mut Process> {
         let names: Vec<String> = self.processes.iter().map(|process| process.name().to_owned()).collect();
         self.processes
@@ -363,56 +363,56 @@ impl Cluster {
             .with_context(|| format!("there is no {name}, only {}", names.join(", ")))
     }
 
-    /// All processes, in the order in which they are started.
+    /// Returns all processes, in the order in which they are started.
     pub fn processes(&self) -> &[Process] {
         &self.processes
     }
 
-    /// All processes, to be started, killed and signalled.
+    /// Returns all processes, for starting, killing and signalling.
     pub fn processes_mut(&mut self) -> &mut [Process] {
         &mut self.processes
     }
 
-    /// Every matcher, by shard.
+    /// Returns every matcher, by shard.
     #[must_use]
     pub fn matchers(&self) -> &[Replica] {
         &self.matchers
     }
 
-    /// The link of a matcher that was built with one.
+    /// Returns the link of a matcher that was built with one.
     pub fn link(&self, matcher: &str) -> anyhow::Result<&DelayProxy> {
         self.proxies.get(matcher).with_context(|| format!("{matcher} has no proxy"))
     }
 
-    /// The endpoint of the bank.
+    /// Returns the endpoint of the bank.
     #[must_use]
     pub fn bank_url(&self) -> &str {
         &self.bank_url
     }
 
-    /// The endpoint of the coordinator.
+    /// Returns the endpoint of the coordinator.
     #[must_use]
     pub fn coordinator_url(&self) -> &str {
         &self.coordinator_url
     }
 
-    /// The endpoints of the frontends.
+    /// Returns the endpoints of the frontends.
     #[must_use]
     pub fn frontend_urls(&self) -> &[String] {
         &self.frontend_urls
     }
 
-    /// A client of the bank, in plain text.
+    /// Returns a client of the bank, in plain text.
     pub fn bank_client(&self) -> anyhow::Result<BankClient> {
         Ok(BankClient::new(&self.bank_url)?)
     }
 
-    /// A client of the coordinator, in plain text.
+    /// Returns a client of the coordinator, in plain text.
     pub fn coordinator_client(&self) -> anyhow::Result<CoordinatorClient> {
         Ok(CoordinatorClient::new(&self.coordinator_url)?)
     }
 
-    /// The variables by which client commands find it; of TLS the authority alone.
+    /// Returns the environment variables of client commands; for TLS only the certificate authority.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         let mut environment = vec![
@@ -425,18 +425,18 @@ impl Cluster {
         environment
     }
 
-    /// How processes ended that have ended by themselves, with the ends of their logs.
+    /// Returns, for each process that has ended unexpectedly, its status and the end of its log.
     pub fn ended(&mut self) -> Vec<String> {
         self.processes.iter_mut().filter_map(Process::ended).collect()
     }
 
-    /// Fails if a process has ended by itself.
+    /// Fails if a process has ended unexpectedly.
     pub fn check_running(&mut self) -> anyhow::Result<()> {
         self.processes.iter_mut().try_for_each(Process::check_running)
     }
 
-    /// Waits until every matcher is ready and has applied the log up to `sequence`, and the coordinator has heard of it. The
-    /// cluster is one in plain text.
+    /// Waits until every matcher is ready and has applied the log up to `sequence`, and the coordinator knows
+    /// of all of them. The cluster has to use plain text.
     pub async fn wait_ready(
         &mut self,
         sequence: Sequence,
@@ -475,13 +475,13 @@ impl Cluster {
         }
     }
 
-    /// The folder with data and logs.
+    /// Returns the folder with data and logs.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Leaves data and logs where they are when the cluster ends, and returns where that is.
+    /// Keeps data and logs when the cluster ends, and returns their folder.
     pub fn keep_folder(&mut self) -> PathBuf {
         if let Some(temporary) = &mut self.temporary {
             temporary.disable_cleanup(true);
@@ -490,7 +490,7 @@ impl Cluster {
     }
 }
 
-/// Addresses that were free a moment ago, each with another port.
+/// Returns addresses that were free a moment ago, each with a different port.
 pub fn free_addresses(here: Ipv4Addr, count: usize) -> anyhow::Result<Vec<SocketAddr>> {
     let listeners: Vec<TcpListener> = (0..count)
         .map(|_| TcpListener::bind((IpAddr::V4(here), 0)))

@@ -1,7 +1,8 @@
-//! A TCP proxy that delays what it passes on, as a long way or a slow machine would.
+//! A TCP proxy that delays the bytes it forwards, like a long network path or a slow machine.
 //!
-//! The delay is a pipeline: what was read at one moment is written the delay later, and reading goes on meanwhile, so it
-//! costs time and not throughput. Changing it holds for what is read from then on; the order of bytes stays.
+//! The delay is a pipeline: bytes are written one delay after they were read, and reading continues
+//! meanwhile, so it adds latency and does not limit throughput. A change applies to bytes that are read after
+//! it; the order of bytes is kept.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,12 +14,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-/// Read at a time.
+/// The most bytes in one read.
 const CHUNK: usize = 32 << 10;
-/// Chunks on their way in each direction of a connection; the next is read when one has been written.
+/// Buffered chunks in each direction of a connection; at the limit, reading waits until one has been written.
 const CHUNKS_MAX: usize = 256;
 
-/// A proxy in front of one address. It ends with its owner.
+/// A proxy in front of one address. It ends when it is dropped.
 #[derive(Debug)]
 pub struct DelayProxy {
     address: SocketAddr,
@@ -26,7 +27,7 @@ pub struct DelayProxy {
     task: AbortHandle,
 }
 
-/// Microseconds in each direction.
+/// The delays in each direction, in microseconds.
 #[derive(Debug, Default)]
 struct Delays {
     there: AtomicU64,
@@ -34,7 +35,7 @@ struct Delays {
 }
 
 impl DelayProxy {
-    /// Passes on to `to`, at first without a delay; within a runtime.
+    /// Starts a proxy to `to`, at first without a delay; must be called within a runtime.
     pub fn start(to: SocketAddr) -> anyhow::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
@@ -46,7 +47,7 @@ impl DelayProxy {
             while let Ok((client, _)) = listener.accept().await {
                 let delays = Arc::clone(&shared);
                 tokio::spawn(async move {
-                    // Where the service is not there, the client finds its connection closed.
+                    // If the service cannot be reached, the client's connection is closed.
                     if let Ok(service) = TcpStream::connect(to).await {
                         pass(client, service, &delays).await;
                     }
@@ -56,25 +57,25 @@ impl DelayProxy {
         Ok(Self { address, delays, task: task.abort_handle() })
     }
 
-    /// Where clients connect.
+    /// Returns the address to which clients connect.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The endpoint that clients connect to.
+    /// Returns the endpoint to which clients connect.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Delays what passes by this much in each direction.
+    /// Sets the delay in both directions.
     pub fn delay(&self, by: Duration) {
         self.delays.there.store(micros(by), Ordering::Relaxed);
         self.delay_answers(by);
     }
 
-    /// Delays what the service sends by this much.
+    /// Sets the delay of the bytes that the service sends.
     pub fn delay_answers(&self, by: Duration) {
         self.delays.back.store(micros(by), Ordering::Relaxed);
     }
@@ -90,9 +91,10 @@ impl Drop for DelayProxy {
     }
 }
 
-/// Passes bytes both ways until either side has closed.
+/// Forwards bytes in both directions until either side has closed.
 async fn pass(client: TcpStream, service: TcpStream, delays: &Delays) {
-    // Without it the proxy would delay small writes by itself; a socket that refuses is as good as closed.
+    // Without `nodelay` the proxy would delay small writes itself. If it cannot be set, the socket is as good
+    // as closed.
     if client.set_nodelay(true).is_err() || service.set_nodelay(true).is_err() {
         return;
     }
@@ -130,7 +132,7 @@ async fn one_way(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unp
 mod tests {
     use super::*;
 
-    /// A service that sends back what it gets.
+    /// Starts a service that returns the bytes it receives.
     async fn echo() -> SocketAddr {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -182,7 +184,7 @@ mod tests {
         let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
         let proxy = DelayProxy::start(nobody).unwrap();
         let mut client = TcpStream::connect(proxy.address()).await.unwrap();
-        // Ended or broken off, but not left open.
+        // The connection is closed or reset, but not left open.
         assert!(!matches!(client.read(&mut [0; 8]).await, Ok(1..)));
     }
 }

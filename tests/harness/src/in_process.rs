@@ -1,4 +1,4 @@
-//! Roles in this process: a whole cluster, or one role after the other.
+//! Roles in this process: a whole cluster, or single roles.
 
 mod cluster;
 mod role;

@@ -1,9 +1,9 @@
-//! Hosts of their own for processes of a cluster: network namespaces on one bridge, and ways to cut one off.
+//! Separate hosts for processes of a cluster: network namespaces on one bridge, and ways to cut one off.
 //!
-//! Needs Linux, the right to make namespaces, and the program `ip`; where anything lacks, [`Network::new`] says what, and
-//! the caller says loudly that it goes without. What is cut off drops what comes and goes without a word, as a firewall
-//! does: no connection is refused and none is reset. By a rule of `nft` where that is installed, and otherwise by
-//! taking the host's cable out of the bridge.
+//! This needs Linux, the right to make namespaces, and the program `ip`; if one is missing, [`Network::new`]
+//! names it in its error, and the caller reports that it goes on without. A host that is cut off drops all
+//! packets silently, as a firewall does: no connection is refused and none is reset. This is done by a rule
+//! of `nft` where that is installed, and otherwise by taking the host's link out of the bridge.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, ensure};
 
-/// See the module. Bridge and namespaces go with the last host.
+/// A bridge between hosts. Bridge and namespaces are removed with the last host.
 #[derive(Debug)]
 pub struct Network {
     name: String,
@@ -20,7 +20,7 @@ pub struct Network {
     has_firewall: bool,
 }
 
-/// One namespace with an address of its own.
+/// One network namespace with an address of its own.
 #[derive(Debug)]
 pub struct Host {
     name: String,
@@ -28,16 +28,16 @@ pub struct Host {
     network: Arc<Network>,
 }
 
-/// Networks of this process.
+/// The number of networks that this process has made.
 static NETWORKS: AtomicU32 = AtomicU32::new(0);
 
-/// Drops everything; what is on its way through the host's own loopback, too.
+/// Rules that drop every packet, also on the host's own loopback.
 const FIREWALL: &str = "add table inet cut; \
     add chain inet cut in { type filter hook input priority 0; policy drop; }; \
     add chain inet cut out { type filter hook output priority 0; policy drop; }";
 
 impl Network {
-    /// A bridge without hosts; this process is on it, too.
+    /// Makes a bridge without hosts; this process is connected to it too.
     pub fn new() -> anyhow::Result<Arc<Self>> {
         let [_, _, high, low] = std::process::id().to_be_bytes();
         let number = u8::try_from(NETWORKS.fetch_add(1, Ordering::Relaxed) % 64)?;
@@ -45,7 +45,7 @@ impl Network {
         let name = format!("vg{high:02x}{low:02x}{number:02x}");
         let subnet = [10, 128 | (high & 0x3f) | (number & 1) << 6, low.wrapping_add(number)];
         let has_firewall = run("nft", &["--version"]).is_ok();
-        // From here on it is taken down when it goes.
+        // From here on the bridge is removed on drop.
         let network = Arc::new(Self { name, subnet, has_firewall });
         let Self { name, .. } = &*network;
         ip(&["link", "add", name, "type", "bridge"])?;
@@ -54,14 +54,14 @@ impl Network {
         Ok(network)
     }
 
-    /// Where this process is.
+    /// Returns the address of this process on the bridge.
     #[must_use]
     pub const fn gateway(&self) -> Ipv4Addr {
         let [a, b, c] = self.subnet;
         Ipv4Addr::new(a, b, c, 1)
     }
 
-    /// One more host, by number.
+    /// Adds a host with this number.
     pub fn host(self: &Arc<Self>, number: u8) -> anyhow::Result<Host> {
         ensure!(number < 250, "a network has at most 250 hosts");
         let [a, b, c] = self.subnet;
@@ -83,25 +83,25 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        // It may never have come to be.
+        // An error is ignored, because the bridge may not exist.
         let _ = ip(&["link", "del", &self.name]);
     }
 }
 
 impl Host {
-    /// Where it is.
+    /// Returns its address.
     #[must_use]
     pub const fn address(&self) -> IpAddr {
         IpAddr::V4(self.address)
     }
 
-    /// The beginning of a command that is to run there; it replaces itself by the rest.
+    /// Returns the start of a command line that runs the rest of it on this host, in the same process.
     #[must_use]
     pub fn launcher(&self) -> Vec<String> {
         ["ip", "netns", "exec", &self.name].map(str::to_owned).into()
     }
 
-    /// Nothing comes in or out from now on, and nobody is told.
+    /// Drops all packets in both directions from now on, without a refusal or a reset.
     pub fn cut_off(&self) -> anyhow::Result<()> {
         if self.network.has_firewall {
             self.firewall(FIREWALL)
@@ -110,7 +110,7 @@ impl Host {
         }
     }
 
-    /// Everything goes through again.
+    /// Ends the cut; packets pass again.
     pub fn mend(&self) -> anyhow::Result<()> {
         if self.network.has_firewall {
             self.firewall("delete table inet cut")
@@ -126,7 +126,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // Its end of the cable goes with it.
+        // The host's end of the link is removed with it.
         let _ = ip(&["netns", "del", &self.name]);
     }
 }
@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    /// A listener in this process, asked from the host.
+    /// Returns whether the host can connect to a listener in this process.
     fn reaches(host: &Host, listener: &TcpListener) -> bool {
         let address = listener.local_addr().unwrap();
         let talk = format!("exec 3<>/dev/tcp/{}/{} && echo hello >&3", address.ip(), address.port());
@@ -180,7 +180,7 @@ mod tests {
         host.mend().unwrap();
         assert!(reaches(&host, &listener));
         drop(listener);
-        // Silence, and no refusal.
+        // The connection times out; it is not refused.
         host.cut_off().unwrap();
         let closed = (host.address(), 1_u16).into();
         let error = TcpStream::connect_timeout(&closed, Duration::from_millis(300)).unwrap_err();

@@ -1,10 +1,12 @@
-//! Starts clusters for all who need one: tests, the rigs and the load test.
+//! Starts clusters for the tests, the rigs and the load test.
 //!
-//! Always true: what the harness has started ends with its owner, and the folder that it has made goes with it.
+//! Always true: everything that the harness has started ends with its owner, and the folders that it has made
+//! are removed.
 //!
-//! Reading order: [`cluster`] (a process for each role), [`process`] (one of them, to be killed, stopped and started again),
-//! [`delay`] (a slow link), [`isolation`] (hosts for processes, to be cut off), [`binary`] (the programs: found, built and run),
-//! [`up`] (`vigie up`). With the feature `in-process` also `in_process`: every role in this process.
+//! Reading order: [`cluster`] (a process for each role), [`process`] (a single process, which can be killed,
+//! stopped and started again), [`delay`] (a slow link), [`isolation`] (hosts that can be cut off), [`binary`]
+//! (the programs: found, built and run), [`up`] (`vigie up`). With the feature `in-process` also
+//! `in_process`: every role in this process.
 
 pub mod binary;
 pub mod cluster;

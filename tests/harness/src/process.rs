@@ -1,4 +1,4 @@
-//! One process of a cluster, and how to start it again.
+//! One process of a cluster, which can be started again.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -11,24 +11,24 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::isolation::Host;
 
-/// How long a process may take to end when it is asked to.
+/// The time limit for a process to end after it was asked to.
 const END_WITHIN: Duration = Duration::from_secs(30);
-/// How much of a log an error shows.
+/// Number of log lines that an error shows.
 const LOG_LINES: usize = 5;
 
-/// What is run, and how.
+/// A program with its arguments and environment.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
     pub(crate) path: PathBuf,
     pub(crate) arguments: Vec<String>,
-    /// The file that the arguments name, if they name one.
+    /// The configuration file that the arguments name, if they name one.
     pub(crate) config_file: Option<PathBuf>,
     pub(crate) environment: Vec<(String, String)>,
-    /// Whether the process is in a group of its own, so that an interrupt at the terminal does not reach it.
+    /// Whether the process has a group of its own, so that an interrupt at the terminal does not reach it.
     pub(crate) own_group: bool,
 }
 
-/// A process of one role. It does not run until it is started, and ends with its owner.
+/// A process of one role. It runs only after it is started, and ends with its owner.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -36,13 +36,14 @@ pub struct Process {
     telemetry: Option<SocketAddr>,
     program: Program,
     log: PathBuf,
-    /// `None` while it does not run on purpose.
+    /// `None` while it is intentionally not running.
     child: Option<Child>,
     /// The host that it runs on; `None` for this process's own. Dropped after the child.
     host: Option<Host>,
 }
 
-/// Ticks of a process in user and in system mode, of its line in `/proc`. Its name, in brackets, may hold anything.
+/// Returns the clock ticks of a process in user and system mode, from its line in `/proc`. The process name,
+/// in brackets, may contain any characters.
 fn ticks_used(line: &str) -> Option<u64> {
     let (_, after_name) = line.rsplit_once(')')?;
     let mut fields = after_name.split_whitespace().skip(11);
@@ -61,43 +62,43 @@ impl Process {
         Self { name, address, telemetry, program, log, child: None, host }
     }
 
-    /// Its role and number, such as `matcher-1-0`.
+    /// Returns role and number, such as `matcher-1-0`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where its metrics and probes are, if the cluster was built with them.
+    /// Returns the address of its metrics and probes, if the cluster was built with them.
     #[must_use]
     pub const fn telemetry(&self) -> Option<SocketAddr> {
         self.telemetry
     }
 
-    /// Its endpoint in plain text.
+    /// Returns its endpoint in plain text.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The host that it runs on, where that can be cut off.
+    /// Returns its host; fails if it has no host of its own that can be cut off.
     pub fn host(&self) -> anyhow::Result<&Host> {
         self.host.as_ref().with_context(|| format!("{} has no host of its own", self.name))
     }
 
-    /// The id of its process, while it runs.
+    /// Returns its process id while it runs.
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
-    /// The processor time that all its threads have used, while it runs and where the system tells it (Linux), to the clock tick
-    /// (10 ms).
+    /// Returns the processor time that all its threads have used, to the clock tick (10 ms). `None` while it
+    /// does not run, and where the system does not report it (only Linux does).
     #[must_use]
     pub fn processor_time(&self) -> Option<Duration> {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.id()?)).ok()?;
@@ -105,7 +106,7 @@ impl Process {
         Some(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
     }
 
-    /// Starts it. Its log is appended to that of the last time.
+    /// Starts it. Its log is appended to that of the previous run.
     pub fn start(&mut self) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "{} runs already", self.name);
         let log = File::options().create(true).append(true).open(&self.log)?;
@@ -129,14 +130,14 @@ impl Process {
         Ok(())
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to it.
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let child = self.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
         kill_process(Pid::from_child(child), signal)
             .with_context(|| format!("cannot send {signal:?} to {}", self.name))
     }
 
-    /// Ends it with SIGKILL: it gets no chance to finish anything.
+    /// Kills it with SIGKILL, so that it cannot finish anything.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         let mut child = self.child.take().with_context(|| format!("{} does not run", self.name))?;
         child.kill()?;
@@ -144,11 +145,11 @@ impl Process {
         Ok(())
     }
 
-    /// Asks it to end (SIGTERM), and waits until it has.
+    /// Asks it to end (SIGTERM), and waits until it has ended.
     pub async fn end(&mut self) -> anyhow::Result<()> {
         self.signal(Signal::TERM)?;
         let deadline = Instant::now() + END_WITHIN;
-        // The child stays in its field until it has ended: if this future is dropped, it is killed like the others.
+        // The child stays in its field until it has ended, so that it is killed if this future is dropped.
         while let Some(child) = &mut self.child {
             if child.try_wait()?.is_some() {
                 self.child = None;
@@ -162,13 +163,13 @@ impl Process {
         Ok(())
     }
 
-    /// The exit code, if it has ended by itself or after a signal; -1 if a signal ended it.
+    /// Returns the exit code, if it has ended by itself or after a signal; -1 if a signal ended it.
     pub fn exit_code(&mut self) -> anyhow::Result<Option<i32>> {
         let Some(child) = &mut self.child else { return Ok(None) };
         Ok(child.try_wait()?.map(|status| status.code().unwrap_or(-1)))
     }
 
-    /// How it ended, with the end of its log, if it has ended by itself.
+    /// Returns the exit status with the end of its log, if it has ended by itself.
     pub fn ended(&mut self) -> Option<String> {
         let status = self.child.as_mut()?.try_wait().ok().flatten()?;
         let log = self.logged().unwrap_or_default();
@@ -185,18 +186,18 @@ impl Process {
         }
     }
 
-    /// What it has logged.
+    /// Returns its log.
     pub fn logged(&self) -> anyhow::Result<String> {
         Ok(std::fs::read_to_string(&self.log)?)
     }
 
-    /// Its configuration file, if the cluster was built with such files.
+    /// Returns its configuration file, if the cluster was built with such files.
     #[must_use]
     pub fn config_file(&self) -> Option<&Path> {
         self.program.config_file.as_deref()
     }
 
-    /// The file that it logs to.
+    /// Returns the path of its log file.
     #[must_use]
     pub fn log(&self) -> &Path {
         &self.log
@@ -206,7 +207,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if self.child.is_some() {
-            // It may have ended already.
+            // An error is ignored, because the process may have ended already.
             let _ = self.kill();
         }
     }

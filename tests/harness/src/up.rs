@@ -1,4 +1,4 @@
-//! `vigie up` as a process of its own: a whole cluster in one process.
+//! `vigie up` as a separate process: a whole cluster in one process.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
@@ -9,44 +9,44 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-/// How long a cluster may take to be ready; one that is stuck is not waited for.
+/// The time limit for a cluster to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// A process of `vigie up`. It ends with its owner.
 #[derive(Debug)]
 pub struct UpProcess {
     child: Running,
-    /// Where its frontend listens.
+    /// The endpoint of its frontend.
     pub frontend: String,
-    /// Where its coordinator listens.
+    /// The endpoint of its coordinator.
     pub coordinator: String,
-    /// Where its bank listens.
+    /// The endpoint of its bank.
     pub bank: String,
-    /// Where its gateway listens: HMA's API and our own.
+    /// The endpoint of its gateway: HMA's API and our own.
     pub http: String,
-    /// Where its metrics and probes are: `127.0.0.1:port`.
+    /// The address of its metrics and probes: `127.0.0.1:port`.
     pub telemetry: String,
 }
 
-/// A child that does not outlive its owner: a test that failed must not leave it running.
+/// A child process that is killed on drop, so that a failed test does not leave it running.
 #[derive(Debug)]
 struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // If it has ended already, so much the better.
+        // Errors are ignored, because the process may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 impl UpProcess {
-    /// Starts this program on the data in `data`, on free ports, and waits until it is ready.
+    /// Starts the program on the data in `data`, on free ports, and waits until it is ready.
     pub fn start(vigie: &Path, data: &Path) -> anyhow::Result<Self> {
         Self::start_with(vigie, data, &[])
     }
 
-    /// The same with further arguments.
+    /// Starts it in the same way, with further arguments.
     pub fn start_with(vigie: &Path, data: &Path, more: &[&str]) -> anyhow::Result<Self> {
         let data = data.to_str().context("the path is not UTF-8")?;
         let mut stderr = tempfile::tempfile()?;
@@ -74,7 +74,7 @@ impl UpProcess {
         })
     }
 
-    /// The variables by which client commands find it.
+    /// Returns the environment variables with which client commands reach it.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         let variables = [
@@ -85,7 +85,7 @@ impl UpProcess {
         variables.map(|(name, value)| (name.to_owned(), value.clone())).into()
     }
 
-    /// Ends it with SIGKILL: it gets no chance to finish anything.
+    /// Kills it with SIGKILL, so that it cannot finish anything.
     pub fn kill(mut self) -> anyhow::Result<()> {
         self.child.0.kill()?;
         self.child.0.wait()?;
@@ -93,13 +93,13 @@ impl UpProcess {
     }
 }
 
-/// The first line, if it comes in time.
+/// Returns the first line of standard output; fails if it does not come in time.
 fn first_line(stdout: ChildStdout) -> anyhow::Result<String> {
     let (found, line) = mpsc::channel();
     std::thread::spawn(move || {
         let mut line = String::new();
         let read = BufReader::new(stdout).read_line(&mut line);
-        // Whoever waited may have given up.
+        // The receiver may have given up.
         let _ = found.send(read.map(|_| line));
     });
     Ok(line.recv_timeout(READY_WITHIN).context("it took too long")??)

@@ -1,4 +1,4 @@
-//! Matchers that search PDQ hashes by HNSW: they say so, and how much they find.
+//! Matchers that search PDQ hashes by HNSW report that they do, and their recall.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use vigie_matcher::PdqEngine;
 use vigie_model::{Hash, PdqHash, ReplicaView};
 use vigie_tests::material::{flipped, generator, hashed, item, pdq, random_pdq};
 
-/// Graphs even of few hashes, and no scans in their place.
+/// Builds graphs even of few hashes, and uses no scans instead.
 fn by_hnsw(config: &mut LocalClusterConfig) {
     config.shard_count = 2;
     config.matcher.pdq_engine = PdqEngine::Hnsw;
@@ -18,7 +18,7 @@ fn by_hnsw(config: &mut LocalClusterConfig) {
     config.matcher.hnsw.scan_rows_per_ef = 0;
 }
 
-/// Waits until the coordinator knows of so many hashes, and of the recall on each shard.
+/// Waits until the coordinator knows this number of hashes, and the recall on each shard.
 async fn wait_for_recall(cluster: &Cluster, hashes: u64) {
     let (coordinator, deadline) = (cluster.coordinator_client().unwrap(), soon());
     loop {
@@ -69,13 +69,13 @@ async fn answers_by_hnsw_say_that_they_are_approximate() {
     assert!(told[0]["recall"]["value"].as_f64().unwrap() > 0.3, "{told}");
     assert_eq!((&told[1]["exact"], &told[1]["recall"]), (&true.into(), &serde_json::Value::Null));
 
-    // Digests are searched exactly all the same.
+    // Digests are still searched exactly.
     let md5 = Hash::md5([7; 16]);
     let (_, sequence) = cluster.add(&bank, vec![item([md5.clone()]).unwrap()]).await.unwrap();
     let matched = cluster.ask_one(hashed([md5]), as_of(sequence)).await.unwrap();
     assert!(matched.searches[0].exact && matched.found.matches[0].exact);
 
-    // What is removed is gone at once, from the graph as from the list.
+    // A removed item is gone at once, from the graph and from the list.
     let removed = cluster.bank.remove_items(&ids[..1], IdempotencyKey::random(), soon()).await.unwrap();
     let matched = cluster.ask_one(pdq(hashes[0]), as_of(removed.sequence)).await.unwrap();
     assert!(matched.found.matches.is_empty());

@@ -1,4 +1,4 @@
-//! Searches that name their set of banks, through a coordinator.
+//! Searches with a named set of banks, through a coordinator.
 
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ async fn a_search_of_a_set_finds_and_counts_the_items_of_its_banks_only() {
         loop {
             let queries = std::slice::from_ref(&query);
             let answer = client.search(queries, &options, Priority::Interactive, soon()).await;
-            // The matchers are being found.
+            // The coordinator is still discovering the matchers.
             if answer.as_ref().is_err_and(|error| error.code() == Code::Unavailable) {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
                 continue;

@@ -20,7 +20,8 @@ async fn lose_a_shard(calls: Calls) {
     let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
     let (_, sequence) = cluster.add(&bank, items).await.unwrap();
     cluster.ask(vec![pdq(hashes[0])], as_of(sequence)).await.unwrap();
-    // What a lost shard held is told by its last word to the coordinator, of which the frontend may have one of its own.
+    // The hash count of a lost shard is the last one that it reported to the coordinator. The frontend may
+    // have a coordinator of its own.
     let coordinator = cluster.coordinator_client().unwrap();
     let heard = || async {
         let topology = coordinator.describe_topology(soon()).await.unwrap();
@@ -51,7 +52,7 @@ async fn lose_a_shard(calls: Calls) {
         assert_eq!(partial.coverage.hashes_total, 40, "what the lost shard held is still counted");
     }
 
-    // A caller who takes less gets it, and sees what it is.
+    // A caller that accepts a lower coverage gets the answer, with the coverage stated in it.
     let options = SearchOptions { min_coverage: MinCoverage::new(0.75).unwrap(), ..SearchOptions::default() };
     let taken = cluster.ask(contents.clone(), options).await.unwrap();
     assert!(!taken.coverage.is_full());
@@ -76,7 +77,7 @@ async fn without_a_single_matcher_nothing_is_answered() {
     assert_eq!(error.code(), Code::Unavailable, "{error}");
 }
 
-/// Partial answers travel in trailers, where there is little room.
+/// Partial answers are sent in trailers, which have little space.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_shard_is_told_however_large_the_partial_answer_is() {
     let mut rng = generator(6);
@@ -103,7 +104,7 @@ async fn a_lost_shard_is_told_however_large_the_partial_answer_is() {
         assert_eq!(partial.results_omitted, omitted);
         assert_eq!(partial.results.len(), if omitted { 0 } else { 1 });
     }
-    // What did not fit there comes in an answer to a caller who takes less.
+    // The part that did not fit into the trailers is in the answer to a caller that accepts a lower coverage.
     let options = SearchOptions { min_coverage: MinCoverage::new(0.5).unwrap(), ..SearchOptions::default() };
     let taken = cluster.ask(vec![pdq(hash); 256], options).await.unwrap();
     assert!(taken.results.iter().all(|one| one.as_ref().unwrap().found.matches.len() == 100));

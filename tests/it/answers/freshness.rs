@@ -1,4 +1,4 @@
-//! Nothing acknowledged is missed, nothing removed still matches.
+//! No acknowledged item is missed, and no removed item still matches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,7 +26,7 @@ async fn a_search_that_asks_for_its_own_write_sees_it_and_its_own_removal_too() 
     cluster.stop().await.unwrap();
 }
 
-/// Readers that ask for no sequence are told one, and what they are told is true.
+/// Readers that request no sequence get one in the answer, and it is true.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_never_claims_to_be_newer_than_it_is() {
     let mut rng = generator(2);
@@ -57,7 +57,7 @@ async fn an_answer_never_claims_to_be_newer_than_it_is() {
                 }
             })
         };
-        // It was added and seen: from here on every answer holds it until its removal is sent.
+        // The item was added and seen: from here on every answer contains it until its removal is sent.
         while reads.load(Ordering::SeqCst) < 3 {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }

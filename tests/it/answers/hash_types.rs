@@ -12,7 +12,7 @@ use vigie_tests::material::{generator, hashed, image_item, item, pdq, random_pdq
 
 const SHARDS: u32 = 2;
 
-/// A bank, two replicas of each shard, and a frontend with a coordinator inside.
+/// A bank, two replicas of each shard, and a frontend with an embedded coordinator.
 struct Deployment {
     matchers: Vec<Role>,
     bank: BankClient,
@@ -23,7 +23,8 @@ struct Deployment {
 }
 
 impl Deployment {
-    /// Every second replica of each shard does as if it did not know `lacks`.
+    /// Starts a deployment in which every second replica of each shard behaves as if it did not know the
+    /// types in `lacks`.
     async fn start(lacks: &[HashType]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let serving = ServingConfig::default().without_lame_duck();
@@ -65,7 +66,7 @@ impl Deployment {
         deployment
     }
 
-    /// Waits until every matcher that runs is ready: the bank's digest has proved it then.
+    /// Waits until every running matcher is ready; each has then been proven by the bank's digest.
     async fn all_ready(&self) {
         let network = Network::tcp();
         for matcher in self.matchers.iter().filter(|matcher| matcher.is_running()) {
@@ -87,7 +88,7 @@ impl Deployment {
         self.bank.remove_items(&[item], IdempotencyKey::random(), soon()).await.unwrap().sequence
     }
 
-    /// The items that match, of an answer that covers everything.
+    /// Returns the matching items of an answer with full coverage.
     async fn ask(
         &self,
         content: Content,
@@ -121,7 +122,7 @@ async fn every_hash_type_is_banked_matched_kept_over_restarts_and_removed() {
         );
         known.push((hash, id));
     }
-    // Each saves its shard and opens it again; the bank's digest proves it before it is ready.
+    // Each saves its shard and opens it again; the bank's digest proves its content before it is ready.
     for matcher in &mut deployment.matchers {
         matcher.restart().await.unwrap();
     }
@@ -154,7 +155,7 @@ async fn a_picture_is_recognised_by_each_of_its_digests() {
     }
 }
 
-/// A rollout: one replica of each shard is of a version that does not know a type.
+/// A rollout: one replica of each shard has a version that does not know a hash type.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_type_that_one_replica_of_each_shard_lacks_is_searched_on_the_other() {
     let mut rng = generator(32);
@@ -172,7 +173,8 @@ async fn a_type_that_one_replica_of_each_shard_lacks_is_searched_on_the_other() 
             kept.push((digest, picture, id));
         }
     }
-    // Those that lack the type hold the same as the bank, and prove it after a restart from their own snapshot.
+    // The matchers that lack the type have the same items as the bank, and prove that after a restart from
+    // their own snapshot.
     for matcher in deployment.matchers.iter_mut().skip(SHARDS as usize) {
         matcher.restart().await.unwrap();
     }
@@ -180,7 +182,7 @@ async fn a_type_that_one_replica_of_each_shard_lacks_is_searched_on_the_other() 
     for (digest, _, id) in &kept {
         assert_eq!(deployment.ask(hashed([digest.clone()]), SearchOptions::default()).await.unwrap(), [*id]);
     }
-    // Without the others the shards are missing for that type, and for no other.
+    // Without the other replicas the shards are missing for that type only.
     for matcher in deployment.matchers.iter_mut().take(SHARDS as usize) {
         matcher.stop().await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! Real images in, exact matches out.
+//! Queries by real images, with exact matches.
 
 use image::RgbImage;
 use vigie_harness::in_process::{Cluster, as_of};
@@ -103,7 +103,7 @@ async fn an_image_of_low_quality_is_answered_with_that_fact() {
     assert_eq!(exact.found.matches[0].hash_type, HashType::MD5);
 }
 
-/// The whole cluster against a linear scan over what was banked.
+/// Compares the whole cluster with a linear scan of all banked hashes.
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_equal_a_linear_scan_over_everything_that_is_banked() {
     let mut rng = generator(20);

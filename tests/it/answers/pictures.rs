@@ -1,4 +1,4 @@
-//! Image files that are not one plain picture: undecodable ones, animations, thumbnails, copies with borders.
+//! Image files other than one plain picture: undecodable ones, animations, thumbnails, copies with borders.
 
 use std::collections::BTreeSet;
 
@@ -50,7 +50,8 @@ async fn a_known_file_is_found_by_its_digests_though_it_cannot_be_decoded() {
             matched.searches.iter().filter_map(|one| Some((one.hash_type, one.skipped?))).collect();
         assert_eq!(skipped, [(HashType::PDQ, SkipReason::NotDecoded)], "{name}");
 
-        // Another file of this kind is not known, and the answer still says that no picture was searched.
+        // Another file of this kind does not match, and the answer still reports that no picture was
+        // searched.
         let other = [file, vec![0]].concat();
         let matched = ask(&cluster, other, sequence).await;
         assert!(matched.found.matches.is_empty(), "{name}");
@@ -97,7 +98,7 @@ async fn an_animation_of_more_frames_than_are_decoded_says_how_many_were_left_ou
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_of_many_animations_searches_all_first_frames_and_says_what_it_left_out() {
-    // More first and plain hashes than the fewest queries that a frontend accepts.
+    // The plain hashes of all frames are more than 1,280, the lowest query limit that a frontend accepts.
     const FILES: usize = 22;
     let cluster = Cluster::start_with(|config| config.frontend.call_queries_max = 1_280).await.unwrap();
     let bank = cluster.create_bank("pictures").await.unwrap();
@@ -118,11 +119,11 @@ async fn a_call_of_many_animations_searches_all_first_frames_and_says_what_it_le
     assert_eq!(answers.len(), FILES);
     for matched in answers.into_iter().map(Result::unwrap) {
         let Source::Decoded(decoded) = matched.source else { panic!("{:?}", matched.source) };
-        // 58 or 59 queries each: some of the first frame, and then one for each frame.
+        // Each file gets 58 or 59 queries: some for the first frame, and then one for each frame.
         assert!((50..59).contains(&decoded.frames_seen), "{decoded:?}");
         assert_eq!(decoded.frames_seen + decoded.frames_left_out, 64);
         assert!(decoded.ways_left_out > 0 && !decoded.is_whole(), "{decoded:?}");
-        // The last frame was not reached.
+        // The limit excludes the last frame.
         assert_eq!(found(&matched), BTreeSet::from([ids[0]]));
     }
     cluster.stop().await.unwrap();

@@ -56,7 +56,7 @@ async fn every_request_of_a_stream_is_answered_once_and_a_bad_one_harms_no_other
     cluster.stop().await.unwrap();
 }
 
-/// A request of one of the kinds that may stand side by side on a stream.
+/// Returns a request of one of the kinds that may be on the same stream.
 fn any_call(kind: usize, known: PdqHash, rng: &mut impl rand::Rng) -> MatchCall {
     let digest = Hash::md5(known[..16].try_into().unwrap());
     let near = |bits| MaxDistances::default().with(HashType::PDQ, bits).unwrap();
@@ -97,7 +97,8 @@ async fn requests_that_share_a_search_get_what_each_gets_by_itself() {
         let mut sequence = Sequence::ZERO;
         for name in ["known", "other"] {
             let bank = cluster.create_bank(name).await.unwrap();
-            // Some are so many, with so many words, that an answer to several has more than little.
+            // Some hashes have so many items, with so many labels, that an answer to several queries is
+            // large.
             let copies = |at: usize| if at < 2 { 150 } else { 1 };
             let items = hashes.iter().enumerate().flat_map(|(at, hash)| {
                 (0..copies(at)).map(move |copy| {
@@ -119,7 +120,7 @@ async fn requests_that_share_a_search_get_what_each_gets_by_itself() {
                 (number, any_call(kind, known, &mut rng))
             })
             .collect();
-        // More than one answer holds, for all of those that come at once.
+        // More requests at once than fit into one answer.
         let much = (calls.len() as u64..).take(100).map(|number| (number, any_call(0, hashes[0], &mut rng)));
         let calls: Vec<_> = calls.into_iter().chain(much.collect::<Vec<_>>()).collect();
         let answers = cluster.matching.match_stream(futures::stream::iter(calls.clone())).await.unwrap();
@@ -138,7 +139,7 @@ async fn requests_that_share_a_search_get_what_each_gets_by_itself() {
             let shared = shared.map(told).map_err(|failure| (failure.code(), failure.message()));
             assert_eq!(shared, alone, "{number} of {way:?}, {shard_count} shards");
         }
-        // What lacks a shard lacks it for each.
+        // With a lost shard, every answer lacks it.
         cluster.stop_matcher(0).await.unwrap();
         let calls: Vec<_> = (0..40).map(|number| (number, any_call(0, hashes[2], &mut rng))).collect();
         let mut answers = cluster.matching.match_stream(futures::stream::iter(calls)).await.unwrap();

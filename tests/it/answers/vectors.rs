@@ -1,4 +1,5 @@
-//! Hash types of vectors: declared in the bank, searched by matchers that know no declaration, within the distance that each bank asks for.
+//! Hash types of vectors: declared in the bank, searched by matchers that know no declaration, within each
+//! bank's own distance.
 
 use rand::RngExt as _;
 use tonic::Code;
@@ -17,7 +18,7 @@ use vigie_tests::material::{generator, hashed, item};
 
 const ELEMENTS: usize = 24;
 
-/// Declares a type of 24 numbers by the cosine.
+/// Declares a type of 24 elements with the cosine distance.
 async fn declare(cluster: &Cluster, name: &str) -> HashType {
     let client = HashTypeClient::among(&[cluster.bank_url()], &Network::tcp()).unwrap();
     let new = NewHashType {
@@ -42,7 +43,8 @@ fn vector(hash_type: HashType, elements: &[f32]) -> Hash {
     Hash::from_bytes(hash_type, &bytes).unwrap()
 }
 
-/// A vector that makes this angle with the first axis: its cosine distance from the axis is one minus the cosine.
+/// Returns a vector at this angle to the first axis: its cosine distance from the axis is one minus the
+/// cosine.
 fn at_angle(hash_type: HashType, degrees: f32) -> Hash {
     let mut elements = [0.0; ELEMENTS];
     (elements[0], elements[1]) = (degrees.to_radians().cos(), degrees.to_radians().sin());
@@ -53,7 +55,7 @@ async fn ask(cluster: &Cluster, hash: Hash, options: SearchOptions) -> Matched {
     cluster.ask_one(hashed([hash]), options).await.unwrap()
 }
 
-/// Asks again until the frontend, which follows the directory, has heard of a change.
+/// Repeats a query until the frontend, which follows the directory, knows of a change.
 async fn ask_until(
     cluster: &Cluster,
     hash: &Hash,
@@ -75,7 +77,7 @@ async fn ask_until(
 async fn declared_vectors_are_found_within_the_distance_of_each_bank_until_they_are_removed() {
     let cluster = Cluster::start_with(|config| {
         config.shard_count = 2;
-        // Graphs even of few vectors, and no scans in their place.
+        // Builds graphs even of few vectors, and uses no scans instead.
         config.matcher.hnsw.list_rows_build = 100;
         config.matcher.hnsw.scan_rows_per_ef = 0;
     });
@@ -108,7 +110,7 @@ async fn declared_vectors_are_found_within_the_distance_of_each_bank_until_they_
         ids.sort_unstable();
         ids
     };
-    // Of the 600 others some may be near; those that are asked for exactly are the oracle.
+    // Some of the 600 other vectors may be near; an exact search gives the right answer.
     let exact = SearchOptions { exact: true, ..both.clone() };
     let matched = ask(&cluster, axis.clone(), exact.clone()).await;
     assert!(matched.searches[0].exact);
@@ -122,7 +124,7 @@ async fn declared_vectors_are_found_within_the_distance_of_each_bank_until_they_
     assert!(!approximate.searches[0].exact);
     assert_eq!(found(&approximate), ids(2, 2));
 
-    // Each bank has a distance of its own, and a caller may ask for less.
+    // Each bank has a distance of its own, and a caller may request a smaller one.
     set_distance(&cluster, &near.clone().into(), hash_type, 30_000).await;
     set_distance(&cluster, &far.clone().into(), hash_type, 235_000).await;
     let is_far = |matched: &Matched| matched.searches[0].max_distance == Distance(235_000);
@@ -141,7 +143,7 @@ async fn declared_vectors_are_found_within_the_distance_of_each_bank_until_they_
     let matched = ask(&cluster, axis.clone(), one).await;
     assert_eq!((found(&matched), matched.searches[0].max_distance), (ids(1, 0), Distance(100_000)));
 
-    // What is removed is found no more, by neither way.
+    // A removed item is no longer found, neither exactly nor approximately.
     let removed = cluster.bank.remove_items(&near_ids[..1], IdempotencyKey::random(), soon()).await.unwrap();
     for is_exact in [true, false] {
         let options = SearchOptions { exact: is_exact, min_sequence: removed.sequence, ..both.clone() };
@@ -157,7 +159,7 @@ async fn vectors_that_are_not_declared_or_have_another_length_are_refused() {
     let cluster = Cluster::start().await.unwrap();
     let hash_type = declare(&cluster, "it_refused").await;
     let bank = cluster.create_bank("known").await.unwrap();
-    // As a client sends them that has heard of no declaration.
+    // Requests of a client that does not know the declarations.
     let channel = |url: String| Channel::from_shared(url).unwrap();
     let mut banks = BankServiceClient::new(channel(cluster.bank_url()).connect().await.unwrap());
     let mut matching = MatchServiceClient::new(channel(cluster.frontend_url()).connect().await.unwrap());

@@ -1,4 +1,4 @@
-//! A wrong request of each kind gets the right code, and words that say what to do.
+//! A wrong request of each kind gets the right code, and a message with advice.
 
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -30,7 +30,7 @@ fn request(query: pb::MatchQuery, options: model::SearchOptions) -> pb::MatchReq
     pb::MatchRequest { queries: vec![query], options: Some(options), ..pb::MatchRequest::default() }
 }
 
-/// A PNG of a few bytes that declares 60,000 x 60,000 pixels.
+/// Returns a PNG of a few bytes that declares 60,000 x 60,000 pixels.
 fn bomb() -> Vec<u8> {
     let mut file = encode_png(&image::RgbImage::new(8, 8));
     file[16..20].copy_from_slice(&60_000_u32.to_be_bytes());
@@ -126,7 +126,8 @@ async fn every_wrong_match_request_is_refused_in_words() {
         check(&status, code, field, words);
     }
 
-    // An image that cannot be decoded is no wrong request: its digests are searched, and the answer says so.
+    // An undecodable image is not a wrong request: its digests are searched, and the answer reports the
+    // failure.
     let undecodable =
         [(truncated, "truncated"), (bomb(), "60000 x 60000"), (b"hello".to_vec(), "no known image format")];
     for (file, words) in undecodable {
@@ -162,7 +163,8 @@ async fn a_body_of_30_mb_is_refused_by_its_length() {
             client.r#match(request(image(vec![1; 30_000_000]), Default::default())).await.unwrap_err();
         check(&status, Code::InvalidArgument, "", "at most 21048576 are accepted");
     }
-    // Between the limit of an image and that of a message, the image is not decoded, but its digests are searched.
+    // An image above the image limit and below the message limit is not decoded, but its digests are
+    // searched.
     let answer = client.r#match(request(image(vec![1; 20_500_000]), Default::default())).await.unwrap();
     let answer = answer.into_inner();
     let Some(pb::match_result::Outcome::Matched(matched)) = &answer.results[0].outcome else {

@@ -1,4 +1,4 @@
-//! Small requests with large answers, and streams of answers that nobody reads.
+//! Small requests with large answers, and streams whose answers are not read.
 //!
 //! ```text
 //! cargo test --release -p vigie-tests --test it -- bounded::answers --ignored --nocapture
@@ -13,13 +13,13 @@ use vigie_tests::material::{flipped, generator, random_pdq};
 
 use super::{GREEDY, Greedy, Ground, Measure, client, matched, pb, query, request};
 
-/// The answers that gRPC clients accept by default.
+/// The largest answer that gRPC clients accept by default, in bytes.
 const ACCEPTED: usize = 4 << 20;
-/// What the answer to the largest query is, and what the bank holds near it.
+/// The match limit and the number of queries of the request with the largest answer.
 const LIMIT: usize = 1_000;
 const QUERIES: usize = 25;
 
-/// How much of it is done.
+/// The size and the length of a run.
 struct Form {
     large_items: usize,
     at_once: usize,
@@ -46,7 +46,7 @@ const LONG: Form = Form {
     is_short: false,
 };
 
-/// An item at all its bounds.
+/// Returns an item whose fields all have their largest size.
 fn large_item(hash: PdqHash, number: usize) -> ItemContent {
     let label = |at: usize| format!("{:>128}", number * 100 + at);
     let hashes = vec![Hash::pdq(hash)];
@@ -55,7 +55,8 @@ fn large_item(hash: PdqHash, number: usize) -> ItemContent {
     ItemDraft { hashes, labels, external_reference }.try_into().unwrap()
 }
 
-/// Every match of the nearest, in order, at least one for each query, and all that is not there is counted.
+/// Checks that each query has its nearest matches in order, at least one, and that the omitted ones are
+/// counted.
 fn check(answer: &pb::MatchResponse) {
     assert!(answer.encoded_len() < ACCEPTED && answer.truncated);
     assert_eq!(answer.results.len(), QUERIES);
@@ -79,7 +80,7 @@ async fn run(form: Form) {
         .collect();
     let items = hashes.iter().enumerate().map(|(number, hash)| large_item(*hash, number)).collect();
     ground.add(&bank, items).await;
-    // Each of its queries is a copy of an item, and all items are near it.
+    // Each query is a copy of an item, and all items are near it.
     let asked =
         request((0..QUERIES).map(|at| query([hashes[at]])).collect(), 31, i32::try_from(LIMIT).unwrap());
     ground.wait_for(asked.clone(), LIMIT).await;
@@ -92,7 +93,7 @@ async fn run(form: Form) {
     let measure = Measure { alone, noise: form.noise, of_greedy: form.is_short.then_some(of_greedy) };
     measure.check(beside);
 
-    // And streams, each with many such requests, whose answers nobody reads.
+    // In addition, streams with many such requests, whose answers are not read.
     let mut unread = Vec::new();
     for _ in 0..form.streams {
         let mut client = client(ground.url(), GREEDY).await;
@@ -104,7 +105,7 @@ async fn run(form: Form) {
     measure.check(ground.quiet().p99(form.lasts).await);
     ground.check_memory();
 
-    // Pages of such items are cut too, and lose none.
+    // Pages of such items are shortened too, and no item is lost.
     let (mut after, mut listed) = (None, 0);
     loop {
         let page = bank.list_items(&ground.bank, after, 1_000, soon()).await.unwrap();

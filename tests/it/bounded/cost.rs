@@ -1,4 +1,4 @@
-//! Searches that are much work.
+//! Expensive searches.
 //!
 //! ```text
 //! cargo test --release -p vigie-tests --test it -- bounded::cost --ignored --nocapture
@@ -12,7 +12,7 @@ use vigie_tests::material::{flipped, generator, random_pdq};
 
 use super::{GREEDY, Greedy, Ground, Measure, client, matched, plain_item, query, request};
 
-/// How much of it is done.
+/// The size and the length of a run.
 struct Form {
     hashes: usize,
     at_once: usize,
@@ -39,14 +39,14 @@ const LONG: Form = Form {
 async fn run(form: Form) {
     let ground = Ground::start(|cluster| cluster).await;
     let (mut rng, bank) = (generator(43), ground.cluster.bank_client().unwrap());
-    // Near-duplicates: most of what a search looks at is close to what is asked.
+    // Near-duplicates: most of the compared hashes are close to the query.
     let centres: Vec<PdqHash> = (0..50).map(|_| random_pdq(&mut rng)).collect();
     let hashes: Vec<PdqHash> =
         (0..form.hashes).map(|at| flipped(&centres[at % 50], 20 + at % 40, &mut rng)).collect();
     ground.add(&bank, hashes.iter().map(|hash| plain_item(*hash)).collect()).await;
     ground.wait_for(request(vec![query([hashes[form.hashes - 1]])], 0, 1), 1).await;
 
-    // The most of all is refused, with what would be accepted.
+    // The most expensive request is refused, with the limits that would be accepted.
     let of = |queries: usize, hashes: usize| {
         (0..queries)
             .map(|at| query((0..hashes).map(|more| centres[(at * 7 + more) % 50])))

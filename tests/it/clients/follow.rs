@@ -1,7 +1,8 @@
-//! The real clients, as programs that tests start: `tests/clients/follow_feeds.py` drives python-threatexchange.
+//! The real clients, as programs that tests start: `tests/clients/follow_feeds.py` drives
+//! python-threatexchange.
 //!
-//! `VIGIE_PYTHON` names another interpreter than `python3`. With `VIGIE_REQUIRE_THREATEXCHANGE` set, the absence of the package
-//! `threatexchange` is a failure; otherwise the tests report that they are skipped.
+//! `VIGIE_PYTHON` names another interpreter than `python3`. With `VIGIE_REQUIRE_THREATEXCHANGE` set, the
+//! absence of the package `threatexchange` is a failure; otherwise the tests report that they are skipped.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -24,16 +25,16 @@ pub(super) struct Followed {
     pub(super) hashes: Hashes,
     #[serde(default)]
     pub(super) pages: u64,
-    /// From how many checkpoints the feed was followed again.
+    /// Number of checkpoints from which the feed was followed again.
     pub(super) resumed: Option<u64>,
-    /// Of StopNCII: values whose latest status is that of a withdrawn one. The client goes on matching them.
+    /// StopNCII only: values whose latest status is withdrawn. The client still matches them.
     #[serde(default)]
     withdrawn: Vec<String>,
     pub(super) error: Option<String>,
 }
 
 impl Followed {
-    /// The hashes without those that the feed says are withdrawn.
+    /// Returns the hashes without those that the feed reports as withdrawn.
     pub(super) fn standing(&self) -> Hashes {
         let mut standing = self.hashes.clone();
         for values in standing.values_mut() {
@@ -44,19 +45,19 @@ impl Followed {
     }
 }
 
-/// The clients, with a folder for what they keep between two rounds.
+/// The clients, with a folder for their state between two rounds.
 pub(super) struct Clients {
     python: String,
     folder: tempfile::TempDir,
 }
 
 impl Clients {
-    /// A folder that lives as long as this does.
+    /// Returns the folder, which is removed with this value.
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// `None` where the package is not installed, which is reported.
+    /// Finds the clients; returns `None`, and reports it, where the package is not installed.
     pub(super) fn find() -> Option<Self> {
         let python = env::var("VIGIE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let clients = Self { python, folder: tempfile::tempdir().unwrap() };
@@ -83,7 +84,7 @@ impl Clients {
         command
     }
 
-    /// Follows feeds to their ends; `round` names the state that a client goes on with, if there is one.
+    /// Follows feeds to their ends; `round` names the state that a client continues from, if there is one.
     pub(super) fn follow(
         &self,
         feeds: &BTreeMap<String, String>,

@@ -1,4 +1,5 @@
-//! python-threatexchange's own clients follow the feeds of a gateway, and end with what its bank matches.
+//! python-threatexchange's own clients follow the feeds of a gateway, and end with the hashes that its bank
+//! matches.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,12 +17,12 @@ use vigie_hashes::hex;
 use super::follow::{Clients, Followed, Hashes};
 
 const BANK: &str = "FOLLOWED";
-/// The client of NCMEC does not ask for the last five seconds.
+/// Waiting time for new items: the client of NCMEC does not request the last five seconds.
 const NCMEC_BLIND: Duration = Duration::from_secs(7);
-/// Ids of one command.
+/// The most ids in one command.
 const IDS_MAX: usize = 500;
 
-/// A deployment with one bank that is followed.
+/// A deployment with one bank, which is followed.
 struct Deployment {
     _data: tempfile::TempDir,
     up: UpProcess,
@@ -43,7 +44,7 @@ impl Deployment {
         finished.json().unwrap()
     }
 
-    /// Adds items, of which three in ten are videos.
+    /// Adds items; three in ten are videos.
     fn add(&mut self, folder: &Path, count: usize) {
         if count == 0 {
             return;
@@ -63,7 +64,7 @@ impl Deployment {
         self.command(&["item", "add", BANK, "--hashes", file.to_str().unwrap(), "--strict"]);
     }
 
-    /// The bank's items by id: signal type and value.
+    /// Returns the bank's items by id, with signal type and value.
     fn items(&self) -> BTreeMap<String, (&'static str, String)> {
         let listed = self.command(&["item", "list", BANK, "--limit", "100000"]);
         let item = |item: &serde_json::Value| {
@@ -89,7 +90,7 @@ impl Deployment {
         ids
     }
 
-    /// What the bank matches, without the items that are held.
+    /// Returns the hashes that the bank matches: all but those of held items.
     fn hashes(&self, held: &[String]) -> Hashes {
         let mut hashes = Hashes::new();
         for (id, (signal_type, value)) in self.items() {
@@ -117,7 +118,8 @@ fn check_followed(followed: BTreeMap<String, Followed>, expected: &Hashes, when:
     }
 }
 
-/// Every client ends with the bank's set: from nothing, from each checkpoint, and going on after additions, removals and holds.
+/// Checks that every client ends with the bank's hashes: from the beginning, from each checkpoint, and when
+/// it continues after additions, removals and holds.
 fn check(count: usize) {
     let Some(clients) = Clients::find() else { return };
     let mut deployment = Deployment::start();

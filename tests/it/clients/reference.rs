@@ -1,5 +1,5 @@
-//! The clients themselves, against the small server `tests/clients/reference_server.py`: what it serves has to be found, and what it
-//! leaves out has to be missed.
+//! Tests of the clients themselves, against the small server `tests/clients/reference_server.py`: they have
+//! to find what it serves, and to miss what it leaves out.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use vigie_hashes::hex;
 
 use super::follow::{Clients, Hashes};
 
-/// Entries are this much older than now: the client of NCMEC does not ask for the last five seconds.
+/// The age of entries: the client of NCMEC does not request the last five seconds.
 const AGE: Duration = Duration::from_secs(3_600);
 
 /// The programmes whose formats are followed over HTTP.
@@ -42,7 +42,7 @@ struct List {
     entries: Vec<Entry>,
     random: Xoshiro256PlusPlus,
     time: u64,
-    /// Seconds from one entry to the third after it.
+    /// Seconds between an entry and the third one after it.
     pace: u64,
 }
 
@@ -59,12 +59,12 @@ impl List {
         list
     }
 
-    /// Changes from now on are of this second.
+    /// Dates changes from now on with the present second.
     fn go_on(&mut self) {
         (self.time, self.pace) = (now_s(), 0);
     }
 
-    /// Waits until the client of NCMEC asks for the last change: it leaves out the last five seconds.
+    /// Waits until the client of NCMEC would request the last change: it leaves out the last five seconds.
     fn wait_visible(&self) {
         while now_s() < self.time + 6 {
             std::thread::sleep(Duration::from_millis(100));
@@ -90,7 +90,7 @@ impl List {
         self.write();
     }
 
-    /// Removes every `step`-th entry. A removal is a change, so it goes to the end.
+    /// Removes every `step`-th entry. A removal is a change, so its entry moves to the end.
     fn remove(&mut self, step: usize) {
         let (gone, mut kept): (Vec<_>, Vec<_>) =
             self.entries.drain(..).enumerate().partition(|(at, _)| at % step == 0);
@@ -102,7 +102,7 @@ impl List {
     }
 
     fn write(&self) {
-        // A server that reads meanwhile gets the old list or the new one.
+        // A server that reads at the same time gets the old list or the new one.
         let new = self.path.with_extension("new");
         fs::write(&new, serde_json::to_vec(&self.entries).unwrap()).unwrap();
         fs::rename(new, &self.path).unwrap();
@@ -118,7 +118,7 @@ impl List {
     }
 }
 
-/// The reference server, which ends when it is dropped.
+/// The reference server, which is stopped on drop.
 struct Server {
     process: Child,
     feeds: BTreeMap<String, String>,
@@ -140,13 +140,14 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.process.stdin.take());
-        // A test that panicked need not wait for it.
+        // It is killed at once, so that a test that panicked does not wait for it.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Follows every feed of a list of this size, from the beginning and from each checkpoint, and again after additions and removals.
+/// Follows every feed of a list of this size: from the beginning, from each checkpoint, and again after
+/// additions and removals.
 fn check(count: usize) {
     let Some(clients) = Clients::find() else { return };
     let mut list = List::new(clients.folder(), count);

@@ -1,4 +1,4 @@
-//! A client of the gateway that leaves requests and answers as they are.
+//! A client of the gateway that sends requests and returns answers unchanged.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -10,12 +10,12 @@ use tokio::net::TcpStream;
 use vigie::local_cluster::{HttpAt, LocalClusterConfig};
 use vigie_harness::in_process::Cluster;
 
-/// A cluster with a gateway.
+/// Starts a cluster with a gateway.
 pub(crate) async fn cluster() -> Cluster {
     cluster_with(|_| {}).await
 }
 
-/// A cluster with a gateway that is not the default one.
+/// Starts a cluster with a gateway and a changed configuration.
 pub(crate) async fn cluster_with(edit: impl FnOnce(&mut LocalClusterConfig)) -> Cluster {
     let started = Cluster::start_with(|config| {
         config.shard_count = 2;
@@ -32,35 +32,35 @@ pub(crate) struct Http {
     key: Option<String>,
 }
 
-/// An answer.
+/// An answer of the gateway.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// JSON; `null` where the body is none.
+    /// The body as JSON; `null` where it is not JSON.
     pub(crate) body: Value,
-    /// The body as it is.
+    /// The body as bytes.
     pub(crate) bytes: Bytes,
 }
 
 impl Http {
-    /// A caller without a credential.
+    /// Returns a caller without a credential.
     pub(crate) fn new(cluster: &Cluster) -> Self {
         let url = cluster.http_url().unwrap();
         Self { authority: url.strip_prefix("http://").unwrap().to_owned(), key: None }
     }
 
-    /// The address and port of the gateway.
+    /// Returns the address and port of the gateway.
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// The same with a credential.
+    /// Returns the same caller with a credential.
     pub(crate) fn with_key(&self, key: &str) -> Self {
         Self { key: Some(key.to_owned()), ..self.clone() }
     }
 
-    /// The credential.
+    /// Returns the credential.
     #[track_caller]
     pub(crate) fn key(&self) -> &str {
         self.key.as_deref().expect("the caller has a credential")
@@ -103,7 +103,7 @@ impl Http {
         self.send(method, path, &[("content-type", "application/json")], body.to_string()).await
     }
 
-    /// Reads.
+    /// Sends a GET request.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], Bytes::new()).await
     }
@@ -123,14 +123,14 @@ impl Http {
         self.json(Method::PUT, path, body).await
     }
 
-    /// Deletes.
+    /// Sends a DELETE request.
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, &[], Bytes::new()).await
     }
 }
 
 impl Answer {
-    /// The body of an answer with this status.
+    /// Checks the status, and returns the body.
     #[track_caller]
     pub(crate) fn body(self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.body);
@@ -138,7 +138,8 @@ impl Answer {
         self.body
     }
 
-    /// The problem of an answer with this status and code; the field at fault, if one is.
+    /// Checks that the answer is a problem with this status and code, and returns the field at fault, if one
+    /// is named.
     #[track_caller]
     pub(crate) fn problem(self, status: u16, code: &str) -> Option<String> {
         assert_eq!(self.headers["content-type"], "application/problem+json", "{}", self.body);

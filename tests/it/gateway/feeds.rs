@@ -15,7 +15,8 @@ fn item(byte: u8, origin: Value) -> Value {
     json!({ "hashes": [{ "type": "md5", "hash": md5(byte) }], "origin": origin })
 }
 
-/// What StopNCII's feed tells since a time, by value, and the time to go on from.
+/// Returns the records of StopNCII's feed since a time, as value and status, and the time for the next
+/// request.
 async fn told(http: &Http, since: u64) -> (Vec<(String, String)>, u64) {
     let path = format!("/feeds/stop_ncii/known/FetchHashes?startTimestamp={since}&pageSize=100");
     let page = http.get(&path).await.body(200);
@@ -28,7 +29,7 @@ async fn told(http: &Http, since: u64) -> (Vec<(String, String)>, u64) {
     (told, page["nextSetTimestamp"].as_u64().unwrap())
 }
 
-/// The same, once it tells so many records.
+/// Returns the records once there are `count` of them.
 async fn until_told(http: &Http, since: u64, count: usize) -> Vec<(String, String)> {
     let begun = Instant::now();
     loop {
@@ -52,7 +53,8 @@ async fn a_feed_has_the_banks_own_items_and_withdraws_what_stops_being_that() {
     http.post("/v1/banks", &json!({ "name": "known" })).await.body(201);
     let (own, programme) = (json!({ "case": "c" }), json!({ "programme": "ncmec", "key": "k" }));
     let of_nobody = |byte: u8| json!({ "hashes": [{ "type": "md5", "hash": md5(byte) }] });
-    // The first is the bank's own and the programme's, the second is there twice, the third is the programme's alone, the fourth twice its own.
+    // The first hash is from the bank and from the programme, the second twice so, the third only from the
+    // programme, the fourth twice from the bank.
     let items = json!({ "items": [
         item(1, own.clone()), item(1, programme.clone()), of_nobody(2), item(2, programme.clone()), item(3, programme), of_nobody(4),
         of_nobody(4),
@@ -61,7 +63,8 @@ async fn a_feed_has_the_banks_own_items_and_withdraws_what_stops_being_that() {
     assert_eq!(ids[0], ids[1]);
     let first = until_told(&http, 10, 4).await;
     assert_eq!(first, [of(1, "Active"), of(2, "Active"), of(4, "Active"), of(4, "Active")]);
-    // A checkpoint of a second that is over, and in which nothing was added: the first second is told again.
+    // Waits for a checkpoint in a second that is over and in which nothing was added, because the feed
+    // repeats the first second.
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() - 1;
     tokio::time::sleep(Duration::from_millis(1_100)).await;
@@ -71,14 +74,14 @@ async fn a_feed_has_the_banks_own_items_and_withdraws_what_stops_being_that() {
     for id in [&ids[2], &ids[5]] {
         http.delete(&format!("/v1/items/{id}")).await.body(200);
     }
-    // What a programme alone still has is withdrawn; what the bank has a second time is not.
+    // A hash that only a programme still has is withdrawn; one that the bank has a second time is not.
     assert_eq!(until_told(&http, since, 2).await, [of(1, "Withdrawn"), of(2, "Withdrawn")]);
-    // Nothing is told of what the programme takes back of its own.
+    // When the programme removes its own item, the feed reports nothing.
     http.delete(&format!("/v1/items/{}", ids[4])).await.body(200);
     assert_eq!(told(&http, since).await.0, [of(1, "Withdrawn"), of(2, "Withdrawn")]);
     cluster.stop().await.unwrap();
 
-    // Where the gateway passes on what it has from programmes, all of it is told.
+    // A gateway that passes on the items of programmes reports all of them.
     let cluster = cluster_with(|config| config.gateway.feeds_pass_on = true).await;
     let http = Http::new(&cluster);
     http.post("/v1/banks", &json!({ "name": "known" })).await.body(201);

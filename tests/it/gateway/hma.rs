@@ -1,4 +1,4 @@
-//! HMA's API, by requests as its clients send them.
+//! HMA's API, with requests in the form that its clients send.
 
 mod bounds;
 mod content;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::gateway::client::{Answer, Http, cluster};
 
-/// A PDQ hash of so many ones.
+/// Returns a PDQ hash with this number of ones.
 fn pdq(ones: usize) -> String {
     let bits: String = (0..256).map(|at| if at < ones { '1' } else { '0' }).collect();
     let digit = |four: &[u8]| {
@@ -24,20 +24,20 @@ async fn bank(http: &Http, name: &str) {
     http.post("/c/banks", &json!({ "name": name })).await.body(201);
 }
 
-/// Banks a hash, and returns its id.
+/// Adds a hash to a bank, and returns its id.
 async fn add(http: &Http, bank: &str, pdq: &str) -> u64 {
     let added = http.post(&format!("/c/bank/{bank}/signal"), &json!({ "pdq": pdq })).await.body(200);
     assert_eq!(added["signals"], json!({ "pdq": pdq }));
     added["id"].as_u64().unwrap()
 }
 
-/// The ids that match, whatever the ratios.
+/// Returns the matching ids, regardless of the ratios.
 async fn raw(http: &Http, pdq: &str) -> Value {
     http.get(&format!("/m/raw_lookup?signal_type=pdq&signal={pdq}")).await.body(200)["matches"].clone()
 }
 
 impl Answer {
-    /// The message of a failure with this status.
+    /// Checks the status of a failure, and returns its message.
     #[track_caller]
     fn message(self, status: u16) -> String {
         assert_eq!(self.headers["content-type"], "application/json", "{:?}", self.status);
@@ -50,7 +50,7 @@ async fn a_bank_lives_as_coop_and_the_ruby_client_expect() {
     let cluster = cluster().await;
     let http = Http::new(&cluster);
     assert_eq!(http.get("/c/banks").await.body(200), json!([]));
-    // A base URL that ends in a slash, and a ratio as a text.
+    // A base URL that ends in a slash, and a ratio given as a string.
     let coop = json!({ "name": "COOP_ACME_KNOWN", "enabled_ratio": "1" });
     let shown = json!({ "name": "COOP_ACME_KNOWN", "matching_enabled_ratio": 1.0 });
     let made = http.post("//c/banks", &coop).await.body(201);

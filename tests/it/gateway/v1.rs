@@ -1,4 +1,4 @@
-//! Our own REST API: what a member or a curator does, by requests that a script could send.
+//! Our own REST API: the work of a member or a curator, with requests that a script could send.
 
 mod federation;
 mod lookups;
@@ -15,17 +15,17 @@ use serde_json::{Value, json};
 
 use crate::gateway::client::{Http, cluster};
 
-/// A lookup of one MD5 digest of equal bytes.
+/// Returns a lookup of one MD5 digest of equal bytes.
 fn lookup(byte: u8) -> Value {
     json!({ "queries": [{ "hashes": [{ "type": "md5", "hash": md5(byte) }] }] })
 }
 
-/// The digest.
+/// Returns the MD5 digest of equal bytes, as hexadecimal digits.
 fn md5(byte: u8) -> String {
     format!("{byte:02x}").repeat(16)
 }
 
-/// The ids of the items that a caller finds by a digest.
+/// Returns the ids of the items that a caller finds by a digest.
 async fn found(http: &Http, byte: u8) -> Vec<u64> {
     let answer = http.post("/v1/match", &lookup(byte)).await.body(200);
     let matches = answer["results"][0]["matches"].as_array().unwrap();
@@ -45,7 +45,7 @@ async fn a_bank_is_created_changed_and_deleted() {
     );
     http.post("/v1/banks", &json!({ "name": "other" })).await.body(201);
 
-    // Pages of one lead through all of them.
+    // Pages with one bank each list all of them.
     let first = http.get("/v1/banks?limit=1").await.body(200);
     assert_eq!(first["banks"][0]["bank"], "known");
     let rest = http.get(&format!("/v1/banks?limit=1&after={}", first["next_after"])).await.body(200);
@@ -65,7 +65,7 @@ async fn a_bank_is_created_changed_and_deleted() {
         (&json!("renamed"), &json!(true), &json!(1.0))
     );
     assert_eq!(found(&http, 1).await.len(), 1);
-    // Nothing to change is a read.
+    // A change without fields is a read.
     assert_eq!(
         http.patch("/v1/banks/renamed", &json!({})).await.body(200),
         http.get("/v1/banks/renamed").await.body(200)
@@ -95,7 +95,7 @@ async fn an_item_is_added_found_changed_held_removed_and_restored() {
     let added = http.post("/v1/banks/known/items", &items).await.body(201);
     let [id, other] = [0, 1].map(|at| added["item_ids"][at].as_u64().unwrap());
     assert_eq!((found(&http, 1).await, found(&http, 2).await), (vec![id], vec![other]));
-    // The same origin again is no other item.
+    // The same origin again adds no item.
     let again = json!({ "items": [items["items"][0]] });
     let again = http.post("/v1/banks/known/items", &again).await.body(201);
     assert_eq!((&again["item_ids"], &again["known"]), (&json!([id]), &json!(1)));
@@ -112,7 +112,7 @@ async fn an_item_is_added_found_changed_held_removed_and_restored() {
         (&json!("n"), &json!("A"))
     );
 
-    // A change of one detail leaves the others.
+    // A change of one detail keeps the others.
     let patch = json!({ "metadata": "{\"k\":1}", "jurisdictions": ["FR"] });
     http.patch(&format!("/v1/items/{id}"), &patch).await.body(200);
     let details = &http.get(&format!("/v1/items/{id}")).await.body(200)["details"];
@@ -121,7 +121,7 @@ async fn an_item_is_added_found_changed_held_removed_and_restored() {
         (&json!("n"), &json!("{\"k\":1}"), &json!(["FR"]))
     );
 
-    // Labels change alone or with details, and matches show them as of the change.
+    // Labels can be changed alone or with details; matches as of that change have the new labels.
     let patch = json!({ "labels": ["b", "new"] });
     let changed = http.patch(&format!("/v1/items/{id}"), &patch).await.body(200);
     let asked = json!({
@@ -142,7 +142,7 @@ async fn an_item_is_added_found_changed_held_removed_and_restored() {
     let canary = http.patch(&format!("/v1/items/{id}"), &json!({ "labels": ["vigie:canary"] })).await;
     canary.problem(400, "INVALID_ARGUMENT");
 
-    // Lists, and finding by hash, reference and label.
+    // Lists, and searches by hash, reference and label.
     let page = http.get("/v1/banks/known/items?limit=1").await.body(200);
     assert_eq!((&page["items"][0]["item_id"], &page["next_after"]), (&json!(id), &json!(id)));
     let rest = http.get(&format!("/v1/banks/known/items?after={id}")).await.body(200);
@@ -156,7 +156,7 @@ async fn an_item_is_added_found_changed_held_removed_and_restored() {
         assert_eq!(found["items"][0]["item_id"], expected, "{search}");
     }
 
-    // Held, it matches for nobody; a hold of one and of several.
+    // A held item matches for nobody; holds are put on one item and on several.
     let held = http.send(Method::POST, &format!("/v1/items/{id}/hold"), &[], "").await.body(200);
     assert_eq!((&held["held"], &held["until_unix_ms"]), (&json!([id]), &Value::Null));
     assert_eq!(found(&http, 1).await.len(), 0);

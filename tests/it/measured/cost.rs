@@ -1,24 +1,24 @@
-//! What the cluster costs over the bare index, and over bare gRPC.
+//! The overhead of the cluster over the bare index, and over bare gRPC.
 //!
-//! The same lookups of PDQ hashes, one call each, as a stream, and 64 in a call: straight on the index crate, through a
-//! frontend, a coordinator and 4 matchers, through a frontend with the coordinator inside, and through a bare tonic server
-//! that reads the same requests and answers each with a constant of the same shape. All in one process, in turns, so that
-//! their ratios are of one run.
+//! The same lookups of PDQ hashes, one call each, as a stream, and 64 in a call: straight on the index crate,
+//! through a frontend, a coordinator and 4 matchers, through a frontend with the coordinator inside, and
+//! through a bare tonic server that reads the same requests and answers each with a constant of the same
+//! shape. All run in one process, in alternation, so that their ratios are from one run.
 //!
 //! ```text
 //! VIGIE_ITEMS=100000 cargo test --release --package vigie-tests --test it -- cost --ignored --nocapture
 //! ```
 //!
-//! To look at one of them in a profiler, `VIGIE_WAYS=batch VIGIE_SERVERS=cluster`.
+//! To profile one of them, set `VIGIE_WAYS=batch VIGIE_SERVERS=cluster`.
 //!
-//! And what traces cost: a cluster that sends one in a hundred to a collector, and all that is slow, against one that sends
-//! none, in turns.
+//! A second measurement is the overhead of traces: a cluster that sends one in a hundred and all slow ones to
+//! a collector, against one that sends none, in alternation.
 //!
 //! ```text
 //! cargo test --release --package vigie-tests --test it -- cost::traces --ignored --nocapture
 //! ```
 //!
-//! `VIGIE_TRACE_RATIO` is another share than 0.01, or `none` for no traces on either side.
+//! `VIGIE_TRACE_RATIO` sets another share than 0.01; `none` turns traces off on both sides.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -43,18 +43,19 @@ use vigie_tests::material::{generator, item, pdq, random_pdq};
 
 const ROUNDS: usize = 3;
 const EACH: Duration = Duration::from_secs(3);
-/// Runs without and with traces, in pairs, and how long one takes: many short ones, for the machine's own pace changes.
+/// Number of pairs of runs without and with traces, and the length of a run: many short ones, because the
+/// machine's own speed changes.
 const PAIRS: usize = 25;
 const TURN: Duration = Duration::from_secs(1);
 const CALLERS: usize = 64;
 const BATCH: usize = 64;
 const BATCH_CALLERS: usize = 8;
-/// Streams, and the requests that are out on each.
+/// Number of streams, and of requests under way on each.
 const STREAMS: (usize, usize) = (4, 32);
 const WAYS: [&str; 3] = ["single", "stream", "batch"];
 const SERVERS: [&str; 4] = ["echo", "embedded", "cluster", "up"];
 
-/// Those that a variable names, or all.
+/// Returns the names listed in an environment variable, or all.
 fn chosen(variable: &str, all: &[&'static str]) -> Vec<&'static str> {
     let named = std::env::var(variable).unwrap_or_default();
     all.iter().copied().filter(|one| named.is_empty() || named.split(',').any(|name| name == *one)).collect()
@@ -77,7 +78,7 @@ async fn lookups_through_the_cluster_against_the_bare_index_and_bare_grpc() {
     let embedded = embedded(matchers, cluster.processes()).await;
     cluster.ask(vec![pdq(banked[0])], as_of(sequence)).await.unwrap();
     let echo = echo().await;
-    // The same as `vigie up` runs it.
+    // The configuration of `vigie up`.
     let up = Cluster::start_with(|config| {
         (config.shard_count, config.calls) = (1, Calls::AsFunctions);
     });
@@ -87,7 +88,7 @@ async fn lookups_through_the_cluster_against_the_bare_index_and_bare_grpc() {
     let (_, sequence) = up.add(&bank, contents).await.unwrap();
     up.ask(vec![pdq(banked[0])], as_of(sequence)).await.unwrap();
 
-    // One in ten is known.
+    // One query in ten is known.
     let queries: Arc<[PdqHash]> = (0..10_000)
         .map(|number| if number % 10 == 0 { banked[number % banked.len()] } else { random_pdq(&mut rng) })
         .collect();
@@ -142,7 +143,7 @@ async fn traces_of_one_in_a_hundred_against_none() {
         Ok(trace_ratio) => {
             TelemetryConfig { otlp_endpoint: collector.url(), trace_ratio, ..TelemetryConfig::default() }
         }
-        // The same against the same: what there is to see of a machine's moods.
+        // The same configuration on both sides shows the noise of the machine.
         Err(_) => TelemetryConfig::default(),
     };
     let without = Cluster::start().await.unwrap();
@@ -167,7 +168,7 @@ async fn traces_of_one_in_a_hundred_against_none() {
         };
         let (mut plain, mut traced, mut shares) = (Vec::new(), Vec::new(), Vec::new());
         for pair in 0..PAIRS {
-            // Which of them is first changes.
+            // The order alternates.
             let (first, second) = if pair % 2 == 0 { (&without, &with) } else { (&with, &without) };
             let (one, other) = (rate(first).await, rate(second).await);
             let (before, after) = if pair % 2 == 0 { (one, other) } else { (other, one) };
@@ -190,7 +191,7 @@ async fn traces_of_one_in_a_hundred_against_none() {
     assert!(ratio != "0.01" || spans.len() > 1_000, "hardly anything was traced");
 }
 
-/// All hashes in one index, merged.
+/// Returns an index of all hashes, merged into one segment.
 fn bare_index(banked: &[PdqHash]) -> Arc<RadiusIndex<32>> {
     let index = RadiusIndex::new();
     let edit =
@@ -201,7 +202,7 @@ fn bare_index(banked: &[PdqHash]) -> Arc<RadiusIndex<32>> {
     Arc::new(index)
 }
 
-/// On as many threads as the machine has cores.
+/// Measures the bare index on as many threads as the machine has cores; returns queries per second.
 fn on_the_index(index: &Arc<RadiusIndex<32>>, queries: &Arc<[PdqHash]>, batch: usize) -> f64 {
     let (done, begun) = (Arc::new(AtomicU64::new(0)), Instant::now());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -250,7 +251,8 @@ async fn by_calls(
                             assert_eq!(answer.results.len(), batch);
                             done.fetch_add(batch as u64, Ordering::Relaxed);
                         }
-                        // More callers than the server takes at once: this one comes back, and is not counted.
+                        // There are more callers than the server accepts: this one waits and retries, and is
+                        // not counted.
                         Err(error) if error.code() == Code::ResourceExhausted => {
                             tokio::time::sleep(error.retry_after().unwrap_or_default()).await;
                         }
@@ -318,7 +320,7 @@ async fn by_streams(client: &MatchClient, queries: &Arc<[PdqHash]>, lasts: Durat
     done.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// A frontend that is its own coordinator.
+/// Starts a frontend with an embedded coordinator.
 async fn embedded(matchers: Vec<String>, processes: &ProcessesConfig) -> Role {
     let config = vigie_frontend::Config {
         coordinator: CoordinatorAt::Embedded,
@@ -329,7 +331,7 @@ async fn embedded(matchers: Vec<String>, processes: &ProcessesConfig) -> Role {
     Role::start(config).await.unwrap()
 }
 
-/// A server that does nothing but gRPC.
+/// A server that only does gRPC.
 struct Echo;
 
 fn constant(request: &pb::MatchRequest) -> pb::MatchResponse {

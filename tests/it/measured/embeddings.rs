@@ -1,15 +1,16 @@
-//! Embeddings through a cluster of four shards: what graphs find of the truth while items come and go, and what a lookup costs over the
-//! bare index.
+//! Embeddings in a cluster of four shards: the recall of graphs while items are added and removed, and the
+//! overhead of a lookup over the bare index.
 //!
-//! The vectors lie in clusters of about a hundred, which spread in 48 directions of the space, as embeddings of pictures do; and some
-//! thousand are copies of one. The truth is the cluster's own exact answer, which is the scan of every vector; the crates test that against
-//! a scan of their own.
+//! The vectors are in clusters of about a hundred, which spread in 48 directions of the space, as embeddings
+//! of pictures do; some thousand are copies of one. The right answer is the cluster's own exact answer, a
+//! scan of every vector; the crates test that against a scan of their own.
 //!
 //! ```text
 //! cargo test --release --package vigie-tests --test it -- measured::embeddings --ignored --nocapture
 //! ```
 //!
-//! `VIGIE_VECTORS` and `VIGIE_ELEMENTS` are other sizes than 100,000 and 384. Building the graphs takes minutes.
+//! `VIGIE_VECTORS` and `VIGIE_ELEMENTS` set other sizes than 100,000 and 384. Building the graphs takes
+//! minutes.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -28,14 +29,14 @@ use vigie_vectors::{HnswConfig, vector_index};
 
 const CLASS: VectorClass = VectorClass { element: VectorElement::F32, metric: VectorMetric::Cosine };
 const K: usize = 10;
-/// Directions in which the clusters spread.
+/// Number of directions in which the clusters spread.
 const LATENT: usize = 48;
 
-/// Where embeddings come from.
+/// The generator of embeddings.
 struct Material {
     rng: SmallRng,
     elements: usize,
-    /// The directions, and the middles of the clusters in them.
+    /// The directions, and the cluster centres as coordinates in them.
     directions: Vec<Vec<f32>>,
     middles: Vec<Vec<f32>>,
 }
@@ -49,7 +50,7 @@ impl Material {
         Self { rng, elements, directions, middles }
     }
 
-    /// The next vector, near a middle.
+    /// Returns the next vector, near a random centre.
     fn next(&mut self) -> Hash {
         let middle = self.rng.random_range(0..self.middles.len());
         let mut numbers = vec![0.0_f32; self.elements];
@@ -66,7 +67,7 @@ impl Material {
     }
 }
 
-/// A type of its own for each length: tests of one process share the registry.
+/// Returns a hash type of its own for each length, because the tests of a process share the registry.
 fn hash_type(elements: usize) -> HashType {
     CLASS.hash_type(if elements == 384 { 231 } else { 232 })
 }
@@ -92,7 +93,8 @@ async fn nearest(cluster: &Cluster, hash: &Hash, options: SearchOptions) -> Vec<
     matched.found.matches.iter().map(|one| (one.distance, one.item)).collect()
 }
 
-/// How many of the nearest are found no farther than the true ones lie, and how many there are.
+/// Compares the graphs with exact answers; returns the number of results that are no farther than the last
+/// right one, and the number of right ones.
 async fn recall(
     cluster: &Cluster,
     queries: &[Hash],
@@ -113,7 +115,7 @@ async fn recall(
     (found, wanted)
 }
 
-/// Waits until every shard has measured the recall of graphs that hold nearly all.
+/// Waits until every shard has measured the recall of its graphs, which then contain nearly all vectors.
 async fn wait_for_graphs(cluster: &Cluster) {
     let coordinator = cluster.coordinator_client().unwrap();
     let begun = Instant::now();
@@ -127,7 +129,7 @@ async fn wait_for_graphs(cluster: &Cluster) {
     }
 }
 
-/// A cluster of so many shards with these vectors and copies of the first.
+/// Starts a cluster with this number of shards, with these vectors and copies of the first.
 async fn filled(
     shards: u16,
     calls: Calls,
@@ -147,7 +149,7 @@ async fn filled(
     (cluster, bank, ids, sequence)
 }
 
-/// Recall while items come and go, and lines that say so.
+/// Returns the recall while items are added and removed, and a report in lines.
 async fn recall_during_updates(
     count: usize,
     elements: usize,
@@ -159,7 +161,7 @@ async fn recall_during_updates(
     let mut material = Material::new(count, elements);
     let banked: Vec<Hash> = (0..count).map(|_| material.next()).collect();
     let begun = Instant::now();
-    // Each shard's graph is built once its part of them is there.
+    // Each shard builds its graph once it has nearly all of its vectors.
     let (cluster, bank, mut ids, mut sequence) =
         filled(4, Calls::OverSockets, (count / 5).max(16), &banked, count / 20).await;
     let added = begun.elapsed();
@@ -172,7 +174,7 @@ async fn recall_during_updates(
         let (found, wanted) = recall(&cluster, &asked, sequence, &removed).await;
         lines.push(format!("round {round}: {found} of {wanted}"));
         (all.0, all.1) = (all.0 + found, all.1 + wanted);
-        // A tenth of what is there goes, and half as many come.
+        // A tenth of the items is removed, and half as many are added.
         let gone: Vec<ItemId> = ids.iter().copied().skip(round % 10).step_by(10).collect();
         for part in gone.chunks(1_000) {
             cluster.bank.remove_items(part, IdempotencyKey::random(), soon()).await.unwrap();
@@ -233,7 +235,7 @@ async fn a_lookup_of_an_embedding_against_the_bare_index() {
     }
     let queries: Vec<Hash> = (0..300).map(|_| material.next()).collect();
     let mut times: [Vec<Duration>; 3] = Default::default();
-    // In turns, so that the machine's pace is the same for all.
+    // In alternation, so that changes of the machine's speed affect all alike.
     for query in &queries {
         let begun = Instant::now();
         let mut left = K;

@@ -1,4 +1,4 @@
-//! Figures that a release build has to show; not part of a usual run.
+//! Figures that a release build has to reach; not part of a usual run.
 //!
 //! ```text
 //! cargo test --release --package vigie-tests --test it -- figures --ignored --nocapture
@@ -15,14 +15,14 @@ use vigie_tests::material::{generator, item, pdq, random_pdq};
 
 use crate::gateway::client::{Http, cluster};
 
-/// Writes a second that go on meanwhile.
+/// Writes per second that go on during the measurement.
 const WRITES: u64 = 1_000;
-/// Tasks that make them, each of one item, and removals of half of them.
+/// Number of tasks that write, one item per call; half of the writes are removals.
 const WRITERS: u64 = 20;
 const PROBES: usize = 500;
 
-/// From the call that adds or removes an item to an answer of all shards that knows of it, beside 1,000 writes a second;
-/// by gRPC, and by the gateway as clients of HMA call it.
+/// Measures the time from the call that adds or removes an item to an answer of all shards that includes the
+/// change, during 1,000 writes a second; by gRPC, and by the gateway as clients of HMA call it.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn adds_and_removals_show_on_all_shards() {

@@ -1,4 +1,4 @@
-//! Calls to the frontend as a function are answered and refused as calls over a socket are.
+//! Calls to the frontend as a function get the same answers and refusals as calls over a socket.
 
 use bytes::Bytes;
 use vigie_clients::{CallError, Code};
@@ -10,10 +10,10 @@ use vigie_net::Bearer;
 
 use super::{Client, Consortium, until_known};
 
-/// The code and the words of a refusal, or how many items match.
+/// The number of matching items, or the code and the message of a refusal.
 type Outcome = Result<usize, (Code, String)>;
 
-/// The outcomes of the same calls, where the frontend is called so.
+/// Makes the same series of calls to a frontend that is called in this way, and returns their outcomes.
 async fn outcomes(calls: Calls) -> Vec<Outcome> {
     let cluster = Cluster::start_with(|config| {
         (config.shard_count, config.calls) = (1, calls);
@@ -41,7 +41,7 @@ async fn outcomes(calls: Calls) -> Vec<Outcome> {
         let answer = client.ask(hash.clone(), options).await.map_err(refused);
         outcomes.push(answer.map(|answer| answer.results[0].as_ref().unwrap().found.matches.len()));
     }
-    // What a layer of the server refuses by the length of the message.
+    // A message that a layer of the server refuses for its length.
     let too_large = worker.matching.hash(Bytes::from(vec![0; 4 << 20]), soon()).await;
     outcomes.push(too_large.map(|_| 0).map_err(refused));
     consortium.cluster.stop().await.unwrap();

@@ -1,4 +1,5 @@
-//! The audit of a whole cluster: what its members do at any server is recorded at the bank, and proven to whoever has the key.
+//! The audit of a whole cluster: the bank records what members do at any server, and proves it to readers
+//! with the log's key.
 
 use vigie_audit::checkpoint::Checkpoint;
 use vigie_audit::note::{KnownKeys, SignerKey};
@@ -10,7 +11,7 @@ use vigie_model::{BankRef, Hash, SearchOptions};
 
 use super::{Client, Consortium, soon, until_known};
 
-/// Everything that a client may list.
+/// Returns all entries that a client may list.
 async fn entries(audit: &AuditClient) -> Vec<AuditEntry> {
     let (mut entries, mut from) = (Vec::new(), Some(vigie_audit::tree::LeafIndex(0)));
     while let Some(index) = from {
@@ -21,7 +22,7 @@ async fn entries(audit: &AuditClient) -> Vec<AuditEntry> {
     entries
 }
 
-/// The last word of a method's path.
+/// Returns the last word of a method's path.
 fn method(entry: &AuditEntry) -> &str {
     entry.action.rsplit('/').next().unwrap_or_default()
 }
@@ -33,7 +34,7 @@ async fn what_members_do_at_any_server_is_recorded_and_proven() {
     }
 }
 
-/// The same where the frontend is called so.
+/// Runs the test with a frontend that is called in this way.
 async fn is_recorded_and_proven(calls: Calls) {
     let data = tempfile::tempdir().unwrap();
     let start = || {
@@ -60,16 +61,16 @@ async fn is_recorded_and_proven(calls: Calls) {
     let (_, sequence) = worker.add(&bank, hash.clone()).await;
     until_known(&worker, created).await;
     assert_eq!(worker.finds(hash.clone(), sequence).await, ["known"]);
-    // Who administrates does not search, and who has no key does nothing.
+    // An administrator may not search, and a caller without a key may do nothing.
     for refused in [&administrator, &stranger] {
         refused.ask(hash.clone(), SearchOptions::default()).await.unwrap_err();
     }
 
-    // A matcher serves processes of the cluster alone.
+    // A matcher serves only processes of the cluster.
     let matcher = MatcherClient::new_on(&cluster.matcher_url(0), &stranger.network).unwrap();
     matcher.describe(soon()).await.unwrap_err();
 
-    // Refusals at the frontend and at the matcher come to the bank within seconds.
+    // Refusals at the frontend and at the matcher reach the bank within seconds.
     let begun = tokio::time::Instant::now();
     let refusals = loop {
         let entries = entries(&audit).await;
@@ -92,7 +93,7 @@ async fn is_recorded_and_proven(calls: Calls) {
         assert_eq!((unknown.member, unknown.principal, unknown.calls), (None, None, 1));
     }
 
-    // The text of the checkpoint is signed by the cluster's key, and goes on.
+    // The checkpoint is signed by the cluster's key, and later ones extend it.
     let key: SignerKey =
         std::fs::read_to_string(data.path().join("audit.key")).unwrap().trim().parse().unwrap();
     let known = KnownKeys::new([key.public().clone()]).unwrap();
@@ -106,7 +107,7 @@ async fn is_recorded_and_proven(calls: Calls) {
     let same = audit.prove_consistency(first.tree().size, None, soon()).await.unwrap();
     check_consistency(&same.path, first.tree(), first.tree()).unwrap();
 
-    // Searches are counted, and reported at the latest when the frontend ends.
+    // Searches are counted, and reported when the frontend ends at the latest.
     consortium.cluster.stop().await.unwrap();
     let cluster = start().await.unwrap();
     let audit = AuditClient::among(&[cluster.bank_url()], &auditor.network).unwrap();

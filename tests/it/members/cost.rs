@@ -1,5 +1,5 @@
-//! The price of members: lookups a second of one member among many, with its key checked on every call, against the same cluster without
-//! members, in one run.
+//! The overhead of members: lookups per second of one member among many, with its key checked on every call,
+//! compared with the same cluster without members, in one run.
 //!
 //! ```text
 //! cargo test --release -p vigie-tests --test it -- members::cost --ignored --nocapture
@@ -19,13 +19,14 @@ use vigie_tests::material::{generator, hashed, item};
 
 use super::{Client, Consortium, until_known};
 
-/// How large it is.
+/// The size and the length of a run.
 struct Form {
     members: usize,
-    /// Banks of each member.
+    /// Number of banks of each member.
     banks: usize,
     items: usize,
-    /// Turns without and with members, in pairs: many short ones, for the machine's own pace changes.
+    /// Number of pairs of measurements without and with members: many short ones, because the machine's own
+    /// speed changes.
     pairs: usize,
     lasts: Duration,
 }
@@ -33,19 +34,19 @@ struct Form {
 const SHORT: Form = Form { members: 4, banks: 3, items: 500, pairs: 1, lasts: Duration::from_millis(300) };
 const LONG: Form = Form { members: 200, banks: 10, items: 100_000, pairs: 31, lasts: Duration::from_secs(1) };
 
-/// Lookups at once.
+/// Lookups under way at the same time.
 const AT_ONCE: usize = 32;
-/// Calls at once, each of many lookups.
+/// Calls under way at the same time, each of many lookups.
 const BATCHES_AT_ONCE: usize = 8;
 
-/// A hash with as many bits as that of a picture has.
+/// Returns a hash with 128 set bits, as those of pictures have.
 pub(super) fn balanced(rng: &mut impl rand::Rng) -> PdqHash {
     let mut hash = PdqHash::default();
     sample(rng, 256, 128).into_iter().for_each(|bit| hash[bit / 8] |= 1 << (bit % 8));
     hash
 }
 
-/// Lookups a second, so many in a call.
+/// Returns the lookups per second, with `batch` lookups in each call.
 pub(super) async fn rate(
     client: &MatchClient,
     asked: &Arc<Vec<PdqHash>>,
@@ -108,7 +109,7 @@ async fn run(form: Form) {
     let everyone = Client::on(&plain, vigie_consortium::PrincipalId(0), vigie_clients::Network::tcp());
     fill(&everyone, &known, &hashes).await;
 
-    // With many, of whom one is asked for.
+    // With many members, one of which searches.
     let consortium = Consortium::start(&[]).await;
     let operator = &consortium.operator;
     let name = |number: usize| format!("m-{number}").parse::<MemberName>().unwrap();
@@ -130,7 +131,7 @@ async fn run(form: Form) {
         for bank in 0..form.banks {
             let bank: BankRef = format!("b-{bank}").parse().unwrap();
             other.create_bank(&bank).await;
-            // Each is shared with the next member, and every tenth with the first.
+            // Each bank is shared with the next member, those of every tenth member with the first.
             let with = if number % 10 == 0 { 0 } else { (number + 1) % form.members };
             if with != number {
                 let (rights, key) = (Flags::one(Capability::Match), IdempotencyKey::random());
@@ -141,7 +142,7 @@ async fn run(form: Form) {
         }
     }
     until_known(&worker, sequence).await;
-    // Both have all items.
+    // Waits until both clusters include all items.
     let probe = |hash: PdqHash| MatchCall {
         contents: vec![hashed([Hash::pdq(hash)])],
         options: as_of(sequence),
@@ -158,7 +159,7 @@ async fn run(form: Form) {
     let (mut without, mut with, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for pair in 0..form.pairs {
         let (everyone, worker) = (&everyone.matching, &worker.matching);
-        // Which of them is first changes.
+        // The order alternates.
         let (first, second) = if pair % 2 == 0 { (everyone, worker) } else { (worker, everyone) };
         let one = rate(first, &asked, 1, form.lasts).await;
         let other = rate(second, &asked, 1, form.lasts).await;

@@ -1,4 +1,5 @@
-//! Records of decisions, through the whole cluster: what a charter asks for is recorded behind the answer, and explained to its member.
+//! Records of decisions in a whole cluster: the decisions that a charter asks to record are recorded after
+//! the answer, and explained to their member.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use vigie_tests::material::{generator, pdq_of_a_picture};
 use super::policies::{bank, decision, near, policy};
 use super::{Client, Consortium, until_known};
 
-/// How long a record may take to be there, on a busy machine.
+/// The time limit for a record to arrive, on a busy machine.
 const WITHIN: Duration = Duration::from_secs(30);
 
 impl Client {
@@ -23,7 +24,7 @@ impl Client {
         DecisionClient::among(&[consortium.cluster.bank_url()], &self.network).unwrap()
     }
 
-    /// The decision, once it is recorded.
+    /// Returns the decision, once it is recorded.
     async fn explained(&self, consortium: &Consortium, id: [u8; 16], hash: &Hash) -> ExplainedDecision {
         let begun = Instant::now();
         loop {
@@ -70,7 +71,7 @@ async fn a_decision_is_recorded_by_the_charter_of_its_bank_and_explained() {
     let decided = worker.decides(asked.clone(), last).await;
     let id = decided.id.expect("the charter asks for a record");
     assert_eq!((decided.verdict, &*decided.rule), (Verdict::Block, "near"));
-    // What no charter asks for, or does not match, has no record.
+    // A match without such a charter, and a query without a match, have no record.
     assert_eq!(worker.decides(Hash::pdq(silent), last).await.id, None);
     assert_eq!(worker.decides(Hash::pdq(pdq_of_a_picture(&mut rng)), last).await.id, None);
 
@@ -81,18 +82,18 @@ async fn a_decision_is_recorded_by_the_charter_of_its_bank_and_explained() {
     assert_eq!((explained.same_query, explained.rule_condition.as_str()), (Some(true), condition));
     let [found] = &record.matches[..] else { panic!("{:?}", record.matches) };
     assert_eq!((found.bank_name.clone(), found.distance.0), (Some(bank("acme/recorded")), 6));
-    // Details are not shared with the member, so it does not get them by way of a record.
+    // The member has no right to details, so the record does not contain them either.
     assert_eq!((found.item, found.facts.is_none()), (None, true));
     let other = umbra.explained(&consortium, id, &Hash::pdq(recorded)).await;
     assert_eq!(other.same_query, Some(false));
 
-    // It is no business of the bank's owner, nor of the workers that search.
+    // The bank's owner and the workers that search cannot see it.
     let refused = acme.decisions(&consortium).explain(id, &[], soon()).await.unwrap_err();
     assert_eq!(refused.code(), Code::NotFound);
     let refused = worker.decisions(&consortium).explain(id, &[], soon()).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
 
-    // A member without a policy has no verdict, and a record of the match all the same.
+    // A member without a policy gets no verdict, but the match is recorded.
     acme_worker.ask(Hash::pdq(recorded), as_of(last)).await.unwrap();
     let begun = Instant::now();
     let own = loop {
@@ -104,12 +105,12 @@ async fn a_decision_is_recorded_by_the_charter_of_its_bank_and_explained() {
     };
     assert_eq!((own.record.decided, own.record.matches[0].item.is_some()), (None, true));
 
-    // What became of it is read with it.
+    // The outcome is returned with the record.
     let outcome = DecisionOutcome { action: Some(Action::Removed), ..DecisionOutcome::default() };
     let key = IdempotencyKey::random();
     umbra.decisions(&consortium).set_outcome(id, outcome, None, key, soon()).await.unwrap();
     let [listed] = &umbra.listed(&consortium).await.unwrap()[..] else { panic!() };
-    // The block acted when it was given.
+    // A block takes effect at the time of the decision.
     let expected = DecisionOutcome { acted_at: Some(listed.record.decided_at), ..outcome };
     assert_eq!(listed.outcome.map(|(outcome, _)| outcome), Some(expected));
     consortium.cluster.stop().await.unwrap();
@@ -137,7 +138,7 @@ async fn a_version_that_is_tried_is_compared_with_the_one_that_decides() {
     let begun = Instant::now();
     loop {
         let read = policies.get_policy(0, soon()).await.unwrap().value;
-        // Lookups by which the worker noticed the trial may be counted among those that are equal.
+        // The lookups that waited for the trial may be counted too, with equal verdicts.
         let (equal, others): (Vec<_>, Vec<_>) =
             read.trial_counts.into_iter().partition(|count| count.verdict == count.trial);
         let is_equal = matches!(&equal[..], [count] if count.verdict == Verdict::Allow);

@@ -1,4 +1,4 @@
-//! The budget of near queries and canaries, through the whole cluster.
+//! The budget of near queries, and canaries, in a whole cluster.
 
 use vigie_clients::{IdempotencyKey, MatchAnswer};
 use vigie_consortium::{Capability, Quota};
@@ -7,14 +7,15 @@ use vigie_model::{BankRef, Hash, ItemContent, ItemDraft};
 
 use super::{Consortium, until_known};
 
-/// A hash of 128 bits that differs from the one of no bytes by two bits for each of these bytes.
+/// Returns a hash with 128 set bits. Each listed byte adds two bits to its distance from the hash of an empty
+/// list.
 fn hash(bytes: impl IntoIterator<Item = usize>) -> Hash {
     let mut hash = [0x0f; 32];
     bytes.into_iter().for_each(|at| hash[at] ^= 0x11);
     Hash::pdq(hash)
 }
 
-/// The distance of the only match, and whether the answer is a repetition.
+/// Returns the distance of the only match, and whether the answer repeats one because the budget is spent.
 fn found(answer: &MatchAnswer) -> (Option<u32>, bool) {
     let matched = answer.results[0].as_ref().unwrap();
     assert!(matched.found.matches.len() <= 1);
@@ -54,12 +55,12 @@ async fn a_spent_budget_repeats_an_answer_until_the_item_is_removed() {
     for at in 0..usize::from(Quota::NEAR_QUERIES_DEFAULT.get()) {
         assert_eq!(near(at..at + 1).await, (Some(2), false));
     }
-    // A match, one that is just none, and the owner's.
+    // A match, one that is just too distant, and one in the owner's own bank.
     assert_eq!(near(0..2).await, (Some(2), true));
     assert_eq!(near(0..16).await, (Some(2), true));
     assert_eq!(near(0..18).await, (None, false));
     assert_eq!(found(&acme_work.ask(hash(0..2), as_of(added)).await.unwrap()), (Some(4), false));
-    // What was answered before is answered so again.
+    // A query that was answered before gets the same answer again.
     assert_eq!(near(5..6).await, (Some(2), false));
     let repeated = umbra_work.ask(hash(0..16), as_of(added)).await.unwrap();
     assert_eq!(repeated.results[0].as_ref().unwrap().found.matches[0].item, item);

@@ -1,4 +1,4 @@
-//! Flood control, through the whole cluster.
+//! Flood control in a whole cluster.
 
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use vigie_model::{BankRef, Hash, ItemId, Sequence};
 use super::{Client, Consortium, until_known};
 
 const WINDOW: Duration = Duration::from_secs(4);
-/// How long a hold may take from the last match that it takes.
+/// The time limit for a hold, from the last match that it needs.
 const HELD_WITHIN: Duration = Duration::from_secs(30);
 
-/// A cluster in which 20 matches of an item within [`WINDOW`] are a flood, if they are four times as many as those of others.
+/// Starts a cluster in which 20 matches of an item within [`WINDOW`] are a flood, if they are four times as
+/// many as the median of other items.
 async fn cluster() -> Cluster {
     let started = Cluster::start_with(|config| {
         config.shard_count = 2;
@@ -34,13 +35,13 @@ impl Client {
         OpinionClient::among(&[consortium.cluster.bank_url()], &self.network).unwrap()
     }
 
-    /// The items that are held for the member, and whether flood control did it.
+    /// Returns the items that are held for the member, each with whether flood control holds it.
     async fn held_here(&self, consortium: &Consortium) -> Vec<(ItemId, bool)> {
         let held = self.opinions(consortium).list_member_holds(None, 100, soon()).await.unwrap();
         held.iter().map(|one| (one.item, one.flooded)).collect()
     }
 
-    /// How many of so many contents match, all of one call.
+    /// Sends a call with this number of contents, and returns how many match.
     async fn matches(&self, number: u8, contents: usize, sequence: Sequence) -> usize {
         let contents = (0..contents).map(|_| vigie_tests::material::hashed([hash(number)])).collect();
         let call = vigie_model::MatchCall {
@@ -53,7 +54,7 @@ impl Client {
         answer.results.iter().filter(|result| !result.as_ref().unwrap().found.matches.is_empty()).count()
     }
 
-    /// Matches until the item matches no more. Returns how long that was.
+    /// Repeats matches until the item no longer matches; returns how long that took.
     async fn matches_until_held(&self, number: u8, sequence: Sequence) -> Duration {
         let begun = Instant::now();
         while self.matches(number, 5, sequence).await > 0 {
@@ -96,7 +97,7 @@ async fn an_item_that_floods_at_one_member_is_held_there_alone_until_it_lifts_th
             (1, vec![])
         );
     }
-    // What did not flood still matches there.
+    // An item without a flood still matches there.
     assert_eq!(umbra_work.matches(2, 1, added).await, 1);
 
     let lifting = Instant::now();
@@ -106,7 +107,7 @@ async fn an_item_that_floods_at_one_member_is_held_there_alone_until_it_lifts_th
     umbra_work.matches_until_held(1, lifted.sequence).await;
     assert!(lifting.elapsed() >= WINDOW, "held again after {:?}", lifting.elapsed());
     assert_eq!(umbra.held_here(&consortium).await, [(item, true)]);
-    // Its own hold is shown as such.
+    // A member's own hold is reported as its own.
     let own = hive.opinions(&consortium);
     own.set_member_hold(&[item], true, IdempotencyKey::random(), soon()).await.unwrap();
     assert_eq!(hive.held_here(&consortium).await, [(item, false)]);

@@ -1,5 +1,5 @@
-//! Incidents, through the whole cluster: how long it takes from the moment that one is opened until its item matches at every member that
-//! subscribes to it.
+//! Incidents in a whole cluster: the time from the opening of an incident until its item matches for every
+//! member that subscribes to it.
 //!
 //! ```text
 //! cargo test --release -p vigie-tests --test it -- members::incidents --ignored --nocapture
@@ -17,15 +17,15 @@ use vigie_tests::material::{generator, item, pdq_of_a_picture};
 
 use super::{Client, Consortium, until_known};
 
-/// Members that subscribe. Another one does not.
+/// Members that subscribe. One more member does not.
 const MEMBERS: [&str; 4] = ["m-a", "m-b", "m-c", "m-d"];
-/// What a member may be behind in a test on a machine that has other things to do.
+/// The time limit for a member to follow, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The greatest p99 from opening to matchable.
+/// The largest accepted 99th percentile of the time from opening to a match.
 const P99_MAX: Duration = Duration::from_millis(250);
 const TYPE: &str = "crisis-protocol";
 
-/// Asks one member again and again until it is answered with a match in a bank; it has no other.
+/// Repeats a member's query until it matches in this bank; the member has no other.
 async fn until_matched(client: &Client, hash: &Hash, bank: &str) {
     let begun = Instant::now();
     loop {
@@ -45,7 +45,8 @@ async fn until_all_matched(workers: &[Client], hash: &Hash, bank: &str) {
     futures::future::join_all(polls).await;
 }
 
-/// Opens incidents one after another. Returns the times from opening, and from the addition of another item, to the match at the last member.
+/// Opens incidents one after another. Returns the times from opening, and from the addition of another item,
+/// to the match for the last member.
 async fn measure(incidents: usize) -> [Vec<Duration>; 2] {
     let consortium = Consortium::start(&[&MEMBERS[..], &["apart"]].concat()).await;
     let host = consortium.operator.create(&consortium.cluster, None, &[Role::Administrator]).await;
@@ -83,7 +84,7 @@ async fn measure(incidents: usize) -> [Vec<Duration>; 2] {
         until_all_matched(&workers, &second, opened.bank.name.as_str()).await;
         added_to.push(begun.elapsed());
 
-        // Nobody else has it, and it ends with its incident.
+        // No other member has the bank, and it is removed with its incident.
         if number == 0 {
             until_known(&apart, since).await;
             assert!(apart.finds(second.clone(), added).await.is_empty());

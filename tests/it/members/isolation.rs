@@ -1,4 +1,5 @@
-//! What a member sees is what its own banks and its grants hold, by its own names, and nothing tells it that there is more.
+//! A member sees only its own banks and those granted to it, by its own names, and nothing reveals that there
+//! is more.
 
 use rand::RngExt as _;
 use vigie_clients::{Code, IdempotencyKey};
@@ -19,7 +20,7 @@ async fn a_bank_is_there_for_its_owner_and_for_those_with_whom_it_is_shared() {
     let ((acme, acme_work), (umbra, umbra_work)) =
         (consortium.team("acme").await, consortium.team("umbra").await);
     acme.create_bank(&bank("known")).await;
-    // The same name is free for another member.
+    // Another member may use the same name.
     let created = umbra.create_bank(&bank("known")).await;
     let hash = Hash::md5([7; 16]);
     let (item, added) = acme_work.add(&bank("known"), hash.clone()).await;
@@ -27,7 +28,7 @@ async fn a_bank_is_there_for_its_owner_and_for_those_with_whom_it_is_shared() {
     assert_eq!(acme_work.finds(hash.clone(), added).await, ["known"]);
     assert_eq!(umbra_work.finds(hash.clone(), added).await, <[&str; 0]>::default());
 
-    // A bank that is not shared is told apart from one that never was by nothing.
+    // A bank that is not shared gets the same answer as one that never existed.
     let named = |name: &str| SearchOptions { banks: vec![bank(name)], ..SearchOptions::default() };
     let hidden = umbra_work.ask(hash.clone(), named("acme/known")).await.unwrap_err();
     let never = umbra_work.ask(hash.clone(), named("acme/other")).await.unwrap_err();
@@ -41,7 +42,7 @@ async fn a_bank_is_there_for_its_owner_and_for_those_with_whom_it_is_shared() {
     assert_eq!((hidden.code(), never.code()), (Code::NotFound, Code::NotFound));
     assert_eq!(umbra.bank.log_head(soon()).await.unwrap().items, 0);
 
-    // Shared for matching alone: the match, and nothing of the item.
+    // Shared with the right to match only: the match is visible, the item is not.
     let shared = acme.share("known", "umbra", &[Capability::Match]).await;
     until_known(&umbra_work, shared).await;
     let answer = umbra_work.ask(hash.clone(), as_of(added)).await.unwrap();
@@ -52,7 +53,7 @@ async fn a_bank_is_there_for_its_owner_and_for_those_with_whom_it_is_shared() {
     let refused = umbra_work.bank.add_items(&shared, items, IdempotencyKey::random(), soon()).await;
     assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
 
-    // An alias is the other member's own.
+    // An alias belongs to the other member.
     let alias = "theirs".parse().unwrap();
     let key = IdempotencyKey::random();
     let named_so = umbra.members.set_alias(&bank("acme/known"), Some(&alias), key, soon()).await.unwrap();
@@ -62,7 +63,7 @@ async fn a_bank_is_there_for_its_owner_and_for_those_with_whom_it_is_shared() {
     assert_eq!(granted.value[0].grant.alias, None);
     assert_eq!(granted.value[0].member.as_ref().map(|name| name.as_str()), Some("umbra"));
 
-    // A contributor removes what it added, and nothing else.
+    // A contributor may remove what it added, and nothing else.
     let shared = acme.share("known", "umbra", &[Capability::Match, Capability::Contribute]).await;
     until_known(&umbra_work, shared).await;
     let (own, _) = umbra_work.add(&bank("theirs"), Hash::md5([8; 16])).await;
@@ -74,7 +75,7 @@ async fn a_bank_is_there_for_its_owner_and_for_those_with_whom_it_is_shared() {
     remove(&umbra_work, own).await.unwrap();
     remove(&acme_work, item).await.unwrap();
 
-    // Keys of one member's writes are none of another's.
+    // Idempotency keys are separate for each member.
     let key = || IdempotencyKey::named("import 1");
     for client in [&acme, &umbra] {
         client.bank.create_bank(&bank("imported"), key(), soon()).await.unwrap();
@@ -82,16 +83,16 @@ async fn a_bank_is_there_for_its_owner_and_for_those_with_whom_it_is_shared() {
     consortium.cluster.stop().await.unwrap();
 }
 
-/// The banks of three members, as a naive model: what a deployment would answer that holds only what one of them sees.
+/// The banks of three members as a naive model, from which each member's right answer follows.
 struct Model {
-    /// Owner, living items, and whom it is shared with.
+    /// Owner, live items, and with whom it is shared, for each bank.
     banks: Vec<(usize, Vec<u8>, Vec<bool>)>,
-    /// The number of banks before these.
+    /// Number of banks in earlier runs of the model.
     before: usize,
 }
 
 impl Model {
-    /// The names of the banks in which a member finds a hash, each as often as it is there.
+    /// Returns the names of the banks in which a member finds a hash, one entry per item.
     fn found(&self, member: usize, byte: u8) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for (at, (owner, items, shared)) in self.banks.iter().enumerate() {
@@ -113,11 +114,11 @@ impl Model {
 
 const MEMBERS: [&str; 3] = ["m-a", "m-b", "m-c"];
 
-/// The clients of three members on one cluster, and what the cluster has come to.
+/// The clients of three members on one cluster, and its state.
 struct Isolated {
     consortium: Consortium,
     teams: Vec<(Client, Client)>,
-    /// The banks that there have been.
+    /// Number of banks that have been created.
     banks: usize,
 }
 
@@ -131,7 +132,8 @@ impl Isolated {
         Self { consortium, teams, banks: 0 }
     }
 
-    /// Makes banks, and changes of a seed, each followed by a search of every member. The banks go at the end.
+    /// Creates banks and makes random changes from a seed; every member searches after each change. The banks
+    /// are deleted at the end.
     async fn check(&mut self, seed: u64, steps: u32) {
         let teams = &self.teams;
         let (mut rng, mut sequence, mut directory) = (generator(seed), Sequence::ZERO, Sequence::ZERO);
@@ -209,7 +211,7 @@ async fn the_operator_sees_no_item_and_members_outlive_a_restart() {
     denied(operator.bank.get_item(item, soon()).await.unwrap_err().code());
     denied(operator.bank.list_items(&bank("acme/known"), None, 10, soon()).await.unwrap_err().code());
     denied(operator.ask(Hash::md5([1; 16]), SearchOptions::default()).await.unwrap_err().code());
-    // It counts, and appoints nobody who reads hashes.
+    // An operator sees counts, and cannot create principals that read hashes.
     assert_eq!(operator.bank.log_head(soon()).await.unwrap().items, 1);
     let contributor = vigie_clients::NewPrincipal {
         member: Some("acme".parse().unwrap()),
@@ -220,7 +222,7 @@ async fn the_operator_sees_no_item_and_members_outlive_a_restart() {
     };
     let refused = operator.members.create_principal(contributor, IdempotencyKey::random(), soon()).await;
     denied(refused.unwrap_err().code());
-    // The last operator stays.
+    // The last operator cannot be revoked.
     let last = operator.members.revoke_principal(operator.id, IdempotencyKey::random(), soon()).await;
     assert_eq!(last.unwrap_err().code(), Code::FailedPrecondition);
     consortium.cluster.stop().await.unwrap();

@@ -1,4 +1,4 @@
-//! Verdicts of members' policies, through the whole cluster.
+//! Verdicts of members' policies in a whole cluster.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(super) fn bank(name: &str) -> BankRef {
     name.parse().unwrap()
 }
 
-/// A policy of these rules: name, condition, verdict.
+/// Returns a policy with these bank rules, and verdict rules as name, condition and verdict.
 pub(super) fn policy(banks: Vec<BankRule>, rules: &[(&str, &str, Verdict)]) -> Policy {
     let rules = rules.iter().map(|(name, condition, verdict)| VerdictRuleDraft {
         name: (*name).to_owned(),
@@ -36,7 +36,7 @@ pub(super) fn policy(banks: Vec<BankRule>, rules: &[(&str, &str, Verdict)]) -> P
     Policy::try_from(PolicyDraft { banks, rules: rules.collect() }).unwrap()
 }
 
-/// A hash of a picture at this distance, which is even: as many set bits are cleared as others are set.
+/// Returns a hash of a picture at this even distance: half of the changed bits are cleared, half are set.
 pub(super) fn near(hash: &PdqHash, distance: usize) -> PdqHash {
     let mut near = *hash;
     let bit = |hash: &PdqHash, at: usize| hash[at / 8] & (1 << (at % 8)) != 0;
@@ -52,7 +52,8 @@ impl Client {
         PolicyClient::among(&[consortium.cluster.bank_url()], &self.network).unwrap()
     }
 
-    /// Sets the policy of the member; the frontend decides by it afterwards, as a worker of the member sees.
+    /// Sets the policy of the member, and waits until the frontend decides by it, as a worker of the member
+    /// sees.
     pub(super) async fn decides_by(&self, consortium: &Consortium, worker: &Self, policy: &Policy) -> u32 {
         let (source, key) = (PolicySource::Given(policy), IdempotencyKey::random());
         let set = self.policies(consortium).set_policy(source, None, false, key, soon()).await.unwrap();
@@ -75,7 +76,7 @@ impl Client {
         self.matching.match_content(call, soon()).await
     }
 
-    /// The decision on a hash, as of a sequence.
+    /// Returns the decision on a hash, as of a sequence.
     async fn decision(&self, hash: Hash, sequence: Sequence) -> Decided {
         decision(&self.ask_from("", hash, as_of(sequence)).await)
     }
@@ -94,7 +95,7 @@ fn said(decided: &Decided) -> (Verdict, &str) {
     (decided.verdict, &decided.rule)
 }
 
-/// Puts opinions on an item, each of a reviewer of another member.
+/// Records an opinion on an item, by a new reviewer of a member.
 async fn opine(consortium: &Consortium, by: &Client, item: ItemId, kind: OpinionKind) -> Sequence {
     let new = NewPrincipal {
         member: None,
@@ -117,7 +118,7 @@ async fn opine(consortium: &Consortium, by: &Client, item: ItemId, kind: Opinion
     Sequence(client.put_opinions(request).await.unwrap().into_inner().sequence)
 }
 
-/// What is answered of each hash, without what is said of it.
+/// Returns the matches of each hash as item, bank and distance, without opinions and decisions.
 async fn sets(client: &Client, hashes: &[PdqHash], sequence: Sequence) -> Vec<Vec<(u64, u32, u32)>> {
     let mut sets = Vec::new();
     for hash in hashes {
@@ -201,7 +202,7 @@ async fn a_verdict_follows_distance_opinions_bank_and_surface() {
     assert_eq!(said(&of(hash, "avatar", added).await), (Verdict::Block, "avatar"));
     assert_eq!(said(&of(elsewhere, "", added).await), (Verdict::Log, "seen"));
     assert_eq!(said(&of(near(&elsewhere, 20), "", added).await), (Verdict::Log, "seen"));
-    // The bank rule drops what is farther; the match is answered all the same.
+    // The bank rule excludes more distant matches from the decision; they are still in the answer.
     let far = worker.ask_from("", Hash::pdq(near(&elsewhere, 22)), as_of(added)).await;
     assert_eq!(said(&decision(&far)), (Verdict::Allow, ""));
     assert_eq!(far.results[0].as_ref().unwrap().found.matches.len(), 1);
@@ -211,7 +212,7 @@ async fn a_verdict_follows_distance_opinions_bank_and_surface() {
     assert_eq!(said(&of(hash, "avatar", opinion).await), (Verdict::Escalate, "confirmed"));
     assert_eq!(said(&of(near(&hash, 10), "", opinion).await), (Verdict::Escalate, "confirmed"));
     assert_eq!(said(&of(near(&hash, 12), "", opinion).await), (Verdict::Review, ""));
-    // The bank says the same of the matches that were answered, and why.
+    // The bank decides the same on the returned matches, and explains it.
     let answer = worker.ask_from("", Hash::pdq(near(&hash, 10)), as_of(opinion)).await;
     let matches = answer.results[0].as_ref().unwrap().found.matches.clone();
     let query = TriedQuery { kind: "hashes".to_owned(), ..TriedQuery::default() };
@@ -238,7 +239,7 @@ async fn a_rule_that_fails_never_lets_a_match_through() {
         assert_eq!(decided.policy_version, version);
         assert!(decided.failure.unwrap().starts_with("rule fails: "), "{condition}");
     }
-    // What does not compile is not stored.
+    // A policy that does not compile is not stored.
     let wrong = policy(vec![], &[("wrong", "matches.size() > nothing", Verdict::Allow)]);
     let key = IdempotencyKey::random();
     let policies = acme.policies(&consortium);
@@ -293,7 +294,7 @@ async fn an_allow_list_takes_matches_away_for_its_member_alone() {
     assert_eq!((said(&own), own.suppressed), ((Verdict::Allow, ""), 1));
     let of_acme = worker.decision(hash.clone(), added).await;
     assert_eq!((said(&of_acme), of_acme.suppressed), ((Verdict::Block, "any"), 0));
-    // The answer has it for both.
+    // The answer contains the match for both.
     assert_eq!(other.finds(hash, added).await, ["acme/known", "benign"]);
     consortium.cluster.stop().await.unwrap();
 }
@@ -320,7 +321,8 @@ async fn what_is_in_shadow_is_answered_to_nobody_and_shows_in_the_shadow_verdict
     acme.decides_by(&consortium, &worker, &blocking).await;
     umbra.decides_by(&consortium, &other, &blocking).await;
 
-    // A bank in shadow is answered to nobody; an item in probation to whoever contributed it.
+    // Matches of a bank in shadow are returned to nobody; those of an item in probation only to its
+    // contributor.
     for (client, name, found) in [
         (&worker, "tried", &[][..]),
         (&other, "tried", &[]),

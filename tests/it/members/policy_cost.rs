@@ -1,5 +1,5 @@
-//! The price of a policy: lookups a second of a member with a policy of ten rules over those of a member without one, on one cluster, by the
-//! same queries, in turns of one run.
+//! The overhead of a policy: lookups per second of a member with a policy of ten rules compared with a member
+//! without one, on one cluster, by the same queries, in alternation in one run.
 //!
 //! ```text
 //! cargo test --release -p vigie-tests --test it -- members::policy_cost --ignored --nocapture
@@ -20,10 +20,11 @@ use vigie_tests::material::generator;
 use super::cost::{balanced, fill, rate};
 use super::{Client, Consortium, until_known};
 
-/// How large it is.
+/// The size and the length of a run.
 struct Form {
     items: usize,
-    /// Turns with and without a policy, in pairs: many short ones, for the machine's own pace changes.
+    /// Number of pairs of measurements with and without a policy: many short ones, because the machine's own
+    /// speed changes.
     pairs: usize,
     lasts: Duration,
 }
@@ -31,10 +32,11 @@ struct Form {
 const SHORT: Form = Form { items: 300, pairs: 1, lasts: Duration::from_millis(150) };
 const LONG: Form = Form { items: 100_000, pairs: 21, lasts: Duration::from_millis(700) };
 
-/// The least share of lookups that a policy leaves, where one query in a hundred matches.
+/// The lowest accepted ratio of lookups with a policy to those without, where one query in a hundred matches.
 const RATIO_MIN: f64 = 0.9;
 
-/// A policy as a platform has one: three bank rules, and ten rules of which none holds for what is known here but the last.
+/// Returns a policy like that of a platform: three bank rules, and ten rules of which only the last holds for
+/// the banked items.
 fn policy() -> Policy {
     let conditions = [
         "matches.exists(m, m.distance <= 10 && m.positives >= 2 && !m.disputed)",
@@ -63,7 +65,7 @@ fn policy() -> Policy {
     Policy::try_from(PolicyDraft { banks, rules: rules.collect() }).unwrap()
 }
 
-/// What is measured: a name, lookups in a call, and one in how many is known.
+/// The measurements: a name, lookups in a call, and n, where one query in n is known.
 const WAYS: [(&str, usize, usize); 4] = [
     ("one at a time, 1 % match", 1, 100),
     ("one at a time, all match", 1, 1),
@@ -71,7 +73,7 @@ const WAYS: [(&str, usize, usize); 4] = [
     ("64 in a call, all match", 64, 1),
 ];
 
-/// The share of lookups that a policy leaves, by way.
+/// Returns the ratio of lookups with a policy to those without, for each measurement.
 async fn measure(form: &Form, with: &Client, without: &Client, hashes: &[PdqHash]) -> Vec<f64> {
     let mut rng = generator(13);
     let mut middles = Vec::new();
@@ -81,7 +83,7 @@ async fn measure(form: &Form, with: &Client, without: &Client, hashes: &[PdqHash
         let asked = Arc::new(asked.collect::<Vec<_>>());
         let (mut figures, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
         for pair in 0..form.pairs {
-            // Which of them is first changes.
+            // The order alternates.
             let both = if pair % 2 == 0 { [with, without] } else { [without, with] };
             let one = rate(&both[0].matching, &asked, batch, form.lasts).await;
             let other = rate(&both[1].matching, &asked, batch, form.lasts).await;
@@ -108,14 +110,15 @@ async fn measure(form: &Form, with: &Client, without: &Client, hashes: &[PdqHash
     middles
 }
 
-/// The decision on a hash, and its matches.
+/// Returns the verdict on a hash, and the number of its matches.
 async fn asked(client: &Client, hash: PdqHash, sequence: Sequence) -> (Option<Verdict>, usize) {
     let answer = client.ask(Hash::pdq(hash), as_of(sequence)).await.unwrap();
     let matched = answer.results[0].as_ref().unwrap();
     (matched.decision.as_ref().map(|decided| decided.verdict), matched.found.matches.len())
 }
 
-/// Returns the ratios of banks whose items match at once, and of the same with one whose items are confirmed first.
+/// Returns the ratios with banks whose items match at once, and those with one bank whose items need a
+/// confirmation.
 async fn run(form: Form) -> [Vec<f64>; 2] {
     let mut rng = generator(12);
     let hashes: Vec<PdqHash> = (0..form.items).map(|_| balanced(&mut rng)).collect();
@@ -134,7 +137,7 @@ async fn run(form: Form) -> [Vec<f64>; 2] {
     for client in [&with, &without] {
         until_known(client, set.sequence).await;
     }
-    // One is decided about and the other is not, of the same matches.
+    // The same matches are returned with a decision for one member, and without for the other.
     let stranger = balanced(&mut rng);
     assert_eq!(asked(&with, hashes[0], set.sequence).await, (Some(Verdict::Block), 1));
     assert_eq!(asked(&with, stranger, set.sequence).await, (Some(Verdict::Allow), 0));

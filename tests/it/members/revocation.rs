@@ -1,4 +1,5 @@
-//! What was revoked works no longer than a directory may be old, on calls and on open streams; and nothing works without a fresh one.
+//! A revoked right stops working once the maximal age of a directory has passed, on calls and on open
+//! streams; and without a fresh directory nothing works.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use vigie_tests::material::hashed;
 
 use super::{Consortium, until_known};
 
-/// The age that a directory may have by default.
+/// The default maximal age of a directory.
 const AGE_MAX: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,7 +26,7 @@ async fn a_revoked_key_fails_on_calls_and_on_an_open_stream() {
         quality_floor: None,
         surface: Box::default(),
     };
-    // One request each 20 ms, on a stream that is opened before.
+    // One request every 20 ms on a stream that was opened before the revocation.
     let requests = futures::stream::unfold(0_u64, move |number| async move {
         tokio::time::sleep(Duration::from_millis(20)).await;
         Some(((number, call()), number + 1))
@@ -44,7 +45,7 @@ async fn a_revoked_key_fails_on_calls_and_on_an_open_stream() {
     assert_eq!(refused.code(), Code::Unauthenticated);
     let call = acme_work.ask(Hash::md5([1; 16]), SearchOptions::default()).await.unwrap_err();
     assert_eq!(call.code(), Code::Unauthenticated);
-    // The bank has the newest directory of all.
+    // The bank itself always has the newest directory.
     assert_eq!(acme_work.bank.log_head(soon()).await.unwrap_err().code(), Code::Unauthenticated);
     consortium.cluster.stop().await.unwrap();
 }

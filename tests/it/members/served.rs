@@ -1,4 +1,4 @@
-//! Every method of every server is guarded: who may not call it is refused before anything of its request is read.
+//! Every method of every server is guarded: a caller without the right is refused before its request is read.
 
 use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
@@ -17,7 +17,7 @@ async fn call(client: &Client, url: &str, method: Method) -> Code {
     let first = match answered {
         Ok(mut answered) => {
             let first = answered.get_mut().message();
-            // A stream that is open was let in.
+            // An open stream means that the call was accepted.
             tokio::time::timeout(std::time::Duration::from_millis(300), first)
                 .await
                 .unwrap_or(Ok(None))
@@ -28,7 +28,7 @@ async fn call(client: &Client, url: &str, method: Method) -> Code {
     first.map_or_else(|status| status.code(), |()| Code::Ok)
 }
 
-/// Whether a caller was let in, whatever became of the empty request.
+/// Returns whether a caller was accepted, whatever the result of the empty request.
 fn is_let_in(code: Code) -> bool {
     !matches!(code, Code::Unauthenticated | Code::PermissionDenied)
 }
@@ -51,7 +51,7 @@ async fn each_method_lets_in_whom_the_table_of_rights_names() {
     super::until_known(&callers[2].1, sequence).await;
     let for_anyone = *Method::ALL.iter().find(|method| method.is_for_anyone()).unwrap();
     for (_, client) in &callers {
-        // The coordinator reads the directory by itself.
+        // The coordinator follows the directory separately.
         while !is_let_in(call(client, &cluster.coordinator_url(), for_anyone).await) {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
@@ -64,7 +64,7 @@ async fn each_method_lets_in_whom_the_table_of_rights_names() {
             Some((_, "coordinator")) => vec![cluster.coordinator_url()],
             Some((_, "matcher")) => vec![cluster.matcher_url(0)],
             Some((_, "bank")) => vec![cluster.bank_url()],
-            // Health and reflection are everywhere.
+            // Health and reflection are on every server.
             _ => {
                 assert!(method.is_for_anyone(), "{method} is nobody's");
                 vec![
@@ -80,7 +80,7 @@ async fn each_method_lets_in_whom_the_table_of_rights_names() {
                 let of_processes = url == cluster.matcher_url(0);
                 let code = call(client, &url, *method).await;
                 let expected = if method.is_for_anyone() {
-                    // There a key is one that nobody knows.
+                    // Servers that accept only processes of the cluster do not know a principal's key.
                     role.is_none() || !of_processes
                 } else {
                     !of_processes && role.is_some_and(|role| method.is_open_to(role))

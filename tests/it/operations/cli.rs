@@ -1,4 +1,4 @@
-//! The real binary as scripts and people use it.
+//! The real binary, as scripts and people use it.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ fn hashing_prints_one_line_of_json_for_each_file() {
     let mut keys: Vec<_> = lines[0].as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();
     let digests: Vec<String> = digest_types().iter().map(ToString::to_string).collect();
-    // A side of less than 640 pixels: the picture is hashed scaled up, too.
+    // Both sides are below 640 pixels, so the picture is also hashed scaled up.
     let mut expected = vec!["file", "height", "pdq", "quality", "variants", "ways", "width"];
     expected.extend(digests.iter().map(String::as_str));
     expected.sort_unstable();
@@ -80,7 +80,7 @@ fn a_running_cluster_is_tried_out_and_left_as_it_was() {
     assert_eq!(nowhere.code, 4, "{}", nowhere.stderr);
 }
 
-/// One story from an empty cluster to a deleted bank: the commands of the README.
+/// Runs the commands of the README in order, from an empty cluster to a deleted bank.
 #[test]
 fn the_commands_tell_one_story() {
     let data = tempfile::tempdir().unwrap();
@@ -121,7 +121,7 @@ fn the_commands_tell_one_story() {
     assert!(told.lines[0].contains("KNOWN, item") && told.lines[0].contains("rotate-90"), "{:?}", told.lines);
     assert!(told.lines[2].contains("only exact copies"), "{:?}", told.lines);
 
-    // A file that cannot be decoded is searched by its digests, and the answer says so.
+    // An undecodable file is searched by its digests, and the answer reports the failure.
     let (_, broken) = write(folder.path(), "broken.bin", b"not an image");
     let (code, lines) = json(&["match", &broken], &up);
     assert_eq!((code, lines[0]["decode_failure"]["code"].as_str()), (3, Some("unknown_format")));
@@ -141,7 +141,7 @@ fn the_commands_tell_one_story() {
     let (code, shown) = json(&["item", "show", &item.to_string()], &up);
     assert_eq!((code, shown[0]["hashes"].as_array().unwrap().len()), (0, hashes_of_a_picture()));
     let (_, listed) = json(&["item", "list", "known"], &up);
-    // One that is shown alone also has what is said of it.
+    // An item that is shown alone has more fields than in a list.
     let of_item = |line: &serde_json::Value| {
         let keys = ["added_at_unix_ms", "bank", "external_reference", "hashes", "item_id", "labels"];
         keys.map(|key| line[key].clone())
@@ -159,7 +159,7 @@ fn the_commands_tell_one_story() {
     );
     let replicas = status[0]["replicas"].as_array().unwrap();
     assert_eq!(replicas.len(), 4);
-    // All roles are in one process, whose memory counts once.
+    // All roles are in one process, so its memory counts once.
     assert_eq!(status[0]["processes"], 1);
     assert!(replicas.iter().all(|replica| replica["process"] == replicas[0]["process"]), "{status:?}");
     let memory = |object: &serde_json::Value| object["memory_bytes"].as_u64().unwrap();
@@ -202,7 +202,7 @@ fn hashes_are_imported_from_a_file_and_bad_lines_are_told() {
     assert_eq!((last["added"].as_u64(), last["bad_lines"].as_u64()), (Some(2_500), Some(1)));
     assert_eq!(json(&["bank", "show", "known"], &up).1[0]["hashes"], 2_500);
 
-    // What was listed can be added elsewhere.
+    // A listing can be imported into another bank.
     let listed = run(&["--json", "item", "list", "known", "--limit", "10000"], &up.environment()).unwrap();
     let (_, file) = write(folder.path(), "items.jsonl", listed.lines.join("\n").as_bytes());
     json(&["bank", "create", "second"], &up);
@@ -242,7 +242,7 @@ fn a_bank_that_cannot_be_opened_is_told_at_once() {
     assert!(begun.elapsed().as_secs() < 30, "it was waited for");
 }
 
-/// Two shards, of which one is gone.
+/// Two shards, one of which is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_does_not_cover_everything_says_so() {
     let folder = tempfile::tempdir().unwrap();
@@ -278,7 +278,7 @@ async fn an_answer_that_does_not_cover_everything_says_so() {
         assert!(!line.contains("not known"), "{line}");
     }
 
-    // Less than was asked for: what was found comes with the error, in one line for each file.
+    // Below the requested coverage, the partial answers come with the error, one line for each file.
     let finished = ask(&["match", "--json", &banked, &other, &broken]).await.unwrap();
     assert_eq!(finished.code, 4, "{}", finished.stderr);
     let lines = finished.json().unwrap();
@@ -294,7 +294,7 @@ async fn an_answer_that_does_not_cover_everything_says_so() {
     assert_eq!(lines[2]["decode_failure"]["code"], "unknown_format");
     assert_eq!(finished.stderr.lines().count(), 0, "{}", finished.stderr);
 
-    // An unknown bank is unknown to every file, once every shard says so.
+    // An unknown bank is an error for every file, once every shard has answered.
     cluster.start_matcher(1).await.unwrap();
     cluster.wait_ready(soon()).await.unwrap();
     let known = ["match", "--json", "--min-coverage", "0.5", "--bank", "unknown", &banked, &other, &broken];
@@ -328,7 +328,7 @@ fn what_was_hashed_elsewhere_can_be_banked() {
     assert_eq!(counts, expected, "a flat picture's PDQ hash is left out");
     assert_eq!(items[0]["external_reference"], "good.png");
 
-    // Many files are added in their order.
+    // Many files are added in order.
     let many = vec![&*good; 40];
     let (code, added) = json(&[&["item", "add", "known"], &*many, &["/nowhere", &flat]].concat(), &up);
     assert_eq!((code, added.len()), (3, 42));
@@ -369,7 +369,7 @@ fn every_fault_of_a_configuration_is_told() {
     let (_, good) = write(folder.path(), "good.toml", b"listen = '127.0.0.1:7742'\n[bank]\n");
     assert_eq!(run(&["config", "check", &good], &[]).unwrap().code, 0);
 
-    // A role runs on what was said to it, and not on defaults that nobody chose.
+    // A role runs with explicit settings only, not with unstated defaults.
     let told = |args: &[&str]| {
         let finished = run(args, &[]).unwrap();
         assert_eq!(finished.code, 1, "{}", finished.stderr);
@@ -380,7 +380,7 @@ fn every_fault_of_a_configuration_is_told() {
     let set = ["coordinator", "--listen", "127.0.0.1:0", "--set", "coordinator.silence_ms_max=5000"];
     assert!(told(&set).contains("coordinator.matchers: "));
 
-    // A coordinator inside a frontend is told what one of its own would be.
+    // An embedded coordinator needs the same settings as a separate one.
     let set = ["frontend", "--listen", "127.0.0.1:0", "--set", "frontend.coordinator=embedded"];
     assert!(told(&set).contains("has no [coordinator] table"));
     let embedded =
@@ -410,7 +410,7 @@ fn a_demonstration_that_is_interrupted_leaves_nothing_behind() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // Once the cluster is there, so is its folder.
+    // The first line is printed when the cluster runs; then its folder exists.
     BufReader::new(demo.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     let sent = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap();

@@ -1,11 +1,13 @@
-//! A feed that goes wrong on its way is found out, and what it led to is never answered from for long.
+//! Changes that are corrupted in transit are detected, and a state that they caused is not searched for long.
 //!
-//! A proxy stands between the bank and a matcher. In each trial it drops, doubles, swaps or alters one change of the
-//! stream. It then lets messages pass up to the next proof (a message with a digest, which comes within a heartbeat) and
-//! no further: by then the matcher must have given the stream up. After that it must come to the truth by itself.
+//! A proxy is between the bank and a matcher. In each trial it drops, doubles, swaps or alters one change of
+//! the stream. It then passes messages on up to the next proof (a message with a digest, which comes within a
+//! heartbeat) and no further: by then the matcher must have dropped the stream. After that the matcher has to
+//! recover the right state by itself.
 //!
-//! Half of the trials make the message's checksum right again, as a faulty bank would, so that only the digest or the
-//! order of the changes can tell. `VIGIE_TRIALS=1000` makes more of them; `VIGIE_SEED` draws others.
+//! In half of the trials the proxy corrects the message's checksum, as a faulty bank would, so that only the
+//! digest or the order of the changes reveals the fault. `VIGIE_TRIALS=1000` sets the number of trials;
+//! `VIGIE_SEED` sets the seed.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -29,11 +31,11 @@ use vigie_proto::pb::bank::v1::feed_service_server::{FeedService, FeedServiceSer
 use vigie_serving::Shutdown;
 use vigie_tests::material::{generator, item, random_pdq};
 
-/// Trials of a short run.
+/// Number of trials in a short run.
 const TRIALS: u64 = 40;
 const HEARTBEAT_MS: u64 = 20;
 
-/// What happens to the changes of one message.
+/// A mutation of the changes in one message.
 #[derive(Debug, Clone, Copy)]
 enum Mutation {
     Drop,
@@ -45,7 +47,7 @@ enum Mutation {
 impl Mutation {
     const ALL: [Self; 4] = [Self::Drop, Self::Double, Self::Swap, Self::Alter];
 
-    /// Does it; `false` where the message has too few changes for it.
+    /// Applies the mutation; returns `false` where the message has too few changes for it.
     fn apply(self, changes: &mut Vec<pb::Change>, rng: &mut SmallRng) -> bool {
         if changes.len() < 2 {
             return false;
@@ -72,10 +74,10 @@ impl Mutation {
     }
 }
 
-/// What the proxy is to do, and what it has seen.
+/// The orders for the proxy in one trial.
 #[derive(Debug, Default)]
 struct Trial {
-    /// Taken when it is done.
+    /// The mutation, and whether to correct the checksum; taken when it is applied.
     mutation: Option<(Mutation, bool)>,
     rng: Option<SmallRng>,
 }
@@ -84,12 +86,12 @@ struct Trial {
 struct Proxy {
     bank: FeedServiceClient<tonic::transport::Channel>,
     trial: Arc<Mutex<Trial>>,
-    /// Streams that were mutated, and streams of those that the matcher has given up.
+    /// Number of streams that were mutated, and how many of these the matcher has dropped.
     mutated: Arc<watch::Sender<u64>>,
     given_up: Arc<watch::Sender<u64>>,
 }
 
-/// Counts a stream as given up when it is dropped.
+/// Counts a stream as dropped by the matcher when this value is dropped.
 struct GivenUp(Arc<watch::Sender<u64>>);
 
 impl Drop for GivenUp {
@@ -109,11 +111,11 @@ impl FeedService for Proxy {
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let messages = self.bank.clone().watch(request.into_inner()).await?.into_inner();
         let proxy = self.clone();
-        // What has to end before the matcher may come again: `Some` once the stream is mutated.
+        // The guard is `Some` once the stream is mutated; it is dropped with the stream.
         let state = (messages, proxy, None::<GivenUp>, false);
         let passed = futures::stream::unfold(state, |(mut messages, proxy, mut mutated, ended)| async move {
             if ended {
-                // The proof has passed: only the matcher can end the stream now.
+                // The proof has passed, so now only the matcher can end the stream.
                 futures::future::pending::<()>().await;
             }
             let mut message = messages.next().await?;
@@ -184,7 +186,8 @@ async fn one_change_dropped_doubled_swapped_or_altered_is_found_by_the_next_proo
         .add_service(FeedServiceServer::new(proxy.clone()))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.clone().cancelled_owned());
     tokio::spawn(server);
-    // A silence is not what the mutation is to be found by: the proxy is silent after the proof.
+    // The proxy is silent after the proof. A long limit on silence ensures that the mutation is not detected
+    // by that.
     let config = vigie_matcher::Config {
         bank: proxy_url,
         feed_silence_ms_max: 120_000,
@@ -225,7 +228,7 @@ async fn one_change_dropped_doubled_swapped_or_altered_is_found_by_the_next_proo
     cluster.stop().await.unwrap();
 }
 
-/// Waits until the matcher is ready and holds what the other one does.
+/// Waits until the matcher is ready and has the same state as the other one.
 async fn agree(matcher: &MatcherClient, truth: &MatcherClient) {
     let deadline = Deadline::now() + Duration::from_secs(30);
     loop {

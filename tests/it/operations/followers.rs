@@ -1,4 +1,4 @@
-//! A stranger who follows the bank's log as often as it can: the cluster's own matchers start all the same.
+//! A stranger follows the bank's log as often as it can, and the cluster's own matchers still start.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use vigie_harness::in_process::{Cluster, soon};
 use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
 use vigie_proto::pb::bank::v1::{WatchRequest, WatchResponse};
 
-/// A connection of another host.
+/// Returns a connection from another host.
 async fn stranger(url: String) -> Channel {
     let here: IpAddr = [127, 0, 0, 2].into();
     Endpoint::from_shared(url).unwrap().local_address(Some(here)).connect().await.unwrap()
@@ -19,7 +19,7 @@ async fn a_matcher_starts_though_one_client_has_all_the_followers_that_it_can_ha
     let mut cluster = Cluster::start().await.unwrap();
     cluster.stop_matcher(0).await.unwrap();
 
-    // With its connections: streams end with theirs.
+    // Connections are kept too, because a stream ends with its connection.
     let mut connections = Vec::new();
     let mut streams: Vec<Streaming<WatchResponse>> = Vec::new();
     let mut refused = 0;

@@ -1,4 +1,4 @@
-//! Items that are held, and what a member did that is undone: the commands of the README.
+//! Held items, and undoing what a member did: the commands of the README.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use vigie_pictures::{draw, encode_jpeg};
 
 use super::members::{Deployment, is_known, is_not_known, text};
 
-/// The number of an item that `vigie item add` printed.
+/// Returns the item number that `vigie item add` printed.
 fn item_of(finished: &Finished) -> String {
     let line = &finished.lines[0];
     let number = line.split("item ").nth(1).and_then(|rest| rest.split([',', ' ']).next());
@@ -21,7 +21,7 @@ fn picture(deployment: &Deployment, number: u64) -> String {
     text(&path).to_owned()
 }
 
-/// Waits for the next full second, and returns it as it is typed.
+/// Waits for the next full second, and returns it in the form that a user types.
 fn next_second() -> String {
     let now = OffsetDateTime::now_utc();
     let next = now.replace_nanosecond(0).unwrap() + Duration::from_secs(1);
@@ -72,7 +72,7 @@ fn what_a_member_did_since_a_moment_is_undone() {
     let add = |key: &str, bank: &str, file: &str| {
         item_of(&deployment.done(key, &["item", "add", bank, file, "--sync"]))
     };
-    // Before the moment: one that acme removes later, and one of hive.
+    // Before that moment: an item that acme removes later, and one of hive.
     let before = add("acme", "hive/known", &first);
     add("hive", "known", &second);
     let since = next_second();
@@ -80,7 +80,7 @@ fn what_a_member_did_since_a_moment_is_undone() {
     let shared = add("acme", "hive/known", &fourth);
     assert_eq!(add("hive", "known", &fourth), shared);
     deployment.done("acme", &["item", "remove", &before]);
-    // What acme added and removed itself since was not there before.
+    // Items that acme both added and removed after that moment were not there before it.
     let passing = add("acme", "hive/known", &picture(&deployment, 5));
     deployment.done("acme", &["item", "remove", &passing]);
     deployment.until("hive", &["match", &third], is_known);

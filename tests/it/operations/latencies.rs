@@ -1,4 +1,4 @@
-//! How long items take until they are searched, from the matchers to the statistics.
+//! The time until items are searched, as matchers measure it and the statistics report it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use vigie_harness::in_process::{Cluster, as_of, soon};
 use vigie_model::Hash;
 use vigie_tests::material::{hashed, item};
 
-/// How long matchers may take to report.
+/// The time limit for matchers to report.
 const REPORTED_WITHIN: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,13 +17,13 @@ async fn matchers_report_how_long_additions_and_removals_take() {
     let cluster = Cluster::start_with(|config| config.shard_count = 2).await.unwrap();
     let bank = cluster.create_bank("known").await.unwrap();
     let probe = || hashed([Hash::md5([7; 16])]);
-    // Matchers that answer are ready, and time what comes from now on.
+    // Matchers that answer are ready, and measure the changes from now on.
     let (_, first) = cluster.add(&bank, vec![item([Hash::md5([255; 16])]).unwrap()]).await.unwrap();
     assert!(cluster.ask_one(probe(), as_of(first)).await.unwrap().found.matches.is_empty());
     let begun = Instant::now();
     let items = (0..40).map(|number| item([Hash::md5([number; 16])]).unwrap()).collect();
     let (ids, added) = cluster.add(&bank, items).await.unwrap();
-    // Both shards have the items.
+    // Both shards have applied the items.
     assert_eq!(cluster.ask_one(probe(), as_of(added)).await.unwrap().found.matches.len(), 1);
     let removed =
         cluster.bank.remove_items(&ids[..30], IdempotencyKey::random(), soon()).await.unwrap().sequence;
@@ -47,7 +47,7 @@ async fn matchers_report_how_long_additions_and_removals_take() {
             assert!(reported.elapsed() < REPORTED_WITHIN, "{name} is not reported");
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
-        // The middle of a bucket is at most a sixteenth above what was measured.
+        // A value is reported as the middle of its bucket, at most a sixteenth above the measured one.
         assert!(p99 <= took_max + took_max / 16 + 1, "{name}: {p99} of {took_max} ms");
         assert!(of_period(name, "p50_ms").await <= Some(p99));
     }

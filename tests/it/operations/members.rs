@@ -1,4 +1,5 @@
-//! Several organisations on one deployment, from the first operator to the last revocation: the commands of the README.
+//! Several organisations on one deployment, from the first operator to the last revocation: the commands of
+//! the README.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,10 +8,11 @@ use vigie_harness::binary::{Finished, run, vigie_binary};
 use vigie_harness::up::UpProcess;
 use vigie_pictures::{Alteration, draw, encode_jpeg};
 
-/// How soon frontends and matchers act by a change. They have 5 seconds; the rest is for a busy machine.
+/// The time limit for frontends and matchers to apply a change. They have 5 seconds; the rest is for a busy
+/// machine.
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// A deployment, and the keys of those who use it.
+/// A deployment, and the keys of its users.
 pub(super) struct Deployment {
     up: UpProcess,
     pub(super) folder: tempfile::TempDir,
@@ -24,12 +26,12 @@ impl Deployment {
         Self { up, folder: tempfile::tempdir().unwrap(), _data: data }
     }
 
-    /// The file of a key.
+    /// Returns the path of a key's file.
     pub(super) fn key(&self, name: &str) -> PathBuf {
         self.folder.path().join(name).with_extension("key")
     }
 
-    /// Runs a command with the key of this name; without one where it is empty.
+    /// Runs a command with the key of this name; without a key if the name is empty.
     pub(super) fn run(&self, key: &str, args: &[&str]) -> Finished {
         let file = self.key(key);
         let credential = ["--api-key-file", text(&file)];
@@ -44,26 +46,26 @@ impl Deployment {
         finished
     }
 
-    /// Runs a command that has to be refused, with this in the reason.
+    /// Runs a command that has to be refused for this reason.
     pub(super) fn refused(&self, key: &str, args: &[&str], reason: &str) {
         let finished = self.run(key, args);
         assert_eq!(finished.code, 1, "{args:?}: {:?} {}", finished.lines, finished.stderr);
         assert!(finished.stderr.contains(reason), "{args:?}: no `{reason}` in {}", finished.stderr);
     }
 
-    /// Creates a principal by the key of `author`; its own key goes to the file of `name`.
+    /// Creates a principal with the key of `author`, and writes the new key to the file of `name`.
     pub(super) fn principal(&self, author: &str, name: &str, args: &[&str]) {
         let file = self.key(name);
         self.done(author, &[&["principal", "add", "--key-file", text(&file)], args].concat());
     }
 
-    /// The id of the newest principal of the member of this key.
+    /// Returns the id of the newest principal of the member with this key.
     fn newest(&self, key: &str) -> String {
         let listed = self.done(key, &["--json", "principal", "list"]).json().unwrap();
         listed.last().unwrap()["principal_id"].to_string()
     }
 
-    /// Runs a command until its outcome is as it has to be.
+    /// Repeats a command until its result satisfies a condition.
     pub(super) fn until(&self, key: &str, args: &[&str], is_so: impl Fn(&Finished) -> bool) {
         let deadline = Instant::now() + WITHIN;
         loop {
@@ -105,7 +107,7 @@ fn members_share_a_bank_and_take_it_back() {
     let original_file = file("original.jpg", encode_jpeg(&original, 95));
     let copy = file("copy.jpg", Alteration::Rotated90.apply(&original));
 
-    // Nobody, and everybody.
+    // Before and after members are turned on.
     assert!(deployment.done("", &["whoami"]).lines[0].starts_with("no members"));
     deployment.refused("", &["principal", "add", "--role", "operator"], "--turn-on");
     deployment.principal("", "operator", &["--role", "operator", "--turn-on"]);
@@ -137,7 +139,7 @@ fn members_share_a_bank_and_take_it_back() {
     let by_name = ["match", copy.as_str(), "--bank", "hive/known"];
     deployment.refused("acme", &by_name, "there is no bank called hive/known");
 
-    // What is shared is seen, and no more of it.
+    // A shared bank is visible as far as it is shared, and no further.
     deployment.done("hive-admin", &["grant", "put", "known", "acme", "--allow", "match"]);
     deployment.until("acme", &by_name, is_known);
     let matched = deployment.done("acme", &by_name).lines.swap_remove(0);
@@ -152,7 +154,7 @@ fn members_share_a_bank_and_take_it_back() {
     assert_eq!((received[0]["bank"].as_str(), received[0]["owner"].as_str()), (Some("theirs"), Some("hive")));
     deployment.refused("acme", &["item", "list", "theirs"], "roles");
 
-    // One key after another, and none.
+    // Keys are rotated, and then revoked.
     let acme = deployment.newest("acme-admin");
     let (second, third) = (deployment.key("acme-2"), deployment.key("acme-3"));
     deployment.done("acme-admin", &["principal", "rotate", &acme, "--key-file", text(&second)]);

@@ -39,12 +39,12 @@ fn members_confirm_items_dispute_them_and_hold_them_for_themselves() {
     let listed = deployment.done("acme", &["--json", "item", "list", "known"]).json().unwrap();
     let item = listed[0]["item_id"].to_string();
 
-    // In probation it matches for no other member, until one of them confirms it.
+    // An item in probation matches for no other member until one of them confirms it.
     deployment.until("umbrella", &["match", HASH], is_not_known);
     deployment.done("hive", &["opinion", "put", &item, "--positive"]);
     deployment.until("umbrella", &["match", HASH], is_known);
 
-    // Two members that call it wrong hold it.
+    // Two negative opinions hold it.
     let negative = ["opinion", "put", &item, "--negative", "--reason", "poor-hash", "--dispute"];
     deployment.done("umbrella", &negative);
     deployment.done("hive", &["opinion", "put", &item, "--negative"]);
@@ -66,7 +66,7 @@ fn members_confirm_items_dispute_them_and_hold_them_for_themselves() {
     deployment.until("hive", &["match", HASH], is_known);
     assert_eq!(deployment.done("umbrella", &["dispute", "list", "--resolved"]).lines.len(), 1);
 
-    // For one member alone.
+    // A hold for one member only.
     deployment.done("umbrella", &["item", "hold", &item, "--here"]);
     assert_eq!(deployment.done("umbrella", &["item", "held", "--here"]).lines.len(), 1);
     assert_eq!(deployment.done("hive", &["item", "held", "--here"]).lines.len(), 0);

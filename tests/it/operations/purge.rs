@@ -1,4 +1,4 @@
-//! A removed hash in the files of a whole deployment.
+//! A removed hash in the files of a whole deployment, before and after its purge.
 
 use std::fs;
 use std::path::Path;
@@ -11,14 +11,14 @@ use vigie_harness::in_process::{Cluster, as_of, soon};
 use vigie_model::{Hash, SearchOptions};
 use vigie_tests::material::{generator, item, pdq, random_pdq};
 
-/// Whether some bytes are in a file below a folder.
+/// Returns whether a file below a folder contains some bytes.
 fn is_in_a_file(folder: &Path, bytes: &[u8]) -> bool {
     fs::read_dir(folder).unwrap().flatten().any(|entry| {
         let path = entry.path();
         if path.is_dir() {
             return is_in_a_file(&path, bytes);
         }
-        // A file may go while the folder is read.
+        // A file may disappear while the folder is read.
         let file = fs::read(&path).unwrap_or_default();
         memchr::memmem::find(&file, bytes).is_some()
     })
@@ -33,7 +33,7 @@ async fn start(data: &Path) -> Cluster {
     Cluster::start_with(edit).await.unwrap()
 }
 
-/// Makes everything that is to be purged due, as if its hours had passed.
+/// Makes all purges due, as if their hours had passed.
 async fn let_the_hours_pass(store: &Path) {
     let options = SqliteConnectOptions::new().filename(store);
     let mut connection = options.connect().await.unwrap();
@@ -70,7 +70,7 @@ async fn a_removed_hash_is_in_no_file_of_the_deployment_once_its_hours_have_pass
         assert!(begun.elapsed() < Duration::from_secs(60), "still waiting until it is purged");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // Everything else is where it was.
+    // All other hashes are still there.
     assert!(hashes[1..].iter().all(is_anywhere));
     for (hash, id) in hashes.iter().zip(&ids).skip(1) {
         let answer = cluster.ask_one(pdq(*hash), SearchOptions::default()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Another `shard_count`, under load, behind a frontend that is its own coordinator.
+//! A change of `shard_count` under load, behind a frontend with an embedded coordinator.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use vigie_serving::ServingConfig;
 use vigie_telemetry::Telemetry;
 use vigie_tests::material::{generator, item, pdq, random_pdq};
 
-/// What searches are held to, and what they saw.
+/// The expected answers of searches, and the shard counts that they saw.
 struct Load {
     known: Vec<(PdqHash, ItemId)>,
     sequence: Sequence,
@@ -23,7 +23,7 @@ struct Load {
 }
 
 impl Load {
-    /// Searches until it is told to stop; every answer has to be full and exact.
+    /// Searches until it is stopped; every answer has to be complete and exact.
     async fn run(&self, client: &MatchClient, seed: u64) -> u64 {
         let (mut rng, mut answers) = (generator(seed), 0);
         while !self.stop.load(Ordering::Relaxed) {
@@ -63,7 +63,7 @@ async fn a_cluster_is_given_another_shard_count_without_an_error_or_an_incomplet
     let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
     let (ids, sequence) = cluster.add(&bank, items).await.unwrap();
 
-    // The second set has its places in the configuration before it runs.
+    // The addresses of the second set are in the configuration before it runs.
     let mut places = Vec::new();
     for _ in 0..3 {
         places.push(Slot::take().await.unwrap());
@@ -85,7 +85,7 @@ async fn a_cluster_is_given_another_shard_count_without_an_error_or_an_incomplet
         stop: AtomicBool::new(false),
         shards_seen: Mutex::default(),
     });
-    // Until the first set has been found there is nobody to ask.
+    // Until the first set has been discovered, searches fail.
     let give_up = Deadline::now() + Duration::from_secs(30);
     loop {
         let call = MatchCall {

@@ -1,4 +1,4 @@
-//! Every role is restarted in turn, under load, where there are two of each but the bank.
+//! Every role is restarted in turn, under load. There are two of each role except the bank.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +58,7 @@ impl Deployment {
             };
             coordinators.push(Role::start(config).await.unwrap());
         }
-        // One with a coordinator inside, one without.
+        // One frontend with an embedded coordinator, one without.
         let remote = coordinators.iter().map(Role::url).collect();
         let embedded =
             vigie_coordinator::Config { matchers: endpoints, ..vigie_coordinator::Config::default() };
@@ -81,18 +81,18 @@ impl Deployment {
         (BankClient::new(&self.bank.url()).unwrap(), matching)
     }
 
-    /// Waits for a matcher to be ready, as an orchestrator does before it goes on to the next.
+    /// Waits until a matcher is ready, as an orchestrator does before it restarts the next one.
     async fn matcher_ready(&self, number: usize) {
         let client = MatcherClient::new(&self.matchers[number].url()).unwrap();
         while !client.describe(soon()).await.is_ok_and(|replica| replica.unready_reason.is_none()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // And for the coordinators to have heard.
+        // Also waits until the coordinators know of it.
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
 }
 
-/// Searches until it is told to stop. Any error, any incomplete or wrong answer is a failure.
+/// Searches until it is stopped. Any error, and any incomplete or wrong answer, is a failure.
 async fn search(
     client: MatchClient,
     known: Arc<[(PdqHash, ItemId)]>,
@@ -118,7 +118,7 @@ async fn search(
     answers
 }
 
-/// Writes until it is told to stop; writes are made again while the bank is down.
+/// Writes until it is stopped; writes are retried while the bank is down.
 async fn write(client: BankClient, bank: BankName, stop: Arc<AtomicBool>) -> u64 {
     let (mut rng, mut writes) = (generator(7), 0);
     while !stop.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! What operators rely on: health, reflection, and answers that name the role which has a service.
+//! What operators rely on: health, reflection, and errors that name the role which has a service.
 
 use std::collections::BTreeSet;
 
@@ -16,14 +16,14 @@ use vigie_harness::in_process::Cluster;
 use vigie_net::{Channel, Network, Target};
 use vigie_proto::ROLES;
 
-/// What every server offers.
+/// The services that every server has.
 const SHARED: [&str; 3] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
-/// A server of each role.
+/// Returns a channel to a server of each role.
 async fn servers(cluster: &Cluster) -> Vec<(&'static str, Channel)> {
     let urls = [
         ("frontend", cluster.frontend_url()),
@@ -33,7 +33,7 @@ async fn servers(cluster: &Cluster) -> Vec<(&'static str, Channel)> {
     ];
     let mut servers = Vec::new();
     for (role, url) in urls {
-        // A matcher answers the processes of its cluster alone.
+        // A matcher accepts only processes of its cluster.
         let network = if role == "matcher" { cluster.network().clone() } else { Network::tcp() };
         servers.push((role, Target::new(role, &url, &network).unwrap().channel()));
     }
@@ -51,7 +51,7 @@ async fn reflect(channel: Channel, request: MessageRequest) -> MessageResponse {
     answers.unwrap().into_inner().message().await.unwrap().unwrap().message_response.unwrap()
 }
 
-/// The files that hold a symbol, and all that they import.
+/// Returns the files that define a symbol, and all files that they import.
 async fn resolve(channel: &Channel, symbol: &str) -> Vec<prost_types::FileDescriptorProto> {
     let mut wanted = vec![MessageRequest::FileContainingSymbol(symbol.to_owned())];
     let (mut files, mut seen) = (Vec::new(), BTreeSet::new());
@@ -115,7 +115,7 @@ async fn every_role_describes_what_the_details_of_a_status_may_carry() {
 
 /// Calls a method with an empty message, compressed with gzip.
 async fn call_compressed(channel: Channel, path: &str) -> tonic::Status {
-    // Ten bytes of head, an empty block, checksum and length (RFC 1952).
+    // Ten bytes of header, an empty block, checksum and length (RFC 1952).
     let empty = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x03\0\0\0\0\0\0\0\0\0";
     let message = [&[1, 0, 0, 0, 20], &empty[..]].concat();
     let request = http::Request::post(format!("http://vigie{path}"))
@@ -158,7 +158,7 @@ async fn every_role_reads_compressed_requests() {
     for ((role, channel), (of, method, code)) in servers(&cluster).await.into_iter().zip(methods) {
         assert_eq!(role, of);
         let status = call_compressed(channel, method).await;
-        // An empty message was read: it is a fault of the caller where something is required of it.
+        // The empty message was decompressed: where a field is required, the caller gets that error.
         assert_eq!(status.code(), code, "{method}: {status}");
     }
     cluster.stop().await.unwrap();

@@ -20,10 +20,10 @@ use vigie_tests::material::{generator, item, random_pdq};
 const SHARDS: u32 = 8;
 const REPLICAS: u32 = 2;
 const DELAY: Duration = Duration::from_millis(200);
-/// Searches a second, at random moments that do not wait for answers.
+/// Searches per second, at random moments that do not wait for answers.
 const RATE: f64 = 100.0;
 
-/// 16 matchers behind a coordinator, one of which has a link that can be made slow.
+/// 16 matchers behind a coordinator; the link to one of them can be slowed down.
 struct Replicated {
     cluster: Cluster,
     coordinator: Arc<Coordinator>,
@@ -53,7 +53,8 @@ impl Replicated {
         Self { cluster, coordinator: Arc::new(coordinator), registry, replicas, known }
     }
 
-    /// Latencies of all searches of a while, from the moment at which each was to begin; every answer is full and exact.
+    /// Returns the latencies of all searches during `lasts`, from their intended start; every answer is
+    /// complete and exact.
     async fn drive(&self, lasts: Duration) -> Vec<Duration> {
         let (mut rng, begun) = (generator(29), Instant::now());
         let (mut due, mut running) = (begun, Vec::new());
@@ -73,7 +74,7 @@ impl Replicated {
                 assert!(answer.coverage.is_full());
                 due.elapsed()
             }));
-            // A Poisson process.
+            // Arrivals are a Poisson process.
             due += Duration::from_secs_f64(-rng.random::<f64>().max(1e-12).ln() / RATE);
         }
         let mut latencies = Vec::new();
@@ -84,7 +85,7 @@ impl Replicated {
         latencies
     }
 
-    /// Extra calls, and searches of shards.
+    /// Returns the number of extra calls, and of searches of shards.
     fn calls(&self) -> (u64, u64) {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
@@ -104,7 +105,7 @@ async fn one_slow_replica_is_not_noticed() {
     replicated.drive(Duration::from_secs(5)).await;
     let (mut healthy, mut slow) = (Vec::new(), Vec::new());
     let (mut extra, mut asked) = (0, 0);
-    // In turns, for the machine may have other things to do.
+    // In alternation, because the machine may have other load.
     for _ in 0..3 {
         healthy.extend(replicated.drive(Duration::from_secs(10)).await);
         let before = replicated.calls();

@@ -1,4 +1,4 @@
-//! What a collector gets to see of calls: whole trees, with hedges and shared calls.
+//! The traces that a collector receives: complete trees, including hedges and shared calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,11 +22,11 @@ const MATCH: &str = "vigie.matching.v1.MatchService/Match";
 const COORDINATOR: &str = "vigie.coordinator.v1.CoordinatorService/Search";
 const MATCHER: &str = "vigie.matcher.v1.MatcherService/Search";
 
-/// What begins with the caller's own spans, which nobody sends.
+/// The id of the caller's own span, which is not sent.
 const CALLER: &str = "00000000000000ca";
 
-/// A bank, 2 shards of 2 replicas, a coordinator and a frontend, each with traces of its own; one replica has a link that can
-/// be made slow.
+/// A bank, 2 shards of 2 replicas, a coordinator and a frontend, each with its own tracing; the link to one
+/// replica can be slowed down.
 struct Traced {
     cluster: Cluster,
     collector: Collector,
@@ -34,7 +34,7 @@ struct Traced {
     replicas: Replicas,
     known: PdqHash,
     coordinator: CoordinatorClient,
-    /// The coordinator and the frontend.
+    /// The coordinator and the frontend, kept running.
     _roles: [Role; 2],
 }
 
@@ -47,7 +47,8 @@ fn telemetry(collector: &Collector, service: &'static str, trace_slow_ms: u64) -
 }
 
 impl Traced {
-    /// No trace is chosen but by its caller, and those that take so long are slow.
+    /// Starts the roles. No trace is sampled unless its caller asks for it; calls of at least `trace_slow_ms`
+    /// count as slow.
     async fn start(trace_slow_ms: u64) -> Self {
         let cluster = Box::pin(Cluster::start_with(|config| config.shard_count = 1)).await.unwrap();
         let mut rng = generator(31);
@@ -81,7 +82,7 @@ impl Traced {
         traced
     }
 
-    /// Waits until the coordinator knows so many replicas that are ready.
+    /// Waits until the coordinator knows this number of ready replicas.
     async fn wait_ready(&self, replicas: u32) {
         let within = soon();
         loop {
@@ -94,7 +95,7 @@ impl Traced {
         }
     }
 
-    /// A call as a part of the caller's trace of this number. It is answered in full.
+    /// Makes a call within the caller's trace of this number; the answer has to be complete.
     async fn ask(&self, trace: u64, chosen: bool) {
         let context = caller(trace, chosen);
         let call = vigie_model::MatchCall {
@@ -124,13 +125,13 @@ fn caller(number: u64, chosen: bool) -> Context {
     Tracer::default().serve(&Arc::from(""), &headers, false).context().cloned().unwrap()
 }
 
-/// The spans of a trace, below each other.
+/// The spans of a trace by their parents.
 struct Tree<'a> {
     under: BTreeMap<&'a str, Vec<&'a SeenSpan>>,
 }
 
 impl<'a> Tree<'a> {
-    /// Each span has a parent that is there, or is the caller's.
+    /// Makes a tree; each parent has to be a span of the trace or the caller's.
     fn of(spans: &'a [SeenSpan]) -> Self {
         let ids: BTreeSet<_> = spans.iter().map(|span| span.id.as_str()).chain([CALLER]).collect();
         assert_eq!(ids.len(), spans.len() + 1, "an id comes twice");
@@ -147,7 +148,7 @@ impl<'a> Tree<'a> {
         self.under.get(id).map_or(&[], Vec::as_slice)
     }
 
-    /// The only span of this name under that one.
+    /// Returns the only span below a span, after checking its name, service and kind.
     fn only(&self, id: &str, name: &str, service: &str, kind: i32) -> &'a SeenSpan {
         let [span] = self.under(id) else {
             panic!("one {name} of {service} under {id}, and not {:?}, in {:#?}", self.under(id), self.under)
@@ -156,7 +157,7 @@ impl<'a> Tree<'a> {
         span
     }
 
-    /// Where the calls to the coordinator's shards are, below the caller.
+    /// Returns the spans of the coordinator's searches of shards.
     fn shards(&self) -> &[&'a SeenSpan] {
         let call = self.only(CALLER, MATCH, "vigie-frontend", 2);
         assert_eq!(call.attribute("rpc.response.status_code"), "OK");
@@ -166,7 +167,8 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// Whether the tree is whole: every shard, every replica that was asked, and what it did. Gives how many shards were hedged.
+/// Checks that the tree is complete: every shard, every replica that was called, and its work. Returns the
+/// number of hedged calls.
 fn check_whole(spans: &[SeenSpan]) -> usize {
     let tree = Tree::of(spans);
     let shards = tree.shards();
@@ -177,7 +179,7 @@ fn check_whole(spans: &[SeenSpan]) -> usize {
         assert_eq!((&*shard.name, &*shard.service), ("search a shard", "vigie-coordinator"));
         let calls = tree.under(&shard.id);
         let hedges = shard.events.iter().filter(|event| *event == "hedge").count();
-        // A hedge whose rival answers at that very moment is never sent.
+        // A hedge is not sent if the first call is answered at that moment.
         assert!((1..=1 + hedges).contains(&calls.len()), "{shard:?}");
         hedged += calls.len() - 1;
         let answered = calls.iter().filter(|call| call.attribute("rpc.response.status_code") == "OK");
@@ -185,7 +187,7 @@ fn check_whole(spans: &[SeenSpan]) -> usize {
         for call in calls {
             assert_eq!((&*call.name, &*call.service, call.kind), (MATCHER, "vigie-coordinator", 3));
             assert_eq!(call.attribute("server.address"), "127.0.0.1");
-            // One that lost may have been withdrawn before it came to that.
+            // A cancelled call may have ended before it got that far.
             let has_lost = |span: &SeenSpan| span.attribute("rpc.response.status_code") == "CANCELLED";
             if has_lost(call) && tree.under(&call.id).is_empty() {
                 continue;
@@ -201,7 +203,7 @@ fn check_whole(spans: &[SeenSpan]) -> usize {
     hedged
 }
 
-/// Waits until the frontend's part of every trace has come, and then for as long as the others may take.
+/// Waits until the frontend's part of every trace has arrived, and then until no more spans arrive.
 async fn all_of(traced: &Traced) -> Vec<SeenSpan> {
     let frontends = |spans: &[SeenSpan]| {
         let firsts = spans.iter().filter(|span| span.parent == CALLER && span.service == "vigie-frontend");
@@ -211,12 +213,13 @@ async fn all_of(traced: &Traced) -> Vec<SeenSpan> {
     tokio::task::block_in_place(|| traced.collector.settled())
 }
 
-/// Asks a new cluster for a hundred traces and checks that each is whole. Returns how many searches of a shard were hedged.
+/// Sends a hundred calls to a new cluster and checks that each trace is complete. Returns the number of
+/// hedged searches.
 async fn hedged_of_a_hundred() -> usize {
     let traced = Traced::start(60_000).await;
     let mut hedged = 0;
     for number in 1..=REQUESTS {
-        // Long enough to be hedged; and not so often that it is left out for being slow.
+        // The delay is long enough to cause a hedge, and not so frequent that the replica is avoided as slow.
         let is_slow = number % 5 == 0;
         traced.replicas.link().delay_answers(Duration::from_millis(if is_slow { 60 } else { 0 }));
         traced.ask(number, true).await;
@@ -233,7 +236,7 @@ async fn hedged_of_a_hundred() -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_traces_of_a_hundred_are_whole_hedged_ones_too() {
-    // A busy machine answers late without any delay, so a coordinator there may see no reason to hedge.
+    // A busy machine answers late without any delay, so the coordinator may see no reason to hedge there.
     let mut hedged = 0;
     for round in 1..=10 {
         hedged += Box::pin(hedged_of_a_hundred()).await;
@@ -252,7 +255,7 @@ async fn searches_that_share_a_call_are_linked_to_it() {
     for together in numbers.chunks(20) {
         futures::future::join_all(together.iter().map(|number| traced.ask(*number, true))).await;
     }
-    // Each trace has its part in the frontend, and its search has a call of its own or shares one.
+    // Each trace has a span of the frontend, and its search has a call of its own or shares one.
     let spans = all_of(&traced).await;
     let by_id: BTreeMap<_, _> = spans.iter().map(|span| ((&*span.trace, &*span.id), span)).collect();
     let tree: BTreeMap<(&str, &str), Vec<&SeenSpan>> =
@@ -266,7 +269,7 @@ async fn searches_that_share_a_call_are_linked_to_it() {
         let trace = trace_id(number);
         let call = tree[&(&*trace, CALLER)][0];
         let [way] = under(call)[..] else { panic!("one way in {:?}", under(call)) };
-        // The span of the call itself: of this trace, or of the one that it is linked to.
+        // The span of the call itself: in this trace, or in the one that it is linked to.
         let carried = match &*way.name {
             COORDINATOR => way,
             "shared call" => {
@@ -305,7 +308,7 @@ async fn of_traces_that_nobody_chose_only_those_of_failures_come() {
     }
     let call = vigie_model::MatchCall {
         contents: vec![pdq(traced.known)],
-        // A change that never comes, so that it fails late, for want of time.
+        // The requested sequence never comes, so the call fails at its deadline.
         options: SearchOptions { min_sequence: vigie_model::Sequence(1 << 40), ..SearchOptions::default() },
         quality_floor: None,
         surface: Box::default(),
@@ -351,7 +354,7 @@ async fn an_incomplete_answer_is_kept_though_nobody_chose_its_trace() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_answer_is_kept_in_every_service_that_was_slow() {
-    // Whatever takes a millisecond is slow.
+    // Every call of at least a millisecond is slow.
     let traced = Traced::start(1).await;
     for number in 1..=20 {
         traced.ask(number, false).await;
@@ -359,7 +362,7 @@ async fn a_slow_answer_is_kept_in_every_service_that_was_slow() {
     let is_there = |spans: &[SeenSpan]| spans.iter().any(|span| span.parent == CALLER);
     tokio::task::block_in_place(|| traced.collector.wait_for(is_there)).unwrap();
     let spans = tokio::task::block_in_place(|| traced.collector.settled());
-    // What is kept of a service is the span of its call, which took that long, and what is below it.
+    // Each service keeps the span of its call, which took that long, and the spans below it.
     for span in spans.iter().filter(|span| span.kind == 2) {
         assert!(span.times.1 - span.times.0 >= 1_000_000, "{span:?}");
     }

@@ -1,4 +1,4 @@
-//! Commands of the real binary: where nothing answers, or something else does; and what they take as input.
+//! Commands of the real binary: without a server, with a wrong server, and with various inputs.
 
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -28,7 +28,7 @@ fn json(args: &[&str], up: &UpProcess) -> (i32, Vec<serde_json::Value>) {
     (finished.code, finished.json().unwrap())
 }
 
-/// Runs a command with this on its standard input.
+/// Runs a command with this standard input.
 fn fed(args: &[&str], input: &[u8], up: &UpProcess) -> Finished {
     let mut child = Command::new(vigie_binary())
         .args(args)
@@ -196,7 +196,7 @@ fn hashes_are_matched_and_their_items_found() {
     assert!(shown.lines[0].starts_with(&format!("{pdq}: KNOWN, item {item} of known")), "{:?}", shown.lines);
     assert!(shown.lines[2].starts_with("1 file, 1 hash: 2 known"), "{:?}", shown.lines);
 
-    // Standard input: lines of several kinds, of which one is wrong; and an image.
+    // Standard input: lines of several kinds, one of them wrong; and an image.
     let lines = format!("{md5}  a name\nnonsense\n{}\n", hashed.lines[0]);
     let finished = fed(&["match", "--json", "-"], lines.as_bytes(), &up);
     let matched = finished.json().unwrap();
@@ -212,7 +212,7 @@ fn hashes_are_matched_and_their_items_found() {
     let finished = fed(&["match", "-"], &std::fs::read(&picture).unwrap(), &up);
     assert!(finished.lines[0].starts_with("-: KNOWN"), "{:?}", finished.lines);
 
-    // In every bank, disabled or not.
+    // Finds items in every bank, enabled or not.
     for what in [&*pdq, &*md5, &*format!("md5:{md5}"), "lighthouse.jpg"] {
         let (code, found) = json(&["item", "find", what], &up);
         assert_eq!((code, found.len()), (0, 2), "{what}: {found:?}");
@@ -263,7 +263,7 @@ fn folders_are_taken_everywhere_and_what_is_no_image_in_them_is_no_failure() {
     );
     assert_eq!(json(&["match", all], &up).1.len(), 5, "every file has its line of JSON");
 
-    // What is named itself is meant.
+    // A file that is named itself is not skipped.
     for args in [&["hash", &notes][..], &["item", "add", "known", &notes], &["match", &notes]] {
         assert_eq!(text(args, &up).code, 3, "{args:?}");
     }

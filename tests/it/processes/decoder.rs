@@ -1,5 +1,6 @@
-//! Decoder processes that misbehave, and the thread that watches them. The misdeeds are stand-ins: a program of the tests
-//! loops, allocates, aborts or opens a file when an image orders it to. No file here breaks a library.
+//! Decoder processes that misbehave, and the thread that supervises them. The misbehaviour comes from a
+//! stand-in: a program of the tests loops, allocates, aborts or opens a file when an image orders it. No file
+//! here exploits a library.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ fn settings() -> DecoderSettings {
     }
 }
 
-/// A decoder and the figures of it.
+/// A decoder and its metrics.
 pub(super) struct Watched {
     decoder: Decoder,
     registry: Registry,
@@ -54,14 +55,14 @@ impl Watched {
         self.figure(&format!("vigie_decoder_deaths_total{{kind=\"{kind}\"}}"))
     }
 
-    /// How often the first frame alone was tried, with success and without.
+    /// Returns how often the first frame alone was tried: with success, and without.
     fn first_frame_tries(&self) -> [u64; 2] {
         ["hashed", "failed"].map(|outcome| {
             self.figure(&format!("vigie_decoder_first_frame_tries_total{{outcome=\"{outcome}\"}}"))
         })
     }
 
-    /// The process, which is there.
+    /// Returns the id of the running process.
     fn id(&self) -> u32 {
         self.decoder.process_id().unwrap()
     }
@@ -82,7 +83,7 @@ fn picture() -> Vec<u8> {
     Format::Jpeg(90).encode(&draw(7, 400, 300))
 }
 
-/// A picture of several frames, and an order for some of them.
+/// Returns a picture of several frames, with an order for some of them.
 fn animation(order: &str) -> Vec<u8> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services/core/media/testdata/animated.gif");
     [std::fs::read(file).unwrap(), order.as_bytes().to_vec()].concat()
@@ -92,7 +93,7 @@ fn exists(process: u32) -> bool {
     Path::new(&format!("/proc/{process}")).exists()
 }
 
-/// The kind of a failure that is the image's.
+/// Returns the kind of a failure that the image caused.
 fn kind(outcome: Result<PictureFingerprint, DecoderError>) -> DecodeFailureKind {
     match outcome {
         Err(DecoderError::Decode(failure)) => failure.kind,
@@ -100,7 +101,7 @@ fn kind(outcome: Result<PictureFingerprint, DecoderError>) -> DecodeFailureKind 
     }
 }
 
-/// The deed ends its process in a kind of failure, and the next image is hashed as if nothing had been.
+/// Checks that the action ends its process with this failure, and that the next image is hashed normally.
 #[track_caller]
 fn check(deed: &str, expected: DecodeFailureKind, counted: &str) {
     check_with(settings(), deed, expected, counted);
@@ -172,7 +173,7 @@ fn the_deadline_of_an_image_ends_its_process() {
     }
 }
 
-/// A process that neither computes nor answers, under a deadline that is far away.
+/// A process that neither computes nor answers, with a distant deadline.
 #[test]
 fn a_process_that_waits_ends_at_the_bound_of_time_for_that() {
     let settings = DecoderSettings { processor_time_max: Duration::from_millis(200), ..settings() };
@@ -199,7 +200,7 @@ fn a_panic_is_an_answer_and_renews_the_process() {
     assert_eq!(watched.deaths("crashed"), 0);
 }
 
-/// The frames before a panic are hashed, and the process is renewed as after any other panic.
+/// The frames before a panic are hashed, and the process is replaced as after any other panic.
 #[test]
 fn a_panic_in_a_later_frame_is_in_the_answer_and_renews_the_process() {
     let mut watched = Watched::new(settings());
@@ -240,13 +241,13 @@ fn a_later_frame_that_ends_its_process_leaves_the_hash_of_the_first() {
     }
 }
 
-/// The first frame alone is tried once, and only where that can help.
+/// The first frame alone is tried once, and only where it can help.
 #[test]
 fn a_first_frame_that_ends_its_process_is_tried_once_more() {
     let mut watched = Watched::new(settings());
     assert_eq!(kind(watched.hash(&animation("every frame: abort"))), DecodeFailureKind::Crashed);
     assert_eq!((watched.deaths("crashed"), watched.first_frame_tries()), (2, [0, 1]));
-    // In a process that has answered another image the whole file is tried once more before.
+    // In a process that has answered another image before, the whole file is tried a second time first.
     assert!(watched.hash(&picture()).is_ok());
     assert_eq!(kind(watched.hash(&animation("every frame: abort"))), DecodeFailureKind::Crashed);
     assert_eq!((watched.deaths("crashed"), watched.first_frame_tries()), (2 + 3, [0, 2]));
@@ -263,7 +264,7 @@ fn a_first_frame_that_ends_its_process_is_tried_once_more() {
     assert_eq!((watched.deaths("crashed"), watched.first_frame_tries()), (2 + 3 + 1 + 1, [0, 2]));
 }
 
-/// A later frame that takes all the time there is costs neither the first frame nor more than that time.
+/// A later frame that uses all the time must not prevent the first frame's hash, nor exceed that time.
 #[test]
 fn a_deadline_leaves_time_for_the_first_frame() {
     let mut watched = Watched::new(settings());
@@ -278,7 +279,8 @@ fn a_deadline_leaves_time_for_the_first_frame() {
     assert_eq!(watched.first_frame_tries(), [1, 1]);
 }
 
-/// Where no process can be started at first, images are decoded in this process until one can; from then on never again.
+/// If no process can be started at first, images are decoded in this process until one can; from then on only
+/// in processes.
 #[test]
 fn best_effort_returns_to_processes_when_they_can_be_started() {
     let folder = tempfile::tempdir().unwrap();
@@ -297,7 +299,7 @@ fn best_effort_returns_to_processes_when_they_can_be_started() {
         |content: &[u8]| hasher.hash(content, &Limits::default(), Ways::default(), Instant::now() + PATIENCE);
     assert!(!hashing.has_processes() && hash(&picture()).is_ok());
     assert_eq!((posture("none"), figure(&registry, "vigie_decoder_starts_total")), (1, 0));
-    // No order is obeyed in this process: it is no picture.
+    // This process does not obey orders: for it the content is not a picture.
     assert_eq!(kind(hash(&order("abort"))), DecodeFailureKind::UnknownFormat);
 
     std::os::unix::fs::symlink(STAND_IN, &program).unwrap();
@@ -326,7 +328,7 @@ fn a_fault_of_memory_is_a_crash() {
     watched.decoder.start().unwrap();
     let process = rustix::process::Pid::from_raw(i32::try_from(watched.id()).unwrap()).unwrap();
     let killer = std::thread::spawn(move || {
-        // The first one ends the standard library's own handler, which looks for the end of a stack.
+        // The first signal only removes the standard library's own handler, which checks for stack overflows.
         for _ in 0..2 {
             std::thread::sleep(Duration::from_millis(200));
             rustix::process::kill_process(process, rustix::process::Signal::SEGV).unwrap();
@@ -336,14 +338,14 @@ fn a_fault_of_memory_is_a_crash() {
     killer.join().unwrap();
 }
 
-/// An image before may have left its process in ruins.
+/// An earlier image may have corrupted its process.
 #[test]
 fn an_image_is_tried_again_where_another_one_may_be_at_fault() {
     let mut watched = Watched::new(settings());
     assert!(watched.hash(&picture()).is_ok());
     assert_eq!(kind(watched.hash(&order("abort"))), DecodeFailureKind::Crashed);
     assert_eq!(watched.deaths("crashed"), 2);
-    // The one that is stopped by the clock had its chance.
+    // An image that is stopped by the time limit is not tried again.
     let mut watched =
         Watched::new(DecoderSettings { processor_time_max: Duration::from_millis(200), ..settings() });
     assert!(watched.hash(&picture()).is_ok());
@@ -374,7 +376,7 @@ fn a_file_that_is_no_picture_costs_no_process() {
     assert_eq!(watched.figure("vigie_decoder_starts_total"), 1);
 }
 
-/// The largest file passes through a pipe of 64 KB, and a deadline holds while it does.
+/// The largest file passes through a pipe of 64 KB, and a deadline applies meanwhile.
 #[test]
 fn a_large_file_passes_and_one_that_is_not_taken_ends_at_its_deadline() {
     let mut watched = Watched::new(settings());
@@ -387,7 +389,7 @@ fn a_large_file_passes_and_one_that_is_not_taken_ends_at_its_deadline() {
     assert!(matches!(outcome, Err(DecoderError::OutOfTime)), "{outcome:?}");
 }
 
-/// A test's own program, and any other that is not `vigie`, must never be taken for one.
+/// A test's own program, and any other program that is not `vigie`, must be refused.
 #[test]
 fn another_program_is_refused_with_a_clear_error() {
     let mut watched = Watched::new(DecoderSettings { program: None, ..settings() });
@@ -408,7 +410,7 @@ fn a_process_has_one_thread_a_filter_and_no_environment() {
     for line in ["Threads:\t1\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"] {
         assert!(status.contains(line), "{line} in {status}");
     }
-    // Only the superuser may look further, since the process is not traceable.
+    // Only the superuser may read more, since the process is not traceable.
     if let Ok(environment) = of("environ") {
         let environment = String::from_utf8(environment).unwrap();
         let names: Vec<_> =
@@ -417,7 +419,7 @@ fn a_process_has_one_thread_a_filter_and_no_environment() {
     }
 }
 
-/// Protection takes no right that a container of the restricted level does not have.
+/// The protection needs no privilege that a container of the restricted level lacks.
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[test]
 fn protection_is_full_with_a_read_only_root_under_the_filter_of_a_container_runtime() {

@@ -1,7 +1,8 @@
-//! The clients in other languages, run as a reader of `examples/README.md` would run them: against answers that are complete, of
-//! less than all shards, of files that are no images, of more items than are answered, and with an API key.
+//! The clients in other languages, run as `examples/README.md` describes: against complete answers, with
+//! shards missing, with files that are not images, with more items than an answer has, and with an API key.
 //!
-//! They install their libraries from the registries of their languages, so they run only where `VIGIE_SDK_EXAMPLES` is set.
+//! They install their libraries from the registries of their languages, so they run only where
+//! `VIGIE_SDK_EXAMPLES` is set.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,9 +14,9 @@ use vigie_harness::cluster::Cluster;
 use vigie_harness::up::UpProcess;
 use vigie_pictures::{draw, encode_jpeg};
 
-/// What takes longer than this is stuck.
+/// The time limit, which only a stuck process exceeds.
 const WITHIN: Duration = Duration::from_secs(60);
-/// More items with one picture than the examples ask for.
+/// More items with one picture than the examples request.
 const COPIES: usize = 11;
 
 struct Example {
@@ -26,7 +27,8 @@ struct Example {
 }
 
 impl Example {
-    /// None, with a line that says so, where it is not asked for or its tools are missing.
+    /// Starts an example; returns `None` and reports it where `VIGIE_SDK_EXAMPLES` is not set or a tool is
+    /// missing.
     fn start(language: &str, tools: &[&str]) -> Option<Self> {
         if std::env::var_os("VIGIE_SDK_EXAMPLES").is_none() {
             eprintln!("SKIPPED: the example in {language} installs packages; VIGIE_SDK_EXAMPLES=1 runs it");
@@ -39,7 +41,7 @@ impl Example {
             return None;
         }
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(language).join("run");
-        // Kept: what was installed is not installed again.
+        // The build folder is kept, so that packages are installed only once.
         let build = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples").join(language);
         let cluster = Cluster::of(vigie_binary()).shards(2).start().unwrap();
         let example = Self { cluster, program, build, folder: tempfile::tempdir().unwrap() };
@@ -65,12 +67,12 @@ impl Example {
         path.to_str().unwrap().to_owned()
     }
 
-    /// Runs the example on these files, and holds its exit code and lines to these.
+    /// Runs the example on these files, and checks its exit code and its lines.
     fn check(&self, files: &[&str], code: i32, expected: &[&str]) {
         self.check_at(&self.cluster.frontend_urls()[0], &[], files, code, expected);
     }
 
-    /// The same against another frontend, with further variables.
+    /// Runs it against another frontend, with further variables, and checks the same.
     fn check_at(
         &self,
         frontend: &str,
@@ -128,7 +130,7 @@ fn check(language: &str, tools: &[&str]) {
         assert_eq!(made.code, 0, "{}", made.stderr);
         example.file(&format!("{roles}.key"), made.lines[0].as_bytes())
     };
-    // An operator gives nobody the right to search.
+    // An operator cannot give the right to search.
     let administrator = key_of("operator,administrator", &["--turn-on"]);
     let file = key_of("matcher", &["--api-key-file", &administrator]);
     let key = std::fs::read_to_string(&file).unwrap();
@@ -140,7 +142,8 @@ fn check(language: &str, tools: &[&str]) {
 
     example.cluster.process("matcher-1-0").unwrap().kill().unwrap();
     example.check(&[&unknown], 4, &["unknown.jpg: not known", "1 of 2 shards", "shard 1: "]);
-    // Ten matches a file do not travel in the details of a status: they come in a second answer.
+    // With ten matches for each file the partial answer does not fit into a status: it comes in a second
+    // answer.
     let many = vec![often.as_str(); 40];
     example.check(&many, 4, &["often.jpg: known", "1 of 2 shards"]);
 

@@ -1,5 +1,5 @@
-//! A whole cluster of processes under images that are meant to harm it. Its frontend's decoder processes are the stand-in of the
-//! tests, which also misbehaves on order; no file here breaks a library.
+//! A whole cluster of processes with images made to harm it. The decoder processes of its frontend are
+//! the tests' stand-in, which also misbehaves on order; no file here exploits a library.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -20,9 +20,10 @@ use vigie_tests::material::{generator, image_item, item};
 use vigie_tests::metrics::Exposition;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// A well-behaved call may wait for hostile images of its queue, each of which ends at its bound of processor time.
+/// The time limit of a well-behaved call, which may wait in a queue behind hostile images; each of those ends
+/// at its limit of processor time.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
-/// Hostile calls at once.
+/// Hostile calls under way at the same time.
 const AT_ONCE: usize = 8;
 
 const STAND_IN: &str = env!("CARGO_BIN_EXE_decoder-stand-in");
@@ -34,7 +35,7 @@ struct Attacked {
     sequence: Sequence,
 }
 
-/// The picture that is banked, as another file than the one that is asked about.
+/// Returns the banked picture. The file in the bank and the one in the query have different qualities.
 fn known(quality: u8) -> Vec<u8> {
     Format::Jpeg(quality).encode(&draw(41, 640, 480))
 }
@@ -84,7 +85,7 @@ impl Attacked {
         Ok(answer.results.into_iter().next().unwrap().unwrap())
     }
 
-    /// A well-behaved call is answered, and right.
+    /// Checks that a well-behaved call gets the right answer.
     async fn check_known(&self) {
         let begun = Instant::now();
         let matched = self.ask(known(80), ANSWERED_WITHIN).await.unwrap();
@@ -124,7 +125,7 @@ async fn a_known_file_that_kills_its_decoder_is_found_by_its_digests() {
         assert_eq!((kind(&matched), matched.found.matches.len()), (expected, 0), "{deed}");
         attacked.check_known().await;
     }
-    // The deadline of the call, not of the image: a part of the time is left to search the digests.
+    // The deadline is that of the call: a part of it is reserved for searching the digests.
     let matched = attacked.ask(order("wait"), Duration::from_secs(3)).await.unwrap();
     assert_eq!(kind(&matched), DecodeFailureKind::TimedOut);
     attacked.check_known().await;
@@ -136,7 +137,7 @@ async fn a_known_file_that_kills_its_decoder_is_found_by_its_digests() {
     }
 }
 
-/// A later frame costs neither the first nor the truth about itself.
+/// A fault in a later frame does not prevent the first frame's match, and is reported.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_first_frame_is_found_before_one_that_kills_its_decoder() {
     let mut attacked = Attacked::start().await;
@@ -178,7 +179,7 @@ async fn without_a_decoder_process_digests_are_searched_and_the_image_may_be_sen
     assert!(failures >= 3.0, "{failures}");
 }
 
-/// Files that decoders accept, in every format.
+/// Returns files that decoders accept, in every format.
 fn seeds() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services/core/media/testdata");
     let folders = [folder.clone(), folder.join("frames"), folder.join("jpeg")];
@@ -191,7 +192,7 @@ fn seeds() -> Vec<Vec<u8>> {
     files.iter().map(|path| std::fs::read(path).unwrap()).collect()
 }
 
-/// A file that is wrong in some bytes, in its length, or both; one in fifty is an order.
+/// Returns a file with changes in some bytes, in its length, or both; one in fifty is an order.
 fn mutated(seeds: &[Vec<u8>], rng: &mut impl Rng) -> Vec<u8> {
     const DEEDS: [&str; 10] =
         ["abort", "loop", "open", "connect", "thread", "panic", "lie", "half", "exit", "overflow"];
@@ -199,7 +200,7 @@ fn mutated(seeds: &[Vec<u8>], rng: &mut impl Rng) -> Vec<u8> {
         return order(DEEDS[rng.random_range(0..DEEDS.len())]);
     }
     let mut file = seeds[rng.random_range(0..seeds.len())].clone();
-    // Headers are where a byte matters most.
+    // Bytes of headers are changed more often, because they matter most.
     let end = if rng.random_ratio(1, 2) { file.len().min(200) } else { file.len() };
     for _ in 0..rng.random_range(1..=8) {
         let at = rng.random_range(0..end);
@@ -218,17 +219,18 @@ fn mutated(seeds: &[Vec<u8>], rng: &mut impl Rng) -> Vec<u8> {
     file
 }
 
-/// Connections to the bank that a frontend opens some seconds after its first answers: of counts, of records of decisions, of floods.
+/// Number of connections to the bank that a frontend opens some seconds after its first answers: for counts,
+/// for records of decisions, and for floods.
 const BACKGROUND_CONNECTIONS: f64 = 3.0;
 
-/// `VIGIE_MUTATIONS` many, `VIGIE_SEED` for the same ones again.
+/// `VIGIE_MUTATIONS` sets the number of images, and `VIGIE_SEED` the seed.
 #[tokio::test(flavor = "multi_thread")]
 async fn mutated_images_leave_the_frontend_as_it_was() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let (count, seed) = (number("VIGIE_MUTATIONS").unwrap_or(400), number("VIGIE_SEED").unwrap_or(7));
     println!("VIGIE_SEED={seed} VIGIE_MUTATIONS={count}");
     let (mut attacked, seeds, mut rng) = (Attacked::start().await, seeds(), generator(seed));
-    // Both threads have a process, and every connection is there.
+    // Now both threads have a process, and every connection is open.
     let warm = stream::iter(0..32).map(|_| attacked.check_known()).buffer_unordered(AT_ONCE);
     warm.collect::<Vec<()>>().await;
     let files_before = attacked.open_files();
@@ -240,7 +242,7 @@ async fn mutated_images_leave_the_frontend_as_it_was() {
             .map(|image| attacked.ask(image, Duration::from_secs(60)))
             .buffer_unordered(AT_ONCE)
             .collect::<Vec<_>>();
-        // Among them one that is not.
+        // One well-behaved call among the hostile ones.
         let (outcomes, ()) = futures::join!(hostile, attacked.check_known());
         for outcome in outcomes {
             match outcome.unwrap().source {
@@ -257,13 +259,13 @@ async fn mutated_images_leave_the_frontend_as_it_was() {
     let metrics = attacked.metrics();
     assert!(metrics.sum("vigie_decoder_workers", &[]) <= 2.0);
     let files_after = attacked.open_files();
-    // A thread whose process has just died has the three pipes less; nothing grows with the images.
+    // A thread whose process has just died has three pipes fewer; the number must not grow with the images.
     let most = files_before + BACKGROUND_CONNECTIONS;
     assert!(files_after <= most, "{files_before} descriptors before, {files_after} after");
     attacked.cluster.check_running().unwrap();
 }
 
-/// A frontend that cannot have what it must have does not start, and says why.
+/// A frontend without the protection that it requires does not start, and reports the reason.
 #[test]
 fn required_protection_that_cannot_be_had_is_an_error_at_the_start() {
     let set = |setting: String| ["--set".to_owned(), setting];
@@ -277,7 +279,7 @@ fn required_protection_that_cannot_be_had_is_an_error_at_the_start() {
     assert!(finished.stderr.contains("/bin/true is not `vigie` of this version"), "{}", finished.stderr);
 }
 
-/// The command line decodes in processes, too: the same hashes with and without them.
+/// The command line decodes in processes too; the hashes are the same with and without them.
 #[test]
 fn the_command_line_hashes_as_the_library_does() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What an interrupt (Ctrl-C) does to commands of the real binary.
+//! The effect of an interrupt (Ctrl-C) on commands of the real binary.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -8,14 +8,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use vigie_harness::binary::{run, vigie_binary};
 use vigie_harness::up::UpProcess;
 
-/// What takes longer than this is stuck.
+/// The time limit, which only a stuck process exceeds.
 const WITHIN: Duration = Duration::from_secs(60);
 
 fn interrupt(child: &Child) {
     kill_process(Pid::from_child(child), Signal::INT).unwrap();
 }
 
-/// The exit code of a process that ends in time.
+/// Waits for the end of a process, and returns its exit code.
 fn code_of(child: &mut Child) -> i32 {
     let deadline = Instant::now() + WITHIN;
     loop {
@@ -66,7 +66,7 @@ fn an_import_that_is_interrupted_says_how_to_go_on_and_nothing_is_added_twice() 
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Some batches, and no end: the import waits for more.
+    // Some batches without an end of input, so that the import waits for more.
     let mut stdin = import.stdin.take().unwrap();
     stdin
         .write_all(csv.lines().take(3_500).map(|line| format!("{line}\n")).collect::<String>().as_bytes())

@@ -1,4 +1,4 @@
-//! `kill -9` during a bulk add: what was acknowledged is there, and nothing is half there.
+//! `kill -9` during a bulk addition: every acknowledged item is there, and no item is incomplete.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,10 +16,11 @@ use vigie_tests::material::{generator, item, pdq, random_pdq};
 
 const WRITERS: u64 = 4;
 const BATCH: usize = 50;
-/// Batches that are acknowledged before the time is drawn at which to kill: a round without them would show nothing.
+/// Batches that are acknowledged before the moment of the kill is drawn: a round without any would show
+/// nothing.
 const ACKNOWLEDGED_MIN: u64 = 10;
 
-/// What a writer tried to add in one call, and whether it was acknowledged.
+/// The hashes of one call, and the ids if it was acknowledged.
 #[derive(Debug, Clone)]
 struct Attempt {
     hashes: Vec<PdqHash>,
@@ -47,7 +48,7 @@ fn bank_name() -> BankName {
     "known".parse().unwrap()
 }
 
-/// An item has two hashes, so that half an item could be seen.
+/// Returns an item with two hashes, so that an incomplete item could be detected.
 fn two_hashes(hash: &PdqHash) -> ItemContent {
     let mut md5 = [0; 16];
     md5.copy_from_slice(&hash[..16]);
@@ -85,7 +86,7 @@ async fn add_until_killed(data: &Path, round: u64, pause: Duration, seed: u64, l
     let mut acknowledged = acknowledged.subscribe();
     let enough = acknowledged.wait_for(|count| *count >= ACKNOWLEDGED_MIN);
     tokio::time::timeout(Duration::from_secs(60), enough).await.unwrap().unwrap();
-    // Not a wait for anything: the moment of the kill is what the test draws.
+    // Nothing is awaited here: the random moment of the kill is the purpose of the test.
     tokio::time::sleep(pause).await;
     tokio::task::spawn_blocking(|| up.kill()).await.unwrap().unwrap();
     for writer in writers {
@@ -99,7 +100,7 @@ async fn verify(data: &Path, ledger: &Ledger) {
     let frontend = MatchClient::new(&up.frontend).unwrap();
     let attempts = ledger.lock().unwrap().clone();
 
-    // Every item of the bank, as the bank tells it.
+    // Every item of the bank, as the bank lists it.
     let mut kept: BTreeMap<ItemId, Vec<Hash>> = BTreeMap::new();
     let mut after = None;
     loop {
@@ -135,7 +136,7 @@ async fn verify(data: &Path, ledger: &Ledger) {
         (u64::try_from(kept.len()).unwrap(), u64::try_from(2 * kept.len()).unwrap())
     );
 
-    // And the cluster that was started again matches every acknowledged one.
+    // The restarted cluster matches every acknowledged item.
     let options = SearchOptions { min_sequence: head.sequence, ..SearchOptions::default() };
     for Attempt { hashes, acknowledged } in attempts.iter() {
         let Some(ids) = acknowledged else { continue };

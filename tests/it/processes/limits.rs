@@ -1,4 +1,4 @@
-//! The limits of a process: how many files it may open, and how long it takes to end.
+//! The limits of a process: its open files, and the time that it takes to end.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use vigie_harness::binary::vigie_binary;
 use vigie_harness::cluster::free_addresses;
 
-/// What takes longer than this is stuck.
+/// The time limit, which only a stuck process exceeds.
 const WITHIN: Duration = Duration::from_secs(30);
 
 #[test]

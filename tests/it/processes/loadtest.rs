@@ -1,4 +1,5 @@
-//! `vigie-loadtest` against a running cluster, as people use it: what it lists, what it leaves and what it removes again.
+//! `vigie-loadtest` against a running cluster, as people use it: what it lists, what it leaves behind and
+//! what it removes.
 
 use std::io::{self, BufRead as _, BufReader, Lines};
 use std::path::Path;
@@ -23,7 +24,7 @@ fn banks(up: &UpProcess) -> Vec<String> {
     listed.iter().map(|bank| bank["bank"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The arguments of a small run against a cluster.
+/// Returns the arguments of a small run against a cluster.
 fn small<'a>(up: &'a UpProcess, out: &'a str, duration: &'a str) -> Vec<&'a str> {
     vec![
         "run",
@@ -50,7 +51,7 @@ fn small<'a>(up: &'a UpProcess, out: &'a str, duration: &'a str) -> Vec<&'a str>
     ]
 }
 
-/// A process, and the lines of its standard error.
+/// Starts a process; returns it and the lines of its standard error.
 fn start(args: &[&str]) -> (Child, Lines<BufReader<ChildStderr>>) {
     let mut child = Command::new(loadtest_binary())
         .args(args)
@@ -62,7 +63,7 @@ fn start(args: &[&str]) -> (Child, Lines<BufReader<ChildStderr>>) {
     (child, lines)
 }
 
-/// Waits until a run sends, and returns its first lines.
+/// Waits until a run sends requests, and returns its first lines.
 fn until_it_sends(lines: &mut impl Iterator<Item = io::Result<String>>) -> String {
     let mut said = String::new();
     for line in lines {
@@ -75,7 +76,7 @@ fn until_it_sends(lines: &mut impl Iterator<Item = io::Result<String>>) -> Strin
     panic!("the run ended: {said}");
 }
 
-/// The exit code of a process, and what it said after the first lines.
+/// Waits for the end of a process; returns its exit code and the remaining lines.
 fn end(mut child: Child, lines: impl Iterator<Item = io::Result<String>>) -> (Option<i32>, String) {
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     (child.wait().unwrap().code(), rest.join("\n"))
@@ -104,7 +105,7 @@ fn what_runs_leave_is_listed_first_and_then_removed_and_nothing_else_is() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().display().to_string();
     let url = up.bank.clone();
-    // Banks of somebody else, named like those of runs.
+    // Banks of other users, with names like those of runs.
     for name in ["known", "load-live-members", "load-pdq-5-0-seed-9"] {
         run(&["bank", "create", name], &up.environment()).unwrap();
     }
@@ -114,7 +115,7 @@ fn what_runs_leave_is_listed_first_and_then_removed_and_nothing_else_is() {
     assert_eq!(run(&add, &up.environment()).unwrap().code, 0);
     let theirs = ["known", "load-live-members", "load-pdq-5-0-seed-9"];
 
-    // Stopped once, a run takes its own bank away and says how to remove the data.
+    // A run that is stopped once removes its own bank and prints how to remove the data.
     let (running, mut lines) = start(&small(&up, &out, "drive.duration=60s"));
     until_it_sends(&mut lines);
     kill_process(Pid::from_child(&running), Signal::INT).unwrap();
@@ -125,7 +126,7 @@ fn what_runs_leave_is_listed_first_and_then_removed_and_nothing_else_is() {
     assert!(said.lines().any(|line| line.trim() == command), "{said}");
     assert_eq!(banks(&up), [&theirs[..], &[data]].concat());
 
-    // Killed, it takes nothing away.
+    // A run that is killed removes nothing.
     let (mut killed, mut lines) = start(&small(&up, &out, "drive.duration=60s"));
     until_it_sends(&mut lines);
     killed.kill().unwrap();
@@ -141,7 +142,7 @@ fn what_runs_leave_is_listed_first_and_then_removed_and_nothing_else_is() {
     assert!(listed.lines.iter().all(|line| line.chars().count() <= 80), "{text}");
     assert_eq!(banks(&up).len(), 5);
 
-    // By name, one of them; and never what no run has made.
+    // One bank is removed by its name; a bank that no run has made never is.
     let removed = loadtest(&["cleanup", "--bank-url", &url, "--remove", &live]);
     assert_eq!(removed.code, 0, "{}", removed.stderr);
     assert_eq!(banks(&up), [&theirs[..], &[data]].concat());
@@ -165,7 +166,7 @@ fn a_search_writes_its_curve_and_the_reason_why_there_is_no_more() {
     let (_data, up) = up();
     let folder = tempfile::tempdir().unwrap();
     let (out, again) = (folder.path().join("found"), folder.path().join("again"));
-    // No rate holds: whatever the machine, half of the answers take more than a microsecond.
+    // No rate holds: on every machine half of the answers take more than a microsecond.
     let arguments = [
         "find-max",
         "steady",
@@ -227,7 +228,7 @@ fn two_gateways_are_filled_through_their_api_and_compared_in_turns() {
             ["--call", call, "--fill", "LOAD", "--hashes", "300", "--rounds", "1", "--duration", "1s"];
         [&["versus", "--json", "--connections", "2"], &targets[..], &fixed].concat()
     };
-    // The first call fills both banks, and the second finds the ids in the files.
+    // The first call fills both banks, and the second reads the ids from the files.
     for call in ["raw-lookup", "lookup"] {
         let finished = loadtest(&arguments(call));
         assert_eq!(finished.code, 0, "{call}: {}", finished.stderr);
@@ -242,7 +243,7 @@ fn two_gateways_are_filled_through_their_api_and_compared_in_turns() {
             }
         }
     }
-    // The same data by gRPC, with the ids that the bank gave them.
+    // The same data by gRPC, with the ids from the bank.
     let grpc = folder.path().join("grpc.csv").display().to_string();
     let (_third, third) = up();
     let data = ["data", "--shape", "pdq", "--hashes", "300", "--bank-url", &third.bank, "--ids", &grpc];
@@ -256,7 +257,7 @@ fn two_gateways_are_filled_through_their_api_and_compared_in_turns() {
     assert!(text.contains("B/A") && text.lines().all(|line| line.chars().count() <= 80), "{text}");
 }
 
-/// A cluster of the run's own with four members, of which two have a policy, who put opinions meanwhile.
+/// The run's own cluster with four members, two of which have a policy, and which record opinions meanwhile.
 #[test]
 fn members_ask_as_a_consortium_does_and_each_verdict_is_judged() {
     let folder = tempfile::tempdir().unwrap();
@@ -267,7 +268,7 @@ fn members_ask_as_a_consortium_does_and_each_verdict_is_judged() {
         "drive.warm_up=1s",
         "drive.duration=3s",
         "arrivals.rate=50",
-        // A busy machine is no fault of verdicts.
+        // The thresholds have no latencies, because the machine may be busy.
         "thresholds=['misjudged == 0', 'missed == 0', 'false == 0', 'rate > 0']",
     ];
     let mut args = vec!["run", "consortium", "--vigie", &vigie, "--plain", "--out", out.to_str().unwrap()];
@@ -282,12 +283,12 @@ fn members_ask_as_a_consortium_does_and_each_verdict_is_judged() {
     assert!(count("right") > 0 && count("misjudged") == 0, "{verdict}");
     let said = result["faults"][0]["what"].as_str().unwrap();
     assert!(said.ends_with("opinions put") && !said.starts_with("0 "), "{said}");
-    // Its members are nobody else's to ask as.
+    // A given target has no members whose credentials the run could use.
     let refused = loadtest(&["run", "consortium", "--target", "http://127.0.0.1:1"]);
     assert!(refused.stderr.contains("a cluster of its own"), "{}", refused.stderr);
 }
 
-/// A cluster of the run's own with videos, and pictures beside them that no video answers.
+/// The run's own cluster with videos, and with pictures that match no video.
 #[test]
 fn videos_are_asked_about_and_each_answer_is_held_against_all_frames() {
     let folder = tempfile::tempdir().unwrap();
@@ -301,7 +302,7 @@ fn videos_are_asked_about_and_each_answer_is_held_against_all_frames() {
         "drive.warm_up=1s",
         "drive.duration=3s",
         "arrivals.rate=30",
-        // A busy machine is no fault of answers.
+        // The thresholds have no latencies, because the machine may be busy.
         "thresholds=['missed == 0', 'false == 0', 'wrong_distance == 0', 'wrong_evidence == 0', 'incomplete == 0', 'rate > 0']",
     ];
     let mut args = vec!["run", "videos", "--vigie", &vigie, "--plain", "--out", out.to_str().unwrap()];

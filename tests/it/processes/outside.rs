@@ -1,6 +1,7 @@
-//! Pictures that the program `ffmpeg` decodes: as it is installed, and as a stand-in that misbehaves.
+//! Pictures that the program `ffmpeg` decodes: the installed one, and a stand-in that misbehaves.
 //!
-//! `VIGIE_FFMPEG` names another program than that of `PATH`. With `VIGIE_REQUIRE_FFMPEG` set its absence is a failure.
+//! `VIGIE_FFMPEG` names another program than that of `PATH`. With `VIGIE_REQUIRE_FFMPEG` set its absence is a
+//! failure.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use super::decoder::Watched;
 const DECODER: &str = env!("CARGO_BIN_EXE_decoder-stand-in");
 const FFMPEG: &str = env!("CARGO_BIN_EXE_ffmpeg-stand-in");
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How far a hash may be from the expected one.
+/// The largest accepted distance between a hash and the expected one, in bits.
 const BITS_MAX: u32 = 2;
 
 fn settings(ffmpeg: impl Into<PathBuf>) -> DecoderSettings {
@@ -28,7 +29,7 @@ fn settings(ffmpeg: impl Into<PathBuf>) -> DecoderSettings {
     }
 }
 
-/// Settings with the installed program.
+/// Returns settings with the installed program; `None` where there is none.
 fn installed() -> Option<DecoderSettings> {
     let settings = settings(env::var("VIGIE_FFMPEG").unwrap_or_else(|_| DecoderSettings::FFMPEG.to_owned()));
     match Hashing::prepare(settings.clone(), DecoderMetrics::default()).unwrap().ffmpeg() {
@@ -49,7 +50,7 @@ fn installed() -> Option<DecoderSettings> {
     }
 }
 
-/// The head of a JPEG 2000 codestream of the stand-in's size, with an order for it in a comment.
+/// Returns the header of a JPEG 2000 codestream with the stand-in's size, and an order in a comment.
 fn order(deed: &str) -> Vec<u8> {
     let comment = format!("stand-in: {deed}\n");
     let (width, height) = (80_u32, 60_u32);
@@ -71,7 +72,7 @@ fn failure(outcome: Result<PictureFingerprint, DecoderError>) -> (DecodeFailureK
     }
 }
 
-/// The deed ends in a failure of this kind, and the next picture is hashed as if nothing had been.
+/// Checks that the action ends in this failure, and that the next picture is hashed normally.
 #[track_caller]
 fn check(deed: &str, expected: DecodeFailureKind, counted: &str) {
     let mut watched =
@@ -124,7 +125,7 @@ fn a_program_ends_at_the_deadline_and_is_gone_then() {
     }
 }
 
-/// Stand-ins that this process has started and that wait.
+/// Returns the waiting stand-ins that this process has started.
 fn running() -> Vec<PathBuf> {
     let own = std::process::id().to_string();
     let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| Some(entry.ok()?.path()));
@@ -133,7 +134,7 @@ fn running() -> Vec<PathBuf> {
         let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(1));
         let line = fs::read(process.join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line);
-        // Other tests have theirs: these are the ones that no other test asks for.
+        // Other tests start stand-ins too; one that sleeps and stays belongs to this test.
         parent == Some(&own) && line.contains("ffmpeg-stand-in") && stat.contains(") S ")
     };
     let waits = |process: &PathBuf| {
@@ -159,7 +160,7 @@ fn what_a_program_must_not_do_is_refused() {
         let outcome = watched.hash(&order(deed));
         assert!(outcome.is_ok(), "{deed}: {outcome:?}");
     }
-    // The limit on files ends a program that writes to one, if it is sealed or not.
+    // The limit on file sizes ends a program that writes to one, sealed or not.
     check("change the file", DecodeFailureKind::Crashed, "crashed");
 }
 
@@ -189,7 +190,7 @@ fn an_absent_program_is_named_with_how_to_get_it() {
             assert!(message.contains(word), "{message}");
         }
         assert_eq!(watched.figure("vigie_ffmpeg_formats{format=\"jpeg_2000\"}"), 0);
-        // The file is looked at all the same.
+        // The file itself is still checked.
         assert_eq!(failure(watched.hash(&order("nothing")[..60])).0, DecodeFailureKind::Truncated);
     }
 }
@@ -234,7 +235,7 @@ fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../services/core/media/testdata/outside")
 }
 
-/// Bits between a hash and the expected one.
+/// Returns the number of bits between a hash and the expected one.
 fn distance(hash: &PdqHash, expected: &str) -> u32 {
     let byte = |at: usize| u8::from_str_radix(&expected[at * 2..at * 2 + 2], 16).unwrap();
     hash.iter().enumerate().map(|(at, one)| (one ^ byte(at)).count_ones()).sum()
@@ -279,7 +280,7 @@ fn pictures_have_the_hashes_that_their_formats_own_readers_give() {
         let stored = picture.frames().flat_map(|frame| frame.ways());
         let stored = stored.map(|(_, hashes)| distance(&hashes.pdq[0], &row["stored"])).min().unwrap();
         println!("{name}: {plain} bits, as stored {stored}");
-        // Versions of libjxl differ in how they decode what is lossy.
+        // Versions of libjxl differ in how they decode lossy files.
         let bits_max = if name.ends_with(".jxl") { 2 * BITS_MAX } else { BITS_MAX };
         if plain > bits_max || stored > bits_max {
             wrong.push(format!("{name}: {plain} bits, as stored {stored}"));
@@ -301,7 +302,8 @@ fn jpeg_2000_in_many_forms_has_the_hashes_that_pillow_gives() {
     let (mut checked, mut wrong) = (0, Vec::new());
     for line in text.lines().filter(|line| line.starts_with("jpeg2000-")) {
         let name = line.split(',').next().unwrap();
-        // The first 64 digits in a row are the hash. Rounding inside PDQ decides that of a tiny picture.
+        // The first 64 consecutive digits are the hash. Tiny pictures are skipped, because rounding inside
+        // PDQ decides their hash.
         let hash =
             line.split(',').find(|cell| cell.len() == 64 && cell.chars().all(|one| one.is_ascii_hexdigit()));
         let (Some(hash), false) = (hash, line.contains("tiny")) else { continue };
@@ -326,7 +328,7 @@ fn a_damaged_picture_has_no_hash() {
     let mut watched = Watched::new(settings);
     for name in ["container.jxl", "lossy.jxl", "rgb.heic"] {
         let mut content = fs::read(samples().join(name)).unwrap();
-        // HEVC has no checksums, so its decoders see damage of the parameters alone: here, of the size that they declare.
+        // HEVC has no checksums, so its decoders detect only damaged parameters: here, of the declared size.
         let heic = content.windows(4).position(|bytes| bytes == b"hvcC").map(|at| at + 70);
         let from = heic.unwrap_or(content.len() * 6 / 10);
         content[from..from + 20].fill(0x5a);

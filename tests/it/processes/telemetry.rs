@@ -1,4 +1,4 @@
-//! What a cluster of processes tells of itself: metrics, probes, traces and logs.
+//! The telemetry of a cluster of processes: metrics, probes, traces and logs.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -21,21 +21,21 @@ use vigie_tests::metrics::Exposition;
 
 use crate::repository::source::root;
 
-/// What takes longer than this is stuck.
+/// The time limit, which only a stuck process exceeds.
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// The trace that commands are told to be part of.
+/// The trace that commands are asked to join.
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-/// A process as seen through its telemetry.
+/// A process, observed through its telemetry.
 trait Seen {
-    /// The status and the body, if anything answers.
+    /// Returns status and body, if there is an answer.
     fn get(&self, path: &str) -> Option<(u16, String)>;
-    /// Waits until the probe answers with this status, and with a text that begins so.
+    /// Waits until the probe answers with this status, and a text with this start.
     fn wait_for(&mut self, path: &str, status: u16, text: &str);
-    /// What `vigie health` finds.
+    /// Returns the result of `vigie health`.
     fn health(&self) -> Finished;
-    /// The metrics, as text and as read.
+    /// Returns the metrics, as text and parsed.
     fn scrape(&self) -> (String, Exposition);
 }
 
@@ -72,7 +72,7 @@ impl Seen for Process {
     }
 }
 
-/// The status and the body of one answer.
+/// Returns status and body of one answer.
 fn get(address: &str, path: &str) -> Option<(u16, String)> {
     let mut io = TcpStream::connect(address).ok()?;
     io.set_read_timeout(Some(WITHIN)).unwrap();
@@ -110,7 +110,7 @@ fn a_cluster_in_one_process_shows_the_metrics_of_all_roles_at_one_address() {
     up.kill().unwrap();
 }
 
-/// A bank, a matcher and what reaches them, none of which runs yet.
+/// Builds a bank, a matcher and their callers, without starting them.
 fn cluster(set: &[String]) -> Cluster {
     Cluster::of(vigie_binary()).telemetry().log("debug", "json").set(set).build().unwrap()
 }
@@ -121,7 +121,7 @@ fn a_matchers_probes_follow_its_life() {
     let [bank, matcher, ..] = cluster.processes_mut() else { unreachable!() };
     assert_eq!(matcher.health().code, 4, "nobody is there");
 
-    // Without a bank it lives, and has neither started nor is it ready.
+    // Without a bank the matcher is live, but neither started nor ready.
     matcher.start().unwrap();
     matcher.wait_for("/livez", 200, "");
     matcher.wait_for("/readyz", 503, "waiting for the bank's feed; before that: cannot reach the bank at ");
@@ -137,11 +137,11 @@ fn a_matchers_probes_follow_its_life() {
     let health = matcher.health();
     assert_eq!((health.code, &health.lines[0][..]), (0, "ready"));
 
-    // It goes on without the bank.
+    // It stays ready without the bank.
     bank.kill().unwrap();
     assert_eq!(matcher.get("/readyz").unwrap().0, 200);
 
-    // It is told to stop: not ready at once, while it still answers; and then it is gone.
+    // After a stop signal it is at once unready, and still answers; then it ends.
     matcher.signal(Signal::TERM).unwrap();
     matcher.wait_for("/readyz", 503, "shutting down\n");
     assert_eq!(matcher.get("/startupz").unwrap().0, 200);
@@ -154,7 +154,7 @@ fn a_matchers_probes_follow_its_life() {
     assert_eq!(matcher.health().code, 4);
 }
 
-/// All label names there are. What a caller sends is in none of their values.
+/// All label names. Their values contain nothing that a caller sends.
 const LABELS: [&str; 18] = [
     "error_type",
     "format",
@@ -176,14 +176,14 @@ const LABELS: [&str; 18] = [
     "verdict",
 ];
 
-/// Braces are those of a route's parameters.
+/// Braces are for the parameters of a route.
 fn is_word(text: &str) -> bool {
     text.len() <= 80 && text.chars().all(|one| one.is_ascii_alphanumeric() || "_./-+{}".contains(one))
 }
 
 /// The prefix of the metrics of a gateway.
 const OF_GATEWAY: &str = "vigie_gateway_";
-/// Prefixes of the metrics of roles that a cluster of processes lacks here.
+/// Prefixes of the metrics of roles that this cluster does not have.
 const ELSEWHERE: [&str; 2] = [OF_GATEWAY, "vigie_exchange_"];
 
 #[test]
@@ -238,7 +238,7 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
     }
     let [bank, matcher, coordinator, frontend] = cluster.processes_mut() else { unreachable!() };
 
-    // What commands say on standard error; the answers of `vigie hash` are hashes.
+    // The standard error of commands; the answers of `vigie hash` contain hashes.
     let said = RefCell::new(String::new());
     let vigie = |args: &[&str], code: i32| {
         let finished = run(&[&["--json"], args].concat(), &environment).unwrap();
@@ -262,7 +262,7 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
         .filter(|text| text.len() >= 32 && text.chars().all(|one| one.is_ascii_hexdigit()))
         .collect();
     assert!(hashes.len() >= 3, "{hashed}");
-    // One trace for all commands, which went through every role.
+    // One trace for all commands, through every role.
     let everywhere = |spans: &[SeenSpan]| {
         let of_trace = spans.iter().filter(|span| span.trace == TRACE).map(|span| span.service.as_str());
         let services: BTreeSet<_> = of_trace.collect();
@@ -272,7 +272,7 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
 
     let mut known = Vec::new();
     for role in [&*bank, &*matcher, &*coordinator, &*frontend] {
-        // The collector has the spans a moment before their role counts them.
+        // The collector has the spans a moment before their role counts them as sent.
         let deadline = Instant::now() + WITHIN;
         let (text, told) = loop {
             let (text, told) = role.scrape();
@@ -295,7 +295,7 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
         }
         assert!(told.sum("vigie_serving_calls_accepted_total", &[]) >= 1.0, "{}: {text}", role.name());
         assert!(told.sum("process_resident_memory_bytes", &[]) > 1e6);
-        // Without TLS there is no certificate: the metric is known, and no alert finds a value in it.
+        // Without TLS there is no certificate: the metric exists without a value, so that no alert fires.
         assert!(told.families["vigie_tls_certificate_not_after_seconds"].samples.is_empty());
         let logged = role.logged().unwrap().to_lowercase();
         check_log(&logged, role.name());
@@ -332,8 +332,8 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
     assert_eq!(told.sum("vigie_matcher_feed_lag_changes", &[]), 0.0);
     assert!(told.sum("vigie_matcher_feed_lag_seconds", &[]) < 10.0);
 
-    // The bank dies: how far the matcher is behind is not known any more, and that is told. A call of what nobody has is
-    // counted with all others of its kind, and its name is not repeated.
+    // The bank dies, and the matcher reports a growing lag, because it cannot know its real one. A call of an
+    // unknown method is counted with all others of its kind, without its name.
     bank.kill().unwrap();
     let deadline = Instant::now() + WITHIN;
     while matcher.scrape().1.sum("vigie_matcher_feed_lag_seconds", &[]) < 3.0 {
@@ -344,7 +344,7 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
     let (_, told) = frontend.scrape();
     check_calls(&told, "_OTHER", "UNIMPLEMENTED");
 
-    // All that was said, by anybody, to the end.
+    // Everything that any process has sent or logged.
     collector.settled();
     let mut all = collector.raw();
     for role in [&*matcher, &*coordinator, &*frontend] {
@@ -357,14 +357,15 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
     assert!(all.len() > 10_000);
     for hash in &hashes {
         assert!(!holds_hash(&all, hash), "{hash} is told");
-        // And it would be found.
+        // The search itself works: it finds a hash in each form.
         for form in forms(hash) {
             assert!(holds_hash(&[b"ab", &form[..], b"cd"].concat(), hash));
         }
     }
 }
 
-/// A hash as it might be written: digits of either kind, its bytes, those as a list of numbers, and as base64.
+/// Returns a hash in each form in which it might be written: both cases of digits, bytes, a list of numbers,
+/// and base64.
 fn forms(hash: &str) -> Vec<Vec<u8>> {
     let bytes = hex::decode(hash).unwrap();
     let list = bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
@@ -376,7 +377,7 @@ fn holds_hash(text: &[u8], hash: &str) -> bool {
     forms(hash).iter().any(|form| text.windows(form.len()).any(|part| part == form))
 }
 
-/// Each line is an object, and that of a call says of which trace it is.
+/// Checks that each line is a JSON object, and that a call's line names its trace.
 fn check_log(logged: &str, role: &str) {
     let lines = logged.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect(line));
     let mut calls = lines.filter(|line| line["target"] == "access" && line["trace_id"] == TRACE);
@@ -422,7 +423,7 @@ fn a_role_tells_when_its_certificate_ends_and_whether_it_took_the_next_one() {
     assert_eq!(bank.scrape().1.sum("vigie_tls_certificate_not_after_seconds", &[]), renewed);
 }
 
-/// Calls of this method that ended so were seen, and each is in a bucket.
+/// Checks that calls of this method with this code were counted, and that each is in a bucket.
 fn check_calls(told: &Exposition, method: &str, code: &str) {
     let labels = [("rpc_system_name", "grpc"), ("rpc_method", method), ("rpc_response_status_code", code)];
     let seen = told.sum("rpc_server_call_duration_seconds_count", &labels);
@@ -431,7 +432,7 @@ fn check_calls(told: &Exposition, method: &str, code: &str) {
     assert_eq!(told.sum("rpc_server_call_duration_seconds_bucket", &all), seen);
 }
 
-/// Each metric of ours that the chart's dashboard, its alerts and its scaler go by.
+/// Returns our metrics that the chart's dashboard, alerts and scaler use.
 fn names_in_the_chart() -> BTreeSet<String> {
     let dashboard = std::fs::read_to_string(root().join("helm/vigie/files/dashboard.json")).unwrap();
     let objects = std::fs::read_to_string(root().join("helm/vigie/ci/golden/production.yaml")).unwrap();
@@ -446,7 +447,7 @@ fn names_in_the_chart() -> BTreeSet<String> {
     names
 }
 
-/// What Prometheus' own tool finds wrong, where it is installed.
+/// Checks the metrics with Prometheus' own tool, where it is installed.
 fn check_with_promtool(told: &Exposition) {
     let mut command = Command::new("promtool");
     command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

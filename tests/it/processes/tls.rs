@@ -1,4 +1,5 @@
-//! A whole cluster of processes that speak nothing but mutual TLS, with the certificates that `vigie tls dev-ca` makes.
+//! A whole cluster of processes that use only mutual TLS, with the certificates that `vigie tls dev-ca`
+//! makes.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,17 +10,17 @@ use vigie_harness::binary::{Finished, loadtest_binary, run, run_of, vigie_binary
 use vigie_harness::cluster::Cluster;
 use vigie_pictures::{Alteration, draw, encode_jpeg};
 
-/// A cluster that takes longer than this to be ready is stuck.
+/// The time limit for a cluster to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// What is told at once comes sooner than a second attempt would be given up; starting a program, and drawing the data of a small
-/// scenario, is most of it.
+/// The time limit for an immediate error. It is shorter than a second attempt would take; most of it is for
+/// starting a program and drawing the data of a small scenario.
 const AT_ONCE: Duration = Duration::from_secs(8);
 
-/// The files are looked at every second.
+/// The time limit for new files to be read; processes check them every second.
 const READ_AGAIN_WITHIN: Duration = Duration::from_secs(15);
 
-/// A cluster of processes, and the folder in which its certificates are.
+/// A cluster of processes, and the folder with its certificates.
 struct Secured {
     cluster: Cluster,
     folder: PathBuf,
@@ -45,7 +46,7 @@ impl Secured {
         Self { cluster, folder: folder.to_owned() }
     }
 
-    /// The variables for the client of this name; without a name it shows no certificate.
+    /// Returns the environment variables for the client of this name; without a name it shows no certificate.
     fn environment(&self, client: Option<&str>) -> Vec<(String, String)> {
         let mut environment = self.cluster.environment();
         if let Some(client) = client {
@@ -57,7 +58,7 @@ impl Secured {
         environment
     }
 
-    /// A command of the client of this name.
+    /// Runs a command as the client of this name.
     fn vigie(&self, client: Option<&str>, args: &[&str]) -> Finished {
         run(args, &self.environment(client)).unwrap()
     }
@@ -116,7 +117,7 @@ fn a_cluster_of_processes_under_mutual_tls_adds_matches_and_removes() {
     let matched = &cluster.done(&["match", copy, "--min-sequence", &sequence])[0];
     assert_eq!(matched["matches"][0]["item_id"].to_string(), item, "{matched}");
 
-    // The certificates are renewed under the cluster, which goes on; the authority is kept.
+    // The certificates are renewed while the cluster runs; the authority stays the same.
     let authority = std::fs::read(certificates.join("ca.crt")).unwrap();
     let before = std::fs::read(certificates.join("localhost.crt")).unwrap();
     make();
@@ -133,7 +134,7 @@ fn a_cluster_of_processes_under_mutual_tls_adds_matches_and_removes() {
     let matched = &cluster.done(&["match", copy, "--min-sequence", &removed["sequence"].to_string()])[0];
     assert_eq!(matched["matches"].as_array().map(Vec::len), Some(0), "{matched}");
 
-    // Who shows no certificate gets nothing, and the bank says who and why.
+    // A client without a certificate is refused, and the bank logs the client and the reason.
     let refused = cluster.vigie(None, &["bank", "list"]);
     assert_eq!(refused.code, 1, "trying again is of no use: {:?}", refused.lines);
     let logged = cluster.cluster.processes()[0].logged().unwrap();
@@ -143,7 +144,7 @@ fn a_cluster_of_processes_under_mutual_tls_adds_matches_and_removes() {
     }
 }
 
-/// The same without this variable.
+/// Returns the environment without this variable.
 fn without(environment: &[(String, String)], variable: &str) -> Vec<(String, String)> {
     environment.iter().filter(|(name, _)| name != variable).cloned().collect()
 }
@@ -179,21 +180,21 @@ fn a_cluster_under_mutual_tls_is_put_under_load_and_every_answer_is_right() {
         let joined = run_of(loadtest_binary(), &["run", "--join", &address], &curator).unwrap();
         (leader.join().unwrap(), joined)
     });
-    // Among its thresholds: nothing is missed, false or stale, and nothing fails.
+    // The thresholds require that nothing is missed, false or stale, and that nothing fails.
     assert_eq!(led.code, 0, "{:?} {}", led.lines, led.stderr);
     assert_eq!(joined.code, 0, "{}", joined.stderr);
     let result = &led.json().unwrap()[0];
     assert!(result["verdict"]["judged"].as_u64().unwrap() > 100, "{}", result["verdict"]);
     assert_eq!(result["generator"]["processes"], 2);
 
-    // Who does not know the authority, or shows no certificate, is told so at once.
+    // A client that does not know the authority, or shows no certificate, gets that error at once.
     let lookups = folder.path().join("lookups.toml");
     std::fs::write(&lookups, "name = 'lookups'\n[data]\nhashes = 1000\n[arrivals]\nrate = 10\n").unwrap();
     let lookups = lookups.to_str().unwrap();
     let no_authority = without(&curator, "VIGIE_CA");
     let stranger = cluster.environment(None);
     for (environment, reason) in [(no_authority, "UnknownIssuer"), (stranger, "CertificateRequired")] {
-        // Once by the connection to the bank, and once by those to the frontend.
+        // Once from the connection to the bank, and once from those to the frontend.
         for arguments in [[&arguments[..], &short].concat(), vec!["run", lookups, "--target", &frontend]] {
             let begun = Instant::now();
             let refused = run_of(loadtest_binary(), &arguments, &environment).unwrap();

@@ -1,4 +1,4 @@
-//! `vigie try` leaves nothing behind: no bank, no file, no process, however it ends.
+//! `vigie try` leaves nothing behind: no bank, no file, no process, whatever ends it.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -9,12 +9,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use vigie_harness::binary::{run, vigie_binary};
 use vigie_harness::up::UpProcess;
 
-/// What takes longer than this is stuck.
+/// The time limit, which only a stuck process exceeds.
 const WITHIN: Duration = Duration::from_secs(60);
-/// A variable by which the processes of one trial are known.
+/// A variable that marks the processes of one trial.
 const MARK: &str = "VIGIE_TEST_OF_TRIALS";
 
-/// A cluster, and a folder for temporary files that is a trial's own.
+/// A cluster, and a folder for the temporary files of trials.
 struct Place {
     up: UpProcess,
     _data: tempfile::TempDir,
@@ -42,7 +42,7 @@ impl Place {
             .unwrap()
     }
 
-    /// Names and items of the banks.
+    /// Returns names and item counts of the banks.
     fn banks(&self) -> Vec<(String, u64)> {
         let listed = run(&["--json", "bank", "list"], &self.up.environment()).unwrap();
         assert_eq!(listed.code, 0, "{}", listed.stderr);
@@ -95,7 +95,8 @@ fn end(mut child: Child) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
-/// A frontend that takes connections and never answers: a trial waits for it with its item in the bank.
+/// Returns a frontend that accepts connections and never answers: a trial waits for it with its item in the
+/// bank.
 fn silent() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -153,7 +154,7 @@ fn a_trial_that_is_stopped_removes_what_it_has_added() {
     }
 }
 
-/// Signals at any other moment than while the answer is awaited: before, between and after the writes.
+/// Signals at moments other than the wait for the answer: before, between and after the writes.
 #[test]
 fn a_trial_that_is_stopped_at_any_moment_leaves_nothing() {
     let place = Place::new();
@@ -166,7 +167,7 @@ fn a_trial_that_is_stopped_at_any_moment_leaves_nothing() {
         std::thread::sleep(whole * part / 8);
         kill_process(Pid::from_child(&trial), Signal::TERM).unwrap();
         let (code, said) = end(trial);
-        // Before it listens, the signal itself ends it.
+        // Before the program handles signals, the signal itself ends it.
         assert!(matches!(code, Some(130) | None), "{code:?} {said}");
         assert_eq!(place.banks(), [], "{said}");
     }
@@ -186,7 +187,7 @@ fn a_trial_that_is_killed_leaves_its_bank_which_a_later_one_deletes() {
     let (name, items) = place.banks().pop().unwrap();
     assert!(name.starts_with("vigie-try-4000ms-") && items == 1, "{name}");
 
-    // A trial that may still be running is left alone.
+    // A trial that may still be running is not touched.
     let (code, said) = end(place.start(&[]));
     assert_eq!((code, said.contains("deleted")), (Some(0), false), "{said}");
     let deadline = Instant::now() + WITHIN;

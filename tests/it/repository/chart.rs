@@ -1,5 +1,5 @@
-//! What the chart renders of `ci/production-values.yaml`, held to what the chart's README promises. `helm/ci/check` sees to
-//! it that these files are what helm renders.
+//! The files that the chart renders from `ci/production-values.yaml`, compared with the promises of the
+//! chart's README. `helm/ci/check` ensures that these files equal helm's output.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -35,7 +35,7 @@ pub(crate) fn list(value: &Yaml) -> &[Yaml] {
     value.as_vec().map_or(&[], Vec::as_slice)
 }
 
-/// Each workload's name and the template of its pods.
+/// Returns each workload's name and the template of its pods.
 fn templates(objects: &[Yaml]) -> Vec<(&str, &Yaml)> {
     let workloads = ["Deployment", "StatefulSet", "Job"].into_iter().flat_map(|kind| of_kind(objects, kind));
     let mut all: Vec<_> = workloads.map(|object| (name(object), &object["spec"]["template"])).collect();
@@ -49,7 +49,7 @@ pub(crate) fn component(labelled: &Yaml) -> &str {
     text(&labelled["metadata"]["labels"][COMPONENT])
 }
 
-/// The templates of the roles.
+/// Returns the templates of the roles.
 pub(crate) fn roles(objects: &[Yaml]) -> Vec<(&str, &Yaml)> {
     templates(objects).into_iter().filter(|(_, template)| ROLES.contains(&component(template))).collect()
 }
@@ -58,7 +58,7 @@ fn containers(template: &Yaml) -> impl Iterator<Item = &Yaml> {
     ["containers", "initContainers"].into_iter().flat_map(|kind| list(&template["spec"][kind]))
 }
 
-/// The configuration of each role, of which matchers have one for each set.
+/// Returns the configuration of each role; matchers have one for each set.
 pub(crate) fn configurations(objects: &[Yaml]) -> Vec<(&str, toml::Table)> {
     of_kind(objects, "ConfigMap")
         .filter_map(|map| Some((component(map), map["data"]["vigie.toml"].as_str()?.parse().unwrap())))
@@ -109,8 +109,8 @@ fn each_shard_keeps_a_replica_whatever_is_rolled_or_drained() {
         assert!(spec["replicas"].as_i64().unwrap() >= 2, "{name}");
         assert_eq!(text(&spec["podManagementPolicy"]), "Parallel");
         assert_eq!(text(&spec["updateStrategy"]["type"]), "RollingUpdate");
-        // One at a time, which is what a StatefulSet does unless it is told otherwise; and longer than a coordinator
-        // takes to look names up.
+        // One at a time, which is the default of a StatefulSet; and longer than the interval of a
+        // coordinator's name lookups.
         assert!(spec["updateStrategy"]["rollingUpdate"].is_badvalue(), "{name}");
         assert!(spec["minReadySeconds"].as_i64().unwrap() > 5 + 1, "{name}");
 
@@ -151,12 +151,12 @@ fn a_rollout_waits_for_new_pods_and_stops_at_a_fault_of_the_configuration() {
             let role = &template["spec"]["containers"][0];
             let arguments: Vec<_> = list(&check["args"]).iter().map(text).collect();
             assert_eq!(arguments, ["config", "check", "/etc/vigie/config/vigie.toml"], "{golden} {name}");
-            // The check sees what the role sees.
+            // The check runs with the same files and variables as the role.
             for key in ["image", "env", "envFrom", "volumeMounts", "securityContext"] {
                 assert_eq!(check[key], role[key], "{golden} {name} {key}");
             }
         }
-        // The name leads to each bank, whoever serves.
+        // The service name resolves to every bank, also those that do not serve.
         let service = of_kind(&objects, "Service").find(|one| component(one) == "bank").unwrap();
         assert_eq!(text(&service["spec"]["clusterIP"]), "None", "{golden}");
     }
@@ -178,7 +178,7 @@ fn each_role_has_an_account_and_only_matchers_have_the_rights_of_the_bucket() {
     assert_eq!(made, used.into_keys().collect());
 }
 
-/// Whether helm makes the object for `helm test`, and removes it when that is over.
+/// Returns whether helm creates the object for `helm test` and deletes it afterwards.
 fn is_of_tests(object: &Yaml) -> bool {
     let annotations = &object["metadata"]["annotations"];
     let policies = annotations["helm.sh/hook-delete-policy"].as_str().unwrap_or_default();
@@ -186,7 +186,7 @@ fn is_of_tests(object: &Yaml) -> bool {
         && ["hook-succeeded", "hook-failed"].iter().all(|one| policies.contains(one))
 }
 
-/// Who may reach whom, among the pods of the release, by both ends' policies.
+/// Returns which pods of the release may connect to which, according to the policies of both ends.
 fn arrows(objects: &[Yaml]) -> BTreeSet<(String, String)> {
     let of = |role: &str, direction: &str, end: &str| -> BTreeSet<String> {
         let policies = of_kind(objects, "NetworkPolicy");
@@ -221,7 +221,7 @@ fn only_the_arrows_of_the_design_are_open() {
     let of_members: Vec<_> = rendered("members").into_iter().filter(|one| !is_of_tests(one)).collect();
     let followers = [("frontend", "bank"), ("coordinator", "bank"), ("exchange", "bank")];
     assert_eq!(&arrows(&of_members) - &apart, expected(&followers));
-    // While tests run, and by policies that then go.
+    // These connections are open only while tests run, by policies that are deleted afterwards.
     let tests: BTreeSet<_> =
         expected(&[("client", "frontend"), ("client", "coordinator"), ("client", "bank")]);
     assert_eq!(arrows(&of_tests), tests);
@@ -243,13 +243,14 @@ fn only_the_arrows_of_the_design_are_open() {
     }
 }
 
-/// The role's table as the binary reads it. What is https here is refused by a binary that was not told of certificates.
+/// Parses the role's table as the binary does. Its https URLs are changed to http, because the binary refuses
+/// them without certificates, and its s3 URLs to file.
 pub(crate) fn read<C: DeserializeOwned>(table: &toml::Table, role: &str) -> C {
     let written = toml::to_string(&table[role]).unwrap().replace("https://", "http://");
     toml::from_str(&written.replace("s3://", "file:///")).unwrap()
 }
 
-/// Of each role of each file: what the binary finds wrong, and its limits.
+/// Returns the mistakes that the binary finds in a role's configuration, and its serving limits.
 pub(crate) fn understood(role: &str, table: &toml::Table) -> (Vec<String>, ServingConfig) {
     let telemetry: TelemetryConfig = read(table, "telemetry");
     assert_eq!(telemetry.listen.map(|listen| listen.port()), Some(9_464), "{role}");
@@ -304,7 +305,7 @@ async fn the_binary_understands_every_configuration_and_gets_the_time_to_stop() 
     }
 }
 
-/// In bytes, of what the chart writes.
+/// Parses a quantity of the chart, in bytes.
 pub(crate) fn quantity(text: &str) -> u64 {
     let (number, unit) = text.split_at(text.find(|one: char| !one.is_ascii_digit()).unwrap());
     let exponent = ["Ki", "Mi", "Gi"].iter().position(|one| *one == unit).unwrap() + 1;
@@ -340,7 +341,7 @@ fn coordinators_hear_matchers_that_are_not_ready_yet() {
         .iter()
         .map(|one| one.as_str().unwrap())
         .collect();
-    // Both sets, while one takes over from the other.
+    // Both sets of matchers, while one replaces the other.
     let headless = of_kind(&objects, "Service").filter(|service| component(service) == "matcher");
     let expected: Vec<_> = headless
         .map(|service| {
@@ -409,7 +410,7 @@ fn check_certificates(golden: &str) {
     for service in of_kind(&objects, "Service") {
         assert!(names.contains(&format!("{}.vigie.svc.cluster.local", name(service))), "{}", name(service));
     }
-    // A backup calls no role.
+    // A backup calls no other role.
     for (name, template) in templates(&objects).into_iter().filter(|(_, one)| component(one) != "backup") {
         let volumes = list(&template["spec"]["volumes"]).iter();
         let own: Vec<_> = volumes.filter_map(|volume| volume["secret"]["secretName"].as_str()).collect();

@@ -1,4 +1,4 @@
-//! How clients reach what the chart renders: Gateway API, Ingress, and the gateway, which speaks HTTP.
+//! Access for clients in the rendered chart: Gateway API, Ingress, and the gateway, which serves HTTP.
 
 use std::collections::BTreeSet;
 
@@ -61,7 +61,7 @@ fn a_gateway_is_reached_under_the_names_of_its_service_and_its_ingress() {
     assert_eq!(table["gateway"]["public_url"].as_str(), Some(&*format!("https://{host}")));
 }
 
-/// The blocks of addresses that the gateway of a file may reach, and what is left out of each.
+/// Returns the address blocks that the gateway of a file may reach, each with its exceptions.
 fn fetched_from(golden: &str) -> Vec<(String, Vec<String>)> {
     let objects = rendered(golden);
     let policy = of_kind(&objects, "NetworkPolicy").find(|one| name(one) == "vigie-gateway").unwrap();
@@ -105,7 +105,7 @@ fn an_exchange_reads_its_credentials_from_secrets_and_its_rounds_fit_into_its_me
     let volume = list(&pod["volumes"]).iter().find(|one| one["name"] == mount["name"]).unwrap();
     let sources: Vec<_> = list(&volume["projected"]["sources"]).iter().map(|one| &one["secret"]).collect();
     assert_eq!(sources.len(), 2);
-    // Of another member in a folder of its own, and nothing else.
+    // The credentials of the other member are in a folder of its own, without any others.
     let paths: Vec<_> = list(&sources[1]["items"]).iter().map(|one| text(&one["path"])).collect();
     assert_eq!(paths, ["acme/ncmec", "acme/stop-ncii"]);
 

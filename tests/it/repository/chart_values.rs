@@ -1,4 +1,4 @@
-//! The schema of the chart's values, held to the values and to the program's configuration.
+//! The schema of the chart's values, compared with the values and with the program's configuration.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use yaml_rust2::YamlLoader;
 
 use crate::repository::source::root;
 
-/// Wherever a schema lists keys it refuses others, or says that they are Kubernetes' own.
+/// Checks that every schema which lists keys refuses others, or refers to a Kubernetes type.
 fn check_closed(schema: &serde_json::Value, at: &str) {
     match schema {
         serde_json::Value::Object(map) => {
@@ -28,13 +28,13 @@ fn check_closed(schema: &serde_json::Value, at: &str) {
     }
 }
 
-/// The schema of the chart's values.
+/// Returns the schema of the chart's values.
 fn values_schema() -> serde_json::Value {
     let schema = std::fs::read(root().join("helm/vigie/values.schema.json")).unwrap();
     serde_json::from_slice(&schema).unwrap()
 }
 
-/// The keys of a table of the configuration are those of its definition in the schema.
+/// Checks that a configuration table has the same keys as its definition in the schema.
 fn check_keys(schema: &serde_json::Value, definition: &str, default: &impl Serialize) {
     let known = serde_json::to_value(default).unwrap();
     let known: BTreeSet<_> = known.as_object().unwrap().keys().cloned().collect();

@@ -1,13 +1,13 @@
 //! No file imports one that imports it back, directly or through others.
 //!
-//! An import is a path that begins with `crate`, `super` or `self`, in a `use` or inline. A declaration `mod child;` is none.
-//! Test modules are left out.
+//! An import is a path that begins with `crate`, `super` or `self`, in a `use` or inline. A declaration
+//! `mod child;` does not count. Test modules are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::repository::source::{files, members};
 
-/// Circles that may be there, each with the reason. The list is exact: one that is gone fails too.
+/// The accepted cycles, each with a reason. The list is exact: a cycle that no longer exists fails too.
 const CIRCLES: [(&[&str], &str); 2] = [
     (
         &[
@@ -55,14 +55,14 @@ fn no_files_import_each_other() {
     assert!(CIRCLES.len() <= 3, "too many circles are allowed");
 }
 
-/// The source of each crate, by the folder of its root.
+/// Returns the source files of each crate, by the folder of its root.
 fn crates() -> BTreeMap<String, BTreeMap<String, String>> {
     let mut folders: Vec<String> = members().iter().map(|member| format!("{member}/src")).collect();
     folders.extend(["tests/it", "tests/sim"].map(str::to_owned));
     folders.into_iter().map(|folder| (folder.clone(), files(&folder))).collect()
 }
 
-/// The files of each circle among the files of one crate.
+/// Returns the files of each import cycle of one crate.
 fn circles(root: &str, files: &BTreeMap<String, String>) -> Vec<Vec<String>> {
     let modules: BTreeMap<Vec<&str>, &str> =
         files.keys().filter_map(|path| Some((module_of(root, path)?, path.as_str()))).collect();
@@ -87,7 +87,7 @@ fn circles(root: &str, files: &BTreeMap<String, String>) -> Vec<Vec<String>> {
     circles.into_iter().collect()
 }
 
-/// The module that a file holds; `None` for tests and for programs beside the crate.
+/// Returns the module of a file; `None` for tests and for separate programs.
 fn module_of<'a>(root: &str, path: &'a str) -> Option<Vec<&'a str>> {
     let inner = path.strip_prefix(root)?.trim_start_matches('/').strip_suffix(".rs")?;
     let mut module: Vec<&str> = inner.split('/').collect();
@@ -103,7 +103,7 @@ fn module_of<'a>(root: &str, path: &'a str) -> Option<Vec<&'a str>> {
     Some(module)
 }
 
-/// Everything that a file imports, directly or through others; itself, too, if that leads back.
+/// Returns all files that a file imports, directly or through others; including itself, if there is a cycle.
 fn reached_from<'a>(path: &'a str, imports: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut next = vec![path];
@@ -113,7 +113,7 @@ fn reached_from<'a>(path: &'a str, imports: &BTreeMap<&'a str, BTreeSet<&'a str>
     reached
 }
 
-/// The file of the innermost module that a path goes through.
+/// Returns the file of the innermost module in a path.
 fn resolve<'a>(modules: &BTreeMap<Vec<&str>, &'a str>, of: &[&str], path: &[String]) -> Option<&'a str> {
     let mut full: Vec<&str> = Vec::new();
     let mut rest = path.iter().map(String::as_str).peekable();
@@ -131,14 +131,14 @@ fn resolve<'a>(modules: &BTreeMap<Vec<&str>, &'a str>, of: &[&str], path: &[Stri
     (0..=full.len()).rev().find_map(|length| modules.get(&full[..length]).copied())
 }
 
-/// The text without comments, and without the module of tests that ends it.
+/// Returns the text without comments, and without the test module at its end.
 fn without_tests(text: &str) -> String {
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
     let text = lines.collect::<Vec<_>>().join("\n");
     let mut parts = text.split("#[cfg(test)]\n");
     let mut kept = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        // Attributes may stand between.
+        // There may be attributes in between.
         let item = part.lines().find(|line| !line.trim_start().starts_with("#[")).unwrap_or_default();
         let is_inline_module = item.contains("mod ") && item.ends_with('{');
         if is_inline_module {
@@ -149,7 +149,7 @@ fn without_tests(text: &str) -> String {
     kept
 }
 
-/// All paths within the crate that a text names.
+/// Returns all paths within the crate in a text.
 fn paths(text: &str) -> Vec<Vec<String>> {
     let is_word = |one: char| one.is_alphanumeric() || one == '_';
     let mut found = Vec::new();
@@ -165,7 +165,8 @@ fn paths(text: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// Reads a path, which may end in braces with further ones, from the beginning of a text; returns the text after it.
+/// Parses a path at the start of a text, which may end in braces with further paths; returns the remaining
+/// text.
 fn expand<'a>(mut prefix: Vec<String>, mut text: &'a str, found: &mut Vec<Vec<String>>) -> &'a str {
     loop {
         text = text.trim_start();
@@ -176,7 +177,7 @@ fn expand<'a>(mut prefix: Vec<String>, mut text: &'a str, found: &mut Vec<Vec<St
                     return rest;
                 }
                 let rest = expand(prefix.clone(), inner, found);
-                // A name after `as`, and the comma.
+                // Skips a name after `as`, and the comma.
                 let end = rest.find([',', '}']).unwrap_or(rest.len());
                 inner = rest[end..].trim_start_matches(',');
                 if inner.is_empty() {

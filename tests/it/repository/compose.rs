@@ -1,4 +1,4 @@
-//! The files of `compose.yaml`: each is there, and the binary understands those that are its own.
+//! The files of `compose.yaml`: each exists, and the binary accepts those that are its own.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -24,10 +24,10 @@ fn every_file_that_compose_names_is_there() {
     assert!(files.iter().all(|file| Path::new(&root().join(file)).is_file()), "{files:?}");
 }
 
-/// Metrics that only Kubernetes and cert-manager have, or that TLS brings: `compose.yaml` has neither.
+/// Metrics of Kubernetes, of cert-manager, and of TLS, none of which `compose.yaml` has.
 const OF_KUBERNETES: [&str; 5] = ["kube_", "kubelet_", "certmanager_", "vigie_tls_", "container_"];
 
-/// What the chart's alerts say of its production values, and what `compose.yaml` has in its place.
+/// Texts of the chart's alerts for its production values, and their replacements in `compose.yaml`.
 const OF_COMPOSE: [(&str, &str); 4] = [
     ("namespace=\"vigie\"", "namespace=\"compose\""),
     ("https://wiki.example.com/vigie/RUNBOOK.md", "helm/vigie/RUNBOOK.md"),
@@ -42,7 +42,8 @@ const ALERTS_HEAD: &str = "\
 groups:
 ";
 
-/// The groups of the chart's alerts without those that `compose.yaml` cannot have, two columns to the left.
+/// Returns the groups of the chart's alerts without those that `compose.yaml` cannot have, unindented by two
+/// columns.
 fn alerts_of_the_chart() -> String {
     let golden = std::fs::read_to_string(root().join("helm/vigie/ci/golden/production.yaml")).unwrap();
     let rule = golden.split("\n---").find(|object| object.contains("\nkind: PrometheusRule\n")).unwrap();

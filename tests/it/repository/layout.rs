@@ -1,4 +1,4 @@
-//! How files lie in folders, and members in the workspace.
+//! The sizes of files and folders, and the order of the workspace's members.
 //!
 //! The lists of exceptions are exact: one that is no longer needed fails too.
 
@@ -7,14 +7,14 @@ use std::path::Path;
 
 use crate::repository::source::{files, members, metadata, root};
 
-/// A file that is longer has two ideas.
+/// The most lines of a source file; a longer one probably has two subjects.
 const LINES_MAX: usize = 500;
-/// A folder with more wants subfolders that name its parts.
+/// The most files in a folder; one with more should have subfolders that name its parts.
 const FILES_MAX: usize = 14;
 
-/// Files that are longer.
+/// Files that may be longer.
 const LONG_FILES: [&str; 0] = [];
-/// Folders that have more.
+/// Folders that may have more files.
 const FULL_FOLDERS: [&str; 0] = [];
 
 #[test]
@@ -36,7 +36,7 @@ fn no_folder_has_too_many_source_files() {
     assert_eq!(full.collect::<BTreeSet<_>>(), FULL_FOLDERS.into(), "of more than {FILES_MAX} source files");
 }
 
-/// The list is a map: a reader who goes from top to bottom meets nothing that was not there before.
+/// The list is a map: read from top to bottom, every crate comes after its dependencies.
 #[test]
 fn members_are_listed_in_dependency_order() {
     let metadata = metadata();

@@ -10,25 +10,25 @@ struct Member {
     layer: Layer,
     /// The names of its direct dependencies.
     dependencies: BTreeSet<String>,
-    /// The names of those that only its tests have.
+    /// The names of dependencies that only its tests have.
     for_tests: BTreeSet<String>,
 }
 
-/// What a crate is, by its folder.
+/// The layer of a crate, which its folder determines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layer {
     Core,
     Platform,
     Proto,
     Clients,
-    /// Who calls a service, and whether the caller may.
+    /// The authentication of callers, and their rights.
     Access,
     Service,
-    /// The one binary, which puts the services together.
+    /// The one binary, which combines the services.
     Binary,
-    /// Material of tests, some of which the binary's demonstration shows.
+    /// Test data, some of which the binary's demonstration shows.
     Fixture,
-    /// The load test and the tests of everything.
+    /// The load test and the tests of whole clusters.
     Outside,
 }
 
@@ -49,7 +49,7 @@ impl Layer {
         }
     }
 
-    /// The layers that a crate of this one may depend on.
+    /// Returns the layers that a crate of this layer may depend on.
     const fn below(self) -> &'static [Self] {
         use Layer::{Access, Binary, Clients, Core, Fixture, Outside, Platform, Proto, Service};
         match self {
@@ -85,10 +85,11 @@ fn members() -> BTreeMap<String, Member> {
         .collect()
 }
 
-/// `core <- proto <- clients <- access <- services <- the binary <- loadtest, tests`, and `platform` beside `core`, knowing no domain.
+/// `core <- proto <- clients <- access <- services <- the binary <- loadtest, tests`, and `platform` beside
+/// `core`, knowing no domain.
 #[test]
 fn dependencies_point_one_way() {
-    // A frontend may be its own coordinator.
+    // A frontend may have an embedded coordinator.
     let exceptions = [("vigie-frontend", "vigie-coordinator")];
     let members = members();
     for (name, member) in &members {
@@ -103,7 +104,7 @@ fn dependencies_point_one_way() {
             );
         }
     }
-    // Not even the tests of the platform know a domain.
+    // The tests of the platform must not depend on a domain either.
     let platform = members.iter().filter(|(_, member)| member.layer == Layer::Platform);
     for (name, member) in platform.clone() {
         let of_the_domain =

@@ -1,15 +1,15 @@
-//! The repository's own files, as its rules read them.
+//! The repository's own files, read for its rules.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The root of the repository.
+/// Returns the root of the repository.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// What cargo says of the workspace.
+/// Returns cargo's metadata of the workspace.
 pub(super) fn metadata() -> serde_json::Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
@@ -19,7 +19,7 @@ pub(super) fn metadata() -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The folders of the workspace's members, as they are listed.
+/// Returns the folders of the workspace's members, in the order of the list.
 pub(super) fn members() -> Vec<String> {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let listed = manifest.split("members = [").nth(1).unwrap().split(']').next().unwrap();
@@ -27,8 +27,8 @@ pub(super) fn members() -> Vec<String> {
     entries.filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-/// Every source file of Rust below a folder, by its path from the root of the repository. Generated files are not there:
-/// they lie in `target`.
+/// Returns every Rust source file below a folder, by its path from the root of the repository. Generated
+/// files are in `target` and are left out.
 pub(super) fn files(folder: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![root().join(folder)];

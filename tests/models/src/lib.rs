@@ -1,6 +1,8 @@
-//! Tiny ONNX models, made in memory: nobody's weights, and outputs that a test can compute by hand.
+//! Tiny ONNX models, made in memory: their weights are the tests' own, and a test can compute their outputs
+//! by hand.
 //!
-//! Reading order: [`LinearImage`] and [`LinearText`], then `onnx`, the part of the file format that they need.
+//! Reading order: [`LinearImage`] and [`LinearText`], then `onnx`, the part of the file format that they
+//! need.
 
 mod onnx;
 
@@ -8,22 +10,22 @@ use onnx::{FLOAT, Gemm};
 
 /// A model of pictures: the mean of each channel, and a linear layer over the means.
 ///
-/// Input `image`, 32-bit floats of `[-1, 3, height, width]`; output `scores`, `[-1, classes]`. The score of class `c` is
-/// `bias[c] + sum over channels k of weights[c][k] * mean[k]`.
+/// Input `image`, 32-bit floats of `[-1, 3, height, width]`; output `scores`, `[-1, classes]`. The score of
+/// class `c` is `bias[c] + sum over channels k of weights[c][k] * mean[k]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinearImage {
-    /// Rows of pixels.
+    /// The height of a picture, in pixels.
     pub height: u32,
-    /// Pixels of a row.
+    /// The width of a picture, in pixels.
     pub width: u32,
-    /// For each class the weight of each channel.
+    /// The weight of each channel, for each class.
     pub weights: Vec<[f32; 3]>,
-    /// For each class a number that is added.
+    /// The bias of each class.
     pub bias: Vec<f32>,
 }
 
 impl LinearImage {
-    /// The model's file.
+    /// Returns the model's file.
     #[must_use]
     pub fn file(&self) -> Vec<u8> {
         let gemm = Gemm::new("means", "scores", &self.weights, &self.bias);
@@ -34,7 +36,8 @@ impl LinearImage {
         onnx::file(vec![mean, gemm.node], vec![gemm.weights, gemm.bias], input, gemm.output)
     }
 
-    /// The scores of one picture, whose values are those of the input, channel after channel.
+    /// Returns the score of each class for one picture, whose values are given channel after channel as in
+    /// the input.
     #[must_use]
     pub fn scores(&self, values: &[f32]) -> Vec<f64> {
         let mean = |channel: &[f32]| {
@@ -52,14 +55,14 @@ impl LinearImage {
 /// `bias[c] + sum over bytes b of weights[c][b] * counts[b]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinearText {
-    /// For each class the weight of each byte.
+    /// The weight of each byte, for each class.
     pub weights: Vec<[f32; 256]>,
-    /// For each class a number that is added.
+    /// The bias of each class.
     pub bias: Vec<f32>,
 }
 
 impl LinearText {
-    /// The model's file.
+    /// Returns the model's file.
     #[must_use]
     pub fn file(&self) -> Vec<u8> {
         let gemm = Gemm::new("counts", "scores", &self.weights, &self.bias);
@@ -67,7 +70,7 @@ impl LinearText {
         onnx::file(vec![gemm.node], vec![gemm.weights, gemm.bias], input, gemm.output)
     }
 
-    /// The scores of one text.
+    /// Returns the score of each class for one text.
     #[must_use]
     pub fn scores(&self, counts: &[f32]) -> Vec<f64> {
         let counts: Vec<f64> = counts.iter().copied().map(f64::from).collect();

@@ -1,13 +1,13 @@
-//! The part of ONNX's file format that the models need. Numbers of fields are those of `onnx.proto` (Apache-2.0).
+//! The part of ONNX's file format that the models need. Field numbers are those of `onnx.proto` (Apache-2.0).
 
 use prost::Message;
 
-/// The type of 32-bit floats, of tensors and of elements.
+/// The type number of 32-bit floats, for tensors and for elements.
 pub(crate) const FLOAT: i32 = 1;
-/// The type of an attribute that is one integer, and of one that is several.
+/// The type number of an attribute with one integer, and with several.
 const INT: i32 = 2;
 const INTS: i32 = 7;
-/// `ReduceMean` has its axes as an attribute until version 17 of the operators.
+/// The version of the operator set. Up to version 17, `ReduceMean` has its axes as an attribute.
 const OPERATORS: i64 = 13;
 const FORMAT: i64 = 8;
 
@@ -56,7 +56,7 @@ pub(crate) struct Node {
     attribute: Vec<Attribute>,
 }
 
-/// A setting of an operation.
+/// An attribute of an operation.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Attribute {
     #[prost(string, tag = "1")]
@@ -69,7 +69,7 @@ pub(crate) struct Attribute {
     kind: i32,
 }
 
-/// Numbers that belong to the model.
+/// Constant numbers of the model.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Constant {
     #[prost(int64, repeated, tag = "1")]
@@ -82,7 +82,7 @@ pub(crate) struct Constant {
     name: String,
 }
 
-/// An input or an output.
+/// An input or an output of the graph.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Value {
     #[prost(string, tag = "1")]
@@ -126,31 +126,31 @@ enum Size {
 }
 
 impl Node {
-    /// The same operation with a setting.
+    /// Returns the operation with an attribute added.
     pub(crate) fn with(mut self, attribute: Attribute) -> Self {
         self.attribute.push(attribute);
         self
     }
 }
 
-/// An operation.
+/// Returns an operation.
 pub(crate) fn node(operator: &str, inputs: &[&str], outputs: &[&str]) -> Node {
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     let (input, output) = (names(inputs), names(outputs));
     Node { input, output, op_type: operator.to_owned(), attribute: Vec::new() }
 }
 
-/// A setting that is one integer.
+/// Returns an attribute with one integer.
 pub(crate) fn integer(name: &str, i: i64) -> Attribute {
     Attribute { name: name.to_owned(), i, ints: Vec::new(), kind: INT }
 }
 
-/// A setting that is several integers.
+/// Returns an attribute with several integers.
 pub(crate) fn integers(name: &str, ints: &[i64]) -> Attribute {
     Attribute { name: name.to_owned(), i: 0, ints: ints.to_vec(), kind: INTS }
 }
 
-/// An input or an output; -1 is a dimension of any size.
+/// Returns an input or an output; -1 is a dimension of any size.
 pub(crate) fn value(name: &str, elem_type: i32, dimensions: &[i64]) -> Value {
     let size = |&size: &i64| Dimension {
         size: Some(if size < 0 { Size::Named("batch".to_owned()) } else { Size::Fixed(size) }),
@@ -185,7 +185,7 @@ impl Gemm {
     }
 }
 
-/// The file of a model with one input and one output.
+/// Returns the file of a model with one input and one output.
 pub(crate) fn file(node: Vec<Node>, initializer: Vec<Constant>, input: Value, output: Value) -> Vec<u8> {
     let name = "tiny".to_owned();
     let graph = Graph { node, name, initializer, input: vec![input], output: vec![output] };

@@ -1,9 +1,10 @@
-//! What happens to a picture on its way through the world: recompressed, resized, marked, turned.
+//! Alterations of a picture as they happen when it is shared: recompressed, resized, marked, turned.
 //!
-//! The strengths in [`Alteration::DEMO`] are those a perceptual hash is meant to survive. They were chosen by
-//! measuring: each keeps the reference PDQ within 31 bits of the original, for the first 200 seeds at 640x480, once
-//! the eight rotations and reflections are searched. At 512x384 a turned copy may lie a few bits further: PDQ's own
-//! sampling is off centre by up to a pixel or two, which weighs more the smaller a picture is.
+//! The strengths in [`Alteration::DEMO`] are those that a perceptual hash should survive. They were chosen by
+//! measurement: each keeps the reference PDQ within 31 bits of the original, for the first 200 seeds at
+//! 640x480, once the eight rotations and reflections are searched. At 512x384 a turned copy may be a few bits
+//! further away: PDQ's own sampling is off centre by up to a pixel or two, which matters more the smaller a
+//! picture is.
 
 use std::fmt;
 
@@ -16,7 +17,7 @@ use crate::encode::{Format, encode_jpeg};
 use crate::numbers;
 use crate::shapes;
 
-/// The JPEG quality of a copy whose alteration is another one: good, as platforms save.
+/// The JPEG quality of a copy with another alteration: good, as platforms save.
 const COPY_QUALITY: u8 = 85;
 
 /// A change made to a copy of a picture.
@@ -55,7 +56,7 @@ pub enum Alteration {
     MirroredAntidiagonally,
     /// Cut on each of the four sides.
     Cropped {
-        /// What each side loses, in thousandths of the width or height.
+        /// The part cut from each side, in thousandths of the width or height.
         per_mille: u8,
     },
     /// Scaled to a square, as for a list of search results.
@@ -67,7 +68,7 @@ pub enum Alteration {
     Bordered {
         /// The width of each border, in thousandths of the side that it lies along.
         per_mille: u16,
-        /// Its grey, 0 to 255.
+        /// The grey level, 0 to 255.
         grey: u8,
     },
     /// Given black bars above and below, as for another aspect.
@@ -77,7 +78,7 @@ pub enum Alteration {
     },
     /// Turned clockwise by less than a quarter, on a black ground of the same size.
     RotatedBy {
-        /// Tenths of a degree.
+        /// The angle, in tenths of a degree.
         tenths: u16,
     },
     /// Written over with one line of large letters across the middle.
@@ -87,12 +88,12 @@ pub enum Alteration {
     },
     /// Brightened, or darkened where negative.
     Brightened {
-        /// What is added to each level, of 255.
+        /// The number added to each level, which is 0 to 255.
         levels: i8,
     },
     /// Given more contrast, or less where negative.
     Contrasted {
-        /// Percent of change.
+        /// The change in percent.
         percent: i8,
     },
     /// Stripped of its colours.
@@ -102,7 +103,7 @@ pub enum Alteration {
 }
 
 impl Alteration {
-    /// What the demonstration does to its pictures.
+    /// The alterations of the demonstration.
     pub const DEMO: &[Self] = &[
         Self::Recompressed { quality: 30 },
         Self::Resized { percent: 50 },
@@ -123,7 +124,8 @@ impl Alteration {
         Self::MirroredAntidiagonally,
     ];
 
-    /// Copies that are harder to recognise, and some that PDQ does not recognise: what a demonstration of its limits shows.
+    /// Copies that are harder to recognise, and some that PDQ does not recognise: they demonstrate its
+    /// limits.
     pub const RECALL: &[Self] = &[
         Self::Recompressed { quality: 50 },
         Self::Recompressed { quality: 20 },
@@ -154,7 +156,7 @@ impl Alteration {
         Self::Captioned { percent: 40 },
     ];
 
-    /// What was done, for people: `blurred`, `recompressed at quality 30`.
+    /// Returns the alteration in words, such as `blurred` or `recompressed at quality 30`.
     #[must_use]
     pub fn name(&self) -> String {
         match *self {
@@ -189,11 +191,11 @@ impl Alteration {
         }
     }
 
-    /// The altered copy as a file: a JPEG, except where the alteration is a format.
+    /// Returns the altered copy as a file: a JPEG, except where the alteration is a format.
     ///
     /// # Panics
     ///
-    /// When the picture has no pixels, as [`Format::encode`] does.
+    /// If the picture has no pixels, as [`Format::encode`] does.
     #[must_use]
     pub fn apply(&self, picture: &RgbImage) -> Vec<u8> {
         let altered = match *self {
@@ -246,7 +248,7 @@ fn cropped(picture: &RgbImage, per_mille: u8) -> RgbImage {
     imageops::crop_imm(picture, left, top, width - 2 * left, height - 2 * top).to_image()
 }
 
-/// Borders of these shares, in thousandths, of the width and of the height.
+/// Returns the picture with borders of these shares of the width and of the height, in thousandths.
 fn bordered(picture: &RgbImage, [across, down]: [u16; 2], grey: u8) -> RgbImage {
     let (width, height) = picture.dimensions();
     let border = |side: u32, per_mille: u16| (side * u32::from(per_mille)).div_ceil(1000);
@@ -256,7 +258,7 @@ fn bordered(picture: &RgbImage, [across, down]: [u16; 2], grey: u8) -> RgbImage 
     out
 }
 
-/// The picture turned about its centre, each pixel read at the four nearest of where it comes from.
+/// Returns the picture turned about its centre; each pixel is interpolated from the four nearest ones.
 fn rotated(picture: &RgbImage, degrees: f32) -> RgbImage {
     let (sine, cosine) = degrees.to_radians().sin_cos();
     let (width, height) = picture.dimensions();
@@ -268,7 +270,7 @@ fn rotated(picture: &RgbImage, degrees: f32) -> RgbImage {
     })
 }
 
-/// VIGIE in solid white with a black shadow, centred, and as wide as it comes with this height.
+/// Writes VIGIE in solid white with a black shadow, centred. The height determines the width.
 fn captioned(picture: &RgbImage, percent: u8) -> RgbImage {
     let mut canvas = Canvas::over(picture.clone());
     // The letters are four boxes high, the whole word 14 wide.

@@ -1,7 +1,8 @@
-//! The surface scenes are painted on, and its four ways to put ink on it.
+//! The surface on which scenes are painted, and its four ways to apply ink.
 //!
-//! Lengths are fractions of the picture's height: y runs from 0 (top) to 1, x from 0 to [`Canvas::aspect`]. A scene
-//! therefore looks the same at every size. Edges are smoothed: exactly across, and in [`LINES`] lines down.
+//! Lengths are fractions of the picture's height: y is from 0 (top) to 1, x from 0 to [`Canvas::aspect`]. A
+//! scene therefore looks the same at every size. Edges are smoothed: exactly in the horizontal direction, and
+//! with [`LINES`] sampled lines per row in the vertical one.
 
 use image::RgbImage;
 
@@ -16,28 +17,28 @@ const LINES: u8 = 4;
 #[derive(Debug)]
 pub(crate) struct Canvas {
     image: RgbImage,
-    /// Pixels in a unit of length: the picture's height.
+    /// Pixels per unit of length: the picture's height.
     unit: f32,
 }
 
 impl Canvas {
-    /// A black canvas.
+    /// Returns a black canvas.
     pub(crate) fn new(width: u32, height: u32) -> Self {
         Self::over(RgbImage::new(width, height))
     }
 
-    /// A canvas to paint over a picture.
+    /// Returns a canvas for painting over a picture.
     pub(crate) fn over(image: RgbImage) -> Self {
         let unit = image.height().max(1) as f32;
         Self { image, unit }
     }
 
-    /// The picture's width, as a multiple of its height.
+    /// Returns the picture's width as a multiple of its height.
     pub(crate) fn aspect(&self) -> f32 {
         self.image.width() as f32 / self.unit
     }
 
-    /// The finished picture.
+    /// Returns the finished picture.
     pub(crate) fn finish(self) -> RgbImage {
         self.image
     }
@@ -47,7 +48,7 @@ impl Canvas {
         self.ground(|_| top, |at, _| if at.y <= bottom { paint(at) } else { CLEAR }, bottom);
     }
 
-    /// Covers all that lies between a skyline and `bottom`; `paint` also learns how far below the skyline it is.
+    /// Covers everything between a skyline and `bottom`; `paint` also gets the distance below the skyline.
     pub(crate) fn ground(
         &mut self,
         skyline: impl Fn(f32) -> f32,
@@ -57,7 +58,7 @@ impl Canvas {
         self.ground_with(&skyline, &paint, bottom);
     }
 
-    /// Compiled once, and not for each of some hundred paints.
+    /// The dynamic form of the function, so that it is compiled once and not for each of some hundred paints.
     fn ground_with(&mut self, skyline: &dyn Fn(f32) -> f32, paint: &dyn Fn(Point, f32) -> Ink, bottom: f32) {
         let width = self.image.width() as usize;
         let tops: Vec<f32> = (0..width).map(|column| skyline(self.middle(column)) * self.unit).collect();
@@ -78,12 +79,12 @@ impl Canvas {
         }
     }
 
-    /// Fills a closed outline; where it crosses itself, what is enclosed an even number of times stays clear.
+    /// Fills a closed outline. Parts that it encloses an even number of times stay clear.
     pub(crate) fn fill(&mut self, outline: &[Point], paint: impl Fn(Point) -> Ink) {
         self.fill_with(outline, &paint);
     }
 
-    /// Compiled once, and not for each of some hundred paints.
+    /// The dynamic form of the function, so that it is compiled once and not for each of some hundred paints.
     fn fill_with(&mut self, outline: &[Point], paint: &dyn Fn(Point) -> Ink) {
         let (width, height) = (self.image.width() as usize, self.image.height() as usize);
         let (mut top, mut bottom) = (f32::MAX, f32::MIN);
@@ -145,19 +146,19 @@ impl Canvas {
         }
     }
 
-    /// Goes over every pixel once more, with its column and row.
+    /// Calls a function on every pixel, with its column and row.
     pub(crate) fn retouch(&mut self, touch: impl Fn(&mut [u8; 3], u32, u32)) {
         for (column, row, pixel) in self.image.enumerate_pixels_mut() {
             touch(&mut pixel.0, column, row);
         }
     }
 
-    /// The middle of a row or column, in units of length.
+    /// Returns the middle of a row or column, in units of length.
     fn middle(&self, pixel: usize) -> f32 {
         (pixel as f32 + 0.5) / self.unit
     }
 
-    /// Where the outline crosses a horizontal line, in pixels from the left, sorted.
+    /// Finds the points at which the outline crosses a horizontal line, in pixels from the left, sorted.
     fn cross(&self, outline: &[Point], y: f32, crossings: &mut Vec<f32>) {
         crossings.clear();
         let Some(mut before) = outline.last() else { return };

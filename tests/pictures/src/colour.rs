@@ -1,8 +1,8 @@
-//! Colours, and the ink a shape is filled with: a colour and how much it covers.
+//! Colours, and inks: a colour and its opacity.
 
 use crate::numbers;
 
-/// Red, green and blue, 0 to 255 each; values outside are held back when a pixel is written.
+/// Red, green and blue, 0 to 255 each; values outside are clamped when a pixel is written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Colour {
     pub(crate) red: f32,
@@ -11,7 +11,7 @@ pub(crate) struct Colour {
 }
 
 impl Colour {
-    /// A colour written as on the web: `0xrrggbb`.
+    /// Returns a colour in the notation of the web, `0xrrggbb`.
     pub(crate) const fn hex(digits: u32) -> Self {
         Self {
             red: ((digits >> 16) & 0xff) as f32,
@@ -20,7 +20,7 @@ impl Colour {
         }
     }
 
-    /// The colour between this one (at 0) and `other` (at 1).
+    /// Returns the colour between this one (at 0) and `other` (at 1).
     pub(crate) fn towards(self, other: Self, share: f32) -> Self {
         Self {
             red: numbers::mix(self.red, other.red, share),
@@ -29,12 +29,12 @@ impl Colour {
         }
     }
 
-    /// The colour brightened or darkened by a factor.
+    /// Returns the colour, brightened or darkened by a factor.
     pub(crate) fn times(self, factor: f32) -> Self {
         Self { red: self.red * factor, green: self.green * factor, blue: self.blue * factor }
     }
 
-    /// The colour as it looks in light of another colour, white being full daylight.
+    /// Returns the colour as it looks in coloured light; white is full daylight.
     pub(crate) fn under(self, light: Self) -> Self {
         Self {
             red: self.red * light.red / 255.0,
@@ -43,18 +43,18 @@ impl Colour {
         }
     }
 
-    /// An ink that covers completely.
+    /// Returns an opaque ink.
     pub(crate) fn ink(self) -> Ink {
         self.sheer(1.0)
     }
 
-    /// An ink that covers in part: 0 is clear, 1 opaque.
+    /// Returns an ink with this opacity: 0 is clear, 1 opaque.
     pub(crate) fn sheer(self, opacity: f32) -> Ink {
         Ink { colour: self, opacity: opacity.clamp(0.0, 1.0) }
     }
 }
 
-/// What a shape is filled with.
+/// The filling of a shape.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ink {
     pub(crate) colour: Colour,

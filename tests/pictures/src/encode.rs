@@ -26,7 +26,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Its name for people.
+    /// Returns the name for people.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -39,12 +39,12 @@ impl Format {
         }
     }
 
-    /// The picture in this format.
+    /// Returns the picture in this format.
     ///
     /// # Panics
     ///
-    /// When the picture has no pixels, or more along a side than the format can express (16,383 for WebP, 65,535
-    /// for JPEG and GIF): a mistake of the caller's, since this is test material of a size the caller chose.
+    /// If the picture has no pixels, or more along a side than the format supports (16,383 for WebP, 65,535
+    /// for JPEG and GIF). That is a mistake of the caller, who chooses the size of this test material.
     #[must_use]
     pub fn encode(self, picture: &RgbImage) -> Vec<u8> {
         let (width, height) = picture.dimensions();
@@ -63,7 +63,7 @@ impl Format {
                 };
             }
             Self::Gif => {
-                // The encoder of GIF takes pixels with transparency only.
+                // The GIF encoder accepts only pixels with transparency.
                 let opaque = DynamicImage::ImageRgb8(picture.clone()).into_rgba8();
                 return match opaque.write_to(&mut file, ImageFormat::Gif) {
                     Ok(()) => file.into_inner(),
@@ -82,13 +82,13 @@ impl Format {
     }
 }
 
-/// The picture as a JPEG of the given quality, 1 to 100. Panics as [`Format::encode`] does.
+/// Returns the picture as a JPEG of the given quality, 1 to 100. Panics as [`Format::encode`] does.
 #[must_use]
 pub fn encode_jpeg(picture: &RgbImage, quality: u8) -> Vec<u8> {
     Format::Jpeg(quality).encode(picture)
 }
 
-/// The picture as a PNG. Panics as [`Format::encode`] does.
+/// Returns the picture as a PNG. Panics as [`Format::encode`] does.
 #[must_use]
 pub fn encode_png(picture: &RgbImage) -> Vec<u8> {
     Format::Png.encode(picture)

@@ -1,17 +1,18 @@
-//! Draws benign pictures by seed, and alters them: test material that may be shown to anyone.
+//! Draws harmless pictures from seeds, and alters them: test material that may be shown to anyone.
 //!
-//! A demonstration, a cluster test and a load test all need images that are surely harmless, as many as wanted,
-//! with known altered copies. Photographs would have to be stored, licensed and checked; these are made where
-//! they are needed. [`draw`] gives the same pixels for a seed on every platform, so that two processes can name a picture by
-//! its seed alone.
+//! A demonstration, a cluster test and a load test all need images that are certainly harmless, in any
+//! number, with known altered copies. Photographs would have to be stored, licensed and checked; these
+//! pictures are drawn where they are needed. [`draw`] returns the same pixels for a seed on every platform,
+//! so that two processes can identify a picture by its seed alone.
 //!
-//! What the pictures are made to be: pleasant to look at; detailed enough that a perceptual hash of them is to be
-//! trusted (PDQ quality of 50 and more); and far apart from each other, in any rotation or reflection.
-//! [`Alteration::DEMO`] lists changes after which PDQ still recognises them.
+//! The pictures are designed to be pleasant to look at; detailed enough that their perceptual hash is trusted
+//! (PDQ quality of 50 and more); and far from each other, in any rotation or reflection. [`Alteration::DEMO`]
+//! lists changes after which PDQ still recognises them.
 //!
-//! Reading order: [`draw`] in `scenes.rs` is the whole path of a seed. Below it lie `stage` (canvas, light, sky,
-//! sea, land), `props` (boats, gulls, firs, rocks) and one file for each subject in `scenes/`; below these `canvas`
-//! and `shapes`, `light` and `colour`, `noise`, `rng` and `numbers`. Apart from all that stand `encode` and `alter`.
+//! Reading order: [`draw`] in `scenes.rs` is the whole path of a seed. Below it are `stage` (canvas, light,
+//! sky, sea, land), `props` (boats, gulls, firs, rocks) and one file for each subject in `scenes/`; below
+//! these `canvas` and `shapes`, `light` and `colour`, `noise`, `rng` and `numbers`. `encode` and `alter` are
+//! separate from all these.
 
 mod numbers;
 mod rng;

@@ -1,9 +1,9 @@
-//! The hour and weather of a scene: what colours the sky and the sea have, and what light falls on all else.
+//! The hour and weather of a scene: the colours of sky and sea, and the light on everything else.
 
 use crate::colour::Colour;
 use crate::rng::Rng;
 
-/// When a scene takes place.
+/// The hour of a scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hour {
     Dawn,
@@ -14,12 +14,12 @@ pub(crate) enum Hour {
 }
 
 impl Hour {
-    /// One of the hours; the fair ones come up most.
+    /// Picks an hour; those with fair weather are most frequent.
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         rng.pick([Self::Dawn, Self::Noon, Self::Noon, Self::Grey, Self::Dusk, Self::Dusk, Self::Night])
     }
 
-    /// As it is said after a scene's name.
+    /// Returns the words that follow a scene's name.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Dawn => "at dawn",
@@ -35,23 +35,23 @@ impl Hour {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Light {
     pub(crate) hour: Hour,
-    /// The sky overhead, and where it meets the horizon.
+    /// The sky overhead, and at the horizon.
     pub(crate) zenith: Colour,
     pub(crate) horizon: Colour,
-    /// The sun's or the moon's disc, and what it adds around itself.
+    /// The disc of the sun or the moon, and its glow.
     pub(crate) disc: Colour,
     /// Clouds where they are thick, and at their lit edges.
     pub(crate) cloud: Colour,
     pub(crate) lining: Colour,
-    /// Water in the troughs and on the crests.
+    /// Water in the troughs, and on the crests.
     pub(crate) deep: Colour,
     pub(crate) crest: Colour,
-    /// What falls on things: white is full daylight.
+    /// The light on objects; white is full daylight.
     pub(crate) ambient: Colour,
 }
 
 impl Light {
-    /// The light of an hour, in one of its moods.
+    /// Returns the light of an hour, in one of its variants.
     pub(crate) fn new(hour: Hour, rng: &mut Rng) -> Self {
         let [zenith, horizon, disc, cloud, lining, deep, crest, ambient] = match (hour, rng.chance(0.5)) {
             (Hour::Dawn, true) => {
@@ -89,17 +89,17 @@ impl Light {
         Self { hour, zenith, horizon, disc, cloud, lining, deep, crest, ambient }
     }
 
-    /// A thing's colour in this light.
+    /// Returns an object's colour in this light.
     pub(crate) fn on(&self, colour: Colour) -> Colour {
         colour.under(self.ambient)
     }
 
-    /// A thing's colour in this light, seen through some air: 0 is near, 1 lost in the haze.
+    /// Returns an object's colour in this light through haze: 0 is near, 1 is the colour of the horizon.
     pub(crate) fn far(&self, colour: Colour, haze: f32) -> Colour {
         self.on(colour).towards(self.horizon, haze)
     }
 
-    /// True when windows and lanterns are lit.
+    /// Returns whether windows and lanterns are lit.
     pub(crate) fn lamps(&self) -> bool {
         matches!(self.hour, Hour::Dusk | Hour::Night)
     }

@@ -2,31 +2,31 @@
 //!
 //! A small table of random levels is repeated over the plane and interpolated smoothly; octaves of twice the
 //! frequency and half the strength are added, as many as the picture's height can show. The table fits the
-//! first-level cache, which is what keeps a picture of twelve megapixels cheap.
+//! first-level cache, so a picture of twelve megapixels is cheap.
 
 use crate::numbers;
 use crate::rng::Rng;
 
-/// Cells along each side of the table; the pattern of one octave repeats after as many.
+/// Cells along each side of the table; after as many the pattern of one octave repeats.
 const SIDE: usize = 64;
 
-/// A field of random levels over the plane, fixed by the generator it was made with.
+/// A field of random levels over the plane, determined by the generator at its creation.
 #[derive(Debug)]
 pub(crate) struct Noise {
     levels: Box<[f32; SIDE * SIDE]>,
-    /// The octave from which on a picture of this size would show nothing.
+    /// The octave from which on details are too fine for a picture of this size.
     finest: u32,
 }
 
 impl Noise {
-    /// A field for pictures of the given height: a taller picture gets more octaves.
+    /// Returns a field for pictures of the given height: a taller picture gets more octaves.
     pub(crate) fn new(rng: &mut Rng, height: u32) -> Self {
         let mut levels = Box::new([0.0; SIDE * SIDE]);
         levels.fill_with(|| rng.unit());
         Self { levels, finest: (height.max(2)).ilog2().clamp(5, 10) - 3 }
     }
 
-    /// One octave: smooth, 0 to 1, with features about one unit wide.
+    /// Returns the value of one octave: smooth, 0 to 1, with features about one unit wide.
     pub(crate) fn value(&self, x: f32, y: f32) -> f32 {
         let ((left, column), (top, row)) = (numbers::cell(x), numbers::cell(y));
         let (across, down) = (ease(x - left), ease(y - top));
@@ -37,11 +37,12 @@ impl Noise {
         numbers::mix(upper, lower, down)
     }
 
-    /// At most `octaves` octaves together: 0 to 1, mostly near the middle, the coarsest features one unit wide.
+    /// Returns the sum of at most `octaves` octaves: 0 to 1, mostly near the middle, the coarsest features
+    /// one unit wide.
     pub(crate) fn fractal(&self, x: f32, y: f32, octaves: u32) -> f32 {
         let (mut sum, mut reach, mut strength, mut scale) = (0.0, 0.0, 1.0, 1.0);
         for octave in 0..octaves.min(self.finest.max(2)) {
-            // An offset for each octave, so that their lattices do not fall on each other.
+            // Each octave has an offset, so that their lattices do not coincide.
             let shift = octave as f32 * 17.31;
             sum += strength * self.value(x * scale + shift, y * scale - shift);
             reach += strength;

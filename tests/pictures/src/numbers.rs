@@ -1,30 +1,32 @@
-//! The few numeric conversions and curves that drawing needs, each of them exact about its rounding.
+//! The numeric conversions and curves that drawing needs, with defined rounding.
 //!
-//! A picture must be the same on every platform, so nothing here asks the platform's mathematical library: only
-//! the operations IEEE 754 defines to the last bit (add, subtract, multiply, divide, square root, floor).
+//! A picture must be the same on every platform, so nothing here calls the platform's mathematical library:
+//! only the operations that IEEE 754 defines to the last bit (add, subtract, multiply, divide, square root,
+//! floor).
 
-/// A brightness as a byte: rounded to the nearest, and held within 0 to 255.
+/// Returns a brightness as a byte: rounded to the nearest, and clamped to 0 to 255.
 #[expect(clippy::cast_possible_truncation, reason = "the conversion saturates, which is what is wanted")]
 pub(crate) fn byte(level: f32) -> u8 {
     (level + 0.5) as u8
 }
 
-/// The whole part of a length as an index: negative lengths and NaN give 0.
+/// Returns the whole part of a length as an index; 0 for negative lengths and NaN.
 #[expect(clippy::cast_possible_truncation, reason = "the conversion saturates, which is what is wanted")]
 pub(crate) fn index(length: f32) -> usize {
     length as usize
 }
 
-/// The whole part of a length as a count of pixels: negative lengths and NaN give 0.
+/// Returns the whole part of a length as a count of pixels; 0 for negative lengths and NaN.
 #[expect(clippy::cast_possible_truncation, reason = "the conversion saturates, which is what is wanted")]
 pub(crate) fn pixels(length: f32) -> u32 {
     length as u32
 }
 
-/// The whole number at or below a coordinate, and its bits to be masked (neighbours differ by one, also below 0).
+/// Returns the whole number at or below a coordinate, and its bits for masking (neighbours differ by one,
+/// also below 0).
 ///
-/// Exact within a thousand million, which no coordinate leaves. The library's `floor` is a function call on
-/// processors of the common denominator, and this is most of what noise does.
+/// It is exact up to a thousand million, which no coordinate exceeds. The library's `floor` is a function
+/// call on baseline processors, and most of the time of noise would be spent in it.
 #[expect(clippy::cast_possible_truncation, reason = "coordinates are small")]
 pub(crate) fn cell(coordinate: f32) -> (f32, usize) {
     let towards_zero = coordinate as i32;
@@ -32,31 +34,31 @@ pub(crate) fn cell(coordinate: f32) -> (f32, usize) {
     (whole as f32, whole.cast_unsigned() as usize)
 }
 
-/// The low 32 bits.
+/// Returns the low 32 bits.
 #[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
 pub(crate) fn low(bits: u64) -> u32 {
     bits as u32
 }
 
-/// A value between `from` (at 0) and `to` (at 1).
+/// Returns a value between `from` (at 0) and `to` (at 1).
 pub(crate) fn mix(from: f32, to: f32, share: f32) -> f32 {
     from + (to - from) * share
 }
 
-/// 0 up to `from`, 1 from `to` on, and an even S between them.
+/// Returns 0 up to `from`, 1 from `to` on, and a smooth S curve between them.
 pub(crate) fn step(from: f32, to: f32, value: f32) -> f32 {
     let share = ((value - from) / (to - from)).clamp(0.0, 1.0);
     share * share * (3.0 - 2.0 * share)
 }
 
-/// The sine of an angle in turns, good to one part in a thousand: a parabola, corrected once.
+/// Returns the sine of an angle in turns, accurate to one part in a thousand: a parabola, corrected once.
 pub(crate) fn sine(turns: f32) -> f32 {
     let angle = turns - cell(turns + 0.5).0;
     let parabola = 8.0 * angle - 16.0 * angle * angle.abs();
     0.775 * parabola + 0.225 * parabola * parabola.abs()
 }
 
-/// The cosine of an angle in turns, as good as [`sine`].
+/// Returns the cosine of an angle in turns, as accurate as [`sine`].
 pub(crate) fn cosine(turns: f32) -> f32 {
     sine(turns + 0.25)
 }

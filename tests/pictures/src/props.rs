@@ -1,4 +1,4 @@
-//! Things that stand in more than one scene: sailing boats, gulls, firs, rocks.
+//! Objects of more than one scene: sailing boats, gulls, firs, rocks.
 
 use crate::colour::Colour;
 use crate::numbers::mix;
@@ -9,7 +9,8 @@ use crate::stage::Stage;
 const SAILS: [u32; 6] = [0xfdfbf2, 0xf6efe0, 0xc8402f, 0xe8a33a, 0x2f4f7f, 0xf4f4f4];
 const HULLS: [u32; 5] = [0x7a2a22, 0x24344d, 0xf0ece0, 0x2f5a4a, 0x1d1d22];
 
-/// A sailing boat whose waterline is at `foot`; `size` is the height of its mast, `wind` the side its sails fill to.
+/// Paints a sailing boat with its waterline at `foot`; `size` is the height of its mast, `wind` the side to
+/// which its sails fill.
 pub(crate) fn sailing_boat(stage: &mut Stage, foot: Point, size: f32, wind: f32, haze: f32) {
     let sail = stage.light.far(Colour::hex(stage.rng.pick(SAILS)), haze);
     let jib = stage.light.far(Colour::hex(stage.rng.pick(SAILS)), haze);
@@ -42,7 +43,7 @@ pub(crate) fn sailing_boat(stage: &mut Stage, foot: Point, size: f32, wind: f32,
     stage.canvas.fill(&outline, |at| sail.sheer(0.34 * (1.0 - (at.y - foot.y) / (size * 0.75))));
 }
 
-/// A handful of gulls around a point.
+/// Paints some gulls around a point.
 pub(crate) fn gulls(stage: &mut Stage, around: Point, span: f32) {
     for _ in 0..stage.rng.count(3, 8) {
         let size = stage.rng.between(0.25, 1.0) * span;
@@ -61,7 +62,7 @@ pub(crate) fn gulls(stage: &mut Stage, around: Point, span: f32) {
     }
 }
 
-/// A fir whose trunk stands at `foot`.
+/// Paints a fir with its trunk at `foot`.
 pub(crate) fn fir(stage: &mut Stage, foot: Point, height: f32, colour: Colour) {
     let trunk = shapes::rectangle(foot.x - height * 0.02, foot.y - height * 0.2, height * 0.04, height * 0.2);
     stage.canvas.fill(&trunk, |_| colour.times(0.6).ink());
@@ -82,7 +83,7 @@ pub(crate) fn fir(stage: &mut Stage, foot: Point, height: f32, colour: Colour) {
     }
 }
 
-/// A rock standing out of water at `foot`, with surf around it.
+/// Paints a rock in water at `foot`, with surf around it.
 pub(crate) fn rock(stage: &mut Stage, foot: Point, size: f32, colour: Colour) {
     let surf = stage.light.on(Colour::hex(0xf4f8f6));
     let sides = 11_u8;

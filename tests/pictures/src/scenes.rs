@@ -1,7 +1,8 @@
-//! What a picture may show, and how a seed becomes one.
+//! The subjects of pictures, and the path from a seed to a picture.
 //!
-//! Consecutive seeds show different subjects, so that even a handful of pictures is varied. Each subject places
-//! large masses freely (left or right, high or low, near or far), because a perceptual hash sees little else.
+//! Consecutive seeds have different subjects, so that even a few pictures are varied. Each subject places
+//! large masses freely (left or right, high or low, near or far), because a perceptual hash depends on little
+//! else.
 
 mod abstraction;
 mod balloons;
@@ -21,11 +22,11 @@ use crate::numbers;
 use crate::rng::Rng;
 use crate::stage::Stage;
 
-/// What a picture shows.
+/// The subject of a picture.
 #[derive(Debug, Clone, Copy)]
 struct Subject {
     name: &'static str,
-    /// Abstract pictures have no hour.
+    /// Whether the picture has an hour; abstract ones have none.
     has_hour: bool,
     paint: fn(&mut Stage),
 }
@@ -45,7 +46,8 @@ const SUBJECTS: [Subject; 10] = [
 
 /// Draws the picture of a seed at a size: the same pixels on every platform and in every build.
 ///
-/// The same seed shows the same scene at every size of one shape. A picture without pixels is returned as such.
+/// At the same aspect ratio, a seed gives the same scene at every size. A picture of zero size is returned
+/// empty.
 #[must_use]
 pub fn draw(seed: u64, width: u32, height: u32) -> RgbImage {
     if width == 0 || height == 0 {
@@ -58,7 +60,7 @@ pub fn draw(seed: u64, width: u32, height: u32) -> RgbImage {
     stage.canvas.finish()
 }
 
-/// A picture's name for people: its subject, its hour and its seed, such as `harbour at dusk 3`.
+/// Returns a picture's name for people: its subject, its hour and its seed, such as `harbour at dusk 3`.
 #[must_use]
 pub fn scene_name(seed: u64) -> String {
     let (subject, hour, _) = choose(seed);
@@ -71,14 +73,15 @@ pub fn scene_name(seed: u64) -> String {
 
 fn choose(seed: u64) -> (Subject, Hour, Rng) {
     let mut rng = Rng::new(seed);
-    // The stream starts from mixed bits: those of neighbouring seeds would otherwise overlap, one choice apart.
+    // The stream begins with mixed bits: otherwise the streams of neighbouring seeds would overlap, shifted
+    // by one choice.
     rng = Rng::new(rng.bits());
     let subject = SUBJECTS[numbers::low(seed % SUBJECTS.len() as u64) as usize];
     let hour = Hour::draw(&mut rng);
     (subject, hour, rng)
 }
 
-/// A little film grain: it hides the bands of smooth gradients, and makes files as large as a camera's.
+/// Adds a little film grain: it hides the bands of smooth gradients, and makes files as large as a camera's.
 fn grain(stage: &mut Stage, seed: u64) {
     let seed = numbers::low(seed);
     stage.canvas.retouch(|pixel, column, row| {
@@ -101,14 +104,15 @@ mod tests {
         assert!(SUBJECTS.iter().filter(|subject| !subject.has_hour).count() < 3);
     }
 
-    /// FNV-1a (Fowler, Noll, Vo), 64 bits.
+    /// Returns the FNV-1a checksum (Fowler, Noll, Vo), 64 bits.
     fn checksum(picture: &RgbImage) -> u64 {
         picture
             .iter()
             .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
     }
 
-    /// One for each subject. They change only when the pictures are meant to: then copy what the test prints.
+    /// The checksums, one for each subject. After an intended change of the pictures, copy what the test
+    /// prints.
     const CHECKSUMS: [u64; 10] = [
         0x18d2_eb72_2a24_34c8,
         0x359a_11ce_b95a_ce77,
@@ -158,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_picture_takes_a_fraction_of_a_second() {
-        // The least of several, and a generous bound: this is to notice a slip, not to measure.
+        // The shortest of several times with a generous limit: this detects a mistake, it does not measure.
         let least = (0..5).map(|_| {
             let start = std::time::Instant::now();
             std::hint::black_box(draw(3, 512, 384));

@@ -2,10 +2,10 @@
 
 use crate::numbers::{cosine, mix, sine};
 
-/// Sides of the polygon that stands for an ellipse: even a large one looks round.
+/// Number of sides of the polygon that represents an ellipse: even a large one looks round.
 const ROUND: u16 = 72;
 
-/// A place on the canvas, in units of the picture's height.
+/// A point of the canvas, in units of the picture's height.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Point {
     pub(crate) x: f32,
@@ -18,18 +18,19 @@ impl From<(f32, f32)> for Point {
     }
 }
 
-/// A rectangle by its left and top edges, its width and height.
+/// Returns a rectangle from its left and top edges, its width and height.
 pub(crate) fn rectangle(left: f32, top: f32, width: f32, height: f32) -> [Point; 4] {
     let (right, bottom) = (left + width, top + height);
     [(left, top), (right, top), (right, bottom), (left, bottom)].map(Point::from)
 }
 
-/// An ellipse by its centre and half axes.
+/// Returns an ellipse from its centre and half axes.
 pub(crate) fn ellipse(centre: Point, across: f32, down: f32) -> Vec<Point> {
     sector(centre, across, down, 0.0, 1.0)
 }
 
-/// The part of an ellipse's rim between two angles in turns, 0 to the right, growing clockwise.
+/// Returns the part of an ellipse's rim between two angles in turns; 0 is to the right, and angles grow
+/// clockwise.
 pub(crate) fn sector(centre: Point, across: f32, down: f32, from: f32, to: f32) -> Vec<Point> {
     (0..=ROUND)
         .map(|side| {
@@ -39,7 +40,7 @@ pub(crate) fn sector(centre: Point, across: f32, down: f32, from: f32, to: f32) 
         .collect()
 }
 
-/// An outline with the corners given relative to an origin, scaled, mirrored where `across` is negative.
+/// Returns an outline from corners relative to an origin, scaled, and mirrored where `across` is negative.
 pub(crate) fn placed<const N: usize>(
     origin: Point,
     across: f32,
@@ -49,7 +50,7 @@ pub(crate) fn placed<const N: usize>(
     corners.map(|(x, y)| Point { x: origin.x + x * across, y: origin.y + y * down })
 }
 
-/// The outline turned around a point, by an angle in turns.
+/// Returns the outline turned around a point, by an angle in turns.
 pub(crate) fn turned(outline: &[Point], around: Point, turns: f32) -> Vec<Point> {
     let (cos, sin) = (cosine(turns), sine(turns));
     outline
@@ -61,7 +62,7 @@ pub(crate) fn turned(outline: &[Point], around: Point, turns: f32) -> Vec<Point>
         .collect()
 }
 
-/// A curve through a start and an end, drawn towards a third point between them.
+/// Returns a curve from start to end, drawn towards a third point between them.
 pub(crate) fn bend(start: Point, pull: Point, end: Point) -> Vec<Point> {
     (0..=16_u8)
         .map(|step| {

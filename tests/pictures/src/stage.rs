@@ -1,4 +1,4 @@
-//! Where a scene is set: the canvas, the light, and the backdrops that many scenes share (sky, sea, land).
+//! The setting of a scene: the canvas, the light, and the backdrops that many scenes share (sky, sea, land).
 
 use crate::canvas::Canvas;
 use crate::colour::{Colour, Ink};
@@ -8,22 +8,22 @@ use crate::numbers::{self, mix, step};
 use crate::rng::Rng;
 use crate::shapes::{self, Point};
 
-/// Places at which a skyline is worked out: about one for each pixel of a large picture.
+/// Number of points at which a skyline is computed: about one for each pixel of a large picture.
 const TRACED: u16 = 2048;
 
-/// All that a scene is painted with.
+/// Everything that painting a scene needs.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) canvas: Canvas,
     pub(crate) rng: Rng,
     pub(crate) light: Light,
     pub(crate) noise: Noise,
-    /// The sun or the moon.
+    /// The position of the sun or the moon.
     pub(crate) sun: Point,
 }
 
 impl Stage {
-    /// An empty stage: everything on it follows from the generator's state.
+    /// Returns an empty stage; everything on it follows from the generator's state.
     pub(crate) fn new(mut rng: Rng, hour: Hour, width: u32, height: u32) -> Self {
         let canvas = Canvas::new(width, height);
         let light = Light::new(hour, &mut rng);
@@ -32,12 +32,12 @@ impl Stage {
         Self { canvas, rng, light, noise, sun }
     }
 
-    /// A random place across the width.
+    /// Returns a random position across the width.
     pub(crate) fn across(&mut self) -> f32 {
         self.rng.unit() * self.canvas.aspect()
     }
 
-    /// The sky, from the top down to `horizon`, with its sun or moon, its stars and its clouds.
+    /// Paints the sky, from the top down to `horizon`, with its sun or moon, its stars and its clouds.
     pub(crate) fn sky(&mut self, horizon: f32) {
         let Self { canvas, rng, light, noise, sun } = self;
         let (light, sun) = (*light, *sun);
@@ -58,7 +58,7 @@ impl Stage {
             canvas.glow(sun, radius * 3.0, light.disc, 0.5);
             canvas.fill(&shapes::ellipse(sun, radius, radius), |_| light.disc.ink());
         }
-        // Clouds: thick where the noise is high, bright on the side where it falls off towards the sun.
+        // Clouds: thick where the noise is high, bright on the side where it decreases towards the sun.
         let cover = match light.hour {
             Hour::Grey => rng.between(0.40, 0.50),
             Hour::Dawn | Hour::Noon | Hour::Dusk | Hour::Night => rng.between(0.44, 0.60),
@@ -78,7 +78,8 @@ impl Stage {
         });
     }
 
-    /// The sea, from `top` to the bottom: waves that flatten with distance, and the sun's path on them.
+    /// Paints the sea, from `top` to the bottom: waves that flatten with distance, and the sun's path on
+    /// them.
     pub(crate) fn sea(&mut self, top: f32) {
         let Self { canvas, rng, light, noise, sun } = self;
         let (light, sun) = (*light, *sun);
@@ -101,7 +102,7 @@ impl Stage {
         });
     }
 
-    /// Land below a skyline: the colour, grained, lit from above and darker further down.
+    /// Paints land below a skyline: the colour with grain, lit from above and darker further down.
     pub(crate) fn land(&mut self, skyline: impl Fn(f32) -> f32, colour: Colour, grain: f32, bottom: f32) {
         let Self { canvas, noise, .. } = self;
         canvas.ground(
@@ -114,7 +115,7 @@ impl Stage {
         );
     }
 
-    /// The skyline of a ridge around a height: hills where `rough` is low, crags where it is high.
+    /// Returns the skyline of a ridge around a height: hills where `rough` is low, crags where it is high.
     pub(crate) fn ridge(&mut self, height: f32, relief: f32, rough: f32) -> impl Fn(f32) -> f32 + use<> {
         let noise = Noise::new(&mut self.rng, 4096);
         let (drift, scale) = (self.rng.between(0.0, 40.0), self.rng.between(1.1, 2.4));
@@ -125,9 +126,9 @@ impl Stage {
         })
     }
 
-    /// The skyline, worked out once at many places: cheap to ask for at every pixel, whatever it is made of.
+    /// Returns the skyline, computed once at many points, so that it is cheap to read at every pixel.
     pub(crate) fn traced(&self, skyline: &dyn Fn(f32) -> f32) -> impl Fn(f32) -> f32 + use<> {
-        // A little more than the width, for shapes that lean over the rim.
+        // A little more than the width, for shapes that reach over the edge.
         let (start, span) = (-0.25, self.canvas.aspect() + 0.5);
         let heights: Vec<f32> = (0..TRACED)
             .map(|place| skyline(start + span * f32::from(place) / f32::from(TRACED - 1)))
@@ -140,7 +141,7 @@ impl Stage {
         }
     }
 
-    /// A lit or dark window pane's ink.
+    /// Returns the ink of a lit or dark window pane.
     pub(crate) fn pane(&mut self) -> Ink {
         let lit = self.light.lamps() && self.rng.chance(0.62);
         let lamp = self.rng.pick([0xffd77a, 0xffc257, 0xfff0b8]);

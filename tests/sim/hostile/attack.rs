@@ -1,8 +1,10 @@
 //! The hostile member: every method that is open to members, in random order, with random arguments.
 //!
-//! It knows more than it could: the ids of honest items, their hashes, and the idempotency keys of others. Two things it leaves out, which the
-//! protocol leaves to the other side. It shares banks whose charter asks for two members at least: whoever is given another bank is given its
-//! items. And it submits no content before an honest member does, whose class and labels would be the first one's.
+//! It knows more than a real one could: the ids of honest items, their hashes, and the idempotency keys of
+//! others. It avoids two things against which the protocol expects the other side to protect itself. It
+//! shares only banks whose charter requires at least two members: a member that accepts any other bank
+//! accepts its items. And it submits no content before an honest member does, because class and labels are
+//! those of the first submission.
 
 mod arguments;
 mod cases;
@@ -33,7 +35,7 @@ pub(super) use arguments::NAME;
 const ROLES: [Role; 5] =
     [Role::Matcher, Role::Contributor, Role::Reviewer, Role::Administrator, Role::Auditor];
 
-/// What others notice, if anything: half of the calls are of these methods.
+/// The methods that others can notice most; half of the calls use them.
 const FAVOURITES: [Method; 10] = [
     Method::AddItems,
     Method::UpdateItem,
@@ -47,28 +49,28 @@ const FAVOURITES: [Method; 10] = [
     Method::PutGrant,
 ];
 
-/// Calls of one method that did something, and that were refused.
+/// Number of successful and of refused calls, by method.
 pub(super) type Tally = BTreeMap<Method, (u32, u32)>;
 
 /// The hostile member of a run.
 pub(super) struct Attack {
     caller: Caller,
     with: Arguments,
-    /// Its methods.
+    /// The methods that are open to members.
     open: Vec<Method>,
     pub(super) tally: Tally,
 }
 
-/// The methods that are open to members, which are those that [`Attack::call`] has to call.
+/// Returns the methods that are open to members; [`Attack::call`] has to call all of them.
 pub(super) fn open_to_members() -> Vec<Method> {
     let is_open = |method: &&Method| ROLES.into_iter().any(|role| method.is_open_to(role));
     Method::ALL.iter().filter(is_open).copied().collect()
 }
 
 impl Attack {
-    /// With banks of its own, some of which it shares with everybody.
+    /// Begins an attack, with banks of its own, some of which it shares with everybody.
     ///
-    /// `asks_two`: their charters ask for two members at least.
+    /// `asks_two`: the charters of these require at least two members.
     pub(super) async fn begin(
         caller: Caller,
         world: &World<'_>,
@@ -99,7 +101,7 @@ impl Attack {
         Ok(attack)
     }
 
-    /// Makes some calls. No refusal of one is a fault, unless the cluster is to blame for it.
+    /// Makes some calls. A refusal is not a fault, unless the cluster is its cause.
     pub(super) async fn burst(&mut self, world: &World<'_>, calls: usize) -> anyhow::Result<()> {
         self.with.learn(world);
         for _ in 0..calls {
@@ -134,7 +136,7 @@ impl Attack {
         self.caller.send(method, request).await
     }
 
-    /// Sends a request whose answer is of no use.
+    /// Sends a request whose answer is not used.
     async fn put<A>(&self, method: Method, request: impl prost::Message + 'static) -> Result<(), Status>
     where
         A: prost::Message + Default + 'static,
@@ -142,7 +144,8 @@ impl Attack {
         self.send::<_, A>(method, request).await.map(drop)
     }
 
-    /// Calls a method. Another one of the protocol does not compile here, and one that becomes open to members panics.
+    /// Calls a method. A new method of the protocol does not compile here, and one that becomes open to
+    /// members panics.
     async fn call(&mut self, method: Method) -> Result<(), Status> {
         let with = &mut self.with;
         let idempotency_key = with.key();

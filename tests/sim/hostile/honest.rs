@@ -1,4 +1,4 @@
-//! The cluster's honest members: what they do of the plan, and what they are answered.
+//! The cluster's honest members: the steps of the plan, and the answers that they get.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -18,7 +18,7 @@ use super::plan::{BANKS, Confirmed, HONEST, Plan, Slot, Step, Terms};
 use crate::caller::{Caller, soon};
 use crate::cluster::Surroundings;
 
-/// The roles of whoever works for a member: all but that of the operator.
+/// The roles of a member's worker: all except operator.
 const WORKER: [pb::Role; 5] = [
     pb::Role::Matcher,
     pb::Role::Contributor,
@@ -26,7 +26,7 @@ const WORKER: [pb::Role; 5] = [
     pb::Role::Administrator,
     pb::Role::Auditor,
 ];
-/// What one honest member may do with the banks of another.
+/// The rights of one honest member on the banks of another.
 const EVERYTHING: [pb::Capability; 5] = [
     pb::Capability::Match,
     pb::Capability::SeeDetails,
@@ -37,10 +37,11 @@ const EVERYTHING: [pb::Capability; 5] = [
 /// The classes of items.
 const CLASSES: [&str; 3] = ["a", "b", "c"];
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
-/// The bank looks at overdue disputes within a second, and at what is to be done after that in the next.
+/// The bank checks overdue disputes within a second, and does the resulting work within the next.
 const LOOKED_AT_WITHIN: Duration = Duration::from_millis(2_200);
 
-/// One of the policies that honest members choose from. Where they ask what members say, they ask two at least; see [`super::plan`].
+/// Returns one of the policies that honest members choose from. Conditions on opinions require at least two
+/// members; see [`super::plan`].
 fn policy(number: usize) -> pb::Policy {
     let rule = |name: &str, condition: &str, verdict: pb::Verdict| pb::VerdictRule {
         name: name.to_owned(),
@@ -98,18 +99,18 @@ fn policy(number: usize) -> pb::Policy {
     pb::Policy { banks, rules, scores: Vec::new() }
 }
 
-/// What one member is answered of one query.
+/// The answer to one query of one member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answered {
-    /// The verdict, its rule, and the number of matches that allow-lists took away.
+    /// The verdict, its rule, and the number of matches that allow-lists suppressed.
     pub(super) verdict: Option<(&'static str, String, u32)>,
-    /// Honest items that match: bank, and number in the plan.
+    /// Honest items that match: the bank, and the number in the plan.
     pub(super) items: Vec<(String, String)>,
-    /// Items of the hostile member that match.
+    /// Number of matching items of the hostile member.
     pub(super) others: usize,
 }
 
-/// What honest members are answered, by member and query.
+/// The answers of honest members, by member and query.
 pub(super) type Look = Vec<Vec<Answered>>;
 
 /// The members of a run, as its honest ones know them.
@@ -117,16 +118,17 @@ pub(super) struct World<'p> {
     pub(super) plan: &'p Plan,
     pub(super) operator: Caller,
     honest: Vec<Caller>,
-    /// Ids of banks by owner and bank.
+    /// Ids of banks, by owner and bank.
     pub(super) bank_ids: Vec<[u32; 2]>,
     /// Ids of items, by their numbers in the plan.
     pub(super) items: BTreeMap<usize, u64>,
-    /// The idempotency keys that honest members have used: each is its word and a number.
+    /// Number of idempotency keys that honest members have used: each key is a word and a number.
     pub(super) keys: u64,
 }
 
 impl<'p> World<'p> {
-    /// Makes the honest members and their banks, in which `guest` may do all that they may themselves.
+    /// Creates the honest members and their banks. `guest` is a further member with all the rights that
+    /// honest members give each other.
     pub(super) async fn new(plan: &'p Plan, guest: Option<&str>) -> anyhow::Result<(Self, Option<Caller>)> {
         let operator = Caller::new("")?.create("", &[pb::Role::Operator]).await?;
         let mut world = Self {
@@ -204,7 +206,7 @@ impl<'p> World<'p> {
         Ok((*id, &self.plan.slots[slot]))
     }
 
-    /// Takes one step of the plan.
+    /// Executes one step of the plan.
     pub(super) async fn take(&mut self, step: Step, surroundings: &Surroundings) -> anyhow::Result<()> {
         match step {
             Step::Add { slot, confirmed, is_classified } => self.add(slot, confirmed, is_classified).await,
@@ -344,9 +346,10 @@ impl<'p> World<'p> {
         Ok(())
     }
 
-    /// What each honest member is answered now, by a frontend and matchers that have everything that was written.
+    /// Returns the answers that each honest member gets now, from a frontend and matchers that have applied
+    /// all writes.
     pub(super) async fn look(&self) -> anyhow::Result<Look> {
-        // The change of the directory that everything before it comes with.
+        // A change of the directory: once a frontend has it, it has everything before it.
         let name = HONEST[0].to_owned();
         let request = pb::UpdateMemberRequest {
             name,
@@ -406,7 +409,7 @@ fn details(class: &str) -> pb_bank::ItemDetails {
     pb_bank::ItemDetails { classification: vec![class], ..Default::default() }
 }
 
-/// The honest members but one.
+/// Returns the honest members except one.
 fn others(member: usize) -> [usize; 2] {
     [(member + 1) % 3, (member + 2) % 3]
 }

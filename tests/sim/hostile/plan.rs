@@ -1,8 +1,9 @@
-//! What the honest members do in a run, drawn from its seed before it begins.
+//! The steps of the honest members in a run, drawn from its seed before it begins.
 //!
-//! Opinions of honest members keep a distance of two from every number that a charter or a policy asks for: either they reach it without
-//! anybody else, or two more would be needed. One more member can tip no scale then. What several members decide together is no business of
-//! this test, and neither are policies that hang on the word of any single member (`disputed`).
+//! Opinions of honest members keep a distance of two from every number that a charter or a policy requires:
+//! either they reach it on their own, or two more would be needed. So a single further member cannot change a
+//! result. Decisions of several members together are outside this test, and so are policies that depend on
+//! the opinion of any single member (`disputed`).
 
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
@@ -12,38 +13,38 @@ use vigie_tests::material::{generator, pdq_of_a_picture};
 
 /// The honest members.
 pub(super) const HONEST: [&str; 3] = ["acme", "boreal", "cirrus"];
-/// Banks of each: known content, and an allow-list that takes matches of all known content away.
+/// The banks of each member: known content, and an allow-list that suppresses matches of all known content.
 pub(super) const BANKS: [&str; 2] = ["known", "benign"];
-/// Items of a run, at most.
+/// The most items in a run.
 const SLOTS: usize = 8;
 const STEPS: usize = 14;
 
-/// Policies that honest members choose from.
+/// Number of policies that honest members choose from.
 const POLICIES: usize = 6;
 
-/// An item that honest members bank, by its place in the plan.
+/// An item that honest members bank.
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
     pub(super) hash: PdqHash,
     /// The owner of its bank.
     pub(super) owner: usize,
-    /// Which of the owner's banks.
+    /// The number of the bank among the owner's banks.
     pub(super) bank: usize,
     pub(super) contributor: usize,
 }
 
-/// How the members that did not add an item come to stand by it.
+/// How the members that did not add an item confirm it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Confirmed {
-    /// By positive opinions.
+    /// With positive opinions.
     ByWord,
     /// By submissions of their own.
     BySubmission,
-    /// Not at all, where three members have to.
+    /// They do not, although three members are required.
     Not,
 }
 
-/// What a bank asks for.
+/// The terms of a bank's charter.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
     pub(super) confirmations_min: u32,
@@ -51,44 +52,44 @@ pub(super) struct Terms {
     pub(super) dispute_days: u32,
 }
 
-/// One thing that honest members do.
+/// One step of the honest members.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
     /// An item is added, with or without a class, and confirmed.
     Add { slot: usize, confirmed: Confirmed, is_classified: bool },
-    /// As many members call it wrong as the charter asks for.
+    /// As many members as the charter requires record a negative opinion.
     Dispute { slot: usize },
-    /// The owner keeps it, and those who called it wrong call it right.
+    /// The owner keeps the item, and the members change their negative opinions to positive ones.
     Keep { slot: usize },
-    /// The owner resolves the dispute by its removal.
+    /// The owner resolves the dispute by removing the item.
     GiveUp { slot: usize },
-    /// The owner removes it.
+    /// The owner removes the item.
     Remove { slot: usize },
-    /// The others take back their opinions, and its contributor its submission.
+    /// The others withdraw their opinions, and its contributor withdraws its submission.
     Withdraw { slot: usize },
-    /// A member holds it for itself, or does not any more.
+    /// A member holds the item for itself, or lifts that hold.
     HoldHere { slot: usize, member: usize, held: bool },
-    /// The owner holds it, or does not any more.
+    /// The owner holds the item, or lifts that hold.
     Hold { slot: usize, held: bool },
-    /// Its contributor gives it another class.
+    /// Its contributor changes its class.
     Reclassify { slot: usize, class: usize },
     /// A member sets another policy.
     SetPolicy { member: usize, policy: usize },
-    /// The bank's clock goes forward.
+    /// The bank's clock jumps forward.
     Leap { days: u64 },
 }
 
-/// Everything that the honest members do, and what they ask.
+/// All steps of the honest members, and their queries.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// By owner and bank.
+    /// The terms, by owner and bank.
     pub(super) terms: [[Terms; 2]; 3],
     pub(super) slots: Vec<Slot>,
     pub(super) steps: Vec<Step>,
     pub(super) queries: Vec<PdqHash>,
 }
 
-/// What has become of an item.
+/// The state of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     New,
@@ -122,7 +123,7 @@ impl Plan {
     }
 }
 
-/// A hash at this distance, which is even, with as many bits set.
+/// Returns a hash at this even distance, with the same number of set bits.
 pub(crate) fn near(hash: &PdqHash, distance: usize, rng: &mut SmallRng) -> PdqHash {
     let mut near = *hash;
     let is_set = |at: &usize| hash[at / 8] & (1 << (at % 8)) != 0;

@@ -13,9 +13,9 @@ pub(super) struct Team {
     pub(super) administrator: Network,
     pub(super) contributor: Network,
     pub(super) reviewer: Network,
-    /// The member's own id.
+    /// The id of the member.
     pub(super) id: MemberId,
-    /// That of its searches, which others replace from time to time.
+    /// The credential for the member's searches, which is replaced from time to time.
     pub(super) matcher: Credential,
 }
 
@@ -23,12 +23,12 @@ pub(super) struct Team {
 #[derive(Debug, Clone)]
 pub(super) struct Credential {
     pub(super) id: PrincipalId,
-    /// The network on which calls carry the key.
+    /// The network whose calls carry the key.
     pub(super) network: Network,
 }
 
 impl Credential {
-    /// `None` where the answer with the key was lost.
+    /// Returns the credential of a new principal; `None` if the answer with its key was lost.
     pub(super) fn of(made: &PrincipalWithKey) -> anyhow::Result<Option<Self>> {
         let Some(key) = &made.key else { return Ok(None) };
         let bearer = Bearer::new(&key.reveal(), "a simulation").context("a key is no bearer")?;
@@ -36,7 +36,7 @@ impl Credential {
     }
 }
 
-/// A new principal with a key; `None` for the member of the caller.
+/// Returns a new principal with a key; of the caller's member if `member` is `None`.
 pub(super) fn new_principal(member: Option<MemberName>, role: Role) -> NewPrincipal {
     NewPrincipal {
         member,

@@ -1,4 +1,5 @@
-//! Those who bank and hold items, say what they think of those of others, set policies, share banks, take grants back, replace keys, and suspend members.
+//! Curators: they bank and hold items, record opinions on items of others, set policies, share banks, revoke
+//! grants, replace keys, and suspend members.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,19 +25,19 @@ use crate::members::material::{MEMBERS, OWNERS};
 use crate::members::{Consortium, REST, words};
 use crate::network::endpoint;
 
-/// A bank keeps at least so many items before any are removed.
+/// Items are removed only while the bank has more than this many.
 const LIVING_MIN: usize = 8;
 
-/// The people of one member.
+/// The curators of one member.
 struct Curator<'a> {
     consortium: &'a Consortium,
     member: usize,
     members: ConsortiumClient,
     contributor: BankClient,
-    /// The same bank, by the administrator.
+    /// A client of the same bank for the administrator.
     holder: BankClient,
     rng: SmallRng,
-    /// The items that are there.
+    /// The live items, by number.
     living: Vec<usize>,
     opinions: OpinionClient,
     policies: PolicyClient,
@@ -45,7 +46,7 @@ struct Curator<'a> {
 }
 
 impl Consortium {
-    /// Makes the members, and then suspends, quarantines and readmits them until the run is over.
+    /// Creates the members, and then suspends, quarantines and readmits them until the run is over.
     pub(crate) async fn operate(&self, mut rng: SmallRng) -> anyhow::Result<()> {
         self.prepare().await?;
         let members = ConsortiumClient::among(&[endpoint(BANK)], &self.operator()?)?;
@@ -81,7 +82,7 @@ impl Consortium {
         Ok(())
     }
 
-    /// Banks, shares, revokes and replaces for one member until the run is over.
+    /// Banks, shares, revokes and replaces keys for one member until the run is over.
     pub(crate) async fn curate(&self, member: usize, rng: SmallRng) -> anyhow::Result<()> {
         self.prepared().await;
         let Team { administrator, contributor, reviewer, .. } = self.teams()[member].clone();
@@ -194,7 +195,8 @@ impl Curator<'_> {
         Ok(())
     }
 
-    /// Says something of an item of another member, or takes it back. It may be in no bank that is shared.
+    /// Records an opinion on another member's item, or withdraws it. The item's bank may not be shared with
+    /// this member.
     async fn opine(&mut self) -> anyhow::Result<()> {
         let (consortium, member) = (self.consortium, self.member);
         let Some(at) = consortium.history().of_others(member).choose(&mut self.rng).copied() else {
@@ -236,13 +238,14 @@ impl Curator<'_> {
         Ok(())
     }
 
-    /// Shares a bank, mostly for some seconds.
+    /// Shares a bank, mostly for some seconds only.
     async fn share(&mut self) -> anyhow::Result<()> {
         let (bank, with) = (self.own_bank(), self.other_member());
         let lasts = (self.rng.random_range(0..3) > 0).then(|| self.rng.random_range(500..9_000));
         let until = lasts.map(|lasts| UnixMillis(now().0 + lasts));
         let capabilities: &[Capability] = match self.rng.random_range(0..4) {
-            // Whoever sees details is told that it may not have a say, and would ask again and again.
+            // A member that may see details but not record opinions gets a definite refusal, and would retry
+            // without end.
             0 => &[Capability::Match, Capability::SeeDetails, Capability::Opine],
             1 => &[Capability::Match],
             _ => &[Capability::Match, Capability::Opine],
@@ -259,7 +262,7 @@ impl Curator<'_> {
         Ok(())
     }
 
-    /// Takes a grant back, if there is one.
+    /// Revokes a grant, if there is one.
     async fn take_back(&mut self) -> anyhow::Result<()> {
         let (bank, with) = (self.own_bank(), self.other_member());
         if self.consortium.history().grant(bank, with, Sequence(u64::MAX)).is_none() {
@@ -275,7 +278,7 @@ impl Curator<'_> {
         Ok(())
     }
 
-    /// Makes a principal for the member's searches, and revokes the one before.
+    /// Creates a principal for the member's searches, and revokes the previous one.
     async fn replace_key(&mut self) -> anyhow::Result<()> {
         let (consortium, members) = (self.consortium, &self.members);
         let new = new_principal(None, Role::Matcher);
@@ -284,7 +287,7 @@ impl Curator<'_> {
             let made = consortium
                 .until_answered(|deadline| members.create_principal(new.clone(), key.clone(), deadline));
             let made = made.await?;
-            // An answer that was lost had the only copy of the key.
+            // The lost answer contained the only copy of the key.
             let Some(credential) = Credential::of(&made.value)? else { continue };
             let mut history = consortium.history();
             let change = history.send(sent, Change::Principal { id: credential.id.0, is_living: true });

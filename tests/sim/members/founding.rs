@@ -1,4 +1,4 @@
-//! Members, their principals and their banks, as they are made before anything goes wrong.
+//! The creation of members, their principals and their banks, before there are faults.
 
 use anyhow::Context as _;
 use vigie_clients::{BankClient, ConsortiumClient, IdempotencyKey, MemberWords, Network};
@@ -12,7 +12,7 @@ use crate::members::material::{CONFIRMATIONS_MIN, MEMBERS, OWNERS};
 use crate::network::{endpoint, network};
 
 impl Consortium {
-    /// Makes the operator, the members, their principals and their banks.
+    /// Creates the operator, the members, their principals and their banks.
     pub(super) async fn prepare(&self) -> anyhow::Result<()> {
         let operator = self.create(&network(), None, Role::Operator).await?.network;
         let operator = self.operator.get_or_init(|| operator).clone();
@@ -49,7 +49,7 @@ impl Consortium {
         Ok(())
     }
 
-    /// Makes a principal while nothing goes wrong, so that its key arrives.
+    /// Creates a principal while there are no faults, so that its key arrives.
     async fn create(
         &self,
         by: &Network,

@@ -1,8 +1,9 @@
-//! What was done and acknowledged, and whether an answer agrees with it.
+//! The history of changes and their acknowledgements, and the check of answers against it.
 //!
-//! Every change of the directory and every item has the moment at which it was sent, and the moment and the sequence of its
-//! acknowledgement. So an answer, which names the state of the directory that decided it and the sequence of its items, has one set of
-//! banks that it may come from, and each of their items is in it, is not, or may be.
+//! Every change of the directory and every item is recorded with the time at which it was sent, and the time
+//! and the sequence of its acknowledgement. An answer names the state of the directory that decided it, and
+//! the sequence of its items. So the banks that it may come from are known, and for each of their items it is
+//! known whether the answer must, may or must not contain it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::members::material::{Material, OWNERS};
 use crate::members::sent::Sent;
 use crate::members::words::{self, Opinions};
 
-/// The age that a directory may have.
+/// The maximal age of a directory.
 pub(super) const AGE_MAX: Duration = Duration::from_secs(5);
 
 /// A change of the directory.
@@ -28,7 +29,7 @@ pub(super) enum Change {
         with: usize,
         until: Option<UnixMillis>,
     },
-    /// It is not any more.
+    /// The grant is revoked.
     Revoked {
         bank: usize,
         with: usize,
@@ -37,44 +38,45 @@ pub(super) enum Change {
         member: usize,
         state: MemberState,
     },
-    /// A member's principal is made or revoked.
+    /// A member's principal is created or revoked.
     Principal {
         id: u64,
         is_living: bool,
     },
-    /// A member sets a policy, as this version.
+    /// A member sets this version of its policy.
     Policy {
         member: usize,
         version: u32,
     },
 }
 
-/// An item of one hash.
+/// An item with one hash.
 #[derive(Debug, Clone)]
 pub(super) struct Banked {
     pub(super) bank: usize,
     pub(super) hash: usize,
-    /// The id that the bank gave it; `None` while it is under way.
+    /// The id from the bank; `None` while the addition is under way.
     pub(super) item: Option<ItemId>,
     added: Sent,
     removed: Option<Sent>,
-    /// When it was held, and when its hold was lifted, in turn.
+    /// The item's holds and lifts, in alternation.
     holds: Vec<Sent>,
     opinions: Opinions,
 }
 
 impl Banked {
-    /// Whether the item is held in the end.
+    /// Returns whether the item is held at the end.
     pub(super) const fn is_held(&self) -> bool {
         self.holds.len() % 2 == 1
     }
 
-    /// The digest of what is said of the item in the end.
+    /// Returns the digest of the opinions on the item at the end.
     pub(super) fn standing(&self, item: ItemId, ids: &[MemberId]) -> SetDigest {
         self.opinions.digest(item, self.bank, ids)
     }
 
-    /// Whether an answer as of `sequence`, which came at `answered`, shows the item to a member, if it has it.
+    /// Returns whether an answer as of `sequence`, which arrived at `answered`, shows the item to a member
+    /// that may search its bank. `None`: it may or may not.
     fn is_shown_in(&self, asking: usize, sequence: Sequence, answered: Duration) -> Option<bool> {
         let held = self.is_held_in(sequence, answered);
         match (held, self.opinions.is_unconfirmed_in(self.bank, asking, sequence, answered)) {
@@ -84,7 +86,8 @@ impl Banked {
         }
     }
 
-    /// Whether an answer as of `sequence`, which came at `answered`, leaves the item out as held.
+    /// Returns whether an answer as of `sequence`, which arrived at `answered`, leaves the item out as held.
+    /// `None`: it may or may not.
     fn is_held_in(&self, sequence: Sequence, answered: Duration) -> Option<bool> {
         let mut held = Some(false);
         for (at, sent) in self.holds.iter().enumerate() {
@@ -98,38 +101,38 @@ impl Banked {
     }
 }
 
-/// A question of a member.
+/// A query of a member.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     pub(super) member: usize,
     pub(super) principal: u64,
     pub(super) hash: usize,
-    /// The one bank that it names.
+    /// The only bank that it names, if it names one.
     pub(super) bank: Option<usize>,
     pub(super) min_sequence: Sequence,
-    /// From when to when it was under way, and the time by the frontends' clocks at both.
+    /// Start and end of the call, and the time of the frontends' clocks at both.
     pub(super) during: (Duration, Duration),
     pub(super) clock: (UnixMillis, UnixMillis),
 }
 
-/// What a question was answered with.
+/// The outcome of a query.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Answered(MatchAnswer),
-    /// The rights of the caller do not suffice.
+    /// The caller's rights were not sufficient.
     Denied(Code),
 }
 
-/// Whether a bank is visible.
+/// Whether a bank is visible to a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Visible {
     Yes,
     No,
-    /// Its grant expired while the question was under way.
+    /// Its grant expired during the call.
     Maybe,
 }
 
-/// Everything that was done in a run.
+/// All changes, items and queries of a run.
 #[derive(Debug, Default)]
 pub(super) struct History {
     changes: Vec<(Sent, Change)>,
@@ -138,18 +141,18 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Notes a change that is sent now; returns its number.
+    /// Records a change that is sent now; returns its number.
     pub(super) fn send(&mut self, now: Duration, change: Change) -> usize {
         self.changes.push((Sent::now(now), change));
         self.changes.len() - 1
     }
 
-    /// Notes that a change was acknowledged.
+    /// Records that a change was acknowledged.
     pub(super) fn acknowledge(&mut self, change: usize, now: Duration, sequence: Sequence) {
         self.changes[change].0.done = Some((now, sequence));
     }
 
-    /// Notes an item that is sent now; returns its number.
+    /// Records an item that is sent now; returns its number.
     pub(super) fn add(&mut self, now: Duration, bank: usize, hash: usize) -> usize {
         let (added, opinions) = (Sent::now(now), Opinions::default());
         self.items.push(Banked { bank, hash, item: None, added, removed: None, holds: Vec::new(), opinions });
@@ -171,7 +174,8 @@ impl History {
             self.items[at].removed.map(|sent| Sent { done: Some((now, sequence)), ..sent });
     }
 
-    /// Notes that the hold of an item is sent, or that it is lifted, in turn; returns the item, and whether it is to be held.
+    /// Records that a hold of an item is sent, or its lifting, in alternation; returns the item, and whether
+    /// it is to be held.
     pub(super) fn hold(&mut self, at: usize, now: Duration) -> Option<(ItemId, bool)> {
         let item = self.items[at].item?;
         self.items[at].holds.push(Sent::now(now));
@@ -184,14 +188,15 @@ impl History {
         }
     }
 
-    /// Items of others that a member may say something of: living ones, in the banks that are shared with it, if it knew.
+    /// Returns live items in banks of other members. Whether their banks are shared with this member is not
+    /// checked.
     pub(super) fn of_others(&self, member: usize) -> Vec<usize> {
         let is_there = |item: &Banked| item.item.is_some() && item.removed.is_none();
         let all = self.items.iter().enumerate();
         all.filter(|(_, item)| OWNERS[item.bank] != member && is_there(item)).map(|(at, _)| at).collect()
     }
 
-    /// Notes what a member says of an item, or takes back, and returns the item.
+    /// Records an opinion of a member on an item, or its withdrawal, and returns the item.
     pub(super) fn say(
         &mut self,
         at: usize,
@@ -204,7 +209,7 @@ impl History {
         Some(item)
     }
 
-    /// Notes what became of what a member said last of an item: its sequence, or that it was refused.
+    /// Records the result of a member's last opinion on an item: its sequence, or that it was refused.
     pub(super) fn said(&mut self, at: usize, member: usize, now: Duration, sequence: Option<Sequence>) {
         self.items[at].opinions.end(member, now, sequence);
     }
@@ -213,7 +218,7 @@ impl History {
         self.asked.push((asked, outcome));
     }
 
-    /// The newest sequence that was acknowledged.
+    /// Returns the highest acknowledged sequence.
     pub(super) fn newest(&self) -> Sequence {
         let changes = self.changes.iter().map(|(sent, _)| *sent);
         let of = |item: &Banked| [Some(item.added), item.removed, item.holds.last().copied()];
@@ -228,7 +233,7 @@ impl History {
             .unwrap_or(Sequence::ZERO)
     }
 
-    /// The newest change of the directory.
+    /// Returns the sequence of the newest change of the directory.
     pub(super) fn newest_change(&self) -> Sequence {
         let done = self.changes.iter().filter_map(|(sent, _)| sent.done);
         done.map(|(_, at)| at).max().unwrap_or(Sequence::ZERO)
@@ -238,14 +243,14 @@ impl History {
         self.items.iter().filter(|item| item.removed.is_none())
     }
 
-    /// The items that were acknowledged, the removals, the opinions, and the changes of the directory.
+    /// Returns the numbers of items, removals, opinions, and changes of the directory.
     pub(super) fn counts(&self) -> (usize, usize, usize, usize) {
         let removed = self.items.iter().filter(|item| item.removed.is_some()).count();
         let words = self.items.iter().map(|item| item.opinions.sent().count()).sum();
         (self.items.len(), removed, words, self.changes.len())
     }
 
-    /// Holds every answer and refusal against what was done. Called when nothing is under way.
+    /// Checks every answer and refusal against the history. Called when nothing is under way.
     pub(super) fn check(&self, material: &Material) -> anyhow::Result<()> {
         for (asked, outcome) in &self.asked {
             let checked = match outcome {
@@ -257,7 +262,8 @@ impl History {
         Ok(())
     }
 
-    /// The grant of a bank to a member as of a state of the directory: until when.
+    /// Returns the grant of a bank to a member as of a state of the directory, as its end; `None` without a
+    /// grant.
     pub(super) fn grant(&self, bank: usize, with: usize, directory: Sequence) -> Option<Option<UnixMillis>> {
         let last = self.last(directory, |change| match change {
             Change::Granted { bank: of, with: to, until } => {
@@ -319,7 +325,7 @@ impl History {
             );
             let hash_type = material.hash_type(asked.hash);
             let of_type = |item: &&Banked| material.hash_type(item.hash) == hash_type;
-            // Hashes that are held or not confirmed are searched, and not answered with.
+            // Hashes of held and of unconfirmed items are searched, and left out of the answer.
             let (min, max) = self.bounds(bank, sequence, asked.during.1, of_type, |_| Some(true));
             searched_min += floor(min);
             searched_max += max;
@@ -333,7 +339,7 @@ impl History {
         Ok(())
     }
 
-    /// A refusal has to follow from a state of the directory by which the call may have been decided.
+    /// Checks that a refusal follows from a state of the directory by which the call may have been decided.
     fn check_denied(&self, asked: &Asked, code: Code) -> anyhow::Result<()> {
         let states = self.states(asked.during);
         let is_explained = |directory: Sequence| {
@@ -354,14 +360,14 @@ impl History {
         Ok(())
     }
 
-    /// The states of the directory by which a call may have been decided.
+    /// Returns the states of the directory by which a call may have been decided.
     fn states(&self, (begun, ended): (Duration, Duration)) -> Vec<Sequence> {
         let recent = self.changes.iter().filter_map(|(sent, _)| Some((sent.at, sent.done?)));
         let recent = recent.filter(|(at, (done, _))| *at <= ended && *done + AGE_MAX >= begun);
         std::iter::once(self.due(begun)).chain(recent.map(|(_, (_, sequence))| sequence)).collect()
     }
 
-    /// The state that no call may be decided without that began at `begun`.
+    /// Returns the oldest state by which a call that began at `begun` may be decided.
     fn due(&self, begun: Duration) -> Sequence {
         let done = self.changes.iter().filter_map(|(sent, _)| sent.done);
         let due = done.filter(|(at, _)| *at + AGE_MAX < begun).map(|(_, sequence)| sequence);
@@ -394,7 +400,7 @@ impl History {
         last.unwrap_or(MemberState::Active)
     }
 
-    /// The version of a member's policy.
+    /// Returns the version of a member's policy as of a state of the directory.
     fn policy(&self, member: usize, directory: Sequence) -> Option<u32> {
         self.last(directory, |change| match change {
             Change::Policy { member: of, version } => (of == member).then_some(version),
@@ -416,14 +422,15 @@ impl History {
         last.unwrap_or(false)
     }
 
-    /// What the newest change up to `directory` says of which `of` says anything.
+    /// Returns the result of `of` for the newest change up to `directory` for which it has one.
     fn last<T>(&self, directory: Sequence, of: impl Fn(Change) -> Option<T>) -> Option<T> {
         let known = self.changes.iter().filter_map(|(sent, change)| Some((sent.done?.1, of(*change)?)));
         let known = known.filter(|(sequence, _)| *sequence <= directory);
         known.max_by_key(|(sequence, _)| *sequence).map(|(_, said)| said)
     }
 
-    /// The least and the greatest number of a bank's items in an answer as of `sequence` that came at `answered`.
+    /// Returns the smallest and the largest number of a bank's items in an answer as of `sequence` that
+    /// arrived at `answered`.
     fn bounds(
         &self,
         bank: usize,

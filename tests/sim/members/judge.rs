@@ -1,4 +1,4 @@
-//! What has to be true when everything is mended, and of everything that was answered before.
+//! The conditions after all faults have ended, and the check of all earlier answers.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -15,11 +15,11 @@ use crate::members::readers::Searching;
 use crate::members::{Consortium, REST};
 use crate::network::endpoint;
 
-/// A page that has all grants of a bank.
+/// The page size with which all grants of a bank fit on a page.
 const PAGE: u16 = 100;
 
 impl Consortium {
-    /// Waits for the writes that are under way, and lets no other begin.
+    /// Waits for the writes that are under way, and prevents new ones.
     pub(crate) async fn pause(&self) -> RwLockWriteGuard<'_, ()> {
         self.writing.write().await
     }
@@ -29,14 +29,15 @@ impl Consortium {
         self.is_over.store(true, Ordering::Relaxed);
     }
 
-    /// The head of the log, by the operator.
+    /// Returns the head of the log, as the operator.
     pub(crate) async fn head(&self) -> anyhow::Result<LogHead> {
         let bank = BankClient::new_on(&endpoint(BANK), &self.operator()?)?;
         self.until_answered(|deadline| bank.log_head(deadline)).await
     }
 
-    /// Holds a cluster that is whole and has come to `head` to what was acknowledged, while nothing is written. Each member's searches
-    /// are noted, and held to the same by [`Self::check`].
+    /// Compares a complete cluster that has applied the log up to `head` with everything that was
+    /// acknowledged, while nothing is written. Each member's searches are recorded, and checked in the same
+    /// way by [`Self::check`].
     pub(crate) async fn compare(
         &self,
         head: &LogHead,
@@ -64,12 +65,12 @@ impl Consortium {
         Ok(())
     }
 
-    /// Holds every answer and every refusal of the run against what was done.
+    /// Checks every answer and every refusal of the run against the history.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.history().check(&self.material)
     }
 
-    /// Makes a search until it is answered by a directory that has everything.
+    /// Repeats a search until it is decided by a directory that includes all changes.
     async fn search_at_last(
         &self,
         searching: &Searching,
@@ -91,7 +92,7 @@ impl Consortium {
         }
     }
 
-    /// Compares the grants that the bank has with those that were acknowledged.
+    /// Compares the bank's grants with those that were acknowledged.
     async fn compare_grants(&self) -> anyhow::Result<()> {
         for (bank, owner) in OWNERS.into_iter().enumerate() {
             let administrator = self.teams()[owner].administrator.clone();
@@ -112,7 +113,7 @@ impl Consortium {
         Ok(())
     }
 
-    /// The digest of the living items of a shard.
+    /// Returns the digest of the live items of a shard.
     fn digest(&self, shard: ShardIdentity) -> SetDigest {
         let ids: Vec<MemberId> = self.teams().iter().map(|team| team.id).collect();
         let mut digest = SetDigest::EMPTY;

@@ -6,13 +6,14 @@ use vigie_consortium::MemberName;
 use vigie_model::{BankName, BankRef, Hash, HashType};
 use vigie_tests::material::pdq_of_a_picture;
 
-/// The members beside the host.
+/// The members in addition to the host.
 pub(super) const MEMBERS: [&str; 3] = ["acme", "boreal", "umbra"];
 /// The owner of each bank.
 pub(super) const OWNERS: [usize; 6] = [0, 1, 2, 0, 1, 2];
-/// Members that have to call an item of each bank right, its contributor among them, before it matches for others; 0 for none.
+/// For each bank, the number of members that have to confirm an item before it matches for others, its
+/// contributor included; 0 for none.
 pub(super) const CONFIRMATIONS_MIN: [usize; 6] = [0, 0, 0, 2, 2, 2];
-/// Items are drawn from so many hashes, so that several banks have the same.
+/// Number of hashes from which items are drawn: so few that several banks have the same.
 const HASHES: usize = 16;
 
 /// The hashes and names of a run.
@@ -49,7 +50,7 @@ impl Material {
         format!("known-{bank}").parse().expect("a name of a bank")
     }
 
-    /// How a bank is called towards a member, by whom it is owned or with whom it is shared.
+    /// Returns a bank's name for a member that owns it or that it is shared with.
     pub(super) fn name_for(&self, member: usize, bank: usize) -> BankRef {
         let owner = (OWNERS[bank] != member).then(|| self.member(OWNERS[bank]));
         BankRef { owner, name: self.bank(bank) }

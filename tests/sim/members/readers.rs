@@ -1,4 +1,4 @@
-//! Those who search, by the key that their member has for it.
+//! Readers, which search with the key of their member.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::members::material::OWNERS;
 use crate::members::{Consortium, REST};
 use crate::network::endpoint;
 
-/// A search waits so long for what is down.
+/// The deadline of a search.
 const SEARCH_WITHIN: Duration = Duration::from_secs(2);
-/// The pause after a key was refused: a frontend counts wrong keys.
+/// The pause after a key was refused, because a frontend counts wrong keys.
 const AFTER_A_WRONG_KEY: Duration = Duration::from_millis(500);
 
-/// A credential, and the frontends that it is shown to.
+/// A credential, and the frontends that it is used with.
 pub(super) struct Searching {
     pub(super) credential: Credential,
     frontends: Vec<MatchClient>,
@@ -51,14 +51,15 @@ impl Consortium {
             let outcome = self.search(&searching, member, hash, bank, min_sequence, &mut rng).await?;
             if outcome == Err(Code::Unauthenticated) {
                 tokio::time::sleep(AFTER_A_WRONG_KEY).await;
-                // Until it is refused an old key is used on.
+                // An old key is used until it is refused.
                 searching = Searching::by(self.teams()[member].matcher.clone())?;
             }
         }
         Ok(())
     }
 
-    /// Makes one search and notes its outcome. Returns the state of the directory that decided it, or the code of a failure.
+    /// Makes one search and records its outcome. Returns the state of the directory that decided it, or the
+    /// code of a failure.
     pub(super) async fn search(
         &self,
         searching: &Searching,

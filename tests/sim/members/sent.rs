@@ -1,14 +1,14 @@
-//! When something was sent, and when it was acknowledged.
+//! The times of a write: when it was sent, and when it was acknowledged.
 
 use std::time::Duration;
 
 use vigie_model::Sequence;
 
-/// What was sent, and what was told of it.
+/// A write's time, and its acknowledgement.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sent {
     pub(super) at: Duration,
-    /// When it was acknowledged, and its sequence; `None` while it is under way.
+    /// Time and sequence of the acknowledgement; `None` while it is under way.
     pub(super) done: Option<(Duration, Sequence)>,
 }
 
@@ -17,7 +17,8 @@ impl Sent {
         Self { at, done: None }
     }
 
-    /// Whether an answer as of `sequence`, which came at `answered`, has it. `None`: it may or may not.
+    /// Returns whether an answer as of `sequence`, which arrived at `answered`, includes it. `None`: it may
+    /// or may not.
     pub(super) fn is_in(self, sequence: Sequence, answered: Duration) -> Option<bool> {
         match self.done {
             Some((_, own)) if own <= sequence => Some(true),

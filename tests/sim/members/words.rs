@@ -1,5 +1,5 @@
-//! What members say of items, and what follows from it: an item of a bank that asks for confirmations matches for others when a second member
-//! calls it right. And the policies that members set.
+//! Opinions of members, and their effect: an item of a bank that requires confirmations matches for others
+//! when a second member has a positive opinion. Also the policies that members set.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use vigie_model::{Decided, ItemId, MemberId, OpinionKind, Sequence, SetDigest, S
 use crate::members::material::{CONFIRMATIONS_MIN, OWNERS};
 use crate::members::sent::Sent;
 
-/// One opinion, or that it was taken back.
+/// One opinion, or its withdrawal.
 #[derive(Debug, Clone, Copy)]
 struct Opinion {
     member: usize,
@@ -19,7 +19,7 @@ struct Opinion {
     sent: Sent,
 }
 
-/// Everything that was said of one item, in the order in which each member said it.
+/// All opinions on one item; those of each member are in the order in which they were sent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Opinions(Vec<Opinion>);
 
@@ -28,7 +28,7 @@ impl Opinions {
         self.0.push(Opinion { member, kind, sent: Sent::now(now) });
     }
 
-    /// Notes what became of a member's last word: its sequence, or that it was refused.
+    /// Records the result of a member's last opinion: its sequence, or that it was refused.
     pub(super) fn end(&mut self, member: usize, now: Duration, sequence: Option<Sequence>) {
         let Some(last) = self.0.iter().rposition(|one| one.member == member) else { return };
         match sequence {
@@ -41,7 +41,8 @@ impl Opinions {
         self.0.iter().map(|one| one.sent)
     }
 
-    /// Whether an answer as of `sequence`, which came at `answered`, leaves an item of a bank out for a member because nobody else confirmed it.
+    /// Returns whether an answer as of `sequence`, which arrived at `answered`, leaves out an item of a bank
+    /// for a member because no other member has confirmed it. `None`: it may or may not.
     pub(super) fn is_unconfirmed_in(
         &self,
         bank: usize,
@@ -73,7 +74,7 @@ impl Opinions {
         unconfirmed
     }
 
-    /// The digest of the item's standing in the end.
+    /// Returns the digest of the item's standing at the end.
     pub(super) fn digest(&self, item: ItemId, bank: usize, ids: &[MemberId]) -> SetDigest {
         let mut newest: BTreeMap<MemberId, OpinionKind> = BTreeMap::new();
         for one in &self.0 {
@@ -92,15 +93,15 @@ impl Opinions {
     }
 }
 
-/// What the version of a policy says of a match.
+/// The verdicts on a match; a policy's version selects one of them.
 const VERDICTS: [Verdict; 4] = [Verdict::Block, Verdict::Log, Verdict::Review, Verdict::Escalate];
 
-/// The verdict of a member's version where something matched.
+/// Returns the verdict of a policy's version on a query with a match.
 const fn verdict(version: u32) -> Verdict {
     VERDICTS[version as usize % VERDICTS.len()]
 }
 
-/// The policy that a member sets as this version.
+/// Returns the policy that a member sets as this version.
 pub(super) fn policy(version: u32) -> anyhow::Result<Policy> {
     let rule = VerdictRuleDraft {
         name: format!("version-{version}"),
@@ -111,7 +112,8 @@ pub(super) fn policy(version: u32) -> anyhow::Result<Policy> {
     Ok(Policy::try_from(PolicyDraft { banks: Vec::new(), rules: vec![rule] })?)
 }
 
-/// Holds a decision to the version that decided, `None` for none, and to what was found.
+/// Checks a decision against the version of the policy that decided, `None` for no policy, and against the
+/// number of matches.
 pub(super) fn check(decision: Option<&Decided>, version: Option<u32>, matches: usize) -> anyhow::Result<()> {
     let (decided, version) = match (decision, version) {
         (None, None) => return Ok(()),

@@ -1,6 +1,6 @@
-//! Runs the decoder stand-in as a container of the restricted level would: without new privileges, with a root that cannot be
-//! written, and without the system calls that the default profiles of container runtimes refuse. Both come from Landlock and
-//! seccomp here, so neither takes a right.
+//! Runs the decoder stand-in under the limits of a container of the restricted level: without new privileges,
+//! with a read-only root, and without the system calls that the default profiles of container runtimes
+//! refuse. Landlock and seccomp enforce this here, so no privilege is needed.
 
 fn main() -> anyhow::Result<()> {
     #[cfg(target_os = "linux")]
@@ -25,7 +25,7 @@ mod linux {
         SeccompRule, TargetArch,
     };
 
-    /// Refused with an error, as those profiles do.
+    /// System calls that return an error, as in those profiles.
     const REFUSED: [libc::c_long; 12] = [
         libc::SYS_unshare,
         libc::SYS_setns,
@@ -64,7 +64,8 @@ mod linux {
     fn runtime_default() -> anyhow::Result<()> {
         let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
             REFUSED.into_iter().map(|call| (call, Vec::new())).collect();
-        // Namespaces by `clone`; its newer form has its flags in memory, and is refused as if it were not there.
+        // `clone` with the flag of a new user namespace. `clone3` has its flags in memory, where a filter
+        // cannot read them, and is refused as a missing system call.
         let namespaces = u64::from(libc::CLONE_NEWUSER.unsigned_abs());
         let flags = SeccompCondition::new(
             0,

@@ -47,7 +47,7 @@ struct Arguments {
     vigie: Option<PathBuf>,
 }
 
-/// A server, where its programs are installed.
+/// Starts a PostgreSQL server; fails where PostgreSQL is not installed.
 fn postgres() -> anyhow::Result<Server> {
     Server::start("").context("PostgreSQL is not installed")
 }

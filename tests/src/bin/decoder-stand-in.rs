@@ -1,5 +1,5 @@
-//! A decoder process whose images are orders to misbehave: for the tests of what watches such processes. An image that is no
-//! order is decoded as `vigie` decodes it.
+//! A decoder process that misbehaves as its images order, for the tests of the code that supervises such
+//! processes. An image without an order is decoded as `vigie` does.
 
 use std::process::ExitCode;
 
@@ -13,9 +13,9 @@ fn main() -> ExitCode {
 
 /// The first bytes of an order.
 const ORDER: &[u8] = b"stand-in: ";
-/// The last bytes of a picture, before the order for each frame after the first.
+/// The mark at the end of a picture, before the order for each frame after the first.
 const LATER_FRAME: &[u8] = b"later frame: ";
-/// The last bytes of a picture, before the order for every frame.
+/// The mark at the end of a picture, before the order for every frame.
 const EVERY_FRAME: &[u8] = b"every frame: ";
 
 fn decode(content: &[u8], order: &Order) -> Result<Decoded, DecodeFailure> {
@@ -31,7 +31,7 @@ fn decode(content: &[u8], order: &Order) -> Result<Decoded, DecodeFailure> {
     Ok(Decoded::Picture(PictureFingerprint { later_fault, ..first }))
 }
 
-/// The end of `content` after `mark`.
+/// Returns the part of `content` after `mark`.
 fn after<'a>(content: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
     let at = content.windows(mark.len()).rposition(|bytes| bytes == mark)?;
     content.get(at + mark.len()..)
@@ -60,7 +60,7 @@ fn misbehave(deed: &[u8]) {
         b"execute" => drop(std::process::Command::new("/bin/true").spawn()),
         b"thread" => drop(std::thread::Builder::new().spawn(|| ())),
         b"signal" => drop(rustix::process::getppid().map(rustix::process::test_kill_process)),
-        // Not an answer, but as long as one.
+        // The length of a valid answer, with invalid content.
         b"lie" => lie(&[0xff; 12]),
         b"lie at length" => lie(&u32::MAX.to_le_bytes()),
         b"answer nothing" => lie(&[0; 4]),
@@ -72,7 +72,7 @@ fn misbehave(deed: &[u8]) {
     }
 }
 
-/// Writes what is no answer.
+/// Writes bytes that are not a valid answer.
 fn lie(bytes: &[u8]) {
     use std::io::Write as _;
     let mut stdout = std::io::stdout();
@@ -80,7 +80,7 @@ fn lie(bytes: &[u8]) {
     let _ = stdout.flush();
 }
 
-/// Ends at the end of the stack.
+/// Recurses until the stack overflows.
 fn overflow(depth: u64) -> u64 {
     let here = std::hint::black_box([depth; 64]);
     if depth == u64::MAX { 0 } else { overflow(depth + 1) + here[0] }

@@ -1,12 +1,13 @@
-//! A program that answers as `ffmpeg` does and misbehaves as its picture orders: for the tests of what runs such programs.
+//! A program that behaves like `ffmpeg` and misbehaves as its picture orders, for the tests of the code that
+//! runs such programs.
 //!
-//! A deed that it must not be able to do ends in a picture if it was refused, and in an error if it was not.
+//! For a forbidden action it returns a picture if the action was refused, and an error if it was not.
 
 use std::io::{Read as _, Write as _};
 use std::process::{Command, ExitCode};
 
 const ORDER: &str = "stand-in: ";
-/// The size of its pictures.
+/// Width and height of its pictures, in pixels.
 const SIZE: (usize, usize) = (80, 60);
 
 fn main() -> ExitCode {
@@ -73,7 +74,7 @@ fn misbehave(order: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Tries what must be refused.
+/// Tries an action that must be refused.
 fn forbidden(order: &str, picture: &[u8]) -> ExitCode {
     let is_done = match order {
         "read a file" => std::fs::File::open("/etc/passwd").is_ok(),
@@ -99,7 +100,7 @@ fn forbidden(order: &str, picture: &[u8]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Whether a network call got as far as the network.
+/// Returns whether a network call reached the network.
 trait Reached {
     fn is_ok_or_refused_by_peer(&self) -> bool;
 }
@@ -113,7 +114,7 @@ impl<T> Reached for std::io::Result<T> {
     }
 }
 
-/// A picture with some detail, in PPM.
+/// Returns a picture with some detail, in PPM.
 fn picture(width: usize, height: usize) -> Vec<u8> {
     let mut picture = format!("P6\n{width} {height}\n255\n").into_bytes();
     for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
@@ -125,7 +126,7 @@ fn picture(width: usize, height: usize) -> Vec<u8> {
 
 fn write_all(bytes: &[u8]) {
     let mut stdout = std::io::stdout();
-    // It fails when nobody reads any more.
+    // This fails when the pipe is closed.
     let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
 }
 

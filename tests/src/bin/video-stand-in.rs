@@ -1,13 +1,13 @@
-//! A program that answers as `ffprobe` and `ffmpeg` do for a video, and misbehaves as the video orders: for the tests of what runs such
-//! programs.
+//! A program that behaves like `ffprobe` and `ffmpeg` for a video and misbehaves as the video orders, for the
+//! tests of the code that runs such programs.
 
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
 const ORDER: &str = "stand-in: ";
-/// The size of its frames.
+/// Width and height of its frames, in pixels.
 const SIZE: (u16, u16) = (80, 60);
-/// Times and numbers are put into one so.
+/// The factor by which a frame's number and time are packed into one integer.
 const NUMBERS: u64 = 1 << 24;
 
 fn main() -> ExitCode {
@@ -77,7 +77,7 @@ fn decode(order: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// After two frames.
+/// Obeys the order after two frames.
 fn go_on(order: &str) -> ExitCode {
     let third = frame(2, 2_000);
     match order {
@@ -97,7 +97,7 @@ fn go_on(order: &str) -> ExitCode {
         "noise later" => write_all(&[0xff; 100_000]),
         "endless" => {
             for number in 2_u32.. {
-                // All at one time: a bound on length does not end it.
+                // All frames have the same time, so a limit on the length does not end the video.
                 write_all(&frame(number % 0xff_ffff, 1_000));
             }
         }
@@ -119,7 +119,7 @@ fn park() -> ! {
     }
 }
 
-/// The head of a Matroska file with a video of this size.
+/// Returns the header of a Matroska file with a video of this size.
 fn head(width: u16, height: u16) -> Vec<u8> {
     let mut head = b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff".to_vec();
     head.extend(b"\x16\x54\xae\x6b\x8c\xae\x8a\xe0\x88\xb0\x82");
@@ -129,7 +129,7 @@ fn head(width: u16, height: u16) -> Vec<u8> {
     head
 }
 
-/// A cluster of one frame with some detail.
+/// Returns a cluster with one frame of some detail.
 fn frame(number: u32, time_ms: u64) -> Vec<u8> {
     let (width, height) = SIZE;
     let mut frame = Vec::new();
@@ -155,7 +155,7 @@ fn block(number: u32, time_ms: u64, frame: &[u8]) -> Vec<u8> {
 
 fn write_all(bytes: &[u8]) {
     let mut stdout = std::io::stdout();
-    // It fails when nobody reads any more, and then a program ends.
+    // This fails when the pipe is closed; then the program ends, like a real one.
     if stdout.write_all(bytes).and_then(|()| stdout.flush()).is_err() {
         std::process::exit(1);
     }

@@ -1,16 +1,16 @@
-//! What the writers were told, to be held against what the cluster says.
+//! The record of acknowledged writes, against which the cluster's answers are checked.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rand::{Rng, RngExt as _};
 use vigie_model::{Hash, ItemId, PdqHash, Sequence, SetDigest, ShardIdentity};
 
-/// An item that was acknowledged.
+/// An item whose addition was acknowledged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
     pub(super) item: ItemId,
     pub(super) hash: PdqHash,
-    /// An answer as of this sequence or a later one knows of the item.
+    /// The sequence of the addition: answers as of it or a later one have to include the item.
     pub(super) added: Sequence,
     pub(super) fate: Fate,
 }
@@ -19,18 +19,18 @@ pub(super) struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Living,
-    /// Its removal was sent, and is not acknowledged yet.
+    /// Its removal was sent and is not yet acknowledged.
     Going,
-    /// Its removal was acknowledged as of this sequence.
+    /// Its removal was acknowledged with this sequence.
     Removed(Sequence),
 }
 
-/// See the module.
+/// The acknowledged items, shared by writers and readers.
 #[derive(Debug, Default)]
 pub(super) struct Ledger(Mutex<Vec<Entry>>);
 
 impl Ledger {
-    /// Takes in items whose addition was acknowledged; gives their places.
+    /// Records items whose addition was acknowledged; returns their positions.
     pub(super) fn added(&self, items: &[ItemId], hashes: &[PdqHash], sequence: Sequence) -> Vec<usize> {
         let mut entries = self.entries();
         let first = entries.len();
@@ -40,7 +40,7 @@ impl Ledger {
         (first..entries.len()).collect()
     }
 
-    /// Says what becomes of items.
+    /// Sets the fate of items.
     pub(super) fn set(&self, places: &[usize], fate: Fate) {
         let mut entries = self.entries();
         places.iter().for_each(|place| entries[*place].fate = fate);
@@ -64,7 +64,7 @@ impl Ledger {
         self.entries().clone()
     }
 
-    /// What the living items of a shard come to.
+    /// Returns the digest of the live items of a shard.
     pub(super) fn digest(&self, shard: ShardIdentity) -> SetDigest {
         let mut digest = SetDigest::EMPTY;
         for entry in self.entries().iter().filter(|entry| entry.fate == Fate::Living) {
@@ -81,7 +81,7 @@ impl Ledger {
 }
 
 impl Entry {
-    /// The sequence from which on an answer has to know what the entry says.
+    /// Returns the lowest sequence at which an answer has to agree with the entry.
     pub(super) const fn as_of(&self) -> Sequence {
         match self.fate {
             Fate::Living | Fate::Going => self.added,

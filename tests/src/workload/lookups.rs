@@ -1,8 +1,8 @@
-//! Lookups while replicas and whole shards are away: each answer is held to what it says that it covers.
+//! Lookups while replicas and whole shards are away: each answer is checked against its own coverage.
 //!
-//! An answer that covers every shard has to know all that its sequence says it knows. One that does not has to say so,
-//! name the shards that are missing, and be right about all others. Of a call that failed nothing is believed but the
-//! partial answer in its details, if there is one.
+//! An answer with full coverage has to include everything up to its sequence. An answer with less has to say
+//! so, name the missing shards, and be right about all others. If a call fails, only the partial answer in
+//! its details, if there is one, is checked.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,12 +21,12 @@ use crate::material::random_pdq;
 use crate::workload::ledger::Entry;
 use crate::workload::writers::{Workload, agrees, may_be_an_outage, query, question};
 
-/// A caller that has to know soon.
+/// The deadline of a lookup: short, like that of a caller who waits.
 const LOOKUP_WITHIN: Duration = Duration::from_secs(1);
-/// Entries that one call asks for.
+/// The most entries in one call.
 const ENTRIES_MAX: usize = 8;
 
-/// What lookups were answered with.
+/// Counters of the lookups' answers.
 #[derive(Debug, Default)]
 pub struct Lookups {
     full: AtomicU64,
@@ -35,21 +35,21 @@ pub struct Lookups {
     refused: AtomicU64,
 }
 
-/// The same at one moment.
+/// The values of [`Lookups`] at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LookupTally {
-    /// Answers that cover every shard, and agree with the ledger.
+    /// Answers with full coverage that agree with the ledger.
     pub full: u64,
-    /// Answers that say that they do not, and agree as far as they go.
+    /// Answers with less coverage that agree with the ledger on what they cover.
     pub partial: u64,
-    /// Shards that were missing in those, in all.
+    /// The sum of the missing shards in the partial answers.
     pub missing_shards: u64,
-    /// Calls without an answer of any kind.
+    /// Calls without any answer.
     pub refused: u64,
 }
 
 impl LookupTally {
-    /// Answers that were held against the ledger.
+    /// Returns the number of answers that were checked against the ledger.
     #[must_use]
     pub const fn answers(&self) -> u64 {
         self.full + self.partial
@@ -57,7 +57,7 @@ impl LookupTally {
 }
 
 impl Lookups {
-    /// How many they are by now.
+    /// Returns the present counts.
     pub fn tally(&self) -> LookupTally {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         LookupTally {
@@ -70,8 +70,8 @@ impl Lookups {
 }
 
 impl Workload {
-    /// Looks up what is in the ledger, and what is not, until it is told to stop; fails at the first answer that is
-    /// wrong or says that it covers more than it does.
+    /// Looks up entries of the ledger, and a hash that is not in it, until it is stopped; fails at the first
+    /// answer that is wrong or claims more coverage than it has.
     pub async fn look_up(
         &self,
         coordinator: &CoordinatorClient,
@@ -85,7 +85,7 @@ impl Workload {
                 (0..rng.random_range(1..=ENTRIES_MAX)).filter_map(|_| self.ledger.draw(&mut rng)).collect();
             let entries: Vec<Entry> = places.iter().map(|place| self.ledger.entry(*place)).collect();
             let mut queries: Vec<Query> = entries.iter().map(query).collect();
-            // Nobody has ever banked it.
+            // This hash was never banked.
             queries.push(question(Hash::pdq(random_pdq(&mut rng))));
             let newest = entries.iter().map(Entry::as_of).max().unwrap_or(Sequence::ZERO);
             let takes_less = rng.random();
@@ -133,7 +133,7 @@ impl Workload {
     }
 }
 
-/// An answer that is held to what it says of itself.
+/// An answer that is checked against its own coverage.
 struct Held<'a> {
     answer: &'a SearchAnswer,
     options: &'a SearchOptions,
@@ -145,7 +145,7 @@ impl Held<'_> {
         let SearchAnswer { results, coverage, .. } = self.answer;
         self.check_coverage(coverage)?;
         if results.is_empty() && !coverage.is_full() {
-            // Too large for the details of a failure.
+            // The results were too large for the details of a failure.
             return Ok(());
         }
         ensure!(

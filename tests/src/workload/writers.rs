@@ -17,38 +17,38 @@ use vigie_model::{
 use crate::material::{item, random_pdq};
 use crate::workload::ledger::{Entry, Fate, Ledger};
 
-/// One call waits so long for what is down; then it is made again.
+/// The deadline of one call; a call that fails because a process is down is then made again.
 const CALL_WITHIN: Duration = Duration::from_secs(5);
-/// Queries of one call.
+/// Queries in one call.
 const BATCH: usize = 256;
-/// A writer keeps at least so many items before it removes any.
+/// A writer removes items only while it has more than this many.
 const LIVING_MIN: usize = 20;
 
-/// Writers and readers of one cluster, with the ledger of what they were told.
+/// Writers and readers of one cluster, with the ledger of acknowledged writes.
 #[derive(Debug)]
 pub struct Workload {
     pub(super) ledger: Ledger,
-    /// Held for reading during each write.
+    /// Held for reading during each write, so that `pause` can exclude writes.
     writing: RwLock<()>,
     pub(super) stop: watch::Sender<bool>,
-    /// What is down longer than this is stuck.
+    /// The time after which an outage counts as permanent.
     whole_within: Duration,
-    /// Each writer and reader rests so long between two calls.
+    /// The pause of each writer and reader between two calls.
     pub(super) rest: Duration,
     answers: AtomicU64,
     unanswered: AtomicU64,
 }
 
-/// What was acknowledged and answered.
+/// Counts of acknowledged writes and of answers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tally {
-    /// Items that were acknowledged.
+    /// Items whose addition was acknowledged.
     pub added: u64,
     /// Removals that were acknowledged.
     pub removed: u64,
-    /// Complete answers that were held against the ledger.
+    /// Complete answers that were checked against the ledger.
     pub answers: u64,
-    /// Calls for an answer that failed.
+    /// Searches that failed.
     pub unanswered: u64,
 }
 
@@ -59,13 +59,13 @@ impl fmt::Display for Tally {
     }
 }
 
-/// The bank that the workload writes to.
+/// Returns the name of the bank that the workload writes to.
 fn bank_name() -> anyhow::Result<BankName> {
     Ok("known".parse()?)
 }
 
 impl Workload {
-    /// A workload that takes anything for stuck that is not whole again within `whole_within`.
+    /// Makes a workload. An outage longer than `whole_within` is a failure.
     #[must_use]
     pub fn new(whole_within: Duration, rest: Duration) -> Self {
         Self {
@@ -79,12 +79,12 @@ impl Workload {
         }
     }
 
-    /// Tells writers and readers to end.
+    /// Asks writers and readers to end.
     pub fn stop(&self) {
         self.stop.send_replace(true);
     }
 
-    /// What it came to so far.
+    /// Returns the counts so far.
     pub fn tally(&self) -> Tally {
         let entries = self.ledger.all();
         let gone = entries.iter().filter(|entry| entry.fate != Fate::Living).count();
@@ -103,7 +103,7 @@ impl Workload {
         self.until_answered(|deadline| bank.create_bank(&name, key.clone(), deadline)).await.map(drop)
     }
 
-    /// Adds and removes items until it is told to stop.
+    /// Adds and removes items until it is stopped.
     pub async fn write(&self, bank: &BankClient, mut rng: SmallRng) -> anyhow::Result<()> {
         let name = bank_name()?;
         let mut living: Vec<usize> = Vec::new();
@@ -135,7 +135,7 @@ impl Workload {
         Ok(())
     }
 
-    /// Asks for what is in the ledger until it is told to stop.
+    /// Searches for entries of the ledger until it is stopped.
     pub async fn read(&self, coordinator: &CoordinatorClient, mut rng: SmallRng) -> anyhow::Result<()> {
         while !*self.stop.borrow() {
             tokio::time::sleep(self.rest).await;
@@ -143,7 +143,7 @@ impl Workload {
             let before = self.ledger.entry(place);
             match ask(coordinator, &[before], before.as_of()).await {
                 Ok(results) => {
-                    // It may have begun to go while it was asked for.
+                    // Skipped if a removal began during the search.
                     if before.fate == self.ledger.entry(place).fate {
                         agrees(&before, &results[0]).context("while something was down")?;
                     }
@@ -158,17 +158,18 @@ impl Workload {
         Ok(())
     }
 
-    /// Waits for the writes that are under way, and lets no other begin.
+    /// Waits for the writes that are under way, and prevents new ones.
     pub async fn pause(&self) -> RwLockWriteGuard<'_, ()> {
         self.writing.write().await
     }
 
-    /// Asks for the head until it is told.
+    /// Requests the head of the log until it is answered.
     pub async fn head(&self, bank: &BankClient) -> anyhow::Result<LogHead> {
         self.until_answered(|deadline| bank.log_head(deadline)).await
     }
 
-    /// Compares everything, while the writers pause, with a cluster that is whole and has come to `head`.
+    /// Compares everything while the writers pause. The cluster has to be complete and to have applied the
+    /// log up to `head`.
     pub async fn compare(
         &self,
         coordinator: &CoordinatorClient,
@@ -200,7 +201,7 @@ impl Workload {
         Ok(())
     }
 
-    /// Makes a call until it is answered. Only what an outage explains is tried again.
+    /// Makes a call until it is answered. Only failures that an outage explains are retried.
     async fn until_answered<T, F>(&self, mut call: impl FnMut(Deadline) -> F) -> anyhow::Result<T>
     where
         F: Future<Output = Result<T, CallError>>,
@@ -216,7 +217,7 @@ impl Workload {
     }
 }
 
-/// Whether an outage explains that a call failed with this code.
+/// Returns whether an outage explains that a call failed with this code.
 pub fn may_be_an_outage(code: Code) -> bool {
     matches!(
         code,
@@ -228,7 +229,7 @@ pub fn may_be_an_outage(code: Code) -> bool {
     )
 }
 
-/// Looks for the hashes of entries, and takes a complete answer only.
+/// Searches for the hashes of entries; only a complete answer is accepted.
 async fn ask(
     coordinator: &CoordinatorClient,
     entries: &[Entry],
@@ -242,17 +243,17 @@ async fn ask(
         .results)
 }
 
-/// A question about the entry's hash.
+/// Returns a query for the entry's hash.
 pub(super) fn query(entry: &Entry) -> Query {
     question(Hash::pdq(entry.hash))
 }
 
-/// A question about one hash.
+/// Returns a query for one hash.
 pub(super) fn question(hash: Hash) -> Query {
     Query { hashes: vec![QueryHash { hash, variant: Variant::Original }] }
 }
 
-/// Whether an answer says what the ledger does.
+/// Checks that an answer agrees with the entry of the ledger.
 pub(super) fn agrees(entry: &Entry, found: &QueryMatches) -> anyhow::Result<()> {
     let itself = found.matches.iter().find(|found| found.item == entry.item);
     match entry.fate {

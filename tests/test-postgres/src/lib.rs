@@ -1,13 +1,13 @@
-//! PostgreSQL servers for tests: made in a temporary folder, gone with the test process.
+//! PostgreSQL servers for tests: created in a temporary folder, and removed with the test process.
 //!
-//! A server listens on a socket in its own folder, so that nobody else finds it and no port is taken; one with TLS
-//! ([`Server::start_with_tls`]) listens on a port of the loopback interface as well. It flushes every commit, as in
-//! production. PostgreSQL refuses to run as root, and tests that do run it as `postgres`, or as `nobody`
-//! where there is no such user. A process that watches over it stops it and removes its folder when the test process
-//! ends, however that ends.
+//! A server listens on a socket in its own folder, so that no other program finds it and no port is used; one
+//! with TLS ([`Server::start_with_tls`]) also listens on a port of the loopback interface. It flushes every
+//! commit, as in production. PostgreSQL refuses to run as root, so tests that run as root start it as
+//! `postgres`, or as `nobody` where there is no such user. A watching process stops the server and removes
+//! its folder when the test process ends, in whatever way.
 //!
-//! Where PostgreSQL is not installed there is no server: [`Server::shared`] says so on standard error and answers
-//! `None`, and the test is to be skipped. With `VIGIE_REQUIRE_POSTGRES=1` it fails instead.
+//! Where PostgreSQL is not installed there is no server: [`Server::shared`] reports that on standard error
+//! and returns `None`, and the test has to be skipped. With `VIGIE_REQUIRE_POSTGRES=1` it fails instead.
 
 mod tls;
 
@@ -25,10 +25,11 @@ pub use tls::Files;
 
 use tls::Tls;
 
-/// The variable that turns the absence of PostgreSQL into a failure.
+/// The environment variable that turns the absence of PostgreSQL into a failure.
 const REQUIRED: &str = "VIGIE_REQUIRE_POSTGRES";
 
-/// The settings of a server, beyond PostgreSQL's own. Small, since each test process has one, and quick to restart.
+/// The settings of a server that differ from PostgreSQL's own. Small, since each test process has a server,
+/// and quick to restart.
 const SETTINGS: &str = "
 listen_addresses = ''
 max_connections = 200
@@ -37,28 +38,29 @@ logging_collector = off
 log_min_messages = warning
 ";
 
-/// PostgreSQL's own port, by which a socket is called.
+/// PostgreSQL's default port, which is a part of the socket's name.
 const PORT: u16 = 5432;
 
-/// What has to be installed, in one folder.
+/// The programs that have to be installed, in one folder.
 const PROGRAMS: [&str; 6] = ["initdb", "pg_ctl", "createdb", "psql", "pg_dump", "pg_restore"];
 
-/// Ends with its standard input, which the test process holds, and takes the server along.
+/// The shell script of the watching process. It ends when its standard input is closed, which the test
+/// process holds open, and then stops the server.
 const WATCH: &str =
     r#"trap '' INT TERM HUP; cat > /dev/null; "$@" --silent --mode immediate stop; rm -rf -- "$FOLDER""#;
 
-/// A server.
+/// A PostgreSQL server of a test process.
 #[derive(Debug)]
 pub struct Server {
     folder: PathBuf,
     programs: PathBuf,
     user: Option<User>,
     watch: Child,
-    /// The port of the loopback interface; `None` for a server with a socket alone.
+    /// The port on the loopback interface; `None` for a server that has only a socket.
     port: Option<u16>,
 }
 
-/// Whom the server runs as, where that is not who runs the tests.
+/// The user that the server runs as, where it differs from the user of the tests.
 #[derive(Debug, Clone)]
 struct User {
     name: &'static str,
@@ -67,7 +69,8 @@ struct User {
 }
 
 impl Server {
-    /// The server that all tests of this process share; `None`, said aloud, where PostgreSQL is not installed.
+    /// Returns the server that all tests of this process share; `None`, which is reported, where PostgreSQL
+    /// is not installed.
     ///
     /// # Panics
     ///
@@ -78,17 +81,18 @@ impl Server {
         SHARED.get_or_init(|| Self::start("")).as_ref()
     }
 
-    /// A server of its own for a test that stops or fills it, with more settings, one a line; `None` as above.
+    /// Starts a separate server for a test that stops or fills it, with further settings, one a line. `None`,
+    /// which is reported, where PostgreSQL is not installed.
     ///
     /// # Panics
     ///
-    /// As above.
+    /// The server cannot be started, or PostgreSQL is absent and `VIGIE_REQUIRE_POSTGRES` is set.
     #[must_use]
     pub fn start(settings: &str) -> Option<Self> {
         Some(start(installed()?, settings, None).expect("a PostgreSQL server can be started"))
     }
 
-    /// A new, empty database.
+    /// Creates an empty database.
     ///
     /// # Panics
     ///
@@ -101,7 +105,7 @@ impl Server {
         Database { server: self, name }
     }
 
-    /// Stops it as a crash would, and starts it again; what was flushed is there.
+    /// Stops the server as a crash would, and starts it again; everything that was flushed is kept.
     ///
     /// # Panics
     ///
@@ -110,7 +114,7 @@ impl Server {
         self.control(&["--mode", "immediate", "restart"]);
     }
 
-    /// Stops it, ending every connection.
+    /// Stops the server, which ends every connection.
     ///
     /// # Panics
     ///
@@ -119,7 +123,7 @@ impl Server {
         self.control(&["--mode", "fast", "stop"]);
     }
 
-    /// Starts it after [`Self::stop`].
+    /// Starts the server after [`Self::stop`].
     ///
     /// # Panics
     ///
@@ -128,7 +132,7 @@ impl Server {
         self.control(&["start"]);
     }
 
-    /// Runs one of PostgreSQL's client programs as the administrator, and gives what it printed.
+    /// Runs one of PostgreSQL's client programs as the administrator, and returns its output.
     ///
     /// # Panics
     ///
@@ -140,7 +144,7 @@ impl Server {
         finish(&mut command).unwrap_or_else(|error| panic!("{program}: {error}"))
     }
 
-    /// The folder that is the server's and that its user may write to.
+    /// Returns the server's folder, which the server's user may write to.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -159,7 +163,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The end of its input ends it, after the server; if it has ended already, so much the better.
+        // The watching process stops the server and ends when its input is closed. An error is ignored,
+        // because it may have ended already.
         drop(self.watch.stdin.take());
         let _ = self.watch.wait();
     }
@@ -173,20 +178,20 @@ pub struct Database<'a> {
 }
 
 impl Database<'_> {
-    /// Where it is, as a URL.
+    /// Returns the URL.
     #[must_use]
     pub fn url(&self) -> String {
         let folder = self.server.folder.to_string_lossy().replace('/', "%2F");
         format!("postgres://postgres@{folder}:{}/{}", self.server.port.unwrap_or(PORT), self.name)
     }
 
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Runs statements as the administrator, and gives what they answered, a row a line.
+    /// Runs statements as the administrator, and returns their result, one row a line.
     ///
     /// # Panics
     ///
@@ -198,7 +203,8 @@ impl Database<'_> {
     }
 }
 
-/// Where PostgreSQL's programs are: on the path, or where Debian has them, the newest first.
+/// Returns the folder of PostgreSQL's programs: on the path, or where Debian installs them, the newest
+/// version first.
 fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
@@ -210,13 +216,13 @@ fn programs() -> Option<PathBuf> {
     folders.find(|folder| PROGRAMS.iter().all(|program| folder.join(program).exists()))
 }
 
-/// PostgreSQL's programs; `None`, said aloud, where they are not installed.
+/// Returns the folder of PostgreSQL's programs; `None`, which is reported, where they are not installed.
 fn installed() -> Option<PathBuf> {
     let found = programs();
     if found.is_none() {
         let required = std::env::var_os(REQUIRED).is_some_and(|value| !value.is_empty() && value != "0");
         assert!(!required, "PostgreSQL is not installed, and {REQUIRED} is set");
-        // Past the capture of what tests print.
+        // Written to stderr directly, because the test harness captures printed output.
         let said = writeln!(
             io::stderr(),
             "\n!!! SKIPPED: PostgreSQL is not installed, so a test that needs it proves nothing !!!\n"
@@ -247,10 +253,10 @@ fn start(programs: PathBuf, settings: &str, tls: Option<&Tls<'_>>) -> io::Result
     let stop = control(&programs, user.as_ref(), folder.path());
     let mut watch = Command::new("sh");
     watch.args(["-c", WATCH, "watch"]).arg(stop.get_program()).args(stop.get_args());
-    // In a group of its own: what ends the tests' group must not end who cleans up behind them.
+    // It has a process group of its own, so that a signal that ends the tests' group does not end it.
     watch.env("FOLDER", folder.path()).current_dir("/").process_group(0);
     let watch = watch.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    // From here on it is removed by who watches.
+    // From here on the watching process removes the folder.
     let server = Server { folder: folder.keep(), programs, user, watch, port };
     let mut start = control(&server.programs, server.user.as_ref(), &server.folder);
     finish(start.args(["--wait", "--silent", "start"]))?;
@@ -263,7 +269,7 @@ fn control(programs: &Path, user: Option<&User>, folder: &Path) -> Command {
     command
 }
 
-/// A program, run as the user if there is one.
+/// Returns the command of a program, run as this user if there is one.
 fn command(user: Option<&User>, program: &Path) -> Command {
     let mut command = match user {
         Some(user) => {
@@ -275,12 +281,12 @@ fn command(user: Option<&User>, program: &Path) -> Command {
         }
         None => Command::new(program),
     };
-    // The user may not be allowed where the tests are.
+    // The user may have no access to the folder of the tests.
     command.current_dir("/").stdin(Stdio::null());
     command
 }
 
-/// Whom to run as, where the tests run as root.
+/// Returns the user to run as, where the tests run as root.
 fn other_user() -> io::Result<Option<User>> {
     let id = |arguments: &[&str]| -> io::Result<Option<u32>> {
         let Output { status, stdout, .. } = Command::new("id").args(arguments).output()?;
@@ -297,9 +303,10 @@ fn other_user() -> io::Result<Option<User>> {
     Err(io::Error::other("there is no user postgres or nobody to run PostgreSQL as"))
 }
 
-/// Runs a program to its end; what it printed, or what it said on standard error.
+/// Runs a program to its end; returns its output, or its standard error as an error.
 fn finish(command: &mut Command) -> io::Result<String> {
-    // To files, not pipes: a server that `pg_ctl` starts inherits them and stays.
+    // Output goes to files, not pipes, because a server that `pg_ctl` starts inherits them and keeps them
+    // open.
     let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
     let status = command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?).status()?;
     let text = |file: &mut fs::File| -> io::Result<String> {

@@ -1,4 +1,4 @@
-//! Servers that accept connections over TLS alone, on a port of the loopback interface.
+//! Servers that accept TCP connections only over TLS, on a port of the loopback interface.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -8,24 +8,24 @@ use std::path::Path;
 
 use crate::{Database, Server, User, installed, start};
 
-/// The certificate of a server, its key, and the authority of the clients that it lets in.
+/// The certificate of a server, its key, and the authority of accepted client certificates.
 #[derive(Debug, Clone, Copy)]
 pub struct Files<'a> {
     /// The certificate, in PEM.
     pub certificate: &'a Path,
-    /// Its key.
+    /// The private key of the certificate, in PEM.
     pub key: &'a Path,
-    /// The authority of client certificates.
+    /// The authority of client certificates, in PEM.
     pub ca: &'a Path,
 }
 
-/// What a server is started with.
+/// The TLS parameters of a server.
 pub(crate) struct Tls<'a> {
     files: Files<'a>,
     access: &'a str,
 }
 
-/// The settings of such a server.
+/// Returns the settings of a server with TLS.
 pub(crate) fn settings(port: u16) -> String {
     format!(
         "listen_addresses = '127.0.0.1'\nport = {port}\nssl = on\nssl_cert_file = 'server.crt'\n\
@@ -34,11 +34,12 @@ pub(crate) fn settings(port: u16) -> String {
 }
 
 impl Tls<'_> {
-    /// Lays the files into the server's folder, and finds a port.
+    /// Copies the files into the server's folder, and finds a port.
     pub(crate) fn prepare(&self, user: Option<&User>, folder: &Path) -> io::Result<u16> {
         lay(self.files, user, folder)?;
         write_access(folder, self.access)?;
-        // Free a moment ago: another process may take it before the server does, and the server then does not start.
+        // The port was free a moment ago. If another process takes it before the server does, the server does
+        // not start.
         Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
     }
 }
@@ -64,9 +65,9 @@ fn lay(files: Files<'_>, user: Option<&User>, folder: &Path) -> io::Result<()> {
 }
 
 impl Server {
-    /// A server of its own with these certificates, which accepts no TCP connection without TLS. `access` is the method and
-    /// the options of the only line for TCP in `pg_hba.conf`, such as `trust clientcert=verify-ca`. `None` where PostgreSQL is
-    /// not installed.
+    /// Starts a separate server with these certificates, which accepts no TCP connection without TLS.
+    /// `access` is the method and the options of the only line for TCP in `pg_hba.conf`, such as
+    /// `trust clientcert=verify-ca`. `None` where PostgreSQL is not installed.
     ///
     /// # Panics
     ///
@@ -77,7 +78,7 @@ impl Server {
         Some(start(installed()?, "", Some(&tls)).expect("a PostgreSQL server with TLS can be started"))
     }
 
-    /// Replaces the certificates, and lets the server read them: new connections meet the new ones.
+    /// Replaces the certificates, and reloads the server: new connections get the new ones.
     ///
     /// # Panics
     ///
@@ -87,7 +88,7 @@ impl Server {
         self.reload();
     }
 
-    /// Replaces the method and the options of the line for TCP; new connections meet it.
+    /// Replaces the method and the options of the line for TCP; they apply to new connections.
     ///
     /// # Panics
     ///
@@ -103,7 +104,7 @@ impl Server {
 }
 
 impl Database<'_> {
-    /// Where a server with TLS has it, by its name on the network and the parameters of the URL.
+    /// Returns the URL of the database on a server with TLS, with this host name and these parameters.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! Rows that hurt an index which looks hashes up by parts of them.
+//! Rows that are hard for an index that looks up hashes by parts of them.
 //!
 //! | share | rows |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | 15 % | one bit in 16 set |
 //! | 15 % | random |
 //!
-//! The shares come by the row's number, so each part of a file has them all.
+//! The row's number decides its kind, so each part of a file has all kinds in these shares.
 
 use super::{FRESH, Shape};
 use crate::Hash;

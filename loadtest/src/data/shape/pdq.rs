@@ -1,13 +1,14 @@
-//! Rows like PDQ hashes: half of the bits set, bits that depend on each other, and near-duplicates.
+//! Rows like PDQ hashes: half of the bits are set, bits are correlated, and there are near-duplicates.
 //!
-//! PDQ sets the bits of the 128 DCT coefficients above the median of all 256, and neighbouring coefficients of
-//! pictures are related. Here a picture is a point of a 64-dimensional normal distribution, a coefficient its
-//! projection on one of 256 random directions, and the bits are those of the 128 greatest projections. 256
-//! directions in 64 dimensions cannot be independent, which is what an index feels.
+//! PDQ sets the bits of the 128 DCT coefficients above the median of all 256, and neighbouring coefficients
+//! of pictures are correlated. Here a picture is a point of a 64-dimensional normal distribution, a
+//! coefficient is its projection on one of 256 random directions, and the bits are those of the 128 largest
+//! projections. 256 directions in 64 dimensions cannot be independent; this correlation affects an index.
 //!
-//! Every fifth row is a near-duplicate of an original before it, at 2 to 40 bits: 1 to 20 bits cleared and as
-//! many set, since half of the bits of a PDQ hash are set whatever was done to the picture. So do queries at an even
-//! distance: a frontend with members refuses hashes that no picture has.
+//! Every fifth row is a near-duplicate of an earlier original, at 2 to 40 bits: 1 to 20 bits are cleared and
+//! as many are set, because half of the bits of a PDQ hash are set however the picture was altered. Queries
+//! at an even distance are made in the same way: a frontend with members refuses hashes that no picture can
+//! have.
 
 use super::{FRESH, Shape};
 use crate::Hash;
@@ -22,13 +23,13 @@ const DUPLICATE_EVERY: u64 = 5;
 /// A near-duplicate differs in at most twice this many bits.
 const EXCHANGES_MAX: u64 = 20;
 
-/// Rows multiplied at a time: their projections (8 KiB) and one line of directions (1 KiB) stay in the nearest
-/// cache.
+/// Rows that are multiplied at a time: their projections (8 KiB) and one line of directions (1 KiB) stay in
+/// the first-level cache.
 const TILE: usize = 8;
 
 pub(super) struct Pdq {
     seed: u64,
-    /// For each dimension, its part in each of the 256 projections.
+    /// For each dimension, its components in the 256 directions.
     directions: Box<[[f32; BITS]; DIMENSIONS]>,
 }
 
@@ -42,7 +43,7 @@ impl Pdq {
         Self { seed, directions }
     }
 
-    /// The originals of these numbers.
+    /// Draws the originals with these numbers.
     fn draw_originals(&self, numbers: &[u64], into: &mut [Hash]) {
         for (numbers, hashes) in numbers.chunks(TILE).zip(into.chunks_mut(TILE)) {
             let mut points = [[0.0; DIMENSIONS]; TILE];
@@ -92,8 +93,8 @@ impl Shape for Pdq {
     }
 }
 
-/// Changes `distance` bits of a hash that has half of its bits set. Of an even distance the result has as many; of an odd one no hash
-/// has.
+/// Changes `distance` bits of a hash that has half of its bits set. If the distance is even, half of the
+/// result's bits are set too; for an odd distance no such hash exists.
 pub(crate) fn alter(draw: &mut Draw, hash: &mut Hash, distance: u16) {
     if distance.is_multiple_of(2) {
         draw.exchange(hash, u64::from(distance) / 2);
@@ -106,7 +107,7 @@ const fn is_duplicate(row: u64) -> bool {
     row % DUPLICATE_EVERY == DUPLICATE_EVERY - 1
 }
 
-/// The row itself, or for a near-duplicate one of the originals before it.
+/// Returns the row itself, or for a near-duplicate one of the originals before it.
 fn original_of(row: u64, draw: &mut Draw) -> u64 {
     if !is_duplicate(row) {
         return row;
@@ -115,7 +116,7 @@ fn original_of(row: u64, draw: &mut Draw) -> u64 {
     chosen + chosen / (DUPLICATE_EVERY - 1)
 }
 
-/// Sets the bits of the greater half of the values; of equal values in the middle, the first ones.
+/// Sets the bits of the larger half of the values; among equal values at the median, the first ones.
 fn greatest_half(values: &[f32; BITS]) -> Hash {
     let mut sorted = *values;
     let (_, &mut median, _) = sorted.select_nth_unstable_by(BITS / 2, f32::total_cmp);

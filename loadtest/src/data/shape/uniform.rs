@@ -1,4 +1,4 @@
-//! Random bits, every one of them independent: no row is near another.
+//! Independent random bits: no row is near another.
 
 use super::{FRESH, Shape};
 use crate::Hash;

@@ -1,4 +1,4 @@
-//! A linear scan of an array: what needs no index.
+//! A linear scan of an array: no index.
 
 use std::path::Path;
 
@@ -10,7 +10,8 @@ use super::{Engine, Search, Updates, entry};
 use crate::Hash;
 use crate::data::scan::{Found, scan};
 
-/// Rows that all queries of a batch pass before the next ones: 64 KiB, which the second cache holds.
+/// Rows that are compared with all queries of a batch before the next rows: 64 KiB, which fits the
+/// second-level cache.
 const TILE: usize = 2_048;
 
 pub(super) struct Flat {

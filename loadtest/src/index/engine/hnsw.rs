@@ -1,4 +1,4 @@
-//! Vigie's approximate index, with its default parameters. Every call of it is in this file.
+//! Vigie's approximate index with its default parameters. All calls to it are in this file.
 
 use std::path::Path;
 use std::thread;
@@ -12,17 +12,17 @@ use vigie_vectors::{HnswConfig, HnswIndex};
 use super::{Engine, Search, Updates};
 use crate::Hash;
 
-/// Edits applied at a time while building.
+/// Edits applied in one call while the index is built.
 const EDITS: usize = 10_000;
 
-/// How long to wait between two looks at whether the graph is built.
+/// The pause between two checks of whether the graph is built.
 const PACE: Duration = Duration::from_millis(50);
 
 pub(super) fn build(rows: &[(Hash, Entry)], directory: Option<&Path>) -> anyhow::Result<HnswIndex<32>> {
     if directory.is_some() {
         return refuse_directory();
     }
-    // One graph of all rows, as the build is what is measured.
+    // All rows go into one graph, because the build is what is measured.
     let rows_all = rows.len().max(1);
     let config = HnswConfig { list_rows_build: rows_all, list_rows_max: rows_all, ..HnswConfig::default() };
     let index = HnswIndex::new(config);

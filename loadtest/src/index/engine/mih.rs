@@ -1,4 +1,4 @@
-//! Vigie's exact radius index. Every call of it is in this file.
+//! Vigie's exact radius index. All calls to it are in this file.
 
 use std::path::Path;
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::times::{Asker, Plan, Times};
 use crate::index::engine::Engine;
 
-/// Single queries on one thread, nothing else going on.
+/// Times of single queries on one thread, with nothing else running.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Latency {
     #[serde(flatten)]
@@ -13,7 +13,7 @@ pub(crate) struct Latency {
     pub(crate) p99_over_median: f64,
 }
 
-/// A warm-up slice that is not counted, then the slices that are.
+/// Measures after one warm-up slice, which is not counted.
 pub(crate) fn latency(engine: &dyn Engine, plan: &Plan<'_>) -> Latency {
     Asker::new(plan).ask_for(engine, plan.slice);
     let mut asker = Asker::new(plan);

@@ -1,6 +1,7 @@
-//! What hashes in the mutable tail add to a search.
+//! The cost that hashes in the mutable tail add to a search.
 //!
-//! The same index before and after 100,000 hashes were inserted: two snapshots, which take turns.
+//! Two snapshots of the same index, before and after 100,000 hashes are inserted, are searched in
+//! alternation.
 
 use serde::Serialize;
 use vigie_index::Edit;
@@ -9,13 +10,13 @@ use super::times::{Asker, Plan, Times};
 use crate::data::draw::{Draw, Stream};
 use crate::index::engine::{Updates, entry};
 
-/// As many as a tail is meant for.
+/// The number of hashes that a tail is designed for.
 const TAIL_HASHES: u64 = 100_000;
 
-/// Numbers of hashes drawn for the tail begin here; the traffic of updates stays below.
+/// Numbers of hashes drawn for the tail begin here; the updates' traffic uses lower ones.
 const FIRST: u64 = 3 << 30;
 
-/// Search times with nothing and with many hashes in the tail.
+/// Search times with an empty tail and with many hashes in it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct TailCost {
     pub(crate) tail_hashes: u64,
@@ -24,7 +25,7 @@ pub(crate) struct TailCost {
     pub(crate) median_added_us: f64,
 }
 
-/// Inserts, measures, and removes what was inserted.
+/// Inserts hashes, measures, and removes them.
 pub(crate) fn tail(updates: &dyn Updates, plan: &Plan<'_>) -> anyhow::Result<TailCost> {
     if updates.merges() {
         updates.merge()?;

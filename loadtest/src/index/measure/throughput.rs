@@ -1,4 +1,4 @@
-//! Queries a second on several numbers of threads, singly and in batches.
+//! Queries a second on several numbers of threads, one by one and in batches.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -14,11 +14,11 @@ pub(crate) struct Throughput {
     pub(crate) batch: usize,
     pub(crate) threads: usize,
     pub(crate) queries_per_second: f64,
-    /// Over the same batches on the first number of threads.
+    /// Ratio to the rate of the same batch size on the first number of threads.
     pub(crate) over_first: f64,
 }
 
-/// All batch sizes on all numbers of threads, which take turns.
+/// Measures all batch sizes on all numbers of threads, in alternation.
 pub(crate) fn throughput(
     engine: &dyn Engine,
     plan: &Plan<'_>,
@@ -42,7 +42,7 @@ pub(crate) fn throughput(
     cases.iter().enumerate().map(measured).collect()
 }
 
-/// Queries a second of one slice. Each thread begins elsewhere among the queries.
+/// Returns the queries answered per second in one slice. Each thread starts at a different query.
 fn slice(engine: &dyn Engine, plan: &Plan<'_>, batch: usize, threads: usize) -> f64 {
     let work = |thread: usize| {
         let skipped = plan.queries.len() / batch * thread / threads;

@@ -10,16 +10,16 @@ use vigie_model::Distance;
 use crate::Hash;
 use crate::index::engine::Search;
 
-/// What every measurement needs to know.
+/// The parameters that every measurement needs.
 pub(crate) struct Plan<'a> {
     pub(crate) queries: &'a [Hash],
     pub(crate) radius: Distance,
-    /// Slices of each condition.
+    /// Slices per condition.
     pub(crate) rounds: u32,
     pub(crate) slice: Duration,
 }
 
-/// Asks the queries one by one, over and over, and keeps how long each took.
+/// Searches the queries one by one, repeatedly, and records the time of each search.
 pub(crate) struct Asker<'a> {
     queries: &'a [Hash],
     radius: Distance,
@@ -39,8 +39,8 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// Goes on with the next query for as long as `more` says so, which is asked after each one. The queries
-    /// of one slice follow those of the slice before.
+    /// Searches the next queries while `more` returns true, which is called after each search. The queries of
+    /// a slice follow those of the slice before.
     pub(crate) fn ask_while(&mut self, search: &dyn Search, more: impl Fn() -> bool) {
         let mut slice = Histogram::new_from(&self.nanoseconds);
         loop {
@@ -58,13 +58,13 @@ impl<'a> Asker<'a> {
         self.nanoseconds.add(&slice).expect("both hold the same range");
     }
 
-    /// Goes on for this long.
+    /// Searches the next queries for this long.
     pub(crate) fn ask_for(&mut self, search: &dyn Search, time: Duration) {
         let begin = Instant::now();
         self.ask_while(search, || begin.elapsed() < time);
     }
 
-    /// What was seen in all slices.
+    /// Returns the times of all slices.
     pub(crate) fn summary(&self) -> Times {
         let quantile = |quantile| microseconds(self.nanoseconds.value_at_quantile(quantile));
         Times {
@@ -78,7 +78,7 @@ impl<'a> Asker<'a> {
     }
 }
 
-/// How long single searches took, in microseconds. Reading the clock, some 0.03 us, is included.
+/// Times of single searches, in microseconds. Reading the clock takes some 0.03 us and is included.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Times {
     pub(crate) searches: u64,
@@ -86,11 +86,12 @@ pub(crate) struct Times {
     pub(crate) p90_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) max_us: f64,
-    /// Of each slice: how steady the machine was.
+    /// The median of each slice: it shows how steady the machine was.
     pub(crate) slice_medians_us: Vec<f64>,
 }
 
-/// Of nanoseconds up to a minute; longer times count as a minute. Three digits: a bucket is at most 0.1 % wide.
+/// Returns an empty histogram of nanoseconds up to a minute; longer times count as a minute. Three digits: a
+/// bucket is at most 0.1 % wide.
 pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are allowed")
 }
@@ -105,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes as many milliseconds as the first byte of the query says.
+    /// An engine whose search takes as many milliseconds as the first byte of the query.
     struct Sleeper;
 
     impl Search for Sleeper {

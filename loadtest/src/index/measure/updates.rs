@@ -1,7 +1,7 @@
-//! Searching while the index is written to, and while its segments are merged.
+//! Search times while the index is written to, and while its segments are merged.
 //!
-//! Three conditions take turns: nothing else, updates at a steady rate, and the same updates while a merge
-//! runs. A fourth slice shows how fast updates can go.
+//! Three conditions alternate: no updates, updates at a steady rate, and the same updates while a merge runs.
+//! A fourth slice measures the highest rate of updates.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ use crate::data::draw::{Draw, Stream};
 use crate::index::engine::{Engine, Updates, entry};
 use crate::index::memory::peak_during;
 
-/// Items of hashes that are not in the data file begin here.
+/// Item ids of hashes that are not in the data file begin here.
 const FRESH_ITEMS: u64 = 1 << 31;
 
-/// How long the writer sleeps when it has nothing to do yet.
+/// The writer's sleep while no update is due.
 const PACE: Duration = Duration::from_millis(1);
 
 /// Search times under one condition.
@@ -31,14 +31,14 @@ pub(crate) struct Condition {
     pub(crate) p99_over_quiet: f64,
 }
 
-/// What updates and merges cost the searches beside them.
+/// The effect of updates and merges on searches that run at the same time.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct UpdateCost {
-    /// Inserts a second that were asked for, and as many removals.
+    /// The requested rate of inserts, per second; removals have the same rate.
     pub(crate) rate_asked: u32,
-    /// Inserts a second that were made, and as many removals.
+    /// The achieved rate of inserts, per second; removals have the same rate.
     pub(crate) rate_made: f64,
-    /// One insert or removal at this rate, until it is visible.
+    /// The time of one insert or removal at this rate, until it is visible.
     pub(crate) update_median_us: f64,
     pub(crate) update_p99_us: f64,
     pub(crate) quiet: Times,
@@ -47,15 +47,15 @@ pub(crate) struct UpdateCost {
     pub(crate) merging: Option<Condition>,
     pub(crate) merges: u32,
     pub(crate) merge_seconds_mean: Option<f64>,
-    /// The greatest resident set of the process while merges ran, over the one just before.
+    /// The largest resident set of the process during merges, divided by the one just before.
     pub(crate) merging_peak_over_before: Option<f64>,
-    /// Inserts and removals a second that one writer makes, one call each, as fast as it can, while one thread
-    /// searches.
+    /// The highest rate of inserts and removals, per second, of one writer with one call for each while one
+    /// thread searches.
     pub(crate) updates_per_second_max: f64,
 }
 
-/// Measures all conditions. `held` are some rows of the index, which are removed and inserted again; afterwards
-/// it holds what it held before.
+/// Measures all conditions. `held` are rows of the index that are removed and inserted again; afterwards the
+/// index has its original content.
 pub(crate) fn updates(
     engine: &dyn Engine,
     updates: &dyn Updates,
@@ -107,7 +107,8 @@ pub(crate) fn updates(
     })
 }
 
-/// Asks while merges run, at least one and for at least a slice. Searches between merges do not count.
+/// Searches while merges run: at least one merge, and at least for the time of a slice. Searches between
+/// merges are not counted.
 fn merge_beside(
     engine: &dyn Engine,
     updates: &dyn Updates,
@@ -130,21 +131,21 @@ fn merge_beside(
             merge.join().map_err(|_| anyhow::anyhow!("the merge panicked"))?
         })?;
         merges += 1;
-        // Something for the next merge to do.
+        // Leaves time for updates, so that the next merge has something to do.
         std::thread::sleep(2 * PACE);
     }
     Ok((merges, spent))
 }
 
-/// A steady exchange of hashes. Each step inserts one and removes one: a new hash takes the place of a held
-/// one, or the held one its place again.
+/// A steady exchange of hashes. Each step inserts one hash and removes one: a new hash replaces a held row,
+/// or a held row replaces the new hash again.
 struct Traffic<'a> {
     updates: &'a dyn Updates,
     held: &'a [Hash],
-    /// Exchanges begun and undone again. As many held rows are missing as lie between.
+    /// Exchanges begun, and exchanges undone. Their difference is the number of held rows that are missing.
     begun: u64,
     undone: u64,
-    /// Steps made, and the time in which they were.
+    /// Steps made, and the time that they took.
     steps: u64,
     time: Duration,
     nanoseconds: Histogram<u64>,
@@ -156,7 +157,8 @@ impl<'a> Traffic<'a> {
         Self { updates, held, begun: 0, undone: 0, steps: 0, time: Duration::ZERO, nanoseconds }
     }
 
-    /// Runs `work` while another thread makes `rate` steps a second, or as many as it can.
+    /// Runs `work` while another thread makes `rate` steps a second, or as many as it can if there is no
+    /// rate.
     fn beside<T>(&mut self, rate: Option<u32>, work: impl FnOnce() -> T) -> T {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -181,7 +183,8 @@ impl<'a> Traffic<'a> {
         self.time += begin.elapsed();
     }
 
-    /// Begins exchanges until half of the held rows are missing; then undoes the oldest and begins one in turn.
+    /// Begins exchanges until half of the held rows are missing; from then on alternately undoes the oldest
+    /// exchange and begins a new one.
     fn step(&mut self) {
         self.steps += 1;
         if self.begun - self.undone == (self.held.len() / 2).max(1) as u64 {
@@ -203,7 +206,7 @@ impl<'a> Traffic<'a> {
         self.exchange(held, fresh);
     }
 
-    /// Every held row is there again, and nothing else.
+    /// Undoes all exchanges, so that the index has its original content.
     fn settle(&mut self) {
         while self.undone < self.begun {
             self.undo();

@@ -1,4 +1,4 @@
-//! What differs between two runs beside their figures.
+//! Differences between two runs other than their figures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,15 +7,15 @@ use serde_json::Value;
 
 use crate::report::result::RunResult;
 
-/// The longest value that is shown, in characters.
+/// The longest displayed value, in characters.
 const SHOWN_MAX: usize = 40;
 
-/// A setting or fact that has one value in A and another in B.
+/// A setting or fact whose values in A and B differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Difference {
-    /// Its key, such as `arrivals.rate`.
+    /// The key, such as `arrivals.rate`.
     pub(crate) key: String,
-    /// As JSON; `-` where there is none.
+    /// The value as JSON; `-` where there is none.
     pub(crate) a: String,
     pub(crate) b: String,
 }
@@ -37,14 +37,15 @@ fn cut(value: &str) -> String {
 /// The effect of a difference on a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weight {
-    /// Figures of the two are of different things.
+    /// The figures of the two runs measure different things.
     Incomparable,
-    /// Worth a line.
+    /// The difference is reported and does not prevent the comparison.
     Notable,
     Nothing,
 }
 
-/// All differences of two runs: those that make their figures incomparable, and those to know of.
+/// Returns all differences of two runs: first those that make their figures incomparable, then those that are
+/// only reported.
 pub(crate) fn differences(a: &RunResult, b: &RunResult) -> (Vec<Difference>, Vec<Difference>) {
     let own_clusters = a.target.own_cluster && b.target.own_cluster;
     let (facts_a, facts_b) = (facts(a), facts(b));
@@ -66,11 +67,12 @@ pub(crate) fn differences(a: &RunResult, b: &RunResult) -> (Vec<Difference>, Vec
     (incomparable, notable)
 }
 
-/// Whatever is not named here makes figures incomparable: so does a key that is added to scenarios later.
+/// Returns the weight of a key. Unlisted keys make figures incomparable, also keys that are added to
+/// scenarios later.
 fn weight(key: &str, own_clusters: bool) -> Weight {
     match key {
         "about" | "thresholds" => Weight::Nothing,
-        // The same distributions, longer or shorter; and what a comparison may be made for.
+        // These change the length of the run but not the distributions, or are what a comparison is made for.
         "seed"
         | "drive.duration"
         | "drive.warm_up"
@@ -78,17 +80,17 @@ fn weight(key: &str, own_clusters: bool) -> Weight {
         | "cluster.set"
         | "generator.version"
         | "generator.processes" => Weight::Notable,
-        // The machine of an own cluster is that of its generator.
+        // The machine of the run's own cluster is that of its generator.
         _ if key.starts_with("machine.") && !own_clusters => Weight::Notable,
         _ if key.starts_with("cluster.") && !own_clusters => Weight::Nothing,
         _ => Weight::Incomparable,
     }
 }
 
-/// Settings and facts by their keys.
+/// Returns settings and facts by their keys.
 fn facts(result: &RunResult) -> BTreeMap<String, String> {
     let mut facts = BTreeMap::new();
-    // A scenario is always an object of what JSON has.
+    // A scenario always serialises to a JSON object.
     let scenario = serde_json::to_value(&result.scenario).unwrap_or_default();
     flatten(String::new(), &scenario, &mut facts);
     let target = if result.target.own_cluster { "a cluster of its own" } else { "a given one" };

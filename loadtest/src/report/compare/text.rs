@@ -1,4 +1,5 @@
-//! A comparison in lines of text for a terminal of 80 columns: which runs, figures, then what was wrong with the answers.
+//! A comparison as text for a terminal of 80 columns: the two runs, their figures, then the faults of the
+//! answers.
 
 use std::fmt::Write as _;
 
@@ -7,7 +8,7 @@ use crate::report::compare::{Comparison, Direction, Run, Scale};
 use crate::report::moment::moment;
 use crate::report::text::wrapped;
 
-/// See the module.
+/// Returns the text of a comparison.
 pub(crate) fn text(comparison: &Comparison) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
@@ -15,7 +16,7 @@ pub(crate) fn text(comparison: &Comparison) -> String {
     out
 }
 
-/// A line for each difference.
+/// Returns one line for each difference.
 pub(crate) fn listed(differences: &[Difference]) -> String {
     differences.iter().map(|difference| wrapped("  ", &difference.to_string())).collect()
 }

@@ -1,11 +1,11 @@
-//! A search for a pull request.
+//! The result of a search as Markdown, for a pull request.
 
 use std::fmt::Write as _;
 
 use crate::report::maximum::{Maximum, Step, rate_text};
 use crate::report::moment::moment;
 
-/// Headline, the curve as a table, and why no more.
+/// Returns headline, the curve as a table, and the reason for the limit.
 pub(super) fn summary(found: &Maximum) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.

@@ -1,14 +1,14 @@
-//! The page of a search.
+//! The result of a search as an HTML page.
 
 use serde::Serialize;
 
 use crate::report::maximum::{Maximum, Step};
 use crate::report::page;
 
-/// Draws the page.
+/// The script that draws the page.
 const SCRIPT: &str = include_str!("page.js");
 
-/// What the page draws.
+/// The data that the script draws.
 #[derive(Debug, Serialize)]
 struct Page<'a> {
     found: &'a Maximum,
@@ -17,7 +17,7 @@ struct Page<'a> {
     curve: Vec<Row<'a>>,
 }
 
-/// A step, and how it came out.
+/// A step and its result in words.
 #[derive(Debug, Serialize)]
 struct Row<'a> {
     #[serde(flatten)]
@@ -25,7 +25,7 @@ struct Row<'a> {
     outcome: &'static str,
 }
 
-/// The whole page.
+/// Returns the whole page.
 pub(super) fn page(found: &Maximum) -> anyhow::Result<String> {
     let curve = found.curve().into_iter().map(|step| Row { step, outcome: step.outcome() });
     let data =

@@ -1,4 +1,4 @@
-//! A search in lines of text, for a terminal of 80 columns.
+//! The result of a search as text for a terminal of 80 columns.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use crate::report::maximum::{Maximum, Step, rate_text};
 use crate::report::moment::moment;
 use crate::report::text::wrapped;
 
-/// What was found, and the curve.
+/// Returns the headline, the curve, and the limit.
 pub(crate) fn text(found: &Maximum) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.

@@ -1,4 +1,4 @@
-//! The page of a run.
+//! The result of a run as an HTML page.
 
 use serde::Serialize;
 
@@ -7,10 +7,10 @@ use crate::report::result::{Mark, RunResult, Times};
 use crate::run::record::Second;
 use crate::run::record::hist::Hist;
 
-/// Draws the page.
+/// The script that draws the page.
 const SCRIPT: &str = include_str!("run.js");
 
-/// What the page draws: one value for each second, `null` where there is none.
+/// The data that the script draws: one value for each second, `null` where there is none.
 #[derive(Debug, Serialize)]
 struct Page<'a> {
     result: serde_json::Value,
@@ -44,31 +44,31 @@ struct Quantiles {
 #[derive(Debug, Serialize)]
 struct Distribution {
     name: String,
-    /// How many take longer, as one in how many; and how long those at this point take, in milliseconds.
+    /// Points of the distribution: n, and the latency in milliseconds that one in n requests exceeds.
     points: Vec<(f64, f64)>,
-    /// The greatest value of each bucket, and how many lie in it.
+    /// The upper bound of each bucket in milliseconds, and the number of requests in it.
     buckets: Vec<(f64, u64)>,
 }
 
-/// Takes a number from a second.
+/// Reads a count of a second.
 type Count = fn(&Second) -> u64;
 
-/// The whole page.
+/// Returns the whole page.
 pub(crate) fn page(result: &RunResult) -> anyhow::Result<String> {
     page::page(&format!("{}, load test", result.scenario.name), &data(result)?, SCRIPT)
 }
 
 fn data(result: &RunResult) -> anyhow::Result<Page<'_>> {
     let mut whole = serde_json::to_value(result)?;
-    // The charts have their own form of it, and the file has the rest.
+    // The charts get this in a form of their own, and `result.json` has all of it.
     if let Some(object) = whole.as_object_mut() {
         object.remove("record");
         object.insert("verdict".to_owned(), serde_json::to_value(result.record.totals.verdict)?);
         object
             .insert("failures".to_owned(), serde_json::to_value(result.record.totals.all_kinds().failures)?);
     }
-    // A second in which nothing was sent is a gap in the charts, not a missing place.
-    // What came after the last request, such as a probe, is in the tables.
+    // A second without requests is a gap in the charts and keeps its position. Events after the last request,
+    // such as probes, are in the tables only.
     let sent = result.record.seconds.iter().rev().find(|(_, second)| second.sent + second.unsent > 0);
     let last = sent.map_or(0, |(at, _)| *at);
     let empty = Second::default();
@@ -137,7 +137,7 @@ fn quantiles(seconds: &[(u64, &Second)], of: fn(&Second) -> &Hist) -> Quantiles 
     Quantiles { p50: at(0.5), p90: at(0.9), p99: at(0.99), max }
 }
 
-/// Points ten to a decade of "one in so many", up to the last that the number of requests bears out.
+/// Returns ten points per decade of "one in n", up to the largest n that the number of requests supports.
 fn distribution(name: &str, hist: &Hist) -> Distribution {
     let steps = (0..).map(|step| 10_f64.powf(f64::from(step) / 10.0));
     let borne = steps.take_while(|one_in| *one_in <= hist.count() as f64);
@@ -145,7 +145,7 @@ fn distribution(name: &str, hist: &Hist) -> Distribution {
     Distribution { name: name.to_owned(), points: points.collect(), buckets: coarse(hist) }
 }
 
-/// Twenty buckets to a decade.
+/// Merges the buckets into twenty per decade.
 fn coarse(hist: &Hist) -> Vec<(f64, u64)> {
     let mut coarse: Vec<(i32, u64)> = Vec::new();
     for (ms, count) in hist.buckets() {

@@ -1,7 +1,7 @@
-//! `vigie-loadtest ceiling`: how much this program can send from this machine.
+//! `vigie-loadtest ceiling`: the highest rate that this program can send from this machine.
 //!
-//! A run of lookups against a service that does nothing, on a thread of its own. What it sends late here it would send
-//! late against any service.
+//! It runs lookups against a service that does nothing, on a thread of its own. A request that is sent late
+//! here would be late against any service.
 
 use std::io::Write;
 use std::net::Ipv4Addr;
@@ -40,7 +40,7 @@ pub(crate) async fn measure(arguments: &CeilingArguments) -> anyhow::Result<RunR
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
     let url = format!("http://{}", listener.local_addr()?);
-    // Ends with the process, as the thread does.
+    // The service ends with the process, like its thread.
     std::thread::Builder::new().name("no-op".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async { noop::serve(TcpListener::from_std(listener)?).await })

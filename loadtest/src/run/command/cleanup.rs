@@ -1,7 +1,8 @@
 //! `vigie-loadtest cleanup`: removes the banks that runs have left in a target.
 //!
-//! A bank is taken for one of a run by its name and by what it holds: items of a load test have one hash, of a picture or a video, no label, and
-//! a reference that says which hash that has to be. Whatever does not fit is kept, and reported.
+//! A bank is recognised as one of a run by its name and its content: items of a load test have one hash, of a
+//! picture or a video, no label, and an external reference from which the hash follows. Other banks are kept,
+//! and reported.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -21,27 +22,27 @@ use crate::report::text::wrapped;
 use crate::run::command::block_on;
 use crate::run::scenario::run_bank::RunBank;
 
-/// How long the bank may take to answer.
+/// The time limit of a call to the bank.
 const WITHIN: Duration = Duration::from_secs(10);
-/// How long it may take to delete a bank: that of a million items takes seconds.
+/// The time limit for deleting a bank: one of a million items takes seconds.
 const DELETED_WITHIN: Duration = Duration::from_secs(120);
-/// Banks of one page.
+/// Banks on one page.
 const PAGE: u16 = 500;
-/// Items of a bank that are looked at.
+/// Items of a bank that are checked.
 const LOOKED_AT: u16 = 100;
 
-/// What was found, and removed.
+/// The banks that were found and removed.
 #[derive(Debug, Serialize)]
 struct Cleanup {
     schema: &'static str,
-    /// Whether it is done, and not only listed.
+    /// Whether the banks were removed; false if they were only listed.
     removed: bool,
     banks: Vec<Found>,
-    /// Named like one of a run, but nothing that a run has made.
+    /// Banks with the name of a run's bank, but with content that no run creates.
     kept: Vec<Found>,
 }
 
-/// One bank.
+/// A bank that was found.
 #[derive(Debug, Serialize)]
 struct Found {
     bank: String,
@@ -49,7 +50,7 @@ struct Found {
     kind: &'static str,
     items: u64,
     created_unix_ms: u64,
-    /// Why it is kept.
+    /// The reason why it is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     because: Option<String>,
 }
@@ -106,7 +107,7 @@ async fn clean_up(arguments: &CleanupArguments, out: &mut impl Write) -> anyhow:
     Ok(cleanup)
 }
 
-/// The named banks that are there, or all of which the name is that of a bank of a run.
+/// Returns the named banks that exist; without names, all banks with the name of a run's bank.
 async fn candidates(client: &BankClient, named: &[BankName]) -> anyhow::Result<Vec<BankListing>> {
     let mut banks = Vec::new();
     if !named.is_empty() {
@@ -132,7 +133,7 @@ async fn candidates(client: &BankClient, named: &[BankName]) -> anyhow::Result<V
     }
 }
 
-/// Why a bank may be none of a run in spite of its name.
+/// Returns the reason why a bank with such a name may not belong to a run; `None` if there is none.
 async fn doubt(client: &BankClient, bank: &BankListing, kind: RunBank) -> anyhow::Result<Option<String>> {
     let page = client.list_items(&bank.name, None, LOOKED_AT, (Instant::now() + WITHIN).into()).await;
     let page = page.with_context(|| format!("cannot list the items of {}", bank.name))?;
@@ -140,7 +141,7 @@ async fn doubt(client: &BankClient, bank: &BankListing, kind: RunBank) -> anyhow
     Ok(foreign.map(|item| format!("item {} is none that a run adds", item.id)))
 }
 
-/// Whether a run would have put this item into such a bank.
+/// Returns whether a run would have put this item into such a bank.
 fn is_of(item: &Item, kind: RunBank) -> bool {
     let content = &item.content;
     let [hash] = content.hashes() else { return false };
@@ -157,7 +158,7 @@ fn is_of(item: &Item, kind: RunBank) -> bool {
         (RunBank::Data { shape: name, hashes, seed, .. }, Identity::Row(row)) if row < hashes => {
             *hash == Hash::pdq(shape(name, seed).draw_row(row.into()))
         }
-        // Hashes of pictures, which would have to be drawn.
+        // The hash of a picture is not checked, because the picture would have to be drawn.
         (RunBank::Data { hashes, pictures, .. }, Identity::Row(row)) => row - hashes < pictures,
         (RunBank::Live(_), Identity::Live(_)) => true,
         (_, Identity::Row(_) | Identity::Video(_) | Identity::Live(_) | Identity::Unknown) => false,
@@ -168,7 +169,7 @@ async fn remove(client: &BankClient, name: &BankRef) -> anyhow::Result<()> {
     let deadline = Instant::now() + DELETED_WITHIN;
     match client.delete_bank(name, IdempotencyKey::random(), deadline.into()).await {
         Ok(_) => Ok(()),
-        // Somebody else was quicker.
+        // Another client has already deleted it.
         Err(error) if error.code() == Code::NotFound => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot remove the bank {name}")),
     }

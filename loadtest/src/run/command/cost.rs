@@ -1,7 +1,8 @@
-//! `vigie-loadtest cost`: what a lookup costs a cluster whose roles are processes of their own, and how long it takes.
+//! `vigie-loadtest cost`: processor time and latency of a lookup in a cluster with one process per role.
 //!
-//! The same lookups at one rate on open streams and in batches, and at a lower one each in a call of its own. Where several builds of
-//! `vigie` are named, each has a cluster, and they take turns: what the machine does meanwhile disturbs all of them alike.
+//! The same lookups are sent at one rate on open streams and in batches, and at a lower rate as single calls.
+//! Where several builds of `vigie` are named, each has a cluster, and they are measured in alternation, so
+//! that other load on the machine affects all of them equally.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -22,7 +23,7 @@ use crate::run::say::say;
 use crate::run::scenario::Scenario;
 use crate::run::scenario::setting;
 
-/// Hashes of a batch.
+/// Hashes in a batch.
 const BATCH: u32 = 64;
 
 impl Way {
@@ -50,20 +51,20 @@ impl fmt::Display for Way {
     }
 }
 
-/// The figures of one turn of one build.
+/// The figures of one measurement of one build.
 #[derive(Debug, Clone, Serialize)]
 struct Turn {
-    /// Microseconds of processor time for each lookup.
+    /// Processor time per lookup, in microseconds.
     cpu_us: Option<f64>,
-    /// The same by role.
+    /// Processor time per lookup by role, in microseconds.
     cpu_us_by_role: BTreeMap<String, f64>,
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
     sent: u64,
     failed: u64,
-    /// Answers that the oracle contradicts.
+    /// Answers that the oracle found wrong.
     wrong: u64,
-    /// The generator sent too late, so that times say nothing.
+    /// The generator sent too late, so the times are not reliable.
     ran_late: bool,
 }
 
@@ -86,7 +87,7 @@ impl Turn {
     }
 }
 
-/// All turns of one build in one way.
+/// All measurements of one build with one kind of request.
 #[derive(Debug, Clone, Serialize)]
 struct Row {
     way: Way,
@@ -121,7 +122,7 @@ pub(crate) fn run(arguments: &CostArguments, out: &mut impl Write) -> anyhow::Re
     Ok(if wrong > 0 { Exit::ThresholdMissed } else { Exit::Done })
 }
 
-/// The programs of which clusters are made.
+/// Returns the programs from which clusters are started.
 fn builds(arguments: &CostArguments) -> anyhow::Result<Vec<PathBuf>> {
     if arguments.vigie.is_empty() {
         return Ok(vec![vigie_harness::binary::find_vigie()?]);
@@ -164,7 +165,7 @@ async fn measure(
         for (number, row) in rows.iter_mut().enumerate() {
             let mut scenario = scenario.clone();
             row.way.apply(&mut scenario, arguments);
-            // Other questions and arrivals in each round, the same for every build.
+            // Each round has other questions and arrivals, the same for every build.
             scenario.seed += u64::from(round);
             let others = Others { followers: None, interrupt: interrupt.clone() };
             let result = clusters[number % clusters.len()].run(&scenario, others, |_, _| {}).await?;
@@ -193,7 +194,7 @@ fn shown(figure: Option<f64>, digits: usize) -> String {
     figure.map_or("-".to_owned(), |figure| format!("{figure:.digits$}"))
 }
 
-/// The roles, in the order of a lookup's way.
+/// The roles, in the order in which a lookup passes through them.
 const ROLES: [&str; 3] = ["frontend", "coordinator", "matcher"];
 
 fn text(rows: &[Row], arguments: &CostArguments) -> Result<String, fmt::Error> {

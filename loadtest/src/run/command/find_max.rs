@@ -1,4 +1,4 @@
-//! `vigie-loadtest find-max`: runs a scenario at one rate after the other, as the search says.
+//! `vigie-loadtest find-max`: runs a scenario at a series of rates that the search chooses.
 
 use std::io::Write;
 
@@ -17,12 +17,12 @@ use crate::run::prepare::{Others, Prepared};
 use crate::run::say::say;
 use crate::run::scenario::Scenario;
 
-/// What has to hold at every rate, whatever else is asked for: a rate at which answers are wrong is none.
+/// The conditions at every rate, in addition to the requested ones: a rate with wrong answers does not count.
 const ALWAYS: [&str; 5] =
     ["errors < 0.1%", "missed == 0", "false == 0", "wrong_distance == 0", "wrong_evidence == 0"];
-/// The highest rate that is searched.
+/// The highest rate that is tried, in requests per second.
 const RATE_MAX: f64 = 1_000_000.0;
-/// A search ends when the gap between what held and what did not is this ratio.
+/// A search ends when the ratio of the lowest failed rate to the highest held one is at most this.
 const GAP: f64 = 1.05;
 
 pub(crate) fn run(arguments: &FindMaxArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &FindMaxArguments, out: &mut impl Write) -> anyhow:
     let Some(found) = block_on(|interrupt| search(arguments, scenario, &conditions, interrupt))? else {
         return Ok(Exit::Interrupted);
     };
-    // A search that was stopped in its first step has found nothing.
+    // A search that was stopped in its first step has no result.
     let Some(found) = found else { return Ok(Exit::Interrupted) };
     let folder = folder(arguments.out.as_deref(), &format!("find-max-{}", found.scenario.name))?;
     maximum::write(&folder, &found)?;
@@ -59,7 +59,7 @@ async fn search(
     found
 }
 
-/// Tries rates as the search says.
+/// Runs the rates that the search chooses.
 async fn climb(
     arguments: &FindMaxArguments,
     mut scenario: Scenario,
@@ -116,7 +116,7 @@ fn conditions(arguments: &FindMaxArguments) -> anyhow::Result<Vec<String>> {
     Ok(conditions)
 }
 
-/// The scenario without its arrivals and faults, under these conditions.
+/// Returns the scenario without its arrivals and faults, with these conditions as thresholds.
 fn stripped(arguments: &FindMaxArguments, conditions: &[String]) -> anyhow::Result<Scenario> {
     let mut scenario = scenario(&arguments.scenario, &arguments.set)?;
     scenario.thresholds =
@@ -131,13 +131,13 @@ fn stripped(arguments: &FindMaxArguments, conditions: &[String]) -> anyhow::Resu
     Ok(scenario)
 }
 
-/// Why a rate does not hold.
+/// Returns the reason why a rate does not hold; `None` if it does.
 fn failure(result: &RunResult) -> Option<String> {
     if let Some(mark) = result.unplanned().next() {
         return Some(mark.what.clone());
     }
     let failing = || result.thresholds.iter().filter(|judgement| !judgement.holds);
-    // What is surely of the target says more than what may be of the generator.
+    // A failure that is certainly the target's is reported before one that may be the generator's.
     let failing = failing().find(|judgement| !judgement.not_measurable).or_else(|| failing().next())?;
     if failing.not_measurable {
         let share = result.generator.late_or_unsent_share * 100.0;

@@ -1,18 +1,19 @@
 //! Searches for the highest rate that holds.
 //!
-//! The rate is doubled until it no longer holds, and then the gap between what held and what did not is halved, by ratio,
-//! until it is small enough. A rate that did not hold is tried once more before it is believed, for a neighbour on the
-//! machine may have been the reason.
+//! The rate is doubled until it no longer holds. Then the gap between the highest rate that held and the
+//! lowest that did not is halved, by ratio, until it is small enough. A failed rate is tried once more before
+//! it counts as failed, because other load on the machine may have been the reason.
 
-/// See the module. Knows nothing of requests: it says which rate to try, and is told whether it held.
+/// The state of a search. It knows nothing of requests: it returns the rate to try, and gets whether that
+/// rate held.
 #[derive(Debug, Clone)]
 pub(crate) struct Search {
     next: f64,
     held: Option<f64>,
     failed: Option<f64>,
-    /// The rate to try has failed once.
+    /// Whether the rate to try has failed once.
     again: bool,
-    /// The gap at which the search ends: 1.05 for 5 %.
+    /// The ratio at which the search ends: 1.05 for 5 %.
     ratio: f64,
     rate_max: f64,
 }
@@ -22,12 +23,12 @@ impl Search {
         Self { next: first, held: None, failed: None, again: false, ratio, rate_max }
     }
 
-    /// The rate to try; `None` when the search is over.
+    /// Returns the rate to try; `None` when the search is over.
     pub(crate) fn next(&self) -> Option<f64> {
         let near = match (self.held, self.failed) {
             (Some(held), Some(failed)) => failed / held <= self.ratio,
             (Some(held), None) => held >= self.rate_max,
-            // Not even a rate of next to nothing holds.
+            // Not even a rate close to zero holds.
             (None, Some(failed)) => failed < 1.0,
             (None, None) => false,
         };
@@ -53,7 +54,7 @@ impl Search {
         };
     }
 
-    /// The highest rate that held.
+    /// Returns the highest rate that held.
     pub(crate) const fn highest(&self) -> Option<f64> {
         self.held
     }
@@ -65,7 +66,7 @@ mod tests {
 
     use super::*;
 
-    /// The rates that are tried of a service that holds up to `limit`.
+    /// Returns the rates that are tried for a service that holds up to `limit`.
     fn tried(limit: f64, first: f64, ratio: f64, mut hiccup_at: Option<usize>) -> (Vec<f64>, Option<f64>) {
         let mut search = Search::new(first, ratio, 1e6);
         let mut rates = Vec::new();

@@ -1,7 +1,7 @@
-//! `vigie-loadtest versus`: two services that speak HMA's protocol, asked the same lookups in turns.
+//! `vigie-loadtest versus`: the same lookups to two services that speak HMA's protocol, in alternation.
 //!
-//! Turns are short and alternate, so whatever else the machine does disturbs both targets alike. The generator shares the machine with a
-//! target that is on it, so a fast target is measured at less than its rate.
+//! Measurements are short and alternate, so other load on the machine affects both targets equally. If a
+//! target runs on the generator's machine, they share it, so a fast target is measured at less than its rate.
 
 mod turn;
 mod table;
@@ -67,7 +67,7 @@ fn loops(arguments: &VersusArguments) -> Vec<Loop> {
     closed.chain(arguments.rate.map(|rate| Loop::Open { rate, connections: most })).collect()
 }
 
-/// Measures every loop of both targets in turns.
+/// Measures both targets with every loop, in alternation.
 async fn measure(
     arguments: &VersusArguments,
     scenario: &Scenario,

@@ -1,7 +1,7 @@
-//! The callers of a closed loop: each asks, waits for the answer, and asks again.
+//! The callers of a closed loop: each sends a request, waits for the answer, and sends the next.
 //!
-//! A closed loop measures the rate that a number of callers reaches. It never sends more than the target answers, so it says nothing
-//! of a target that is asked more than it can answer.
+//! A closed loop measures the rate that a number of callers reaches. It never sends more than the target
+//! answers, so it cannot show how a target behaves under more load than it can answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -23,15 +23,16 @@ pub(crate) struct Callers {
     pub(crate) place: Place,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) recorder: Recorder,
-    /// Requests under way.
+    /// Number of requests under way.
     pub(crate) in_flight: Arc<AtomicU32>,
 }
 
 impl Callers {
-    /// Keeps `at_once` requests under way from `start` to the end of the run, or until `stop` says so.
+    /// Keeps `at_once` requests under way from `start` to the end of the run, or until `stop` is cancelled.
     pub(crate) async fn drive(self, at_once: u32, start: Instant, stop: &CancellationToken) {
         let end = start + self.shared.scenario.length();
-        // Numbers of requests, which are drawn from the seed. Lanes take turns in them.
+        // Request numbers, from which questions are drawn with the seed. Lane n takes every `of`-th number
+        // from n on.
         let next = AtomicU64::new(self.place.lane);
         tokio::time::sleep_until(start.into()).await;
         let callers = self.endpoints.iter().cycle().zip(0..at_once);
@@ -61,7 +62,7 @@ impl Callers {
             let sample = request::make(shared, endpoint, kind, arrival, draw, start).await;
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
             self.recorder.note(&sample, shared.scenario.drive.warm_up.0);
-            // A target that refuses at once must not keep the other callers of this thread from their turn.
+            // Yields, so that a target that refuses at once does not starve the other callers of this thread.
             tokio::task::yield_now().await;
         }
     }

@@ -1,9 +1,11 @@
-//! Sends what is due when it is due, and never waits for an answer.
+//! Sends each request when it is due, and never waits for an answer.
 //!
-//! A lane is a thread with an event loop and connections of its own. It works out the schedule, waits for the next
-//! arrival, starts a request as a task, and goes on. Its record is shared with whoever collects it once a second.
+//! A lane is a thread with an event loop and connections of its own. It computes the schedule, waits for the
+//! next arrival, starts a request as a task, and goes on. Its record is shared with the collector, which
+//! reads it once a second.
 //!
-//! The exception is a closed loop, where each request is due at the moment at which another has ended: its callers are in `closed`.
+//! The exception is a closed loop, where each request is due when another has ended: its callers are in
+//! `closed`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,16 +25,16 @@ use crate::run::record::note::{Outcome, Sample};
 use crate::run::record::recorder::Recorder;
 use crate::run::target::endpoint::Endpoint;
 
-/// What requests that are under way at the end may take beyond their deadline.
+/// The time after their deadline that requests still get at the end of the run.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// When requests are due.
+/// The times at which requests are due.
 pub(crate) enum Arrivals {
-    /// At moments that are known beforehand, and of which kind where that is said too.
+    /// At times that are known beforehand; with a kind where a trace names one.
     Open(Box<dyn Iterator<Item = (Arrival, Option<Kind>)> + Send>),
     /// Each when another has ended.
     Closed {
-        /// Requests under way at all times.
+        /// Number of requests under way at all times.
         at_once: u32,
     },
 }
@@ -44,13 +46,13 @@ pub(crate) struct Lane {
     pub(crate) arrivals: Arrivals,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) recorder: Recorder,
-    /// Requests under way, and the most of them.
+    /// The number of requests under way, and its limit.
     pub(crate) in_flight: Arc<AtomicU32>,
     pub(crate) in_flight_max: u32,
 }
 
 impl Lane {
-    /// Sends everything from `start` on, and returns when all of it has ended or `stop` says so.
+    /// Sends all requests from `start` on; returns when all have ended or `stop` is cancelled.
     pub(crate) async fn drive(self, start: Instant, stop: &CancellationToken) -> anyhow::Result<()> {
         let Self { shared, place, arrivals, endpoints, recorder, in_flight, in_flight_max } = self;
         let arrivals = match arrivals {
@@ -72,7 +74,7 @@ impl Lane {
             };
             let mut draw = Draw::new(shared.scenario.seed, Stream::Request, arrival.number);
             let kind = kind.unwrap_or_else(|| shared.chooser.choose(&mut draw));
-            // What is past its deadline before it begins is nobody's question any more.
+            // A request whose deadline has passed before it is sent is counted as unsent.
             let expired = now - start >= arrival.at + shared.scenario.drive.deadline.0;
             if expired || in_flight.load(Ordering::Relaxed) >= in_flight_max {
                 recorder.note(&unsent(kind, arrival, now - start), shared.scenario.drive.warm_up.0);

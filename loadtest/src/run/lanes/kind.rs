@@ -1,4 +1,4 @@
-//! Kinds of request, and which one comes next.
+//! Kinds of request, and the random choice between them.
 
 use std::fmt;
 
@@ -6,32 +6,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::draw::Draw;
 
-/// What a request is.
+/// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
-    /// One hash.
+    /// A lookup of one hash.
     Lookup,
-    /// Several hashes in one call.
+    /// A lookup of several hashes in one call.
     Batch,
-    /// One hash on an open stream.
+    /// A lookup of one hash on an open stream.
     Stream,
-    /// One image.
+    /// A lookup of one image.
     Image,
-    /// One video, by the hashes of its frames.
+    /// A lookup of one video, by the hashes of its frames.
     Video,
-    /// One item more.
+    /// An addition of one item.
     Add,
-    /// One item less.
+    /// A removal of one item.
     Remove,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub(crate) const ALL: [Self; 7] =
         [Self::Lookup, Self::Batch, Self::Stream, Self::Image, Self::Video, Self::Add, Self::Remove];
 
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -45,13 +45,13 @@ impl Kind {
         }
     }
 
-    /// The kind of that name.
+    /// Returns the kind of that name.
     #[must_use]
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    /// Whether it asks, and is told matches.
+    /// Returns whether it is a lookup, which is answered with matches.
     #[must_use]
     pub(crate) const fn asks(self) -> bool {
         matches!(self, Self::Lookup | Self::Batch | Self::Stream | Self::Image | Self::Video)
@@ -64,23 +64,23 @@ impl fmt::Display for Kind {
     }
 }
 
-/// How often each kind of request comes: weights.
+/// The weights with which kinds of request are drawn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Mix {
-    /// One hash, in a call of its own.
+    /// Weight of lookups of one hash in a call of its own.
     pub(crate) lookup: u32,
-    /// Several hashes in one call.
+    /// Weight of lookups of several hashes in one call.
     pub(crate) batch: u32,
-    /// One hash, on a stream that stays open.
+    /// Weight of lookups of one hash on a stream that stays open.
     pub(crate) stream: u32,
-    /// One image.
+    /// Weight of lookups of one image.
     pub(crate) image: u32,
-    /// One video, by the hashes of its frames.
+    /// Weight of lookups of one video, by the hashes of its frames.
     pub(crate) video: u32,
-    /// One item more in the bank.
+    /// Weight of additions of one item to the bank.
     pub(crate) add: u32,
-    /// One item less, of those that this run has added.
+    /// Weight of removals of one item that this run has added.
     pub(crate) remove: u32,
     /// Hashes in a batch, at most 256.
     pub(crate) batch_size: u32,
@@ -93,13 +93,13 @@ impl Default for Mix {
 }
 
 impl Mix {
-    /// Whether the bank is written to.
+    /// Returns whether the mix has requests that write to the bank.
     #[must_use]
     pub(crate) const fn writes(&self) -> bool {
         self.add > 0 || self.remove > 0
     }
 
-    /// The weights, in the order of [`Kind::ALL`].
+    /// Returns the weights, in the order of [`Kind::ALL`].
     pub(crate) const fn weights(&self) -> [u32; 7] {
         [self.lookup, self.batch, self.stream, self.image, self.video, self.add, self.remove]
     }
@@ -108,7 +108,7 @@ impl Mix {
 /// Draws kinds by their weights.
 #[derive(Debug, Clone)]
 pub(crate) struct Chooser {
-    /// Each kind with the sum of the weights up to it.
+    /// Each kind with the sum of the weights up to and including its own.
     ends: Vec<(u64, Kind)>,
 }
 
@@ -149,7 +149,7 @@ mod tests {
             (Kind::Add, 2_000),
             (Kind::Batch, 0),
         ] {
-            // Six standard deviations at most.
+            // At most six standard deviations.
             assert!(count(kind).abs_diff(expected) < 400, "{kind}: {}", count(kind));
         }
         assert_eq!(Kind::ALL.map(|kind| Kind::named(kind.as_str())), Kind::ALL.map(Some));

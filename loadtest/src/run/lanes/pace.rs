@@ -1,18 +1,19 @@
-//! Waits for a moment, more exactly than the runtime's timers do.
+//! Waits for a moment, more precisely than the runtime's timers.
 //!
-//! Tokio's timers tick once a millisecond, which is longer than many an answer takes. On Linux a `timerfd` wakes the
-//! same event loop to the microsecond or so, without a thread of its own and without spinning.
+//! Tokio's timers tick once a millisecond, which is longer than many answers take. On Linux a `timerfd` wakes
+//! the same event loop with a precision of about a microsecond, without a thread of its own and without
+//! spinning.
 
 use std::time::{Duration, Instant};
 
-/// A moment nearer than this is waited for by letting others work, since sleeping takes as long.
+/// Until a moment nearer than this the task yields instead of sleeping, since a sleep takes as long.
 const NEAR: Duration = Duration::from_micros(30);
 
-/// Arrivals that are due are sent without letting others work so many times in a row, and no more: answers have to be
-/// read also where the schedule is behind.
+/// The most arrivals that are sent in a row without a yield. Beyond it the task yields even if the schedule
+/// is behind, because answers have to be read.
 const IN_A_ROW: u32 = 16;
 
-/// Waits for moments, one after the other.
+/// Waits for a series of moments.
 #[derive(Debug)]
 pub(crate) struct Pace {
     timer: imp::Timer,
@@ -20,12 +21,12 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Within a runtime.
+    /// Must be called within a runtime.
     pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self { timer: imp::Timer::new()?, in_a_row: 0 })
     }
 
-    /// Returns at `moment`, or soon after it, and tells when that is.
+    /// Waits until `moment` or shortly after it, and returns the present time.
     pub(crate) async fn until(&mut self, moment: Instant) -> anyhow::Result<Instant> {
         loop {
             let now = Instant::now();
@@ -59,7 +60,8 @@ mod imp {
     };
     use tokio::net::unix::pipe::Receiver;
 
-    /// To the event loop a timer is what a pipe is: a descriptor from which eight bytes can be read when it is time.
+    /// For the event loop a timer is like a pipe: a file descriptor from which eight bytes can be read when
+    /// the time has come.
     #[derive(Debug)]
     pub(super) struct Timer(Receiver);
 

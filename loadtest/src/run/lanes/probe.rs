@@ -1,8 +1,9 @@
-//! Probes of how soon a write is seen: an item is added and asked for until it is found, then removed and asked for until
-//! it is not.
+//! Probes that measure how soon a write becomes visible: an item is added and searched until it is found,
+//! then removed and searched until it is no longer found.
 //!
-//! The time counts from the acknowledgement of the write to the answer that shows it, and so includes one question's
-//! latency. The questions do not ask for a sequence: they see what any caller sees.
+//! The time counts from the acknowledgement of the write to the answer that shows it, and so includes the
+//! latency of one question. The questions do not ask for a minimum sequence: they get the answer that any
+//! caller gets.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,14 +20,14 @@ use crate::run::target::call::{Asked, Call};
 use crate::run::target::endpoint::Endpoint;
 use crate::run::target::live_bank::LiveBank;
 
-/// Numbers of probes begin here, above those of any request.
+/// Numbers of probes begin here, above the numbers of all requests.
 const FIRST: u64 = 1 << 62;
 /// The pause between two questions.
 const PAUSE: Duration = Duration::from_millis(2);
-/// Probes under way at once; the next begins when one has ended.
+/// Probes under way at the same time; a new one begins when one has ended.
 const AT_ONCE: usize = 16;
 
-/// Probes until it is stopped.
+/// Runs probes until it is stopped.
 pub(crate) async fn probe(
     shared: Arc<Shared>,
     plan: Probes,
@@ -90,7 +91,8 @@ impl Probe {
         self.note(began, false, gone);
     }
 
-    /// How long it took from `since` until a complete answer held the item, or did not.
+    /// Returns the time from `since` until a complete answer contains the item, or lacks it if `there` is
+    /// false. `None` if that does not happen within the limit.
     async fn wait_until(&self, there: bool, since: Instant) -> Option<Duration> {
         let deadline = since + self.within;
         let asks = [Asked::Hash(LiveItem::hash_of(self.shared.live_seed, self.number))];

@@ -1,4 +1,4 @@
-//! One request from its draw to its verdict.
+//! One request, from its random draw to its verdict.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,14 +21,14 @@ use crate::run::record::note::{Outcome, Sample};
 use crate::run::target::call::{Answer, Asked, Call, Refusal};
 use crate::run::target::endpoint::Endpoint;
 
-/// What one question of a request is about.
+/// The subject of one question of a request.
 enum Topic<'a> {
     Pool(&'a Question),
     Live { item: Arc<LiveItem>, distance: u16, asked: [u8; 32] },
     Video(&'a VideoQuestion),
 }
 
-/// Makes a request and tells how it went.
+/// Makes a request and returns its result.
 pub(crate) async fn make(
     shared: &Shared,
     endpoint: &Endpoint,
@@ -53,7 +53,7 @@ pub(crate) async fn make(
     if kind.asks() {
         ask(shared, endpoint, kind, &mut draw, (started, deadline), &mut sample).await;
     } else {
-        // Boxed, for what lookups do not use should not make their tasks larger.
+        // Boxed, because state that lookups do not use should not make their tasks larger.
         sample.outcome = Box::pin(write(shared, kind, arrival.number, deadline)).await;
     }
     sample.finished = sample.started + started.elapsed();
@@ -80,7 +80,8 @@ async fn ask(
             Topic::Video(question) => Asked::Video(&question.hash),
         })
         .collect();
-    // What an answer has to hold: what is demanded, or else what is old enough to be expected.
+    // The sequence that an answer has to include: the requested one, or the newest that is old enough to be
+    // expected.
     let min_sequence = if drive.read_your_writes { shared.ledger.newest() } else { Sequence(0) };
     let expected = shared.ledger.newest_before(started, drive.stale_after.0).max(min_sequence);
     let call = Call { asks: &asks, min_sequence, streamed: kind == Kind::Stream };
@@ -127,7 +128,7 @@ fn topic<'a>(shared: &'a Shared, kind: Kind, draw: &mut Draw) -> Topic<'a> {
     }
     if live && let Some(item) = shared.ledger.pick(draw) {
         let mut asked = item.hash(shared.live_seed);
-        // Even, as between all hashes of pictures.
+        // Even, because hashes of pictures always differ in an even number of bits.
         let distance =
             2 * u16::try_from(draw.below(u64::from(questions.max_distance) / 2 + 1)).unwrap_or_default();
         alter(draw, &mut asked, distance);
@@ -139,7 +140,7 @@ fn topic<'a>(shared: &'a Shared, kind: Kind, draw: &mut Draw) -> Topic<'a> {
 fn judge(shared: &Shared, topics: &[Topic<'_>], answer: &Answer, expected: Sequence, sample: &mut Sample) {
     let mut verdict = Verdict::default();
     if !answer.complete && answer.results.is_empty() {
-        // A partial answer whose results were too many to come along.
+        // A partial answer whose results were too large to be attached to the error.
         verdict.incomplete = 1;
     } else if answer.results.len() != topics.len() {
         sample.outcome = Outcome::Failed(Code::Internal);
@@ -172,7 +173,7 @@ fn judge(shared: &Shared, topics: &[Topic<'_>], answer: &Answer, expected: Seque
             }
         };
     }
-    // Of an answer, not of each of its questions.
+    // This is counted once per answer, not once per question.
     verdict.incomplete = verdict.incomplete.min(1);
     verdict.stale = u64::from(sample.outcome == Outcome::Answered && sequence < expected);
     (verdict.decided, verdict.misjudged) = (answer.decided, answer.misjudged);
@@ -186,7 +187,7 @@ async fn write(shared: &Shared, kind: Kind, number: u64, deadline: Instant) -> O
             shared.ledger.added(number, id, sequence, Instant::now());
         })
     } else {
-        // Nothing has been added yet that could be removed: then there is nothing to do.
+        // No item has been added yet, so there is nothing to remove.
         let Some(item) = shared.ledger.begin_removal() else { return Outcome::Answered };
         bank.remove(&item, deadline)
             .await

@@ -1,17 +1,18 @@
-//! When requests are to be sent, worked out ahead of the run.
+//! The schedule of requests, computed before the run.
 //!
-//! Users do not wait for each other, so neither do arrivals: a moment is fixed before anything is known of the
-//! answers. A driver that sends the next request when the last one is answered stops asking while the service stalls,
-//! and so hides the stall ("coordinated omission", G. Tene; "open versus closed", Schroeder, Wierman and Harchol-Balter,
-//! NSDI 2006).
+//! Users do not wait for each other, so neither do arrivals: their times are fixed before anything is known
+//! of the answers. A driver that sends the next request when the last one is answered stops sending while the
+//! service stalls, and so hides the stall ("coordinated omission", G. Tene; "open versus closed", Schroeder,
+//! Wierman and Harchol-Balter, NSDI 2006).
 //!
-//! A profile says how many requests a second are due at each time; its integral, how many are due up to a time. An
-//! arrival is where that integral passes a mark. With marks at 0.5, 1.5, 2.5 ... arrivals are evenly spaced; with marks
-//! whose gaps are drawn from the exponential distribution they are a Poisson process of that rate, also where the rate
-//! changes (Çinlar's inversion; Lewis and Shedler 1979). So the spacing knows nothing of the profile.
+//! A profile is a rate of requests per second as a function of time; its integral is the number of requests
+//! due up to a time. An arrival is where that integral passes a mark. With marks at 0.5, 1.5, 2.5 ...
+//! arrivals are evenly spaced; with marks whose gaps are drawn from the exponential distribution they are a
+//! Poisson process of that rate, also where the rate changes (Çinlar's inversion; Lewis and Shedler 1979). So
+//! the spacing is independent of the profile.
 //!
-//! Every generator works out the whole schedule and keeps each `of`-th arrival, so that any number of generators
-//! together send exactly what one would have sent.
+//! Every generator computes the whole schedule and keeps each `of`-th arrival, so that any number of
+//! generators together send exactly the requests of a single one.
 
 use std::time::Duration;
 
@@ -19,63 +20,64 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
 
-/// A stretch of the profile in which the rate is constant or changes evenly.
+/// A part of the profile in which the rate is constant or changes linearly.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Stage {
-    /// How long it lasts.
+    /// The duration.
     pub(crate) over: Duration,
-    /// Requests a second at its beginning.
+    /// The rate at its start, in requests per second.
     pub(crate) from: f64,
-    /// Requests a second at its end.
+    /// The rate at its end, in requests per second.
     pub(crate) to: f64,
 }
 
 impl Stage {
-    /// A stage of one rate.
+    /// Returns a stage with a constant rate.
     #[must_use]
     pub(crate) const fn flat(over: Duration, rate: f64) -> Self {
         Self { over, from: rate, to: rate }
     }
 
-    /// How many requests are due in it.
+    /// Returns the number of requests due in the stage.
     #[must_use]
     pub(crate) fn due(&self) -> f64 {
         self.over.as_secs_f64() * (self.from + self.to) / 2.0
     }
 
-    /// After how many seconds of the stage `due` requests are due; `due` is at most [`Self::due`].
+    /// Returns the seconds from the start of the stage after which `due` requests are due; `due` is at most
+    /// [`Self::due`].
     fn when(&self, due: f64) -> f64 {
         let slope = (self.to - self.from) / self.over.as_secs_f64();
-        // due = from t + slope t^2 / 2, solved in the form that stays exact where the slope is nothing.
+        // Solves due = from t + slope t^2 / 2 in the form that stays exact where the slope is zero.
         let root = (self.from * self.from + 2.0 * slope * due).max(0.0).sqrt();
         if self.from + root > 0.0 { 2.0 * due / (self.from + root) } else { 0.0 }
     }
 }
 
-/// How arrivals lie within a profile.
+/// The distribution of arrivals within a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Spacing {
-    /// Evenly.
+    /// Evenly spaced.
     Constant,
-    /// As those of many users who know nothing of each other.
+    /// A Poisson process: the arrivals of many independent users.
     #[default]
     Poisson,
 }
 
-/// A lane, and the number of lanes in all processes.
+/// A lane's number, and the number of lanes in all processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) lane: u64,
     pub(crate) of: u64,
 }
 
-/// A request that is due: its number in the whole schedule, and when.
+/// A request that is due: its number in the whole schedule, and its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Arrival {
-    /// From 0.
+    /// The number, from 0.
     pub(crate) number: u64,
-    /// After the beginning of the run.
+    /// Time after the start of the run.
     pub(crate) at: Duration,
 }
 
@@ -86,14 +88,14 @@ pub(crate) struct Schedule {
     spacing: Spacing,
     rng: Xoshiro256PlusPlus,
     number: u64,
-    /// The next arrival comes when so many requests are due since the beginning of the stage.
+    /// The number of requests due since the start of the stage at which the next arrival comes.
     mark: f64,
     stage: usize,
     stage_began: Duration,
 }
 
 impl Schedule {
-    /// The same arguments give the same arrivals.
+    /// Makes a schedule. The same arguments give the same arrivals.
     #[must_use]
     pub(crate) fn new(stages: &[Stage], spacing: Spacing, seed: u64) -> Self {
         let mut schedule = Self {
@@ -112,11 +114,11 @@ impl Schedule {
         schedule
     }
 
-    /// Requests between an arrival and the next, on average one.
+    /// Returns the distance to the next mark, in requests; its mean is one.
     fn gap(&mut self) -> f64 {
         match self.spacing {
             Spacing::Constant => 1.0,
-            // The number drawn is less than 1, so its complement has a logarithm.
+            // The random number is below 1, so the logarithm is finite.
             Spacing::Poisson => -(1.0 - self.rng.random::<f64>()).ln(),
         }
     }

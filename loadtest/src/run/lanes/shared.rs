@@ -1,4 +1,4 @@
-//! What all lanes of a process share.
+//! The state that all lanes of a process share.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use crate::run::lanes::kind::Chooser;
 use crate::run::scenario::Scenario;
 use crate::run::target::live_bank::LiveBank;
 
-/// The scenario of a run, what is true of its questions, and what it has written.
+/// The scenario of a run, the right answers to its questions, and the ledger of its writes.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) scenario: Scenario,
     pub(crate) truth: Arc<Truth>,
     pub(crate) ledger: Ledger,
     pub(crate) chooser: Chooser,
-    /// Where items are added and removed; `None` where nothing is written.
+    /// The bank for additions and removals; `None` where nothing is written.
     pub(crate) bank: Option<LiveBank>,
-    /// Hashes of the items that this run adds are drawn from it.
+    /// The seed of the hashes of items that this run adds.
     pub(crate) live_seed: u64,
 }

@@ -1,7 +1,8 @@
-//! A recorded sequence of arrivals, sent again as it was.
+//! A recorded sequence of arrivals, which is replayed.
 //!
-//! One arrival a line: seconds from the beginning, and then perhaps, after a comma, the kind of request. Lines are in the
-//! order of their times; empty ones and those that begin with `#` say nothing. The warm-up is the first part of it.
+//! Each line is one arrival: seconds from the start, then optionally a comma and the kind of request. Lines
+//! are sorted by time; empty lines and those that begin with `#` are ignored. The warm-up is the first part
+//! of the trace.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use anyhow::{Context as _, bail};
 use crate::run::lanes::kind::Kind;
 use crate::run::lanes::schedule::Arrival;
 
-/// The arrivals of a file.
+/// Reads the arrivals of a file.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<(Arrival, Option<Kind>)>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     parse(&text).with_context(|| format!("{} is no trace", path.display()))

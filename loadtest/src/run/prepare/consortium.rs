@@ -1,4 +1,4 @@
-//! Makes the members of a run in a cluster of its own, and puts their opinions while it runs.
+//! Creates the members of a run in its own cluster, and records their opinions during the run.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,17 +20,17 @@ use vigie_model::{BankName, ItemId, OpinionKind};
 use crate::run::scenario::consortium::ConsortiumPlan;
 use crate::run::target::Searching;
 
-/// How long one call to the bank may take.
+/// The time limit of a call to the bank.
 const WITHIN: Duration = Duration::from_secs(10);
-/// Items that opinions are put on.
+/// Number of items that get opinions.
 const ITEMS: u16 = 1_000;
 
-/// The members of a run, and the host that owns the banks.
+/// The members of a run, and the host, which owns the banks.
 #[derive(Debug, Clone)]
 pub(super) struct Consortium {
-    /// The network on which the host's own calls go.
+    /// The network for the host's own calls.
     pub(super) host: Network,
-    /// Those that search, and which of them have a policy.
+    /// The members that search, each with whether it has a policy.
     pub(super) searching: Vec<Searching>,
     reviewers: Vec<OpinionClient>,
     items: Vec<ItemId>,
@@ -39,14 +39,15 @@ pub(super) struct Consortium {
     opinions_per_s: f64,
 }
 
-/// What became of the opinions of a run.
+/// Counts of the opinions of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Said {
     pub(super) put: u64,
     pub(super) failed: u64,
 }
 
-/// Settings of a cluster whose processes trust each other by the key in a folder, which is written there.
+/// Writes a cluster key into the folder, and returns the settings of a cluster whose processes trust each
+/// other by it.
 pub(crate) fn settings(folder: &Path) -> anyhow::Result<Vec<String>> {
     let key = folder.join("cluster-key");
     std::fs::write(&key, hex(&rand::rng().random::<[u8; 32]>())).context("cannot write a cluster key")?;
@@ -62,7 +63,7 @@ fn soon() -> vigie_clients::Deadline {
     (Instant::now() + WITHIN).into()
 }
 
-/// A principal of the caller's member, or of another; gives the network on which it calls.
+/// Creates a principal of the caller's member, or of `member`, and returns the network with its credential.
 async fn principal(
     by: &ConsortiumClient,
     on: &Network,
@@ -82,7 +83,7 @@ async fn principal(
     Ok(on.clone().bearing(Some(bearer)))
 }
 
-/// What a member of the run decides by: whatever matches is for a person at least.
+/// Returns the policy of a member of the run: every match gets at least a review by a person.
 fn policy() -> anyhow::Result<Policy> {
     let rule = |name: &str, condition: &str, verdict| VerdictRuleDraft {
         name: name.to_owned(),
@@ -99,7 +100,7 @@ fn policy() -> anyhow::Result<Policy> {
 }
 
 impl Consortium {
-    /// Turns members on in a deployment that has none, whose banks are the host's from then on.
+    /// Turns on members in a deployment that has none. All its banks belong to the host from then on.
     pub(super) async fn found(
         bank_url: &str,
         network: &Network,
@@ -111,7 +112,7 @@ impl Consortium {
         let operator = among(&operator.context("cannot make the first operator")?)?;
         let host = principal(&operator, network, None, &[Role::Administrator]).await?;
         let administrator = among(&host)?;
-        // What an administrator may do with items, a contributor of the host may as well, and read them.
+        // A principal of the host that is both administrator and contributor may also read items.
         let keeper = [Role::Administrator, Role::Contributor];
         let host = principal(&administrator, network, None, &keeper).await?;
         let (mut searching, mut reviewers, mut names) = (Vec::new(), Vec::new(), Vec::new());
@@ -153,7 +154,7 @@ impl Consortium {
         Ok(())
     }
 
-    /// Puts opinions at the plan's rate until the run is over.
+    /// Records opinions at the plan's rate until the run is over.
     pub(super) async fn opine(self, until: CancellationToken) -> Said {
         let mut said = Said::default();
         if self.opinions_per_s <= 0.0 {

@@ -1,8 +1,9 @@
-//! Histograms of times, in microseconds: HDR histograms, which add up without loss.
+//! Histograms of times, in microseconds: HDR histograms, which can be added without loss.
 //!
-//! Percentiles of parts cannot be averaged; counts of equal buckets can be added. So every part of a run, of a lane and
-//! of a generator keeps its histogram, and percentiles are taken of the sum. In files a histogram is the standard text
-//! form (V2, compressed, base64) that the other implementations of HdrHistogram read too.
+//! Percentiles of parts cannot be averaged; counts of equal buckets can be added. So every part of a run, of
+//! a lane and of a generator has its histogram, and percentiles are computed from the sum. In files a
+//! histogram has the standard text form (V2, compressed, base64), which the other implementations of
+//! HdrHistogram also read.
 
 use std::time::Duration;
 
@@ -15,10 +16,10 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The longest time that is told apart: a day.
+/// The longest time with a bucket of its own: a day, in microseconds.
 const MICROS_MAX: u64 = 86_400_000_000;
 
-/// Times, each to three digits.
+/// A histogram of times, by default to three digits.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Hist(Histogram<u64>);
 
@@ -35,7 +36,7 @@ impl std::fmt::Debug for Hist {
 }
 
 impl Hist {
-    /// Times, each to this many digits, 1 to 5.
+    /// Returns an empty histogram with this many digits, 1 to 5.
     #[must_use]
     pub(crate) fn with_digits(digits: u8) -> Self {
         Self(Histogram::new(digits.clamp(1, 5)).expect("a histogram can have 1 to 5 digits"))
@@ -50,37 +51,38 @@ impl Hist {
         self.0.add(&other.0).expect("a histogram that resizes itself takes any other");
     }
 
-    /// How many times there are.
+    /// Returns the number of times.
     #[must_use]
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The time in milliseconds that this share (0 to 1) of the times does not exceed; `None` without any.
+    /// Returns the time in milliseconds that this share (0 to 1) of the times does not exceed; `None` if
+    /// there are none.
     #[must_use]
     pub(crate) fn quantile_ms(&self, quantile: f64) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.value_at_quantile(quantile) as f64 / 1e3)
     }
 
-    /// The longest time, in milliseconds.
+    /// Returns the longest time, in milliseconds.
     #[must_use]
     pub(crate) fn max_ms(&self) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.max() as f64 / 1e3)
     }
 
-    /// The mean, in milliseconds.
+    /// Returns the mean, in milliseconds.
     #[must_use]
     pub(crate) fn mean_ms(&self) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.mean() / 1e3)
     }
 
-    /// The histogram itself, for the files of HdrHistogram.
+    /// Returns the histogram itself, for the files of HdrHistogram.
     #[must_use]
     pub(crate) const fn inner(&self) -> &Histogram<u64> {
         &self.0
     }
 
-    /// Each bucket that holds something: the greatest value in it, in milliseconds, and how many.
+    /// Returns each bucket that is not empty: its largest value in milliseconds, and its count.
     pub(crate) fn buckets(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         self.0.iter_recorded().map(|step| (step.value_iterated_to() as f64 / 1e3, step.count_at_value()))
     }

@@ -1,4 +1,4 @@
-//! Notes what happened to a request, and to a probe.
+//! Records the results of requests and of probes.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use crate::judge::oracle::Verdict;
 use crate::run::lanes::kind::Kind;
 use crate::run::record::{Record, least};
 
-/// A request that was sent more than this after its time was sent late.
+/// A request that is sent later than this after its time counts as late.
 pub(crate) const LATE: Duration = Duration::from_millis(10);
 
-/// How a request ended.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It was answered.
+    /// The request was answered.
     Answered,
-    /// It failed with this gRPC code, or what HTTP says in its place.
+    /// The request failed with this gRPC code, or with the one that corresponds to an HTTP status.
     Failed(tonic::Code),
-    /// It was not sent: too many were under way, or its deadline had passed when its turn came.
+    /// The request was not sent: too many were under way, or its deadline had passed.
     Unsent,
 }
 
-/// One request that has ended. Times count from the beginning of the run.
+/// The result of one request. Times count from the start of the run.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
     pub(crate) kind: Kind,
@@ -32,15 +32,15 @@ pub(crate) struct Sample {
     pub(crate) finished: Duration,
     /// Attempts beyond the first.
     pub(crate) retries: u32,
-    /// Questions that it held.
+    /// Number of its questions.
     pub(crate) questions: u32,
     pub(crate) verdict: Verdict,
-    /// The share of shards that answered, where the answer tells it.
+    /// The share of shards that answered (0 to 1), where the answer reports it.
     pub(crate) coverage: Option<f64>,
 }
 
 impl Record {
-    /// Notes a request that has ended.
+    /// Records a request that has ended.
     pub(crate) fn note(&mut self, sample: &Sample, warm_up: Duration) {
         let latency = sample.finished.saturating_sub(sample.intended);
         let lag = sample.started.saturating_sub(sample.intended);
@@ -97,7 +97,7 @@ impl Record {
         }
     }
 
-    /// Notes how long a write took to be seen, or that it was not.
+    /// Records how long a write took to become visible, or that it did not.
     pub(crate) fn note_probe(
         &mut self,
         began: Duration,
@@ -120,8 +120,8 @@ impl Record {
     }
 }
 
-/// A request that had no answer by its deadline took at least until then; one that was refused took no time that
-/// anybody should be glad of.
+/// Returns whether a request has a latency. One without an answer by its deadline took at least until then. A
+/// refused one has none: a quick refusal must not improve the latencies.
 fn has_latency(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Answered | Outcome::Failed(tonic::Code::DeadlineExceeded))
 }

@@ -1,4 +1,4 @@
-//! A record that is written by one task and collected by another.
+//! A record that one task writes and another collects.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::run::record::Record;
 use crate::run::record::note::Sample;
 
-/// The record of a lane, as far as it has not been collected.
+/// The part of a lane's record that has not been collected yet.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Recorder(Arc<Mutex<Record>>);
 
@@ -19,12 +19,12 @@ impl Recorder {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).note_probe(began, added, took, warm_up);
     }
 
-    /// Adds what another generator has recorded.
+    /// Adds a part that another generator has recorded.
     pub(crate) fn add(&self, part: &Record) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).add(part);
     }
 
-    /// What has come since it was last collected.
+    /// Returns the part since the last collection.
     pub(crate) fn collect(&self) -> Record {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-/// Name, one line about it, and text of each scenario, in the order in which they are listed.
+/// Name, a line of description, and text of each scenario, in the order of the listing.
 const ALL: [(&str, &str, &str); 11] = [
     ("smoke", "every kind of request for ten seconds", include_str!("../../../scenarios/smoke.toml")),
     (
@@ -45,13 +45,13 @@ const ALL: [(&str, &str, &str); 11] = [
     ("videos", "videos by the hashes of their frames", include_str!("../../../scenarios/videos.toml")),
 ];
 
-/// The scenario of that name, if there is one.
+/// Returns the scenario of that name, if there is one.
 pub(crate) fn table(name: &str) -> Option<anyhow::Result<toml::Table>> {
     let (_, _, text) = ALL.iter().find(|(known, ..)| *known == name)?;
     Some(text.parse().with_context(|| format!("the scenario {name} is not TOML")))
 }
 
-/// A line for each scenario, for help and errors.
+/// Returns a line for each scenario, for help and errors.
 pub(crate) fn listing() -> String {
     let lines = ALL.iter().map(|(name, line, _)| format!("  {name:<17}{line}\n"));
     let lines: String = lines.collect();
@@ -60,7 +60,7 @@ pub(crate) fn listing() -> String {
     )
 }
 
-/// A name that is neither a file nor a scenario of the program, or none at all. The text lists what there is.
+/// A name that is neither a file nor a built-in scenario, or no name. The error text lists the scenarios.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnknownScenario(pub(crate) Option<String>);
 

@@ -1,16 +1,18 @@
-//! The members of a consortium as which a run asks.
+//! The members of a consortium in whose names a run sends requests.
 
 use serde::{Deserialize, Serialize};
 
-/// The members that a run makes in a cluster of its own, and asks as: each connection is one member's, in turn.
+/// The members that a run creates in its own cluster. Connections are assigned to members in rotation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ConsortiumPlan {
-    /// Members that search, 1 to 64. The banks are the host's, and shared with them.
+    /// Number of members that search, 1 to 64. The banks belong to the host, which shares them with the
+    /// members.
     pub(crate) members: u16,
-    /// How many of them have a policy, whose verdicts are judged with the answers.
+    /// Number of members with a policy. Its verdicts are judged with the answers.
     pub(crate) policies: u16,
-    /// Opinions a second that they put on items of the data, 0 for none. They change no set of matches.
+    /// Opinions per second that the members record on items of the data, 0 for none. They do not change the
+    /// matches.
     pub(crate) opinions: f64,
 }
 
@@ -21,7 +23,7 @@ impl Default for ConsortiumPlan {
 }
 
 impl ConsortiumPlan {
-    /// What is wrong with the values.
+    /// Returns the mistakes in the values.
     pub(super) fn mistakes(&self, connections: u32) -> impl Iterator<Item = String> {
         let checks = [
             ((1..=64).contains(&self.members), "consortium.members: must be 1 to 64"),

@@ -1,4 +1,4 @@
-//! The banks that runs create, by their names.
+//! The banks that runs create, and their names.
 
 use std::fmt;
 
@@ -6,19 +6,19 @@ use clap::ValueEnum as _;
 
 use crate::cli::ShapeName;
 
-/// A bank that a run creates. The text is its name.
+/// A bank that a run creates. Its display form is the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunBank {
-    /// The data of a scenario, which stay for later runs.
+    /// The data of a scenario; the bank stays for later runs.
     Data {
         shape: ShapeName,
         hashes: u32,
         pictures: u32,
-        /// How many, and the most frames of one.
+        /// Number of videos, and the most frames of one.
         videos: Option<(u32, u32)>,
         seed: u64,
     },
-    /// What one run writes beside its lookups; it is deleted when the run ends.
+    /// The writes of one run; the bank is deleted when the run ends.
     Live(u64),
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for RunBank {
 }
 
 impl RunBank {
-    /// The bank of this name, if a run would give it to one.
+    /// Returns the bank with this name, if a run would use it.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let words: Vec<&str> = name.split('-').collect();
         let bank = match words[..] {
@@ -59,7 +59,7 @@ impl RunBank {
             },
             _ => return None,
         };
-        // Numbers have other forms, such as `+7` or `007`, which no run writes.
+        // Numbers in other forms, such as `+7` or `007`, are not accepted, because no run writes them.
         (bank.to_string() == name).then_some(bank)
     }
 }

@@ -1,9 +1,10 @@
-//! `--set arrivals.rate=5000`: keys of a scenario from the command line.
+//! `--set arrivals.rate=5000`: keys of a scenario on the command line.
 
 use anyhow::{Context as _, bail};
 use toml::{Table, Value};
 
-/// Sets one key. The value is read as TOML where it can be, and as text where not, so that `30s` needs no quotes.
+/// Sets one key. The value is parsed as TOML if possible, and is text otherwise, so that `30s` needs no
+/// quotes.
 pub(crate) fn apply(table: &mut Table, setting: &str) -> anyhow::Result<()> {
     let Some((key, value)) = setting.split_once('=') else {
         bail!("--set {setting}: write it as KEY=VALUE");
@@ -17,7 +18,7 @@ pub(crate) fn apply(table: &mut Table, setting: &str) -> anyhow::Result<()> {
         let inner = at.entry(part).or_insert_with(|| Value::Table(Table::new()));
         at = inner.as_table_mut().with_context(|| format!("--set {setting}: {part} is not a table"))?;
     }
-    // A rate and stages exclude each other: what is set last counts.
+    // A rate excludes stages and a trace, so setting a rate removes them.
     if key == "arrivals.rate" {
         at.remove("stages");
         at.remove("trace");

@@ -1,4 +1,4 @@
-//! Lengths of time as scenarios write them: `250us`, `20ms`, `1.5s`, `2m`.
+//! Durations as scenarios write them: `250us`, `20ms`, `1.5s`, `2m`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,24 +8,24 @@ use anyhow::{Context as _, bail};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A length of time.
+/// A duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Span(pub Duration);
 
-/// Seconds in each unit, the longer names first where one ends as another does.
+/// Seconds in each unit; a longer name comes before one that is its suffix.
 const UNITS: [(&str, f64); 5] = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
 
-/// The longest length that is read: ten years.
+/// The longest accepted duration: ten years, in seconds.
 const SECONDS_MAX: f64 = 10.0 * 366.0 * 86_400.0;
 
 impl Span {
-    /// So many milliseconds.
+    /// Returns a duration of this many milliseconds.
     #[must_use]
     pub(crate) const fn from_millis(millis: u64) -> Self {
         Self(Duration::from_millis(millis))
     }
 
-    /// So many seconds.
+    /// Returns a duration of this many seconds.
     #[must_use]
     pub(crate) const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
@@ -62,7 +62,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// Three digits after the point, less those that say nothing.
+/// Rounds to three digits after the point.
 fn rounded(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }

@@ -1,4 +1,4 @@
-//! What is wrong with the values of a scenario, all of it at once.
+//! Checks the values of a scenario and reports all mistakes at once.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::data::videos::{FRAMES_LEAST, FRAMES_MOST};
 use crate::run::scenario::{Arrivals, Scenario};
 
 impl Scenario {
-    /// Every mistake in the values, each as `key: what is wrong`.
+    /// Returns every mistake in the values, each as `key: what is wrong`.
     #[must_use]
     pub(crate) fn mistakes(&self) -> Vec<String> {
         let mut mistakes = Vec::new();

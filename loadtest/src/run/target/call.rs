@@ -1,4 +1,4 @@
-//! A call and its answer, whatever the protocol.
+//! A call and its answer, independent of the protocol.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::Hash;
 use crate::judge::oracle::Hit;
 use crate::judge::truth::Ask;
 
-/// One call.
+/// One call with one or more questions.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) asks: &'a [Asked<'a>],
-    /// The answer has to hold the log up to here.
+    /// The lowest sequence of the log that the answer has to include.
     pub(crate) min_sequence: Sequence,
-    /// On the stream of the connection, where the protocol has one.
+    /// Whether to use the stream of the connection, where the protocol has one.
     pub(crate) streamed: bool,
 }
 
-/// What one question asks about.
+/// The subject of one question.
 pub(crate) enum Asked<'a> {
     Pool(&'a Ask),
     Hash(Hash),
@@ -38,30 +38,31 @@ impl std::fmt::Debug for Asked<'_> {
     }
 }
 
-/// What came back.
+/// An answer to a call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Answer {
-    /// The matches of each question, or the code with which it failed alone.
+    /// The matches of each question, or the code with which this question failed.
     pub(crate) results: Vec<Result<Vec<Hit>, Code>>,
-    /// The share of shards that answered, where the protocol tells it.
+    /// The share of shards that answered (0 to 1), where the protocol reports it.
     pub(crate) coverage: Option<f64>,
-    /// Whether it says that nothing is missing.
+    /// Whether the answer claims to be complete.
     pub(crate) complete: bool,
-    /// Frames of a video that were too common to be searched, so that the answer says that it may miss something.
+    /// Frames of a video that were too common to be searched; with any, the answer reports that it may lack
+    /// matches.
     pub(crate) common_frames: u64,
-    /// Up to where it holds the log, where the protocol tells it.
+    /// The sequence of the log that the answer includes, where the protocol reports it.
     pub(crate) sequence: Option<Sequence>,
-    /// Verdicts of a member's policy.
+    /// Number of verdicts of the member's policy.
     pub(crate) decided: u64,
-    /// Verdicts that are wrong, or missing, or nobody's.
+    /// Number of verdicts that are wrong, missing, or without a policy.
     pub(crate) misjudged: u64,
 }
 
-/// Why nothing came back, or not all.
+/// The reason why there is no answer, or only a partial one.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     pub(crate) code: Code,
-    /// When to ask again.
+    /// The time after which to retry.
     pub(crate) retry_after: Option<Duration>,
     /// The answer of those shards that did answer.
     pub(crate) partial: Option<Answer>,

@@ -1,4 +1,4 @@
-//! A connection to what is put under load.
+//! A connection to the service under load.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use crate::run::target::call::{Answer, Call, Refusal};
 use crate::run::target::hma::Lookups;
 use crate::run::target::vigie::Frontend;
 
-/// One connection to what is put under load.
+/// A connection to the service under load.
 #[derive(Debug, Clone)]
 pub(crate) enum Endpoint {
     Vigie(Box<Frontend>),
@@ -14,7 +14,7 @@ pub(crate) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Waits until it is connected, and fails with the reason if it is not in time.
+    /// Waits until it is connected; fails with the reason if that takes longer than `within`.
     pub(crate) async fn opened(&self, within: Duration) -> anyhow::Result<()> {
         match self {
             Self::Vigie(frontend) => frontend.opened(within).await,
@@ -22,7 +22,7 @@ impl Endpoint {
         }
     }
 
-    /// Why it will never be connected, if that is known.
+    /// Returns the reason why it can never connect, if there is a known one.
     pub(crate) fn hopeless(&self) -> Option<String> {
         match self {
             Self::Vigie(frontend) => frontend.hopeless(),

@@ -1,10 +1,11 @@
 //! The lookups of Meta's Hasher-Matcher-Actioner (HMA) over HTTP/1.1 with persistent connections.
 //!
-//! HMA reports neither coverage nor sequence, so an answer counts as complete. A connection carries one request at a time. A request
-//! that finds no free connection waits for one, and the waiting counts as latency.
+//! HMA reports neither coverage nor sequence, so an answer counts as complete. A connection carries one
+//! request at a time. A request that finds no free connection waits for one, and the waiting counts as
+//! latency.
 //!
-//! Reading order: `contents` maps content ids to rows, `answer` reads the bodies, `connections` sends requests, `fill` adds the rows to
-//! a bank.
+//! Reading order: `contents` maps content ids to rows, `answer` reads the bodies, `connections` sends
+//! requests, `fill` adds the rows to a bank.
 
 mod answer;
 mod connections;
@@ -45,7 +46,7 @@ impl Lookups {
         Ok(Self { connections, call, contents })
     }
 
-    /// Opens every connection, and fails with the reason if that takes too long.
+    /// Opens every connection; fails with the reason if that takes longer than `within`.
     pub(crate) async fn opened(&self, within: Duration) -> anyhow::Result<()> {
         self.connections.opened(within).await
     }

@@ -12,7 +12,7 @@ use crate::judge::oracle::Identity;
 #[derive(Debug, Clone)]
 pub(crate) struct LiveBank {
     pub(crate) client: BankClient,
-    /// Made for this run, and deleted after it.
+    /// The bank's name. It is created for this run, and deleted after it.
     pub(crate) live: BankName,
 }
 
@@ -37,9 +37,9 @@ impl LiveBank {
         Ok(self.client.remove_items(&[item.id], key, deadline.into()).await?.sequence)
     }
 
-    /// Items of an import: nobody asks for them.
+    /// Returns items of an import; no question asks for them.
     pub(crate) fn imported(seed: u64, numbers: std::ops::Range<u64>) -> Vec<ItemContent> {
-        // Another seed than that of the items which are asked for.
+        // The inverted seed keeps these hashes apart from those of items that questions ask for.
         numbers.map(|number| live_item(!seed, number)).collect()
     }
 }

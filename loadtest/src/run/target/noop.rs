@@ -1,7 +1,7 @@
-//! A service that does nothing, as fast as it can: what the generator's own ceiling is measured against.
+//! A service that does nothing, as fast as possible: it measures the generator's own ceiling.
 //!
-//! It speaks gRPC and answers every `Match` of one question with "no match, all shards answered". It looks at nothing
-//! that it is sent, so that its processor time is that of HTTP/2 alone.
+//! It speaks gRPC and answers every `Match` of one question with "no match, all shards answered". It does not
+//! read the request, so its processor time is that of HTTP/2 alone.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::model::v1::Coverage;
 
-/// Answers on `listener` until it is dropped.
+/// Serves on `listener` until the future is dropped.
 pub(crate) async fn serve(listener: TcpListener) -> anyhow::Result<()> {
     let answer = message()?;
     loop {
@@ -29,7 +29,7 @@ pub(crate) async fn serve(listener: TcpListener) -> anyhow::Result<()> {
         let service = service_fn(move |request: Request<Incoming>| {
             let answer = answer.clone();
             async move {
-                // A request that breaks off is its sender's concern.
+                // A broken request is reported to its sender only.
                 let _ = request.into_body().collect().await;
                 let mut response = Response::new(Reply { data: Some(answer), ended: false });
                 response
@@ -42,13 +42,13 @@ pub(crate) async fn serve(listener: TcpListener) -> anyhow::Result<()> {
             let serving = http2::Builder::new(TokioExecutor::new())
                 .max_concurrent_streams(10_000)
                 .serve_connection(TokioIo::new(stream), service);
-            // A connection that breaks is its client's concern.
+            // A broken connection is reported to its client only.
             let _ = serving.await;
         });
     }
 }
 
-/// The message of every answer, in gRPC's frame: not compressed, its length, its bytes.
+/// Returns the message of every answer, in gRPC's frame: not compressed, its length, its bytes.
 fn message() -> anyhow::Result<Bytes> {
     let response = pb::MatchResponse {
         results: vec![pb::MatchResult {
@@ -72,7 +72,7 @@ fn message() -> anyhow::Result<Bytes> {
     Ok(framed.freeze())
 }
 
-/// One message, then the trailers of success.
+/// The body of an answer: one message, then trailers that report success.
 struct Reply {
     data: Option<Bytes>,
     ended: bool,

@@ -1,7 +1,7 @@
-//! A lookup as gRPC has it, on a connection of HTTP/2, with as little around it as there can be.
+//! A gRPC lookup on an HTTP/2 connection, with as little overhead as possible.
 //!
-//! `tonic`'s client serves every method, codec, compression and interceptor, and every lookup pays for them. What is sent and
-//! understood here is the same: one message each way, and a status.
+//! `tonic`'s client supports every method, codec, compression and interceptor, and every lookup pays for
+//! them. This client sends and reads the same protocol: one message in each direction, and a status.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use vigie_proto::pb::matching::v1 as pb;
 
 use crate::run::target::wire::Wire;
 
-/// The method of lookups, as the generated client spells it.
+/// The path of the lookup method, as in the generated client.
 const MATCH: &str = "/vigie.matching.v1.MatchService/Match";
-/// Before each message: whether it is compressed, and its length.
+/// Length of the frame header before each message: a compression flag and the message's length.
 const FRAME: usize = 5;
-/// The largest answer, as Vigie's own client has it.
+/// The size limit of an answer in bytes, the same as in Vigie's own client.
 pub(super) const ANSWER_BYTES_MAX: usize = 128 << 20;
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// What the lookups of a connection have in common.
+/// The parts of a request that all lookups of a connection share.
 #[derive(Debug, Clone)]
 pub(super) struct Lookups {
     uri: Uri,
@@ -88,7 +88,7 @@ impl Lookups {
     }
 }
 
-/// Fails if a status is told that is no success.
+/// Fails if the headers contain a status other than success.
 fn check(headers: &HeaderMap) -> Result<(), Status> {
     match headers.get(GRPC_STATUS) {
         None => Ok(()),
@@ -97,13 +97,13 @@ fn check(headers: &HeaderMap) -> Result<(), Status> {
     }
 }
 
-/// A message in the frame that gRPC has, followed by `more` of the same message: where fields come one after the other,
-/// their order is free.
+/// Returns a message in gRPC's frame, followed by `more`: further encoded fields of the same message.
+/// Protobuf allows fields in any order.
 pub(super) fn framed(message: &impl Message, more: &[u8]) -> Bytes {
     let length = message.encoded_len() + more.len();
     let mut framed = BytesMut::with_capacity(FRAME + length);
     framed.put_u8(0);
-    // A longer one would be refused in any case.
+    // A longer message is over the size limit and would be refused.
     framed.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
     message.encode_raw(&mut framed);
     framed.put_slice(more);
@@ -121,13 +121,13 @@ fn unframed(mut message: Bytes) -> Result<pb::MatchResponse, Status> {
     pb::MatchResponse::decode(message).map_err(|_| Status::new(Code::Internal, "the answer cannot be read"))
 }
 
-/// In gRPC's own units, at most eight digits.
+/// Returns the timeout in gRPC's format: at most eight digits and a unit.
 fn timeout(within: Duration) -> HeaderValue {
     const DIGITS: u128 = 100_000_000;
     let (micros, millis) = (within.as_micros(), within.as_millis());
     let text = if micros < DIGITS { format!("{micros}u") } else { format!("{}m", millis.min(DIGITS - 1)) };
     let mut value = HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("0u"));
-    // Hardly two are alike, so there is no use in the connection's table of headers keeping them.
+    // The values hardly ever repeat, so the connection's header table should not store them.
     value.set_sensitive(true);
     value
 }

@@ -1,4 +1,4 @@
-//! A frontend of Vigie, by gRPC.
+//! A frontend of Vigie, called by gRPC.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,21 +26,21 @@ use crate::run::target::call::{Answer, Asked, Call, Refusal};
 use crate::run::target::unary::{self, ANSWER_BYTES_MAX, Lookups};
 use crate::run::target::wire::Wire;
 
-/// What an answer needs to come back: kept from the time that the service is told.
+/// Time reserved for the answer to travel: the service gets a deadline that is shorter by this.
 const ANSWER_MARGIN: Duration = Duration::from_millis(2);
-/// Requests that wait to be written to a stream; one more waits in its caller, and its time runs.
+/// Requests queued for a stream. Further callers wait for a free slot while their deadline runs.
 const STREAM_QUEUE: usize = 1_024;
 
-/// What all calls have in common.
+/// The options that all calls share.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     options: model::SearchOptions,
-    /// A request that holds them and nothing else.
+    /// The encoding of a request with these options and nothing else.
     encoded: Vec<u8>,
 }
 
 impl Options {
-    /// `banks` are those that hold what the harness knows.
+    /// Makes options that search `banks`, the banks whose content the harness knows.
     pub(crate) fn new(scenario: &Scenario, banks: Vec<String>) -> Self {
         let questions = &scenario.questions;
         let within = |hash_type: model::HashType| model::MaxDistance {
@@ -49,7 +49,7 @@ impl Options {
         };
         let mut max_distance = vec![within(model::HashType::Pdq)];
         let mut video_rules = Vec::new();
-        // A target of an earlier version knows neither.
+        // Set only with videos, because a target of an earlier version knows neither field.
         if scenario.mix.video > 0 {
             max_distance.push(within(model::HashType::Vpdq));
             video_rules = questions.video_rules.iter().copied().map(rule).collect();
@@ -84,11 +84,11 @@ pub(crate) struct Frontend {
     stub: MatchServiceClient<Wire>,
     options: Arc<Options>,
     stream: Arc<Mutex<Option<OpenStream>>>,
-    /// Whether the member that asks has a policy; `None` where there are no members.
+    /// Whether the member whose credential is used has a policy; `None` where there are no members.
     has_policy: Option<bool>,
 }
 
-/// A stream of requests, and who waits for which answer.
+/// A stream of requests, and the callers that wait for their answers.
 #[derive(Debug, Clone)]
 struct OpenStream {
     requests: mpsc::Sender<pb::MatchStreamRequest>,
@@ -103,7 +103,7 @@ struct Waiting {
 }
 
 impl Frontend {
-    /// Begins to connect.
+    /// Starts to connect.
     pub(crate) fn new(endpoint: &Uri, network: &Network, options: Arc<Options>) -> anyhow::Result<Self> {
         let wire = Wire::new(endpoint, network)?;
         let lookups = Lookups::new(endpoint)?;
@@ -112,25 +112,25 @@ impl Frontend {
         Ok(Self { wire, lookups, stub, options, stream: Arc::default(), has_policy: None })
     }
 
-    /// The same of a member that has a policy, or has none; `None` where there are no members.
+    /// Returns the same connection for a member with or without a policy; `None` where there are no members.
     pub(crate) fn of(self, has_policy: Option<bool>) -> Self {
         Self { has_policy, ..self }
     }
 
-    /// Waits until the connection is open, and fails with the reason if it is not in time.
+    /// Waits until the connection is open; fails with the reason if that takes longer than `within`.
     pub(crate) async fn opened(&self, within: Duration) -> anyhow::Result<()> {
         self.wire.opened(within).await
     }
 
-    /// Why it will never be open, if that is known.
+    /// Returns the reason why it can never open, if there is a known one.
     pub(crate) fn hopeless(&self) -> Option<String> {
         self.wire.hopeless()
     }
 
-    /// Asks once. Whoever calls keeps the deadline too.
+    /// Sends one call. The caller also has to enforce the deadline.
     pub(crate) async fn ask(&self, call: &Call<'_>, deadline: Instant) -> Result<Answer, Refusal> {
         let answered = if call.streamed {
-            // Boxed, for what a lookup does not use should not make its task larger.
+            // Boxed, because state that a lookup does not use should not make its task larger.
             Box::pin(self.ask_on_stream(self.message(call))).await
         } else {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -139,7 +139,8 @@ impl Frontend {
         };
         match answered {
             Ok(response) => Ok(read(response, self.has_policy)),
-            // The server's own clock of the call was first. Nobody cancels a call here and still waits for its answer.
+            // The server's own timer ended the call first. No caller here cancels a call and still waits for
+            // its answer.
             Err(status) if status.code() == Code::Cancelled && deadline <= Instant::now() + ANSWER_MARGIN => {
                 Err(Refusal::new(Code::DeadlineExceeded))
             }
@@ -152,7 +153,7 @@ impl Frontend {
         pb::MatchRequest { queries: queries(call), options, ..pb::MatchRequest::default() }
     }
 
-    /// The same as it goes over the wire; options that are those of every call have been encoded once.
+    /// Returns the encoded message in its frame. The options that every call has are encoded only once.
     fn framed(&self, call: &Call<'_>) -> Bytes {
         if call.min_sequence > Sequence(0) {
             return unary::framed(&self.message(call), &[]);
@@ -174,7 +175,7 @@ impl Frontend {
             waiting.callers.insert(id, answer);
             id
         };
-        // Takes the entry out again if the caller gives up.
+        // Removes the entry if the caller gives up.
         let _guard = WaitingGuard { waiting: &stream.waiting, request_id };
         let ended = |_| Status::unavailable("the stream has ended");
         let request = pb::MatchStreamRequest { request_id, request: Some(message) };
@@ -182,7 +183,7 @@ impl Frontend {
         answered.await.map_err(ended)?
     }
 
-    /// The open stream, or a new one.
+    /// Returns the open stream, or opens a new one.
     fn open_stream(&self) -> OpenStream {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = &*stream
@@ -201,7 +202,7 @@ impl Frontend {
             let mut waiting = shared.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.ended = true;
             for (_, caller) in waiting.callers.drain() {
-                // Whoever has given up does not listen.
+                // A caller that has given up does not receive this.
                 let _ = caller.send(Err(end.clone()));
             }
         });
@@ -222,7 +223,7 @@ impl Drop for WaitingGuard<'_> {
     }
 }
 
-/// Hands answers to those who wait for them until the stream ends, and tells why it did.
+/// Passes answers to the waiting callers until the stream ends, and returns the status with which it ended.
 async fn read_stream(
     mut answers: tonic::Streaming<pb::MatchStreamResponse>,
     waiting: &Mutex<Waiting>,
@@ -242,7 +243,7 @@ async fn read_stream(
             None => Err(Status::internal("an answer of the stream holds nothing")),
         };
         if let Some(caller) = caller {
-            // As above.
+            // A caller that has given up does not receive this either.
             let _ = caller.send(outcome);
         }
     }
@@ -266,7 +267,7 @@ fn hashed(hash_type: model::HashType, value: Vec<u8>) -> pb::match_query::Conten
     pb::match_query::Content::Hashed(pb::HashedContent { hashes: vec![hash], pdq_quality: None })
 }
 
-/// A rule with its numbers, which are said in full: the target's own may be others.
+/// Returns a rule with explicit numbers, because the target's defaults may differ.
 fn rule(rule: Rule) -> model::VideoRule {
     let (kind, query_percent, item_percent, frames_min) = match rule {
         Rule::ClipOfKnown => (model::VideoRuleKind::ClipOfKnown, 80, 0, 2),
@@ -293,7 +294,7 @@ fn evidence(told: &model::VideoEvidence) -> Evidence {
         }
     };
     let bits = |number: &i32| usize::try_from(*number - 1).ok().and_then(|at| Rule::ALL.get(at));
-    // One that is unknown, or is told twice, is no rule of the truth's.
+    // An unknown or repeated rule number makes the evidence differ from every right answer.
     let rules = told.rules.iter().fold(0, |rules, number| match bits(number) {
         Some(rule) if rules & rule.bit() == 0 => rules | rule.bit(),
         Some(_) | None => u8::MAX,
@@ -344,8 +345,9 @@ fn read(response: pb::MatchResponse, has_policy: Option<bool>) -> Answer {
     }
 }
 
-/// Whether a verdict is there that should not be, or the other way round; lets a match through, or a part of an answer; or asks a person about
-/// nothing. Whatever matches is for a person at least, by the policies that a run sets.
+/// Returns whether a verdict is missing or unexpected, lets a match or a partial answer through, or asks a
+/// person to review an answer without a match. By the policies that a run sets, every match gets at least a
+/// review.
 fn is_misjudged(matched: &pb::Matched, has_policy: bool, complete: bool) -> bool {
     let Some(decision) = &matched.decision else { return has_policy && complete };
     let verdict = decision.verdict();
@@ -357,7 +359,7 @@ fn is_misjudged(matched: &pb::Matched, has_policy: bool, complete: bool) -> bool
 
 fn refusal(status: &Status, has_policy: Option<bool>) -> Refusal {
     let code = match (status.code(), std::error::Error::source(status)) {
-        // A connection that broke under the call is an outage, whatever code it gets.
+        // A connection that broke during the call is an outage, whatever the code of its error is.
         (Code::Unknown | Code::Internal | Code::Cancelled, Some(_)) => Code::Unavailable,
         (code, _) => code,
     };
@@ -386,15 +388,15 @@ mod tests {
             (0, Some(Verdict::Allow), true, true, false),
             (0, None, false, true, false),
             (1, None, false, true, false),
-            // Let through, or asked about nothing.
+            // A match that is let through, and a review without a match.
             (1, Some(Verdict::Allow), true, true, true),
             (1, Some(Verdict::Log), true, true, true),
             (0, Some(Verdict::Review), true, true, true),
-            // Of a part of the shards.
+            // Answers of some shards only.
             (0, Some(Verdict::Allow), true, false, true),
             (0, Some(Verdict::Review), true, false, false),
             (0, None, true, false, false),
-            // None, or of nobody's policy.
+            // No verdict, and a verdict without a policy.
             (1, None, true, true, true),
             (0, Some(Verdict::Allow), false, true, true),
         ] {

@@ -1,8 +1,8 @@
-//! One HTTP/2 connection to a service, in plain text or over TLS, kept open.
+//! One persistent HTTP/2 connection to a service, in plain text or over TLS.
 //!
-//! `tonic`'s own channel queues requests behind a worker and hides how many connections there are. Here a connection is
-//! what it says: opened before the run, on the thread that uses it, opened again when it is lost, and while it is lost a
-//! request fails at once.
+//! `tonic`'s own channel queues requests behind a worker and hides the number of connections. Here each
+//! connection is explicit: it is opened before the run, on the thread that uses it, and reopened when it is
+//! lost; while it is lost, a request fails at once.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,15 +23,16 @@ use vigie_clients::Network;
 use vigie_net::{Bearer, Connection};
 use vigie_tls::is_for_good;
 
-/// How long a connection may take.
+/// The time limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The pause before the next attempt.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
-/// As Vigie's own clients: an idle connection is probed this often, and given up so long after.
+/// The same values as in Vigie's own clients: the interval of keep-alive probes on an idle connection, and
+/// the time without an answer after which it is closed.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// See the module.
+/// A persistent HTTP/2 connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Wire {
     sender: Arc<Mutex<Option<SendRequest<Body>>>>,
@@ -41,12 +42,12 @@ pub(crate) struct Wire {
     _keeper: Arc<Keeper>,
 }
 
-/// How the connection stands.
+/// The state of the connection.
 #[derive(Debug)]
 enum Link {
     Opening,
     Open,
-    /// The last attempt, and why.
+    /// The last attempt failed, for this reason.
     Failed {
         reason: String,
         /// Whether no further attempt can succeed.
@@ -54,7 +55,7 @@ enum Link {
     },
 }
 
-/// Ends the task that keeps the connection when nobody uses it any more.
+/// Ends the task that maintains the connection when it is no longer used.
 #[derive(Debug)]
 struct Keeper(AbortHandle);
 
@@ -65,7 +66,7 @@ impl Drop for Keeper {
 }
 
 impl Wire {
-    /// Begins to connect; within a runtime, whose thread does the work.
+    /// Starts to connect; must be called within a runtime, whose thread does the work.
     pub(crate) fn new(endpoint: &Uri, network: &Network) -> anyhow::Result<Self> {
         let is_known = matches!(endpoint.scheme_str(), Some("http" | "https"));
         ensure!(is_known, "{endpoint} is no endpoint; write it as http://host:port or https://host:port");
@@ -80,7 +81,8 @@ impl Wire {
                     Ok((sender, connection)) => {
                         *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
                         tell.send_replace(Link::Open);
-                        // What it carried, each request is told; here it is for who waits until all is ready.
+                        // This state is for callers that wait until all is ready. The requests on a lost
+                        // connection get their own errors.
                         let ended = connection.await;
                         *held.lock().unwrap_or_else(PoisonError::into_inner) = None;
                         tell.send_replace(match ended {
@@ -99,12 +101,13 @@ impl Wire {
         Ok(Self { sender, link, endpoint: endpoint.clone(), bearer, _keeper: keeper })
     }
 
-    /// Waits until the connection is open, and fails with the reason if it is not in time, or cannot be.
+    /// Waits until the connection is open; fails with the reason if that takes longer than `within`, or is
+    /// impossible.
     pub(crate) async fn opened(&self, within: Duration) -> anyhow::Result<()> {
         let mut link = self.link.clone();
         let settled = |link: &Link| matches!(link, Link::Open | Link::Failed { for_good: true, .. });
         let opening = tokio::time::timeout(within, link.wait_for(settled)).await;
-        // The keeper lives as long as this does, so the channel is not closed.
+        // The task that maintains the connection lives as long as this value, so the channel is not closed.
         let open = opening.is_ok_and(|settled| settled.is_ok_and(|link| matches!(*link, Link::Open)));
         match &*self.link.borrow() {
             _ if open => Ok(()),
@@ -113,7 +116,7 @@ impl Wire {
         }
     }
 
-    /// Why it will never be open, if that is known.
+    /// Returns the reason why it can never open, if there is a known one.
     pub(crate) fn hopeless(&self) -> Option<String> {
         match &*self.link.borrow() {
             Link::Failed { reason, for_good: true } => {
@@ -131,7 +134,7 @@ impl Link {
 }
 
 impl Wire {
-    /// Sends a request, with the network's credential, and waits for the head of its answer.
+    /// Sends a request with the network's credential, and waits for the head of its answer.
     pub(crate) async fn send(
         &self,
         mut request: http::Request<Body>,

@@ -1,4 +1,4 @@
-//! What the generator can send.
+//! The rate that the generator can send.
 
 use crate::cli::CeilingArguments;
 use crate::run::command::ceiling::measure;

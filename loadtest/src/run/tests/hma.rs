@@ -1,4 +1,5 @@
-//! Targets that speak HMA's protocol: what the oracle finds wrong in their answers, how they are filled, and how two are compared.
+//! Targets that speak HMA's protocol: the faults that the oracle finds in their answers, filling, and
+//! comparison.
 
 mod service;
 
@@ -31,7 +32,8 @@ fn scenario(arrivals: &str) -> Scenario {
     .unwrap()
 }
 
-/// Asks a service with these faults. Every fault that it counted has to be in the result, and nothing else.
+/// Runs against a service with these faults. The result has to contain exactly the faults that the service
+/// counted.
 async fn check(arrivals: &str, call: HmaCall, faults: Faults) {
     let scenario = scenario(arrivals);
     let truth = Arc::new(Truth::establish(&scenario, |_| {}).unwrap());
@@ -88,7 +90,8 @@ async fn every_wrong_answer_of_lookups_by_bank_is_counted_as_what_it_is() {
 
 #[tokio::test]
 async fn a_closed_loop_keeps_as_many_requests_under_way_as_it_says() {
-    // Each request takes a deadline of 200 ms, for nobody answers: five callers make 25 requests a second.
+    // Each request lasts until its deadline of 200 ms, because there is no answer: five callers make 25
+    // requests a second.
     let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut scenario = scenario("closed = 5");
@@ -120,11 +123,11 @@ fn turn(row: &Value) -> &Value {
 fn two_services_are_filled_compared_in_turns_and_known_again() {
     let folder = tempfile::tempdir().unwrap();
     let ids = ["a.csv", "b.csv"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
-    // Like HMA, the first finds what is added only some time later.
+    // Like HMA, the first service finds added contents only after some time.
     let late = Faults { stale: Duration::from_millis(700), ..Faults::default() };
     let (a, _) = Service::start(late);
     let (b, liar) = Service::start(Faults { refuse: Some(20), drop: Some(15), ..Faults::default() });
-    // Two rows in the wrong order, so that ids are not those of the rows.
+    // Two extra contents, so that content ids do not equal row numbers.
     liar.add([[0; 32]; 2]);
     let words = ["--target", &a, "--target", &b, "--ids", &ids[0], "--ids", &ids[1], "--fill", "LOAD"];
     let (exit, rows) = versus(&[&words[..], &["--connections", "1,4", "--rate", "100"]].concat());
@@ -142,7 +145,7 @@ fn two_services_are_filled_compared_in_turns_and_known_again() {
     }
     assert!(rows.iter().skip(1).step_by(2).any(|row| turn(row)["missed"].as_u64() > Some(0)));
     assert!(ids.iter().all(|path| Path::new(path).is_file()));
-    // The files are there, so nothing is added again.
+    // The files of ids exist, so nothing is added again.
     let before = liar.ids().len();
     let (exit, _) = versus(&[&words[..], &["--connections", "2"]].concat());
     exit.unwrap();

@@ -1,4 +1,4 @@
-//! Several generators send together what one would have sent.
+//! Several generators together send what a single one would send.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Against a service that lies now and then, the counts reported have to be those of its lies.
+//! Against a service that sometimes lies, the reported counts have to equal those of its lies.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::run::scenario::Scenario;
 use crate::run::target::Targets;
 use crate::run::target::vigie::Options;
 
-/// The log as everybody knows it before the run.
+/// The sequence of the log before the run.
 const SEQUENCE: u64 = 10;
 
-/// What a service has answered, and how often it lied.
+/// Counts of a service's answers and lies.
 #[derive(Debug, Default)]
 struct Lies {
     answers: AtomicU64,
@@ -30,7 +30,7 @@ struct Lies {
     stale: AtomicU64,
 }
 
-/// Whether it is the turn of a lie that is told once in `every`.
+/// Counts a call, and returns whether the lie is due, once in `every` calls.
 fn turn(counter: &AtomicU64, every: u64) -> bool {
     counter.fetch_add(1, Ordering::Relaxed) % every == every - 1
 }
@@ -60,7 +60,7 @@ fn answer(query: &pb::MatchQuery, known: &HashMap<Hash, Vec<(u32, u16)>>, lies: 
     };
     let mut matches = Vec::new();
     for &(row, distance) in &known[&hash] {
-        // One in a thousand each, at different ones.
+        // Each lie happens once in a thousand matches, at different ones.
         match lies.matches.fetch_add(1, Ordering::Relaxed) % 1_000 {
             300 => drop(lies.dropped.fetch_add(1, Ordering::Relaxed)),
             600 => {
@@ -68,7 +68,8 @@ fn answer(query: &pb::MatchQuery, known: &HashMap<Hash, Vec<(u32, u16)>>, lies: 
                 matches.push(told(Identity::Row(row), (distance + 1) % 32));
             }
             900 => {
-                // A match, and an invention beside it: an item of nobody, one that is too far, one that is told twice.
+                // A right match, and an invented one with it: an unknown item, one that is too distant, or a
+                // repetition.
                 matches.push(told(Identity::Row(row), distance));
                 let invented = match lies.invented.fetch_add(1, Ordering::Relaxed) % 3 {
                     0 => told(Identity::Unknown, 5),

@@ -1,4 +1,4 @@
-//! A frontend that answers as a test says.
+//! A frontend whose answers a test defines.
 
 use std::net::Ipv4Addr;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use vigie_proto::pb::matching::v1::match_service_server::{MatchService, MatchSer
 
 type Answered = Result<pb::MatchResponse, Status>;
 
-/// What the frontend answers.
+/// The function that answers requests.
 pub(super) type Behaviour = Arc<dyn Fn(pb::MatchRequest) -> BoxFuture<'static, Answered> + Send + Sync>;
 
 struct Service(Behaviour);
@@ -76,7 +76,7 @@ impl MatchService for Service {
     }
 }
 
-/// Starts it on a thread of its own, and tells where it is.
+/// Starts the frontend on a thread of its own, and returns its address.
 pub(super) fn serve(behaviour: Behaviour) -> String {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -96,7 +96,7 @@ pub(super) fn serve(behaviour: Behaviour) -> String {
     url
 }
 
-/// A complete answer that holds the log up to `sequence`.
+/// Returns a complete answer that includes the log up to `sequence`.
 pub(super) fn response(results: Vec<pb::Matched>, sequence: u64) -> pb::MatchResponse {
     let result = |matched| pb::MatchResult { outcome: Some(pb::match_result::Outcome::Matched(matched)) };
     pb::MatchResponse {

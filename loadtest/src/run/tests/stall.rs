@@ -1,8 +1,8 @@
-//! Against a service that stands still for some time in each cycle, the latency has to be what arithmetic says.
+//! Against a service that stalls for some time in each cycle, the latency has to equal the computed one.
 //!
-//! Of requests that arrive evenly, the share `stall / cycle` arrives while the service stands still, and waits for the rest
-//! of the stall: evenly between nothing and all of it. So a share `q` of the requests take longer than
-//! `stall * (1 - q * cycle / stall)`.
+//! Of evenly spaced requests the share `stall / cycle` arrives during a stall and waits for the rest of it,
+//! which is uniformly distributed between zero and the whole stall. So a share `q` of the requests takes
+//! longer than `stall * (1 - q * cycle / stall)`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::run::target::Targets;
 use crate::run::target::call::{Asked, Call};
 use crate::run::target::vigie::Options;
 
-/// A service that stands still for the first `stall` of each `cycle`.
+/// Returns a service that stalls for the first `stall` of each `cycle`.
 fn stalling(stall: Duration, cycle: Duration) -> Behaviour {
     let begin = Instant::now();
     Arc::new(move |request| {
@@ -41,7 +41,7 @@ fn scenario(rate: u32, duration: &str) -> Scenario {
     .unwrap()
 }
 
-/// Each quantile is at least what arithmetic says, and little more.
+/// Checks that each quantile is at least the computed one, and at most `slack_ms` above.
 async fn check(stall: Duration, cycle: Duration, scenario: Scenario, slack_ms: f64) -> Targets {
     let targets = serve(stalling(stall, cycle));
     let targets = Targets::vigie(&[targets], &Network::tcp(), Options::new(&scenario, Vec::new())).unwrap();
@@ -52,9 +52,9 @@ async fn check(stall: Duration, cycle: Duration, scenario: Scenario, slack_ms: f
     for longer in [0.01, 0.02, 0.05] {
         let expected = (1.0 - longer * cycle.as_secs_f64() / stall.as_secs_f64()) * stall.as_secs_f64() * 1e3;
         let told = latency.quantile_ms(1.0 - longer).unwrap();
-        // Arrivals are a few milliseconds apart, which is what a quantile may be off by.
+        // A quantile may be off by the gap between arrivals, which is a few milliseconds.
         assert!(told >= expected - 15.0, "{longer}: {told} ms for {expected} ms");
-        // On a machine too busy to send in time there is more to wait for than the stall.
+        // On a machine that is too busy to send in time, latencies include more than the stall.
         let busy = result.generator.ran_late;
         assert!(busy || told <= expected + slack_ms, "{longer}: {told} ms for {expected} ms");
     }
@@ -66,7 +66,7 @@ async fn a_stall_shows_in_every_request_that_it_made_wait_and_a_closed_loop_woul
     let (stall, cycle) = (Duration::from_millis(400), Duration::from_millis(2_000));
     let targets = check(stall, cycle, scenario(250, "6s"), 120.0).await;
 
-    // The same service, asked by somebody who waits for each answer.
+    // The same service with a caller that waits for each answer.
     let endpoint = targets.open_one().unwrap();
     endpoint.opened(Duration::from_secs(20)).await.unwrap();
     let begin = Instant::now();
@@ -87,6 +87,7 @@ async fn a_stall_shows_in_every_request_that_it_made_wait_and_a_closed_loop_woul
 #[ignore = "takes 40 seconds, and wants a quiet machine"]
 async fn a_second_in_ten_makes_a_99th_percentile_of_900_milliseconds() {
     let (stall, cycle) = (Duration::from_secs(1), Duration::from_secs(10));
-    // The thousand that were held are answered one after the other, in this process: 15 us each, with two cores.
+    // The thousand requests of a stall are answered one after the other, in this process: 15 us each, with
+    // two cores.
     check(stall, cycle, scenario(1_000, "40s"), 30.0).await;
 }

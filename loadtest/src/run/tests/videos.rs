@@ -1,4 +1,4 @@
-//! A service that knows videos and lies now and then: what of its evidence is wrong is counted, and nothing else.
+//! A service that matches videos and sometimes lies: exactly its wrong evidence has to be counted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use crate::run::scenario::Scenario;
 use crate::run::target::Targets;
 use crate::run::target::vigie::Options;
 
-/// What the service has done.
+/// Counts of the service's matches and lies.
 #[derive(Debug, Default)]
 struct Lies {
     matches: AtomicU64,
     dropped: AtomicU64,
     bent: AtomicU64,
-    /// Evidence that is not told, is another, or names a rule that does not hold.
+    /// Evidence that is missing, differs, or names a rule that does not hold.
     other: AtomicU64,
-    /// A frame said to be too common, so that a match may be missing.
+    /// A frame reported as too common, so that the answer may lack a match.
     common: AtomicU64,
 }
 
@@ -80,7 +80,7 @@ fn answer(expected: &[Expected], lies: &Lies) -> pb::Matched {
             40 if matched.common_frames == 0 => {
                 add(&lies.common);
                 matched.common_frames = 1;
-                // Of an answer that says so nothing is missed.
+                // An answer with common frames does not count as lacking this match.
                 continue;
             }
             _ => {}
@@ -125,7 +125,7 @@ async fn wrong_evidence_of_a_service_is_counted_and_nothing_else() {
     assert_eq!((result.summary.failed, result.record.totals.unsent), (0, 0));
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let told = result.record.totals.verdict;
-    // What was dropped of an answer with a common frame is not missed.
+    // A dropped match does not count as missed if its answer has a common frame.
     let (dropped, common) = (count(&lies.dropped), count(&lies.common));
     assert!((dropped.saturating_sub(common)..=dropped).contains(&told.missed), "{told:?} {lies:?}");
     let expected = Verdict {

@@ -1,4 +1,4 @@
-//! Every role in this process, with its data in a folder that goes with it.
+//! A cluster with every role in this process, whose data folder is removed with it.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -14,9 +14,9 @@ use super::role::in_this_process;
 #[derive(Debug)]
 pub struct Cluster {
     running: LocalCluster,
-    /// A client of its bank.
+    /// A client of the bank.
     pub bank: BankClient,
-    /// A client of its frontend.
+    /// A client of the frontend.
     pub matching: MatchClient,
     _data: TempDir,
 }
@@ -27,13 +27,13 @@ impl Cluster {
         Self::start_with(|_| {}).await
     }
 
-    /// Starts a cluster that is not the default one.
+    /// Starts a cluster with a changed configuration.
     pub async fn start_with(edit: impl FnOnce(&mut LocalClusterConfig)) -> anyhow::Result<Self> {
         let data = tempfile::tempdir()?;
         let mut config = LocalClusterConfig::new(data.path());
         edit(&mut config);
         config.frontend = in_this_process(config.frontend);
-        // Boxed: the future of every test holds it.
+        // Boxed, to keep the futures of the tests small.
         let mut running = Box::pin(LocalCluster::start(config)).await?;
         running.wait_ready(soon()).await?;
         let (bank, matching) = (running.bank_client()?, running.match_client()?);
@@ -47,7 +47,7 @@ impl Cluster {
         Ok(name)
     }
 
-    /// Adds items to a bank, in batches; gives their ids and the sequence of the last.
+    /// Adds items to a bank in batches; returns their ids and the sequence of the last batch.
     pub async fn add(
         &self,
         bank: &BankName,
@@ -63,13 +63,13 @@ impl Cluster {
         Ok((ids, sequence))
     }
 
-    /// Asks about a batch of content.
+    /// Sends one match call with a batch of contents.
     pub async fn ask(&self, contents: Vec<Content>, options: SearchOptions) -> anyhow::Result<MatchAnswer> {
         let call = MatchCall { contents, options, quality_floor: None, surface: Box::default() };
         Ok(self.matching.match_content(call, soon()).await?)
     }
 
-    /// Asks about one content.
+    /// Sends one match call with one content.
     pub async fn ask_one(&self, content: Content, options: SearchOptions) -> anyhow::Result<Matched> {
         let answer = self.ask(vec![content], options).await?;
         let result = answer.results.into_iter().next();
@@ -77,7 +77,7 @@ impl Cluster {
         result.map_err(|failure| anyhow::anyhow!("{:?}: {}", failure.code, failure.message))
     }
 
-    /// Stops every role; an error of any of them is an error here.
+    /// Stops every role; returns the error of any of them.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.running.stop().await
     }
@@ -97,13 +97,13 @@ impl DerefMut for Cluster {
     }
 }
 
-/// A deadline that only something stuck misses.
+/// Returns a deadline of one minute, which only a stuck call misses.
 #[must_use]
 pub fn soon() -> Deadline {
     Deadline::now() + Duration::from_secs(60)
 }
 
-/// Options that ask for an answer as of `sequence`.
+/// Returns options for an answer as of `sequence`.
 #[must_use]
 pub fn as_of(sequence: Sequence) -> SearchOptions {
     SearchOptions { min_sequence: sequence, ..SearchOptions::default() }

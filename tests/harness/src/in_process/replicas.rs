@@ -1,11 +1,12 @@
-//! Several replicas of each shard, beside the bank of a cluster.
+//! Several replicas of each shard, in addition to the bank of a cluster.
 
 use vigie_telemetry::Telemetry;
 
 use crate::delay::DelayProxy;
 use crate::in_process::role::{Role, Slot};
 
-/// Matchers of `shards` shards with some replicas each. The first one is reached through a link that can delay.
+/// Matchers of `shards` shards, with several replicas each. The first matcher is reached through a link that
+/// can delay.
 #[derive(Debug)]
 pub struct Replicas {
     roles: Vec<Role>,
@@ -14,7 +15,7 @@ pub struct Replicas {
 }
 
 impl Replicas {
-    /// Starts the matchers, with the configuration `of`, but for their shards.
+    /// Starts the matchers with the configuration `of`, except for their shards.
     pub async fn start(
         shards: u32,
         replicas: u32,
@@ -31,26 +32,26 @@ impl Replicas {
         Ok(Self { roles, shards, link })
     }
 
-    /// The endpoints at which a coordinator reaches them.
+    /// Returns the endpoints at which a coordinator reaches them.
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
         let others = self.roles.iter().skip(1).map(Role::url);
         std::iter::once(self.link.url()).chain(others).collect()
     }
 
-    /// The link of the first one.
+    /// Returns the link of the first matcher.
     #[must_use]
     pub const fn link(&self) -> &DelayProxy {
         &self.link
     }
 
-    /// Tells all replicas of a shard to stop, and does not wait.
+    /// Asks all replicas of a shard to stop, without waiting for them.
     pub fn cancel(&self, shard: u32) {
         let of_shard = self.roles.iter().zip(0..).filter(|(_, number)| number % self.shards == shard);
         of_shard.for_each(|(role, _)| role.cancel());
     }
 
-    /// Each of them.
+    /// Returns each matcher.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Role> {
         self.roles.iter_mut()
     }

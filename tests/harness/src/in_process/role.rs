@@ -1,4 +1,4 @@
-//! One role in this process, that can be stopped and started again where it was.
+//! One role in this process, which can be stopped and started again at the same address.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub enum Config {
     Matcher(vigie_matcher::Config),
     /// A coordinator.
     Coordinator(vigie_coordinator::Config),
-    /// A frontend. It is larger than the others.
+    /// A frontend. Boxed, because its configuration is larger than the others.
     Frontend(Box<vigie_frontend::Config>),
 }
 
@@ -46,7 +46,7 @@ impl From<vigie_frontend::Config> for Config {
     }
 }
 
-/// An address that a role will listen on, known before the role is started.
+/// An address that a role will listen on; it is known before the role is started.
 #[derive(Debug)]
 pub struct Slot {
     listener: TcpListener,
@@ -54,20 +54,20 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Takes any free port.
+    /// Reserves a free port.
     pub async fn take() -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address })
     }
 
-    /// The endpoint of the role that will be there.
+    /// Returns the endpoint of the role that will be started here.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Starts a role there.
+    /// Starts a role on the reserved port.
     pub fn start(self, config: impl Into<Config>, telemetry: Telemetry) -> anyhow::Result<Role> {
         let mut role = Role { address: self.address, config: config.into(), running: None };
         role.start_on(self.listener, telemetry)?;
@@ -75,7 +75,7 @@ impl Slot {
     }
 }
 
-/// A role with its configuration. It is told to stop when it is dropped.
+/// A role with its configuration. Dropping it asks the role to stop.
 #[derive(Debug)]
 pub struct Role {
     address: SocketAddr,
@@ -89,40 +89,41 @@ impl Role {
         Slot::take().await?.start(config, Telemetry::default())
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its endpoint.
+    /// Returns its endpoint.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Whether it has been started and not stopped.
+    /// Returns whether it is started and not stopped.
     #[must_use]
     pub const fn is_running(&self) -> bool {
         self.running.is_some()
     }
 
-    /// Stops it as an orchestrator does, and waits until it has ended; its own error is an error here.
+    /// Stops it as an orchestrator does, and waits until it has ended; returns the role's own error.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         self.running.take().context("the role does not run")?.stop().await
     }
 
-    /// Tells it to stop, and does not wait.
+    /// Asks it to stop, without waiting.
     pub fn cancel(&self) {
         if let Some(running) = &self.running {
             running.cancel();
         }
     }
 
-    /// Stops it and starts it again where it was, without telemetry: what it had knows that it has stopped.
+    /// Stops it and starts it again at the same address. It then has no telemetry, because the previous
+    /// telemetry has already been marked as stopped.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.stop().await?;
-        // The port may be held for a moment by connections that have just ended.
+        // Connections that have just ended may occupy the port for a moment.
         let listener = loop {
             match TcpListener::bind(self.address).await {
                 Ok(listener) => break listener,
@@ -143,7 +144,8 @@ impl Role {
     }
 }
 
-/// A frontend without decoder processes, unless it is given a program for them: this process's own program is that of a test.
+/// Turns decoder processes off, unless the configuration names a program for them: this process's own program
+/// is a test and cannot be one.
 pub(super) fn in_this_process(mut config: vigie_frontend::Config) -> vigie_frontend::Config {
     if config.decoder_program.is_none() {
         config.sandbox = Requirement::Off;

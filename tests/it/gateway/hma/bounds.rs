@@ -1,4 +1,4 @@
-//! A gateway that cannot know says so, and no page of another site uses it.
+//! A gateway that cannot answer completely reports that, and pages of other sites cannot use it.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn a_lost_shard_is_503_and_never_not_known() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(http.get("/status/live").await.status, StatusCode::OK);
-    // What needs no shard is answered.
+    // Requests that need no shard are answered.
     assert_eq!(http.get("/c/bank/A").await.body(200)["name"], "A");
     cluster.stop().await.unwrap();
 }
@@ -50,7 +50,7 @@ async fn no_page_of_another_site_uses_a_gateway_without_credentials() {
         let refused = http.send(Method::POST, "/c/banks", &headers, create.clone()).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{headers:?}");
     }
-    // Nor does it read: an image of a page would tell whether a hash is known.
+    // It cannot read either: the loading of an image would reveal whether a hash is known.
     let path = format!("/m/raw_lookup?signal_type=pdq&signal={}", pdq(1));
     let image = http.send(Method::GET, &path, &[("sec-fetch-site", "cross-site")], "").await;
     assert_eq!(image.status, StatusCode::FORBIDDEN);
@@ -65,7 +65,7 @@ async fn no_page_of_another_site_uses_a_gateway_without_credentials() {
         http.send(Method::GET, "/status", &[("host", "match.example")], "").await.status,
         StatusCode::OK
     );
-    // A preflight of another site gets no consent.
+    // A preflight request of another site is refused.
     let preflight = [("origin", "https://evil.example"), ("access-control-request-method", "POST")];
     let answer = http.send(Method::OPTIONS, "/c/banks", &preflight, "").await;
     assert!(!answer.status.is_success() && !answer.headers.contains_key("access-control-allow-origin"));

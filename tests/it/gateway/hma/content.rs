@@ -1,4 +1,4 @@
-//! What is banked, changed and removed.
+//! Contents that are added, changed and removed.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ async fn content_matches_when_it_is_added_and_no_more_when_it_is_disabled_or_rem
     bank(&http, "A").await;
     let hash = pdq(256);
     assert_eq!(raw(&http, &hash).await, json!([]));
-    // Each with its own id, the same hash as often as it is added.
+    // A hash that is added twice gets two ids.
     let (first, second) = (add(&http, "A", &hash).await, add(&http, "A", &hash).await);
     assert_eq!(raw(&http, &hash).await, json!([first, second]));
 

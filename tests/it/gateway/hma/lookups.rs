@@ -1,4 +1,4 @@
-//! Lookups: by hash, by file, in banks of different ratios, and beyond one answer.
+//! Lookups: by hash, by file, in banks with different ratios, and with more matches than fit into one answer.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ async fn matches_are_by_bank_with_distances_as_texts() {
     let of = |id: u64, distance: &str| json!({ "bank_content_id": id, "distance": distance });
     let both = json!({ "A": [of(near, "0")], "B": [of(far, "31")] });
     assert_eq!(http.get(&lookup(&pdq(0))).await.body(200), both);
-    // Upper case and spaces are taken.
+    // Upper case and spaces are accepted.
     let signal = format!("%20{}%20", pdq(0).to_uppercase());
     assert_eq!(http.get(&lookup(&signal)).await.body(200), both);
     assert_eq!(
@@ -49,7 +49,7 @@ async fn matches_are_by_bank_with_distances_as_texts() {
         assert_eq!(http.get(&path).await.status.as_u16(), status, "{path}");
     }
 
-    // Beyond HMA, where it is asked for.
+    // Features beyond HMA, on request.
     let wide = http
         .get(&format!("{}&max_distance=32&numeric_distance=true&include_coverage=true", lookup(&pdq(0))))
         .await;
@@ -105,7 +105,7 @@ async fn a_bank_is_not_missing_because_another_fills_the_answer() {
         let items = (0..600).map(|_| item()).collect();
         client.add_items(&name, items, IdempotencyKey::random(), deadline()).await.unwrap();
     }
-    // Farther than each of the 1,200, and found all the same.
+    // More distant than each of the 1,200 others, and still found.
     let id = add(&http, "ALSO", &pdq(5)).await;
     let found = http.get(&lookup(&pdq(0))).await.body(200);
     assert_eq!(found["FULL"].as_array().map(Vec::len), Some(1_000));

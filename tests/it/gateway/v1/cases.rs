@@ -11,19 +11,19 @@ use crate::gateway::client::{Http, cluster};
 
 const HOUR_MS: u64 = 60 * 60 * 1_000;
 
-/// Milliseconds since 1970.
+/// Returns the present time in milliseconds since 1970.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }
 
-/// An administrator of the host, and a reviewer.
+/// Creates an administrator of the host, and a reviewer.
 async fn host(operator: &Http) -> (Http, Http) {
     let (administrator, _) = principal(operator, json!({ "roles": ["administrator"] })).await;
     let (reviewer, _) = principal(&administrator, json!({ "roles": ["reviewer"] })).await;
     (administrator, reviewer)
 }
 
-/// The numbers of the cases of a list, in its order, by pages of one.
+/// Returns the numbers of the cases of a list, in its order, read in pages of one.
 async fn numbers(http: &Http, list: &str, of: &str, number: &str) -> Vec<u64> {
     let (mut numbers, mut after) = (Vec::new(), String::new());
     loop {
@@ -46,7 +46,7 @@ async fn a_report_is_sent_and_its_outcome_is_read() {
     let item = worker.post("/v1/banks/known/items", &items).await.body(201)["item_ids"][0].clone();
     acme.put("/v1/banks/known/grants/local", &json!({ "capabilities": ["opine"] })).await.body(200);
 
-    // Sent twice with its key, it is one report.
+    // Sent twice with the same key, it is one report.
     let contents = json!({
         "item_id": item, "decision_id": "0f".repeat(16), "decided_at_unix_ms": 1_795_000_000_000_u64,
         "classification": ["iwf/category=A"], "hash_type": "md5", "distance": 0, "verdict": "block",
@@ -77,7 +77,7 @@ async fn a_report_is_sent_and_its_outcome_is_read() {
     let hidden = stranger.get(&format!("/v1/reports/{first}")).await;
     hidden.problem(404, "NOT_FOUND");
 
-    // The bank decides who may do what, and what fits.
+    // The bank checks permissions and values.
     let review = format!("/v1/reports/{first}/review");
     let unfounded =
         json!({ "outcome": "unfounded", "reason": "another picture", "opinion_reason": "different-content" });
@@ -116,7 +116,7 @@ async fn a_report_is_sent_and_its_outcome_is_read() {
         assert_eq!(refused.as_deref(), Some(field), "{path}");
     }
 
-    // An unfounded one is an opinion of the host; a decision of more is read with its demands.
+    // An unfounded report becomes an opinion of the host; a decision's demands are returned with it.
     let decided = reviewer.post(&review, &unfounded).await.body(200);
     assert_eq!((&decided["outcome"], &decided["opinion_put"]), (&json!("unfounded"), &json!(true)));
     let shown = worker.get(&format!("/v1/items/{item}")).await.body(200);
@@ -161,7 +161,7 @@ async fn a_referral_is_tracked_to_the_outcome_of_each_member() {
     let (plain, deadline) = (added["referral"].as_u64().unwrap(), &added["deadline_unix_ms"]);
     assert_eq!(deadline, &Value::Null);
 
-    // The host sees what each member did, a member its own part, and others nothing.
+    // The host sees the outcomes of all members, a member sees its own, and others see nothing.
     let all = reviewer.get("/v1/referrals?overdue=true").await.body(200);
     let [shown] = &all["referrals"].as_array().unwrap()[..] else { panic!("{all}") };
     assert_eq!(shown["members"].as_array().unwrap().len(), 2);
@@ -178,7 +178,7 @@ async fn a_referral_is_tracked_to_the_outcome_of_each_member() {
     assert_eq!((&other["url"], &other["hash"], &other["priority"]), (&Value::Null, &hash, &json!("normal")));
     assert_eq!(numbers(&stranger, "/v1/referrals?", "referrals", "referral").await, [plain]);
 
-    // Who may not, what is not there, and what does not fit. No answer repeats the URL.
+    // Missing permissions, unknown referrals, and invalid values. No answer repeats the URL.
     let outcome = format!("/v1/referrals/{number}/outcome");
     let (contributor, _) = principal(&acme, json!({ "roles": ["contributor"] })).await;
     contributor.put(&outcome, &json!({ "outcome": "removed" })).await.problem(403, "PERMISSION_DENIED");
@@ -225,7 +225,7 @@ async fn a_referral_is_tracked_to_the_outcome_of_each_member() {
     assert!(!unknown.body.to_string().contains("secret"), "{}", unknown.body);
     unknown.problem(404, "NOT_FOUND");
 
-    // Once each member has an outcome, the order is open no more.
+    // Once each member has an outcome, the order is closed.
     let taken = json!({ "outcome": "disabled", "details": "done", "taken_at_unix_ms": received + 1 });
     assert_eq!(worker.put(&outcome, &taken).await.body(200)["outcome"], "disabled");
     let ground = json!({ "outcome": "not-possible", "ground": "manifest-errors" });
@@ -239,7 +239,7 @@ async fn a_referral_is_tracked_to_the_outcome_of_each_member() {
     });
     assert_eq!((&of_order["members"][0], &of_order["overdue"]), (&of_acme, &json!(false)));
     assert_eq!(of_order["members"][1]["ground"], "manifest-errors");
-    // The audit has each change, and no URL.
+    // The audit has each change, without the URL.
     let audit = operator.get("/v1/audit?limit=1000").await.body(200).to_string();
     assert!(audit.contains("/AddReferral") && !audit.contains("secret"), "{audit}");
     cluster.stop().await.unwrap();
@@ -272,7 +272,7 @@ async fn an_incident_is_searched_by_its_subscribers_until_it_is_closed() {
     assert_eq!((&every["subscribed"], &every["open_incidents"]), (&subscribed, &json!(1)));
     until_found(&other, 9, 1).await;
 
-    // Who may not, what is there already, and what does not fit.
+    // Missing permissions, existing incidents, and invalid values.
     acme.post("/v1/incidents", &asked).await.problem(403, "PERMISSION_DENIED");
     reviewer.post("/v1/incidents", &asked).await.problem(403, "PERMISSION_DENIED");
     worker.put(subscription, &json!({ "every_type": true })).await.problem(403, "PERMISSION_DENIED");

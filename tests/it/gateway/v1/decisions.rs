@@ -9,10 +9,11 @@ use super::members::{principal, team, turned_on, until_found};
 use super::{lookup, md5};
 use crate::gateway::client::{Http, cluster};
 
-/// How long the frontends may take to follow the directory, and a record to be with the bank.
+/// The time limit for the frontends to follow the directory, and for a record to reach the bank.
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// The id of a new decision on the digest of equal bytes, once the frontend has the charter and the policy.
+/// Makes a decision on the digest of equal bytes, once the frontend has the charter and the policy; returns
+/// its id.
 async fn decided(http: &Http, byte: u8) -> String {
     let begun = Instant::now();
     loop {
@@ -28,7 +29,7 @@ async fn decided(http: &Http, byte: u8) -> String {
     }
 }
 
-/// The record of a decision, once it is with the bank.
+/// Returns the record of a decision, once the bank has it.
 async fn recorded(http: &Http, id: &str) -> Value {
     let begun = Instant::now();
     loop {
@@ -76,10 +77,10 @@ async fn a_decision_is_explained_compared_and_its_outcome_set() {
     );
     assert_eq!(found["facts"]["classes"], json!(["iwf/category=A"]));
     assert_eq!((&shown["outcome"], shown.get("same_query")), (&Value::Null, None));
-    // A record has no hash.
+    // A record contains no hash.
     assert!(!shown.to_string().contains(&md5(1)), "{shown}");
 
-    // Hashes are compared by a body.
+    // A query's hashes are sent in a body for comparison with a record.
     let compare = format!("/v1/decisions/{first}/compare");
     let hash = |byte: u8| json!({ "type": "md5", "hash": md5(byte) });
     for (hashes, same_query) in [(json!([hash(2), hash(1)]), true), (json!([hash(2)]), false)] {
@@ -87,7 +88,7 @@ async fn a_decision_is_explained_compared_and_its_outcome_set() {
         assert_eq!(compared, json!({ "decision_id": first, "same_query": same_query }));
     }
 
-    // It is no business of another member or of who searches; what is no decision or no hash is refused.
+    // Another member and a matcher do not see the decision; an invalid decision or hash is refused.
     let (matcher, _) = principal(&acme, json!({ "roles": ["matcher"] })).await;
     let path = format!("/v1/decisions/{first}");
     let outcome = format!("{path}/outcome");
@@ -132,7 +133,7 @@ async fn a_decision_is_explained_compared_and_its_outcome_set() {
         assert_eq!(refused.as_deref(), Some(field), "{path}");
     }
 
-    // What became of it is set as a whole. An upheld complaint is an opinion, which no later outcome takes back.
+    // The outcome is set as a whole. An upheld complaint is an opinion, which no later outcome withdraws.
     assert_eq!(worker.put(&outcome, &removed).await.body(200)["opinions_put"], 0);
     let mut upheld = removed.clone();
     upheld["complaint"] = json!("upheld");
@@ -151,7 +152,7 @@ async fn a_decision_is_explained_compared_and_its_outcome_set() {
         shown["outcome"]["acted_at_unix_ms"].is_u64() && shown["matches"][0]["counts"] == true,
         "{shown}"
     );
-    // Somebody else has set it since.
+    // Another person has set it since.
     let mut late = upheld.clone();
     late["expected_set_at_unix_ms"] = json!(0);
     worker.put(&outcome, &late).await.problem(409, "FAILED_PRECONDITION");
@@ -164,7 +165,7 @@ async fn a_decision_is_explained_compared_and_its_outcome_set() {
     );
     assert_eq!(facts(worker.get(&of_item).await.body(200)), 1);
 
-    // Lists by time, in pages that lead through all of them.
+    // Lists by time, in pages that together contain all.
     let second = decided(&worker, 1).await;
     let at = recorded(&worker, &second).await["decided_at_unix_ms"].as_u64().unwrap();
     let (mut ids, mut after) = (Vec::new(), String::new());
@@ -175,7 +176,7 @@ async fn a_decision_is_explained_compared_and_its_outcome_set() {
         let Some(next) = page["next_after"].as_str() else { break };
         after = format!("&after={next}");
     }
-    // Other lookups of the test, while it waited, are recorded too.
+    // Other lookups of the test, made while it waited, are recorded too.
     let place = |id: &String| ids.iter().position(|one| one == id).unwrap();
     assert!(place(&first) < place(&second), "{ids:?}");
     for (query, is_there) in [

@@ -1,4 +1,5 @@
-//! Two deployments: one follows a bank of the other by its published list, with the key of a member that may see the bank's hashes.
+//! Two deployments: one follows a bank of the other by its published list, with the key of a member that may
+//! see the bank's hashes.
 
 use std::time::Duration;
 
@@ -12,14 +13,15 @@ use super::md5;
 use super::members::{principal, team, turned_on};
 use crate::gateway::client::{Http, cluster, cluster_with};
 
-/// How long a round may take, with the list that tells the exchange process of it.
+/// The time limit of a round, including the interval at which the exchange process reads its list of
+/// exchanges.
 const FETCHED_WITHIN: Duration = Duration::from_secs(30);
 
 fn soon() -> Deadline {
     Deadline::now() + Duration::from_secs(10)
 }
 
-/// The exchanges of a cluster.
+/// A client of a cluster's exchanges.
 struct Exchanges(ExchangeClient);
 
 impl Exchanges {
@@ -35,7 +37,7 @@ impl Exchanges {
         self.0.add_exchange(&new, &bank, IdempotencyKey::random(), soon()).await.unwrap();
     }
 
-    /// Asks for a round, and waits for its end: its alarm, empty for none.
+    /// Requests a round, and waits for its end; returns its alarm, empty for none.
     async fn fetch(&self, name: &str) -> String {
         let name = name.parse().unwrap();
         let asked = self.0.fetch_exchange_now(&name, IdempotencyKey::random(), soon()).await.unwrap();
@@ -51,7 +53,7 @@ impl Exchanges {
     }
 }
 
-/// A cluster that follows other deployments, with the credentials of a folder.
+/// Starts a cluster that follows other deployments, with the credentials in a folder.
 async fn following(folder: &std::path::Path, origins: &[String]) -> Cluster {
     cluster_with(|config| {
         config.exchange = Some(vigie_exchange::Config {
@@ -89,7 +91,7 @@ async fn a_member_with_the_right_to_hashes_follows_a_bank_and_nothing_else() {
     let ids = acme_work.post("/v1/banks/list/items", &items).await.body(201)["item_ids"].clone();
     acme_work.post("/v1/banks/other/items", &json!({ "items": [item(9)] })).await.body(201);
 
-    // Whoever may match and does not see hashes follows nothing.
+    // A member that may match but not see hashes cannot follow.
     let grant = |capabilities: Value| json!({ "capabilities": capabilities });
     acme.put("/v1/banks/list/grants/umbra", &grant(json!(["match", "see-details"]))).await.body(200);
     umbra_work.get("/v1/banks/acme%2Flist/list").await.problem(403, "PERMISSION_DENIED");
@@ -123,16 +125,16 @@ async fn a_member_with_the_right_to_hashes_follows_a_bank_and_nothing_else() {
     assert!(alarm.contains("status 404"), "{alarm}");
     assert!(digests(&http, "nothing").await.is_empty());
 
-    // What changes there changes here, and what is removed is no longer found.
+    // Changes in the followed bank are applied here, and removed items are no longer found.
     acme_work.delete(&format!("/v1/items/{}", ids[0])).await.body(200);
     acme_work.post("/v1/banks/list/items", &json!({ "items": [item(4)] })).await.body(201);
     assert_eq!(exchanges.fetch("acme").await, "");
     assert_eq!(digests(&http, "from-acme").await, [md5(2), md5(4)]);
 
-    // Nothing of it goes back.
+    // Followed items are not published again.
     let back = http.get("/v1/banks/from-acme/list").await.body(200);
     assert_eq!((&back["head"], &back["items"]), (&json!(0), &json!(0)));
-    // Without the grant the exchange stands still, and what it has stays.
+    // Without the grant the exchange stops, and keeps the items that it has.
     acme.delete("/v1/banks/list/grants/umbra").await.body(200);
     let alarm = exchanges.fetch("acme").await;
     assert!(alarm.contains("status 404"), "{alarm}");

@@ -1,4 +1,4 @@
-//! Lookups over our own REST API: by hashes, by images, and with a part of the cluster.
+//! Lookups over our own REST API: by hashes, by images, and with a part of the cluster missing.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ async fn a_batch_is_answered_query_by_query_with_what_was_searched() {
     let item = json!({ "items": [{ "hashes": [{ "type": "pdq", "hash": pdq }], "labels": ["l"], "external_reference": "r" }] });
     let added = http.post("/v1/banks/known/items", &item).await.body(201);
     http.post("/v1/banks/other/items", &item).await.body(201);
-    // Three bits from the banked one.
+    // Three bits from the banked hash.
     let near = format!("{}08", "0f".repeat(31));
     let query = |quality: u8| json!({ "hashes": [{ "type": "pdq", "hash": near, "variant": "flip-x" }], "pdq_quality": quality });
     let asked = json!({
@@ -83,7 +83,7 @@ async fn an_image_is_hashed_and_found_as_a_body_and_as_a_form() {
         assert_eq!(result["matches"][0]["item_id"], added["item_ids"][0]);
         assert_eq!((&result["matches"][0]["distance"], &result["frames"]["seen"]), (&json!(0), &json!(1)));
     }
-    // What cannot be decoded is looked up by its digests, and says so.
+    // An undecodable image is looked up by its digests, and the answer reports the failure.
     let answer = http.send(Method::POST, "/v1/match/image", &raw, "no image").await.body(200);
     assert_eq!(answer["results"][0]["decode_failure"]["code"], "unknown_format");
     http.send(Method::POST, "/v1/hash", &raw, "no image").await.problem(400, "INVALID_ARGUMENT");
@@ -114,7 +114,7 @@ async fn a_lookup_that_covers_too_little_fails_with_what_was_found() {
     failed.problem(503, "UNAVAILABLE");
     assert_eq!(partial["coverage"]["shards_answered"], 1);
     assert!((1..20).contains(&matches(&partial)), "{partial}");
-    // Who takes less gets it.
+    // A caller that accepts a lower coverage gets the answer.
     let mut less = asked.clone();
     less["min_coverage"] = json!(0.5);
     let answer = http.post("/v1/match", &less).await.body(200);

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use super::{found, lookup, md5};
 use crate::gateway::client::{Http, cluster};
 
-/// How long the gateway and the frontends may take to follow the directory.
+/// The time limit for the gateway and the frontends to follow the directory.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(20);
 
-/// A caller with the key of an answer, once the gateway knows it.
+/// Returns a caller with the key in an answer, once the gateway knows the key.
 async fn caller(nobody: &Http, made: &Value) -> Http {
     let http = nobody.with_key(made["api_key"].as_str().unwrap());
     let begun = Instant::now();
@@ -22,13 +22,13 @@ async fn caller(nobody: &Http, made: &Value) -> Http {
     http
 }
 
-/// Creates a principal, and calls with its key.
+/// Creates a principal; returns a caller with its key, and its id.
 pub(crate) async fn principal(by: &Http, asked: Value) -> (Http, u64) {
     let made = by.post("/v1/principals", &asked).await.body(201);
     (caller(by, &made).await, made["principal"]["principal_id"].as_u64().unwrap())
 }
 
-/// An administrator of a member, and a worker who contributes, reads and matches.
+/// Creates a member; returns its administrator, and a worker who contributes, reviews and matches.
 pub(crate) async fn team(operator: &Http, member: &str) -> (Http, Http) {
     operator.post("/v1/members", &json!({ "name": member })).await.body(201);
     let (administrator, _) =
@@ -38,7 +38,7 @@ pub(crate) async fn team(operator: &Http, member: &str) -> (Http, Http) {
     (administrator, worker)
 }
 
-/// Turns members on by the first principal, an operator.
+/// Turns members on by creating the first principal, an operator.
 pub(crate) async fn turned_on(http: &Http) -> Http {
     let first = json!({ "roles": ["operator", "auditor"] });
     http.post("/v1/principals", &first).await.problem(409, "FAILED_PRECONDITION");
@@ -50,7 +50,7 @@ pub(crate) async fn turned_on(http: &Http) -> Http {
     caller(http, &made).await
 }
 
-/// Waits until a lookup finds so many items.
+/// Waits until a lookup finds `count` items.
 pub(crate) async fn until_found(http: &Http, byte: u8, count: usize) {
     let begun = Instant::now();
     while found(http, byte).await.len() != count {
@@ -86,7 +86,7 @@ async fn what_a_member_may_not_see_does_not_exist_for_it() {
     let added = acme_work.post("/v1/banks/known/items", &item).await.body(201);
     let id = added["item_ids"][0].as_u64().unwrap();
     until_found(&acme_work, 1, 1).await;
-    // Hidden and never there are told apart by nothing.
+    // A hidden bank and one that never existed get the same answer.
     for (hidden, never) in [
         ("/v1/banks/acme%2Fknown", "/v1/banks/acme%2Fnever"),
         ("/v1/banks/acme%2Fknown/items", "/v1/banks/acme%2Fnever/items"),
@@ -101,7 +101,7 @@ async fn what_a_member_may_not_see_does_not_exist_for_it() {
     assert_eq!(umbra_work.get("/v1/banks").await.body(200)["banks"], json!([]));
     assert_eq!(found(&umbra_work, 1).await.len(), 0);
 
-    // Shared, it is there by its owner's name and by an alias; then no more.
+    // A shared bank is visible by its owner's name and by an alias; after the grant ends it is not.
     let grant = json!({ "capabilities": ["match", "see-details"] });
     let put = acme.put("/v1/banks/known/grants/umbra", &grant).await.body(200);
     assert_eq!(put["grant"]["capabilities"], json!(["match", "see-details"]));
@@ -140,7 +140,7 @@ async fn members_keys_limits_and_charters_are_kept_by_those_who_may() {
         names["members"].as_array().unwrap().iter().map(|one| one["member"].as_str().unwrap()).collect();
     assert_eq!(names, ["local", "acme"]);
 
-    // Limits are set as a whole.
+    // Limits are set all together.
     let mut quota = operator.get("/v1/members/acme/quota").await.body(200)["quota"].clone();
     quota["units_per_day"] = json!(1_000);
     acme.put("/v1/members/acme/quota", &quota).await.problem(403, "PERMISSION_DENIED");
@@ -158,7 +158,7 @@ async fn members_keys_limits_and_charters_are_kept_by_those_who_may() {
     assert_eq!(acme.put("/v1/banks/known/charter", &charter).await.body(200)["charter"], charter);
     assert_eq!(acme.get("/v1/banks/known/charter").await.body(200)["charter"], charter);
 
-    // Another key, after which the one before is refused, and the end of a principal.
+    // A rotated key, after which the old one is refused, and the revocation of a principal.
     let listed = acme.get("/v1/principals").await.body(200);
     let of_worker =
         listed["principals"].as_array().unwrap().iter().find(|one| one["note"] == "worker").unwrap();
@@ -175,7 +175,7 @@ async fn members_keys_limits_and_charters_are_kept_by_those_who_may() {
     }
     new.get("/v1/whoami").await.problem(401, "UNAUTHENTICATED");
 
-    // The audit has it, for those who may read it, with proofs.
+    // The audit contains all this, with proofs, for principals that may read it.
     let page = operator.get("/v1/audit?limit=1000").await.body(200);
     let entries = page["entries"].as_array().unwrap();
     let revoked =
@@ -183,7 +183,7 @@ async fn members_keys_limits_and_charters_are_kept_by_those_who_may() {
     assert_eq!((&revoked["code"], &revoked["member_id"]), (&json!("OK"), &json!(2)));
     let of_acme = operator.get("/v1/audit?member=acme").await.body(200);
     assert!(of_acme["entries"].as_array().unwrap().iter().all(|one| one["member_id"] == 2));
-    // Whoever is no auditor of the host reads entries of its own member alone.
+    // A caller that is not an auditor of the host reads only the entries of its own member.
     let own = acme.get("/v1/audit").await.body(200);
     assert_eq!(own["entries"], of_acme["entries"]);
     let checkpoint = operator.get("/v1/audit/checkpoint").await.body(200);
@@ -198,7 +198,7 @@ async fn members_keys_limits_and_charters_are_kept_by_those_who_may() {
     // The state of the deployment.
     let log = operator.get("/v1/log").await.body(200);
     assert_eq!((&log["banks"], log["chain"].as_str().unwrap().len()), (&json!(1), 64));
-    // The gateway looks at the cluster once a second.
+    // The gateway checks the cluster once a second.
     let begun = Instant::now();
     let seen = loop {
         let seen = operator.get("/v1/cluster").await.body(200);

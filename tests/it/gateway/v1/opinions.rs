@@ -9,7 +9,7 @@ use super::members::{team, turned_on};
 use super::{lookup, md5};
 use crate::gateway::client::{Http, cluster};
 
-/// How long the matchers and the frontends may take to follow.
+/// The time limit for the matchers and the frontends to follow.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +36,7 @@ async fn members_say_what_is_wrong_and_the_owner_answers() {
     let id = added["item_ids"][0].as_u64().unwrap();
     let opinion = format!("/v1/items/{id}/opinion");
 
-    // Who may not speak of it, and what is wrong with an opinion.
+    // Missing permissions, and mistakes in an opinion.
     acme.put(&opinion, &json!({ "kind": "positive" })).await.problem(403, "PERMISSION_DENIED");
     reviewer.put("/v1/items/9999/opinion", &json!({ "kind": "positive" })).await.problem(404, "NOT_FOUND");
     let field = reviewer.put(&opinion, &json!({ "kind": "positive", "dispute": true })).await;
@@ -60,7 +60,7 @@ async fn members_say_what_is_wrong_and_the_owner_answers() {
     let mine = reviewer.get("/v1/banks/acme%2Fknown/opinions?mine=true").await.body(200);
     assert_eq!(mine["opinions"].as_array().unwrap().len(), 1);
 
-    // A match says what members say of its item.
+    // A match contains the number of opinions on its item.
     let begun = Instant::now();
     loop {
         let answer = owner.post("/v1/match", &lookup(7)).await.body(200);
@@ -90,7 +90,7 @@ async fn members_say_what_is_wrong_and_the_owner_answers() {
         (&json!("acme/known"), &json!("kept"))
     );
 
-    // Held for one member, and taken back.
+    // Held for one member, and lifted again.
     let here = format!("/v1/items/{id}/hold/here");
     assert_eq!(reviewer.put(&here, &json!({})).await.body(200)["held_here"], true);
     let held = reviewer.get("/v1/held-here").await.body(200);

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use super::{lookup, md5};
 use crate::gateway::client::{Http, cluster};
 
-/// How long the frontend may take to follow the directory.
+/// The time limit for the frontend to follow the directory.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(20);
 
-/// The decision on the digest of equal bytes, once the frontend decides by this version.
+/// Returns the decision on a query, once the frontend decides by this version of the policy.
 async fn decision(http: &Http, asked: &Value, version: u64) -> Value {
     let begun = Instant::now();
     loop {
@@ -50,7 +50,7 @@ async fn a_policy_is_set_shown_tried_and_decides() {
     assert_eq!((&decided["verdict"], &decided["rule"]), (&json!("REVIEW"), &Value::Null));
     assert_eq!(decision(&http, &lookup(2), 1).await["verdict"], "ALLOW");
 
-    // What is shown can be set again, and a stale writer changes nothing.
+    // The returned policy can be set again, and a stale write changes nothing.
     let shown = http.get("/v1/policy").await.body(200);
     assert_eq!((&shown["version"], &shown["current_version"]), (&json!(1), &json!(1)));
     assert_eq!(shown["policy"]["rule"][0]["name"], "avatar");
@@ -65,7 +65,7 @@ async fn a_policy_is_set_shown_tried_and_decides() {
     assert_eq!(both.problem(400, "INVALID_ARGUMENT").as_deref(), Some("from_version"));
     http.put("/v1/policy?from_version=9", &json!({})).await.problem(404, "NOT_FOUND");
 
-    // A rule that does not compile is named, and nothing is set.
+    // A rule that does not compile is named in the error, and nothing is set.
     let wrong =
         json!({ "rule": [{ "name": "wrong", "when": "matches.size() > nothing", "verdict": "LOG" }] });
     let refused = http.put("/v1/policy", &wrong).await;
@@ -73,7 +73,7 @@ async fn a_policy_is_set_shown_tried_and_decides() {
     assert_eq!(refused.problem(400, "INVALID_ARGUMENT").as_deref(), Some("rule[0].when"));
     assert_eq!(http.get("/v1/policy").await.body(200)["newest_version"], 3);
 
-    // Matches are tried as they were answered.
+    // Matches from an answer can be tried unchanged.
     let answer = http.post("/v1/match", &lookup(1)).await.body(200);
     let matches = &answer["results"][0]["matches"];
     let query = json!({ "kind": "hashes", "surface": "avatar" });

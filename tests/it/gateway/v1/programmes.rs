@@ -1,4 +1,5 @@
-//! Opinions of a programme's members, and opinions told to it: a cluster with members that follows a programme on loopback.
+//! Opinions of a programme's members, and opinions sent to it: a cluster with members that follows a
+//! programme on loopback.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,13 +15,14 @@ use super::md5;
 use super::members::{principal, team, turned_on};
 use crate::gateway::client::{Http, cluster_with};
 
-/// How long a round may take, with the list that tells the exchange process of it.
+/// The time limit of a round, including the interval at which the exchange process reads its list of
+/// exchanges.
 const FETCHED_WITHIN: Duration = Duration::from_secs(30);
 
-/// StopNCII with one hash, and what it was told of it.
+/// A stand-in of StopNCII with one hash, which records the feedback it gets.
 #[derive(Debug, Clone, Default)]
 struct Programme {
-    /// The words of its platforms.
+    /// The opinions of its platforms.
     says: Arc<Mutex<Vec<&'static str>>>,
     heard: Arc<Mutex<Vec<(String, String)>>>,
 }
@@ -86,7 +88,7 @@ impl Programme {
     }
 }
 
-/// Asks for a round, and waits for its end: its alarm, empty for none.
+/// Requests a round, and waits for its end; returns its alarm, empty for none.
 async fn fetch(exchanges: &ExchangeClient, name: &str) -> String {
     let soon = || Deadline::now() + Duration::from_secs(10);
     let name = name.parse().unwrap();
@@ -122,7 +124,7 @@ async fn a_programmes_members_are_one_voice_and_hear_what_the_owner_thinks() {
     let (acme, work) = team(&operator, "acme").await;
     let (other, _) = team(&operator, "other").await;
     acme.post("/v1/banks", &json!({ "name": "stop" })).await.body(201);
-    // A bank of the same name, of another member.
+    // Another member's bank with the same name.
     other.post("/v1/banks", &json!({ "name": "stop" })).await.body(201);
     let mut charter = acme.get("/v1/banks/stop/charter").await.body(200)["charter"].clone();
     charter["hold_on_negatives"] = json!(2);
@@ -149,13 +151,13 @@ async fn a_programmes_members_are_one_voice_and_hear_what_the_owner_thinks() {
     let bank: vigie_model::BankRef = "stop".parse().unwrap();
     exchanges.add_exchange(&new, &bank, IdempotencyKey::random(), deadline).await.unwrap();
 
-    // With the key of another member nothing is told: its bank of that name is another one.
+    // With another member's key nothing is sent: its bank with this name is a different one.
     let alarm = fetch(&exchanges, "stop").await;
     assert!(alarm.contains("bank_key") && alarm.contains("another one"), "{alarm}");
     credentials(&key_of(&acme, "reviewer").await);
     assert_eq!(fetch(&exchanges, "stop").await, "");
 
-    // Two platforms that call it wrong are one voice, and hold nothing where two members are asked for.
+    // Two platforms with a negative opinion count as one, and hold nothing where the charter requires two.
     let items = work.get("/v1/banks/stop/items").await.body(200);
     let id = items["items"][0]["item_id"].as_u64().unwrap();
     let item = work.get(&format!("/v1/items/{id}")).await.body(200);
@@ -178,7 +180,7 @@ async fn a_programmes_members_are_one_voice_and_hear_what_the_owner_thinks() {
     assert_eq!((&opinions[0]["of_programme"], &opinions[0]["member"]), (&json!(true), &json!("acme")));
     assert!(programme.heard.lock().unwrap().is_empty(), "what came from the programme went back");
 
-    // What a person says counts, and is told; so is that it was taken back.
+    // A person's opinion counts, and is sent to the programme; so is its withdrawal.
     let opinion = format!("/v1/items/{id}/opinion");
     work.put(&opinion, &json!({ "kind": "positive" })).await.body(200);
     assert_eq!(fetch(&exchanges, "stop").await, "");
@@ -190,7 +192,7 @@ async fn a_programmes_members_are_one_voice_and_hear_what_the_owner_thinks() {
     assert_eq!(fetch(&exchanges, "stop").await, "");
     assert_eq!(*programme.heard.lock().unwrap(), [told("Blocked"), told("Withdrawn")]);
 
-    // A word that the programme no longer has is none here. Without news nothing is told.
+    // An opinion that the programme no longer has is removed here. Without changes nothing is sent.
     programme.says.lock().unwrap().clear();
     assert_eq!(fetch(&exchanges, "stop").await, "");
     assert_eq!(work.get(&format!("/v1/items/{id}")).await.body(200)["facts"], Value::Null);

@@ -76,7 +76,7 @@ async fn a_wrong_request_is_refused_by_its_field_and_repeats_no_hash() {
     ] {
         assert_eq!(http.get(path).await.problem(400, "INVALID_ARGUMENT").as_deref(), Some(field), "{path}");
     }
-    // None of them did anything.
+    // None of these requests changed anything.
     assert_eq!(http.get("/v1/banks").await.body(200)["banks"].as_array().unwrap().len(), 1);
     assert_eq!(http.get("/v1/banks/known").await.body(200)["items"], 0);
     cluster.stop().await.unwrap();
@@ -110,7 +110,7 @@ async fn what_is_not_there_is_taken_or_does_not_fit_has_its_own_status() {
         .await
         .problem(400, "INVALID_ARGUMENT");
     http.send(Method::POST, "/v1/match", &[JSON], vec![b' '; 65_537]).await.problem(413, "INVALID_ARGUMENT");
-    // A page of another site cannot drive a gateway that asks for no credential.
+    // A page of another site cannot use a gateway that requires no credential.
     let foreign = [JSON, ("origin", "https://evil.example")];
     http.send(Method::POST, "/v1/match", &foreign, lookup.clone()).await.problem(403, "PERMISSION_DENIED");
     let key = [JSON, ("idempotency-key", "")];

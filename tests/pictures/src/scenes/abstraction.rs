@@ -1,11 +1,11 @@
-//! Geometry for its own sake: a quilt of quarter discs, a scatter of discs and rings, or a stack of shards.
+//! Abstract geometry: a quilt of quarter discs, a scatter of discs and rings, or a stack of shards.
 
 use crate::colour::Colour;
 use crate::numbers::mix;
 use crate::shapes::{self, Point};
 use crate::stage::Stage;
 
-/// A ground and four colours that go with it.
+/// A background and four colours that go with it.
 const SETS: [[u32; 5]; 6] = [
     [0xf3ead7, 0xd1432b, 0x1f3b5b, 0xe9a92f, 0x2b2b2b],
     [0x14213d, 0xfca311, 0xe5e5e5, 0x3f7cac, 0xd1495b],
@@ -69,7 +69,7 @@ fn discs(stage: &mut Stage, set: [Colour; 5]) {
         match stage.rng.count(0, 3) {
             0 | 1 => tint(stage, &shapes::ellipse(centre, radius, radius), colour),
             2 => {
-                // One outline with two rims: what both enclose is enclosed twice, and stays clear.
+                // One outline with two rims: the inner disc is enclosed twice, so it stays clear.
                 let mut ring = shapes::ellipse(centre, radius, radius);
                 ring.extend(shapes::ellipse(centre, radius * 0.6, radius * 0.6));
                 tint(stage, &ring, colour);

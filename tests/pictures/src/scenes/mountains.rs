@@ -1,4 +1,4 @@
-//! Ridges behind one another, and a lake at their feet that shows them again.
+//! Ridges behind one another, and their reflection in a lake.
 
 use crate::colour::Colour;
 use crate::numbers::{mix, step};

@@ -35,7 +35,7 @@ fn billow(stage: &mut Stage, rest: f32, near: f32) {
     let chop = stage.ridge(0.0, height * 0.5, 0.9);
     let crest = move |x: f32| {
         let turn = x / length + phase;
-        // Adding the wave to its own phase leans it over: a steep face and a long back.
+        // Adding the wave to its own phase tilts it: a steep face and a long back.
         rest - height * (sine(turn + lean * sine(turn)) * 0.7 + 0.3) + chop(x)
     };
     let light = stage.light;
@@ -55,7 +55,7 @@ fn billow(stage: &mut Stage, rest: f32, near: f32) {
                 .times(0.6 + streak * 0.7);
             face.towards(light.on(Colour::hex(0xfafdfc)), (lip * 0.85 + lace * 0.7).min(1.0)).ink()
         },
-        // Whatever lies deeper is behind the next wave.
+        // Everything deeper is behind the next wave.
         (rest + 0.4).min(1.0),
     );
 }

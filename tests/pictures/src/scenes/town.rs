@@ -12,7 +12,7 @@ pub(super) fn paint(stage: &mut Stage) {
     stage.sky(shore);
     stage.sea(shore);
     let rows = stage.rng.count(2, 3);
-    // The town is highest somewhere along the river, and falls off from there.
+    // The town is highest at one point along the river, and lower with distance from it.
     let centre = stage.across();
     let breadth = stage.rng.between(0.5, 1.4);
     for row in 0..rows {

@@ -1,4 +1,5 @@
-//! Random arguments: what the hostile member has, what it has seen, what is others', and what never was.
+//! Random arguments: objects of the hostile member, objects that it has seen, objects of others, and ones
+//! that never existed.
 
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
@@ -16,12 +17,12 @@ use crate::hostile::plan::{BANKS, HONEST, near};
 /// The name of the hostile member.
 pub(in crate::hostile) const NAME: &str = "umbra";
 
-/// What arguments are drawn from.
+/// The values from which arguments are drawn.
 pub(super) struct Arguments {
     pub(super) rng: SmallRng,
-    /// Its banks that others are given, which keep their terms.
+    /// Its banks that are shared with others; their terms stay the same.
     pub(super) lures: Vec<String>,
-    /// Its banks that it keeps for itself, with any terms.
+    /// Its banks that are not shared; they may have any terms.
     dens: Vec<String>,
     pub(super) bank_ids: Vec<u32>,
     pub(super) own_items: Vec<u64>,
@@ -29,11 +30,11 @@ pub(super) struct Arguments {
     pub(super) principals: Vec<u64>,
     /// Ids of decisions about its own lookups.
     pub(super) decisions: Vec<Vec<u8>>,
-    /// Items and hashes of honest members, and the keys that they have used.
+    /// Items and hashes of honest members, and the number of idempotency keys that they have used.
     honest_items: Vec<u64>,
     honest_hashes: Vec<PdqHash>,
     honest_keys: u64,
-    /// Banks that others are given ask for two members at least.
+    /// Whether shared banks require at least two members.
     asks_two: bool,
 }
 
@@ -55,7 +56,7 @@ impl Arguments {
         }
     }
 
-    /// Takes in what honest members have done since.
+    /// Learns what honest members have done since.
     pub(super) fn learn(&mut self, world: &World<'_>) {
         self.honest_items = world.items.values().copied().collect();
         self.honest_hashes = world.items.keys().map(|slot| world.plan.slots[*slot].hash).collect();
@@ -83,7 +84,7 @@ impl Arguments {
         self.dens.retain(|den| den != name);
     }
 
-    /// Takes in the ids of decisions that an answer has.
+    /// Learns the ids of decisions in an answer.
     pub(super) fn decided(&mut self, answer: &pb_matching::MatchResponse) {
         use pb_matching::match_result::Outcome;
         for result in &answer.results {
@@ -93,13 +94,14 @@ impl Arguments {
         }
     }
 
-    /// A decision of its own, or one that never was.
+    /// Returns a decision of its own, or one that never existed.
     pub(super) fn decision(&mut self) -> Vec<u8> {
         let own = self.decisions.choose(&mut self.rng).cloned();
         own.unwrap_or_else(|| vec![self.rng.random(); 16])
     }
 
-    /// None, one of its own that it may have used, or one that an honest member uses now or next.
+    /// Returns no key, one of its own that it may have used before, or one that an honest member uses now or
+    /// next.
     pub(super) fn key(&mut self) -> String {
         match self.rng.random_range(0..6) {
             0 => format!("hostile {}", self.rng.random_range(0..6)),
@@ -116,7 +118,7 @@ impl Arguments {
         self.rng.random_range(1..100)
     }
 
-    /// Now and then, or never.
+    /// Returns a time near the present, or 0.
     pub(super) fn moment(&mut self) -> u64 {
         if self.rng.random() { 0 } else { 1_700_000_000_000 + self.rng.random_range(0..10_000_000) }
     }
@@ -125,7 +127,7 @@ impl Arguments {
         (0..self.rng.random_range(0..64)).map(|_| self.rng.random()).collect()
     }
 
-    /// A name for a bank that it keeps for itself, or the name of an honest bank.
+    /// Returns a name for a bank that it does not share, or the name of an honest bank.
     pub(super) fn den(&mut self) -> String {
         if self.rng.random_bool(0.1) {
             return format!("{}/{}", HONEST[self.rng.random_range(0..3)], BANKS[0]);
@@ -142,7 +144,7 @@ impl Arguments {
         format!("{}/{}", HONEST[owner], BANKS[bank])
     }
 
-    /// An honest bank, one of its own, or none that there is.
+    /// Returns an honest bank, one of its own, or one that does not exist.
     pub(super) fn bank(&mut self) -> String {
         match self.rng.random_range(0..10) {
             0..5 => self.bank_of_another(),
@@ -164,11 +166,11 @@ impl Arguments {
             .unwrap_or_default()
     }
 
-    /// One of its own that does not make these calls, or any.
+    /// Returns one of its own principals other than the one that makes these calls, or any.
     pub(super) fn principal(&mut self) -> u64 {
         let own = self.principals.choose(&mut self.rng).copied();
         own.filter(|_| self.rng.random_bool(0.7)).unwrap_or_else(|| match self.rng.random_range(1..40) {
-            // Not the first principals, of whom one is its own.
+            // The first principals are excluded, because one of them makes these calls.
             number if number > 12 => number,
             number => 1_000 + number,
         })
@@ -185,7 +187,7 @@ impl Arguments {
         known.copied().unwrap_or_else(|| self.rng.random_range(1..400))
     }
 
-    /// Mostly one: of several, one that is not there refuses all.
+    /// Returns mostly one item: among several, one that does not exist makes the whole call fail.
     pub(super) fn items(&mut self) -> Vec<u64> {
         let count = if self.rng.random_bool(0.8) { 1 } else { self.rng.random_range(2..5) };
         let mut items: Vec<u64> = (0..count).map(|_| self.item()).collect();
@@ -228,7 +230,7 @@ impl Arguments {
         self.rng.random_bool(0.2).then_some(pb_bank::Origin { programme, key, case })
     }
 
-    /// Items of contents that honest members have banked, of near ones, and of others.
+    /// Returns items with contents that honest members have banked, with near ones, and with others.
     pub(super) fn contents(&mut self) -> Vec<pb_bank::ItemContent> {
         let count = if self.rng.random_bool(0.8) { 1 } else { self.rng.random_range(2..6) };
         let item = |with: &mut Self| pb_bank::ItemContent {
@@ -259,7 +261,7 @@ impl Arguments {
         }
     }
 
-    /// The terms of a bank of its own. One that others are given asks for two members at least.
+    /// Returns the terms of a bank of its own. Those of a shared one require at least two members.
     pub(super) fn charter(&mut self, is_shared: bool) -> pb::Charter {
         let min = if is_shared && self.asks_two { 2 } else { 0 };
         let suppresses_bank_ids = (0..self.rng.random_range(0..4))
@@ -281,7 +283,7 @@ impl Arguments {
     }
 
     pub(super) fn grant(&mut self, bank: String, member: String) -> pb::PutGrantRequest {
-        // Without the right to match it would share nothing that counts.
+        // Without the right to match the grant would have no effect that matters here.
         let others = (2..6).filter(|_| self.rng.random_bool(0.5));
         let capabilities = std::iter::once(pb::Capability::Match.into()).chain(others).collect();
         pb::PutGrantRequest { bank, member, capabilities, ..Default::default() }

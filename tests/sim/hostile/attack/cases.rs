@@ -1,5 +1,5 @@
-//! Reports, referrals, incidents, statistics and the audit, as the hostile member calls them. Some of them are for the host's principals, who
-//! have the same roles.
+//! Reports, referrals, incidents, statistics and the audit, as the hostile member calls them. Some calls are
+//! meant for the host's principals, which have the same roles.
 
 use rand::RngExt as _;
 use tonic::Status;
@@ -87,7 +87,7 @@ impl Attack {
                     action: with.rng.random_range(0..8),
                     person_looked: Some(with.rng.random()),
                     review: with.rng.random_range(0..3),
-                    // Upheld: a negative opinion on each item that matched.
+                    // If it is upheld, each matching item gets a negative opinion.
                     complaint: with.rng.random_range(0..4),
                     ..Default::default()
                 };

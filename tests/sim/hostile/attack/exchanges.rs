@@ -1,4 +1,5 @@
-//! Exchanges of the hostile member. No process follows them here: what a programme shares is what a member adds.
+//! Exchanges of the hostile member. No process follows them here: items of a programme count as additions of
+//! the member.
 
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;

@@ -70,7 +70,7 @@ impl Attack {
                 self.put::<pb::RevokePrincipalResponse>(method, request).await
             }
             Method::PutGrant => {
-                // Of its own banks it shares those alone whose charter asks for two members.
+                // Of its own banks it shares only those whose charter requires two members.
                 let bank = if with.rng.random_bool(0.7) { with.lure() } else { with.bank_of_another() };
                 let member = with.member();
                 let request = pb::PutGrantRequest { idempotency_key, ..with.grant(bank, member) };

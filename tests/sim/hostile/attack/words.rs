@@ -1,4 +1,4 @@
-//! What the hostile member says of items, and its policies.
+//! The hostile member's opinions on items, and its policies.
 
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;

@@ -1,4 +1,4 @@
-//! The comparison in lines of text for a terminal of 80 columns.
+//! The comparison as text for a terminal of 80 columns.
 
 use std::fmt::{self, Write as _};
 
@@ -6,7 +6,7 @@ use crate::cli::VersusArguments;
 use crate::report::text::wrapped;
 use crate::run::command::versus::turn::{Loop, Row, Turn};
 
-/// The figures of both targets in every loop, and their ratios.
+/// Returns the figures of both targets with every loop, and their ratios.
 pub(super) fn text(rows: &[Row], arguments: &VersusArguments) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.

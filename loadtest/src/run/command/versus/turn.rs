@@ -1,4 +1,4 @@
-//! One turn of one target: how it is asked, and the figures.
+//! One measurement of one target: its settings and its figures.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use vigie_rpc::code;
 use crate::report::result::RunResult;
 use crate::run::scenario::Scenario;
 
-/// The codes of a target that could not answer, and said so at once.
+/// The codes by which a target refuses a request at once.
 const REFUSALS: [tonic::Code; 2] = [tonic::Code::Unavailable, tonic::Code::ResourceExhausted];
 
-/// How lookups are made.
+/// How the lookups follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Loop {
-    /// On each of so many connections one after the other.
+    /// On each of the connections, one lookup after the other.
     Closed { connections: u32 },
-    /// So many a second, whenever the others end.
+    /// At a fixed rate per second, independent of when other lookups end.
     Open { rate: u32, connections: u32 },
 }
 
@@ -44,7 +44,7 @@ impl fmt::Display for Loop {
     }
 }
 
-/// The figures of one turn of one target.
+/// The figures of one measurement of one target.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Turn {
     pub(super) answered_per_s: f64,
@@ -55,11 +55,11 @@ pub(super) struct Turn {
     pub(super) refused: u64,
     /// All other requests without an answer.
     pub(super) failed: u64,
-    /// Matches that are none, or at another distance.
+    /// Matches that are not right, or have a wrong distance.
     pub(super) wrong: u64,
-    /// Matches that are not in the answer.
+    /// Right matches that the answer lacks.
     pub(super) missed: u64,
-    /// The generator sent too late, so that times say nothing.
+    /// The generator sent too late, so the times are not reliable.
     pub(super) ran_late: bool,
 }
 
@@ -83,7 +83,7 @@ impl Turn {
     }
 }
 
-/// All turns of one target in one loop.
+/// All measurements of one target with one loop.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Row {
     #[serde(rename = "loop")]

@@ -13,19 +13,19 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::Semaphore;
 use vigie_clients::Network;
 
-/// The largest answer that is read.
+/// The size limit of an answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-/// How long a connection may take.
+/// The time limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The pause before the next attempt to connect.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Up to a number of connections to one service.
+/// A pool of connections to one service, with a limit on their number.
 #[derive(Debug)]
 pub(super) struct Connections {
     endpoint: Uri,
     authority: String,
-    /// The path of the base URL, without the slash at its end.
+    /// The path of the base URL, without a slash at its end.
     prefix: String,
     network: Network,
     /// One permit for each connection that may be open.
@@ -33,7 +33,7 @@ pub(super) struct Connections {
     idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
 }
 
-/// An answer that was read whole.
+/// An answer that has been read completely.
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: StatusCode,
@@ -58,7 +58,7 @@ impl Connections {
         })
     }
 
-    /// Opens every connection, and fails with the reason if that takes too long.
+    /// Opens every connection; fails with the reason if that takes longer than `within`.
     pub(super) async fn opened(&self, within: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + within;
         for _ in 0..self.free.available_permits() {
@@ -106,7 +106,8 @@ impl Connections {
         }
         let response = match sender.try_send_request(request).await {
             Ok(response) => response,
-            // The service had closed the idle connection, and nothing was sent: that is no failure.
+            // The service had closed the idle connection and the request was not sent, so it is sent again on
+            // a new connection.
             Err(mut failed) => match failed.take_message() {
                 Some(request) => {
                     sender = self.connect().await?;
@@ -124,7 +125,7 @@ impl Connections {
         Ok(Response { status: head.status, retry_after, body })
     }
 
-    /// An idle connection. Those that were closed meanwhile, or are still busy, are dropped.
+    /// Returns an idle connection. Those that were closed meanwhile, or are still busy, are dropped.
     fn take(&self) -> Option<SendRequest<Full<Bytes>>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         std::iter::from_fn(|| idle.pop()).find(|sender| !sender.is_closed())
@@ -138,7 +139,7 @@ impl Connections {
         let connecting = async {
             let stream = self.network.connect(&self.endpoint, Some(CONNECT_TIMEOUT)).await?;
             let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-            // The request on the connection gets the error with which it ends.
+            // The request on the connection gets its error.
             tokio::spawn(connection);
             sender.ready().await?;
             anyhow::Ok(sender)

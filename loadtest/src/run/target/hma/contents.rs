@@ -1,4 +1,4 @@
-//! Which row of the data a content id stands for.
+//! The mapping from content ids to rows of the data.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -15,18 +15,18 @@ use crate::judge::oracle::Identity;
 /// Rows that are drawn at a time.
 const CHUNK: u32 = 65_536;
 
-/// Which row a content is.
+/// The mapping from content ids to rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Contents {
-    /// Rows were added in their order, the first with this id.
+    /// Rows were added in order; the first has this id, and the following ids are consecutive.
     From(u64),
     /// The row of each content id.
     Listed(HashMap<u64, u32>),
 }
 
 impl Contents {
-    /// Reads a file with a line `id,hash` for each row, in any order. Rows of equal hashes may exchange their ids: no lookup can tell
-    /// them apart.
+    /// Reads a file with a line `id,hash` for each row, in any order. Rows with equal hashes may swap their
+    /// ids, because no lookup can distinguish them.
     pub(crate) fn read(path: &Path, rows: &Rows) -> anyhow::Result<Self> {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -36,7 +36,7 @@ impl Contents {
     fn parse(text: &str, rows: &Rows) -> anyhow::Result<Self> {
         let mut given = Vec::with_capacity(rows.count() as usize);
         for (number, line) in (1..).zip(text.lines()) {
-            // The header of a table, if there is one.
+            // The optional header of a table.
             if number == 1 && line.trim() == "id,hash" {
                 continue;
             }
@@ -64,7 +64,7 @@ impl Contents {
         Ok(Self::Listed(listed))
     }
 
-    /// Writes the ids of the rows as [`Contents::read`] reads them.
+    /// Writes the ids of the rows in the format that [`Contents::read`] reads.
     pub(crate) fn write(ids: &[u64], path: &Path, rows: &Rows) -> anyhow::Result<()> {
         let mut text = "id,hash\n".to_owned();
         for (first, ids) in (0..rows.count()).step_by(CHUNK as usize).zip(ids.chunks(CHUNK as usize)) {
@@ -75,7 +75,7 @@ impl Contents {
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// The ids of rows that were added one by one.
+    /// Returns the mapping of rows that were added one by one; `ids` has the id of each row.
     pub(crate) fn of_rows(ids: &[u64]) -> anyhow::Result<Self> {
         let listed: HashMap<u64, u32> = ids.iter().copied().zip(0..).collect();
         ensure!(listed.len() == ids.len(), "two rows were given the same id");

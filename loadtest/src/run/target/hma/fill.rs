@@ -1,7 +1,8 @@
 //! Adds the rows of the data to a bank through HMA's API, one call for each.
 //!
-//! `POST /c/bank/BANK/signal` answers the id of each content, so no order has to be kept and many calls are under way at once. HMA
-//! commits each call by itself, at some hundred a second. Its lookups find the rows after the next build of its index.
+//! `POST /c/bank/BANK/signal` returns the id of each content, so the order does not matter and many calls are
+//! under way at once. HMA commits each call separately, some hundred per second. Its lookups find the rows
+//! after the next build of its index.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,17 +24,18 @@ use crate::run::target::hma::answer;
 use crate::run::target::hma::connections::{Connections, Response};
 use crate::run::target::hma::contents::Contents;
 
-/// Calls under way at once, each on a connection of its own.
+/// Calls under way at the same time, each on a connection of its own.
 const AT_ONCE: usize = 16;
-/// How long a connection may take to open.
+/// The time limit for opening a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
-/// How long the lookups may take to find the last row: HMA builds its index once a minute, and then loads it.
+/// The time limit for the lookups to find the last row: HMA builds its index once a minute, and then loads
+/// it.
 const FOUND_WITHIN: Duration = Duration::from_secs(600);
-/// The pause between two looks for the last row.
+/// The pause between two lookups of the last row.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
-/// How often progress is reported.
+/// The interval of progress reports.
 const SAY_EVERY: Duration = Duration::from_secs(2);
-/// The longest part of an answer that an error repeats.
+/// The longest part of an answer that an error quotes, in characters.
 const SHOWN_MAX: usize = 200;
 
 #[derive(Deserialize)]
@@ -41,7 +43,8 @@ struct Added {
     id: u64,
 }
 
-/// Creates `bank`, adds every row to it, and waits until lookups find the last one. Writes the ids to `ids`, if that names a file.
+/// Creates `bank`, adds every row to it, and waits until lookups find the last one. Writes the ids to the
+/// file `ids`, if there is one.
 pub(crate) async fn fill(
     endpoint: &Uri,
     network: &Network,
@@ -128,7 +131,7 @@ async fn wait_found(connections: &Connections, hash: &Hash, contents: &Contents)
     }
 }
 
-/// The begin of an answer's text, for an error.
+/// Returns the start of an answer's text, for an error.
 fn shown(response: &Response) -> String {
     String::from_utf8_lossy(&response.body).chars().take(SHOWN_MAX).collect()
 }

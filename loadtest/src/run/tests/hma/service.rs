@@ -1,7 +1,7 @@
-//! A small service that speaks HMA's protocol, with faults on demand.
+//! A small service that speaks HMA's protocol, with configurable faults.
 //!
-//! It holds what is added to it, and finds it by comparing all of it. Like HMA's, its lookups answer from an index that is older than
-//! the bank.
+//! It finds the contents that were added by comparing with all of them. As with HMA, its lookups use an index
+//! that is older than the bank.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -23,25 +23,25 @@ use vigie_hashes::hex;
 use crate::Hash;
 use crate::data::scan::distance;
 
-/// The first content id, and the gap between two: no id is the number of its row.
+/// The first content id, and the gap between two, so that no id equals the number of its row.
 const ID_STEP: u64 = 3;
 
-/// The faults of the service. A fault of `Some(n)` comes at every n-th lookup that it can change.
+/// The faults of the service. A fault of `Some(n)` happens at every n-th lookup that it can change.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Faults {
-    /// 503.
+    /// Answers with 503.
     pub(super) refuse: Option<u64>,
-    /// An answer lacks its last match.
+    /// Omits the last match of an answer.
     pub(super) drop: Option<u64>,
-    /// An id that nobody added.
+    /// Adds an id that does not exist.
     pub(super) invent: Option<u64>,
-    /// A distance that is one too large.
+    /// Returns a distance that is one too large.
     pub(super) bend: Option<u64>,
     /// How long a new content is not found.
     pub(super) stale: Duration,
 }
 
-/// How often each fault happened, and how often the service was asked.
+/// Counts of each fault, and of lookups.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) lookups: AtomicU64,
@@ -66,7 +66,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Serves from a thread of its own, which ends with the process.
+    /// Serves on a thread of its own, which ends with the process.
     pub(super) fn start(faults: Faults) -> (String, Arc<Self>) {
         let service = Arc::new(Self {
             faults,
@@ -85,14 +85,14 @@ impl Service {
         (url, service)
     }
 
-    /// Adds contents of the bank `A`, in their order.
+    /// Adds contents to the bank `A`, in this order.
     pub(super) fn add(&self, hashes: impl IntoIterator<Item = Hash>) {
         for hash in hashes {
             self.add_one("A", hash);
         }
     }
 
-    /// The id of each content, in the order in which they were added.
+    /// Returns the id of each content, in the order in which they were added.
     pub(super) fn ids(&self) -> Vec<u64> {
         self.contents.lock().unwrap().iter().map(|content| content.id).collect()
     }
