@@ -14,7 +14,7 @@ use vigie_rpc::code;
 use crate::report::progress;
 use crate::run::descriptors;
 use crate::run::lanes::drive::{Arrivals, Lane};
-use crate::run::lanes::schedule::{Place, Schedule};
+use crate::run::lanes::schedule::{LaneNumber, Schedule};
 use crate::run::lanes::shared::Shared;
 use crate::run::record::Record;
 use crate::run::record::recorder::Recorder;
@@ -129,7 +129,7 @@ impl Session {
                 futures::future::try_join_all(all).await?;
                 let lane = Lane {
                     shared,
-                    place: Place { lane: number, of },
+                    place: LaneNumber { lane: number, of },
                     arrivals,
                     endpoints: opening,
                     recorder: recorder_of_lane,

@@ -15,13 +15,13 @@ const WITHIN: Duration = Duration::from_secs(60);
 const MARK: &str = "VIGIE_TEST_OF_TRIALS";
 
 /// A cluster, and a folder for the temporary files of trials.
-struct Place {
+struct TrialBed {
     up: UpProcess,
     _data: tempfile::TempDir,
     temporary: tempfile::TempDir,
 }
 
-impl Place {
+impl TrialBed {
     fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
         let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
@@ -105,7 +105,7 @@ fn silent() -> (TcpListener, String) {
 
 #[test]
 fn a_trial_that_succeeds_or_fails_leaves_no_bank_no_file_and_no_process() {
-    let place = Place::new();
+    let place = TrialBed::new();
     let (code, said) = end(place.start(&[]));
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(place.banks(), []);
@@ -123,7 +123,7 @@ fn a_trial_that_succeeds_or_fails_leaves_no_bank_no_file_and_no_process() {
 
 #[test]
 fn a_trial_in_a_bank_that_is_there_leaves_the_bank_and_takes_its_item() {
-    let place = Place::new();
+    let place = TrialBed::new();
     run(&["bank", "create", "ours"], &place.up.environment()).unwrap();
     for args in [["--bank", "ours"], ["--bank", "new"]] {
         let (code, said) = end(place.start(&args));
@@ -140,7 +140,7 @@ fn a_trial_in_a_bank_that_is_there_leaves_the_bank_and_takes_its_item() {
 
 #[test]
 fn a_trial_that_is_stopped_removes_what_it_has_added() {
-    let place = Place::new();
+    let place = TrialBed::new();
     let (_listener, frontend) = silent();
     for signal in [Signal::INT, Signal::TERM] {
         let trial = place.start(&["--frontend", &frontend]);
@@ -157,7 +157,7 @@ fn a_trial_that_is_stopped_removes_what_it_has_added() {
 /// Signals at moments other than the wait for the answer: before, between and after the writes.
 #[test]
 fn a_trial_that_is_stopped_at_any_moment_leaves_nothing() {
-    let place = Place::new();
+    let place = TrialBed::new();
     let (_listener, frontend) = silent();
     let begun = Instant::now();
     end(place.start(&["--timeout-ms", "20000"]));
@@ -176,7 +176,7 @@ fn a_trial_that_is_stopped_at_any_moment_leaves_nothing() {
 
 #[test]
 fn a_trial_that_is_killed_leaves_its_bank_which_a_later_one_deletes() {
-    let place = Place::new();
+    let place = TrialBed::new();
     run(&["bank", "create", "vigie-try"], &place.up.environment()).unwrap();
     let (_listener, frontend) = silent();
     let mut trial = place.start(&["--frontend", &frontend, "--timeout-ms", "4000"]);

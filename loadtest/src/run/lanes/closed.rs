@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::data::draw::{Draw, Stream};
 use crate::run::lanes::request;
-use crate::run::lanes::schedule::{Arrival, Place};
+use crate::run::lanes::schedule::{Arrival, LaneNumber};
 use crate::run::lanes::shared::Shared;
 use crate::run::record::recorder::Recorder;
 use crate::run::target::endpoint::Endpoint;
@@ -20,7 +20,7 @@ use crate::run::target::endpoint::Endpoint;
 /// All callers of a lane.
 pub(crate) struct Callers {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) place: Place,
+    pub(crate) place: LaneNumber,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) recorder: Recorder,
     /// Number of requests under way.

@@ -19,7 +19,7 @@ use crate::run::lanes::closed::Callers;
 use crate::run::lanes::kind::Kind;
 use crate::run::lanes::pace::Pace;
 use crate::run::lanes::request;
-use crate::run::lanes::schedule::{Arrival, Place};
+use crate::run::lanes::schedule::{Arrival, LaneNumber};
 use crate::run::lanes::shared::Shared;
 use crate::run::record::note::{Outcome, Sample};
 use crate::run::record::recorder::Recorder;
@@ -42,7 +42,7 @@ pub(crate) enum Arrivals {
 /// A lane that is ready to run.
 pub(crate) struct Lane {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) place: Place,
+    pub(crate) place: LaneNumber,
     pub(crate) arrivals: Arrivals,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) recorder: Recorder,

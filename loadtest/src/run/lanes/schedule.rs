@@ -67,7 +67,7 @@ pub(crate) enum Spacing {
 
 /// A lane's number, and the number of lanes in all processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct LaneNumber {
     pub(crate) lane: u64,
     pub(crate) of: u64,
 }

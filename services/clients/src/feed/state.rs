@@ -23,7 +23,7 @@ impl StateStream {
         stream: Streaming<pb::LoadResponse>,
         identity: ShardIdentity,
     ) -> Self {
-        Self { target, stream, order: Order { identity, place: Place::Beginning } }
+        Self { target, stream, order: Order { identity, place: Stage::Beginning } }
     }
 
     /// Returns the next part, or an error if none arrives within `silence_max`. The end of the stream before
@@ -51,11 +51,11 @@ impl StateStream {
 #[derive(Debug)]
 struct Order {
     identity: ShardIdentity,
-    place: Place,
+    place: Stage,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum Stage {
     Beginning,
     /// Items up to the sequence may follow, with ids greater than the last one's.
     Items {
@@ -69,13 +69,13 @@ impl Order {
     /// Takes a part, if it may follow the parts before.
     fn take(&mut self, part: &StatePart) -> Result<(), &'static str> {
         self.place = match (self.place, part) {
-            (Place::Beginning, StatePart::Begin { cursor, banks, .. }) => {
+            (Stage::Beginning, StatePart::Begin { cursor, banks, .. }) => {
                 if !banks.is_sorted_by(|one, next| one.id < next.id) {
                     return Err("the state's banks are not in order");
                 }
-                Place::Items { through: cursor.sequence, last: ItemId(0) }
+                Stage::Items { through: cursor.sequence, last: ItemId(0) }
             }
-            (Place::Items { through, mut last }, StatePart::Items { items, held, standings }) => {
+            (Stage::Items { through, mut last }, StatePart::Items { items, held, standings }) => {
                 for item in items {
                     if item.id <= last {
                         return Err("the state's items are not in order");
@@ -96,17 +96,17 @@ impl Order {
                 if !standings.is_sorted_by(|one, next| one.0 < next.0) || !standings.iter().all(stands) {
                     return Err("the state has a standing of an item that it does not have");
                 }
-                Place::Items { through, last }
+                Stage::Items { through, last }
             }
-            (Place::Items { through, .. }, StatePart::End { settled }) => {
+            (Stage::Items { through, .. }, StatePart::End { settled }) => {
                 if *settled < through {
                     return Err("the state is settled before its cursor");
                 }
-                Place::End
+                Stage::End
             }
-            (Place::Beginning, _) => return Err("the state does not begin with its banks"),
-            (Place::Items { .. }, StatePart::Begin { .. }) => return Err("the state begins twice"),
-            (Place::End, _) => return Err("the state goes on after its end"),
+            (Stage::Beginning, _) => return Err("the state does not begin with its banks"),
+            (Stage::Items { .. }, StatePart::Begin { .. }) => return Err("the state begins twice"),
+            (Stage::End, _) => return Err("the state goes on after its end"),
         };
         Ok(())
     }
@@ -154,7 +154,7 @@ mod tests {
     #[track_caller]
     fn check(parts: &[StatePart], expected: Result<(), &str>) {
         let identity = ShardIdentity::new(0, 1).unwrap();
-        let mut order = Order { identity, place: Place::Beginning };
+        let mut order = Order { identity, place: Stage::Beginning };
         let (last, before) = parts.split_last().unwrap();
         for part in before {
             order.take(part).unwrap();
@@ -184,7 +184,7 @@ mod tests {
         check(&[begin(9, &[1]), end(8)], Err("settled before"));
         let identity = ShardIdentity::new(0, 2).unwrap();
         let foreign = (1..).find(|&id| !identity.holds(ItemId(id))).unwrap();
-        let mut order = Order { identity, place: Place::Beginning };
+        let mut order = Order { identity, place: Stage::Beginning };
         order.take(&begin(foreign, &[1])).unwrap();
         assert_eq!(order.take(&items(&[foreign])), Err("the state holds an item of another shard"));
     }

@@ -61,7 +61,7 @@ struct State {
 }
 
 /// The programme's answer.
-enum Told<T> {
+enum Reply<T> {
     Taken(T),
     /// The opinion, or the hash that it is about, is refused.
     Refused,
@@ -156,26 +156,26 @@ impl<B: Bank, F: Fetch> Telling<'_, B, F> {
             let request = self.hearer.say(&batch).map_err(Alarm::Trouble)?;
             let take = |answer: &Response| self.hearer.said(&batch, answer);
             match self.send(&request, done, take).await? {
-                Told::Taken(requests) => {
+                Reply::Taken(requests) => {
                     for request in requests {
                         match self.send(&request, done, |_| Ok(())).await? {
-                            Told::Taken(()) | Told::Gone(_) => {}
-                            Told::Refused => refused.extend(batch.iter().map(|one| one.item)),
+                            Reply::Taken(()) | Reply::Gone(_) => {}
+                            Reply::Refused => refused.extend(batch.iter().map(|one| one.item)),
                         }
                     }
                 }
                 // The endpoint itself is missing, not an object of the programme. Everything waits until it
                 // exists.
-                Told::Gone(status) if !self.hearer.says_to_one_object() => {
+                Reply::Gone(status) if !self.hearer.says_to_one_object() => {
                     return Err(Alarm::Refused(status).into());
                 }
-                Told::Refused | Told::Gone(_) if batch.len() > 1 => {
+                Reply::Refused | Reply::Gone(_) if batch.len() > 1 => {
                     let second = batch.split_off(batch.len() / 2);
                     waiting.extend([second, batch]);
                 }
-                Told::Refused => refused.extend(batch.iter().map(|one| one.item)),
+                Reply::Refused => refused.extend(batch.iter().map(|one| one.item)),
                 // An object that the programme no longer has needs no opinion.
-                Told::Gone(_) => {}
+                Reply::Gone(_) => {}
             }
         }
         Ok(refused)
@@ -186,16 +186,16 @@ impl<B: Bank, F: Fetch> Telling<'_, B, F> {
         request: &Request,
         done: &mut Done,
         take: impl Fn(&Response) -> Result<T, Trouble>,
-    ) -> Result<Told<T>, Failure> {
+    ) -> Result<Reply<T>, Failure> {
         let take = |answer: &Response| {
             if (200..300).contains(&answer.status) {
-                return take(answer).map(Told::Taken).map_err(Untaken::Trouble);
+                return take(answer).map(Reply::Taken).map_err(Untaken::Trouble);
             }
             match self.hearer.denied(answer) {
                 Denial::Later => Err(Untaken::Later),
                 Denial::Credentials => Err(Untaken::Alarm(Alarm::Credentials(answer.status))),
-                Denial::Content => Ok(Told::Refused),
-                Denial::Gone => Ok(Told::Gone(answer.status)),
+                Denial::Content => Ok(Reply::Refused),
+                Denial::Gone => Ok(Reply::Gone(answer.status)),
                 Denial::Stop => Err(Untaken::Alarm(Alarm::Refused(answer.status))),
             }
         };

@@ -27,7 +27,7 @@ const SAMPLE: &str = include_str!("../../data/sample_hashes.txt");
 pub(crate) struct File {
     request: Option<Request>,
     form: FileForm,
-    place: Place,
+    place: FileVersion,
     body: Option<Body>,
     is_done: bool,
 }
@@ -39,12 +39,12 @@ struct Body {
     /// The counts of omitted entries, until they are returned.
     tally: Tally,
     /// The position after all records are stored.
-    after: Place,
+    after: FileVersion,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Place {
+struct FileVersion {
     /// The version of the file, as its server names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tag: Option<String>,
@@ -65,7 +65,7 @@ impl File {
         credentials: &Credentials,
         at: Option<&Value>,
     ) -> Result<Self, Trouble> {
-        let place: Place = place(at)?;
+        let place: FileVersion = place(at)?;
         let mut request = Request::get(url);
         if let Some(tag) = &place.tag {
             request = request.with("If-None-Match", Secret::new(tag.clone()));
@@ -85,14 +85,14 @@ impl File {
         Ok(sample)
     }
 
-    const fn new(request: Option<Request>, form: FileForm, place: Place) -> Self {
+    const fn new(request: Option<Request>, form: FileForm, place: FileVersion) -> Self {
         Self { request, form, place, body: None, is_done: false }
     }
 
     /// Reads the file, unless it is the one that is stored.
     fn open(&mut self, bytes: Bytes, tag: Option<String>) -> Result<(), Trouble> {
         let digest = blake3::hash(&bytes).to_hex().get(..32).unwrap_or_default().to_owned();
-        let after = Place { tag: tag.filter(|tag| tag.len() <= LINK_LEN_MAX), digest };
+        let after = FileVersion { tag: tag.filter(|tag| tag.len() <= LINK_LEN_MAX), digest };
         if after.digest == self.place.digest {
             self.is_done = true;
             return Ok(());

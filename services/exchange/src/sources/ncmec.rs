@@ -51,7 +51,7 @@ pub(crate) struct Ncmec {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Place {
+struct ListPosition {
     end: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     page: Option<NextPage>,
@@ -79,7 +79,7 @@ impl Ncmec {
         at: Option<&Value>,
         now: UnixMillis,
     ) -> Result<Self, Trouble> {
-        let Place { end, page } = place(at)?;
+        let ListPosition { end, page } = place(at)?;
         let until = (now.0 / 1_000).saturating_sub(LAG_S).max(end);
         let is_good = |page: &NextPage| now.0.saturating_sub(page.got_ms) < LINK_GOOD_MS && page.to > end;
         let range = page.filter(is_good).map(|page| (page.to, Some(page.link)));
@@ -161,7 +161,7 @@ impl Source for Ncmec {
                 let kept =
                     (link.len() <= LINK_LEN_MAX).then(|| NextPage { to, link: link.clone(), got_ms: now.0 });
                 self.range = Some((to, Some(link)));
-                Place { end: self.end, page: kept }
+                ListPosition { end: self.end, page: kept }
             }
             None => {
                 self.range = None;
@@ -169,7 +169,7 @@ impl Source for Ncmec {
                 if self.entries < RANGE_ENTRIES_MAX / 4 {
                     self.width = wide.saturating_mul(2);
                 }
-                Place { end: to, page: None }
+                ListPosition { end: to, page: None }
             }
         };
         Ok(Step::Store(Page { records, tally, gone: Vec::new(), at: value(&at) }))

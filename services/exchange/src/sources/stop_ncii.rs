@@ -31,7 +31,7 @@ pub(crate) struct StopNcii {
     base: Url,
     function_key: Secret,
     subscription_key: Secret,
-    place: Place,
+    place: ListPosition,
     is_full: bool,
     is_done: bool,
     restarts: u32,
@@ -39,7 +39,7 @@ pub(crate) struct StopNcii {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Place {
+struct ListPosition {
     /// The start time of the round, in seconds.
     start: u64,
     /// The greatest `nextSetTimestamp` of this round.
@@ -51,7 +51,7 @@ struct Place {
     got_ms: u64,
 }
 
-impl Default for Place {
+impl Default for ListPosition {
     fn default() -> Self {
         Self { start: START, newest: START, token: None, got_ms: 0 }
     }
@@ -64,10 +64,10 @@ impl StopNcii {
         at: Option<&Value>,
         now: UnixMillis,
     ) -> Result<Self, Trouble> {
-        let mut place: Place = place(at)?;
+        let mut place: ListPosition = place(at)?;
         let is_full = at.is_some() && now.0.saturating_sub(place.got_ms) > PLACE_GOOD_MS;
         if is_full {
-            place = Place::default();
+            place = ListPosition::default();
         }
         let secret = |field| Secret::new(credentials.get(field).to_owned());
         Ok(Self {

@@ -20,7 +20,7 @@ pub(crate) struct Tat {
     user: Secret,
     password: Secret,
     token: Token,
-    place: Place,
+    place: ListPosition,
     /// The next page of this round.
     link: Option<Url>,
     is_done: bool,
@@ -39,7 +39,7 @@ enum Token {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Place {
+struct ListPosition {
     /// The programme's checkpoint after the last page; empty at the beginning.
     checkpoint: String,
 }

@@ -35,7 +35,7 @@ pub(crate) struct ThreatExchange {
     group: String,
     types: Vec<String>,
     token: Secret,
-    place: Place,
+    place: ListPosition,
     is_full: bool,
     is_done: bool,
     restarts: u32,
@@ -43,7 +43,7 @@ pub(crate) struct ThreatExchange {
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Place {
+struct ListPosition {
     /// The newest update of the complete rounds, in seconds.
     since: u64,
     /// The newest update of this round, in seconds.
@@ -71,10 +71,10 @@ impl ThreatExchange {
         at: Option<&Value>,
         now: UnixMillis,
     ) -> Result<Self, Trouble> {
-        let mut place: Place = place(at)?;
+        let mut place: ListPosition = place(at)?;
         let is_full = at.is_some() && now.0.saturating_sub(place.got_ms) > PLACE_GOOD_MS;
         if is_full {
-            place = Place::default();
+            place = ListPosition::default();
         }
         let token = Secret::new(credentials.get("token").to_owned());
         Ok(Self { base, group, types, token, place, is_full, is_done: false, restarts: 0 })

@@ -35,7 +35,7 @@ pub(crate) struct Vigie {
     base: Url,
     bank: String,
     key: Option<Secret>,
-    place: Place,
+    place: ListPosition,
     /// Whether the list is read from its beginning, so that entries which it does not show are gone.
     is_full: bool,
     /// In a full round: the items that the list has added and not removed since.
@@ -53,7 +53,7 @@ pub(crate) struct Vigie {
 /// The position in the list.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Place {
+struct ListPosition {
     /// The number of the last entry.
     number: u64,
     /// The chain at that entry, in hexadecimal digits; empty at the beginning.
@@ -78,10 +78,10 @@ impl Vigie {
         at: Option<&Value>,
         now: UnixMillis,
     ) -> Result<Self, Trouble> {
-        let mut place: Place = place(at)?;
+        let mut place: ListPosition = place(at)?;
         let is_full = place.anew;
         if is_full {
-            place = Place::default();
+            place = ListPosition::default();
         }
         let key = credentials.get("key");
         let key = (!key.is_empty()).then(|| Secret::new(format!("Bearer {key}")));
@@ -96,7 +96,7 @@ impl Vigie {
         }
         let chain = HEXLOWER.decode(self.place.chain.as_bytes()).ok();
         let chain = chain.and_then(|bytes| bytes.try_into().ok());
-        chain.map(ListChain).ok_or(Trouble::Place)
+        chain.map(ListChain).ok_or(Trouble::ListPosition)
     }
 }
 
@@ -180,7 +180,7 @@ impl Source for Vigie {
             // the bank is not shared. Status 410 means that the list does not continue from here.
             410 if self.place.number > 0 && self.restarts < RESTARTS_MAX => {
                 self.restarts += 1;
-                (self.place, self.is_full) = (Place::default(), true);
+                (self.place, self.is_full) = (ListPosition::default(), true);
                 self.put.clear();
                 Refusal::Again
             }
@@ -201,7 +201,7 @@ impl Source for Vigie {
     }
 
     fn proof_is_due(&self) -> bool {
-        let Place { number, proven, proven_ms, .. } = self.place;
+        let ListPosition { number, proven, proven_ms, .. } = self.place;
         let is_late = self.now.0.saturating_sub(proven_ms) >= PROOF_EVERY_MS;
         self.set.is_some() && number != proven && (self.is_full || proven == 0 || is_late)
     }

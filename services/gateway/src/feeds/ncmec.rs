@@ -15,7 +15,7 @@ use vigie_formats::utc;
 use vigie_model::UnixMillis;
 
 use crate::entry::ClientAddress;
-use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, bank, end_of_second, page};
+use crate::feeds::source::{By, Follower, PAGE_MAX, PagePosition, Range, bank, end_of_second, page};
 use crate::hma::Refusal;
 use crate::problem::Problem;
 use crate::shared::Shared;
@@ -89,7 +89,7 @@ pub(crate) async fn entries(
 ) -> Result<Response, Refusal> {
     let bank = bank(&caller, &name).await?;
     let (from, to) = (second("from", asked.from.as_deref())?, second("to", asked.to.as_deref())?);
-    let place = asked.after.as_deref().map(str::parse::<Place>).transpose()?;
+    let place = asked.after.as_deref().map(str::parse::<PagePosition>).transpose()?;
     let since = from.filter(|from| from.0 > 0).map(end_of_second);
     let begin = match (place, since) {
         (Some(place), _) => ChangesFrom::After(place.after),

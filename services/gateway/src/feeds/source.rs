@@ -62,20 +62,20 @@ impl Follower {
 
 /// The position of a page in a round. Its text form is used in tokens and links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct PagePosition {
     /// The last change of the page before.
     pub(super) after: Sequence,
     /// The newest change at the beginning of the round ([`Follower::begun`]).
     pub(super) begun: Sequence,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for PagePosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.after, self.begun)
     }
 }
 
-impl FromStr for Place {
+impl FromStr for PagePosition {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
@@ -97,7 +97,7 @@ pub(super) struct RecordPage {
     /// Each item once, at its latest change. At least one if the range continues.
     pub(super) records: Vec<(ItemId, Record)>,
     /// The position of the next page, if the range continues.
-    pub(super) next: Option<Place>,
+    pub(super) next: Option<PagePosition>,
     /// The last change that the page covers.
     pub(super) covers: Sequence,
     /// The time of the last change of the range so far, shown or not; `None` if the page has none.
@@ -129,7 +129,7 @@ pub(super) async fn page(caller: &Caller, bank: &BankRef, range: Range) -> Resul
         }
         // Clients stop at an empty page.
         if !records.is_empty() || !page.has_more {
-            let next = page.has_more.then_some(Place { after: page.next_after, begun });
+            let next = page.has_more.then_some(PagePosition { after: page.next_after, begun });
             let (covers, as_of) = (page.next_after, page.as_of);
             return Ok(RecordPage { records, next, covers, newest, as_of });
         }
@@ -264,10 +264,10 @@ mod tests {
 
     #[test]
     fn a_place_is_read_as_it_is_written() {
-        let place = Place { after: Sequence(5), begun: Sequence(9) };
+        let place = PagePosition { after: Sequence(5), begun: Sequence(9) };
         assert_eq!(place.to_string().parse(), Ok(place));
         for bad in ["", "5", "5-", "-9", "a-b"] {
-            assert!(bad.parse::<Place>().is_err(), "{bad}");
+            assert!(bad.parse::<PagePosition>().is_err(), "{bad}");
         }
     }
 }

@@ -9,7 +9,7 @@ use vigie_clients::ChangesFrom;
 use vigie_formats::stop_ncii::{Page, hash_records, render};
 use vigie_model::UnixMillis;
 
-use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, bank, end_of_second, page};
+use crate::feeds::source::{By, Follower, PAGE_MAX, PagePosition, Range, bank, end_of_second, page};
 use crate::hma::Refusal;
 use crate::shared::Shared;
 use crate::upstream::Caller;
@@ -39,7 +39,7 @@ pub(crate) async fn fetch_hashes(
     let start = asked.start_timestamp.unwrap_or(FIRST_START);
     let since = (start > FIRST_START).then(|| UnixMillis(start.saturating_mul(1_000)));
     let token = asked.next_page_token.as_deref().filter(|token| !token.is_empty());
-    let place = token.map(str::parse::<Place>).transpose()?;
+    let place = token.map(str::parse::<PagePosition>).transpose()?;
     let from = match (place, since) {
         (Some(place), _) => ChangesFrom::After(place.after),
         // The first second is read again: more items may have changed in it.

@@ -14,7 +14,7 @@ use vigie_formats::tat::{Page, entries, render};
 use vigie_model::{Sequence, UnixMillis};
 
 use crate::feeds::link;
-use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, RecordPage, bank, page};
+use crate::feeds::source::{By, Follower, PAGE_MAX, PagePosition, Range, RecordPage, bank, page};
 use crate::hma::{Refusal, json as read_json};
 use crate::shared::Shared;
 use crate::upstream::Caller;
@@ -79,7 +79,7 @@ pub(crate) async fn all(
         .map(|after| checkpoint(after).ok_or_else(|| Refusal::bad("after is no checkpoint of ours")));
     let known = known.transpose()?;
     // The position of a page takes precedence over the checkpoint, which the client sends with every page.
-    let place = parameter(&uri, "page").map(|page| page.parse::<Place>()).transpose()?;
+    let place = parameter(&uri, "page").map(|page| page.parse::<PagePosition>()).transpose()?;
     let from = match (place, known) {
         (Some(place), _) => ChangesFrom::After(place.after),
         (None, Some((_, sequence))) => ChangesFrom::After(sequence),

@@ -12,7 +12,7 @@ use vigie_formats::threat_exchange::{NextLink, Page, render, updates as updates_
 use vigie_model::{Sequence, UnixMillis};
 
 use crate::feeds::link;
-use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, bank, end_of_second, page};
+use crate::feeds::source::{By, Follower, PAGE_MAX, PagePosition, Range, bank, end_of_second, page};
 use crate::hma::Refusal;
 use crate::shared::Shared;
 use crate::upstream::Caller;
@@ -44,7 +44,7 @@ pub(crate) async fn updates(
     // The first second is read again: more items may have changed in it.
     let since =
         asked.start_time.filter(|since| *since > 0).map(|since| UnixMillis(since.saturating_mul(1_000)));
-    let place = asked.after.as_deref().map(str::parse::<Place>).transpose()?;
+    let place = asked.after.as_deref().map(str::parse::<PagePosition>).transpose()?;
     let begin = match (place, since) {
         (Some(place), _) => ChangesFrom::After(place.after),
         (None, Some(since)) => ChangesFrom::AfterTime(UnixMillis(since.0 - 1)),
@@ -69,7 +69,7 @@ pub(crate) async fn updates(
         let found: Vec<_> = found.filter(|update| is_wanted(&update.kind)).collect();
         // Clients fail at an empty page, so a page links to another one only if that has an update.
         if !updates.is_empty() && !found.is_empty() {
-            break Some(Place {
+            break Some(PagePosition {
                 after: range_start(&range),
                 begun: range.follower.begun.unwrap_or(page.covers),
             });
@@ -94,7 +94,7 @@ const fn range_start(range: &Range) -> Sequence {
 
 /// Returns the link of the next page: the same request at another position. It carries the caller's token,
 /// because clients add nothing to it.
-fn next(shared: &Shared, headers: &HeaderMap, uri: &Uri, place: Place) -> Result<NextLink, Refusal> {
+fn next(shared: &Shared, headers: &HeaderMap, uri: &Uri, place: PagePosition) -> Result<NextLink, Refusal> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
         if name != "after" {

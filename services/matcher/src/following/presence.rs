@@ -77,13 +77,13 @@ pub(crate) struct Watcher {
     memory: Arc<Memory>,
     shutdown: Shutdown,
     progress: watch::Receiver<Progress>,
-    told: Option<Told>,
+    told: Option<LastDescription>,
     _place: OwnedSemaphorePermit,
 }
 
 /// The last description: its time and content, as far as the next one depends on them.
 #[derive(Debug, Clone, Copy)]
-struct Told {
+struct LastDescription {
     at: Instant,
     progress: Progress,
     draining: bool,
@@ -101,11 +101,11 @@ impl Watcher {
         // missed.
         let progress = *self.progress.borrow_and_update();
         let draining = self.shutdown.is_cancelled();
-        self.told = Some(Told { at: Instant::now(), progress, draining });
+        self.told = Some(LastDescription { at: Instant::now(), progress, draining });
         Some(describe(&self.replica, &self.memory, draining))
     }
 
-    async fn until_due(&mut self, told: Told) {
+    async fn until_due(&mut self, told: LastDescription) {
         let moved = async {
             // The sender lives as long as the replica, which this watcher holds.
             let moved = self.progress.wait_for(|now| *now != told.progress).await;

@@ -27,7 +27,7 @@ use crate::shard::indexes::IndexPlan;
 use crate::shard::state::Shard;
 use crate::shard::stores::RECORDS;
 use crate::sharing::objects::{Objects, StoreError, transfer};
-use crate::sharing::publication::{Place, Pointer, content_name};
+use crate::sharing::publication::{Pointer, SnapshotLocation, content_name};
 
 /// Reasons why the snapshot in the store cannot be used.
 #[derive(Debug, Error)]
@@ -106,10 +106,10 @@ pub(crate) async fn bootstrap(
 async fn newest(
     objects: &Objects,
     identity: ShardIdentity,
-) -> Result<Option<(Place, Pointer)>, BootstrapError> {
-    let mut newest: Option<(i64, Place)> = None;
+) -> Result<Option<(SnapshotLocation, Pointer)>, BootstrapError> {
+    let mut newest: Option<(i64, SnapshotLocation)> = None;
     for log in objects.folders().await? {
-        let place = Place::new(&log, identity);
+        let place = SnapshotLocation::new(&log, identity);
         let written_at = match objects.written_at(&place.latest()).await {
             Err(error) if error.is_missing => continue,
             written_at => written_at?,

@@ -90,9 +90,9 @@ impl Pointer {
 
 /// The location of the snapshots of one shard of one log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place(String);
+pub(crate) struct SnapshotLocation(String);
 
-impl Place {
+impl SnapshotLocation {
     pub(crate) fn new(log: &str, identity: ShardIdentity) -> Self {
         Self(format!("{log}/{}-of-{}", identity.shard().0, identity.shard_count().get()))
     }
@@ -142,7 +142,7 @@ pub(crate) fn content_name(file: &FileEntry) -> String {
 #[derive(Debug)]
 pub(crate) struct Staged {
     folder: PathBuf,
-    place: Place,
+    place: SnapshotLocation,
     manifest: Manifest,
     pointer: Pointer,
 }
@@ -165,7 +165,7 @@ impl Staged {
             bytes: found.bytes,
             checksum: found.checksum,
         };
-        let place = Place::new(&LogId(manifest.log).to_string(), identity);
+        let place = SnapshotLocation::new(&LogId(manifest.log).to_string(), identity);
         let staging = folder.begin_publishing().map_err(PublishError::Stage)?;
         let staged = Self { folder: staging, place, manifest, pointer };
         fs::hard_link(&path, staged.folder.join(staged.pointer.name())).map_err(PublishError::Stage)?;

@@ -53,7 +53,7 @@ async fn repeat<Look>(every: Duration, next: impl Fn() -> Option<Look>, note: im
 where
     Look: FnOnce() -> Result<bool, FileFault> + Send + 'static,
 {
-    let mut told = Told::default();
+    let mut told = LastLogged::default();
     loop {
         tokio::time::sleep(every).await;
         let Some(look) = next() else { return };
@@ -85,9 +85,9 @@ where
 
 /// The last fault that was logged, and the time. A fault that stays the same is not logged at every check.
 #[derive(Default)]
-struct Told(Option<(Option<FileFault>, Instant)>);
+struct LastLogged(Option<(Option<FileFault>, Instant)>);
 
-impl Told {
+impl LastLogged {
     /// Returns whether this fault, or a panic if `None`, has to be logged now.
     fn is_new(&mut self, fault: Option<&FileFault>) -> bool {
         let now = Instant::now();

@@ -42,7 +42,7 @@ pub(super) struct BookedTail<const BYTES: usize> {
 
 /// Where a living row stands.
 #[derive(Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum Location {
     Active(usize),
     Sealed(usize, usize),
     Segment(usize, usize),
@@ -123,7 +123,7 @@ impl<const BYTES: usize> Writer<BYTES> {
             if segment.shape().banks.binary_search(&bank).is_ok() {
                 let rows = (0..segment.rows()).filter(|&row| segment.bank(row) == bank);
                 for row in rows.filter(|&row| !segment.dead.contains(row)) {
-                    self.end(Place::Segment(at, row));
+                    self.end(Location::Segment(at, row));
                 }
             }
         }
@@ -132,46 +132,46 @@ impl<const BYTES: usize> Writer<BYTES> {
             let one = at.map_or(&self.active, |at| &self.sealed[at]);
             let (tail, rows) = (Arc::clone(&one.tail), one.books.rows());
             for row in (0..rows).filter(|&row| tail.bank(row) == bank && !tail.dead.contains(row)) {
-                self.end(at.map_or(Place::Active(row), |at| Place::Sealed(at, row)));
+                self.end(at.map_or(Location::Active(row), |at| Location::Sealed(at, row)));
             }
         }
         live_before - self.live()
     }
 
     /// The living row of this pair.
-    pub(super) fn find(&self, hash: &[u8; BYTES], item: ItemId) -> Option<Place> {
+    pub(super) fn find(&self, hash: &[u8; BYTES], item: ItemId) -> Option<Location> {
         if let Some(row) = self.active.find(hash, item) {
-            return Some(Place::Active(row));
+            return Some(Location::Active(row));
         }
         let mut sealed = self.sealed.iter().enumerate();
         if let Some(place) =
-            sealed.find_map(|(at, one)| one.find(hash, item).map(|row| Place::Sealed(at, row)))
+            sealed.find_map(|(at, one)| one.find(hash, item).map(|row| Location::Sealed(at, row)))
         {
             return Some(place);
         }
         let in_segment = |(at, segment): (usize, &Arc<Segment<BYTES>>)| {
             let row = segment.find(hash, item).filter(|&row| !segment.dead.contains(row))?;
-            Some(Place::Segment(at, row))
+            Some(Location::Segment(at, row))
         };
         self.segments.iter().enumerate().find_map(in_segment)
     }
 
-    fn bank(&self, place: Place) -> BankId {
+    fn bank(&self, place: Location) -> BankId {
         match place {
-            Place::Active(row) => self.active.tail.bank(row),
-            Place::Sealed(at, row) => self.sealed[at].tail.bank(row),
-            Place::Segment(at, row) => self.segments[at].bank(row),
+            Location::Active(row) => self.active.tail.bank(row),
+            Location::Sealed(at, row) => self.sealed[at].tail.bank(row),
+            Location::Segment(at, row) => self.segments[at].bank(row),
         }
     }
 
     /// Ends the living row in this place.
-    pub(super) fn end(&mut self, place: Place) {
+    pub(super) fn end(&mut self, place: Location) {
         let (source, dead, row) = match place {
-            Place::Segment(at, row) => (self.segments[at].id, &self.segments[at].dead, row),
-            Place::Active(row) | Place::Sealed(_, row) => {
+            Location::Segment(at, row) => (self.segments[at].id, &self.segments[at].dead, row),
+            Location::Active(row) | Location::Sealed(_, row) => {
                 let one = match place {
-                    Place::Sealed(at, _) => &mut self.sealed[at],
-                    Place::Active(_) | Place::Segment(..) => &mut self.active,
+                    Location::Sealed(at, _) => &mut self.sealed[at],
+                    Location::Active(_) | Location::Segment(..) => &mut self.active,
                 };
                 one.books.forget(&one.tail, row);
                 (one.tail.id, &one.tail.dead, row)
@@ -180,7 +180,7 @@ impl<const BYTES: usize> Writer<BYTES> {
         let number = u32::try_from(row).expect("a source has fewer than 2^32 rows");
         self.relisted |= self.log.push(Removal { source, row: number });
         assert!(dead.insert(row), "a row dies once");
-        if let Place::Segment(at, _) = place {
+        if let Location::Segment(at, _) = place {
             self.due |= Extent::of(&self.segments[at]).is_sparse();
         }
     }

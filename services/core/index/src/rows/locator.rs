@@ -15,16 +15,16 @@ use vigie_model::ItemId;
 
 #[derive(Default)]
 pub(crate) struct Locator {
-    places: HashTable<Place>,
+    places: HashTable<LocatorEntry>,
     keys: RandomState,
 }
 
-struct Place {
+struct LocatorEntry {
     fingerprint: u32,
     slot: u32,
 }
 
-impl Place {
+impl LocatorEntry {
     /// The table takes its position from the low bits and its control byte from the high ones: Fibonacci
     /// hashing (Knuth, The Art of Computer Programming, volume 3, 6.4) spreads 32 bits over both.
     fn spread(fingerprint: u32) -> u64 {
@@ -46,21 +46,25 @@ impl Locator {
     /// The slot with this fingerprint that `is_it` recognises.
     pub(crate) fn find(&self, fingerprint: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         self.places
-            .find(Place::spread(fingerprint), |place| place.fingerprint == fingerprint && is_it(place.slot))
+            .find(LocatorEntry::spread(fingerprint), |place| {
+                place.fingerprint == fingerprint && is_it(place.slot)
+            })
             .map(|place| place.slot)
     }
 
     /// Adds a slot that is not in the table.
     pub(crate) fn insert(&mut self, fingerprint: u32, slot: u32) {
-        self.places.insert_unique(Place::spread(fingerprint), Place { fingerprint, slot }, |place| {
-            Place::spread(place.fingerprint)
-        });
+        self.places.insert_unique(
+            LocatorEntry::spread(fingerprint),
+            LocatorEntry { fingerprint, slot },
+            |place| LocatorEntry::spread(place.fingerprint),
+        );
     }
 
     /// Removes a slot that is in the table.
     pub(crate) fn remove(&mut self, fingerprint: u32, slot: u32) {
         self.places
-            .find_entry(Place::spread(fingerprint), |place| place.slot == slot)
+            .find_entry(LocatorEntry::spread(fingerprint), |place| place.slot == slot)
             .unwrap_or_else(|_| unreachable!("a live row is in the table"))
             .remove();
     }

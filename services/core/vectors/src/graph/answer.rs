@@ -10,12 +10,12 @@ use vigie_index::Entry;
 pub(crate) struct Found {
     pub(crate) distance: f32,
     pub(crate) entry: Entry,
-    pub(crate) place: Place,
+    pub(crate) place: RowLocation,
 }
 
 /// Where the vector of a row is.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Place {
+pub(crate) struct RowLocation {
     /// The number of the rows in the view.
     pub(crate) rows: u32,
     /// The node among these.
@@ -123,7 +123,7 @@ mod tests {
             let entry = |item| Entry { item: ItemId(item), bank: BankId(0) };
             let mut all: Vec<Found> = offered
                 .into_iter()
-                .map(|(distance, item)| Found { distance: f32::from(distance), entry: entry(item), place: Place::default() })
+                .map(|(distance, item)| Found { distance: f32::from(distance), entry: entry(item), place: RowLocation::default() })
                 .collect();
             for wanted in [Wanted::Nearest(k), Wanted::Within(3.0), Wanted::Near { most: k, radius: 3.0 }] {
                 let mut answer = Answer::new(wanted);

@@ -25,7 +25,7 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use vigie_model::BankId;
 
-use super::answer::{Answer, Found, Place, Wanted};
+use super::answer::{Answer, Found, RowLocation, Wanted};
 use super::metric::{Metric, OfGraph};
 use super::rows::{Rows, index};
 use crate::config::HnswConfig;
@@ -246,7 +246,7 @@ fn offer_node<E: super::metric::Element>(
     for row in rows.rows_of(node) {
         let entry = rows.entry(row);
         if passes(entry.bank) && rows.lives_at(row, asked.removals) {
-            let place = Place { rows: asked.rows, node: index(node) };
+            let place = RowLocation { rows: asked.rows, node: index(node) };
             answer.offer(Found { distance, entry, place });
         }
     }

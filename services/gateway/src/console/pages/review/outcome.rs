@@ -104,7 +104,7 @@ async fn next(visit: &Visit, decided_at: UnixMillis, id: [u8; 16]) -> Option<[u8
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Place {
+pub(super) struct SkipQuery {
     /// The time at which the skipped decision was taken, in Unix milliseconds.
     at: u64,
 }
@@ -113,7 +113,7 @@ pub(super) struct Place {
 pub(super) async fn skip(
     visit: Visit,
     Path(id): Path<String>,
-    Asked(place): Asked<Place>,
+    Asked(place): Asked<SkipQuery>,
 ) -> Result<Done, Failed> {
     let id = decision_of(&id).ok_or_else(Failed::not_there)?;
     Ok(match next(&visit, UnixMillis(place.at), id).await {
