@@ -1,4 +1,4 @@
-//! Files of a few pixels, written out.
+//! Decodes files of a few pixels that the tests write.
 
 use super::*;
 use crate::frames::{Samples, Taken};
@@ -145,7 +145,7 @@ fn headers_of_os_2_are_read() {
         content[14] = u8::try_from(header_bytes).unwrap();
         content[10] = u8::try_from(content.len() - 4).unwrap();
         if header_bytes == 16 {
-            // It declares no number of colours, so all 256 are there.
+            // The header declares no number of colours, so all 256 are present.
             let colours = content.len() - 4;
             content.splice(colours..colours, [0; 4 * 252]);
             content[10..12].copy_from_slice(&u16::to_le_bytes(14 + 16 + 1024));
