@@ -39,7 +39,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Records<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct List<T>(PhantomData<T>);
 
-        /// One element. An element that is not a record is skipped as a whole.
+        /// An element of the list. An element that is not a record is skipped as a whole.
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Element<T> {

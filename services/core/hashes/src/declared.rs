@@ -107,7 +107,8 @@ impl Declaration {
     }
 }
 
-/// The rows of declared types, ordered by number. A row lives until the process ends, and never changes.
+/// Returns the rows of declared types, ordered by number. A row lives until the process ends, and never
+/// changes.
 fn rows() -> &'static RwLock<Vec<&'static Row>> {
     static DECLARED: OnceLock<RwLock<Vec<&'static Row>>> = OnceLock::new();
     DECLARED.get_or_init(RwLock::default)

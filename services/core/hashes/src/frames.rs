@@ -25,7 +25,7 @@ const QUALITY_MAX: u8 = 100;
 /// The offset of the quality in a frame, in bytes.
 pub(crate) const QUALITY_AT: usize = 32;
 
-/// One frame of a video.
+/// A frame of a video: its PDQ hash, quality and time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
     /// The PDQ hash.

@@ -1,4 +1,4 @@
-//! One fingerprint: a hash type and its bytes.
+//! The hash: one fingerprint, made of a hash type and bytes.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! The table of hash types, and the hash: one fingerprint of one of these types.
 //!
-//! The crate defines the table of hash types and [`Hash`](hash::Hash), one fingerprint of one of these types.
+//! The crate defines the table of hash types and `Hash`, one fingerprint of one of these types.
 //!
 //! A hash type is a row of the table in [`rows`]: its number, name, lengths, text forms, metric and
 //! distances. Everything else in the workspace is derived from the row: parsing and printing, protocol

@@ -14,7 +14,7 @@ pub struct HashType(u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Distance(pub u32);
 
-/// One hash type of the table.
+/// A hash type of the table.
 #[derive(Debug)]
 pub struct Row {
     /// The type that the row describes.
@@ -26,9 +26,9 @@ pub struct Row {
     pub aliases: &'static [&'static str],
     /// The lengths of a hash, in bytes. They never change: a hash of other lengths needs another type.
     pub lengths: Lengths,
-    /// How a hash is written as text.
+    /// The form in which a hash is written as text.
     pub text: TextForm,
-    /// How two hashes are compared.
+    /// The way in which two hashes are compared.
     pub metric: Metric,
     /// The distance of a search whose caller names none.
     pub distance_default: Distance,
@@ -43,7 +43,7 @@ pub struct Row {
 /// The lengths that a hash of a type may have, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lengths {
-    /// One of these lengths, in ascending order.
+    /// The listed lengths, in ascending order.
     Of(&'static [usize]),
     /// A whole number of parts of equal length, one after the other.
     Parts {
@@ -59,7 +59,7 @@ pub enum Lengths {
 /// A metric of opaque hashes, which only an outside program compares, would be a further variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Metric {
-    /// By the number of differing bits. An index exists for 64, 96, 128, 256 and 512 bits.
+    /// The distance is the number of differing bits. An index exists for 64, 96, 128, 256 and 512 bits.
     Hamming,
     /// Two hashes match if their bytes are equal. An index exists for 4 to 512 bytes.
     Equality,
@@ -83,7 +83,7 @@ pub enum TextForm {
     /// TLSH: `T1` and upper-case hexadecimal digits in output; in input either case, and `T1` may be left
     /// out.
     Tlsh,
-    /// One line for each frame of a video, in the forms of [`crate::frames::text`].
+    /// A line for each frame of a video, in the forms of [`crate::frames::text`].
     Frames,
     /// The bytes of a vector in standard base64 with padding. Input may be hexadecimal digits, or a JSON list
     /// of the elements.

@@ -38,7 +38,7 @@ const NUMBERS_OF_CLASS: u16 = 256;
 pub enum VectorElement {
     /// IEEE 754 binary32, little-endian.
     F32,
-    /// One byte, 0 to 255.
+    /// An unsigned byte, 0 to 255.
     U8,
 }
 

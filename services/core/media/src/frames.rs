@@ -23,7 +23,7 @@ pub(crate) enum Samples {
     Near(Near),
 }
 
-/// One decoded frame.
+/// A decoded frame.
 pub(crate) struct Frame {
     /// The time at which the frame is shown, from the beginning of the animation.
     pub(crate) time: Option<Duration>,

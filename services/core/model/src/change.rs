@@ -14,7 +14,7 @@ use crate::sequence::{Sequence, UnixMillis};
 use crate::shard::Partition;
 use crate::standing::Standing;
 
-/// One numbered step of the bank's log. The changes, applied in order, give the bank's state.
+/// A numbered step of the bank's log. The changes, applied in order, give the bank's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The position of the change in the log.

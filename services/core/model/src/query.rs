@@ -19,7 +19,7 @@ use crate::shard::ShardIdentity;
 use crate::standing::Facts;
 use crate::video::{VideoEvidence, VideoRules};
 
-/// One hash of a query.
+/// A hash to search for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryHash {
     /// The hash.
@@ -28,7 +28,7 @@ pub struct QueryHash {
     pub variant: Variant,
 }
 
-/// One piece of content to search for, given by its hashes. At most [`Query::HASHES_MAX`] of them.
+/// A piece of content to search for, given by its hashes. At most [`Query::HASHES_MAX`] of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Query {
     /// The hashes; a match of any of them is a match of the query.
@@ -210,7 +210,7 @@ pub struct LimitError(pub i64);
 impl Limit {
     /// The largest number of items that one query can ask for.
     pub const MAX: u16 = 1_000;
-    /// The limit for which 0 stands.
+    /// The limit that 0 means.
     pub const DEFAULT: u16 = 100;
 
     /// Checks the limit; 0 means [`Self::DEFAULT`].

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One of the eight rotations and mirrorings of a picture (the dihedral group of the square).
+/// A rotation or mirroring of a picture: one of eight (the dihedral group of the square).
 ///
 /// The order is that of the dihedral hashes in PDQ's reference implementation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

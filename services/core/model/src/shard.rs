@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::item::ItemId;
 
-/// One of [`Partition::COUNT`] fixed slices of all items.
+/// A fixed slice of all items, of which there are [`Partition::COUNT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Partition(u16);
 

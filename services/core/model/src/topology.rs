@@ -97,7 +97,7 @@ impl ReplicaState {
     }
 }
 
-/// One matcher as the coordinator sees it.
+/// A matcher as the coordinator sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplicaView {
     /// The address at which the replica listens.

@@ -15,11 +15,11 @@ pub enum Format {
     /// Columns as in [`Format::Csv`], separated by semicolons, as forensic tools and the ICSE database write
     /// them.
     Semicolon,
-    /// One JSON object a line: items, or hashed files.
+    /// A JSON object on each line: items, or hashed files.
     JsonLines,
-    /// One hash a line, all of one type.
+    /// A hash on each line, all of one type.
     List,
-    /// One hash a line, all of one type, each followed by a file's name.
+    /// A hash on each line, all of one type, followed by a file's name.
     Named,
     /// The output of `md5sum`, `sha1sum`, `sha256sum` and `sha512sum`, also in BSD's form.
     Sums,
@@ -44,7 +44,7 @@ pub enum Format {
     Ncmec,
 }
 
-/// One row of the table.
+/// A row of the table.
 struct Row {
     format: Format,
     name: &'static str,

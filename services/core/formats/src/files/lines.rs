@@ -29,7 +29,7 @@ pub struct Lines<'a> {
     read: u64,
 }
 
-/// One line.
+/// A line with its number.
 #[derive(Debug)]
 pub struct Line<'a> {
     /// The line's number, from 1.

@@ -34,7 +34,7 @@ impl BadLine {
     pub const TEXT_LEN_MAX: usize = 4_096;
 }
 
-/// One item, or one fault.
+/// An item, or a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The number of the line, or of the record of a document, from 1. A record may have several entries.

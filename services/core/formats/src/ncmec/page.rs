@@ -4,7 +4,7 @@ use vigie_model::UnixMillis;
 
 use crate::programme::{HashText, Media, Tally};
 
-/// One page of entries. Images come before videos.
+/// A page of entries. Images come before videos.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
     /// The entries, in the page's order.
@@ -15,7 +15,7 @@ pub struct Page {
     pub tally: Tally,
 }
 
-/// One entry, or the tombstone of one.
+/// An entry, or the tombstone of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The element: `image` and `deletedImage`, or `video` and `deletedVideo`.
@@ -45,7 +45,7 @@ pub struct Member {
     pub name: String,
 }
 
-/// One fingerprint of an entry.
+/// A fingerprint of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
     /// The element's name, such as `md5` or `pdna`.

@@ -1,4 +1,4 @@
-//! One record of a programme, in words that all programmes share.
+//! A record of a programme, in words that all programmes share.
 
 use std::fmt;
 

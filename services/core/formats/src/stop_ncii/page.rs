@@ -11,7 +11,7 @@ use crate::json::{self, Records};
 use crate::programme::{Fault, HashText, Tally};
 use crate::words::words;
 
-/// One page of `FetchHashes`.
+/// A page of `FetchHashes`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
     /// The records, in the page's order.

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::json::{self, Records};
 use crate::programme::{Fault, HashText, Tally};
 
-/// One page of the hash list.
+/// A page of the hash list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
     /// The entries, in the page's order.
@@ -23,7 +23,7 @@ pub struct Page {
     pub tally: Tally,
 }
 
-/// One hash of the list. Clients fail on any further key.
+/// A hash of the list. Clients fail on any further key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The hash.

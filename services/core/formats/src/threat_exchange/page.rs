@@ -10,7 +10,7 @@ use crate::json::{self, Records};
 use crate::programme::{Fault, HashText, Tally};
 use crate::words::words;
 
-/// One page of updates.
+/// A page of updates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
     /// The updates, in the page's order.

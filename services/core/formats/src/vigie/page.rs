@@ -28,7 +28,7 @@ pub struct Page {
     pub as_of: UnixMillis,
 }
 
-/// One entry of the list.
+/// An entry of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The entry's number.

@@ -6,7 +6,7 @@ use vigie_model::ItemId;
 
 use crate::question::entry::Entry;
 
-/// One step of a batch; all steps of a batch become visible at the same moment.
+/// A step of a batch; all steps of a batch become visible at the same moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum HashEdit<'a> {
     /// Adds a hash of an item.

@@ -37,7 +37,7 @@ impl PartialOrd for Hit {
     }
 }
 
-/// One step of a batch; all steps of a batch become visible at the same moment.
+/// A step of a batch; all steps of a batch become visible at the same moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Edit<const BYTES: usize> {
     /// Adds a hash of an item, as the index's `insert` does.

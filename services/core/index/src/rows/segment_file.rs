@@ -95,7 +95,8 @@ compile_error!("sections are mapped as they are, and they are little-endian");
 pub(crate) struct SegmentFile {
     /// The path of the file; `None` for a segment without a file.
     path: Option<PathBuf>,
-    /// One mapping for a file, or one for each section of a segment without a file.
+    /// The memory of the segment: one mapping for a file, or one for each section of a segment without a
+    /// file.
     maps: Vec<Filled>,
     sections: Vec<Section>,
     blocks: Vec<Block>,

@@ -3,9 +3,9 @@
 /// The form in which tables store ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IdForm {
-    /// In 4 bytes.
+    /// An id takes 4 bytes.
     Wide,
-    /// In 3 bytes, with fewer spare bits: for up to 2^24 rows.
+    /// An id takes 3 bytes, with fewer spare bits: for up to 2^24 rows.
     Narrow,
 }
 

@@ -16,7 +16,7 @@ pub(crate) const ROWS_MAX: usize = 1 << 27;
 pub(crate) struct Lengths {
     /// The start of each bucket, and one more element: the end of the last one.
     pub(crate) directory: usize,
-    /// One element for each distinct hash and chunk; `ids` has the same number.
+    /// The number of entries: one for each distinct hash and chunk. `ids` has the same number.
     pub(crate) signatures: usize,
     pub(crate) ids: usize,
 }

@@ -116,7 +116,8 @@ fn entry(item: u64, bank: u32) -> Entry {
     Entry { item: ItemId(item), bank: BankId(bank) }
 }
 
-/// Half of the hashes are random, the other half lie within some bits of one of ten centres. Banks 0 to 3.
+/// Returns hashes of which half are random, and the other half lie within some bits of one of ten centres.
+/// Banks 0 to 3.
 fn random_and_clustered<const BYTES: usize>(count: u64, seed: u64) -> Vec<([u8; BYTES], Entry)> {
     let mut rng = SmallRng::seed_from_u64(seed);
     let centres: [[u8; BYTES]; 10] = std::array::from_fn(|_| rng.random());

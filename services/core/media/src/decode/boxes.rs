@@ -1,6 +1,6 @@
 //! Boxes and numbers of the ISO base media file format (ISO/IEC 14496-12), read with every length checked.
 
-/// One box: its kind, and its content after the header.
+/// A box: its kind, and its content after the header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Box<'a> {
     pub(super) kind: [u8; 4],

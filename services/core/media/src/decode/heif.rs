@@ -38,7 +38,7 @@ impl Grid {
 /// The kinds of items that are pictures.
 const PICTURES: [&[u8; 4]; 7] = [b"hvc1", b"hev1", b"av01", b"jpeg", b"grid", b"iden", b"iovl"];
 
-/// One entry of the list of items.
+/// An entry of the list of items.
 struct Item {
     id: u32,
     kind: [u8; 4],

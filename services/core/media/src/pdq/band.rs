@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 /// the size.
 pub(crate) const SCALED_SIDE_PX: usize = 640;
 
-/// One row of a band matrix.
+/// A row of a band matrix.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Tent {
     /// The first source index that has a weight.
@@ -62,8 +62,8 @@ impl Tent {
         Self { start, weights: Weights::Fractions(folded), divisor: self.divisor }
     }
 
-    /// Returns the weights for cells of half the size, of which there are `length`: two for each cell of this
-    /// row.
+    /// Returns the weights for cells of half the size: two for each cell of this row. The axis has `length`
+    /// cells of this size.
     pub(crate) fn halved(&self, length: usize) -> Self {
         let mut halves: Vec<f64> =
             self.weights.fractions().into_iter().flat_map(|weight| [weight / 2.0; 2]).collect();

@@ -16,7 +16,7 @@ pub enum Sampling {
 }
 
 impl Sampling {
-    /// One frame a second, by time.
+    /// The sampling of queries: one frame a second, by time.
     pub const QUERY: Self = Self::BySeconds(1_000);
 }
 
@@ -40,7 +40,7 @@ impl Rate {
         f64::from(self.frames) / f64::from(self.seconds)
     }
 
-    /// Returns the number of frames of which vPDQ hashes one.
+    /// Returns the interval of hashed frames: vPDQ hashes one frame of this many. At least 1.
     #[must_use]
     pub fn frames_in(self, seconds: f64) -> u32 {
         #[expect(

@@ -79,7 +79,7 @@ pub(super) fn riff_is_cut_off(content: &[u8]) -> Option<bool> {
 const GIF_HEADER_BYTES: usize = 13;
 const GIF_IMAGE_BYTES: usize = 9;
 
-/// The blocks of a GIF must lead to its trailer.
+/// Checks that the blocks of a GIF lead to its trailer.
 pub(super) fn gif_is_cut_off(content: &[u8]) -> Option<bool> {
     Some(!gif_is_whole(content).unwrap_or_default())
 }

@@ -16,7 +16,7 @@ use vigie_model::{Hash, HashType, PdqHash, PictureFingerprint};
 /// The largest distance of a hash from the expected one, in bits.
 const BITS_MAX: u32 = 2;
 
-/// One row of the table.
+/// A row of the table.
 struct Row {
     file: String,
     feature: String,

@@ -7,7 +7,7 @@ use std::{env, fs};
 use vigie_media::{Limits, decode, digest, fingerprint};
 use vigie_model::{Hash, HashType, ImageFingerprint, PdqHash};
 
-/// One line of an `expected.csv`, by column name.
+/// A line of an `expected.csv`, by column name.
 struct Row(Vec<(String, String)>);
 
 impl Row {

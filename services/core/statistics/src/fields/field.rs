@@ -18,7 +18,7 @@ pub struct PublishedReport {
 pub struct Field {
     /// The name in files.
     pub name: &'static str,
-    /// One line that describes what the report requires, and how Vigie's number differs if it does.
+    /// A line that describes what the report requires, and how Vigie's number differs if it does.
     pub about: &'static str,
     /// The source of the value.
     pub source: Source,

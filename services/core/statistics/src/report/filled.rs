@@ -24,7 +24,7 @@ pub struct FilledReport {
 pub struct FilledField {
     /// The name of the field.
     pub field: &'static str,
-    /// One line that describes what the report requires.
+    /// A line that describes what the report requires.
     pub about: &'static str,
     /// The value.
     #[serde(flatten)]

@@ -19,7 +19,7 @@ pub const CUMULATIVE_STEP: u64 = 100;
 pub struct MeasureNumbers {
     /// The name of the measure.
     pub measure: &'static str,
-    /// One line that says what is counted.
+    /// A line that describes what is counted.
     pub about: &'static str,
     /// The total of the period.
     pub total: Cell,

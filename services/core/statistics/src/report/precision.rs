@@ -22,9 +22,9 @@ pub enum Reviewed {
 pub enum Scope {
     /// All together.
     All,
-    /// One member.
+    /// A single member.
     Member,
-    /// One bank.
+    /// A single bank.
     Bank,
 }
 

@@ -78,7 +78,7 @@ pub struct Statistics {
 pub struct LatencyNumbers {
     /// The name of the kind.
     pub latency: &'static str,
-    /// One line that describes what is measured.
+    /// A line that describes what is measured.
     pub about: &'static str,
     /// The month; `None` for the whole period.
     pub month: Option<Month>,

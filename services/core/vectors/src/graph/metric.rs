@@ -149,7 +149,7 @@ pub(crate) struct DenseBytes(pub(crate) VectorMetric);
 impl Metric for DenseBytes {
     type Element = u8;
 
-    /// The sums are whole numbers: the sums of 4,096 squares fit into 32 bits.
+    /// Computes with whole numbers: the sums of 4,096 squares fit into 32 bits.
     #[expect(clippy::cast_possible_truncation, reason = "an f32 is precise enough for an answer")]
     fn distance(&self, one: &[u8], other: &[u8]) -> f32 {
         let pairs = one.iter().zip(other).map(|(&one, &other)| (u32::from(one), u32::from(other)));

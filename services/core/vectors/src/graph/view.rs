@@ -12,9 +12,9 @@ use vigie_index::{AuditError, BankFilter, Cancellation, Cancelled, Checkpoint, E
 /// The manner of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// By graphs, if these are faster.
+    /// The search uses graphs, if these are faster.
     Graphs,
-    /// Only by scans, which miss nothing.
+    /// The search only scans, which misses nothing.
     Scan,
 }
 

@@ -9,7 +9,7 @@ use std::io::{self, BufRead as _, BufReader, Read};
 /// The largest length of a record in bytes: three times that of a video's 4,096 frames.
 const RECORD_BYTES_MAX: usize = 1 << 20;
 
-/// One record.
+/// A record of a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::files) struct Record {
     /// The line on which the record begins, from 1.

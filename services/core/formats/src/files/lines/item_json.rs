@@ -45,7 +45,7 @@ struct NamedHash {
     hash: JsonHash,
 }
 
-/// One frame of a hashed file. Its other fields, for pictures, are ignored.
+/// A frame of a hashed file. Its other fields, for pictures, are ignored.
 #[derive(Deserialize)]
 struct FrameJson {
     time_s: Option<f64>,

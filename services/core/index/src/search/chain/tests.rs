@@ -98,7 +98,8 @@ fn near<const BYTES: usize>(hash: &[u8; BYTES], flips: usize, rng: &mut SmallRng
     hash
 }
 
-/// Returns rows, some of which are copies of or near to others, and queries, most of which are near to rows.
+/// Returns rows and queries. Some of the rows are equal or near to others, and most of the queries are near
+/// to rows.
 fn clustered<const BYTES: usize>(
     rows: usize,
     queries: usize,

@@ -10,7 +10,7 @@ fn decoded(content: &[u8], limits: &Limits) -> Seen {
     seen_by(decode, content, limits)
 }
 
-/// The frames of `animated.avif`.
+/// Returns the expected frames of `animated.avif`.
 fn animated(frames: usize) -> Vec<(u128, String)> {
     let all = [
         (0, "e85026ffc2446154346fc37e1e980d77"),
@@ -131,7 +131,7 @@ fn many_hidden_frames_are_not_decoded() {
     assert!(matches!(fault, Some(DecodeError::Unsupported { .. })), "{fault:?}");
 }
 
-/// The first sample of `animated.avif`.
+/// Returns the first sample of `animated.avif`.
 fn track_sample() -> Vec<u8> {
     track::read(&file("animated.avif"), 1).unwrap().samples[0].1.to_vec()
 }

@@ -5,7 +5,7 @@ use crate::frames::{Samples, Taken};
 
 const COLOURS: [[u8; 3]; 4] = [[9, 8, 7], [255, 0, 0], [0, 255, 0], [0, 0, 255]];
 
-/// A file of 32-bit header fields, a palette of `COLOURS`, and `pixels`.
+/// Returns a file of 32-bit header fields, a palette of `COLOURS`, and `pixels`.
 fn bmp(width: i32, height: i32, bits: u16, compression: u32, pixels: &[u8]) -> Vec<u8> {
     let palette: Vec<u8> = COLOURS.iter().flat_map(|&[red, green, blue]| [blue, green, red, 0]).collect();
     let palette = if bits <= 8 { &palette[..] } else { &[] };

@@ -45,7 +45,7 @@ pub(super) struct Rectangle {
     pub(super) height: usize,
 }
 
-/// One image, not decoded.
+/// An image, not decoded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Image<'a> {
     pub(super) delay: Duration,

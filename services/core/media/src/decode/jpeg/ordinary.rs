@@ -20,8 +20,8 @@ const PIXELS_MIN: u32 = 512 * 512;
 const SIDE_PX_MIN: u16 = 256;
 
 /// The largest effect of this decoder's rounding on a coefficient of PDQ, in pictures of at least this size.
-/// Measured against libjpeg on generated pictures and photographs of 0.3 to 12 megapixels and qualities 50 to
-/// 95. The mean is a tenth of it.
+/// The mean is a tenth of it. Measured against libjpeg on generated pictures and photographs of 0.3 to 12
+/// megapixels, with qualities 50 to 95.
 const ROUNDING: f32 = 0.15;
 
 /// Decodes to RGB; `None` if this decoder does not accept the file, so that libjpeg must decode it.

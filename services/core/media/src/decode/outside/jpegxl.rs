@@ -67,7 +67,7 @@ fn head(bits: &mut Bits<'_>) -> Option<Head> {
     Some(head)
 }
 
-/// Width and height.
+/// Reads width and height.
 fn size(bits: &mut Bits<'_>) -> Option<(u32, u32)> {
     let in_eights = bits.flag()?;
     let side = |bits: &mut Bits<'_>| {

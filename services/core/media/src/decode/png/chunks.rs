@@ -12,7 +12,7 @@ use super::FORMAT;
 
 const SIGNATURE_BYTES: usize = 8;
 
-/// One chunk, cut at the end of the bytes.
+/// A chunk, cut at the end of the bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunk<'a> {
     pub(super) kind: [u8; 4],
@@ -163,8 +163,8 @@ impl<'a> Iterator for Chunks<'a> {
 }
 
 impl Images<'_> {
-    /// Returns how many images this iterator omits: the images after the first if the file announces an
-    /// animation and is none. Missing frames of an announced animation count as one.
+    /// Returns how many images this iterator omits. If a further announcement cancelled the animation, these
+    /// are the images after the first. If frames of the announced animation are missing, they count as one.
     pub(super) fn missing(&self) -> u32 {
         let Some(announced) = self.announced else { return 0 };
         let (mut images, mut frames) = (0, 0);

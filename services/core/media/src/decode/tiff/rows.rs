@@ -19,7 +19,7 @@ pub(super) struct Rows<'a> {
     meaning: Meaning,
     /// The number of samples of a pixel in `samples`.
     used: usize,
-    /// One row of 8-bit samples, pixel after pixel.
+    /// A row of 8-bit samples, pixel after pixel.
     samples: Vec<u8>,
 }
 

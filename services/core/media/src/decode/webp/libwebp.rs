@@ -37,7 +37,7 @@ pub(super) struct Container<'a> {
     content: PhantomData<&'a [u8]>,
 }
 
-/// One frame of a container.
+/// A frame of a container.
 pub(super) struct Fragment<'a> {
     pub(super) width: u32,
     pub(super) height: u32,
