@@ -73,7 +73,8 @@ impl Coverage {
         self.shards_total > 0 && self.shards_answered == self.shards_total
     }
 
-    /// Returns the coverage of two searches that answer one question together: the smaller of each value.
+    /// Returns the coverage of two searches that answer one question together. Each value is the weaker of
+    /// the two: fewer answers, larger totals, a wider range of sequences, and the failures of both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let mut failures = self.failures;

@@ -99,8 +99,8 @@ pub(crate) struct Saved {
 }
 
 impl Home {
-    /// Locks the folder and opens the checkpoint with this tag, or the last one. Without a tag and a
-    /// checkpoint, the folder is empty.
+    /// Locks the folder and opens the checkpoint with this tag. Without a tag, opens the last checkpoint, or
+    /// returns an empty state if there is none.
     pub(crate) fn open(path: &Path, tag: Option<&[u8]>) -> Result<(Self, Saved), OpenError> {
         let lock = lock_folder(path)?;
         let folder_fault = |source| OpenError::Folder { path: path.to_owned(), source };

@@ -30,8 +30,8 @@ const ROWS_READ: usize = 4_096;
 /// sections.
 const ENTRIES_WRITTEN: usize = if cfg!(test) { 1 << 10 } else { 1 << 20 };
 
-/// The leading bits of a chunk that select its part. This many parts can be written at once from the
-/// first-level cache.
+/// The number of a chunk's leading bits that select its part. The resulting number of parts can be written at
+/// once from the first-level cache.
 const PART_BITS: u32 = WIDTH_MIN;
 
 const PARTS: usize = 1 << PART_BITS;

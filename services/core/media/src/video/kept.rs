@@ -16,9 +16,9 @@ pub enum Room {
 /// A limited list of frames, filled in their order.
 ///
 /// With [`Sampling::Dense`], a frame is kept if its hash differs by more than 8 bits from that of the last
-/// kept one, and the last frame of the video is always kept. When there are too many frames, those whose
-/// distance in time from the previous one is below a gap are removed. The gap doubles each time, so the
-/// frames always cover the whole video evenly.
+/// kept one, and the last frame of the video is always kept. When there are too many frames, the list
+/// removes those that follow the previous one within a gap, and from then on keeps the gap between frames.
+/// The gap doubles each time, so the frames always cover the whole video evenly.
 #[derive(Debug)]
 pub struct Kept {
     is_dense: bool,
