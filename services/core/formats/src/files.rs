@@ -1,21 +1,26 @@
 //! Files of hashes, in the formats in which the field exchanges them.
 //!
-//! [`FileReader`] gives the items of a file one at a time; it keeps no more than a line or a record of it in memory, so a file may be of any size.
-//! The format is recognised by the beginning of the file, or given. [`FileWriter`] writes the formats that hold what a bank keeps.
+//! [`FileReader`] returns the items of a file one at a time. It keeps at most one line or record in memory,
+//! so a file may be of any size. The format is recognised by the beginning of the file, or given.
+//! [`FileWriter`] writes the formats that can hold the data of a bank.
 //!
 //! Always true:
 //!
-//! - **A bad line costs itself.** It is an entry with its number and the reason, and reading goes on. In a document a bad value costs
-//!   itself and not its record; a document that is torn ends with an entry that says so.
-//! - **A type is certain or is refused.** 64 hexadecimal digits may be PDQ or SHA-256: where nothing names the type, opening the file
-//!   fails with the choice. Only a name makes a vector.
-//! - **What is left out is counted**: unknown types and columns, where the options allow them, and withdrawn entries.
-//! - **No reason repeats a value**, for it may be a hash.
-//! - **Bounded**: lines, records, elements, cells and names have a longest length; what is longer is a bad line.
+//! - **A bad line costs only itself.** It becomes an entry with its number and the reason, and reading goes
+//!   on. In a document, a bad value is left out and the rest of its record is kept; an incomplete document
+//!   ends with an entry that reports it.
+//! - **A type is certain or is refused.** 64 hexadecimal digits may be PDQ or SHA-256: if nothing names the
+//!   type, opening the file fails and the error lists the choices. A vector is recognised only by its type's
+//!   name.
+//! - **Omitted data are counted**: unknown types and columns, where the options allow them, and withdrawn
+//!   entries.
+//! - **No reason repeats a value**, which may be a hash.
+//! - **Bounded**: lines, records, elements, cells and names have a largest length; a longer one makes the
+//!   line bad.
 //!
-//! Reading order: [`Format`] (the table), `fault`, `left_out`, `options`, `recognise`; `lines` (`columns`, `table`, `words`,
-//! `json_hash`, `item_json`) and `documents` (`records`, `hma`, `stop_ncii`, `ncmec`); `reader`, `batches`; `any_hash`; `write` (`lines`,
-//! `documents`).
+//! Reading order: [`Format`] (the table), `fault`, `left_out`, `options`, `recognise`; `lines` (`columns`,
+//! `table`, `words`, `json_hash`, `item_json`) and `documents` (`records`, `hma`, `stop_ncii`, `ncmec`);
+//! `reader`, `batches`; `any_hash`; `write` (`lines`, `documents`).
 
 mod format;
 mod fault;

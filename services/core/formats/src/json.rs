@@ -1,4 +1,5 @@
-//! Reads pages of JSON: bounded, with records that cost themselves alone, and the spellings that programmes use.
+//! Reads pages of JSON: with limits, with bad records that cost only themselves, and in the spellings that
+//! programmes use.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -21,7 +22,7 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     })
 }
 
-/// The records of a page; those of another shape are counted.
+/// The records of a page; elements of another form are counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Records<T> {
     pub(crate) records: Vec<T>,
@@ -38,7 +39,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Records<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct List<T>(PhantomData<T>);
 
-        /// One element; what is no record is skipped as a whole.
+        /// An element of the list. An element that is not a record is skipped as a whole.
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Element<T> {
@@ -69,7 +70,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Records<T> {
     }
 }
 
-/// A number or a text as text: ids are both.
+/// Reads a number or a text as text, because ids occur as both.
 pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -83,7 +84,7 @@ pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D
     })
 }
 
-/// A whole number of any notation: `7`, `7.0` or `"7"`.
+/// Reads a whole number in any notation: `7`, `7.0` or `"7"`.
 pub(crate) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -101,15 +102,15 @@ pub(crate) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
     }
 }
 
-/// The millionths of a number from 0 to 1e12; `None` for another.
+/// Returns a number from 0 to 1e12 in millionths; `None` for other numbers.
 pub(crate) fn micros(number: f64) -> Option<u64> {
     let is_fit = (0.0..=1e12).contains(&number);
-    // Exact: at most 1e18, and not negative.
+    // The cast is valid: the number is at most 1e18, and not negative.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
     is_fit.then_some((number * 1e6).round() as u64)
 }
 
-/// The default for `null`.
+/// Reads `null` as the default.
 pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {

@@ -1,8 +1,8 @@
 //! NCMEC hash sharing, version 2: XML over HTTP.
 //!
-//! A page is a `queryResult`: entries of images and of videos, tombstones among them, and the link of the next page. Entries of a range
-//! come in no order of time, and children of an entry in any order. Reading order: `xml`, [`page`], `read`, `write`, `mapping`, [`about`],
-//! `environments`.
+//! A page is a `queryResult`: entries of images and of videos, tombstones among them, and the link of the
+//! next page. Entries of a range are not ordered by time, and the children of an entry are in any order.
+//! Reading order: `xml`, [`page`], `read`, `write`, `mapping`, [`about`], `environments`.
 
 mod xml;
 pub mod page;

@@ -1,11 +1,11 @@
-//! What the records of all programmes have in common.
+//! The types that the records of all programmes share.
 //!
 //! - [`record`]: one record: its key, hashes, labels, opinions, or its withdrawal;
 //! - [`key`]: the key by which a later record replaces an earlier one;
-//! - [`hash_text`]: a hash as a programme wrote it, and its reading;
-//! - [`foreign`]: what a record says that an item has no field for, as JSON;
-//! - [`said`]: what the programme's members say of a record, as one opinion;
-//! - [`fault`]: why a page cannot be read, and the count of what was left out of one that can.
+//! - [`hash_text`]: a hash as a programme wrote it, and how it is read;
+//! - [`foreign`]: the data of a record for which an item has no field, as JSON;
+//! - [`said`]: the opinions of the programme's members on a record, combined into one;
+//! - [`fault`]: the reasons why a page cannot be read, and the counts of what was left out.
 
 pub mod fault;
 pub mod foreign;

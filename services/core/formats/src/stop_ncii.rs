@@ -1,7 +1,7 @@
 //! StopNCII, version 1: JSON over HTTP.
 //!
-//! A page of `FetchHashes` has records, each the whole state of one hash, the token of the next page, and the time at which the next
-//! round begins. Reading order: [`page`], `mapping`, [`submission`].
+//! A page of `FetchHashes` has records (each is the whole state of one hash), the token of the next page, and
+//! the time at which the next round begins. Reading order: [`page`], `mapping`, [`submission`].
 
 pub mod page;
 mod mapping;

@@ -1,6 +1,7 @@
-//! ThreatExchange `threat_updates`, and what an app submits: JSON over HTTP.
+//! ThreatExchange `threat_updates`, and the submissions of an app: JSON over HTTP.
 //!
-//! A page has updates, ordered by their time, and the absolute link of the next page. Reading order: [`page`], `mapping`, [`submission`].
+//! A page has updates, ordered by time, and the absolute link of the next page. Reading order: [`page`],
+//! `mapping`, [`submission`].
 
 pub mod page;
 mod mapping;

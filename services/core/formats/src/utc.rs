@@ -1,9 +1,10 @@
-//! Moments as programmes write them: `2026-11-28T03:46:14Z`, in UTC.
+//! Times as programmes write them: `2026-11-28T03:46:14Z`, in UTC.
 
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 use vigie_model::UnixMillis;
 
-/// Writes a moment to the second: `2026-11-28T03:46:14Z`. One after the year 9999 is written as its end.
+/// Writes a time to the second: `2026-11-28T03:46:14Z`. A time after the year 9999 is written as the end of
+/// that year.
 #[must_use]
 pub fn to_text(at: UnixMillis) -> String {
     let last = PrimitiveDateTime::MAX.assume_utc().unix_timestamp();
@@ -13,7 +14,8 @@ pub fn to_text(at: UnixMillis) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", at.hour(), at.minute(), at.second())
 }
 
-/// Reads a moment after 1970 with an optional fraction of a second, and `Z` or an offset such as `+01:00`; `None` for anything else.
+/// Reads a time after 1970 with an optional fraction of a second, and `Z` or an offset such as `+01:00`;
+/// `None` for other text.
 #[must_use]
 pub fn from_text(text: &str) -> Option<UnixMillis> {
     let text = text.trim();
@@ -35,7 +37,7 @@ pub fn from_text(text: &str) -> Option<UnixMillis> {
     u64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok().map(UnixMillis)
 }
 
-/// Three numbers of digits alone.
+/// Reads three numbers that consist only of digits.
 fn numbers(text: &str, separator: char) -> Option<[u32; 3]> {
     let mut parts = text.split(separator).map(digits);
     let numbers = [parts.next()??, parts.next()??, parts.next()??];
@@ -47,7 +49,7 @@ fn digits(text: &str) -> Option<u32> {
     if is_fit { text.parse().ok() } else { None }
 }
 
-/// The first three digits of a fraction of a second, as milliseconds.
+/// Reads the first three digits of a fraction of a second as milliseconds.
 fn milliseconds(fraction: &str) -> Option<u16> {
     if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

@@ -1,7 +1,8 @@
 //! The published list of a bank of another Vigie deployment: JSON over HTTP.
 //!
-//! Entries are numbered without gaps, and a page has the chain after its last entry and the set of what is in the list: whoever follows it
-//! recomputes both from what the entries say ([`vigie_consortium::items::published`]). Reading order: [`page`], `mapping`.
+//! Entries are numbered without gaps. A page has the chain after its last entry and the digest of the list's
+//! content. A follower recomputes both from the entries ([`vigie_consortium::items::published`]). Reading
+//! order: [`page`], `mapping`.
 
 pub mod page;
 mod mapping;

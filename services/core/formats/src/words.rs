@@ -1,18 +1,19 @@
-//! Closed lists of a programme's words, open to words that it adds later.
+//! Lists of a programme's words, which also accept words that the programme adds later.
 
-/// Declares an enum of words with a variant for any other, its text form, and its reading and writing by serde.
+/// Declares an enum of words with a variant for any other, its text form, and its reading and writing by
+/// serde.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)*
-            /// A word that this build does not know, as it came.
+            /// A word that this build does not know, unchanged.
             Other(Box<str>),
         }
 
         impl $name {
-            /// The programme's word.
+            /// Returns the programme's word.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {

@@ -1,8 +1,9 @@
-//! Types that a deployment declares: names, lengths and distances for the numbers of vectors.
+//! Hash types that a deployment declares: the names, lengths and distances for numbers of vector types.
 //!
-//! The bank has the declarations, and they are permanent. A process that reads names (a frontend, a gateway, a command) registers them
-//! here when it hears of them, so that a declared type is then known as those of the table are. A process that has not heard of one
-//! searches its hashes all the same: see [`crate::vectors`].
+//! The bank stores the declarations, and they are permanent. A process that reads type names (a frontend, a
+//! gateway, a command) registers each declaration here when it receives it. From then on the declared type is
+//! known in that process like a type of the table. A process without the declaration can still search hashes
+//! of the type: see [`crate::vectors`].
 
 use std::sync::{OnceLock, RwLock};
 
@@ -12,13 +13,14 @@ use crate::rows::ROWS;
 use crate::table::{Distance, HashType, Lengths, Metric, Row, TextForm};
 use crate::vectors::{VECTOR_ELEMENTS_MAX, VectorClass};
 
-/// The most types that are declared in one process.
+/// The largest number of types declared in one process.
 pub const DECLARED_MAX: usize = 64;
 
-/// The most bytes of a name.
+/// The largest length of a name, in bytes.
 pub const NAME_LEN_MAX: usize = 32;
 
-/// Names of columns and fields in the files that are read and written, without underscores: a type of that name could not be read from them.
+/// Names of columns and fields in files, without underscores. Hashes of a type with such a name could not be read
+/// from a file.
 const NAMES_IN_FILES: &[&str] = &[
     "addedatunixms",
     "addedon",
@@ -95,33 +97,33 @@ pub fn is_name_in_files(name: &str) -> bool {
     NAMES_IN_FILES.binary_search(&name.replace('_', "").as_str()).is_ok()
 }
 
-/// A hash type of vectors, as it is declared.
+/// The declaration of one hash type of vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declaration {
-    /// Its number, which says the form of the elements and the metric.
+    /// The type's number, which determines the form of the elements and the metric.
     pub hash_type: HashType,
-    /// Its name: a lower-case letter, then such letters, digits and underscores.
+    /// The type's name: a lower-case letter, then lower-case letters, digits and underscores.
     pub name: Box<str>,
-    /// Elements of each vector.
+    /// The number of elements of each vector.
     pub elements: u16,
-    /// The distance used where neither the caller nor the bank names one.
+    /// The distance of a search if neither the caller nor the bank names one.
     pub distance_default: Distance,
     /// The largest distance that a search accepts.
     pub distance_max: Distance,
 }
 
-/// Why a declaration is refused.
+/// The reasons why a declaration is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DeclarationError {
-    /// The number is none of a vector type.
+    /// The number is not that of a vector type.
     #[error("{0} is not the number of a vector type")]
     Number(u16),
-    /// The name has another form.
+    /// The name does not have the required form.
     #[error(
         "a name is 1 to {NAME_LEN_MAX} lower-case letters, digits and underscores, and begins with a letter"
     )]
     Name,
-    /// The name is one of the table, or of another declaration.
+    /// The name belongs to a type of the table or to another declaration.
     #[error("{0} is the name of another hash type")]
     NameTaken(Box<str>),
     /// The name is that of a column or a field in files.
@@ -129,28 +131,28 @@ pub enum DeclarationError {
         "{0} is the name of a column or a field in files, so hashes of the type could not be found there"
     )]
     NameInFiles(Box<str>),
-    /// The type has no element, or too many.
+    /// The number of elements is 0, or above the limit.
     #[error("a vector has 1 to {VECTOR_ELEMENTS_MAX} elements, not {0}")]
     Elements(u16),
-    /// The distances are not in order, or beyond what the metric has.
+    /// The default distance is above the largest one, or the largest is 0 or above the metric's maximum.
     #[error("the default distance must be at most the largest, and the largest above 0 and at most {0}")]
     Distances(Distance),
-    /// The number was declared otherwise before.
+    /// The same number was declared before with other values.
     #[error("hash type {0} was declared otherwise before, and a declaration is permanent")]
     Conflict(Box<str>),
-    /// There are as many as may be.
+    /// The process already holds [`DECLARED_MAX`] declarations.
     #[error("at most {DECLARED_MAX} hash types are declared")]
     TooMany,
 }
 
 impl Declaration {
-    /// The elements' form and the metric.
+    /// Returns the elements' form and the metric; `None` if the number is not that of a vector type.
     #[must_use]
     pub fn class(&self) -> Option<VectorClass> {
         self.hash_type.vector_serial().map(|(class, _)| class)
     }
 
-    /// Checks the declaration by itself.
+    /// Checks the declaration by itself, without the other declarations of the process.
     pub fn check(&self) -> Result<VectorClass, DeclarationError> {
         let class = self.class().ok_or(DeclarationError::Number(self.hash_type.number()))?;
         let has_form = |name: &str| {
@@ -180,7 +182,7 @@ impl Declaration {
         Ok(class)
     }
 
-    /// The declaration of a type that was registered; `None` for others.
+    /// Returns the declaration of a registered type; `None` if no declaration of it was registered.
     #[must_use]
     pub fn of(hash_type: HashType) -> Option<Self> {
         let row = row(hash_type)?;
@@ -191,13 +193,14 @@ impl Declaration {
     }
 }
 
-/// The rows of declared types, by number. A row lives as long as the process, and is never changed.
+/// Returns the rows of declared types, ordered by number. A row lives until the process ends, and never
+/// changes.
 fn rows() -> &'static RwLock<Vec<&'static Row>> {
     static DECLARED: OnceLock<RwLock<Vec<&'static Row>>> = OnceLock::new();
     DECLARED.get_or_init(RwLock::default)
 }
 
-/// Registers a declaration in this process. One that is registered already changes nothing.
+/// Registers a declaration in this process. Has no effect if the same declaration is already registered.
 pub fn register(declaration: &Declaration) -> Result<(), DeclarationError> {
     let class = declaration.check()?;
     let mut rows = rows().write().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -234,7 +237,7 @@ pub fn register(declaration: &Declaration) -> Result<(), DeclarationError> {
     Ok(())
 }
 
-/// The row of a declared type.
+/// Returns the row of a declared type; `None` if no declaration of it was registered.
 pub(crate) fn row(hash_type: HashType) -> Option<&'static Row> {
     hash_type.vector_class()?;
     let rows = rows().read().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -242,7 +245,7 @@ pub(crate) fn row(hash_type: HashType) -> Option<&'static Row> {
     Some(rows[at])
 }
 
-/// All rows of declared types, by number.
+/// Returns the rows of all declared types, ordered by number.
 pub(crate) fn all() -> Vec<&'static Row> {
     rows().read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
 }

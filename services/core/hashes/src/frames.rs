@@ -1,8 +1,8 @@
 //! The frames of a video: one hash of the type `vpdq`.
 //!
-//! A frame is [`FRAME_BYTES`] bytes: its PDQ hash (32), PDQ's quality of it (1, 0 to 100), and its time from the beginning of the video in
-//! milliseconds (3, big-endian). A hash has 1 to [`FRAMES_MAX`] frames, whose times do not descend. Equal videos that were sampled alike
-//! therefore have equal bytes.
+//! A frame has [`FRAME_BYTES`] bytes: its PDQ hash (32), its PDQ quality (1, 0 to 100), and its time from the
+//! beginning of the video in milliseconds (3, big-endian). A hash has 1 to [`FRAMES_MAX`] frames, and their
+//! times never decrease. Equal videos that were sampled in the same way therefore have equal bytes.
 
 pub mod text;
 pub mod distinct;
@@ -14,90 +14,92 @@ use thiserror::Error;
 /// The 32 bytes of a PDQ hash, in the order of its usual hexadecimal form.
 pub type PdqHash = [u8; 32];
 
-/// Bytes of a frame.
+/// The size of a frame, in bytes.
 pub const FRAME_BYTES: usize = 36;
-/// The most frames of one hash.
+/// The largest number of frames in one hash.
 pub const FRAMES_MAX: usize = 4_096;
 /// The latest time of a frame, in milliseconds: 4 hours, 39 minutes and 37 seconds.
 pub const TIME_MS_MAX: u32 = (1 << 24) - 1;
 /// The highest quality.
 const QUALITY_MAX: u8 = 100;
-/// Where a frame has its quality.
+/// The offset of the quality in a frame, in bytes.
 pub(crate) const QUALITY_AT: usize = 32;
 
-/// One frame of a video.
+/// A frame of a video: its PDQ hash, quality and time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
     /// The PDQ hash.
     pub pdq: PdqHash,
-    /// PDQ's quality, 0 to 100. Below 50 the hash is not to be trusted.
+    /// The PDQ quality, 0 to 100. Below 50 the hash is not to be trusted.
     pub quality: u8,
-    /// When it is shown, in milliseconds from the beginning of the video; at most [`TIME_MS_MAX`].
+    /// The time at which the frame is shown, in milliseconds from the beginning of the video; at most
+    /// [`TIME_MS_MAX`].
     pub time_ms: u32,
 }
 
-/// The frames of a hash, in its bytes.
+/// The frames of a hash: a view of its bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Frames<'a>(&'a [[u8; FRAME_BYTES]]);
 
-/// Why frames are not a hash. Never repeats the input.
+/// The reasons why frames or their text are not a hash. No message repeats the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FramesError {
-    /// There is no frame, or there are too many.
+    /// The number of frames is 0, or above [`FRAMES_MAX`].
     #[error("a video has 1 to {FRAMES_MAX} frames, not {0}")]
     Count(usize),
     /// A quality is outside 0 to 100.
     #[error("frame {at}, counted from 0, has quality {quality}; it is 0 to 100")]
     Quality {
-        /// The number of the frame in the list.
+        /// The position of the frame in the list, from 0.
         at: usize,
-        /// What it has.
+        /// The quality that the frame has.
         quality: u8,
     },
-    /// A time is later than a hash can say.
+    /// A time is above [`TIME_MS_MAX`], so it does not fit into three bytes.
     #[error(
         "frame {at}, counted from 0, is at {time_ms} ms; a frame is at {TIME_MS_MAX} ms (4 h 39 min) at most"
     )]
     Time {
-        /// The number of the frame in the list.
+        /// The position of the frame in the list, from 0.
         at: usize,
-        /// What it has.
+        /// The time that the frame has, in milliseconds.
         time_ms: u32,
     },
     /// A frame is earlier than the one before it.
     #[error("frame {at}, counted from 0, is earlier than the one before it")]
     Order {
-        /// The number of the frame in the list.
+        /// The position of the frame in the list, from 0.
         at: usize,
     },
-    /// The text is none of the forms.
+    /// The text has none of the accepted forms.
     #[error("line {line} is no frame: a video is written as {form}", form = text::FORM)]
     Text {
-        /// The number of the line, or of the entry of the list, from 1.
+        /// The number of the line, or of the entry of the JSON list, from 1.
         line: usize,
     },
 }
 
 impl Frame {
-    /// The least quality of a frame that is searched: the threshold of PDQ's reference.
+    /// The lowest quality of a frame that is searched: the threshold of the PDQ reference implementation.
     pub const QUALITY_FLOOR: u8 = 50;
 
-    /// Within so many bits of the frame before it, a frame is not banked.
+    /// The largest distance, in bits, at which a frame counts as equal to the one kept before it and is not
+    /// banked.
     pub const ALIKE: u16 = 8;
 
-    /// Whether the frame has the detail that makes its hash one to be trusted.
+    /// Checks whether the quality is at least [`Self::QUALITY_FLOOR`], so that the hash can be trusted.
     #[must_use]
     pub const fn is_usable(&self) -> bool {
         self.quality >= Self::QUALITY_FLOOR
     }
 
-    /// The second that the frame is of, from 0.
+    /// Returns the second of the video in which the frame is shown, from 0.
     #[must_use]
     pub const fn second(&self) -> u32 {
         self.time_ms / 1_000
     }
 
-    /// How many bits of the hashes differ.
+    /// Returns the number of bits in which the two PDQ hashes differ.
     #[must_use]
     pub fn distance(&self, other: &Self) -> u16 {
         let (words, _) = self.pdq.as_chunks::<8>();
@@ -109,8 +111,9 @@ impl Frame {
         u16::try_from(bits.sum::<u32>()).unwrap_or(u16::MAX)
     }
 
-    /// The frames without those whose hash is within [`Self::ALIKE`] bits of the last one that is kept. The last frame is always kept, so that
-    /// it is known how long the one before it lasts.
+    /// Returns the frames without those that resemble the last kept frame: both are usable or neither is, and
+    /// their hashes differ by at most [`Self::ALIKE`] bits. The last frame is always kept, because its time
+    /// determines how long the frame before it lasts.
     #[must_use]
     pub fn pruned(frames: &[Self]) -> Vec<Self> {
         let mut kept: Vec<Self> = Vec::new();
@@ -142,19 +145,20 @@ impl Frame {
 }
 
 impl<'a> Frames<'a> {
-    /// The frames in the bytes of a hash of type `vpdq`, which have been checked. `None` where they cannot be such bytes.
+    /// Reads the frames from the bytes of a checked hash of type `vpdq`. `None` if the length is 0 or not a
+    /// multiple of [`FRAME_BYTES`].
     #[must_use]
     pub fn of_bytes(bytes: &'a [u8]) -> Option<Self> {
         let (frames, rest) = bytes.as_chunks();
         (rest.is_empty() && !frames.is_empty()).then_some(Self(frames))
     }
 
-    /// The frames, by time.
+    /// Returns the frames, ordered by time.
     pub fn iter(self) -> impl ExactSizeIterator<Item = Frame> + Clone + 'a {
         self.0.iter().map(Frame::from_bytes)
     }
 
-    /// How many frames there are: at least one.
+    /// Returns the number of frames: at least one.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub const fn len(self) -> usize {
@@ -162,7 +166,7 @@ impl<'a> Frames<'a> {
     }
 }
 
-/// The bytes of a hash of these frames.
+/// Encodes frames as the bytes of a hash.
 pub(crate) fn encode(frames: &[Frame]) -> Result<Vec<u8>, FramesError> {
     if !(1..=FRAMES_MAX).contains(&frames.len()) {
         return Err(FramesError::Count(frames.len()));
@@ -192,7 +196,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), FramesError> {
     Ok(())
 }
 
-/// Without the hash, which is sensitive.
+/// Omits the hash, which is sensitive.
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frame")
@@ -202,7 +206,7 @@ impl fmt::Debug for Frame {
     }
 }
 
-/// The number of frames alone.
+/// Shows only the number of frames.
 impl fmt::Debug for Frames<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Frames({})", self.len())

@@ -1,4 +1,4 @@
-//! One fingerprint: a hash type and its bytes.
+//! The hash: one fingerprint, made of a hash type and bytes.
 
 use std::fmt;
 
@@ -18,18 +18,18 @@ pub type Md5Hash = [u8; 16];
 /// The 32 bytes of a SHA-256 digest.
 pub type Sha256Hash = [u8; 32];
 
-/// One fingerprint. A hash of a known type has one of the lengths of its row; a hash of an unknown type has 1 to
-/// [`Hash::LEN_MAX`] bytes.
+/// One fingerprint: a hash type and bytes. A hash of a known type has one of the lengths of its row; a hash
+/// of an unknown type has 1 to [`Hash::LEN_MAX`] bytes.
 ///
-/// Ordered by type, then by bytes.
+/// Hashes are ordered by type, then by bytes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hash {
     hash_type: HashType,
-    /// Up to 32 bytes lie inline: the types that most queries carry need no allocation.
+    /// Up to 32 bytes are stored inline, so the types of most queries need no allocation.
     bytes: SmallVec<[u8; 32]>,
 }
 
-/// Why bytes or text are not a hash. Never repeats the input.
+/// The reasons why bytes or text are not a hash. No message repeats the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum HashError {
     /// This build has no row for the type.
@@ -40,13 +40,13 @@ pub enum HashError {
     Length {
         /// The type that was named.
         hash_type: HashType,
-        /// The bytes that were given.
+        /// The number of bytes that were given.
         actual: usize,
     },
-    /// The frames of a video are at fault.
+    /// The frames of a video are not valid.
     #[error(transparent)]
     Frames(#[from] FramesError),
-    /// The elements of a vector are at fault.
+    /// The elements of a vector are not valid.
     #[error(transparent)]
     Vector(#[from] VectorFault),
     /// The text is not written in a form that the type accepts.
@@ -58,38 +58,40 @@ pub enum HashError {
 }
 
 impl Hash {
-    /// The most bytes that a hash of a type without a row has, and of every type but `vpdq` and vectors.
+    /// The largest number of bytes of a hash of a type without a row, and of every known type except `vpdq`
+    /// and vectors.
     pub const LEN_MAX: usize = 512;
-    /// The most bytes of a vector.
+    /// The largest number of bytes of a vector.
     pub const VECTOR_LEN_MAX: usize = 4 * VECTOR_ELEMENTS_MAX;
 
-    /// A PDQ hash.
+    /// Creates a PDQ hash.
     #[must_use]
     pub fn pdq(bytes: PdqHash) -> Self {
         Self { hash_type: HashType::PDQ, bytes: SmallVec::from(bytes) }
     }
 
-    /// An MD5 digest.
+    /// Creates an MD5 hash.
     #[must_use]
     pub fn md5(bytes: Md5Hash) -> Self {
         Self { hash_type: HashType::MD5, bytes: SmallVec::from_slice(&bytes) }
     }
 
-    /// A SHA-256 digest.
+    /// Creates a SHA-256 hash.
     #[must_use]
     pub fn sha256(bytes: Sha256Hash) -> Self {
         Self { hash_type: HashType::SHA256, bytes: SmallVec::from(bytes) }
     }
 
-    /// Checks `bytes` against the row of a known type, and makes those of a vector canonical. Refuses an unknown type: what enters the system
-    /// has been understood.
+    /// Creates a hash from untrusted bytes: checks them against the type's row, and makes the bytes of a
+    /// vector canonical. Refuses an unknown type, because nothing enters the system that was not understood.
     pub fn from_bytes(hash_type: HashType, bytes: &[u8]) -> Result<Self, HashError> {
         let row = entry_row(hash_type)?;
         Self::entering(hash_type, row, bytes)
     }
 
-    /// Checks `bytes` in the same way and leaves them as they are, but accepts a hash of an unknown type as it is: what another part of the system has accepted
-    /// is kept and handed on.
+    /// Creates a hash from bytes that another part of the system has accepted. Checks them against the type's
+    /// row, but leaves them as they are. Accepts a hash of an unknown type without a check of its form,
+    /// because it is only kept and forwarded.
     pub fn from_peer(hash_type: HashType, bytes: &[u8]) -> Result<Self, HashError> {
         match hash_type.row() {
             Some(row) => Self::of_row(hash_type, row, bytes),
@@ -100,7 +102,7 @@ impl Hash {
         }
     }
 
-    /// A hash that a client sends.
+    /// Creates a hash from bytes of a client.
     fn entering(hash_type: HashType, row: &Row, bytes: &[u8]) -> Result<Self, HashError> {
         match hash_type.vector_class() {
             Some(class) if row.accepts(bytes.len()) => {
@@ -126,9 +128,9 @@ impl Hash {
         Ok(Self { hash_type, bytes: SmallVec::from_slice(bytes) })
     }
 
-    /// Reads the text of a hash of a known type: hexadecimal digits of either case without prefix or separators, or base64
-    /// where the row allows it; of TLSH, `T1` may stand before the digits; of a video the text of its frames ([`frames::text`]); of a vector also
-    /// a JSON list of its elements.
+    /// Reads the text of a hash of a known type: hexadecimal digits of either case, without prefix or
+    /// separators, or base64 where the row allows it. A TLSH hash may have `T1` before the digits. A video is
+    /// the text of its frames ([`frames::text`]). A vector may also be a JSON list of its elements.
     pub fn from_text(hash_type: HashType, text: &str) -> Result<Self, HashError> {
         let row = entry_row(hash_type)?;
         let digits = match row.text {
@@ -140,7 +142,7 @@ impl Hash {
         let mut bytes = [0; Self::LEN_MAX];
         let is_base64 = row.text == TextForm::HexOrBase64;
         match hex::decode_into(digits.as_bytes(), &mut bytes) {
-            // Base64 may consist of hexadecimal digits alone.
+            // A base64 text may consist of hexadecimal digits only.
             Some(len) => Self::of_row(hash_type, row, &bytes[..len])
                 .or_else(|error| base64_of(row, text).filter(|_| is_base64).ok_or(error)),
             None => base64_of(row, text).filter(|_| is_base64).ok_or(HashError::Text { hash_type }),
@@ -175,20 +177,21 @@ impl Hash {
         Self::entering(hash_type, row, &bytes)
     }
 
-    /// The type, which decides how the hash is computed and compared.
+    /// Returns the type, which determines how the hash is computed and compared.
     #[must_use]
     pub const fn hash_type(&self) -> HashType {
         self.hash_type
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// How far two hashes are apart by the metric of their type; `None` if they cannot be compared (other types, other
-    /// lengths, a type without a row) or if they differ and their metric is equality, or they are lists of frames.
+    /// Returns the distance of two hashes by the metric of their type. `None` if they cannot be compared
+    /// (different types or lengths, a type without a row, lists of frames), or if they differ and their
+    /// metric is equality.
     #[must_use]
     pub fn distance(&self, other: &Self) -> Option<Distance> {
         if self.hash_type != other.hash_type || self.bytes.len() != other.bytes.len() {
@@ -214,7 +217,8 @@ impl Hash {
         }
     }
 
-    /// The usual written form: lower-case hexadecimal digits; of TLSH `T1` and upper-case ones; of a vector base64.
+    /// Returns the usual text form: lower-case hexadecimal digits; for TLSH `T1` and upper-case digits; for a
+    /// vector base64; for a video one line a frame.
     #[must_use]
     pub fn to_text(&self) -> String {
         match self.hash_type.row().map(|row| row.text) {
@@ -227,17 +231,19 @@ impl Hash {
         }
     }
 
-    /// The written form in one line without spaces: that of [`Hash::to_text`], and of a video the JSON list of threatexchange.
+    /// Returns the text form on one line without spaces: [`Hash::to_text`], but for a video the JSON list of
+    /// threatexchange.
     #[must_use]
     pub fn to_line(&self) -> String {
         self.frames().map_or_else(|| self.to_text(), |frames| frames::text::write_list(frames.iter()))
     }
 
-    /// A hash of a known type that is made of a number, another one for each number: for tests and measurements.
+    /// Creates a hash of a known type from a number, a different hash for each number: for tests and
+    /// measurements.
     ///
     /// # Panics
     ///
-    /// Where the type has no row.
+    /// Panics if the type has no row.
     #[must_use]
     pub fn sample(hash_type: HashType, number: u64) -> Self {
         let row = hash_type.row().expect("the type has a row");
@@ -254,7 +260,7 @@ impl Hash {
             bytes[frames::QUALITY_AT] = 100;
         }
         if hash_type.vector_class().is_some_and(|class| class.element == VectorElement::F32) {
-            // Bytes as they come may be no number.
+            // Arbitrary bytes may not be a number (NaN).
             let numbers = bytes
                 .as_chunks::<4>()
                 .0
@@ -265,12 +271,12 @@ impl Hash {
         Self::entering(hash_type, row, &bytes).expect("the bytes are made for the row")
     }
 
-    /// The hash of a video with these frames.
+    /// Creates the hash of a video with these frames.
     pub fn of_frames(frames: &[Frame]) -> Result<Self, FramesError> {
         Ok(Self { hash_type: HashType::VPDQ, bytes: SmallVec::from_vec(frames::encode(frames)?) })
     }
 
-    /// The frames of a video; `None` for a hash of another type.
+    /// Returns the frames of a video; `None` for a hash of another type.
     #[must_use]
     pub fn frames(&self) -> Option<Frames<'_>> {
         (self.hash_type == HashType::VPDQ).then(|| Frames::of_bytes(&self.bytes)).flatten()
@@ -284,13 +290,13 @@ fn base64_of(row: &Row, text: &str) -> Option<Hash> {
     Hash::of_row(row.hash_type, row, &bytes).ok()
 }
 
-/// The row by which a hash may enter: that of a vector type must be declared.
+/// Returns the row of a type whose hashes clients may send. A vector type must be declared.
 fn entry_row(hash_type: HashType) -> Result<&'static Row, HashError> {
     let is_declared = |row: &&Row| row.hash_type == hash_type && !row.name.is_empty();
     hash_type.row().filter(is_declared).ok_or(HashError::UnknownType(hash_type))
 }
 
-/// The lengths of a type in words: "32 bytes (64 hexadecimal digits)".
+/// Returns the lengths of a type in words: "32 bytes (64 hexadecimal digits)".
 fn expected(hash_type: HashType) -> String {
     if let Some(Declaration { elements, .. }) = Declaration::of(hash_type) {
         let class = hash_type.vector_class().map_or(1, |class| class.element.bytes());
@@ -310,12 +316,12 @@ fn expected(hash_type: HashType) -> String {
     }
 }
 
-/// The unit of the length that was given, where the expected one is in another.
+/// Returns the unit of the given length, in bytes, where the expected length is given in another unit.
 fn unit(hash_type: HashType) -> &'static str {
     if hash_type.vector_class().is_some() { " bytes" } else { "" }
 }
 
-/// The text forms of a type in words: "64 hexadecimal digits".
+/// Returns the text forms of a type in words: "64 hexadecimal digits".
 fn text_form(hash_type: HashType) -> String {
     let Some(row) = hash_type.row() else { return "hexadecimal digits".to_owned() };
     let lengths = row.lengths.listed().unwrap_or_default();
@@ -330,7 +336,7 @@ fn text_form(hash_type: HashType) -> String {
     }
 }
 
-/// Shows the type only: hashes are sensitive and must not reach a log through a derived `Debug`.
+/// Shows only the type: hashes are sensitive and must not reach a log through a derived `Debug`.
 impl fmt::Debug for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Hash({})", self.hash_type)

@@ -37,7 +37,8 @@ impl fmt::Debug for Hex<'_> {
     }
 }
 
-/// Reads digits of either case, without prefix or separators; `None` for anything else, an odd number of digits included.
+/// Reads digits of either case, without prefix or separators. `None` for any other text, or for an odd number
+/// of digits.
 #[must_use]
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
@@ -47,8 +48,8 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
-/// Reads digits as [`decode`] does, into the beginning of `to`, and returns how many bytes they are; `None` also where they are more
-/// than `to` holds.
+/// Reads digits as [`decode`] does, into the beginning of `to`, and returns the number of bytes. `None` also
+/// if they do not fit into `to`.
 #[must_use]
 pub fn decode_into(text: &[u8], to: &mut [u8]) -> Option<usize> {
     let (pairs, rest) = text.as_chunks::<2>();
@@ -62,10 +63,10 @@ pub fn decode_into(text: &[u8], to: &mut [u8]) -> Option<usize> {
     (faults & NO_DIGIT == 0).then_some(pairs.len())
 }
 
-/// Marks, in [`VALUES`], a byte that is no digit.
+/// Marks a byte in [`VALUES`] that is not a digit.
 const NO_DIGIT: u8 = 0x80;
 
-/// The value of each byte as a digit.
+/// The value of each byte as a hexadecimal digit.
 const VALUES: [u8; 256] = {
     let mut values = [NO_DIGIT; 256];
     let mut byte = 0_u8;
@@ -80,7 +81,7 @@ const VALUES: [u8; 256] = {
     }
 };
 
-/// Reads exactly `N` bytes: see [`decode`].
+/// Reads exactly `N` bytes, in the form of [`decode`].
 #[must_use]
 pub fn decode_array<const N: usize>(text: &str) -> Option<[u8; N]> {
     decode(text)?.try_into().ok()

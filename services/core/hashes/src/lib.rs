@@ -1,19 +1,23 @@
 //! The table of hash types, and the hash: one fingerprint of one of these types.
 //!
-//! A hash type is a row of the table in [`rows`]: its number, name, lengths, text forms, metric and distances. Everything
-//! else in the workspace derives from the row: parsing and printing, protocol messages, indexes, files, digests, counts, the
-//! command line. A new type is one row, and a hasher in `vigie-media` if Vigie computes it. Types of vectors have no row in the table: a deployment
-//! declares them ([`declared`]).
+//! The crate defines the table of hash types and `Hash`, one fingerprint of one of these types.
+//!
+//! A hash type is a row of the table in [`rows`]: its number, name, lengths, text forms, metric and
+//! distances. Everything else in the workspace is derived from the row: parsing and printing, protocol
+//! messages, indexes, files, digests, counts and the command line. To add a type, add one row, and a hasher
+//! in `vigie-media` if Vigie computes the type. Vector types have no row in the table: a deployment declares
+//! them ([`declared`]).
 //!
 //! Always true:
 //!
 //! - A number names one type permanently. Digests, files and messages hold the number.
-//! - A [`HashType`] may have no row: a newer process may know a type more. Such a hash is kept, counted and handed on as its
-//!   number and its bytes, at most [`Hash::LEN_MAX`] of them, and is not searched.
-//! - A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the type alone,
-//!   and the digits come only from [`Hash::to_text`].
+//! - A [`HashType`] may have no row: a newer process may know more types. A hash of such a type is kept,
+//!   counted and forwarded as its number and its bytes (at most [`Hash::LEN_MAX`]), and is not searched.
+//! - A hash is sensitive, because it can be partly inverted. No type here prints one by accident: `Debug`
+//!   shows the type only, and the digits are written only by [`Hash::to_text`] and [`Hash::to_line`].
 //!
-//! Reading order: [`table`], [`rows`], [`vectors`], [`declared`], [`lookup`], [`set`], [`hash`](mod@hash), [`frames`], [`hex`].
+//! Reading order: [`table`], [`rows`], [`vectors`], [`declared`], [`lookup`], [`set`], [`hash`](mod@hash),
+//! [`frames`], [`hex`].
 
 pub mod table;
 pub mod rows;

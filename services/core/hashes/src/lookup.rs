@@ -10,50 +10,51 @@ use crate::rows::ROWS;
 use crate::table::{Distance, HashType, Metric, Row};
 use crate::vectors::{PARTS_OF_ONE, VectorClass};
 
-/// The text names no row of the table, and none of their aliases.
+/// The text is neither the name nor an alias of a known hash type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("unknown hash type: use {}", names())]
 pub struct UnknownHashType;
 
 impl HashType {
-    /// Every type of the table and every declared one that this process has heard of, in the order of their numbers, which is the order in
-    /// which they are listed to people.
+    /// Returns every type of the table and every type declared in this process. Types of the table are first;
+    /// both parts are in the order of their numbers, which is the order of lists shown to people.
     pub fn known() -> impl Iterator<Item = Self> {
         Self::of_table().chain(declared::all().into_iter().map(|row| row.hash_type))
     }
 
-    /// Every type of the table, in the order of their numbers.
+    /// Returns every type of the table, in the order of their numbers.
     pub fn of_table() -> impl ExactSizeIterator<Item = Self> {
         ROWS.iter().map(|row| row.hash_type)
     }
 
-    /// The position of the type's row in the table, from 0; `None` if it is not there.
+    /// Returns the position of the type's row in the table, from 0; `None` if the table has no such row.
     #[must_use]
     pub fn position(self) -> Option<usize> {
         ROWS.iter().position(|row| row.hash_type == self)
     }
 
-    /// The row of this type; `None` if the type is unknown to this build. Vector types that this process has heard no declaration of
-    /// share the row of their class.
+    /// Returns the row of this type; `None` if the type is unknown to this build. Vector types that are not
+    /// declared in this process share the row of their class.
     #[must_use]
     pub fn row(self) -> Option<&'static Row> {
         let of_table = ROWS.iter().find(|row| row.hash_type == self);
         of_table.or_else(|| declared::row(self)).or_else(|| self.vector_class().map(VectorClass::row))
     }
 
-    /// Whether this build has a row for the type.
+    /// Checks whether this build has a row for the type.
     #[must_use]
     pub fn is_known(self) -> bool {
         self.row().is_some()
     }
 
-    /// The name in the table or the declaration; `None` if this process knows none.
+    /// Returns the name in the table or the declaration; `None` if this process knows no name.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         self.row().map(|row| row.name).filter(|name| !name.is_empty())
     }
 
-    /// A distance of this type as text: bits, and of vectors the number in the metric, with six decimals.
+    /// Writes a distance of this type as text: a number of bits, or for vectors the number in the metric with
+    /// six decimals.
     #[must_use]
     pub fn distance_text(self, distance: Distance) -> String {
         match self.row().map(|row| row.metric) {
@@ -62,7 +63,8 @@ impl HashType {
         }
     }
 
-    /// Reads what [`Self::distance_text`] writes, and of vectors any decimal number; `None` for other text.
+    /// Reads the output of [`Self::distance_text`], and for vectors any decimal number; `None` for other
+    /// text.
     #[must_use]
     pub fn distance_of_text(self, text: &str) -> Option<Distance> {
         if self.vector_class().is_none() {
@@ -78,19 +80,19 @@ impl HashType {
         whole.checked_mul(PARTS_OF_ONE)?.checked_add(parts).map(Distance)
     }
 
-    /// The largest distance that a search of this type accepts; 0 for an unknown type.
+    /// Returns the largest distance that a search of this type accepts; 0 for an unknown type.
     #[must_use]
     pub fn distance_max(self) -> Distance {
         self.row().map_or(Distance(0), |row| row.distance_max)
     }
 
-    /// The distance used where the caller names none; 0 for an unknown type.
+    /// Returns the distance of a search whose caller names none; 0 for an unknown type.
     #[must_use]
     pub fn distance_default(self) -> Distance {
         self.row().map_or(Distance(0), |row| row.distance_default)
     }
 
-    /// Whether pictures of too little detail are not searched by this type.
+    /// Checks whether hashes of pictures with too little detail are excluded from searches of this type.
     #[must_use]
     pub fn has_quality_floor(self) -> bool {
         self.row().is_some_and(|row| row.has_quality_floor)
@@ -118,7 +120,7 @@ impl FromStr for HashType {
     }
 }
 
-/// The names of all known types as a sentence has them: "pdq, md5 or sha256".
+/// Returns the names of all known types as in a sentence: "pdq, md5 or sha256".
 fn names() -> String {
     let names: Vec<&str> = HashType::known().filter_map(HashType::name).collect();
     match names.split_last() {
@@ -135,7 +137,7 @@ mod tests {
     use super::*;
     use crate::hash::Hash;
 
-    /// The rules that every row must keep, so that a new row needs no tests of its own for them.
+    /// Checks the rules for every row, so that a new row needs no tests of its own for them.
     #[test]
     fn every_row_is_sound() {
         for row in ROWS {

@@ -1,7 +1,7 @@
 //! The rows of the table of hash types.
 //!
-//! Numbers are those of `vigie.model.v1.HashType`, which names the numbers of types that other systems exchange even while
-//! they have no row here. A test of `vigie-proto` compares the two.
+//! The numbers are those of `vigie.model.v1.HashType`. That enumeration also has the numbers of types that
+//! other systems exchange and that have no row here. A test in `vigie-proto` compares the two.
 
 use crate::frames::{FRAME_BYTES, FRAMES_MAX};
 use crate::table::{Distance, HashType, Lengths, Metric, Row, TextForm};
@@ -13,7 +13,7 @@ macro_rules! rows {
             $($(#[$doc])* pub const $constant: Self = Self::new($number);)*
         }
 
-        /// The table, by ascending number.
+        /// The table, in ascending order of number.
         pub static ROWS: &[Row] = &[$(Row { hash_type: HashType::$constant, $($field: $value),* }),*];
     };
 }
@@ -21,8 +21,8 @@ macro_rules! rows {
 rows! {
     /// PDQ, a perceptual hash of pictures.
     ///
-    /// The default distance of 31 bits is the reference implementation's threshold. 64 bits is twice that: beyond it unrelated
-    /// pictures begin to match.
+    /// The default distance of 31 bits is the reference implementation's threshold. 64 bits is twice that:
+    /// beyond it unrelated pictures begin to match.
     PDQ = 1 {
         name: "pdq",
         aliases: &["HASH_PDQ"],
@@ -84,7 +84,8 @@ rows! {
     }
     /// PhotoDNA, a perceptual hash that only its licensees compute.
     ///
-    /// Opaque here: hashes match if they are equal. How near two of them are is known to its licensees.
+    /// The hash is opaque here: two hashes match if they are equal, because the distance is known only to
+    /// licensees.
     PHOTODNA = 6 {
         name: "photodna",
         aliases: &["HASH_PDNA", "HASH_PHOTODNA", "pdna"],
@@ -96,9 +97,10 @@ rows! {
         has_variants: false,
         has_quality_floor: false,
     }
-    /// TLSH, a locality-sensitive hash of bytes or of text: version 1 with buckets of 128 and a checksum of one byte.
+    /// TLSH, a locality-sensitive hash of bytes or of text: version 1 with 128 buckets and a checksum of one
+    /// byte.
     ///
-    /// Hashes match if they are equal; TLSH's own distance is not computed.
+    /// Two hashes match if they are equal; TLSH's own distance is not computed.
     TLSH = 7 {
         name: "tlsh",
         aliases: &["HASH_TLSH", "HASH_TEXT_TLSH", "text_tlsh"],
@@ -136,7 +138,8 @@ rows! {
     }
     /// vPDQ: the frames of a video, each with its PDQ hash, its quality and its time.
     ///
-    /// The distance is that of two frames. How many frames have to be so near is a rule of its own (`VideoRules`).
+    /// The distance is the distance of two frames. `VideoRules` says how many frames have to be within that
+    /// distance.
     VPDQ = 10 {
         name: "vpdq",
         aliases: &["HASH_VPDQ", "video_vpdq"],

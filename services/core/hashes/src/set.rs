@@ -4,30 +4,30 @@ use smallvec::SmallVec;
 
 use crate::table::HashType;
 
-/// Some hash types, ascending, each once. Four lie inline: a query seldom has more.
+/// A set of hash types, in ascending order. Four are stored inline, because a query seldom has more.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HashTypeSet(SmallVec<[HashType; 4]>);
 
 impl HashTypeSet {
-    /// Whether the set holds a type.
+    /// Checks whether the set contains a type.
     #[must_use]
     pub fn contains(&self, hash_type: HashType) -> bool {
         self.0.contains(&hash_type)
     }
 
-    /// Adds a type.
+    /// Adds a type. Has no effect if the set contains it.
     pub fn insert(&mut self, hash_type: HashType) {
         if let Err(at) = self.0.binary_search(&hash_type) {
             self.0.insert(at, hash_type);
         }
     }
 
-    /// The types, ascending.
+    /// Returns the types in ascending order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = HashType> {
         self.0.iter().copied()
     }
 
-    /// Whether the set is empty.
+    /// Checks whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -2,89 +2,96 @@
 
 use std::fmt;
 
-/// A kind of fingerprint, by its permanent number.
+/// A kind of fingerprint, identified by its permanent number.
 ///
-/// Any number but 0 is a hash type. A type without a row in this build is *unknown*: see the crate.
+/// Any number except 0 is a hash type. A type without a row in this build is *unknown*: the crate's
+/// documentation describes how its hashes are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HashType(u16);
 
-/// How far two hashes are apart: differing bits, or of vectors millionths of their metric.
+/// The distance of two hashes: a number of differing bits, or for vectors millionths of the value of their
+/// metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Distance(pub u32);
 
-/// One hash type of the table.
+/// A hash type of the table.
 #[derive(Debug)]
 pub struct Row {
     /// The type that the row describes.
     pub hash_type: HashType,
-    /// The name used in files, on the command line and in messages: lower-case letters, digits and underscores.
+    /// The name used in files, on the command line and in messages: lower-case letters, digits and
+    /// underscores.
     pub name: &'static str,
-    /// Names that other tools give it, compared without case: see [`crate::lookup`].
+    /// The names that other tools give the type; [`crate::lookup`] compares them without case.
     pub aliases: &'static [&'static str],
-    /// The lengths of a hash, in bytes. They never change: a build that accepts other lengths needs another type.
+    /// The lengths of a hash, in bytes. They never change: a hash of other lengths needs another type.
     pub lengths: Lengths,
-    /// How a hash is written as text.
+    /// The form in which a hash is written as text.
     pub text: TextForm,
-    /// How two hashes are compared.
+    /// The way in which two hashes are compared.
     pub metric: Metric,
-    /// The distance used where the caller names none.
+    /// The distance of a search whose caller names none.
     pub distance_default: Distance,
     /// The largest distance that a search accepts; 0 for [`Metric::Equality`].
     pub distance_max: Distance,
     /// Whether a query carries the hashes of all eight turned and mirrored variants of the picture.
     pub has_variants: bool,
-    /// Whether a hash of a picture with too little detail is left out of a search.
+    /// Whether a search excludes the hash of a picture with too little detail.
     pub has_quality_floor: bool,
 }
 
 /// The lengths that a hash of a type may have, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lengths {
-    /// One of these, ascending.
+    /// The listed lengths, in ascending order.
     Of(&'static [usize]),
-    /// Parts of equal length, one after the other.
+    /// A whole number of parts of equal length, one after the other.
     Parts {
-        /// Bytes of each.
+        /// The size of each part, in bytes.
         bytes: usize,
-        /// The most of them.
+        /// The largest number of parts; the smallest is one.
         count_max: usize,
     },
 }
 
-/// How two hashes of a type are compared.
+/// The way in which two hashes of a type are compared.
 ///
 /// A metric of opaque hashes, which only an outside program compares, would be a further variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Metric {
-    /// By the number of differing bits. An index exists for 64, 96, 128, 256 and 512 bits.
+    /// The distance is the number of differing bits. An index exists for 64, 96, 128, 256 and 512 bits.
     Hamming,
     /// Two hashes match if their bytes are equal. An index exists for 4 to 512 bytes.
     Equality,
-    /// A hash is a list of frames, each with a PDQ hash of 256 bits. Two lists match by the shares of their frames that are near a frame
-    /// of the other. An index holds the frames.
+    /// A hash is a list of frames, each with a PDQ hash of 256 bits. Two lists match if large enough shares
+    /// of their frames are near a frame of the other list. An index stores the frames.
     Frames,
-    /// A hash is a vector of numbers. Which metric it has follows from the number of the type: see [`crate::vectors`]. An index finds most of
-    /// what is near, and says how much.
+    /// A hash is a vector of numbers. The type's number determines the metric: see [`crate::vectors`]. An
+    /// index is approximate: it finds most of the vectors within the distance, and reports an estimate of the
+    /// share that it finds.
     Vector,
 }
 
-/// How the hashes of a type are written as text.
+/// The way in which the hashes of a type are written as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TextForm {
     /// Hexadecimal digits: lower case in output, either case in input.
     Hex,
-    /// The same, and input may be standard base64 with padding (RFC 4648, section 4).
+    /// Hexadecimal digits as for [`TextForm::Hex`]; input may also be standard base64 with padding (RFC 4648,
+    /// section 4).
     HexOrBase64,
-    /// TLSH: `T1` and upper-case hexadecimal digits in output; in input either case, and `T1` may be left out.
+    /// TLSH: `T1` and upper-case hexadecimal digits in output; in input either case, and `T1` may be left
+    /// out.
     Tlsh,
-    /// One line for each frame of a video: see [`crate::frames::text`].
+    /// A line for each frame of a video, in the forms of [`crate::frames::text`].
     Frames,
-    /// The bytes of a vector in standard base64 with padding. Input may be hexadecimal digits, or a JSON list of the elements.
+    /// The bytes of a vector in standard base64 with padding. Input may be hexadecimal digits, or a JSON list
+    /// of the elements.
     Vector,
 }
 
 impl HashType {
-    /// The type of this number; `None` for 0, which is no type.
+    /// Returns the type with this number; `None` for 0, which is not a type.
     #[must_use]
     pub const fn from_number(number: u16) -> Option<Self> {
         if number == 0 { None } else { Some(Self(number)) }
@@ -95,7 +102,7 @@ impl HashType {
         Self(number)
     }
 
-    /// The permanent number.
+    /// Returns the permanent number.
     #[must_use]
     pub const fn number(self) -> u16 {
         self.0
@@ -103,7 +110,7 @@ impl HashType {
 }
 
 impl Distance {
-    /// The differing bits, where it is of a hash of bits.
+    /// Returns the number of differing bits, if the distance is that of a hash of bits.
     #[must_use]
     pub fn bits(self) -> u16 {
         u16::try_from(self.0).unwrap_or(u16::MAX)
@@ -111,7 +118,7 @@ impl Distance {
 }
 
 impl Lengths {
-    /// Whether a hash may have `len` bytes.
+    /// Checks whether a hash may have `len` bytes.
     #[must_use]
     pub fn accept(self, len: usize) -> bool {
         match self {
@@ -122,7 +129,7 @@ impl Lengths {
         }
     }
 
-    /// The shortest.
+    /// Returns the shortest length, in bytes.
     #[must_use]
     pub fn least(self) -> usize {
         match self {
@@ -131,7 +138,7 @@ impl Lengths {
         }
     }
 
-    /// The lengths, where they are few enough to be listed.
+    /// Returns the lengths in bytes if they are few enough to be listed; `None` for [`Lengths::Parts`].
     #[must_use]
     pub const fn listed(self) -> Option<&'static [usize]> {
         match self {
@@ -142,7 +149,7 @@ impl Lengths {
 }
 
 impl Row {
-    /// Whether a hash of this type may have `len` bytes.
+    /// Checks whether a hash of this type may have `len` bytes.
     #[must_use]
     pub fn accepts(&self, len: usize) -> bool {
         self.lengths.accept(len)

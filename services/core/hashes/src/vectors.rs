@@ -1,31 +1,35 @@
-//! Hash types that are vectors: embeddings, which a model computes elsewhere, compared by a metric of numbers.
+//! Hash types that are vectors: embeddings, which a model computes elsewhere, and which a numeric metric
+//! compares.
 //!
-//! A deployment declares such types ([`crate::declared`]); their numbers describe themselves. Numbers from 1,024 to 2,047 are those of vectors:
-//! 256 for each [`VectorClass`], so that a process which has not heard of a declaration still knows the elements and the metric. Of
-//! each class the first number names no type: a replica lists it to say that it searches the class.
+//! A deployment declares such types ([`crate::declared`]), and their numbers describe themselves. Vector
+//! types have the numbers 1,024 to 2,047: 256 numbers for each [`VectorClass`]. A process without the
+//! declaration of a type therefore still knows its elements and its metric. The first number of each class is
+//! not a type: a replica lists it to announce that it searches the class.
 //!
-//! The bytes of a vector are its elements one after the other, of `f32` little-endian. They are *canonical*: finite, of moderate size,
-//! without a negative zero, and with the cosine of length 1. So equal vectors have equal bytes. What a client sends is made canonical
-//! once, where it enters ([`canonical`]); from then on the bytes do not change.
+//! The bytes of a vector are its elements one after the other; an `f32` is little-endian. Canonical bytes are
+//! finite, of moderate size and without a negative zero, and have length 1 if the metric is the cosine. Equal
+//! vectors therefore have equal bytes. A client's vector is made canonical once, when it enters the system
+//! ([`canonical`]); from then on its bytes do not change.
 
 use thiserror::Error;
 
 use crate::table::{Distance, HashType, Lengths, Metric, Row, TextForm};
 
-/// The most elements of a vector.
+/// The largest number of elements of a vector.
 pub const VECTOR_ELEMENTS_MAX: usize = 4_096;
 
-/// The largest magnitude of an element: the squares of as many differences as fit into a vector still add up to a finite `f32`.
+/// The largest magnitude of an element. The squared differences of [`VECTOR_ELEMENTS_MAX`] elements still add
+/// up to a finite `f32`.
 pub const MAGNITUDE_MAX: f32 = 1e15;
 
-/// Parts of one in which distances of vectors are counted.
+/// The number of parts into which 1 is divided: distances of vectors are counted in millionths.
 pub const PARTS_OF_ONE: u32 = 1_000_000;
 
-/// How far the length of a vector may be from 1 to be left as it is. Scaling a vector to length 1 rounds each element to 24 bits, so
-/// what was scaled once is nearer than this.
+/// The largest difference from 1 at which a vector's length counts as 1. Scaling a vector to length 1 rounds
+/// each element to 24 bits, so the length of a vector that was scaled once is nearer to 1 than this.
 const LENGTH_TOLERANCE: f64 = 1e-6;
 
-/// The first number of a vector type, and the numbers of each class.
+/// The first number of a vector type, and the count of numbers of each class.
 const FIRST: u16 = 1_024;
 const NUMBERS_OF_CLASS: u16 = 256;
 
@@ -34,30 +38,30 @@ const NUMBERS_OF_CLASS: u16 = 256;
 pub enum VectorElement {
     /// IEEE 754 binary32, little-endian.
     F32,
-    /// One byte, 0 to 255.
+    /// An unsigned byte, 0 to 255.
     U8,
 }
 
-/// How two vectors are compared.
+/// The way in which two vectors are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum VectorMetric {
-    /// One minus the cosine of the angle between the vectors: 0 to 2. It is half the square of the Euclidean distance of the
-    /// vectors at length 1.
+    /// One minus the cosine of the angle between the vectors: 0 to 2. This is half the squared Euclidean
+    /// distance of the vectors scaled to length 1.
     Cosine,
     /// The Euclidean distance.
     L2,
 }
 
-/// The elements and the metric of a vector type, which follow from its number.
+/// The elements and the metric of a vector type, both determined by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VectorClass {
     /// The form of each element.
     pub element: VectorElement,
-    /// How two vectors are compared.
+    /// The way in which two vectors are compared.
     pub metric: VectorMetric,
 }
 
-/// Why bytes are not a vector. Never repeats the input.
+/// The reasons why bytes are not a vector. No message repeats the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum VectorFault {
     /// An element is NaN, infinite, or beyond [`MAGNITUDE_MAX`].
@@ -69,7 +73,7 @@ pub enum VectorFault {
 }
 
 impl VectorElement {
-    /// Bytes of one element.
+    /// Returns the size of one element, in bytes.
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
@@ -78,7 +82,7 @@ impl VectorElement {
         }
     }
 
-    /// The name in declarations.
+    /// Returns the name used in declarations.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -89,7 +93,7 @@ impl VectorElement {
 }
 
 impl VectorMetric {
-    /// The name in declarations.
+    /// Returns the name used in declarations.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -98,7 +102,7 @@ impl VectorMetric {
         }
     }
 
-    /// The largest distance of two vectors; `None` where there is none.
+    /// Returns the largest distance of two vectors; `None` if the metric has none.
     #[must_use]
     pub const fn distance_max(self) -> Option<Distance> {
         match self {
@@ -109,7 +113,7 @@ impl VectorMetric {
 }
 
 impl VectorClass {
-    /// Every class, in the order of their numbers.
+    /// All classes, in the order of their numbers.
     pub const ALL: [Self; 4] = [
         Self { element: VectorElement::F32, metric: VectorMetric::Cosine },
         Self { element: VectorElement::F32, metric: VectorMetric::L2 },
@@ -117,25 +121,25 @@ impl VectorClass {
         Self { element: VectorElement::U8, metric: VectorMetric::L2 },
     ];
 
-    /// The type of this class with a serial number from 1 on.
+    /// Returns the type of this class with a serial number; serial numbers begin at 1.
     #[must_use]
     pub const fn hash_type(self, serial: u8) -> HashType {
         HashType::new(FIRST + NUMBERS_OF_CLASS * self.place() + serial as u16)
     }
 
-    /// Whether a vector of the class may have so many bytes.
+    /// Checks whether a vector of the class may have this many bytes.
     #[must_use]
     pub fn accepts(self, bytes: usize) -> bool {
         self.row().accepts(bytes)
     }
 
-    /// The number by which a replica says that it searches the class. No hash has it.
+    /// Returns the number with which a replica announces that it searches the class. No hash has this number.
     #[must_use]
     pub const fn marker(self) -> HashType {
         self.hash_type(0)
     }
 
-    /// The row of every type of the class that this process has not heard a declaration of.
+    /// Returns the row of the types of this class that are not declared in this process.
     pub(crate) const fn row(self) -> &'static Row {
         &CLASS_ROWS[self.place() as usize]
     }
@@ -153,20 +157,21 @@ impl VectorClass {
 }
 
 impl HashType {
-    /// The class of a vector type; `None` for every other type.
+    /// Returns the class of a vector type; `None` for every other type.
     #[must_use]
     pub fn vector_class(self) -> Option<VectorClass> {
         let place = self.number().checked_sub(FIRST)? / NUMBERS_OF_CLASS;
         VectorClass::ALL.get(usize::from(place)).copied()
     }
 
-    /// Whether the number is the marker of a class, which no hash has.
+    /// Checks whether the number is the marker of a class, which no hash has.
     #[must_use]
     pub fn is_marker(self) -> bool {
         self.vector_class().is_some_and(|class| class.marker() == self)
     }
 
-    /// The class and the serial number of a vector type that a declaration may name.
+    /// Returns the class and the serial number of a vector type; `None` for other types and for the marker of
+    /// a class.
     #[must_use]
     pub fn vector_serial(self) -> Option<(VectorClass, u8)> {
         let class = self.vector_class()?;
@@ -201,7 +206,8 @@ const fn class_row(class: VectorClass) -> Row {
     }
 }
 
-/// Checks that a vector has a distance to every other of its type, whether or not its bytes are canonical.
+/// Checks that the vector has a distance to every other vector of its type, whether or not its bytes are
+/// canonical.
 pub fn check(class: VectorClass, bytes: &[u8]) -> Result<(), VectorFault> {
     let is_zero = match class.element {
         VectorElement::U8 => bytes.iter().all(|byte| *byte == 0),
@@ -216,7 +222,7 @@ pub fn check(class: VectorClass, bytes: &[u8]) -> Result<(), VectorFault> {
     if is_zero && class.metric == VectorMetric::Cosine { Err(VectorFault::NoDirection) } else { Ok(()) }
 }
 
-/// The canonical bytes of a vector. Bytes that are canonical stay as they are.
+/// Returns the canonical bytes of a vector. Canonical bytes are returned unchanged.
 pub fn canonical(class: VectorClass, bytes: &[u8]) -> Result<Vec<u8>, VectorFault> {
     check(class, bytes)?;
     match class.element {
@@ -227,23 +233,23 @@ pub fn canonical(class: VectorClass, bytes: &[u8]) -> Result<Vec<u8>, VectorFaul
                 VectorMetric::Cosine => of_length_one(&numbers).ok_or(VectorFault::NoDirection)?,
                 VectorMetric::L2 => numbers,
             };
-            // Adding zero makes one of the two zeros.
+            // Adding zero turns a negative zero into a positive one.
             Ok(scaled.iter().flat_map(|number| (number + 0.0).to_le_bytes()).collect())
         }
     }
 }
 
-/// The elements of a vector of `f32`.
+/// Returns the elements of a vector of `f32`.
 #[must_use]
 pub fn numbers_of(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
-/// The vector scaled to length 1, unless it has that length; `None` for zero.
+/// Returns the vector scaled to length 1, unchanged if it has that length; `None` for zero.
 #[expect(clippy::cast_possible_truncation, reason = "an element of a vector of length 1")]
 #[must_use]
 pub fn of_length_one(numbers: &[f32]) -> Option<Vec<f32>> {
-    // Squares of small numbers vanish, so the largest becomes 1 first.
+    // Squares of small numbers underflow to zero, so all elements are divided by the largest one first.
     let largest = numbers.iter().fold(0.0_f64, |most, number| most.max(f64::from(number.abs())));
     if largest == 0.0 {
         return None;
@@ -256,7 +262,7 @@ pub fn of_length_one(numbers: &[f32]) -> Option<Vec<f32>> {
     Some(numbers.iter().map(|number| (f64::from(*number) / length) as f32).collect())
 }
 
-/// The distance of two canonical vectors of `f32` of one length.
+/// Returns the distance of two canonical vectors of `f32` with the same number of elements.
 #[must_use]
 pub fn distance_of_numbers(metric: VectorMetric, one: &[f32], other: &[f32]) -> Distance {
     let pairs = || one.iter().zip(other).map(|(one, other)| (f64::from(*one), f64::from(*other)));
@@ -272,7 +278,7 @@ pub fn distance_of_numbers(metric: VectorMetric, one: &[f32], other: &[f32]) -> 
     }
 }
 
-/// The distance of two vectors of bytes of one length.
+/// Returns the distance of two vectors of bytes with the same number of elements.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "sums of 4,096 products of bytes are below 2^53")]
 pub fn distance_of_bytes(metric: VectorMetric, one: &[u8], other: &[u8]) -> Distance {
@@ -282,7 +288,7 @@ pub fn distance_of_bytes(metric: VectorMetric, one: &[u8], other: &[u8]) -> Dist
     match metric {
         VectorMetric::Cosine => {
             let squares = product(one, one) as f64 * product(other, other) as f64;
-            // Vectors of one direction: by Cauchy and Schwarz the product is never larger.
+            // By the Cauchy-Schwarz inequality the quotient is at most 1; it is 1 for equal directions.
             in_parts(1.0 - product(one, other) as f64 / squares.sqrt())
         }
         VectorMetric::L2 => {
@@ -293,7 +299,7 @@ pub fn distance_of_bytes(metric: VectorMetric, one: &[u8], other: &[u8]) -> Dist
     }
 }
 
-/// Rounded to the nearest part. What is beyond the largest number of parts is that far.
+/// Rounds to the nearest part. A value above the largest number of parts becomes that number.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -303,7 +309,7 @@ fn in_parts(distance: f64) -> Distance {
     Distance((distance * f64::from(PARTS_OF_ONE)).round() as u32)
 }
 
-/// The distance of two canonical vectors, given by their bytes, which are equally many.
+/// Returns the distance of two canonical vectors, given by their bytes, which have the same length.
 #[must_use]
 pub fn distance(class: VectorClass, one: &[u8], other: &[u8]) -> Distance {
     match class.element {

@@ -1,8 +1,8 @@
-//! Each step of a search by itself, on every set of instructions that the processor has: signatures compared, rows
-//! scanned, hashes permuted.
+//! Measures each step of a search by itself, on every instruction set of the processor: comparing signatures,
+//! scanning rows, permuting hashes.
 //!
-//! Criterion's throughput counts signatures, rows or hashes. What is compared fits into the second-level cache,
-//! so that it is the instructions that are measured.
+//! Criterion's throughput counts signatures, rows or hashes. The data fits into the second-level cache, so
+//! that the benchmark measures instructions and not memory.
 
 use std::hint::black_box;
 use std::time::Duration;

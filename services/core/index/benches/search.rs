@@ -1,7 +1,7 @@
-//! What a search costs: one query, and the eight variants of an image, against uniform random PDQ-like
-//! hashes.
+//! Measures the cost of a search: one query, and the eight variants of an image, against uniformly random
+//! hashes as long as those of PDQ.
 //!
-//! Criterion's throughput counts hash-query pairs, so its inverse is the time for one comparison.
+//! Criterion's throughput counts pairs of a hash and a query, so its inverse is the time of one comparison.
 
 use std::hint::black_box;
 use std::time::Duration;

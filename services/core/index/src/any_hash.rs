@@ -1,11 +1,12 @@
 //! Indexes of hashes whose length and comparison are known only at run time.
 //!
-//! A caller with a table of hash types keeps a [`HashIndex`] for each of them and needs no type parameter. Behind it stand
-//! [`crate::RadiusIndex`] and [`crate::EqualityIndex`] of the few widths that are compiled. A batch of edits or of queries
-//! costs one virtual call, and each hit another; nothing else is added to a search.
+//! A caller with a table of hash types keeps one [`HashIndex`] for each type and needs no type parameter. The
+//! implementations are [`crate::RadiusIndex`] and [`crate::EqualityIndex`], in the few widths that are
+//! compiled. A batch of edits or of queries costs one virtual call, and each hit another one; a search has no
+//! other overhead.
 //!
-//! Reading order: `shape` (which hashes an index holds), `batch` (edits and rows as flat bytes), `index` (the traits),
-//! `hamming` and `equality` (their implementations), `begin` (from a shape to an index).
+//! Reading order: `shape` (the hashes that an index stores), `batch` (edits and rows as flat bytes), `index`
+//! (the traits), `hamming` and `equality` (their implementations), `begin` (creates an index from a shape).
 
 pub(crate) mod shape;
 mod batch;

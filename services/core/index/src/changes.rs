@@ -1,4 +1,4 @@
-//! What changes beneath a search: moments, views, merges, and the store that makes them.
+//! The changing parts of an index: moments, views, merges, and the store that creates them.
 
 pub(crate) mod moment;
 pub(crate) mod view;

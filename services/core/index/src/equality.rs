@@ -1,9 +1,9 @@
-//! An index of digests that finds those equal to a query, and is searched while it is written to.
+//! An index of digests that finds those equal to a query, and can be searched while it is written to.
 //!
-//! It stands on the same segments, tails and tombstones as the radius index, less the tables: in a segment
-//! digests are sorted, and a directory of prefixes leads to a run of some 32 rows, in which a digest is found
-//! by bisection; in a tail they are found by lists. Digests that were chosen to share a prefix only make the
-//! bisection longer: by its logarithm, 22 steps where all of a hundred million rows share one.
+//! It uses the same segments, tails and tombstones as the radius index, without the tables. In a segment
+//! digests are sorted; a directory of prefixes leads to a run of about 32 rows, in which a binary search
+//! finds the digest. In a tail digests are found by lists. Digests that were chosen to share a prefix only
+//! lengthen the binary search, logarithmically: 22 steps if all of a hundred million rows share one.
 
 use std::fmt;
 use std::hash::RandomState;
@@ -28,47 +28,49 @@ use crate::rows::segment_file::SegmentError;
 use crate::rows::stored::Stored;
 use crate::rows::tail::Keys;
 
-/// Digests of `BYTES` bytes (8, 12, 16, 32 or 64) and the items that bear them, found by equality.
+/// Digests of `BYTES` bytes (8, 12, 16, 32 or 64) and their items, found by equality.
 ///
-/// It holds pairs of a digest and an item, the same pair once. Visibility and locking are those of
+/// The index stores pairs of a digest and an item, each pair once. Visibility and locking are those of
 /// [`crate::RadiusIndex`].
 ///
-/// In segments a digest takes `BYTES` + 5 bytes and two bits (4 more if the segment's items span more than 2^32
-/// numbers). Up to five tails of 131,072 rows take `BYTES` + 24 bytes and up to 50 for finding them.
+/// In segments a digest takes `BYTES` + 5 bytes and two bits (4 bytes more if the ids of the segment's items
+/// span more than 2^32 numbers). Up to five tails of 131,072 rows take `BYTES` + 24 bytes a row, and up to 50
+/// for finding them.
 pub struct EqualityIndex<const BYTES: usize> {
     store: Store<BYTES>,
 }
 
 impl<const BYTES: usize> EqualityIndex<BYTES> {
-    /// An empty index in memory.
+    /// Creates an empty index in memory.
     #[must_use]
     pub fn new() -> Self {
         Self::with_options(IndexOptions::default())
     }
 
-    /// An empty index in memory.
+    /// Creates an empty index in memory, with these options.
     #[must_use]
     pub fn with_options(options: IndexOptions) -> Self {
         Self::in_memory(WHOLE, options)
     }
 
-    /// An empty index in memory, of keys of this form.
+    /// Creates an empty index in memory for keys of this form.
     pub(crate) fn in_memory(form: u64, options: IndexOptions) -> Self {
         Self { store: Store::in_memory(layout(form), options) }
     }
 
-    /// As [`crate::RadiusIndex::open`].
+    /// Opens the last checkpoint of a folder, as [`crate::RadiusIndex::open`] does.
     pub fn open(folder: &Path, options: IndexOptions) -> Result<(Self, Option<Vec<u8>>), OpenError> {
         let (store, tag) = Store::open(layout(WHOLE), options, folder, None)?;
         Ok((Self { store }, tag))
     }
 
-    /// As [`crate::RadiusIndex::open_tagged`].
+    /// Opens the checkpoint with a tag, as [`crate::RadiusIndex::open_tagged`] does.
     pub fn open_tagged(folder: &Path, options: IndexOptions, tag: &[u8]) -> Result<Self, OpenError> {
         Self::open_tagged_of(WHOLE, folder, options, tag)
     }
 
-    /// [`Self::open_tagged`] of keys of this form. Fails if what was saved is of another one.
+    /// Opens as [`Self::open_tagged`] does, for keys of this form. Fails if the saved index has keys of
+    /// another form.
     pub(crate) fn open_tagged_of(
         form: u64,
         folder: &Path,
@@ -79,89 +81,89 @@ impl<const BYTES: usize> EqualityIndex<BYTES> {
         Ok(Self { store })
     }
 
-    /// As [`crate::RadiusIndex::begin`].
+    /// Creates an empty index in a folder, as [`crate::RadiusIndex::begin`] does.
     pub fn begin(folder: &Path, options: IndexOptions) -> Result<Self, OpenError> {
         Self::begin_of(WHOLE, folder, options)
     }
 
-    /// [`Self::begin`] of keys of this form.
+    /// Creates an empty index as [`Self::begin`] does, for keys of this form.
     pub(crate) fn begin_of(form: u64, folder: &Path, options: IndexOptions) -> Result<Self, OpenError> {
         Ok(Self { store: Store::begin(layout(form), options, folder)? })
     }
 
-    /// Adds a digest of an item, and says whether it was new.
+    /// Adds a digest of an item, and returns whether it was new.
     ///
-    /// Inserting the same pair of digest and item again changes nothing, except that another bank replaces
-    /// the one before.
+    /// Inserting the same pair of digest and item again changes nothing, except that the new bank replaces
+    /// the old one.
     pub fn insert(&self, digest: &[u8; BYTES], entry: Entry) -> bool {
         self.apply(&[Edit::Insert(*digest, entry)]) == 1
     }
 
-    /// Removes a digest of an item; false if it was not there.
+    /// Removes a digest of an item, and returns whether it was there.
     pub fn remove(&self, digest: &[u8; BYTES], item: ItemId) -> bool {
         self.apply(&[Edit::Remove(*digest, item)]) == 1
     }
 
-    /// Removes every digest of every item of a bank, all at one moment, and says how many they were.
+    /// Removes every digest of every item of a bank at one moment, and returns the number of removed digests.
     pub fn remove_bank(&self, bank: BankId) -> usize {
         self.store.remove_bank(bank)
     }
 
-    /// Makes the edits in their order and shows them to lookups all at once. Says how many changed something:
-    /// pairs that were new, and pairs that were removed.
+    /// Applies the edits in their order and makes them visible to lookups all at once. Returns how many
+    /// changed something: new pairs, and removed pairs.
     pub fn apply(&self, edits: &[Edit<BYTES>]) -> usize {
         self.apply_each(edits.iter().copied())
     }
 
-    /// [`Self::apply`] of edits that need not lie in memory.
+    /// Applies edits as [`Self::apply`] does, from an iterator.
     pub(crate) fn apply_each(&self, edits: impl Iterator<Item = Edit<BYTES>>) -> usize {
         self.store.apply(edits)
     }
 
-    /// As [`crate::RadiusIndex::load`].
+    /// Adds many pairs at once, as [`crate::RadiusIndex::load`] does.
     pub fn load(&self, pairs: Vec<([u8; BYTES], Entry)>) -> Result<(), SegmentError> {
         self.store.load(pairs, std::thread::available_parallelism().map_or(1, usize::from))
     }
 
-    /// As [`crate::RadiusIndex::merge`].
+    /// Merges the segments, as [`crate::RadiusIndex::merge`] does.
     pub fn merge(&self) -> Result<(), SegmentError> {
         self.store.merge()
     }
 
-    /// As [`crate::RadiusIndex::clear_dead`].
+    /// Rewrites segments without their dead rows, as [`crate::RadiusIndex::clear_dead`] does.
     pub fn clear_dead(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
         self.store.clear_dead(stop)
     }
 
-    /// As [`crate::RadiusIndex::save`].
+    /// Writes a checkpoint, as [`crate::RadiusIndex::save`] does.
     pub fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError> {
         self.store.save(tag)
     }
 
-    /// As [`crate::RadiusIndex::forget_before`].
+    /// Gives up older checkpoints, as [`crate::RadiusIndex::forget_before`] does.
     pub fn forget_before(&self, tag: &[u8]) {
         self.store.forget_before(tag);
     }
 
-    /// What it takes.
+    /// Returns the memory that the index takes, and its last fault.
     #[must_use]
     pub fn footprint(&self) -> Footprint {
         self.store.footprint()
     }
 
-    /// The living digests, counted once for each item.
+    /// Returns the number of live digests, counted once for each item.
     #[must_use]
     pub fn len(&self) -> usize {
         self.store.live()
     }
 
-    /// Whether there is no living digest.
+    /// Checks whether there is no live digest.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The index as it is now, and stays in this view however it changes meanwhile.
+    /// Returns the index as it is now, unaffected by later edits.
     #[must_use]
     pub fn snapshot(&self) -> EqualitySnapshot<BYTES> {
         let view = self.store.view();
@@ -169,13 +171,13 @@ impl<const BYTES: usize> EqualityIndex<BYTES> {
         EqualitySnapshot { view, moment }
     }
 
-    /// [`EqualitySnapshot::lookup`] of the index as it is now.
+    /// Looks up digests in the current state of the index: see [`EqualitySnapshot::lookup`].
     #[must_use]
     pub fn lookup(&self, queries: &[[u8; BYTES]], filter: &BankFilter) -> Vec<Vec<Entry>> {
         self.snapshot().lookup(queries, filter)
     }
 
-    /// [`EqualitySnapshot::each`] of the index as it is now.
+    /// Looks up digests in the current state of the index: see [`EqualitySnapshot::each`].
     pub fn each(
         &self,
         queries: &[[u8; BYTES]],
@@ -190,8 +192,9 @@ impl<const BYTES: usize> EqualityIndex<BYTES> {
 /// The form of keys that are whole digests.
 const WHOLE: u64 = 0;
 
-/// Keyed at random, so that nobody can prepare digests that all share a list. Digests are not permuted: in the place of
-/// the permutation's seed, files keep the form of the keys.
+/// Returns the layout of an index of digests. Its lists are keyed at random, so that nobody can prepare
+/// digests that all share a list. Digests are not permuted: files store the form of the keys in the field of
+/// the permutation's seed.
 fn layout(form: u64) -> Layout {
     Layout { keys: Keys::Digest(RandomState::new()), seed: form, distance: None, compact: false }
 }
@@ -202,7 +205,7 @@ impl<const BYTES: usize> Default for EqualityIndex<BYTES> {
     }
 }
 
-/// Shows how much it holds, never a digest.
+/// Shows counts, never a digest.
 impl<const BYTES: usize> fmt::Debug for EqualityIndex<BYTES> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EqualityIndex")
@@ -212,20 +215,20 @@ impl<const BYTES: usize> fmt::Debug for EqualityIndex<BYTES> {
     }
 }
 
-/// An [`EqualityIndex`] as it was at one moment: later edits do not show.
+/// An [`EqualityIndex`] as it was at one moment: later edits are not visible.
 ///
-/// Cheap to take; it holds what the index held then until it is dropped.
+/// A snapshot is cheap to take. It keeps the data of that moment in memory until it is dropped.
 pub struct EqualitySnapshot<const BYTES: usize> {
     view: Arc<View<BYTES>>,
     moment: Moment,
 }
 
 impl<const BYTES: usize> EqualitySnapshot<BYTES> {
-    /// The entries whose digest equals the query, in the order of their items; one answer for each query, all
-    /// as of the same moment.
+    /// Returns the entries whose digest equals the query, in the order of their items: one answer for each
+    /// query, all as of the same moment.
     ///
-    /// Costs a few cache misses for each query, segment and entry found. A digest may have as many entries as there are
-    /// items: [`Self::each`] can be cancelled.
+    /// The cost is a few cache misses for each query, segment and found entry. A digest may have as many
+    /// entries as there are items; [`Self::each`] can be cancelled.
     #[must_use]
     pub fn lookup(&self, queries: &[[u8; BYTES]], filter: &BankFilter) -> Vec<Vec<Entry>> {
         let mut answers = vec![Vec::new(); queries.len()];
@@ -238,8 +241,8 @@ impl<const BYTES: usize> EqualitySnapshot<BYTES> {
         answers
     }
 
-    /// The same, each entry handed over with the number of its query as it is found, in no particular order. What was
-    /// handed over before a failure is of no use.
+    /// Passes on each entry whose digest equals a query as it is found, with the number of the query, in no
+    /// particular order. After a failure, the entries that were passed on must be discarded.
     pub fn each(
         &self,
         queries: &[[u8; BYTES]],
@@ -250,7 +253,7 @@ impl<const BYTES: usize> EqualitySnapshot<BYTES> {
         self.each_of(queries.iter().copied(), filter, cancel, take)
     }
 
-    /// [`Self::each`] of queries that need not lie in memory.
+    /// Looks up digests as [`Self::each`] does, for queries from an iterator.
     pub(crate) fn each_of(
         &self,
         queries: impl Iterator<Item = [u8; BYTES]>,
@@ -266,7 +269,7 @@ impl<const BYTES: usize> EqualitySnapshot<BYTES> {
         Ok(())
     }
 
-    /// See [`HashSnapshot::audit`](crate::HashSnapshot::audit).
+    /// Checks that searches reach every digest: see [`HashSnapshot::audit`](crate::HashSnapshot::audit).
     pub(crate) fn audit(&self, pace: &mut Pace<'_>, take: &mut Taken<'_, BYTES>) -> Result<(), AuditError> {
         self.view.audit(self.moment, pace, take)
     }

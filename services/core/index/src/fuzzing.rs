@@ -1,4 +1,4 @@
-//! What the fuzz targets in `fuzz/` call. Compiled for them and for tests only.
+//! The functions that the fuzz targets in `fuzz/` call. Compiled for them and for tests only.
 
 use vigie_model::{BankId, ItemId};
 
@@ -12,11 +12,11 @@ use crate::search::chunking::Chunking;
 use crate::search::pipeline::Scratch;
 use crate::search::verify;
 
-/// Opens a segment and reads all of it. The first byte says what is made of the others.
+/// Opens a segment and reads all of it. The first byte selects the meaning of the others:
 ///
 /// - 0: they are the file.
-/// - 1: they are the file, once its checksums are set right.
-/// - else: a description of a whole file and of changes to it, whose checksums are set right if the byte is odd.
+/// - 1: they are the file, after its checksums are corrected.
+/// - otherwise: they describe a whole file and changes to it; the checksums are corrected if the byte is odd.
 pub fn segment_file(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     let mut file = if *kind < 2 { rest.to_vec() } else { described(rest) };
@@ -28,11 +28,12 @@ pub fn segment_file(data: &[u8]) {
     }
 }
 
-/// Searches a segment of a few rows whose file was changed in places and signed again: whatever it holds now, it is
-/// searched or refused.
+/// Searches a segment of a few rows whose file was changed in places and whose checksums were then corrected.
+/// The segment is searched or refused, whatever it holds.
 ///
-/// The first byte is the number of rows, the second how many of their bytes are random; then the rows; then for
-/// each change the place (2 bytes, of the file's last 64 KiB or of its start) and what to change there (1 byte).
+/// The first byte is the number of rows, the second how many of their bytes are random. Then come the rows,
+/// and then for each change its position (2 bytes, in the file's last 64 KiB or at its start) and the change
+/// (1 byte).
 pub fn segment_search(data: &[u8]) {
     let mut rest = data;
     let count = number::<1>(&mut rest) % 64;
@@ -78,8 +79,8 @@ pub fn segment_search(data: &[u8]) {
     }
 }
 
-/// A whole file with changes: a number of sections, their lengths, the length of the note, then for each change
-/// the place (2 bytes) and what to change there (1 byte).
+/// Creates a whole file with changes from a description: the number of sections, their lengths, the length of
+/// the note, then for each change its position (2 bytes) and the change (1 byte).
 fn described(mut rest: &[u8]) -> Vec<u8> {
     let count = number::<1>(&mut rest) % 8;
     let lengths: Vec<_> = (0..count).map(|_| number::<2>(&mut rest) % 4_096).collect();
@@ -88,7 +89,7 @@ fn described(mut rest: &[u8]) -> Vec<u8> {
     let sections = (1..).zip(&lengths).map(|(id, bytes)| (SectionId(id), &filler[..*bytes]));
     let mut file = forge::image(&sections.collect::<Vec<_>>(), &filler[..note_bytes]);
     while !rest.is_empty() {
-        // Most changes go into the table of sections, which is where they matter.
+        // Most changes go into the table of sections, where they have the most effect.
         let place = number::<2>(&mut rest);
         let at = if place.is_multiple_of(4) { place } else { place % 256 } % file.len();
         file[at] ^= number::<1>(&mut rest).to_le_bytes()[0];
@@ -96,7 +97,7 @@ fn described(mut rest: &[u8]) -> Vec<u8> {
     file
 }
 
-/// The next `BYTES` bytes as a number, little-endian, with zeros where there are none left.
+/// Returns the next `BYTES` bytes as a little-endian number. Missing bytes count as zero.
 fn number<const BYTES: usize>(rest: &mut &[u8]) -> usize {
     let (taken, left) = rest.split_at(rest.len().min(BYTES));
     *rest = left;
@@ -108,7 +109,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// A little fuzzing without a fuzzer.
+        /// A short random test without a fuzzer.
         #[test]
         fn hostile_segment_files_are_read_or_refused(data in proptest::collection::vec(any::<u8>(), 0..200)) {
             super::segment_file(&data);

@@ -1,43 +1,50 @@
-//! Searches the hashes of one shard, exactly. (The crate `vigie-vectors` does the like approximately.)
+//! Searches the hashes of one shard, exactly. (The crate `vigie-vectors` searches approximately.)
 //!
-//! Two indexes. [`RadiusIndex`] holds hashes that are compared by Hamming distance and finds every one within
-//! a radius, or the k nearest; [`EqualityIndex`] holds digests and finds those equal to a query. Both are
-//! searched while they are written to. A [`HashIndex`] is either of them, or another crate's, for callers that learn the
-//! length of hashes at run time: [`HashShape`] makes one.
+//! There are two indexes. [`RadiusIndex`] stores hashes that are compared by Hamming distance, and finds
+//! every hash within a radius, or the k nearest. [`EqualityIndex`] stores digests, and finds those equal to a
+//! query. Both can be searched while they are written to. A [`HashIndex`] is one of the two, or an index of
+//! another crate, for callers that learn the length of hashes at run time; [`HashShape`] creates one.
 //!
-//! Rows live in immutable *segments*, sorted and read from files, and in a mutable *tail* for the newest; a
-//! removal is a *tombstone* beside either. Segments are searched by multi-index hashing with chain signatures:
-//! a few hundred buckets are looked into, and what they hold is ruled out 32 rows at a time, so that a search of
-//! a million 256-bit hashes for those within 31 bits compares a dozen.
+//! Rows are stored in immutable *segments*, which are sorted and read from files, and in a mutable *tail* for
+//! the newest rows. A removed row stays where it is, and a *tombstone* records the removal. Segments are
+//! searched by multi-index hashing with chain signatures: a search reads a few hundred buckets and excludes
+//! most of their rows 32 at a time. A search of a million 256-bit hashes within 31 bits compares about a
+//! dozen whole hashes.
 //!
 //! Always true:
 //!
-//! - **Exact.** An answer is the set that a linear scan ([`oracle::LinearScan`]) gives; `chain` has the proof.
-//! - **Readers never wait.** A search takes no lock. It reads an immutable view, swapped atomically, and rows that
-//!   are written once.
-//! - **One moment.** A search sees the index as it was between two writes: a row that is moved meanwhile is
-//!   neither missed nor found twice, a batch of edits is seen whole or not at all, and whatever returned before
-//!   the search began is seen. A snapshot keeps such a moment, for several searches that must agree.
-//! - **Bounded.** A search takes at most about twice as long as comparing every row, whatever the data; dead
-//!   rows are reclaimed; merging rewrites a row a stated number of times, in stated memory (`merge`).
-//! - **Whole or refused.** A file that is not as it was written is not searched. What is searched lies in memory of the
-//!   process: a file that is damaged or cut later changes nothing ([`Stored`] compares both with their checksums).
-//! - **No walk without end.** A search of damaged memory may find too little or fail; it ends all the same. An *audit*
-//!   ([`HashSnapshot::audit`]) proves that searches reach everything.
+//! - **Exact.** An answer is the same set as that of a linear scan ([`oracle::LinearScan`]); `chain` has the
+//!   proof.
+//! - **Readers never wait.** A search takes no lock. It reads an immutable view, which is swapped atomically,
+//!   and rows that are written once.
+//! - **One moment.** A search sees the index as it was between two writes. A row that moves during the search
+//!   is neither missed nor found twice, a batch of edits is seen whole or not at all, and every edit that
+//!   returned before the search began is seen. A snapshot keeps such a moment for several searches that must
+//!   agree.
+//! - **Bounded.** A search takes at most about twice as long as comparing every row, whatever the data. Dead
+//!   rows are reclaimed. Merging rewrites a row a limited number of times, in limited memory (`merge` states
+//!   both limits).
+//! - **Whole or refused.** A file that differs from what was written is not searched. Searches read memory of
+//!   the process, so damage to a file after it was read changes no answer ([`Stored`] compares both memory
+//!   and file with their checksums).
+//! - **Every search ends.** A search of damaged memory may find too little or fail, but it does not loop. An
+//!   *audit* ([`HashSnapshot::audit`]) proves that searches reach every hash.
 //! - **Nothing leaks.** Hashes can be partly inverted, so no `Debug` here prints one.
 //!
 //! Reading order:
 //!
-//! - `question`: what is asked (`entry`, `filter`, `cancel`), and whether all of it can be found (`audit`).
-//! - `search`: one segment's search. `permutation` and `chunking` cut a hash, `chain` says which rows can be near and proves
-//!   it, `buckets` builds the tables, `pipeline` searches them with the kernels of `signature`, `verify` compares whole
-//!   hashes.
-//! - `rows`: what holds the rows. `segment_file` and `segment_writer` (bytes), [`container`] (the same for files of others),
-//!   `tombstones` (which rows have died), `segment` (columns), `tail` (the newest), `home` (the folder).
-//! - `changes`: `moment` and `view` (what a reader sees), `merge` (the policy), `store` (edits, publication, background
-//!   merges).
-//! - On top: `options`, [`RadiusIndex`], [`EqualityIndex`] and [`oracle`]; `any_hash` for hashes whose length is known only at
-//!   run time.
+//! - `question`: the parts of a query (`entry`, `filter`, `cancel`), and the check that searches reach
+//!   everything (`audit`).
+//! - `search`: the search of one segment. `permutation` and `chunking` divide a hash, `chain` defines which
+//!   rows can be near and proves it, `buckets` builds the tables, `pipeline` searches them with the kernels
+//!   of `signature`, and `verify` compares whole hashes.
+//! - `rows`: the storage of rows. `segment_file` and `segment_writer` (bytes), [`container`] (the same format
+//!   for files of other crates), `tombstones` (which rows are dead), `segment` (columns), `tail` (the newest
+//!   rows), `home` (the folder).
+//! - `changes`: `moment` and `view` (what a reader sees), `merge` (the policy), `store` (edits, publication,
+//!   background merges).
+//! - Above these: `options`, [`RadiusIndex`], [`EqualityIndex`] and [`oracle`]; `any_hash` for hashes whose
+//!   length is known only at run time.
 
 mod question;
 mod search;

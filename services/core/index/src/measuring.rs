@@ -1,28 +1,30 @@
-//! Single steps of a search, for the benchmarks in `benches/`, on instructions of their choice; and memory that tests damage.
+//! Single steps of a search on a chosen instruction set, for the benchmarks in `benches/`; and writable
+//! memory for tests that damage it.
 
 use crate::question::cancel::{Cancellation, Checkpoint};
 use crate::search::permutation::{DEFAULT_SEED, Permutation};
 use crate::search::signature::{Instructions, Kernel, LANES, Task, dispatch_to};
 use crate::search::verify::Scan;
 
-/// Leaves memory that is filled from now on writable, so that a test may flip bits in it from outside.
+/// Leaves memory that is filled from now on writable, so that a test can flip bits in it from outside.
 pub fn leave_memory_writable() {
     crate::rows::segment_file::leave_writable();
 }
 
-/// The names of the instructions that this processor has.
+/// Returns the names of the instruction sets that this processor has.
 #[must_use]
 pub fn kernels() -> Vec<&'static str> {
     Instructions::ALL.into_iter().filter(|one| dispatch_to(*one, Nothing).is_some()).map(name).collect()
 }
 
-/// How many signatures of these lines differ from `sought` in at most `limit` bits. `None` without the kernel.
+/// Counts the signatures of these lines that differ from `sought` in at most `limit` bits. `None` without the
+/// kernel.
 #[must_use]
 pub fn near_signatures(kernel: &str, lines: &[[u16; LANES]], sought: u16, limit: u8) -> Option<u32> {
     dispatch_to(named(kernel)?, Near { lines, sought, limit })
 }
 
-/// How many rows lie within `radius` of the query; rows are sorted. `None` without the kernel.
+/// Counts the rows within `radius` of the query; rows must be sorted. `None` without the kernel.
 #[must_use]
 pub fn near_rows<const BYTES: usize>(
     kernel: &str,
@@ -40,7 +42,7 @@ pub fn near_rows<const BYTES: usize>(
     Some(count)
 }
 
-/// Puts hashes into the order in which an index keeps their bits.
+/// Permutes the bits of hashes into the order in which an index stores them.
 pub fn permute<const BYTES: usize>(hashes: &mut [[u8; BYTES]]) {
     let permutation = Permutation::new(DEFAULT_SEED);
     for hash in hashes {

@@ -1,20 +1,22 @@
-//! What an index is told when it begins, and what it says of its size.
+//! The options of a new index, and the report of its size.
 
 use vigie_model::Distance;
 
-/// How an index is kept.
+/// The options of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexOptions {
-    /// The distance that most searches ask for, in bits: the tables of new segments are made for it. Other
-    /// distances are answered as exactly, if less quickly.
+    /// The distance of most searches, in bits. The tables of new segments are built for it. Searches within
+    /// other distances are as exact, but slower.
     pub distance: Distance,
-    /// The most rows of a segment, 2^27 at most. Merging two segments of this size takes as long as building
-    /// one, some seconds; more rows than this lie in several segments, each searched by itself.
+    /// The largest number of rows in a segment, at most 2^27. Merging segments into one of this size takes as
+    /// long as building it, some seconds. More rows are distributed over several segments, each of which is
+    /// searched by itself.
     pub segment_rows_max: usize,
-    /// Threads that build the tables of a segment in the background.
+    /// The number of threads that build the tables of a segment in the background.
     pub merge_threads: usize,
-    /// New segments of up to 2^24 rows take less memory, some 15 to 17 bytes a row of 256 bits, and searches up to twice as long. Versions
-    /// that do not know it refuse their files.
+    /// Whether new segments of up to 2^24 rows take less memory (15 to 17 bytes less for a row of 256 bits),
+    /// which makes searches take up to twice as long. Versions without this option refuse the files of such
+    /// segments.
     pub compact: bool,
 }
 
@@ -24,34 +26,34 @@ impl Default for IndexOptions {
     }
 }
 
-/// What an index takes, everything counted but buffers that live for a call.
+/// The memory that an index takes. Includes everything except buffers that live only during a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Footprint {
     /// The segments in use.
     pub segments: Vec<SegmentFootprint>,
-    /// The tail that is being filled, and full ones that are not segments yet.
+    /// The number of tails: the one that is being filled, and full ones that are not segments yet.
     pub tails: usize,
-    /// Their rows.
+    /// The number of rows in all tails.
     pub tail_rows: usize,
-    /// Their memory, in bytes.
+    /// The memory of all tails, in bytes.
     pub tail_bytes: usize,
-    /// What last went wrong with the disk. Nothing is lost by it: what could not be merged stays in use.
+    /// The last fault of the disk. A fault loses no data: segments that could not be merged stay in use.
     pub fault: Option<String>,
 }
 
-/// One segment.
+/// The size of one segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentFootprint {
-    /// Rows, the dead ones too.
+    /// The number of rows, including dead ones.
     pub rows: usize,
-    /// Rows that were removed.
+    /// The number of removed (dead) rows.
     pub dead: usize,
-    /// Bytes that it takes, mapped from a file or in memory.
+    /// The size of the segment in bytes, mapped from a file or in memory.
     pub bytes: usize,
 }
 
 impl Footprint {
-    /// Bytes of everything, mapped files included.
+    /// Returns the bytes of all segments and tails, including mapped files.
     #[must_use]
     pub fn total_bytes(&self) -> usize {
         self.tail_bytes + self.segments.iter().map(|segment| segment.bytes).sum::<usize>()

@@ -1,7 +1,7 @@
-//! The definition of a right answer: a list that is looked through from end to end.
+//! The definition of a correct answer: a list that is searched from end to end.
 //!
-//! For tests, here and in other crates: it is slow, and so plain that it can be checked by reading. It has
-//! the methods of both indexes, less cancellation.
+//! For tests, here and in other crates. It is slow, and so simple that it can be checked by reading. It has
+//! the methods of both indexes, without cancellation.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard};
@@ -11,19 +11,19 @@ use vigie_model::{BankId, Distance, ItemId};
 use crate::question::entry::{Edit, Entry, Hit};
 use crate::question::filter::BankFilter;
 
-/// Every hash with its entry, in a `Vec` behind a lock.
+/// All hashes with their entries, in a `Vec` behind a lock.
 pub struct LinearScan<const BYTES: usize> {
     rows: Mutex<Vec<([u8; BYTES], Entry)>>,
 }
 
 impl<const BYTES: usize> LinearScan<BYTES> {
-    /// An empty list.
+    /// Creates an empty list.
     #[must_use]
     pub const fn new() -> Self {
         Self { rows: Mutex::new(Vec::new()) }
     }
 
-    /// Adds a hash of an item, and says whether it was new; if not, its bank is replaced.
+    /// Adds a hash of an item, and returns whether it was new; otherwise only its bank is replaced.
     pub fn insert(&self, hash: &[u8; BYTES], entry: Entry) -> bool {
         let mut rows = self.rows();
         match rows.iter_mut().find(|row| row.0 == *hash && row.1.item == entry.item) {
@@ -38,17 +38,17 @@ impl<const BYTES: usize> LinearScan<BYTES> {
         }
     }
 
-    /// Removes a hash of an item; false if it was not there.
+    /// Removes a hash of an item, and returns whether it was there.
     pub fn remove(&self, hash: &[u8; BYTES], item: ItemId) -> bool {
         self.retain(|row| row.0 != *hash || row.1.item != item) > 0
     }
 
-    /// Removes everything of a bank, and says how many hashes that was.
+    /// Removes every hash of a bank, and returns the number of removed hashes.
     pub fn remove_bank(&self, bank: BankId) -> usize {
         self.retain(|row| row.1.bank != bank)
     }
 
-    /// Makes the edits in their order, and says how many pairs were new or removed.
+    /// Applies the edits in their order, and returns how many pairs were new or removed.
     pub fn apply(&self, edits: &[Edit<BYTES>]) -> usize {
         let apply = |edit: &&Edit<BYTES>| match edit {
             Edit::Insert(hash, entry) => self.insert(hash, *entry),
@@ -57,19 +57,19 @@ impl<const BYTES: usize> LinearScan<BYTES> {
         edits.iter().filter(apply).count()
     }
 
-    /// The hashes held.
+    /// Returns the number of hashes, counted once for each item.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows().len()
     }
 
-    /// Whether there is none.
+    /// Checks whether the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Every hash within `radius` of each query, in the order of [`Hit`].
+    /// Returns every hash within `radius` of each query, in the order of [`Hit`].
     #[must_use]
     pub fn search(&self, queries: &[[u8; BYTES]], radius: Distance, filter: &BankFilter) -> Vec<Vec<Hit>> {
         let mut answers = self.everything(queries, filter);
@@ -79,7 +79,7 @@ impl<const BYTES: usize> LinearScan<BYTES> {
         answers
     }
 
-    /// The `k` hashes nearest to each query, in the order of [`Hit`].
+    /// Returns the `k` hashes nearest to each query, in the order of [`Hit`].
     #[must_use]
     pub fn nearest(&self, queries: &[[u8; BYTES]], k: usize, filter: &BankFilter) -> Vec<Vec<Hit>> {
         let mut answers = self.everything(queries, filter);
@@ -89,7 +89,7 @@ impl<const BYTES: usize> LinearScan<BYTES> {
         answers
     }
 
-    /// The entries whose hash equals each query, in their order.
+    /// Returns the entries whose hash equals each query, in their order.
     #[must_use]
     pub fn lookup(&self, queries: &[[u8; BYTES]], filter: &BankFilter) -> Vec<Vec<Entry>> {
         let equal = self.search(queries, Distance(0), filter);
@@ -126,14 +126,14 @@ impl<const BYTES: usize> Default for LinearScan<BYTES> {
     }
 }
 
-/// Shows how much it holds, never a hash.
+/// Shows counts, never a hash.
 impl<const BYTES: usize> fmt::Debug for LinearScan<BYTES> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LinearScan").field("bytes", &BYTES).field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
-/// The number of bits in which two hashes differ.
+/// Returns the number of bits in which two hashes differ.
 fn distance<const BYTES: usize>(one: &[u8; BYTES], other: &[u8; BYTES]) -> Distance {
     let differing = |(one, other): (&u8, &u8)| (one ^ other).count_ones();
     Distance(one.iter().zip(other).map(differing).sum())

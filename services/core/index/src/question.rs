@@ -1,4 +1,4 @@
-//! What the indexes are asked, what they answer, and how they are stopped.
+//! The query side of an index: entries and hits, bank filters, cancellation, and the audit.
 
 pub(crate) mod entry;
 pub(crate) mod filter;

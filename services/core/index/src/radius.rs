@@ -1,7 +1,7 @@
-//! An exact index by Hamming distance that is searched while it is written to.
+//! An exact index by Hamming distance that can be searched while it is written to.
 //!
-//! A search takes a view of the index (`snapshot`), asks each segment and each tail of it for the rows near its queries, and
-//! keeps those that live at its moment, in banks that were asked for (`asked`).
+//! A search takes a view of the index (`snapshot`), searches each of its segments and tails for rows near the
+//! queries, and keeps the rows that are live at its moment and whose bank is included (`asked`).
 
 mod asked;
 mod snapshot;
@@ -27,52 +27,53 @@ use crate::rows::segment_file::SegmentError;
 use crate::rows::tail::Keys;
 use crate::search::permutation::{DEFAULT_SEED, Permutation};
 
-/// Hashes of `BYTES` bytes (8, 12, 16, 32 or 64) and the items that bear them, found by distance.
+/// Hashes of `BYTES` bytes (8, 12, 16, 32 or 64) and their items, found by distance.
 ///
-/// It holds pairs of a hash and an item: an item may have several hashes, a hash may have several items, and
-/// the same pair is held once.
+/// The index stores pairs of a hash and an item, each pair once: an item may have several hashes, and a hash
+/// may have several items.
 ///
-/// All methods take `&self`. Searches take no lock and see the index as it is at one moment; edits wait for
-/// each other, and are visible to every search that begins after they returned.
+/// All methods take `&self`. Searches take no lock and see the index as it is at one moment. Edits wait for
+/// each other, and an edit is visible to every search that begins after it returned.
 ///
-/// With 256-bit hashes in segments a row takes about 134 bytes; [`Self::footprint`] counts them. Up to five
-/// tails of 131,072 rows take up to 240 bytes a row.
+/// A row of a 256-bit hash takes about 134 bytes in segments ([`Self::footprint`] counts them), and up to 240
+/// bytes in tails. There are up to five tails of 131,072 rows.
 pub struct RadiusIndex<const BYTES: usize> {
     store: Store<BYTES>,
     permutation: Arc<Permutation<BYTES>>,
 }
 
 impl<const BYTES: usize> RadiusIndex<BYTES> {
-    /// An empty index in memory.
+    /// Creates an empty index in memory.
     #[must_use]
     pub fn new() -> Self {
         Self::with_options(IndexOptions::default())
     }
 
-    /// An empty index in memory.
+    /// Creates an empty index in memory, with these options.
     #[must_use]
     pub fn with_options(options: IndexOptions) -> Self {
         Self::of(Store::in_memory(layout::<BYTES>(options), options))
     }
 
-    /// The index that [`Self::save`] last wrote down in this folder, which it owns until it is dropped; an
-    /// empty one if there is none. Also what was saved with it.
+    /// Opens the index that [`Self::save`] last wrote to this folder, or an empty index if there is none. The
+    /// index owns the folder until it is dropped. Also returns the tag that was saved with it.
     ///
-    /// Reads all of it once, to compare checksums; copies nothing. Fails if the folder is in use, or if a
-    /// file is damaged: then [`Self::begin`] makes a new start.
+    /// Reads all files once and compares their checksums. Fails if the folder is in use, or if a file is
+    /// damaged; [`Self::begin`] then starts with an empty index.
     pub fn open(folder: &Path, options: IndexOptions) -> Result<(Self, Option<Vec<u8>>), OpenError> {
         let (store, tag) = Store::open(layout::<BYTES>(options), options, folder, None)?;
         Ok((Self::of(store), tag))
     }
 
-    /// The index that [`Self::save`] wrote down in this folder with this tag, whatever was saved after it. It owns the
-    /// folder until it is dropped. Otherwise as [`Self::open`].
+    /// Opens the index that [`Self::save`] wrote to this folder with this tag, even if others were saved
+    /// after it. Otherwise works like [`Self::open`].
     pub fn open_tagged(folder: &Path, options: IndexOptions, tag: &[u8]) -> Result<Self, OpenError> {
         let (store, _) = Store::open(layout::<BYTES>(options), options, folder, Some(tag))?;
         Ok(Self::of(store))
     }
 
-    /// An empty index in this folder, which it owns until it is dropped. What was there is discarded.
+    /// Creates an empty index in this folder, which it owns until it is dropped. Deletes any index that the
+    /// folder holds.
     pub fn begin(folder: &Path, options: IndexOptions) -> Result<Self, OpenError> {
         Store::begin(layout::<BYTES>(options), options, folder).map(Self::of)
     }
@@ -81,40 +82,40 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
         Self { store, permutation: Arc::new(Permutation::new(DEFAULT_SEED)) }
     }
 
-    /// Adds a hash of an item, and says whether it was new.
+    /// Adds a hash of an item, and returns whether it was new.
     ///
-    /// Inserting the same pair of hash and item again changes nothing, except that another bank replaces the
-    /// one before.
+    /// Inserting the same pair of hash and item again changes nothing, except that the new bank replaces the
+    /// old one.
     pub fn insert(&self, hash: &[u8; BYTES], entry: Entry) -> bool {
         self.apply(&[Edit::Insert(*hash, entry)]) == 1
     }
 
-    /// Removes a hash of an item; false if it was not there.
+    /// Removes a hash of an item, and returns whether it was there.
     pub fn remove(&self, hash: &[u8; BYTES], item: ItemId) -> bool {
         self.apply(&[Edit::Remove(*hash, item)]) == 1
     }
 
-    /// Removes every hash of every item of a bank, all at one moment, and says how many they were.
+    /// Removes every hash of every item of a bank at one moment, and returns the number of removed hashes.
     pub fn remove_bank(&self, bank: BankId) -> usize {
         self.store.remove_bank(bank)
     }
 
-    /// Makes the edits in their order and shows them to searches all at once. Says how many changed
-    /// something: pairs that were new, and pairs that were removed.
+    /// Applies the edits in their order and makes them visible to searches all at once. Returns how many
+    /// changed something: new pairs, and removed pairs.
     ///
-    /// Loading many hashes is faster by this than one by one.
+    /// One call with many hashes is faster than one call for each hash.
     pub fn apply(&self, edits: &[Edit<BYTES>]) -> usize {
         self.apply_each(edits.iter().copied())
     }
 
-    /// [`Self::apply`] of edits that need not lie in memory.
+    /// Applies edits as [`Self::apply`] does, from an iterator.
     pub(crate) fn apply_each(&self, edits: impl Iterator<Item = Edit<BYTES>>) -> usize {
         self.store.apply(edits.map(|edit| edit.map_hash(|hash| self.permutation.apply(hash))))
     }
 
-    /// Adds many pairs at once, in any order, and shows them to searches all at once: quicker by far than
-    /// [`Self::apply`], as the segment is built from them directly, by all cores. Of equal pairs the one with
-    /// the greatest bank is taken.
+    /// Adds many pairs at once, in any order, and makes them visible to searches all at once. Much faster
+    /// than [`Self::apply`], because all cores build a segment directly from the pairs. Of equal pairs, the
+    /// one with the greatest bank is kept.
     pub fn load(&self, mut pairs: Vec<([u8; BYTES], Entry)>) -> Result<(), SegmentError> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let share = pairs.len().div_ceil(threads).max(1);
@@ -126,63 +127,64 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
         self.store.load(pairs, threads)
     }
 
-    /// Makes one segment of everything, now; or as few as the greatest size of a segment allows.
+    /// Merges everything into one segment, or into as few as the size limit of a segment allows.
     pub fn merge(&self) -> Result<(), SegmentError> {
         self.store.merge()
     }
 
-    /// Writes every segment anew that holds removed rows now, until `stop` says otherwise: their hashes are in no file of the index
-    /// once the checkpoints before the next one are given up.
+    /// Rewrites every segment that holds removed rows at the time of the call, until `stop` returns true. The
+    /// hashes of those rows are in no file of the index once the older checkpoints are given up.
     pub fn clear_dead(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
         self.store.clear_dead(stop)
     }
 
-    /// Writes the index down as it is now, so that [`Self::open`] finds it, and with it `tag`: what the
-    /// caller must know to go on from there. Answers the files that were saved; none in memory.
+    /// Writes a checkpoint of the index as it is now with `tag`, the caller's note of where to continue, so
+    /// that [`Self::open`] finds both. Returns the files of the checkpoint; none if the index is in memory.
     ///
-    /// Edits wait for it: while the newest rows are written, some 700,000 at most, and where a merge is being
-    /// made, until that is done. Searches do not wait. After a crash the index is found as the last completed
-    /// call left it; [`Self::open_tagged`] finds it as any call left it since [`Self::forget_before`].
+    /// Edits wait while the newest rows (at most about 700,000) are written, and while the call waits for a
+    /// running merge. Searches do not wait. After a crash, [`Self::open`] finds the index as the last
+    /// completed call saved it, and [`Self::open_tagged`] finds it as any call since [`Self::forget_before`]
+    /// saved it.
     pub fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError> {
         self.store.save(tag)
     }
 
-    /// Gives up what was saved before the tag was, and the files that only that needed.
+    /// Gives up the checkpoints older than that of the tag, and the files that only those needed.
     pub fn forget_before(&self, tag: &[u8]) {
         self.store.forget_before(tag);
     }
 
-    /// What it takes.
+    /// Returns the memory that the index takes, and its last fault.
     #[must_use]
     pub fn footprint(&self) -> Footprint {
         self.store.footprint()
     }
 
-    /// The living hashes.
+    /// Returns the number of live hashes, counted once for each item.
     #[must_use]
     pub fn len(&self) -> usize {
         self.store.live()
     }
 
-    /// Whether there is no living hash.
+    /// Checks whether there is no live hash.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether answers are always those of a linear scan.
+    /// Returns true: answers always equal those of a linear scan.
     #[must_use]
     pub const fn is_exact(&self) -> bool {
         true
     }
 
-    /// The index as it is now, and stays in this view however it changes meanwhile.
+    /// Returns the index as it is now, unaffected by later edits.
     #[must_use]
     pub fn snapshot(&self) -> RadiusSnapshot<BYTES> {
         RadiusSnapshot::of(self.store.view(), Arc::clone(&self.permutation))
     }
 
-    /// [`RadiusSnapshot::search`] of the index as it is now.
+    /// Searches the current state of the index: see [`RadiusSnapshot::search`].
     pub fn search(
         &self,
         queries: &[[u8; BYTES]],
@@ -193,7 +195,7 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
         self.snapshot().search(queries, radius, filter, cancel)
     }
 
-    /// [`RadiusSnapshot::each`] of the index as it is now.
+    /// Searches the current state of the index: see [`RadiusSnapshot::each`].
     pub fn each(
         &self,
         queries: &[[u8; BYTES]],
@@ -205,7 +207,7 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
         self.snapshot().each(queries, radius, filter, cancel, take)
     }
 
-    /// [`RadiusSnapshot::nearest`] of the index as it is now.
+    /// Searches the current state of the index: see [`RadiusSnapshot::nearest`].
     pub fn nearest(
         &self,
         queries: &[[u8; BYTES]],
@@ -228,7 +230,7 @@ impl<const BYTES: usize> Default for RadiusIndex<BYTES> {
     }
 }
 
-/// Shows how much it holds, never a hash.
+/// Shows counts, never a hash.
 impl<const BYTES: usize> fmt::Debug for RadiusIndex<BYTES> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RadiusIndex").field("bytes", &BYTES).field("len", &self.len()).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! What holds the rows: files of sections, segments, the tail, and the folder that an index owns.
+//! The storage of rows: files of sections, segments, the tail, and the folder that an index owns.
 
 pub(crate) mod segment_file;
 pub(crate) mod segment_writer;

@@ -1,4 +1,4 @@
-//! One segment's search: how a hash is cut up, which rows can be near, and how they are looked at.
+//! The search of one segment: how a hash is divided, which rows can be near, and how they are compared.
 
 pub(crate) mod permutation;
 pub(crate) mod flips;

@@ -1,7 +1,8 @@
-//! What one image costs on one thread: decoding, PDQ, and the whole fingerprint, at 1 and at 12 megapixels.
+//! Measures the cost of one image on one thread: decoding, PDQ, and the whole fingerprint, at 1 and at 12
+//! megapixels.
 //!
-//! The pictures are made here, so that the benchmark needs no file. `compare_with_pdqhash.py` beside this file measures against
-//! PyPI's Pillow and `pdqhash`.
+//! The pictures are generated here, so that the benchmark needs no file. `compare_with_pdqhash.py` beside
+//! this file compares with PyPI's Pillow and `pdqhash`.
 
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot run should say so at once")]
@@ -12,7 +13,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use image::codecs::jpeg::JpegEncoder;
 use vigie_media::{Limits, decode, fingerprint, pdq};
 
-/// A JPEG of waves and a fixed pseudo-random texture.
+/// Returns a JPEG of waves and a fixed pseudo-random texture.
 fn jpeg(width: u16, height: u16) -> Vec<u8> {
     let mut noise = 1_u32;
     let mut rgb = Vec::new();

@@ -1,6 +1,8 @@
-//! Hashes files as `vigie hash --json FILE ...` prints them, without the rest of the program: `hash_json hash --json FILE ...`.
+//! Hashes files and prints the same output as `vigie hash --json FILE ...`, without the rest of the program:
+//! `hash_json hash --json FILE ...`.
 //!
-//! For comparing hashes over many files while a decoder is being changed: this builds in seconds.
+//! For comparing hashes over many files while a decoder is being changed, because this example builds in
+//! seconds.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 

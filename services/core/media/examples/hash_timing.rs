@@ -1,7 +1,7 @@
-//! Times one file: `hash_timing FILE ROUNDS` prints one line per round, three times in milliseconds.
+//! Measures one file: `hash_timing FILE ROUNDS` prints one line per round with three times in milliseconds.
 //!
-//! They are: decoding to RGB alone, bytes to PDQ with its eight variants, and the whole fingerprint. Used by
-//! `benches/compare_with_pdqhash.py`; the file is read once and only its bytes are timed.
+//! The times are: decoding to RGB only, bytes to PDQ with its eight variants, and the whole fingerprint. Used
+//! by `benches/compare_with_pdqhash.py`. The file is read once; the times do not include reading it.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 

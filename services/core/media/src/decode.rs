@@ -1,12 +1,14 @@
-//! Bytes to frames of 8-bit RGB, within limits.
+//! Decodes bytes to frames of 8-bit RGB, within limits.
 //!
-//! The format is told from the first bytes, never from a name. What a pixel means follows PyPI's Pillow and its
-//! `convert("RGB")`, with which most banks' hashes were made: alpha is dropped and not composited, 16 bits keep their upper
-//! eight, grey is repeated, palettes are looked up, Adobe's CMYK is inverted, orientation tags and colour profiles are ignored,
-//! and an image that reaches beyond a canvas enlarges it.
+//! The format is recognised by the first bytes, never by a name. The meaning of pixels follows PyPI's Pillow
+//! and its `convert("RGB")`, with which most banks' hashes were computed: alpha is dropped and not
+//! composited, 16-bit samples keep their upper eight bits, grey is repeated, palettes are looked up, Adobe's
+//! CMYK is inverted, orientation tags and colour profiles are ignored, and an image that extends beyond the
+//! canvas enlarges it.
 //!
-//! Each format's module first reads the declared size and checks the limits, then that the file is complete, then decodes.
-//! A file is complete when nothing of the hashed picture is missing; what follows the picture (later frames, metadata) may be cut.
+//! Each format's module first reads the declared size and checks the limits, then checks that the file is
+//! complete, then decodes. A file is complete if no part of the hashed picture is missing; data after the
+//! picture (later frames, metadata) may be cut.
 
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames, Samples, Taken};
@@ -41,7 +43,7 @@ enum Format {
 }
 
 impl Format {
-    /// The format whose signature the content begins with.
+    /// Returns the format whose signature the content begins with.
     fn of(content: &[u8]) -> Option<Self> {
         match content {
             [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
@@ -55,7 +57,7 @@ impl Format {
         }
     }
 
-    /// The format as people write it.
+    /// Returns the format's usual name.
     const fn name(self) -> &'static str {
         match self {
             Self::Jpeg => jpeg::header::FORMAT,
@@ -69,8 +71,9 @@ impl Format {
     }
 }
 
-/// Whether a file may hold more than one frame or page. Nothing is decoded: the answer follows from the format, and from the names
-/// that files of several frames hold somewhere, so that it is `true` for some files of one frame.
+/// Checks whether a file may have more than one frame or page. Nothing is decoded: the answer follows from
+/// the format, and from names that files of several frames contain. It is therefore `true` for some files of
+/// one frame.
 #[must_use]
 pub fn may_have_several_frames(content: &[u8]) -> bool {
     let holds = |name: &[u8]| memchr::memmem::find(content, name).is_some();
@@ -84,15 +87,17 @@ pub fn may_have_several_frames(content: &[u8]) -> bool {
     }
 }
 
-/// Whether the content begins with the signature of a format that is decoded, here or by an outside program.
+/// Checks whether the content begins with the signature of a format that is decoded, here or by an external
+/// program.
 #[must_use]
 pub fn begins_as_picture(content: &[u8]) -> bool {
     Format::of(content).is_some() || signature::foreign(content).is_some()
 }
 
-/// Decodes `content` and hands its frames on.
+/// Decodes `content` and passes on its frames.
 ///
-/// A fault after the first frame is no error: the frames before it are hashed, and the others are left out.
+/// A fault after the first frame is not an error: the frames before it are hashed, and the others are counted
+/// as left out.
 pub(crate) fn decode_frames(
     content: &[u8],
     limits: &Limits,
@@ -129,8 +134,8 @@ pub(crate) fn decode_frames(
 /// Decodes the first frame of `content` to 8-bit RGB, upright.
 ///
 /// # Errors
-/// [`DecodeError`]: the input or what it declares is beyond `limits`, or it is unknown, truncated, corrupt or unsupported, or
-/// the decoder panicked (which is caught).
+/// [`DecodeError`]: the input or what it declares is beyond `limits`, or it is unknown, truncated, corrupt or
+/// unsupported, or the decoder panicked (which is caught).
 pub fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
     let limits = Limits { frames_max: 1, ..*limits };
     let mut first = None;

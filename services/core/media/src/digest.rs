@@ -1,4 +1,4 @@
-//! Digests of the file's bytes, for equality only.
+//! Digests of the file's bytes, which are compared only for equality.
 
 use md5::Md5;
 use sha1::Sha1;
@@ -8,9 +8,9 @@ use vigie_model::{Hash, HashType};
 /// Computes the digest of a type from the bytes of a file.
 type Hasher = fn(&[u8]) -> Vec<u8>;
 
-/// Every digest that is computed of a file, by ascending type.
+/// Every digest that is computed of a file, in ascending order of type.
 ///
-/// MD5 is what many older banks hold. It proves that two files are equal, and nothing against a forger.
+/// Many older banks have MD5. It identifies equal files, but gives no protection against forgery.
 const HASHERS: &[(HashType, Hasher)] = &[
     (HashType::MD5, of::<Md5>),
     (HashType::SHA256, of::<Sha256>),
@@ -18,7 +18,7 @@ const HASHERS: &[(HashType, Hasher)] = &[
     (HashType::SHA512, of::<Sha512>),
 ];
 
-/// All digests of a file's bytes, by ascending type.
+/// Computes all digests of a file's bytes, in ascending order of type.
 #[must_use]
 pub fn digests(content: &[u8]) -> Vec<Hash> {
     let compute = |(hash_type, hasher): &(HashType, Hasher)| {

@@ -1,12 +1,13 @@
-//! Why bytes were not hashed. Each message says what was wrong and what is accepted, and repeats none of the bytes.
+//! The reasons why bytes were not hashed. Each message names the fault and what is accepted, and repeats none
+//! of the bytes.
 
 use thiserror::Error;
 use vigie_model::{DecodeFailure, DecodeFailureKind};
 
-/// Why a file is no picture that this crate accepts.
+/// The reason why a file is not a picture that this crate accepts.
 ///
-/// The texts are fixed, or hold declared sizes and limits only: decoders' own messages may quote bytes of the
-/// content, so they are not passed on.
+/// The texts are fixed, or contain only declared sizes and limits. Decoders' own messages may quote bytes of
+/// the content, so they are not passed on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// There are no bytes.
@@ -20,21 +21,21 @@ pub enum DecodeError {
         /// The limit.
         bytes_max: usize,
     },
-    /// The first bytes are those of no accepted format.
+    /// The first bytes are not those of an accepted format.
     #[error("the content is in no known image format: JPEG, PNG, WebP, AVIF, GIF, BMP and TIFF are accepted")]
     UnknownFormat,
-    /// The format is accepted, but not this way of using it.
+    /// The format is accepted, but the file uses a feature that is not supported.
     #[error("unsupported {format}: {reason}")]
     Unsupported {
-        /// The format, as people write it.
+        /// The format's usual name.
         format: &'static str,
-        /// What is not supported, and what is.
+        /// The unsupported feature, and the alternative.
         reason: &'static str,
     },
     /// The format is known, and this build has no decoder for it.
     #[error("this build has no decoder for {format}: convert the picture to JPEG or PNG")]
     DecoderMissing {
-        /// The format, as people write it.
+        /// The format's usual name.
         format: &'static str,
     },
     /// The picture is larger than [`Limits::pixels_max`](crate::Limits::pixels_max).
@@ -42,11 +43,11 @@ pub enum DecodeError {
         "the header declares {width} x {height} = {pixels} pixels: at most {pixels_max} pixels are accepted"
     )]
     TooManyPixels {
-        /// Declared width.
+        /// The declared width, in pixels.
         width: u32,
-        /// Declared height.
+        /// The declared height, in pixels.
         height: u32,
-        /// Their product.
+        /// The declared number of pixels, width times height.
         pixels: u64,
         /// The limit.
         pixels_max: u64,
@@ -56,9 +57,9 @@ pub enum DecodeError {
         "the header declares {width} x {height} pixels: at most {side_px_max} pixels a side are accepted"
     )]
     SideTooLong {
-        /// Declared width.
+        /// The declared width, in pixels.
         width: u32,
-        /// Declared height.
+        /// The declared height, in pixels.
         height: u32,
         /// The limit.
         side_px_max: u32,
@@ -74,25 +75,25 @@ pub enum DecodeError {
     /// The file ends before the picture does.
     #[error("the {format} file is truncated: send the whole file")]
     Truncated {
-        /// The format, as people write it.
+        /// The format's usual name.
         format: &'static str,
     },
     /// The file breaks its format's rules.
     #[error("the image is corrupt: {reason}; send a file that image viewers open without error")]
     Corrupt {
-        /// What was found.
+        /// The fault that was found.
         reason: &'static str,
     },
     /// The decoder panicked. The panic was caught; the service counts it.
     #[error("the {format} decoder failed on this image: send a file that image viewers open without error")]
     DecoderPanicked {
-        /// The format, as people write it.
+        /// The format's usual name.
         format: &'static str,
     },
 }
 
 impl DecodeError {
-    /// The kind of this failure.
+    /// Returns the kind of this failure.
     #[must_use]
     pub const fn kind(&self) -> DecodeFailureKind {
         match self {

@@ -1,8 +1,9 @@
-//! The frames of a file, as a decoder hands them on: of an animation its frames, of a document its pages.
+//! Receives the frames of a file from its decoder: the frames of an animation, or the pages of a document.
 //!
-//! A decoder asks [`Frames::wants`] before it decodes a frame, and gives it to [`Frames::take`]. A frame that it does not decode (too
-//! many, too large, damaged) it reports with [`Frames::leave_out`], so that no answer claims to cover it. A format of
-//! one frame calls `take` once. A failure after the first frame ends the file with [`Frames::end_early`].
+//! A decoder calls [`Frames::wants`] before it decodes a frame, and passes the frame to [`Frames::take`]. It
+//! reports a frame that it does not decode (too many, too large, damaged) with [`Frames::leave_out`], so that
+//! no answer claims to cover it. A format of one frame calls `take` once. A failure after the first frame
+//! ends the file with [`Frames::end_early`].
 
 use std::time::{Duration, Instant};
 
@@ -18,48 +19,48 @@ use crate::picture::Picture;
 /// The samples of a frame, as the file stores them.
 pub(crate) enum Samples {
     Rgb(Picture),
-    /// RGB that is not exact.
+    /// RGB samples that are not exact.
     Near(Near),
 }
 
-/// One decoded frame.
+/// A decoded frame.
 pub(crate) struct Frame {
-    /// When it is shown, from the beginning of the animation.
+    /// The time at which the frame is shown, from the beginning of the animation.
     pub(crate) time: Option<Duration>,
     pub(crate) samples: Samples,
     pub(crate) orientation: Orientation,
-    /// The frame's palette indices, where it has a palette of at most 256 colours.
+    /// The frame's palette indices, if it has a palette of at most 256 colours.
     pub(crate) indices: Option<Luma>,
 }
 
 impl Frame {
-    /// A picture that stands still and upright.
+    /// Creates a frame from an upright still picture.
     pub(crate) const fn still(picture: Picture) -> Self {
         Self::of(Samples::Rgb(picture))
     }
 
-    /// The same, of samples of any kind.
+    /// Creates an upright still frame from samples of any kind.
     pub(crate) const fn of(samples: Samples) -> Self {
         Self { time: None, samples, orientation: Orientation::UPRIGHT, indices: None }
     }
 }
 
-/// What became of a frame.
+/// The result of passing on a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// It is hashed.
+    /// The frame is hashed.
     Hashed,
-    /// These samples do not decide its hash: the decoder has to hand on the same frame as RGB.
+    /// The samples do not decide the frame's hash: the decoder has to pass on the same frame as exact RGB.
     NeedsRgb,
 }
 
-/// Takes the frames of one file, within the limits.
+/// Receives the frames of one file, within the limits.
 pub(crate) struct Frames<'a> {
     limits: &'a Limits,
     visit: &'a mut dyn FnMut(u32, Frame) -> Taken,
     exact: bool,
     taken: u32,
-    /// Pixels of all frames that were wanted.
+    /// The number of pixels of all frames that were wanted.
     pixels: u64,
     left_out: u32,
     fault: Option<DecodeFailureKind>,
@@ -67,25 +68,25 @@ pub(crate) struct Frames<'a> {
 }
 
 impl<'a> Frames<'a> {
-    /// `visit` gets each frame's number, from 0, and the frame.
+    /// Creates a receiver. `visit` is called with each frame's number, from 0, and the frame.
     pub(crate) fn new(limits: &'a Limits, visit: &'a mut dyn FnMut(u32, Frame) -> Taken) -> Self {
         let begun = Instant::now();
         Self { limits, visit, exact: false, taken: 0, pixels: 0, left_out: 0, fault: None, begun }
     }
 
-    /// The same, for a `visit` that takes no [`Samples::Near`].
+    /// Creates a receiver for a `visit` that does not accept [`Samples::Near`].
     pub(crate) fn exact(limits: &'a Limits, visit: &'a mut dyn FnMut(u32, Frame) -> Taken) -> Self {
         Self { exact: true, ..Self::new(limits, visit) }
     }
 
-    /// Whether a decoder has to hand on exact samples at once.
+    /// Checks whether a decoder has to pass on exact samples at once.
     pub(crate) const fn are_exact(&self) -> bool {
         self.exact
     }
 
-    /// Whether the next frame, of this size, is to be decoded. If not, it counts as left out.
+    /// Checks whether the next frame, of this size, should be decoded. If not, the frame counts as left out.
     ///
-    /// The first frame always is: its size is checked by [`Limits::check_dimensions`].
+    /// The first frame always should be: its size is checked by [`Limits::check_dimensions`].
     pub(crate) fn wants(&mut self, width: u32, height: u32) -> bool {
         let pixels = self.pixels.saturating_add(u64::from(width) * u64::from(height));
         let wanted = self.taken == 0
@@ -100,7 +101,7 @@ impl<'a> Frames<'a> {
         wanted
     }
 
-    /// Takes the next frame.
+    /// Passes on the next frame.
     pub(crate) fn take(&mut self, frame: Frame) -> Taken {
         let taken = (self.visit)(self.taken + self.left_out, frame);
         if taken == Taken::Hashed {
@@ -109,13 +110,14 @@ impl<'a> Frames<'a> {
         taken
     }
 
-    /// At least `count` further frames are not decoded.
+    /// Reports that at least `count` further frames are not decoded.
     pub(crate) const fn leave_out(&mut self, count: u32) {
         self.left_out = self.left_out.saturating_add(count);
     }
 
-    /// The decoder failed after the first frame, so at least one frame is left out. A panic is kept as a fault of the decoder: the
-    /// frames before it are hashed, and somebody has to look.
+    /// Reports that the decoder failed after the first frame, so that at least one frame is left out. A panic
+    /// is recorded as a fault of the decoder: the frames before it are hashed, and somebody has to look at
+    /// the fault.
     pub(crate) fn end_early(&mut self, error: &DecodeError) {
         self.leave_out(1);
         if matches!(error, DecodeError::DecoderPanicked { .. }) {
@@ -123,17 +125,17 @@ impl<'a> Frames<'a> {
         }
     }
 
-    /// How many frames were taken.
+    /// Returns the number of frames that were hashed.
     pub(crate) const fn taken(&self) -> u32 {
         self.taken
     }
 
-    /// How many frames are known to have been left out.
+    /// Returns the number of frames known to have been left out.
     pub(crate) const fn left_out(&self) -> u32 {
         self.left_out
     }
 
-    /// The decoder's fault that ended the file after its first frame.
+    /// Returns the decoder's panic that ended the file after its first frame, if there was one.
     pub(crate) const fn fault(&self) -> Option<DecodeFailureKind> {
         self.fault
     }

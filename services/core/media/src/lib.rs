@@ -1,25 +1,29 @@
-//! Decodes an image within hard limits and computes its fingerprints: PDQ of each frame with its eight variants, digests.
+//! Decodes an image within fixed limits and computes its fingerprints: PDQ of each frame with its eight
+//! variants, and digests.
 //!
-//! Synchronous, without network, and without memory: pixels live as long as one call, and neither pixels, bytes
-//! nor hashes reach an error text. The one entry point of the services is [`fn@picture`], beside [`digest::digests`].
+//! The crate is synchronous, uses no network, and keeps no state: pixels live only during one call, and
+//! neither pixels, bytes nor hashes reach an error text. Services use one entry point, [`fn@picture`], and
+//! [`digest::digests`].
 //!
 //! ```text
 //! bytes --limits--> decode/{jpeg,png,webp,gif,bmp,tiff,avif} --> frames of Picture (RGB, 8 bits)
-//!   |                        or, of a large JPEG, first a Near (RGB that is not exact)
-//!   |                                                          | ways:   as it is, scaled up, without borders ...
-//!   |                                                          | filter: two band matrices, 64 x 64 luma
-//!   +--> digest: MD5, SHA-1, SHA-256, SHA-512                  | dct:    16 x 16 coefficients
-//!                                                              +-> pdq:  quality and eight hashes
+//!   |               or, of a large JPEG, first a Near (RGB that is not exact)
+//!   |                                                  | ways:   as it is, scaled up, without borders ...
+//!   |                                                  | filter: two band matrices, 64 x 64 luma
+//!   +--> digest: MD5, SHA-1, SHA-256, SHA-512          | dct:    16 x 16 coefficients
+//!                                                      +-> pdq:  quality and eight hashes
 //! ```
 //!
 //! Always true:
-//! - What is hashed is the whole picture: a file that ends early is refused, never hashed half grey.
-//! - Limits are checked on what the header declares, before pixels are allocated.
-//! - A decoder that panics costs its caller one error, [`DecodeError::DecoderPanicked`], or, after the first frame, the frames from
-//!   there on.
+//! - The hash is that of the whole picture: a file that ends early is refused, and never hashed with missing
+//!   parts.
+//! - Limits are checked on the size that the header declares, before pixels are allocated.
+//! - A decoder that panics costs its caller one error, [`DecodeError::DecoderPanicked`], or, after the first
+//!   frame, the frames from there on.
 //!
-//! Reading order: [`limits`], [`error`], `pixels`, [`mod@picture`], `luma`, [`mod@pdq`] (`band`, `filter`, `dct`, `near`), `frames`, [`mod@decode`], `ways`,
-//! [`digest`], [`video`] (its frames come from a program of others).
+//! Reading order: [`limits`], [`error`], `pixels`, [`mod@picture`], `luma`, [`mod@pdq`] (`band`, `filter`,
+//! `dct`, `near`), `frames`, [`mod@decode`], `ways`, [`digest`], [`video`] (whose frames an external program
+//! decodes).
 
 pub mod limits;
 pub mod error;
@@ -47,13 +51,14 @@ use vigie_model::{FrameFingerprint, ImageFingerprint, PictureFingerprint};
 
 use frames::{Frame, Frames, Taken};
 
-/// Decodes `content` within `limits` and computes the PDQ hashes of its frames, in the ways that `ways` names.
+/// Decodes `content` within `limits` and computes the PDQ hashes of its frames, in the ways that `ways`
+/// names.
 ///
-/// A large JPEG is decoded quickly and not exactly where that decides the hash, so a hash may be 2 bits from that of
-/// [`fn@decode`] and [`fn@pdq`]; nearly always it is the same.
+/// A large JPEG is decoded fast and inexactly if that decides the hash. Its hash may then differ by 2 bits
+/// from that of [`fn@decode`] and [`fn@pdq`]; it is nearly always the same.
 ///
 /// # Errors
-/// [`DecodeError`], when the bytes are no picture that this crate accepts.
+/// [`DecodeError`], if the bytes are not a picture that this crate accepts.
 pub fn picture(content: &[u8], limits: &Limits, ways: Ways) -> Result<PictureFingerprint, DecodeError> {
     let mut size = (0, 0);
     let mut hashed: Vec<FrameFingerprint> = Vec::new();
@@ -74,10 +79,10 @@ pub fn picture(content: &[u8], limits: &Limits, ways: Ways) -> Result<PictureFin
     Ok(PictureFingerprint { width, height, first, later: hashed.collect(), frames_left_out, later_fault })
 }
 
-/// Decodes `content` within `limits` and computes everything that is computed from an image, in every way.
+/// Decodes `content` within `limits` and computes all hashes and digests of an image, in every way.
 ///
 /// # Errors
-/// [`DecodeError`], when the bytes are no picture that this crate accepts.
+/// [`DecodeError`], if the bytes are not a picture that this crate accepts.
 pub fn fingerprint(content: &[u8], limits: &Limits) -> Result<ImageFingerprint, DecodeError> {
     let picture = picture(content, limits, Ways::default())?;
     Ok(ImageFingerprint { picture, digests: digest::digests(content) })

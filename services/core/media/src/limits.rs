@@ -1,13 +1,13 @@
-//! The bounds within which a picture is decoded.
+//! The limits within which a picture is decoded.
 //!
-//! A file of a few hundred bytes can declare four gigapixels. Every bound is therefore checked against what the
-//! header declares, before anything of that size is allocated.
+//! A file of a few hundred bytes can declare four gigapixels. Every limit is therefore checked against the
+//! values of the header, before anything of that size is allocated.
 
 use std::time::Duration;
 
 use crate::error::DecodeError;
 
-/// How much one call may read, decode and allocate.
+/// The limits of reading, decoding and allocating in one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The largest number of pixels, width times height.
@@ -16,20 +16,22 @@ pub struct Limits {
     pub side_px_max: u32,
     /// The largest file, in bytes.
     pub input_bytes_max: usize,
-    /// The most memory that decoding may ask for, in bytes; the file itself is not counted.
+    /// The largest amount of memory that decoding may allocate, in bytes, not including the file.
     pub alloc_bytes_max: u64,
-    /// The most frames or pages of one file that are decoded.
+    /// The largest number of frames or pages of one file that are decoded.
     pub frames_max: u32,
-    /// The most pixels of all decoded frames of one file. The first frame is decoded whatever this is.
+    /// The largest number of pixels of all decoded frames of one file. The first frame is always decoded.
     pub frames_pixels_max: u64,
-    /// The time after which no further frame of a file is begun. A file of many costly frames must not cost the answer about those
-    /// before them: its decoder process would be ended, and all hashes but those of the first frame with it.
+    /// The time after which no further frame of a file is begun. Without this limit, a file of many costly
+    /// frames would exceed the deadline: its decoder process would be ended, and all hashes except those of
+    /// the first frame would be lost.
     pub further_frames_within: Duration,
 }
 
 impl Default for Limits {
-    /// 50 megapixels, 16,384 pixels a side, 20 MB of input, 512 MB of allocation, 64 frames of together 100 megapixels: above what phones and the
-    /// sharing of photographs produce, and small enough for one process to serve many calls.
+    /// Returns limits of 50 megapixels, 16,384 pixels a side, 20 MB of input, 512 MB of allocation, and 64
+    /// frames of together 100 megapixels. These are above what phones and photo sharing produce, and small
+    /// enough for one process to serve many calls.
     fn default() -> Self {
         Self {
             pixels_max: 50_000_000,
@@ -44,7 +46,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// [`Self::further_frames_within`], if nothing else is set.
+    /// The default of [`Self::further_frames_within`].
     pub const FURTHER_FRAMES_WITHIN: Duration = Duration::from_secs(2);
 
     /// Checks the size of the file.
@@ -70,7 +72,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Checks how much memory decoding will ask for.
+    /// Checks the amount of memory that decoding will allocate.
     pub(crate) fn check_alloc(&self, bytes: u64) -> Result<(), DecodeError> {
         if bytes > self.alloc_bytes_max {
             return Err(DecodeError::AllocTooLarge { bytes_max: self.alloc_bytes_max });

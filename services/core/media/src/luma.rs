@@ -1,23 +1,23 @@
-//! Where the filter takes luma from: a picture of RGB, or a plane of one sample a pixel.
+//! The sources from which the filter reads luma: an RGB picture, or a plane of one sample a pixel.
 
 use crate::picture::{CHANNELS, Picture};
 use crate::pixels::Pixels;
 
-/// Rows of samples that luma is a weighted sum of.
+/// Rows of samples from which luma is computed as a weighted sum.
 pub(crate) trait LumaSource {
-    /// Samples of one pixel.
+    /// The number of samples of one pixel.
     const PER_PIXEL: usize;
 
-    /// Width and height in pixels.
+    /// Returns width and height in pixels.
     fn size(&self) -> (usize, usize);
 
-    /// Samples from one row to the next.
+    /// Returns the number of samples from the start of one row to the next.
     fn stride(&self) -> usize;
 
-    /// All rows.
+    /// Returns the samples of all rows.
     fn samples(&self) -> &[u8];
 
-    /// The luma of one pixel's samples, or of sums of them.
+    /// Returns the luma of one pixel's samples, or of sums of them.
     fn luma(pixel: &[f32]) -> f32;
 }
 
@@ -36,7 +36,7 @@ impl LumaSource for Picture {
         self.rgb()
     }
 
-    /// PDQ's luma, rounded after each step as in the reference.
+    /// Computes PDQ's luma, rounded after each step as in the reference.
     #[inline(always)]
     fn luma(pixel: &[f32]) -> f32 {
         0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2]
@@ -52,7 +52,7 @@ pub(crate) struct Luma {
 }
 
 impl Luma {
-    /// `None` where there are fewer samples than pixels.
+    /// Creates a plane. `None` if there are fewer samples than pixels.
     pub(crate) fn new(width: u32, height: u32, stride: usize, samples: Pixels) -> Option<Self> {
         let fits = width > 0 && height > 0 && stride >= width as usize;
         let rows = samples.len().checked_div(stride)?;

@@ -1,24 +1,24 @@
-//! How a stored picture is to be turned to stand upright.
+//! The rotations and mirrorings that make a stored picture upright.
 
 use crate::picture::{CHANNELS, Picture};
 use crate::pixels::Pixels;
 
-/// The turn that a file asks for: the tag `Orientation` of TIFF 6.0, values 1 to 8.
+/// The transformation that a file asks for: the tag `Orientation` of TIFF 6.0, values 1 to 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Orientation {
-    /// Rows and columns are exchanged, before anything else.
+    /// Whether rows and columns are exchanged, before the other steps.
     transposed: bool,
-    /// The columns of the upright picture come from right to left.
+    /// Whether the columns of the upright picture are stored from right to left.
     mirrored: bool,
-    /// The rows of the upright picture come from bottom to top.
+    /// Whether the rows of the upright picture are stored from bottom to top.
     flipped: bool,
 }
 
 impl Orientation {
-    /// The stored picture stands upright.
+    /// The orientation of a picture that is stored upright.
     pub(crate) const UPRIGHT: Self = Self { transposed: false, mirrored: false, flipped: false };
 
-    /// The turn of a tag's value; values that the standard does not have mean upright.
+    /// Returns the orientation for a tag's value; values that the standard does not define mean upright.
     pub(crate) const fn from_tag(value: u16) -> Self {
         let (transposed, mirrored, flipped) = match value {
             2 => (false, true, false),
@@ -33,7 +33,7 @@ impl Orientation {
         Self { transposed, mirrored, flipped }
     }
 
-    /// This turn, and `next` after it.
+    /// Returns the combination of this transformation and `next` after it.
     pub(crate) const fn then(self, next: Self) -> Self {
         let (mirrored, flipped) =
             if next.transposed { (self.flipped, self.mirrored) } else { (self.mirrored, self.flipped) };
@@ -44,7 +44,7 @@ impl Orientation {
         }
     }
 
-    /// The tag's value.
+    /// Returns the tag's value.
     pub(crate) const fn tag(self) -> u16 {
         match (self.transposed, self.mirrored, self.flipped) {
             (false, false, false) => 1,
@@ -58,7 +58,7 @@ impl Orientation {
         }
     }
 
-    /// The upright picture.
+    /// Returns the upright picture.
     pub(crate) fn turn(self, stored: &Picture) -> Option<Picture> {
         let (stored_width, stored_height) = (stored.width() as usize, stored.height() as usize);
         let (width, height) =

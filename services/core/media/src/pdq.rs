@@ -1,9 +1,10 @@
 //! PDQ: eight hashes of 256 bits and a quality, from one picture and one DCT.
 //!
-//! Source: the reference implementation of PDQ (ThreatExchange), the family that filters at full resolution, as PyPI's
-//! `pdqhash` does. A bit is set where a coefficient exceeds the median of all 256. Turning or mirroring a picture turns
-//! and negates its coefficients, so the seven variants need a median each and nothing else. A variant's hash is near, but not
-//! always equal to, the hash of the turned file: that is why a query carries all eight.
+//! Source: the reference implementation of PDQ (ThreatExchange), in the variant that filters at full
+//! resolution, as PyPI's `pdqhash` does. A bit is set if a coefficient exceeds the median of all 256.
+//! Rotating or mirroring a picture rearranges and negates its coefficients, so the seven variants need only a
+//! median each. A variant's hash is near the hash of the rotated file, but not always equal to it; a query
+//! therefore carries all eight.
 
 use vigie_model::{PdqHash, PictureHashes, Quality, Variant};
 
@@ -20,13 +21,13 @@ use crate::picture::Picture;
 /// Pictures with a side below this have the all-zero hash and quality 0, as in the reference.
 const SIDE_PX_MIN: usize = 5;
 
-/// The PDQ hashes of the picture and its variants, and its quality.
+/// Computes the PDQ hashes of the picture and its variants, and its quality.
 #[must_use]
 pub fn pdq(picture: &Picture) -> PictureHashes {
     pdq_of_window(picture, &Window::whole(picture), Scale::AsIs)
 }
 
-/// As [`pdq`], from a part of either kind of source.
+/// Computes as [`pdq`] does, from a part of either kind of source.
 pub(crate) fn pdq_of_window(source: &impl LumaSource, window: &Window, scale: Scale) -> PictureHashes {
     if window.columns.len().min(window.rows.len()) < SIDE_PX_MIN {
         return PictureHashes { pdq: [[0; 32]; 8], quality: quality_of(0) };
@@ -35,16 +36,17 @@ pub(crate) fn pdq_of_window(source: &impl LumaSource, window: &Window, scale: Sc
     hashes(&buffer, &dct(&buffer))
 }
 
-/// The hashes and the quality, from the picture's 64 x 64 luma and the coefficients of that.
+/// Computes the hashes and the quality, from the picture's 64 x 64 luma and its coefficients.
 pub(crate) fn hashes(buffer: &Buffer, coefficients: &Coefficients) -> PictureHashes {
     let pdq = Variant::ALL.map(|variant| hash(&turned(coefficients, variant)));
     PictureHashes { pdq, quality: quality(buffer) }
 }
 
-/// Whether an error of this size in the distance of each coefficient to the median changes at most two bits of the upright hash.
+/// Checks whether an error of this size in each coefficient's distance from the median changes at most two
+/// bits of the upright hash.
 ///
-/// As many bits are set as not, so bits change in pairs: one of each. With at most one coefficient within reach of the median
-/// on either of its sides there is at most one pair.
+/// As many bits are set as clear, so bits change in pairs: one of each. If at most one coefficient on either
+/// side of the median is within the error, at most one pair changes.
 pub(crate) fn is_certain(coefficients: &Coefficients, error: f32) -> bool {
     let values = coefficients.as_flattened();
     let median = median(coefficients);
@@ -53,10 +55,10 @@ pub(crate) fn is_certain(coefficients: &Coefficients, error: f32) -> bool {
     above.min(below) <= 1
 }
 
-/// How much detail the buffer holds: differences of neighbours in percent of the full scale, each truncated to a
-/// whole number, summed, and scaled so that an ordinary photograph reaches 100.
+/// Computes the amount of detail in the buffer: differences of neighbours in percent of the full scale, each
+/// truncated to a whole number, summed, and scaled so that an ordinary photograph reaches 100.
 fn quality(buffer: &Buffer) -> Quality {
-    // Truncation towards zero is the reference's own.
+    // The reference also truncates towards zero.
     #[expect(clippy::cast_possible_truncation, reason = "a difference of two bytes, in percent")]
     fn percent(u: f32, v: f32) -> u64 {
         u64::from((((u - v) * 100.0 / 255.0) as i32).unsigned_abs())
@@ -71,15 +73,15 @@ fn quality(buffer: &Buffer) -> Quality {
     quality_of(sum / 90)
 }
 
-/// The score, capped at 100.
+/// Converts a score to a quality of at most 100.
 fn quality_of(score: u64) -> Quality {
     Quality::new(score.min(100)).expect("a score of at most 100 is a quality")
 }
 
-/// The coefficients that the turned or mirrored picture has.
+/// Returns the coefficients of the rotated or mirrored picture.
 ///
-/// Frequencies count from 1, so an index that is even stands for an odd frequency, whose wave changes its sign when its axis
-/// is reversed.
+/// Frequencies are counted from 1, so an even index means an odd frequency, whose wave changes its sign when
+/// its axis is reversed.
 fn turned(original: &Coefficients, variant: Variant) -> Coefficients {
     let mut out = *original;
     for (i, row) in original.iter().enumerate() {
@@ -101,10 +103,10 @@ fn turned(original: &Coefficients, variant: Variant) -> Coefficients {
     out
 }
 
-/// One bit per coefficient: set where it exceeds the lower median.
+/// Returns one bit per coefficient, set if the coefficient exceeds the lower median.
 ///
-/// Bit `k = 16 i + j` is bit `k % 16` of word `k / 16`, and the hexadecimal form prints word 15 first: bit `k` is therefore
-/// bit `k % 8` of byte `31 - k / 8`.
+/// Bit `k = 16 i + j` is bit `k % 16` of word `k / 16`, and the hexadecimal form prints word 15 first: bit
+/// `k` is therefore bit `k % 8` of byte `31 - k / 8`.
 fn hash(coefficients: &Coefficients) -> PdqHash {
     let median = median(coefficients);
     let values = coefficients.as_flattened();
@@ -117,7 +119,7 @@ fn hash(coefficients: &Coefficients) -> PdqHash {
     bytes
 }
 
-/// The lower median.
+/// Returns the lower median.
 fn median(coefficients: &Coefficients) -> f32 {
     let mut sorted: [f32; FREQUENCIES * FREQUENCIES] = [0.0; FREQUENCIES * FREQUENCIES];
     sorted.copy_from_slice(coefficients.as_flattened());
@@ -135,7 +137,8 @@ mod tests {
     use super::*;
     use crate::pdq::filter::SIDE;
 
-    /// The buffer of the turned picture: pixel for pixel, by what each variant's name means.
+    /// Returns the buffer of the transformed picture, pixel by pixel, according to the meaning of each
+    /// variant's name.
     fn turned_buffer(buffer: &Buffer, variant: Variant) -> Buffer {
         let last = SIDE - 1;
         from_fn(|i| {

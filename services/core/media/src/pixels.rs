@@ -1,10 +1,11 @@
-//! The memory of one picture: on the heap, or, for a large one, in pages of its own.
+//! The memory of one picture: on the heap, or for a large picture in a mapping of its own.
 //!
-//! The kernel hands out memory in pages of 4 KB, each at the price of a fault: 750 for one megapixel and 9,000 for twelve, a third of
-//! the time of decoding. So each thread keeps the memory of one picture for the next, overwritten with zeros: nothing of a
-//! picture outlives it, and zeros are what the next one begins with. Large pictures are rare, and their memory is not
-//! kept. They ask for huge pages instead: two dozen faults. Where the kernel has no huge pages to give, it gives ordinary
-//! ones, and this is only slower.
+//! The kernel provides memory in pages of 4 KB, each at the cost of a page fault: 750 for one megapixel and
+//! 9,000 for twelve, a third of the time of decoding. Each thread therefore keeps the memory of one picture
+//! for the next one, overwritten with zeros: nothing of a picture outlives it, and the next one begins with
+//! zeros in any case. Large pictures are rare, and their memory is not kept. They use huge pages instead,
+//! which need two dozen faults. If the kernel has no huge pages, it provides ordinary ones, and decoding is
+//! only slower.
 
 use std::cell::RefCell;
 use std::mem;
@@ -15,34 +16,34 @@ use memmap2::MmapMut;
 /// The samples of one picture.
 pub(crate) enum Pixels {
     Heap(Vec<u8>),
-    /// At least `len` bytes of pages.
+    /// A mapping of at least `len` bytes.
     Pages {
         pages: MmapMut,
         len: usize,
     },
 }
 
-/// A huge page on x86-64 and, with 4 KB pages, on arm64.
+/// The size of a huge page on x86-64 and, with 4 KB pages, on arm64.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
 
-/// From here on a picture has pages of its own.
+/// The size from which on a picture has a mapping of its own, in bytes.
 const PAGES_BYTES_MIN: usize = 8 << 20;
 
-/// Smaller blocks are left to the allocator, which keeps them by itself.
+/// The smallest block that is kept, in bytes. The allocator itself keeps smaller blocks.
 const KEPT_BYTES_MIN: usize = 128 << 10;
 
 thread_local! {
-    /// The memory of an earlier picture of this thread: zeros. Empty while a picture has it.
+    /// The memory of an earlier picture of this thread, filled with zeros. Empty while a picture uses it.
     static KEPT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Pixels {
-    /// `len` zeros.
+    /// Allocates `len` zeros.
     pub(crate) fn zeroed(len: usize) -> Self {
         if len >= PAGES_BYTES_MIN
             && let Ok(pages) = MmapMut::map_anon(len.next_multiple_of(HUGE_PAGE_BYTES))
         {
-            // Advice: where it is refused, the pages are ordinary ones.
+            // A hint: if it is refused, the pages are ordinary ones.
             #[cfg(target_os = "linux")]
             let _ = pages.advise(memmap2::Advice::HugePage);
             return Self::Pages { pages, len };
@@ -57,7 +58,7 @@ impl Pixels {
     }
 }
 
-/// Whether a block of this size is kept for the next picture.
+/// Checks whether a block of this size is kept for the next picture.
 fn is_kept(len: usize) -> bool {
     (KEPT_BYTES_MIN..PAGES_BYTES_MIN).contains(&len)
 }
@@ -70,7 +71,7 @@ impl Drop for Pixels {
         }
         let mut samples = mem::take(samples);
         samples.fill(0);
-        // Of two blocks the larger one serves more pictures. A thread that ends has no use for either.
+        // The larger of two blocks serves more pictures. A thread that ends needs neither.
         let _ = KEPT.try_with(|kept| {
             let mut kept = kept.borrow_mut();
             if kept.capacity() < samples.capacity() {

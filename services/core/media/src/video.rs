@@ -1,7 +1,9 @@
-//! Video, without its decoder: what a file is, which of its frames are hashed, and how a decoded frame is.
+//! Video, without its decoder: the container of a file, the frames that are hashed, and the hash of a decoded
+//! frame.
 //!
-//! A program of others decodes. It hands on raw frames of 8-bit RGB, and this module hashes them, always whole and never scaled: a
-//! frame that was scaled first is up to 76 bits from what vPDQ computes.
+//! An external program decodes. It passes on raw frames of 8-bit RGB, and this module hashes them, always
+//! whole and never scaled: the hash of a frame that was scaled first differs by up to 76 bits from that of
+//! vPDQ.
 //!
 //! Reading order: [`limits`], [`container`], [`sampling`], [`frame`], `bars`, [`kept`].
 

@@ -1,14 +1,17 @@
 //! The ways in which one frame is hashed.
 //!
-//! The plain hash is PDQ's own. Two kinds of copies are far from their original by PDQ's rules, and a second hash repairs that:
+//! The plain hash is PDQ's own. Two kinds of copies have plain hashes far from that of their original, and a
+//! second hash of each corrects this:
 //!
-//! - **Small copies.** PDQ's blur window steps with the size of the picture, and an even window moves the picture by half a pixel,
-//!   so a copy of 129 x 129 pixels is blurred and placed otherwise than its large original. Each side below [`SCALED_SIDE_PX`] is
-//!   scaled up to that length first ([`crate::pdq::band::scaled_tent`]); that is one more band matrix, and no larger picture is made.
-//! - **Borders.** Bars around a picture move everything in it. They are left out (`borders.rs`).
+//! - **Small copies.** The length of PDQ's blur window changes in steps with the size of the picture, and a
+//!   window of even length moves the picture by half a pixel. A copy of 129 x 129 pixels is therefore blurred
+//!   and placed differently from its large original. Each side below [`SCALED_SIDE_PX`] is scaled up to that
+//!   length first ([`crate::pdq::band::scaled_tent`]); this is one more band matrix, and no larger picture is
+//!   made.
+//! - **Borders.** Bars around a picture move everything in it. They are removed (`borders.rs`).
 //!
-//! A tool that opens a file with Pillow and does not convert it to RGB hashes the palette indices of a palette picture, and
-//! some banks hold such hashes: where the decoder has indices, they are hashed too.
+//! A tool that opens a file with Pillow without converting it to RGB hashes the palette indices of a palette
+//! picture, and some banks have such hashes. If the decoder provides indices, they are hashed too.
 
 use vigie_model::{FrameFingerprint, PictureHashes, Way};
 
@@ -21,19 +24,20 @@ use crate::pdq::pdq_of_window;
 
 mod borders;
 
-/// Which ways are taken beside the plain one. Hashing as stored needs no switch: it is done where a file asks for a turn.
+/// The ways in which pictures are hashed besides the plain one. Hashing as stored needs no switch: it is done
+/// if a file asks for a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ways {
-    /// [`Way::Scaled`].
+    /// Whether to hash in the way [`Way::Scaled`].
     pub scaled: bool,
-    /// [`Way::Unbordered`].
+    /// Whether to hash in the way [`Way::Unbordered`].
     pub unbordered: bool,
-    /// [`Way::PaletteIndices`].
+    /// Whether to hash in the way [`Way::PaletteIndices`].
     pub palette_indices: bool,
 }
 
 impl Ways {
-    /// The plain way alone.
+    /// Only the plain way.
     pub const NONE: Self = Self { scaled: false, unbordered: false, palette_indices: false };
 }
 
@@ -43,7 +47,8 @@ impl Default for Ways {
     }
 }
 
-/// Hashes a frame; also its width and height, upright. `None` where its samples do not decide the hash.
+/// Hashes a frame, and returns its width and height when upright. `None` if its samples do not decide the
+/// hash.
 pub(crate) fn hash(number: u32, frame: Frame, ways: Ways) -> Option<((u32, u32), FrameFingerprint)> {
     let Frame { time, samples, orientation, indices } = frame;
     let mut further = Vec::new();
@@ -76,13 +81,13 @@ pub(crate) fn hash(number: u32, frame: Frame, ways: Ways) -> Option<((u32, u32),
         let window = Window::whole(indices);
         further.push((Way::PaletteIndices, pdq_of_window(indices, &window, Scale::AsIs)));
     }
-    // A hash that is no other than the plain one finds nothing more.
+    // A hash that equals the plain one finds nothing more.
     further.retain(|(_, hashes)| hashes.pdq != plain.pdq);
     further.sort_unstable_by_key(|(way, _)| *way);
     Some((size, FrameFingerprint { number, time, plain, further }))
 }
 
-/// The plain hashes of the samples; those of further ways go to `further`.
+/// Computes the plain hashes of the samples; those of further ways are added to `further`.
 fn hash_source(
     source: &impl LumaSource,
     ways: Ways,
@@ -92,7 +97,7 @@ fn hash_source(
     pdq_of_window(source, &Window::whole(source), Scale::AsIs)
 }
 
-/// The hashes of the samples in further ways.
+/// Computes the hashes of the samples in further ways.
 fn further_ways(source: &impl LumaSource, ways: Ways, further: &mut Vec<(Way, PictureHashes)>) {
     let (width, height) = source.size();
     if ways.scaled && width.min(height) < SCALED_SIDE_PX {

@@ -1,4 +1,5 @@
-//! A change: one step of the bank's log. And what tells one log, and one place in it, from any other.
+//! A change is one step of the bank's log. This module also has the identity of a log, and of a position in
+//! it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,22 +14,23 @@ use crate::sequence::{Sequence, UnixMillis};
 use crate::shard::Partition;
 use crate::standing::Standing;
 
-/// One numbered step of the bank's log. Applied in order, the changes are the bank.
+/// A numbered step of the bank's log. The changes, applied in order, give the bank's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Its position.
+    /// The position of the change in the log.
     pub sequence: Sequence,
-    /// What happened.
+    /// The effect of the change.
     pub kind: ChangeKind,
 }
 
-/// Which log it is: drawn at random when a log begins, so that a follower never mistakes another log for its own.
+/// The identity of a log: random bytes drawn when the log begins, so that a follower never mistakes another
+/// log for its own.
 ///
-/// Sequences cannot tell: a new log passes every number that an old one had.
+/// Sequences cannot distinguish logs, because a new log reaches every number that an old one had.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LogId(pub [u8; 16]);
 
-/// As hexadecimal digits.
+/// Writes hexadecimal digits.
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         hex::write(f, &self.0)
@@ -41,46 +43,50 @@ impl fmt::Debug for LogId {
     }
 }
 
-/// A place in a log: every change up to it, and none after it.
+/// A position in a log: after every change up to `sequence`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
     /// The log.
     pub log: LogId,
-    /// The last change.
+    /// The last change before the position.
     pub sequence: Sequence,
-    /// The log's chain as of it, where it is known: it is for the ends of batches. It tells a log from one that was
-    /// restored from a backup of it and has gone another way since.
+    /// The log's chain at the position, if it is known: it exists only at the ends of batches. It
+    /// distinguishes a log from one that was restored from its backup and has had other changes since.
     pub chain: Option<[u8; 32]>,
 }
 
-/// A stretch of the log as one shard sees it: proof that nothing of it is missing.
+/// A range of the log as one shard sees it, which proves that no change of the range is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedRange {
     /// The log.
     pub log: LogId,
-    /// The range begins after this sequence, where the one before it ended.
+    /// The sequence after which the range begins, where the previous range ended.
     pub after: Sequence,
-    /// The range ends with this sequence.
+    /// The last sequence of the range.
     pub through: Sequence,
     /// The newest change of the whole log when the range was sent.
     pub head: Sequence,
-    /// When that change was committed, by the bank's clock; `None` where the bank does not know, or does not say.
+    /// The time at which `head` was committed, by the bank's clock; `None` if the bank does not know or does
+    /// not send it.
     pub head_committed: Option<UnixMillis>,
-    /// The log's chain as of `through`, where that is the end of a batch.
+    /// The log's chain at `through`, if that is the end of a batch.
     pub chain: Option<[u8; 32]>,
     /// The shard's changes in the range, in order.
     pub changes: Vec<Change>,
-    /// When the first of these was committed, by the bank's clock; `None` where there is none, and where the bank does not know.
+    /// The time at which the first of these changes was committed, by the bank's clock; `None` if there are
+    /// no changes, or the bank does not know it.
     pub first_committed: Option<UnixMillis>,
-    /// What the shard's living hashes come to as of `through`, where the bank tells it: in every sign of life to a
-    /// follower that has caught up, and in the course of changes about as often.
+    /// The digest of the shard's live hashes as of `through`, if the bank sends it: with every heartbeat to a
+    /// follower that has caught up, and about as often during a series of changes.
     pub digest: Option<SetDigest>,
-    /// Whether the deployment has members, so that every search has to name its set of banks. Once it has, it always has.
+    /// Whether the deployment has members, so that every search must name its set of banks. This never
+    /// becomes false again.
     pub members_on: bool,
 }
 
 impl FeedRange {
-    /// The place in the log that a follower has come to with this range, and goes on from.
+    /// Returns the position in the log that a follower has reached with this range, and from which it
+    /// continues.
     #[must_use]
     pub const fn end(&self) -> Cursor {
         Cursor { log: self.log, sequence: self.through, chain: self.chain }
@@ -89,100 +95,102 @@ impl FeedRange {
 
 /// A part of a shard's present state, for a follower that does not begin with the log's first change.
 ///
-/// The parts come in order: one [`Begin`](Self::Begin), any number of [`Items`](Self::Items), one [`End`](Self::End).
-/// The state is not of one moment. With the log's changes after the cursor of `Begin` applied to it, it is, from the
-/// sequence of `End` on.
+/// The parts come in order: one [`Begin`](Self::Begin), any number of [`Items`](Self::Items), one
+/// [`End`](Self::End). The state is not that of a single moment. It becomes exact when the log's changes
+/// after the cursor of `Begin` are applied to it, from the sequence of `End` on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatePart {
-    /// The banks as of a place in the log, from which to follow the log later.
+    /// The banks as of a position in the log, from which to follow the log later.
     Begin {
-        /// The place.
+        /// The position in the log.
         cursor: Cursor,
-        /// All living banks.
+        /// All existing banks.
         banks: Vec<Bank>,
-        /// See [`FeedRange::members_on`].
+        /// Whether the deployment has members: see [`FeedRange::members_on`].
         members_on: bool,
     },
-    /// Items of the shard that were added up to the cursor, by ascending id. Each was living when it was read.
+    /// Items of the shard that were added up to the cursor, in ascending order of id. Each existed when it
+    /// was read.
     Items {
         /// The items.
         items: Vec<Item>,
-        /// Those of them that were held when they were read, by ascending id.
+        /// The ids of those items that were held when they were read, ascending.
         held: Vec<ItemId>,
-        /// The standings of those of them that had one, by ascending id.
+        /// The standings of those items that had one, in ascending order of id.
         standings: Vec<(ItemId, Arc<Standing>)>,
     },
-    /// That was all.
+    /// The end of the state.
     End {
-        /// Removals up to this one may be of items that were gone when they would have been read.
+        /// Removals up to this sequence may be of items that were already removed when they would have been
+        /// read.
         settled: Sequence,
     },
 }
 
-/// What a change does.
+/// The effect of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// A bank began, enabled and empty.
+    /// A bank was created, enabled and empty.
     BankCreated {
-        /// Its id.
+        /// The bank's id.
         bank: BankId,
-        /// The member that it belongs to.
+        /// The member that owns the bank.
         owner: MemberId,
-        /// Its name.
+        /// The bank's name.
         name: BankName,
-        /// When.
+        /// The time of creation.
         created_at: UnixMillis,
     },
-    /// A bank has another name.
+    /// A bank was renamed.
     BankRenamed {
-        /// Its id.
+        /// The bank's id.
         bank: BankId,
-        /// Its new name.
+        /// The bank's new name.
         name: BankName,
     },
-    /// A bank is searched from now on, or no longer.
+    /// A bank was enabled or disabled for searches.
     BankEnabledSet {
-        /// Its id.
+        /// The bank's id.
         bank: BankId,
-        /// Whether it is searched.
+        /// Whether the bank is searched from now on.
         enabled: bool,
     },
-    /// A bank is gone, and with it every item that it held.
+    /// A bank was deleted, with every item in it.
     BankDeleted {
-        /// Its id.
+        /// The bank's id.
         bank: BankId,
     },
-    /// An item is known from now on. Its id is the change's sequence.
+    /// An item was added. Its id is the change's sequence.
     ItemAdded(Item),
-    /// An item is no longer known.
+    /// An item was removed.
     ItemRemoved {
-        /// Its id.
+        /// The item's id.
         item: ItemId,
-        /// The bank that held it.
+        /// The bank that contained the item.
         bank: BankId,
     },
-    /// An item matches for nobody from now on, or matches again.
+    /// An item was held, so that it matches for nobody, or released.
     ItemHeldSet {
-        /// Its id.
+        /// The item's id.
         item: ItemId,
-        /// The bank that has it.
+        /// The bank that contains the item.
         bank: BankId,
-        /// Whether it is held.
+        /// Whether the item is held from now on.
         held: bool,
     },
-    /// An item has another standing among the members.
+    /// The standing of an item among the members changed.
     ItemStandingSet {
-        /// Its id.
+        /// The item's id.
         item: ItemId,
-        /// The bank that has it.
+        /// The bank that contains the item.
         bank: BankId,
-        /// Its standing from now on; the default one for none.
+        /// The new standing; the default one means none.
         standing: Arc<Standing>,
     },
 }
 
 impl ChangeKind {
-    /// The partition whose shard must apply the change; `None` where every shard must.
+    /// Returns the partition whose shard must apply the change; `None` if every shard must.
     #[must_use]
     pub const fn partition(&self) -> Option<Partition> {
         match self {

@@ -1,44 +1,45 @@
-//! What an answer covers and how fresh it is.
+//! The coverage of an answer, and its age.
 
 use thiserror::Error;
 
 use crate::sequence::{Sequence, UnixMillis};
 use crate::shard::ShardId;
 
-/// Which shards answered, how many hashes were searched, and as of which sequence.
+/// The coverage of an answer: the shards that answered, the number of searched hashes, and the sequence of
+/// the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Coverage {
-    /// Shards of the cluster.
+    /// The number of shards of the cluster.
     pub shards_total: u16,
-    /// Shards whose answer is in.
+    /// The number of shards that answered.
     pub shards_answered: u16,
-    /// Hashes that were searched.
+    /// The number of hashes that were searched.
     pub hashes_searched: u64,
-    /// Hashes of all shards, with what those that did not answer were last known to hold.
+    /// The number of hashes of all shards. For a shard that did not answer, the last known number counts.
     pub hashes_total: u64,
-    /// The answer holds every change up to this one.
+    /// The answer includes every change up to this one.
     pub sequence_min: Sequence,
     /// The newest change that any shard had applied.
     pub sequence_max: Sequence,
     /// The age of the answer in time.
     pub as_of: AsOf,
-    /// The shards that did not answer, and why.
+    /// The shards that did not answer, and the reason for each.
     pub failures: Vec<ShardFailure>,
 }
 
-/// The age of an answer, as times. Of several shards it is the oldest, each time by itself.
+/// The age of an answer, as times. For several shards it is the oldest of each time separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AsOf {
-    /// The answer holds every change that was committed up to this time, by the bank's clock. `None` where the time of none
-    /// is known.
+    /// The answer includes every change that was committed up to this time, by the bank's clock. `None` if
+    /// the time of none is known.
     pub committed: Option<UnixMillis>,
-    /// When the bank was last heard to have nothing that the answer lacks, by the matcher's clock. `None` where it is not
-    /// known. It goes on while nothing is changed, and stands still while the bank is away.
+    /// The last time at which the bank reported that the answer lacks nothing, by the matcher's clock. `None`
+    /// if it is not known. It advances while nothing changes, and stops while the bank is unreachable.
     pub heard: Option<UnixMillis>,
 }
 
 impl AsOf {
-    /// The age of an answer that needs both: what is not known of one is not known of both.
+    /// Returns the age of an answer made of both. A time that is unknown for one is unknown for both.
     #[must_use]
     pub fn oldest(self, other: Self) -> Self {
         let older =
@@ -50,14 +51,14 @@ impl AsOf {
 /// A shard that did not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardFailure {
-    /// Which one.
+    /// The shard's number.
     pub shard: ShardId,
-    /// Why, for a person to read.
+    /// The reason, for a person to read.
     pub reason: String,
 }
 
 impl Coverage {
-    /// The share of shards that answered, 0 to 1; 0 for a cluster without shards.
+    /// Returns the share of shards that answered, 0 to 1; 0 for a cluster without shards.
     #[must_use]
     pub fn fraction(&self) -> f64 {
         if self.shards_total == 0 {
@@ -66,13 +67,14 @@ impl Coverage {
         f64::from(self.shards_answered) / f64::from(self.shards_total)
     }
 
-    /// Whether every shard answered, so that "no match" means no match.
+    /// Checks whether every shard answered, so that "no match" means no match.
     #[must_use]
     pub const fn is_full(&self) -> bool {
         self.shards_total > 0 && self.shards_answered == self.shards_total
     }
 
-    /// What two searches cover that answer one question together: the lesser of both.
+    /// Returns the coverage of two searches that answer one question together. Each value is the weaker of
+    /// the two: fewer answers, larger totals, a wider range of sequences, and the failures of both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let mut failures = self.failures;
@@ -94,29 +96,29 @@ impl Coverage {
         }
     }
 
-    /// Whether the caller takes an answer of this coverage.
+    /// Checks whether the caller accepts an answer of this coverage.
     #[must_use]
     pub fn satisfies(&self, wanted: MinCoverage) -> bool {
         self.is_full() || (self.shards_total > 0 && self.fraction() >= wanted.get())
     }
 }
 
-/// The least share of shards that a caller takes an answer from, 0 to 1. The default is all of them.
+/// The smallest share of shards with which a caller accepts an answer, 0 to 1. The default is all of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MinCoverage(f64);
 
-/// The share is not in 0 to 1.
+/// The share is not from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 #[error("min_coverage is {0}; it must be 0.0 to 1.0")]
 pub struct MinCoverageError(pub f64);
 
 impl MinCoverage {
-    /// Checks that `share` lies in 0 to 1.
+    /// Checks that `share` is from 0 to 1.
     pub fn new(share: f64) -> Result<Self, MinCoverageError> {
         if (0.0..=1.0).contains(&share) { Ok(Self(share)) } else { Err(MinCoverageError(share)) }
     }
 
-    /// The share, 0 to 1.
+    /// Returns the share, 0 to 1.
     #[must_use]
     pub const fn get(self) -> f64 {
         self.0

@@ -1,17 +1,19 @@
-//! A digest of a set of hashes that does not depend on their order, so that two sides that come to the same set by
-//! different ways can tell that they have.
+//! A digest of a set of hashes that does not depend on their order. Two sides that reached the same set in
+//! different ways can compare their digests.
 //!
-//! Each (item, hash type, hash) is mapped to a *term*: the first 128 bits of BLAKE3 over the item's id (8 bytes,
-//! big-endian), the number of the type (1 byte up to 255; above, a zero byte and 2 bytes, big-endian) and the bytes of the
-//! hash, taken as four 32-bit words. A type without a row in this build counts like any other. The digest is the sum of the terms, word by word, in four 64-bit counters.
-//! A sum is changed by one addition when an element comes or goes, and the sums of disjoint sets add up to that of
-//! their union. This is the additive construction of Bellare and Micciancio, "A New Paradigm for Collision-Free
-//! Hashing" (EUROCRYPT 1997), at a size meant for faults and not for forgers: two different sets that come about by
-//! accident share a digest with a probability of 2^-128. Who chooses the hashes and may add thousands of them could
-//! search for sets of equal sums, and would win nothing: both sides get the same changes from the same log.
+//! Each (item, hash type, hash) is mapped to a *term*: the first 128 bits of BLAKE3 over the item's id (8
+//! bytes, big-endian), the number of the type (1 byte up to 255; above, a zero byte and 2 bytes, big-endian)
+//! and the bytes of the hash. The term is read as four 32-bit words. A type without a row in this build
+//! counts like any other. The digest is the sum of the terms, word by word, in four 64-bit counters. Adding
+//! or removing an element changes the sum by one addition, and the sums of disjoint sets add up to that of
+//! their union. This is the additive construction of Bellare and Micciancio, "A New Paradigm for
+//! Collision-Free Hashing" (EUROCRYPT 1997), with a size that protects against faults and not against
+//! forgers: two different sets that arise by accident have the same digest with a probability of 2^-128.
+//! Someone who chooses the hashes and may add thousands of them could search for sets with equal sums, but
+//! would gain nothing: both sides get the same changes from the same log.
 //!
-//! Words are 32-bit in 64-bit counters so that no set below 2^31 elements overflows one. A database can therefore add
-//! them with the integers that it has.
+//! The words have 32 bits and the counters 64, so that no set of fewer than 2^31 elements overflows. A
+//! database can therefore add them with its own integers.
 
 use std::fmt;
 use std::ops::{AddAssign, SubAssign};
@@ -23,9 +25,9 @@ use vigie_hashes::Hash;
 /// A digest of a set of pairs of an item and a hash.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct SetDigest {
-    /// Sums of the terms' words.
+    /// The sums of the terms' words.
     pub sums: [u64; 4],
-    /// How many hashes there are, one borne by two items counted twice.
+    /// The number of hashes; a hash of two items counts twice.
     pub hashes: u64,
 }
 
@@ -33,7 +35,7 @@ impl SetDigest {
     /// The digest of the empty set.
     pub const EMPTY: Self = Self { sums: [0; 4], hashes: 0 };
 
-    /// The digest of one item's hashes, each of which it bears once.
+    /// Returns the digest of one item's hashes, each of which the item must have once.
     #[must_use]
     pub fn of_item(item: ItemId, hashes: &[Hash]) -> Self {
         let mut digest = Self::EMPTY;
@@ -43,7 +45,8 @@ impl SetDigest {
         digest
     }
 
-    /// The digest of a hold of an item, which counts beside the item's hashes: whoever has missed a hold comes to another sum.
+    /// Returns the digest of a hold of an item, which is added to that of the item's hashes: a side that
+    /// missed a hold gets a different sum.
     #[must_use]
     pub fn of_hold(item: ItemId) -> Self {
         // No hash type has a number that is encoded as this.
@@ -51,7 +54,8 @@ impl SetDigest {
         Self { hashes: 0, ..Self::of_bytes(&element) }
     }
 
-    /// The digest of the standing of an item, which counts beside the item's hashes. The default standing counts nothing.
+    /// Returns the digest of the standing of an item, which is added to that of the item's hashes. The
+    /// default standing adds nothing.
     #[must_use]
     pub fn of_standing(item: ItemId, standing: &Standing) -> Self {
         if *standing == Standing::default() {
@@ -62,8 +66,8 @@ impl SetDigest {
         Self { hashes: 0, ..Self::of_bytes(&element) }
     }
 
-    /// The digest of one element of another kind than a hash of an item, given by its bytes: by the first 128 bits of their BLAKE3.
-    /// Such elements and hashes do not share a set.
+    /// Returns the digest of one element of another kind, given by its bytes: from the first 128 bits of
+    /// their BLAKE3. Such elements must not be in the same set as hashes.
     #[must_use]
     pub fn of_bytes(element: &[u8]) -> Self {
         Self::of_term(&blake3::hash(element))
@@ -95,7 +99,7 @@ impl AddAssign for SetDigest {
     }
 }
 
-/// Takes a part away from a set.
+/// Removes a part from a set.
 impl SubAssign for SetDigest {
     fn sub_assign(&mut self, part: Self) {
         self.sums.iter_mut().zip(part.sums).for_each(|(sum, less)| *sum = sum.wrapping_sub(less));
@@ -103,7 +107,7 @@ impl SubAssign for SetDigest {
     }
 }
 
-/// The number of hashes and a part of the sums: enough to tell two apart by eye.
+/// Writes the number of hashes and a part of the sums: enough to distinguish two digests by eye.
 impl fmt::Display for SetDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} hashes, {:016x}", self.hashes, self.sums[0] ^ self.sums[1].rotate_left(32))
@@ -177,7 +181,8 @@ mod tests {
 
     #[test]
     fn digests_are_fixed() {
-        // Stored digests would be disowned by a change of the terms. Recomputed from the definition.
+        // A change of the terms would make stored digests invalid. The expected value is recomputed from the
+        // definition.
         let mut bytes = 7_u64.to_be_bytes().to_vec();
         bytes.push(2);
         bytes.extend([9; 16]);

@@ -1,4 +1,4 @@
-//! Why an image file or a video has no picture hashes.
+//! The reasons why an image file or a video has no picture hashes.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ pub enum DecodeFailureKind {
     Empty,
     /// The file is larger than accepted.
     TooLargeInput,
-    /// The first bytes are those of no accepted format.
+    /// The first bytes are not those of an accepted format.
     UnknownFormat,
-    /// The format is accepted, but not this way of using it.
+    /// The format is accepted, but the file uses a feature that is not supported.
     Unsupported,
     /// The format needs a program that is not installed.
     DecoderMissing,
@@ -31,11 +31,11 @@ pub enum DecodeFailureKind {
     Crashed,
     /// The decoder's process made a system call that it has no right to, and was killed.
     RefusedCall,
-    /// Decoding took more processor time than one image may.
+    /// Decoding took more processor time than allowed for one image.
     TimedOut,
-    /// The file has sound or text, and no moving picture.
+    /// The file has sound or text, but no moving picture.
     NoVideo,
-    /// There was no decoder for the image in time. The file may be sound: it can be sent again.
+    /// No decoder was free in time. The file may be valid and can be sent again.
     Unavailable,
 }
 
@@ -60,7 +60,7 @@ impl DecodeFailureKind {
         Self::Unavailable,
     ];
 
-    /// A short label for metrics, the wire and scripts.
+    /// Returns a short label for metrics, messages and scripts.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -83,7 +83,7 @@ impl DecodeFailureKind {
         }
     }
 
-    /// The kind of this name.
+    /// Returns the kind with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -96,17 +96,17 @@ impl fmt::Display for DecodeFailureKind {
     }
 }
 
-/// Why an image file has no picture hashes. Its digests are searched all the same.
+/// The reason why an image file has no picture hashes. Its digests are searched nevertheless.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeFailure {
     /// The kind.
     pub kind: DecodeFailureKind,
-    /// What was wrong, for a person to read. It repeats none of the file's bytes.
+    /// The fault, for a person to read. It repeats none of the file's bytes.
     pub message: String,
 }
 
 impl DecodeFailure {
-    /// The longest message, in bytes.
+    /// The largest length of a message, in bytes.
     pub const MESSAGE_BYTES_MAX: usize = 512;
 }
 

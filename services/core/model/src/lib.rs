@@ -1,14 +1,16 @@
-//! The words of the domain as types: ids, hashes, distances, sequences, coverage.
+//! The types of the domain: ids, hashes, distances, sequences, coverage.
 //!
-//! Every crate of the project speaks in these types; none of them knows a wire format, a database or a runtime.
-//! What is constructed here has been checked: a [`BankName`] is a valid name, a [`Hash`](struct@Hash) has the length of its
-//! type, a [`MaxDistances`] lies within what the index accepts.
+//! Every crate of the project uses these types. None of them depends on a wire format, a database or a
+//! runtime. A value of these types has been checked: a [`BankName`] is a valid name, a [`Hash`](struct@Hash)
+//! has the length of its type, and [`MaxDistances`] are within the limits of the index.
 //!
-//! A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the hash
-//! type alone, and the digits come only from [`Hash::to_text`].
+//! A hash is sensitive, because it can be partly inverted. No type here prints one by accident: `Debug` shows
+//! only the hash type, and the digits are written only by [`Hash::to_text`] and `Hash::to_line`.
 //!
-//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`], [`bank_set`], [`match_ratio`], [`labels`],
-//! [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`video`], [`query`], [`answer`], [`cost`], [`standing`], [`verdict`], [`coverage`], [`matching`], [`topology`].
+//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`],
+//! [`bank_set`], [`match_ratio`], [`labels`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`],
+//! [`video`], [`query`], [`answer`], [`cost`], [`standing`], [`verdict`], [`coverage`], [`matching`],
+//! [`topology`].
 
 pub mod rendition;
 pub mod failure;
@@ -32,12 +34,12 @@ pub mod digest;
 pub mod change;
 pub mod video;
 pub mod query;
-/// What one call may ask for, and be answered with.
+/// The limits of one call and of its answer.
 pub mod bounds {
     pub mod answer;
     pub mod cost;
 }
-/// What members and policies make of items and matches.
+/// The opinions of members on items, and the verdicts of policies on queries.
 pub mod judgement {
     pub mod standing;
     pub mod verdict;

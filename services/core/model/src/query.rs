@@ -1,4 +1,4 @@
-//! What is asked and what is answered.
+//! Queries, search options, matches and answers.
 
 use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
@@ -19,85 +19,91 @@ use crate::shard::ShardIdentity;
 use crate::standing::Facts;
 use crate::video::{VideoEvidence, VideoRules};
 
-/// One hash that is looked for.
+/// A hash to search for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryHash {
     /// The hash.
     pub hash: Hash,
-    /// Which way round the image was when this hash was taken of it.
+    /// The orientation of the image in which this hash was computed.
     pub variant: Variant,
 }
 
-/// One piece of content that is looked for, by all its hashes. At most [`Query::HASHES_MAX`] of them.
+/// A piece of content to search for, given by its hashes. At most [`Query::HASHES_MAX`] of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Query {
     /// The hashes; a match of any of them is a match of the query.
     pub hashes: Vec<QueryHash>,
 }
 
-/// The types of the hashes of all these queries.
+/// Returns the types of the hashes of all these queries.
 #[must_use]
 pub fn hash_types(queries: &[Query]) -> HashTypeSet {
     queries.iter().flat_map(|query| &query.hashes).map(|one| one.hash.hash_type()).collect()
 }
 
 impl Query {
-    /// Hashes of one query: eight variants and two digests of an image, with room for a few renditions.
+    /// The largest number of hashes of one query: eight variants and two digests of an image, and a few
+    /// renditions.
     pub const HASHES_MAX: usize = 64;
-    /// Frames of videos in one query: eight variants of the longest.
+    /// The largest number of frames of videos in one query: eight variants of the longest.
     pub const FRAMES_MAX: usize = 8 * ItemContent::FRAMES_MAX;
-    /// Queries of one call.
+    /// The largest number of queries of one call.
     pub const BATCH_MAX: usize = 256;
-    /// Matches that one call may ask for: its queries times its limit. A full batch at the default limit.
+    /// The largest number of matches that one call may ask for, its queries times its limit: a full batch at
+    /// the default limit.
     pub const ANSWERS_MAX: usize = 25_600;
 
-    /// How many frames of videos there are in its hashes.
+    /// Returns the number of frames of videos in the query's hashes.
     #[must_use]
     pub fn frames(&self) -> usize {
         self.hashes.iter().filter_map(|one| one.hash.frames()).map(Frames::len).sum()
     }
 }
 
-/// What every query of one call has in common.
+/// The options that all queries of one call share.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SearchOptions {
-    /// The banks to search; all enabled ones where empty. Empty where there is a `bank_set`.
+    /// The banks to search; if empty, all enabled ones. Must be empty if there is a `bank_set`.
     pub banks: Vec<BankRef>,
-    /// Exactly the banks to search: those of the set that are there and enabled, and none where it is empty. A frontend of a
-    /// deployment with members computes it; `None` in others.
+    /// Exactly the banks to search: those of the set that exist and are enabled. An empty set searches none.
+    /// A frontend of a deployment with members computes it; `None` in other deployments.
     pub bank_set: Option<Arc<BankSet>>,
-    /// The member for whom the search is made, by whom items may be set aside. A frontend of a deployment with members computes it.
+    /// The member for whom the search is made, for whom items may be set aside. A frontend of a deployment
+    /// with members computes it.
     pub member: Option<MemberId>,
-    /// Items that are set aside for the member are answered too. A frontend asks for them to see what they would do.
+    /// Whether items that are set aside for the member are also returned. A frontend sets this to see their
+    /// effect.
     pub with_aside: bool,
-    /// How far a match may lie.
+    /// The largest distances of a match.
     pub max_distances: MaxDistances,
-    /// Banks, among those that are searched, whose charters say how far a vector may lie in them. A frontend computes them.
+    /// The banks, among the searched ones, whose charters limit the distance of vectors. A frontend computes
+    /// them.
     pub thresholds: Vec<Threshold>,
-    /// Vectors are compared one by one, so that none is missed.
+    /// Whether vectors are compared one by one, so that none is missed.
     pub exact: bool,
-    /// When a video matches.
+    /// The rules by which a video matches.
     pub video_rules: VideoRules,
-    /// Banks, among those that are searched, whose charters let videos and images answer one another. A frontend computes them.
+    /// The banks, among the searched ones, whose charters let videos and images match one another. A frontend
+    /// computes them.
     pub stills: Stills,
-    /// How many items to answer for each query, the nearest first.
+    /// The largest number of items to return for each query, the nearest first.
     pub limit: Limit,
-    /// The answer must hold every change up to this one.
+    /// The answer must include every change up to this one.
     pub min_sequence: Sequence,
-    /// The least share of shards to take an answer from.
+    /// The smallest share of shards with which an answer is accepted.
     pub min_coverage: MinCoverage,
 }
 
 /// The banks in which a frame of a video and an image may match.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stills {
-    /// Frames of these banks' videos answer images; `None` for no bank.
+    /// The banks whose videos' frames match images; `None` for no bank.
     pub frames_of: Option<Arc<BankSet>>,
-    /// Images of these banks answer videos; `None` for no bank.
+    /// The banks whose images match videos; `None` for no bank.
     pub images_of: Option<Arc<BankSet>>,
 }
 
-/// How far vectors of a type may lie in some banks.
+/// The largest distance of vectors of a type in some banks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Threshold {
     /// The type.
@@ -109,12 +115,13 @@ pub struct Threshold {
 }
 
 impl SearchOptions {
-    /// Banks named in one call.
+    /// The largest number of banks named in one call.
     pub const BANKS_MAX: usize = 256;
-    /// Thresholds of one call: different distances of banks.
+    /// The largest number of thresholds of one call.
     pub const THRESHOLDS_MAX: usize = 256;
 
-    /// The largest distance of a match of `hash_type` in a bank: its threshold, or what the caller asked for where that is nearer.
+    /// Returns the largest distance of a match of `hash_type` in a bank: its threshold, or the caller's
+    /// distance if that is smaller.
     #[must_use]
     pub fn max_distance_in(&self, hash_type: HashType, bank: BankId) -> Distance {
         let is_of = |one: &&Threshold| one.hash_type == hash_type && one.banks.contains(bank);
@@ -126,7 +133,7 @@ impl SearchOptions {
         }
     }
 
-    /// The largest distance of a match of `hash_type` in any bank.
+    /// Returns the largest distance of a match of `hash_type` in any bank.
     #[must_use]
     pub fn max_distance(&self, hash_type: HashType) -> Distance {
         let asked = self.max_distances.asked_of(hash_type);
@@ -136,14 +143,15 @@ impl SearchOptions {
     }
 }
 
-/// The largest distances that a caller asked for. A type that it did not name has [`HashType::distance_default`].
+/// The largest distances that a caller asked for. A type that it did not name has
+/// [`HashType::distance_default`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MaxDistances {
-    /// By ascending type, each once.
+    /// The distances, in ascending order of type, each type once.
     asked: SmallVec<[(HashType, Distance); 2]>,
 }
 
-/// The distance is more than the hash type accepts.
+/// The distance is larger than the hash type accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "max_distance for {hash_type} is {}; it must be 0 to {}",
@@ -158,8 +166,8 @@ pub struct MaxDistanceError {
 }
 
 impl MaxDistances {
-    /// These distances, but `distance` for `hash_type`, checked against the table. A type that is unknown to this build
-    /// accepts any: the replica that knows it decides.
+    /// Sets the distance of `hash_type`, after checking it against the table. A type that is unknown to this
+    /// build accepts any distance: the replica that knows the type decides.
     pub fn with(mut self, hash_type: HashType, distance: u32) -> Result<Self, MaxDistanceError> {
         let accepted = Some(Distance(distance))
             .filter(|&accepted| !hash_type.is_known() || accepted <= hash_type.distance_max())
@@ -171,25 +179,26 @@ impl MaxDistances {
         Ok(self)
     }
 
-    /// The largest distance of a match of `hash_type`.
+    /// Returns the largest distance of a match of `hash_type`.
     #[must_use]
     pub fn get(&self, hash_type: HashType) -> Distance {
         self.asked_of(hash_type).unwrap_or_else(|| hash_type.distance_default())
     }
 
-    /// The largest distance that the caller asked for; `None` where it named none.
+    /// Returns the largest distance that the caller asked for; `None` if it named none.
     #[must_use]
     pub fn asked_of(&self, hash_type: HashType) -> Option<Distance> {
         self.asked.iter().find(|(asked, _)| *asked == hash_type).map(|(_, distance)| *distance)
     }
 
-    /// What the caller asked for, by ascending type. Only this travels: a peer of another version knows its own defaults.
+    /// Returns the caller's distances, in ascending order of type. Only these are sent: a peer of another
+    /// version has its own defaults.
     pub fn asked(&self) -> impl ExactSizeIterator<Item = (HashType, Distance)> {
         self.asked.iter().copied()
     }
 }
 
-/// How many items to answer for one query, 1 to [`Limit::MAX`].
+/// The largest number of items to return for one query, 1 to [`Limit::MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u16);
 
@@ -199,12 +208,12 @@ pub struct Limit(u16);
 pub struct LimitError(pub i64);
 
 impl Limit {
-    /// The most items that one query is answered with.
+    /// The largest number of items that one query can ask for.
     pub const MAX: u16 = 1_000;
-    /// What 0 stands for.
+    /// The limit that 0 means.
     pub const DEFAULT: u16 = 100;
 
-    /// Checks the limit; 0 stands for [`Self::DEFAULT`].
+    /// Checks the limit; 0 means [`Self::DEFAULT`].
     pub fn new(limit: i64) -> Result<Self, LimitError> {
         match u16::try_from(limit) {
             Ok(0) => Ok(Self(Self::DEFAULT)),
@@ -213,7 +222,7 @@ impl Limit {
         }
     }
 
-    /// The limit as a length.
+    /// Returns the limit as a length.
     #[must_use]
     pub fn get(self) -> usize {
         usize::from(self.0)
@@ -226,14 +235,15 @@ impl Default for Limit {
     }
 }
 
-/// A known item within the asked distance of a query, by its nearest hash.
+/// A known item within the requested distance of a query, described by its nearest hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Match {
     /// The item.
     pub item: ItemId,
-    /// The bank that holds it.
+    /// The bank that contains the item.
     pub bank: BankId,
-    /// That bank's name, as of the answer: its owner's for it, and from a frontend that knows members the caller's.
+    /// The bank's name at the time of the answer: its owner's name for it, or from a frontend that knows
+    /// members, the caller's.
     pub bank_name: BankRef,
     /// The contributor's own name for the item.
     pub external_reference: Option<Box<str>>,
@@ -241,43 +251,48 @@ pub struct Match {
     pub labels: Box<[Box<str>]>,
     /// The type of the hash that matched.
     pub hash_type: HashType,
-    /// How far it lies.
+    /// The distance of the hash from the query.
     pub distance: Distance,
-    /// Which way round the query was when it matched.
+    /// The orientation of the query's image that matched.
     pub variant: Variant,
-    /// Whether the index that found it finds everything.
+    /// Whether the index that found the match finds everything.
     pub exact: bool,
-    /// Further pairs of a query hash and a hash of this item within the asked distance. All videos of a query and of an item count as one
-    /// pair, if they match.
+    /// The number of further pairs of a query hash and a hash of this item within the requested distance. All
+    /// videos of a query and of an item count as one pair, if they match.
     pub other_matches: u32,
-    /// Which frame of the content matched, and how it was hashed. The frontend knows it; for others it is the first frame, plain.
+    /// The frame of the content that matched, and the way in which it was hashed. The frontend sets it;
+    /// elsewhere it is the first frame, plain.
     pub rendition: Rendition,
-    /// When the item was added; `None` where the shard does not know.
+    /// The time at which the item was added; `None` if the shard does not know it.
     pub added_at: Option<UnixMillis>,
-    /// What the members say of the item, for the member that asks; `None` where nothing is said.
+    /// The opinions of members on the item and other facts, for the searching member; `None` if there are
+    /// none.
     pub facts: Option<Box<Facts>>,
-    /// When the frame of the item's video is shown that an image is near, in milliseconds; `None` where it is near an image.
+    /// The time of the frame of the item's video that is near an image, in milliseconds; `None` if the match
+    /// is not of this kind.
     pub item_time_ms: Option<u32>,
-    /// How the query, which is a video, matches the item; `None` where only hashes of other types do. Of an item that matches in both ways
-    /// the hash type says which of them is nearer, and so what the distance and the rank are of; the distance of videos is that of the
-    /// nearest two frames.
+    /// The evidence that the query, a video, matches the item; `None` if only hashes of other types match. If
+    /// an item matches in both ways, the hash type names the nearer one, to which the distance and the rank
+    /// belong. The distance of videos is that of the nearest two frames.
     pub video: Option<Box<VideoEvidence>>,
 }
 
-/// Where a match stands in an answer: the least comes first.
+/// The position of a match in an answer: the smallest rank comes first.
 ///
-/// A hash stands by its distance: in bits, and a vector by thousandths and then by smaller parts. A video stands by the share of its time that matches, the greater of the query's and the item's: by the
-/// thousandths that are missing; then by the number of matching frames.
+/// A hash is ranked by its distance: in bits, and for a vector in thousandths and then in smaller parts. A
+/// video is ranked by the matching share of its time, the larger of the query's and the item's: by the
+/// missing thousandths, and then by the number of matching frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
     missing: u32,
-    /// Of a vector what is left of the largest number by parts of a thousandth.
+    /// For a video the matching frames; for a vector the largest number minus the rest of its distance, in
+    /// parts of a thousandth.
     frames: Reverse<u32>,
     item: ItemId,
 }
 
 impl Rank {
-    /// The rank of an item by one of its hashes.
+    /// Returns the rank of an item by one of its hashes.
     #[must_use]
     pub fn of_hash(hash_type: HashType, distance: Distance, item: ItemId) -> Self {
         if hash_type.vector_class().is_none() {
@@ -287,7 +302,7 @@ impl Rank {
         Self { missing: distance.0 / parts, frames: Reverse(u32::MAX - distance.0 % parts), item }
     }
 
-    /// The rank of an item by its video.
+    /// Returns the rank of an item by its video.
     #[must_use]
     pub fn of_video(evidence: &VideoEvidence, item: ItemId) -> Self {
         let missing = 1_000 - u32::from(evidence.permille());
@@ -296,7 +311,7 @@ impl Rank {
 }
 
 impl Match {
-    /// Where the match stands in an answer.
+    /// Returns the rank of the match.
     #[must_use]
     pub fn rank(&self) -> Rank {
         match &self.video {
@@ -305,8 +320,8 @@ impl Match {
         }
     }
 
-    /// The order of answers: by rank. Within one item the hash type, the variant and the rendition decide which of several equally near
-    /// hashes the answer names.
+    /// Compares matches in the order of answers: by rank. Within one item, the hash type, the variant and the
+    /// rendition decide which of several equally near hashes the answer names.
     #[must_use]
     pub fn answer_order(&self, other: &Self) -> Ordering {
         let key = |one: &Self| (one.rank(), one.distance, one.hash_type, one.variant, one.rendition);
@@ -317,44 +332,44 @@ impl Match {
 /// The answer to one query.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct QueryMatches {
-    /// Each matching item once, in [`Match::answer_order`].
+    /// Each matching item once, in the order of [`Match::answer_order`].
     pub matches: Vec<Match>,
-    /// More items match than are given: than the limit let through, or some were left out.
+    /// Whether more items match than are returned, because of the limit or because some were omitted.
     pub limit_reached: bool,
-    /// Matches within the limit that were left out because the answer would have been too large, each farther than those that
-    /// are given. Of a content that several queries are of: at most so many.
+    /// The number of matches within the limit that were omitted because the answer would have been too large.
+    /// Each is farther than the returned ones. An upper bound if several queries belong to one content.
     pub left_out: u32,
-    /// An item matches that is set aside for the member that searches: it is not given. Where more items match than the limit lets through,
-    /// one that is farther may not be noticed. Told to no member.
+    /// Whether an item matches that is set aside for the searching member; it is not returned. If more items
+    /// match than the limit allows, a farther one may not be noticed. Members never see this field.
     pub set_aside: bool,
-    /// Usable frames of the query, a video, that are near so many known frames (logos, title cards) that not all of these were looked at,
-    /// where an item may have been missed for that. 0: none was.
+    /// The number of usable frames of a video query that are near so many known frames (logos, title cards)
+    /// that not all of these were examined, so that an item may have been missed. 0 if there are none.
     pub common_frames: u32,
 }
 
-/// What one shard answers to a batch of queries.
+/// The answer of one shard to a batch of queries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardAnswer {
-    /// The shard that answered, and of how many.
+    /// The shard that answered, and the number of shards.
     pub identity: ShardIdentity,
-    /// The answer holds every change of this shard up to this one.
+    /// The answer includes every change of this shard up to this one.
     pub sequence: Sequence,
     /// The age of the answer in time.
     pub as_of: AsOf,
-    /// Hashes that were searched.
+    /// The number of hashes that were searched.
     pub hashes_searched: u64,
-    /// One for each query, in the order of the request.
+    /// The results, one for each query, in the order of the request.
     pub results: Vec<QueryMatches>,
     /// The hash types whose index may miss a match.
     pub approximate: Vec<HashType>,
 }
 
-/// What the whole cluster answers to a batch of queries.
+/// The answer of the whole cluster to a batch of queries.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SearchAnswer {
-    /// One for each query, in the order of the request.
+    /// The results, one for each query, in the order of the request.
     pub results: Vec<QueryMatches>,
-    /// What was searched.
+    /// The coverage of the answer.
     pub coverage: Coverage,
     /// The hash types whose index may miss a match.
     pub approximate: Vec<HashType>,

@@ -1,19 +1,19 @@
-//! How a query hash was taken of an image file: of which frame, in which way, and which way round the picture was.
+//! The origin of a query hash in an image file: the frame, the way of hashing, and the orientation.
 
 use std::fmt;
 
-/// One of the eight ways to turn and mirror a picture (the dihedral group of the square).
+/// A rotation or mirroring of a picture: one of eight (the dihedral group of the square).
 ///
-/// The order is the one in which PDQ's reference lists its dihedral hashes.
+/// The order is that of the dihedral hashes in PDQ's reference implementation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Variant {
-    /// The picture as it is.
+    /// The unchanged picture.
     Original,
-    /// Turned by 90 degrees.
+    /// Rotated by 90 degrees.
     Rotate90,
-    /// Turned by 180 degrees.
+    /// Rotated by 180 degrees.
     Rotate180,
-    /// Turned by 270 degrees.
+    /// Rotated by 270 degrees.
     Rotate270,
     /// Mirrored top to bottom (rows reversed).
     FlipX,
@@ -26,7 +26,7 @@ pub enum Variant {
 }
 
 impl Variant {
-    /// All eight, in the order of [`PictureHashes::pdq`](crate::PictureHashes::pdq).
+    /// All eight variants, in the order of [`PictureHashes::pdq`](crate::PictureHashes::pdq).
     pub const ALL: [Self; 8] = [
         Self::Original,
         Self::Rotate90,
@@ -38,7 +38,7 @@ impl Variant {
         Self::FlipMinus1,
     ];
 
-    /// The name used in output and messages.
+    /// Returns the name used in output and messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -62,30 +62,30 @@ impl fmt::Display for Variant {
 
 /// The way in which a frame was hashed.
 ///
-/// A bank holds hashes of pictures as they are. Some altered copies are far from them by PDQ's own rules, and a second hash of the
-/// same frame, taken in another way, is near again.
+/// A bank has hashes of unchanged pictures. Some altered copies are far from these by PDQ's own rules, and a
+/// second hash of the same frame, computed in another way, is near again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Way {
-    /// The frame as it is.
+    /// The unchanged frame.
     #[default]
     Plain,
-    /// The frame scaled up: finds the large original of a thumbnail.
+    /// The frame scaled up, which finds the large original of a thumbnail.
     Scaled,
-    /// The frame without its uniform borders: finds the original of a copy with bars around it.
+    /// The frame without its uniform borders, which finds the original of a copy with bars around it.
     Unbordered,
-    /// The frame's palette indices taken as grey: finds hashes by tools that hash them so.
+    /// The frame's palette indices as grey values, which find hashes by tools that hash indices.
     PaletteIndices,
-    /// The frame as the file stores it, without the turn that its orientation asks for.
+    /// The frame as the file stores it, without the rotation that its orientation asks for.
     AsStored,
     /// A way that this version does not know, in the answer of a newer frontend.
     Other,
 }
 
 impl Way {
-    /// All ways that are taken, but [`Way::Plain`].
+    /// All ways of hashing except [`Way::Plain`].
     pub const FURTHER: [Self; 4] = [Self::Scaled, Self::Unbordered, Self::PaletteIndices, Self::AsStored];
 
-    /// The name used in output, settings and messages.
+    /// Returns the name used in output, settings and messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -105,11 +105,11 @@ impl fmt::Display for Way {
     }
 }
 
-/// Which frame of a file was hashed, and in which way.
+/// The frame of a file that was hashed, and the way in which it was hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Rendition {
     /// The frame's number, from 0.
     pub frame: u32,
-    /// The way.
+    /// The way of hashing.
     pub way: Way,
 }

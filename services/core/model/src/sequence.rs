@@ -2,15 +2,16 @@
 
 use std::fmt;
 
-/// Position of a change in the bank's log: 1, 2, 3 ... without gaps, in commit order. 0 is before the first change.
+/// The position of a change in the bank's log: 1, 2, 3 ... without gaps, in commit order. 0 is before the
+/// first change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Sequence(pub u64);
 
 impl Sequence {
-    /// Before the first change: an empty log.
+    /// The position before the first change: an empty log.
     pub const ZERO: Self = Self(0);
 
-    /// The position after this one.
+    /// Returns the position after this one.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)

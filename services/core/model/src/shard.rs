@@ -1,8 +1,8 @@
-//! Which slice of the items a matcher holds.
+//! The assignment of items to shards.
 //!
-//! Items fall into a fixed number of [`Partition`]s by a hash of their id, and partitions fall onto shards by the
-//! remainder of a division. The fine, fixed partitions let anything that is kept for each of them (a count, a
-//! digest) be summed up for any `shard_count`.
+//! Items are assigned to a fixed number of [`Partition`]s by a hash of their id, and partitions to shards by
+//! the remainder of a division. Because partitions are small and fixed, any value that is kept for each of
+//! them (a count, a digest) can be added up for any `shard_count`.
 
 use std::fmt;
 
@@ -10,15 +10,15 @@ use thiserror::Error;
 
 use crate::item::ItemId;
 
-/// One of [`Partition::COUNT`] fixed slices of all items.
+/// A fixed slice of all items, of which there are [`Partition::COUNT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Partition(u16);
 
 impl Partition {
-    /// How many there are: sixteen for each shard of the largest cluster, so that shards stay even.
+    /// The number of partitions: sixteen for each shard of the largest cluster, so that shards stay even.
     pub const COUNT: u16 = 4096;
 
-    /// The partition of an item: the top 12 bits of SplitMix64's output function applied to the id.
+    /// Returns the partition of an item: the top 12 bits of SplitMix64's output function applied to the id.
     ///
     /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) is a bijection that spreads consecutive ids evenly.
     #[must_use]
@@ -31,7 +31,7 @@ impl Partition {
         Self(top)
     }
 
-    /// Its number, 0 to [`Self::COUNT`] - 1.
+    /// Returns the partition's number, 0 to [`Self::COUNT`] - 1.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
@@ -48,7 +48,7 @@ impl fmt::Display for ShardId {
     }
 }
 
-/// How many shards there are, 1 to [`ShardCount::MAX`].
+/// The number of shards, 1 to [`ShardCount::MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShardCount(u16);
 
@@ -64,37 +64,37 @@ impl ShardCount {
         }
     }
 
-    /// The count, 1 to [`Self::MAX`].
+    /// Returns the count, 1 to [`Self::MAX`].
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// Every shard of a cluster of this size.
+    /// Returns every shard of a cluster of this size.
     pub fn shards(self) -> impl ExactSizeIterator<Item = ShardId> {
         (0..self.0).map(ShardId)
     }
 
-    /// The same, each with the count.
+    /// Returns every shard with the count.
     pub fn identities(self) -> impl ExactSizeIterator<Item = ShardIdentity> {
         self.shards().map(move |shard| ShardIdentity { shard, shard_count: self })
     }
 
-    /// The shard that holds a partition.
+    /// Returns the shard that holds a partition.
     #[must_use]
     pub const fn shard_of(self, partition: Partition) -> ShardId {
         ShardId(partition.0 % self.0)
     }
 }
 
-/// Which shard of how many: what makes two matchers replicas of each other.
+/// A shard and the number of shards. Two matchers with the same identity are replicas of each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ShardIdentity {
     shard: ShardId,
     shard_count: ShardCount,
 }
 
-/// The numbers name no shard.
+/// The numbers are not those of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ShardIdentityError {
     /// `shard_count` is 0 or too large.
@@ -103,9 +103,9 @@ pub enum ShardIdentityError {
     /// The shard is not below `shard_count`.
     #[error("shard is {shard}; with shard_count {shard_count} it must be 0 to {}", shard_count - 1)]
     Shard {
-        /// The shard that was asked for.
+        /// The shard that was named.
         shard: u32,
-        /// The count that bounds it.
+        /// The number of shards, which limits it.
         shard_count: u16,
     },
 }
@@ -120,19 +120,19 @@ impl ShardIdentity {
         }
     }
 
-    /// Which shard.
+    /// Returns the shard's number.
     #[must_use]
     pub const fn shard(self) -> ShardId {
         self.shard
     }
 
-    /// Of how many.
+    /// Returns the number of shards.
     #[must_use]
     pub const fn shard_count(self) -> ShardCount {
         self.shard_count
     }
 
-    /// Whether this shard holds the item.
+    /// Checks whether this shard holds the item.
     #[must_use]
     pub fn holds(self, item: ItemId) -> bool {
         self.shard_count.shard_of(Partition::of(item)) == self.shard
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_partition_function_is_fixed() {
-        // Anything persisted by partition would be misplaced by a change of this function.
+        // A change of this function would misplace everything that is stored by partition.
         let partitions = [1, 2, 3, u64::MAX].map(|item| Partition::of(ItemId(item)).get());
         assert_eq!(partitions, [2320, 2421, 464, 3661]);
     }

@@ -1,89 +1,91 @@
-//! Who serves which shard, and how far each has come.
+//! The replicas that serve each shard, and the progress of each.
 
 use crate::digest::SetDigest;
 use crate::sequence::Sequence;
 use crate::shard::{ShardCount, ShardIdentity};
 use vigie_hashes::{HashType, HashTypeSet};
 
-/// How much of the truth an approximate index was measured to find.
+/// The measured recall of an approximate index.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Recall {
-    /// The share of the true nearest neighbours that it found, 0 to 1.
+    /// The share of the true nearest neighbours that the index found, 0 to 1.
     pub value: f64,
-    /// Over how many queries.
+    /// The number of queries that were measured.
     pub sample: u32,
-    /// Neighbours of each query.
+    /// The number of neighbours of each query.
     pub k: u32,
 }
 
-/// Living hashes of one type.
+/// The number of live hashes of one type.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HashCount {
     /// The type.
     pub hash_type: HashType,
-    /// How many.
+    /// The number of hashes.
     pub hashes: u64,
-    /// Whether the replica can search them; it cannot where its build has no row for the type.
+    /// Whether the replica can search them. It cannot if its build has no row for the type.
     pub is_searched: bool,
-    /// Whether their index finds everything.
+    /// Whether the index of the type finds everything.
     pub exact: bool,
-    /// What an approximate index finds, once that was measured; before, everything in it is still scanned.
+    /// The measured recall of an approximate index; `None` before the measurement, while everything in the
+    /// index is still scanned.
     pub recall: Option<Recall>,
 }
 
-/// What a matcher says of itself.
+/// The description of a matcher by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplicaDescription {
-    /// Its shard, and of how many.
+    /// The shard that it serves, and the number of shards.
     pub identity: ShardIdentity,
     /// The last change that it has applied.
     pub sequence: Sequence,
-    /// The newest change that it has heard of.
+    /// The newest change of the log that it knows of.
     pub head: Sequence,
-    /// `None` where it is to be asked; otherwise why not.
+    /// The reason why it should not be searched; `None` if it is ready.
     pub unready_reason: Option<String>,
-    /// Living items.
+    /// The number of items.
     pub items: u64,
-    /// Their hashes, by type.
+    /// The numbers of the items' hashes, by type.
     pub hashes: Vec<HashCount>,
-    /// What the hashes come to as of `sequence`.
+    /// The digest of its hashes as of `sequence`.
     pub digest: SetDigest,
-    /// Memory that its process holds, mapped files included; 0 where it is not known.
+    /// The memory of its process in bytes, including mapped files; 0 if it is not known.
     pub memory_bytes: u64,
-    /// A number that its process drew when it started: replicas of one process share its memory. 0 where it is not known.
+    /// A random number that its process drew at its start: replicas of one process share its memory. 0 if it
+    /// is not known.
     pub process_id: u64,
 }
 
 impl ReplicaDescription {
-    /// The types that it can search; `None` if it reports no counts, and so not which.
+    /// Returns the types that it can search; `None` if it reports no counts, so that they are not known.
     #[must_use]
     pub fn searched(&self) -> Option<HashTypeSet> {
         let searched = self.hashes.iter().filter(|count| count.is_searched).map(|count| count.hash_type);
         (!self.hashes.is_empty()).then(|| searched.collect())
     }
 
-    /// Living hashes of all types.
+    /// Returns the number of live hashes of all types.
     #[must_use]
     pub fn hash_count(&self) -> u64 {
         self.hashes.iter().map(|count| count.hashes).sum()
     }
 }
 
-/// What the coordinator makes of a replica.
+/// The coordinator's judgement of a replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplicaState {
-    /// It answers searches.
+    /// The replica answers searches.
     Ready,
-    /// It answers, but is starting, behind or draining.
+    /// The replica answers, but is starting, behind or draining.
     NotReady,
-    /// It does not answer.
+    /// The replica does not answer.
     Unreachable,
-    /// It says another `shard_count` than the rest and is not used.
+    /// The replica reports another `shard_count` than the others and is not used.
     Refused,
 }
 
 impl ReplicaState {
-    /// The word for people and scripts.
+    /// Returns the word for people and scripts.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -95,69 +97,70 @@ impl ReplicaState {
     }
 }
 
-/// One matcher as the coordinator sees it.
+/// A matcher as the coordinator sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplicaView {
-    /// Where it listens.
+    /// The address at which the replica listens.
     pub endpoint: String,
-    /// What the coordinator makes of it.
+    /// The coordinator's judgement of the replica.
     pub state: ReplicaState,
-    /// Its shard; `None` where it never answered.
+    /// The replica's shard; `None` if it has never answered.
     pub identity: Option<ShardIdentity>,
-    /// The last change that it has applied.
+    /// The last change that the replica has applied.
     pub sequence: Sequence,
-    /// The newest change that it has heard of.
+    /// The newest change of the log that the replica knows of.
     pub head: Sequence,
-    /// Living items.
+    /// The number of items.
     pub items: u64,
-    /// Their hashes.
+    /// The number of hashes of the items.
     pub hashes: u64,
-    /// The same, by type.
+    /// The numbers of hashes by type.
     pub hash_counts: Vec<HashCount>,
-    /// Why it is not ready; empty where it is.
+    /// The reason why the replica is not ready; empty if it is.
     pub reason: String,
-    /// Memory that its process holds, mapped files included; 0 where it is not known.
+    /// The memory of its process in bytes, including mapped files; 0 if it is not known.
     pub memory_bytes: u64,
-    /// A number that its process drew when it started: replicas of one process share its memory. 0 where it is not known.
+    /// A random number that its process drew at its start: replicas of one process share its memory. 0 if it
+    /// is not known.
     pub process_id: u64,
-    /// How long a call to it is expected to take, in microseconds; 0 where none has been answered yet.
+    /// The expected duration of a call to the replica, in microseconds; 0 if no call has been answered yet.
     pub latency_us: u64,
-    /// Calls of the coordinator that it is working on.
+    /// The number of the coordinator's calls that the replica is working on.
     pub in_flight: u32,
-    /// Whether it is left alone for a while because its calls failed.
+    /// Whether the replica is not called for a while because its calls failed.
     pub ejected: bool,
 }
 
-/// Every replica, and the count of shards that they agree on.
+/// Every replica, and the number of shards on which they agree.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Topology {
-    /// `None` while no matcher has answered.
+    /// The number of shards; `None` while no matcher has answered.
     pub shard_count: Option<ShardCount>,
-    /// By shard, then endpoint.
+    /// The replicas, ordered by shard, then by endpoint.
     pub replicas: Vec<ReplicaView>,
 }
 
 impl Topology {
-    /// Replicas that answer searches.
+    /// Returns the number of replicas that answer searches.
     #[must_use]
     pub fn ready_count(&self) -> usize {
         self.replicas.iter().filter(|replica| replica.state == ReplicaState::Ready).count()
     }
 }
 
-/// How far the bank's log has come, and what is in the bank.
+/// The end of the bank's log, and the size of the bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogHead {
     /// The newest change.
     pub sequence: Sequence,
-    /// BLAKE3 over all changes up to it.
+    /// The BLAKE3 chain over all changes up to `sequence`.
     pub chain: [u8; 32],
-    /// Living banks.
+    /// The number of banks.
     pub banks: u64,
-    /// Living items.
+    /// The number of items.
     pub items: u64,
-    /// Their hashes.
+    /// The number of hashes of the items.
     pub hashes: u64,
-    /// Changes up to this one are no longer kept.
+    /// The last change that is no longer kept.
     pub floor: Sequence,
 }

@@ -1,10 +1,11 @@
-//! When a video matches, and what is said of a match.
+//! The rules by which a video matches, and the evidence of a match.
 //!
-//! A video is a list of frames ([`Hash::frames`]). Its *usable* frames are those of quality 50 and more; equal hashes among them are one
-//! *distinct* hash. A frame lasts until the next frame of the list, the last one as long as the one before it, at most a second. Two
-//! hashes are near within the asked distance of [`HashType::VPDQ`]. A hash of one side *matches* if a hash of the other is near. Where
-//! time is counted, the usable frames that begin within the same second match together, if one of them does: an item that has every frame can
-//! so be compared with a query of one frame a second.
+//! A video is a list of frames ([`Hash::frames`]). Its *usable* frames are those of quality 50 and more;
+//! equal hashes among them are one *distinct* hash. A frame lasts until the next frame of the list; the last
+//! one lasts as long as the one before it, at most a second. Two hashes are near if they are within the
+//! requested distance of [`HashType::VPDQ`]. A hash of one side *matches* if a hash of the other is near.
+//! Where time is counted, the usable frames that begin within the same second match together, if one of them
+//! does. An item with every frame can therefore be compared with a query of one frame a second.
 //!
 //! [`HashType::VPDQ`]: vigie_hashes::HashType::VPDQ
 //! [`Hash::frames`]: vigie_hashes::Hash::frames
@@ -19,18 +20,18 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Percent(u8);
 
-/// The number is no percentage.
+/// The number is not a percentage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("is {0}; a share is 0 to 100 percent")]
 pub struct PercentError(pub u32);
 
 impl Percent {
-    /// The least item share for which a search need not look further than the *probe* frames of items, which an index holds apart: the
-    /// hashes of an item that last longest, until what is left of it lasts less than this share of its time. Changing it makes saved
-    /// indexes useless.
+    /// The smallest item share for which a search needs only the *probe* frames of items, which an index
+    /// stores separately: the longest-lasting hashes of an item, until its other frames last less than this
+    /// share of its time. Changing this value invalidates saved indexes.
     pub const PROBED: Self = Self(80);
 
-    /// Checks that the number lies in 0 to 100.
+    /// Checks that the number is from 0 to 100.
     pub fn new(percent: u32) -> Result<Self, PercentError> {
         match u8::try_from(percent) {
             Ok(percent @ 0..=100) => Ok(Self(percent)),
@@ -38,97 +39,99 @@ impl Percent {
         }
     }
 
-    /// The number, 0 to 100.
+    /// Returns the number, 0 to 100.
     #[must_use]
     pub const fn get(self) -> u8 {
         self.0
     }
 
-    /// The least part of `whole` that is so large a share of it.
+    /// Returns the smallest part of `whole` that reaches this share.
     #[must_use]
     pub const fn of(self, whole: u64) -> u64 {
         (whole * self.0 as u64).div_ceil(100)
     }
 }
 
-/// What a rule is called, and what it counts.
+/// The name of a rule, and the unit in which it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum VideoRuleKind {
-    /// The query is part of something known. Counts time.
+    /// The query is a part of a known video. Counts time.
     ClipOfKnown,
-    /// Something known is in the query. Counts time.
+    /// The query contains a known video. Counts time.
     ContainsKnown,
-    /// As threatexchange decides. Counts distinct hashes.
+    /// The decision of threatexchange. Counts distinct hashes.
     ThreatExchange,
 }
 
 /// A rule by which an item matches: both shares are reached, and enough hashes match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VideoRule {
-    /// The name.
+    /// The kind of the rule.
     pub kind: VideoRuleKind,
-    /// The least share of the query that matches.
+    /// The smallest share of the query that must match.
     pub query_share: Percent,
-    /// The least share of the item that matches.
+    /// The smallest share of the item that must match.
     pub item_share: Percent,
-    /// The least number of distinct hashes that match, on either side; at least 1. Where the side whose share the rule asks for (the query's,
-    /// if it asks for both) has fewer than [`Self::FEW`] usable distinct hashes, one is enough.
+    /// The smallest number of distinct hashes that must match, on either side; at least 1. One is enough if
+    /// the side whose share the rule requires (the query's, if it requires both) has fewer than [`Self::FEW`]
+    /// usable distinct hashes.
     pub frames_min: u32,
 }
 
-/// The rules of a search: an item matches if one of them holds. At least one, each kind once.
+/// The rules of a search: an item matches if one of them holds. At least one rule, and each kind at most
+/// once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VideoRules(SmallVec<[VideoRule; 3]>);
 
-/// Why rules are not accepted.
+/// The reasons why rules are not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum VideoRulesError {
     /// A kind is named twice.
     #[error("names the rule {0} a second time")]
     Twice(VideoRuleKind),
-    /// A rule asks for no share at all, so that one frame in common is a match.
+    /// A rule requires no share at all, so that one common frame would be a match.
     #[error(
         "the rule {0} asks for no share of the query or of the item; one of the two is at least 1 percent"
     )]
     NoShare(VideoRuleKind),
-    /// More frames than an item has.
+    /// The number of frames is 0, or more than an item may have.
     #[error("frames_min is {0}; it is 1 to {max}", max = vigie_hashes::frames::FRAMES_MAX)]
     FramesMin(u32),
 }
 
-/// The text names no rule.
+/// The text is not the name of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("unknown rule: use clip_of_known, contains_known or threatexchange")]
 pub struct UnknownVideoRule;
 
-/// One side of a match: what of it matches.
+/// One side of a match: its size, and the part that matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VideoSide {
-    /// Usable distinct hashes.
+    /// The number of usable distinct hashes.
     pub frames: u32,
-    /// Those of them that match.
+    /// The number of these hashes that match.
     pub frames_matched: u32,
-    /// Milliseconds that usable frames last.
+    /// The duration of the usable frames, in milliseconds.
     pub time_ms: u32,
-    /// Milliseconds that usable frames last that begin in a second of which one matches.
+    /// The duration of the usable frames that begin in a second in which one matches, in milliseconds.
     pub time_matched_ms: u32,
-    /// When the first matching frame is shown, in milliseconds: of the query the first that matches; of the item the nearest to that one,
-    /// and of equally near ones the first.
+    /// The time of the first matching frame, in milliseconds: for the query the first frame that matches; for
+    /// the item the frame nearest to that one, and among equally near ones the first.
     pub first_ms: u32,
 }
 
-/// How a video matches an item.
+/// The evidence that a video matches an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VideoEvidence {
-    /// The video that was asked about.
+    /// The query's side.
     pub query: VideoSide,
-    /// The item's.
+    /// The item's side.
     pub item: VideoSide,
     /// The rules of the search that hold.
     pub rules: VideoRuleSet,
 }
 
-/// Some kinds of rules.
+/// A set of kinds of rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VideoRuleSet(u8);
 
@@ -136,7 +139,7 @@ impl VideoRuleKind {
     /// All kinds.
     pub const ALL: [Self; 3] = [Self::ClipOfKnown, Self::ContainsKnown, Self::ThreatExchange];
 
-    /// The name in settings and output.
+    /// Returns the name used in settings and output.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -146,7 +149,7 @@ impl VideoRuleKind {
         }
     }
 
-    /// Whether the rule counts time; it counts distinct hashes otherwise.
+    /// Checks whether the rule counts time; otherwise it counts distinct hashes.
     #[must_use]
     pub const fn counts_time(self) -> bool {
         matches!(self, Self::ClipOfKnown | Self::ContainsKnown)
@@ -154,10 +157,11 @@ impl VideoRuleKind {
 }
 
 impl VideoRule {
-    /// Where a side has fewer usable distinct hashes than this, one that matches is enough.
+    /// If a side has fewer usable distinct hashes than this, one matching hash is enough.
     pub const FEW: u32 = 4;
 
-    /// The rule of this kind with its usual numbers: 80 percent of the side that it is about, and two frames (threatexchange: one).
+    /// Returns the rule of this kind with its usual numbers: 80 percent of the side that it concerns, and two
+    /// frames (threatexchange: one).
     #[must_use]
     pub const fn usual(kind: VideoRuleKind) -> Self {
         let (query, item, frames_min) = match kind {
@@ -168,7 +172,7 @@ impl VideoRule {
         Self { kind, query_share: Percent(query), item_share: Percent(item), frames_min }
     }
 
-    /// Whether the rule holds.
+    /// Checks whether the rule holds.
     #[must_use]
     pub fn holds(&self, query: &VideoSide, item: &VideoSide) -> bool {
         let is_reached = |share: Percent, side: &VideoSide| {
@@ -181,14 +185,15 @@ impl VideoRule {
             && query.frames_matched.min(item.frames_matched) >= frames_min
     }
 
-    /// The side that the rule is about.
+    /// Returns the side that the rule concerns.
     const fn side<'a>(&self, query: &'a VideoSide, item: &'a VideoSide) -> &'a VideoSide {
         if self.query_share.get() > 0 { query } else { item }
     }
 }
 
 impl VideoRules {
-    /// Checks that there is a rule where there are any, and that each asks for something. No rules stand for the usual ones.
+    /// Checks the rules: each must require a share and a valid number of frames, and no kind may occur twice.
+    /// An empty list means the usual rules.
     pub fn new(rules: impl IntoIterator<Item = VideoRule>) -> Result<Self, VideoRulesError> {
         let mut checked = SmallVec::<[VideoRule; 3]>::new();
         for rule in rules {
@@ -207,19 +212,19 @@ impl VideoRules {
         Ok(if checked.is_empty() { Self::default() } else { Self(checked) })
     }
 
-    /// The rules.
+    /// Returns the rules.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &VideoRule> {
         self.0.iter()
     }
 
-    /// The rules that hold.
+    /// Returns the rules that hold.
     #[must_use]
     pub fn that_hold(&self, query: &VideoSide, item: &VideoSide) -> VideoRuleSet {
         self.iter().filter(|rule| rule.holds(query, item)).map(|rule| rule.kind).collect()
     }
 }
 
-/// `clip_of_known` and `contains_known` with their usual numbers.
+/// Returns `clip_of_known` and `contains_known` with their usual numbers.
 impl Default for VideoRules {
     fn default() -> Self {
         [VideoRuleKind::ClipOfKnown, VideoRuleKind::ContainsKnown].map(VideoRule::usual).as_slice().into()
@@ -233,7 +238,7 @@ impl From<&[VideoRule]> for VideoRules {
 }
 
 impl VideoSide {
-    /// What a rule of this kind counts: how much matches, of how much.
+    /// Returns the counts of a rule of this kind: the matching part, and the whole.
     #[must_use]
     pub fn counted(&self, kind: VideoRuleKind) -> (u64, u64) {
         if kind.counts_time() {
@@ -243,7 +248,7 @@ impl VideoSide {
         }
     }
 
-    /// The share of its time that matches, in thousandths, rounded down.
+    /// Returns the share of its time that matches, in thousandths, rounded down.
     #[must_use]
     pub fn permille(&self) -> u16 {
         let permille = (u64::from(self.time_matched_ms) * 1_000).checked_div(self.time_ms.into());
@@ -252,7 +257,7 @@ impl VideoSide {
 }
 
 impl VideoEvidence {
-    /// The greater of the two shares of time that match, in thousandths.
+    /// Returns the larger of the two matching shares of time, in thousandths.
     #[must_use]
     pub fn permille(&self) -> u16 {
         self.query.permille().max(self.item.permille())
@@ -260,19 +265,19 @@ impl VideoEvidence {
 }
 
 impl VideoRuleSet {
-    /// Whether no rule holds.
+    /// Checks whether no rule holds.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether this rule holds.
+    /// Checks whether this rule holds.
     #[must_use]
     pub const fn contains(self, kind: VideoRuleKind) -> bool {
         self.0 & (1 << kind as u8) != 0
     }
 
-    /// The rules that hold.
+    /// Returns the rules that hold.
     pub fn iter(self) -> impl Iterator<Item = VideoRuleKind> {
         VideoRuleKind::ALL.into_iter().filter(move |kind| self.contains(*kind))
     }

@@ -1,4 +1,4 @@
-//! What is counted: measures, the keys of counters, and counters.
+//! Counted events: measures, the keys of counters, and counters.
 
 mod measure;
 mod key;

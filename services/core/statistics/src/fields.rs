@@ -1,7 +1,7 @@
-//! What the reports of the field ask for, and where each number comes from.
+//! The fields that published reports require, and the source of each number.
 //!
-//! One table: each field of each report has a source within Vigie, or is left out with a reason. A field without a source is never
-//! invented.
+//! There is one table: each field of each report has a source within Vigie, or is left out with a reason. A
+//! field without a source is never invented.
 
 mod field;
 mod regulations;
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
     use crate::cell::Measure;
 
-    /// The fields of each report, written down from the reports and not from the table.
+    /// The fields of each report, copied from the reports and not from the table.
     const REQUIRED: [(&str, &[&str]); 8] = [
         (
             "eu_2021_784_article_7_3",
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    /// Recall needs a labelled sample of what did not match, so no count of matches may stand for it.
+    /// Recall needs a labelled sample of content that did not match, so no count of matches can replace it.
     #[test]
     fn recall_and_accuracy_are_left_out() {
         let fields = REPORTS.iter().flat_map(|report| report.fields);

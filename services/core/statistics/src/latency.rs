@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-/// What is timed.
+/// A latency that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LatencyKind {
     /// From the commit of a change that adds an item until a replica of its shard searches the item.
     AddToMatchable,
-    /// From the commit of a change that removes an item until a replica of its shard finds the item no more.
+    /// From the commit of a change that removes an item until a replica of its shard no longer finds the
+    /// item.
     RemovalToGone,
 }
 
@@ -17,7 +18,7 @@ impl LatencyKind {
     /// All kinds.
     pub const ALL: [Self; 2] = [Self::AddToMatchable, Self::RemovalToGone];
 
-    /// The name in files.
+    /// Returns the name in files.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -26,7 +27,7 @@ impl LatencyKind {
         }
     }
 
-    /// One line that says what is timed.
+    /// Returns one line that describes what is measured.
     #[must_use]
     pub const fn about(self) -> &'static str {
         match self {
@@ -42,17 +43,17 @@ impl LatencyKind {
 
 /// A histogram of latencies in milliseconds.
 ///
-/// Each power of two is cut into eight buckets of equal width, and numbers below 16 have a bucket each. A quantile is the middle of
-/// its bucket, so it differs from the true one by at most 1/16 (6.25 %).
+/// Each power of two is divided into eight buckets of equal width; numbers below 16 have a bucket each. A
+/// quantile is the middle of its bucket, so it differs from the true one by at most 1/16 (6.25 %).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Histogram(BTreeMap<u16, u64>);
 
-/// The bytes are no [`Histogram`].
+/// The bytes are not a valid [`Histogram`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the bytes of a histogram are damaged or of an unknown version")]
 pub struct HistogramError;
 
-/// Buckets of one power of two, as a power of two.
+/// The number of buckets of one power of two, as a power of two.
 const SUB_BITS: u32 = 3;
 /// The bucket of the largest number.
 const BUCKET_MAX: u16 = 495;
@@ -61,7 +62,7 @@ impl Histogram {
     /// The version of the encoding.
     pub const VERSION: u8 = 1;
 
-    /// The longest encoding: each bucket with the largest count.
+    /// The largest length of an encoding, in bytes: each bucket with the largest count.
     pub const ENCODED_LEN_MAX: usize = 1 + 496 * 12;
 
     /// Counts one latency.
@@ -76,7 +77,7 @@ impl Histogram {
         }
     }
 
-    /// Whether nothing was counted.
+    /// Checks whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -89,13 +90,14 @@ impl Histogram {
         }
     }
 
-    /// The number of latencies.
+    /// Returns the number of latencies.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// Returns the latency in milliseconds that `percent` of all do not exceed; `None` where nothing was counted.
+    /// Returns the latency in milliseconds that `percent` of all do not exceed; `None` if nothing was
+    /// counted.
     #[must_use]
     pub fn percentile(&self, percent: u8) -> Option<u64> {
         let total = u128::from(self.count());
@@ -107,19 +109,19 @@ impl Histogram {
         })
     }
 
-    /// The median in milliseconds.
+    /// Returns the median in milliseconds.
     #[must_use]
     pub fn p50(&self) -> Option<u64> {
         self.percentile(50)
     }
 
-    /// The 99th percentile in milliseconds.
+    /// Returns the 99th percentile in milliseconds.
     #[must_use]
     pub fn p99(&self) -> Option<u64> {
         self.percentile(99)
     }
 
-    /// Encodes the version, and for each bucket the distance to the one before and the count, as LEB128.
+    /// Encodes the version, and for each bucket its distance from the previous one and its count, as LEB128.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![Self::VERSION];
@@ -156,7 +158,7 @@ impl Histogram {
 
 fn bucket(value: u64) -> u16 {
     let octave = value.max(1).ilog2().saturating_sub(SUB_BITS);
-    // The top four bits of the number, and 8 for each power of two above 16.
+    // The top four bits of the number, plus 8 for each power of two above 16.
     let bucket = u64::from(octave) * 8 + (value >> octave);
     u16::try_from(bucket).unwrap_or(BUCKET_MAX)
 }

@@ -9,11 +9,11 @@ use vigie_model::UnixMillis;
 
 const DAY_MS: u64 = 86_400_000;
 
-/// A month of the UTC calendar, from 1970-01 to 7430-12. Printed as `2026-11`.
+/// A month of the UTC calendar, from 1970-01 to 7430-12. Displayed as `2026-11`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Month(u16);
 
-/// The text or the number is no [`Month`].
+/// The text or the number is not a valid [`Month`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a month is a year from {min} to {max} and a month from 01 to 12, as in 2026-11", min = Month::YEAR_MIN, max = Month::YEAR_MAX)]
 pub struct MonthError;
@@ -21,10 +21,10 @@ pub struct MonthError;
 impl Month {
     /// The first year.
     pub const YEAR_MIN: u16 = 1970;
-    /// The last year: the number of each of its months fits in 16 bits.
+    /// The last year for which the number of each month fits into 16 bits.
     pub const YEAR_MAX: u16 = 7430;
 
-    /// Checks the year, and the month from 1 to 12.
+    /// Creates a month from a year, and a month from 1 to 12.
     pub const fn new(year: u16, month: u8) -> Result<Self, MonthError> {
         if year < Self::YEAR_MIN || year > Self::YEAR_MAX || month == 0 || month > 12 {
             return Err(MonthError);
@@ -32,31 +32,31 @@ impl Month {
         Ok(Self((year - Self::YEAR_MIN) * 12 + month as u16 - 1))
     }
 
-    /// Returns the month in which a moment lies.
+    /// Returns the month of a time.
     pub fn of(at: UnixMillis) -> Result<Self, MonthError> {
         let day = Day::of(at)?;
         Self::new(day.year, day.month)
     }
 
-    /// The year.
+    /// Returns the year.
     #[must_use]
     pub const fn year(self) -> u16 {
         Self::YEAR_MIN + self.0 / 12
     }
 
-    /// The month of the year, from 1 to 12.
+    /// Returns the month of the year, from 1 to 12.
     #[must_use]
     pub fn month(self) -> u8 {
         u8::try_from(self.0 % 12).unwrap_or_default() + 1
     }
 
-    /// The number of months since 1970-01.
+    /// Returns the number of months since 1970-01.
     #[must_use]
     pub const fn number(self) -> u16 {
         self.0
     }
 
-    /// Returns the month of a [`Month::number`].
+    /// Returns the month with a [`Month::number`].
     pub const fn from_number(number: u16) -> Result<Self, MonthError> {
         if number / 12 > Self::YEAR_MAX - Self::YEAR_MIN {
             return Err(MonthError);
@@ -71,7 +71,7 @@ impl fmt::Display for Month {
     }
 }
 
-/// A text: `2026-11`.
+/// Serialised as a text: `2026-11`.
 impl Serialize for Month {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -98,22 +98,23 @@ pub struct Period {
     to: Month,
 }
 
-/// The months are no [`Period`].
+/// The months are not a valid [`Period`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PeriodError {
-    /// The last month lies before the first.
+    /// The last month is before the first.
     #[error("a period ends in or after the month in which it begins")]
     Reversed,
-    /// Too many months.
+    /// There are too many months.
     #[error("a period has at most {max} months, not {0}", max = Period::MONTHS_MAX)]
     TooLong(u16),
 }
 
 impl Period {
-    /// The most months: ten years. A longer table is read by nobody, and its suppression would take long.
+    /// The largest number of months: ten years. Nobody reads a longer table, and its suppression would take
+    /// long.
     pub const MONTHS_MAX: u16 = 120;
 
-    /// Checks the order and the number of months.
+    /// Creates a period after checking the order and the number of months.
     pub const fn new(from: Month, to: Month) -> Result<Self, PeriodError> {
         if to.0 < from.0 {
             return Err(PeriodError::Reversed);
@@ -125,25 +126,25 @@ impl Period {
         Ok(Self { from, to })
     }
 
-    /// The first month.
+    /// Returns the first month.
     #[must_use]
     pub const fn from(self) -> Month {
         self.from
     }
 
-    /// The last month.
+    /// Returns the last month.
     #[must_use]
     pub const fn to(self) -> Month {
         self.to
     }
 
-    /// Whether a month is in the period.
+    /// Checks whether a month is in the period.
     #[must_use]
     pub fn contains(self, month: Month) -> bool {
         (self.from..=self.to).contains(&month)
     }
 
-    /// The months in order.
+    /// Returns the months in order.
     pub fn months(self) -> impl Iterator<Item = Month> {
         (self.from.0..=self.to.0).map(Month)
     }
@@ -155,7 +156,7 @@ impl fmt::Display for Period {
     }
 }
 
-/// A day of the UTC calendar in the years of [`Month`]. Printed as `2026-11-09`.
+/// A day of the UTC calendar in the years of [`Month`]. Displayed as `2026-11-09`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day {
     year: u16,
@@ -164,10 +165,10 @@ pub struct Day {
 }
 
 impl Day {
-    /// Returns the day in which a moment lies.
+    /// Returns the day of a time.
     ///
-    /// The conversion is Howard Hinnant's `civil_from_days` (chrono-compatible low-level date algorithms), which counts years from
-    /// March and days from 0000-03-01.
+    /// The conversion is Howard Hinnant's `civil_from_days` (chrono-compatible low-level date algorithms),
+    /// which counts years from March and days from 0000-03-01.
     pub fn of(at: UnixMillis) -> Result<Self, MonthError> {
         let days = at.0 / DAY_MS + 719_468;
         let (era, day_of_era) = (days / 146_097, days % 146_097);
@@ -185,7 +186,7 @@ impl Day {
         Ok(Self { year, month, day })
     }
 
-    /// Parses `2026-11-09` and checks that the month has the day.
+    /// Parses `2026-11-09`, and checks that the month has this day.
     pub fn parse(text: &str) -> Result<Self, MonthError> {
         let (head, day) = text.rsplit_once('-').ok_or(MonthError)?;
         let month: Month = head.parse()?;
@@ -219,7 +220,7 @@ mod tests {
 
     use super::*;
 
-    /// The oracle steps from day to day; the walk covers leap years, 2000 and 2100.
+    /// The oracle steps from day to day; it covers leap years, 2000 and 2100.
     #[test]
     fn days_and_months_are_those_of_a_walk_through_the_calendar() {
         let (mut year, mut month, mut day) = (1970_u16, 1_u8, 1_u8);

@@ -1,11 +1,12 @@
 //! Statements of reasons for the DSA Transparency Database, from decisions.
 //!
-//! The attributes are those of the schema that is in force since 2025-07-01, for `POST /api/v1/statements`. A decision gives what it
-//! knows (when, what was done, whether a person looked); a [`Template`] of the platform gives the rest. Everything in a statement is
-//! published, so it holds no personal data, and no fingerprint, URL, name of a list or id of an item either: texts come from the
-//! template alone, and [`Statement::validate`] checks them.
+//! The attributes are those of the schema in force since 2025-07-01, for `POST /api/v1/statements`. A
+//! decision provides what it contains (the time, the action, whether a person looked); a [`Template`] of the
+//! platform provides the rest. Everything in a statement is published, so it contains no personal data, and
+//! no fingerprint, URL, name of a list or id of an item either: texts come only from the template, and
+//! [`Statement::validate`] checks them.
 //!
-//! A decision without an action is no statement.
+//! A decision without an action gives no statement.
 
 mod record;
 mod template;

@@ -1,22 +1,25 @@
 //! Suppression of small cells in tables across members.
 //!
-//! A cell below the threshold says much about one member, so it is not shown; nor is what it could be computed from. The guarantee of
-//! [`suppress_table`] and [`suppress_list`], which tests check against an enumeration of all possible tables:
+//! A cell below the threshold reveals much about one member, so it is not shown, and neither is any number
+//! from which it could be computed. The guarantee of [`suppress_table`] and [`suppress_list`], which tests
+//! check against an enumeration of all possible tables:
 //!
-//! - A reader without numbers of its own can exclude no value from 0 to 9 for a suppressed cell that is below the threshold, and has
-//!   at least ten values to choose from for any other suppressed cell.
-//! - **A member that subtracts its own numbers** has the same for the numbers of each other member, and at least ten values for
-//!   each suppressed total.
-//! - A shown total has at least three members that contribute, and is at least the threshold. A total of fewer members is no secret
-//!   where the table shows the numbers of each of them.
+//! - A reader without numbers of its own can exclude no value from 0 to 9 for a suppressed cell that is below
+//!   the threshold, and has at least ten possible values for any other suppressed cell.
+//! - **A member that subtracts its own numbers** has the same uncertainty about the numbers of each other
+//!   member, and at least ten possible values for each suppressed total.
+//! - A shown total has at least three contributing members, and is at least the threshold. A total of fewer
+//!   members is not secret if the table shows the numbers of each of them.
 //!
-//! Zero is suppressed like any number below the threshold, and all suppressed cells look alike. Not covered: members that combine
-//! their numbers, inequalities between measures, and several reports on the same counters that cut them differently. So periods
-//! must be disjoint, and the banks that are named must be the same for all readers.
+//! Zero is suppressed like any number below the threshold, and all suppressed cells look alike. Not covered:
+//! members that combine their numbers, inequalities between measures, and several reports that divide the
+//! same counters differently. Therefore periods must be disjoint, and the named banks must be the same for
+//! all readers.
 //!
-//! The method is complementary suppression with an audit by network flows: the cells and totals of a two-way table are the arcs of a
-//! circulation, and the range of a suppressed cell is exactly what flow the unknown arcs let through. (L. H. Cox, "Network models
-//! for complementary cell suppression", Journal of the American Statistical Association 90, 1995.)
+//! The method is complementary suppression with an audit by network flows. The cells and totals of a two-way
+//! table are the arcs of a circulation, and the range of a suppressed cell is exactly the flow that the
+//! unknown arcs allow. (L. H. Cox, "Network models for complementary cell suppression", Journal of the
+//! American Statistical Association 90, 1995.)
 
 mod rule;
 mod flow;

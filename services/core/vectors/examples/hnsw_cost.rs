@@ -1,12 +1,12 @@
-//! What the approximate index costs, beside a scan of the same hashes.
+//! Measures the cost of the approximate index, compared with a scan of the same hashes.
 //!
 //! ```text
 //! cargo run --release -p vigie-vectors --example hnsw_cost -- 100000 uniform
 //! cargo run --release -p vigie-vectors --example hnsw_cost -- 100000 clustered
 //! ```
 //!
-//! `clustered` hashes lie in groups of 20, up to 47 flips from their middle. Queries are hashes of the index with up
-//! to 31 flips. Build by one thread.
+//! `clustered` hashes are in groups of 20, up to 47 flips from their middle. Queries are hashes of the index
+//! with up to 31 flips. The build uses one thread.
 #![expect(clippy::print_stdout, reason = "prints its measurements")]
 
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ fn resident_bytes() -> usize {
     status.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).map_or(0, |pages| pages * 4_096)
 }
 
-/// Times each search by itself; gives the answers, and the median and 99th percentile.
+/// Measures each search separately. Returns the answers, and the median and 99th percentile of the times.
 fn time(queries: &[Hash], search: impl Fn(&[Hash]) -> Vec<Vec<Hit>>) -> (Vec<Vec<Hit>>, Duration, Duration) {
     let mut times = Vec::new();
     let mut answers = Vec::new();
@@ -47,7 +47,7 @@ fn time(queries: &[Hash], search: impl Fn(&[Hash]) -> Vec<Vec<Hit>>) -> (Vec<Vec
     (answers, times[times.len() / 2], times[times.len() * 99 / 100])
 }
 
-/// The share of the true hits that was found.
+/// Returns the share of the true hits that was found.
 fn share(found: &[Vec<Hit>], truth: &[Vec<Hit>]) -> f64 {
     let count = |answers: &[Vec<Hit>]| answers.iter().map(Vec::len).sum::<usize>() as f64;
     let as_near = found.iter().zip(truth).map(|(found, truth)| {

@@ -1,4 +1,5 @@
-//! The approximate index of hashes as a [`HashIndex`], for callers that learn the length of hashes at run time.
+//! The approximate index of hashes as a [`HashIndex`], for callers that learn the length of hashes at run
+//! time.
 
 use std::sync::{Arc, Weak};
 
@@ -11,14 +12,14 @@ use vigie_model::{BankId, Distance, Recall};
 use crate::config::HnswConfig;
 use crate::hashes::{HnswIndex, HnswSnapshot};
 
-/// Rows that are loaded at once: the list has to have room for them.
+/// The number of rows that are loaded at once, which must fit into the list.
 const ROWS_AT_ONCE: usize = 1_024;
 
-/// An empty approximate index of hashes of `bytes` bytes, one of [`vigie_index::HAMMING_BYTES`].
+/// Creates an empty approximate index of hashes of `bytes` bytes, one of [`vigie_index::HAMMING_BYTES`].
 ///
 /// # Panics
 ///
-/// If `config` has faults, or if the system refuses a thread.
+/// Panics if `config` has faults, or if the system refuses a thread.
 pub fn hamming_index(bytes: usize, config: HnswConfig) -> Result<Box<dyn HashIndex>, UnsupportedShape> {
     Ok(match bytes {
         8 => Box::new(HnswIndex::<8>::new(config)),
@@ -30,13 +31,13 @@ pub fn hamming_index(bytes: usize, config: HnswConfig) -> Result<Box<dyn HashInd
     })
 }
 
-/// It has no files: [`HashIndex::save`] and all that concerns files do nothing.
+/// The index has no files: [`HashIndex::save`] and the other methods for files do nothing.
 impl<const BYTES: usize> HashIndex for HnswIndex<BYTES> {
     fn shape(&self) -> HashShape {
         HashShape::Hamming { bytes: BYTES }
     }
 
-    /// Waits for a build where the list is full.
+    /// Waits for a build if the list is full.
     fn apply(&self, edits: &HashEdits) -> usize {
         let edits: Vec<Edit<BYTES>> = edits
             .iter()
@@ -123,13 +124,13 @@ impl<const BYTES: usize> HashSnapshot for HnswSnapshot<BYTES> {
         self.audit(pace, take)
     }
 
-    /// It has no files and no checksums.
+    /// Returns nothing, because the index has no files and no checksums.
     fn stored(&self) -> Vec<Weak<dyn Stored>> {
         Vec::new()
     }
 }
 
-/// A hash of the index's length.
+/// Converts a hash that has the length of the index's hashes.
 fn whole<const BYTES: usize>(hash: &[u8]) -> [u8; BYTES] {
     hash.try_into().expect("a hash as long as those of the index")
 }

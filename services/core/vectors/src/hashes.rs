@@ -12,43 +12,45 @@ use crate::graph::engine::Engine;
 use crate::graph::metric::Bits;
 use crate::graph::view::View;
 
-/// Hashes of `BYTES` bytes (1 to 64) and the items that bear them, found by Hamming distance, approximately.
+/// Hashes of `BYTES` bytes (1 to 64) and their items, found by Hamming distance, approximately.
 ///
-/// It has the methods of [`vigie_index::RadiusIndex`] and keeps their promises, but that of finding everything.
+/// The index has the methods of [`vigie_index::RadiusIndex`] and gives the same guarantees, except that it
+/// may miss hashes.
 ///
-/// An edit waits while the list is full (see [`HnswConfig::list_rows_max`]), which may take as long as a build.
+/// An edit waits while the list is full (see [`HnswConfig::list_rows_max`]), which may take as long as a
+/// build.
 pub struct HnswIndex<const BYTES: usize> {
     pub(crate) engine: Engine<Bits>,
 }
 
 impl<const BYTES: usize> HnswIndex<BYTES> {
-    /// An empty index, and the thread that builds its graphs.
+    /// Creates an empty index, and starts the thread that builds its graphs.
     ///
     /// # Panics
     ///
-    /// If `config` has faults, or if the system refuses a thread.
+    /// Panics if `config` has faults, or if the system refuses a thread.
     #[must_use]
     pub fn new(config: HnswConfig) -> Self {
         const { assert!(BYTES >= 1 && BYTES <= 64, "a hash has 1 to 64 bytes") };
         Self { engine: Engine::new(Bits { count: 8 * BYTES }, BYTES.div_ceil(8), config) }
     }
 
-    /// As [`vigie_index::RadiusIndex::insert`].
+    /// Adds a hash of an item, as [`vigie_index::RadiusIndex::insert`] does.
     pub fn insert(&self, hash: &[u8; BYTES], entry: Entry) -> bool {
         self.engine.write(|writer| writer.insert(&words_of(hash), entry))
     }
 
-    /// As [`vigie_index::RadiusIndex::remove`].
+    /// Removes a hash of an item, as [`vigie_index::RadiusIndex::remove`] does.
     pub fn remove(&self, hash: &[u8; BYTES], item: ItemId) -> bool {
         self.engine.write(|writer| writer.remove(&words_of(hash), item))
     }
 
-    /// As [`vigie_index::RadiusIndex::remove_bank`].
+    /// Removes the hashes of a bank, as [`vigie_index::RadiusIndex::remove_bank`] does.
     pub fn remove_bank(&self, bank: BankId) -> usize {
         self.engine.write(|writer| writer.remove_bank(bank))
     }
 
-    /// As [`vigie_index::RadiusIndex::apply`].
+    /// Applies edits, as [`vigie_index::RadiusIndex::apply`] does.
     pub fn apply(&self, edits: &[Edit<BYTES>]) -> usize {
         self.engine.write(|writer| {
             let mut apply = |edit: &&Edit<BYTES>| match edit {
@@ -59,37 +61,38 @@ impl<const BYTES: usize> HnswIndex<BYTES> {
         })
     }
 
-    /// The living hashes.
+    /// Returns the number of live hashes, counted once for each item.
     #[must_use]
     pub fn len(&self) -> usize {
         self.engine.view().live
     }
 
-    /// Whether there is none.
+    /// Checks whether there is no live hash.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether answers are always those of a linear scan: never.
+    /// Returns false: answers may differ from those of a linear scan.
     #[must_use]
     pub const fn is_exact(&self) -> bool {
         false
     }
 
-    /// The recall as of the last build; `None` before the first one, when everything is in the list and so found.
+    /// Returns the recall after the last build; `None` before the first build, when everything is in the list
+    /// and therefore found.
     #[must_use]
     pub fn recall(&self) -> Option<Recall> {
         self.engine.recall()
     }
 
-    /// The index as it is now, and stays in this view however it changes meanwhile.
+    /// Returns the index as it is now, unaffected by later edits.
     #[must_use]
     pub fn snapshot(&self) -> HnswSnapshot<BYTES> {
         HnswSnapshot { view: self.engine.view() }
     }
 
-    /// [`HnswSnapshot::search`] of the index as it is now.
+    /// Searches the current state of the index: see [`HnswSnapshot::search`].
     pub fn search(
         &self,
         queries: &[[u8; BYTES]],
@@ -100,7 +103,7 @@ impl<const BYTES: usize> HnswIndex<BYTES> {
         self.snapshot().search(queries, radius, filter, cancel)
     }
 
-    /// [`HnswSnapshot::nearest`] of the index as it is now.
+    /// Searches the current state of the index: see [`HnswSnapshot::nearest`].
     pub fn nearest(
         &self,
         queries: &[[u8; BYTES]],
@@ -112,18 +115,20 @@ impl<const BYTES: usize> HnswIndex<BYTES> {
     }
 }
 
-/// An [`HnswIndex`] as it was at one moment: later edits do not show.
+/// An [`HnswIndex`] as it was at one moment: later edits are not visible.
 ///
-/// Cheap to take; it holds what the index held then, graphs that were replaced included, until it is dropped.
+/// A snapshot is cheap to take. It keeps the data of that moment in memory until it is dropped, including
+/// replaced graphs.
 pub struct HnswSnapshot<const BYTES: usize> {
     view: Arc<View<Bits>>,
 }
 
 impl<const BYTES: usize> HnswSnapshot<BYTES> {
-    /// Hashes within `radius` of each query, in the order of [`Hit`]; some may be missed. One answer for each
-    /// query, all as of the same moment.
+    /// Returns hashes within `radius` of each query, in the order of [`Hit`]; some may be missed. One answer
+    /// for each query, all as of the same moment.
     ///
-    /// Cancellation is looked at between the rounds in a graph, each of which takes up to some ten milliseconds.
+    /// Cancellation is checked between the rounds in a graph, each of which takes up to about ten
+    /// milliseconds.
     pub fn search(
         &self,
         queries: &[[u8; BYTES]],
@@ -134,8 +139,8 @@ impl<const BYTES: usize> HnswSnapshot<BYTES> {
         self.ask(queries, Wanted::Within(in_bits(radius)), filter, cancel)
     }
 
-    /// The `k` hashes nearest to each query, in the order of [`Hit`]; some may be missed for farther ones. Fewer
-    /// only if the index holds fewer.
+    /// Returns the `k` hashes nearest to each query, in the order of [`Hit`]; some may be missed for farther
+    /// ones. Fewer only if the index holds fewer.
     pub fn nearest(
         &self,
         queries: &[[u8; BYTES]],
@@ -146,7 +151,7 @@ impl<const BYTES: usize> HnswSnapshot<BYTES> {
         self.ask(queries, Wanted::Nearest(k), filter, cancel)
     }
 
-    /// Hands over every living hash of this moment, as [`View::audit`] does.
+    /// Passes on every live hash of this moment, as [`View::audit`] does.
     pub(crate) fn audit(
         &self,
         pace: &mut Pace<'_>,
@@ -182,12 +187,12 @@ impl From<Found> for Hit {
     }
 }
 
-/// A distance as the graphs have it: no hash has more bits than this.
+/// Converts a distance to the form of the graphs. No hash has more bits than fit.
 fn in_bits(distance: Distance) -> f32 {
     f32::from(u16::try_from(distance.0).unwrap_or(u16::MAX))
 }
 
-/// The hash of these words.
+/// Returns the hash of these words.
 fn bytes_of<const BYTES: usize>(words: &[u64]) -> [u8; BYTES] {
     let mut hash = [0; BYTES];
     for (bytes, word) in hash.chunks_mut(8).zip(words) {
@@ -196,7 +201,7 @@ fn bytes_of<const BYTES: usize>(words: &[u64]) -> [u8; BYTES] {
     hash
 }
 
-/// A hash as the words that are compared. The last one is filled up with zeros.
+/// Returns a hash as the words that are compared, the last one padded with zeros.
 fn words_of<const BYTES: usize>(hash: &[u8; BYTES]) -> Vec<u64> {
     let word = |bytes: &[u8]| {
         let mut filled = [0; 8];
@@ -206,7 +211,7 @@ fn words_of<const BYTES: usize>(hash: &[u8; BYTES]) -> Vec<u64> {
     hash.chunks(8).map(word).collect()
 }
 
-/// Shows how much it holds, never a hash.
+/// Shows counts, never a hash.
 impl<const BYTES: usize> fmt::Debug for HnswIndex<BYTES> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HnswIndex").field("bytes", &BYTES).field("len", &self.len()).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! The approximate index as its users see it. What each part does is tested beside it.
+//! Tests the approximate index as its users see it. The tests of each part are beside the part.
 
 mod any_hash;
 mod bits;
@@ -14,7 +14,8 @@ use vigie_model::{BankId, ItemId};
 use crate::HnswConfig;
 use vigie_index::Entry;
 
-/// Graphs that are small and quick to build, and searched even where a scan would be quicker.
+/// Returns options for graphs that are small and fast to build, and that are searched even if a scan would be
+/// faster.
 fn graphs_only() -> HnswConfig {
     HnswConfig {
         max_nb_connection: 8,
@@ -37,7 +38,7 @@ fn flipped(mut hash: [u8; 32], flips: usize, random: &mut SmallRng) -> [u8; 32] 
     hash
 }
 
-/// Hashes in groups of 20, up to 40 flips from their middle.
+/// Returns hashes in groups of 20, up to 40 flips from their middle.
 fn clustered(count: usize) -> Vec<[u8; 32]> {
     let mut random = SmallRng::seed_from_u64(count as u64);
     let middles: Vec<[u8; 32]> = (0..count / 20).map(|_| random.random()).collect();

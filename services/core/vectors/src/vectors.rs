@@ -1,8 +1,9 @@
 //! An approximate index of vectors of numbers, as a [`HashIndex`].
 //!
-//! It holds the bytes of vectors as they are banked, which are canonical ([`vigie_model::VectorClass`]), so what an audit hands over is what was
-//! put in. Distances of an answer are those of [`Hash::distance`](vigie_model::Hash::distance): graphs and scans compare in `f32`,
-//! somewhat farther than they are asked to, and what they find is then measured as a hash is.
+//! The index stores the bytes of vectors as they are banked, which are canonical
+//! ([`vigie_model::VectorClass`]), so an audit returns the inserted bytes. Distances of an answer are those
+//! of [`Hash::distance`](vigie_model::Hash::distance): graphs and scans compare in `f32`, within a slightly
+//! larger distance than requested, and the distances of what they find are then computed exactly.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -21,20 +22,21 @@ use crate::graph::engine::Engine;
 use crate::graph::metric::{Dense, DenseBytes, Element, Metric};
 use crate::graph::view::{Manner, View};
 
-/// Rows that are loaded at once: the list has to have room for them.
+/// The number of rows that are loaded at once, which must fit into the list.
 const ROWS_AT_ONCE: usize = 1_024;
 
-/// Vectors that a search looks for at first: most find nothing, or little.
+/// The number of vectors for which a search asks at first: most searches find nothing, or little.
 const MOST_AT_FIRST: usize = 32;
 
-/// How much farther a search looks than it is asked to, of the distance and in addition: more than sums of `f32` differ from exact ones.
+/// The excess of a search's distance over the requested one, relative and absolute: more than sums of `f32`
+/// differ from exact ones.
 const FARTHER: (f32, f32) = (1e-4, 1e-4);
 
-/// An empty approximate index of vectors.
+/// Creates an empty approximate index of vectors.
 ///
 /// # Panics
 ///
-/// If `config` has faults, or if the system refuses a thread.
+/// Panics if `config` has faults, or if the system refuses a thread.
 pub fn vector_index(
     class: VectorClass,
     bytes: usize,
@@ -47,7 +49,7 @@ pub fn vector_index(
     })
 }
 
-/// Elements of which an index can be made.
+/// The elements of which an index can be made.
 pub(crate) trait Number: Element {
     type Metric: Metric<Element = Self>;
 
@@ -59,7 +61,7 @@ pub(crate) trait Number: Element {
 
     fn to_bytes(vector: &[Self]) -> Vec<u8>;
 
-    /// As of hashes.
+    /// Returns the distance of two vectors, as for hashes.
     fn distance(metric: VectorMetric, one: &[Self], other: &[Self]) -> Distance;
 }
 
@@ -107,10 +109,11 @@ impl Number for u8 {
     }
 }
 
-/// Vectors of one length and the items that bear them.
+/// Vectors of one length and their items.
 ///
-/// Approximate: the crate's documentation says what may be missed. It holds pairs of a vector and an item, the same pair once. It has no files:
-/// [`HashIndex::save`] and all that concerns files do nothing.
+/// The index is approximate: the crate's documentation states what may be missed. It stores pairs of a vector
+/// and an item, each pair once. It has no files: [`HashIndex::save`] and the other methods for files do
+/// nothing.
 pub(crate) struct VectorIndex<T: Number> {
     pub(crate) engine: Engine<T::Metric>,
     metric: VectorMetric,
@@ -137,7 +140,7 @@ impl<T: Number> HashIndex for VectorIndex<T> {
         self.shape()
     }
 
-    /// Waits for a build where the list is full.
+    /// Waits for a build if the list is full.
     fn apply(&self, edits: &HashEdits) -> usize {
         self.engine.write(|writer| {
             let mut changed = 0;
@@ -172,7 +175,7 @@ impl<T: Number> HashIndex for VectorIndex<T> {
         Ok(())
     }
 
-    /// Builds every graph anew that holds removed vectors: there are no files, but memory holds them too.
+    /// Rebuilds every graph that holds removed vectors: there are no files, but memory also holds them.
     fn clear_dead(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
         self.engine.clear_dead(stop);
         Ok(())
@@ -213,7 +216,8 @@ pub(crate) struct VectorSnapshot<T: Number> {
 }
 
 impl<T: Number> VectorSnapshot<T> {
-    /// So many of the nearest within a distance, the nearest first, and whether there may be more.
+    /// Returns this many of the nearest vectors within a distance, the nearest first, and whether there may
+    /// be more.
     fn nearest(
         &self,
         query: &[T],
@@ -230,7 +234,7 @@ impl<T: Number> VectorSnapshot<T> {
         let found = self.view.search_one(query, wanted, manner, filter, cancel)?;
         let has_more = found.len() >= most;
         for found in found {
-            // Rows of one vector come one after the other.
+            // The rows of one vector are adjacent.
             let vector = self.view.vector_of(&found);
             let distance = match measured {
                 Some((before, distance)) if std::ptr::eq(before, vector) => distance,
@@ -299,25 +303,25 @@ impl<T: Number> HashSnapshot for VectorSnapshot<T> {
         })
     }
 
-    /// It has no files and no checksums.
+    /// Returns nothing, because the index has no files and no checksums.
     fn stored(&self) -> Vec<Weak<dyn Stored>> {
         Vec::new()
     }
 }
 
-/// A distance as the graphs have it.
+/// Converts a distance to the form of the graphs.
 #[expect(clippy::cast_precision_loss, reason = "a search looks farther than that")]
 fn in_metric(distance: Distance) -> f32 {
     distance.0 as f32 / PARTS_OF_ONE as f32
 }
 
-/// A vector of the index's length.
+/// Converts a vector that has the length of the index's vectors.
 fn whole<T: Number>(hash: &[u8], bytes: usize) -> Vec<T> {
     assert_eq!(hash.len(), bytes, "a vector as long as those of the index");
     T::of_bytes(hash)
 }
 
-/// Shows how much it holds, never a vector.
+/// Shows counts, never a vector.
 impl<T: Number> fmt::Debug for VectorIndex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("VectorIndex");

@@ -2,8 +2,8 @@
 
 use vigie_model::{Hash, HashType};
 
-/// Parses a hash. A prefix (`md5:...`) names its type; without one, returns a hash of every type with that text form: 64 hexadecimal
-/// digits can be a PDQ hash or a SHA-256 digest. A vector needs its name.
+/// Parses a hash. A prefix (`md5:...`) names its type; without one, returns a hash of every type with that
+/// text form: 64 hexadecimal digits can be a PDQ hash or a SHA-256 digest. A vector needs its name.
 ///
 /// # Errors
 ///
@@ -19,7 +19,7 @@ pub fn any_hash(text: &str) -> Result<Vec<Hash>, String> {
     if hashes.is_empty() { Err(format!("is no hash: {}", forms())) } else { Ok(hashes) }
 }
 
-/// A description of the text forms of hashes.
+/// Describes the text forms of hashes.
 fn forms() -> String {
     let rows = HashType::of_table().filter_map(HashType::row);
     let listed = rows.filter_map(|row| Some((row.lengths.listed()?, row.name)));

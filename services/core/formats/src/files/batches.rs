@@ -1,4 +1,5 @@
-//! The items of a file in batches of the size that a bank accepts in one call, and a count of a file's contents.
+//! The items of a file in batches of the size that a bank accepts in one call, and a count of a file's
+//! contents.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -43,7 +44,7 @@ impl Batch {
     }
 }
 
-/// The upper bound of an item's encoded size in bytes: each part with its tag and length.
+/// Returns an upper bound of an item's encoded size in bytes: each part with its tag and length.
 fn wire_bytes(item: &ItemContent) -> usize {
     const FRAME: usize = 8;
     let hashes = item.hashes().iter().map(|hash| FRAME + hash.as_bytes().len());

@@ -1,4 +1,4 @@
-//! Documents: records of JSON or XML, each of which may take many lines, or share one.
+//! Documents: records of JSON or XML. A record may take several lines, and a line may have several records.
 
 pub(super) mod records;
 pub(super) mod hma;
@@ -7,11 +7,11 @@ pub(super) mod ncmec;
 
 use vigie_model::ItemDraft;
 
-/// What a record is. A value that cannot be used costs itself and not the record.
+/// The content of a record. A value that cannot be used is left out, and the rest of the record is kept.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// The item; `None` if nothing usable is in the record.
+    /// The item; `None` if the record has no usable hash.
     pub(super) draft: Option<ItemDraft>,
-    /// What cannot be used of it, with the line of each.
+    /// The values that cannot be used: the line and the reason of each.
     pub(super) bad: Vec<(u64, String)>,
 }

@@ -1,4 +1,4 @@
-//! Why a file cannot be read as a whole, and why a line of it is no item.
+//! The reasons why a file cannot be read, and why a line of it is not an item.
 
 use std::io;
 
@@ -7,20 +7,20 @@ use vigie_model::HashType;
 
 use super::format::Format;
 
-/// Bytes of a column's name that is shown. A longer one may be a hash.
+/// The largest length of a column's name in an error, in bytes. A longer name may be a hash.
 const NAME_LEN_MAX: usize = 24;
 
-/// What is done with hash types and columns that are not known.
+/// The treatment of unknown hash types and columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unknown {
-    /// A line with one is bad; a header with one is refused.
+    /// A line with an unknown type is bad; a header with an unknown column is refused.
     #[default]
     Refused,
-    /// They are counted and left out.
+    /// Unknown types and columns are counted and left out.
     Ignored,
 }
 
-/// Why a file cannot be read or written. Never repeats a hash.
+/// The reasons why a file cannot be read or written. No message repeats a hash.
 #[derive(Debug, Error)]
 pub enum FileError {
     /// Reading or writing fails.
@@ -32,19 +32,19 @@ pub enum FileError {
         names(Format::all())
     )]
     Unrecognised,
-    /// The file is encoded otherwise than in UTF-8.
+    /// The file's encoding is not UTF-8.
     #[error("the file is UTF-16; convert it to UTF-8")]
     Utf16,
-    /// Hashes like those of the file may be of several types.
+    /// The hashes of the file have a text form of several types.
     #[error(
         "hashes that are written like {example} may be {}: name the type with {}",
         choice(types),
         arguments(types)
     )]
     UncertainType {
-        /// How they are written: "64 hexadecimal digits".
+        /// The text form: "64 hexadecimal digits".
         example: String,
-        /// The types that are written so.
+        /// The types with this text form.
         types: Vec<HashType>,
     },
     /// A list needs a type, and neither an option nor its lines name one.
@@ -57,25 +57,25 @@ pub enum FileError {
         names(HashType::known())
     )]
     UnknownColumn {
-        /// Its name in parentheses; empty for one that might be a hash.
+        /// The column's name in parentheses; empty for a name that may be a hash.
         shown: String,
     },
     /// No column is known to hold hashes.
     #[error("no header names a column of hashes: name the columns with --columns NAME,NAME,...")]
     NoHashColumn,
-    /// A column holds hashes, and nothing names their type.
+    /// A column has hashes, and nothing names their type.
     #[error(
         "the type of the column of hashes is not known: name it with --type ({})",
         names(HashType::known())
     )]
     UntypedColumn,
-    /// The first line is no header.
+    /// The first line is not a valid header.
     #[error("the header {0}")]
     Header(String),
-    /// The format is read, and not written.
+    /// The format can be read, but not written.
     #[error("the format {0} cannot be written: use {list}", list = names(Format::writable()))]
     NotWritable(Format),
-    /// Columns are named for a format that has none.
+    /// Columns were named for a format without columns.
     #[error("the format {0} has no columns to name")]
     NoTable(Format),
 }
@@ -87,12 +87,12 @@ impl FileError {
     }
 }
 
-/// Names as a list: "pdq, md5".
+/// Returns names as a list: "pdq, md5".
 fn names<T: ToString>(all: impl Iterator<Item = T>) -> String {
     all.map(|one| one.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Types as a choice: "pdq, sha256 or text_sha256".
+/// Returns types as a choice: "pdq, sha256 or text_sha256".
 fn choice(types: &[HashType]) -> String {
     match types.split_last() {
         Some((last, [])) => last.to_string(),
@@ -101,7 +101,7 @@ fn choice(types: &[HashType]) -> String {
     }
 }
 
-/// The arguments that decide: "--type pdq, --type sha256 or --type text_sha256".
+/// Returns the arguments that select a type: "--type pdq, --type sha256 or --type text_sha256".
 fn arguments(types: &[HashType]) -> String {
     let arguments: Vec<String> = types.iter().map(|one| format!("--type {one}")).collect();
     match arguments.split_last() {

@@ -10,30 +10,31 @@ use thiserror::Error;
 pub enum Format {
     /// Comma-separated columns with a header that names hash types and other columns.
     Csv,
-    /// The same, separated by tabs.
+    /// Columns as in [`Format::Csv`], separated by tabs.
     Tsv,
-    /// The same, separated by semicolons, as forensic tools and the ICSE database write them.
+    /// Columns as in [`Format::Csv`], separated by semicolons, as forensic tools and the ICSE database write
+    /// them.
     Semicolon,
-    /// An object of JSON a line: items, or hashed files.
+    /// A JSON object on each line: items, or hashed files.
     JsonLines,
-    /// A hash a line, all of one type.
+    /// A hash on each line, all of one type.
     List,
-    /// A hash a line, all of one type, and a file's name after it.
+    /// A hash on each line, all of one type, followed by a file's name.
     Named,
-    /// What `md5sum`, `sha1sum`, `sha256sum` and `sha512sum` print, also in BSD's form.
+    /// The output of `md5sum`, `sha1sum`, `sha256sum` and `sha512sum`, also in BSD's form.
     Sums,
-    /// What `pdq-photo-hasher` prints: hash, quality, file.
+    /// The output of `pdq-photo-hasher`: hash, quality, file.
     Pdq,
-    /// What `pdq-photo-hasher --details` prints: `hash=...,quality=...,filename=...`.
+    /// The output of `pdq-photo-hasher --details`: `hash=...,quality=...,filename=...`.
     PdqDetails,
     /// ThreatExchange's indicators: type and indicator, separated by commas.
     ThreatExchange,
-    /// What `tx hash` and `tx dataset` print: a signal type and a signal a line.
+    /// The output of `tx hash` and `tx dataset`: one signal type and one signal a line.
     Tx,
-    /// What `tx dataset --csv` prints.
+    /// The output of `tx dataset --csv`.
     TxDataset,
-    /// The frames of a video, as the C++ tools of vPDQ, its command and threatexchange write them: the file is an item. Or the frames of a
-    /// video as a JSON list a line.
+    /// The frames of a video, as the C++ tools of vPDQ, its command and threatexchange write them: the whole
+    /// file is one item. Or the frames of one video as a JSON list on each line.
     Vpdq,
     /// Objects of HMA's REST API: the hashes of a file, or content with its signals.
     Hma,
@@ -43,7 +44,7 @@ pub enum Format {
     Ncmec,
 }
 
-/// One row of the table.
+/// A row of the table.
 struct Row {
     format: Format,
     name: &'static str,
@@ -54,7 +55,7 @@ const fn row(format: Format, name: &'static str, is_writable: bool) -> Row {
     Row { format, name, is_writable }
 }
 
-/// The table, in the order in which people are shown it.
+/// The table, in the order in which it is shown to people.
 const ROWS: [Row; 16] = [
     row(Format::Csv, "csv", true),
     row(Format::Tsv, "tsv", true),
@@ -74,35 +75,36 @@ const ROWS: [Row; 16] = [
     row(Format::Ncmec, "ncmec", true),
 ];
 
-/// The text names no format.
+/// The text does not name a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("unknown format")]
 pub struct UnknownFormat;
 
 impl Format {
-    /// Every format.
+    /// Returns every format.
     pub fn all() -> impl Iterator<Item = Self> {
         ROWS.iter().map(|row| row.format)
     }
 
-    /// The formats that can be written. The others hold what a bank does not keep, such as PDQ's quality, or one item.
+    /// Returns the formats that can be written. The others contain data that a bank does not keep, such as
+    /// PDQ's quality, or only one item.
     pub fn writable() -> impl Iterator<Item = Self> {
         ROWS.iter().filter(|row| row.is_writable).map(|row| row.format)
     }
 
-    /// The name on the command line.
+    /// Returns the name used on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         ROWS.iter().find(|row| row.format == self).map_or("", |row| row.name)
     }
 
-    /// Whether entries are records of a document, not lines.
+    /// Checks whether entries are records of a document, not lines.
     #[must_use]
     pub const fn is_document(self) -> bool {
         matches!(self, Self::Hma | Self::StopNcii | Self::Ncmec)
     }
 
-    /// What separates the columns of a table; `None` for a format that is none.
+    /// Returns the byte that separates the columns of a table; `None` for a format that is not a table.
     pub(super) const fn delimiter(self) -> Option<u8> {
         match self {
             Self::Csv | Self::ThreatExchange | Self::TxDataset => Some(b','),

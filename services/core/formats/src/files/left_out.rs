@@ -1,23 +1,23 @@
-//! What a file holds that is no item and no fault.
+//! Counts of the parts of a file that are neither items nor faults.
 
 use std::collections::BTreeMap;
 
-/// Names that are counted one by one.
+/// The largest number of names that are counted separately.
 const NAMES_MAX: usize = 64;
-/// Bytes of a name that is shown. A longer one may be a hash.
+/// The largest length of a name that is shown, in bytes. A longer name may be a hash.
 const NAME_LEN_MAX: usize = 24;
 
-/// Counts of what was left out.
+/// Counts of the omitted parts of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Hash types and columns that are not known, by kind and name.
+    /// The numbers of unknown hash types and columns, by kind and name.
     pub unknown: BTreeMap<String, u64>,
-    /// Entries that report a withdrawal.
+    /// The number of entries that report a withdrawal.
     pub withdrawn: u64,
 }
 
 impl LeftOut {
-    /// Counts what is called `name`.
+    /// Counts one unknown type or column with this name.
     pub(in crate::files) fn unknown(&mut self, kind: &str, name: &str) {
         let name = if name.len() <= NAME_LEN_MAX && !name.chars().any(char::is_control) {
             format!("{kind} {name}")

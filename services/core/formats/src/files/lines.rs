@@ -10,29 +10,31 @@ pub(super) mod frames;
 
 use std::io::{self, BufRead as _, BufReader, Read};
 
-/// The longest line: an item at all its bounds, a video's 4,096 frames as `vigie hash --json` prints them, has two thirds of it. All vectors
-/// that an item may hold, as lists of numbers of 20 letters, have a fifth.
+/// The largest length of a line in bytes. An item at all its limits (a video's 4,096 frames as `vigie hash
+/// --json` prints them) has two thirds of it; all vectors that an item may have, as lists of numbers of 20
+/// characters, have a fifth.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes of the beginning of a file that are looked at to recognise its format.
+/// The number of bytes at the beginning of a file that are read to recognise its format.
 pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
 
-/// Bytes that are read at once.
+/// The number of bytes that are read at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// The lines of a text. Empty ones are left out, but counted; a mark of byte order at the beginning is no part of the text.
+/// A reader of the lines of a text. Empty lines are counted, but not returned. A byte order mark at the
+/// beginning is skipped.
 pub struct Lines<'a> {
     reader: BufReader<Box<dyn Read + 'a>>,
     text: Vec<u8>,
     read: u64,
 }
 
-/// One line.
+/// A line with its number.
 #[derive(Debug)]
 pub struct Line<'a> {
-    /// Its number, from 1.
+    /// The line's number, from 1.
     pub number: u64,
-    /// Its text without its end, or why it has none.
+    /// The line's text without its line end, or the reason why it has none.
     pub text: Result<&'a str, String>,
 }
 
@@ -43,18 +45,18 @@ impl std::fmt::Debug for Lines<'_> {
 }
 
 impl<'a> Lines<'a> {
-    /// The lines of a source.
+    /// Creates a reader of a source's lines.
     #[must_use]
     pub fn new(source: Box<dyn Read + 'a>) -> Self {
         Self { reader: BufReader::with_capacity(CHUNK_BYTES, source), text: Vec::new(), read: 0 }
     }
 
-    /// Reads the next line that is not empty; `None` at the end. A longer line than [`LINE_BYTES_MAX`] is passed over, and its text is
-    /// an error.
+    /// Reads the next line that is not empty; `None` at the end. A line longer than [`LINE_BYTES_MAX`] is
+    /// skipped, and its text is an error.
     ///
     /// # Errors
     ///
-    /// The source cannot be read.
+    /// Fails if the source cannot be read.
     pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         loop {
             self.text.clear();
@@ -84,14 +86,14 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The mark that some programs write at the beginning of a UTF-8 file.
+/// The byte order mark, which some programs write at the beginning of a UTF-8 file.
 pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The lines that are texts, and the numbers of those that are not.
+    /// Checks the valid lines, and the numbers of the invalid ones.
     fn check(text: &[u8], good: &[(u64, &str)], bad: &[u64]) {
         let mut lines = Lines::new(Box::new(text));
         let (mut texts, mut faults) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! Reads the items of a file, one at a time, whatever its format.
+//! Reads the items of a file in any format, one at a time.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -17,32 +17,33 @@ use super::lines::{LINE_BYTES_MAX, Line, Lines};
 use super::options::ReadOptions;
 use super::recognise::{Shape, head_of, recognise};
 
-/// A line or a part of a record that is no item.
+/// A line, or a part of a record, that is not an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
     /// The number of the line, from 1.
     pub line: u64,
-    /// What is wrong with it.
+    /// The reason why it is not an item.
     pub reason: String,
-    /// Its text, cut to [`BadLine::TEXT_LEN_MAX`] bytes, if the options ask for it; of a document, its record's.
+    /// The text of the line, or of the record of a document, cut to [`BadLine::TEXT_LEN_MAX`] bytes; present
+    /// if the options ask for it.
     pub text: Option<String>,
 }
 
 impl BadLine {
-    /// Bytes of a kept text.
+    /// The largest length of a kept text, in bytes.
     pub const TEXT_LEN_MAX: usize = 4_096;
 }
 
-/// One item, or one fault.
+/// An item, or a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The number of the line, or of the record of a document, from 1. A record may have several entries.
     pub number: u64,
-    /// The item, or why there is none.
+    /// The item, or the fault.
     pub item: Result<ItemContent, BadLine>,
 }
 
-/// The items of a file, in its order.
+/// A reader of the items of a file, in the file's order.
 #[derive(Debug)]
 pub struct FileReader<'a> {
     source: Source<'a>,
@@ -51,7 +52,7 @@ pub struct FileReader<'a> {
     unknown: Unknown,
     keeps_text: bool,
     left_out: LeftOut,
-    /// Records that were read, and what is left of the last one.
+    /// The number of records read so far, and the remaining entries of the last one.
     records: u64,
     waiting: VecDeque<Entry>,
 }
@@ -65,11 +66,12 @@ enum Source<'a> {
 }
 
 impl<'a> FileReader<'a> {
-    /// Looks at the beginning of a source and reads on as what it is.
+    /// Reads the beginning of a source and recognises its format.
     ///
     /// # Errors
     ///
-    /// The source cannot be read, its format is not recognised, or the type of its hashes is not certain.
+    /// Fails if the source cannot be read, its format is not recognised, or the type of its hashes is not
+    /// certain.
     pub fn open(mut source: Box<dyn Read + 'a>, options: ReadOptions) -> Result<Self, FileError> {
         let head = head_of(&mut source)?;
         let mut left_out = LeftOut::default();
@@ -104,19 +106,19 @@ impl<'a> FileReader<'a> {
         Ok(Self { source, format, labels, unknown, keeps_text, left_out, records, waiting })
     }
 
-    /// The format.
+    /// Returns the format.
     #[must_use]
     pub const fn format(&self) -> Format {
         self.format
     }
 
-    /// What was left out so far.
+    /// Returns the counts of what was left out so far.
     #[must_use]
     pub const fn left_out(&self) -> &LeftOut {
         &self.left_out
     }
 
-    /// Reads the next line with something in it.
+    /// Reads the next line that is an item or a fault.
     fn next_of_lines(&mut self) -> Option<io::Result<Entry>> {
         let Self { source: Source::Lines(lines, shape), left_out, .. } = self else { return None };
         loop {
@@ -162,7 +164,7 @@ impl<'a> FileReader<'a> {
         Some(Ok(Entry { number, item: item.map_err(|reason| BadLine { line: number, reason, text: None }) }))
     }
 
-    /// Reads the next record with something in it.
+    /// Reads the next record that has an item or a fault.
     fn next_of_records(&mut self) -> Option<io::Result<Entry>> {
         while self.waiting.is_empty() {
             let (line, text, found) = match self.next_found() {
@@ -183,7 +185,7 @@ impl<'a> FileReader<'a> {
         self.waiting.pop_front().map(Ok)
     }
 
-    /// Reads the next record: the line on which it begins, its text, and what it is.
+    /// Reads the next record: the line on which it begins, its text, and its content.
     fn next_found(&mut self) -> io::Result<Option<(u64, Option<String>, Found)>> {
         let (unknown, left_out) = (self.unknown, &mut self.left_out);
         match &mut self.source {
@@ -224,7 +226,7 @@ fn item_of(mut draft: ItemDraft, labels: &[String]) -> Result<ItemContent, Strin
     ItemContent::try_from(draft).map_err(|error| error.to_string())
 }
 
-/// The beginning of a text, down to a whole letter.
+/// Cuts a text to the largest length, at the end of a whole character.
 fn cut(text: &str) -> String {
     const { assert!(BadLine::TEXT_LEN_MAX <= LINE_BYTES_MAX) };
     text[..text.floor_char_boundary(BadLine::TEXT_LEN_MAX)].to_owned()

@@ -15,10 +15,11 @@ use super::lines::words::{Sum, Words, signal};
 use super::lines::{BYTE_ORDER_MARK, HEAD_BYTES_MAX};
 use super::options::ReadOptions;
 
-/// Lines of the beginning that are looked at: a format is recognised although its first lines are bad.
+/// The number of lines at the beginning that are examined, so that a format is recognised even if its first
+/// lines are bad.
 const LINES_MAX: usize = 32;
 
-/// What a line is, or that the file is a document.
+/// The form of a line, or the kind of a document.
 #[derive(Debug)]
 pub(super) enum Shape {
     Table(Box<Table>),
@@ -27,10 +28,10 @@ pub(super) enum Shape {
     Document,
 }
 
-/// A format, how its lines are read, and whether the first one is a header.
+/// A format, the form of its lines, and whether the first line is a header.
 type Recognised = (Format, Shape, bool);
 
-/// Takes the beginning of a source.
+/// Reads the beginning of a source.
 pub(super) fn head_of(source: &mut dyn Read) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     source.take(HEAD_BYTES_MAX as u64).read_to_end(&mut head)?;
@@ -63,14 +64,14 @@ pub(super) fn recognise(
 /// The beginning of a file.
 struct Head<'a> {
     text: &'a str,
-    /// It is the whole file.
+    /// Whether this is the whole file.
     is_whole: bool,
-    /// Its lines, without empty ones.
+    /// The lines, without empty ones.
     lines: Vec<&'a str>,
     options: &'a ReadOptions,
 }
 
-/// The delimiters of tables, by precedence.
+/// The delimiters of tables, in order of precedence.
 const DELIMITERS: [u8; 3] = [b'\t', b';', b','];
 
 const fn format_of(delimiter: u8) -> Format {
@@ -81,7 +82,7 @@ const fn format_of(delimiter: u8) -> Format {
     }
 }
 
-/// The cells of a line; none if it is no record.
+/// Returns the cells of a line; none if it is not a record.
 fn cells(line: &str, delimiter: u8) -> Vec<String> {
     let mut cells = Vec::new();
     let read = Cells::new(delimiter).each(line, |_, cell| {
@@ -110,14 +111,14 @@ impl Head<'_> {
             Format::Named => {
                 let mut first_words = self.lines.iter().filter_map(|line| line.split_whitespace().next());
                 let hash_type = match first_words.find(|word| is_hash(word)) {
-                    // A file without lines has no hashes of any type.
+                    // A file without lines has no hashes, so any type will do.
                     None if self.lines.is_empty() => HashType::PDQ,
                     found => self.type_of(found.unwrap_or_default())?,
                 };
                 words(Words::Named(hash_type))
             }
             Format::Sums => words(Words::Sums(self.options.hash_type)),
-            // Some write a header above what the tool prints.
+            // Some people write a header above the tool's output.
             Format::Pdq => {
                 let has_header = self.lines.first().is_some_and(|line| line.starts_with("hash,"));
                 Ok((format, Shape::Words(Words::Pdq), has_header))
@@ -170,7 +171,7 @@ impl Head<'_> {
         if first.starts_with('{') && first.ends_with('}') && !has("signals") {
             return (Format::JsonLines, Shape::Json, false);
         }
-        // A first line that is longer than the beginning is a line all the same.
+        // A first line that is longer than the bytes read still counts as a line.
         let is_cut = self.text.len() + 3 >= HEAD_BYTES_MAX && self.lines.len() == 1;
         if is_cut && first.starts_with('{') && !has("signals") {
             return (Format::JsonLines, Shape::Json, false);
@@ -178,7 +179,7 @@ impl Head<'_> {
         (Format::Hma, Shape::Document, false)
     }
 
-    /// The delimiter of a line that names columns.
+    /// Returns the delimiter of a line that names columns.
     fn header(&self, line: &str) -> Option<u8> {
         let known = |delimiter: &u8| {
             let cells = cells(line, *delimiter);
@@ -189,18 +190,18 @@ impl Head<'_> {
         DELIMITERS.into_iter().max_by_key(known).filter(|delimiter| known(delimiter).0 > 0)
     }
 
-    /// The delimiter by which the first line has so many cells, or the most.
+    /// Returns the delimiter that gives the first line this many cells, or the most.
     fn delimiter_of(&self, count: usize) -> u8 {
         let first = self.lines.first().copied().unwrap_or_default();
         let fit = |delimiter: &u8| {
             let cells = cells(first, *delimiter).len();
             (cells == count, cells)
         };
-        // Of equal ones, the comma.
+        // If several are equal, the comma is used.
         DELIMITERS.into_iter().max_by_key(fit).unwrap_or(b',')
     }
 
-    /// A table of a format, with the columns of the options, of its header, or of the format.
+    /// Returns a table of a format, with the columns of the options, of its header, or of the format.
     fn table(&self, format: Format, delimiter: u8, left_out: &mut LeftOut) -> Result<Recognised, FileError> {
         let ReadOptions { hash_type, unknown, columns: given, .. } = self.options;
         let first = self.lines.first().map(|line| cells(line, delimiter)).unwrap_or_default();
@@ -227,7 +228,8 @@ impl Head<'_> {
         Ok((format, Shape::Table(Box::new(table)), has_header))
     }
 
-    /// The format of a line that is no header; `None` if it might be any or is bad. Without words, the format determines them.
+    /// Returns the format of a line that is not a header; `None` if several are possible or the line is bad.
+    /// Without words, the format alone determines them.
     fn form_of(&self, line: &str) -> Option<Result<(Format, Option<Words>), FileError>> {
         let given = self.options.hash_type;
         let form = |format, words| Some(Ok((format, Some(words))));
@@ -275,12 +277,12 @@ impl Head<'_> {
         DELIMITERS.into_iter().any(has_hash).then_some(Err(FileError::NoHashColumn))
     }
 
-    /// The format of a line that begins with a vector of the type that is given with the file.
+    /// Returns the format of a line that begins with a vector of the type that the options give.
     fn vectors(&self, line: &str) -> Option<(Format, Words)> {
         let hash_type = self.options.hash_type.filter(|hash_type| hash_type.vector_class().is_some())?;
         let cut_at_space = || line.split_once(char::is_whitespace).filter(|_| !line.starts_with('['));
         let (vector, name) = list_of(line).or_else(cut_at_space).unwrap_or((line, ""));
-        // Beyond the end of what was read of a line may be a name.
+        // A name may follow beyond the bytes that were read.
         let is_line_whole = self.is_whole || self.lines.len() > 1;
         let words = || match name.trim() {
             "" if is_line_whole => (Format::List, Words::List(Some(hash_type))),
@@ -289,7 +291,7 @@ impl Head<'_> {
         is_of(hash_type, vector).then(words)
     }
 
-    /// The type of a list; `None` if each line names its own.
+    /// Returns the type of a list; `None` if each line names its own.
     fn list_type(&self) -> Result<Option<HashType>, FileError> {
         let words = self.lines.iter().map(|line| line.trim_matches('"'));
         let is_typed =
@@ -302,7 +304,8 @@ impl Head<'_> {
         }
     }
 
-    /// The type of a hash that nothing names: that of the options, or the only one that is written so.
+    /// Returns the type of a hash that nothing names: that of the options, or the only one with this text
+    /// form.
     fn type_of(&self, text: &str) -> Result<HashType, FileError> {
         if let Some(given) = self.options.hash_type {
             return Ok(given);
@@ -320,7 +323,7 @@ impl Head<'_> {
     }
 }
 
-/// The format of a table by the names in its header.
+/// Returns the format of a table by the names in its header.
 fn named_format(names: &[String], delimiter: u8) -> Format {
     let has = |name: &str| names.iter().any(|cell| cell.eq_ignore_ascii_case(name));
     match delimiter {

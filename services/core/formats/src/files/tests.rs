@@ -1,4 +1,4 @@
-//! Files of every format, with and without faults.
+//! Reads files of every format, with and without faults.
 
 mod formats;
 mod lines;
@@ -13,7 +13,7 @@ use vigie_model::{Hash, HashType, ItemContent};
 
 use super::{BadLine, FileError, FileReader, Format, LeftOut, ReadOptions};
 
-/// What is in a file.
+/// The result of reading a file.
 struct Read {
     format: Format,
     items: Vec<(u64, ItemContent)>,
@@ -39,7 +39,7 @@ impl Read {
         Self::of(text, ReadOptions::default()).unwrap()
     }
 
-    /// All hashes with the external references of their items.
+    /// Returns all hashes with the external references of their items.
     fn hashes(&self) -> Vec<(String, Option<String>)> {
         let of_item = |(_, item): &(u64, ItemContent)| {
             let reference = item.external_reference().map(str::to_owned);
@@ -50,7 +50,7 @@ impl Read {
     }
 }
 
-/// The text of a hash of a type, filled with a byte.
+/// Returns the text of a hash of a type whose bytes all have this value.
 fn text_of(hash_type: HashType, byte: u8) -> String {
     let length = hash_type.row().unwrap().lengths.least();
     Hash::from_bytes(hash_type, &vec![byte; length]).unwrap().to_text()

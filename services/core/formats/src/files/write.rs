@@ -1,4 +1,4 @@
-//! Writes items in the formats that hold what a bank keeps.
+//! Writes items in the formats that can hold the data of a bank.
 
 mod documents;
 mod lines;
@@ -13,37 +13,37 @@ use super::format::Format;
 /// An item of a bank.
 #[derive(Debug, Clone, Copy)]
 pub struct Written<'a> {
-    /// Its id.
+    /// The item's id.
     pub id: u64,
-    /// When it was added: milliseconds since 1970.
+    /// The time at which the item was added, in milliseconds since 1970.
     pub added_at_unix_ms: u64,
-    /// The same as text: `2026-11-28T16:20:05Z`.
+    /// The same time as text: `2026-11-28T16:20:05Z`.
     pub added_at: &'a str,
-    /// Its hashes.
+    /// The item's hashes.
     pub hashes: &'a [Hash],
-    /// Its labels.
+    /// The item's labels.
     pub labels: &'a [String],
-    /// Its contributor's own name for it; empty for none.
+    /// The contributor's own name for the item; empty for none.
     pub external_reference: &'a str,
 }
 
-/// What is in a file.
+/// Counts of the written data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Items with at least one hash in the file.
+    /// The number of items with at least one hash in the file.
     pub items: u64,
-    /// Hashes in the file.
+    /// The number of hashes in the file.
     pub hashes: u64,
-    /// Hashes that the format cannot hold.
+    /// The number of hashes that the format cannot hold.
     pub left_out: u64,
 }
 
-/// Writes items to a file. Without [`FileWriter::finish`] the file is not whole.
+/// Writes items to a file. The file is complete only after [`FileWriter::finish`].
 pub struct FileWriter<'a> {
     to: Box<dyn Write + Send + 'a>,
     format: Format,
     hash_type: Option<HashType>,
-    /// The types with a name when the file began: a table's columns do not change after that.
+    /// The types that had a name when the file was begun: a table's columns do not change after that.
     types: Vec<HashType>,
     counts: Counts,
 }
@@ -55,12 +55,12 @@ impl std::fmt::Debug for FileWriter<'_> {
 }
 
 impl<'a> FileWriter<'a> {
-    /// Begins a file. `hash_type` is the only type of hashes in it; a list needs one. Hashes of types that have no name yet are left
-    /// out. `now` is the present moment as text: `2026-11-28T16:20:05Z`.
+    /// Begins a file. `hash_type` restricts the file to one type of hashes; a list needs one. Hashes of types
+    /// without a name at this time are left out. `now` is the current time as text: `2026-11-28T16:20:05Z`.
     ///
     /// # Errors
     ///
-    /// The format cannot be written or needs a type, or writing fails.
+    /// Fails if the format cannot be written or needs a type, or if writing fails.
     pub fn begin(
         to: Box<dyn Write + Send + 'a>,
         format: Format,
@@ -94,11 +94,11 @@ impl<'a> FileWriter<'a> {
         Ok(writer)
     }
 
-    /// Writes an item, as several lines or records if the format has one hash of a type in each.
+    /// Writes an item, as several lines or records if the format allows only one hash of a type in each.
     ///
     /// # Errors
     ///
-    /// Writing fails.
+    /// Fails if writing fails.
     pub fn item(&mut self, item: &Written<'_>) -> io::Result<()> {
         let hashes: Vec<&Hash> = item.hashes.iter().filter(|hash| self.holds(hash.hash_type())).collect();
         self.counts.left_out += (item.hashes.len() - hashes.len()) as u64;
@@ -129,11 +129,11 @@ impl<'a> FileWriter<'a> {
         Ok(())
     }
 
-    /// Ends the file, and returns what is in it.
+    /// Ends the file, and returns the counts of the written data.
     ///
     /// # Errors
     ///
-    /// Writing fails.
+    /// Fails if writing fails.
     pub fn finish(mut self) -> io::Result<Counts> {
         match self.format {
             Format::StopNcii => documents::stop_ncii_end(&mut self.to, self.counts.hashes)?,
@@ -157,7 +157,7 @@ impl<'a> FileWriter<'a> {
         Ok(self.counts)
     }
 
-    /// Whether hashes of a type are written.
+    /// Checks whether hashes of a type are written.
     fn holds(&self, hash_type: HashType) -> bool {
         self.types.contains(&hash_type)
             && self.hash_type.is_none_or(|only| only == hash_type)

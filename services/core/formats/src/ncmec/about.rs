@@ -1,4 +1,5 @@
-//! The programme's smaller documents: who asks, who takes part, which reasons there are, and feedback that is given.
+//! The programme's smaller documents: the caller, the members, the reasons for feedback, and the feedback
+//! itself.
 
 use super::page::{Member, Reason};
 use super::read;
@@ -19,7 +20,7 @@ pub fn members(members: &[Member]) -> Vec<u8> {
     Element::root("members").holding(members.iter().map(write::member)).document()
 }
 
-/// Reads the answer to `status`: the member that asks.
+/// Reads the answer to `status`, and returns the calling member.
 pub fn parse_status(bytes: &[u8]) -> Result<Member, Fault> {
     let root = xml::parse(bytes)?;
     let member = root.child("member").and_then(read::member);
@@ -33,7 +34,7 @@ pub fn reasons(kind: &str, reasons: &[Reason]) -> Vec<u8> {
     Element::root("availableFeedbackReasons").holding(reasons).document()
 }
 
-/// Feedback that a member gives on a fingerprint.
+/// The feedback of a member on a fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FeedbackGiven {
     /// The fingerprint is right.

@@ -1,6 +1,6 @@
-//! Where the programme is served.
+//! The addresses at which the programme is served.
 
-/// An environment: a list of its own, with its own members.
+/// An environment: a separate list with its own members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Environment {
     /// The name that python-threatexchange gives it.
@@ -9,7 +9,7 @@ pub struct Environment {
     pub base: &'static str,
 }
 
-/// The environments of production and of test (documentation of the programme).
+/// The production and test environments (documentation of the programme).
 pub const ENVIRONMENTS: [Environment; 14] = [
     Environment { name: "Industry", base: "https://report.cybertip.org/hashsharing" },
     Environment {

@@ -1,4 +1,4 @@
-//! Entries as records, and back.
+//! Converts entries to records, and records to entries.
 
 use vigie_consortium::{Class, OpinionReason};
 use vigie_model::{Hash, ItemContent};
@@ -7,7 +7,8 @@ use super::page::{Entry, Feedback, Fingerprint, Member, Page, Statement};
 use crate::programme::hash_text::{self, Kind};
 use crate::programme::{HashText, Key, Media, Opinion, Record, Tally, View};
 
-/// The programme's types by their elements. `netclean`, `videntifier`, `tmk-pdqf` and the two of Safer have no row here.
+/// The programme's elements and their hash types. `netclean`, `videntifier`, `tmk-pdqf` and the two of Safer
+/// have no row here.
 const KINDS: &[Kind] = &[
     Kind { word: "pdq", number: 1, media: None },
     Kind { word: "md5", number: 2, media: None },
@@ -17,13 +18,13 @@ const KINDS: &[Kind] = &[
 
 /// The taxonomy of the programme's classification.
 const TAXONOMY: &str = "ncmec";
-/// Its only dimension.
+/// The only dimension of the taxonomy.
 const DIMENSION: &str = "classification";
 
 /// The word for feedback that is not negative, which has no reason.
 const AFFIRMATIVE: &str = "affirmative";
 
-/// The records of a page, keyed by member and entry, and the count of what was left out.
+/// Returns the records of a page, keyed by member and entry, and the counts of what was left out.
 #[must_use]
 pub fn records(page: &Page) -> (Vec<Record>, Tally) {
     let mut tally = Tally::default();
@@ -44,14 +45,14 @@ fn record(entry: &Entry, tally: &mut Tally) -> Option<Record> {
     for Fingerprint { kind, value } in &entry.fingerprints {
         match value {
             Some(value) => record.take(kind, value, hash_text::read(KINDS, kind, value), tally),
-            // A large fingerprint, such as TMK's of a video, is a link that must not be kept.
+            // A large fingerprint, such as TMK of a video, is a link that must not be kept.
             None => tally.unknown_types += 1,
         }
     }
     if let Some(word) = &entry.classification {
         match Class::new(TAXONOMY, DIMENSION, word) {
             Ok(class) => record.classes.push(class),
-            // A word that the known taxonomy has not: programmes add some.
+            // A word that is not in the known taxonomy: programmes add words.
             Err(_) => record.labels.push(format!("{TAXONOMY}:{word}")),
         }
     }
@@ -75,19 +76,20 @@ fn opinions(feedback: &Feedback) -> impl Iterator<Item = Opinion> {
         by: Some(member(one)),
         about: Some(feedback.kind.clone()),
         view,
-        // Reasons are data of each environment, by ids.
+        // The reasons differ between environments and are identified by ids.
         reason: (view == View::Negative).then_some(OpinionReason::Other),
         words: words.clone(),
         at: feedback.at,
     })
 }
 
-/// The entries of a record of ours, shared by `member` under `id`.
+/// Returns the entries of a record, shared by `member` under `id`.
 ///
-/// Clients keep one fingerprint of a type for each entry, so an item with several hashes of one type makes several entries: `id`,
-/// `id.1`, `id.2` and so on. Where the media is not known, perceptual hashes are of images and digests of videos, because clients match
-/// the digests of videos alone. A withdrawn record makes the tombstones of all its entries; where its hashes are no longer known, of as
-/// many as an item can have. Hashes of types that the programme does not share are left out.
+/// Clients keep one fingerprint of a type for each entry, so an item with several hashes of one type becomes
+/// several entries: `id`, `id.1`, `id.2` and so on. If the media is not known, perceptual hashes count as
+/// those of images and digests as those of videos, because clients match digests of videos only. A withdrawn
+/// record becomes the tombstones of all its entries; if its hashes are no longer known, of as many as an item
+/// can have. Hashes of types that the programme does not share are left out.
 #[must_use]
 pub fn entries(record: &Record, member: &Member, id: &str) -> Vec<Entry> {
     let class =
@@ -116,13 +118,13 @@ pub fn entries(record: &Record, member: &Member, id: &str) -> Vec<Entry> {
     parts.into_iter().enumerate().map(entry).collect()
 }
 
-/// The hashes of one entry, by their words, each word once.
+/// The media and the hashes of one entry. The hashes are keyed by their words, and each word occurs once.
 type Part<'a> = (Media, Vec<(&'static str, &'a Hash)>);
 
-/// The media and the hashes of each entry.
+/// Returns the media and the hashes of each entry.
 fn parts(record: &Record) -> Vec<Part<'_>> {
     let mut parts: Vec<Part<'_>> = Vec::new();
-    // Images before videos, so that the first entry has the item's own id whichever there are.
+    // Images before videos, so that the first entry always has the item's own id.
     for media in [Media::Image, Media::Video] {
         let first = parts.len();
         for hash in
@@ -139,7 +141,7 @@ fn parts(record: &Record) -> Vec<Part<'_>> {
     parts
 }
 
-/// The media of a hash whose item does not name it.
+/// Returns the media of a hash whose item does not name it.
 fn media_of(hash: &Hash) -> Media {
     match hash.hash_type().number() {
         1 | 6 => Media::Image,

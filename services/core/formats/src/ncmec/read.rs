@@ -74,7 +74,7 @@ pub(crate) fn member(element: &Element) -> Option<Member> {
     Some(Member { id, name: element.trimmed().unwrap_or_default().to_owned() })
 }
 
-/// The statements of one `affirmativeFeedback` or `negativeFeedback`; none of what is neither.
+/// Reads the statements of one `affirmativeFeedback` or `negativeFeedback`; none for other elements.
 fn feedback(element: &Element, tally: &mut Tally) -> Vec<Feedback> {
     let Some(kind) = element.attribute("type") else {
         tally.unknown_parts += 1;
@@ -93,7 +93,7 @@ fn feedback(element: &Element, tally: &mut Tally) -> Vec<Feedback> {
         }
         "negativeFeedback" => {
             let mut statements = Vec::new();
-            // A reason is followed by those who gave it, as a sibling.
+            // A reason is followed by the members that gave it, as a sibling element.
             let mut reason = None;
             for child in element.child("reasons").iter().flat_map(|reasons| &reasons.children) {
                 match (&*child.name, reason.take()) {

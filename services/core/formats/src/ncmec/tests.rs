@@ -1,4 +1,5 @@
-//! Documents in the programme's shapes, with data of our own, and the identity of writing and reading.
+//! Checks documents in the programme's structure, with data of our own, and that reading a written document
+//! returns the same.
 
 use proptest::prelude::*;
 use vigie_consortium::Class;
@@ -108,14 +109,14 @@ fn feedback_is_one_opinion_with_the_id_of_its_reason() {
     assert_eq!(said(&negative(8), None), wrong);
     assert_eq!(said(&[affirmative(8), negative(9)].concat(), None), disputed);
     assert_eq!(said(&[affirmative(8), negative(9)].concat(), Some("8")), wrong);
-    // A hundred members are one voice.
+    // A hundred members count as one voice.
     assert_eq!(said(&(8..108).map(negative).collect::<String>(), None), wrong);
 }
 
 #[test]
 fn records_are_keyed_by_member_and_entry_and_keep_foreign_words() {
     let (records, tally) = records(&parse(PAGE.as_bytes()).unwrap());
-    // What NetClean computes, and a link to a fingerprint of TMK.
+    // The fingerprint of NetClean, and a link to a fingerprint of TMK.
     assert_eq!(tally, Tally { bad_values: 1, unknown_types: 2, ..Tally::default() });
     let [first, gone, clip] = &records[..] else { panic!("{} records", records.len()) };
     assert_eq!(first.key.as_str(), "7-first");
@@ -134,7 +135,7 @@ fn records_are_keyed_by_member_and_entry_and_keep_foreign_words() {
     );
     assert_eq!(first.opinions[2].words, ["g-1", "Not illegal"]);
     assert_eq!((gone.key.as_str(), gone.withdrawn), ("7-gone", true));
-    // A word that the taxonomy has not is a label.
+    // A word that is not in the taxonomy becomes a label.
     assert_eq!((&clip.labels[..], clip.classes.len()), (&["ncmec:C9".to_owned()][..], 0));
 }
 
@@ -145,7 +146,7 @@ fn what_is_no_page_is_a_fault() {
     assert_eq!(fault("<html/>"), Fault::Field { syntax: "XML", field: "root queryResult" });
     let declared = PAGE.replace("<n:queryResult", "<!DOCTYPE q [<!ENTITY e \"x\">]><n:queryResult");
     assert_eq!(fault(&declared), Fault::DocumentType);
-    // Every truncation is a fault, and none a shorter page.
+    // Every truncation is a fault, and never a shorter page.
     for end in (0..PAGE.len()).filter(|end| PAGE.is_char_boundary(*end)) {
         parse(&PAGE.as_bytes()[..end]).unwrap_err();
     }
@@ -182,17 +183,17 @@ fn an_item_with_several_hashes_of_a_type_makes_several_entries_and_as_many_tombs
     record.withdrawn = true;
     let gone = entries(&record, &member, "12");
     assert_eq!(shape(&gone), [("12".into(), vec![]), ("12.1".into(), vec![]), ("12.2".into(), vec![])]);
-    // Where the media is known, all hashes are of it.
+    // If the media is known, all hashes belong to it.
     let image = Record { media: Some(Media::Image), withdrawn: false, ..record.clone() };
     assert_eq!(
         shape(&entries(&image, &member, "12")),
         [("12".into(), vec!["pdq".into(), "md5".into()]), ("12.1".into(), vec!["pdq".into()])]
     );
     assert!(gone.iter().all(|entry| entry.deleted));
-    // Hashes that are no longer known may have been as many as an item has.
+    // If the hashes are no longer known, as many entries are withdrawn as an item can have.
     record.hashes.clear();
     assert_eq!(entries(&record, &member, "12").len(), 64);
-    // What is written is read back as the same records.
+    // The written entries are read back as the same records.
     record.withdrawn = false;
     record.hashes = vec![Hash::md5([3; 16])];
     let page = Page { entries: entries(&record, &member, "12"), ..Page::default() };

@@ -1,4 +1,4 @@
-//! Writes a page of entries as the programme's clients read it.
+//! Writes a page of entries in the form that the programme's clients read.
 
 use vigie_model::UnixMillis;
 
@@ -7,7 +7,8 @@ use super::xml::Element;
 use crate::programme::Media;
 use crate::utc;
 
-/// Writes a page. Each group has its `count`, and the `maxTimestamp` of its entries where it has any: clients fail without it.
+/// Writes a page. Each group has its `count`, and the `maxTimestamp` of its entries if it has any, because
+/// clients fail without these.
 #[must_use]
 pub fn render(page: &Page) -> Vec<u8> {
     let group = |name: &str, media| {

@@ -8,12 +8,13 @@ use crate::programme::fault::{Fault, text};
 /// The namespace of every root element of NCMEC's documents.
 pub(crate) const NAMESPACE: &str = "https://hashsharing.ncmec.org/hashsharing/v2";
 
-/// Levels of elements. The format has 8.
+/// The largest depth of nested elements. The format has 8 levels.
 const DEPTH_MAX: usize = 32;
-/// Elements of one document: bounds the memory of the tree, to about 100 bytes each. A page of 1,000 entries has some 10,000.
+/// The largest number of elements of one document. It limits the memory of the tree, at about 100 bytes an
+/// element. A page of 1,000 entries has about 10,000.
 const ELEMENTS_MAX: usize = 500_000;
 
-/// An element, its names without prefixes.
+/// An element. Its names have no prefixes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Element {
     pub(crate) name: Box<str>,
@@ -27,12 +28,12 @@ impl Element {
         Self { name: name.into(), ..Self::default() }
     }
 
-    /// A root element, with the namespace.
+    /// Creates a root element, with the namespace.
     pub(crate) fn root(name: &str) -> Self {
         Self::new(name).with("xmlns", NAMESPACE)
     }
 
-    /// An element of text alone.
+    /// Creates an element that contains only text.
     pub(crate) fn of_text(name: &str, text: &str) -> Self {
         Self { text: text.to_owned(), ..Self::new(name) }
     }
@@ -55,13 +56,13 @@ impl Element {
         self.children.iter().find(|child| &*child.name == name)
     }
 
-    /// The text without the blanks around it; `None` if nothing is left.
+    /// Returns the text without surrounding blanks; `None` if nothing is left.
     pub(crate) fn trimmed(&self) -> Option<&str> {
         let text = self.text.trim();
         (!text.is_empty()).then_some(text)
     }
 
-    /// The document of this root.
+    /// Returns the document with this root.
     pub(crate) fn document(&self) -> Vec<u8> {
         let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n");
         self.write(&mut text);
@@ -85,7 +86,7 @@ impl Element {
     }
 }
 
-/// The text without the characters that no XML document can hold.
+/// Returns the text without the characters that are not allowed in XML.
 fn legal(text: &str) -> String {
     let is_legal = |c: &char| match *c {
         '\t' | '\n' | '\r' => true,
@@ -100,7 +101,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Element, Fault> {
     let text = text(bytes)?;
     let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
-    // Open elements, the innermost last. The first stands for the document, whose only child is the root.
+    // The open elements, the innermost last. The first one is the document, whose only child is the root.
     let mut open = vec![Element::default()];
     let mut elements = 0;
     loop {
@@ -139,7 +140,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Element, Fault> {
             Event::GeneralRef(reference) => top.text.push(character(&reference)?),
             Event::Decl(declaration) => check_encoding(declaration.encoding())?,
             Event::DocType(_) => return Err(Fault::DocumentType),
-            // `Empty` does not come: it is expanded to a start and an end.
+            // `Empty` does not occur, because it is expanded to a start and an end.
             Event::Comment(_) | Event::PI(_) | Event::Empty(_) => {}
             Event::Eof => break,
         }
@@ -161,7 +162,7 @@ fn element(start: &BytesStart<'_>, at: u64) -> Result<Element, Fault> {
     Ok(element)
 }
 
-/// The character of a reference: by number, or one of the five that XML predefines.
+/// Returns the character of a reference: by number, or one of the five that XML predefines.
 fn character(reference: &BytesRef<'_>) -> Result<char, Fault> {
     if let Some(character) = reference.resolve_char_ref().map_err(|_| Fault::Entity)? {
         return Ok(character);
@@ -181,7 +182,8 @@ fn check_encoding<E>(encoding: Option<Result<std::borrow::Cow<'_, [u8]>, E>>) ->
     }
 }
 
-/// The fault of an error, which repeats parts of the document itself. An error at the end is a torn document.
+/// Converts an error, whose text repeats parts of the document, to a fault. An error at the end means an
+/// incomplete document.
 fn fault(error: &Error, at: u64, len: usize) -> Fault {
     match error {
         Error::Escape(escape::EscapeError::UnrecognizedEntity(..)) => Fault::Entity,

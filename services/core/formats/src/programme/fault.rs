@@ -1,19 +1,20 @@
-//! Why a page cannot be read, and what was left out of one that can.
+//! The reasons why a page cannot be read, and the counts of what was left out of a readable page.
 
 use std::ops::AddAssign;
 
 use thiserror::Error;
 
-/// Bytes of one page of any programme. The largest pages that programmes send hold 1,000 records of a few KiB.
+/// The largest size of a page of any programme, in bytes. The largest pages of programmes have 1,000 records
+/// of a few KiB.
 pub const PAGE_BYTES_MAX: usize = 32 << 20;
 
-/// Why a page cannot be read as a whole. Never repeats the page's content.
+/// The reasons why a page cannot be read as a whole. No message repeats the page's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Fault {
     /// The page has more bytes than any programme sends.
     #[error("a page of {len} bytes; at most {max} are read", max = PAGE_BYTES_MAX)]
     TooLong {
-        /// The page's bytes.
+        /// The size of the page in bytes.
         len: usize,
     },
     /// The page is not UTF-8.
@@ -34,12 +35,12 @@ pub enum Fault {
     /// The bytes end within the document.
     #[error("the page ends within its document")]
     Torn,
-    /// The bytes are no document of this syntax.
+    /// The bytes are not a document of this syntax.
     #[error("not well-formed {syntax} at {at}")]
     Malformed {
         /// `XML` or `JSON`.
         syntax: &'static str,
-        /// The byte of an XML document, or the line of a JSON document.
+        /// The position: the byte in an XML document, or the line in a JSON document.
         at: u64,
     },
     /// The document is well-formed, but not a page of the format.
@@ -52,16 +53,17 @@ pub enum Fault {
     },
 }
 
-/// Counts of what was not understood or left out of pages.
+/// Counts of the parts of pages that were not understood or left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Records without a usable key, or of another shape than the format's.
+    /// The number of records without a usable key, or of another form than the format's.
     pub bad_records: u64,
-    /// Hashes that are not what their type says, all-zero ones included. The rest of their record is kept.
+    /// The number of hashes that are not valid for their type, including hashes of only zeros. The rest of
+    /// their record is kept.
     pub bad_values: u64,
-    /// Hashes of types that this build has no row for: kept as text.
+    /// The number of hashes of types for which this build has no row. They are kept as text.
     pub unknown_types: u64,
-    /// Parts of a page that the format does not name.
+    /// The number of parts of a page that the format does not define.
     pub unknown_parts: u64,
 }
 

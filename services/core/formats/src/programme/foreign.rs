@@ -1,4 +1,4 @@
-//! What a record says that an item has no field for, as one JSON object that is kept beside the item.
+//! The data of a record for which an item has no field, as one JSON object that is kept beside the item.
 
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
@@ -6,13 +6,15 @@ use vigie_consortium::EntryDigest;
 
 use super::record::{Opinion, OtherHash, Record};
 
-/// Bytes of the JSON of one record.
+/// The largest length of the JSON of one record, in bytes.
 pub const FOREIGN_LEN_MAX: usize = 4_096;
 
-/// The owner, the media, hashes of other types and opinions of a record as a JSON object of at most [`FOREIGN_LEN_MAX`] bytes.
+/// Returns the owner, the media, hashes of other types and opinions of a record as a JSON object of at most
+/// [`FOREIGN_LEN_MAX`] bytes.
 ///
-/// Keys: `owner`, `media`, `changed_at_ms`, `entry` (hexadecimal digits, see [`entry_of`]), `other_hashes` (`type`, `value`), `opinions` (`by`, `about`, `view`, `words`, `at_ms`), and
-/// `left_out`, the number of hashes and opinions that did not fit.
+/// Keys: `owner`, `media`, `changed_at_ms`, `entry` (hexadecimal digits, see [`entry_of`]), `other_hashes`
+/// (`type`, `value`), `opinions` (`by`, `about`, `view`, `words`, `at_ms`), and `left_out`, the number of
+/// hashes and opinions that did not fit.
 #[must_use]
 pub fn foreign(record: &Record) -> String {
     let mut object = Map::new();
@@ -25,7 +27,7 @@ pub fn foreign(record: &Record) -> String {
     put("media", record.media.map(|media| json!(media.name())));
     put("changed_at_ms", record.changed_at.map(|at| json!(at.0)));
     put(ENTRY, record.entry.map(|entry| json!(HEXLOWER.encode(&entry.0))));
-    // The braces, and the count of what does not fit.
+    // Reserves space for the braces, and for the count of what does not fit.
     let mut room = FOREIGN_LEN_MAX.saturating_sub(Value::Object(object.clone()).to_string().len() + 64);
     let mut left_out = 0;
     let mut fitting = |values: Vec<Value>| {
@@ -54,10 +56,11 @@ pub fn foreign(record: &Record) -> String {
     Value::Object(object).to_string()
 }
 
-/// The key of the digest of an entry.
+/// The key of an entry's digest.
 const ENTRY: &str = "entry";
 
-/// The digest of the entry that said it, from the JSON of a record; `None` where there is none.
+/// Returns the digest of the entry from which the record came, from the JSON of [`foreign`]; `None` if it has
+/// none.
 #[must_use]
 pub fn entry_of(foreign: &str) -> Option<EntryDigest> {
     let object: Map<String, Value> = serde_json::from_str(foreign).ok()?;
@@ -87,7 +90,7 @@ fn opinion(opinion: &Opinion) -> Value {
     Value::Object(object)
 }
 
-/// The first bytes of an owner's name, which is the programme's text of any length.
+/// Returns the first bytes of an owner's name, which is text of the programme and may have any length.
 fn cut(text: &str) -> &str {
     let mut end = text.len().min(256);
     while !text.is_char_boundary(end) {

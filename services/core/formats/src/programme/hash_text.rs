@@ -1,4 +1,4 @@
-//! A hash as a programme wrote it, and its reading by a programme's table of types.
+//! A hash as a programme wrote it, and how a programme's table of types reads it.
 
 use std::fmt;
 
@@ -7,25 +7,26 @@ use vigie_model::{Hash, HashType};
 
 use super::media::Media;
 
-/// A hash as a programme wrote it: any text. `Debug` shows its length alone.
+/// A hash as a programme wrote it: any text. `Debug` shows only its length.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct HashText(String);
 
 impl HashText {
-    /// Takes any text.
+    /// Creates a hash text from any text.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
 
-    /// The text of a hash: lower-case hexadecimal digits; of a video the JSON list of threatexchange.
+    /// Returns the text of a hash: lower-case hexadecimal digits; for a video the JSON list of
+    /// threatexchange.
     #[must_use]
     pub fn of(hash: &Hash) -> Self {
         Self(hash.to_line())
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -38,9 +39,10 @@ impl fmt::Debug for HashText {
     }
 }
 
-/// One row of a programme's table: its word for a type, the type's number, and the media that the word implies.
+/// One row of a programme's table: its word for a type, the type's number, and the media that the word
+/// implies.
 ///
-/// Numbers and not types, because a programme may share a type that this build has no row for.
+/// The row has a number and not a type, because a programme may share a type for which this build has no row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kind {
     pub(crate) word: &'static str,
@@ -48,18 +50,19 @@ pub(crate) struct Kind {
     pub(crate) media: Option<Media>,
 }
 
-/// What a programme's word and text are.
+/// The result of reading a programme's word and text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
-    /// A hash.
+    /// The text is a hash of a known type.
     Hash(Hash),
     /// A type that the programme's table or this build does not know.
     UnknownType,
-    /// The text is no hash of its type, or all of its bytes are zero: programmes have sent such a filler, and it is no content's hash.
+    /// The text is not a hash of its type, or all of its bytes are zero: programmes have sent such fillers,
+    /// which are not hashes of any content.
     BadValue,
 }
 
-/// Reads a programme's text by its word for the type, compared without case.
+/// Reads a programme's text as a hash of the type with this word, compared without case.
 pub(crate) fn read(kinds: &[Kind], word: &str, text: &HashText) -> Reading {
     let kind = kinds.iter().find(|kind| kind.word.eq_ignore_ascii_case(word));
     let hash_type = kind.and_then(|kind| HashType::from_number(kind.number)).filter(|kind| kind.is_known());
@@ -70,8 +73,9 @@ pub(crate) fn read(kinds: &[Kind], word: &str, text: &HashText) -> Reading {
     }
 }
 
-/// A programme's word for a hash that is submitted to it: the first of `words` that is one of the hash's type, or where there are none the
-/// first of the table. `None` where there is none, and for a hash whose bytes are all zero, which is no content's.
+/// Returns a programme's word for a hash that is submitted to it: the first of `words` that belongs to the
+/// hash's type, or if `words` is empty the first of the table. `None` if there is none, and for a hash of
+/// only zero bytes, which is not a hash of any content.
 pub(crate) fn word_among(kinds: &[Kind], hash: &Hash, words: &[String]) -> Option<&'static str> {
     if hash.as_bytes().iter().all(|byte| *byte == 0) {
         return None;
@@ -84,7 +88,8 @@ pub(crate) fn word_among(kinds: &[Kind], hash: &Hash, words: &[String]) -> Optio
     words.iter().find_map(row).map(|kind| kind.word)
 }
 
-/// A programme's word for a hash; `None` where it has none. Where several rows share a type, the first whose media fits.
+/// Returns a programme's word for a hash; `None` if it has none. If several rows share a type, the first
+/// whose media fits.
 pub(crate) fn word(kinds: &[Kind], hash: &Hash, media: Option<Media>) -> Option<&'static str> {
     let fits = |kind: &&Kind| {
         kind.number == hash.hash_type().number()

@@ -10,25 +10,26 @@ use super::hash_text::HashText;
 
 /// The key of a record within its programme: a later record with the same key replaces an earlier one.
 ///
-/// A programme that has no ids of its own identifies a record by its hash. Such a key holds a digest of the hash and not the hash,
-/// because keys are kept and shown.
+/// A programme without ids identifies a record by its hash. Such a key contains a digest of the hash and not
+/// the hash itself, because keys are kept and shown.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Box<str>);
 
-/// The text is no [`Key`].
+/// The text is not a valid [`Key`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a key has 1 to {max} bytes without control characters", max = Origin::KEY_LEN_MAX)]
 pub struct KeyError;
 
 impl Key {
-    /// Checks a programme's own key.
+    /// Creates a key from a programme's own text, after checking it.
     pub fn new(text: &str) -> Result<Self, KeyError> {
         let is_fit = (1..=Origin::KEY_LEN_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
         is_fit.then(|| Self(text.into())).ok_or(KeyError)
     }
 
-    /// The key of a record that its hash identifies: the programme's word for the type, and the first 128 bits of BLAKE3 of the value.
-    /// The value is taken in its canonical form where it was read as a hash, so that its spelling does not matter.
+    /// Creates the key of a record that is identified by its hash: the programme's word for the type, and the
+    /// first 128 bits of BLAKE3 of the value. If the value could be read as a hash, its canonical form is
+    /// used, so that its spelling does not matter.
     pub fn of_value(kind: &str, value: &HashText, hash: Option<&Hash>) -> Result<Self, KeyError> {
         let digest = match hash {
             Some(hash) => blake3::hash(hash.to_text().as_bytes()),
@@ -37,7 +38,8 @@ impl Key {
         Self::new(&format!("{kind}:{}", digest.to_hex().get(..32).unwrap_or_default()))
     }
 
-    /// The key of an item of a file, which its hashes identify: the first 128 bits of BLAKE3 of their types and values.
+    /// Creates the key of an item of a file, which its hashes identify: the first 128 bits of BLAKE3 of their
+    /// types and values.
     pub fn of_hashes(hashes: &[Hash]) -> Result<Self, KeyError> {
         let mut hasher = blake3::Hasher::new();
         for hash in hashes {
@@ -48,7 +50,7 @@ impl Key {
         Self::new(&format!("item:{}", hasher.finalize().to_hex().get(..32).unwrap_or_default()))
     }
 
-    /// The text: 1 to 512 bytes without control characters.
+    /// Returns the text: 1 to 512 bytes without control characters.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -77,7 +79,7 @@ mod tests {
         assert_eq!(of(&lower), of(&upper));
         assert_ne!(of(&lower), of("another value"));
         assert!(!of(&lower).as_str().contains(&lower) && of(&lower).as_str().starts_with("MD5:"));
-        // A value of any length has a key.
+        // A value of any length gives a key.
         assert_eq!(of(&"x".repeat(100_000)).as_str().len(), 36);
     }
 

@@ -10,7 +10,7 @@ pub enum Media {
 }
 
 impl Media {
-    /// The word in JSON.
+    /// Returns the word used in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! One record of a programme, in words that all programmes share.
+//! A record of a programme, in words that all programmes share.
 
 use std::fmt;
 
@@ -10,34 +10,35 @@ use super::hash_text::{HashText, Reading};
 use super::key::Key;
 use super::media::Media;
 
-/// One record of a programme, in words that all programmes share. A later record with the same key replaces it.
+/// One record of a programme, in words that all programmes share. A later record with the same key replaces
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The key within the programme.
     pub key: Key,
-    /// Whether the programme no longer shares it. The rest may be empty then.
+    /// Whether the programme has withdrawn the record. The other fields may then be empty.
     pub withdrawn: bool,
     /// Hashes of types that this build knows.
     pub hashes: Vec<Hash>,
     /// Hashes of other types, as text.
     pub other_hashes: Vec<OtherHash>,
-    /// The media that was hashed, where the programme says so.
+    /// The media that was hashed, if the programme names it.
     pub media: Option<Media>,
-    /// Words of a taxonomy that the programme follows.
+    /// Words of a taxonomy that the programme uses.
     pub classes: Vec<Class>,
-    /// Free words of classification.
+    /// Classification words without a taxonomy.
     pub labels: Vec<String>,
-    /// Who shared it, in the programme's words.
+    /// The contributor of the record, in the programme's words.
     pub owner: Option<String>,
-    /// What members of the programme say of it, as received.
+    /// The opinions of the programme's members on the record, as received.
     pub opinions: Vec<Opinion>,
-    /// When the programme last changed it.
+    /// The time at which the programme last changed the record.
     pub changed_at: Option<UnixMillis>,
-    /// The digest of the entry that says this, where the programme proves its list by such digests.
+    /// The digest of the entry from which the record came, if the programme proves its list by such digests.
     pub entry: Option<EntryDigest>,
 }
 
-/// A hash of a type that this build has no row for.
+/// A hash of a type for which this build has no row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherHash {
     /// The programme's word for the type.
@@ -46,7 +47,7 @@ pub struct OtherHash {
     pub value: HashText,
 }
 
-/// What one member of a programme says of a record.
+/// The opinion of one member of a programme on a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opinion {
     /// The member, in the programme's words.
@@ -55,29 +56,30 @@ pub struct Opinion {
     pub about: Option<String>,
     /// The nearest of the four opinions of the model.
     pub view: View,
-    /// Why it is negative, in the model's words.
+    /// The reason for a negative opinion, in the model's words.
     pub reason: Option<OpinionReason>,
-    /// The programme's own words for it, the one that decides first: status, reaction, reason, tags.
+    /// The programme's own words for the opinion, beginning with the word that determined it: status,
+    /// reaction, reason, tags.
     pub words: Vec<String>,
-    /// When it was given.
+    /// The time at which the opinion was given.
     pub at: Option<UnixMillis>,
 }
 
 /// An opinion in the words of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
-    /// The content is what the record says.
+    /// The content is as the record describes it.
     Positive,
-    /// The content is not what the record says.
+    /// The content is not as the record describes it.
     Negative,
-    /// Nobody has judged it yet.
+    /// Nobody has judged the content yet.
     Seed,
-    /// The content was met.
+    /// The content was found.
     Seen,
 }
 
 impl Record {
-    /// A living record without content.
+    /// Creates a record without content that is not withdrawn.
     #[must_use]
     pub fn new(key: Key) -> Self {
         Self {
@@ -95,7 +97,7 @@ impl Record {
         }
     }
 
-    /// Takes what a programme's word and text were read as, and counts what is no hash.
+    /// Adds the result of reading a programme's word and text, and counts it if it is not a hash.
     pub(crate) fn take(&mut self, kind: &str, value: &HashText, reading: Reading, tally: &mut Tally) {
         match reading {
             Reading::Hash(hash) => self.hashes.push(hash),
@@ -107,8 +109,8 @@ impl Record {
         }
     }
 
-    /// The item that the record makes; `None` if it is withdrawn or has no hash that this build knows. Labels that no item can hold
-    /// are left out, and so are hashes, frames of videos and classes beyond the most of one item.
+    /// Returns the item of the record; `None` if it is withdrawn or has no hash of a known type. Omits labels
+    /// that no item can have, and hashes, frames of videos and classes beyond the limits of one item.
     #[must_use]
     pub fn draft(&self) -> Option<ItemDraft> {
         if self.withdrawn || self.hashes.is_empty() {
@@ -134,7 +136,7 @@ impl Record {
         Some(ItemDraft { hashes, labels, external_reference: String::new() })
     }
 
-    /// The record's classification, up to the most classes of one item.
+    /// Returns the record's classification, up to the largest number of classes of one item.
     #[must_use]
     pub fn classification(&self) -> Classification {
         let classes = self.classes.iter().take(Classification::COUNT_MAX).cloned().collect();
@@ -142,7 +144,7 @@ impl Record {
     }
 }
 
-/// Whether an item can have the label. The label of canaries is the bank's own.
+/// Checks whether an item can have the label. The label of canaries is reserved for the bank.
 fn is_label(text: &str) -> bool {
     (1..=ItemContent::LABEL_LEN_MAX).contains(&text.len())
         && !text.chars().any(char::is_control)
@@ -150,7 +152,7 @@ fn is_label(text: &str) -> bool {
 }
 
 impl View {
-    /// The word in JSON.
+    /// Returns the word used in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
-//! What the members of a programme say of a record, as one opinion.
+//! Combines the opinions of a programme's members on a record into one opinion.
 //!
-//! However many they are, they are one voice here: nobody in this deployment knows who they are, and whoever can join a programme could be
-//! many of them.
+//! All members together count as one voice: nobody in this deployment knows who they are, and anyone who can
+//! join a programme could be many of them.
 
 use vigie_consortium::{ForeignOpinion, OpinionWords, Text};
 use vigie_model::OpinionKind;
@@ -9,11 +9,13 @@ use vigie_model::OpinionKind;
 use super::record::{Opinion, Record, View};
 
 impl Record {
-    /// What the programme's members say of the record; `None` where they say nothing. `own` is the name by which the programme knows the caller's
-    /// member, whose own word is not to come back as that of others.
+    /// Returns the opinion of the programme's members on the record; `None` if there is none. `own` is the
+    /// name by which the programme knows the caller's member, whose own opinion must not come back as that of
+    /// others.
     ///
-    /// Who shared the record says by that that it is right, so only its word that it is wrong counts. Right and wrong by different members is a dispute;
-    /// either is more than a match that was seen.
+    /// Sharing a record already means that its sharer considers it right, so a positive opinion of the sharer
+    /// does not count. Positive and negative opinions of different members are a dispute. Either outweighs a
+    /// report that the content was seen.
     #[must_use]
     pub fn said(&self, own: Option<&str>) -> Option<ForeignOpinion> {
         let counts = |opinion: &&Opinion| {
@@ -27,12 +29,13 @@ impl Record {
     }
 }
 
-/// Whether a programme's word for a member names one: by its whole name, or by the number before it.
+/// Checks whether a programme's word for a member names this one: by its whole name, or by the number before
+/// it.
 fn is_named(by: Option<&str>, own: &str) -> bool {
     by.is_some_and(|by| by == own || by.strip_prefix(own).is_some_and(|rest| rest.starts_with(' ')))
 }
 
-/// An opinion with the word that decides it; `None` of one that says nothing yet.
+/// Returns an opinion with the word that determines it; `None` if it states nothing yet.
 fn foreign_opinion(opinion: &Opinion) -> Option<ForeignOpinion> {
     let kind = match opinion.view {
         View::Positive => OpinionKind::Positive,
@@ -48,7 +51,7 @@ fn foreign_opinion(opinion: &Opinion) -> Option<ForeignOpinion> {
     })
 }
 
-/// The first bytes of a programme's word, as many as are kept, without control characters.
+/// Returns the first bytes of a programme's word, up to the length that is kept, without control characters.
 fn cut(word: &str) -> String {
     let mut text: String = word.chars().filter(|one| !one.is_control()).collect();
     let mut end = text.len().min(OpinionWords::FOREIGN_LEN_MAX);
@@ -87,7 +90,7 @@ mod tests {
         assert_eq!(said(&[(sharer, View::Positive, "MALICIOUS"), ("8", View::Seed, "x")], None), None);
         let negative = Some((Some(OpinionKind::Negative), "NON_MALICIOUS".to_owned()));
         assert_eq!(said(&[(sharer, View::Negative, "NON_MALICIOUS")], None), negative);
-        // Another one that says that it is right, against the sharer's second thoughts.
+        // Another member says that it is right, against the sharer's negative opinion.
         let both = [(sharer, View::Negative, "x"), ("8", View::Positive, "HELPFUL")];
         assert_eq!(said(&both, None), Some((None, String::new())));
     }

@@ -1,4 +1,4 @@
-//! Records of the programme as records of all programmes, and back.
+//! Converts the programme's records to those of all programmes, and back.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,14 @@ use super::page::{CaseStatus, Feedback, FeedbackValue, HashRecord, Page, SignalT
 use crate::programme::hash_text::{self, Kind, Reading};
 use crate::programme::{HashText, Key, Media, Opinion, Record, Tally, View};
 
-/// The programme's types by their words. TMK, texts and URLs have no row here. PhotoDNA is announced by the programme, by no known word.
+/// The programme's words and their hash types. TMK, texts and URLs have no row here. The programme announces
+/// PhotoDNA, but its word is not known.
 pub(super) const KINDS: &[Kind] = &[
     Kind { word: "ImagePDQ", number: 1, media: Some(Media::Image) },
     Kind { word: "VideoMD5", number: 2, media: Some(Media::Video) },
 ];
 
-/// The records of a page, keyed by type and value, and the count of what was left out.
+/// Returns the records of a page, keyed by type and value, and the counts of what was left out.
 #[must_use]
 pub fn records(page: &Page) -> (Vec<Record>, Tally) {
     let mut tally = Tally::default();
@@ -40,7 +41,7 @@ fn record(one: &HashRecord, tally: &mut Tally) -> Option<Record> {
     record.media = KINDS.iter().find(|row| row.word == kind).and_then(|row| row.media);
     record.changed_at = Some(UnixMillis(one.last_mod_timestamp.saturating_mul(1_000)));
     record.opinions = one.feedbacks.iter().map(opinion).collect();
-    // Nobody has reviewed what a person submits.
+    // Hashes submitted by a person have not been reviewed.
     record.opinions.push(Opinion {
         by: None,
         about: None,
@@ -52,7 +53,7 @@ fn record(one: &HashRecord, tally: &mut Tally) -> Option<Record> {
     Some(record)
 }
 
-/// Whether the hash is gone: it says so itself, or each of its cases does.
+/// Checks whether the hash is withdrawn: by its own state, or because each of its cases is.
 fn is_gone(record: &HashRecord) -> bool {
     let cases = &record.case_numbers;
     record.hash_status.is_gone() || !cases.is_empty() && cases.values().all(CaseStatus::is_gone)
@@ -62,7 +63,7 @@ fn opinion(feedback: &Feedback) -> Opinion {
     let view = match feedback.feedback_value {
         FeedbackValue::Blocked => View::Positive,
         FeedbackValue::NotBlocked => View::Negative,
-        // The platform has a match, and has not looked at it.
+        // The platform has found the content, but has not reviewed it.
         FeedbackValue::PendingReview => View::Seen,
         FeedbackValue::QualityUnknown
         | FeedbackValue::None
@@ -76,15 +77,15 @@ fn opinion(feedback: &Feedback) -> Opinion {
         by: (!feedback.source.is_empty()).then(|| feedback.source.clone()),
         about: None,
         view,
-        // The programme does not say why.
+        // The programme gives no reason.
         reason: (view == View::Negative).then_some(OpinionReason::Other),
         words: [value].into_iter().chain(feedback.tags.iter().cloned()).collect(),
         at: None,
     }
 }
 
-/// The programme's records of a record of ours, one for each of its hashes that the programme has a word for. `case` names the case
-/// that they belong to.
+/// Returns the programme's records for a record: one for each hash for which the programme has a word. `case`
+/// is the case to which they belong.
 #[must_use]
 pub fn hash_records(record: &Record, case: &str) -> Vec<HashRecord> {
     let status = if record.withdrawn { CaseStatus::Withdrawn } else { CaseStatus::Active };

@@ -1,4 +1,4 @@
-//! The page, its records, and their reading and writing.
+//! The page and its records, and their reading and writing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,14 +11,15 @@ use crate::json::{self, Records};
 use crate::programme::{Fault, HashText, Tally};
 use crate::words::words;
 
-/// One page of `FetchHashes`.
+/// A page of `FetchHashes`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
     /// The records, in the page's order.
     pub records: Vec<HashRecord>,
-    /// The token of the next page, good for a short time.
+    /// The token of the next page, valid for a short time.
     pub next_page_token: Option<String>,
-    /// The start of the next round, in seconds since 1970. It may be lower than that of the page before: a follower keeps the maximum.
+    /// The start of the next round, in seconds since 1970. It may be lower than that of the previous page: a
+    /// follower keeps the maximum.
     pub next_set_timestamp: u64,
     /// Whether there is a next page.
     pub has_more_records: bool,
@@ -30,7 +31,7 @@ pub struct Page {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HashRecord {
-    /// When it was last changed, in seconds since 1970.
+    /// The time of the last change, in seconds since 1970.
     #[serde(rename = "lastModtimestamp", deserialize_with = "json::whole")]
     pub last_mod_timestamp: u64,
     /// The hash's type.
@@ -40,24 +41,24 @@ pub struct HashRecord {
     pub hash_value: HashText,
     /// The state of the hash over all of its cases.
     pub hash_status: CaseStatus,
-    /// The state of each case, by its id.
+    /// The state of each case, keyed by the case's id.
     #[serde(default, deserialize_with = "cases")]
     pub case_numbers: BTreeMap<String, CaseStatus>,
-    /// What platforms say of it.
+    /// The feedback of platforms on the hash.
     #[serde(rename = "CSPFeedbacks", default, deserialize_with = "json::or_default")]
     pub feedbacks: Vec<Feedback>,
 }
 
-/// What one platform says of a hash.
+/// The feedback of one platform on a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Feedback {
     /// The platform's name.
     #[serde(default, deserialize_with = "json::or_default")]
     pub source: String,
-    /// Its verdict.
+    /// The platform's verdict.
     pub feedback_value: FeedbackValue,
-    /// Its tags.
+    /// The platform's tags.
     #[serde(default, deserialize_with = "json::or_default")]
     pub tags: Vec<String>,
 }
@@ -75,7 +76,7 @@ words! {
         Text = "Text",
         /// A URL.
         Url = "URL",
-        /// Nothing is said.
+        /// The type is not given.
         Unknown = "Unknown",
     }
 }
@@ -91,7 +92,7 @@ words! {
         Withdrawn = "Withdrawn",
         /// Removed: clients delete the hash.
         Deleted = "Deleted",
-        /// Nothing is said.
+        /// The state is not given.
         Unknown = "Unknown",
     }
 }
@@ -107,19 +108,19 @@ words! {
         PendingReview = "PendingReview",
         /// The hash's quality is not known.
         QualityUnknown = "QualityUnknown",
-        /// Tags alone.
+        /// There are only tags.
         None = "None",
         /// Taken back.
         Withdrawn = "Withdrawn",
         /// Removed.
         Deleted = "Deleted",
-        /// Nothing is said.
+        /// The verdict is not given.
         Unknown = "Unknown",
     }
 }
 
 impl CaseStatus {
-    /// Whether clients have to delete what has this state.
+    /// Checks whether clients have to delete a hash in this state.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Withdrawn | Self::Deleted)
@@ -162,14 +163,15 @@ struct WirePage {
     hash_records: Records<HashRecord>,
 }
 
-/// A type, as the programme writes it or as python-threatexchange submits it: `StopNCIISignalType.ImagePDQ`.
+/// Reads a type, as the programme writes it or as python-threatexchange submits it:
+/// `StopNCIISignalType.ImagePDQ`.
 pub(crate) fn signal_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignalType, D::Error> {
     let word = SignalType::deserialize(deserializer)?;
     let bare = word.as_str().rsplit('.').next().map(SignalType::from);
     Ok(bare.filter(|bare| !matches!(bare, SignalType::Other(_))).unwrap_or(word))
 }
 
-/// Cases by their ids. The programme writes none as `[]`.
+/// Reads cases keyed by their ids. The programme writes `[]` if there are none.
 fn cases<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, CaseStatus>, D::Error> {
     struct Cases;
 

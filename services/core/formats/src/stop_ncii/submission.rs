@@ -1,4 +1,4 @@
-//! What platforms send to the programme: hashes, and feedback on hashes.
+//! The data that platforms send to the programme: hashes, and feedback on hashes.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,7 +14,7 @@ use crate::programme::{Fault, HashText};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubmittedHash {
-    /// When the platform last changed it, in seconds since 1970.
+    /// The time at which the platform last changed the hash, in seconds since 1970.
     #[serde(rename = "lastModtimestamp", deserialize_with = "json::whole")]
     pub last_mod_timestamp: u64,
     /// The hash's type.
@@ -22,12 +22,12 @@ pub struct SubmittedHash {
     pub signal_type: SignalType,
     /// The hash.
     pub hash_value: HashText,
-    /// What the platform says of it.
+    /// The platform's feedback on the hash.
     #[serde(rename = "CSPFeedbacks", default, deserialize_with = "json::or_default")]
     pub feedbacks: Vec<Feedback>,
 }
 
-/// Feedback on a hash. The programme names no type beside the value.
+/// Feedback on a hash. The programme identifies the hash by its value, without a type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubmittedFeedback {
@@ -40,14 +40,15 @@ pub struct SubmittedFeedback {
     pub hash_value: HashText,
 }
 
-/// The programme's words for the types of hashes that can be submitted.
+/// Returns the programme's words for the types of hashes that can be submitted.
 pub fn signal_types() -> impl Iterator<Item = &'static str> {
     KINDS.iter().map(|kind| kind.word)
 }
 
 impl SubmittedHash {
-    /// A hash that a platform has reviewed and blocks, with its tags. `signal_types` are the words to choose from; none for all. `None`
-    /// where no word fits, and for a hash whose bytes are all zero.
+    /// Creates the submission of a hash that a platform has reviewed and blocks, with its tags.
+    /// `signal_types` are the allowed words; empty allows all. `None` if no word fits, and for a hash of only
+    /// zero bytes.
     #[must_use]
     pub fn blocked(
         hash: &Hash,
@@ -68,21 +69,21 @@ impl SubmittedHash {
 }
 
 impl SubmittedFeedback {
-    /// What the platform says of a hash, in the programme's word.
+    /// Creates a platform's feedback on a hash, in the programme's word.
     #[must_use]
     pub fn of(hash: &Hash, feedback_value: FeedbackValue, tags: &[String]) -> Self {
         Self { tags: tags.to_vec(), feedback_value, hash_value: HashText::of(hash) }
     }
 
-    /// Takes back what the platform has said of a hash. The programme's types that can be submitted differ in the length of their values, so
-    /// the value names the hash without a type.
+    /// Creates feedback that withdraws the platform's earlier feedback on a hash. The types that can be
+    /// submitted differ in the length of their values, so the value identifies the hash without a type.
     #[must_use]
     pub fn withdrawn(hash: &Hash) -> Self {
         Self::of(hash, FeedbackValue::Withdrawn, &[])
     }
 }
 
-/// Reads the body of `SubmitHashes`: the hashes, and the count of records of another shape.
+/// Reads the body of `SubmitHashes`: the hashes, and the number of records of another form.
 pub fn parse_hashes(bytes: &[u8]) -> Result<(Vec<SubmittedHash>, u64), Fault> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -99,7 +100,7 @@ pub fn render_hashes(hashes: &[SubmittedHash]) -> Vec<u8> {
     json!({"count": hashes.len(), "hashRecords": hashes}).to_string().into_bytes()
 }
 
-/// Reads the body of `SubmitFeedback`: the feedback, and the count of records of another shape.
+/// Reads the body of `SubmitFeedback`: the feedback, and the number of records of another form.
 pub fn parse_feedback(bytes: &[u8]) -> Result<(Vec<SubmittedFeedback>, u64), Fault> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]

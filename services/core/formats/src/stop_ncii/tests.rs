@@ -1,4 +1,5 @@
-//! Pages in the programme's shapes, with data of our own, and the identity of writing and reading.
+//! Checks pages in the programme's structure, with data of our own, and that reading a written page returns
+//! the same.
 
 use proptest::prelude::*;
 use vigie_model::{Hash, UnixMillis};
@@ -160,7 +161,8 @@ fn a_hash_is_submitted_as_blocked_and_taken_back_by_its_value() {
     assert_eq!(submit(&Hash::pdq([0; 32]), &[]), None);
     let withdrawn = SubmittedFeedback::withdrawn(&md5);
     assert_eq!(withdrawn.feedback_value, FeedbackValue::Withdrawn);
-    // A value without a type names one hash: the lengths of what can be submitted differ.
+    // A value without a type identifies one hash, because the lengths of the types that can be submitted
+    // differ.
     assert_ne!(pdq.to_text().len(), withdrawn.hash_value.as_str().len());
 }
 

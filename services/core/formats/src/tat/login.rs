@@ -1,4 +1,4 @@
-//! The login: a user and a password for a token.
+//! The login: a user and a password are exchanged for a token.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::json;
 use crate::programme::Fault;
 
-/// A token that the programme gave. `Debug` does not show it.
+/// A token that the programme issued. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(pub String);
 

@@ -1,4 +1,4 @@
-//! Entries as records, and back.
+//! Converts entries to records, and records to entries.
 
 use vigie_model::{Hash, UnixMillis};
 
@@ -7,7 +7,7 @@ use crate::programme::hash_text::{self, Kind, Reading};
 use crate::programme::{HashText, Key, Media, Record, Tally};
 use crate::utc;
 
-/// The programme's types by their words.
+/// The programme's words and their hash types.
 const KINDS: &[Kind] = &[
     Kind { word: "PDQ", number: 1, media: None },
     Kind { word: "MD5", number: 2, media: None },
@@ -16,10 +16,10 @@ const KINDS: &[Kind] = &[
     Kind { word: "SHA512", number: 5, media: None },
 ];
 
-/// Extensions of the videos whose MD5 clients match.
+/// The file extensions of videos whose MD5 clients match.
 const VIDEOS: [&str; 4] = ["mov", "m4v", "mp4", "webm"];
 
-/// The records of a page, keyed by algorithm and digest, and the count of what was left out.
+/// Returns the records of a page, keyed by algorithm and digest, and the counts of what was left out.
 #[must_use]
 pub fn records(page: &Page) -> (Vec<Record>, Tally) {
     let mut tally = Tally::default();
@@ -49,14 +49,14 @@ fn record(entry: &Entry, tally: &mut Tally) -> Option<Record> {
     Some(record)
 }
 
-/// The entries of a record of ours, one for each of its hashes that the programme has a word for. `id` numbers all of them: clients
-/// identify an entry by its algorithm and digest.
+/// Returns the entries of a record: one for each hash for which the programme has a word. All of them have
+/// the number `id`: clients identify an entry by its algorithm and digest.
 #[must_use]
 pub fn entries(record: &Record, id: u64) -> Vec<Entry> {
     let changed_at = record.changed_at.unwrap_or(UnixMillis(0));
     let ideologies = ["islamist", "far-right"];
     let ideology = record.labels.iter().find(|label| ideologies.contains(&label.as_str()));
-    // Clients match an MD5 of a video alone, so a digest whose media is not known is one of a video.
+    // Clients match an MD5 only for videos, so a digest whose media is not known counts as one of a video.
     let is_image =
         |hash: &Hash| record.media.map_or(hash.hash_type().number() == 1, |media| media == Media::Image);
     let entry = |hash: &Hash| {

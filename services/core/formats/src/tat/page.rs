@@ -1,4 +1,4 @@
-//! The page, its entries, and their reading and writing.
+//! The page and its entries, and their reading and writing.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
@@ -6,24 +6,24 @@ use serde_json::json;
 use crate::json::{self, Records};
 use crate::programme::{Fault, HashText, Tally};
 
-/// One page of the hash list.
+/// A page of the hash list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
     /// The entries, in the page's order.
     pub entries: Vec<Entry>,
-    /// The number of entries that the server counts, over all pages.
+    /// The number of entries on all pages, as counted by the server.
     pub count: u64,
     /// The URL of the next page; `None` on the last one.
     pub next: Option<String>,
-    /// The URL of the page before.
+    /// The URL of the previous page.
     pub previous: Option<String>,
-    /// The checkpoint after this page; `None` where the page has none, and the one before stays.
+    /// The checkpoint after this page; `None` if the page has none, and the previous one stays valid.
     pub checkpoint: Option<String>,
     /// The counts of what was left out when the page was read.
     pub tally: Tally,
 }
 
-/// One hash of the list. Clients fail on any further key.
+/// A hash of the list. Clients fail on any further key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The hash.
@@ -36,15 +36,15 @@ pub struct Entry {
     /// The extension of the file that was hashed, such as `mp4`.
     #[serde(default, deserialize_with = "json::or_default")]
     pub file_type: String,
-    /// Whether the programme no longer shares it.
+    /// Whether the programme has withdrawn the hash.
     pub deleted: bool,
-    /// When it was last changed, in microseconds since 1970; written in seconds with a fraction.
+    /// The time of the last change, in microseconds since 1970; written in seconds with a fraction.
     #[serde(serialize_with = "to_seconds", deserialize_with = "from_seconds")]
     pub updated_on: u64,
-    /// When it was added, as the programme writes it.
+    /// The time at which the hash was added, as the programme writes it.
     #[serde(default, deserialize_with = "json::or_default")]
     pub created_on: String,
-    /// The number within the list.
+    /// The entry's number within the list.
     #[serde(deserialize_with = "json::whole")]
     pub id: u64,
 }

@@ -1,4 +1,5 @@
-//! Pages in the programme's shapes, with data of our own, and the identity of writing and reading.
+//! Checks pages in the programme's structure, with data of our own, and that reading a written page returns
+//! the same.
 
 use proptest::prelude::*;
 use vigie_model::{Hash, UnixMillis};

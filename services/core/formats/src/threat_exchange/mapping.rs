@@ -1,4 +1,4 @@
-//! Updates as records, and back.
+//! Converts updates to records, and records to updates.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::programme::hash_text::{self, Kind, Reading};
 use crate::programme::{HashText, Key, Media, Opinion, Record, Tally, View};
 use crate::utc;
 
-/// The programme's types by their words. Where two words share a type, the first is the one to write.
+/// The programme's words and their hash types. If two words share a type, the first one is written.
 pub(super) const KINDS: &[Kind] = &[
     Kind { word: "HASH_PDQ", number: 1, media: Some(Media::Image) },
     Kind { word: "HASH_VIDEO_MD5", number: 2, media: Some(Media::Video) },
@@ -23,17 +23,19 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { word: VPDQ, number: 10, media: Some(Media::Video) },
 ];
 
-/// The word for the frames of a video, as threatexchange's signal `vpdq` writes them. The programme has no type of its own for them today.
+/// The word for the frames of a video, in the form of threatexchange's signal `vpdq`. The programme has no
+/// type of its own for them today.
 pub(super) const VPDQ: &str = "HASH_VPDQ";
-/// The type of values of any kind, and the tag by which python-threatexchange recognises the signal `vpdq` among them.
+/// The type of arbitrary values, and the tag by which python-threatexchange recognises the signal `vpdq`
+/// among them.
 const DEBUG_STRING: &str = "DEBUG_STRING";
-/// See [`DEBUG_STRING`].
+/// The tag of a value of type [`DEBUG_STRING`] that is a `vpdq` signal.
 const VPDQ_TAG: &str = "signal_type:vpdq";
 
-/// The tag that says that a digest is of a video.
+/// The tag of a digest of a video.
 const VIDEO_TAG: &str = "media_type_video";
 
-/// The records of a page, keyed by type and indicator, and the count of what was left out.
+/// Returns the records of a page, keyed by type and indicator, and the counts of what was left out.
 #[must_use]
 pub fn records(page: &Page) -> (Vec<Record>, Tally) {
     let mut tally = Tally::default();
@@ -43,7 +45,7 @@ pub fn records(page: &Page) -> (Vec<Record>, Tally) {
 
 fn record(update: &Update, tally: &mut Tally) -> Option<Record> {
     let is_debug = update.kind.eq_ignore_ascii_case(DEBUG_STRING);
-    // A deletion has no tags, and its key is the same.
+    // A deletion has no tags, but the same key.
     let read = |kind| hash_text::read(KINDS, kind, &update.indicator);
     let hash = match if is_debug { read(VPDQ) } else { read(&update.kind) } {
         Reading::Hash(hash) => Some(hash),
@@ -61,7 +63,7 @@ fn record(update: &Update, tally: &mut Tally) -> Option<Record> {
     let kind = if is_debug && has_tag() { VPDQ } else { &update.kind };
     record.take(&update.kind, &update.indicator, read(kind), tally);
     record.changed_at = Some(UnixMillis(update.last_updated.saturating_mul(1_000)));
-    // A descriptor without its owner is not meant for the caller.
+    // A descriptor without an owner is not meant for the caller.
     let descriptors: Vec<&Descriptor> =
         update.descriptors.iter().flatten().filter(|descriptor| descriptor.owner.is_some()).collect();
     record.withdrawn = update.should_delete || descriptors.is_empty();
@@ -82,7 +84,8 @@ fn record(update: &Update, tally: &mut Tally) -> Option<Record> {
     Some(record)
 }
 
-/// One opinion for each app: its own status outweighs its reactions. Of these `HELPFUL` outweighs `DISAGREE_WITH_TAGS` and `NOT_HELPFUL`.
+/// Returns one opinion for each app: its own status outweighs its reactions. Of these, `HELPFUL` outweighs
+/// `DISAGREE_WITH_TAGS` and `NOT_HELPFUL`.
 fn opinions(descriptors: &[&Descriptor]) -> Vec<Opinion> {
     let mut opinions: BTreeMap<&str, Opinion> = BTreeMap::new();
     for descriptor in descriptors {
@@ -126,7 +129,7 @@ fn opinions(descriptors: &[&Descriptor]) -> Vec<Opinion> {
     opinions.into_values().chain(reactions.into_values()).collect()
 }
 
-/// Which of an app's reactions counts.
+/// Returns the weight of an app's reaction; the one with the largest weight counts.
 const fn weight(view: View) -> u8 {
     match view {
         View::Positive => 3,
@@ -136,8 +139,8 @@ const fn weight(view: View) -> u8 {
     }
 }
 
-/// The updates of a record of ours, one for each of its hashes that the programme has a word for, shared by an app. Their ids are the
-/// item's id followed by two digits, which number its hashes.
+/// Returns the updates of a record, shared by an app: one for each hash for which the programme has a word.
+/// Their ids are the item's id followed by two digits, which number its hashes.
 #[must_use]
 pub fn updates(record: &Record, item_id: u64, app: u64) -> Vec<Update> {
     let tag = |text: &String| Tag { id: "1".to_owned(), text: text.clone() };

@@ -1,4 +1,4 @@
-//! The page, its updates, and their reading and writing.
+//! The page and its updates, and their reading and writing.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,18 +10,19 @@ use crate::json::{self, Records};
 use crate::programme::{Fault, HashText, Tally};
 use crate::words::words;
 
-/// One page of updates.
+/// A page of updates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
     /// The updates, in the page's order.
     pub updates: Vec<Update>,
-    /// The absolute URL of the next page, with all that the request needs, credentials included; `None` on the last page.
+    /// The absolute URL of the next page with everything that the request needs, including credentials;
+    /// `None` on the last page.
     pub next: Option<NextLink>,
     /// The counts of what was left out when the page was read.
     pub tally: Tally,
 }
 
-/// The absolute URL of a next page. It holds the caller's token, so `Debug` does not show it.
+/// The absolute URL of a next page. It contains the caller's token, so `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NextLink(pub String);
 
@@ -40,20 +41,20 @@ pub struct Update {
     pub indicator: HashText,
     /// The programme's word for the type, such as `HASH_PDQ`.
     pub kind: String,
-    /// When it was last updated, in seconds since 1970.
+    /// The time of the last update, in seconds since 1970.
     pub last_updated: u64,
-    /// Whether clients have to delete it.
+    /// Whether clients have to delete the indicator.
     pub should_delete: bool,
-    /// Who says what of it; `None` where the update has no such key, which is a deletion too.
+    /// The descriptors of the indicator; `None` if the update has no such key, which also means a deletion.
     pub descriptors: Option<Vec<Descriptor>>,
 }
 
-/// What one app says of an indicator.
+/// The description of an indicator by one app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
     /// The descriptor's id, a number as text.
     pub id: String,
-    /// The app's id, a number as text; `None` where the programme does not show it.
+    /// The app's id, a number as text; `None` if the programme does not show it.
     pub owner: Option<String>,
     /// The app's verdict.
     pub status: Status,
@@ -61,20 +62,20 @@ pub struct Descriptor {
     pub tags: Vec<Tag>,
     /// Reactions of other apps.
     pub reactions: Vec<Reaction>,
-    /// When the app added it, as the programme writes it.
+    /// The time at which the app added the descriptor, as the programme writes it.
     pub added_on: Option<String>,
 }
 
 words! {
     /// The verdict of a descriptor.
     Status {
-        /// It is harmful.
+        /// The indicator is harmful.
         Malicious = "MALICIOUS",
-        /// It is harmless.
+        /// The indicator is harmless.
         NonMalicious = "NON_MALICIOUS",
-        /// It may be harmful.
+        /// The indicator may be harmful.
         Suspicious = "SUSPICIOUS",
-        /// Nothing is said.
+        /// The verdict is not given.
         Unknown = "UNKNOWN",
     }
 }
@@ -82,10 +83,10 @@ words! {
 /// A tag of a descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag {
-    /// The tag's id, a number as text; empty where the programme gives none.
+    /// The tag's id, a number as text; empty if the programme gives none.
     #[serde(default, deserialize_with = "json::id")]
     pub id: String,
-    /// The word.
+    /// The tag's text.
     pub text: String,
 }
 
@@ -106,7 +107,8 @@ pub fn parse(bytes: &[u8]) -> Result<Page, Fault> {
     Ok(Page { updates: data.records.into_iter().map(Update::from).collect(), next, tally })
 }
 
-/// Writes a page. A page without updates has no `next`, whatever it says: clients stop at an empty page that has one.
+/// Writes a page. A page without updates is written without `next`, because clients stop at an empty page
+/// that has one.
 #[must_use]
 pub fn render(page: &Page) -> Vec<u8> {
     let mut root = json!({"data": page.updates.iter().map(update).collect::<Vec<_>>()});
@@ -180,7 +182,7 @@ struct WireUpdate {
     descriptors: Option<WireList<WireDescriptor>>,
 }
 
-/// A list, bare or below `data`.
+/// A list, either bare or in the field `data`.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum WireList<T> {
@@ -218,7 +220,7 @@ struct WireOwner {
     id: String,
 }
 
-/// A tag, with its id or as the word alone.
+/// A tag, with its id or only as text.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum WireTag {
@@ -233,7 +235,7 @@ pub(super) struct WireReaction {
     value: String,
 }
 
-/// Reactions, with the apps that the programme writes as one text.
+/// Reads reactions. The programme writes the apps of a reaction as one text.
 pub(super) fn reactions_of(wire: Option<WireList<WireReaction>>) -> Vec<Reaction> {
     let reaction = |WireReaction { key, value }| Reaction {
         kind: key,

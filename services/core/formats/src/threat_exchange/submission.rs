@@ -1,4 +1,5 @@
-//! What an app sends to the programme: descriptors of hashes, the search for its own ones, and the answers.
+//! The data that an app sends to the programme: descriptors of hashes, the search for its own descriptors,
+//! and the answers.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,43 +11,46 @@ use crate::json::{self, Records};
 use crate::programme::hash_text::word_among;
 use crate::programme::{Fault, HashText};
 
-/// The levels of sharing, in the words of the traffic light protocol: who may pass a descriptor on.
+/// The levels of sharing, in the words of the traffic light protocol: they limit who may pass on a
+/// descriptor.
 pub const SHARE_LEVELS: [&str; 4] = ["WHITE", "GREEN", "AMBER", "RED"];
 
-/// The privacy of a descriptor that only the members of privacy groups see.
+/// The privacy type of a descriptor that only the members of privacy groups see.
 pub const OF_GROUP: &str = "HAS_PRIVACY_GROUP";
-/// The kinds of privacy that a submission may have: that of groups, and that of all members of the programme.
+/// The privacy types that a submission may have: that of groups, and that of all members of the programme.
 pub const PRIVACY_TYPES: [&str; 2] = [OF_GROUP, "VISIBLE"];
 
-/// The words that all descriptors of one submitter share.
+/// The fields that all descriptors of one submitter share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sharing {
-    /// One of [`SHARE_LEVELS`].
+    /// The level of sharing, one of [`SHARE_LEVELS`].
     pub share_level: String,
-    /// One of [`PRIVACY_TYPES`].
+    /// The privacy type, one of [`PRIVACY_TYPES`].
     pub privacy_type: String,
     /// The privacy group, a number.
     pub group: String,
-    /// The text beside each descriptor, which the programme requires.
+    /// The description of each descriptor, which the programme requires.
     pub description: String,
-    /// Tags of each descriptor.
+    /// The tags of each descriptor.
     pub tags: Vec<String>,
 }
 
-/// The programme's words for the types of hashes that can be submitted: it is not known to have one for the frames of videos.
+/// Returns the programme's words for the types of hashes that can be submitted. No word for the frames of
+/// videos is known.
 pub fn signal_types() -> impl Iterator<Item = &'static str> {
     KINDS.iter().map(|kind| kind.word).filter(|word| *word != VPDQ)
 }
 
-/// The programme's word for a hash that is submitted. `signal_types` are the words to choose from; none for all. `None` where no word fits,
-/// for the frames of a video, and for a hash whose bytes are all zero.
+/// Returns the programme's word for a hash that is submitted. `signal_types` are the allowed words; empty
+/// allows all. `None` if no word fits, for the frames of a video, and for a hash of only zero bytes.
 #[must_use]
 pub fn signal_type(hash: &Hash, signal_types: &[String]) -> Option<&'static str> {
     word_among(KINDS, hash, signal_types).filter(|word| *word != VPDQ)
 }
 
 impl Sharing {
-    /// The fields of a form that submits a hash of this type as harmful. The same hash again replaces the app's descriptor.
+    /// Returns the form fields that submit a hash of this type as harmful. Submitting the same hash again
+    /// replaces the app's descriptor.
     #[must_use]
     pub fn fields(&self, hash: &Hash, signal_type: &str) -> Vec<(&'static str, String)> {
         let mut fields = vec![
@@ -67,7 +71,7 @@ impl Sharing {
     }
 }
 
-/// Reads the answer to a submission or a deletion: a fault unless the programme says that it succeeded.
+/// Reads the answer to a submission or a deletion. Returns a fault unless the programme reports success.
 pub fn parse_success(bytes: &[u8]) -> Result<(), Fault> {
     #[derive(Deserialize)]
     struct Answer {
@@ -80,46 +84,46 @@ pub fn parse_success(bytes: &[u8]) -> Result<(), Fault> {
 /// A descriptor that a search found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Its id, a number as text.
+    /// The descriptor's id, a number as text.
     pub id: String,
-    /// The app's id, a number as text; empty where the programme does not show it.
+    /// The app's id, a number as text; empty if the programme does not show it.
     pub owner: String,
     /// The hash, the URL or the text.
     pub indicator: HashText,
     /// The programme's word for the type.
     pub kind: String,
-    /// Reactions to it, where the search asks for them.
+    /// The reactions to the descriptor, if the search asks for them.
     pub reactions: Vec<Reaction>,
 }
 
 impl Found {
     /// The fields of a descriptor that a search has to ask for.
     pub const FIELDS: &'static str = "id,raw_indicator,type,owner{id}";
-    /// The same with reactions.
+    /// The same fields, and the reactions.
     pub const FIELDS_WITH_REACTIONS: &'static str = "id,raw_indicator,type,owner{id},reactions";
 
-    /// Whether this is an app's descriptor of a hash.
+    /// Checks whether this is the app's descriptor of a hash.
     #[must_use]
     pub fn is_of(&self, app: &str, hash: &Hash, signal_type: &str) -> bool {
         self.owner == app && self.is_about(hash, signal_type)
     }
 
-    /// Whether this is a descriptor of a hash.
+    /// Checks whether this is a descriptor of a hash.
     #[must_use]
     pub fn is_about(&self, hash: &Hash, signal_type: &str) -> bool {
         self.kind.eq_ignore_ascii_case(signal_type)
             && self.indicator.as_str().eq_ignore_ascii_case(&hash.to_text())
     }
 
-    /// The words of an app's reactions to it.
+    /// Returns the words of an app's reactions to the descriptor.
     pub fn reactions_of<'f>(&'f self, app: &'f str) -> impl Iterator<Item = &'f str> {
         let of_app = self.reactions.iter().filter(move |reaction| reaction.apps.contains(app));
         of_app.map(|reaction| reaction.kind.as_str())
     }
 }
 
-/// Reads the answer to a search: the descriptors, and whether there are more. Descriptors of another shape fault the answer: one that is not
-/// read would not be deleted.
+/// Reads the answer to a search: the descriptors, and whether there are more. A descriptor of another form is
+/// a fault of the whole answer, because a descriptor that was not read would not be deleted.
 pub fn parse_found(bytes: &[u8]) -> Result<(Vec<Found>, bool), Fault> {
     #[derive(Deserialize)]
     struct Answer {
@@ -160,7 +164,7 @@ pub fn parse_found(bytes: &[u8]) -> Result<(Vec<Found>, bool), Fault> {
     Ok((data.records.into_iter().map(found).collect(), has_more))
 }
 
-/// The Graph API's code of an error: its statuses alone do not say what is meant.
+/// Returns the Graph API's code of an error. The HTTP status alone does not identify the error.
 #[must_use]
 pub fn error_code(bytes: &[u8]) -> Option<u64> {
     let body: Value = serde_json::from_slice(bytes).ok()?;

@@ -1,4 +1,5 @@
-//! Pages in the programme's shapes, with data of our own, and the identity of writing and reading.
+//! Checks pages in the programme's structure, with data of our own, and that reading a written page returns
+//! the same.
 
 use std::collections::BTreeSet;
 
@@ -103,13 +104,13 @@ fn the_frames_of_a_video_are_read_by_their_type_and_by_their_tag() {
             (std::slice::from_ref(&video), Some(Media::Video))
         );
         assert_eq!(tally, Tally::default());
-        // The deletion, which has no tag, is of the same record.
+        // The deletion, which has no tag, is for the same record.
         let (gone, _) = read(update(kind, None));
         assert!(gone[0].withdrawn && gone[0].key == of_video[0].key);
     }
     let (other, tally) = read(update("DEBUG_STRING", Some("signal_type:other")));
     assert_eq!((other[0].hashes.len(), tally.unknown_types), (0, 1));
-    // What is shared has the form that threatexchange reads, and is submitted to nobody.
+    // A shared video has the form that threatexchange reads. It is never submitted.
     let mut record = Record::new(Key::new("1").unwrap());
     record.hashes = vec![video.clone()];
     let shared = updates(&record, 7, 1);
@@ -151,7 +152,7 @@ fn every_reaction_and_status_is_an_opinion_or_says_nothing() {
         records[0].said(own).map(|said| (said.kind, said.reason, said.word.to_string()))
     };
     let of = |kind, reason, word: &str| Some((Some(kind), reason, word.to_owned()));
-    // Of another owner: that it shares the same hash is its word for it.
+    // Another owner that shares the same hash thereby supports it.
     assert_eq!(said("MALICIOUS", &[], None), of(Positive, None, "MALICIOUS"));
     assert_eq!(said("NON_MALICIOUS", &[], None), of(Negative, Some(OutOfScope), "NON_MALICIOUS"));
     assert_eq!((said("SUSPICIOUS", &[], None), said("UNKNOWN", &[], None)), (None, None));
@@ -167,7 +168,7 @@ fn every_reaction_and_status_is_an_opinion_or_says_nothing() {
         assert_eq!(said("UNKNOWN", &[(word, "1,2")], None), expected, "{word}");
         assert_eq!(said("UNKNOWN", &[(word, "1")], Some("1")), None, "{word}");
     }
-    // One app that says several things has the word that counts most.
+    // Of several opinions of one app, the one with the largest weight counts.
     let several = [("SAW_THIS_TOO", "1"), ("NOT_HELPFUL", "1"), ("WANT_MORE_INFO", "1")];
     assert_eq!(said("UNKNOWN", &several, None), of(Negative, Some(Other), "NOT_HELPFUL"));
     let helpful = [("DISAGREE_WITH_TAGS", "1"), ("HELPFUL", "1")];

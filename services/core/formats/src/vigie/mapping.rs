@@ -1,11 +1,12 @@
-//! Entries as records of a programme.
+//! Converts entries to records of a programme.
 
 use vigie_consortium::ListKey;
 
 use super::page::{Entry, Says};
 use crate::programme::{Key, KeyError, Record};
 
-/// The records of entries: those that put an item, and withdrawals. A superseded entry has none: a later one has.
+/// Returns the records of entries: those that add or change an item, and withdrawals. A superseded entry has
+/// no record, because a later entry has one.
 pub fn records(entries: &[Entry]) -> Result<Vec<Record>, KeyError> {
     let mut records = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -26,7 +27,7 @@ pub fn records(entries: &[Entry]) -> Result<Vec<Record>, KeyError> {
     Ok(records)
 }
 
-/// The key of the record of an item.
+/// Returns the key of the record of an item.
 pub fn key(of: ListKey) -> Result<Key, KeyError> {
     Key::new(&data_encoding::HEXLOWER.encode(&of.0))
 }

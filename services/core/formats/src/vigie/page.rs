@@ -1,4 +1,4 @@
-//! The page, its entries, and their reading and writing.
+//! The page and its entries, and their reading and writing.
 
 use std::str::FromStr;
 
@@ -12,53 +12,53 @@ use crate::programme::Fault;
 /// A page of a list, as of one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// By number, without gaps.
+    /// The entries, ordered by number, without gaps.
     pub entries: Vec<Entry>,
-    /// The chain after the last of them.
+    /// The chain after the last entry.
     pub chain: ListChain,
-    /// Whether the list goes on.
+    /// Whether the list has more entries.
     pub has_more: bool,
-    /// The newest entry of the list.
+    /// The number of the newest entry of the list.
     pub head: u64,
-    /// What is in the list as of that: `hashes` counts the items.
+    /// The digest of the list's content as of `head`; its `hashes` field counts the items.
     pub set: SetDigest,
-    /// Whether every item of the bank that belongs in the list is in it.
+    /// Whether the list has every item of the bank that belongs in it.
     pub is_whole: bool,
-    /// Every change with a time up to this one is in the list.
+    /// The time up to which all changes are in the list.
     pub as_of: UnixMillis,
 }
 
-/// An entry.
+/// An entry of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its number.
+    /// The entry's number.
     pub number: u64,
-    /// What it says.
+    /// The entry's content.
     pub says: Says,
 }
 
-/// What an entry says.
+/// The content of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Says {
-    /// The item is in the list from here on, or is another one than before.
+    /// The item is in the list from this entry on, or its content has changed.
     Put {
-        /// Which item.
+        /// The key of the item.
         key: ListKey,
-        /// Its hashes.
+        /// The item's hashes.
         hashes: Vec<Hash>,
-        /// Its labels.
+        /// The item's labels.
         labels: Vec<String>,
-        /// Its classes.
+        /// The item's classes.
         classes: Classification,
     },
     /// The item is no longer in the list.
     Gone(ListKey),
-    /// A later entry says more of the item.
+    /// A later entry replaces this one. Contains the digest of the replaced content.
     Superseded(EntryDigest),
 }
 
 impl Entry {
-    /// The digest of what the entry says.
+    /// Returns the digest of the entry's content.
     #[must_use]
     pub fn digest(&self) -> EntryDigest {
         match &self.says {
@@ -72,7 +72,8 @@ impl Entry {
     }
 }
 
-/// Reads a page. One entry that cannot be read is a fault of the page: without it nothing after it is proven.
+/// Reads a page. An entry that cannot be read is a fault of the whole page, because nothing after it could be
+/// proven.
 pub fn parse(bytes: &[u8]) -> Result<Page, Fault> {
     let wire: WirePage = json::read(bytes)?;
     let fault = |field| Fault::Field { syntax: "JSON", field };
@@ -104,11 +105,11 @@ pub fn render(page: &Page) -> Vec<u8> {
         is_whole: page.is_whole,
         as_of_unix_ms: page.as_of.0,
     };
-    // Numbers and texts, which JSON can always hold.
+    // The values are numbers and texts, which JSON can always represent.
     serde_json::to_vec(&wire).unwrap_or_default()
 }
 
-/// Keys that this build does not know are passed over: a newer one may send more.
+/// Unknown keys are skipped, because a newer build may send more.
 #[derive(Serialize, Deserialize)]
 struct WirePage {
     entries: Vec<WireEntry>,

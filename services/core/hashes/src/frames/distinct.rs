@@ -1,78 +1,81 @@
-//! What of a list of frames is compared: its usable frames, equal hashes as one, and how long each second of them lasts.
+//! The comparable part of a list of frames: its distinct hashes of usable frames, and how long each second of
+//! them lasts.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::{Frame, Frames, PdqHash};
 
-/// How long the last frame of a list lasts at most, and the only one of a list lasts, in milliseconds.
+/// The longest duration of the last frame of a list, and the duration of an only frame, in milliseconds.
 const LAST_MS_MAX: u32 = 1_000;
 
 /// The distinct hashes of the usable frames of a video, in the order in which they are first shown.
 ///
-/// A frame lasts until the next frame of the list, usable or not; the last one as long as the one before it, at most a second; the only
-/// one of a list a second. Usable frames that begin within the same second are one *stretch*, which lasts as long as they do. A stretch
-/// matches if one of its hashes does: so a list of every frame can be compared with one of a frame a second.
+/// A frame lasts until the next frame of the list, usable or not. The last frame lasts as long as the one
+/// before it, at most a second; an only frame lasts a second. Usable frames that begin within the same second
+/// form one *stretch*, whose duration is the sum of theirs. A stretch matches if one of its hashes matches. A
+/// list of every frame can therefore be compared with a list of one frame a second.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct DistinctFrames {
     hashes: Vec<PdqHash>,
     first_ms: Vec<u32>,
-    /// How long each stretch lasts, in milliseconds.
+    /// The duration of each stretch, in milliseconds.
     lasts_ms: Vec<u32>,
-    /// Which hashes are in which stretches, by hash, each pair once.
+    /// Pairs of a hash's number and a stretch's number, ordered by hash, each pair once.
     shown: Vec<(u32, u32)>,
-    /// Where the pairs of each hash begin in `shown`, and where the last ones end.
+    /// For each hash, the position in `shown` of its first pair; the last entry is the length of `shown`.
     begins: Vec<u32>,
     time_ms: u32,
 }
 
-/// How long the stretches last of which a hash has not been taken.
+/// The total duration of the stretches in which at least one hash has not been taken.
 #[derive(Debug, Clone)]
 pub struct TimeLeft<'a> {
     of: &'a DistinctFrames,
-    /// Hashes of each stretch that have not been taken.
+    /// For each stretch, the number of its hashes that have not been taken.
     open: Vec<u32>,
     left_ms: u32,
 }
 
 impl DistinctFrames {
-    /// The hashes, no two of which are equal.
+    /// Returns the hashes, no two of which are equal.
     #[must_use]
     pub fn hashes(&self) -> &[PdqHash] {
         &self.hashes
     }
 
-    /// When each hash is first shown, in milliseconds from the beginning of the video; ascending.
+    /// Returns when each hash is first shown, in milliseconds from the beginning of the video, in ascending
+    /// order.
     #[must_use]
     pub fn first_ms(&self) -> &[u32] {
         &self.first_ms
     }
 
-    /// How long all stretches last, in milliseconds.
+    /// Returns the total duration of all stretches, in milliseconds.
     #[must_use]
     pub const fn time_ms(&self) -> u32 {
         self.time_ms
     }
 
-    /// How many hashes there are.
+    /// Returns the number of distinct hashes.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.hashes.len()
     }
 
-    /// Whether no frame is usable.
+    /// Checks whether no frame is usable.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }
 
-    /// How long the stretches last that have the hash of this number, in milliseconds.
+    /// Returns the total duration of the stretches that contain the hash with this number, in milliseconds.
     #[must_use]
     pub fn shown_ms(&self, at: usize) -> u32 {
         self.stretches(at).map(|stretch| self.lasts_ms[stretch]).sum()
     }
 
-    /// How long the stretches last of which a hash matches, in milliseconds.
+    /// Returns the total duration of the stretches in which at least one hash matches, in milliseconds.
     #[must_use]
     pub fn matched_ms(&self, matches: &[bool]) -> u32 {
         let mut is_matched = vec![false; self.lasts_ms.len()];
@@ -82,7 +85,7 @@ impl DistinctFrames {
         self.lasts_ms.iter().zip(is_matched).filter(|(_, is_matched)| *is_matched).map(|(ms, _)| ms).sum()
     }
 
-    /// Returns the whole time of the list, before any hash is taken from it.
+    /// Returns the whole duration, as it is before any hash is taken.
     #[must_use]
     pub fn time_left(&self) -> TimeLeft<'_> {
         let mut open = vec![0; self.lasts_ms.len()];
@@ -92,11 +95,12 @@ impl DistinctFrames {
         TimeLeft { of: self, open, left_ms: self.time_ms }
     }
 
-    /// The numbers of the hashes, stretch by stretch: those that last longest first, of equals those with the fewest hashes, then by time.
+    /// Returns the numbers of the hashes, stretch by stretch: the longest stretches first, among equally long
+    /// ones those with the fewest hashes, then in order of time.
     #[must_use]
     pub fn longest_first(&self) -> Vec<usize> {
         let counts = self.time_left().open;
-        // By the best of a hash's stretches.
+        // A hash is ordered by the first of its stretches.
         let key = |at: usize| {
             let keys = self.stretches(at).map(|stretch| (!self.lasts_ms[stretch], counts[stretch], stretch));
             (keys.min(), at)
@@ -106,8 +110,8 @@ impl DistinctFrames {
         order
     }
 
-    /// Returns how many hashes of `order` ([`Self::longest_first`]) have to be taken until the stretches that hold other hashes last less than
-    /// `least_ms` milliseconds.
+    /// Returns how many hashes of `order` ([`Self::longest_first`]) have to be taken until the stretches with
+    /// a hash that was not taken last less than `least_ms` milliseconds in total.
     #[must_use]
     pub fn taken_until_less(&self, order: &[usize], least_ms: u64) -> usize {
         let mut left = self.time_left();
@@ -119,7 +123,7 @@ impl DistinctFrames {
         order.iter().take_while(is_needed).count()
     }
 
-    /// The stretches that have the hash of this number.
+    /// Returns the stretches that contain the hash with this number.
     fn stretches(&self, at: usize) -> impl Iterator<Item = usize> + '_ {
         let pairs = self.begins[at] as usize..self.begins[at + 1] as usize;
         self.shown[pairs].iter().map(|(_, stretch)| *stretch as usize)
@@ -127,7 +131,7 @@ impl DistinctFrames {
 }
 
 impl TimeLeft<'_> {
-    /// Takes the hash of this number, which was not taken before.
+    /// Takes the hash with this number, which must not have been taken before.
     pub fn take(&mut self, at: usize) {
         for stretch in self.of.stretches(at) {
             self.open[stretch] -= 1;
@@ -137,14 +141,15 @@ impl TimeLeft<'_> {
         }
     }
 
-    /// How long the stretches last of which a hash has not been taken, in milliseconds.
+    /// Returns the total duration of the stretches in which at least one hash has not been taken, in
+    /// milliseconds.
     #[must_use]
     pub const fn ms(&self) -> u32 {
         self.left_ms
     }
 }
 
-/// Shows how much there is, never a hash.
+/// Shows counts and durations, never a hash.
 impl std::fmt::Debug for DistinctFrames {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DistinctFrames")
@@ -155,14 +160,14 @@ impl std::fmt::Debug for DistinctFrames {
 }
 
 impl Frames<'_> {
-    /// Its usable frames, equal hashes as one.
+    /// Returns the distinct hashes of the usable frames, with the durations of their stretches.
     #[must_use]
     pub fn distinct(self) -> DistinctFrames {
         let mut distinct = DistinctFrames::default();
         let mut places: HashMap<PdqHash, u32> = HashMap::with_capacity(self.len());
         let mut second = None;
         for (frame, lasts_ms) in self.with_lengths().filter(|(frame, _)| frame.is_usable()) {
-            // Times do not descend.
+            // The times never decrease.
             if second != Some(frame.second()) {
                 second = Some(frame.second());
                 distinct.lasts_ms.push(0);
@@ -189,14 +194,15 @@ impl Frames<'_> {
         distinct
     }
 
-    /// The frames, and how long each lasts, in milliseconds.
+    /// Returns each frame with its duration in milliseconds.
     fn with_lengths(self) -> impl Iterator<Item = (Frame, u32)> {
         let mut before = None;
         let mut frames = self.iter().peekable();
         std::iter::from_fn(move || {
             let frame = frames.next()?;
             let lasts_ms = match (frames.peek(), before) {
-                // Times do not descend in a hash that was checked; of others nothing is concluded.
+                // The times of a checked hash never decrease; in an unchecked one, the duration of such a
+                // frame is 0.
                 (Some(next), _) => next.time_ms.saturating_sub(frame.time_ms),
                 (None, Some(before)) => LAST_MS_MAX.min(before),
                 (None, None) => LAST_MS_MAX,
@@ -207,7 +213,7 @@ impl Frames<'_> {
     }
 }
 
-/// A list has at most 4,096 frames.
+/// Converts a number of frames, which is at most 4,096.
 fn count(frames: usize) -> u32 {
     u32::try_from(frames).unwrap_or(u32::MAX)
 }
@@ -223,7 +229,8 @@ mod tests {
         Hash::of_frames(&frames).unwrap().frames().unwrap().distinct()
     }
 
-    /// Each hash, how long its stretches last, and when it is first shown; and how long all last.
+    /// Returns each hash with the duration of its stretches and the time at which it is first shown, and the
+    /// total duration.
     fn columns(frames: &[(u8, u8, u32)]) -> (Vec<(u8, u32, u32)>, u32) {
         let distinct = distinct(frames);
         let rows = (0..distinct.len())

@@ -1,4 +1,4 @@
-//! The text of a video's frames: three forms are read, and the first is written.
+//! The text of a video's frames: three forms are accepted, and the first is the default in output.
 //!
 //! | written by | form |
 //! |---|---|
@@ -6,25 +6,26 @@
 //! | the program `vpdq` of the Python package | one line a frame: `64 hexadecimal digits,quality,seconds` |
 //! | threatexchange | a JSON list with a text `64 hexadecimal digits,quality,seconds` for each frame |
 //!
-//! Where a hash has to be one line, the third form is written ([`write_list`]).
+//! Where a hash has to be on one line, the third form is written ([`write_list`]).
 //!
-//! The number of a frame in the first form counts the frames of the file, of which not all are hashed. A hash does not keep it: what is
-//! written counts the frames of the list. Seconds are written with three decimals, and read with any, with or without an exponent
-//! (threatexchange writes three significant digits, and 100 seconds as `1e+02`).
+//! The number in the first form counts the frames of the file, some of which may not be hashed. A hash does
+//! not keep that number: the output counts the frames of the list. Seconds are written with three decimals.
+//! In input they may have any number of decimals and an exponent (threatexchange writes three significant
+//! digits, and 100 seconds as `1e+02`).
 
 use std::fmt::Write as _;
 
 use super::{Frame, FramesError, QUALITY_AT};
 use crate::hex;
 
-/// The forms in words.
+/// The accepted forms in words.
 pub const FORM: &str = "one line a frame, as in `0,100,<64 hexadecimal digits>,1.000` (number, quality, PDQ, seconds) or \
                         `<64 hexadecimal digits>,100,1.000` (PDQ, quality, seconds), or as a JSON list of texts of the second form";
 
 /// The longest text of one frame, in bytes, spaces around it included.
 const LINE_LEN_MAX: usize = 160;
 
-/// Reads frames in any of the three forms. An empty line is passed over.
+/// Reads frames in any of the three forms, and skips empty lines.
 pub fn read(text: &str) -> Result<Vec<Frame>, FramesError> {
     let text = text.trim();
     let frames: Result<Vec<Frame>, FramesError> = if text.starts_with('[') {
@@ -54,7 +55,7 @@ pub fn write(frames: impl IntoIterator<Item = Frame>) -> String {
     text
 }
 
-/// Writes frames in the third form, in one line without spaces: for formats that hold a hash in a line.
+/// Writes frames in the third form, on one line without spaces, for formats that hold a hash on one line.
 pub fn write_list(frames: impl IntoIterator<Item = Frame>) -> String {
     let mut text = String::from("[");
     for (number, Frame { pdq, quality, time_ms }) in frames.into_iter().enumerate() {
@@ -69,8 +70,9 @@ pub fn write_list(frames: impl IntoIterator<Item = Frame>) -> String {
     text
 }
 
-/// Whether a line is a frame in the first form, or in the second with a time that has a point or an exponent: what tools of pictures print
-/// may have a whole number there.
+/// Checks whether a line is a frame in the first form, or in the second form with a time that has a point or
+/// an exponent. A whole number is not accepted as a time in the second form, because output of tools for
+/// pictures may have one there.
 #[must_use]
 pub fn is_line(line: &str) -> bool {
     let fields = line.split(',').count();
@@ -78,14 +80,14 @@ pub fn is_line(line: &str) -> bool {
     (fields == 4 || has_time) && frame(line).is_some()
 }
 
-/// The texts of a JSON list of texts without escapes, which frames do not need.
+/// Returns the texts of a JSON list of texts. Frames need no escapes, so escapes are not accepted.
 fn entries(text: &str) -> Option<Vec<&str>> {
     let inner = text.strip_prefix('[')?.strip_suffix(']')?.trim();
     if inner.is_empty() {
         return Some(Vec::new());
     }
     let mut parts = inner.split('"');
-    // Before the first text.
+    // The part before the first text.
     parts.next().filter(|before| before.trim().is_empty())?;
     let mut entries = Vec::new();
     loop {
@@ -99,7 +101,7 @@ fn entries(text: &str) -> Option<Vec<&str>> {
     }
 }
 
-/// One frame of either form of a line.
+/// Reads one frame in either form of a line.
 fn frame(line: &str) -> Option<Frame> {
     let line = line.trim();
     if line.len() > LINE_LEN_MAX {
@@ -121,7 +123,8 @@ fn frame(line: &str) -> Option<Frame> {
     is_whole.then_some(frame)
 }
 
-/// Seconds as text, rounded to the millisecond. What no hash can hold is kept as it is, so that the error names it.
+/// Reads seconds and rounds them to the millisecond. A number that no hash can hold is kept, so that the
+/// error names it.
 fn milliseconds(seconds: &str) -> Option<u32> {
     let is_number = seconds.bytes().all(|sign| sign.is_ascii_digit() || b".+-eE".contains(&sign));
     let seconds: f64 = seconds.parse().ok().filter(|_| is_number)?;

@@ -1,4 +1,4 @@
-//! Many hashes of one length as flat bytes: a batch of edits, and rows to be loaded.
+//! Many hashes of one length as flat bytes: a batch of edits, or rows to be loaded.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use vigie_model::ItemId;
 
 use crate::question::entry::Entry;
 
-/// One step of a batch whose steps become visible together.
+/// A step of a batch; all steps of a batch become visible at the same moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum HashEdit<'a> {
     /// Adds a hash of an item.
@@ -15,7 +15,7 @@ pub enum HashEdit<'a> {
     Remove(&'a [u8], ItemId),
 }
 
-/// Shows what the edit does to which item, never the hash.
+/// Shows the kind of edit and the item, never the hash.
 impl fmt::Debug for HashEdit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -25,7 +25,7 @@ impl fmt::Debug for HashEdit<'_> {
     }
 }
 
-/// A batch of edits of hashes of one length, in their order. No allocation for each of them.
+/// An ordered batch of edits of hashes of one length. A single edit needs no allocation of its own.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HashEdits {
     bytes: usize,
@@ -40,7 +40,7 @@ enum Step {
 }
 
 impl HashEdits {
-    /// No edits, of hashes of `bytes` bytes, which must not be 0.
+    /// Creates an empty batch for hashes of `bytes` bytes, which must not be 0.
     #[must_use]
     pub const fn new(bytes: usize) -> Self {
         assert!(bytes > 0, "a hash has at least one byte");
@@ -51,7 +51,7 @@ impl HashEdits {
     ///
     /// # Panics
     ///
-    /// If the hash has another length than the batch.
+    /// Panics if the hash has another length than the batch.
     pub fn insert(&mut self, hash: &[u8], entry: Entry) {
         self.push(hash, Step::Insert(entry));
     }
@@ -60,7 +60,7 @@ impl HashEdits {
     ///
     /// # Panics
     ///
-    /// If the hash has another length than the batch.
+    /// Panics if the hash has another length than the batch.
     pub fn remove(&mut self, hash: &[u8], item: ItemId) {
         self.push(hash, Step::Remove(item));
     }
@@ -71,31 +71,31 @@ impl HashEdits {
         self.steps.push(step);
     }
 
-    /// The length of its hashes.
+    /// Returns the length of the batch's hashes, in bytes.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The number of edits.
+    /// Returns the number of edits.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.steps.len()
     }
 
-    /// Whether there is none.
+    /// Checks whether there are no edits.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
-    /// Drops the edits and keeps their memory for others.
+    /// Removes all edits and keeps their memory for later ones.
     pub fn clear(&mut self) {
         self.hashes.clear();
         self.steps.clear();
     }
 
-    /// The edits in their order.
+    /// Returns the edits in their order.
     pub fn iter(&self) -> impl Iterator<Item = HashEdit<'_>> {
         self.hashes.chunks_exact(self.bytes).zip(&self.steps).map(|(hash, step)| match *step {
             Step::Insert(entry) => HashEdit::Insert(hash, entry),
@@ -104,7 +104,7 @@ impl HashEdits {
     }
 }
 
-/// Shows how many there are, never a hash.
+/// Shows the number of edits, never a hash.
 impl fmt::Debug for HashEdits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HashEdits")
@@ -114,7 +114,8 @@ impl fmt::Debug for HashEdits {
     }
 }
 
-/// Pairs of a hash and its entry that are gathered to be loaded at once, in any order. No allocation for each of them.
+/// Pairs of a hash and its entry, in any order, that are collected to be loaded at once. A single row needs
+/// no allocation of its own.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HashRows {
     bytes: usize,
@@ -123,7 +124,7 @@ pub struct HashRows {
 }
 
 impl HashRows {
-    /// No rows, of hashes of `bytes` bytes, which must not be 0.
+    /// Creates an empty list of rows for hashes of `bytes` bytes, which must not be 0.
     #[must_use]
     pub const fn new(bytes: usize) -> Self {
         assert!(bytes > 0, "a hash has at least one byte");
@@ -134,38 +135,38 @@ impl HashRows {
     ///
     /// # Panics
     ///
-    /// If the hash has another length than the rows.
+    /// Panics if the hash has another length than the rows.
     pub fn push(&mut self, hash: &[u8], entry: Entry) {
         assert_eq!(hash.len(), self.bytes, "the length of the rows' hashes");
         self.hashes.extend_from_slice(hash);
         self.entries.push(entry);
     }
 
-    /// The length of its hashes.
+    /// Returns the length of the rows' hashes, in bytes.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Checks whether there are no rows.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The rows in the order in which they were added.
+    /// Returns the rows in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Entry)> {
         self.hashes.chunks_exact(self.bytes).zip(self.entries.iter().copied())
     }
 }
 
-/// Shows how many there are, never a hash.
+/// Shows the number of rows, never a hash.
 impl fmt::Debug for HashRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HashRows")

@@ -1,4 +1,4 @@
-//! From a shape to an index of such hashes: where a length becomes a type.
+//! Creates an index from a shape: here a length at run time selects a type.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::options::IndexOptions;
 use crate::radius::RadiusIndex;
 use crate::rows::home::OpenError;
 
-/// How an index comes to be, whatever its type.
+/// A way to create or open an index, independent of its type.
 trait Origin {
     type Error: From<UnsupportedShape>;
 
@@ -19,21 +19,22 @@ trait Origin {
 }
 
 impl HashShape {
-    /// An empty index in memory.
+    /// Creates an empty index in memory.
     pub fn in_memory(self, options: IndexOptions) -> Result<Box<dyn HashIndex>, UnsupportedShape> {
         self.index(InMemory(options))
     }
 
-    /// An empty index in this folder, which it owns until it is dropped. What was there is discarded.
+    /// Creates an empty index in this folder, which it owns until it is dropped. Deletes any index that the
+    /// folder holds.
     pub fn begin(self, folder: &Path, options: IndexOptions) -> Result<Box<dyn HashIndex>, OpenError> {
         self.index(Begun { folder, options })
     }
 
-    /// The index that [`HashIndex::save`] wrote to this folder with this tag, whatever was saved after it. It owns the
-    /// folder until it is dropped.
+    /// Opens the index that [`HashIndex::save`] wrote to this folder with this tag, even if others were saved
+    /// after it. The index owns the folder until it is dropped.
     ///
-    /// Reads all of it once, to compare checksums; copies nothing. Fails if the folder is in use, or if a file is damaged
-    /// or holds hashes of another shape: then [`Self::begin`] makes a new start.
+    /// Reads all files once and compares their checksums. Fails if the folder is in use, or if a file is
+    /// damaged or has hashes of another shape; [`Self::begin`] then starts with an empty index.
     pub fn open_tagged(
         self,
         folder: &Path,

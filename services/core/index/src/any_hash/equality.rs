@@ -1,8 +1,8 @@
 //! An index of hashes of any length that are compared for equality.
 //!
-//! Compiling a store for each length would take minutes, so hashes stand in the next of four widths. A shorter one is
-//! filled up with zeros: all hashes of an index have the same length, so different hashes stay different. One of more than
-//! 64 bytes is replaced by its BLAKE3-256 digest.
+//! Compiling a store for each length would take minutes, so there are only four widths, and a hash is stored
+//! in the next larger one. A shorter hash is padded with zeros: all hashes of an index have the same length,
+//! so different hashes stay different. A hash of more than 64 bytes is replaced by its BLAKE3-256 digest.
 
 use std::ops::Range;
 use std::path::Path;
@@ -24,14 +24,14 @@ use crate::rows::saved::SavedFile;
 use crate::rows::segment_file::SegmentError;
 use crate::rows::stored::Stored;
 
-/// Hashes of `bytes` bytes that stand in an index of `WIDTH`.
+/// An index of hashes of `bytes` bytes, stored as keys of `WIDTH` bytes.
 #[derive(Debug)]
 pub(super) struct KeyedIndex<const WIDTH: usize> {
     index: EqualityIndex<WIDTH>,
     bytes: usize,
 }
 
-/// A [`KeyedIndex`] at one moment.
+/// A [`KeyedIndex`] as it was at one moment.
 #[derive(Debug)]
 struct KeyedSnapshot<const WIDTH: usize> {
     snapshot: EqualitySnapshot<WIDTH>,
@@ -62,20 +62,20 @@ impl<const WIDTH: usize> KeyedIndex<WIDTH> {
     }
 }
 
-/// What the files of an index remember of the form of its keys, so that they are not opened as those of another length: 0
-/// where the key is the hash.
+/// Returns the form of the keys, which files record so that an index is not opened with hashes of another
+/// length: 0 if the key is the hash itself, otherwise the length of the hashes in bytes.
 const fn key_form<const WIDTH: usize>(bytes: usize) -> u64 {
     if bytes == WIDTH { 0 } else { bytes as u64 }
 }
 
-/// The hash as it stands in an index of `WIDTH`.
+/// Returns the key under which an index of `WIDTH` bytes stores a hash.
 fn key_of<const WIDTH: usize>(bytes: usize, hash: &[u8]) -> [u8; WIDTH] {
     assert_eq!(hash.len(), bytes, "a hash as long as those of the index");
     let mut key = [0; WIDTH];
     if let Some(held) = key.get_mut(..bytes) {
         held.copy_from_slice(hash);
     } else {
-        // Digests have 32 bytes, as has the width that `begin` takes for such hashes.
+        // Digests have 32 bytes, which is also the width that `begin` selects for such hashes.
         key.copy_from_slice(&blake3::hash(hash).as_bytes()[..WIDTH]);
     }
     key
@@ -178,5 +178,5 @@ impl<const WIDTH: usize> HashSnapshot for KeyedSnapshot<WIDTH> {
     }
 }
 
-/// What stands in the place of a hash that is too long.
+/// The length of the digest that replaces a hash which is too long, in bytes.
 const DIGEST_BYTES: usize = blake3::OUT_LEN;

@@ -119,7 +119,7 @@ impl<const BYTES: usize> HashSnapshot for RadiusSnapshot<BYTES> {
     }
 }
 
-/// A hash of the index's length.
+/// Converts a hash that has the length of the index's hashes.
 fn whole<const BYTES: usize>(hash: &[u8]) -> &[u8; BYTES] {
     hash.try_into().expect("a hash as long as those of the index")
 }

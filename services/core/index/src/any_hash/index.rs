@@ -1,4 +1,4 @@
-//! What every index of hashes can do, whatever their length and comparison.
+//! The operations of every index of hashes, whatever the hashes' length and metric.
 
 use std::fmt;
 use std::ops::Range;
@@ -16,96 +16,101 @@ use crate::rows::saved::SavedFile;
 use crate::rows::segment_file::SegmentError;
 use crate::rows::stored::Stored;
 
-/// Pairs of a hash and an item that are searched while they are written to. It holds the same pair once.
+/// Pairs of a hash and an item that can be searched while they are written to. An index stores each pair
+/// once.
 ///
-/// Searches take no lock and see the index as it is at one moment; edits wait for each other, and are visible to every
-/// snapshot that is taken after they returned.
+/// Searches take no lock and see the index as it is at one moment. Edits wait for each other, and an edit is
+/// visible to every snapshot that is taken after it returned.
 pub trait HashIndex: Send + Sync + fmt::Debug {
-    /// Which hashes it holds.
+    /// Returns the shape of the hashes that the index stores.
     fn shape(&self) -> HashShape;
 
-    /// Makes the edits in their order and shows them to searches all at once. Returns how many changed something: pairs
-    /// that were new, and pairs that were removed. Inserting a pair again only replaces its bank.
+    /// Applies the edits in their order and makes them visible to searches all at once. Returns how many
+    /// changed something: new pairs, and removed pairs. Inserting an existing pair again only replaces its
+    /// bank.
     ///
     /// # Panics
     ///
-    /// If the hashes have another length than those of the index.
+    /// Panics if the hashes have another length than those of the index.
     fn apply(&self, edits: &HashEdits) -> usize;
 
-    /// Adds many pairs at once, in any order: much quicker than [`Self::apply`] where the index can build from them
-    /// directly. Of equal pairs, the one with the greatest bank counts.
+    /// Adds many pairs at once, in any order. Much faster than [`Self::apply`] if the index can build from
+    /// them directly. Of equal pairs, the one with the greatest bank is kept.
     ///
     /// # Panics
     ///
-    /// If the hashes have another length than those of the index.
+    /// Panics if the hashes have another length than those of the index.
     fn load(&self, rows: HashRows) -> Result<(), SegmentError>;
 
-    /// Removes every hash of every item of a bank, all at one moment, and returns how many they were.
+    /// Removes every hash of every item of a bank at one moment, and returns the number of removed hashes.
     fn remove_bank(&self, bank: BankId) -> usize;
 
-    /// Makes one segment of everything, or as few as the greatest size of a segment allows; nothing where the index
-    /// arranges its rows by itself.
+    /// Merges everything into one segment, or into as few as the size limit of a segment allows. Does nothing
+    /// if the index arranges its rows without merges.
     fn merge(&self) -> Result<(), SegmentError>;
 
-    /// Writes every file anew that holds removed hashes now, until `stop` says otherwise; nothing where the index has no files.
-    /// The files before go when the checkpoints that name them are given up ([`Self::forget_before`]).
+    /// Rewrites every file that holds removed hashes at the time of the call, until `stop` returns true. Does
+    /// nothing if the index has no files. The old files are deleted when the checkpoints that name them are
+    /// given up ([`Self::forget_before`]).
     fn clear_dead(&self, _stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
         Ok(())
     }
 
-    /// Writes the index to its folder as it is now, under a tag by which it can be opened, and returns the files that it
-    /// consists of; none where the index is in memory.
+    /// Writes the current state of the index to its folder under a tag by which it can be opened, and returns
+    /// the files of that state; none if the index is in memory.
     fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError>;
 
-    /// Gives up what was saved before the tag was, and the files that only that needed.
+    /// Gives up the checkpoints older than that of the tag, and the files that only those needed.
     fn forget_before(&self, tag: &[u8]);
 
-    /// What last went wrong with its files. Nothing is lost by it: what could not be merged stays in use.
+    /// Returns the last fault of the index's files. A fault loses no data: segments that could not be merged
+    /// stay in use.
     fn fault(&self) -> Option<String>;
 
-    /// The living hashes, counted once for each item.
+    /// Returns the number of live hashes, counted once for each item.
     fn len(&self) -> usize;
 
-    /// Whether there is no living hash.
+    /// Checks whether there is no live hash.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether answers are always those of a linear scan.
+    /// Checks whether answers always equal those of a linear scan.
     fn is_exact(&self) -> bool;
 
-    /// How much of the truth an approximate index finds, once it has been measured.
+    /// Returns the measured recall of an approximate index; `None` before the first measurement, and for an
+    /// exact index.
     fn recall(&self) -> Option<Recall> {
         None
     }
 
-    /// The index as it is now, and stays in this view however it changes meanwhile. Cheap.
+    /// Returns the index as it is now, unaffected by later edits. Cheap.
     fn snapshot(&self) -> Arc<dyn HashSnapshot>;
 }
 
-/// How far [`HashSnapshot::nearest_first`] looks.
+/// The extent of a search by [`HashSnapshot::nearest_first`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Within {
     /// The largest distance.
     pub radius: Distance,
-    /// Nothing within it may be left out.
+    /// If true, no hash within the radius may be omitted.
     pub exact: bool,
 }
 
-/// A [`HashIndex`] at one moment: later edits do not show.
+/// A [`HashIndex`] as it was at one moment: later edits are not visible.
 ///
-/// It holds what the index held then until it is dropped.
+/// A snapshot keeps the data of that moment in memory until it is dropped.
 pub trait HashSnapshot: Send + Sync + fmt::Debug {
-    /// Which hashes it holds.
+    /// Returns the shape of the hashes that the index stores.
     fn shape(&self) -> HashShape;
 
-    /// Hands over every hash within `radius` of each query with the number of the query, in no particular order. What was
-    /// handed over before a failure is of no use. An index that compares for equality answers with distance 0, whatever
-    /// the radius.
+    /// Passes every hash within `radius` of each query to the callback, with the number of the query, in no
+    /// particular order. After a failure, the hits that were passed on must be discarded. An index that
+    /// compares for equality answers with distance 0, whatever the radius.
     ///
     /// # Panics
     ///
-    /// If a query has another length than the hashes of the index.
+    /// Panics if a query has another length than the hashes of the index.
     fn each(
         &self,
         queries: &[&[u8]],
@@ -115,12 +120,12 @@ pub trait HashSnapshot: Send + Sync + fmt::Debug {
         take: &mut dyn FnMut(usize, Hit),
     ) -> Result<(), Cancelled>;
 
-    /// The same, but of a query for which `take` returns false nothing more is handed over: for who bounds what it takes of each. What is
-    /// left out then costs little.
+    /// Searches like [`Self::each`], but passes on no more hits of a query once `take` returned false for it.
+    /// For callers that limit the hits of each query: the omitted hits then cost little.
     ///
     /// # Panics
     ///
-    /// If a query has another length than the hashes of the index.
+    /// Panics if a query has another length than the hashes of the index.
     fn each_while(
         &self,
         queries: &[&[u8]],
@@ -135,12 +140,13 @@ pub trait HashSnapshot: Send + Sync + fmt::Debug {
         })
     }
 
-    /// Hands over the hashes within a distance of one query, the nearest first, as long as `take` returns true. An approximate index may
-    /// leave some out unless `exact` is set. It may begin again from the nearest when more is wanted than it looked for at first.
+    /// Passes on the hashes within a distance of one query, the nearest first, as long as `take` returns
+    /// true. An approximate index may omit some unless `exact` is set. The call may start again from the
+    /// nearest hash when the caller takes more hits than the first search looked for.
     ///
     /// # Panics
     ///
-    /// If the query has another length than the hashes of the index.
+    /// Panics if the query has another length than the hashes of the index.
     fn nearest_first(
         &self,
         query: &[u8],
@@ -156,20 +162,22 @@ pub trait HashSnapshot: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Whether answers are always those of a linear scan.
+    /// Checks whether answers always equal those of a linear scan.
     fn is_exact(&self) -> bool;
 
-    /// Checks that searches of this moment reach every living hash that the index holds, by each of the ways that a search
-    /// may take, and hands over each with its item and bank, as [`HashShape::held`] returns it. What was handed over before
-    /// a failure is of no use.
+    /// Checks that searches at this moment reach every live hash of the index, by each path that a search may
+    /// take. Passes on each hash with its item and bank, in the form that [`HashShape::held`] returns. After
+    /// a failure, the rows that were passed on must be discarded.
     ///
-    /// It reads everything once, and most of it at random: seconds for ten million hashes. `pace` may slow it down.
+    /// The audit reads everything once, most of it in random order: some seconds for ten million hashes.
+    /// `pace` may slow it down.
     fn audit(&self, pace: &mut Pace<'_>, take: &mut dyn FnMut(&[u8], Entry)) -> Result<(), AuditError>;
 
-    /// What of it has checksums of its own; gone once a merge has replaced it and no search reads it any more.
+    /// Returns the parts of the index that have their own checksums. A part is dropped once a merge has
+    /// replaced it and no search reads it any more.
     fn stored(&self) -> Vec<Weak<dyn Stored>>;
 
-    /// Where the newest rows lie in memory. For tests that damage them there.
+    /// Returns the memory ranges of the newest rows, for tests that damage them there.
     #[doc(hidden)]
     fn tail_memory(&self) -> Vec<Range<usize>> {
         Vec::new()

@@ -1,20 +1,20 @@
-//! Which hashes an index holds: their length, and how they are compared.
+//! The shape of the hashes of an index: their length, and how they are compared.
 
 use std::borrow::Cow;
 
 use thiserror::Error;
 use vigie_model::VectorClass;
 
-/// Lengths of hashes that are compared by Hamming distance, in bytes.
+/// The lengths of hashes that an index compares by Hamming distance, in bytes.
 pub const HAMMING_BYTES: [usize; 5] = [8, 12, 16, 32, 64];
 
-/// The least length of a hash that is compared for equality, in bytes.
+/// The smallest length of a hash that is compared for equality, in bytes.
 pub const EQUALITY_BYTES_MIN: usize = 4;
 
-/// The greatest length of a hash that is compared for equality, in bytes.
+/// The largest length of a hash that is compared for equality, in bytes.
 pub const EQUALITY_BYTES_MAX: usize = 512;
 
-/// The longest hash that is compared for equality and held as it is, in bytes.
+/// The largest length of a hash that is compared for equality and stored unchanged, in bytes.
 pub(super) const HELD_BYTES_MAX: usize = 64;
 
 /// The hashes of one index: all have the same length and are compared in the same way.
@@ -22,46 +22,47 @@ pub(super) const HELD_BYTES_MAX: usize = 64;
 pub enum HashShape {
     /// Hashes that are found within a number of differing bits.
     Hamming {
-        /// Their length, one of [`HAMMING_BYTES`].
+        /// The length of each hash in bytes, one of [`HAMMING_BYTES`].
         bytes: usize,
     },
     /// Hashes that are found by equality, at distance 0.
     ///
-    /// Up to 64 bytes the index holds the hash itself. It holds the BLAKE3-256 digest of a longer one: two such hashes are
-    /// taken for equal when their digests are, and a caller that wants more compares the whole hashes, which it keeps
-    /// itself.
+    /// An index stores a hash of up to 64 bytes itself, and the BLAKE3-256 digest of a longer one. Two such
+    /// hashes count as equal if their digests are equal. A caller that needs more certainty keeps the whole
+    /// hashes and compares them.
     Equality {
-        /// Their length, [`EQUALITY_BYTES_MIN`] to [`EQUALITY_BYTES_MAX`].
+        /// The length of each hash in bytes, [`EQUALITY_BYTES_MIN`] to [`EQUALITY_BYTES_MAX`].
         bytes: usize,
     },
-    /// Vectors that are found within a distance of their metric. The indexes of this crate hold none: `vigie-vectors` has one.
+    /// Vectors that are found within a distance of their metric. This crate has no index for them;
+    /// `vigie-vectors` has one.
     Vector {
-        /// Their elements and metric.
+        /// The form of the elements, and the metric.
         class: VectorClass,
-        /// Their length.
+        /// The length of each vector, in bytes.
         bytes: usize,
     },
 }
 
-/// No index holds hashes of this shape.
+/// No index supports hashes of this shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum UnsupportedShape {
-    /// The length cannot be compared by Hamming distance.
+    /// No index compares hashes of this length by Hamming distance.
     #[error("hashes compared by Hamming distance have 8, 12, 16, 32 or 64 bytes, not {0}")]
     Hamming(usize),
-    /// The length cannot be compared for equality.
+    /// No index compares hashes of this length for equality.
     #[error("hashes compared for equality have {EQUALITY_BYTES_MIN} to {EQUALITY_BYTES_MAX} bytes, not {0}")]
     Equality(usize),
-    /// Only an approximate index holds vectors.
+    /// Vectors need an approximate index, and this crate has none.
     #[error("vectors are searched by an approximate index")]
     Vector,
-    /// The length is none of a vector.
+    /// The length is not that of a vector of the class.
     #[error("{0} bytes are no vector")]
     VectorBytes(usize),
 }
 
 impl HashShape {
-    /// The length of a hash.
+    /// Returns the length of each hash, in bytes.
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
@@ -69,7 +70,8 @@ impl HashShape {
         }
     }
 
-    /// What an index holds of a hash of this shape: the hash itself, or its digest where it is longer than an index holds.
+    /// Returns the stored form of a hash of this shape: the hash itself, or its digest if it is longer than
+    /// an index stores.
     #[must_use]
     pub fn held(self, hash: &[u8]) -> Cow<'_, [u8]> {
         if self.holds_digests() {
@@ -79,13 +81,13 @@ impl HashShape {
         }
     }
 
-    /// Whether an index holds digests of such hashes in their place.
+    /// Checks whether an index stores digests instead of such hashes.
     #[must_use]
     pub const fn holds_digests(self) -> bool {
         matches!(self, Self::Equality { bytes } if bytes > HELD_BYTES_MAX)
     }
 
-    /// Fails if no index holds hashes of this shape.
+    /// Fails if no index of this crate supports hashes of this shape.
     pub fn check(self) -> Result<(), UnsupportedShape> {
         match self {
             Self::Hamming { bytes } if !HAMMING_BYTES.contains(&bytes) => {

@@ -1,4 +1,5 @@
-//! Indexes of every shape answer as a linear scan does, after any edits, in snapshots, and after they were saved.
+//! Checks that indexes of every shape answer as a linear scan does, after any edits, in snapshots, and after
+//! saving.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,8 +24,8 @@ fn entry(item: u64, bank: u32) -> Entry {
     Entry { item: ItemId(item), bank: BankId(bank) }
 }
 
-/// A hash that is told by a small number: one bit is set, in the first, the last or a middle byte. Others of a padded
-/// length differ only in the last byte that is the hash's own.
+/// Returns a hash for a small number: one bit is set, in the first, the last or a middle byte. Some hashes of
+/// a padded length therefore differ only in their last byte before the padding.
 fn hash_of(bytes: usize, number: u8) -> Vec<u8> {
     let mut hash = vec![0; bytes];
     let at = [0, bytes - 1, bytes / 2][usize::from(number % 3)];
@@ -44,7 +45,7 @@ enum Deed {
     Load(Vec<(u8, u64, u32)>),
     RemoveBank(u32),
     Merge,
-    /// Saves, makes some edits that are lost, and opens what was saved.
+    /// Saves the index, makes some edits that are lost, and opens the saved index.
     Reopen(Vec<Step>),
 }
 
@@ -65,7 +66,7 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-/// The truth: every pair with its bank, looked through from end to end.
+/// The expected state: every pair with its bank, searched from end to end.
 #[derive(Debug, Clone, Default)]
 struct Scan(BTreeMap<(Vec<u8>, ItemId), BankId>);
 
@@ -150,7 +151,8 @@ fn edits_of(bytes: usize, steps: &[Step]) -> HashEdits {
     edits
 }
 
-/// Does everything to an index of this shape and to the scan, and compares them, and every snapshot taken on the way.
+/// Applies all operations to an index of this shape and to the scan, and compares them, and every snapshot on
+/// the way.
 fn check_deeds(shape: HashShape, folder: &Path, deeds: &[Deed]) {
     let (bytes, options) = (shape.bytes(), IndexOptions::default());
     let mut index = shape.begin(folder, options).unwrap();
@@ -200,7 +202,7 @@ proptest! {
     }
 }
 
-/// Enough of them for tables and lists: most hashes lie anywhere, some near others.
+/// Enough hashes for tables and lists: most are random, some are near others.
 #[test]
 fn many_hashes_of_every_shape_are_found() {
     for shape in shapes() {

@@ -1,4 +1,5 @@
-//! A merge from the plan to its end: which sources it takes, and how its segment takes their place.
+//! A merge from its plan to its installation: the sources that it reads, and how the new segment replaces
+//! them.
 
 use std::sync::Arc;
 
@@ -10,11 +11,11 @@ use crate::rows::segment::{Segment, Shape};
 use crate::rows::segment_file::{SegmentError, SegmentFile};
 use crate::rows::tombstones::{LogPage, SourceId};
 
-/// A merge that is to be made.
+/// A planned merge.
 pub(super) struct Job<const BYTES: usize> {
     pub(super) sources: Vec<Source<BYTES>>,
     pub(super) shape: Shape,
-    /// Where the log stood when the sources were looked at.
+    /// The end of the log when the sources were read.
     log: Arc<LogPage>,
     since: u64,
 }
@@ -36,7 +37,7 @@ impl<const BYTES: usize> Writer<BYTES> {
         })
     }
 
-    /// Tails that are no longer filled, as many as the greatest size allows, but one at least.
+    /// Plans a merge of tails that are no longer filled: as many as the size limit allows, but at least one.
     pub(super) fn job_of_sealed(&self) -> Option<Job<BYTES>> {
         let mut total = 0;
         let chosen = self.sealed.iter().take_while(|one| {
@@ -51,7 +52,7 @@ impl<const BYTES: usize> Writer<BYTES> {
         self.job(chosen.map(source).collect())
     }
 
-    /// All segments, the greatest left out as long as the sum would be too large.
+    /// Plans a merge of all segments, without the largest ones if the sum would be too large.
     pub(super) fn job_of_segments(&self) -> Option<Job<BYTES>> {
         let mut order: Vec<usize> = (0..self.segments.len()).collect();
         order.sort_by_key(|&at| self.segments[at].live());
@@ -64,13 +65,13 @@ impl<const BYTES: usize> Writer<BYTES> {
         if is_done { None } else { self.job(order.into_iter().map(|at| self.segment_source(at)).collect()) }
     }
 
-    /// The segments that hold dead rows.
+    /// Returns the segments that hold dead rows.
     pub(super) fn with_dead_rows(&self) -> Vec<SourceId> {
         let dead = self.segments.iter().filter(|segment| segment.dead.count() > 0);
         dead.map(|segment| segment.id).collect()
     }
 
-    /// One segment alone, without its dead rows, if it is still in use.
+    /// Plans the rewriting of one segment without its dead rows, if it is still in use.
     pub(super) fn job_of_segment(&self, id: SourceId) -> Option<Job<BYTES>> {
         let at = self.segments.iter().position(|segment| segment.id == id)?;
         self.job(vec![self.segment_source(at)])
@@ -90,7 +91,7 @@ impl<const BYTES: usize> Writer<BYTES> {
         Some(Job { sources, shape, log: Arc::clone(self.log.page()), since: self.log.position() })
     }
 
-    /// Puts what a job made in the place of its sources.
+    /// Replaces the sources of a job by the segment that it built.
     pub(super) fn install(
         &mut self,
         job: &Job<BYTES>,
@@ -108,7 +109,7 @@ impl<const BYTES: usize> Writer<BYTES> {
             }
             self.segments.push(Arc::new(segment));
         }
-        // The disk takes files again.
+        // Writing to the disk succeeded, so an earlier fault is over.
         self.fault = None;
         let is_merged = |id: SourceId| job.sources.iter().any(|source| source.id() == id);
         for segment in self.segments.extract_if(.., |segment| is_merged(segment.id)) {

@@ -1,15 +1,15 @@
-//! What is alike in all parts of an index.
+//! The properties that all parts of an index share.
 
 use crate::rows::tail::Keys;
 
-/// What is alike in all segments and tails of an index.
+/// The properties that all segments and tails of an index share.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     pub(crate) keys: Keys,
-    /// The seed of the permutation that rows are stored under.
+    /// The seed of the permutation in which rows are stored.
     pub(crate) seed: u64,
-    /// The distance that tables are made for; `None` for an index that needs none.
+    /// The distance that tables are built for; `None` for an index without tables.
     pub(crate) distance: Option<u32>,
-    /// Whether tables take less memory, and searches longer.
+    /// Whether tables are built to take less memory, which makes searches slower.
     pub(crate) compact: bool,
 }

@@ -1,21 +1,21 @@
-//! Which sources are merged when, and how a merge reads them.
+//! The merge policy: which sources are merged when, and how a merge reads them.
 //!
-//! **Policy.** A full tail becomes a segment by itself, at once, so that writers are not held up. Then
-//! segments are merged by the rule below until it is satisfied (leveling, as in log-structured merge trees:
-//! O'Neil et al., Acta Informatica 1996). Segments in the order of their living rows: one is merged with all
-//! smaller ones as soon as these hold at least half as much as it does. Therefore:
+//! **Policy.** A full tail becomes a segment by itself, at once, so that writers do not have to wait.
+//! Segments are then merged by the following rule until it is satisfied (leveling, as in log-structured merge
+//! trees: O'Neil et al., Acta Informatica 1996). Order the segments by their live rows: a segment is merged
+//! with all smaller ones as soon as those together hold at least half as many rows. The consequences:
 //!
-//! - *Few segments.* Each is more than twice all smaller ones together, so n hashes lie in at most
-//!   1 + log3(n / 131,072) segments: five at 10 million.
-//! - *Bounded rewriting.* A row is rewritten only into a segment of at least 1.5 times the size of the one
-//!   it was in: at most log1.5(n / 131,072) + 2 times, 12 at 10 million, about half of that on average.
+//! - *Few segments.* Each segment is more than twice as large as all smaller ones together, so n hashes lie
+//!   in at most 1 + log3(n / 131,072) segments: five at 10 million.
+//! - *Bounded rewriting.* A row is rewritten only into a segment of at least 1.5 times the size of its old
+//!   one: at most log1.5(n / 131,072) + 2 times, 12 at 10 million, about half of that on average.
 //! - *Bounded size.* No merge makes a segment of more than [`crate::IndexOptions::segment_rows_max`] rows.
-//!   Segments beyond half of that are left as they are.
-//! - *Dead rows go.* A segment of which a quarter is dead is rewritten, so they take at most a third of what
-//!   the living take.
-//! - *Bounded memory.* A merge reads its sources in order and writes a file. Beyond buffers it holds the
-//!   tables of two chunks at a time, 12 bytes a row. The sources stay in use until the new segment takes
-//!   their place; on disk both exist for that time.
+//!   Segments above half of that size are not merged with others.
+//! - *Bounded dead rows.* A segment is rewritten when a quarter of it is dead, so dead rows take at most a
+//!   third of the memory of live ones.
+//! - *Bounded memory.* A merge reads its sources in order and writes a file. Apart from buffers it holds the
+//!   tables of two chunks at a time, 12 bytes a row. The sources stay in use until the new segment replaces
+//!   them; until then the disk holds both.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -30,13 +30,13 @@ use crate::rows::tombstones::SourceId;
 use crate::search::chunking::Chunking;
 use crate::search::id_form::IdForm;
 
-/// A segment is merged with the smaller ones when it holds at most so many times their rows.
+/// A segment is merged with the smaller ones if it holds at most this many times their rows.
 const GROWTH_MAX: usize = 2;
 
-/// A segment is rewritten when one row in so many is dead.
+/// A segment is rewritten when one row in this many is dead.
 const DEAD_SHARE: usize = 4;
 
-/// A segment as the policy sees it.
+/// The size of a segment, as far as the policy needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub(crate) live: usize,
@@ -48,13 +48,14 @@ impl Extent {
         Self { live: segment.live(), dead: segment.dead.count() }
     }
 
-    /// Whether so much of it is dead that it is to be rewritten.
+    /// Checks whether the share of dead rows is so large that the segment should be rewritten.
     pub(crate) fn is_sparse(&self) -> bool {
         self.dead > 0 && self.dead * DEAD_SHARE >= self.live + self.dead
     }
 }
 
-/// The segments to be merged into one, by their place in `extents`; none if all is well.
+/// Returns the positions in `extents` of the segments to be merged into one; empty if the policy is
+/// satisfied.
 pub(crate) fn next_merge(extents: &[Extent], rows_max: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..extents.len()).collect();
     order.sort_by_key(|&at| extents[at].live);
@@ -77,7 +78,7 @@ pub(crate) fn next_merge(extents: &[Extent], rows_max: usize) -> Vec<usize> {
     extents.iter().position(Extent::is_sparse).into_iter().collect()
 }
 
-/// What a merge reads: sources and, of each, which rows were dead when it began.
+/// A source that a merge reads, with the rows that were dead when the merge began.
 pub(crate) enum Source<const BYTES: usize> {
     Tail { tail: Arc<Tail<BYTES>>, rows: usize, dead: Vec<u64> },
     Segment { segment: Arc<Segment<BYTES>>, dead: Vec<u64> },
@@ -91,7 +92,7 @@ impl<const BYTES: usize> Source<BYTES> {
         }
     }
 
-    /// The pair that stands in a row.
+    /// Returns the hash and the item of a row.
     pub(crate) fn pair(&self, row: usize) -> ([u8; BYTES], ItemId) {
         match self {
             Self::Tail { tail, .. } => (tail.hash(row), tail.item(row)),
@@ -99,7 +100,7 @@ impl<const BYTES: usize> Source<BYTES> {
         }
     }
 
-    /// Whether nobody else holds it.
+    /// Checks whether nothing else holds a reference to the source.
     pub(crate) fn is_alone(&self) -> bool {
         match self {
             Self::Tail { tail, .. } => Arc::strong_count(tail) == 1,
@@ -125,7 +126,7 @@ impl<const BYTES: usize> Source<BYTES> {
         self.rows() - dead as usize
     }
 
-    /// What its items and banks may be.
+    /// Returns the range of the source's items, and all banks that may occur.
     fn extent(&self) -> ((ItemId, ItemId), Vec<BankId>) {
         match self {
             Self::Segment { segment, .. } => (segment.shape().items, segment.shape().banks.clone()),
@@ -139,7 +140,7 @@ impl<const BYTES: usize> Source<BYTES> {
         }
     }
 
-    /// Its living rows in the order of hash and item.
+    /// Returns a reader of the live rows, in the order of hash and item.
     fn reader(&self) -> Reader<'_, BYTES> {
         match self {
             Self::Tail { tail, rows, .. } => {
@@ -176,7 +177,8 @@ impl<const BYTES: usize> Iterator for Reader<'_, BYTES> {
     }
 }
 
-/// The shape of what merging the sources makes. `distance` is the one that searches usually ask for; with `compact` tables take less memory.
+/// Returns the shape of the segment that merging the sources would create. `distance` is the usual distance
+/// of searches; with `compact`, tables take less memory.
 pub(crate) fn shape_of<const BYTES: usize>(
     sources: &[Source<BYTES>],
     seed: u64,
@@ -196,13 +198,13 @@ pub(crate) fn shape_of<const BYTES: usize>(
     Shape { rows, items, banks, seed, chunking, id_form }
 }
 
-/// All living rows of the sources, in the order of hash and item.
+/// Returns all live rows of the sources, in the order of hash and item.
 pub(crate) fn merged<const BYTES: usize>(
     sources: &[Source<BYTES>],
 ) -> impl Iterator<Item = ([u8; BYTES], Entry)> {
     let mut readers: Vec<_> = sources.iter().map(|source| source.reader().peekable()).collect();
     std::iter::from_fn(move || {
-        // Sources are few: looking at each head is quicker than keeping them in a heap.
+        // There are few sources, so looking at the head of each is faster than a heap.
         let mut least: Option<(usize, [u8; BYTES], ItemId)> = None;
         for (at, reader) in readers.iter_mut().enumerate() {
             if let Some((hash, entry)) = reader.peek() {
@@ -231,7 +233,7 @@ mod tests {
         Extent { live, dead: 0 }
     }
 
-    /// Applies the policy until it is satisfied, and says how many rows were written.
+    /// Applies the policy until it is satisfied, and returns how many rows were written.
     fn settle(extents: &mut Vec<Extent>) -> usize {
         let mut written = 0;
         loop {

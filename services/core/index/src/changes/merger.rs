@@ -1,4 +1,5 @@
-//! What a store and its merging thread share: the lock of the writer, publication, and merges in the background.
+//! The state that a store shares with its merging thread: the writer's lock, publication, and background
+//! merges.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -18,26 +19,26 @@ use crate::rows::segment::{self, Segment};
 use crate::rows::segment_file::{SegmentError, SegmentFile};
 use crate::rows::tail::TAIL_ROWS;
 
-/// A tail of so many rows becomes a segment, in which they are found some times quicker, when nothing was added to it
-/// for a while: a small index may never fill one.
+/// A tail with at least this many rows becomes a segment, where searches are several times faster, after a
+/// while without new rows. Otherwise a small index might never get a segment.
 pub(super) const QUIET_ROWS: usize = TAIL_ROWS / 32;
-/// For so long, twice at most.
+/// The time without new rows after which such a tail becomes a segment; it may take twice as long.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// After a merge failed, until it is tried again.
+/// The pause after a failed merge before the next attempt.
 pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Of `nice`: a tenth of the weight of a search, so that merges go on even where searches take all there is.
-/// With the least priority they would starve, and writers with them.
+/// The `nice` value of merging threads: a tenth of the weight of a search. Merges then go on even if searches
+/// use all processors. With the lowest priority they would starve, and writers with them.
 #[cfg(target_os = "linux")]
 const MERGE_PRIORITY: i32 = 10;
 
-/// How long a merge waits for searches that still read what it replaced.
+/// The longest time that a merge waits for searches that still read the replaced sources, in milliseconds.
 const READERS_WAIT_MS_MAX: u32 = 100;
 
 pub(super) const NO_PANIC: &str = "no writer panics, unless the index overflows";
 
-/// What the merging thread shares.
+/// The state shared with the merging thread.
 pub(super) struct Shared<const BYTES: usize> {
     pub(super) layout: Layout,
     pub(super) options: IndexOptions,
@@ -45,17 +46,18 @@ pub(super) struct Shared<const BYTES: usize> {
     pub(super) view: ArcSwap<View<BYTES>>,
     pub(super) live: AtomicUsize,
     writer: Mutex<Writer<BYTES>>,
-    /// There may be something to merge. Goes with `writer`.
+    /// Signals that there may be something to merge. Used with the lock of `writer`.
     pub(super) work: Condvar,
-    /// A full tail became a segment, or the merging thread is gone. Goes with `writer`.
+    /// Signals that a full tail became a segment, or that the merging thread ended. Used with the lock of
+    /// `writer`.
     pub(super) room: Condvar,
-    /// Held by whoever merges: one at a time. Taken before `writer`.
+    /// Held during a merge, so that there is one at a time. Locked before `writer`.
     merging: Mutex<()>,
     pub(super) closing: AtomicBool,
 }
 
 impl<const BYTES: usize> Shared<BYTES> {
-    /// The state of a store that holds these segments.
+    /// Creates the state of a store with these segments.
     pub(super) fn new(
         layout: Layout,
         options: IndexOptions,
@@ -83,7 +85,8 @@ impl<const BYTES: usize> Shared<BYTES> {
         self.writer.lock().expect(NO_PANIC)
     }
 
-    /// The writing side for those who must not panic, and whether a thread panicked while it held it.
+    /// Locks the writer for callers that must not panic. Also returns whether a thread panicked while it held
+    /// the lock.
     pub(super) fn lock_even_broken(&self) -> (MutexGuard<'_, Writer<BYTES>>, bool) {
         match self.writer.lock() {
             Ok(writer) => (writer, false),
@@ -95,7 +98,7 @@ impl<const BYTES: usize> Shared<BYTES> {
         self.merging.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Makes everything since the last publication visible at once.
+    /// Makes all changes since the last publication visible at once.
     pub(super) fn publish(&self, writer: &mut Writer<BYTES>) {
         if writer.active.is_worn() {
             writer.seal();
@@ -126,7 +129,8 @@ impl<const BYTES: usize> Shared<BYTES> {
             .expect("a thread can be started")
     }
 
-    /// The right to merge, once there is something to; `None` when the store is dropped.
+    /// Waits until there is something to merge and returns the merging lock; `None` when the store is
+    /// dropped.
     fn wait_for_work(&self) -> Option<MutexGuard<'_, ()>> {
         let is_idle = |writer: &mut Writer<BYTES>| !self.closing.load(Ordering::Relaxed) && !writer.has_job();
         let (mut writer, mut seen) = (self.lock(), None);
@@ -147,7 +151,8 @@ impl<const BYTES: usize> Shared<BYTES> {
         (!self.closing.load(Ordering::Relaxed)).then(|| self.lock_merging())
     }
 
-    /// The disk may be full. The sources stay in use, and the merge is tried again.
+    /// Records the fault and waits: the disk may be full. The sources stay in use, and the merge is tried
+    /// again.
     fn pause_after(&self, error: &SegmentError) {
         let mut writer = self.lock();
         writer.fault = Some(error.to_string());
@@ -166,7 +171,7 @@ impl<const BYTES: usize> Shared<BYTES> {
         Ok(())
     }
 
-    /// `None` if nothing is left.
+    /// Builds the segment of a job. `None` if no live row is left.
     pub(super) fn build(&self, job: &Job<BYTES>) -> Result<Option<SegmentFile>, SegmentError> {
         if job.shape.rows == 0 {
             return Ok(None);
@@ -178,18 +183,19 @@ impl<const BYTES: usize> Shared<BYTES> {
     }
 }
 
-/// Lets searches go first: what this thread does from here on, and threads that it begins, gets a small share of
-/// a processor that is wanted by both.
+/// Lowers the priority of this thread, and of threads that it starts from now on, so that searches get the
+/// larger share of a processor that both need.
 pub(super) fn give_way() {
     #[cfg(target_os = "linux")]
     {
-        // Without a process Linux takes the calling thread. If it refuses, merges and searches share alike.
+        // Without a process id, Linux changes the calling thread. If it refuses, merges and searches have
+        // equal priority.
         let _refused = rustix::process::setpriority_process(None, MERGE_PRIORITY);
     }
 }
 
-/// Waits for a while until no search reads the sources any more, so that it is not one of them that has to free
-/// them: giving a gigabyte back takes some milliseconds.
+/// Waits a limited time until no search reads the sources any more, so that no search has to free them:
+/// returning a gigabyte to the system takes some milliseconds.
 fn outlive_readers<const BYTES: usize>(job: &Job<BYTES>) {
     for _ in 0..READERS_WAIT_MS_MAX {
         if job.sources.iter().all(Source::is_alone) {

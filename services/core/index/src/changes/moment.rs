@@ -1,28 +1,28 @@
-//! A moment in an index's life, and the one word through which a writer tells readers of it.
+//! A moment of an index, and the single atomic word in which the writer publishes it to readers.
 //!
-//! Rows are only ever appended, and a removal only stamps its row with a number. Two numbers therefore say
-//! exactly which rows a reader may see: how many rows there are, and how many removals have been made. A row
-//! is visible at a moment if it lies below `rows` and was not stamped with a number up to `removals`. (A
-//! column of "begins" and "ends" is what multi-version concurrency control keeps for each row; here the
-//! position is the beginning.)
+//! Rows are only ever appended, and a removal only stamps its row with a number. Two numbers therefore define
+//! exactly which rows a reader may see: the number of rows, and the number of removals. A row is visible at a
+//! moment if its position is below `rows` and it was not stamped with a number up to `removals`.
+//! (Multi-version concurrency control stores a begin and an end number for each row; here the position
+//! replaces the begin number.)
 //!
-//! Both numbers change together, so they share an `AtomicU64`. If they were two words, a reader could take
-//! the count of removals from before, and the count of rows from after, a hash was removed and inserted
-//! again, and find it twice.
+//! Both numbers change together, so they share one `AtomicU64`. With two words, a reader could load the count
+//! of removals from before, and the count of rows from after, the removal and reinsertion of a hash, and find
+//! the hash twice.
 //!
 //! **Ordering.** The single writer fills rows and stamps with relaxed stores and then publishes with
-//! `Release`; a reader begins with an `Acquire` load of the word, so it sees every row and every stamp that
-//! the moment speaks of. It may also see stamps that are newer; their numbers are above `removals`, so it
-//! disregards them. Rows that are newer lie at or above `rows`, where it does not look.
+//! `Release`. A reader begins with an `Acquire` load of the word, so it sees every row and every stamp of
+//! that moment. It may also see newer stamps; their numbers are above `removals`, so it ignores them. Newer
+//! rows are at or above `rows`, where it does not look.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Which rows are visible.
+/// The position in the history of an index that decides which rows are visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment {
-    /// Removals so far. Removals of one batch share a number.
+    /// The number of removals so far. All removals of one batch have the same number.
     pub(crate) removals: u64,
-    /// Rows so far, in whatever is being appended to.
+    /// The number of rows so far in the tail that is being filled.
     pub(crate) rows: usize,
 }
 

@@ -1,13 +1,13 @@
-//! The life of an index beneath its searches: edits, publication, merging in the background, checkpoints.
+//! The store beneath the searches of an index: edits, publication, background merges, checkpoints.
 //!
-//! A store knows rows, not distances; [`crate::RadiusIndex`] and [`crate::EqualityIndex`] search what its
-//! views hold. One writer at a time edits (a mutex sees to that), publishes a [`View`], and only then lets
-//! the next one in. Readers take no lock.
+//! A store handles rows, not distances; [`crate::RadiusIndex`] and [`crate::EqualityIndex`] search the
+//! sources that its views hold. One writer at a time (a mutex ensures this) edits and publishes a [`View`]
+//! before the next writer begins. Readers take no lock.
 //!
-//! Full tails are made into segments, and segments merged, by a thread that the store owns; it begins with
-//! the first full tail and ends with the store. Writers wait for it only when [`SEALED_MAX`] full tails stand
-//! before it. While a merge reads its sources, edits go on; what was removed from the sources meanwhile is
-//! removed from the new segment under the writer's lock, just before that takes their place.
+//! A thread of the store turns full tails into segments and merges segments. The thread starts with the first
+//! full tail and ends with the store. Writers wait for it only while [`SEALED_MAX`] full tails are waiting.
+//! Edits go on while a merge reads its sources. Rows that were removed from the sources in that time are
+//! removed from the new segment under the writer's lock, just before it replaces the sources.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -28,27 +28,28 @@ use crate::rows::segment::{self, ROWS_AT_ONCE, Segment};
 use crate::rows::segment_file::{SegmentError, SegmentFile};
 use crate::rows::tombstones::SourceId;
 
-/// Full tails that may wait for the merging thread, 20 MiB each for 256-bit hashes. One more edit waits with
-/// them.
+/// The number of full tails that may wait for the merging thread, 20 MiB each for 256-bit hashes. At this
+/// number, edits wait.
 const SEALED_MAX: usize = 4;
 
-/// A fault of its own or of the memory, after which nothing can be written.
+/// The message after a fault of the index itself or of memory, after which the index refuses all writes.
 const BROKEN: &str = "the index failed while it was changed";
 
-/// See the module.
+/// The rows of an index: its writer, its published view, its folder and its merging thread.
 pub(crate) struct Store<const BYTES: usize> {
     shared: Arc<Shared<BYTES>>,
     merger: OnceLock<JoinHandle<()>>,
 }
 
 impl<const BYTES: usize> Store<BYTES> {
-    /// An empty store that keeps its segments in memory.
+    /// Creates an empty store that keeps its segments in memory.
     pub(crate) fn in_memory(layout: Layout, options: IndexOptions) -> Self {
         Self::new(layout, options, Home::Memory, Vec::new())
     }
 
-    /// The store that was saved with this tag in the folder, which it then owns. Without a tag, the one that was
-    /// last saved; an empty one if there is none. Also what was saved with it.
+    /// Opens the store that was saved in the folder with this tag, and takes ownership of the folder. Without
+    /// a tag, opens the checkpoint that was saved last, or an empty store if there is none. Also returns the
+    /// tag of the checkpoint.
     pub(crate) fn open(
         layout: Layout,
         options: IndexOptions,
@@ -71,7 +72,8 @@ impl<const BYTES: usize> Store<BYTES> {
         Ok((Self::new(layout, options, home, opened), tag))
     }
 
-    /// An empty store in this folder, which it then owns; whatever index was there is discarded.
+    /// Creates an empty store in this folder and takes ownership of the folder. Deletes any index that the
+    /// folder holds.
     pub(crate) fn begin(layout: Layout, options: IndexOptions, directory: &Path) -> Result<Self, OpenError> {
         Ok(Self::new(layout, options, Home::begin(directory)?, Vec::new()))
     }
@@ -120,8 +122,8 @@ impl<const BYTES: usize> Store<BYTES> {
         outcome
     }
 
-    /// Adds many rows at once, as segments of their own that `threads` threads build. Rows are pairs of a
-    /// stored hash and its entry, in any order; of equal pairs the one with the greatest bank counts.
+    /// Adds many rows at once, as segments of their own that `threads` threads build. A row is a pair of a
+    /// stored hash and its entry, in any order; of equal pairs, the one with the greatest bank is kept.
     pub(crate) fn load(
         &self,
         mut rows: Vec<([u8; BYTES], Entry)>,
@@ -157,9 +159,9 @@ impl<const BYTES: usize> Store<BYTES> {
         Ok(())
     }
 
-    /// Makes one segment of everything, or as few as the greatest size allows.
+    /// Merges everything into one segment, or into as few as the size limit allows.
     pub(crate) fn merge(&self) -> Result<(), SegmentError> {
-        // On a thread of its own, as in the background: searches go before it.
+        // The merge runs on its own thread, as in the background, so that searches have priority.
         thread::scope(|scope| {
             let merging = scope.spawn(|| {
                 give_way();
@@ -185,8 +187,8 @@ impl<const BYTES: usize> Store<BYTES> {
         job.map_or(Ok(()), |job| shared.perform(&job))
     }
 
-    /// Writes every segment anew that holds dead rows now, one after the other, until `stop` says otherwise. Files that a
-    /// checkpoint names go with it.
+    /// Rewrites every segment that holds dead rows at the time of the call, one after the other, until `stop`
+    /// returns true. Old files that a checkpoint names are deleted with that checkpoint.
     pub(crate) fn clear_dead(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
         thread::scope(|scope| {
             let clearing = scope.spawn(|| {
@@ -202,16 +204,16 @@ impl<const BYTES: usize> Store<BYTES> {
         let segments = shared.lock().with_dead_rows();
         for segment in segments.into_iter().take_while(|_| !stop()) {
             let _merging = shared.lock_merging();
-            // A merge may have replaced it meanwhile.
+            // A merge may have replaced the segment meanwhile.
             let job = shared.lock().job_of_segment(segment);
             job.map_or(Ok(()), |job| shared.perform(&job))?;
         }
         Ok(())
     }
 
-    /// Writes down the store as it is now, so that [`Self::open`] finds it, together with `tag`, and answers the
-    /// files that it consists of. Edits wait for that, and it waits for a merge that is being made; searches do
-    /// not wait.
+    /// Writes a checkpoint of the current state with `tag`, so that [`Self::open`] finds it, and returns the
+    /// files of the checkpoint. The call waits for a merge that is running. Edits wait for the call; searches
+    /// do not.
     pub(crate) fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError> {
         let shared = &*self.shared;
         let _merging = shared.lock_merging();
@@ -226,7 +228,7 @@ impl<const BYTES: usize> Store<BYTES> {
         shared.home.save(&segments.collect::<Vec<_>>(), tag)
     }
 
-    /// Gives up what was saved before the tag.
+    /// Gives up the checkpoints that are older than that of the tag.
     pub(crate) fn forget_before(&self, tag: &[u8]) {
         self.shared.home.forget_before(tag);
     }
@@ -253,10 +255,11 @@ impl<const BYTES: usize> Drop for Store<BYTES> {
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::Relaxed);
         if let Some(merger) = self.merger.take() {
-            // Between its look at `closing` and its wait the thread holds the lock.
+            // The thread holds this lock between its check of `closing` and its wait, so the notification
+            // cannot be lost.
             drop(self.shared.lock_even_broken());
             self.shared.work.notify_one();
-            // A panic there was told by the panic hook.
+            // The panic hook has already reported a panic of that thread.
             let _told = merger.join();
         }
     }

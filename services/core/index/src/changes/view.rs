@@ -1,9 +1,9 @@
-//! What one search reads: the sources of an index, and a moment.
+//! The data that one search reads: the sources of an index, and a moment.
 //!
-//! A view lists immutable segments, full tails on their way to become segments, and the tail that is being
-//! filled. A write appends rows to that tail or marks rows dead anywhere, and then publishes: a new moment in
-//! the same view or, when a source came or went, a new view. The moment of a view that was replaced never
-//! changes again: who still reads there sees the index as it was just before, whatever was written since.
+//! A view lists immutable segments, full tails that will become segments, and the tail that is being filled.
+//! A write appends rows to that tail or marks rows dead anywhere, and then publishes: a new moment in the
+//! same view or, if a source was added or removed, a new view. The moment of a replaced view never changes
+//! again, so a reader of that view sees the index as it was just before the replacement.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -19,22 +19,23 @@ use crate::rows::stored::Stored;
 use crate::rows::tail::{TAIL_ROWS, Tail};
 use crate::rows::tombstones::{DeadRows, LogPage, Removal, SourceId};
 
-/// Enough for a full tail; the other 46 bits count removals, for two years at a million a second.
+/// Enough bits to count the rows of a full tail. The other 46 bits count removals, enough for two years at a
+/// million a second.
 pub(crate) const ROW_BITS: u32 = TAIL_ROWS.ilog2() + 1;
 
 /// The sources of an index.
 pub(crate) struct View<const BYTES: usize> {
     pub(crate) segments: Box<[Arc<Segment<BYTES>>]>,
-    /// Tails that are no longer filled, and their rows.
+    /// The tails that are no longer filled, with the numbers of their rows.
     pub(crate) sealed: Box<[(Arc<Tail<BYTES>>, usize)]>,
     pub(crate) active: Arc<Tail<BYTES>>,
-    /// From where on removals are told.
+    /// The log page with the first removal that this view does not include.
     pub(crate) log: Arc<LogPage>,
     pub(crate) moment: MomentCell<ROW_BITS>,
 }
 
 impl<const BYTES: usize> View<BYTES> {
-    /// The tails with the number of their rows at that moment.
+    /// Returns the tails with the number of their rows at that moment.
     pub(crate) fn tails_at(&self, moment: Moment) -> impl Iterator<Item = (&Tail<BYTES>, usize)> {
         let sealed = self.sealed.iter().map(|(tail, rows)| (&**tail, *rows));
         sealed.chain([(&*self.active, moment.rows)])
@@ -42,7 +43,7 @@ impl<const BYTES: usize> View<BYTES> {
 }
 
 impl<const BYTES: usize> View<BYTES> {
-    /// Checks the ways to every row, and hands over those that live at this moment.
+    /// Checks that a search reaches every row, and passes on the rows that are live at this moment.
     pub(crate) fn audit(
         &self,
         moment: Moment,
@@ -76,7 +77,7 @@ impl<const BYTES: usize> View<BYTES> {
         Ok(())
     }
 
-    /// The segments, as long as something uses them.
+    /// Returns weak references to the segments.
     pub(crate) fn stored(&self) -> Vec<Weak<dyn Stored>> {
         let weak = |segment: &Arc<Segment<BYTES>>| {
             let weak: Weak<Segment<BYTES>> = Arc::downgrade(segment);
@@ -85,18 +86,18 @@ impl<const BYTES: usize> View<BYTES> {
         self.segments.iter().map(weak).collect()
     }
 
-    /// Where the tails lie in memory.
+    /// Returns the memory ranges of the tails.
     pub(crate) fn tail_memory(&self) -> Vec<Range<usize>> {
         let sealed = self.sealed.iter().flat_map(|(tail, _)| tail.memory());
         sealed.chain(self.active.memory()).collect()
     }
 }
 
-/// Who may be seen at a moment: one for each search.
+/// The visibility of rows at a moment: one for each search.
 pub(crate) struct Sight<'a, 'c> {
     removals: u64,
     tally: &'a Tally<'c>,
-    /// Removals that came after the moment, as far as they were looked at: rows that still live at it.
+    /// The removals after the moment that were read so far: their rows are still live at the moment.
     later: RefCell<Later<'a>>,
 }
 
@@ -107,7 +108,8 @@ struct Later<'a> {
 }
 
 impl<'a, 'c> Sight<'a, 'c> {
-    /// Counts the removals that it has to look at as hits: where a large bank has just been removed they are many.
+    /// Creates the visibility for one search. Each removal that the search has to read counts as a hit in
+    /// `tally`, because there may be many just after a large bank was removed.
     pub(crate) fn new<const BYTES: usize>(
         view: &'a View<BYTES>,
         moment: Moment,
@@ -117,13 +119,14 @@ impl<'a, 'c> Sight<'a, 'c> {
         Self { removals: moment.removals, tally, later: RefCell::new(later) }
     }
 
-    /// Whether the row had not been removed at that moment. Of no meaning once the tally is stopped.
+    /// Checks whether the row was live at that moment. The result is meaningless once the tally is stopped.
     #[inline]
     pub(crate) fn shows(&self, source: SourceId, dead: &DeadRows, row: u32) -> bool {
         !dead.contains(row as usize) || self.died_later(Removal { source, row })
     }
 
-    /// Each removal is looked at once in a search, however many dead rows it comes upon.
+    /// Checks whether the row died after the moment. A search reads each removal once, however many dead rows
+    /// it finds.
     #[cold]
     fn died_later(&self, removal: Removal) -> bool {
         let later = &mut *self.later.borrow_mut();

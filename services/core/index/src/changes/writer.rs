@@ -1,4 +1,4 @@
-//! The writing side of a store: edits, and where each living row stands.
+//! The writer's side of a store: edits, and the location of each live row.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use crate::rows::segment::Segment;
 use crate::rows::tail::{Keys, TAIL_ROWS, Tail, TailBooks};
 use crate::rows::tombstones::{LogEnd, Removal, SourceId};
 
-/// A tail of which most is dead is no longer filled from so many rows on: hashes that come and go would
-/// otherwise be looked at again and again.
+/// A tail with at least this many rows is no longer filled if most of them are dead. Searches would otherwise
+/// look at the rows of short-lived hashes again and again.
 const WORN_ROWS: usize = TAIL_ROWS / 8;
 
-/// The writing side.
+/// The writer's side of a store.
 pub(super) struct Writer<const BYTES: usize> {
     pub(super) layout: Layout,
     pub(super) options: IndexOptions,
@@ -27,11 +27,11 @@ pub(super) struct Writer<const BYTES: usize> {
     pub(super) active: BookedTail<BYTES>,
     pub(super) log: LogEnd,
     next_source: u32,
-    /// The sources or the log's page are no longer the view's.
+    /// Whether the sources or the log's page differ from those of the published view.
     pub(super) relisted: bool,
-    /// The merging thread may have something to do.
+    /// Whether the merging thread may have something to do.
     pub(super) due: bool,
-    /// What last went wrong with the disk.
+    /// The last fault of the disk.
     pub(super) fault: Option<String>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct BookedTail<const BYTES: usize> {
     pub(super) books: TailBooks<BYTES>,
 }
 
-/// Where a living row stands.
+/// The location of a live row.
 #[derive(Clone, Copy)]
 pub(super) enum Location {
     Active(usize),
@@ -138,7 +138,7 @@ impl<const BYTES: usize> Writer<BYTES> {
         live_before - self.live()
     }
 
-    /// The living row of this pair.
+    /// Returns the location of the live row of this pair.
     pub(super) fn find(&self, hash: &[u8; BYTES], item: ItemId) -> Option<Location> {
         if let Some(row) = self.active.find(hash, item) {
             return Some(Location::Active(row));
@@ -164,7 +164,7 @@ impl<const BYTES: usize> Writer<BYTES> {
         }
     }
 
-    /// Ends the living row in this place.
+    /// Marks the live row at this location dead.
     pub(super) fn end(&mut self, place: Location) {
         let (source, dead, row) = match place {
             Location::Segment(at, row) => (self.segments[at].id, &self.segments[at].dead, row),
@@ -185,7 +185,7 @@ impl<const BYTES: usize> Writer<BYTES> {
         }
     }
 
-    /// Ends the filling of the active tail, if it holds anything.
+    /// Ends the filling of the active tail, if the tail holds any row.
     pub(super) fn seal(&mut self) {
         if self.active.books.rows() > 0 {
             let fresh = BookedTail::new(self.new_source(), &self.layout.keys);
@@ -207,7 +207,7 @@ impl<const BYTES: usize> BookedTail<BYTES> {
         Self { tail: Arc::new(Tail::new(id, keys.clone())), books: TailBooks::new() }
     }
 
-    /// Whether most of it is dead, so that it is better made into a segment of what lives.
+    /// Checks whether most of the tail's rows are dead, so that its live rows should become a segment.
     pub(super) fn is_worn(&self) -> bool {
         let rows = self.books.rows();
         rows >= WORN_ROWS && self.books.live() * 2 < rows

@@ -1,7 +1,7 @@
-//! Stopping a search whose caller has gone or whose time is up.
+//! Cancellation of a search whose caller has gone or whose deadline has passed.
 //!
-//! Cancellation is cooperative: a search asks every few thousand comparisons, some microseconds apart, and
-//! gives up without an answer. It never gives part of one.
+//! Cancellation is cooperative: a search checks every few thousand comparisons, some microseconds apart, and
+//! then ends without an answer. It never returns part of an answer.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -10,13 +10,14 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-/// Reading the clock takes about as long as 50 comparisons; at this spacing it costs under 1 %.
+/// Reading the clock takes as long as about 50 comparisons, so a check after this many comparisons costs
+/// under 1 %.
 const COMPARISONS_BETWEEN_CHECKS: usize = 8_192;
 
-/// A hit is read from three columns and handed over, which takes about as long as this many comparisons.
+/// The cost of a hit, in comparisons: its parts are read from three columns and passed to the callback.
 pub(crate) const COMPARISONS_PER_HIT: usize = 16;
 
-/// When a search is to stop: at an instant, when a flag is raised, at whichever comes first, or never.
+/// The condition for stopping a search: an instant, a flag, whichever comes first, or never.
 #[derive(Debug, Clone, Default)]
 pub struct Cancellation {
     deadline: Option<Instant>,
@@ -29,34 +30,35 @@ pub struct Cancellation {
 pub struct Cancelled;
 
 impl Cancellation {
-    /// Lets the search end by itself.
+    /// Creates a cancellation that never stops a search.
     #[must_use]
     pub const fn never() -> Self {
         Self { deadline: None, flag: None }
     }
 
-    /// Stops at `deadline`.
+    /// Creates a cancellation that stops a search at `deadline`.
     #[must_use]
     pub const fn at(deadline: Instant) -> Self {
         Self { deadline: Some(deadline), flag: None }
     }
 
-    /// Stops once `flag` is true, too.
+    /// Also stops the search once `flag` is true.
     #[must_use]
     pub fn with_flag(self, flag: Arc<AtomicBool>) -> Self {
         Self { flag: Some(flag), ..self }
     }
 
-    /// Whether it is time to stop.
+    /// Checks whether the search must stop.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        // Relaxed: the flag carries no data, and a check that comes a moment late is only late.
+        // Relaxed: the flag carries no data, and seeing it a moment later does no harm.
         self.flag.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 }
 
-/// Counts the comparisons of a search, and looks at its [`Cancellation`] now and then. For indexes of other crates, too.
+/// Counts the comparisons of a search, and checks its [`Cancellation`] at intervals. Indexes of other crates
+/// use it too.
 #[derive(Debug)]
 pub struct Checkpoint<'a> {
     cancel: &'a Cancellation,
@@ -64,7 +66,7 @@ pub struct Checkpoint<'a> {
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Fails at once if the search is cancelled already.
+    /// Creates a checkpoint. Fails if the search is already cancelled.
     pub fn begin(cancel: &'a Cancellation) -> Result<Self, Cancelled> {
         if cancel.is_cancelled() {
             return Err(Cancelled);
@@ -72,7 +74,7 @@ impl<'a> Checkpoint<'a> {
         Ok(Self { cancel, left: COMPARISONS_BETWEEN_CHECKS })
     }
 
-    /// Accounts for `comparisons` about to be made. Fails if the search is to stop.
+    /// Counts `comparisons` that are about to be made. Fails if the search must stop.
     #[inline]
     pub fn spend(&mut self, comparisons: usize) -> Result<(), Cancelled> {
         if let Some(left) = self.left.checked_sub(comparisons) {
@@ -85,22 +87,22 @@ impl<'a> Checkpoint<'a> {
 }
 
 impl<'a> Checkpoint<'a> {
-    /// A count of hits beside this count of comparisons.
+    /// Creates a separate count of hits with the same cancellation.
     pub(crate) fn tally(&self) -> Tally<'a> {
         let beside = Self { cancel: self.cancel, left: COMPARISONS_BETWEEN_CHECKS };
         Tally { checkpoint: RefCell::new(beside), stopped: Cell::new(false) }
     }
 }
 
-/// Counts hits where they are handed over, which cannot fail there: that it is time to stop is remembered. A search whose
-/// tally was stopped has left hits out, so it ends by asking [`Self::end`].
+/// Counts hits in a callback that cannot fail, and therefore remembers whether the search must stop. A search
+/// whose tally was stopped has omitted hits, so it calls [`Self::end`] at its end.
 pub(crate) struct Tally<'a> {
     checkpoint: RefCell<Checkpoint<'a>>,
     stopped: Cell<bool>,
 }
 
 impl Tally<'_> {
-    /// Accounts for one more hit, or anything that takes as long. False once it is time to stop.
+    /// Counts one more hit, or anything that takes as long. Returns false once the search must stop.
     #[inline]
     pub(crate) fn goes_on(&self) -> bool {
         if !self.stopped.get() && self.checkpoint.borrow_mut().spend(COMPARISONS_PER_HIT).is_err() {
@@ -109,7 +111,7 @@ impl Tally<'_> {
         !self.stopped.get()
     }
 
-    /// Fails if anything was left out.
+    /// Fails if any hit was omitted.
     pub(crate) fn end(&self) -> Result<(), Cancelled> {
         if self.stopped.get() { Err(Cancelled) } else { Ok(()) }
     }

@@ -1,27 +1,27 @@
-//! What the indexes hold and answer with.
+//! The entries that indexes store, and the hits that they return.
 
 use std::cmp::Ordering;
 use std::fmt;
 
 use vigie_model::{BankId, Distance, ItemId};
 
-/// What a hash leads to: the item that bears it, and that item's bank for filtering.
+/// The value stored with a hash: the item that has the hash, and the item's bank, which filters need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Entry {
     /// The item.
     pub item: ItemId,
-    /// The bank that holds it.
+    /// The bank that contains the item.
     pub bank: BankId,
 }
 
-/// One hash found by a query. An item that bears several hashes may be found by each of them.
+/// One hash found by a query. An item with several hashes may be found by each of them.
 ///
-/// Ordered by distance, then by item, then by bank: the order of every answer.
+/// Hits are ordered by distance, then by item, then by bank: the order of every answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Hit {
-    /// What was found.
+    /// The entry that was found.
     pub entry: Entry,
-    /// How far it lies.
+    /// The distance between the hash and the query.
     pub distance: Distance,
 }
 
@@ -37,17 +37,17 @@ impl PartialOrd for Hit {
     }
 }
 
-/// One step of a batch whose steps become visible together.
+/// A step of a batch; all steps of a batch become visible at the same moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Edit<const BYTES: usize> {
-    /// As the index's `insert`.
+    /// Adds a hash of an item, as the index's `insert` does.
     Insert([u8; BYTES], Entry),
-    /// As the index's `remove`.
+    /// Removes a hash of an item, as the index's `remove` does.
     Remove([u8; BYTES], ItemId),
 }
 
 impl<const BYTES: usize> Edit<BYTES> {
-    /// The same edit of another hash.
+    /// Returns the same edit with another hash.
     pub(crate) fn map_hash(&self, map: impl FnOnce(&[u8; BYTES]) -> [u8; BYTES]) -> Self {
         match self {
             Self::Insert(hash, entry) => Self::Insert(map(hash), *entry),
@@ -56,7 +56,7 @@ impl<const BYTES: usize> Edit<BYTES> {
     }
 }
 
-/// Shows what the edit does to which item, never the hash.
+/// Shows the kind of edit and the item, never the hash.
 impl<const BYTES: usize> fmt::Debug for Edit<BYTES> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,14 +1,14 @@
-//! Which banks a search looks into.
+//! The set of banks that a search includes.
 //!
-//! Bank ids are small and dense, so a set of them is a bitmap: one load for each hit. An id of 65,536 or more
-//! goes into a sparse set instead, so that one large id cannot ask for half a gigabyte.
+//! Bank ids are small and dense, so a set of them is a bitmap, and each hit needs one load. An id of 65,536
+//! or more is kept in a sparse set, because a large id in the bitmap could allocate half a gigabyte.
 
 use vigie_model::{BankId, BankSet};
 
 /// Ids below this are kept in the bitmap, which therefore takes at most 8 KiB.
 const BITMAP_IDS: u32 = 1 << 16;
 
-/// The banks whose entries a search may answer with.
+/// The banks whose entries a search may return.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BankFilter(Banks);
 
@@ -19,19 +19,19 @@ enum Banks {
 }
 
 impl BankFilter {
-    /// Every bank.
+    /// Creates a filter that includes every bank.
     #[must_use]
     pub const fn all() -> Self {
         Self(Banks::All)
     }
 
-    /// The banks that are named, and no other. Without a name, no bank.
+    /// Creates a filter that includes only these banks. With no bank, a search finds nothing.
     #[must_use]
     pub fn only(banks: impl IntoIterator<Item = BankId>) -> Self {
         Self::from(&banks.into_iter().collect::<BankSet>())
     }
 
-    /// Whether no bank is contained, so that no search finds anything.
+    /// Checks whether the filter includes no bank, so that no search finds anything.
     #[must_use]
     pub fn is_none(&self) -> bool {
         match &self.0 {
@@ -40,7 +40,7 @@ impl BankFilter {
         }
     }
 
-    /// The bytes of memory that it takes beside itself.
+    /// Returns the bytes of heap memory that the filter takes.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         match &self.0 {
@@ -49,7 +49,7 @@ impl BankFilter {
         }
     }
 
-    /// Whether entries of this bank are answered with.
+    /// Checks whether entries of this bank may be returned.
     #[inline]
     #[must_use]
     pub fn contains(&self, bank: BankId) -> bool {
@@ -63,7 +63,7 @@ impl BankFilter {
     }
 }
 
-/// The banks of the set, and no other: copied word by word.
+/// Creates a filter of exactly the banks of the set, by copying words.
 impl From<&BankSet> for BankFilter {
     fn from(set: &BankSet) -> Self {
         let words: Vec<(u32, u64)> = set.words().collect();
@@ -72,7 +72,7 @@ impl From<&BankSet> for BankFilter {
         for (key, word) in within {
             bitmap[*key as usize] = *word;
         }
-        // A part of a set is a set.
+        // A subset of a valid set is valid.
         let beyond = BankSet::from_words(beyond).unwrap_or_default();
         Self(Banks::Only { bitmap: bitmap.into(), beyond })
     }

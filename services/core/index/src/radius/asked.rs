@@ -1,4 +1,4 @@
-//! Which rows of a view a search answers with.
+//! The rows of a view that a search may return.
 
 use std::cell::Cell;
 
@@ -13,17 +13,17 @@ use crate::rows::tail::Tail;
 use crate::search::pipeline::Scratch;
 use crate::search::verify;
 
-/// Which rows a search may answer with.
+/// The conditions under which a search may return a row.
 pub(super) struct Asked<'a, 'c> {
     pub(super) sight: Sight<'a, 'c>,
     pub(super) filter: &'a BankFilter,
     pub(super) tally: &'a Tally<'c>,
-    /// The queries of which nothing more is wanted; empty where all of it always is.
+    /// For each query, whether the caller wants no more hits; empty if the caller always wants all of them.
     pub(super) done: &'a [Cell<bool>],
 }
 
 impl Asked<'_, '_> {
-    /// Hands over the hits of one segment.
+    /// Passes on the hits of one segment.
     pub(super) fn search<const BYTES: usize>(
         &self,
         segment: &Segment<BYTES>,
@@ -65,7 +65,7 @@ impl Asked<'_, '_> {
         }
     }
 
-    /// Whether nothing more of a query is wanted.
+    /// Checks whether the caller wants no more hits of a query.
     #[inline]
     pub(super) fn is_done(&self, query: usize) -> bool {
         self.done.get(query).is_some_and(Cell::get)
@@ -103,7 +103,7 @@ impl Asked<'_, '_> {
     }
 }
 
-/// The rows of a hash, of which this one is the first.
+/// Returns the rows with the same hash as this row, which must be the first of them.
 #[inline]
 pub(super) fn copies_of<const BYTES: usize>(hashes: &[[u8; BYTES]], row: u32) -> std::ops::Range<u32> {
     let rows = &hashes[row as usize..];

@@ -21,19 +21,20 @@ use crate::search::permutation::Permutation;
 use crate::search::pipeline::Scratch;
 use crate::search::verify;
 
-/// The nearest are not sought within more than this before every row is looked at.
+/// The largest radius at which the nearest hashes are searched before every row is compared.
 const RADIUS_TRIED_MAX: u32 = 64;
 
-/// Rows that the nearest are sought among by looking at each.
+/// Up to this number of rows, the nearest are found by comparing every row.
 const SCANNED_ROWS: usize = 16_384;
 
-/// Rows of a scan between two looks at how near a row must be by now.
+/// The number of rows that a scan compares between two updates of the distance within which a row is still
+/// useful.
 const ROWS_PER_LOOK: usize = 4_096;
 
-/// A [`RadiusIndex`](crate::RadiusIndex) as it was at one moment: later edits do not show.
+/// A [`RadiusIndex`](crate::RadiusIndex) as it was at one moment: later edits are not visible.
 ///
-/// Cheap to take. It holds what the index held then until it is dropped, and a search has to look through
-/// what was removed since.
+/// A snapshot is cheap to take. It keeps the data of that moment in memory until it is dropped, and its
+/// searches have to read the removals since that moment.
 pub struct RadiusSnapshot<const BYTES: usize> {
     view: Arc<View<BYTES>>,
     moment: Moment,
@@ -41,26 +42,26 @@ pub struct RadiusSnapshot<const BYTES: usize> {
 }
 
 thread_local! {
-    /// Buffers of searches, kept for the next one of the thread.
+    /// The buffers of searches, kept for the next search of the same thread.
     static BUFFERS: RefCell<(Scratch, TailScratch)> = RefCell::new((Scratch::new(), TailScratch::default()));
 }
 
 impl<const BYTES: usize> RadiusSnapshot<BYTES> {
-    /// The view as it is now.
+    /// Takes a snapshot of the view as it is now.
     pub(super) fn of(view: Arc<View<BYTES>>, permutation: Arc<Permutation<BYTES>>) -> Self {
         let moment = view.moment.read();
         Self { view, moment, permutation }
     }
 
-    /// Every hash within `radius` of each query, in the order of [`Hit`]; one answer for each query, all as
-    /// of the same moment. A radius above the length of a hash finds everything.
+    /// Returns every hash within `radius` of each query, in the order of [`Hit`]: one answer for each query,
+    /// all as of the same moment. A radius above the length of a hash in bits finds everything.
     ///
-    /// The queries of a batch are searched together, so that the wait for memory of one is the work of
-    /// another. The number of hits is not bounded here: a bank may hold one hash a million times. To put them into
-    /// their order is not interrupted.
+    /// The queries of a batch are searched together, so that one query's work fills the time of another one's
+    /// memory accesses. The number of hits is not limited here: a bank may hold one hash a million times.
+    /// Sorting the hits cannot be cancelled.
     ///
-    /// Whatever the data, a search takes at most about twice as long as comparing every hash: hashes that
-    /// agree in many bits overfill buckets, and where they do, every hash is compared.
+    /// Whatever the data, a search takes at most about twice as long as comparing every hash. Hashes that
+    /// agree in many bits overfill buckets, and the search then compares every hash instead.
     pub fn search(
         &self,
         queries: &[[u8; BYTES]],
@@ -76,8 +77,9 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         Ok(answers)
     }
 
-    /// The same, each hit handed over with the number of its query as it is found, in no particular order: for who
-    /// keeps only some of them. What was handed over before a failure is of no use.
+    /// Passes on each hit within `radius` as it is found, with the number of its query, in no particular
+    /// order: for callers that keep only some hits. After a failure, the hits that were passed on must be
+    /// discarded.
     pub fn each(
         &self,
         queries: &[[u8; BYTES]],
@@ -92,7 +94,8 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         })
     }
 
-    /// [`Self::each`] of queries that need not lie side by side, each until `take` returns false of it.
+    /// Searches like [`Self::each`], for queries that are not adjacent in memory. The search of a query ends
+    /// when `take` returns false for it.
     pub(crate) fn each_of<'a>(
         &self,
         queries: impl Iterator<Item = &'a [u8; BYTES]>,
@@ -105,12 +108,12 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         self.each_within(&self.permuted(queries), radius.0, filter, &mut checkpoint, take)
     }
 
-    /// The `k` hashes nearest to each query, fewer if the index holds fewer, in the order of [`Hit`]; one
-    /// answer for each query, all as of the same moment.
+    /// Returns the `k` hashes nearest to each query, or all if the index holds fewer, in the order of
+    /// [`Hit`]: one answer for each query, all as of the same moment.
     ///
-    /// Of several equally far the least items are taken. Meant for `k` of 1 to 1,000. Searches with a
-    /// growing radius until there are `k`; for those queries that have no `k` neighbours within
-    /// a quarter of the bits, it compares every hash.
+    /// Among hits at the same distance, those with the smallest items are returned. Meant for `k` of 1 to
+    /// 1,000. Searches with a growing radius until there are `k` hits. For queries without `k` neighbours
+    /// within a quarter of the bits, it compares every hash.
     pub fn nearest(
         &self,
         queries: &[[u8; BYTES]],
@@ -123,7 +126,7 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         let mut answers = vec![Vec::new(); queries.len()];
         let mut pending: Vec<usize> = (0..queries.len()).collect();
         let rows = self.rows();
-        // Each step allows one more bit to each chunk of 16.
+        // Each step allows one more differing bit in each chunk of 16 bits.
         let steps = (1..=4).map(|flips| flips * u32::try_from(BYTES).expect("at most 64") / 2 - 1);
         for radius in steps.filter(|&radius| radius <= RADIUS_TRIED_MAX) {
             if rows <= SCANNED_ROWS.max(k) || pending.is_empty() {
@@ -151,7 +154,7 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         Ok(answers)
     }
 
-    /// By comparing every hash.
+    /// Finds the nearest hashes by comparing every hash.
     fn nearest_of_all(
         &self,
         query: &[u8; BYTES],
@@ -186,7 +189,8 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         Ok(nearest.into_inner().into_hits())
     }
 
-    /// Hands over every hit within `radius` of each query, in any order, until `take` returns false of it.
+    /// Passes on every hit within `radius` of each query, in any order, until `take` returns false for the
+    /// query.
     fn each_within(
         &self,
         queries: &[[u8; BYTES]],
@@ -219,7 +223,7 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         })
     }
 
-    /// See [`HashSnapshot::audit`](crate::HashSnapshot::audit).
+    /// Checks that searches reach every hash: see [`HashSnapshot::audit`](crate::HashSnapshot::audit).
     pub(crate) fn audit(
         &self,
         pace: &mut Pace<'_>,

@@ -1,7 +1,8 @@
-//! Files of checksummed sections, for those who keep immutable data of their own beside an index.
+//! Files of checksummed sections, for other crates that keep immutable data of their own beside an index.
 //!
-//! The format, and what is always true of such a file, are those of the index's own segments: it appears under its
-//! name complete and flushed, is never changed afterwards, and is read into memory whole or refused by name.
+//! The format and its guarantees are those of the index's segments: a file appears under its name complete
+//! and flushed, is never changed afterwards, and is read into memory whole or refused with an error that
+//! names it.
 
 use std::ops::Range;
 use std::path::Path;
@@ -11,37 +12,37 @@ use crate::rows::segment_file::{SectionId, SegmentError, SegmentFile};
 use crate::rows::segment_writer::SegmentWriter;
 use crate::rows::stored::Stored;
 
-/// A file that is being written, or the same in memory.
+/// A file that is being written, or the same data in memory.
 ///
-/// Dropped unfinished, it leaves nothing.
+/// If it is dropped unfinished, no file is left.
 pub struct ContainerWriter(SegmentWriter);
 
 impl ContainerWriter {
-    /// Begins a file that will appear at `path` with sections of these numbers and lengths, in bytes. What is never
-    /// written is zero.
+    /// Begins a file that will appear at `path`, with sections of these numbers and lengths in bytes. Bytes
+    /// that are never written are zero.
     pub fn create(path: &Path, sections: &[(u32, usize)]) -> Result<Self, SegmentError> {
         SegmentWriter::create(path, &ids(sections)).map(Self)
     }
 
-    /// Begins what is never a file.
+    /// Begins a container in memory, without a file.
     pub fn in_memory(sections: &[(u32, usize)]) -> Result<Self, SegmentError> {
         SegmentWriter::in_memory(&ids(sections)).map(Self)
     }
 
-    /// Writes into a section. In pieces of 64 KiB and more it is quick.
+    /// Writes into a section. Pieces of 64 KiB and more are fast.
     pub fn write_at(&self, section: u32, offset: usize, bytes: &[u8]) -> Result<(), SegmentError> {
         let written = self.0.write_at(SectionId(section), offset, bytes);
         written.map_err(|source| self.0.failed("write", source))
     }
 
-    /// Makes it durable and gives it its name. A file of that name is replaced at one instant. `note` has 1,024 bytes
-    /// at most.
+    /// Makes the file durable and gives it its name. An existing file of that name is replaced atomically.
+    /// `note` has at most 1,024 bytes.
     pub fn finish(self, note: &[u8]) -> Result<Container, SegmentError> {
         self.0.finish(note).map(Container)
     }
 }
 
-/// A file that was read into memory and found to be as it was written.
+/// A file that was read into memory and whose checksums are right.
 #[derive(Debug)]
 pub struct Container(SegmentFile);
 
@@ -51,30 +52,31 @@ impl Container {
         SegmentFile::open(path).map(Self)
     }
 
-    /// The bytes of a section, which begin at a multiple of 64; `None` if there is none of this number.
+    /// Returns the bytes of a section, which begin at a multiple of 64; `None` if there is no section with
+    /// this number.
     #[must_use]
     pub fn section(&self, section: u32) -> Option<&[u8]> {
         self.0.section(SectionId(section))
     }
 
-    /// The note that the writer left.
+    /// Returns the note that the writer left.
     #[must_use]
     pub fn note(&self) -> &[u8] {
         self.0.meta()
     }
 
-    /// How it has to be found again; `None` in memory.
+    /// Returns the name, length and checksum by which the file is found again; `None` in memory.
     #[must_use]
     pub fn saved(&self) -> Option<SavedFile> {
         SavedFile::of(&self.0)
     }
 
-    /// Deletes the file. Whoever holds it reads on.
+    /// Deletes the file. The data in memory stays readable.
     pub fn remove(&self) -> Result<(), SegmentError> {
         self.0.remove()
     }
 
-    /// The error that says what is wrong with what it holds.
+    /// Creates the error that the content is not valid, with the reason.
     #[must_use]
     pub fn contradiction(&self, reason: &'static str) -> SegmentError {
         self.0.contradiction(reason)

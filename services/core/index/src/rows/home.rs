@@ -1,15 +1,15 @@
-//! Where an index keeps its segments: in memory, or in a folder that it owns.
+//! The storage of an index's segments: memory, or a folder that the index owns.
 //!
-//! A folder holds segment files and *manifests*, each of which names the segments of a checkpoint and the rows
-//! of theirs that were dead, and carries the tag that the caller gave it. A checkpoint writes a manifest of a
-//! new number to a temporary file, flushes it, and renames it: an index is found as one checkpoint or another
-//! left it, whenever the machine stops.
+//! A folder holds segment files and *manifests*. A manifest names the segments of a checkpoint and their dead
+//! rows, and has the tag that the caller gave the checkpoint. A checkpoint writes a manifest with a new
+//! number to a temporary file, flushes it, and renames it. Whenever the machine stops, the index is therefore
+//! found as some checkpoint left it.
 //!
-//! Manifests and the files that they name are kept until the caller says by [`Home::forget_before`] that it
-//! needs no earlier one, so that several indexes can be saved one after the other and found as of one moment.
-//! All other files go when nobody needs them, or when the folder is opened next.
+//! Manifests and their files are kept until the caller reports with [`Home::forget_before`] that it needs no
+//! earlier checkpoint. Several indexes can therefore be saved one after the other and opened as of one
+//! moment. All other files are deleted when they are no longer in use, or when the folder is opened next.
 //!
-//! A lock on a file of the folder keeps a second process out, so nobody changes a file that is mapped.
+//! A lock on a file of the folder excludes other processes, so nobody changes a file that is in use.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
@@ -32,37 +32,37 @@ const MANIFEST: &str = "manifest-";
 const LOCK: &str = "lock";
 const EXTENSION: &str = "segment";
 
-/// Sections of a manifest: what the caller wanted to be kept, the numbers of the segments, and for each of
-/// them the words of its dead rows, one after the other.
+/// The sections of a manifest: the caller's tag, the numbers of the segments, and for each segment the words
+/// of its dead rows, one after the other.
 const TAG: SectionId = SectionId(1);
 const NUMBERS: SectionId = SectionId(2);
 const DEAD_LENGTHS: SectionId = SectionId(3);
 const DEAD: SectionId = SectionId(4);
 
-/// An index's folder cannot be taken into use.
+/// The reasons why an index cannot open or create its folder.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// The system refused.
+    /// The operating system reported an error.
     #[error("cannot use {} as an index's folder", path.display())]
     Folder {
         /// The folder, or the file in it.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Another index is open there.
+    /// Another index is open in the folder.
     #[error("{} is in use by another process", path.display())]
     InUse {
         /// The folder.
         path: PathBuf,
     },
-    /// Nothing was saved there under the tag that was asked for.
+    /// The folder has no checkpoint with the requested tag.
     #[error("{} holds no checkpoint of that tag", path.display())]
     NoSuchTag {
         /// The folder.
         path: PathBuf,
     },
-    /// No index holds such hashes.
+    /// No index supports hashes of this shape.
     #[error(transparent)]
     Shape(#[from] UnsupportedShape),
     /// A file of the index is damaged or missing.
@@ -70,7 +70,7 @@ pub enum OpenError {
     Segment(#[from] SegmentError),
 }
 
-/// See the module.
+/// The storage of an index's segments.
 pub(crate) enum Home {
     Memory,
     Folder(Folder),
@@ -78,20 +78,20 @@ pub(crate) enum Home {
 
 pub(crate) struct Folder {
     path: PathBuf,
-    /// Held, not read.
+    /// The lock of the folder: held, never read.
     _lock: File,
     next_number: AtomicU64,
-    /// The manifests that are kept, by their numbers.
+    /// The checkpoints whose manifests are kept, by number.
     checkpoints: Mutex<BTreeMap<u64, Checkpoint>>,
 }
 
 struct Checkpoint {
     tag: Vec<u8>,
-    /// Segments that it names.
+    /// The segment files that the manifest names.
     files: HashSet<PathBuf>,
 }
 
-/// What the last checkpoint left.
+/// The state that the opened checkpoint saved.
 #[derive(Default)]
 pub(crate) struct Saved {
     pub(crate) segments: Vec<(SegmentFile, DeadRows)>,
@@ -99,8 +99,8 @@ pub(crate) struct Saved {
 }
 
 impl Home {
-    /// Takes the folder and what a checkpoint left in it: the one of this tag, or the last one. Without a tag,
-    /// and a checkpoint, it is empty.
+    /// Locks the folder and opens the checkpoint with this tag. Without a tag, opens the last checkpoint, or
+    /// returns an empty state if there is none.
     pub(crate) fn open(path: &Path, tag: Option<&[u8]>) -> Result<(Self, Saved), OpenError> {
         let lock = lock_folder(path)?;
         let folder_fault = |source| OpenError::Folder { path: path.to_owned(), source };
@@ -123,7 +123,7 @@ impl Home {
             saved.tag = Some(tag.clone());
             checkpoints.insert(manifest_number, Checkpoint { tag, files });
         }
-        // What is opened is the last one from now on.
+        // The opened checkpoint is the only one from now on: all others are deleted.
         for number in numbers.iter().filter(|number| !checkpoints.contains_key(number)) {
             fs::remove_file(manifest_path(path, *number)).map_err(folder_fault)?;
         }
@@ -135,11 +135,11 @@ impl Home {
         Ok((Self::folder(path, lock, next, checkpoints), saved))
     }
 
-    /// Takes the folder and discards the index that is there.
+    /// Locks the folder and deletes the index in it.
     pub(crate) fn begin(path: &Path) -> Result<Self, OpenError> {
         let lock = lock_folder(path)?;
         let folder_fault = |source| OpenError::Folder { path: path.to_owned(), source };
-        // The manifests first: without them the segments are nothing.
+        // Manifests are deleted first, because segments without a manifest are ignored.
         for number in manifests(path).map_err(folder_fault)? {
             fs::remove_file(manifest_path(path, number)).map_err(folder_fault)?;
         }
@@ -164,7 +164,7 @@ impl Home {
         }
     }
 
-    /// Deletes the file of a segment that went out of use, unless a manifest names it.
+    /// Deletes the file of a segment that is no longer in use, unless a manifest names it.
     pub(crate) fn release(&self, file: &SegmentFile) -> Result<(), SegmentError> {
         match (self, file.path()) {
             (Self::Folder(folder), Some(path)) if !folder.is_kept(path) => file.remove(),
@@ -172,8 +172,8 @@ impl Home {
         }
     }
 
-    /// Writes a manifest of these segments and their dead rows beside those before, and answers the files of the checkpoint; without
-    /// a folder there is nothing to do.
+    /// Writes a manifest of these segments and their dead rows, keeps the earlier ones, and returns the files
+    /// of the checkpoint. Does nothing without a folder.
     pub(crate) fn save(
         &self,
         segments: &[(&SegmentFile, &DeadRows)],
@@ -205,8 +205,8 @@ impl Home {
         Ok(files.chain([&manifest]).filter_map(SavedFile::of).collect())
     }
 
-    /// Deletes the manifests before the one of this tag, and the files that only they named. Without one of this
-    /// tag nothing is deleted.
+    /// Deletes the manifests before that of this tag, and the files that only they named. Deletes nothing if
+    /// no manifest has this tag.
     pub(crate) fn forget_before(&self, tag: &[u8]) {
         let Self::Folder(folder) = self else { return };
         let mut checkpoints = folder.checkpoints();
@@ -216,8 +216,9 @@ impl Home {
         let earlier = std::mem::replace(&mut *checkpoints, later);
         let is_kept = |file: &PathBuf| checkpoints.values().any(|one| one.files.contains(file));
         for (number, checkpoint) in &earlier {
-            // A file that a later checkpoint does not name was out of use then, and does not come back. Who still
-            // searches it holds the mapping. What cannot be deleted now goes at the next opening.
+            // A file that no later checkpoint names is out of use and will not be used again. Searches that
+            // still read it hold it in memory. A file that cannot be deleted now is deleted at the next
+            // opening.
             let _later = fs::remove_file(manifest_path(&folder.path, *number));
             for file in checkpoint.files.iter().filter(|file| !is_kept(file)) {
                 let _later = fs::remove_file(file);
@@ -236,7 +237,7 @@ impl Folder {
     }
 }
 
-/// The numbers of the folder's manifests, the last one first.
+/// Returns the numbers of the folder's manifests, the latest first.
 fn manifests(folder: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -247,7 +248,7 @@ fn manifests(folder: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// The manifest of this tag, or the last one.
+/// Returns the manifest with this tag, or the last one.
 fn choose(
     folder: &Path,
     numbers: &[u64],
@@ -264,7 +265,7 @@ fn choose(
                 return Ok(Some((number, manifest)));
             }
             Ok(_) => {}
-            // It may be the one.
+            // The damaged manifest may be the requested one.
             Err(error) => damage = damage.or(Some(error)),
         }
     }
@@ -303,7 +304,7 @@ fn read_numbers(manifest: &SegmentFile, section: SectionId) -> Result<Vec<u64>, 
     }
 }
 
-/// Deletes every segment file that is not to be kept.
+/// Deletes every segment file that is not in the set.
 fn remove_others(folder: &Path, kept: &HashSet<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

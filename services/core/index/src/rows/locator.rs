@@ -1,11 +1,11 @@
-//! Where the writer finds the row of a hash and its item, to remove it or to know that it is there.
+//! Finds the row of a hash and its item for the writer, which removes the row or checks that it exists.
 //!
-//! The table does not hold hash or item: those stand in the row. It holds the row's slot and a 32-bit
-//! fingerprint of both, 8 bytes and one control byte for each bucket of an open-addressed table that is 7/16
-//! to 7/8 full: 10 to 21 bytes for each live hash. The fingerprint spares most looks at rows and lets the
-//! table grow without looking at any.
+//! The table does not store the hash or the item; those are in the row. It stores the row's slot and a 32-bit
+//! fingerprint of both: 8 bytes and one control byte for each bucket of an open-addressed table that is 7/16
+//! to 7/8 full, or 10 to 21 bytes for each live hash. With the fingerprint, most look-ups read only one row,
+//! and the table grows without reading any.
 //!
-//! Because the item is part of the key, a hundred thousand items that bear the same hash are spread like any
+//! Because the item is part of the key, a hundred thousand items with the same hash are spread like any
 //! others. The fingerprint is keyed at random, so nobody can prepare hashes that all collide.
 
 use std::hash::{BuildHasher, RandomState};
@@ -25,8 +25,9 @@ struct LocatorEntry {
 }
 
 impl LocatorEntry {
-    /// The table takes its position from the low bits and its control byte from the high ones: Fibonacci
-    /// hashing (Knuth, The Art of Computer Programming, volume 3, 6.4) spreads 32 bits over both.
+    /// Spreads a fingerprint over 64 bits. The table takes its position from the low bits and its control
+    /// byte from the high ones: Fibonacci hashing (Knuth, The Art of Computer Programming, volume 3, 6.4)
+    /// spreads 32 bits over both.
     fn spread(fingerprint: u32) -> u64 {
         let product = u64::from(fingerprint).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         product ^ (product >> 32)
@@ -38,12 +39,12 @@ impl Locator {
         (self.keys.hash_one((hash, item.0)) >> 32) as u32
     }
 
-    /// Live hashes.
+    /// Returns the number of live hashes.
     pub(crate) fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// The slot with this fingerprint that `is_it` recognises.
+    /// Returns the slot with this fingerprint for which `is_it` returns true.
     pub(crate) fn find(&self, fingerprint: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         self.places
             .find(LocatorEntry::spread(fingerprint), |place| {
@@ -69,7 +70,7 @@ impl Locator {
             .remove();
     }
 
-    /// Memory taken.
+    /// Returns the memory of the table, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.places.allocation_size()
     }

@@ -1,4 +1,4 @@
-//! How a file that was saved is told from another one.
+//! The identity of a saved file: name, length and checksum.
 
 use std::fs::File;
 use std::io;
@@ -7,20 +7,20 @@ use std::path::Path;
 
 use crate::rows::segment_file::{SegmentError, SegmentFile};
 
-/// A file of a checkpoint, as it has to be found again.
+/// The identity of a file of a checkpoint, by which the file is recognised later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedFile {
-    /// Its name in the folder.
+    /// The file's name in the folder.
     pub name: String,
-    /// Its length.
+    /// The file's length in bytes.
     pub bytes: u64,
-    /// The checksum of its header, which covers the checksums of everything else.
+    /// The checksum of the file's header, which covers the checksums of everything else.
     pub checksum: u64,
 }
 
 impl SavedFile {
-    /// Reads the length of a file, and the checksum in its header, of which nothing is verified; `None` where it is no
-    /// segment file. Quick: it tells a file from another one, and not whether it is whole.
+    /// Reads the length of a file and the checksum in its header, without verifying either. `None` if it is
+    /// not a segment file. Fast: it shows whether two files differ, not whether a file is undamaged.
     pub fn look_at(path: &Path) -> Result<Option<Self>, SegmentError> {
         let failed = |source| SegmentError::io("open", path, source);
         let file = File::open(path).map_err(failed)?;
@@ -30,14 +30,14 @@ impl SavedFile {
         Ok(Some(Self { name, bytes, checksum }))
     }
 
-    /// Of a file that was written or opened; `None` in memory.
+    /// Returns the identity of a file that was written or opened; `None` in memory.
     pub(crate) fn of(file: &SegmentFile) -> Option<Self> {
         let name = file.path()?.file_name()?.to_str()?.to_owned();
         Some(Self { name, bytes: file.len() as u64, checksum: file.checksum()? })
     }
 }
 
-/// The checksum in the header of a file of this length.
+/// Reads the checksum in the header of a file of this length.
 fn header_checksum(file: &File, bytes: u64) -> io::Result<Option<u64>> {
     let mut length = [0; 4];
     if bytes < 32 {

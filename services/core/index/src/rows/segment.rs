@@ -1,14 +1,15 @@
 //! An immutable segment: rows sorted by hash and item, and the tables that find them.
 //!
-//! The rows stand in columns: hashes, items, banks. Because they are sorted, the rows of one hash lie side by
-//! side, a directory of prefixes leads to any hash within a few cache misses, and segments are merged by
-//! reading them from end to end. A radius index has the tables of `buckets` beside them, unless the segment
-//! is so small that a scan is quicker.
+//! Rows are stored in columns: hashes, items, banks. Because they are sorted, the rows of one hash are
+//! adjacent, a directory of prefixes leads to any hash within a few cache misses, and segments are merged by
+//! reading them from end to end. A segment of a radius index also has the tables of `buckets`, unless it is
+//! so small that a scan is faster.
 //!
-//! Columns are narrow. Items are kept as 4-byte offsets from the least one where they fit, banks as numbers
-//! in a list of the segment's banks, of one byte if there are few. With 256-bit hashes in tables a row takes
-//! 32 + 96 + 5 bytes and two bits, and the directories a few hundred kilobytes. In compact tables a row takes 16 bytes
-//! less, an item's offset 3 bytes where it fits, and the bank of a segment that has one bank nothing.
+//! Columns are narrow. Items are stored as 4-byte offsets from the smallest one if these fit. Banks are
+//! stored as numbers in the segment's list of banks, with one byte if there are few. A row of a 256-bit hash
+//! with tables takes 32 + 96 + 5 bytes and two bits, and the directories take a few hundred kilobytes. With
+//! compact tables a row takes 16 bytes less, an item's offset takes 3 bytes if it fits, and the bank takes
+//! nothing in a segment with only one bank.
 
 mod audit;
 mod sections;
@@ -33,36 +34,37 @@ use crate::search::tables::{ChainTables, Ids, Lengths, wide};
 use sections::{BANK_LIST, BANKS, DIRECTORY, HASHES, IDS, ITEMS, PREFIXES, SIGNATURES};
 use written::{WrittenRows, WrittenTables, check};
 
-/// Those of a segment, which together are all of it.
+/// All sections of a segment.
 #[cfg(any(test, fuzzing))]
 pub(crate) const SECTIONS: [SectionId; 8] =
     [HASHES, ITEMS, BANKS, BANK_LIST, PREFIXES, DIRECTORY, SIGNATURES, IDS];
 
-/// Beside the length of a hash in the description of a segment whose ids have 3 bytes: other versions take it for another length.
+/// A flag in the length field of the description of a segment whose ids have 3 bytes. Versions that do not
+/// know it read a different length and refuse the file.
 const NARROW: u64 = 1 << 32;
 
-/// Rows that share a prefix, if hashes are random: 1 KiB of 256-bit hashes.
+/// The number of rows that share a prefix if hashes are random: 1 KiB of 256-bit hashes.
 const ROWS_PER_PREFIX_LOG2: u32 = 5;
 
-/// Asked now and then whether to give up, by several threads.
+/// A callback that returns whether to stop. Several threads call it at intervals.
 pub(crate) type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
-/// Rows that are gathered before they are written: 2 MiB of 256-bit hashes.
+/// The number of rows that are collected before they are written: 2 MiB of 256-bit hashes.
 pub(crate) const ROWS_AT_ONCE: usize = 1 << 16;
 
-/// What is known of the rows before the first is written.
+/// The properties of a segment that are known before its first row is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) rows: usize,
-    /// The least and the greatest item that may occur.
+    /// The smallest and the largest item that may occur.
     pub(crate) items: (ItemId, ItemId),
-    /// Every bank that may occur, in order.
+    /// All banks that may occur, in ascending order.
     pub(crate) banks: Vec<BankId>,
-    /// The permutation's seed.
+    /// The seed of the permutation.
     pub(crate) seed: u64,
-    /// How the tables cut the hash; `None` without tables.
+    /// The chunks into which the tables divide a hash; `None` without tables.
     pub(crate) chunking: Option<Chunking>,
-    /// How the tables keep ids.
+    /// The form in which the tables store ids.
     pub(crate) id_form: IdForm,
 }
 
@@ -108,7 +110,7 @@ impl Shape {
         meta
     }
 
-    /// The shape but for the banks, and how many hashes are distinct.
+    /// Reads the shape, without its banks, and the number of distinct hashes.
     fn from_bytes(bytes: usize, meta: &[u8]) -> Result<(Self, usize), &'static str> {
         let (numbers, widths) = meta.split_at_checked(48).ok_or("its description is too short")?;
         let (numbers, _) = numbers.as_chunks::<8>();
@@ -140,7 +142,7 @@ pub(crate) struct Segment<const BYTES: usize> {
     pub(crate) id: SourceId,
     pub(crate) dead: DeadRows,
     shape: Shape,
-    /// Distinct hashes in the tables.
+    /// The number of distinct hashes in the tables.
     distinct: usize,
     file: SegmentFile,
 }
@@ -164,8 +166,8 @@ impl<const BYTES: usize> Segment<BYTES> {
         }
     }
 
-    /// What does not fit together. (Hashes, items and ids are taken as they are: whatever they say, a search
-    /// stays within bounds.)
+    /// Returns the first inconsistency between sections. Hashes, items and ids are not checked: whatever they
+    /// are, a search stays within bounds.
     fn fault(&self) -> Option<&'static str> {
         let shape = &self.shape;
         let length = |section: SectionId| self.file.section(section).map(<[u8]>::len);
@@ -204,7 +206,7 @@ impl<const BYTES: usize> Segment<BYTES> {
         &self.shape
     }
 
-    /// Everything it takes, on disk or in memory.
+    /// Returns the size of everything the segment takes, on disk or in memory, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.file.len() + self.dead.bytes()
     }
@@ -213,7 +215,7 @@ impl<const BYTES: usize> Segment<BYTES> {
         self.file.section(section).unwrap_or_default()
     }
 
-    /// A section's numbers; none if it is not made of such.
+    /// Returns a section as a slice of numbers; empty if its length does not fit.
     fn numbers<T: AnyBitPattern>(&self, section: SectionId) -> &[T] {
         try_cast_slice(self.section(section)).unwrap_or_default()
     }
@@ -238,7 +240,7 @@ impl<const BYTES: usize> Segment<BYTES> {
             2 => usize::from(self.numbers::<u16>(BANKS)[row]),
             _ => self.numbers::<u32>(BANKS)[row] as usize,
         };
-        // A number that is not in the list can only come from a forged file; no filter names that bank.
+        // A number that is not in the list can only come from a forged file; no filter includes that bank.
         self.shape.banks.get(number).copied().unwrap_or(BankId(u32::MAX))
     }
 
@@ -246,7 +248,7 @@ impl<const BYTES: usize> Segment<BYTES> {
         Entry { item: self.item(row), bank: self.bank(row) }
     }
 
-    /// The tables, if the segment has any.
+    /// Returns the tables, if the segment has any.
     pub(crate) fn tables(&self) -> Option<ChainTables<'_, BYTES>> {
         let chunking = self.shape.chunking.as_ref()?;
         let entries = self.distinct * chunking.len();
@@ -254,7 +256,7 @@ impl<const BYTES: usize> Segment<BYTES> {
         ChainTables::new(self.hashes(), chunking, self.numbers(DIRECTORY), signatures, ids).ok()
     }
 
-    /// The ids of its tables, and maybe more.
+    /// Returns the section of the tables' ids, which may be longer than needed.
     fn ids(&self) -> Ids<'_> {
         match self.shape.id_form {
             IdForm::Wide => Ids::Wide(self.numbers(IDS)),
@@ -262,7 +264,7 @@ impl<const BYTES: usize> Segment<BYTES> {
         }
     }
 
-    /// The rows of one hash.
+    /// Returns the rows of one hash.
     pub(crate) fn lookup(&self, hash: &[u8; BYTES]) -> Range<usize> {
         let prefixes: &[u32] = self.numbers(PREFIXES);
         let prefix = prefix_of(hash, self.shape.prefix_bits());
@@ -273,12 +275,12 @@ impl<const BYTES: usize> Segment<BYTES> {
         first + start..first + start + count
     }
 
-    /// The row of this pair, dead or alive.
+    /// Returns the row of this pair, dead or alive.
     pub(crate) fn find(&self, hash: &[u8; BYTES], item: ItemId) -> Option<usize> {
         let run = self.lookup(hash);
         let first = run.start;
         let count = run.len();
-        // The items of a run are in order.
+        // The items of a run are in ascending order.
         let mut below = 0..count;
         while !below.is_empty() {
             let middle = below.start + below.len() / 2;
@@ -292,7 +294,8 @@ impl<const BYTES: usize> Segment<BYTES> {
     }
 }
 
-/// How many rows from the first on equal `hash`: found by doubling steps, since a run may be one row or all.
+/// Returns how many rows from the first on equal `hash`. The step is doubled each time, because a run may be
+/// one row or all rows.
 pub(crate) fn run_length<const BYTES: usize>(rows: &[[u8; BYTES]], hash: &[u8; BYTES]) -> usize {
     let mut reach = 1;
     while reach < rows.len() && rows[reach - 1] == *hash {
@@ -302,20 +305,20 @@ pub(crate) fn run_length<const BYTES: usize>(rows: &[[u8; BYTES]], hash: &[u8; B
     rows.partition_point(|row| row <= hash)
 }
 
-/// A row's number as it is kept.
+/// Converts a row's position to its stored number.
 fn number(row: usize) -> u32 {
     u32::try_from(row).expect("a segment has fewer than 2^32 rows")
 }
 
-/// The leading bits of a hash.
+/// Returns the leading bits of a hash as a number.
 fn prefix_of<const BYTES: usize>(hash: &[u8; BYTES], bits: u32) -> usize {
     let leading = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
     leading.checked_shr(32 - bits).unwrap_or(0) as usize
 }
 
-/// Writes a segment of rows that come in the order of hash and item, each pair once: in stretches, each with the
-/// number of its first row, which are read by as many threads. `stop` is asked now and then, and makes it fail
-/// with [`io::ErrorKind::Interrupted`].
+/// Writes a segment of rows in the order of hash and item, each pair once. The rows come in stretches, each
+/// with the number of its first row, which as many threads read. `stop` is called at intervals; if it returns
+/// true, the function fails with [`io::ErrorKind::Interrupted`].
 pub(crate) fn write<const BYTES: usize>(
     home: &Home,
     shape: &Shape,
@@ -348,16 +351,16 @@ pub(crate) fn write<const BYTES: usize>(
     writer.finish(&shape.to_bytes(BYTES, distinct))
 }
 
-/// Puts rows into the order of a segment; of equal pairs the one with the greatest bank stays.
+/// Sorts rows into the order of a segment. Of equal pairs, the one with the greatest bank is kept.
 pub(crate) fn sort<const BYTES: usize>(rows: &mut Vec<([u8; BYTES], Entry)>, threads: usize) {
     sort_parts(rows, threads);
-    // Items differ nearly always, and are compared more quickly.
+    // Items are compared first, because they nearly always differ and are compared faster.
     rows.dedup_by(|row, before| row.1.item == before.1.item && row.0 == before.0);
 }
 
 /// Sorts by partitioning into as many parts as there are threads.
 fn sort_parts<const BYTES: usize>(rows: &mut [([u8; BYTES], Entry)], threads: usize) {
-    // Eight bytes as a number tell most hashes apart.
+    // The first eight bytes as a number distinguish most hashes.
     let leading =
         |row: &([u8; BYTES], Entry)| row.0.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
     let order = |one: &([u8; BYTES], Entry), other: &([u8; BYTES], Entry)| {
@@ -376,7 +379,7 @@ fn sort_parts<const BYTES: usize>(rows: &mut [([u8; BYTES], Entry)], threads: us
     });
 }
 
-/// The shape of a segment of these rows, which are in order.
+/// Returns the shape of a segment of these rows, which must be in order.
 pub(crate) fn shape_of_rows<const BYTES: usize>(
     rows: &[([u8; BYTES], Entry)],
     seed: u64,
@@ -423,7 +426,7 @@ fn write_columns<const BYTES: usize>(
     writer.write_at(PREFIXES, 0, cast_slice(&prefixes))
 }
 
-/// Writes the columns of the rows from `first` on, and says how many have each prefix.
+/// Writes the columns of the rows from `first` on, and returns how many rows have each prefix.
 fn write_stretch<const BYTES: usize>(
     writer: &SegmentWriter,
     shape: &Shape,
@@ -434,7 +437,7 @@ fn write_stretch<const BYTES: usize>(
     let (mut hashes, mut items, mut banks) = (Vec::new(), Vec::new(), Vec::new());
     let mut prefixes = vec![0; 1 << shape.prefix_bits()];
     let mut row = first;
-    // Rows come in long stretches of one bank.
+    // Adjacent rows usually have the same bank, so its number is remembered.
     let mut bank_known = (BankId(u32::MAX), 0);
     loop {
         check(stop)?;

@@ -1,22 +1,25 @@
-//! An immutable segment: numbered sections of bytes in memory, read from one file or never written to one.
+//! An immutable segment: numbered sections of bytes in memory, read from a file or never written to one.
 //!
-//! The container knows nothing of what it holds. Whoever writes a segment numbers its sections and says what
-//! they mean; `meta` is a short note (counts, seeds) that travels in the header.
+//! The container does not interpret its content. The writer of a segment numbers its sections and defines
+//! their meaning; `meta` is a short note (counts, seeds) in the header.
 //!
 //! Always true:
 //!
-//! - **Whole or refused.** [`SegmentFile::open`] reads every byte once and compares checksums before it returns.
-//!   Any byte changed, added or missing is an error that names the file. What was compared is what is searched: the
-//!   bytes are copied to memory of this process, and a file that is damaged or cut later changes no search.
-//! - **Compared again.** [`SegmentFile::verify`] compares memory and file with the checksums at any later time.
-//! - **Written once.** A file appears under its name complete and flushed ([`crate::rows::segment_writer`]), and is
-//!   never changed afterwards.
-//! - **Aligned.** A section is a slice of one mapping, at a multiple of 64 bytes at least.
+//! - **Whole or refused.** [`SegmentFile::open`] reads every byte once and compares checksums before it
+//!   returns. Any changed, added or missing byte is an error that names the file. Searches read the bytes
+//!   that were compared: they are copied to memory of this process, so damage to the file afterwards changes
+//!   no search.
+//! - **Compared again.** [`SegmentFile::verify`] compares memory and file with the checksums at any later
+//!   time.
+//! - **Written once.** A file appears under its name complete and flushed ([`crate::rows::segment_writer`]),
+//!   and is never changed afterwards.
+//! - **Aligned.** A section is a slice of one mapping, at a multiple of at least 64 bytes.
 //!
 //! # Format, version 1
 //!
 //! All numbers are unsigned and little-endian. Checksums are XXH3-64 with seed 0 (Yann Collet, xxHash
-//! specification): damage is found, forgery is not, for who can write here can do as he likes anyway.
+//! specification). They detect damage, but not forgery: whoever can write to the folder can do anything in
+//! any case.
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
@@ -29,32 +32,35 @@
 //! | 36 | 4 | number of blocks B |
 //! | 40 | 4 | length of `meta` M |
 //! | 44 | 4 | zero |
-//! | 48 | 24 S | for each section, in the order of their offsets: id (4 bytes), zero (4), offset (8), length (8) |
+//! | 48 | 24 S | for each section, ordered by offset: id (4 bytes), zero (4), offset (8), length (8) |
 //! | 48 + 24 S | 8 B | for each block its checksum |
 //! | 48 + 24 S + 8 B | M | `meta` |
 //! | | | zeros |
 //! | H - 8 | 8 | checksum of bytes 0 to H - 8 |
 //! | H | L - H | sections, with padding before each |
 //!
-//! The first 32 bytes are the same in every version to come, so that a newer file is told from a damaged one.
-//! Ids differ from each other. Sections begin at multiples of 64 and do not overlap. The writer leaves less than 64 bytes
-//! between them; earlier ones put sections of 2 MiB and more at multiples of 2 MiB. A reader must not rely on either.
+//! The first 32 bytes are the same in every later version, so that a newer file can be distinguished from a
+//! damaged one. Ids differ from each other. Sections begin at multiples of 64 and do not overlap. The writer
+//! leaves less than 64 bytes between them; earlier writers put sections of 2 MiB and more at multiples of 2
+//! MiB. A reader must not rely on either.
 //!
-//! A block is what lies between two multiples of 2 MiB: block 0 from H to the next multiple of 2 MiB (or to L),
-//! and so on to L. Blocks and not sections have the checksums, so that threads share the work evenly, and so that
-//! padding is covered like everything else.
+//! Blocks lie between multiples of 2 MiB: block 0 from H to the next multiple of 2 MiB (or to L), and so on
+//! to L. Each block, not each section, has a checksum, so that threads share the work evenly and padding is
+//! covered like everything else.
 //!
 //! # Memory
 //!
-//! A mapped file would save the copy. But then a truncated file or a disk that fails ends the process by SIGBUS at the next
-//! look at the page, and a bit that flips in the file or in the page cache is searched as it is. The price is that the bytes are
-//! anonymous memory, as many as the file has, where a mapping is pages of the file that the system may drop and read again; and
-//! a merge holds its sources and what it made at the same time. `measure` prints both, and how long either takes to open.
+//! Mapping a file would avoid the copy. But if a mapped file is truncated or its disk fails, the next access
+//! to the page ends the process with SIGBUS, and a bit that flips in the file or in the page cache is
+//! searched unnoticed. The price of the copy is anonymous memory of the size of the file, where a mapping is
+//! pages of the file that the system may drop and read again. A merge also holds its sources and its result
+//! at the same time. `measure` prints the memory of both, and how long each takes to open.
 //!
-//! Random reads of a large index wait for address translation as long as for memory: of 1 GiB, an independent
-//! 64-byte read takes 33-50 ns through 4 KiB pages and 23-26 ns through 2 MiB pages, one that depends on the last
-//! 350-400 and 190-220 (Zen 3, Linux 6.18). So the memory of a file begins at a multiple of 2 MiB, and huge pages are asked for
-//! all of it. Where a system has no such pages everything works the same, slower.
+//! Random reads of a large index wait for address translation as long as for memory. In 1 GiB, an independent
+//! 64-byte read takes 33-50 ns through 4 KiB pages and 23-26 ns through 2 MiB pages; a read that depends on
+//! the previous one takes 350-400 and 190-220 ns (Zen 3, Linux 6.18). The memory of a file therefore begins
+//! at a multiple of 2 MiB, and huge pages are requested for all of it. On a system without huge pages
+//! everything works the same way, but slower.
 
 mod checksum;
 mod error;
@@ -75,7 +81,7 @@ pub(crate) use error::IN_MEMORY;
 pub use error::{Fault, SegmentError};
 pub(crate) use header::{META_BYTES_MAX, SectionId};
 pub(crate) use mapping::Cells;
-// For the writer.
+// Used by the writer.
 pub(crate) use checksum::{PIECE_BYTES, Running, of_blocks};
 pub(crate) use header::{Layout, PAGE_BYTES, encode};
 pub(crate) use mapping::{anonymous, leave_writable, populate_fresh};
@@ -85,22 +91,23 @@ use mapping::Filled;
 #[cfg(target_endian = "big")]
 compile_error!("sections are mapped as they are, and they are little-endian");
 
-/// A segment that is read.
+/// A segment whose bytes can be read.
 pub(crate) struct SegmentFile {
-    /// `None` for a segment that is in no file.
+    /// The path of the file; `None` for a segment without a file.
     path: Option<PathBuf>,
-    /// One for a file, one for each section of a segment that is in none.
+    /// The memory of the segment: one mapping for a file, or one for each section of a segment without a
+    /// file.
     maps: Vec<Filled>,
     sections: Vec<Section>,
     blocks: Vec<Block>,
-    /// Of the file, or of all sections.
+    /// The size of the file, or of all sections, in bytes.
     bytes: usize,
-    /// The checksum of the header, which covers the checksums of all blocks; `None` where there is no file.
+    /// The checksum of the header, which covers the checksums of all blocks; `None` without a file.
     checksum: Option<u64>,
     meta: Vec<u8>,
 }
 
-/// Where a section lies.
+/// The position of a section.
 struct Section {
     id: SectionId,
     map: usize,
@@ -114,7 +121,7 @@ struct Block {
     checksum: u64,
 }
 
-/// Reads bytes of a file from an offset on.
+/// Reads bytes of a file, beginning at an offset.
 type Read<'a> = &'a (dyn Fn(&mut [u8], u64) -> io::Result<()> + Sync);
 
 impl SegmentFile {
@@ -125,7 +132,7 @@ impl SegmentFile {
         Self::of_file(&file, path)
     }
 
-    /// [`Self::open`] of a file that is open already.
+    /// Reads and verifies a file that is already open: see [`Self::open`].
     pub(crate) fn of_file(file: &File, path: &Path) -> Result<Self, SegmentError> {
         let failed = |source| SegmentError::io("open", path, source);
         let bytes = file.metadata().map_err(failed)?.len();
@@ -133,14 +140,14 @@ impl SegmentFile {
         Self::read(bytes, path, &|into, at| file.read_exact_at(into, at))
     }
 
-    /// Reads and checks everything that the format promises.
+    /// Reads a file and checks every rule of the format.
     fn read(bytes: usize, path: &Path, read: Read<'_>) -> Result<Self, SegmentError> {
         let refused = |fault| SegmentError::Refused { path: path.to_owned(), fault };
         let unread = |source| SegmentError::io("read", path, source);
         let mut map = mapping::anonymous(bytes).map_err(unread)?;
         let head = bytes.min(PAGE_BYTES);
         read(&mut map[..head], 0).map_err(unread)?;
-        // Of a header that is longer the rest is zero, and its checksum is wrong.
+        // If the header is longer than the bytes read, the rest is zero and its checksum is wrong.
         let header = header::decode(&map[..bytes]).map_err(refused)?;
         let blocks = header.layout.blocks();
         let found = read_blocks(&mut map, &blocks, read).map_err(unread)?;
@@ -162,7 +169,7 @@ impl SegmentFile {
         })
     }
 
-    /// A segment that is in no file: memory for each section, which has its length at least.
+    /// Creates a segment without a file. Each section has memory of at least its length.
     pub(crate) fn of_memory(maps: Vec<(SectionId, usize, MmapMut)>, meta: &[u8]) -> io::Result<Self> {
         let (mut sections, mut blocks, mut filled) = (Vec::new(), Vec::new(), Vec::new());
         let mut sum = 0;
@@ -187,13 +194,14 @@ impl SegmentFile {
         })
     }
 
-    /// The number of its blocks, of at most 2 MiB each.
+    /// Returns the number of the segment's blocks, of at most 2 MiB each.
     pub(crate) const fn block_count(&self) -> usize {
         self.blocks.len()
     }
 
-    /// Compares one block of the memory that is searched with its checksum, and the block of the file with the memory.
-    /// Returns how many bytes were read. A file that was deleted is out of use, and no fault.
+    /// Compares one block of the memory that is searched with its checksum, and the block of the file with
+    /// the memory. Returns how many bytes were read. A file that was deleted is out of use, which is not an
+    /// error.
     pub(crate) fn verify(&self, at: usize) -> Result<usize, SegmentError> {
         let Some(Block { map, range, checksum }) = self.blocks.get(at) else { return Ok(0) };
         let memory = &self.maps[*map];
@@ -222,7 +230,7 @@ impl SegmentFile {
             return Err(refused(Fault::TooLong { expected, found }));
         }
         mapping::forget_cached(&file);
-        // The header has no block of its own.
+        // The header is not part of a block, so it is compared with block 0.
         let from = if at == 0 { 0 } else { from };
         let mut piece = vec![0; PIECE_BYTES];
         for start in (from..to).step_by(PIECE_BYTES) {
@@ -236,13 +244,13 @@ impl SegmentFile {
         Ok(2 * (to - from))
     }
 
-    /// The bytes of a section, which begin at a multiple of 64.
+    /// Returns the bytes of a section, which begin at a multiple of 64.
     pub(crate) fn section(&self, id: SectionId) -> Option<&[u8]> {
         let section = self.sections.iter().find(|section| section.id == id)?;
         self.maps.get(section.map)?.get(section.range.clone())
     }
 
-    /// Where its sections lie in memory, for tests that damage it there.
+    /// Returns the memory ranges of the sections, for tests that damage them there.
     pub(crate) fn memory(&self) -> Vec<Range<usize>> {
         let place = |one: &Section| {
             let start = self.maps[one.map].as_ptr().addr() + one.range.start;
@@ -251,35 +259,37 @@ impl SegmentFile {
         self.sections.iter().map(place).collect()
     }
 
-    /// The checksum of the header, which covers the checksums of all blocks; `None` in memory.
+    /// Returns the checksum of the header, which covers the checksums of all blocks; `None` in memory.
     pub(crate) const fn checksum(&self) -> Option<u64> {
         self.checksum
     }
 
-    /// The note that the writer left.
+    /// Returns the note that the writer left.
     pub(crate) fn meta(&self) -> &[u8] {
         &self.meta
     }
 
-    /// Bytes that it takes.
+    /// Returns the size of the segment, in bytes.
     pub(crate) const fn len(&self) -> usize {
         self.bytes
     }
 
-    /// Where it was opened or written; `None` in memory.
+    /// Returns the path at which the segment was opened or written; `None` in memory.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// The error that says what is wrong with what it holds.
+    /// Creates the error that the content is not valid, with the reason.
     pub(crate) fn contradiction(&self, reason: &'static str) -> SegmentError {
         let path = self.path.clone().unwrap_or_else(|| IN_MEMORY.into());
         SegmentError::Refused { path, fault: Fault::Contradiction(reason) }
     }
 
-    /// Deletes the file of a segment that nothing refers to any more, but for searches that still read it in memory.
+    /// Deletes the file of a segment that is no longer referenced, except by searches that still read it in
+    /// memory.
     ///
-    /// Done on drop instead, a process that is killed meanwhile would leave the file behind.
+    /// This is not done on drop, because a process that is killed before the drop would leave the file
+    /// behind.
     pub(crate) fn remove(&self) -> Result<(), SegmentError> {
         let Some(path) = &self.path else { return Ok(()) };
         match fs::remove_file(path) {
@@ -291,7 +301,7 @@ impl SegmentFile {
     }
 }
 
-/// Fills the blocks, which lie one after the other, and returns the checksum of each.
+/// Fills the blocks, which are adjacent, and returns the checksum of each.
 fn read_blocks(map: &mut MmapMut, blocks: &[Range<usize>], read: Read<'_>) -> io::Result<Vec<u64>> {
     let first = blocks.first().map_or(0, |block| block.start);
     let mut rest = &mut map[first..];
@@ -302,14 +312,14 @@ fn read_blocks(map: &mut MmapMut, blocks: &[Range<usize>], read: Read<'_>) -> io
         rest = after;
     }
     of_blocks(&parts, |(start, part)| {
-        // Each part has one reader.
+        // Each part has only one reader.
         let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
         read(&mut part, *start)?;
         Ok(checksum::of(&part))
     })
 }
 
-/// Without content: sections hold hashes.
+/// Omits the content: sections hold hashes.
 impl fmt::Debug for SegmentFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sections = self.sections.len();

@@ -1,17 +1,19 @@
 //! Writes one segment, to a file or to memory.
 //!
-//! The lengths of all sections are told first, which fixes where they lie; then any thread writes any part, in any
-//! order; then [`SegmentWriter::finish`] makes the segment readable. What was never written is zero.
+//! The writer is created with the lengths of all sections, which fixes their positions. Any thread then
+//! writes any part, in any order, and [`SegmentWriter::finish`] makes the segment readable. Bytes that were
+//! never written are zero.
 //!
-//! **A file is there whole or not at all.** It is written as `<name>.tmp` beside its place. When its content is
-//! complete the header is written, everything is flushed to disk, the file is renamed, and the folder is
-//! flushed. A crash before the rename leaves a `.tmp`, which [`remove_leftovers`] deletes; a writer that is
-//! dropped deletes it itself.
+//! **A file exists whole or not at all.** It is written as `<name>.tmp` in its final folder. When its content
+//! is complete, the header is written, everything is flushed to disk, the file is renamed, and the folder is
+//! flushed. A crash before the rename leaves a `.tmp` file, which [`remove_leftovers`] deletes; a writer that
+//! is dropped deletes it itself.
 //!
-//! **Each 2 MiB begin with one write.** The page cache takes the size of its pages from the first write to them
-//! (see [`crate::rows::segment_file`]). A smaller write to a part that has none yet is therefore preceded by one of
-//! zeros that covers all of the 2 MiB, and flushing and mapping become quicker. But the zeros are copied while the
-//! file is locked against other threads' writes, so callers gather what fills whole 2 MiB where they can.
+//! **Each 2 MiB begin with one write.** The page cache takes the size of its pages from the first write to
+//! them (see [`crate::rows::segment_file`]). Before a smaller write to a part without pages, the writer
+//! therefore writes zeros to all of the 2 MiB, which makes flushing and mapping faster. But the zeros are
+//! copied while the file is locked against writes of other threads, so callers collect whole 2 MiB where they
+//! can.
 
 use std::fs::{self, File};
 use std::io;
@@ -34,7 +36,7 @@ pub(crate) struct SegmentWriter {
 
 enum Target {
     File(Growing),
-    /// For each section of the layout its memory. Who writes locks a section for the time of a copy.
+    /// The memory of each section of the layout. A writing thread locks a section during a copy.
     Memory(Vec<RwLock<MmapMut>>),
 }
 
@@ -45,12 +47,12 @@ struct Growing {
     temporary: Temporary,
     /// For each 2 MiB of the file, whether something was written there.
     begun: Vec<Mutex<bool>>,
-    /// What such a part is begun with.
+    /// The first write to such a part.
     zeros: Box<[u8]>,
 }
 
 impl SegmentWriter {
-    /// Begins a file with sections of these lengths, in bytes, which will appear at `path`.
+    /// Begins a file that will appear at `path`, with sections of these lengths in bytes.
     pub(crate) fn create(path: &Path, lengths: &[(SectionId, usize)]) -> Result<Self, SegmentError> {
         let failed = |source| SegmentError::io("create", path, source);
         let layout = place(lengths).map_err(failed)?;
@@ -58,7 +60,7 @@ impl SegmentWriter {
         Ok(Self { layout, target })
     }
 
-    /// Begins a segment that is never a file.
+    /// Begins a segment in memory, without a file.
     pub(crate) fn in_memory(lengths: &[(SectionId, usize)]) -> Result<Self, SegmentError> {
         let failed = |source| SegmentError::io("allocate", Path::new(IN_MEMORY), source);
         let layout = place(lengths).map_err(failed)?;
@@ -74,7 +76,8 @@ impl SegmentWriter {
         match &self.target {
             Target::File(growing) => growing.write(&self.layout.sections[index].1, offset, bytes),
             Target::Memory(maps) => {
-                // Fresh memory is brought in while others do the same, so that the lock is held for a copy only.
+                // Threads allocate fresh pages at the same time, so that the exclusive lock is held only for
+                // the copy.
                 let map = maps[index].read().unwrap_or_else(PoisonError::into_inner);
                 segment_file::populate_fresh(&map, offset..offset + bytes.len());
                 drop(map);
@@ -85,7 +88,7 @@ impl SegmentWriter {
         }
     }
 
-    /// The error of an action on the file.
+    /// Creates the error of an action on the file.
     pub(crate) fn failed(&self, action: &'static str, source: io::Error) -> SegmentError {
         let path = match &self.target {
             Target::File(growing) => &growing.path,
@@ -94,7 +97,7 @@ impl SegmentWriter {
         SegmentError::io(action, path, source)
     }
 
-    /// Reads back what was written into a section.
+    /// Reads back bytes that were written into a section.
     pub(crate) fn read_at(&self, section: SectionId, offset: usize, bytes: &mut [u8]) -> io::Result<()> {
         let index = self.locate(section, offset, bytes.len())?;
         match &self.target {
@@ -110,10 +113,10 @@ impl SegmentWriter {
         }
     }
 
-    /// Makes it a segment with a note of at most [`META_BYTES_MAX`] bytes, durable if it is a file.
+    /// Completes the segment with a note of at most [`META_BYTES_MAX`] bytes. A file is durable afterwards.
     ///
-    /// After an error there may be a file at its place, whole but perhaps not durable: the owner of the folder
-    /// deletes files that it has no record of.
+    /// After an error there may be a file at the final path, complete but perhaps not durable. The owner of
+    /// the folder deletes files that it has no record of.
     pub(crate) fn finish(self, meta: &[u8]) -> Result<SegmentFile, SegmentError> {
         let Self { layout, target } = self;
         match target {
@@ -130,7 +133,7 @@ impl SegmentWriter {
         }
     }
 
-    /// The section's number in the layout, if this many bytes fit into it.
+    /// Returns the section's number in the layout, if this many bytes fit into it.
     fn locate(&self, section: SectionId, offset: usize, bytes: usize) -> io::Result<usize> {
         let index = self.layout.sections.iter().position(|(id, _)| *id == section);
         let index = index.ok_or_else(|| invalid("no such section was declared"))?;
@@ -145,7 +148,7 @@ impl SegmentWriter {
 impl Growing {
     fn create(path: &Path, file_bytes: usize) -> io::Result<Self> {
         let temporary = Temporary::beside(path);
-        // A leftover of this name may be overwritten: it was never a segment.
+        // A leftover file of this name may be overwritten, because it was never a segment.
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(true).open(&temporary.path)?;
         file.set_len(file_bytes as u64)?;
@@ -156,15 +159,15 @@ impl Growing {
 
     fn write(&self, section: &Range<usize>, offset: usize, bytes: &[u8]) -> io::Result<()> {
         let start = section.start + offset;
-        // Small sections share pages, and a few small pages are no loss.
+        // Small sections share pages, and a few small pages do no harm.
         if section.len() >= PAGE_BYTES {
             self.begin(section, start..start + bytes.len())?;
         }
         self.file.write_all_at(bytes, start as u64)
     }
 
-    /// Sees to it that the first write to each 2 MiB that `part` touches covers what the section has of them. Of 2 MiB that sections
-    /// share, each writes its own part only.
+    /// Ensures that the first write to each 2 MiB that `part` touches covers the section's share of them.
+    /// Where sections share 2 MiB, each writes only its own share.
     fn begin(&self, section: &Range<usize>, part: Range<usize>) -> io::Result<()> {
         for page in part.start / PAGE_BYTES..part.end.div_ceil(PAGE_BYTES) {
             let start = (page * PAGE_BYTES).max(section.start);
@@ -181,11 +184,11 @@ impl Growing {
 
     fn finish(mut self, layout: &Layout, meta: &[u8]) -> Result<SegmentFile, SegmentError> {
         self.complete(layout, meta).map_err(|source| SegmentError::io("finish", &self.path, source))?;
-        // Read back, so that what is searched has been compared with the checksums.
+        // The file is read back, so that the searched bytes are those that were compared with the checksums.
         SegmentFile::of_file(&self.file, &self.path)
     }
 
-    /// Writes the header, and gives the file its name when everything is on disk.
+    /// Writes the header, and renames the file once everything is on disk.
     fn complete(&mut self, layout: &Layout, meta: &[u8]) -> io::Result<()> {
         check_note(meta)?;
         let checksums = segment_file::of_blocks(&layout.blocks(), |block| self.checksum(block))?;
@@ -206,9 +209,9 @@ impl Growing {
     }
 }
 
-/// Deletes what writers left in a folder when they were killed, and says how many files there were.
+/// Deletes the unfinished files that killed writers left in a folder, and returns their number.
 ///
-/// For the owner of the folder, before it begins to write: everything whose name ends in `.tmp` goes.
+/// For the owner of the folder, before it begins to write: deletes everything whose name ends in `.tmp`.
 pub(crate) fn remove_leftovers(folder: &Path) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(folder)? {
@@ -221,7 +224,7 @@ pub(crate) fn remove_leftovers(folder: &Path) -> io::Result<usize> {
     Ok(removed)
 }
 
-/// A file that is deleted unless it gets its name.
+/// A temporary file that is deleted unless it is renamed.
 struct Temporary {
     path: PathBuf,
     renamed: bool,
@@ -234,7 +237,7 @@ impl Temporary {
         Self { path: name.into(), renamed: false }
     }
 
-    /// Gives it its name, durably.
+    /// Renames the file durably.
     fn rename(&mut self, path: &Path) -> io::Result<()> {
         fs::rename(&self.path, path)?;
         self.renamed = true;
@@ -246,7 +249,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.renamed {
-            // If that fails too, the owner of the folder deletes it at the next start.
+            // If this fails too, the owner of the folder deletes the file at the next start.
             let _ = fs::remove_file(&self.path);
         }
     }

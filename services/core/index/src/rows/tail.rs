@@ -1,22 +1,22 @@
-//! The mutable tail: the newest rows, found by lists that are appended to while they are read.
+//! The mutable tail: the newest rows, found by lists to which the writer appends while readers follow them.
 //!
 //! A row is filed under each of its keys, at the head of that key's list, and never moves. A radius index has
-//! a key for each 16-bit chunk of the hash, so that a search visits the lists of the chunks near its own, as
-//! in `chain`. Whatever leads to a row, a list's head or the node before, carries beside its number the 32
-//! bits that follow the chunk, so that a row that is not near is nearly always refused before it is looked at.
-//! An equality index has one key, drawn from a keyed hash of the digest. (Append-only lists instead of growing
-//! arrays: a reader needs no more than the head that it loaded.)
+//! a key for each 16-bit chunk of the hash, so that a search follows the lists of the chunks near its own, as
+//! in `chain`. Each link to a row, in a list's head or in the node before it, also stores the 32 bits that
+//! follow the chunk, so most rows that are not near are excluded without reading them. An equality index has
+//! one key, from a keyed hash of the digest. (Lists are used instead of growing arrays because a reader needs
+//! only the head that it loaded.)
 //!
-//! **Copies.** Only the first row of a hash is filed; rows that bear the same hash hang on a list of that
-//! row's own. A hundred thousand copies of one hash are one node to everybody else.
+//! **Copies.** Only the first row of a hash is filed. Rows with the same hash are on a separate list of that
+//! row. A hundred thousand copies of one hash are one node for searches of other hashes.
 //!
-//! **Worst case.** Hashes that differ but agree in a chunk share a list. A search counts the nodes it visits,
-//! and where that would cost more than looking at every row, it does that instead: at most twice the scan of
-//! [`TAIL_ROWS`] rows, about 0.2 ms. Few rows (`columns::LISTS_FROM`) are always scanned and not filed at all.
+//! **Worst case.** Different hashes that agree in a chunk share a list. A search counts the nodes that it
+//! visits, and scans all rows instead if that costs less: at most twice the scan of [`TAIL_ROWS`] rows, about
+//! 0.2 ms. Few rows (`columns::LISTS_FROM`) are always scanned and not filed at all.
 //!
-//! **Visibility.** Which rows a reader may see is decided by `moment`: rows at or above its count are passed
-//! over wherever they turn up. **Ordering:** a row's columns and links are written before the head that leads
-//! to it is stored with `Release`; readers load heads with `Acquire`, and whatever they reach from there is
+//! **Visibility.** `moment` defines which rows a reader may see: rows at or above its count are skipped
+//! wherever they occur. **Ordering:** a row's columns and links are written before the head that leads to it
+//! is stored with `Release`. Readers load heads with `Acquire`, and everything that they reach from there is
 //! older.
 
 mod keys;

@@ -1,15 +1,15 @@
-//! Which rows have died, and when: a bit for each row and a log of removals.
+//! The dead rows and their times of death: a bit for each row, and a log of removals.
 //!
-//! Rows are never changed, so a removal is told beside them. The bit answers nearly every question: a row
-//! whose bit is clear lives at every moment that a reader can be in. A row whose bit is set has died, but
-//! perhaps only after the moment that a reader looks at. Removals are numbered, and a moment knows how many
-//! had been made; so the row lives at that moment if the log tells of its removal *from there on*. What lies
-//! beyond a reader's moment is as short as the reader is young, and it is looked at, once, only if the reader
-//! comes upon a dead row that it would otherwise have answered with. (Multi-version concurrency control keeps the number of its
-//! end beside each row instead; here that would cost 8 bytes a row for a question that is hardly ever asked.)
+//! Rows are never changed, so removals are recorded beside them. The bit answers nearly every question: a row
+//! whose bit is clear is live at every moment that a reader can have. A row whose bit is set is dead, but
+//! perhaps only since a time after the reader's moment. Removals are numbered, and a moment records how many
+//! had been made, so the row is live at that moment if the log has its removal at or after that number. The
+//! part of the log after a reader's moment is as short as the reader's moment is recent. It is read once, and
+//! only if the reader finds a dead row that it would otherwise return. (Multi-version concurrency control
+//! stores an end number with each row instead; here that would cost 8 bytes a row for a rare question.)
 //!
-//! The log is a chain of pages, each leading to the next. A reader's view holds the page that was current
-//! when the view was made, and so all later ones; pages that no view holds any more are freed.
+//! The log is a chain of pages, each of which leads to the next. A reader's view holds the page that was
+//! current when the view was created, and so all later ones. Pages that no view holds any more are freed.
 //!
 //! **Ordering.** The single writer stores the log's entry, then the page's count with `Release`, then the bit
 //! with `Release`. A reader that sees the bit (`Acquire`) therefore finds the entry.
@@ -17,12 +17,14 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// Entries of a page, 8 KiB: a view is made anew as often, so that old pages can go.
+/// The number of entries in a page of 8 KiB. A new view is created for each page, so that old pages can be
+/// freed.
 const PAGE_ENTRIES: usize = 1_024;
 
-/// A set of rows that only grows: those of an immutable file that have died since. A bit for each row.
+/// A set of rows that only grows, one bit for each row: the rows of an immutable file that died after it was
+/// written.
 ///
-/// One thread adds rows, while any number look at it.
+/// One thread adds rows while any number of threads read the set.
 #[derive(Debug)]
 pub struct DeadRows {
     words: Box<[AtomicU64]>,
@@ -30,13 +32,13 @@ pub struct DeadRows {
 }
 
 impl DeadRows {
-    /// None of `rows` rows.
+    /// Creates an empty set for `rows` rows.
     #[must_use]
     pub fn none_of(rows: usize) -> Self {
         Self::of((0..rows.div_ceil(64)).map(|_| 0))
     }
 
-    /// Those whose bits are set, as [`Self::words`] returned them.
+    /// Creates the set of the rows whose bits are set, as [`Self::words`] returned them.
     #[must_use]
     pub fn of(words: impl Iterator<Item = u64>) -> Self {
         let words: Box<[AtomicU64]> = words.map(AtomicU64::new).collect();
@@ -44,7 +46,7 @@ impl DeadRows {
         Self { words, count: AtomicUsize::new(count) }
     }
 
-    /// Whether the row has died; a row that does not exist has not.
+    /// Checks whether the row is dead. False for a row that does not exist.
     #[inline]
     #[must_use]
     pub fn contains(&self, row: usize) -> bool {
@@ -52,7 +54,7 @@ impl DeadRows {
         word >> (row % 64) & 1 == 1
     }
 
-    /// Adds a row, which must exist, and returns whether it was not there.
+    /// Adds a row, which must exist, and returns whether it was new.
     pub fn insert(&self, row: usize) -> bool {
         let bit = 1 << (row % 64);
         let fresh = self.words[row / 64].fetch_or(bit, Ordering::Release) & bit == 0;
@@ -60,13 +62,13 @@ impl DeadRows {
         fresh
     }
 
-    /// How many they are.
+    /// Returns the number of dead rows.
     #[must_use]
     pub fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// The bits as they are now.
+    /// Returns the bits as they are now, as words of 64.
     #[must_use]
     pub fn words(&self) -> Vec<u64> {
         self.words.iter().map(|word| word.load(Ordering::Acquire)).collect()
@@ -77,7 +79,7 @@ impl DeadRows {
     }
 }
 
-/// Names a segment or a tail for as long as an index lives.
+/// The identity of a segment or a tail, unique as long as the index is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SourceId(pub(crate) u32);
 
@@ -99,9 +101,9 @@ impl Removal {
     }
 }
 
-/// Part of the log: removals of consecutive numbers.
+/// A page of the log: removals with consecutive numbers.
 pub(crate) struct LogPage {
-    /// The number of its first entry.
+    /// The number of the page's first entry.
     first: u64,
     entries: Box<[AtomicU64]>,
     written: AtomicUsize,
@@ -114,8 +116,8 @@ impl LogPage {
         Arc::new(Self { first, entries, written: AtomicUsize::new(0), next: OnceLock::new() })
     }
 
-    /// The removals from number `since` on, which must not lie before this page. Those of a batch that is
-    /// being made are among them.
+    /// Returns the removals from number `since` on, which must not be before this page. Includes those of a
+    /// batch that is still being applied.
     pub(crate) fn since(&self, since: u64) -> impl Iterator<Item = Removal> {
         let pages = std::iter::successors(Some(self), |page| page.next.get().map(|next| &**next));
         pages.flat_map(move |page| {
@@ -126,7 +128,7 @@ impl LogPage {
         })
     }
 
-    /// The page on or after this one that holds entry `number`, or will.
+    /// Returns the page, this one or a later one, that holds entry `number` or will hold it.
     pub(crate) fn reaching(&self, number: u64) -> &Self {
         let mut page = self;
         while number >= page.first + PAGE_ENTRIES as u64
@@ -138,8 +140,8 @@ impl LogPage {
     }
 }
 
-/// Unlinks the pages after this one that nobody else holds, one by one: dropping the chain by recursion
-/// would take a frame of the stack for each.
+/// Unlinks the pages after this one that nothing else holds, one by one. Dropping the chain recursively would
+/// take a stack frame for each page.
 impl Drop for LogPage {
     fn drop(&mut self) {
         let mut next = self.next.take();
@@ -149,7 +151,7 @@ impl Drop for LogPage {
     }
 }
 
-/// The end of the log, for the one who writes it.
+/// The end of the log, for its writer.
 pub(crate) struct LogEnd {
     page: Arc<LogPage>,
     written: usize,
@@ -160,17 +162,17 @@ impl LogEnd {
         Self { page: LogPage::begin(0), written: 0 }
     }
 
-    /// The number of the next entry, which is how many there are.
+    /// Returns the number of the next entry, which equals the number of entries so far.
     pub(crate) fn position(&self) -> u64 {
         self.page.first + self.written as u64
     }
 
-    /// The page from which everything at [`Self::position`] and later can be reached.
+    /// Returns the page from which all entries at [`Self::position`] and later can be reached.
     pub(crate) fn page(&self) -> &Arc<LogPage> {
         &self.page
     }
 
-    /// Adds an entry, and says whether a page was begun for it.
+    /// Adds an entry, and returns whether a new page was begun for it.
     pub(crate) fn push(&mut self, removal: Removal) -> bool {
         let begins = self.written == PAGE_ENTRIES;
         if begins {

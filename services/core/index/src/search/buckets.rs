@@ -1,14 +1,16 @@
 //! Builds the tables of `chain` from sorted rows, by counting.
 //!
-//! A radix sort of two digits, so that nothing is scattered wider than the caches reach. One pass counts, for all
-//! chunks at once, how many entries have each value of a chunk's leading bits. Then, chunk by chunk, a pass over
-//! the rows deals the entries out to as many parts, each written from end to end; and part by part, now within
-//! the second-level cache, the entries are counted and dealt out again by the bits that remain. Both keep rows
-//! in ascending order, so that a bucket's are. Chunks are shared out to threads.
+//! The method is a radix sort of two digits, so that no write is spread wider than the caches. One pass
+//! counts, for all chunks at once, how many entries have each value of a chunk's leading bits. Then, for each
+//! chunk, a pass over the rows distributes the entries to as many parts, each of which is written
+//! sequentially. Each part now fits into the second-level cache, and its entries are counted and distributed
+//! again by the remaining bits. Both steps keep rows in ascending order, so the rows of a bucket ascend. The
+//! chunks are distributed over the threads.
 //!
-//! **Memory.** Rows are read through a buffer, never held. A thread keeps 8 bytes for each distinct hash, the
-//! entries of one chunk, and 6 bytes for each that waits to be written: about a million, unless most are in one part.
-//! Segments are merged while they are searched, so this is memory on top of theirs.
+//! **Memory.** Rows are read through a buffer and not kept. A thread keeps 8 bytes for each distinct hash
+//! (the entries of one chunk), and 6 bytes for each entry that waits to be written: about a million, unless
+//! most are in one part. Segments are searched while they are merged, so this memory is in addition to
+//! theirs.
 
 use std::io;
 use std::ops::Range;
@@ -21,25 +23,26 @@ use crate::search::chunking::{Chunk, Chunking, WIDTH_MIN};
 use crate::search::id_form::{IdForm, NARROW_ROWS_MAX};
 use crate::search::tables::{ROWS_MAX, id_bits};
 
-/// Rows are read so many at a time: 128 KiB of 32-byte hashes, a part of the second-level cache.
+/// The number of rows that are read at a time: 128 KiB of 32-byte hashes, a part of the second-level cache.
 const ROWS_READ: usize = 4_096;
 
-/// Entries are written up to multiples of this: signatures and ids then fill whole 2 MiB of their sections.
+/// Entries are written up to multiples of this number, so that signatures and ids fill whole 2 MiB of their
+/// sections.
 const ENTRIES_WRITTEN: usize = if cfg!(test) { 1 << 10 } else { 1 << 20 };
 
-/// The leading bits of a chunk that make a part. As many parts as this are written at once out of the first-level
-/// cache.
+/// The number of a chunk's leading bits that select its part. The resulting number of parts can be written at
+/// once from the first-level cache.
 const PART_BITS: u32 = WIDTH_MIN;
 
 const PARTS: usize = 1 << PART_BITS;
 
-/// An entry on its way: the id below, the signature above it, then the bits that tell the buckets of a part
-/// apart.
+/// The size of an entry during the sort: the id in the low bits, the signature above it, then the bits that
+/// distinguish the buckets of a part.
 const ENTRY_BYTES: usize = 8;
 
-/// Rows in ascending order, wherever they are.
+/// Rows in ascending order, in memory or in a file.
 pub(crate) trait RowSource<const BYTES: usize>: Sync {
-    /// How many there are, copies included.
+    /// Returns the number of rows, including copies.
     fn len(&self) -> usize;
 
     /// Fills `into` with the rows from `first` on.
@@ -57,22 +60,24 @@ impl<const BYTES: usize> RowSource<BYTES> for [[u8; BYTES]] {
     }
 }
 
-/// Where the tables go. Places count elements; every element is written once, in no particular order.
+/// The destination of the tables. Positions count elements. Every element is written once, in no particular
+/// order.
 pub(crate) trait TableSink: Sync {
     fn directory(&self, at: usize, starts: &[u32]) -> io::Result<()>;
     fn signatures(&self, at: usize, signatures: &[u16]) -> io::Result<()>;
     fn ids(&self, at: usize, ids: &[u32]) -> io::Result<()>;
 
-    /// How ids are kept there.
+    /// Returns the form in which the sink stores ids.
     fn id_form(&self) -> IdForm {
         IdForm::Wide
     }
 }
 
-/// Builds the tables and says how many distinct hashes they hold.
+/// Builds the tables and returns how many distinct hashes they hold.
 ///
-/// The sink must have room for the [`Lengths`](crate::search::tables::Lengths) of so many; the caller knows their number
-/// since it sorted the rows. Fails if there are too many rows, or if the source or the sink does.
+/// The sink must have space for the [`Lengths`](crate::search::tables::Lengths) of that number of hashes,
+/// which the caller knows because it sorted the rows. Fails if there are too many rows, or if the source or
+/// the sink fails.
 pub(crate) fn build<const BYTES: usize>(
     chunking: &Chunking,
     source: &(impl RowSource<BYTES> + ?Sized),
@@ -106,7 +111,7 @@ pub(crate) fn build<const BYTES: usize>(
     Ok(distinct)
 }
 
-/// The entries of each part, for every chunk, and the number of distinct rows. Each thread counts a share of the
+/// Counts the entries of each part, for every chunk, and the distinct rows. Each thread counts a share of the
 /// rows.
 fn count<const BYTES: usize>(
     chunking: &Chunking,
@@ -140,9 +145,10 @@ fn count<const BYTES: usize>(
     })
 }
 
-/// Calls `each` with the place and the hash of every row in `first..end` that differs from the row before it.
+/// Calls `each` with the position and the hash of every row in `first..end` that differs from the row before
+/// it.
 ///
-/// `all_differ` says that all do, which spares the comparison.
+/// `all_differ` asserts that all of them do, which saves the comparison.
 fn for_each_distinct<const BYTES: usize>(
     source: &(impl RowSource<BYTES> + ?Sized),
     rows: Range<usize>,
@@ -168,25 +174,26 @@ fn for_each_distinct<const BYTES: usize>(
     Ok(())
 }
 
-/// The entries of one chunk, part by part.
+/// The entries of one chunk, ordered by part.
 struct Table {
     entries: MmapMut,
     distinct: usize,
-    /// Where each part ends.
+    /// The end of each part.
     ends: [u32; PARTS],
     sorted: Sorted,
 }
 
 impl Table {
     fn new(distinct: usize) -> io::Result<Self> {
-        // A mapping of its own, for huge pages: entries are written all over it. They are only a wish.
+        // The entries have a mapping of their own, for huge pages, because writes go to all of it. Huge pages
+        // are only a hint.
         let entries = MmapMut::map_anon((distinct * ENTRY_BYTES).max(1))?;
         #[cfg(all(target_os = "linux", not(miri)))]
         let _ = entries.advise(memmap2::Advice::HugePage);
         Ok(Self { entries, distinct, ends: [0; PARTS], sorted: Sorted::default() })
     }
 
-    /// Deals the entries of a chunk out to parts of these lengths.
+    /// Distributes the entries of a chunk to parts of these lengths.
     fn deal<const BYTES: usize>(
         &mut self,
         chunking: &Chunking,
@@ -220,7 +227,7 @@ impl Table {
         if cursors == self.ends { Ok(()) } else { Err(changed()) }
     }
 
-    /// Sorts the parts and writes them and their directory.
+    /// Sorts the parts, and writes them and their directory.
     fn write(&mut self, chunking: &Chunking, at: usize, sink: &impl TableSink) -> io::Result<()> {
         let Self { entries, distinct, ends, sorted } = self;
         let chunk = &chunking.chunks()[at];
@@ -243,18 +250,18 @@ impl Table {
     }
 }
 
-/// Entries in the order of their buckets, to be written.
+/// Entries in the order of their buckets, ready to be written.
 #[derive(Default)]
 struct Sorted {
     signatures: Vec<u16>,
     ids: Vec<u32>,
-    /// Where the buckets of the last part begin, from its own beginning.
+    /// The start of each bucket of the last part, relative to the part.
     buckets: Vec<u32>,
     cursors: Vec<u32>,
 }
 
 impl Sorted {
-    /// Adds a part whose buckets `rest_bits` bits tell apart.
+    /// Adds a part whose buckets differ in `rest_bits` bits.
     #[expect(clippy::cast_possible_truncation, reason = "the parts of an entry are taken apart")]
     fn add(&mut self, entries: &[[u8; ENTRY_BYTES]], rest_bits: u32) {
         let entries = || entries.iter().map(|entry| u64::from_le_bytes(*entry));
@@ -277,7 +284,7 @@ impl Sorted {
         }
     }
 
-    /// Writes the first entries, and forgets them.
+    /// Writes the first entries and removes them.
     fn write(&mut self, at: usize, count: usize, sink: &impl TableSink) -> io::Result<()> {
         sink.signatures(at, &self.signatures[..count])?;
         sink.ids(at, &self.ids[..count])?;
@@ -287,7 +294,7 @@ impl Sorted {
     }
 }
 
-/// Puts in the place of each count the sum of those before it.
+/// Replaces each count by the sum of the counts before it.
 fn starts(counts: &mut [u32]) {
     let mut start = 0;
     for count in counts {
@@ -295,13 +302,14 @@ fn starts(counts: &mut [u32]) {
     }
 }
 
-/// The part that a chunk's value belongs to.
+/// Returns the part to which a chunk's value belongs.
 #[inline(always)]
 fn part_of(chunk: &Chunk, value: u32) -> usize {
     (value >> rest_bits(chunk)) as usize
 }
 
-/// How many bits of a chunk tell the buckets of a part apart: at most 12, for which an entry has room.
+/// Returns the number of bits of a chunk that distinguish the buckets of a part: at most 12, which fit into
+/// an entry.
 #[inline(always)]
 const fn rest_bits(chunk: &Chunk) -> u32 {
     chunk.width - PART_BITS
@@ -370,7 +378,7 @@ pub(crate) mod tests {
         (directory, signatures.into_inner().unwrap(), ids, count)
     }
 
-    /// Builds tables of `count` hashes, each of them `copies` times, and looks at every entry.
+    /// Builds tables of `count` hashes, each of them `copies` times, and checks every entry.
     fn check(count: u32, copies: u32, hash: impl Fn(u64) -> u64) {
         let chunking = Chunking::from_widths(64, &[8, 20, 18, 18]).unwrap();
         let row_count = count * copies;

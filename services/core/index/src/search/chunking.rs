@@ -1,54 +1,56 @@
-//! How a hash is cut into chunks, and how far each chunk is searched for a given distance.
+//! Divides a hash into chunks, and computes how far each chunk is searched for a given distance.
 //!
-//! Multi-index hashing (Norouzi, Punjani, Fleet, CVPR 2012): each chunk has a table from its value to the hashes
-//! that bear it. With few wide chunks a bucket holds few hashes but many buckets must be looked into; with many
-//! narrow ones it is the other way round. [`Chunking::choose`] weighs the two by what each costs on a processor
-//! of today, for a number of hashes and the distance that will mostly be asked for. Every other distance is
-//! served by the same tables, only less well.
+//! Multi-index hashing (Norouzi, Punjani, Fleet, CVPR 2012): each chunk has a table from its value to the
+//! hashes with that value. With few wide chunks a bucket has few hashes, but a search reads many buckets;
+//! with many narrow chunks it is the other way round. [`Chunking::choose`] compares the costs of both on a
+//! current processor, for a number of hashes and the usual distance of searches. The same tables serve every
+//! other distance, but less efficiently.
 //!
-//! The chunk radii follow from the general pigeonhole (Qin and Xiao, "Pigeonring", PVLDB 2018): chunk i is
-//! searched to T_i flips, where the sum of T_i + 1 over all chunks is the distance + 1. We keep T_i + 1 and call it
-//! the chunk's allowance; a chunk of allowance 0 is not searched at all. Why that suffices is told in `chain`.
+//! The chunk radii follow from the general pigeonhole principle (Qin and Xiao, "Pigeonring", PVLDB 2018):
+//! chunk i is searched to T_i flips, where the sum of T_i + 1 over all chunks is the distance + 1. The code
+//! stores T_i + 1 and calls it the chunk's allowance; a chunk of allowance 0 is not searched at all. `chain`
+//! proves that this suffices.
 
 use thiserror::Error;
 
 use crate::search::flips::{FLIPS_MAX, Flips, WIDTH_MAX};
 use crate::search::id_form::IdForm;
 
-/// Narrower chunks have too full buckets for any number of hashes that is worth a table.
+/// The smallest width of a chunk, in bits. The buckets of narrower chunks are too full for any number of
+/// hashes that needs a table.
 pub(crate) const WIDTH_MIN: u32 = 8;
 
-/// 512 bits in chunks of the least width.
+/// The largest number of chunks: 512 bits in chunks of the smallest width.
 pub(crate) const CHUNKS_MAX: usize = 64;
 
-/// A chain looks at a chunk and the two after it.
+/// The smallest number of chunks, because a chain reads a chunk and the two after it.
 const CHUNKS_MIN: usize = 3;
 
-/// A directory may take this much however few the hashes...
+/// The memory that a directory may take for any number of hashes...
 const DIRECTORY_BYTES_MIN: usize = 4 << 20;
 
-/// ...and this much for each hash.
+/// ...or, if that is more, for each hash.
 const DIRECTORY_BYTES_PER_HASH: usize = 8;
 
-/// Memory is saved for what is within the error of the costs anyway.
+/// Memory is saved if the cost is at most this many times the lowest: within the error of the cost model.
 const NEARLY_BEST: f64 = 1.1;
 
-/// Where memory counts before time, it is saved at so many times the cost.
+/// The same limit where memory matters more than time.
 const NOT_MUCH_SLOWER: f64 = 2.0;
 
-/// A chunk: consecutive bits of the permuted hash, its bytes read as one little-endian number.
+/// A chunk: consecutive bits of the permuted hash, whose bytes are read as one little-endian number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Chunk {
     pub(crate) width: u32,
-    /// Where its buckets begin in the directory.
+    /// The position of the chunk's first bucket in the directory.
     pub(crate) directory: u32,
-    /// The first of the 8 bytes that its bits are taken from, and their place there.
+    /// The first of the 8 bytes that contain the chunk's bits, and the position of the bits in them.
     byte: usize,
     shift: u32,
 }
 
 impl Chunk {
-    /// Its bits of a permuted hash.
+    /// Returns the chunk's bits of a permuted hash.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "chunks have at most 20 bits")]
     pub(crate) fn of<const BYTES: usize>(&self, hash: &[u8; BYTES]) -> u32 {
@@ -56,7 +58,7 @@ impl Chunk {
         (u64::from_le_bytes(bytes) >> self.shift) as u32 & ((1 << self.width) - 1)
     }
 
-    /// Its low bits that a signature of 16 bits has room for.
+    /// Returns the chunk's low bits that fit into a signature of 16 bits.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "the low 16 bits are meant")]
     pub(crate) fn signature(value: u32) -> u16 {
@@ -83,11 +85,10 @@ pub(crate) enum ChunkingError {
 }
 
 impl Chunking {
-    /// The chunking that searches `hashes` distinct hashes of `bits` bits to `distance` most quickly.
+    /// Returns the chunking that searches `hashes` distinct hashes of `bits` bits to `distance` fastest. With
+    /// narrow ids, returns the one that takes the least memory among those that are not much slower.
     ///
-    /// `None` if looking at every hash in turn is quicker.
-    ///
-    /// With narrow ids it is the one that takes least memory among those that are not much slower.
+    /// `None` if comparing every hash in turn is faster.
     pub(crate) fn choose(bits: usize, hashes: usize, distance: u32, form: IdForm) -> Option<Self> {
         let counts = CHUNKS_MIN..=CHUNKS_MAX.min(bits / WIDTH_MIN as usize);
         let chunkings = counts.filter_map(|count| Self::even(bits, count));
@@ -99,7 +100,7 @@ impl Chunking {
         let costs: Vec<(f64, Self)> = costs.collect();
         let least_ns = costs.iter().map(|(cost_ns, _)| *cost_ns).min_by(f64::total_cmp)?;
         let scan_ns = cost::SCANNED_BYTE_NS * bits as f64 / 8.0 * hashes as f64;
-        // Chunkings are in the order of their chunks, and fewer chunks take less memory.
+        // Chunkings are ordered by the number of chunks, and fewer chunks take less memory.
         let within = |times: f64| move |(cost_ns, _): &(f64, Self)| *cost_ns <= times * least_ns;
         let best = match form {
             IdForm::Wide => costs.into_iter().find(within(NEARLY_BEST))?,
@@ -115,7 +116,7 @@ impl Chunking {
         (best.0 < scan_ns).then_some(best.1)
     }
 
-    /// The chunks of these widths, from the first bit to the last of a hash of `bits` bits.
+    /// Creates the chunks of these widths, from the first bit to the last of a hash of `bits` bits.
     pub(crate) fn from_widths(bits: usize, widths: &[u8]) -> Result<Self, ChunkingError> {
         if !(CHUNKS_MIN..=CHUNKS_MAX).contains(&widths.len()) {
             return Err(ChunkingError::Count(widths.len()));
@@ -140,7 +141,7 @@ impl Chunking {
         Ok(Self { chunks, buckets: directory as usize })
     }
 
-    /// What a header keeps of it.
+    /// Returns the widths, which a header stores.
     pub(crate) fn widths(&self) -> Vec<u8> {
         self.chunks.iter().map(|chunk| u8::try_from(chunk.width).expect("at most 20")).collect()
     }
@@ -149,18 +150,18 @@ impl Chunking {
         &self.chunks
     }
 
-    /// The number of chunks.
+    /// Returns the number of chunks.
     pub(crate) fn len(&self) -> usize {
         self.chunks.len()
     }
 
-    /// The buckets of all tables together.
+    /// Returns the number of buckets of all tables together.
     pub(crate) fn buckets(&self) -> usize {
         self.buckets
     }
 
-    /// How many bits of the chunk after the next there is room for beside an id of `id_bits` bits, for the
-    /// chain that starts at `chunk`.
+    /// Returns how many bits of the third chunk fit beside an id of `id_bits` bits, for the chain that starts
+    /// at `chunk`.
     pub(crate) fn spare_bits(&self, chunk: usize, id_bits: u32, form: IdForm) -> u32 {
         let bits = match form {
             IdForm::Wide => 32,
@@ -169,7 +170,8 @@ impl Chunking {
         self.chunks[(chunk + 2) % self.len()].width.min(bits - id_bits)
     }
 
-    /// How far each chunk is searched for `distance`. `None` if that is farther than lists of flips reach.
+    /// Returns how far each chunk is searched for `distance`. `None` if that is farther than the lists of
+    /// flips reach.
     pub(crate) fn allowances(&self, distance: u32) -> Option<Allowances> {
         let parts = self.len();
         let parted = evenly(distance as usize + 1, parts);
@@ -180,13 +182,13 @@ impl Chunking {
         Some(Allowances(allowances))
     }
 
-    /// Chunks whose widths differ by one bit at most.
+    /// Creates chunks whose widths differ by at most one bit.
     fn even(bits: usize, count: usize) -> Option<Self> {
         let widths: Option<Vec<u8>> = evenly(bits, count).map(|width| u8::try_from(width).ok()).collect();
         Self::from_widths(bits, &widths?).ok()
     }
 
-    /// What a search of tables costs if the hashes are spread evenly, in nanoseconds.
+    /// Returns the cost of a search of tables if the hashes are spread evenly, in nanoseconds.
     pub(crate) fn cost_ns(&self, hashes: usize, distance: u32) -> Option<f64> {
         let allowances = self.allowances(distance)?;
         let mut sum = 0.0;
@@ -208,27 +210,27 @@ impl Chunking {
         Some(sum)
     }
 
-    /// How many buckets of a chunk are looked into.
+    /// Returns how many buckets of a chunk a search reads.
     pub(crate) fn probes_of(&self, chunk: usize, allowances: &Allowances) -> usize {
         let width = self.chunks[chunk].width;
         allowances.flips(chunk).map_or(0, |flips| Flips::of(width).up_to(flips).len())
     }
 }
 
-/// What the steps of a search take, measured on one core of a Zen 3 server at 2.4 GHz. Only their ratios
-/// matter, and those not much: half or twice a figure moves the choice by a chunk or two.
+/// The costs of the steps of a search in nanoseconds, measured on one core of a Zen 3 server at 2.4 GHz. Only
+/// their ratios matter, and not much: half or twice a figure changes the choice by a chunk or two.
 mod cost {
-    /// A bucket's place in the directory is computed, fetched ahead and read.
+    /// A bucket's position in the directory is computed, prefetched and read.
     pub(super) const PROBE_NS: f64 = 8.0;
-    /// A line of 32 signatures is fetched ahead and compared.
+    /// A line of 32 signatures is prefetched and compared.
     pub(super) const LINE_NS: f64 = 8.0;
-    /// An entry whose signature is near is looked at further.
+    /// An entry whose signature is near is processed further.
     pub(super) const SURVIVOR_NS: f64 = 25.0;
-    /// A byte of a hash is compared when all are looked at.
+    /// A byte of a hash is compared in a scan of all rows.
     pub(super) const SCANNED_BYTE_NS: f64 = 0.04;
 }
 
-/// For each chunk, one more than the flips that it is searched to. They sum to the distance + 1.
+/// For each chunk, one more than the number of flips to which it is searched. They sum to the distance + 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Allowances([u8; CHUNKS_MAX]);
 
@@ -238,19 +240,20 @@ impl Allowances {
         self.0[chunk]
     }
 
-    /// T_i, if the chunk is searched.
+    /// Returns T_i, if the chunk is searched.
     #[inline(always)]
     pub(crate) fn flips(&self, chunk: usize) -> Option<u32> {
         u32::from(self.0[chunk]).checked_sub(1)
     }
 }
 
-/// `whole` in `parts` parts that differ by one at most, the greater ones spread evenly among the others.
+/// Splits `whole` into `parts` parts that differ by at most one, with the larger ones spread evenly among the
+/// others.
 fn evenly(whole: usize, parts: usize) -> impl Iterator<Item = usize> {
     (0..parts).map(move |part| (part + 1) * whole / parts - part * whole / parts)
 }
 
-/// How many ways there are to choose `chosen` of `from`.
+/// Returns the number of ways to choose `chosen` of `from`.
 fn choices(from: u32, chosen: u32) -> f64 {
     (0..chosen).map(|at| f64::from(from - at) / f64::from(at + 1)).product()
 }

@@ -1,34 +1,36 @@
-//! The values near a value: which bits to flip, fewest first.
+//! The values near a value: the masks of bits to flip, those with the fewest ones first.
 //!
-//! A chunk's table is asked for every value that differs from the query's in at most T bits: the query's value
-//! XORed with each mask of at most T ones. The masks depend on the width alone, so they are made once.
+//! A search reads a chunk's table at every value that differs from the query's in at most T bits: the query's
+//! value XORed with each mask of at most T ones. The masks depend only on the width, so they are created
+//! once.
 
 use std::sync::OnceLock;
 
-/// The width of the widest chunk. A table of 2^20 buckets is what 100 million hashes fill with a hundred entries each.
+/// The width of the widest chunk, in bits. 100 million hashes fill a table of 2^20 buckets with a hundred
+/// entries each.
 pub(crate) const WIDTH_MAX: u32 = 20;
 
-/// As many flips as a list is made for. Twenty bits have 21,700 masks of up to five ones; with six more there
-/// would be 60,460, for which a scan of most segments is quicker.
+/// The largest number of flips for which there is a list. Twenty bits have 21,700 masks of up to five ones;
+/// with a sixth there would be 60,460, more than the cost of scanning most segments.
 pub(crate) const FLIPS_MAX: u32 = 5;
 
 static FLIPS: [OnceLock<Flips>; WIDTH_MAX as usize + 1] = [const { OnceLock::new() }; WIDTH_MAX as usize + 1];
 
-/// The masks of one width with up to [`FLIPS_MAX`] ones, in order of their ones, then of their value, so that
-/// neighbours in the list mostly lead to neighbours in the table.
+/// The masks of one width with up to [`FLIPS_MAX`] ones, ordered by their number of ones, then by value, so
+/// that neighbours in the list mostly lead to neighbours in the table.
 pub(crate) struct Flips {
     masks: Vec<u32>,
-    /// How many masks have at most n ones.
+    /// For each n, the number of masks with at most n ones.
     counts: [usize; FLIPS_MAX as usize + 1],
 }
 
 impl Flips {
-    /// Those of chunks of `width` bits, up to [`WIDTH_MAX`].
+    /// Returns the masks for chunks of `width` bits, up to [`WIDTH_MAX`].
     pub(crate) fn of(width: u32) -> &'static Self {
         FLIPS[width as usize].get_or_init(|| Self::new(width))
     }
 
-    /// The masks with up to `flips` ones, none of them twice.
+    /// Returns the masks with up to `flips` ones, each once.
     pub(crate) fn up_to(&self, flips: u32) -> &[u32] {
         &self.masks[..self.counts[flips.min(FLIPS_MAX) as usize]]
     }
@@ -48,7 +50,7 @@ impl Flips {
     }
 }
 
-/// The next greater number with the same count of ones (Gosper, HAKMEM item 175).
+/// Returns the next greater number with the same count of ones (Gosper, HAKMEM item 175).
 const fn next_with_as_many_ones(mask: u64) -> u64 {
     let lowest = mask & mask.wrapping_neg();
     let ripple = mask + lowest;

@@ -1,19 +1,19 @@
-//! How many bytes the ids of rows take in tables.
+//! The number of bytes that the ids of rows take in tables.
 
-/// How the ids of tables are kept.
+/// The form in which tables store ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IdForm {
-    /// In 4 bytes.
+    /// An id takes 4 bytes.
     Wide,
-    /// In 3 bytes, with fewer spare bits: for up to 2^24 rows.
+    /// An id takes 3 bytes, with fewer spare bits: for up to 2^24 rows.
     Narrow,
 }
 
-/// A segment with narrow ids has no more rows than this.
+/// The largest number of rows of a segment with narrow ids.
 pub(crate) const NARROW_ROWS_MAX: usize = 1 << 24;
 
 impl IdForm {
-    /// That of tables of so many rows.
+    /// Returns the form for tables of this many rows.
     pub(crate) const fn of(rows: usize, compact: bool) -> Self {
         if compact && rows <= NARROW_ROWS_MAX { Self::Narrow } else { Self::Wide }
     }

@@ -1,13 +1,13 @@
-//! The k best hits so far, and how near the next one has to be.
+//! The k best hits so far, and the distance that the next hit must have.
 
 use std::collections::BinaryHeap;
 
 use crate::question::entry::Hit;
 
-/// The least `k` of the hits it was offered, in the order of [`Hit`].
+/// The `k` smallest of the offered hits, in the order of [`Hit`].
 pub(crate) struct Nearest {
     k: usize,
-    /// The worst hit on top.
+    /// The hits, with the worst one on top.
     hits: BinaryHeap<Hit>,
 }
 
@@ -16,9 +16,9 @@ impl Nearest {
         Self { k, hits: BinaryHeap::new() }
     }
 
-    /// The greatest distance at which a hit could still be taken; `None` once none can be.
+    /// Returns the greatest distance at which a hit could still be taken; `None` if no hit can be.
     ///
-    /// A hit as far as the worst one may still displace it, by its item.
+    /// A hit at the distance of the worst one may still replace it, by its item.
     pub(crate) fn reach(&self) -> Option<u32> {
         if self.hits.len() < self.k {
             return Some(u32::MAX);
@@ -26,7 +26,7 @@ impl Nearest {
         self.hits.peek().map(|worst| worst.distance.0)
     }
 
-    /// Whether there are `k` hits.
+    /// Checks whether there are `k` hits.
     pub(crate) fn is_full(&self) -> bool {
         self.hits.len() == self.k
     }
@@ -41,7 +41,7 @@ impl Nearest {
         }
     }
 
-    /// The hits, the best first.
+    /// Returns the hits, the best first.
     pub(crate) fn into_hits(self) -> Vec<Hit> {
         self.hits.into_sorted_vec()
     }

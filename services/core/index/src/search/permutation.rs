@@ -1,25 +1,25 @@
 //! A fixed pseudo-random order of the bits of a hash.
 //!
 //! The bits of real fingerprints are correlated: neighbours tend to agree, so a chunk of 16 consecutive bits
-//! takes few of its 65,536 values and some buckets overflow. Dealing the bits out at random removes most of that
-//! (Norouzi, Punjani, Fleet, "Fast search in Hamming space with multi-index hashing", CVPR 2012, section 3.3).
-//! Distances do not change, since both sides are permuted alike.
+//! takes few of its 65,536 values, and some buckets overflow. A random order of the bits removes most of the
+//! correlation (Norouzi, Punjani, Fleet, "Fast search in Hamming space with multi-index hashing", CVPR 2012,
+//! section 3.3). Distances do not change, because both sides are permuted in the same way.
 //!
-//! A segment's header keeps the seed, so the order drawn from a seed never changes: the generator is
-//! SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) and the shuffle is Durstenfeld's, both written out here.
+//! A segment's header stores the seed, so the order for a seed must never change. The generator is SplitMix64
+//! (Steele, Lea, Flood, OOPSLA 2014) and the shuffle is Durstenfeld's; both are implemented here.
 //!
-//! A hash is permuted nibble by nibble: where the bits of each nibble value go is looked up, and the results
-//! are united. Whole bytes would take half as many look-ups in eight times the memory, which a search would
-//! have to bring back to the cache each time.
+//! A hash is permuted nibble by nibble: a table gives the positions of the bits of each nibble value, and the
+//! results are combined. Whole bytes would need half as many look-ups in a table eight times as large, which
+//! each search would have to load into the cache again.
 
 use std::fmt;
 
-/// The seed of new segments: the fraction of the golden ratio, chosen for being nobody's choice.
+/// The seed of new segments: the fraction of the golden ratio, a number that nobody chose.
 pub(crate) const DEFAULT_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The order of the bits of a hash of `BYTES` bytes, drawn from a seed.
+/// The order of the bits of a hash of `BYTES` bytes, determined by a seed.
 ///
-/// Seed 0 leaves every bit in its place.
+/// Seed 0 leaves every bit at its position.
 #[derive(Clone)]
 pub(crate) struct Permutation<const BYTES: usize> {
     seed: u64,
@@ -27,7 +27,7 @@ pub(crate) struct Permutation<const BYTES: usize> {
 }
 
 impl<const BYTES: usize> Permutation<BYTES> {
-    /// The order that belongs to `seed`.
+    /// Returns the order of `seed`.
     pub(crate) fn new(seed: u64) -> Self {
         let mut order: Vec<usize> = (0..8 * BYTES).collect();
         if seed != 0 {
@@ -40,12 +40,12 @@ impl<const BYTES: usize> Permutation<BYTES> {
         Self { seed, forward: Spread::new(pairs) }
     }
 
-    /// The hash with its bits in this order.
+    /// Returns the hash with its bits in this order.
     pub(crate) fn apply(&self, hash: &[u8; BYTES]) -> [u8; BYTES] {
         self.forward.of(hash)
     }
 
-    /// What brings the bits back to their places.
+    /// Returns the inverse, which moves the bits back to their positions.
     pub(crate) fn inverse(&self) -> Spread<BYTES> {
         let place = |bit: usize| {
             let mut single = [0; BYTES];
@@ -58,21 +58,22 @@ impl<const BYTES: usize> Permutation<BYTES> {
     }
 }
 
-/// Shows the seed only; the tables follow from it.
+/// Shows only the seed, which determines the tables.
 impl<const BYTES: usize> fmt::Debug for Permutation<BYTES> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permutation").field("bytes", &BYTES).field("seed", &self.seed).finish_non_exhaustive()
     }
 }
 
-/// Where the bits of each nibble go: for each byte the 16 values of its low nibble, then of its high one.
+/// The new positions of the bits of each nibble: for each byte the 16 values of its low nibble, then of its
+/// high one.
 #[derive(Clone)]
 pub(crate) struct Spread<const BYTES: usize> {
     nibbles: Box<[[[[u8; BYTES]; 16]; 2]]>,
 }
 
 impl<const BYTES: usize> Spread<BYTES> {
-    /// From pairs of a bit's old place and its new one.
+    /// Creates the table from pairs of a bit's old position and its new one.
     fn new(pairs: impl Iterator<Item = (usize, usize)>) -> Self {
         let mut nibbles = vec![[[[0; BYTES]; 16]; 2]; BYTES].into_boxed_slice();
         for (from, to) in pairs {
@@ -98,7 +99,8 @@ impl<const BYTES: usize> Spread<BYTES> {
     }
 }
 
-/// A number from 0 to `limit` - 1. Multiplying instead of dividing favours none by more than one in 2^54.
+/// Returns a number from 0 to `limit` - 1. Multiplication instead of division makes no number likelier by
+/// more than 2^-54.
 #[expect(clippy::cast_possible_truncation, reason = "a product's upper half is below `limit`")]
 fn below(limit: usize, state: &mut u64) -> usize {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -125,7 +127,7 @@ mod tests {
         let (left, right) = (permutation.apply(&one), permutation.apply(&other));
         assert_eq!(distance(&left, &right), distance(&one, &other));
         assert_eq!(permutation.inverse().of(&left), one);
-        // Every bit has a place of its own.
+        // Every bit has a position of its own.
         let mut places = [0; BYTES];
         for bit in 0..8 * BYTES {
             let mut single = [0; BYTES];
@@ -161,7 +163,7 @@ mod tests {
         assert_eq!(Permutation::<64>::new(0).apply(&hash), hash);
     }
 
-    /// What is on disk depends on it.
+    /// Checks the order, because files on disk depend on it.
     #[test]
     fn the_order_of_a_seed_never_changes() {
         let permutation = Permutation::<8>::new(DEFAULT_SEED);

@@ -1,13 +1,15 @@
-//! The search of the tables, as a pipeline in which memory is asked for long before it is needed.
+//! The search of the tables, as a pipeline that prefetches memory long before it is needed.
 //!
-//! A search looks into hundreds of buckets, and nearly each step waits for another cache line if it is taken
-//! by itself: the directory, the signatures, the ids, the hash. So the buckets of all chunks and all queries form
-//! one stream that goes through the steps in groups, and each step asks for the lines of the next:
+//! A search reads hundreds of buckets, and done singly, nearly each step of a bucket waits for another cache
+//! line: the directory, the signatures, the ids, the hash. The buckets of all chunks and all queries
+//! therefore form one stream that passes through the steps in groups, and each step prefetches the lines of
+//! the next:
 //!
-//! 1. [`Feed`] computes the next buckets and asks for their places in the directory;
-//! 2. `locate` reads where their entries lie, charges the query, and asks for the lines of signatures;
-//! 3. `compare` compares the signatures of a line at once, and asks for the ids of those that are near;
-//! 4. `settle` compares the ids' spare bits and asks for the hashes of what is left;
+//! 1. [`Feed`] computes the next buckets and prefetches their positions in the directory;
+//! 2. `locate` reads the positions of their entries, charges the query, and prefetches the lines of
+//!    signatures;
+//! 3. `compare` compares the signatures of a line at once, and prefetches the ids of those that are near;
+//! 4. `settle` compares the ids' spare bits and prefetches the hashes of the remaining entries;
 //! 5. `verify` compares whole hashes, at the next round of step 4.
 //!
 //! Everything here is `inline(always)`, so that it is compiled for the instructions of the kernel.
@@ -27,26 +29,27 @@ use scratch::{
     Survivor,
 };
 
-/// Steps of the stream between asking for a place in the directory and reading it.
+/// The number of steps of the stream between prefetching a position in the directory and reading it.
 const DIRECTORY_AHEAD: usize = 2;
 
-/// Steps between asking for signatures and comparing them.
+/// The number of steps between prefetching signatures and comparing them.
 const LINES_AHEAD: usize = 1;
 
 const _: () = assert!(DIRECTORY_AHEAD < RING && LINES_AHEAD < RING);
 const _: () = assert!((DIRECTORY_AHEAD + LINES_AHEAD + 1) * GROUP <= STARTS);
 
-/// Lines of a long bucket compared between two looks at the time and the budget.
+/// The number of lines of a long bucket that are compared between two checks of the deadline and the budget.
 const LINES_AT_ONCE: usize = 512;
 
-/// Comparing a line costs this many times what a [`Checkpoint`] counts, the comparison of two hashes.
+/// The cost of comparing a line, in the unit of a [`Checkpoint`]: the comparison of two hashes.
 const COMPARISONS_PER_LINE: usize = 4;
 
-/// Survivors wait for so many others, so that their ids have arrived and their hashes are fetched together.
+/// Survivors wait until there are this many, so that their ids have arrived and their hashes are fetched
+/// together.
 const SURVIVORS_MIN: usize = 16;
 
-/// A search of the tables for a batch of queries. Those that have spent more than the budget afterwards were
-/// given up: nothing was told of them.
+/// A search of the tables for a batch of queries. Queries that have spent more than the budget afterwards
+/// were given up, and none of their hits was reported.
 pub(crate) struct Search<'a, 'c, 'f, const BYTES: usize> {
     pub(crate) tables: &'a ChainTables<'a, BYTES>,
     pub(crate) queries: &'a [[u8; BYTES]],
@@ -88,20 +91,20 @@ impl<const BYTES: usize> Task for Search<'_, '_, '_, BYTES> {
     }
 }
 
-/// Where in the stream of buckets we are.
+/// The position in the stream of buckets.
 #[derive(Default)]
 struct Feed<'a> {
     query: usize,
     link: usize,
-    /// Flips of the current start that are still to come.
+    /// The flips of the current start that are still to come.
     masks: &'a [u32],
-    /// What the current start looks for, with the limit of no flips.
+    /// The signature and limit that the current start looks for, without flips.
     sought: Sought,
     directory: u32,
     value: u32,
 }
 
-/// Signatures by cache lines; the last one is a copy if it is not full.
+/// The signatures as cache lines; the last line is a copy if it is not full.
 struct Lines<'a> {
     lines: &'a [Line],
     last: Line,
@@ -119,7 +122,7 @@ impl Lines<'_> {
     reason = "rows, entries, queries and chunks are counted in `u32` or less"
 )]
 impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
-    /// The starts of chains, in the order of chunks.
+    /// Computes the starts of chains, in the order of chunks.
     fn link(&mut self) {
         let (tables, allowances) = (self.tables, self.allowances);
         let count = tables.chunking.len();
@@ -141,7 +144,7 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
         self.scratch.links.extend((0..count).filter_map(link));
     }
 
-    /// Step 1. False if there are no more buckets.
+    /// Runs step 1. Returns false if there are no more buckets.
     #[inline(always)]
     fn feed(&mut self, feed: &mut Feed<'_>, at: usize) -> bool {
         if self.scratch.spent.get(feed.query).is_some_and(|&spent| spent > self.budget) {
@@ -166,7 +169,7 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
         len > 0
     }
 
-    /// Goes on to the next chunk to search or the next query's first.
+    /// Moves to the next chunk to search, or to the first chunk of the next query.
     #[inline(always)]
     fn next_start(&mut self, feed: &mut Feed<'_>) -> bool {
         if feed.link == self.scratch.links.len() {
@@ -188,10 +191,10 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
         true
     }
 
-    /// Step 2.
+    /// Runs step 2.
     ///
-    /// What a group costs is charged to its last query. With several queries in a group, one may so be given up
-    /// for another, but never without a scan's worth of work having been done.
+    /// The cost of a group is charged to its last query. With several queries in a group, one may be given up
+    /// because of another's cost, but never before the work of a whole scan was done.
     #[inline(always)]
     fn locate(&mut self, lines: &Lines<'_>, from: usize, to: usize) -> Result<(), Cancelled> {
         let Self { tables: ChainTables { directory, signatures, .. }, scratch, .. } = self;
@@ -210,8 +213,8 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
             prefetch(lines.lines, line as usize);
             prefetch(lines.lines, last as usize);
             if more <= 1 {
-                // Most buckets of a million hashes have one line or two. Both are written, so that nothing
-                // has to be guessed.
+                // Most buckets of a million hashes have one line or two. Both are written, so that the
+                // processor does not have to predict a branch.
                 let wanted = head & (tail | more.wrapping_neg());
                 glances.items[len] = Glance { line, wanted, sought };
                 glances.items[len + 1] = Glance { line: last, wanted: tail, sought };
@@ -239,7 +242,7 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
         self.checkpoint.spend(probes.len() + COMPARISONS_PER_LINE * lines_sum)
     }
 
-    /// Step 3.
+    /// Runs step 3.
     #[inline(always)]
     fn compare<K: Kernel>(&mut self, kernel: K, lines: &Lines<'_>, at: usize) {
         let mut done = 0;
@@ -268,7 +271,7 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
         }
     }
 
-    /// Step 3 of buckets with many lines, which are charged for as they are compared.
+    /// Runs step 3 for buckets with many lines, whose cost is charged as they are compared.
     #[inline(always)]
     fn compare_long<K: Kernel>(&mut self, kernel: K, lines: &Lines<'_>) -> Result<(), Cancelled> {
         while let Some(Long { mut first, last, mut head, tail, sought }) = self.scratch.long.pop() {
@@ -294,7 +297,7 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
         Ok(())
     }
 
-    /// Step 4, after step 5 for those that went through step 4 before.
+    /// Runs step 4, after step 5 for the entries that passed step 4 before.
     #[inline(always)]
     fn settle<K: Kernel>(&mut self, kernel: K) {
         self.verify(kernel);
@@ -311,7 +314,7 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
         }
     }
 
-    /// Step 5.
+    /// Runs step 5.
     #[inline(always)]
     fn verify<K: Kernel>(&mut self, kernel: K) {
         let Self { tables, scratch, queries, radius, .. } = self;
@@ -322,7 +325,7 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
             let distance = kernel.distance(hash, sought);
             if distance <= *radius {
                 let differing = std::array::from_fn(|byte| hash[byte] ^ sought[byte]);
-                // Told of from the first start that finds it.
+                // Only the first start that finds the row reports it.
                 if !links[..usize::from(link)].iter().any(|link| link.finds::<BYTES>(&differing)) {
                     hits.push((query, row, distance));
                 }
@@ -330,7 +333,7 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
         }
     }
 
-    /// Tells of what was found, except for queries that were given up.
+    /// Reports the hits, except those of queries that were given up.
     #[inline(always)]
     fn tell(&mut self) -> Result<(), Cancelled> {
         let Self { scratch, budget, found, checkpoint, .. } = self;
@@ -344,7 +347,7 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
     }
 }
 
-/// Notes the entries whose signatures are near, and asks for their ids.
+/// Records the entries whose signatures are near, and prefetches their ids.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "a count of at most 16; an entry's place")]
 fn survive(

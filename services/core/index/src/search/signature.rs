@@ -1,13 +1,15 @@
-//! What a search compares with: 32 signatures at a time, and whole hashes, on the best instructions there are.
+//! The comparisons of a search: 32 signatures at a time, and whole hashes, on the best instructions of the
+//! processor.
 //!
-//! A search spends its time in comparing the signatures of a bucket with the query's. One cache line holds 32 of
-//! them, and a processor's vector instructions compare them at once. Each set of instructions has a [`Kernel`];
-//! the whole search is compiled once for each of them, so that the kernel is part of the loop, and the best one is
-//! chosen when a search begins. All give the same answers.
+//! A search spends its time comparing the signatures of a bucket with the query's. One cache line holds 32 of
+//! them, and a processor's vector instructions compare them at once. Each instruction set has a [`Kernel`].
+//! The whole search is compiled once for each of them, so that the kernel is part of the loop, and the best
+//! one is chosen when a search begins. All kernels give the same answers.
 //!
-//! A kernel is a token: it can only be had by asking the processor for its instructions, which is what makes it
-//! sound to use them. Its methods are `inline(always)`, since vector instructions are only generated inside a
-//! function that is compiled for them: [`dispatch`] enters such a function, and everything else is inlined into it.
+//! A kernel is a token: it is created only after checking that the processor has its instructions, which
+//! makes using them sound. Its methods are `inline(always)`, because vector instructions are generated only
+//! inside a function that is compiled for them: [`dispatch`] calls such a function, and everything else is
+//! inlined into it.
 
 #![cfg_attr(
     target_arch = "x86_64",
@@ -34,25 +36,25 @@ pub(crate) use self::{avx2::Avx2, avx512::Avx512};
 pub(crate) use neon::Neon;
 pub(crate) use portable::Portable;
 
-/// Signatures compared at a time: a cache line of 64 bytes, if they are aligned to it.
+/// The number of signatures compared at a time: an aligned cache line of 64 bytes.
 pub(crate) const LANES: usize = 32;
 
 /// The signatures of one cache line.
 pub(crate) type Line = [u16; LANES];
 
-/// Comparisons on one set of instructions.
+/// The comparisons for one instruction set.
 pub(crate) trait Kernel: Copy {
-    /// Bit n is set if signature n differs from `sought` in at most `limit` bits.
+    /// Returns a mask in which bit n is set if signature n differs from `sought` in at most `limit` bits.
     fn near(self, line: &Line, sought: u16, limit: u8) -> u32;
 
-    /// The number of bits in which two hashes differ.
+    /// Returns the number of bits in which two hashes differ.
     #[inline(always)]
     fn distance<const BYTES: usize>(self, one: &[u8; BYTES], other: &[u8; BYTES]) -> u32 {
         distance(one, other)
     }
 }
 
-/// The number of bits in which two hashes differ.
+/// Returns the number of bits in which two hashes differ.
 #[inline(always)]
 pub(crate) fn distance<const BYTES: usize>(one: &[u8; BYTES], other: &[u8; BYTES]) -> u32 {
     let (words, rest) = one.as_chunks::<8>();
@@ -67,15 +69,15 @@ pub(crate) fn distance<const BYTES: usize>(one: &[u8; BYTES], other: &[u8; BYTES
     ones
 }
 
-/// Something to be done on whichever kernel the processor has.
+/// A task to run on the best kernel of the processor.
 pub(crate) trait Task {
     type Output;
 
-    /// Must be `inline(always)`, and everything in it that compares.
+    /// Must be `inline(always)`, like everything in it that compares.
     fn run<K: Kernel>(self, kernel: K) -> Self::Output;
 }
 
-/// Which instructions to use; for tests and measurements, as [`dispatch`] knows best.
+/// The instruction set to use, for tests and measurements; otherwise [`dispatch`] chooses the best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Instructions {
     Portable,

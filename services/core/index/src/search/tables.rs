@@ -1,6 +1,6 @@
-//! The tables of a segment as a search reads them: arrays that fit together, and what it costs to look into them.
+//! The tables of a segment as a search reads them: arrays that fit together, and the cost of reading them.
 //!
-//! `chain` says what stands in them and why that suffices.
+//! `chain` describes their content and proves that it suffices.
 
 use thiserror::Error;
 
@@ -8,32 +8,32 @@ use crate::search::chunking::{Allowances, Chunk, Chunking};
 use crate::search::id_form::IdForm;
 use crate::search::signature::{LANES, prefetch};
 
-/// A segment has no more rows than this, so that at least 5 spare bits are left beside a row's number.
+/// The largest number of rows of a segment, so that at least 5 spare bits are left beside a row's number.
 pub(crate) const ROWS_MAX: usize = 1 << 27;
 
-/// How many numbers each array of the tables has.
+/// The number of elements of each array of the tables.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Lengths {
-    /// Where each bucket begins, and one more: where the last one ends.
+    /// The start of each bucket, and one more element: the end of the last one.
     pub(crate) directory: usize,
-    /// One for each distinct hash and chunk; as many `ids`.
+    /// The number of entries: one for each distinct hash and chunk. `ids` has the same number.
     pub(crate) signatures: usize,
     pub(crate) ids: usize,
 }
 
 impl Lengths {
-    /// Those of the tables of so many distinct hashes.
+    /// Returns the lengths of the tables of this many distinct hashes.
     pub(crate) fn of(chunking: &Chunking, distinct: usize) -> Self {
         let entries = chunking.len() * distinct;
         Self { directory: chunking.buckets() + 1, signatures: entries, ids: entries }
     }
 }
 
-/// The ids of tables.
+/// The ids of the tables' entries.
 #[derive(Clone, Copy)]
 pub(crate) enum Ids<'a> {
     Wide(&'a [u32]),
-    /// Little-endian.
+    /// Each id has 3 bytes, little-endian.
     Narrow(&'a [[u8; 3]]),
 }
 
@@ -45,7 +45,7 @@ impl<'a> Ids<'a> {
         }
     }
 
-    /// The first so many.
+    /// Returns the first `count` ids; `None` if there are fewer.
     pub(crate) fn first(self, count: usize) -> Option<Self> {
         match self {
             Self::Wide(ids) => ids.get(..count).map(Self::Wide),
@@ -61,7 +61,7 @@ impl<'a> Ids<'a> {
         }
     }
 
-    /// Asks for an id before it is needed.
+    /// Prefetches an id before it is needed.
     #[inline(always)]
     pub(crate) fn prefetch(self, entry: usize) {
         match self {
@@ -83,19 +83,19 @@ impl<'a> From<&'a Vec<u32>> for Ids<'a> {
     }
 }
 
-/// An id of 24 bits as it is kept.
+/// Returns the stored form of an id of 24 bits.
 pub(crate) const fn narrow(id: u32) -> [u8; 3] {
     let [low, middle, high, _] = id.to_le_bytes();
     [low, middle, high]
 }
 
-/// The number of 24 bits that is kept so.
+/// Reads an id of 24 bits from its stored form.
 #[inline(always)]
 pub(crate) const fn wide([low, middle, high]: [u8; 3]) -> u32 {
     u32::from_le_bytes([low, middle, high, 0])
 }
 
-/// How many low bits of an id are the row's number, in tables of so many rows.
+/// Returns how many low bits of an id are the row's number, in tables of this many rows.
 pub(crate) fn id_bits(rows: usize) -> u32 {
     rows.max(2).next_power_of_two().ilog2()
 }
@@ -117,24 +117,24 @@ pub(crate) enum TablesError {
 
 /// Rows and their tables, as `buckets` builds them.
 ///
-/// The arrays should begin at multiples of 64 bytes: otherwise lines of signatures lie across two cache lines,
-/// and searches are slower.
+/// The arrays should begin at multiples of 64 bytes. Otherwise lines of signatures cross cache lines, and
+/// searches are slower.
 #[derive(Clone, Copy)]
 pub(crate) struct ChainTables<'a, const BYTES: usize> {
     /// Permuted hashes in ascending order.
     pub(crate) rows: &'a [[u8; BYTES]],
     pub(crate) chunking: &'a Chunking,
-    /// For each bucket of each chunk, where its entries begin; the next one's beginning is its end.
+    /// The first entry of each bucket of each chunk; the start of the next bucket is the end.
     pub(crate) directory: &'a [u32],
-    /// For each entry the low 16 bits of the next chunk.
+    /// For each entry, the low 16 bits of the next chunk.
     pub(crate) signatures: &'a [u16],
-    /// For each entry the row in the low `id_bits` bits, and spare bits of the chunk after the next.
+    /// For each entry, the row in the low `id_bits` bits, and spare bits of the chunk after the next.
     pub(crate) ids: Ids<'a>,
     pub(crate) id_bits: u32,
 }
 
 impl<'a, const BYTES: usize> ChainTables<'a, BYTES> {
-    /// Checks that the sections fit together; takes no time.
+    /// Checks that the sections fit together. Checks lengths only, so it takes constant time.
     pub(crate) fn new(
         rows: &'a [[u8; BYTES]],
         chunking: &'a Chunking,
@@ -163,7 +163,7 @@ impl<'a, const BYTES: usize> ChainTables<'a, BYTES> {
         Ok(Self { rows, chunking, directory, signatures, ids, id_bits: id_bits(rows.len()) })
     }
 
-    /// How the ids are kept.
+    /// Returns the form of the ids.
     pub(crate) const fn id_form(&self) -> IdForm {
         match self.ids {
             Ids::Wide(_) => IdForm::Wide,
@@ -171,12 +171,12 @@ impl<'a, const BYTES: usize> ChainTables<'a, BYTES> {
         }
     }
 
-    /// What scanning the rows costs, in the unit of [`cost`].
+    /// Returns the cost of scanning the rows, in the unit of [`cost`].
     pub(crate) fn scan_cost(&self) -> u64 {
         self.rows.len() as u64 * BYTES as u64 * cost::SCANNED_BYTE
     }
 
-    /// What a query's search is expected to cost in the tables if the hashes are spread evenly.
+    /// Returns the expected cost of a query's search in the tables, if the hashes are spread evenly.
     pub(crate) fn tables_cost(&self, allowances: &Allowances) -> u64 {
         let distinct = (self.signatures.len() / self.chunking.len()) as u64;
         let chunk_cost = |(at, chunk): (usize, &Chunk)| {
@@ -188,15 +188,15 @@ impl<'a, const BYTES: usize> ChainTables<'a, BYTES> {
     }
 }
 
-/// What the steps of a search take, in units of 0.01 ns on one core of a Zen 3 server at 2.4 GHz. They decide only
-/// when to give the tables up for a scan.
+/// The costs of the steps of a search, in units of 0.01 ns on one core of a Zen 3 server at 2.4 GHz. They
+/// only decide when to scan the rows instead of using the tables.
 pub(crate) mod cost {
-    /// A byte of a hash in the scan of all rows.
+    /// A byte of a hash is compared in the scan of all rows.
     pub(crate) const SCANNED_BYTE: u64 = 4;
-    /// A bucket is looked up.
+    /// A bucket is read from the directory.
     pub(crate) const PROBE: u64 = 1_500;
     /// A line of signatures is compared.
     pub(crate) const LINE: u64 = 600;
-    /// An entry whose signature is near is looked at further.
+    /// An entry whose signature is near is processed further.
     pub(crate) const SURVIVOR: u64 = 3_000;
 }

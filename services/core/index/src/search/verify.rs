@@ -1,27 +1,28 @@
-//! Whole hashes compared: the distance of two, and the scan of all rows that is the last resort.
+//! Compares whole hashes: the distance of two hashes, and the scan of all rows, which is the fallback of
+//! every search.
 //!
-//! The scan reads rows as they are, in blocks that stay in the cache while every query of the batch is compared
-//! with them. The source is plain; compiled for a processor's instructions it counts ones with `popcnt`, or eight
-//! words at a time with AVX-512.
+//! The scan reads rows in order, in blocks that stay in the cache while every query of the batch is compared
+//! with them. The source is plain; the compiler counts ones with `popcnt`, or eight words at a time with
+//! AVX-512.
 
 use vigie_model::Distance;
 
 use crate::question::cancel::{Cancelled, Checkpoint};
 use crate::search::signature::{Kernel, Task, dispatch};
 
-/// A block of the longest hashes fills half of a first-level cache of 32 KiB.
+/// The size of a block: a block of the longest hashes fills half of a first-level cache of 32 KiB.
 const BLOCK_BYTES: usize = 16 << 10;
 
-/// What is told of a row within the radius: the number of the query, the row, the distance.
+/// The callback for a row within the radius: the number of the query, the row, the distance.
 pub(crate) type Found<'a> = dyn FnMut(usize, u32, u32) + 'a;
 
-/// Whether the row is the first of those with its hash; rows are sorted.
+/// Checks whether the row is the first of those with its hash; rows are sorted.
 #[inline(always)]
 pub(crate) fn begins_a_run<const BYTES: usize>(rows: &[[u8; BYTES]], row: usize) -> bool {
     row == 0 || rows[row - 1] != rows[row]
 }
 
-/// Tells of every distinct row within `radius` of each query, by the first of its copies.
+/// Reports every distinct row within `radius` of each query, by the first of its copies.
 pub(crate) fn scan<const BYTES: usize>(
     rows: &[[u8; BYTES]],
     queries: &[[u8; BYTES]],
@@ -32,10 +33,10 @@ pub(crate) fn scan<const BYTES: usize>(
     dispatch(Scan { rows, queries, asked: 0..queries.len(), radius, checkpoint, found })
 }
 
-/// Hands over the pairs of two lists of hashes that are within `radius`: the numbers of both in their lists, and how far they are apart.
-/// No hash of `rows` may be equal to the one before it.
+/// Passes on the pairs of two lists of hashes that are within `radius`: the positions of both hashes in their
+/// lists, and their distance. No hash of `rows` may be equal to the one before it.
 ///
-/// It compares every pair, and looks at `checkpoint` once for each of `queries` and 16 KiB of `rows`.
+/// Compares every pair, and checks `checkpoint` once for each of `queries` and 16 KiB of `rows`.
 pub fn near_pairs<const BYTES: usize>(
     rows: &[[u8; BYTES]],
     queries: &[[u8; BYTES]],
@@ -52,7 +53,7 @@ pub fn near_pairs<const BYTES: usize>(
 pub(crate) struct Scan<'a, 'c, 'f, const BYTES: usize, Asked> {
     pub(crate) rows: &'a [[u8; BYTES]],
     pub(crate) queries: &'a [[u8; BYTES]],
-    /// Which of the queries.
+    /// The numbers of the queries to scan for.
     pub(crate) asked: Asked,
     pub(crate) radius: u32,
     pub(crate) checkpoint: &'a mut Checkpoint<'c>,

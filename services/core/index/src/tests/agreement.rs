@@ -1,4 +1,4 @@
-//! Both indexes answer as the linear scan does, whatever was done to them before.
+//! Checks that both indexes answer as the linear scan does, after any sequence of operations.
 
 use crate::oracle::LinearScan;
 use crate::{
@@ -10,7 +10,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use vigie_model::{BankId, Distance, ItemId};
 
-/// An index of each kind and the oracle, holding the same. `check` compares their answers.
+/// An index of each kind and the oracle, with the same content. `check` compares their answers.
 struct Trio<const BYTES: usize> {
     radius: RadiusIndex<BYTES>,
     compact: RadiusIndex<BYTES>,
@@ -25,7 +25,8 @@ impl<const BYTES: usize> Trio<BYTES> {
         Self { radius, compact, equality, oracle }
     }
 
-    /// Distinct pairs only: the oracle is not asked, which would take quadratic time.
+    /// Creates the indexes from distinct pairs only. The oracle does not check this, which would take
+    /// quadratic time.
     fn holding(rows: &[([u8; BYTES], Entry)]) -> Self {
         let trio = Self::new();
         let edits: Vec<_> = rows.iter().map(|&(hash, entry)| Edit::Insert(hash, entry)).collect();
@@ -115,7 +116,8 @@ fn entry(item: u64, bank: u32) -> Entry {
     Entry { item: ItemId(item), bank: BankId(bank) }
 }
 
-/// Half of the hashes lie anywhere, the other half within some bits of one of ten centres. Banks 0 to 3.
+/// Returns hashes of which half are random, and the other half lie within some bits of one of ten centres.
+/// Banks 0 to 3.
 fn random_and_clustered<const BYTES: usize>(count: u64, seed: u64) -> Vec<([u8; BYTES], Entry)> {
     let mut rng = SmallRng::seed_from_u64(seed);
     let centres: [[u8; BYTES]; 10] = std::array::from_fn(|_| rng.random());
@@ -129,7 +131,8 @@ fn random_and_clustered<const BYTES: usize>(count: u64, seed: u64) -> Vec<([u8; 
     (0..count).map(|item| (hash(item, &mut rng), entry(item, rng.random_range(0..4)))).collect()
 }
 
-/// Compact tables of a segment find the same, are audited, take so many bytes a row less, and are opened again.
+/// Checks that a segment with compact tables finds the same hashes, passes an audit, takes `bytes_less` bytes
+/// less for each row, and can be opened again.
 #[track_caller]
 fn check_compact(rows: Vec<([u8; 32], Entry)>, bytes_less: usize) {
     let queries: Vec<_> = rows.iter().step_by(4_999).map(|row| row.0).collect();
@@ -158,7 +161,7 @@ fn check_compact(rows: Vec<([u8; 32], Entry)>, bytes_less: usize) {
     compact.save(b"tag").unwrap();
     let found = compact.search(&queries, Distance(31), &all, &never).unwrap();
     drop(compact);
-    // Whatever new segments are to be like.
+    // The options of new segments do not matter for opening.
     let again =
         RadiusIndex::<32>::open_tagged(&folder.path().join("compact"), IndexOptions::default(), b"tag");
     let again = again.unwrap();
@@ -175,7 +178,7 @@ fn a_compact_segment_is_one_like_any_other_and_smaller() {
         rows.iter_mut().for_each(|(_, entry)| change(entry));
         rows
     };
-    // Items whose numbers are far apart take 4 bytes; a single bank takes none.
+    // Items whose numbers are far apart take 4 bytes; the bank takes none if there is only one.
     check_compact(with(|entry| entry.item.0 *= 1_000), 12);
     check_compact(rows.clone(), 13);
     check_compact(with(|entry| entry.bank = BankId(7)), 14);
@@ -187,7 +190,8 @@ fn check_random_and_clustered<const BYTES: usize>() {
     let queries: Vec<_> =
         rows.iter().step_by(499).map(|row| row.0).chain([[0; BYTES], [0xff; BYTES]]).collect();
     trio.check_at_all_distances(&queries);
-    // A third goes one by one, so that blocks are compacted; then what is left of a bank goes at once.
+    // A third is removed one by one, so that blocks are compacted; then the rest of a bank is removed at
+    // once.
     for (hash, entry) in rows.iter().filter(|row| row.1.item.0 % 16 < 11) {
         trio.remove(hash, entry.item);
     }
@@ -305,8 +309,8 @@ fn a_cancelled_search_gives_no_answer() {
     assert!(index.is_exact());
 }
 
-/// A hash of few distinct values, so that operations meet the same ones; bytes of one bit, so that they are
-/// near.
+/// A hash of few distinct values, so that operations meet the same ones, and with one-bit bytes, so that
+/// hashes are near each other.
 fn hash() -> impl Strategy<Value = [u8; 12]> {
     (0_usize..6, 0_u32..3, 0_usize..12, 0_u32..2).prop_map(|(byte, bit, also, flip)| {
         let mut hash = [0; 12];
@@ -320,7 +324,7 @@ fn hash() -> impl Strategy<Value = [u8; 12]> {
 enum Step {
     Apply(Vec<Edit<12>>),
     RemoveBank(BankId),
-    /// So many new items at once, to fill blocks and grow tables.
+    /// This many new items at once, to fill blocks and grow tables.
     Flood(u64),
     Check {
         queries: Vec<[u8; 12]>,
@@ -363,7 +367,7 @@ proptest! {
                 },
                 Step::RemoveBank(bank) => trio.remove_bank(bank),
                 Step::Flood(count) => {
-                    // One item after another takes the place of the one before it, then they stay.
+                    // Items replace each other one by one at first, and then stay.
                     let of = |item: u64| {
                         let mut hash = [3; 12];
                         hash[..8].copy_from_slice(&item.to_le_bytes());
@@ -386,7 +390,8 @@ proptest! {
     }
 }
 
-/// A snapshot is the oracle's state when it was taken, whatever is written, moved or dropped since.
+/// Checks that a snapshot equals the oracle's state when it was taken, whatever is written, moved or dropped
+/// afterwards.
 #[test]
 fn a_snapshot_stays_as_it_was_however_the_index_changes() {
     let entry = |item: u64| Entry { item: ItemId(item), bank: BankId(u32::try_from(item % 3).unwrap()) };
@@ -400,7 +405,7 @@ fn a_snapshot_stays_as_it_was_however_the_index_changes() {
     for item in 0..12_000 {
         radius.insert(&hash(item), entry(item));
         equality.insert(&hash(item), entry(item));
-        // More than half of it dies, so that blocks are compacted and tables replaced.
+        // More than half of the rows die, so that blocks are compacted and tables replaced.
         if item >= 3_000 {
             assert!(radius.remove(&hash(item - 3_000), ItemId(item - 3_000)));
             assert!(equality.remove(&hash(item - 3_000), ItemId(item - 3_000)));

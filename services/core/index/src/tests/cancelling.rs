@@ -1,4 +1,4 @@
-//! A search that is to stop does so within some thousand steps, wherever it is.
+//! Checks that a cancelled search stops within some thousand steps, wherever it is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,11 +7,11 @@ use vigie_model::{BankId, Distance, ItemId};
 
 use crate::{BankFilter, Cancellation, Cancelled, Edit, Entry, EqualityIndex, RadiusIndex};
 
-/// Rows of each index: more than a full tail, so that some lie in a segment where there is none to begin with.
+/// The number of rows of each index: more than a full tail, so that some rows are in a segment.
 const ROWS: u32 = 150_000;
 
-/// Hits that may be handed over after the flag was raised: those between two looks, once for hits and once more
-/// for what is compared meanwhile.
+/// The largest number of hits that may be passed on after the flag was raised: those between two checks, once
+/// for hits and once more for comparisons.
 const MORE_MAX: usize = 2 * 8_192 / 16;
 
 /// Runs `search` with a flag that the first hit raises; checks that it fails, and soon.
@@ -63,7 +63,7 @@ fn a_search_stops_among_the_copies_of_one_hash() {
 fn a_search_stops_among_neighbours_of_one_hash() {
     let near = |item: u32| {
         let mut hash = [0x5a_u8; 32];
-        // Up to 17 bits, in all chunks: each number has another hash.
+        // Up to 17 bits, in all chunks, so that each number has a different hash.
         for bit in 0..17 {
             hash[bit + 7] ^= u8::from(item >> bit & 1 == 1);
         }

@@ -1,5 +1,5 @@
-//! What searches see while other threads write at full speed: everything that was there throughout, once;
-//! nothing that was not; and of what changes together, all or nothing.
+//! Checks what searches see while other threads write at full speed: everything that is there throughout,
+//! once; nothing that is not there; and changes of one batch all or not at all.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -11,14 +11,14 @@ use vigie_model::{BankId, Distance, ItemId};
 
 type Hash = [u8; 32];
 
-/// What both indexes have in common.
+/// The operations that both indexes share.
 trait Index: Default + Sync {
     fn insert(&self, hash: &Hash, entry: Entry) -> bool;
     fn remove(&self, hash: &Hash, item: ItemId) -> bool;
     fn remove_bank(&self, bank: BankId) -> usize;
     fn apply(&self, edits: &[Edit<32>]) -> usize;
     fn len(&self) -> usize;
-    /// The entries with each hash.
+    /// Returns the entries of each hash.
     fn find(&self, hashes: &[Hash]) -> Vec<Vec<Entry>>;
 }
 
@@ -65,7 +65,7 @@ fn entry(item: usize, bank: u32) -> Entry {
     Entry { item: ItemId(item as u64), bank: BankId(bank) }
 }
 
-/// Raises the flag when dropped, so that writers stop when a reader fails, too.
+/// Raises the flag when dropped, so that writers also stop when a reader fails.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -74,7 +74,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Runs two writers again and again until `read` has run `count` times on each of two threads.
+/// Runs two writers repeatedly until `read` has run `count` times on each of two threads.
 fn race(count: usize, write: impl Fn(usize, &mut SmallRng) + Sync, read: impl Fn(&mut SmallRng) + Sync) {
     let (stop, running) = (AtomicBool::new(false), AtomicUsize::new(2));
     thread::scope(|scope| {
@@ -105,8 +105,8 @@ fn race(count: usize, write: impl Fn(usize, &mut SmallRng) + Sync, read: impl Fn
     });
 }
 
-/// How often an item was inserted and removed: 4n absent, 4n+1 being inserted, 4n+2 present, 4n+3 being
-/// removed.
+/// A counter for each item of its insertions and removals: 4n absent, 4n+1 being inserted, 4n+2 present, 4n+3
+/// being removed.
 struct States(Vec<AtomicU64>);
 
 impl States {
@@ -115,7 +115,7 @@ impl States {
     }
 }
 
-/// Checks one answer for each item against what was known of the item before and after.
+/// Checks one answer for each item against the known state of the item before and after.
 fn judge(items: &[usize], before: &[u64], after: &[u64], times_found: &[usize]) {
     for (at, item) in items.iter().enumerate() {
         assert!(times_found[at] <= 1, "item {item} was found {} times", times_found[at]);
@@ -129,7 +129,7 @@ fn judge(items: &[usize], before: &[u64], after: &[u64], times_found: &[usize]) 
     }
 }
 
-/// The first third of the items stays; each writer toggles every second of the others.
+/// The first third of the items stays; each writer inserts and removes every second of the others.
 fn check_each_item<I: Index>(read_count: usize, look: impl Fn(&I, &mut SmallRng, &States) + Sync) {
     const ITEMS: usize = 12_000;
     let index = I::default();
@@ -208,7 +208,7 @@ fn the_nearest_of_a_present_hash_is_itself() {
     check_each_item::<RadiusIndex<32>>(2_000, look);
 }
 
-/// Each writer moves its items between two hashes, some at a time, by batches that remove before they insert.
+/// Each writer moves its items between two hashes, some at a time, in batches that remove before they insert.
 fn check_batches<I: Index>(read_count: usize) {
     const ITEMS: usize = 3_000;
     let index = I::default();
@@ -251,7 +251,7 @@ fn an_equality_lookup_sees_a_batch_whole_or_not_at_all() {
     check_batches::<EqualityIndex<32>>(50_000);
 }
 
-/// All items bear one hash, so that one query tells how many there are.
+/// All items have the same hash, so that one query counts them.
 fn check_banks<I: Index>(read_count: usize) {
     const ITEMS: usize = 5_000;
     let index = I::default();

@@ -1,4 +1,4 @@
-//! Bits that flip in memory and in files while an index is searched.
+//! Flips bits in memory and in files while an index is searched.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -24,12 +24,12 @@ const SHAPES: [HashShape; 4] = [
     HashShape::Equality { bytes: 144 },
 ];
 
-/// Enough for tables.
+/// Enough rows for tables.
 const LOADED: u64 = 30_000;
-/// Enough for lists, and not for a full tail.
+/// Enough rows for lists, but not for a full tail.
 const APPENDED: u64 = 2_000;
 
-/// Searches that have an end take milliseconds.
+/// The time limit of a search. Searches that end take milliseconds.
 const SEARCH_MAX: Duration = Duration::from_secs(5);
 
 fn hash_of(shape: HashShape, item: u64) -> Vec<u8> {
@@ -62,7 +62,7 @@ fn living() -> impl Iterator<Item = u64> {
     (0..LOADED + APPENDED).filter(|item| !item.is_multiple_of(9))
 }
 
-/// What an audit reaches.
+/// Returns the rows that an audit reaches.
 fn reached(snapshot: &dyn HashSnapshot) -> Result<BTreeSet<(Vec<u8>, Entry)>, AuditError> {
     let (mut found, mut twice) = (BTreeSet::new(), false);
     snapshot.audit(&mut |_| true, &mut |hash, entry| twice |= !found.insert((hash.to_vec(), entry)))?;
@@ -73,7 +73,7 @@ fn expected(shape: HashShape) -> BTreeSet<(Vec<u8>, Entry)> {
     living().map(|item| (shape.held(&hash_of(shape, item)).into_owned(), entry(item))).collect()
 }
 
-/// Flips a bit of this process's memory, and back when it is dropped.
+/// A flipped bit in this process's memory, flipped back on drop.
 struct Flipped(File, u64, u8);
 
 impl Flipped {
@@ -103,7 +103,8 @@ fn place(random: &mut SmallRng, ranges: &[Range<usize>]) -> usize {
     random.random_range(range)
 }
 
-/// Searches for some living hashes: whether each is found, where no search fails. Every search ends.
+/// Searches for some live hashes. Returns whether each is found, or `None` if a search fails. Every search
+/// must end.
 fn searches(snapshot: &Arc<dyn HashSnapshot>, asked: &[u64]) -> Option<bool> {
     let shape = snapshot.shape();
     let hashes: Vec<Vec<u8>> = asked.iter().map(|&item| hash_of(shape, item)).collect();
@@ -126,7 +127,8 @@ fn searches(snapshot: &Arc<dyn HashSnapshot>, asked: &[u64]) -> Option<bool> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(searching)).ok()
 }
 
-/// A flip changes what the audit reaches or is reported by it; where it is neither, searches find what they should.
+/// Checks that the audit notices a flip, by its rows or by an error, or else that searches find the right
+/// hashes.
 fn check_flips(shape: HashShape, in_tail: bool, flips: usize) {
     leave_memory_writable();
     let index = shape.in_memory(IndexOptions::default()).unwrap();
@@ -150,7 +152,7 @@ fn check_flips(shape: HashShape, in_tail: bool, flips: usize) {
         let is_noticed = audited.is_none_or(|audited| audited.as_ref() != Ok(&whole));
         noticed += usize::from(is_noticed);
         if !is_noticed {
-            // It is in what nobody reads.
+            // The bit is in memory that nobody reads.
             assert_eq!(found, Some(true), "{shape:?}: flip {round} hides a row");
         }
     }
@@ -181,7 +183,7 @@ fn audits_notice_bits_that_flip_anywhere() {
     }
 }
 
-/// The only segment of an index that was filled in a folder.
+/// Returns the only segment of an index that was filled in a folder.
 fn stored(index: &dyn HashIndex) -> Arc<dyn Stored> {
     let stored: Vec<_> = index.snapshot().stored().iter().filter_map(|one| one.upgrade()).collect();
     let [one] = stored.try_into().unwrap_or_else(|_| panic!("there is one segment"));
@@ -227,7 +229,7 @@ fn a_file_that_is_damaged_or_cut_changes_no_search_and_is_noticed() {
     assert!(matches!(verify(&*segment), Err(Fault::Truncated { .. })));
     assert_eq!(reached(&*snapshot).as_ref(), Ok(&whole));
     assert_eq!(searches(&snapshot, &[1, 2, LOADED + 1]), Some(true));
-    // A file that was merged away is no fault.
+    // A file whose segment was merged away is not a fault.
     fs::remove_file(&path).unwrap();
     assert!(verify(&*segment).is_ok());
 }

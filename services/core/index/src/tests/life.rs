@@ -1,5 +1,5 @@
-//! What happens to an index beneath its searches: tails fill, segments merge, checkpoints are written and
-//! found again, files are damaged.
+//! Checks the events beneath the searches of an index: tails fill, segments merge, checkpoints are written
+//! and opened again, files are damaged.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
@@ -36,7 +36,8 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Every item of the range is found by its hash within a few bits, and no other.
+/// Checks that every item of the range is found by its hash within a few bits, and that no other item is
+/// found.
 fn check_holds(index: &RadiusIndex<32>, items: impl Iterator<Item = u64>) {
     let items: Vec<u64> = items.collect();
     assert_eq!(index.len(), items.len());
@@ -139,7 +140,7 @@ fn hashes_that_come_and_go_leave_no_memory_behind() {
     check_holds(&index, 0..1_000);
 }
 
-/// What an index answers to a few questions.
+/// Returns the index's answers to a set of queries.
 fn answers(radius: &RadiusIndex<32>) -> Vec<Vec<Hit>> {
     let queries: Vec<Hash> = (0..400).map(|at| hash_of(at * 97)).collect();
     radius.search(&queries, Distance(100), &BankFilter::only([BankId(0)]), &Cancellation::never()).unwrap()
@@ -169,7 +170,7 @@ fn a_saved_index_is_found_as_it_was_saved() {
         radius.save(&tag).unwrap();
         equality.save(&tag).unwrap();
         expected = (Some(tag.to_vec()), answers(&radius), equality.lookup(&queries, &BankFilter::all()));
-        // What came after the last checkpoint is not found again, even if it was merged.
+        // Changes after the last checkpoint are not found again, even if they were merged.
         radius.apply(&inserts(50_000..60_000));
         radius.merge().unwrap();
         radius.remove_bank(BankId(0));
@@ -202,7 +203,7 @@ fn a_crash_at_any_time_leaves_one_checkpoint_or_the_one_before() {
     index.forget_before(b"two");
     let after = files(folder.path());
     drop(index);
-    // New files appear one by one, the manifest last among them; then old ones go.
+    // New files appear one by one, with the manifest last; then old ones are deleted.
     let fresh = both.keys().filter(|path| !before.contains_key(*path));
     let mut steps = vec![before.clone()];
     for path in fresh {
@@ -241,7 +242,7 @@ fn removed_hashes_are_in_no_file_once_dead_rows_are_cleared_however_few_they_are
     let index = RadiusIndex::<32>::begin(folder.path(), options).unwrap();
     index.load(inserts(0..16_000).iter().map(pair).collect()).unwrap();
     index.save(b"one").unwrap();
-    // The segments are too large to be merged, and too few of their rows are dead.
+    // The segments are too large for a merge, and too few of their rows are dead.
     index.apply(&removals(100..120));
     let mut removed: Vec<Hash> = (100..120).map(hash_of).collect();
     crate::measuring::permute(&mut removed);
@@ -293,7 +294,7 @@ fn a_checkpoint_is_found_by_its_tag_until_it_is_given_up() {
         restore();
         let index = RadiusIndex::<32>::open_tagged(folder.path(), options, &[round]).unwrap();
         assert!(answers(&index) == expected[usize::from(round)]);
-        // It goes on from there.
+        // Edits and checkpoints go on from there.
         index.apply(&inserts(50_000..50_010));
         index.save(b"next").unwrap();
         let then = answers(&index);
@@ -304,7 +305,7 @@ fn a_checkpoint_is_found_by_its_tag_until_it_is_given_up() {
         let (index, tag) = RadiusIndex::<32>::open(folder.path(), options).unwrap();
         assert!(tag.as_deref() == Some(b"next") && answers(&index) == then);
     }
-    // Another one that is damaged does not matter; the one that is asked for does.
+    // Damage to another checkpoint does not matter; damage to the requested one does.
     let manifest = |number: usize| {
         let name = |path: &&PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("manifest");
         saved.keys().filter(name).nth(number).unwrap()
@@ -363,7 +364,7 @@ fn a_disk_that_takes_no_files_is_told_loses_nothing_and_is_forgotten_when_it_doe
     let folder = tempfile::tempdir().unwrap();
     let index = RadiusIndex::<32>::begin(folder.path(), IndexOptions::default()).unwrap();
     fs::remove_dir_all(folder.path()).unwrap();
-    // More than a tail holds.
+    // More rows than a tail holds.
     index.apply(&inserts(0..6_000));
     let wait_for = |is_told: bool| {
         for _ in 0..3_000 {
@@ -425,7 +426,7 @@ fn a_merge_that_fails_loses_nothing() {
     let place = folder.path().join("index");
     let index = RadiusIndex::<32>::begin(&place, IndexOptions::default()).unwrap();
     index.apply(&inserts(0..100));
-    // The folder goes, so nothing can be written.
+    // The folder is moved away, so nothing can be written.
     let elsewhere = folder.path().join("gone");
     fs::rename(&place, &elsewhere).unwrap();
     index.apply(&inserts(100..6_000));

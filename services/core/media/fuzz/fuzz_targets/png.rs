@@ -1,4 +1,5 @@
-//! Decodes and hashes hostile PNG files. `cargo +nightly fuzz run png -- -max_total_time=600`, in `services/core/media`, after
+//! Decodes and hashes hostile PNG files.
+//! `cargo +nightly fuzz run png -- -max_total_time=600`, in `services/core/media`, after
 //! `cargo +nightly run --bin seeds` in `fuzz`.
 #![no_main]
 

@@ -1,9 +1,10 @@
-//! What the fuzz targets call: the entry of the services, with small limits, on files of one format.
+//! The function that the fuzz targets call: the entry point of the services, with small limits, on files of
+//! one format.
 
 use libfuzzer_sys::Corpus;
 use vigie_media::{DecodeError, Limits, Ways, picture};
 
-/// Room for little, so that a run is quick.
+/// Small limits, so that a run is fast.
 const LIMITS: Limits = Limits {
     pixels_max: 1_000_000,
     side_px_max: 4_096,
@@ -14,14 +15,14 @@ const LIMITS: Limits = Limits {
     further_frames_within: Limits::FURTHER_FRAMES_WITHIN,
 };
 
-/// The first bytes of a format's files: `None` stands for any byte.
+/// The first bytes of a format's files: `None` matches any byte.
 pub type Signature = &'static [Option<u8>];
 
-/// Hashes `data`; bytes of another format are not worth keeping.
+/// Hashes `data`. Rejects bytes of other formats, which are not worth keeping in the corpus.
 ///
 /// # Panics
 ///
-/// When a decoder panicked. Services answer that, but a decoder that panics is to be known.
+/// Panics if a decoder panicked. Services turn such a panic into an error, but the fuzzer has to report it.
 #[must_use]
 pub fn hash(signatures: &[Signature], data: &[u8]) -> Corpus {
     let begins_with = |signature: &Signature| {

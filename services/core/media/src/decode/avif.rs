@@ -1,8 +1,10 @@
-//! AVIF: a picture that stands still, whole or in tiles, or an image sequence; by `re_rav1d`, with a reader of its container.
+//! AVIF: a still picture, whole or in tiles, or an image sequence; decoded by `re_rav1d`, with a reader of
+//! the container.
 //!
-//! Pillow reads it with libavif, and so do we what Pillow hashes: alpha is dropped, rotation, mirroring and cropping that the file asks
-//! for are not applied, film grain is. A file whose first brand is `avis` is a sequence; one whose first brand is `avif` is its primary
-//! picture. Where such a file has the other too, that is not hashed and counts as left out.
+//! Pillow reads AVIF with libavif, and this module produces the same pixels as Pillow: alpha is dropped;
+//! rotation, mirroring and cropping that the file asks for are not applied; film grain is applied. A file
+//! whose first brand is `avis` is a sequence; one whose first brand is `avif` is its primary picture. If such
+//! a file has the other one too, that is not hashed and counts as left out.
 
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames};
@@ -26,13 +28,14 @@ use track::Track;
 
 pub(super) const FORMAT: &str = "AVIF";
 
-/// Pictures that a decoder of a sequence keeps to predict from, with the one that it decodes and its film grain.
+/// The number of pictures that a decoder of a sequence holds: references, the one that it decodes, and its
+/// film grain.
 const KEPT_PICTURES: u64 = 10;
 
-/// What the decoder keeps for each pixel of a picture besides samples: modes, motion, levels of its filters.
+/// The decoder's memory for each pixel of a picture besides samples, in bytes: modes, motion, filter levels.
 const STATE_BYTES_PER_PX: u64 = 2;
 
-/// The decoder's tables and rows, whatever the picture's size.
+/// The decoder's memory for tables and rows, whatever the picture's size, in bytes.
 const STATE_BYTES: u64 = 1_500_000;
 
 /// Decodes an AVIF.
@@ -63,7 +66,8 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
     Ok(())
 }
 
-/// Whether the primary picture of a file with a sequence is another one than the first of the sequence, which encoders make it.
+/// Checks whether the primary picture of a file with a sequence differs from the sequence's first picture,
+/// which encoders usually make the primary one.
 fn has_other_picture(content: &[u8], track: &Track<'_>) -> bool {
     let first = track.samples.first().map(|&(_, sample)| sample);
     find(content, *b"meta").is_some()
@@ -71,7 +75,7 @@ fn has_other_picture(content: &[u8], track: &Track<'_>) -> bool {
             .map_or(true, |still| still.tiles.len() != 1 || first != Some(&*still.tiles[0]))
 }
 
-/// Pillow divides such colours by alpha, which is not decoded here.
+/// The error for colours multiplied by alpha: Pillow divides them by alpha, which is not decoded here.
 const PREMULTIPLIED: DecodeError = DecodeError::Unsupported {
     format: FORMAT,
     reason: "colours that are multiplied by alpha; re-encode the picture as PNG or JPEG",
@@ -81,13 +85,13 @@ const fn damaged() -> DecodeError {
     DecodeError::Corrupt { reason: "the AVIF's boxes or its AV1 data cannot be decoded" }
 }
 
-/// Decodes a picture that stands still.
+/// Decodes a still picture.
 fn still(still: &Still<'_>, limits: &Limits, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
     let first = still.tiles.first().and_then(|tile| Header::read(tile)).ok_or_else(damaged)?;
     let (width, height) = still.size.unwrap_or((first.width, first.height));
     limits.check_dimensions(width, height)?;
     limits.check_dimensions(first.width, first.height)?;
-    // Tiles cover the picture, and none is beyond it.
+    // Tiles cover the picture, and no tile lies completely outside it.
     let covers = |count: u32, tile: u32, side: u32| {
         u64::from(count - 1) * u64::from(tile) < side.into()
             && u64::from(count) * u64::from(tile) >= side.into()
@@ -149,7 +153,7 @@ fn sequence(track: &Track<'_>, limits: &Limits, frames: &mut Frames<'_>) -> Resu
             Ok((time, picture)) => {
                 frames.take(Frame { time: Some(time), ..Frame::still(picture) });
             }
-            // Later ones are predicted from this one.
+            // Later frames are predicted from this one.
             Err(error) => {
                 frames.leave_out(rest);
                 return Err(error);
@@ -159,17 +163,17 @@ fn sequence(track: &Track<'_>, limits: &Limits, frames: &mut Frames<'_>) -> Resu
     Ok(())
 }
 
-/// Checks the memory for the decoder's pictures, of which it keeps so many, and for the RGB.
+/// Checks the memory for the pictures that the decoder holds, and for the RGB.
 fn check_alloc(
     header: &Header,
     (width, height): (u32, u32),
     pictures: u64,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    // The decoder's pictures have sides of a multiple of 128.
+    // The sides of the decoder's pictures are multiples of 128.
     let side = |side: u32| u64::from(side).next_multiple_of(128);
     let pixels = side(header.width) * side(header.height);
-    // In halves of a sample for each pixel.
+    // Counted in halves of a sample for each pixel.
     let halves = match header.layout {
         Layout::Grey => 2,
         Layout::Colour420 => 3,

@@ -1,8 +1,9 @@
 //! BMP: Windows' and OS/2's headers, 1 to 32 bits per pixel, palettes, bit fields and run lengths.
 //!
-//! The decoder is the project's own because banks need what no decoder at hand gives: palette indices, which some tools hash,
-//! and pixels that run lengths skip as index 0, as in Pillow. `image` and `zune-bmp` give neither. Where the format leaves a
-//! choice, this is Pillow's: bit fields are scaled downwards, indices beyond the palette are black, a fourth channel is dropped.
+//! The project has its own decoder because banks need two things that the available decoders lack: palette
+//! indices, which some tools hash, and index 0 for pixels that run lengths skip, as in Pillow. `image` and
+//! `zune-bmp` provide neither. Where the format leaves a choice, this decoder follows Pillow: bit fields are
+//! scaled downwards, indices beyond the palette are black, and a fourth channel is dropped.
 
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames};
@@ -15,10 +16,10 @@ pub(super) const FORMAT: &str = "BMP";
 
 const TRUNCATED: DecodeError = DecodeError::Truncated { format: FORMAT };
 
-/// `BM`, the file's size, and where the pixels begin.
+/// The length of the file header: `BM`, the file's size, and the position of the pixels.
 const FILE_HEADER_BYTES: usize = 14;
 
-/// How pixels are stored.
+/// The coding of pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Coding {
     /// Indices of 1, 2, 4 or 8 bits.
@@ -31,14 +32,14 @@ enum Coding {
     Fields([u32; CHANNELS]),
 }
 
-/// What the headers declare.
+/// The values that the headers declare.
 struct Header {
     width: u32,
     height: u32,
     top_down: bool,
     bits: usize,
     coding: Coding,
-    /// Blue, green and red of each colour, and often a fourth byte.
+    /// The length of a palette entry: blue, green and red, and often a fourth byte.
     palette_entry_bytes: usize,
     palette_start: usize,
     palette_len: usize,
@@ -110,7 +111,7 @@ impl Header {
         };
         limits.check_dimensions(width, height.unsigned_abs())?;
         let bits = bits as usize;
-        // The shortest header of OS/2 2.x ends before these.
+        // The shortest header of OS/2 2.x does not contain these fields.
         let optional = |at: usize| if header_bytes >= 40 { long(at) } else { Ok(0) };
         let after_header = FILE_HEADER_BYTES + header_bytes;
         let coding = match (optional(30)?, bits) {
@@ -118,7 +119,8 @@ impl Header {
             (1, 8) | (2, 4) => Coding::RunLengths,
             (0, 24 | 32) => Coding::Bytes,
             (0, 16) => Coding::Fields([0x7c00, 0x03e0, 0x001f]),
-            // The masks are in the header, or follow a header that is too short for them: the same place.
+            // The masks are in the header, or follow a header that is too short for them: in both cases at
+            // the same position.
             (3, 16 | 24 | 32) => Coding::fields([long(54)?, long(58)?, long(62)?], bits)?,
             _ => return Err(unsupported("this depth or compression; re-encode the picture as PNG or JPEG")),
         };
@@ -145,12 +147,12 @@ impl Header {
         })
     }
 
-    /// Bytes of a row's pixels, without what fills it up.
+    /// Returns the bytes of a row's pixels, without padding.
     const fn row_bytes(&self) -> usize {
         (self.width as usize * self.bits).div_ceil(8)
     }
 
-    /// The rows as they are stored. The last one may lack what fills it up.
+    /// Returns the rows in the order in which they are stored. The last one may lack its padding.
     fn rows<'a>(&self, data: &'a [u8]) -> Result<impl Iterator<Item = &'a [u8]>, DecodeError> {
         let row_bytes = self.row_bytes();
         let stride = row_bytes.next_multiple_of(4);
@@ -161,7 +163,7 @@ impl Header {
         Ok(data.chunks(stride).take(rows).map(move |row| &row[..row_bytes]))
     }
 
-    /// The rows of a plane of `samples` bytes a pixel, in the order in which they are stored.
+    /// Returns the rows of a plane with `samples` bytes per pixel, in the order in which they are stored.
     fn rows_of<'a>(&self, plane: &'a mut [u8], samples: usize) -> impl Iterator<Item = &'a mut [u8]> {
         let (top_down, rows) = (self.top_down, self.height as usize);
         let mut plane: Vec<_> = plane.chunks_exact_mut(self.width as usize * samples).take(rows).collect();
@@ -171,7 +173,7 @@ impl Header {
         plane.into_iter()
     }
 
-    /// Red, green and blue of each index.
+    /// Returns red, green and blue of each index.
     fn palette(&self, content: &[u8]) -> [[u8; CHANNELS]; 256] {
         let mut palette = [[0; CHANNELS]; 256];
         let entries = content.get(self.palette_start..).unwrap_or(&[]).chunks_exact(self.palette_entry_bytes);
@@ -186,20 +188,20 @@ const fn unsupported(reason: &'static str) -> DecodeError {
     DecodeError::Unsupported { format: FORMAT, reason }
 }
 
-/// A number of `N` bytes, at most four.
+/// Reads a number of `N` bytes, at most four.
 fn number<const N: usize>(content: &[u8], at: usize) -> Result<u32, DecodeError> {
     let bytes = content.get(at..at + N).ok_or(TRUNCATED)?;
     Ok(bytes.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte)))
 }
 
 impl Coding {
-    /// Pixels with these masks of red, green and blue.
+    /// Creates the coding for pixels with these masks of red, green and blue.
     fn fields(masks: [u32; CHANNELS], bits: usize) -> Result<Self, DecodeError> {
         if masks == [0; CHANNELS] && bits == 32 {
             return Ok(Self::Bytes);
         }
         let within = |mask: u32| mask > 0 && u64::from(mask) < 1 << bits;
-        // All ones from the first to the last.
+        // A mask must consist of adjacent ones.
         let whole = |mask: u32| (u64::from(mask >> mask.trailing_zeros().min(31)) + 1).is_power_of_two();
         if !masks.iter().all(|&mask| within(mask) && whole(mask)) {
             return Err(unsupported("these bit fields; re-encode the picture as PNG or JPEG"));
@@ -222,14 +224,14 @@ impl Field {
         Self { mask, shift, max: (mask >> shift) as u64 }
     }
 
-    /// The channel's sample, scaled to 0 to 255.
+    /// Returns the channel's sample, scaled to 0 to 255.
     fn sample(self, pixel: u32) -> u8 {
         let value = u64::from((pixel & self.mask) >> self.shift);
         u8::try_from(value * 255 / self.max).unwrap_or(255)
     }
 }
 
-/// Spreads indices of 1 to 8 bits.
+/// Unpacks indices of 1 to 8 bits.
 fn unpack(header: &Header, data: &[u8], indices: &mut [u8]) -> Result<(), DecodeError> {
     let bits = header.bits;
     let (per_byte, mask) = (8 / bits, u8::MAX >> (8 - bits));
@@ -243,7 +245,7 @@ fn unpack(header: &Header, data: &[u8], indices: &mut [u8]) -> Result<(), Decode
     Ok(())
 }
 
-/// Decodes run lengths of 8 or 4 bits. What is skipped keeps index 0.
+/// Decodes run lengths of 8 or 4 bits. Skipped pixels keep index 0.
 fn run_lengths(header: &Header, data: &[u8], indices: &mut [u8]) -> Result<(), DecodeError> {
     let width = header.width as usize;
     let mut rows = header.rows_of(indices, 1);
@@ -295,7 +297,7 @@ fn run_lengths(header: &Header, data: &[u8], indices: &mut [u8]) -> Result<(), D
                 x = (x + usize::from(count)).min(width);
             }
         }
-        // The last pixel needs no code after it.
+        // No code is needed after the last pixel.
         if x == width && rows.size_hint().0 == 0 {
             return Ok(());
         }

@@ -1,13 +1,13 @@
 //! Boxes and numbers of the ISO base media file format (ISO/IEC 14496-12), read with every length checked.
 
-/// One box: its kind and what follows its header.
+/// A box: its kind, and its content after the header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Box<'a> {
     pub(super) kind: [u8; 4],
     pub(super) body: &'a [u8],
 }
 
-/// The boxes of `data`, up to the first that is damaged or does not end within it.
+/// Returns the boxes of `data`, up to the first that is damaged or does not end within it.
 pub(super) fn boxes(data: &[u8]) -> impl Iterator<Item = Box<'_>> {
     let mut rest = Reader(data);
     std::iter::from_fn(move || {
@@ -24,7 +24,7 @@ pub(super) fn boxes(data: &[u8]) -> impl Iterator<Item = Box<'_>> {
     })
 }
 
-/// Whether boxes cover all of `data`: none is cut off.
+/// Checks whether boxes cover all of `data`, so that none is cut off.
 pub(super) fn cover(data: &[u8]) -> bool {
     let mut end = data;
     for found in boxes(data) {
@@ -34,17 +34,17 @@ pub(super) fn cover(data: &[u8]) -> bool {
     end.is_empty()
 }
 
-/// The body of the first box of this kind.
+/// Returns the body of the first box of this kind.
 pub(super) fn find(data: &[u8], kind: [u8; 4]) -> Option<&[u8]> {
     boxes(data).find(|found| found.kind == kind).map(|found| found.body)
 }
 
-/// The body of the box at the end of a path of kinds.
+/// Returns the body of the box at the end of a path of kinds.
 pub(super) fn find_path<'a>(data: &'a [u8], path: &[[u8; 4]]) -> Option<&'a [u8]> {
     path.iter().try_fold(data, |data, &kind| find(data, kind))
 }
 
-/// Reads numbers, big-endian, from the front of what is left.
+/// Reads big-endian numbers from the front of the remaining bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
@@ -77,12 +77,12 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
-    /// A number of 16 bits, or of 32 where `wide`.
+    /// Reads a number of 16 bits, or of 32 if `wide`.
     pub(super) fn u16_or_u32(&mut self, wide: bool) -> Option<u32> {
         if wide { self.u32() } else { self.u16().map(u32::from) }
     }
 
-    /// A number of 0, 4 or 8 bytes.
+    /// Reads a number of 0, 4 or 8 bytes.
     pub(super) fn sized(&mut self, bytes: u8) -> Option<u64> {
         match bytes {
             0 => Some(0),
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The version of a full box, and its flags.
+    /// Reads the version of a full box, and its flags.
     pub(super) fn version(&mut self) -> Option<(u8, u32)> {
         let [version, f2, f1, f0] = self.array()?;
         Some((version, u32::from_be_bytes([0, f2, f1, f0])))

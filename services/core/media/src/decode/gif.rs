@@ -1,12 +1,13 @@
 //! GIF: all frames, each on the full canvas, composed as Pillow does it. LZW is decoded by `weezl`.
 //!
-//! The `gif` crate is not used: it refuses files that Pillow and browsers read (images without a palette, extensions of other lengths,
-//! bytes between blocks) and cannot pass over frames that nobody wants.
+//! The `gif` crate is not used. It refuses files that Pillow and browsers read (images without a palette,
+//! extensions of other lengths, bytes between blocks), and it cannot skip frames that are not wanted.
 //!
-//! Pillow keeps the first frame as indices and looks colours up last. So a transparent pixel has the colour that its index has in the
-//! palette, and what the first frame leaves uncovered has the colour of the transparent index, or of index 0 where there is none.
-//! An index beyond the palette is grey of that brightness. An image that reaches beyond the canvas enlarges it.
-//! Later frames are drawn in RGB onto the one before, after its disposal; a transparent pixel leaves what is below.
+//! Pillow keeps the first frame as indices and looks colours up last. A transparent pixel therefore has the
+//! colour of its index in the palette, and pixels that the first frame does not cover have the colour of the
+//! transparent index, or of index 0 if there is none. An index beyond the palette is grey of that brightness.
+//! An image that extends beyond the canvas enlarges it. Later frames are drawn in RGB onto the previous one,
+//! after its disposal; a transparent pixel keeps the pixel below it.
 
 use std::time::Duration;
 
@@ -42,14 +43,14 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
     let canvas = first_frame(&screen, &first, time, limits, frames)?;
     if further > 0 {
         let shown = frames.taken() + frames.left_out();
-        // A frame that cannot be drawn leaves nothing to draw the next one on.
+        // Without this frame, the next one cannot be drawn either.
         let _ = later_frames(canvas, &screen, first, images, limits, frames);
         frames.leave_out((shown + further).saturating_sub(frames.taken() + frames.left_out()));
     }
     Ok(())
 }
 
-/// Hands the first frame on. Returns the canvas with it.
+/// Passes on the first frame. Returns the canvas with it.
 fn first_frame(
     screen: &Screen<'_>,
     image: &Image<'_>,
@@ -60,7 +61,8 @@ fn first_frame(
     let size = image.rectangle.enlarge((screen.width, screen.height));
     let (width, height) = check_size(image, size, limits)?;
     let drawn = image.rectangle.width * image.rectangle.height;
-    // The indices of the image and of the canvas, and the colours of the canvas, twice if another frame follows.
+    // The indices of the image and of the canvas, and the colours of the canvas, twice if another frame
+    // follows.
     let copies = 1 + usize::from(time.is_some());
     limits.check_alloc((drawn + size.0 * size.1 * (1 + copies * CHANNELS)) as u64)?;
 
@@ -85,7 +87,7 @@ fn first_frame(
     Ok(canvas)
 }
 
-/// Hands the frames after the first on, until one is not wanted or cannot be drawn.
+/// Passes on the frames after the first, until one is not wanted or cannot be drawn.
 fn later_frames(
     mut canvas: Canvas,
     screen: &Screen<'_>,
@@ -99,7 +101,7 @@ fn later_frames(
     let mut restored = match first.disposal {
         Disposal::Keep => None,
         Disposal::Background => Some(first.transparent.unwrap_or(screen.background)),
-        // There is nothing before the first frame.
+        // The first frame has no previous one.
         Disposal::Previous => first.transparent,
     }
     .map(|index| Patch::filled(first.rectangle, lookup.colour(index)));
@@ -107,7 +109,8 @@ fn later_frames(
         let size = image.rectangle.enlarge(canvas.size);
         let (width, height) = check_size(&image, size, limits)?;
         let drawn = image.rectangle.width * image.rectangle.height;
-        // The canvas before and after it is enlarged or copied, indices, and what this frame and the one before cover.
+        // The canvas before and after it is enlarged or copied, the indices, and the areas that this frame
+        // and the previous one cover.
         limits.check_alloc((size.0 * size.1 * 4 * CHANNELS + drawn * (1 + CHANNELS)) as u64)?;
         if !frames.wants(width, height) {
             break;
@@ -151,15 +154,16 @@ fn check_size(
     Ok((side(width), side(height)))
 }
 
-/// The colours of an image.
+/// The lookup table for an image's colours.
 struct Lookup {
     colours: Colours,
-    /// How many of them its palette has.
+    /// The number of the palette's entries.
     entries: usize,
 }
 
 impl Lookup {
-    /// As in Pillow, a palette of greys in order is none, so that an index beyond it is grey too, and no longer black.
+    /// Creates the lookup of a palette. As in Pillow, a palette of greys in order counts as no palette, so
+    /// that an index beyond it is also grey and not black.
     fn of(palette: Option<Palette<'_>>) -> Self {
         match palette {
             Some(palette) if !is_greys(palette) => {
@@ -169,7 +173,8 @@ impl Lookup {
         }
     }
 
-    /// As in Pillow, a first image whose own palette is none has the screen's.
+    /// Creates the lookup of the first image. As in Pillow, the image uses the screen's palette if its own
+    /// counts as none.
     fn of_first(screen: &Screen<'_>, image: &Image<'_>) -> Self {
         let own = image.own_palette.filter(|palette| !is_greys(palette));
         Self::of(own.or(screen.palette))
@@ -183,13 +188,13 @@ impl Lookup {
         self.colours[usize::from(index)]
     }
 
-    /// The colour of an index, or of index 0 where the palette has no such entry.
+    /// Returns the colour of an index, or of index 0 if the palette has no such entry.
     fn declared_colour(&self, index: u8) -> [u8; CHANNELS] {
         self.colour(if usize::from(index) < self.entries { index } else { 0 })
     }
 }
 
-/// Whether the colour of each index is its brightness.
+/// Checks whether the colour of each index is a grey of the same number.
 fn is_greys(palette: Palette<'_>) -> bool {
     *palette == GREYS[..palette.len()]
 }

@@ -1,8 +1,8 @@
-//! Keeps a decoder's panic from taking the process down, and its message from reaching a log.
+//! Prevents a decoder's panic from ending the process, and its message from reaching a log.
 //!
-//! Decoders of hostile input do panic now and then, and a panic's message may quote what was being decoded. The panic is
-//! caught and becomes an error. While a decoder runs, the panic hook is silent; every other panic of the process goes to the
-//! hook that was there before, unchanged.
+//! Decoders of hostile input sometimes panic, and a panic's message may quote the input. The panic is caught
+//! and becomes an error. While a decoder runs on a thread, the panic hook is silent for that thread; every
+//! other panic of the process goes to the previous hook, unchanged.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
@@ -17,7 +17,7 @@ thread_local! {
 
 /// Runs `decode`; a panic in it becomes [`DecodeError::DecoderPanicked`].
 ///
-/// Nothing outlives a panic but the borrowed input, which decoders only read: hence the `AssertUnwindSafe`.
+/// Only the borrowed input outlives a panic, and decoders only read it, so `AssertUnwindSafe` is correct.
 pub(super) fn catch_panic<T>(
     format: &'static str,
     decode: impl FnOnce() -> Result<T, DecodeError>,

@@ -1,23 +1,23 @@
-//! The container of still pictures: items, what they are made of, and their properties (ISO/IEC 23008-12). What codes the
-//! pictures is another matter.
+//! The container of still pictures: items, their parts, and their properties (ISO/IEC 23008-12). The coding
+//! of the pictures is handled elsewhere.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::boxes::{Reader, boxes, find};
 
-/// What is wrong with a container.
+/// The fault of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     Damaged,
-    /// It refers to bytes beyond its end.
+    /// The container refers to bytes beyond its end.
     Truncated,
 }
 
-/// The names of alpha among the kinds of auxiliary pictures: that of MPEG, and HEVC's own.
+/// The names of alpha among the kinds of auxiliary pictures: that of MPEG, and that of HEVC.
 const ALPHA: [&[u8]; 2] = [b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0", b"urn:mpeg:hevc:2015:auxid:1\0"];
 
-/// How tiles make a picture.
+/// The arrangement of tiles in a picture.
 pub(super) struct Grid {
     pub(super) columns: u32,
     pub(super) rows: u32,
@@ -35,24 +35,24 @@ impl Grid {
     }
 }
 
-/// Kinds of items that are pictures.
+/// The kinds of items that are pictures.
 const PICTURES: [&[u8; 4]; 7] = [b"hvc1", b"hev1", b"av01", b"jpeg", b"grid", b"iden", b"iovl"];
 
-/// One entry of the list of items.
+/// An entry of the list of items.
 struct Item {
     id: u32,
     kind: [u8; 4],
     is_hidden: bool,
 }
 
-/// A file and the boxes of its `meta`.
+/// A file, and the boxes of its `meta`.
 pub(super) struct File<'a> {
     content: &'a [u8],
     meta: &'a [u8],
 }
 
 impl<'a> File<'a> {
-    /// The file, if it has a `meta`.
+    /// Reads the file, which must have a `meta` box.
     pub(super) fn read(content: &'a [u8]) -> Result<Self, Fault> {
         let meta = find(content, *b"meta").ok_or(Fault::Truncated)?;
         Ok(Self { content, meta: meta.get(4..).ok_or(Fault::Damaged)? })
@@ -64,7 +64,7 @@ impl<'a> File<'a> {
         primary.u16_or_u32(version > 0)
     }
 
-    /// The kind of an item.
+    /// Returns the kind of an item.
     pub(super) fn kind(&self, id: u32) -> Option<[u8; 4]> {
         self.items().find(|item| item.id == id).map(|item| item.kind)
     }
@@ -85,8 +85,8 @@ impl<'a> File<'a> {
         })
     }
 
-    /// How many pictures beside the primary one a viewer would show: none that is hidden, a thumbnail, an auxiliary one (alpha, depth,
-    /// a gain map) or a part of another.
+    /// Counts the pictures beside the primary one that a viewer would show: not hidden, and not a thumbnail,
+    /// an auxiliary picture (alpha, depth, a gain map) or a part of another.
     pub(super) fn other_pictures(&self, primary: u32) -> u32 {
         let lesser: BTreeSet<u32> = [*b"thmb", *b"auxl"]
             .into_iter()
@@ -99,7 +99,7 @@ impl<'a> File<'a> {
         u32::try_from(self.items().filter(is_other).count()).unwrap_or(u32::MAX)
     }
 
-    /// The items that the item with this number is made of.
+    /// Returns the items of which the item with this number consists.
     pub(super) fn tiles(&self, id: u32) -> Option<Vec<u32>> {
         self.references(*b"dimg").find(|(from, _)| *from == id).map(|(_, to)| to)
     }
@@ -113,7 +113,7 @@ impl<'a> File<'a> {
         })
     }
 
-    /// The references of a kind: the item that refers, and those that it refers to.
+    /// Returns the references of a kind: the referring item, and the items to which it refers.
     pub(super) fn references(&self, kind: [u8; 4]) -> impl Iterator<Item = (u32, Vec<u32>)> + use<'a> {
         let mut references = Reader(find(self.meta, *b"iref").unwrap_or_default());
         let wide = references.version().is_some_and(|(version, _)| version > 0);
@@ -126,7 +126,7 @@ impl<'a> File<'a> {
         })
     }
 
-    /// The kinds and bodies of an item's properties.
+    /// Returns the kinds and bodies of an item's properties.
     pub(super) fn properties(&self, id: u32) -> Option<Vec<([u8; 4], &'a [u8])>> {
         let all = find(self.meta, *b"iprp")?;
         let known: Vec<_> = boxes(find(all, *b"ipco")?).collect();
@@ -137,7 +137,7 @@ impl<'a> File<'a> {
             for _ in 0..associations.u32()? {
                 let item = associations.u16_or_u32(version > 0)?;
                 for _ in 0..associations.u8()? {
-                    // The highest bit says that readers have to know the property.
+                    // The highest bit marks a property that readers must know.
                     let number = if flags & 1 == 1 {
                         usize::from(associations.u16()? & 0x7fff)
                     } else {
@@ -154,14 +154,14 @@ impl<'a> File<'a> {
         Some(out)
     }
 
-    /// The bytes of an item, which may lie in several places.
+    /// Returns the bytes of an item, which may be in several parts of the file.
     pub(super) fn parts(&self, id: u32) -> Result<Vec<&'a [u8]>, Fault> {
         let extents = self.extents(id).ok_or(Fault::Damaged)?;
         let mut parts = Vec::with_capacity(extents.len());
         for (data, offset, bytes) in extents {
             let from = usize::try_from(offset).ok();
             let rest = from.and_then(|from| data.get(from..));
-            // No length: all that is left.
+            // Length 0 means all remaining bytes.
             let bytes = if bytes == 0 { rest.map(<[u8]>::len) } else { usize::try_from(bytes).ok() };
             let part = rest.zip(bytes).and_then(|(rest, bytes)| rest.get(..bytes));
             parts.push(part.ok_or(Fault::Truncated)?);
@@ -173,13 +173,13 @@ impl<'a> File<'a> {
         Ok(parts)
     }
 
-    /// The bytes of an item in one piece.
+    /// Returns the bytes of an item in one piece.
     pub(super) fn data(&self, id: u32) -> Result<Cow<'a, [u8]>, Fault> {
         let parts = self.parts(id)?;
         Ok(if let [part] = parts[..] { Cow::Borrowed(part) } else { Cow::Owned(parts.concat()) })
     }
 
-    /// Where the parts of an item are: within what, from where, how many bytes.
+    /// Returns the parts of an item: the containing bytes, the offset, and the number of bytes.
     fn extents(&self, id: u32) -> Option<Vec<(&'a [u8], u64, u64)>> {
         let mut locations = Reader(find(self.meta, *b"iloc")?);
         let (version, _) = locations.version()?;

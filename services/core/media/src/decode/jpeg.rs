@@ -1,11 +1,14 @@
 //! JPEG: baseline, progressive and arithmetic coding; grey, YCbCr, RGB, CMYK and YCCK.
 //!
-//! What a sample is follows libjpeg, which Pillow decodes with, so exact pictures come from libjpeg (`libjpeg.rs`). Its vector
-//! code needs an assembler that a user may not have, and without it a photograph takes twice the time. Two quicker ways
-//! come first where a picture is large, and each is taken only where it decides the hash (see `near.rs`):
+//! The meaning of samples follows libjpeg, which Pillow uses, so exact pictures come from libjpeg
+//! (`libjpeg.rs`). Its vector code needs an assembler that a user may not have, and without it a photograph
+//! takes twice the time. Two faster ways are therefore tried first for a large picture, and each is used only
+//! if its result decides the hash (see `near.rs`):
 //!
-//! - libjpeg decodes to the means of cells of 4 or 8 pixels each way, from fewer coefficients, and converts fewer pixels;
-//! - `zune-jpeg` decodes ordinary files, with vector instructions and slightly other rounding (`ordinary.rs`).
+//! - libjpeg decodes to the means of cells of 4 or 8 pixels each way, from fewer coefficients, and converts
+//!   fewer pixels;
+//! - `zune-jpeg` decodes ordinary files, with vector instructions and slightly different rounding
+//!   (`ordinary.rs`).
 
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames, Samples, Taken};
@@ -24,8 +27,9 @@ pub(super) mod stored;
 use header::{Colours, Header};
 use libjpeg::{Output, Rows};
 
-/// A picture is decoded to cells of so many pixels each way where PDQ's window is at least so long, in pixels. The shorter side
-/// decides, of which the window is the 128th part. Three cells to a window keep the error small enough for most pictures.
+/// Pairs of a length of PDQ's window and the cell side to which a picture with at least that window is
+/// decoded, in pixels. The shorter side of the picture determines the window, which is a 128th of it. Three
+/// cells to a window keep the error small enough for most pictures.
 const CELLS: [(u32, u8); 2] = [(24, 8), (12, 4)];
 
 /// Decodes the pictures of a JPEG file: one, unless it is a multi-picture file.
@@ -34,7 +38,7 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
     decode_picture(content, &header, frames)?;
     let Some(index) = header.index else { return Ok(()) };
     let Some(further) = pictures::further(content, index) else {
-        // The file announces pictures, and their number is not known.
+        // The file announces further pictures, but their number is not known.
         frames.leave_out(1);
         return Ok(());
     };
@@ -51,7 +55,7 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
     Ok(())
 }
 
-/// Decodes one picture: quickly where that decides the hash, else exactly.
+/// Decodes one picture: fast if the result decides the hash, otherwise exactly.
 fn decode_picture(content: &[u8], header: &Header, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
     if !frames.wants(header.width.into(), header.height.into()) {
         return Ok(());
@@ -67,7 +71,7 @@ fn decode_picture(content: &[u8], header: &Header, frames: &mut Frames<'_>) -> R
     Ok(())
 }
 
-/// The means of cells of the picture; `None` where it is too small, or not of colours that have a mean.
+/// Returns the means of cells of the picture; `None` if it is too small, or its colours have no mean.
 fn cells(content: &[u8], header: &Header) -> Result<Option<Near>, DecodeError> {
     let window = u32::from(header.width.min(header.height)).div_ceil(128);
     let Some((_, cell)) = CELLS.into_iter().find(|&(window_min, _)| window >= window_min) else {
@@ -116,7 +120,7 @@ fn decode_rgb(content: &[u8], header: &Header) -> Result<Picture, DecodeError> {
         .ok_or(DecodeError::Corrupt { reason: "the JPEG holds another number of pixels than it declares" })
 }
 
-/// The rows of a picture that is as large as its header says.
+/// Starts to decode rows, and checks that the picture is as large as its header declares.
 fn started<'a>(
     content: &'a [u8],
     header: &Header,
@@ -132,7 +136,7 @@ fn started<'a>(
     }
 }
 
-/// The header of a file within the limits.
+/// Reads the header of a file and checks it against the limits.
 fn checked_header(content: &[u8], limits: &Limits) -> Result<Header, DecodeError> {
     let header = header::read(content)?;
     limits.check_dimensions(header.width.into(), header.height.into())?;
@@ -143,7 +147,7 @@ fn checked_header(content: &[u8], limits: &Limits) -> Result<Header, DecodeError
     Ok(header)
 }
 
-/// What decoding allocates: the output, and all coefficients where they are buffered.
+/// Returns the bytes that decoding allocates: the output, and all coefficients if they are buffered.
 fn alloc_bytes(header: &Header) -> u64 {
     let pixels = u64::from(header.width) * u64::from(header.height);
     let factor_max = |factors: fn(&(u8, u8)) -> u8| header.sampling.iter().map(factors).max().unwrap_or(1);

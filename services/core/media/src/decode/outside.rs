@@ -1,15 +1,16 @@
-//! Pictures that an outside program decodes: what of the file it has to read, and how its pixels make the picture.
+//! Pictures that an external program decodes: the parts of the file that it reads, and how its pixels make
+//! the picture.
 //!
-//! JPEG 2000, HEIC and JPEG XL have no decoder here that could be built from a crate with a C compiler alone. This module reads the
-//! headers of such files: the size, checked against the limits before a pixel exists and against the program's answer
-//! after, and whether the file is complete. It runs no program.
+//! There is no decoder for JPEG 2000, HEIC and JPEG XL that a C compiler alone can build from a crate. This
+//! module reads the headers of such files. It checks the size against the limits before any pixel exists, and
+//! later against the program's answer, and it checks whether the file is complete. It runs no program.
 //!
 //! The meaning of a pixel:
-//! - JPEG 2000 as Pillow gives it.
-//! - HEIC, which Pillow alone does not read, as pillow-heif gives it: cropped, mirrored and turned as the file asks. The picture as stored
-//!   is a further way, as with TIFF. The tiles of a picture are decoded one after the other and put together here, so that it does not
-//!   matter whether the program can.
-//! - JPEG XL as libjxl gives it: upright.
+//! - JPEG 2000 as in Pillow.
+//! - HEIC, which Pillow alone does not read, as in pillow-heif: cropped, mirrored and turned as the file
+//!   asks. The picture as stored is a further way, as with TIFF. The tiles of a picture are decoded one after
+//!   the other and assembled here, so it does not matter whether the program supports tiles.
+//! - JPEG XL as in libjxl: upright.
 //!
 //! Alpha is dropped everywhere.
 
@@ -28,7 +29,7 @@ use super::signature::{self, Foreign};
 
 pub use mosaic::{Mosaic, picture_of_pixels};
 
-/// How the pixels of a picture are coded that an outside program decodes.
+/// The coding of a picture that an external program decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Coding {
     /// JPEG 2000, in a JP2 file or bare.
@@ -40,10 +41,10 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// All of them.
+    /// All codings.
     pub const ALL: [Self; 3] = [Self::Jpeg2000, Self::Hevc, Self::JpegXl];
 
-    /// The format of files with it, as people write it.
+    /// Returns the usual name of the file format with this coding.
     #[must_use]
     pub const fn format(self) -> &'static str {
         match self {
@@ -54,51 +55,54 @@ impl Coding {
     }
 }
 
-/// Bytes of the file that the program reads.
+/// A range of bytes of the file that the program reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// From the beginning of the file.
+    /// The offset from the beginning of the file, in bytes.
     pub offset: usize,
-    /// How many.
+    /// The number of bytes.
     pub bytes: usize,
-    /// Whether they are a unit that a start code goes before.
+    /// Whether the bytes are a unit that needs a start code before it.
     pub is_unit: bool,
 }
 
 impl Part {
-    /// The most parts of a picture.
+    /// The largest number of parts of a picture.
     pub const COUNT_MAX: usize = 8_192;
-    /// What goes before a unit: the start code of ITU-T H.265, Annex B.
+    /// The bytes before a unit: the start code of ITU-T H.265, Annex B.
     pub const START_CODE: [u8; 4] = [0, 0, 0, 1];
 }
 
-/// What luma and chroma mean where the container says it, in the numbers of ITU-T H.273. It goes before what the coded data say.
+/// The meaning of luma and chroma that the container declares, in the numbers of ITU-T H.273. It has
+/// precedence over the coded data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meaning {
-    /// Coefficients of the matrix.
+    /// The matrix coefficients.
     pub matrix: u16,
     /// Whether samples use all of their range.
     pub full_range: bool,
 }
 
-/// A picture that an outside program decodes.
+/// A picture that an external program decodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outside {
-    /// What codes it.
+    /// The coding of the picture.
     pub coding: Coding,
-    /// What the program reads, one after the other. At most [`Part::COUNT_MAX`].
+    /// The parts that the program reads, one after the other. At most [`Part::COUNT_MAX`].
     pub parts: Vec<Part>,
-    /// The meaning of samples, where the container says it.
+    /// The meaning of samples, if the container declares it.
     pub meaning: Option<Meaning>,
-    /// How the program's pictures make this one.
+    /// The arrangement of the program's pictures in this one.
     pub mosaic: Mosaic,
 }
 
 impl Outside {
-    /// Reads what an outside program needs to decode `content`. `None`: it is in no format that needs one.
+    /// Reads what an external program needs to decode `content`. `None` if the content is not in a format
+    /// that needs one.
     ///
     /// # Errors
-    /// [`DecodeError`]: the file or what it declares is beyond `limits`, or it is truncated, corrupt or unsupported.
+    /// [`DecodeError`]: the file or its declared size exceeds `limits`, or it is truncated, corrupt or
+    /// unsupported.
     pub fn read(content: &[u8], limits: &Limits) -> Result<Option<Self>, DecodeError> {
         let Some(foreign) = signature::foreign(content) else { return Ok(None) };
         limits.check_input(content)?;
@@ -113,14 +117,15 @@ impl Outside {
         })
     }
 
-    /// A picture of the whole file.
+    /// Describes a picture for which the program reads the whole file.
     fn whole(coding: Coding, content: &[u8], mosaic: Mosaic) -> Self {
         let whole = Part { offset: 0, bytes: content.len(), is_unit: false };
         Self { coding, parts: vec![whole], meaning: None, mosaic }
     }
 
-    /// The bytes that the program reads, piece by piece. `None` where a part is not within the file, or all together are more than
-    /// twice as long: parameters may be repeated, and pictures are not.
+    /// Returns the bytes that the program reads, piece by piece. `None` if a part is not within the file, or
+    /// if all parts together are more than twice as long as the file: parameters may be repeated, pictures
+    /// may not.
     #[must_use]
     pub fn pieces<'a>(&self, content: &'a [u8]) -> Option<Vec<&'a [u8]>> {
         let mut pieces = Vec::with_capacity(self.parts.len() * 2);

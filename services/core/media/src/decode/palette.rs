@@ -16,7 +16,8 @@ pub(super) const GREYS: Colours = {
     greys
 };
 
-/// The colour of each index. An index beyond the palette is black; an entry after the 256th has no index.
+/// Returns the colour of each index. An index beyond the palette is black; entries after the 256th are
+/// ignored.
 pub(super) fn colours(palette: &[[u8; 3]]) -> Colours {
     let mut colours = [[0; 3]; 256];
     for (colour, entry) in colours.iter_mut().zip(palette) {

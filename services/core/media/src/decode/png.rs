@@ -1,10 +1,12 @@
-//! PNG: every colour type and depth, and all frames of an APNG, by `png`.
+//! PNG: every colour type and depth, and all frames of an APNG, decoded by `png`.
 //!
-//! A file that is cut after its pixels (checksums, later chunks, `IEND`) has lost none of the picture; one that is cut within them is
-//! refused. Checksums are not checked, as Pillow does not check those of pixels.
+//! A file that is cut after its pixels (checksums, later chunks, `IEND`) has lost none of the picture and is
+//! accepted; one that is cut within them is refused. Checksums are not checked, as Pillow does not check
+//! those of pixels.
 //!
-//! Samples are kept as the file has them, in 8 bits, and become RGB last: the palette indices of a palette picture are hashed
-//! too, and Pillow composes an animation in the mode of its file. A default image that is no part of the animation is the first frame.
+//! Samples are kept as in the file, in 8 bits, and are converted to RGB last, because the palette indices of
+//! a palette picture are hashed too, and because Pillow composes an animation in the mode of its file. A
+//! default image that is not part of the animation is the first frame.
 
 use std::time::Duration;
 
@@ -47,13 +49,13 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
     let time = animation.draw(&first)?;
     frames.take(frame(&head, animation.samples().to_vec(), time)?);
     let known = frames.taken() + frames.left_out() + further;
-    // A frame that cannot be drawn leaves nothing to draw the next one on.
+    // Without this frame, the next one cannot be drawn either.
     let _ = later_frames(&head, &mut animation, images, frames);
     frames.leave_out(known.saturating_sub(frames.taken() + frames.left_out()) + missing);
     Ok(())
 }
 
-/// Hands the frames after the first on, until one is not wanted or cannot be drawn.
+/// Passes on the frames after the first, until one is not wanted or cannot be drawn.
 fn later_frames(
     head: &Head<'_>,
     animation: &mut Animation<'_>,
@@ -70,7 +72,7 @@ fn later_frames(
     Ok(())
 }
 
-/// A frame of these samples.
+/// Creates a frame from these samples.
 fn frame(head: &Head<'_>, samples: Vec<u8>, time: Option<Duration>) -> Result<Frame, DecodeError> {
     let (width, height) = (head.header.width, head.header.height);
     let (rgb, indices) = if head.header.colour == Colour::Palette {
@@ -84,7 +86,7 @@ fn frame(head: &Head<'_>, samples: Vec<u8>, time: Option<Duration>) -> Result<Fr
     Ok(Frame { time, indices, ..Frame::still(picture) })
 }
 
-/// The bytes of RGB that a frame needs besides its samples.
+/// Returns the bytes of RGB that a frame needs besides its samples.
 fn rgb_bytes(head: &Head<'_>) -> u64 {
     let beside = if head.header.channels() < CHANNELS { CHANNELS as u64 } else { 0 };
     u64::from(head.header.width) * u64::from(head.header.height) * beside

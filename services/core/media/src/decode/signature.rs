@@ -1,10 +1,10 @@
-//! The beginning of a file of boxes: AVIF's brands, and those of formats that an outside program decodes.
+//! The beginning of a file of boxes: the brands of AVIF, and of formats that an external program decodes.
 
 pub(super) const HEIC: &str = "HEIC";
 pub(super) const JPEG_2000: &str = "JPEG 2000";
 pub(super) const JPEG_XL: &str = "JPEG XL";
 
-/// A format that is recognised and not decoded here.
+/// A format that is recognised but not decoded here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Foreign {
     Jpeg2000,
@@ -13,7 +13,7 @@ pub(super) enum Foreign {
 }
 
 impl Foreign {
-    /// The format as people write it.
+    /// Returns the format's usual name.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Jpeg2000 => JPEG_2000,
@@ -23,19 +23,19 @@ impl Foreign {
     }
 }
 
-/// The size of a box and its kind.
+/// The length of a box's size and kind, in bytes.
 const BOX_HEADER_BYTES: usize = 8;
 
-/// The brands of HEIF's pictures coded by HEVC, and of its containers of any coding.
+/// The brands of HEIF pictures with HEVC coding, and of HEIF containers of any coding.
 const HEIC_BRANDS: [&[u8; 4]; 9] =
     [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1"];
 
-/// Whether the content begins as an AVIF.
+/// Checks whether the content begins like an AVIF.
 pub(super) fn is_avif(content: &[u8]) -> bool {
     brands(content).any(|brand| brand == b"avif" || brand == b"avis")
 }
 
-/// The format that the content begins as, where it is one that is not decoded here.
+/// Returns the format of the content, if it is one that is not decoded here.
 pub(super) fn foreign(content: &[u8]) -> Option<Foreign> {
     match content {
         // A file of boxes, and a bare codestream.
@@ -51,7 +51,8 @@ pub(super) fn foreign(content: &[u8]) -> Option<Foreign> {
     }
 }
 
-/// The brands of a file that begins with a file type box (ISO/IEC 14496-12): its own, and those that it is compatible with.
+/// Returns the brands of a file that begins with a file type box (ISO/IEC 14496-12): its own brand, and the
+/// compatible ones.
 fn brands(content: &[u8]) -> impl Iterator<Item = &[u8; 4]> {
     let brands = match content {
         &[s0, s1, s2, s3, b'f', b't', b'y', b'p', ..] => {
@@ -94,7 +95,7 @@ mod tests {
             (file_type(b"mif1\0\0\0\0mif1avif"), None),
             (file_type(b"mif1\0\0\0\0mif1heix"), Some("HEIC")),
             (file_type(b"msf1\0\0\0\0hevcmsf1"), Some("HEIC")),
-            // The version of a brand is no brand, and a video is no picture.
+            // The version of a brand is not a brand, and a video is not a picture.
             (file_type(b"isomheicmp42"), None),
             (file_type(b""), None),
             (b"\0\0\0\x04ftyp".to_vec(), None),

@@ -2,7 +2,7 @@ use md5::{Digest, Md5};
 
 use super::*;
 
-/// What a decoder hands on of one frame.
+/// A frame as the decoder passes it on.
 struct Decoded {
     number: u32,
     time: Option<std::time::Duration>,
@@ -15,7 +15,7 @@ fn md5(bytes: &[u8]) -> String {
     Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A file of the test data.
+/// Reads a file of the test data.
 pub(super) fn file(name: &str) -> Vec<u8> {
     std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)).unwrap()
 }
@@ -23,7 +23,7 @@ pub(super) fn file(name: &str) -> Vec<u8> {
 /// The decoder of one format.
 type Decode = fn(&[u8], &Limits, &mut Frames<'_>) -> Result<(), DecodeError>;
 
-/// The frames that a decoder hands on, how many are left out, and the fault.
+/// Returns the frames that a decoder passes on, how many are left out, and the fault.
 fn decoded_by(decode: Decode, content: &[u8], limits: &Limits) -> (Vec<Decoded>, u32, Option<DecodeError>) {
     let mut decoded = Vec::new();
     let mut visit = |number, frame: Frame| {
@@ -39,18 +39,18 @@ fn decoded_by(decode: Decode, content: &[u8], limits: &Limits) -> (Vec<Decoded>,
     (decoded, left_out, fault)
 }
 
-/// The frames' times in milliseconds and digests of their RGB, how many were left out, and the fault. A picture that stands still has
-/// the largest time.
+/// The frames' times in milliseconds with digests of their RGB, how many were left out, and the fault. A
+/// still picture has the largest time.
 pub(super) type Seen = (Vec<(u128, String)>, u32, Option<DecodeError>);
 
-/// What the decoder of one format hands on.
+/// Returns the frames that the decoder of one format passes on.
 pub(super) fn seen_by(decode: Decode, content: &[u8], limits: &Limits) -> Seen {
     let (frames, left_out, fault) = decoded_by(decode, content, limits);
     let time = |frame: &Decoded| frame.time.unwrap_or(std::time::Duration::MAX).as_millis();
     (frames.into_iter().map(|frame| (time(&frame), frame.rgb)).collect(), left_out, fault)
 }
 
-/// The frames of a file, and how many are left out.
+/// Returns the frames of a file, and how many are left out.
 fn frames_of(content: &[u8], limits: &Limits) -> Result<(Vec<Decoded>, u32), DecodeError> {
     let (decoded, left_out, fault) = decoded_by(decode_frames, content, limits);
     fault.map_or(Ok((decoded, left_out)), Err)
@@ -80,7 +80,8 @@ fn every_frame_has_the_pixels_and_the_time_that_pillow_gives_it() {
     }
 }
 
-/// A decoder's panic on a later frame costs that frame and those after it, and is kept as a fault; that on the first is an error.
+/// A decoder's panic on a later frame loses that frame and those after it, and is recorded as a fault. A
+/// panic on the first frame is an error.
 #[test]
 fn a_panic_in_a_later_frame_keeps_the_frames_before_it() {
     const COUNT: u32 = 5;
@@ -118,7 +119,7 @@ fn files_of_several_frames_are_known_without_decoding_them() {
         let has = frames.len() > 1 || left_out > 0;
         assert!(may_have || !has, "{}", path.display());
         let format = Format::of(&content).unwrap();
-        // Of these formats every file may have further frames.
+        // Every file of these formats may have further frames.
         assert!(has || !may_have || matches!(format, Format::Gif | Format::Tiff), "{}", path.display());
         several += u32::from(has);
         one += u32::from(!may_have);
@@ -127,11 +128,13 @@ fn files_of_several_frames_are_known_without_decoding_them() {
     assert!(!may_have_several_frames(b"no picture with fcTL and MPF"));
 }
 
-/// The frames that are decoded and the number of those left out, of a file whose frames after `sound` are damaged.
+/// Returns the decoded frames of a file whose frames after `sound` are damaged, and the number of those left
+/// out.
 fn check_damaged(file: &str, sound: usize, limits: &Limits) -> (Vec<u32>, u32) {
     let mut content = self::file(&format!("frames/{file}"));
     let starts: Vec<usize> = if content.starts_with(b"GIF") {
-        // A graphic control extension comes before each image: after it 8 bytes, the descriptor, and the bits of a code.
+        // A graphic control extension comes before each image: after it 8 bytes, the descriptor, and the bits
+        // of a code.
         let starts = content.windows(3).enumerate().filter(|(_, bytes)| bytes == b"!\xf9\x04");
         starts.map(|(at, _)| at + 18).collect()
     } else {
@@ -156,7 +159,7 @@ fn a_damaged_frame_and_those_after_it_are_left_out() {
     }
 }
 
-/// The digest of the first frame of a file, the number of the others, and of those left out.
+/// Returns the digest of the first frame of a file, the number of the others, and of those left out.
 fn first_and_others(content: &[u8]) -> (String, usize, u32) {
     let (mut frames, left_out) = frames_of(content, &Limits::default()).unwrap();
     (frames.remove(0).rgb, frames.len(), left_out)
@@ -167,7 +170,7 @@ fn frames_that_a_png_announces_and_does_not_show_are_left_out() {
     let content = file("frames/rgba.png");
     let (first, ..) = first_and_others(&content);
     let at = content.windows(4).position(|bytes| bytes == b"acTL").unwrap() - 4;
-    // Its length, kind, two numbers, and checksum.
+    // The chunk has its length, kind, two numbers, and a checksum.
     let announcement = &content[at..at + 20];
     let announced = |more: &[&[u8]]| {
         let content = [&content[..at + 20], &more.concat(), &content[at + 20..]].concat();
@@ -175,14 +178,14 @@ fn frames_that_a_png_announces_and_does_not_show_are_left_out() {
         assert_eq!(seen, first);
         (others, left_out)
     };
-    // As in Pillow, the second takes the first back, and the third counts again, unless it announces nothing.
+    // As in Pillow, the second cancels the first, and the third counts again, unless it announces nothing.
     assert_eq!(announced(&[]), (4, 0));
     assert_eq!(announced(&[announcement]), (0, 4));
     assert_eq!(announced(&[announcement; 2]), (4, 0));
     let of_none = [&announcement[..8], &[0; 12]].concat();
     assert_eq!(announced(&[&of_none]), (0, 4));
     assert_eq!(announced(&[announcement, &of_none]), (0, 4));
-    // More frames than there are.
+    // Announces more frames than there are.
     let mut content = content.clone();
     content[at + 11] += 2;
     assert_eq!(first_and_others(&content), (first, 4, 1));
@@ -194,7 +197,7 @@ fn pictures_that_a_jpeg_announces_in_a_damaged_index_are_left_out() {
     let (first, others, left_out) = first_and_others(&content);
     assert_eq!((others, left_out), (1, 0));
     let index = content.windows(4).position(|bytes| bytes == b"MPF\0").unwrap() + 4;
-    // The directory lies beyond the file.
+    // The directory is beyond the file.
     let mut damaged = content;
     damaged[index + 7] = 0xff;
     assert_eq!(first_and_others(&damaged), (first, 0, 1));

@@ -1,13 +1,16 @@
-//! TIFF and BigTIFF: every page of the main chain, in the layouts, compressions and colours that Pillow reads.
+//! TIFF and BigTIFF: every page of the main chain, in the layouts, compressions and colours that Pillow
+//! reads.
 //!
-//! The crate `tiff` is not used: it reads no palettes, no YCbCr and no reversed bits, undoes the wrong predictor of four
-//! samples, and allocates and works by what a file declares. This module reads the directories in place ([`directory`]),
-//! checks what a page declares ([`page`]), hands its strips and tiles to the usual decompressors ([`unpack`], [`fax`],
-//! [`jpeg`]) and converts the samples ([`rows`]). Pillow itself reads uncompressed files, and libtiff the others; where they
-//! differ, so does this.
+//! The crate `tiff` is not used: it supports neither palettes, YCbCr nor reversed bits, undoes the predictor
+//! of four samples wrongly, and allocates memory and does work according to what a file declares. This module
+//! reads the directories in place ([`directory`]), checks the declarations of a page ([`page`]), passes its
+//! strips and tiles to the usual decompressors ([`unpack`], [`fax`], [`jpeg`]) and converts the samples
+//! ([`rows`]). Pillow itself reads uncompressed files, and libtiff the others; where the two differ, this
+//! module differs in the same way.
 //!
-//! Work is bounded by the picture and the file: a page's decompressed bytes are what its declared pixels need, and all strips
-//! together may not read more bytes than the file and the decompressed samples have ([`Work`]).
+//! Work is limited by the picture and the file. The decompressed bytes of a page are those that its declared
+//! pixels need, and all strips together may not read more bytes than the file and the decompressed samples
+//! have ([`Work`]).
 
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames, Samples};
@@ -37,14 +40,15 @@ use rows::Rows;
 
 pub(super) const FORMAT: &str = "TIFF";
 
-/// The most directories that are looked at. Those beyond count as one page that was left out.
+/// The largest number of directories that are read. All further ones count as one page that was left out.
 const DIRECTORIES_MAX: usize = 1_000;
 
-/// The most strips and tiles of one file that are decompressed. To begin with one takes up to 16 microseconds (measured), whatever
-/// it holds, and all pages may name the same ones.
+/// The largest number of strips and tiles of one file that are decompressed. Starting one takes up to 16
+/// microseconds (measured), whatever it contains, and all pages may refer to the same ones.
 const CHUNKS_MAX: usize = 131_072;
 
-/// Strips and tiles may have so many bytes more than their samples, each: shared tables, and what does not shrink.
+/// The number of bytes that each strip or tile may have beyond its samples, for shared tables and data that
+/// do not compress.
 const CHUNK_OVERHEAD_BYTES: u64 = 1_024;
 
 const TRUNCATED: DecodeError = DecodeError::Truncated { format: FORMAT };
@@ -82,7 +86,7 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
             Ok(()) => {}
         }
         if directory.next.is_none() {
-            // There may have been more pages.
+            // There may be more pages after this one.
             frames.leave_out(1);
         }
     }
@@ -103,7 +107,7 @@ fn decode_page(
     let page = Page::of(directory, limits)?;
     let orientation = Orientation::from_tag(page.orientation);
     let (picture, indices) = samples(&page, limits, work)?;
-    // Indices are not turned, and those as stored are no plane that a tool hashes.
+    // Indices are not rotated, and no tool hashes the indices of the picture as stored.
     let indices = indices.filter(|_| orientation == Orientation::UPRIGHT);
     frames.take(Frame { time: None, samples: Samples::Rgb(picture), orientation, indices });
     Ok(())
@@ -118,7 +122,7 @@ fn samples(
     let (width, height) = (page.width as usize, page.height as usize);
     let chunks = &page.chunks;
     let planes = page.planes();
-    // Uncompressed samples are read where they lie.
+    // Uncompressed samples are read in place.
     let in_place = page.compression == Compression::None && !page.bits_reversed && planes == 1;
     let buffer_bytes = if in_place { 0 } else { planes * page.chunk_bytes(chunks.height) };
     let index_bytes = if matches!(page.colour, Colour::Palette(_)) { width * height } else { 0 };
@@ -180,19 +184,19 @@ fn unpack(
     unpack::unpredict(page, out)
 }
 
-/// How much decompressors may still read and begin.
+/// The remaining work of decompressors.
 ///
-/// A directory may name the same bytes for every strip, and most compressions have codes that yield nothing. All strips
-/// together therefore read at most as much as the file has, and for each page as much as its samples have, which is
-/// what a file needs that shares its blank tiles.
+/// A directory may name the same bytes for every strip, and most compressions have codes that produce no
+/// output. All strips together therefore read at most as many bytes as the file has, plus for each page as
+/// many as its samples have. A file that shares its blank tiles needs that many.
 struct Work {
     bytes_left: u64,
-    /// How many strips and tiles may still be decompressed.
+    /// The number of strips and tiles that may still be decompressed.
     chunks_left: usize,
 }
 
 impl Work {
-    /// Adds what a page's samples have.
+    /// Adds the bytes of a page's samples.
     fn allow(&mut self, page: &Page<'_>) {
         let chunks = page.chunk_count() as u64;
         let bytes = chunks * (page.chunk_bytes(page.chunks.height) as u64 + CHUNK_OVERHEAD_BYTES);

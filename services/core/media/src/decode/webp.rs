@@ -1,10 +1,12 @@
-//! WebP: lossy, lossless, with alpha; of an animation each frame as it appears on the canvas, by libwebp.
+//! WebP: lossy, lossless, with alpha; of an animation, each frame as it appears on the canvas. Decoded by
+//! libwebp.
 //!
-//! Pillow uses libwebp too, so the samples are equal. A picture that stands still is decoded straight to RGB and without its alpha,
-//! which would be dropped. An animation's canvas has alpha, for later frames are blended with what is there.
+//! Pillow uses libwebp too, so the samples are equal. A still picture is decoded directly to RGB and without
+//! its alpha, which would be dropped. An animation's canvas has alpha, because later frames are blended with
+//! it.
 //!
-//! A file that is shorter than its container declares is refused, as Pillow does it. So is one whose canvas does not fit its picture;
-//! but a header that announces chunks which are not there does no harm.
+//! As in Pillow, a file that is shorter than its container declares is refused, and so is one whose canvas
+//! does not fit its picture. A header that announces chunks which do not exist does no harm.
 
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames};
@@ -18,13 +20,14 @@ use libwebp::{Animation, CANVAS_CHANNELS, Container, Fault, Fragment};
 
 pub(super) const FORMAT: &str = "WebP";
 
-/// `RIFF` and the size, which counts what follows it.
+/// The length of `RIFF` and of the size field, which counts the bytes after it.
 const CONTAINER_HEADER_BYTES: usize = 8;
 
-/// A chunk's name and the size of what follows.
+/// The length of a chunk's name and its size field.
 const CHUNK_HEADER_BYTES: usize = 8;
 
-/// What the lossy decoder keeps for each pixel of a row: samples of two rows of blocks, their contexts, filters' strengths.
+/// The lossy decoder's memory for each pixel of a row, in bytes: samples of two rows of blocks, their
+/// contexts, filter strengths.
 const ROW_BYTES_PER_PX: u64 = 160;
 
 /// Decodes a WebP.
@@ -32,7 +35,7 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
     let &[s0, s1, s2, s3] = content.get(4..8).ok_or(DecodeError::Truncated { format: FORMAT })? else {
         return Err(DecodeError::Truncated { format: FORMAT });
     };
-    // A canvas beyond 32 bits of pixels is refused by libwebp, without a word on why.
+    // libwebp refuses a canvas whose number of pixels exceeds 32 bits, without a specific error.
     if let Some(&[w0, w1, w2, h0, h1, h2]) = content.get(24..30)
         && &content[12..16] == b"VP8X"
     {
@@ -55,12 +58,12 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
     animation(content, &container, limits, frames)
 }
 
-/// Decodes a picture that stands still.
+/// Decodes a still picture.
 fn still(fragment: &Fragment<'_>, limits: &Limits) -> Result<Picture, DecodeError> {
     let picture = without_alpha(fragment.chunks);
     let pixels = u64::from(fragment.width) * u64::from(fragment.height);
-    // The lossless decoder keeps a picture of its own, of four bytes for each pixel. Of its tables, of which a file can ask for
-    // many, no header says how many there are.
+    // The lossless decoder holds its own picture, with four bytes for each pixel. It also allocates tables,
+    // whose number a file determines but no header declares.
     let own = if picture.starts_with(b"VP8 ") { 0 } else { pixels * 4 };
     let rows = u64::from(fragment.width) * ROW_BYTES_PER_PX;
     limits.check_alloc(pixels * CHANNELS as u64 + own + rows)?;
@@ -77,7 +80,7 @@ fn still(fragment: &Fragment<'_>, limits: &Limits) -> Result<Picture, DecodeErro
         .ok_or(DecodeError::Corrupt { reason: "the WebP holds another number of pixels than it declares" })
 }
 
-/// A frame's chunks from the lossy picture on, without the alpha that precedes it.
+/// Returns a frame's chunks from the lossy picture on, without the alpha before it.
 fn without_alpha(chunks: &[u8]) -> &[u8] {
     let mut rest = chunks;
     while let Some(([n0, n1, n2, n3, s0, s1, s2, s3], _)) = rest.split_first_chunk::<CHUNK_HEADER_BYTES>() {
@@ -100,7 +103,7 @@ fn animation(
 ) -> Result<(), DecodeError> {
     let (width, height, count) = (container.width(), container.height(), container.frame_count());
     let pixels = u64::from(width) * u64::from(height);
-    // Two canvases, the RGB of one, and what a lossless frame or the alpha of a lossy one takes meanwhile.
+    // Two canvases, the RGB of one, and the memory for decoding a lossless frame or the alpha of a lossy one.
     let bytes = 2 * CANVAS_CHANNELS as u64 + CHANNELS as u64 + 5;
     limits.check_alloc(pixels * bytes + u64::from(width) * ROW_BYTES_PER_PX)?;
     let mut drawn = Animation::new(content, container)
@@ -111,7 +114,7 @@ fn animation(
             break;
         }
         let Some((time, canvas)) = drawn.next() else {
-            // The later ones are drawn on this one.
+            // The later frames are drawn on this one.
             frames.leave_out(count - number - 1);
             return Err(DecodeError::Corrupt { reason: "a frame of the WebP cannot be decoded" });
         };

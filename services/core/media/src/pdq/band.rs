@@ -1,42 +1,47 @@
-//! The rows of PDQ's band matrices: which source samples make one of the 64 output samples, and with what weight.
+//! The rows of PDQ's band matrices: the source samples of each of the 64 output samples, and their weights.
 //!
-//! Source: the PDQ reference. Along an axis of `n` samples the box window is `(n + 127) / 128`, and it is applied twice; a window
-//! cut by the border divides by the samples it still has. Output `i` is the blurred sample at `((i + 1/2) n) / 64`. Two boxes
-//! make a tent, so row `i` of the matrix is a tent around that place, about `n / 64` wide.
+//! Source: the PDQ reference. Along an axis of `n` samples the box window is `(n + 127) / 128`, and it is
+//! applied twice; a window that the border cuts divides by the number of its remaining samples. Output `i` is
+//! the blurred sample at `((i + 1/2) n) / 64`. Two boxes make a tent, so row `i` of the matrix is a tent
+//! around that position, about `n / 64` wide.
 
 use std::ops::RangeInclusive;
 
-/// A side shorter than this is scaled up to it by [`scaled_tent`]: from here on PDQ's blur hardly depends on the size.
+/// A shorter side is scaled up to this length by [`scaled_tent`]: from here on PDQ's blur hardly depends on
+/// the size.
 pub(crate) const SCALED_SIDE_PX: usize = 640;
 
-/// One row of a band matrix.
+/// A row of a band matrix.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Tent {
     /// The first source index that has a weight.
     pub(crate) start: usize,
-    /// The weights from `start` on, times `divisor`.
+    /// The weights from `start` on, multiplied by `divisor`.
     pub(crate) weights: Weights,
-    /// What a weighted sum is divided by, at the end.
+    /// The divisor of the weighted sum.
     pub(crate) divisor: f64,
 }
 
 /// The weights of a tent.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Weights {
-    /// Whole numbers: no window was cut, and the divisor is the window's square.
+    /// Whole numbers: no window was cut, and the divisor is the square of the window.
     Counts(Vec<u16>),
     /// Fractions: the border cut a window, or the window is too wide for [`COUNT_MAX`].
     Fractions(Vec<f64>),
 }
 
-/// The largest count, so that a byte times a count (or a few counts that add up to it) fits 16 bits.
+/// The largest count. The product of a byte and a count (or counts whose sum is at most this) fits into 16
+/// bits.
 pub(crate) const COUNT_MAX: u16 = u16::MAX / 255;
 
 impl Tent {
-    /// The weights of the means of cells: each cell is `cell` samples long, and begins at a multiple of that.
+    /// Returns the weights for the means of cells: each cell is `cell` samples long, and begins at a multiple
+    /// of that.
     ///
-    /// Within a cell the samples are taken to lie on a line, as steep as from the cell before to the cell after. So a mean counts
-    /// with the sum of its samples' weights, and its neighbours with a share that follows from how these weights lean.
+    /// Within a cell the samples are assumed to lie on a line with the slope from the cell before to the cell
+    /// after. The weight of a mean is therefore the sum of its samples' weights, and its neighbours get a
+    /// share that depends on the slope of these weights.
     pub(crate) fn folded(&self, cell: usize, length: usize) -> Self {
         let weights = self.weights.fractions();
         let last = length.div_ceil(cell) - 1;
@@ -57,13 +62,14 @@ impl Tent {
         Self { start, weights: Weights::Fractions(folded), divisor: self.divisor }
     }
 
-    /// The weights of `length` cells, two for each cell that this row is about.
+    /// Returns the weights for cells of half the size: two for each cell of this row. The axis has `length`
+    /// cells of this size.
     pub(crate) fn halved(&self, length: usize) -> Self {
         let mut halves: Vec<f64> =
             self.weights.fractions().into_iter().flat_map(|weight| [weight / 2.0; 2]).collect();
         let start = self.start * 2;
         if start + halves.len() > length {
-            // The last cell has no second half.
+            // The last cell may lack its second half.
             let half = halves.pop().unwrap_or_default();
             if let Some(whole) = halves.last_mut() {
                 *whole += half;
@@ -74,7 +80,7 @@ impl Tent {
 }
 
 impl Weights {
-    /// The weights as fractions.
+    /// Returns the weights as fractions.
     fn fractions(&self) -> Vec<f64> {
         match self {
             Self::Counts(counts) => counts.iter().map(|&count| f64::from(count)).collect(),
@@ -83,7 +89,7 @@ impl Weights {
     }
 }
 
-/// The box window along an axis, and how far it reaches.
+/// The box window along an axis.
 struct BoxFilter {
     length: usize,
     window: usize,
@@ -96,22 +102,22 @@ impl BoxFilter {
         Self { length, window, half: usize::midpoint(window, 2) }
     }
 
-    /// The source samples that the filtered sample at `place` averages.
+    /// Returns the range of source samples that the filtered sample at `place` averages.
     fn reach(&self, place: usize) -> RangeInclusive<usize> {
         (place + self.half).saturating_sub(self.window)..=(place + self.half - 1).min(self.length - 1)
     }
 }
 
-/// Row `index` of the band matrix that takes `length` samples to `side`.
+/// Computes row `index` of the band matrix that reduces `length` samples to `side`.
 pub(crate) fn tent(length: usize, index: usize, side: usize) -> Tent {
     let filter = BoxFilter::new(length);
-    // The reference's `int(((i + 0.5) * n) / 64)`, in whole numbers.
+    // The expression `int(((i + 0.5) * n) / 64)` of the reference, in whole numbers.
     let outer = filter.reach((2 * index + 1) * length / (2 * side));
     let start = *filter.reach(*outer.start()).start();
     let end = *filter.reach(*outer.end()).end();
 
-    // Each sample of the outer window is itself an average over a window. Adding 1 where such a window begins and
-    // taking it away where it ends makes the tent as a running sum.
+    // Each sample of the outer window is itself an average over a window. Adding 1 where such a window begins
+    // and subtracting 1 where it ends gives the tent as a running sum.
     let size = |range: &RangeInclusive<usize>| range.end() + 1 - range.start();
     let cut = outer.clone().any(|place| size(&filter.reach(place)) != filter.window)
         || size(&outer) != filter.window;
@@ -129,7 +135,7 @@ pub(crate) fn tent(length: usize, index: usize, side: usize) -> Tent {
         Some(*sum)
     });
     if whole {
-        // Whole numbers up to the window, which is at most COUNT_MAX: nothing is cut off.
+        // Whole numbers up to the window, which is at most COUNT_MAX, so the cast is exact.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to COUNT_MAX")]
         let counts = weights.map(|weight| weight as u16).collect();
         let divisor = (filter.window * filter.window) as f64;
@@ -139,10 +145,11 @@ pub(crate) fn tent(length: usize, index: usize, side: usize) -> Tent {
     }
 }
 
-/// Row `index` of the band matrix for a side that is scaled up to [`SCALED_SIDE_PX`] samples first, where it is shorter.
+/// Computes row `index` of the band matrix for a side that is first scaled up to [`SCALED_SIDE_PX`] samples,
+/// if it is shorter.
 ///
-/// Scaling is linear interpolation between the centres of the samples, so a row is the tent of the longer side, each of its weights
-/// shared by the two samples that a scaled sample lies between.
+/// Scaling is linear interpolation between the centres of the samples. A row is therefore the tent of the
+/// longer side, with each weight divided between the two samples around a scaled sample.
 pub(crate) fn scaled_tent(length: usize, index: usize, side: usize) -> Tent {
     if length >= SCALED_SIDE_PX {
         return tent(length, index, side);
@@ -150,7 +157,7 @@ pub(crate) fn scaled_tent(length: usize, index: usize, side: usize) -> Tent {
     let large = tent(SCALED_SIDE_PX, index, side);
     let weights = large.weights.fractions();
     let step = length as f64 / SCALED_SIDE_PX as f64;
-    // The two source samples of a scaled sample, and the share of the second.
+    // The two source samples around a scaled sample, and the share of the second.
     let between = |place: usize| {
         let centre = ((place as f64 + 0.5) * step - 0.5).clamp(0.0, (length - 1) as f64);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the side")]

@@ -1,18 +1,19 @@
 //! The 16 x 16 low frequencies of a 64 x 64 luma buffer, without the constant row and column.
 //!
-//! Source: the PDQ reference. `D` is 16 x 64 with `D[i][j] = sqrt(2/64) cos(pi/128 (i+1)(2j+1))`, and the result is
-//! `D A D^t`. The sums run in `f32` and in index order, as the reference's do, so that the same buffer gives the
-//! same bits; each inner loop goes over *independent* sums, which lets the compiler use vectors without reordering any.
+//! Source: the PDQ reference. `D` is 16 x 64 with `D[i][j] = sqrt(2/64) cos(pi/128 (i+1)(2j+1))`, and the
+//! result is `D A D^t`. The sums are computed in `f32` and in index order, as in the reference, so that the
+//! same buffer gives the same bits. Each inner loop runs over *independent* sums, so that the compiler can
+//! use vectors without reordering any sum.
 
 use std::f64::consts::PI;
 use std::sync::LazyLock;
 
 use crate::pdq::filter::{Buffer, SIDE};
 
-/// Rows and columns of the result.
+/// The number of rows and columns of the result.
 pub(crate) const FREQUENCIES: usize = 16;
 
-/// The result: row is the vertical frequency, column the horizontal one.
+/// The result: the row is the vertical frequency, the column the horizontal one.
 pub(crate) type Coefficients = [[f32; FREQUENCIES]; FREQUENCIES];
 
 /// `D`, and its transpose for the second product.
@@ -41,7 +42,7 @@ impl Basis {
     }
 }
 
-/// `D A D^t` of the buffer `A`.
+/// Computes `D A D^t` of the buffer `A`.
 #[must_use]
 pub(crate) fn dct(buffer: &Buffer) -> Coefficients {
     let basis = &*BASIS;

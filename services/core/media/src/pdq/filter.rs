@@ -1,17 +1,18 @@
-//! A picture of any size as 64 x 64 luma: PDQ's blur and decimation as two band matrices.
+//! Reduces a picture of any size to 64 x 64 luma: PDQ's blur and decimation as two band matrices.
 //!
-//! Source: the PDQ reference blurs the full luma plane with two passes of (box along rows, box along columns) and then
-//! takes 64 x 64 samples. All of it is linear, and rows and columns do not mix, so together it is `64x64 = V L H^t`, where
-//! `V` and `H` depend on the height and on the width alone and are zero but for a band (see `band.rs`). Only what is
-//! sampled is ever computed, and no luma plane is ever written.
+//! Source: the PDQ reference blurs the full luma plane with two passes of (box along rows, box along columns)
+//! and then takes 64 x 64 samples. All of this is linear, and rows and columns do not mix, so together it is
+//! `64x64 = V L H^t`. `V` depends only on the height and `H` only on the width, and both are zero outside a
+//! band (see `band.rs`). Only the sampled values are computed, and no luma plane is written.
 //!
-//! `V` comes first and works on the bytes as they lie in memory: luma is a sum too and can wait until 64 rows are left. A tent's
-//! weights are whole numbers over the square of the window, so these sums are exact. The reference keeps running
-//! sums of rounded `f32` instead and so is off by some 0.0001 of 255, which is why a hash can differ from it where rounding decides
-//! the bits: in a picture without detail, quality 0.
+//! `V` is applied first, to the bytes in memory: luma is also a sum, so it can be computed when only 64 rows
+//! are left. A tent's weights are whole numbers over the square of the window, so these sums are exact. The
+//! reference uses running sums of rounded `f32` and is therefore off by about 0.0001 of 255. A hash can
+//! differ from the reference's only where rounding decides the bits: in a picture without detail, with
+//! quality 0.
 //!
-//! The matrices are not cached: a band costs a few additions per source row or column, some 20 us for a picture that takes
-//! 60 ms to decode, and a cache would need a bound, a lock and a test.
+//! The matrices are not cached: a band costs a few additions per source row or column, about 20 us for a
+//! picture that takes 60 ms to decode, and a cache would need a limit, a lock and a test.
 
 use std::ops::Range;
 
@@ -19,13 +20,13 @@ use crate::luma::LumaSource;
 use crate::pdq::band::{COUNT_MAX, Tent, Weights, scaled_tent, tent};
 use crate::picture::CHANNELS;
 
-/// Rows and columns of the result.
+/// The number of rows and columns of the result.
 pub(crate) const SIDE: usize = 64;
 
 /// 64 rows of 64 luma values, 0 to 255.
 pub(crate) type Buffer = [[f32; SIDE]; SIDE];
 
-/// The samples that the inner loop of [`add_counted`] holds in registers: one cache line of bytes.
+/// The number of samples that the inner loop of [`add_counted`] holds in registers: one cache line of bytes.
 const STRIP: usize = 64;
 
 /// A part of a picture.
@@ -36,24 +37,24 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// All of the picture.
+    /// Returns the window of the whole picture.
     pub(crate) fn whole(source: &impl LumaSource) -> Self {
         let (width, height) = source.size();
         Self { columns: 0..width, rows: 0..height }
     }
 }
 
-/// Whether short sides are scaled up before anything else.
+/// Whether short sides are scaled up first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scale {
-    /// PDQ as the reference computes it.
+    /// PDQ as in the reference.
     AsIs,
     /// Each side is scaled up to the length from which on PDQ's blur hardly depends on it.
     Up,
 }
 
 impl Scale {
-    /// The rows of the band matrix of one side, for the samples of `range`.
+    /// Returns the rows of the band matrix of one side, for the samples of `range`.
     fn tents(self, range: &Range<usize>) -> Vec<Tent> {
         let tent = match self {
             Self::AsIs => tent,
@@ -73,7 +74,8 @@ pub(crate) fn downsample_window<S: LumaSource>(source: &S, window: &Window, scal
     apply(source, &scale.tents(&window.columns), &scale.tents(&window.rows))
 }
 
-/// The sums of the source's samples, weighted by the rows of two band matrices: one for its columns, one for its rows.
+/// Computes the sums of the source's samples, weighted by the rows of two band matrices: one for columns, one
+/// for rows.
 pub(crate) fn apply<S: LumaSource>(source: &S, columns: &[Tent], rows: &[Tent]) -> Buffer {
     let stride = source.stride();
 
@@ -106,7 +108,7 @@ pub(crate) fn apply<S: LumaSource>(source: &S, columns: &[Tent], rows: &[Tent]) 
     buffer
 }
 
-/// The luma of one pixel's sums, each rounded to `f32` first.
+/// Returns the luma of one pixel's sums, each rounded to `f32` first.
 #[inline(always)]
 fn luma_of<S: LumaSource, T>(sums: &[T], round: impl Fn(&T) -> f32) -> f32 {
     let mut pixel = [0.0; CHANNELS];
@@ -116,10 +118,10 @@ fn luma_of<S: LumaSource, T>(sums: &[T], round: impl Fn(&T) -> f32) -> f32 {
     S::luma(&pixel)
 }
 
-/// Adds to each of `sums` the samples below each other in `bytes`, each row times its count.
+/// Adds to each of `sums` the samples of its column in `bytes`, with each row multiplied by its count.
 ///
-/// Rows go in groups whose counts add up to at most [`COUNT_MAX`]: within a group, 16 bits hold the sums, and an ordinary
-/// vector register holds as many of them as it can.
+/// Rows are processed in groups whose counts add up to at most [`COUNT_MAX`]. Within a group, sums fit into
+/// 16 bits, so that a vector register holds many of them.
 fn add_counted(bytes: &[u8], counts: &[u16], sums: &mut [u32]) {
     let stride = sums.len();
     let mut first = 0;
@@ -135,7 +137,7 @@ fn add_counted(bytes: &[u8], counts: &[u16], sums: &mut [u32]) {
             let mut partial = [0_u16; STRIP];
             for (row, &count) in bytes.chunks_exact(stride).zip(group) {
                 let row = &row[strip * STRIP..];
-                // The length as a constant lets the compiler unroll into vectors.
+                // With a constant length the compiler unrolls the loop into vectors.
                 if let Some(row) = row.first_chunk::<STRIP>() {
                     for (sum, &byte) in partial.iter_mut().zip(row) {
                         *sum += u16::from(byte) * count;
@@ -154,7 +156,7 @@ fn add_counted(bytes: &[u8], counts: &[u16], sums: &mut [u32]) {
     }
 }
 
-/// The luma of the weighted rows: for the few rows whose weights are no whole numbers.
+/// Computes the luma of the weighted rows, for the few output rows whose weights are not whole numbers.
 fn weigh_rows<S: LumaSource>(bytes: &[u8], fractions: &[f64], divisor: f64, luma: &mut [f32]) {
     let mut sums = vec![0.0_f64; luma.len() * S::PER_PIXEL];
     for (row, fraction) in bytes.chunks_exact(sums.len()).zip(fractions) {
@@ -169,7 +171,7 @@ fn weigh_rows<S: LumaSource>(bytes: &[u8], fractions: &[f64], divisor: f64, luma
     }
 }
 
-/// The sum of the samples, each times its weight.
+/// Returns the sum of the samples, each multiplied by its weight.
 fn weigh(samples: &[f32], weights: &Weights) -> f64 {
     match weights {
         Weights::Counts(counts) => weighted_sum(samples, counts, |&count| f64::from(count)),
@@ -177,7 +179,8 @@ fn weigh(samples: &[f32], weights: &Weights) -> f64 {
     }
 }
 
-/// Four sums side by side, so that an addition need not wait for the one before.
+/// Returns the weighted sum, computed as four independent sums so that an addition need not wait for the
+/// previous one.
 fn weighted_sum<T>(samples: &[f32], weights: &[T], weight: impl Fn(&T) -> f64) -> f64 {
     let (weights, weights_left) = weights.as_chunks::<4>();
     let (samples, samples_left) = samples.split_at(weights.len() * 4);
@@ -205,7 +208,7 @@ mod tests {
         downsample_window(picture, &Window::whole(picture), Scale::AsIs)
     }
 
-    /// A picture whose samples follow from the seed.
+    /// Returns a picture whose samples are determined by the seed.
     fn picture(width: u32, height: u32, seed: u32) -> Picture {
         let mut state = seed | 1;
         let samples = (0..width * height * 3).map(|_| {
@@ -215,7 +218,7 @@ mod tests {
         Picture::from_rgb(width, height, samples.collect()).unwrap()
     }
 
-    /// Largest difference between the band matrices and the reference's running sums.
+    /// Returns the largest difference between the band matrices and the reference's running sums.
     fn difference(picture: &Picture) -> f32 {
         let (ours, literal) = (downsample(picture), oracle::downsample(picture));
         let pairs = ours.as_flattened().iter().zip(literal.as_flattened());

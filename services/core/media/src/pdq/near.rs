@@ -1,13 +1,15 @@
-//! A picture that is decoded quickly and not exactly, and whether its hash is that of the exact picture all the same.
+//! A picture that is decoded fast but not exactly, and the check whether it has the hash of the exact
+//! picture.
 //!
-//! Two decoders of a JPEG may round differently, and a JPEG can be decoded to means of cells of pixels at a fraction of the
-//! time. Either moves the 256 coefficients of PDQ a little, and a bit of the hash changes only where a coefficient is so close to the median.
-//! So the hash is taken from such a picture only where at most one pair of bits is that close; else the exact picture is
-//! asked for.
+//! Two decoders of a JPEG may round differently, and a JPEG can be decoded to means of cells of pixels in a
+//! fraction of the time. Either changes the 256 coefficients of PDQ a little, and a bit of the hash changes
+//! only if a coefficient is that close to the median. The hash is therefore taken from such a picture only if
+//! at most one pair of bits is that close; otherwise the exact picture is requested.
 //!
-//! How far cells move the coefficients is estimated from the picture itself: the hash's filter is applied again to cells of
-//! twice the side. What that moves is more than what the cells themselves have moved, by a factor of 2 to 4 on
-//! photographs and drawn pictures; where colours are clamped at the edges of drawn shapes, by 1.
+//! The effect of cells on the coefficients is estimated from the picture itself: the hash's filter is applied
+//! again to cells of twice the side. The change between the two exceeds the error of the cells themselves by
+//! a factor of 2 to 4 on photographs and generated pictures; where colours are clamped at the edges of drawn
+//! shapes, by a factor of 1.
 
 use vigie_model::PictureHashes;
 
@@ -19,38 +21,39 @@ use crate::pdq::{hashes, is_certain};
 use crate::picture::{CHANNELS, Picture};
 use crate::pixels::Pixels;
 
-/// The least error that cells are taken to cause, in the unit of the coefficients.
+/// The smallest error that is assumed for cells, in the unit of the coefficients.
 const CELLS_ERROR_MIN: f32 = 0.25;
 
-/// RGB that is not exact: of each cell of a picture the mean of its pixels.
+/// RGB that is not exact: the mean of the pixels of each cell of a picture.
 pub(crate) struct Near {
     width: u32,
     height: u32,
-    /// Pixels each way. The last cells of a side may be cut.
+    /// The side of a cell, in pixels. The last cells of a row or column may be cut.
     cell: usize,
-    /// How far the decoder's rounding moves a coefficient, in the unit of the coefficients.
+    /// The effect of the decoder's rounding on a coefficient, in the unit of the coefficients.
     error: f32,
     rgb: Pixels,
 }
 
 impl Near {
-    /// Takes rows of cells; `None` where their number is another than the size makes.
+    /// Creates a picture from rows of cells; `None` if the number of cells does not fit the size.
     pub(crate) fn new(width: u32, height: u32, cell: usize, error: f32, rgb: Pixels) -> Option<Self> {
         let cells = (width as usize).div_ceil(cell) * (height as usize).div_ceil(cell);
         (cells > 0 && rgb.len() == cells * CHANNELS).then_some(Self { width, height, cell, error, rgb })
     }
 
-    /// Width and height of the picture in pixels.
+    /// Returns width and height of the picture in pixels.
     pub(crate) const fn declared_size(&self) -> (u32, u32) {
         (self.width, self.height)
     }
 
-    /// Whether a cell is more than a pixel.
+    /// Checks whether a cell is more than a pixel.
     pub(crate) const fn is_scaled(&self) -> bool {
         self.cell > 1
     }
 
-    /// The hashes of the picture; `None` where the upright one may be more than two bits from that of the exact picture.
+    /// Returns the hashes of the picture; `None` if the upright one may differ by more than two bits from
+    /// that of the exact picture.
     pub(crate) fn hashes(&self) -> Option<PictureHashes> {
         let (width, height) = (self.width as usize, self.height as usize);
         let (columns, rows) = (folded(width, self.cell), folded(height, self.cell));
@@ -64,7 +67,7 @@ impl Near {
             let (across, down) = self.size();
             let coarse = dct(&apply(self, &halved(width, across), &halved(height, down)));
             let pairs = coefficients.as_flattened().iter().zip(coarse.as_flattened());
-            // The first is the largest and nowhere near the median.
+            // The first coefficient is the largest, and never near the median.
             let squares = pairs.skip(1).map(|(fine, coarse)| (fine - coarse) * (fine - coarse));
             let count = coefficients.as_flattened().len() - 1;
             error += (squares.sum::<f32>() / count as f32).sqrt().max(CELLS_ERROR_MIN);
@@ -73,7 +76,7 @@ impl Near {
     }
 }
 
-/// The rows of PDQ's band matrix for cells of this side.
+/// Returns the rows of PDQ's band matrix for cells of this side.
 fn folded(length: usize, cell: usize) -> Vec<Tent> {
     (0..SIDE)
         .map(|index| {
@@ -83,7 +86,7 @@ fn folded(length: usize, cell: usize) -> Vec<Tent> {
         .collect()
 }
 
-/// Its size is that in cells.
+/// The size of this source is counted in cells.
 impl LumaSource for Near {
     const PER_PIXEL: usize = CHANNELS;
 

@@ -1,8 +1,8 @@
 //! The black bars that all sampled frames of a video have.
 //!
-//! A line belongs to a bar if its mean brightness stays below [`DARK_MAX`] in every frame. The mean, since coding spoils the lines of a bar
-//! beside the picture, and since words in a bar are no part of the picture. A picture of one moment may be dark at its edges; that a
-//! video is dark there all the time makes it a bar.
+//! A line belongs to a bar if its mean brightness is below [`DARK_MAX`] in every frame. The mean is used
+//! because coding changes the lines of a bar beside the picture, and because text in a bar is not part of the
+//! picture. A single frame may be dark at its edges; edges that are dark in the whole video are bars.
 
 use std::ops::Range;
 
@@ -12,19 +12,20 @@ use crate::picture::CHANNELS;
 
 use super::frame::{Inner, RgbFrame};
 
-/// The mean brightness of a line of a bar is below this, of 255: black is 0 in RGB, and its coding adds some.
+/// The limit of a bar line's mean brightness, of 255. Black is 0 in RGB, and its coding adds some.
 const DARK_MAX: u32 = 16;
 
-/// Bars leave at least this share of a side.
+/// The smallest part of a side that bars may leave, as a divisor of the side.
 const INNER_SHARE_MIN: usize = 4;
 
-/// Bars of less than this share of a side are left: they move a hash by few bits.
+/// Bars of less than this part of a side are ignored, because they change a hash by few bits. A divisor of
+/// the side.
 const BAR_SHARE_MIN: usize = 64;
 
-/// The bars of the frames so far.
+/// The bars of the frames observed so far.
 #[derive(Debug, Clone, Default)]
 pub struct Bars {
-    /// `None` where all frames were black, which says nothing.
+    /// `None` if all frames were black, which gives no information.
     seen: Option<Seen>,
 }
 
@@ -35,13 +36,13 @@ struct Seen {
 }
 
 impl Bars {
-    /// Takes the next frame. All frames have the same size.
+    /// Adds the next frame. All frames have the same size.
     pub fn observe(&mut self, frame: &RgbFrame<'_>) {
         let whole = Window::whole(frame);
         let before = match &self.seen {
             Some(seen) if seen.whole == whole => seen.inner.clone(),
             Some(_) => return,
-            // A bar may be anywhere.
+            // All frames were black, so a bar may be anywhere.
             None => Window { columns: whole.columns.end..0, rows: whole.rows.end..0 },
         };
         let (width, height) = (whole.columns.end, whole.rows.end);
@@ -62,7 +63,8 @@ impl Bars {
         self.seen = Some(Seen { whole, inner: Window { columns, rows } });
     }
 
-    /// What lies within the bars; `None` where there are none that matter, or where they leave too little.
+    /// Returns the area within the bars; `None` if there are no bars worth removing, or they leave too
+    /// little.
     #[must_use]
     pub fn inner(&self) -> Option<Inner> {
         let Seen { whole, inner } = self.seen.as_ref()?;
@@ -74,7 +76,7 @@ impl Bars {
     }
 }
 
-/// What bars leave of a side: all of it where they are thin; `None` where that is too little.
+/// Returns the part of a side that bars leave: all of it if they are thin; `None` if the rest is too small.
 fn without(side: &Range<usize>, inner: &Range<usize>) -> Option<Range<usize>> {
     if inner.len() * INNER_SHARE_MIN < side.len() {
         return None;
@@ -83,7 +85,7 @@ fn without(side: &Range<usize>, inner: &Range<usize>) -> Option<Range<usize>> {
     Some(if is_thin { side.clone() } else { inner.clone() })
 }
 
-/// Brightness of a pixel in whole numbers.
+/// Returns the brightness of a pixel as a whole number.
 fn brightness(pixel: &[u8]) -> u32 {
     let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
     (77 * red + 150 * green + 29 * blue) >> 8
@@ -116,7 +118,7 @@ mod tests {
     const WIDTH: u32 = 160;
     const HEIGHT: u32 = 120;
 
-    /// A drawn picture in this part of a black frame.
+    /// Returns a generated picture in this part of a black frame.
     fn bordered(number: u64, columns: Range<u32>, rows: Range<u32>) -> Vec<u8> {
         let (width, height) = (columns.end - columns.start, rows.end - rows.start);
         let picture = vigie_pictures::draw(number, width, height);

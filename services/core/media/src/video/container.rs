@@ -1,10 +1,11 @@
-//! The container of a video, by its first bytes.
+//! Recognises the container of a video by its first bytes.
 
 use crate::decode::begins_as_picture;
 
 use super::whole;
 
-/// A container that is decoded, with the name of the only demuxer that reads it. Playlists and scripts, which name other files, are none.
+/// A container that is decoded, and the only demuxer that reads it. Playlists and scripts, which name other
+/// files, are excluded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Container {
     /// MP4, `QuickTime`, 3GP and their kin (ISO/IEC 14496-12).
@@ -27,20 +28,20 @@ pub enum Container {
     Asf,
 }
 
-/// Kinds of the first box of a QuickTime file without a file type box.
+/// The kinds of the first box of a QuickTime file without a file type box.
 const QUICKTIME_BOXES: [&[u8; 4]; 6] = [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"];
 /// The first half of the identifier of ASF's header.
 const ASF: [u8; 8] = [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11];
 /// The first byte of each packet of a transport stream.
 const SYNC: u8 = 0x47;
-/// Bytes of its packets, without and with a time before each.
+/// The length of a packet, without and with a timestamp before each.
 const PACKET_BYTES: usize = 188;
 const TIMED_PACKET_BYTES: usize = 192;
-/// Packets that must begin as one, for bytes to be taken for a transport stream.
+/// The number of packets that must begin with the sync byte for a transport stream to be recognised.
 const PACKETS_MIN: usize = 3;
 
 impl Container {
-    /// All of them.
+    /// All containers.
     pub const ALL: [Self; 9] = [
         Self::Mov,
         Self::Matroska,
@@ -53,7 +54,7 @@ impl Container {
         Self::Asf,
     ];
 
-    /// The container that the content begins as.
+    /// Returns the container that the content begins with.
     #[must_use]
     pub fn of(content: &[u8]) -> Option<Self> {
         match content {
@@ -64,7 +65,7 @@ impl Container {
             [b'O', b'g', b'g', b'S', ..] => Some(Self::Ogg),
             [0, 0, 1, 0xba, ..] => Some(Self::MpegPs),
             _ if content.starts_with(&ASF) => Some(Self::Asf),
-            // A file of boxes is what its brands say: HEIC and AVIF are pictures.
+            // The brands of a file of boxes determine what it is: HEIC and AVIF are pictures.
             [_, _, _, _, b'f', b't', b'y', b'p', ..] if !begins_as_picture(content) => Some(Self::Mov),
             [_, _, _, _, kind @ ..] if QUICKTIME_BOXES.iter().any(|one| kind.starts_with(*one)) => {
                 Some(Self::Mov)
@@ -74,7 +75,7 @@ impl Container {
         }
     }
 
-    /// The name of its demuxer in `ffmpeg`.
+    /// Returns the name of the container's demuxer in `ffmpeg`.
     #[must_use]
     pub const fn demuxer(self) -> &'static str {
         match self {
@@ -90,7 +91,7 @@ impl Container {
         }
     }
 
-    /// The format as people write it.
+    /// Returns the format's usual name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -106,7 +107,8 @@ impl Container {
         }
     }
 
-    /// Whether the file ends before what its container declares does. `None` where the container does not say how long it is.
+    /// Checks whether the file is shorter than its container declares. `None` if the container declares no
+    /// length.
     #[must_use]
     pub fn is_cut_off(self, content: &[u8]) -> Option<bool> {
         match self {
@@ -119,8 +121,8 @@ impl Container {
     }
 }
 
-/// Whether content whose kind nobody has named is taken for a video: it begins as one, and is no animated picture. A file with sound
-/// alone may begin so too.
+/// Checks whether content of undeclared kind is treated as a video: it begins like one, and is not an
+/// animated picture. A file with only sound may begin in the same way.
 #[must_use]
 pub fn begins_as_video(content: &[u8]) -> bool {
     Container::of(content).is_some_and(|container| container != Container::Gif)

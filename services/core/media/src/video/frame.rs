@@ -9,7 +9,7 @@ use crate::pdq::filter::{Scale, Window};
 use crate::pdq::pdq_of_window;
 use crate::picture::{CHANNELS, Picture};
 
-/// A frame of 8-bit RGB, in memory of others.
+/// A frame of 8-bit RGB in borrowed memory.
 #[derive(Clone, Copy)]
 pub struct RgbFrame<'a> {
     width: u32,
@@ -17,36 +17,38 @@ pub struct RgbFrame<'a> {
     rgb: &'a [u8],
 }
 
-/// What of the frames of a video lies within their bars.
+/// The area of a video's frames within their bars.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inner(pub(crate) Window);
 
 impl<'a> RgbFrame<'a> {
-    /// Takes `height` rows of `width` pixels of three bytes. `None` where the length is another, or there is no pixel.
+    /// Creates a frame from `height` rows of `width` pixels of three bytes. `None` if the length differs, or
+    /// there is no pixel.
     #[must_use]
     pub fn new(width: u32, height: u32, rgb: &'a [u8]) -> Option<Self> {
         (Self::bytes(width, height)? == rgb.len() && !rgb.is_empty()).then_some(Self { width, height, rgb })
     }
 
-    /// The bytes of a frame of this size. `None` where memory cannot hold so many.
+    /// Returns the number of bytes of a frame of this size. `None` if it exceeds the address space.
     #[must_use]
     pub fn bytes(width: u32, height: u32) -> Option<usize> {
         (width as usize).checked_mul(height as usize)?.checked_mul(CHANNELS)
     }
 
-    /// Width and height in pixels.
+    /// Returns width and height in pixels.
     #[must_use]
     pub const fn size(&self) -> (u32, u32) {
         (self.width, self.height)
     }
 
-    /// The hashes of the whole frame in all eight variants. A frame with a side below 5 pixels has quality 0.
+    /// Computes the hashes of the whole frame in all eight variants. A frame with a side below 5 pixels has
+    /// quality 0.
     #[must_use]
     pub fn hashes(&self) -> PictureHashes {
         pdq_of_window(self, &Window::whole(self), Scale::AsIs)
     }
 
-    /// The hashes of what lies within the bars of a video of this size.
+    /// Computes the hashes of the area within the bars of a video of this size.
     #[must_use]
     pub fn hashes_within(&self, inner: &Inner) -> PictureHashes {
         pdq_of_window(self, &inner.0, Scale::Up)
@@ -74,7 +76,7 @@ impl LumaSource for RgbFrame<'_> {
     }
 }
 
-/// Shows the size only.
+/// Shows only the size.
 impl fmt::Debug for RgbFrame<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RgbFrame")

@@ -1,36 +1,37 @@
-//! The frames that are kept of those that were hashed.
+//! Selects which hashed frames are kept.
 
 use vigie_model::{Frame, VideoFrame};
 
 use super::sampling::Sampling;
 
-/// Whether there is room for more frames.
+/// Whether further frames can be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
-    /// There is.
+    /// Further frames can be kept.
     Left,
-    /// There is none: this frame was not kept.
+    /// The limit is reached: this frame was not kept.
     None,
 }
 
-/// Frames as they come, at most so many.
+/// A limited list of frames, filled in their order.
 ///
-/// Of every frame ([`Sampling::Dense`]) those are kept whose hash is more than 8 bits from the last one kept, and the last frame of all. When
-/// they become too many, those are thinned out that are nearer in time to the one before them than a gap, which doubles each
-/// time: so the frames always cover the whole video, evenly.
+/// With [`Sampling::Dense`], a frame is kept if its hash differs by more than 8 bits from that of the last
+/// kept one, and the last frame of the video is always kept. When there are too many frames, the list
+/// removes those that follow the previous one within a gap, and from then on keeps the gap between frames.
+/// The gap doubles each time, so the frames always cover the whole video evenly.
 #[derive(Debug)]
 pub struct Kept {
     is_dense: bool,
     frames_max: usize,
     frames: Vec<VideoFrame>,
-    /// Frames are at least so far apart, in milliseconds.
+    /// The smallest distance of two frames in time, in milliseconds.
     gap_ms: u32,
-    /// The last frame of all, where it was not kept.
+    /// The last frame so far, if it was not kept.
     last: Option<VideoFrame>,
 }
 
 impl Kept {
-    /// Keeps at most `frames_max` frames, and at least two.
+    /// Creates a list of at most `frames_max` frames, and at least two.
     #[must_use]
     pub fn new(sampling: Sampling, frames_max: u32) -> Self {
         let frames_max = usize::try_from(frames_max).unwrap_or(usize::MAX).max(2);
@@ -38,7 +39,7 @@ impl Kept {
         Self { is_dense, frames_max, frames: Vec::new(), gap_ms: 0, last: None }
     }
 
-    /// Takes the next frame.
+    /// Adds the next frame.
     pub fn take(&mut self, frame: VideoFrame) -> Room {
         if !self.is_dense {
             if self.frames.len() == self.frames_max {
@@ -53,7 +54,7 @@ impl Kept {
         }
         self.last = None;
         self.frames.push(frame);
-        // One is for the last frame of all.
+        // One slot is reserved for the last frame of the video.
         if self.frames.len() == self.frames_max {
             self.thin_out();
         }
@@ -90,13 +91,13 @@ impl Kept {
         self.last = newest.filter(|newest| Some(newest.number) != kept);
     }
 
-    /// Whether no frame was taken.
+    /// Checks whether no frame was added.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
 
-    /// The frames that are kept, by number.
+    /// Returns the kept frames, ordered by number.
     #[must_use]
     pub fn into_frames(self) -> Vec<VideoFrame> {
         let mut frames = self.frames;
@@ -105,7 +106,7 @@ impl Kept {
     }
 }
 
-/// The frame as it is banked.
+/// Returns the frame in the form in which it is banked.
 const fn plain(frame: &VideoFrame) -> Frame {
     Frame { pdq: frame.plain.pdq[0], quality: frame.plain.quality.get(), time_ms: frame.time_ms }
 }
@@ -121,7 +122,7 @@ mod tests {
         VideoFrame { number, time_ms, plain, unbordered: None }
     }
 
-    /// A hash that is far from those of other numbers.
+    /// Returns a hash that is far from those of other numbers.
     fn far(number: u32) -> [u8; 32] {
         let mut state = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         std::array::from_fn(|_| {
@@ -167,7 +168,7 @@ mod tests {
             assert!(len <= frames_max && len >= frames_max / 3, "{len} of {frames_max}");
             assert_eq!((kept[0].number, kept[kept.len() - 1].number), (0, count - 1));
             let gaps: Vec<u32> = kept.windows(2).map(|pair| pair[1].time_ms - pair[0].time_ms).collect();
-            // The last frame of all comes whenever it does.
+            // The distance of the last frame is arbitrary.
             let (largest, smallest) =
                 (gaps.iter().max().unwrap(), gaps[..gaps.len() - 1].iter().min().unwrap());
             assert!(*largest <= 2 * smallest + step_ms, "{largest} and {smallest} ms for {count}");

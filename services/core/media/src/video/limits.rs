@@ -1,24 +1,25 @@
-//! The bounds within which a video is decoded.
+//! The limits within which a video is decoded.
 
 use std::time::Duration;
 
 use vigie_model::{DecodeFailure, DecodeFailureKind};
 
-/// How much of one video is read, decoded and hashed.
+/// The limits of reading, decoding and hashing one video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VideoLimits {
     /// The largest file, in bytes. A larger one is refused.
     pub input_bytes_max: usize,
-    /// The longest side of a frame, in pixels. A video with a longer one is refused.
+    /// The longest side of a frame, in pixels. A video with a longer side is refused.
     pub side_px_max: u32,
-    /// The most pixels of a frame, width times height. A video with more is refused.
+    /// The largest number of pixels of a frame, width times height. A video with more is refused.
     pub pixels_max: u64,
-    /// Frames later than this are not hashed; at most [`Self::LENGTH_MAX`].
+    /// The time after which frames are not hashed; at most [`Self::LENGTH_MAX`].
     pub length_max: Duration,
-    /// The most frames that are kept. [`Sampling::Dense`](crate::video::Sampling::Dense) thins out what it has, so that the whole video
-    /// stays covered; otherwise frames beyond are not hashed.
+    /// The largest number of frames that are kept. [`Sampling::Dense`](crate::video::Sampling::Dense) removes
+    /// some of its frames, so that the whole video stays covered; otherwise further frames are not hashed.
     pub frames_max: u32,
-    /// The most time for one video, and the most processor time of each of its programs. What was hashed until then is the answer.
+    /// The time limit for one video, and the limit of processor time of each of its programs. The frames
+    /// hashed until then are the answer.
     pub within: Duration,
 }
 
@@ -28,7 +29,7 @@ impl VideoLimits {
 }
 
 impl Default for VideoLimits {
-    /// 200 MB, 16,384 pixels a side, 50 megapixels, 4 hours, 4,096 frames, a minute.
+    /// Returns limits of 200 MB, 16,384 pixels a side, 50 megapixels, 4 hours, 4,096 frames, and a minute.
     fn default() -> Self {
         Self {
             input_bytes_max: 200_000_000,
@@ -45,7 +46,7 @@ impl VideoLimits {
     /// Checks the size of the file.
     ///
     /// # Errors
-    /// [`DecodeFailure`], where there are no bytes or too many.
+    /// [`DecodeFailure`], if there are no bytes or too many.
     pub fn check_input(&self, content: &[u8]) -> Result<(), DecodeFailure> {
         let (bytes, bytes_max) = (content.len(), self.input_bytes_max);
         if bytes == 0 {
@@ -62,7 +63,7 @@ impl VideoLimits {
     /// Checks the size of a frame.
     ///
     /// # Errors
-    /// [`DecodeFailure`], where it has no pixel, too many, or too long a side.
+    /// [`DecodeFailure`], if the frame has no pixel, too many pixels, or too long a side.
     pub fn check_dimensions(&self, width: u32, height: u32) -> Result<(), DecodeFailure> {
         let (side_px_max, pixels_max) = (self.side_px_max, self.pixels_max);
         let pixels = u64::from(width) * u64::from(height);

@@ -1,23 +1,26 @@
-//! Which frames of a video are hashed.
+//! The choice of frames of a video that are hashed.
 
-/// Which frames are hashed.
+/// The frames of a video that are hashed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sampling {
-    /// By time: the first frame at or after each multiple of so many milliseconds, whatever the frame rate. For queries.
+    /// By time: the first frame at or after each multiple of this many milliseconds, whatever the frame rate.
+    /// For queries.
     BySeconds(u32),
-    /// By number, exactly as vPDQ: one frame for so many seconds at the average frame rate, 0 for every frame. The time of a frame is its
-    /// number over the rate. For hashes that are compared with those of other tools.
+    /// By number, exactly as vPDQ: one frame for each period of this many seconds at the average frame rate,
+    /// 0 for every frame. The time of a frame is its number divided by the rate. For hashes that are compared
+    /// with those of other tools.
     ByCount(f64),
-    /// Every frame, without those that are within 8 bits of the last one kept. For banks: how a copy was sampled does not matter then.
+    /// Every frame, without those within 8 bits of the last kept one. For banks, so that the sampling of a
+    /// copy does not matter.
     Dense,
 }
 
 impl Sampling {
-    /// A frame a second, by time.
+    /// The sampling of queries: one frame a second, by time.
     pub const QUERY: Self = Self::BySeconds(1_000);
 }
 
-/// Frames a second, as a fraction.
+/// A frame rate in frames a second, as a fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     frames: u32,
@@ -25,19 +28,19 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `None` for a rate that is none.
+    /// Creates a rate; `None` for a rate of zero or without a value.
     #[must_use]
     pub const fn new(frames: u32, seconds: u32) -> Option<Self> {
         if frames == 0 || seconds == 0 { None } else { Some(Self { frames, seconds }) }
     }
 
-    /// Frames a second.
+    /// Returns the frames a second.
     #[must_use]
     pub fn fps(self) -> f64 {
         f64::from(self.frames) / f64::from(self.seconds)
     }
 
-    /// vPDQ hashes one frame of so many.
+    /// Returns the interval of hashed frames: vPDQ hashes one frame of this many. At least 1.
     #[must_use]
     pub fn frames_in(self, seconds: f64) -> u32 {
         #[expect(
@@ -49,7 +52,7 @@ impl Rate {
         frames.max(1)
     }
 
-    /// The time that vPDQ gives to a frame, in milliseconds.
+    /// Returns the time that vPDQ assigns to a frame, in milliseconds.
     #[must_use]
     pub fn time_ms(self, number: u32) -> u32 {
         #[expect(

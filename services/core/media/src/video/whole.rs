@@ -1,21 +1,22 @@
-//! Whether a file ends before what its container declares does.
+//! Checks whether a file is shorter than its container declares.
 //!
-//! A program that decodes a file hashes what there is without a word, so this is read from the outermost structure alone.
+//! A decoding program processes the available part of a file without an error, so this is read from the
+//! outermost structure of the container.
 
-/// Walks the outermost boxes of an MP4. The last one must end within the file. What follows the last box and is none, such as zeros, is
-/// left alone.
+/// Walks the outermost boxes of an MP4, the last of which must end within the file. Bytes after the last box
+/// that are not a box, such as zeros, are ignored.
 pub(super) fn boxes_are_cut_off(content: &[u8]) -> Option<bool> {
     let mut rest = content;
     loop {
         let Some((&[s0, s1, s2, s3, k0, k1, k2, k3], after)) = rest.split_first_chunk::<8>() else {
-            // Fewer bytes than a box has: the beginning of one, or what was left there.
+            // Fewer bytes than a box header: the beginning of a box, or zeros at the end.
             return Some(rest.iter().any(|&byte| byte != 0));
         };
         if ![k0, k1, k2, k3].iter().all(|&sign| sign.is_ascii_graphic() || sign == b' ' || sign == 0xa9) {
             return Some(false);
         }
         let bytes = match u32::from_be_bytes([s0, s1, s2, s3]) {
-            // To the end of the file.
+            // The box extends to the end of the file.
             0 => return Some(false),
             1 => {
                 let Some(bytes) = after.first_chunk::<8>() else { return Some(true) };
@@ -34,13 +35,14 @@ pub(super) fn boxes_are_cut_off(content: &[u8]) -> Option<bool> {
     }
 }
 
-/// The identifier of Matroska's segment, which holds all but the header.
+/// The identifier of Matroska's segment, which contains everything except the header.
 const SEGMENT: u64 = 0x1853_8067;
 
-/// The segment of a Matroska file must end within the file. One that is written while it is recorded declares no length.
+/// The segment of a Matroska file must end within the file. A file that is written while it is recorded
+/// declares no length.
 pub(super) fn segment_is_cut_off(content: &[u8]) -> Option<bool> {
     let mut rest = content;
-    // The header, and what may stand before the segment.
+    // The header, and other elements before the segment.
     for _ in 0..8 {
         let (identifier, after) = number(rest, true)?;
         let (bytes, after) = number(after, false)?;
@@ -54,7 +56,8 @@ pub(super) fn segment_is_cut_off(content: &[u8]) -> Option<bool> {
     None
 }
 
-/// A number of EBML: identifiers keep the bit that marks their length. A length of ones alone is unknown.
+/// Reads a number of EBML. Identifiers keep the bit that marks their length. A length of only ones means
+/// unknown.
 fn number(content: &[u8], keeps_mark: bool) -> Option<(Option<u64>, &[u8])> {
     let bytes = content.first()?.leading_zeros() as usize + 1;
     let (number, rest) = content.split_at_checked(bytes).filter(|_| bytes <= 8)?;
@@ -64,7 +67,8 @@ fn number(content: &[u8], keeps_mark: bool) -> Option<(Option<u64>, &[u8])> {
     Some(((keeps_mark || value != mask).then_some(value), rest))
 }
 
-/// The first RIFF chunk of an AVI must end within the file. A program that was stopped while it recorded leaves no length.
+/// The first RIFF chunk of an AVI must end within the file. A program that was stopped while recording leaves
+/// no length.
 pub(super) fn riff_is_cut_off(content: &[u8]) -> Option<bool> {
     let bytes = u32::from_le_bytes(*content.get(4..)?.first_chunk()?);
     let end = u64::from(bytes) + 8;
@@ -75,12 +79,12 @@ pub(super) fn riff_is_cut_off(content: &[u8]) -> Option<bool> {
 const GIF_HEADER_BYTES: usize = 13;
 const GIF_IMAGE_BYTES: usize = 9;
 
-/// The blocks of a GIF must lead to its trailer.
+/// Checks that the blocks of a GIF lead to its trailer.
 pub(super) fn gif_is_cut_off(content: &[u8]) -> Option<bool> {
     Some(!gif_is_whole(content).unwrap_or_default())
 }
 
-/// `None` where a block ends after the file does.
+/// Checks that the blocks lead to the trailer; `None` if a block ends beyond the file.
 fn gif_is_whole(content: &[u8]) -> Option<bool> {
     let mut rest = skip_colours(content.get(GIF_HEADER_BYTES..)?, *content.get(10)?)?;
     loop {
@@ -88,19 +92,19 @@ fn gif_is_whole(content: &[u8]) -> Option<bool> {
         rest = match introducer {
             // An extension: its label, and sub-blocks.
             0x21 => skip_sub_blocks(after.get(1..)?)?,
-            // An image: where it lies, its colours, the width of its first codes, and sub-blocks.
+            // An image: its position, its colours, the width of its first codes, and sub-blocks.
             0x2c => {
                 let flags = *after.get(GIF_IMAGE_BYTES - 1)?;
                 skip_sub_blocks(skip_colours(after.get(GIF_IMAGE_BYTES..)?, flags)?.get(1..)?)?
             }
             0x3b => return Some(true),
-            // What begins no block is skipped, as decoders do.
+            // Bytes that begin no block are skipped, as decoders do.
             _ => after,
         };
     }
 }
 
-/// What follows a table of colours, if the flags say that there is one.
+/// Returns the data after a colour table, if the flags announce one.
 fn skip_colours(content: &[u8], flags: u8) -> Option<&[u8]> {
     let bytes = if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
     content.get(bytes..)

@@ -1,43 +1,46 @@
-//! The picture within its bars of one brightness.
+//! Finds the picture within bars of uniform brightness.
 //!
-//! A bar begins at an edge of the picture and has the brightness of its outermost line. JPEG spoils its inner end: in the blocks of
-//! 8 x 8 pixels that hold both bar and picture, the picture's edge rings into the bar. A rule for single pixels ends the bar where
-//! those blocks begin, up to 7 lines too early, and 7 lines of 480 are 30 bits. So the end is looked for among the next lines: there
-//! the mean difference from the bar's brightness jumps, and what rings stays far below.
+//! A bar begins at an edge of the picture and has the brightness of its outermost line. JPEG changes its
+//! inner end: in the blocks of 8 x 8 pixels that contain both bar and picture, the picture's edge rings into
+//! the bar. A rule for single pixels would end the bar where those blocks begin, up to 7 lines too early, and
+//! 7 lines of 480 change 30 bits. The end is therefore searched for among the next lines: there the mean
+//! difference from the bar's brightness jumps, while ringing stays far below.
 //!
-//! The figures were chosen on 12 drawn pictures with bars of 1 to 12 % a side in three colours, as JPEG of quality 60 to 95: each of 3,456
-//! edges is found to the pixel.
+//! The figures were chosen on 12 generated pictures with bars of 1 to 12 % a side in three colours, as JPEG
+//! of quality 60 to 95: each of 3,456 edges is found to the pixel.
 
 use std::ops::Range;
 
 use crate::luma::LumaSource;
 use crate::pdq::filter::Window;
 
-/// A pixel of a bar is so near the brightness of the outermost line, of 255: noise where nothing rings.
+/// The largest difference of a bar's pixel from the brightness of the outermost line, of 255: noise where
+/// nothing rings.
 const NOISE_MAX: f32 = 10.0;
 
-/// The mean difference from its mean within an outermost line, where it rings.
+/// The largest mean difference of a ringing line from the brightness of the outermost line, of 255.
 const RINGING_MAX: f32 = 6.0;
 
-/// The lines of a block.
+/// The number of lines of a block.
 const BLOCK_LINES: usize = 8;
 
-/// Of the largest difference in a block, the share from which on a line belongs to the picture.
+/// A line belongs to the picture from this share of the largest difference in its block on.
 const PICTURE_SHARE_MIN: f32 = 0.33;
 
-/// A bar that rings in each line is one if the difference jumps to so many times itself,
+/// In a bar that rings in each line, the difference must jump by at least this factor,
 const JUMP_FACTOR_MIN: f32 = 4.0;
 
-/// and to so much, of 255.
+/// and to at least this value, of 255.
 const JUMP_MIN: f32 = 10.0;
 
-/// A picture has no bars that leave less than this share of a side.
+/// The smallest share of a side that bars may leave.
 const INNER_SHARE_MIN: f32 = 0.25;
 
-/// The picture within its bars; `None` where it has none, or is nothing else.
+/// Returns the picture within its bars; `None` if it has none, or consists only of bars.
 pub(super) fn without_borders(source: &impl LumaSource) -> Option<Window> {
     let whole = Window::whole(source);
-    // Rows first, since a row of a bar at the top is uniform over the whole width; then columns of what is left.
+    // Rows first, because a row of a bar at the top is uniform over the whole width; then columns of the
+    // rest.
     let bars = [Edge::Top, Edge::Bottom].map(|edge| bar(source, &whole, edge));
     let rows = inner(&whole.rows, bars)?;
     let between = Window { columns: whole.columns.clone(), rows };
@@ -46,14 +49,14 @@ pub(super) fn without_borders(source: &impl LumaSource) -> Option<Window> {
     (window != whole).then_some(window)
 }
 
-/// What is left of a side between its bars; `None` where that is too little.
+/// Returns the part of a side between its bars; `None` if that is too small.
 #[expect(clippy::cast_precision_loss, reason = "a side has at most 65,535 pixels")]
 fn inner(side: &Range<usize>, [before, after]: [usize; 2]) -> Option<Range<usize>> {
     let left = side.len().saturating_sub(before + after);
     (left as f32 >= side.len() as f32 * INNER_SHARE_MIN).then(|| side.start + before..side.end - after)
 }
 
-/// Where a bar may lie.
+/// The edges at which a bar may lie.
 #[derive(Debug, Clone, Copy)]
 enum Edge {
     Top,
@@ -63,7 +66,7 @@ enum Edge {
 }
 
 impl Edge {
-    /// How many lines a window has, from this edge to the one opposite.
+    /// Returns the number of lines of a window, from this edge to the opposite one.
     fn lines(self, window: &Window) -> usize {
         match self {
             Self::Top | Self::Bottom => window.rows.len(),
@@ -71,7 +74,7 @@ impl Edge {
         }
     }
 
-    /// These lines of a window, counted from this edge.
+    /// Returns these lines of a window, counted from this edge.
     fn part(self, window: &Window, lines: Range<usize>) -> Window {
         let Window { columns, rows } = window.clone();
         match self {
@@ -83,7 +86,7 @@ impl Edge {
     }
 }
 
-/// The lines of the bar at an edge, 0 where there is none.
+/// Returns the number of lines of the bar at an edge, 0 if there is none.
 fn bar(source: &impl LumaSource, window: &Window, edge: Edge) -> usize {
     let lines = edge.lines(window);
     let level = mean(lumas(source, &edge.part(window, 0..1)));
@@ -114,7 +117,7 @@ fn bar(source: &impl LumaSource, window: &Window, edge: Edge) -> usize {
     start + ringing
 }
 
-/// The brightness of each pixel of a window.
+/// Returns the brightness of each pixel of a window.
 fn lumas<S: LumaSource>(source: &S, window: &Window) -> impl Iterator<Item = f32> {
     let columns = window.columns.start * S::PER_PIXEL..window.columns.end * S::PER_PIXEL;
     let rows = source.samples().chunks(source.stride()).skip(window.rows.start).take(window.rows.len());
@@ -127,7 +130,7 @@ fn lumas<S: LumaSource>(source: &S, window: &Window) -> impl Iterator<Item = f32
     })
 }
 
-/// The mean of values, 0 where there are none.
+/// Returns the mean of values, 0 if there are none.
 fn mean(values: impl Iterator<Item = f32>) -> f32 {
     let (count, sum) = values.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + f64::from(value)));
     #[expect(clippy::cast_possible_truncation, reason = "a mean of brightnesses")]

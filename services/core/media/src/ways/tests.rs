@@ -2,7 +2,7 @@ use super::*;
 use crate::frames::Frame;
 use crate::picture::Picture;
 
-/// A picture of soft shapes that looks the same at every size.
+/// Returns a picture of soft shapes that looks the same at every size.
 fn draw(width: u32, height: u32) -> Picture {
     let mut rgb = Vec::new();
     for y in 0..height {
@@ -18,7 +18,7 @@ fn draw(width: u32, height: u32) -> Picture {
     Picture::from_rgb(width, height, rgb).unwrap()
 }
 
-/// The picture with a border of these pixels and this grey around it.
+/// Returns the picture with a border of these widths in pixels and this grey.
 fn bordered(picture: &Picture, [left, top, right, bottom]: [usize; 4], grey: u8) -> Picture {
     let (width, height) = (picture.width() as usize + left + right, picture.height() as usize + top + bottom);
     let mut rgb = vec![grey; width * height * 3];
@@ -93,7 +93,7 @@ fn ways_that_are_switched_off_are_not_taken() {
 
 #[test]
 fn a_uniform_edge_of_the_picture_within_a_border_stays() {
-    // A light sky of one brightness above, as wide as the picture.
+    // A light sky of uniform brightness above the picture, as wide as the picture.
     let mut rgb = vec![230; 900 * 80 * 3];
     rgb.extend(draw(900, 620).rgb());
     let picture = || Picture::from_rgb(900, 700, rgb.clone()).unwrap();
@@ -106,7 +106,7 @@ fn a_uniform_edge_of_the_picture_within_a_border_stays() {
 fn a_border_of_few_lines_that_ring_ends_where_the_picture_begins() {
     let picture = draw(700, 700);
     let mut copy = bordered(&picture, [0, 5, 0, 0], 20).rgb().to_vec();
-    // Each line of the bar waves a little, the more the nearer to the picture.
+    // Each line of the bar varies a little, more so nearer to the picture.
     for (row, wave) in copy.chunks_exact_mut(700 * 3).zip([8, 11, 14, 17, 20]) {
         for (x, pixel) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
             *pixel = [20 + if x % 7 < 2 { wave } else { 0 }; 3];

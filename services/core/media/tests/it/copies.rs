@@ -1,6 +1,6 @@
-//! Copies that the plain hash misses and a further way finds: thumbnails, and pictures between bars. Prints its tables with
-//! `cargo test --release -p vigie-media --test it copies -- --nocapture`; `VIGIE_COPIES=all` takes every size and quality
-//! of twelve pictures, else three are taken.
+//! Checks copies that the plain hash misses and a further way finds: thumbnails, and pictures between bars.
+//! Prints its tables with `cargo test --release -p vigie-media --test it copies -- --nocapture`.
+//! `VIGIE_COPIES=all` tests every size and quality of twelve pictures instead of three.
 
 use std::env;
 
@@ -9,15 +9,15 @@ use vigie_media::{Limits, Ways, picture};
 use vigie_model::{FrameFingerprint, Way};
 use vigie_pictures::{RgbImage, draw, encode_jpeg, encode_png};
 
-/// The pictures that are copied: twelve in the long form.
+/// Returns the seeds of the copied pictures: twelve in the long form.
 fn seeds() -> std::ops::RangeInclusive<u32> {
     if all() { 1..=12 } else { 1..=3 }
 }
 
-/// Half of the distance within which PDQ matches by default, less what an index and a resampler of others may add.
+/// Half of PDQ's default distance, minus the distance that an index and another resampler may add.
 const DISTANCE_MAX: u32 = 10;
 
-/// Bars in percent of a side: a quarter of them ends where a block of JPEG does.
+/// The widths of bars in percent of a side. A quarter of the bars end at the edge of a JPEG block.
 const SHARES: [u32; 7] = [1, 2, 3, 5, 8, 12, 20];
 
 fn all() -> bool {
@@ -28,7 +28,8 @@ fn hashed(content: &[u8]) -> FrameFingerprint {
     picture(content, &Limits::default(), Ways::default()).unwrap().first
 }
 
-/// The distance of the plain hash from the original's plain hash, and that of the given way.
+/// Returns the distances from the original's plain hash: that of the plain hash, and that of the hash of the
+/// given way.
 fn distances(content: &[u8], original: &FrameFingerprint, way: Way) -> (u32, u32) {
     let copy = hashed(content);
     let distance = |hash: [u8; 32]| {
@@ -36,7 +37,7 @@ fn distances(content: &[u8], original: &FrameFingerprint, way: Way) -> (u32, u32
     };
     let further = copy.further.iter().find(|(other, _)| *other == way);
     let plain = distance(copy.plain.pdq[0]);
-    // A way that gives the plain hash is not listed.
+    // A way whose hash equals the plain hash is not listed.
     (plain, further.map_or(plain, |(_, hashes)| distance(hashes.pdq[0])))
 }
 
@@ -79,7 +80,7 @@ fn thumbnails_are_found_once_they_are_scaled_up() {
     }
 }
 
-/// The picture with bars of these widths on the left and right, and above and below.
+/// Returns the picture with bars of these widths on the left and right, and above and below.
 fn with_bars(picture: &RgbImage, (across, down): (u32, u32), colour: [u8; 3]) -> RgbImage {
     let (width, height) = (picture.width() + 2 * across, picture.height() + 2 * down);
     let mut copy = RgbImage::from_pixel(width, height, image::Rgb(colour));
@@ -102,7 +103,7 @@ fn pictures_between_bars_are_found_without_them() {
                 for quality in qualities {
                     found.push(distances(&encode_jpeg(&copy, *quality), &fingerprint, Way::Unbordered));
                 }
-                // Made with its bars and then scaled: their edges are no longer sharp.
+                // Scaled after the bars were added, so that their edges are no longer sharp.
                 let (width, height) = (copy.width() * 4 / 5, copy.height() * 4 / 5);
                 let copy = imageops::resize(&copy, width, height, FilterType::Triangle);
                 found.push(distances(&encode_jpeg(&copy, 80), &fingerprint, Way::Unbordered));

@@ -1,4 +1,4 @@
-//! Bytes from nobody in particular: bombs, mutations, noise. Each is an error, at once, and never a panic.
+//! Checks hostile bytes: bombs, mutations, noise. Each gives an error quickly, and never a panic.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use vigie_media::{DecodeError, Limits, decode, fingerprint};
 
-/// All files of the crate's own vectors.
+/// All files of the crate's test data.
 static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
     let entries = [fs::read_dir(folder.join("frames")).unwrap(), fs::read_dir(folder).unwrap()];
@@ -23,9 +23,9 @@ static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Checks that the content is refused with an error of this kind, quickly, and with a text that holds `words`.
+/// Checks that the content is refused quickly with an error of this kind, whose text contains `words`.
 fn check(content: &[u8], kind: &str, words: &str) {
-    // The best of three: the machine may be busy with something else.
+    // The best of three runs, because the machine may be busy.
     let mut best = Duration::MAX;
     for _ in 0..3 {
         let start = Instant::now();
@@ -173,7 +173,7 @@ fn every_error_has_a_short_label_of_its_own() {
     assert_eq!(DecodeError::Truncated { format: "PNG" }.kind().name(), "truncated");
 }
 
-/// Decodes with room for little, so that a mutation that survives as a large picture stays quick.
+/// Returns small limits, so that a mutation that survives as a large picture is still fast.
 fn small() -> Limits {
     Limits { pixels_max: 1_000_000, alloc_bytes_max: 16_000_000, ..Limits::default() }
 }

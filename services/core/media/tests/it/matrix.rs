@@ -1,9 +1,10 @@
-//! Hashes of many files in many forms, against a table of what Pillow and `pdqhash` give.
+//! Compares hashes of many files in many forms with a table of the hashes of Pillow and `pdqhash`.
 //!
-//! `VIGIE_PICTURE_MATRIX` names a folder of files with an `expected.csv`, whose columns are `file`, `format`, `feature`, `frame` (from
-//! 0), `pdq` (empty where Pillow refuses the file) and more. A row holds if a hash of that frame is at most 2 bits away. Differences that are
-//! meant are listed in `testdata/known-differences.txt`, one shell pattern a line, for a file's name or for `FORMAT/feature`.
-//! `VIGIE_PICTURE_MATRIX_EVERY=N` checks every Nth row.
+//! `VIGIE_PICTURE_MATRIX` names a folder of files with an `expected.csv`, whose columns are `file`, `format`,
+//! `feature`, `frame` (from 0), `pdq` (empty if Pillow refuses the file) and more. A row passes if a hash of
+//! that frame is at most 2 bits away. Intended differences are listed in `testdata/known-differences.txt`,
+//! one shell pattern a line, for a file's name or for `FORMAT/feature`. `VIGIE_PICTURE_MATRIX_EVERY=N` checks
+//! every Nth row.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,15 +13,15 @@ use std::{env, fs};
 use vigie_media::{Limits, Ways, picture};
 use vigie_model::{Hash, HashType, PdqHash, PictureFingerprint};
 
-/// How far a hash may be from the expected one.
+/// The largest distance of a hash from the expected one, in bits.
 const BITS_MAX: u32 = 2;
 
-/// One row of the table.
+/// A row of the table.
 struct Row {
     file: String,
     feature: String,
     frame: u32,
-    /// `None` where Pillow refuses the file.
+    /// The expected hash; `None` if Pillow refuses the file.
     pdq: Option<PdqHash>,
 }
 
@@ -42,7 +43,7 @@ fn rows(folder: &Path) -> Vec<Row> {
     .collect()
 }
 
-/// Whether `text` is of the form of `pattern`, in which `*` stands for anything.
+/// Checks whether `text` matches `pattern`, in which `*` stands for any text.
 fn fits(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
@@ -60,12 +61,12 @@ fn fits(pattern: &str, text: &str) -> bool {
     true
 }
 
-/// Distance of the nearest hash that the row may be found by.
+/// Returns the distance of the nearest hash by which the row may be found.
 fn distance(expected: &PdqHash, frame: u32, picture: &PictureFingerprint) -> Option<u32> {
     let bits =
         |hash: &PdqHash| hash.iter().zip(expected).map(|(one, other)| (one ^ other).count_ones()).sum();
     let found = picture.frames().filter(|one| one.number == frame);
-    // The plain hash: it is what banks hold.
+    // The plain hash, because banks hold that one.
     found.map(|one| bits(&one.plain.pdq[0])).min()
 }
 

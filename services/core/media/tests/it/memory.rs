@@ -1,4 +1,4 @@
-//! Decoding asks for no more memory than its limit, as counted by an allocator that watches one thread.
+//! Checks that decoding allocates no more memory than its limit, counted by an allocator for one thread.
 #![expect(
     unsafe_code,
     reason = "a counting allocator has to implement an unsafe trait; each call goes to the system's"
@@ -16,12 +16,12 @@ use vigie_model::DecodeFailureKind;
 struct Counting;
 
 thread_local! {
-    /// Bytes that this thread holds, and the most that it has held since the last reset.
+    /// The bytes that this thread holds, and the most that it has held since the last reset.
     static HELD: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
 fn count(change: impl Fn(usize) -> usize) {
-    // Threads allocate while they end, when their locals are gone.
+    // Threads allocate while they end, when their locals no longer exist.
     let _ = HELD.try_with(|held| {
         let (now, peak) = held.get();
         let now = change(now);
@@ -33,7 +33,7 @@ fn count(change: impl Fn(usize) -> usize) {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(|held| held + layout.size());
-        // SAFETY: the caller's promises are those that `System` asks for.
+        // SAFETY: the caller gives the guarantees that `System` requires.
         unsafe { System.alloc(layout) }
     }
 
@@ -53,7 +53,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The most bytes that `work` held at once.
+/// Returns the largest number of bytes that `work` held at once.
 fn peak(work: impl FnOnce()) -> usize {
     let before = HELD.get().0;
     HELD.set((before, before));
@@ -61,7 +61,7 @@ fn peak(work: impl FnOnce()) -> usize {
     HELD.get().1 - before
 }
 
-/// What a decoder may hold besides what the limit counts: tables, readers, a few rows.
+/// The memory of a decoder that the limit does not count, in bytes: tables, readers, a few rows.
 const SLACK_BYTES: usize = 1_500_000;
 
 #[test]
@@ -82,18 +82,18 @@ fn no_file_makes_decoding_hold_more_than_the_limit() {
     }
 }
 
-/// A chunk of a PNG. Its checksum is not one.
+/// Returns a chunk of a PNG, with an invalid checksum.
 fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     [&u32::try_from(data.len()).unwrap().to_be_bytes(), &kind[..], data, &[0; 4]].concat()
 }
 
-/// 20 MB of zeros, compressed.
+/// Returns 20 MB of zeros, compressed.
 fn packed_zeros() -> Vec<u8> {
     let mut packed = Vec::new();
     let mut encoder = png::Encoder::new(&mut packed, 20_000, 1_000);
     encoder.set_color(png::ColorType::Grayscale);
     encoder.write_header().unwrap().write_image_data(&vec![0; 20_000_000]).unwrap();
-    // Signature and header before it, its own length and kind, and the last chunk behind.
+    // Before it are the signature, the header, and its own length and kind; after it is the last chunk.
     let data = packed.windows(4).position(|kind| kind == b"IDAT").unwrap() + 4;
     packed[data..packed.len() - 16].to_vec()
 }
@@ -115,14 +115,14 @@ fn the_metadata_of_a_png_take_no_memory() {
         chunk(b"abCd", &[0; 4_000_000]),
     ];
     for chunk in &metadata {
-        // Several times: each is within a limit that all together exceed.
+        // Several chunks: each is within a limit that all of them together exceed.
         let content = [head, &chunk.repeat(3), rest].concat();
         let held = peak(|| assert!(decode(&content, &limits).unwrap().rgb() == plain.rgb()));
         assert!(held <= 200_000 + SLACK_BYTES, "{:?}: held {held} bytes", &chunk[4..8]);
     }
 }
 
-/// Three frames of 2,000 x 1,000 pixels, the last two in a part of it.
+/// Returns animations of three frames of 2,000 x 1,000 pixels, the last two in a part of it.
 fn large_animations() -> [Vec<u8>; 2] {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/frames/disposal-3.gif");
     let mut gif = fs::read(path).unwrap();

@@ -1,12 +1,13 @@
-//! A file that ends early is refused, or it has lost nothing of the picture: never a half-grey one.
+//! Checks that a file that ends early is refused, or has lost nothing of the picture: it is never decoded
+//! with missing parts.
 
 use std::path::Path;
 use std::{fs, iter};
 
 use vigie_media::{DecodeError, Limits, decode};
 
-/// Cuts `file` at many places. `tail_max` is how many bytes at its end may be missing unnoticed because they are not part of the
-/// picture; what is decoded then is the same picture.
+/// Cuts `file` at many positions. Up to `tail_max` bytes at its end may be missing unnoticed, because they
+/// are not part of the picture; the decoded picture is then the same.
 fn check(file: &str, tail_max: usize) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(file);
     let content = fs::read(path).unwrap();
@@ -23,7 +24,7 @@ fn check(file: &str, tail_max: usize) {
                     "{file}: panicked at {length}"
                 );
                 assert!(missing > 0, "{file}: {error}");
-                // Past the header it is told as what it is.
+                // After the header, the error must be that the file is truncated.
                 assert!(
                     length < content.len() / 2 || error.kind().name() == "truncated",
                     "{file} at {length}: {error}"
@@ -63,7 +64,8 @@ fn a_truncated_jpeg_is_refused_down_to_its_last_byte() {
 
 #[test]
 fn a_truncated_png_is_refused_unless_only_what_follows_the_pixels_is_missing() {
-    // The last chunk (12 bytes), the checksums of the pixels (4 and 4), and the end of their compressed data (up to 2).
+    // The last chunk (12 bytes), the checksums of the pixels (4 and 4), and the end of their compressed data
+    // (up to 2).
     for file in ["palette.png", "rgb-16-bit.png", "bilevel.png", "size-200x150.png", "alpha.png"] {
         check(file, 22);
     }

@@ -1,4 +1,5 @@
-//! Hashes that PyPI's `pdqhash` gives, from this crate's own files and, where they are at hand, the reference's.
+//! Checks hashes against those of PyPI's `pdqhash`, for this crate's own files and, if available, the
+//! reference's.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -6,7 +7,7 @@ use std::{env, fs};
 use vigie_media::{Limits, decode, digest, fingerprint};
 use vigie_model::{Hash, HashType, ImageFingerprint, PdqHash};
 
-/// One line of an `expected.csv`, by column name.
+/// A line of an `expected.csv`, by column name.
 struct Row(Vec<(String, String)>);
 
 impl Row {
@@ -27,7 +28,7 @@ impl Row {
     }
 }
 
-/// The files of a folder that its `expected.csv` names, with what it expects of them.
+/// Returns the files of a folder that its `expected.csv` names, with the expected values.
 fn rows(folder: &Path) -> Vec<(Row, Vec<u8>)> {
     let table = fs::read_to_string(folder.join("expected.csv")).unwrap();
     let mut lines = table.lines().map(|line| line.split(',').map(str::to_owned));
@@ -45,7 +46,7 @@ fn own() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
 }
 
-/// The reference's own data, where `VIGIE_REFERENCE_DATA` names it.
+/// Returns a file of the reference's own data, if `VIGIE_REFERENCE_DATA` names its folder.
 fn reference(name: &str) -> Option<PathBuf> {
     let Some(folder) = env::var_os("VIGIE_REFERENCE_DATA") else {
         println!("SKIPPED: VIGIE_REFERENCE_DATA names no folder with the reference's data (pdq/{name})");
@@ -58,8 +59,8 @@ fn distance(a: &PdqHash, b: &PdqHash) -> u32 {
     a.iter().zip(b).map(|(x, y)| (x ^ y).count_ones()).sum()
 }
 
-/// What differs between `actual` and the row, in words; hashes count where the quality is above 0, because at 0 rounding
-/// decides the bits.
+/// Returns the differences between `actual` and the row, in words. Hashes count only if the quality is above
+/// 0, because at 0 rounding decides the bits.
 fn differences(
     row: &Row,
     actual: &ImageFingerprint,

@@ -9,7 +9,7 @@ use super::match_ratio::MatchRatio;
 use super::member::MemberId;
 use crate::sequence::UnixMillis;
 
-/// The id of a bank: 1, 2, 3 ... in order of creation, never used twice, unchanged by a renaming.
+/// The id of a bank: 1, 2, 3 ... in order of creation, never reused, and unchanged when the bank is renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BankId(pub u32);
 
@@ -19,20 +19,20 @@ impl fmt::Display for BankId {
     }
 }
 
-/// The name of a bank: 1 to 255 of `A-Z a-z 0-9 . _ -`, beginning with a letter, a digit or `_`.
+/// The name of a bank: 1 to 255 characters of `A-Z a-z 0-9 . _ -`, beginning with a letter, a digit or `_`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BankName(Box<str>);
 
-/// The text is no [`BankName`].
+/// The text is not a valid [`BankName`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a bank name is 1 to 255 of A-Z a-z 0-9 . _ - and begins with a letter, a digit or _")]
 pub struct BankNameError;
 
 impl BankName {
-    /// The longest name, in bytes.
+    /// The largest length of a name, in bytes.
     pub const LEN_MAX: usize = 255;
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -57,24 +57,24 @@ impl fmt::Display for BankName {
     }
 }
 
-/// A bank as the bank service keeps it.
+/// A bank as the bank service stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bank {
-    /// Its id.
+    /// The bank's id.
     pub id: BankId,
-    /// The member that it belongs to.
+    /// The member that owns the bank.
     pub owner: MemberId,
-    /// Its name, unique among the living banks of its owner.
+    /// The bank's name, unique among the existing banks of its owner.
     pub name: BankName,
-    /// Whether its items are searched. A disabled bank keeps its items.
+    /// Whether the bank's items are searched. A disabled bank keeps its items.
     pub enabled: bool,
-    /// When it was created, by the bank service's clock.
+    /// The time of creation, by the bank service's clock.
     pub created_at: UnixMillis,
-    /// Living items.
+    /// The number of items in the bank.
     pub item_count: u64,
-    /// Hashes of its living items.
+    /// The number of hashes of the bank's items.
     pub hash_count: u64,
-    /// The share of lookups over the HMA-compatible API in which it takes part.
+    /// The share of lookups over the HMA-compatible API that include the bank.
     pub match_ratio: MatchRatio,
 }
 

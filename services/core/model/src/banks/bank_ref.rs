@@ -1,4 +1,4 @@
-//! The names that callers give banks.
+//! The names by which callers refer to banks.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,16 +8,17 @@ use thiserror::Error;
 use super::bank::BankName;
 use super::member::MemberName;
 
-/// A bank as a caller names it: `owner/name`, or a flat name, which is that of an own bank or an alias.
+/// A bank as a caller names it: `owner/name`, or a plain name, which is that of one of its own banks or an
+/// alias.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BankRef {
-    /// The owner, where it is named.
+    /// The owner, if it is named.
     pub owner: Option<MemberName>,
     /// The name, or an alias.
     pub name: BankName,
 }
 
-/// The text names no bank.
+/// The text is not a valid name of a bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "a bank is called NAME or OWNER/NAME; a name is 1 to 255 of A-Z a-z 0-9 . _ - and begins with a letter, a digit or _"
@@ -25,7 +26,7 @@ pub struct BankRef {
 pub struct BankRefError;
 
 impl BankRef {
-    /// The length of the name as text, in bytes.
+    /// Returns the length of the name as text, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.name.as_str().len() + self.owner.as_ref().map_or(0, |owner| owner.as_str().len() + 1)

@@ -1,23 +1,25 @@
-//! A set of banks, as matchers test it: one bit for each bank.
+//! A set of banks, in the form that matchers test: one bit for each bank.
 
 use std::ops::RangeInclusive;
 
 use super::bank::BankId;
 
-/// A set of bank ids: 64 ids share a word, and only words with a bit are held. 12 bytes for each 64 banks that were created one after
-/// another; 12 bytes for each bank at worst.
+/// A set of bank ids. 64 ids share a word, and only words with a bit are stored: 12 bytes for each 64 banks
+/// with consecutive ids, and at worst 12 bytes for each bank.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct BankSet {
-    /// Ids divided by 64, ascending.
+    /// The ids divided by 64, ascending.
     keys: Box<[u32]>,
     words: Box<[u64]>,
 }
 
 impl BankSet {
-    /// The most banks of a set that one server sends to another: as many as a deployment may have.
+    /// The largest number of banks in a set that one server sends to another: the largest number of banks of
+    /// a deployment.
     pub const BANKS_MAX: usize = 50_000;
 
-    /// The set of these words, as [`Self::words`] gives them. `None` unless keys ascend and no word is empty.
+    /// Creates a set from words in the form of [`Self::words`]. `None` unless keys ascend and no word is
+    /// empty.
     #[must_use]
     pub fn from_words(words: &[(u32, u64)]) -> Option<Self> {
         let (keys, words): (Vec<u32>, Vec<u64>) = words.iter().copied().unzip();
@@ -27,12 +29,13 @@ impl BankSet {
         is_good.then(|| Self { keys: keys.into(), words: words.into() })
     }
 
-    /// The words with a bit, by ascending key; bit `b` of the word at key `k` is for the bank `64 k + b`.
+    /// Returns the words with a bit, in ascending order of key. Bit `b` of the word with key `k` is for the
+    /// bank `64 k + b`.
     pub fn words(&self) -> impl ExactSizeIterator<Item = (u32, u64)> {
         self.keys.iter().copied().zip(self.words.iter().copied())
     }
 
-    /// The runs of ids that follow one another, as long as they can be, by ascending id.
+    /// Returns the longest runs of consecutive ids, in ascending order.
     pub fn runs(&self) -> impl Iterator<Item = RangeInclusive<u32>> {
         let mut words = self.words().peekable();
         let mut rest = None::<(u32, u64)>;
@@ -40,7 +43,7 @@ impl BankSet {
             let (mut key, mut word) = rest.take().or_else(|| words.next())?;
             let first = key << 6 | word.trailing_zeros();
             loop {
-                // The bits from the first one of the run on, and how many of them are set.
+                // The position of the run's first bit, and the number of set bits from there on.
                 let from = word.trailing_zeros();
                 let ones = (word >> from).trailing_ones();
                 let end = from + ones;
@@ -57,18 +60,18 @@ impl BankSet {
         })
     }
 
-    /// Whether each bank of this set is in the other.
+    /// Checks whether each bank of this set is in the other.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
         let word = |key: u32| other.keys.binary_search(&key).map_or(0, |at| other.words[at]);
         self.words().all(|(key, bits)| bits & !word(key) == 0)
     }
 
-    /// Whether the bank is in the set.
+    /// Checks whether the set contains the bank.
     #[must_use]
     pub fn contains(&self, bank: BankId) -> bool {
         let key = bank.0 >> 6;
-        // Ids that were given out one after another leave no gap: the key's place is known.
+        // Ids that were assigned consecutively leave no gap, so the position of the key is known.
         let guess = self.keys.first().map(|first| key.wrapping_sub(*first) as usize);
         let at = match guess {
             Some(at) if self.keys.get(at) == Some(&key) => at,
@@ -80,26 +83,26 @@ impl BankSet {
         self.words[at] & 1 << (bank.0 & 63) != 0
     }
 
-    /// The banks, by ascending id.
+    /// Returns the banks in ascending order of id.
     pub fn iter(&self) -> impl Iterator<Item = BankId> {
         self.words().flat_map(|(key, word)| {
             (0..64).filter(move |bit| word & 1 << bit != 0).map(move |bit| BankId(key << 6 | bit))
         })
     }
 
-    /// The bytes of memory that it takes beside itself.
+    /// Returns the bytes of heap memory that the set takes.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         size_of_val(&*self.keys) + size_of_val(&*self.words)
     }
 
-    /// The number of banks.
+    /// Returns the number of banks.
     #[must_use]
     pub fn len(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Whether there is no bank in it.
+    /// Checks whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()

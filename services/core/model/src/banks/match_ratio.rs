@@ -1,24 +1,25 @@
-//! The share of lookups in which a bank takes part.
+//! The share of lookups that include a bank.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// The share of lookups over the HMA-compatible API in which a bank takes part, 0.0 to 1.0. Searches by gRPC do not look at it.
+/// The share of lookups over the HMA-compatible API that include a bank, 0.0 to 1.0. Searches by gRPC ignore
+/// it.
 ///
-/// The number is kept as it was given, so a caller reads back what it set.
+/// The number is stored unchanged, so a caller reads back the number that it set.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct MatchRatio(f64);
 
-/// The number is no [`MatchRatio`].
+/// The number is not a valid [`MatchRatio`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a match ratio is a number from 0.0 to 1.0")]
 pub struct MatchRatioError;
 
 impl MatchRatio {
-    /// Every lookup: the ratio of a new bank.
+    /// The bank is included in every lookup: the ratio of a new bank.
     pub const ALWAYS: Self = Self(1.0);
-    /// No lookup.
+    /// The bank is included in no lookup.
     pub const NEVER: Self = Self(0.0);
 
     /// Returns the ratio as a number.
@@ -27,15 +28,15 @@ impl MatchRatio {
         self.0
     }
 
-    /// Whether a bank of this ratio takes part in a lookup that has drawn this number from 0.0 (included) to 1.0 (not included): in every
-    /// one with the ratio 1.0, and in none with 0.0.
+    /// Checks whether a bank of this ratio is included in a lookup that has drawn this number from 0.0
+    /// (included) to 1.0 (not included). Always true for the ratio 1.0, and never for 0.0.
     #[must_use]
     pub fn takes_part(self, drawn: f64) -> bool {
         drawn < self.0
     }
 }
 
-/// No ratio is NaN, so each equals itself.
+/// A ratio is never NaN, so each equals itself.
 impl Eq for MatchRatio {}
 
 impl Default for MatchRatio {
@@ -48,7 +49,7 @@ impl TryFrom<f64> for MatchRatio {
     type Error = MatchRatioError;
 
     fn try_from(number: f64) -> Result<Self, MatchRatioError> {
-        // The sum has no sign where the number is minus zero.
+        // Adding zero turns minus zero into zero.
         if (0.0..=1.0).contains(&number) { Ok(Self(number + 0.0)) } else { Err(MatchRatioError) }
     }
 }

@@ -1,17 +1,17 @@
-//! The member that owns a bank: its id and its name. `vigie-consortium` knows the rest of it.
+//! The member that owns a bank: its id and its name. `vigie-consortium` has the other data of members.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// The id of a member: ascending in order of creation, never used twice.
+/// The id of a member: ascending in order of creation, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberId(pub u32);
 
 impl MemberId {
-    /// The member that is always there: it owns every bank that was created before there were others, and its principals alone may
-    /// be operators.
+    /// The member that always exists. It owns every bank that was created before there were other members,
+    /// and only its principals may be operators.
     pub const HOST: Self = Self(1);
 }
 
@@ -21,26 +21,27 @@ impl fmt::Display for MemberId {
     }
 }
 
-/// The name of a member: 1 to 32 of `a-z 0-9 -`, beginning with a letter. No name of a bank can be taken for `owner/name`.
+/// The name of a member: 1 to 32 characters of `a-z 0-9 -`, beginning with a letter. It contains no `/`, so
+/// `owner/name` is unambiguous.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberName(Box<str>);
 
-/// The text is no [`MemberName`].
+/// The text is not a valid [`MemberName`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a member's name is 1 to {max} of a-z 0-9 - and begins with a letter", max = MemberName::LEN_MAX)]
 pub struct MemberNameError;
 
 impl MemberName {
-    /// The longest name, in bytes.
+    /// The largest length of a name, in bytes.
     pub const LEN_MAX: usize = 32;
 
-    /// The name of the host.
+    /// Returns the name of the host.
     #[must_use]
     pub fn of_host() -> Self {
         Self("local".into())
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,8 +1,8 @@
-//! How many bytes an answer has, and which of its matches are kept where it would be too large.
+//! The size of an answer in bytes, and the selection of its matches if it would be too large.
 //!
-//! Always true of an answer that was cut: each query keeps its nearest matches, at least its best one, and what was left out
-//! is counted. The bytes are shared as water fills vessels (max-min): a query with a small answer keeps all of it, and the
-//! others get equal parts of the rest.
+//! Always true of an answer that was cut: each query keeps its nearest matches, at least its best one, and
+//! the omitted matches are counted. The bytes are shared fairly (max-min): a query with a small answer keeps
+//! all of it, and the others get equal parts of the rest.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,25 +13,26 @@ use crate::query::{Limit, Match, QueryMatches, Rank, SearchAnswer};
 use crate::standing::{Facts, Standing};
 use vigie_hashes::{Distance, HashType};
 
-/// The most bytes of an answer, encoded. Clients of gRPC refuse an answer of more than 4 MB by default; what is left of that is
-/// for the coverage and for what is told of each query.
+/// The largest size of an encoded answer, in bytes. gRPC clients refuse an answer of more than 4 MB by
+/// default; the rest is for the coverage and for the other fields of each query's answer.
 pub const ANSWER_BYTES_MAX: usize = 3 << 20;
 
-/// Bytes for each query of a call that is expected to find little: three matches of items at all their bounds, or a hundred
-/// ordinary ones. Where that is not enough, the search is made again with room for all of its answer.
+/// The bytes for each query of a call that is expected to find little: three matches of items at all their
+/// limits, or a hundred ordinary ones. If that is too little, the search is repeated with enough bytes for
+/// the whole answer.
 pub const LITTLE_BYTES: usize = 16 << 10;
 
-/// The numbers of an encoded match, with their tags, at most.
+/// The largest size of the numbers of an encoded match, including their tags.
 const NUMBERS_BYTES: usize = 64;
-/// The numbers of the facts of a match, with their tags, at most.
+/// The largest size of the numbers of a match's facts, including their tags.
 const FACTS_BYTES: usize = 48;
-/// The numbers of how a video matches, with their tags, at most.
+/// The largest size of the numbers of a match's video evidence, including their tags.
 const VIDEO_BYTES: usize = 80;
-/// The tag and the length of a text.
+/// The size of the tag and the length of a text.
 const TEXT_BYTES: usize = 3;
 
 impl Match {
-    /// The most bytes of an encoded match: an item at all its bounds.
+    /// The largest size of an encoded match in bytes: that of an item at all its limits.
     pub const BYTES_MAX: usize = NUMBERS_BYTES
         + 2 * TEXT_BYTES
         + BankName::LEN_MAX
@@ -41,7 +42,7 @@ impl Match {
         + FACTS_BYTES
         + Standing::CLASSES_MAX * (TEXT_BYTES + Standing::CLASS_LEN_MAX);
 
-    /// The bytes of the encoded match, at most.
+    /// Returns an upper bound of the size of the encoded match, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let labels: usize = self.labels.iter().map(|label| TEXT_BYTES + label.len()).sum();
@@ -53,7 +54,7 @@ impl Match {
 }
 
 impl Facts {
-    /// The bytes of the encoded facts, at most.
+    /// Returns an upper bound of the size of the encoded facts, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         FACTS_BYTES + self.classes.iter().map(|class| TEXT_BYTES + class.len()).sum::<usize>()
@@ -61,19 +62,19 @@ impl Facts {
 }
 
 impl QueryMatches {
-    /// Whether matches were left out because the answer would have been too large.
+    /// Checks whether matches were omitted because the answer would have been too large.
     #[must_use]
     pub const fn is_cut(&self) -> bool {
         self.left_out > 0
     }
 
-    /// The bytes of the encoded matches, at most.
+    /// Returns an upper bound of the size of the encoded matches, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.matches.iter().map(Match::bytes).sum()
     }
 
-    /// Keeps the nearest `kept` matches, and counts the others as left out.
+    /// Keeps the nearest `kept` matches, and counts the others as omitted.
     pub fn keep(&mut self, kept: usize) {
         let more = self.matches.len().saturating_sub(kept);
         if more > 0 {
@@ -83,7 +84,7 @@ impl QueryMatches {
         }
     }
 
-    /// Counts so many matches as left out.
+    /// Counts this many matches as omitted.
     pub fn leave_out(&mut self, more: usize) {
         self.left_out = self.left_out.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
         self.limit_reached |= self.is_cut();
@@ -91,28 +92,28 @@ impl QueryMatches {
 }
 
 impl SearchAnswer {
-    /// Whether matches of a query were left out because the answer would have been too large.
+    /// Checks whether matches of a query were omitted because the answer would have been too large.
     #[must_use]
     pub fn is_cut(&self) -> bool {
         self.results.iter().any(QueryMatches::is_cut)
     }
 
-    /// The bytes of the encoded matches, at most.
+    /// Returns an upper bound of the size of the encoded matches, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.results.iter().map(QueryMatches::bytes).sum()
     }
 }
 
-/// The bytes of the answer to a call, at most, if it may have `bytes_max`: what it may ask for, and not less than a best match
-/// for each query.
+/// Returns the largest size of the answer to a call, in bytes: `bytes_max`, or less if the call cannot ask
+/// for as much, but always enough for the best match of each query.
 #[must_use]
 pub fn answer_bytes(queries: usize, limit: usize, bytes_max: usize) -> usize {
     let most = queries.saturating_mul(limit).saturating_mul(Match::BYTES_MAX);
     most.min(bytes_max.max(queries.saturating_mul(Match::BYTES_MAX)))
 }
 
-/// Cuts an answer that has more than `bytes_max`.
+/// Cuts an answer that has more than `bytes_max` bytes.
 pub fn cut(results: &mut [QueryMatches], bytes_max: usize) {
     if results.iter().map(QueryMatches::bytes).sum::<usize>() <= bytes_max {
         return;
@@ -131,8 +132,8 @@ pub fn cut(results: &mut [QueryMatches], bytes_max: usize) {
     }
 }
 
-/// How far the answers to one query reach that several sources give, each of its own items or frames: not beyond the last match
-/// of one that has left out some.
+/// The rank up to which the merged answers of several sources are complete, if each source answers for its
+/// own items or frames: the last match of a source that has omitted some.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reach {
     last: Option<Rank>,
@@ -140,7 +141,7 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// Takes in one answer, which has its nearest match at least if it has left out any.
+    /// Adds one answer. If it has omitted any match, it must have at least its nearest one.
     pub fn note(&mut self, found: &QueryMatches) {
         if !found.is_cut() {
             return;
@@ -151,7 +152,8 @@ impl Reach {
         self.last = Some(self.last.map_or(last, |known| known.min(last)));
     }
 
-    /// Leaves out of the matches of all answers, which are sorted, those beyond the limit and those beyond the reach.
+    /// Removes matches beyond the limit, and matches after the reach, from the sorted matches of all answers,
+    /// and counts them.
     pub fn apply(self, merged: &mut QueryMatches, limit: Limit) {
         let found = merged.matches.len() + self.left_out;
         merged.limit_reached |= found > limit.get();
@@ -164,27 +166,28 @@ impl Reach {
     }
 }
 
-/// Shares the bytes of one answer among its queries, match by match: the next is always one of the query that has least.
+/// Shares the bytes of one answer among its queries, match by match: the next match always belongs to the
+/// query with the fewest bytes.
 #[derive(Debug)]
 pub struct Filling {
     bytes_max: usize,
     used: usize,
-    /// Queries that may get more, and what each has.
+    /// The queries that may get more, each with its bytes so far.
     open: BinaryHeap<Reverse<(usize, usize)>>,
-    /// What the query that was taken out last has.
+    /// The bytes of the query that was taken out last.
     taken: usize,
 }
 
 impl Filling {
-    /// An empty answer to so many queries.
+    /// Creates an empty answer to this many queries.
     #[must_use]
     pub fn new(queries: usize, bytes_max: usize) -> Self {
         let open = (0..queries).map(|query| Reverse((0, query))).collect();
         Self { bytes_max, used: 0, open, taken: 0 }
     }
 
-    /// The query whose nearest match that is not in the answer is to be [added](Self::add); `None` at the end. A query for which
-    /// nothing is added gets no more.
+    /// Returns the query whose nearest match that is not in the answer is to be [added](Self::add); `None` at
+    /// the end. A query to which nothing is added is not returned again.
     #[expect(clippy::should_implement_trait, reason = "what it gives depends on what is added meanwhile")]
     pub fn next(&mut self) -> Option<usize> {
         let Reverse((taken, query)) = self.open.pop()?;
@@ -192,8 +195,8 @@ impl Filling {
         Some(query)
     }
 
-    /// Adds a match of the query that `next` has given. False: it has no room, and the query gets no more. A query's best
-    /// match has room whatever there is.
+    /// Adds a match of the query that `next` returned. Returns false if it does not fit; the query then gets
+    /// no more. A query's best match always fits.
     pub fn add(&mut self, query: usize, bytes: usize) -> bool {
         let is_best = self.taken == 0;
         let fits = is_best || self.used.saturating_add(bytes) <= self.bytes_max;
@@ -204,7 +207,7 @@ impl Filling {
         fits
     }
 
-    /// The bytes of the answer so far.
+    /// Returns the bytes of the answer so far.
     #[must_use]
     pub const fn used(&self) -> usize {
         self.used
@@ -265,7 +268,7 @@ mod tests {
                 prop_assert_eq!(before.matches.len() - after.matches.len(), after.left_out as usize);
                 prop_assert_eq!(after.matches.is_empty(), before.matches.is_empty());
                 prop_assert_eq!(after.limit_reached, after.is_cut());
-                // A query that was cut has no less than another, but for one match.
+                // A query that was cut has at least as much as any other, except for one match.
                 if after.is_cut() {
                     let next = before.matches[after.matches.len()].bytes();
                     for other in cut_one.iter().filter(|other| other.matches.len() > 1) {
@@ -294,7 +297,7 @@ mod tests {
             ..one_match(1, 1)
         };
         assert_eq!(largest.bytes(), Match::BYTES_MAX);
-        // The best of each query always fits.
+        // The best matches of all queries always fit.
         const { assert!(Query::BATCH_MAX * Match::BYTES_MAX < ANSWER_BYTES_MAX) };
         assert_eq!(answer_bytes(1, 1, ANSWER_BYTES_MAX), Match::BYTES_MAX);
         assert_eq!(answer_bytes(25, 1_000, ANSWER_BYTES_MAX), ANSWER_BYTES_MAX);

@@ -1,9 +1,10 @@
-//! How much work a search is, before it is made.
+//! The work of a search, computed before the search.
 //!
-//! The work of an exact search grows with the hashes that are looked for, and steeply with the distance: within 64 bits a hash takes
-//! some eighty times as long as within 31. So a search is charged by its cost, and not as one call. The unit is about a
-//! microsecond of one processor on a million hashes. Measured with `vigie-loadtest index --engine mih --radius R` on 200,000
-//! and on 1,000,000 hashes of the shape `pdq` (means; BENCHMARKS.md has the table).
+//! The work of an exact search grows with the number of hashes, and steeply with the distance: within 64 bits
+//! a hash takes about eighty times as long as within 31. A search is therefore charged by its cost, not as
+//! one call. The unit is about a microsecond of one processor on a million hashes. Measured with
+//! `vigie-loadtest index --engine mih --radius R` on 200,000 and on 1,000,000 hashes of the shape `pdq`
+//! (means; BENCHMARKS.md has the table).
 
 use std::iter::Sum;
 
@@ -12,14 +13,15 @@ use vigie_hashes::{Distance, Hash, HashType, HashTypeSet, Metric};
 
 use crate::query::{Query, QueryHash, SearchOptions};
 
-/// The cost of a hash that is compared within so many bits at most.
+/// The cost of a hash that is searched within at most this many bits: pairs of a distance and a cost.
 const COSTS: [(u32, u64); 8] =
     [(0, 1), (15, 4), (23, 8), (31, 16), (40, 100), (48, 240), (56, 500), (u32::MAX, 1_200)];
 /// The cost of a hash that is compared for equality.
 const EQUAL: u64 = 1;
-/// The cost of a vector that is looked for in graphs: of 384 numbers among 100,000 it takes some 500 microseconds.
+/// The cost of a vector that is searched in graphs: a vector of 384 numbers among 100,000 takes about 500
+/// microseconds.
 const VECTOR: u64 = 500;
-/// The cost of a vector that is compared with every one: 384 numbers with 100,000 others.
+/// The cost of a vector that is compared with every other: 384 numbers with 100,000 vectors.
 const EVERY_VECTOR: u64 = 16_000;
 
 /// The cost of one or more searches.
@@ -35,32 +37,34 @@ pub struct Cost(pub u64);
     distance_max.map(|distance| format!(", or within at most {}", hash_type.distance_text(distance))).unwrap_or_default()
 )]
 pub struct CostError {
-    /// The type whose hashes cost most.
+    /// The type with the largest total cost.
     pub hash_type: HashType,
-    /// How many of it are looked for.
+    /// The number of hashes of this type in the call.
     pub hashes: u64,
-    /// Within this distance.
+    /// The distance within which they are searched.
     pub distance: Distance,
-    /// How many of it one call may look for within that distance, if it looks for no others.
+    /// The largest number of hashes of this type that one call may search within that distance, without
+    /// others.
     pub hashes_max: u64,
-    /// Within which distance one call may look for so many, if it looks for no others; `None` where that makes no difference.
+    /// The largest distance within which one call may search this many hashes, without others; `None` if the
+    /// distance makes no difference.
     pub distance_max: Option<Distance>,
 }
 
-/// A distance with its unit, if it has one.
+/// Returns a distance with its unit, if it has one.
 fn within(hash_type: HashType, distance: Distance) -> String {
     let unit = if hash_type.vector_class().is_some() { "" } else { " bits" };
     format!("{}{unit}", hash_type.distance_text(distance))
 }
 
 impl Cost {
-    /// The most that one call may cost: a full batch of queries with as many hashes as a query may have, at PDQ's default
-    /// distance. A quarter to half a second of one processor.
+    /// The largest cost of one call: a full batch of queries with as many hashes as a query may have, at
+    /// PDQ's default distance. A quarter to half a second of one processor.
     pub const MAX: Self = Self(Query::BATCH_MAX as u64 * Query::HASHES_MAX as u64 * 16);
     /// The cost of a call that takes one slot of a server: 64 pictures at PDQ's default distance.
     pub const SLOT: Self = Self(64 * 8 * 16);
 
-    /// The cost of a search for these queries.
+    /// Returns the cost of a search for these queries.
     #[must_use]
     pub fn of(queries: &[Query], options: &SearchOptions) -> Self {
         let hashes = queries.iter().flat_map(|query| &query.hashes);
@@ -69,13 +73,13 @@ impl Cost {
         Self(hashes.map(cost).fold(0, u64::saturating_add))
     }
 
-    /// The cost of a search for one hash of a type; of a video, for one frame.
+    /// Returns the cost of a search for one hash of a type; for a video, of one frame.
     #[must_use]
     pub fn of_hash(hash_type: HashType, options: &SearchOptions) -> Self {
         Self(of_a_unit(hash_type, options))
     }
 
-    /// The slots of a server that a call of this cost takes, at least one.
+    /// Returns the number of a server's slots that a call of this cost takes, at least one.
     #[must_use]
     pub fn slots(self) -> usize {
         usize::try_from(self.0.div_ceil(Self::SLOT.0)).unwrap_or(usize::MAX).max(1)
@@ -88,13 +92,13 @@ impl Sum for Cost {
     }
 }
 
-/// What a hash counts as: a video as its frames.
+/// Returns the number of units that a hash counts as: for a video its frames, otherwise one.
 #[must_use]
 pub fn units(hash: &Hash) -> u64 {
     hash.frames().map_or(1, |frames| frames.len() as u64)
 }
 
-/// Checks that one call may look for so many hashes of each type, of videos for so many frames.
+/// Checks that one call may search for this many hashes of each type; a video counts as its frames.
 pub fn check(
     hashes: impl IntoIterator<Item = (HashType, u64)>,
     options: &SearchOptions,
@@ -122,7 +126,7 @@ pub fn check(
     }
 }
 
-/// So many queries that one call may ask for all of them, whatever hashes of these types each has; at least one.
+/// Returns how many queries one call may have whatever hashes of these types each of them has; at least one.
 #[must_use]
 pub fn queries_max(hash_types: &HashTypeSet, options: &SearchOptions) -> usize {
     let of_a_query = |hash_type: HashType| {
@@ -134,10 +138,11 @@ pub fn queries_max(hash_types: &HashTypeSet, options: &SearchOptions) -> usize {
     usize::try_from(Cost::MAX.0 / dearest).unwrap_or(usize::MAX).max(1)
 }
 
-/// The cost of one hash, or of one frame of a video. A frame costs less than half of a hash of its own: the usual rules look for most frames
-/// only in a part of the index. So the longest video in all variants is one call, with room for digests beside it. A frame costs no less within
-/// fewer bits than the usual ones, for it is compared with all frames of each candidate; so a call never has many more than
-/// [`Query::FRAMES_MAX`].
+/// Returns the cost of one hash, or of one frame of a video. A frame costs less than half of a hash of its
+/// own, because the usual rules search for most frames only in a part of the index. The longest video in all
+/// variants therefore fits into one call, together with digests. A frame costs no less within fewer bits than
+/// the usual ones, because it is compared with all frames of each candidate; so a call never has many more
+/// than [`Query::FRAMES_MAX`].
 fn of_a_unit(hash_type: HashType, options: &SearchOptions) -> u64 {
     let distance = options.max_distances.get(hash_type).0;
     let compared = || COSTS.iter().find(|(within, _)| distance <= *within).map_or(EQUAL, |(_, cost)| *cost);

@@ -10,7 +10,7 @@ use crate::member::MemberId;
 use crate::sequence::UnixMillis;
 use vigie_hashes::{Frames, Hash};
 
-/// The id of an item: the sequence of the change that added it, hence unique, ordered, and never used twice.
+/// The id of an item: the sequence of the change that added it, hence unique, ordered, and never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ItemId(pub u64);
 
@@ -20,7 +20,7 @@ impl fmt::Display for ItemId {
     }
 }
 
-/// What a contributor says of an item, checked against the bounds below.
+/// The description of an item by its contributor, checked against the limits below.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemContent {
     hashes: Box<[Hash]>,
@@ -28,45 +28,46 @@ pub struct ItemContent {
     external_reference: Option<Box<str>>,
 }
 
-/// What a contributor says of an item, before it is checked.
+/// The description of an item by its contributor, before it is checked.
 #[derive(Debug, Clone, Default)]
 pub struct ItemDraft {
-    /// One or more hashes of the content.
+    /// The hashes of the content, at least one.
     pub hashes: Vec<Hash>,
-    /// Words of classification, for those who read a match.
+    /// Classification words, for people who read a match.
     pub labels: Vec<String>,
     /// The contributor's own name for the item; empty for none.
     pub external_reference: String,
 }
 
-/// Why an [`ItemDraft`] is not an item. `hashes`, `labels` or `external_reference` is at fault.
+/// The reasons why an [`ItemDraft`] is not an item. The fault is in `hashes`, `labels` or
+/// `external_reference`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ItemContentError {
     /// An item without a hash could never match.
     #[error("an item needs at least one hash")]
     NoHashes,
-    /// More hashes than one item holds.
+    /// There are more hashes than one item may have.
     #[error("an item holds at most {max} hashes, not {0}", max = ItemContent::HASHES_MAX)]
     TooManyHashes(usize),
-    /// More frames of videos than one item holds.
+    /// There are more frames of videos than one item may have.
     #[error("an item holds at most {max} frames of videos, not {0}", max = ItemContent::FRAMES_MAX)]
     TooManyFrames(usize),
-    /// Larger vectors than one item holds.
+    /// The vectors are larger than those of one item may be.
     #[error("an item holds at most {max} bytes of vectors, not {0}", max = ItemContent::VECTOR_BYTES_MAX)]
     TooManyVectors(usize),
-    /// The labels are none of an item.
+    /// The labels are not valid.
     #[error(transparent)]
     Labels(LabelsError),
     /// The external reference is too long.
     #[error("an external reference has at most {max} bytes, not {0}", max = ItemContent::EXTERNAL_REFERENCE_LEN_MAX)]
     ExternalReferenceLength(usize),
-    /// The external reference holds a control character, which would garble a terminal or a log.
+    /// The external reference contains a control character, which could corrupt a terminal or a log.
     #[error("external references hold no control characters")]
     ControlCharacter,
 }
 
 impl ItemContentError {
-    /// The field of the draft that is at fault.
+    /// Returns the field of the draft that has the fault.
     #[must_use]
     pub const fn field(self) -> &'static str {
         match self {
@@ -83,50 +84,50 @@ impl ItemContent {
     /// The label of a canary: see [`Labels::CANARY`].
     pub const CANARY_LABEL: &str = Labels::CANARY;
 
-    /// Hashes of one item: every rendition that a contributor would list, and no more.
+    /// The largest number of hashes of one item: every rendition that a contributor would list, and no more.
     pub const HASHES_MAX: usize = 64;
-    /// Frames of one item, in all its hashes of videos together.
+    /// The largest number of frames of one item, in all its hashes of videos together.
     pub const FRAMES_MAX: usize = vigie_hashes::frames::FRAMES_MAX;
-    /// Bytes of one item's vectors: two of the longest, or twenty of 384 numbers.
+    /// The largest number of bytes of one item's vectors: two of the longest, or twenty of 384 numbers.
     pub const VECTOR_BYTES_MAX: usize = 2 * Hash::VECTOR_LEN_MAX;
-    /// Labels of one item.
+    /// The largest number of labels of one item.
     pub const LABELS_MAX: usize = Labels::COUNT_MAX;
-    /// Bytes of one label.
+    /// The largest length of one label, in bytes.
     pub const LABEL_LEN_MAX: usize = Labels::LEN_MAX;
-    /// Bytes of an external reference.
+    /// The largest length of an external reference, in bytes.
     pub const EXTERNAL_REFERENCE_LEN_MAX: usize = 512;
 
-    /// The hashes, sorted, each once.
+    /// Returns the hashes, sorted and distinct.
     #[must_use]
     pub fn hashes(&self) -> &[Hash] {
         &self.hashes
     }
 
-    /// The labels, in the contributor's order.
+    /// Returns the labels, in the contributor's order.
     #[must_use]
     pub fn labels(&self) -> &[Box<str>] {
         &self.labels
     }
 
-    /// The labels as a list that was checked.
+    /// Returns the labels as a checked list.
     #[must_use]
     pub const fn checked_labels(&self) -> &Labels {
         &self.labels
     }
 
-    /// Whether it is a canary: see [`Self::CANARY_LABEL`].
+    /// Checks whether the item is a canary: see [`Self::CANARY_LABEL`].
     #[must_use]
     pub fn is_canary(&self) -> bool {
         self.labels.are_of_canary()
     }
 
-    /// The same with other labels.
+    /// Returns the same content with other labels.
     #[must_use]
     pub fn with_labels(self, labels: Labels) -> Self {
         Self { labels, ..self }
     }
 
-    /// The contributor's own name for the item.
+    /// Returns the contributor's own name for the item.
     #[must_use]
     pub fn external_reference(&self) -> Option<&str> {
         self.external_reference.as_deref()
@@ -170,18 +171,18 @@ impl TryFrom<ItemDraft> for ItemContent {
     }
 }
 
-/// An item as the bank keeps it.
+/// An item as the bank stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Its id.
+    /// The item's id.
     pub id: ItemId,
-    /// The bank that it belongs to.
+    /// The bank that contains the item.
     pub bank: BankId,
-    /// When it was added, by the bank service's clock.
+    /// The time at which the item was added, by the bank service's clock.
     pub added_at: UnixMillis,
     /// The member that added it.
     pub contributor: MemberId,
-    /// What its contributor says of it.
+    /// The contributor's description of the item.
     pub content: ItemContent,
 }
 

@@ -1,37 +1,37 @@
-//! The labels of an item: words for those who read a match, within bounds.
+//! The labels of an item: words for people who read a match, within limits.
 
 use std::ops::Deref;
 
 use thiserror::Error;
 
-/// Why words are not the labels of an item.
+/// The reasons why words are not valid labels of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LabelsError {
-    /// More labels than one item holds.
+    /// There are more labels than one item may have.
     #[error("an item holds at most {max} labels, not {0}", max = Labels::COUNT_MAX)]
     TooMany(usize),
     /// A label is empty or too long.
     #[error("a label has 1 to {max} bytes, not {0}", max = Labels::LEN_MAX)]
     Length(usize),
-    /// A label holds a control character, which would garble a terminal or a log.
+    /// A label contains a control character, which could corrupt a terminal or a log.
     #[error("labels hold no control characters")]
     ControlCharacter,
 }
 
-/// Labels within their bounds, in the order in which they were given.
+/// Valid labels, in the order in which they were given.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Labels(Box<[Box<str>]>);
 
 impl Labels {
-    /// The label of a canary: an item whose hash no picture has, so that a match of it is proof of probing or of a leaked list. Members other
-    /// than the bank's owner are never answered one.
+    /// The label of a canary: an item whose hash no picture has, so that a match of it proves probing or a
+    /// leaked list. Only the bank's owner gets canaries in answers.
     pub const CANARY: &str = "vigie:canary";
-    /// Labels of one item.
+    /// The largest number of labels of one item.
     pub const COUNT_MAX: usize = 32;
-    /// Bytes of one label.
+    /// The largest length of one label, in bytes.
     pub const LEN_MAX: usize = 128;
 
-    /// Whether an item with these labels is a canary.
+    /// Checks whether an item with these labels is a canary.
     #[must_use]
     pub fn are_of_canary(&self) -> bool {
         self.iter().any(|label| **label == *Self::CANARY)

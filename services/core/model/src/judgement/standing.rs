@@ -1,19 +1,19 @@
-//! The standing of an item among the members: what they say of it, and for whom it is set aside.
+//! The standing of an item among the members: their opinions of it, and the members for whom it is set aside.
 //!
-//! A shard holds the standing beside an item and answers with the [`Facts`] of it. The index knows nothing of it: an item that is set
-//! aside for a member stays in the index and is left out of that member's answers alone.
+//! A shard stores the standing beside an item and answers with its [`Facts`]. The index does not know it: an
+//! item that is set aside for a member stays in the index and is left out of that member's answers only.
 
 use crate::labels::Labels;
 use crate::member::MemberId;
 
-/// What a member says of an item.
+/// The opinion of a member on an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum OpinionKind {
-    /// A person saw a match and found what the item says.
+    /// A person saw a match and found the content that the item describes.
     Positive,
-    /// A person saw a match and found something else.
+    /// A person saw a match and found different content.
     Negative,
-    /// The item matched there, and nobody has looked.
+    /// The item matched at the member, and nobody has looked.
     Seen,
 }
 
@@ -21,7 +21,7 @@ impl OpinionKind {
     /// All kinds.
     pub const ALL: [Self; 3] = [Self::Positive, Self::Negative, Self::Seen];
 
-    /// The word for commands, rules and scripts.
+    /// Returns the word for commands, rules and scripts.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -40,42 +40,44 @@ impl OpinionKind {
     }
 }
 
-/// The standing of one item. An item without opinions, classes, new labels and other members' submissions, which is aside for nobody, has none.
+/// The standing of one item. The default value means no standing: no opinions, classes, new labels or
+/// submissions of other members, and not set aside for anyone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Standing {
-    /// The bank's charter asks for more confirmations than the item has: it matches for its contributors alone.
+    /// Whether the bank's charter requires more confirmations than the item has: it matches only for its
+    /// contributors.
     pub probation: bool,
-    /// A member disputes that the item belongs in its bank, and the owner has not answered.
+    /// Whether a member disputes that the item belongs in its bank, and the owner has not answered.
     pub dispute_open: bool,
-    /// Members on whose word the item is in its bank, ascending.
+    /// The members whose submissions keep the item in its bank, ascending.
     pub contributors: Box<[MemberId]>,
-    /// The newest opinion of each member that has one, by member.
+    /// The newest opinion of each member that has one, ordered by member.
     pub opinions: Box<[(MemberId, OpinionKind)]>,
-    /// Members for whom the item is held, ascending: it matches too often there.
+    /// The members for whom the item is held because it matches too often there, ascending.
     pub held_for: Box<[MemberId]>,
     /// The classes of the item as `taxonomy/dimension=value`, sorted.
     pub classes: Box<[Box<str>]>,
-    /// The labels that replaced those with which the item was added; `None` where they never changed.
+    /// The labels that replaced the original ones; `None` if they never changed.
     pub labels: Option<Labels>,
 }
 
 impl Standing {
-    /// Members that one standing names at most, in each of its lists: as many as a deployment may have.
+    /// The largest number of members in each list of a standing: the largest number of members of a
+    /// deployment.
     pub const MEMBERS_MAX: usize = 1_000;
-    /// Classes that one standing names at most.
+    /// The largest number of classes of a standing.
     pub const CLASSES_MAX: usize = 32;
-    /// The longest class, in bytes.
-    /// The longest class, in bytes: three words and what stands between them.
+    /// The largest length of a class in bytes: three words and their separators.
     pub const CLASS_LEN_MAX: usize = 200;
 
-    /// Whether nothing is said of the item.
+    /// Checks whether the standing is the default one.
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether the item is left out of the answers of a member. `None` is a caller whose member is not known: everything that is aside for
-    /// anybody is aside for it.
+    /// Checks whether the item is left out of a member's answers. `None` is a caller whose member is not
+    /// known: an item that is set aside for anyone is set aside for it.
     #[must_use]
     pub fn is_aside_for(&self, member: Option<MemberId>) -> bool {
         let has = |members: &[MemberId]| member.is_some_and(|one| members.binary_search(&one).is_ok());
@@ -83,13 +85,13 @@ impl Standing {
         is_held || self.probation && !has(&self.contributors)
     }
 
-    /// Whether the item can be left out of anybody's answers.
+    /// Checks whether the item is set aside for any member.
     #[must_use]
     pub fn is_aside(&self) -> bool {
         self.probation || !self.held_for.is_empty()
     }
 
-    /// What a member is answered of it.
+    /// Returns the facts with which a member is answered.
     #[must_use]
     pub fn facts(&self, member: Option<MemberId>) -> Facts {
         let count = |kind| {
@@ -113,7 +115,7 @@ impl Standing {
         }
     }
 
-    /// The bytes that a digest of a standing covers: lists behind their lengths, numbers big-endian.
+    /// Returns the bytes that a digest of a standing covers: each list after its length, numbers big-endian.
     #[must_use]
     pub fn digest_bytes(&self) -> Vec<u8> {
         let Self { probation, dispute_open, contributors, opinions, held_for, classes, labels } = self;
@@ -133,7 +135,8 @@ impl Standing {
             length(&mut bytes, class.len());
             bytes.extend(class.as_bytes());
         }
-        // Only where they changed: the digest of any other standing is that of builds without labels in it.
+        // Only if they changed, so that the digest of any other standing equals that of builds without
+        // labels.
         if let Some(labels) = labels {
             length(&mut bytes, labels.len());
             for label in labels.iter() {
@@ -145,31 +148,32 @@ impl Standing {
     }
 }
 
-/// What is known of a matched item beside its content, for one member.
+/// The facts about a matched item besides its content, for one member.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
-    /// Members whose newest opinion is positive.
+    /// The number of members whose newest opinion is positive.
     pub positives: u32,
-    /// Members whose newest opinion is negative.
+    /// The number of members whose newest opinion is negative.
     pub negatives: u32,
-    /// Members that have seen it match and have not looked.
+    /// The number of members where the item matched and nobody has looked.
     pub seen: u32,
-    /// The asking member's own newest opinion.
+    /// The newest opinion of the searching member.
     pub mine: Option<OpinionKind>,
-    /// A dispute about it waits for an answer.
+    /// Whether a dispute about the item waits for an answer.
     pub dispute_open: bool,
-    /// Members on whose word it is in its bank; 0 where its bank does not say.
+    /// The number of members whose submissions keep the item in its bank; 0 if its bank does not reveal it.
     pub contributors: u32,
-    /// It is set aside for the asking member: it is in probation there, or held. Only searches that ask for such items find it.
+    /// Whether the item is set aside for the searching member: it is in probation there, or held. Only
+    /// searches that ask for such items find it.
     pub is_aside: bool,
-    /// Its bank asks for more confirmations than it has.
+    /// Whether the item's bank requires more confirmations than the item has.
     pub probation: bool,
-    /// Its classes as `taxonomy/dimension=value`, sorted.
+    /// The item's classes as `taxonomy/dimension=value`, sorted.
     pub classes: Box<[Box<str>]>,
 }
 
 impl Facts {
-    /// Both positive and negative opinions are there.
+    /// Checks whether there are both positive and negative opinions.
     #[must_use]
     pub const fn is_disputed(&self) -> bool {
         self.positives > 0 && self.negatives > 0

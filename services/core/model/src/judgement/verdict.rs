@@ -1,26 +1,26 @@
-//! What is to happen with a query's content.
+//! The verdict on a query's content.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// A verdict on a query. Ordered by severity, so the larger of two is the safer.
+/// A verdict on a query. Verdicts are ordered by severity, so the larger of two is the safer one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// Nothing is to happen.
+    /// Do nothing.
     Allow,
-    /// Something matched; count it.
+    /// Count the match.
     Log,
-    /// A person has to look before anything happens.
+    /// A person must look at the content before anything else happens.
     Review,
-    /// Stop it.
+    /// Block the content.
     Block,
-    /// Stop it, and notify those whom the member's process names.
+    /// Block the content, and notify the contacts that the member's process names.
     Escalate,
 }
 
-/// The text names no [`Verdict`].
+/// The text is not the name of a [`Verdict`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a verdict is ALLOW, LOG, REVIEW, BLOCK or ESCALATE")]
 pub struct UnknownVerdict;
@@ -61,17 +61,17 @@ impl FromStr for Verdict {
 pub struct Decided {
     /// The verdict.
     pub verdict: Verdict,
-    /// The rule that gave it; empty where no rule's condition held.
+    /// The rule that gave the verdict; empty if no rule's condition was true.
     pub rule: Box<str>,
     /// The version of the policy.
     pub policy_version: u32,
-    /// What the verdict would be if what is in shadow counted; `None` where nothing is.
+    /// The verdict if everything in shadow counted; `None` if nothing is in shadow.
     pub shadow_verdict: Option<Verdict>,
-    /// Why the rules could not decide alone; then the verdict is REVIEW at least.
+    /// The reason why the rules could not decide alone; the verdict is then at least REVIEW.
     pub failure: Option<Box<str>>,
-    /// Matches that banks of an allow-list took away.
+    /// The number of matches that allow-list banks removed.
     pub suppressed: u32,
-    /// The id by which the decision is found again while it is recorded; `None` where it is not.
+    /// The id by which the decision can be looked up while it is recorded; `None` if it is not recorded.
     pub id: Option<[u8; 16]>,
 }
 

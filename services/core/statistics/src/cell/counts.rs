@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::key::CellKey;
 use crate::month::Month;
 
-/// Counters by key. A counter only grows and stops at the largest number.
+/// Counters by key. A counter only grows, and stays at the largest number when it reaches that.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counts(BTreeMap<CellKey, u64>);
 
@@ -31,29 +31,30 @@ impl Counts {
         self.0.get(key).copied().unwrap_or_default()
     }
 
-    /// Drops the counters of the months before one.
+    /// Removes the counters of the months before this one.
     pub fn drop_before(&mut self, month: Month) {
         self.0.retain(|key, _| key.month >= month);
     }
 
-    /// How many counters are above 0.
+    /// Returns the number of counters above 0.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nothing was counted.
+    /// Checks whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The counters above 0, in the order of their keys.
+    /// Returns the counters above 0, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&CellKey, u64)> {
         self.0.iter().map(|(key, count)| (key, *count))
     }
 
-    /// Returns the counters whose keys pass: those of the banks with terrorist content, for a report on these alone.
+    /// Returns the counters whose keys pass, such as those of the banks with terrorist content for a report
+    /// on these only.
     #[must_use]
     pub fn filtered(&self, mut passes: impl FnMut(&CellKey) -> bool) -> Self {
         Self(self.0.iter().filter(|(key, _)| passes(key)).map(|(key, count)| (key.clone(), *count)).collect())

@@ -7,9 +7,9 @@ use vigie_model::{BankId, MemberId};
 use super::measure::Measure;
 use crate::month::Month;
 
-/// Bytes of a class as text: `taxonomy/dimension/value`, each at most 64.
+/// The largest length of a class as text, in bytes: `taxonomy/dimension/value`, each at most 64.
 pub const CLASS_LEN_MAX: usize = 194;
-/// Bytes of a verdict's name.
+/// The largest length of a verdict's name, in bytes.
 pub const VERDICT_LEN_MAX: usize = 16;
 
 /// A class as text: `gifct-2025/content-type/manual`; empty for none.
@@ -17,12 +17,12 @@ pub type ClassText = Text<CLASS_LEN_MAX>;
 /// A verdict's name: allow, log, review, block, escalate.
 pub type VerdictText = Text<VERDICT_LEN_MAX>;
 
-/// The key of one counter. Keys are ordered as their encodings are.
+/// The key of one counter. Keys are ordered like their encodings.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CellKey {
-    /// The month in which the thing happened.
+    /// The month of the event.
     pub month: Month,
-    /// The member that did it or that it happened to.
+    /// The member that caused the event or was affected by it.
     pub member: Option<MemberId>,
     /// The bank.
     pub bank: Option<BankId>,
@@ -30,20 +30,20 @@ pub struct CellKey {
     pub class: ClassText,
     /// The verdict.
     pub verdict: Option<VerdictText>,
-    /// What is counted.
+    /// The measure that is counted.
     pub what: Measure,
 }
 
-/// The bytes are no [`CellKey`].
+/// The bytes are not a valid [`CellKey`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CellKeyError {
-    /// The first byte names another version.
+    /// The first byte is another version.
     #[error("a counter's key has version {known}, not {0}", known = CellKey::VERSION)]
     Version(u8),
-    /// The bytes end early, go on, or hold a value out of bounds.
+    /// The bytes end early, continue after the key, or contain a value out of range.
     #[error("the bytes of a counter's key are damaged")]
     Damaged,
-    /// A newer process counts something else.
+    /// The measure is unknown, because a newer process counted it.
     #[error("a counter's key names the measure {0}, which is unknown")]
     Measure(u8),
 }
@@ -52,8 +52,9 @@ impl CellKey {
     /// The version of the encoding.
     pub const VERSION: u8 = 1;
 
-    /// Encodes the key: version, month (2 bytes), member and bank (a byte for presence and 4 bytes), class, verdict (a byte for
-    /// presence and the text), measure. Numbers are big-endian, texts end with a zero byte, so bytes are ordered as keys are.
+    /// Encodes the key: version, month (2 bytes), member and bank (a presence byte and 4 bytes each), class,
+    /// verdict (a presence byte and the text), measure. Numbers are big-endian and texts end with a zero
+    /// byte, so that bytes are ordered like keys.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![Self::VERSION];

@@ -1,9 +1,10 @@
-//! Everything that is counted.
+//! The measures: everything that is counted.
 
-/// Defines [`Measure`] and its table: the permanent number, the name, and one line for a person.
+/// Defines [`Measure`] and its table: the permanent number, the name, and a line of description.
 macro_rules! measures {
     ($($variant:ident = $number:literal, $name:literal, $about:literal;)*) => {
-        /// A number that Vigie counts. Its number is part of stored keys and never changes; its name is part of published files.
+        /// A number that Vigie counts. Its number is part of stored keys and never changes; its name is part
+        /// of published files.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Measure {
@@ -11,28 +12,28 @@ macro_rules! measures {
         }
 
         impl Measure {
-            /// All measures, by number.
+            /// All measures, ordered by number.
             pub const ALL: [Self; [$($number),*].len()] = [$(Self::$variant),*];
 
-            /// The permanent number.
+            /// Returns the permanent number.
             #[must_use]
             pub const fn number(self) -> u8 {
                 match self { $(Self::$variant => $number,)* }
             }
 
-            /// Returns the measure of a number.
+            /// Returns the measure with a number.
             #[must_use]
             pub const fn from_number(number: u8) -> Option<Self> {
                 match number { $($number => Some(Self::$variant),)* _ => None }
             }
 
-            /// The name in files: lower-case words joined by `_`.
+            /// Returns the name in files: lower-case words joined by `_`.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// One line that says what is counted.
+            /// Returns one line that describes what is counted.
             #[must_use]
             pub const fn about(self) -> &'static str {
                 match self { $(Self::$variant => $about,)* }

@@ -1,4 +1,4 @@
-//! A field of a published report, and where its value comes from.
+//! A field of a published report, and the source of its value.
 
 use crate::cell::Measure;
 
@@ -9,7 +9,7 @@ pub struct PublishedReport {
     pub name: &'static str,
     /// The title for a person.
     pub title: &'static str,
-    /// Its fields, in its order.
+    /// The report's fields, in its order.
     pub fields: &'static [Field],
 }
 
@@ -18,13 +18,13 @@ pub struct PublishedReport {
 pub struct Field {
     /// The name in files.
     pub name: &'static str,
-    /// One line that says what the report asks for, and how Vigie's number differs where it does.
+    /// A line that describes what the report requires, and how Vigie's number differs if it does.
     pub about: &'static str,
-    /// Where the value comes from.
+    /// The source of the value.
     pub source: Source,
 }
 
-/// Where the value of a field comes from.
+/// The source of a field's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The sum of these measures in the period.
@@ -39,6 +39,6 @@ pub enum Source {
     MembersSilent,
     /// A sentence that is true of every deployment.
     Sentence(&'static str),
-    /// Left out, for this reason. The platform or the programme adds the value.
+    /// Left out for this reason. The platform or the programme adds the value.
     LeftOut(&'static str),
 }

@@ -1,4 +1,4 @@
-//! Reports that regulations of the European Union ask for.
+//! Reports that regulations of the European Union require.
 
 use super::field::{Field, PublishedReport, Source};
 use crate::cell::Measure;
@@ -11,7 +11,8 @@ const fn left_out(name: &'static str, about: &'static str, reason: &'static str)
     Field { name, about, source: Source::LeftOut(reason) }
 }
 
-/// Article 7(3) of Regulation (EU) 2021/784 (terrorist content online). The letters were read in a copy, not in the official text.
+/// Article 7(3) of Regulation (EU) 2021/784 (terrorist content online). The letters were read in a copy, not
+/// in the official text.
 pub(super) const TERRORIST_CONTENT: PublishedReport = PublishedReport {
     name: "eu_2021_784_article_7_3",
     title: "Regulation (EU) 2021/784, Article 7(3): terrorist content online",
@@ -73,8 +74,8 @@ const NO_MONEY: &str = "Vigie knows decisions about content, not about payments.
 const NO_SERVICE: &str = "Vigie knows decisions about content, not about the service of a user.";
 const NO_ACCOUNT: &str = "Vigie knows decisions about content, not about accounts.";
 
-/// Parts 5 and 6 of the templates of Implementing Regulation (EU) 2024/2835: the same columns for illegal content and for content
-/// against the terms.
+/// Parts 5 and 6 of the templates of Implementing Regulation (EU) 2024/2835: the same columns for illegal
+/// content and for content against the terms.
 pub(super) const DSA_OWN_INITIATIVE: PublishedReport = PublishedReport {
     name: "eu_2024_2835_parts_5_6",
     title: "Implementing Regulation (EU) 2024/2835, parts 5 and 6: measures at own initiative",

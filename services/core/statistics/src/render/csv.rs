@@ -3,12 +3,12 @@
 use crate::report::{MeasureNumbers, Part, Statistics, Value};
 use crate::suppress::Cell;
 
-/// The columns. `status` is `shown`, `suppressed` or `left_out`; `value` is empty for a suppressed number and holds the reason for
-/// what is left out.
+/// The columns. `status` is `shown`, `suppressed` or `left_out`. `value` is empty for a suppressed number,
+/// and is the reason if the field is left out.
 pub const CSV_COLUMNS: [&str; 7] = ["section", "what", "scope", "name", "month", "status", "value"];
 
-/// Returns the statistics as CSV with a line of names. Lines end with CR LF. A text that a spreadsheet would take for a formula begins
-/// with an apostrophe.
+/// Returns the statistics as CSV with a line of column names. Lines end with CR LF. A text that a spreadsheet
+/// would interpret as a formula begins with an apostrophe.
 #[must_use]
 pub fn to_csv(statistics: &Statistics) -> String {
     let mut lines = Lines::default();
@@ -87,7 +87,8 @@ impl Lines {
     }
 }
 
-/// A field, quoted where it must be. Spreadsheets run a text that begins with one of these characters (OWASP, "CSV Injection").
+/// Returns a field, quoted if necessary. Spreadsheets execute a text that begins with one of these characters
+/// (OWASP, "CSV Injection").
 fn guarded(text: &str) -> String {
     let is_formula = text
         .trim_start_matches(['"', '\'', ' ', ',', ';'])

@@ -8,11 +8,16 @@
 //! | `months` | the months, as `2026-11`; every `by_month` follows them |
 //! | `threshold`, `members_min` | the thresholds of suppression |
 //! | `members`, `members_silent` | the number of members, and of those without any count |
-//! | `numbers` | for each measure: `measure`, `about`, `total`, `cumulative`, `by_month`, `by_member` (`member`, `total`, `by_month`), `by_bank`, `by_class`, `by_verdict` (`name`, `count`) |
-//! | `own_member`, `own` | the member that reads, and its numbers in the same form; null and empty for anyone |
+//! | `numbers` | for each measure: `measure`, `about`, `total`, `cumulative`, and the next two rows |
+//! | ... `by_month`, `by_member` | the counts of each month; and `member`, `total`, `by_month` |
+//! | ... `by_bank`, `by_class`, `by_verdict` | `name`, `count` |
+//! | `own_member`, `own` | the reading member, and its numbers as in `numbers`; else null and empty |
 //! | `latencies` | `latency`, `about`, `month` (null for the period), `p50_ms`, `p99_ms` (null for too few) |
-//! | `precisions` | `of` (`reports`, `decisions`), `scope` (`all`, `member`, `bank`), `name`, `confirmed`, `reviewed`, `precision` |
-//! | `reports` | `report`, `title`, `fields` (`field`, `about`, `status`, `value`); a `status` is `count`, `share`, `sentence`, `suppressed` or `left_out` |
+//! | `precisions` | `of` (`reports`, `decisions`), `scope` (`all`, `member`, `bank`), and the next row |
+//! | ... | `name`, `confirmed`, `reviewed`, `precision` |
+//! | `reports` | `report`, `title`, `fields` (`field`, `about`, `status`, `value`) |
+//!
+//! The `status` of a field is `count`, `share`, `sentence`, `suppressed` or `left_out`.
 //!
 //! A suppressed number is null.
 

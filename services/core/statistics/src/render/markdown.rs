@@ -5,7 +5,8 @@ use std::fmt::{Display, Write};
 use crate::report::{MeasureNumbers, Part, Precision, Statistics, Value};
 use crate::suppress::Cell;
 
-/// Returns the statistics as Markdown: what each number means in one line, what is suppressed, and what has no source.
+/// Returns the statistics as Markdown: one line on the meaning of each number, what is suppressed, and what
+/// has no source.
 #[must_use]
 pub fn to_markdown(statistics: &Statistics) -> String {
     let mut page = Page(String::new());
@@ -106,7 +107,7 @@ impl Page {
     }
 
     fn parts(&mut self, one: &MeasureNumbers, name: &str, parts: &[Part]) {
-        // A list whose only part is "none" repeats the total.
+        // A list whose only part is "none" would repeat the total.
         let shown: Vec<&Part> =
             parts.iter().filter(|part| part.count.shown().is_some_and(|count| count > 0)).collect();
         if shown.is_empty() || (shown.len() == 1 && shown[0].count == one.total) {
@@ -175,7 +176,7 @@ impl Page {
     }
 }
 
-/// A text of a person as it stands in a cell: no character is markup.
+/// Escapes a person's text for a cell, so that no character is markup.
 fn text(text: &str) -> String {
     let mut escaped = String::new();
     for character in text.chars() {

@@ -1,4 +1,4 @@
-//! Renderings, read back.
+//! Renders statistics and reads them back.
 
 use proptest::prelude::*;
 use vigie_model::MemberId;
@@ -13,7 +13,7 @@ fn read(csv: &str) -> Vec<Vec<String>> {
     reader.records().map(|line| line.unwrap().iter().map(str::to_owned).collect()).collect()
 }
 
-/// The shown numbers of measures, in the order of the lines.
+/// Returns the shown numbers of measures, in the order of the lines.
 fn numbers(statistics: &Statistics) -> Vec<Option<u64>> {
     let mut all = Vec::new();
     for one in statistics.numbers.iter().chain(&statistics.own) {
@@ -97,12 +97,12 @@ fn every_rendering_has_every_field_of_every_report() {
             }
         }
     }
-    // Zero is stated as zero in a member's own report.
+    // In a member's own report, zero is shown as zero.
     let own = to_json(&tests::of(&Counts::default(), Reader::Member(MemberId(1)))).unwrap();
     assert_eq!(own["reports"][0]["fields"][2]["value"], 0);
 }
 
-/// Published files are read by programs: a name that changes breaks them.
+/// Programs read the published files, and a changed name would break them.
 #[test]
 fn the_names_of_json_are_stable() {
     let json = to_json(&tests::of(&Counts::default(), Reader::Member(MemberId(1)))).unwrap();

@@ -15,7 +15,7 @@ pub struct FilledReport {
     pub report: &'static str,
     /// The title for a person.
     pub title: &'static str,
-    /// Its fields.
+    /// The report's fields.
     pub fields: Vec<FilledField>,
 }
 
@@ -24,7 +24,7 @@ pub struct FilledReport {
 pub struct FilledField {
     /// The name of the field.
     pub field: &'static str,
-    /// One line that says what the report asks for.
+    /// A line that describes what the report requires.
     pub about: &'static str,
     /// The value.
     #[serde(flatten)]
@@ -41,13 +41,13 @@ pub enum Value {
     Share(f64),
     /// A sentence.
     Sentence(&'static str),
-    /// Suppressed, or there is nothing to divide by.
+    /// The number is suppressed, or there is nothing to divide by.
     Suppressed,
     /// Left out, for this reason.
     LeftOut(&'static str),
 }
 
-/// What fields are filled from.
+/// The numbers from which fields are filled.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Filling<'a> {
     pub(super) numbers: &'a [MeasureNumbers],
@@ -57,7 +57,7 @@ pub(super) struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    /// All reports, filled.
+    /// Returns all reports with their values.
     pub(super) fn reports(self) -> Vec<FilledReport> {
         let field = |field: &Field| FilledField {
             field: field.name,

@@ -1,4 +1,5 @@
-//! The rows and parts of tables, the same for every measure: whether one is there says nothing about a count.
+//! The rows and parts of tables. They are the same for every measure, so that the presence of one reveals no
+//! count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,9 +10,9 @@ use crate::cell::CellKey;
 /// The rows of members, and the parts by bank, class and verdict.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// Members by id; `None` for what belongs to no member.
+    /// The names of members by id; `None` for counts that belong to no member.
     pub(super) members: BTreeMap<Option<MemberId>, String>,
-    /// The banks that are named.
+    /// The named banks.
     pub(super) banks: BTreeMap<BankId, String>,
     /// Classes as text; empty for none.
     pub(super) classes: BTreeSet<String>,
@@ -19,11 +20,11 @@ pub(super) struct Names {
     pub(super) verdicts: BTreeSet<String>,
 }
 
-/// The part of all banks that are not named.
+/// The part of all banks without a name.
 pub(super) const OTHER_BANKS: &str = "other banks";
-/// The part of what belongs to no bank.
+/// The part of counts that belong to no bank.
 pub(super) const NO_BANK: &str = "no bank";
-/// The part without a class or a verdict.
+/// The part of counts without a class or a verdict.
 pub(super) const NONE: &str = "none";
 
 impl Names {
@@ -53,7 +54,7 @@ impl Names {
         self.banks.get(&bank).cloned().unwrap_or_else(|| OTHER_BANKS.to_owned())
     }
 
-    /// The names of the parts by bank.
+    /// Returns the names of the parts by bank.
     pub(super) fn bank_parts(&self) -> BTreeSet<String> {
         self.banks.values().cloned().chain([NO_BANK.to_owned(), OTHER_BANKS.to_owned()]).collect()
     }

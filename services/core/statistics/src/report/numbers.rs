@@ -10,8 +10,8 @@ use crate::cell::{CellKey, Measure};
 use crate::month::Period;
 use crate::suppress::{Cell, Contributions, Row, Rule, suppress_list, suppress_table};
 
-/// Cumulative numbers across members are rounded down to a multiple of this, so that the difference between those of two reports
-/// does not give a suppressed total.
+/// Cumulative numbers across members are rounded down to a multiple of this, so that the difference between
+/// two reports does not reveal a suppressed total.
 pub const CUMULATIVE_STEP: u64 = 100;
 
 /// The numbers of one measure for a period.
@@ -19,15 +19,16 @@ pub const CUMULATIVE_STEP: u64 = 100;
 pub struct MeasureNumbers {
     /// The name of the measure.
     pub measure: &'static str,
-    /// One line that says what is counted.
+    /// A line that describes what is counted.
     pub about: &'static str,
     /// The total of the period.
     pub total: Cell,
-    /// The count until the end of the period: across members rounded down to a multiple of [`CUMULATIVE_STEP`].
+    /// The count until the end of the period; across members rounded down to a multiple of
+    /// [`CUMULATIVE_STEP`].
     pub cumulative: u64,
     /// The numbers by month, in the order of [`super::Statistics::months`].
     pub by_month: Vec<Cell>,
-    /// The numbers by member; none in a member's own numbers.
+    /// The numbers by member; empty in a member's own numbers.
     pub by_member: Vec<MemberNumbers>,
     /// The numbers by bank.
     pub by_bank: Vec<Part>,
@@ -53,11 +54,11 @@ pub struct MemberNumbers {
 pub struct Part {
     /// The name of the bank, class or verdict.
     pub name: String,
-    /// Its number.
+    /// The number of the part.
     pub count: Cell,
 }
 
-/// What is to be counted.
+/// The counters to be added up, and how.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counted<'a> {
     pub(super) measure: Measure,
@@ -68,7 +69,7 @@ pub(super) struct Counted<'a> {
 }
 
 impl Counted<'_> {
-    /// The numbers across members, without small cells.
+    /// Returns the numbers across members, without small cells.
     pub(super) fn across_members(self, rule: Rule) -> MeasureNumbers {
         let count = usize::from(self.period.to().number() - self.period.from().number()) + 1;
         let mut cells: BTreeMap<Option<MemberId>, Vec<u64>> =
@@ -102,7 +103,7 @@ impl Counted<'_> {
         }
     }
 
-    /// The numbers of one member for itself: the counters are its own.
+    /// Returns the numbers of one member for itself. The counters must be its own.
     pub(super) fn own(self) -> MeasureNumbers {
         let sum = |counts: &mut dyn Iterator<Item = u64>| counts.fold(0, u64::saturating_add);
         let by_month = |month| {
@@ -150,7 +151,7 @@ impl Counted<'_> {
         }
     }
 
-    /// What each member contributes to each part, in the order of the names.
+    /// Returns the contribution of each member to each part, in the order of the names.
     fn parts(
         self,
         names: &BTreeSet<String>,

@@ -1,4 +1,4 @@
-//! The share of what was reviewed that was confirmed.
+//! The share of reviewed reports and decisions that were confirmed.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::numbers::{MeasureNumbers, Part};
 use crate::cell::Measure;
 use crate::suppress::Cell;
 
-/// What was reviewed.
+/// The kind of items that were reviewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reviewed {
@@ -16,35 +16,35 @@ pub enum Reviewed {
     Decisions,
 }
 
-/// Of whom or of what.
+/// The scope of a precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// All together.
     All,
-    /// One member.
+    /// A single member.
     Member,
-    /// One bank.
+    /// A single bank.
     Bank,
 }
 
-/// A precision: confirmed over reviewed.
+/// A precision: confirmed divided by reviewed.
 ///
-/// Across members it is shown only where the numbers of confirmed and of rejected ones are both shown: either would be computed from
-/// it.
+/// Across members it is shown only if the numbers of confirmed and of rejected ones are both shown, because
+/// either could be computed from it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Precision {
-    /// What was reviewed.
+    /// The kind of items that were reviewed.
     pub of: Reviewed,
-    /// Of whom or of what.
+    /// The scope of the precision.
     pub scope: Scope,
     /// The name of the member or the bank; empty for all.
     pub name: String,
-    /// The number of those that were confirmed.
+    /// The number that was confirmed.
     pub confirmed: Cell,
-    /// The number of those that were reviewed.
+    /// The number that was reviewed.
     pub reviewed: Cell,
-    /// Confirmed over reviewed, with four decimals; `None` where it is suppressed or nothing was reviewed.
+    /// Confirmed divided by reviewed, with four decimals; `None` if it is suppressed or nothing was reviewed.
     pub precision: Option<f64>,
 }
 
@@ -59,7 +59,7 @@ impl Reviewed {
     }
 }
 
-/// The precisions that the numbers give.
+/// Computes the precisions from the numbers.
 pub(super) fn precisions(numbers: &[MeasureNumbers]) -> Vec<Precision> {
     let find = |measure: Measure| numbers.iter().find(|one| one.measure == measure.name());
     let mut all = Vec::new();

@@ -14,62 +14,62 @@ use crate::latency::{Histogram, LatencyKind};
 use crate::month::{Month, Period};
 use crate::suppress::{Cell, Rule};
 
-/// Who reads the numbers.
+/// The reader of the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
     /// Anyone.
     Public,
-    /// A member, which gets its own numbers in full beside those for anyone.
+    /// A member, which gets its own numbers in full besides the public ones.
     Member(MemberId),
 }
 
-/// What statistics are made of.
+/// The input from which statistics are computed.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
     /// The months.
     pub period: Period,
-    /// Who reads the numbers.
+    /// The reader of the numbers.
     pub reader: Reader,
-    /// The counters of all members until the end of the period, and from the beginning: cumulative numbers need them. Later ones are
-    /// not counted.
+    /// The counters of all members from the beginning until the end of the period, because cumulative numbers
+    /// need them. Later ones are ignored.
     pub counts: &'a Counts,
     /// The latencies of each month.
     pub latencies: &'a BTreeMap<(Month, LatencyKind), Histogram>,
     /// The members of the deployment, with the names under which they are published.
     pub members: &'a BTreeMap<MemberId, String>,
-    /// The banks that are published by name: the same for every reader, or the difference between two reports shows what each
-    /// suppresses. All others are one part together.
+    /// The banks that are published by name. They must be the same for every reader, because otherwise the
+    /// difference between two reports would reveal suppressed numbers. All other banks form one part.
     pub banks: &'a BTreeMap<BankId, String>,
-    /// The banks that the member which reads may see, for its own numbers. Unused where anyone reads.
+    /// The banks that the reading member may see, for its own numbers. Unused for a public reader.
     pub own_banks: &'a BTreeMap<BankId, String>,
-    /// What is suppressed.
+    /// The thresholds of suppression.
     pub rule: Rule,
 }
 
-/// The numbers for a period, without what the reader must not learn.
+/// The numbers for a period, without those that the reader must not learn.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Statistics {
-    /// The months, which every `by_month` follows.
+    /// The months, in the order of every `by_month`.
     pub months: Vec<Month>,
     /// The smallest number that is shown across members.
     pub threshold: u64,
-    /// The fewest members that contribute to a shown total.
+    /// The smallest number of members that contribute to a shown total.
     pub members_min: usize,
     /// The number of members.
     pub members: u64,
-    /// The number of members without any count in the period; suppressed where these or the others are too few.
+    /// The number of members without any count in the period; suppressed if these or the others are too few.
     pub members_silent: Cell,
-    /// The numbers across members, of every measure.
+    /// The numbers across members, for every measure.
     pub numbers: Vec<MeasureNumbers>,
-    /// The name of the member that reads; `None` for anyone.
+    /// The name of the reading member; `None` for a public reader.
     pub own_member: Option<String>,
-    /// The member's own numbers in full, of every measure; empty for anyone.
+    /// The member's own numbers in full, for every measure; empty for a public reader.
     pub own: Vec<MeasureNumbers>,
     /// The latencies.
     pub latencies: Vec<LatencyNumbers>,
-    /// The precisions: a member's own where a member reads.
+    /// The precisions; the member's own if a member reads.
     pub precisions: Vec<Precision>,
-    /// The published reports: of the member's own numbers where a member reads.
+    /// The published reports; from the member's own numbers if a member reads.
     pub reports: Vec<FilledReport>,
 }
 
@@ -78,12 +78,12 @@ pub struct Statistics {
 pub struct LatencyNumbers {
     /// The name of the kind.
     pub latency: &'static str,
-    /// One line that says what is timed.
+    /// A line that describes what is measured.
     pub about: &'static str,
-    /// The month; `None` for the period.
+    /// The month; `None` for the whole period.
     pub month: Option<Month>,
-    /// The median in milliseconds; `None` below the threshold. The number of latencies is not shown: it would give a count of items
-    /// that may be suppressed.
+    /// The median in milliseconds; `None` below the threshold. The number of latencies is not shown, because
+    /// it would reveal a count of items that may be suppressed.
     pub p50_ms: Option<u64>,
     /// The 99th percentile in milliseconds; `None` below the threshold.
     pub p99_ms: Option<u64>,

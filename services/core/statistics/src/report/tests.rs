@@ -1,4 +1,4 @@
-//! Statistics against sums over the counters, and what a reader may learn.
+//! Compares statistics with sums over the counters, and checks what a reader may learn.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,8 @@ pub(crate) fn counts() -> impl Strategy<Value = Counts> {
         .prop_map(|all| all.into_iter().collect())
 }
 
-/// Months 1 to 3 of the five that have counters, for a deployment of four named members and two named banks.
+/// Returns statistics of months 1 to 3 of the five with counters, for a deployment of four named members and
+/// two named banks.
 pub(crate) fn of(counts: &Counts, reader: Reader) -> Statistics {
     let mut histogram = Histogram::default();
     (0..50).for_each(|latency| histogram.record(latency * 10));
@@ -95,7 +96,8 @@ proptest! {
         }
     }
 
-    /// What an outsider reads does not depend on who asks, and parts of a suppressed total cannot be added up.
+    /// The public numbers do not depend on the reader, and the parts of a suppressed total cannot be added
+    /// up.
     #[test]
     fn numbers_across_members_are_the_same_for_all_and_sums_stay_closed(counts in counts()) {
         let public = of(&counts, Reader::Public);
@@ -109,7 +111,7 @@ proptest! {
         }
     }
 
-    /// Precision shows nothing that the tables hide.
+    /// A precision reveals no number that the tables hide.
     #[test]
     fn a_precision_gives_no_suppressed_number(counts in counts()) {
         let public = of(&counts, Reader::Public);

@@ -1,13 +1,14 @@
-//! The attributes of a statement: names, values, lengths. What depends on another attribute is in `validate`.
+//! The attributes of a statement: names, values, lengths. Rules that depend on other attributes are in
+//! `validate`.
 
 /// The values that an attribute takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     /// The platform's unique id: letters, digits, `_`, `-`, at most 500.
     Puid,
-    /// A text of at most so many characters.
+    /// A text of at most this many characters.
     Text(usize),
-    /// An address of at most so many characters.
+    /// An address of at most this many characters.
     Url(usize),
     /// One of these words.
     Word(&'static [&'static str]),
@@ -43,7 +44,7 @@ const COUNTRIES: &[&str] = &[
     "LI", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK",
 ];
 
-/// The categories of what Vigie finds. The schema has more, which no bank of Vigie is for.
+/// The categories of content that Vigie finds. The schema has more, for which no bank of Vigie exists.
 const CATEGORIES: &[&str] = &[
     "STATEMENT_CATEGORY_PROTECTION_OF_MINORS",
     "STATEMENT_CATEGORY_RISK_FOR_PUBLIC_SECURITY",
@@ -63,7 +64,7 @@ const KEYWORDS: &[&str] = &[
     "KEYWORD_OTHER",
 ];
 
-/// All attributes that a statement of Vigie may have. `content_id` is for products and has no place here.
+/// All attributes that a statement of Vigie may have. `content_id` is for products and is not used here.
 pub(super) const ATTRIBUTES: [Attribute; 34] = [
     required("puid", Shape::Puid),
     optional(
@@ -133,7 +134,7 @@ pub(super) const ATTRIBUTES: [Attribute; 34] = [
     optional("end_date_monetary_restriction", Shape::Date("2020-01-01")),
     optional("end_date_service_restriction", Shape::Date("2020-01-01")),
     optional("end_date_account_restriction", Shape::Date("2020-01-01")),
-    // The documentation requires it, the database's code does not.
+    // The documentation requires it; the database's code does not.
     required("territorial_scope", Shape::Words(COUNTRIES)),
     optional("content_language", Shape::Language),
     required("decision_facts", Shape::Text(5_000)),

@@ -1,4 +1,4 @@
-//! Statements from decisions and a template.
+//! Prepares statements from decisions and a template.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,14 @@ use super::template::{Ground, Template};
 use super::validate::{Fault, Statement};
 use crate::month::Day;
 
-/// What became of decisions.
+/// The result of preparing statements from decisions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Prepared {
     /// The statements without a fault, in the order of the decisions.
     pub statements: Vec<Statement>,
-    /// The number of decisions without an action: they are no statements.
+    /// The number of decisions without an action, which need no statement.
     pub without_action: u64,
-    /// The number of decisions after an order under Article 9: no statement is due.
+    /// The number of decisions after an order under Article 9, which need no statement.
     pub after_order: u64,
     /// The decisions whose statements have faults.
     pub rejected: Vec<Rejected>,
@@ -33,7 +33,7 @@ pub struct Rejected {
     pub faults: Vec<Fault>,
 }
 
-/// Makes a statement of each decision on which the platform acted, and validates it.
+/// Prepares a statement for each decision on which the platform acted, and validates it.
 #[must_use]
 pub fn prepare(records: &[DecisionRecord], template: &Template, private: &PrivateWords) -> Prepared {
     let mut prepared = Prepared::default();
@@ -48,7 +48,7 @@ pub fn prepare(records: &[DecisionRecord], template: &Template, private: &Privat
             continue;
         }
         let (statement, mut faults) = statement(record, template);
-        // A fault that is known more exactly here stands for "is required".
+        // A more exact fault that is known here replaces "is required".
         let known: BTreeSet<String> = faults.iter().map(|fault| fault.attribute.clone()).collect();
         faults.extend(
             statement.validate(private).into_iter().filter(|fault| !known.contains(&fault.attribute)),
@@ -126,7 +126,7 @@ fn statement(record: &DecisionRecord, template: &Template) -> (Statement, Vec<Fa
     match record.basis {
         Some(basis) => {
             set("source_type", json!(source_type(basis)));
-            // What a notice or an order names was not found by the match that followed it.
+            // Content that a notice or an order names was not found by the match that followed it.
             set("automated_detection", json!(if basis == Basis::Own { "Yes" } else { "No" }));
         }
         None => faults.push(fault("source_type", "the platform did not say what the content was found by")),

@@ -1,21 +1,22 @@
-//! What a published text must not hold.
+//! Checks that a published text contains nothing private.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-/// Words that no published text may hold: names of banks and programmes, references of items. Compared as whole words, without case.
+/// Words that no published text may contain: names of banks and programmes, references of items. Compared as
+/// whole words, without case.
 #[derive(Debug, Clone, Default)]
 pub struct PrivateWords(Vec<Vec<String>>);
 
 impl PrivateWords {
-    /// These names. A name without a letter or a digit is ignored.
+    /// Creates the list from these names. A name without a letter or a digit is ignored.
     #[must_use]
     pub fn new<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
         let names = names.into_iter().map(|name| words(name.as_ref()));
         Self(names.filter(|name| !name.is_empty()).collect())
     }
 
-    /// Returns what a text holds that may not be published.
+    /// Returns the first private part of a text, if it has any.
     pub(super) fn fault(&self, text: &str) -> Option<Cow<'static, str>> {
         let lower = text.to_lowercase();
         if lower.contains("://") || lower.contains("www.") {
@@ -38,9 +39,9 @@ fn words(text: &str) -> Vec<String> {
     words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
 }
 
-/// The shortest fingerprint as hexadecimal digits: 64 bits.
+/// The smallest length of a fingerprint in hexadecimal digits: 64 bits.
 const HEX_LEN_MIN: usize = 16;
-/// The shortest of base64 or other texts that is no word of a language.
+/// The smallest length of base64 or other codes, which is longer than words of a language.
 const CODE_LEN_MIN: usize = 32;
 
 fn token_fault(token: &str) -> Option<&'static str> {

@@ -1,4 +1,4 @@
-//! A decision, as statements and reports are filled from it.
+//! A decision, from which statements and reports are filled.
 
 use vigie_consortium::cases::{Action, Basis, MediaKind};
 use vigie_model::{BankId, UnixMillis};
@@ -8,11 +8,12 @@ use crate::cell::{ClassText, VerdictText};
 /// A decision about matched content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecisionRecord {
-    /// A random id, never used twice. It is published, so it must not be computed from content, an item or a user.
+    /// A random id, never reused. It is published, so it must not be computed from content, an item or a
+    /// user.
     pub id: [u8; 16],
-    /// When the decision was taken.
+    /// The time of the decision.
     pub at: UnixMillis,
-    /// When the platform began to host the content; `None` where it did not say.
+    /// The time from which the platform has hosted the content; `None` if it did not report it.
     pub hosted_since: Option<UnixMillis>,
     /// The bank of the nearest match.
     pub bank: BankId,
@@ -24,35 +25,37 @@ pub struct DecisionRecord {
     pub rule: String,
     /// The kind of the content.
     pub media: MediaKind,
-    /// Whether a person looked at the whole content before the action; `None` where the platform did not say.
+    /// Whether a person looked at the whole content before the action; `None` if the platform did not report
+    /// it.
     pub person_looked: Option<bool>,
-    /// What the platform did; `None` for nothing.
+    /// The platform's action; `None` for none.
     pub action: Option<Action>,
-    /// When the platform did it; `None` where it did not say.
+    /// The time of the action; `None` if the platform did not report it.
     pub acted_at: Option<UnixMillis>,
-    /// What the content was found by; `None` where the platform did not say.
+    /// The way in which the content was found; `None` if the platform did not report it.
     pub basis: Option<Basis>,
-    /// The content was reinstated after a complaint.
+    /// Whether the content was reinstated after a complaint.
     pub is_reinstated: bool,
-    /// Matches on which the decision rests and of which nothing is known here, so that another class may be its reason.
+    /// The number of matches on which the decision depends and whose classes are not known here. The true
+    /// reason may be one of those classes.
     pub matches_elsewhere: u32,
 }
 
 impl DecisionRecord {
-    /// The id as 32 hexadecimal digits.
+    /// Returns the id as 32 hexadecimal digits.
     #[must_use]
     pub fn id_text(&self) -> String {
         self.id.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Whether the verdict itself restricts the content, before a person looks.
+    /// Checks whether the verdict itself restricts the content, before a person looks.
     #[must_use]
     pub fn verdict_acts(&self) -> bool {
         ["block", "escalate"].contains(&self.verdict.as_str())
     }
 }
 
-/// The restriction of visibility that an action is, unless the template says otherwise.
+/// Returns the visibility restriction of an action, unless the template names another.
 pub(super) const fn visibility(action: Action) -> &'static str {
     match action {
         Action::Removed => "DECISION_VISIBILITY_CONTENT_REMOVED",
@@ -65,7 +68,7 @@ pub(super) const fn visibility(action: Action) -> &'static str {
     }
 }
 
-/// The content type that a kind of content is, unless the template says otherwise.
+/// Returns the content type of a kind of content, unless the template names another.
 pub(super) const fn content_type(kind: MediaKind) -> &'static str {
     match kind {
         MediaKind::Image => "CONTENT_TYPE_IMAGE",
@@ -76,23 +79,23 @@ pub(super) const fn content_type(kind: MediaKind) -> &'static str {
     }
 }
 
-/// How content was judged after it was found.
+/// The way in which content was judged after it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Automation {
-    /// The verdict acted, and nobody looked.
+    /// The verdict acted, and no person looked.
     Fully,
-    /// The verdict acted, and a person looked too.
+    /// The verdict acted, and a person also looked.
     Partly,
     /// A person decided.
     Not,
 }
 
 impl Automation {
-    /// How content was judged, as far as the record says: nothing is claimed beyond that.
+    /// Returns how content was judged, based only on the record.
     ///
     /// # Errors
     ///
-    /// What the record does not say, for a person.
+    /// The missing information, as a text for a person.
     pub fn of(person_looked: Option<bool>, verdict_acts: bool) -> Result<Self, &'static str> {
         match (person_looked, verdict_acts) {
             (Some(false), true) => Ok(Self::Fully),

@@ -1,4 +1,4 @@
-//! Statements against the attributes that the database requires.
+//! Checks statements against the attributes that the database requires.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -41,11 +41,11 @@ fn template() -> Template {
     toml::from_str(TEMPLATE).unwrap()
 }
 
-/// A picture on which a block acted on 2026-11-09 and that nobody looked at.
+/// Returns a decision on a picture that was blocked on 2026-11-09 and at which nobody looked.
 fn record() -> DecisionRecord {
     DecisionRecord {
         id: [0xab; 16],
-        // It acted the day after.
+        // The action was on the day after the decision.
         at: UnixMillis(1_794_182_400_000 - 86_400_000),
         hosted_since: Some(UnixMillis(1_794_100_000_000)),
         bank: BankId(7),
@@ -72,7 +72,7 @@ fn only(record: DecisionRecord, template: &Template) -> Value {
     Value::Object(prepared.statements[0].attributes().clone())
 }
 
-/// The attributes of the one rejected decision that are at fault.
+/// Returns the attributes with faults in the one rejected decision.
 fn at_fault(record: DecisionRecord, template: &Template) -> Vec<String> {
     let prepared = prepare(&[record], template, &private());
     assert!(prepared.statements.is_empty());
@@ -134,7 +134,7 @@ fn a_decision_and_a_template_are_this_statement() {
     }
 }
 
-/// Each required attribute of the schema, conditional ones with what makes them required.
+/// Removes each required attribute of the schema; conditional ones together with their condition.
 #[test]
 fn a_statement_without_a_required_attribute_has_that_fault() {
     let required = [
@@ -157,7 +157,7 @@ fn a_statement_without_a_required_attribute_has_that_fault() {
     for name in required {
         let mut statement = golden();
         statement.as_object_mut().unwrap().remove(name);
-        // Another restriction would do.
+        // Another restriction would also be enough.
         statement.as_object_mut().unwrap().remove("decision_account");
         let found = faults(&statement);
         assert_eq!(found.iter().map(|fault| fault.attribute.as_str()).collect::<Vec<_>>(), [name]);
@@ -266,7 +266,7 @@ fn what_the_platform_did_not_say_is_at_fault_and_nothing_is_invented() {
     assert_eq!(at_fault(reinstated, &template()), ["end_date_visibility_restriction"]);
     let elsewhere = DecisionRecord { matches_elsewhere: 1, ..record() };
     assert_eq!(at_fault(elsewhere, &template()), ["category"]);
-    // What others found was not found by the match: each basis but the own one.
+    // Content that others found was not found by the match: every basis except the platform's own.
     for basis in Basis::ALL.iter().filter(|basis| ![Basis::Own, Basis::Article9Order].contains(basis)) {
         let statement = only(DecisionRecord { basis: Some(*basis), ..record() }, &template());
         assert_eq!(statement["automated_detection"], "No", "{basis}");
@@ -277,7 +277,7 @@ fn what_the_platform_did_not_say_is_at_fault_and_nothing_is_invented() {
     assert_eq!(at_fault(other, &template()), ["decision_visibility_other"]);
     let named = Template { facts: "Found by near-and-confirmed.".to_owned(), ..template() };
     assert_eq!(at_fault(record(), &named), ["decision_facts"]);
-    // The longest prefix wins, and another kind of content has the template's description.
+    // The longest prefix applies, and another kind of content has the template's description.
     let class = Text::new("iwf/self-generated/yes").unwrap();
     let statement = only(DecisionRecord { class, media: MediaKind::Other, ..record() }, &template());
     assert_eq!(statement["category"], "STATEMENT_CATEGORY_CYBER_VIOLENCE");

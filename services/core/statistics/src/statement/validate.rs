@@ -8,10 +8,10 @@ use super::attributes::{ATTRIBUTES, Attribute, Shape};
 use super::privacy::PrivateWords;
 use crate::month::Day;
 
-/// The most statements of one call.
+/// The largest number of statements in one call.
 pub const BATCH_MAX: usize = 100;
 
-/// A statement of reasons, as it is sent.
+/// A statement of reasons in the form in which it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement(pub(super) Map<String, Value>);
 
@@ -21,11 +21,11 @@ pub struct Statement(pub(super) Map<String, Value>);
 pub struct Fault {
     /// The attribute.
     pub attribute: String,
-    /// Its fault.
+    /// The reason why the attribute is faulty.
     pub reason: String,
 }
 
-/// Texts that one choice of another attribute requires: the attribute, the choice, the text.
+/// The texts that are required by a choice of another attribute: the attribute, the choice, the text.
 const DESCRIBED: [(&str, &str, &str); 8] = [
     ("decision_visibility", "DECISION_VISIBILITY_OTHER", "decision_visibility_other"),
     ("decision_monetary", "DECISION_MONETARY_OTHER", "decision_monetary_other"),
@@ -48,19 +48,20 @@ const END_DATES: [&str; 4] = [
 ];
 
 impl Statement {
-    /// Takes the attributes of a statement that was written elsewhere; it is not validated.
+    /// Creates a statement from attributes that were written elsewhere, without validating it.
     #[must_use]
     pub const fn new(attributes: Map<String, Value>) -> Self {
         Self(attributes)
     }
 
-    /// The attributes.
+    /// Returns the attributes.
     #[must_use]
     pub const fn attributes(&self) -> &Map<String, Value> {
         &self.0
     }
 
-    /// Returns every fault, each with its attribute. A statement without one is accepted by the database unless its puid was used.
+    /// Returns every fault with its attribute. The database accepts a statement without faults, unless its
+    /// puid was already used.
     #[must_use]
     pub fn validate(&self, private: &PrivateWords) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -84,7 +85,7 @@ impl Statement {
         for (attribute, choice, text) in DESCRIBED {
             match (self.has(attribute, choice), self.get(text).is_some()) {
                 (true, false) => add(text, format!("is required with {choice}")),
-                // A ground that is not there has its own fault.
+                // A missing ground has its own fault.
                 (false, true) if attribute == "decision_ground" && self.get(attribute).is_none() => {}
                 (false, true) => add(text, format!("is dropped without {choice}")),
                 (true, true) | (false, false) => {}
@@ -114,7 +115,7 @@ impl Statement {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
-    /// Whether an attribute is a word, or has it among others.
+    /// Checks whether an attribute is a word, or contains it in a list.
     fn has(&self, name: &str, word: &str) -> bool {
         self.get(name).is_some_and(|value| {
             value == word || value.as_array().is_some_and(|words| words.iter().any(|one| one == word))
@@ -154,7 +155,7 @@ fn puid_faults(text: &str, private: &PrivateWords) -> Vec<String> {
     if !(1..=500).contains(&text.len()) || !text.bytes().all(is_fit) {
         return vec!["is 1 to 500 of A-Z a-z 0-9 _ -".to_owned()];
     }
-    // An id of random digits looks like a fingerprint; a name in it is a fault all the same.
+    // An id of random digits looks like a fingerprint. A name in it is still a fault.
     let is_random = text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let fault = if is_random { None } else { private.fault(text) };
     fault.map(Cow::into_owned).into_iter().collect()
@@ -193,8 +194,8 @@ fn date_fault(text: &str, min: &str) -> Option<String> {
     (day < min || day > end).then(|| format!("lies before {min} or after {end}"))
 }
 
-/// Returns the bodies of `POST /api/v1/statements`, each with at most [`BATCH_MAX`] statements. The database takes a body as a whole
-/// or not at all.
+/// Returns the bodies of `POST /api/v1/statements`, each with at most [`BATCH_MAX`] statements. The database
+/// accepts or refuses a body as a whole.
 #[must_use]
 pub fn batches(statements: &[Statement]) -> Vec<Value> {
     let body = |batch: &[Statement]| {

@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
-/// The entries of a table, totals included: the last column holds the totals of rows, the last row the totals of columns.
+/// The entries of a table, including totals: the last column has the totals of rows, the last row the totals
+/// of columns.
 ///
-/// An entry is an arc between the node of its row and that of its column. A cell leads from row to column, the total of a row from
-/// the column of totals to the row, the total of a column from the column to the row of totals, and the grand total from there to
-/// the column of totals. So what flows into a node is what flows out, which is each equation of the table.
+/// An entry is an arc between the node of its row and that of its column. A cell leads from its row to its
+/// column, the total of a row from the column of totals to the row, the total of a column from the column to
+/// the row of totals, and the grand total from there to the column of totals. The flow into a node equals the
+/// flow out of it, which is one equation of the table for each node.
 #[derive(Debug)]
 pub(super) struct Entries {
     pub(super) rows: usize,
@@ -15,21 +17,22 @@ pub(super) struct Entries {
     is_suppressed: Vec<bool>,
 }
 
-/// An entry by row and column.
+/// The position of an entry, by row and column.
 pub(super) type At = (usize, usize);
 
 /// The result of pushing a change through the unknown entries.
 #[derive(Debug)]
 pub(super) struct Pushed {
-    /// How much the entry can change, at most what was wanted.
+    /// The possible change of the entry, at most the requested one.
     pub(super) amount: u64,
     /// The rows whose unknown entries change.
     pub(super) rows: Vec<usize>,
-    /// The smallest shown entry whose suppression lets more through; `None` where the amount suffices or nothing helps.
+    /// The smallest shown entry whose suppression would allow more; `None` if the amount suffices or no entry
+    /// helps.
     pub(super) help: Option<At>,
 }
 
-/// Up or down.
+/// The direction of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
     Up,
@@ -37,7 +40,7 @@ pub(super) enum Direction {
 }
 
 impl Entries {
-    /// The table of these rows of cells, with its totals, all shown.
+    /// Creates the table of these rows of cells, with its totals, all shown.
     pub(super) fn new(cells: &[&[u64]], columns: usize) -> Self {
         let (rows, width) = (cells.len(), columns + 1);
         let mut entries = Self {
@@ -87,7 +90,7 @@ impl Entries {
         self.rows + 1 + column
     }
 
-    /// The nodes that an entry leads from and to.
+    /// Returns the nodes at which an entry begins and ends.
     fn ends(&self, (row, column): At) -> (usize, usize) {
         let (row_node, column_node) = (Self::row_node(row), self.column_node(column));
         if (row == self.rows) == (column == self.columns) {
@@ -97,7 +100,8 @@ impl Entries {
         }
     }
 
-    /// Returns how far an entry can go up or down, up to `wanted`, for a reader that knows the shown entries and those of one row.
+    /// Returns how far an entry can go up or down, at most `wanted`, for a reader that knows the shown
+    /// entries and those of one row.
     pub(super) fn push(
         &self,
         entry: At,
@@ -106,7 +110,8 @@ impl Entries {
         known_row: Option<usize>,
     ) -> Pushed {
         let (tail, head) = self.ends(entry);
-        // A change of the entry is balanced by a change of others along a path from its head to its tail, or back.
+        // A change of the entry is balanced by changes of others along a path from its head to its tail, or
+        // back.
         let (source, target) = if direction == Direction::Up { (head, tail) } else { (tail, head) };
         let wanted = if direction == Direction::Up { wanted } else { wanted.min(self.value(entry)) };
         let mut changes = vec![0_i128; self.values.len()];
@@ -132,13 +137,13 @@ impl Entries {
         Pushed { amount, rows, help }
     }
 
-    /// How much an entry can grow, without limit, or shrink, to 0.
+    /// Returns how much an entry can change: without limit upwards, and down to 0.
     fn capacity(&self, at: At, is_forward: bool, changes: &[i128]) -> i128 {
         if is_forward { i128::MAX } else { i128::from(self.value(at)) + changes[self.index(at)] }
     }
 
-    /// Searches the nodes that are reachable through unknown entries, breadth first, until the target is: for each the step that led
-    /// there.
+    /// Searches the nodes that are reachable through unknown entries, breadth first, until it reaches the
+    /// target. Returns for each node the step that led to it.
     fn paths(
         &self,
         (source, target): (usize, usize),
@@ -172,7 +177,7 @@ impl Entries {
         (0..count).map(move |other| if is_row { (node, other) } else { (other, node - rows - 1) })
     }
 
-    /// The smallest shown entry that leads out of the reachable nodes.
+    /// Returns the smallest shown entry that leads out of the reachable nodes.
     fn help(
         &self,
         entry: At,
@@ -199,7 +204,7 @@ struct Step {
     is_forward: bool,
 }
 
-/// The entries of the path from the source to the target, with their directions.
+/// Returns the entries of the path from the source to the target, with their directions.
 fn trace(before: &[Option<Step>], source: usize, target: usize) -> Option<Vec<(At, bool)>> {
     let (mut node, mut path) = (target, Vec::new());
     while node != source {

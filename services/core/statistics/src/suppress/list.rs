@@ -6,13 +6,13 @@ use vigie_model::MemberId;
 
 use super::rule::{Cell, Rule};
 
-/// What each member contributes to one part; the key `None` has what belongs to no member.
+/// The contribution of each member to one part; the key `None` is for counts that belong to no member.
 pub type Contributions = BTreeMap<Option<MemberId>, u64>;
 
-/// Suppresses the small parts of a total, and what they could be computed from.
+/// Suppresses the small parts of a total, and further parts from which they could be computed.
 ///
-/// The total is the sum of the parts as [`super::suppress_table`] shows it. Where it is suppressed, all parts are: they could be
-/// added up. A part is shown only if enough members contribute to it.
+/// The total is the sum of the parts as [`super::suppress_table`] shows it. If it is suppressed, all parts
+/// are, because they could be added up. A part is shown only if enough members contribute to it.
 #[must_use]
 pub fn suppress_list(parts: &[Contributions], total: Cell, rule: Rule) -> Vec<Cell> {
     if total.is_suppressed() {
@@ -29,7 +29,7 @@ pub fn suppress_list(parts: &[Contributions], total: Cell, rule: Rule) -> Vec<Ce
             parts.iter().flat_map(|part| part.keys().flatten()).copied().collect();
         let mut others: Vec<usize> = (0..parts.len()).filter(|part| !suppressed.contains(part)).collect();
         others.sort_by_key(|part| std::cmp::Reverse(sum(&parts[*part])));
-        // The smallest shown part goes first.
+        // The smallest shown part is suppressed first.
         while !is_protected(parts, &suppressed, &members, rule) {
             let Some(smallest) = others.pop() else { break };
             suppressed.insert(smallest);
@@ -39,7 +39,8 @@ pub fn suppress_list(parts: &[Contributions], total: Cell, rule: Rule) -> Vec<Ce
     parts.iter().enumerate().map(cell).collect()
 }
 
-/// Whether the sum of the suppressed parts, without what any one member knows of it, can be distributed in enough ways.
+/// Checks whether the sum of the suppressed parts, without any one member's own contribution, can be
+/// distributed in enough ways.
 fn is_protected(
     parts: &[Contributions],
     suppressed: &BTreeSet<usize>,

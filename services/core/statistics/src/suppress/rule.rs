@@ -1,4 +1,4 @@
-//! What is shown.
+//! The thresholds of suppression, and the published numbers.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use serde::{Serialize, Serializer};
 pub struct Rule {
     /// The smallest number that is shown.
     pub threshold: u64,
-    /// The fewest members that contribute to a shown total.
+    /// The smallest number of members that contribute to a shown total.
     pub members_min: usize,
 }
 
 impl Default for Rule {
-    /// Ten, and three members: with two, each would compute the other's number.
+    /// Returns the threshold ten, and three members: with two, each could compute the other's number.
     fn default() -> Self {
         Self { threshold: 10, members_min: 3 }
     }
@@ -30,7 +30,7 @@ pub enum Cell {
 }
 
 impl Cell {
-    /// The number, if it is shown.
+    /// Returns the number, if it is shown.
     #[must_use]
     pub const fn shown(self) -> Option<u64> {
         match self {
@@ -39,7 +39,7 @@ impl Cell {
         }
     }
 
-    /// Whether the number is not shown.
+    /// Checks whether the number is not shown.
     #[must_use]
     pub const fn is_suppressed(self) -> bool {
         matches!(self, Self::Suppressed)
@@ -55,7 +55,7 @@ impl Cell {
     }
 }
 
-/// The number, or `suppressed`.
+/// Writes the number, or `suppressed`.
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -65,7 +65,7 @@ impl fmt::Display for Cell {
     }
 }
 
-/// A number, or null where it is suppressed.
+/// Serialised as the number, or as null if it is suppressed.
 impl Serialize for Cell {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.shown().serialize(serializer)

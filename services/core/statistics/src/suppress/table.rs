@@ -8,13 +8,13 @@ use super::rule::{Cell, Rule};
 /// A row of numbers, one for each column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// Whether the row belongs to a member, which knows it and reads the published table too.
+    /// Whether the row belongs to a member, which knows its row and also reads the published table.
     pub is_member: bool,
     /// The numbers.
     pub cells: Vec<u64>,
 }
 
-/// A table as it may be published.
+/// A table in the form in which it may be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
     /// The cells by row and column.
@@ -27,10 +27,11 @@ pub struct Published {
     pub total: Cell,
 }
 
-/// Suppresses small cells of a table whose rows belong to members, and what they could be computed from. A row that is shorter than
-/// `columns` is filled with zeros.
+/// Suppresses small cells of a table whose rows belong to members, and further entries from which they could
+/// be computed. A row shorter than `columns` is padded with zeros.
 ///
-/// A table of 200 members and 24 months took at most 1.7 seconds of one core in an optimised build, whatever its numbers.
+/// A table of 200 members and 24 months took at most 1.7 seconds of one core in an optimised build, whatever
+/// its numbers.
 #[must_use]
 pub fn suppress_table(rows: &[Row], columns: usize, rule: Rule) -> Published {
     let cells: Vec<&[u64]> = rows.iter().map(|row| row.cells.as_slice()).collect();
@@ -43,13 +44,14 @@ pub fn suppress_table(rows: &[Row], columns: usize, rule: Rule) -> Published {
     let has_few = |at: &At| at.0 == rows.len() && contributing(at.1) < rule.members_min;
     let (mut queue, few): (VecDeque<At>, Vec<At>) =
         (entries.all().filter(is_small).collect(), entries.all().filter(has_few).collect());
-    // A total of few members is not offered, but it is no secret where the cells of these members are shown: it has no audit.
+    // A total of few members is not shown, but it is not secret if the cells of these members are shown, so
+    // it is not audited.
     queue.iter().chain(&few).for_each(|at| entries.suppress(*at));
-    // Where nothing is shown, nothing can be computed.
+    // If nothing is shown, nothing can be computed.
     if entries.all().all(|at| entries.is_suppressed(at)) {
         queue.clear();
     }
-    // More suppression only widens what is possible, so an entry that is protected once stays so.
+    // Further suppression only widens the possible range, so a protected entry stays protected.
     while let Some(at) = queue.pop_front() {
         let mut readers = VecDeque::from([None]);
         let mut is_checked = vec![false; rows.len()];
@@ -61,7 +63,8 @@ pub fn suppress_table(rows: &[Row], columns: usize, rule: Rule) -> Published {
                     queue.push_back(help);
                     continue;
                 }
-                // What moves without the row of a member is possible for that member as well.
+                // A change that does not involve a member's row is also possible from that member's point of
+                // view.
                 for row in audit.rows {
                     let reads = reader.is_none() && rows[row].is_member && row != at.0;
                     if reads && !std::mem::replace(&mut is_checked[row], true) {
@@ -84,7 +87,7 @@ struct Audit {
 fn audit(entries: &Entries, at: At, reader: Option<usize>, rule: Rule) -> Audit {
     let highest = rule.threshold.saturating_sub(1);
     let value = entries.value(at);
-    // A member that knows its part of a total can always exclude what is below that part.
+    // A member that knows its part of a total can always exclude smaller values.
     let is_whole_range = value < rule.threshold && !(reader.is_some() && at.0 == entries.rows);
     let down = entries.push(at, Direction::Down, if is_whole_range { value } else { highest }, reader);
     if is_whole_range && down.help.is_some() {

@@ -1,4 +1,5 @@
-//! The guarantee of suppression against an enumeration of all tables that agree with what is shown.
+//! Checks the guarantee of suppression against an enumeration of all tables that agree with the shown
+//! entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +8,7 @@ use vigie_model::MemberId;
 
 use super::*;
 
-/// The values of each entry, totals included, over all tables that a reader cannot exclude.
+/// Returns the values of each entry, including totals, over all tables that a reader cannot exclude.
 fn possible(
     shown: &Published,
     known: Option<(usize, &[u64])>,
@@ -81,7 +82,7 @@ fn tables(
     prop::collection::vec(row.prop_map(|(is_member, cells)| Row { is_member, cells }), rows)
 }
 
-/// Whether an entry is the total of few members, which is no secret where their cells are shown.
+/// Checks whether an entry is the total of few members, which is not secret if their cells are shown.
 fn is_of_few(rows: &[Row], (row, column): (usize, usize), rule: Rule) -> bool {
     let part = |row: &Row| {
         row.cells
@@ -113,7 +114,7 @@ fn check_possible(rows: &[Row], columns: usize, rule: Rule) {
             assert!(values.contains(&truth));
             match entry(&shown, (row, column)) {
                 Cell::Shown(number) => assert!(number == truth && number >= rule.threshold),
-                // Its own numbers, and the totals of a table that has no other row.
+                // The member's own numbers, and the totals of a table without other rows.
                 Cell::Suppressed
                     if is_of_few(rows, (row, column), rule)
                         || reader == Some(row)
@@ -136,7 +137,8 @@ fn check_possible(rows: &[Row], columns: usize, rule: Rule) {
     }
 }
 
-/// Fills each line that lacks one entry until nothing changes, as a reader with a pencil does; returns how many secrets it finds.
+/// Fills each line that lacks one entry until nothing changes, as a reader with a pencil does. Returns how
+/// many secrets it finds.
 fn pencil(of: &[Row], shown: &Published, known: Option<(usize, &[u64])>) -> usize {
     let (rows, columns) = (shown.cells.len(), shown.column_totals.len());
     let mut table: Vec<Vec<Option<i128>>> = (0..=rows)
@@ -199,7 +201,7 @@ proptest! {
         prop_assert!(cells.into_iter().all(|cell| !cell.is_suppressed()));
     }
 
-    /// The oracle distributes what a reader does not know of the suppressed parts in all ways.
+    /// The oracle distributes the suppressed parts that a reader does not know in all ways.
     #[test]
     fn no_reader_of_a_list_narrows_what_others_contribute(
         parts in prop::collection::vec(prop::collection::btree_map(prop::option::weighted(0.9, (1_u32..5).prop_map(MemberId)), 0_u64..30, 0..5), 1..6),
@@ -214,7 +216,7 @@ proptest! {
             prop_assert!(cell.shown().is_none_or(|number| number == sum(part) && number >= 10 && members >= 3));
         }
         let hidden: Vec<&Contributions> = shown.iter().zip(&parts).filter(|(cell, _)| cell.is_suppressed()).map(|(_, part)| part).collect();
-        // A list of which nothing is shown adds nothing to its total.
+        // A list in which nothing is shown reveals no more than its total.
         if hidden.is_empty() || hidden.len() == parts.len() {
             return Ok(());
         }
@@ -229,7 +231,8 @@ proptest! {
 #[test]
 fn complements_and_the_arithmetic_of_members_are_closed() {
     let member = |cells: &[u64]| Row { is_member: true, cells: cells.to_vec() };
-    // One small cell: its row and column hide more, and so much that the members of those cells cannot subtract their own.
+    // One small cell: its row and column suppress more, enough that the members of those cells cannot
+    // subtract their own numbers.
     let rows: Vec<Row> =
         (0..12).map(|row| member(&[if row == 0 { 4 } else { 20 + row }, 50, 60, 70])).collect();
     let shown = suppress_table(&rows, 4, Rule::default());
@@ -237,7 +240,7 @@ fn complements_and_the_arithmetic_of_members_are_closed() {
     assert!(shown.cells[0][0].is_suppressed() && hidden(0) >= 3);
     assert!(!shown.total.is_suppressed() && shown.column_totals.iter().all(|cell| !cell.is_suppressed()));
     assert!((0..4).map(hidden).sum::<usize>() <= 12, "{shown:?}");
-    // Two members make no total.
+    // Two members do not give a shown total.
     let shown = suppress_table(&[member(&[40]), member(&[50])], 1, Rule::default());
     assert_eq!((shown.cells[0][0], shown.total), (Cell::Shown(40), Cell::Suppressed));
     assert!(suppress_table(&[], 0, Rule::default()).total.is_suppressed());

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// The types of digests that `originalFileHash` documents.
+/// The types of digests that the documentation of `originalFileHash` lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DigestType {
     /// MD5.
@@ -12,7 +12,7 @@ pub enum DigestType {
 }
 
 impl DigestType {
-    /// The value of the attribute `hashType`.
+    /// Returns the value of the attribute `hashType`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -36,20 +36,21 @@ pub struct FileDigest {
     hex: Box<str>,
 }
 
-/// Shows the type alone: a digest is sensitive.
+/// Shows only the type: a digest is sensitive.
 impl std::fmt::Debug for FileDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("FileDigest").field(&self.digest_type).finish()
     }
 }
 
-/// The text is no digest of the type.
+/// The text is not a digest of the type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a digest of type {name} has {len} hexadecimal digits", name = .0.name(), len = .0.hex_len())]
 pub struct DigestError(DigestType);
 
 impl FileDigest {
-    /// Checks the hexadecimal digits. A perceptual hash has another length and is refused.
+    /// Creates a digest after checking its hexadecimal digits. A perceptual hash has another length and is
+    /// refused.
     pub fn new(digest_type: DigestType, hex: &str) -> Result<Self, DigestError> {
         if hex.len() != digest_type.hex_len() || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(DigestError(digest_type));
@@ -57,13 +58,13 @@ impl FileDigest {
         Ok(Self { digest_type, hex: hex.to_ascii_lowercase().into() })
     }
 
-    /// The type.
+    /// Returns the type.
     #[must_use]
     pub const fn digest_type(&self) -> DigestType {
         self.digest_type
     }
 
-    /// The hexadecimal digits, lower case.
+    /// Returns the hexadecimal digits, in lower case.
     #[must_use]
     pub fn hex(&self) -> &str {
         &self.hex

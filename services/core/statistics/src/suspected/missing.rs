@@ -1,13 +1,13 @@
-//! What the platform adds to a report.
+//! The fields that the platform adds to a report.
 
-/// A field that Vigie has no source for.
+/// A field for which Vigie has no source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missing {
     /// The report: `cybertipline` or `com_2022_209`.
     pub report: &'static str,
     /// The element or section.
     pub field: &'static str,
-    /// Why Vigie does not fill it.
+    /// The reason why Vigie does not fill it.
     pub reason: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! What a decision says about suspected material.
+//! The report of suspected material from a decision.
 
 use serde_json::{Value, json};
 use vigie_model::{Distance, Hash, HashType};
@@ -18,21 +18,23 @@ pub struct Suspected<'a> {
     pub item: &'a str,
     /// The classes of the item, as `taxonomy/dimension/value`.
     pub classes: &'a [String],
-    /// What matched.
+    /// The hash that matched.
     pub matched: MatchedHash<'a>,
-    /// Digests of the uploaded bytes, where Vigie computed them.
+    /// The digests of the uploaded bytes, if Vigie computed them.
     pub digests: &'a [FileDigest],
-    /// Whether the list holds indicators of the EU Centre: only these make material "known" in the sense of COM(2022) 209.
+    /// Whether the list has indicators of the EU Centre: only these make material "known" in the sense of
+    /// COM(2022) 209.
     pub is_eu_centre_indicator: bool,
 }
 
-/// The hash types whose hashes say what a file looks like. Any other is a digest and no value for `details`.
+/// The hash types that describe the appearance of a file. Any other type is a digest and is not a value for
+/// `details`.
 const PERCEPTUAL: [HashType; 3] = [HashType::PDQ, HashType::PHOTODNA, HashType::TLSH];
 
-/// A match: the hash of the upload and how near it was.
+/// A match: the hash of the upload and its distance.
 #[derive(Debug, Clone, Copy)]
 pub struct MatchedHash<'a> {
-    /// The hash of the upload; `None` where it may not be handed on.
+    /// The hash of the upload; `None` if it may not be passed on.
     pub hash: Option<&'a Hash>,
     /// The hash type.
     pub hash_type: HashType,
@@ -41,13 +43,13 @@ pub struct MatchedHash<'a> {
 }
 
 impl Suspected<'_> {
-    /// Whether a person looked at the whole file. A match alone is `false`, and so is an unknown.
+    /// Checks whether a person looked at the whole file. False for a match alone, and if it is not known.
     #[must_use]
     pub fn is_viewed(&self) -> bool {
         self.decision.person_looked == Some(true)
     }
 
-    /// The text of `additionalInfo`.
+    /// Returns the text of `additionalInfo`.
     #[must_use]
     pub fn additional_info(&self) -> String {
         let looked = match self.decision.person_looked {
@@ -64,7 +66,8 @@ impl Suspected<'_> {
         )
     }
 
-    /// The industry classification (A1, A2, B1, B2), if the list uses the taxonomy ncmec and gives exactly one.
+    /// Returns the industry classification (A1, A2, B1, B2), if the list uses the taxonomy ncmec and gives
+    /// exactly one.
     #[must_use]
     pub fn industry_classification(&self) -> Option<&str> {
         let value = |class: &String| {
@@ -76,19 +79,20 @@ impl Suspected<'_> {
         values.all(|other| other == first).then_some(first)
     }
 
-    /// The name and value of the hash for `details`, if it is a perceptual one.
+    /// Returns the name and value of the hash for `details`, if it is a perceptual one.
     pub(super) fn perceptual_hash(&self) -> Option<(String, String)> {
         let hash = self.matched.hash.filter(|hash| PERCEPTUAL.contains(&hash.hash_type()))?;
         Some((name(hash.hash_type()), hash.to_text()))
     }
 
-    /// The fields that the platform adds, for both receivers.
+    /// Returns the fields that the platform adds, for both receivers.
     #[must_use]
     pub fn missing(&self) -> Vec<Missing> {
         CYBERTIPLINE.iter().chain(COM_2022_209).copied().collect()
     }
 
-    /// Returns the report as JSON for Vigie's own interface: what is known, and what the platform adds.
+    /// Returns the report as JSON for Vigie's own interface: the known fields, and those that the platform
+    /// adds.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let digests = self
@@ -122,7 +126,7 @@ impl Suspected<'_> {
     }
 }
 
-/// Section 8 of Annex III: how the provider learned of the material.
+/// Returns the text for section 8 of Annex III: how the provider learned of the material.
 const fn learned_by(basis: Basis) -> &'static str {
     match basis {
         Basis::Own => "own motion",

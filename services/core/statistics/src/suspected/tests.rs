@@ -1,4 +1,4 @@
-//! Fragments against the documented order of elements, read back by an XML parser.
+//! Checks fragments against the documented order of elements, read back by an XML parser.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -47,7 +47,7 @@ fn decision(person_looked: Option<bool>) -> DecisionRecord {
     }
 }
 
-/// Every element with its depth, attributes and text, as a parser finds them.
+/// Returns every element with its depth, attributes and text, as a parser finds them.
 fn read(xml: &str) -> Vec<(usize, String, String, String)> {
     let mut reader = quick_xml::Reader::from_str(xml);
     let (mut depth, mut found, mut open) = (0, Vec::new(), Vec::new());
@@ -133,10 +133,10 @@ proptest! {
         let places: Vec<usize> = children.iter().map(|(_, name, ..)| ORDER.iter().position(|one| one == name).unwrap()).collect();
         prop_assert!(places.is_sorted(), "{:?}", places);
         let texts = |name: &str| elements.iter().filter(|(_, one, ..)| one == name).map(|(.., text)| text.clone()).collect::<Vec<_>>();
-        // A match alone is no view, and nothing is said of EXIF.
+        // A match alone is not a view, and no claim is made about EXIF.
         prop_assert_eq!(texts("fileViewedByEsp"), [(looked == Some(true)).to_string()]);
         prop_assert!(texts("exifViewedByEsp").is_empty());
-        // Digests of the upload alone, never a hash that matched.
+        // Only digests of the upload, never a hash that matched.
         prop_assert_eq!(texts("originalFileHash").len(), digests.len());
         for (_, _, attributes, text) in children.iter().filter(|(_, name, ..)| name == "originalFileHash") {
             prop_assert!(["hashType=MD5", "hashType=SHA1"].contains(&attributes.as_str()));
@@ -192,7 +192,7 @@ fn the_report_is_this_json_and_names_what_the_platform_adds() {
     let indicator = Suspected { is_eu_centre_indicator: true, ..suspected.clone() };
     assert_eq!(indicator.to_json()["annex_iii"]["2_known_material"], true);
     assert_eq!(missing.as_array().unwrap().len(), suspected.missing().len());
-    // Each element is filled by Vigie or is named as missing.
+    // Each element is filled by Vigie or named as missing.
     let xml = suspected.to_file_details_xml();
     for element in ORDER {
         let is_missing = suspected.missing().iter().any(|one| one.field == format!("fileDetails/{element}"));

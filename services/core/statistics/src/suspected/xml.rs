@@ -1,13 +1,15 @@
-//! The fragment `fileDetails` of a CyberTipline report. Its elements have a fixed order; another order is refused (response 4100).
+//! The fragment `fileDetails` of a CyberTipline report. Its elements have a fixed order; another order is
+//! refused (response 4100).
 
 use super::report::Suspected;
 
-/// Characters of `name` in `nameValuePair` and of `originalFileHash`.
+/// The largest length of `name` in `nameValuePair` and of `originalFileHash`, in characters.
 const SHORT_LEN_MAX: usize = 64;
 
 impl Suspected<'_> {
-    /// Returns `fileDetails` with the elements that Vigie fills, in the documented order. The platform inserts its own: those up to
-    /// `locationOfFile` before `fileViewedByEsp`, those from `exifViewedByEsp` to `fileAnnotations` after it.
+    /// Returns `fileDetails` with the elements that Vigie fills, in the documented order. The platform
+    /// inserts its own elements: those up to `locationOfFile` before `fileViewedByEsp`, and those from
+    /// `exifViewedByEsp` to `fileAnnotations` after it.
     #[must_use]
     pub fn to_file_details_xml(&self) -> String {
         let mut xml = String::from("<fileDetails>");
@@ -39,7 +41,7 @@ fn element(xml: &mut String, name: &str, text: &str) {
     xml.push_str(&format!("<{name}>{}</{name}>", escaped(text)));
 }
 
-/// Escapes markup and replaces what XML 1.0 cannot hold (section 2.2).
+/// Escapes markup, and replaces characters that XML 1.0 does not allow (section 2.2).
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

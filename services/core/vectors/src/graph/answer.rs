@@ -1,4 +1,4 @@
-//! What a search has found so far, and how near the next one has to be.
+//! The rows that a search has found so far, and the distance that the next one must have.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -13,12 +13,12 @@ pub(crate) struct Found {
     pub(crate) place: RowLocation,
 }
 
-/// Where the vector of a row is.
+/// The position of a row's vector.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RowLocation {
-    /// The number of the rows in the view.
+    /// The number of the rows' container in the view.
     pub(crate) rows: u32,
-    /// The node among these.
+    /// The number of the node in it.
     pub(crate) node: u32,
 }
 
@@ -42,21 +42,21 @@ impl PartialEq for Found {
 
 impl Eq for Found {}
 
-/// Which rows a search wants.
+/// The rows that a search asks for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wanted {
-    /// All that are no farther than this.
+    /// All rows within this distance.
     Within(f32),
-    /// So many of the nearest.
+    /// This many of the nearest rows.
     Nearest(usize),
-    /// So many of the nearest, and none farther than this.
+    /// This many of the nearest rows, all within this distance.
     Near { most: usize, radius: f32 },
 }
 
-/// The rows wanted, of those that were offered.
+/// The best of the offered rows.
 pub(crate) struct Answer {
     wanted: Wanted,
-    /// The worst on top.
+    /// The rows found, with the worst one on top.
     found: BinaryHeap<Found>,
 }
 
@@ -69,8 +69,8 @@ impl Answer {
         self.wanted
     }
 
-    /// The greatest distance at which a row could still be taken; a row as far as the worst one may displace it,
-    /// by its item. Negative once nothing can be.
+    /// Returns the greatest distance at which a row could still be taken. A row at the distance of the worst
+    /// one may replace it, by its item. Negative once no row can be taken.
     pub(crate) fn reach(&self) -> f32 {
         match self.wanted {
             Wanted::Within(radius) => radius,
@@ -100,7 +100,7 @@ impl Answer {
         }
     }
 
-    /// The rows, the best first.
+    /// Returns the rows, the best first.
     pub(crate) fn into_sorted(self) -> Vec<Found> {
         self.found.into_sorted_vec()
     }

@@ -1,10 +1,10 @@
-//! What the indexes of bits and of numbers have in common: a view for readers, a writer behind a lock, and the
-//! thread that builds.
+//! The common engine of the indexes of bits and of numbers: a view for readers, a writer behind a lock, and
+//! the thread that builds.
 //!
-//! The thread belongs to the index: it ends when the index is dropped, within the time of linking one node. It
-//! takes one job at a time, so that what exists twice for the time of a build is one segment at most. Segments
-//! that were replaced are dropped there and not by the last search that read them: a graph of a million nodes
-//! takes seconds to free.
+//! The thread belongs to the index. It ends when the index is dropped, within the time of linking one node.
+//! It runs one job at a time, so at most one segment exists twice during a build. The thread also drops
+//! replaced segments, instead of the last search that read them, because freeing a graph of a million nodes
+//! takes seconds.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -22,21 +22,21 @@ use super::view::View;
 use super::writer::{Job, Writer};
 use crate::config::HnswConfig;
 
-/// How often replaced segments are looked at, whether somebody still reads them.
+/// The interval between checks whether searches still read replaced segments.
 const RETIRED_CHECK: Duration = Duration::from_millis(200);
 
-/// How often a clearing looks whether it has come to its end.
+/// The interval between checks whether a clearing has finished.
 const CLEARING_CHECK: Duration = Duration::from_millis(10);
 
-/// See the module.
+/// The engine of an index: its shared state, including the lock of the writer.
 pub(crate) struct Engine<M: Metric>(Arc<Shared<M>>);
 
 struct Shared<M: Metric> {
     view: ArcSwap<View<M>>,
     writer: Mutex<Writer<M>>,
-    /// The list has grown, rows have died, or the index is dropped: the builder looks what to do.
+    /// Signals the builder that the list has grown, rows have died, or the index is dropped.
     changed: Condvar,
-    /// The list has been built, or there is no builder any more: writers go on.
+    /// Signals writers that the list has been built, or that the builder has ended.
     room: Condvar,
     recall: ArcSwapOption<Recall>,
     stop: Arc<AtomicBool>,
@@ -46,7 +46,7 @@ struct Shared<M: Metric> {
 }
 
 impl<M: Metric> Engine<M> {
-    /// An empty index of vectors of `width` elements, and its builder.
+    /// Creates an empty index of vectors of `width` elements, and starts its builder.
     pub(crate) fn new(metric: M, width: usize, config: HnswConfig) -> Self {
         let faults = config.faults();
         assert!(faults.is_empty(), "the configuration of the index has faults: {}", faults.join("; "));
@@ -78,13 +78,13 @@ impl<M: Metric> Engine<M> {
         self.0.recall.load().as_deref().copied()
     }
 
-    /// Whether the builder still runs, once the index is gone.
+    /// Returns a reference by which a test sees whether the builder still runs after the index was dropped.
     #[cfg(test)]
     pub(crate) fn watch(&self) -> std::sync::Weak<impl Sized + use<M>> {
         Arc::downgrade(&self.0)
     }
 
-    /// Edits, publishes, and only then lets the next writer in. Waits before if the list is full.
+    /// Edits and publishes before the next writer begins. Waits first if the list is full.
     pub(crate) fn write<T>(&self, edit: impl FnOnce(&mut Writer<M>) -> T) -> T {
         let Shared { view, changed, room, builder_gone, config, .. } = &*self.0;
         let is_full = |writer: &mut Writer<M>| {
@@ -101,7 +101,7 @@ impl<M: Metric> Engine<M> {
 }
 
 impl<M: Metric> Engine<M> {
-    /// Builds everything anew that holds rows which are dead now, until `stop` says otherwise.
+    /// Rebuilds everything that holds dead rows at the time of the call, until `stop` returns true.
     pub(crate) fn clear_dead(&self, stop: &dyn Fn() -> bool) {
         let Shared { view, changed, builder_gone, .. } = &*self.0;
         let mut writer = self.0.lock();
@@ -119,7 +119,7 @@ impl<M: Metric> Engine<M> {
 impl<M: Metric> Drop for Engine<M> {
     fn drop(&mut self) {
         self.0.stop.store(true, Relaxed);
-        // Not between the builder's look at the flag and its wait.
+        // Not between the builder's check of the flag and its wait, so that the notification is not lost.
         drop(self.0.writer.lock());
         self.0.changed.notify_all();
     }
@@ -133,7 +133,7 @@ impl<M: Metric> Shared<M> {
     }
 }
 
-/// Says that there is no builder any more, even if it panicked: writers must not wait for it then.
+/// Reports on drop that the builder has ended, even by a panic, so that writers do not wait for it.
 struct Gone<'a, M: Metric>(&'a Shared<M>);
 
 impl<M: Metric> Drop for Gone<'_, M> {
@@ -144,7 +144,7 @@ impl<M: Metric> Drop for Gone<'_, M> {
     }
 }
 
-/// Builds what there is to build until the index is dropped.
+/// Runs build jobs until the index is dropped.
 fn build_for<M: Metric>(shared: &Shared<M>) {
     let _gone = Gone(shared);
     let mut retired: Vec<Arc<Segment<M>>> = Vec::new();
@@ -182,7 +182,7 @@ fn build_for<M: Metric>(shared: &Shared<M>) {
     }
 }
 
-/// Builds and shows a segment; false if the index was dropped meanwhile.
+/// Builds and publishes a segment. Returns false if the index was dropped meanwhile.
 fn carry_out<M: Metric>(job: &Job<M>, shared: &Shared<M>) -> bool {
     let (rows, origins) = Rows::merged(shared.width, &job.sources());
     let metric = &shared.view.load().metric.clone();

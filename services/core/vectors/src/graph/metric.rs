@@ -1,8 +1,8 @@
-//! How far apart two vectors lie.
+//! The distance of two vectors.
 //!
-//! One engine serves bits and numbers; what differs is here. A distance is an `f32` that is never negative and
-//! never NaN, whatever the vectors: the graph library stops the process on either. That is why vectors of numbers
-//! are checked on their way in.
+//! One engine serves bits and numbers; this module has the differences. A distance is an `f32` that is never
+//! negative and never NaN, whatever the vectors, because the graph library ends the process on either.
+//! Vectors of numbers are therefore checked when they enter.
 
 use std::cmp::Ordering;
 
@@ -13,9 +13,9 @@ use vigie_model::vectors::of_length_one;
 
 use hnsw_rs::anndists::dist::distances::Distance as GraphDistance;
 
-/// What a vector is made of.
+/// The type of a vector's elements.
 pub(crate) trait Element: Copy + Send + Sync + 'static {
-    /// A total order of vectors of the same length, whichever. Equal are those whose bits are equal.
+    /// Compares vectors of the same length in a total order. Two vectors are equal if their bits are equal.
     fn order(one: &[Self], other: &[Self]) -> Ordering;
 }
 
@@ -41,14 +41,14 @@ impl Element for f32 {
 pub(crate) trait Metric: Clone + Send + Sync + 'static {
     type Element: Element;
 
-    /// Not negative and not NaN for all vectors that the index lets in.
+    /// Returns the distance, which is neither negative nor NaN for all vectors that the index accepts.
     fn distance(&self, one: &[Self::Element], other: &[Self::Element]) -> f32;
 
-    /// A vector in the neighbourhood of this one, to measure the recall with.
+    /// Returns a vector near this one, for measuring the recall.
     fn perturbed(&self, vector: &[Self::Element], random: &mut SmallRng) -> Vec<Self::Element>;
 }
 
-/// A metric as the graph library wants it.
+/// A metric in the form that the graph library requires.
 pub(crate) struct OfGraph<M>(pub(crate) M);
 
 impl<M: Metric> GraphDistance<M::Element> for OfGraph<M> {
@@ -60,7 +60,7 @@ impl<M: Metric> GraphDistance<M::Element> for OfGraph<M> {
 /// The number of differing bits. (The library's own Hamming distance counts differing elements.)
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bits {
-    /// Of a hash, without what fills up its last word.
+    /// The number of bits of a hash, without the padding of its last word.
     pub(crate) count: usize,
 }
 
@@ -73,7 +73,7 @@ impl Metric for Bits {
         f32::from(bits)
     }
 
-    /// Flips up to an eighth of the bits, which for 256 of them is about PDQ's usual threshold.
+    /// Flips up to an eighth of the bits, which for 256 bits is about PDQ's usual threshold.
     fn perturbed(&self, vector: &[u64], random: &mut SmallRng) -> Vec<u64> {
         let mut vector = vector.to_vec();
         for _ in 0..random.random_range(0..=self.count / 8) {
@@ -93,8 +93,8 @@ const fn small_count(word: u64) -> u16 {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dense(pub(crate) VectorMetric);
 
-/// Sums kept side by side, so that the compiler may use the processor's wide registers: it does not reorder
-/// additions of floats by itself.
+/// The number of independent sums, so that the compiler may use wide registers: it does not reorder
+/// floating-point additions by itself.
 const LANES: usize = 8;
 
 fn sum_floats(one: &[f32], other: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
@@ -143,7 +143,7 @@ pub(crate) struct DenseBytes(pub(crate) VectorMetric);
 impl Metric for DenseBytes {
     type Element = u8;
 
-    /// Whole numbers up to the end: the sums of 4,096 squares fit into 32 bits.
+    /// Computes with whole numbers: the sums of 4,096 squares fit into 32 bits.
     #[expect(clippy::cast_possible_truncation, reason = "an f32 is precise enough for an answer")]
     fn distance(&self, one: &[u8], other: &[u8]) -> f32 {
         let pairs = one.iter().zip(other).map(|(&one, &other)| (u32::from(one), u32::from(other)));

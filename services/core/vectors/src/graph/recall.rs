@@ -1,4 +1,4 @@
-//! How much of the truth an approximate index finds, measured against a scan.
+//! Measures the recall of an approximate index, compared with a scan.
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -9,16 +9,17 @@ use super::answer::Wanted;
 use super::metric::Metric;
 use super::view::{Manner, View};
 
-/// Neighbours that are looked for. The usual figure of the field is the recall at 10.
+/// The number of neighbours that are searched. The usual figure of the field is the recall at 10.
 const K: usize = 10;
 
-/// Members that are drawn. The figure is then good to about 0.01; the scans take 200 times as long as one.
+/// The number of sampled rows. It makes the figure accurate to about 0.01; the scans take 200 times as long
+/// as one.
 const SAMPLE: u32 = 200;
 
 impl<M: Metric> View<M> {
     /// Measures this view; `None` if it is empty or the measurement was cancelled.
     pub(crate) fn recall(&self, cancel: &Cancellation) -> Option<Recall> {
-        // As likely to meet any row as any other.
+        // Every row has the same chance.
         let rows: usize = self.all_rows().map(|rows| rows.row_count()).sum();
         if self.live == 0 || rows == 0 {
             return None;
@@ -40,7 +41,8 @@ impl<M: Metric> View<M> {
         Some(Recall { value: f64::from(found) / f64::from(true_ones), sample: SAMPLE, k: small(K) })
     }
 
-    /// How many neighbours were found no farther than the true ones lie, and how many true ones there are.
+    /// Returns how many neighbours were found within the distance of the true ones, and how many true ones
+    /// there are.
     fn compare(&self, query: &[M::Element], cancel: &Cancellation) -> Result<(u32, u32), Cancelled> {
         let truth = self.search_one(query, Wanted::Nearest(K), Manner::Scan, &BankFilter::all(), cancel)?;
         let farthest = truth.last().map_or(-1.0, |last| last.distance);

@@ -1,16 +1,16 @@
-//! Rows in the order of their vectors: what they lead to, and when they died.
+//! Rows in the order of their vectors, with their entries and the numbers of their removals.
 //!
-//! A vector stands here once, however many items bear it: it is a *node* with a range of *rows*, one for each
-//! item. So a hundred thousand copies of a hash are one comparison, and one node of a graph. (Equal nodes would
-//! link to nothing but each other and cut a graph into parts.)
+//! A vector is stored once, for any number of items: it is a *node* with a range of *rows*, one for each
+//! item. A hundred thousand copies of a hash are therefore one comparison, and one node of a graph. (Equal
+//! nodes would link only to each other and divide a graph into parts.)
 //!
-//! The order is what a row is found by when it is removed, and what makes merging two of these one pass.
+//! Because of the order, a row can be found for its removal, and merging two of these containers takes one
+//! pass.
 //!
-//! Vectors and entries never change. A removal only adds a stamp, its number; who looks at the index as it was
-//! after n removals passes by rows with stamps of 1 to n. Stamps are written with relaxed stores by the one
-//! writer, who then publishes a view that says how many removals there have been; loading that view makes them
-//! visible. A reader of an older view may see newer stamps: their numbers are above its own, and it disregards
-//! them.
+//! Vectors and entries never change. A removal only adds a stamp, its number. A reader of the index as it was
+//! after n removals skips rows with stamps of 1 to n. The only writer writes stamps with relaxed stores and
+//! then publishes a view with the number of removals; loading that view makes the stamps visible. A reader of
+//! an older view may see newer stamps: their numbers are above its own, and it ignores them.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -22,24 +22,25 @@ use vigie_model::ItemId;
 use super::metric::Element;
 use vigie_index::Entry;
 
-/// See the module.
+/// Rows in the order of their vectors: vectors, entries, and removals.
 pub(crate) struct Rows<E> {
-    /// Elements of a vector.
+    /// The number of elements of a vector.
     width: usize,
-    /// Vector after vector, one for each node, ascending.
+    /// The vectors one after the other, one for each node, ascending.
     vectors: Vec<E>,
-    /// The first row of each node, and the number of rows.
+    /// The first row of each node; the last entry is the number of rows.
     starts: Vec<u32>,
-    /// For each row, ascending by item within a node.
+    /// The entry of each row, in ascending order of item within a node.
     entries: Vec<Entry>,
-    /// For each row the number of the removal that ended it, 0 while it lives. Allocated by the first removal.
+    /// For each row the number of the removal that ended it, 0 while it is live. Allocated by the first
+    /// removal.
     deaths: OnceLock<Box<[AtomicU64]>>,
-    /// The first of those numbers, for readers to whom no row has died yet; 0 if there is none.
+    /// The first of those numbers, for readers to whom no row is dead yet; 0 if there is none.
     first_death: AtomicU64,
     dead: AtomicUsize,
 }
 
-/// Where a row stood before it was copied.
+/// The position of a row before it was copied.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
     source: u32,
@@ -59,7 +60,7 @@ impl<E: Element> Rows<E> {
         }
     }
 
-    /// Adds a row at the end: not before the last one in the order of vector and item.
+    /// Adds a row at the end. It must not be before the last one in the order of vector and item.
     pub(crate) fn push(&mut self, vector: &[E], entry: Entry) {
         let nodes = self.node_count();
         let is_new = nodes == 0 || E::order(self.vector(nodes - 1), vector) != Ordering::Equal;
@@ -72,7 +73,7 @@ impl<E: Element> Rows<E> {
         *self.starts.last_mut().expect("the number of rows is always there") = end;
     }
 
-    /// The living rows of all sources, and for each the place it came from.
+    /// Returns the live rows of all sources, and for each its position in its source.
     pub(crate) fn merged(width: usize, sources: &[&Self]) -> (Self, Vec<Origin>) {
         let mut order: Vec<(u32, u32, u32)> = Vec::new();
         for (source, rows) in (0..).zip(sources) {
@@ -82,7 +83,7 @@ impl<E: Element> Rows<E> {
                 }
             }
         }
-        // The stable sort finds the ascending runs that the sources are, and merges them.
+        // The stable sort finds the ascending runs of the sources, and merges them.
         order.sort_by(|one, other| {
             let vector =
                 |&(source, node, _): &(u32, u32, u32)| sources[source as usize].vector(node as usize);
@@ -102,7 +103,7 @@ impl<E: Element> Rows<E> {
         (merged, origins)
     }
 
-    /// Stamps the rows whose origins have died since they were copied.
+    /// Stamps the rows whose originals have died since they were copied.
     pub(crate) fn repeat_removals(&self, sources: &[&Self], origins: &[Origin]) {
         for (row, origin) in origins.iter().enumerate() {
             let source = sources[origin.source as usize];
@@ -146,12 +147,12 @@ impl<E: Element> Rows<E> {
         self.entries[row]
     }
 
-    /// The vector that a row bears.
+    /// Returns the vector of a row.
     pub(crate) fn vector_of_row(&self, row: usize) -> &[E] {
         self.vector(self.starts.partition_point(|&start| start as usize <= row) - 1)
     }
 
-    /// The row of this vector and item, dead or alive.
+    /// Returns the row of this vector and item, dead or alive.
     pub(crate) fn find(&self, vector: &[E], item: ItemId) -> Option<usize> {
         let (mut low, mut high) = (0, self.node_count());
         while low < high {
@@ -169,7 +170,7 @@ impl<E: Element> Rows<E> {
         None
     }
 
-    /// Stamps a living row as ended by the removal of this number, which is above 0.
+    /// Stamps a live row with the number of the removal that ends it, which is above 0.
     pub(crate) fn end(&self, row: usize, removal: u64) {
         let zeros = || (0..self.entries.len()).map(|_| AtomicU64::new(0)).collect();
         self.deaths.get_or_init(zeros)[row].store(removal, Relaxed);
@@ -178,7 +179,7 @@ impl<E: Element> Rows<E> {
         }
     }
 
-    /// Whether the row had not ended when `removals` removals had been made.
+    /// Checks whether the row was live after `removals` removals.
     #[inline]
     pub(crate) fn lives_at(&self, row: usize, removals: u64) -> bool {
         self.deaths.get().is_none_or(|deaths| {
@@ -187,14 +188,14 @@ impl<E: Element> Rows<E> {
         })
     }
 
-    /// Whether no row had ended then.
+    /// Checks whether all rows were live after `removals` removals.
     pub(crate) fn all_live_at(&self, removals: u64) -> bool {
         let first = self.first_death.load(Relaxed);
         first == 0 || first > removals
     }
 }
 
-/// Rows and nodes are fewer than 2^32, as `push` has seen to.
+/// Converts a number of rows or nodes, of which `push` allows fewer than 2^32.
 #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 2^32 rows")]
 pub(crate) const fn index(at: usize) -> u32 {
     at as u32

@@ -1,19 +1,19 @@
-//! A graph over rows that do not change any more.
+//! A graph over rows that no longer change.
 //!
-//! **How a graph is searched.** The library finds the k nodes nearest to a query, if with luck. A search for all
-//! within a radius asks for 16, and for four times as many as long as the farthest of them still lies within the
-//! radius. It scans the segment instead, and then answers exactly:
+//! **How a graph is searched.** The library usually finds the k nodes nearest to a query. A search for all
+//! rows within a radius asks for 16 nodes, and for four times as many as long as the farthest of them is
+//! within the radius. It scans the segment instead, and then answers exactly:
 //!
-//! - where a scan is the quicker (see [`HnswConfig::scan_rows_per_ef`]), which for a search of few of the banks
-//!   means to scan the rows of these banks;
-//! - past [`GRAPH_NODES_MAX`] nodes;
-//! - where the graph leads to fewer nodes than were asked for, so that parts of it cannot be reached.
+//! - if a scan is faster (see [`HnswConfig::scan_rows_per_ef`]). For a search of few of the banks, the scan
+//!   reads only the rows of these banks;
+//! - beyond [`GRAPH_NODES_MAX`] nodes;
+//! - if the graph leads to fewer nodes than were asked for, so that parts of it cannot be reached.
 //!
-//! **What may be missed**, then, is a node to which no path of ever nearer nodes leads. It does not matter how near
-//! to the query it is.
+//! **What may be missed** is therefore a node to which no path of ever nearer nodes leads, however near it is
+//! to the query.
 //!
-//! **Locks.** The library guards the links of each node by a lock that builders write to. Nobody builds here any
-//! more, so a reader never waits at them.
+//! **Locks.** The library protects the links of each node by a lock for builders. Nobody builds a finished
+//! graph, so a reader never waits at them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -32,45 +32,49 @@ use crate::config::HnswConfig;
 use vigie_index::BankFilter;
 use vigie_index::{Cancelled, Checkpoint};
 
-/// A search asks a graph for at most this many nodes: each costs about as much as scanning four thousand.
+/// The largest number of nodes for which a search asks a graph. Each costs about as much as scanning four
+/// thousand rows.
 const GRAPH_NODES_MAX: usize = 1_024;
 
-/// Nodes that a search within a radius asks for at first: most find nothing, or little.
+/// The number of nodes for which a search within a radius asks at first: most searches find nothing, or
+/// little.
 const NODES_AT_FIRST: usize = 16;
 
-/// Nodes that one thread links before others help: the library loses what is linked while there is no other.
+/// The number of nodes that one thread links before others help. The library loses a node that is linked
+/// while the graph has no other.
 const NODES_ALONE: usize = 256;
 
-/// The library's largest number of layers. A graph of n nodes uses about log(n) / log(links) of them.
+/// The largest number of layers of the library. A graph of n nodes uses about log(n) / log(links) of them.
 const LAYERS_MAX: usize = 16;
 
-/// See the module.
+/// A graph, with its rows and the banks of its rows.
 pub(crate) struct Segment<M: Metric> {
     pub(crate) rows: Rows<M::Element>,
     banks: BTreeMap<BankId, BankNodes>,
     graph: Hnsw<'static, M::Element, OfGraph<M>>,
 }
 
-/// Where the rows of one bank are.
+/// The rows of one bank.
 #[derive(Default)]
 struct BankNodes {
     nodes: Vec<u32>,
     rows: usize,
 }
 
-/// What a search asks of every segment alike.
+/// The parts of a search that are the same for every segment.
 pub(crate) struct Asked<'a, E> {
     pub(crate) query: &'a [E],
     pub(crate) filter: &'a BankFilter,
     pub(crate) removals: u64,
     pub(crate) ef_search: usize,
     pub(crate) scan_rows_per_ef: usize,
-    /// The number of the rows that are searched.
+    /// The number of the rows' container that is searched.
     pub(crate) rows: u32,
 }
 
 impl<M: Metric> Segment<M> {
-    /// Links the rows to a graph, by as many threads as configured; `None` if `stop` was raised meanwhile.
+    /// Links the rows into a graph, with the configured number of threads; `None` if `stop` was raised
+    /// meanwhile.
     pub(crate) fn build(
         rows: Rows<M::Element>,
         metric: &M,
@@ -84,7 +88,7 @@ impl<M: Metric> Segment<M> {
             config.ef_construction,
             OfGraph(metric.clone()),
         );
-        // In the order of their vectors, the first thousands would all lie in one corner.
+        // In the order of their vectors, the first thousands would all be in one corner of the space.
         let mut order: Vec<usize> = (0..rows.node_count()).collect();
         order.shuffle(&mut SmallRng::seed_from_u64(0));
         let (alone, rest) = order.split_at(NODES_ALONE.min(order.len()));
@@ -121,7 +125,7 @@ impl<M: Metric> Segment<M> {
         Some(Self { rows, banks, graph })
     }
 
-    /// Offers what the segment has to the answer.
+    /// Offers the matching rows of the segment to the answer.
     pub(crate) fn search(
         &self,
         asked: &Asked<'_, M::Element>,
@@ -147,7 +151,7 @@ impl<M: Metric> Segment<M> {
             if nodes > GRAPH_NODES_MAX || passing as f64 <= widened * asked.scan_rows_per_ef as f64 {
                 return self.scan(asked, everything, metric, answer, checkpoint);
             }
-            // Counted as a scan of as many rows would be; the library itself cannot be interrupted.
+            // Counted like a scan of as many rows, because the library itself cannot be interrupted.
             checkpoint.spend(ef * 4_096)?;
             let found = self.nearest_nodes(asked, everything, nodes, ef);
             if found.len() < nodes {
@@ -156,7 +160,7 @@ impl<M: Metric> Segment<M> {
             let farthest = found.last().map_or(f32::INFINITY, |&(_, distance)| distance);
             let grown = match answer.wanted() {
                 Wanted::Within(radius) if farthest <= radius => nodes.saturating_mul(4),
-                // As many nodes have as many rows at least.
+                // This many nodes have at least as many rows.
                 Wanted::Near { most, .. } if farthest <= answer.reach() => nodes.saturating_mul(4).min(most),
                 Wanted::Within(_) | Wanted::Near { .. } | Wanted::Nearest(_) => nodes,
             };
@@ -171,7 +175,7 @@ impl<M: Metric> Segment<M> {
         }
     }
 
-    /// So many nodes that have a row to answer with, the nearest first.
+    /// Returns this many of the nodes with a matching row, the nearest first.
     fn nearest_nodes(
         &self,
         asked: &Asked<'_, M::Element>,
@@ -187,7 +191,8 @@ impl<M: Metric> Segment<M> {
         // Without a filter the library searches three times as fast.
         let filter: Option<&dyn FilterT> =
             if everything && self.rows.all_live_at(asked.removals) { None } else { Some(&passes) };
-        // With one it counts the node that it began at, and leaves it out in the end: so it is asked for one more.
+        // With a filter the library counts its start node and omits it at the end, so it is asked for one
+        // more.
         let found = self.graph.search_filter(asked.query, count + 1, ef + 1, filter);
         found.into_iter().take(count).map(|found| (found.d_id, found.distance)).collect()
     }

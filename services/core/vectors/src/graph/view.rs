@@ -1,4 +1,4 @@
-//! The index at one moment, as searches read it.
+//! The index at one moment, in the form that searches read.
 
 use std::sync::Arc;
 
@@ -9,37 +9,37 @@ use super::segment::{Asked, Segment, scan};
 use crate::config::HnswConfig;
 use vigie_index::{AuditError, BankFilter, Cancellation, Cancelled, Checkpoint, Entry, Pace};
 
-/// How a search goes through what it looks through.
+/// The manner of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// By graphs, where these are quicker.
+    /// The search uses graphs, if these are faster.
     Graphs,
-    /// By scans alone, which miss nothing.
+    /// The search only scans, which misses nothing.
     Scan,
 }
 
-/// Takes a vector and the living rows that bear it.
+/// A callback for a vector and its live rows.
 pub(crate) type TakeNode<'a, E> = &'a mut dyn FnMut(&[E], &mut dyn Iterator<Item = Entry>);
 
-/// Nodes that an audit looks at between two looks at its pace.
+/// The number of nodes that an audit reads between two calls of its pace.
 const NODES_AT_ONCE: usize = 4_096;
 
-/// Replaced as a whole by every write, and never changed: the rows that it speaks of do not either, but for stamps
+/// A view of the index. Every write replaces it as a whole. Neither it nor its rows change, except for stamps
 /// with numbers above its own.
 pub(crate) struct View<M: Metric> {
     pub(crate) metric: M,
     pub(crate) config: HnswConfig,
-    /// Rows that are in no graph yet.
+    /// The rows that are not in a graph yet.
     pub(crate) list: Box<[Arc<Rows<M::Element>>]>,
     pub(crate) segments: Box<[Arc<Segment<M>>]>,
-    /// How many removals have been made.
+    /// The number of removals so far.
     pub(crate) removals: u64,
-    /// Living rows.
+    /// The number of live rows.
     pub(crate) live: usize,
 }
 
 impl<M: Metric> View<M> {
-    /// What is wanted of each query, the best first.
+    /// Returns the rows that each query asks for, the best first.
     pub(crate) fn search<'a>(
         &self,
         queries: impl IntoIterator<Item = &'a [M::Element]>,
@@ -52,7 +52,7 @@ impl<M: Metric> View<M> {
         queries.into_iter().map(one).collect()
     }
 
-    /// What is wanted of one query, the best first.
+    /// Returns the rows that one query asks for, the best first.
     pub(crate) fn search_one(
         &self,
         query: &[M::Element],
@@ -91,7 +91,7 @@ impl<M: Metric> View<M> {
         Ok(answer.into_sorted())
     }
 
-    /// The vector of a row that this view has found.
+    /// Returns the vector of a row that this view has found.
     pub(crate) fn vector_of(&self, found: &Found) -> &[M::Element] {
         let number = found.place.rows as usize;
         let rows = match number.checked_sub(self.list.len()) {
@@ -101,10 +101,10 @@ impl<M: Metric> View<M> {
         rows.vector(found.place.node as usize)
     }
 
-    /// Hands over every vector of this moment with its living rows, after checking that nodes are in order and lead to each row once. A node
-    /// has so many bytes.
+    /// Passes on every vector of this moment with its live rows, after checking that nodes are in order and
+    /// lead to each row once. Each node counts as `node_bytes` bytes for the pace.
     ///
-    /// Scans reach these. Which of them a graph leads to is measured as its recall, and not proven here.
+    /// Scans reach these rows. Which of them a graph reaches is measured as its recall, and not proven here.
     pub(crate) fn audit(
         &self,
         node_bytes: usize,
@@ -132,7 +132,7 @@ impl<M: Metric> View<M> {
         Ok(())
     }
 
-    /// All rows, those that have died included.
+    /// Returns all rows, including dead ones.
     pub(crate) fn all_rows(&self) -> impl Iterator<Item = &Rows<M::Element>> {
         let of_segments = self.segments.iter().map(|segment| &segment.rows);
         self.list.iter().map(|rows| &**rows).chain(of_segments)

@@ -1,14 +1,14 @@
-//! The writing side: edits, the list, and what is to be built.
+//! The writer's side: edits, the list, and the build jobs.
 //!
-//! There is one writer at a time, by a mutex. A batch of edits gathers its insertions in order; when it is
-//! published they become an immutable run of the list. A run at least as long as the one before is merged with it,
-//! so a row is copied about log2(n) times and the list has about as many runs.
+//! There is one writer at a time, by a mutex. A batch of edits collects its insertions in order. When the
+//! batch is published, they become an immutable run of the list. A run at least as long as the previous one
+//! is merged with it, so a row is copied about log2(n) times and the list has about as many runs.
 //!
-//! **Builds.** Once the list holds `list_rows_build` rows, it is handed to the builder, which makes a graph of it,
-//! and of the segments that are no longer than what it has already: so a row gets into a new graph only if that
-//! is at least twice as large as its last one, and there are at most log2(n) segments. Meanwhile the list is
-//! searched as before and a new one begins. A segment of which more than a fifth has died is built again. Rows
-//! that die while they are built are stamped in the new segment before it is shown.
+//! **Builds.** Once the list has `list_rows_build` rows, it is passed to the builder, which makes one graph
+//! of it and of the segments that are no longer than what the job already has. A row therefore moves into a
+//! new graph only if that is at least twice as large as its old one, and there are at most log2(n) segments.
+//! During a build the list is searched as before and a new one begins. A segment is rebuilt when more than a
+//! fifth of it is dead. Rows that die during a build are stamped in the new segment before it is published.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,13 +23,14 @@ use super::view::View;
 use crate::config::HnswConfig;
 use vigie_index::Entry;
 
-/// A segment is built again once one of this many rows has died.
+/// A segment is rebuilt once one of this many rows is dead.
 const DEAD_SHARE: usize = 5;
 
-/// A list may hold this many dead rows, and as many as living ones, before it is rewritten.
+/// The number of dead rows that a list may have, in addition to as many as its live ones, before it is
+/// rewritten.
 const LIST_DEAD_MIN: usize = 1_024;
 
-/// A pair of vector and item in their order.
+/// A vector and an item, ordered by both.
 struct Pair<E> {
     vector: Box<[E]>,
     item: ItemId,
@@ -55,29 +56,29 @@ impl<E: Element> PartialEq for Pair<E> {
 
 impl<E: Element> Eq for Pair<E> {}
 
-/// Everything a writer needs to know beyond the view.
+/// The writer's state besides the view.
 pub(crate) struct Writer<M: Metric> {
     metric: M,
     width: usize,
     config: HnswConfig,
-    /// Insertions of this batch.
+    /// The insertions of this batch.
     pending: BTreeMap<Pair<M::Element>, BankId>,
     /// The list, the longest run first.
     open: Vec<Arc<Rows<M::Element>>>,
     /// The part of the list of which a graph is being built.
     frozen: Vec<Arc<Rows<M::Element>>>,
-    /// The largest first.
+    /// The segments, the largest first.
     segments: Vec<Arc<Segment<M>>>,
-    /// The last number that a published removal bears.
+    /// The number of the last published removal.
     removals: u64,
-    /// Rows were ended since the last publication; they bear the number after `removals`.
+    /// Whether rows were ended since the last publication; they have the number after `removals`.
     ended: bool,
     live: usize,
-    /// Every segment with a dead row is to be built again.
+    /// Whether every segment with a dead row is to be rebuilt.
     clearing: bool,
 }
 
-/// What is to become one segment.
+/// A job that builds one segment.
 pub(crate) struct Job<M: Metric> {
     list: Vec<Arc<Rows<M::Element>>>,
     segments: Vec<Arc<Segment<M>>>,
@@ -89,7 +90,7 @@ impl<M: Metric> Job<M> {
         of_segments.chain(self.list.iter().map(|rows| &**rows)).collect()
     }
 
-    /// The segments that the new one replaces.
+    /// Returns the segments that the new one replaces.
     pub(crate) fn into_segments(self) -> Vec<Arc<Segment<M>>> {
         self.segments
     }
@@ -112,7 +113,8 @@ impl<M: Metric> Writer<M> {
         }
     }
 
-    /// Has everything built again that holds a dead row, and rewrites the list. Returns how many removals there have been.
+    /// Plans to rebuild everything that holds a dead row, and rewrites the list. Returns the number of
+    /// removals so far.
     pub(crate) fn begin_clearing(&mut self) -> u64 {
         self.clearing = true;
         if self.open.iter().any(|rows| rows.dead_count() > 0) {
@@ -121,17 +123,17 @@ impl<M: Metric> Writer<M> {
         self.removals
     }
 
-    /// Whether no row is left that had died at so many removals.
+    /// Checks whether no row is left that was dead after this number of removals.
     pub(crate) fn is_cleared(&self, removals: u64) -> bool {
         (0..self.place_count()).all(|place| self.rows_at(place).all_live_at(removals))
     }
 
-    /// What has died since is left to the next time.
+    /// Ends the clearing. Rows that died since it began are left for the next one.
     pub(crate) fn end_clearing(&mut self) {
         self.clearing = false;
     }
 
-    /// Says whether the pair was new.
+    /// Adds a pair, and returns whether it was new.
     pub(crate) fn insert(&mut self, vector: &[M::Element], entry: Entry) -> bool {
         let pair = Pair { vector: vector.into(), item: entry.item };
         if let Some(bank) = self.pending.get_mut(&pair) {
@@ -150,7 +152,7 @@ impl<M: Metric> Writer<M> {
         known.is_none()
     }
 
-    /// Says whether the pair was there.
+    /// Removes a pair, and returns whether it was there.
     pub(crate) fn remove(&mut self, vector: &[M::Element], item: ItemId) -> bool {
         if self.pending.remove(&Pair { vector: vector.into(), item }).is_some() {
             self.live -= 1;
@@ -163,7 +165,7 @@ impl<M: Metric> Writer<M> {
         found.is_some()
     }
 
-    /// Says how many pairs there were.
+    /// Removes every pair of a bank, and returns their number.
     pub(crate) fn remove_bank(&mut self, bank: BankId) -> usize {
         let live_before = self.live;
         let pending_before = self.pending.len();
@@ -205,13 +207,13 @@ impl<M: Metric> Writer<M> {
         }
     }
 
-    /// Rows that are in no graph yet.
+    /// Returns the number of live rows that are not in a graph yet.
     pub(crate) fn list_rows(&self) -> usize {
         self.frozen.iter().chain(&self.open).map(|rows| rows.live_count()).sum()
     }
 
-    /// What to build next. The rows of the list are set apart for it, and there is no other job until they have
-    /// been given back.
+    /// Returns the next build job. It takes the rows of the list, and there is no other job until it is
+    /// installed.
     pub(crate) fn plan(&mut self) -> Option<Job<M>> {
         let mut rows: usize = self.open.iter().map(|rows| rows.live_count()).sum();
         if rows >= self.config.list_rows_build {
@@ -235,7 +237,7 @@ impl<M: Metric> Writer<M> {
         Some(Job { list: Vec::new(), segments: vec![Arc::clone(segment)] })
     }
 
-    /// Replaces what a job was made of by what it became.
+    /// Replaces the sources of a job by the segment that was built.
     pub(crate) fn install(&mut self, job: &Job<M>, built: Option<Segment<M>>, origins: &[Origin]) {
         self.frozen.clear();
         self.segments.retain(|segment| !job.segments.iter().any(|old| Arc::ptr_eq(old, segment)));
@@ -271,7 +273,7 @@ impl<M: Metric> Writer<M> {
         }
     }
 
-    /// Runs and segments by number.
+    /// Returns the number of runs and segments, which are numbered together.
     fn place_count(&self) -> usize {
         self.open.len() + self.frozen.len() + self.segments.len()
     }
@@ -284,7 +286,7 @@ impl<M: Metric> Writer<M> {
         }
     }
 
-    /// The living row of a pair that was published.
+    /// Returns the live row of a published pair.
     fn find(&self, vector: &[M::Element], item: ItemId) -> Option<(usize, usize)> {
         (0..self.place_count()).find_map(|place| {
             let rows = self.rows_at(place);

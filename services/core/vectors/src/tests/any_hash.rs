@@ -1,4 +1,4 @@
-//! The approximate index behind the trait that all indexes of hashes share.
+//! Tests the approximate index through the trait that all indexes of hashes share.
 
 use vigie_index::{BankFilter, Cancellation, HashEdits, HashRows, HashShape, HashSnapshot, Hit};
 use vigie_model::{BankId, Distance, ItemId};

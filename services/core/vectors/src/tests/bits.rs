@@ -1,4 +1,4 @@
-//! Searches of hashes: what is found, what is filtered out, what a build changes.
+//! Searches hashes: which are found, which are filtered out, and what a build changes.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -25,7 +25,7 @@ fn has_built<const BYTES: usize>(index: &HnswIndex<BYTES>) -> bool {
     view.list.is_empty() && !view.segments.is_empty()
 }
 
-/// An index with everything in one graph, and the truth.
+/// Returns an index with everything in one graph, and the oracle.
 fn built(hashes: &[Hash]) -> (HnswIndex<32>, LinearScan<32>) {
     let index = HnswIndex::new(HnswConfig { list_rows_build: hashes.len(), ..graphs_only() });
     let oracle = LinearScan::new();
@@ -42,7 +42,7 @@ fn altered(hashes: &[Hash], count: usize) -> Vec<Hash> {
     (0..count).map(query).collect()
 }
 
-/// Checks that what was found is true, and says how much of the truth it is.
+/// Checks that every found hit is true, and returns the found share of the true ones.
 fn share(found: &[Vec<Hit>], truth: &[Vec<Hit>]) -> f64 {
     let mut hits = 0;
     for (found, truth) in found.iter().zip(truth) {
@@ -117,7 +117,7 @@ fn a_radius_search_finds_more_than_it_first_asked_for() {
     let found = index.search(&[middle], Distance(31), &all, &never).unwrap();
     let share = share(&found, &oracle.search(&[middle], Distance(31), &all));
     assert!(share >= 0.9, "{share}");
-    // Everything lies within this: a scan.
+    // Everything is within this distance, so the segment is scanned.
     assert_eq!(index.search(&[middle], Distance(300), &all, &never).unwrap()[0].len(), 1_000);
 }
 
@@ -134,7 +134,7 @@ fn copies_of_one_hash_are_all_found_and_hide_nothing() {
     assert!(nearest[0].iter().map(|hit| hit.entry.item.0).eq(0..5));
 }
 
-/// The graph library loses a third of these where every copy is a node (`findings/hnsw-rs-equal-points.sh`).
+/// The graph library loses a third of these if every copy is a node (`findings/hnsw-rs-equal-points.sh`).
 #[test]
 fn a_thousand_copies_of_one_hash_make_no_other_unfindable() {
     let mut random = SmallRng::seed_from_u64(11);
@@ -143,7 +143,7 @@ fn a_thousand_copies_of_one_hash_make_no_other_unfindable() {
     let hashes: Vec<Hash> = std::iter::repeat_n(copied, 1_000).chain(others.iter().copied()).collect();
     let edits = inserts(&hashes);
     let (all, never) = (BankFilter::all(), Cancellation::never());
-    // In one graph; and in graphs that are built again as more comes, of copies alone at first.
+    // In one graph; and in graphs that are rebuilt as more rows are added, at first of copies only.
     for list_rows_build in [2_000, 500] {
         let config = HnswConfig { list_rows_build, scan_rows_per_ef: 0, ..HnswConfig::default() };
         let index = HnswIndex::new(config);
@@ -181,7 +181,7 @@ fn what_is_removed_is_not_found_and_leaves_its_graph() {
     assert_eq!(index.len(), 765);
     let everything = index.search(&[[0; 32]], Distance(256), &all, &never).unwrap();
     assert!(everything[0].iter().all(|hit| hit.entry.item.0 >= 150 && hit.entry.bank == BankId(0)));
-    // Who looked before sees what there was.
+    // An older snapshot still sees the old state.
     let before = old.search(&hashes[..150], Distance(0), &all, &never).unwrap();
     assert!(before.iter().filter(|hits| !hits.is_empty()).count() >= 140);
 }
@@ -209,7 +209,7 @@ fn a_pair_is_held_once_and_moves_between_banks() {
     assert_eq!(index.len(), 1);
     let found = index.search(&[[1; 12]], Distance(0), &all, &never).unwrap();
     assert_eq!(found[0], [Hit { entry: entry(1, 2), distance: Distance(0) }]);
-    // Within one batch, too.
+    // The same within one batch.
     let edits = [
         Edit::Insert([2; 12], entry(2, 1)),
         Edit::Remove([2; 12], ItemId(2)),

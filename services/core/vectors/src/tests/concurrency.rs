@@ -1,4 +1,4 @@
-//! Searches while others write and graphs are built, and the builder's end.
+//! Searches while others write and graphs are built, and checks that the builder ends.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
@@ -16,7 +16,8 @@ fn hash_of(item: u64) -> [u8; 32] {
     SmallRng::seed_from_u64(item).random()
 }
 
-/// An item is found as a scan would find it; for the engine's own visibility the graph's luck must not matter.
+/// Returns options with which an item is found as by a scan, because the graph's recall must not affect tests
+/// of visibility.
 fn always_scanning(list_rows_build: usize) -> HnswConfig {
     HnswConfig { list_rows_build, scan_rows_per_ef: 1 << 20, ..graphs_only() }
 }
@@ -70,7 +71,7 @@ fn removals_during_a_build_are_not_undone_by_it() {
     let index = HnswIndex::<32>::new(always_scanning(800));
     let edits: Vec<_> = (0..1_000).map(|item| Edit::Insert(hash_of(item), entry(item, 1))).collect();
     index.apply(&edits);
-    // The build has begun, or is about to.
+    // The build has begun, or will begin soon.
     for item in 0..100 {
         assert!(index.remove(&hash_of(item), ItemId(item)));
     }

@@ -1,4 +1,4 @@
-//! Vectors of numbers against a scan written out here.
+//! Compares vectors of numbers with a scan that is written out here.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ fn hash_type(class: VectorClass) -> HashType {
     class.hash_type(1)
 }
 
-/// The canonical bytes of numbers between -1 and 1.
+/// Returns the canonical bytes of numbers between -1 and 1.
 fn bytes_of(class: VectorClass, numbers: &[f64]) -> Vec<u8> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
     let byte = |number: &f64| (128.0 + 80.0 * number).clamp(0.0, 255.0) as u8;
@@ -32,7 +32,7 @@ fn bytes_of(class: VectorClass, numbers: &[f64]) -> Vec<u8> {
     vectors::canonical(class, &bytes).unwrap()
 }
 
-/// Vectors around 75 middles; queries near some of them.
+/// Returns vectors around 75 middles, and queries near some of them.
 fn material(class: VectorClass, length: usize) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let mut random = SmallRng::seed_from_u64(length as u64);
     let middles: Vec<Vec<f64>> =
@@ -46,7 +46,7 @@ fn material(class: VectorClass, length: usize) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     (rows, queries)
 }
 
-/// The truth: each pair of a vector and an item, with its bank.
+/// The oracle: each pair of a vector and an item, with its bank.
 #[derive(Default)]
 struct Scan(BTreeMap<(Vec<u8>, u64), u32>);
 
@@ -65,7 +65,7 @@ impl Scan {
     }
 }
 
-/// The nearest, until there are so many.
+/// Returns the nearest vectors, until there are this many.
 fn nearest(
     snapshot: &dyn HashSnapshot,
     query: &[u8],
@@ -77,7 +77,7 @@ fn nearest(
     let mut last: Option<Hit> = None;
     let mut take = |hit: Hit| {
         if last.is_some_and(|last| hit < last) {
-            // It begins again.
+            // The search begins again from the nearest.
             hits.clear();
         }
         last = Some(hit);
@@ -120,7 +120,7 @@ fn check(class: VectorClass, length: usize, radius: u32) {
                 assert!(by_graph.iter().all(|hit| far.contains(hit)), "nothing that is not there");
                 found += by_graph.iter().filter(|hit| ten.contains(hit)).count();
                 wanted += ten.len();
-                // All within the radius, however many the first look finds.
+                // All vectors within the radius, however many the first search finds.
                 let all = nearest(&*snapshot, query, usize::MAX, within(radius, false), &filter);
                 assert!(all.is_sorted() && all.iter().all(|hit| truth.contains(hit)));
                 assert!(10 * all.len() >= 9 * truth.len(), "{} of {}", all.len(), truth.len());
@@ -137,7 +137,7 @@ fn check(class: VectorClass, length: usize, radius: u32) {
     audited.sort_unstable();
     assert_eq!(audited, scan.0.iter().map(|(row, bank)| (row.clone(), *bank)).collect::<Vec<_>>());
 
-    // A tenth goes, in the graph, and some come, in the list.
+    // A tenth is removed from the graph, and some are added to the list.
     let before = index.snapshot();
     let mut edits = HashEdits::new(rows[0].len());
     for (item, row) in (0_u64..).zip(&rows) {
@@ -197,7 +197,7 @@ fn many_copies_of_one_vector_hide_no_other() {
         edits.insert(row, entry(item, 1));
         scan.0.insert((row.clone(), item), 1);
     }
-    // Copies of the first, which most queries are far from.
+    // Copies of the first vector, which is far from most queries.
     (0..20_000).for_each(|copy| edits.insert(&rows[0], entry(100_000 + copy, 1)));
     index.apply(&edits);
     wait_until("the graph is built", || index.recall().is_some());
@@ -222,7 +222,7 @@ fn what_was_removed_is_in_no_graph_once_it_is_cleared() {
     index.apply(&edits);
     wait_until("the graph is built", || index.recall().is_some());
     let mut edits = HashEdits::new(24);
-    // Some of the graph, and some of the list.
+    // Some vectors of the graph, and some of the list.
     (0_u64..).zip(&rows).skip(3).step_by(40).for_each(|(item, row)| edits.remove(row, ItemId(item)));
     (2_000_u64..2_050).for_each(|item| edits.insert(&rows[5], entry(item, 1)));
     index.apply(&edits);

@@ -1,4 +1,4 @@
-//! Objects of HMA's REST API: what `GET /h/hash` answers, and content with its signals.
+//! Objects of HMA's REST API: the answer of `GET /h/hash`, and content with its signals.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::files::lines::item_json::parse;
 use crate::files::lines::parts::hash;
 use crate::files::lines::table::typed;
 
-/// Content, or the hashes of a file: then `signals` is missing, and the other fields are the signals.
+/// Content, or the hashes of a file: if `signals` is missing, the other fields are the signals.
 #[derive(Deserialize)]
 struct Content {
     #[serde(default)]
@@ -32,7 +32,7 @@ struct Metadata {
     content_id: Option<String>,
 }
 
-/// Reads a record that begins on a line.
+/// Reads a record that begins on this line.
 pub(in crate::files) fn read(text: &str, line: u64, unknown: Unknown, left_out: &mut LeftOut) -> Found {
     let mut found = Found::default();
     let Content { signals, id, metadata, others } = match parse(text) {
@@ -49,7 +49,7 @@ pub(in crate::files) fn read(text: &str, line: u64, unknown: Unknown, left_out: 
             found.bad.push((line, "has a signal that is no text".to_owned()));
             continue;
         };
-        // HMA's answer for a picture of too little detail.
+        // HMA returns an empty signal for a picture of too little detail.
         if value.is_empty() {
             found.bad.push((line, "has an empty signal: the picture has too little detail".to_owned()));
             continue;

@@ -1,6 +1,7 @@
 //! Entries of NCMEC's hash sharing: a `queryResult` document, read event by event.
 //!
-//! A document type is refused, so nothing is expanded. A document with a fault of syntax ends there: what follows cannot be trusted.
+//! A document type is refused, so no entity is expanded. Reading ends at a syntax error, because the data
+//! after it cannot be trusted.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Read};
@@ -17,18 +18,18 @@ use crate::files::fault::Unknown;
 use crate::files::left_out::LeftOut;
 use crate::files::lines::parts::hash;
 
-/// Bytes of one event and of one entry.
+/// The largest size of one event, and of one entry, in bytes.
 const ENTRY_BYTES_MAX: usize = 1 << 20;
-/// Elements within each other.
+/// The largest depth of nested elements.
 const DEPTH_MAX: usize = 32;
-/// Bytes of a text that is read.
+/// The largest length of a text that is read, in bytes.
 const TEXT_LEN_MAX: usize = 4_096;
 
-/// Fingerprints that are hash types here.
+/// The fingerprints for which there is a hash type.
 pub(in crate::files) const FINGERPRINTS: [(&str, HashType); 4] =
     [("md5", HashType::MD5), ("sha1", HashType::SHA1), ("pdq", HashType::PDQ), ("pdna", HashType::PHOTODNA)];
 
-/// Values of `classification`.
+/// The values of `classification`.
 pub(in crate::files) const CLASSES: [&str; 4] = ["A1", "A2", "B1", "B2"];
 
 /// The entries of a document.
@@ -36,7 +37,7 @@ pub(in crate::files) struct Entries<'a> {
     reader: Reader<Counted<'a>>,
     line: Rc<Cell<u64>>,
     budget: Rc<Cell<usize>>,
-    /// The names of the elements that are open.
+    /// The names of the open elements.
     path: Vec<Vec<u8>>,
     text: String,
     buffer: Vec<u8>,
@@ -53,10 +54,10 @@ impl std::fmt::Debug for Entries<'_> {
 /// An entry that is being read.
 struct Entry {
     line: u64,
-    /// The elements around it and itself.
+    /// The number of open elements, including this one.
     depth: usize,
     is_deleted: bool,
-    /// Bytes that are left to it.
+    /// The number of bytes that the entry may still use.
     budget: usize,
     member: String,
     id: String,
@@ -69,7 +70,7 @@ struct Entry {
 /// An entry with the line on which it begins.
 pub(in crate::files) type NumberedEntry = (u64, Found);
 
-/// Counts lines as they are taken, and refuses an event that does not end.
+/// A reader that counts lines, and fails in an event that is too long.
 struct Counted<'a> {
     inner: BufReader<Box<dyn Read + 'a>>,
     line: Rc<Cell<u64>>,
@@ -103,13 +104,13 @@ impl BufRead for Counted<'_> {
     }
 }
 
-/// An event does not end.
+/// An event is too long.
 #[derive(Debug, thiserror::Error)]
 #[error("an element has more than {ENTRY_BYTES_MAX} bytes")]
 struct TooLong;
 
 impl<'a> Entries<'a> {
-    /// The entries of a source.
+    /// Creates a reader of a source's entries.
     pub(in crate::files) fn new(source: Box<dyn Read + 'a>) -> Self {
         let (line, budget) = (Rc::new(Cell::new(1)), Rc::new(Cell::new(ENTRY_BYTES_MAX)));
         let inner = BufReader::with_capacity(64 << 10, source);
@@ -173,7 +174,7 @@ impl<'a> Entries<'a> {
                 self.path.push(start.local_name().as_ref().to_vec());
                 self.begin(&start);
             }
-            // A large fingerprint, of which the document holds a link alone.
+            // A large fingerprint, of which the document has only a link.
             Event::Empty(_) => self.text.clear(),
             Event::Text(text) => match text.decode() {
                 Ok(text) => self.append(&text),
@@ -256,7 +257,7 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// What an event leads to.
+/// The result of an event.
 enum Step {
     Next,
     Unknown(String),
@@ -287,7 +288,7 @@ impl Entry {
             if known.is_some() {
                 return Step::Next;
             }
-            // A large fingerprint, such as TMK's of a video, is a link.
+            // A large fingerprint, such as TMK of a video, is a link.
             self.has_unknown = true;
             return Step::Unknown(String::from_utf8_lossy(name).into_owned());
         }
@@ -310,7 +311,7 @@ impl Entry {
         Step::Next
     }
 
-    /// What the entry is. Its key is that of the programme: the member and the id.
+    /// Returns the entry's content. Its key is that of the programme: the member and the id.
     fn found(self, left_out: &mut LeftOut) -> NumberedEntry {
         let Self {
             line, is_deleted, budget, member, id, classification, hashes, has_unknown, mut bad, ..

@@ -1,30 +1,30 @@
-//! Takes a document of JSON apart into records, one at a time: objects that follow one another or are the elements of an array, or
-//! the elements of an array in a field of one object.
+//! Splits a JSON document into records, one at a time: objects that follow one another or are the elements of
+//! an array, or the elements of an array in a field of one object.
 //!
-//! No more than one record is in memory, whatever the size of the document. A record is not parsed here: one that is no JSON costs
-//! itself, as long as its braces and quotes are balanced.
+//! At most one record is in memory, whatever the size of the document. Records are not parsed here. A record
+//! that is not valid JSON costs only itself, as long as its braces and quotes are balanced.
 
 use std::io::{self, BufRead as _, BufReader, Read};
 
-/// The longest record: a video's 4,096 frames have a third of it.
+/// The largest length of a record in bytes: three times that of a video's 4,096 frames.
 const RECORD_BYTES_MAX: usize = 1 << 20;
 
-/// One record.
+/// A record of a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::files) struct Record {
-    /// The line on which it begins, from 1.
+    /// The line on which the record begins, from 1.
     pub(in crate::files) line: u64,
-    /// Its text, or why there is none.
+    /// The record's text, or the reason why there is none.
     pub(in crate::files) text: Result<String, String>,
 }
 
-/// The records of a document.
+/// A reader of the records of a document.
 pub(in crate::files) struct Records<'a> {
     reader: BufReader<Box<dyn Read + 'a>>,
     /// The field of an object whose elements are the records.
     container: Option<&'static str>,
     line: u64,
-    /// Arrays that are open.
+    /// The number of open arrays.
     arrays: usize,
     /// The number of open arrays within the container's object; `None` outside.
     inside: Option<usize>,
@@ -37,23 +37,24 @@ impl std::fmt::Debug for Records<'_> {
     }
 }
 
-/// How an object ended.
+/// The end of an object.
 enum Ended {
     Whole(Vec<u8>),
     TooLong,
     Torn,
-    /// It is the container, and its records follow.
+    /// The object is the container, and its records follow.
     Entered,
 }
 
 impl<'a> Records<'a> {
-    /// The records of a source; those of objects that have the field `container`, if one is named, with an array are its elements.
+    /// Creates a reader of a source's records. If `container` is named, the records of an object that has
+    /// this field with an array are the array's elements.
     pub(in crate::files) fn new(source: Box<dyn Read + 'a>, container: Option<&'static str>) -> Self {
         let reader = BufReader::with_capacity(64 << 10, source);
         Self { reader, container, line: 1, arrays: 0, inside: None, is_over: false }
     }
 
-    /// Reads the next record; `None` at the end. A document that ends in the middle ends with a record that says so.
+    /// Reads the next record; `None` at the end. An incomplete document ends with a record that reports it.
     pub(in crate::files) fn next_record(&mut self) -> io::Result<Option<Record>> {
         while !self.is_over {
             let Some(byte) = self.byte()? else {
@@ -83,7 +84,7 @@ impl<'a> Records<'a> {
                     };
                     return Ok(Some(Record { line, text }));
                 }
-                // The mark of byte order.
+                // The byte order mark.
                 0xef if self.line == 1 && self.reader.fill_buf()?.starts_with(&[0xbb, 0xbf]) => {
                     self.reader.consume(2)
                 }
@@ -110,7 +111,7 @@ impl<'a> Records<'a> {
         Ok(byte)
     }
 
-    /// Passes over what is no JSON: up to the end of the line, or to what may be the next record.
+    /// Skips bytes that are not JSON, up to the end of the line or to a possible next record.
     fn skip_noise(&mut self) -> io::Result<()> {
         while let Some(byte) = self.reader.fill_buf()?.first() {
             if matches!(byte, b'\n' | b'{' | b']') {
@@ -121,11 +122,11 @@ impl<'a> Records<'a> {
         Ok(())
     }
 
-    /// Reads an object whose brace has been read, or up to its first record if it is the container.
+    /// Reads an object after its opening brace; if it is the container, reads up to its first record.
     fn object(&mut self) -> io::Result<Ended> {
         let mut text = vec![b'{'];
         let (mut depth, mut is_long) = (1_usize, false);
-        // Where the last string began, and whether the container's array may follow.
+        // The position of the last string, and whether the container's array may follow.
         let mut key = Key::None;
         while let Some(byte) = self.byte()? {
             if text.len() < RECORD_BYTES_MAX {
@@ -169,7 +170,7 @@ impl<'a> Records<'a> {
         Ok(Ended::Torn)
     }
 
-    /// Reads on to the end of a string whose quote has been read; `false` if there is none.
+    /// Reads the rest of a string after its opening quote; `false` if the string does not end.
     fn string(&mut self, text: &mut Vec<u8>, is_long: &mut bool) -> io::Result<bool> {
         let mut is_escaped = false;
         while let Some(byte) = self.byte()? {
@@ -188,7 +189,7 @@ impl<'a> Records<'a> {
         Ok(false)
     }
 
-    /// Passes over the rest of the container's object; `false` if it does not end.
+    /// Skips the rest of the container's object; `false` if it does not end.
     fn skip_object(&mut self) -> io::Result<bool> {
         let (mut depth, mut nothing) = (1_usize, Vec::new());
         while let Some(byte) = self.byte()? {
@@ -211,13 +212,13 @@ impl<'a> Records<'a> {
     }
 }
 
-/// What was read last, on the way to the container's array.
+/// The last token on the way to the container's array.
 #[derive(Debug, PartialEq, Eq)]
 enum Key {
     None,
-    /// The name of its field.
+    /// The name of the container's field.
     Named,
-    /// The colon after it.
+    /// The colon after that name.
     Value,
 }
 
@@ -225,7 +226,7 @@ enum Key {
 mod tests {
     use super::*;
 
-    /// The records of a document with their lines; bad ones as `None`.
+    /// Checks the records of a document with their lines; bad records are `None`.
     fn check(document: &str, expected: &[(u64, Option<&str>)]) {
         let mut records = Records::new(Box::new(document.as_bytes()), Some("all"));
         let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! Records of StopNCII, of `FetchHashes` and `SubmitHashes`.
+//! Records of StopNCII, as in `FetchHashes` and `SubmitHashes`.
 
 use serde::Deserialize;
 use vigie_model::{HashType, ItemDraft};
@@ -9,10 +9,10 @@ use crate::files::left_out::LeftOut;
 use crate::files::lines::item_json::parse;
 use crate::files::lines::parts::hash;
 
-/// The field of a page that holds its records.
+/// The field of a page that contains its records.
 pub(in crate::files) const CONTAINER: &str = "hashRecords";
 
-/// A record. It has other fields, which say nothing of the hash.
+/// A record. Its other fields, which do not concern the hash, are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct HashRecord {
@@ -22,14 +22,14 @@ struct HashRecord {
     hash_status: Option<String>,
 }
 
-/// Signal types and what they are here. A client of the field writes `StopNCIISignalType.` before them.
+/// The signal types and their hash types. One client of the field writes `StopNCIISignalType.` before them.
 pub(in crate::files) const TYPES: [(&str, HashType); 2] =
     [("ImagePDQ", HashType::PDQ), ("VideoMD5", HashType::MD5)];
 
-/// States in which a hash is to be matched no longer.
+/// The states in which a hash must no longer be matched.
 const WITHDRAWN: [&str; 2] = ["Withdrawn", "Deleted"];
 
-/// Reads a record that begins on a line.
+/// Reads a record that begins on this line.
 pub(in crate::files) fn read(text: &str, line: u64, unknown: Unknown, left_out: &mut LeftOut) -> Found {
     let mut found = Found::default();
     match draft(text, unknown, left_out) {

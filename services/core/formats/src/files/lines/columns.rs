@@ -5,7 +5,7 @@ use vigie_model::HashType;
 use crate::files::fault::{FileError, Unknown};
 use crate::files::left_out::LeftOut;
 
-/// What a column holds.
+/// The content of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::files) enum Column {
     /// Hashes of a type, separated by spaces.
@@ -22,13 +22,13 @@ pub(in crate::files) enum Column {
     ExternalReference,
     /// The path of a file, whose name becomes the external reference.
     File,
-    /// PDQ's quality.
+    /// The quality of PDQ.
     Quality,
-    /// Nothing that a bank keeps.
+    /// Data that a bank does not keep.
     Ignored,
 }
 
-/// Names beside those of hash types, compared without case, spaces, `_` and `-`.
+/// Further names of columns, besides those of hash types. Compared without case, spaces, `_` and `-`.
 const NAMES: &[(Column, &[&str])] = &[
     (
         Column::Value,
@@ -50,7 +50,7 @@ const NAMES: &[(Column, &[&str])] = &[
     (Column::ExternalReference, &["externalreference", "reference", "id", "imageid"]),
     (Column::File, &["file", "filename", "path", "filepath", "name"]),
     (Column::Quality, &["quality", "pdqquality"]),
-    // Of `tx dataset --csv`, of ThreatExchange, of forensic tools and of the ICSE database.
+    // Columns of `tx dataset --csv`, of ThreatExchange, of forensic tools and of the ICSE database.
     (
         Column::Ignored,
         &["", "collab", "category", "norm", "delta", "size", "set", "status", "lastupdated", "addedon"],
@@ -70,7 +70,8 @@ const NAMES: &[(Column, &[&str])] = &[
 ];
 
 impl Column {
-    /// The column of a name. The names of columns come before those of declared types: a declaration changes no file that was read before.
+    /// Returns the column with a name. Column names have precedence over declared types, so that a
+    /// declaration does not change how existing files are read.
     pub(in crate::files) fn named(name: &str) -> Option<Self> {
         let name = name.trim();
         let of_type = name.parse::<HashType>().ok();
@@ -83,15 +84,16 @@ impl Column {
         named.or_else(|| of_type.map(Self::Hash))
     }
 
-    /// Whether hashes are in the column.
+    /// Checks whether the column contains hashes.
     pub(in crate::files) const fn has_hashes(self) -> bool {
         matches!(self, Self::Hash(_) | Self::Value)
     }
 }
 
-/// The columns of a table by their names; a name that is not known is refused, or counted where unknown ones are ignored.
+/// Returns the columns of a table by their names. An unknown name is refused, or counted if unknown columns
+/// are ignored.
 ///
-/// `hash_type` is the type of hashes that no column names.
+/// `hash_type` is the type of hashes whose type no column names.
 pub(in crate::files) fn columns<'a>(
     names: impl Iterator<Item = &'a str>,
     hash_type: Option<HashType>,
@@ -113,7 +115,7 @@ pub(in crate::files) fn columns<'a>(
     if !columns.iter().any(|column| column.has_hashes()) {
         return Err(FileError::NoHashColumn);
     }
-    // Hashes with a quality are those of PDQ.
+    // Hashes with a quality are PDQ hashes.
     let of_quality = has(Column::Quality).then_some(HashType::PDQ);
     if has(Column::Value) && !has(Column::Type) {
         let hash_type = hash_type.or(of_quality).ok_or(FileError::UntypedColumn)?;

@@ -1,4 +1,5 @@
-//! Files of the frames of videos: one video, named by its file, or a JSON list a line, which a name may follow.
+//! Files of the frames of videos: one video, named by its file, or one JSON list a line, optionally followed
+//! by a name.
 
 use std::io::{self, Read};
 
@@ -8,19 +9,19 @@ use super::parts::list_of;
 use super::parts::{begins_as_list, listed_file};
 use super::{BYTE_ORDER_MARK, HEAD_BYTES_MAX, Line, Lines};
 
-/// The longest text of one video: five times what the most frames have.
+/// The largest length of the text of one video in bytes: five times that of the largest number of frames.
 const TEXT_BYTES_MAX: usize = 2 << 20;
 
-/// The number of a line, and the item that begins there, or why there is none.
+/// The number of a line, and the item that begins there, or the reason why there is none.
 type Numbered = (u64, Result<ItemDraft, String>);
 
-/// The videos of a file.
+/// A reader of the videos of a file.
 #[derive(Debug)]
 pub(in crate::files) struct FrameLists<'a> {
     lines: Lines<'a>,
-    /// What the video is called that is the whole file.
+    /// The name of a video that is the whole file.
     name: String,
-    /// A line that was read before its turn.
+    /// A line that was read too early and is returned next.
     waiting: Option<(u64, Result<String, String>)>,
     has_begun: bool,
 }
@@ -47,7 +48,7 @@ impl<'a> FrameLists<'a> {
         if !is_first {
             return Ok(Some((number, Err("is no JSON list of frames, as the lines before it".to_owned()))));
         }
-        // All lines are of one video.
+        // All lines belong to one video.
         let mut text = first;
         while let Some((number, line)) = self.next_line()? {
             match line {
@@ -84,7 +85,7 @@ fn draft(text: &str, external_reference: String) -> Result<ItemDraft, String> {
     Ok(ItemDraft { hashes: vec![video(text)?], labels: Vec::new(), external_reference })
 }
 
-/// The video of a file of frames; `None` for a file of anything else.
+/// Reads the video of a file of frames; `None` if the file has any other content.
 #[must_use]
 pub fn video_of_file(content: &[u8]) -> Option<Result<Hash, String>> {
     let head = &content[..content.len().min(HEAD_BYTES_MAX)];
@@ -99,21 +100,23 @@ pub fn video_of_file(content: &[u8]) -> Option<Result<Hash, String>> {
     Some(std::str::from_utf8(content).map_err(|_| "is not UTF-8".to_owned()).and_then(video))
 }
 
-/// Reads the frames of one video. Of more than an item may have those are left out that hardly differ from the one before them.
+/// Reads the frames of one video. If there are more than an item may have, frames that hardly differ from the
+/// previous one are left out.
 fn video(text: &str) -> Result<Hash, String> {
     let frames = vigie_model::frames::text::read(text).map_err(|error| error.to_string())?;
     of_frames(&frames)
 }
 
-/// The same of frames that were read.
+/// Creates the hash of a video from its frames, as [`video`] does.
 pub(super) fn of_frames(frames: &[Frame]) -> Result<Hash, String> {
     let is_long = frames.len() > ItemContent::FRAMES_MAX;
     let hash = if is_long { Hash::of_frames(&Frame::pruned(frames)) } else { Hash::of_frames(frames) };
     hash.map_err(|error| error.to_string())
 }
 
-/// Whether a file that begins so is one of frames: most of its lines are, but for the last, which may go on; or it is a JSON list whose
-/// first text is one.
+/// Checks whether a file that begins like this contains frames: more than half of its lines are frames, not
+/// counting the last one of an incomplete text, which may be cut; or it is a JSON list whose first text is a
+/// frame.
 pub(in crate::files) fn is_of_frames(head: &str, is_whole: bool) -> bool {
     let head = head.trim();
     if head.starts_with('[') {

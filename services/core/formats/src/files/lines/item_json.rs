@@ -1,5 +1,5 @@
-//! One line of JSON: an item as people write it, as `vigie item list --json` prints it, or a file as `vigie hash --json`
-//! prints it.
+//! One line of JSON: an item as people write it or as `vigie item list --json` prints it, or a file as `vigie
+//! hash --json` prints it.
 
 use std::fmt;
 use std::path::Path;
@@ -15,25 +15,26 @@ use super::table::typed;
 use crate::files::fault::Unknown;
 use crate::files::left_out::LeftOut;
 
-/// The fields of a line that matter.
+/// The used fields of a line.
 #[derive(Default)]
 pub struct ItemJson {
-    /// Fields that are called as a hash type.
+    /// The fields that have the name of a hash type.
     by_type: Vec<(HashType, OneOrMany)>,
     hashes: Vec<NamedHash>,
     /// The eight PDQ hashes of a hashed file.
     variants: Vec<String>,
     labels: Vec<String>,
     external_reference: Option<String>,
-    /// A hashed file's path, and the quality below which its perceptual hashes are not to be trusted.
+    /// The path of a hashed file, and its quality, below which its perceptual hashes are not to be trusted.
     file: Option<String>,
     quality: Option<u8>,
-    /// The frames of a hashed file, and whether the file is a video: of a picture the fields say all.
+    /// The frames of a hashed file, and whether the file is a video. The other fields already describe a
+    /// picture completely.
     frames: Vec<FrameJson>,
     is_video: bool,
-    /// The line reports a file that was not hashed.
+    /// Whether the line reports a file that was not hashed.
     has_error: bool,
-    /// Names of fields that are none of these.
+    /// The names of unknown fields.
     unknown: Vec<String>,
 }
 
@@ -44,7 +45,7 @@ struct NamedHash {
     hash: JsonHash,
 }
 
-/// One frame of a hashed file. It has other fields, of pictures.
+/// A frame of a hashed file. Its other fields, for pictures, are ignored.
 #[derive(Deserialize)]
 struct FrameJson {
     time_s: Option<f64>,
@@ -53,7 +54,7 @@ struct FrameJson {
 }
 
 impl FrameJson {
-    /// The frame of a video.
+    /// Reads the frame of a video.
     fn read(&self) -> Result<Frame, String> {
         let mut pdq = [0; 32];
         pdq.copy_from_slice(hash(HashType::PDQ, &self.pdq)?.as_bytes());
@@ -84,11 +85,11 @@ impl OneOrMany {
     }
 }
 
-/// Fields that are printed with hashed files and with items, and mean nothing to a bank.
+/// Fields of printed hashed files and items that a bank ignores.
 const IGNORED: [&str; 7] =
     ["width", "height", "ways", "frames_left_out", "item_id", "bank", "added_at_unix_ms"];
 
-/// Shows no value: it may be a hash.
+/// Shows no value, which may be a hash.
 impl fmt::Debug for ItemJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ItemJson").finish_non_exhaustive()
@@ -149,7 +150,7 @@ impl<'de> Visitor<'de> for ItemVisitor {
 
 /// Parses JSON. No message repeats a value, which may be a hash.
 pub(in crate::files) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
-    // The messages of serde_json may repeat a value: this one names the place.
+    // The messages of serde_json may repeat a value; this one gives only the position.
     serde_json::from_str(text).map_err(|error| {
         let place = error.column();
         if error.is_data() {
@@ -165,22 +166,22 @@ impl ItemJson {
     ///
     /// # Errors
     ///
-    /// Why it is no item. No reason repeats a value.
+    /// The reason why the line is not an item. No reason repeats a value.
     pub fn read(line: &str) -> Result<Self, String> {
         parse(line)
     }
 
-    /// What the line calls its content.
+    /// Returns the name that the line gives its content.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.external_reference.as_deref().or(self.file.as_deref())
     }
 
-    /// PDQ's quality of the hashed file.
+    /// Returns the PDQ quality of the hashed file.
     ///
     /// # Errors
     ///
-    /// It is more than 100.
+    /// Fails if the quality is above 100.
     pub fn quality(&self) -> Result<Option<Quality>, String> {
         self.quality
             .map(|quality| Quality::new(quality.into()))
@@ -188,11 +189,11 @@ impl ItemJson {
             .map_err(|error| error.to_string())
     }
 
-    /// The hashes to ask about: of a hashed file its turned and mirrored variants are among them.
+    /// Returns the hashes of a query, including the rotated and mirrored variants of a hashed file.
     ///
     /// # Errors
     ///
-    /// A hash is none, a field is not known, or the line reports a failure.
+    /// Fails if a hash is not valid, a field is unknown, or the line reports a failure.
     pub fn query_hashes(&self) -> Result<Vec<QueryHash>, String> {
         let hashes = self.known_hashes(Unknown::Refused, &mut LeftOut::default())?;
         let plain = |(hash, _)| QueryHash { hash, variant: Variant::Original };
@@ -205,7 +206,7 @@ impl ItemJson {
         Ok(hashes)
     }
 
-    /// The item; `None` if all that the line holds was left out.
+    /// Returns the item; `None` if every part of the line was left out.
     pub(in crate::files) fn into_draft(
         self,
         unknown: Unknown,
@@ -223,7 +224,7 @@ impl ItemJson {
         Ok(Some(ItemDraft { hashes: hashes.collect(), labels, external_reference }))
     }
 
-    /// The hashes of known types, and whether each may be trusted whatever the quality.
+    /// Returns the hashes of known types, and whether each can be trusted whatever the quality.
     fn known_hashes(&self, unknown: Unknown, left_out: &mut LeftOut) -> Result<Vec<(Hash, bool)>, String> {
         if self.has_error {
             return Err("reports a file that could not be hashed".to_owned());

@@ -1,4 +1,4 @@
-//! A hash in JSON: a text, or of a vector the list of its elements.
+//! A hash in JSON: a text, or for a vector the list of its elements.
 
 use std::fmt;
 
@@ -7,20 +7,21 @@ use serde::{Serialize, Serializer};
 use serde_json::Number;
 use vigie_model::vectors::VECTOR_ELEMENTS_MAX;
 
-/// A hash as JSON has it, for [`Hash::from_text`](vigie_model::Hash::from_text): a text, or a list of numbers, which becomes the text of a
-/// JSON list. Numbers of up to 15 digits, and those that programs print of an `f64`, keep their digits, so a list and the same list within a text
-/// are one vector. `Debug` shows its length alone.
+/// A hash in JSON, in the form for [`Hash::from_text`](vigie_model::Hash::from_text): a text, or a list of
+/// numbers, which becomes the text of a JSON list. Numbers of up to 15 digits, and numbers that programs
+/// print from an `f64`, keep their digits, so a list and the same list within a text give the same vector.
+/// `Debug` shows only the length.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JsonHash(String);
 
 impl JsonHash {
-    /// A hash by its text.
+    /// Creates a hash from its text.
     #[must_use]
     pub const fn of_text(text: String) -> Self {
         Self(text)
     }
 
-    /// The text of the hash.
+    /// Returns the text of the hash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -62,7 +63,7 @@ impl<'de> Deserialize<'de> for JsonHash {
                 let mut elements: Vec<String> = Vec::new();
                 while let Some(element) = list.next_element::<Number>()? {
                     elements.push(element.to_string());
-                    // One too many is enough to be refused for the length.
+                    // One element too many is enough for a length error.
                     if elements.len() > VECTOR_ELEMENTS_MAX {
                         while list.next_element::<IgnoredAny>()?.is_some() {}
                         break;

@@ -1,4 +1,4 @@
-//! Tables: a line is an item, its columns are named by a header or by the caller.
+//! Tables: each line is an item, and a header or the caller names the columns.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use vigie_model::{Hash, HashType, ItemDraft, Quality};
@@ -8,19 +8,19 @@ use super::parts::{TRUSTED, hash, list_of, listed_file, untrusted};
 use crate::files::fault::Unknown;
 use crate::files::left_out::LeftOut;
 
-/// Cells of one line. A line of the longest length with no cell longer than a byte has fewer.
+/// The largest number of cells of a line.
 const CELLS_MAX: usize = 1_024;
 
 /// Reads lines of separated cells.
 ///
-/// A quoted cell cannot go on in the next line: no cell may hold a line's end anyway, and so a stray quote costs its own line and
-/// not the rest of the file.
+/// A quoted cell cannot continue on the next line: no cell may contain a line end in any case, and a stray
+/// quote then costs only its own line and not the rest of the file.
 #[derive(Debug)]
 pub(in crate::files) struct Cells {
     delimiter: u8,
-    /// Reads lines with quotes; others are split as they are.
+    /// The reader of lines with quotes; other lines are split directly.
     quoted: Reader,
-    /// The texts of the cells of a line with quotes, and where they end.
+    /// The texts of the cells of a line with quotes, and their ends.
     texts: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -35,11 +35,11 @@ impl Cells {
         }
     }
 
-    /// Gives each cell of a line, trimmed, with its number from 0, and returns how many there are.
+    /// Passes on each cell of a line, trimmed, with its number from 0, and returns how many there are.
     ///
     /// # Errors
     ///
-    /// The line is no record, for this reason; or `take` fails.
+    /// The reason why the line is not a record, or the error of `take`.
     pub(in crate::files) fn each(
         &mut self,
         line: &str,
@@ -63,7 +63,7 @@ impl Cells {
         Ok(count)
     }
 
-    /// Splits a line with quotes, and returns how many cells it has.
+    /// Splits a line with quotes, and returns the number of its cells.
     fn read_quoted(&mut self, line: &str) -> Result<usize, String> {
         if line.bytes().filter(|byte| *byte == b'"').count() % 2 == 1 {
             return Err("has a quote that does not end".to_owned());
@@ -72,7 +72,8 @@ impl Cells {
         self.quoted.reset();
         let (mut result, _, written, mut count) =
             self.quoted.read_record(line.as_bytes(), &mut self.texts, &mut self.ends);
-        // The end of the input ends the record; a quote that is open there was in the middle of a cell, which is as it is.
+        // The end of the input ends the record. A quote that is still open was in the middle of a cell, which
+        // is kept as it is.
         if result == ReadRecordResult::InputEmpty {
             let (last, _, _, more) =
                 self.quoted.read_record(b"", &mut self.texts[written..], &mut self.ends[count..]);
@@ -87,12 +88,12 @@ impl Cells {
     }
 }
 
-/// A table whose columns are known.
+/// A table with known columns.
 #[derive(Debug)]
 pub(in crate::files) struct Table {
     cells: Cells,
     columns: Vec<Column>,
-    /// The type of hashes in a column of values where the column of types is empty.
+    /// The type of hashes in a column of values, if the column of types is empty.
     hash_type: Option<HashType>,
     unknown: Unknown,
     has_types: bool,
@@ -109,7 +110,7 @@ impl Table {
         Self { cells: Cells::new(delimiter), columns, hash_type, unknown, has_types }
     }
 
-    /// Reads a line as an item; `None` if all that it holds was left out.
+    /// Reads a line as an item; `None` if every part of it was left out.
     pub(in crate::files) fn read(
         &mut self,
         line: &str,
@@ -158,7 +159,7 @@ impl Table {
     }
 }
 
-/// The type that a line names; `None` for one that is not known and is left out.
+/// Returns the type that a line names; `None` if it is unknown and left out.
 pub(in crate::files) fn typed(
     name: Option<&str>,
     default: Option<HashType>,
@@ -176,13 +177,14 @@ pub(in crate::files) fn typed(
     }
 }
 
-/// Reads PDQ's quality.
+/// Reads a PDQ quality.
 pub(in crate::files) fn read_quality(text: &str) -> Result<Quality, String> {
     let number = text.parse().map_err(|_| "has a quality that is no number from 0 to 100".to_owned())?;
     Quality::new(number).map_err(|error| error.to_string())
 }
 
-/// The hashes of a cell, with spaces between them; the lists of frames of videos may have spaces within.
+/// Returns the hashes of a cell, which are separated by spaces. The lists of frames of videos may contain
+/// spaces.
 fn hashes_of(cell: &str) -> impl Iterator<Item = &str> {
     let mut rest = cell;
     std::iter::from_fn(move || {

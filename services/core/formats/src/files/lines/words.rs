@@ -1,4 +1,4 @@
-//! Lines that are no table: lists, and what tools print.
+//! Lines that are not tables: lists, and the output of tools.
 
 use vigie_model::{Hash, HashType, ItemDraft};
 
@@ -7,25 +7,26 @@ use super::table::{read_quality, typed};
 use crate::files::fault::Unknown;
 use crate::files::left_out::LeftOut;
 
-/// What a line consists of.
+/// The form of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::files) enum Words {
     /// A hash of a type, or `TYPE:HASH`.
     List(Option<HashType>),
-    /// A hash of a type, and the name of a file or nothing after it.
+    /// A hash of a type, optionally followed by the name of a file.
     Named(HashType),
-    /// A digest and the name of a file, in the form of GNU or of BSD; the length of the digest determines its type, if none is given.
+    /// A digest and the name of a file, in the form of GNU or of BSD. If no type is given, the length of the
+    /// digest determines it.
     Sums(Option<HashType>),
-    /// A PDQ hash, or eight of its variants, its quality, the name of a file.
+    /// A PDQ hash or its eight variants, its quality, and the name of a file.
     Pdq,
-    /// The same as `hash=...,quality=...,filename=...`.
+    /// A PDQ hash in the form `hash=...,quality=...,filename=...`.
     PdqDetails,
-    /// A signal type and a signal; the name of a collaboration may stand before them and anything after them.
+    /// A signal type and a signal, optionally after the name of a collaboration; any text may follow.
     Tx,
 }
 
 impl Words {
-    /// Reads a line as an item; `None` if all that it holds was left out.
+    /// Reads a line as an item; `None` if every part of it was left out.
     pub(in crate::files) fn read(
         self,
         line: &str,
@@ -68,7 +69,7 @@ fn list(line: &str, hash_type: Option<HashType>) -> Result<ItemDraft, String> {
     Ok(ItemDraft { hashes: vec![hash], ..ItemDraft::default() })
 }
 
-/// A line of `md5sum` or a tool like it.
+/// A line of `md5sum` or of a similar tool.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::files) struct Sum<'a> {
     /// The type that BSD's form names.
@@ -83,7 +84,8 @@ impl<'a> Sum<'a> {
         Self::of_bsd(line).or_else(|| Self::of_gnu(line))
     }
 
-    /// `MD5 (file) = digest`, as BSD's tools and `md5sum --tag` print it, or `MD5(file)= digest`, as `openssl` does.
+    /// Reads `MD5 (file) = digest`, as BSD's tools and `md5sum --tag` print it, or `MD5(file)= digest`, as
+    /// `openssl` does.
     fn of_bsd(line: &'a str) -> Option<Self> {
         let (algorithm, rest) = line.split_once('(')?;
         let (file, digest) = rest.rsplit_once(')')?;
@@ -96,8 +98,8 @@ impl<'a> Sum<'a> {
         Some(Self { hash_type: Some(hash_type), digest, file: file.to_owned() })
     }
 
-    /// `digest  file`, or with a star before the name of a file that was read as bytes. A backslash before the line says that some in
-    /// the name are written twice.
+    /// Reads `digest  file`, with a star before the name of a file that was read in binary mode. A backslash
+    /// before the line means that backslashes and line ends in the name are escaped.
     fn of_gnu(line: &'a str) -> Option<Self> {
         let (line, is_escaped) = line.strip_prefix('\\').map_or((line, false), |line| (line, true));
         let (digest, file) = line.split_once(' ')?;
@@ -106,14 +108,14 @@ impl<'a> Sum<'a> {
         Some(Self { hash_type: None, digest, file })
     }
 
-    /// Whether the digest is one of a type that is named or has its length.
+    /// Checks whether the digest is valid for the type that is named or that has its length.
     pub(in crate::files) fn is_sound(&self) -> bool {
         let hash_type = self.hash_type.or_else(|| type_of_sum(self.digest));
         hash_type.is_some_and(|hash_type| Hash::from_text(hash_type, self.digest).is_ok())
     }
 }
 
-/// The type of a digest of a file by its number of digits.
+/// Returns the type of a digest by its number of digits.
 fn type_of_sum(digest: &str) -> Option<HashType> {
     [HashType::MD5, HashType::SHA1, HashType::SHA256, HashType::SHA512].into_iter().find(|hash_type| {
         digest.len().is_multiple_of(2) && hash_type.row().is_some_and(|row| row.accepts(digest.len() / 2))
@@ -129,7 +131,7 @@ fn pdq(line: &str) -> Result<ItemDraft, String> {
     let mut first = None;
     loop {
         let (cell, after) = rest.split_once(',').ok_or("is not `HASH,QUALITY,FILE`")?;
-        // The first of eight variants is the picture as it is; banks hold no others.
+        // The first of eight variants is that of the unchanged picture; banks have no others.
         match (&first, hash(HashType::PDQ, cell.trim())) {
             (None, read) => first = Some(read?),
             (Some(_), Ok(_)) => {}
@@ -139,7 +141,7 @@ fn pdq(line: &str) -> Result<ItemDraft, String> {
                 if hashes.is_empty() {
                     return Err(untrusted());
                 }
-                // A name may have commas.
+                // A name may contain commas.
                 return Ok(ItemDraft {
                     hashes,
                     labels: Vec::new(),
@@ -174,16 +176,16 @@ fn pdq_details(line: &str) -> Result<ItemDraft, String> {
     Ok(ItemDraft { hashes, labels: Vec::new(), external_reference: file })
 }
 
-/// The signal type and the signal of a line.
+/// Returns the signal type and the signal of a line.
 pub(in crate::files) fn signal(line: &str) -> Option<(&str, &str)> {
-    // `tx dataset --print-signals` begins lines with the collaboration, in quotes.
+    // The lines of `tx dataset --print-signals` begin with the collaboration in quotes.
     let line = match line.strip_prefix('\'') {
         Some(rest) => rest.split_once("' ").map_or(rest, |(_, rest)| rest),
         None => line,
     };
     let (name, rest) = line.split_once(char::is_whitespace)?;
     let rest = rest.trim_start();
-    // The frames of a video, with spaces between them.
+    // The frames of a video, separated by spaces.
     if rest.starts_with('[') {
         return Some((name, list_of(rest).map_or(rest, |(list, _)| list)));
     }

@@ -1,8 +1,8 @@
-//! Types and formats that are not certain are refused with the choice.
+//! Checks that uncertain types and formats are refused, and that the error lists the choices.
 
 use super::*;
 
-/// The message with which a file is refused.
+/// Returns the message with which a file is refused.
 fn refused(text: &str, options: ReadOptions) -> String {
     let message = Read::of(text, options).err().unwrap_or_else(|| panic!("{text} is read")).to_string();
     assert!(!message.contains("abab"), "a hash is repeated: {message}");

@@ -1,4 +1,4 @@
-//! Documents that are torn, hostile, or hold what is not known.
+//! Reads documents that are incomplete, hostile, or have unknown parts.
 
 use super::*;
 use crate::files::Unknown;

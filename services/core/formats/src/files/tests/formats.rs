@@ -1,4 +1,5 @@
-//! A file of each format with one bad line: it is recognised, its hashes are right, and the bad line is named.
+//! Checks a file of each format with one bad line: the format is recognised, the hashes are right, and the
+//! bad line is named.
 
 use super::*;
 
@@ -6,9 +7,9 @@ use super::*;
 struct Case {
     format: Format,
     text: String,
-    /// Hashes with the external references of their items.
+    /// The expected hashes with the external references of their items.
     hashes: Vec<(String, &'static str)>,
-    /// The line of the fault.
+    /// The number of the bad line.
     bad_line: u64,
     hash_type: Option<HashType>,
 }
@@ -112,7 +113,7 @@ fn cases() -> Vec<Case> {
             6,
         ),
     ];
-    // PDQ hashes and SHA-256 digests are written alike.
+    // PDQ hashes and SHA-256 digests have the same text form.
     for case in [
         case(Format::List, format!("{p1}\n{m1}\n{p2}"), &of_pdq("", ""), 2),
         case(

@@ -1,11 +1,11 @@
-//! Tables and lines: what costs what, and what the options change.
+//! Checks tables and lines: the effect of each fault and of the options.
 
 use vigie_model::HashType;
 
 use super::*;
 use crate::files::Unknown;
 
-/// Which lines are items, and which are not and why.
+/// Checks which lines are items, and which are not and why.
 fn check(text: &str, options: ReadOptions, good: &[u64], bad: &[(u64, &str)]) -> Vec<ItemContent> {
     let read = Read::of(text, ReadOptions { labels: vec!["given".to_owned()], ..options }).unwrap();
     assert_eq!(read.items.iter().map(|(line, _)| *line).collect::<Vec<_>>(), good, "{text}");
@@ -121,7 +121,7 @@ fn columns_are_named_for_a_table_without_a_header_or_instead_of_it() {
     let text = format!("{};one;{}\n{};two;\n", m(), p(), m());
     let items = check(&text, named("md5,reference,pdq"), &[1, 2], &[]);
     assert_eq!((items[0].hashes().len(), items[1].external_reference()), (2, Some("two")));
-    // The header says PDQ, the caller knows better.
+    // The header says PDQ, and the caller's type has precedence.
     let items = check(&format!("pdq,name\n{},x\n", p()), named("sha256,-"), &[2], &[]);
     assert_eq!(items[0].hashes()[0].hash_type(), HashType::SHA256);
     let of_format = ReadOptions { format: Some(Format::JsonLines), ..named("md5") };

@@ -1,4 +1,4 @@
-//! What is written in a format is read back with the same hashes.
+//! Checks that written files are read back with the same hashes.
 
 use std::collections::BTreeSet;
 
@@ -69,7 +69,7 @@ fn check(items: &[ItemContent], format: Format, hash_type: Option<HashType>) {
     assert_eq!(back, all.iter().filter(is_held).cloned().collect(), "{format}: {text}");
     let every: usize = items.iter().map(|item| item.hashes().len()).sum();
     assert_eq!(counts.hashes + counts.left_out, every as u64, "{format}");
-    // Formats that hold whole items bring back the same items.
+    // Formats that hold whole items give back the same items.
     if matches!(format, Format::Csv | Format::Tsv | Format::Semicolon | Format::JsonLines)
         && hash_type.is_none()
     {
@@ -97,7 +97,7 @@ proptest! {
     fn no_text_makes_a_reader_fail(text in "[ -~\n\t]{0,200}|\\PC{0,60}", pieces in proptest::collection::vec("[{}\\[\\]\",:<>a-f0-9/\n ;=()]{0,8}", 0..30)) {
         for text in [text, pieces.concat()] {
             for format in [None].into_iter().chain(Format::all().map(Some)) {
-                // An error is an answer; the entries of what can be opened are bounded by its bytes.
+                // An error is allowed. The number of entries of a readable file is limited by its bytes.
                 if let Ok(read) = Read::of(&text, ReadOptions { format, hash_type: Some(HashType::MD5), ..ReadOptions::default() }) {
                     prop_assert!(read.items.len() + read.bad.len() <= text.len() + 1);
                 }
@@ -106,7 +106,7 @@ proptest! {
     }
 }
 
-/// The frames of a video, each as no other is.
+/// Returns the frames of a video, all of which differ.
 fn video(frames: u32) -> Hash {
     let frame = |at: u32| {
         let mut pdq = [7; 32];
@@ -132,7 +132,7 @@ fn the_longest_videos_are_written_and_read_back_in_every_format() {
             check(&items, format, None);
         }
         check(&items, format, Some(HashType::VPDQ));
-        // It is recognised by its beginning, although the first line is longer than that.
+        // The format is recognised by the beginning, although the first line is longer than that.
         let mut file = Vec::new();
         let mut writer = FileWriter::begin(Box::new(&mut file), format, Some(HashType::VPDQ), "").unwrap();
         let (hashes, labels) = (items[1].hashes(), &[][..]);
@@ -166,7 +166,8 @@ fn a_file_of_frames_is_one_item_that_its_file_names() {
         assert_eq!(read.items[0].1.hashes(), std::slice::from_ref(&long));
         assert_eq!(read.items[0].1.external_reference(), Some("film.mp4"));
     }
-    // One bad frame costs the video, and is named by its line. Of a longer video what hardly changes is left out.
+    // One bad frame makes the video invalid, and the error names its line. A longer video omits frames that
+    // hardly change.
     let bad = Read::plain(&lines.replacen("\n3,99,", "\n3,99,x", 1));
     assert!(bad.items.is_empty() && bad.bad[0].1.starts_with("line 4 is no frame"), "{:?}", bad.bad);
     let still: String = (0..9_000).map(|at| format!("{at},99,{},{at}.5\n", pdq(0xa1))).collect();

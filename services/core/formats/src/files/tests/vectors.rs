@@ -1,4 +1,5 @@
-//! Vectors of declared types: read by name alone, from every text form, and written as base64.
+//! Checks vectors of declared types: they are recognised only by name, read from every text form, and written
+//! as base64.
 
 use vigie_model::vectors::{self, VectorClass};
 use vigie_model::{Declaration, Distance, declared};
@@ -13,22 +14,22 @@ fn declare(name: &str, hash_type: HashType, elements: u16) -> HashType {
     hash_type
 }
 
-/// A type of 4 elements of `f32`, by the cosine: as many bytes as MD5 has.
+/// Returns a type of 4 elements of `f32` with the cosine, whose vectors have as many bytes as MD5.
 pub(super) fn small() -> HashType {
     declare("formats_small", VectorClass::ALL[0].hash_type(31), 4)
 }
 
-/// A type of 32 bytes: as many as PDQ has.
+/// Returns a type of 32 bytes, as many as PDQ has.
 pub(super) fn bytes() -> HashType {
     declare("formats_bytes", VectorClass::ALL[3].hash_type(31), 32)
 }
 
-/// The type with the longest vectors.
+/// Returns the type with the longest vectors.
 fn long() -> HashType {
     declare("formats_long", VectorClass::ALL[1].hash_type(31), 4_096)
 }
 
-/// A vector of the longest type, and its elements as a JSON list.
+/// Returns a vector of the longest type, and its elements as a JSON list.
 fn long_vector() -> (Hash, String) {
     let numbers: Vec<f32> = (0..4_096_u16).map(|at| (f32::from(at) - 2_048.5) / 7.0).collect();
     let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
@@ -50,7 +51,7 @@ fn given(hash_type: HashType) -> ReadOptions {
 #[test]
 fn a_vector_is_read_from_a_list_of_numbers_and_from_base64() {
     let hash_type = small();
-    // 3-4-5: at length 1 these are 0.6 and 0.8.
+    // 3-4-5: at length 1 the elements are 0.6 and 0.8.
     let numbers = [0.6_f32, 0.0, -0.8, 0.0];
     let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
     let hash = Hash::from_bytes(hash_type, &bytes).unwrap();
@@ -90,7 +91,7 @@ fn text_without_a_name_is_never_a_vector() {
     let expected = [HashType::MD5, HashType::URL_MD5].to_vec();
     let types = |text: &str| any_hash(text).map(|all| all.iter().map(Hash::hash_type).collect::<Vec<_>>());
     let of_numbers = Hash::sample(small, 1);
-    // Bytes of its length are a digest, whatever is declared.
+    // Bytes of this length are a digest, whatever types are declared.
     assert_eq!(types(&of_numbers.to_text()), Ok(expected));
     assert_eq!(types(&"ab".repeat(32)).unwrap().len(), 3);
     assert!(types("[1,2,3,4]").is_err());

@@ -13,12 +13,12 @@ use crate::files::documents::{ncmec, stop_ncii};
 /// The namespace of NCMEC's hash sharing.
 const NAMESPACE: &str = "https://hashsharing.ncmec.org/hashsharing/v2";
 
-/// Whether StopNCII has a signal type for hashes of a type.
+/// Checks whether StopNCII has a signal type for hashes of a type.
 pub(super) fn is_of_stop_ncii(hash_type: HashType) -> bool {
     stop_ncii::TYPES.iter().any(|(_, known)| *known == hash_type)
 }
 
-/// Whether NCMEC has a fingerprint for hashes of a type.
+/// Checks whether NCMEC has a fingerprint for hashes of a type.
 pub(super) fn is_of_ncmec(hash_type: HashType) -> bool {
     ncmec::FINGERPRINTS.iter().any(|(_, known)| *known == hash_type)
 }
@@ -64,7 +64,7 @@ pub(super) fn ncmec_begin(to: &mut dyn Write, now: &str) -> io::Result<()> {
 /// Writes an entry, and another one for each further hash of a type.
 pub(super) fn ncmec(to: &mut dyn Write, item: &Written<'_>, hashes: &[&Hash]) -> io::Result<()> {
     let reference = item.external_reference;
-    // The key of an entry that was read: the member and the id.
+    // The key of an entry that was read from NCMEC: the member and the id.
     let key = reference.split_once('-').filter(|(member, id)| {
         !id.is_empty() && !member.is_empty() && member.bytes().all(|byte| byte.is_ascii_digit())
     });
@@ -103,7 +103,7 @@ pub(super) fn hma(to: &mut dyn Write, item: &Written<'_>, hashes: &[&Hash]) -> i
     Ok(())
 }
 
-/// Hashes in rounds, each with at most one of a type.
+/// Divides hashes into rounds, each with at most one hash of a type.
 fn one_of_each_type<'a>(hashes: &[&'a Hash]) -> Vec<Vec<&'a Hash>> {
     let mut rounds: Vec<Vec<&Hash>> = Vec::new();
     for &hash in hashes {

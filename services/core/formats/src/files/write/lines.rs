@@ -8,15 +8,15 @@ use vigie_model::{Hash, HashType};
 use super::Written;
 use crate::files::format::Format;
 
-/// Digests that `md5sum` and tools like it compute.
+/// The digests that `md5sum` and similar tools compute.
 pub(super) const SUMS: [HashType; 4] = [HashType::MD5, HashType::SHA1, HashType::SHA256, HashType::SHA512];
 
-/// The name of a hash type among the signal types of python-threatexchange and HMA.
+/// Returns the signal type of python-threatexchange and HMA for a hash type.
 pub(super) fn signal_type(hash_type: HashType) -> String {
     if hash_type == HashType::MD5 { "video_md5".to_owned() } else { hash_type.to_string() }
 }
 
-/// The name of a hash type among the indicator types of ThreatExchange: the first alias of its row.
+/// Returns the indicator type of ThreatExchange for a hash type: the first alias of its row.
 fn indicator_type(hash_type: HashType) -> String {
     let alias = hash_type.row().and_then(|row| row.aliases.first());
     alias.map_or_else(|| hash_type.to_string(), |alias| (*alias).to_owned())
@@ -48,7 +48,7 @@ pub(super) fn header(to: &mut dyn Write, format: Format, types: &[HashType]) -> 
     }
 }
 
-/// Writes an item; of a table, in columns for these types.
+/// Writes an item. In a table, the columns are those of these types.
 pub(super) fn item(
     to: &mut dyn Write,
     (format, types): (Format, &[HashType]),
@@ -64,7 +64,7 @@ pub(super) fn item(
                 hashes.iter().filter(|hash| hash.hash_type() == *hash_type).map(|hash| hash.to_line());
             texts.collect::<Vec<_>>().join(" ")
         };
-        // A semicolon within a label would make two of it.
+        // A semicolon within a label would divide the label.
         let labels: Vec<String> = item.labels.iter().map(|label| label.replace(';', ",")).collect();
         let others = [labels.join(";"), item.external_reference.to_owned()];
         return row(to, format, types.iter().map(of_type).chain(others));
@@ -84,7 +84,7 @@ pub(super) fn item(
             Format::Sums => {
                 let name = Some(item.external_reference.to_owned()).filter(|name| !name.trim().is_empty());
                 let name = name.unwrap_or_else(|| format!("item-{}", item.id));
-                // The line then begins with a backslash, and those of the name are doubled.
+                // The line then begins with a backslash, and backslashes in the name are doubled.
                 let mark = if name.contains('\\') { "\\" } else { "" };
                 writeln!(to, "{mark}{text}  {}", name.replace('\\', "\\\\"))?;
             }
@@ -104,7 +104,7 @@ pub(super) fn item(
     Ok(())
 }
 
-/// Writes cells, in quotes where that is needed.
+/// Writes cells, quoted where necessary.
 fn row(to: &mut dyn Write, format: Format, cells: impl Iterator<Item = String>) -> io::Result<()> {
     let delimiter = char::from(format.delimiter().unwrap_or(b','));
     for (at, cell) in cells.enumerate() {
@@ -134,7 +134,7 @@ struct TypedHash {
     hash: String,
 }
 
-/// Writes an object as `vigie item list --json` prints it, without what only its bank knows.
+/// Writes an object as `vigie item list --json` prints it, without the data that only the item's bank knows.
 fn json(to: &mut dyn Write, item: &Written<'_>, hashes: &[&Hash]) -> io::Result<()> {
     let typed = |hash: &&Hash| TypedHash { hash_type: hash.hash_type().to_string(), hash: hash.to_text() };
     let Written { external_reference, labels, .. } = *item;

@@ -1,8 +1,9 @@
-//! Whether every row of a segment can be reached by a search.
+//! Checks that a search reaches every row of a segment.
 //!
-//! By a look-up: rows are in order, and each lies where its prefix leads. By the tables: each chunk lists as many entries
-//! as there are distinct hashes, each entry lies in the bucket of its row's chunk with the signature and the spare bits of
-//! that row, and rows ascend within a bucket. No row can then be listed twice in a chunk, so each is listed once.
+//! For look-ups: rows are in order, and each is at a position to which its prefix leads. For searches of the
+//! tables: each chunk has as many entries as there are distinct hashes; each entry is in the bucket of its
+//! row's chunk and has the signature and the spare bits of that row; and rows ascend within a bucket.
+//! Therefore no row is listed twice in a chunk, and each is listed once.
 
 use super::{BANKS, DIRECTORY, PREFIXES, SIGNATURES, Segment, prefix_of};
 use crate::question::audit::{AuditError, Pace, Steps, check};
@@ -12,11 +13,11 @@ use crate::search::chunking::{Chunk, Chunking};
 use crate::search::tables::id_bits;
 use crate::search::verify::begins_a_run;
 
-/// What is done with each row.
+/// The callback for each row.
 type Row<'a, const BYTES: usize> = dyn FnMut(u32, &[u8; BYTES]) -> Result<(), AuditError> + 'a;
 
 impl<const BYTES: usize> Segment<BYTES> {
-    /// Checks the ways to every row, and hands over each row, dead or alive.
+    /// Checks that a search reaches each row, and passes on each row, dead or alive.
     pub(crate) fn audit(&self, pace: &mut Pace<'_>, row: &mut Row<'_, BYTES>) -> Result<(), AuditError> {
         let hashes = self.hashes();
         let prefixes: &[u32] = self.numbers(PREFIXES);

@@ -1,4 +1,4 @@
-//! A segment that is being written, as the tables read and fill it.
+//! A segment that is being written, as a source and a sink for the builder of the tables.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::search::buckets::{RowSource, TableSink};
 use crate::search::id_form::IdForm;
 use crate::search::tables::narrow;
 
-/// The column of hashes, read back for the tables.
+/// The column of hashes, read back to build the tables.
 pub(super) struct WrittenRows<'a, const BYTES: usize> {
     pub(super) writer: &'a SegmentWriter,
     pub(super) rows: usize,
@@ -28,7 +28,7 @@ impl<const BYTES: usize> RowSource<BYTES> for WrittenRows<'_, BYTES> {
     }
 }
 
-/// The tables' columns, and how ids are kept in theirs.
+/// The columns of the tables, and the form of their ids.
 pub(super) struct WrittenTables<'a>(pub(super) &'a SegmentWriter, pub(super) IdForm);
 
 impl TableSink for WrittenTables<'_> {
@@ -55,7 +55,7 @@ impl TableSink for WrittenTables<'_> {
     }
 }
 
-/// Fails if the writing is to stop.
+/// Fails if the writing must stop.
 pub(super) fn check(stop: &(dyn Fn() -> bool + Sync)) -> io::Result<()> {
     if stop() { Err(io::Error::new(io::ErrorKind::Interrupted, "the index is being closed")) } else { Ok(()) }
 }

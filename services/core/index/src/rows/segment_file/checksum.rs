@@ -1,7 +1,7 @@
-//! Checksums of a segment's blocks, by several threads.
+//! Checksums of a segment's blocks, computed by several threads.
 //!
-//! XXH3-64 reads as fast as memory delivers: measured 13-15 GB/s on one thread that has the memory to itself,
-//! like CRC-32C by instruction, and BLAKE3 3.2 GB/s.
+//! XXH3-64 is as fast as memory: it was measured at 13-15 GB/s on one thread that has the memory to itself,
+//! like CRC-32C with the processor's instruction; BLAKE3 at 3.2 GB/s.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -9,21 +9,21 @@ use std::thread;
 
 use twox_hash::XxHash3_64;
 
-/// Two threads read as fast as the memory of the machines that were measured; more help with a cold file on a
-/// disk that likes several reads at a time.
+/// On the machines that were measured, two threads read as fast as memory allows. More threads help with a
+/// file that is not in the page cache, on a disk that is faster with several reads at a time.
 const THREADS_MAX: usize = 4;
 
 /// Starting a thread takes about as long as the checksum of half a block.
 const BLOCKS_PER_THREAD_MIN: usize = 4;
 
-/// Read at a time where bytes have to be copied: stays in the second-level cache.
+/// The size of a piece, in bytes, where bytes have to be copied: it fits into the second-level cache.
 pub(crate) const PIECE_BYTES: usize = 64 << 10;
 
 pub(super) fn of(bytes: &[u8]) -> u64 {
     XxHash3_64::oneshot(bytes)
 }
 
-/// The checksum of bytes that come in pieces.
+/// A checksum that is computed piece by piece.
 pub(crate) struct Running(XxHash3_64);
 
 impl Running {
@@ -40,7 +40,7 @@ impl Running {
     }
 }
 
-/// Asks for the checksum of each block, in parallel, and gives them in order.
+/// Computes the checksum of each block in parallel, and returns the checksums in order.
 pub(crate) fn of_blocks<Block: Sync>(
     blocks: &[Block],
     checksum: impl Fn(&Block) -> io::Result<u64> + Sync,
@@ -48,7 +48,7 @@ pub(crate) fn of_blocks<Block: Sync>(
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
-        // Relaxed: the counter shares out numbers, and the results travel through the joins.
+        // Relaxed: the counter only distributes numbers, and the results are passed through the joins.
         while let at = next.fetch_add(1, Relaxed)
             && let Some(block) = blocks.get(at)
         {

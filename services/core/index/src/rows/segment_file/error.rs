@@ -1,32 +1,32 @@
-//! Why a segment cannot be written or opened.
+//! The errors of writing and opening a segment.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// What errors name where there is no file.
+/// The name that errors use for a segment without a file.
 pub(crate) const IN_MEMORY: &str = "(in memory)";
 
 /// Writing, opening or removing a segment failed.
 #[derive(Debug, Error)]
 pub enum SegmentError {
-    /// The system refused.
+    /// The operating system reported an error.
     #[error("cannot {action} segment file {}", path.display())]
     Io {
-        /// What was attempted.
+        /// The attempted action.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file is there, but it is not a whole segment of a known version.
+    /// The file exists, but it is not a whole segment of a known version.
     #[error("segment file {} is refused: {fault}", path.display())]
     Refused {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason of the refusal.
         fault: Fault,
     },
 }
@@ -37,13 +37,13 @@ impl SegmentError {
     }
 }
 
-/// What is wrong with a segment file.
+/// The fault of a segment file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Fault {
-    /// It begins with other bytes than a segment.
+    /// The file does not begin with the bytes of a segment.
     #[error("it is not a segment file")]
     NotASegment,
-    /// A newer program wrote it (or an older one, whose files are not read any more).
+    /// A newer program wrote the file, or an older one whose files are no longer read.
     #[error("it has format version {found}, and version {known} is known here")]
     Version {
         /// The file's version.
@@ -54,26 +54,26 @@ pub enum Fault {
     /// Bytes are missing at the end.
     #[error("it is truncated: {found} bytes of {expected}")]
     Truncated {
-        /// Length as recorded, or the least that a segment has.
+        /// The length that the file records, or the smallest length of a segment.
         expected: u64,
-        /// Length of the file.
+        /// The length of the file.
         found: u64,
     },
     /// Bytes follow after the end.
     #[error("it has {found} bytes where {expected} were written")]
     TooLong {
-        /// Length as recorded.
+        /// The length that the file records.
         expected: u64,
-        /// Length of the file.
+        /// The length of the file.
         found: u64,
     },
-    /// The header is not as it was written.
+    /// The header differs from what was written.
     #[error("the checksum of its header is wrong")]
     Header,
-    /// Everything is as it was written and cannot be right.
+    /// The checksums are right, but the content is not valid.
     #[error("it contradicts itself: {0}")]
     Contradiction(&'static str),
-    /// Content is in memory as it was written, and not in the file.
+    /// The file's content has changed since it was written; the memory has not.
     #[error(
         "bytes {from} to {to} of the file are no longer those that were written; sections there: {sections:?}"
     )]
@@ -85,7 +85,7 @@ pub enum Fault {
         /// Ids of the sections that reach into the block.
         sections: Vec<u32>,
     },
-    /// Content is no longer in memory as it was written.
+    /// The memory's content has changed since it was filled.
     #[error("the checksum of bytes {from} to {to} in memory is wrong; sections there: {sections:?}")]
     Memory {
         /// First byte of the damaged block.
@@ -95,7 +95,7 @@ pub enum Fault {
         /// Ids of the sections that reach into the block.
         sections: Vec<u32>,
     },
-    /// Content is not as it was written.
+    /// The file's content differs from what was written.
     #[error("the checksum of bytes {from} to {to} is wrong; sections there: {sections:?}")]
     Content {
         /// First byte of the damaged block.

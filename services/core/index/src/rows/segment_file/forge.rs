@@ -1,4 +1,4 @@
-//! Segments out of any bytes, for tests and fuzzing: what hostile or broken files would hold.
+//! Segments made of arbitrary bytes, for tests and fuzzing: the content of hostile or broken files.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub(crate) fn open(bytes: &[u8]) -> Result<SegmentFile, SegmentError> {
     })
 }
 
-/// Reads all that a segment gives out, and checks what is promised of it.
+/// Reads everything that a segment returns, and checks what its methods promise.
 pub(crate) fn read_all(segment: &SegmentFile) {
     let mut bytes = segment.meta().len();
     for section in &segment.sections {
@@ -27,7 +27,7 @@ pub(crate) fn read_all(segment: &SegmentFile) {
     assert!(bytes <= segment.len(), "sections do not overlap");
 }
 
-/// The bytes of a file with these sections.
+/// Returns the bytes of a file with these sections.
 pub(crate) fn image(sections: &[(SectionId, &[u8])], meta: &[u8]) -> Vec<u8> {
     let lengths: Vec<_> = sections.iter().map(|(id, bytes)| (*id, bytes.len())).collect();
     let layout = Layout::place(&lengths).expect("forged sections have different ids");
@@ -41,7 +41,8 @@ pub(crate) fn image(sections: &[(SectionId, &[u8])], meta: &[u8]) -> Vec<u8> {
     image
 }
 
-/// Makes every checksum right again, as far as the header can be followed, so that what lies behind is reached.
+/// Corrects every checksum, as far as the header can be parsed, so that the checks after the checksums are
+/// reached.
 pub(crate) fn sign(file: &mut [u8]) {
     let file_bytes = file.len();
     if file_bytes < 64 {

@@ -1,7 +1,7 @@
-//! The header of a segment file: where its sections lie, and their checksums.
+//! The header of a segment file: the positions of its sections, and the checksums.
 //!
-//! The format is described in [`crate::rows::segment_file`]. Decoding takes any bytes: nothing here panics, and nothing
-//! is believed before it was compared with the length of the file.
+//! The format is described in [`crate::rows::segment_file`]. Decoding accepts any bytes: nothing here panics,
+//! and no number is used before it was compared with the length of the file.
 
 use std::ops::Range;
 
@@ -11,37 +11,37 @@ use super::error::Fault;
 pub(crate) const MAGIC: [u8; 8] = *b"VIGIESEG";
 pub(crate) const VERSION: u32 = 1;
 
-/// A huge page, and the distance of checksummed blocks.
+/// The size of a huge page, and of a checksummed block, in bytes.
 pub(crate) const PAGE_BYTES: usize = 2 << 20;
 
-/// Room for the writer's note: a few hundred bytes are asked for, and the header must be placed before the
-/// note is known.
+/// The largest length of the writer's note, in bytes. Writers need a few hundred; the limit is reserved,
+/// because the header is laid out before the note is known.
 pub(crate) const META_BYTES_MAX: usize = 1_024;
 
-/// What every section is aligned to: a cache line, and the widest vector.
+/// The alignment of every section: a cache line, and the widest vector register.
 const ALIGNMENT: usize = 64;
 
 const PREAMBLE_BYTES: usize = 32;
 const FIXED_BYTES: usize = 48;
 const ENTRY_BYTES: usize = 24;
 const CHECKSUM_BYTES: usize = 8;
-/// Of a header with nothing in it.
+/// The length of a header without sections.
 const HEADER_BYTES_MIN: usize = (FIXED_BYTES + CHECKSUM_BYTES).next_multiple_of(ALIGNMENT);
 
-/// The number by which a section is asked for.
+/// The number that identifies a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SectionId(pub(crate) u32);
 
-/// Where everything lies in a file.
+/// The positions of all parts of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) header_bytes: usize,
     pub(crate) file_bytes: usize,
-    /// In the order of their offsets.
+    /// The ids and positions of the sections, ordered by position.
     pub(crate) sections: Vec<(SectionId, Range<usize>)>,
 }
 
-/// What a header says.
+/// The decoded content of a header.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) layout: Layout,
@@ -50,15 +50,16 @@ pub(super) struct Header {
 }
 
 impl Layout {
-    /// Places sections of these lengths, or `None` if an id comes twice or the lengths are beyond reason.
+    /// Lays out sections of these lengths. `None` if an id occurs twice or the lengths are too large.
     ///
-    /// Small sections come first, so that they share the blocks at the beginning. The large ones follow each other closely too: what
-    /// lies between sections is memory that holds nothing.
+    /// Small sections come first, so that they share the blocks at the beginning. Large sections also follow
+    /// each other closely, because gaps between sections waste memory.
     pub(crate) fn place(lengths: &[(SectionId, usize)]) -> Option<Self> {
         if has_duplicates(lengths.iter().map(|(id, _)| *id)) {
             return None;
         }
-        // Sections share blocks, so there are at most as many as each would have by itself, and one for the header.
+        // Sections share blocks, so there are at most as many as if each had its own blocks, and one for the
+        // header.
         let mut blocks_max = 1_usize;
         for (_, bytes) in lengths {
             blocks_max = blocks_max.checked_add(bytes / PAGE_BYTES + 2)?;
@@ -80,7 +81,7 @@ impl Layout {
         Some(Self { header_bytes, file_bytes: end, sections })
     }
 
-    /// What lies between multiples of 2 MiB, each with its checksum in the header.
+    /// Returns the blocks between multiples of 2 MiB, each of which has a checksum in the header.
     pub(crate) fn blocks(&self) -> Vec<Range<usize>> {
         let mut blocks = Vec::with_capacity(self.file_bytes / PAGE_BYTES + 1);
         let mut start = self.header_bytes;
@@ -92,14 +93,14 @@ impl Layout {
         blocks
     }
 
-    /// Ids of the sections that reach into `block`.
+    /// Returns the ids of the sections that overlap `block`.
     pub(super) fn sections_within(&self, block: &Range<usize>) -> Vec<u32> {
         let touches = |range: &Range<usize>| range.start < block.end && block.start < range.end;
         self.sections.iter().filter(|(_, range)| touches(range)).map(|(id, _)| id.0).collect()
     }
 }
 
-/// The bytes of a header. `meta` has [`META_BYTES_MAX`] at most, and there is a checksum for each block.
+/// Encodes a header. `meta` has at most [`META_BYTES_MAX`] bytes, and there is a checksum for each block.
 pub(crate) fn encode(layout: &Layout, checksums: &[u64], meta: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(layout.header_bytes);
     bytes.extend(MAGIC);
@@ -124,14 +125,14 @@ pub(crate) fn encode(layout: &Layout, checksums: &[u64], meta: &[u8]) -> Vec<u8>
     bytes
 }
 
-/// The checksum that ends the header of a file, unread otherwise.
+/// Returns the checksum at the end of a file's header, without checking anything else.
 pub(super) fn checksum_in(file: &[u8]) -> Option<u64> {
     let length = u32::from_le_bytes(*file.get(12..)?.first_chunk::<4>()?);
     let header = file.get(..usize::try_from(length).ok()?)?;
     header.last_chunk::<8>().map(|sum| u64::from_le_bytes(*sum))
 }
 
-/// Reads the header of the file that consists of `file`.
+/// Reads the header of a file, given all of its bytes.
 pub(super) fn decode(file: &[u8]) -> Result<Header, Fault> {
     let found = file.len() as u64;
     let Some((preamble, sum)) = file.get(..PREAMBLE_BYTES).and_then(<[u8]>::split_last_chunk::<8>) else {
@@ -168,7 +169,7 @@ pub(super) fn decode(file: &[u8]) -> Result<Header, Fault> {
     decode_fields(&header[PREAMBLE_BYTES..], header_bytes, file.len())
 }
 
-/// Reads what is between the first 32 bytes and the last checksum.
+/// Reads the fields between the first 32 bytes and the last checksum.
 fn decode_fields(fields: &[u8], header_bytes: usize, file_bytes: usize) -> Result<Header, Fault> {
     let mut fields = Reader(fields);
     let section_count = fields.size32()?;
@@ -176,7 +177,8 @@ fn decode_fields(fields: &[u8], header_bytes: usize, file_bytes: usize) -> Resul
     let meta_bytes = fields.size32()?;
     let mut are_zero = fields.u32()? == 0;
 
-    // Taken from the header before anything is allocated: a count cannot promise more than the file holds.
+    // The table's bytes are taken before anything is allocated, so a count cannot promise more than the file
+    // holds.
     let mut table = Reader(fields.take_each(section_count, ENTRY_BYTES)?);
     let mut sections = Vec::with_capacity(section_count);
     let mut end = header_bytes;
@@ -219,12 +221,12 @@ fn has_duplicates(ids: impl Iterator<Item = SectionId>) -> bool {
     ids.windows(2).any(|pair| pair[0] == pair[1])
 }
 
-/// A number that [`Layout::place`] has bounded.
+/// Converts a number that [`Layout::place`] has limited.
 fn fit(number: usize) -> u32 {
     u32::try_from(number).expect("a header has less than 4 GiB")
 }
 
-/// Takes fields off the front.
+/// Takes fields from the front of the bytes.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

@@ -1,4 +1,4 @@
-//! Memory that holds segments: anonymous, in huge pages, read-only once it is filled.
+//! The memory of segments: anonymous, in huge pages, read-only once it is filled.
 #![expect(unsafe_code, reason = "anonymous memory becomes numbers")]
 
 use std::fs::File;
@@ -11,24 +11,24 @@ use memmap2::{Mmap, MmapMut};
 use super::PAGE_BYTES;
 
 /// Whether memory that is filled from now on stays writable, for tests that flip bits in it from outside
-/// (`/proc/self/mem`).
+/// (through `/proc/self/mem`).
 static STAYS_WRITABLE: AtomicBool = AtomicBool::new(false);
 
-/// See [`STAYS_WRITABLE`].
+/// Sets [`STAYS_WRITABLE`].
 pub(crate) fn leave_writable() {
     STAYS_WRITABLE.store(true, Ordering::Relaxed);
 }
 
-/// Memory that was filled, and that no code of this process writes to any more.
+/// Filled memory, to which no code of this process writes any more.
 pub(crate) enum Filled {
-    /// The processor refuses to write to it.
+    /// Memory that the processor protects against writes.
     Protected(Mmap),
-    /// See [`STAYS_WRITABLE`].
+    /// Memory without that protection, for tests: see [`STAYS_WRITABLE`].
     Writable(MmapMut),
 }
 
 impl Filled {
-    /// Ends the filling.
+    /// Ends the filling and protects the memory.
     pub(crate) fn new(map: MmapMut) -> io::Result<Self> {
         if STAYS_WRITABLE.load(Ordering::Relaxed) {
             return Ok(Self::Writable(map));
@@ -49,7 +49,8 @@ impl Deref for Filled {
     }
 }
 
-/// Lets the system forget what it keeps of a file in memory, so that the next read comes from the disk. Advice.
+/// Asks the system to drop a file from its page cache, so that the next read comes from the disk. A hint
+/// only.
 pub(super) fn forget_cached(file: &File) {
     #[cfg(target_os = "linux")]
     let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
@@ -57,21 +58,21 @@ pub(super) fn forget_cached(file: &File) {
     let _ = file;
 }
 
-/// Zeros to be written to, in huge pages as far as they fill such.
+/// Allocates zeroed memory, with huge pages where it fills whole ones.
 pub(crate) fn anonymous(bytes: usize) -> io::Result<MmapMut> {
-    // Linux aligns a mapping to huge pages if its length is a multiple of one.
+    // Linux aligns a mapping to huge pages if its length is a multiple of their size.
     let length = if bytes < PAGE_BYTES { bytes.max(1) } else { bytes.next_multiple_of(PAGE_BYTES) };
     let map = MmapMut::map_anon(length)?;
-    // Not beyond: the last huge page would be mostly empty.
+    // Not for the rest: the last huge page would be mostly empty.
     #[cfg(target_os = "linux")]
     if let whole @ 1.. = bytes / PAGE_BYTES {
-        // Advice: where it is not taken, pages are small.
+        // A hint: if the system does not follow it, pages are small.
         let _ = map.advise_range(memmap2::Advice::HugePage, 0, whole * PAGE_BYTES);
     }
     Ok(map)
 }
 
-/// Brings a part of anonymous memory in, ahead of writing to it. That it could not be is no loss.
+/// Allocates the pages of a part of anonymous memory before it is written to. A failure does no harm.
 pub(crate) fn populate_fresh(map: &MmapMut, part: Range<usize>) {
     #[cfg(all(target_os = "linux", not(miri)))]
     let _ = map.advise_range(memmap2::Advice::PopulateWrite, part.start, part.len());
@@ -79,7 +80,8 @@ pub(crate) fn populate_fresh(map: &MmapMut, part: Range<usize>) {
     let _ = (map, part);
 }
 
-/// Numbers that several threads read and write, all zero at first, in huge pages as far as they fill such.
+/// Numbers that several threads read and write, all zero at first, with huge pages where they fill whole
+/// ones.
 pub(crate) struct Cells {
     map: MmapMut,
     count: usize,
@@ -90,12 +92,12 @@ impl Cells {
         Ok(Self { map: anonymous(count * size_of::<AtomicU64>())?, count })
     }
 
-    /// All of them.
+    /// Returns all numbers.
     #[inline(always)]
     pub(crate) fn get(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping has `count` times 8 bytes, begins at a page, and lives as long as the slice. It was
-        // zeroed by the system, and any bytes are an `AtomicU64`. Nothing else reads or writes it: it is private
-        // to this type, which lends it in no other way.
+        // SAFETY: the mapping has `count` times 8 bytes, begins at a page, and lives as long as the slice. It
+        // was zeroed by the system, and any bytes are an `AtomicU64`. Nothing else reads or writes it: it is
+        // private to this type, which lends it in no other way.
         unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU64>(), self.count) }
     }
 }

@@ -1,8 +1,8 @@
-//! How long the segment of ten million 32-byte hashes takes to write, to open, and to read at random; and what it would take
-//! to map it instead of reading it.
+//! Measures how long a segment of ten million 32-byte hashes takes to write, to open, and to read at random;
+//! and how long it would take to map the file instead of reading it.
 //!
 //! `cargo test --release -p vigie-index segment_file::measure -- --ignored --nocapture`. With
-//! `VIGIE_DROP_CACHES=1` (as root) a cold open is measured too.
+//! `VIGIE_DROP_CACHES=1` (as root), opening with a cold page cache is measured too.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::rows::segment_writer::SegmentWriter;
 
-/// About what ten million hashes need: rows, directory, signatures, ids, items, banks.
+/// The approximate sizes of the sections for ten million hashes: rows, directory, signatures, ids, items,
+/// banks.
 const LENGTHS: [(SectionId, usize); 6] = [
     (SectionId(1), 320_000_000),
     (SectionId(2), 4 * 16 * 65_537),
@@ -31,7 +32,7 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Fills all sections with bytes that differ, by two threads in pieces of 64 KiB.
+/// Fills all sections with varying bytes: two threads, in pieces of 64 KiB.
 fn fill(writer: &SegmentWriter) {
     std::thread::scope(|scope| {
         for half in 0..2_u8 {
@@ -48,9 +49,10 @@ fn fill(writer: &SegmentWriter) {
     });
 }
 
-/// The time of a read of 64 bytes somewhere in the largest section, the best of several rounds.
+/// Returns the time of a read of 64 bytes at a random position of the largest section, the best of several
+/// rounds.
 ///
-/// If reads are `CHAINED`, the place of each depends on what the last one found.
+/// If reads are `CHAINED`, the position of each depends on the result of the previous one.
 fn random_read<const CHAINED: bool>(segment: &SegmentFile) -> Duration {
     let section = segment.section(SectionId(4)).unwrap();
     let lines = section.as_chunks::<64>().0;
@@ -72,7 +74,7 @@ fn random_read<const CHAINED: bool>(segment: &SegmentFile) -> Duration {
     (0..4).map(|_| round()).min().unwrap()
 }
 
-/// Bytes of the segment's mappings that huge pages translate, by `/proc/self/smaps`.
+/// Returns the bytes of the segment's mappings that are in huge pages, according to `/proc/self/smaps`.
 fn huge_bytes(segment: &SegmentFile) -> usize {
     let Ok(maps) = fs::read_to_string("/proc/self/smaps") else { return 0 };
     let range = |map: &Filled| map.as_ptr().addr()..map.as_ptr().addr() + map.len();
@@ -122,7 +124,8 @@ fn open_mapped(path: &Path) -> memmap2::Mmap {
     map
 }
 
-/// Memory of the process in MiB: anonymous, which only swapping gives back, and of files, which the system may drop.
+/// Returns the memory of the process in MiB: anonymous memory, which only swapping frees, and file pages,
+/// which the system may drop.
 fn resident() -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mib = |name: &str| {

@@ -14,7 +14,7 @@ fn fault_of(bytes: &[u8]) -> Fault {
     }
 }
 
-/// Bytes that differ from place to place and from seed to seed.
+/// Returns bytes that differ between positions and between seeds.
 fn content(bytes: usize, seed: u64) -> Vec<u8> {
     let mut state = seed;
     let words = std::iter::repeat_with(|| {
@@ -41,7 +41,7 @@ fn lengths(sections: &[(SectionId, Vec<u8>)]) -> Vec<(SectionId, usize)> {
     sections.iter().map(|(id, bytes)| (*id, bytes.len())).collect()
 }
 
-/// Writes everything in pieces, by two threads that take turns and go backwards.
+/// Writes everything in pieces, with two threads that alternate and go backwards.
 fn write(writer: &SegmentWriter, sections: &[(SectionId, Vec<u8>)], piece_bytes: usize) {
     std::thread::scope(|scope| {
         for half in 0..2 {
@@ -87,7 +87,7 @@ fn check_round_trip(lengths_wanted: &[usize], piece_bytes: usize, meta: &[u8]) {
     assert_eq!(fs::read(&path).unwrap(), forge::image(&borrowed(&sections), meta));
 }
 
-/// A segment of a few small sections, and what is in them.
+/// Returns the bytes of a segment of a few small sections.
 fn small_image() -> Vec<u8> {
     forge::image(&borrowed(&sections(&[100, 0, 1, 64, 333])), b"three")
 }
@@ -178,7 +178,7 @@ fn a_flipped_byte_of_a_large_segment_is_refused_with_its_place() {
     check(2 << 20, Some(&[20]));
     check((4 << 20) - 1, Some(&[20]));
     check(4 << 20, Some(&[20, 30]));
-    // Padding, of which the damage harms nobody, but nothing that was changed is taken for whole.
+    // Damage to padding is harmless, but a changed file is always refused.
     check(last - 1, Some(&[20, 30]));
     check(last, Some(&[20, 30]));
     check(6 << 20, Some(&[30]));
@@ -208,7 +208,7 @@ fn a_newer_file_is_told_from_a_damaged_one() {
     let checksum = checksum::of(&image[..24]).to_le_bytes();
     image[24..32].copy_from_slice(&checksum);
     assert_eq!(fault_of(&image), Fault::Version { found: 2, known: 1 });
-    // Whatever comes after the first 32 bytes there.
+    // The bytes after the first 32 do not matter there.
     image.truncate(40);
     assert_eq!(fault_of(&image), Fault::Version { found: 2, known: 1 });
 }
@@ -274,9 +274,9 @@ fn a_crash_before_the_rename_leaves_only_what_is_cleared_away() {
     writer.write_at(SectionId(1), 0, &[1; 1_000]).unwrap();
     std::mem::forget(writer);
     assert_eq!(names_in(&folder), [Path::new("next.tmp"), Path::new("segment")]);
-    // What was not finished is never taken for a segment, even under its final name.
+    // An unfinished file is never accepted as a segment, even under its final name.
     assert!(SegmentFile::open(&folder.path().join("next.tmp")).is_err());
-    // And does not stand in the way of writing it again.
+    // An unfinished file does not prevent writing it again.
     drop(SegmentWriter::create(&next, &[(SectionId(1), 10)]).unwrap());
     assert_eq!(names_in(&folder), [Path::new("segment")]);
     fs::write(folder.path().join("other.tmp"), b"half").unwrap();

@@ -1,4 +1,4 @@
-//! Whether every row of a tail can be reached by a search.
+//! Checks that a search reaches every row of a tail.
 
 use std::sync::atomic::Ordering;
 
@@ -7,13 +7,15 @@ use super::keys::LISTS;
 use crate::question::audit::{AuditError, Pace, Steps, check};
 
 impl<const BYTES: usize> Tail<BYTES> {
-    /// Checks the ways to each of the first `rows` rows. Rows that are appended meanwhile are passed over.
+    /// Checks that a search reaches each of the first `rows` rows. Skips rows that are appended during the
+    /// audit.
     ///
-    /// Each key files as many rows, each under its own list and check, and the rows of one hash hang on the filed one. So
-    /// the rows that are reached are counted, and compared with how many there are. Every list goes from newer rows to
-    /// older ones, which bounds the walk.
+    /// Each key files the same number of rows, each under its own list and check, and the other rows of a
+    /// hash are linked from the filed one. The audit therefore counts the rows that it reaches and compares
+    /// the count with the number of rows. Every list leads from newer rows to older ones, which limits the
+    /// walk.
     pub(crate) fn audit(&self, rows: usize, pace: &mut Pace<'_>) -> Result<(), AuditError> {
-        // Without lists every row is looked at.
+        // Without lists, a search reads every row.
         let Some(lists) = self.lists.get() else { return Ok(()) };
         let mut steps = Steps::of(BYTES + size_of::<u64>(), pace);
         let (mut reached, mut filed) = (0, None);
@@ -65,7 +67,7 @@ impl<const BYTES: usize> Tail<BYTES> {
         Ok(())
     }
 
-    /// How many of the first `rows` rows have the hash of a filed one, and are reached from it.
+    /// Counts the rows, among the first `rows`, that have the hash of a filed row and are reached from it.
     fn audit_copies(
         &self,
         filed: usize,

@@ -1,4 +1,4 @@
-//! What the writer keeps of a tail.
+//! The writer's records of a tail.
 
 use std::sync::atomic::{Ordering, Ordering::Relaxed};
 
@@ -10,7 +10,7 @@ use crate::question::entry::Entry;
 use crate::rows::locator::Locator;
 use crate::rows::segment_file::Cells;
 
-/// What the writer knows of a tail: how full it is, and where a pair of hash and item stands.
+/// The writer's records of a tail: the number of rows, and the row of each pair of hash and item.
 pub(crate) struct TailBooks<const BYTES: usize> {
     rows: usize,
     pairs: Locator,
@@ -27,7 +27,7 @@ impl<const BYTES: usize> TailBooks<BYTES> {
         self.rows
     }
 
-    /// Living rows.
+    /// Returns the number of live rows.
     pub(crate) fn live(&self) -> usize {
         self.pairs.len()
     }
@@ -40,7 +40,7 @@ impl<const BYTES: usize> TailBooks<BYTES> {
         self.pairs.bytes() + self.filed.bytes()
     }
 
-    /// The living row of this pair.
+    /// Returns the live row of this pair.
     pub(crate) fn find(&self, tail: &Tail<BYTES>, hash: &[u8; BYTES], item: ItemId) -> Option<usize> {
         let words = words_of(hash);
         let is_it = |row: u32| {
@@ -50,7 +50,7 @@ impl<const BYTES: usize> TailBooks<BYTES> {
         self.pairs.find(self.pairs.fingerprint(hash, item), is_it).map(|row| row as usize)
     }
 
-    /// Appends a row for a pair that has no living one, to a tail that is not full.
+    /// Appends a row for a pair that has no live row. The tail must not be full.
     pub(crate) fn append(&mut self, tail: &Tail<BYTES>, hash: &[u8; BYTES], entry: Entry) {
         let row = self.rows;
         tail.write(row, hash, entry);
@@ -73,7 +73,7 @@ impl<const BYTES: usize> TailBooks<BYTES> {
         }
     }
 
-    /// Forgets the pair of a row that dies.
+    /// Removes the record of a row that becomes dead.
     pub(crate) fn forget(&mut self, tail: &Tail<BYTES>, row: usize) {
         let fingerprint = self.pairs.fingerprint(&tail.hash(row), tail.item(row));
         self.pairs.remove(fingerprint, number_of(row));
@@ -85,7 +85,7 @@ impl<const BYTES: usize> TailBooks<BYTES> {
         self.filed.find(self.filed.fingerprint(hash, ItemId(0)), is_it).map(|row| row as usize)
     }
 
-    /// Files every row so far, and only then shows the lists to readers.
+    /// Files all rows so far, and then publishes the lists to readers.
     fn begin_lists(&self, tail: &Tail<BYTES>) {
         let cells = |count| Cells::new(count).expect("there is memory for the lists of a tail");
         let keys = tail.keys.count();

@@ -11,56 +11,56 @@ use crate::question::entry::Entry;
 use crate::rows::segment_file::Cells;
 use crate::rows::tombstones::{DeadRows, SourceId};
 
-/// Rows of a full tail. Filling one takes two minutes at 1,000 inserts a second, and making a segment of it a
-/// tenth of a second.
-/// (Tests make do with a smaller one, so that they see tails fill and segments merge.)
+/// The number of rows of a full tail. Filling one takes two minutes at 1,000 inserts a second, and turning it
+/// into a segment a tenth of a second. (Tests use a smaller tail, so that tails fill and segments merge in
+/// them.)
 pub(crate) const TAIL_ROWS: usize = if cfg!(test) { 1 << 12 } else { 1 << 17 };
 
-/// Rows of a block, the step by which a tail's memory grows.
+/// The number of rows in a block, by which a tail's memory grows.
 pub(super) const BLOCK_ROWS: usize = if cfg!(test) { 256 } else { 2_048 };
 
-/// From so many rows on, rows are filed in lists; a scan of fewer is as quick.
+/// From this number of rows on, rows are filed in lists; a scan of fewer rows is as fast.
 pub(super) const LISTS_FROM: usize = BLOCK_ROWS;
 
-/// Rows in memory, appended by one writer and read by anyone.
+/// Rows in memory, appended by one writer and read by any number of threads.
 pub(crate) struct Tail<const BYTES: usize> {
     pub(crate) id: SourceId,
     pub(crate) dead: DeadRows,
     pub(super) keys: Keys,
     blocks: Box<[OnceLock<Block>]>,
-    /// Made by the row that fills the first block.
+    /// Created by the row that fills the first block.
     pub(super) lists: OnceLock<Lists>,
 }
 
-/// [`BLOCK_ROWS`] rows.
+/// A block of [`BLOCK_ROWS`] rows.
 pub(super) struct Block {
     /// Row after row.
     words: Box<[AtomicU64]>,
     items: Box<[AtomicU64]>,
     banks: Box<[AtomicU32]>,
-    /// For a filed row the newest of the rows with the same hash, for such a row the one before it; as a
+    /// For a filed row, the newest row with the same hash; for such a row, the previous one. Stored as a
     /// row's number plus one, 0 at the end.
     pub(super) copies: Box<[AtomicU32]>,
 }
 
-/// The lists of all keys. They are looked into at random, so they lie in huge pages where there are such.
+/// The lists of all keys. They are read at random positions, so huge pages are requested for them.
 pub(super) struct Lists {
-    /// For each key its lists: a [`Link`] to the newest row of each.
+    /// For each key its lists: a [`Link`] to the newest row of each list.
     pub(super) heads: Cells,
     /// For each row and key a [`Link`] to the next row of the list.
     pub(super) nodes: Cells,
 }
 
-/// Leads to a row of a list, and tells the 32 bits of it that are compared first.
+/// A link to a row of a list, with the 32 bits of the row that are compared first.
 #[derive(Clone, Copy)]
 pub(super) struct Link {
-    /// The row's number plus one, 0 for an empty list; and [`Self::LAST`].
+    /// The row's number plus one, 0 for an empty list; combined with [`Self::LAST`].
     to: u32,
     pub(super) check: u32,
 }
 
 impl Link {
-    /// The row is the last of its list, so that its node need not be looked at.
+    /// The flag of the last row in its list, whose node need not be read.
     const LAST: u32 = 1 << 31;
 
     #[inline(always)]
@@ -109,7 +109,7 @@ impl<const BYTES: usize> Tail<BYTES> {
         self.blocks[row / BLOCK_ROWS].get().expect("a row that is asked for was written")
     }
 
-    /// Whether the row was written, or is in a block where rows are written.
+    /// Checks whether the row was written, or is in a block where rows are being written.
     pub(super) fn has(&self, row: usize) -> bool {
         self.blocks.get(row / BLOCK_ROWS).is_some_and(|block| block.get().is_some())
     }
@@ -139,7 +139,7 @@ impl<const BYTES: usize> Tail<BYTES> {
         Entry { item: self.item(row), bank: self.bank(row) }
     }
 
-    /// Where it lies in memory, for tests that damage it there.
+    /// Returns the memory ranges of the rows, for tests that damage them there.
     pub(crate) fn memory(&self) -> Vec<std::ops::Range<usize>> {
         fn place<T>(cells: &[T]) -> std::ops::Range<usize> {
             let start = cells.as_ptr().addr();
@@ -153,7 +153,7 @@ impl<const BYTES: usize> Tail<BYTES> {
         blocks.chain(self.lists.get().into_iter().flat_map(lists)).collect()
     }
 
-    /// Memory taken, the lists included.
+    /// Returns the memory of the tail in bytes, including its lists.
     pub(crate) fn bytes(&self) -> usize {
         let block = |block: &Block| {
             let links = size_of_val(&*block.banks) + size_of_val(&*block.copies);
@@ -164,13 +164,13 @@ impl<const BYTES: usize> Tail<BYTES> {
             blocks += 1;
             sum += block(one);
         }
-        // Nodes are pages that the system gives as they are written to.
+        // The system allocates the pages of nodes when they are written to.
         let nodes = blocks * BLOCK_ROWS * self.keys.count() * size_of::<AtomicU64>();
         sum + self.lists.get().map_or(0, |lists| size_of_val(lists.heads.get()) + nodes)
     }
 
-    /// Compares every one of the first `rows` rows. `reach` says before each block how far a row may lie to
-    /// be of use.
+    /// Compares every one of the first `rows` rows. Before each block, `reach` returns the largest distance
+    /// at which a row is still useful.
     #[inline(always)]
     pub(crate) fn scan(
         &self,
@@ -196,7 +196,8 @@ impl<const BYTES: usize> Tail<BYTES> {
         Ok(())
     }
 
-    /// The first `rows` rows whose hash equals this one, the dead ones too, until `found` says that it has enough.
+    /// Passes on those of the first `rows` rows whose hash equals this one, including dead rows, until
+    /// `found` returns that it has enough.
     pub(crate) fn lookup(&self, rows: usize, hash: &[u8; BYTES], mut found: impl FnMut(u32) -> bool) {
         let Some(lists) = self.lists.get() else {
             let words = words_of(hash);
@@ -207,7 +208,8 @@ impl<const BYTES: usize> Tail<BYTES> {
         let (list, check) = self.keys.of(hash).next().expect("a hash has a key");
         let words = words_of(hash);
         let mut link = Link::unpack(lists.heads.get()[list].load(Ordering::Acquire));
-        // Lists go from newer rows to older ones. One that leads back is damaged, and would have no end.
+        // Lists lead from newer rows to older ones. A link to a newer row is damage, and could make the list
+        // endless.
         let mut newer = usize::MAX;
         while !link.is_empty() && link.row() < newer {
             let row = link.row();
@@ -222,7 +224,8 @@ impl<const BYTES: usize> Tail<BYTES> {
         }
     }
 
-    /// A filed row and those with the same hash, as far as they are among the first `rows`, until `found` has enough.
+    /// Passes on a filed row and the rows with the same hash, among the first `rows`, until `found` has
+    /// enough.
     pub(super) fn each_copy(&self, filed: usize, rows: usize, mut found: impl FnMut(u32) -> bool) {
         let (mut row, mut newer) = (filed, usize::MAX);
         loop {
@@ -230,14 +233,15 @@ impl<const BYTES: usize> Tail<BYTES> {
                 return;
             }
             let copy = self.block(row).copies[row % BLOCK_ROWS].load(Ordering::Acquire);
-            // From the newest copy to the oldest: one that leads back is damaged, and would have no end.
+            // Copies lead from the newest to the oldest. A link to a newer row is damage, and could make the
+            // list endless.
             let Some(next) = copy.checked_sub(1).filter(|&next| (next as usize) < newer) else { return };
             row = next as usize;
             newer = row;
         }
     }
 
-    /// Fills a row's columns.
+    /// Fills the columns of a row.
     pub(super) fn write(&self, row: usize, hash: &[u8; BYTES], entry: Entry) {
         let block = self.blocks[row / BLOCK_ROWS].get_or_init(|| Block::new(Self::WORDS));
         let at = row % BLOCK_ROWS;
@@ -248,7 +252,8 @@ impl<const BYTES: usize> Tail<BYTES> {
         block.banks[at].store(entry.bank.0, Relaxed);
     }
 
-    /// Files a row under its keys, in lists that nobody reads yet or that it is ready for.
+    /// Files a row under its keys. If readers already use the lists, the row's columns must have been
+    /// written.
     pub(super) fn file(&self, lists: &Lists, row: usize, hash: &[u8; BYTES]) {
         let (heads, nodes) = (lists.heads.get(), lists.nodes.get());
         for (key, (list, check)) in self.keys.of(hash).enumerate() {
@@ -271,7 +276,7 @@ impl Block {
     }
 }
 
-/// `count` atomics that are zero.
+/// Returns `count` atomics that are zero.
 fn zeros<T: Default>(count: usize) -> Box<[T]> {
     (0..count).map(|_| T::default()).collect()
 }
@@ -281,7 +286,7 @@ pub(super) fn number_of(row: usize) -> u32 {
     u32::try_from(row).expect("a tail has fewer than 2^32 rows")
 }
 
-/// The hash as little-endian words, the last one filled up with zeros.
+/// Returns the hash as little-endian words, the last one padded with zeros.
 #[inline]
 pub(super) fn words_of<const BYTES: usize>(hash: &[u8; BYTES]) -> [u64; 8] {
     let mut words = [0; 8];

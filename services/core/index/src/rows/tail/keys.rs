@@ -1,26 +1,27 @@
-//! Under which keys the rows of a tail are filed.
+//! The keys under which the rows of a tail are filed.
 
 use std::hash::{BuildHasher, RandomState};
 
 use crate::search::chunking::Chunking;
 
-/// Lists for each key.
+/// The number of lists for each key.
 pub(super) const LISTS: usize = 1 << 16;
 
-/// Bits of a chunk.
+/// The number of bits in a chunk.
 pub(super) const CHUNK_BITS: u32 = 16;
 
-/// Under which keys rows are filed.
+/// The kind of keys under which rows are filed.
 #[derive(Debug, Clone)]
 pub(crate) enum Keys {
-    /// Each 16-bit chunk of the hash.
+    /// Each 16-bit chunk of the hash is a key.
     Chunks(Chunking),
-    /// A hash of the digest, keyed at random so that nobody can prepare digests that all share a list.
+    /// The key is a hash of the digest, keyed at random so that nobody can prepare digests that all share a
+    /// list.
     Digest(RandomState),
 }
 
 impl Keys {
-    /// Those of a radius index of hashes of `bytes` bytes.
+    /// Returns the keys of a radius index of hashes of `bytes` bytes.
     pub(crate) fn chunks_of(bytes: usize) -> Self {
         let widths = vec![16; bytes / 2];
         Self::Chunks(Chunking::from_widths(bytes * 8, &widths).expect("16 divides the bits of every hash"))
@@ -33,7 +34,7 @@ impl Keys {
         }
     }
 
-    /// For each key the list, and 32 bits more to compare.
+    /// Returns for each key the list, and 32 more bits to compare.
     pub(super) fn of<const BYTES: usize>(&self, hash: &[u8; BYTES]) -> impl Iterator<Item = (usize, u32)> {
         (0..self.count()).map(move |key| match self {
             Self::Chunks(_) => (key * LISTS + usize::from(chunk(hash, key)), next_chunks(hash, key)),
@@ -52,7 +53,7 @@ pub(super) fn chunk<const BYTES: usize>(hash: &[u8; BYTES], at: usize) -> u16 {
     u16::from_le_bytes([hash[at], hash[at + 1]])
 }
 
-/// The two chunks after this one, round the ring.
+/// Returns the two chunks after this one, cyclically.
 #[inline]
 pub(super) fn next_chunks<const BYTES: usize>(hash: &[u8; BYTES], at: usize) -> u32 {
     u32::from(chunk(hash, at + 1)) | u32::from(chunk(hash, at + 2)) << CHUNK_BITS

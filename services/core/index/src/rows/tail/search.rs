@@ -1,4 +1,4 @@
-//! The search of a tail for what is near, through its lists.
+//! The search of a tail for near rows, through its lists.
 
 use std::sync::atomic::{Ordering, Ordering::Relaxed};
 
@@ -9,10 +9,10 @@ use crate::search::chunking::Allowances;
 use crate::search::flips::Flips;
 use crate::search::signature::{Kernel, Task, dispatch, prefetch};
 
-/// Visiting a node costs about as much as comparing so many rows in a scan.
+/// The cost of visiting a node, in rows compared by a scan.
 const ROWS_PER_NODE: usize = 3;
 
-/// Buffers of a search, kept from query to query.
+/// The buffers of a search, kept from query to query.
 #[derive(Default)]
 pub(crate) struct TailScratch {
     frontier: Vec<Step>,
@@ -23,16 +23,16 @@ pub(crate) struct TailScratch {
 /// A list that is being followed.
 #[derive(Clone, Copy)]
 struct Step {
-    /// The list's number, then that of the node that comes next.
+    /// The number of the list at first, then that of the next node.
     at: u32,
     chunk: u16,
-    /// Bits in which the query's chunk differs from the list's.
+    /// The number of bits in which the query's chunk differs from the list's.
     distance: u16,
 }
 
 impl<const BYTES: usize> Tail<BYTES> {
-    /// Every one of the first `rows` rows within `radius` of each query, as the query's number, the row and
-    /// the distance; each row once, in any order, the dead ones too.
+    /// Finds every one of the first `rows` rows within `radius` of each query, and passes on the query's
+    /// number, the row and the distance. Each row is passed on once, in any order, including dead rows.
     pub(crate) fn search(
         &self,
         rows: usize,
@@ -46,7 +46,7 @@ impl<const BYTES: usize> Tail<BYTES> {
     }
 }
 
-/// A search of a tail, compiled for whichever instructions count ones most quickly.
+/// A search of a tail, compiled for the instruction set that counts bits fastest.
 struct Search<'a, 'c, const BYTES: usize, F> {
     tail: &'a Tail<BYTES>,
     rows: usize,
@@ -74,7 +74,7 @@ impl<const BYTES: usize, F: FnMut(usize, u32, u32)> Task for Search<'_, '_, BYTE
 }
 
 impl<const BYTES: usize, F: FnMut(usize, u32, u32)> Search<'_, '_, BYTES, F> {
-    /// False if a scan is the better way, before anything was found.
+    /// Searches the lists. Returns false, before anything was found, if a scan costs less.
     #[inline(always)]
     fn search_lists(&mut self, number: usize, query: &[u8; BYTES]) -> Result<bool, Cancelled> {
         let Self { tail, rows, radius, .. } = *self;
@@ -105,7 +105,7 @@ impl<const BYTES: usize, F: FnMut(usize, u32, u32)> Search<'_, '_, BYTES, F> {
                 });
             }
         }
-        // All lists are followed together, a row at a time, so that the waits for memory overlap.
+        // All lists are followed together, one row at a time, so that the waits for memory overlap.
         next.clear();
         let mut follow = |step: Step, link: Link, next: &mut Vec<Step>| {
             if link.is_empty() {
@@ -156,11 +156,11 @@ impl<const BYTES: usize, F: FnMut(usize, u32, u32)> Search<'_, '_, BYTES, F> {
     }
 }
 
-/// What a query asks of a row in a list of each chunk.
+/// The limits by which a query excludes a row of a list, for each chunk.
 struct Limits {
-    /// The 32 bits that follow the chunk.
+    /// The query's 32 bits that follow the chunk.
     sought: [u32; CHUNKS_MAX],
-    /// The bits that two and three chunks from here may differ in, and one more.
+    /// The number of bits in which two and three chunks from here may differ, plus one.
     two: [u16; CHUNKS_MAX],
     three: [u16; CHUNKS_MAX],
 }
@@ -178,8 +178,8 @@ impl Limits {
         limits
     }
 
-    /// Whether the bits by which the chunk and the next two differ leave the hash within the radius, as far as
-    /// the chain that begins here can tell (see `chain`).
+    /// Checks whether the differing bits of the chunk and the next two leave the hash within the radius, as
+    /// far as the chain that begins here shows (see `chain`).
     #[inline(always)]
     fn allow(&self, chunk: usize, distance: u16, check: u32) -> bool {
         let differing = check ^ self.sought[chunk];
@@ -189,7 +189,7 @@ impl Limits {
     }
 }
 
-/// Chunks of the longest hash, 64 bytes.
+/// The number of chunks of the longest hash, 64 bytes.
 const CHUNKS_MAX: usize = 32;
 
 #[inline(always)]

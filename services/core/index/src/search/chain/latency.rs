@@ -1,13 +1,14 @@
-//! Latency of the multi-index core: median and 99th percentile of single queries, batches, and the time to build.
+//! Measures the latency of the multi-index search: median and 99th percentile of single queries, batches, and
+//! build time.
 //!
 //! ```text
 //! CHAIN_HASHES=1000000,10000000 CHAIN_SHAPES=uniform,pdq \
 //!     cargo test --release -p vigie-index --lib latency -- --ignored --nocapture
 //! ```
 //!
-//! With `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` in the environment the memory is in huge pages. `CHAIN_DUMP=FOLDER`
-//! leaves rows and queries there as 32-byte records, for other engines to be run on; `CHAIN_CHUNKS=14` cuts hashes
-//! otherwise than chosen.
+//! With `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` in the environment the memory is in huge pages.
+//! `CHAIN_DUMP=FOLDER` leaves rows and queries there as 32-byte records, for measurements of other engines.
+//! `CHAIN_CHUNKS=14` sets the number of chunks.
 
 use std::hint::black_box;
 use std::io;
@@ -83,10 +84,11 @@ fn uniform(count: usize, rng: &mut SmallRng) -> Vec<Hash> {
     (0..count).map(|_| rng.random()).collect()
 }
 
-/// Signs of 256 projections of a 64-dimensional Gaussian, relative to their median: half of the bits are set and
-/// they are correlated. One in five is a near-duplicate of the one before, at 1 to 40 flips.
+/// Returns the signs of 256 projections of a 64-dimensional Gaussian, relative to their median: half of the
+/// bits are set and the bits are correlated. One hash in five is a near-duplicate of the previous one, at 1
+/// to 40 flips.
 fn pdq(count: usize, rng: &mut SmallRng, directions: &[[f32; 64]]) -> Vec<Hash> {
-    // The sum of four uniform numbers is near enough to a Gaussian.
+    // The sum of four uniform numbers is close enough to a Gaussian.
     let gaussian = |rng: &mut SmallRng| {
         let parts: [u16; 4] = rng.random();
         parts.iter().map(|&part| f32::from(part) / 65_536.0 - 0.5).sum::<f32>()
@@ -134,7 +136,7 @@ fn flipped(hash: &Hash, flips: usize, rng: &mut SmallRng) -> Hash {
     hash
 }
 
-/// Half of the queries lie within 31 bits of a row.
+/// Returns rows and queries; half of the queries lie within 31 bits of a row.
 fn data(shape: &str, count: usize) -> (Vec<Hash>, Vec<Hash>) {
     let rng = &mut SmallRng::seed_from_u64(1);
     let directions = directions(rng);
@@ -214,7 +216,7 @@ fn measure(shape: &str, count: usize, chunks: Option<usize>, dump: Option<&str>)
             if search(instructions, &queries[..1], radius).is_none() {
                 continue;
             }
-            // The least of some runs of each batch: other processes are not what is measured.
+            // The minimum of several runs of each batch, because other processes are not to be measured.
             let mut batch = |size: usize| {
                 let mut times = vec![f64::MAX; queries.len() / size];
                 let mut found = 0;

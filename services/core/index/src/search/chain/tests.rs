@@ -1,4 +1,4 @@
-//! The tables against a linear scan, on every kernel.
+//! Compares the tables with a linear scan, on every kernel.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::search::buckets::tests::Arrays;
 use crate::search::chunking::{Chunk, Chunking};
 use crate::search::tables::{Lengths, TablesError};
 
-/// Rows with tables of their own.
+/// Rows with their tables.
 struct Built<const BYTES: usize> {
     rows: Vec<[u8; BYTES]>,
     chunking: Chunking,
@@ -88,7 +88,7 @@ impl<const BYTES: usize> Built<BYTES> {
 
 type Triple = (usize, u32, u32);
 
-/// The hash with `flips` of its bits flipped; the same bit may be flipped back.
+/// Returns the hash with `flips` random bits flipped; the same bit may be flipped back.
 fn near<const BYTES: usize>(hash: &[u8; BYTES], flips: usize, rng: &mut SmallRng) -> [u8; BYTES] {
     let mut hash = *hash;
     for _ in 0..flips {
@@ -98,7 +98,8 @@ fn near<const BYTES: usize>(hash: &[u8; BYTES], flips: usize, rng: &mut SmallRng
     hash
 }
 
-/// Rows of which some are copies of or near to others, and queries of which most are near to rows.
+/// Returns rows and queries. Some of the rows are equal or near to others, and most of the queries are near
+/// to rows.
 fn clustered<const BYTES: usize>(
     rows: usize,
     queries: usize,
@@ -199,7 +200,7 @@ fn copies_of_a_hash_are_told_of_once() {
     Built::new(rows, &EVEN).check(&queries, 31);
 }
 
-/// Hashes that share a chunk with each other and with the query, or differ in few bits altogether.
+/// Returns hashes that share a chunk with each other and with the query, or differ in few bits altogether.
 fn adversarial(kind: usize, rows: usize) -> Vec<[u8; 32]> {
     let rng = &mut SmallRng::seed_from_u64(14);
     let row = |_| match kind {
@@ -226,7 +227,8 @@ fn hashes_that_share_chunks_are_found_all_the_same() {
     }
 }
 
-/// Generous, since the machine may be busy: without the budget, the worst of these takes 30 times the scan.
+/// The limit is generous, because the machine may be busy. Without the budget, the worst case takes 30 times
+/// the scan.
 #[test]
 fn no_data_makes_a_search_much_slower_than_a_scan() {
     for kind in 0..6 {
@@ -319,7 +321,8 @@ proptest! {
         check::<64>(rows, queries, seed, &[8; 64], &[radius]);
     }
 
-    /// Whatever the sections hold, a search ends, without a panic, and tells of nothing that is not there.
+    /// Checks that a search ends without a panic and reports no row that does not exist, whatever the
+    /// sections contain.
     #[test]
     fn damaged_tables_do_no_harm(
         damage in vec((0_usize..3, any::<prop::sample::Index>(), any::<u32>()), 1..200),

@@ -1,25 +1,26 @@
-//! What is on its way through the pipeline, and the memory that it is kept in from search to search.
+//! The data in the pipeline, and its memory, which is reused from search to search.
 
 use crate::search::chunking::Chunk;
 use crate::search::signature::LANES;
 
-/// Buckets that go through a step together: enough to hide the overhead of a step, few enough that a group's
-/// lines stay in a first-level cache.
+/// The number of buckets that pass through a step together: enough to hide the overhead of a step, and few
+/// enough that a group's lines stay in a first-level cache.
 pub(super) const GROUP: usize = 16;
 
-/// Groups kept: those on their way, and the one that is filled.
+/// The number of groups kept: those in the pipeline, and the one that is being filled.
 pub(super) const RING: usize = 4;
 
-/// Starts kept: more than there can be on their way if each has one bucket.
+/// The number of starts kept: more than can be in the pipeline if each has one bucket.
 pub(super) const STARTS: usize = 256;
 
-/// A bucket of more lines is not broken up: the processor fetches ahead by itself what is read in order.
+/// The largest number of lines of a bucket that is processed in a group. The processor itself prefetches the
+/// lines of a longer bucket, which are read in order.
 pub(super) const LINES_MAX: usize = 64;
 
-/// Lines that a group of buckets may have, and one that is written in advance.
+/// The number of lines that a group of buckets may have, and one that is written in advance.
 const GLANCES: usize = GROUP * LINES_MAX + 1;
 
-/// At most so many survivors are kept waiting, and those of one more line.
+/// The largest number of waiting survivors; those of one more line may be added.
 pub(super) const SURVIVORS_MAX: usize = 256;
 
 /// A start of chains: a chunk that is searched, and the two after it.
@@ -28,18 +29,19 @@ pub(super) struct Link {
     pub(super) chunk: Chunk,
     pub(super) next: Chunk,
     pub(super) third: Chunk,
-    /// The flips of the chunk's value.
+    /// The masks that flip the chunk's value.
     pub(super) masks: &'static [u32],
-    /// How many bits the chunk may differ in; the chunk and the next; and how many more with the third.
+    /// The number of bits in which the chunk may differ; the chunk and the next one; and how many more with
+    /// the third.
     pub(super) reach: u8,
     pub(super) pair_reach: u8,
     pub(super) third_reach: u8,
-    /// The bits of the third chunk that ids have.
+    /// The bits of the third chunk that ids contain.
     pub(super) spare: u32,
 }
 
 impl Link {
-    /// Whether a row that differs from the query in these bits is found from this start.
+    /// Checks whether a row that differs from the query in these bits is found from this start.
     #[inline(always)]
     pub(super) fn finds<const BYTES: usize>(&self, differing: &[u8; BYTES]) -> bool {
         let first = self.chunk.of(differing).count_ones();
@@ -57,12 +59,12 @@ pub(super) struct Start {
     pub(super) query: u32,
     pub(super) link: u8,
     pub(super) third_reach: u8,
-    /// The query's spare bits, where an id has them.
+    /// The query's spare bits, at the position that they have in an id.
     pub(super) spare: u32,
 }
 
-/// What a bucket is looked into for, in one word: the signature sought, the bits that it may differ in, and the
-/// number of the [`Start`].
+/// The target of reading a bucket, in one word: the signature, the number of bits in which it may differ, and
+/// the number of the [`Start`].
 #[derive(Clone, Copy, Default)]
 pub(super) struct Sought(u32);
 
@@ -73,7 +75,8 @@ impl Sought {
         Self(u32::from(signature) | u32::from(limit) << 16 | u32::from(start) << 24)
     }
 
-    /// The same with a limit that is lower by as many bits as were flipped, never more than it is.
+    /// Returns the same target with a limit lowered by the number of flipped bits, which must not exceed the
+    /// limit.
     #[inline(always)]
     pub(super) fn after(self, flips: u32) -> Self {
         Self(self.0.wrapping_sub(flips << 16))
@@ -95,7 +98,7 @@ impl Sought {
     }
 }
 
-/// A bucket to look into.
+/// A bucket to read.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Probe {
     pub(super) bucket: u32,
@@ -116,7 +119,7 @@ pub(super) struct Glance {
 pub(super) struct Long {
     pub(super) first: u32,
     pub(super) last: u32,
-    /// The lanes of the first line and of the last that belong to it.
+    /// The lanes of the first line and of the last that belong to the bucket.
     pub(super) head: u32,
     pub(super) tail: u32,
     pub(super) sought: Sought,
@@ -129,7 +132,7 @@ pub(super) struct Survivor {
     pub(super) query: u32,
     pub(super) spare: u32,
     pub(super) link: u8,
-    /// The bits that the third chunk may differ in.
+    /// The number of bits in which the third chunk may differ.
     pub(super) left: u8,
 }
 
@@ -141,7 +144,7 @@ pub(super) struct Candidate {
     pub(super) link: u8,
 }
 
-/// As many as go through a step together, at most `MAX`.
+/// The elements that pass through a step together, at most `MAX`.
 pub(super) struct Group<T, const MAX: usize> {
     pub(super) len: usize,
     pub(super) items: [T; MAX],
@@ -158,10 +161,10 @@ impl<T: Copy + Default, const MAX: usize> Group<T, MAX> {
     }
 }
 
-/// Memory that searches reuse, some 60 KiB.
+/// Memory that searches reuse, about 60 KiB.
 pub(crate) struct Scratch {
     pub(super) links: Vec<Link>,
-    /// What each query has been charged.
+    /// The cost that each query has been charged.
     pub(crate) spent: Vec<u64>,
     pub(super) starts: Box<[Start; STARTS]>,
     pub(super) probes: Vec<Group<Probe, GROUP>>,
@@ -169,7 +172,7 @@ pub(crate) struct Scratch {
     pub(super) long: Vec<Long>,
     pub(super) survivors: Vec<Survivor>,
     pub(super) candidates: Vec<Candidate>,
-    /// Query, row and distance of what was found.
+    /// The query, the row and the distance of each hit.
     pub(super) hits: Vec<(u32, u32, u32)>,
 }
 
@@ -188,7 +191,7 @@ impl Scratch {
         }
     }
 
-    /// Forgets the search before, which may have been cancelled anywhere.
+    /// Removes the data of the previous search, which may have been cancelled at any point.
     pub(crate) fn begin(&mut self, queries: usize, spent: u64) {
         self.spent.clear();
         self.spent.resize(queries, spent);

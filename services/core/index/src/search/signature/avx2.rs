@@ -1,5 +1,5 @@
-//! Signatures compared by AVX2: the ones of each nibble are looked up in a register (Muła, Kurz, Lemire, "Faster
-//! population counts using AVX2 instructions", The Computer Journal 2018).
+//! Compares signatures with AVX2: the ones of each nibble are looked up in a register (Muła, Kurz, Lemire,
+//! "Faster population counts using AVX2 instructions", The Computer Journal 2018).
 
 #![expect(unsafe_code, reason = "vector instructions, which the token says the processor has")]
 
@@ -27,21 +27,22 @@ impl Kernel for Avx2 {
     #[expect(clippy::cast_sign_loss, reason = "the mask's uppermost bit is a lane like the others")]
     fn near(self, line: &Line, sought: u16, limit: u8) -> u32 {
         let halves = line.as_ptr().cast::<__m256i>();
-        // SAFETY: the processor has AVX2, or there would be no `self`. `line` is 64 bytes, so two unaligned loads
-        // of 32 stay within it; the other instructions work on registers.
+        // SAFETY: the processor has AVX2, or there would be no `self`. `line` is 64 bytes, so two unaligned
+        // loads of 32 stay within it; the other instructions work on registers.
         unsafe {
             let sought = _mm256_set1_epi16(sought.cast_signed());
             let limit = _mm256_set1_epi16(i16::from(limit));
             let first = far(_mm256_xor_si256(_mm256_loadu_si256(halves), sought), limit);
             let second = far(_mm256_xor_si256(_mm256_loadu_si256(halves.add(1)), sought), limit);
-            // Packing works on each half of the registers by itself: their quarters have to change places.
+            // Packing works on each half of the registers separately, so their quarters have to change
+            // positions.
             let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi16(first, second));
             !(_mm256_movemask_epi8(packed) as u32)
         }
     }
 }
 
-/// All ones in the 16 bits of each signature that differs in more than `limit` bits.
+/// Returns all ones in the 16 bits of each signature that differs in more than `limit` bits.
 ///
 /// # Safety
 ///

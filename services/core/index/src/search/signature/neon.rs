@@ -1,4 +1,4 @@
-//! Signatures compared by NEON: the ones of bytes are counted, then added in pairs.
+//! Compares signatures with NEON: the ones of bytes are counted, then added in pairs.
 
 #![expect(unsafe_code, reason = "vector instructions, which every 64-bit ARM processor has")]
 
@@ -21,8 +21,8 @@ impl Kernel for Neon {
     fn near(self, line: &Line, sought: u16, limit: u8) -> u32 {
         const LANE_BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
         let signatures = line.as_ptr();
-        // SAFETY: NEON is part of the baseline. `line` holds 32 signatures, so four loads of 8 stay within it, and
-        // `LANE_BITS` holds the 16 bytes that are loaded; the other instructions work on registers.
+        // SAFETY: NEON is part of the baseline. `line` holds 32 signatures, so four loads of 8 stay within
+        // it, and `LANE_BITS` holds the 16 bytes that are loaded; the other instructions work on registers.
         unsafe {
             let (sought, limit) = (vdupq_n_u16(sought), vdupq_n_u16(u16::from(limit)));
             let near = |first: usize| {
@@ -32,7 +32,7 @@ impl Kernel for Neon {
             let bits = vld1q_u8(LANE_BITS.as_ptr());
             let first = vandq_u8(vcombine_u8(near(0), near(8)), bits);
             let second = vandq_u8(vcombine_u8(near(16), near(24)), bits);
-            // Each step adds neighbours; after three, each 8 bytes are one byte of the mask.
+            // Each step adds neighbours; after three steps, each 8 bytes have become one byte of the mask.
             let pairs = vpaddq_u8(first, second);
             let quads = vpaddq_u8(pairs, pairs);
             let octets = vpaddq_u8(quads, quads);

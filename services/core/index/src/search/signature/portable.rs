@@ -1,18 +1,19 @@
-//! Signatures compared without any instruction that a processor may lack: four at a time in a word.
+//! Compares signatures without any instruction that a processor may lack.
 //!
 //! The ones of each 16 bits are counted by adding neighbours, twice as wide at each step (Warren, "Hacker's
 //! Delight", section 5-1).
 
 use super::{Kernel, LANES, Line};
 
-/// The kernel that always works.
+/// The kernel that works on every processor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Portable;
 
 impl Kernel for Portable {
     #[inline(always)]
     fn near(self, line: &Line, sought: u16, limit: u8) -> u32 {
-        // Most lines hold nothing near, which the compiler finds out for several signatures at once.
+        // Most lines have no near signature; the compiler vectorises this test for several signatures at
+        // once.
         let mut any = 0_u16;
         for &signature in line {
             // The uppermost bit of `limit - ones` is set if there are more ones than the limit.
@@ -26,7 +27,7 @@ impl Kernel for Portable {
     }
 }
 
-/// The number of ones, as a `u16` so that no lane has to be widened.
+/// Returns the number of ones, as a `u16` so that no lane has to be widened.
 #[inline(always)]
 fn ones(mut bits: u16) -> u16 {
     bits -= (bits >> 1) & 0x5555;

@@ -1,17 +1,17 @@
-//! Asking for a cache line before it is needed.
+//! Prefetches a cache line before it is needed.
 
 #![cfg_attr(
     all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)),
     expect(unsafe_code, reason = "the instruction is only offered as an unsafe function")
 )]
 
-/// Brings the line of `slice[index]` towards the cache. Does nothing for a wrong index, or on other processors.
+/// Prefetches the line of `slice[index]`. Does nothing for an index out of range, or on other processors.
 #[inline(always)]
 pub(crate) fn prefetch<T>(slice: &[T], index: usize) {
     let address = slice.as_ptr().wrapping_add(index);
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a hint reads and writes nothing, and an address that is not mapped raises no fault. Every x86-64
-    // processor has the instruction (SSE).
+    // SAFETY: a hint reads and writes nothing, and an address that is not mapped raises no fault. Every
+    // x86-64 processor has the instruction (SSE).
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(address.cast());

@@ -1,4 +1,4 @@
-//! Every kernel against the definition.
+//! Checks every kernel against the definition.
 
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ fn every_kernel_counts_right_at_every_lane_and_distance() {
     }
 }
 
-/// On this machine, for whoever reads the test's output.
+/// Prints the kernels of this machine.
 #[test]
 fn the_portable_kernel_is_always_there() {
     let line = [7; LANES];

@@ -1,12 +1,12 @@
-//! Writes what the targets begin with, to `corpus/` of this folder: small drawn pictures in the formats that we can write, and the
-//! crate's own test files. `cargo +nightly run --bin seeds`.
+//! Writes the initial inputs of the targets to `corpus/` of this folder: small generated pictures in the
+//! formats that we can write, and the crate's own test files. `cargo +nightly run --bin seeds`.
 
 use std::path::Path;
 use std::{fs, io};
 
 use vigie_pictures::{Format, draw};
 
-/// Small, so that the fuzzer gets through many.
+/// The pictures are small, so that the fuzzer tries many.
 const SIZE: (u32, u32) = (48, 36);
 
 fn main() -> io::Result<()> {

@@ -1,8 +1,9 @@
-//! The calls into `re_rav1d`, whose interface is that of the C library it was translated from: AV1 data to planes of samples.
+//! The calls into `re_rav1d`, which has the interface of the C library that it was translated from: AV1 data
+//! to planes of samples.
 //!
-//! A panic in it does not unwind through that interface: it ends the process. In a worker that costs one picture.
-//! It is told to use one thread, so it starts none, and it is built without assembly, which would need another assembler. Its pictures are
-//! freed when they are dropped. It writes no log.
+//! A panic in it does not unwind through that interface but ends the process; in a worker, that costs one
+//! picture. It is configured for one thread, so it starts none. It is built without assembly, which would
+//! need a separate assembler. Its pictures are freed when they are dropped. It writes no log.
 #![expect(
     unsafe_code,
     reason = "re_rav1d's safe interface reads no headers and logs; this file holds all calls to it"
@@ -23,10 +24,11 @@ use re_rav1d::src::lib as dav1d;
 
 use super::cicp::Cicp;
 
-/// The decoder's answer when it needs more data: `EAGAIN`, negated, as Linux and the systems of BSD number it.
+/// The decoder's result when it needs more data: `EAGAIN`, negated, with its number on Linux and on BSD
+/// systems.
 const NEEDS_DATA: i32 = if cfg!(target_os = "linux") { -11 } else { -35 };
 
-/// How often colour is sampled: for each pixel, or for 2 in width and height.
+/// The chroma sampling: for each pixel, or for every 2 pixels in width and height.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
     Grey,
@@ -46,7 +48,7 @@ impl Layout {
         }
     }
 
-    /// The size of a plane of colours, of a picture of this size.
+    /// Returns the size of a chroma plane of a picture of this size.
     pub(super) const fn colours(self, width: usize, height: usize) -> (usize, usize) {
         match self {
             Self::Grey => (0, 0),
@@ -57,24 +59,24 @@ impl Layout {
     }
 }
 
-/// What AV1 data declare of their pictures.
+/// The properties of the pictures that AV1 data declare.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) layout: Layout,
-    /// Whether a sample has more than 8 bits.
+    /// Whether samples have more than 8 bits.
     pub(super) wide: bool,
     pub(super) colour: Cicp,
 }
 
 impl Header {
-    /// Reads the first sequence header. `None` where there is none, or its profile is unknown.
+    /// Reads the first sequence header. `None` if there is none, or its profile is unknown.
     pub(super) fn read(data: &[u8]) -> Option<Self> {
         let mut header = MaybeUninit::<Dav1dSequenceHeader>::uninit();
         let from = NonNull::new(data.as_ptr().cast_mut()).filter(|_| !data.is_empty())?;
-        // SAFETY: `header` is writable memory of the type; the data are read only, and as long as said. It is written where the result
-        // is 0, and then valid.
+        // SAFETY: `header` is writable memory of the type. The data are only read, and have the given length.
+        // The call writes `header` if the result is 0, and it is then valid.
         let header = unsafe {
             let result =
                 dav1d::dav1d_parse_sequence_header(NonNull::new(header.as_mut_ptr()), Some(from), data.len());
@@ -98,12 +100,12 @@ impl Header {
 pub(super) struct Decoder(Option<Dav1dContext>);
 
 impl Decoder {
-    /// A decoder that refuses frames of more than `pixels_max` pixels.
+    /// Creates a decoder that refuses frames of more than `pixels_max` pixels.
     pub(super) fn new(pixels_max: u32, operating_point: u8) -> Option<Self> {
         let mut settings = MaybeUninit::<Dav1dSettings>::uninit();
         let mut context = None;
-        // SAFETY: the first call writes all settings. The logger is two pointers, of which null means that nothing is logged. Both
-        // pointers of the last call are to local variables of the right types.
+        // SAFETY: the first call writes all settings. The logger is two pointers, of which null means that
+        // nothing is logged. Both pointers of the last call are to local variables of the right types.
         let result = unsafe {
             dav1d::dav1d_default_settings(NonNull::from(&mut settings).cast());
             let mut settings = settings.assume_init();
@@ -118,13 +120,14 @@ impl Decoder {
         (result.0 == 0 && context.is_some()).then_some(Self(context))
     }
 
-    /// Decodes the first picture of a sample; `None` where it is damaged or has none.
+    /// Decodes the first picture of a sample; `None` if the sample is damaged or has no picture.
     pub(super) fn decode(&mut self, sample: &[u8]) -> Option<Planes> {
         let mut data = Data::copy(sample)?;
         let mut first = None;
         loop {
             if data.0.data.is_some() {
-                // SAFETY: the context is open; the data are those of `dav1d_data_create`, and what is left of them is written back.
+                // SAFETY: the context is open; the data are those of `dav1d_data_create`, and what is left of
+                // them is written back.
                 let sent = unsafe { dav1d::dav1d_send_data(self.0, Some(NonNull::from(&mut data.0))) };
                 if sent.0 != 0 && sent.0 != NEEDS_DATA {
                     return None;
@@ -134,7 +137,8 @@ impl Decoder {
             // SAFETY: the context is open, and the picture a local variable that holds nothing yet.
             let got = unsafe { dav1d::dav1d_get_picture(self.0, Some(NonNull::from(&mut picture))) };
             match got.0 {
-                // Of several pictures the first counts. The others are drained, so that the next sample does not give them.
+                // The first of several pictures is used. The others are drained, so that the next sample does
+                // not return them.
                 0 => first = first.or(Planes::of(Picture(picture))),
                 NEEDS_DATA if data.0.data.is_some() && first.is_none() => {}
                 NEEDS_DATA => return first,
@@ -151,7 +155,7 @@ impl Drop for Decoder {
     }
 }
 
-/// A copy of data that the decoder may keep.
+/// A copy of the data that the decoder may keep.
 struct Data(Dav1dData);
 
 impl Data {
@@ -160,7 +164,8 @@ impl Data {
         if sample.is_empty() {
             return None;
         }
-        // SAFETY: `data` is a local variable. The memory that is created has the length that was asked for, and is no part of `sample`.
+        // SAFETY: `data` is a local variable. The memory that is created has the length that was asked for,
+        // and is no part of `sample`.
         unsafe {
             let memory = dav1d::dav1d_data_create(Some(NonNull::from(&mut data)), sample.len());
             if memory.is_null() {
@@ -179,7 +184,7 @@ impl Drop for Data {
     }
 }
 
-/// A picture that the decoder gave.
+/// A picture that the decoder returned.
 struct Picture(Dav1dPicture);
 
 impl Drop for Picture {
@@ -205,7 +210,7 @@ pub(super) enum Plane<'a> {
 }
 
 impl Planes {
-    /// `None` where the picture's parameters are none that AV1 has.
+    /// Returns the planes; `None` if the picture's parameters do not exist in AV1.
     fn of(picture: Picture) -> Option<Self> {
         let parameters = &picture.0.p;
         let (width, height) = (usize::try_from(parameters.w).ok()?, usize::try_from(parameters.h).ok()?);
@@ -214,7 +219,7 @@ impl Planes {
         Some(Self { width, height, layout, bits, picture })
     }
 
-    /// Luma, or the colours 1 and 2. `None` where there is no such plane.
+    /// Returns luma (0), or the chroma planes 1 and 2. `None` if there is no such plane.
     pub(super) fn plane(&self, number: usize) -> Option<Plane<'_>> {
         let (width, height) = match number {
             0 => (self.width, self.height),
@@ -225,8 +230,9 @@ impl Planes {
         if width == 0 || height == 0 {
             return None;
         }
-        // SAFETY: `data` has `height` rows of `width` samples, `stride` bytes apart, which live and are not written as long as the picture.
-        // A sample has one byte for 8 bits and two for more, and rows are aligned to more than that.
+        // SAFETY: `data` has `height` rows of `width` samples, `stride` bytes apart, which live and are not
+        // written as long as the picture. A sample has one byte for 8 bits and two for more, and rows are
+        // aligned to more than that.
         unsafe {
             if self.bits == 8 {
                 let samples = slice::from_raw_parts(from.as_ptr().cast(), stride * (height - 1) + width);

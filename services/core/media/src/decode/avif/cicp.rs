@@ -1,8 +1,8 @@
-//! The meaning of samples, as a file or its AV1 data name it.
+//! The colour description of samples, as a file or its AV1 data declare it.
 
 use crate::decode::boxes::Reader;
 
-/// The meaning of samples, in the numbers of ITU-T H.273.
+/// The colour description of samples, in the numbers of ITU-T H.273.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::decode) struct Cicp {
     pub(in crate::decode) primaries: u16,
@@ -11,7 +11,8 @@ pub(in crate::decode) struct Cicp {
 }
 
 impl Cicp {
-    /// The meaning that a property of an item or a track gives.
+    /// Reads the colour description from a property of an item or a track; `None` if the property is not of
+    /// this kind.
     pub(in crate::decode) fn of_property(kind: [u8; 4], body: &[u8]) -> Option<Self> {
         let mut body = Reader(body);
         if kind != *b"colr" || body.array()? != *b"nclx" {

@@ -1,24 +1,25 @@
-//! Planes of AV1 to RGB of 8 bits, as libavif does it for Pillow.
+//! Converts planes of AV1 to 8-bit RGB, as libavif does for Pillow.
 //!
-//! Colours that are stored for several pixels are interpolated: three quarters of the nearest and a quarter of the next, in width and in
-//! height. The matrices are those of ITU-T H.273, clause 8.3.
+//! Subsampled chroma is interpolated: three quarters of the nearest sample and a quarter of the next one, in
+//! width and in height. The matrices are those of ITU-T H.273, clause 8.3.
 
 use crate::picture::CHANNELS;
 
 use super::av1::{Layout, Plane, Planes};
 use super::cicp::Cicp;
 
-/// How three samples become a pixel.
+/// The conversion of three samples to a pixel.
 #[derive(Debug, Clone, Copy)]
 enum Matrix {
     Shares(Shares),
-    /// Green, blue and red as they are.
+    /// Green, blue and red without conversion.
     Identity,
     /// Luma, and the differences of green and of orange.
     YCgCo,
 }
 
-/// Shares of colours in red, green and blue, as libyuv computes with them: with factors of [`SHARE_BITS`] bits after the binary point.
+/// The factors of chroma in red, green and blue, as libyuv computes with them: with [`SHARE_BITS`] bits after
+/// the binary point.
 #[derive(Debug, Clone, Copy)]
 struct Shares {
     luma: i32,
@@ -26,34 +27,36 @@ struct Shares {
     red: i32,
     green: (i32, i32),
     blue: i32,
-    /// Whether samples have 10 bits: luma keeps them, and colours lose two after they were interpolated. So libyuv reads them for RGB with
-    /// alpha; for RGB alone it drops the two of every sample first.
+    /// Whether 10-bit samples are used: luma keeps its 10 bits, and chroma loses two after interpolation.
+    /// libyuv does this for RGB with alpha; for RGB without alpha it drops the two bits of every sample
+    /// first.
     of_10_bits: bool,
 }
 
 const SHARE_BITS: u32 = 6;
 
-/// libyuv's largest factor, which several blue ones of 224 levels would exceed.
+/// The largest factor of libyuv, which the factors of blue with 224 levels would exceed.
 const SHARE_MAX: i32 = 128;
 
-/// Bits after the binary point of other factors.
+/// The number of bits after the binary point of other factors.
 const LEVEL_BITS: u32 = 16;
 
 /// Converts the samples of one picture.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Converter {
     matrix: Matrix,
-    /// Lower bits of a sample that are dropped first.
+    /// The number of low bits of a sample that are dropped first.
     dropped_bits: u32,
-    /// What black is, and the factor from there to levels of 8 bits.
+    /// The sample value of black, and the factor that converts the difference to 8-bit levels.
     black: i32,
     level: i32,
-    /// What colourless is.
+    /// The sample value of neutral chroma.
     middle: i32,
 }
 
 impl Converter {
-    /// For pictures of a file with or without alpha. `None` for a matrix that is not supported.
+    /// Creates the converter for pictures of a file with or without alpha. `None` for a matrix that is not
+    /// supported.
     pub(super) fn new(colour: Cicp, layout: Layout, bits: u32, with_alpha: bool) -> Option<Self> {
         let step = f64::from(1_u32 << (bits - 8));
         let largest = f64::from((1_u32 << bits) - 1);
@@ -71,9 +74,10 @@ impl Converter {
         Some(Self { matrix, dropped_bits, black, level: fixed(255.0 / range, LEVEL_BITS), middle })
     }
 
-    /// Converts `planes` into `rgb`, rows of `stride` pixels, of which the picture gets the first `width` of the first `height` rows.
+    /// Converts `planes` into `rgb`, which has rows of `stride` pixels. The picture fills the first `width`
+    /// pixels of the first `height` rows.
     ///
-    /// `None` where a plane is missing.
+    /// `None` if a plane is missing.
     pub(super) fn convert(
         &self,
         planes: &Planes,
@@ -121,7 +125,7 @@ impl Converter {
         }
     }
 
-    /// A sample in 8 bits.
+    /// Converts a sample to 8 bits.
     fn level(&self, sample: i32) -> u8 {
         byte(((sample - self.black) * self.level + (1 << (LEVEL_BITS - 1))) >> LEVEL_BITS)
     }
@@ -134,7 +138,7 @@ impl Converter {
         }
     }
 
-    /// Interpolates the colours of one row of pixels.
+    /// Interpolates the chroma of one row of pixels.
     fn colour_row(&self, plane: &Plane<'_>, planes: &Planes, y: usize, mixed: &mut [i32], row: &mut [i32]) {
         let (width, height) = planes.layout.colours(planes.width, planes.height);
         let mixed = &mut mixed[..width];
@@ -157,7 +161,8 @@ impl Converter {
             let next = if x % 2 == 1 { (near + 1).min(width - 1) } else { near.saturating_sub(1) };
             *out = (3 * mixed[near] + mixed[next] + 8) >> 4;
         }
-        // libyuv gives the last pixel its own colour, and so it is in an even width by the rule above.
+        // libyuv gives the last pixel its own chroma, which is also the result of the rule above for an even
+        // width.
         if let (Some(out), Some(last)) = (row.last_mut(), mixed.last()) {
             *out = (4 * last + 8) >> 4;
         }
@@ -171,8 +176,8 @@ impl Shares {
         let range = if colour.full_range { 255.0 } else { 224.0 };
         let factor = |share: f64| fixed(share * 255.0 / range, SHARE_BITS).min(SHARE_MAX);
         let half = 1 << (SHARE_BITS - 1);
-        // Luma is repeated in 16 bits, multiplied, and of the product the upper half is kept. libyuv's table has 1.164 for 255 / 219,
-        // but where it has BT.2020's.
+        // As in libyuv, luma is repeated in 16 bits and multiplied, and the upper half of the product is
+        // kept. libyuv's table uses 1.164 for 255 / 219, except for BT.2020.
         let (luma, black) = match (colour.full_range, matrix) {
             (true, _) => (16_320, half),
             (false, 9) => (19_003, half - 1_192),
@@ -201,14 +206,14 @@ impl Shares {
     }
 }
 
-/// Red's and blue's share of luma; `None` for a matrix that is none of shares.
+/// Returns the weights of red and blue in luma; `None` for a matrix that is not defined by such weights.
 fn luma_shares(matrix: u16, primaries: u16) -> Option<(f64, f64)> {
     match (matrix, primaries) {
         // Display P3.
         (12, 12) => Some((0.228_975, 0.079_287)),
         (1, _) | (12, 1 | 2) => Some((0.2126, 0.0722)),
         (4, _) => Some((0.30, 0.11)),
-        // BT.601; what is not specified; and planes of grey that are declared to be red, green and blue.
+        // BT.601; unspecified; and grey planes that are declared to be red, green and blue.
         (0 | 2 | 5 | 6, _) | (12, 5 | 6) => Some((0.299, 0.114)),
         (7, _) => Some((0.212, 0.087)),
         (9, _) | (12, 9) => Some((0.2627, 0.0593)),
@@ -231,7 +236,7 @@ fn copy<T: Copy + Into<i32>>(samples: &[T], row: &mut [i32], dropped_bits: u32) 
     }
 }
 
-/// Three parts of a row and one of the next.
+/// Adds three parts of a row and one part of the next.
 fn mix<T: Copy + Into<i32>>(near: &[T], next: &[T], mixed: &mut [i32], dropped_bits: u32) {
     for ((out, &near), &next) in mixed.iter_mut().zip(near).zip(next) {
         *out = 3 * (near.into() >> dropped_bits) + (next.into() >> dropped_bits);
@@ -246,7 +251,7 @@ mod tests {
 
     #[test]
     fn black_and_white_and_grey_are_so_in_every_depth_and_range() {
-        // libyuv's white of 10 bits is 254.
+        // The white of 10-bit samples is 254 in libyuv.
         for (bits, full_range, with_alpha, white_level) in [
             (8, false, false, 255),
             (8, true, true, 255),
@@ -278,7 +283,7 @@ mod tests {
             let [luma, blue, red] = samples;
             Converter::new(colour, layout, 8, false).map(|converter| converter.pixel(luma, blue, red))
         };
-        // Red: 255 times its share of luma, and of the colours half of what is left.
+        // Red: luma is 255 times its weight in luma, and chroma half of the rest.
         assert_eq!(pixel(6, Layout::Colour420, [76, 85, 255]), Some([255, 0, 0]));
         assert_eq!(pixel(1, Layout::Colour420, [54, 99, 255]), Some([254, 0, 0]));
         assert_eq!(pixel(9, Layout::Colour420, [67, 92, 255]), Some([254, 0, 0]));

@@ -1,4 +1,4 @@
-//! Items: a picture that stands still, whole or in tiles (ISO/IEC 23008-12, and AVIF's own specification).
+//! Items: a still picture, whole or in tiles (ISO/IEC 23008-12, and the AVIF specification).
 
 use std::borrow::Cow;
 
@@ -9,21 +9,21 @@ use crate::error::DecodeError;
 use super::cicp::Cicp;
 use super::{FORMAT, PREMULTIPLIED, damaged};
 
-/// A file has no more tiles: a grid of 16 x 16 is more than any encoder writes.
+/// The largest number of tiles of a file: a grid of 16 x 16 is more than any encoder writes.
 const TILES_MAX: usize = 256;
 
-/// A picture that stands still.
+/// A still picture.
 #[derive(Debug)]
 pub(super) struct Still<'a> {
-    /// AV1 data of the tiles, row after row. A picture that is not cut into tiles is one.
+    /// The AV1 data of the tiles, row by row. A picture without tiles has one.
     pub(super) tiles: Vec<Cow<'a, [u8]>>,
     pub(super) columns: u32,
     pub(super) rows: u32,
-    /// The size of the picture made of tiles; `None` where it is one tile.
+    /// The size of a picture of several tiles; `None` if it has one tile.
     pub(super) size: Option<(u32, u32)>,
     pub(super) operating_point: u8,
     pub(super) colour: Option<Cicp>,
-    /// Whether another picture is its alpha.
+    /// Whether another picture is its alpha channel.
     pub(super) has_alpha: bool,
 }
 
@@ -85,7 +85,8 @@ pub(super) fn read<'a>(content: &'a [u8]) -> Result<Still<'a>, DecodeError> {
     }
 }
 
-/// Whether a property asks for one layer of the picture's AV1 data. The largest number asks for all of them, of which the last counts.
+/// Checks whether a property selects one layer of the picture's AV1 data. The largest number selects all
+/// layers, of which the last is shown.
 fn selects_a_layer(kind: [u8; 4], body: &[u8]) -> bool {
     kind == *b"lsel" && body != [0xff; 2]
 }

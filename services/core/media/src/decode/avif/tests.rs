@@ -1,4 +1,5 @@
-//! Frames and their times are those that Pillow 13 gives; faults end where they should.
+//! Checks that frames and their times equal those of Pillow 13, and that faults end decoding at the right
+//! frame.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ fn decoded(content: &[u8], limits: &Limits) -> Seen {
     seen_by(decode, content, limits)
 }
 
-/// The frames of `animated.avif`.
+/// Returns the expected frames of `animated.avif`.
 fn animated(frames: usize) -> Vec<(u128, String)> {
     let all = [
         (0, "e85026ffc2446154346fc37e1e980d77"),
@@ -19,7 +20,7 @@ fn animated(frames: usize) -> Vec<(u128, String)> {
     all[..frames].iter().map(|&(time, md5)| (time, md5.to_owned())).collect()
 }
 
-/// Where `part` begins in `content`.
+/// Returns the position of `part` in `content`.
 fn find_bytes(content: &[u8], part: &[u8]) -> usize {
     content.windows(part.len()).position(|window| window == part).unwrap()
 }
@@ -43,7 +44,7 @@ fn a_damaged_frame_ends_a_sequence_and_the_rest_is_counted() {
     let mut content = file("animated.avif");
     let track = track::read(&content, 3).unwrap();
     let second = track.samples[1].1.as_ptr() as usize - content.as_ptr() as usize;
-    // A frame of a kind and size that is none, where there was one.
+    // A frame whose kind and size do not exist, in place of a valid one.
     content[second..second + 30].fill(0xff);
     let (seen, left_out, fault) = decoded(&content, &Limits::default());
     assert_eq!((seen, left_out), (animated(1), 1));
@@ -57,7 +58,7 @@ fn a_still_file_with_a_track_too_is_its_primary_picture_and_the_track_is_left_ou
     let (seen, left_out, fault) = decoded(&content, &Limits::default());
     assert_eq!((seen.len(), left_out, fault), (1, 3, None));
     assert_eq!(seen[0].0, Duration::MAX.as_millis());
-    // A track that cannot be read holds frames too.
+    // A track that cannot be read also counts as having frames.
     let at = find_bytes(&content, b"stsd");
     content[at] ^= 1;
     assert_eq!(decoded(&content, &Limits::default()), (seen, 1, None));
@@ -91,7 +92,7 @@ fn colours_multiplied_by_alpha_are_refused() {
     for name in ["refused/premultiplied.avif", "refused/premultiplied-animated.avif"] {
         let content = file(name);
         assert_eq!(decoded(&content, &Limits::default()), (vec![], 0, Some(PREMULTIPLIED)), "{name}");
-        // Without the reference they are colours beside an alpha.
+        // Without the reference, the colours are separate from the alpha.
         let plain = content.iter().enumerate().map(|(at, byte)| match content[at..].get(..4) {
             Some(b"prem") => b'x',
             _ => *byte,
@@ -104,7 +105,7 @@ fn colours_multiplied_by_alpha_are_refused() {
 #[test]
 fn one_layer_of_several_is_refused() {
     let mut content = file("colour-420.avif");
-    // A property that the picture has and that does not change its pixels here, in the size of a layer's number.
+    // A property of the picture that does not change its pixels here, and is as long as a layer's number.
     let at = find_bytes(&content, b"pixi");
     content[at..at + 4].copy_from_slice(b"lsel");
     let fault = decoded(&content, &Limits::default()).2;
@@ -130,7 +131,7 @@ fn many_hidden_frames_are_not_decoded() {
     assert!(matches!(fault, Some(DecodeError::Unsupported { .. })), "{fault:?}");
 }
 
-/// The first sample of `animated.avif`.
+/// Returns the first sample of `animated.avif`.
 fn track_sample() -> Vec<u8> {
     track::read(&file("animated.avif"), 1).unwrap().samples[0].1.to_vec()
 }

@@ -5,24 +5,25 @@ use std::time::Duration;
 use super::cicp::Cicp;
 use crate::decode::boxes::{Box, Reader, boxes, find, find_path};
 
-/// Bytes of a sample entry for pictures before the boxes that it holds.
+/// The length of a sample entry for pictures, without the boxes in it.
 const VISUAL_SAMPLE_ENTRY_BYTES: usize = 78;
 
 /// An image sequence.
 #[derive(Debug)]
 pub(super) struct Track<'a> {
-    /// When each is shown, and its AV1 data; as many as were asked for, and are whole.
+    /// The time at which each sample is shown, and its AV1 data: the samples that were asked for and are
+    /// complete.
     pub(super) samples: Vec<(Duration, &'a [u8])>,
-    /// How many there are in all.
+    /// The number of samples of the track.
     pub(super) sample_count: u32,
     pub(super) colour: Option<Cicp>,
-    /// Whether another track belongs to it, which is its alpha, or its depth.
+    /// Whether the file also has an auxiliary track, for alpha or depth.
     pub(super) has_alpha: bool,
-    /// Whether its colours are multiplied by that alpha.
+    /// Whether the colours are multiplied by that alpha.
     pub(super) premultiplied: bool,
 }
 
-/// Reads the first `samples_max` samples of the first track of AV1 pictures that is not another's alpha.
+/// Reads the first `samples_max` samples of the first AV1 track that is not the alpha of another track.
 pub(super) fn read(content: &[u8], samples_max: u32) -> Option<Track<'_>> {
     let movie = find(content, *b"moov")?;
     let is_auxiliary = |track: &Box<'_>| find_path(track.body, &[*b"tref", *b"auxl"]).is_some();
@@ -72,17 +73,17 @@ fn time(ticks: u64, ticks_per_s: u32) -> Duration {
     Duration::new(seconds, 0) + Duration::from_nanos(rest * 1_000_000_000 / u64::from(ticks_per_s))
 }
 
-/// Where samples are: chunks of several, one after another.
+/// The positions of samples: chunks of several samples, one after another.
 struct Chunks<'a> {
-    /// Runs of chunks that hold equally many samples.
+    /// Runs of chunks with the same number of samples.
     runs: Reader<'a>,
-    /// Where each chunk begins.
+    /// The beginning of each chunk.
     offsets: Reader<'a>,
     wide: bool,
     /// The first chunk of the next run, from 1.
     next_run: u32,
     samples_per_chunk: u32,
-    /// The chunk that was read last, and the samples that are left of it.
+    /// The chunk that was read last, and its remaining samples.
     chunk: u32,
     left: u32,
     at: u64,
@@ -108,7 +109,7 @@ impl<'a> Chunks<'a> {
         })
     }
 
-    /// Where the next sample begins, which has this many bytes.
+    /// Returns the position of the next sample, which has this many bytes.
     fn place(&mut self, bytes: u32) -> Option<u64> {
         if self.left == 0 {
             self.chunk += 1;
@@ -127,7 +128,7 @@ impl<'a> Chunks<'a> {
     }
 }
 
-/// How long samples are shown, in runs.
+/// The durations of samples, in runs.
 struct Durations<'a> {
     runs: Reader<'a>,
     left: u32,
@@ -141,7 +142,7 @@ impl<'a> Durations<'a> {
         Some(Self { runs, left: 0, ticks: 0 })
     }
 
-    /// The next one's; after the last, as long as the last.
+    /// Returns the duration of the next sample; after the end of the list, that of the last one.
     fn next(&mut self) -> u32 {
         while self.left == 0 {
             let (Some(left), Some(ticks)) = (self.runs.u32(), self.runs.u32()) else { return self.ticks };

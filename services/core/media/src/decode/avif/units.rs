@@ -1,22 +1,24 @@
-//! The units of AV1 data (AV1 specification, section 5.3), as far as to count frames.
+//! Counts the frames in units of AV1 data (AV1 specification, section 5.3).
 //!
-//! A frame of any size may take some bytes only, and most are not shown. So a small file may ask for any amount of work; this bounds it.
+//! A frame of any size may take only a few bytes, and most frames are not shown. A small file may therefore
+//! ask for any amount of work; this count limits it.
 
 use crate::decode::boxes::Reader;
 
-/// The most frames that one sample may hold: layers, and those that later ones are predicted from. Encoders write at most 16.
+/// The largest number of frames in one sample: layers, and frames from which later ones are predicted.
+/// Encoders write at most 16.
 pub(super) const FRAMES_MAX: usize = 32;
 
 const FRAME_HEADER: u8 = 3;
 const FRAME: u8 = 6;
 
-/// How many frames the data hold, up to where they are damaged.
+/// Returns the number of frames in the data, up to the first damage.
 pub(super) fn frame_count(data: &[u8]) -> usize {
     let mut data = Reader(data);
     std::iter::from_fn(|| next_kind(&mut data)).filter(|kind| [FRAME_HEADER, FRAME].contains(kind)).count()
 }
 
-/// The kind of the next unit, which is skipped.
+/// Reads the kind of the next unit, and skips the unit.
 fn next_kind(data: &mut Reader<'_>) -> Option<u8> {
     let header = data.u8()?;
     if header & 4 != 0 {
@@ -27,7 +29,7 @@ fn next_kind(data: &mut Reader<'_>) -> Option<u8> {
     Some(header >> 3 & 15)
 }
 
-/// A number of at most eight bytes, of which each holds seven bits.
+/// Reads a number of at most eight bytes, each of which holds seven bits.
 fn leb128(data: &mut Reader<'_>) -> Option<usize> {
     let mut value = 0;
     for place in 0..8 {

@@ -1,11 +1,11 @@
-//! Files of a few pixels, written out.
+//! Decodes files of a few pixels that the tests write.
 
 use super::*;
 use crate::frames::{Samples, Taken};
 
 const COLOURS: [[u8; 3]; 4] = [[9, 8, 7], [255, 0, 0], [0, 255, 0], [0, 0, 255]];
 
-/// A file of 32-bit header fields, a palette of `COLOURS`, and `pixels`.
+/// Returns a file of 32-bit header fields, a palette of `COLOURS`, and `pixels`.
 fn bmp(width: i32, height: i32, bits: u16, compression: u32, pixels: &[u8]) -> Vec<u8> {
     let palette: Vec<u8> = COLOURS.iter().flat_map(|&[red, green, blue]| [blue, green, red, 0]).collect();
     let palette = if bits <= 8 { &palette[..] } else { &[] };
@@ -145,7 +145,7 @@ fn headers_of_os_2_are_read() {
         content[14] = u8::try_from(header_bytes).unwrap();
         content[10] = u8::try_from(content.len() - 4).unwrap();
         if header_bytes == 16 {
-            // It declares no number of colours, so all 256 are there.
+            // The header declares no number of colours, so all 256 are present.
             let colours = content.len() - 4;
             content.splice(colours..colours, [0; 4 * 252]);
             content[10..12].copy_from_slice(&u16::to_le_bytes(14 + 16 + 1024));

@@ -1,7 +1,8 @@
-//! The blocks of a GIF: the screen, and the images with what the extensions before each say of it.
+//! The blocks of a GIF: the screen, and the images with the properties that the extensions before each one
+//! give it.
 //!
-//! Source: the GIF89a specification, and Pillow where files break it. So bytes that begin no block are skipped, a graphic control
-//! extension may have any length, and a disposal of 0 keeps the one before.
+//! Source: the GIF89a specification, and Pillow for files that break it: bytes that begin no block are
+//! skipped, a graphic control extension may have any length, and a disposal of 0 keeps the previous one.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::FORMAT;
 /// A colour table: red, green and blue of each entry.
 pub(super) type Palette<'a> = &'a [[u8; 3]];
 
-/// The number of bits of LZW's first codes that leaves some for longer ones.
+/// The largest size in bits of LZW's first codes. Larger sizes would leave no bits for longer codes.
 const CODE_BITS_MAX: u8 = 11;
 
 /// The logical screen.
@@ -23,11 +24,11 @@ pub(super) struct Screen<'a> {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) palette: Option<Palette<'a>>,
-    /// The index of the background, where there is a palette to look it up in.
+    /// The index of the background colour, for a screen with a palette.
     pub(super) background: u8,
 }
 
-/// What is done with an image's rectangle before the next image is drawn.
+/// The treatment of an image's rectangle before the next image is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disposal {
     Keep,
@@ -44,7 +45,7 @@ pub(super) struct Rectangle {
     pub(super) height: usize,
 }
 
-/// One image, not decoded.
+/// An image, not decoded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Image<'a> {
     pub(super) delay: Duration,
@@ -55,7 +56,7 @@ pub(super) struct Image<'a> {
     pub(super) own_palette: Option<Palette<'a>>,
     interlaced: bool,
     code_bits: u8,
-    /// From the first sub-block on.
+    /// The data from the first sub-block on.
     data: Reader<'a>,
 }
 
@@ -68,7 +69,7 @@ pub(super) struct Images<'a> {
     pub(super) cut_short: bool,
 }
 
-/// Reads the screen; the images follow.
+/// Reads the screen. The images follow it.
 pub(super) fn read(content: &[u8]) -> Result<(Screen<'_>, Images<'_>), DecodeError> {
     let mut reader = Reader(content);
     let (screen, palette) = reader.header().ok_or(DecodeError::Truncated { format: FORMAT })?;
@@ -130,7 +131,7 @@ impl<'a> Iterator for Images<'a> {
 }
 
 impl Image<'_> {
-    /// The palette indices, in the order of [`Image::rows`].
+    /// Decodes the palette indices, in the order of [`Image::rows`].
     pub(super) fn indices(&self) -> Result<Vec<u8>, DecodeError> {
         let corrupt = DecodeError::Corrupt { reason: "the GIF's data cannot be decoded" };
         if !(1..=CODE_BITS_MAX).contains(&self.code_bits) {
@@ -164,7 +165,7 @@ impl Image<'_> {
         }
     }
 
-    /// The number of each stored row, from the top.
+    /// Returns the position of each stored row, from the top.
     pub(super) fn rows(&self) -> impl Iterator<Item = usize> {
         let passes: &[(usize, usize)] =
             if self.interlaced { &[(0, 8), (4, 8), (2, 4), (1, 2)] } else { &[(0, 1)] };
@@ -173,7 +174,7 @@ impl Image<'_> {
     }
 }
 
-/// Bytes that are not read yet.
+/// The bytes that are not read yet.
 #[derive(Debug, Clone, Copy)]
 struct Reader<'a>(&'a [u8]);
 
@@ -184,14 +185,14 @@ impl<'a> Reader<'a> {
         Some(*taken)
     }
 
-    /// The signature and the screen's descriptor, with the palette that it may announce.
+    /// Reads the signature and the screen's descriptor, with its palette if it has one.
     fn header(&mut self) -> Option<([u8; 13], Option<Palette<'a>>)> {
         let screen = self.take::<13>()?;
         let palette = self.palette(screen[10])?;
         Some((screen, palette))
     }
 
-    /// An image's descriptor, the palette that it may announce, and the bits of LZW's first codes.
+    /// Reads an image's descriptor, its palette if it has one, and the number of bits of LZW's first codes.
     fn image_header(&mut self) -> Option<([u8; 9], Option<Palette<'a>>, u8)> {
         let header = self.take::<9>()?;
         let palette = self.palette(header[8])?;
@@ -199,7 +200,8 @@ impl<'a> Reader<'a> {
         Some((header, palette, code_bits))
     }
 
-    /// The palette that these flags announce, `Some(None)` where they announce none; `None` where it is cut.
+    /// Reads the palette that these flags announce: `Some(None)` if they announce none, `None` if the palette
+    /// is cut off.
     fn palette(&mut self, flags: u8) -> Option<Option<Palette<'a>>> {
         if flags & 0x80 == 0 {
             return Some(None);
@@ -209,7 +211,7 @@ impl<'a> Reader<'a> {
         Some(Some(palette.as_chunks().0))
     }
 
-    /// The next sub-block, cut where the bytes end; `None` at the terminator.
+    /// Reads the next sub-block, cut at the end of the bytes; `None` at the terminator.
     fn sub_block(&mut self) -> Option<&'a [u8]> {
         let [length] = self.take()?;
         let (block, rest) = self.0.split_at(usize::from(length).min(self.0.len()));
@@ -222,7 +224,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Sides and offsets of 16 bits.
+/// Reads sides and offsets of 16 bits.
 fn sides<const N: usize>(bytes: &[[u8; 2]]) -> [usize; N] {
     std::array::from_fn(|index| usize::from(u16::from_le_bytes(bytes[index])))
 }

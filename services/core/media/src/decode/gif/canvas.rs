@@ -1,4 +1,4 @@
-//! The canvas that the frames of an animation are drawn on, in RGB.
+//! The canvas on which the frames of an animation are drawn, in RGB.
 
 use crate::picture::CHANNELS;
 
@@ -11,7 +11,7 @@ pub(super) struct Canvas {
     pub(super) rgb: Vec<u8>,
 }
 
-/// What a rectangle of the canvas is to hold again.
+/// The content to which a rectangle of the canvas is restored.
 pub(super) struct Patch {
     rectangle: Rectangle,
     rgb: Fill,
@@ -24,14 +24,14 @@ enum Fill {
 }
 
 impl Rectangle {
-    /// The size of a canvas that also holds the rectangle.
+    /// Returns the size of a canvas of this size, enlarged so that it contains the rectangle.
     pub(super) fn enlarge(&self, (width, height): (usize, usize)) -> (usize, usize) {
         (width.max(self.left + self.width), height.max(self.top + self.height))
     }
 }
 
 impl Patch {
-    /// A rectangle of one colour.
+    /// Creates a patch of one colour.
     pub(super) const fn filled(rectangle: Rectangle, colour: [u8; CHANNELS]) -> Self {
         Self { rectangle, rgb: Fill::One(colour) }
     }
@@ -40,7 +40,7 @@ impl Patch {
 impl Canvas {
     pub(super) const EMPTY: Self = Self { size: (0, 0), rgb: Vec::new() };
 
-    /// A canvas of indices that are looked up.
+    /// Creates a canvas from indices and their colours.
     pub(super) fn new(size: (usize, usize), indices: &[u8], colours: &Colours) -> Self {
         let mut rgb = vec![0; indices.len() * CHANNELS];
         for (pixel, &index) in rgb.as_chunks_mut::<CHANNELS>().0.iter_mut().zip(indices) {
@@ -76,7 +76,7 @@ impl Canvas {
         }
     }
 
-    /// What a rectangle holds; black where it reaches beyond the canvas.
+    /// Copies the content of a rectangle; black where it extends beyond the canvas.
     pub(super) fn patch(&self, rectangle: Rectangle) -> Patch {
         let Rectangle { left, top, width, height } = rectangle;
         let mut rgb = vec![0; width * height * CHANNELS];
@@ -90,7 +90,7 @@ impl Canvas {
         Patch { rectangle, rgb: Fill::Each(rgb) }
     }
 
-    /// Puts a patch of a rectangle that lies within the canvas.
+    /// Restores a patch to its rectangle, which lies within the canvas.
     pub(super) fn put(&mut self, patch: &Patch) {
         let Rectangle { left, top, width, height } = patch.rectangle;
         for y in 0..height {

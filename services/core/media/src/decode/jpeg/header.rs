@@ -1,7 +1,7 @@
-//! What a JPEG's markers say: its size, its colours, and how much decoding it asks for.
+//! Reads a JPEG's markers: its size, its colours, and how much work its decoding is.
 //!
-//! Source: ITU-T T.81, annex B, for the markers; libjpeg's `default_decompress_parms` for what the components mean, since the
-//! file itself does not say so reliably.
+//! Source: ITU-T T.81, annex B, for the markers; libjpeg's `default_decompress_parms` for the meaning of
+//! components, which the file itself does not state reliably.
 
 use std::io::BufRead;
 
@@ -9,18 +9,18 @@ use crate::error::DecodeError;
 
 pub(in crate::decode) const FORMAT: &str = "JPEG";
 
-/// What the components of a pixel are.
+/// The meaning of the components of a pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colours {
     Grey,
     YCbCr,
     Rgb,
-    /// Each sample is stored inverted: the convention of Adobe, which Pillow takes for granted.
+    /// Four inks. Each sample is stored inverted: the convention of Adobe, which Pillow assumes.
     Cmyk,
     Ycck,
 }
 
-/// The frame header, and what else decides about decoding.
+/// The frame header, and the other values that determine decoding.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) width: u16,
@@ -28,11 +28,11 @@ pub(super) struct Header {
     pub(super) colours: Colours,
     /// Horizontal and vertical sampling factor of each component, 1 to 4.
     pub(super) sampling: Vec<(u8, u8)>,
-    /// All coefficients have to be held until the last scan.
+    /// Whether all coefficients have to be held until the last scan.
     pub(super) buffered: bool,
-    /// Where the index of a multi-picture file begins.
+    /// The position of the index of a multi-picture file.
     pub(super) index: Option<usize>,
-    /// Where the first scan's segment begins.
+    /// The position of the first scan's segment.
     scan: usize,
 }
 
@@ -53,7 +53,8 @@ const APP1: u8 = 0xe1;
 const APP2: u8 = 0xe2;
 const APP14: u8 = 0xee;
 
-/// A progressive file may repeat the whole picture in each scan: so many times and no more. Encoders write about ten.
+/// The largest number of scans of a progressive file, each of which may repeat the whole picture. Encoders
+/// write about ten.
 const SCANS_MAX: usize = 100;
 
 const TRUNCATED: DecodeError = DecodeError::Truncated { format: FORMAT };
@@ -112,11 +113,11 @@ pub(super) fn read(content: &[u8]) -> Result<Header, DecodeError> {
 }
 
 impl Header {
-    /// Counts the scans: each may go through the whole picture.
+    /// Checks the number of scans, because each of them may go through the whole picture.
     pub(super) fn check_scans(&self, content: &[u8]) -> Result<(), DecodeError> {
         let mut at = self.scan;
         for _ in 0..SCANS_MAX {
-            // Inside a scan every ff of the data is followed by 00, and a restart marker stands alone.
+            // Inside a scan, every ff of the data is followed by 00, and a restart marker has no segment.
             loop {
                 let Ok((marker, start)) = next_marker(content, at) else { return Ok(()) };
                 match marker {
@@ -138,7 +139,7 @@ struct Frame {
     width: u16,
     height: u16,
     progressive: bool,
-    /// Identifier, and both sampling factors in one byte.
+    /// For each component its identifier, and both sampling factors in one byte.
     components: Vec<(u8, u8)>,
 }
 
@@ -171,7 +172,7 @@ impl Frame {
     }
 }
 
-/// What the components mean, by libjpeg's rules.
+/// Returns the meaning of the components, by libjpeg's rules.
 fn colours(components: &[(u8, u8)], jfif: bool, adobe_transform: Option<u8>) -> Result<Colours, DecodeError> {
     let ids = components.iter().map(|&(id, _)| id);
     match (components.len(), adobe_transform) {
@@ -189,14 +190,16 @@ fn colours(components: &[(u8, u8)], jfif: bool, adobe_transform: Option<u8>) -> 
     }
 }
 
-/// Whether the further pictures of the file are gain maps, which are for the display of the first and no pictures to look at.
+/// Checks whether the further pictures of the file are gain maps, which are used to display the first picture
+/// and are not pictures to look at.
 fn is_xmp_of_ultra_hdr(segment: &[u8]) -> bool {
     const VERSION: &[u8] = b" hdrgm:Version=\"";
     segment.starts_with(b"http://ns.adobe.com/xap/")
         && segment.windows(VERSION.len()).any(|window| window == VERSION)
 }
 
-/// The next marker from `at` on, and where its segment begins. Bytes between segments are skipped, as decoders do.
+/// Returns the next marker from `at` on, and the position of its segment. Skips bytes between segments, as
+/// decoders do.
 fn next_marker(content: &[u8], at: usize) -> Result<(u8, usize), DecodeError> {
     let mut at = at;
     loop {
@@ -208,14 +211,14 @@ fn next_marker(content: &[u8], at: usize) -> Result<(u8, usize), DecodeError> {
     }
 }
 
-/// The place after the next ff from `at` on. The library's search goes many bytes at a time.
+/// Returns the position after the next ff from `at` on. The library's search compares many bytes at a time.
 fn after_ff(content: &[u8], at: usize) -> Result<usize, DecodeError> {
     let mut rest = content.get(at..).ok_or(TRUNCATED)?;
     let after = at + rest.skip_until(0xff).map_err(|_| TRUNCATED)?;
     if after > at && content[after - 1] == 0xff { Ok(after) } else { Err(TRUNCATED) }
 }
 
-/// The segment whose length stands at `start`: where it ends, and what it holds.
+/// Returns the end and the content of the segment whose length is at `start`.
 fn segment(content: &[u8], start: usize) -> Result<(usize, &[u8]), DecodeError> {
     let length = content.get(start..start + 2).ok_or(TRUNCATED)?;
     let length = usize::from(u16::from_be_bytes([length[0], length[1]]));

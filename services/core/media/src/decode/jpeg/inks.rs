@@ -1,8 +1,9 @@
-//! Four inks to RGB, in the arithmetic of Pillow: `CMYK;I`, then `convert("RGB")`.
+//! Converts four inks to RGB in the arithmetic of Pillow: `CMYK;I`, then `convert("RGB")`.
 //!
-//! Each sample is stored inverted, the convention of Adobe, which Pillow takes for granted: 0 is all ink, 255 is paper.
+//! Each sample is stored inverted, the convention of Adobe, which Pillow assumes: 0 is full ink, 255 is
+//! paper.
 
-/// Samples of one pixel: cyan, magenta, yellow, black.
+/// The samples of one pixel: cyan, magenta, yellow, black.
 pub(super) const INKS: usize = 4;
 
 /// Converts pixels of four inks to as many of RGB.
@@ -13,7 +14,7 @@ pub(super) fn to_rgb(inks: &[u8], rgb: &mut [u8]) {
     }
 }
 
-/// `a * b / 255`, rounded, in whole numbers. At most `b`.
+/// Returns `a * b / 255`, rounded to a whole number. At most `b`.
 fn share(a: u8, b: u8) -> u8 {
     let product = u32::from(a) * u32::from(b) + 128;
     #[expect(clippy::cast_possible_truncation, reason = "a product of bytes over 255 is a byte")]

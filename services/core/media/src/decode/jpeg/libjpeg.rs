@@ -1,8 +1,9 @@
-//! libjpeg, as `mozjpeg` builds and wraps it: the decoder that means what Pillow's means, since both are libjpeg.
+//! libjpeg, as `mozjpeg` builds and wraps it: its samples equal Pillow's, since Pillow also uses libjpeg.
 //!
-//! libjpeg decodes what it can, and only warns where data are missing or wrong. Pillow hides these warnings. Here a warning
-//! that part of the picture is grey, or shifted, is an error; a warning about bytes that libjpeg skips is none.
-//! libjpeg also invents an end of image where the data end; [`Source`] refuses more bytes instead, as Pillow's source does.
+//! libjpeg decodes what it can, and only warns if data are missing or wrong. Pillow hides these warnings.
+//! Here a warning is an error if it means that part of the picture is grey or shifted, and is ignored if it
+//! is about skipped bytes. libjpeg also invents an end of image where the data end; [`Source`] fails instead,
+//! as Pillow's source does.
 
 use std::io::{self, BufRead, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -14,23 +15,24 @@ use crate::error::DecodeError;
 
 use super::header::FORMAT;
 
-/// What libjpeg converts the components to.
+/// The colour space to which libjpeg converts the components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Output {
     Grey,
     Rgb,
-    /// As stored, which is inverted: see [`super::inks`].
+    /// Inks as stored, which is inverted: see [`super::inks`].
     Cmyk,
 }
 
-/// A picture whose header is read, and whose rows are decoded one after the other.
+/// A picture whose header has been read, and whose rows are decoded one after the other.
 pub(super) struct Rows<'a> {
     decoder: DecompressStarted<Source<'a>>,
 }
 
-/// Starts to decode `content`, each `cell` x `cell` pixels to their mean. `cell` is 1, 2, 4 or 8.
+/// Starts to decode `content`, with each block of `cell` x `cell` pixels reduced to its mean. `cell` is 1, 2,
+/// 4 or 8.
 ///
-/// A file with several scans is decoded up to its last rows here.
+/// The scans of a file with several scans are decoded here, up to the last one's rows.
 pub(super) fn start(content: &[u8], output: Output, cell: u8) -> Result<Rows<'_>, DecodeError> {
     refusing(|| {
         let mut decoder =
@@ -46,18 +48,18 @@ pub(super) fn start(content: &[u8], output: Output, cell: u8) -> Result<Rows<'_>
 }
 
 impl Rows<'_> {
-    /// Width and height of what is decoded, in samples.
+    /// Returns width and height of the decoded picture, in samples.
     pub(super) fn size(&self) -> (usize, usize) {
         (self.decoder.width(), self.decoder.height())
     }
 
-    /// Decodes the next rows: as many as `rows` holds.
+    /// Decodes as many of the next rows as fit into `rows`.
     pub(super) fn read_into(&mut self, rows: &mut [u8]) -> Result<(), DecodeError> {
         refusing(|| self.decoder.read_scanlines_into(rows).map(|_| ()))
     }
 }
 
-/// The file. Beyond its end is an error, from which libjpeg does not go on.
+/// The bytes of the file. Reading beyond the end is an error, after which libjpeg stops.
 struct Source<'a> {
     rest: &'a [u8],
 }
@@ -70,7 +72,7 @@ impl Read for Source<'_> {
 
 impl BufRead for Source<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        // Any kind but `UnexpectedEof`, at which the wrapper would invent an end of image.
+        // The error must not be `UnexpectedEof`, for which the wrapper would invent an end of image.
         if self.rest.is_empty() { Err(io::ErrorKind::Other.into()) } else { Ok(self.rest) }
     }
 
@@ -79,12 +81,12 @@ impl BufRead for Source<'_> {
     }
 }
 
-/// The code of libjpeg's message, as what unwinds through libjpeg.
+/// The code of libjpeg's message, as the payload of unwinding through libjpeg.
 struct Refusal(i32);
 
-/// Runs a part of libjpeg. Its errors unwind.
+/// Runs a part of libjpeg, whose errors unwind.
 fn refusing<T>(work: impl FnOnce() -> io::Result<T>) -> Result<T, DecodeError> {
-    // After an error nothing of the decoder is used; it is only dropped.
+    // After an error the decoder is not used, but only dropped.
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(result)) => Ok(result),
         Ok(Err(_)) => Err(DecodeError::Truncated { format: FORMAT }),
@@ -95,7 +97,7 @@ fn refusing<T>(work: impl FnOnce() -> io::Result<T>) -> Result<T, DecodeError> {
     }
 }
 
-/// The error for a code of `jerror.h`.
+/// Returns the error for a code of `jerror.h`.
 fn error_of(code: i32) -> DecodeError {
     match code {
         ffi::JERR_FILE_READ | ffi::JWRN_HIT_MARKER | ffi::JERR_NO_IMAGE | ffi::JERR_INPUT_EOF => {
@@ -120,11 +122,11 @@ fn error_of(code: i32) -> DecodeError {
     }
 }
 
-/// `JWRN_ARITH_BAD_CODE` of a libjpeg with arithmetic decoding. The list of `mozjpeg-sys` is of one without, and has neither this code
-/// nor the right codes after it.
+/// `JWRN_ARITH_BAD_CODE` of a libjpeg with arithmetic decoding. The list in `mozjpeg-sys` belongs to a build
+/// without it, so it lacks this code, and the codes after it are wrong.
 const JWRN_ARITH_BAD_CODE: i32 = ffi::JERR_BAD_CROP_SPEC + 2;
 
-/// Whether a warning means that samples are wrong, and not only that bytes were skipped.
+/// Checks whether a warning means that samples are wrong, and not only that bytes were skipped.
 const fn damages(warning: i32) -> bool {
     matches!(
         warning,
@@ -132,7 +134,7 @@ const fn damages(warning: i32) -> bool {
     )
 }
 
-/// Error handling that prints nothing and unwinds.
+/// Returns error handling that prints nothing and unwinds.
 #[expect(unsafe_code, reason = "the wrapper's own error handling hides warnings")]
 fn errors() -> ffi::jpeg_error_mgr {
     // SAFETY: the struct holds numbers, pointers and optional functions, for all of which zeros are a value.
@@ -157,9 +159,10 @@ extern "C-unwind" fn warn(common: &mut ffi::jpeg_common_struct, level: i32) {
     }
 }
 
-/// The code of the message at hand.
+/// Returns the code of the current message.
 #[expect(unsafe_code, reason = "libjpeg hands its state on behind a pointer")]
 fn code(common: &ffi::jpeg_common_struct) -> i32 {
-    // SAFETY: libjpeg calls with the error handling that the decoder was made with, which the decoder owns and outlives.
+    // SAFETY: libjpeg calls with the error handling that the decoder was made with, which the decoder owns
+    // and outlives.
     unsafe { common.err.as_ref() }.map_or(0, |errors| errors.msg_code)
 }

@@ -1,4 +1,5 @@
-//! Ordinary baseline files, by `zune-jpeg` in its strict mode: with vector instructions, twice as fast as libjpeg without.
+//! Decodes ordinary baseline files with `zune-jpeg` in its strict mode. With its vector instructions it is
+//! twice as fast as a libjpeg without them.
 
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -11,17 +12,19 @@ use crate::pixels::Pixels;
 
 use super::header::{Colours, Header};
 
-/// Smaller pictures are decoded exactly: rounding averages out over many pixels only, and there is little time to win.
+/// The smallest number of pixels. Smaller pictures are decoded exactly: rounding averages out only over many
+/// pixels, and there is little time to save.
 const PIXELS_MIN: u32 = 512 * 512;
 
-/// No side may be shorter, for the same reason.
+/// The shortest side, in pixels, for the same reason.
 const SIDE_PX_MIN: u16 = 256;
 
-/// How far this decoder's rounding moves a coefficient of PDQ, at most, in pictures of this size; measured on drawn pictures and
-/// photographs of 0.3 to 12 megapixels and qualities 50 to 95, against libjpeg. The mean is a tenth of it.
+/// The largest effect of this decoder's rounding on a coefficient of PDQ, in pictures of at least this size.
+/// The mean is a tenth of it. Measured against libjpeg on generated pictures and photographs of 0.3 to 12
+/// megapixels, with qualities 50 to 95.
 const ROUNDING: f32 = 0.15;
 
-/// Decodes to RGB; `None` where this decoder does not accept the file, so that libjpeg decides.
+/// Decodes to RGB; `None` if this decoder does not accept the file, so that libjpeg must decode it.
 pub(super) fn decode(content: &[u8], header: &Header) -> Option<Near> {
     let large = u32::from(header.width) * u32::from(header.height) >= PIXELS_MIN
         && header.width.min(header.height) >= SIDE_PX_MIN;

@@ -1,21 +1,22 @@
 //! The further pictures of a multi-picture file: stereo pairs, bursts, large previews.
 //!
-//! Source: CIPA DC-007 (Multi-Picture Format). An index in an application segment, in the form of a TIFF directory, has where each picture
-//! begins, counted from the index. As in Pillow the pictures of the index are the frames of the file, and the first is
-//! where the file begins, whatever the index has for it.
+//! Source: CIPA DC-007 (Multi-Picture Format). An index in an application segment, in the form of a TIFF
+//! directory, has the position of each picture relative to the index. As in Pillow, the pictures of the index
+//! are the frames of the file, and the first one is at the beginning of the file, whatever the index says.
 
-/// How many pictures there are.
+/// The tag of the number of pictures.
 const NUMBER: u16 = 0xb001;
 
-/// A list of 16 bytes for each picture.
+/// The tag of a list with 16 bytes for each picture.
 const ENTRIES: u16 = 0xb002;
 
-/// Where the pictures after the first begin, by the index at `index`. `None` where the index is damaged.
+/// Returns the positions of the pictures after the first, according to the index at `index`. `None` if the
+/// index is damaged.
 pub(super) fn further(content: &[u8], index: usize) -> Option<Vec<usize>> {
     Index::new(content, index)?.starts()
 }
 
-/// The index, from its byte order on.
+/// The bytes of the index, beginning with its byte order.
 struct Index<'a> {
     bytes: &'a [u8],
     begins: usize,

@@ -1,4 +1,5 @@
-//! The samples of four components as a JPEG stores them, for containers that say themselves what they are.
+//! The samples of four components as a JPEG stores them, for containers that declare their meaning
+//! themselves.
 
 use crate::error::DecodeError;
 use crate::limits::Limits;
@@ -6,9 +7,9 @@ use crate::limits::Limits;
 use super::libjpeg::Output;
 use super::{checked_header, inks, started};
 
-/// Decodes the first rows of a picture of four components, as many as `out` has, pixel after pixel.
+/// Decodes the first rows of a picture of four components, pixel after pixel, until `out` is full.
 ///
-/// Colours are converted only where a marker says that they are YCCK.
+/// Colours are converted only if a marker declares them as YCCK.
 pub(in crate::decode) fn decode(content: &[u8], limits: &Limits, out: &mut [u8]) -> Result<(), DecodeError> {
     let header = checked_header(content, limits)?;
     let mut rows = started(content, &header, Output::Cmyk, 1)?;

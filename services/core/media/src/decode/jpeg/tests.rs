@@ -1,4 +1,4 @@
-//! The pixels that Pillow makes of a file, and what it refuses.
+//! Checks the pixels against those of Pillow, and the files that it refuses.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ fn file(name: &str) -> Vec<u8> {
     fs::read(folder().join(name)).unwrap()
 }
 
-/// The digests of the pixels of all pictures, and how many are left out.
+/// Returns the digests of the pixels of all pictures, and how many are left out.
 fn pictures(content: &[u8], limits: &Limits) -> Result<(Vec<String>, u32), DecodeError> {
     let mut digests = Vec::new();
     let mut visit = |_, frame: Frame| match frame.samples {
@@ -39,7 +39,7 @@ fn check_refused(what: &str, content: &[u8], kind: &str) {
     }
 }
 
-/// Where the entropy-coded data of the first scan begin.
+/// Returns the position of the entropy-coded data of the first scan.
 fn data(content: &[u8]) -> usize {
     let scan = content.windows(2).position(|bytes| bytes == b"\xff\xda").unwrap();
     scan + 2 + usize::from(content[scan + 3])
@@ -75,7 +75,7 @@ fn an_end_marker_behind_missing_data_makes_no_whole_picture() {
         let start = data(&content);
         for length in (start..content.len() - 40).step_by(97) {
             let mut ended = content[..length].to_vec();
-            // A lone ff would make another marker of the two bytes.
+            // A single ff at the end would form another marker with the next byte.
             ended.pop_if(|byte| *byte == 0xff);
             ended.extend(b"\xff\xd9");
             match pictures(&ended, &Limits::default()) {
@@ -88,14 +88,14 @@ fn an_end_marker_behind_missing_data_makes_no_whole_picture() {
     }
 }
 
-/// Of a sequential file libjpeg reads such codes as zeros, without a warning, as long as the data do not end too early.
+/// In a sequential file, libjpeg reads such codes as zeros without a warning, unless the data end too early.
 #[test]
 fn codes_that_are_none_are_refused_in_a_progressive_file() {
     for name in ["../grey-progressive.jpg", "../progressive.jpg"] {
         let mut content = file(name);
         let start = data(&content);
         let end = content.len() - 2;
-        // All ones are a code in no table; each ff is followed by a 00.
+        // All ones are not a code of any table; each ff is followed by 00.
         for pair in content[start + 60..end].as_chunks_mut().0 {
             *pair = [0xff, 0x00];
         }

@@ -1,6 +1,6 @@
-//! Bits, the least significant of each byte first, as JPEG XL packs them.
+//! Reads bits, beginning with the least significant of each byte, as JPEG XL packs them.
 
-/// Reads from the front of bytes.
+/// A reader from the front of bytes.
 #[derive(Debug)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
@@ -12,7 +12,7 @@ impl<'a> Bits<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// A number of at most 32 bits.
+    /// Reads a number of at most 32 bits.
     pub(super) fn number(&mut self, bits: u32) -> Option<u32> {
         let mut number = 0;
         for place in 0..bits {
@@ -27,7 +27,7 @@ impl<'a> Bits<'a> {
         self.number(1).map(|bit| bit == 1)
     }
 
-    /// A number in one of four lengths, each with what is added to it (`U32` of ISO/IEC 18181-1).
+    /// Reads a number in one of four lengths, and adds the offset of that length (`U32` of ISO/IEC 18181-1).
     pub(super) fn choice(&mut self, lengths: [(u32, u32); 4]) -> Option<u32> {
         let (bits, more) = *lengths.get(self.number(2)? as usize)?;
         self.number(bits)?.checked_add(more)

@@ -9,7 +9,7 @@ use super::{Coding, Meaning, Mosaic, Outside, Part, turns};
 
 const FORMAT: &str = Coding::Hevc.format();
 
-/// Where the number of bytes of a unit's length is in `hvcC` (ISO/IEC 14496-15, 8.3.3.1).
+/// The position in `hvcC` of the number of bytes of a unit's length (ISO/IEC 14496-15, 8.3.3.1).
 const LENGTH_BYTES_AT: usize = 21;
 
 pub(super) fn read(content: &[u8]) -> Result<Outside, DecodeError> {
@@ -46,7 +46,7 @@ pub(super) fn read(content: &[u8]) -> Result<Outside, DecodeError> {
         if *tile_size.get_or_insert(here) != here {
             return Err(damaged());
         }
-        // A tile that is turned by itself is none that a picture is made of.
+        // A tile with its own rotation cannot be part of a picture.
         if tile != id && properties.iter().any(|(kind, _)| matches!(kind, b"irot" | b"imir" | b"clap")) {
             return Err(unsupported());
         }
@@ -62,7 +62,7 @@ pub(super) fn read(content: &[u8]) -> Result<Outside, DecodeError> {
         }
     }
     let (tile_width, tile_height) = tile_size.ok_or_else(damaged)?;
-    // Tiles cover the picture, and none is beyond it.
+    // Tiles cover the picture, and no tile lies completely outside it.
     let is_last = |count: u32, tile: u32, side: u32| {
         u64::from(count - 1) * u64::from(tile) < side.into()
             && u64::from(count) * u64::from(tile) >= side.into()
@@ -113,7 +113,7 @@ fn property<'a>(properties: &[([u8; 4], &'a [u8])], wanted: [u8; 4]) -> Option<&
     properties.iter().find(|(kind, _)| *kind == wanted).map(|(_, body)| *body)
 }
 
-/// Width and height by `ispe`.
+/// Returns width and height from `ispe`.
 fn size(properties: &[([u8; 4], &[u8])]) -> Option<(u32, u32)> {
     let mut body = Reader(property(properties, *b"ispe")?);
     body.version()?;
@@ -125,7 +125,7 @@ fn meaning(properties: &[([u8; 4], &[u8])]) -> Option<Meaning> {
     Some(Meaning { matrix: cicp.matrix, full_range: cicp.full_range })
 }
 
-/// The units of `hvcC`, which go before those of a picture.
+/// Adds the units of `hvcC`, which precede those of a picture.
 fn parameter_sets(content: &[u8], body: &[u8], parts: &mut Vec<Part>) -> Option<()> {
     let mut body = Reader(body.get(LENGTH_BYTES_AT + 1..)?);
     for _ in 0..body.u8()? {
@@ -138,7 +138,7 @@ fn parameter_sets(content: &[u8], body: &[u8], parts: &mut Vec<Part>) -> Option<
     Some(())
 }
 
-/// The units of a piece of a picture, each after its length.
+/// Adds the units of a piece of a picture, each of which follows its length.
 fn units(content: &[u8], data: &[u8], length_bytes: usize, parts: &mut Vec<Part>) -> Option<()> {
     let mut data = Reader(data);
     while !data.0.is_empty() {

@@ -1,4 +1,4 @@
-//! The head of a JPEG 2000 file (ISO/IEC 15444-1): its size, and whether all tiles are there.
+//! Reads the header of a JPEG 2000 file (ISO/IEC 15444-1): its size, and whether all tiles are there.
 
 use crate::decode::boxes::{Reader, boxes, find, find_path};
 use crate::error::DecodeError;
@@ -11,9 +11,9 @@ const START: u16 = 0xff4f;
 const SIZE: u16 = 0xff51;
 const START_OF_TILE_PART: u16 = 0xff90;
 const END: u16 = 0xffd9;
-/// The marker of a tile-part and its segment, in bytes.
+/// The length of a tile-part's marker and its segment, in bytes.
 const TILE_PART_HEAD_BYTES: usize = 12;
-/// More segments before the first tile, and more tile-parts, than any encoder writes.
+/// The largest number of segments before the first tile, and of tile-parts: more than any encoder writes.
 const SEGMENTS_MAX: usize = 100_000;
 
 pub(super) fn read(content: &[u8]) -> Result<Outside, DecodeError> {
@@ -44,7 +44,7 @@ const fn damaged() -> DecodeError {
     DecodeError::Corrupt { reason: "the head of the JPEG 2000 file cannot be read" }
 }
 
-/// Width and height: what of the reference grid the picture takes.
+/// Returns width and height: the part of the reference grid that the picture covers.
 fn size(codestream: &[u8]) -> Option<(u32, u32)> {
     let mut reader = Reader(codestream);
     if (reader.u16()?, reader.u16()?) != (START, SIZE) {
@@ -55,7 +55,7 @@ fn size(codestream: &[u8]) -> Option<(u32, u32)> {
     Some((right.checked_sub(left)?, bottom.checked_sub(top)?))
 }
 
-/// Whether every tile-part lies within the codestream, which ends with its marker.
+/// Checks whether every tile-part lies within the codestream, and whether that ends with its marker.
 fn is_complete(codestream: &[u8]) -> bool {
     let mut rest = Reader(codestream.get(2..).unwrap_or_default());
     for _ in 0..SEGMENTS_MAX {
@@ -64,7 +64,7 @@ fn is_complete(codestream: &[u8]) -> bool {
             Some(END) => return true,
             Some(START_OF_TILE_PART) => {
                 let Some(bytes) = tile_part_bytes(&mut rest) else { return false };
-                // No length: this one is the last, and the end is at the end.
+                // Length 0: this tile-part is the last, and the end marker is at the end of the data.
                 if bytes == 0 {
                     return before.0.len() > TILE_PART_HEAD_BYTES && before.0.ends_with(&END.to_be_bytes());
                 }

@@ -1,4 +1,4 @@
-//! The head of a JPEG XL file (ISO/IEC 18181-1 and -2): its size and whether it is animated.
+//! Reads the header of a JPEG XL file (ISO/IEC 18181-1 and -2): its size, and whether it is animated.
 
 use crate::decode::boxes::{boxes, cover};
 use crate::error::DecodeError;
@@ -8,13 +8,13 @@ use super::{Coding, Mosaic, Outside};
 
 const FORMAT: &str = Coding::JpegXl.format();
 
-/// What a codestream begins with.
+/// The first bytes of a codestream.
 const CODESTREAM: [u8; 2] = [0xff, 0x0a];
 
-/// The head of a picture.
+/// The header of a picture.
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
-    /// As it stands upright.
+    /// The width and height of the upright picture.
     width: u32,
     height: u32,
     is_animated: bool,
@@ -51,7 +51,7 @@ fn head(bits: &mut Bits<'_>) -> Option<Head> {
     let is_all_default = bits.flag()?;
     let has_more = !is_all_default && bits.flag()?;
     if has_more {
-        // The tag of TIFF, less one.
+        // The orientation tag of TIFF, minus one.
         let is_transposed = bits.number(3)? >= 4;
         if bits.flag()? {
             let _intrinsic = size(bits)?;
@@ -67,7 +67,7 @@ fn head(bits: &mut Bits<'_>) -> Option<Head> {
     Some(head)
 }
 
-/// Width and height.
+/// Reads width and height.
 fn size(bits: &mut Bits<'_>) -> Option<(u32, u32)> {
     let in_eights = bits.flag()?;
     let side = |bits: &mut Bits<'_>| {
@@ -85,7 +85,7 @@ fn size(bits: &mut Bits<'_>) -> Option<(u32, u32)> {
     Some((width, height))
 }
 
-/// The width that goes with a height by one of the usual ratios.
+/// Returns the width for a height by one of the predefined ratios.
 fn by_ratio(height: u32, ratio: u32) -> Option<u32> {
     let (over, under) = match ratio {
         1 => (1, 1),

@@ -1,4 +1,4 @@
-//! Pictures of equal size that make one, and the hashes of that.
+//! Assembles a picture from pictures of equal size, and hashes it.
 
 use vigie_model::PictureFingerprint;
 
@@ -10,36 +10,36 @@ use crate::picture::{CHANNELS, Picture};
 use crate::pixels::Pixels;
 use crate::ways::{self, Ways};
 
-/// How pictures of equal size, row after row, make one.
+/// The arrangement of pictures of equal size, row by row, in one picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mosaic {
-    /// Pictures in a row.
+    /// The number of pictures in a row.
     pub columns: u32,
-    /// Rows of them.
+    /// The number of rows of pictures.
     pub rows: u32,
-    /// Width of each, in pixels.
+    /// The width of each picture, in pixels.
     pub tile_width: u32,
-    /// Height of each, in pixels.
+    /// The height of each picture, in pixels.
     pub tile_height: u32,
-    /// Columns of pixels that are not shown at the left.
+    /// The columns of pixels at the left that are not shown.
     pub left: u32,
-    /// Rows of pixels that are not shown at the top.
+    /// The rows of pixels at the top that are not shown.
     pub top: u32,
-    /// Width of what is shown, before it is turned.
+    /// The width of the shown area before rotation, in pixels.
     pub width: u32,
-    /// Height of what is shown, before it is turned.
+    /// The height of the shown area before rotation, in pixels.
     pub height: u32,
-    /// How it is turned to stand upright: a tag of TIFF, 1 to 8.
+    /// The orientation that makes the picture upright: a value of TIFF's tag, 1 to 8.
     pub orientation: u16,
-    /// Further pictures of the file, which are not decoded. There may be more.
+    /// The number of further pictures of the file, which are not decoded. A lower bound.
     pub frames_left_out: u32,
 }
 
 impl Mosaic {
-    /// The most pictures: a grid of 16 x 16 is more than any encoder writes.
+    /// The largest number of pictures: a grid of 16 x 16 is more than any encoder writes.
     pub const TILES_MAX: u32 = 256;
 
-    /// One picture, upright, and alone in its file.
+    /// Describes one upright picture that is alone in its file.
     #[must_use]
     pub const fn single(width: u32, height: u32) -> Self {
         Self {
@@ -56,23 +56,23 @@ impl Mosaic {
         }
     }
 
-    /// How many pictures there are.
+    /// Returns the number of pictures.
     #[must_use]
     pub const fn tiles(&self) -> u32 {
         self.columns.saturating_mul(self.rows)
     }
 
-    /// Bytes of RGB of all pictures together.
+    /// Returns the bytes of RGB of all pictures together.
     #[must_use]
     pub fn pixel_bytes(&self) -> u64 {
         let tile = u64::from(self.tile_width).saturating_mul(self.tile_height.into());
         tile.saturating_mul(self.tiles().into()).saturating_mul(CHANNELS as u64)
     }
 
-    /// Checks that it can be made within `limits`.
+    /// Checks that the picture can be made within `limits`.
     ///
     /// # Errors
-    /// [`DecodeError`]: it is larger than `limits`, or what it shows is not within its pictures.
+    /// [`DecodeError`]: the picture exceeds `limits`, or the shown area is not within its pictures.
     pub fn check(&self, limits: &Limits) -> Result<(), DecodeError> {
         limits.check_dimensions(self.width, self.height)?;
         limits.check_dimensions(self.tile_width, self.tile_height)?;
@@ -89,12 +89,12 @@ impl Mosaic {
         limits.check_alloc(self.pixel_bytes().saturating_mul(copies))
     }
 
-    /// Whether the one picture is shown as it is.
+    /// Checks whether there is only one picture, which is shown unchanged.
     fn is_plain(&self) -> bool {
         self.tiles() == 1 && (self.width, self.height) == (self.tile_width, self.tile_height)
     }
 
-    /// Puts the picture together from the RGB of its pictures, one after the other.
+    /// Assembles the picture from the RGB of its pictures, which follow one another.
     fn assemble(&self, rgb: Vec<u8>) -> Option<Picture> {
         if self.is_plain() {
             return Picture::from_rgb(self.width, self.height, rgb);
@@ -105,7 +105,7 @@ impl Mosaic {
         let tile_row_bytes = self.tile_width as usize * CHANNELS;
         let (width, height) = (self.width as usize, self.height as usize);
         let mut shown = Pixels::zeroed(width * height * CHANNELS);
-        // Row after row of the shown picture, tile after tile.
+        // Each row of the shown picture is copied tile by tile.
         for (y, row) in shown.chunks_exact_mut(width * CHANNELS).enumerate() {
             let y = y + self.top as usize;
             let (tile_y, within_y) = (y / self.tile_height as usize, y % self.tile_height as usize);
@@ -127,10 +127,11 @@ impl Mosaic {
     }
 }
 
-/// Hashes a picture that an outside program has decoded to `rgb`, in the ways that `ways` names. The pixels may be anything.
+/// Hashes a picture that an external program has decoded to `rgb`, in the ways that `ways` names. The pixels
+/// may have any values.
 ///
 /// # Errors
-/// [`DecodeError`], when the pixels are not as many as the picture has, or it is beyond `limits`.
+/// [`DecodeError`], if `rgb` does not have the length of the picture, or the picture exceeds `limits`.
 pub fn picture_of_pixels(
     rgb: Vec<u8>,
     mosaic: &Mosaic,

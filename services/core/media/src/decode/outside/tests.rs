@@ -1,4 +1,4 @@
-//! What of a file an outside program reads, and how pixels make a picture.
+//! Checks which parts of a file an external program reads, and how pixels make a picture.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ fn file(name: &str) -> Vec<u8> {
     fs::read(folder().join(name)).unwrap()
 }
 
-/// The rows of `expected.csv`: file, width, height, frames left out.
+/// Returns the rows of `expected.csv`: file, width, height, frames left out.
 fn expected() -> Vec<(String, u32, u32, u32)> {
     let mut rows = csv::Reader::from_path(folder().join("expected.csv")).unwrap();
     let row = |row: csv::StringRecord| {
@@ -48,7 +48,7 @@ fn size_turn_and_further_pictures_are_read() {
         };
         assert_eq!(coding, expected, "{name}");
         assert_eq!(mosaic.tiles(), if name.starts_with("grid") { 4 } else { 1 }, "{name}");
-        // Of HEVC: parameters, then the picture.
+        // HEVC has parameter sets first, then the picture.
         assert_eq!(parts.iter().all(|part| part.is_unit), coding == Coding::Hevc, "{name}");
         assert_eq!(parts.len() > 3, coding == Coding::Hevc, "{name}");
     }
@@ -60,9 +60,9 @@ fn turns_are_those_that_a_tag_would_ask_for() {
         ("rgb.heic", 1),
         ("mirrored.heic", 2),
         ("quarter-turn.heic", 8),
-        // A quarter turn against the clock, then upside down: rows and columns exchanged.
+        // A quarter turn counterclockwise, then upside down: rows and columns exchanged.
         ("flipped-quarter-turn.heic", 5),
-        // libjxl turns by itself.
+        // libjxl applies the rotation itself.
         ("quarter-turn.jxl", 1),
     ] {
         assert_eq!(read(&file(name)).unwrap().unwrap().mosaic.orientation, tag, "{name}");
@@ -78,7 +78,7 @@ fn what_the_container_says_of_colours_is_passed_on() {
     let mut content = file("grid.heic");
     let at = content.windows(4).position(|bytes| bytes == b"colr");
     assert_eq!(at, None);
-    // In place of a property that nothing refers to after that.
+    // Replaces a property to which nothing refers afterwards.
     let at = content.windows(4).rposition(|bytes| bytes == b"ispe").unwrap();
     content[at..at + 12].copy_from_slice(b"colrnclx\0\x01\0\x0d");
     content[at + 12..at + 15].copy_from_slice(&[0, 6, 0x80]);
@@ -88,14 +88,14 @@ fn what_the_container_says_of_colours_is_passed_on() {
 
 #[test]
 fn a_file_that_is_cut_off_is_refused() {
-    // What follows the picture may be cut.
+    // Data after the picture may be cut.
     let whole = |name: &String| name != "two-pictures.heic";
     for name in expected().into_iter().map(|(name, ..)| name).filter(whole) {
         let content = file(&name);
         for left in [content.len() - 1, content.len() * 2 / 3, 40] {
             let outcome = read(&content[..left]);
             let is_bare = content.starts_with(&[0xff, 0x0a]);
-            // The length of a bare codestream of JPEG XL is known to its decoder alone.
+            // Only the decoder knows the length of a bare JPEG XL codestream.
             let is_refused =
                 matches!(outcome, Err(DecodeError::Truncated { .. } | DecodeError::Corrupt { .. }));
             assert_eq!(is_refused, !is_bare, "{name} of {left} bytes: {outcome:?}");
@@ -150,13 +150,13 @@ fn parts_beyond_the_file_or_far_more_than_it_are_refused() {
     assert_eq!(unit.pieces(&content).unwrap().concat(), [0, 0, 0, 1, 7, 7]);
 }
 
-/// A picture whose samples tell where they are.
+/// Returns a picture whose samples show their positions.
 fn rgb(width: u32, height: u32) -> Vec<u8> {
     let sample = |at: u32| u8::try_from(at * 37 % 251).unwrap();
     (0..width * height * 3).map(sample).collect()
 }
 
-/// Cuts a picture into tiles and has it put together again.
+/// Cuts a picture into tiles and has it assembled again.
 fn check_mosaic(columns: u32, rows: u32, tile: (u32, u32), area: (u32, u32, u32, u32), orientation: u16) {
     let (width, height) = (columns * tile.0, rows * tile.1);
     let whole = rgb(width, height);

@@ -1,4 +1,5 @@
-//! What a HEIC file asks for after decoding: a crop, then turns and mirrors (ISO/IEC 23008-12, 6.5).
+//! The transformations after decoding that a HEIC file asks for: a crop, then rotations and mirrorings
+//! (ISO/IEC 23008-12, 6.5).
 
 use crate::decode::boxes::Reader;
 use crate::orientation::Orientation;
@@ -12,14 +13,14 @@ pub(super) struct Area {
     pub(super) height: u32,
 }
 
-/// The part that is shown of a picture, and how it is to be turned. `None` where the properties ask for what cannot be done: an area
-/// beyond the picture, or a crop after a turn, which no writer is known to ask for.
+/// Returns the shown area of a picture and its orientation. `None` if the properties ask for something that
+/// cannot be done: an area beyond the picture, or a crop after a rotation, which no known writer asks for.
 pub(super) fn of(properties: &[([u8; 4], &[u8])], width: u32, height: u32) -> Option<(Area, Orientation)> {
     let mut area = Area { left: 0, top: 0, width, height };
     let mut orientation = Orientation::UPRIGHT;
     let mut is_cropped = false;
     for &(kind, body) in properties {
-        // The tags of TIFF that do the same.
+        // The TIFF orientation tags with the same effect.
         let tag = match (&kind, body.first()) {
             (b"clap", _) => {
                 if is_cropped || orientation != Orientation::UPRIGHT {
@@ -38,7 +39,8 @@ pub(super) fn of(properties: &[([u8; 4], &[u8])], width: u32, height: u32) -> Op
     Some((area, orientation))
 }
 
-/// The area of a `clap`: its sides, and how far its centre is from that of the picture.
+/// Returns the area of a `clap` box, which has the area's sides and the distance of its centre from that of
+/// the picture.
 fn cropped(body: &[u8], width: u32, height: u32) -> Option<Area> {
     let mut body = Reader(body);
     let mut fraction = || {
@@ -52,7 +54,8 @@ fn cropped(body: &[u8], width: u32, height: u32) -> Option<Area> {
     Some(Area { left, top, width, height })
 }
 
-/// Where a span begins whose centre is so far from that of a side, and its length. The beginning is rounded down, as libheif does.
+/// Returns the beginning and the length of a span with this distance of its centre from that of a side. The
+/// beginning is rounded down, as libheif does it.
 fn span((length, length_under): (i64, i64), (over, under): (i64, i64), side: u32) -> Option<(u32, u32)> {
     let length = length / length_under;
     let from = (2 * over).checked_add((i64::from(side) - length).checked_mul(under)?)?.div_euclid(2 * under);

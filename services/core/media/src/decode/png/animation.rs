@@ -1,8 +1,9 @@
-//! The frames of an APNG, composed as Pillow does it.
+//! Composes the frames of an APNG as Pillow does it.
 //!
-//! Pillow blends each channel by itself, alpha included, with weights of 255 that round; it composes palette pictures in indices; and
-//! the colour that a `tRNS` chunk names is transparent in RGB, and not in grey. It clears to 0 in all channels, and draws the first frame
-//! of an animation on the default image where that is not part of it.
+//! Pillow blends each channel separately, including alpha, with weights of 255 and rounding. It composes
+//! palette pictures in indices. The colour that a `tRNS` chunk names is transparent in RGB, but not in grey.
+//! Pillow clears to 0 in all channels, and draws the first frame of an animation onto the default image if
+//! that is not part of the animation.
 
 use std::time::Duration;
 
@@ -17,15 +18,15 @@ pub(super) struct Animation<'a> {
     head: &'a Head<'a>,
     limits: &'a Limits,
     samples: Vec<u8>,
-    /// What is put back before the next frame is drawn.
+    /// The patch that is restored before the next frame is drawn.
     restored: Option<Patch>,
     /// Whether a frame was drawn.
     begun: bool,
-    /// When the next frame is shown.
+    /// The time at which the next frame is shown.
     time: Duration,
 }
 
-/// The samples of a rectangle; without samples it is cleared.
+/// The samples of a rectangle. Without samples the rectangle is cleared.
 struct Patch {
     rectangle: Rectangle,
     samples: Option<Vec<u8>>,
@@ -41,14 +42,15 @@ struct Rectangle {
 }
 
 impl<'a> Animation<'a> {
-    /// A blank canvas. Its size is within the limits.
+    /// Creates a blank canvas, whose size must be within the limits.
     pub(super) fn new(head: &'a Head<'a>, limits: &'a Limits) -> Self {
         let pixels = head.header.width as usize * head.header.height as usize;
         let samples = vec![0; pixels * head.header.channels()];
         Self { head, limits, samples, restored: None, begun: false, time: Duration::ZERO }
     }
 
-    /// The bytes that frames as large as the canvas need: the canvas, what one covers, what one leaves, and the picture that is handed on.
+    /// Returns the bytes that frames as large as the canvas need: the canvas, the area that a frame covers,
+    /// the area that it restores, and the picture that is passed on.
     pub(super) fn alloc_bytes(head: &Head<'_>) -> u64 {
         let size = (head.header.width, head.header.height);
         let pixels = u64::from(size.0) * u64::from(size.1);
@@ -59,7 +61,7 @@ impl<'a> Animation<'a> {
         &self.samples
     }
 
-    /// Draws the next frame. Returns when it is shown.
+    /// Draws the next frame. Returns the time at which it is shown.
     pub(super) fn draw(&mut self, image: &Image<'_>) -> Result<Option<Duration>, DecodeError> {
         let whole = (self.head.header.width, self.head.header.height);
         let size = image.control.map_or(whole, |control| (control.width, control.height));
@@ -85,7 +87,7 @@ impl<'a> Animation<'a> {
         Ok(time)
     }
 
-    /// The part of the canvas that a frame covers.
+    /// Returns the part of the canvas that a frame covers.
     fn rectangle(&self, control: Option<Control>) -> Result<Rectangle, DecodeError> {
         let (width, height) = (self.head.header.width, self.head.header.height);
         let Some(control) = control else {
@@ -105,7 +107,7 @@ impl<'a> Animation<'a> {
         })
     }
 
-    /// The rows of a rectangle.
+    /// Returns the rows of a rectangle.
     fn rows(&mut self, rectangle: Rectangle) -> impl Iterator<Item = &mut [u8]> {
         let channels = self.head.header.channels();
         let Rectangle { left, top, width, height } = rectangle;
@@ -142,13 +144,13 @@ impl<'a> Animation<'a> {
     }
 }
 
-/// How opaque a pixel is.
+/// Returns the opacity of a pixel.
 fn alpha(head: &Head<'_>, pixel: &[u8]) -> u8 {
     match (head.header.colour, pixel) {
         (Colour::GreyAlpha, &[_, alpha]) | (Colour::Rgba, &[_, _, _, alpha]) => alpha,
         (Colour::Palette, &[index]) => head.transparency.get(usize::from(index)).copied().unwrap_or(u8::MAX),
         (Colour::Rgb, &[red, green, blue]) => match head.transparency {
-            // Samples of 16 bits, of which the lower eight count.
+            // Samples of 16 bits, of which only the lower eight are compared.
             &[_, r, _, g, _, b, ..] if [r, g, b] == [red, green, blue] => 0,
             _ => u8::MAX,
         },
@@ -156,10 +158,10 @@ fn alpha(head: &Head<'_>, pixel: &[u8]) -> u8 {
     }
 }
 
-/// The weighted mean, rounded.
+/// Returns the weighted mean, rounded.
 fn mix(below: u8, above: u8, alpha: u8) -> u8 {
     let sum = u32::from(below) * u32::from(u8::MAX - alpha) + u32::from(above) * u32::from(alpha) + 128;
-    // A division by 255 that is exact for a product of two bytes.
+    // This division by 255 is exact for a product of two bytes.
     #[expect(clippy::cast_possible_truncation, reason = "a mean of two bytes")]
     let mean = ((sum + (sum >> 8)) >> 8) as u8;
     mean

@@ -1,7 +1,7 @@
-//! The chunks of a PNG that decide what its pixels are. All others are passed over unread, however large.
+//! The chunks of a PNG that determine its pixels. All others are skipped unread, however large.
 //!
-//! Source: the PNG specification (third edition, which has APNG), and Pillow where files break it. So checksums are not checked, and a
-//! file needs no `IEND`.
+//! Source: the PNG specification (third edition, which includes APNG), and Pillow for files that break it:
+//! checksums are not checked, and a file needs no `IEND`.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::FORMAT;
 
 const SIGNATURE_BYTES: usize = 8;
 
-/// One chunk, cut where the bytes end.
+/// A chunk, cut at the end of the bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunk<'a> {
     pub(super) kind: [u8; 4],
@@ -39,7 +39,7 @@ pub(super) struct Header {
     pub(super) methods: [u8; 3],
 }
 
-/// What the samples of a pixel are.
+/// The meaning of the samples of a pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colour {
     Grey,
@@ -49,7 +49,7 @@ pub(super) enum Colour {
     Rgba,
 }
 
-/// What comes before the pixels.
+/// The chunks before the pixels.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head<'a> {
     pub(super) header: Header,
@@ -58,7 +58,7 @@ pub(super) struct Head<'a> {
     pub(super) transparency: &'a [u8],
 }
 
-/// One frame of an animation, as its control chunk has it.
+/// The control chunk of one frame of an animation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Control {
     pub(super) left: u32,
@@ -71,7 +71,7 @@ pub(super) struct Control {
     pub(super) blended: bool,
 }
 
-/// What is done with a frame's rectangle before the next frame is drawn.
+/// The treatment of a frame's rectangle before the next frame is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disposal {
     Keep,
@@ -79,7 +79,8 @@ pub(super) enum Disposal {
     Previous,
 }
 
-/// One image, not decoded: its data begin with the first of these chunks and end before the first of another kind.
+/// One image, not decoded. Its data begin with the first of these chunks and end before the first chunk of
+/// another kind.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Image<'a> {
     /// `None` for an image that is not part of an animation.
@@ -87,7 +88,7 @@ pub(super) struct Image<'a> {
     pub(super) data: Chunks<'a>,
 }
 
-/// The most frames that an animation may announce.
+/// The largest number of frames that an animation may announce.
 const ANNOUNCED_MAX: u32 = 1 << 31;
 
 /// The images of a file, in order.
@@ -97,11 +98,11 @@ pub(super) struct Images<'a> {
     control: Option<Control>,
     animated: bool,
     first: bool,
-    /// How many frames the file announces; `None` where it is no animation.
+    /// The number of frames that the file announces; `None` if it is not an animation.
     announced: Option<u32>,
 }
 
-/// Reads what comes before the pixels, and checks the size; the images follow.
+/// Reads the chunks before the pixels, and checks the size. The images follow.
 pub(super) fn read<'a>(content: &'a [u8], limits: &Limits) -> Result<(Head<'a>, Images<'a>), DecodeError> {
     let mut chunks = Chunks { rest: content.get(SIGNATURE_BYTES..).unwrap_or_default(), cut_short: false };
     let header = match chunks.next() {
@@ -112,7 +113,8 @@ pub(super) fn read<'a>(content: &'a [u8], limits: &Limits) -> Result<(Head<'a>, 
     limits.check_dimensions(header.width, header.height)?;
     let mut head = Head { header, palette: &[], transparency: &[] };
     let (mut control, mut announced) = (None, None);
-    // As in Pillow, where a further announcement takes the animation back, and the next one makes it one again.
+    // As in Pillow, a second announcement cancels the animation, and the next one makes it an animation
+    // again.
     let mut animated = false;
     loop {
         let before = chunks;
@@ -154,15 +156,15 @@ impl<'a> Iterator for Chunks<'a> {
         let length = u32::from_be_bytes([*l3, *l2, *l1, *l0]) as usize;
         self.cut_short = length > rest.len();
         let (data, rest) = rest.split_at(length.min(rest.len()));
-        // After the data comes a checksum.
+        // A checksum follows the data.
         self.rest = rest.get(4..).unwrap_or_default();
         Some(Chunk { kind: *kind, data })
     }
 }
 
 impl Images<'_> {
-    /// How many images are not among these: those of a file that announces an animation and is none, and those that were announced
-    /// and are missing, which count as one.
+    /// Returns how many images this iterator omits. If a further announcement cancelled the animation, these
+    /// are the images after the first. If frames of the announced animation are missing, they count as one.
     pub(super) fn missing(&self) -> u32 {
         let Some(announced) = self.announced else { return 0 };
         let (mut images, mut frames) = (0, 0);
@@ -180,7 +182,7 @@ impl<'a> Iterator for Images<'a> {
 
     fn next(&mut self) -> Option<Image<'a>> {
         let kind = if self.first { *b"IDAT" } else { *b"fdAT" };
-        // Without an animation, what follows the first image is no picture.
+        // Without an animation, the data after the first image are not a picture.
         while self.first || self.animated {
             let data = self.chunks;
             let chunk = self.chunks.next()?;
@@ -199,7 +201,7 @@ impl<'a> Iterator for Images<'a> {
 }
 
 impl Image<'_> {
-    /// Whether the data end with the file.
+    /// Checks whether the data end with the file.
     pub(super) fn is_cut_short(&self) -> bool {
         let kind = { self.data }.next().map_or([0; 4], |chunk| chunk.kind);
         let mut rest = after(self.data, kind);
@@ -207,7 +209,7 @@ impl Image<'_> {
     }
 }
 
-/// What follows the chunks of this kind.
+/// Returns the chunks after those of this kind.
 fn after(mut chunks: Chunks<'_>, kind: [u8; 4]) -> Chunks<'_> {
     loop {
         let before = chunks;
@@ -245,7 +247,7 @@ impl Header {
         })
     }
 
-    /// Samples of one pixel.
+    /// Returns the number of samples of one pixel.
     pub(super) const fn channels(&self) -> usize {
         match self.colour {
             Colour::Grey | Colour::Palette => 1,
@@ -255,19 +257,19 @@ impl Header {
         }
     }
 
-    /// Bytes of one packed row.
+    /// Returns the number of bytes of one packed row.
     pub(super) fn row_bytes(&self, width: u32) -> usize {
         (width as usize * self.channels() * usize::from(self.depth)).div_ceil(8)
     }
 
-    /// Whether rows come in passes.
+    /// Checks whether rows come in passes.
     pub(super) const fn is_interlaced(&self) -> bool {
         self.methods[2] != 0
     }
 }
 
 impl Control {
-    /// `None` where the chunk is too short.
+    /// Reads the control chunk; `None` if it is too short.
     fn read(data: &[u8]) -> Option<Self> {
         let data = data.first_chunk::<26>()?;
         let word = |index: usize| {

@@ -1,4 +1,4 @@
-//! The samples of one image of a PNG, by `png`, as 8 bits each; and such samples as RGB.
+//! Decodes the samples of one PNG image with `png`, to 8 bits each, and converts such samples to RGB.
 
 use png::{Decoder, DecodingError, InterlaceInfo, expand_interlaced_row};
 
@@ -10,15 +10,15 @@ use super::chunks::{Colour, Head, Header, Image};
 use super::stream::Stream;
 use super::{FORMAT, palette};
 
-/// The bytes that decoding an image of this size allocates.
+/// Returns the bytes that decoding an image of this size allocates.
 pub(super) fn alloc_bytes(header: &Header, (width, height): (u32, u32)) -> u64 {
     let pixels = u64::from(width) * u64::from(height);
     let packed = if header.is_interlaced() { header.row_bytes(width) as u64 * u64::from(height) } else { 0 };
     pixels * header.channels() as u64 + packed
 }
 
-/// Decodes an image of this size to samples of 8 bits, row after row: palette indices as they are, 16 bits without the lower eight,
-/// fewer than 8 bits spread over the full range.
+/// Decodes an image of this size to samples of 8 bits, row by row. Palette indices are unchanged, 16-bit
+/// samples lose the lower eight bits, and samples of fewer than 8 bits are scaled to the full range.
 pub(super) fn decode(
     header: &Header,
     size: (u32, u32),
@@ -61,7 +61,7 @@ pub(super) fn decode(
     Ok(samples)
 }
 
-/// The samples of a packed row.
+/// Unpacks the samples of a packed row.
 fn unpack(packed: &[u8], header: &Header, samples: &mut [u8]) {
     let factor = match (header.colour, header.depth) {
         (_, 16) => {
@@ -84,7 +84,7 @@ fn unpack(packed: &[u8], header: &Header, samples: &mut [u8]) {
     }
 }
 
-/// Samples as RGB: alpha is dropped, grey repeated, a palette looked up.
+/// Converts samples to RGB: alpha is dropped, grey repeated, a palette looked up.
 pub(super) fn to_rgb(head: &Head<'_>, samples: &[u8]) -> Vec<u8> {
     let mut rgb = vec![0; samples.len() / head.header.channels() * CHANNELS];
     let pixels = rgb.as_chunks_mut::<CHANNELS>().0.iter_mut();
@@ -107,7 +107,7 @@ pub(super) fn to_rgb(head: &Head<'_>, samples: &[u8]) -> Vec<u8> {
     rgb
 }
 
-/// The same, in the buffer that holds the samples where it is large enough.
+/// Converts as [`to_rgb`] does, and reuses the buffer of the samples if it is large enough.
 pub(super) fn into_rgb(head: &Head<'_>, samples: Vec<u8>) -> Vec<u8> {
     match head.header.colour {
         Colour::Rgb => samples,
@@ -116,7 +116,7 @@ pub(super) fn into_rgb(head: &Head<'_>, samples: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// Red, green and blue of each pixel, in the buffer that holds the pixels.
+/// Keeps red, green and blue of each pixel, in the buffer that holds the pixels.
 fn draw_together(mut samples: Vec<u8>) -> Vec<u8> {
     let pixels = samples.len() / 4;
     for pixel in 0..pixels {
@@ -126,7 +126,7 @@ fn draw_together(mut samples: Vec<u8>) -> Vec<u8> {
     samples
 }
 
-/// The decoder's error by its kind alone.
+/// Returns the error for the kind of the decoder's error, without its text.
 fn refusal(error: &DecodingError, image: &Image<'_>, limits: &Limits) -> DecodeError {
     match error {
         DecodingError::LimitsExceeded => DecodeError::AllocTooLarge { bytes_max: limits.alloc_bytes_max },

@@ -1,23 +1,24 @@
 //! One image of a PNG as a file of its own, for `png`: a header, the data as `IDAT`, `IEND`.
 //!
-//! `png` keeps profiles, texts and other metadata in memory, and unpacks some, whatever it is asked for. It refuses a file for a
-//! wrong checksum or a missing `IEND`. It sees none of these here. Palette indices are declared as grey: the rows are the same, and the
-//! colours are looked up after. The data are not copied.
+//! `png` keeps profiles, texts and other metadata in memory, and unpacks some of them, with any settings. It
+//! refuses a file for a wrong checksum or a missing `IEND`. In this stream it sees none of these. Palette
+//! indices are declared as grey: the rows are the same, and the colours are looked up later. The data are not
+//! copied.
 
 use std::io::{self, BufRead, ErrorKind, Read, Seek, SeekFrom};
 
 use super::chunks::{Chunks, Colour, Header};
 
-/// A checksum; it is not checked.
+/// A placeholder for a checksum, which is not checked.
 const CHECKSUM: [u8; 4] = [0; 4];
 
-/// Reads one image.
+/// A reader of one image.
 pub(super) struct Stream<'a> {
-    /// Signature, header chunk, heads and checksums of chunks, as far as they are composed.
+    /// The composed bytes: signature, header chunk, and headers and checksums of chunks.
     composed: Vec<u8>,
-    /// How many bytes of `composed` are read.
+    /// The number of bytes of `composed` that have been read.
     read: usize,
-    /// What follows `composed`: the data of a chunk.
+    /// The bytes after `composed`: the data of a chunk.
     data: &'a [u8],
     chunks: Chunks<'a>,
     kind: [u8; 4],
@@ -26,7 +27,7 @@ pub(super) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    /// An image of this size, whose data begin with the first of the chunks.
+    /// Creates a stream for an image of this size, whose data begin with the first of the chunks.
     pub(super) fn new(header: &Header, (width, height): (u32, u32), chunks: Chunks<'a>) -> Self {
         let colour = match header.colour {
             Colour::Grey | Colour::Palette => 0,
@@ -44,7 +45,7 @@ impl<'a> Stream<'a> {
         Self { composed, read: 0, data: &[], chunks, kind, within_chunk: false, ended: false }
     }
 
-    /// Composes what comes before the data of the next chunk.
+    /// Composes the bytes before the data of the next chunk.
     fn advance(&mut self) {
         self.composed.clear();
         self.read = 0;
@@ -55,10 +56,10 @@ impl<'a> Stream<'a> {
             self.composed.extend(CHECKSUM);
         }
         if let Some(chunk) = self.chunks.next().filter(|chunk| chunk.kind == self.kind) {
-            // An animation's data begin with a sequence number.
+            // The data of an animation's chunk begin with a sequence number.
             let skipped = if self.kind == *b"fdAT" { 4 } else { 0 };
             self.data = chunk.data.get(skipped..).unwrap_or_default();
-            // A slice of a file: its length was 32 bits wide.
+            // A slice of a chunk, whose length has 32 bits.
             #[expect(clippy::cast_possible_truncation, reason = "at most what a chunk declares")]
             self.composed.extend((self.data.len() as u32).to_be_bytes());
             self.composed.extend(b"IDAT");
@@ -96,7 +97,7 @@ impl Read for Stream<'_> {
     }
 }
 
-/// `png` asks for the trait and does not use it.
+/// `png` requires this trait and does not use it.
 impl Seek for Stream<'_> {
     fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
         Err(ErrorKind::Unsupported.into())

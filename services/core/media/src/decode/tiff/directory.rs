@@ -1,9 +1,9 @@
 //! The container: header, directories and the values of their tags, classic and BigTIFF, read in place.
 //!
-//! Nothing is allocated here: a tag's values stay in the content and are read one by one. An offset or a count that leads
-//! out of the content gives `None`.
+//! Nothing is allocated here: a tag's values stay in the content and are read one by one. An offset or a
+//! count beyond the content gives `None`.
 
-/// A TIFF file's content and how its numbers are stored.
+/// The content of a TIFF file, and the form of its numbers.
 #[derive(Clone, Copy)]
 pub(super) struct File<'a> {
     content: &'a [u8],
@@ -19,23 +19,23 @@ impl<'a> File<'a> {
         Self { content, big_endian: content.starts_with(b"MM"), big }
     }
 
-    /// The offset of the first directory.
+    /// Returns the offset of the first directory.
     pub(super) fn first(&self) -> Option<u64> {
         self.offset_at(if self.big { 8 } else { 4 })
     }
 
-    /// `len` bytes at `offset`.
+    /// Returns `len` bytes at `offset`.
     pub(super) fn bytes(&self, offset: u64, len: u64) -> Option<&'a [u8]> {
         let start = usize::try_from(offset).ok()?;
         self.content.get(start..start.checked_add(usize::try_from(len).ok()?)?)
     }
 
-    /// The bytes from `offset` to the end of the content.
+    /// Returns the bytes from `offset` to the end of the content.
     pub(super) fn rest(&self, offset: u64) -> Option<&'a [u8]> {
         self.content.get(usize::try_from(offset).ok()?..)
     }
 
-    /// The directory at `offset`; `None` where the content ends before it does.
+    /// Reads the directory at `offset`; `None` if it does not end within the content.
     pub(super) fn directory(&self, offset: u64) -> Option<Directory<'a>> {
         let (count_bytes, entry_bytes) = if self.big { (8, 20) } else { (2, 12) };
         let count = unsigned(self.bytes(offset, count_bytes)?, self.big_endian);
@@ -56,22 +56,22 @@ impl<'a> File<'a> {
 pub(super) struct Directory<'a> {
     file: File<'a>,
     entries: &'a [u8],
-    /// The offset of the next directory, or 0; `None` where the content ends before it.
+    /// The offset of the next directory, or 0; `None` if the content ends before that field.
     pub(super) next: Option<u64>,
 }
 
 impl<'a> Directory<'a> {
-    /// The file that holds the directory.
+    /// Returns the file that holds the directory.
     pub(super) const fn file(&self) -> &File<'a> {
         &self.file
     }
 
-    /// Whether numbers of several bytes begin with the most significant one.
+    /// Checks whether numbers begin with their most significant byte.
     pub(super) const fn big_endian(&self) -> bool {
         self.file.big_endian
     }
 
-    /// Whether the values of a tag are all there, if the directory has the tag.
+    /// Checks whether all values of a tag are in the content, if the directory has the tag.
     pub(super) fn is_whole(&self, tag: u16) -> bool {
         self.entry(tag).is_none() || self.values(tag).is_some()
     }
@@ -82,7 +82,7 @@ impl<'a> Directory<'a> {
             .find(|entry| unsigned(&entry[..2], self.file.big_endian) == u64::from(tag))
     }
 
-    /// The values of a tag; `None` where it is missing, of an unknown type, or out of the content.
+    /// Returns the values of a tag; `None` if the tag is missing, of an unknown type, or beyond the content.
     pub(super) fn values(&self, tag: u16) -> Option<Values<'a>> {
         let big_endian = self.file.big_endian;
         let count_bytes = if self.file.big { 8 } else { 4 };
@@ -99,13 +99,13 @@ impl<'a> Directory<'a> {
         Some(Values { bytes, kind, big_endian })
     }
 
-    /// The first value of a tag.
+    /// Returns the first value of a tag.
     pub(super) fn value(&self, tag: u16) -> Option<u64> {
         self.values(tag)?.get(0)
     }
 }
 
-/// How a tag's values are stored.
+/// The storage form of a tag's values.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Unsigned(usize),
@@ -117,7 +117,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// The kind of a type number of TIFF 6.0 or BigTIFF.
+    /// Returns the kind of a type number of TIFF 6.0 or BigTIFF.
     const fn of(number: u64) -> Option<Self> {
         Some(match number {
             1 | 2 | 7 => Self::Unsigned(1),
@@ -154,12 +154,12 @@ pub(super) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// How many there are.
+    /// Returns the number of values.
     pub(super) const fn len(&self) -> usize {
         self.bytes.len() / self.kind.bytes()
     }
 
-    /// The values as bytes.
+    /// Returns the values as bytes.
     pub(super) const fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -169,7 +169,7 @@ impl<'a> Values<'a> {
         Some(unsigned(bytes, self.big_endian))
     }
 
-    /// The value at `index`, where it is a whole number and not negative.
+    /// Returns the value at `index`, if it is a whole number and not negative.
     pub(super) fn get(&self, index: usize) -> Option<u64> {
         let raw = self.raw(index)?;
         match self.kind {
@@ -179,7 +179,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The value at `index` of any type but a signed one.
+    /// Returns the value at `index`, of any unsigned type.
     #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a reference level")]
     pub(super) fn number(&self, index: usize) -> Option<f32> {
         let raw = self.raw(index)?;
@@ -198,7 +198,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// A number of at most eight bytes.
+/// Reads a number of at most eight bytes.
 fn unsigned(bytes: &[u8], big_endian: bool) -> u64 {
     let add = |number: u64, &byte: &u8| number << 8 | u64::from(byte);
     if big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) }

@@ -1,8 +1,10 @@
-//! The fax codes of CCITT: rows of run lengths (TIFF 6.0, section 10), group 3 in one and two dimensions, and group 4.
+//! The fax codes of CCITT: rows of run lengths (TIFF 6.0, section 10), group 3 in one and two dimensions, and
+//! group 4.
 //!
-//! The code tables are those of the crate `fax`. Its own decoders are not used: they read no group 3 in two dimensions, no rows
-//! without end-of-line codes, and give no row where one is damaged. The rules are those of ITU-T T.4 and T.6. A damaged row of
-//! group 3 keeps what was read of it, and the next row is looked for at the next end-of-line code, as libtiff does it.
+//! The code tables are those of the crate `fax`. Its own decoders are not used: they support neither group 3
+//! in two dimensions nor rows without end-of-line codes, and return no row if one is damaged. The rules are
+//! those of ITU-T T.4 and T.6. As in libtiff, a damaged row of group 3 keeps the part that was read, and the
+//! next row begins at the next end-of-line code.
 
 use fax::BitReader;
 use fax::maps::{Mode, black, mode, white};
@@ -11,25 +13,25 @@ use crate::error::DecodeError;
 
 use super::{TRUNCATED, corrupt};
 
-/// How rows are coded.
+/// The coding of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {
-    /// Rows of run lengths that begin at a byte, or at an even one.
+    /// Rows of run lengths, each of which begins at a byte, or at an even byte.
     Rows { word: bool },
-    /// Group 3; in two dimensions a bit after each end of line says how the row is coded.
+    /// Group 3. In two dimensions, a bit after each end of line gives the coding of the row.
     Group3 { two_dimensional: bool },
     /// Group 4.
     Group4,
 }
 
-/// Why a row is not complete.
+/// The reason why a row is not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stop {
     /// The data end.
     DataEnd,
     /// A code marks the end of all rows.
     End,
-    /// No code, or one that leads out of the row.
+    /// There is no such code, or the code leads beyond the row.
     Damaged,
 }
 
@@ -64,10 +66,11 @@ pub(super) fn decode(
     Ok(())
 }
 
-/// A reader of single bits, the most significant bit of a byte first. After the data it finds zeros, which it does not skip.
+/// A reader of single bits, the most significant bit of a byte first. Beyond the data it reads zeros, but
+/// cannot skip them.
 struct Bits<'a> {
     data: &'a [u8],
-    /// Bits that are read.
+    /// The number of bits that have been read.
     at: usize,
 }
 
@@ -112,16 +115,16 @@ impl BitReader for Bits<'_> {
     }
 }
 
-/// The bits of an end-of-line code, of which all but the last are zeros.
+/// The length of an end-of-line code in bits, of which all but the last are zeros.
 const END_OF_LINE_BITS: u8 = 12;
 
 /// A reader of rows.
 struct Rows<'a> {
     bits: Bits<'a>,
     width: u32,
-    /// Where the colour changes in the row above, beginning with its first black pixel.
+    /// The positions of colour changes in the row above, beginning with its first black pixel.
     above: Vec<u32>,
-    /// The same of the row that is being read.
+    /// The positions of colour changes in the row that is being read.
     row: Vec<u32>,
 }
 
@@ -130,10 +133,10 @@ impl<'a> Rows<'a> {
         Self { bits: Bits { data, at: 0 }, width, above: Vec::new(), row: Vec::new() }
     }
 
-    /// Reads a row of group 3 and what stands before it.
+    /// Reads a row of group 3 and the codes before it.
     fn group_3(&mut self, two_dimensional: bool) -> Result<(), Stop> {
         let mut ends = 0;
-        // Two ends of line in a row mark the end of all rows.
+        // Two adjacent end-of-line codes mark the end of all rows.
         while self.end_of_line_ahead() {
             self.skip_end_of_line()?;
             ends += 1;
@@ -148,18 +151,18 @@ impl<'a> Rows<'a> {
         if two_dimensional { self.two_dimensions() } else { self.one_dimension() }
     }
 
-    /// No code of a run begins with so many zeros.
+    /// Checks for an end-of-line code. No code of a run begins with so many zeros.
     fn end_of_line_ahead(&self) -> bool {
         self.bits.peek(END_OF_LINE_BITS - 1) == Some(0)
     }
 
-    /// Skips zeros and the one that ends the code.
+    /// Skips zeros and the one bit that ends the code.
     fn skip_end_of_line(&mut self) -> Result<(), Stop> {
         while !self.bits.bit()? {}
         Ok(())
     }
 
-    /// Keeps what was read of a damaged row, the rest of which is white, and goes to the next end of line.
+    /// Keeps the part of a damaged row that was read, with the rest white, and goes to the next end of line.
     fn cut_row(&mut self) {
         if self.row.len() % 2 == 1 {
             self.row.pop();
@@ -168,7 +171,7 @@ impl<'a> Rows<'a> {
         while !self.end_of_line_ahead() && self.bits.bit().is_ok() {}
     }
 
-    /// A row of runs, white first.
+    /// Reads a row of runs, white first.
     fn one_dimension(&mut self) -> Result<(), Stop> {
         self.row.clear();
         let (mut at, mut black) = (0, false);
@@ -181,15 +184,15 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// A row that is coded by the one above it.
+    /// Reads a row that is coded relative to the row above.
     fn two_dimensions(&mut self) -> Result<(), Stop> {
         self.row.clear();
         let (mut at, mut black, mut begun) = (0, false, false);
-        // The change in the row above that is looked at.
+        // The index of the current change in the row above.
         let mut near = 0;
         while at < self.width {
-            // The first change above to the right of this place and to the other colour. The first pixel of a row
-            // counts as right of the place where the row begins.
+            // The first change above that is right of this position and has the opposite colour. The first
+            // pixel of a row counts as right of the start position.
             while near > 0 && self.above[near - 1] > at {
                 near -= 1;
             }
@@ -222,7 +225,7 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// Where a run ends that begins at `at`.
+    /// Returns the end of a run that begins at `at`.
     fn run(&mut self, at: u32, black: bool) -> Result<u32, Stop> {
         let mut end = at;
         loop {

@@ -1,11 +1,11 @@
 //! Strips and tiles that are JPEG or WebP streams, decoded by the modules of those formats.
 //!
-//! TIFF keeps the tables that all strips share in a tag, and says itself whether the samples are YCbCr: markers in the
-//! strips do not count (TIFF Technical Note 2). So each strip is made a whole JPEG file, with the tables and with a marker
-//! that says what its samples are.
+//! TIFF stores the tables that all strips share in a tag, and a tag declares whether the samples are YCbCr:
+//! markers in the strips do not count (TIFF Technical Note 2). Each strip is therefore turned into a whole
+//! JPEG file, with the tables and with a marker that declares the meaning of the samples.
 //!
-//! The older way (TIFF 6.0, section 22) has the headers in a stream of their own, or each table in tags, or all in the strip,
-//! and writers mixed these. What a strip lacks is taken from there.
+//! The older way (TIFF 6.0, section 22) has the headers in a separate stream, or each table in a tag, or
+//! everything in the strip, and writers mixed these. A strip's missing parts are taken from there.
 
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames, Samples, Taken};
@@ -29,21 +29,22 @@ const START: [u8; 2] = [0xff, marker::START];
 const END: [u8; 2] = [0xff, marker::END];
 const SCAN: [u8; 2] = [0xff, marker::SCAN];
 
-/// A strip's JPEG may have so many rows more than the strip: encoders fill up the last row of blocks.
+/// The number of rows by which a strip's JPEG may exceed the strip, because encoders complete the last row of
+/// blocks.
 const ROWS_MORE_MAX: usize = 64;
 
-/// What the streams of a page's strips share.
+/// The data that the strips of a page share.
 #[derive(Default)]
 pub(super) struct Streams {
     /// The beginning of a JPEG file: a marker of colour, and the tables.
     tables: Vec<u8>,
-    /// Where in it a frame header is, and what it declares.
+    /// The position of a frame header in it, and the header's values.
     frame: Option<Shape>,
     /// The header of the scan, for strips that are a scan's data only.
     scan: Vec<u8>,
 }
 
-/// Where a frame header lies in a stream, and the width, height and components that it declares.
+/// The position of a frame header in a stream, and the width, height and components that it declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shape {
     at: usize,
@@ -53,7 +54,7 @@ struct Shape {
 }
 
 impl Streams {
-    /// Reads what the page's directory holds for all strips.
+    /// Reads the data that the page's directory has for all strips.
     pub(super) fn new(page: &Page<'_>) -> Result<Self, DecodeError> {
         let mut streams = Self::default();
         if !matches!(page.compression, Compression::Jpeg | Compression::OldJpeg) {
@@ -70,7 +71,7 @@ impl Streams {
         }
         match interchange(page) {
             Some(stream) => {
-                // Of a scan's header the end may lie in the first strip.
+                // The end of a scan header may be in the first strip.
                 let scan = copy_segments(stream, &mut streams.tables, &mut streams.frame)?;
                 streams.scan.extend(scan_header(scan).unwrap_or(scan));
             }
@@ -94,7 +95,7 @@ impl Streams {
         Ok(streams)
     }
 
-    /// Bytes that each strip reads besides its own.
+    /// Returns the number of bytes that each strip reads besides its own.
     pub(super) const fn header_bytes(&self) -> usize {
         self.tables.len() + self.scan.len()
     }
@@ -148,7 +149,7 @@ impl Streams {
         Ok(())
     }
 
-    /// A JPEG file of what strips share and a strip's own stream.
+    /// Returns a JPEG file made of the shared data and a strip's own stream.
     fn whole_stream(
         &self,
         page: &Page<'_>,
@@ -163,7 +164,7 @@ impl Streams {
         let scans = if is_scan_data {
             data
         } else {
-            // A frame header of the strip's own replaces the shared one.
+            // The strip's own frame header replaces the shared one.
             let shared = shape.filter(|_| data.starts_with(&START)).map(|shape| (shape, stream.len()));
             let mut own = None;
             let scans = copy_segments(data, &mut stream, &mut own)?;
@@ -204,7 +205,7 @@ fn byte(number: usize) -> Result<u8, DecodeError> {
     u8::try_from(number).map_err(|_| corrupt("a JPEG's header has a number that is too large"))
 }
 
-/// Decodes a strip's lossless JPEG. libjpeg converts no colours of such.
+/// Decodes a strip's lossless JPEG. libjpeg converts no colours of such files.
 fn decode_lossless(page: &Page<'_>, stream: &[u8], out: &mut [u8]) -> Result<(), DecodeError> {
     if page.jpeg_ycbcr {
         return Err(unsupported("lossless JPEG of YCbCr; re-encode the picture as PNG or JPEG"));
@@ -232,7 +233,8 @@ fn decode_nested(
     picture.ok_or(corrupt("a strip holds no picture"))
 }
 
-/// Copies the segments before the first scan, without applications' markers and comments; the rest is returned.
+/// Copies the segments before the first scan, without application segments and comments, and returns the
+/// rest.
 fn copy_segments<'a>(
     mut data: &'a [u8],
     out: &mut Vec<u8>,
@@ -258,9 +260,9 @@ fn copy_segments<'a>(
             _ => return Err(corrupt("a strip's JPEG has no segments")),
         };
         match segment[1] {
-            // Applications' data and comments.
+            // Application segments and comments.
             0xe0..=0xef | 0xfe => continue,
-            // Frame headers; tables and reserved markers have numbers among them.
+            // Frame headers. Tables and reserved markers have numbers in the same range.
             0xc0..=0xcf if !matches!(segment[1], 0xc4 | 0xc8 | 0xcc) => {
                 let &[height_1, height_0, width_1, width_0, components] =
                     segment.get(5..10).and_then(|sides| sides.first_chunk()).ok_or(TRUNCATED)?;
@@ -277,7 +279,7 @@ fn copy_segments<'a>(
     }
 }
 
-/// The stream of headers that old strips share: it ends where the first strip begins.
+/// Returns the stream of headers that old strips share, which ends where the first strip begins.
 fn interchange<'a>(page: &Page<'a>) -> Option<&'a [u8]> {
     let offset = page.directory.value(tag::INTERCHANGE)?;
     let stream = page.directory.file().rest(offset)?;
@@ -288,8 +290,8 @@ fn interchange<'a>(page: &Page<'a>) -> Option<&'a [u8]> {
     (stream.is_empty() || stream.starts_with(&START)).then_some(stream)
 }
 
-/// The data of an only strip: they reach to the end of the interchange stream, where that encloses them. Writers have counted
-/// fewer.
+/// Returns the data of an only strip. If the interchange stream encloses them, they extend to its end,
+/// because writers have declared fewer bytes.
 pub(super) fn enclosed<'a>(page: &Page<'a>, data: &'a [u8]) -> &'a [u8] {
     let longer = || {
         let offset = page.first_offset()?;
@@ -301,18 +303,18 @@ pub(super) fn enclosed<'a>(page: &Page<'a>, data: &'a [u8]) -> &'a [u8] {
     longer().filter(|longer| only && longer.len() > data.len()).unwrap_or(data)
 }
 
-/// Bytes of the segment at `at`, with its marker.
+/// Returns the length of the segment at `at`, including its marker.
 fn segment_bytes(stream: &[u8], at: usize) -> usize {
     2 + usize::from(u16::from_be_bytes([stream[at + 2], stream[at + 3]]))
 }
 
-/// The header with which a scan begins.
+/// Returns the header at the beginning of a scan.
 fn scan_header(scan: &[u8]) -> Option<&[u8]> {
     let &[0xff, marker::SCAN, high, low] = scan.first_chunk()? else { return None };
     scan.get(..2 + usize::from(u16::from_be_bytes([high, low])))
 }
 
-/// Writes the tables that are in tags of their own, in the order of the components.
+/// Writes the tables that are in tags, in the order of the components.
 fn copy_tables(directory: &Directory<'_>, out: &mut Vec<u8>) -> Result<(), DecodeError> {
     let table = |tag, number: u8| {
         let offset = directory.values(tag)?.get(number.into())?;

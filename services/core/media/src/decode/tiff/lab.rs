@@ -1,19 +1,20 @@
-//! CIE L*a*b* to sRGB, as Pillow converts it with Little CMS: white point D50, sRGB's colours adapted to it.
+//! Converts CIE L*a*b* to sRGB, as Pillow does with Little CMS: white point D50, to which sRGB's colours are
+//! adapted.
 //!
-//! The formulas are those of CIE 15 and IEC 61966-2-1; the matrix is the inverse of the colours of an sRGB profile
-//! (ICC, adapted by Bradford's method). Results are within 1 of Pillow's.
+//! The formulas are those of CIE 15 and IEC 61966-2-1. The matrix is the inverse of the colours of an sRGB
+//! profile (ICC, adapted by Bradford's method). Results are within 1 of Pillow's.
 
-/// D50, as ICC profiles have it.
+/// The white point D50, with the values of ICC profiles.
 const WHITE: [f32; 3] = [0.9642, 1.0, 0.8249];
 
-/// XYZ at D50 to linear red, green and blue.
+/// The matrix from XYZ at D50 to linear red, green and blue.
 const TO_RGB: [[f32; 3]; 3] = [
     [3.133_856, -1.616_867, -0.490_615],
     [-0.978_769, 1.916_142, 0.033_454],
     [0.071_945, -0.228_991, 1.405_243],
 ];
 
-/// Steps of the table of sRGB's curve.
+/// The number of steps of the table of sRGB's curve.
 const STEPS: u16 = 1 << 14;
 
 /// The conversion, with its table.
@@ -26,7 +27,7 @@ impl Lab {
         Self { curve: (0..=STEPS).map(|step| encoded(f32::from(step) / f32::from(STEPS))).collect() }
     }
 
-    /// Red, green and blue of L from 0 to 255 for 0 to 100, and of signed a and b.
+    /// Converts L, where 0 to 255 stands for 0 to 100, and signed a and b to red, green and blue.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
     pub(super) fn rgb(&self, [l, a, b]: [u8; 3]) -> [u8; 3] {
         let y = (f32::from(l) * (100.0 / 255.0) + 16.0) / 116.0;
@@ -41,13 +42,13 @@ impl Lab {
     }
 }
 
-/// The inverse of the function of CIE L*a*b*.
+/// Computes the inverse of the function of CIE L*a*b*.
 fn linear(root: f32) -> f32 {
     let bend = 6.0 / 29.0;
     if root > bend { root * root * root } else { 3.0 * bend * bend * (root - 4.0 / 29.0) }
 }
 
-/// The sample of an amount of light.
+/// Returns the sample for an amount of light from 0 to 1.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
 fn encoded(light: f32) -> u8 {
     let sample = if light <= 0.003_130_8 { 12.92 * light } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };

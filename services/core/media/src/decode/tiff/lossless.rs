@@ -1,7 +1,7 @@
-//! Lossless JPEG (ITU-T T.81, annex H), which libjpeg as it is built here does not decode.
+//! Decodes lossless JPEG (ITU-T T.81, annex H), which libjpeg as built here does not decode.
 //!
-//! Each sample is a prediction from its neighbours plus a coded difference. As in libjpeg-turbo colours are not converted and not
-//! subsampled, and restart intervals are whole rows.
+//! Each sample is a prediction from its neighbours plus a coded difference. As in libjpeg-turbo, colours are
+//! neither converted nor subsampled, and restart intervals are whole rows.
 
 use crate::error::DecodeError;
 
@@ -17,12 +17,12 @@ const RESTART_INTERVAL: u8 = 0xdd;
 
 const DAMAGED: DecodeError = corrupt("a strip's lossless JPEG cannot be decoded");
 
-/// Rows that samples are decoded into.
+/// The rows into which samples are decoded.
 pub(super) struct Output<'a> {
     pub(super) rows: &'a mut [u8],
-    /// Bytes of a row.
+    /// The length of a row in bytes.
     pub(super) row_bytes: usize,
-    /// Bits of a sample, 8 or 12, which are packed.
+    /// The number of bits of a sample, 8 or 12. Samples are packed.
     pub(super) bits: usize,
 }
 
@@ -32,7 +32,7 @@ impl Output<'_> {
     }
 }
 
-/// Writes a sample that a row holds as number `at`. Those of 12 bits are written in order.
+/// Writes sample number `at` of a row. Samples of 12 bits must be written in order.
 fn put(row: &mut [u8], at: usize, sample: u16, bits: usize) {
     let [high, low] = if bits == 8 { [0, sample.to_be_bytes()[1]] } else { (sample << 4).to_be_bytes() };
     let byte = at / 2 * 3;
@@ -46,16 +46,16 @@ fn put(row: &mut [u8], at: usize, sample: u16, bits: usize) {
     }
 }
 
-/// What a frame header declares, and the state that segments before a scan set.
+/// The values of a frame header, and the state that the segments before a scan set.
 struct Frame {
     width: usize,
-    /// Numbers of the components.
+    /// The identifiers of the components.
     components: Vec<u8>,
     restart_rows: Option<usize>,
     codes: [Option<Codes>; 4],
 }
 
-/// Decodes a whole JPEG stream, whose frame header is that of a lossless frame, into rows of the stream's width.
+/// Decodes a whole JPEG stream with a lossless frame header into rows of the stream's width.
 pub(super) fn decode(stream: &[u8], mut output: Output<'_>) -> Result<(), DecodeError> {
     let mut frame =
         Frame { width: 0, components: Vec::new(), restart_rows: None, codes: [const { None }; 4] };
@@ -89,7 +89,7 @@ pub(super) fn decode(stream: &[u8], mut output: Output<'_>) -> Result<(), Decode
     Ok(())
 }
 
-/// The next marker, its segment's content, and what follows. Bytes before the marker are passed over.
+/// Returns the next marker, its segment's content, and the data after it. Skips bytes before the marker.
 fn next_segment(data: &[u8]) -> Result<(u8, &[u8], &[u8]), DecodeError> {
     let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff | 0xd0..=0xd7);
     let at = data.windows(2).position(is_marker).ok_or(TRUNCATED)?;
@@ -103,7 +103,7 @@ fn next_segment(data: &[u8]) -> Result<(u8, &[u8], &[u8]), DecodeError> {
 }
 
 impl Frame {
-    /// Takes in a frame header.
+    /// Reads a frame header.
     fn declare(&mut self, segment: &[u8], bits: usize) -> Result<(), DecodeError> {
         let &[precision, _, _, width_1, width_0, count] = segment.first_chunk().ok_or(TRUNCATED)?;
         let components = segment.get(6..6 + 3 * usize::from(count)).ok_or(TRUNCATED)?.as_chunks::<3>().0;
@@ -118,14 +118,14 @@ impl Frame {
         Ok(())
     }
 
-    /// Takes in the tables of a segment.
+    /// Reads the tables of a segment.
     fn read_codes(&mut self, mut segment: &[u8]) -> Result<(), DecodeError> {
         while let Some((&number, rest)) = segment.split_first() {
             let (counts, rest) = rest.split_first_chunk::<16>().ok_or(TRUNCATED)?;
             let symbols: usize = counts.iter().map(|&count| usize::from(count)).sum();
             let (symbols, rest) = rest.split_at_checked(symbols).ok_or(TRUNCATED)?;
             segment = rest;
-            // Classes other than 0 are of coefficients.
+            // Tables of other classes than 0 are for coefficients.
             if let Some(codes) = self.codes.get_mut(usize::from(number)) {
                 *codes = Some(Codes::new(counts, symbols).ok_or(DAMAGED)?);
             }
@@ -134,17 +134,18 @@ impl Frame {
     }
 }
 
-/// A Huffman table: for each length of codes, by what all longer codes are larger, in 16 bits.
+/// A Huffman table: for each length of codes, the limit below which codes have that length, in 16 bits.
 struct Codes {
-    /// One more than the largest code of a length, followed by zeros.
+    /// For each length, one more than its largest code, followed by zeros.
     limits: [u32; 17],
-    /// The number of the first symbol of a length, less its code.
+    /// For each length, the position of its first symbol minus its first code.
     symbols_from: [i32; 17],
     symbols: Vec<u8>,
 }
 
 impl Codes {
-    /// `None` where there are more codes than bits allow, or symbols that are no length of a difference.
+    /// Creates a table. `None` if there are more codes than the bits allow, or a symbol is not a valid length
+    /// of a difference.
     fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let (mut limits, mut symbols_from) = ([0; 17], [0; 17]);
         let (mut code, mut symbol) = (0_i32, 0_i32);
@@ -162,7 +163,7 @@ impl Codes {
         differences.then(|| Self { limits, symbols_from, symbols: symbols.to_vec() })
     }
 
-    /// The difference that the next bits hold.
+    /// Reads the difference that the next bits encode.
     fn next(&self, bits: &mut Bits<'_>) -> Result<i32, DecodeError> {
         bits.fill();
         let next = bits.peek();
@@ -180,16 +181,16 @@ impl Codes {
     }
 }
 
-/// Coded data, bit by bit up to the next marker.
+/// Coded data, read bit by bit up to the next marker.
 struct Bits<'a> {
     data: &'a [u8],
-    /// The bits that come next, from the highest on.
+    /// The next bits, beginning at the highest.
     held: u64,
     count: usize,
 }
 
 impl Bits<'_> {
-    /// Takes in as many bytes as fit, and at least 32 bits where there are so many.
+    /// Reads as many bytes as fit, which gives at least 32 bits if that many are left.
     fn fill(&mut self) {
         while self.count <= 56 {
             let (byte, rest) = match self.data {
@@ -203,7 +204,7 @@ impl Bits<'_> {
         }
     }
 
-    /// The next 16 bits, zeros after the end.
+    /// Returns the next 16 bits, with zeros after the end.
     fn peek(&self) -> u32 {
         u32::try_from(self.held >> 48).unwrap_or(0)
     }
@@ -214,7 +215,7 @@ impl Bits<'_> {
         Ok(())
     }
 
-    /// Goes to the next restart interval.
+    /// Moves to the next restart interval.
     fn restart(&mut self) -> Result<(), DecodeError> {
         let [0xff, 0xd0..=0xd7, rest @ ..] = self.data else { return Err(DAMAGED) };
         *self = Bits { data: rest, held: 0, count: 0 };
@@ -222,14 +223,14 @@ impl Bits<'_> {
     }
 }
 
-/// What a scan header declares.
+/// The values of a scan header.
 struct Scan<'a> {
-    /// The places of its components in a pixel, and their codes.
+    /// The positions of the scan's components in a pixel, and their codes.
     components: Vec<(usize, &'a Codes)>,
     predictor: u8,
-    /// Lower bits that samples have lost.
+    /// The number of low bits that samples have lost.
     shift: u8,
-    /// What is predicted where there is no neighbour.
+    /// The prediction if there is no neighbour.
     middle: i32,
 }
 
@@ -250,7 +251,7 @@ impl<'a> Scan<'a> {
         Ok(Self { components, predictor, shift, middle: 0 })
     }
 
-    /// Decodes the rows that the output has, and returns what follows them.
+    /// Decodes the rows that fit into the output, and returns the data after them.
     fn decode<'d>(
         mut self,
         frame: &Frame,
@@ -283,7 +284,7 @@ impl<'a> Scan<'a> {
         Ok(bits.data)
     }
 
-    /// The prediction of sample `at` of a row, from those before it and those above.
+    /// Returns the prediction of sample `at` of a row, from the samples before it and above it.
     fn predict(&self, row: &[i32], above: &[i32], at: usize, is_first: bool) -> i32 {
         let left = at.checked_sub(self.components.len());
         match (left, is_first) {
@@ -312,11 +313,11 @@ mod tests {
 
     #[test]
     fn codes_are_canonical() {
-        // Codes 0, 10, 110 of the sizes 2, 0, 16.
+        // The codes 0, 10 and 110 for the lengths 2, 0 and 16.
         let mut counts = [0; 16];
         counts[..3].fill(1);
         let codes = Codes::new(&counts, &[2, 0, 16]).unwrap();
-        // 0 11: 3; 0 00: -3; 10: 0; 110: 32768; 0 01: -2; and ones, which are no code.
+        // 0 11: 3; 0 00: -3; 10: 0; 110: 32768; 0 01: -2; and ones, which are not a code.
         let data = [0b0110_0010, 0b1100_0111, 0xff, 0];
         let mut bits = Bits { data: &data, held: 0, count: 0 };
         let next: Vec<_> = (0..5).map(|_| codes.next(&mut bits).unwrap()).collect();

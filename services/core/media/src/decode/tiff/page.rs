@@ -1,6 +1,6 @@
-//! One page: what its directory declares, checked before anything is decoded.
+//! One page: the values of its directory, checked before anything is decoded.
 //!
-//! Defaults of missing tags are those of TIFF 6.0, or Pillow's where it has others.
+//! Missing tags have the defaults of TIFF 6.0, or those of Pillow where they differ.
 
 use crate::error::DecodeError;
 use crate::limits::Limits;
@@ -9,7 +9,8 @@ use super::directory::{Directory, Values};
 use super::ycbcr::Levels;
 use super::{TRUNCATED, corrupt, tag, unsupported};
 
-/// Tags whose values lie elsewhere in the file and may be cut off. Their defaults would give another picture.
+/// Tags whose values are elsewhere in the file and may be cut off. Their defaults would give a different
+/// picture.
 const LONG_TAGS: [u16; 12] = [
     tag::BITS,
     tag::STRIP_OFFSETS,
@@ -25,17 +26,17 @@ const LONG_TAGS: [u16; 12] = [
     tag::REFERENCE_BLACK_WHITE,
 ];
 
-/// The most samples of a pixel, as in Pillow.
+/// The largest number of samples of a pixel, as in Pillow.
 const SAMPLES_MAX: usize = 6;
 
-/// Tiles may reach so far beyond a small picture, in pixels.
+/// The number of pixels by which tiles may extend beyond a small picture.
 const TILE_MARGIN_PIXELS: u64 = 1 << 22;
 
-/// How strips and tiles are compressed.
+/// The compression of strips and tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
     None,
-    /// CCITT's codes, row by row; `word` where a row begins at an even byte.
+    /// CCITT's codes, row by row. With `word`, a row begins at an even byte.
     HuffmanRows {
         word: bool,
     },
@@ -53,14 +54,14 @@ pub(super) enum Compression {
     WebP,
 }
 
-/// What a pixel's samples mean.
+/// The meaning of a pixel's samples.
 #[derive(Clone, Copy)]
 pub(super) enum Colour<'a> {
     Grey {
         inverted: bool,
     },
     Rgb,
-    /// 16-bit red of all colours, then green, then blue.
+    /// The values are 16-bit: red of all colours, then green, then blue.
     Palette(Values<'a>),
     Cmyk,
     YCbCr(Levels),
@@ -68,7 +69,7 @@ pub(super) enum Colour<'a> {
 }
 
 impl Colour<'_> {
-    /// Samples of one pixel, without alpha.
+    /// Returns the number of samples of one pixel, without alpha.
     pub(super) const fn samples(&self) -> usize {
         match self {
             Self::Grey { .. } | Self::Palette(_) => 1,
@@ -78,14 +79,14 @@ impl Colour<'_> {
     }
 }
 
-/// How one sample is stored.
+/// The storage form of one sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Depth {
     pub(super) bits: usize,
     pub(super) kind: Number,
 }
 
-/// Which numbers samples are: the tag `SampleFormat`.
+/// The kind of number of the samples: the tag `SampleFormat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Number {
     Unsigned,
@@ -119,26 +120,27 @@ pub(super) struct Page<'a> {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) depth: Depth,
-    /// Samples of a pixel in the file.
+    /// The number of samples of a pixel in the file.
     pub(super) samples: usize,
     pub(super) colour: Colour<'a>,
-    /// The sample after the colours is an alpha by which they are multiplied.
+    /// Whether the sample after the colours is an alpha by which they are multiplied.
     pub(super) premultiplied: bool,
-    /// Each sample has strips or tiles of its own.
+    /// Whether each sample has strips or tiles of its own.
     pub(super) planar: bool,
-    /// Pixels across and down that share their chroma samples, where the samples are stored in such units.
+    /// The number of pixels across and down that share their chroma samples, if samples are stored in such
+    /// units.
     pub(super) units: Option<(usize, usize)>,
     pub(super) compression: Compression,
     pub(super) predictor: Predictor,
-    /// The bits of each byte are stored in the other order.
+    /// Whether the bits of each byte are stored in reverse order.
     pub(super) bits_reversed: bool,
-    /// The JPEG decoder is to convert YCbCr to RGB.
+    /// Whether the JPEG decoder must convert YCbCr to RGB.
     pub(super) jpeg_ycbcr: bool,
     pub(super) chunks: Chunks<'a>,
     pub(super) orientation: u16,
 }
 
-/// Width and height that the directory declares, within the limits.
+/// Returns width and height as the directory declares them, checked against the limits.
 pub(super) fn dimensions(directory: &Directory<'_>, limits: &Limits) -> Result<(u32, u32), DecodeError> {
     let side = |tag| {
         let side = directory.value(tag).ok_or(corrupt("a directory declares no width or no height"))?;
@@ -150,7 +152,7 @@ pub(super) fn dimensions(directory: &Directory<'_>, limits: &Limits) -> Result<(
 }
 
 impl<'a> Page<'a> {
-    /// Reads what the directory declares.
+    /// Reads and checks the values of the directory.
     pub(super) fn of(directory: &'a Directory<'a>, limits: &Limits) -> Result<Self, DecodeError> {
         let (width, height) = dimensions(directory, limits)?;
         if !LONG_TAGS.iter().all(|&tag| directory.is_whole(tag)) {
@@ -158,7 +160,7 @@ impl<'a> Page<'a> {
         }
         let value = |tag, default| directory.value(tag).unwrap_or(default);
         let compression = compression(directory)?;
-        // Of the older JPEG, YCbCr and three samples go without saying.
+        // Old-style JPEG implies YCbCr and three samples.
         let old_jpeg = compression == Compression::OldJpeg;
         let photometric = if old_jpeg { 6 } else { value(tag::PHOTOMETRIC, 0) };
         let samples =
@@ -197,7 +199,7 @@ impl<'a> Page<'a> {
         Ok(page)
     }
 
-    /// What the samples mean. Notes units of shared chroma.
+    /// Returns the meaning of the samples, and records units of shared chroma.
     fn colour(&mut self, photometric: u64) -> Result<Colour<'a>, DecodeError> {
         Ok(match photometric {
             0 | 1 => Colour::Grey { inverted: photometric == 0 },
@@ -220,8 +222,8 @@ impl<'a> Page<'a> {
         })
     }
 
-    /// The units of YCbCr. Uncompressed samples without the tag are whole, which is how Pillow writes and reads them,
-    /// unless the strip is too short for that.
+    /// Returns the units of YCbCr. Uncompressed samples without the tag have no units, which is how Pillow
+    /// writes and reads them, unless the strip is too short for that.
     fn units(&self) -> Result<Option<(usize, usize)>, DecodeError> {
         let declared = self.directory.values(tag::SUBSAMPLING);
         let (across, down) = match declared {
@@ -243,7 +245,7 @@ impl<'a> Page<'a> {
         self.chunks.bytes.and_then(|bytes| bytes.get(0)).is_some_and(|bytes| bytes >= whole)
     }
 
-    /// Checks that samples of this depth have a meaning here.
+    /// Checks that samples of this depth are supported.
     fn check_depth(&self) -> Result<(), DecodeError> {
         let Depth { bits, kind } = self.depth;
         let grey = matches!(self.colour, Colour::Grey { .. });
@@ -281,27 +283,27 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// Samples of a pixel that lie in one strip or tile.
+    /// Returns the number of samples of a pixel that are in the same strip or tile.
     pub(super) const fn samples_together(&self) -> usize {
         if self.planar { 1 } else { self.samples }
     }
 
-    /// Samples of a pixel that its colour depends on.
+    /// Returns the number of samples of a pixel that determine its colour.
     pub(super) const fn samples_used(&self) -> usize {
         self.colour.samples() + self.premultiplied as usize
     }
 
-    /// Planes that are decoded.
+    /// Returns the number of planes that are decoded.
     pub(super) const fn planes(&self) -> usize {
         if self.planar { self.samples_used() } else { 1 }
     }
 
-    /// Strips or tiles that are decoded.
+    /// Returns the number of strips or tiles that are decoded.
     pub(super) const fn chunk_count(&self) -> usize {
         self.chunks.across * self.chunks.down * self.planes()
     }
 
-    /// Bytes of one row of a strip or tile; of units, of one row of units.
+    /// Returns the bytes of one row of a strip or tile, or of one row of units.
     pub(super) const fn row_bytes(&self) -> usize {
         match self.units {
             Some((across, down)) => self.chunks.width.div_ceil(across) * (across * down + 2),
@@ -309,7 +311,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Bytes of so many rows of a strip or tile.
+    /// Returns the bytes of this many rows of a strip or tile.
     pub(super) const fn chunk_bytes(&self, rows: usize) -> usize {
         match self.units {
             Some((_, down)) => rows.div_ceil(down) * self.row_bytes(),
@@ -317,7 +319,8 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Rows of the strips or tiles of one row of them. The last strip has those that are left.
+    /// Returns the number of rows of the strips or tiles at this position from the top. The last strip has
+    /// the remaining rows.
     pub(super) fn chunk_rows(&self, down: usize) -> usize {
         if self.chunks.tiled {
             self.chunks.height
@@ -326,12 +329,12 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Where the first strip or tile begins.
+    /// Returns the position of the first strip or tile.
     pub(super) fn first_offset(&self) -> Option<u64> {
         self.chunks.offsets.get(0)
     }
 
-    /// The stored bytes of a strip or tile, which are to become `expected` bytes.
+    /// Returns the stored bytes of a strip or tile that decompresses to `expected` bytes.
     pub(super) fn stored(
         &self,
         plane: usize,
@@ -340,7 +343,7 @@ impl<'a> Page<'a> {
     ) -> Result<&'a [u8], DecodeError> {
         let Chunks { across, down, offsets, bytes, .. } = self.chunks;
         let file = self.directory.file();
-        // Of several strips that cover the whole picture each, the last one counts.
+        // If several strips each cover the whole picture, the last one is used.
         let raw = self.compression == Compression::None;
         let last = raw && !self.planar && across * down == 1;
         let index = if last { offsets.len() - 1 } else { plane * across * down + index };
@@ -378,8 +381,8 @@ fn compression(directory: &Directory<'_>) -> Result<Compression, DecodeError> {
     })
 }
 
-/// Whether the first extra sample is an alpha by which the colours are multiplied. Of compressed planes Pillow takes
-/// also one of no declared meaning for such.
+/// Checks whether the first extra sample is an alpha by which the colours are multiplied. For compressed
+/// planes, Pillow also treats a sample without a declared meaning as such an alpha.
 fn premultiplied(directory: &Directory<'_>, compression: Compression, planar: bool) -> bool {
     match directory.value(tag::EXTRA_SAMPLES) {
         Some(kind) => kind == 1,
@@ -387,7 +390,7 @@ fn premultiplied(directory: &Directory<'_>, compression: Compression, planar: bo
     }
 }
 
-/// The predictor, which only some compressions have.
+/// Returns the predictor, which only some compressions have.
 fn predictor(directory: &Directory<'_>, compression: Compression) -> Result<Predictor, DecodeError> {
     let predicted = matches!(
         compression,
@@ -402,7 +405,7 @@ fn predictor(directory: &Directory<'_>, compression: Compression) -> Result<Pred
 }
 
 fn depth(directory: &Directory<'_>, samples: usize) -> Result<Depth, DecodeError> {
-    /// The one value that a tag has for all samples.
+    /// Returns the one value that a tag has for all samples.
     fn same(values: Option<Values<'_>>, default: u64, samples: usize) -> Option<u64> {
         let Some(values) = values else { return Some(default) };
         let first = values.get(0)?;
@@ -413,7 +416,7 @@ fn depth(directory: &Directory<'_>, samples: usize) -> Result<Depth, DecodeError
     let kind = match same(directory.values(tag::SAMPLE_FORMAT), 1, samples).ok_or(mixed)? {
         2 => Number::Signed,
         3 => Number::Float,
-        // Undefined (4) is read like whole numbers.
+        // The format "undefined" (4) is read like whole numbers.
         _ => Number::Unsigned,
     };
     Ok(Depth { bits: usize::try_from(bits).unwrap_or(usize::MAX), kind })
@@ -427,7 +430,8 @@ fn chunks<'a>(
 ) -> Result<Chunks<'a>, DecodeError> {
     let tile = directory.value(tag::TILE_WIDTH).zip(directory.value(tag::TILE_HEIGHT));
     let strip_offsets = directory.values(tag::STRIP_OFFSETS);
-    // Old files have their tiles in the tags of strips. Uncompressed, Pillow reads them as strips.
+    // Old files have their tiles in the tags of strips. If such tiles are uncompressed, Pillow reads them as
+    // strips.
     let tile_offsets =
         directory.values(tag::TILE_OFFSETS).or(strip_offsets.filter(|_| compression != Compression::None));
     let chunks = match tile.filter(|_| tile_offsets.is_some()) {
@@ -463,7 +467,7 @@ fn chunks<'a>(
             }
         }
     };
-    // Padding is decoded too, so its size is bounded like the picture's.
+    // Padding is decoded too, so its size is limited like the picture's.
     let padded = (chunks.width * chunks.across) as u64 * (chunks.height * chunks.down) as u64;
     let pixels = u64::from(width) * u64::from(height);
     if chunks.tiled && padded > pixels.saturating_mul(4).saturating_add(TILE_MARGIN_PIXELS) {

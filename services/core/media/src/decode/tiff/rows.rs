@@ -1,4 +1,4 @@
-//! Rows of stored samples to RGB, as Pillow's modes and its `convert("RGB")` have it.
+//! Converts rows of stored samples to RGB, as Pillow's modes and its `convert("RGB")` do.
 //!
 //! | samples | become |
 //! |---|---|
@@ -17,13 +17,13 @@ use super::ycbcr::Converter;
 pub(super) struct Rows<'a> {
     page: &'a Page<'a>,
     meaning: Meaning,
-    /// Samples of a pixel in `samples`.
+    /// The number of samples of a pixel in `samples`.
     used: usize,
-    /// One row of 8-bit samples, pixel after pixel.
+    /// A row of 8-bit samples, pixel after pixel.
     samples: Vec<u8>,
 }
 
-/// What 8-bit samples mean.
+/// The meaning of 8-bit samples.
 enum Meaning {
     Grey { inverted: bool },
     Rgb,
@@ -34,7 +34,7 @@ enum Meaning {
 }
 
 impl<'a> Rows<'a> {
-    /// Prepares for rows of strips or tiles of this page.
+    /// Prepares for the rows of strips or tiles of this page.
     pub(super) fn new(page: &'a Page<'a>) -> Self {
         let meaning = match &page.colour {
             Colour::Grey { inverted } => Meaning::Grey { inverted: *inverted && inverts(page.depth) },
@@ -61,8 +61,8 @@ impl<'a> Rows<'a> {
         Self { page, meaning, used, samples: vec![0; page.chunks.width * used] }
     }
 
-    /// Converts the first `rgb.len() / 3` pixels of row `row` of a strip or tile, whose planes lie one after the other.
-    /// `indices` gets palette indices.
+    /// Converts the first `rgb.len() / 3` pixels of row `row` of a strip or tile, whose planes follow one
+    /// another. Writes palette indices to `indices`.
     pub(super) fn convert(&mut self, planes: &[u8], row: usize, rgb: &mut [u8], indices: Option<&mut [u8]>) {
         let columns = rgb.len() / 3;
         let samples = &mut self.samples[..columns * self.used];
@@ -122,24 +122,24 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Whether samples that are white at 0 are turned round: not where numbers are clipped, as in Pillow.
+/// Checks whether samples with white at 0 are inverted. As in Pillow, numbers that are clipped are not.
 fn inverts(depth: Depth) -> bool {
     depth.kind == Number::Unsigned && depth.bits <= 16
 }
 
-/// Where a row's samples lie and go.
+/// The positions of a row's samples in input and output.
 #[derive(Clone, Copy)]
 struct Layout {
-    /// Samples of a pixel in the row.
+    /// The number of samples of a pixel in the row.
     stored: usize,
-    /// How many of them are taken.
+    /// The number of samples of a pixel that are read.
     taken: usize,
-    /// Samples of a pixel in the output, and the first of them that is written.
+    /// The number of samples of a pixel in the output, and the first of them that is written.
     used: usize,
     first: usize,
 }
 
-/// Takes samples of a row as 8 bits.
+/// Reads samples of a row as 8 bits.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts of floats saturate")]
 fn gather(row: &[u8], page: &Page<'_>, layout: Layout, out: &mut [u8]) {
     let big_endian = page.directory.big_endian();
@@ -182,7 +182,7 @@ fn gather(row: &[u8], page: &Page<'_>, layout: Layout, out: &mut [u8]) {
     }
 }
 
-/// Writes the sample that `sample` gives for each index of a row.
+/// Writes the sample that `sample` returns for each index of a row.
 fn each(layout: Layout, out: &mut [u8], sample: impl Fn(usize) -> u8) {
     let Layout { stored, taken, used, first } = layout;
     for (x, pixel) in out.chunks_exact_mut(used).enumerate() {
@@ -192,7 +192,7 @@ fn each(layout: Layout, out: &mut [u8], sample: impl Fn(usize) -> u8) {
     }
 }
 
-/// Takes a row of Y, Cb and Cr from units that share their chroma.
+/// Reads a row of Y, Cb and Cr from units that share their chroma.
 fn gather_units(rows: &[u8], (across, down): (usize, usize), row_bytes: usize, row: usize, out: &mut [u8]) {
     let units = &rows[row / down * row_bytes..][..row_bytes];
     let size = across * down + 2;
@@ -216,7 +216,7 @@ fn divide_by_alpha(samples: &mut [u8], used: usize) {
     }
 }
 
-/// Cyan, magenta, yellow and black to RGB, with the rounding of Pillow's `cmyk2rgb`.
+/// Converts cyan, magenta, yellow and black to RGB, with the rounding of Pillow's `cmyk2rgb`.
 fn of_inks([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
     let light = u32::from(255 - black);
     [cyan, magenta, yellow].map(|ink| {

@@ -1,13 +1,13 @@
-//! Files of a few pixels, written out tag by tag.
+//! Decodes files of a few pixels that the tests write tag by tag.
 
 use super::*;
 use crate::frames::Taken;
 use crate::luma::LumaSource as _;
 
-/// Number of a tag, its type (3: 16 bits, 4: 32 bits) and its values.
+/// The number of a tag, its type (3: 16 bits, 4: 32 bits) and its values.
 type Tag = (u16, u16, Vec<u32>);
 
-/// How numbers are written.
+/// The byte order of numbers.
 #[derive(Clone, Copy, PartialEq)]
 enum Order {
     Little,
@@ -46,7 +46,7 @@ impl Writer {
         }
     }
 
-    /// Writes a number over an earlier one.
+    /// Overwrites an earlier number.
     fn set(&mut self, at: usize, number: usize) {
         let end = self.out.len();
         let bytes = self.offset_bytes();
@@ -55,7 +55,8 @@ impl Writer {
         self.out.truncate(end);
     }
 
-    /// Writes a page of these strips, links it at `link`, and returns where the link to the next page is.
+    /// Writes a page of these strips, links it at `link`, and returns the position of the link to the next
+    /// page.
     fn page(&mut self, link: usize, tags: &[Tag], strips: &[&[u8]]) -> usize {
         let mut offsets = Vec::new();
         for strip in strips {
@@ -103,7 +104,7 @@ impl Writer {
     }
 }
 
-/// Tags of a picture of one kind of sample. `bits` counts samples too.
+/// Returns the tags of a picture of one kind of sample. The length of `bits` is the number of samples.
 fn tags(width: u32, height: u32, photometric: u32, bits: &[u32]) -> Vec<Tag> {
     vec![
         (256, 3, vec![width]),
@@ -116,7 +117,7 @@ fn tags(width: u32, height: u32, photometric: u32, bits: &[u32]) -> Vec<Tag> {
     ]
 }
 
-/// The tags, with others instead or besides.
+/// Returns the tags with others replaced or added.
 fn with(mut tags: Vec<Tag>, more: &[(u16, &[u32])]) -> Vec<Tag> {
     for (tag, values) in more {
         tags.retain(|(old, ..)| old != tag);
@@ -131,14 +132,14 @@ fn file(order: Order, tags: &[Tag], strips: &[&[u8]]) -> Vec<u8> {
     writer.out
 }
 
-/// What was decoded of one frame.
+/// A decoded frame.
 struct Decoded {
     rgb: Vec<[u8; 3]>,
     indices: Option<Vec<u8>>,
     orientation: Orientation,
 }
 
-/// The frames that are decoded, by number, and how many are left out.
+/// Returns the decoded frames with their numbers, and how many are left out.
 fn decode_all(content: &[u8], limits: &Limits) -> Result<(Vec<(u32, Decoded)>, u32), DecodeError> {
     let mut decoded = Vec::new();
     let mut visit = |number, frame: Frame| {
@@ -154,7 +155,7 @@ fn decode_all(content: &[u8], limits: &Limits) -> Result<(Vec<(u32, Decoded)>, u
     Ok((decoded, left_out))
 }
 
-/// The first frame.
+/// Returns the first frame.
 fn first(content: &[u8]) -> Result<Decoded, DecodeError> {
     decode_all(content, &Limits::default()).map(|(frames, _)| frames.into_iter().next().unwrap().1)
 }
@@ -241,7 +242,7 @@ fn only_an_associated_alpha_divides_colours() {
 
 #[test]
 fn differences_are_those_of_the_same_sample() {
-    // Four samples a pixel: the fault was to add up three.
+    // Four samples a pixel: a decoder must not add up only three.
     let row = deflated(&[1, 2, 3, 4, 10, 10, 10, 10, 0, 1, 255, 7]);
     let tags = with(tags(3, 1, 2, &[8; 4]), &[(259, &[8]), (317, &[2]), (338, &[0])]);
     check(&tags, &[&row], &[[1, 2, 3], [11, 12, 13], [11, 13, 12]]);
@@ -271,7 +272,7 @@ fn shared_chroma_is_read_from_units() {
     let tags = tags(3, 2, 6, &[8; 3]);
     let expected = greys(&[10, 20, 50, 30, 40, 70]);
     check(&with(tags.clone(), &[(530, &[2, 2])]), &[&row], &expected);
-    // Without the tag: so too, as the bytes are too few for whole samples.
+    // The same without the tag, because the bytes are too few for whole samples.
     check(&tags, &[&row], &expected);
 }
 
@@ -306,7 +307,7 @@ fn samples_stay_as_stored_and_the_orientation_is_handed_on() {
     assert!(decoded.orientation == Orientation::from_tag(3));
 }
 
-/// A file of grey pages of one pixel, of these samples.
+/// Returns a file of grey pages of one pixel, with these samples.
 fn pages(samples: &[u8]) -> (Writer, usize) {
     let mut writer = Writer::new(Order::Little, false);
     let link = samples.iter().fold(4, |link, &sample| writer.page(link, &tags(1, 1, 1, &[8]), &[&[sample]]));
@@ -394,7 +395,7 @@ fn strips_that_name_the_same_bytes_read_no_more_than_a_file_could_hold() {
         tags.push((324, 4, vec![8; rows as usize]));
         tags.push((325, 4, vec![u32::try_from(strip.len()).unwrap(); rows as usize]));
         let mut content = file(Order::Little, &tags, &[&strip]);
-        // The tags of tiles, which are not compressed to one strip, become those of strips.
+        // The tags of uncompressed tiles are turned into the tags of strips.
         for (from, to) in [(273_u16, 1_u16), (279, 2), (324, 273), (325, 279)] {
             let entry = content.windows(2).rposition(|bytes| bytes == from.to_le_bytes()).unwrap();
             content[entry..][..2].copy_from_slice(&to.to_le_bytes());
@@ -407,7 +408,7 @@ fn strips_that_name_the_same_bytes_read_no_more_than_a_file_could_hold() {
 
 #[test]
 fn a_file_has_so_many_strips_in_all() {
-    // PackBits, of which one strip costs little; each page has as many as the side of a picture allows.
+    // PackBits, where one strip costs little; each page has as many strips as the side of a picture allows.
     let rows = 16_384;
     let page = with(tags(1, rows, 1, &[1]), &[(259, &[32773]), (278, &[1])]);
     let mut writer = Writer::new(Order::Little, false);
@@ -436,7 +437,7 @@ fn what_a_page_lacks_is_named() {
     }
 }
 
-/// A lossless JPEG of three pixels of 12 bits: abc, the same again, and 800.
+/// A lossless JPEG of three pixels of 12 bits: abc, abc again, and 800.
 const LOSSLESS: &[u8] = b"\xff\xd8\xff\xc4\0\x15\0\x01\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0a\
     \xff\xc3\0\x0b\x0c\0\x01\0\x03\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\x01\0\0\xab\xc4\xa1\xff\0\xff\xd9";
 
@@ -447,7 +448,8 @@ fn lossless_jpeg_is_decoded_and_its_faults_are_named() {
     let at = |marker: u8| LOSSLESS.windows(2).position(|bytes| bytes == [0xff, marker]).unwrap();
     let colours = with(tags(3, 1, 6, &[8; 3]), &[(259, &[7]), (530, &[1, 1])]);
     for (tags, at, byte, kind) in [
-        // Of 12 bits with losses, of other bits than the tags have, subsampled, without a predictor, of a table that is missing, of YCbCr.
+        // 12 bits with losses, other bits than the tags have, subsampled, without a predictor, a missing
+        // table, YCbCr.
         (&grey, at(0xc3) + 1, 0xc1, "unsupported"),
         (&grey, at(0xc3) + 4, 8, "corrupt"),
         (&grey, at(0xc3) + 11, 0x21, "unsupported"),

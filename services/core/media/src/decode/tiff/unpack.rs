@@ -1,7 +1,7 @@
 //! One strip or tile: decompression, and the predictor that was applied before compression.
 //!
-//! Every decompressor writes into a buffer of the size that the picture needs and stops when it is full: what a stream
-//! holds beyond that is not looked at, which is also how libtiff reads.
+//! Every decompressor writes into a buffer of the size that the picture needs, and stops when it is full.
+//! Further data of a stream are ignored, as in libtiff.
 
 use std::io::{self, Read};
 
@@ -17,14 +17,15 @@ use crate::error::DecodeError;
 use super::page::{Compression, Depth, Page, Predictor};
 use super::{TRUNCATED, corrupt, fax, unsupported};
 
-/// The largest window or dictionary of a decompressor: the one that the highest presets of Zstandard declare.
+/// The largest window or dictionary of a decompressor in bytes: the one that the highest presets of Zstandard
+/// declare.
 const WINDOW_BYTES_MAX: u64 = 128 << 20;
 
 const DAMAGED: DecodeError = corrupt("compressed samples cannot be decompressed");
 
 /// Decompresses `data` into `out`. JPEG and WebP are not among the compressions here.
 ///
-/// `window_bytes_max` bounds what a decompressor may allocate besides.
+/// `window_bytes_max` limits the additional memory of a decompressor.
 pub(super) fn decompress(
     page: &Page<'_>,
     data: &[u8],
@@ -72,7 +73,8 @@ fn read(mut decoder: impl Read, out: &mut [u8]) -> Result<(), DecodeError> {
         .map_err(|error| if error.kind() == io::ErrorKind::UnexpectedEof { TRUNCATED } else { DAMAGED })
 }
 
-/// LZW as TIFF 6.0 has it, or, known by its first two bytes, as earlier writers had it.
+/// Decompresses LZW in the form of TIFF 6.0, or in the form of earlier writers, which its first two bytes
+/// show.
 fn lzw(mut data: &[u8], mut out: &mut [u8]) -> Result<(), DecodeError> {
     let mut decoder = match data {
         [0, second, ..] if second & 1 == 1 => Lzw::new(BitOrder::Lsb, 8),
@@ -95,7 +97,7 @@ fn deflate(mut data: &[u8], mut out: &mut [u8]) -> Result<(), DecodeError> {
     let mut decoder = Decompress::new(true);
     while !out.is_empty() {
         let (read, written) = (decoder.total_in(), decoder.total_out());
-        // To finish at once spares the decompressor a window of its own.
+        // With `Finish` the decompressor needs no window of its own.
         let status = decoder.decompress(data, out, FlushDecompress::Finish);
         let read = usize::try_from(decoder.total_in() - read).map_err(|_| DAMAGED)?;
         let written = usize::try_from(decoder.total_out() - written).map_err(|_| DAMAGED)?;
@@ -111,7 +113,7 @@ fn deflate(mut data: &[u8], mut out: &mut [u8]) -> Result<(), DecodeError> {
     if out.is_empty() { Ok(()) } else { Err(TRUNCATED) }
 }
 
-/// PackBits: a byte that counts, and bytes to copy or one to repeat.
+/// Decompresses PackBits: a count, followed by bytes to copy or one byte to repeat.
 fn pack_bits(mut data: &[u8], mut out: &mut [u8]) -> Result<(), DecodeError> {
     while !out.is_empty() {
         let (&count, rest) = data.split_first().ok_or(TRUNCATED)?;
@@ -138,7 +140,7 @@ fn pack_bits(mut data: &[u8], mut out: &mut [u8]) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// Adds up the differences that a predictor has left of the rows of a strip or tile.
+/// Undoes a predictor by adding up the differences in the rows of a strip or tile.
 pub(super) fn unpredict(page: &Page<'_>, rows: &mut [u8]) -> Result<(), DecodeError> {
     let Depth { bits, .. } = page.depth;
     let big_endian = page.directory.big_endian();
@@ -185,7 +187,7 @@ fn add_up(row: &mut [u8], step: usize) {
     }
 }
 
-/// The same for a number of samples that the compiler knows, which is several times faster.
+/// Adds up differences for a number of samples known at compile time, which is several times faster.
 fn add_up_by<const N: usize>(row: &mut [u8]) {
     let mut sum = [0_u8; N];
     for pixel in row.as_chunks_mut::<N>().0 {
@@ -196,7 +198,7 @@ fn add_up_by<const N: usize>(row: &mut [u8]) {
     }
 }
 
-/// The same for samples of two or four bytes.
+/// Adds up differences of samples of two or four bytes.
 fn add_up_wide<const N: usize>(row: &mut [u8], step: usize, big_endian: bool) {
     let number = |bytes: [u8; N]| -> u32 {
         let add = |number, &byte: &u8| number << 8 | u32::from(byte);

@@ -1,11 +1,12 @@
-//! YCbCr to RGB, with the levels and weights that a file may declare.
+//! Converts YCbCr to RGB, with the levels and weights that a file may declare.
 //!
-//! The formulas are those of TIFF 6.0, section 21; the defaults are full range and the weights of ITU-R BT.601.
+//! The formulas are those of TIFF 6.0, section 21. The defaults are full range and the weights of ITU-R
+//! BT.601.
 
 use super::directory::Directory;
 use super::tag;
 
-/// Which numbers are black, white and no colour, and what red, green and blue weigh in luma.
+/// The sample values of black, white and neutral chroma, and the weights of red, green and blue in luma.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Levels {
     weights: [f32; 3],
@@ -14,11 +15,11 @@ pub(super) struct Levels {
 }
 
 impl Levels {
-    /// The defaults.
+    /// The default levels.
     pub(super) const FULL: Self =
         Self { weights: [0.299, 0.587, 0.114], references: [0.0, 255.0, 128.0, 255.0, 128.0, 255.0] };
 
-    /// What the directory declares.
+    /// Reads the levels that the directory declares.
     pub(super) fn of(directory: &Directory<'_>) -> Self {
         let mut levels = Self::FULL;
         if let Some(numbers) = numbers(directory, tag::COEFFICIENTS)
@@ -32,7 +33,7 @@ impl Levels {
         levels
     }
 
-    /// The conversion as tables. Pillow's own conversion, of uncompressed files, rounds downwards.
+    /// Returns the conversion as tables. Pillow's own conversion, of uncompressed files, rounds downwards.
     pub(super) fn converter(&self, downwards: bool) -> Converter {
         let [red, green, blue] = self.weights;
         let [black, white, no_blue, full_blue, no_red, full_red] = self.references;
@@ -51,7 +52,7 @@ impl Levels {
     }
 }
 
-/// The first `N` numbers of a tag.
+/// Returns the first `N` numbers of a tag.
 fn numbers<const N: usize>(directory: &Directory<'_>, tag: u16) -> Option<[f32; N]> {
     let values = directory.values(tag)?;
     let mut numbers = [0.0; N];
@@ -63,7 +64,8 @@ fn numbers<const N: usize>(directory: &Directory<'_>, tag: u16) -> Option<[f32; 
 
 const FRACTION_BITS: u32 = 16;
 
-/// A number in units of 1/65536. Beyond 32 times the range of a sample nothing depends on it.
+/// Converts a number to units of 1/65536. Clamps it to 32 times the range of a sample, beyond which it has no
+/// effect.
 #[expect(clippy::cast_possible_truncation, reason = "clamped before")]
 fn fixed(number: f32) -> i32 {
     (number.clamp(-8192.0, 8192.0) * f32::from(1_u16 << 15) * 2.0).round() as i32
@@ -71,16 +73,16 @@ fn fixed(number: f32) -> i32 {
 
 /// A conversion of 8-bit samples.
 pub(super) struct Converter {
-    /// With what rounds the sum.
+    /// Luma, including the offset that rounds the sum.
     luma: [i32; 256],
-    /// What Cb adds to green and to blue.
+    /// The part of Cb in green and in blue.
     from_blue: [[i32; 2]; 256],
-    /// What Cr adds to red and to green.
+    /// The part of Cr in red and in green.
     from_red: [[i32; 2]; 256],
 }
 
 impl Converter {
-    /// Red, green and blue.
+    /// Returns red, green and blue.
     pub(super) fn rgb(&self, [y, cb, cr]: [u8; 3]) -> [u8; 3] {
         let luma = self.luma[usize::from(y)];
         let [green_of_blue, blue] = self.from_blue[usize::from(cb)];

@@ -1,7 +1,9 @@
-//! The calls into libwebp, which has no safe wrapper that decodes into given memory: the container, one picture, an animation.
+//! The calls into libwebp, which has no safe wrapper that decodes into given memory: the container, one
+//! picture, an animation.
 //!
-//! Version 1.6.0 is built from the sources in `libwebp-sys`, the version that Pillow 13 has. It allocates what the header declares
-//! with `malloc`, and reports a failed allocation as an error. It starts no thread: `use_threads` is 0.
+//! Version 1.6.0 is built from the sources in `libwebp-sys`; Pillow 13 has the same version. It allocates
+//! with `malloc` what the header declares, and reports a failed allocation as an error. It starts no thread:
+//! `use_threads` is 0.
 #![expect(unsafe_code, reason = "libwebp is C; this file holds all calls to it")]
 
 use std::ffi::c_int;
@@ -16,10 +18,10 @@ use libwebp_sys as sys;
 use crate::picture::CHANNELS;
 use crate::pixels::Pixels;
 
-/// Samples of one pixel of an animation's canvas: red, green, blue, alpha.
+/// The number of samples of one pixel of an animation's canvas: red, green, blue, alpha.
 pub(super) const CANVAS_CHANNELS: usize = 4;
 
-/// Why a picture was not decoded.
+/// The reasons why a picture was not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     OutOfMemory,
@@ -31,11 +33,11 @@ pub(super) enum Fault {
 /// A parsed container.
 pub(super) struct Container<'a> {
     demuxer: NonNull<sys::WebPDemuxer>,
-    /// It points into the file.
+    /// The demuxer points into the file.
     content: PhantomData<&'a [u8]>,
 }
 
-/// One frame of a container.
+/// A frame of a container.
 pub(super) struct Fragment<'a> {
     pub(super) width: u32,
     pub(super) height: u32,
@@ -44,11 +46,12 @@ pub(super) struct Fragment<'a> {
 }
 
 impl<'a> Container<'a> {
-    /// Parses a whole file. `None` where libwebp, and so Pillow, refuses it.
+    /// Parses a whole file. `None` if libwebp, and so Pillow, refuses it.
     pub(super) fn parse(content: &'a [u8]) -> Option<Self> {
         let data = sys::WebPData { bytes: content.as_ptr(), size: content.len() };
         let (whole_file, no_state) = (0, ptr::null_mut());
-        // SAFETY: `data` names the bytes of `content`, which outlives the demuxer by the lifetime of `Self`; a null state is allowed.
+        // SAFETY: `data` names the bytes of `content`, which outlives the demuxer by the lifetime of `Self`;
+        // a null state is allowed.
         let demuxer = unsafe {
             sys::WebPDemuxInternal(&raw const data, whole_file, no_state, sys::WebPGetDemuxABIVersion())
         };
@@ -72,11 +75,12 @@ impl<'a> Container<'a> {
         unsafe { sys::WebPDemuxGetI(self.demuxer.as_ptr(), feature) }
     }
 
-    /// The first frame.
+    /// Returns the first frame.
     pub(super) fn first(&self) -> Option<Fragment<'a>> {
         let mut frame = MaybeUninit::<sys::WebPIterator>::zeroed();
-        // SAFETY: the demuxer is alive; `frame` is writable memory of the type, which the call fills and which keeps nothing that
-        // would have to be released (`WebPDemuxReleaseIterator` does nothing). Zeros are a valid iterator for where it fails.
+        // SAFETY: the demuxer is alive; `frame` is writable memory of the type, which the call fills and
+        // which keeps nothing that would have to be released (`WebPDemuxReleaseIterator` does nothing). Zeros
+        // are a valid iterator for where it fails.
         let (found, frame) = unsafe {
             let found = sys::WebPDemuxGetFrame(self.demuxer.as_ptr(), 1, frame.as_mut_ptr());
             (found, frame.assume_init())
@@ -84,7 +88,8 @@ impl<'a> Container<'a> {
         if found == 0 || frame.fragment.bytes.is_null() {
             return None;
         }
-        // SAFETY: a frame's chunks are a part of the file that the demuxer was made from, which lives for 'a and is not written.
+        // SAFETY: a frame's chunks are a part of the file that the demuxer was made from, which lives for 'a
+        // and is not written.
         let chunks = unsafe { slice::from_raw_parts(frame.fragment.bytes, frame.fragment.size) };
         Some(Fragment {
             width: u32::try_from(frame.width).ok()?,
@@ -114,8 +119,8 @@ pub(super) fn decode_rgb(chunks: &[u8], width: u32, height: u32) -> Result<Pixel
         stride: c_int::try_from(stride).map_err(|_| Fault::Unsupported)?,
         size: rgb.len(),
     };
-    // SAFETY: the input is a slice; the output is external memory, of which the call writes at most `size` bytes, and refuses where
-    // the picture needs more. So nothing in `config` has to be freed.
+    // SAFETY: the input is a slice; the output is external memory, of which the call writes at most `size`
+    // bytes, and refuses where the picture needs more. So nothing in `config` has to be freed.
     let status = unsafe { sys::WebPDecode(chunks.as_ptr(), chunks.len(), &raw mut config) };
     match status {
         sys::VP8StatusCode::VP8_STATUS_OK => Ok(rgb),
@@ -134,14 +139,14 @@ pub(super) fn decode_rgb(chunks: &[u8], width: u32, height: u32) -> Result<Pixel
 pub(super) struct Animation<'a> {
     decoder: NonNull<sys::WebPAnimDecoder>,
     canvas_bytes: usize,
-    /// When the next frame is shown.
+    /// The time at which the next frame is shown.
     time: Duration,
-    /// It points into the file.
+    /// The decoder points into the file.
     content: PhantomData<&'a [u8]>,
 }
 
 impl<'a> Animation<'a> {
-    /// Allocates two canvases of the container's size, with which `content` was parsed.
+    /// Allocates two canvases of the size of the container, which was parsed from `content`.
     pub(super) fn new(content: &'a [u8], container: &Container<'a>) -> Option<Self> {
         let data = sys::WebPData { bytes: content.as_ptr(), size: content.len() };
         let options = sys::WebPAnimDecoderOptions {
@@ -149,8 +154,8 @@ impl<'a> Animation<'a> {
             use_threads: 0,
             padding: [0; 7],
         };
-        // SAFETY: `data` names the bytes of `content`, which outlives the decoder by the lifetime of `Self`; `options` is read only
-        // during the call.
+        // SAFETY: `data` names the bytes of `content`, which outlives the decoder by the lifetime of `Self`;
+        // `options` is read only during the call.
         let decoder = unsafe {
             sys::WebPAnimDecoderNewInternal(
                 &raw const data,
@@ -167,7 +172,8 @@ impl<'a> Animation<'a> {
         })
     }
 
-    /// Draws the next frame: when it is shown, and the canvas. `None` where there is none or it is damaged.
+    /// Draws the next frame. Returns the time at which it is shown, and the canvas. `None` if there is no
+    /// frame or it is damaged.
     pub(super) fn next(&mut self) -> Option<(Duration, &[u8])> {
         let mut canvas = ptr::null_mut();
         let mut end_ms = 0;
@@ -179,8 +185,8 @@ impl<'a> Animation<'a> {
         }
         let time = self.time;
         self.time = Duration::from_millis(u64::try_from(end_ms).unwrap_or_default());
-        // SAFETY: the decoder's canvas has four bytes for each pixel of the container's size, and is valid until the next call on
-        // the decoder, which needs `self` mutably.
+        // SAFETY: the decoder's canvas has four bytes for each pixel of the container's size, and is valid
+        // until the next call on the decoder, which needs `self` mutably.
         Some((time, unsafe { slice::from_raw_parts(canvas, self.canvas_bytes) }))
     }
 }

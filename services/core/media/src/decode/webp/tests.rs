@@ -1,4 +1,5 @@
-//! Frames and their times are those that Pillow 13 gives; faults end where they should.
+//! Checks that frames and their times equal those of Pillow 13, and that faults end decoding at the right
+//! frame.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ fn decoded(content: &[u8], limits: &Limits) -> Seen {
     seen_by(decode, content, limits)
 }
 
-/// Partial frames, alpha, areas that are cleared, areas that are not blended.
+/// A file with partial frames, alpha, areas that are cleared, and areas that are not blended.
 const AREAS: [(u128, &str); 4] = [
     (0, "d06b69853dc644df7ce7c739c8e47a42"),
     (100, "f06f9ee8f2cc4d0c836437e867c4bd57"),
@@ -47,7 +48,7 @@ fn a_damaged_frame_ends_an_animation_and_the_rest_is_counted() {
     let mut content = file("animated-areas.webp");
     let is_frame = |at: &usize| content[*at..].starts_with(b"VP8L");
     let at = (0..content.len()).filter(is_frame).nth(2).unwrap();
-    // All that follows the lossless picture's header.
+    // Everything after the lossless picture's header.
     content[at + 13..at + 40].fill(0xff);
     let (seen, left_out, fault) = decoded(&content, &Limits::default());
     assert_eq!((seen, left_out), (of_areas(2), 1));
@@ -94,7 +95,8 @@ fn a_picture_that_ends_within_a_whole_container_is_refused() {
 
 #[test]
 fn memory_is_checked_on_what_is_declared() {
-    // 160 x 120: RGB, and a lossless picture of the decoder's own; of an animation two canvases with alpha.
+    // 160 x 120: RGB; for the lossless picture also the decoder's own copy; for the animation two canvases
+    // with alpha.
     for (name, bytes) in
         [("lossy.webp", 19_200 * 3), ("lossless.webp", 19_200 * 7), ("animated.webp", 19_200 * 16)]
     {

@@ -1,10 +1,11 @@
-//! The reference's filter as it is described, on a full luma plane: slow, and what the band matrices are tested against.
+//! The reference's filter as it is described, on a full luma plane: slow, and the oracle for tests of the
+//! band matrices.
 
 use super::{Buffer, SIDE};
 use crate::luma::LumaSource;
 use crate::picture::{CHANNELS, Picture};
 
-/// Luma, two passes of both box filters, decimation.
+/// Computes luma, two passes of both box filters, and decimation.
 pub(super) fn downsample(picture: &Picture) -> Buffer {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let pixels = picture.rgb().as_chunks::<CHANNELS>().0;
@@ -33,33 +34,33 @@ pub(super) fn downsample(picture: &Picture) -> Buffer {
     out
 }
 
-/// The source index of an output index.
+/// Returns the source index of an output index.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the reference's own truncation")]
 fn place(index: usize, length: usize) -> usize {
     (((index as f64 + 0.5) * length as f64) / SIDE as f64) as usize
 }
 
-/// One box filter along one line: a running sum that grows, is full, and shrinks.
+/// Applies one box filter along one line: a running sum that grows, is full, and shrinks.
 fn boxed(line: &[f32]) -> Vec<f32> {
     let window = line.len().div_ceil(128);
     let half = usize::midpoint(window, 2);
     let mut out = Vec::with_capacity(line.len());
     let (mut sum, mut size) = (0.0_f32, 0.0_f32);
     let (mut right, mut left) = (0, 0);
-    // Only samples enter; nothing comes out yet.
+    // Samples are added; there is no output yet.
     while right < half - 1 {
         sum += line[right];
         size += 1.0;
         right += 1;
     }
-    // Samples enter, and averages of fewer than a window come out.
+    // Samples are added, and the outputs are averages of less than a window.
     while right < window {
         sum += line[right];
         size += 1.0;
         right += 1;
         out.push(sum / size);
     }
-    // One enters, one leaves.
+    // One sample is added and one removed.
     while right < line.len() {
         sum += line[right];
         sum -= line[left];
@@ -67,7 +68,7 @@ fn boxed(line: &[f32]) -> Vec<f32> {
         left += 1;
         out.push(sum / size);
     }
-    // Only leave.
+    // Samples are only removed.
     while out.len() < line.len() {
         sum -= line[left];
         size -= 1.0;

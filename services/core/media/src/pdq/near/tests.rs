@@ -1,4 +1,4 @@
-//! Hashes of large JPEGs against those of the exact pictures.
+//! Compares the hashes of large JPEGs with those of the exact pictures.
 
 #![expect(clippy::cast_possible_truncation, reason = "drawn samples are bytes, or wrap")]
 
@@ -23,7 +23,7 @@ fn jpeg(width: u32, height: u32, quality: u8, pixel: impl Fn(u32, u32) -> [u8; 3
     content
 }
 
-/// Coloured waves of several lengths, as different in each colour as in a photograph.
+/// Returns coloured waves of several lengths, which differ between the colours as in a photograph.
 fn waves(width: u32, height: u32) -> Vec<u8> {
     jpeg(width, height, 85, |x, y| {
         let (u, v) = (x as f32 / width as f32, y as f32 / height as f32);
@@ -33,7 +33,7 @@ fn waves(width: u32, height: u32) -> Vec<u8> {
     })
 }
 
-/// Rings of full colours without shades, which compression pushes out of RGB.
+/// Returns rings of full colours without shades, which compression pushes out of RGB.
 fn rings(width: u32, height: u32) -> Vec<u8> {
     const COLOURS: [[u8; 3]; 6] = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [255; 3], [0; 3]];
     jpeg(width, height, 75, |x, y| {
@@ -43,12 +43,12 @@ fn rings(width: u32, height: u32) -> Vec<u8> {
     })
 }
 
-/// Grain of single pixels: what is left of it in the hash is what cells lose.
+/// Returns grain of single pixels: cells lose the part of it that reaches the hash.
 fn grain(width: u32, height: u32) -> Vec<u8> {
     jpeg(width, height, 95, |x, y| [(x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503)) as u8; 3])
 }
 
-/// Checks the hash of a file; returns whether a picture that is not exact decided it.
+/// Checks the hash of a file. Returns whether a picture that is not exact decided it.
 fn check(name: &str, content: &[u8]) -> bool {
     let mut hashed = None;
     let mut visit = |_, frame: Frame| {
@@ -83,7 +83,7 @@ fn a_hash_that_is_not_of_the_exact_picture_is_at_most_two_bits_away() {
         }
     }
     near += u32::from(check("waves", &waves(2_950, 2_949)));
-    // Without these the test would prove nothing.
+    // Without enough of these the test would prove nothing.
     assert!(near >= 7, "{near} of 13 were hashed quickly");
 }
 
