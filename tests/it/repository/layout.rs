@@ -25,6 +25,26 @@ fn no_source_file_is_too_long() {
 }
 
 #[test]
+fn no_comment_is_wider_than_code_may_be() {
+    let settings: toml::Table =
+        std::fs::read_to_string(root().join("rustfmt.toml")).unwrap().parse().unwrap();
+    let width = usize::try_from(settings["max_width"].as_integer().unwrap()).unwrap();
+    let files = files("");
+    let is_wide = |line: &&str| {
+        let comment = line.trim_start();
+        // A link cannot be broken.
+        let has_spaces = comment.trim_start_matches(['/', '!']).trim().contains(' ');
+        comment.starts_with("//") && has_spaces && line.chars().count() > width
+    };
+    let wide: Vec<String> = files
+        .iter()
+        .flat_map(|(path, text)| text.lines().filter(is_wide).map(move |line| format!("{path}: {line}")))
+        .collect();
+    assert!(wide.is_empty(), "{} lines, such as {:#?}", wide.len(), &wide[..wide.len().min(10)]);
+    assert!(files.len() > 1_000, "{} files were read", files.len());
+}
+
+#[test]
 fn no_folder_has_too_many_source_files() {
     let all = files("");
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
