@@ -127,7 +127,7 @@ impl std::fmt::Debug for classifier::v1::ConversationMessage {
 impl std::fmt::Debug for decoder::v1::DecodeResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let bytes: usize = self.pixels.iter().map(Vec::len).sum();
-        write!(f, "DecodeResponse({:?}, {bytes} bytes of pixels)", self.outcome)
+        write!(f, "DecodeResponse({bytes} bytes of pixels)")
     }
 }
 
