@@ -333,6 +333,7 @@ impl TryFrom<pb::Change> for Change {
             | Kind::DocumentGone(_)
             | Kind::PoliciesPut(_)
             | Kind::HashTypeDeclared(_)
+            | Kind::ModelCardPut(_)
             | Kind::ExchangePut(_)
             | Kind::ExchangeRemoved(_) => {
                 return Err(Invalid::new(
