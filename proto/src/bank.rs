@@ -326,6 +326,7 @@ impl TryFrom<pb::Change> for Change {
             | Kind::GrantRevoked(_)
             | Kind::QuotaPut(_)
             | Kind::CharterPut(_)
+            | Kind::ModelCardPut(_)
             | Kind::ItemRecordPut(_)
             | Kind::ItemBroughtBack(_)
             | Kind::BankMatchRatioSet(_)

@@ -179,6 +179,7 @@ pub fn decode_log_change(stored: &[u8]) -> Result<LogChange, Invalid> {
         },
         Kind::PoliciesPut(put) => policies_change(put)?,
         Kind::HashTypeDeclared(declared) => declared_change(declared)?,
+        Kind::ModelCardPut(_) => return Err(Invalid::new("kind", "is not known")),
         Kind::ItemRecordPut(put) => {
             let record = put.record.ok_or_else(missing("record"))?.try_into()?;
             return Ok(LogChange::Record(ItemId(put.item_id), Box::new(record)));

@@ -71,6 +71,7 @@ impl TryFrom<pb::DirectoryRow> for Row {
                 Self::Policies(member, policies)
             }
             Wire::HashType(declared) => Self::HashType(Arc::new(declared.try_into()?)),
+            Wire::ModelCard(_) => return Err(Invalid::new("row", "is of a kind that is not known")),
             Wire::UsedIds(used) => {
                 Self::Used { principal: PrincipalId(used.principal_id), bank: BankId(used.bank_id) }
             }
