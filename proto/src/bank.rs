@@ -326,6 +326,7 @@ impl TryFrom<pb::Change> for Change {
             | Kind::GrantRevoked(_)
             | Kind::QuotaPut(_)
             | Kind::CharterPut(_)
+            | Kind::ModelCardPut(_)
             | Kind::ItemRecordPut(_)
             | Kind::ItemBroughtBack(_)
             | Kind::BankMatchRatioSet(_)
@@ -333,7 +334,6 @@ impl TryFrom<pb::Change> for Change {
             | Kind::DocumentGone(_)
             | Kind::PoliciesPut(_)
             | Kind::HashTypeDeclared(_)
-            | Kind::ModelCardPut(_)
             | Kind::ExchangePut(_)
             | Kind::ExchangeRemoved(_) => {
                 return Err(Invalid::new(
