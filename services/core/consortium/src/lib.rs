@@ -87,8 +87,8 @@ pub use members::{
     Role, Roles, SpiffeId, TokenIssuers, TokenIssuersError, TokenSubject,
 };
 pub use policies::{
-    BankRule, MemberPolicies, Policy, PolicyDraft, PolicyError, PolicyVersion, UnknownVerdict, Verdict,
-    VerdictRule, VerdictRuleDraft,
+    BankRule, MemberPolicies, Policy, PolicyDraft, PolicyError, PolicyVersion, ScoreRule, ScoreRuleDraft,
+    ScoreRuleField, UnknownVerdict, Verdict, VerdictRule, VerdictRuleDraft,
 };
 pub use quotas::{Amount, AmountError, Meter, Quota, Spent, UnitLimit};
 pub use rights::{

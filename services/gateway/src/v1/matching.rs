@@ -78,7 +78,13 @@ pub(super) async fn match_video(call: Call<ImageOptions>, video: Video) -> Resul
 /// The lookup of one file.
 fn of_file(call: &Call<ImageOptions>, file: Content) -> Result<MatchCall, Problem> {
     let (options, quality_floor) = call.options.read(call.caller.newest().sequence())?;
-    Ok(MatchCall { contents: vec![file], options, quality_floor, surface: call.options.surface()? })
+    Ok(MatchCall {
+        contents: vec![file],
+        options,
+        quality_floor,
+        surface: call.options.surface()?,
+        classifiers: Vec::new(),
+    })
 }
 
 /// Asks a frontend. A lookup of one content that fails is a failure of the request.

@@ -387,6 +387,7 @@ mod tests {
             source: Source::Hashed,
             near_budget_spent: false,
             decision: None,
+            classifications: Vec::new(),
         };
         let failure = QueryFailure { code: Code::InvalidArgument, message: "no hash".to_owned() };
         let answer = MatchAnswer {

@@ -143,6 +143,7 @@ impl MatchAsked {
             options,
             quality_floor: quality("quality_floor", self.quality_floor)?,
             surface: surface(&self.surface)?,
+            classifiers: Vec::new(),
         })
     }
 }
