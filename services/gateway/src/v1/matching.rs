@@ -1,9 +1,11 @@
-//! `/v1/match`, `/v1/match/image`, `/v1/match/video`: whether content is known.
+//! `/v1/match`, `/v1/match/image`, `/v1/match/video`: whether content is known; and what classifiers say of it.
 //!
 //! An answer says what was searched. One that covers less than was asked for is a failure (503), which carries what was found.
 
 mod asked;
 mod answer;
+mod classification;
+pub(super) mod conversation;
 mod decision;
 mod video;
 
@@ -83,7 +85,7 @@ fn of_file(call: &Call<ImageOptions>, file: Content) -> Result<MatchCall, Proble
         options,
         quality_floor,
         surface: call.options.surface()?,
-        classifiers: Vec::new(),
+        classifiers: call.options.classifiers()?,
     })
 }
 
