@@ -379,7 +379,8 @@ impl Matching {
                         Ok(Prepared::of_video(hashed.map_err(HashingError::into_status)?, floor))
                     }
                     Content::Image(image) => {
-                        let hashed = self.images.hash_for_search(image, (), priority, deadline).await;
+                        let hashed =
+                            self.images.hash_for_search(image, Arc::default(), priority, deadline).await;
                         Ok(Prepared::of_image(hashed.map_err(HashingError::into_status)?, floor))
                     }
                 }
