@@ -47,6 +47,10 @@ pub(crate) mod lists {
 pub(crate) mod holds;
 mod items;
 pub(crate) mod members;
+/// Classifiers: their cards.
+pub(crate) mod classifiers {
+    pub(crate) mod model_cards;
+}
 /// Hash types of vectors, which a deployment declares.
 pub(crate) mod vectors {
     pub(crate) mod hash_types;
@@ -407,6 +411,9 @@ impl Planner<'_> {
         let sequence = self.append(LogChange::Directory(change.clone()))?;
         if let Change::PoliciesPut { member, policies } = &change {
             self.keep_policy(*member, policies)?;
+        }
+        if let Change::ModelCardPut(card) = &change {
+            self.keep_model_card(card)?;
         }
         if let Some(bank) = asks_otherwise {
             self.note_charter_change(bank, sequence)?;

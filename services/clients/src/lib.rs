@@ -33,13 +33,16 @@ pub use consortium::opinions::{
     DisputePage, ListedDispute, ListedOpinion, MemberHeldItem, NewOpinion, OpinionClient, OpinionPage,
     Outcome,
 };
-pub use consortium::statistics::{CountedMatches, CountedTrial, StatisticsClient, StatisticsFormat};
+pub use consortium::statistics::{
+    CountedMatches, CountedScores, CountedTrial, StatisticsClient, StatisticsFormat,
+};
 pub use consortium::{
     CasePage, CasesAfter, ClosedIncident, ConsortiumClient, DecisionClient, ExplainedDecision, GivenGrant,
-    HashTypeClient, IncidentClient, IncidentListing, KeyListing, MemberMeasure, MemberWords, NewCredential,
-    NewDecision, NewHashType, NewPrincipal, OpenedIncident, PolicyClient, PolicyFault, PolicySource,
-    PrincipalCredential, PrincipalListing, PrincipalWithKey, ReadPolicy, ReferralClient, ReferralListing,
-    ReferralsListed, ReportClient, ReportListing, TrialCount, TriedPolicy, TriedQuery, WhoAmI,
+    HashTypeClient, IncidentClient, IncidentListing, KeyListing, MemberMeasure, MemberWords, ModelCardClient,
+    ModelClass, ModelSummary, NewCredential, NewDecision, NewHashType, NewPrincipal, OpenedIncident,
+    PolicyClient, PolicyFault, PolicySource, PrincipalCredential, PrincipalListing, PrincipalWithKey,
+    ReadModelCard, ReadPolicy, ReferralClient, ReferralListing, ReferralsListed, ReportClient, ReportListing,
+    TrialCount, TriedPolicy, TriedQuery, WhoAmI,
 };
 pub use coordinator::{CoordinatorClient, partial_search};
 pub use directory::DirectoryClient;

@@ -83,7 +83,8 @@ members_request!(
     SetQuotaRequest,
     SetPolicyRequest,
     SetCharterRequest,
-    DeclareHashTypeRequest
+    DeclareHashTypeRequest,
+    PutModelCardRequest
 );
 
 /// A new API key: what the caller is given once, and what the bank keeps.

@@ -1,4 +1,4 @@
-//! Plans changes of members, principals, grants, quotas, charters and hash types. [`vigie_consortium`] decides; here is the order of its questions.
+//! Plans changes of members, principals, grants, quotas, charters, hash types and model cards. [`vigie_consortium`] decides; here is the order of its questions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use vigie_consortium::{
 use vigie_model::{BankName, BankRef, MemberName, UnixMillis};
 
 use crate::error::Error;
+use crate::plan::classifiers::model_cards::NewCard;
 use crate::plan::vectors::hash_types::NewHashType;
 
 /// A change of the directory, and the digest of the request for it.
@@ -87,6 +88,8 @@ pub(crate) enum MembersAction {
     SetQuota { member: MemberName, quota: Quota },
     /// A new hash type of vectors.
     DeclareHashType(NewHashType),
+    /// Another card of a model.
+    PutModelCard(NewCard),
     /// Another charter of a bank.
     SetCharter { bank: BankRef, charter: Charter },
 }
@@ -199,6 +202,7 @@ impl Standing<'_> {
             MembersAction::DeclareHashType(new) => {
                 Change::HashTypeDeclared(new.clone().declared(self.directory)?)
             }
+            MembersAction::PutModelCard(new) => new.change(self.directory)?,
             MembersAction::SetCharter { bank, charter } => {
                 Change::CharterPut { bank: admitted.bank(bank)?.id, charter: charter.clone() }
             }

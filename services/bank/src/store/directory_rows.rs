@@ -1,4 +1,4 @@
-//! The directory in the store: one row for each member, principal, grant, quota, policy and declared hash type, for each charter that is not the default, and
+//! The directory in the store: one row for each member, principal, grant, quota, policy, declared hash type and model, for each charter that is not the default, and
 //! for the used ids. Banks as such have a table of their own.
 
 use std::sync::Arc;
@@ -29,6 +29,15 @@ impl DirectoryKey {
         Self::new(5, bank.0 as u64, 0)
     }
 
+    /// By a digest of the name, 63 bits of it in each part: stores have signed numbers.
+    fn model_card(name: &str) -> Self {
+        let digest = blake3::hash(name.as_bytes());
+        let mut parts =
+            digest.as_bytes().as_chunks::<8>().0.iter().map(|part| u64::from_be_bytes(*part) >> 1);
+        let mut part = || parts.next().unwrap_or_default();
+        Self::new(9, part(), part())
+    }
+
     fn of(row: &Row) -> Self {
         match row {
             Row::Member(member) => Self::new(1, member.id.0.into(), 0),
@@ -39,6 +48,7 @@ impl DirectoryKey {
             Row::Bank(bank) => Self::charter(bank.id),
             Row::Used { .. } => Self::new(6, 0, 0),
             Row::HashType(declaration) => Self::new(8, declaration.hash_type.number().into(), 0),
+            Row::ModelCard(card) => Self::model_card(card.name()),
         }
     }
 
@@ -99,6 +109,7 @@ impl From<Difference> for DirectoryRows {
                 | Row::Quota(..)
                 | Row::Policies(..)
                 | Row::HashType(_)
+                | Row::ModelCard(_)
                 | Row::Used { .. } => rows.set.push(DirectoryRow { key, row }),
             }
         }
@@ -128,6 +139,7 @@ pub(crate) fn directory_of(
                 | Row::Quota(..)
                 | Row::Policies(..)
                 | Row::HashType(_)
+                | Row::ModelCard(_)
                 | Row::Used { .. },
             )
             | None => Charter::default(),

@@ -21,7 +21,7 @@
 //! Reading order:
 //!
 //! - the words: `text`, `expiry`, `flags`; `members` (member, role, api_key, credential, principal), `banks` (bank, grant, charter),
-//!   `items` (origin, taxonomy, details, opinion, dispute, record, standing, published), [`exchanges`], [`documents`], [`cases`] (report, referral, incident, decision), [`policies`] (verdict,
+//!   `items` (origin, taxonomy, details, opinion, dispute, record, standing, published), [`exchanges`], [`documents`], [`model_cards`], [`cases`] (report, referral, incident, decision), [`policies`] (verdict,
 //!   bank_rule, policy), `quotas::quota`;
 //! - [`change`]: what the log says, and why it may be refused;
 //! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests), `rows` (for stores and followers);
@@ -37,6 +37,7 @@ pub mod banks;
 pub mod items;
 pub mod exchanges;
 pub mod documents;
+pub mod model_cards;
 /// Cases: reports of members, referrals of authorised bodies, incidents, and records of decisions. The bounds of each part, and the words of scripts.
 ///
 /// A case holds no content and no data of a person: references, fingerprints, bounded texts. A URL is held by referrals alone, and their
@@ -86,6 +87,7 @@ pub use members::{
     KeyId, KeyIdError, Member, MemberId, MemberName, MemberNameError, MemberState, Principal, PrincipalId,
     Role, Roles, SpiffeId, TokenIssuers, TokenIssuersError, TokenSubject,
 };
+pub use model_cards::{CardFault, CardVersion};
 pub use policies::{
     BankRule, MemberPolicies, Policy, PolicyDraft, PolicyError, PolicyVersion, UnknownVerdict, Verdict,
     VerdictRule, VerdictRuleDraft,

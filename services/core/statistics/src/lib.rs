@@ -16,9 +16,9 @@
 //!
 //! Reading order:
 //!
-//! - the words: [`month`], [`cell`] (measure, key, counts), [`latency`];
+//! - the words: [`month`], [`cell`] (measure, key, scored_class, counts), [`latency`];
 //! - [`suppress`]: `rule`, `flow` (how far a reader can narrow a cell), `table`, `list`;
-//! - [`fields`]: what published reports ask for; [`report`]: `names`, `numbers`, `precision`, `filled`, `statistics`; [`render`]:
+//! - [`fields`]: what published reports ask for; [`report`]: `names`, `numbers`, `classifiers`, `precision`, `filled`, `statistics`; [`render`]:
 //!   Markdown, CSV, JSON;
 //! - [`statement`]: statements of reasons (DSA); [`suspected`]: reports of suspected material.
 
@@ -32,7 +32,7 @@ pub mod render;
 pub mod statement;
 pub mod suspected;
 
-pub use cell::{CellKey, CellKeyError, ClassText, Counts, Measure, VerdictText};
+pub use cell::{CellKey, CellKeyError, ClassText, Counts, Measure, ScoredClass, VerdictText};
 pub use latency::{Histogram, HistogramError, LatencyKind};
 pub use month::{Day, Month, MonthError, Period, PeriodError};
 pub use render::{to_csv, to_json, to_markdown};

@@ -12,6 +12,7 @@ use crate::banks::grant::Grant;
 use crate::members::credential::Credential;
 use crate::members::member::{Member, MemberId, MemberState};
 use crate::members::principal::{Principal, PrincipalId};
+use crate::model_cards::CardVersion;
 use crate::policies::{BankRule, MemberPolicies, PolicyVersion};
 use crate::quotas::quota::Quota;
 
@@ -193,6 +194,12 @@ impl Element for Declaration {
         let Self { hash_type, name, elements, distance_default, distance_max } = self;
         to.kind(8).number(hash_type.number()).bytes(name.as_bytes()).number(*elements);
         to.number(distance_default.0).number(distance_max.0);
+    }
+}
+
+impl Element for CardVersion {
+    fn write(&self, to: &mut Bytes) {
+        to.kind(9).bytes(self.name().as_bytes()).number(self.version()).bytes(self.document().as_bytes());
     }
 }
 

@@ -11,6 +11,7 @@ use crate::banks::grant::Grant;
 use crate::members::credential::CredentialId;
 use crate::members::member::{Member, MemberId};
 use crate::members::principal::{Principal, PrincipalId};
+use crate::model_cards::CardVersion;
 use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
@@ -65,6 +66,12 @@ impl Order<(MemberId, Arc<MemberPolicies>)> for ById {
 impl Order<Arc<Declaration>> for ById {
     fn compare(one: &Arc<Declaration>, other: &Arc<Declaration>) -> Ordering {
         one.hash_type.cmp(&other.hash_type)
+    }
+}
+
+impl Order<Arc<CardVersion>> for ByName {
+    fn compare(one: &Arc<CardVersion>, other: &Arc<CardVersion>) -> Ordering {
+        one.name().cmp(other.name())
     }
 }
 

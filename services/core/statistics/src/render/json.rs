@@ -10,6 +10,8 @@
 //! | `members`, `members_silent` | the number of members, and of those without any count |
 //! | `numbers` | for each measure: `measure`, `about`, `total`, `cumulative`, `by_month`, `by_member` (`member`, `total`, `by_month`), `by_bank`, `by_class`, `by_verdict` (`name`, `count`) |
 //! | `own_member`, `own` | the member that reads, and its numbers in the same form; null and empty for anyone |
+//! | `classifiers` | the uses of classifiers across members: `model`, `version`, `class`, `measures` (`measure`: `scored`, `above`, `reviews`, `unavailable`; `total`, `by_month`, `by_member`) |
+//! | `own_classifiers` | those of the member that reads, in the same form; empty for anyone |
 //! | `latencies` | `latency`, `about`, `month` (null for the period), `p50_ms`, `p99_ms` (null for too few) |
 //! | `precisions` | `of` (`reports`, `decisions`), `scope` (`all`, `member`, `bank`), `name`, `confirmed`, `reviewed`, `precision` |
 //! | `reports` | `report`, `title`, `fields` (`field`, `about`, `status`, `value`); a `status` is `count`, `share`, `sentence`, `suppressed` or `left_out` |
