@@ -69,6 +69,7 @@ fn described() -> OpenApiRouter<Handlers> {
         .routes(routes!(matching::match_hashes))
         .routes(routes!(matching::match_image))
         .routes(routes!(matching::match_video))
+        .routes(routes!(matching::conversation::score_conversation))
         .routes(routes!(hashing::hash_image))
         .routes(routes!(hashing::hash_video))
         .routes(routes!(banks::list_banks, banks::create_bank))

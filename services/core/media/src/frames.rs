@@ -38,6 +38,15 @@ impl Frame {
         Self::of(Samples::Rgb(picture))
     }
 
+    /// The picture as it is to be shown; `None` where the samples are not exact.
+    pub(crate) fn upright(self) -> Option<Picture> {
+        match self.samples {
+            Samples::Near(_) => None,
+            Samples::Rgb(stored) if self.orientation == Orientation::UPRIGHT => Some(stored),
+            Samples::Rgb(stored) => self.orientation.turn(&stored),
+        }
+    }
+
     /// The same, of samples of any kind.
     pub(crate) const fn of(samples: Samples) -> Self {
         Self { time: None, samples, orientation: Orientation::UPRIGHT, indices: None }
@@ -49,6 +58,9 @@ impl Frame {
 pub(crate) enum Taken {
     /// It is hashed.
     Hashed,
+    /// It is hashed, from samples that are not exact, and its pixels are wanted: the decoder hands on the same frame as RGB to
+    /// [`Frames::show`], if it can.
+    HashedAndWanted,
     /// These samples do not decide its hash: the decoder has to hand on the same frame as RGB.
     NeedsRgb,
 }
@@ -103,10 +115,15 @@ impl<'a> Frames<'a> {
     /// Takes the next frame.
     pub(crate) fn take(&mut self, frame: Frame) -> Taken {
         let taken = (self.visit)(self.taken + self.left_out, frame);
-        if taken == Taken::Hashed {
+        if taken != Taken::NeedsRgb {
             self.taken += 1;
         }
         taken
+    }
+
+    /// Takes the pixels of the frame that was taken last.
+    pub(crate) fn show(&mut self, frame: Frame) {
+        (self.visit)((self.taken + self.left_out).saturating_sub(1), frame);
     }
 
     /// At least `count` further frames are not decoded.

@@ -9,3 +9,4 @@ mod truncation;
 mod hostile;
 mod memory;
 mod copies;
+mod forms;
