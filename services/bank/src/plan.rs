@@ -409,12 +409,7 @@ impl Planner<'_> {
         }
         let asks_otherwise = self.asks_otherwise(&change);
         let sequence = self.append(LogChange::Directory(change.clone()))?;
-        if let Change::PoliciesPut { member, policies } = &change {
-            self.keep_policy(*member, policies)?;
-        }
-        if let Change::ModelCardPut(card) = &change {
-            self.keep_model_card(card)?;
-        }
+        self.keep_version(&change)?;
         if let Some(bank) = asks_otherwise {
             self.note_charter_change(bank, sequence)?;
         }

@@ -11,7 +11,10 @@ mod members;
 mod vectors {
     pub(super) mod hash_types;
 }
-mod classifiers;
+/// Classifiers: their cards.
+mod classifiers {
+    pub(super) mod cards;
+}
 mod policy;
 mod exchange;
 mod cases;
@@ -37,7 +40,7 @@ pub(crate) use cases::{
     Fragment, IncidentAddArgs, IncidentCommand, ReferralAddArgs, ReferralCommand, ReportCommand,
     ReportReviewArgs, ReportSubmitArgs, decision_id,
 };
-pub(crate) use classifiers::{
+pub(crate) use classifiers::cards::{
     ClassifierAddArgs, ClassifierCalibrateArgs, ClassifierCommand, ClassifierShowArgs,
     ClassifierThresholdArgs, OneClassifierArgs,
 };

@@ -11,6 +11,7 @@ mod vectors {
 mod classifiers {
     pub(crate) mod classifier;
     mod page;
+    mod putting;
     mod calibrate;
     mod labelled;
 }

@@ -7,9 +7,9 @@ use vigie_model::{BankId, BankName, Declaration, DeclarationError, Sequence};
 
 use crate::banks::charter::Charter;
 use crate::banks::grant::Grant;
+use crate::classifiers::CardVersion;
 use crate::members::member::{Member, MemberId, MemberName};
 use crate::members::principal::{Principal, PrincipalId};
-use crate::model_cards::CardVersion;
 use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 

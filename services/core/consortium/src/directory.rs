@@ -17,10 +17,10 @@ use self::orders::{ByAlias, ByBank, ByCredential, ById, ByMember, ByName};
 use self::table::Table;
 use crate::banks::bank::OwnedBank;
 use crate::banks::grant::Grant;
+use crate::classifiers::CardVersion;
 use crate::members::credential::CredentialId;
 use crate::members::member::{Member, MemberId, MemberName};
 use crate::members::principal::{Principal, PrincipalId};
-use crate::model_cards::CardVersion;
 use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 

@@ -1,7 +1,7 @@
 //! Sets documents and takes them out, and keeps those that follow from other changes.
 
 use prost::Message as _;
-use vigie_consortium::{Document, DocumentKey, DocumentKind, MemberId, MemberPolicies};
+use vigie_consortium::{Change, Document, DocumentKey, DocumentKind, MemberId, MemberPolicies};
 use vigie_proto::bank::LogChange;
 use vigie_proto::pb::consortium::v1 as pb;
 
@@ -37,12 +37,19 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Keeps the newest version of a member's policy, so that it can be read when another one decides.
-    pub(in crate::plan) fn keep_policy(
-        &mut self,
-        member: MemberId,
-        policies: &MemberPolicies,
-    ) -> Result<(), Error> {
+    /// Keeps the version of a policy or of a model's card that a change brings, so that it can be read when there is another one.
+    pub(in crate::plan) fn keep_version(&mut self, change: &Change) -> Result<(), Error> {
+        if let Change::PoliciesPut { member, policies } = change {
+            self.keep_policy(*member, policies)?;
+        }
+        if let Change::ModelCardPut(card) = change {
+            self.keep_model_card(card)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the newest version of a member's policy.
+    fn keep_policy(&mut self, member: MemberId, policies: &MemberPolicies) -> Result<(), Error> {
         let versions = [&policies.trial, &policies.current];
         let newest = versions.into_iter().flatten().find(|one| one.version == policies.used);
         let Some(newest) = newest else { return Ok(()) };

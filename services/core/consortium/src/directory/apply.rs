@@ -15,10 +15,10 @@ use crate::change::bounds::{
     BANKS_MAX, GRANTS_MAX, GRANTS_PER_BANK_MAX, MEMBERS_MAX, MODELS_MAX, PRINCIPALS_PER_MEMBER_MAX,
 };
 use crate::change::{Change, Refusal};
+use crate::classifiers::CardVersion;
 use crate::members::member::{Member, MemberId, MemberState};
 use crate::members::principal::{Principal, PrincipalId};
 use crate::members::role::Role;
-use crate::model_cards::CardVersion;
 use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 

@@ -9,10 +9,10 @@ use vigie_model::{BankId, BankName, Declaration, SetDigest};
 
 use crate::banks::bank::OwnedBank;
 use crate::banks::grant::Grant;
+use crate::classifiers::CardVersion;
 use crate::members::credential::Credential;
 use crate::members::member::{Member, MemberId, MemberState};
 use crate::members::principal::{Principal, PrincipalId};
-use crate::model_cards::CardVersion;
 use crate::policies::{BankRule, MemberPolicies, PolicyVersion};
 use crate::quotas::quota::Quota;
 

@@ -8,10 +8,10 @@ use vigie_model::Declaration;
 use super::table::Order;
 use crate::banks::bank::OwnedBank;
 use crate::banks::grant::Grant;
+use crate::classifiers::CardVersion;
 use crate::members::credential::CredentialId;
 use crate::members::member::{Member, MemberId};
 use crate::members::principal::{Principal, PrincipalId};
-use crate::model_cards::CardVersion;
 use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 

@@ -9,9 +9,9 @@ use super::Directory;
 use super::element::Used;
 use crate::banks::bank::OwnedBank;
 use crate::banks::grant::Grant;
+use crate::classifiers::CardVersion;
 use crate::members::member::{Member, MemberId};
 use crate::members::principal::{Principal, PrincipalId};
-use crate::model_cards::CardVersion;
 use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 

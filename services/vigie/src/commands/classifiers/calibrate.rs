@@ -10,7 +10,7 @@ use vigie_classifiers::{Calibration, Kind, Name, calibration::CalibrationDraft};
 use vigie_clients::{CallError, Code, MatchClient, MeasuredScores};
 
 use super::labelled::{Labelled, Samples, find, read};
-use super::{classifier, page};
+use super::{page, putting};
 use crate::cli::ClassifierCalibrateArgs;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::FailedFileLine;
@@ -32,7 +32,7 @@ enum Failed {
 }
 
 pub(crate) async fn run(args: ClassifierCalibrateArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let (bank, newest) = classifier::newest(&args.one, output).await?;
+    let (bank, newest) = putting::newest(&args.one, output).await?;
     let card = newest.card.card();
     let classes = classes(&args, &newest.card)?;
     let every: Vec<Name> = card.output().classes().iter().map(|class| class.name.clone()).collect();
@@ -81,7 +81,7 @@ pub(crate) async fn run(args: ClassifierCalibrateArgs, output: &mut Output) -> a
         Calibration::try_from(draft).map_err(|faults| anyhow::anyhow!("no calibration:\n{faults}"))?;
     let measured = card.with_calibration(calibration)?;
     output.say(format!("{} measured", counted(used, "file")))?;
-    classifier::put((&bank, &newest), &measured, &args.one.address, output).await?;
+    putting::put((&bank, &newest), &measured, &args.one.address, output).await?;
     for table in measured.calibration().into_iter().flat_map(Calibration::classes) {
         page::measured(table, output)?;
     }
