@@ -25,7 +25,7 @@ pub(crate) struct Reports {
     pub(super) counts: Recorded,
     pub(super) records: Records,
     pub(super) trials: Trials,
-    pub(super) scores: Scores,
+    pub(crate) scores: Scores,
 }
 
 impl Reports {
@@ -71,11 +71,6 @@ impl Reporters {
 
     /// Reports what is left, once.
     pub(crate) async fn finish(&mut self) {
-        tokio::join!(
-            self.counts.finish(),
-            self.records.finish(),
-            self.trials.finish(),
-            self.scores.finish()
-        );
+        tokio::join!(self.counts.finish(), self.records.finish(), self.trials.finish(), self.scores.finish());
     }
 }
