@@ -15,6 +15,10 @@ mod vectors {
 mod classifiers {
     pub(super) mod cards;
 }
+/// Scores of classifiers.
+mod classifying {
+    pub(super) mod conversation;
+}
 mod policy;
 mod exchange;
 mod cases;
@@ -44,6 +48,7 @@ pub(crate) use classifiers::cards::{
     ClassifierAddArgs, ClassifierCalibrateArgs, ClassifierCommand, ClassifierShowArgs,
     ClassifierThresholdArgs, OneClassifierArgs,
 };
+pub(crate) use classifying::conversation::{ConversationCommand, ConversationScoreArgs};
 pub(crate) use decisions::{
     DecisionCommand, DecisionOutcomeArgs, DecisionTimeArgs, ExplainArgs, StatementsArgs,
 };
@@ -163,6 +168,9 @@ pub(crate) enum Command {
     /// Keep the cards of classifiers: models that you supply, whose scores are never verdicts
     #[command(subcommand)]
     Classifier(ClassifierCommand),
+    /// Ask classifiers about a conversation
+    #[command(subcommand)]
+    Conversation(ConversationCommand),
     /// Set, show and try the policy: rules from matches to a verdict
     #[command(subcommand)]
     Policy(PolicyCommand),
