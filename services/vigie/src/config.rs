@@ -312,6 +312,7 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Quota(_)
         | Command::HashType(_)
         | Command::Classifier(_)
+        | Command::Conversation(_)
         | Command::Policy(_)
         | Command::Exchange(_)
         | Command::Report(_)
