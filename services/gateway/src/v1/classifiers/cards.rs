@@ -20,7 +20,7 @@ pub(crate) struct ClassifiersObject {
 
 /// The newest card of a model in short.
 #[derive(Debug, Serialize, ToSchema)]
-struct ClassifierObject {
+pub(crate) struct ClassifierObject {
     /// The name of the model.
     name: String,
     /// The newest version of its card.

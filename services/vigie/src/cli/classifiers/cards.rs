@@ -19,6 +19,7 @@ pub(crate) enum ClassifierCommand {
     /// List the models: versions, modes and thresholds
     List(BankAddressArgs),
     /// Show the card of a model: its source, classes, thresholds and calibration
+    #[command(disable_version_flag = true)]
     Show(ClassifierShowArgs),
     /// Measure a model on labelled content, and put the calibration into its card; for operators
     ///
