@@ -45,8 +45,7 @@ fn own(csv: &str, class: &str) -> Option<[u64; 4]> {
         let begin = format!("own_classifiers,{measure},all,{class},,shown,");
         csv.lines().find_map(|line| line.strip_prefix(&begin)?.parse().ok())
     };
-    let [scored, above, reviews, unavailable] =
-        ["scored", "above", "reviews", "unavailable"].map(|measure| number(measure));
+    let [scored, above, reviews, unavailable] = ["scored", "above", "reviews", "unavailable"].map(number);
     Some([scored?, above?, reviews?, unavailable?])
 }
 
