@@ -3,6 +3,7 @@
 mod policy;
 mod principal;
 mod hash_type;
+mod model_card;
 mod rows;
 mod cases;
 
@@ -10,6 +11,10 @@ pub use crate::model::bank_ref;
 pub use cases::{CASE_PAGE_MAX, case_page_size, decision_id, keep_days, query_digests};
 pub(crate) use hash_type::{declared_change, declared_to_wire};
 pub use hash_type::{vector_class, vector_elements};
+#[cfg(test)]
+pub(crate) use model_card::test_card;
+pub use model_card::{at_most_one_in, kind_word, mode_word, state_word};
+pub(crate) use model_card::{card_change, card_to_wire};
 pub(crate) use policy::{policies_change, policies_to_wire};
 pub use policy::{verdict, verdict_to_wire};
 pub use principal::{answered_principal, certificate, role_numbers, roles, token_subject};

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use thiserror::Error;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 /// A field whose value breaks the contract. Never repeats a hash or content.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -43,6 +43,21 @@ impl From<Invalid> for Status {
         let details = ErrorDetails::with_bad_request_violation(invalid.field, invalid.reason);
         Self::with_error_details(Code::InvalidArgument, message, details)
     }
+}
+
+/// Faults that one answer names.
+const FAULTS_MAX: usize = 20;
+
+/// `INVALID_ARGUMENT` with several faults of one request, each a line of the message and a field of the `BadRequest`: the first 20.
+#[must_use]
+pub fn invalid_fields(faults: Vec<Invalid>) -> Status {
+    let more = faults.len().saturating_sub(FAULTS_MAX);
+    let named = || faults.iter().take(FAULTS_MAX);
+    let mut lines: Vec<String> = named().map(ToString::to_string).collect();
+    lines.extend((more > 0).then(|| format!("and {more} more")));
+    let violations: Vec<_> = named().map(|one| FieldViolation::new(&*one.field, &*one.reason)).collect();
+    let details = ErrorDetails::with_bad_request(violations);
+    Status::with_error_details(Code::InvalidArgument, lines.join("\n"), details)
 }
 
 /// Checks that a list has `min` to `max` entries.

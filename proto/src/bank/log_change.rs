@@ -9,7 +9,9 @@ use vigie_consortium::{
 use vigie_model::{BankId, Change, ChangeKind, ItemId, MatchRatio, Partition, Sequence};
 
 use super::match_ratio;
-use crate::consortium::{declared_change, declared_to_wire, policies_change, policies_to_wire};
+use crate::consortium::{
+    card_change, card_to_wire, declared_change, declared_to_wire, policies_change, policies_to_wire,
+};
 use crate::invalid::Invalid;
 use crate::pb::bank::v1 as pb;
 use crate::pb::consortium::v1 as consortium;
@@ -20,7 +22,7 @@ use pb::change::Kind;
 pub enum LogChange {
     /// A change of a bank or an item, which shards follow.
     Shard(ChangeKind),
-    /// A change of members, principals, grants, quotas, charters or hash types, which shards are not sent.
+    /// A change of members, principals, grants, quotas, charters, hash types or model cards, which shards are not sent.
     Directory(DirectoryChange),
     /// Another record of an item, which shards are not sent.
     Record(ItemId, Box<ItemRecord>),
@@ -145,6 +147,7 @@ fn directory_kind(change: DirectoryChange) -> Option<Kind> {
         DirectoryChange::HashTypeDeclared(declaration) => {
             Kind::HashTypeDeclared(declared_to_wire(declaration))
         }
+        DirectoryChange::ModelCardPut(card) => Kind::ModelCardPut(card_to_wire(&card)),
         DirectoryChange::BankCreated { .. }
         | DirectoryChange::BankRenamed { .. }
         | DirectoryChange::BankEnabledSet { .. }
@@ -179,7 +182,7 @@ pub fn decode_log_change(stored: &[u8]) -> Result<LogChange, Invalid> {
         },
         Kind::PoliciesPut(put) => policies_change(put)?,
         Kind::HashTypeDeclared(declared) => declared_change(declared)?,
-        Kind::ModelCardPut(_) => return Err(Invalid::new("kind", "is not known")),
+        Kind::ModelCardPut(put) => card_change(put)?,
         Kind::ItemRecordPut(put) => {
             let record = put.record.ok_or_else(missing("record"))?.try_into()?;
             return Ok(LogChange::Record(ItemId(put.item_id), Box::new(record)));
@@ -296,6 +299,7 @@ mod tests {
                 distance_default: Distance(0),
                 distance_max: Distance(u32::MAX - 1),
             }),
+            DirectoryChange::ModelCardPut(Arc::new(crate::consortium::test_card(3))),
             DirectoryChange::PoliciesPut { member: owner, policies: Arc::default() },
             DirectoryChange::PoliciesPut {
                 member: owner,

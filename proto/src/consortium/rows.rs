@@ -29,6 +29,7 @@ impl From<Row> for pb::DirectoryRow {
             }
             Row::Policies(member, policies) => Wire::Policies(policies_to_wire(member, &policies)),
             Row::HashType(declaration) => Wire::HashType(Arc::unwrap_or_clone(declaration).into()),
+            Row::ModelCard(card) => Wire::ModelCard((&*card).into()),
             Row::Bank(bank) => Wire::Bank(pb::OwnedBank {
                 id: bank.id.0,
                 owner_id: bank.owner.0,
@@ -71,7 +72,7 @@ impl TryFrom<pb::DirectoryRow> for Row {
                 Self::Policies(member, policies)
             }
             Wire::HashType(declared) => Self::HashType(Arc::new(declared.try_into()?)),
-            Wire::ModelCard(_) => return Err(Invalid::new("row", "is of a kind that is not known")),
+            Wire::ModelCard(card) => Self::ModelCard(Arc::new(card.try_into()?)),
             Wire::UsedIds(used) => {
                 Self::Used { principal: PrincipalId(used.principal_id), bank: BankId(used.bank_id) }
             }
@@ -259,6 +260,7 @@ mod tests {
                 distance_default: Distance(5),
                 distance_max: Distance(9),
             })),
+            Row::ModelCard(Arc::new(crate::consortium::test_card(5))),
             Row::Used { principal: PrincipalId(3), bank },
         ];
         let gone = vec![

@@ -84,6 +84,23 @@ pub(crate) enum Error {
         /// The newest version.
         used: u32,
     },
+    /// There is no such model, or no such version of its card.
+    #[error("there is no {}{name}", if *version == 0 { "model called ".to_owned() } else { format!("version {version} of the card of ") })]
+    NoCard {
+        /// The name of the model.
+        name: Box<str>,
+        /// The version; 0 for the newest.
+        version: u32,
+    },
+    /// The newest version of the card is another one.
+    #[error("expected_version: the newest version of the model's card is {newest}; read it again")]
+    StaleCard {
+        /// The newest version; 0 for none.
+        newest: u32,
+    },
+    /// The card cannot be kept.
+    #[error("document: {0}")]
+    Card(String),
     /// Nobody disputes the item.
     #[error("there is no dispute about item {0}")]
     NoDispute(ItemId),
@@ -205,11 +222,13 @@ impl Error {
             Self::GrantNotFound { .. }
             | Self::SubmissionNotFound(_)
             | Self::NoPolicy(_)
+            | Self::NoCard { .. }
             | Self::ExchangeNotFound(_)
             | Self::NoExchange(_) => Code::NotFound,
             Self::Class(_)
             | Self::CanaryLabel(_)
             | Self::NotDeclared(_)
+            | Self::Card(_)
             | Self::TooFar { .. }
             | Self::HoldIsOver
             | Self::TooManyOpinions(_)
@@ -228,6 +247,7 @@ impl Error {
             | Self::NoDispute(_)
             // Versions only grow, so the same call never succeeds, and clients must not send it again.
             | Self::StalePolicy { .. }
+            | Self::StaleCard { .. }
             | Self::SecondPerson { .. } => Code::FailedPrecondition,
             Self::Case(refused) => refused.code(),
             Self::Directory(refusal) => refusal.code(),
@@ -270,6 +290,11 @@ impl Error {
     /// There is no such item for the caller.
     pub(crate) const fn item_not_found(item: ItemId) -> Self {
         Self::Denied(Denied::ItemNotFound(item))
+    }
+
+    /// There is no such version of a card; no card at all for 0. The caller's text may be longer than any name.
+    pub(crate) fn no_card(name: &str, version: u32) -> Self {
+        Self::NoCard { name: name.chars().take(64).collect::<String>().into(), version }
     }
 
     /// When a refused caller is to come back, where that is known.
@@ -351,6 +376,7 @@ impl From<Refusal> for Error {
             | Refusal::UnknownPrincipal(_)
             | Refusal::UnknownBank(_)
             | Refusal::UnknownGrant(..)
+            | Refusal::CardVersion { .. }
             | Refusal::PrincipalOfAnother(_) => {
                 tracing::error!("the directory refuses what the plan has checked: {text}");
                 return Self::Broken;

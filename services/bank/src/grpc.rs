@@ -13,6 +13,11 @@ mod opinions;
 mod cases;
 mod page;
 mod policies;
+/// Classifiers: their cards and uses.
+mod classifiers {
+    mod model_cards;
+    pub(super) mod scores;
+}
 /// Hash types of vectors, which a deployment declares.
 mod vectors {
     mod hash_types;

@@ -47,6 +47,10 @@ pub(crate) mod lists {
 pub(crate) mod holds;
 mod items;
 pub(crate) mod members;
+/// Classifiers: their cards.
+pub(crate) mod classifiers {
+    pub(crate) mod model_cards;
+}
 /// Hash types of vectors, which a deployment declares.
 pub(crate) mod vectors {
     pub(crate) mod hash_types;
@@ -405,9 +409,7 @@ impl Planner<'_> {
         }
         let asks_otherwise = self.asks_otherwise(&change);
         let sequence = self.append(LogChange::Directory(change.clone()))?;
-        if let Change::PoliciesPut { member, policies } = &change {
-            self.keep_policy(*member, policies)?;
-        }
+        self.keep_version(&change)?;
         if let Some(bank) = asks_otherwise {
             self.note_charter_change(bank, sequence)?;
         }

@@ -25,6 +25,7 @@ use vigie_proto::pb::consortium::v1::consortium_service_server::ConsortiumServic
 use vigie_proto::pb::consortium::v1::decision_service_server::DecisionServiceServer;
 use vigie_proto::pb::consortium::v1::hash_type_service_server::HashTypeServiceServer;
 use vigie_proto::pb::consortium::v1::incident_service_server::IncidentServiceServer;
+use vigie_proto::pb::consortium::v1::model_card_service_server::ModelCardServiceServer;
 use vigie_proto::pb::consortium::v1::opinion_service_server::OpinionServiceServer;
 use vigie_proto::pb::consortium::v1::policy_service_server::PolicyServiceServer;
 use vigie_proto::pb::consortium::v1::referral_service_server::ReferralServiceServer;
@@ -79,6 +80,7 @@ pub(crate) async fn run(
         .with(StatisticsServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(PolicyServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(HashTypeServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
+        .with(ModelCardServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(OpinionServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(ReportServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(DecisionServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))

@@ -11,13 +11,14 @@ use vigie_proto::Invalid;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::audit_service_client::AuditServiceClient;
 
+use crate::consortium::model_cards::ModelSummary;
 use crate::leading_bank::{IdempotencyKey, LeadingBank, among_banks, call};
 
 /// The most bytes of an answer: 1,000 entries at their bounds.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// An entry of the audit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AuditEntry {
     /// The entry's index in the tree.
     pub index: LeafIndex,
@@ -43,10 +44,12 @@ pub struct AuditEntry {
     pub calls: u64,
     /// The time before which none of several calls came; `None` if the entry is one call.
     pub since: Option<UnixMillis>,
+    /// The card that was put, in short.
+    pub model: Option<ModelSummary>,
 }
 
 /// A leaf of the audit's tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AuditLeaf {
     /// The leaf's bytes, from which its hash is computed.
     pub bytes: Vec<u8>,
@@ -63,7 +66,7 @@ impl AuditLeaf {
 }
 
 /// A page of entries.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AuditPage {
     /// The entries, by index. May be empty although there are more.
     pub leaves: Vec<AuditLeaf>,
@@ -273,6 +276,7 @@ impl TryFrom<pb::AuditEntry> for AuditEntry {
             sequence: (message.sequence > 0).then_some(Sequence(message.sequence)),
             calls: message.calls,
             since: (message.since_unix_ms > 0).then_some(UnixMillis(message.since_unix_ms)),
+            model: message.model.map(ModelSummary::from),
         })
     }
 }

@@ -5,6 +5,7 @@ mod principal;
 pub(crate) mod opinions;
 mod policies;
 mod hash_types;
+pub(crate) mod model_cards;
 pub(crate) mod statistics;
 mod reports;
 mod decisions;
@@ -29,6 +30,7 @@ use vigie_proto::pb::consortium::v1::consortium_service_client::ConsortiumServic
 pub use decisions::{DecisionClient, ExplainedDecision, NewDecision};
 pub use hash_types::{HashTypeClient, NewHashType};
 pub use incidents::{ClosedIncident, IncidentClient, IncidentListing, OpenedIncident};
+pub use model_cards::{ModelCardClient, ModelClass, ModelSummary, ReadModelCard};
 pub use policies::{
     PolicyClient, PolicyFault, PolicySource, ReadPolicy, TrialCount, TriedPolicy, TriedQuery,
 };

@@ -18,6 +18,8 @@
 //! - A process that has died or was killed has been waited for, and its pipes are closed, before the answer is given.
 //! - What a process sends is bounded and checked like the message of a stranger: it may have been taken over.
 //!
+//! A caller that has classifiers names the forms in which it wants the first frame as pixels; nobody else's picture crosses as such.
+//!
 //! A picture that no decoder here decodes is decoded by the program `ffmpeg` where that is installed (`ffmpeg`): the process reads
 //! what of the file the program needs, and then hashes the program's pixels, which pass through this process piece by piece
 //! (`outside`). A video is decoded by that program too, and hashed by the calling thread: its frames are raw, and nothing of them is parsed
@@ -41,8 +43,9 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
+use vigie_classifiers::PictureForm;
 use vigie_media::{DecodeError, Limits, Ways};
-use vigie_model::{DecodeFailure, DecodeFailureKind, PictureFingerprint, Way};
+use vigie_model::{DecodeFailure, DecodeFailureKind, Way};
 use vigie_proto::decoder::{self, Decoded};
 use vigie_proto::pb::decoder::v1 as pb;
 use vigie_sandbox::Posture;
@@ -52,6 +55,7 @@ pub use ffmpeg::{FfmpegAbsence, FfmpegReport, VideoReport, is_program};
 pub use hashing::{Hasher, Hashing};
 pub use metrics::DecoderMetrics;
 pub use settings::DecoderSettings;
+pub use vigie_media::HashedPicture;
 
 use child::{START_WITHIN, Stopped};
 use ffmpeg::Ffmpeg;
@@ -79,6 +83,8 @@ struct Task<'a> {
     content: &'a [u8],
     limits: Limits,
     ways: Ways,
+    /// In which the first frame is wanted as pixels.
+    forms: &'a [PictureForm],
     bounds: Bounds,
 }
 
@@ -158,7 +164,8 @@ impl Decoder {
         self.process.as_ref().map(Process::id)
     }
 
-    /// Decodes and hashes the picture `content` within `limits`, in the ways that `ways` names, until `deadline`.
+    /// Decodes and hashes the picture `content` within `limits`, in the ways that `ways` names, until `deadline`; also brings its first frame
+    /// to `forms`, of which there are at most [`PictureForm::COUNT_MAX`].
     ///
     /// Where a later frame may have killed the process, the answer has the first frame alone, with the fault and with the others
     /// among the frames left out.
@@ -170,8 +177,9 @@ impl Decoder {
         content: &[u8],
         limits: &Limits,
         ways: Ways,
+        forms: &[PictureForm],
         deadline: Instant,
-    ) -> Result<PictureFingerprint, DecoderError> {
+    ) -> Result<HashedPicture, DecoderError> {
         if content.len() > limits.input_bytes_max {
             let (bytes, bytes_max) = (content.len(), limits.input_bytes_max);
             return Err(DecoderError::Decode(DecodeError::InputTooLarge { bytes, bytes_max }.into()));
@@ -185,7 +193,7 @@ impl Decoder {
             limits.further_frames_within =
                 limits.further_frames_within.min(left.mul_f64(FURTHER_FRAMES_SHARE));
         }
-        let task = Task { content, limits, ways, bounds };
+        let task = Task { content, limits, ways, forms, bounds };
         let is_used = self.process.as_ref().is_some_and(|process| process.answered() > 0);
         let mut attempt = self.attempt(&task)?;
         // The fault may be that of an image before.
@@ -195,7 +203,9 @@ impl Decoder {
         match attempt {
             Ok(Ok(Decoded::Picture(picture))) => Ok(picture),
             Ok(Ok(Decoded::Outside(outside))) => {
-                self.hash_outside(content, &outside, &limits, ways, deadline)
+                let processor_time_max = self.settings.processor_time_max;
+                let bounds = Bounds { deadline, processor_time_max };
+                self.hash_outside(&Task { bounds, ..task }, &outside)
             }
             Ok(Err(failure)) => Err(DecoderError::Decode(failure)),
             Err(death) if has_several => self.first_frame(task, death, deadline).ok_or_else(|| death.into()),
@@ -210,7 +220,7 @@ impl Decoder {
         whole: Task<'_>,
         death: WorkerDeath,
         deadline: Instant,
-    ) -> Option<PictureFingerprint> {
+    ) -> Option<HashedPicture> {
         let fault = death.failure_kind().unwrap_or(DecodeFailureKind::TimedOut);
         let processor_time_max = whole.bounds.processor_time_max.min(FIRST_FRAME_PROCESSOR_TIME_MAX);
         let task = Task {
@@ -223,19 +233,22 @@ impl Decoder {
             _ => None,
         };
         self.metrics.tried_first_frame(picture.is_some());
-        let picture = picture?;
-        let frames_left_out = picture.frames_left_out.max(1);
-        Some(PictureFingerprint { frames_left_out, later_fault: Some(fault), ..picture })
+        let mut picture = picture?;
+        picture.fingerprint.frames_left_out = picture.fingerprint.frames_left_out.max(1);
+        picture.fingerprint.later_fault = Some(fault);
+        Some(picture)
     }
 
     /// Sends a file to the process, and returns its answer or how it died.
     fn attempt(&mut self, task: &Task<'_>) -> Result<Attempt, DecoderError> {
-        let Task { content, limits, ways, bounds } = task;
+        let Task { content, limits, ways, forms, bounds } = task;
         self.pause(bounds.deadline)?;
-        let head = decoder::request(content.len(), limits, *ways).encode_to_vec();
+        let head = decoder::request(content.len(), limits, *ways, forms).encode_to_vec();
         let process = self.running().map_err(DecoderError::Start)?;
         let answered_before = process.answered();
-        let answer = process.exchange(&head, content, *bounds).and_then(|answer| outcome(&answer, limits));
+        let answer = process
+            .exchange(&head, content, decoder::answer_bytes_max(forms), *bounds)
+            .and_then(|answer| outcome(&answer, task));
         Ok(self.conclude(answer, answered_before))
     }
 
@@ -282,7 +295,7 @@ impl Decoder {
     /// Ends a process that has answered often enough, or in which a decoder has failed.
     fn retire(&mut self, outcome: &Result<Decoded, DecodeFailure>) {
         let fault = match outcome {
-            Ok(Decoded::Picture(picture)) => picture.later_fault,
+            Ok(Decoded::Picture(picture)) => picture.fingerprint.later_fault,
             Ok(Decoded::Outside(_)) => None,
             Err(failure) => Some(failure.kind),
         };
@@ -305,11 +318,12 @@ impl Drop for Decoder {
 }
 
 /// The outcome that an answer holds. A malformed answer is that of a process that was taken over or is of another version.
-fn outcome(answer: &[u8], limits: &Limits) -> Result<Result<Decoded, DecodeFailure>, Stopped> {
+fn outcome(answer: &[u8], task: &Task<'_>) -> Result<Result<Decoded, DecodeFailure>, Stopped> {
+    let Task { limits, forms, .. } = task;
     let message = pb::DecodeResponse::decode(answer).map_err(|_| Stopped::Malformed)?;
-    let outcome = decoder::outcome(message).map_err(|_| Stopped::Malformed)?;
+    let outcome = decoder::outcome(message, forms).map_err(|_| Stopped::Malformed)?;
     let is_possible = match &outcome {
-        Ok(Decoded::Picture(picture)) => {
+        Ok(Decoded::Picture(HashedPicture { fingerprint: picture, .. })) => {
             let sides = 1..=limits.side_px_max;
             sides.contains(&picture.width)
                 && sides.contains(&picture.height)

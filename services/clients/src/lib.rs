@@ -13,7 +13,11 @@ mod leading_bank;
 mod bank;
 mod consortium;
 mod audit;
-mod coordinator;
+/// The services that frontends call.
+mod behind_frontends {
+    pub(crate) mod coordinator;
+    pub(crate) mod classifier;
+}
 mod directory;
 mod exchange;
 mod feed;
@@ -31,26 +35,33 @@ pub use bank::{
     DescribedPage, EntryContent, EntryState, FoundItems, ItemPage, ItemSearch, ItemUpdate, ListEntry,
     ListPage, ListSays, RemovedItem,
 };
+pub use behind_frontends::classifier::{
+    ClassifierClient, DescribedModel, RawScores, ScoreContent, ScoreDistribution, ScoreItem,
+};
+pub use behind_frontends::coordinator::{CoordinatorClient, partial_search};
 pub use consortium::opinions::{
     DisputePage, ListedDispute, ListedOpinion, MemberHeldItem, NewOpinion, OpinionClient, OpinionPage,
     Outcome,
 };
-pub use consortium::statistics::{CountedMatches, CountedTrial, StatisticsClient, StatisticsFormat};
+pub use consortium::statistics::{
+    CountedMatches, CountedScores, CountedTrial, StatisticsClient, StatisticsFormat,
+};
 pub use consortium::{
     CasePage, CasesAfter, ClosedIncident, ConsortiumClient, DecisionClient, ExplainedDecision, GivenGrant,
-    HashTypeClient, IncidentClient, IncidentListing, KeyListing, MemberMeasure, MemberWords, NewCredential,
-    NewDecision, NewHashType, NewPrincipal, OpenedIncident, PolicyClient, PolicyFault, PolicySource,
-    PrincipalCredential, PrincipalListing, PrincipalWithKey, ReadPolicy, ReferralClient, ReferralListing,
-    ReferralsListed, ReportClient, ReportListing, TrialCount, TriedPolicy, TriedQuery, WhoAmI,
+    HashTypeClient, IncidentClient, IncidentListing, KeyListing, MemberMeasure, MemberWords, ModelCardClient,
+    ModelClass, ModelSummary, NewCredential, NewDecision, NewHashType, NewPrincipal, OpenedIncident,
+    PolicyClient, PolicyFault, PolicySource, PrincipalCredential, PrincipalListing, PrincipalWithKey,
+    ReadModelCard, ReadPolicy, ReferralClient, ReferralListing, ReferralsListed, ReportClient, ReportListing,
+    TrialCount, TriedPolicy, TriedQuery, WhoAmI,
 };
-pub use coordinator::{CoordinatorClient, partial_search};
 pub use directory::DirectoryClient;
 pub use exchange::{AppliedPage, ExchangeClient, ExchangeLease, ExchangeListing, NewExchange, NewPage};
 pub use feed::{FeedClient, FeedStream, StateStream};
 pub use leading_bank::{IdempotencyKey, Written};
 pub use matcher::{DescriptionStream, MatcherClient, Neighbour, Neighbours};
 pub use matching::{
-    Decoding, HashedVideo, MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure, partial_match,
+    Decoding, HashedVideo, MatchAnswer, MatchClient, MatchStreamAnswer, MeasuredContent, MeasuredScores,
+    QueryFailure, ScoredConversation, partial_match,
 };
 pub use tokio::time::Instant as Deadline;
 pub use vigie_net::{Bearer, BearerFault, CallError, EndpointError, Network, Notice, Patience, Wait};

@@ -1,5 +1,6 @@
 //! Client of a frontend, for platforms.
 
+mod scoring;
 mod videos;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use vigie_telemetry::trace;
 
 use crate::wrong_service::explained;
 
+pub use scoring::{MeasuredContent, MeasuredScores, ScoredConversation};
 pub use videos::{Decoding, HashedVideo};
 
 /// The most bytes of an answer: as many matches as one call may ask for, each of an item at all its bounds.

@@ -1,7 +1,8 @@
 //! A decoder process: reads hostile images from standard input, hashes them, and answers on standard output.
 //!
-//! `vigie decode-worker` is this and nothing else. Decoding and hashing both happen here, so that no pixel crosses a process:
-//! a file comes in, and hashes go out. The other end is `vigie_clients::decoder`.
+//! `vigie decode-worker` is this and nothing else. Decoding and hashing both happen here: a file comes in, and hashes go out. Pixels
+//! cross a process only where a classifier wants the first frame, resized to what its model reads. The other end is
+//! `vigie_clients::decoder`.
 //!
 //! Always true:
 //! - The process is locked down before it reads the first byte, and has one thread.
@@ -55,7 +56,10 @@ pub fn run_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<Exi
 pub fn decode(content: &[u8], order: &Order) -> Result<Decoded, DecodeFailure> {
     match Outside::read(content, &order.limits)? {
         Some(outside) => Ok(Decoded::Outside(outside)),
-        None => Ok(Decoded::Picture(vigie_media::picture(content, &order.limits, order.ways)?)),
+        None => {
+            let Order { limits, ways, forms, .. } = order;
+            Ok(Decoded::Picture(vigie_media::picture_in_forms(content, limits, *ways, forms)?))
+        }
     }
 }
 
@@ -98,7 +102,7 @@ fn work(mut input: impl Read, mut output: impl Write, decode: Decode) -> Result<
                     "the decoder failed on this image: send a file that image viewers open without error";
                 Err(DecodeFailure { kind: DecodeFailureKind::Panicked, message: message.to_owned() })
             });
-        let answer = decoder::response(outcome.as_ref().map_err(Clone::clone));
+        let answer = decoder::response(outcome);
         messages::write(&mut output, &answer.encode_to_vec())?;
     }
     Ok(())
@@ -106,7 +110,10 @@ fn work(mut input: impl Read, mut output: impl Write, decode: Decode) -> Result<
 
 fn answer(content: Vec<u8>, order: &Order, decode: Decode) -> Result<Decoded, DecodeFailure> {
     match &order.pixels {
-        Some(mosaic) => Ok(Decoded::Picture(picture_of_pixels(content, mosaic, &order.limits, order.ways)?)),
+        Some(mosaic) => {
+            let Order { limits, ways, forms, .. } = order;
+            Ok(Decoded::Picture(picture_of_pixels(content, mosaic, limits, *ways, forms)?))
+        }
         None => decode(&content, order),
     }
 }

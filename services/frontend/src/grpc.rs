@@ -1,6 +1,9 @@
 //! The adapter between the wire and the matching: convert, call, convert.
 
+pub(crate) mod scoring;
+
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures::Stream;
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -97,10 +100,10 @@ impl MatchService for Grpc {
         let priority = Call::of(&request).priority();
         let image = request.into_inner().image;
         deadline::within(deadline, async {
-            let hashed = self.matching.images.hash(image, (), priority, deadline).await;
+            let hashed = self.matching.images.hash(image, Arc::default(), priority, deadline).await;
             let HashedImage { digests, hashes } = hashed.map_err(HashingError::into_status)?;
             let picture = hashes.map_err(|failure| not_hashed("image", failure))?;
-            Ok(Response::new(ImageFingerprint { picture, digests }.into()))
+            Ok(Response::new(ImageFingerprint { picture: picture.fingerprint, digests }.into()))
         })
         .await
     }

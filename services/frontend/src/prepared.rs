@@ -65,7 +65,7 @@ impl Prepared {
     pub(crate) fn of_image(image: HashedImage, floor: Quality) -> Self {
         let HashedImage { digests, hashes } = image;
         match hashes {
-            Ok(picture) => Self::of_picture(&picture, digests, floor),
+            Ok(picture) => Self::of_picture(&picture.fingerprint, digests, floor),
             Err(failure) => Self::of_digests(HashType::PDQ, digests, failure),
         }
     }
@@ -175,6 +175,7 @@ impl Prepared {
             source: self.source,
             near_budget_spent: false,
             decision: None,
+            classifications: Vec::new(),
         }
     }
 }

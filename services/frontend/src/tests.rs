@@ -1,5 +1,6 @@
 //! The hashing pool under pressure. Calls through a whole cluster are tested where there is one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -65,7 +66,7 @@ async fn one_image_more_than_the_queue_holds_is_refused_at_once_and_told_when_to
     let calls: Vec<_> = (0..40)
         .map(|_| {
             let (pool, image) = (pool.clone(), image.clone());
-            tokio::spawn(async move { pool.hash(image, (), Priority::Interactive, soon()).await })
+            tokio::spawn(async move { pool.hash(image, Arc::default(), Priority::Interactive, soon()).await })
         })
         .collect();
     let mut refused = 0;
@@ -73,7 +74,7 @@ async fn one_image_more_than_the_queue_holds_is_refused_at_once_and_told_when_to
     for call in calls {
         match call.await.unwrap() {
             Ok(image) => {
-                let picture = image.hashes.unwrap();
+                let picture = image.hashes.unwrap().fingerprint;
                 assert_eq!((picture.width, picture.height), (2_000, 2_000));
                 hashed += 1;
             }
@@ -85,13 +86,16 @@ async fn one_image_more_than_the_queue_holds_is_refused_at_once_and_told_when_to
         }
     }
     assert!(hashed >= 2 && refused > 0, "{hashed} hashed, {refused} refused");
-    assert!(pool.hash(image, (), Priority::Interactive, soon()).await.is_ok(), "the pool goes on");
+    assert!(
+        pool.hash(image, Arc::default(), Priority::Interactive, soon()).await.is_ok(),
+        "the pool goes on"
+    );
 }
 
 #[tokio::test]
 async fn an_image_whose_time_is_up_is_not_hashed() {
     let (pool, registry) = pool(8);
-    let outcome = pool.hash(slow_image(), (), Priority::Interactive, Instant::now()).await;
+    let outcome = pool.hash(slow_image(), Arc::default(), Priority::Interactive, Instant::now()).await;
     assert_eq!(outcome.unwrap_err(), HashingError::OutOfTime);
     assert!(text(&registry).contains("vigie_images_hashed_total 0"), "{}", text(&registry));
 }
@@ -104,19 +108,19 @@ async fn an_image_that_waits_too_long_has_its_digests_while_there_is_time_to_sea
     let before: Vec<_> = (0..40)
         .map(|_| {
             let (pool, image) = (pool.clone(), image.clone());
-            tokio::spawn(async move { pool.hash(image, (), Priority::Interactive, soon()).await })
+            tokio::spawn(async move { pool.hash(image, Arc::default(), Priority::Interactive, soon()).await })
         })
         .collect();
     tokio::task::yield_now().await;
     let deadline = Instant::now() + Duration::from_millis(200);
-    let late = pool.hash_for_search(image.clone(), (), Priority::Bulk, deadline).await.unwrap();
+    let late = pool.hash_for_search(image.clone(), Arc::default(), Priority::Bulk, deadline).await.unwrap();
     assert_eq!(late.hashes.unwrap_err().kind, DecodeFailureKind::Unavailable);
     assert_eq!(late.digests, vigie_media::digest::digests(&image));
     assert!(text(&registry).contains("{kind=\"unavailable\"} 1"), "{}", text(&registry));
     for call in before {
         call.abort();
     }
-    let hashed = pool.hash_for_search(image, (), Priority::Bulk, soon()).await.unwrap();
+    let hashed = pool.hash_for_search(image, Arc::default(), Priority::Bulk, soon()).await.unwrap();
     assert!(hashed.hashes.is_ok(), "the pool goes on");
 }
 
@@ -124,7 +128,8 @@ async fn an_image_that_waits_too_long_has_its_digests_while_there_is_time_to_sea
 async fn failures_are_counted_by_kind() {
     let (pool, registry) = pool(8);
     for content in [&b""[..], b"no image", b"GIF89a"] {
-        let image = pool.hash(Bytes::from_static(content), (), Priority::Bulk, soon()).await.unwrap();
+        let image =
+            pool.hash(Bytes::from_static(content), Arc::default(), Priority::Bulk, soon()).await.unwrap();
         assert!(image.hashes.is_err());
         assert_eq!(
             image.digests,
@@ -147,7 +152,7 @@ async fn interactive_images_go_before_bulk_ones_that_came_first() {
         let (pool, sender) = (pool.clone(), sender.clone());
         tokio::spawn(async move {
             let later = Instant::now() + Duration::from_secs(300);
-            pool.hash(slow_image(), (), priority, later).await.unwrap();
+            pool.hash(slow_image(), Arc::default(), priority, later).await.unwrap();
             sender.send(priority).unwrap();
         });
     }

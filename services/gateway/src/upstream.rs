@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vigie_clients::{
     AuditClient, BankClient, Bearer, CallError, ConsortiumClient, DecisionClient, EndpointError,
-    ExchangeClient, IncidentClient, MatchAnswer, MatchClient, Network, OpinionClient, Patience, PolicyClient,
-    ReferralClient, ReportClient, StatisticsClient,
+    ExchangeClient, IncidentClient, MatchAnswer, MatchClient, ModelCardClient, Network, OpinionClient,
+    Patience, PolicyClient, ReferralClient, ReportClient, StatisticsClient,
 };
 use vigie_model::{Content, SearchOptions, Sequence};
 
@@ -31,6 +31,7 @@ pub(crate) struct Upstream {
     members: ConsortiumClient,
     opinions: OpinionClient,
     policies: PolicyClient,
+    model_cards: ModelCardClient,
     reports: ReportClient,
     referrals: ReferralClient,
     incidents: IncidentClient,
@@ -62,6 +63,7 @@ impl Upstream {
             members: ConsortiumClient::among(banks, network)?.with_patience(patience),
             opinions: OpinionClient::among(banks, network)?.with_patience(patience),
             policies: PolicyClient::among(banks, network)?.with_patience(patience),
+            model_cards: ModelCardClient::among(banks, network)?.with_patience(patience),
             reports: ReportClient::among(banks, network)?.with_patience(patience),
             referrals: ReferralClient::among(banks, network)?.with_patience(patience),
             incidents: IncidentClient::among(banks, network)?.with_patience(patience),
@@ -104,6 +106,11 @@ impl Caller {
     /// Returns a client for the policies of the banks.
     pub(crate) fn policies(&self) -> PolicyClient {
         self.upstream.policies.bearing(self.bearer.clone())
+    }
+
+    /// Returns a client for the model cards of the banks.
+    pub(crate) fn model_cards(&self) -> ModelCardClient {
+        self.upstream.model_cards.bearing(self.bearer.clone())
     }
 
     /// Returns a client for the reports of the banks.

@@ -11,6 +11,14 @@ mod members;
 mod vectors {
     pub(super) mod hash_types;
 }
+/// Classifiers: their cards.
+mod classifiers {
+    pub(super) mod cards;
+}
+/// Scores of classifiers.
+mod classifying {
+    pub(super) mod conversation;
+}
 mod policy;
 mod exchange;
 mod cases;
@@ -36,6 +44,11 @@ pub(crate) use cases::{
     Fragment, IncidentAddArgs, IncidentCommand, ReferralAddArgs, ReferralCommand, ReportCommand,
     ReportReviewArgs, ReportSubmitArgs, decision_id,
 };
+pub(crate) use classifiers::cards::{
+    ClassifierAddArgs, ClassifierCalibrateArgs, ClassifierCommand, ClassifierShowArgs,
+    ClassifierThresholdArgs, OneClassifierArgs,
+};
+pub(crate) use classifying::conversation::{ConversationCommand, ConversationScoreArgs};
 pub(crate) use decisions::{
     DecisionCommand, DecisionOutcomeArgs, DecisionTimeArgs, ExplainArgs, StatementsArgs,
 };
@@ -152,6 +165,12 @@ pub(crate) enum Command {
     /// Declare and list hash types of vectors: embeddings, which a model computes elsewhere
     #[command(subcommand)]
     HashType(HashTypeCommand),
+    /// Keep the cards of classifiers: models that you supply, whose scores are never verdicts
+    #[command(subcommand)]
+    Classifier(ClassifierCommand),
+    /// Ask classifiers about a conversation
+    #[command(subcommand)]
+    Conversation(ConversationCommand),
     /// Set, show and try the policy: rules from matches to a verdict
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -4,6 +4,7 @@ mod federation;
 mod lookups;
 pub(crate) mod members;
 mod policies;
+mod classifiers;
 mod programmes;
 mod opinions;
 mod cases;

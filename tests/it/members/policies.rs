@@ -33,7 +33,7 @@ pub(super) fn policy(banks: Vec<BankRule>, rules: &[(&str, &str, Verdict)]) -> P
         verdict: *verdict,
         shadow: false,
     });
-    Policy::try_from(PolicyDraft { banks, rules: rules.collect() }).unwrap()
+    Policy::try_from(PolicyDraft { banks, rules: rules.collect(), scores: Vec::new() }).unwrap()
 }
 
 /// Returns a hash of a picture at this even distance: half of the changed bits are cleared, half are set.
@@ -72,7 +72,13 @@ impl Client {
         options: SearchOptions,
     ) -> Result<MatchAnswer, CallError> {
         let contents = vec![hashed([hash])];
-        let call = MatchCall { contents, options, quality_floor: None, surface: surface.into() };
+        let call = MatchCall {
+            contents,
+            options,
+            quality_floor: None,
+            surface: surface.into(),
+            classifiers: Vec::new(),
+        };
         self.matching.match_content(call, soon()).await
     }
 

@@ -25,6 +25,7 @@ async fn a_revoked_key_fails_on_calls_and_on_an_open_stream() {
         options: SearchOptions::default(),
         quality_floor: None,
         surface: Box::default(),
+        classifiers: Vec::new(),
     };
     // One request every 20 ms on a stream that was opened before the revocation.
     let requests = futures::stream::unfold(0_u64, move |number| async move {

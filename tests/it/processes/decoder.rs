@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use prometheus_client::registry::Registry;
-use vigie_clients::decoder::{Decoder, DecoderError, DecoderMetrics, DecoderSettings, Hashing, StartError};
+use vigie_classifiers::PictureForm;
+use vigie_classifiers::preprocessing::{Filter, Resize};
+use vigie_clients::decoder::{
+    Decoder, DecoderError, DecoderMetrics, DecoderSettings, HashedPicture, Hashing, StartError,
+};
 use vigie_media::{Limits, Ways};
 use vigie_model::{DecodeFailureKind, PictureFingerprint};
 use vigie_pictures::{Format, draw};
@@ -44,7 +48,17 @@ impl Watched {
         content: &[u8],
         time: Duration,
     ) -> Result<PictureFingerprint, DecoderError> {
-        self.decoder.hash(content, &Limits::default(), Ways::default(), Instant::now() + time)
+        self.hash_in(content, &[], time).map(|hashed| hashed.fingerprint)
+    }
+
+    /// The hashes, and the first frame in these forms.
+    pub(super) fn hash_in(
+        &mut self,
+        content: &[u8],
+        forms: &[PictureForm],
+        time: Duration,
+    ) -> Result<HashedPicture, DecoderError> {
+        self.decoder.hash(content, &Limits::default(), Ways::default(), forms, Instant::now() + time)
     }
 
     pub(super) fn figure(&self, line: &str) -> u64 {
@@ -295,8 +309,11 @@ fn best_effort_returns_to_processes_when_they_can_be_started() {
     let posture = |label: &str| figure(&registry, &format!("vigie_decoder_posture{{posture=\"{label}\"}}"));
     let hashing = Hashing::prepare(settings.clone(), metrics).unwrap();
     let mut hasher = hashing.hasher();
-    let mut hash =
-        |content: &[u8]| hasher.hash(content, &Limits::default(), Ways::default(), Instant::now() + PATIENCE);
+    let mut hash = |content: &[u8]| {
+        let deadline = Instant::now() + PATIENCE;
+        let hashed = hasher.hash(content, &Limits::default(), Ways::default(), &[], deadline);
+        hashed.map(|hashed| hashed.fingerprint)
+    };
     assert!(!hashing.has_processes() && hash(&picture()).is_ok());
     assert_eq!((posture("none"), figure(&registry, "vigie_decoder_starts_total")), (1, 0));
     // This process does not obey orders: for it the content is not a picture.
@@ -470,5 +487,65 @@ fn hashes_are_those_of_decoding_in_this_process() {
             (here, there) => panic!("{name}: {here:?} here, {there:?} there"),
         }
     }
+    assert_eq!(watched.figure("vigie_decoder_starts_total"), 1);
+}
+
+/// Each in another size, by every filter and every resize.
+const FORMS: [PictureForm; 4] = [
+    PictureForm { width: 64, height: 48, resize: Resize::Stretch, filter: Filter::Bilinear },
+    PictureForm {
+        width: 32,
+        height: 32,
+        resize: Resize::CoverThenCrop { resize_to: 40 },
+        filter: Filter::Bicubic,
+    },
+    PictureForm { width: 96, height: 20, resize: Resize::Fit { pad: [9, 8, 7] }, filter: Filter::Area },
+    PictureForm { width: 224, height: 224, resize: Resize::Stretch, filter: Filter::Nearest },
+];
+
+/// Whatever the file is: the process gives the pixels that decoding here gives, and the hashes that it gives without them.
+#[test]
+fn pixels_are_those_of_decoding_in_this_process() {
+    let mut watched = Watched::new(settings());
+    for (name, content) in fixtures() {
+        let here = vigie_media::picture_in_forms(&content, &Limits::default(), Ways::default(), &FORMS);
+        match (here, watched.hash_in(&content, &FORMS, PATIENCE)) {
+            (Ok(here), Ok(there)) => {
+                assert!(here == there, "{name}");
+                assert_eq!(watched.hash(&content).unwrap(), there.fingerprint, "{name}");
+            }
+            (Err(_), Err(DecoderError::Decode(_))) => {}
+            (here, there) => panic!("{name}: {here:?} here, {there:?} there"),
+        }
+    }
+    assert_eq!(watched.figure("vigie_decoder_starts_total"), 1);
+}
+
+/// A later frame that kills its process costs nothing of the first one's pixels.
+#[test]
+fn a_first_frame_whose_successor_is_deadly_has_its_pixels() {
+    let mut watched = Watched::new(settings());
+    let whole = watched.hash_in(&animation(""), &FORMS, PATIENCE).unwrap();
+    let first = watched.hash_in(&animation("later frame: abort"), &FORMS, PATIENCE).unwrap();
+    assert!(first.pixels == whole.pixels && whole.pixels.iter().all(Option::is_some));
+    assert_eq!(first.fingerprint.later_fault, Some(DecodeFailureKind::Crashed));
+}
+
+/// A process has memory for the largest forms of the largest picture that it decodes, or leaves them out; it does not die of them.
+#[test]
+fn the_largest_forms_of_the_largest_picture_kill_no_process() {
+    let mut watched = Watched::new(settings());
+    let limits = Limits::default();
+    let side = limits.side_px_max;
+    let wide = vigie_pictures::RgbImage::new(side, u32::try_from(limits.pixels_max).unwrap() / side);
+    let content = Format::Png.encode(&wide);
+    let form = PictureForm {
+        width: 1_024,
+        height: 1_024,
+        resize: Resize::CoverThenCrop { resize_to: 1_900 },
+        filter: Filter::Bicubic,
+    };
+    let hashed = watched.hash_in(&content, &[form; PictureForm::COUNT_MAX], PATIENCE).unwrap();
+    assert_eq!(hashed.fingerprint.width, side);
     assert_eq!(watched.figure("vigie_decoder_starts_total"), 1);
 }

@@ -226,9 +226,10 @@ fn without_processes_there_is_no_program() {
         &order("nothing"),
         &Limits::default(),
         Ways::default(),
+        &[],
         Instant::now() + PATIENCE,
     );
-    assert_eq!(failure(outcome).0, DecodeFailureKind::DecoderMissing);
+    assert_eq!(failure(outcome.map(|hashed| hashed.fingerprint)).0, DecodeFailureKind::DecoderMissing);
 }
 
 fn samples() -> PathBuf {

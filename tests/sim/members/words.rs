@@ -109,7 +109,7 @@ pub(super) fn policy(version: u32) -> anyhow::Result<Policy> {
         verdict: verdict(version),
         shadow: false,
     };
-    Ok(Policy::try_from(PolicyDraft { banks: Vec::new(), rules: vec![rule] })?)
+    Ok(Policy::try_from(PolicyDraft { rules: vec![rule], ..PolicyDraft::default() })?)
 }
 
 /// Checks a decision against the version of the policy that decided, `None` for no policy, and against the

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use vigie_media::Limits;
-use vigie_model::{DecodeFailure, DecodeFailureKind, PictureFingerprint};
+use vigie_model::{DecodeFailure, DecodeFailureKind};
 use vigie_proto::decoder::{Decoded, Order};
 
 fn main() -> ExitCode {
@@ -26,9 +26,10 @@ fn decode(content: &[u8], order: &Order) -> Result<Decoded, DecodeFailure> {
         return vigie_decoder::decode(content, order);
     };
     let limits = Limits { frames_max: 1, ..order.limits };
-    let first = vigie_media::picture(content, &limits, order.ways).map_err(DecodeFailure::from)?;
-    let later_fault = std::panic::catch_unwind(|| misbehave(deed)).err().map(|_| DecodeFailureKind::Panicked);
-    Ok(Decoded::Picture(PictureFingerprint { later_fault, ..first }))
+    let mut first = vigie_media::picture_in_forms(content, &limits, order.ways, &order.forms)?;
+    let panicked = std::panic::catch_unwind(|| misbehave(deed)).is_err();
+    first.fingerprint.later_fault = panicked.then_some(DecodeFailureKind::Panicked);
+    Ok(Decoded::Picture(first))
 }
 
 /// Returns the part of `content` after `mark`.

@@ -123,6 +123,7 @@ fn reported(number: usize, counted: &pb::CountedCalls) -> Result<NewEntry, Inval
             first_item: (counted.item_id > 0).then_some(ItemId(counted.item_id)),
             items: counted.item_count,
             sequence: None,
+            card: None,
         },
         calls: counted.calls,
         since: (counted.since_unix_ms > 0).then_some(UnixMillis(counted.since_unix_ms)),

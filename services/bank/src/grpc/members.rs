@@ -83,7 +83,8 @@ members_request!(
     SetQuotaRequest,
     SetPolicyRequest,
     SetCharterRequest,
-    DeclareHashTypeRequest
+    DeclareHashTypeRequest,
+    PutModelCardRequest
 );
 
 /// A new API key: the text that the caller gets once, and the digest that the bank keeps.

@@ -15,6 +15,7 @@ use vigie_statistics::{
     to_csv, to_json, to_markdown,
 };
 
+use super::classifiers::scores::counted_scores;
 use super::page::PAGE_BYTES_MAX;
 use super::{BankGrpc, Reading};
 use crate::error::Error;
@@ -136,10 +137,11 @@ impl pb::statistics_service_server::StatisticsService for BankGrpc {
         request: Request<pb::RecordMatchesRequest>,
     ) -> Result<Response<pb::RecordMatchesResponse>, Status> {
         let action = |message: &pb::RecordMatchesRequest| {
-            let (counts, trials) = (&message.counts, &message.trials);
-            let all = counts.len() + trials.len();
+            let (counts, trials, scores) = (&message.counts, &message.trials, &message.scores);
+            let all = counts.len() + trials.len() + scores.len();
             if !(1..=COUNTS_MAX).contains(&all) {
-                let reason = format!("has with trials {all} entries; it must have 1 to {COUNTS_MAX}");
+                let reason =
+                    format!("has with trials and scores {all} entries; it must have 1 to {COUNTS_MAX}");
                 return Err(Invalid::new("counts", reason).into());
             }
             let counted = counts.iter().enumerate().map(|(at, counted)| {
@@ -148,9 +150,13 @@ impl pb::statistics_service_server::StatisticsService for BankGrpc {
             let trials = trials.iter().enumerate().map(|(at, counted)| {
                 counted_trial(counted).map_err(|invalid| invalid.within(format!("trials[{at}]")))
             });
+            let scores = scores.iter().enumerate().map(|(at, counted)| {
+                counted_scores(counted).map_err(|invalid| invalid.within(format!("scores[{at}]")))
+            });
             Ok(Action::CountMatches(MatchCounts {
                 matches: counted.collect::<Result<_, _>>()?,
                 trials: trials.collect::<Result<_, _>>()?,
+                scores: scores.collect::<Result<_, _>>()?,
                 request_digest: blake3::hash(&message.encode_to_vec()).into(),
             }))
         };

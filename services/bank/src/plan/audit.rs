@@ -9,7 +9,7 @@ use tonic::Code;
 use vigie_access::Who;
 use vigie_audit::salt::Salts;
 use vigie_audit::tree::{Frontier, Full, LeafIndex};
-use vigie_consortium::{Change, Grant};
+use vigie_consortium::{CardVersion, Change, Grant};
 use vigie_model::{BankId, ItemId, Sequence, UnixMillis};
 use vigie_proto::pb::consortium::v1 as pb;
 
@@ -47,6 +47,8 @@ pub(crate) struct About {
     pub(crate) items: u64,
     /// The last change that they made.
     pub(crate) sequence: Option<Sequence>,
+    /// The card that they put.
+    pub(crate) card: Option<Arc<CardVersion>>,
 }
 
 impl About {
@@ -87,7 +89,10 @@ impl About {
             | Answer::FloodsHeld { sequence, held: _ }
             | Answer::Noted { sequence, changed: _ } => Self { sequence: Some(*sequence), ..self },
             Answer::Directory { change, sequence } => {
-                Self { banks: bank_of(change).into_iter().collect(), sequence: Some(*sequence), ..self }
+                let card =
+                    if let Change::ModelCardPut(card) = change { Some(Arc::clone(card)) } else { None };
+                let banks = bank_of(change).into_iter().collect();
+                Self { banks, sequence: Some(*sequence), card, ..self }
             }
             Answer::Exchange { exchange, sequence } => {
                 Self { sequence: Some(*sequence), ..Self::bank(exchange.bank) }
@@ -117,6 +122,7 @@ const fn bank_of(change: &Change) -> Option<BankId> {
         | Change::QuotaPut { .. }
         | Change::PoliciesPut { .. }
         | Change::HashTypeDeclared(_)
+        | Change::ModelCardPut(_)
         | Change::BankCreated { .. }
         | Change::BankRenamed { .. }
         | Change::BankEnabledSet { .. }
@@ -167,6 +173,7 @@ impl Audit {
             calls,
             since_unix_ms: since.map_or(0, |since| since.0),
             salt: self.salts.of(LeafIndex(index)).to_vec(),
+            model: about.card.as_deref().map(Into::into),
         };
         let payload = entry.encode_to_vec();
         let tree = self.tree.append(&payload)?;

@@ -1,5 +1,5 @@
-//! Plans changes of members, principals, grants, quotas, charters and hash types. [`vigie_consortium`]
-//! decides; this module only orders its checks.
+//! Plans changes of members, principals, grants, quotas, charters, hash types and model cards.
+//! [`vigie_consortium`] decides; this module only orders its checks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use vigie_consortium::{
 use vigie_model::{BankName, BankRef, MemberName, UnixMillis};
 
 use crate::error::Error;
+use crate::plan::classifiers::model_cards::NewCard;
 use crate::plan::vectors::hash_types::NewHashType;
 
 /// A change of the directory, and the digest of the request for it.
@@ -88,6 +89,8 @@ pub(crate) enum MembersAction {
     SetQuota { member: MemberName, quota: Quota },
     /// Declares a hash type of vectors.
     DeclareHashType(NewHashType),
+    /// Sets the card of a model.
+    PutModelCard(NewCard),
     /// Replaces the charter of a bank.
     SetCharter { bank: BankRef, charter: Charter },
 }
@@ -201,6 +204,7 @@ impl Standing<'_> {
             MembersAction::DeclareHashType(new) => {
                 Change::HashTypeDeclared(new.clone().declared(self.directory)?)
             }
+            MembersAction::PutModelCard(new) => new.change(self.directory)?,
             MembersAction::SetCharter { bank, charter } => {
                 Change::CharterPut { bank: admitted.bank(bank)?.id, charter: charter.clone() }
             }

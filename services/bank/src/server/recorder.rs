@@ -83,7 +83,13 @@ fn entry(counted: &Counted) -> NewEntry {
         by: who,
         action: action.to_owned(),
         code,
-        about: About { banks: bank.into_iter().collect(), first_item: item, items, sequence: None },
+        about: About {
+            banks: bank.into_iter().collect(),
+            first_item: item,
+            items,
+            sequence: None,
+            card: None,
+        },
         calls,
         since: Some(since),
     }

@@ -1,5 +1,5 @@
-//! The directory in the store: one row for each member, principal, grant, quota, policy and declared hash
-//! type; one for each charter that is not the default; and one for the used ids. Banks themselves have a
+//! The directory in the store: one row for each member, principal, grant, quota, policy, declared hash type
+//! and model; one for each charter that is not the default; and one for the used ids. Banks themselves have a
 //! table of their own.
 
 use std::sync::Arc;
@@ -30,6 +30,15 @@ impl DirectoryKey {
         Self::new(5, bank.0 as u64, 0)
     }
 
+    /// By a digest of the name, 63 bits of it in each part: stores have signed numbers.
+    fn model_card(name: &str) -> Self {
+        let digest = blake3::hash(name.as_bytes());
+        let mut parts =
+            digest.as_bytes().as_chunks::<8>().0.iter().map(|part| u64::from_be_bytes(*part) >> 1);
+        let mut part = || parts.next().unwrap_or_default();
+        Self::new(9, part(), part())
+    }
+
     fn of(row: &Row) -> Self {
         match row {
             Row::Member(member) => Self::new(1, member.id.0.into(), 0),
@@ -40,6 +49,7 @@ impl DirectoryKey {
             Row::Bank(bank) => Self::charter(bank.id),
             Row::Used { .. } => Self::new(6, 0, 0),
             Row::HashType(declaration) => Self::new(8, declaration.hash_type.number().into(), 0),
+            Row::ModelCard(card) => Self::model_card(card.name()),
         }
     }
 
@@ -100,6 +110,7 @@ impl From<Difference> for DirectoryRows {
                 | Row::Quota(..)
                 | Row::Policies(..)
                 | Row::HashType(_)
+                | Row::ModelCard(_)
                 | Row::Used { .. } => rows.set.push(DirectoryRow { key, row }),
             }
         }
@@ -129,6 +140,7 @@ pub(crate) fn directory_of(
                 | Row::Quota(..)
                 | Row::Policies(..)
                 | Row::HashType(_)
+                | Row::ModelCard(_)
                 | Row::Used { .. },
             )
             | None => Charter::default(),

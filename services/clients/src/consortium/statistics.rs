@@ -58,6 +58,27 @@ pub struct CountedTrial {
     pub decisions: u64,
 }
 
+/// Uses of one class of a model by one member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedScores {
+    /// The member.
+    pub member: MemberId,
+    /// The name of the model.
+    pub model: Box<str>,
+    /// The version of its card.
+    pub version: u32,
+    /// The class.
+    pub class: Box<str>,
+    /// Contents that were scored, in shadow or not.
+    pub scored: u64,
+    /// Of these, those whose score was at least the card's threshold.
+    pub above: u64,
+    /// Of these, those that were sent to review because of the score alone.
+    pub reviews: u64,
+    /// Contents of which the model gave no score.
+    pub unavailable: u64,
+}
+
 /// Reads statistics of the bank, or of that one of several on one database which serves.
 #[derive(Debug, Clone)]
 pub struct StatisticsClient {
@@ -92,11 +113,12 @@ impl StatisticsClient {
         Ok(answer.text)
     }
 
-    /// Counts matches and verdicts, 1 to 1000 counts of them in all, for a process of the deployment.
+    /// Counts matches, verdicts and uses of classifiers, 1 to 1000 counts of them in all, for a process of the deployment.
     pub async fn record_matches(
         &self,
         counts: &[CountedMatches],
         trials: &[CountedTrial],
+        scores: &[CountedScores],
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<(), CallError> {
@@ -116,11 +138,21 @@ impl StatisticsClient {
             trial_verdict: verdict_to_wire(Some(counted.trial)),
             decisions: counted.decisions,
         };
+        let scored = |counted: &CountedScores| pb::CountedScores {
+            member_id: counted.member.0,
+            model: counted.model.to_string(),
+            version: counted.version,
+            class: counted.class.to_string(),
+            scored: counted.scored,
+            above: counted.above,
+            reviews: counted.reviews,
+            unavailable: counted.unavailable,
+        };
         let request = pb::RecordMatchesRequest {
             counts: counts.iter().map(counted).collect(),
             trials: trials.iter().map(tried).collect(),
             idempotency_key: key.into_text(),
-            scores: Vec::new(),
+            scores: scores.iter().map(scored).collect(),
         };
         let _answer: pb::RecordMatchesResponse =
             call!(self, deadline, record_matches, RecordMatches, request)?;

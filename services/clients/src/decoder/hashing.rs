@@ -14,9 +14,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use vigie_classifiers::PictureForm;
 use vigie_media::video::{Sampling, VideoLimits};
-use vigie_media::{Limits, Outside, Ways};
-use vigie_model::{DecodeFailure, PictureFingerprint, VideoFingerprint};
+use vigie_media::{HashedPicture, Limits, Outside, Ways};
+use vigie_model::{DecodeFailure, VideoFingerprint};
 use vigie_sandbox::{Posture, Requirement};
 
 use super::failure::{DecoderError, StartError};
@@ -160,8 +161,8 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// Decodes and hashes the picture `content` within `limits`, in the ways that `ways` names. In a process of its own it ends
-    /// at `deadline`; in this one nothing can end it.
+    /// Decodes and hashes the picture `content` within `limits`, in the ways that `ways` names, and brings its first frame to `forms`, of
+    /// which there are at most [`PictureForm::COUNT_MAX`]. In a process of its own it ends at `deadline`; in this one nothing can end it.
     ///
     /// # Errors
     /// [`DecoderError`]: the file is no picture, its process died of it, the time is up, or there is no process.
@@ -170,21 +171,22 @@ impl Hasher {
         content: &[u8],
         limits: &Limits,
         ways: Ways,
+        forms: &[PictureForm],
         deadline: Instant,
-    ) -> Result<PictureFingerprint, DecoderError> {
+    ) -> Result<HashedPicture, DecoderError> {
         if !self.hashing.has_processes() {
             let failed = |error| DecoderError::Decode(DecodeFailure::from(error));
             return match Outside::read(content, limits).map_err(failed)? {
                 Some(outside) => {
                     Err(DecoderError::Decode(missing(outside.coding, &FfmpegAbsence::NoProcesses)))
                 }
-                None => vigie_media::picture(content, limits, ways).map_err(failed),
+                None => vigie_media::picture_in_forms(content, limits, ways, forms).map_err(failed),
             };
         }
         let Shared { settings, metrics, ffmpeg, .. } = &*self.hashing.0;
         let new = || Decoder::with(settings.clone(), metrics.clone(), ffmpeg.clone());
         let decoder = self.decoder.get_or_insert_with(new);
-        decoder.hash(content, limits, ways, deadline)
+        decoder.hash(content, limits, ways, forms, deadline)
     }
 
     /// Decodes the video `content` within `limits` by the programs `ffprobe` and `ffmpeg`, and hashes the frames that `sampling` chooses.
@@ -222,7 +224,7 @@ mod tests {
     fn best_effort_hashes_here_where_there_is_no_process() {
         let hashing = prepare(Requirement::BestEffort).unwrap();
         assert_eq!((hashing.has_processes(), hashing.posture()), (false, Posture::None));
-        let outcome = hashing.hasher().hash(b"", &Limits::default(), Ways::default(), Instant::now());
+        let outcome = hashing.hasher().hash(b"", &Limits::default(), Ways::default(), &[], Instant::now());
         assert!(matches!(outcome, Err(DecoderError::Decode(_))));
     }
 

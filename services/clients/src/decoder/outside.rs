@@ -1,28 +1,21 @@
 //! Pictures that the program `ffmpeg` decodes and a decoder process hashes.
 
-use std::time::Instant;
-
 use prost::Message as _;
-use vigie_media::{Limits, Outside, Ways};
-use vigie_model::PictureFingerprint;
+use vigie_media::{HashedPicture, Outside};
 use vigie_proto::decoder::{self, Decoded};
 
 use super::child::Stopped;
 use super::failure::{DecoderError, WorkerDeath};
 use super::ffmpeg::{Run, RunFault, Tool, Unpassed, missing, without_decoder};
-use super::watch::Bounds;
-use super::{Decoder, outcome};
+use super::{Decoder, Task, outcome};
 
 impl Decoder {
     /// Decodes a picture by `ffmpeg`, and has its pixels hashed.
     pub(super) fn hash_outside(
         &mut self,
-        content: &[u8],
+        task: &Task<'_>,
         outside: &Outside,
-        limits: &Limits,
-        ways: Ways,
-        deadline: Instant,
-    ) -> Result<PictureFingerprint, DecoderError> {
+    ) -> Result<HashedPicture, DecoderError> {
         let tool = self.ffmpeg.tool(&self.settings);
         self.metrics.decodes(tool.as_ref().map_or(&[], |tool| &tool.decoders));
         let tool = tool.map_err(|absence| DecoderError::Decode(missing(outside.coding, &absence)))?;
@@ -30,10 +23,9 @@ impl Decoder {
             return Err(DecoderError::Decode(without_decoder(outside.coding, &tool)));
         };
         self.metrics.ran();
-        let bounds = Bounds { deadline, processor_time_max: self.settings.processor_time_max };
-        let run = Run::decode(&self.settings, &tool, name, outside, content, bounds);
+        let run = Run::decode(&self.settings, &tool, name, outside, task.content, task.bounds);
         let run = run.map_err(|fault| self.fault(fault, outside, &tool))?;
-        self.pass_on(run, outside, &tool, limits, ways, bounds)
+        self.pass_on(run, outside, &tool, task)
     }
 
     /// Hands the pixels of a run to a decoder process.
@@ -42,10 +34,9 @@ impl Decoder {
         mut run: Run,
         outside: &Outside,
         tool: &Tool,
-        limits: &Limits,
-        ways: Ways,
-        bounds: Bounds,
-    ) -> Result<PictureFingerprint, DecoderError> {
+        task: &Task<'_>,
+    ) -> Result<HashedPicture, DecoderError> {
+        let &Task { limits, ways, forms, bounds, .. } = task;
         // A decoder process that waits for pixels which do not come is of no more use, so the first ones come first.
         if let Err(unpassed) = run.begun(&outside.mosaic) {
             return Err(self.unpassed(run, unpassed, outside, tool));
@@ -53,13 +44,13 @@ impl Decoder {
         self.pause(bounds.deadline)?;
         let process = self.running().map_err(DecoderError::Start)?;
         let answered_before = process.answered();
-        let head = decoder::pixels_request(&outside.mosaic, limits, ways).encode_to_vec();
+        let head = decoder::pixels_request(&outside.mosaic, &limits, ways, forms).encode_to_vec();
         let passed = process.begin(&head, bounds).map_err(Unpassed::Sink).and_then(|mut exchange| {
             run.pixels(&outside.mosaic, |pixels| exchange.send(pixels))?;
-            exchange.answer().map_err(Unpassed::Sink)
+            exchange.answer(decoder::answer_bytes_max(forms)).map_err(Unpassed::Sink)
         });
         let answer = match passed {
-            Ok(answer) => outcome(&answer, limits),
+            Ok(answer) => outcome(&answer, task),
             Err(Unpassed::Sink(stopped)) => Err(stopped),
             Err(unpassed) => {
                 // It has a part of the pixels.

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio};
 use std::time::Instant;
 
-use vigie_proto::decoder::{ANSWER_BYTES_MAX, COMMAND};
+use vigie_proto::decoder::COMMAND;
 use vigie_sandbox::Posture;
 use vigie_sandbox::child::{end, gone};
 use vigie_sandbox::pipes::{unblock, write_all};
@@ -85,16 +85,18 @@ impl Process {
         self.answered
     }
 
-    /// Sends a request and the content that follows it, and returns its answer. After an error the process is of no more use.
+    /// Sends a request and the content that follows it, and returns its answer, of at most so many bytes. After an error the process is of
+    /// no more use.
     pub(super) fn exchange(
         &mut self,
         head: &[u8],
         content: &[u8],
+        answer_bytes_max: usize,
         bounds: Bounds,
     ) -> Result<Vec<u8>, Stopped> {
         let mut exchange = self.begin(head, bounds)?;
         exchange.send(content)?;
-        exchange.answer()
+        exchange.answer(answer_bytes_max)
     }
 
     /// Sends a request. Its content follows.
@@ -150,9 +152,9 @@ impl Exchange<'_> {
         Ok(write_all(&mut self.process.stdin, content, &mut self.watch)?)
     }
 
-    /// Waits for the answer to all that was sent.
-    pub(super) fn answer(mut self) -> Result<Vec<u8>, Stopped> {
-        let answer = read_message(&mut self.process.stdout, ANSWER_BYTES_MAX, &mut self.watch)?;
+    /// Waits for the answer to all that was sent, of at most so many bytes.
+    pub(super) fn answer(mut self, bytes_max: usize) -> Result<Vec<u8>, Stopped> {
+        let answer = read_message(&mut self.process.stdout, bytes_max, &mut self.watch)?;
         self.process.answered += 1;
         Ok(answer)
     }

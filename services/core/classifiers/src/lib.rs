@@ -14,7 +14,7 @@
 //!
 //! - [`fault`]: the faults of something that an operator declares; [`name`];
 //! - [`tensor`]: the common currency with engines;
-//! - [`conversation`] and [`preprocessing`]: `picture`, `resize`, `image` and `join`;
+//! - [`conversation`] and [`preprocessing`]: `picture`, `image`, `form`, `resize` and `join`;
 //! - [`histogram`] and [`drift`]; [`calibration`]: how well a model separates the classes; [`threshold`]: thresholds by rate;
 //! - [`scores`]: `taxonomy`, `output`, `read`, `scored`; [`card`]: all of it for one model.
 
@@ -37,7 +37,7 @@ pub use drift::{Drift, Stability};
 pub use fault::{Fault, Faults};
 pub use histogram::Histogram;
 pub use name::{Name, Sha256};
-pub use preprocessing::{ConversationInput, ImageInput, InputError, RgbPicture};
+pub use preprocessing::{ConversationInput, ImageInput, InputError, PictureForm, RgbPicture, RgbView};
 pub use scores::{Output, ScoreError, Scored, Scores};
 pub use tensor::{Tensor, TensorData, TensorError};
 pub use threshold::{ChooseError, Chosen, Rate, choose};

@@ -3,10 +3,11 @@
 //! Most wrong scores come from preprocessing that differs from that of the training. So it is declared with the model, computed here and
 //! nowhere else, and pinned by the card's test vector.
 //!
-//! Reading order: `picture`, `image` (the declaration), `resize`, `pixels` (from pixels to numbers); `join` (conversations).
+//! Reading order: `picture`, `image` (the declaration), `form` (its geometry), `resize`, `pixels` (from pixels to numbers); `join` (conversations).
 
 mod picture;
 mod image;
+mod form;
 mod resize;
 mod pixels;
 mod join;
@@ -18,9 +19,10 @@ use thiserror::Error;
 use crate::fault::Faults;
 use crate::tensor::TensorError;
 
+pub use form::PictureForm;
 pub use image::{Element, Filter, ImageInput, Layout, Order, Resize};
 pub use join::{ConversationForm, ConversationInput, DropFirst, Joined, Whole};
-pub use picture::{PictureError, RgbPicture};
+pub use picture::{PictureError, RgbPicture, RgbView};
 
 /// Why an input gives no tensor.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -39,7 +41,7 @@ pub enum InputError {
         /// Width and height of the picture.
         got: (u32, u32),
     },
-    /// The picture is so narrow that it would have too many pixels before it is cropped.
+    /// The picture is so narrow that it would have too many pixels before it is cropped, or on the way to that.
     #[error("a picture of {0} x {1} pixels is too narrow to be cropped to the model's input")]
     Narrow(u32, u32),
     /// The name or the bytes of the tensor are out of bounds.

@@ -7,12 +7,13 @@ use vigie_model::{BankId, BankName, Declaration, DeclarationError, Sequence};
 
 use crate::banks::charter::Charter;
 use crate::banks::grant::Grant;
+use crate::classifiers::CardVersion;
 use crate::members::member::{Member, MemberId, MemberName};
 use crate::members::principal::{Principal, PrincipalId};
 use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
-/// A change of members, principals, grants, quotas, policies, charters, hash types, or of a bank as such.
+/// A change of members, principals, grants, quotas, policies, charters, hash types, model cards, or of a bank as such.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A member is there, or is another one than before.
@@ -53,6 +54,8 @@ pub enum Change {
     },
     /// A hash type of vectors is declared, permanently.
     HashTypeDeclared(Declaration),
+    /// A model has another card: the next version.
+    ModelCardPut(Arc<CardVersion>),
     /// A bank began, enabled, with the default charter.
     BankCreated {
         /// Its id.
@@ -141,6 +144,16 @@ pub enum Refusal {
     /// The hash type is not declared in this way.
     #[error(transparent)]
     HashType(#[from] DeclarationError),
+    /// The card is not the next version.
+    #[error("the next version of the card of {name} is {next}, not {put}")]
+    CardVersion {
+        /// The name of the model.
+        name: Box<str>,
+        /// The version that comes next.
+        next: u32,
+        /// The version of the card.
+        put: u32,
+    },
     /// A limit of the directory is reached.
     #[error("there are {max} {what} already, and no more can be added")]
     TooMany {
@@ -161,6 +174,8 @@ pub mod bounds {
     pub const BANKS_MAX: usize = 50_000;
     /// Grants of one bank.
     pub const GRANTS_PER_BANK_MAX: usize = 500;
+    /// Models that have a card.
+    pub const MODELS_MAX: usize = 64;
     /// Grants in all.
     pub const GRANTS_MAX: usize = 100_000;
 }

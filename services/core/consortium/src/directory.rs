@@ -1,4 +1,4 @@
-//! The directory: members, principals, grants, quotas, banks and hash types as of one place in the log.
+//! The directory: members, principals, grants, quotas, banks, hash types and model cards as of one place in the log.
 
 mod table;
 mod orders;
@@ -17,13 +17,14 @@ use self::orders::{ByAlias, ByBank, ByCredential, ById, ByMember, ByName};
 use self::table::Table;
 use crate::banks::bank::OwnedBank;
 use crate::banks::grant::Grant;
+use crate::classifiers::CardVersion;
 use crate::members::credential::CredentialId;
 use crate::members::member::{Member, MemberId, MemberName};
 use crate::members::principal::{Principal, PrincipalId};
 use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
-/// Members, principals, grants, quotas, banks and declared hash types as of one place in the log.
+/// Members, principals, grants, quotas, banks, declared hash types and model cards as of one place in the log.
 ///
 /// A copy costs a few pointers and shares its rows with the original until one of the two changes: a reader keeps the copy that it
 /// was given. Rows are sorted vectors of pointers, for each order in which they are looked for.
@@ -37,6 +38,7 @@ pub struct Directory {
     quotas: Table<(MemberId, Quota), ById>,
     policies: Table<(MemberId, Arc<MemberPolicies>), ById>,
     hash_types: Table<Arc<Declaration>, ById>,
+    model_cards: Table<Arc<CardVersion>, ByName>,
     principals: Table<Arc<Principal>, ById>,
     principals_of: Table<Arc<Principal>, ByMember>,
     credentials: Table<(CredentialId, PrincipalId), ByCredential>,
@@ -69,6 +71,7 @@ impl Directory {
             quotas: Table::default(),
             policies: Table::default(),
             hash_types: Table::default(),
+            model_cards: Table::default(),
             principals: Table::default(),
             principals_of: Table::default(),
             credentials: Table::default(),
@@ -152,6 +155,18 @@ impl Directory {
     #[must_use]
     pub fn hash_types(&self) -> &[Arc<Declaration>] {
         self.hash_types.rows()
+    }
+
+    /// The newest card of a model.
+    #[must_use]
+    pub fn model_card(&self, name: &str) -> Option<&Arc<CardVersion>> {
+        self.model_cards.find(|row| row.name().cmp(name))
+    }
+
+    /// The newest card of each model, by ascending name.
+    #[must_use]
+    pub fn model_cards(&self) -> &[Arc<CardVersion>] {
+        self.model_cards.rows()
     }
 
     /// A living principal.

@@ -39,11 +39,13 @@ pub enum DocumentKind {
     Latency,
     /// What is counted of the version that a member tries, by member. Not in the log.
     TrialCount,
+    /// A version of a model's card, by name and version.
+    ModelCard,
 }
 
 impl DocumentKind {
     /// All kinds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Policy,
         Self::OpenDispute,
         Self::ResolvedDispute,
@@ -59,6 +61,7 @@ impl DocumentKind {
         Self::ReferralOutcome,
         Self::Latency,
         Self::TrialCount,
+        Self::ModelCard,
     ];
 
     /// The number by which stores and the log know the kind.
@@ -80,6 +83,7 @@ impl DocumentKind {
             Self::ReferralOutcome => 13,
             Self::Latency => 14,
             Self::TrialCount => 15,
+            Self::ModelCard => 16,
         }
     }
 
@@ -162,8 +166,8 @@ pub struct Document {
 }
 
 impl Document {
-    /// Bytes of what a document says.
-    pub const PAYLOAD_LEN_MAX: usize = 128 << 10;
+    /// Bytes of what a document says: the card of a model is the longest.
+    pub const PAYLOAD_LEN_MAX: usize = (256 << 10) + 1_024;
 
     /// The document's kind and key.
     #[must_use]

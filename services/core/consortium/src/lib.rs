@@ -21,7 +21,7 @@
 //! Reading order:
 //!
 //! - the words: `text`, `expiry`, `flags`; `members` (member, role, api_key, credential, principal), `banks` (bank, grant, charter),
-//!   `items` (origin, taxonomy, details, opinion, dispute, record, standing, published), [`exchanges`], [`documents`], [`cases`] (report, referral, incident, decision), [`policies`] (verdict,
+//!   `items` (origin, taxonomy, details, opinion, dispute, record, standing, published), [`exchanges`], [`documents`], [`classifiers`] (model_cards), [`cases`] (report, referral, incident, decision), [`policies`] (verdict,
 //!   bank_rule, policy), `quotas::quota`;
 //! - [`change`]: what the log says, and why it may be refused;
 //! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests), `rows` (for stores and followers);
@@ -37,6 +37,12 @@ pub mod banks;
 pub mod items;
 pub mod exchanges;
 pub mod documents;
+/// Classifiers that an operator supplies: versions of their cards.
+pub mod classifiers {
+    mod model_cards;
+
+    pub use model_cards::{CardFault, CardVersion};
+}
 /// Cases: reports of members, referrals of authorised bodies, incidents, and records of decisions. The bounds of each part, and the words of scripts.
 ///
 /// A case holds no content and no data of a person: references, fingerprints, bounded texts. A URL is held by referrals alone, and their
@@ -70,6 +76,7 @@ pub use banks::{
     BankRef, BankRefError, Capabilities, Capability, Charter, CharterDraft, CharterError, Grant, OwnedBank,
 };
 pub use change::{Change, Refusal};
+pub use classifiers::{CardFault, CardVersion};
 pub use directory::{Difference, Directory, Row, RowKey};
 pub use documents::{Document, DocumentId, DocumentKey, DocumentKind};
 pub use exchanges::{Exchange, ExchangeApi, ExchangeConfig, ExchangeId, ExchangeName, ExchangeStatus};
@@ -87,8 +94,8 @@ pub use members::{
     Role, Roles, SpiffeId, TokenIssuers, TokenIssuersError, TokenSubject,
 };
 pub use policies::{
-    BankRule, MemberPolicies, Policy, PolicyDraft, PolicyError, PolicyVersion, UnknownVerdict, Verdict,
-    VerdictRule, VerdictRuleDraft,
+    BankRule, MemberPolicies, Policy, PolicyDraft, PolicyError, PolicyVersion, ScoreRule, ScoreRuleDraft,
+    ScoreRuleField, UnknownVerdict, Verdict, VerdictRule, VerdictRuleDraft,
 };
 pub use quotas::{Amount, AmountError, Meter, Quota, Spent, UnitLimit};
 pub use rights::{

@@ -13,7 +13,6 @@
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames, Samples, Taken};
 use crate::limits::Limits;
-use crate::orientation::Orientation;
 use crate::picture::Picture;
 
 mod guard;
@@ -141,9 +140,8 @@ pub fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
     let mut first = None;
     let mut visit = |_, frame: Frame| match frame.samples {
         Samples::Near(_) => Taken::NeedsRgb,
-        Samples::Rgb(stored) => {
-            let upright = frame.orientation == Orientation::UPRIGHT;
-            first = if upright { Some(stored) } else { frame.orientation.turn(&stored) };
+        Samples::Rgb(_) => {
+            first = frame.upright();
             Taken::Hashed
         }
     };

@@ -39,6 +39,15 @@ impl Frame {
         Self::of(Samples::Rgb(picture))
     }
 
+    /// Returns the picture upright; `None` if the samples are not exact.
+    pub(crate) fn upright(self) -> Option<Picture> {
+        match self.samples {
+            Samples::Near(_) => None,
+            Samples::Rgb(stored) if self.orientation == Orientation::UPRIGHT => Some(stored),
+            Samples::Rgb(stored) => self.orientation.turn(&stored),
+        }
+    }
+
     /// Creates an upright still frame from samples of any kind.
     pub(crate) const fn of(samples: Samples) -> Self {
         Self { time: None, samples, orientation: Orientation::UPRIGHT, indices: None }
@@ -50,6 +59,9 @@ impl Frame {
 pub(crate) enum Taken {
     /// The frame is hashed.
     Hashed,
+    /// The frame is hashed from samples that are not exact, and its pixels are needed: the decoder passes the
+    /// same frame as exact RGB to [`Frames::show`], if it can.
+    HashedAndWanted,
     /// The samples do not decide the frame's hash: the decoder has to pass on the same frame as exact RGB.
     NeedsRgb,
 }
@@ -104,10 +116,15 @@ impl<'a> Frames<'a> {
     /// Passes on the next frame.
     pub(crate) fn take(&mut self, frame: Frame) -> Taken {
         let taken = (self.visit)(self.taken + self.left_out, frame);
-        if taken == Taken::Hashed {
+        if taken != Taken::NeedsRgb {
             self.taken += 1;
         }
         taken
+    }
+
+    /// Takes the exact pixels of the frame that was taken last.
+    pub(crate) fn show(&mut self, frame: Frame) {
+        (self.visit)((self.taken + self.left_out).saturating_sub(1), frame);
     }
 
     /// Reports that at least `count` further frames are not decoded.

@@ -2,16 +2,17 @@
 //! variants, and digests.
 //!
 //! The crate is synchronous, uses no network, and keeps no state: pixels live only during one call, and
-//! neither pixels, bytes nor hashes reach an error text. Services use one entry point, [`fn@picture`], and
-//! [`digest::digests`].
+//! neither pixels, bytes nor hashes reach an error text. The entry points of the services are
+//! [`fn@picture`], [`picture_in_forms`] and [`digest::digests`].
 //!
 //! ```text
 //! bytes --limits--> decode/{jpeg,png,webp,gif,bmp,tiff,avif} --> frames of Picture (RGB, 8 bits)
-//!   |               or, of a large JPEG, first a Near (RGB that is not exact)
-//!   |                                                  | ways:   as it is, scaled up, without borders ...
-//!   |                                                  | filter: two band matrices, 64 x 64 luma
-//!   +--> digest: MD5, SHA-1, SHA-256, SHA-512          | dct:    16 x 16 coefficients
-//!                                                      +-> pdq:  quality and eight hashes
+//!   |                        or, of a large JPEG, first a Near (RGB that is not exact)
+//!   |                                                          | ways:   as it is, scaled up, without borders ...
+//!   |                                                          | filter: two band matrices, 64 x 64 luma
+//!   |                                                          | dct:    16 x 16 coefficients
+//!   |                                                          | pdq:    quality and eight hashes
+//!   +--> digest: MD5, SHA-1, SHA-256, SHA-512                  +-> forms: first frame as pixels
 //! ```
 //!
 //! Always true:
@@ -22,8 +23,8 @@
 //!   frame, the frames from there on.
 //!
 //! Reading order: [`limits`], [`error`], `pixels`, [`mod@picture`], `luma`, [`mod@pdq`] (`band`, `filter`,
-//! `dct`, `near`), `frames`, [`mod@decode`], `ways`, [`digest`], [`video`] (whose frames an external program
-//! decodes).
+//! `dct`, `near`), `frames`, [`mod@decode`], `ways`, `forms`, [`digest`], [`video`] (whose frames an external
+//! program decodes).
 
 pub mod limits;
 pub mod error;
@@ -35,6 +36,7 @@ pub mod pdq;
 mod frames;
 pub mod decode;
 mod ways;
+mod forms;
 pub mod digest;
 pub mod video;
 
@@ -42,13 +44,16 @@ pub use decode::decode;
 pub use decode::outside::{self, Outside};
 pub use decode::{begins_as_picture, may_have_several_frames};
 pub use error::DecodeError;
+pub use forms::HashedPicture;
 pub use limits::Limits;
 pub use pdq::pdq;
 pub use picture::Picture;
 pub use ways::Ways;
 
+use vigie_classifiers::PictureForm;
 use vigie_model::{FrameFingerprint, ImageFingerprint, PictureFingerprint};
 
+use forms::Forms;
 use frames::{Frame, Frames, Taken};
 
 /// Decodes `content` within `limits` and computes the PDQ hashes of its frames, in the ways that `ways`
@@ -60,15 +65,47 @@ use frames::{Frame, Frames, Taken};
 /// # Errors
 /// [`DecodeError`], if the bytes are not a picture that this crate accepts.
 pub fn picture(content: &[u8], limits: &Limits, ways: Ways) -> Result<PictureFingerprint, DecodeError> {
+    Ok(picture_in_forms(content, limits, ways, &[])?.fingerprint)
+}
+
+/// The same, with the first frame as pixels in each of these forms: those of [`fn@decode`], resized. The hashes are the same ones,
+/// whatever forms are asked for.
+///
+/// A large JPEG is decoded a second time then, exactly.
+///
+/// # Errors
+/// As [`fn@picture`]. A form that cannot be had is no error.
+pub fn picture_in_forms(
+    content: &[u8],
+    limits: &Limits,
+    ways: Ways,
+    forms: &[PictureForm],
+) -> Result<HashedPicture, DecodeError> {
     let mut size = (0, 0);
     let mut hashed: Vec<FrameFingerprint> = Vec::new();
+    let mut forms = Forms::new(forms);
     let mut visit = |number, frame: Frame| {
-        let Some((frame_size, fingerprint)) = ways::hash(number, frame, ways) else { return Taken::NeedsRgb };
-        if hashed.is_empty() {
+        if !hashed.is_empty() && number == 0 {
+            // The first frame again, since its samples were not exact.
+            if let Some(picture) = frame.upright() {
+                forms.show(&picture);
+            }
+            return Taken::Hashed;
+        }
+        let is_first = hashed.is_empty();
+        let mut show = |picture: &Picture| {
+            if is_first {
+                forms.show(picture);
+            }
+        };
+        let Some((frame_size, fingerprint)) = ways::hash(number, frame, ways, &mut show) else {
+            return Taken::NeedsRgb;
+        };
+        if is_first {
             size = frame_size;
         }
         hashed.push(fingerprint);
-        Taken::Hashed
+        if is_first && forms.are_wanted() { Taken::HashedAndWanted } else { Taken::Hashed }
     };
     let mut frames = Frames::new(limits, &mut visit);
     decode::decode_frames(content, limits, &mut frames)?;
@@ -76,7 +113,9 @@ pub fn picture(content: &[u8], limits: &Limits, ways: Ways) -> Result<PictureFin
     let mut hashed = hashed.into_iter();
     let first = hashed.next().ok_or(DecodeError::Corrupt { reason: "the file holds no picture" })?;
     let (width, height) = size;
-    Ok(PictureFingerprint { width, height, first, later: hashed.collect(), frames_left_out, later_fault })
+    let later = hashed.collect();
+    let fingerprint = PictureFingerprint { width, height, first, later, frames_left_out, later_fault };
+    Ok(HashedPicture { fingerprint, pixels: forms.finish() })
 }
 
 /// Decodes `content` within `limits` and computes all hashes and digests of an image, in every way.

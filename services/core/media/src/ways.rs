@@ -21,6 +21,7 @@ use crate::orientation::Orientation;
 use crate::pdq::band::SCALED_SIDE_PX;
 use crate::pdq::filter::{Scale, Window};
 use crate::pdq::pdq_of_window;
+use crate::picture::Picture;
 
 mod borders;
 
@@ -48,8 +49,13 @@ impl Default for Ways {
 }
 
 /// Hashes a frame, and returns its width and height when upright. `None` if its samples do not decide the
-/// hash.
-pub(crate) fn hash(number: u32, frame: Frame, ways: Ways) -> Option<((u32, u32), FrameFingerprint)> {
+/// hash. If they are exact, `show` receives the picture.
+pub(crate) fn hash(
+    number: u32,
+    frame: Frame,
+    ways: Ways,
+    show: &mut dyn FnMut(&Picture),
+) -> Option<((u32, u32), FrameFingerprint)> {
     let Frame { time, samples, orientation, indices } = frame;
     let mut further = Vec::new();
     let upright = match samples {
@@ -74,7 +80,9 @@ pub(crate) fn hash(number: u32, frame: Frame, ways: Ways) -> Option<((u32, u32),
             (near.declared_size(), plain)
         }
         Samples::Rgb(picture) => {
-            ((picture.width(), picture.height()), hash_source(picture, ways, &mut further))
+            let plain = hash_source(picture, ways, &mut further);
+            show(picture);
+            ((picture.width(), picture.height()), plain)
         }
     };
     if let (Some(indices), true) = (&indices, ways.palette_indices) {

@@ -19,10 +19,10 @@
 //!
 //! Reading order:
 //!
-//! - the basic types: [`month`], [`cell`] (measure, key, counts), [`latency`];
+//! - the basic types: [`month`], [`cell`] (measure, key, scored_class, counts), [`latency`];
 //! - [`suppress`]: `rule`, `flow` (how far a reader can narrow a cell), `table`, `list`;
-//! - [`fields`]: the fields of published reports; [`report`]: `names`, `numbers`, `precision`, `filled`,
-//!   `statistics`; [`render`]: Markdown, CSV, JSON;
+//! - [`fields`]: the fields of published reports; [`report`]: `names`, `numbers`, `classifiers`, `precision`, `filled`, `statistics`; [`render`]:
+//!   Markdown, CSV, JSON;
 //! - [`statement`]: statements of reasons (DSA); [`suspected`]: reports of suspected material.
 
 pub mod month;
@@ -35,7 +35,7 @@ pub mod render;
 pub mod statement;
 pub mod suspected;
 
-pub use cell::{CellKey, CellKeyError, ClassText, Counts, Measure, VerdictText};
+pub use cell::{CellKey, CellKeyError, ClassText, Counts, Measure, ScoredClass, VerdictText};
 pub use latency::{Histogram, HistogramError, LatencyKind};
 pub use month::{Day, Month, MonthError, Period, PeriodError};
 pub use render::{to_csv, to_json, to_markdown};

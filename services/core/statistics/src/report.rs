@@ -2,12 +2,14 @@
 
 mod names;
 mod numbers;
+mod classifiers;
 mod precision;
 mod filled;
 mod statistics;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use classifiers::{ClassifierNumbers, ScoreNumbers};
 pub use filled::{FilledField, FilledReport, Value};
 pub use numbers::{CUMULATIVE_STEP, MeasureNumbers, MemberNumbers, Part};
 pub use precision::{Precision, Reviewed, Scope};

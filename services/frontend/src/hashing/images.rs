@@ -1,15 +1,17 @@
 //! Images: the hashes of every frame, in all ways that are switched on.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use vigie_classifiers::PictureForm;
 use vigie_clients::decoder::{DecoderError, Hasher, Hashing};
-use vigie_media::{Limits, Ways};
-use vigie_model::{DecodeFailureKind, PictureFingerprint};
+use vigie_media::{HashedPicture, Limits, Ways};
+use vigie_model::DecodeFailureKind;
 
 use super::pool::{Hashed, Media, Names};
 
-/// The hashes of one image file.
-pub(crate) type HashedImage = Hashed<PictureFingerprint>;
+/// The hashes of one image file, and its first frame as pixels where a classifier reads it.
+pub(crate) type HashedImage = Hashed<HashedPicture>;
 
 /// How images are hashed.
 #[derive(Debug, Clone)]
@@ -20,8 +22,9 @@ pub(crate) struct Images {
 }
 
 impl Media for Images {
-    type Hashes = PictureFingerprint;
-    type Order = ();
+    type Hashes = HashedPicture;
+    /// The forms in which the first frame is wanted as pixels.
+    type Order = Arc<[PictureForm]>;
     type Hasher = Hasher;
 
     const NAMES: Names = Names {
@@ -44,13 +47,13 @@ impl Media for Images {
         &self,
         hasher: &mut Hasher,
         file: &[u8],
-        (): &(),
+        forms: &Arc<[PictureForm]>,
         decode_by: Instant,
-    ) -> Result<PictureFingerprint, DecoderError> {
-        hasher.hash(file, &self.limits, self.ways, decode_by)
+    ) -> Result<HashedPicture, DecoderError> {
+        hasher.hash(file, &self.limits, self.ways, forms, decode_by)
     }
 
-    fn later_fault(picture: &PictureFingerprint) -> Option<DecodeFailureKind> {
-        picture.later_fault
+    fn later_fault(picture: &HashedPicture) -> Option<DecodeFailureKind> {
+        picture.fingerprint.later_fault
     }
 }

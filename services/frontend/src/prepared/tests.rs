@@ -1,4 +1,5 @@
 use super::*;
+use vigie_media::HashedPicture;
 use vigie_model::{BankId, DecodeFailureKind, Distance, FrameFingerprint, PictureHashes, Way};
 
 const FLOOR: Quality = Quality::FLOOR_DEFAULT;
@@ -15,7 +16,10 @@ fn frame(number: u32, byte: u8, quality: u64) -> FrameFingerprint {
 fn image(first: FrameFingerprint, later: Vec<FrameFingerprint>) -> HashedImage {
     let picture =
         PictureFingerprint { width: 8, height: 9, first, later, frames_left_out: 2, later_fault: None };
-    HashedImage { digests: vec![Hash::md5([1; 16]), Hash::sha256([2; 32])], hashes: Ok(picture) }
+    HashedImage {
+        digests: vec![Hash::md5([1; 16]), Hash::sha256([2; 32])],
+        hashes: Ok(HashedPicture::without_pixels(picture)),
+    }
 }
 
 fn renditions(prepared: &Prepared) -> Vec<(u32, Way, usize)> {

@@ -9,6 +9,7 @@ use vigie_consortium::MemberName;
 use vigie_rpc::code;
 
 use crate::problem::Problem;
+use crate::v1::classifiers::cards::ClassifierObject;
 use crate::v1::request::{Call, In, page_size};
 use crate::v1::values::value;
 
@@ -84,6 +85,9 @@ struct EntryObject {
     calls: u64,
     /// Milliseconds since 1970: when the first of several calls came; `null` for one call.
     since_unix_ms: Option<u64>,
+    /// The card of a classifier that was put, in short; left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<ClassifierObject>,
     /// The hash of the entry's leaf, in Base64.
     leaf_hash: String,
 }
@@ -135,6 +139,7 @@ impl From<&AuditLeaf> for EntryObject {
             sequence: entry.sequence.map(|sequence| sequence.0),
             calls: entry.calls,
             since_unix_ms: entry.since.map(|since| since.0),
+            model: entry.model.clone().map(ClassifierObject::from),
             leaf_hash: leaf.hash().to_string(),
         }
     }

@@ -73,7 +73,7 @@ async fn what_a_member_may_not_see_does_not_exist_for_it() {
         assert_eq!(wrong.headers["www-authenticate"], "Bearer");
         wrong.problem(401, "UNAUTHENTICATED");
     }
-    for path in ["/v1/whoami", "/v1/banks", "/v1/cluster", "/v1/hash-types", "/v1/log"] {
+    for path in ["/v1/whoami", "/v1/banks", "/v1/cluster", "/v1/hash-types", "/v1/classifiers", "/v1/log"] {
         nobody.get(path).await.problem(401, "UNAUTHENTICATED");
     }
     nobody.post("/v1/match", &lookup(1)).await.problem(401, "UNAUTHENTICATED");

@@ -79,6 +79,17 @@ pub(crate) struct CountedTrial {
     pub(crate) decisions: u64,
 }
 
+/// Uses of a class of a model by a member, as a frontend has counted them.
+#[derive(Debug, Clone)]
+pub(crate) struct CountedScores {
+    /// The member.
+    pub(crate) member: MemberId,
+    /// The model, the version of its card and the class.
+    pub(crate) class: ClassText,
+    /// What was counted, and how often.
+    pub(crate) counts: [(Measure, u64); 4],
+}
+
 /// What a frontend has counted.
 #[derive(Debug, Clone)]
 pub(crate) struct MatchCounts {
@@ -86,6 +97,8 @@ pub(crate) struct MatchCounts {
     pub(crate) matches: Vec<CountedMatches>,
     /// Verdicts of versions that are tried.
     pub(crate) trials: Vec<CountedTrial>,
+    /// Uses of classifiers.
+    pub(crate) scores: Vec<CountedScores>,
     /// A digest of the request.
     pub(crate) request_digest: [u8; 32],
 }
@@ -93,7 +106,7 @@ pub(crate) struct MatchCounts {
 impl MatchCounts {
     /// How many counts there are.
     pub(crate) const fn len(&self) -> usize {
-        self.matches.len() + self.trials.len()
+        self.matches.len() + self.trials.len() + self.scores.len()
     }
 }
 

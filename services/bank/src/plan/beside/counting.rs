@@ -6,7 +6,7 @@ use vigie_proto::consortium::verdict_to_wire;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_statistics::{CellKey, Histogram, LatencyKind, Measure, VerdictText};
 
-use super::counters::{CountedMatches, CountedTrial, MatchCounts, Of, latency_key, trial_id};
+use super::counters::{CountedMatches, CountedScores, CountedTrial, MatchCounts, Of, latency_key, trial_id};
 use crate::error::Error;
 use crate::plan::Planner;
 use crate::plan::answer::Answer;
@@ -20,6 +20,12 @@ impl Planner<'_> {
     pub(in crate::plan) fn count_matches(&mut self, counted: &MatchCounts) -> Result<Answer, Error> {
         for CountedMatches { member, bank, class, verdict, counts } in &counted.matches {
             let of = Of { member: Some(*member), bank: *bank, class: class.clone(), verdict: *verdict };
+            for (what, by) in counts {
+                self.count_up(&of, *what, *by)?;
+            }
+        }
+        for CountedScores { member, class, counts } in &counted.scores {
+            let of = Of { class: class.clone(), ..Of::member(*member) };
             for (what, by) in counts {
                 self.count_up(&of, *what, *by)?;
             }

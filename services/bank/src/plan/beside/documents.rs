@@ -1,7 +1,7 @@
 //! Sets and deletes documents, and keeps those that result from other changes.
 
 use prost::Message as _;
-use vigie_consortium::{Document, DocumentKey, DocumentKind, MemberId, MemberPolicies};
+use vigie_consortium::{Change, Document, DocumentKey, DocumentKind, MemberId, MemberPolicies};
 use vigie_proto::bank::LogChange;
 use vigie_proto::pb::consortium::v1 as pb;
 
@@ -37,13 +37,20 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Stores the newest version of a member's policy, so that it can be read after another version replaces
-    /// it.
-    pub(in crate::plan) fn keep_policy(
-        &mut self,
-        member: MemberId,
-        policies: &MemberPolicies,
-    ) -> Result<(), Error> {
+    /// Stores the new version of a policy or of a model card, so that it can be read after another version
+    /// replaces it.
+    pub(in crate::plan) fn keep_version(&mut self, change: &Change) -> Result<(), Error> {
+        if let Change::PoliciesPut { member, policies } = change {
+            self.keep_policy(*member, policies)?;
+        }
+        if let Change::ModelCardPut(card) = change {
+            self.keep_model_card(card)?;
+        }
+        Ok(())
+    }
+
+    /// Stores the newest version of a member's policy.
+    fn keep_policy(&mut self, member: MemberId, policies: &MemberPolicies) -> Result<(), Error> {
         let versions = [&policies.trial, &policies.current];
         let newest = versions.into_iter().flatten().find(|one| one.version == policies.used);
         let Some(newest) = newest else { return Ok(()) };

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::form::PictureForm;
 use crate::fault::{Faults, Findings};
 
 /// How a picture becomes the tensor of a model.
@@ -120,6 +121,12 @@ impl ImageInput {
         ([0.0; 3], [1.0 / 255.0; 3])
     }
 
+    /// The size, and how a picture is brought to it.
+    #[must_use]
+    pub const fn form(&self) -> PictureForm {
+        PictureForm { width: self.width, height: self.height, resize: self.resize, filter: self.filter }
+    }
+
     /// Checks the bounds.
     pub fn check(&self) -> Result<(), Faults> {
         let mut findings = Findings::default();
@@ -128,17 +135,7 @@ impl ImageInput {
     }
 
     pub(crate) fn find(&self, findings: &mut Findings) {
-        for (field, side) in [("width", self.width), ("height", self.height)] {
-            findings.expect((Self::SIDE_MIN..=Self::SIDE_MAX).contains(&side), field, || {
-                format!("{side} is not from {} to {}", Self::SIDE_MIN, Self::SIDE_MAX)
-            });
-        }
-        if let Resize::CoverThenCrop { resize_to } = self.resize {
-            let least = self.width.max(self.height);
-            findings.expect((least..=Self::RESIZE_TO_MAX).contains(&resize_to), "resize.resize_to", || {
-                format!("{resize_to} is not from {least}, the longer side, to {}", Self::RESIZE_TO_MAX)
-            });
-        }
+        self.form().find(findings);
         // NaN is in no range.
         let is_number = |number: &f32| (-Self::NUMBER_MAX..=Self::NUMBER_MAX).contains(number);
         findings.expect(self.mean.iter().all(is_number), "mean", || {

@@ -35,6 +35,52 @@ pub enum PictureError {
     TooLarge(u64),
 }
 
+/// A picture in the memory of its owner, of the same bytes. Its debug output shows no pixels.
+#[derive(Clone, Copy)]
+pub struct RgbView<'a> {
+    width: u32,
+    height: u32,
+    pixels: &'a [u8],
+}
+
+impl<'a> RgbView<'a> {
+    /// Checks the sides and that there are three bytes a pixel. There is no bound of bytes: they are there already.
+    pub fn new(width: u32, height: u32, pixels: &'a [u8]) -> Result<Self, PictureError> {
+        match expected(width, height)? {
+            expected if u64::try_from(pixels.len()) == Ok(expected) => Ok(Self { width, height, pixels }),
+            expected => Err(PictureError::Bytes { width, height, expected, bytes: pixels.len() }),
+        }
+    }
+
+    /// Width and height in pixels.
+    #[must_use]
+    pub const fn size(&self) -> (u32, u32) {
+        (self.width, self.height)
+    }
+
+    /// Three bytes a pixel: red, green, blue; row by row from the top.
+    #[must_use]
+    pub const fn pixels(&self) -> &'a [u8] {
+        self.pixels
+    }
+}
+
+/// The size alone.
+impl fmt::Debug for RgbView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RgbView({} x {})", self.width, self.height)
+    }
+}
+
+/// Three bytes a pixel, of sides within bounds.
+fn expected(width: u32, height: u32) -> Result<u64, PictureError> {
+    let sides = 1..=RgbPicture::SIDE_MAX;
+    match [width, height].into_iter().find(|side| !sides.contains(side)) {
+        Some(side) => Err(PictureError::Side(side)),
+        None => Ok(u64::from(width) * u64::from(height) * 3),
+    }
+}
+
 impl RgbPicture {
     /// Pixels of a side, as in JPEG.
     pub const SIDE_MAX: u32 = 65_535;
@@ -43,10 +89,7 @@ impl RgbPicture {
 
     /// Checks the sides and that there are three bytes a pixel.
     pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Result<Self, PictureError> {
-        if let Some(side) = [width, height].into_iter().find(|side| !(1..=Self::SIDE_MAX).contains(side)) {
-            return Err(PictureError::Side(side));
-        }
-        let expected = u64::from(width) * u64::from(height) * 3;
+        let expected = expected(width, height)?;
         match usize::try_from(expected) {
             Ok(len) if len > Self::BYTES_MAX => Err(PictureError::TooLarge(expected)),
             Ok(len) if len == pixels.len() => Ok(Self { width, height, pixels: pixels.into() }),
@@ -70,6 +113,18 @@ impl RgbPicture {
     #[must_use]
     pub const fn pixels(&self) -> &[u8] {
         &self.pixels
+    }
+
+    /// The same picture, borrowed.
+    #[must_use]
+    pub const fn view(&self) -> RgbView<'_> {
+        RgbView { width: self.width, height: self.height, pixels: &self.pixels }
+    }
+
+    /// The bytes, row by row from the top.
+    #[must_use]
+    pub fn into_pixels(self) -> Vec<u8> {
+        self.pixels.into_vec()
     }
 
     /// The pixels from `left` and `top` on, as many as a smaller picture has. The caller keeps the part within the picture.

@@ -4,61 +4,106 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::InputError;
+use super::form::PictureForm;
 use super::image::{Filter, ImageInput, Resize};
-use super::picture::{RgbPicture, pixels_of};
+use super::picture::{RgbPicture, RgbView, pixels_of};
 
-/// Bytes of a picture before it is cropped, and between its two passes: 64 MiB. A shorter side of 512 allows a longer one of 43,000.
+/// Bytes of a picture before it is cropped: 64 MiB. A shorter side of 512 allows a longer one of 43,000.
 const BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of a picture between its two passes, where columns come first: 64 MiB.
+const COLUMNS_FIRST_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of a picture between its two passes, whichever comes first: 128 MiB. Beyond are only pictures of more than 80 megapixels that
+/// are covered by a side of nearly the longest.
+const BETWEEN_BYTES_MAX: u64 = 128 << 20;
 
 impl ImageInput {
     /// Brings a picture to the width and height that the model reads.
     pub fn resize(&self, picture: &RgbPicture) -> Result<RgbPicture, InputError> {
         self.check().map_err(InputError::Declared)?;
-        let (width, height) = (picture.width(), picture.height());
+        self.form().resize(picture.view())
+    }
+}
+
+/// The steps of a resize, known before a pixel is read.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    /// The whole picture, resampled.
+    whole: (u32, u32),
+    /// The same between the two passes.
+    between: (u32, u32),
+}
+
+impl PictureForm {
+    /// Brings a picture to this form.
+    ///
+    /// # Errors
+    /// [`InputError::Declared`], and [`InputError::Narrow`] where the picture would be too large on the way.
+    pub fn resize(&self, picture: RgbView<'_>) -> Result<RgbPicture, InputError> {
+        let plan = self.plan(picture.size())?;
+        let whole = self.resampled(picture, plan);
+        let (columns, rows) = plan.whole;
         match self.resize {
-            Resize::Stretch => Ok(self.resampled(picture, self.width, self.height)),
-            Resize::CoverThenCrop { resize_to } => {
-                let (columns, rows) = covering(width, height, resize_to);
-                let is_long = columns.max(rows) > RgbPicture::SIDE_MAX;
-                if is_long || u64::from(columns) * u64::from(rows) * 3 > BYTES_MAX {
-                    return Err(InputError::Narrow(width, height));
-                }
-                let whole = self.resampled(picture, columns, rows);
-                let left = pixels_of((columns - self.width) / 2);
-                let top = pixels_of((rows - self.height) / 2);
-                Ok(whole.part(left, top, self.width, self.height))
+            Resize::Stretch => Ok(whole),
+            Resize::CoverThenCrop { .. } => {
+                let (left, top) = ((columns - self.width) / 2, (rows - self.height) / 2);
+                Ok(whole.part(pixels_of(left), pixels_of(top), self.width, self.height))
             }
             Resize::Fit { pad } => {
-                let (columns, rows) = fitting(width, height, self.width, self.height);
-                let whole = self.resampled(picture, columns, rows);
-                let left = pixels_of((self.width - columns) / 2);
-                let top = pixels_of((self.height - rows) / 2);
-                Ok(whole.around(pad, left, top, self.width, self.height))
+                let (left, top) = ((self.width - columns) / 2, (self.height - rows) / 2);
+                Ok(whole.around(pad, pixels_of(left), pixels_of(top), self.width, self.height))
             }
         }
     }
 
-    /// Resamples the whole picture.
-    fn resampled(&self, picture: &RgbPicture, width: u32, height: u32) -> RgbPicture {
-        if (width, height) == (picture.width(), picture.height()) {
-            return picture.clone();
-        }
-        let alg = match self.filter {
-            Filter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
-            Filter::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
-            Filter::Area => ResizeAlg::Convolution(FilterType::Box),
-            Filter::Nearest => ResizeAlg::Nearest,
+    /// The bytes that a resize of a picture of this size takes beside the picture, the result among them.
+    ///
+    /// # Errors
+    /// As [`Self::resize`].
+    pub fn working_bytes(&self, width: u32, height: u32) -> Result<usize, InputError> {
+        let plan = self.plan((width, height))?;
+        let bytes = bytes_of(plan.whole) + bytes_of(plan.between);
+        // The plan bounds both.
+        Ok(usize::try_from(bytes).unwrap_or(usize::MAX).saturating_add(self.bytes()))
+    }
+
+    fn plan(&self, (width, height): (u32, u32)) -> Result<Plan, InputError> {
+        self.check().map_err(InputError::Declared)?;
+        let narrow = InputError::Narrow(width, height);
+        let whole = match self.resize {
+            Resize::Stretch => (self.width, self.height),
+            Resize::CoverThenCrop { resize_to } => covering(width, height, resize_to),
+            Resize::Fit { .. } => fitting(width, height, self.width, self.height),
         };
-        let options = ResizeOptions::new().resize_alg(alg).use_alpha(false);
-        let source = (picture.width(), picture.height());
+        if whole.0.max(whole.1) > RgbPicture::SIDE_MAX || bytes_of(whole) > BYTES_MAX {
+            return Err(narrow);
+        }
         // Columns before rows, as in Pillow: the library would begin with the rows. Where a byte is cut off at 0 or 255 on the way, the order
         // shows in the result. A tall and narrow picture begins with the rows: else it would grow a thousandfold on the way.
-        let across = (width, picture.height());
-        let is_tall = u64::from(across.0) * u64::from(across.1) * 3 > BYTES_MAX;
-        let between = if is_tall { (picture.width(), height) } else { across };
-        let half = one_pass(picture.pixels(), source, between, &options);
-        let pixels = one_pass(&half, between, (width, height), &options);
-        RgbPicture::new(width, height, pixels).expect("callers bound both sides")
+        let columns_first = (whole.0, height);
+        let between =
+            if bytes_of(columns_first) > COLUMNS_FIRST_BYTES_MAX { (width, whole.1) } else { columns_first };
+        if bytes_of(between) > BETWEEN_BYTES_MAX { Err(narrow) } else { Ok(Plan { whole, between }) }
+    }
+
+    /// Resamples the whole picture.
+    fn resampled(&self, picture: RgbView<'_>, Plan { whole, between }: Plan) -> RgbPicture {
+        let source = picture.size();
+        let pixels = if whole == source {
+            picture.pixels().to_vec()
+        } else {
+            let alg = match self.filter {
+                Filter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
+                Filter::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
+                Filter::Area => ResizeAlg::Convolution(FilterType::Box),
+                Filter::Nearest => ResizeAlg::Nearest,
+            };
+            let options = ResizeOptions::new().resize_alg(alg).use_alpha(false);
+            let half = one_pass(picture.pixels(), source, between, &options);
+            one_pass(&half, between, whole, &options)
+        };
+        RgbPicture::new(whole.0, whole.1, pixels).expect("the plan bounds both sides")
     }
 }
 
@@ -71,6 +116,11 @@ fn one_pass(pixels: &[u8], from: (u32, u32), to: (u32, u32), options: &ResizeOpt
         .resize(&source, &mut target, options)
         .expect("both have the same type of pixels, and no crop is asked");
     target.into_vec()
+}
+
+/// Three bytes a pixel.
+fn bytes_of((width, height): (u32, u32)) -> u64 {
+    u64::from(width) * u64::from(height) * 3
 }
 
 /// The size in proportion whose shorter side is `shorter`; the longer one is rounded down.

@@ -12,9 +12,10 @@ use crate::banks::bank::OwnedBank;
 use crate::banks::charter::Charter;
 use crate::banks::grant::Grant;
 use crate::change::bounds::{
-    BANKS_MAX, GRANTS_MAX, GRANTS_PER_BANK_MAX, MEMBERS_MAX, PRINCIPALS_PER_MEMBER_MAX,
+    BANKS_MAX, GRANTS_MAX, GRANTS_PER_BANK_MAX, MEMBERS_MAX, MODELS_MAX, PRINCIPALS_PER_MEMBER_MAX,
 };
 use crate::change::{Change, Refusal};
+use crate::classifiers::CardVersion;
 use crate::members::member::{Member, MemberId, MemberState};
 use crate::members::principal::{Principal, PrincipalId};
 use crate::members::role::Role;
@@ -38,6 +39,7 @@ impl Directory {
             Change::PoliciesPut { member, policies } => self.put_policies(*member, policies),
             Change::CharterPut { bank, charter } => self.put_charter(*bank, charter),
             Change::HashTypeDeclared(declaration) => self.declare(declaration),
+            Change::ModelCardPut(card) => self.put_model_card(card),
             Change::BankCreated { bank, owner, name } => self.create_bank(*bank, *owner, name),
             Change::BankRenamed { bank, name } => self.rename_bank(*bank, name),
             Change::BankEnabledSet { bank, enabled } => self.edit_bank(*bank, |bank| bank.enabled = *enabled),
@@ -184,6 +186,20 @@ impl Directory {
         Ok(())
     }
 
+    /// The versions of a model's card ascend by one, from 1 on.
+    fn put_model_card(&mut self, card: &Arc<CardVersion>) -> Result<(), Refusal> {
+        let before = self.model_card(card.name());
+        let next = before.map_or(1, |before| before.version().saturating_add(1));
+        if card.version() != next {
+            return Err(Refusal::CardVersion { name: card.name().into(), next, put: card.version() });
+        }
+        if before.is_none() {
+            at_most("models", MODELS_MAX, self.model_cards().len())?;
+        }
+        self.set_model_card(Arc::clone(card));
+        Ok(())
+    }
+
     /// Checks that a search of all banks has no more thresholds than it may have.
     fn distances_are_few(&self, bank: BankId, charter: &Charter) -> Result<(), Refusal> {
         if charter.vector_distances().is_empty() {
@@ -299,6 +315,14 @@ impl Directory {
         }
         self.digest += declaration.digest();
         self.hash_types.put(declaration);
+    }
+
+    pub(super) fn set_model_card(&mut self, card: Arc<CardVersion>) {
+        if let Some(before) = self.model_card(card.name()) {
+            self.digest -= before.digest();
+        }
+        self.digest += card.digest();
+        self.model_cards.put(card);
     }
 
     pub(super) fn set_principal(&mut self, principal: Arc<Principal>) {

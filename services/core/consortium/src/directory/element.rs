@@ -9,6 +9,7 @@ use vigie_model::{BankId, BankName, Declaration, SetDigest};
 
 use crate::banks::bank::OwnedBank;
 use crate::banks::grant::Grant;
+use crate::classifiers::CardVersion;
 use crate::members::credential::Credential;
 use crate::members::member::{Member, MemberId, MemberState};
 use crate::members::principal::{Principal, PrincipalId};
@@ -185,6 +186,18 @@ impl Element for (MemberId, Arc<MemberPolicies>) {
                 to.bytes(rule.verdict().name().as_bytes()).number(u8::from(rule.is_shadow()));
             }
         }
+        // Only where there are some: without score rules the digest is that of versions that knew none.
+        for (number, version) in [(1_u8, current), (2, trial)] {
+            let scores = version.as_ref().map_or(&[][..], |version| version.policy.scores());
+            if !scores.is_empty() {
+                to.number(number).number(scores.len() as u64);
+            }
+            for rule in scores {
+                to.bytes(rule.name().as_bytes()).bytes(rule.model().as_str().as_bytes());
+                to.bytes(rule.class().as_str().as_bytes()).number(rule.at_most_one_in().unwrap_or(0));
+                to.number(u8::from(rule.is_shadow()));
+            }
+        }
     }
 }
 
@@ -193,6 +206,12 @@ impl Element for Declaration {
         let Self { hash_type, name, elements, distance_default, distance_max } = self;
         to.kind(8).number(hash_type.number()).bytes(name.as_bytes()).number(*elements);
         to.number(distance_default.0).number(distance_max.0);
+    }
+}
+
+impl Element for CardVersion {
+    fn write(&self, to: &mut Bytes) {
+        to.kind(9).bytes(self.name().as_bytes()).number(self.version()).bytes(self.document().as_bytes());
     }
 }
 

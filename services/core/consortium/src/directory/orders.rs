@@ -8,6 +8,7 @@ use vigie_model::Declaration;
 use super::table::Order;
 use crate::banks::bank::OwnedBank;
 use crate::banks::grant::Grant;
+use crate::classifiers::CardVersion;
 use crate::members::credential::CredentialId;
 use crate::members::member::{Member, MemberId};
 use crate::members::principal::{Principal, PrincipalId};
@@ -65,6 +66,12 @@ impl Order<(MemberId, Arc<MemberPolicies>)> for ById {
 impl Order<Arc<Declaration>> for ById {
     fn compare(one: &Arc<Declaration>, other: &Arc<Declaration>) -> Ordering {
         one.hash_type.cmp(&other.hash_type)
+    }
+}
+
+impl Order<Arc<CardVersion>> for ByName {
+    fn compare(one: &Arc<CardVersion>, other: &Arc<CardVersion>) -> Ordering {
+        one.name().cmp(other.name())
     }
 }
 

@@ -9,6 +9,7 @@ use super::Directory;
 use super::element::Used;
 use crate::banks::bank::OwnedBank;
 use crate::banks::grant::Grant;
+use crate::classifiers::CardVersion;
 use crate::members::member::{Member, MemberId};
 use crate::members::principal::{Principal, PrincipalId};
 use crate::policies::MemberPolicies;
@@ -31,6 +32,8 @@ pub enum Row {
     Policies(MemberId, Arc<MemberPolicies>),
     /// A declared hash type.
     HashType(Arc<Declaration>),
+    /// The newest card of a model.
+    ModelCard(Arc<CardVersion>),
     /// The largest ids that were ever used; always one row.
     Used {
         /// Of principals.
@@ -40,7 +43,7 @@ pub enum Row {
     },
 }
 
-/// A row that may go. Members, hash types and used ids stay.
+/// A row that may go. Members, hash types, model cards and used ids stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowKey {
     /// A principal.
@@ -70,7 +73,7 @@ pub struct Difference {
 }
 
 impl Directory {
-    /// All rows: members, principals, banks, grants, quotas, policies and hash types by ascending id, and the used ids.
+    /// All rows: members, principals, banks, grants, quotas, policies and hash types by ascending id, model cards by name, and the used ids.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
         let members = self.members.rows().iter().map(|row| Row::Member(Arc::clone(row)));
         let principals = self.principals.rows().iter().map(|row| Row::Principal(Arc::clone(row)));
@@ -81,8 +84,9 @@ impl Directory {
         let policies = policies.map(|(member, policies)| Row::Policies(*member, Arc::clone(policies)));
         let of_members = grants.chain(quotas).chain(policies);
         let hash_types = self.hash_types.rows().iter().map(|row| Row::HashType(Arc::clone(row)));
-        let of_members = of_members.chain(hash_types);
-        members.chain(principals).chain(banks).chain(of_members).chain([self.used_row()])
+        let model_cards = self.model_cards.rows().iter().map(|row| Row::ModelCard(Arc::clone(row)));
+        let of_all = hash_types.chain(model_cards).chain([self.used_row()]);
+        members.chain(principals).chain(banks).chain(of_members).chain(of_all)
     }
 
     /// All rows, as they differ from nothing.
@@ -145,6 +149,13 @@ impl Directory {
             |row| set.push(Row::HashType(Arc::clone(row))),
             |_| {},
         );
+        // So do model cards.
+        compare(
+            (before.model_cards.rows(), self.model_cards.rows()),
+            |one, other| one.name().cmp(other.name()),
+            |row| set.push(Row::ModelCard(Arc::clone(row))),
+            |_| {},
+        );
         if self.used != before.used {
             set.push(self.used_row());
         }
@@ -161,6 +172,7 @@ impl Directory {
             Row::Quota(member, quota) => self.set_quota(member, quota),
             Row::Policies(member, policies) => self.set_policies(member, policies),
             Row::HashType(row) => self.set_hash_type(row),
+            Row::ModelCard(row) => self.set_model_card(row),
             Row::Used { principal, bank } => self.set_used(Used { principal, bank }),
         }
     }

@@ -6,13 +6,14 @@ use proptest::prelude::*;
 use vigie_consortium::change::Refusal;
 use vigie_consortium::rights::MemberBanks;
 use vigie_consortium::{
-    Amount, ApiKey, ApiKeys, Caller, Capabilities, Capability, Change, Charter, CharterDraft, Credential,
-    Difference, Directory, Expiry, Flag, Flags, Grant, KeyDigest, KeyId, Member, MemberId, MemberPolicies,
-    MemberState, Method, OwnedBank, Principal, PrincipalId, Quota, Reference, Role, Row, Text, TokenIssuers,
-    TokenSubject, View,
+    Amount, ApiKey, ApiKeys, Caller, Capabilities, Capability, CardVersion, Change, Charter, CharterDraft,
+    Credential, Difference, Directory, Expiry, Flag, Flags, Grant, KeyDigest, KeyId, Member, MemberId,
+    MemberPolicies, MemberState, Method, OwnedBank, Principal, PrincipalId, Quota, Reference, Role, Row,
+    Text, TokenIssuers, TokenSubject, View,
 };
 use vigie_model::{BankId, BankName, Declaration, Distance, HashType, Sequence, UnixMillis, VectorClass};
 
+use crate::model_cards::card;
 use crate::naive::Naive;
 use crate::world;
 
@@ -105,6 +106,12 @@ fn declaration() -> impl Strategy<Value = Declaration> {
     })
 }
 
+/// Cards of few models and versions.
+fn model_card() -> impl Strategy<Value = Arc<CardVersion>> {
+    let name = prop_oneof![Just("blue"), Just("red"), Just("green")];
+    (name, 1_u32..6).prop_map(|(name, version)| card(name, version))
+}
+
 fn change() -> impl Strategy<Value = Change> {
     let grant = (bank(), member(), some::<Capability>(), prop::option::of(name()), expiry());
     let amount = |number| Amount::new(number).unwrap();
@@ -125,6 +132,7 @@ fn change() -> impl Strategy<Value = Change> {
             Change::PoliciesPut { member, policies }
         }),
         3 => declaration().prop_map(Change::HashTypeDeclared),
+        3 => model_card().prop_map(Change::ModelCardPut),
         1 => (bank(), 0_u32..3, 0_u32..3).prop_map(|(bank, two_person_items, confirmations_min)| {
             let distances = two_person_items.checked_sub(1).map(|far| (vector(1), Distance(far)));
             let vector_distances = distances.into_iter().collect();
@@ -155,6 +163,12 @@ fn likely(change: &Change, naive: &Naive) -> Change {
         && principal.id.0 < 12
     {
         principal.id = PrincipalId(naive.principal_used + 1);
+    }
+    if let Change::ModelCardPut(put) = &mut change
+        && put.version() < 5
+    {
+        let next = naive.model_cards.get(put.name()).map_or(0, |known| known.version()) + 1;
+        *put = card(put.name(), next);
     }
     change
 }
@@ -189,6 +203,10 @@ fn check_lookups(directory: &Directory, naive: &Naive) {
     for row in declared {
         assert_eq!(directory.hash_type(row.hash_type).map(|row| &**row), Some(row));
         assert_eq!(directory.hash_type_called(&row.name).map(|row| &**row), Some(row));
+    }
+    assert!(directory.model_cards().iter().eq(naive.model_cards.values()));
+    for name in ["blue", "red", "green", "none"] {
+        assert_eq!(directory.model_card(name), naive.model_cards.get(name));
     }
     for bank in 0..15 {
         let grants: Vec<_> = naive.grants.values().filter(|row| row.bank.0 == bank).collect();
@@ -385,6 +403,7 @@ proptest! {
             distance_max: Distance(2),
         };
         prop_assert!(with(Row::HashType(Arc::new(declared))).is_none());
+        prop_assert!(with(Row::ModelCard(card("other", 1))).is_none());
         let with_used = with(Row::Used { principal: PrincipalId(77), bank: BankId(7_777) });
         prop_assert!(with_used.is_none());
         // A follower that is sent what lies between the states comes to the same, wherever it begins.

@@ -7,4 +7,5 @@ mod world;
 mod matrix;
 mod naive;
 mod changes;
+mod model_cards;
 mod memory;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use vigie_consortium::change::bounds::PRINCIPALS_PER_MEMBER_MAX;
+use vigie_consortium::change::bounds::{MODELS_MAX, PRINCIPALS_PER_MEMBER_MAX};
 use vigie_consortium::{
-    Change, Charter, Credential, Expiry, Grant, Member, MemberId, MemberPolicies, MemberState, OwnedBank,
-    Principal, PrincipalId, Quota, Role, Row,
+    CardVersion, Change, Charter, Credential, Expiry, Grant, Member, MemberId, MemberPolicies, MemberState,
+    OwnedBank, Principal, PrincipalId, Quota, Role, Row,
 };
 use vigie_model::declared::DECLARED_MAX;
 use vigie_model::{BankId, BankName, Declaration};
@@ -20,6 +20,7 @@ pub(crate) struct Naive {
     pub(crate) banks: BTreeMap<u32, OwnedBank>,
     pub(crate) grants: BTreeMap<(u32, u32), Grant>,
     pub(crate) hash_types: BTreeMap<u16, Declaration>,
+    pub(crate) model_cards: BTreeMap<String, Arc<CardVersion>>,
     pub(crate) principal_used: u64,
     pub(crate) bank_used: u32,
 }
@@ -34,6 +35,7 @@ impl Naive {
             banks: BTreeMap::new(),
             grants: BTreeMap::new(),
             hash_types: BTreeMap::new(),
+            model_cards: BTreeMap::new(),
             principal_used: 0,
             bank_used: 0,
         }
@@ -80,6 +82,9 @@ impl Naive {
             Change::HashTypeDeclared(declaration) => {
                 self.hash_types.insert(declaration.hash_type.number(), declaration);
             }
+            Change::ModelCardPut(card) => {
+                self.model_cards.insert(card.name().to_owned(), card);
+            }
             Change::CharterPut { bank, charter } => self.edit(bank, |bank| bank.charter = charter),
             Change::BankCreated { bank, owner, name } => {
                 self.bank_used = self.bank_used.max(bank.0);
@@ -120,6 +125,7 @@ impl Naive {
             && is_distinct(names)
             && is_distinct(self.hash_types.values().map(|one| &one.name).collect())
             && self.hash_types.len() <= DECLARED_MAX
+            && self.model_cards.len() <= MODELS_MAX
             && self.hash_types.values().all(|one| one.check().is_ok())
             && self.members.keys().all(|id| of_member(*id) <= PRINCIPALS_PER_MEMBER_MAX)
             && self.principals.values().all(|one| is_known(one.member))
@@ -155,6 +161,10 @@ impl Naive {
                 let known = before.hash_types.get(&declaration.hash_type.number());
                 known.is_none_or(|known| known == declaration)
             }
+            Change::ModelCardPut(card) => {
+                let known = before.model_cards.get(card.name()).map_or(0, |known| known.version());
+                card.version() == known + 1
+            }
             Change::BankCreated { bank, .. } => bank.0 > before.bank_used,
             Change::CharterPut { bank, .. }
             | Change::BankRenamed { bank, .. }
@@ -174,6 +184,7 @@ impl Naive {
         let policies =
             policies.map(|(member, policies)| Row::Policies(MemberId(*member), Arc::clone(policies)));
         let hash_types = self.hash_types.values().map(|row| Row::HashType(Arc::new(row.clone())));
+        let model_cards = self.model_cards.values().map(|row| Row::ModelCard(Arc::clone(row)));
         let used = Row::Used { principal: PrincipalId(self.principal_used), bank: BankId(self.bank_used) };
         members
             .chain(principals)
@@ -182,6 +193,7 @@ impl Naive {
             .chain(quotas)
             .chain(policies)
             .chain(hash_types)
+            .chain(model_cards)
             .chain([used])
             .collect()
     }

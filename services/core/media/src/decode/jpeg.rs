@@ -55,18 +55,35 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
     Ok(())
 }
 
-/// Decodes one picture: fast if the result decides the hash, otherwise exactly.
+/// Decodes one picture: fast if the result decides the hash, otherwise exactly; exactly too if a classifier
+/// needs its pixels.
 fn decode_picture(content: &[u8], header: &Header, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
     if !frames.wants(header.width.into(), header.height.into()) {
         return Ok(());
     }
     let exact = frames.are_exact();
-    let mut taken = |samples| frames.take(Frame::of(samples)) == Taken::Hashed;
-    let hashed = !exact
-        && (cells(content, header)?.is_some_and(|cells| taken(Samples::Near(cells)))
-            || ordinary::decode(content, header).is_some_and(|rgb| taken(Samples::Near(rgb))));
-    if !hashed {
-        taken(Samples::Rgb(decode_rgb(content, header)?));
+    let mut take = |samples| frames.take(Frame::of(samples));
+    let mut taken = Taken::NeedsRgb;
+    if !exact && let Some(cells) = cells(content, header)? {
+        taken = take(Samples::Near(cells));
+    }
+    if !exact
+        && taken == Taken::NeedsRgb
+        && let Some(rgb) = ordinary::decode(content, header)
+    {
+        taken = take(Samples::Near(rgb));
+    }
+    match taken {
+        Taken::Hashed => {}
+        Taken::NeedsRgb => {
+            take(Samples::Rgb(decode_rgb(content, header)?));
+        }
+        Taken::HashedAndWanted => {
+            // A file that only the quicker decoder accepts is hashed all the same.
+            if let Ok(picture) = decode_rgb(content, header) {
+                frames.show(Frame::still(picture));
+            }
+        }
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ fn bordered(picture: &Picture, [left, top, right, bottom]: [usize; 4], grey: u8)
 }
 
 fn hashed(picture: Picture) -> FrameFingerprint {
-    hash(0, Frame::still(picture), Ways::default()).unwrap().1
+    hash(0, Frame::still(picture), Ways::default(), &mut |_| ()).unwrap().1
 }
 
 fn way(fingerprint: &FrameFingerprint, wanted: Way) -> Option<PictureHashes> {
@@ -78,7 +78,7 @@ fn a_turned_file_is_hashed_upright_and_as_stored() {
     let upright = Orientation::from_tag(6).turn(&stored).unwrap();
     let upright = hashed(upright);
     let frame = Frame { orientation: Orientation::from_tag(6), ..Frame::still(stored) };
-    let (size, fingerprint) = hash(0, frame, Ways::default()).unwrap();
+    let (size, fingerprint) = hash(0, frame, Ways::default(), &mut |_| ()).unwrap();
     assert_eq!(size, (900, 700));
     assert_eq!(fingerprint.plain, upright.plain);
     assert_eq!(fingerprint.further, [(Way::AsStored, as_is.plain)]);
@@ -87,7 +87,7 @@ fn a_turned_file_is_hashed_upright_and_as_stored() {
 #[test]
 fn ways_that_are_switched_off_are_not_taken() {
     let frame = Frame::still(bordered(&draw(300, 300), [30; 4], 0));
-    let (_, fingerprint) = hash(0, frame, Ways::NONE).unwrap();
+    let (_, fingerprint) = hash(0, frame, Ways::NONE, &mut |_| ()).unwrap();
     assert_eq!(fingerprint.further, []);
 }
 

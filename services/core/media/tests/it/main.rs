@@ -10,3 +10,4 @@ mod truncation;
 mod hostile;
 mod memory;
 mod copies;
+mod forms;

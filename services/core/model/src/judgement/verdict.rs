@@ -71,6 +71,8 @@ pub struct Decided {
     pub failure: Option<Box<str>>,
     /// The number of matches that allow-list banks removed.
     pub suppressed: u32,
+    /// Whether the verdict is REVIEW only because of a classifier's score; `rule` is then the rule for it.
+    pub by_score: bool,
     /// The id by which the decision can be looked up while it is recorded; `None` if it is not recorded.
     pub id: Option<[u8; 16]>,
 }

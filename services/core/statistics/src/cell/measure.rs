@@ -86,6 +86,27 @@ measures! {
     ActionsLabelled = 41, "actions_labelled", "Content that a member reported as labelled.";
     ActionsOther = 42, "actions_other", "Content on which a member reported another restriction.";
     IncidentsOpened = 43, "incidents_opened", "Incidents opened.";
+    Scored = 44, "scored", "Contents that a model scored, in shadow or not.";
+    ScoresAbove = 45, "above", "Contents whose score was at least the card's threshold.";
+    ScoreReviews = 46, "reviews", "Contents sent to review because of the score alone.";
+    ScoresUnavailable = 47, "unavailable", "Contents of which the model gave no score.";
+}
+
+impl Measure {
+    /// What is counted of each class of a classifier. The class of such a counter is [`ScoredClass::text`](super::ScoredClass::text).
+    pub const OF_CLASSIFIERS: [Self; 4] =
+        [Self::Scored, Self::ScoresAbove, Self::ScoreReviews, Self::ScoresUnavailable];
+
+    /// Whether it is counted of each class of a classifier.
+    #[must_use]
+    pub const fn is_of_classifiers(self) -> bool {
+        matches!(self, Self::Scored | Self::ScoresAbove | Self::ScoreReviews | Self::ScoresUnavailable)
+    }
+
+    /// The measures that are not of classifiers, by number.
+    pub fn general() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|measure| !measure.is_of_classifiers())
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Statistics as CSV (RFC 4180): one number a line.
 
-use crate::report::{MeasureNumbers, Part, Statistics, Value};
+use crate::report::{ClassifierNumbers, MeasureNumbers, Part, Statistics, Value};
 use crate::suppress::Cell;
 
 /// The columns. `status` is `shown`, `suppressed` or `left_out`. `value` is empty for a suppressed number,
@@ -15,6 +15,8 @@ pub fn to_csv(statistics: &Statistics) -> String {
     lines.push(CSV_COLUMNS.map(str::to_owned));
     lines.numbers("across_members", &statistics.numbers, statistics);
     lines.numbers("own", &statistics.own, statistics);
+    lines.classifiers("classifiers", &statistics.classifiers, statistics);
+    lines.classifiers("own_classifiers", &statistics.own_classifiers, statistics);
     lines.cell(["participation", "members", "all", "", ""], Cell::Shown(statistics.members));
     lines.cell(["participation", "members_silent", "all", "", ""], statistics.members_silent);
     for latency in &statistics.latencies {
@@ -72,6 +74,27 @@ impl Lines {
             parts("bank", &one.by_bank);
             parts("class", &one.by_class);
             parts("verdict", &one.by_verdict);
+        }
+    }
+
+    /// The name of a line is `model/version/class`, with the member behind it where the scope is `member`.
+    fn classifiers(&mut self, section: &str, numbers: &[ClassifierNumbers], statistics: &Statistics) {
+        let months: Vec<String> = statistics.months.iter().map(ToString::to_string).collect();
+        for one in numbers {
+            let name = format!("{}/{}/{}", one.model, one.version, one.class);
+            for measure in &one.measures {
+                self.cell([section, measure.measure, "all", &name, ""], measure.total);
+                for (month, cell) in months.iter().zip(&measure.by_month) {
+                    self.cell([section, measure.measure, "all", &name, month], *cell);
+                }
+                for row in &measure.by_member {
+                    let name = format!("{name}/{}", row.member);
+                    self.cell([section, measure.measure, "member", &name, ""], row.total);
+                    for (month, cell) in months.iter().zip(&row.by_month) {
+                        self.cell([section, measure.measure, "member", &name, month], *cell);
+                    }
+                }
+            }
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::{Display, Write};
 
-use crate::report::{MeasureNumbers, Part, Precision, Statistics, Value};
+use crate::cell::Measure;
+use crate::report::{ClassifierNumbers, MeasureNumbers, Part, Precision, Statistics, Value};
 use crate::suppress::Cell;
 
 /// Returns the statistics as Markdown: one line on the meaning of each number, what is suppressed, and what
@@ -33,6 +34,7 @@ pub fn to_markdown(statistics: &Statistics) -> String {
         page.paragraph("Only the member itself sees these numbers. Nothing of them is suppressed. Publish them only as your own.");
         page.numbers(&statistics.own, statistics);
     }
+    page.classifiers(statistics);
     page.latencies(statistics);
     page.precisions(&statistics.precisions);
     page.reports(statistics);
@@ -119,6 +121,56 @@ impl Page {
         self.paragraph(format!("{}{others}", one.about));
         let rows = shown.iter().map(|part| vec![text(&part.name), part.count.to_string()]);
         self.table(&[name.to_owned(), "count".to_owned()], rows);
+    }
+
+    fn classifiers(&mut self, statistics: &Statistics) {
+        self.line("## Classifiers");
+        self.paragraph(
+            "Uses of models that the operator supplies, by version of the model's card and by class. A score is never a verdict: the most that \
+             it does is to send a content to review.",
+        );
+        let abouts =
+            Measure::OF_CLASSIFIERS.map(|measure| format!("{}: {}", measure.name(), measure.about()));
+        self.paragraph(abouts.join(" "));
+        if statistics.classifiers.is_empty() {
+            return self.paragraph("No classifier was used.");
+        }
+        self.uses(&statistics.classifiers, statistics);
+        if let Some(member) = &statistics.own_member {
+            self.line(format!("### Own uses of {}", text(member)));
+            self.uses(&statistics.own_classifiers, statistics);
+        }
+    }
+
+    /// The totals of each class, then the shown numbers by month and member.
+    fn uses(&mut self, uses: &[ClassifierNumbers], statistics: &Statistics) {
+        let of = |one: &ClassifierNumbers| vec![text(&one.model), one.version.to_string(), text(&one.class)];
+        let totals = uses.iter().map(|one| {
+            [of(one), one.measures.iter().map(|measure| measure.total.to_string()).collect()].concat()
+        });
+        let names = Measure::OF_CLASSIFIERS.map(|measure| measure.name().to_owned());
+        let head = ["model", "version", "class"].map(str::to_owned);
+        self.table(&[&head[..], &names].concat(), totals);
+        let is_any = |cells: &[Cell]| cells.iter().any(|cell| cell.shown().is_some_and(|number| number > 0));
+        let strings = |cells: &[Cell]| cells.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut rows = Vec::new();
+        for (one, measure) in
+            uses.iter().flat_map(|one| one.measures.iter().map(move |measure| (one, measure)))
+        {
+            let all = ("all", &measure.by_month, measure.total);
+            let members = measure.by_member.iter().map(|row| (&*row.member, &row.by_month, row.total));
+            for (member, by_month, total) in std::iter::once(all).chain(members) {
+                if is_any(by_month) || is_any(&[total]) {
+                    let cells = [strings(by_month), vec![total.to_string()]].concat();
+                    rows.push([of(one), vec![measure.measure.to_owned(), text(member)], cells].concat());
+                }
+            }
+        }
+        if !rows.is_empty() {
+            let months = statistics.months.iter().map(ToString::to_string).collect();
+            let what = ["what", "member"].map(str::to_owned).to_vec();
+            self.table(&[head.to_vec(), what, months, vec!["total".to_owned()]].concat(), rows);
+        }
     }
 
     fn latencies(&mut self, statistics: &Statistics) {

@@ -51,6 +51,33 @@ proptest! {
     }
 
     #[test]
+    fn the_uses_of_classifiers_are_in_every_rendering(scores in tests::scores()) {
+        let statistics = tests::of(&scores, Reader::Member(MemberId(1)));
+        let lines = read(&to_csv(&statistics));
+        let json = to_json(&statistics).unwrap();
+        let page = to_markdown(&statistics);
+        for (section, uses) in [("classifiers", &statistics.classifiers), ("own_classifiers", &statistics.own_classifiers)] {
+            let of = |line: &&Vec<String>| line[0] == section;
+            let expected: usize = uses.iter().flat_map(|one| &one.measures)
+                .map(|one| (1 + one.by_member.len()) * (1 + one.by_month.len())).sum();
+            prop_assert_eq!(lines.iter().filter(of).count(), expected);
+            for (at, one) in uses.iter().enumerate() {
+                let name = format!("{}/{}/{}", one.model, one.version, one.class);
+                prop_assert_eq!(&json[section][at]["class"], &one.class);
+                for (row, measure) in one.measures.iter().enumerate() {
+                    prop_assert_eq!(&json[section][at]["measures"][row]["total"], &serde_json::json!(measure.total.shown()));
+                    let total = |line: &&Vec<String>| of(line) && line[1] == measure.measure && line[2] == "all" && line[3] == name && line[4].is_empty();
+                    let found: Vec<_> = lines.iter().filter(total).map(|line| line[6].parse().ok()).collect();
+                    prop_assert_eq!(found, [measure.total.shown()]);
+                }
+                let row = format!("| {} | {} | {} |", one.model, one.version, one.class);
+                prop_assert!(page.contains(&row), "{} lacks {}", page, row);
+            }
+        }
+        prop_assert_eq!(page.contains("No classifier was used."), statistics.classifiers.is_empty());
+    }
+
+    #[test]
     fn markdown_explains_each_measure_and_its_tables_are_whole(counts in tests::counts()) {
         let statistics = tests::of(&counts, Reader::Public);
         let page = to_markdown(&statistics);
@@ -64,7 +91,7 @@ proptest! {
                 columns = 0;
             }
         }
-        for measure in Measure::ALL {
+        for measure in Measure::general() {
             let row = format!("| {} | ", measure.name());
             prop_assert!(page.contains(&row) && page.contains(measure.about()));
         }
@@ -110,7 +137,7 @@ fn the_names_of_json_are_stable() {
         |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     assert_eq!(
         names(&json),
-        "latencies members members_min members_silent months numbers own own_member precisions reports threshold version"
+        "classifiers latencies members members_min members_silent months numbers own own_classifiers own_member precisions reports threshold version"
     );
     assert_eq!(
         names(&json["numbers"][0]),

@@ -43,10 +43,19 @@ impl Names {
             let unnamed =
                 || key.member.map_or_else(|| "no member".to_owned(), |member| format!("member {member}"));
             names.members.entry(key.member).or_insert_with(unnamed);
-            names.classes.insert(Self::class(key));
-            names.verdicts.insert(Self::verdict(key));
+            // The classes of models are in tables of their own.
+            if !key.what.is_of_classifiers() {
+                names.classes.insert(Self::class(key));
+                names.verdicts.insert(Self::verdict(key));
+            }
         }
         names
+    }
+
+    /// The rows of members alone.
+    pub(super) fn of_members(&self) -> Self {
+        let (banks, classes, verdicts) = Default::default();
+        Self { members: self.members.clone(), banks, classes, verdicts }
     }
 
     pub(super) fn bank(&self, key: &CellKey) -> String {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use vigie_model::{BankId, MemberId};
 
+use super::classifiers::{ClassifierNumbers, Uses};
 use super::filled::{FilledReport, Filling};
 use super::names::Names;
 use super::numbers::{Counted, MeasureNumbers};
@@ -59,12 +60,16 @@ pub struct Statistics {
     pub members: u64,
     /// The number of members without any count in the period; suppressed if these or the others are too few.
     pub members_silent: Cell,
-    /// The numbers across members, for every measure.
+    /// The numbers across members, for every measure but those of classifiers.
     pub numbers: Vec<MeasureNumbers>,
     /// The name of the reading member; `None` for a public reader.
     pub own_member: Option<String>,
-    /// The member's own numbers in full, for every measure; empty for a public reader.
+    /// The member's own numbers in full, for the same measures; empty for a public reader.
     pub own: Vec<MeasureNumbers>,
+    /// The uses of classifiers across members, by model, version and class: at most 1000 classes.
+    pub classifiers: Vec<ClassifierNumbers>,
+    /// The member's own uses of classifiers in full; empty for anyone.
+    pub own_classifiers: Vec<ClassifierNumbers>,
     /// The latencies.
     pub latencies: Vec<LatencyNumbers>,
     /// The precisions; the member's own if a member reads.
@@ -107,7 +112,7 @@ impl Statistics {
                 let counters: Vec<(&CellKey, u64)> = counters.iter().filter(is_it).copied().collect();
                 table(Counted { measure, counters: &counters, names, period })
             };
-            Measure::ALL.into_iter().map(of_measure).collect::<Vec<_>>()
+            Measure::general().map(of_measure).collect::<Vec<_>>()
         };
         let numbers = all(&names, &|_| true, &|counted| counted.across_members(rule));
         let own = match reader {
@@ -115,6 +120,13 @@ impl Statistics {
             Reader::Member(member) => {
                 all(&own_names, &|key| key.member == Some(member), &|counted| counted.own())
             }
+        };
+        let members_alone = names.of_members();
+        let uses = Uses { counters: &counters, names: &members_alone, period };
+        let classifiers = uses.across_members(rule);
+        let own_classifiers = match reader {
+            Reader::Public => Vec::new(),
+            Reader::Member(member) => uses.own(member),
         };
         let active: BTreeSet<MemberId> = counters
             .iter()
@@ -142,6 +154,8 @@ impl Statistics {
             latencies: latencies(input),
             numbers,
             own,
+            classifiers,
+            own_classifiers,
             precisions,
             reports,
         }

@@ -68,7 +68,7 @@ proptest! {
         };
         let tables = [(&statistics.numbers, false), (&statistics.own, true)];
         for (numbers, is_own, one) in tables.iter().flat_map(|(numbers, is_own)| numbers.iter().map(move |one| (numbers, *is_own, one))) {
-            prop_assert_eq!(numbers.len(), Measure::ALL.len());
+            prop_assert_eq!(numbers.len(), Measure::general().count());
             let counted = |key: &CellKey| key.what.name() == one.measure && (!is_own || key.member == Some(MemberId(2)));
             same(one.total, sum(&|key| counted(key) && is_in(key)), is_own);
             let cumulative = sum(&|key| counted(key) && key.month <= month(3));
@@ -131,6 +131,70 @@ proptest! {
                 (Cell::Suppressed, _) | (_, Cell::Suppressed) => {
                     prop_assert_eq!((one.precision, one.confirmed, one.reviewed), (None, Cell::Suppressed, Cell::Suppressed));
                 }
+            }
+        }
+    }
+}
+
+/// Counters of classifiers, of few models and members.
+pub(crate) fn scores() -> impl Strategy<Value = Counts> {
+    let classes = select(vec!["nsfw/1/nude", "nsfw/2/nude", "nsfw/2/gore", "talk/1/grooming", ""]);
+    let measures = select(Measure::OF_CLASSIFIERS.to_vec());
+    let key = (0_u16..5, 1_u32..6, classes, measures).prop_map(|(at, member, class, what)| CellKey {
+        month: month(at),
+        member: Some(MemberId(member)),
+        bank: None,
+        class: Text::new(class).unwrap(),
+        verdict: None,
+        what,
+    });
+    prop::collection::vec((key, prop_oneof![0_u64..10, 0_u64..300]), 0..60)
+        .prop_map(|all| all.into_iter().collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// The oracle sums the counters of a class.
+    #[test]
+    fn uses_of_classifiers_are_sums_of_counters_and_change_no_other_number(counts in counts(), scores in scores()) {
+        let mut both = counts.clone();
+        both.merge(&scores);
+        let statistics = of(&both, Reader::Member(MemberId(2)));
+        let alone = of(&counts, Reader::Member(MemberId(2)));
+        let parts = |all: &Statistics| all.numbers.iter().map(|one| (one.by_bank.clone(), one.by_class.clone())).collect::<Vec<_>>();
+        prop_assert_eq!(parts(&statistics), parts(&alone));
+        prop_assert!(alone.classifiers.is_empty() && alone.own_classifiers.is_empty());
+        let is_in = |key: &CellKey| (month(1)..=month(3)).contains(&key.month);
+        let mut classes: Vec<String> = scores.iter().filter(|(key, _)| is_in(key)).map(|(key, _)| key.class.to_string()).collect();
+        classes.sort();
+        classes.dedup();
+        let shown = |one: &ClassifierNumbers| if one.model == "others" { String::new() } else { format!("{}/{}/{}", one.model, one.version, one.class) };
+        let mut found: Vec<String> = statistics.classifiers.iter().map(shown).collect();
+        found.sort();
+        prop_assert_eq!(found, classes);
+        for (all, is_own) in [(&statistics.classifiers, false), (&statistics.own_classifiers, true)] {
+            for (one, numbers) in all.iter().flat_map(|one| one.measures.iter().map(move |numbers| (one, numbers))) {
+                let sum = |passes: &dyn Fn(&CellKey) -> bool| {
+                    let is_it = |key: &CellKey| key.what.name() == numbers.measure && key.class.as_str() == shown(one) && passes(key);
+                    scores.iter().filter(|(key, _)| is_it(key) && (!is_own || key.member == Some(MemberId(2)))).map(|(_, count)| count).sum::<u64>()
+                };
+                let same = |cell: Cell, expected: u64| match cell {
+                    Cell::Shown(number) => assert!(number == expected && (is_own || number >= 10), "{number} for {expected}"),
+                    Cell::Suppressed => assert!(!is_own),
+                };
+                same(numbers.total, sum(&is_in));
+                for (at, cell) in (1..).zip(&numbers.by_month) {
+                    same(*cell, sum(&|key| key.month == month(at)));
+                }
+                for row in &numbers.by_member {
+                    let of_row = |key: &CellKey| key.member.is_some_and(|MemberId(id)| row.member == format!("=acme-{id}") || row.member == format!("member {id}"));
+                    same(row.total, sum(&|key| is_in(key) && of_row(key)));
+                }
+                let members: std::collections::BTreeSet<_> = scores.iter()
+                    .filter(|(key, _)| is_in(key) && key.what.name() == numbers.measure && key.class.as_str() == shown(one))
+                    .map(|(key, _)| key.member).collect();
+                prop_assert!(is_own || numbers.total.is_suppressed() || members.len() >= 3);
             }
         }
     }

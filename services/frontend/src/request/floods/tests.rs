@@ -42,6 +42,7 @@ fn answer(contents: &[&[u64]], as_of: u64) -> Answer {
             source: Source::Hashed,
             near_budget_spent: false,
             decision: None,
+            classifications: Vec::new(),
         })
     };
     Answer {
@@ -49,6 +50,7 @@ fn answer(contents: &[&[u64]], as_of: u64) -> Answer {
         coverage: Coverage { sequence_min: Sequence(as_of), ..Coverage::default() },
         results_omitted: false,
         queries: SearchedQueries::new(&[]),
+        said: Vec::new(),
     }
 }
 

@@ -95,7 +95,7 @@ impl Source for Recorded {
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<(), CallError> {
-        client.record_matches(counts, &[], key, deadline).await
+        client.record_matches(counts, &[], &[], key, deadline).await
     }
 }
 

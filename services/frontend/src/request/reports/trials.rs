@@ -53,6 +53,6 @@ impl Source for Trials {
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<(), CallError> {
-        client.record_matches(&[], trials, key, deadline).await
+        client.record_matches(&[], trials, &[], key, deadline).await
     }
 }

@@ -103,8 +103,9 @@ fn work(hashing: &Hashing, waiting: &Mutex<Receiver<Job>>) {
 
 fn image(hasher: &mut Hasher, content: &[u8]) -> Result<ImageFingerprint, ErrorLine> {
     let deadline = Instant::now() + IMAGE_WITHIN;
-    let picture = hasher.hash(content, &Limits::default(), Ways::default(), deadline).map_err(error_line)?;
-    Ok(ImageFingerprint { picture, digests: digest::digests(content) })
+    let hashed =
+        hasher.hash(content, &Limits::default(), Ways::default(), &[], deadline).map_err(error_line)?;
+    Ok(ImageFingerprint { picture: hashed.fingerprint, digests: digest::digests(content) })
 }
 
 fn video(hasher: &mut Hasher, content: &[u8], sampling: Sampling) -> Result<HashedVideo, ErrorLine> {

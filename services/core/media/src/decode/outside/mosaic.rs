@@ -1,8 +1,10 @@
 //! Assembles a picture from pictures of equal size, and hashes it.
 
+use vigie_classifiers::PictureForm;
 use vigie_model::PictureFingerprint;
 
 use crate::error::DecodeError;
+use crate::forms::{Forms, HashedPicture};
 use crate::frames::Frame;
 use crate::limits::Limits;
 use crate::orientation::Orientation;
@@ -127,8 +129,8 @@ impl Mosaic {
     }
 }
 
-/// Hashes a picture that an external program has decoded to `rgb`, in the ways that `ways` names. The pixels
-/// may have any values.
+/// Hashes a picture that an external program has decoded to `rgb`, in the ways that `ways` names, and returns
+/// its pixels in these forms. The pixels may have any values.
 ///
 /// # Errors
 /// [`DecodeError`], if `rgb` does not have the length of the picture, or the picture exceeds `limits`.
@@ -137,18 +139,22 @@ pub fn picture_of_pixels(
     mosaic: &Mosaic,
     limits: &Limits,
     ways: Ways,
-) -> Result<PictureFingerprint, DecodeError> {
+    forms: &[PictureForm],
+) -> Result<HashedPicture, DecodeError> {
     mosaic.check(limits)?;
     let wrong = DecodeError::Corrupt { reason: "the decoder gave another number of pixels than declared" };
     let stored = mosaic.assemble(rgb).ok_or(wrong.clone())?;
     let frame = Frame { orientation: Orientation::from_tag(mosaic.orientation), ..Frame::still(stored) };
-    let ((width, height), first) = ways::hash(0, frame, ways).ok_or(wrong)?;
-    Ok(PictureFingerprint {
+    let mut forms = Forms::new(forms);
+    let mut show = |picture: &Picture| forms.show(picture);
+    let ((width, height), first) = ways::hash(0, frame, ways, &mut show).ok_or(wrong)?;
+    let fingerprint = PictureFingerprint {
         width,
         height,
         first,
         later: Vec::new(),
         frames_left_out: mosaic.frames_left_out,
         later_fault: None,
-    })
+    };
+    Ok(HashedPicture { fingerprint, pixels: forms.finish() })
 }

@@ -186,7 +186,7 @@ fn check_mosaic(columns: u32, rows: u32, tile: (u32, u32), area: (u32, u32, u32,
     };
     let shown = Picture::from_rgb(shown_width, shown_height, shown).unwrap();
     let upright = Orientation::from_tag(orientation).turn(&shown).unwrap();
-    let picture = picture_of_pixels(tiles, &mosaic, &Limits::default(), Ways::NONE).unwrap();
+    let picture = picture_of_pixels(tiles, &mosaic, &Limits::default(), Ways::NONE, &[]).unwrap().fingerprint;
     assert_eq!((picture.width, picture.height), (upright.width(), upright.height()));
     assert_eq!(picture.first.plain, crate::pdq(&upright), "{mosaic:?}");
     assert_eq!(picture.frames_left_out, 3);
@@ -208,10 +208,10 @@ fn pixels_that_are_not_as_many_as_declared_are_refused() {
     for mosaic in [Mosaic::single(8, 6), Mosaic { columns: 2, ..Mosaic::single(8, 6) }] {
         let enough = usize::try_from(mosaic.pixel_bytes()).unwrap();
         for bytes in [0, enough - 1, enough + 1] {
-            let outcome = picture_of_pixels(vec![0; bytes], &mosaic, &Limits::default(), Ways::NONE);
+            let outcome = picture_of_pixels(vec![0; bytes], &mosaic, &Limits::default(), Ways::NONE, &[]);
             assert!(matches!(outcome, Err(DecodeError::Corrupt { .. })), "{outcome:?}");
         }
-        assert!(picture_of_pixels(vec![0; enough], &mosaic, &Limits::default(), Ways::NONE).is_ok());
+        assert!(picture_of_pixels(vec![0; enough], &mosaic, &Limits::default(), Ways::NONE, &[]).is_ok());
     }
 }
 

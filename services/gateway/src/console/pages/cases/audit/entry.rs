@@ -103,7 +103,9 @@ pub(super) fn on_what(visit: &Visit, entry: &AuditEntry) -> Markup {
         (0 | 1, Some(item)) => Some(visit.fill("audit.item_number", &[("id", &item)])),
         (count, _) => Some(visit.count("audit.items", count)),
     };
-    html! { (banks.into_iter().chain(items).collect::<Vec<_>>().join(", ")) }
+    // The name of a model and the number of a version are words of no language.
+    let model = entry.model.as_ref().map(|model| format!("{} {}", model.name, model.version));
+    html! { (banks.into_iter().chain(items).chain(model).collect::<Vec<_>>().join(", ")) }
 }
 
 /// The outcome of the call.

@@ -373,6 +373,7 @@ mod tests {
                 sequence: None,
                 calls: 1,
                 since: None,
+                model: None,
             };
             leaves.push(AuditLeaf { bytes, entry });
         }

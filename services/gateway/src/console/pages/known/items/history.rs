@@ -186,6 +186,7 @@ mod tests {
             sequence: sequence.map(Sequence),
             calls: 1,
             since: None,
+            model: None,
         }
     }
 
