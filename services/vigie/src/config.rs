@@ -123,11 +123,15 @@ impl RoleConfig for vigie_frontend::Config {
     }
 
     fn endpoints(&self) -> Vec<(&'static str, String)> {
+        let mut all = endpoints_of("frontend.classifiers.endpoints", &self.classifiers.endpoints);
         match &self.coordinator {
             // Told with the coordinator's table.
-            CoordinatorAt::Embedded => Vec::new(),
-            CoordinatorAt::Endpoints(endpoints) => endpoints_of("frontend.coordinator", endpoints),
+            CoordinatorAt::Embedded => {}
+            CoordinatorAt::Endpoints(endpoints) => {
+                all.extend(endpoints_of("frontend.coordinator", endpoints));
+            }
         }
+        all
     }
 }
 
@@ -301,6 +305,7 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Demo(_)
         | Command::Match(_)
         | Command::Hash(_)
+        | Command::Conversation(_)
         | Command::Item(_)
         | Command::Opinion(_)
         | Command::Dispute(_)
