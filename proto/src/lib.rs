@@ -22,6 +22,8 @@ pub mod consortium;
 pub mod decoder;
 
 pub use invalid::{Invalid, invalid_fields};
+pub use matching::classification::{classifications, classifiers};
+pub use matching::conversation::{raw_scores, raw_scores_to_wire};
 pub use matching::hashes_of_video;
 pub use matching::surface as matching_surface;
 pub use model::packed::Packing;

@@ -90,7 +90,13 @@ impl Client {
 
     async fn ask(&self, hash: Hash, options: SearchOptions) -> Result<MatchAnswer, vigie_clients::CallError> {
         let contents: Vec<Content> = vec![hashed([hash])];
-        let call = MatchCall { contents, options, quality_floor: None, surface: Box::default() };
+        let call = MatchCall {
+            contents,
+            options,
+            quality_floor: None,
+            surface: Box::default(),
+            classifiers: Vec::new(),
+        };
         self.matching.match_content(call, soon()).await
     }
 

@@ -230,6 +230,7 @@ impl Run {
                 options: options.clone(),
                 quality_floor: None,
                 surface: "avatar".into(),
+                classifiers: Vec::new(),
             };
             let answer = matching.match_content(call, soon()).await?;
             if answer.directory < sequence {

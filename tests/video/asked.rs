@@ -58,7 +58,7 @@ impl Asked {
 
     fn call(&self, content: Content) -> MatchCall {
         let (contents, options) = (vec![content], as_of(self.sequence));
-        MatchCall { contents, options, quality_floor: None, surface: Box::default() }
+        MatchCall { contents, options, quality_floor: None, surface: Box::default(), classifiers: Vec::new() }
     }
 
     /// Sends a video in parts.
@@ -212,7 +212,13 @@ async fn a_still_of_a_known_video_is_known_once_the_charter_says_so() {
     let ask = async || {
         let contents = vec![Content::Image(still.clone().into())];
         let options = as_of(added.sequence);
-        let call = MatchCall { contents, options, quality_floor: None, surface: Box::default() };
+        let call = MatchCall {
+            contents,
+            options,
+            quality_floor: None,
+            surface: Box::default(),
+            classifiers: Vec::new(),
+        };
         let answer = client.match_content(call, soon()).await.unwrap();
         answer.results.into_iter().next().unwrap().unwrap().found.matches
     };

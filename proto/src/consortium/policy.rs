@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use vigie_consortium::policies::{
-    BankRule, MemberPolicies, Policy, PolicyDraft, PolicyVersion, Verdict, VerdictRule, VerdictRuleDraft,
+    BankRule, MemberPolicies, Policy, PolicyDraft, PolicyVersion, ScoreRule, ScoreRuleDraft, Verdict,
+    VerdictRule, VerdictRuleDraft,
 };
 use vigie_consortium::{Change, MemberId};
 use vigie_model::{Decided, MatchRatio};
@@ -87,12 +88,19 @@ impl From<&VerdictRule> for pb::VerdictRule {
     }
 }
 
+impl From<&ScoreRule> for pb::ScoreRule {
+    fn from(rule: &ScoreRule) -> Self {
+        let ScoreRuleDraft { name, model, class, at_most_one_in, shadow } = rule.draft();
+        Self { name, model, class, at_most_one_in, shadow }
+    }
+}
+
 impl From<&Policy> for pb::Policy {
     fn from(policy: &Policy) -> Self {
         Self {
             banks: policy.banks().iter().cloned().map(Into::into).collect(),
             rules: policy.rules().iter().map(Into::into).collect(),
-            scores: Vec::new(),
+            scores: policy.scores().iter().map(Into::into).collect(),
         }
     }
 }
@@ -101,9 +109,10 @@ impl TryFrom<pb::Policy> for Policy {
     type Error = Invalid;
 
     fn try_from(message: pb::Policy) -> Result<Self, Invalid> {
-        let pb::Policy { banks, rules, scores: _ } = message;
+        let pb::Policy { banks, rules, scores } = message;
         check_len("banks", banks.len(), 0, Self::BANKS_MAX)?;
         check_len("rules", rules.len(), 0, Self::RULES_MAX)?;
+        check_len("scores", scores.len(), 0, Self::SCORES_MAX)?;
         let bank = |(at, rule): (usize, pb::BankRule)| {
             BankRule::try_from(rule).map_err(|invalid| invalid.within(format!("banks[{at}]")))
         };
@@ -114,9 +123,14 @@ impl TryFrom<pb::Policy> for Policy {
             let pb::VerdictRule { name, condition, shadow, .. } = rule;
             Ok(VerdictRuleDraft { name, condition, verdict, shadow })
         };
+        let score = |rule: pb::ScoreRule| {
+            let pb::ScoreRule { name, model, class, at_most_one_in, shadow } = rule;
+            ScoreRuleDraft { name, model, class, at_most_one_in, shadow }
+        };
         let draft = PolicyDraft {
             banks: banks.into_iter().enumerate().map(bank).collect::<Result<_, _>>()?,
             rules: rules.into_iter().enumerate().map(rule).collect::<Result<_, Invalid>>()?,
+            scores: scores.into_iter().map(score).collect(),
         };
         Self::try_from(draft).map_err(|error| Invalid::new(error.field(), error))
     }
@@ -140,7 +154,8 @@ impl TryFrom<pb::PolicyVersion> for PolicyVersion {
 
 impl From<Decided> for pb::Decision {
     fn from(decided: Decided) -> Self {
-        let Decided { verdict, rule, policy_version, shadow_verdict, failure, suppressed, id } = decided;
+        let Decided { verdict, rule, policy_version, shadow_verdict, failure, suppressed, by_score, id } =
+            decided;
         Self {
             verdict: verdict_to_wire(Some(verdict)),
             rule: rule.into(),
@@ -149,7 +164,7 @@ impl From<Decided> for pb::Decision {
             failure: failure.map(String::from).unwrap_or_default(),
             suppressed_count: suppressed,
             decision_id: id.map(Vec::from).unwrap_or_default(),
-            by_score: false,
+            by_score,
         }
     }
 }
@@ -167,6 +182,7 @@ impl TryFrom<pb::Decision> for Decided {
             shadow_verdict: verdict("decision.shadow_verdict", message.shadow_verdict)?,
             failure: (!message.failure.is_empty()).then(|| message.failure.into()),
             suppressed: message.suppressed_count,
+            by_score: message.by_score,
             id: id.transpose().map_err(|_| Invalid::new("decision.decision_id", "must have 16 bytes"))?,
         })
     }
@@ -225,7 +241,14 @@ mod tests {
             verdict: pb::Verdict::Block.into(),
             shadow: true,
         };
-        pb::Policy { banks: vec![bank], rules: vec![rule], scores: Vec::new() }
+        let score = pb::ScoreRule {
+            name: "nude".into(),
+            model: "nsfw".into(),
+            class: "nude".into(),
+            at_most_one_in: 1_000,
+            shadow: false,
+        };
+        pb::Policy { banks: vec![bank], rules: vec![rule], scores: vec![score] }
     }
 
     #[test]
@@ -242,12 +265,15 @@ mod tests {
 
     #[test]
     fn faults_are_named_by_their_fields() {
-        let faults: [(Edit, &str); 5] = [
+        let faults: [(Edit, &str); 8] = [
             (|policy| policy.banks[0].bank = "a b".into(), "banks[0].bank"),
             (|policy| policy.banks[0].ratio = Some(1.5), "banks[0].ratio"),
             (|policy| policy.rules[0].verdict = 0, "rules[0].verdict"),
             (|policy| policy.rules[0].name = "A".into(), "rules[0].name"),
             (|policy| policy.rules = vec![policy.rules[0].clone(); 17], "rules"),
+            (|policy| policy.scores[0].name = "near".into(), "scores[0].name"),
+            (|policy| policy.scores[0].at_most_one_in = 1, "scores[0].at_most_one_in"),
+            (|policy| policy.scores = vec![policy.scores[0].clone(); 17], "scores"),
         ];
         for (edit, field) in faults {
             let mut message = policy();

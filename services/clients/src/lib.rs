@@ -11,7 +11,11 @@ mod leading_bank;
 mod bank;
 mod consortium;
 mod audit;
-mod coordinator;
+/// The services that frontends call.
+mod behind_frontends {
+    pub(crate) mod coordinator;
+    pub(crate) mod classifier;
+}
 mod directory;
 mod exchange;
 mod feed;
@@ -29,6 +33,10 @@ pub use bank::{
     DescribedPage, EntryContent, EntryState, FoundItems, ItemPage, ItemSearch, ItemUpdate, ListEntry,
     ListPage, ListSays, RemovedItem,
 };
+pub use behind_frontends::classifier::{
+    ClassifierClient, DescribedModel, RawScores, ScoreContent, ScoreDistribution, ScoreItem,
+};
+pub use behind_frontends::coordinator::{CoordinatorClient, partial_search};
 pub use consortium::opinions::{
     DisputePage, ListedDispute, ListedOpinion, MemberHeldItem, NewOpinion, OpinionClient, OpinionPage,
     Outcome,
@@ -44,14 +52,14 @@ pub use consortium::{
     ReadModelCard, ReadPolicy, ReferralClient, ReferralListing, ReferralsListed, ReportClient, ReportListing,
     TrialCount, TriedPolicy, TriedQuery, WhoAmI,
 };
-pub use coordinator::{CoordinatorClient, partial_search};
 pub use directory::DirectoryClient;
 pub use exchange::{AppliedPage, ExchangeClient, ExchangeLease, ExchangeListing, NewExchange, NewPage};
 pub use feed::{FeedClient, FeedStream, StateStream};
 pub use leading_bank::{IdempotencyKey, Written};
 pub use matcher::{DescriptionStream, MatcherClient, Neighbour, Neighbours};
 pub use matching::{
-    Decoding, HashedVideo, MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure, partial_match,
+    Decoding, HashedVideo, MatchAnswer, MatchClient, MatchStreamAnswer, MeasuredContent, MeasuredScores,
+    QueryFailure, ScoredConversation, partial_match,
 };
 pub use tokio::time::Instant as Deadline;
 pub use vigie_net::{Bearer, BearerFault, CallError, EndpointError, Network, Notice, Patience, Wait};

@@ -1,5 +1,6 @@
 //! Client of a frontend: what a platform uses.
 
+mod scoring;
 mod videos;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use vigie_telemetry::trace;
 
 use crate::wrong_service::explained;
 
+pub use scoring::{MeasuredContent, MeasuredScores, ScoredConversation};
 pub use videos::{Decoding, HashedVideo};
 
 /// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.

@@ -1,5 +1,7 @@
 //! The configuration of a frontend, and its limits.
 
+mod classifiers;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use vigie_sandbox::Requirement;
 use vigie_serving::ServingConfig;
 
 use crate::request::floods::limits::FloodLimits;
+
+pub use classifiers::ClassifiersConfig;
 
 /// Configuration of a frontend.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -116,6 +120,8 @@ pub struct Config {
     /// whose last match is its oldest.
     #[schemars(range(min = 1, max = FLOOD_PAIRS_MAX))]
     pub flood_pairs_max: usize,
+    /// The classifiers that are asked.
+    pub classifiers: ClassifiersConfig,
     /// Limits of the server.
     pub serving: ServingConfig,
     /// The directory of members, if there are members.
@@ -240,6 +246,7 @@ impl Default for Config {
             flood_median_factor: 50,
             flood_window_seconds: 600,
             flood_pairs_max: 100_000,
+            classifiers: ClassifiersConfig::default(),
             serving: ServingConfig { calls_in_flight_max: 256, ..ServingConfig::default() },
             directory: DirectoryConfig::default(),
             access: AccessConfig::default(),
@@ -258,6 +265,7 @@ impl Config {
             ("directory", self.directory.faults()),
             ("access", self.access.faults()),
             ("processes", self.processes.faults()),
+            ("classifiers", self.classifiers.faults()),
         ];
         for (table, of_table) in within {
             faults.extend(of_table.into_iter().map(|fault| format!("{table}.{fault}")));

@@ -19,6 +19,9 @@ pub enum RunError {
     /// The coordinator's endpoint is none.
     #[error("cannot reach the coordinator")]
     Coordinator(#[from] EndpointError),
+    /// The endpoint of a classifier is none.
+    #[error("cannot reach classifiers")]
+    Classifiers(#[source] EndpointError),
     /// The coordinator inside cannot run.
     #[error("cannot run a coordinator inside")]
     Embedded(#[from] vigie_coordinator::RunError),

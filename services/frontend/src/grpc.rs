@@ -1,5 +1,7 @@
 //! The adapter between the wire and the matching: convert, call, convert.
 
+pub(crate) mod scoring;
+
 use std::pin::Pin;
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@
 //! - An image that cannot be decoded is searched by its digests, and the answer says that its picture was not searched.
 //! - An answer says how many frames of an image were searched and how many were left out, and a match names its frame.
 //! - An answer says why a part of a video was not sampled.
+//! - What classifiers say is a likelihood beside the matches. Whatever they do, the matches are those that are found without them.
 //! - "No match" comes with the coverage that it rests on.
 //!
 //! Reading order: `config`, `hashing` (bounded decoding), `lost_shards` (what is logged of answers), `searcher` (the way
@@ -26,7 +27,7 @@ mod prepared;
 mod matching;
 mod request;
 
-pub use config::{Config, CoordinatorAt, QueryWay};
+pub use config::{ClassifiersConfig, Config, CoordinatorAt, QueryWay};
 pub use error::RunError;
 pub use server::{run, run_simulated, run_with};
 

@@ -1,5 +1,7 @@
 //! A call from content to answer: hash what has to be hashed, search once for all of it, put the answers together.
 
+mod shareable;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,8 +23,14 @@ use vigie_rpc::Priority;
 use crate::error::HashingError;
 use crate::hashing::{HashedVideo, HashingPool, Images, Videos};
 use crate::prepared::{Found, Prepared, Searched, take_queries};
+use crate::request::classifying::asking::Classifiers;
+use crate::request::classifying::plan::Plan;
+use crate::request::classifying::said::Said;
+use crate::request::classifying::telling::{Telling, all_said};
 use crate::request::rooms::Rooms;
 use crate::searcher::{SearchFailure, Searcher, Urgency};
+
+pub(crate) use shareable::Shareable;
 
 /// A call with more queries than this is bulk work behind this frontend, whatever its caller says.
 pub(crate) const INTERACTIVE_QUERIES_MAX: usize = 16;
@@ -42,6 +50,8 @@ pub(crate) struct Answer {
     pub(crate) results_omitted: bool,
     /// The queries that it was searched by.
     pub(crate) queries: SearchedQueries,
+    /// What classifiers said of each content, where some were asked.
+    pub(crate) said: Vec<Option<Said>>,
 }
 
 impl Answer {
@@ -56,13 +66,14 @@ impl Answer {
 
     /// The parts of an answer to several requests of so many contents, all of which could be searched.
     fn split(self, counts: &[usize]) -> Vec<Self> {
-        let Self { results, coverage, results_omitted, queries } = self;
+        // Calls that ask classifiers share no search.
+        let Self { results, coverage, results_omitted, queries, said: _ } = self;
         let (mut results, mut first) = (results.into_iter(), 0);
         let part = |count: &usize| {
             let queries = SearchedQueries { first, ..queries.clone() };
             first += count;
             let results = results.by_ref().take(*count).collect();
-            Self { results, coverage: coverage.clone(), results_omitted, queries }
+            Self { results, coverage: coverage.clone(), results_omitted, queries, said: Vec::new() }
         };
         counts.iter().map(part).collect()
     }
@@ -119,6 +130,7 @@ pub(crate) struct Matching {
     /// `None` where the frontend has no thread for videos.
     pub(crate) videos: Option<HashingPool<Videos>>,
     pub(crate) searcher: Searcher,
+    pub(crate) classifiers: Classifiers,
     pub(crate) quality_floor: Quality,
     /// Queries of one call.
     pub(crate) queries_max: usize,
@@ -127,18 +139,23 @@ pub(crate) struct Matching {
 }
 
 impl Matching {
-    /// Answers a call. One content that cannot be searched fails the call if it is alone, and only itself in a batch.
+    /// Answers a call, with what the classifiers of a plan say. One content that cannot be searched fails the call if it is alone, and only itself
+    /// in a batch.
     pub(crate) async fn answer(
         &self,
         call: MatchCall,
+        plan: Option<&Arc<Plan>>,
         urgency: Urgency,
         rooms: &mut Rooms,
         deadline: Instant,
     ) -> Result<Answer, Failed> {
-        let MatchCall { contents, options, quality_floor, surface: _ } = call;
+        let MatchCall { contents, options, quality_floor, surface: _, classifiers: _ } = call;
         let floor = quality_floor.unwrap_or(self.quality_floor);
         let alone = contents.len() == 1;
-        let prepared = self.prepare_all(contents, floor, urgency.priority, deadline).await;
+        // Of an answer whose classifications take much, matches have less.
+        let bytes_max = ANSWER_BYTES_MAX - plan.map_or(0, |plan| plan.answer_bytes(contents.len()));
+        let prepared = self.prepare_all(contents, plan, floor, urgency.priority, deadline).await;
+        let (prepared, asking): (Vec<_>, Vec<_>) = prepared.into_iter().unzip();
         if let (true, Some(Err(status))) = (alone, prepared.first()) {
             return Err(Failed::Call(status.clone()));
         }
@@ -149,7 +166,24 @@ impl Matching {
         {
             return Err(Failed::Call(refused.clone()));
         }
-        self.search(prepared, options, floor, urgency, rooms, deadline).await
+        let searched =
+            self.search(prepared, options, floor, bytes_max, urgency, rooms, deadline).await;
+        let with_said = |mut answer: Answer, said: Vec<Option<Said>>| {
+            for (result, said) in answer.results.iter_mut().zip(&said) {
+                if let (Ok(matched), Some(said)) = (result, said) {
+                    matched.classifications = said.classifications();
+                }
+            }
+            Answer { said, ..answer }
+        };
+        match searched {
+            Ok(answer) => Ok(with_said(answer, rooms.wait_for(all_said(asking)).await)),
+            Err(Failed::Incomplete { status, partial }) => {
+                let partial = with_said(*partial, rooms.wait_for(all_said(asking)).await);
+                Err(Failed::Incomplete { status, partial: Box::new(partial) })
+            }
+            Err(Failed::Call(status)) => Err(Failed::Call(status)),
+        }
     }
 
     /// Answers several calls by one search, in order: [`Shareable`] says which calls may share one. `None`: each has to be answered by itself,
@@ -165,8 +199,8 @@ impl Matching {
         let counts: Vec<usize> = calls.iter().map(|call| call.contents.len()).collect();
         let contents = calls.iter().flat_map(|call| call.contents.iter().cloned()).collect();
         let (options, quality_floor) = (options.clone(), *quality_floor);
-        let all = MatchCall { contents, options, quality_floor, surface: Box::default() };
-        match self.answer(all, urgency, rooms, deadline).await {
+        let all = MatchCall { contents, options, quality_floor, surface: Box::default(), classifiers: Vec::new() };
+        match self.answer(all, None, urgency, rooms, deadline).await {
             Ok(answer) => answer.is_whole().then(|| Ok(answer.split(&counts))),
             Err(Failed::Call(status)) => {
                 let may_be_of_one = matches!(status.code(), tonic::Code::Internal | tonic::Code::Unknown);
@@ -199,6 +233,7 @@ impl Matching {
         mut prepared: Vec<Result<Prepared, Status>>,
         options: SearchOptions,
         quality_floor: Quality,
+        bytes_max: usize,
         urgency: Urgency,
         rooms: &mut Rooms,
         deadline: Instant,
@@ -277,7 +312,7 @@ impl Matching {
         }
         drop(weight);
         let mut found: Vec<QueryMatches> = found.into_iter().map(Found::finish).collect();
-        cut(&mut found, ANSWER_BYTES_MAX);
+        cut(&mut found, bytes_max);
         rooms.shrink(found.iter().map(QueryMatches::bytes).sum());
         let searched = Searched { options: &options, approximate: &approximate, quality_floor };
         let mut found = found.into_iter();
@@ -291,8 +326,8 @@ impl Matching {
             prepared.into_iter().map(|one| one.map(&mut answered)).collect()
         };
         drop(turn);
-        let answer =
-            Answer { results, coverage: coverage.unwrap_or_default(), results_omitted, queries: sent };
+        let coverage = coverage.unwrap_or_default();
+        let answer = Answer { results, coverage, results_omitted, queries: sent, said: Vec::new() };
         match incomplete {
             None => Ok(answer),
             Some(status) => Err(Failed::Incomplete { status, partial: Box::new(answer) }),
@@ -347,27 +382,29 @@ impl Matching {
         hashed.map_err(HashingError::into_status)
     }
 
-    /// Hashes every image and video, a few at a time, in order.
+    /// Hashes every image and video, a few at a time, in order, and begins to ask classifiers about the first frame of each image.
     async fn prepare_all(
         &self,
         contents: Vec<Content>,
+        plan: Option<&Arc<Plan>>,
         floor: Quality,
         priority: Priority,
         deadline: Instant,
-    ) -> Vec<Result<Prepared, Status>> {
+    ) -> Vec<(Result<Prepared, Status>, Option<Telling>)> {
         stream::iter(contents.into_iter().enumerate())
             .map(|(index, content)| async move {
+                let unread = || plan.map(|plan| self.classifiers.about_other_content(plan));
                 match content {
                     Content::Hashed { hashes, pdq_quality } => {
-                        Ok(Prepared::of_hashes(hashes, pdq_quality, floor))
+                        (Ok(Prepared::of_hashes(hashes, pdq_quality, floor)), unread())
                     }
                     Content::Image(image) if image.is_empty() => {
                         let field = format!("queries[{index}].image");
-                        Err(Invalid::new(field, "is empty; send the bytes of an image file").into())
+                        (Err(Invalid::new(field, "is empty; send the bytes of an image file").into()), None)
                     }
                     Content::Video(video) if video.is_empty() => {
                         let field = format!("queries[{index}].video");
-                        Err(Invalid::new(field, "is empty; send the bytes of a video file").into())
+                        (Err(Invalid::new(field, "is empty; send the bytes of a video file").into()), None)
                     }
                     Content::Video(video) => {
                         let hashed = match &self.videos {
@@ -376,12 +413,23 @@ impl Matching {
                             }
                             None => undecoded(video).await,
                         };
-                        Ok(Prepared::of_video(hashed.map_err(HashingError::into_status)?, floor))
+                        let hashed = hashed.map_err(HashingError::into_status);
+                        (hashed.map(|hashed| Prepared::of_video(hashed, floor)), unread())
                     }
                     Content::Image(image) => {
-                        let hashed =
-                            self.images.hash_for_search(image, Arc::default(), priority, deadline).await;
-                        Ok(Prepared::of_image(hashed.map_err(HashingError::into_status)?, floor))
+                        let forms = plan.map(|plan| Arc::clone(plan.forms())).unwrap_or_default();
+                        let hashed = self.images.hash_for_search(image, forms, priority, deadline).await;
+                        match hashed.map_err(HashingError::into_status) {
+                            Ok(mut hashed) => {
+                                // They are asked about the first frame while the hashes are searched.
+                                let pixels =
+                                    hashed.hashes.as_mut().ok().map(|picture| std::mem::take(&mut picture.pixels));
+                                let telling = plan
+                                    .map(|plan| self.classifiers.about_image(plan, pixels, priority, deadline));
+                                (Ok(Prepared::of_image(hashed, floor)), telling)
+                            }
+                            Err(status) => (Err(status), None),
+                        }
                     }
                 }
             })
@@ -397,54 +445,6 @@ async fn undecoded(video: Bytes) -> Result<HashedVideo, HashingError> {
     let message = "this frontend decodes no videos (video_threads is 0)".to_owned();
     let failure = DecodeFailure { kind: DecodeFailureKind::DecoderMissing, message };
     Ok(HashedVideo { digests: digests.map_err(|_| HashingError::Closed)?, hashes: Err(failure) })
-}
-
-/// What calls have in common that one search may answer.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Shareable {
-    hash_types: HashTypeSet,
-    contents: usize,
-    cost: Cost,
-}
-
-impl Shareable {
-    /// That of a call; `None` where it has a search of its own: it has an image, which takes its own time, or hashes that are not to be
-    /// trusted, or it waits for a change to come.
-    pub(crate) fn of(call: &MatchCall, quality_floor: Quality) -> Option<Self> {
-        if call.options.min_sequence > Sequence::ZERO || call.contents.is_empty() {
-            return None;
-        }
-        let floor = call.quality_floor.unwrap_or(quality_floor);
-        let mut all = Vec::new();
-        for content in &call.contents {
-            let Content::Hashed { hashes, pdq_quality } = content else { return None };
-            if hashes.is_empty() || pdq_quality.is_some_and(|quality| quality < floor) {
-                return None;
-            }
-            // A video is many hashes.
-            if hashes.iter().any(|one| cost::units(&one.hash) > 1) {
-                return None;
-            }
-            all.extend(hashes.iter().map(|one| one.hash.hash_type()));
-        }
-        let contents = call.contents.len();
-        let cost = all.iter().map(|hash_type| Cost::of_hash(*hash_type, &call.options)).sum();
-        Some(Self { hash_types: all.into_iter().collect(), contents, cost })
-    }
-
-    /// Whether another call may join these, which are all like `call`; counts it if so.
-    pub(crate) fn join(&mut self, call: &MatchCall, joining: &MatchCall, other: &Self) -> bool {
-        let contents = self.contents + other.contents;
-        let cost = [self.cost, other.cost].into_iter().sum::<Cost>();
-        let is_alike = self.hash_types == other.hash_types
-            && call.quality_floor == joining.quality_floor
-            && call.options == joining.options;
-        let fits = contents <= queries_per_call(&call.options, &self.hash_types) && cost.slots() == 1;
-        if is_alike && fits {
-            (self.contents, self.cost) = (contents, cost);
-        }
-        is_alike && fits
-    }
 }
 
 /// The bytes of an answer to so many contents that find little.

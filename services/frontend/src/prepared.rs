@@ -175,6 +175,7 @@ impl Prepared {
             source: self.source,
             near_budget_spent: false,
             decision: None,
+            classifications: Vec::new(),
         }
     }
 }

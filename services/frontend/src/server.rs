@@ -11,6 +11,7 @@ use vigie_consortium::Process;
 use vigie_model::Quality;
 use vigie_proto::pb::matching::v1::DescribeDecodingResponse;
 use vigie_proto::pb::matching::v1::match_service_server::MatchServiceServer;
+use vigie_proto::pb::matching::v1::scoring_service_server::ScoringServiceServer;
 use vigie_sandbox::Posture;
 use vigie_serving::{AnyListener, Listener, Reflection, Routes, Shutdown};
 use vigie_telemetry::{Condition, Telemetry};
@@ -18,10 +19,13 @@ use vigie_telemetry::{Condition, Telemetry};
 use crate::config::Config;
 use crate::error::RunError;
 use crate::grpc::Grpc;
+use crate::grpc::scoring::Scoring;
 use crate::hashing::pool::Media;
 use crate::hashing::{HashingMetrics, HashingPool, Images, Videos};
 use crate::matching::Matching;
 use crate::request::alarms::{AuditedAlarms, CountedAlarms};
+use crate::request::classifying::asking::Classifiers;
+use crate::request::classifying::metrics::ClassifierMetrics;
 use crate::request::floods::Floods;
 use crate::request::floods::control::{FloodControl, FloodMetrics};
 use crate::request::meters::Meters;
@@ -105,10 +109,15 @@ async fn run_on(
     let access = Access::new(&config.access, config.processes.clone(), &fetch_keys(), members.source());
     let access = access.map_err(RunError::Config)?.counting(members.tally());
     let searcher = telemetry.register(|registry| Searcher::start(&config, network, registry))?;
+    let asked = &config.classifiers;
+    let classifier_metrics = telemetry.register(ClassifierMetrics::register);
+    let classifiers = Classifiers::new(&asked.endpoints, asked.wait(), network, classifier_metrics)
+        .map_err(RunError::Classifiers)?;
     let matching = Matching {
         images,
         videos,
         searcher: searcher.clone(),
+        classifiers,
         quality_floor: Quality::new(config.quality_floor.into())?,
         queries_max: config.call_queries_max,
         video_bytes_max: config.video_bytes_max,
@@ -120,21 +129,31 @@ async fn run_on(
     let floods = Floods::new(config.flood_limits());
     let flood_metrics = telemetry.register(FloodMetrics::register);
     let mut flood_control = FloodControl::new(&floods, &config.directory.bank, network, flood_metrics)?;
+    let meters = Meters::new(Arc::new(alarms), floods);
+    let scoring = Scoring {
+        matching: matching.clone(),
+        serving: config.serving,
+        meters: meters.clone(),
+        reports: reports.clone(),
+    };
     let grpc = Grpc {
         matching,
         serving: config.serving,
         stream_requests_in_flight_max: config.stream_requests_in_flight_max,
         shutdown: shutdown.clone(),
-        meters: Meters::new(Arc::new(alarms), floods),
+        meters,
         policies: telemetry.register(Policies::register),
         reports,
         decoding,
     };
     // The layer in front refuses larger messages with the code that this project gives them.
-    let service = MatchServiceServer::new(grpc).max_decoding_message_size(config.message_bytes_max());
+    let bytes_max = config.message_bytes_max();
+    let service = MatchServiceServer::new(grpc).max_decoding_message_size(bytes_max);
+    let scoring = ScoringServiceServer::new(scoring).max_decoding_message_size(bytes_max);
     let routes =
         Routes::new(Reflection { descriptors: vigie_proto::DESCRIPTORS, roles: vigie_proto::ROLES })?
             .with(service)
+            .with(scoring)
             .bulk(MatchServiceServer::<Grpc>::NAME, "MatchStream")
             .bulk(MatchServiceServer::<Grpc>::NAME, "MatchVideo")
             .bulk(MatchServiceServer::<Grpc>::NAME, "HashVideo")
@@ -156,7 +175,6 @@ async fn run_on(
         }
         searcher.blind().await;
     };
-    let bytes_max = config.message_bytes_max();
     let serving = vigie_serving::serve(listener, routes, bytes_max, &config.serving, shutdown.clone());
     let outcome = tokio::select! {
         served = serving => served.map_err(RunError::from),

@@ -11,6 +11,7 @@ mod members;
 mod vectors {
     pub(super) mod hash_types;
 }
+mod classifiers;
 mod policy;
 mod exchange;
 mod cases;
@@ -35,6 +36,10 @@ pub(crate) use audit::{
 pub(crate) use cases::{
     Fragment, IncidentAddArgs, IncidentCommand, ReferralAddArgs, ReferralCommand, ReportCommand,
     ReportReviewArgs, ReportSubmitArgs, decision_id,
+};
+pub(crate) use classifiers::{
+    ClassifierAddArgs, ClassifierCalibrateArgs, ClassifierCommand, ClassifierShowArgs,
+    ClassifierThresholdArgs, OneClassifierArgs,
 };
 pub(crate) use decisions::{
     DecisionCommand, DecisionOutcomeArgs, DecisionTimeArgs, ExplainArgs, StatementsArgs,
@@ -152,6 +157,9 @@ pub(crate) enum Command {
     /// Declare and list hash types of vectors: embeddings, which a model computes elsewhere
     #[command(subcommand)]
     HashType(HashTypeCommand),
+    /// Keep the cards of classifiers: models that you supply, whose scores are never verdicts
+    #[command(subcommand)]
+    Classifier(ClassifierCommand),
     /// Set, show and try the policy: rules from matches to a verdict
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -7,6 +7,13 @@ mod vectors {
     pub(crate) mod declared_types;
     pub(crate) mod hash_types;
 }
+/// Model cards of classifiers, and their calibration.
+mod classifiers {
+    pub(crate) mod classifier;
+    mod page;
+    mod calibrate;
+    mod labelled;
+}
 mod date;
 mod stop;
 mod new_file;
@@ -76,6 +83,7 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Grant(command) => traced(grant::run(command, output)).await,
         Command::Quota(command) => traced(quota::run(command, output)).await,
         Command::HashType(command) => traced(vectors::hash_types::run(command, output)).await,
+        Command::Classifier(command) => traced(classifiers::classifier::run(command, output)).await,
         Command::Policy(command) => traced(policy::run(command, output)).await,
         Command::Exchange(command) => traced(exchange::run(command, output)).await,
         Command::Report(command) => traced(report::run(command, output)).await,

@@ -311,6 +311,7 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Grant(_)
         | Command::Quota(_)
         | Command::HashType(_)
+        | Command::Classifier(_)
         | Command::Policy(_)
         | Command::Exchange(_)
         | Command::Report(_)

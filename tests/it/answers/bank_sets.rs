@@ -106,7 +106,13 @@ async fn a_search_of_a_set_finds_and_counts_the_items_of_its_banks_only() {
     assert_eq!(search(both).await.unwrap_err().code(), Code::InvalidArgument);
     let matching = MatchClient::new_on(&[frontend.url()], &Network::tcp()).unwrap();
     let options = of_banks(&[1], sequence);
-    let call = MatchCall { contents: vec![pdq(hash)], options, quality_floor: None, surface: Box::default() };
+    let call = MatchCall {
+        contents: vec![pdq(hash)],
+        options,
+        quality_floor: None,
+        surface: Box::default(),
+        classifiers: Vec::new(),
+    };
     let refused = matching.match_content(call, soon()).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
     assert!(refused.message().contains("options.bank_set"), "{}", refused.message());

@@ -37,6 +37,7 @@ async fn lose_a_shard(calls: Calls) {
         options: SearchOptions::default(),
         quality_floor: None,
         surface: Box::default(),
+        classifiers: Vec::new(),
     };
     let error = cluster.matching.match_content(call, soon()).await.unwrap_err();
     assert_eq!(error.code(), Code::Unavailable);
@@ -70,8 +71,13 @@ async fn without_a_single_matcher_nothing_is_answered() {
     let mut cluster = Cluster::start_with(|config| config.shard_count = 1).await.unwrap();
     cluster.stop_matcher(0).await.unwrap();
     let options = SearchOptions { min_coverage: MinCoverage::new(1e-9).unwrap(), ..SearchOptions::default() };
-    let call =
-        MatchCall { contents: vec![pdq([0; 32])], options, quality_floor: None, surface: Box::default() };
+    let call = MatchCall {
+        contents: vec![pdq([0; 32])],
+        options,
+        quality_floor: None,
+        surface: Box::default(),
+        classifiers: Vec::new(),
+    };
     let error = cluster.matching.match_content(call, soon()).await.unwrap_err();
     assert_eq!(error.code(), Code::Unavailable, "{error}");
 }
@@ -95,6 +101,7 @@ async fn a_lost_shard_is_told_however_large_the_partial_answer_is() {
             options: SearchOptions::default(),
             quality_floor: None,
             surface: Box::default(),
+            classifiers: Vec::new(),
         };
         let error = cluster.matching.match_content(call, soon()).await.unwrap_err();
         assert_eq!(error.code(), Code::Unavailable, "{error}");

@@ -85,6 +85,7 @@ async fn a_sequence_that_is_not_reached_in_time_is_unavailable() {
         options: as_of(Sequence(1_000_000)),
         quality_floor: None,
         surface: Box::default(),
+        classifiers: Vec::new(),
     };
     let deadline = vigie_clients::Deadline::now() + std::time::Duration::from_secs(3);
     let error: CallError = cluster.matching.match_content(call, deadline).await.unwrap_err();

@@ -93,8 +93,13 @@ impl Deployment {
         content: Content,
         options: SearchOptions,
     ) -> Result<Vec<ItemId>, vigie_clients::CallError> {
-        let call =
-            MatchCall { contents: vec![content], options, quality_floor: None, surface: Box::default() };
+        let call = MatchCall {
+            contents: vec![content],
+            options,
+            quality_floor: None,
+            surface: Box::default(),
+            classifiers: Vec::new(),
+        };
         let answer = self.matching.match_content(call, soon()).await?;
         assert!(answer.coverage.is_full(), "{:?}", answer.coverage);
         let matched = answer.results.into_iter().next().unwrap().unwrap();

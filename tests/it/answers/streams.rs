@@ -21,8 +21,13 @@ async fn every_request_of_a_stream_is_answered_once_and_a_bad_one_harms_no_other
     let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
     let (ids, sequence) = cluster.add(&bank, items).await.unwrap();
 
-    let call =
-        |contents, options| MatchCall { contents, options, quality_floor: None, surface: Box::default() };
+    let call = |contents, options| MatchCall {
+        contents,
+        options,
+        quality_floor: None,
+        surface: Box::default(),
+        classifiers: Vec::new(),
+    };
     let calls: Vec<(u64, MatchCall)> = (0..500_u64)
         .map(|number| {
             let known = hashes[usize::try_from(number).unwrap() % 50];
@@ -82,7 +87,7 @@ fn any_call(kind: usize, known: PdqHash, rng: &mut impl rand::Rng) -> MatchCall 
         }
         _ => (vec![pdq(known); 20], SearchOptions::default()),
     };
-    MatchCall { contents, options, quality_floor: None, surface: Box::default() }
+    MatchCall { contents, options, quality_floor: None, surface: Box::default(), classifiers: Vec::new() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

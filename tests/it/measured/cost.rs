@@ -226,7 +226,13 @@ fn on_the_index(index: &Arc<RadiusIndex<32>>, queries: &Arc<[PdqHash]>, batch: u
 
 fn call(queries: &[PdqHash]) -> MatchCall {
     let contents: Vec<Content> = queries.iter().map(|hash| pdq(*hash)).collect();
-    MatchCall { contents, options: SearchOptions::default(), quality_floor: None, surface: Box::default() }
+    MatchCall {
+        contents,
+        options: SearchOptions::default(),
+        quality_floor: None,
+        surface: Box::default(),
+        classifiers: Vec::new(),
+    }
 }
 
 async fn by_calls(

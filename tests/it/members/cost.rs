@@ -68,6 +68,7 @@ pub(super) async fn rate(
                     options: SearchOptions::default(),
                     quality_floor: None,
                     surface: Box::default(),
+                    classifiers: Vec::new(),
                 };
                 match client.match_content(call, soon()).await {
                     Ok(answer) => assert!(answer.results.iter().all(Result::is_ok)),
@@ -147,6 +148,7 @@ async fn run(form: Form) {
         options: as_of(sequence),
         quality_floor: None,
         surface: Box::default(),
+        classifiers: Vec::new(),
     };
     let head = everyone.bank.log_head(soon()).await.unwrap().sequence;
     let of_plain = MatchCall { options: as_of(head), ..probe(hashes[0]) };

@@ -48,6 +48,7 @@ impl Client {
             options: as_of(sequence),
             quality_floor: None,
             surface: Box::default(),
+            classifiers: Vec::new(),
         };
         let answer = self.matching.match_content(call, soon()).await.unwrap();
         answer.results.iter().filter(|result| !result.as_ref().unwrap().found.matches.is_empty()).count()

@@ -33,7 +33,7 @@ pub(super) fn policy(banks: Vec<BankRule>, rules: &[(&str, &str, Verdict)]) -> P
         verdict: *verdict,
         shadow: false,
     });
-    Policy::try_from(PolicyDraft { banks, rules: rules.collect() }).unwrap()
+    Policy::try_from(PolicyDraft { banks, rules: rules.collect(), scores: Vec::new() }).unwrap()
 }
 
 /// A hash of a picture at this distance, which is even: as many set bits are cleared as others are set.
@@ -71,7 +71,13 @@ impl Client {
         options: SearchOptions,
     ) -> Result<MatchAnswer, CallError> {
         let contents = vec![hashed([hash])];
-        let call = MatchCall { contents, options, quality_floor: None, surface: surface.into() };
+        let call = MatchCall {
+            contents,
+            options,
+            quality_floor: None,
+            surface: surface.into(),
+            classifiers: Vec::new(),
+        };
         self.matching.match_content(call, soon()).await
     }
 

@@ -60,7 +60,7 @@ fn policy() -> Policy {
         BankRule { positives_min: 2, ..of("acme/other") },
         BankRule { ignored: true, ..of("acme/third") },
     ];
-    Policy::try_from(PolicyDraft { banks, rules: rules.collect() }).unwrap()
+    Policy::try_from(PolicyDraft { banks, rules: rules.collect(), scores: Vec::new() }).unwrap()
 }
 
 /// What is measured: a name, lookups in a call, and one in how many is known.

@@ -24,6 +24,7 @@ async fn a_revoked_key_fails_on_calls_and_on_an_open_stream() {
         options: SearchOptions::default(),
         quality_floor: None,
         surface: Box::default(),
+        classifiers: Vec::new(),
     };
     // One request each 20 ms, on a stream that is opened before.
     let requests = futures::stream::unfold(0_u64, move |number| async move {

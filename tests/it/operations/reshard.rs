@@ -35,6 +35,7 @@ impl Load {
                 options,
                 quality_floor: None,
                 surface: Box::default(),
+                classifiers: Vec::new(),
             };
             let answer = client.match_content(call, soon()).await.unwrap();
             let found = &answer.results[0].as_ref().unwrap().found.matches;
@@ -93,6 +94,7 @@ async fn a_cluster_is_given_another_shard_count_without_an_error_or_an_incomplet
             options: as_of(sequence),
             quality_floor: None,
             surface: Box::default(),
+            classifiers: Vec::new(),
         };
         match client.match_content(call, soon()).await {
             Ok(_) => break,

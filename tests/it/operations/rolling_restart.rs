@@ -108,6 +108,7 @@ async fn search(
             options: as_of(sequence),
             quality_floor: None,
             surface: Box::default(),
+            classifiers: Vec::new(),
         };
         let answer = client.match_content(call, Deadline::now() + Duration::from_secs(5)).await;
         let answer = answer.unwrap_or_else(|error| panic!("after {answers} answers: {error}"));

@@ -102,6 +102,7 @@ impl Traced {
             options: SearchOptions::default(),
             quality_floor: None,
             surface: Box::default(),
+            classifiers: Vec::new(),
         };
         let answer = trace::scope(Some(context), self.matching.match_content(call, soon())).await.unwrap();
         assert!(answer.coverage.is_full());
@@ -309,6 +310,7 @@ async fn of_traces_that_nobody_chose_only_those_of_failures_come() {
         options: SearchOptions { min_sequence: vigie_model::Sequence(1 << 40), ..SearchOptions::default() },
         quality_floor: None,
         surface: Box::default(),
+        classifiers: Vec::new(),
     };
     let deadline = vigie_clients::Deadline::now() + Duration::from_millis(200);
     let failed = trace::scope(Some(caller(77, false)), traced.matching.match_content(call, deadline)).await;
@@ -334,6 +336,7 @@ async fn an_incomplete_answer_is_kept_though_nobody_chose_its_trace() {
         },
         quality_floor: None,
         surface: Box::default(),
+        classifiers: Vec::new(),
     };
     let answered = trace::scope(Some(caller(7, false)), traced.matching.match_content(call, soon())).await;
     assert!(!answered.unwrap().coverage.is_full());

@@ -79,6 +79,7 @@ impl Attacked {
             options: as_of(self.sequence),
             quality_floor: None,
             surface: Box::default(),
+            classifiers: Vec::new(),
         };
         let answer = self.client.match_content(call, Deadline::now() + within).await?;
         Ok(answer.results.into_iter().next().unwrap().unwrap())

@@ -140,8 +140,13 @@ async fn verify(data: &Path, ledger: &Ledger) {
     for Attempt { hashes, acknowledged } in attempts.iter() {
         let Some(ids) = acknowledged else { continue };
         let contents = hashes.iter().map(|hash| pdq(*hash)).collect();
-        let call =
-            MatchCall { contents, options: options.clone(), quality_floor: None, surface: Box::default() };
+        let call = MatchCall {
+            contents,
+            options: options.clone(),
+            quality_floor: None,
+            surface: Box::default(),
+            classifiers: Vec::new(),
+        };
         let answer = frontend.match_content(call, soon()).await.unwrap();
         for (result, id) in answer.results.into_iter().zip(ids) {
             let found = result.unwrap().found.matches;

@@ -374,7 +374,13 @@ impl<'p> World<'p> {
         for _ in 0..200 {
             let options = as_of(sequence);
             let contents = contents.clone();
-            let call = MatchCall { contents, options, quality_floor: None, surface: Box::default() };
+            let call = MatchCall {
+                contents,
+                options,
+                quality_floor: None,
+                surface: Box::default(),
+                classifiers: Vec::new(),
+            };
             let answer = matching.match_content(call, soon()).await?;
             if answer.directory >= sequence {
                 return Ok(answer);

@@ -71,7 +71,13 @@ impl Consortium {
         let banks = bank.map(|bank| self.material.name_for(member, bank)).into_iter().collect();
         let options = SearchOptions { banks, min_sequence, ..SearchOptions::default() };
         let contents = vec![hashed([self.material.hash(hash)])];
-        let call = MatchCall { contents, options, quality_floor: None, surface: Box::default() };
+        let call = MatchCall {
+            contents,
+            options,
+            quality_floor: None,
+            surface: Box::default(),
+            classifiers: Vec::new(),
+        };
         let frontend = searching.frontends.choose(rng).context("there are frontends")?;
         let (begun, clock_begun) = (elapsed(), now());
         let answered = frontend.match_content(call, Deadline::now() + SEARCH_WITHIN).await;

@@ -108,7 +108,7 @@ pub(super) fn policy(version: u32) -> anyhow::Result<Policy> {
         verdict: verdict(version),
         shadow: false,
     };
-    Ok(Policy::try_from(PolicyDraft { banks: Vec::new(), rules: vec![rule] })?)
+    Ok(Policy::try_from(PolicyDraft { rules: vec![rule], ..PolicyDraft::default() })?)
 }
 
 /// Holds a decision to the version that decided, `None` for none, and to what was found.

@@ -95,7 +95,7 @@ fn policy() -> anyhow::Result<Policy> {
         rule("confirmed", "matches.exists(m, m.positives >= 2 && m.distance <= 10)", Verdict::Escalate),
         rule("known", "matches.size() > 0", Verdict::Block),
     ];
-    Ok(Policy::try_from(PolicyDraft { banks: Vec::new(), rules })?)
+    Ok(Policy::try_from(PolicyDraft { rules, ..PolicyDraft::default() })?)
 }
 
 impl Consortium {

@@ -202,6 +202,7 @@ mod tests {
                 failure: None,
                 suppressed: 1,
                 id: None,
+                by_score: false,
             }),
             kind: "image".into(),
             surface: "avatar".into(),

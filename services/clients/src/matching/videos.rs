@@ -50,7 +50,10 @@ impl MatchClient {
     /// the video.
     pub async fn match_video(&self, call: MatchCall, deadline: Instant) -> Result<MatchAnswer, CallError> {
         use pb::match_video_request::Part;
-        let MatchCall { contents, options, quality_floor, surface } = call;
+        let MatchCall { contents, options, quality_floor, surface, classifiers } = call;
+        if !classifiers.is_empty() {
+            return Err(self.refused(Code::InvalidArgument, "classifiers read no videos"));
+        }
         let [Content::Video(file)] = &contents[..] else {
             return Err(self.refused(Code::InvalidArgument, "one video is asked about in a call"));
         };

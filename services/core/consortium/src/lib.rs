@@ -89,8 +89,8 @@ pub use members::{
 };
 pub use model_cards::{CardFault, CardVersion};
 pub use policies::{
-    BankRule, MemberPolicies, Policy, PolicyDraft, PolicyError, PolicyVersion, UnknownVerdict, Verdict,
-    VerdictRule, VerdictRuleDraft,
+    BankRule, MemberPolicies, Policy, PolicyDraft, PolicyError, PolicyVersion, ScoreRule, ScoreRuleDraft,
+    ScoreRuleField, UnknownVerdict, Verdict, VerdictRule, VerdictRuleDraft,
 };
 pub use quotas::{Amount, AmountError, Meter, Quota, Spent, UnitLimit};
 pub use rights::{

@@ -1,10 +1,12 @@
-//! Policies as members write them: bank rules and verdict rules, bounded. `vigie-policy` compiles and applies them.
+//! Policies as members write them: bank rules, verdict rules and score rules, bounded. `vigie-policy` compiles and applies the first two; frontends judge scores.
 
 mod bank_rule;
+mod score_rule;
 mod policy;
 mod versions;
 
 pub use bank_rule::BankRule;
 pub use policy::{Policy, PolicyDraft, PolicyError, VerdictRule, VerdictRuleDraft};
+pub use score_rule::{ScoreRule, ScoreRuleDraft, ScoreRuleField};
 pub use versions::{MemberPolicies, PolicyVersion};
 pub use vigie_model::{UnknownVerdict, Verdict};

@@ -8,7 +8,7 @@
 //! type alone, and the digits come only from [`Hash::to_text`].
 //!
 //! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`], [`bank_set`], [`match_ratio`], [`labels`],
-//! [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`video`], [`query`], [`answer`], [`cost`], [`standing`], [`verdict`], [`coverage`], [`matching`], [`topology`].
+//! [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`video`], [`query`], [`answer`], [`cost`], [`standing`], [`verdict`], [`classification`], [`coverage`], [`matching`], [`topology`].
 
 pub mod rendition;
 pub mod failure;
@@ -37,10 +37,11 @@ pub mod bounds {
     pub mod answer;
     pub mod cost;
 }
-/// What members and policies make of items and matches.
+/// What members and policies make of items and matches, and what classifiers say of content.
 pub mod judgement {
     pub mod standing;
     pub mod verdict;
+    pub mod classification;
 }
 pub mod coverage;
 pub mod matching;
@@ -58,13 +59,16 @@ pub use vigie_hashes::{
 pub use banks::{bank, bank_ref, bank_set, match_ratio, member};
 pub use bounds::{answer, cost};
 pub use items::{item, labels};
-pub use judgement::{standing, verdict};
+pub use judgement::{classification, standing, verdict};
 
 pub use answer::{ANSWER_BYTES_MAX, Filling, LITTLE_BYTES};
 pub use bank::{Bank, BankId, BankName, BankNameError};
 pub use bank_ref::{BankRef, BankRefError};
 pub use bank_set::BankSet;
 pub use change::{Change, ChangeKind, Cursor, FeedRange, LogId, StatePart};
+pub use classification::{
+    ClassScore, Classification, RateEstimate, ScoreFailure, ScoreFailureKind, ScoreThreshold,
+};
 pub use cost::{Cost, CostError};
 pub use coverage::{AsOf, Coverage, MinCoverage, MinCoverageError, ShardFailure};
 pub use digest::SetDigest;

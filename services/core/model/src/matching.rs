@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::classification::Classification;
 use crate::failure::DecodeFailure;
 use crate::fingerprint::{Quality, VideoFingerprint, VideoPartial};
 use crate::query::{QueryHash, QueryMatches, SearchOptions};
@@ -46,11 +47,15 @@ pub struct MatchCall {
     pub quality_floor: Option<Quality>,
     /// Where the content comes from, in a word that policies ask for; may be empty.
     pub surface: Box<str>,
+    /// The names of the classifiers that are asked about each image, each once.
+    pub classifiers: Vec<Box<str>>,
 }
 
 impl MatchCall {
     /// The longest surface, in bytes.
     pub const SURFACE_LEN_MAX: usize = 64;
+    /// Classifiers of one call.
+    pub const CLASSIFIERS_MAX: usize = 16;
 }
 
 /// Why a hash type was not searched for a query.
@@ -164,7 +169,7 @@ pub struct HashTypeSearch {
 }
 
 /// What was found for one piece of content.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Matched {
     /// The items.
     pub found: QueryMatches,
@@ -180,4 +185,6 @@ pub struct Matched {
     pub near_budget_spent: bool,
     /// The verdict of the caller's policy; `None` for a caller without one.
     pub decision: Option<Decided>,
+    /// What classifiers say of the content's first frame: one for each that was asked, by name. Never a verdict.
+    pub classifications: Vec<Classification>,
 }

@@ -37,6 +37,7 @@ impl Decision {
             failure: self.failure.map(cut),
             suppressed: u32::try_from(self.suppressed_count).unwrap_or(u32::MAX),
             id: None,
+            by_score: false,
         }
     }
 }

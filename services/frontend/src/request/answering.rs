@@ -48,7 +48,7 @@ pub(crate) async fn answer(
 ) -> Result<pb::MatchResponse, Status> {
     deadline::within(deadline, async {
         let options = rights.change_answers().then(|| asked.options.clone());
-        let answered = matching.answer(asked, urgency, rooms, deadline).await;
+        let answered = matching.answer(asked, rights.plan(), urgency, rooms, deadline).await;
         shown(answered, matching, options, rights, urgency, rooms, deadline).await
     })
     .await

@@ -18,6 +18,7 @@ use vigie_policy::{Budget, Decision, MatchFacts, QueryFacts};
 
 use crate::matching::{Answer, Matching};
 use crate::prepared::Found;
+use crate::request::classifying::rules;
 use crate::request::policies::{Compiled, Policies};
 use crate::request::reports::{Counting, Trials};
 use crate::request::rooms::Rooms;
@@ -105,7 +106,7 @@ impl Deciding {
         // What is counted alone waits until everything is decided.
         let mut tried = Vec::new();
         let mut counting = Vec::new();
-        let Answer { results, queries, .. } = answer;
+        let Answer { results, queries, said, .. } = answer;
         let searched =
             results.iter_mut().enumerate().filter_map(|(at, result)| Some((at, result.as_mut().ok()?)));
         for (number, (at, matched)) in searched.enumerate() {
@@ -117,23 +118,31 @@ impl Deciding {
             matches.extend(shadow.take(SHADOW_MAX.into()));
             let first = queries.of_content(number).next().map(|(_, query)| query);
             let facts = self.query(at, matched, first, is_partial);
-            let (decided, counted) = decided(&compiled, &matches, &facts, until);
+            let (mut decided, counted) = decided(&compiled, &matches, &facts, until);
             counting.push(counted);
+            // Beside the rules for matches: a score may bring what they leave below REVIEW there, and no further.
+            let said = said.get_mut(at).and_then(Option::as_mut);
+            if let Some(said) = said {
+                rules::apply(&mut decided, compiled.source.scores(), said, &self.policies.thresholds);
+            }
             self.policies.count(&decided);
             if trial.is_some() {
-                tried.push((matches, facts, decided.clone()));
+                tried.push((at, matches, facts, decided.clone()));
             }
             matched.decision = Some(decided);
             tokio::task::consume_budget().await;
         }
         let counting = Counting::Of(counting);
         let Some(trial) = trial else { return counting };
-        for (matches, facts, decided_so) in tried {
+        for (at, matches, facts, decided_so) in tried {
             // A version whose time is up says nothing of the content.
             if Instant::now() > until {
                 return counting;
             }
-            let (tried, _) = decided(&trial, &matches, &facts, until);
+            let (mut tried, _) = decided(&trial, &matches, &facts, until);
+            if let Some(Some(said)) = said.get(at) {
+                rules::try_out(&mut tried, trial.source.scores(), said, &self.policies.thresholds);
+            }
             self.policies.count_trial(&decided_so, &tried);
             self.trials.count(self.member, &decided_so, &tried);
             tokio::task::consume_budget().await;

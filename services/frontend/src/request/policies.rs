@@ -8,9 +8,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::sync::OnceCell;
-use vigie_consortium::{MemberPolicies, PolicyVersion};
+use vigie_consortium::{MemberPolicies, Policy, PolicyVersion};
 use vigie_model::{Decided, MemberId, Verdict};
 use vigie_policy::CompiledPolicy;
+
+use crate::request::classifying::rules::Thresholds;
 
 /// A version of a policy, compiled.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(super) struct Compiled {
     pub(super) version: u32,
     /// The rules; `None` where they do not compile in this frontend, and no earlier version did.
     pub(super) policy: Option<Arc<CompiledPolicy>>,
+    /// The policy as its member wrote it, of which the score rules are applied as they are; that of the version above.
+    pub(super) source: Arc<Policy>,
     /// The version that the member has set, where this frontend decides by an earlier one because it cannot compile that.
     pub(super) not_compiled: Option<u32>,
 }
@@ -27,6 +31,7 @@ pub(super) struct Compiled {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Policies {
     held: Arc<Mutex<HashMap<(MemberId, Use), Held>>>,
+    pub(super) thresholds: Thresholds,
     counted: Counted,
 }
 
@@ -147,24 +152,25 @@ impl Policies {
 
 /// Compiles a version, on a thread that may wait for it.
 async fn compile(member: MemberId, version: PolicyVersion, before: Option<Arc<Compiled>>) -> Arc<Compiled> {
-    let number = version.version;
+    let (number, source) = (version.version, Arc::clone(&version.policy));
     let compiled = tokio::task::spawn_blocking(move || CompiledPolicy::compile(&version.policy)).await;
     match compiled {
         Ok(Ok(policy)) => {
-            Arc::new(Compiled { version: number, policy: Some(Arc::new(policy)), not_compiled: None })
+            let policy = Some(Arc::new(policy));
+            Arc::new(Compiled { version: number, policy, source, not_compiled: None })
         }
         Ok(Err(_)) | Err(_) => {
             // The bank has compiled it: another version of Vigie, or a fault.
             tracing::error!(%member, version = number, "a policy does not compile here; the one before decides");
             let before = before.and_then(|before| {
-                let Compiled { version, policy, .. } = &*before;
-                Some((*version, Arc::clone(policy.as_ref()?)))
+                let Compiled { version, policy, source, .. } = &*before;
+                Some((*version, Arc::clone(policy.as_ref()?), Arc::clone(source)))
             });
             Arc::new(match before {
-                Some((version, policy)) => {
-                    Compiled { version, policy: Some(policy), not_compiled: Some(number) }
+                Some((version, policy, source)) => {
+                    Compiled { version, policy: Some(policy), source, not_compiled: Some(number) }
                 }
-                None => Compiled { version: number, policy: None, not_compiled: Some(number) },
+                None => Compiled { version: number, policy: None, source, not_compiled: Some(number) },
             })
         }
     }
@@ -172,7 +178,7 @@ async fn compile(member: MemberId, version: PolicyVersion, before: Option<Arc<Co
 
 #[cfg(test)]
 mod tests {
-    use vigie_consortium::{Policy, PolicyDraft, Verdict, VerdictRuleDraft};
+    use vigie_consortium::{PolicyDraft, Verdict, VerdictRuleDraft};
 
     use super::*;
 

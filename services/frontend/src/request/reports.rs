@@ -1,5 +1,5 @@
-//! What a frontend reports to the bank behind its answers: counts for the statistics, records of decisions, and verdicts of
-//! versions that are tried.
+//! What a frontend reports to the bank behind its answers: counts for the statistics, records of decisions, verdicts of
+//! versions that are tried, and uses of classifiers.
 //!
 //! An answer does not wait for the bank. What was gathered is reported some seconds later, and again until the bank has taken it; a frontend
 //! that is killed in between has reported nothing of it.
@@ -7,6 +7,7 @@
 mod counts;
 mod records;
 mod trials;
+mod scores;
 mod reporter;
 
 use prometheus_client::registry::Registry;
@@ -15,6 +16,7 @@ use vigie_clients::{DecisionClient, EndpointError, Network, StatisticsClient};
 pub(crate) use counts::Recorded;
 pub(crate) use records::{Counting, Recording, Records};
 use reporter::Reporter;
+pub(crate) use scores::Scores;
 pub(crate) use trials::Trials;
 
 /// Where what is reported is gathered.
@@ -23,6 +25,7 @@ pub(crate) struct Reports {
     pub(super) counts: Recorded,
     pub(super) records: Records,
     pub(super) trials: Trials,
+    pub(super) scores: Scores,
 }
 
 impl Reports {
@@ -44,6 +47,7 @@ pub(crate) struct Reporters {
     counts: Reporter<Recorded>,
     records: Reporter<Records>,
     trials: Reporter<Trials>,
+    scores: Reporter<Scores>,
 }
 
 impl Reporters {
@@ -51,21 +55,27 @@ impl Reporters {
     pub(crate) fn new(reports: &Reports, banks: &[String], network: &Network) -> Result<Self, EndpointError> {
         let statistics = (!banks.is_empty()).then(|| StatisticsClient::among(banks, network)).transpose()?;
         let decisions = (!banks.is_empty()).then(|| DecisionClient::among(banks, network)).transpose()?;
-        let Reports { counts, records, trials } = reports.clone();
+        let Reports { counts, records, trials, scores } = reports.clone();
         Ok(Self {
             counts: Reporter::new(counts, statistics.clone()),
             records: Reporter::new(records, decisions),
-            trials: Reporter::new(trials, statistics),
+            trials: Reporter::new(trials, statistics.clone()),
+            scores: Reporter::new(scores, statistics),
         })
     }
 
     /// Reports again and again, for as long as it is polled.
     pub(crate) async fn run(&mut self) {
-        tokio::join!(self.counts.run(), self.records.run(), self.trials.run());
+        tokio::join!(self.counts.run(), self.records.run(), self.trials.run(), self.scores.run());
     }
 
     /// Reports what is left, once.
     pub(crate) async fn finish(&mut self) {
-        tokio::join!(self.counts.finish(), self.records.finish(), self.trials.finish());
+        tokio::join!(
+            self.counts.finish(),
+            self.records.finish(),
+            self.trials.finish(),
+            self.scores.finish()
+        );
     }
 }

@@ -16,12 +16,13 @@ use vigie_model::{
 use vigie_proto::Invalid;
 
 use crate::matching::{Answer, Matching};
+use crate::request::classifying::plan::Plan;
 use crate::request::deciding::Deciding;
 use crate::request::meters::Meters;
 use crate::request::of_member::{OfMember, Protection};
 use crate::request::policies::Policies;
 use crate::request::protection::Repeats;
-use crate::request::reports::{Counting, Recorded, Recording, Reports};
+use crate::request::reports::{Counting, Recorded, Recording, Reports, Scores};
 use crate::request::rooms::Rooms;
 use crate::request::vectors::thresholds;
 use crate::searcher::Urgency;
@@ -34,9 +35,11 @@ pub(crate) struct Rights {
     /// `None` where the caller's member has no policy.
     deciding: Option<Deciding>,
     /// The member whose matches are counted, and where.
-    counting: Option<(MemberId, Recorded)>,
+    counting: Option<(MemberId, Recorded, Scores)>,
     /// What is recorded of its contents.
     recording: Option<Recording>,
+    /// The classifiers that are asked about its images.
+    plan: Option<Arc<Plan>>,
 }
 
 impl Rights {
@@ -59,18 +62,20 @@ impl Rights {
             }
             asked.options.thresholds = thresholds::of(&view, asked);
             let deciding = Deciding::of(&view, MemberId::HOST, now, policies, &reports.trials, asked);
-            let counting = Some((MemberId::HOST, reports.counts.clone()));
+            let counting = Some((MemberId::HOST, reports.counts.clone(), reports.scores.clone()));
             let recording = Some(reports.records.of(&view, MemberId::HOST, now, &asked.surface));
-            return Ok(Self { of: None, deciding, counting, recording });
+            let plan = plan(&view, Some(MemberId::HOST), asked)?;
+            return Ok(Self { of: None, deciding, counting, recording, plan });
         }
         let rights = Self::of_member(&view, &called.admitted(&view)?, now, meters, asked)?;
         asked.options.thresholds = thresholds::of(&view, asked);
         let member = rights.of.as_ref().map(|of| of.member);
         let deciding =
             member.and_then(|member| Deciding::of(&view, member, now, policies, &reports.trials, asked));
-        let counting = member.map(|member| (member, reports.counts.clone()));
+        let counting = member.map(|member| (member, reports.counts.clone(), reports.scores.clone()));
         let recording = member.map(|member| reports.records.of(&view, member, now, &asked.surface));
-        Ok(Self { deciding, counting, recording, ..rights })
+        let plan = plan(&view, member, asked)?;
+        Ok(Self { deciding, counting, recording, plan, ..rights })
     }
 
     /// The same for a caller that was admitted.
@@ -99,7 +104,7 @@ impl Rights {
         let protection = Protection { near, limits, now: meters.now() };
         let (view, meters) = (Arc::clone(view), meters.clone());
         let of = OfMember { view, member, principal, now, quota, meters, protection };
-        Ok(Self { of: Some(of), deciding: None, counting: None, recording: None })
+        Ok(Self { of: Some(of), deciding: None, counting: None, recording: None, plan: None })
     }
 
     /// The same for a video that has come after its rights were looked at.
@@ -108,6 +113,11 @@ impl Rights {
             deciding.has_come(bytes);
         }
         self
+    }
+
+    /// The classifiers that are asked about the images of the request.
+    pub(crate) const fn plan(&self) -> Option<&Arc<Plan>> {
+        self.plan.as_ref()
     }
 
     /// The state of the directory that decided; `None` without members.
@@ -122,8 +132,9 @@ impl Rights {
 
     /// Counts the matches and verdicts of an answer, before the caller's view of it is cut out.
     pub(crate) fn count(&self, answer: &Answer) {
-        if let Some((member, recorded)) = &self.counting {
+        if let Some((member, recorded, scores)) = &self.counting {
             answer.results.iter().flatten().for_each(|matched| recorded.count(*member, matched));
+            answer.said.iter().flatten().for_each(|said| scores.count(*member, said));
         }
         if let Some(of) = &self.of {
             of.meters.floods.count(of.member, answer);
@@ -226,6 +237,21 @@ impl OfMember {
             found.added_at = None;
         }
     }
+}
+
+/// The classifiers that are asked about the images of a request of a member.
+fn plan(
+    view: &View,
+    member: Option<MemberId>,
+    asked: &MatchCall,
+) -> Result<Option<Arc<Plan>>, Status> {
+    let directory = view.directory();
+    let policies = member.and_then(|member| directory.policies(member));
+    let contents = asked.contents.len();
+    let has_image = asked.contents.iter().any(|content| matches!(content, Content::Image(_)));
+    // A policy asks about images alone.
+    let policies = policies.filter(|_| has_image).map(|policies| &**policies);
+    Ok(Plan::of_images(directory, &asked.classifiers, policies, contents)?)
 }
 
 /// Sets the banks of a search in the place of their names.

@@ -57,6 +57,15 @@ impl Rooms {
         self.answers.turn(cost.slots()).await
     }
 
+    /// Waits for something that says nothing of the load.
+    pub(crate) async fn wait_for<T>(&mut self, what: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let _not_load = self.call.waiting();
+        let ended = what.await;
+        self.has_waited |= begun.elapsed() >= WAIT_MIN;
+        ended
+    }
+
     /// Keeps no more than so many bytes.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         self.held.shrink(bytes);

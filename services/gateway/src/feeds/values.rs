@@ -122,6 +122,7 @@ async fn among(
         options,
         quality_floor: None,
         surface: Box::default(),
+        classifiers: Vec::new(),
     };
     let answer = match caller.frontends().match_content(call, deadline).await {
         Ok(answer) => answer,

@@ -105,6 +105,7 @@ impl Carry for Frontends {
             options: (*first.options).clone(),
             quality_floor: None,
             surface: Box::default(),
+            classifiers: Vec::new(),
         };
         self.0.bearing(first.bearer.clone()).match_content(call, deadline).await
     }

@@ -1,9 +1,11 @@
-//! `/v1/match`, `/v1/match/image`, `/v1/match/video`: whether content is known.
+//! `/v1/match`, `/v1/match/image`, `/v1/match/video`: whether content is known; and what classifiers say of it.
 //!
 //! An answer says what was searched. One that covers less than was asked for is a failure (503), which carries what was found.
 
 mod asked;
 mod answer;
+mod classification;
+pub(super) mod conversation;
 mod decision;
 mod video;
 
@@ -78,7 +80,13 @@ pub(super) async fn match_video(call: Call<ImageOptions>, video: Video) -> Resul
 /// The lookup of one file.
 fn of_file(call: &Call<ImageOptions>, file: Content) -> Result<MatchCall, Problem> {
     let (options, quality_floor) = call.options.read(call.caller.newest().sequence())?;
-    Ok(MatchCall { contents: vec![file], options, quality_floor, surface: call.options.surface()? })
+    Ok(MatchCall {
+        contents: vec![file],
+        options,
+        quality_floor,
+        surface: call.options.surface()?,
+        classifiers: call.options.classifiers()?,
+    })
 }
 
 /// Asks a frontend. A lookup of one content that fails is a failure of the request.

@@ -65,7 +65,13 @@ impl Cluster {
 
     /// Asks about a batch of content.
     pub async fn ask(&self, contents: Vec<Content>, options: SearchOptions) -> anyhow::Result<MatchAnswer> {
-        let call = MatchCall { contents, options, quality_floor: None, surface: Box::default() };
+        let call = MatchCall {
+            contents,
+            options,
+            quality_floor: None,
+            surface: Box::default(),
+            classifiers: Vec::new(),
+        };
         Ok(self.matching.match_content(call, soon()).await?)
     }
 

@@ -93,6 +93,21 @@ impl Output {
     }
 }
 
+impl Output {
+    /// The scores that somebody else has read, by class. `None` unless they are those of all classes in their order, each a number from 0 to 1.
+    #[must_use]
+    pub fn named<'a>(&self, scores: impl IntoIterator<Item = (&'a str, f32)>) -> Option<Scores> {
+        let mut scores = scores.into_iter();
+        let named = self.classes().iter().map(|class| {
+            let (name, score) = scores.next()?;
+            let is_score = name == class.name.as_str() && (0.0..=1.0).contains(&score);
+            is_score.then(|| (class.name.clone(), score))
+        });
+        let named: Box<[_]> = named.collect::<Option<_>>()?;
+        scores.next().is_none().then_some(Scores(named))
+    }
+}
+
 /// The nearest number of 32 bits.
 #[expect(clippy::cast_possible_truncation, reason = "from 0 to 1, rounded to the nearest")]
 fn narrowed(number: f64) -> f32 {
@@ -157,6 +172,25 @@ mod tests {
         let scores = output.scores(&[other, tensor(&[2], &[0.25, 0.75])]).unwrap();
         assert_eq!(scores.of(&"c1".parse().unwrap()), Some(0.75));
         assert_eq!(scores.of(&"c2".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn scores_by_name_are_those_of_all_classes_in_their_order() {
+        let output = output(3, Activation::None, &[2, 0]);
+        let read = |scores: &[(&str, f32)]| output.named(scores.iter().copied());
+        let scores = read(&[("c2", 0.25), ("c0", 1.0)]).unwrap();
+        assert_eq!(scores.of(&"c0".parse().unwrap()), Some(1.0));
+        let wrong: [&[(&str, f32)]; 6] = [
+            &[],
+            &[("c2", 0.25)],
+            &[("c0", 1.0), ("c2", 0.25)],
+            &[("c2", 0.25), ("c0", 1.0), ("c1", 0.0)],
+            &[("c2", 0.25), ("c0", f32::NAN)],
+            &[("c2", 0.25), ("c0", 1.5)],
+        ];
+        for scores in wrong {
+            assert_eq!(read(scores), None, "{scores:?}");
+        }
     }
 
     #[test]

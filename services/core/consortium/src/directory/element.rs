@@ -186,6 +186,18 @@ impl Element for (MemberId, Arc<MemberPolicies>) {
                 to.bytes(rule.verdict().name().as_bytes()).number(u8::from(rule.is_shadow()));
             }
         }
+        // Only where there are some: without score rules the digest is that of versions that knew none.
+        for (number, version) in [(1_u8, current), (2, trial)] {
+            let scores = version.as_ref().map_or(&[][..], |version| version.policy.scores());
+            if !scores.is_empty() {
+                to.number(number).number(scores.len() as u64);
+            }
+            for rule in scores {
+                to.bytes(rule.name().as_bytes()).bytes(rule.model().as_str().as_bytes());
+                to.bytes(rule.class().as_str().as_bytes()).number(rule.at_most_one_in().unwrap_or(0));
+                to.number(u8::from(rule.is_shadow()));
+            }
+        }
     }
 }
 

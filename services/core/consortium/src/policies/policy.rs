@@ -6,6 +6,7 @@ use thiserror::Error;
 use vigie_model::Verdict;
 
 use super::bank_rule::BankRule;
+use super::score_rule::{ScoreRule, ScoreRuleDraft, ScoreRuleField};
 use crate::BankRef;
 use crate::text::is_word;
 
@@ -14,6 +15,7 @@ use crate::text::is_word;
 pub struct Policy {
     banks: Box<[BankRule]>,
     rules: Box<[VerdictRule]>,
+    scores: Box<[ScoreRule]>,
 }
 
 /// A policy before it is checked.
@@ -23,6 +25,8 @@ pub struct PolicyDraft {
     pub banks: Vec<BankRule>,
     /// Rules for verdicts, in the order in which they are asked.
     pub rules: Vec<VerdictRuleDraft>,
+    /// Rules for classifiers' scores, which are asked beside the others.
+    pub scores: Vec<ScoreRuleDraft>,
 }
 
 /// A rule of a [`Policy`] that gives a verdict where its condition holds.
@@ -78,6 +82,20 @@ pub enum PolicyError {
         /// The bytes of its condition.
         len: usize,
     },
+    /// Too many score rules.
+    #[error("a policy has at most {max} score rules, not {0}", max = Policy::SCORES_MAX)]
+    TooManyScores(usize),
+    /// A field of a score rule is wrong.
+    #[error("{}", .field.expected())]
+    Score {
+        /// The index of the rule.
+        index: usize,
+        /// The field.
+        field: ScoreRuleField,
+    },
+    /// Another rule has the name of the score rule at this index.
+    #[error("another rule has this name")]
+    ScoreNameTwice(usize),
 }
 
 impl PolicyError {
@@ -90,6 +108,9 @@ impl PolicyError {
             Self::TooManyRules(_) => "rules".to_owned(),
             Self::RuleName(index) | Self::RuleNameTwice(index) => format!("rules[{index}].name"),
             Self::ConditionLength { index, .. } => format!("rules[{index}].condition"),
+            Self::TooManyScores(_) => "scores".to_owned(),
+            Self::Score { index, field } => format!("scores[{index}].{}", field.name()),
+            Self::ScoreNameTwice(index) => format!("scores[{index}].name"),
         }
     }
 }
@@ -99,6 +120,8 @@ impl Policy {
     pub const BANKS_MAX: usize = 256;
     /// Verdict rules of one policy.
     pub const RULES_MAX: usize = 16;
+    /// Score rules of one policy.
+    pub const SCORES_MAX: usize = 16;
 
     /// Returns the bank rules, in the order in which they were given.
     #[must_use]
@@ -110,6 +133,12 @@ impl Policy {
     #[must_use]
     pub fn rules(&self) -> &[VerdictRule] {
         &self.rules
+    }
+
+    /// Returns the score rules, in the order in which they were given: the first that holds gives its name to a decision.
+    #[must_use]
+    pub fn scores(&self) -> &[ScoreRule] {
+        &self.scores
     }
 }
 
@@ -148,7 +177,7 @@ impl TryFrom<PolicyDraft> for Policy {
     type Error = PolicyError;
 
     fn try_from(draft: PolicyDraft) -> Result<Self, PolicyError> {
-        let PolicyDraft { banks, rules } = draft;
+        let PolicyDraft { banks, rules, scores } = draft;
         if banks.len() > Self::BANKS_MAX {
             return Err(PolicyError::TooManyBanks(banks.len()));
         }
@@ -171,11 +200,22 @@ impl TryFrom<PolicyDraft> for Policy {
                 return Err(PolicyError::ConditionLength { index, len: rule.condition.len() });
             }
         }
+        if scores.len() > Self::SCORES_MAX {
+            return Err(PolicyError::TooManyScores(scores.len()));
+        }
+        for (index, rule) in scores.iter().enumerate() {
+            if !names.insert(rule.name.as_str()) {
+                return Err(PolicyError::ScoreNameTwice(index));
+            }
+        }
+        let score =
+            |(index, rule)| ScoreRule::try_from(rule).map_err(|field| PolicyError::Score { index, field });
+        let scores = scores.iter().cloned().enumerate().map(score).collect::<Result<_, _>>()?;
         let checked = |rule: VerdictRuleDraft| {
             let VerdictRuleDraft { name, condition, verdict, shadow } = rule;
             VerdictRule { name: name.into(), condition: condition.into(), verdict, shadow }
         };
-        Ok(Self { banks: banks.into(), rules: rules.into_iter().map(checked).collect() })
+        Ok(Self { banks: banks.into(), rules: rules.into_iter().map(checked).collect(), scores })
     }
 }
 
@@ -193,7 +233,7 @@ mod tests {
     }
 
     fn check(banks: Vec<BankRule>, rules: Vec<VerdictRuleDraft>) -> Result<Policy, PolicyError> {
-        Policy::try_from(PolicyDraft { banks, rules })
+        Policy::try_from(PolicyDraft { banks, rules, scores: Vec::new() })
     }
 
     fn refused(banks: Vec<BankRule>, rules: Vec<VerdictRuleDraft>) -> (String, String) {
@@ -234,5 +274,41 @@ mod tests {
         let (field, reason) = refused(vec![], vec![rule("a", &"x".repeat(4_097))]);
         assert_eq!(field, "rules[0].condition");
         assert_eq!(reason, "a condition has at most 4096 bytes, not 4097");
+    }
+
+    fn score(name: &str) -> ScoreRuleDraft {
+        let (name, model, class) = (name.to_owned(), "nsfw".to_owned(), "nude".to_owned());
+        ScoreRuleDraft { name, model, class, at_most_one_in: 1_000, shadow: true }
+    }
+
+    #[test]
+    fn score_rules_are_kept_and_every_bound_names_its_field() {
+        let with = |scores: Vec<ScoreRuleDraft>| {
+            Policy::try_from(PolicyDraft { rules: vec![rule("near", "")], scores, ..PolicyDraft::default() })
+        };
+        let all: Vec<_> = (0..16).map(|number| score(&format!("s{number}"))).collect();
+        let policy = with(all.clone()).unwrap();
+        assert_eq!(policy.scores().iter().map(ScoreRule::draft).collect::<Vec<_>>(), all);
+        assert_eq!(policy.scores()[0].at_most_one_in(), Some(1_000));
+        let own = with(vec![ScoreRuleDraft { at_most_one_in: 0, ..score("a") }]).unwrap();
+        assert_eq!(own.scores()[0].at_most_one_in(), None);
+        let refused = |scores| with(scores).unwrap_err().field();
+        assert_eq!(refused((0..17).map(|number| score(&format!("s{number}"))).collect()), "scores");
+        assert_eq!(refused(vec![score("a"), score("near")]), "scores[1].name");
+        assert_eq!(refused(vec![score("a"), score("a")]), "scores[1].name");
+        for bad in ["", "A", "a_b"] {
+            assert_eq!(refused(vec![score(bad)]), "scores[0].name");
+        }
+        for bad in ["", "A", "a b"] {
+            assert_eq!(refused(vec![ScoreRuleDraft { model: bad.into(), ..score("a") }]), "scores[0].model");
+            assert_eq!(refused(vec![ScoreRuleDraft { class: bad.into(), ..score("a") }]), "scores[0].class");
+        }
+        for bad in [1, 1_000_001, u64::MAX] {
+            let rule = ScoreRuleDraft { at_most_one_in: bad, ..score("a") };
+            assert_eq!(refused(vec![rule]), "scores[0].at_most_one_in");
+        }
+        for good in [2, 1_000_000] {
+            assert!(with(vec![ScoreRuleDraft { at_most_one_in: good, ..score("a") }]).is_ok());
+        }
     }
 }

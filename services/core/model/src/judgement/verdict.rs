@@ -71,6 +71,8 @@ pub struct Decided {
     pub failure: Option<Box<str>>,
     /// Matches that banks of an allow-list took away.
     pub suppressed: u32,
+    /// The verdict is REVIEW because of a classifier's score alone; `rule` is the rule for it.
+    pub by_score: bool,
     /// The id by which the decision is found again while it is recorded; `None` where it is not.
     pub id: Option<[u8; 16]>,
 }

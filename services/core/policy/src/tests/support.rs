@@ -122,7 +122,7 @@ pub(super) fn policy(banks: Vec<BankRule>, rules: &[(&str, &str, Verdict)]) -> P
         verdict: *verdict,
         shadow: name.starts_with("shadow"),
     });
-    PolicyDraft { banks, rules: rules.collect() }.try_into().unwrap()
+    PolicyDraft { banks, rules: rules.collect(), scores: Vec::new() }.try_into().unwrap()
 }
 
 pub(super) fn compiled(rules: &[(&str, &str, Verdict)]) -> CompiledPolicy {

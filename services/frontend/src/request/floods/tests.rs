@@ -42,6 +42,7 @@ fn answer(contents: &[&[u64]], as_of: u64) -> Answer {
             source: Source::Hashed,
             near_budget_spent: false,
             decision: None,
+            classifications: Vec::new(),
         })
     };
     Answer {

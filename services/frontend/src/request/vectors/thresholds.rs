@@ -77,7 +77,7 @@ mod tests {
         let hashes = serials.iter().map(hash).chain([Hash::md5([1; 16])]);
         let hashes = hashes.map(|hash| QueryHash { hash, variant: Variant::Original }).collect();
         let contents = vec![Content::Hashed { hashes, pdq_quality: None }];
-        MatchCall { contents, options, quality_floor: None, surface: Box::default() }
+        MatchCall { contents, options, quality_floor: None, surface: Box::default(), classifiers: Vec::new() }
     }
 
     fn found(serials: &[u8], options: SearchOptions) -> Vec<(HashType, u32, Vec<u32>)> {

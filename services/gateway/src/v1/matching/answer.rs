@@ -7,6 +7,7 @@ use vigie_model::{Coverage, DecodeFailure, Match, Matched, ShardFailure, SkipRea
 use vigie_rpc::code;
 
 use crate::v1::items::facts::FactsObject;
+use crate::v1::matching::classification::ClassificationObject;
 use crate::v1::matching::decision::DecisionObject;
 use crate::v1::matching::video::{EvidenceObject, VideoObject};
 use crate::v1::values::metric_distance;
@@ -75,6 +76,9 @@ struct MatchedObject {
     /// Why the image's picture, or the video's frames, were not searched; the digests were.
     #[serde(skip_serializing_if = "Option::is_none")]
     decode_failure: Option<ErrorObject>,
+    /// What classifiers say of the image's first frame, one for each that was asked, by name: likelihoods, never verdicts. Left out where none was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    classifications: Vec<ClassificationObject>,
 }
 
 /// A failure of a part.
@@ -274,6 +278,7 @@ impl From<&Matched> for MatchedObject {
             video,
             common_frames: matched.found.common_frames,
             decode_failure,
+            classifications: matched.classifications.iter().map(Into::into).collect(),
         }
     }
 }
@@ -387,6 +392,7 @@ mod tests {
             source: Source::Hashed,
             near_budget_spent: false,
             decision: None,
+            classifications: Vec::new(),
         };
         let failure = QueryFailure { code: Code::InvalidArgument, message: "no hash".to_owned() };
         let answer = MatchAnswer {

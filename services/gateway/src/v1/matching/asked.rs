@@ -13,6 +13,7 @@ use vigie_model::{
 
 use crate::problem::Problem;
 use crate::v1::faults::{at_most, at_most_entries};
+use crate::v1::matching::classification::classifiers;
 use crate::v1::matching::video::{VideoRuleAsked, rules, usual_rules};
 use crate::v1::values::{HashForm, distance, hash, value};
 
@@ -57,6 +58,10 @@ pub(crate) struct MatchAsked {
     #[serde(default)]
     #[schema(max_length = 64)]
     surface: String,
+    /// Classifiers, each by the name of its model. They read images alone, so that each is answered as unavailable here.
+    #[serde(default, deserialize_with = "at_most::<_, _, 16>")]
+    #[schema(max_items = 16)]
+    classifiers: Vec<String>,
 }
 
 /// One content that is looked up.
@@ -115,6 +120,9 @@ pub(crate) struct ImageOptions {
     /// Where the image comes from, in a word that the rules of a policy ask for, such as `avatar`: at most 64 bytes.
     #[param(max_length = 64)]
     surface: Option<String>,
+    /// Classifiers that are asked about the image's first frame, by the names of their models, separated by commas: at most 16. They read no
+    /// videos.
+    classifiers: Option<String>,
 }
 
 impl MatchAsked {
@@ -143,6 +151,7 @@ impl MatchAsked {
             options,
             quality_floor: quality("quality_floor", self.quality_floor)?,
             surface: surface(&self.surface)?,
+            classifiers: classifiers(self.classifiers.clone(), 0)?,
         })
     }
 }
@@ -150,18 +159,14 @@ impl MatchAsked {
 impl ImageOptions {
     /// The options of a search, which asks for this sequence at least, and the floor of quality.
     pub(crate) fn read(&self, newest: Sequence) -> Result<(SearchOptions, Option<Quality>), Problem> {
-        let listed = |text: &Option<String>| -> Vec<String> {
-            let parts = text.as_deref().unwrap_or_default().split(',').map(str::trim);
-            parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
-        };
-        let named = listed(&self.banks);
+        let named = listed(self.banks.as_deref());
         if named.len() > SearchOptions::BANKS_MAX {
             return Err(Problem::field(
                 "banks",
                 format!("has more than {} elements", SearchOptions::BANKS_MAX),
             ));
         }
-        let distances = listed(&self.max_distance);
+        let distances = listed(self.max_distance.as_deref());
         let distances = distances.iter().map(|text| {
             let parts = text.split_once(':');
             let parts = parts.and_then(|(name, number)| Some((name, number.parse::<Number>().ok()?)));
@@ -172,13 +177,18 @@ impl ImageOptions {
         let options = SearchOptions {
             banks: banks(named.iter().map(String::as_str))?,
             max_distances: max_distances(distances)?,
-            video_rules: usual_rules(&listed(&self.video_rules))?,
+            video_rules: usual_rules(&listed(self.video_rules.as_deref()))?,
             limit: limit(self.limit)?,
             min_sequence: newest.max(Sequence(self.min_sequence.unwrap_or(0))),
             min_coverage: min_coverage(self.min_coverage)?,
             ..SearchOptions::default()
         };
         Ok((options, quality("quality_floor", self.quality_floor)?))
+    }
+
+    /// The classifiers that are asked.
+    pub(crate) fn classifiers(&self) -> Result<Vec<Box<str>>, Problem> {
+        classifiers(listed(self.classifiers.as_deref()), 0)
     }
 
     /// Where the image comes from.
@@ -215,6 +225,12 @@ impl QueryHashAsked {
         };
         Ok(QueryHash { hash: hash(field, &self.hash_type, self.hash.as_str())?, variant })
     }
+}
+
+/// The parts of a text between commas.
+fn listed(text: Option<&str>) -> Vec<String> {
+    let parts = text.unwrap_or_default().split(',').map(str::trim);
+    parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 fn banks<'t>(names: impl Iterator<Item = &'t str>) -> Result<Vec<BankRef>, Problem> {
@@ -281,7 +297,7 @@ mod tests {
         let call = asked(json!({
             "queries": [{ "hashes": [{ "hash_type": "PDQ", "hash": pdq, "variant": "flip-x" }], "pdq_quality": 80 }],
             "banks": ["known", "acme/shared"], "max_distance": { "pdq": 12 }, "limit": 3, "min_sequence": 9,
-            "min_coverage": 0.5, "quality_floor": 40, "surface": "avatar"
+            "min_coverage": 0.5, "quality_floor": 40, "surface": "avatar", "classifiers": ["nsfw"]
         }))
         .unwrap();
         let hash = QueryHash { hash: Hash::pdq([2; 32]), variant: Variant::FlipX };
@@ -294,6 +310,7 @@ mod tests {
         assert_eq!(max_distances.get(HashType::PDQ), Distance(12));
         assert_eq!((limit.get(), min_sequence, min_coverage.get()), (3, Sequence(9), 0.5));
         assert_eq!((call.quality_floor, &*call.surface), (Quality::new(40).ok(), "avatar"));
+        assert_eq!(call.classifiers, ["nsfw".into()]);
     }
 
     /// A type of 2 elements of `f32`, by the cosine, up to 0.5.
@@ -383,6 +400,8 @@ mod tests {
             (json!({ "queries": one(), "min_coverage": 1.5 }), "min_coverage"),
             (json!({ "queries": one(), "quality_floor": 101 }), "quality_floor"),
             (json!({ "queries": one(), "surface": "x".repeat(65) }), "surface"),
+            (json!({ "queries": one(), "classifiers": ["a", "a"] }), "classifiers[1]"),
+            (json!({ "queries": one(), "classifiers": ["A"] }), "classifiers[0]"),
         ] {
             assert_eq!(asked(value.clone()).unwrap_err().field.as_deref(), Some(field), "{value}");
         }

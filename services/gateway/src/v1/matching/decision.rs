@@ -20,6 +20,8 @@ pub(crate) struct DecisionObject {
     failure: Option<String>,
     /// Matches that banks of an allow-list took away.
     suppressed_count: u32,
+    /// The verdict is `REVIEW` because of a classifier's score alone; `rule` is the rule for it.
+    by_score: bool,
     /// The id by which the decision is found again, in hexadecimal digits; `null` where it is not recorded.
     decision_id: Option<String>,
 }
@@ -33,6 +35,7 @@ impl From<&Decided> for DecisionObject {
             shadow_verdict: decided.shadow_verdict.map(Verdict::name),
             failure: decided.failure.as_deref().map(str::to_owned),
             suppressed_count: decided.suppressed,
+            by_score: decided.by_score,
             decision_id: decided.id.map(|id| hex::encode(&id)),
         }
     }

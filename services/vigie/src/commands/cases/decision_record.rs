@@ -129,6 +129,7 @@ pub(super) mod tests {
                     failure: None,
                     suppressed: 0,
                     id: None,
+                    by_score: false,
                 }),
                 kind: "image".into(),
                 surface: "avatar".into(),

@@ -218,6 +218,7 @@ async fn send_all(
             options,
             quality_floor: None,
             surface: Box::default(),
+            classifiers: Vec::new(),
         };
         let begun = Instant::now();
         let answer = client.match_content(call, Deadline::now() + Duration::from_secs(10)).await?;

@@ -153,7 +153,7 @@ async fn ask(
     };
     let is_video = matches!(content, Content::Video(_));
     let contents = vec![content];
-    let call = MatchCall { contents, options, quality_floor: None, surface };
+    let call = MatchCall { contents, options, quality_floor: None, surface, classifiers: Vec::new() };
     let asked = if is_video {
         client.match_video(call, deadline(timeout_ms)).await
     } else {
@@ -401,6 +401,7 @@ mod tests {
             source: Source::Decoded(decoded),
             near_budget_spent: false,
             decision: None,
+            classifications: Vec::new(),
         };
         (is_whole(&matched), not_searched(&matched))
     }

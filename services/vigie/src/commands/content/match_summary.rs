@@ -189,6 +189,7 @@ mod tests {
             source: Source::Undecoded(failure),
             near_budget_spent: false,
             decision: None,
+            classifications: Vec::new(),
         };
         let coverage = Coverage { shards_total: 1, shards_answered: 1, ..Coverage::default() };
         Outcome::Found { matched, coverage, is_no_image }

@@ -147,6 +147,7 @@ mod tests {
             failure: None,
             suppressed: 0,
             id: None,
+            by_score: false,
         };
         let words = |decided: &Decided| anstream::adapter::strip_str(&decision_words(decided)).to_string();
         assert_eq!(words(&by_rule), "BLOCK by rule near (policy version 3)");

@@ -192,6 +192,7 @@ impl Trial {
             options,
             quality_floor: None,
             surface: Box::default(),
+            classifiers: Vec::new(),
         };
         let begun = Instant::now();
         let mut stopped = self.stopped.clone();

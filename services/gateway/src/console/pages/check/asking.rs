@@ -55,7 +55,13 @@ async fn ask_together(visit: &Visit, contents: Vec<Content>, within: Duration) -
         ..SearchOptions::default()
     };
     let is_video = matches!(contents[..], [Content::Video(_)]);
-    let call = MatchCall { contents, options, quality_floor: None, surface: SURFACE.into() };
+    let call = MatchCall {
+        contents,
+        options,
+        quality_floor: None,
+        surface: SURFACE.into(),
+        classifiers: Vec::new(),
+    };
     let (frontends, deadline) = (visit.caller.frontends(), Instant::now() + within);
     let answered = match is_video {
         true => frontends.match_video(call, deadline).await,

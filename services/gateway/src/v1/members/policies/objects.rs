@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vigie_clients::PolicyFault;
-use vigie_consortium::{BankRule, Policy, PolicyDraft, VerdictRuleDraft};
+use vigie_consortium::{BankRule, Policy, PolicyDraft, ScoreRuleDraft, VerdictRuleDraft};
 use vigie_model::{
     BankId, Distance, Facts, ItemId, Match, MatchRatio, OpinionKind, Rendition, UnixMillis, Variant, Way,
 };
@@ -25,6 +25,11 @@ pub(crate) struct PolicyObject {
     #[serde(deserialize_with = "at_most::<_, _, 16>")]
     #[schema(max_items = 16)]
     rule: Vec<RuleObject>,
+    /// Rules that ask for a person's look where a classifier's score is at least a threshold. They are asked beside the others, and lower no
+    /// verdict.
+    #[serde(deserialize_with = "at_most::<_, _, 16>")]
+    #[schema(max_items = 16)]
+    score: Vec<ScoreRuleObject>,
 }
 
 /// Which matches of a bank count.
@@ -63,6 +68,25 @@ pub(crate) struct RuleObject {
     when: String,
     /// `ALLOW`, `LOG`, `REVIEW`, `BLOCK` or `ESCALATE`.
     verdict: String,
+    /// The rule counts for the shadow verdict alone.
+    #[serde(default)]
+    shadow: bool,
+}
+
+/// A rule that gives `REVIEW` at least, and never more, where a classifier's score is at least a threshold.
+#[derive(Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScoreRuleObject {
+    /// 1 to 64 of a-z 0-9 -; no other rule has it.
+    name: String,
+    /// The name of the model. It is asked about every image of the member.
+    model: String,
+    /// The class.
+    class: String,
+    /// The threshold is the one that the model's calibration has for a rate of at most one in so many other contents; that of the model's card
+    /// where it is not given.
+    #[schema(minimum = 2, maximum = 1_000_000)]
+    at_most_one_in: Option<u64>,
     /// The rule counts for the shadow verdict alone.
     #[serde(default)]
     shadow: bool,
@@ -130,14 +154,25 @@ impl From<&Policy> for PolicyObject {
             verdict: rule.verdict().to_string(),
             shadow: rule.is_shadow(),
         });
-        Self { bank: policy.banks().iter().map(bank).collect(), rule: rules.collect() }
+        let scores = policy.scores().iter().map(|rule| ScoreRuleObject {
+            name: rule.name().to_owned(),
+            model: rule.model().to_string(),
+            class: rule.class().to_string(),
+            at_most_one_in: rule.at_most_one_in().map(u64::from),
+            shadow: rule.is_shadow(),
+        });
+        Self {
+            bank: policy.banks().iter().map(bank).collect(),
+            rule: rules.collect(),
+            score: scores.collect(),
+        }
     }
 }
 
 impl PolicyObject {
     /// Whether the policy has no rules.
     pub(super) fn is_empty(&self) -> bool {
-        self.bank.is_empty() && self.rule.is_empty()
+        self.bank.is_empty() && self.rule.is_empty() && self.score.is_empty()
     }
 
     /// Reads the policy, whose conditions may not compile.
@@ -165,6 +200,14 @@ impl PolicyObject {
                 shadow: rule.shadow,
             });
         }
+        let scores = self.score.iter().map(|rule| ScoreRuleDraft {
+            name: rule.name.clone(),
+            model: rule.model.clone(),
+            class: rule.class.clone(),
+            at_most_one_in: rule.at_most_one_in.unwrap_or(0),
+            shadow: rule.shadow,
+        });
+        draft.scores.extend(scores);
         Policy::try_from(draft).map_err(|error| {
             let fault = PolicyFault::within(&error.field(), error.to_string());
             fault.map_or_else(|| Problem::bad(error.to_string()), |fault| self.problem(&fault))
@@ -176,6 +219,7 @@ impl PolicyObject {
         let list = match fault.list.as_str() {
             "banks" => "bank",
             "rules" => "rule",
+            "scores" => "score",
             other => other,
         };
         let Some(index) = fault.index else { return Problem::field(list, &fault.reason) };
@@ -250,9 +294,11 @@ mod tests {
         let asked = json!({
             "bank": [{ "bank": "acme/known", "max_distance": 10, "ratio": 0.5 }, { "bank": "old", "ignored": true }],
             "rule": [{ "name": "near", "when": "matches.size() > 0", "verdict": "block" }, { "name": "x", "verdict": "LOG" }],
+            "score": [{ "name": "nude", "model": "nsfw", "class": "nude", "at_most_one_in": 1000 }],
         });
         let object: PolicyObject = serde_json::from_value(asked).unwrap();
         let policy = object.read().unwrap();
+        assert_eq!(policy.scores()[0].at_most_one_in(), Some(1_000));
         let shown = serde_json::to_string(&PolicyObject::from(&policy)).unwrap();
         let read: PolicyObject = serde_json::from_str(&shown).unwrap();
         assert_eq!(read.read().unwrap(), policy);
@@ -266,6 +312,8 @@ mod tests {
         assert_eq!(field(json!({ "rule": [{ "name": "A", "verdict": "LOG" }] })), "rule[0].name");
         assert_eq!(field(json!({ "rule": [{ "name": "a", "verdict": "NO" }] })), "rule[0].verdict");
         assert_eq!(field(json!({ "bank": [{ "bank": "a b" }] })), "bank[0].bank");
+        let score = |model: &str| json!({ "score": [{ "name": "a", "model": model, "class": "c" }] });
+        assert_eq!(field(score("M")), "score[0].model");
         assert_eq!(field(json!({ "bank": [{ "bank": "a" }, { "bank": "a" }] })), "bank[1].bank");
         let object: PolicyObject =
             serde_json::from_value(json!({ "rule": [{ "name": "near", "verdict": "LOG" }] })).unwrap();

@@ -119,7 +119,13 @@ pub(super) async fn show(
 async fn ask(frontend: &MatchClient, file: Bytes, sequence: Sequence) -> anyhow::Result<Vec<Match>> {
     let options = SearchOptions { min_sequence: sequence, ..SearchOptions::default() };
     let contents = vec![Content::Video(file)];
-    let call = MatchCall { contents, options, quality_floor: None, surface: Box::default() };
+    let call = MatchCall {
+        contents,
+        options,
+        quality_floor: None,
+        surface: Box::default(),
+        classifiers: Vec::new(),
+    };
     let answer = frontend.match_video(call, Deadline::now() + Duration::from_secs(60)).await?;
     let result = answer.results.into_iter().next().context("the answer is empty")?;
     let matched =

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use vigie_clients::{CallError, PolicyFault};
-use vigie_consortium::{BankRule, Policy, PolicyDraft, VerdictRuleDraft};
+use vigie_consortium::{BankRule, Policy, PolicyDraft, ScoreRuleDraft, VerdictRuleDraft};
 use vigie_model::MatchRatio;
 
 /// Bytes of a policy's file: 16 conditions and 256 bank rules of the longest kind are half of that.
@@ -22,6 +22,9 @@ pub(super) struct PolicyForm {
     /// The verdict rules, in the order in which they are asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     rule: Vec<RuleForm>,
+    /// The score rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    score: Vec<ScoreForm>,
 }
 
 /// A bank rule.
@@ -57,6 +60,22 @@ struct RuleForm {
     shadow: bool,
 }
 
+/// A score rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScoreForm {
+    name: String,
+    /// The name of the model.
+    model: String,
+    /// The class.
+    class: String,
+    /// N of the rate 1 in N whose threshold the rule has; left out for the threshold of the model's card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at_most_one_in: Option<u64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    shadow: bool,
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
 const fn is_zero(count: &u32) -> bool {
     *count == 0
@@ -79,7 +98,18 @@ impl From<&Policy> for PolicyForm {
             verdict: rule.verdict().to_string(),
             shadow: rule.is_shadow(),
         });
-        Self { bank: policy.banks().iter().map(bank).collect(), rule: rules.collect() }
+        let scores = policy.scores().iter().map(|rule| ScoreForm {
+            name: rule.name().to_owned(),
+            model: rule.model().to_string(),
+            class: rule.class().to_string(),
+            at_most_one_in: rule.at_most_one_in().map(u64::from),
+            shadow: rule.is_shadow(),
+        });
+        Self {
+            bank: policy.banks().iter().map(bank).collect(),
+            rule: rules.collect(),
+            score: scores.collect(),
+        }
     }
 }
 
@@ -126,6 +156,14 @@ impl PolicyForm {
                 shadow: form.shadow,
             });
         }
+        let scores = self.score.iter().map(|form| ScoreRuleDraft {
+            name: form.name.clone(),
+            model: form.model.clone(),
+            class: form.class.clone(),
+            at_most_one_in: form.at_most_one_in.unwrap_or(0),
+            shadow: form.shadow,
+        });
+        draft.scores.extend(scores);
         Policy::try_from(draft).map_err(|error| {
             // The paths of the protocol, with the names of the file.
             let fault = PolicyFault::within(&error.field(), error.to_string());
@@ -138,6 +176,7 @@ impl PolicyForm {
         let list = match fault.list.as_str() {
             "banks" => "bank",
             "rules" => "rule",
+            "scores" => "score",
             other => other,
         };
         let PolicyFault { index, field, reason, .. } = fault;
@@ -145,8 +184,13 @@ impl PolicyForm {
         let Some(index) = index else { return format!("{list}: {reason}") };
         let dot = if field.is_empty() { "" } else { "." };
         let path = format!("{list}[{index}]{dot}{field}");
-        match self.rule.get(*index).filter(|rule| list == "rule" && !rule.name.is_empty()) {
-            Some(rule) => format!("rule {:?} ({path}): {reason}", rule.name),
+        let name = match list {
+            "rule" => self.rule.get(*index).map(|rule| rule.name.as_str()),
+            "score" => self.score.get(*index).map(|rule| rule.name.as_str()),
+            _ => None,
+        };
+        match name.filter(|name| !name.is_empty()) {
+            Some(name) => format!("{list} {name:?} ({path}): {reason}"),
             None => format!("{path}: {reason}"),
         }
     }
@@ -204,6 +248,8 @@ pub(super) fn read_input(path: &Path, bytes_max: u64) -> anyhow::Result<String> 
 
 #[cfg(test)]
 mod tests {
+    use vigie_consortium::ScoreRule;
+
     use super::*;
 
     const WHOLE: &str = r#"
@@ -230,6 +276,18 @@ verdict = "block"
 name = "else"
 verdict = "REVIEW"
 shadow = true
+
+[[score]]
+name = "nude"
+model = "nsfw"
+class = "nude"
+at_most_one_in = 10000
+
+[[score]]
+name = "weapons"
+model = "weapons_2"
+class = "rifle"
+shadow = true
 "#;
 
     #[test]
@@ -238,6 +296,9 @@ shadow = true
         let policy = form.policy().unwrap();
         assert_eq!((policy.banks().len(), policy.rules().len()), (2, 2));
         assert_eq!((policy.rules()[1].condition(), policy.rules()[1].is_shadow()), ("", true));
+        let scores: Vec<_> = policy.scores().iter().map(ScoreRule::draft).collect();
+        assert_eq!((scores[0].at_most_one_in, scores[0].shadow), (10_000, false));
+        assert_eq!((scores[1].at_most_one_in, scores[1].shadow), (0, true));
         let written = PolicyForm::from(&policy);
         let json = serde_json::to_string(&written).unwrap();
         for text in [written.text().unwrap(), format!("\u{feff}\n {json}")] {
@@ -279,6 +340,14 @@ shadow = true
             ("[[rule]]\nname = \"A\"\nverdict = \"LOG\"", "rule \"A\" (rule[0].name): the name of"),
             ("[[bank]]\nbank = \"a\"\n[[bank]]\nbank = \"a\"", "bank[1].bank: the bank a has a rule already"),
             ("[[bank]]\nbank = \"a b\"", "bank[0].bank: "),
+            (
+                "[[score]]\nname = \"a\"\nmodel = \"M\"\nclass = \"c\"",
+                "score \"a\" (score[0].model): the name of a model",
+            ),
+            (
+                "[[rule]]\nname = \"a\"\nverdict = \"LOG\"\n[[score]]\nname = \"a\"\nmodel = \"m\"\nclass = \"c\"",
+                "score \"a\" (score[0].name): another rule has this name",
+            ),
             ("[[bank]]\nbank = \"a\"\nratio = 2.0", "bank[0].ratio: "),
         ] {
             assert!(fault(text).contains(expected), "{text}: {}", fault(text));

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use vigie_clients::{CallError, PolicyFault};
-use vigie_consortium::{BankRule, Policy, VerdictRule};
+use vigie_consortium::{BankRule, Policy, ScoreRule, VerdictRule};
 use vigie_model::MatchRatio;
 
 use crate::problem::Problem;
@@ -18,6 +18,8 @@ struct Written<'a> {
     bank: Vec<WrittenBank>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rule: Vec<WrittenRule<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    score: Vec<WrittenScore<'a>>,
 }
 
 #[derive(Serialize)]
@@ -43,6 +45,17 @@ struct WrittenRule<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     when: &'a str,
     verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct WrittenScore<'a> {
+    name: &'a str,
+    model: &'a str,
+    class: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_most_one_in: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow: Option<bool>,
 }
@@ -82,9 +95,19 @@ pub(super) fn text(policy: &Policy) -> String {
             shadow: rule.is_shadow().then_some(true),
         }
     }
+    fn score(rule: &ScoreRule) -> WrittenScore<'_> {
+        WrittenScore {
+            name: rule.name(),
+            model: rule.model().as_str(),
+            class: rule.class().as_str(),
+            at_most_one_in: rule.at_most_one_in(),
+            shadow: rule.is_shadow().then_some(true),
+        }
+    }
     let written = Written {
         bank: policy.banks().iter().map(bank).collect(),
         rule: policy.rules().iter().map(rule).collect(),
+        score: policy.scores().iter().map(score).collect(),
     };
     // Tables of texts, numbers and booleans can always be written.
     toml::to_string_pretty(&written).unwrap_or_default()
@@ -176,12 +199,18 @@ verdict = "block"
 name = "else"
 verdict = "REVIEW"
 shadow = true
+
+[[score]]
+name = "nude"
+model = "nsfw"
+class = "nude"
+at_most_one_in = 10000
 "#;
 
     #[test]
     fn a_policy_is_read_as_it_is_written_and_in_json_too() {
         let (object, policy) = read(WHOLE).unwrap();
-        assert_eq!((policy.banks().len(), policy.rules().len()), (1, 2));
+        assert_eq!((policy.banks().len(), policy.rules().len(), policy.scores().len()), (1, 2, 1));
         let written = text(&policy);
         assert!(!written.contains("ignored") && !written.contains("positives_min"), "{written}");
         assert!(written.find("name").unwrap() < written.find("verdict").unwrap(), "{written}");
@@ -204,6 +233,9 @@ shadow = true
             wrong.part.starts_with("[[rule]]\nname = \"else\"") && !wrong.part.contains("near"),
             "{wrong:?}"
         );
+        let wrong = read(&WHOLE.replace("\"nsfw\"", "\"NSFW\"")).unwrap_err();
+        assert!(wrong.sentence.starts_with("score[0].model: the name of a model"), "{wrong:?}");
+        assert_eq!((wrong.line, wrong.part.lines().count()), (Some(19), 5));
         let wrong = read(&WHOLE.replace("acme/known", "a b")).unwrap_err();
         assert_eq!((wrong.line, wrong.part.lines().count()), (Some(2), 4));
         assert!(read(&" ".repeat(BYTES_MAX + 1)).unwrap_err().sentence.contains("bytes"));

@@ -1,0 +1,135 @@
+//! A score rule: a classifier's score above which a person has to look.
+
+use vigie_classifiers::{Name, Rate};
+
+use super::policy::VerdictRule;
+use crate::text::is_word;
+
+/// A rule that asks for a person's look where a classifier's score is at least a threshold: REVIEW at least, and never more by a score. It
+/// lowers no verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScoreRule {
+    name: Box<str>,
+    model: Name,
+    class: Name,
+    at_most_one_in: Option<u32>,
+    shadow: bool,
+}
+
+/// A score rule before it is checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScoreRuleDraft {
+    /// The name: 1 to 64 of a-z 0-9 -. No other rule of the policy has it.
+    pub name: String,
+    /// The name of the model.
+    pub model: String,
+    /// The class.
+    pub class: String,
+    /// The threshold is the one that the model's calibration has for a rate of at most one in so many other contents; 0 for the card's own.
+    pub at_most_one_in: u64,
+    /// The rule counts for the shadow verdict alone.
+    pub shadow: bool,
+}
+
+/// The field of a [`ScoreRuleDraft`] that is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScoreRuleField {
+    /// Its name.
+    Name,
+    /// The name of its model.
+    Model,
+    /// Its class.
+    Class,
+    /// Its rate.
+    AtMostOneIn,
+}
+
+impl ScoreRuleField {
+    /// The name of the field.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Model => "model",
+            Self::Class => "class",
+            Self::AtMostOneIn => "at_most_one_in",
+        }
+    }
+
+    /// What would be right.
+    #[must_use]
+    pub const fn expected(self) -> &'static str {
+        match self {
+            Self::Name => "the name of a score rule is 1 to 64 of a-z 0-9 -",
+            Self::Model => "the name of a model is 1 to 64 of a-z 0-9 - _",
+            Self::Class => "the name of a class is 1 to 64 of a-z 0-9 - _",
+            Self::AtMostOneIn => "a rate is at most one in 2 to 1,000,000; 0 for the threshold of the card",
+        }
+    }
+}
+
+impl ScoreRule {
+    /// Returns the name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the name of the model, which is asked about every image of the member.
+    #[must_use]
+    pub const fn model(&self) -> &Name {
+        &self.model
+    }
+
+    /// Returns the class.
+    #[must_use]
+    pub const fn class(&self) -> &Name {
+        &self.class
+    }
+
+    /// Returns N of the rate 1 in N whose threshold the rule has; `None` for the threshold of the model's card.
+    #[must_use]
+    pub const fn at_most_one_in(&self) -> Option<u32> {
+        self.at_most_one_in
+    }
+
+    /// Whether the rule counts for the shadow verdict alone.
+    #[must_use]
+    pub const fn is_shadow(&self) -> bool {
+        self.shadow
+    }
+
+    /// Returns the rule as a draft.
+    #[must_use]
+    pub fn draft(&self) -> ScoreRuleDraft {
+        ScoreRuleDraft {
+            name: self.name.to_string(),
+            model: self.model.to_string(),
+            class: self.class.to_string(),
+            at_most_one_in: self.at_most_one_in.map_or(0, u64::from),
+            shadow: self.shadow,
+        }
+    }
+}
+
+impl TryFrom<ScoreRuleDraft> for ScoreRule {
+    type Error = ScoreRuleField;
+
+    fn try_from(draft: ScoreRuleDraft) -> Result<Self, ScoreRuleField> {
+        let ScoreRuleDraft { name, model, class, at_most_one_in, shadow } = draft;
+        if !is_word(&name, VerdictRule::NAME_LEN_MAX) {
+            return Err(ScoreRuleField::Name);
+        }
+        let rate = |count: u64| {
+            let count = u32::try_from(count).ok().filter(|count| Rate::one_in(*count).is_ok());
+            count.ok_or(ScoreRuleField::AtMostOneIn)
+        };
+        Ok(Self {
+            name: name.into(),
+            model: model.parse().map_err(|_| ScoreRuleField::Model)?,
+            class: class.parse().map_err(|_| ScoreRuleField::Class)?,
+            at_most_one_in: (at_most_one_in > 0).then(|| rate(at_most_one_in)).transpose()?,
+            shadow,
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! What classifiers say of the contents of a request to match: already, or soon.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use vigie_classifiers::RgbPicture;
+use vigie_rpc::Priority;
+
+use super::asking::{Asked, Asking, Classifiers, Counted};
+use super::plan::Plan;
+use super::said::Said;
+
+/// What classifiers say of one content.
+#[derive(Debug)]
+pub(crate) enum Telling {
+    /// It is known.
+    Told(Said),
+    /// They are asked.
+    Asking(Asking),
+}
+
+impl Classifiers {
+    /// Begins to ask about an image with these pixels, in the order of the plan's forms; `None` for one that could not be decoded.
+    pub(crate) fn about_image(
+        &self,
+        plan: &Arc<Plan>,
+        pixels: Option<Vec<Option<RgbPicture>>>,
+        priority: Priority,
+        deadline: Instant,
+    ) -> Telling {
+        let Some(pixels) = pixels else { return Telling::Told(self.about_undecoded(plan)) };
+        let pictures = pixels.into_iter().map(|picture| picture.map(Arc::new)).collect();
+        let until = self.until(deadline);
+        Telling::Asking(self.ask(plan, Asked::Pictures(pictures), Counted::Yes, priority, until))
+    }
+
+    /// What is said of hashes and of a video.
+    pub(crate) fn about_other_content(&self, plan: &Arc<Plan>) -> Telling {
+        Telling::Told(self.unread(plan, false, "classifiers read images: neither hashes nor videos"))
+    }
+
+    fn about_undecoded(&self, plan: &Arc<Plan>) -> Said {
+        self.unread(plan, true, "the image could not be decoded, so no model reads it")
+    }
+}
+
+/// Waits for all that is said.
+pub(crate) async fn all_said(telling: Vec<Option<Telling>>) -> Vec<Option<Said>> {
+    let mut all = Vec::with_capacity(telling.len());
+    for telling in telling {
+        all.push(match telling {
+            None => None,
+            Some(Telling::Told(said)) => Some(said),
+            Some(Telling::Asking(asking)) => Some(asking.said().await),
+        });
+    }
+    all
+}
